@@ -1,0 +1,87 @@
+//! What functions are told: an event in, an outcome out.
+
+use crate::{manifest::RequestState, names::ObjectName, request::RequestId, time::Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One event. `type` is the CloudEvents type; the adapters of a cloud translate their own types into these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum Event {
+    /// An object stands in a bucket, whole.
+    #[serde(rename = "trackdrop.object.finalized")]
+    ObjectFinalized(ObjectFinalized),
+    /// A request has ended.
+    #[serde(rename = "trackdrop.request.finished")]
+    RequestFinished(RequestFinished),
+    /// A delivery was given up after its last attempt.
+    #[serde(rename = "trackdrop.delivery.dead")]
+    DeadLetter(DeadLetter),
+}
+
+impl Event {
+    /// The CloudEvents type.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::ObjectFinalized(_) => "trackdrop.object.finalized",
+            Self::RequestFinished(_) => "trackdrop.request.finished",
+            Self::DeadLetter(_) => "trackdrop.delivery.dead",
+        }
+    }
+}
+
+/// An object stands in a bucket, whole: this generation of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObjectFinalized {
+    /// Bucket and name.
+    #[serde(flatten)]
+    pub object: ObjectName,
+    /// Which writing of that name; later ones are greater.
+    pub generation: i64,
+    /// When this generation was written.
+    pub created: Timestamp,
+}
+
+/// A request has ended, well or badly; for the users' own systems.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestFinished {
+    /// The request.
+    pub request_id: RequestId,
+    /// `done` or `failed`.
+    pub state: RequestState,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A delivery was given up after its last attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The function that did not take it.
+    pub function: String,
+    /// The event that it did not take.
+    pub event: Box<Event>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What the last attempt said.
+    pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Bucket;
+
+    #[test]
+    fn an_event_reads_back_as_it_was_written_whatever_the_object_is_called() {
+        for name in ["a b.mp4", "../x", "line\nbreak", "\"quoted'", "%41#?", "日本語.mkv"] {
+            let event = Event::ObjectFinalized(ObjectFinalized {
+                object: ObjectName::new(Bucket::Uploads, name),
+                generation: 1_700_000_000_000_001,
+                created: Timestamp::from_micros(1_700_000_000_000_001),
+            });
+            let json = serde_json::to_string(&event).unwrap();
+            assert!(json.contains(event.type_name()));
+            assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! How a stage fails: transient failures are tried again, permanent ones end the request with a reason.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The functions of the flow, in the order a request passes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Index, plan and cut the upload.
+    Split,
+    /// Decode a chunk's window and detect objects.
+    Track,
+    /// Give every object one identity over the whole video.
+    Merge,
+    /// Write the rows into the warehouse.
+    Load,
+    /// Draw a segment's final tracks.
+    Annotate,
+    /// Join the annotated segments.
+    Join,
+}
+
+impl Stage {
+    /// Every stage, in order.
+    pub const ALL: [Self; 6] = [Self::Split, Self::Track, Self::Merge, Self::Load, Self::Annotate, Self::Join];
+
+    /// The function's name, as the trigger files write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Split => "split",
+            Self::Track => "track",
+            Self::Merge => "merge",
+            Self::Load => "load",
+            Self::Annotate => "annotate",
+            Self::Join => "join",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Whether doing the same again can succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Another attempt may succeed: the delivery is repeated with backoff.
+    Transient,
+    /// No attempt can succeed: the request ends as failed, with this reason.
+    Permanent,
+    /// The host has no room left (disk, memory). Waiting seconds does not help: a service hands the delivery back, a
+    /// local run stops and says what to free.
+    Exhausted,
+    /// The host is stopping and handed the delivery back; not an attempt.
+    Cancelled,
+}
+
+/// Why a delivery did not succeed, decided where the error was born.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    kind: FailureKind,
+    message: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// A failure that another attempt may not meet.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Transient, message: message.into(), source: None }
+    }
+
+    /// A failure that every attempt meets.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Permanent, message: message.into(), source: None }
+    }
+
+    /// A failure of this kind whose message is the error's own.
+    pub fn from_error(kind: FailureKind, error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { kind, message: error.to_string(), source: Some(Box::new(error)) }
+    }
+
+    /// Another attempt was asked to stop before it ended.
+    pub fn cancelled() -> Self {
+        Self { kind: FailureKind::Cancelled, message: "stopped before it was finished".into(), source: None }
+    }
+
+    /// The kind, decided where the error was born.
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// Puts what was being done before the message.
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+}

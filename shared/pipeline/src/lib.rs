@@ -1,0 +1,29 @@
+//! The domain of Trackdrop: what a request is, how it is cut, named, counted, proven and described.
+//!
+//! Nothing here reads a file, opens a socket or knows a cloud; every rule can be tested as a pure function.
+//! Words mean the same everywhere: a *request* is one uploaded video (one generation of one object); a *segment* is a
+//! planned interval of it; a *chunk* is the file that holds a segment's packets. Intervals are half-open, frame
+//! indices start at 0, time is PTS times a rational time base.
+
+pub mod counter;
+pub mod event;
+pub mod failure;
+pub mod ledger;
+pub mod manifest;
+pub mod names;
+pub mod pts_list;
+pub mod request;
+pub mod segment;
+pub mod settings;
+pub mod time;
+pub mod trigger;
+
+pub use event::{DeadLetter, Event, ObjectFinalized, RequestFinished};
+pub use failure::{Failure, FailureKind, Stage};
+pub use manifest::{Manifest, RequestState};
+pub use names::Bucket;
+pub use pts_list::PtsList;
+pub use request::RequestId;
+pub use segment::{SegmentDescription, SegmentNumber};
+pub use settings::{RequestSettings, TrackerOverrides};
+pub use time::{Rational, Timestamp};

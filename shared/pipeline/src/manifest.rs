@@ -1,0 +1,237 @@
+//! The manifest: what a request is, how it was cut, how far it is and how it ended. `results/<request_id>/manifest.json`.
+
+use crate::{
+    failure::Stage,
+    ledger::{LedgerTotal, PlannedFrames},
+    pts_list::PtsList,
+    request::RequestId,
+    segment::SegmentNumber,
+    settings::RequestSettings,
+    time::{Rational, Timestamp},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestState {
+    /// Planned; chunks are being cut, and tracked as they come.
+    Splitting,
+    /// All chunks are cut; detection goes on.
+    Tracking,
+    /// Identities are being given.
+    Merging,
+    /// The tracks stand; rows are loaded and segments drawn.
+    Annotating,
+    /// All results stand.
+    Done,
+    /// It ended with a reason.
+    Failed,
+}
+
+impl RequestState {
+    /// Whether nothing more will happen.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed)
+    }
+
+    /// The state as the manifest writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Splitting => "splitting",
+            Self::Tracking => "tracking",
+            Self::Merging => "merging",
+            Self::Annotating => "annotating",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What the source is: measured, never taken from the container's word where it can be measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceInfo {
+    /// Bucket and name of the upload, as a path for people.
+    pub uri: String,
+    /// Which generation of it.
+    pub generation: i64,
+    /// When that generation was written.
+    pub uploaded_at: Timestamp,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// CRC32C of the bytes, as Cloud Storage writes it (base64, big-endian).
+    pub crc32c: String,
+    /// What the splitter found in it; none while the request is not planned or the upload is no video.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video: Option<VideoInfo>,
+}
+
+/// The one video stream that is processed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct VideoInfo {
+    /// Container format.
+    pub container: String,
+    /// Codec of the stream.
+    pub codec: String,
+    /// Width of the decoded picture in pixels.
+    pub width_px: u32,
+    /// Height of the decoded picture in pixels.
+    pub height_px: u32,
+    /// Seconds a tick, exactly.
+    pub time_base: Rational,
+    /// Mean frame rate; for people, nothing is computed from it.
+    pub frame_rate: Rational,
+    /// Clockwise rotation that players apply.
+    pub rotation_degrees: i32,
+    /// Frames that are shown.
+    pub frame_count: u64,
+    /// The PTS of time 0 of the presentation.
+    pub origin_pts: i64,
+    /// First shown PTS.
+    pub start_pts: i64,
+    /// End of the shown interval, exclusive.
+    pub end_pts: i64,
+    /// Codec of the audio that goes into the annotated video; none without audio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_codec: Option<String>,
+    /// What is worth knowing of how the file could be honoured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// One planned segment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ManifestSegment {
+    /// The request.
+    pub request_id: RequestId,
+    /// The chunk's object name in `work`.
+    pub segment_file: String,
+    /// The number, from 0.
+    pub segment_number: SegmentNumber,
+    /// Measured start in decimal seconds of the presentation.
+    pub start_time: String,
+    /// Measured length in decimal seconds.
+    pub duration: String,
+    /// The upload, as a path for people.
+    pub original_video: String,
+    /// Index in the whole video of the first owned frame.
+    pub first_frame: u64,
+    /// How many frames the segment owns.
+    pub frame_count: u64,
+    /// First owned PTS.
+    pub start_pts: i64,
+    /// End of the owned interval, exclusive.
+    pub end_pts: i64,
+    /// Seconds a tick.
+    pub time_base: Rational,
+    /// The PTS of every owned frame, run-length coded.
+    #[schemars(with = "String")]
+    pub frame_pts: PtsList,
+    /// SHA-256 over the owned PTS, hex.
+    pub pts_sha256: String,
+    /// Size of the chunk; none until it is cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// SHA-256 of the chunk, hex; none until it is cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+impl ManifestSegment {
+    /// The segment's line of the ledger's plan.
+    pub fn planned(&self) -> PlannedFrames<'_> {
+        PlannedFrames {
+            segment: self.segment_number,
+            first_frame: self.first_frame,
+            frame_count: self.frame_count,
+            start_pts: self.start_pts,
+            end_pts: self.end_pts,
+            pts_sha256: &self.pts_sha256,
+        }
+    }
+}
+
+/// How far a request is; the folded count, for people. Nothing is decided by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Progress {
+    /// Chunks cut.
+    pub segments_split: u32,
+    /// Segments whose objects are detected.
+    pub segments_tracked: u32,
+    /// Segments drawn.
+    pub segments_annotated: u32,
+    /// When this was folded.
+    pub updated_at: Timestamp,
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RequestError {
+    /// The stage that failed.
+    pub stage: Stage,
+    /// What was wrong and what to do, for a person.
+    pub message: String,
+}
+
+/// The model that made the detections.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelIdentity {
+    /// The model's name.
+    pub name: String,
+    /// SHA-256 of the ONNX file, hex.
+    pub sha256: String,
+}
+
+/// The whole manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Manifest {
+    /// The request.
+    pub request_id: RequestId,
+    /// Where it stands.
+    pub state: RequestState,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<RequestError>,
+    /// What was uploaded.
+    pub source: SourceInfo,
+    /// How it is processed.
+    pub settings: RequestSettings,
+    /// The model that made the detections; none until they are merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelIdentity>,
+    /// The product's version that planned it.
+    pub version: String,
+    /// How far it is.
+    pub progress: Progress,
+    /// The account of its frames; none until they are merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerTotal>,
+    /// How many segments it was cut into.
+    pub segment_count: u32,
+    /// The segments, in order.
+    pub segments: Vec<ManifestSegment>,
+}
+
+impl Manifest {
+    /// The JSON Schema of the manifest, kept in `shared/pipeline/manifest.schema.json`.
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rewrite the file with `UPDATE_SCHEMA=1 cargo test -p trackdrop-pipeline`.
+    #[test]
+    fn the_committed_json_schema_is_the_manifests() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/manifest.schema.json");
+        let schema = serde_json::to_string_pretty(&Manifest::json_schema()).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), schema, "run with UPDATE_SCHEMA=1");
+    }
+}

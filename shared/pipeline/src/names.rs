@@ -1,0 +1,242 @@
+//! Where every object lies. `work` is stage-first, so that a trigger can filter by object-name prefix.
+//!
+//! ```text
+//! uploads/   anything the user drops
+//! work/      split_chunks/<request_id>/000007.mkv        one chunk
+//!            detections/<request_id>/000007.parquet      created once; its existence is the count
+//!            tracked/<request_id>                        created once, when all segments are tracked
+//!            tracks/<request_id>/000007.parquet          the final tracks of that segment
+//!            merged/<request_id>                         created once, when tracks.parquet stands in results
+//!            processed_chunks/<request_id>/000007.mp4    the annotated segment; its existence is the count
+//!            annotated/<request_id>                      created once, when all segments are annotated
+//!            loaded/<request_id>                         created once, when the rows are in the warehouse
+//!            counted/<stage>/<request_id>/000            created once, when a group of 1,000 segments is complete
+//! results/   <request_id>/manifest.json, detections.parquet, tracks.parquet, annotated.mp4, summary.json
+//! ```
+
+use crate::{request::RequestId, segment::SegmentNumber};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The three buckets, by role. A back end maps each to a bucket or folder of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Bucket {
+    /// What users drop.
+    Uploads,
+    /// What the functions hand to each other.
+    Work,
+    /// What users take away.
+    Results,
+}
+
+impl Bucket {
+    /// Every bucket.
+    pub const ALL: [Self; 3] = [Self::Uploads, Self::Work, Self::Results];
+
+    /// The role's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Uploads => "uploads",
+            Self::Work => "work",
+            Self::Results => "results",
+        }
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An object: a bucket and a name. The name is data: it may hold any text, and no back end may take it for a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectName {
+    /// The bucket's role.
+    pub bucket: Bucket,
+    /// The name inside the bucket.
+    pub name: String,
+}
+
+impl ObjectName {
+    /// An object of this name in this bucket.
+    pub fn new(bucket: Bucket, name: impl Into<String>) -> Self {
+        Self { bucket, name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Escaped, so that a name with a newline cannot forge a line of a log.
+        write!(f, "{}/{}", self.bucket, self.name.escape_debug())
+    }
+}
+
+/// The kinds of object that each segment has one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PerSegment {
+    /// The packets, cut from the source.
+    Chunk,
+    /// What the detector saw.
+    Detections,
+    /// The final tracks, with global ids.
+    Tracks,
+    /// The annotated segment.
+    Annotated,
+}
+
+impl PerSegment {
+    /// The folder of `work` that holds them, and the ending of their names.
+    fn folder_and_ending(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Chunk => ("split_chunks", "mkv"),
+            Self::Detections => ("detections", "parquet"),
+            Self::Tracks => ("tracks", "parquet"),
+            Self::Annotated => ("processed_chunks", "mp4"),
+        }
+    }
+
+    /// The object of this kind of a segment.
+    pub fn object(self, request: &RequestId, segment: SegmentNumber) -> ObjectName {
+        let (folder, ending) = self.folder_and_ending();
+        ObjectName::new(Bucket::Work, format!("{folder}/{request}/{segment}.{ending}"))
+    }
+
+    /// What the names of all of a request's objects of this kind begin with.
+    pub fn prefix(self, request: &RequestId) -> String {
+        format!("{}/{request}/", self.folder_and_ending().0)
+    }
+}
+
+/// The kinds of object that a request has one of in `work`: created once, empty, each starts the next function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marker {
+    /// All segments are tracked.
+    Tracked,
+    /// `tracks.parquet` stands in results.
+    Merged,
+    /// All segments are annotated.
+    Annotated,
+    /// The rows are in the warehouse.
+    Loaded,
+}
+
+impl Marker {
+    /// The folder of `work` that holds this marker.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Tracked => "tracked",
+            Self::Merged => "merged",
+            Self::Annotated => "annotated",
+            Self::Loaded => "loaded",
+        }
+    }
+
+    /// The marker of a request.
+    pub fn object(self, request: &RequestId) -> ObjectName {
+        ObjectName::new(Bucket::Work, format!("{}/{request}", self.folder()))
+    }
+}
+
+/// The kinds of object that a user takes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultFile {
+    /// What the request is and how far it is.
+    Manifest,
+    /// Every detection of every frame.
+    Detections,
+    /// One row per object per frame.
+    Tracks,
+    /// The video with its tracks drawn.
+    AnnotatedVideo,
+    /// Counts and timings of a finished request.
+    Summary,
+}
+
+impl ResultFile {
+    /// The file's name.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest.json",
+            Self::Detections => "detections.parquet",
+            Self::Tracks => "tracks.parquet",
+            Self::AnnotatedVideo => "annotated.mp4",
+            Self::Summary => "summary.json",
+        }
+    }
+
+    /// The file of a request.
+    pub fn object(self, request: &RequestId) -> ObjectName {
+        ObjectName::new(Bucket::Results, format!("{request}/{}", self.file_name()))
+    }
+}
+
+/// The request that an object of `work` or `results` belongs to; none for uploads and for names we never write.
+pub fn request_of(object: &ObjectName) -> Option<RequestId> {
+    let parts: Vec<&str> = object.name.split('/').collect();
+    let id = match (object.bucket, &parts[..]) {
+        (Bucket::Uploads, _) => return None,
+        (Bucket::Results, [id, _]) => id,
+        (Bucket::Work, ["counted", _, id, _]) => id,
+        (Bucket::Work, [_, id] | [_, id, _]) => id,
+        _ => return None,
+    };
+    id.parse().ok()
+}
+
+/// The segment that an object such as `detections/<request_id>/000007.parquet` belongs to.
+pub fn segment_of(object: &ObjectName) -> Option<SegmentNumber> {
+    let file = object.name.rsplit('/').next()?;
+    let (digits, _) = file.split_once('.')?;
+    if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    SegmentNumber::new(digits.parse().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> RequestId {
+        "req_0aZ9bY8c_20261123T182501".parse().unwrap()
+    }
+
+    #[test]
+    fn every_name_leads_back_to_its_request_and_segment() {
+        let seven = SegmentNumber::new(7).unwrap();
+        for kind in [PerSegment::Chunk, PerSegment::Detections, PerSegment::Tracks, PerSegment::Annotated] {
+            let object = kind.object(&request(), seven);
+            assert!(object.name.starts_with(&kind.prefix(&request())), "{object}");
+            assert_eq!((request_of(&object), segment_of(&object)), (Some(request()), Some(seven)), "{object}");
+        }
+        for marker in [Marker::Tracked, Marker::Merged, Marker::Annotated, Marker::Loaded] {
+            assert_eq!(request_of(&marker.object(&request())), Some(request()));
+        }
+        assert_eq!(request_of(&ResultFile::Tracks.object(&request())), Some(request()));
+    }
+
+    #[test]
+    fn names_sort_like_segment_numbers() {
+        let name = |n| PerSegment::Annotated.object(&request(), SegmentNumber::new(n).unwrap()).name;
+        assert!(name(9) < name(10) && name(9_999) < name(10_000) && name(99_999) < name(100_000));
+        assert!(SegmentNumber::new(1_000_000).is_err());
+    }
+
+    #[test]
+    fn a_strange_name_belongs_to_no_request() {
+        for name in [
+            "",
+            "a",
+            "../../etc/passwd",
+            "tracked/../x",
+            "detections/req_x/000001.parquet",
+            "tracked/req_0aZ9bY8c_20261123T182501/a/b",
+        ] {
+            assert_eq!(request_of(&ObjectName::new(Bucket::Work, name)), None, "{name}");
+        }
+        assert_eq!(segment_of(&ObjectName::new(Bucket::Work, "x/+00001.mkv")), None);
+    }
+}

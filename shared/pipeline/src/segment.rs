@@ -1,0 +1,114 @@
+//! Segments: the planned intervals of a video, and what a chunk says of itself.
+
+use crate::{request::RequestId, settings::RequestSettings, time::Rational};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// The number of a segment, from 0; written with six digits in object names so that names sort like numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct SegmentNumber(u32);
+
+/// A number that six digits cannot write.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("segment number {0} is out of range (0 to 999999): use longer segments")]
+pub struct SegmentNumberError(u64);
+
+impl SegmentNumber {
+    /// The most segments a request can have.
+    pub const LIMIT: u32 = 1_000_000;
+
+    /// Checks the range once; the inside cannot hold a bad number.
+    pub fn new(number: u64) -> Result<Self, SegmentNumberError> {
+        match u32::try_from(number) {
+            Ok(value) if value < Self::LIMIT => Ok(Self(value)),
+            _ => Err(SegmentNumberError(number)),
+        }
+    }
+
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The number as an index into the plan.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl TryFrom<u32> for SegmentNumber {
+    type Error = SegmentNumberError;
+
+    fn try_from(number: u32) -> Result<Self, SegmentNumberError> {
+        Self::new(u64::from(number))
+    }
+}
+
+impl From<SegmentNumber> for u32 {
+    fn from(number: SegmentNumber) -> Self {
+        number.0
+    }
+}
+
+impl fmt::Display for SegmentNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:06}", self.0)
+    }
+}
+
+/// Everything a worker must know of a chunk, carried in the chunk object's custom metadata so that no other read is needed.
+///
+/// The chunk owns the frames with `start_pts <= pts < end_pts`; it may hold more packets than that, which decoders need.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SegmentDescription {
+    /// The request that the chunk belongs to.
+    pub request_id: RequestId,
+    /// Which segment this is.
+    pub segment_number: SegmentNumber,
+    /// How many segments the request has.
+    pub segment_count: u32,
+    /// Index in the whole video of the first owned frame.
+    pub first_frame: u64,
+    /// How many frames the segment owns.
+    pub frame_count: u64,
+    /// First owned PTS, in `time_base` ticks.
+    pub start_pts: i64,
+    /// End of the owned interval, exclusive, in `time_base` ticks.
+    pub end_pts: i64,
+    /// Seconds a tick, exactly.
+    pub time_base: Rational,
+    /// SHA-256 over the owned PTS list (little-endian i64), hex.
+    pub pts_sha256: String,
+    /// SHA-256 of the chunk file, hex.
+    pub sha256: String,
+    /// How this request is to be processed.
+    pub settings: RequestSettings,
+}
+
+/// The one key of a chunk's custom metadata.
+const METADATA_KEY: &str = "trackdrop-segment";
+
+/// Custom metadata that does not describe a segment.
+#[derive(Debug, thiserror::Error)]
+pub enum DescriptionError {
+    /// The key is not there.
+    #[error("the object has no `{METADATA_KEY}` metadata: it was not written by the splitter")]
+    Missing,
+    /// The value does not parse.
+    #[error("the object's `{METADATA_KEY}` metadata can't be read: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+impl SegmentDescription {
+    /// As an object's custom metadata (well below the 8 KiB that Cloud Storage allows).
+    pub fn to_metadata(&self) -> Result<BTreeMap<String, String>, DescriptionError> {
+        Ok(BTreeMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(self)?)]))
+    }
+
+    /// From an object's custom metadata.
+    pub fn from_metadata(metadata: &BTreeMap<String, String>) -> Result<Self, DescriptionError> {
+        Ok(serde_json::from_str(metadata.get(METADATA_KEY).ok_or(DescriptionError::Missing)?)?)
+    }
+}

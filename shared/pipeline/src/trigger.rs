@@ -1,0 +1,162 @@
+//! Triggers: who is started by what, how often it is tried, and where a delivery goes that no attempt took.
+//!
+//! One YAML file a trigger in `triggers/`. Terraform, the local bus and the tests read the same files.
+
+use crate::{event::Event, names::Bucket};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// The trigger of one function.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// The function that is started.
+    pub function: String,
+    /// What starts it.
+    pub on: Source,
+    /// Deliveries that one instance works on at the same time.
+    pub concurrency: u32,
+    /// Seconds without a sign of progress after which a delivery is taken to be lost and is made again.
+    pub deadline_s: u64,
+    /// What happens after an attempt failed.
+    pub retry: Retry,
+    /// The topic that takes a delivery after its last attempt; none: it is dropped.
+    #[serde(default)]
+    pub dead_letter: Option<String>,
+}
+
+/// What starts a function.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "event", deny_unknown_fields)]
+pub enum Source {
+    /// A new object whose name begins with a prefix.
+    #[serde(rename = "object.finalized")]
+    ObjectFinalized {
+        /// The bucket, by role.
+        bucket: Bucket,
+        /// What the name begins with; empty for every object.
+        #[serde(default)]
+        prefix: String,
+    },
+    /// A message on a topic.
+    #[serde(rename = "message.published")]
+    MessagePublished {
+        /// The topic.
+        topic: String,
+    },
+}
+
+/// What happens after an attempt failed: exponential backoff with full jitter between two bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// How often a delivery is tried, the first time included.
+    pub attempts: u32,
+    /// Shortest wait in seconds.
+    pub min_backoff_s: f64,
+    /// Longest wait in seconds.
+    pub max_backoff_s: f64,
+}
+
+/// A trigger file that cannot be honoured.
+#[derive(Debug, thiserror::Error)]
+pub enum TriggerError {
+    /// It does not parse.
+    #[error("the trigger can't be read: {0}")]
+    Malformed(String),
+    /// A value makes no sense.
+    #[error("trigger of `{function}`: {what}")]
+    Value {
+        /// The function.
+        function: String,
+        /// The value and what is wrong with it.
+        what: String,
+    },
+}
+
+impl Trigger {
+    /// Parses one trigger file.
+    pub fn parse(yaml: &str) -> Result<Self, TriggerError> {
+        let trigger: Self = serde_saphyr::from_str(yaml).map_err(|error| TriggerError::Malformed(error.to_string()))?;
+        let bad = |what: &str| Err(TriggerError::Value { function: trigger.function.clone(), what: what.to_owned() });
+        let Retry { attempts, min_backoff_s, max_backoff_s } = trigger.retry;
+        if trigger.function.is_empty() {
+            return bad("the function has no name");
+        }
+        if trigger.concurrency == 0 || trigger.deadline_s == 0 || attempts == 0 {
+            return bad("concurrency, deadline_s and attempts must be at least 1");
+        }
+        if !(min_backoff_s >= 0.0 && max_backoff_s >= min_backoff_s && max_backoff_s.is_finite()) {
+            return bad("backoff must satisfy 0 <= min_backoff_s <= max_backoff_s");
+        }
+        Ok(trigger)
+    }
+
+    /// Whether this event, published on `topic` if it is a message, starts the function.
+    pub fn takes(&self, event: &Event, topic: Option<&str>) -> bool {
+        match (&self.on, event) {
+            (Source::ObjectFinalized { bucket, prefix }, Event::ObjectFinalized(finalized)) => {
+                topic.is_none()
+                    && finalized.object.bucket == *bucket
+                    && finalized.object.name.starts_with(prefix.as_str())
+            }
+            (Source::MessagePublished { topic: wanted }, _) => topic == Some(wanted),
+            _ => false,
+        }
+    }
+}
+
+impl Retry {
+    /// The wait after the `attempt`th failure (from 1): `jitter` in [0, 1) picks a point of the exponential window, so
+    /// that deliveries that failed together do not come back together.
+    pub fn backoff(&self, attempt: u32, jitter: f64) -> Duration {
+        let window = self.min_backoff_s * 2f64.powi(attempt.clamp(1, 30) as i32 - 1);
+        let window = window.min(self.max_backoff_s);
+        // At least half the window: backoff must grow, jitter must spread.
+        Duration::from_secs_f64(window * (0.5 + 0.5 * jitter.clamp(0.0, 1.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::ObjectFinalized, names::ObjectName, time::Timestamp};
+
+    const YAML: &str = "function: track\non: {event: object.finalized, bucket: work, prefix: split_chunks/}\n\
+        concurrency: 2\ndeadline_s: 600\nretry: {attempts: 5, min_backoff_s: 10, max_backoff_s: 600}\ndead_letter: dead-letters\n";
+
+    #[test]
+    fn a_trigger_takes_the_objects_of_its_prefix_only() {
+        let trigger = Trigger::parse(YAML).unwrap();
+        let finalized = |bucket, name: &str| {
+            let object = ObjectName::new(bucket, name);
+            Event::ObjectFinalized(ObjectFinalized { object, generation: 1, created: Timestamp::from_micros(0) })
+        };
+        assert!(trigger.takes(&finalized(Bucket::Work, "split_chunks/x/000000.mkv"), None));
+        assert!(!trigger.takes(&finalized(Bucket::Work, "detections/x/000000.parquet"), None));
+        assert!(!trigger.takes(&finalized(Bucket::Uploads, "split_chunks/x"), None));
+        assert!(!trigger.takes(&finalized(Bucket::Work, "split_chunks/x"), Some("dead-letters")));
+    }
+
+    #[test]
+    fn a_trigger_that_makes_no_sense_is_refused_with_the_reason() {
+        for (from, to) in [
+            ("concurrency: 2", "concurrency: 0"),
+            ("attempts: 5", "attempts: 0"),
+            ("max_backoff_s: 600", "max_backoff_s: 1"),
+            ("bucket: work", "bucket: wrok"),
+            ("deadline_s", "dead_line"),
+        ] {
+            assert!(Trigger::parse(&YAML.replace(from, to)).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn backoff_grows_to_its_bound_and_jitter_spreads_it() {
+        let retry = Retry { attempts: 5, min_backoff_s: 10.0, max_backoff_s: 60.0 };
+        let longest: Vec<_> = (1..=5).map(|attempt| retry.backoff(attempt, 1.0).as_secs()).collect();
+        assert_eq!(longest, [10, 20, 40, 60, 60]);
+        assert!(retry.backoff(1, 0.0) < retry.backoff(1, 0.5));
+        assert_eq!(retry.backoff(u32::MAX, 1.0).as_secs(), 60);
+    }
+}
