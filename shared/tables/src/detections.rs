@@ -1,0 +1,189 @@
+//! What the detector saw, per segment (in `work`) and for the whole video (in `results`).
+
+use crate::{
+    parquet_file::{GroupReader, GroupWriter, ROWS_PER_GROUP, TableError},
+    schema::DETECTIONS,
+};
+use arrow_array::{
+    ArrayRef, Float32Array, Int32Array, Int64Array, RecordBatch,
+    cast::AsArray,
+    types::{Float32Type, Int32Type, Int64Type},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::{io::Write, path::Path, sync::Arc};
+use trackdrop_pipeline::{PtsList, ledger::FrameAccount, manifest::ModelIdentity};
+
+/// One detection: 32-bit floats exactly as the detector gave them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DetectionRow {
+    /// Index of the frame in the whole video, from 0.
+    pub frame_index: i64,
+    /// PTS of the frame.
+    pub pts: i64,
+    /// `[x1, y1, x2, y2]` in pixels of the source.
+    pub bbox: [f32; 4],
+    /// 0 to 1.
+    pub score: f32,
+    /// Class index of the model.
+    pub class_id: i32,
+}
+
+/// What a segment's detections file says besides its rows, in the Parquet footer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SegmentFooter {
+    /// The PTS that the plan gives to this segment; the tracker steps once for each.
+    pub frame_pts: PtsList,
+    /// What was decoded.
+    pub account: FrameAccount,
+    /// The model.
+    pub model: ModelIdentity,
+    /// Class names by class id.
+    pub class_names: Vec<String>,
+    /// The track threshold that the model's card recommends for its score scale.
+    pub track_thresh: Option<f64>,
+}
+
+const FOOTER_KEY: &str = "trackdrop.segment";
+
+/// Gathers rows and writes them in groups of a fixed size.
+#[derive(Debug)]
+pub struct DetectionsWriter<W: Write + Send> {
+    groups: GroupWriter<W>,
+    rows: Vec<DetectionRow>,
+    written: u64,
+}
+
+impl<W: Write + Send> std::fmt::Debug for GroupWriter<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GroupWriter")
+    }
+}
+
+impl<W: Write + Send> DetectionsWriter<W> {
+    /// A new file into `sink`.
+    pub fn new(sink: W) -> Result<Self, TableError> {
+        Ok(Self { groups: GroupWriter::new(sink, DETECTIONS.arrow())?, rows: Vec::new(), written: 0 })
+    }
+
+    /// Appends a row; rows come in frame order.
+    pub fn push(&mut self, row: DetectionRow) -> Result<(), TableError> {
+        self.rows.push(row);
+        if self.rows.len() == ROWS_PER_GROUP { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), TableError> {
+        if !self.rows.is_empty() {
+            self.groups.write_group(&to_batch(&self.rows)?)?;
+            self.written += self.rows.len() as u64;
+            self.rows.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes the rest and the footer; gives the sink back and the number of rows.
+    pub fn finish(mut self, footer: Option<&SegmentFooter>) -> Result<(W, u64), TableError> {
+        self.flush()?;
+        if let Some(footer) = footer {
+            let json = serde_json::to_string(footer).map_err(|error| TableError::Format(error.to_string()))?;
+            self.groups.annotate(FOOTER_KEY, json);
+        }
+        Ok((self.groups.finish()?, self.written))
+    }
+}
+
+fn to_batch(rows: &[DetectionRow]) -> Result<RecordBatch, TableError> {
+    let edge = |i: usize| Arc::new(rows.iter().map(|row| row.bbox[i]).collect::<Float32Array>()) as ArrayRef;
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(rows.iter().map(|row| row.frame_index).collect::<Int64Array>()),
+        Arc::new(rows.iter().map(|row| row.pts).collect::<Int64Array>()),
+        edge(0),
+        edge(1),
+        edge(2),
+        edge(3),
+        Arc::new(rows.iter().map(|row| row.score).collect::<Float32Array>()),
+        Arc::new(rows.iter().map(|row| row.class_id).collect::<Int32Array>()),
+    ];
+    // `collect` makes nullable arrays without nulls; the schema's field flags decide.
+    Ok(RecordBatch::try_new(DETECTIONS.arrow(), columns)?)
+}
+
+fn from_batch(batch: &RecordBatch, rows: &mut Vec<DetectionRow>) {
+    let int64 = |i: usize| batch.column(i).as_primitive::<Int64Type>().values();
+    let float = |i: usize| batch.column(i).as_primitive::<Float32Type>().values();
+    let (frames, pts, classes) = (int64(0), int64(1), batch.column(7).as_primitive::<Int32Type>().values());
+    let (x1, y1, x2, y2, scores) = (float(2), float(3), float(4), float(5), float(6));
+    rows.extend((0..batch.num_rows()).map(|i| DetectionRow {
+        frame_index: frames[i],
+        pts: pts[i],
+        bbox: [x1[i], y1[i], x2[i], y2[i]],
+        score: scores[i],
+        class_id: classes[i],
+    }));
+}
+
+/// Reads a segment's file: its rows in order, and its footer.
+pub fn read_segment(bytes: Bytes) -> Result<(Vec<DetectionRow>, SegmentFooter), TableError> {
+    let reader = GroupReader::open_bytes(bytes, &DETECTIONS.arrow())?;
+    let json = reader.footer(FOOTER_KEY).ok_or_else(|| TableError::Format("it has no segment footer".into()))?;
+    let footer = serde_json::from_str(json).map_err(|error| TableError::Format(error.to_string()))?;
+    let mut rows = Vec::new();
+    for batch in reader.batches() {
+        from_batch(&batch?, &mut rows);
+    }
+    Ok((rows, footer))
+}
+
+/// Reads a whole video's file, or a segment's without its footer.
+pub fn read_rows(path: &Path) -> Result<Vec<DetectionRow>, TableError> {
+    let mut rows = Vec::new();
+    for batch in GroupReader::open_path(path, &DETECTIONS.arrow())?.batches() {
+        from_batch(&batch?, &mut rows);
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(i: i64) -> DetectionRow {
+        let x = f32::from_bits(0x3f80_0001) * i as f32;
+        DetectionRow { frame_index: i / 3, pts: i / 3 * 512, bbox: [x, 1.0, x + 10.0, 20.0], score: 0.1, class_id: 2 }
+    }
+
+    #[test]
+    fn a_segment_reads_back_bit_for_bit() {
+        let footer = SegmentFooter {
+            frame_pts: PtsList::new(vec![0, 512]).unwrap(),
+            account: FrameAccount {
+                frames_decoded: 2,
+                missing_pts: vec![],
+                damaged_pts: vec![],
+                pts_sha256: "aa".into(),
+            },
+            model: ModelIdentity { name: "m".into(), sha256: "bb".into() },
+            class_names: vec!["person".into()],
+            track_thresh: Some(0.4),
+        };
+        let mut writer = DetectionsWriter::new(Vec::new()).unwrap();
+        let rows: Vec<_> = (0..70_000).map(row).collect();
+        rows.iter().for_each(|&row| writer.push(row).unwrap());
+        let (bytes, count) = writer.finish(Some(&footer)).unwrap();
+        assert_eq!(count, 70_000);
+        let (read, read_footer) = read_segment(bytes.into()).unwrap();
+        assert_eq!((read, read_footer), (rows, footer));
+    }
+
+    #[test]
+    fn an_empty_segment_is_a_file_without_rows() {
+        let (bytes, count) = DetectionsWriter::new(Vec::new()).unwrap().finish(None).unwrap();
+        assert_eq!(count, 0);
+        assert!(read_segment(bytes.into()).unwrap_err().to_string().contains("footer"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_parquet_are_refused() {
+        assert!(read_segment(Bytes::from_static(b"PAR1 not really PAR1")).is_err());
+    }
+}

@@ -1,0 +1,228 @@
+//! Every column of every table, once.
+
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The type of a column, in the least common denominator of Parquet, BigQuery and DuckDB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    /// UTF-8 text.
+    Text,
+    /// A signed 64-bit integer.
+    Int64,
+    /// A signed 32-bit integer (BigQuery: INTEGER).
+    Int32,
+    /// A 32-bit float (BigQuery: FLOAT).
+    Float32,
+    /// A 64-bit float.
+    Float64,
+    /// A truth value.
+    Bool,
+    /// Microseconds since the Unix epoch, UTC.
+    Timestamp,
+}
+
+/// One column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// The name.
+    pub name: &'static str,
+    /// The type.
+    pub column_type: ColumnType,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// What it holds, with its unit.
+    pub description: &'static str,
+}
+
+/// A table: a name, columns, and how a warehouse lays it out.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// The name.
+    pub name: &'static str,
+    /// The columns, in order.
+    pub columns: &'static [Column],
+}
+
+const fn column(name: &'static str, column_type: ColumnType, description: &'static str) -> Column {
+    Column { name, column_type, nullable: false, description }
+}
+
+const fn nullable(name: &'static str, column_type: ColumnType, description: &'static str) -> Column {
+    Column { name, column_type, nullable: true, description }
+}
+
+use ColumnType::{Bool, Float32, Float64, Int32, Int64, Text, Timestamp};
+
+/// One row per object per frame.
+pub const TRACKS: Table = Table {
+    name: "tracks",
+    columns: &[
+        column("request_id", Text, "The request that made the row"),
+        column("video", Text, "Object name of the uploaded video"),
+        column("uploaded_at", Timestamp, "Creation time of the uploaded object"),
+        column("frame_index", Int64, "Index of the frame in the whole video, from 0"),
+        column("pts", Int64, "Presentation timestamp of the frame, in ticks of the time base"),
+        column("time_base_num", Int32, "Numerator of the time base (seconds a tick)"),
+        column("time_base_den", Int32, "Denominator of the time base"),
+        column("time_s", Float64, "Seconds from the start of the presentation"),
+        column("track_id", Int64, "Identity of the object over the whole video, from 1"),
+        column("class_id", Int32, "Class index of the model"),
+        column("class_name", Text, "Class name of the model"),
+        column("score", Float32, "Score of the detection, 0 to 1"),
+        column("x1", Float32, "Left edge of the box in pixels"),
+        column("y1", Float32, "Top edge of the box in pixels"),
+        column("x2", Float32, "Right edge of the box in pixels"),
+        column("y2", Float32, "Bottom edge of the box in pixels"),
+        column("observed", Bool, "False where the row was interpolated and not detected"),
+    ],
+};
+
+/// One row a finished request.
+pub const REQUESTS: Table = Table {
+    name: "requests",
+    columns: &[
+        column("request_id", Text, "The request"),
+        column("video", Text, "Object name of the uploaded video"),
+        column("uploaded_at", Timestamp, "Creation time of the uploaded object"),
+        column("finished_at", Timestamp, "When the request ended"),
+        column("state", Text, "done or failed"),
+        nullable("error_stage", Text, "The stage that failed"),
+        nullable("error", Text, "Why it failed"),
+        column("segments", Int64, "Segments that the video was cut into"),
+        column("frames", Int64, "Frames of the ledger"),
+        column("frames_damaged", Int64, "Frames that were decoded with errors or not at all"),
+        column("detections", Int64, "Detections stored"),
+        column("track_rows", Int64, "Rows in tracks"),
+        column("track_count", Int64, "Identities"),
+        nullable("model", Text, "Name of the model"),
+        nullable("model_sha256", Text, "SHA-256 of the model file"),
+        column("version", Text, "Version of Trackdrop"),
+        column("split_s", Float64, "Seconds of work in split"),
+        column("track_s", Float64, "Seconds of work in track, all segments together"),
+        column("merge_s", Float64, "Seconds of work in merge"),
+        column("annotate_s", Float64, "Seconds of work in annotate, all segments together"),
+        column("join_s", Float64, "Seconds of work in join"),
+    ],
+};
+
+/// One row a detection, per segment and for the whole video.
+pub const DETECTIONS: Table = Table {
+    name: "detections",
+    columns: &[
+        column("frame_index", Int64, "Index of the frame in the whole video, from 0"),
+        column("pts", Int64, "Presentation timestamp of the frame, in ticks of the time base"),
+        column("x1", Float32, "Left edge of the box in pixels"),
+        column("y1", Float32, "Top edge of the box in pixels"),
+        column("x2", Float32, "Right edge of the box in pixels"),
+        column("y2", Float32, "Bottom edge of the box in pixels"),
+        column("score", Float32, "Score, 0 to 1"),
+        column("class_id", Int32, "Class index of the model"),
+    ],
+};
+
+/// Views over the tables, in SQL that DuckDB and BigQuery both take.
+pub const VIEWS: &[(&str, &str)] = &[
+    (
+        "track_summary",
+        "SELECT request_id, track_id,
+       MAX(video) AS video,
+       MAX(class_name) AS class_name,
+       MIN(frame_index) AS first_frame,
+       MAX(frame_index) AS last_frame,
+       MIN(time_s) AS first_seen_s,
+       MAX(time_s) AS last_seen_s,
+       MAX(time_s) - MIN(time_s) AS dwell_s,
+       COUNT(*) AS frames_seen,
+       AVG(score) AS mean_score,
+       COALESCE(SUM(SQRT(step_x * step_x + step_y * step_y)), 0) AS path_length_px
+FROM (
+  SELECT request_id, track_id, video, frame_index, time_s, score,
+         FIRST_VALUE(class_name) OVER (PARTITION BY request_id, track_id ORDER BY class_votes DESC, class_name) AS class_name,
+         (x1 + x2) / 2 - LAG((x1 + x2) / 2) OVER (PARTITION BY request_id, track_id ORDER BY frame_index) AS step_x,
+         (y1 + y2) / 2 - LAG((y1 + y2) / 2) OVER (PARTITION BY request_id, track_id ORDER BY frame_index) AS step_y
+  FROM (
+    SELECT *, COUNT(*) OVER (PARTITION BY request_id, track_id, class_name) AS class_votes FROM tracks
+  ) AS voted
+) AS steps
+GROUP BY request_id, track_id",
+    ),
+    (
+        "objects_per_second",
+        "SELECT request_id, MAX(video) AS video, CAST(FLOOR(time_s) AS BIGINT) AS second, class_name,
+       COUNT(DISTINCT track_id) AS objects
+FROM tracks
+GROUP BY request_id, CAST(FLOOR(time_s) AS BIGINT), class_name",
+    ),
+    (
+        "tracking_results",
+        "SELECT request_id, track_id, frame_index AS frame_id, class_name, class_id, score AS confidence,
+       time_s AS timestamp, STRUCT(x1 AS x1, y1 AS y1, x2 AS x2, y2 AS y2) AS box
+FROM tracks",
+    ),
+];
+
+impl ColumnType {
+    fn arrow(self) -> DataType {
+        match self {
+            Text => DataType::Utf8,
+            Int64 => DataType::Int64,
+            Int32 => DataType::Int32,
+            Float32 => DataType::Float32,
+            Float64 => DataType::Float64,
+            Bool => DataType::Boolean,
+            Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        }
+    }
+
+    fn bigquery(self) -> &'static str {
+        match self {
+            Text => "STRING",
+            Int64 | Int32 => "INTEGER",
+            Float32 | Float64 => "FLOAT",
+            Bool => "BOOLEAN",
+            Timestamp => "TIMESTAMP",
+        }
+    }
+
+    fn duckdb(self) -> &'static str {
+        match self {
+            Text => "VARCHAR",
+            Int64 => "BIGINT",
+            Int32 => "INTEGER",
+            Float32 => "FLOAT",
+            Float64 => "DOUBLE",
+            Bool => "BOOLEAN",
+            Timestamp => "TIMESTAMPTZ",
+        }
+    }
+}
+
+impl Table {
+    /// The schema of Arrow and Parquet.
+    pub fn arrow(&self) -> Arc<Schema> {
+        let field = |column: &Column| Field::new(column.name, column.column_type.arrow(), column.nullable);
+        Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()))
+    }
+
+    /// The schema file of BigQuery.
+    pub fn bigquery(&self) -> Value {
+        let field = |column: &Column| {
+            json!({
+                "name": column.name,
+                "type": column.column_type.bigquery(),
+                "mode": if column.nullable { "NULLABLE" } else { "REQUIRED" },
+                "description": column.description,
+            })
+        };
+        self.columns.iter().map(field).collect()
+    }
+
+    /// The column list of a DuckDB `CREATE TABLE`.
+    pub fn duckdb(&self) -> String {
+        let columns: Vec<_> =
+            self.columns.iter().map(|column| format!("{} {}", column.name, column.column_type.duckdb())).collect();
+        columns.join(", ")
+    }
+}

@@ -1,0 +1,191 @@
+//! What the tracker made: one row per object per frame.
+
+use crate::{
+    parquet_file::{GroupReader, GroupWriter, ROWS_PER_GROUP, TableError},
+    schema::TRACKS,
+};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+    cast::AsArray,
+    types::{Float32Type, Int32Type, Int64Type},
+};
+use bytes::Bytes;
+use std::{io::Write, sync::Arc};
+use trackdrop_pipeline::{Rational, RequestId, Timestamp};
+
+/// One row: an object in a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrackRow {
+    /// Index of the frame in the whole video, from 0.
+    pub frame_index: i64,
+    /// PTS of the frame.
+    pub pts: i64,
+    /// Identity over the whole video, from 1.
+    pub track_id: i64,
+    /// Class index of the model.
+    pub class_id: i32,
+    /// Class name of the model.
+    pub class_name: Arc<str>,
+    /// Score of the detection.
+    pub score: f32,
+    /// `[x1, y1, x2, y2]` in pixels of the source: the tracker's estimate.
+    pub bbox: [f32; 4],
+    /// False where the row was interpolated.
+    pub observed: bool,
+}
+
+/// What all rows of a request share.
+#[derive(Clone, Debug)]
+pub struct TracksOf {
+    /// The request.
+    pub request_id: RequestId,
+    /// Object name of the upload.
+    pub video: String,
+    /// Creation time of the upload.
+    pub uploaded_at: Timestamp,
+    /// Seconds a tick.
+    pub time_base: Rational,
+    /// The PTS of the presentation's time 0.
+    pub origin_pts: i64,
+}
+
+/// Gathers rows and writes them in groups of a fixed size.
+#[derive(Debug)]
+pub struct TracksWriter<W: Write + Send> {
+    of: TracksOf,
+    groups: GroupWriter<W>,
+    rows: Vec<TrackRow>,
+    written: u64,
+}
+
+impl<W: Write + Send> TracksWriter<W> {
+    /// A new file into `sink`.
+    pub fn new(sink: W, of: TracksOf) -> Result<Self, TableError> {
+        Ok(Self { of, groups: GroupWriter::new(sink, TRACKS.arrow())?, rows: Vec::new(), written: 0 })
+    }
+
+    /// Appends a row; rows come in frame order, within a frame in the tracker's order.
+    pub fn push(&mut self, row: TrackRow) -> Result<(), TableError> {
+        self.rows.push(row);
+        if self.rows.len() == ROWS_PER_GROUP { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), TableError> {
+        if !self.rows.is_empty() {
+            self.groups.write_group(&to_batch(&self.of, &self.rows)?)?;
+            self.written += self.rows.len() as u64;
+            self.rows.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes the rest; gives the sink back and the number of rows.
+    pub fn finish(mut self) -> Result<(W, u64), TableError> {
+        self.flush()?;
+        Ok((self.groups.finish()?, self.written))
+    }
+}
+
+fn to_batch(of: &TracksOf, rows: &[TrackRow]) -> Result<RecordBatch, TableError> {
+    let all = rows.len();
+    let edge = |i: usize| Arc::new(rows.iter().map(|row| row.bbox[i]).collect::<Float32Array>()) as ArrayRef;
+    let text = |value: &str| Arc::new(StringArray::from(vec![value; all])) as ArrayRef;
+    let columns: Vec<ArrayRef> = vec![
+        text(of.request_id.as_str()),
+        text(&of.video),
+        Arc::new(TimestampMicrosecondArray::from(vec![of.uploaded_at.micros(); all]).with_timezone("UTC")),
+        Arc::new(rows.iter().map(|row| row.frame_index).collect::<Int64Array>()),
+        Arc::new(rows.iter().map(|row| row.pts).collect::<Int64Array>()),
+        Arc::new(Int32Array::from(vec![of.time_base.num(); all])),
+        Arc::new(Int32Array::from(vec![of.time_base.den(); all])),
+        Arc::new(rows.iter().map(|row| of.time_base.seconds(row.pts - of.origin_pts)).collect::<Float64Array>()),
+        Arc::new(rows.iter().map(|row| row.track_id).collect::<Int64Array>()),
+        Arc::new(rows.iter().map(|row| row.class_id).collect::<Int32Array>()),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &*row.class_name))),
+        Arc::new(rows.iter().map(|row| row.score).collect::<Float32Array>()),
+        edge(0),
+        edge(1),
+        edge(2),
+        edge(3),
+        Arc::new(rows.iter().map(|row| Some(row.observed)).collect::<BooleanArray>()),
+    ];
+    Ok(RecordBatch::try_new(TRACKS.arrow(), columns)?)
+}
+
+/// Reads the rows of a file, in order.
+pub fn read(bytes: Bytes) -> Result<Vec<TrackRow>, TableError> {
+    let mut rows = Vec::new();
+    let mut names: Vec<Arc<str>> = Vec::new();
+    for batch in GroupReader::open_bytes(bytes, &TRACKS.arrow())?.batches() {
+        let batch = batch?;
+        let int64 = |i: usize| batch.column(i).as_primitive::<Int64Type>().values();
+        let float = |i: usize| batch.column(i).as_primitive::<Float32Type>().values();
+        let (frames, pts, ids) = (int64(3), int64(4), int64(8));
+        let classes = batch.column(9).as_primitive::<Int32Type>().values();
+        let class_names = batch.column(10).as_string::<i32>();
+        let (scores, observed) = (float(11), batch.column(16).as_boolean());
+        for i in 0..batch.num_rows() {
+            let name = class_names.value(i);
+            let class_name = match names.iter().find(|known| ***known == *name) {
+                Some(known) => known.clone(),
+                None => {
+                    names.push(name.into());
+                    names[names.len() - 1].clone()
+                }
+            };
+            rows.push(TrackRow {
+                frame_index: frames[i],
+                pts: pts[i],
+                track_id: ids[i],
+                class_id: classes[i],
+                class_name,
+                score: scores[i],
+                bbox: [float(12)[i], float(13)[i], float(14)[i], float(15)[i]],
+                observed: observed.value(i),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of() -> TracksOf {
+        TracksOf {
+            request_id: "req_0aZ9bY8c_20261123T182501".parse().unwrap(),
+            video: "a \"b\".mp4".into(),
+            uploaded_at: Timestamp::from_micros(1_764_000_000_123_456),
+            time_base: Rational::new(1, 12_800).unwrap(),
+            origin_pts: 0,
+        }
+    }
+
+    fn row(i: i64) -> TrackRow {
+        TrackRow {
+            frame_index: i / 4,
+            pts: i / 4 * 512,
+            track_id: i % 4 + 1,
+            class_id: 0,
+            class_name: "person".into(),
+            score: 0.5,
+            bbox: [i as f32, 1.0, i as f32 + 7.25, 9.0],
+            observed: true,
+        }
+    }
+
+    #[test]
+    fn rows_read_back_and_the_same_rows_make_the_same_bytes() {
+        let rows: Vec<_> = (0..140_000).map(row).collect();
+        let write = || {
+            let mut writer = TracksWriter::new(Vec::new(), of()).unwrap();
+            rows.iter().for_each(|row| writer.push(row.clone()).unwrap());
+            writer.finish().unwrap().0
+        };
+        let bytes = write();
+        assert_eq!(bytes, write());
+        assert_eq!(read(bytes.into()).unwrap(), rows);
+    }
+}
