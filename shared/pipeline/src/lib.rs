@@ -6,6 +6,7 @@
 //! indices start at 0, time is PTS times a rational time base.
 
 pub mod counter;
+pub mod delivery;
 pub mod event;
 pub mod failure;
 pub mod ledger;
@@ -18,6 +19,7 @@ pub mod settings;
 pub mod time;
 pub mod trigger;
 
+pub use delivery::{Delivery, Handler};
 pub use event::{DeadLetter, Event, ObjectFinalized, RequestFinished};
 pub use failure::{Failure, FailureKind, Stage};
 pub use manifest::{Manifest, RequestState};

@@ -1,0 +1,18 @@
+//! What the functions need of a cloud, as three traits, and the back ends that give it.
+//!
+//! - [`Storage`]: objects with generations and preconditions, in the sense of Google Cloud Storage.
+//! - [`Publisher`]: messages on topics.
+//! - [`Warehouse`]: rows that are queried in SQL, loaded exactly once.
+//!
+//! [`local`] gives all three from one directory. [`conformance`] is the suite that every `Storage` passes: a back end is one that
+//! passes it, whatever it is made of.
+
+pub mod conformance;
+pub mod local;
+mod publisher;
+mod storage;
+mod warehouse;
+
+pub use publisher::{PublishError, Publisher, TOPIC_DEAD_LETTERS, TOPIC_REQUESTS};
+pub use storage::{Content, LocalFile, ObjectInfo, Precondition, PutOptions, Storage, StorageError};
+pub use warehouse::{LoadOutcome, Warehouse, WarehouseError};

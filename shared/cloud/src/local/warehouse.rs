@@ -1,0 +1,98 @@
+//! The local warehouse: the catalog says which Parquet files are loaded; DuckDB reads the files themselves.
+
+use super::catalog::LocalCloud;
+use crate::{LoadOutcome, StorageError, Warehouse, WarehouseError};
+use async_trait::async_trait;
+use rusqlite::params;
+use std::path::PathBuf;
+use trackdrop_pipeline::{RequestId, names::ObjectName};
+use trackdrop_tables::requests::RequestRow;
+
+/// A file whose rows belong to the table `tracks`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedFile {
+    /// The request that made it.
+    pub request_id: String,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+#[async_trait]
+impl Warehouse for LocalCloud {
+    async fn load_tracks(
+        &self,
+        request: &RequestId,
+        file: &ObjectName,
+        generation: i64,
+    ) -> Result<LoadOutcome, WarehouseError> {
+        let (request, name) = (request.to_string(), file.name.clone().into_bytes());
+        self.insert_once("INSERT OR IGNORE INTO loaded_tracks VALUES (?1, ?2, ?3)", move |insert| {
+            insert.execute(params![request, generation, name])
+        })
+        .await
+    }
+
+    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
+        let unavailable = |error: serde_json::Error| WarehouseError::Unavailable {
+            doing: "recording a request".into(),
+            reason: error.to_string(),
+        };
+        let (request, json) = (row.request_id.to_string(), serde_json::to_string(row).map_err(unavailable)?);
+        self.insert_once("INSERT OR IGNORE INTO request_rows VALUES (?1, ?2)", move |insert| {
+            insert.execute(params![request, json])
+        })
+        .await
+    }
+}
+
+impl LocalCloud {
+    async fn insert_once(
+        &self,
+        sql: &'static str,
+        execute: impl FnOnce(&mut rusqlite::Statement<'_>) -> rusqlite::Result<usize> + Send + 'static,
+    ) -> Result<LoadOutcome, WarehouseError> {
+        let doing = "loading rows";
+        let outcome = self
+            .on_catalog(move |inner| {
+                inner.transaction(doing, |transaction| {
+                    transaction
+                        .prepare(sql)
+                        .and_then(|mut insert| execute(&mut insert))
+                        .map_err(|error| inner.sql_error(doing, error))
+                })
+            })
+            .await;
+        match outcome {
+            Ok(0) => Ok(LoadOutcome::AlreadyLoaded),
+            Ok(_) => Ok(LoadOutcome::Loaded),
+            Err(StorageError::OutOfSpace { place, .. }) => Err(WarehouseError::OutOfSpace(place)),
+            Err(error) => Err(WarehouseError::Unavailable { doing: doing.into(), reason: error.to_string() }),
+        }
+    }
+
+    /// The files that make up the table `tracks`, in order of their requests.
+    pub async fn loaded_tracks(&self) -> Result<Vec<LoadedFile>, StorageError> {
+        self.on_catalog(|inner| {
+            let rows: Vec<(String, i64)> = inner
+                .connection()
+                .prepare("SELECT request, generation FROM loaded_tracks ORDER BY request")
+                .and_then(|mut query| query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+                .map_err(|error| inner.sql_error("reading the warehouse", error))?;
+            let to_file = |(request_id, generation)| LoadedFile { request_id, path: inner.blob(generation) };
+            Ok(rows.into_iter().map(to_file).collect())
+        })
+        .await
+    }
+
+    /// The rows of the table `requests` as JSON, in order of the requests.
+    pub async fn request_rows(&self) -> Result<Vec<String>, StorageError> {
+        self.on_catalog(|inner| {
+            inner
+                .connection()
+                .prepare("SELECT row FROM request_rows ORDER BY request")
+                .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+                .map_err(|error| inner.sql_error("reading the warehouse", error))
+        })
+        .await
+    }
+}

@@ -1,0 +1,32 @@
+//! Messages on topics.
+
+use async_trait::async_trait;
+use trackdrop_pipeline::{Event, Failure, FailureKind};
+
+/// Requests that have ended, for the users' own systems.
+pub const TOPIC_REQUESTS: &str = "requests";
+/// Deliveries that no attempt took.
+pub const TOPIC_DEAD_LETTERS: &str = "dead-letters";
+
+/// Puts events on topics, at least once each.
+#[async_trait]
+pub trait Publisher: Send + Sync + std::fmt::Debug {
+    /// Returns once the message is stored.
+    async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError>;
+}
+
+/// A message that was not stored; another attempt may succeed.
+#[derive(Debug, thiserror::Error)]
+#[error("publishing to {topic}: {reason}")]
+pub struct PublishError {
+    /// The topic.
+    pub topic: String,
+    /// What came back.
+    pub reason: String,
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        Self::from_error(FailureKind::Transient, error)
+    }
+}

@@ -1,0 +1,174 @@
+//! Objects with generations and preconditions.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use tempfile::TempPath;
+use trackdrop_pipeline::{Failure, FailureKind, Timestamp, names::ObjectName};
+
+/// A store of objects.
+///
+/// - A name has at most one live object; each writing of it gets a generation greater than every earlier one, in the whole store.
+/// - A write is visible whole or not at all, and its precondition is checked at the same moment.
+/// - Listings are strongly consistent and in the byte order of names.
+/// - Names are data: any non-empty text of up to 1,024 bytes.
+#[async_trait]
+pub trait Storage: Send + Sync + std::fmt::Debug {
+    /// Writes an object; fails with [`StorageError::Precondition`] and without any effect where the precondition does not hold.
+    async fn put(&self, object: &ObjectName, content: Content, options: PutOptions)
+    -> Result<ObjectInfo, StorageError>;
+
+    /// What is known of an object, without its content.
+    async fn stat(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError>;
+
+    /// An object with its content; meant for small ones.
+    async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError>;
+
+    /// An object as a file that exists for as long as the returned value does. With a generation, exactly that one.
+    async fn fetch(
+        &self,
+        object: &ObjectName,
+        generation: Option<i64>,
+    ) -> Result<(ObjectInfo, LocalFile), StorageError>;
+
+    /// Every object of the bucket of `prefix` whose name begins with the name of `prefix`, in name order.
+    async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError>;
+
+    /// Deletes an object; deleting one that is not there is no error.
+    async fn delete(&self, object: &ObjectName) -> Result<(), StorageError>;
+
+    /// A folder for temporary files that are to become objects; on the store's own disk where it has one.
+    fn scratch(&self) -> &Path;
+}
+
+/// What is written.
+#[derive(Debug)]
+pub enum Content {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// A finished temporary file, best made in [`Storage::scratch`]; it is consumed.
+    File(TempPath),
+}
+
+/// How an object is written.
+#[derive(Clone, Debug, Default)]
+pub struct PutOptions {
+    /// What must hold at the moment of writing.
+    pub precondition: Precondition,
+    /// MIME type.
+    pub content_type: &'static str,
+    /// Custom metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What must hold at the moment of writing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// There is no object of this name (`ifGenerationMatch=0`).
+    NotExists,
+    /// The object has this generation.
+    Generation(i64),
+}
+
+/// What is known of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Bucket and name.
+    pub object: ObjectName,
+    /// Which writing of the name this is.
+    pub generation: i64,
+    /// When it was written.
+    pub created: Timestamp,
+    /// Size of the content.
+    pub bytes: u64,
+    /// CRC32C of the content.
+    pub crc32c: u32,
+    /// Custom metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A file that exists for as long as this value does.
+#[derive(Debug)]
+pub enum LocalFile {
+    /// The store's own file: read it, never write it.
+    Stored(PathBuf),
+    /// A copy, deleted with this value.
+    Copied(TempPath),
+}
+
+impl LocalFile {
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Stored(path) => path,
+            Self::Copied(path) => path,
+        }
+    }
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// There is no such object (or no longer this generation of it).
+    #[error("{0} does not exist")]
+    NotFound(ObjectName),
+    /// The precondition did not hold.
+    #[error("{object} was written by someone else (precondition {precondition:?})")]
+    Precondition {
+        /// The object.
+        object: ObjectName,
+        /// What should have held.
+        precondition: Precondition,
+    },
+    /// The name is empty or longer than 1,024 bytes.
+    #[error("object name of {0} bytes: it must have 1 to 1,024")]
+    Name(usize),
+    /// No space is left.
+    #[error("no space left for {what} in {place}: free some and try again")]
+    OutOfSpace {
+        /// What was being written.
+        what: String,
+        /// Where.
+        place: String,
+    },
+    /// The store is not reachable, busy or answered with an error that may pass.
+    #[error("{doing}: {reason}")]
+    Unavailable {
+        /// What was being done.
+        doing: String,
+        /// What came back.
+        reason: String,
+    },
+}
+
+impl StorageError {
+    /// Whether the object is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound(_))
+    }
+
+    /// Whether the precondition did not hold.
+    pub fn is_precondition(&self) -> bool {
+        matches!(self, Self::Precondition { .. })
+    }
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        let kind = match error {
+            StorageError::Name(_) => FailureKind::Permanent,
+            StorageError::OutOfSpace { .. } => FailureKind::Exhausted,
+            // An object that is missing or was overtaken may be there, or be ours, at the next look.
+            StorageError::NotFound(_) | StorageError::Precondition { .. } | StorageError::Unavailable { .. } => {
+                FailureKind::Transient
+            }
+        };
+        Self::from_error(kind, error)
+    }
+}
