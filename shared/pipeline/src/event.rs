@@ -1,6 +1,11 @@
 //! What functions are told: an event in, an outcome out.
 
-use crate::{manifest::RequestState, names::ObjectName, request::RequestId, time::Timestamp};
+use crate::{
+    manifest::RequestState,
+    names::{self, Bucket, ObjectName},
+    request::RequestId,
+    time::Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// One event. `type` is the CloudEvents type; the adapters of a cloud translate their own types into these.
@@ -41,6 +46,17 @@ pub struct ObjectFinalized {
     pub created: Timestamp,
 }
 
+impl ObjectFinalized {
+    /// The request that the object belongs to: an upload makes one, the names of `work` and `results` carry it.
+    pub fn request(&self) -> Option<RequestId> {
+        let ObjectName { bucket, name } = &self.object;
+        match bucket {
+            Bucket::Uploads => Some(RequestId::of_upload(bucket.as_str(), name, self.generation, self.created)),
+            Bucket::Work | Bucket::Results => names::request_of(&self.object),
+        }
+    }
+}
+
 /// A request has ended, well or badly; for the users' own systems.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RequestFinished {
@@ -69,7 +85,6 @@ pub struct DeadLetter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::Bucket;
 
     #[test]
     fn an_event_reads_back_as_it_was_written_whatever_the_object_is_called() {

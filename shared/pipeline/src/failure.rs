@@ -71,6 +71,20 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// A failure of this kind.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// An I/O error of the host's own files: a full disk is exhaustion, anything else may pass.
+    pub fn from_io(doing: &str, error: std::io::Error) -> Self {
+        let kind = match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => FailureKind::Exhausted,
+            _ => FailureKind::Transient,
+        };
+        Self::from_error(kind, error).context(doing)
+    }
+
     /// A failure that another attempt may not meet.
     pub fn transient(message: impl Into<String>) -> Self {
         Self { kind: FailureKind::Transient, message: message.into(), source: None }

@@ -95,6 +95,8 @@ pub struct VideoInfo {
     /// Codec of the audio that goes into the annotated video; none without audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,
+    /// What the annotated video takes over (size, aspect, rotation, colours), as the media library writes and reads it.
+    pub presentation: serde_json::Value,
     /// What is worth knowing of how the file could be honoured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -10,6 +10,7 @@
 //!            processed_chunks/<request_id>/000007.mp4    the annotated segment; its existence is the count
 //!            annotated/<request_id>                      created once, when all segments are annotated
 //!            loaded/<request_id>                         created once, when the rows are in the warehouse
+//!            ended/<request_id>                          created once, when the end of the request is told to everyone
 //!            counted/<stage>/<request_id>/000            created once, when a group of 1,000 segments is complete
 //! results/   <request_id>/manifest.json, detections.parquet, tracks.parquet, annotated.mp4, summary.json
 //! ```
@@ -121,6 +122,8 @@ pub enum Marker {
     Annotated,
     /// The rows are in the warehouse.
     Loaded,
+    /// The end of the request is told to the warehouse and on the topic.
+    Ended,
 }
 
 impl Marker {
@@ -131,6 +134,7 @@ impl Marker {
             Self::Merged => "merged",
             Self::Annotated => "annotated",
             Self::Loaded => "loaded",
+            Self::Ended => "ended",
         }
     }
 
@@ -212,7 +216,7 @@ mod tests {
             assert!(object.name.starts_with(&kind.prefix(&request())), "{object}");
             assert_eq!((request_of(&object), segment_of(&object)), (Some(request()), Some(seven)), "{object}");
         }
-        for marker in [Marker::Tracked, Marker::Merged, Marker::Annotated, Marker::Loaded] {
+        for marker in [Marker::Tracked, Marker::Merged, Marker::Annotated, Marker::Loaded, Marker::Ended] {
             assert_eq!(request_of(&marker.object(&request())), Some(request()));
         }
         assert_eq!(request_of(&ResultFile::Tracks.object(&request())), Some(request()));

@@ -83,6 +83,8 @@ pub struct SegmentDescription {
     pub pts_sha256: String,
     /// SHA-256 of the chunk file, hex.
     pub sha256: String,
+    /// What the annotated segment takes over from the source, as the media library writes and reads it.
+    pub presentation: serde_json::Value,
     /// How this request is to be processed.
     pub settings: RequestSettings,
 }

@@ -18,6 +18,9 @@ pub struct Rational {
 pub struct RationalError(String);
 
 impl Rational {
+    /// One second a tick.
+    pub const ONE: Self = Self { num: 1, den: 1 };
+
     /// `num / den`; the denominator must be positive.
     pub fn new(num: i32, den: i32) -> Result<Self, RationalError> {
         if den > 0 { Ok(Self { num, den }) } else { Err(RationalError(format!("{num}/{den}"))) }

@@ -235,15 +235,7 @@ impl LocalCloud {
 /// What messages are shared out by: the request, whichever event it comes in.
 pub(super) fn request_key(event: &Event) -> String {
     let id = match event {
-        Event::ObjectFinalized(finalized) => match finalized.object.bucket {
-            Bucket::Uploads => Some(RequestId::of_upload(
-                finalized.object.bucket.as_str(),
-                &finalized.object.name,
-                finalized.generation,
-                finalized.created,
-            )),
-            _ => names::request_of(&finalized.object),
-        },
+        Event::ObjectFinalized(finalized) => finalized.request(),
         Event::RequestFinished(finished) => Some(finished.request_id.clone()),
         Event::DeadLetter(letter) => return request_key(&letter.event),
     };

@@ -1,0 +1,55 @@
+//! The completion counter over a store: see [`trackdrop_pipeline::counter`] for why it is made this way.
+
+use crate::{Cloud, NewObject, manifest};
+use trackdrop_cloud::StorageError;
+use trackdrop_pipeline::{
+    Bucket, Failure, RequestId, SegmentNumber,
+    counter::{Counted, GROUP_SIZE, group_count, group_size},
+    names::ObjectName,
+};
+
+/// To be called after the segment's result object stands, by every delivery of it: counts, and creates the stage's marker when the
+/// count is complete. A crash before or in it is healed by the redelivery, which calls it again.
+pub async fn complete(
+    cloud: &Cloud,
+    counted: Counted,
+    request: &RequestId,
+    segment: SegmentNumber,
+    segment_count: u32,
+) -> Result<(), Failure> {
+    let in_group = count(cloud, &counted.group_prefix(request, segment)).await?;
+    fold_progress(cloud, counted, request, segment, in_group).await;
+    if in_group < group_size(segment, segment_count) {
+        return Ok(());
+    }
+    let groups = group_count(segment_count);
+    if groups > 1 {
+        cloud.create(marker(counted.group_marker(request, segment))).await?;
+        if count(cloud, &counted.group_marker_prefix(request)).await? < groups {
+            return Ok(());
+        }
+    }
+    cloud.create(marker(counted.marker().object(request))).await?;
+    Ok(())
+}
+
+fn marker(object: ObjectName) -> NewObject {
+    NewObject::of_bytes(object, "", "application/octet-stream")
+}
+
+async fn count(cloud: &Cloud, prefix: &str) -> Result<u32, StorageError> {
+    Ok(cloud.storage.list(&ObjectName::new(Bucket::Work, prefix)).await?.len() as u32)
+}
+
+async fn fold_progress(cloud: &Cloud, counted: Counted, request: &RequestId, segment: SegmentNumber, in_group: u32) {
+    // With several groups, segments mostly complete in order: the groups before this one count as complete, for people.
+    let about = segment.get() / GROUP_SIZE * GROUP_SIZE + in_group;
+    manifest::fold_progress(cloud, request, |progress| {
+        let of_stage = match counted {
+            Counted::Track => &mut progress.segments_tracked,
+            Counted::Annotate => &mut progress.segments_annotated,
+        };
+        *of_stage = (*of_stage).max(about);
+    })
+    .await;
+}

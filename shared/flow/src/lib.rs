@@ -1,0 +1,104 @@
+//! What every function of the flow shares, written once over the cloud's traits.
+//!
+//! - [`count`]: a worker reports its segment complete; whoever completes the stage creates its marker.
+//! - [`manifest`]: the manifest is created once and changed by compare-and-set.
+//! - [`end`]: how a request ends, well or badly, exactly once in effect.
+//! - [`stage`]: the frame around a handler: which request, whether it is over already, and what a permanent failure does.
+
+pub mod count;
+pub mod end;
+pub mod manifest;
+pub mod stage;
+mod work;
+
+use bytes::Bytes;
+use std::{collections::BTreeMap, sync::Arc};
+use tempfile::TempPath;
+use trackdrop_cloud::{Content, ObjectInfo, Precondition, Publisher, PutOptions, Storage, Warehouse};
+use trackdrop_pipeline::{Failure, names::ObjectName};
+
+pub use work::WorkReport;
+
+/// The version that manifests and rows carry.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A cloud, whichever it is.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    /// Objects.
+    pub storage: Arc<dyn Storage>,
+    /// Messages.
+    pub publisher: Arc<dyn Publisher>,
+    /// Rows.
+    pub warehouse: Arc<dyn Warehouse>,
+}
+
+/// A new object that is created once.
+#[derive(Debug)]
+pub struct NewObject {
+    /// Bucket and name.
+    pub object: ObjectName,
+    /// What is written.
+    pub content: Content,
+    /// MIME type.
+    pub content_type: &'static str,
+    /// Custom metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl NewObject {
+    /// From bytes in memory.
+    pub fn of_bytes(object: ObjectName, bytes: impl Into<Bytes>, content_type: &'static str) -> Self {
+        Self { object, content: Content::Bytes(bytes.into()), content_type, metadata: BTreeMap::new() }
+    }
+
+    /// From a finished temporary file.
+    pub fn of_file(object: ObjectName, file: TempPath, content_type: &'static str) -> Self {
+        Self { object, content: Content::File(file), content_type, metadata: BTreeMap::new() }
+    }
+
+    /// With a report of the work that made it.
+    #[must_use]
+    pub fn with_work(mut self, work: &WorkReport) -> Self {
+        self.metadata.extend(work.to_metadata());
+        self
+    }
+
+    /// With more custom metadata.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: BTreeMap<String, String>) -> Self {
+        self.metadata.extend(metadata);
+        self
+    }
+}
+
+impl Cloud {
+    /// Creates an object, or finds that it was created before: a duplicate delivery is no error.
+    pub async fn create(&self, new: NewObject) -> Result<Created, Failure> {
+        let NewObject { object, content, content_type, metadata } = new;
+        let options = PutOptions { precondition: Precondition::NotExists, content_type, metadata };
+        match self.storage.put(&object, content, options).await {
+            Ok(info) => Ok(Created::Now(info)),
+            Err(error) if error.is_precondition() => Ok(Created::Before),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What is known of an object; none where it does not exist.
+    pub async fn find(&self, object: &ObjectName) -> Result<Option<ObjectInfo>, Failure> {
+        match self.storage.stat(object).await {
+            Ok(info) => Ok(Some(info)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Who created an object.
+#[derive(Debug)]
+pub enum Created {
+    /// This call.
+    Now(ObjectInfo),
+    /// An earlier one.
+    Before,
+}

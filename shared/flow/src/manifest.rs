@@ -1,0 +1,156 @@
+//! The manifest: created once, changed by compare-and-set on its generation.
+
+use crate::{Cloud, Created, NewObject, VERSION};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use trackdrop_cloud::{Content, Precondition, PutOptions};
+use trackdrop_pipeline::{
+    Failure, Manifest, RequestId, RequestState, Timestamp, manifest::Progress, names::ResultFile,
+};
+
+/// The state also stands in the object's custom metadata, so that a look at it needs no read of the whole manifest.
+const STATE_KEY: &str = "trackdrop-state";
+const CONTENT_TYPE: &str = "application/json";
+/// Attempts of a compare-and-set. Writers are few and stop after they won; whoever lost this often tries again by redelivery.
+const ATTEMPTS: u32 = 50;
+/// Cloud Storage takes about one write a second of an object; progress is not worth more.
+const PROGRESS_EVERY_S: f64 = 1.0;
+
+/// The manifest of a request of which nothing is known but its upload.
+pub fn unplanned(
+    request: &RequestId,
+    upload: &ObjectFinalized,
+    info: Option<&ObjectInfo>,
+    settings: RequestSettings,
+) -> Manifest {
+    let none_yet =
+        Progress { segments_split: 0, segments_tracked: 0, segments_annotated: 0, updated_at: Timestamp::now() };
+    Manifest {
+        request_id: request.clone(),
+        state: RequestState::Splitting,
+        error: None,
+        source: SourceInfo {
+            uri: format!("{}/{}", upload.object.bucket, upload.object.name),
+            generation: upload.generation,
+            uploaded_at: upload.created,
+            bytes: info.map(|info| info.bytes).unwrap_or_default(),
+            crc32c: info.map(|info| BASE64_STANDARD.encode(info.crc32c.to_be_bytes())).unwrap_or_default(),
+            video: None,
+        },
+        settings,
+        model: None,
+        version: VERSION.to_owned(),
+        progress: none_yet,
+        ledger: None,
+        segment_count: 0,
+        segments: Vec::new(),
+    }
+}
+
+fn to_json(manifest: &Manifest) -> Result<Bytes, Failure> {
+    let mut json = serde_json::to_vec_pretty(manifest)
+        .map_err(|error| Failure::permanent(format!("the manifest can't be written: {error}")))?;
+    json.push(b'\n');
+    Ok(json.into())
+}
+
+fn state_metadata(state: RequestState) -> BTreeMap<String, String> {
+    BTreeMap::from([(STATE_KEY.to_owned(), state.as_str().to_owned())])
+}
+
+/// Reads a request's manifest; none where it has none yet.
+pub async fn read(cloud: &Cloud, request: &RequestId) -> Result<Option<(Manifest, i64)>, Failure> {
+    let object = ResultFile::Manifest.object(request);
+    match cloud.storage.get(&object).await {
+        Ok((info, json)) => {
+            let manifest = serde_json::from_slice(&json)
+                .map_err(|error| Failure::permanent(format!("the manifest {object} can't be read: {error}")))?;
+            Ok(Some((manifest, info.generation)))
+        }
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Creates the manifest unless there is one.
+pub async fn create(cloud: &Cloud, manifest: &Manifest) -> Result<Created, Failure> {
+    let object = ResultFile::Manifest.object(&manifest.request_id);
+    let new = NewObject::of_bytes(object, to_json(manifest)?, CONTENT_TYPE);
+    cloud.create(new.with_metadata(state_metadata(manifest.state))).await
+}
+
+/// Changes the manifest; `change` says whether there is anything to write and may run several times. Gives the manifest as it
+/// stands afterwards.
+pub async fn update(
+    cloud: &Cloud,
+    request: &RequestId,
+    mut change: impl FnMut(&mut Manifest) -> bool + Send,
+) -> Result<Manifest, Failure> {
+    let object = ResultFile::Manifest.object(request);
+    for _ in 0..ATTEMPTS {
+        let Some((mut manifest, generation)) = read(cloud, request).await? else {
+            return Err(Failure::transient(format!("{request} has no manifest yet")));
+        };
+        if !change(&mut manifest) {
+            return Ok(manifest);
+        }
+        let options = PutOptions {
+            precondition: Precondition::Generation(generation),
+            content_type: CONTENT_TYPE,
+            metadata: state_metadata(manifest.state),
+        };
+        match cloud.storage.put(&object, Content::Bytes(to_json(&manifest)?), options).await {
+            Ok(_) => return Ok(manifest),
+            Err(error) if error.is_precondition() || error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Failure::transient(format!("the manifest of {request} was changed by others {ATTEMPTS} times in a row")))
+}
+
+/// Where a request stands, by a look at metadata only; none where it has no manifest.
+pub async fn state(cloud: &Cloud, request: &RequestId) -> Result<Option<RequestState>, Failure> {
+    let Some(info) = cloud.find(&ResultFile::Manifest.object(request)).await? else { return Ok(None) };
+    let text = info.metadata.get(STATE_KEY).cloned().unwrap_or_default();
+    Ok(serde_json::from_value(serde_json::Value::String(text)).ok())
+}
+
+/// Moves the state on; it never moves back, and a final one stays.
+pub async fn advance(cloud: &Cloud, request: &RequestId, to: RequestState) -> Result<Manifest, Failure> {
+    update(cloud, request, |manifest| {
+        let moves = !manifest.state.is_final() && (manifest.state as u8) < to as u8;
+        if moves {
+            manifest.state = to;
+            manifest.progress.updated_at = Timestamp::now();
+        }
+        moves
+    })
+    .await
+}
+
+/// Folds a count into the progress that people read: at most about once a second, and never what correctness rests on, so a lost
+/// race or a failed write is nothing.
+pub async fn fold_progress(cloud: &Cloud, request: &RequestId, fold: impl Fn(&mut Progress) + Send) {
+    let object = ResultFile::Manifest.object(request);
+    let due = |at: Timestamp| Timestamp::now().seconds_since(at).abs() >= PROGRESS_EVERY_S;
+    match cloud.storage.stat(&object).await {
+        Ok(info) if due(info.created) => {}
+        _ => return,
+    }
+    let Ok(Some((mut manifest, generation))) = read(cloud, request).await else { return };
+    if manifest.state.is_final() {
+        return;
+    }
+    fold(&mut manifest.progress);
+    manifest.progress.updated_at = Timestamp::now();
+    let Ok(json) = to_json(&manifest) else { return };
+    let options = PutOptions {
+        precondition: Precondition::Generation(generation),
+        content_type: CONTENT_TYPE,
+        metadata: state_metadata(manifest.state),
+    };
+    if let Err(error) = cloud.storage.put(&object, Content::Bytes(json), options).await {
+        tracing::debug!(%request, %error, "progress not folded");
+    }
+}

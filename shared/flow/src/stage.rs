@@ -1,0 +1,51 @@
+//! The frame around a handler.
+
+use crate::{Cloud, end, manifest};
+use async_trait::async_trait;
+use trackdrop_pipeline::{
+    Delivery, Event, Failure, FailureKind, Handler, Manifest, ObjectFinalized, RequestId, RequestState, Stage,
+};
+
+/// One stage of the flow: started by an object, working for one request.
+#[async_trait]
+pub trait StageHandler: Send + Sync {
+    /// Which stage it is.
+    const STAGE: Stage;
+
+    /// The cloud it works on.
+    fn cloud(&self) -> &Cloud;
+
+    /// Does the work; the request is not over.
+    async fn work(&self, request: &RequestId, started_by: &ObjectFinalized, delivery: &Delivery)
+    -> Result<(), Failure>;
+
+    /// Describes a request that fails before it has a manifest; only the first stage can meet one.
+    async fn describe(&self, _request: &RequestId, _started_by: &ObjectFinalized) -> Option<Manifest> {
+        None
+    }
+}
+
+/// Makes a [`Handler`] of a stage: passes what is over, and records a permanent failure as the end of the request.
+#[derive(Debug)]
+pub struct Staged<S>(pub S);
+
+#[async_trait]
+impl<S: StageHandler> Handler for Staged<S> {
+    async fn handle(&self, event: &Event, delivery: &Delivery) -> Result<(), Failure> {
+        let Event::ObjectFinalized(started_by) = event else { return Ok(()) };
+        let Some(request) = started_by.request() else { return Ok(()) };
+        let cloud = self.0.cloud();
+        // Work for a request that has failed is waste; finished work is recognised by each stage, which heals what is missing.
+        if manifest::state(cloud, &request).await? == Some(RequestState::Failed) {
+            return end::tell_failed(cloud, &request).await;
+        }
+        match self.0.work(&request, started_by, delivery).await {
+            Err(failure) if failure.kind() == FailureKind::Permanent => {
+                tracing::error!(%request, stage = %S::STAGE, %failure, "request failed");
+                let description = self.0.describe(&request, started_by).await;
+                end::fail(cloud, &request, S::STAGE, &failure.to_string(), || description).await
+            }
+            outcome => outcome,
+        }
+    }
+}
