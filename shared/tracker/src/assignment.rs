@@ -5,15 +5,19 @@
 //! this solver never looks at anything but such pairs. That makes it fall apart into the connected components of the
 //! overlap graph by itself: a search starts at one row and cannot leave its component.
 //!
-//! Method: shortest augmenting paths (Jonker & Volgenant 1987) with column prices `v`. Rows enter one at a time, in
-//! ascending order; Dijkstra's search over reduced prices `c - v` finds the cheapest way to make room, which ends at a free
-//! column or at a row that is better off alone. Exact up to the rounding of `f64` sums. The worst case is cubic,
-//! `O(rows * columns^2)`; in a crowd nearly every row finds its best column free and is done at once.
+//! Method: Jonker & Volgenant 1987, with prices `v` that a column adds for whoever wants it. Rows enter one at a time, in
+//! ascending order. A row takes its best column and raises the column's price to where its second best is as good; who had
+//! the column enters again. In a crowd nearly every row is settled by this. Where the bidding goes on for too long,
+//! Dijkstra's search over reduced prices `c - v` finds the cheapest way to make room, which ends at a free column or at a
+//! row that is better off alone. Exact up to the rounding of `f64` sums; the worst case is cubic, `O(rows * columns^2)`.
 //!
 //! Ties: of equally cheap columns the lowest wins, and a row that came first keeps its column.
 
 /// No partner.
 pub(crate) const NONE: u32 = u32::MAX;
+
+/// How long rows may outbid each other before a search settles it: price wars can be long, with little at stake.
+const MAX_BIDS: usize = 64;
 
 /// A pair worth taking: `price = c - L < 0`.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +68,7 @@ impl Solver {
         self.matched.clear();
         self.matched.resize(rows, NONE);
         for row in 0..rows as u32 {
-            if !self.take_free(row) {
+            if let Some(row) = self.bid(row) {
                 self.augment(row);
             }
         }
@@ -94,22 +98,40 @@ impl Solver {
         self.starts[row as usize] as usize..self.starts[row as usize + 1] as usize
     }
 
-    /// The search's first step, enough for most rows: no edges, or the cheapest column is free.
-    fn take_free(&mut self, row: u32) -> bool {
-        let reduced = |&(column, price): &(u32, f64)| (price - self.columns[column as usize].v, column, price);
-        let edges = &self.sorted[self.edges(row)];
-        let Some((distance, column, price)) =
-            edges.iter().map(reduced).min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
-        else {
-            return true;
-        };
-        let target = &mut self.columns[column as usize];
-        if target.row != NONE || distance >= 0.0 {
-            return false;
+    /// Lets `row` take its best column, and whoever lost a column by that, and so on. Returns a row that is left without a
+    /// place when the bids are used up, or when it would win no more than a tie.
+    fn bid(&mut self, mut row: u32) -> Option<u32> {
+        for _ in 0..MAX_BIDS {
+            // Staying alone, at price 0, needs no column.
+            let (mut best, mut second) = ((0.0, NONE, 0.0), 0.0);
+            for &(index, price) in &self.sorted[self.edges(row)] {
+                let reduced = price - self.columns[index as usize].v;
+                if reduced < best.0 || (reduced == best.0 && index < best.1 && best.1 != NONE) {
+                    second = best.0;
+                    best = (reduced, index, price);
+                } else if reduced < second {
+                    second = reduced;
+                }
+            }
+            let (reduced, index, price) = best;
+            if index == NONE {
+                return None;
+            }
+            let column = &mut self.columns[index as usize];
+            if column.row != NONE && reduced == second {
+                return Some(row);
+            }
+            column.v += reduced - second;
+            column.price = price;
+            let outbid = std::mem::replace(&mut column.row, row);
+            self.matched[row as usize] = index;
+            if outbid == NONE {
+                return None;
+            }
+            self.matched[outbid as usize] = NONE;
+            row = outbid;
         }
-        (target.row, target.price) = (row, price);
-        self.matched[row as usize] = column;
-        true
+        Some(row)
     }
 
     /// Lets `start` in along the shortest path, and lowers the column prices so that reduced prices stay non-negative.

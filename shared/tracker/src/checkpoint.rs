@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kalman::{AXES, Kalman};
+use crate::kalman::{AXES, Covariance, Kalman};
 use crate::lifecycle::TrackState;
 use crate::settings::{MAX_FRAMES, Settings, SettingsError};
 use crate::step::ByteTrack;
@@ -53,7 +53,8 @@ struct SavedTrack {
     position: [Bits; AXES],
     rate: [Bits; AXES],
     /// `p`, `b`, `c` of the filter.
-    covariance: [[Bits; AXES]; 3],
+    length: [Bits; 3],
+    aspect: [Bits; 3],
 }
 
 /// An `f64` that survives every format.
@@ -156,7 +157,8 @@ impl ByteTrack {
 impl SavedTrack {
     /// What the steps rely on. Numbers need only be finite: steps cope with any of them.
     fn check(&self, frame_count: u64, last_id: u64, is_lost: bool) -> Result<(), &'static str> {
-        let numbers = [&self.position, &self.rate].into_iter().chain(&self.covariance).flatten().chain([&self.score]);
+        let means = self.position.iter().chain(&self.rate);
+        let numbers = means.chain(&self.length).chain(&self.aspect).chain([&self.score]);
         let problems = [
             (self.id == 0 || self.id > last_id, "has an id that was never given"),
             (self.first_frame == 0 || self.first_frame > self.last_frame, "was seen before it was born"),
@@ -172,7 +174,8 @@ impl SavedTrack {
 impl From<&TrackState> for SavedTrack {
     fn from(track: &TrackState) -> Self {
         let TrackState { id, first_frame, last_frame, score, confirmed, timed_out, ref kalman, .. } = *track;
-        let Kalman { position, rate, p, b, c } = kalman;
+        let Kalman { position, rate, length, aspect } = kalman;
+        let save = |&Covariance { p, b, c }: &Covariance| [p, b, c].map(Bits::from);
         Self {
             id,
             first_frame,
@@ -182,14 +185,18 @@ impl From<&TrackState> for SavedTrack {
             timed_out,
             position: position.map(Bits::from),
             rate: rate.map(Bits::from),
-            covariance: [p, b, c].map(|row| row.map(Bits::from)),
+            length: save(length),
+            aspect: save(aspect),
         }
     }
 }
 
 impl From<&SavedTrack> for TrackState {
     fn from(saved: &SavedTrack) -> Self {
-        let [p, b, c] = saved.covariance.map(|row| row.map(f64::from));
+        let covariance = |saved: [Bits; 3]| {
+            let [p, b, c] = saved.map(f64::from);
+            Covariance { p, b, c }
+        };
         Self {
             id: saved.id,
             first_frame: saved.first_frame,
@@ -200,7 +207,12 @@ impl From<&SavedTrack> for TrackState {
             // Both are set before they are read again.
             duplicate: false,
             detection: 0,
-            kalman: Kalman { position: saved.position.map(f64::from), rate: saved.rate.map(f64::from), p, b, c },
+            kalman: Kalman {
+                position: saved.position.map(f64::from),
+                rate: saved.rate.map(f64::from),
+                length: covariance(saved.length),
+                aspect: covariance(saved.aspect),
+            },
         }
     }
 }

@@ -11,7 +11,8 @@
 //!           p' = p - k0 s k0  b' = b - k0 s k1      c' = c - k1 s k1
 //! ```
 //!
-//! Noise scales with the box height before the step (Kalman 1960; the weights are the reference's).
+//! Noise scales with the box height before the step (Kalman 1960; the weights are the reference's). It is the same for
+//! `cx`, `cy` and `h`, from birth on, so these three share one covariance; only the aspect ratio has its own.
 
 use crate::iou::Rect;
 
@@ -34,12 +35,18 @@ const ASPECT_MEASUREMENT_DEVIATION: f64 = 1e-1;
 pub(crate) struct Kalman {
     pub(crate) position: [f64; AXES],
     pub(crate) rate: [f64; AXES],
-    /// Variance of the position: `p`.
-    pub(crate) p: [f64; AXES],
-    /// Covariance of position and rate: `b`.
-    pub(crate) b: [f64; AXES],
-    /// Variance of the rate: `c`.
-    pub(crate) c: [f64; AXES],
+    /// Of `cx`, `cy` and `h` each.
+    pub(crate) length: Covariance,
+    /// Of `a`.
+    pub(crate) aspect: Covariance,
+}
+
+/// `[[p, b], [b, c]]` of a position and its rate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Covariance {
+    pub(crate) p: f64,
+    pub(crate) b: f64,
+    pub(crate) c: f64,
 }
 
 impl Kalman {
@@ -49,22 +56,18 @@ impl Kalman {
         Self {
             position: *measured,
             rate: [0.0; AXES],
-            p: noise(2.0 * POSITION_WEIGHT * height, ASPECT_DEVIATION),
-            b: [0.0; AXES],
-            c: noise(10.0 * RATE_WEIGHT * height, ASPECT_RATE_DEVIATION),
+            length: Covariance::initiate(2.0 * POSITION_WEIGHT * height, 10.0 * RATE_WEIGHT * height),
+            aspect: Covariance::initiate(ASPECT_DEVIATION, ASPECT_RATE_DEVIATION),
         }
     }
 
     /// One frame ahead.
     pub(crate) fn predict(&mut self) {
         let height = self.position[HEIGHT];
-        let q = noise(POSITION_WEIGHT * height, ASPECT_DEVIATION);
-        let r = noise(RATE_WEIGHT * height, ASPECT_RATE_DEVIATION);
-        for axis in 0..AXES {
-            self.position[axis] += self.rate[axis];
-            self.p[axis] += 2.0 * self.b[axis] + self.c[axis] + q[axis];
-            self.b[axis] += self.c[axis];
-            self.c[axis] += r[axis];
+        self.length.predict(POSITION_WEIGHT * height, RATE_WEIGHT * height);
+        self.aspect.predict(ASPECT_DEVIATION, ASPECT_RATE_DEVIATION);
+        for (position, rate) in self.position.iter_mut().zip(self.rate) {
+            *position += rate;
         }
     }
 
@@ -74,16 +77,12 @@ impl Kalman {
     }
 
     pub(crate) fn update(&mut self, measured: &Measurement) {
-        let measurement_noise = noise(POSITION_WEIGHT * self.position[HEIGHT], ASPECT_MEASUREMENT_DEVIATION);
-        for axis in 0..AXES {
-            let s = self.p[axis] + measurement_noise[axis];
-            let (k0, k1) = (self.p[axis] / s, self.b[axis] / s);
+        let length = self.length.update(POSITION_WEIGHT * self.position[HEIGHT]);
+        let aspect = self.aspect.update(ASPECT_MEASUREMENT_DEVIATION);
+        for (axis, [k0, k1]) in [length, length, aspect, length].into_iter().enumerate() {
             let innovation = measured[axis] - self.position[axis];
             self.position[axis] += k0 * innovation;
             self.rate[axis] += k1 * innovation;
-            self.p[axis] -= k0 * s * k0;
-            self.b[axis] -= k0 * s * k1;
-            self.c[axis] -= k1 * s * k1;
         }
     }
 
@@ -95,8 +94,24 @@ impl Kalman {
     }
 }
 
-/// The diagonal of a noise matrix from its standard deviations.
-fn noise(length: f64, aspect: f64) -> [f64; AXES] {
-    let length = length * length;
-    [length, length, aspect * aspect, length]
+impl Covariance {
+    fn initiate(position_deviation: f64, rate_deviation: f64) -> Self {
+        Self { p: position_deviation * position_deviation, b: 0.0, c: rate_deviation * rate_deviation }
+    }
+
+    fn predict(&mut self, position_deviation: f64, rate_deviation: f64) {
+        self.p += 2.0 * self.b + self.c + position_deviation * position_deviation;
+        self.b += self.c;
+        self.c += rate_deviation * rate_deviation;
+    }
+
+    /// Shrinks by what a measurement tells, and returns its gains `k0` and `k1`.
+    fn update(&mut self, measurement_deviation: f64) -> [f64; 2] {
+        let s = self.p + measurement_deviation * measurement_deviation;
+        let (k0, k1) = (self.p / s, self.b / s);
+        self.p -= k0 * s * k0;
+        self.b -= k0 * s * k1;
+        self.c -= k1 * s * k1;
+        [k0, k1]
+    }
 }

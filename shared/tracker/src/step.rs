@@ -305,6 +305,9 @@ fn associate(
     cost: fn(f64, f64) -> f64,
     limit: f64,
 ) {
+    if candidates.slots.is_empty() || sightings.taken.is_empty() {
+        return;
+    }
     let Sightings { rects, sightings, taken } = sightings;
     let matched = association.solve(&candidates.rects, rects, |iou, column| cost(iou, sightings[column].score), limit);
     for (&slot, &column) in candidates.slots.iter().zip(matched) {
