@@ -27,12 +27,17 @@ fn piled_up(bencher: Bencher, people: usize) {
     step_there_and_back(bencher, Settings::default(), crowd::pile(people, 20));
 }
 
-#[divan::bench(args = ["MOT17-04.eval", "MOT20-01.eval"], sample_count = 20, sample_size = 2_100)]
+#[divan::bench(args = ["MOT17-04.eval", "MOT20-01.eval", "synth10.eval", "synth50.eval", "synth200.eval"], sample_count = 20, sample_size = 2_100)]
 fn golden_run(bencher: Bencher, name: &str) {
     let runs = golden::read_runs(&golden::reference_folder(), |run| run == name);
     if let Some(run) = runs.ok().and_then(|mut runs| runs.pop()) {
         step_there_and_back(bencher, run.settings, run.frames);
     }
+}
+
+#[divan::bench(args = [500], sample_count = 5, sample_size = 40)]
+fn identical(bencher: Bencher, people: usize) {
+    step_there_and_back(bencher, Settings::default(), crowd::identical(people, 20));
 }
 
 fn step_there_and_back(bencher: Bencher, settings: Settings, frames: Vec<Vec<Detection>>) {

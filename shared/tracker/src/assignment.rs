@@ -5,19 +5,15 @@
 //! this solver never looks at anything but such pairs. That makes it fall apart into the connected components of the
 //! overlap graph by itself: a search starts at one row and cannot leave its component.
 //!
-//! Method: Jonker & Volgenant 1987, with prices `v` that a column adds for whoever wants it. Rows enter one at a time, in
-//! ascending order. A row takes its best column and raises the column's price to where its second best is as good; who had
-//! the column enters again. In a crowd nearly every row is settled by this. Where the bidding goes on for too long,
-//! Dijkstra's search over reduced prices `c - v` finds the cheapest way to make room, which ends at a free column or at a
-//! row that is better off alone. Exact up to the rounding of `f64` sums; the worst case is cubic, `O(rows * columns^2)`.
+//! Method: shortest augmenting paths (Jonker & Volgenant 1987) with column prices `v`. Rows enter one at a time, in
+//! ascending order; Dijkstra's search over reduced prices `c - v` finds the cheapest way to make room, which ends at a free
+//! column or at a row that is better off alone. Exact up to the rounding of `f64` sums. The worst case is cubic,
+//! `O(rows * columns^2)`; in a crowd nearly every row finds its best column free and is done at once.
 //!
-//! Ties: of equally cheap columns the lowest wins, and a row that came first keeps its column.
+//! Ties: of equally cheap columns a free one wins, then the lowest; so a row that came first keeps its column.
 
 /// No partner.
 pub(crate) const NONE: u32 = u32::MAX;
-
-/// How long rows may outbid each other before a search settles it: price wars can be long, with little at stake.
-const MAX_BIDS: usize = 64;
 
 /// A pair worth taking: `price = c - L < 0`.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +64,7 @@ impl Solver {
         self.matched.clear();
         self.matched.resize(rows, NONE);
         for row in 0..rows as u32 {
-            if let Some(row) = self.bid(row) {
+            if !self.take_free(row) {
                 self.augment(row);
             }
         }
@@ -98,40 +94,28 @@ impl Solver {
         self.starts[row as usize] as usize..self.starts[row as usize + 1] as usize
     }
 
-    /// Lets `row` take its best column, and whoever lost a column by that, and so on. Returns a row that is left without a
-    /// place when the bids are used up, or when it would win no more than a tie.
-    fn bid(&mut self, mut row: u32) -> Option<u32> {
-        for _ in 0..MAX_BIDS {
-            // Staying alone, at price 0, needs no column.
-            let (mut best, mut second) = ((0.0, NONE, 0.0), 0.0);
-            for &(index, price) in &self.sorted[self.edges(row)] {
-                let reduced = price - self.columns[index as usize].v;
-                if reduced < best.0 || (reduced == best.0 && index < best.1 && best.1 != NONE) {
-                    second = best.0;
-                    best = (reduced, index, price);
-                } else if reduced < second {
-                    second = reduced;
-                }
+    /// The search's first step, enough for most rows: no edges, or the best column is free.
+    fn take_free(&mut self, row: u32) -> bool {
+        let edges = &self.sorted[self.edges(row)];
+        let Some(&(mut best, mut price)) = edges.first() else { return true };
+        let rank = |index: u32, price: f64| {
+            let column = &self.columns[index as usize];
+            (price - column.v, column.row != NONE, index)
+        };
+        let mut best_rank = rank(best, price);
+        for &(column, candidate) in &edges[1..] {
+            let candidate_rank = rank(column, candidate);
+            if candidate_rank < best_rank {
+                (best, price, best_rank) = (column, candidate, candidate_rank);
             }
-            let (reduced, index, price) = best;
-            if index == NONE {
-                return None;
-            }
-            let column = &mut self.columns[index as usize];
-            if column.row != NONE && reduced == second {
-                return Some(row);
-            }
-            column.v += reduced - second;
-            column.price = price;
-            let outbid = std::mem::replace(&mut column.row, row);
-            self.matched[row as usize] = index;
-            if outbid == NONE {
-                return None;
-            }
-            self.matched[outbid as usize] = NONE;
-            row = outbid;
         }
-        Some(row)
+        let column = &mut self.columns[best as usize];
+        if column.row != NONE {
+            return false;
+        }
+        (column.row, column.price) = (row, price);
+        self.matched[row as usize] = best;
+        true
     }
 
     /// Lets `start` in along the shortest path, and lowers the column prices so that reduced prices stay non-negative.
@@ -187,9 +171,15 @@ impl Solver {
     }
 
     fn nearest(&self) -> Option<u32> {
-        let unsettled = self.reached.iter().copied().filter(|&index| !self.columns[index as usize].settled);
-        let distance = |index: u32| self.columns[index as usize].distance;
-        unsettled.min_by(|&a, &b| distance(a).total_cmp(&distance(b)).then(a.cmp(&b)))
+        let mut best: Option<(u32, (f64, bool, u32))> = None;
+        for &index in &self.reached {
+            let column = &self.columns[index as usize];
+            let rank = (column.distance, column.row != NONE, index);
+            if !column.settled && best.is_none_or(|(_, best)| rank < best) {
+                best = Some((index, rank));
+            }
+        }
+        best.map(|(index, _)| index)
     }
 
     /// Moves every row on the path that ends in column `end` one column on, back to the new row, which had none.

@@ -29,6 +29,7 @@ pub(crate) struct Sweep {
     /// Left edge, order-preserving, in the high half; set and index in the low half.
     keys: Vec<u64>,
     open: [Vec<Open>; 2],
+    hits: Vec<u32>,
 }
 
 impl Sweep {
@@ -51,20 +52,20 @@ impl Sweep {
         self.keys.extend((0..).zip(first).map(|(index, rect)| key(rect.x1, index)));
         self.keys.extend((0..).zip(second).map(|(index, rect)| key(rect.x1, index | SECOND)));
         self.keys.sort_unstable();
-        let [open_first, open_second] = &mut self.open;
+        let Self { keys, open: [open_first, open_second], hits } = self;
         open_first.clear();
         open_second.clear();
 
-        for &key in &self.keys {
+        for &key in &*keys {
             let low_half = key as u32;
             let index = low_half & !SECOND;
             if low_half == index {
                 let rect = &first[index as usize];
-                crossing(open_second, rect, |other| check(index, other));
+                crossing(open_second, hits, rect, |other| check(index, other));
                 open_first.push(Open::new(rect, index));
             } else {
                 let rect = &second[index as usize];
-                crossing(open_first, rect, |other| check(other, index));
+                crossing(open_first, hits, rect, |other| check(other, index));
                 open_second.push(Open::new(rect, index));
             }
         }
@@ -78,19 +79,26 @@ impl Open {
 }
 
 /// Visits the open boxes that share rows with `rect`, and closes those left of it.
-fn crossing(open: &mut Vec<Open>, rect: &Rect, mut visit: impl FnMut(u32)) {
+///
+/// Which boxes these are no branch predictor can guess, so the loop has no branches: it writes every box and counts only
+/// the right ones.
+fn crossing(open: &mut Vec<Open>, hits: &mut Vec<u32>, rect: &Rect, visit: impl FnMut(u32)) {
     let (left, top, bottom) = (rect.x1 as f32, rect.y1 as f32, (rect.y2 + 1.0) as f32);
-    let mut at = 0;
-    while let Some(other) = open.get(at) {
-        if other.right < left {
-            open.swap_remove(at);
-            continue;
-        }
-        if !(other.bottom < top || bottom < other.top) {
-            visit(other.index);
-        }
-        at += 1;
+    if hits.len() < open.len() {
+        hits.resize(open.len(), 0);
     }
+    let (mut kept, mut found) = (0, 0);
+    for at in 0..open.len() {
+        let other = open[at];
+        // Negated, so that a box that is not a number stays in: the exact IoU refuses it.
+        let crossed = !(other.right < left);
+        let apart = (other.bottom < top) | (bottom < other.top);
+        (open[kept], hits[found]) = (other, other.index);
+        kept += usize::from(crossed);
+        found += usize::from(crossed & !apart);
+    }
+    open.truncate(kept);
+    hits[..found].iter().copied().for_each(visit);
 }
 
 /// Sorts like the `f32` and, for equal edges, by set and index.

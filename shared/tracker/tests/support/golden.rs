@@ -10,6 +10,7 @@ use serde_json::Value;
 use trackdrop_tracker::{ByteTrack, Detection, LOW_FLOOR, MAX_ASPECT, Settings, passes_output_filter};
 
 /// The runs of MOTChallenge data, which may not be copied into the repository; absent from an ordinary checkout.
+#[allow(dead_code, reason = "not every test reads it")]
 pub(crate) fn reference_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden")
 }
