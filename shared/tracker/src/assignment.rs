@@ -1,0 +1,284 @@
+//! The best one-to-one choice among priced pairs.
+//!
+//! The reference asks `lap.lapjv` for an assignment with a cost limit `L`: minimise the sum of `c - L` over the chosen
+//! pairs, where a row may stay alone at price 0. Only pairs with `c < L` can lower the sum, so the problem is sparse, and
+//! this solver never looks at anything but such pairs. That makes it fall apart into the connected components of the
+//! overlap graph by itself: a search starts at one row and cannot leave its component.
+//!
+//! Method: shortest augmenting paths (Jonker & Volgenant 1987) with column prices `v`. Rows enter one at a time, in
+//! ascending order; Dijkstra's search over reduced prices `c - v` finds the cheapest way to make room, which ends at a free
+//! column or at a row that is better off alone. Exact up to the rounding of `f64` sums. The worst case is cubic,
+//! `O(rows * columns^2)`; in a crowd nearly every row finds its best column free and is done at once.
+//!
+//! Ties: of equally cheap columns a free one wins, then the lowest; so a row that came first keeps its column.
+
+/// No partner.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// A pair worth taking: `price = c - L < 0`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Edge {
+    pub(crate) row: u32,
+    pub(crate) column: u32,
+    pub(crate) price: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    /// Dual price `v`, at most 0.
+    v: f64,
+    row: u32,
+    /// Price of the pair with `row`.
+    price: f64,
+    /// The search's best way here so far: its length, the row before, and the price of that last pair.
+    distance: f64,
+    from: u32,
+    from_price: f64,
+    /// Whether `distance` is final.
+    settled: bool,
+}
+
+impl Column {
+    const FREE: Self =
+        Self { v: 0.0, row: NONE, price: 0.0, distance: f64::INFINITY, from: NONE, from_price: 0.0, settled: false };
+}
+
+/// Buffers reused from problem to problem.
+#[derive(Debug, Default)]
+pub(crate) struct Solver {
+    /// Edges of row `i` are `sorted[starts[i]..starts[i + 1]]`.
+    starts: Vec<u32>,
+    sorted: Vec<(u32, f64)>,
+    columns: Vec<Column>,
+    matched: Vec<u32>,
+    /// Columns the search has reached.
+    reached: Vec<u32>,
+}
+
+impl Solver {
+    /// The column of each row, or [`NONE`]. Edges come in any order, each pair at most once, with finite prices.
+    pub(crate) fn solve(&mut self, rows: usize, columns: usize, edges: &[Edge]) -> &[u32] {
+        self.group_by_row(rows, edges);
+        self.columns.clear();
+        self.columns.resize(columns, Column::FREE);
+        self.matched.clear();
+        self.matched.resize(rows, NONE);
+        for row in 0..rows as u32 {
+            if !self.take_free(row) {
+                self.augment(row);
+            }
+        }
+        &self.matched
+    }
+
+    /// Counting sort.
+    fn group_by_row(&mut self, rows: usize, edges: &[Edge]) {
+        self.starts.clear();
+        self.starts.resize(rows + 2, 0);
+        for edge in edges {
+            self.starts[edge.row as usize + 2] += 1;
+        }
+        for row in 2..self.starts.len() {
+            self.starts[row] += self.starts[row - 1];
+        }
+        self.sorted.clear();
+        self.sorted.resize(edges.len(), (0, 0.0));
+        for edge in edges {
+            let start = &mut self.starts[edge.row as usize + 1];
+            self.sorted[*start as usize] = (edge.column, edge.price);
+            *start += 1;
+        }
+    }
+
+    fn edges(&self, row: u32) -> std::ops::Range<usize> {
+        self.starts[row as usize] as usize..self.starts[row as usize + 1] as usize
+    }
+
+    /// The search's first step, enough for most rows: no edges, or the best column is free.
+    fn take_free(&mut self, row: u32) -> bool {
+        let edges = &self.sorted[self.edges(row)];
+        let Some(&(mut best, mut price)) = edges.first() else { return true };
+        let rank = |index: u32, price: f64| {
+            let column = &self.columns[index as usize];
+            (price - column.v, column.row != NONE, index)
+        };
+        let mut best_rank = rank(best, price);
+        for &(column, candidate) in &edges[1..] {
+            let candidate_rank = rank(column, candidate);
+            if candidate_rank < best_rank {
+                (best, price, best_rank) = (column, candidate, candidate_rank);
+            }
+        }
+        let column = &mut self.columns[best as usize];
+        if column.row != NONE {
+            return false;
+        }
+        (column.row, column.price) = (row, price);
+        self.matched[row as usize] = best;
+        true
+    }
+
+    /// Lets `start` in along the shortest path, and lowers the column prices so that reduced prices stay non-negative.
+    fn augment(&mut self, start: u32) {
+        let mut row = start;
+        // What the path has cost up to `row`, negated: an edge then costs `price - v - offset`.
+        let mut offset = 0.0;
+        // The cheapest way to end by leaving a row alone.
+        let (mut alone, mut alone_distance) = (start, 0.0);
+        let (end, length) = loop {
+            self.relax(row, offset, alone_distance);
+            match self.nearest() {
+                Some(next) if self.columns[next as usize].distance < alone_distance => {
+                    let column = &mut self.columns[next as usize];
+                    if column.row == NONE {
+                        break (next, column.distance);
+                    }
+                    column.settled = true;
+                    row = column.row;
+                    offset = column.price - column.v - column.distance;
+                    if -offset < alone_distance {
+                        (alone, alone_distance) = (row, -offset);
+                    }
+                }
+                _ => break (std::mem::replace(&mut self.matched[alone as usize], NONE), alone_distance),
+            }
+        };
+        self.shift(end);
+        for &index in &self.reached {
+            let column = &mut self.columns[index as usize];
+            if column.settled {
+                column.v += column.distance - length;
+            }
+            (column.settled, column.distance) = (false, f64::INFINITY);
+        }
+        self.reached.clear();
+    }
+
+    /// Shortens the ways to the columns of `row`, leaving out those longer than a way already found to end.
+    fn relax(&mut self, row: u32, offset: f64, limit: f64) {
+        for edge in self.edges(row) {
+            let (index, price) = self.sorted[edge];
+            let column = &mut self.columns[index as usize];
+            let distance = price - column.v - offset;
+            if column.settled || distance >= column.distance || distance >= limit {
+                continue;
+            }
+            if column.distance == f64::INFINITY {
+                self.reached.push(index);
+            }
+            (column.distance, column.from, column.from_price) = (distance, row, price);
+        }
+    }
+
+    fn nearest(&self) -> Option<u32> {
+        let mut best: Option<(u32, (f64, bool, u32))> = None;
+        for &index in &self.reached {
+            let column = &self.columns[index as usize];
+            let rank = (column.distance, column.row != NONE, index);
+            if !column.settled && best.is_none_or(|(_, best)| rank < best) {
+                best = Some((index, rank));
+            }
+        }
+        best.map(|(index, _)| index)
+    }
+
+    /// Moves every row on the path that ends in column `end` one column on, back to the new row, which had none.
+    fn shift(&mut self, mut end: u32) {
+        while end != NONE {
+            let column = &mut self.columns[end as usize];
+            let row = column.from;
+            (column.row, column.price) = (row, column.from_price);
+            end = std::mem::replace(&mut self.matched[row as usize], end);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Edge, NONE, Solver};
+
+    /// SplitMix64, as good as any for picking small problems.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = self.0;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (z ^ (z >> 31)) % limit
+        }
+    }
+
+    /// The least sum over all choices, by trying them all.
+    fn cheapest(rows: u32, edges: &[Edge], taken: &mut Vec<u32>) -> f64 {
+        let Some(row) = rows.checked_sub(1) else { return 0.0 };
+        let mut best = cheapest(row, edges, taken);
+        for edge in edges.iter().filter(|edge| edge.row == row) {
+            if !taken.contains(&edge.column) {
+                taken.push(edge.column);
+                best = best.min(edge.price + cheapest(row, edges, taken));
+                taken.pop();
+            }
+        }
+        best
+    }
+
+    /// The sum of a choice, after checking that it is one.
+    fn sum(matched: &[u32], edges: &[Edge]) -> f64 {
+        let mut taken = Vec::new();
+        let mut sum = 0.0;
+        for (row, &column) in (0..).zip(matched).filter(|&(_, &column)| column != NONE) {
+            assert!(!taken.contains(&column), "column {column} was given away twice");
+            taken.push(column);
+            sum += edges.iter().find(|edge| edge.row == row && edge.column == column).expect("a priced pair").price;
+        }
+        sum
+    }
+
+    #[test]
+    fn no_choice_of_pairs_is_cheaper() {
+        let mut random = Random(7);
+        let mut solver = Solver::default();
+        for problem in 0..20_000 {
+            let (rows, columns) = (1 + random.below(6) as u32, 1 + random.below(6) as u32);
+            let density = 1 + random.below(10);
+            // Few distinct prices in every other problem, so that ties occur.
+            let levels = if problem % 2 == 0 { 1 << 40 } else { 4 };
+            let mut edges = Vec::new();
+            for row in 0..rows {
+                for column in 0..columns {
+                    if random.below(10) < density {
+                        let price = -((1 + random.below(levels)) as f64 / levels as f64);
+                        edges.push(Edge { row, column, price });
+                    }
+                }
+            }
+            let matched = solver.solve(rows as usize, columns as usize, &edges).to_vec();
+            let (found, best) = (sum(&matched, &edges), cheapest(rows, &edges, &mut Vec::new()));
+            assert!((found - best).abs() < 1e-9, "problem {problem}: {found} instead of {best} for {edges:?}");
+        }
+    }
+
+    #[test]
+    fn of_equally_good_columns_the_lowest_wins() {
+        let edges = [Edge { row: 0, column: 1, price: -0.2 }, Edge { row: 0, column: 0, price: -0.2 }];
+        assert_eq!(Solver::default().solve(1, 2, &edges), [0]);
+    }
+
+    #[test]
+    fn of_equally_good_rows_the_first_wins() {
+        let edges = [Edge { row: 1, column: 0, price: -0.2 }, Edge { row: 0, column: 0, price: -0.2 }];
+        assert_eq!(Solver::default().solve(2, 1, &edges), [0, NONE]);
+    }
+
+    #[test]
+    fn a_row_gives_up_its_best_column_for_a_better_sum() {
+        let edges = [
+            Edge { row: 0, column: 0, price: -0.8 },
+            Edge { row: 0, column: 1, price: -0.7 },
+            Edge { row: 1, column: 0, price: -0.6 },
+        ];
+        assert_eq!(Solver::default().solve(2, 2, &edges), [1, 0]);
+    }
+}

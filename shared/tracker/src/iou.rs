@@ -1,0 +1,50 @@
+//! Intersection over union in the reference's pixel-inclusive convention.
+
+/// A box by its corners, px.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rect {
+    pub(crate) x1: f64,
+    pub(crate) y1: f64,
+    pub(crate) x2: f64,
+    pub(crate) y2: f64,
+}
+
+impl Rect {
+    pub(crate) fn from_tlwh(x: f64, y: f64, width: f64, height: f64) -> Self {
+        Self { x1: x, y1: y, x2: x + width, y2: y + height }
+    }
+
+    /// `IoU = I / (A + B - I)` with every side one pixel longer than the difference of its corners, 0 if apart.
+    pub(crate) fn iou(&self, other: &Self) -> f64 {
+        let width = self.x2.min(other.x2) - self.x1.max(other.x1) + 1.0;
+        let height = self.y2.min(other.y2) - self.y1.max(other.y1) + 1.0;
+        if width <= 0.0 || height <= 0.0 {
+            return 0.0;
+        }
+        let intersection = width * height;
+        intersection / (self.area() + other.area() - intersection)
+    }
+
+    fn area(&self) -> f64 {
+        (self.x2 - self.x1 + 1.0) * (self.y2 - self.y1 + 1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rect;
+
+    #[test]
+    fn boxes_that_touch_share_one_pixel() {
+        let left = Rect { x1: 0.0, y1: 0.0, x2: 9.0, y2: 9.0 };
+        let right = Rect { x1: 9.0, y1: 0.0, x2: 18.0, y2: 9.0 };
+        assert_eq!(left.iou(&right), 10.0 / 190.0);
+    }
+
+    #[test]
+    fn boxes_one_pixel_apart_share_nothing() {
+        let left = Rect { x1: 0.0, y1: 0.0, x2: 9.0, y2: 9.0 };
+        let right = Rect { x1: 10.0, y1: 0.0, x2: 19.0, y2: 9.0 };
+        assert_eq!(left.iou(&right), 0.0);
+    }
+}

@@ -1,0 +1,57 @@
+//! What a step returns, and the reference's filter for result files.
+
+/// Smallest area the reference's evaluator writes to a result file, px² (its demo uses 10).
+pub const MIN_BOX_AREA_PX2: f64 = 100.0;
+
+/// Largest width / height the reference writes to a result file: it expects pedestrians.
+pub const MAX_ASPECT: f64 = 1.6;
+
+/// One object in one frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Track {
+    /// The same number in every frame where the object is recognised; from 1, with gaps.
+    pub id: u64,
+    /// Left edge of the filtered box (the Kalman posterior, not the detection), px.
+    pub x1: f64,
+    /// Upper edge, px.
+    pub y1: f64,
+    /// Right edge, px.
+    pub x2: f64,
+    /// Lower edge, px.
+    pub y2: f64,
+    /// Score of the detection matched in this frame.
+    pub score: f64,
+    /// Index of that detection in the slice given to [`ByteTrack::step`](crate::ByteTrack::step).
+    pub detection: usize,
+}
+
+impl Track {
+    /// Left, top, width and height, px: the columns of a MOTChallenge result file.
+    #[must_use]
+    pub fn tlwh(&self) -> [f64; 4] {
+        [self.x1, self.y1, self.width(), self.height()]
+    }
+
+    /// `x2 - x1`, px.
+    #[must_use]
+    pub fn width(&self) -> f64 {
+        self.x2 - self.x1
+    }
+
+    /// `y2 - y1`, px.
+    #[must_use]
+    pub fn height(&self) -> f64 {
+        self.y2 - self.y1
+    }
+}
+
+/// Whether the reference would write this row to a result file: larger than `min_box_area_px2` and not wider than
+/// `max_aspect` times its height.
+///
+/// [`ByteTrack::step`](crate::ByteTrack::step) never applies it: it suits upright pedestrians, and it must not influence
+/// the state.
+#[must_use]
+pub fn passes_output_filter(track: &Track, min_box_area_px2: f64, max_aspect: f64) -> bool {
+    let (width, height) = (track.width(), track.height());
+    width * height > min_box_area_px2 && width / height <= max_aspect
+}

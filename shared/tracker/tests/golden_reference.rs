@@ -1,0 +1,22 @@
+//! Parity with the reference on all golden runs, MOTChallenge sequences included.
+
+#[path = "support/golden.rs"]
+mod golden;
+
+/// How many there are: a folder that lost some must not pass for complete.
+const RUNS: usize = 42;
+
+#[test]
+fn every_row_is_that_of_the_reference() {
+    let folder = golden::reference_folder();
+    if !folder.exists() {
+        println!("SKIPPED: no golden runs at {}", folder.display());
+        return;
+    }
+    let runs = golden::read_runs(&folder, |_| true).expect("readable golden runs");
+    assert_eq!(runs.len(), RUNS);
+    for run in &runs {
+        let (rows, largest) = run.check();
+        println!("{}: {rows} rows, {largest:.1e} px", run.name);
+    }
+}
