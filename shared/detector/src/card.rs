@@ -1,0 +1,109 @@
+//! The model card: what a model file does not say about itself.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::{DetectorError, Family, Letterbox};
+
+/// The JSON file beside a model (`model.onnx`, `model.json`). Every field is optional and overrides what the model's
+/// metadata or its family says; an unknown field is an error, so that a spelling mistake does not pass in silence.
+///
+/// ```
+/// let card: trackdrop_detector::Card = serde_json::from_str(
+///     r#"{ "family": "nanodet", "color_order": "bgr", "mean": [103.53, 116.28, 123.675], "std": [57.4, 57.1, 58.4] }"#,
+/// )?;
+/// assert_eq!(card.family, Some(trackdrop_detector::Family::NanoDet));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Card {
+    /// What people call the model; by default the file's name.
+    pub name: Option<String>,
+    /// The version of the weights.
+    pub version: Option<String>,
+    /// One line for people.
+    pub description: Option<String>,
+    /// Where the weights come from.
+    pub source: Option<String>,
+    /// The licence of the weights.
+    pub license: Option<String>,
+    /// How the output is laid out and what it means.
+    pub family: Option<Family>,
+    /// Width of the model's input in pixels; must agree with the model unless that is dynamic.
+    pub input_width: Option<u32>,
+    /// Height of the model's input in pixels.
+    pub input_height: Option<u32>,
+    /// The order of the three planes of the input.
+    pub color_order: Option<ColorOrder>,
+    /// Subtracted from each byte (0 to 255), per plane in `color_order`.
+    pub mean: Option<[f32; 3]>,
+    /// What the difference is divided by, per plane in `color_order`.
+    pub std: Option<[f32; 3]>,
+    /// Where the scaled frame lies in the input.
+    pub letterbox: Option<Letterbox>,
+    /// Red, green and blue of the area that the frame does not cover.
+    pub pad_color: Option<[u8; 3]>,
+    /// Intersection over union above which the lower score of two boxes of a class is dropped.
+    pub nms_iou: Option<f32>,
+    /// The most detections of one picture; the best stay.
+    pub max_detections: Option<usize>,
+    /// The `track_thresh` of ByteTrack that suits the scale of the model's scores.
+    pub track_thresh: Option<f64>,
+    /// One name per class, in the order of the model's outputs.
+    pub class_names: Option<Vec<String>>,
+}
+
+/// The order of the colour planes of a model's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColorOrder {
+    /// Red first.
+    Rgb,
+    /// Blue first.
+    Bgr,
+}
+
+impl Card {
+    /// Where the card of a model is looked for.
+    pub(crate) fn path_for(model: &Path) -> PathBuf {
+        model.with_extension("json")
+    }
+
+    /// Reads a card and the sha256 of its file; an empty card if there is no file.
+    pub(crate) fn read(path: &Path) -> Result<(Self, Option<String>), DetectorError> {
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Self::default(), None)),
+            Err(source) => return Err(DetectorError::Read { path: path.to_owned(), source }),
+        };
+        let invalid = |reason: String| DetectorError::Card { path: path.to_owned(), reason };
+        let card: Self = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
+        card.check().map_err(invalid)?;
+        Ok((card, Some(format!("{:x}", Sha256::digest(&text)))))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Some(std) = self.std.filter(|std| std.iter().any(|s| !s.is_normal())) {
+            return Err(format!("std {std:?} must not contain zero"));
+        }
+        if let Some(mean) = self.mean.filter(|mean| mean.iter().any(|m| !m.is_finite())) {
+            return Err(format!("mean {mean:?} must be finite"));
+        }
+        if let Some(iou) = self.nms_iou.filter(|iou| !(0.0..=1.0).contains(iou)) {
+            return Err(format!("nms_iou {iou} must be within 0 to 1"));
+        }
+        if let Some(thresh) = self.track_thresh.filter(|thresh| !(0.0..=1.0).contains(thresh)) {
+            return Err(format!("track_thresh {thresh} must be within 0 to 1"));
+        }
+        if self.class_names.as_ref().is_some_and(Vec::is_empty) {
+            return Err("class_names must not be empty".into());
+        }
+        if self.max_detections == Some(0) {
+            return Err("max_detections must be at least 1".into());
+        }
+        Ok(())
+    }
+}

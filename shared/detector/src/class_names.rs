@@ -1,0 +1,82 @@
+//! The names of a model's classes.
+
+/// The 80 classes of COCO's detection task, in the order of every COCO-trained model.
+#[rustfmt::skip]
+pub(crate) const COCO: [&str; 80] = [
+    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
+    "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow",
+    "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee",
+    "skis", "snowboard", "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard",
+    "tennis racket", "bottle", "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple",
+    "sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch",
+    "potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone",
+    "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear",
+    "hair drier", "toothbrush",
+];
+
+/// Names for a model that has none: COCO's if their number fits, else `class_0`, `class_1`, ...
+pub(crate) fn default_names(classes: usize) -> Vec<String> {
+    if classes == COCO.len() {
+        COCO.iter().map(ToString::to_string).collect()
+    } else {
+        (0..classes).map(|class| format!("class_{class}")).collect()
+    }
+}
+
+/// Reads the `names` that Ultralytics writes into a model's metadata, a Python dictionary such as
+/// `{0: 'person', 1: "men's room"}`. None if the text is anything else, or the numbers are not 0, 1, 2, ...
+pub(crate) fn parse_names(text: &str) -> Option<Vec<String>> {
+    let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
+    let mut names = Vec::new();
+    while !rest.is_empty() {
+        let (number, after) = rest.split_once(':')?;
+        if number.trim().parse() != Ok(names.len()) {
+            return None;
+        }
+        let (name, after) = quoted(after.trim_start())?;
+        names.push(name);
+        rest = after.trim_start();
+        rest = if rest.is_empty() { rest } else { rest.strip_prefix(',')?.trim_start() };
+    }
+    (!names.is_empty()).then_some(names)
+}
+
+/// A Python string at the start of `text`, and what follows it.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut chars = text.char_indices();
+    let (_, quote) = chars.next().filter(|(_, c)| ['\'', '"'].contains(c))?;
+    let mut name = String::new();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => name.push(chars.next()?.1),
+            c if c == quote => return Some((name, &text[at + c.len_utf8()..])),
+            c => name.push(c),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_names_that_ultralytics_writes() {
+        let names = parse_names(r#"{0: 'person', 1: "men's room", 2: 'it\'s', 3: 'a, b: {c}'}"#);
+        assert_eq!(names.unwrap(), ["person", "men's room", "it's", "a, b: {c}"]);
+        assert_eq!(parse_names("{0: 'no parking',}").unwrap(), ["no parking"]);
+    }
+
+    #[test]
+    fn refuses_names_that_it_does_not_understand() {
+        for text in ["", "{}", "['a']", "{1: 'a'}", "{0: 'a', 2: 'b'}", "{0: 'a' 1: 'b'}", "{0: 'a", "{0: a}"] {
+            assert_eq!(parse_names(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn models_without_names_get_cocos_or_numbers() {
+        assert_eq!(default_names(80)[79], "toothbrush");
+        assert_eq!(default_names(2), ["class_0", "class_1"]);
+    }
+}

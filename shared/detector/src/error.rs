@@ -1,0 +1,124 @@
+use std::path::PathBuf;
+
+/// Why a detector could not be opened or could not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DetectorError {
+    /// No ONNX Runtime library in any of the places where one is looked for.
+    #[error("no ONNX Runtime library found (looked for {}): run scripts/setup", paths(.searched))]
+    RuntimeNotFound {
+        /// Every path that was tried, in order.
+        searched: Vec<PathBuf>,
+    },
+
+    /// The library exists but can't be used: not a library, for another processor, or too old.
+    #[error("cannot load ONNX Runtime from {}: {reason}", .path.display())]
+    RuntimeLoad {
+        /// The library.
+        path: PathBuf,
+        /// What the loader said.
+        reason: String,
+    },
+
+    /// The model file does not exist.
+    #[error("there is no model at {}; for the default model, run scripts/setup", .path.display())]
+    ModelNotFound {
+        /// The path as asked for.
+        path: PathBuf,
+    },
+
+    /// The model or its card exists but reading it failed.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+
+    /// ONNX Runtime does not accept the file as a model.
+    #[error("{} is not an ONNX model that ONNX Runtime accepts: {reason}", .path.display())]
+    NotOnnx {
+        /// The model file.
+        path: PathBuf,
+        /// What ONNX Runtime said.
+        reason: String,
+    },
+
+    /// A valid ONNX model, but not one that takes one batch of pictures.
+    #[error("{} has the input {seen}; a detector takes one f32 tensor [batch, 3, height, width]", .path.display())]
+    UnsupportedInput {
+        /// The model file.
+        path: PathBuf,
+        /// The inputs as the model declares them.
+        seen: String,
+    },
+
+    /// The outputs fit no known family, or more than one.
+    #[error(
+        "{} has the outputs {seen}, which fit {}; known families: {known}. Set \"family\" in {} to say which it is, or \
+         \"class_names\" if the number of classes is the doubt",
+        .path.display(), fitting(.candidates), .card.display()
+    )]
+    UnknownFamily {
+        /// The model file.
+        path: PathBuf,
+        /// The card that would settle it.
+        card: PathBuf,
+        /// The outputs as the model declares them, and its task if it names one.
+        seen: String,
+        /// The families that fit: none, or at least two.
+        candidates: Vec<&'static str>,
+        /// All known families with the shapes of their outputs.
+        known: String,
+    },
+
+    /// The card is not valid, contradicts the model, or lacks what the model does not say itself.
+    #[error("model card {}: {reason}", .path.display())]
+    Card {
+        /// The card file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The batch was made for another model, or more pictures were announced than it holds.
+    #[error("the batch does not fit the model: {reason}")]
+    Batch {
+        /// What does not fit.
+        reason: String,
+    },
+
+    /// Running the model failed.
+    #[error("inference failed: {reason}")]
+    Inference {
+        /// What ONNX Runtime said.
+        reason: String,
+        /// Whether the cause lies in the machine (memory, device) and not in the model.
+        transient: bool,
+    },
+}
+
+impl DetectorError {
+    /// Whether the same call may succeed later, on this machine or on another.
+    ///
+    /// A missing or wrong file stays so, until somebody changes the installation.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Read { .. } | Self::Inference { transient: true, .. })
+    }
+
+    pub(crate) fn inference(error: &ort::Error) -> Self {
+        use ort::ErrorCode as Code;
+        let of_the_model = [Code::InvalidArgument, Code::InvalidGraph, Code::InvalidProtobuf, Code::NotImplemented];
+        Self::Inference { reason: error.to_string(), transient: !of_the_model.contains(&error.code()) }
+    }
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn fitting(candidates: &[&str]) -> String {
+    if candidates.is_empty() { "none".into() } else { format!("more than one family ({})", candidates.join(", ")) }
+}

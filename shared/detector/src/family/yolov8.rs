@@ -1,0 +1,50 @@
+use super::{Defaults, Head, Output, OutputSpec, centred, classes_in, only_output};
+use crate::Detection;
+
+/// YOLOv8 and its successors with the same head (v9, 11, 12): [B, 4 + C, N], centre and size in input pixels, and a score
+/// per class; one column per candidate.
+pub(crate) struct YoloV8;
+
+impl Head for YoloV8 {
+    fn name(&self) -> &'static str {
+        "yolov8"
+    }
+
+    fn layout(&self) -> &'static str {
+        "[B, 4 + C, N]"
+    }
+
+    fn defaults(&self) -> Defaults {
+        Defaults::ULTRALYTICS
+    }
+
+    fn classes(&self, outputs: &[OutputSpec], named: Option<usize>) -> Option<usize> {
+        only_output(outputs).and_then(|(rows, _)| classes_in(rows, 4, named))
+    }
+
+    fn recognise(&self, outputs: &[OutputSpec], named: Option<usize>) -> Option<usize> {
+        // More candidates than numbers about each: else it is a table of rows.
+        let (rows, columns) = only_output(outputs)?;
+        (columns < 0 || columns > rows).then(|| self.classes(outputs, named))?
+    }
+
+    fn decode(&self, outputs: &[Output<'_>], min_score: f32, candidates: &mut Vec<Detection>) {
+        let [Output { shape: &[rows, count], data }] = *outputs else { return };
+        if count == 0 || rows <= 4 {
+            return;
+        }
+        let (boxes, scores) = data.split_at(4 * count);
+        // The best score of each candidate, class by class in the order of memory; which class it was is asked only of
+        // the few that matter.
+        let mut best = vec![f32::NEG_INFINITY; count];
+        for class_scores in scores.chunks_exact(count) {
+            for (best, &score) in best.iter_mut().zip(class_scores) {
+                *best = if score > *best { score } else { *best };
+            }
+        }
+        for (i, score) in best.into_iter().enumerate().filter(|(_, score)| *score >= min_score) {
+            let class = scores.chunks_exact(count).position(|class_scores| class_scores[i] == score).unwrap_or(0);
+            candidates.push(centred([0, 1, 2, 3].map(|row| boxes[row * count + i]), score, class as u32));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Object detection with ONNX models: a picture in, boxes in source pixels out.
+//!
+//! ```no_run
+//! use trackdrop_detector::{Detector, DetectorOptions, ImageBatch};
+//!
+//! # fn main() -> Result<(), trackdrop_detector::DetectorError> {
+//! let detector = Detector::open(&DetectorOptions::default())?;
+//! let mut batch = ImageBatch::new(detector.info(), detector.batch(), 1920, 1080);
+//! let placement = batch.placement(0);
+//! let (pixels, stride_bytes) = batch.slot_mut(0);
+//! // ... scale the frame to placement.inner_width x inner_height RGB pixels, straight into `pixels` ...
+//! # let _ = (placement, pixels, stride_bytes);
+//! for detection in &detector.detect(&batch, 1, 0.1)?[0] {
+//!     println!("{} {:.2}", detector.info().class_name(detection.class_id), detection.score);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The pieces, in the order a picture meets them: a [`Placement`] says where the scaled frame lies in the model's input
+//! (letterbox); an [`ImageBatch`] holds the pictures as bytes; the model's [`Family`] turns its output into
+//! candidates; suppression keeps one box per object; the placement takes the boxes back to source pixels.
+//!
+//! What a model needs is read from the model itself and from its card, a JSON file of the same name beside it
+//! (`model.onnx`, `model.json`; see [`Card`]). The card wins.
+//!
+//! On one machine the same pictures give the same detections, bit for bit, whatever else is in the batch: the batch
+//! shape never changes, and ties are broken by the order of the model's output.
+//!
+//! # Troubleshooting
+//!
+//! - [`DetectorError::RuntimeNotFound`], [`DetectorError::ModelNotFound`]: run `scripts/setup`.
+//! - [`DetectorError::UnknownFamily`]: the shapes in the message fit no family, or more than one. Name the family in the
+//!   card.
+//! - Boxes are there, but scores are low everywhere: mean, std or colour order in the card are not those of the training.
+
+mod batch;
+mod card;
+mod class_names;
+mod convert;
+mod detection;
+mod detector;
+mod error;
+mod family;
+mod model;
+mod nms;
+mod placement;
+mod runtime;
+
+pub use batch::ImageBatch;
+pub use card::{Card, ColorOrder};
+pub use detection::Detection;
+pub use detector::{Detector, DetectorOptions};
+pub use error::DetectorError;
+pub use family::Family;
+pub use model::{ModelInfo, default_model_path};
+pub use placement::{Letterbox, Placement};
+pub use runtime::find_runtime;

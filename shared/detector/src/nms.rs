@@ -1,0 +1,106 @@
+//! Non-maximum suppression: one box per object.
+
+use crate::Detection;
+
+/// Sorts by score, best first, equal scores in their given order, and drops every box that overlaps a better one of its
+/// class by more than `iou`; without `iou` nothing is dropped for overlap. At most `limit` boxes stay.
+///
+/// Greedy, O(n log n + kept * n). Scores and coordinates must be finite.
+pub(crate) fn suppress(detections: &mut Vec<Detection>, iou: Option<f32>, limit: usize) {
+    // The sort is stable, so equal scores keep the order of the model's output.
+    detections.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let Some(iou) = iou else {
+        detections.truncate(limit);
+        return;
+    };
+    let mut kept = 0;
+    for candidate in 0..detections.len() {
+        if kept == limit {
+            break;
+        }
+        let (better, rest) = detections.split_at(candidate);
+        if better[..kept].iter().all(|other| other.class_id != rest[0].class_id || overlap(other, &rest[0]) <= iou) {
+            detections.swap(kept, candidate);
+            kept += 1;
+        }
+    }
+    detections.truncate(kept);
+}
+
+/// Intersection over union; 0 for boxes without area.
+fn overlap(a: &Detection, b: &Detection) -> f32 {
+    let width = a.x2.min(b.x2) - a.x1.max(b.x1);
+    let height = a.y2.min(b.y2) - a.y1.max(b.y1);
+    if width <= 0.0 || height <= 0.0 {
+        return 0.0;
+    }
+    let intersection = width * height;
+    let area = |d: &Detection| (d.x2 - d.x1) * (d.y2 - d.y1);
+    intersection / (area(a) + area(b) - intersection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(state: &mut u64) -> f32 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 40) as f32 / (1u64 << 24) as f32
+    }
+
+    /// `count` boxes in a small field, so that many overlap; scores of two digits, so that many are equal.
+    fn boxes(state: &mut u64, count: usize) -> Vec<Detection> {
+        (0..count)
+            .map(|_| {
+                let (x1, y1) = (random(state) * 100.0, random(state) * 100.0);
+                let (x2, y2) = (x1 + 5.0 + random(state) * 40.0, y1 + 5.0 + random(state) * 40.0);
+                let score = (random(state) * 100.0).round() / 100.0;
+                Detection { x1, y1, x2, y2, score, class_id: (random(state) * 3.0) as u32 }
+            })
+            .collect()
+    }
+
+    /// The definition, word for word: take the best that is left, remove what it overlaps, repeat.
+    fn by_definition(mut left: Vec<Detection>, iou: f64, limit: usize) -> Vec<Detection> {
+        let mut kept = Vec::new();
+        while kept.len() < limit && !left.is_empty() {
+            let mut best = 0;
+            for (i, d) in left.iter().enumerate() {
+                if d.score > left[best].score {
+                    best = i;
+                }
+            }
+            let winner = left.remove(best);
+            left.retain(|d| {
+                let side = |low1: f32, low2: f32, high1: f32, high2: f32| {
+                    (f64::from(high1.min(high2)) - f64::from(low1.max(low2))).max(0.0)
+                };
+                let common = side(d.x1, winner.x1, d.x2, winner.x2) * side(d.y1, winner.y1, d.y2, winner.y2);
+                let area = |d: &Detection| f64::from(d.x2 - d.x1) * f64::from(d.y2 - d.y1);
+                d.class_id != winner.class_id || common / (area(d) + area(&winner) - common) <= iou
+            });
+            kept.push(winner);
+        }
+        kept
+    }
+
+    #[test]
+    fn agrees_with_the_definition_on_random_boxes() {
+        let state = &mut 7;
+        for case in 0..400 {
+            let all = boxes(state, case);
+            let (iou, limit) = ([0.3, 0.6, 0.9][case % 3], [300, 20][case % 2]);
+            let mut ours = all.clone();
+            suppress(&mut ours, Some(iou), limit);
+            assert_eq!(ours, by_definition(all, f64::from(iou), limit), "case {case}");
+        }
+    }
+
+    #[test]
+    fn without_a_threshold_it_only_sorts_and_limits() {
+        let mut all = boxes(&mut 3, 50);
+        suppress(&mut all, None, 40);
+        assert_eq!(all.len(), 40);
+        assert!(all.windows(2).all(|pair| pair[0].score >= pair[1].score));
+    }
+}
