@@ -95,19 +95,46 @@ pub(crate) fn settle_times(
             warnings.push(format!("{missing} packets without a timestamp show no picture"));
         }
         packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
-        if shown.iter().any(|&index| packets[index].pts.is_none()) {
-            let mut times: Vec<i64> = shown.iter().filter_map(|&i| packets[i].dts.or(packets[i].pts)).collect();
-            if times.len() != shown.len() {
-                return Err(MediaError::Unsupported {
-                    reason: "the pictures have no timestamps at all; put the stream into a container".into(),
-                });
-            }
-            times.sort_unstable();
-            shown.iter().zip(times).for_each(|(&index, time)| packets[index].pts = Some(time));
+        let is_avi = source.input().format().name() == "avi";
+        if is_avi || shown.iter().all(|&index| packets[index].pts.is_none()) {
+            show_at_decoding_times(packets, &shown)?;
+        } else {
+            fill_gaps(packets, &shown);
         }
     }
     make_unique(packets, warnings);
     Ok(())
+}
+
+/// The n-th picture of `shown` gets the n-th decoding time.
+fn show_at_decoding_times(packets: &mut [ScannedPacket], shown: &[usize]) -> Result<(), MediaError> {
+    let mut times: Vec<i64> = shown.iter().filter_map(|&i| packets[i].dts.or(packets[i].pts)).collect();
+    if times.len() != shown.len() {
+        return Err(MediaError::Unsupported {
+            reason: "the pictures have no timestamps at all; put the stream into a container".into(),
+        });
+    }
+    times.sort_unstable();
+    shown.iter().zip(times).for_each(|(&index, time)| packets[index].pts = Some(time));
+    Ok(())
+}
+
+/// Pictures of `shown` without a time follow the one before them at its duration, or halfway to the one after.
+fn fill_gaps(packets: &mut [ScannedPacket], shown: &[usize]) {
+    for at in 0..shown.len() {
+        if packets[shown[at]].pts.is_some() {
+            continue;
+        }
+        let next = shown[at + 1..].iter().find_map(|&i| packets[i].pts);
+        let previous = at.checked_sub(1).map(|i| &packets[shown[i]]);
+        let guess = match (previous.and_then(|p| p.pts.map(|pts| (pts, p.duration.max(1)))), next) {
+            (Some((pts, duration)), Some(next)) if pts + duration >= next => pts + (next - pts) / 2,
+            (Some((pts, duration)), _) => pts + duration,
+            (None, Some(next)) => next - packets[shown[at]].duration.max(1),
+            (None, None) => 0,
+        };
+        packets[shown[at]].pts = Some(guess);
+    }
 }
 
 /// Decodes the whole stream; returns the packet index of each picture, in the order in which they come out.
