@@ -209,7 +209,7 @@ impl VideoIndex {
             frame_rate: self.frame_rate,
             sample_aspect_ratio: self.sample_aspect_ratio,
             display_matrix: self.display_matrix,
-            color: self.color.clone(),
+            color: self.color.as_yuv(&self.pixel_format),
             origin_pts: self.origin_pts,
         }
     }
@@ -344,10 +344,7 @@ fn rotation(stream: &ffmpeg::Stream<'_>) -> (Option<[i32; 9]>, i32) {
     for (cell, bytes) in matrix.iter_mut().zip(data.data().chunks_exact(4)) {
         *cell = i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     }
-    // SAFETY: the matrix has the nine numbers that the function reads.
-    let counter_clockwise = unsafe { ffi::av_display_rotation_get(matrix.as_ptr()) };
-    let degrees = if counter_clockwise.is_finite() { (-counter_clockwise).round() as i32 } else { 0 };
-    (Some(matrix), degrees.rem_euclid(360))
+    (Some(matrix), crate::params::rotation_degrees(&matrix))
 }
 
 fn audio_info(demuxer: &Demuxer) -> Option<AudioInfo> {

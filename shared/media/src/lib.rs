@@ -33,10 +33,13 @@
 //!   [`Limits`] are checked before memory or time is spent.
 //! * FFmpeg's log is switched off for the process; errors carry what matters.
 
+mod canvas;
 mod chunk_format;
 mod cut;
 mod decoder;
 mod demux;
+mod draw;
+mod encode;
 mod entry_point;
 mod error;
 mod frame;
@@ -45,6 +48,7 @@ mod index;
 mod join;
 mod limits;
 mod mux;
+mod paint;
 mod params;
 mod picture_format;
 mod plan;
@@ -55,11 +59,15 @@ mod scale;
 mod scan;
 mod shown;
 
+pub use canvas::Canvas;
 pub use chunk_format::ChunkDescription;
 pub use cut::{Cutter, cut};
+pub use draw::{Annotation, BoxMark, Trail, draw};
+pub use encode::SegmentEncoder;
 pub use error::MediaError;
 pub use frame::{Frame, RgbScaler};
 pub use index::{AudioInfo, Keyframe, VideoIndex, index};
+pub use join::{JoinPart, JoinReport, join};
 pub use limits::Limits;
 pub use params::VideoParams;
 pub use picture_format::ColorTags;

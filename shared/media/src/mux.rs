@@ -6,7 +6,7 @@ use ffmpeg::{Dictionary, Packet, codec, ffi, format::context::Output};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    MediaError, Rational,
+    MediaError, Rational, VideoParams,
     demux::{literal_url, quiet_ffmpeg},
     error::check,
 };
@@ -77,8 +77,25 @@ impl Muxer {
         }
     }
 
-    pub(crate) fn output(&mut self) -> &mut Output {
-        &mut self.output
+    /// Copies pixel shape and display matrix of the source to a stream, before the header is written.
+    pub(crate) fn set_picture_shape(&mut self, stream: usize, params: &VideoParams) -> Result<(), MediaError> {
+        let Some(mut stream) = self.output.stream_mut(stream) else { return Ok(()) };
+        // SAFETY: the stream is live; the side data that FFmpeg allocates has the 36 bytes asked for.
+        unsafe {
+            let raw = stream.as_mut_ptr();
+            (*raw).sample_aspect_ratio = params.sample_aspect_ratio.to_ffmpeg();
+            (*(*raw).codecpar).sample_aspect_ratio = params.sample_aspect_ratio.to_ffmpeg();
+            if let Some(matrix) = params.display_matrix {
+                let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
+                let data = ffi::av_stream_new_side_data(raw, kind, size_of_val(&matrix));
+                if data.is_null() {
+                    let full = ffmpeg::Error::Other { errno: ffmpeg::util::error::ENOMEM };
+                    return Err(MediaError::ffmpeg("describe the stream of", Some(&self.path), full));
+                }
+                std::ptr::copy_nonoverlapping(matrix.as_ptr().cast::<u8>(), data, size_of_val(&matrix));
+            }
+        }
+        Ok(())
     }
 
     /// Writes the header; returns nothing of the options it did not know.

@@ -37,6 +37,15 @@ impl ColorTags {
         }
     }
 
+    /// The tags after conversion to YUV: RGB becomes limited-range BT.601, everything else stays as it is.
+    pub(crate) fn as_yuv(&self, pixel_format: &str) -> Self {
+        let is_rgb = ["rgb", "bgr", "gbr", "pal8", "0rgb", "0bgr", "argb", "abgr"].iter().any(|p| pixel_format.starts_with(p));
+        if !is_rgb {
+            return self.clone();
+        }
+        Self { range: Some("tv".into()), matrix: Some("smpte170m".into()), ..self.clone() }
+    }
+
     pub(crate) fn is_full_range(&self) -> bool {
         self.range.as_deref() == Some("pc")
     }
