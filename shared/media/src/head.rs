@@ -40,6 +40,9 @@ pub(crate) fn try_decoding(
     let mut demuxer = Demuxer::open(source.path(), Timeline::Media, limits)?;
     let parameters = demuxer.parameters()?;
     let codec = codec_name(&parameters);
+    // SAFETY: plain fields of live codec parameters.
+    let (width, height) = unsafe { ((*parameters.as_ptr()).width, (*parameters.as_ptr()).height) };
+    limits.check_picture(width.try_into().unwrap_or(0), height.try_into().unwrap_or(0))?;
     let mut decoder = Decoder::open(parameters, demuxer.time_base()?, 1, limits, source.path())?;
     let (mut packet, mut picture) = (Packet::empty(), frame::Video::empty());
     let (mut index, mut at_end) = (0, false);
