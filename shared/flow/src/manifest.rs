@@ -4,9 +4,11 @@ use crate::{Cloud, Created, NewObject, VERSION};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use trackdrop_cloud::{Content, Precondition, PutOptions};
+use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions};
 use trackdrop_pipeline::{
-    Failure, Manifest, RequestId, RequestState, Timestamp, manifest::Progress, names::ResultFile,
+    Failure, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Timestamp,
+    manifest::{Progress, SourceInfo},
+    names::ResultFile,
 };
 
 /// The state also stands in the object's custom metadata, so that a look at it needs no read of the whole manifest.

@@ -1,0 +1,112 @@
+//! A yuv420p picture to draw on.
+
+use ffmpeg::{ffi, format::Pixel, frame};
+use ffmpeg_next as ffmpeg;
+
+use crate::{
+    Frame, MediaError, VideoParams,
+    scale::{Scaler, Target},
+};
+
+/// A picture in yuv420p with even sides, of the same size for every frame of a video. Reused from frame to frame.
+pub struct Canvas {
+    pub(crate) picture: frame::Video,
+    scaler: Scaler,
+    width: u32,
+    height: u32,
+    pub(crate) turn: Turn,
+    pub(crate) full_range: bool,
+    pub(crate) is_bt709: bool,
+}
+
+impl std::fmt::Debug for Canvas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Canvas").field("width", &self.width).field("height", &self.height).finish_non_exhaustive()
+    }
+}
+
+/// How a player turns the picture, so that text can be drawn upright.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    None,
+    Clockwise,
+    Half,
+    CounterClockwise,
+}
+
+impl Canvas {
+    /// A canvas for the frames of one video.
+    ///
+    /// # Errors
+    /// [`MediaError::Unsupported`] for a size of 0 or beyond 16384 pixels a side.
+    pub fn new(params: &VideoParams) -> Result<Self, MediaError> {
+        let sides = 1..=16_384;
+        if !sides.contains(&params.width) || !sides.contains(&params.height) {
+            return Err(MediaError::Unsupported {
+                reason: format!("a picture of {}x{} pixels", params.width, params.height),
+            });
+        }
+        let (even_width, even_height) = params.even_size();
+        Ok(Self {
+            picture: frame::Video::new(Pixel::YUV420P, even_width, even_height),
+            scaler: Scaler::default(),
+            width: params.width,
+            height: params.height,
+            turn: match params.rotation_degrees() {
+                90 => Turn::Clockwise,
+                180 => Turn::Half,
+                270 => Turn::CounterClockwise,
+                _ => Turn::None,
+            },
+            full_range: params.color.is_full_range(),
+            is_bt709: params.color.matrix.as_deref() == Some("bt709"),
+        })
+    }
+
+    /// Replaces the picture by `frame`, converted to 8-bit 4:2:0, and scaled if the video changed its size in
+    /// mid-stream. An odd side is padded with a copy of its last column or row.
+    ///
+    /// # Errors
+    /// [`MediaError::Unsupported`] for a pixel format that cannot be converted.
+    pub fn load(&mut self, frame: &Frame) -> Result<(), MediaError> {
+        // SAFETY: the frame is live; an encoder that still refers to the old pixels keeps them.
+        let code = unsafe { ffi::av_frame_make_writable(self.picture.as_mut_ptr()) };
+        crate::error::check(code, "reuse a picture", None)?;
+        let target = Target::yuv420p(self.width, self.height, &mut self.picture, self.full_range);
+        self.scaler.run(&frame.picture, target)?;
+        self.pad_to_even();
+        Ok(())
+    }
+
+    /// Width in pixels, without padding.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels, without padding.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// One plane (0 luma, 1 Cb, 2 Cr) and the bytes from row to row.
+    pub fn plane(&self, plane: usize) -> (&[u8], usize) {
+        (self.picture.data(plane), self.picture.stride(plane))
+    }
+
+    /// One plane to write to, and the bytes from row to row.
+    pub(crate) fn plane_mut(&mut self, plane: usize) -> (&mut [u8], usize) {
+        let stride = self.picture.stride(plane);
+        (self.picture.data_mut(plane), stride)
+    }
+
+    fn pad_to_even(&mut self) {
+        let (width, height) = (self.width as usize, self.height as usize);
+        let (luma, stride) = self.plane_mut(0);
+        if !width.is_multiple_of(2) {
+            luma.chunks_exact_mut(stride).take(height).for_each(|row| row[width] = row[width - 1]);
+        }
+        if !height.is_multiple_of(2) {
+            luma.copy_within((height - 1) * stride..height * stride, height * stride);
+        }
+    }
+}

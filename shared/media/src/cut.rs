@@ -1,0 +1,250 @@
+//! Cutting a source into chunks by packet copy.
+
+use std::{collections::VecDeque, path::Path};
+
+use ffmpeg::Packet;
+use ffmpeg_next as ffmpeg;
+
+use crate::{
+    ChunkDescription, Limits, MediaError, PlannedSegment, Rational, VideoIndex,
+    chunk_format::{earlier_times_ms, owned_times_ms},
+    demux::{Demuxer, Timeline},
+    index::PacketRecord,
+    mux::Muxer,
+};
+
+/// Writes the chunk of one segment: the packets from its key frame through the next segment's key frame and that one's
+/// leading pictures, so that every owned frame can be decoded from the chunk alone.
+///
+/// The chunk is a Matroska file with the video only. For several segments, [`Cutter`] reads the source once.
+///
+/// # Errors
+/// [`MediaError::Mismatch`] if the source is no longer what was indexed.
+pub fn cut(source: &Path, index: &VideoIndex, segment: &PlannedSegment, chunk_out: &Path) -> Result<(), MediaError> {
+    let mut cutter = Cutter::open(source, index, std::slice::from_ref(segment))?;
+    cutter.next_chunk(chunk_out).map(|_| ())
+}
+
+/// Cuts segments in order while reading the source once. Starting at a later segment seeks there if the format can.
+#[derive(Debug)]
+pub struct Cutter<'a> {
+    index: &'a VideoIndex,
+    segments: VecDeque<&'a PlannedSegment>,
+    demuxer: Demuxer,
+    /// Index of the packet that the demuxer gives next.
+    position: usize,
+    /// Packets already read that the next chunk needs as well: a key frame and its leading pictures.
+    overlap: VecDeque<HeldPacket>,
+}
+
+struct HeldPacket {
+    index: usize,
+    packet: Packet,
+}
+
+impl std::fmt::Debug for HeldPacket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HeldPacket").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Cutter<'a> {
+    /// Opens the source to cut `segments`, which are in ascending order; some may be left out.
+    ///
+    /// # Errors
+    /// As [`crate::index`]; [`MediaError::Mismatch`] if the segments are not of this index or out of order.
+    pub fn open(source: &Path, index: &'a VideoIndex, segments: &'a [PlannedSegment]) -> Result<Self, MediaError> {
+        for segment in segments {
+            if segment.first_keyframe >= index.keyframes.len()
+                || segment.end_keyframe.is_some_and(|end| end >= index.keyframes.len() || end <= segment.first_keyframe)
+            {
+                return Err(MediaError::Mismatch {
+                    reason: format!("segment {} names key frames that the index does not have", segment.number),
+                });
+            }
+        }
+        if segments.windows(2).any(|w| w[1].first_keyframe <= w[0].first_keyframe) {
+            return Err(MediaError::Mismatch { reason: "the segments to cut are not in ascending order".into() });
+        }
+        let mut cutter = Self {
+            index,
+            segments: segments.iter().collect(),
+            demuxer: open_source(source, index)?,
+            position: 0,
+            overlap: VecDeque::new(),
+        };
+        if let Some(first) = segments.first() {
+            cutter.seek(source, index.keyframes[first.first_keyframe].packet_index)?;
+        }
+        Ok(cutter)
+    }
+
+    /// Writes the next segment's chunk to `chunk_out` and returns the segment's number; `None` when all are cut.
+    ///
+    /// # Errors
+    /// [`MediaError::Mismatch`] if the source is no longer what was indexed; I/O errors of either file.
+    pub fn next_chunk(&mut self, chunk_out: &Path) -> Result<Option<u32>, MediaError> {
+        let Some(segment) = self.segments.pop_front() else { return Ok(None) };
+        let range = packet_range(self.index, segment);
+        let plan = ChunkTimes::of(self.index, segment, range.clone());
+        let mut muxer =
+            Muxer::matroska(chunk_out, self.demuxer.parameters()?, self.index.time_base, plan.description.to_tags())?;
+        // The next chunk starts with the packets from here on.
+        let shared_from = self.segments.front().map_or(usize::MAX, |next| {
+            self.index.keyframes[next.first_keyframe].packet_index
+        });
+        let mut kept = VecDeque::new();
+        for at in range.clone() {
+            let mut packet = self.packet(at)?;
+            if at >= shared_from {
+                kept.push_back(HeldPacket { index: at, packet: packet.clone() });
+            }
+            let times = plan.times_ms[at - range.start];
+            packet.set_pts(Some(times.pts));
+            packet.set_dts(Some(times.dts));
+            packet.set_duration(0);
+            muxer.write(packet)?;
+        }
+        self.overlap = kept;
+        muxer.finish()?;
+        Ok(Some(segment.number))
+    }
+
+    /// The packet number `at`, from the overlap or from the source.
+    fn packet(&mut self, at: usize) -> Result<Packet, MediaError> {
+        while let Some(held) = self.overlap.pop_front() {
+            if held.index == at {
+                return Ok(held.packet);
+            }
+        }
+        loop {
+            let mut packet = Packet::empty();
+            if !self.demuxer.read(&mut packet)? {
+                return Err(changed(self.position, "is missing"));
+            }
+            let index = self.position;
+            self.position += 1;
+            if index == at {
+                self.verify(index, &packet)?;
+                return Ok(packet);
+            }
+        }
+    }
+
+    fn verify(&self, index: usize, packet: &Packet) -> Result<(), MediaError> {
+        let known = self.index.packets.get(index);
+        if known.is_some_and(|known| is_same(known, packet)) {
+            Ok(())
+        } else {
+            Err(changed(index, "differs"))
+        }
+    }
+
+    /// Goes to packet `target`, by seeking if that lands at a known packet at or before it, else by reading on.
+    fn seek(&mut self, source: &Path, target: usize) -> Result<(), MediaError> {
+        let record = self.index.packets[target];
+        // Without byte offsets a packet cannot be recognised after the jump; at the start there is nothing to gain.
+        if target < 100 || record.position < 0 || !self.demuxer.seek(record.pts.unwrap_or_default()) {
+            return Ok(());
+        }
+        let mut packet = Packet::empty();
+        let mut tries = 0;
+        while tries < target && self.demuxer.read(&mut packet)? {
+            tries += 1;
+            if packet.position() as i64 == record.position {
+                if is_same(&record, &packet) {
+                    self.overlap.push_back(HeldPacket { index: target, packet });
+                    self.position = target + 1;
+                    return Ok(());
+                }
+                break;
+            }
+            if packet.position() as i64 > record.position {
+                break;
+            }
+        }
+        self.demuxer = open_source(source, self.index)?;
+        Ok(())
+    }
+}
+
+fn open_source(source: &Path, index: &VideoIndex) -> Result<Demuxer, MediaError> {
+    // What was indexed was within the caller's limits; the check below ties this file to it.
+    let limits = Limits { max_bytes: index.bytes, max_streams: 1000, ..Limits::default() };
+    Demuxer::open(source, Timeline::Media, &limits)
+}
+
+fn is_same(known: &PacketRecord, packet: &Packet) -> bool {
+    known.position == packet.position() as i64 && known.size as usize == packet.size()
+}
+
+fn changed(index: usize, how: &str) -> MediaError {
+    MediaError::Mismatch {
+        reason: format!("packet {index} of the source {how}; the file has changed since it was indexed, index it again"),
+    }
+}
+
+/// The packets of a segment's chunk.
+fn packet_range(index: &VideoIndex, segment: &PlannedSegment) -> std::ops::Range<usize> {
+    let start = index.keyframes[segment.first_keyframe].packet_index;
+    let end = segment.end_keyframe.map_or(index.packets.len(), |end| index.keyframes[end].leading_end_index);
+    start..end
+}
+
+#[derive(Debug, Clone, Copy)]
+struct PacketTimes {
+    pts: i64,
+    dts: i64,
+}
+
+/// The chunk's own clock: see [`crate::chunk_format`].
+struct ChunkTimes {
+    description: ChunkDescription,
+    /// Of each packet in stored order.
+    times_ms: Vec<PacketTimes>,
+}
+
+impl ChunkTimes {
+    fn of(index: &VideoIndex, segment: &PlannedSegment, range: std::ops::Range<usize>) -> Self {
+        let time_base: Rational = index.time_base;
+        let packets = &index.packets[range];
+        let mut pictures: Vec<i64> = packets.iter().filter(|p| !p.is_lost).filter_map(|p| p.pts).collect();
+        pictures.sort_unstable();
+        let (before, owned_and_after) = pictures.split_at(pictures.partition_point(|&pts| pts < segment.start_pts));
+        let first = owned_and_after.first().copied().unwrap_or(segment.start_pts);
+        let mut times = earlier_times_ms(time_base, before, first);
+        times.extend(owned_times_ms(time_base, owned_and_after));
+
+        // Pictures that cannot be decoded get times before all others, where they can be mistaken for none.
+        let mut next_lost = times.first().copied().unwrap_or(0).min(0);
+        let mut chunk_pts: Vec<Option<i64>> = packets
+            .iter()
+            .map(|p| match p.pts {
+                Some(_) if p.is_lost => {
+                    next_lost -= 1;
+                    Some(next_lost)
+                }
+                Some(pts) => pictures.binary_search(&pts).ok().map(|at| times[at]),
+                None => None,
+            })
+            .collect();
+        let start_ms = -next_lost;
+        chunk_pts.iter_mut().flatten().for_each(|pts| *pts += start_ms);
+
+        // A decoding time that never falls and is never after a picture still to come. Packets without a picture of
+        // their own take it as their time.
+        let mut dts = chunk_pts.iter().flatten().max().copied().unwrap_or(0);
+        let mut times_ms: Vec<PacketTimes> = chunk_pts
+            .iter()
+            .rev()
+            .map(|&pts| {
+                dts = dts.min(pts.unwrap_or(dts));
+                PacketTimes { pts: pts.unwrap_or(dts), dts }
+            })
+            .collect();
+        times_ms.reverse();
+        let window = segment.window(time_base);
+        let description = ChunkDescription { window, frame_pts: segment.frame_pts.clone(), start_ms };
+        Self { description, times_ms }
+    }
+}

@@ -1,0 +1,160 @@
+//! Encoding the annotated frames of one segment.
+
+use std::path::{Path, PathBuf};
+
+use ffmpeg::{Dictionary, Packet, codec, encoder, format::Pixel};
+use ffmpeg_next as ffmpeg;
+
+use crate::{
+    Canvas, MediaError, VideoParams, Window,
+    mux::Muxer,
+    params::OutputClock,
+};
+
+/// Encodes one segment to H.264 in an MP4: libx264, preset veryfast, CRF 23, closed groups of pictures of about two
+/// seconds, no B-frames, so that pictures are stored in the order in which they are shown.
+///
+/// The settings depend on the video alone, never on the segment, so the parts can be joined by packet copy.
+pub struct SegmentEncoder {
+    encoder: encoder::Video,
+    muxer: Muxer,
+    path: PathBuf,
+    clock: OutputClock,
+    window: Window,
+    last_pts: Option<i64>,
+    /// A packet waits until the next one tells how long it is shown.
+    waiting: Option<Packet>,
+    frames: u64,
+}
+
+impl std::fmt::Debug for SegmentEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentEncoder").field("path", &self.path).field("frames", &self.frames).finish_non_exhaustive()
+    }
+}
+
+impl SegmentEncoder {
+    /// Starts the file of the segment that owns `window`. Its time 0 is `window.start_pts`. `threads` encode in
+    /// parallel; use the same number for all segments of a video.
+    ///
+    /// # Errors
+    /// I/O errors; [`MediaError::Ffmpeg`] if this FFmpeg has no libx264.
+    pub fn create(out: &Path, params: &VideoParams, window: &Window, threads: usize) -> Result<Self, MediaError> {
+        let encoder = open_encoder(params, threads)?;
+        let clock = params.output_clock();
+        let mut muxer = Muxer::create(out, c"mp4")?;
+        muxer.add_stream(codec::Parameters::from(&encoder), clock.time_base())?;
+        muxer.write_header(mp4_options(clock, false))?;
+        Ok(Self {
+            encoder,
+            muxer,
+            path: out.to_owned(),
+            clock,
+            window: *window,
+            last_pts: None,
+            waiting: None,
+            frames: 0,
+        })
+    }
+
+    /// Encodes the canvas as the frame shown at `pts`, in the source's time base.
+    ///
+    /// # Errors
+    /// [`MediaError::Mismatch`] if `pts` is outside the window or not after the frame before.
+    pub fn write(&mut self, canvas: &mut Canvas, pts: i64) -> Result<(), MediaError> {
+        let Window { start_pts, end_pts, .. } = self.window;
+        if !(start_pts..end_pts).contains(&pts) || self.last_pts.is_some_and(|last| pts <= last) {
+            return Err(MediaError::Mismatch {
+                reason: format!(
+                    "frame {pts} does not follow {:?} inside the segment {start_pts}..{end_pts}",
+                    self.last_pts
+                ),
+            });
+        }
+        self.last_pts = Some(pts);
+        canvas.picture.set_pts(Some(pts - start_pts));
+        canvas.picture.set_kind(ffmpeg::picture::Type::None);
+        self.encoder.send_frame(&canvas.picture).map_err(|e| self.error(e))?;
+        self.drain()
+    }
+
+    /// Completes the file; returns the number of frames in it. The last frame lasts until the end of the window.
+    ///
+    /// # Errors
+    /// I/O errors, a full disk above all.
+    pub fn finish(mut self) -> Result<u64, MediaError> {
+        self.encoder.send_eof().map_err(|e| self.error(e))?;
+        self.drain()?;
+        let end = self.window.end_pts - self.window.start_pts;
+        self.flush_waiting(end)?;
+        self.muxer.finish()?;
+        Ok(self.frames)
+    }
+
+    fn drain(&mut self) -> Result<(), MediaError> {
+        loop {
+            let mut packet = Packet::empty();
+            match self.encoder.receive_packet(&mut packet) {
+                Ok(()) => {
+                    self.flush_waiting(packet.pts().unwrap_or_default())?;
+                    self.waiting = Some(packet);
+                }
+                Err(ffmpeg::Error::Eof) => return Ok(()),
+                Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::util::error::EAGAIN => return Ok(()),
+                Err(error) => return Err(self.error(error)),
+            }
+        }
+    }
+
+    /// Writes the packet that waits, shown until `next_pts` (local to the segment, source ticks).
+    fn flush_waiting(&mut self, next_pts: i64) -> Result<(), MediaError> {
+        let Some(mut packet) = self.waiting.take() else { return Ok(()) };
+        let pts = packet.pts().unwrap_or_default();
+        packet.set_duration((next_pts - pts) * self.clock.factor);
+        packet.set_pts(Some(pts * self.clock.factor));
+        packet.set_dts(Some(pts * self.clock.factor));
+        self.frames += 1;
+        self.muxer.write(packet)
+    }
+
+    fn error(&self, error: ffmpeg::Error) -> MediaError {
+        MediaError::ffmpeg("encode", Some(&self.path), error)
+    }
+}
+
+/// Options of every MP4 written here: the exact clock for the track and for the movie, in which start offsets count.
+pub(crate) fn mp4_options(clock: OutputClock, for_streaming: bool) -> Dictionary<'static> {
+    let mut options = Dictionary::new();
+    options.set("video_track_timescale", &clock.timescale.to_string());
+    options.set("movie_timescale", &clock.timescale.to_string());
+    if for_streaming {
+        options.set("movflags", "+faststart");
+    }
+    options
+}
+
+fn open_encoder(params: &VideoParams, threads: usize) -> Result<encoder::Video, MediaError> {
+    crate::demux::quiet_ffmpeg();
+    let fail = |error: ffmpeg::Error| MediaError::ffmpeg("open the H.264 encoder", None, error);
+    let x264 = encoder::find_by_name("libx264").ok_or_else(|| fail(ffmpeg::Error::EncoderNotFound))?;
+    let mut context = codec::context::Context::new_with_codec(x264);
+    params.color.apply(&mut context);
+    let mut video = context.encoder().video().map_err(fail)?;
+    let (width, height) = params.even_size();
+    let two_seconds = (2.0 * params.frame_rate.to_f64()).round().clamp(1.0, 250.0) as u32;
+    video.set_width(width);
+    video.set_height(height);
+    video.set_format(Pixel::YUV420P);
+    video.set_time_base(ffmpeg::Rational(params.time_base.num, params.time_base.den));
+    video.set_frame_rate(Some(ffmpeg::Rational(params.frame_rate.num, params.frame_rate.den)));
+    video.set_aspect_ratio(ffmpeg::Rational(params.sample_aspect_ratio.num, params.sample_aspect_ratio.den));
+    video.set_gop(two_seconds);
+    video.set_max_b_frames(0);
+    video.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::CLOSED_GOP);
+    // SAFETY: a plain field of a context that is owned here and not open yet.
+    unsafe { (*video.as_mut_ptr()).thread_count = threads.clamp(1, 64) as i32 };
+    let mut options = Dictionary::new();
+    options.set("preset", "veryfast");
+    options.set("crf", "23");
+    video.open_with(options).map_err(fail)
+}

@@ -1,0 +1,365 @@
+//! What a video holds: its packets, where decoding may start, and which pictures are shown.
+
+use std::{collections::BTreeSet, path::Path};
+
+use ffmpeg::{codec::packet::side_data, ffi, media};
+use ffmpeg_next as ffmpeg;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ColorTags, Limits, MediaError, Rational, VideoParams,
+    demux::{self, Demuxer, Timeline, codec_name},
+    head,
+    scan::{self, ScannedPacket},
+    shown,
+};
+
+/// Pictures are stored at most this many places away from where they are shown (H.264 and HEVC allow 16).
+const MAX_REORDER: usize = 64;
+
+/// Everything that later steps need to know about a source. All times are ticks of `time_base` on the media's own
+/// clock, with edit lists ignored; intervals are half-open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoIndex {
+    /// FFmpeg's name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
+    pub container: String,
+    /// FFmpeg's name of the codec, such as `h264`.
+    pub codec: String,
+    /// Width of the decoded picture in pixels, before rotation.
+    pub width: u32,
+    /// Height of the decoded picture in pixels, before rotation.
+    pub height: u32,
+    /// Seconds per tick.
+    pub time_base: Rational,
+    /// Average pictures per second. Informational: time is always PTS times time base.
+    pub frame_rate: Rational,
+    /// Width of a pixel divided by its height.
+    pub sample_aspect_ratio: Rational,
+    /// Clockwise degrees by which a player turns the decoded picture: 0, 90, 180, 270, or another for odd matrices.
+    pub rotation_degrees: i32,
+    /// The display matrix as stored, if there is one; it also expresses mirroring.
+    pub display_matrix: Option<[i32; 9]>,
+    /// FFmpeg's name of the pixel format, such as `yuv420p`.
+    pub pixel_format: String,
+    /// What the numbers in a picture mean as colours.
+    pub color: ColorTags,
+    /// Size of the file.
+    pub bytes: u64,
+    /// The audio stream that belongs to the video.
+    pub audio: Option<AudioInfo>,
+    /// PTS of the presentation's time 0: what an edit list says, 0 for ordinary files, and the first shown time for
+    /// MPEG-TS and MPEG-PS, whose clocks start anywhere.
+    pub origin_pts: i64,
+    /// PTS of the first shown picture.
+    pub shown_start_pts: i64,
+    /// Just after the last shown picture: its PTS plus its duration.
+    pub shown_end_pts: i64,
+    /// PTS of every shown picture, ascending and unique.
+    pub frame_pts: Vec<i64>,
+    /// Where a chunk may start, ascending in every field.
+    pub keyframes: Vec<Keyframe>,
+    /// What is unusual about the file, for people to read.
+    pub warnings: Vec<String>,
+    /// Every packet of the stream, in stored order.
+    pub(crate) packets: Vec<PacketRecord>,
+}
+
+/// A place where decoding may start and after which nothing shown earlier follows, save its leading pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keyframe {
+    /// When it is shown, in ticks.
+    pub pts: i64,
+    /// When it is decoded, in ticks; equal to `pts` where the container does not say.
+    pub dts: i64,
+    /// Its place among the packets of the stream, from 0.
+    pub packet_index: usize,
+    /// Pictures that are stored after it but shown before it, and need the part before it to be decoded.
+    pub has_leading_pictures: bool,
+    /// The packet after its last leading picture; `packet_index + 1` if it has none.
+    pub leading_end_index: usize,
+}
+
+/// The audio stream of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioInfo {
+    /// Index of the stream in the file.
+    pub stream_index: usize,
+    /// FFmpeg's name of the codec, such as `aac`.
+    pub codec: String,
+    /// Samples per second.
+    pub sample_rate_hz: u32,
+    /// Number of channels.
+    pub channels: u32,
+    /// Whether an MP4 can hold the codec, so that it can be copied.
+    pub fits_mp4: bool,
+}
+
+/// What cutting needs of one packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PacketRecord {
+    /// Presentation time, if a picture comes out of it.
+    pub pts: Option<i64>,
+    /// Whether that picture cannot be decoded, because it refers to a part that the file does not hold.
+    pub is_lost: bool,
+    /// Byte offset in the file, or -1; identifies the packet after a seek.
+    pub position: i64,
+    /// Bytes of payload.
+    pub size: u32,
+}
+
+/// Reads all packets of the video stream of `source` and finds out what is shown when.
+///
+/// Decodes only the first pictures, except in the rare containers that store no presentation times.
+///
+/// # Errors
+/// Each kind of unusable input has its own [`MediaError`]; only I/O trouble is worth a retry.
+pub fn index(source: &Path, limits: &Limits) -> Result<VideoIndex, MediaError> {
+    let bytes = demux::check_file(source, limits)?;
+    let mut demuxer = Demuxer::open(source, Timeline::Media, limits)?;
+    let mut warnings = Vec::new();
+    let mut packets = scan::scan(&mut demuxer, limits)?;
+    scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
+
+    let time_base = demuxer.time_base()?;
+    let first_entry = first_entry(&mut packets, &demuxer, &mut warnings)?;
+    let keyframes = keyframes(&packets, first_entry)?;
+    let head = head::try_decoding(&demuxer, &packets, first_entry, limits)?;
+    drop_undecodable_leading(&mut packets, &keyframes, &head.whole, &mut warnings);
+
+    let container = demuxer.input().format().name().to_owned();
+    let mut origin_pts = 0;
+    let mut window = i64::MIN..i64::MAX;
+    if container.contains("mp4") {
+        let shown = shown::shown_window(source, &packets, limits)?;
+        (origin_pts, window) = (shown.origin_pts, shown.pts);
+    }
+    let mut frame_pts: Vec<i64> =
+        packets.iter().filter(|p| p.has_picture && !p.is_lost).filter_map(|p| p.pts).filter(|pts| window.contains(pts)).collect();
+    frame_pts.sort_unstable();
+    let (Some(&shown_start_pts), Some(&last)) = (frame_pts.first(), frame_pts.last()) else {
+        return Err(MediaError::Damaged { path: source.into(), reason: "none of its pictures is shown".into() });
+    };
+    if matches!(container.as_str(), "mpegts" | "mpeg") {
+        origin_pts = shown_start_pts;
+    }
+    let shown_end_pts = last + last_duration(&packets, &frame_pts, last);
+    limits.check_duration((shown_end_pts as f64 - shown_start_pts as f64) * time_base.to_f64())?;
+
+    let stream = demuxer.stream()?;
+    let promised = stream.frames();
+    if promised > packets.len() as i64 {
+        warnings.push(format!(
+            "the header promises {promised} pictures but {} can be read; the file is cut off",
+            packets.len()
+        ));
+    }
+    let guess = Rational { num: 25, den: 1 };
+    let average = Rational::from_ffmpeg(stream.avg_frame_rate().into(), guess);
+    let frame_rate = Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured_rate(&frame_pts, time_base, average));
+    let (display_matrix, rotation_degrees) = rotation(&stream);
+    Ok(VideoIndex {
+        container,
+        codec: codec_name(&demuxer.parameters()?),
+        width: head.width_px,
+        height: head.height_px,
+        time_base,
+        frame_rate,
+        sample_aspect_ratio: pixel_shape(&demuxer)?,
+        rotation_degrees,
+        display_matrix,
+        pixel_format: head.pixel_format,
+        color: head.color,
+        bytes,
+        audio: audio_info(&demuxer),
+        origin_pts,
+        shown_start_pts,
+        shown_end_pts,
+        frame_pts,
+        keyframes,
+        warnings,
+        packets: packets
+            .iter()
+            .map(|p| PacketRecord {
+                pts: p.pts.filter(|_| p.has_picture),
+                is_lost: p.is_lost,
+                position: p.position,
+                size: p.size.try_into().unwrap_or(u32::MAX),
+            })
+            .collect(),
+    })
+}
+
+impl VideoIndex {
+    /// Number of shown pictures.
+    pub fn frame_count(&self) -> u64 {
+        self.frame_pts.len() as u64
+    }
+
+    /// PTS of every packet in stored order, hidden pictures included; `None` where no picture comes out.
+    pub fn packet_pts(&self) -> impl ExactSizeIterator<Item = Option<i64>> + '_ {
+        self.packets.iter().map(|p| p.pts)
+    }
+
+    /// What encoding and joining need to know of the source.
+    pub fn video_params(&self) -> VideoParams {
+        VideoParams {
+            width: self.width,
+            height: self.height,
+            time_base: self.time_base,
+            frame_rate: self.frame_rate,
+            sample_aspect_ratio: self.sample_aspect_ratio,
+            display_matrix: self.display_matrix,
+            color: self.color.as_yuv(&self.pixel_format),
+            origin_pts: self.origin_pts,
+        }
+    }
+}
+
+/// The first packet that can be decoded on its own. What is stored before it is lost, and said to be.
+fn first_entry(
+    packets: &mut [ScannedPacket],
+    demuxer: &Demuxer,
+    warnings: &mut Vec<String>,
+) -> Result<usize, MediaError> {
+    let found = packets.iter().position(|p| p.is_entry && p.has_picture && p.pts.is_some());
+    // A stream of gradual refreshes has no whole picture anywhere: decode it from the start, in one piece.
+    let Some(first) = found.or_else(|| packets.iter().position(|p| p.has_picture && p.pts.is_some())) else {
+        return Err(MediaError::NoDecodableFrame {
+            path: demuxer.path().to_owned(),
+            codec: codec_name(&demuxer.parameters()?),
+            reason: "the video stream has no packets; the file is cut off or was never finished".into(),
+        });
+    };
+    if found.is_none() {
+        warnings.push("the video has no key frame to cut at; it is processed in one piece".into());
+    }
+    if first > 0 {
+        warnings.push(format!("{first} packets before the first key frame cannot be decoded and are left out"));
+        packets[..first].iter_mut().for_each(|p| p.is_lost = true);
+    }
+    Ok(first)
+}
+
+/// The key frames at which a cut loses nothing: all that is stored before one is shown before it, and of what is
+/// stored after it only its leading pictures are.
+fn keyframes(packets: &[ScannedPacket], first_entry: usize) -> Result<Vec<Keyframe>, MediaError> {
+    let pts = |i: usize| packets[i].pts.filter(|_| packets[i].has_picture);
+    check_order(packets)?;
+    let mut earliest_after = vec![i64::MAX; packets.len() + 1];
+    for i in (0..packets.len()).rev() {
+        earliest_after[i] = earliest_after[i + 1].min(pts(i).unwrap_or(i64::MAX));
+    }
+    let entries: Vec<usize> =
+        (first_entry..packets.len()).filter(|&i| i == first_entry || packets[i].is_entry && pts(i).is_some()).collect();
+    let mut found = Vec::new();
+    let (mut latest_before, mut scanned) = (i64::MIN, first_entry);
+    for (nth, &at) in entries.iter().enumerate() {
+        latest_before = (scanned..at).filter_map(pts).fold(latest_before, i64::max);
+        scanned = at;
+        let Some(own) = pts(at) else { continue };
+        let until = entries.get(nth + 1).copied().unwrap_or(packets.len());
+        let last_leading = (at + 1..until).rev().find(|&i| pts(i).is_some_and(|p| p < own));
+        let leading_end_index = last_leading.map_or(at + 1, |i| i + 1);
+        if at == first_entry || latest_before < own && earliest_after[leading_end_index] > own {
+            found.push(Keyframe {
+                pts: own,
+                dts: packets[at].dts.unwrap_or(own),
+                packet_index: at,
+                has_leading_pictures: last_leading.is_some(),
+                leading_end_index,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Refuses a stream whose clock jumps back: its pictures have no one order in time.
+fn check_order(packets: &[ScannedPacket]) -> Result<(), MediaError> {
+    let stored: Vec<i64> = packets.iter().filter(|p| p.has_picture).filter_map(|p| p.pts).collect();
+    let mut order: Vec<usize> = (0..stored.len()).collect();
+    order.sort_by_key(|&i| stored[i]);
+    match order.iter().enumerate().find(|&(rank, &place)| rank.abs_diff(place) > MAX_REORDER) {
+        None => Ok(()),
+        Some((_, &place)) => Err(MediaError::Unsupported {
+            reason: format!("the timestamps jump backwards near picture {place}; remux or re-encode the file"),
+        }),
+    }
+}
+
+/// Leading pictures of the first key frame that the trial could not decode are no part of the video.
+fn drop_undecodable_leading(
+    packets: &mut [ScannedPacket],
+    keyframes: &[Keyframe],
+    whole: &BTreeSet<usize>,
+    warnings: &mut Vec<String>,
+) {
+    let Some(first) = keyframes.first() else { return };
+    let mut lost = 0;
+    for i in first.packet_index + 1..first.leading_end_index {
+        if packets[i].has_picture && packets[i].pts < Some(first.pts) && !whole.contains(&i) {
+            packets[i].is_lost = true;
+            lost += 1;
+        }
+    }
+    if lost > 0 {
+        warnings.push(format!("{lost} pictures before the first key frame refer to a part that is missing"));
+    }
+}
+
+/// Ticks for which the last picture is shown: its own duration, else the gap before it, but never into the next packet.
+fn last_duration(packets: &[ScannedPacket], frame_pts: &[i64], last: i64) -> i64 {
+    let own = packets.iter().find(|p| p.pts == Some(last)).map_or(0, |p| p.duration);
+    let gap = frame_pts.len().checked_sub(2).map_or(1, |i| last - frame_pts[i]);
+    let next = packets.iter().filter_map(|p| p.pts).filter(|&pts| pts > last).min().map_or(i64::MAX, |pts| pts - last);
+    if own > 0 { own } else { gap }.clamp(1, next)
+}
+
+/// Pictures per second over the whole, when the container does not say.
+fn measured_rate(frame_pts: &[i64], time_base: Rational, otherwise: Rational) -> Rational {
+    let (Some(first), Some(last)) = (frame_pts.first(), frame_pts.last()) else { return otherwise };
+    let seconds = (last - first) as f64 * time_base.to_f64();
+    if seconds <= 0.0 {
+        return otherwise;
+    }
+    let milli = ((frame_pts.len() - 1) as f64 / seconds * 1000.0).round();
+    if (1.0..1e9).contains(&milli) { Rational { num: milli as i32, den: 1000 } } else { otherwise }
+}
+
+fn pixel_shape(demuxer: &Demuxer) -> Result<Rational, MediaError> {
+    let square = Rational { num: 1, den: 1 };
+    let stream = demuxer.stream()?;
+    // SAFETY: the context and the stream are live; a null frame is allowed; nothing is written through the pointers.
+    let ratio = unsafe {
+        ffi::av_guess_sample_aspect_ratio(demuxer.input().as_ptr().cast_mut(), stream.as_ptr().cast_mut(), std::ptr::null_mut())
+    };
+    Ok(Rational::from_ffmpeg(ratio, square))
+}
+
+fn rotation(stream: &ffmpeg::Stream<'_>) -> (Option<[i32; 9]>, i32) {
+    let Some(data) = stream.side_data().find(|s| s.kind() == side_data::Type::DisplayMatrix) else { return (None, 0) };
+    let mut matrix = [0i32; 9];
+    if data.data().len() < 36 {
+        return (None, 0);
+    }
+    for (cell, bytes) in matrix.iter_mut().zip(data.data().chunks_exact(4)) {
+        *cell = i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    }
+    (Some(matrix), crate::params::rotation_degrees(&matrix))
+}
+
+fn audio_info(demuxer: &Demuxer) -> Option<AudioInfo> {
+    let stream = demuxer.input().streams().best(media::Type::Audio)?;
+    let parameters = stream.parameters();
+    // SAFETY: plain fields of live codec parameters.
+    let (sample_rate, channels) = unsafe {
+        let raw = parameters.as_ptr();
+        ((*raw).sample_rate, (*raw).ch_layout.nb_channels)
+    };
+    Some(AudioInfo {
+        stream_index: stream.index(),
+        codec: codec_name(&parameters),
+        sample_rate_hz: sample_rate.try_into().unwrap_or(0),
+        channels: channels.try_into().unwrap_or(0),
+        fits_mp4: crate::join::fits_mp4(&parameters),
+    })
+}

@@ -1,0 +1,77 @@
+//! Index, cut, decode, draw, encode and join video without losing a frame.
+//!
+//! A source is indexed once, divided into segments, and cut into chunks by packet copy. Any machine can then decode the
+//! frames that a chunk owns, and together the chunks give each frame of the source exactly once, at its exact time.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use trackdrop_media::{ChunkReader, Cutter, Limits, index};
+//!
+//! # fn main() -> Result<(), trackdrop_media::MediaError> {
+//! let (source, limits) = (Path::new("match.mp4"), Limits::default());
+//! let video = index(source, &limits)?;
+//! let segments = video.plan(10.0)?;
+//! let mut cutter = Cutter::open(source, &video, &segments)?;
+//! for segment in &segments {
+//!     let chunk = format!("{:06}.mkv", segment.number);
+//!     cutter.next_chunk(Path::new(&chunk))?;
+//!     let window = segment.window(video.time_base);
+//!     let mut reader = ChunkReader::open(Path::new(&chunk), &window, &segment.frame_pts, &limits, 2)?;
+//!     while let Some(frame) = reader.next()? {
+//!         println!("{} {}x{}", frame.pts, frame.width(), frame.height());
+//!     }
+//!     assert_eq!(reader.report().frames, segment.expected_frames);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Conventions
+//! * Times are `i64` ticks (PTS) of a rational time base; intervals are half-open. No float decides which frame is which.
+//! * Everything blocks; the types are `Send`, so an asynchronous caller moves them to a blocking thread.
+//! * Sources are hostile input: only single-file media formats are opened, names are taken literally, and
+//!   [`Limits`] are checked before memory or time is spent.
+//! * FFmpeg's log is switched off for the process; errors carry what matters.
+
+mod canvas;
+mod chunk_format;
+mod cut;
+mod decoder;
+mod demux;
+mod draw;
+mod encode;
+mod entry_point;
+mod error;
+mod frame;
+mod head;
+mod index;
+mod join;
+mod limits;
+mod mux;
+mod paint;
+mod params;
+mod picture_format;
+mod plan;
+mod pts_list;
+mod rational;
+mod reader;
+mod scale;
+mod scan;
+mod shown;
+
+pub use canvas::Canvas;
+pub use chunk_format::ChunkDescription;
+pub use cut::{Cutter, cut};
+pub use draw::{Annotation, BoxMark, Trail, draw};
+pub use encode::SegmentEncoder;
+pub use error::MediaError;
+pub use frame::{Frame, RgbScaler};
+pub use index::{AudioInfo, Keyframe, VideoIndex, index};
+pub use join::{JoinPart, JoinReport, join};
+pub use limits::Limits;
+pub use params::VideoParams;
+pub use picture_format::ColorTags;
+pub use plan::{PlannedSegment, Window};
+pub use pts_list::PtsList;
+pub use rational::Rational;
+pub use reader::{ChunkReader, DecodeReport};

@@ -1,0 +1,150 @@
+//! Writing a container, packet by packet.
+
+use std::path::{Path, PathBuf};
+
+use ffmpeg::{Dictionary, Packet, codec, ffi, format::context::Output};
+use ffmpeg_next as ffmpeg;
+
+use crate::{
+    MediaError, Rational, VideoParams,
+    demux::{literal_url, quiet_ffmpeg},
+    error::check,
+};
+
+/// A container being written. Dropping it without [`Muxer::finish`] leaves an unusable file.
+pub(crate) struct Muxer {
+    output: Output,
+    path: PathBuf,
+}
+
+impl Muxer {
+    /// A container of FFmpeg's format `name` at `path`, taken literally; an existing file is replaced.
+    pub(crate) fn create(path: &Path, name: &std::ffi::CStr) -> Result<Self, MediaError> {
+        quiet_ffmpeg();
+        let url = literal_url(path)?;
+        let mut context = std::ptr::null_mut();
+        // SAFETY: all pointers are valid for the calls; the context is owned by `Output` as soon as it exists.
+        let mut output = unsafe {
+            let code =
+                ffi::avformat_alloc_output_context2(&mut context, std::ptr::null(), name.as_ptr(), url.as_ptr());
+            check(code, "create", Some(path))?;
+            Output::wrap(context)
+        };
+        // SAFETY: the context was just created and has no I/O yet; Output closes `pb` when it is dropped. Bit-exact:
+        // no random ids and no version strings, so that the same input gives the same bytes.
+        let code = unsafe {
+            let raw = output.as_mut_ptr();
+            (*raw).flags |= ffi::AVFMT_FLAG_BITEXACT;
+            (*raw).avoid_negative_ts = 0;
+            ffi::avio_open(&mut (*raw).pb, url.as_ptr(), ffi::AVIO_FLAG_WRITE)
+        };
+        check(code, "create", Some(path))?;
+        Ok(Self { output, path: path.to_owned() })
+    }
+
+    /// A Matroska file with one video stream, its header written.
+    pub(crate) fn matroska(
+        path: &Path,
+        parameters: codec::Parameters,
+        source_time_base: Rational,
+        tags: Dictionary<'_>,
+    ) -> Result<Self, MediaError> {
+        let mut muxer = Self::create(path, c"matroska")?;
+        muxer.output.set_metadata(tags);
+        muxer.add_stream(parameters, source_time_base)?;
+        muxer.write_header(Dictionary::new())?;
+        Ok(muxer)
+    }
+
+    /// Adds a stream that copies packets coded as `parameters`; returns its index.
+    pub(crate) fn add_stream(
+        &mut self,
+        parameters: codec::Parameters,
+        time_base: Rational,
+    ) -> Result<usize, MediaError> {
+        // SAFETY: the context is live; a null codec is allowed; the stream that comes back belongs to the context, and
+        // its codec parameters are allocated. The tag is cleared so that the muxer picks the one its format knows.
+        unsafe {
+            let stream = ffi::avformat_new_stream(self.output.as_mut_ptr(), std::ptr::null());
+            if stream.is_null() {
+                return Err(self.error("add a stream to", ffmpeg::Error::Other { errno: ffmpeg::util::error::ENOMEM }));
+            }
+            let code = ffi::avcodec_parameters_copy((*stream).codecpar, parameters.as_ptr());
+            check(code, "add a stream to", Some(&self.path))?;
+            (*(*stream).codecpar).codec_tag = 0;
+            (*stream).time_base = time_base.to_ffmpeg();
+            Ok((*stream).index as usize)
+        }
+    }
+
+    /// Copies pixel shape and display matrix of the source to a stream, before the header is written.
+    pub(crate) fn set_picture_shape(&mut self, stream: usize, params: &VideoParams) -> Result<(), MediaError> {
+        let Some(mut stream) = self.output.stream_mut(stream) else { return Ok(()) };
+        // SAFETY: the stream is live; the side data that FFmpeg allocates has the 36 bytes asked for.
+        unsafe {
+            let raw = stream.as_mut_ptr();
+            (*raw).sample_aspect_ratio = params.sample_aspect_ratio.to_ffmpeg();
+            (*(*raw).codecpar).sample_aspect_ratio = params.sample_aspect_ratio.to_ffmpeg();
+            if let Some(matrix) = params.display_matrix {
+                let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
+                let data = ffi::av_stream_new_side_data(raw, kind, size_of_val(&matrix));
+                if data.is_null() {
+                    let full = ffmpeg::Error::Other { errno: ffmpeg::util::error::ENOMEM };
+                    return Err(MediaError::ffmpeg("describe the stream of", Some(&self.path), full));
+                }
+                std::ptr::copy_nonoverlapping(matrix.as_ptr().cast::<u8>(), data, size_of_val(&matrix));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the header; returns nothing of the options it did not know.
+    pub(crate) fn write_header(&mut self, options: Dictionary<'_>) -> Result<(), MediaError> {
+        match self.output.write_header_with(options).map(drop) {
+            Ok(()) => Ok(()),
+            Err(error @ (ffmpeg::Error::InvalidData | ffmpeg::Error::Other { errno: 22 })) => {
+                Err(MediaError::Unsupported {
+                    reason: format!("the output container cannot hold this video codec ({error}); re-encode the source"),
+                })
+            }
+            Err(error) => Err(self.error("write the header of", error)),
+        }
+    }
+
+    /// Seconds per tick that the container chose for a stream.
+    pub(crate) fn time_base(&self, stream: usize) -> Rational {
+        let fallback = Rational { num: 1, den: 1000 };
+        self.output.stream(stream).map_or(fallback, |s| Rational::from_ffmpeg(s.time_base().into(), fallback))
+    }
+
+    /// Writes a packet of stream 0, as it is.
+    pub(crate) fn write(&mut self, mut packet: Packet) -> Result<(), MediaError> {
+        packet.set_stream(0);
+        packet.set_position(-1);
+        packet.write(&mut self.output).map(|_| ()).map_err(|error| self.error("write", error))
+    }
+
+    /// Hands over a packet of the stream it names; the muxer orders the streams by time.
+    pub(crate) fn write_interleaved(&mut self, mut packet: Packet) -> Result<(), MediaError> {
+        packet.set_position(-1);
+        packet.write_interleaved(&mut self.output).map_err(|error| self.error("write", error))
+    }
+
+    /// Completes the file. A full disk shows here at the latest.
+    pub(crate) fn finish(mut self) -> Result<(), MediaError> {
+        self.output.write_trailer().map_err(|error| self.error("finish", error))?;
+        // SAFETY: `pb` is the context's own I/O; closing nulls it, so that dropping the context does not close it again.
+        let code = unsafe { ffi::avio_closep(&mut (*self.output.as_mut_ptr()).pb) };
+        check(code, "close", Some(&self.path)).map(|_| ())
+    }
+
+    fn error(&self, operation: &'static str, error: ffmpeg::Error) -> MediaError {
+        MediaError::ffmpeg(operation, Some(&self.path), error)
+    }
+}
+
+impl std::fmt::Debug for Muxer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Muxer").field("path", &self.path).finish_non_exhaustive()
+    }
+}

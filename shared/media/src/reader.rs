@@ -1,0 +1,203 @@
+//! Decoding a chunk: exactly the frames it owns, at exactly the source's times.
+
+use std::path::Path;
+
+use ffmpeg::{Packet, frame};
+use ffmpeg_next as ffmpeg;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    ChunkDescription, Frame, Limits, MediaError, Window,
+    chunk_format::owned_times_ms,
+    decoder::{Decoder, Step},
+    demux::{Demuxer, Timeline},
+};
+
+/// What decoding a chunk gave: the entry of one segment in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecodeReport {
+    /// Frames given out, damaged ones included.
+    pub frames: u64,
+    /// PTS of the first of them, in the source's time base.
+    pub first_pts: Option<i64>,
+    /// PTS of the last of them.
+    pub last_pts: Option<i64>,
+    /// SHA-256 over the PTS of the frames given out, each as 8 bytes little-endian, in lower-case hexadecimal.
+    pub pts_sha256: String,
+    /// PTS of owned frames that did not come out, or came out with errors; ascending. Complete once
+    /// [`ChunkReader::next`] has returned `None`.
+    pub damaged: Vec<i64>,
+    /// Pictures decoded only as references for others, or owned by a neighbour.
+    pub discarded_outside_window: u64,
+}
+
+/// Decodes a chunk and gives out the frames of its window in presentation order.
+///
+/// A frame that cannot be decoded is listed in the report, never skipped in silence.
+#[derive(Debug)]
+pub struct ChunkReader {
+    demuxer: Demuxer,
+    decoder: Decoder,
+    packet: PacketSlot,
+    limits: Limits,
+    frame_pts: Vec<i64>,
+    /// The chunk's own time of each owned frame, in milliseconds.
+    times_ms: Vec<i64>,
+    /// Place in `frame_pts` after the last frame given out.
+    next_place: usize,
+    phase: Phase,
+    tally: Tally,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Reading,
+    Draining,
+    Done,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    frames: u64,
+    first_pts: Option<i64>,
+    last_pts: Option<i64>,
+    digest: Sha256,
+    damaged: Vec<i64>,
+    outside: u64,
+}
+
+struct PacketSlot(Packet);
+
+impl std::fmt::Debug for PacketSlot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PacketSlot")
+    }
+}
+
+impl ChunkReader {
+    /// Opens a chunk that [`crate::cut`] wrote. `window` and `frame_pts` are what the manifest says about it, in the
+    /// source's time base; they are compared with what the chunk says about itself. `threads` decode in parallel.
+    ///
+    /// # Errors
+    /// [`MediaError::Mismatch`] if the file is no chunk or that of another segment.
+    pub fn open(
+        chunk: &Path,
+        window: &Window,
+        frame_pts: &[i64],
+        limits: &Limits,
+        threads: usize,
+    ) -> Result<Self, MediaError> {
+        let demuxer = Demuxer::open(chunk, Timeline::Media, limits)?;
+        let description = ChunkDescription::from_tags(demuxer.input(), limits)?;
+        if description.window != *window || description.frame_pts != frame_pts {
+            return Err(MediaError::Mismatch {
+                reason: format!(
+                    "the chunk owns {} frames of {:?}, but {} frames of {window:?} were asked for",
+                    description.frame_pts.len(),
+                    description.window,
+                    frame_pts.len()
+                ),
+            });
+        }
+        if frame_pts.windows(2).any(|w| w[0] >= w[1])
+            || frame_pts.iter().any(|pts| !(window.start_pts..window.end_pts).contains(pts))
+        {
+            return Err(MediaError::Mismatch {
+                reason: "the chunk's list of frames is not ascending or leaves its window".into(),
+            });
+        }
+        let times_ms =
+            owned_times_ms(window.time_base, frame_pts).iter().map(|t| t + description.start_ms).collect();
+        let decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, chunk)?;
+        Ok(Self {
+            demuxer,
+            decoder,
+            packet: PacketSlot(Packet::empty()),
+            limits: limits.clone(),
+            frame_pts: frame_pts.to_vec(),
+            times_ms,
+            next_place: 0,
+            phase: Phase::Reading,
+            tally: Tally::default(),
+        })
+    }
+
+    /// The next frame of the window; `None` after the last.
+    ///
+    /// # Errors
+    /// I/O errors, and [`MediaError::LimitExceeded`] for a picture larger than the limits. Damage is no error: see
+    /// [`DecodeReport::damaged`].
+    #[expect(clippy::should_implement_trait, reason = "an iterator of results would hide that this reads a file")]
+    pub fn next(&mut self) -> Result<Option<Frame>, MediaError> {
+        while self.phase != Phase::Done {
+            let mut picture = frame::Video::empty();
+            match self.decoder.receive(&mut picture)? {
+                Step::Picture => {
+                    if let Some(frame) = self.accept(picture)? {
+                        return Ok(Some(frame));
+                    }
+                }
+                Step::Error => {}
+                Step::Finished => self.finish(),
+                Step::NeedsPacket => self.feed()?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// What has been decoded so far.
+    pub fn report(&self) -> DecodeReport {
+        let mut damaged = self.tally.damaged.clone();
+        damaged.sort_unstable();
+        DecodeReport {
+            frames: self.tally.frames,
+            first_pts: self.tally.first_pts,
+            last_pts: self.tally.last_pts,
+            pts_sha256: format!("{:x}", self.tally.digest.clone().finalize()),
+            damaged,
+            discarded_outside_window: self.tally.outside,
+        }
+    }
+
+    fn feed(&mut self) -> Result<(), MediaError> {
+        if self.phase == Phase::Draining {
+            self.finish();
+        } else if self.demuxer.read(&mut self.packet.0)? {
+            self.decoder.send(&self.packet.0)?;
+        } else {
+            self.phase = Phase::Draining;
+            self.decoder.send_eof()?;
+        }
+        Ok(())
+    }
+
+    /// Finds the picture's place in the list of owned frames by its time, which no other picture has.
+    fn accept(&mut self, picture: frame::Video) -> Result<Option<Frame>, MediaError> {
+        let place = picture.pts().and_then(|time| self.times_ms.binary_search(&time).ok());
+        let Some(place) = place.filter(|&place| place >= self.next_place) else {
+            // Not owned, or out of order: then its PTS is already among the damaged ones.
+            self.tally.outside += 1;
+            return Ok(None);
+        };
+        self.limits.check_picture(picture.width(), picture.height())?;
+        self.tally.damaged.extend(&self.frame_pts[self.next_place..place]);
+        self.next_place = place + 1;
+        let pts = self.frame_pts[place];
+        let is_damaged = picture.is_corrupt() || picture.has_decode_errors();
+        if is_damaged {
+            self.tally.damaged.push(pts);
+        }
+        self.tally.frames += 1;
+        self.tally.first_pts.get_or_insert(pts);
+        self.tally.last_pts = Some(pts);
+        self.tally.digest.update(pts.to_le_bytes());
+        Ok(Some(Frame { pts, is_damaged, picture }))
+    }
+
+    fn finish(&mut self) {
+        self.phase = Phase::Done;
+        self.tally.damaged.extend(&self.frame_pts[self.next_place..]);
+        self.next_place = self.frame_pts.len();
+    }
+}

@@ -1,0 +1,169 @@
+//! swscale with the picture's own colour matrix and range.
+
+use ffmpeg::{ffi, frame};
+use ffmpeg_next as ffmpeg;
+
+use crate::{ColorTags, MediaError, picture_format::pixel_format_name};
+
+/// Where the scaled picture goes: up to three planes of borrowed memory, checked by its constructors.
+pub(crate) struct Target<'a> {
+    format: ffi::AVPixelFormat,
+    width: i32,
+    height: i32,
+    planes: [*mut u8; 4],
+    strides: [i32; 4],
+    full_range: bool,
+    borrowed: std::marker::PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Target<'a> {
+    /// Packed RGB24. The caller has checked that `dst` holds `height` rows.
+    pub(crate) fn packed_rgb(width: u32, height: u32, dst: &'a mut [u8], stride: usize) -> Self {
+        assert!(dst.len() >= (height as usize - 1) * stride + width as usize * 3 && stride <= i32::MAX as usize);
+        let none = std::ptr::null_mut();
+        Self {
+            format: ffi::AVPixelFormat::AV_PIX_FMT_RGB24,
+            width: width as i32,
+            height: height as i32,
+            planes: [dst.as_mut_ptr(), none, none, none],
+            strides: [stride as i32, 0, 0, 0],
+            full_range: true,
+            borrowed: std::marker::PhantomData,
+        }
+    }
+
+    /// The top left `width` x `height` pixels of a yuv420p picture that is at least as large.
+    pub(crate) fn yuv420p(width: u32, height: u32, picture: &'a mut frame::Video, full_range: bool) -> Self {
+        assert!(picture.format() == ffmpeg::format::Pixel::YUV420P);
+        assert!(picture.width() >= width && picture.height() >= height);
+        let none = std::ptr::null_mut();
+        let strides = [0, 1, 2].map(|plane| picture.stride(plane) as i32);
+        let planes = [0, 1, 2].map(|plane| picture.data_mut(plane).as_mut_ptr());
+        Self {
+            format: ffi::AVPixelFormat::AV_PIX_FMT_YUV420P,
+            width: width as i32,
+            height: height as i32,
+            planes: [planes[0], planes[1], planes[2], none],
+            strides: [strides[0], strides[1], strides[2], 0],
+            full_range,
+            borrowed: std::marker::PhantomData,
+        }
+    }
+}
+
+/// A swscale context that is rebuilt only when sizes, formats or colours change.
+#[derive(Debug)]
+pub(crate) struct Scaler {
+    context: *mut ffi::SwsContext,
+    key: Option<Key>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Key {
+    from: (i32, i32, i32),
+    to: (i32, i32, ffi::AVPixelFormat, bool),
+    color: ColorTags,
+}
+
+impl Default for Scaler {
+    fn default() -> Self {
+        Self { context: std::ptr::null_mut(), key: None }
+    }
+}
+
+// SAFETY: the context is owned by this value alone and has no tie to the thread that made it.
+unsafe impl Send for Scaler {}
+
+impl Drop for Scaler {
+    fn drop(&mut self) {
+        // SAFETY: the context is null or owned here and freed once.
+        unsafe { ffi::sws_freeContext(self.context) }
+    }
+}
+
+impl Scaler {
+    /// Converts and scales the whole `picture` into `target`, bilinear, bit-exact on every machine.
+    pub(crate) fn run(&mut self, picture: &frame::Video, target: Target<'_>) -> Result<(), MediaError> {
+        self.prepare(picture, &target)?;
+        // SAFETY: the source is a live frame of the size and format the context was made for; the target's planes were
+        // checked by its constructor to hold the size the context writes.
+        let rows = unsafe {
+            let raw = picture.as_ptr();
+            ffi::sws_scale(
+                self.context,
+                (*raw).data.as_ptr().cast(),
+                (*raw).linesize.as_ptr(),
+                0,
+                (*raw).height,
+                target.planes.as_ptr(),
+                target.strides.as_ptr(),
+            )
+        };
+        crate::error::check(rows, "scale a picture", None).map(|_| ())
+    }
+
+    fn prepare(&mut self, picture: &frame::Video, target: &Target<'_>) -> Result<(), MediaError> {
+        // SAFETY: plain fields of a live frame.
+        let from = unsafe { ((*picture.as_ptr()).width, (*picture.as_ptr()).height, (*picture.as_ptr()).format) };
+        let color = ColorTags::of(picture);
+        let key = Key { from, to: (target.width, target.height, target.format, target.full_range), color };
+        if self.key.as_ref() == Some(&key) {
+            return Ok(());
+        }
+        self.key = None;
+        let flags = ffi::SWS_BILINEAR | ffi::SWS_ACCURATE_RND | ffi::SWS_BITEXACT | ffi::SWS_FULL_CHR_H_INT;
+        // SAFETY: the old context is null or owned here; the new one is checked; the coefficient tables are static.
+        unsafe {
+            ffi::sws_freeContext(self.context);
+            self.context = ffi::sws_getContext(
+                from.0,
+                from.1,
+                picture.format().into(),
+                target.width,
+                target.height,
+                target.format,
+                flags as i32,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                std::ptr::null(),
+            );
+            if self.context.is_null() {
+                return Err(MediaError::Unsupported {
+                    reason: format!(
+                        "pictures of {}x{} pixels in format {} cannot be converted",
+                        from.0,
+                        from.1,
+                        pixel_format_name(picture)
+                    ),
+                });
+            }
+            let matrix = ffi::sws_getCoefficients(matrix_number(key.color.matrix.as_deref()));
+            let source_range = i32::from(key.color.is_full_range());
+            // Formats without a matrix (RGB, grey) refuse; they need none.
+            ffi::sws_setColorspaceDetails(
+                self.context,
+                matrix,
+                source_range,
+                matrix,
+                i32::from(target.full_range),
+                0,
+                1 << 16,
+                1 << 16,
+            );
+        }
+        self.key = Some(key);
+        Ok(())
+    }
+}
+
+/// swscale's number of a YUV matrix; BT.601 where the source does not say, as FFmpeg's own default.
+fn matrix_number(name: Option<&str>) -> i32 {
+    let number = match name {
+        Some("bt709") => ffi::SWS_CS_ITU709,
+        Some("fcc") => ffi::SWS_CS_FCC,
+        Some("smpte240m") => ffi::SWS_CS_SMPTE240M,
+        Some("bt2020nc" | "bt2020c") => ffi::SWS_CS_BT2020,
+        _ => ffi::SWS_CS_DEFAULT,
+    };
+    number as i32
+}

@@ -1,0 +1,189 @@
+//! One pass over the packets of a video stream, and the presentation time of each.
+
+use ffmpeg::{Packet, codec::packet::Ref, ffi, frame};
+use ffmpeg_next as ffmpeg;
+
+use crate::{
+    Limits, MediaError,
+    decoder::{Decoder, Step},
+    demux::{Demuxer, Timeline, codec_name},
+    entry_point,
+};
+
+/// A packet as the container stores it.
+#[derive(Debug, Clone)]
+pub(crate) struct ScannedPacket {
+    pub pts: Option<i64>,
+    pub dts: Option<i64>,
+    pub duration: i64,
+    pub position: i64,
+    pub size: usize,
+    /// A decoder may start here.
+    pub is_entry: bool,
+    /// The container says that this picture is not for showing.
+    pub is_discarded: bool,
+    /// A picture comes out of it (VP8 and VP9 have packets that only update references).
+    pub has_picture: bool,
+    /// Its picture refers to a part of the stream that the file does not hold.
+    pub is_lost: bool,
+}
+
+/// Reads every packet of the stream.
+pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<ScannedPacket>, MediaError> {
+    let parameters = demuxer.parameters()?;
+    let codec = codec_name(&parameters);
+    let entry_points = entry_point::EntryPoints::of(&codec, &parameters);
+    let mut packets: Vec<ScannedPacket> = Vec::new();
+    let mut packet = Packet::empty();
+    while demuxer.read(&mut packet)? {
+        let data = packet.data().unwrap_or_default();
+        if !packets.is_empty() && changes_parameters(&packet) {
+            return Err(MediaError::Unsupported {
+                reason: format!(
+                    "the video changes its codec parameters at packet {}; re-encode it into one uniform stream",
+                    packets.len()
+                ),
+            });
+        }
+        packets.push(ScannedPacket {
+            pts: packet.pts(),
+            dts: packet.dts(),
+            duration: packet.duration(),
+            position: packet.position() as i64,
+            size: data.len(),
+            is_entry: packet.is_key() && entry_points.accept(data),
+            // SAFETY: a plain field of a live packet.
+            is_discarded: unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 },
+            has_picture: !data.is_empty() && entry_point::has_picture(&codec, data),
+            is_lost: false,
+        });
+        limits.check_frames(packets.len() as u64)?;
+    }
+    Ok(packets)
+}
+
+/// New extradata in mid-stream cannot be carried by a chunk, which has one set of codec parameters.
+fn changes_parameters(packet: &Packet) -> bool {
+    packet.side_data().any(|s| s.kind() == ffmpeg::codec::packet::side_data::Type::NewExtraData && !s.data().is_empty())
+}
+
+/// Gives every packet that shows a picture a unique presentation time.
+///
+/// Containers with timestamps state it. AVI states only decoding times: without reordering the two are equal, and
+/// FFmpeg fills them in. Otherwise the video is decoded once: the n-th picture to come out is shown at the n-th
+/// decoding time, which is how every player shows such a file.
+pub(crate) fn settle_times(
+    packets: &mut [ScannedPacket],
+    source: &Demuxer,
+    limits: &Limits,
+    warnings: &mut Vec<String>,
+) -> Result<(), MediaError> {
+    if packets.iter().any(|p| p.has_picture && p.pts.is_none()) {
+        let shown = decode_order_of_pictures(source, limits)?;
+        let mut is_shown = vec![false; packets.len()];
+        for &index in &shown {
+            if std::mem::replace(&mut is_shown[index], true) {
+                return Err(MediaError::Unsupported {
+                    reason: "packets hold two pictures each (packed B-frames); \
+                             remux the file with `-c copy -bsf:v mpeg4_unpack_bframes`"
+                        .into(),
+                });
+            }
+        }
+        let missing = packets.iter().zip(&is_shown).filter(|(p, shown)| p.has_picture && !**shown).count();
+        if missing > 0 {
+            warnings.push(format!("{missing} packets without a timestamp show no picture"));
+        }
+        packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
+        let is_avi = source.input().format().name() == "avi";
+        if is_avi || shown.iter().all(|&index| packets[index].pts.is_none()) {
+            show_at_decoding_times(packets, &shown)?;
+        } else {
+            fill_gaps(packets, &shown);
+        }
+    }
+    make_unique(packets, warnings);
+    Ok(())
+}
+
+/// The n-th picture of `shown` gets the n-th decoding time.
+fn show_at_decoding_times(packets: &mut [ScannedPacket], shown: &[usize]) -> Result<(), MediaError> {
+    let mut times: Vec<i64> = shown.iter().filter_map(|&i| packets[i].dts.or(packets[i].pts)).collect();
+    if times.len() != shown.len() {
+        return Err(MediaError::Unsupported {
+            reason: "the pictures have no timestamps at all; put the stream into a container".into(),
+        });
+    }
+    times.sort_unstable();
+    shown.iter().zip(times).for_each(|(&index, time)| packets[index].pts = Some(time));
+    Ok(())
+}
+
+/// Pictures of `shown` without a time follow the one before them at its duration, or halfway to the one after.
+fn fill_gaps(packets: &mut [ScannedPacket], shown: &[usize]) {
+    for at in 0..shown.len() {
+        if packets[shown[at]].pts.is_some() {
+            continue;
+        }
+        let next = shown[at + 1..].iter().find_map(|&i| packets[i].pts);
+        let previous = at.checked_sub(1).map(|i| &packets[shown[i]]);
+        let guess = match (previous.and_then(|p| p.pts.map(|pts| (pts, p.duration.max(1)))), next) {
+            (Some((pts, duration)), Some(next)) if pts + duration >= next => pts + (next - pts) / 2,
+            (Some((pts, duration)), _) => pts + duration,
+            (None, Some(next)) => next - packets[shown[at]].duration.max(1),
+            (None, None) => 0,
+        };
+        packets[shown[at]].pts = Some(guess);
+    }
+}
+
+/// Decodes the whole stream; returns the packet index of each picture, in the order in which they come out.
+fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<usize>, MediaError> {
+    let mut demuxer = Demuxer::open(source.path(), Timeline::Media, limits)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut decoder =
+        Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
+    let (mut packet, mut picture) = (Packet::empty(), frame::Video::empty());
+    let (mut order, mut fed, mut finished) = (Vec::new(), 0usize, false);
+    loop {
+        match decoder.receive(&mut picture)? {
+            Step::Picture => order.extend(picture.pts().and_then(|tag| usize::try_from(tag).ok())),
+            Step::Finished => return Ok(order),
+            Step::Error => {}
+            Step::NeedsPacket if finished => return Ok(order),
+            Step::NeedsPacket => {
+                if demuxer.read(&mut packet)? {
+                    tag_packet(&mut packet, fed);
+                    fed += 1;
+                    decoder.send(&packet)?;
+                } else {
+                    finished = true;
+                    decoder.send_eof()?;
+                }
+            }
+        }
+    }
+}
+
+/// Replaces the packet's times by its index: the decoder hands it through to the picture.
+pub(crate) fn tag_packet(packet: &mut Packet, index: usize) {
+    packet.set_pts(Some(index as i64));
+    packet.set_dts(Some(index as i64));
+}
+
+/// Two pictures at one time would be one picture to everything downstream: the later one moves on by a tick.
+fn make_unique(packets: &mut [ScannedPacket], warnings: &mut Vec<String>) {
+    let mut order: Vec<usize> = (0..packets.len()).filter(|&i| packets[i].has_picture).collect();
+    order.sort_by_key(|&i| packets[i].pts);
+    let (mut last, mut moved) = (None, 0u64);
+    for index in order {
+        let Some(pts) = packets[index].pts else { continue };
+        let unique = last.map_or(pts, |last: i64| pts.max(last.saturating_add(1)));
+        moved += u64::from(unique != pts);
+        packets[index].pts = Some(unique);
+        last = Some(unique);
+    }
+    if moved > 0 {
+        warnings.push(format!("{moved} pictures share the time of another one and were moved by a tick"));
+    }
+}

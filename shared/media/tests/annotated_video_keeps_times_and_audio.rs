@@ -1,0 +1,148 @@
+//! The annotated video has the source's frames at the source's times, and the source's audio bit by bit.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{PICTURE, ffprobe, make, serial_decode};
+use trackdrop_media::{
+    Annotation, BoxMark, Canvas, ChunkReader, Cutter, JoinPart, JoinReport, Limits, Rational, SegmentEncoder,
+    VideoIndex, draw, index, join,
+};
+
+/// Cuts, decodes, draws, encodes and joins, as the pipeline does.
+fn annotate(source: &Path, out: &Path) -> (VideoIndex, JoinReport) {
+    let dir = tempfile::tempdir().unwrap();
+    let video = index(source, &Limits::default()).unwrap();
+    let params = video.video_params();
+    let segments = video.plan(1.0).unwrap();
+    let mut cutter = Cutter::open(source, &video, &segments).unwrap();
+    let mut canvas = Canvas::new(&params).unwrap();
+    let mut files: Vec<PathBuf> = Vec::new();
+    for segment in &segments {
+        let chunk = dir.path().join("chunk.mkv");
+        cutter.next_chunk(&chunk).unwrap();
+        let window = segment.window(video.time_base);
+        let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 1).unwrap();
+        let file = dir.path().join(format!("{:06}.mp4", segment.number));
+        let mut encoder = SegmentEncoder::create(&file, &params, &window, 2).unwrap();
+        while let Some(frame) = reader.next().unwrap() {
+            canvas.load(&frame).unwrap();
+            let mark = BoxMark { x1: 40.0, y1: 30.0, x2: 140.0, y2: 120.0, track_id: 3, label: "person", score: 0.9 };
+            draw(&mut canvas, &Annotation { boxes: &[mark], trails: &[] });
+            encoder.write(&mut canvas, frame.pts).unwrap();
+        }
+        assert_eq!(encoder.finish().unwrap(), segment.expected_frames);
+        files.push(file);
+    }
+    let parts: Vec<JoinPart<'_>> =
+        files.iter().zip(&segments).map(|(path, s)| JoinPart { path, start_pts: s.start_pts }).collect();
+    let report = join(&parts, Some(source), &params, out).unwrap();
+    assert_eq!(report.video_frames, video.frame_count());
+    (video, report)
+}
+
+/// Times at which a player shows the frames, as exact ticks of `time_base`.
+fn shown_times(path: &Path, time_base: Rational) -> Vec<i64> {
+    serial_decode(path, time_base).into_iter().map(|f| f.ticks).collect()
+}
+
+/// The annotated video's times are the source's, relative to the presentation's time 0.
+fn keeps_times(source: &Path) -> (tempfile::TempDir, PathBuf, VideoIndex, JoinReport) {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("annotated.mp4");
+    let (video, report) = annotate(source, &out);
+    let expected: Vec<i64> = video.frame_pts.iter().map(|pts| pts - video.origin_pts).collect();
+    assert_eq!(shown_times(&out, video.time_base), expected);
+    (dir, out, video, report)
+}
+
+fn audio_md5(path: &Path, stream: &str) -> String {
+    let output = std::process::Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i"])
+        .arg(path)
+        .args(["-map", stream, "-c", "copy", "-f", "md5", "-"])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const SOUND: &str = "-f lavfi -i sine=f=440:d=4";
+
+#[test]
+fn mp4_with_aac() {
+    let clip = make("in.mp4", &format!("{PICTURE} {SOUND} -c:v libx264 -g 15 -bf 2 -c:a aac OUT"));
+    let (_dir, out, _, report) = keeps_times(&clip.path);
+    assert!(report.audio_packets > 100);
+    assert_eq!(report.audio_left_out, None);
+    assert_eq!(audio_md5(&clip.path, "0:a"), audio_md5(&out, "0:a"));
+    let streams = ffprobe(&["-show_entries", "stream=codec_type", "-of", "csv=p=0"], &out);
+    assert_eq!(streams.split_whitespace().collect::<Vec<_>>(), ["video", "audio"]);
+    for path in [&clip.path, &out] {
+        let start = ffprobe(&["-select_streams", "a", "-show_entries", "stream=start_time", "-of", "csv=p=0"], path);
+        assert_eq!(start.trim(), "0.000000", "the audio starts with the picture");
+    }
+}
+
+#[test]
+fn ntsc_rate_and_variable_rate() {
+    keeps_times(&make("n.mp4", "-f lavfi -i testsrc2=s=320x180:r=30000/1001:d=3 -c:v libx264 -g 15 OUT").path);
+    let gaps = format!("{PICTURE} -vf select=not(between(n\\,40\\,70)) -vsync vfr -c:v libx264 -g 10 OUT");
+    keeps_times(&make("vfr.mkv", &gaps).path);
+}
+
+#[test]
+fn avi_with_ten_ticks_per_second() {
+    let clip = make("in.avi", &format!("-f lavfi -i testsrc2=s=320x180:r=10:d=4 {SOUND} -c:v mpeg4 -g 10 -c:a libmp3lame OUT"));
+    let (_dir, out, _, report) = keeps_times(&clip.path);
+    assert!(report.audio_packets > 50);
+    assert_eq!(audio_md5(&clip.path, "0:a"), audio_md5(&out, "0:a"));
+}
+
+#[test]
+fn transport_stream_audio_stays_in_sync() {
+    let clip = make("in.ts", &format!("{PICTURE} {SOUND} -c:v libx264 -g 15 -bf 2 -c:a aac OUT"));
+    let (_dir, out, video, report) = keeps_times(&clip.path);
+    assert!(report.audio_packets > 100);
+    let first = |path: &Path| -> f64 {
+        let times = ffprobe(&["-select_streams", "a", "-show_entries", "packet=pts_time", "-of", "csv=p=0"], path);
+        times.split_whitespace().nth(9).unwrap().trim_matches(',').parse().unwrap()
+    };
+    let origin = video.origin_pts as f64 * video.time_base.to_f64();
+    assert!((first(&clip.path) - origin - first(&out)).abs() < 0.001);
+}
+
+#[test]
+fn an_edited_mp4_keeps_what_is_shown() {
+    let clip = make("whole.mp4", &format!("{PICTURE} {SOUND} -c:v libx264 -g 40 -bf 2 -c:a aac OUT"));
+    let trimmed = clip.dir.path().join("trimmed.mp4");
+    common::ffmpeg(&format!("-ss 1.7 -i {} -t 1.5 -c copy OUT", clip.path.display()), &trimmed);
+    keeps_times(&trimmed);
+}
+
+#[test]
+fn audio_that_mp4_cannot_hold_is_named() {
+    let clip = make("in.mkv", &format!("{PICTURE} {SOUND} -c:v libx264 -g 15 -c:a pcm_s16le OUT"));
+    let (_dir, _, _, report) = keeps_times(&clip.path);
+    assert_eq!(report.audio_packets, 0);
+    assert!(report.audio_left_out.unwrap().contains("pcm_s16le"));
+}
+
+#[test]
+fn odd_size_rotation_pixel_shape_and_colours_are_carried() {
+    let clip = make(
+        "odd.mp4",
+        "-f lavfi -i testsrc=s=161x91:r=30:d=1 -vf setsar=4/3 -c:v libx264 -pix_fmt yuv444p -g 15 -color_primaries bt709 -color_trc bt709 -colorspace bt709 OUT",
+    );
+    // This version of the command line takes `rotate` as counter-clockwise.
+    let turned = clip.dir.path().join("turned.mp4");
+    common::ffmpeg(&format!("-i {} -c copy -metadata:s:v:0 rotate=90 OUT", clip.path.display()), &turned);
+    let (_dir, out, video, _) = keeps_times(&turned);
+    assert_eq!((video.width, video.height, video.rotation_degrees), (161, 91, 270));
+    let again = index(&out, &Limits::default()).unwrap();
+    assert_eq!((again.width, again.height), (162, 92));
+    assert_eq!(again.rotation_degrees, video.rotation_degrees);
+    assert_eq!(again.sample_aspect_ratio, video.sample_aspect_ratio);
+    assert_eq!(again.color.matrix.as_deref(), Some("bt709"));
+    assert_eq!(again.display_matrix, video.display_matrix);
+}

@@ -1,0 +1,164 @@
+//! However a video is cut, its chunks decode to exactly the frames of a serial decode: same pixels, same times.
+
+mod common;
+
+use std::path::Path;
+
+use common::{PICTURE, Shown, chunked_decode, make, serial_decode};
+use trackdrop_media::{Limits, VideoIndex, index};
+
+/// Compares every segment length with FFmpeg's own decode; returns the index for further checks.
+fn equals_serial_decode(path: &Path) -> VideoIndex {
+    let video = index(path, &Limits::default()).unwrap();
+    // The reference counts from the presentation's time 0, an MP4's index on the media's clock.
+    let shift = if video.container.contains("mp4") { video.origin_pts } else { 0 };
+    let expected: Vec<Shown> = serial_decode(path, video.time_base)
+        .into_iter()
+        .map(|f| Shown { ticks: f.ticks + shift, ..f })
+        .collect();
+    check_all_lengths(path, &video, &expected);
+    video
+}
+
+fn check_all_lengths(path: &Path, video: &VideoIndex, expected: &[Shown]) {
+    assert_eq!(video.frame_count() as usize, expected.len());
+    for target in [0.5, 2.0, f64::INFINITY] {
+        let segments = video.plan(target).unwrap();
+        assert_eq!(segments[0].start_pts, video.shown_start_pts);
+        assert_eq!(segments.last().unwrap().end_pts, video.shown_end_pts);
+        assert!(segments.windows(2).all(|w| w[0].end_pts == w[1].start_pts), "no hole, no overlap");
+        assert_eq!(segments.iter().map(|s| s.expected_frames).sum::<u64>(), video.frame_count());
+        let (frames, reports) = chunked_decode(path, video, target);
+        for (segment, report) in segments.iter().zip(&reports) {
+            assert_eq!(report.damaged, [], "segment {} of {target} s", segment.number);
+            assert_eq!(report.frames, segment.expected_frames);
+        }
+        if let Some(at) = frames.iter().zip(expected).position(|(a, b)| a != b) {
+            panic!("{target} s: frame {at} is {:?}, not {:?}", frames[at], expected[at]);
+        }
+        assert_eq!(frames.len(), expected.len(), "{target} s");
+    }
+}
+
+#[test]
+fn closed_gop_h264() {
+    let clip = make("closed.mp4", &format!("{PICTURE} -c:v libx264 -g 12 -bf 2 -x264-params open-gop=0 OUT"));
+    let video = equals_serial_decode(&clip.path);
+    assert_eq!(video.plan(0.5).unwrap().len(), 5, "groups of 0.4 s make segments of 0.8 s");
+    assert_eq!(video.origin_pts, 1024, "the encoder's delay of two pictures is hidden by an edit list");
+}
+
+#[test]
+fn open_gop_h264_with_b_frames() {
+    for name in ["open.mp4", "open.mkv", "open.ts"] {
+        let clip = make(
+            name,
+            &format!("{PICTURE} -c:v libx264 -g 12 -bf 3 -x264-params open-gop=1:b-pyramid=normal:scenecut=0 OUT"),
+        );
+        let video = equals_serial_decode(&clip.path);
+        assert!(video.keyframes.iter().any(|k| k.has_leading_pictures), "{name} really has open GOPs");
+    }
+}
+
+#[test]
+fn hevc_with_open_gops() {
+    for name in ["hevc.mp4", "hevc.mkv"] {
+        let clip = make(name, &format!("{PICTURE} -c:v libx265 -g 12 -x265-params log-level=none:keyint=12 OUT"));
+        let video = equals_serial_decode(&clip.path);
+        assert!(video.keyframes.iter().any(|k| k.has_leading_pictures), "{name} really has open GOPs");
+    }
+}
+
+#[test]
+fn variable_rate_with_gaps() {
+    for name in ["vfr.mp4", "vfr.mkv"] {
+        let clip = make(
+            name,
+            &format!("{PICTURE} -vf select=not(between(n\\,40\\,70))*not(eq(mod(n\\,7)\\,3)) -vsync vfr -c:v libx264 -g 10 OUT"),
+        );
+        let video = equals_serial_decode(&clip.path);
+        let gap = video.frame_pts.windows(2).map(|w| w[1] - w[0]).max().unwrap();
+        assert!(gap as f64 * video.time_base.to_f64() > 1.0, "the gap of a second is kept");
+    }
+}
+
+#[test]
+fn mpeg4_and_mjpeg_avi_without_presentation_times() {
+    for (name, codec) in [("m4.avi", "mpeg4 -g 10"), ("mj.avi", "mjpeg"), ("ms.avi", "msmpeg4v3 -g 10")] {
+        let clip = make(name, &format!("{PICTURE} -c:v {codec} -q:v 5 OUT"));
+        equals_serial_decode(&clip.path);
+    }
+}
+
+#[test]
+fn reordered_avi_gets_times_in_the_order_of_its_pictures() {
+    for (name, codec) in [("b4.avi", "mpeg4 -g 10 -bf 2"), ("b264.avi", "libx264 -g 10 -bf 2")] {
+        let clip = make(name, &format!("{PICTURE} -c:v {codec} OUT"));
+        let video = index(&clip.path, &Limits::default()).unwrap();
+        // FFmpeg itself gives these pictures the times of later packets; only the pixels can be compared.
+        let expected: Vec<Shown> = serial_decode(&clip.path, video.time_base)
+            .into_iter()
+            .zip(&video.frame_pts)
+            .map(|(f, &ticks)| Shown { ticks, ..f })
+            .collect();
+        assert_eq!(expected.len(), 120, "{name}");
+        check_all_lengths(&clip.path, &video, &expected);
+        assert_eq!(video.frame_pts, (0..120).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+#[test]
+fn an_edit_list_hides_what_was_trimmed() {
+    let clip = make("whole.mp4", &format!("{PICTURE} -c:v libx264 -g 40 -bf 2 OUT"));
+    let trimmed = clip.dir.path().join("trimmed.mp4");
+    common::ffmpeg(&format!("-ss 1.7 -i {} -t 1.5 -c copy OUT", clip.path.display()), &trimmed);
+    let video = equals_serial_decode(&trimmed);
+    assert!(video.packet_pts().len() > video.frame_pts.len(), "some stored pictures are hidden");
+}
+
+#[test]
+fn mpeg_transport_stream() {
+    let clip = make("clip.ts", &format!("{PICTURE} -c:v libx264 -g 15 -bf 2 OUT"));
+    let video = equals_serial_decode(&clip.path);
+    assert_eq!(video.origin_pts, video.shown_start_pts);
+}
+
+#[test]
+fn mpeg2_with_leading_pictures() {
+    for name in ["m2.ts", "m2.mpg"] {
+        let clip = make(name, &format!("{PICTURE} -c:v mpeg2video -g 12 -bf 2 OUT"));
+        equals_serial_decode(&clip.path);
+    }
+}
+
+#[test]
+fn vp8_and_vp9_webm() {
+    for (name, codec) in [("vp9.webm", "libvpx-vp9"), ("vp8.webm", "libvpx")] {
+        let clip = make(
+            name,
+            &format!("{PICTURE} -c:v {codec} -g 15 -b:v 200k -deadline realtime -cpu-used 4 -auto-alt-ref 1 -lag-in-frames 10 OUT"),
+        );
+        equals_serial_decode(&clip.path);
+    }
+}
+
+#[test]
+fn ntsc_rate_is_exact() {
+    let clip =
+        make("ntsc.mp4", "-f lavfi -i testsrc2=s=320x180:r=30000/1001:d=4 -c:v libx264 -g 15 OUT");
+    let video = equals_serial_decode(&clip.path);
+    assert_eq!((video.frame_rate.num, video.frame_rate.den), (30000, 1001));
+}
+
+#[test]
+fn a_thousand_pictures_per_second_keep_their_times() {
+    let clip = make("fast.mp4", "-f lavfi -i testsrc2=s=64x64:r=3000:d=0.1 -c:v libx264 -g 30 -bf 2 OUT");
+    equals_serial_decode(&clip.path);
+}
+
+#[test]
+fn a_gradual_refresh_is_never_cut() {
+    let clip = make("refresh.ts", &format!("{PICTURE} -c:v libx264 -g 30 -bf 0 -x264-params intra-refresh=1 OUT"));
+    let video = equals_serial_decode(&clip.path);
+    assert_eq!(video.plan(0.5).unwrap().len(), 1, "there is one whole picture, the first");
+}

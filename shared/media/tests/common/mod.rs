@@ -1,0 +1,113 @@
+//! Clips made with the ffmpeg command line at test time, and FFmpeg's own serial decode of them to compare with.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+use trackdrop_media::{ChunkReader, Cutter, DecodeReport, Limits, Rational, VideoIndex};
+
+/// A directory with one generated clip.
+pub struct Clip {
+    pub dir: TempDir,
+    pub path: PathBuf,
+}
+
+/// Runs `ffmpeg` with space-separated arguments; `OUT` stands for the clip's path.
+pub fn make(name: &str, arguments: &str) -> Clip {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    ffmpeg(arguments, &path);
+    Clip { dir, path }
+}
+
+/// Four seconds of moving test picture, 320x180 at 30 pictures per second.
+pub const PICTURE: &str = "-f lavfi -i testsrc2=s=320x180:r=30:d=4";
+
+pub fn ffmpeg(arguments: &str, out: &Path) {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-y"]);
+    for argument in arguments.split_whitespace() {
+        match argument {
+            "OUT" => command.arg(out),
+            other => command.arg(other),
+        };
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "ffmpeg {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A frame as time in an exact fraction of seconds, and the MD5 of its pixels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    pub ticks: i64,
+    pub md5: String,
+}
+
+/// What `ffmpeg` decodes from the file in one go; ticks of `time_base`.
+pub fn serial_decode(path: &Path, time_base: Rational) -> Vec<Shown> {
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-copyts", "-i"])
+        .arg(path)
+        .args(["-map", "0:V:0", "-vsync", "passthrough", "-enc_time_base", "-1", "-f", "framemd5", "-"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let tb = text.lines().find_map(|l| l.strip_prefix("#tb 0: ")).expect("framemd5 states its time base");
+    let (num, den) = tb.split_once('/').unwrap();
+    let (num, den): (i128, i128) = (num.parse().unwrap(), den.parse().unwrap());
+    text.lines()
+        .filter(|l| !l.starts_with('#'))
+        .map(|line| {
+            let fields: Vec<_> = line.split(',').map(str::trim).collect();
+            let exact = fields[2].parse::<i128>().unwrap() * num * i128::from(time_base.den);
+            let den = den * i128::from(time_base.num);
+            assert_eq!(exact % den, 0, "the reference's time is a whole number of source ticks");
+            Shown { ticks: (exact / den) as i64, md5: fields[5].to_owned() }
+        })
+        .collect()
+}
+
+/// Cuts the clip into segments of `target_seconds` and decodes each chunk alone.
+pub fn chunked_decode(clip: &Path, index: &VideoIndex, target_seconds: f64) -> (Vec<Shown>, Vec<DecodeReport>) {
+    let segments = index.plan(target_seconds).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (mut frames, mut reports) = (Vec::new(), Vec::new());
+    let mut cutter = Cutter::open(clip, index, &segments).unwrap();
+    for segment in &segments {
+        let chunk = dir.path().join(format!("{}.mkv", segment.number));
+        assert_eq!(cutter.next_chunk(&chunk).unwrap(), Some(segment.number));
+        let (some, report) = decode_chunk(&chunk, index, segment);
+        frames.extend(some);
+        reports.push(report);
+    }
+    assert_eq!(cutter.next_chunk(&dir.path().join("none.mkv")).unwrap(), None);
+    (frames, reports)
+}
+
+pub fn decode_chunk(
+    chunk: &Path,
+    index: &VideoIndex,
+    segment: &trackdrop_media::PlannedSegment,
+) -> (Vec<Shown>, DecodeReport) {
+    let window = segment.window(index.time_base);
+    let mut reader = ChunkReader::open(chunk, &window, &segment.frame_pts, &Limits::default(), 2).unwrap();
+    let mut frames = Vec::new();
+    while let Some(frame) = reader.next().unwrap() {
+        frames.push(Shown { ticks: frame.pts, md5: hex(&frame.md5().unwrap()) });
+    }
+    (frames, reader.report())
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Runs ffprobe and returns what it prints.
+pub fn ffprobe(arguments: &[&str], path: &Path) -> String {
+    let output = Command::new("ffprobe").args(["-v", "error"]).args(arguments).arg(path).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
