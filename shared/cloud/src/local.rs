@@ -23,7 +23,7 @@ mod queue;
 mod storage;
 mod warehouse;
 
-pub use bus::{Bus, BusEvent, InFlight};
+pub use bus::{Bus, BusError, BusEvent, InFlight};
 pub use catalog::{LocalCloud, OpenError};
 pub use queue::Redrive;
 pub use warehouse::LoadedFile;

@@ -41,6 +41,7 @@ mod convert;
 mod detection;
 mod detector;
 mod error;
+mod failure;
 mod family;
 mod model;
 mod nms;

@@ -117,7 +117,8 @@ fn draw_label(canvas: &mut Canvas, outline: Rect, line: i32, mark: &BoxMark<'_>)
 }
 
 fn label_text(mark: &BoxMark<'_>) -> String {
-    let name: String = mark.label.chars().take(24).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+    let name: String =
+        mark.label.chars().take(24).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
     let mut text = if name.is_empty() { format!("#{}", mark.track_id) } else { format!("{name} #{}", mark.track_id) };
     if mark.score.is_finite() {
         text.push_str(&format!(" {:.0}%", mark.score.clamp(0.0, 1.0) * 100.0));

@@ -188,11 +188,7 @@ struct Audio {
 }
 
 impl Audio {
-    fn open(
-        source: &Path,
-        params: &VideoParams,
-        left_out: &mut Option<String>,
-    ) -> Result<Option<Self>, MediaError> {
+    fn open(source: &Path, params: &VideoParams, left_out: &mut Option<String>) -> Result<Option<Self>, MediaError> {
         let limits = Limits { max_bytes: u64::MAX, max_streams: 1000, ..Limits::default() };
         let mut input = demux::open_input(source, Timeline::Presented, &limits)?;
         let Some(stream) = input.streams().best(media::Type::Audio) else { return Ok(None) };

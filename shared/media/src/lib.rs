@@ -42,6 +42,7 @@ mod draw;
 mod encode;
 mod entry_point;
 mod error;
+mod failure;
 mod frame;
 mod head;
 mod index;

@@ -44,7 +44,8 @@ impl Brush {
         let (kr, kb) = if canvas.is_bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
         let luma = kr * r + (1.0 - kr - kb) * g + kb * b;
         let (cb, cr) = ((b - luma) / (2.0 - 2.0 * kb), (r - luma) / (2.0 - 2.0 * kr));
-        let (offset, luma_span, chroma_span) = if canvas.full_range { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
+        let (offset, luma_span, chroma_span) =
+            if canvas.full_range { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
         let byte = |v: f32| v.round().clamp(0.0, 255.0) as u8;
         Self { yuv: [byte(offset + luma_span * luma), byte(128.0 + chroma_span * cb), byte(128.0 + chroma_span * cr)] }
     }

@@ -93,7 +93,10 @@ fn ntsc_rate_and_variable_rate() {
 
 #[test]
 fn avi_with_ten_ticks_per_second() {
-    let clip = make("in.avi", &format!("-f lavfi -i testsrc2=s=320x180:r=10:d=4 {SOUND} -c:v mpeg4 -g 10 -c:a libmp3lame OUT"));
+    let clip = make(
+        "in.avi",
+        &format!("-f lavfi -i testsrc2=s=320x180:r=10:d=4 {SOUND} -c:v mpeg4 -g 10 -c:a libmp3lame OUT"),
+    );
     let (_dir, out, _, report) = keeps_times(&clip.path);
     assert!(report.audio_packets > 50);
     assert_eq!(audio_md5(&clip.path, "0:a"), audio_md5(&out, "0:a"));

@@ -12,10 +12,8 @@ fn equals_serial_decode(path: &Path) -> VideoIndex {
     let video = index(path, &Limits::default()).unwrap();
     // The reference counts from the presentation's time 0, an MP4's index on the media's clock.
     let shift = if video.container.contains("mp4") { video.origin_pts } else { 0 };
-    let expected: Vec<Shown> = serial_decode(path, video.time_base)
-        .into_iter()
-        .map(|f| Shown { ticks: f.ticks + shift, ..f })
-        .collect();
+    let expected: Vec<Shown> =
+        serial_decode(path, video.time_base).into_iter().map(|f| Shown { ticks: f.ticks + shift, ..f }).collect();
     check_all_lengths(path, &video, &expected);
     video
 }
@@ -74,7 +72,9 @@ fn variable_rate_with_gaps() {
     for name in ["vfr.mp4", "vfr.mkv"] {
         let clip = make(
             name,
-            &format!("{PICTURE} -vf select=not(between(n\\,40\\,70))*not(eq(mod(n\\,7)\\,3)) -vsync vfr -c:v libx264 -g 10 OUT"),
+            &format!(
+                "{PICTURE} -vf select=not(between(n\\,40\\,70))*not(eq(mod(n\\,7)\\,3)) -vsync vfr -c:v libx264 -g 10 OUT"
+            ),
         );
         let video = equals_serial_decode(&clip.path);
         let gap = video.frame_pts.windows(2).map(|w| w[1] - w[0]).max().unwrap();
@@ -136,7 +136,9 @@ fn vp8_and_vp9_webm() {
     for (name, codec) in [("vp9.webm", "libvpx-vp9"), ("vp8.webm", "libvpx")] {
         let clip = make(
             name,
-            &format!("{PICTURE} -c:v {codec} -g 15 -b:v 200k -deadline realtime -cpu-used 4 -auto-alt-ref 1 -lag-in-frames 10 OUT"),
+            &format!(
+                "{PICTURE} -c:v {codec} -g 15 -b:v 200k -deadline realtime -cpu-used 4 -auto-alt-ref 1 -lag-in-frames 10 OUT"
+            ),
         );
         equals_serial_decode(&clip.path);
     }
@@ -144,8 +146,7 @@ fn vp8_and_vp9_webm() {
 
 #[test]
 fn ntsc_rate_is_exact() {
-    let clip =
-        make("ntsc.mp4", "-f lavfi -i testsrc2=s=320x180:r=30000/1001:d=4 -c:v libx264 -g 15 OUT");
+    let clip = make("ntsc.mp4", "-f lavfi -i testsrc2=s=320x180:r=30000/1001:d=4 -c:v libx264 -g 15 OUT");
     let video = equals_serial_decode(&clip.path);
     assert_eq!((video.frame_rate.num, video.frame_rate.den), (30000, 1001));
 }

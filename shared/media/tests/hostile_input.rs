@@ -50,7 +50,10 @@ fn audio_alone_and_audio_with_a_cover_have_no_video() {
     common::ffmpeg("-f lavfi -i testsrc2=s=64x64:d=1 -frames:v 1 OUT", &cover);
     let album = sound.dir.path().join("album.mp3");
     common::ffmpeg(
-        &format!("-f lavfi -i sine=d=1 -i {} -map 0 -map 1 -c:a libmp3lame -c:v png -disposition:v attached_pic OUT", cover.display()),
+        &format!(
+            "-f lavfi -i sine=d=1 -i {} -map 0 -map 1 -c:a libmp3lame -c:v png -disposition:v attached_pic OUT",
+            cover.display()
+        ),
         &album,
     );
     let error = refused(&album);
@@ -64,7 +67,12 @@ fn playlists_and_scripts_open_nothing() {
     for (name, text) in [
         ("hls.mp4", format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{real}\n#EXT-X-ENDLIST\n")),
         ("concat.mp4", format!("ffconcat version 1.0\nfile '{real}'\n")),
-        ("dash.mp4", format!("<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"><BaseURL>{real}</BaseURL></MPD>")),
+        (
+            "dash.mp4",
+            format!(
+                "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"><BaseURL>{real}</BaseURL></MPD>"
+            ),
+        ),
         ("sdp.mp4", "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=video 5004 RTP/AVP 96\n".to_owned()),
     ] {
         let path = clip.dir.path().join(name);
@@ -77,7 +85,9 @@ fn playlists_and_scripts_open_nothing() {
 #[test]
 fn names_are_taken_literally() {
     let clip = make("real.mp4", &format!("{PICTURE} -c:v libx264 -g 15 -t 1 OUT"));
-    for name in ["-x.mp4", "a%03d.mp4", "concat:a|b.mp4", "it's \"quoted\".mp4", "line\nbreak.mp4", "日本語 é.mp4", "http:x"] {
+    for name in
+        ["-x.mp4", "a%03d.mp4", "concat:a|b.mp4", "it's \"quoted\".mp4", "line\nbreak.mp4", "日本語 é.mp4", "http:x"]
+    {
         let path = clip.dir.path().join(name);
         fs::copy(&clip.path, &path).unwrap();
         let video = index(&path, &Limits::default()).unwrap();

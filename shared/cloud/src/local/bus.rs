@@ -78,6 +78,23 @@ pub enum BusEvent {
     },
 }
 
+/// Why a bus can't go on: the host's own trouble, not that of one event.
+#[derive(Debug, thiserror::Error)]
+#[error("{failure}")]
+pub struct BusError {
+    /// What it was about to do, where it is known: the event's function and request.
+    pub during: Option<(String, String)>,
+    /// What went wrong.
+    #[source]
+    pub failure: Failure,
+}
+
+impl<E: Into<Failure>> From<E> for BusError {
+    fn from(error: E) -> Self {
+        Self { during: None, failure: error.into() }
+    }
+}
+
 struct Ended {
     function: usize,
     lease: Lease,
@@ -107,7 +124,7 @@ impl Bus {
     }
 
     /// Delivers until `stop` is ready, then hands back what is in flight. Ends with a failure where the host itself can't go on.
-    pub async fn run(&self, stop: impl Future<Output = ()>, mut watch: impl FnMut(BusEvent)) -> Result<(), Failure> {
+    pub async fn run(&self, stop: impl Future<Output = ()>, mut watch: impl FnMut(BusEvent)) -> Result<(), BusError> {
         tokio::pin!(stop);
         let mut running: JoinSet<Ended> = JoinSet::new();
         let mut used = vec![0usize; self.functions.len()];
@@ -128,7 +145,9 @@ impl Bus {
                             break Err(failure);
                         }
                     }
-                    Err(error) => break Err(Failure::transient(format!("a delivery ended without an answer: {error}"))),
+                    Err(error) => {
+                        break Err(Failure::transient(format!("a delivery ended without an answer: {error}")).into());
+                    }
                 },
                 _ = look.tick() => {
                     if let Err(error) = self.cloud.on_catalog(|inner| inner.take_over_dead_hosts()).await {
@@ -165,7 +184,7 @@ impl Bus {
     }
 
     /// What happens to the message after an attempt.
-    async fn settle(&self, ended: Ended, watch: &mut impl FnMut(BusEvent)) -> Result<(), Failure> {
+    async fn settle(&self, ended: Ended, watch: &mut impl FnMut(BusEvent)) -> Result<(), BusError> {
         let Ended { function, lease, outcome } = ended;
         self.lock_in_flight().remove(&lease.message);
         let trigger = self.functions[function].trigger.clone();
@@ -183,7 +202,7 @@ impl Bus {
                     self.cloud.on_catalog(move |inner| inner.put_back(&lease, failures, Duration::ZERO)).await;
                 if failure.kind() == FailureKind::Exhausted {
                     // The disk may be too full even for this; the next process takes the message over.
-                    return Err(failure);
+                    return Err(BusError { during: Some((name, request)), failure });
                 }
                 Ok(handed_back?)
             }

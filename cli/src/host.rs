@@ -1,0 +1,97 @@
+//! The local host: all functions over one data directory.
+
+use anyhow::Context;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+use trackdrop_annotate::{Annotate, MediaRenderer};
+use trackdrop_cloud::local::{Bus, LocalCloud};
+use trackdrop_fail::Fail;
+use trackdrop_flow::{
+    Cloud,
+    stage::{StageHandler, Staged},
+};
+use trackdrop_join::{Join, MediaJoiner};
+use trackdrop_load::Load;
+use trackdrop_merge::Merge;
+use trackdrop_pipeline::{Handler, trigger::Trigger};
+use trackdrop_split::{MediaCutter, Split};
+use trackdrop_track::{DetectorPool, MediaSegmentDetector, Track};
+
+/// The trigger files, built in so that the installed command needs no checkout.
+const TRIGGERS: &[(&str, &str)] = &[
+    ("split.yaml", include_str!("../../triggers/split.yaml")),
+    ("track.yaml", include_str!("../../triggers/track.yaml")),
+    ("merge.yaml", include_str!("../../triggers/merge.yaml")),
+    ("load.yaml", include_str!("../../triggers/load.yaml")),
+    ("annotate.yaml", include_str!("../../triggers/annotate.yaml")),
+    ("join.yaml", include_str!("../../triggers/join.yaml")),
+    ("fail.yaml", include_str!("../../triggers/fail.yaml")),
+];
+
+/// The functions over a data directory.
+pub(crate) struct Host {
+    pub(crate) local: Arc<LocalCloud>,
+    pub(crate) cloud: Cloud,
+    pub(crate) bus: Bus,
+}
+
+/// Opens the data directory; nothing is delivered until the bus runs.
+pub(crate) fn open_data(data: &Path) -> anyhow::Result<Arc<LocalCloud>> {
+    let triggers = TRIGGERS
+        .iter()
+        .map(|(file, yaml)| Trigger::parse(yaml).with_context(|| format!("triggers/{file}")))
+        .collect::<anyhow::Result<_>>()?;
+    Ok(Arc::new(LocalCloud::open(data, triggers)?))
+}
+
+/// All three traits from the one local back end.
+pub(crate) fn cloud_of(local: &Arc<LocalCloud>) -> Cloud {
+    Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local.clone() }
+}
+
+impl Host {
+    pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
+        let local = open_data(data)?;
+        let cloud = cloud_of(&local);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let pool = Arc::new(DetectorPool::new(cores));
+        let limits = trackdrop_split::Limits::default();
+        let detector = MediaSegmentDetector { pool, limits: limits.clone(), decoder_threads: 1 };
+        let renderer = MediaRenderer { limits: limits.clone(), threads: cores };
+        let handlers: BTreeMap<String, Arc<dyn Handler>> = BTreeMap::from([
+            named(Split::new(cloud.clone(), Arc::new(MediaCutter { limits }))),
+            named(Track::new(cloud.clone(), Arc::new(detector))),
+            named(Merge::new(cloud.clone())),
+            named(Load::new(cloud.clone())),
+            named(Annotate::new(cloud.clone(), Arc::new(renderer))),
+            named(Join::new(cloud.clone(), Arc::new(MediaJoiner))),
+            ("fail".to_owned(), Arc::new(Fail::new(cloud.clone())) as Arc<dyn Handler>),
+        ]);
+        let bus = Bus::new(local.clone(), handlers, cores.max(2));
+        Ok(Self { local, cloud, bus })
+    }
+}
+
+fn named<S: StageHandler + 'static>(stage: S) -> (String, Arc<dyn Handler>) {
+    (S::STAGE.name().to_owned(), Arc::new(Staged(stage)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_trigger_file_is_built_in_and_starts_a_function_that_exists() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../triggers");
+        let files: BTreeSet<String> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(files, TRIGGERS.iter().map(|(file, _)| (*file).to_owned()).collect());
+        let functions = concat!(env!("CARGO_MANIFEST_DIR"), "/../functions");
+        for (file, yaml) in TRIGGERS {
+            let trigger = Trigger::parse(yaml).unwrap();
+            assert_eq!(format!("{}.yaml", trigger.function), *file);
+            assert!(Path::new(functions).join(&trigger.function).is_dir(), "{file}");
+            assert_eq!(trigger.dead_letter.is_none(), trigger.function == "fail", "{file}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `trackdrop`: drop a video, query its object tracks in SQL. The same handlers as in the cloud, on one machine.
+
+mod args;
+mod host;
+mod progress;
+mod query;
+mod report;
+mod run;
+mod upload;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // The user gets progress lines and one message; the log is for whoever asks for it with RUST_LOG.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("trackdrop: the program can't start its threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match &arguments.command {
+            Command::Run(run) => run::run(&arguments.data, run).await,
+            Command::Query(query) => query::query(&arguments.data, query).await.map(|()| ExitCode::SUCCESS),
+            Command::Requests(requests) => report::requests(&arguments.data, requests).await,
+            Command::Show(show) => report::show(&arguments.data, show).await,
+        }
+    });
+    // Work that does not notice that it is to stop must not keep the program from ending.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("trackdrop: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! How far a run is: one line a stage on a terminal, plain lines elsewhere. On standard error, so that results can be piped.
+
+use crate::host::Host;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::{
+    collections::BTreeMap,
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
+use trackdrop_cloud::local::{BusEvent, InFlight};
+use trackdrop_flow::WorkReport;
+use trackdrop_pipeline::{
+    Bucket, RequestId, Stage,
+    names::{Marker, ObjectName, PerSegment, ResultFile},
+};
+
+/// How often a stage that goes on is reported where there is no terminal.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// How far one request is, by what stands in the store: whichever process did it.
+pub(crate) struct Tracked {
+    pub(crate) request: RequestId,
+    pub(crate) is_over: bool,
+    segments: u64,
+    frames: u64,
+    stages: BTreeMap<Stage, Done>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Done {
+    segments: u64,
+    frames: u64,
+}
+
+impl Tracked {
+    pub(crate) async fn look(host: &Host, request: &RequestId, is_over: bool) -> anyhow::Result<Self> {
+        let mut tracked = Self { request: request.clone(), is_over, segments: 0, frames: 0, stages: BTreeMap::new() };
+        let Some((manifest, _)) = trackdrop_flow::manifest::read(&host.cloud, request).await? else {
+            return Ok(tracked);
+        };
+        tracked.segments = u64::from(manifest.segment_count);
+        tracked.frames = manifest.segments.iter().map(|segment| segment.frame_count).sum();
+        let video = manifest.settings.video;
+        let counted = [
+            (Stage::Split, PerSegment::Chunk, true),
+            (Stage::Track, PerSegment::Detections, true),
+            (Stage::Annotate, PerSegment::Annotated, video),
+        ];
+        for (stage, kind, wanted) in counted {
+            if wanted {
+                let prefix = ObjectName::new(Bucket::Work, kind.prefix(request));
+                let mut done = Done::default();
+                for info in host.cloud.storage.list(&prefix).await? {
+                    done.segments += 1;
+                    done.frames += WorkReport::from_metadata(&info.metadata).frames;
+                }
+                tracked.stages.insert(stage, done);
+            }
+        }
+        let whole = [
+            (Stage::Merge, Marker::Merged.object(request), true),
+            (Stage::Load, Marker::Loaded.object(request), true),
+            (Stage::Join, ResultFile::AnnotatedVideo.object(request), video),
+        ];
+        for (stage, object, wanted) in whole {
+            if wanted {
+                let stands = host.cloud.find(&object).await?.is_some();
+                let done =
+                    if stands { Done { segments: tracked.segments, frames: tracked.frames } } else { Done::default() };
+                tracked.stages.insert(stage, done);
+            }
+        }
+        Ok(tracked)
+    }
+}
+
+/// The lines.
+pub(crate) struct Progress {
+    terminal: Option<MultiProgress>,
+    lines: BTreeMap<Stage, Line>,
+}
+
+struct Line {
+    bar: ProgressBar,
+    since: Instant,
+    frames_at_start: u64,
+    plain_last: Option<Instant>,
+    complete: bool,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        let terminal = std::io::stderr().is_terminal().then(MultiProgress::new);
+        Self { terminal, lines: BTreeMap::new() }
+    }
+
+    /// Something a person should know of while waiting.
+    pub(crate) fn event(&self, event: &BusEvent) {
+        let text = match event {
+            BusEvent::Retrying { function, request, reason, wait } => {
+                format!("{function} of {request} failed and is tried again in {:.0} s: {reason}", wait.as_secs_f64())
+            }
+            BusEvent::GivenUp { function, request, reason } => {
+                format!("{function} of {request} was given up: {reason}")
+            }
+        };
+        match &self.terminal {
+            Some(terminal) => drop(terminal.println(text)),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Shows how far the requests are together.
+    pub(crate) fn show(&mut self, tracked: &[Tracked], in_flight: &[InFlight]) {
+        let segments: u64 = tracked.iter().map(|tracked| tracked.segments).sum();
+        let frames: u64 = tracked.iter().map(|tracked| tracked.frames).sum();
+        if frames == 0 {
+            return;
+        }
+        let mut stages: BTreeMap<Stage, Done> = BTreeMap::new();
+        for (&stage, done) in tracked.iter().flat_map(|tracked| &tracked.stages) {
+            let sum = stages.entry(stage).or_default();
+            sum.segments += done.segments;
+            sum.frames += done.frames;
+        }
+        for (stage, mut done) in stages {
+            // Frames of segments that are not finished yet, as far as this process works on them.
+            if matches!(stage, Stage::Track | Stage::Annotate) {
+                let of_stage = in_flight.iter().filter(|in_flight| in_flight.function == stage.name());
+                done.frames += of_stage.map(|in_flight| in_flight.delivery.work_done()).sum::<u64>();
+            }
+            done.frames = done.frames.min(frames);
+            if done.frames > 0 {
+                self.line(stage, done, segments, frames);
+            }
+        }
+    }
+
+    fn line(&mut self, stage: Stage, done: Done, segments: u64, frames: u64) {
+        let terminal = &self.terminal;
+        let line = self.lines.entry(stage).or_insert_with(|| {
+            let bar = match terminal {
+                Some(terminal) => terminal.add(ProgressBar::new(frames).with_style(style())),
+                None => ProgressBar::hidden(),
+            };
+            Line { bar, since: Instant::now(), frames_at_start: done.frames, plain_last: None, complete: false }
+        });
+        if line.complete {
+            return;
+        }
+        let seconds = line.since.elapsed().as_secs_f64();
+        let rate =
+            if seconds > 0.2 { (done.frames - line.frames_at_start.min(done.frames)) as f64 / seconds } else { 0.0 };
+        line.complete = done.segments == segments && done.frames == frames;
+        let speed = if rate > 0.0 { format!(", {rate:.0} frames/s") } else { String::new() };
+        let left = match (line.complete, rate > 0.0) {
+            (false, true) => format!(", {} left", duration((frames - done.frames) as f64 / rate)),
+            _ => String::new(),
+        };
+        let message = format!("{}/{segments} segments, {}/{frames} frames{speed}{left}", done.segments, done.frames);
+        if self.terminal.is_some() {
+            line.bar.set_length(frames);
+            line.bar.set_position(done.frames);
+            line.bar.set_prefix(stage.name());
+            line.bar.set_message(message);
+            if line.complete {
+                line.bar.abandon();
+            }
+        } else if line.complete || line.plain_last.is_none_or(|last| last.elapsed() >= PLAIN_EVERY) {
+            line.plain_last = Some(Instant::now());
+            eprintln!("{:<9} {message}", stage.name());
+        }
+    }
+
+    pub(crate) fn finish(&mut self) {
+        for line in self.lines.values() {
+            line.bar.abandon();
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    // A template that does not parse would be a bug of this line; the plain style serves as well.
+    ProgressStyle::with_template("{prefix:<9} {bar:24} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.ceil() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}

@@ -1,0 +1,95 @@
+//! `trackdrop query`: SQL over the results, by DuckDB.
+
+use crate::{
+    args::{Format, QueryArguments},
+    host::open_data,
+};
+use anyhow::{Context, bail};
+use duckdb::{Connection, arrow::util::pretty::pretty_format_batches, params_from_iter};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+use trackdrop_cloud::local::LoadedFile;
+use trackdrop_tables::schema::{REQUESTS, TRACKS, VIEWS};
+
+pub(crate) async fn query(data: &Path, arguments: &QueryArguments) -> anyhow::Result<()> {
+    if !data.is_dir() {
+        bail!("there is no data directory {data:?}: process a video first (trackdrop run VIDEO), or give --data");
+    }
+    let local = open_data(data)?;
+    let (files, rows) = (local.loaded_tracks().await?, local.request_rows().await?);
+    let (sql, format) = (arguments.sql.clone(), arguments.format);
+    tokio::task::spawn_blocking(move || print(&open(&files, &rows)?, &sql, format)).await?
+}
+
+/// An in-memory database whose tables are the warehouse's.
+fn open(files: &[LoadedFile], rows: &[String]) -> anyhow::Result<Connection> {
+    let database = Connection::open_in_memory().context("DuckDB can't start")?;
+    database.execute_batch("SET TimeZone = 'UTC'")?;
+    if files.is_empty() {
+        database.execute_batch(&format!("CREATE TABLE tracks ({})", TRACKS.duckdb()))?;
+    } else {
+        let paths: Vec<_> = files.iter().map(|file| quoted(&file.path.to_string_lossy())).collect();
+        let sql = format!("CREATE VIEW tracks AS SELECT * FROM read_parquet([{}])", paths.join(", "));
+        database.execute_batch(&sql)?;
+    }
+    database.execute_batch(&format!("CREATE TABLE requests ({})", REQUESTS.duckdb()))?;
+    let marks: Vec<_> = REQUESTS.columns.iter().map(|_| "?").collect();
+    let mut insert = database.prepare(&format!("INSERT INTO requests VALUES ({})", marks.join(", ")))?;
+    for row in rows {
+        let row: serde_json::Value = serde_json::from_str(row).context("a row of requests can't be read")?;
+        // As text: DuckDB casts each value to its column's type.
+        let values = REQUESTS.columns.iter().map(|column| match &row[column.name] {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        });
+        insert.execute(params_from_iter(values))?;
+    }
+    drop(insert);
+    for (name, sql) in VIEWS {
+        database.execute_batch(&format!("CREATE VIEW {name} AS {}", in_duckdb(sql)))?;
+    }
+    Ok(database)
+}
+
+/// The views are written for both engines; only the constructor of a struct differs.
+fn in_duckdb(sql: &str) -> String {
+    sql.replace("STRUCT(x1 AS x1, y1 AS y1, x2 AS x2, y2 AS y2)", "{'x1': x1, 'y1': y1, 'x2': x2, 'y2': y2}")
+}
+
+fn print(database: &Connection, sql: &str, format: Format) -> anyhow::Result<()> {
+    let sql = sql.trim().trim_end_matches(';');
+    let mut out = io::stdout().lock();
+    match format {
+        Format::Table => {
+            let mut statement = database.prepare(sql).map_err(explain)?;
+            let batches: Vec<_> = statement.query_arrow([]).map_err(explain)?.collect();
+            let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+            writeln!(out, "{}", pretty_format_batches(&batches)?)?;
+            writeln!(out, "{rows} row{}", if rows == 1 { "" } else { "s" })?;
+        }
+        Format::Csv | Format::Json => {
+            // DuckDB's own writers know how every type is written.
+            let file = tempfile::NamedTempFile::new().context("making a temporary file")?;
+            let options = if format == Format::Csv { "FORMAT csv, HEADER" } else { "FORMAT json" };
+            let to = quoted(&file.path().to_string_lossy());
+            database.execute_batch(&format!("COPY ({sql}\n) TO {to} ({options})")).map_err(explain)?;
+            io::copy(&mut file.reopen()?, &mut out)?;
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn explain(error: duckdb::Error) -> anyhow::Error {
+    match error {
+        duckdb::Error::DuckDBFailure(_, Some(message)) => anyhow::anyhow!("the query failed: {message}"),
+        other => anyhow::anyhow!("the query failed: {other}"),
+    }
+}

@@ -1,0 +1,128 @@
+//! `trackdrop requests` and `trackdrop show`: what the manifests say.
+
+use crate::{
+    args::{RequestsArguments, ShowArguments},
+    host::{cloud_of, open_data},
+};
+use anyhow::{Context, bail};
+use std::{path::Path, process::ExitCode};
+use trackdrop_flow::{Cloud, end, manifest};
+use trackdrop_pipeline::{
+    Bucket, Manifest, ObjectFinalized, RequestId,
+    names::{ObjectName, ResultFile},
+};
+
+async fn open(data: &Path) -> anyhow::Result<Cloud> {
+    if !data.is_dir() {
+        bail!("there is no data directory {data:?}: process a video first (trackdrop run VIDEO), or give --data");
+    }
+    Ok(cloud_of(&open_data(data)?))
+}
+
+pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyhow::Result<ExitCode> {
+    let cloud = open(data).await?;
+    let mut rows = Vec::new();
+    for upload in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
+        let (object, generation, created) = (upload.object, upload.generation, upload.created);
+        let video = object.name.clone();
+        let Some(request) = (ObjectFinalized { object, generation, created }).request() else { continue };
+        rows.push((created, video, manifest::read(&cloud, &request).await?.map(|(manifest, _)| manifest), request));
+    }
+    rows.sort_by(|a, b| (a.0, &a.3).cmp(&(b.0, &b.3)));
+    for (created, video, manifest, request) in &rows {
+        let state = manifest.as_ref().map_or("waiting", |manifest| manifest.state.as_str());
+        let error = manifest.as_ref().and_then(|manifest| manifest.error.as_ref());
+        if arguments.json {
+            let progress = manifest.as_ref().map(|manifest| &manifest.progress);
+            let segments = manifest.as_ref().map(|manifest| manifest.segment_count);
+            println!(
+                "{}",
+                serde_json::json!({
+                    "request_id": request, "video": video, "uploaded_at": created, "state": state,
+                    "segments": segments, "progress": progress, "error": error,
+                })
+            );
+            continue;
+        }
+        let progress = manifest.as_ref().map(progress).unwrap_or_default();
+        println!("{request}  {state:<10}  {progress:<24}  {}", video.escape_debug());
+        if let Some(error) = error {
+            println!("    failed in {}: {}", error.stage, error.message);
+        }
+    }
+    if rows.is_empty() && !arguments.json {
+        println!("no requests yet: trackdrop run VIDEO makes one");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn progress(manifest: &Manifest) -> String {
+    let (all, progress) = (manifest.segment_count, &manifest.progress);
+    if manifest.settings.video {
+        format!("tracked {}/{all} drawn {}/{all}", progress.segments_tracked, progress.segments_annotated)
+    } else {
+        format!("tracked {}/{all}", progress.segments_tracked)
+    }
+}
+
+pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Result<ExitCode> {
+    let cloud = open(data).await?;
+    let request: RequestId = arguments.request.parse()?;
+    let Some((manifest, _)) = manifest::read(&cloud, &request).await? else {
+        bail!("there is no request {request} in {data:?} (trackdrop requests lists them)");
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&manifest)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("request   {request}");
+    println!("video     {}", end::video_name(&manifest).escape_debug());
+    println!("uploaded  {}, {} bytes", manifest.source.uploaded_at, manifest.source.bytes);
+    println!("state     {}", manifest.state.as_str());
+    if let Some(error) = &manifest.error {
+        println!("error     in {}: {}", error.stage, error.message);
+    }
+    if let Some(video) = &manifest.source.video {
+        let (width, height, rate) = (video.width_px, video.height_px, video.frame_rate);
+        println!(
+            "source    {} in {}, {width}x{height}, {rate} frames/s, {} frames",
+            video.codec, video.container, video.frame_count
+        );
+        for warning in &video.warnings {
+            println!("note      {warning}");
+        }
+    }
+    println!("progress  {} segments, {}", manifest.segment_count, progress(&manifest));
+    if let Some(model) = &manifest.model {
+        println!("model     {} (sha256 {})", model.name, model.sha256);
+    }
+    if let Some(ledger) = &manifest.ledger {
+        println!(
+            "ledger    {} frames, {} whole, {} damaged",
+            ledger.frames, ledger.frames_whole, ledger.frames_damaged
+        );
+    }
+    let summary = ResultFile::Summary.object(&request);
+    if cloud.find(&summary).await?.is_some() {
+        let (_, json) = cloud.storage.get(&summary).await?;
+        let summary: end::Summary = serde_json::from_slice(&json).context("the summary can't be read")?;
+        for (stage, seconds) in &summary.seconds_by_stage {
+            println!("work      {stage} {seconds:.2} s");
+        }
+        println!("finished  {}", summary.finished_at);
+    }
+    for segment in manifest.segments.iter().take(20) {
+        println!(
+            "segment   {}  start {:>10} s  duration {:>9} s  frames {}..{}",
+            segment.segment_number,
+            segment.start_time,
+            segment.duration,
+            segment.first_frame,
+            segment.first_frame + segment.frame_count
+        );
+    }
+    if manifest.segments.len() > 20 {
+        println!("segment   ... and {} more (--json shows all)", manifest.segments.len() - 20);
+    }
+    Ok(ExitCode::SUCCESS)
+}

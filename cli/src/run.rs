@@ -1,0 +1,325 @@
+//! `trackdrop run`: put the files into `uploads`, let the events run, tell what came out.
+
+use crate::{
+    args::RunArguments,
+    host::Host,
+    progress::{Progress, Tracked},
+    upload,
+};
+use anyhow::{Context, bail};
+use std::{
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+use tokio::signal::unix::{SignalKind, signal};
+use trackdrop_cloud::{
+    ObjectInfo,
+    local::{BusError, BusEvent, Redrive},
+};
+use trackdrop_flow::{
+    end::{self, Summary},
+    manifest,
+};
+use trackdrop_pipeline::{
+    FailureKind, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Stage,
+    names::{Marker, ResultFile},
+};
+
+/// How often the command looks how far its requests are.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The shell's code for a program that was interrupted.
+const INTERRUPTED: u8 = 130;
+
+/// One video of this run.
+struct Job {
+    request: RequestId,
+    video: String,
+    /// Where it stood before this run.
+    finished_before: bool,
+}
+
+pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
+    let settings = settings_of(arguments)?;
+    let host = Host::open(data)?;
+    let started = Instant::now();
+    let mut jobs: Vec<Job> = Vec::new();
+    for video in &arguments.videos {
+        let job = begin(&host, video, &settings, arguments.force).await?;
+        // The same file given twice is one upload.
+        if !jobs.iter().any(|known| known.request == job.request) {
+            jobs.push(job);
+        }
+    }
+    if let Some(code) = wait(&host, &jobs).await? {
+        return Ok(code);
+    }
+    let mut failed = Vec::new();
+    for job in &jobs {
+        let Some((manifest, _)) = manifest::read(&host.cloud, &job.request).await? else {
+            bail!("{} has no manifest", job.request)
+        };
+        if let Some(error) = &manifest.error {
+            failed.push(format!("{:?} failed in {}: {}", job.video, error.stage, error.message));
+        }
+        let summary = summary_of(&host, &job.request).await?;
+        let seconds = (!job.finished_before).then(|| started.elapsed().as_secs_f64());
+        if arguments.json {
+            println!("{}", serde_json::to_string(&to_json(&host, &manifest, &summary, seconds))?);
+        } else if manifest.state == RequestState::Done {
+            print_summary(&host, &manifest, &summary, seconds, jobs.len());
+        }
+    }
+    match failed.len() {
+        0 => Ok(ExitCode::SUCCESS),
+        _ => bail!("{}", failed.join("\ntrackdrop: ")),
+    }
+}
+
+fn settings_of(arguments: &RunArguments) -> anyhow::Result<RequestSettings> {
+    let model = match &arguments.model {
+        None => None,
+        Some(path) => {
+            let shown = path.display();
+            let absolute = path.canonicalize().with_context(|| format!("the model {shown} can't be read"))?;
+            let sha256 = upload::sha256_of(&absolute).with_context(|| format!("the model {shown} can't be read"))?;
+            let text = absolute.to_str().with_context(|| format!("the model's path {shown} is not UTF-8"))?;
+            Some((text.to_owned(), sha256))
+        }
+    };
+    let (model, model_sha256) = model.unzip();
+    let classes = arguments.classes.as_ref().map(|names| names.iter().map(|name| name.trim().to_owned()).collect());
+    let settings = RequestSettings {
+        segment_seconds: arguments.segment_seconds,
+        model,
+        model_sha256,
+        classes,
+        min_score: arguments.min_score,
+        video: !arguments.no_video,
+        ..RequestSettings::default()
+    };
+    settings.check()?;
+    Ok(settings)
+}
+
+/// Uploads a video and sees to it that its request will end: a new one is started by its upload, an interrupted one goes on, a failed
+/// one is tried again, a finished one is left alone unless forced.
+async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: bool) -> anyhow::Result<Job> {
+    let info = upload::upload(&host.local, video, settings).await?;
+    let uploaded = ObjectFinalized { object: info.object.clone(), generation: info.generation, created: info.created };
+    let request = uploaded.request().context("an upload makes a request")?;
+    let mut job = Job { request: request.clone(), video: info.object.name.clone(), finished_before: false };
+    let standing = manifest::read(&host.cloud, &request).await?.map(|(manifest, _)| manifest);
+    let before = match &standing {
+        Some(manifest) => manifest.settings.clone(),
+        None => RequestSettings::of_upload(&info.metadata)?,
+    };
+    let same = before.same_results(settings);
+    let state = standing.as_ref().map(|manifest| manifest.state);
+    if force {
+        restart(host, &info, &request, settings, Redrive::Reset).await?;
+        return Ok(job);
+    }
+    match state {
+        Some(RequestState::Failed) if same => {
+            end::reopen(&host.cloud, &request).await?;
+            restart(host, &info, &request, settings, Redrive::Resume).await?;
+        }
+        Some(RequestState::Failed) => restart(host, &info, &request, settings, Redrive::Reset).await?,
+        Some(_) | None if !same => bail!(
+            "{:?} was processed before with other settings ({}): give --force to process it again with these",
+            info.object.name,
+            difference(&before, settings)
+        ),
+        Some(RequestState::Done) => job.finished_before = true,
+        Some(_) | None => {
+            // Nothing queued and not over: its messages went with an older data directory or were given up.
+            if host.local.pending(&request).await? == 0 {
+                restart(host, &info, &request, &before, Redrive::Resume).await?;
+            }
+        }
+    }
+    Ok(job)
+}
+
+async fn restart(
+    host: &Host,
+    upload: &ObjectInfo,
+    request: &RequestId,
+    settings: &RequestSettings,
+    how: Redrive,
+) -> anyhow::Result<()> {
+    let metadata = upload::with_settings(upload, settings)?;
+    if host.local.redrive(request, &upload.object, metadata, how).await? {
+        return Ok(());
+    }
+    bail!("{:?} is being processed by another trackdrop right now: wait for it or stop it", upload.object.name)
+}
+
+fn difference(before: &RequestSettings, now: &RequestSettings) -> String {
+    let mut parts = Vec::new();
+    let mut note = |what: &str, before: String, now: String| {
+        if before != now {
+            parts.push(format!("{what}: {before}, now {now}"));
+        }
+    };
+    let classes = |settings: &RequestSettings| settings.classes.as_ref().map_or("all".into(), |names| names.join(","));
+    note("classes", classes(before), classes(now));
+    let model = |settings: &RequestSettings| settings.model.clone().unwrap_or_else(|| "the default".into());
+    note("model", model(before), model(now));
+    let hash = |settings: &RequestSettings| settings.model_sha256.clone().unwrap_or_default();
+    note("model file", hash(before), hash(now));
+    let score = |settings: &RequestSettings| settings.min_score.unwrap_or_default().to_string();
+    note("min score", score(before), score(now));
+    let video = |settings: &RequestSettings| if settings.video { "yes".to_owned() } else { "no".to_owned() };
+    note("annotated video", video(before), video(now));
+    parts.join("; ")
+}
+
+/// Delivers events until every job is over. Gives an exit code where the run ends before that.
+async fn wait(host: &Host, jobs: &[Job]) -> anyhow::Result<Option<ExitCode>> {
+    let mut progress = Progress::new();
+    let mut interrupted = false;
+    let mut stands_still = None;
+    let (told, mut events) = tokio::sync::mpsc::unbounded_channel::<BusEvent>();
+    let stop = async {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return;
+        };
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut idle_looks = 0;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => { interrupted = true; return }
+                _ = terminate.recv() => { interrupted = true; return }
+                Some(event) = events.recv() => progress.event(&event),
+                _ = look.tick() => {}
+            }
+            let Ok(tracked) = look_at(host, jobs).await else { continue };
+            progress.show(&tracked, &host.bus.in_flight());
+            if tracked.iter().all(|tracked| tracked.is_over) {
+                return;
+            }
+            // Nothing queued for a request that is not over, twice in a row: it would hang for ever.
+            let mut idle = Vec::new();
+            for tracked in tracked.iter().filter(|tracked| !tracked.is_over) {
+                if host.local.pending(&tracked.request).await.is_ok_and(|pending| pending == 0) {
+                    idle.push(tracked.request.clone());
+                }
+            }
+            idle_looks = if idle.is_empty() { 0 } else { idle_looks + 1 };
+            if idle_looks > 8 {
+                stands_still = idle.into_iter().next();
+                return;
+            }
+        }
+    };
+    let outcome = host.bus.run(stop, |event| drop(told.send(event))).await;
+    progress.finish();
+    if let Err(error) = outcome {
+        return Err(give_up(host, error).await);
+    }
+    if let Some(request) = stands_still {
+        bail!("{request} stands still: nothing is queued for it. Give the same command again to go on");
+    }
+    if interrupted {
+        eprintln!("trackdrop: stopped. Give the same command again to go on from here");
+        return Ok(Some(ExitCode::from(INTERRUPTED)));
+    }
+    Ok(None)
+}
+
+/// The host itself can't go on. Where that is for want of space, the request is told so while the reserve lasts.
+async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
+    if let (FailureKind::Exhausted, Some((function, request))) = (error.failure.kind(), &error.during) {
+        host.local.release_reserve();
+        let stage = Stage::ALL.into_iter().find(|stage| stage.name() == function.as_str());
+        if let (Some(stage), Ok(request)) = (stage, request.parse()) {
+            let message = error.failure.to_string();
+            if let Err(failure) = end::fail(&host.cloud, &request, stage, &message, || None).await {
+                tracing::warn!(%request, %failure, "the failure could not be recorded");
+            }
+        }
+    }
+    anyhow::Error::from(error).context("stopped; what is finished is kept, and the same command goes on from here")
+}
+
+async fn look_at(host: &Host, jobs: &[Job]) -> anyhow::Result<Vec<Tracked>> {
+    let mut all = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let is_over = host.cloud.find(&Marker::Ended.object(&job.request)).await?.is_some();
+        all.push(Tracked::look(host, &job.request, is_over).await?);
+    }
+    Ok(all)
+}
+
+async fn summary_of(host: &Host, request: &RequestId) -> anyhow::Result<Summary> {
+    let object = ResultFile::Summary.object(request);
+    let (_, json) = host.cloud.storage.get(&object).await?;
+    serde_json::from_slice(&json).with_context(|| format!("{object} can't be read"))
+}
+
+fn result_path(host: &Host, request: &RequestId, file: ResultFile) -> std::path::PathBuf {
+    host.local.root().join("results").join(request.as_str()).join(file.file_name())
+}
+
+fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<f64>) -> serde_json::Value {
+    let request = &manifest.request_id;
+    let done = manifest.state == RequestState::Done;
+    let path = |file, there: bool| there.then(|| result_path(host, request, file));
+    serde_json::json!({
+        "request_id": request,
+        "video": summary.video,
+        "state": manifest.state,
+        "error": manifest.error,
+        "segments": summary.segments,
+        "ledger": summary.ledger,
+        "detections": summary.detections,
+        "track_rows": summary.track_rows,
+        "tracks_by_class": summary.tracks_by_class,
+        "seconds_by_stage": summary.seconds_by_stage,
+        "wall_seconds": seconds,
+        "frames_per_second": seconds.map(|seconds| summary.ledger.frames as f64 / seconds),
+        "manifest": path(ResultFile::Manifest, true),
+        "tracks": path(ResultFile::Tracks, done),
+        "annotated": path(ResultFile::AnnotatedVideo, done && manifest.settings.video),
+    })
+}
+
+fn print_summary(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<f64>, videos: usize) {
+    let request = &manifest.request_id;
+    println!("{} ({request})", summary.video.escape_debug());
+    let ledger = &summary.ledger;
+    let damaged = match ledger.frames_damaged {
+        0 => String::new(),
+        damaged => format!(", {damaged} of them damaged"),
+    };
+    println!("  frames      {}{damaged}, in {} segments", ledger.frames, summary.segments);
+    println!("  detections  {}", summary.detections);
+    let mut classes: Vec<_> = summary.tracks_by_class.iter().collect();
+    classes.sort_by_key(|&(name, count)| (std::cmp::Reverse(count), name));
+    let classes: Vec<_> = classes.into_iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let tracks: u64 = summary.tracks_by_class.values().sum();
+    let by_class = if classes.is_empty() { String::new() } else { format!(": {}", classes.join(", ")) };
+    println!("  tracks      {tracks}{by_class}");
+    let stages: Vec<_> =
+        summary.seconds_by_stage.iter().map(|(stage, seconds)| format!("{stage} {seconds:.1} s")).collect();
+    println!("  work        {}", stages.join(", "));
+    match seconds {
+        Some(seconds) if videos == 1 => {
+            println!("  took        {seconds:.1} s, {:.1} frames/s", ledger.frames as f64 / seconds);
+        }
+        Some(seconds) => println!("  took        {seconds:.1} s together with the other videos"),
+        None => println!("  took        nothing: it was finished before (--force processes it again)"),
+    }
+    println!("  results     {}", host.local.root().join("results").join(request.as_str()).display());
+    if manifest.settings.video {
+        println!("  watch       {}", result_path(host, request, ResultFile::AnnotatedVideo).display());
+    }
+    if let Some(video) = &manifest.source.video {
+        for warning in &video.warnings {
+            println!("  note        {warning}");
+        }
+    }
+}

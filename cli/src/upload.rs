@@ -1,0 +1,100 @@
+//! From a file of the user's to an object in `uploads`.
+
+use anyhow::{Context, bail};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read, Write},
+    path::Path,
+};
+use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions, Storage, local::LocalCloud};
+use trackdrop_pipeline::{Bucket, RequestSettings, names::ObjectName, settings::METADATA_KEY};
+
+/// The key of an upload's custom metadata that tells whether a file is the same again.
+const SHA256_KEY: &str = "trackdrop-sha256";
+/// Object names have at most 1,024 bytes; the prefix that tells two files of one name apart needs some.
+const LONGEST_FILE_NAME_BYTES: usize = 1_000;
+
+/// Puts a file into `uploads`, unless it is there: the same file dropped again is the same upload. Two different files of one name are
+/// two uploads.
+pub(crate) async fn upload(cloud: &LocalCloud, video: &Path, settings: &RequestSettings) -> anyhow::Result<ObjectInfo> {
+    let shown = format!("{:?}", video.display().to_string());
+    let name = video.file_name().map(|name| name.to_string_lossy().into_owned());
+    let Some(name) = name.filter(|name| name.len() <= LONGEST_FILE_NAME_BYTES) else {
+        bail!("{shown} has no usable file name");
+    };
+    let kind = std::fs::metadata(video).with_context(|| format!("{shown} can't be read"))?;
+    if !kind.is_file() {
+        bail!("{shown} is not a file: give a video file");
+    }
+    let sha256 = copy(video, &mut io::sink()).with_context(|| format!("{shown} can't be read"))?;
+    let candidates =
+        [name.clone(), format!("{}/{name}", &sha256[..12])].map(|name| ObjectName::new(Bucket::Uploads, name));
+    for object in &candidates {
+        if let Some(same) = same_upload(cloud, object, &sha256).await? {
+            return Ok(same);
+        }
+    }
+    for object in &candidates {
+        let mut file = tempfile::NamedTempFile::new_in(cloud.scratch())?;
+        let copied = copy(video, &mut file).with_context(|| format!("copying {shown} into {:?}", cloud.root()))?;
+        if copied != sha256 {
+            bail!("{shown} changed while it was read: run again when it is complete");
+        }
+        let settings = serde_json::to_string(settings)?;
+        let metadata = BTreeMap::from([(SHA256_KEY.to_owned(), sha256.clone()), (METADATA_KEY.to_owned(), settings)]);
+        let options =
+            PutOptions { precondition: Precondition::NotExists, content_type: "application/octet-stream", metadata };
+        match cloud.put(object, Content::File(file.into_temp_path()), options).await {
+            Ok(info) => return Ok(info),
+            // Another process was faster, perhaps with this very file.
+            Err(error) if error.is_precondition() => {
+                if let Some(same) = same_upload(cloud, object, &sha256).await? {
+                    return Ok(same);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bail!("{shown} can't be uploaded: its names are taken by other files")
+}
+
+async fn same_upload(cloud: &LocalCloud, object: &ObjectName, sha256: &str) -> anyhow::Result<Option<ObjectInfo>> {
+    match cloud.stat(object).await {
+        Ok(info) => Ok(Some(info).filter(|info| info.metadata.get(SHA256_KEY).is_some_and(|known| known == sha256))),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An upload's custom metadata with other settings.
+pub(crate) fn with_settings(
+    upload: &ObjectInfo,
+    settings: &RequestSettings,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut metadata = upload.metadata.clone();
+    metadata.insert(METADATA_KEY.to_owned(), serde_json::to_string(settings)?);
+    Ok(metadata)
+}
+
+/// SHA-256 of a file, hex.
+pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
+    copy(path, &mut io::sink())
+}
+
+/// Copies a file; gives the SHA-256 of what was copied, hex.
+fn copy(from: &Path, to: &mut impl Write) -> io::Result<String> {
+    let (mut file, mut hash, mut buffer) = (File::open(from)?, Sha256::new(), vec![0; 1 << 18]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => {
+                hash.update(&buffer[..count]);
+                to.write_all(&buffer[..count])?;
+            }
+        }
+    }
+    to.flush()?;
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

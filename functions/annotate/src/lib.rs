@@ -1,0 +1,108 @@
+//! `annotate`: the final tracks of a segment become an annotated segment.
+//!
+//! A second fan-out, because the ids exist only after `merge`. The annotated segment is created once, and its existence is the count.
+
+mod media;
+
+use async_trait::async_trait;
+use std::{path::Path, sync::Arc, time::Instant};
+use tempfile::TempPath;
+use trackdrop_flow::{Cloud, NewObject, WorkReport, count, stage::StageHandler};
+use trackdrop_pipeline::{
+    Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, counter::Counted, names,
+    names::PerSegment,
+};
+use trackdrop_tables::tracks::{self, TrackRow};
+
+pub use media::MediaRenderer;
+
+/// Draws a segment; blocking.
+pub trait Renderer: Send + Sync {
+    /// Decodes the frames that the chunk owns, draws each frame's rows and encodes into `out`; gives the number of frames. Rows of frames
+    /// before the segment's first one are where the objects came from: their trails.
+    fn render(
+        &self,
+        chunk: &Path,
+        segment: &SegmentDescription,
+        rows: &[TrackRow],
+        out: &Path,
+        delivery: &Delivery,
+    ) -> Result<u64, Failure>;
+}
+
+/// The handler.
+pub struct Annotate {
+    cloud: Cloud,
+    renderer: Arc<dyn Renderer>,
+}
+
+impl std::fmt::Debug for Annotate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Annotate")
+    }
+}
+
+impl Annotate {
+    /// A handler over this cloud and renderer.
+    pub fn new(cloud: Cloud, renderer: Arc<dyn Renderer>) -> Self {
+        Self { cloud, renderer }
+    }
+}
+
+#[async_trait]
+impl StageHandler for Annotate {
+    const STAGE: Stage = Stage::Annotate;
+
+    fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    async fn work(
+        &self,
+        request: &RequestId,
+        started_by: &ObjectFinalized,
+        delivery: &Delivery,
+    ) -> Result<(), Failure> {
+        let Some(number) = names::segment_of(&started_by.object) else { return Ok(()) };
+        let chunk = PerSegment::Chunk.object(request, number);
+        let (info, file) = self.cloud.storage.fetch(&chunk, None).await?;
+        let segment = SegmentDescription::from_metadata(&info.metadata)
+            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        let result = PerSegment::Annotated.object(request, number);
+        if self.cloud.find(&result).await?.is_none() {
+            let started = Instant::now();
+            let (_, bytes) = self.cloud.storage.get(&started_by.object).await?;
+            let rows = tracks::read(bytes)
+                .map_err(|error| Failure::permanent(format!("tracks of segment {number}: {error}")))?;
+            let video = self.render(file, segment.clone(), rows, delivery.clone()).await?;
+            let work = WorkReport {
+                seconds: started.elapsed().as_secs_f64(),
+                frames: segment.frame_count,
+                ..Default::default()
+            };
+            self.cloud.create(NewObject::of_file(result, video, "video/mp4").with_work(&work)).await?;
+        }
+        count::complete(&self.cloud, Counted::Annotate, request, number, segment.segment_count).await
+    }
+}
+
+impl Annotate {
+    async fn render(
+        &self,
+        chunk: trackdrop_cloud::LocalFile,
+        segment: SegmentDescription,
+        rows: Vec<TrackRow>,
+        delivery: Delivery,
+    ) -> Result<TempPath, Failure> {
+        let (renderer, scratch) = (self.renderer.clone(), self.cloud.storage.scratch().to_owned());
+        let work = move || {
+            let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
+            let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
+            renderer.render(chunk.path(), &segment, &rows, &out, &delivery)?;
+            Ok(out)
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Failure::transient(format!("the renderer stopped unexpectedly: {error}")))?
+    }
+}

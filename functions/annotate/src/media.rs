@@ -1,0 +1,112 @@
+//! The renderer that draws on real video.
+
+use crate::Renderer;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::Path,
+};
+use trackdrop_media::{
+    Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, SegmentEncoder, Trail, VideoParams, draw,
+};
+use trackdrop_pipeline::{Delivery, Failure, SegmentDescription};
+use trackdrop_tables::tracks::TrackRow;
+
+/// Points of a trail; older ones fade out of the picture by not being there.
+const TRAIL_POINTS: usize = 30;
+
+/// Decodes and encodes with FFmpeg.
+#[derive(Clone, Debug)]
+pub struct MediaRenderer {
+    /// What is refused.
+    pub limits: Limits,
+    /// Threads of a decoder and of an encoder.
+    pub threads: usize,
+}
+
+impl Renderer for MediaRenderer {
+    fn render(
+        &self,
+        chunk: &Path,
+        segment: &SegmentDescription,
+        rows: &[TrackRow],
+        out: &Path,
+        delivery: &Delivery,
+    ) -> Result<u64, Failure> {
+        let params: VideoParams = serde_json::from_value(segment.presentation.clone())
+            .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
+        let source = ChunkDescription::read(chunk, &self.limits)?;
+        let mut reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, self.threads)?;
+        let mut encoder = SegmentEncoder::create(out, &params, &source.window, self.threads)?;
+        let mut canvas = Canvas::new(&params)?;
+        let mut scene = Scene::before(segment.first_frame as i64, rows);
+        while let Some(frame) = reader.next()? {
+            delivery.step()?;
+            canvas.load(&frame)?;
+            scene.draw_frame(&mut canvas, frame.pts);
+            encoder.write(&mut canvas, frame.pts)?;
+        }
+        Ok(encoder.finish()?)
+    }
+}
+
+/// What is in the picture, and where it came from.
+struct Scene<'a> {
+    rows: &'a [TrackRow],
+    next: usize,
+    trails: BTreeMap<i64, VecDeque<(f32, f32)>>,
+}
+
+impl<'a> Scene<'a> {
+    /// The scene just before a frame: rows of earlier frames are trails already.
+    fn before(first_frame: i64, rows: &'a [TrackRow]) -> Self {
+        let mut scene = Self { rows, next: 0, trails: BTreeMap::new() };
+        while let Some(row) = rows.get(scene.next).filter(|row| row.frame_index < first_frame) {
+            let pts = row.pts;
+            scene.take(pts);
+        }
+        scene
+    }
+
+    /// The rows of one frame; trails grow by them, and those of objects that are not in this frame end.
+    fn take(&mut self, pts: i64) -> &'a [TrackRow] {
+        let from = self.next;
+        while self.rows.get(self.next).is_some_and(|row| row.pts <= pts) {
+            self.next += 1;
+        }
+        // Rows of frames that could not be decoded are passed over with the next frame that could.
+        let rows = &self.rows[from..self.next];
+        let last_frame = rows.last().map(|row| row.frame_index);
+        let of_frame = &rows[rows.partition_point(|row| Some(row.frame_index) < last_frame)..];
+        let of_frame = if rows.last().is_some_and(|row| row.pts == pts) { of_frame } else { &[] };
+        self.trails.retain(|id, _| of_frame.iter().any(|row| row.track_id == *id));
+        for row in of_frame {
+            let trail = self.trails.entry(row.track_id).or_default();
+            let [x1, _, x2, y2] = row.bbox;
+            trail.push_back(((x1 + x2) / 2.0, y2));
+            if trail.len() > TRAIL_POINTS {
+                trail.pop_front();
+            }
+        }
+        of_frame
+    }
+
+    fn draw_frame(&mut self, canvas: &mut Canvas, pts: i64) {
+        let boxes: Vec<_> = self
+            .take(pts)
+            .iter()
+            .map(|row| BoxMark {
+                x1: row.bbox[0],
+                y1: row.bbox[1],
+                x2: row.bbox[2],
+                y2: row.bbox[3],
+                track_id: row.track_id as u64,
+                label: &row.class_name,
+                score: row.score,
+            })
+            .collect();
+        let points: Vec<(u64, Vec<(f32, f32)>)> =
+            self.trails.iter().map(|(&id, points)| (id as u64, points.iter().copied().collect())).collect();
+        let trails: Vec<_> = points.iter().map(|(track_id, points)| Trail { track_id: *track_id, points }).collect();
+        draw(canvas, &Annotation { boxes: &boxes, trails: &trails });
+    }
+}

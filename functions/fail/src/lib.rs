@@ -1,0 +1,41 @@
+//! `fail`: a delivery that no attempt took ends its request with the reason, so that no request hangs for ever.
+
+use async_trait::async_trait;
+use trackdrop_flow::{Cloud, end, manifest};
+use trackdrop_pipeline::{Bucket, Delivery, Event, Failure, Handler, RequestSettings, Stage};
+
+/// The handler of dead letters.
+#[derive(Debug)]
+pub struct Fail {
+    cloud: Cloud,
+}
+
+impl Fail {
+    /// A handler over this cloud.
+    pub fn new(cloud: Cloud) -> Self {
+        Self { cloud }
+    }
+}
+
+#[async_trait]
+impl Handler for Fail {
+    async fn handle(&self, event: &Event, _: &Delivery) -> Result<(), Failure> {
+        let Event::DeadLetter(letter) = event else { return Ok(()) };
+        let Event::ObjectFinalized(started_by) = &*letter.event else { return Ok(()) };
+        let (Some(request), Some(stage)) = (started_by.request(), stage_of(&letter.function)) else { return Ok(()) };
+        let reason = format!("gave up after {} attempts: {}", letter.attempts, letter.reason);
+        let info = self.cloud.find(&started_by.object).await?;
+        let describe = || {
+            // Only an upload says enough to describe a request that was never planned.
+            (started_by.object.bucket == Bucket::Uploads).then(|| {
+                let settings = info.as_ref().and_then(|info| RequestSettings::of_upload(&info.metadata).ok());
+                manifest::unplanned(&request, started_by, info.as_ref(), settings.unwrap_or_default())
+            })
+        };
+        end::fail(&self.cloud, &request, stage, &reason, describe).await
+    }
+}
+
+fn stage_of(function: &str) -> Option<Stage> {
+    Stage::ALL.into_iter().find(|stage| stage.name() == function)
+}

@@ -1,0 +1,113 @@
+//! `join`: the annotated segments become one video, by packet copy, with the source's audio.
+
+mod media;
+
+use async_trait::async_trait;
+use std::{path::Path, sync::Arc, time::Instant};
+use trackdrop_cloud::LocalFile;
+use trackdrop_flow::{Cloud, NewObject, WorkReport, end, manifest, stage::StageHandler};
+use trackdrop_pipeline::{
+    Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, Stage,
+    manifest::VideoInfo,
+    names::{ObjectName, PerSegment, ResultFile},
+};
+
+pub use media::MediaJoiner;
+
+/// An annotated segment and where it belongs.
+#[derive(Debug)]
+pub struct Part {
+    /// The segment's file.
+    pub file: LocalFile,
+    /// PTS of its time 0, in the source's time base.
+    pub start_pts: i64,
+}
+
+/// Joins annotated segments; blocking.
+pub trait Joiner: Send + Sync {
+    /// Joins the parts, in order, and adds the audio of `source`; gives the number of frames.
+    fn join(&self, parts: &[Part], source: &Path, video: &VideoInfo, out: &Path) -> Result<u64, Failure>;
+}
+
+/// The handler.
+pub struct Join {
+    cloud: Cloud,
+    joiner: Arc<dyn Joiner>,
+}
+
+impl std::fmt::Debug for Join {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Join")
+    }
+}
+
+impl Join {
+    /// A handler over this cloud and joiner.
+    pub fn new(cloud: Cloud, joiner: Arc<dyn Joiner>) -> Self {
+        Self { cloud, joiner }
+    }
+}
+
+#[async_trait]
+impl StageHandler for Join {
+    const STAGE: Stage = Stage::Join;
+
+    fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    async fn work(&self, request: &RequestId, _: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
+        let result = ResultFile::AnnotatedVideo.object(request);
+        if self.cloud.find(&result).await?.is_none() {
+            let started = Instant::now();
+            let Some((manifest, _)) = manifest::read(&self.cloud, request).await? else {
+                return Err(Failure::transient(format!("{request} has no manifest yet")));
+            };
+            let (video, frames) = self.join(&manifest, delivery).await?;
+            let work = WorkReport { seconds: started.elapsed().as_secs_f64(), frames, ..Default::default() };
+            self.cloud.create(NewObject::of_file(result, video, "video/mp4").with_work(&work)).await?;
+        }
+        end::finish_if_complete(&self.cloud, request).await
+    }
+}
+
+impl Join {
+    async fn join(&self, manifest: &Manifest, delivery: &Delivery) -> Result<(tempfile::TempPath, u64), Failure> {
+        let storage = &self.cloud.storage;
+        let mut parts = Vec::with_capacity(manifest.segments.len());
+        for segment in &manifest.segments {
+            let object = PerSegment::Annotated.object(&manifest.request_id, segment.segment_number);
+            let (_, file) = storage.fetch(&object, None).await?;
+            parts.push(Part { file, start_pts: segment.start_pts });
+            delivery.step()?;
+        }
+        let upload = ObjectName::new(Bucket::Uploads, end::video_name(manifest));
+        let source = match storage.fetch(&upload, Some(manifest.source.generation)).await {
+            Ok((_, file)) => file,
+            Err(error) if error.is_not_found() => {
+                return Err(Failure::permanent(format!(
+                    "the upload {upload} was deleted or overwritten before its audio could be copied: drop it again"
+                )));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let video = manifest.source.video.clone().ok_or_else(|| Failure::permanent("the manifest has no plan"))?;
+        let (joiner, scratch) = (self.joiner.clone(), storage.scratch().to_owned());
+        let planned = video.frame_count;
+        let damaged = manifest.ledger.as_ref().map(|ledger| ledger.frames_damaged).unwrap_or_default();
+        let work = move || {
+            let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
+            let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
+            let frames = joiner.join(&parts, source.path(), &video, &out)?;
+            if frames > planned || frames + damaged < planned {
+                return Err(Failure::permanent(format!(
+                    "the annotated video has {frames} frames, the source {planned} ({damaged} damaged)"
+                )));
+            }
+            Ok((out, frames))
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Failure::transient(format!("joining stopped unexpectedly: {error}")))?
+    }
+}

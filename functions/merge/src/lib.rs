@@ -1,0 +1,244 @@
+//! `merge`: all detections of a video become its tracks.
+//!
+//! Identity is one ordered fold over all detections, segment after segment, so a chunk border does not exist for it. Before a
+//! segment is folded in, the ledger checks that it accounts for exactly the frames of the plan. Everything written is a pure function
+//! of the stored detections and the settings.
+
+mod fold;
+
+use async_trait::async_trait;
+use std::{collections::VecDeque, io::BufWriter, time::Instant};
+use tempfile::{NamedTempFile, TempPath};
+use trackdrop_flow::{Cloud, NewObject, WorkReport, end, manifest, stage::StageHandler};
+use trackdrop_pipeline::{
+    Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage,
+    ledger::{Ledger, LedgerTotal},
+    manifest::{ManifestSegment, ModelIdentity},
+    names::{Marker, PerSegment, ResultFile},
+};
+use trackdrop_tables::{
+    TableError,
+    detections::{self, DetectionsWriter, SegmentFooter},
+    tracks::{TrackRow, TracksOf, TracksWriter},
+};
+
+use fold::Fold;
+
+/// How many frames of tracks before a segment go with it, for the trails that are drawn.
+pub const TRAIL_FRAMES: u64 = 30;
+
+const PARQUET: &str = "application/vnd.apache.parquet";
+
+/// The handler.
+#[derive(Debug)]
+pub struct Merge {
+    cloud: Cloud,
+}
+
+impl Merge {
+    /// A handler over this cloud.
+    pub fn new(cloud: Cloud) -> Self {
+        Self { cloud }
+    }
+}
+
+#[async_trait]
+impl StageHandler for Merge {
+    const STAGE: Stage = Stage::Merge;
+
+    fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    async fn work(&self, request: &RequestId, _: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
+        if self.cloud.find(&Marker::Merged.object(request)).await?.is_some() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let manifest = manifest::advance(&self.cloud, request, RequestState::Merging).await?;
+        let mut merging = Merging::begin(&self.cloud, &manifest)?;
+        for segment in &manifest.segments {
+            delivery.step()?;
+            let object = PerSegment::Detections.object(request, segment.segment_number);
+            let (_, bytes) = self.cloud.storage.get(&object).await?;
+            let (plan, of) = (segment.clone(), manifest.clone());
+            let (folded, tracks) = blocking(move || merging.take(&of, &plan, bytes)).await?;
+            merging = folded;
+            if let Some(tracks) = tracks {
+                let object = PerSegment::Tracks.object(request, segment.segment_number);
+                self.cloud.create(NewObject::of_bytes(object, tracks, PARQUET)).await?;
+            }
+        }
+        self.write_results(&manifest, merging, started).await
+    }
+}
+
+impl Merge {
+    async fn write_results(&self, manifest: &Manifest, merging: Merging, started: Instant) -> Result<(), Failure> {
+        let request = &manifest.request_id;
+        let (ledger, model) = (merging.ledger.total().clone(), merging.model.clone());
+        let (detections, tracks, mut work) = blocking(move || merging.finish()).await?;
+        work.seconds = started.elapsed().as_secs_f64();
+        let file = NewObject::of_file(ResultFile::Detections.object(request), detections, PARQUET);
+        self.cloud.create(file).await?;
+        let file = NewObject::of_file(ResultFile::Tracks.object(request), tracks, PARQUET);
+        self.cloud.create(file.with_work(&work)).await?;
+        self.record(request, ledger, model).await?;
+        let marker = NewObject::of_bytes(Marker::Merged.object(request), "", "application/octet-stream");
+        self.cloud.create(marker).await?;
+        Ok(())
+    }
+
+    async fn record(
+        &self,
+        request: &RequestId,
+        ledger: LedgerTotal,
+        model: Option<ModelIdentity>,
+    ) -> Result<(), Failure> {
+        manifest::update(&self.cloud, request, |manifest| {
+            manifest.ledger = Some(ledger.clone());
+            manifest.model = model.clone();
+            if !manifest.state.is_final() {
+                manifest.state = RequestState::Annotating;
+            }
+            true
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// The state of the fold between two segments.
+struct Merging {
+    ledger: Ledger,
+    fold: Option<Fold>,
+    model: Option<ModelIdentity>,
+    detections: DetectionsWriter<BufWriter<NamedTempFile>>,
+    tracks: TracksWriter<BufWriter<NamedTempFile>>,
+    /// Rows of the segment in hand, after the trail that leads into it.
+    recent: VecDeque<TrackRow>,
+}
+
+impl Merging {
+    fn begin(cloud: &Cloud, manifest: &Manifest) -> Result<Self, Failure> {
+        let file = || -> Result<_, Failure> {
+            let file = NamedTempFile::new_in(cloud.storage.scratch());
+            Ok(BufWriter::new(file.map_err(|error| Failure::from_io("making a temporary file", error))?))
+        };
+        Ok(Self {
+            ledger: Ledger::default(),
+            fold: None,
+            model: None,
+            detections: DetectionsWriter::new(file()?).map_err(table)?,
+            tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
+            recent: VecDeque::new(),
+        })
+    }
+
+    /// Checks the ledger and folds one segment in; gives the segment's own tracks where they are to be drawn.
+    fn take(
+        mut self,
+        manifest: &Manifest,
+        segment: &ManifestSegment,
+        bytes: bytes::Bytes,
+    ) -> Result<(Self, Option<Vec<u8>>), Failure> {
+        let (rows, footer) = detections::read_segment(bytes).map_err(|error| {
+            Failure::permanent(format!("detections of segment {}: {error}", segment.segment_number))
+        })?;
+        self.ledger
+            .take(&segment.planned(), &footer.account)
+            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        self.agree_on_model(segment.segment_number, &footer)?;
+        let fold = match &mut self.fold {
+            Some(fold) => fold,
+            None => self.fold.insert(Fold::new(&manifest.settings, &footer)?),
+        };
+        let trail_from = segment.first_frame.saturating_sub(TRAIL_FRAMES) as i64;
+        self.recent.retain(|row| row.frame_index >= trail_from);
+        let mut rows = rows.into_iter().peekable();
+        for (i, &pts) in segment.frame_pts.as_slice().iter().enumerate() {
+            let frame_index = (segment.first_frame + i as u64) as i64;
+            let mut of_frame = Vec::new();
+            while let Some(row) = rows.next_if(|row| row.frame_index == frame_index) {
+                self.detections.push(row).map_err(table)?;
+                of_frame.push(row);
+            }
+            for row in fold.step(frame_index, pts, &of_frame)? {
+                self.tracks.push(row.clone()).map_err(table)?;
+                self.recent.push_back(row);
+            }
+        }
+        if let Some(row) = rows.next() {
+            return Err(Failure::permanent(format!(
+                "segment {} has a detection in frame {}, which it does not own",
+                segment.segment_number, row.frame_index
+            )));
+        }
+        let tracks = if manifest.settings.video { Some(self.segment_tracks(manifest)?) } else { None };
+        Ok((self, tracks))
+    }
+
+    fn agree_on_model(&mut self, segment: SegmentNumber, footer: &SegmentFooter) -> Result<(), Failure> {
+        match &self.model {
+            None => self.model = Some(footer.model.clone()),
+            Some(model) if model.sha256 != footer.model.sha256 => {
+                return Err(Failure::permanent(format!(
+                    "segment {segment} was detected by another model ({} instead of {}): process the video anew",
+                    footer.model.name, model.name
+                )));
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The segment's own tracks, after those of the frames just before it: what `annotate` draws.
+    fn segment_tracks(&self, manifest: &Manifest) -> Result<Vec<u8>, Failure> {
+        let mut writer = TracksWriter::new(Vec::new(), tracks_of(manifest)?).map_err(table)?;
+        for row in &self.recent {
+            writer.push(row.clone()).map_err(table)?;
+        }
+        Ok(writer.finish().map_err(table)?.0)
+    }
+
+    fn finish(self) -> Result<(TempPath, TempPath, WorkReport), Failure> {
+        let (detections, _) = self.detections.finish(None).map_err(table)?;
+        let (tracks, rows) = self.tracks.finish().map_err(table)?;
+        let close = |buffer: BufWriter<NamedTempFile>| {
+            let file = buffer.into_inner().map_err(|error| Failure::from_io("writing results", error.into_error()))?;
+            Ok::<_, Failure>(file.into_temp_path())
+        };
+        let tracks_by_class = self.fold.map(Fold::tracks_by_class).unwrap_or_default();
+        let work =
+            WorkReport { frames: self.ledger.total().frames, rows, tracks: tracks_by_class, ..Default::default() };
+        Ok((close(detections)?, close(tracks)?, work))
+    }
+}
+
+fn tracks_of(manifest: &Manifest) -> Result<TracksOf, Failure> {
+    let video = manifest
+        .source
+        .video
+        .as_ref()
+        .ok_or_else(|| Failure::permanent("the manifest has no plan: process the video anew"))?;
+    Ok(TracksOf {
+        request_id: manifest.request_id.clone(),
+        video: end::video_name(manifest),
+        uploaded_at: manifest.source.uploaded_at,
+        time_base: video.time_base,
+        origin_pts: video.origin_pts,
+    })
+}
+
+fn table(error: TableError) -> Failure {
+    match error {
+        TableError::Io(error) => Failure::from_io("writing results", error),
+        TableError::Format(_) => Failure::from_error(FailureKind::Permanent, error),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::transient(format!("merging stopped unexpectedly: {error}")))?
+}

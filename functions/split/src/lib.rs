@@ -1,0 +1,346 @@
+//! `split`: a new object in `uploads/` becomes a manifest and chunks.
+//!
+//! The plan is written first; each chunk starts `track` as soon as it stands, while the next one is cut. A delivery that comes again
+//! finds the plan and the chunks that stand, and cuts what is missing.
+
+mod media;
+
+use async_trait::async_trait;
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
+use tempfile::TempPath;
+use tokio::sync::mpsc;
+use trackdrop_cloud::{LocalFile, ObjectInfo};
+use trackdrop_flow::{Cloud, Created, NewObject, WorkReport, manifest, stage::StageHandler};
+use trackdrop_pipeline::{
+    Bucket, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
+    RequestState, SegmentDescription, SegmentNumber, Stage,
+    manifest::{ManifestSegment, VideoInfo},
+    names::{ObjectName, PerSegment},
+};
+
+pub use media::MediaCutter;
+pub use trackdrop_media::Limits;
+
+/// Opens videos to cut them; blocking.
+pub trait Cutter: Send + Sync {
+    /// Indexes the video in `source` and plans segments of about `target_s` seconds. The same file and target always give the same plan.
+    fn open(&self, source: &Path, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure>;
+}
+
+/// A video that is indexed and planned; blocking.
+pub trait OpenVideo: Send {
+    /// What the video is.
+    fn info(&self) -> VideoInfo;
+    /// The segments, in order.
+    fn segments(&self) -> Vec<PlannedSegment>;
+    /// Cuts the wanted segments, in ascending order, each into a temporary file in `scratch` that `take` gets.
+    fn cut(
+        &mut self,
+        wanted: &[SegmentNumber],
+        scratch: &Path,
+        take: &mut dyn FnMut(SegmentNumber, TempPath) -> Result<(), Failure>,
+    ) -> Result<(), Failure>;
+}
+
+/// A planned segment: the half-open interval of PTS and the frames in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedSegment {
+    /// First owned PTS.
+    pub start_pts: i64,
+    /// End of the owned interval, exclusive.
+    pub end_pts: i64,
+    /// The owned frames.
+    pub frame_pts: PtsList,
+}
+
+/// The handler.
+pub struct Split {
+    cloud: Cloud,
+    cutter: Arc<dyn Cutter>,
+}
+
+impl std::fmt::Debug for Split {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Split")
+    }
+}
+
+/// Chunks that may wait to be written while the next one is cut: they take disk, so not many.
+const CHUNKS_AHEAD: usize = 2;
+
+impl Split {
+    /// A handler over this cloud and cutter.
+    pub fn new(cloud: Cloud, cutter: Arc<dyn Cutter>) -> Self {
+        Self { cloud, cutter }
+    }
+}
+
+#[async_trait]
+impl StageHandler for Split {
+    const STAGE: Stage = Stage::Split;
+
+    fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    async fn work(&self, request: &RequestId, upload: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
+        let (info, source) = self.fetch(upload).await?;
+        let settings = RequestSettings::of_upload(&info.metadata)
+            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        let started = Instant::now();
+        let video = self.open(source, &upload.object, settings.segment_seconds).await?;
+        let planned = plan(request, &info, settings, &*video)?;
+        let planned = match manifest::create(&self.cloud, &planned).await? {
+            Created::Now(_) => planned,
+            Created::Before => self.agree(request, planned).await?,
+        };
+        if planned.state.is_final() {
+            return Ok(());
+        }
+        let chunks = self.cut_missing(&planned, video, started, delivery).await?;
+        self.record_chunks(request, &chunks).await
+    }
+
+    async fn describe(&self, request: &RequestId, upload: &ObjectFinalized) -> Option<Manifest> {
+        let info = self.cloud.find(&upload.object).await.ok().flatten();
+        let settings = info.as_ref().and_then(|info| RequestSettings::of_upload(&info.metadata).ok());
+        Some(manifest::unplanned(request, upload, info.as_ref(), settings.unwrap_or_default()))
+    }
+}
+
+/// The whole plan as a manifest, before anything is cut.
+fn plan(
+    request: &RequestId,
+    info: &ObjectInfo,
+    settings: RequestSettings,
+    video: &dyn OpenVideo,
+) -> Result<Manifest, Failure> {
+    let permanent = |error| Failure::from_error(FailureKind::Permanent, error);
+    let upload = ObjectFinalized { object: info.object.clone(), generation: info.generation, created: info.created };
+    let mut manifest = manifest::unplanned(request, &upload, Some(info), settings);
+    let (video_info, segments) = (video.info(), video.segments());
+    let (base, origin) = (video_info.time_base, video_info.origin_pts);
+    let mut first_frame = 0;
+    for (number, segment) in segments.into_iter().enumerate() {
+        let segment_number = SegmentNumber::new(number as u64).map_err(permanent)?;
+        let frame_count = segment.frame_pts.len() as u64;
+        manifest.segments.push(ManifestSegment {
+            request_id: request.clone(),
+            segment_file: PerSegment::Chunk.object(request, segment_number).name,
+            segment_number,
+            start_time: base.decimal_seconds(segment.start_pts - origin),
+            duration: base.decimal_seconds(segment.end_pts - segment.start_pts),
+            original_video: manifest.source.uri.clone(),
+            first_frame,
+            frame_count,
+            start_pts: segment.start_pts,
+            end_pts: segment.end_pts,
+            time_base: base,
+            pts_sha256: segment.frame_pts.sha256(),
+            frame_pts: segment.frame_pts,
+            bytes: None,
+            sha256: None,
+        });
+        first_frame += frame_count;
+    }
+    manifest.segment_count = manifest.segments.len() as u32;
+    manifest.source.video = Some(video_info);
+    if first_frame == 0 {
+        return Err(Failure::permanent("the video has no frame that is shown"));
+    }
+    Ok(manifest)
+}
+
+impl Split {
+    async fn fetch(&self, upload: &ObjectFinalized) -> Result<(ObjectInfo, LocalFile), Failure> {
+        match self.cloud.storage.fetch(&upload.object, Some(upload.generation)).await {
+            Err(error) if error.is_not_found() => Err(Failure::permanent(format!(
+                "the upload {} was deleted or overwritten before it could be read: drop it again",
+                upload.object
+            ))),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    async fn open(&self, source: LocalFile, object: &ObjectName, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
+        let (cutter, name) = (self.cutter.clone(), object.name.clone());
+        blocking(move || {
+            let video = cutter.open(source.path(), target_s).map_err(|failure| named(failure, source.path(), &name))?;
+            Ok(Box::new(WithSource { video, source, name }) as Box<dyn OpenVideo>)
+        })
+        .await
+    }
+
+    /// The plan that stands, after checking that it is the one this version makes.
+    async fn agree(&self, request: &RequestId, ours: Manifest) -> Result<Manifest, Failure> {
+        let Some((standing, _)) = manifest::read(&self.cloud, request).await? else {
+            return Err(Failure::transient(format!("the manifest of {request} is gone")));
+        };
+        let plan = |manifest: &Manifest| -> Vec<_> {
+            manifest
+                .segments
+                .iter()
+                .map(|segment| (segment.start_pts, segment.end_pts, segment.pts_sha256.clone()))
+                .collect()
+        };
+        if standing.state != RequestState::Failed && plan(&standing) != plan(&ours) {
+            return Err(Failure::permanent(
+                "the plan that stands differs from this version's: process the video anew (--force)",
+            ));
+        }
+        Ok(standing)
+    }
+
+    /// Cuts the chunks that do not stand yet; gives size and SHA-256 of all.
+    async fn cut_missing(
+        &self,
+        planned: &Manifest,
+        mut video: Box<dyn OpenVideo>,
+        started: Instant,
+        delivery: &Delivery,
+    ) -> Result<BTreeMap<SegmentNumber, (u64, String)>, Failure> {
+        let request = &planned.request_id;
+        let prefix = ObjectName::new(Bucket::Work, PerSegment::Chunk.prefix(request));
+        let mut chunks = BTreeMap::new();
+        for standing in self.cloud.storage.list(&prefix).await? {
+            if let Ok(description) = SegmentDescription::from_metadata(&standing.metadata) {
+                chunks.insert(description.segment_number, (standing.bytes, description.sha256));
+            }
+        }
+        let wanted: Vec<_> = planned
+            .segments
+            .iter()
+            .map(|segment| segment.segment_number)
+            .filter(|number| !chunks.contains_key(number))
+            .collect();
+        if wanted.is_empty() {
+            return Ok(chunks);
+        }
+        let (ready, mut cut) = mpsc::channel::<(SegmentNumber, TempPath, String, u64)>(CHUNKS_AHEAD);
+        let (scratch, attempt) = (self.cloud.storage.scratch().to_owned(), delivery.clone());
+        let cutting = tokio::task::spawn_blocking(move || {
+            video.cut(&wanted, &scratch, &mut |number, chunk| {
+                attempt.step()?;
+                let (sha256, bytes) = sha256_of(&chunk)?;
+                // The receiver is gone when writing failed; that failure is the one to report.
+                ready.blocking_send((number, chunk, sha256, bytes)).map_err(|_| Failure::cancelled())
+            })
+        });
+        let mut since = started;
+        while let Some((number, chunk, sha256, bytes)) = cut.recv().await {
+            let description = describe_chunk(planned, number, sha256.clone())?;
+            let metadata =
+                description.to_metadata().map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+            let work = WorkReport {
+                seconds: since.elapsed().as_secs_f64(),
+                frames: description.frame_count,
+                ..Default::default()
+            };
+            since = Instant::now();
+            let object = PerSegment::Chunk.object(request, number);
+            let new = NewObject::of_file(object, chunk, "video/x-matroska").with_metadata(metadata).with_work(&work);
+            self.cloud.create(new).await?;
+            chunks.insert(number, (bytes, sha256));
+            let done = chunks.len() as u32;
+            manifest::fold_progress(&self.cloud, request, |progress| progress.segments_split = done).await;
+        }
+        cutting.await.map_err(panicked)??;
+        Ok(chunks)
+    }
+
+    /// Completes the manifest with what the chunks are, and moves the request on.
+    async fn record_chunks(
+        &self,
+        request: &RequestId,
+        chunks: &BTreeMap<SegmentNumber, (u64, String)>,
+    ) -> Result<(), Failure> {
+        manifest::update(&self.cloud, request, |manifest| {
+            for segment in &mut manifest.segments {
+                if let Some((bytes, sha256)) = chunks.get(&segment.segment_number) {
+                    segment.bytes = Some(*bytes);
+                    segment.sha256 = Some(sha256.clone());
+                }
+            }
+            manifest.progress.segments_split = chunks.len() as u32;
+            if manifest.state == RequestState::Splitting {
+                manifest.state = RequestState::Tracking;
+            }
+            true
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+fn describe_chunk(planned: &Manifest, number: SegmentNumber, sha256: String) -> Result<SegmentDescription, Failure> {
+    let segment = planned
+        .segments
+        .get(number.index())
+        .ok_or_else(|| Failure::permanent(format!("segment {number} is not in the plan")))?;
+    let presentation = planned.source.video.as_ref().map(|video| video.presentation.clone()).unwrap_or_default();
+    Ok(SegmentDescription {
+        request_id: planned.request_id.clone(),
+        segment_number: number,
+        segment_count: planned.segment_count,
+        first_frame: segment.first_frame,
+        frame_count: segment.frame_count,
+        start_pts: segment.start_pts,
+        end_pts: segment.end_pts,
+        time_base: segment.time_base,
+        pts_sha256: segment.pts_sha256.clone(),
+        sha256,
+        presentation,
+        settings: planned.settings.clone(),
+    })
+}
+
+/// Keeps the source's file for as long as the video is open, and calls it by the user's name in messages.
+struct WithSource {
+    video: Box<dyn OpenVideo>,
+    source: LocalFile,
+    name: String,
+}
+
+impl OpenVideo for WithSource {
+    fn info(&self) -> VideoInfo {
+        self.video.info()
+    }
+
+    fn segments(&self) -> Vec<PlannedSegment> {
+        self.video.segments()
+    }
+
+    fn cut(
+        &mut self,
+        wanted: &[SegmentNumber],
+        scratch: &Path,
+        take: &mut dyn FnMut(SegmentNumber, TempPath) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.video.cut(wanted, scratch, take).map_err(|failure| named(failure, self.source.path(), &self.name))
+    }
+}
+
+/// A message that speaks of the stored file speaks of the upload instead.
+fn named(failure: Failure, path: &Path, name: &str) -> Failure {
+    let message = failure.to_string();
+    let renamed = message.replace(&format!("{path:?}"), &format!("{name:?}"));
+    if renamed == message { failure } else { Failure::new(failure.kind(), renamed) }
+}
+
+fn sha256_of(path: &Path) -> Result<(String, u64), Failure> {
+    use sha2::{Digest, Sha256};
+    let hash = || -> std::io::Result<(String, u64)> {
+        let (mut file, mut hash) = (std::fs::File::open(path)?, Sha256::new());
+        let bytes = std::io::copy(&mut file, &mut hash)?;
+        Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), bytes))
+    };
+    hash().map_err(|error| Failure::transient(format!("reading the chunk that was just cut: {error}")))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(panicked)?
+}
+
+fn panicked(error: tokio::task::JoinError) -> Failure {
+    Failure::transient(format!("the splitter stopped unexpectedly: {error}"))
+}

@@ -1,0 +1,87 @@
+//! The cutter that cuts real video.
+
+use crate::{Cutter, OpenVideo, PlannedSegment};
+use std::path::{Path, PathBuf};
+use tempfile::TempPath;
+use trackdrop_media::{Limits, VideoIndex};
+use trackdrop_pipeline::{Failure, FailureKind, PtsList, Rational, SegmentNumber, manifest::VideoInfo};
+
+/// Cuts by packet copy with FFmpeg.
+#[derive(Clone, Debug, Default)]
+pub struct MediaCutter {
+    /// What is refused.
+    pub limits: Limits,
+}
+
+impl Cutter for MediaCutter {
+    fn open(&self, source: &Path, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
+        let index = trackdrop_media::index(source, &self.limits)?;
+        let planned = index.plan(target_s)?;
+        Ok(Box::new(Video { source: source.to_owned(), index, planned }))
+    }
+}
+
+struct Video {
+    source: PathBuf,
+    index: VideoIndex,
+    planned: Vec<trackdrop_media::PlannedSegment>,
+}
+
+impl OpenVideo for Video {
+    fn info(&self) -> VideoInfo {
+        let index = &self.index;
+        let rational = |r: trackdrop_media::Rational| Rational::new(r.num, r.den);
+        let mut warnings = index.warnings.clone();
+        for segment in self.planned.iter().filter(|segment| segment.is_overlong) {
+            warnings.push(format!(
+                "segment {} is far longer than asked for: the source has no key frame to cut at",
+                segment.number
+            ));
+        }
+        VideoInfo {
+            container: index.container.clone(),
+            codec: index.codec.clone(),
+            width_px: index.width,
+            height_px: index.height,
+            // The index holds no fraction without a positive denominator; 1/1 stands for one that is not known.
+            time_base: rational(index.time_base).unwrap_or(Rational::ONE),
+            frame_rate: rational(index.frame_rate).unwrap_or(Rational::ONE),
+            rotation_degrees: index.rotation_degrees,
+            frame_count: index.frame_count(),
+            origin_pts: index.origin_pts,
+            start_pts: index.shown_start_pts,
+            end_pts: index.shown_end_pts,
+            audio_codec: index.audio.as_ref().map(|audio| audio.codec.clone()),
+            presentation: serde_json::to_value(index.video_params()).unwrap_or_default(),
+            warnings,
+        }
+    }
+
+    fn segments(&self) -> Vec<PlannedSegment> {
+        let to_plan = |segment: &trackdrop_media::PlannedSegment| PlannedSegment {
+            start_pts: segment.start_pts,
+            end_pts: segment.end_pts,
+            // The index lists PTS ascending and unique; a list that is not would show as frames that the ledger misses.
+            frame_pts: PtsList::new(segment.frame_pts.clone()).unwrap_or_default(),
+        };
+        self.planned.iter().map(to_plan).collect()
+    }
+
+    fn cut(
+        &mut self,
+        wanted: &[SegmentNumber],
+        scratch: &Path,
+        take: &mut dyn FnMut(SegmentNumber, TempPath) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let segments: Vec<_> = wanted.iter().filter_map(|number| self.planned.get(number.index()).cloned()).collect();
+        let mut cutter = trackdrop_media::Cutter::open(&self.source, &self.index, &segments)?;
+        loop {
+            let chunk = tempfile::Builder::new().suffix(".mkv").tempfile_in(scratch);
+            let chunk = chunk.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
+            let Some(number) = cutter.next_chunk(&chunk)? else { return Ok(()) };
+            let number = SegmentNumber::new(u64::from(number))
+                .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+            take(number, chunk)?;
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The detector that looks at real video: decoding runs ahead of the network by a few frames, in a thread of its own.
+
+use crate::{SegmentDetections, SegmentDetector};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+};
+use trackdrop_detector::{Detector, DetectorOptions, ImageBatch, default_model_path};
+use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, Window};
+use trackdrop_pipeline::{
+    Delivery, Failure, FailureKind, PtsList, SegmentDescription, ledger::FrameAccount, manifest::ModelIdentity,
+};
+use trackdrop_tables::detections::{DetectionRow, SegmentFooter};
+
+/// Detections up to this score never count: ByteTrack's floor.
+const LOWEST_SCORE: f32 = 0.1;
+/// Batches that decoding may be ahead of the network: enough to hide a slow frame, little memory.
+const BATCHES_AHEAD: usize = 2;
+
+/// The detectors that this process has loaded; one session a model, shared by all segments.
+#[derive(Debug)]
+pub struct DetectorPool {
+    intra_threads: usize,
+    loaded: Mutex<BTreeMap<PathBuf, Arc<Detector>>>,
+}
+
+impl DetectorPool {
+    /// An empty pool whose sessions use so many threads.
+    pub fn new(intra_threads: usize) -> Self {
+        Self { intra_threads, loaded: Mutex::default() }
+    }
+
+    /// The detector of a model file, loaded at the first use; none means the default model.
+    pub fn get(&self, model: Option<&str>) -> Result<Arc<Detector>, Failure> {
+        let path = model.map_or_else(default_model_path, PathBuf::from);
+        // Held while loading: segments that start together must not load one model twice.
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(detector) = loaded.get(&path) {
+            return Ok(detector.clone());
+        }
+        let options =
+            DetectorOptions { model: path.clone(), intra_threads: self.intra_threads, ..DetectorOptions::default() };
+        let detector = Arc::new(Detector::open(&options)?);
+        loaded.insert(path, detector.clone());
+        Ok(detector)
+    }
+}
+
+/// Decodes with FFmpeg, detects with ONNX Runtime.
+#[derive(Debug)]
+pub struct MediaSegmentDetector {
+    /// Where detectors come from.
+    pub pool: Arc<DetectorPool>,
+    /// What is refused.
+    pub limits: Limits,
+    /// Threads of a decoder.
+    pub decoder_threads: usize,
+}
+
+impl SegmentDetector for MediaSegmentDetector {
+    fn detect(
+        &self,
+        chunk: &Path,
+        segment: &SegmentDescription,
+        delivery: &Delivery,
+    ) -> Result<SegmentDetections, Failure> {
+        let detector = self.pool.get(segment.settings.model.as_deref())?;
+        let info = detector.info();
+        if let Some(expected) = segment.settings.model_sha256.as_ref().filter(|expected| **expected != info.sha256) {
+            return Err(Failure::permanent(format!(
+                "the model file {} has changed since the request was made (sha256 {}, then {expected}): process the video anew",
+                info.name, info.sha256
+            )));
+        }
+        let source = ChunkDescription::read(chunk, &self.limits)?;
+        check_owner(&source, segment)?;
+        let reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, self.decoder_threads)?;
+        let (rows, seen) = self.detect_frames(reader, &detector, segment, &source, delivery)?;
+        let footer = SegmentFooter {
+            account: account(&source.frame_pts, &seen)?,
+            frame_pts: pts_list(source.frame_pts)?,
+            model: ModelIdentity { name: info.name.clone(), sha256: info.sha256.clone() },
+            class_names: info.class_names.clone(),
+            track_thresh: info.track_thresh,
+        };
+        Ok(SegmentDetections { rows, footer })
+    }
+}
+
+/// A frame that was decoded.
+struct Seen {
+    pts: i64,
+    is_damaged: bool,
+}
+
+/// Pictures on their way to the network, and which frames they are.
+struct Batch {
+    images: ImageBatch,
+    frames: Vec<Seen>,
+}
+
+impl MediaSegmentDetector {
+    fn detect_frames(
+        &self,
+        reader: ChunkReader,
+        detector: &Detector,
+        segment: &SegmentDescription,
+        source: &ChunkDescription,
+        delivery: &Delivery,
+    ) -> Result<(Vec<DetectionRow>, Vec<Seen>), Failure> {
+        let (full_sender, full) = sync_channel::<Batch>(BATCHES_AHEAD);
+        // Empty batches go back to the decoder, so that no picture is allocated twice.
+        let (empty_sender, empty) = sync_channel::<Batch>(BATCHES_AHEAD + 1);
+        std::thread::scope(|scope| {
+            let decoding = scope.spawn(move || decode(reader, detector, empty, full_sender));
+            let mut rows = Vec::new();
+            let mut seen = Vec::new();
+            let mut detect = || -> Result<(), Failure> {
+                while let Ok(mut batch) = full.recv() {
+                    let found = detector.detect(&batch.images, batch.frames.len(), LOWEST_SCORE)?;
+                    for (frame, detections) in batch.frames.iter().zip(found) {
+                        delivery.step()?;
+                        let place = source.frame_pts.partition_point(|&pts| pts < frame.pts) as u64;
+                        rows.extend(detections.into_iter().map(|found| DetectionRow {
+                            frame_index: (segment.first_frame + place) as i64,
+                            pts: frame.pts,
+                            bbox: [found.x1, found.y1, found.x2, found.y2],
+                            score: found.score,
+                            class_id: found.class_id as i32,
+                        }));
+                    }
+                    seen.append(&mut batch.frames);
+                    // The decoder may be done and gone.
+                    let _ = empty_sender.try_send(batch);
+                }
+                Ok(())
+            };
+            let detected = detect();
+            // Closing the channel stops the decoder where the network failed first.
+            drop(full);
+            let decoded =
+                decoding.join().unwrap_or_else(|_| Err(Failure::transient("the decoder stopped unexpectedly")));
+            detected?;
+            decoded?;
+            Ok((rows, seen))
+        })
+    }
+}
+
+fn decode(
+    mut reader: ChunkReader,
+    detector: &Detector,
+    empty: Receiver<Batch>,
+    full: SyncSender<Batch>,
+) -> Result<(), Failure> {
+    let info = detector.info();
+    let mut scaler = RgbScaler::new();
+    let mut batch: Option<Batch> = None;
+    while let Some(frame) = reader.next()? {
+        let mut filling = batch.take().unwrap_or_else(|| {
+            empty.try_recv().unwrap_or_else(|_| Batch {
+                images: ImageBatch::new(info, detector.batch(), frame.width(), frame.height()),
+                frames: Vec::with_capacity(detector.batch()),
+            })
+        });
+        let slot = filling.frames.len();
+        let placement = info.placement(frame.width(), frame.height());
+        filling.images.set_placement(slot, placement);
+        let (pixels, stride_bytes) = filling.images.slot_mut(slot);
+        frame.rgb_scaled_into(&mut scaler, placement.inner_width, placement.inner_height, pixels, stride_bytes)?;
+        filling.frames.push(Seen { pts: frame.pts, is_damaged: frame.is_damaged });
+        if filling.frames.len() < detector.batch() {
+            batch = Some(filling);
+        } else if full.send(filling).is_err() {
+            // The network failed; its failure is the one to report.
+            return Ok(());
+        }
+    }
+    if let Some(last) = batch {
+        let _ = full.send(last);
+    }
+    Ok(())
+}
+
+/// The chunk must be the one that its description speaks of.
+fn check_owner(source: &ChunkDescription, segment: &SegmentDescription) -> Result<(), Failure> {
+    let Window { start_pts, end_pts, .. } = source.window;
+    let pts_sha256 = pts_list(source.frame_pts.clone())?.sha256();
+    if (start_pts, end_pts) != (segment.start_pts, segment.end_pts) || pts_sha256 != segment.pts_sha256 {
+        return Err(Failure::permanent(format!(
+            "the chunk of segment {} holds other frames than its description says: process the video anew",
+            segment.segment_number
+        )));
+    }
+    Ok(())
+}
+
+fn pts_list(pts: Vec<i64>) -> Result<PtsList, Failure> {
+    PtsList::new(pts).map_err(|error| Failure::from_error(FailureKind::Permanent, error))
+}
+
+/// What was decoded, against what was planned. Frames that were not planned make the digest differ, which the ledger refuses.
+fn account(planned: &[i64], seen: &[Seen]) -> Result<FrameAccount, Failure> {
+    let decoded: Vec<i64> = seen.iter().map(|frame| frame.pts).collect();
+    let missing_pts: Vec<i64> = planned.iter().copied().filter(|pts| decoded.binary_search(pts).is_err()).collect();
+    let mut all = [decoded, missing_pts.clone()].concat();
+    all.sort_unstable();
+    Ok(FrameAccount {
+        frames_decoded: seen.len() as u64,
+        missing_pts,
+        damaged_pts: seen.iter().filter(|frame| frame.is_damaged).map(|frame| frame.pts).collect(),
+        pts_sha256: pts_list(all)?.sha256(),
+    })
+}
