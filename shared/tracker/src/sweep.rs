@@ -3,7 +3,7 @@
 //! Boxes of both sets are visited by ascending left edge. A box is compared only with those of the other set that a
 //! vertical line through its left edge still crosses. In an ordinary crowd that is a small, slowly growing number.
 //!
-//! The sweep works on `f32` edges, four to a cache line's quarter, and passes what survives to the exact `f64` IoU. Nothing
+//! The sweep works on compact `f32` edges and passes what survives to the exact `f64` IoU. Nothing
 //! is lost: rounding is monotone, so edges strictly apart in `f32` are strictly apart in `f64`.
 
 use crate::iou::Rect;
@@ -90,12 +90,12 @@ fn crossing(open: &mut Vec<Open>, hits: &mut Vec<u32>, rect: &Rect, visit: impl 
     let (mut kept, mut found) = (0, 0);
     for at in 0..open.len() {
         let other = open[at];
-        // Negated, so that a box that is not a number stays in: the exact IoU refuses it.
-        let crossed = !(other.right < left);
+        // Both are false for a box that is not a number: it stays in, and the exact IoU refuses it.
+        let passed = other.right < left;
         let apart = (other.bottom < top) | (bottom < other.top);
         (open[kept], hits[found]) = (other, other.index);
-        kept += usize::from(crossed);
-        found += usize::from(crossed & !apart);
+        kept += usize::from(!passed);
+        found += usize::from(!(passed | apart));
     }
     open.truncate(kept);
     hits[..found].iter().copied().for_each(visit);

@@ -1,5 +1,7 @@
 //! When tracks are born, lost, found again and forgotten: the rules of the reference that its golden runs touch but rarely.
 
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
 use trackdrop_tracker::{ByteTrack, Detection, Settings};
 
 fn walker(x: f64, score: f64) -> Detection {
