@@ -107,3 +107,38 @@ fn key(left: f64, low_half: u32) -> u64 {
     let ordered = if bits >> 31 == 1 { !bits } else { bits | (1 << 31) };
     u64::from(ordered) << 32 | u64::from(low_half)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{COMPARE_ALL_LIMIT, Sweep};
+    use crate::iou::Rect;
+
+    /// Boxes on a grid of half pixels, so that many touch or miss each other by a hair.
+    fn boxes(count: u64, seed: u64) -> Vec<Rect> {
+        let mut state = seed;
+        let mut below = |limit: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % limit
+        };
+        let mut half_pixels = |from: f64, limit: u64| from + below(limit) as f64 / 2.0;
+        let mut rect = |_| {
+            let (x, y) = (half_pixels(-60.0, 400), half_pixels(-60.0, 400));
+            Rect::from_tlwh(x, y, half_pixels(0.5, 60), half_pixels(0.5, 60))
+        };
+        (0..count).map(&mut rect).collect()
+    }
+
+    #[test]
+    fn the_sweep_finds_each_overlap_once() {
+        let mut sweep = Sweep::default();
+        for seed in 0..200 {
+            let (first, second) = (boxes(5 + seed % 40, seed), boxes(30, seed + 1_000));
+            assert!(first.len() * second.len() > COMPARE_ALL_LIMIT, "or it is no sweep");
+            let mut found = Vec::new();
+            sweep.overlaps(&first, &second, |i, j, iou| found.push((i, j, iou)));
+            found.sort_unstable_by_key(|&(i, j, _)| (i, j));
+            let all = (0..).zip(&first).flat_map(|(i, a)| (0..).zip(&second).map(move |(j, b)| (i, j, a.iou(b))));
+            assert_eq!(found, all.filter(|&(_, _, iou)| iou > 0.0).collect::<Vec<_>>());
+        }
+    }
+}
