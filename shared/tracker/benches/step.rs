@@ -1,6 +1,8 @@
 //! Time of one step, output included. A sample is one pass over a sequence, there and back, so that motion stays smooth;
 //! divan's figures are therefore means over a pass.
 
+#![allow(clippy::expect_used, reason = "a benchmark may fail loudly")]
+
 #[path = "../tests/support/crowd.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
 mod crowd;

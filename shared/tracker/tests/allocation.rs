@@ -1,5 +1,7 @@
 //! A step reuses its buffers. Alone in its binary: the counter sees every thread.
 
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
 #[path = "support/crowd.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod crowd;

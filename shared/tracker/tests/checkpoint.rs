@@ -1,5 +1,7 @@
 //! A tracker may stop after any frame and go on elsewhere.
 
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
 #[path = "support/crowd.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod crowd;

@@ -1,5 +1,7 @@
 //! Parity with the reference on all golden runs, MOTChallenge sequences included.
 
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
 #[path = "support/golden.rs"]
 mod golden;
 

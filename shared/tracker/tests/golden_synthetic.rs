@@ -1,5 +1,7 @@
 //! Parity with the reference on our own scenes, which travel with the repository.
 
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
 #[path = "support/golden.rs"]
 mod golden;
 

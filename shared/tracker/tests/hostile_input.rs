@@ -1,5 +1,7 @@
 //! Detections come from outside: none may stop the tracker or leak into its state.
 
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
 #[path = "support/crowd.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod crowd;

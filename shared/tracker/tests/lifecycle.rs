@@ -1,5 +1,7 @@
 //! When tracks are born, lost, found again and forgotten: the rules of the reference that its golden runs touch but rarely.
 
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
 use trackdrop_tracker::{ByteTrack, Detection, Settings};
 
 fn walker(x: f64, score: f64) -> Detection {
@@ -73,4 +75,24 @@ fn found_tracks_are_returned_after_those_that_were_never_lost() {
     tracker.step(&[right]);
     let ids: Vec<u64> = tracker.step(&[left, right]).iter().map(|track| track.id).collect();
     assert_eq!(ids, [2, 1]);
+}
+
+#[test]
+fn a_score_of_exactly_the_threshold_does_not_even_continue_a_track() {
+    for (score, continued) in [(0.6, false), (0.6_f64.next_up(), true), (0.6_f64.next_down(), true)] {
+        let mut tracker = ByteTrack::new(Settings::default()).expect("valid settings");
+        tracker.step(&[walker(100.0, 0.9)]);
+        assert_eq!(tracker.step(&[walker(100.0, score)]).len(), usize::from(continued), "{score}");
+    }
+}
+
+#[test]
+fn of_two_tracks_of_one_age_on_one_spot_the_lost_one_stays() {
+    // So strict that the standing object is never matched: every frame bears a track on the spot of the lost one.
+    let settings = Settings { match_thresh: 0.05, ..Settings::default() };
+    let mut tracker = ByteTrack::new(settings).expect("valid settings");
+    assert_eq!(tracker.step(&[walker(100.0, 0.9)]).len(), 1);
+    for _ in 0..5 {
+        assert!(tracker.step(&[walker(100.0, 0.9)]).is_empty(), "a newborn track must not outlive the lost one");
+    }
 }

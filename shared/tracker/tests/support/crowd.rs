@@ -65,12 +65,12 @@ fn walk(people: usize, frames: usize, width: f64, height: f64) -> Vec<Vec<Detect
 
 impl Walker {
     fn step(&mut self, bounds: [f64; 2], random: &mut Random) -> Option<Detection> {
-        for axis in 0..2 {
-            self.velocity[axis] = (self.velocity[axis] + random.normal(0.2)).clamp(-4.0, 4.0);
-            self.centre[axis] += self.velocity[axis];
-            if !(0.0..=bounds[axis]).contains(&self.centre[axis]) {
-                self.centre[axis] = self.centre[axis].clamp(0.0, bounds[axis]);
-                self.velocity[axis] = -self.velocity[axis];
+        for ((centre, velocity), bound) in self.centre.iter_mut().zip(&mut self.velocity).zip(bounds) {
+            *velocity = (*velocity + random.normal(0.2)).clamp(-4.0, 4.0);
+            *centre += *velocity;
+            if !(0.0..=bound).contains(centre) {
+                *centre = centre.clamp(0.0, bound);
+                *velocity = -*velocity;
             }
         }
         let [x, y] = self.centre.map(|centre| centre + random.normal(1.0));
