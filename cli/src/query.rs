@@ -7,6 +7,7 @@ use crate::{
 use anyhow::{Context, bail};
 use duckdb::{Connection, arrow::util::pretty::pretty_format_batches, params_from_iter};
 use std::{
+    fs::File,
     io::{self, Write},
     path::Path,
 };
@@ -72,11 +73,12 @@ fn print(database: &Connection, sql: &str, format: Format) -> anyhow::Result<()>
         }
         Format::Csv | Format::Json => {
             // DuckDB's own writers know how every type is written.
-            let file = tempfile::NamedTempFile::new().context("making a temporary file")?;
+            let folder = tempfile::tempdir().context("making a temporary folder")?;
+            let file = folder.path().join("rows");
             let options = if format == Format::Csv { "FORMAT csv, HEADER" } else { "FORMAT json" };
-            let to = quoted(&file.path().to_string_lossy());
+            let to = quoted(&file.to_string_lossy());
             database.execute_batch(&format!("COPY ({sql}\n) TO {to} ({options})")).map_err(explain)?;
-            io::copy(&mut file.reopen()?, &mut out)?;
+            io::copy(&mut File::open(&file)?, &mut out)?;
         }
     }
     out.flush()?;

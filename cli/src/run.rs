@@ -51,7 +51,8 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
             jobs.push(job);
         }
     }
-    if let Some(code) = wait(&host, &jobs).await? {
+    let unfinished: Vec<&Job> = jobs.iter().filter(|job| !job.finished_before).collect();
+    if let Some(code) = wait(&host, &unfinished).await? {
         return Ok(code);
     }
     let mut failed = Vec::new();
@@ -177,7 +178,10 @@ fn difference(before: &RequestSettings, now: &RequestSettings) -> String {
 }
 
 /// Delivers events until every job is over. Gives an exit code where the run ends before that.
-async fn wait(host: &Host, jobs: &[Job]) -> anyhow::Result<Option<ExitCode>> {
+async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
+    if jobs.is_empty() {
+        return Ok(None);
+    }
     let mut progress = Progress::new();
     let mut interrupted = false;
     let mut stands_still = None;
@@ -245,7 +249,7 @@ async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
     anyhow::Error::from(error).context("stopped; what is finished is kept, and the same command goes on from here")
 }
 
-async fn look_at(host: &Host, jobs: &[Job]) -> anyhow::Result<Vec<Tracked>> {
+async fn look_at(host: &Host, jobs: &[&Job]) -> anyhow::Result<Vec<Tracked>> {
     let mut all = Vec::with_capacity(jobs.len());
     for job in jobs {
         let is_over = host.cloud.find(&Marker::Ended.object(&job.request)).await?.is_some();
