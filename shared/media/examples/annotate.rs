@@ -28,8 +28,11 @@ fn main() -> Result<(), MediaError> {
     let segments = video.plan(target)?;
     clock.lap(&format!("indexed {} frames, {} segments, {:?}", video.frame_count(), segments.len(), video.warnings));
     let (params, work) = (video.video_params(), out.with_extension("parts"));
-    std::fs::create_dir_all(&work)
-        .map_err(|source| MediaError::Io { operation: "create", path: work.clone(), source })?;
+    std::fs::create_dir_all(&work).map_err(|source| MediaError::Io {
+        operation: "create",
+        path: work.clone(),
+        source,
+    })?;
 
     let (mut cutter, mut canvas) = (Cutter::open(source, &video, &segments)?, Canvas::new(&params)?);
     let (mut decoding, mut drawing, mut encoding) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);

@@ -90,9 +90,8 @@ impl<'a> Cutter<'a> {
         let mut muxer =
             Muxer::matroska(chunk_out, self.demuxer.parameters()?, self.index.time_base, plan.description.to_tags())?;
         // The next chunk starts with the packets from here on.
-        let shared_from = self.segments.front().map_or(usize::MAX, |next| {
-            self.index.keyframes[next.first_keyframe].packet_index
-        });
+        let shared_from =
+            self.segments.front().map_or(usize::MAX, |next| self.index.keyframes[next.first_keyframe].packet_index);
         let mut kept = VecDeque::new();
         for at in range.clone() {
             let mut packet = self.packet(at)?;
@@ -103,7 +102,13 @@ impl<'a> Cutter<'a> {
             packet.set_pts(Some(times.pts));
             packet.set_dts(Some(times.dts));
             packet.set_duration(0);
-            muxer.write(packet)?;
+            match muxer.write(packet) {
+                Err(error) if !error.is_transient() => {
+                    // A packet so broken that the container refuses it: its frame will be missing and reported so.
+                    tracing::warn!(packet = at, segment = segment.number, %error, "left a damaged packet out of a chunk");
+                }
+                result => result?,
+            }
         }
         self.overlap = kept;
         muxer.finish()?;
@@ -133,11 +138,7 @@ impl<'a> Cutter<'a> {
 
     fn verify(&self, index: usize, packet: &Packet) -> Result<(), MediaError> {
         let known = self.index.packets.get(index);
-        if known.is_some_and(|known| is_same(known, packet)) {
-            Ok(())
-        } else {
-            Err(changed(index, "differs"))
-        }
+        if known.is_some_and(|known| is_same(known, packet)) { Ok(()) } else { Err(changed(index, "differs")) }
     }
 
     /// Goes to packet `target`, by seeking if that lands at a known packet at or before it, else by reading on.
@@ -180,7 +181,9 @@ fn is_same(known: &PacketRecord, packet: &Packet) -> bool {
 
 fn changed(index: usize, how: &str) -> MediaError {
     MediaError::Mismatch {
-        reason: format!("packet {index} of the source {how}; the file has changed since it was indexed, index it again"),
+        reason: format!(
+            "packet {index} of the source {how}; the file has changed since it was indexed, index it again"
+        ),
     }
 }
 

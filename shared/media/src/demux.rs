@@ -9,9 +9,7 @@ use std::{
     sync::Once,
 };
 
-use ffmpeg::{
-    Dictionary, Packet, Stream, codec, ffi, format::context::Input, media,
-};
+use ffmpeg::{Dictionary, Packet, Stream, codec, ffi, format::context::Input, media};
 use ffmpeg_next as ffmpeg;
 
 use crate::{Limits, MediaError, Rational, error::check};
@@ -144,7 +142,11 @@ pub(crate) fn literal_url(path: &Path) -> Result<CString, MediaError> {
 /// Registers FFmpeg once and keeps its log off the terminal.
 pub(crate) fn quiet_ffmpeg() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| ffmpeg::log::set_level(ffmpeg::log::Level::Quiet));
+    ONCE.call_once(|| {
+        // Only fills tables, among them the texts of error numbers; it cannot fail.
+        let _ = ffmpeg::init();
+        ffmpeg::log::set_level(ffmpeg::log::Level::Quiet);
+    });
 }
 
 /// The one place where a file is opened for reading.
@@ -222,10 +224,9 @@ fn video_stream(input: &Input, path: &Path) -> Result<usize, MediaError> {
             && !s.disposition().contains(ffmpeg::format::stream::Disposition::ATTACHED_PIC)
     };
     let best = input.streams().best(media::Type::Video).filter(is_film);
-    best.or_else(|| input.streams().find(is_film)).map(|s| s.index()).ok_or_else(|| MediaError::NoVideoStream {
-        path: path.to_owned(),
-        found: describe_streams(input),
-    })
+    best.or_else(|| input.streams().find(is_film))
+        .map(|s| s.index())
+        .ok_or_else(|| MediaError::NoVideoStream { path: path.to_owned(), found: describe_streams(input) })
 }
 
 fn describe_streams(input: &Input) -> String {

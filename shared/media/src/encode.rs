@@ -5,11 +5,7 @@ use std::path::{Path, PathBuf};
 use ffmpeg::{Dictionary, Packet, codec, encoder, format::Pixel};
 use ffmpeg_next as ffmpeg;
 
-use crate::{
-    Canvas, MediaError, VideoParams, Window,
-    mux::Muxer,
-    params::OutputClock,
-};
+use crate::{Canvas, MediaError, VideoParams, Window, mux::Muxer, params::OutputClock};
 
 /// Encodes one segment to H.264 in an MP4: libx264, preset veryfast, CRF 23, closed groups of pictures of about two
 /// seconds, no B-frames, so that pictures are stored in the order in which they are shown.

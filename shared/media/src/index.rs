@@ -133,8 +133,12 @@ pub fn index(source: &Path, limits: &Limits) -> Result<VideoIndex, MediaError> {
         let shown = shown::shown_window(source, &packets, limits)?;
         (origin_pts, window) = (shown.origin_pts, shown.pts);
     }
-    let mut frame_pts: Vec<i64> =
-        packets.iter().filter(|p| p.has_picture && !p.is_lost).filter_map(|p| p.pts).filter(|pts| window.contains(pts)).collect();
+    let mut frame_pts: Vec<i64> = packets
+        .iter()
+        .filter(|p| p.has_picture && !p.is_lost)
+        .filter_map(|p| p.pts)
+        .filter(|pts| window.contains(pts))
+        .collect();
     frame_pts.sort_unstable();
     let (Some(&shown_start_pts), Some(&last)) = (frame_pts.first(), frame_pts.last()) else {
         return Err(MediaError::Damaged { path: source.into(), reason: "none of its pictures is shown".into() });
@@ -155,7 +159,8 @@ pub fn index(source: &Path, limits: &Limits) -> Result<VideoIndex, MediaError> {
     }
     let guess = Rational { num: 25, den: 1 };
     let average = Rational::from_ffmpeg(stream.avg_frame_rate().into(), guess);
-    let frame_rate = Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured_rate(&frame_pts, time_base, average));
+    let frame_rate =
+        Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured_rate(&frame_pts, time_base, average));
     let (display_matrix, rotation_degrees) = rotation(&stream);
     Ok(VideoIndex {
         container,
@@ -295,9 +300,9 @@ fn drop_undecodable_leading(
 ) {
     let Some(first) = keyframes.first() else { return };
     let mut lost = 0;
-    for i in first.packet_index + 1..first.leading_end_index {
-        if packets[i].has_picture && packets[i].pts < Some(first.pts) && !whole.contains(&i) {
-            packets[i].is_lost = true;
+    for (i, packet) in packets.iter_mut().enumerate().take(first.leading_end_index).skip(first.packet_index + 1) {
+        if packet.has_picture && packet.pts < Some(first.pts) && !whole.contains(&i) {
+            packet.is_lost = true;
             lost += 1;
         }
     }
@@ -330,7 +335,11 @@ fn pixel_shape(demuxer: &Demuxer) -> Result<Rational, MediaError> {
     let stream = demuxer.stream()?;
     // SAFETY: the context and the stream are live; a null frame is allowed; nothing is written through the pointers.
     let ratio = unsafe {
-        ffi::av_guess_sample_aspect_ratio(demuxer.input().as_ptr().cast_mut(), stream.as_ptr().cast_mut(), std::ptr::null_mut())
+        ffi::av_guess_sample_aspect_ratio(
+            demuxer.input().as_ptr().cast_mut(),
+            stream.as_ptr().cast_mut(),
+            std::ptr::null_mut(),
+        )
     };
     Ok(Rational::from_ffmpeg(ratio, square))
 }

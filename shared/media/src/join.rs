@@ -188,11 +188,7 @@ struct Audio {
 }
 
 impl Audio {
-    fn open(
-        source: &Path,
-        params: &VideoParams,
-        left_out: &mut Option<String>,
-    ) -> Result<Option<Self>, MediaError> {
+    fn open(source: &Path, params: &VideoParams, left_out: &mut Option<String>) -> Result<Option<Self>, MediaError> {
         let limits = Limits { max_bytes: u64::MAX, max_streams: 1000, ..Limits::default() };
         let mut input = demux::open_input(source, Timeline::Presented, &limits)?;
         let Some(stream) = input.streams().best(media::Type::Audio) else { return Ok(None) };
@@ -223,8 +219,9 @@ impl Audio {
             match packet.read(&mut self.input) {
                 Ok(()) if packet.stream() != self.stream_index || packet.size() == 0 => {}
                 Ok(()) => {
-                    packet.set_pts(packet.pts().map(|t| t - self.origin));
-                    packet.set_dts(packet.dts().or(packet.pts().map(|t| t + self.origin)).map(|t| t - self.origin));
+                    let (pts, dts) = (packet.pts(), packet.dts().or(packet.pts()));
+                    packet.set_pts(pts.or(dts).map(|t| t - self.origin));
+                    packet.set_dts(dts.map(|t| t - self.origin));
                     return Ok(Some(packet));
                 }
                 Err(ffmpeg::Error::Eof) => return Ok(None),

@@ -75,3 +75,15 @@ pub use plan::{PlannedSegment, Window};
 pub use pts_list::PtsList;
 pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
+
+/// A blocking library is used from blocking threads of an asynchronous program.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Cutter<'static>>();
+    is_send::<ChunkReader>();
+    is_send::<Frame>();
+    is_send::<RgbScaler>();
+    is_send::<Canvas>();
+    is_send::<SegmentEncoder>();
+    is_send::<MediaError>();
+};

@@ -25,8 +25,7 @@ impl Muxer {
         let mut context = std::ptr::null_mut();
         // SAFETY: all pointers are valid for the calls; the context is owned by `Output` as soon as it exists.
         let mut output = unsafe {
-            let code =
-                ffi::avformat_alloc_output_context2(&mut context, std::ptr::null(), name.as_ptr(), url.as_ptr());
+            let code = ffi::avformat_alloc_output_context2(&mut context, std::ptr::null(), name.as_ptr(), url.as_ptr());
             check(code, "create", Some(path))?;
             Output::wrap(context)
         };
@@ -104,7 +103,9 @@ impl Muxer {
             Ok(()) => Ok(()),
             Err(error @ (ffmpeg::Error::InvalidData | ffmpeg::Error::Other { errno: 22 })) => {
                 Err(MediaError::Unsupported {
-                    reason: format!("the output container cannot hold this video codec ({error}); re-encode the source"),
+                    reason: format!(
+                        "the output container cannot hold this video codec ({error}); re-encode the source"
+                    ),
                 })
             }
             Err(error) => Err(self.error("write the header of", error)),

@@ -39,7 +39,8 @@ impl ColorTags {
 
     /// The tags after conversion to YUV: RGB becomes limited-range BT.601, everything else stays as it is.
     pub(crate) fn as_yuv(&self, pixel_format: &str) -> Self {
-        let is_rgb = ["rgb", "bgr", "gbr", "pal8", "0rgb", "0bgr", "argb", "abgr"].iter().any(|p| pixel_format.starts_with(p));
+        let is_rgb =
+            ["rgb", "bgr", "gbr", "pal8", "0rgb", "0bgr", "argb", "abgr"].iter().any(|p| pixel_format.starts_with(p));
         if !is_rgb {
             return self.clone();
         }

@@ -107,8 +107,7 @@ impl ChunkReader {
                 reason: "the chunk's list of frames is not ascending or leaves its window".into(),
             });
         }
-        let times_ms =
-            owned_times_ms(window.time_base, frame_pts).iter().map(|t| t + description.start_ms).collect();
+        let times_ms = owned_times_ms(window.time_base, frame_pts).iter().map(|t| t + description.start_ms).collect();
         let decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, chunk)?;
         Ok(Self {
             demuxer,

@@ -122,7 +122,7 @@ impl Scaler {
                 target.width,
                 target.height,
                 target.format,
-                flags as i32,
+                flags,
                 std::ptr::null_mut(),
                 std::ptr::null_mut(),
                 std::ptr::null(),
@@ -158,12 +158,11 @@ impl Scaler {
 
 /// swscale's number of a YUV matrix; BT.601 where the source does not say, as FFmpeg's own default.
 fn matrix_number(name: Option<&str>) -> i32 {
-    let number = match name {
+    match name {
         Some("bt709") => ffi::SWS_CS_ITU709,
         Some("fcc") => ffi::SWS_CS_FCC,
         Some("smpte240m") => ffi::SWS_CS_SMPTE240M,
         Some("bt2020nc" | "bt2020c") => ffi::SWS_CS_BT2020,
         _ => ffi::SWS_CS_DEFAULT,
-    };
-    number as i32
+    }
 }

@@ -141,8 +141,7 @@ fn fill_gaps(packets: &mut [ScannedPacket], shown: &[usize]) {
 fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<usize>, MediaError> {
     let mut demuxer = Demuxer::open(source.path(), Timeline::Media, limits)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut decoder =
-        Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
+    let mut decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
     let (mut packet, mut picture) = (Packet::empty(), frame::Video::empty());
     let (mut order, mut fed, mut finished) = (Vec::new(), 0usize, false);
     loop {

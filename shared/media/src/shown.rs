@@ -40,7 +40,8 @@ pub(crate) fn shown_window(path: &Path, packets: &[ScannedPacket], limits: &Limi
     let (Some(origin_pts), Some(&first), Some(&last)) = (shift, shown.iter().min(), shown.iter().max()) else {
         return Err(MediaError::Unsupported { reason: "the file's edit list hides every picture".into() });
     };
-    let inside = packets.iter().filter(|p| p.has_picture && p.pts.is_some_and(|pts| (first..=last).contains(&pts))).count();
+    let inside =
+        packets.iter().filter(|p| p.has_picture && p.pts.is_some_and(|pts| (first..=last).contains(&pts))).count();
     if inside != shown.len() {
         return Err(several_edits("hides pictures in the middle"));
     }

@@ -1,5 +1,7 @@
 //! The annotated video has the source's frames at the source's times, and the source's audio bit by bit.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::path::{Path, PathBuf};
@@ -93,7 +95,10 @@ fn ntsc_rate_and_variable_rate() {
 
 #[test]
 fn avi_with_ten_ticks_per_second() {
-    let clip = make("in.avi", &format!("-f lavfi -i testsrc2=s=320x180:r=10:d=4 {SOUND} -c:v mpeg4 -g 10 -c:a libmp3lame OUT"));
+    let clip = make(
+        "in.avi",
+        &format!("-f lavfi -i testsrc2=s=320x180:r=10:d=4 {SOUND} -c:v mpeg4 -g 10 -c:a libmp3lame OUT"),
+    );
     let (_dir, out, _, report) = keeps_times(&clip.path);
     assert!(report.audio_packets > 50);
     assert_eq!(audio_md5(&clip.path, "0:a"), audio_md5(&out, "0:a"));
@@ -118,6 +123,13 @@ fn an_edited_mp4_keeps_what_is_shown() {
     let trimmed = clip.dir.path().join("trimmed.mp4");
     common::ffmpeg(&format!("-ss 1.7 -i {} -t 1.5 -c copy OUT", clip.path.display()), &trimmed);
     keeps_times(&trimmed);
+}
+
+#[test]
+fn a_video_that_starts_late_starts_late() {
+    let clip = make("late.mp4", &format!("-itsoffset 0.5 {PICTURE} {SOUND} -c:v libx264 -g 15 -bf 2 -c:a aac OUT"));
+    let (_dir, out, _, _) = keeps_times(&clip.path);
+    assert_eq!(audio_md5(&clip.path, "0:a"), audio_md5(&out, "0:a"));
 }
 
 #[test]

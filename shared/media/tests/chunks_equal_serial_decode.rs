@@ -1,5 +1,7 @@
 //! However a video is cut, its chunks decode to exactly the frames of a serial decode: same pixels, same times.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::path::Path;
@@ -12,10 +14,8 @@ fn equals_serial_decode(path: &Path) -> VideoIndex {
     let video = index(path, &Limits::default()).unwrap();
     // The reference counts from the presentation's time 0, an MP4's index on the media's clock.
     let shift = if video.container.contains("mp4") { video.origin_pts } else { 0 };
-    let expected: Vec<Shown> = serial_decode(path, video.time_base)
-        .into_iter()
-        .map(|f| Shown { ticks: f.ticks + shift, ..f })
-        .collect();
+    let expected: Vec<Shown> =
+        serial_decode(path, video.time_base).into_iter().map(|f| Shown { ticks: f.ticks + shift, ..f }).collect();
     check_all_lengths(path, &video, &expected);
     video
 }
@@ -74,7 +74,9 @@ fn variable_rate_with_gaps() {
     for name in ["vfr.mp4", "vfr.mkv"] {
         let clip = make(
             name,
-            &format!("{PICTURE} -vf select=not(between(n\\,40\\,70))*not(eq(mod(n\\,7)\\,3)) -vsync vfr -c:v libx264 -g 10 OUT"),
+            &format!(
+                "{PICTURE} -vf select=not(between(n\\,40\\,70))*not(eq(mod(n\\,7)\\,3)) -vsync vfr -c:v libx264 -g 10 OUT"
+            ),
         );
         let video = equals_serial_decode(&clip.path);
         let gap = video.frame_pts.windows(2).map(|w| w[1] - w[0]).max().unwrap();
@@ -117,6 +119,30 @@ fn an_edit_list_hides_what_was_trimmed() {
 }
 
 #[test]
+fn a_video_that_starts_late_keeps_its_delay() {
+    let sound = "-f lavfi -i sine=d=4";
+    let clip = make("late.mp4", &format!("-itsoffset 0.5 {PICTURE} {sound} -c:v libx264 -g 15 -bf 2 -c:a aac OUT"));
+    let video = equals_serial_decode(&clip.path);
+    let start = (video.shown_start_pts - video.origin_pts) as f64 * video.time_base.to_f64();
+    assert!((start - 0.5).abs() < 0.001, "{start}");
+}
+
+#[test]
+fn av1_prores_and_others_in_their_usual_containers() {
+    for (name, options) in [
+        ("av1.mp4", "-c:v libsvtav1 -g 15 -preset 12"),
+        ("prores.mov", "-c:v prores -pix_fmt yuv422p10le"),
+        ("fragments.mp4", "-c:v libx264 -g 15 -bf 2 -movflags frag_keyframe+empty_moov"),
+        ("flash.flv", "-c:v flv1 -g 15"),
+        ("windows.wmv", "-c:v wmv2 -g 15"),
+        ("theora.ogv", "-c:v libtheora -g 15"),
+        ("material.mxf", "-c:v mpeg2video -g 12 -bf 2"),
+    ] {
+        equals_serial_decode(&make(name, &format!("{PICTURE} -t 2 {options} OUT")).path);
+    }
+}
+
+#[test]
 fn mpeg_transport_stream() {
     let clip = make("clip.ts", &format!("{PICTURE} -c:v libx264 -g 15 -bf 2 OUT"));
     let video = equals_serial_decode(&clip.path);
@@ -136,16 +162,27 @@ fn vp8_and_vp9_webm() {
     for (name, codec) in [("vp9.webm", "libvpx-vp9"), ("vp8.webm", "libvpx")] {
         let clip = make(
             name,
-            &format!("{PICTURE} -c:v {codec} -g 15 -b:v 200k -deadline realtime -cpu-used 4 -auto-alt-ref 1 -lag-in-frames 10 OUT"),
+            &format!(
+                "{PICTURE} -c:v {codec} -g 15 -b:v 200k -deadline realtime -cpu-used 4 -auto-alt-ref 1 -lag-in-frames 10 OUT"
+            ),
         );
         equals_serial_decode(&clip.path);
     }
 }
 
+/// `vtest.avi` of Debian's package opencv-doc: 768x576, MS MPEG-4, no presentation times.
+#[test]
+#[ignore = "needs TRACKDROP_VTEST_AVI, the path of vtest.avi"]
+fn vtest_avi_has_795_frames_for_any_segment_length() {
+    let path = std::env::var_os("TRACKDROP_VTEST_AVI").expect("TRACKDROP_VTEST_AVI names the file");
+    let video = equals_serial_decode(Path::new(&path));
+    assert_eq!(video.frame_count(), 795);
+    assert_eq!(video.frame_pts, (0..795).collect::<Vec<_>>());
+}
+
 #[test]
 fn ntsc_rate_is_exact() {
-    let clip =
-        make("ntsc.mp4", "-f lavfi -i testsrc2=s=320x180:r=30000/1001:d=4 -c:v libx264 -g 15 OUT");
+    let clip = make("ntsc.mp4", "-f lavfi -i testsrc2=s=320x180:r=30000/1001:d=4 -c:v libx264 -g 15 OUT");
     let video = equals_serial_decode(&clip.path);
     assert_eq!((video.frame_rate.num, video.frame_rate.den), (30000, 1001));
 }

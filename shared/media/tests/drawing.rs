@@ -1,13 +1,13 @@
 //! Drawing touches what it should and nothing else, for any coordinates.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::path::Path;
 
 use common::make;
-use trackdrop_media::{
-    Annotation, BoxMark, Canvas, ChunkReader, Frame, Limits, RgbScaler, Trail, cut, draw, index,
-};
+use trackdrop_media::{Annotation, BoxMark, Canvas, ChunkReader, Frame, Limits, RgbScaler, Trail, cut, draw, index};
 
 /// The first frame of a clip and a canvas that holds it.
 fn first_frame(path: &Path) -> (Frame, Canvas) {
@@ -24,7 +24,8 @@ fn first_frame(path: &Path) -> (Frame, Canvas) {
 }
 
 fn grey(size: &str) -> (common::Clip, Frame, Canvas) {
-    let clip = make("grey.mp4", &format!("-f lavfi -i color=0x808080:s={size}:r=10:d=0.3 -c:v libx264 -pix_fmt yuv420p OUT"));
+    let clip =
+        make("grey.mp4", &format!("-f lavfi -i color=0x808080:s={size}:r=10:d=0.3 -c:v libx264 -pix_fmt yuv420p OUT"));
     let (frame, canvas) = first_frame(&clip.path);
     (clip, frame, canvas)
 }
@@ -84,7 +85,8 @@ fn a_track_keeps_its_colour_and_neighbours_differ() {
 fn no_coordinate_is_dangerous() {
     let values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, -5.5, 0.0, 63.9, 64.0, 1e9, 17.3];
     for size in ["64x36", "2x2", "17x35"] {
-        let clip = make("small.mp4", &format!("-f lavfi -i testsrc=s={size}:r=10:d=0.2 -c:v libx264 -pix_fmt yuv444p OUT"));
+        let clip =
+            make("small.mp4", &format!("-f lavfi -i testsrc=s={size}:r=10:d=0.2 -c:v libx264 -pix_fmt yuv444p OUT"));
         let (_, mut canvas) = first_frame(&clip.path);
         for x1 in values {
             for y1 in values {
@@ -104,7 +106,9 @@ fn scaling_to_rgb_keeps_colours_and_touches_only_its_rectangle() {
     for (format, matrix) in [("yuv420p", "bt709"), ("yuv444p10le", "bt709"), ("yuvj420p", "bt470bg")] {
         let clip = make(
             "red.mp4",
-            &format!("-f lavfi -i color=0xC02040:s=320x180:r=10:d=0.3 -vf scale=out_color_matrix={matrix},format={format} -colorspace {matrix} -c:v libx264 -qp 4 OUT"),
+            &format!(
+                "-f lavfi -i color=0xC02040:s=320x180:r=10:d=0.3 -vf scale=out_color_matrix={matrix},format={format} -colorspace {matrix} -c:v libx264 -qp 4 OUT"
+            ),
         );
         let (frame, _) = first_frame(&clip.path);
         let stride = 110 * 3;

@@ -1,8 +1,10 @@
 //! Files that are no video, broken videos, and files that would make FFmpeg open others.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::ffi::OsStrExt, path::Path};
 
 use common::{PICTURE, chunked_decode, make};
 use trackdrop_media::{ChunkReader, Limits, MediaError, Window, index};
@@ -50,7 +52,10 @@ fn audio_alone_and_audio_with_a_cover_have_no_video() {
     common::ffmpeg("-f lavfi -i testsrc2=s=64x64:d=1 -frames:v 1 OUT", &cover);
     let album = sound.dir.path().join("album.mp3");
     common::ffmpeg(
-        &format!("-f lavfi -i sine=d=1 -i {} -map 0 -map 1 -c:a libmp3lame -c:v png -disposition:v attached_pic OUT", cover.display()),
+        &format!(
+            "-f lavfi -i sine=d=1 -i {} -map 0 -map 1 -c:a libmp3lame -c:v png -disposition:v attached_pic OUT",
+            cover.display()
+        ),
         &album,
     );
     let error = refused(&album);
@@ -64,7 +69,12 @@ fn playlists_and_scripts_open_nothing() {
     for (name, text) in [
         ("hls.mp4", format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{real}\n#EXT-X-ENDLIST\n")),
         ("concat.mp4", format!("ffconcat version 1.0\nfile '{real}'\n")),
-        ("dash.mp4", format!("<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"><BaseURL>{real}</BaseURL></MPD>")),
+        (
+            "dash.mp4",
+            format!(
+                "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"><BaseURL>{real}</BaseURL></MPD>"
+            ),
+        ),
         ("sdp.mp4", "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=video 5004 RTP/AVP 96\n".to_owned()),
     ] {
         let path = clip.dir.path().join(name);
@@ -77,12 +87,17 @@ fn playlists_and_scripts_open_nothing() {
 #[test]
 fn names_are_taken_literally() {
     let clip = make("real.mp4", &format!("{PICTURE} -c:v libx264 -g 15 -t 1 OUT"));
-    for name in ["-x.mp4", "a%03d.mp4", "concat:a|b.mp4", "it's \"quoted\".mp4", "line\nbreak.mp4", "日本語 é.mp4", "http:x"] {
+    for name in
+        ["-x.mp4", "a%03d.mp4", "concat:a|b.mp4", "it's \"quoted\".mp4", "line\nbreak.mp4", "日本語 é.mp4", "http:x"]
+    {
         let path = clip.dir.path().join(name);
         fs::copy(&clip.path, &path).unwrap();
         let video = index(&path, &Limits::default()).unwrap();
         assert_eq!(chunked_decode(&path, &video, 0.5).0.len(), 30, "{name}");
     }
+    let no_utf8 = clip.dir.path().join(std::ffi::OsStr::from_bytes(b"bytes \xff\xfe.mp4"));
+    fs::copy(&clip.path, &no_utf8).unwrap();
+    assert_eq!(index(&no_utf8, &Limits::default()).unwrap().frame_count(), 30);
 }
 
 #[test]
@@ -129,6 +144,41 @@ fn damage_in_the_middle_is_named() {
         assert!(given.contains(pts) || damaged.contains(pts), "{pts} vanished");
     }
     assert!(!damaged.is_empty() || video.frame_count() < 120, "the damage shows");
+}
+
+#[test]
+fn random_damage_never_panics_and_every_planned_frame_is_accounted_for() {
+    let mut state = 1u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    for (name, codec) in [
+        ("a.mp4", "libx264 -bf 2"),
+        ("a.ts", "libx264 -bf 2"),
+        ("a.mkv", "libx265 -x265-params log-level=none"),
+        ("a.avi", "mpeg4 -bf 2"),
+        ("a.mpg", "mpeg2video -bf 2"),
+    ] {
+        let clip = make(name, &format!("-f lavfi -i testsrc2=s=128x72:r=30:d=1 -g 10 -c:v {codec} OUT"));
+        let bytes = fs::read(&clip.path).unwrap();
+        for round in 0..10 {
+            let mut broken = bytes.clone();
+            for _ in 0..[2, 20, 200][round % 3] {
+                let at = random(broken.len());
+                broken[at] = random(256) as u8;
+            }
+            if round % 4 == 3 {
+                let (at, length) = (random(broken.len()), random(2000));
+                broken.drain(at..(at + length).min(bytes.len()));
+            }
+            let (_dir, path) = written(name, &broken);
+            let Ok(video) = index(&path, &Limits::default()) else { continue };
+            for (segment, report) in video.plan(0.3).unwrap().iter().zip(chunked_decode(&path, &video, 0.3).1) {
+                assert!(report.frames + report.damaged.len() as u64 >= segment.expected_frames, "{name} {round}");
+            }
+        }
+    }
 }
 
 #[test]
