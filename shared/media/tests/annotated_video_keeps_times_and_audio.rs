@@ -127,7 +127,10 @@ fn an_edited_mp4_keeps_what_is_shown() {
 
 #[test]
 fn a_video_that_starts_late_starts_late() {
-    let clip = make("late.mp4", &format!("-itsoffset 0.5 {PICTURE} {SOUND} -c:v libx264 -g 15 -bf 2 -c:a aac OUT"));
+    let clip = make(
+        "late.mp4",
+        &format!("{PICTURE} {SOUND} -vf setpts=PTS+0.5/TB -vsync passthrough -c:v libx264 -g 15 -bf 2 -c:a aac OUT"),
+    );
     let (_dir, out, _, _) = keeps_times(&clip.path);
     assert_eq!(audio_md5(&clip.path, "0:a"), audio_md5(&out, "0:a"));
 }

@@ -121,7 +121,10 @@ fn an_edit_list_hides_what_was_trimmed() {
 #[test]
 fn a_video_that_starts_late_keeps_its_delay() {
     let sound = "-f lavfi -i sine=d=4";
-    let clip = make("late.mp4", &format!("-itsoffset 0.5 {PICTURE} {sound} -c:v libx264 -g 15 -bf 2 -c:a aac OUT"));
+    let clip = make(
+        "late.mp4",
+        &format!("{PICTURE} {sound} -vf setpts=PTS+0.5/TB -vsync passthrough -c:v libx264 -g 15 -bf 2 -c:a aac OUT"),
+    );
     let video = equals_serial_decode(&clip.path);
     let start = (video.shown_start_pts - video.origin_pts) as f64 * video.time_base.to_f64();
     assert!((start - 0.5).abs() < 0.001, "{start}");

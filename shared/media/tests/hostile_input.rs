@@ -182,6 +182,28 @@ fn random_damage_never_panics_and_every_planned_frame_is_accounted_for() {
 }
 
 #[test]
+fn an_edit_list_of_several_stretches_is_refused_with_the_reason() {
+    let clip = make("a.mp4", &format!("{PICTURE} -c:v libx264 -g 15 OUT"));
+    let mut bytes = fs::read(&clip.path).unwrap();
+    let find = |bytes: &[u8], name: &[u8]| bytes.windows(4).rposition(|w| w == name).unwrap();
+    let elst = find(&bytes, b"elst");
+    // A second entry: another second, from the media time 2 s on (15360 ticks a second).
+    assert_eq!(bytes[elst + 8..elst + 12], [0, 0, 0, 1]);
+    bytes[elst + 11] = 2;
+    bytes[elst + 12..elst + 16].copy_from_slice(&1000u32.to_be_bytes());
+    let second = [1000u32, 2 * 15_360, 0x1_0000].map(u32::to_be_bytes).concat();
+    bytes.splice(elst + 24..elst + 24, second);
+    for atom in [b"elst", b"edts", b"trak", b"moov"] {
+        let at = find(&bytes, atom) - 4;
+        let size = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) + 12;
+        bytes[at..at + 4].copy_from_slice(&size.to_be_bytes());
+    }
+    let (_dir, path) = written("edited.mp4", &bytes);
+    let error = refused(&path);
+    assert!(matches!(&error, MediaError::Unsupported { reason } if reason.contains("edit list")), "{error}");
+}
+
+#[test]
 fn limits_are_enforced_with_value_and_bound() {
     let clip = make("a.mp4", &format!("{PICTURE} -c:v libx264 OUT"));
     let all = Limits::default();
