@@ -159,7 +159,7 @@ impl Font {
                 let strength = row[(u / self.scale) as usize];
                 if strength > 0 {
                     let (x, y) = surface.turn.point_to_stored(left + u, top + v, surface);
-                    ink.blend(surface, x, y, strength);
+                    ink.blend_fine(surface, x, y, strength);
                 }
             }
         }

@@ -369,6 +369,6 @@ fn audio_info(demuxer: &Demuxer) -> Option<AudioInfo> {
         codec: codec_name(&parameters),
         sample_rate_hz: sample_rate.try_into().unwrap_or(0),
         channels: channels.try_into().unwrap_or(0),
-        fits_mp4: crate::join::fits_mp4(&parameters),
+        fits_mp4: crate::audio::fits_mp4(&parameters),
     })
 }

@@ -33,6 +33,7 @@
 //!   [`Limits`] are checked before memory or time is spent.
 //! * FFmpeg's log is switched off for the process; errors carry what matters.
 
+mod audio;
 mod canvas;
 mod chunk_format;
 mod cut;
@@ -58,6 +59,7 @@ mod reader;
 mod scale;
 mod scan;
 mod shown;
+mod transcode;
 
 pub use canvas::Canvas;
 pub use chunk_format::ChunkDescription;

@@ -76,14 +76,23 @@ impl Brush {
 
     /// Mixes the colour into one pixel; `strength` of 255 covers it.
     pub(crate) fn blend(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8) {
+        self.blend_planes(surface, x, y, strength, 3);
+    }
+
+    /// As [`Brush::blend`], for letters: four pixels share one colour sample, so one of the four decides it.
+    pub(crate) fn blend_fine(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8) {
+        self.blend_planes(surface, x, y, strength, if (x | y) & 1 == 0 { 3 } else { 1 });
+    }
+
+    fn blend_planes(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8, planes: usize) {
         if x < 0 || y < 0 || x >= surface.width || y >= surface.height {
             return;
         }
         let (x, y) = (x as usize, y as usize);
-        for (plane, value) in self.yuv.into_iter().enumerate() {
-            let half = if plane == 0 { 1 } else { 2 };
+        for (plane, value) in self.yuv.into_iter().enumerate().take(planes) {
+            let half = usize::from(plane > 0);
             let (bytes, stride) = surface.plane(plane);
-            let pixel = &mut bytes[y / half * stride + x / half];
+            let pixel = &mut bytes[(y >> half) * stride + (x >> half)];
             let mixed = u32::from(*pixel) * u32::from(255 - strength) + u32::from(value) * u32::from(strength);
             *pixel = ((mixed + 127) / 255) as u8;
         }
