@@ -38,6 +38,7 @@ pub(crate) struct Surface<'a> {
 
 impl Surface<'_> {
     /// One plane (0 luma, 1 Cb, 2 Cr) to write to, and the bytes from row to row.
+    #[inline]
     pub(crate) fn plane(&mut self, plane: usize) -> (&mut [u8], usize) {
         (self.planes[plane], self.strides[plane])
     }

@@ -75,15 +75,18 @@ impl Brush {
     }
 
     /// Mixes the colour into one pixel; `strength` of 255 covers it.
+    #[inline]
     pub(crate) fn blend(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8) {
         self.blend_planes(surface, x, y, strength, 3);
     }
 
     /// As [`Brush::blend`], for letters: four pixels share one colour sample, so one of the four decides it.
+    #[inline]
     pub(crate) fn blend_fine(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8) {
         self.blend_planes(surface, x, y, strength, if (x | y) & 1 == 0 { 3 } else { 1 });
     }
 
+    #[inline]
     fn blend_planes(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8, planes: usize) {
         if x < 0 || y < 0 || x >= surface.width || y >= surface.height {
             return;
@@ -160,8 +163,13 @@ impl Turn {
     }
 
     /// A shown pixel as it is stored.
+    #[inline]
     pub(crate) fn point_to_stored(self, u: i32, v: i32, surface: &Surface<'_>) -> (i32, i32) {
-        let pixel = self.to_stored(Rect { x0: u, y0: v, x1: u + 1, y1: v + 1 }, surface);
-        (pixel.x0, pixel.y0)
+        match self {
+            Self::None => (u, v),
+            Self::Clockwise => (v, surface.height - 1 - u),
+            Self::Half => (surface.width - 1 - u, surface.height - 1 - v),
+            Self::CounterClockwise => (surface.width - 1 - v, u),
+        }
     }
 }

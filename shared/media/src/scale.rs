@@ -111,7 +111,7 @@ impl Scaler {
             return Ok(());
         }
         self.key = None;
-        let flags = ffi::SWS_BILINEAR | ffi::SWS_ACCURATE_RND | ffi::SWS_BITEXACT | ffi::SWS_FULL_CHR_H_INT;
+        let flags = ffi::SWS_BILINEAR | ffi::SWS_ACCURATE_RND | ffi::SWS_BITEXACT;
         // SAFETY: the old context is null or owned here; the new one is checked; the coefficient tables are static.
         unsafe {
             ffi::sws_freeContext(self.context);
