@@ -14,14 +14,33 @@ pub struct Canvas {
     scaler: Scaler,
     width: u32,
     height: u32,
-    pub(crate) turn: Turn,
-    pub(crate) full_range: bool,
-    pub(crate) is_bt709: bool,
+    turn: Turn,
+    full_range: bool,
+    is_bt709: bool,
 }
 
 impl std::fmt::Debug for Canvas {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Canvas").field("width", &self.width).field("height", &self.height).finish_non_exhaustive()
+    }
+}
+
+/// The planes of a canvas, borrowed for drawing. Sizes in pixels, without padding.
+pub(crate) struct Surface<'a> {
+    planes: [&'a mut [u8]; 3],
+    strides: [usize; 3],
+    pub width: i32,
+    pub height: i32,
+    pub turn: Turn,
+    pub full_range: bool,
+    pub is_bt709: bool,
+}
+
+impl Surface<'_> {
+    /// One plane (0 luma, 1 Cb, 2 Cr) to write to, and the bytes from row to row.
+    #[inline]
+    pub(crate) fn plane(&mut self, plane: usize) -> (&mut [u8], usize) {
+        (self.planes[plane], self.strides[plane])
     }
 }
 
@@ -93,15 +112,30 @@ impl Canvas {
         (self.picture.data(plane), self.picture.stride(plane))
     }
 
-    /// One plane to write to, and the bytes from row to row.
-    pub(crate) fn plane_mut(&mut self, plane: usize) -> (&mut [u8], usize) {
-        let stride = self.picture.stride(plane);
-        (self.picture.data_mut(plane), stride)
+    /// All planes at once, to draw on.
+    pub(crate) fn surface(&mut self) -> Surface<'_> {
+        let strides = [0, 1, 2].map(|plane| self.picture.stride(plane));
+        // SAFETY: the three planes of a yuv420p frame are separate memory of stride times rows bytes, owned by the
+        // picture, which stays borrowed mutably as long as the surface lives.
+        let planes = [0, 1, 2].map(|plane| unsafe {
+            let bytes = self.picture.data_mut(plane);
+            std::slice::from_raw_parts_mut(bytes.as_mut_ptr(), bytes.len())
+        });
+        Surface {
+            planes,
+            strides,
+            width: self.width as i32,
+            height: self.height as i32,
+            turn: self.turn,
+            full_range: self.full_range,
+            is_bt709: self.is_bt709,
+        }
     }
 
     fn pad_to_even(&mut self) {
         let (width, height) = (self.width as usize, self.height as usize);
-        let (luma, stride) = self.plane_mut(0);
+        let stride = self.picture.stride(0);
+        let luma = self.picture.data_mut(0);
         if !width.is_multiple_of(2) {
             luma.chunks_exact_mut(stride).take(height).for_each(|row| row[width] = row[width - 1]);
         }

@@ -8,7 +8,7 @@ use ffmpeg_next as ffmpeg;
 use crate::{
     ChunkDescription, Limits, MediaError, PlannedSegment, Rational, VideoIndex,
     chunk_format::{earlier_times_ms, owned_times_ms},
-    demux::{Demuxer, Timeline},
+    demux::{Demuxer, Timeline, check_file},
     index::PacketRecord,
     mux::Muxer,
 };
@@ -102,7 +102,13 @@ impl<'a> Cutter<'a> {
             packet.set_pts(Some(times.pts));
             packet.set_dts(Some(times.dts));
             packet.set_duration(0);
-            muxer.write(packet)?;
+            match muxer.write(packet) {
+                Err(error) if !error.is_transient() => {
+                    // A packet so broken that the container refuses it: its frame will be missing and reported so.
+                    tracing::warn!(packet = at, segment = segment.number, %error, "left a damaged packet out of a chunk");
+                }
+                result => result?,
+            }
         }
         self.overlap = kept;
         muxer.finish()?;
@@ -164,8 +170,14 @@ impl<'a> Cutter<'a> {
 }
 
 fn open_source(source: &Path, index: &VideoIndex) -> Result<Demuxer, MediaError> {
-    // What was indexed was within the caller's limits; the check below ties this file to it.
-    let limits = Limits { max_bytes: index.bytes, max_streams: 1000, ..Limits::default() };
+    // What was indexed was within the caller's limits, and this is the same file.
+    let limits = Limits { max_bytes: u64::MAX, max_streams: 1000, max_pixels: u64::MAX, ..Limits::default() };
+    let bytes = check_file(source, &limits)?;
+    if bytes != index.bytes {
+        return Err(MediaError::Mismatch {
+            reason: format!("the source has {bytes} bytes but had {} when it was indexed; index it again", index.bytes),
+        });
+    }
     Demuxer::open(source, Timeline::Media, &limits)
 }
 

@@ -142,7 +142,11 @@ pub(crate) fn literal_url(path: &Path) -> Result<CString, MediaError> {
 /// Registers FFmpeg once and keeps its log off the terminal.
 pub(crate) fn quiet_ffmpeg() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| ffmpeg::log::set_level(ffmpeg::log::Level::Quiet));
+    ONCE.call_once(|| {
+        // Only fills tables, among them the texts of error numbers; it cannot fail.
+        let _ = ffmpeg::init();
+        ffmpeg::log::set_level(ffmpeg::log::Level::Quiet);
+    });
 }
 
 /// The one place where a file is opened for reading.

@@ -4,6 +4,7 @@ use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster};
 
 use crate::{
     Canvas,
+    canvas::Surface,
     paint::{Brush, Rect, track_brush},
 };
 
@@ -47,30 +48,31 @@ pub struct Annotation<'a> {
 /// Draws trails, then boxes, then labels. Any coordinate is safe: what is outside is clipped, what is not a number is
 /// left out.
 pub fn draw(canvas: &mut Canvas, annotation: &Annotation<'_>) {
-    let line = line_width(canvas);
+    let surface = &mut canvas.surface();
+    let line = line_width(surface);
     for trail in annotation.trails {
-        let brush = track_brush(canvas, trail.track_id);
+        let brush = track_brush(surface, trail.track_id);
         for (nth, pair) in trail.points.windows(2).enumerate() {
             // Thinner into the past.
             let age = (nth + 1) as f32 / trail.points.len() as f32;
-            brush.line(canvas, pair[0], pair[1], line as f32 * (0.4 + 0.6 * age));
+            brush.line(surface, pair[0], pair[1], line as f32 * (0.4 + 0.6 * age));
         }
     }
     for mark in annotation.boxes {
         if let Some(outline) = outline(mark) {
-            draw_outline(canvas, outline, line, track_brush(canvas, mark.track_id));
+            draw_outline(surface, outline, line, track_brush(surface, mark.track_id));
         }
     }
     for mark in annotation.boxes {
-        if let Some(outline) = outline(mark).filter(|o| o.touches(canvas)) {
-            draw_label(canvas, outline, line, mark);
+        if let Some(outline) = outline(mark).filter(|o| o.touches(surface)) {
+            draw_label(surface, outline, line, mark);
         }
     }
 }
 
 /// Pixels of a box edge: 2 up to 720 lines, 3 at 1080, 6 at 2160.
-fn line_width(canvas: &Canvas) -> i32 {
-    ((canvas.height() as f32 / 360.0).round() as i32).max(2)
+fn line_width(surface: &Surface<'_>) -> i32 {
+    ((surface.height as f32 / 360.0).round() as i32).max(2)
 }
 
 fn outline(mark: &BoxMark<'_>) -> Option<Rect> {
@@ -84,35 +86,35 @@ fn outline(mark: &BoxMark<'_>) -> Option<Rect> {
 }
 
 /// Four bars inside the rectangle.
-fn draw_outline(canvas: &mut Canvas, r: Rect, line: i32, brush: Brush) {
+fn draw_outline(surface: &mut Surface<'_>, r: Rect, line: i32, brush: Brush) {
     let (line_x, line_y) = (line.min(r.x1 - r.x0), line.min(r.y1 - r.y0));
-    brush.fill(canvas, Rect { y1: r.y0 + line_y, ..r });
-    brush.fill(canvas, Rect { y0: r.y1 - line_y, ..r });
+    brush.fill(surface, Rect { y1: r.y0 + line_y, ..r });
+    brush.fill(surface, Rect { y0: r.y1 - line_y, ..r });
     let (top, bottom) = (r.y0 + line_y, r.y1 - line_y);
-    brush.fill(canvas, Rect { x1: r.x0 + line_x, y0: top, y1: bottom, ..r });
-    brush.fill(canvas, Rect { x0: r.x1 - line_x, y0: top, y1: bottom, ..r });
+    brush.fill(surface, Rect { x1: r.x0 + line_x, y0: top, y1: bottom, ..r });
+    brush.fill(surface, Rect { x0: r.x1 - line_x, y0: top, y1: bottom, ..r });
 }
 
 /// A filled plate on top of the box, inside it where there is no room above, upright as the player shows the picture.
-fn draw_label(canvas: &mut Canvas, outline: Rect, line: i32, mark: &BoxMark<'_>) {
+fn draw_label(surface: &mut Surface<'_>, outline: Rect, line: i32, mark: &BoxMark<'_>) {
     let text = label_text(mark);
-    let font = Font::for_height(canvas.height().min(canvas.width() * 2));
+    let font = Font::for_height(surface.height.min(surface.width * 2));
     let (pad_x, pad_y) = (font.height / 4, font.height / 8);
     let width = font.advance * text.chars().count() as i32 + 2 * pad_x;
     let height = font.height + 2 * pad_y;
 
-    let (shown_width, shown_height) = canvas.turn.shown_size(canvas.width() as i32, canvas.height() as i32);
-    let seen = canvas.turn.to_shown(outline, canvas);
+    let (shown_width, shown_height) = surface.turn.shown_size(surface.width, surface.height);
+    let seen = surface.turn.to_shown(outline, surface);
     let top = if seen.y0 >= height { seen.y0 - height } else { seen.y0.max(0) + if seen.y0 >= 0 { line } else { 0 } };
     let top = top.min(shown_height - height).max(0);
     let left = seen.x0.min(shown_width - width).max(0);
     let plate = Rect { x0: left, y0: top, x1: left + width, y1: top + height };
 
-    let brush = track_brush(canvas, mark.track_id);
-    brush.fill(canvas, canvas.turn.to_stored(plate, canvas));
-    let ink = brush.readable_ink(canvas);
+    let brush = track_brush(surface, mark.track_id);
+    brush.fill(surface, surface.turn.to_stored(plate, surface));
+    let ink = brush.readable_ink(surface);
     for (nth, letter) in text.chars().enumerate() {
-        font.draw(canvas, ink, letter, left + pad_x + font.advance * nth as i32, top + pad_y);
+        font.draw(surface, ink, letter, left + pad_x + font.advance * nth as i32, top + pad_y);
     }
 }
 
@@ -137,27 +139,27 @@ struct Font {
 }
 
 impl Font {
-    fn for_height(picture_height: u32) -> Self {
+    fn for_height(picture_height: i32) -> Self {
         let (raster, scale) = match picture_height {
-            0..=899 => (RasterHeight::Size16, 1),
+            ..=899 => (RasterHeight::Size16, 1),
             900..=1299 => (RasterHeight::Size24, 1),
             1300..=1799 => (RasterHeight::Size32, 1),
             1800..=2899 => (RasterHeight::Size24, 2),
-            more => (RasterHeight::Size32, (more / 1440).min(8) as i32),
+            more => (RasterHeight::Size32, (more / 1440).min(8)),
         };
         let advance = noto_sans_mono_bitmap::get_raster_width(FontWeight::Bold, raster) as i32 * scale;
         Self { raster, scale, height: raster.val() as i32 * scale, advance }
     }
 
-    fn draw(self, canvas: &mut Canvas, ink: Brush, letter: char, left: i32, top: i32) {
+    fn draw(self, surface: &mut Surface<'_>, ink: Brush, letter: char, left: i32, top: i32) {
         let Some(glyph) = get_raster(letter, FontWeight::Bold, self.raster) else { return };
         for v in 0..self.height {
             let row = glyph.raster()[(v / self.scale) as usize];
             for u in 0..self.advance {
                 let strength = row[(u / self.scale) as usize];
                 if strength > 0 {
-                    let (x, y) = canvas.turn.point_to_stored(left + u, top + v, canvas);
-                    ink.blend(canvas, x, y, strength);
+                    let (x, y) = surface.turn.point_to_stored(left + u, top + v, surface);
+                    ink.blend_fine(surface, x, y, strength);
                 }
             }
         }

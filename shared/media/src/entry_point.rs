@@ -45,21 +45,19 @@ impl EntryPoints {
     }
 }
 
-/// False if a recovery point message (H.264 annex D.1.8) says that pictures are whole only after `recovery_frame_cnt`.
+/// True for an IDR picture, and for one with a recovery point message (H.264 annex D.1.8) that promises whole pictures
+/// from here on. A picture with neither gets nothing out of FFmpeg's decoder until one of them comes.
 fn recovers_at_once<'a>(units: impl Iterator<Item = &'a [u8]>) -> bool {
+    let mut recovery = None;
     for unit in units {
         match unit.first().map(|b| b & 0x1f) {
             Some(5) => return true,
-            Some(1) => return true,
-            Some(6) => {
-                if recovery_frame_count(&unit[1..]).is_some_and(|count| count > 0) {
-                    return false;
-                }
-            }
+            Some(6) => recovery = recovery.or(recovery_frame_count(&unit[1..])),
+            Some(1) => break,
             _ => {}
         }
     }
-    true
+    recovery == Some(0)
 }
 
 /// `recovery_frame_cnt` of the first recovery point message among the SEI messages in `sei`.
@@ -143,6 +141,8 @@ mod tests {
         let annex_b = EntryPoints::H264 { length_bytes: 0 };
         assert!(annex_b.accept(&whole));
         assert!(!annex_b.accept(&gradual));
+        assert!(!annex_b.accept(&[0, 0, 1, 0x41, 0]), "no message, no promise");
+        assert!(annex_b.accept(&[0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x65, 0]), "IDR");
         let prefixed = [0, 0, 0, 5, 6, 6, 2, 0b0000_1111, 0b1100_0000, 0, 0, 0, 1, 0x41];
         assert!(!EntryPoints::H264 { length_bytes: 4 }.accept(&prefixed));
     }

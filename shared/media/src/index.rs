@@ -300,9 +300,9 @@ fn drop_undecodable_leading(
 ) {
     let Some(first) = keyframes.first() else { return };
     let mut lost = 0;
-    for i in first.packet_index + 1..first.leading_end_index {
-        if packets[i].has_picture && packets[i].pts < Some(first.pts) && !whole.contains(&i) {
-            packets[i].is_lost = true;
+    for (i, packet) in packets.iter_mut().enumerate().take(first.leading_end_index).skip(first.packet_index + 1) {
+        if packet.has_picture && packet.pts < Some(first.pts) && !whole.contains(&i) {
+            packet.is_lost = true;
             lost += 1;
         }
     }
@@ -369,6 +369,6 @@ fn audio_info(demuxer: &Demuxer) -> Option<AudioInfo> {
         codec: codec_name(&parameters),
         sample_rate_hz: sample_rate.try_into().unwrap_or(0),
         channels: channels.try_into().unwrap_or(0),
-        fits_mp4: crate::join::fits_mp4(&parameters),
+        fits_mp4: crate::audio::fits_mp4(&parameters),
     })
 }

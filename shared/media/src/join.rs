@@ -1,14 +1,15 @@
 //! Joining annotated segments into one video.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ffmpeg::{Packet, codec, ffi, format::context::Input, media};
+use ffmpeg::{Packet, codec};
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Limits, MediaError, Rational, VideoParams,
-    demux::{self, Demuxer, Timeline, codec_name},
+    audio::Audio,
+    demux::{Demuxer, Timeline},
     encode::mp4_options,
     mux::Muxer,
     params::OutputClock,
@@ -28,15 +29,17 @@ pub struct JoinPart<'a> {
 pub struct JoinReport {
     /// Pictures written.
     pub video_frames: u64,
-    /// Audio packets copied.
+    /// Audio packets written.
     pub audio_packets: u64,
+    /// The source's audio codec, if an MP4 cannot hold it and it was turned into AAC; otherwise it was copied.
+    pub audio_transcoded_from: Option<String>,
     /// Why the source's audio is not in the video, if it has any and it is not.
     pub audio_left_out: Option<String>,
 }
 
 /// Joins the parts, in the order given, by packet copy into an MP4 that plays while it loads. Each frame is shown at its
 /// source time relative to the presentation's time 0. The audio that belongs to the video is copied from
-/// `source_for_audio` once, bit by bit; a codec that MP4 cannot hold is left out and the report says so.
+/// `source_for_audio` once, bit by bit. A codec that MP4 cannot hold, such as PCM, becomes AAC, and the report says so.
 ///
 /// # Errors
 /// [`MediaError::Mismatch`] if the parts overlap or were encoded with different settings; I/O errors.
@@ -62,7 +65,8 @@ pub fn join(
     };
     muxer.write_header(mp4_options(clock, true))?;
 
-    let mut report = JoinReport { video_frames: 0, audio_packets: 0, audio_left_out };
+    let audio_transcoded_from = audio.as_ref().and_then(|a| a.transcoded_from.clone());
+    let mut report = JoinReport { video_frames: 0, audio_packets: 0, audio_transcoded_from, audio_left_out };
     let mut pending_video = video.next()?;
     let mut audio = audio.zip(audio_stream);
     let mut pending_audio = match &mut audio {
@@ -173,72 +177,5 @@ fn extradata(parameters: &codec::Parameters) -> Vec<u8> {
             }
             _ => Vec::new(),
         }
-    }
-}
-
-/// The source's audio on the presentation's clock.
-struct Audio {
-    input: Input,
-    path: PathBuf,
-    stream_index: usize,
-    parameters: codec::Parameters,
-    time_base: Rational,
-    /// Ticks of the presentation's time 0.
-    origin: i64,
-}
-
-impl Audio {
-    fn open(source: &Path, params: &VideoParams, left_out: &mut Option<String>) -> Result<Option<Self>, MediaError> {
-        let limits = Limits { max_bytes: u64::MAX, max_streams: 1000, ..Limits::default() };
-        let mut input = demux::open_input(source, Timeline::Presented, &limits)?;
-        let Some(stream) = input.streams().best(media::Type::Audio) else { return Ok(None) };
-        let (stream_index, parameters) = (stream.index(), stream.parameters());
-        let time_base = Rational::from_ffmpeg(stream.time_base().into(), Rational { num: 1, den: 48_000 });
-        if !fits_mp4(&parameters) {
-            *left_out = Some(format!(
-                "the audio is {}, which an MP4 cannot hold; the annotated video is silent",
-                codec_name(&parameters)
-            ));
-            return Ok(None);
-        }
-        // Read as a player does, an MP4's presentation already starts at 0.
-        let is_mp4 = input.format().name().contains("mp4");
-        let origin = if is_mp4 { 0 } else { params.time_base.rescale(params.origin_pts, time_base) };
-        for (index, mut stream) in input.streams_mut().enumerate() {
-            if index != stream_index {
-                // SAFETY: the stream belongs to `input`, which is borrowed mutably; `discard` is a plain field.
-                unsafe { (*stream.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL }
-            }
-        }
-        Ok(Some(Self { input, path: source.to_owned(), stream_index, parameters, time_base, origin }))
-    }
-
-    fn next(&mut self) -> Result<Option<Packet>, MediaError> {
-        let mut packet = Packet::empty();
-        loop {
-            match packet.read(&mut self.input) {
-                Ok(()) if packet.stream() != self.stream_index || packet.size() == 0 => {}
-                Ok(()) => {
-                    packet.set_pts(packet.pts().map(|t| t - self.origin));
-                    packet.set_dts(packet.dts().or(packet.pts().map(|t| t + self.origin)).map(|t| t - self.origin));
-                    return Ok(Some(packet));
-                }
-                Err(ffmpeg::Error::Eof) => return Ok(None),
-                Err(error) => {
-                    let error = MediaError::ffmpeg("read the audio of", Some(&self.path), error);
-                    // A cut-off tail of the source ends the audio; the video is complete without it.
-                    return if error.is_transient() { Err(error) } else { Ok(None) };
-                }
-            }
-        }
-    }
-}
-
-/// Whether an MP4 can hold the codec.
-pub(crate) fn fits_mp4(parameters: &codec::Parameters) -> bool {
-    // SAFETY: the format name is a static string; a format that is not built in is null, which is checked.
-    unsafe {
-        let format = ffi::av_guess_format(c"mp4".as_ptr(), std::ptr::null(), std::ptr::null());
-        !format.is_null() && ffi::avformat_query_codec(format, (*parameters.as_ptr()).codec_id, 0) == 1
     }
 }

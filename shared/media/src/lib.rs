@@ -33,6 +33,7 @@
 //!   [`Limits`] are checked before memory or time is spent.
 //! * FFmpeg's log is switched off for the process; errors carry what matters.
 
+mod audio;
 mod canvas;
 mod chunk_format;
 mod cut;
@@ -59,6 +60,7 @@ mod reader;
 mod scale;
 mod scan;
 mod shown;
+mod transcode;
 
 pub use canvas::Canvas;
 pub use chunk_format::ChunkDescription;
@@ -76,3 +78,15 @@ pub use plan::{PlannedSegment, Window};
 pub use pts_list::PtsList;
 pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
+
+/// A blocking library is used from blocking threads of an asynchronous program.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Cutter<'static>>();
+    is_send::<ChunkReader>();
+    is_send::<Frame>();
+    is_send::<RgbScaler>();
+    is_send::<Canvas>();
+    is_send::<SegmentEncoder>();
+    is_send::<MediaError>();
+};

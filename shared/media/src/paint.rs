@@ -1,6 +1,6 @@
-//! Colours in YUV, and filling, blending and lines on a canvas. All of it clips.
+//! Colours in YUV, and filling, blending and lines on a surface. All of it clips.
 
-use crate::{Canvas, canvas::Turn};
+use crate::canvas::{Surface, Turn};
 
 /// A half-open rectangle of pixels; may lie outside the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,22 +13,22 @@ pub(crate) struct Rect {
 
 impl Rect {
     /// Whether any pixel of it is in the picture.
-    pub(crate) fn touches(self, canvas: &Canvas) -> bool {
-        self.x0 < canvas.width() as i32 && self.y0 < canvas.height() as i32 && self.x1 > 0 && self.y1 > 0
+    pub(crate) fn touches(self, surface: &Surface<'_>) -> bool {
+        self.x0 < surface.width && self.y0 < surface.height && self.x1 > 0 && self.y1 > 0
     }
 }
 
-/// A colour in the canvas's own YUV.
+/// A colour in the picture's own YUV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Brush {
     yuv: [u8; 3],
 }
 
 /// A colour that a track keeps: hues a golden ratio apart never come close for neighbouring ids.
-pub(crate) fn track_brush(canvas: &Canvas, track_id: u64) -> Brush {
+pub(crate) fn track_brush(surface: &Surface<'_>, track_id: u64) -> Brush {
     // The fraction of id * golden ratio, in 64-bit fixed point, so that large ids keep their spacing.
     let hue = (track_id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / (1u32 << 24) as f32;
-    Brush::from_rgb(canvas, hsv(hue, 0.78, 0.98))
+    Brush::from_rgb(surface, hsv(hue, 0.78, 0.98))
 }
 
 fn hsv(hue: f32, saturation: f32, value: f32) -> [f32; 3] {
@@ -39,35 +39,35 @@ fn hsv(hue: f32, saturation: f32, value: f32) -> [f32; 3] {
 }
 
 impl Brush {
-    /// From red, green and blue of 0 to 1, by the canvas's matrix and range.
-    pub(crate) fn from_rgb(canvas: &Canvas, [r, g, b]: [f32; 3]) -> Self {
-        let (kr, kb) = if canvas.is_bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
+    /// From red, green and blue of 0 to 1, by the picture's matrix and range.
+    pub(crate) fn from_rgb(surface: &Surface<'_>, [r, g, b]: [f32; 3]) -> Self {
+        let (kr, kb) = if surface.is_bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
         let luma = kr * r + (1.0 - kr - kb) * g + kb * b;
         let (cb, cr) = ((b - luma) / (2.0 - 2.0 * kb), (r - luma) / (2.0 - 2.0 * kr));
         let (offset, luma_span, chroma_span) =
-            if canvas.full_range { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
+            if surface.full_range { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
         let byte = |v: f32| v.round().clamp(0.0, 255.0) as u8;
         Self { yuv: [byte(offset + luma_span * luma), byte(128.0 + chroma_span * cb), byte(128.0 + chroma_span * cr)] }
     }
 
     /// Black or white, whichever reads better on this colour.
-    pub(crate) fn readable_ink(self, canvas: &Canvas) -> Brush {
+    pub(crate) fn readable_ink(self, surface: &Surface<'_>) -> Brush {
         let grey = if self.yuv[0] > 110 { 0.05 } else { 1.0 };
-        Brush::from_rgb(canvas, [grey; 3])
+        Brush::from_rgb(surface, [grey; 3])
     }
 
     /// Covers the rectangle.
-    pub(crate) fn fill(self, canvas: &mut Canvas, rect: Rect) {
-        let clip = |v: i32, bound: u32| v.clamp(0, bound as i32) as usize;
-        let (x0, x1) = (clip(rect.x0, canvas.width()), clip(rect.x1, canvas.width()));
-        let (y0, y1) = (clip(rect.y0, canvas.height()), clip(rect.y1, canvas.height()));
+    pub(crate) fn fill(self, surface: &mut Surface<'_>, rect: Rect) {
+        let clip = |v: i32, bound: i32| v.clamp(0, bound) as usize;
+        let (x0, x1) = (clip(rect.x0, surface.width), clip(rect.x1, surface.width));
+        let (y0, y1) = (clip(rect.y0, surface.height), clip(rect.y1, surface.height));
         if x0 >= x1 || y0 >= y1 {
             return;
         }
         for (plane, value) in self.yuv.into_iter().enumerate() {
             let (half, up) = if plane == 0 { (1, 0) } else { (2, 1) };
             let (x0, x1, y0, y1) = (x0 / half, (x1 + up) / half, y0 / half, (y1 + up) / half);
-            let (bytes, stride) = canvas.plane_mut(plane);
+            let (bytes, stride) = surface.plane(plane);
             for row in bytes.chunks_mut(stride).take(y1).skip(y0) {
                 row[x0..x1].fill(value);
             }
@@ -75,22 +75,34 @@ impl Brush {
     }
 
     /// Mixes the colour into one pixel; `strength` of 255 covers it.
-    pub(crate) fn blend(self, canvas: &mut Canvas, x: i32, y: i32, strength: u8) {
-        if x < 0 || y < 0 || x >= canvas.width() as i32 || y >= canvas.height() as i32 {
+    #[inline]
+    pub(crate) fn blend(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8) {
+        self.blend_planes(surface, x, y, strength, 3);
+    }
+
+    /// As [`Brush::blend`], for letters: four pixels share one colour sample, so one of the four decides it.
+    #[inline]
+    pub(crate) fn blend_fine(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8) {
+        self.blend_planes(surface, x, y, strength, if (x | y) & 1 == 0 { 3 } else { 1 });
+    }
+
+    #[inline]
+    fn blend_planes(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8, planes: usize) {
+        if x < 0 || y < 0 || x >= surface.width || y >= surface.height {
             return;
         }
         let (x, y) = (x as usize, y as usize);
-        for (plane, value) in self.yuv.into_iter().enumerate() {
-            let half = if plane == 0 { 1 } else { 2 };
-            let (bytes, stride) = canvas.plane_mut(plane);
-            let pixel = &mut bytes[y / half * stride + x / half];
+        for (plane, value) in self.yuv.into_iter().enumerate().take(planes) {
+            let half = usize::from(plane > 0);
+            let (bytes, stride) = surface.plane(plane);
+            let pixel = &mut bytes[(y >> half) * stride + (x >> half)];
             let mixed = u32::from(*pixel) * u32::from(255 - strength) + u32::from(value) * u32::from(strength);
             *pixel = ((mixed + 127) / 255) as u8;
         }
     }
 
     /// A straight line, `width` pixels wide, with smooth edges.
-    pub(crate) fn line(self, canvas: &mut Canvas, from: (f32, f32), to: (f32, f32), width: f32) {
+    pub(crate) fn line(self, surface: &mut Surface<'_>, from: (f32, f32), to: (f32, f32), width: f32) {
         if ![from.0, from.1, to.0, to.1].iter().all(|c| c.is_finite()) {
             return;
         }
@@ -98,9 +110,9 @@ impl Brush {
         let is_flat = dx.abs() >= dy.abs();
         // Walk along the longer direction; in each step cover the pixels across it.
         let (start, end, across, slope, bound) = if is_flat {
-            (from.0, to.0, from.1, dy / dx, canvas.width())
+            (from.0, to.0, from.1, dy / dx, surface.width)
         } else {
-            (from.1, to.1, from.0, dx / dy, canvas.height())
+            (from.1, to.1, from.0, dx / dy, surface.height)
         };
         let slope = if slope.is_finite() { slope } else { 0.0 };
         let half = 0.5 * width * (1.0 + slope * slope).sqrt();
@@ -108,12 +120,12 @@ impl Brush {
         let last = start.max(end).ceil().min(bound as f32) as i32;
         for step in first..last.max(first) {
             let middle = across + slope * (step as f32 + 0.5 - start);
-            let limit = canvas.width().max(canvas.height()) as f32;
+            let limit = surface.width.max(surface.height) as f32;
             let (low, high) = ((middle - half).max(-1.0), (middle + half).min(limit + 1.0));
             for side in low.floor() as i32..high.ceil() as i32 {
                 let cover = high.min((side + 1) as f32) - low.max(side as f32);
                 let (x, y) = if is_flat { (step, side) } else { (side, step) };
-                self.blend(canvas, x, y, (cover.clamp(0.0, 1.0) * 255.0) as u8);
+                self.blend(surface, x, y, (cover.clamp(0.0, 1.0) * 255.0) as u8);
             }
         }
     }
@@ -129,8 +141,8 @@ impl Turn {
     }
 
     /// A stored rectangle as a player shows it.
-    pub(crate) fn to_shown(self, r: Rect, canvas: &Canvas) -> Rect {
-        let (w, h) = (canvas.width() as i32, canvas.height() as i32);
+    pub(crate) fn to_shown(self, r: Rect, surface: &Surface<'_>) -> Rect {
+        let (w, h) = (surface.width, surface.height);
         match self {
             Self::None => r,
             Self::Clockwise => Rect { x0: h - r.y1, y0: r.x0, x1: h - r.y0, y1: r.x1 },
@@ -140,8 +152,8 @@ impl Turn {
     }
 
     /// A shown rectangle as it is stored.
-    pub(crate) fn to_stored(self, r: Rect, canvas: &Canvas) -> Rect {
-        let (w, h) = (canvas.width() as i32, canvas.height() as i32);
+    pub(crate) fn to_stored(self, r: Rect, surface: &Surface<'_>) -> Rect {
+        let (w, h) = (surface.width, surface.height);
         match self {
             Self::None => r,
             Self::Clockwise => Rect { x0: r.y0, y0: h - r.x1, x1: r.y1, y1: h - r.x0 },
@@ -151,8 +163,13 @@ impl Turn {
     }
 
     /// A shown pixel as it is stored.
-    pub(crate) fn point_to_stored(self, u: i32, v: i32, canvas: &Canvas) -> (i32, i32) {
-        let pixel = self.to_stored(Rect { x0: u, y0: v, x1: u + 1, y1: v + 1 }, canvas);
-        (pixel.x0, pixel.y0)
+    #[inline]
+    pub(crate) fn point_to_stored(self, u: i32, v: i32, surface: &Surface<'_>) -> (i32, i32) {
+        match self {
+            Self::None => (u, v),
+            Self::Clockwise => (v, surface.height - 1 - u),
+            Self::Half => (surface.width - 1 - u, surface.height - 1 - v),
+            Self::CounterClockwise => (surface.width - 1 - v, u),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The annotated video has the source's frames at the source's times, and the source's audio bit by bit.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::path::{Path, PathBuf};
@@ -124,11 +126,38 @@ fn an_edited_mp4_keeps_what_is_shown() {
 }
 
 #[test]
-fn audio_that_mp4_cannot_hold_is_named() {
-    let clip = make("in.mkv", &format!("{PICTURE} {SOUND} -c:v libx264 -g 15 -c:a pcm_s16le OUT"));
-    let (_dir, _, _, report) = keeps_times(&clip.path);
-    assert_eq!(report.audio_packets, 0);
-    assert!(report.audio_left_out.unwrap().contains("pcm_s16le"));
+fn a_video_that_starts_late_starts_late() {
+    let clip = make(
+        "late.mp4",
+        &format!("{PICTURE} {SOUND} -vf setpts=PTS+0.5/TB -vsync passthrough -c:v libx264 -g 15 -bf 2 -c:a aac OUT"),
+    );
+    let (_dir, out, _, _) = keeps_times(&clip.path);
+    assert_eq!(audio_md5(&clip.path, "0:a"), audio_md5(&out, "0:a"));
+}
+
+#[test]
+fn audio_that_mp4_cannot_hold_becomes_aac_in_sync() {
+    for (name, codec) in [("in.mkv", "pcm_s16le"), ("in.avi", "pcm_u8"), ("in.mov", "pcm_f32be"), ("b.avi", "wmav2")] {
+        // Silence, then a tone from second 2 on.
+        let sound = "-f lavfi -i aevalsrc=0.8*sin(2000*t)*gte(t\\,2):d=4:s=44100";
+        let clip = make(name, &format!("{PICTURE} {sound} -c:v mpeg4 -g 15 -c:a {codec} OUT"));
+        let (_dir, out, _, report) = keeps_times(&clip.path);
+        assert_eq!(report.audio_transcoded_from.as_deref(), Some(codec));
+        assert!(report.audio_packets > 150, "{codec}: {}", report.audio_packets);
+        assert!((tone_start_s(&out) - 2.0).abs() < 0.03, "{codec}: {}", tone_start_s(&out));
+    }
+}
+
+/// When the sound begins, by decoding it.
+fn tone_start_s(path: &Path) -> f64 {
+    let output = std::process::Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i"])
+        .arg(path)
+        .args(["-map", "0:a", "-ac", "1", "-ar", "8000", "-f", "s16le", "-"])
+        .output()
+        .unwrap();
+    let samples = output.stdout.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]));
+    samples.into_iter().position(|s| s.unsigned_abs() > 8000).unwrap() as f64 / 8000.0
 }
 
 #[test]

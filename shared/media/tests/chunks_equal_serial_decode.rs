@@ -1,5 +1,7 @@
 //! However a video is cut, its chunks decode to exactly the frames of a serial decode: same pixels, same times.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::path::Path;
@@ -117,6 +119,33 @@ fn an_edit_list_hides_what_was_trimmed() {
 }
 
 #[test]
+fn a_video_that_starts_late_keeps_its_delay() {
+    let sound = "-f lavfi -i sine=d=4";
+    let clip = make(
+        "late.mp4",
+        &format!("{PICTURE} {sound} -vf setpts=PTS+0.5/TB -vsync passthrough -c:v libx264 -g 15 -bf 2 -c:a aac OUT"),
+    );
+    let video = equals_serial_decode(&clip.path);
+    let start = (video.shown_start_pts - video.origin_pts) as f64 * video.time_base.to_f64();
+    assert!((start - 0.5).abs() < 0.001, "{start}");
+}
+
+#[test]
+fn av1_prores_and_others_in_their_usual_containers() {
+    for (name, options) in [
+        ("av1.mp4", "-c:v libsvtav1 -g 15 -preset 12"),
+        ("prores.mov", "-c:v prores -pix_fmt yuv422p10le"),
+        ("fragments.mp4", "-c:v libx264 -g 15 -bf 2 -movflags frag_keyframe+empty_moov"),
+        ("flash.flv", "-c:v flv1 -g 15"),
+        ("windows.wmv", "-c:v wmv2 -g 15"),
+        ("theora.ogv", "-c:v libtheora -g 15"),
+        ("material.mxf", "-c:v mpeg2video -g 12 -bf 2"),
+    ] {
+        equals_serial_decode(&make(name, &format!("{PICTURE} -t 2 {options} OUT")).path);
+    }
+}
+
+#[test]
 fn mpeg_transport_stream() {
     let clip = make("clip.ts", &format!("{PICTURE} -c:v libx264 -g 15 -bf 2 OUT"));
     let video = equals_serial_decode(&clip.path);
@@ -142,6 +171,16 @@ fn vp8_and_vp9_webm() {
         );
         equals_serial_decode(&clip.path);
     }
+}
+
+/// `vtest.avi` of Debian's package opencv-doc: 768x576, MS MPEG-4, no presentation times.
+#[test]
+#[ignore = "needs TRACKDROP_VTEST_AVI, the path of vtest.avi"]
+fn vtest_avi_has_795_frames_for_any_segment_length() {
+    let path = std::env::var_os("TRACKDROP_VTEST_AVI").expect("TRACKDROP_VTEST_AVI names the file");
+    let video = equals_serial_decode(Path::new(&path));
+    assert_eq!(video.frame_count(), 795);
+    assert_eq!(video.frame_pts, (0..795).collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Drawing touches what it should and nothing else, for any coordinates.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::path::Path;

@@ -1,8 +1,10 @@
 //! Files that are no video, broken videos, and files that would make FFmpeg open others.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::ffi::OsStrExt, path::Path};
 
 use common::{PICTURE, chunked_decode, make};
 use trackdrop_media::{ChunkReader, Limits, MediaError, Window, index};
@@ -93,6 +95,9 @@ fn names_are_taken_literally() {
         let video = index(&path, &Limits::default()).unwrap();
         assert_eq!(chunked_decode(&path, &video, 0.5).0.len(), 30, "{name}");
     }
+    let no_utf8 = clip.dir.path().join(std::ffi::OsStr::from_bytes(b"bytes \xff\xfe.mp4"));
+    fs::copy(&clip.path, &no_utf8).unwrap();
+    assert_eq!(index(&no_utf8, &Limits::default()).unwrap().frame_count(), 30);
 }
 
 #[test]
@@ -142,6 +147,63 @@ fn damage_in_the_middle_is_named() {
 }
 
 #[test]
+fn random_damage_never_panics_and_every_planned_frame_is_accounted_for() {
+    let mut state = 1u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    for (name, codec) in [
+        ("a.mp4", "libx264 -bf 2"),
+        ("a.ts", "libx264 -bf 2"),
+        ("a.mkv", "libx265 -x265-params log-level=none"),
+        ("a.avi", "mpeg4 -bf 2"),
+        ("a.mpg", "mpeg2video -bf 2"),
+    ] {
+        let clip = make(name, &format!("-f lavfi -i testsrc2=s=128x72:r=30:d=1 -g 10 -c:v {codec} OUT"));
+        let bytes = fs::read(&clip.path).unwrap();
+        for round in 0..10 {
+            let mut broken = bytes.clone();
+            for _ in 0..[2, 20, 200][round % 3] {
+                let at = random(broken.len());
+                broken[at] = random(256) as u8;
+            }
+            if round % 4 == 3 {
+                let (at, length) = (random(broken.len()), random(2000));
+                broken.drain(at..(at + length).min(bytes.len()));
+            }
+            let (_dir, path) = written(name, &broken);
+            let Ok(video) = index(&path, &Limits::default()) else { continue };
+            for (segment, report) in video.plan(0.3).unwrap().iter().zip(chunked_decode(&path, &video, 0.3).1) {
+                assert!(report.frames + report.damaged.len() as u64 >= segment.expected_frames, "{name} {round}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_edit_list_of_several_stretches_is_refused_with_the_reason() {
+    let clip = make("a.mp4", &format!("{PICTURE} -c:v libx264 -g 15 OUT"));
+    let mut bytes = fs::read(&clip.path).unwrap();
+    let find = |bytes: &[u8], name: &[u8]| bytes.windows(4).rposition(|w| w == name).unwrap();
+    let elst = find(&bytes, b"elst");
+    // A second entry: another second, from the media time 2 s on (15360 ticks a second).
+    assert_eq!(bytes[elst + 8..elst + 12], [0, 0, 0, 1]);
+    bytes[elst + 11] = 2;
+    bytes[elst + 12..elst + 16].copy_from_slice(&1000u32.to_be_bytes());
+    let second = [1000u32, 2 * 15_360, 0x1_0000].map(u32::to_be_bytes).concat();
+    bytes.splice(elst + 24..elst + 24, second);
+    for atom in [b"elst", b"edts", b"trak", b"moov"] {
+        let at = find(&bytes, atom) - 4;
+        let size = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) + 12;
+        bytes[at..at + 4].copy_from_slice(&size.to_be_bytes());
+    }
+    let (_dir, path) = written("edited.mp4", &bytes);
+    let error = refused(&path);
+    assert!(matches!(&error, MediaError::Unsupported { reason } if reason.contains("edit list")), "{error}");
+}
+
+#[test]
 fn limits_are_enforced_with_value_and_bound() {
     let clip = make("a.mp4", &format!("{PICTURE} -c:v libx264 OUT"));
     let all = Limits::default();
@@ -177,9 +239,16 @@ fn a_chunk_of_another_segment_is_refused() {
 #[test]
 fn a_source_that_changed_since_it_was_indexed_is_refused() {
     let clip = make("a.mp4", &format!("{PICTURE} -c:v libx264 -g 15 OUT"));
-    let other = make("b.mp4", &format!("{PICTURE} -c:v libx264 -g 15 -crf 40 OUT"));
+    let other = make("b.mp4", &format!("{PICTURE} -c:v libx264 -g 15 -crf 30 -movflags +faststart OUT"));
     let video = index(&clip.path, &Limits::default()).unwrap();
-    fs::copy(&other.path, &clip.path).unwrap();
-    let error = trackdrop_media::cut(&clip.path, &video, &video.plan(9.0).unwrap()[0], &clip.dir.path().join("c.mkv"));
-    assert!(matches!(error.unwrap_err(), MediaError::Mismatch { .. }));
+    let mut same_size = fs::read(&other.path).unwrap();
+    for bytes in [same_size.clone(), {
+        same_size.resize(video.bytes as usize, 0);
+        same_size
+    }] {
+        fs::write(&clip.path, bytes).unwrap();
+        let chunk = clip.dir.path().join("c.mkv");
+        let error = trackdrop_media::cut(&clip.path, &video, &video.plan(9.0).unwrap()[0], &chunk).unwrap_err();
+        assert!(matches!(error, MediaError::Mismatch { .. }), "{error}");
+    }
 }

@@ -1,5 +1,7 @@
 //! Cutting may start at any segment, and gives the same bytes as cutting from the start.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::fs;
