@@ -1,22 +1,22 @@
-//! The fold itself: detections of one frame in, rows of that frame out.
+//! The fold itself: the detections of one frame after the other in, the tracks of that frame out.
 
-use std::{collections::BTreeMap, sync::Arc};
-use trackdrop_pipeline::{Failure, FailureKind, RequestSettings};
-use trackdrop_tables::{
-    detections::{DetectionRow, SegmentFooter},
-    tracks::TrackRow,
-};
-use trackdrop_tracker::{ByteTrack, Detection, Settings};
+use trackdrop_pipeline::{Failure, FailureKind, RequestSettings, manifest::ManifestSegment};
+use trackdrop_tables::detections::{DetectionRow, SegmentFooter};
+use trackdrop_tracker::{ByteTrack, Detection, Settings, Track};
 
-/// The tracker, and what it is told and asked.
+/// An object in a frame: what the tracker says, and the detection that it was matched with.
+#[derive(Debug)]
+pub(crate) struct Matched<'a> {
+    pub(crate) track: &'a Track,
+    pub(crate) detection: &'a DetectionRow,
+}
+
+/// The tracker, and what of the detections it is shown.
 pub(crate) struct Fold {
     tracker: ByteTrack,
-    class_names: Vec<Arc<str>>,
     /// By class id: whether the user wants it.
     wanted: Option<Vec<bool>>,
     min_score: f32,
-    /// Votes of each identity's rows for a class.
-    votes: BTreeMap<u64, BTreeMap<i32, u64>>,
     input: Vec<Detection>,
     /// Which row each input is.
     source: Vec<usize>,
@@ -39,27 +39,39 @@ impl Fold {
             .map(|classes| footer.class_names.iter().map(|name| classes.contains(name)).collect());
         Ok(Self {
             tracker: ByteTrack::new(tracker).map_err(|error| Failure::from_error(FailureKind::Permanent, error))?,
-            class_names: footer.class_names.iter().map(|name| Arc::from(name.as_str())).collect(),
             wanted,
             min_score: settings.min_score.unwrap_or(0.0),
-            votes: BTreeMap::new(),
             input: Vec::new(),
             source: Vec::new(),
         })
     }
 
-    /// One frame: called for every frame of the video, in order, also where nothing was detected.
-    pub(crate) fn step(
+    /// Steps once for every planned frame of a segment, also where nothing was detected; `take` gets frame index, PTS and tracks.
+    pub(crate) fn frames(
         &mut self,
-        frame_index: i64,
-        pts: i64,
-        detections: &[DetectionRow],
-    ) -> Result<Vec<TrackRow>, Failure> {
+        segment: &ManifestSegment,
+        rows: &[DetectionRow],
+        mut take: impl FnMut(i64, i64, &[Matched<'_>]),
+    ) -> Result<(), Failure> {
+        let mut rest = rows;
+        for (i, &pts) in segment.frame_pts.as_slice().iter().enumerate() {
+            let frame_index = (segment.first_frame + i as u64) as i64;
+            let (of_frame, after) = rest.split_at(rest.partition_point(|row| row.frame_index <= frame_index));
+            if let Some(row) = of_frame.iter().find(|row| row.frame_index != frame_index || row.pts != pts) {
+                return Err(foreign(segment, row));
+            }
+            take(frame_index, pts, &self.step(of_frame));
+            rest = after;
+        }
+        rest.first().map_or(Ok(()), |row| Err(foreign(segment, row)))
+    }
+
+    fn step<'a>(&'a mut self, detections: &'a [DetectionRow]) -> Vec<Matched<'a>> {
         self.input.clear();
         self.source.clear();
         for (i, row) in detections.iter().enumerate() {
             let wanted = match &self.wanted {
-                Some(wanted) => wanted.get(row.class_id as usize).copied().unwrap_or(false),
+                Some(wanted) => usize::try_from(row.class_id).is_ok_and(|id| wanted.get(id) == Some(&true)),
                 None => true,
             };
             if wanted && row.score >= self.min_score {
@@ -68,36 +80,15 @@ impl Fold {
                 self.source.push(i);
             }
         }
-        let mut rows = Vec::new();
-        for track in self.tracker.step(&self.input) {
-            let matched = &detections[self.source[track.detection]];
-            let class_name = usize::try_from(matched.class_id).ok().and_then(|id| self.class_names.get(id)).cloned();
-            *self.votes.entry(track.id).or_default().entry(matched.class_id).or_default() += 1;
-            rows.push(TrackRow {
-                frame_index,
-                pts,
-                track_id: track.id as i64,
-                class_id: matched.class_id,
-                class_name: class_name.unwrap_or_else(|| format!("class_{}", matched.class_id).into()),
-                score: matched.score,
-                bbox: [track.x1, track.y1, track.x2, track.y2].map(|edge| edge as f32),
-                observed: true,
-            });
-        }
-        Ok(rows)
+        let source = &self.source;
+        let matched = |track: &'a Track| Matched { track, detection: &detections[source[track.detection]] };
+        self.tracker.step(&self.input).iter().map(matched).collect()
     }
+}
 
-    /// How many identities there are of each class; an identity is of the class that most of its rows have.
-    pub(crate) fn tracks_by_class(self) -> BTreeMap<String, u64> {
-        let mut by_class = BTreeMap::new();
-        for votes in self.votes.values() {
-            // The first of equals: the lowest class id.
-            let winner = votes.iter().max_by_key(|&(id, count)| (count, std::cmp::Reverse(id))).map(|(&id, _)| id);
-            let Some(id) = winner else { continue };
-            let name = usize::try_from(id).ok().and_then(|id| self.class_names.get(id));
-            let name = name.map_or_else(|| format!("class_{id}"), |name| name.to_string());
-            *by_class.entry(name).or_default() += 1;
-        }
-        by_class
-    }
+fn foreign(segment: &ManifestSegment, row: &DetectionRow) -> Failure {
+    Failure::permanent(format!(
+        "the detections of segment {} speak of frame {} at PTS {}, which it does not own",
+        segment.segment_number, row.frame_index, row.pts
+    ))
 }

@@ -4,6 +4,7 @@
 //! segment is folded in, the ledger checks that it accounts for exactly the frames of the plan. Everything written is a pure function
 //! of the stored detections and the settings.
 
+mod classes;
 mod fold;
 
 use async_trait::async_trait;
@@ -18,10 +19,11 @@ use trackdrop_pipeline::{
 };
 use trackdrop_tables::{
     TableError,
-    detections::{self, DetectionsWriter, SegmentFooter},
+    detections::{self, DetectionRow, DetectionsWriter, SegmentFooter},
     tracks::{TrackRow, TracksOf, TracksWriter},
 };
 
+use classes::{Classes, Votes};
 use fold::Fold;
 
 /// How many frames of tracks before a segment go with it, for the trails that are drawn.
@@ -56,11 +58,11 @@ impl StageHandler for Merge {
         }
         let started = Instant::now();
         let manifest = manifest::advance(&self.cloud, request, RequestState::Merging).await?;
-        let mut merging = Merging::begin(&self.cloud, &manifest)?;
+        let classes = self.vote(&manifest, delivery).await?;
+        let mut merging = Merging::begin(&self.cloud, &manifest, classes)?;
         for segment in &manifest.segments {
             delivery.step()?;
-            let object = PerSegment::Detections.object(request, segment.segment_number);
-            let (_, bytes) = self.cloud.storage.get(&object).await?;
+            let bytes = self.detections(request, segment).await?;
             let (plan, of) = (segment.clone(), manifest.clone());
             let (folded, tracks) = blocking(move || merging.take(&of, &plan, bytes)).await?;
             merging = folded;
@@ -74,6 +76,33 @@ impl StageHandler for Merge {
 }
 
 impl Merge {
+    async fn detections(&self, request: &RequestId, segment: &ManifestSegment) -> Result<bytes::Bytes, Failure> {
+        let object = PerSegment::Detections.object(request, segment.segment_number);
+        Ok(self.cloud.storage.get(&object).await?.1)
+    }
+
+    /// The first of two passes: which class each identity has over the whole video. A second pass costs some 20 us a frame, and
+    /// no memory that grows with the video.
+    async fn vote(&self, manifest: &Manifest, delivery: &Delivery) -> Result<Classes, Failure> {
+        let mut voting: Option<(Fold, Votes)> = None;
+        for segment in &manifest.segments {
+            delivery.step()?;
+            let bytes = self.detections(&manifest.request_id, segment).await?;
+            let (segment, settings) = (segment.clone(), manifest.settings.clone());
+            voting = blocking(move || {
+                let (rows, footer) = read_segment(&segment, bytes)?;
+                let (mut fold, mut votes) = match voting {
+                    Some(voting) => voting,
+                    None => (Fold::new(&settings, &footer)?, Votes::new(&footer)),
+                };
+                fold.frames(&segment, &rows, |_, _, tracks| votes.take(tracks))?;
+                Ok(Some((fold, votes)))
+            })
+            .await?;
+        }
+        Ok(voting.map(|(_, votes)| votes.decide()).unwrap_or_default())
+    }
+
     async fn write_results(&self, manifest: &Manifest, merging: Merging, started: Instant) -> Result<(), Failure> {
         let request = &manifest.request_id;
         let (ledger, model) = (merging.ledger.total().clone(), merging.model.clone());
@@ -112,6 +141,7 @@ impl Merge {
 struct Merging {
     ledger: Ledger,
     fold: Option<Fold>,
+    classes: Classes,
     model: Option<ModelIdentity>,
     detections: DetectionsWriter<BufWriter<NamedTempFile>>,
     tracks: TracksWriter<BufWriter<NamedTempFile>>,
@@ -120,7 +150,7 @@ struct Merging {
 }
 
 impl Merging {
-    fn begin(cloud: &Cloud, manifest: &Manifest) -> Result<Self, Failure> {
+    fn begin(cloud: &Cloud, manifest: &Manifest, classes: Classes) -> Result<Self, Failure> {
         let file = || -> Result<_, Failure> {
             let file = NamedTempFile::new_in(cloud.storage.scratch());
             Ok(BufWriter::new(file.map_err(|error| Failure::from_io("making a temporary file", error))?))
@@ -128,6 +158,7 @@ impl Merging {
         Ok(Self {
             ledger: Ledger::default(),
             fold: None,
+            classes,
             model: None,
             detections: DetectionsWriter::new(file()?).map_err(table)?,
             tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
@@ -142,37 +173,27 @@ impl Merging {
         segment: &ManifestSegment,
         bytes: bytes::Bytes,
     ) -> Result<(Self, Option<Vec<u8>>), Failure> {
-        let (rows, footer) = detections::read_segment(bytes).map_err(|error| {
-            Failure::permanent(format!("detections of segment {}: {error}", segment.segment_number))
-        })?;
+        let (rows, footer) = read_segment(segment, bytes)?;
         self.ledger
             .take(&segment.planned(), &footer.account)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
         self.agree_on_model(segment.segment_number, &footer)?;
+        for &row in &rows {
+            self.detections.push(row).map_err(table)?;
+        }
+        let trail_from = segment.first_frame.saturating_sub(TRAIL_FRAMES) as i64;
+        self.recent.retain(|row| row.frame_index >= trail_from);
+        let from = self.recent.len();
         let fold = match &mut self.fold {
             Some(fold) => fold,
             None => self.fold.insert(Fold::new(&manifest.settings, &footer)?),
         };
-        let trail_from = segment.first_frame.saturating_sub(TRAIL_FRAMES) as i64;
-        self.recent.retain(|row| row.frame_index >= trail_from);
-        let mut rows = rows.into_iter().peekable();
-        for (i, &pts) in segment.frame_pts.as_slice().iter().enumerate() {
-            let frame_index = (segment.first_frame + i as u64) as i64;
-            let mut of_frame = Vec::new();
-            while let Some(row) = rows.next_if(|row| row.frame_index == frame_index) {
-                self.detections.push(row).map_err(table)?;
-                of_frame.push(row);
-            }
-            for row in fold.step(frame_index, pts, &of_frame)? {
-                self.tracks.push(row.clone()).map_err(table)?;
-                self.recent.push_back(row);
-            }
-        }
-        if let Some(row) = rows.next() {
-            return Err(Failure::permanent(format!(
-                "segment {} has a detection in frame {}, which it does not own",
-                segment.segment_number, row.frame_index
-            )));
+        let (recent, classes) = (&mut self.recent, &self.classes);
+        fold.frames(segment, &rows, |frame_index, pts, tracks| {
+            recent.extend(tracks.iter().map(|track| classes.row(frame_index, pts, track)));
+        })?;
+        for row in self.recent.iter().skip(from) {
+            self.tracks.push(row.clone()).map_err(table)?;
         }
         let tracks = if manifest.settings.video { Some(self.segment_tracks(manifest)?) } else { None };
         Ok((self, tracks))
@@ -208,11 +229,15 @@ impl Merging {
             let file = buffer.into_inner().map_err(|error| Failure::from_io("writing results", error.into_error()))?;
             Ok::<_, Failure>(file.into_temp_path())
         };
-        let tracks_by_class = self.fold.map(Fold::tracks_by_class).unwrap_or_default();
         let work =
-            WorkReport { frames: self.ledger.total().frames, rows, tracks: tracks_by_class, ..Default::default() };
+            WorkReport { frames: self.ledger.total().frames, rows, tracks: self.classes.count(), ..Default::default() };
         Ok((close(detections)?, close(tracks)?, work))
     }
+}
+
+fn read_segment(segment: &ManifestSegment, bytes: bytes::Bytes) -> Result<(Vec<DetectionRow>, SegmentFooter), Failure> {
+    detections::read_segment(bytes)
+        .map_err(|error| Failure::permanent(format!("detections of segment {}: {error}", segment.segment_number)))
 }
 
 fn tracks_of(manifest: &Manifest) -> Result<TracksOf, Failure> {

@@ -30,7 +30,7 @@ fn check_all_lengths(path: &Path, video: &VideoIndex, expected: &[Shown]) {
         assert_eq!(segments.iter().map(|s| s.expected_frames).sum::<u64>(), video.frame_count());
         let (frames, reports) = chunked_decode(path, video, target);
         for (segment, report) in segments.iter().zip(&reports) {
-            assert_eq!(report.damaged, [], "segment {} of {target} s", segment.number);
+            assert_eq!(report.damaged, Vec::<i64>::new(), "segment {} of {target} s", segment.number);
             assert_eq!(report.frames, segment.expected_frames);
         }
         if let Some(at) = frames.iter().zip(expected).position(|(a, b)| a != b) {
