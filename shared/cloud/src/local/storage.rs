@@ -127,6 +127,8 @@ impl Inner {
             let blob = self.blob(generation);
             move_file(&file, &blob).map_err(io_error)?;
             placed = Some(blob);
+            // The catalog must not outlive the name of what it speaks of through a power cut.
+            File::open(self.store.join("blobs")).and_then(|folder| folder.sync_all()).map_err(io_error)?;
             transaction
                 .execute(
                     "INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
