@@ -288,7 +288,7 @@ impl World {
             }
         };
         let outcome = tokio::time::timeout(Duration::from_secs(120), bus.run(stop, |event| seen.push(event))).await;
-        outcome.expect("the requests end").unwrap();
+        outcome.unwrap().unwrap();
         seen
     }
 

@@ -1,7 +1,7 @@
 //! How a chunk keeps the source's timestamps exactly, although Matroska counts in milliseconds.
 //!
 //! A source time such as 3003/90000 s is no whole number of milliseconds, so rounding alone would lose it. The chunk
-//! therefore carries the list of the PTS it owns ([`crate::PtsList`], also kept in the manifest), and its own clock is a
+//! therefore carries the list of the PTS it owns ([`PtsList`], also kept in the manifest), and its own clock is a
 //! *strictly increasing* function of the place in that list: the rounded millisecond, or one more than the picture
 //! before, whichever is later. So each picture has a time that no other one has, whatever the frame rate, and reading
 //! turns the time back into the place in the list and the place into the exact PTS. No nearest-neighbour guess is made.
@@ -9,7 +9,9 @@
 use ffmpeg::{Dictionary, format::context::Input};
 use ffmpeg_next as ffmpeg;
 
-use crate::{Limits, MediaError, PtsList, Rational, Window};
+use trackdrop_pipeline::PtsList;
+
+use crate::{Limits, MediaError, Rational, Window};
 
 const MILLISECOND: Rational = Rational { num: 1, den: 1000 };
 const TAG_START: &str = "TRACKDROP_START_MS";
@@ -64,13 +66,15 @@ impl ChunkDescription {
         Self::from_tags(&input, limits)
     }
 
-    pub(crate) fn to_tags(&self) -> Dictionary<'static> {
+    pub(crate) fn to_tags(&self) -> Result<Dictionary<'static>, MediaError> {
         let Window { start_pts, end_pts, time_base } = self.window;
         let mut tags = Dictionary::new();
         tags.set(TAG_START, &self.start_ms.to_string());
         tags.set(TAG_WINDOW, &format!("{start_pts};{end_pts};{time_base}"));
-        tags.set(TAG_FRAMES, &PtsList::encode(&self.frame_pts));
-        tags
+        let frames =
+            PtsList::new(self.frame_pts.clone()).map_err(|error| MediaError::Mismatch { reason: error.to_string() })?;
+        tags.set(TAG_FRAMES, &frames.to_string());
+        Ok(tags)
     }
 
     pub(crate) fn from_tags(input: &Input, limits: &Limits) -> Result<Self, MediaError> {
@@ -85,7 +89,9 @@ impl ChunkDescription {
         let (Some(window), Ok(start_ms)) = (parse_window(window), start.parse()) else {
             return Err(bad(&format!("{window} {start}")));
         };
-        Ok(Self { window, frame_pts: PtsList::decode(tag(TAG_FRAMES)?, limits.max_frames)?, start_ms })
+        let frames: PtsList = tag(TAG_FRAMES)?.parse().map_err(|_| bad("the list of frames"))?;
+        limits.check_frames(frames.len() as u64)?;
+        Ok(Self { window, frame_pts: frames.as_slice().to_vec(), start_ms })
     }
 }
 

@@ -88,7 +88,7 @@ impl<'a> Cutter<'a> {
         let range = packet_range(self.index, segment);
         let plan = ChunkTimes::of(self.index, segment, range.clone());
         let mut muxer =
-            Muxer::matroska(chunk_out, self.demuxer.parameters()?, self.index.time_base, plan.description.to_tags())?;
+            Muxer::matroska(chunk_out, self.demuxer.parameters()?, self.index.time_base, plan.description.to_tags()?)?;
         // The next chunk starts with the packets from here on.
         let shared_from =
             self.segments.front().map_or(usize::MAX, |next| self.index.keyframes[next.first_keyframe].packet_index);

@@ -54,7 +54,6 @@ mod paint;
 mod params;
 mod picture_format;
 mod plan;
-mod pts_list;
 mod rational;
 mod reader;
 mod scale;
@@ -75,7 +74,6 @@ pub use limits::Limits;
 pub use params::VideoParams;
 pub use picture_format::ColorTags;
 pub use plan::{PlannedSegment, Window};
-pub use pts_list::PtsList;
 pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
 

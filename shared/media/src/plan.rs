@@ -30,7 +30,7 @@ pub struct PlannedSegment {
     pub end_pts: i64,
     /// Number of frames it owns; `frame_pts.len()`.
     pub expected_frames: u64,
-    /// PTS of each frame it owns, ascending. Kept beside the chunk: see [`crate::PtsList`] for a compact form.
+    /// PTS of each frame it owns, ascending. The chunk carries it as well.
     pub frame_pts: Vec<i64>,
     /// Whether it is longer than four targets, because the source has no key frame to cut at.
     pub is_overlong: bool,
