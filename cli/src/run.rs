@@ -22,8 +22,8 @@ use trackdrop_flow::{
     manifest,
 };
 use trackdrop_pipeline::{
-    FailureKind, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Stage,
-    names::{Marker, ResultFile},
+    Bucket, FailureKind, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Stage,
+    names::{Marker, ObjectName, ResultFile},
 };
 
 /// How often the command looks how far its requests are.
@@ -124,7 +124,9 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
     match state {
         Some(RequestState::Failed) if same => {
             end::reopen(&host.cloud, &request).await?;
-            restart(host, &info, &request, settings, Redrive::Resume).await?;
+            // A plan that stands was made for its own segment length.
+            let settings = RequestSettings { segment_seconds: before.segment_seconds, ..settings.clone() };
+            restart(host, &info, &request, &settings, Redrive::Resume).await?;
         }
         Some(RequestState::Failed) => restart(host, &info, &request, settings, Redrive::Reset).await?,
         Some(_) | None if !same => bail!(
@@ -241,12 +243,25 @@ async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
         let stage = Stage::ALL.into_iter().find(|stage| stage.name() == function.as_str());
         if let (Some(stage), Ok(request)) = (stage, request.parse()) {
             let message = error.failure.to_string();
-            if let Err(failure) = end::fail(&host.cloud, &request, stage, &message, || None).await {
+            let unplanned = describe(host, &request).await;
+            if let Err(failure) = end::fail(&host.cloud, &request, stage, &message, || unplanned).await {
                 tracing::warn!(%request, %failure, "the failure could not be recorded");
             }
         }
     }
     anyhow::Error::from(error).context("stopped; what is finished is kept, and the same command goes on from here")
+}
+
+/// What the upload says of a request that has no manifest yet.
+async fn describe(host: &Host, request: &RequestId) -> Option<Manifest> {
+    let uploads = host.cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await.ok()?;
+    uploads.into_iter().find_map(|info| {
+        let (object, generation, created) = (info.object.clone(), info.generation, info.created);
+        let upload = ObjectFinalized { object, generation, created };
+        let settings = RequestSettings::of_upload(&info.metadata).unwrap_or_default();
+        let is_it = upload.request().as_ref() == Some(request);
+        is_it.then(|| manifest::unplanned(request, &upload, Some(&info), settings))
+    })
 }
 
 async fn look_at(host: &Host, jobs: &[&Job]) -> anyhow::Result<Vec<Tracked>> {

@@ -7,7 +7,7 @@ mod media;
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc, time::Instant};
 use tempfile::TempPath;
-use trackdrop_flow::{Cloud, NewObject, WorkReport, count, stage::StageHandler};
+use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler};
 use trackdrop_pipeline::{
     Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, counter::Counted, names,
     names::PerSegment,
@@ -95,14 +95,12 @@ impl Annotate {
         delivery: Delivery,
     ) -> Result<TempPath, Failure> {
         let (renderer, scratch) = (self.renderer.clone(), self.cloud.storage.scratch().to_owned());
-        let work = move || {
+        blocking(move || {
             let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
             let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
             renderer.render(chunk.path(), &segment, &rows, &out, &delivery)?;
             Ok(out)
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| Failure::transient(format!("the renderer stopped unexpectedly: {error}")))?
+        })
+        .await
     }
 }

@@ -5,7 +5,7 @@ mod media;
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc, time::Instant};
 use trackdrop_cloud::LocalFile;
-use trackdrop_flow::{Cloud, NewObject, WorkReport, end, manifest, stage::StageHandler};
+use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler};
 use trackdrop_pipeline::{
     Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, Stage,
     manifest::VideoInfo,
@@ -95,7 +95,7 @@ impl Join {
         let (joiner, scratch) = (self.joiner.clone(), storage.scratch().to_owned());
         let planned = video.frame_count;
         let damaged = manifest.ledger.as_ref().map(|ledger| ledger.frames_damaged).unwrap_or_default();
-        let work = move || {
+        blocking(move || {
             let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
             let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
             let frames = joiner.join(&parts, source.path(), &video, &out)?;
@@ -105,9 +105,7 @@ impl Join {
                 )));
             }
             Ok((out, frames))
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| Failure::transient(format!("joining stopped unexpectedly: {error}")))?
+        })
+        .await
     }
 }

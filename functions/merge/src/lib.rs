@@ -10,7 +10,7 @@ mod fold;
 use async_trait::async_trait;
 use std::{collections::VecDeque, io::BufWriter, time::Instant};
 use tempfile::{NamedTempFile, TempPath};
-use trackdrop_flow::{Cloud, NewObject, WorkReport, end, manifest, stage::StageHandler};
+use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler};
 use trackdrop_pipeline::{
     Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage,
     ledger::{Ledger, LedgerTotal},
@@ -260,10 +260,4 @@ fn table(error: TableError) -> Failure {
         TableError::Io(error) => Failure::from_io("writing results", error),
         TableError::Format(_) => Failure::from_error(FailureKind::Permanent, error),
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Failure::transient(format!("merging stopped unexpectedly: {error}")))?
 }

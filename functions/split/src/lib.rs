@@ -10,7 +10,9 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 use tempfile::TempPath;
 use tokio::sync::mpsc;
 use trackdrop_cloud::{LocalFile, ObjectInfo};
-use trackdrop_flow::{Cloud, Created, NewObject, WorkReport, manifest, stage::StageHandler};
+use trackdrop_flow::{
+    Cloud, Created, NewObject, WorkReport, blocking, ended_unexpectedly, manifest, stage::StageHandler,
+};
 use trackdrop_pipeline::{
     Bucket, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
     RequestState, SegmentDescription, SegmentNumber, Stage,
@@ -244,7 +246,7 @@ impl Split {
             let done = chunks.len() as u32;
             manifest::fold_progress(&self.cloud, request, |progress| progress.segments_split = done).await;
         }
-        cutting.await.map_err(panicked)??;
+        cutting.await.map_err(ended_unexpectedly)??;
         Ok(chunks)
     }
 
@@ -335,12 +337,4 @@ fn sha256_of(path: &Path) -> Result<(String, u64), Failure> {
         Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), bytes))
     };
     hash().map_err(|error| Failure::transient(format!("reading the chunk that was just cut: {error}")))
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.map_err(panicked)?
-}
-
-fn panicked(error: tokio::task::JoinError) -> Failure {
-    Failure::transient(format!("the splitter stopped unexpectedly: {error}"))
 }

@@ -7,7 +7,7 @@ mod pipeline;
 
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc, time::Instant};
-use trackdrop_flow::{Cloud, NewObject, WorkReport, count, stage::StageHandler};
+use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler};
 use trackdrop_pipeline::{
     Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, counter::Counted,
     names::PerSegment,
@@ -100,7 +100,7 @@ impl Track {
     ) -> Result<(Vec<u8>, u64), Failure> {
         let (_, file) = self.cloud.storage.fetch(&chunk.object, Some(chunk.generation)).await?;
         let detector = self.detector.clone();
-        let work = move || {
+        blocking(move || {
             let found = detector.detect(file.path(), &segment, &delivery)?;
             check_classes(&segment, &found.footer)?;
             let write = || -> Result<(Vec<u8>, u64), TableError> {
@@ -111,10 +111,8 @@ impl Track {
                 writer.finish(Some(&found.footer))
             };
             write().map_err(|error| Failure::from_error(FailureKind::Permanent, error))
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| Failure::transient(format!("the detector stopped unexpectedly: {error}")))?
+        })
+        .await
     }
 }
 

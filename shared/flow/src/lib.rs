@@ -94,6 +94,18 @@ impl Cloud {
     }
 }
 
+/// Runs work that blocks off the threads that wait. A panic in it is a transient failure with a diagnostic.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(ended_unexpectedly(error)))
+}
+
+/// What a task that gave no answer means.
+pub fn ended_unexpectedly(error: tokio::task::JoinError) -> Failure {
+    Failure::transient(format!("the work ended without an answer: {error}"))
+}
+
 /// Who created an object.
 #[derive(Debug)]
 pub enum Created {

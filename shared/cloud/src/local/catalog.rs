@@ -100,7 +100,9 @@ impl LocalCloud {
         let reserve = store.join("reserve");
         if !reserve.exists() {
             // Best effort: a full disk must not keep anyone from reading what is there.
-            let _ = std::fs::write(&reserve, vec![0x54; RESERVE_BYTES]);
+            if std::fs::write(&reserve, vec![0x54; RESERVE_BYTES]).is_err() {
+                let _ = std::fs::remove_file(&reserve);
+            }
         }
         let cloud = Self {
             inner: Arc::new(Inner { root: root.clone(), store, host, triggers, connection: Mutex::new(connection) }),
