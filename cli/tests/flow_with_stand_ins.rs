@@ -37,10 +37,10 @@ use trackdrop_pipeline::{
 };
 use trackdrop_split::{Cutter, OpenVideo, PlannedSegment, Split};
 use trackdrop_tables::{
-    detections::{DetectionRow, SegmentFooter},
+    detections::DetectionRow,
     tracks::{self, TrackRow},
 };
-use trackdrop_track::{SegmentDetections, SegmentDetector, Track};
+use trackdrop_track::{ModelFacts, SegmentDetections, SegmentDetector, Track};
 
 /// What goes wrong, and how often.
 #[derive(Clone, Debug, Default)]
@@ -137,6 +137,14 @@ impl OpenVideo for Text {
 }
 
 impl SegmentDetector for StandIn {
+    fn model(&self, _: &SegmentDescription) -> Result<ModelFacts, Failure> {
+        Ok(ModelFacts {
+            identity: ModelIdentity { name: "stand-in".into(), sha256: "00".into() },
+            class_names: vec!["person".into(), "car".into()],
+            track_thresh: None,
+        })
+    }
+
     fn detect(
         &self,
         chunk: &Path,
@@ -172,14 +180,7 @@ impl SegmentDetector for StandIn {
             damaged_pts: vec![],
             pts_sha256: PtsList::new(all).unwrap().sha256(),
         };
-        let footer = SegmentFooter {
-            frame_pts: planned,
-            account,
-            model: ModelIdentity { name: "stand-in".into(), sha256: "00".into() },
-            class_names: vec!["person".into(), "car".into()],
-            track_thresh: None,
-        };
-        Ok(SegmentDetections { rows, footer })
+        Ok(SegmentDetections { rows, frame_pts: planned, account })
     }
 }
 

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use std::{path::Path, sync::Arc, time::Instant};
 use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler};
 use trackdrop_pipeline::{
-    Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, counter::Counted,
-    names::PerSegment,
+    Delivery, Failure, FailureKind, ObjectFinalized, PtsList, RequestId, SegmentDescription, Stage, counter::Counted,
+    ledger::FrameAccount, manifest::ModelIdentity, names::PerSegment,
 };
 use trackdrop_tables::{
     TableError,
@@ -24,12 +24,28 @@ pub use pipeline::{DetectorPool, MediaSegmentDetector};
 pub struct SegmentDetections {
     /// The detections, in frame order, within a frame in the detector's order.
     pub rows: Vec<DetectionRow>,
-    /// The account of the frames, and the model.
-    pub footer: SegmentFooter,
+    /// The frames that the chunk owns.
+    pub frame_pts: PtsList,
+    /// What became of them.
+    pub account: FrameAccount,
+}
+
+/// What the flow must know of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelFacts {
+    /// Which model it is.
+    pub identity: ModelIdentity,
+    /// Class names by class id.
+    pub class_names: Vec<String>,
+    /// The track threshold that its card recommends for its score scale.
+    pub track_thresh: Option<f64>,
 }
 
 /// Decodes a chunk's window and detects; blocking.
 pub trait SegmentDetector: Send + Sync {
+    /// The model that a segment's settings ask for, loaded.
+    fn model(&self, segment: &SegmentDescription) -> Result<ModelFacts, Failure>;
+
     /// The detections of all frames that the chunk owns.
     fn detect(
         &self,
@@ -101,14 +117,22 @@ impl Track {
         let (_, file) = self.cloud.storage.fetch(&chunk.object, Some(chunk.generation)).await?;
         let detector = self.detector.clone();
         blocking(move || {
+            let model = detector.model(&segment)?;
+            check_classes(&segment, &model)?;
             let found = detector.detect(file.path(), &segment, &delivery)?;
-            check_classes(&segment, &found.footer)?;
+            let footer = SegmentFooter {
+                frame_pts: found.frame_pts,
+                account: found.account,
+                model: model.identity,
+                class_names: model.class_names,
+                track_thresh: model.track_thresh,
+            };
             let write = || -> Result<(Vec<u8>, u64), TableError> {
                 let mut writer = DetectionsWriter::new(Vec::new())?;
                 for row in found.rows {
                     writer.push(row)?;
                 }
-                writer.finish(Some(&found.footer))
+                writer.finish(Some(&footer))
             };
             write().map_err(|error| Failure::from_error(FailureKind::Permanent, error))
         })
@@ -116,14 +140,14 @@ impl Track {
     }
 }
 
-/// Refuses a class that the model does not know, as soon as the model is known.
-fn check_classes(segment: &SegmentDescription, footer: &SegmentFooter) -> Result<(), Failure> {
+/// Refuses a class that the model does not know, before any frame is decoded.
+fn check_classes(segment: &SegmentDescription, model: &ModelFacts) -> Result<(), Failure> {
     for class in segment.settings.classes.iter().flatten() {
-        if !footer.class_names.contains(class) {
-            let known = footer.class_names.join(", ");
+        if !model.class_names.contains(class) {
+            let known = model.class_names.join(", ");
             return Err(Failure::permanent(format!(
                 "the model {} knows no class {class:?}; it knows: {known}",
-                footer.model.name
+                model.identity.name
             )));
         }
     }

@@ -1,6 +1,6 @@
 //! The detector that looks at real video: decoding runs ahead of the network by a few frames, in a thread of its own.
 
-use crate::{SegmentDetections, SegmentDetector};
+use crate::{ModelFacts, SegmentDetections, SegmentDetector};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -14,7 +14,7 @@ use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, Window};
 use trackdrop_pipeline::{
     Delivery, Failure, FailureKind, PtsList, SegmentDescription, ledger::FrameAccount, manifest::ModelIdentity,
 };
-use trackdrop_tables::detections::{DetectionRow, SegmentFooter};
+use trackdrop_tables::detections::DetectionRow;
 
 /// Detections up to this score never count: ByteTrack's floor.
 const LOWEST_SCORE: f32 = 0.1;
@@ -62,6 +62,22 @@ pub struct MediaSegmentDetector {
 }
 
 impl SegmentDetector for MediaSegmentDetector {
+    fn model(&self, segment: &SegmentDescription) -> Result<ModelFacts, Failure> {
+        let detector = self.pool.get(segment.settings.model.as_deref())?;
+        let info = detector.info();
+        match &segment.settings.model_sha256 {
+            Some(expected) if *expected != info.sha256 => Err(Failure::permanent(format!(
+                "the model file {} has changed since the request was made (sha256 {}, then {expected}): process the video anew",
+                info.name, info.sha256
+            ))),
+            _ => Ok(ModelFacts {
+                identity: ModelIdentity { name: info.name.clone(), sha256: info.sha256.clone() },
+                class_names: info.class_names.clone(),
+                track_thresh: info.track_thresh,
+            }),
+        }
+    }
+
     fn detect(
         &self,
         chunk: &Path,
@@ -69,25 +85,12 @@ impl SegmentDetector for MediaSegmentDetector {
         delivery: &Delivery,
     ) -> Result<SegmentDetections, Failure> {
         let detector = self.pool.get(segment.settings.model.as_deref())?;
-        let info = detector.info();
-        if let Some(expected) = segment.settings.model_sha256.as_ref().filter(|expected| **expected != info.sha256) {
-            return Err(Failure::permanent(format!(
-                "the model file {} has changed since the request was made (sha256 {}, then {expected}): process the video anew",
-                info.name, info.sha256
-            )));
-        }
         let source = ChunkDescription::read(chunk, &self.limits)?;
         check_owner(&source, segment)?;
         let reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, self.decoder_threads)?;
         let (rows, seen) = self.detect_frames(reader, &detector, segment, &source, delivery)?;
-        let footer = SegmentFooter {
-            account: account(&source.frame_pts, &seen)?,
-            frame_pts: pts_list(source.frame_pts)?,
-            model: ModelIdentity { name: info.name.clone(), sha256: info.sha256.clone() },
-            class_names: info.class_names.clone(),
-            track_thresh: info.track_thresh,
-        };
-        Ok(SegmentDetections { rows, footer })
+        let account = account(&source.frame_pts, &seen)?;
+        Ok(SegmentDetections { rows, frame_pts: pts_list(source.frame_pts)?, account })
     }
 }
 
