@@ -1,0 +1,128 @@
+//! Promise 1 as a law: random detections, cut at random, delivered late, twice and out of order, to one worker or many processes,
+//! give the bytes of one undisturbed run; and those are what the tracker gives when it is simply run over all frames.
+#![allow(clippy::unwrap_used)]
+
+mod stand_ins;
+
+use proptest::prelude::*;
+use stand_ins::{Trouble, World, random_frame, seconds};
+use std::{collections::BTreeMap, sync::Arc};
+use trackdrop_cloud::{
+    Storage,
+    local::{LocalCloud, Redrive},
+};
+use trackdrop_flow::Cloud;
+use trackdrop_pipeline::{RequestId, names::ObjectName, names::ResultFile, settings::METADATA_KEY};
+use trackdrop_tracker::{ByteTrack, Detection, Settings};
+
+#[derive(Clone, Debug)]
+struct Cut {
+    segment_seconds: f64,
+    most_at_once: usize,
+    processes: usize,
+    deliveries: i64,
+    late_by_ms: i64,
+}
+
+fn cuts() -> impl Strategy<Value = Cut> {
+    (1u32..60, 1usize..5, 1usize..3, 1i64..4, 0i64..40).prop_map(
+        |(tenths, most_at_once, processes, deliveries, late_by_ms)| Cut {
+            segment_seconds: f64::from(tenths) / 10.0,
+            most_at_once,
+            processes,
+            deliveries,
+            late_by_ms,
+        },
+    )
+}
+
+/// From now on every message is queued several times, each copy late by a random while, so that copies meet and orders change.
+fn disturb(world: &World, cut: &Cut) {
+    let catalog = rusqlite::Connection::open(world.folder.path().join(".store/catalog.db")).unwrap();
+    let copies: Vec<_> = (1..cut.deliveries)
+        .map(|_| "INSERT INTO messages (function, event, request) VALUES (new.function, new.event, new.request);")
+        .collect();
+    catalog
+        .execute_batch(&format!(
+            "PRAGMA recursive_triggers = OFF; DROP TRIGGER IF EXISTS disturb;
+             CREATE TRIGGER disturb AFTER INSERT ON messages BEGIN
+               UPDATE messages SET not_before = CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+                 + abs(random()) % {} WHERE id = new.id;
+               {}
+             END;",
+            cut.late_by_ms * 1_000 + 1,
+            copies.concat()
+        ))
+        .unwrap();
+}
+
+async fn process(world: &World, request: &RequestId, upload: &ObjectName, cut: &Cut) -> Vec<bytes::Bytes> {
+    disturb(world, cut);
+    let mut metadata = world.local.stat(upload).await.unwrap().metadata;
+    metadata.insert(METADATA_KEY.to_owned(), serde_json::to_string(&seconds(cut.segment_seconds)).unwrap());
+    assert!(world.local.redrive(request, upload, metadata, Redrive::Reset).await.unwrap());
+    // Other processes on the same directory, each with its own connection, lock and bus.
+    let mut others = vec![];
+    for _ in 1..cut.processes {
+        let local = Arc::new(LocalCloud::open(world.folder.path(), stand_ins::triggers()).unwrap());
+        let cloud = Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local.clone() };
+        let (request, most_at_once) = (request.clone(), cut.most_at_once);
+        let other = stand_ins::Hosted { local, cloud, trouble: Trouble::default() };
+        others.push(tokio::spawn(async move { other.settle_with(&[request], most_at_once).await.len() }));
+    }
+    world.settle_with(std::slice::from_ref(request), cut.most_at_once).await;
+    for other in others {
+        other.await.unwrap();
+    }
+    vec![world.bytes(request, ResultFile::Tracks).await, world.bytes(request, ResultFile::Detections).await]
+}
+
+/// The tracker by itself over all frames: frame, id and box of every row.
+fn serial(seed: u64, frames: i64) -> Vec<(i64, i64, [f32; 4])> {
+    let mut tracker = ByteTrack::new(Settings::default()).unwrap();
+    let mut rows = vec![];
+    for frame in 0..frames {
+        let detections: Vec<_> = random_frame(seed, frame, frame)
+            .iter()
+            .map(|row| {
+                let [x1, y1, x2, y2] = row.bbox.map(f64::from);
+                Detection { x1, y1, x2, y2, score: f64::from(row.score) }
+            })
+            .collect();
+        rows.extend(
+            tracker.step(&detections).iter().map(|track| {
+                (frame, track.id as i64, [track.x1, track.y1, track.x2, track.y2].map(|edge| edge as f32))
+            }),
+        );
+    }
+    rows
+}
+
+proptest! {
+    // Each case is whole runs of the flow; more of them: PROPTEST_CASES=200.
+    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_cut_order_retry_and_worker_count_gives_the_same_bytes(
+        seed in 1u64..1_000_000, frames in 1i64..90, gop in 1i64..12, cuts in prop::collection::vec(cuts(), 2)
+    ) {
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let world = World::new(Trouble::default());
+            let text = format!("frames={frames} gop={gop} seed={seed}");
+            let (request, upload) = world.upload("v.mp4", &text, &seconds(1_000.0)).await;
+            world.settle(std::slice::from_ref(&request)).await;
+            let undisturbed =
+                vec![world.bytes(&request, ResultFile::Tracks).await, world.bytes(&request, ResultFile::Detections).await];
+            let rows = world.tracks(&request).await;
+            let rows: Vec<_> = rows.iter().map(|row| (row.frame_index, row.track_id, row.bbox)).collect();
+            assert_eq!(rows, serial(seed, frames));
+            for cut in &cuts {
+                assert!(process(&world, &request, &upload, cut).await == undisturbed, "{cut:?}");
+                assert_eq!(world.rows().await.len(), 1, "one row a request");
+            }
+            let loaded: BTreeMap<_, _> =
+                world.local.loaded_tracks().await.unwrap().into_iter().map(|file| (file.request_id, file.path)).collect();
+            assert_eq!(loaded.len(), 1);
+        });
+    }
+}
