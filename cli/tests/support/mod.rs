@@ -64,6 +64,13 @@ pub fn ffprobe(arguments: &str, file: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// The times of all frames that a player shows, in seconds, as `ffprobe` decodes and prints them.
+pub fn frame_times(file: &Path) -> Vec<String> {
+    let printed = ffprobe("-select_streams v -show_entries frame=pts_time", file);
+    // A frame with side data has an empty field and an empty line after it.
+    printed.lines().map(|line| line.trim_end_matches(',').to_owned()).filter(|time| !time.is_empty()).collect()
+}
+
 /// The SHA-256 of a file, hex.
 pub fn sha256(path: &Path) -> String {
     let content = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
