@@ -81,8 +81,10 @@ fn every_frame_of_a_variable_rate_clip_keeps_its_time() {
                   -enc_time_base 1/90000 -video_track_timescale 90000 -fps_mode passthrough";
     ffmpeg(&format!("{uneven} {} -pix_fmt yuv420p", codec::H264), &video);
     let times = frame_times(&video);
-    let steps: std::collections::BTreeSet<_> =
-        times.windows(2).map(|t| ((t[1].parse::<f64>().unwrap() - t[0].parse::<f64>().unwrap()) * 1e3) as i64).collect();
+    let steps: std::collections::BTreeSet<_> = times
+        .windows(2)
+        .map(|t| ((t[1].parse::<f64>().unwrap() - t[0].parse::<f64>().unwrap()) * 1e3) as i64)
+        .collect();
     assert!(times.len() == 100 && steps.len() > 10, "not variable: {steps:?}");
     assert_eq!(frame_times(&annotated(&scene, &video)), times);
 }
@@ -91,10 +93,7 @@ fn every_frame_of_a_variable_rate_clip_keeps_its_time() {
 fn every_frame_of_an_ntsc_clip_keeps_its_time() {
     let scene = Scene::new();
     let video = scene.path("ntsc.mp4");
-    ffmpeg(
-        &format!("-f lavfi -i testsrc2=s=160x120:r=30000/1001:d=4 {} -pix_fmt yuv420p", codec::OPEN_GOP),
-        &video,
-    );
+    ffmpeg(&format!("-f lavfi -i testsrc2=s=160x120:r=30000/1001:d=4 {} -pix_fmt yuv420p", codec::OPEN_GOP), &video);
     let times = frame_times(&video);
     assert_eq!((times.len(), times[1].as_str()), (120, "0.033367"));
     assert_eq!(frame_times(&annotated(&scene, &video)), times);

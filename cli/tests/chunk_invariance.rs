@@ -19,7 +19,12 @@ fn results_are_the_same_however_it_is_cut(name: &str, encode: &str) {
     for seconds in ["1000", "2", "1", "0.5"] {
         let summary = data.run_json(&[&video], &["--force", "--no-video", "--segment-seconds", seconds]).remove(0);
         assert!(summary["tracks_by_class"]["person"].as_u64() > Some(0), "nothing to compare: {summary}");
-        seen.push((seconds, summary["segments"].as_u64().unwrap(), summary["ledger"].clone(), checksums(&data, &summary)));
+        seen.push((
+            seconds,
+            summary["segments"].as_u64().unwrap(),
+            summary["ledger"].clone(),
+            checksums(&data, &summary),
+        ));
     }
     assert_eq!(seen[0].1, 1);
     assert!(seen.windows(2).all(|pair| pair[0].1 < pair[1].1), "cut the same way each time: {seen:#?}");

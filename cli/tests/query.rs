@@ -47,7 +47,10 @@ fn the_counts_are_those_of_the_summary() {
         "{request},clip.mp4,done,{},{},0,{},{}",
         summary["segments"], summary["ledger"]["frames"], summary["detections"], summary["track_rows"]
     );
-    assert_eq!(one("SELECT request_id, video, state, segments, frames, frames_damaged, detections, track_rows FROM requests"), row);
+    assert_eq!(
+        one("SELECT request_id, video, state, segments, frames, frames_damaged, detections, track_rows FROM requests"),
+        row
+    );
     let by_class = data.query("SELECT class_name, COUNT(*) FROM track_summary GROUP BY ALL ORDER BY 1");
     let classes = summary["tracks_by_class"].as_object().unwrap();
     assert_eq!(classes.keys().collect::<Vec<_>>(), ["car", "person"], "both classes are seen");
@@ -56,7 +59,10 @@ fn the_counts_are_those_of_the_summary() {
     assert_eq!(one("SELECT COUNT(*) FROM tracking_results WHERE box.x2 > box.x1"), summary["track_rows"].to_string());
     assert_eq!(data.query("SELECT DISTINCT second FROM objects_per_second ORDER BY 1"), ["0", "1", "2", "3"]);
     // An object is in a frame once, and times are those of a clip of 25 frames a second.
-    assert_eq!(one("SELECT COUNT(*) FROM (SELECT DISTINCT frame_index, track_id FROM tracks)"), summary["track_rows"].to_string());
+    assert_eq!(
+        one("SELECT COUNT(*) FROM (SELECT DISTINCT frame_index, track_id FROM tracks)"),
+        summary["track_rows"].to_string()
+    );
     assert_eq!(one("SELECT COUNT(*) FROM tracks WHERE ABS(time_s - frame_index / 25.0) > 1e-6"), "0");
 }
 

@@ -31,7 +31,8 @@ fn goes_on_after(moment: impl Fn(&Data) -> bool, stop: impl FnOnce(Running)) {
     let other = undisturbed.run_json(&[&video], &[]).remove(0);
     assert_eq!(data.tracks_without_upload(), undisturbed.tracks_without_upload());
     assert_eq!(summary["tracks_by_class"], other["tracks_by_class"]);
-    let [resumed, whole] = [summary, other].map(|summary| frame_times(Path::new(summary["annotated"].as_str().unwrap())));
+    let [resumed, whole] =
+        [summary, other].map(|summary| frame_times(Path::new(summary["annotated"].as_str().unwrap())));
     assert_eq!(resumed.len(), 200);
     assert_eq!(resumed, whole);
 }

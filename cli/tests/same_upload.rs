@@ -24,7 +24,12 @@ fn the_same_file_again_is_recognised_and_nothing_is_made_again() {
     }
     let twice = data.run_json(&[&video, &video], &[]);
     assert_eq!(twice.len(), 1, "given twice, told once");
-    assert!(data.run(&[&video], &[]).expect_success().stdout.contains("it was finished before (--force processes it again)"));
+    assert!(
+        data.run(&[&video], &[])
+            .expect_success()
+            .stdout
+            .contains("it was finished before (--force processes it again)")
+    );
 }
 
 #[test]

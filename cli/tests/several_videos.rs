@@ -25,7 +25,8 @@ fn three_videos_in_one_run_have_results_of_their_own() {
             assert!(path.is_file() && path.starts_with(data.0.canonicalize().unwrap()), "{name}: {path:?}");
         }
         let request = summary["request_id"].as_str().unwrap();
-        let rows = data.query(&format!("SELECT COUNT(*) FROM tracks WHERE request_id = '{request}' AND video = '{name}'"));
+        let rows =
+            data.query(&format!("SELECT COUNT(*) FROM tracks WHERE request_id = '{request}' AND video = '{name}'"));
         assert_eq!(rows, [summary["track_rows"].to_string()]);
     }
     assert_eq!(summaries.len(), 3);

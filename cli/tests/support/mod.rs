@@ -187,7 +187,8 @@ impl Data {
         let connection = Connection::open_with_flags(catalog, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.busy_timeout(Duration::from_secs(10))?;
         let mut query = connection.prepare("SELECT bucket || '/' || CAST(name AS TEXT), generation FROM objects")?;
-        let all: BTreeMap<String, i64> = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        let all: BTreeMap<String, i64> =
+            query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
         Ok(all.into_iter().filter(|(name, _)| name.starts_with(prefix)).collect())
     }
 
@@ -207,10 +208,15 @@ pub struct Running {
 
 impl Running {
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = drain(child.stdout.take().unwrap());
+        Self::start_into(command, Stdio::piped())
+    }
+
+    /// With another standard output than one that is read here.
+    pub fn start_into(command: &mut Command, stdout: Stdio) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = child.stdout.take().map(drain);
         let stderr = drain(child.stderr.take().unwrap());
-        Self { child, command: format!("{command:?}"), stdout: Some(stdout), stderr: Some(stderr) }
+        Self { child, command: format!("{command:?}"), stdout, stderr: Some(stderr) }
     }
 
     /// Waits until something can be seen; false where the command ended without it.
@@ -254,7 +260,7 @@ impl Running {
                 None => std::thread::sleep(LOOK_EVERY),
             }
         };
-        let stdout = self.stdout.take().unwrap().join().unwrap();
+        let stdout = self.stdout.take().map(|pipe| pipe.join().unwrap()).unwrap_or_default();
         let stderr = self.stderr.take().unwrap().join().unwrap();
         Ended { code: status.code(), stdout, stderr, command: self.command.clone() }
     }
