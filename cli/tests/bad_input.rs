@@ -121,6 +121,20 @@ fn a_download_that_broke_off_between_two_frames_is_tracked_as_far_as_it_goes_and
     says_that_it_is_cut_off(&data, &summary);
 }
 
+#[test]
+fn a_matroska_file_that_broke_off_says_so_by_its_duration() {
+    let scene = Scene::new();
+    let (data, (whole, _)) = (scene.data(), download(&scene));
+    let (recorded, video) = (scene.path("whole.mkv"), scene.path("part.mkv"));
+    ffmpeg(&format!("-i {} -c copy", whole.display()), &recorded);
+    let bytes = std::fs::read(&recorded).unwrap();
+    std::fs::write(&video, &bytes[..bytes.len() * 6 / 10]).unwrap();
+    let summary = data.run_json(&[&video], &[]).remove(0);
+    assert!(summary["ledger"]["frames"].as_u64() < Some(70), "the clip is not cut off: {summary}");
+    let manifest = data.manifest(summary["request_id"].as_str().unwrap());
+    assert_ne!(manifest["source"]["video"]["warnings"], serde_json::Value::Null, "40 frames are lost in silence");
+}
+
 #[track_caller]
 fn says_that_it_is_cut_off(data: &Data, summary: &serde_json::Value) {
     let request = summary["request_id"].as_str().unwrap();
@@ -190,7 +204,7 @@ fn what_is_no_file_is_refused_before_anything_is_made() {
 fn a_file_that_may_not_be_read() {
     use std::os::unix::fs::PermissionsExt;
     let (scene, video) = Scene::with_clip("private.mp4", 1, codec::H264);
-    std::fs::set_permissions(&video, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&video, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::File::open(&video).is_ok() {
         eprintln!("skipped: root reads everything");
         return;

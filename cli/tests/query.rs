@@ -76,6 +76,18 @@ fn classes_and_scores_choose_what_is_tracked() {
 }
 
 #[test]
+fn what_tables_and_columns_there_are_can_be_asked_in_every_format() {
+    let scene = Scene::new();
+    std::fs::create_dir(&scene.data).unwrap();
+    for sql in ["SHOW TABLES", "DESCRIBE tracks", "FROM tracks", "WITH t AS (SELECT 1 AS a) SELECT a FROM t -- one"] {
+        for format in ["table", "csv", "json"] {
+            let ended = ask(&scene.data(), format, sql);
+            assert_eq!(ended.code, Some(0), "{format} {sql:?}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_wrong_statement_fails_with_what_duckdb_says() {
     let (scene, video) = Scene::with_clip("clip.mp4", 1, codec::H264);
     let data = scene.data();

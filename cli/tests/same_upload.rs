@@ -33,6 +33,18 @@ fn the_same_file_again_is_recognised_and_nothing_is_made_again() {
 }
 
 #[test]
+fn a_result_that_was_deleted_from_its_folder_is_there_again() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 1, codec::H264);
+    let data = scene.data();
+    let summary = data.run_json(&[&video], &[]).remove(0);
+    let annotated = std::path::Path::new(summary["annotated"].as_str().unwrap());
+    std::fs::remove_file(annotated).unwrap();
+    let again = data.run_json(&[&video], &[]).remove(0);
+    assert_eq!(again["annotated"], summary["annotated"]);
+    assert!(annotated.is_file(), "the command names a file that does not exist");
+}
+
+#[test]
 fn force_makes_everything_again_under_the_same_request() {
     let (scene, video) = Scene::with_clip("clip.mp4", 2, codec::H264);
     let data = scene.data();

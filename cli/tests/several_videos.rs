@@ -50,7 +50,7 @@ fn a_bad_video_fails_alone() {
 }
 
 #[test]
-fn a_file_that_is_missing_does_not_keep_the_others_from_being_processed() {
+fn a_file_that_is_missing_leaves_nothing_half_way() {
     let (scene, video) = Scene::with_clip("a.mp4", 1, codec::H264);
     let data = scene.data();
     let ended = data.run(&[&video, &scene.path("nowhere.mp4")], &[]).expect_code(1);
