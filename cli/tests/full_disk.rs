@@ -80,9 +80,10 @@ fn a_request_that_a_full_disk_stopped_is_listed_as_failed_with_the_reason() {
     let video = scene.path("heavy.mp4");
     heavy_clip(&video);
     let upload_kib = (std::fs::metadata(&video).unwrap().len() / 1024) as u32;
-    // From a disk that just can't take the upload to one that can't take the annotated video; close together at first.
-    let sizes =
-        (0..16).map(|step| upload_kib + 700 + 60 * step).chain((1..4).map(|step| upload_kib + 1_700 + 1_200 * step));
+    // Finely from a disk that just can't take the upload (which lies beside a reserve of 1 MiB) to one that can take more than
+    // the manifest, then coarsely to one that can't take the annotated video.
+    let fine = (0..25).map(|step| upload_kib + 1_040 + 12 * step);
+    let sizes = fine.chain((1..4).map(|step| upload_kib + 1_700 + 1_200 * step));
     let mut listed = 0;
     for kib in sizes {
         let Some((_disk, data, ended)) = fill(&scene, &video, kib) else { return };
