@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use support::{Data, Scene, codec, ffmpeg};
+use support::{Data, Ended, Scene, codec, ffmpeg};
 
 /// A small disk of its own, gone when dropped.
 struct SmallDisk(PathBuf);
@@ -41,36 +41,58 @@ fn heavy_clip(path: &Path) {
     ffmpeg(&format!("{noise} {} -b:v 4M", codec::H264), path);
 }
 
+const OPTIONS: &[&str] = &["--json", "--segment-seconds", "0.5"];
+
+/// Runs the video on a disk of that size, which it fills; gives what it said. None where nothing can be mounted.
+fn fill(scene: &Scene, video: &Path, kib: u32) -> Option<(SmallDisk, Data, Ended)> {
+    let Some(disk) = SmallDisk::mount(&scene.path(&format!("disk-{kib}")), kib) else {
+        eprintln!("skipped: a disk can't be mounted here");
+        return None;
+    };
+    let data = Data(disk.0.join("data"));
+    let ended = data.run(&[video], OPTIONS).expect_code(1);
+    let told = ended.stderr.to_lowercase();
+    assert!(told.contains("space") && !told.contains("panicked"), "{kib} KiB: {}", ended.stderr);
+    assert_eq!(ended.stdout, "", "{kib} KiB");
+    Some((disk, data, ended))
+}
+
 #[test]
-fn a_disk_that_is_full_is_named_and_the_run_goes_on_when_there_is_space() {
+fn a_run_that_filled_the_disk_goes_on_when_there_is_space() {
     let scene = Scene::new();
     let video = scene.path("heavy.mp4");
     heavy_clip(&video);
     let bytes = std::fs::metadata(&video).unwrap().len();
-    let mut failed_in = Vec::new();
-    // Room for the reserve and the catalog, and then for so many copies of the video: it fails at another stage each time.
-    for (number, copies) in [0.5, 1.5, 2.5].into_iter().enumerate() {
-        let room = 2_500 + (copies * bytes as f64 / 1024.0) as u32;
-        let Some(disk) = SmallDisk::mount(&scene.path(&format!("disk-{number}")), room) else {
-            eprintln!("skipped: a disk can't be mounted here");
-            return;
-        };
-        let data = Data(disk.0.join("data"));
-        let options = ["--json", "--segment-seconds", "0.5"];
-        let ended = data.run(&[&video], &options).expect_code(1);
-        let told = ended.stderr.to_lowercase();
-        assert!(told.contains("space") || told.contains("full"), "{copies}: {}", ended.stderr);
-        assert!(!told.contains("panicked"), "{copies}: {}", ended.stderr);
-        if let Some(request) = data.requests().first() {
-            let message = request["error"]["message"].as_str().unwrap_or_default().to_lowercase();
-            assert!(request["state"] == "failed" && message.contains("space"), "{copies}: {request}\n{}", ended.stderr);
-            failed_in.push(request["error"]["stage"].as_str().unwrap().to_owned());
-        }
+    // Room for the reserve and the catalog, and for so many copies of the video: it fails at another stage each time.
+    for copies in [0.5, 1.5, 2.5] {
+        let kib = 2_500 + (copies * bytes as f64 / 1024.0) as u32;
+        let Some((disk, data, _)) = fill(&scene, &video, kib) else { return };
         disk.enlarge(200_000);
-        let summary = data.run(&[&video], &options).expect_success().json().remove(0);
+        let summary = data.run(&[&video], OPTIONS).expect_success().json().remove(0);
         assert_eq!((&summary["state"], &summary["ledger"]["frames_whole"]), (&"done".into(), &150.into()), "{copies}");
         assert_eq!(data.query("SELECT state, error FROM requests"), ["done,"]);
     }
-    failed_in.dedup();
-    assert!(failed_in.len() > 1, "not at different moments: {failed_in:?}");
+}
+
+#[test]
+fn a_request_that_a_full_disk_stopped_is_listed_as_failed_with_the_reason() {
+    let scene = Scene::new();
+    let video = scene.path("heavy.mp4");
+    heavy_clip(&video);
+    let upload_kib = (std::fs::metadata(&video).unwrap().len() / 1024) as u32;
+    // Finely from a disk that just can't take the upload (which lies beside a reserve of 1 MiB) to one that can take more than
+    // the manifest, then coarsely to one that can't take the annotated video.
+    let fine = (0..25).map(|step| upload_kib + 1_040 + 12 * step);
+    let sizes = fine.chain((1..4).map(|step| upload_kib + 1_700 + 1_200 * step));
+    let mut listed = 0;
+    for kib in sizes {
+        let Some((_disk, data, ended)) = fill(&scene, &video, kib) else { return };
+        for request in data.requests() {
+            let reason = request["error"]["message"].as_str().unwrap_or_default();
+            assert_eq!(request["state"], "failed", "{kib} KiB: {request}\n{}", ended.stderr);
+            assert!(reason.contains("space"), "{kib} KiB: {request}");
+            listed += 1;
+        }
+    }
+    assert!(listed > 3, "no disk was large enough for the upload");
 }
