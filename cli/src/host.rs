@@ -1,6 +1,6 @@
 //! The local host: all functions over one data directory.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 use trackdrop_annotate::{Annotate, MediaRenderer};
 use trackdrop_cloud::local::{Bus, LocalCloud};
@@ -41,6 +41,14 @@ pub(crate) fn open_data(data: &Path) -> anyhow::Result<Arc<LocalCloud>> {
         .map(|(file, yaml)| Trigger::parse(yaml).with_context(|| format!("triggers/{file}")))
         .collect::<anyhow::Result<_>>()?;
     Ok(Arc::new(LocalCloud::open(data, triggers)?))
+}
+
+/// Opens a data directory to look into it; none for a folder that is not one yet, since a question must not make it one.
+pub(crate) fn open_existing(data: &Path) -> anyhow::Result<Option<Arc<LocalCloud>>> {
+    if !data.is_dir() {
+        bail!("there is no data directory {data:?}: process a video first (trackdrop run VIDEO), or give --data");
+    }
+    LocalCloud::exists(data).then(|| open_data(data)).transpose()
 }
 
 /// All three traits from the one local back end.

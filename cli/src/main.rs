@@ -2,6 +2,7 @@
 
 mod args;
 mod host;
+mod output;
 mod progress;
 mod query;
 mod report;
@@ -37,8 +38,9 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match outcome {
         Ok(code) => code,
+        Err(error) if output::nobody_reads(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("trackdrop: {error:#}");
+            eprintln!("trackdrop: {}", output::explain(&error));
             ExitCode::FAILURE
         }
     }

@@ -2,9 +2,9 @@
 
 use crate::{
     args::{Format, QueryArguments},
-    host::open_data,
+    host::open_existing,
 };
-use anyhow::{Context, bail};
+use anyhow::Context;
 use duckdb::{Connection, arrow::util::pretty::pretty_format_batches, params_from_iter};
 use std::{
     fs::File,
@@ -15,11 +15,10 @@ use trackdrop_cloud::local::LoadedFile;
 use trackdrop_tables::schema::{REQUESTS, TRACKS, VIEWS};
 
 pub(crate) async fn query(data: &Path, arguments: &QueryArguments) -> anyhow::Result<()> {
-    if !data.is_dir() {
-        bail!("there is no data directory {data:?}: process a video first (trackdrop run VIDEO), or give --data");
-    }
-    let local = open_data(data)?;
-    let (files, rows) = (local.loaded_tracks().await?, local.request_rows().await?);
+    let (files, rows) = match open_existing(data)? {
+        Some(local) => (local.loaded_tracks().await?, local.request_rows().await?),
+        None => Default::default(),
+    };
     let (sql, format) = (arguments.sql.clone(), arguments.format);
     tokio::task::spawn_blocking(move || print(&open(&files, &rows)?, &sql, format)).await?
 }
@@ -77,7 +76,10 @@ fn print(database: &Connection, sql: &str, format: Format) -> anyhow::Result<()>
             let file = folder.path().join("rows");
             let options = if format == Format::Csv { "FORMAT csv, HEADER" } else { "FORMAT json" };
             let to = quoted(&file.to_string_lossy());
-            database.execute_batch(&format!("COPY ({sql}\n) TO {to} ({options})")).map_err(explain)?;
+            // Prepared by itself first: an error then speaks of the user's words and not of ours.
+            drop(database.prepare(sql).map_err(explain)?);
+            let copy = format!("COPY (SELECT * FROM ({sql}\n)) TO {to} ({options})");
+            database.execute_batch(&copy).map_err(explain)?;
             io::copy(&mut File::open(&file)?, &mut out)?;
         }
     }

@@ -2,31 +2,27 @@
 
 use crate::{
     args::{RequestsArguments, ShowArguments},
-    host::{cloud_of, open_data},
+    host::{cloud_of, open_existing},
+    output::line,
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use std::{path::Path, process::ExitCode};
-use trackdrop_flow::{Cloud, end, manifest};
+use trackdrop_flow::{end, manifest};
 use trackdrop_pipeline::{
     Bucket, Manifest, ObjectFinalized, RequestId,
     names::{ObjectName, ResultFile},
 };
 
-async fn open(data: &Path) -> anyhow::Result<Cloud> {
-    if !data.is_dir() {
-        bail!("there is no data directory {data:?}: process a video first (trackdrop run VIDEO), or give --data");
-    }
-    Ok(cloud_of(&open_data(data)?))
-}
-
 pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyhow::Result<ExitCode> {
-    let cloud = open(data).await?;
     let mut rows = Vec::new();
-    for upload in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
-        let (object, generation, created) = (upload.object, upload.generation, upload.created);
-        let video = object.name.clone();
-        let Some(request) = (ObjectFinalized { object, generation, created }).request() else { continue };
-        rows.push((created, video, manifest::read(&cloud, &request).await?.map(|(manifest, _)| manifest), request));
+    if let Some(local) = open_existing(data)? {
+        let cloud = cloud_of(&local);
+        for upload in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
+            let (object, generation, created) = (upload.object, upload.generation, upload.created);
+            let video = object.name.clone();
+            let Some(request) = (ObjectFinalized { object, generation, created }).request() else { continue };
+            rows.push((created, video, manifest::read(&cloud, &request).await?.map(|(manifest, _)| manifest), request));
+        }
     }
     rows.sort_by(|a, b| (a.0, &a.3).cmp(&(b.0, &b.3)));
     for (created, video, manifest, request) in &rows {
@@ -35,7 +31,7 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
         if arguments.json {
             let progress = manifest.as_ref().map(|manifest| &manifest.progress);
             let segments = manifest.as_ref().map(|manifest| manifest.segment_count);
-            println!(
+            line!(
                 "{}",
                 serde_json::json!({
                     "request_id": request, "video": video, "uploaded_at": created, "state": state,
@@ -45,13 +41,13 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
             continue;
         }
         let progress = manifest.as_ref().map(progress).unwrap_or_default();
-        println!("{request}  {state:<10}  {progress:<24}  {}", video.escape_debug());
+        line!("{request}  {state:<10}  {progress:<24}  {}", video.escape_debug());
         if let Some(error) = error {
-            println!("    failed in {}: {}", error.stage, error.message);
+            line!("    failed in {}: {}", error.stage, error.message);
         }
     }
     if rows.is_empty() && !arguments.json {
-        println!("no requests yet: trackdrop run VIDEO makes one");
+        line!("no requests yet: trackdrop run VIDEO makes one");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -66,53 +62,51 @@ fn progress(manifest: &Manifest) -> String {
 }
 
 pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Result<ExitCode> {
-    let cloud = open(data).await?;
     let request: RequestId = arguments.request.parse()?;
-    let Some((manifest, _)) = manifest::read(&cloud, &request).await? else {
-        bail!("there is no request {request} in {data:?} (trackdrop requests lists them)");
-    };
+    let unknown = || anyhow!("there is no request {request} in {data:?} (trackdrop requests lists them)");
+    let cloud = cloud_of(&open_existing(data)?.ok_or_else(unknown)?);
+    let (manifest, _) = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&manifest)?);
+        line!("{}", serde_json::to_string_pretty(&manifest)?);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("request   {request}");
-    println!("video     {}", end::video_name(&manifest).escape_debug());
-    println!("uploaded  {}, {} bytes", manifest.source.uploaded_at, manifest.source.bytes);
-    println!("state     {}", manifest.state.as_str());
+    line!("request   {request}");
+    line!("video     {}", end::video_name(&manifest).escape_debug());
+    line!("uploaded  {}, {} bytes", manifest.source.uploaded_at, manifest.source.bytes);
+    line!("state     {}", manifest.state.as_str());
     if let Some(error) = &manifest.error {
-        println!("error     in {}: {}", error.stage, error.message);
+        line!("error     in {}: {}", error.stage, error.message);
     }
     if let Some(video) = &manifest.source.video {
         let (width, height, rate) = (video.width_px, video.height_px, video.frame_rate);
-        println!(
+        line!(
             "source    {} in {}, {width}x{height}, {rate} frames/s, {} frames",
-            video.codec, video.container, video.frame_count
+            video.codec,
+            video.container,
+            video.frame_count
         );
         for warning in &video.warnings {
-            println!("note      {warning}");
+            line!("note      {warning}");
         }
     }
-    println!("progress  {} segments, {}", manifest.segment_count, progress(&manifest));
+    line!("progress  {} segments, {}", manifest.segment_count, progress(&manifest));
     if let Some(model) = &manifest.model {
-        println!("model     {} (sha256 {})", model.name, model.sha256);
+        line!("model     {} (sha256 {})", model.name, model.sha256);
     }
     if let Some(ledger) = &manifest.ledger {
-        println!(
-            "ledger    {} frames, {} whole, {} damaged",
-            ledger.frames, ledger.frames_whole, ledger.frames_damaged
-        );
+        line!("ledger    {} frames, {} whole, {} damaged", ledger.frames, ledger.frames_whole, ledger.frames_damaged);
     }
     let summary = ResultFile::Summary.object(&request);
     if cloud.find(&summary).await?.is_some() {
         let (_, json) = cloud.storage.get(&summary).await?;
         let summary: end::Summary = serde_json::from_slice(&json).context("the summary can't be read")?;
         for (stage, seconds) in &summary.seconds_by_stage {
-            println!("work      {stage} {seconds:.2} s");
+            line!("work      {stage} {seconds:.2} s");
         }
-        println!("finished  {}", summary.finished_at);
+        line!("finished  {}", summary.finished_at);
     }
     for segment in manifest.segments.iter().take(20) {
-        println!(
+        line!(
             "segment   {}  start {:>10} s  duration {:>9} s  frames {}..{}",
             segment.segment_number,
             segment.start_time,
@@ -122,7 +116,7 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         );
     }
     if manifest.segments.len() > 20 {
-        println!("segment   ... and {} more (--json shows all)", manifest.segments.len() - 20);
+        line!("segment   ... and {} more (--json shows all)", manifest.segments.len() - 20);
     }
     Ok(ExitCode::SUCCESS)
 }

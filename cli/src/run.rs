@@ -3,12 +3,13 @@
 use crate::{
     args::RunArguments,
     host::Host,
+    output::line,
     progress::{Progress, Tracked},
     upload,
 };
 use anyhow::{Context, bail};
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -17,6 +18,7 @@ use trackdrop_cloud::{
     ObjectInfo,
     local::{BusError, BusEvent, Redrive},
 };
+use trackdrop_detector::default_model_path;
 use trackdrop_flow::{
     end::{self, Summary},
     manifest,
@@ -41,6 +43,10 @@ struct Job {
 
 pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     let settings = settings_of(arguments)?;
+    // Before anything is uploaded: a name that was mistyped must not leave the other videos half way.
+    for video in &arguments.videos {
+        upload::check_readable(video)?;
+    }
     let host = Host::open(data)?;
     let started = Instant::now();
     let mut jobs: Vec<Job> = Vec::new();
@@ -66,9 +72,9 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
         let summary = summary_of(&host, &job.request).await?;
         let seconds = (!job.finished_before).then(|| started.elapsed().as_secs_f64());
         if arguments.json {
-            println!("{}", serde_json::to_string(&to_json(&host, &manifest, &summary, seconds))?);
+            line!("{}", serde_json::to_string(&to_json(&host, &manifest, &summary, seconds))?);
         } else if manifest.state == RequestState::Done {
-            print_summary(&host, &manifest, &summary, seconds, jobs.len());
+            print_summary(&host, &manifest, &summary, seconds, jobs.len())?;
         }
     }
     match failed.len() {
@@ -83,17 +89,23 @@ fn settings_of(arguments: &RunArguments) -> anyhow::Result<RequestSettings> {
         Some(path) => {
             let shown = path.display();
             let absolute = path.canonicalize().with_context(|| format!("the model {shown} can't be read"))?;
-            let sha256 = upload::sha256_of(&absolute).with_context(|| format!("the model {shown} can't be read"))?;
-            let text = absolute.to_str().with_context(|| format!("the model's path {shown} is not UTF-8"))?;
-            Some((text.to_owned(), sha256))
+            Some(absolute.to_str().with_context(|| format!("the model's path {shown} is not UTF-8"))?.to_owned())
         }
     };
-    let (model, model_sha256) = model.unzip();
+    // What the model is, so that a change of its file or card is noticed. A default model that is missing is told by the detector.
+    let file = model.as_ref().map_or_else(default_model_path, PathBuf::from);
+    let model_sha256 = match upload::sha256_of(&file) {
+        Ok(sha256) => Some(sha256),
+        Err(_) if model.is_none() => None,
+        Err(error) => return Err(error).with_context(|| format!("the model {} can't be read", file.display())),
+    };
+    let card_sha256 = upload::sha256_of(&file.with_extension("json")).ok().filter(|_| model_sha256.is_some());
     let classes = arguments.classes.as_ref().map(|names| names.iter().map(|name| name.trim().to_owned()).collect());
     let settings = RequestSettings {
         segment_seconds: arguments.segment_seconds,
         model,
         model_sha256,
+        card_sha256,
         classes,
         min_score: arguments.min_score,
         video: !arguments.no_video,
@@ -134,7 +146,10 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
             info.object.name,
             difference(&before, settings)
         ),
-        Some(RequestState::Done) => job.finished_before = true,
+        Some(RequestState::Done) => {
+            job.finished_before = true;
+            host.local.restore_results(&request).await?;
+        }
         Some(_) | None => {
             // Nothing queued and not over: its messages went with an older data directory or were given up.
             if host.local.pending(&request).await? == 0 {
@@ -172,6 +187,8 @@ fn difference(before: &RequestSettings, now: &RequestSettings) -> String {
     note("model", model(before), model(now));
     let hash = |settings: &RequestSettings| settings.model_sha256.clone().unwrap_or_default();
     note("model file", hash(before), hash(now));
+    let card = |settings: &RequestSettings| settings.card_sha256.clone().unwrap_or_default();
+    note("model card", card(before), card(now));
     let score = |settings: &RequestSettings| settings.min_score.unwrap_or_default().to_string();
     note("min score", score(before), score(now));
     let video = |settings: &RequestSettings| if settings.video { "yes".to_owned() } else { "no".to_owned() };
@@ -300,45 +317,53 @@ fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<
         "seconds_by_stage": summary.seconds_by_stage,
         "wall_seconds": seconds,
         "frames_per_second": seconds.map(|seconds| summary.ledger.frames as f64 / seconds),
+        "warnings": manifest.source.video.as_ref().map(|video| &video.warnings),
         "manifest": path(ResultFile::Manifest, true),
         "tracks": path(ResultFile::Tracks, done),
         "annotated": path(ResultFile::AnnotatedVideo, done && manifest.settings.video),
     })
 }
 
-fn print_summary(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<f64>, videos: usize) {
+fn print_summary(
+    host: &Host,
+    manifest: &Manifest,
+    summary: &Summary,
+    seconds: Option<f64>,
+    videos: usize,
+) -> anyhow::Result<()> {
     let request = &manifest.request_id;
-    println!("{} ({request})", summary.video.escape_debug());
+    line!("{} ({request})", summary.video.escape_debug());
     let ledger = &summary.ledger;
     let damaged = match ledger.frames_damaged {
         0 => String::new(),
         damaged => format!(", {damaged} of them damaged"),
     };
-    println!("  frames      {}{damaged}, in {} segments", ledger.frames, summary.segments);
-    println!("  detections  {}", summary.detections);
+    line!("  frames      {}{damaged}, in {} segments", ledger.frames, summary.segments);
+    line!("  detections  {}", summary.detections);
     let mut classes: Vec<_> = summary.tracks_by_class.iter().collect();
     classes.sort_by_key(|&(name, count)| (std::cmp::Reverse(count), name));
     let classes: Vec<_> = classes.into_iter().map(|(name, count)| format!("{count} {name}")).collect();
     let tracks: u64 = summary.tracks_by_class.values().sum();
     let by_class = if classes.is_empty() { String::new() } else { format!(": {}", classes.join(", ")) };
-    println!("  tracks      {tracks}{by_class}");
+    line!("  tracks      {tracks}{by_class}");
     let stages: Vec<_> =
         summary.seconds_by_stage.iter().map(|(stage, seconds)| format!("{stage} {seconds:.1} s")).collect();
-    println!("  work        {}", stages.join(", "));
+    line!("  work        {}", stages.join(", "));
     match seconds {
         Some(seconds) if videos == 1 => {
-            println!("  took        {seconds:.1} s, {:.1} frames/s", ledger.frames as f64 / seconds);
+            line!("  took        {seconds:.1} s, {:.1} frames/s", ledger.frames as f64 / seconds);
         }
-        Some(seconds) => println!("  took        {seconds:.1} s together with the other videos"),
-        None => println!("  took        nothing: it was finished before (--force processes it again)"),
+        Some(seconds) => line!("  took        {seconds:.1} s together with the other videos"),
+        None => line!("  took        nothing: it was finished before (--force processes it again)"),
     }
-    println!("  results     {}", host.local.root().join("results").join(request.as_str()).display());
+    line!("  results     {}", host.local.root().join("results").join(request.as_str()).display());
     if manifest.settings.video {
-        println!("  watch       {}", result_path(host, request, ResultFile::AnnotatedVideo).display());
+        line!("  watch       {}", result_path(host, request, ResultFile::AnnotatedVideo).display());
     }
     if let Some(video) = &manifest.source.video {
         for warning in &video.warnings {
-            println!("  note        {warning}");
+            line!("  note        {warning}");
         }
     }
+    Ok(())
 }

@@ -24,10 +24,6 @@ pub(crate) async fn upload(cloud: &LocalCloud, video: &Path, settings: &RequestS
     let Some(name) = name.filter(|name| name.len() <= LONGEST_FILE_NAME_BYTES) else {
         bail!("{shown} has no usable file name");
     };
-    let kind = std::fs::metadata(video).with_context(|| format!("{shown} can't be read"))?;
-    if !kind.is_file() {
-        bail!("{shown} is not a file: give a video file");
-    }
     let sha256 = copy(video, &mut io::sink()).with_context(|| format!("{shown} can't be read"))?;
     let candidates =
         [name.clone(), format!("{}/{name}", &sha256[..12])].map(|name| ObjectName::new(Bucket::Uploads, name));
@@ -58,6 +54,17 @@ pub(crate) async fn upload(cloud: &LocalCloud, video: &Path, settings: &RequestS
         }
     }
     bail!("{shown} can't be uploaded: its names are taken by other files")
+}
+
+/// Refuses what can't be uploaded, before anything is.
+pub(crate) fn check_readable(video: &Path) -> anyhow::Result<()> {
+    let shown = format!("{:?}", video.display().to_string());
+    let kind = std::fs::metadata(video).with_context(|| format!("{shown} can't be read"))?;
+    if !kind.is_file() {
+        bail!("{shown} is not a file: give a video file");
+    }
+    File::open(video).with_context(|| format!("{shown} can't be read"))?;
+    Ok(())
 }
 
 async fn same_upload(cloud: &LocalCloud, object: &ObjectName, sha256: &str) -> anyhow::Result<Option<ObjectInfo>> {

@@ -154,8 +154,11 @@ impl Data {
         ended.stdout.lines().skip(1).map(str::to_owned).collect()
     }
 
-    /// What `requests --json` lists.
+    /// What `requests --json` lists; nothing where no data directory was ever made.
     pub fn requests(&self) -> Vec<serde_json::Value> {
+        if !self.0.exists() {
+            return vec![];
+        }
         self.trackdrop(["requests", "--json"]).expect_success().json()
     }
 

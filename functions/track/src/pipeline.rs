@@ -65,7 +65,12 @@ impl SegmentDetector for MediaSegmentDetector {
     fn model(&self, segment: &SegmentDescription) -> Result<ModelFacts, Failure> {
         let detector = self.pool.get(segment.settings.model.as_deref())?;
         let info = detector.info();
-        match &segment.settings.model_sha256 {
+        let settings = &segment.settings;
+        match &settings.model_sha256 {
+            Some(_) if settings.card_sha256 != info.card_sha256 => Err(Failure::permanent(format!(
+                "the card of the model {} has changed since the request was made: process the video anew",
+                info.name
+            ))),
             Some(expected) if *expected != info.sha256 => Err(Failure::permanent(format!(
                 "the model file {} has changed since the request was made (sha256 {}, then {expected}): process the video anew",
                 info.name, info.sha256

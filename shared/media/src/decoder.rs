@@ -51,6 +51,9 @@ impl Decoder {
             (*raw).thread_type = ffi::FF_THREAD_FRAME | ffi::FF_THREAD_SLICE;
             (*raw).pkt_timebase = time_base.to_ffmpeg();
             (*raw).max_pixels = limits.max_pixels.min(i32::MAX as u64) as i64;
+            // Without it the decoder withholds pictures that it is not sure of, such as those after a recovery point whose key
+            // frame has not come out when the stream ends: a chunk would lose frames that the whole video shows.
+            (*raw).flags |= ffi::AV_CODEC_FLAG_OUTPUT_CORRUPT as i32;
             if codec == "h264" {
                 // Streams that do not state their reorder depth get the largest one: a guess that is too small makes
                 // the decoder drop pictures, and the guess would depend on where a chunk starts.

@@ -61,6 +61,21 @@ impl Demuxer {
     }
 
     /// The video stream.
+    /// How long a Matroska header says that the video is: the stream's own statistics, else the whole file's length where the
+    /// video is its only stream. Other containers are told by their frame counts, or say nothing that can be relied on.
+    pub(crate) fn declared_duration_s(&self) -> Option<f64> {
+        if !self.input.format().name().contains("matroska") {
+            return None;
+        }
+        let stream = self.input.stream(self.stream_index)?;
+        if let Some(text) = stream.metadata().get("DURATION") {
+            let parts = text.split(':').map(|part| part.parse::<f64>().ok()).collect::<Option<Vec<_>>>()?;
+            return Some(parts.iter().fold(0.0, |seconds, part| seconds * 60.0 + part));
+        }
+        let whole = self.input.duration();
+        (self.input.streams().count() == 1 && whole > 0).then(|| whole as f64 / f64::from(ffmpeg::ffi::AV_TIME_BASE))
+    }
+
     pub(crate) fn stream(&self) -> Result<Stream<'_>, MediaError> {
         self.input.stream(self.stream_index).ok_or_else(|| MediaError::Damaged {
             path: self.path.clone(),

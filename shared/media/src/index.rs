@@ -14,6 +14,8 @@ use crate::{
     shown,
 };
 
+/// A video that is this much shorter than its header says, in seconds, is cut off; less may be rounding or a last picture's length.
+const CUT_OFF_S: f64 = 0.5;
 /// Pictures are stored at most this many places away from where they are shown (H.264 and HEVC allow 16).
 const MAX_REORDER: usize = 64;
 
@@ -156,6 +158,12 @@ pub fn index(source: &Path, limits: &Limits) -> Result<VideoIndex, MediaError> {
             "the header promises {promised} pictures but {} can be read; the file is cut off",
             packets.len()
         ));
+    }
+    let declared_s = demuxer.declared_duration_s();
+    let found_s = (shown_end_pts - origin_pts) as f64 * time_base.to_f64();
+    if let Some(declared_s) = declared_s.filter(|declared| *declared > found_s + CUT_OFF_S) {
+        warnings
+            .push(format!("the header promises {declared_s:.3} s but {found_s:.3} s can be read; the file is cut off"));
     }
     let guess = Rational { num: 25, den: 1 };
     let average = Rational::from_ffmpeg(stream.avg_frame_rate().into(), guess);

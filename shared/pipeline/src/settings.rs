@@ -16,6 +16,9 @@ pub struct RequestSettings {
     /// SHA-256 of the model file, so that a changed file is noticed; hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_sha256: Option<String>,
+    /// SHA-256 of the model's card, where it has one; hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub card_sha256: Option<String>,
     /// Only objects of these classes are tracked; none means all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -69,6 +72,7 @@ impl Default for RequestSettings {
             segment_seconds: 10.0,
             model: None,
             model_sha256: None,
+            card_sha256: None,
             classes: None,
             min_score: None,
             video: true,
@@ -100,9 +104,15 @@ impl RequestSettings {
         }
     }
 
-    /// Whether both give the same results. The segment length is left out: results do not depend on it (promise 1).
+    /// Whether both give the same results. The segment length is left out: results do not depend on it (promise 1). So is where the
+    /// model lies, when it is known what it is.
     pub fn same_results(&self, other: &Self) -> bool {
-        Self { segment_seconds: 0.0, ..self.clone() } == Self { segment_seconds: 0.0, ..other.clone() }
+        let essence = |settings: &Self| Self {
+            segment_seconds: 0.0,
+            model: settings.model.clone().filter(|_| settings.model_sha256.is_none()),
+            ..settings.clone()
+        };
+        essence(self) == essence(other)
     }
 }
 

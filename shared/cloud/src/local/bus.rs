@@ -132,7 +132,7 @@ impl Bus {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let outcome = loop {
             if let Err(error) = self.start_what_is_due(&mut running, &mut used).await {
-                break Err(error.into());
+                break Err(error);
             }
             tokio::select! {
                 // In this order: a stop is never overlooked, and ended work frees its slot before more is looked for.
@@ -141,8 +141,10 @@ impl Bus {
                 Some(ended) = running.join_next() => match ended {
                     Ok(ended) => {
                         used[ended.function] -= 1;
+                        let trigger = &self.functions[ended.function].trigger;
+                        let during = (trigger.function.clone(), ended.lease.request.clone());
                         if let Err(failure) = self.settle(ended, &mut watch).await {
-                            break Err(failure);
+                            break Err(BusError { during: Some(during), failure });
                         }
                     }
                     Err(error) => {
@@ -160,11 +162,15 @@ impl Bus {
         outcome
     }
 
-    async fn start_what_is_due(&self, running: &mut JoinSet<Ended>, used: &mut [usize]) -> Result<(), StorageError> {
+    async fn start_what_is_due(&self, running: &mut JoinSet<Ended>, used: &mut [usize]) -> Result<(), BusError> {
         for (index, function) in self.functions.iter().enumerate() {
             while used[index] < function.slots {
                 let name = function.trigger.function.clone();
-                let Some(lease) = self.cloud.on_catalog(move |inner| inner.lease(&name)).await? else { break };
+                let lease = match self.cloud.on_catalog(move |inner| inner.lease(&name)).await {
+                    Ok(Some(lease)) => lease,
+                    Ok(None) => break,
+                    Err(error) => return Err(self.about_next(&function.trigger.function, error).await),
+                };
                 used[index] += 1;
                 let (delivery, handler) = (Delivery::new(), function.handler.clone());
                 let in_flight = InFlight {
@@ -183,8 +189,16 @@ impl Bus {
         Ok(())
     }
 
+    /// An error that kept the next message from being taken, with what that message is about.
+    async fn about_next(&self, function: &str, error: StorageError) -> BusError {
+        let name = function.to_owned();
+        let next = self.cloud.on_catalog(move |inner| inner.peek(&name)).await;
+        let during = next.ok().flatten().map(|lease| (function.to_owned(), lease.request));
+        BusError { during, failure: error.into() }
+    }
+
     /// What happens to the message after an attempt.
-    async fn settle(&self, ended: Ended, watch: &mut impl FnMut(BusEvent)) -> Result<(), BusError> {
+    async fn settle(&self, ended: Ended, watch: &mut impl FnMut(BusEvent)) -> Result<(), Failure> {
         let Ended { function, lease, outcome } = ended;
         self.lock_in_flight().remove(&lease.message);
         let trigger = self.functions[function].trigger.clone();
@@ -202,7 +216,7 @@ impl Bus {
                     self.cloud.on_catalog(move |inner| inner.put_back(&lease, failures, Duration::ZERO)).await;
                 if failure.kind() == FailureKind::Exhausted {
                     // The disk may be too full even for this; the next process takes the message over.
-                    return Err(BusError { during: Some((name, request)), failure });
+                    return Err(failure);
                 }
                 Ok(handed_back?)
             }

@@ -55,7 +55,7 @@ pub(super) struct Inner {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory or a file in it can't be made or written.
-    #[error("the data directory {path} can't be used: {source}")]
+    #[error("the data directory {path} can't be used")]
     Io {
         /// The directory or file.
         path: PathBuf,
@@ -112,6 +112,11 @@ impl LocalCloud {
             .take_over_dead_hosts()
             .map_err(|error| OpenError::Catalog { path: root, reason: error.to_string() })?;
         Ok(cloud)
+    }
+
+    /// Whether there is a data directory at `root`.
+    pub fn exists(root: &Path) -> bool {
+        root.join(".store").join("catalog.db").is_file()
     }
 
     /// The data directory.

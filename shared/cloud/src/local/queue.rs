@@ -60,7 +60,7 @@ impl Inner {
         let doing = "taking a message";
         let now = Timestamp::now().micros();
         // A look without a write lock first: most looks find nothing.
-        if self.next_due(&self.connection(), function, now)?.is_none() {
+        if self.peek(function)?.is_none() {
             return Ok(None);
         }
         self.transaction(doing, |transaction| {
@@ -77,6 +77,11 @@ impl Inner {
                 .map_err(fail)?;
             Ok(Some(lease))
         })
+    }
+
+    /// The message that would be leased next, without leasing it.
+    pub(super) fn peek(&self, function: &str) -> Result<Option<Lease>, StorageError> {
+        self.next_due(&self.connection(), function, Timestamp::now().micros())
     }
 
     fn next_due(

@@ -12,7 +12,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 use trackdrop_pipeline::{
-    Bucket, Event, ObjectFinalized, Timestamp,
+    Bucket, Event, ObjectFinalized, RequestId, Timestamp,
     names::{self, ObjectName},
 };
 
@@ -87,6 +87,14 @@ impl Storage for LocalCloud {
 
     fn scratch(&self) -> &Path {
         &self.inner.host.scratch
+    }
+}
+
+impl LocalCloud {
+    /// Gives a request's results their place among the user's files again, where they were deleted.
+    pub async fn restore_results(&self, request: &RequestId) -> Result<(), StorageError> {
+        let request = request.clone();
+        self.on_catalog(move |inner| inner.relink(&request)).await
     }
 }
 
@@ -270,6 +278,16 @@ impl Inner {
         }
     }
 
+    /// Makes the links of a request's results again where people deleted them.
+    fn relink(&self, request: &RequestId) -> Result<(), StorageError> {
+        for info in self.list(&ObjectName::new(Bucket::Results, format!("{request}/")))? {
+            if self.link_path(&info.object).is_some_and(|link| !link.exists()) {
+                self.link_result(&info).map_err(|error| self.io_error("linking results", error))?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn link_all_results(&self) -> Result<(), StorageError> {
         for info in self.list(&ObjectName::new(Bucket::Results, ""))? {
             if self.link_path(&info.object).is_some() {
@@ -299,8 +317,8 @@ fn to_info(row: &Row<'_>) -> rusqlite::Result<ObjectInfo> {
 /// Makes a file durable; gives its size and CRC32C.
 fn sync_and_sum(path: &Path) -> std::io::Result<(u64, u32)> {
     let mut file = File::open(path)?;
-    // Temporary files are private; results are for every reader that the folder lets in.
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    // For every reader that the folder lets in, and for no writer: results are links to blobs, which never change.
+    file.set_permissions(std::fs::Permissions::from_mode(0o444))?;
     file.sync_all()?;
     let (mut bytes, mut sum, mut buffer) = (0, 0, vec![0; 1 << 18]);
     loop {
