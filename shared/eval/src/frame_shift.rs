@@ -9,8 +9,9 @@ use crate::iou::Sweep;
 use crate::scene::shared_frames;
 use crate::sequence::Sequence;
 
-/// A shift is reported if it raises the agreement by at least this share of the rows.
-const MIN_GAIN: f64 = 0.03;
+/// A shift is reported if it raises the summed overlap by at least this share of the rows. On real tracks at 10 to 25 frames per
+/// second a wrong frame costs 2 to 13 %, and the right one gains nothing by a shift.
+const MIN_GAIN: f64 = 0.01;
 
 /// Tracks that would fit ground truth much better one frame earlier or later.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

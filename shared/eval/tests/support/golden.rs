@@ -10,10 +10,10 @@ use flate2::read::GzDecoder;
 use serde_json::Value;
 use trackdrop_eval::{Row, Sequence, parse, read_file};
 
-pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Where the golden runs are, if they are.
-pub fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
     if folder.exists() {
         return Some(folder);
@@ -23,19 +23,19 @@ pub fn folder() -> Option<PathBuf> {
 }
 
 /// The sequences with ground truth: their names, and TrackEval's numbers for the reference's `eval` run.
-pub fn metrics(folder: &Path) -> Result<Vec<(String, Value)>> {
+pub(crate) fn metrics(folder: &Path) -> Result<Vec<(String, Value)>> {
     let metrics: Value = serde_json::from_reader(File::open(folder.join("metrics.json"))?)?;
     let metrics = metrics["metrics"].as_object().ok_or("metrics by sequence")?;
     Ok(metrics.iter().map(|(name, numbers)| (name.clone(), numbers.clone())).collect())
 }
 
-pub fn ground_truth(folder: &Path, sequence: &str) -> Result<Sequence> {
+pub(crate) fn ground_truth(folder: &Path, sequence: &str) -> Result<Sequence> {
     Ok(read_file(&folder.join("gt").join(sequence).with_extension("txt"))?)
 }
 
 /// What the reference returned and would have written to its result file, unrounded.
 #[allow(dead_code, reason = "the example tracks by itself")]
-pub fn reference_tracks(folder: &Path, sequence: &str) -> Result<Sequence> {
+pub(crate) fn reference_tracks(folder: &Path, sequence: &str) -> Result<Sequence> {
     let text = unzip(&folder.join(format!("mot/out/{sequence}.eval.csv.gz")))?;
     let kept = text.lines().enumerate().filter(|(number, line)| *number == 0 || line.ends_with(",1"));
     let kept: Vec<&str> = kept.map(|(_, line)| line).collect();
@@ -44,7 +44,7 @@ pub fn reference_tracks(folder: &Path, sequence: &str) -> Result<Sequence> {
 
 /// The detections given to the reference, numbered within each frame, and how many frames there are.
 #[allow(dead_code, reason = "only the example tracks")]
-pub fn detections(folder: &Path, sequence: &str) -> Result<(Sequence, u32)> {
+pub(crate) fn detections(folder: &Path, sequence: &str) -> Result<(Sequence, u32)> {
     let manifest: Value = serde_json::from_reader(File::open(folder.join("manifest.json"))?)?;
     let runs = manifest["runs"].as_array().ok_or("a list of runs")?;
     let run = runs.iter().find(|run| run["seq"] == sequence && run["set"] == "eval").ok_or("the eval run")?;
