@@ -1,5 +1,7 @@
 //! Equality with TrackEval on the golden runs that have ground truth.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
 #[path = "support/golden.rs"]
 mod golden;
 

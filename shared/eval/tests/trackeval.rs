@@ -1,5 +1,7 @@
 //! Equality with TrackEval on scenes of our own, which travel with the repository. `fixtures/make.py` made scenes and numbers.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
 use std::path::Path;
 
 use serde_json::Value;
