@@ -22,7 +22,7 @@ pub(crate) struct Scene {
     overlaps: Vec<Overlap>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair {
     pub(crate) truth: u32,
     pub(crate) track: u32,
@@ -53,7 +53,7 @@ impl Scene {
         let (truth_numbers, truth_rows) = number_ids(truth);
         let (track_numbers, track_rows) = number_ids(tracks);
         let mut scene = Self { truth_rows, track_rows, pairs: Vec::new(), frames: Vec::new(), overlaps: Vec::new() };
-        let mut known_pairs = HashMap::new();
+        let mut pairs_of_truth = vec![Vec::new(); scene.truth_rows.len()];
         let mut sweep = Sweep::default();
         for (truth_span, track_span) in shared_frames(truth, tracks, 0) {
             let start = scene.overlaps.len();
@@ -61,10 +61,15 @@ impl Scene {
                 (&truth_numbers[truth_span.clone()], &track_numbers[track_span.clone()]);
             let (truth_rows, track_rows) = (&truth.rows()[truth_span], &tracks.rows()[track_span]);
             sweep.overlaps(truth_rows, track_rows, |truth_row, track_row, iou| {
-                let key = Pair { truth: truth_numbers[truth_row as usize], track: track_numbers[track_row as usize] };
-                let pair = *known_pairs.entry(key).or_insert_with(|| {
-                    scene.pairs.push(key);
-                    scene.pairs.len() as u32 - 1
+                let (truth, track) = (truth_numbers[truth_row as usize], track_numbers[track_row as usize]);
+                let met: &mut Vec<(u32, u32)> = &mut pairs_of_truth[truth as usize];
+                // The last met first: of all tracks that an object meets, it is near few at a time.
+                let known = met.iter().rev().find(|&&(known, _)| known == track).map(|&(_, pair)| pair);
+                let pair = known.unwrap_or_else(|| {
+                    let pair = scene.pairs.len() as u32;
+                    scene.pairs.push(Pair { truth, track });
+                    met.push((track, pair));
+                    pair
                 });
                 scene.overlaps.push(Overlap { truth_row, track_row, pair, iou });
             });
