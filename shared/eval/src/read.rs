@@ -92,9 +92,16 @@ impl Columns {
         if names[0].parse::<f64>().is_err() {
             return Err(ReadErrorKind::UnknownFormat { line: excerpt(line) });
         }
-        let [score, class] = [6, 7].map(|place| (names.len() > place).then_some(place));
-        let columns =
-            Self { frame: 0, id: 1, tlwh: [2, 3, 4, 5], score, class, observed: None, width: 6, score_name: "conf" };
+        let columns = Self {
+            frame: 0,
+            id: 1,
+            tlwh: [2, 3, 4, 5],
+            score: Some(6),
+            class: Some(7),
+            observed: None,
+            width: 6,
+            score_name: "conf",
+        };
         Ok((columns, false))
     }
 

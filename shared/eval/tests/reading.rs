@@ -26,6 +26,12 @@ fn six_columns_are_enough() {
 }
 
 #[test]
+fn a_score_may_be_missing_in_some_lines() {
+    let rows = read("1,2,3,4,5,6\n2,2,3,4,5,6,0.5\n3,2,3,4,5,6,,1").unwrap();
+    assert_eq!(rows.rows().iter().map(|row| row.score).collect::<Vec<_>>(), [1.0, 0.5, 1.0]);
+}
+
+#[test]
 fn places_in_the_world_are_no_classes() {
     let rows = read("1,9,499,158,31,75,1,-4.1554,-7.3591,0\n1,10,9,8,31,75,1,-1,-1,-1\n").unwrap();
     assert!(rows.rows().iter().all(|row| row.class.is_none() && row.score == 1.0));
