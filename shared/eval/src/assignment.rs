@@ -1,0 +1,264 @@
+//! Exact one-to-one assignment that maximises the sum of scores.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// No row, or no edge.
+const NONE: usize = usize::MAX;
+
+/// A row and a column that may be assigned to each other, for a positive score.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Edge {
+    pub(crate) row: u32,
+    pub(crate) column: u32,
+    pub(crate) score: f64,
+}
+
+/// Solves assignments; keeps its buffers from one to the next.
+///
+/// Shortest augmenting paths with potentials (Jonker & Volgenant 1987, in the rectangular form of Crouse 2016) on the edges
+/// that exist, found by Dijkstra's algorithm. Pairs without an edge score 0, so that a row may also stay without a column: each
+/// has a private column of score 0 at hand. With positive scores this is what a dense solver finds on the full matrix.
+///
+/// Inside, costs are negated scores. With the potentials `u` of rows and `v` of columns, every reduced cost
+/// `-score - u - v` and `-u` (to stay alone) is at least 0, and 0 where assigned. Rows enter one by one.
+#[derive(Debug, Default)]
+pub(crate) struct Assigner {
+    /// `edges[starts[r]..starts[r + 1]]` are those of row `r`; rows are numbered by appearance.
+    starts: Vec<usize>,
+    u: Vec<f64>,
+    v: Vec<f64>,
+    row_edge: Vec<usize>,
+    column_row: Vec<usize>,
+    /// Per column, in the search of one row: its distance, the edge that reached it, the row of that edge.
+    reached: Vec<Reached>,
+    touched: Vec<usize>,
+    /// Rows scanned in the search, with their distances.
+    scanned: Vec<(usize, f64)>,
+    queue: BinaryHeap<Candidate>,
+    chosen: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    distance: f64,
+    edge: usize,
+    row: usize,
+}
+
+const UNREACHED: Reached = Reached { distance: f64::INFINITY, edge: NONE, row: NONE };
+
+/// A column to go on from; the nearest is the greatest, and of equals the one with the lowest number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Candidate {
+    distance: f64,
+    column: usize,
+}
+
+impl Eq for Candidate {}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.distance.total_cmp(&self.distance).then(other.column.cmp(&self.column))
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Where a search ended.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// At a column that no row has.
+    FreeColumn(usize),
+    /// At a row that had better stay alone.
+    LoneRow(usize),
+}
+
+impl Assigner {
+    /// The indices of the edges chosen, ascending. `edges` are sorted by row.
+    pub(crate) fn maximise(&mut self, edges: &[Edge]) -> &[usize] {
+        debug_assert!(edges.is_sorted_by_key(|edge| edge.row));
+        debug_assert!(edges.iter().all(|edge| edge.score > 0.0));
+        self.reset(edges);
+        for row in 0..self.row_edge.len() {
+            let (end, distance) = self.search(edges, row);
+            self.reweigh(distance);
+            self.augment(edges, row, end);
+            for column in self.touched.drain(..) {
+                self.reached[column] = UNREACHED;
+            }
+        }
+        self.chosen.clear();
+        self.chosen.extend(self.row_edge.iter().copied().filter(|&edge| edge != NONE));
+        &self.chosen
+    }
+
+    fn reset(&mut self, edges: &[Edge]) {
+        self.starts.clear();
+        self.starts.push(0);
+        for row in edges.chunk_by(|a, b| a.row == b.row) {
+            self.starts.push(self.starts[self.starts.len() - 1] + row.len());
+        }
+        let rows = self.starts.len() - 1;
+        let columns = edges.iter().map(|edge| edge.column as usize + 1).max().unwrap_or(0);
+        refill(&mut self.u, rows, 0.0);
+        refill(&mut self.row_edge, rows, NONE);
+        refill(&mut self.v, columns, 0.0);
+        refill(&mut self.column_row, columns, NONE);
+        refill(&mut self.reached, columns, UNREACHED);
+    }
+
+    /// The shortest way from a new row to an end.
+    fn search(&mut self, edges: &[Edge], start: usize) -> (End, f64) {
+        self.queue.clear();
+        self.scanned.clear();
+        let own = &edges[self.starts[start]..self.starts[start + 1]];
+        self.u[start] = own.iter().map(|edge| -edge.score - self.v[edge.column as usize]).fold(0.0, f64::min);
+        let (mut row, mut distance) = (start, 0.0);
+        let (mut end, mut nearest) = (End::LoneRow(start), f64::INFINITY);
+        loop {
+            self.scanned.push((row, distance));
+            let alone = distance - self.u[row];
+            if alone < nearest {
+                (end, nearest) = (End::LoneRow(row), alone);
+            }
+            let own = self.starts[row]..self.starts[row + 1];
+            for (&Edge { column, score, .. }, edge) in edges[own.clone()].iter().zip(own) {
+                let column = column as usize;
+                // Rounding may leave a reduced cost a hair below 0, which must not send the search in circles.
+                let step = (-score - self.u[row] - self.v[column]).max(0.0);
+                let reached = Reached { distance: distance + step, edge, row };
+                if reached.distance >= nearest || reached.distance >= self.reached[column].distance {
+                    continue;
+                }
+                if self.reached[column].edge == NONE {
+                    self.touched.push(column);
+                }
+                self.reached[column] = reached;
+                if self.column_row[column] == NONE {
+                    (end, nearest) = (End::FreeColumn(column), reached.distance);
+                } else {
+                    self.queue.push(Candidate { distance: reached.distance, column });
+                }
+            }
+            // A column reached again by a shorter way lies in the queue twice; the longer way is stale.
+            let next = loop {
+                match self.queue.pop() {
+                    Some(next) if next.distance > self.reached[next.column].distance => {}
+                    next => break next,
+                }
+            };
+            match next {
+                Some(next) if next.distance < nearest => {
+                    (row, distance) = (self.column_row[next.column], next.distance);
+                }
+                _ => return (end, nearest),
+            }
+        }
+    }
+
+    /// Makes the way found free of cost, and keeps all reduced costs at 0 or above.
+    fn reweigh(&mut self, nearest: f64) {
+        for &(row, distance) in &self.scanned {
+            self.u[row] += nearest - distance;
+        }
+        for &column in &self.touched {
+            let distance = self.reached[column].distance;
+            if distance < nearest {
+                self.v[column] -= nearest - distance;
+            }
+        }
+    }
+
+    /// Hands columns on along the way found, from its end back to the new row.
+    fn augment(&mut self, edges: &[Edge], start: usize, end: End) {
+        let mut column = match end {
+            End::LoneRow(row) if row == start => return,
+            End::LoneRow(row) => edges[std::mem::replace(&mut self.row_edge[row], NONE)].column as usize,
+            End::FreeColumn(column) => column,
+        };
+        loop {
+            let Reached { edge, row, .. } = self.reached[column];
+            let previous = std::mem::replace(&mut self.row_edge[row], edge);
+            self.column_row[column] = row;
+            if row == start {
+                return;
+            }
+            column = edges[previous].column as usize;
+        }
+    }
+}
+
+fn refill<T: Copy>(buffer: &mut Vec<T>, length: usize, value: T) {
+    buffer.clear();
+    buffer.resize(length, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn total(edges: &[Edge]) -> f64 {
+        let mut assigner = Assigner::default();
+        let chosen = assigner.maximise(edges);
+        let mut rows: Vec<u32> = chosen.iter().map(|&edge| edges[edge].row).collect();
+        let mut columns: Vec<u32> = chosen.iter().map(|&edge| edges[edge].column).collect();
+        rows.dedup();
+        columns.sort_unstable();
+        columns.dedup();
+        assert_eq!((rows.len(), columns.len()), (chosen.len(), chosen.len()), "one to one");
+        chosen.iter().map(|&edge| edges[edge].score).sum()
+    }
+
+    /// Tries everything.
+    fn best(edges: &[Edge], taken: u32) -> f64 {
+        let Some(first) = edges.first() else { return 0.0 };
+        let (own, others) = edges.split_at(edges.partition_point(|edge| edge.row == first.row));
+        let open = own.iter().filter(|edge| taken & (1 << edge.column) == 0);
+        open.map(|edge| edge.score + best(others, taken | (1 << edge.column))).fold(best(others, taken), f64::max)
+    }
+
+    #[test]
+    fn nothing_is_assigned_where_there_are_no_edges() {
+        assert!(Assigner::default().maximise(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_row_gives_way_to_one_that_gains_more() {
+        let edges = [
+            Edge { row: 0, column: 0, score: 0.6 },
+            Edge { row: 1, column: 0, score: 0.9 },
+            Edge { row: 2, column: 0, score: 0.7 },
+        ];
+        assert_eq!(Assigner::default().maximise(&edges), [1]);
+    }
+
+    #[test]
+    fn the_sum_counts_and_not_the_best_pair() {
+        let edges = [
+            Edge { row: 0, column: 0, score: 0.9 },
+            Edge { row: 0, column: 1, score: 0.8 },
+            Edge { row: 1, column: 0, score: 0.8 },
+        ];
+        assert_eq!(Assigner::default().maximise(&edges), [1, 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_assignment_is_better(cells in prop::collection::vec(0_u32..9, 49), width in 1_usize..8) {
+            let cell = |index: usize| (index / width, index % width, f64::from(cells[index]) / 4.0);
+            let edges: Vec<Edge> = (0..cells.len().min(width * 7))
+                .map(cell)
+                .filter(|&(_, _, score)| score > 0.0)
+                .map(|(row, column, score)| Edge { row: row as u32, column: column as u32, score })
+                .collect();
+            prop_assert_eq!(total(&edges), best(&edges, 0));
+        }
+    }
+}

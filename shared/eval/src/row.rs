@@ -1,0 +1,46 @@
+//! One box of one object in one frame.
+
+/// One line of a track file or of ground truth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// Frame number, from 1.
+    pub frame: u32,
+    /// The object; any number, the same in every frame where it is seen.
+    pub id: u64,
+    /// Left edge, px.
+    pub x: f64,
+    /// Upper edge, px.
+    pub y: f64,
+    /// Width, px; not negative. A box without area overlaps nothing.
+    pub w: f64,
+    /// Height, px; not negative.
+    pub h: f64,
+    /// Confidence of a track. In ground truth, 0 means that the row is not to be counted.
+    pub score: f64,
+    /// The class number of MOTChallenge, which only ground truth needs; see [`Preprocessing`](crate::Preprocessing).
+    pub class: Option<u16>,
+    /// False where the row was made up (interpolated, say) and not tracked.
+    pub observed: bool,
+}
+
+impl Row {
+    /// An observed row of score 1 and no class; `tlwh` is left, top, width and height in px.
+    #[must_use]
+    pub fn new(frame: u32, id: u64, tlwh: [f64; 4]) -> Self {
+        let [x, y, w, h] = tlwh;
+        Self { frame, id, x, y, w, h, score: 1.0, class: None, observed: true }
+    }
+
+    /// Left, top, width and height, px.
+    #[must_use]
+    pub fn tlwh(&self) -> [f64; 4] {
+        [self.x, self.y, self.w, self.h]
+    }
+
+    /// The same row with another box.
+    #[must_use]
+    pub(crate) fn with_tlwh(self, tlwh: [f64; 4]) -> Self {
+        let [x, y, w, h] = tlwh;
+        Self { x, y, w, h, ..self }
+    }
+}

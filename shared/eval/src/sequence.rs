@@ -1,0 +1,177 @@
+//! All rows of one video.
+
+use std::ops::Range;
+
+use crate::row::Row;
+
+/// Larger values mean no place in any picture; their products stay far from overflow.
+const MAX_MAGNITUDE: f64 = 1e9;
+
+/// The rows of one video by frame; within a frame in the order given, with no id twice.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Sequence {
+    rows: Vec<Row>,
+    /// Frames that have rows, ascending.
+    frames: Vec<FrameRows>,
+}
+
+/// Which rows a frame has.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FrameRows {
+    pub(crate) frame: u32,
+    pub(crate) rows: Range<usize>,
+}
+
+impl Sequence {
+    /// Rows in any order.
+    ///
+    /// # Errors
+    /// The first row with a bad value; or the first frame with an id twice.
+    pub fn from_rows(rows: Vec<Row>) -> Result<Self, SequenceError> {
+        for (index, row) in rows.iter().enumerate() {
+            check(index, row)?;
+        }
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by_key(|&index| rows[index].frame);
+        let sorted = Self::index(order.iter().map(|&index| rows[index]).collect());
+        let mut seen = Vec::new();
+        for FrameRows { frame, rows } in &sorted.frames {
+            seen.clear();
+            seen.extend(rows.clone().map(|place| (sorted.rows[place].id, order[place])));
+            seen.sort_unstable();
+            if let Some(twice) = seen.windows(2).find(|two| two[0].0 == two[1].0) {
+                let ((id, first_row), (_, row)) = (twice[0], twice[1]);
+                return Err(SequenceError::DuplicateId { row, first_row, frame: *frame, id });
+            }
+        }
+        Ok(sorted)
+    }
+
+    /// Rows derived from those of a valid sequence, with no id twice in a frame.
+    pub(crate) fn from_derived_rows(mut rows: Vec<Row>) -> Self {
+        rows.sort_by_key(|row| row.frame);
+        Self::index(rows)
+    }
+
+    fn index(rows: Vec<Row>) -> Self {
+        let mut frames: Vec<FrameRows> = Vec::new();
+        for chunk in rows.chunk_by(|a, b| a.frame == b.frame) {
+            let start = frames.last().map_or(0, |last| last.rows.end);
+            frames.push(FrameRows { frame: chunk[0].frame, rows: start..start + chunk.len() });
+        }
+        Self { rows, frames }
+    }
+
+    /// All rows, by frame.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Whether there is no row at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The rows of one frame; none if nothing is seen in it.
+    #[must_use]
+    pub fn frame(&self, frame: u32) -> &[Row] {
+        match self.frames.binary_search_by_key(&frame, |rows| rows.frame) {
+            Ok(place) => &self.rows[self.frames[place].rows.clone()],
+            Err(_) => &[],
+        }
+    }
+
+    /// The frames that have rows, ascending, each with its rows.
+    pub fn frames(&self) -> impl Iterator<Item = (u32, &[Row])> {
+        self.frames.iter().map(|frame| (frame.frame, &self.rows[frame.rows.clone()]))
+    }
+
+    pub(crate) fn spans(&self) -> &[FrameRows] {
+        &self.frames
+    }
+
+    /// The last frame that has rows; 0 if there is none.
+    #[must_use]
+    pub fn last_frame(&self) -> u32 {
+        self.frames.last().map_or(0, |frame| frame.frame)
+    }
+}
+
+fn check(index: usize, row: &Row) -> Result<(), SequenceError> {
+    if row.frame == 0 {
+        return Err(SequenceError::FrameZero { row: index });
+    }
+    for (column, value) in [("x", row.x), ("y", row.y), ("w", row.w), ("h", row.h), ("score", row.score)] {
+        // Written so that NaN, which is in no range, is refused.
+        if !(-MAX_MAGNITUDE..=MAX_MAGNITUDE).contains(&value) {
+            return Err(SequenceError::OutOfRange { row: index, column, value });
+        }
+    }
+    for (column, value) in [("w", row.w), ("h", row.h)] {
+        if value < 0.0 {
+            return Err(SequenceError::NegativeSize { row: index, column, value });
+        }
+    }
+    Ok(())
+}
+
+/// Rows that make no sequence. `row` is the place in the list given, from 0.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SequenceError {
+    /// The classic mistake: frames counted from 0.
+    #[error("frame 0: frames start at 1 here; this looks 0-based, so add 1 to every frame")]
+    FrameZero {
+        /// The first row with frame 0.
+        row: usize,
+    },
+    /// Not finite, or beyond ±1e9.
+    #[error("{column} is {value}; it must be a finite number within ±1e9")]
+    OutOfRange {
+        /// The row.
+        row: usize,
+        /// Its column.
+        column: &'static str,
+        /// What stands there.
+        value: f64,
+    },
+    /// A width or height below 0.
+    #[error(
+        "{column} is {value}, but a box can't have a negative size (are these corners instead of width and height?)"
+    )]
+    NegativeSize {
+        /// The row.
+        row: usize,
+        /// Its column.
+        column: &'static str,
+        /// What stands there.
+        value: f64,
+    },
+    /// One object at two places at once.
+    #[error("id {id} appears twice in frame {frame}")]
+    DuplicateId {
+        /// The second row of the two.
+        row: usize,
+        /// The first.
+        first_row: usize,
+        /// Where both are.
+        frame: u32,
+        /// What both say.
+        id: u64,
+    },
+}
+
+impl SequenceError {
+    /// The row at fault: its place in the list given, from 0.
+    #[must_use]
+    pub fn row(&self) -> usize {
+        match self {
+            Self::FrameZero { row }
+            | Self::OutOfRange { row, .. }
+            | Self::NegativeSize { row, .. }
+            | Self::DuplicateId { row, .. } => *row,
+        }
+    }
+}
