@@ -13,6 +13,9 @@ const CORNER_COLUMNS: [&str; 6] = ["frame", "x1", "y1", "x2", "y2", "score"];
 /// The columns of MOTChallenge text up to the last one of interest. The second is an id, -1 in files of detections.
 const MOT_COLUMNS: [&str; 7] = ["frame", "id", "x", "y", "w", "h", "score"];
 
+/// `1,0,0,1,1,1` and a line break.
+const SHORTEST_LINE_BYTES: usize = 12;
+
 /// How much of a refused value an error repeats.
 const SHOWN_BYTES: usize = 40;
 
@@ -95,7 +98,9 @@ fn column_name(field: &[u8]) -> &[u8] {
 
 /// Parses whole lines; blank ones are skipped.
 pub(crate) fn parse_lines(layout: &Layout, bytes: &[u8]) -> Result<Part, AtOffset<LineProblem>> {
-    let mut part = Part::default();
+    // About as many lines as the length of the first one tells.
+    let line_length = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len()).max(SHORTEST_LINE_BYTES);
+    let mut part = Part::with_capacity(bytes.len() / line_length + 1);
     let mut cursor = Cursor { bytes, at: 0 };
     while cursor.at < bytes.len() {
         let offset = cursor.at;
@@ -159,17 +164,15 @@ impl Cursor<'_> {
         }
         let plain = self.at > start;
         self.skip_spaces();
-        let frame = match plain && self.at_separator() {
-            true => f64::from(frame),
+        if !(plain && self.at_separator()) {
             // Some programs write every number as a float, the frame too: `1.0`.
-            false => {
-                self.at = start;
-                self.float("frame").map_err(|_| LineProblem::NotAFrame { value: self.field_from(start) })?
-            }
-        };
+            self.at = start;
+            let value = self.float("frame").ok().filter(|value| value.fract() == 0.0 && *value >= 0.0);
+            frame = value.ok_or_else(|| LineProblem::NotAFrame { value: self.field_from(start) })? as u32;
+        }
         match frame {
-            0.0 => Err(LineProblem::FrameZero),
-            _ if (1.0..=f64::from(MAX_FRAME)).contains(&frame) && frame.fract() == 0.0 => Ok(frame as u32),
+            0 => Err(LineProblem::FrameZero),
+            1..=MAX_FRAME => Ok(frame),
             _ => Err(LineProblem::NotAFrame { value: self.field_from(start) }),
         }
     }

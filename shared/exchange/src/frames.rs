@@ -21,6 +21,11 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// With room for so many detections.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self { detections: Vec::with_capacity(count), runs: Vec::new() }
+    }
+
     /// Appends a detection of `frame`, which is from 1 to [`MAX_FRAME`].
     pub(crate) fn push(&mut self, frame: u32, detection: Detection) {
         self.detections.push(detection);
