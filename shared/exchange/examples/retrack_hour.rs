@@ -1,0 +1,169 @@
+//! How long it takes to re-track an hour of video: 108,000 frames with 50 objects in each.
+//!
+//!     cargo run --release -p trackdrop-exchange --example retrack_hour [FRAMES [OBJECTS]]
+//!
+//! Makes a CSV of a crowd that walks at random, re-tracks it from file to file several times, and says what each part
+//! takes on its own. The processor time tells what a machine with other work on it hides. The files are made in a temporary
+//! folder (`TMPDIR`).
+
+use fastrand::Rng;
+use std::{
+    error::Error,
+    f64::consts::TAU,
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::Path,
+    time::Instant,
+};
+use trackdrop_exchange::{Frames, TextFormat, TextSink, TrackFile, TrackSink, read_detections, retrack};
+use trackdrop_tracker::{ByteTrack, Settings, Track};
+
+const RUNS: usize = 5;
+const AREA_PX: [f64; 2] = [1920.0, 1080.0];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u32>());
+    let frame_count = arguments.next().transpose()?.unwrap_or(108_000);
+    let objects = arguments.next().transpose()?.unwrap_or(50);
+
+    let folder = tempfile::tempdir()?;
+    let input = folder.path().join("detections.csv");
+    write_crowd(&input, frame_count, objects)?;
+    println!("{frame_count} frames, {objects} objects each, {} MB of CSV\n", fs::metadata(&input)?.len() / 1_000_000);
+
+    let settings = Settings::default();
+    let output = folder.path().join("tracks.csv");
+    let mut whole = Times::new("file to file");
+    let mut read = Times::new("  read and parse");
+    let mut rest = Times::new("  track and write, side by side");
+    let mut alone = [Times::new("track alone"), Times::new("write alone, to memory")];
+    let mut summary = None;
+    for _ in 0..RUNS {
+        let start = Clock::start()?;
+        let frames = read_detections(&input)?;
+        read.add(&start)?;
+        let tracking = Clock::start()?;
+        let mut file = TrackFile::create(&output)?;
+        summary = Some(retrack(&frames, &settings, None, &mut file)?);
+        rest.add(&tracking)?;
+        whole.add(&start)?;
+        measure_alone(&frames, &settings, &mut alone)?;
+    }
+    if let Some(summary) = summary {
+        println!(
+            "{} rows, {} ids, {} MB of CSV\n",
+            summary.rows,
+            summary.ids,
+            fs::metadata(&output)?.len() / 1_000_000
+        );
+    }
+    println!("{:34} {:>8} {:>8} {:>10}", "", "fastest", "median", "processor");
+    let [track, write] = alone;
+    [whole, read, rest, track, write].iter_mut().for_each(Times::print);
+    Ok(())
+}
+
+/// A moment, by the wall clock and by the time that this process got from all processors, in seconds.
+struct Clock(Instant, f64);
+
+impl Clock {
+    fn start() -> Result<Self, Box<dyn Error>> {
+        Ok(Self(Instant::now(), processor_s()?))
+    }
+}
+
+/// The times of one part in seconds, by the wall and of the processors, with its name.
+struct Times(Vec<f64>, Vec<f64>, &'static str);
+
+impl Times {
+    fn new(name: &'static str) -> Self {
+        Self(Vec::new(), Vec::new(), name)
+    }
+
+    fn add(&mut self, since: &Clock) -> Result<(), Box<dyn Error>> {
+        self.0.push(since.0.elapsed().as_secs_f64());
+        self.1.push(processor_s()? - since.1);
+        Ok(())
+    }
+
+    fn print(&mut self) {
+        let Self(wall, processor, name) = self;
+        wall.sort_by(f64::total_cmp);
+        processor.sort_by(f64::total_cmp);
+        let median = wall.len() / 2;
+        println!("{name:34} {:6.2} s {:6.2} s {:8.2} s", wall[0], wall[median], processor[median]);
+    }
+}
+
+/// User and system time of the threads of this process so far: fields 14 and 15 of `proc(5)`, in hundredths.
+fn processor_s() -> Result<f64, Box<dyn Error>> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: Vec<f64> = fields.skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() / 100.0)
+}
+
+/// The tracker without a writer, then the writer without a tracker.
+fn measure_alone(frames: &Frames, settings: &Settings, [track, write]: &mut [Times; 2]) -> Result<(), Box<dyn Error>> {
+    let mut tracker = ByteTrack::new(settings.clone())?;
+    let start = Clock::start()?;
+    let mut rows = 0;
+    for number in 1..=frames.last_frame() {
+        rows += tracker.step(frames.frame(number)).len();
+    }
+    track.add(&start)?;
+
+    let mut tracker = ByteTrack::new(settings.clone())?;
+    let mut tracks: Vec<Vec<Track>> = Vec::with_capacity(frames.last_frame() as usize);
+    tracks.extend((1..=frames.last_frame()).map(|number| tracker.step(frames.frame(number)).to_vec()));
+    assert_eq!(rows, tracks.iter().map(Vec::len).sum::<usize>());
+    let start = Clock::start()?;
+    let mut sink = TextSink::new(io::sink(), TextFormat::Csv);
+    for (tracks, number) in tracks.iter().zip(1..) {
+        sink.frame(number, tracks)?;
+    }
+    sink.finish()?;
+    write.add(&start)
+}
+
+/// People who walk at random within the picture, each detected in each frame, now and then with a low score.
+fn write_crowd(path: &Path, frame_count: u32, objects: u32) -> io::Result<()> {
+    struct Walker {
+        centre: [f64; 2],
+        velocity: [f64; 2],
+        size: [f64; 2],
+    }
+    let mut random = Rng::with_seed(1);
+    let mut walkers: Vec<_> = (0..objects)
+        .map(|_| {
+            let height = 60.0 + 80.0 * random.f64();
+            Walker { centre: AREA_PX.map(|side| side * random.f64()), velocity: [0.0; 2], size: [height * 0.4, height] }
+        })
+        .collect();
+
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    writeln!(out, "frame,x1,y1,x2,y2,score")?;
+    for frame in 1..=frame_count {
+        for walker in &mut walkers {
+            for ((centre, velocity), bound) in walker.centre.iter_mut().zip(&mut walker.velocity).zip(AREA_PX) {
+                *velocity = (*velocity + 0.2 * normal(&mut random)).clamp(-4.0, 4.0);
+                *centre += *velocity;
+                if !(0.0..=bound).contains(centre) {
+                    *centre = centre.clamp(0.0, bound);
+                    *velocity = -*velocity;
+                }
+            }
+            let [x, y] = walker.centre.map(|centre| centre + normal(&mut random));
+            let [width, height] = walker.size.map(|size| size * (1.0 + 0.015 * normal(&mut random)));
+            let score = (0.82 + 0.12 * normal(&mut random)).clamp(0.05, 0.99);
+            let (left, top) = (x - width / 2.0, y - height / 2.0);
+            writeln!(out, "{frame},{left},{top},{},{},{score}", left + width, top + height)?;
+        }
+    }
+    out.flush()
+}
+
+/// Box and Muller.
+fn normal(random: &mut Rng) -> f64 {
+    (-2.0 * (1.0 - random.f64()).ln()).sqrt() * (TAU * random.f64()).cos()
+}

@@ -1,0 +1,42 @@
+//! Detections in, tracks out: other people's files, re-tracking, and exporters.
+//!
+//! - [`read_detections`] reads CSV, MOTChallenge or Trackdrop's Parquet into [`Frames`].
+//! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`].
+//! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON.
+//!
+//! ```no_run
+//! use trackdrop_exchange::{TrackFile, read_detections, retrack};
+//! use trackdrop_tracker::Settings;
+//!
+//! let detections = read_detections("det.txt".as_ref())?;
+//! let mut tracks = TrackFile::create("tracks.csv".as_ref())?;
+//! let retracked = retrack(&detections, &Settings::default(), None, &mut tracks)?;
+//! println!("{} objects in {} frames", retracked.ids, retracked.frames);
+//! # Ok::<(), trackdrop_exchange::ExchangeError>(())
+//! ```
+//!
+//! Frames are numbered from 1 in [`Frames`] and in the files of trackers (CSV, MOTChallenge), and indexed from 0 in
+//! Trackdrop's own tables. Which exporter counts from what is said at [`ExportFormat`].
+//!
+//! It knows nothing of video, clouds or the detector.
+
+mod blocks;
+mod detection_text;
+mod detections;
+mod error;
+mod export;
+mod frames;
+mod number_text;
+mod retrack;
+mod track_file;
+mod track_parquet;
+mod track_text;
+
+pub use detections::read_detections;
+pub use error::{ExchangeError, LineProblem};
+pub use export::{ExportError, ExportFormat, UnknownFormat, VideoMeta, export};
+pub use frames::{Frames, MAX_FRAME};
+pub use retrack::{Retracked, TrackSink, retrack};
+pub use track_file::TrackFile;
+pub use track_parquet::ParquetSink;
+pub use track_text::{TextFormat, TextSink};

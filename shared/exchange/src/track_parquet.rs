@@ -1,0 +1,91 @@
+//! Tracks as Parquet.
+
+use crate::retrack::TrackSink;
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use parquet::{
+    arrow::ArrowWriter, basic::Compression, errors::ParquetError, file::properties::WriterProperties,
+    schema::types::ColumnPath,
+};
+use std::{
+    io::{self, Write},
+    mem,
+    sync::Arc,
+};
+use trackdrop_tracker::Track;
+
+const ROWS_PER_GROUP: usize = 1 << 16;
+
+const INTEGERS: [&str; 2] = ["frame", "id"];
+const FLOATS: [&str; 5] = ["x", "y", "w", "h", "score"];
+
+/// Writes every track it is given as a row: `frame` (from 1) and `id` as 64-bit integers, then `x`, `y`, `w`, `h` and
+/// `score` as 64-bit floats.
+#[derive(Debug)]
+pub struct ParquetSink<W: Write + Send> {
+    writer: ArrowWriter<W>,
+    schema: SchemaRef,
+    integers: [Vec<i64>; INTEGERS.len()],
+    floats: [Vec<f64>; FLOATS.len()],
+}
+
+impl<W: Write + Send> ParquetSink<W> {
+    /// Into `out`, which needs no buffer of its own.
+    ///
+    /// # Errors
+    /// `out` refuses the first bytes.
+    pub fn new(out: W) -> io::Result<Self> {
+        let field = |name, kind: &DataType| Field::new(name, kind.clone(), false);
+        let integers = INTEGERS.into_iter().map(|name| field(name, &DataType::Int64));
+        let floats = FLOATS.into_iter().map(|name| field(name, &DataType::Float64));
+        let schema = Arc::new(Schema::new(integers.chain(floats).collect::<Vec<_>>()));
+        // Filtered coordinates hardly ever repeat: a dictionary of them would only cost time.
+        let properties = FLOATS.into_iter().fold(WriterProperties::builder(), |builder, name| {
+            builder.set_column_dictionary_enabled(ColumnPath::from(name), false)
+        });
+        let properties = properties.set_compression(Compression::SNAPPY).set_created_by("trackdrop".to_owned()).build();
+        let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(to_io)?;
+        Ok(Self { writer, schema, integers: Default::default(), floats: Default::default() })
+    }
+
+    fn write_group(&mut self) -> io::Result<()> {
+        let integers = self.integers.each_mut().map(|column| Arc::new(Int64Array::from(mem::take(column))) as ArrayRef);
+        let floats = self.floats.each_mut().map(|column| Arc::new(Float64Array::from(mem::take(column))) as ArrayRef);
+        let columns = integers.into_iter().chain(floats).collect();
+        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(io::Error::other)?;
+        self.writer.write(&batch).and_then(|()| self.writer.flush()).map_err(to_io)
+    }
+}
+
+impl<W: Write + Send> TrackSink for ParquetSink<W> {
+    fn frame(&mut self, number: u32, tracks: &[Track]) -> io::Result<()> {
+        for track in tracks {
+            let [frames, ids] = &mut self.integers;
+            frames.push(i64::from(number));
+            ids.push(track.id as i64); // Ids are counted up from 1.
+            let [x, y, w, h] = track.tlwh();
+            for (column, value) in self.floats.iter_mut().zip([x, y, w, h, track.score]) {
+                column.push(value);
+            }
+        }
+        if self.integers[0].len() >= ROWS_PER_GROUP { self.write_group() } else { Ok(()) }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if !self.integers[0].is_empty() {
+            self.write_group()?;
+        }
+        self.writer.finish().map(drop).map_err(to_io)
+    }
+}
+
+/// A full disk must stay recognisable.
+fn to_io(error: ParquetError) -> io::Error {
+    match error {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
+            Ok(io) => *io,
+            Err(other) => io::Error::other(other),
+        },
+        other => io::Error::other(other),
+    }
+}

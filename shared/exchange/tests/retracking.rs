@@ -1,0 +1,166 @@
+//! Frames without detections, sinks that fail, files that must not be half there.
+
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
+use trackdrop_exchange::{
+    ExchangeError, Frames, Retracked, TextFormat, TextSink, TrackFile, TrackSink, read_detections, retrack,
+};
+use trackdrop_tracker::{Settings, Track};
+
+/// Somebody who walks to the right through frames 2 to `last`, and a box without a size in each of them.
+fn walker(last: u32) -> Frames {
+    let mut text = "frame,x1,y1,x2,y2,score\n".to_owned();
+    for frame in 2..=last {
+        let x = f64::from(frame) * 0.7 + 0.1;
+        text += &format!("{frame},{x},50,{},150,0.9\n{frame},5,5,5,5,0.9\n", x + 40.0);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("detections.csv");
+    fs::write(&path, text).unwrap();
+    read_detections(&path).unwrap()
+}
+
+/// The numbers of the frames it was given, and of those that had a track.
+#[derive(Default)]
+struct Log {
+    frames: Vec<u32>,
+    tracked: Vec<u32>,
+    finished: bool,
+}
+
+impl TrackSink for Log {
+    fn frame(&mut self, number: u32, tracks: &[Track]) -> io::Result<()> {
+        self.frames.push(number);
+        self.tracked.extend(tracks.iter().map(|_| number));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.finished = true;
+        Ok(())
+    }
+}
+
+struct FullDisk;
+
+impl TrackSink for FullDisk {
+    fn frame(&mut self, _: u32, _: &[Track]) -> io::Result<()> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        unreachable!("not after a failure");
+    }
+}
+
+#[test]
+fn every_frame_is_a_step_also_the_empty_ones_at_both_ends() {
+    let mut log = Log::default();
+    let retracked = retrack(&walker(5), &Settings::default(), Some(9), &mut log).unwrap();
+    assert_eq!(log.frames, (1..=9).collect::<Vec<_>>());
+    // The reference confirms a track at once in its very first frame only.
+    assert_eq!(log.tracked, [3, 4, 5]);
+    assert!(log.finished);
+    assert_eq!(retracked, Retracked { frames: 9, rows: 3, ids: 1, refused: 4 });
+}
+
+#[test]
+fn without_a_count_the_last_detection_ends_it_and_no_detection_is_no_frame() {
+    let frames_of = |frames: &Frames| retrack(frames, &Settings::default(), None, &mut Log::default()).unwrap().frames;
+    assert_eq!(frames_of(&walker(5)), 5);
+    assert_eq!(frames_of(&walker(1)), 0);
+}
+
+#[test]
+fn a_count_that_would_lose_detections_is_refused() {
+    let error = retrack(&walker(5), &Settings::default(), Some(4), &mut FullDisk).unwrap_err();
+    assert!(matches!(error, ExchangeError::TooFewFrames { asked: 4, last: 5 }), "{error}");
+}
+
+#[test]
+fn a_bad_setting_is_refused() {
+    let settings = Settings { match_thresh: 0.0, ..Settings::default() };
+    let error = retrack(&walker(5), &settings, None, &mut FullDisk).unwrap_err();
+    assert!(error.to_string().contains("match_thresh"), "{error}");
+}
+
+#[test]
+fn a_sink_that_fails_stops_the_tracker() {
+    // More than fits into the queue between the two: a tracker that waited for room would hang here.
+    let error = retrack(&walker(100_000), &Settings::default(), None, &mut FullDisk).unwrap_err();
+    assert!(matches!(error, ExchangeError::Write(source) if source.kind() == io::ErrorKind::StorageFull));
+}
+
+#[test]
+fn a_file_appears_only_when_it_is_complete_and_replaces_an_older_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries = || fs::read_dir(folder.path()).unwrap().count();
+    for ending in ["csv", "txt", "parquet"] {
+        let path = folder.path().join("tracks").with_extension(ending);
+        let before = entries();
+        drop(TrackFile::create(&path).unwrap());
+        assert_eq!(entries(), before, "nothing is left of a file that was not finished");
+        for _ in 0..2 {
+            retrack(&walker(5), &Settings::default(), None, &mut TrackFile::create(&path).unwrap()).unwrap();
+        }
+        assert_eq!(entries(), before + 1);
+        assert!(fs::metadata(&path).unwrap().len() > 50);
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_is_refused_before_any_work() {
+    let unknown = TrackFile::create(Path::new("tracks.mot")).unwrap_err();
+    assert!(unknown.to_string().contains(".parquet"), "{unknown}");
+    let nowhere = TrackFile::create(Path::new("no/such/folder/tracks.csv")).unwrap_err();
+    assert!(nowhere.to_string().contains("no/such/folder"), "{nowhere}");
+}
+
+#[test]
+fn the_three_formats_hold_the_same_numbers_to_the_last_bit() {
+    let (frames, folder) = (walker(70_000), tempfile::tempdir().unwrap());
+    let path = |ending: &str| folder.path().join("tracks").with_extension(ending);
+    for ending in ["csv", "txt", "parquet"] {
+        retrack(&frames, &Settings::default(), None, &mut TrackFile::create(&path(ending)).unwrap()).unwrap();
+    }
+    let csv = fs::read_to_string(path("csv")).unwrap();
+    let csv: Vec<_> = csv.lines().skip(1).collect();
+    let mot = fs::read_to_string(path("txt")).unwrap();
+    assert!(mot.lines().eq(csv.iter().map(|line| format!("{line},-1,-1,-1"))));
+
+    let mut rows = Vec::new();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path("parquet")).unwrap()).unwrap();
+    for batch in reader.build().unwrap() {
+        use arrow_array::{
+            cast::AsArray,
+            types::{Float64Type, Int64Type},
+        };
+        let batch = batch.unwrap();
+        let schema = batch.schema();
+        let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, ["frame", "id", "x", "y", "w", "h", "score"]);
+        for row in 0..batch.num_rows() {
+            let integer = |column: usize| batch.column(column).as_primitive::<Int64Type>().value(row);
+            let float = |column: usize| batch.column(column).as_primitive::<Float64Type>().value(row);
+            // Rust's own text is the shortest that reads back, too.
+            let floats = [float(2), float(3), float(4), float(5), float(6)].map(|value| value.to_string());
+            rows.push(format!("{},{},{}", integer(0), integer(1), floats.join(",")));
+        }
+    }
+    assert_eq!(rows, csv);
+    assert_eq!(rows.len(), 69_998);
+}
+
+#[test]
+fn text_goes_to_any_writer() {
+    let mut out = Vec::new();
+    retrack(&walker(3), &Settings::default(), None, &mut TextSink::new(&mut out, TextFormat::Csv)).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let (header, row) = text.split_once('\n').unwrap();
+    assert_eq!(header, "frame,id,x,y,w,h,score");
+    assert!(row.starts_with("3,1,") && row.ends_with(",0.9\n"), "{row}");
+}
