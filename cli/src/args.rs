@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use trackdrop_exchange::ExportFormat;
 
 /// Drop a video, query its object tracks in SQL.
 #[derive(Debug, Parser)]
@@ -24,6 +25,78 @@ pub(crate) enum Command {
     Requests(RequestsArguments),
     /// Show one request: manifest, timings, the reason of a failure
     Show(ShowArguments),
+    /// Track anyone's detections with other settings, without a video or a detector
+    Retrack(RetrackArguments),
+    /// Measure tracks against ground truth, or one tracker's output against another's
+    Eval(EvalArguments),
+    /// Write a request's tracks in another tool's format
+    Export(ExportArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetrackArguments {
+    /// Detections: CSV with header frame,x1,y1,x2,y2,score, MOTChallenge det.txt, or our detections.parquet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) detections: PathBuf,
+    /// Where the tracks go: .csv, .txt (MOTChallenge) or .parquet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Score above which a detection takes part in the first association
+    #[arg(long, value_name = "0..1", default_value_t = 0.6)]
+    pub(crate) track_thresh: f64,
+    /// Cost limit of the first association
+    #[arg(long, value_name = "0..1", default_value_t = 0.9)]
+    pub(crate) match_thresh: f64,
+    /// Frames (at 30 fps) that a lost track is kept
+    #[arg(long, value_name = "FRAMES", default_value_t = 30)]
+    pub(crate) track_buffer: u32,
+    /// Frame rate that the buffer is scaled by
+    #[arg(long, value_name = "FPS", default_value_t = 30.0)]
+    pub(crate) frame_rate: f64,
+    /// Don't weigh the cost by the detection's score, as the reference does for MOT20
+    #[arg(long)]
+    pub(crate) no_score_fusion: bool,
+    /// Frames of the video, where detections end before it [default: the last frame with a detection]
+    #[arg(long, value_name = "N")]
+    pub(crate) frames: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArguments {
+    /// Ground truth: MOTChallenge gt.txt, or a CSV with header frame,id,x,y,w,h
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tracks",
+        conflicts_with = "compare",
+        required_unless_present = "compare"
+    )]
+    pub(crate) gt: Option<PathBuf>,
+    /// Tracks: MOTChallenge text, CSV, or our tracks.parquet
+    #[arg(long, value_name = "FILE", requires = "gt")]
+    pub(crate) tracks: Option<PathBuf>,
+    /// Compare two tracker outputs with each other
+    #[arg(long, num_args = 2, value_names = ["A", "B"])]
+    pub(crate) compare: Option<Vec<PathBuf>>,
+    /// Overlap from which a box is a hit
+    #[arg(long, value_name = "0..1", default_value_t = 0.5)]
+    pub(crate) iou: f64,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// The request's id, as `trackdrop requests` lists it
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: String,
+    /// mot, coco, cvat, csv or ndjson
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: ExportFormat,
+    /// Where it goes [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

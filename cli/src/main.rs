@@ -1,6 +1,8 @@
 //! `trackdrop`: drop a video, query its object tracks in SQL. The same handlers as in the cloud, on one machine.
 
 mod args;
+mod evaluate;
+mod exchange;
 mod host;
 mod output;
 mod progress;
@@ -32,6 +34,9 @@ fn main() -> ExitCode {
             Command::Query(query) => query::query(&arguments.data, query).await.map(|()| ExitCode::SUCCESS),
             Command::Requests(requests) => report::requests(&arguments.data, requests).await,
             Command::Show(show) => report::show(&arguments.data, show).await,
+            Command::Retrack(retrack) => exchange::retrack(retrack).map(|()| ExitCode::SUCCESS),
+            Command::Eval(eval) => evaluate::eval(eval).map(|()| ExitCode::SUCCESS),
+            Command::Export(export) => exchange::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
         }
     });
     // Work that does not notice that it is to stop must not keep the program from ending.
