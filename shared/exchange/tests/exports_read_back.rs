@@ -1,5 +1,7 @@
 //! Every export, read back by the reader that its users have.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
 #[path = "readers/venv.rs"]
 mod venv;
 

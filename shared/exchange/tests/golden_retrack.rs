@@ -1,5 +1,7 @@
 //! From a file to a file: the rows of the reference, on the runs that travel with the tracker.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::{

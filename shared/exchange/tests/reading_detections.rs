@@ -1,5 +1,7 @@
 //! What files of detections are taken, and what is said of those that are not.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
 use bytes::Bytes;
 use std::{fs, path::PathBuf};
 use tempfile::TempDir;
@@ -39,9 +41,9 @@ const CSV: &str = "frame,x1,y1,x2,y2,score\n";
 
 #[test]
 fn csv_is_read_to_the_last_bit() {
-    let frames = read("d.csv", format!("{CSV}1,0.1,0.2,1325.0643724942711,4e2,0.99\n3,1,2,3,4,.5\n")).unwrap();
+    let frames = read("d.csv", format!("{CSV}1,0.1,0.2,1325.064372494271,4e2,0.99\n3,1,2,3,4,.5\n")).unwrap();
     assert_eq!(frames.last_frame(), 3);
-    assert_eq!(frames.frame(1), [detection([0.1, 0.2, 1325.064_372_494_271_1, 400.0, 0.99])]);
+    assert_eq!(frames.frame(1), [detection([0.1, 0.2, 1_325.064_372_494_271, 400.0, 0.99])]);
     assert_eq!(frames.frame(2), []);
     assert_eq!(frames.frame(3), [detection([1.0, 2.0, 3.0, 4.0, 0.5])]);
 }

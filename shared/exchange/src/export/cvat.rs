@@ -1,6 +1,6 @@
 //! CVAT for video 1.1.
 //!
-//! <https://docs.cvat.ai/docs/dataset_management/formats/xml_format/>: frames from 0; a track's box holds until the next key
+//! <https://docs.cvat.ai/docs/other/xml_format>: frames from 0; a track's box holds until the next key
 //! frame, with interpolation in between. So every box is a key frame, and where a track is gone a box with `outside="1"`
 //! says so, or CVAT would draw it on through the gap and to the end of the video.
 
