@@ -1,0 +1,112 @@
+//! `retrack`, `eval` and `export`: anyone's detections in, metrics and anyone's formats out.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use flate2::read::GzDecoder;
+use std::{fs::File, io::Read, path::PathBuf};
+use support::{Scene, codec};
+
+/// A fixture of the tracker, unpacked into a file of the scene.
+fn unpacked(scene: &Scene, name: &str, to: &str) -> PathBuf {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/tracker/tests/fixtures");
+    let mut text = String::new();
+    GzDecoder::new(File::open(format!("{fixtures}/{name}")).unwrap()).read_to_string(&mut text).unwrap();
+    let path = scene.path(to);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn retracking_detections_gives_the_references_tracks() {
+    let scene = Scene::new();
+    let detections = unpacked(&scene, "synth10.in.csv.gz", "detections.csv");
+    let golden = unpacked(&scene, "synth10.eval.csv.gz", "golden.csv");
+    let ours = scene.path("ours.csv");
+    let (detections, golden, ours) = (detections.to_str().unwrap(), golden.to_str().unwrap(), ours.to_str().unwrap());
+    scene.data().trackdrop(["retrack", "--detections", detections, "--out", ours]).expect_success();
+    let compared =
+        scene.data().trackdrop(["eval", "--compare", ours, golden, "--json"]).expect_success().json().remove(0);
+    assert_eq!((compared["IDF1"].as_f64(), compared["IDSW"].as_u64()), (Some(100.0), Some(0)), "{compared}");
+    assert!(compared["first_difference"].is_null(), "{compared}");
+    let other = scene.path("other.csv");
+    let other = other.to_str().unwrap();
+    let options = ["retrack", "--detections", detections, "--out", other, "--track-thresh", "0.8"];
+    scene.data().trackdrop(options).expect_success();
+    let compared =
+        scene.data().trackdrop(["eval", "--compare", other, golden, "--json"]).expect_success().json().remove(0);
+    assert!(!compared["first_difference"].is_null(), "another threshold gives other tracks");
+}
+
+#[test]
+fn tracks_measured_against_themselves_are_perfect_and_an_off_by_one_is_told() {
+    let scene = Scene::new();
+    let golden = unpacked(&scene, "synth10.eval.csv.gz", "golden.csv");
+    let path = golden.to_str().unwrap();
+    let perfect =
+        scene.data().trackdrop(["eval", "--gt", path, "--tracks", path, "--json"]).expect_success().json().remove(0);
+    assert_eq!((perfect["HOTA"].as_f64(), perfect["IDSW"].as_u64()), (Some(100.0), Some(0)), "{perfect}");
+    let text = std::fs::read_to_string(&golden).unwrap();
+    let shifted: Vec<String> = text
+        .lines()
+        .enumerate()
+        .map(|(i, line)| match line.split_once(',') {
+            Some((frame, rest)) if i > 0 => format!("{},{rest}", frame.parse::<u32>().unwrap() + 1),
+            _ => line.to_owned(),
+        })
+        .collect();
+    let late = scene.path("late.csv");
+    std::fs::write(&late, shifted.join("\n")).unwrap();
+    let ended =
+        scene.data().trackdrop(["eval", "--gt", path, "--tracks", late.to_str().unwrap(), "--json"]).expect_success();
+    assert_eq!(ended.json()[0]["frame_shift"]["add_to_frames"].as_i64(), Some(-1), "{}", ended.stdout);
+}
+
+#[test]
+fn a_finished_request_is_exported_in_every_format() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 2, codec::H264);
+    let data = scene.data();
+    let summary = data.run_json(&[&video], &["--no-video"]).remove(0);
+    let request = summary["request_id"].as_str().unwrap();
+    let rows = summary["track_rows"].as_u64().unwrap() as usize;
+    assert!(rows > 0);
+    for (format, lines) in
+        [("mot", Some(rows)), ("csv", Some(rows + 1)), ("ndjson", Some(rows)), ("coco", None), ("cvat", None)]
+    {
+        let ended = data.trackdrop(["export", request, "--format", format]).expect_success();
+        assert!(lines.is_none_or(|lines| ended.stdout.lines().count() == lines), "{format}");
+        let file = scene.path(format);
+        data.trackdrop(["export", request, "--format", format, "--out", file.to_str().unwrap()]).expect_success();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), ended.stdout, "{format}");
+    }
+    let mot = data.trackdrop(["export", request, "--format", "mot"]).expect_success().stdout;
+    let first_seen: u64 = data.query("SELECT MIN(frame_index) FROM tracks").remove(0).parse().unwrap();
+    let first_frame: u64 = mot.split(',').next().unwrap().parse().unwrap();
+    assert_eq!(first_frame, first_seen + 1, "MOTChallenge counts frames from 1");
+    let tracks = data.result(request, "tracks.parquet");
+    let exported = scene.path("tracks.txt");
+    std::fs::write(&exported, mot).unwrap();
+    let (a, b) = (tracks.to_str().unwrap(), exported.to_str().unwrap());
+    let compared = data.trackdrop(["eval", "--compare", a, b, "--json"]).expect_success().json().remove(0);
+    assert_eq!((compared["IDF1"].as_f64(), compared["IDSW"].as_u64()), (Some(100.0), Some(0)), "{compared}");
+}
+
+#[test]
+fn what_can_t_be_honoured_is_refused_with_the_reason() {
+    let scene = Scene::new();
+    let detections = unpacked(&scene, "synth10.in.csv.gz", "detections.csv");
+    let detections = detections.to_str().unwrap();
+    let out = scene.path("out.csv");
+    let out = out.to_str().unwrap();
+    for (arguments, reason) in [
+        (vec!["retrack", "--detections", detections, "--out", out, "--track-thresh", "1.5"], "1.5"),
+        (vec!["retrack", "--detections", detections, "--out", "tracks.xlsx"], "xlsx"),
+        (vec!["retrack", "--detections", "missing.csv", "--out", out], "missing.csv"),
+        (vec!["eval", "--gt", detections, "--tracks", detections, "--iou", "2"], "2"),
+    ] {
+        let ended = scene.data().trackdrop(&arguments).expect_code(1);
+        assert!(ended.stderr.contains(reason), "{arguments:?}: {}", ended.stderr);
+    }
+    assert!(!scene.path("out.csv").exists(), "nothing is half written");
+}
