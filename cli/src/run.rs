@@ -37,7 +37,7 @@ const INTERRUPTED: u8 = 130;
 struct Job {
     request: RequestId,
     video: String,
-    /// Where it stood before this run.
+    /// Whether an earlier run had finished it.
     finished_before: bool,
 }
 
@@ -151,7 +151,7 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
             host.local.restore_results(&request).await?;
         }
         Some(_) | None => {
-            // Nothing queued and not over: its messages went with an older data directory or were given up.
+            // Nothing queued and not over: a crash came between opening it again and queueing its events.
             if host.local.pending(&request).await? == 0 {
                 restart(host, &info, &request, &before, Redrive::Resume).await?;
             }

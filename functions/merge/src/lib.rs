@@ -1,14 +1,14 @@
 //! `merge`: all detections of a video become its tracks.
 //!
-//! Identity is one ordered fold over all detections, segment after segment, so a chunk border does not exist for it. Before a
-//! segment is folded in, the ledger checks that it accounts for exactly the frames of the plan. Everything written is a pure function
-//! of the stored detections and the settings.
+//! Identity is one ordered fold over all detections, segment after segment, so a chunk border does not exist for it. Before
+//! anything of a segment is written, the ledger checks that it accounts for exactly the frames of the plan. Everything written is a pure
+//! function of the stored detections and the settings.
 
 mod classes;
 mod fold;
 
 use async_trait::async_trait;
-use std::{collections::VecDeque, io::BufWriter, time::Instant};
+use std::{collections::VecDeque, io::BufWriter, sync::Arc, time::Instant};
 use tempfile::{NamedTempFile, TempPath};
 use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler};
 use trackdrop_pipeline::{
@@ -57,13 +57,14 @@ impl StageHandler for Merge {
             return Ok(());
         }
         let started = Instant::now();
-        let manifest = manifest::advance(&self.cloud, request, RequestState::Merging).await?;
+        // Shared with the blocking work: the plan lists every frame, so a copy a segment would grow with the square of the length.
+        let manifest = Arc::new(manifest::advance(&self.cloud, request, RequestState::Merging).await?);
         let classes = self.vote(&manifest, delivery).await?;
         let mut merging = Merging::begin(&self.cloud, &manifest, classes)?;
         for segment in &manifest.segments {
             delivery.step()?;
             let bytes = self.detections(request, segment).await?;
-            let (plan, of) = (segment.clone(), manifest.clone());
+            let (plan, of) = (segment.clone(), Arc::clone(&manifest));
             let (folded, tracks) = blocking(move || merging.take(&of, &plan, bytes)).await?;
             merging = folded;
             if let Some(tracks) = tracks {
@@ -81,8 +82,8 @@ impl Merge {
         Ok(self.cloud.storage.get(&object).await?.1)
     }
 
-    /// The first of two passes: which class each identity has over the whole video. A second pass costs some 20 us a frame, and
-    /// no memory that grows with the video.
+    /// The first of two passes: which class each identity has over the whole video. A second pass costs little
+    /// beside detection, and no memory that grows with the video's rows.
     async fn vote(&self, manifest: &Manifest, delivery: &Delivery) -> Result<Classes, Failure> {
         let mut voting: Option<(Fold, Votes)> = None;
         for segment in &manifest.segments {

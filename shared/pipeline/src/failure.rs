@@ -100,7 +100,7 @@ impl Failure {
         Self { kind, message: error.to_string(), source: Some(Box::new(error)) }
     }
 
-    /// Another attempt was asked to stop before it ended.
+    /// The attempt was asked to stop before it ended.
     pub fn cancelled() -> Self {
         Self { kind: FailureKind::Cancelled, message: "stopped before it was finished".into(), source: None }
     }

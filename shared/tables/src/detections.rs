@@ -32,7 +32,7 @@ pub struct DetectionRow {
 /// What a segment's detections file says besides its rows, in the Parquet footer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentFooter {
-    /// The PTS that the plan gives to this segment; the tracker steps once for each.
+    /// The PTS that the plan gives to this segment, so that the file says without the manifest where nothing was seen.
     pub frame_pts: PtsList,
     /// What was decoded.
     pub account: FrameAccount,
