@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use trackdrop_cloud::{
     Content, PutOptions, Storage,
     local::{Bus, BusEvent, LocalCloud},
@@ -19,9 +19,10 @@ use trackdrop_pipeline::{
     trigger::Trigger,
 };
 
+/// A trigger whose deadline no test reaches, however slow the machine is.
 fn trigger(function: &str, on: &str, attempts: u32) -> Trigger {
     Trigger::parse(&format!(
-        "function: {function}\non: {on}\nconcurrency: 4\ndeadline_s: 1\n\
+        "function: {function}\non: {on}\nconcurrency: 4\ndeadline_s: 300\n\
          retry: {{attempts: {attempts}, min_backoff_s: 0, max_backoff_s: 0.01}}\ndead_letter: dead-letters\n"
     ))
     .unwrap()
@@ -133,15 +134,17 @@ async fn a_delivery_that_no_attempt_took_becomes_a_dead_letter_with_the_reason()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_stands_still_loses_its_delivery_and_one_that_advances_keeps_it() {
+    /// Works until the other one is given up, and says so as it goes, or not.
     struct Slow {
         advances: bool,
+        until: watch::Receiver<bool>,
         taken: mpsc::UnboundedSender<bool>,
     }
     #[async_trait]
     impl Handler for Slow {
         async fn handle(&self, _: &Event, delivery: &Delivery) -> Result<(), Failure> {
-            for _ in 0..15 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+            while !*self.until.borrow() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
                 if self.advances {
                     delivery.step()?;
                 }
@@ -151,11 +154,14 @@ async fn a_handler_that_stands_still_loses_its_delivery_and_one_that_advances_ke
         }
     }
     let folder = tempfile::tempdir().unwrap();
-    let triggers = vec![trigger("still", UPLOADS, 1), trigger("advancing", UPLOADS, 1)];
+    let soon = |function| Trigger { deadline_s: 1, ..trigger(function, UPLOADS, 1) };
+    let triggers = vec![soon("still"), soon("advancing")];
     let cloud = Arc::new(LocalCloud::open(folder.path(), triggers).unwrap());
     put(&cloud, Bucket::Uploads, "a").await;
     let (taken, mut receiver) = mpsc::unbounded_channel();
-    let handler = |advances| Arc::new(Slow { advances, taken: taken.clone() }) as Arc<dyn Handler>;
+    let (is_given_up, until) = watch::channel(false);
+    let handler =
+        |advances| Arc::new(Slow { advances, until: until.clone(), taken: taken.clone() }) as Arc<dyn Handler>;
     let handlers = BTreeMap::from([("still".to_owned(), handler(false)), ("advancing".to_owned(), handler(true))]);
     let bus = Bus::new(cloud.clone(), handlers, 8);
     let mut given_up = vec![];
@@ -168,6 +174,7 @@ async fn a_handler_that_stands_still_loses_its_delivery_and_one_that_advances_ke
     bus.run(stop, |event| {
         if let BusEvent::GivenUp { function, reason, .. } = event {
             given_up.push((function, reason));
+            is_given_up.send(true).unwrap();
         }
     })
     .await
