@@ -1,0 +1,157 @@
+//! Times trackers side by side: `cargo run --release` in this folder, or `scripts/bench-trackers` from anywhere.
+//!
+//! A round walks every tracker over the whole scene, one after the other, so that what else the machine does meets all of them
+//! alike. The table gives the median over the rounds of the mean time of a frame, output included, and how many times longer than ours
+//! a peer took in the same round (median). The peers are configured as near to ByteTrack's defaults as they allow; they compute in `f32`,
+//! and neither gives the reference's tracks.
+
+#[path = "../../../shared/tracker/tests/support/crowd.rs"]
+mod crowd;
+#[path = "../../../shared/tracker/tests/support/golden.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod golden;
+
+use edgefirst_tracker::{ByteTrackBuilder, DetectionBox, Tracker};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+use trackdrop_tracker::{ByteTrack, Detection, Settings};
+use trackforge::trackers::byte_track;
+
+/// Rounds of a scene; fewer where a peer needs long for one.
+const ROUNDS: usize = 9;
+/// A peer that needs longer than this for a walk is timed once and no more.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// A walk lasts at least so long, so that what a small scene takes is more than the clock's grain.
+const LONG_ENOUGH: Duration = Duration::from_millis(20);
+
+struct Scene {
+    name: String,
+    frames: Vec<Vec<Detection>>,
+}
+
+fn main() {
+    println!("| scene | objects | trackdrop | trackforge 0.5.1 | edgefirst-tracker 0.38.2 |");
+    println!("|---|---|---|---|---|");
+    for people in [10, 50, 200, 1_000, 5_000] {
+        let frames = if people > 1_000 { 20 } else { 200 };
+        measure(&Scene { name: "random walk, 5 % misses".into(), frames: crowd::random_walk(people, frames) });
+    }
+    for name in ["MOT17-04.eval", "MOT20-01.eval", "synth10.eval", "synth50.eval", "synth200.eval"] {
+        let runs = golden::read_runs(&golden::reference_folder(), |run| run == name);
+        match runs.ok().and_then(|mut runs| runs.pop()) {
+            Some(run) => measure(&Scene { name: name.trim_end_matches(".eval").into(), frames: run.frames }),
+            None => eprintln!("no golden run {name} here: left out"),
+        }
+    }
+    measure(&Scene { name: "pile within 20 px".into(), frames: crowd::pile(500, 20) });
+}
+
+fn measure(scene: &Scene) {
+    let peers: [(&str, fn(&Scene) -> Duration); 2] = [("trackforge", trackforge), ("edgefirst", edgefirst)];
+    let mut ours = Vec::new();
+    let mut theirs = [Vec::new(), Vec::new()];
+    let mut impatient = [false, false];
+    for _ in 0..ROUNDS {
+        let our_time = trackdrop(scene);
+        ours.push(our_time.as_secs_f64());
+        for (i, (_, walk)) in peers.iter().enumerate() {
+            if !impatient[i] {
+                let started = Instant::now();
+                let time = walk(scene);
+                theirs[i].push((time.as_secs_f64(), time.as_secs_f64() / our_time.as_secs_f64()));
+                impatient[i] = started.elapsed() > PATIENCE;
+            }
+        }
+    }
+    let objects = scene.frames.iter().map(Vec::len).max().unwrap_or_default();
+    let cells = theirs.map(|rounds| {
+        let time = median(rounds.iter().map(|round| round.0).collect());
+        let ratio = median(rounds.iter().map(|round| round.1).collect());
+        format!("{} ({ratio:.1}x)", shown(time))
+    });
+    println!("| {} | {objects} | {} | {} | {} |", scene.name, shown(median(ours)), cells[0], cells[1]);
+}
+
+/// Mean time of a step over passes there and back, so that motion stays smooth, after one pass to warm up.
+fn walk(scene: &Scene, mut step: impl FnMut(usize)) -> Duration {
+    let frames = scene.frames.len();
+    (0..frames).for_each(&mut step);
+    let mut steps = 0;
+    let started = Instant::now();
+    loop {
+        (0..frames).rev().for_each(&mut step);
+        (0..frames).for_each(&mut step);
+        steps += 2 * frames as u32;
+        if started.elapsed() >= LONG_ENOUGH {
+            return started.elapsed() / steps;
+        }
+    }
+}
+
+fn trackdrop(scene: &Scene) -> Duration {
+    let Ok(mut tracker) = ByteTrack::new(Settings::default()) else { unreachable!("the default settings are valid") };
+    walk(scene, |frame| {
+        black_box(tracker.step(black_box(&scene.frames[frame])));
+    })
+}
+
+fn trackforge(scene: &Scene) -> Duration {
+    // track_thresh, track_buffer, match_thresh, and the score of a birth.
+    let mut tracker = byte_track::ByteTrack::new(0.6, 30, 0.9, 0.7);
+    let in_its_form = |detection: &Detection| {
+        let Detection { x1, y1, x2, y2, score } = *detection;
+        ([x1, y1, x2 - x1, y2 - y1].map(|value| value as f32), score as f32, 0)
+    };
+    let frames: Vec<Vec<_>> = scene.frames.iter().map(|frame| frame.iter().map(in_its_form).collect()).collect();
+    // It takes its input by value; the copy is part of what it costs.
+    walk(scene, |frame| {
+        black_box(tracker.update(black_box(frames[frame].clone())));
+    })
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Boxed([f32; 4], f32);
+
+impl DetectionBox for Boxed {
+    fn bbox(&self) -> [f32; 4] {
+        self.0
+    }
+
+    fn score(&self) -> f32 {
+        self.1
+    }
+
+    fn label(&self) -> usize {
+        0
+    }
+}
+
+fn edgefirst(scene: &Scene) -> Duration {
+    const FRAME_NS: u64 = 33_333_333;
+    let builder = ByteTrackBuilder::new().track_high_conf(0.6).track_iou(0.1).track_extra_lifespan(30 * FRAME_NS);
+    let mut tracker = builder.build::<Boxed>();
+    let in_its_form = |detection: &Detection| {
+        let Detection { x1, y1, x2, y2, score } = *detection;
+        Boxed([x1, y1, x2, y2].map(|value| value as f32), score as f32)
+    };
+    let frames: Vec<Vec<_>> = scene.frames.iter().map(|frame| frame.iter().map(in_its_form).collect()).collect();
+    let mut now = 0;
+    walk(scene, |frame| {
+        now += FRAME_NS;
+        black_box(tracker.update(black_box(&frames[frame]), now));
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn shown(seconds: f64) -> String {
+    match seconds {
+        s if s < 1e-3 => format!("{:.3} µs", s * 1e6).replace(".000", ""),
+        s => format!("{:.2} ms", s * 1e3),
+    }
+}
