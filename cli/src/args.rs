@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Requests(RequestsArguments),
     /// Show one request: manifest, timings, the reason of a failure
     Show(ShowArguments),
-    /// Track anyone's detections with other settings, without a video or a detector
+    /// Track a request again with other settings, or anyone's detections; no detector runs
     Retrack(RetrackArguments),
     /// Measure tracks against ground truth, or one tracker's output against another's
     Eval(EvalArguments),
@@ -33,32 +33,86 @@ pub(crate) enum Command {
     Export(ExportArguments),
 }
 
+/// What the tracker does with the detections; every deviation from the paper's reference is off unless asked for.
 #[derive(Debug, Args)]
-pub(crate) struct RetrackArguments {
-    /// Detections: CSV with header frame,x1,y1,x2,y2,score, MOTChallenge det.txt, or our detections.parquet
-    #[arg(long, value_name = "FILE")]
-    pub(crate) detections: PathBuf,
-    /// Where the tracks go: .csv, .txt (MOTChallenge) or .parquet
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
-    /// Score above which a detection takes part in the first association
-    #[arg(long, value_name = "0..1", default_value_t = 0.6)]
-    pub(crate) track_thresh: f64,
-    /// Cost limit of the first association
-    #[arg(long, value_name = "0..1", default_value_t = 0.9)]
-    pub(crate) match_thresh: f64,
-    /// Frames (at 30 fps) that a lost track is kept
-    #[arg(long, value_name = "FRAMES", default_value_t = 30)]
-    pub(crate) track_buffer: u32,
-    /// Frame rate that the buffer is scaled by
-    #[arg(long, value_name = "FPS", default_value_t = 30.0)]
-    pub(crate) frame_rate: f64,
+#[command(next_help_heading = "Tracker")]
+pub(crate) struct TrackerArguments {
+    /// Score above which a detection takes part in the first association [default: the model card's, or 0.6]
+    #[arg(long, value_name = "0..1")]
+    pub(crate) track_thresh: Option<f64>,
+    /// Cost limit of the first association [default: 0.9]
+    #[arg(long, value_name = "0..1")]
+    pub(crate) match_thresh: Option<f64>,
+    /// Frames (at 30 fps) that a lost track is kept [default: 30]
+    #[arg(long, value_name = "FRAMES")]
+    pub(crate) track_buffer: Option<u32>,
     /// Don't weigh the cost by the detection's score, as the reference does for MOT20
     #[arg(long)]
     pub(crate) no_score_fusion: bool,
-    /// Frames of the video, where detections end before it [default: the last frame with a detection]
-    #[arg(long, value_name = "N")]
+}
+
+/// What goes beyond the tracker. Ids stay what they are without these, but for --per-class and --scale-buffer.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Deviations from the reference")]
+pub(crate) struct DeviationArguments {
+    /// Let --track-buffer count frames of the video's own rate, so that it is the same time in every video
+    #[arg(long)]
+    pub(crate) scale_buffer: bool,
+    /// Associate each class by itself
+    #[arg(long)]
+    pub(crate) per_class: bool,
+    /// Fill gaps of up to this many frames by straight lines (rows with observed = false)
+    #[arg(long, value_name = "FRAMES")]
+    pub(crate) fill_gaps: Option<u32>,
+    /// Smooth boxes over time by a Gaussian of this standard deviation
+    #[arg(long, value_name = "FRAMES")]
+    pub(crate) smooth: Option<f64>,
+    /// Begin a track with the detection that it was born from (a row with observed = false)
+    #[arg(long)]
+    pub(crate) backfill: bool,
+}
+
+/// Which detections are tracked.
+#[derive(Debug, Args)]
+pub(crate) struct FilterArguments {
+    /// Track objects of these classes only
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) classes: Option<Vec<String>>,
+    /// Ignore detections that score below this
+    #[arg(long, value_name = "0..1")]
+    pub(crate) min_score: Option<f32>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["request", "detections"]))]
+pub(crate) struct RetrackArguments {
+    /// Make another version of this request's tracks, and of its annotated video; what is not given stays as it is there
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: Option<String>,
+    /// Don't make the annotated video
+    #[arg(long, requires = "request")]
+    pub(crate) no_video: bool,
+    /// Print the summary as JSON
+    #[arg(long, requires = "request")]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArguments,
+    /// Or track anyone's detections: CSV with header frame,x1,y1,x2,y2,score, MOTChallenge det.txt, or our detections.parquet
+    #[arg(long, value_name = "FILE", requires = "out")]
+    pub(crate) detections: Option<PathBuf>,
+    /// Where the tracks of --detections go: .csv, .txt (MOTChallenge) or .parquet
+    #[arg(long, value_name = "FILE", requires = "detections")]
+    pub(crate) out: Option<PathBuf>,
+    /// Frame rate of --detections, which scales the buffer
+    #[arg(long, value_name = "FPS", default_value_t = 30.0)]
+    pub(crate) frame_rate: f64,
+    /// Frames of the video, where --detections end before it [default: the last frame with a detection]
+    #[arg(long, value_name = "N", requires = "detections")]
     pub(crate) frames: Option<u32>,
+    #[command(flatten)]
+    pub(crate) tracker: TrackerArguments,
+    #[command(flatten)]
+    pub(crate) deviations: DeviationArguments,
 }
 
 #[derive(Debug, Args)]
@@ -110,12 +164,8 @@ pub(crate) struct RunArguments {
     /// Target length of the segments that are worked on at the same time; results do not depend on it
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,
-    /// Track objects of these classes only
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
-    pub(crate) classes: Option<Vec<String>>,
-    /// Ignore detections that score below this
-    #[arg(long, value_name = "0..1")]
-    pub(crate) min_score: Option<f32>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArguments,
     /// Don't make the annotated video
     #[arg(long)]
     pub(crate) no_video: bool,
@@ -125,6 +175,10 @@ pub(crate) struct RunArguments {
     /// Print the summaries as JSON, one line a video, on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) tracker: TrackerArguments,
+    #[command(flatten)]
+    pub(crate) deviations: DeviationArguments,
 }
 
 #[derive(Debug, Args)]

@@ -2,13 +2,15 @@
 
 mod args;
 mod evaluate;
-mod exchange;
+mod export;
 mod host;
 mod output;
 mod progress;
 mod query;
 mod report;
+mod retrack;
 mod run;
+mod settings;
 mod upload;
 
 use args::{Arguments, Command};
@@ -34,9 +36,9 @@ fn main() -> ExitCode {
             Command::Query(query) => query::query(&arguments.data, query).await.map(|()| ExitCode::SUCCESS),
             Command::Requests(requests) => report::requests(&arguments.data, requests).await,
             Command::Show(show) => report::show(&arguments.data, show).await,
-            Command::Retrack(retrack) => exchange::retrack(retrack).map(|()| ExitCode::SUCCESS),
+            Command::Retrack(retrack) => retrack::retrack(&arguments.data, retrack).await,
             Command::Eval(eval) => evaluate::eval(eval).map(|()| ExitCode::SUCCESS),
-            Command::Export(export) => exchange::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
+            Command::Export(export) => export::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
         }
     });
     // Work that does not notice that it is to stop must not keep the program from ending.

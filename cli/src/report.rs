@@ -17,31 +17,41 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
     let mut rows = Vec::new();
     if let Some(local) = open_existing(data)? {
         let cloud = cloud_of(&local);
+        for request in manifest::all(&cloud).await? {
+            if let Some((manifest, _)) = manifest::read(&cloud, &request).await? {
+                let video = end::video_name(&manifest);
+                rows.push((manifest.source.uploaded_at, request, video, Some(manifest)));
+            }
+        }
         for upload in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
             let (object, generation, created) = (upload.object, upload.generation, upload.created);
             let video = object.name.clone();
             let Some(request) = (ObjectFinalized { object, generation, created }).request() else { continue };
-            rows.push((created, video, manifest::read(&cloud, &request).await?.map(|(manifest, _)| manifest), request));
+            if !rows.iter().any(|(_, known, ..)| *known == request) {
+                rows.push((created, request, video, None));
+            }
         }
     }
-    rows.sort_by(|a, b| (a.0, &a.3).cmp(&(b.0, &b.3)));
-    for (created, video, manifest, request) in &rows {
+    rows.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    for (created, request, video, manifest) in &rows {
         let state = manifest.as_ref().map_or("waiting", |manifest| manifest.state.as_str());
         let error = manifest.as_ref().and_then(|manifest| manifest.error.as_ref());
+        let version_of = manifest.as_ref().and_then(|manifest| manifest.retrack_of.as_ref());
         if arguments.json {
             let progress = manifest.as_ref().map(|manifest| &manifest.progress);
             let segments = manifest.as_ref().map(|manifest| manifest.segment_count);
             line!(
                 "{}",
                 serde_json::json!({
-                    "request_id": request, "video": video, "uploaded_at": created, "state": state,
+                    "request_id": request, "retrack_of": version_of, "video": video, "uploaded_at": created, "state": state,
                     "segments": segments, "progress": progress, "error": error,
                 })
             );
             continue;
         }
         let progress = manifest.as_ref().map(progress).unwrap_or_default();
-        line!("{request}  {state:<10}  {progress:<24}  {}", video.escape_debug());
+        let version = version_of.map(|root| format!("  (version of {root})")).unwrap_or_default();
+        line!("{request}  {state:<10}  {progress:<24}  {}{version}", video.escape_debug());
         if let Some(error) = error {
             line!("    failed in {}: {}", error.stage, error.message);
         }
@@ -71,6 +81,9 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         return Ok(ExitCode::SUCCESS);
     }
     line!("request   {request}");
+    if let Some(root) = &manifest.retrack_of {
+        line!("version   of {root}: its chunks and detections, with other settings");
+    }
     line!("video     {}", end::video_name(&manifest).escape_debug());
     line!("uploaded  {}, {} bytes", manifest.source.uploaded_at, manifest.source.bytes);
     line!("state     {}", manifest.state.as_str());

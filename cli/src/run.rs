@@ -5,11 +5,12 @@ use crate::{
     host::Host,
     output::line,
     progress::{Progress, Tracked},
-    upload,
+    settings, upload,
 };
 use anyhow::{Context, bail};
 use std::{
-    path::{Path, PathBuf},
+    collections::BTreeMap,
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -18,7 +19,6 @@ use trackdrop_cloud::{
     ObjectInfo,
     local::{BusError, BusEvent, Redrive},
 };
-use trackdrop_detector::default_model_path;
 use trackdrop_flow::{
     end::{self, Summary},
     manifest,
@@ -33,16 +33,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The shell's code for a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
-/// One video of this run.
-struct Job {
-    request: RequestId,
-    video: String,
+/// One request of this run.
+pub(crate) struct Job {
+    pub(crate) request: RequestId,
+    pub(crate) video: String,
     /// Whether an earlier run had finished it.
-    finished_before: bool,
+    pub(crate) finished_before: bool,
 }
 
 pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
-    let settings = settings_of(arguments)?;
+    let settings = settings::of_run(arguments)?;
     // Before anything is uploaded: a name that was mistyped must not leave the other videos half way.
     for video in &arguments.videos {
         upload::check_readable(video)?;
@@ -57,62 +57,35 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
             jobs.push(job);
         }
     }
+    see_through(&host, &jobs, arguments.json, started).await
+}
+
+/// Delivers events until every job is over, and tells what came out.
+pub(crate) async fn see_through(host: &Host, jobs: &[Job], json: bool, started: Instant) -> anyhow::Result<ExitCode> {
     let unfinished: Vec<&Job> = jobs.iter().filter(|job| !job.finished_before).collect();
-    if let Some(code) = wait(&host, &unfinished).await? {
+    if let Some(code) = wait(host, &unfinished).await? {
         return Ok(code);
     }
     let mut failed = Vec::new();
-    for job in &jobs {
+    for job in jobs {
         let Some((manifest, _)) = manifest::read(&host.cloud, &job.request).await? else {
             bail!("{} has no manifest", job.request)
         };
         if let Some(error) = &manifest.error {
             failed.push(format!("{:?} failed in {}: {}", job.video, error.stage, error.message));
         }
-        let summary = summary_of(&host, &job.request).await?;
+        let summary = summary_of(host, &job.request).await?;
         let seconds = (!job.finished_before).then(|| started.elapsed().as_secs_f64());
-        if arguments.json {
-            line!("{}", serde_json::to_string(&to_json(&host, &manifest, &summary, seconds))?);
+        if json {
+            line!("{}", serde_json::to_string(&to_json(host, &manifest, &summary, seconds))?);
         } else if manifest.state == RequestState::Done {
-            print_summary(&host, &manifest, &summary, seconds, jobs.len())?;
+            print_summary(host, &manifest, &summary, seconds, jobs.len())?;
         }
     }
     match failed.len() {
         0 => Ok(ExitCode::SUCCESS),
         _ => bail!("{}", failed.join("\ntrackdrop: ")),
     }
-}
-
-fn settings_of(arguments: &RunArguments) -> anyhow::Result<RequestSettings> {
-    let model = match &arguments.model {
-        None => None,
-        Some(path) => {
-            let shown = path.display();
-            let absolute = path.canonicalize().with_context(|| format!("the model {shown} can't be read"))?;
-            Some(absolute.to_str().with_context(|| format!("the model's path {shown} is not UTF-8"))?.to_owned())
-        }
-    };
-    // What the model is, so that a change of its file or card is noticed. A default model that is missing is told by the detector.
-    let file = model.as_ref().map_or_else(default_model_path, PathBuf::from);
-    let model_sha256 = match upload::sha256_of(&file) {
-        Ok(sha256) => Some(sha256),
-        Err(_) if model.is_none() => None,
-        Err(error) => return Err(error).with_context(|| format!("the model {} can't be read", file.display())),
-    };
-    let card_sha256 = upload::sha256_of(&file.with_extension("json")).ok().filter(|_| model_sha256.is_some());
-    let classes = arguments.classes.as_ref().map(|names| names.iter().map(|name| name.trim().to_owned()).collect());
-    let settings = RequestSettings {
-        segment_seconds: arguments.segment_seconds,
-        model,
-        model_sha256,
-        card_sha256,
-        classes,
-        min_score: arguments.min_score,
-        video: !arguments.no_video,
-        ..RequestSettings::default()
-    };
-    settings.check()?;
-    Ok(settings)
 }
 
 /// Uploads a video and sees to it that its request will end: a new one is started by its upload, an interrupted one goes on, a failed
@@ -144,7 +117,7 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
         Some(_) | None if !same => bail!(
             "{:?} was processed before with other settings ({}): give --force to process it again with these",
             info.object.name,
-            difference(&before, settings)
+            settings::difference(&before, settings)
         ),
         Some(RequestState::Done) => {
             job.finished_before = true;
@@ -168,32 +141,21 @@ async fn restart(
     how: Redrive,
 ) -> anyhow::Result<()> {
     let metadata = upload::with_settings(upload, settings)?;
-    if host.local.redrive(request, &upload.object, metadata, how).await? {
-        return Ok(());
-    }
-    bail!("{:?} is being processed by another trackdrop right now: wait for it or stop it", upload.object.name)
+    redrive(host, request, &upload.object.name, Some((upload.object.clone(), metadata)), how).await
 }
 
-fn difference(before: &RequestSettings, now: &RequestSettings) -> String {
-    let mut parts = Vec::new();
-    let mut note = |what: &str, before: String, now: String| {
-        if before != now {
-            parts.push(format!("{what}: {before}, now {now}"));
-        }
-    };
-    let classes = |settings: &RequestSettings| settings.classes.as_ref().map_or("all".into(), |names| names.join(","));
-    note("classes", classes(before), classes(now));
-    let model = |settings: &RequestSettings| settings.model.clone().unwrap_or_else(|| "the default".into());
-    note("model", model(before), model(now));
-    let hash = |settings: &RequestSettings| settings.model_sha256.clone().unwrap_or_default();
-    note("model file", hash(before), hash(now));
-    let card = |settings: &RequestSettings| settings.card_sha256.clone().unwrap_or_default();
-    note("model card", card(before), card(now));
-    let score = |settings: &RequestSettings| settings.min_score.unwrap_or_default().to_string();
-    note("min score", score(before), score(now));
-    let video = |settings: &RequestSettings| if settings.video { "yes".to_owned() } else { "no".to_owned() };
-    note("annotated video", video(before), video(now));
-    parts.join("; ")
+/// Starts a request again; with the upload that starts it and its new metadata, where that does.
+pub(crate) async fn redrive(
+    host: &Host,
+    request: &RequestId,
+    video: &str,
+    upload: Option<(ObjectName, BTreeMap<String, String>)>,
+    how: Redrive,
+) -> anyhow::Result<()> {
+    if host.local.redrive(request, upload, how).await? {
+        return Ok(());
+    }
+    bail!("{video:?} is being processed by another trackdrop right now: wait for it or stop it")
 }
 
 /// Delivers events until every job is over. Gives an exit code where the run ends before that.
@@ -306,6 +268,7 @@ fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<
     let path = |file, there: bool| there.then(|| result_path(host, request, file));
     serde_json::json!({
         "request_id": request,
+        "retrack_of": summary.retrack_of,
         "video": summary.video,
         "state": manifest.state,
         "error": manifest.error,

@@ -60,7 +60,7 @@ async fn process(world: &World, request: &RequestId, upload: &ObjectName, cut: &
     disturb(world, cut);
     let mut metadata = world.local.stat(upload).await.unwrap().metadata;
     metadata.insert(METADATA_KEY.to_owned(), serde_json::to_string(&seconds(cut.segment_seconds)).unwrap());
-    assert!(world.local.redrive(request, upload, metadata, Redrive::Reset).await.unwrap());
+    assert!(world.local.redrive(request, Some((upload.clone(), metadata)), Redrive::Reset).await.unwrap());
     // Other processes on the same directory, each with its own connection, lock and bus.
     let mut others = vec![];
     for _ in 1..cut.processes {

@@ -6,7 +6,7 @@ mod support;
 
 use flate2::read::GzDecoder;
 use std::{fs::File, io::Read, path::PathBuf};
-use support::{Scene, codec};
+use support::{Scene, codec, frame_times};
 
 /// A fixture of the tracker, unpacked into a file of the scene.
 fn unpacked(scene: &Scene, name: &str, to: &str) -> PathBuf {
@@ -37,6 +37,40 @@ fn retracking_detections_gives_the_references_tracks() {
     let compared =
         scene.data().trackdrop(["eval", "--compare", other, golden, "--json"]).expect_success().json().remove(0);
     assert!(!compared["first_difference"].is_null(), "another threshold gives other tracks");
+}
+
+#[test]
+fn a_finished_request_is_tracked_anew_without_a_detector() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 3, codec::H264);
+    let data = scene.data();
+    let first = data.run_json(&[&video], &["--segment-seconds", "1"]).remove(0);
+    let request = first["request_id"].as_str().unwrap();
+    let stood = data.objects("");
+
+    let retrack = ["retrack", request, "--track-thresh", "0.2", "--fill-gaps", "8", "--json"];
+    let version = data.trackdrop(retrack).expect_success().json().remove(0);
+    assert_eq!(version["retrack_of"], first["request_id"]);
+    assert_eq!(version["ledger"], first["ledger"]);
+    assert!(version["seconds_by_stage"]["track"].is_null(), "{version}");
+    let (ours, theirs) = (version["annotated"].as_str().unwrap(), first["annotated"].as_str().unwrap());
+    assert_eq!(frame_times(ours.as_ref()), frame_times(theirs.as_ref()));
+    let id = version["request_id"].as_str().unwrap();
+    let rows = |request: &str| data.query(&format!("SELECT COUNT(*) FROM tracks WHERE request_id = '{request}'"));
+    assert_eq!(rows(id), [version["track_rows"].to_string()]);
+    let of = data.query(&format!("SELECT retrack_of FROM requests WHERE request_id = '{id}'"));
+    assert_eq!(of, [request]);
+    let now = data.objects("");
+    assert!(stood.iter().all(|(object, generation)| now.get(object) == Some(generation)), "the first one stays");
+
+    let again = data.trackdrop(retrack).expect_success().json().remove(0);
+    assert_eq!((&again["request_id"], again["wall_seconds"].is_null()), (&version["request_id"], true));
+    assert_eq!(data.objects(""), now);
+    let listed: Vec<_> = data.requests().iter().map(|listed| listed["retrack_of"].clone()).collect();
+    assert_eq!(listed.iter().filter(|of| **of == first["request_id"]).count(), 1, "{listed:?}");
+
+    let quiet = data.trackdrop(["retrack", id, "--no-video", "--backfill", "--json"]).expect_success().json().remove(0);
+    assert_eq!((&quiet["retrack_of"], quiet["annotated"].is_null()), (&first["request_id"], true));
+    assert_eq!(data.manifest(quiet["request_id"].as_str().unwrap())["settings"]["refine"]["fill_gaps"], 8);
 }
 
 #[test]
@@ -103,6 +137,9 @@ fn what_can_t_be_honoured_is_refused_with_the_reason() {
         (vec!["retrack", "--detections", detections, "--out", out, "--track-thresh", "1.5"], "1.5"),
         (vec!["retrack", "--detections", detections, "--out", "tracks.xlsx"], "xlsx"),
         (vec!["retrack", "--detections", "missing.csv", "--out", out], "missing.csv"),
+        (vec!["retrack", "--detections", detections, "--out", out, "--fill-gaps", "8"], "--fill-gaps is for a REQUEST"),
+        (vec!["retrack", "req_00000000_20260101T000000"], "there is no request req_00000000_20260101T000000"),
+        (vec!["retrack", "clip.mp4"], "not a request id"),
         (vec!["eval", "--gt", detections, "--tracks", detections, "--iou", "2"], "2"),
     ] {
         let ended = scene.data().trackdrop(&arguments).expect_code(1);

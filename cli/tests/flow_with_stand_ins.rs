@@ -53,7 +53,7 @@ async fn the_tracks_do_not_depend_on_how_the_video_was_cut() {
         let info = world.local.stat(&upload).await.unwrap();
         let mut metadata = info.metadata.clone();
         metadata.insert(METADATA_KEY.to_owned(), serde_json::to_string(&seconds(length)).unwrap());
-        assert!(world.local.redrive(&request, &upload, metadata, Redrive::Reset).await.unwrap());
+        assert!(world.local.redrive(&request, Some((upload.clone(), metadata)), Redrive::Reset).await.unwrap());
         world.settle(std::slice::from_ref(&request)).await;
         assert_eq!(world.manifest(&request).await.segment_count, segments);
         for (file, expected) in results.iter().zip(&expected) {
@@ -72,7 +72,7 @@ async fn events_that_all_come_again_change_nothing() {
         generations.extend(world.local.list(&ObjectName::new(bucket, "")).await.unwrap());
     }
     let metadata = world.local.stat(&upload).await.unwrap().metadata;
-    assert!(world.local.redrive(&request, &upload, metadata, Redrive::Resume).await.unwrap());
+    assert!(world.local.redrive(&request, Some((upload.clone(), metadata)), Redrive::Resume).await.unwrap());
     world.settle(std::slice::from_ref(&request)).await;
     let mut after = vec![];
     for bucket in [Bucket::Work, Bucket::Results] {

@@ -66,9 +66,9 @@ fn other_settings_are_refused_with_the_difference_named() {
     data.run_json(&[&video], &[]);
     let stood = data.objects("");
     for (option, difference) in [
-        ("--classes=car", "classes: all, now car"),
-        ("--min-score=0.5", "min score: 0, now 0.5"),
-        ("--no-video", "annotated video: yes, now no"),
+        ("--classes=car", "classes: the default, now car"),
+        ("--min-score=0.5", "min_score: the default, now 0.5"),
+        ("--no-video", "video: true, now false"),
     ] {
         let ended = data.run(&[&video], &[option]).expect_code(1);
         let [error] = ended.errors()[..] else { panic!("{ended:?}") };
@@ -95,7 +95,7 @@ fn another_model_file_or_card_is_another_setting() {
     bytes.extend([0x42, 0x00]); // an empty domain: another file, the same model
     std::fs::write(&model, bytes).unwrap();
     let other = run().expect_code(1);
-    assert!(other.stderr.contains("model file: "), "{}", other.stderr);
+    assert!(other.stderr.contains("model_sha256: "), "{}", other.stderr);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod media;
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc, time::Instant};
 use tempfile::TempPath;
-use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler};
+use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler, version};
 use trackdrop_pipeline::{
     Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, counter::Counted, names,
     names::PerSegment,
@@ -64,7 +64,8 @@ impl StageHandler for Annotate {
         delivery: &Delivery,
     ) -> Result<(), Failure> {
         let Some(number) = names::segment_of(&started_by.object) else { return Ok(()) };
-        let chunk = PerSegment::Chunk.object(request, number);
+        let tracks = self.cloud.storage.stat(&started_by.object).await?;
+        let chunk = PerSegment::Chunk.object(&version::chunks_of(request, &tracks.metadata)?, number);
         let (info, file) = self.cloud.storage.fetch(&chunk, None).await?;
         let segment = SegmentDescription::from_metadata(&info.metadata)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;

@@ -52,7 +52,7 @@ impl Classes {
     /// The row of an object in a frame.
     pub(crate) fn row(&self, frame_index: i64, pts: i64, matched: &Matched<'_>) -> TrackRow {
         let Matched { track, detection } = matched;
-        let (class_id, class_name) = match self.0.get(&track.id) {
+        let (class_id, class_name) = match self.of(track.id) {
             Some((id, name)) => (*id, name.clone()),
             None => (detection.class_id, format!("class_{}", detection.class_id).into()),
         };
@@ -66,6 +66,11 @@ impl Classes {
             bbox: [track.x1, track.y1, track.x2, track.y2].map(|edge| edge as f32),
             observed: true,
         }
+    }
+
+    /// The class of an identity.
+    pub(crate) fn of(&self, track: u64) -> Option<&(i32, Arc<str>)> {
+        self.0.get(&track)
     }
 
     /// How many identities there are of each class.
@@ -103,7 +108,7 @@ mod tests {
     fn vote(votes: &mut Votes, id: u64, class_id: i32, score: f32) {
         let track = Track { id, x1: 0.0, y1: 0.0, x2: 9.0, y2: 9.0, score: f64::from(score), detection: 0 };
         let detection = DetectionRow { frame_index: 0, pts: 0, bbox: [0.0; 4], score, class_id };
-        votes.take(&[Matched { track: &track, detection: &detection }]);
+        votes.take(&[Matched { track, detection: &detection }]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The fold itself: the detections of one frame after the other in, the tracks of that frame out.
 
+use std::collections::{BTreeMap, btree_map::Entry};
 use trackdrop_pipeline::{Failure, FailureKind, RequestSettings, manifest::ManifestSegment};
 use trackdrop_tables::detections::{DetectionRow, SegmentFooter};
 use trackdrop_tracker::{ByteTrack, Detection, Settings, Track};
@@ -7,43 +8,69 @@ use trackdrop_tracker::{ByteTrack, Detection, Settings, Track};
 /// An object in a frame: what the tracker says, and the detection that it was matched with.
 #[derive(Debug)]
 pub(crate) struct Matched<'a> {
-    pub(crate) track: &'a Track,
+    pub(crate) track: Track,
     pub(crate) detection: &'a DetectionRow,
+}
+
+/// The tracker's parameters for a request of a video of so many frames per second. `track_thresh` is the model's own, if its card has
+/// one: the score scale is the model's.
+pub fn tracker_settings(settings: &RequestSettings, track_thresh: Option<f64>, frame_rate: f64) -> Settings {
+    let defaults = Settings::default();
+    let overrides = &settings.tracker;
+    Settings {
+        track_thresh: overrides.track_thresh.or(track_thresh).unwrap_or(defaults.track_thresh),
+        match_thresh: overrides.match_thresh.unwrap_or(defaults.match_thresh),
+        track_buffer: overrides.track_buffer.unwrap_or(defaults.track_buffer),
+        frame_rate: if overrides.scale_buffer { frame_rate } else { defaults.frame_rate },
+        score_fusion: overrides.score_fusion.unwrap_or(defaults.score_fusion),
+    }
 }
 
 /// The tracker, and what of the detections it is shown.
 pub(crate) struct Fold {
-    tracker: ByteTrack,
+    association: Association,
     /// By class id: whether the user wants it.
     wanted: Option<Vec<bool>>,
     min_score: f32,
+    /// The detections shown in this frame: which row each is.
+    shown: Vec<usize>,
     input: Vec<Detection>,
-    /// Which row each input is.
-    source: Vec<usize>,
+}
+
+/// How detections become tracks: all together as in the paper, or each class by itself.
+enum Association {
+    Together(Box<ByteTrack>),
+    PerClass(PerClass),
+}
+
+/// A tracker a class; they number their tracks together, in the order in which these are first seen.
+struct PerClass {
+    settings: Settings,
+    /// By class id; a class that was not seen yet has none.
+    trackers: BTreeMap<i32, ByteTrack>,
+    /// By class id and the number that its tracker gave.
+    ids: BTreeMap<(i32, u64), u64>,
+    /// Whether the first frame is over, which a tracker treats differently.
+    began: bool,
 }
 
 impl Fold {
-    pub(crate) fn new(settings: &RequestSettings, footer: &SegmentFooter) -> Result<Self, Failure> {
-        let defaults = Settings::default();
-        let overrides = &settings.tracker;
-        let tracker = Settings {
-            // The score scale is the model's: its card may say where "sure" begins.
-            track_thresh: overrides.track_thresh.or(footer.track_thresh).unwrap_or(defaults.track_thresh),
-            match_thresh: overrides.match_thresh.unwrap_or(defaults.match_thresh),
-            track_buffer: overrides.track_buffer.unwrap_or(defaults.track_buffer),
-            ..defaults
+    pub(crate) fn new(settings: &RequestSettings, footer: &SegmentFooter, frame_rate: f64) -> Result<Self, Failure> {
+        let per_class = settings.tracker.per_class;
+        let settings_of_tracker = tracker_settings(settings, footer.track_thresh, frame_rate);
+        let tracker = new_tracker(&settings_of_tracker)?;
+        let association = if per_class {
+            let (trackers, ids) = Default::default();
+            Association::PerClass(PerClass { settings: settings_of_tracker, trackers, ids, began: false })
+        } else {
+            Association::Together(Box::new(tracker))
         };
         let wanted = settings
             .classes
             .as_ref()
             .map(|classes| footer.class_names.iter().map(|name| classes.contains(name)).collect());
-        Ok(Self {
-            tracker: ByteTrack::new(tracker).map_err(|error| Failure::from_error(FailureKind::Permanent, error))?,
-            wanted,
-            min_score: settings.min_score.unwrap_or(0.0),
-            input: Vec::new(),
-            source: Vec::new(),
-        })
+        let min_score = settings.min_score.unwrap_or(0.0);
+        Ok(Self { association, wanted, min_score, shown: Vec::new(), input: Vec::new() })
     }
 
     /// Steps once for every planned frame of a segment, also where nothing was detected; `take` gets frame index, PTS and tracks.
@@ -60,30 +87,92 @@ impl Fold {
             if let Some(row) = of_frame.iter().find(|row| row.frame_index != frame_index || row.pts != pts) {
                 return Err(foreign(segment, row));
             }
-            take(frame_index, pts, &self.step(of_frame));
+            take(frame_index, pts, &self.step(of_frame)?);
             rest = after;
         }
         rest.first().map_or(Ok(()), |row| Err(foreign(segment, row)))
     }
 
-    fn step<'a>(&'a mut self, detections: &'a [DetectionRow]) -> Vec<Matched<'a>> {
-        self.input.clear();
-        self.source.clear();
-        for (i, row) in detections.iter().enumerate() {
-            let wanted = match &self.wanted {
-                Some(wanted) => usize::try_from(row.class_id).is_ok_and(|id| wanted.get(id) == Some(&true)),
-                None => true,
-            };
-            if wanted && row.score >= self.min_score {
-                let [x1, y1, x2, y2] = row.bbox.map(f64::from);
-                self.input.push(Detection { x1, y1, x2, y2, score: f64::from(row.score) });
-                self.source.push(i);
+    /// Whether the tracker is shown this detection.
+    pub(crate) fn shows(&self, row: &DetectionRow) -> bool {
+        shows(&self.wanted, self.min_score, row)
+    }
+
+    fn step<'a>(&mut self, detections: &'a [DetectionRow]) -> Result<Vec<Matched<'a>>, Failure> {
+        self.shown.clear();
+        let shown = detections.iter().enumerate().filter(|(_, row)| shows(&self.wanted, self.min_score, row));
+        self.shown.extend(shown.map(|(i, _)| i));
+        match &mut self.association {
+            Association::Together(tracker) => {
+                Ok(track(tracker, &mut self.input, &self.shown, detections, |track| track))
+            }
+            Association::PerClass(classes) => classes.step(&self.shown, &mut self.input, detections),
+        }
+    }
+}
+
+/// Whether the user wants a detection to be tracked; `wanted` is by class id.
+fn shows(wanted: &Option<Vec<bool>>, min_score: f32, row: &DetectionRow) -> bool {
+    let wanted = match wanted {
+        Some(wanted) => usize::try_from(row.class_id).is_ok_and(|id| wanted.get(id) == Some(&true)),
+        None => true,
+    };
+    wanted && row.score >= min_score
+}
+
+impl PerClass {
+    fn step<'a>(
+        &mut self,
+        shown: &[usize],
+        input: &mut Vec<Detection>,
+        detections: &'a [DetectionRow],
+    ) -> Result<Vec<Matched<'a>>, Failure> {
+        let mut of_class: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+        for &i in shown {
+            let class = detections[i].class_id;
+            of_class.entry(class).or_default().push(i);
+            if let Entry::Vacant(unseen) = self.trackers.entry(class) {
+                let tracker = unseen.insert(new_tracker(&self.settings)?);
+                if self.began {
+                    // Many empty frames leave a tracker as one does.
+                    tracker.step(&[]);
+                }
             }
         }
-        let source = &self.source;
-        let matched = |track: &'a Track| Matched { track, detection: &detections[source[track.detection]] };
-        self.tracker.step(&self.input).iter().map(matched).collect()
+        self.began = true;
+        let mut all = Vec::new();
+        for (&class, tracker) in &mut self.trackers {
+            // Also where nothing of a class was detected: its tracks grow old.
+            let shown = of_class.get(&class).map_or(&[][..], Vec::as_slice);
+            let ids = &mut self.ids;
+            all.extend(track(tracker, input, shown, detections, |track| {
+                let next = ids.len() as u64 + 1;
+                Track { id: *ids.entry((class, track.id)).or_insert(next), ..track }
+            }));
+        }
+        Ok(all)
     }
+}
+
+fn new_tracker(settings: &Settings) -> Result<ByteTrack, Failure> {
+    ByteTrack::new(settings.clone()).map_err(|error| Failure::from_error(FailureKind::Permanent, error))
+}
+
+/// One step of one tracker over the detections of a frame that it is shown.
+fn track<'a>(
+    tracker: &mut ByteTrack,
+    input: &mut Vec<Detection>,
+    shown: &[usize],
+    detections: &'a [DetectionRow],
+    mut named: impl FnMut(Track) -> Track,
+) -> Vec<Matched<'a>> {
+    input.clear();
+    input.extend(shown.iter().map(|&i| {
+        let [x1, y1, x2, y2] = detections[i].bbox.map(f64::from);
+        Detection { x1, y1, x2, y2, score: f64::from(detections[i].score) }
+    }));
+    let matched = |track: &Track| Matched { track: named(*track), detection: &detections[shown[track.detection]] };
+    tracker.step(input).iter().map(matched).collect()
 }
 
 fn foreign(segment: &ManifestSegment, row: &DetectionRow) -> Failure {
@@ -91,4 +180,46 @@ fn foreign(segment: &ManifestSegment, row: &DetectionRow) -> Failure {
         "the detections of segment {} speak of frame {} at PTS {}, which it does not own",
         segment.segment_number, row.frame_index, row.pts
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trackdrop_pipeline::{PtsList, ledger::FrameAccount, manifest::ModelIdentity, settings::TrackerOverrides};
+
+    /// At one place, two frames of each in turn: a person, a car, a person.
+    fn frame(class_id: i32, frame_index: i64, x: f32) -> DetectionRow {
+        DetectionRow { frame_index, pts: frame_index, bbox: [x, 0.0, x + 50.0, 80.0], score: 0.9, class_id }
+    }
+
+    fn ids(per_class: bool) -> Vec<(i32, u64)> {
+        let footer = SegmentFooter {
+            frame_pts: PtsList::default(),
+            account: FrameAccount {
+                frames_decoded: 0,
+                missing_pts: vec![],
+                damaged_pts: vec![],
+                pts_sha256: "".into(),
+            },
+            model: ModelIdentity { name: "m".into(), sha256: String::new() },
+            class_names: vec!["person".into(), "car".into()],
+            track_thresh: None,
+        };
+        let tracker = TrackerOverrides { per_class, ..Default::default() };
+        let settings = RequestSettings { tracker, ..Default::default() };
+        let mut fold = Fold::new(&settings, &footer, 25.0).unwrap();
+        let mut seen = Vec::new();
+        for i in 0..6 {
+            let rows = [frame((i / 2 % 2) as i32, i, 100.0 + i as f32)];
+            seen.extend(fold.step(&rows).unwrap().iter().map(|matched| (matched.detection.class_id, matched.track.id)));
+        }
+        seen
+    }
+
+    #[test]
+    fn classes_are_associated_together_unless_each_is_asked_for_by_itself() {
+        assert_eq!(ids(false), [(0, 1), (0, 1), (1, 1), (1, 1), (0, 1), (0, 1)]);
+        // The car's first detection is no track yet: the video's first frame is over.
+        assert_eq!(ids(true), [(0, 1), (0, 1), (1, 2), (0, 1), (0, 1)]);
+    }
 }

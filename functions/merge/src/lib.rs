@@ -6,15 +6,16 @@
 
 mod classes;
 mod fold;
+mod refine;
 
 use async_trait::async_trait;
 use std::{collections::VecDeque, io::BufWriter, sync::Arc, time::Instant};
 use tempfile::{NamedTempFile, TempPath};
-use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler};
+use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler, version};
 use trackdrop_pipeline::{
     Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage,
     ledger::{Ledger, LedgerTotal},
-    manifest::{ManifestSegment, ModelIdentity},
+    manifest::{ManifestSegment, ModelIdentity, VideoInfo},
     names::{Marker, PerSegment, ResultFile},
 };
 use trackdrop_tables::{
@@ -22,9 +23,13 @@ use trackdrop_tables::{
     detections::{self, DetectionRow, DetectionsWriter, SegmentFooter},
     tracks::{TrackRow, TracksOf, TracksWriter},
 };
+use trackdrop_tracker::BIRTH_MARGIN;
 
 use classes::{Classes, Votes};
 use fold::Fold;
+use refine::Refiner;
+
+pub use fold::tracker_settings;
 
 /// How many frames of tracks before a segment go with it, for the trails that are drawn.
 pub const TRAIL_FRAMES: u64 = 30;
@@ -63,13 +68,21 @@ impl StageHandler for Merge {
         let mut merging = Merging::begin(&self.cloud, &manifest, classes)?;
         for segment in &manifest.segments {
             delivery.step()?;
-            let bytes = self.detections(request, segment).await?;
+            let bytes = self.detections(&manifest, segment).await?;
             let (plan, of) = (segment.clone(), Arc::clone(&manifest));
             let (folded, tracks) = blocking(move || merging.take(&of, &plan, bytes)).await?;
             merging = folded;
-            if let Some(tracks) = tracks {
-                let object = PerSegment::Tracks.object(request, segment.segment_number);
-                self.cloud.create(NewObject::of_bytes(object, tracks, PARQUET)).await?;
+            self.write_segment(&manifest, segment, tracks).await?;
+        }
+        if let Some(refiner) = merging.refiner.take() {
+            let (of, classes) = (Arc::clone(&manifest), merging.classes.clone());
+            let rows = Arc::new(blocking(move || refiner.finish(&of, &classes)).await?);
+            for segment in &manifest.segments {
+                delivery.step()?;
+                let (plan, of, rows) = (segment.clone(), Arc::clone(&manifest), Arc::clone(&rows));
+                let (emitted, tracks) = blocking(move || merging.emit(&of, &plan, of_segment(&rows, &plan))).await?;
+                merging = emitted;
+                self.write_segment(&manifest, segment, tracks).await?;
             }
         }
         self.write_results(&manifest, merging, started).await
@@ -77,24 +90,34 @@ impl StageHandler for Merge {
 }
 
 impl Merge {
-    async fn detections(&self, request: &RequestId, segment: &ManifestSegment) -> Result<bytes::Bytes, Failure> {
-        let object = PerSegment::Detections.object(request, segment.segment_number);
-        Ok(self.cloud.storage.get(&object).await?.1)
+    async fn detections(&self, manifest: &Manifest, segment: &ManifestSegment) -> Result<bytes::Bytes, Failure> {
+        let object = PerSegment::Detections.object(manifest.detected_in(), segment.segment_number);
+        match self.cloud.storage.get(&object).await {
+            Ok((_, bytes)) => Ok(bytes),
+            // Its own detections may be on their way; those of another request were there and have been cleared away.
+            Err(error) if error.is_not_found() && manifest.retrack_of.is_some() => {
+                Err(Failure::permanent(format!("{error} any more: process the video again with these settings")))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The first of two passes: which class each identity has over the whole video. A second pass costs little
     /// beside detection, and no memory that grows with the video's rows.
-    async fn vote(&self, manifest: &Manifest, delivery: &Delivery) -> Result<Classes, Failure> {
+    async fn vote(&self, manifest: &Arc<Manifest>, delivery: &Delivery) -> Result<Classes, Failure> {
         let mut voting: Option<(Fold, Votes)> = None;
         for segment in &manifest.segments {
             delivery.step()?;
-            let bytes = self.detections(&manifest.request_id, segment).await?;
-            let (segment, settings) = (segment.clone(), manifest.settings.clone());
+            let bytes = self.detections(manifest, segment).await?;
+            let (segment, manifest) = (segment.clone(), Arc::clone(manifest));
             voting = blocking(move || {
                 let (rows, footer) = read_segment(&segment, bytes)?;
                 let (mut fold, mut votes) = match voting {
                     Some(voting) => voting,
-                    None => (Fold::new(&settings, &footer)?, Votes::new(&footer)),
+                    None => (
+                        Fold::new(&manifest.settings, &footer, video_of(&manifest)?.frame_rate.to_f64())?,
+                        Votes::new(&footer),
+                    ),
                 };
                 fold.frames(&segment, &rows, |_, _, tracks| votes.take(tracks))?;
                 Ok(Some((fold, votes)))
@@ -102,6 +125,19 @@ impl Merge {
             .await?;
         }
         Ok(voting.map(|(_, votes)| votes.decide()).unwrap_or_default())
+    }
+
+    async fn write_segment(
+        &self,
+        manifest: &Manifest,
+        segment: &ManifestSegment,
+        tracks: Option<Vec<u8>>,
+    ) -> Result<(), Failure> {
+        let Some(tracks) = tracks else { return Ok(()) };
+        let object = PerSegment::Tracks.object(&manifest.request_id, segment.segment_number);
+        let new = NewObject::of_bytes(object, tracks, PARQUET).with_metadata(version::chunks_metadata(manifest));
+        self.cloud.create(new).await?;
+        Ok(())
     }
 
     async fn write_results(&self, manifest: &Manifest, merging: Merging, started: Instant) -> Result<(), Failure> {
@@ -142,7 +178,9 @@ impl Merge {
 struct Merging {
     ledger: Ledger,
     fold: Option<Fold>,
-    classes: Classes,
+    classes: Arc<Classes>,
+    /// Where tracks are refined: rows are held until all are known.
+    refiner: Option<Refiner>,
     model: Option<ModelIdentity>,
     detections: DetectionsWriter<BufWriter<NamedTempFile>>,
     tracks: TracksWriter<BufWriter<NamedTempFile>>,
@@ -159,7 +197,8 @@ impl Merging {
         Ok(Self {
             ledger: Ledger::default(),
             fold: None,
-            classes,
+            classes: Arc::new(classes),
+            refiner: None,
             model: None,
             detections: DetectionsWriter::new(file()?).map_err(table)?,
             tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
@@ -182,18 +221,43 @@ impl Merging {
         for &row in &rows {
             self.detections.push(row).map_err(table)?;
         }
+        let mut fold = match self.fold.take() {
+            Some(fold) => fold,
+            None => self.begin_fold(manifest, &footer)?,
+        };
+        let mut tracks = Vec::new();
+        fold.frames(segment, &rows, |frame_index, pts, matched| {
+            tracks.extend(matched.iter().map(|matched| self.classes.row(frame_index, pts, matched)));
+        })?;
+        if let Some(refiner) = &mut self.refiner {
+            refiner.take(tracks, rows.iter().filter(|row| fold.shows(row)))?;
+            self.fold = Some(fold);
+            return Ok((self, None));
+        }
+        self.fold = Some(fold);
+        self.emit(manifest, segment, &tracks)
+    }
+
+    fn begin_fold(&mut self, manifest: &Manifest, footer: &SegmentFooter) -> Result<Fold, Failure> {
+        let (settings, frame_rate) = (&manifest.settings, video_of(manifest)?.frame_rate.to_f64());
+        if !settings.refine.is_none() {
+            let birth_score = tracker_settings(settings, footer.track_thresh, frame_rate).track_thresh + BIRTH_MARGIN;
+            self.refiner = Some(Refiner::new(settings.refine.clone(), birth_score));
+        }
+        Fold::new(settings, footer, frame_rate)
+    }
+
+    /// Writes the final rows of a segment; gives the segment's own tracks where they are to be drawn.
+    fn emit(
+        mut self,
+        manifest: &Manifest,
+        segment: &ManifestSegment,
+        rows: &[TrackRow],
+    ) -> Result<(Self, Option<Vec<u8>>), Failure> {
         let trail_from = segment.first_frame.saturating_sub(TRAIL_FRAMES) as i64;
         self.recent.retain(|row| row.frame_index >= trail_from);
-        let from = self.recent.len();
-        let fold = match &mut self.fold {
-            Some(fold) => fold,
-            None => self.fold.insert(Fold::new(&manifest.settings, &footer)?),
-        };
-        let (recent, classes) = (&mut self.recent, &self.classes);
-        fold.frames(segment, &rows, |frame_index, pts, tracks| {
-            recent.extend(tracks.iter().map(|track| classes.row(frame_index, pts, track)));
-        })?;
-        for row in self.recent.iter().skip(from) {
+        self.recent.extend(rows.iter().cloned());
+        for row in rows {
             self.tracks.push(row.clone()).map_err(table)?;
         }
         let tracks = if manifest.settings.video { Some(self.segment_tracks(manifest)?) } else { None };
@@ -241,12 +305,19 @@ fn read_segment(segment: &ManifestSegment, bytes: bytes::Bytes) -> Result<(Vec<D
         .map_err(|error| Failure::permanent(format!("detections of segment {}: {error}", segment.segment_number)))
 }
 
+/// The rows of a segment's frames, out of those of all frames.
+fn of_segment<'a>(rows: &'a [TrackRow], segment: &ManifestSegment) -> &'a [TrackRow] {
+    let until = |frame: u64| rows.partition_point(|row| row.frame_index < frame as i64);
+    &rows[until(segment.first_frame)..until(segment.first_frame + segment.frame_count)]
+}
+
+fn video_of(manifest: &Manifest) -> Result<&VideoInfo, Failure> {
+    let unplanned = || Failure::permanent("the manifest has no plan: process the video anew");
+    manifest.source.video.as_ref().ok_or_else(unplanned)
+}
+
 fn tracks_of(manifest: &Manifest) -> Result<TracksOf, Failure> {
-    let video = manifest
-        .source
-        .video
-        .as_ref()
-        .ok_or_else(|| Failure::permanent("the manifest has no plan: process the video anew"))?;
+    let video = video_of(manifest)?;
     Ok(TracksOf {
         request_id: manifest.request_id.clone(),
         video: end::video_name(manifest),

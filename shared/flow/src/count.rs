@@ -8,6 +8,9 @@ use trackdrop_pipeline::{
     names::ObjectName,
 };
 
+/// MIME type of a marker, which is empty.
+pub const MARKER_TYPE: &str = "application/octet-stream";
+
 /// To be called after the segment's result object stands, by every delivery of it: counts, and creates the stage's marker when the
 /// count is complete. A crash before or in it is healed by the redelivery, which calls it again.
 pub async fn complete(
@@ -34,7 +37,7 @@ pub async fn complete(
 }
 
 fn marker(object: ObjectName) -> NewObject {
-    NewObject::of_bytes(object, "", "application/octet-stream")
+    NewObject::of_bytes(object, "", MARKER_TYPE)
 }
 
 async fn count(cloud: &Cloud, prefix: &str) -> Result<u32, StorageError> {

@@ -17,6 +17,9 @@ use trackdrop_tables::requests::RequestRow;
 pub struct Summary {
     /// The request.
     pub request_id: RequestId,
+    /// The request whose detections it was made from, where it is another version of that one's tracks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retrack_of: Option<RequestId>,
     /// Object name of the upload.
     pub video: String,
     /// When the request ended.
@@ -165,7 +168,8 @@ async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summary, Failur
         (PerSegment::Detections, Stage::Track),
         (PerSegment::Annotated, Stage::Annotate),
     ] {
-        let all = cloud.storage.list(&ObjectName::new(Bucket::Work, kind.prefix(request))).await?;
+        let by = if kind == PerSegment::Annotated { request } else { manifest.detected_in() };
+        let all = cloud.storage.list(&ObjectName::new(Bucket::Work, kind.prefix(by))).await?;
         let mut seconds = 0.0;
         for info in &all {
             let report = WorkReport::from_metadata(&info.metadata);
@@ -174,7 +178,8 @@ async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summary, Failur
                 detections += report.rows;
             }
         }
-        if !all.is_empty() {
+        // A version of another request's tracks did not do that one's work again.
+        if by == request && !all.is_empty() {
             seconds_by_stage.insert(stage, seconds);
         }
     }
@@ -189,6 +194,7 @@ async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summary, Failur
     }
     Ok(Summary {
         request_id: request.clone(),
+        retrack_of: manifest.retrack_of.clone(),
         video: video_name(manifest),
         finished_at: Timestamp::now(),
         segments: manifest.segment_count,
@@ -212,6 +218,7 @@ fn row(manifest: &Manifest, summary: &Summary) -> RequestRow {
     let seconds = |stage| summary.seconds_by_stage.get(&stage).copied().unwrap_or_default();
     RequestRow {
         request_id: manifest.request_id.clone(),
+        retrack_of: manifest.retrack_of.clone(),
         video: summary.video.clone(),
         uploaded_at: manifest.source.uploaded_at,
         finished_at: summary.finished_at,

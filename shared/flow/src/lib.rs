@@ -3,12 +3,14 @@
 //! - [`count`]: a worker reports its segment complete; whoever completes the stage creates its marker.
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
 //! - [`end`]: how a request ends, well or badly, exactly once in effect.
+//! - [`version`]: another version of a request's tracks, from the detections that stand.
 //! - [`stage`]: the frame around a handler: which request, whether it is over already, and what a permanent failure does.
 
 pub mod count;
 pub mod end;
 pub mod manifest;
 pub mod stage;
+pub mod version;
 mod work;
 
 use bytes::Bytes;

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions};
 use trackdrop_pipeline::{
-    Failure, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Timestamp,
+    Bucket, Failure, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Timestamp,
     manifest::{Progress, SourceInfo},
-    names::ResultFile,
+    names::{self, ObjectName, ResultFile},
 };
 
 /// The state also stands in the object's custom metadata, so that a look at it needs no read of the whole manifest.
@@ -30,6 +30,7 @@ pub fn unplanned(
         Progress { segments_split: 0, segments_tracked: 0, segments_annotated: 0, updated_at: Timestamp::now() };
     Manifest {
         request_id: request.clone(),
+        retrack_of: None,
         state: RequestState::Splitting,
         error: None,
         source: SourceInfo {
@@ -59,6 +60,15 @@ fn to_json(manifest: &Manifest) -> Result<Bytes, Failure> {
 
 fn state_metadata(state: RequestState) -> BTreeMap<String, String> {
     BTreeMap::from([(STATE_KEY.to_owned(), state.as_str().to_owned())])
+}
+
+/// Every request that has a manifest, in the order of their ids.
+pub async fn all(cloud: &Cloud) -> Result<Vec<RequestId>, Failure> {
+    let results = cloud.storage.list(&ObjectName::new(Bucket::Results, "")).await?;
+    let of_manifest = |object: &ObjectName| {
+        names::request_of(object).filter(|request| *object == ResultFile::Manifest.object(request))
+    };
+    Ok(results.iter().filter_map(|info| of_manifest(&info.object)).collect())
 }
 
 /// Reads a request's manifest; none where it has none yet.

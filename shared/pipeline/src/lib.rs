@@ -27,5 +27,5 @@ pub use names::Bucket;
 pub use pts_list::PtsList;
 pub use request::RequestId;
 pub use segment::{SegmentDescription, SegmentNumber};
-pub use settings::{RequestSettings, TrackerOverrides};
+pub use settings::{Refinements, RequestSettings, TrackerOverrides};
 pub use time::{Rational, Timestamp};

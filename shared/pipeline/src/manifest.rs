@@ -190,6 +190,9 @@ pub struct ModelIdentity {
 pub struct Manifest {
     /// The request.
     pub request_id: RequestId,
+    /// The request whose chunks and detections this one uses, where it is another version of that one's tracks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retrack_of: Option<RequestId>,
     /// Where it stands.
     pub state: RequestState,
     /// Why it failed.
@@ -216,6 +219,11 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The request that the chunks and detections belong to: this one, or the one that it is a version of.
+    pub fn detected_in(&self) -> &RequestId {
+        self.retrack_of.as_ref().unwrap_or(&self.request_id)
+    }
+
     /// The JSON Schema of the manifest, kept in `shared/pipeline/manifest.schema.json`.
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()

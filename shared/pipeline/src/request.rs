@@ -23,9 +23,21 @@ pub struct RequestIdError(String);
 impl RequestId {
     /// The id of the request that uploading this generation of this object makes.
     pub fn of_upload(bucket: &str, object: &str, generation: i64, created: Timestamp) -> Self {
+        let parts = [bucket.as_bytes(), object.as_bytes(), &generation.to_be_bytes()];
+        Self::hashed(&parts, &created.compact())
+    }
+
+    /// The id of another version of this request's tracks: that which these settings make, written as JSON. Its time is this request's,
+    /// which is the upload's.
+    pub fn version(&self, settings_json: &[u8]) -> Self {
+        let time = self.0.rsplit('_').next().unwrap_or_default();
+        Self::hashed(&[b"version", self.0.as_bytes(), settings_json], time)
+    }
+
+    fn hashed(parts: &[&[u8]], time: &str) -> Self {
         // Lengths before the texts keep ("a", "bc") and ("ab", "c") apart.
         let mut hash = Sha256::new();
-        for part in [bucket.as_bytes(), object.as_bytes(), &generation.to_be_bytes()] {
+        for part in parts {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -36,7 +48,7 @@ impl RequestId {
             token.push(char::from(BASE62[(value % 62) as usize]));
             value /= 62;
         }
-        Self(format!("req_{token}_{}", created.compact()))
+        Self(format!("req_{token}_{time}"))
     }
 
     /// The id as text.
@@ -110,6 +122,18 @@ mod tests {
         assert!(id.as_str().ends_with("_20261123T182501"));
         for other in [("uploads", "a b.mp4", 8), ("uploads", "a b.mp5", 7), ("uploadsa", " b.mp4", 7)] {
             assert_ne!(id, RequestId::of_upload(other.0, other.1, other.2, time));
+        }
+    }
+
+    #[test]
+    fn a_version_of_a_request_has_its_time_and_an_id_of_its_own_that_its_settings_decide() {
+        let id = RequestId::of_upload("uploads", "a.mp4", 7, at("2026-11-23T18:25:01Z"));
+        let version = id.version(b"{\"track_thresh\":0.5}");
+        assert_eq!(version, id.version(b"{\"track_thresh\":0.5}"));
+        assert_eq!(version.as_str().parse::<RequestId>().unwrap(), version);
+        assert!(version.as_str().ends_with("_20261123T182501"));
+        for other in [id.clone(), id.version(b"{}"), version.version(b"{\"track_thresh\":0.5}")] {
+            assert_ne!(version, other);
         }
     }
 

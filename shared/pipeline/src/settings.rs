@@ -29,6 +29,9 @@ pub struct RequestSettings {
     pub video: bool,
     /// Where the tracker departs from its defaults.
     pub tracker: TrackerOverrides,
+    /// What is done to the tracks once all frames are known.
+    #[serde(skip_serializing_if = "Refinements::is_none")]
+    pub refine: Refinements,
 }
 
 /// ByteTrack's parameters, each left to its default unless given.
@@ -44,6 +47,38 @@ pub struct TrackerOverrides {
     /// Frames (at 30 fps) that a lost track is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub track_buffer: Option<u32>,
+    /// Whether the cost is weighed by the detection's score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score_fusion: Option<bool>,
+    /// A deviation from the reference: the buffer counts frames of the video's own rate, so that it is the same time in every video.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub scale_buffer: bool,
+    /// A deviation from the reference: each class is associated by itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub per_class: bool,
+}
+
+/// Named deviations from what the tracker gave, each off by default. Ids never change, no row is taken away, and rows that are added
+/// have `observed = false`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Refinements {
+    /// Gaps of up to so many frames are filled by straight lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill_gaps: Option<u32>,
+    /// Boxes are smoothed over time by a Gaussian of this standard deviation in frames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smooth: Option<f64>,
+    /// The detection that a track was born from becomes its first row.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub backfill: bool,
+}
+
+impl Refinements {
+    /// Whether tracks stay as the tracker gave them.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Settings that cannot be honoured.
@@ -55,6 +90,17 @@ pub enum SettingsError {
     /// The score bound is outside 0 to 1.
     #[error("minimum score {0} is not between 0 and 1")]
     MinScore(f32),
+    /// A threshold of the tracker is out of its range.
+    #[error("{name} {value} is not above 0 and at most 1")]
+    Threshold {
+        /// Which one.
+        name: &'static str,
+        /// The refused value.
+        value: f64,
+    },
+    /// The standard deviation of the smoothing is out of its range.
+    #[error("smoothing over {0} frames: it must be above 0 and at most 1,000")]
+    Smooth(f64),
     /// A class list that names nothing.
     #[error("the list of classes is empty or has an empty name in it")]
     Classes,
@@ -77,6 +123,7 @@ impl Default for RequestSettings {
             min_score: None,
             video: true,
             tracker: TrackerOverrides::default(),
+            refine: Refinements::default(),
         }
     }
 }
@@ -94,6 +141,16 @@ impl RequestSettings {
     pub fn check(&self) -> Result<(), SettingsError> {
         if !(self.segment_seconds > 0.0 && self.segment_seconds.is_finite()) {
             return Err(SettingsError::SegmentSeconds(self.segment_seconds));
+        }
+        // Here as well as in the tracker: a bad value is told before the detector has worked for hours.
+        let thresholds = [("track_thresh", self.tracker.track_thresh), ("match_thresh", self.tracker.match_thresh)];
+        for (name, value) in thresholds {
+            if let Some(value) = value.filter(|value| !(*value > 0.0 && *value <= 1.0)) {
+                return Err(SettingsError::Threshold { name, value });
+            }
+        }
+        if let Some(sigma) = self.refine.smooth.filter(|sigma| !(*sigma > 0.0 && *sigma <= 1000.0)) {
+            return Err(SettingsError::Smooth(sigma));
         }
         match (self.min_score, &self.classes) {
             (Some(score), _) if !(0.0..=1.0).contains(&score) => Err(SettingsError::MinScore(score)),
@@ -131,6 +188,18 @@ mod tests {
             RequestSettings { classes: Some(vec![]), ..Default::default() }.check(),
             Err(SettingsError::Classes)
         );
+        for bad in [0.0, -0.1, 1.1, f64::NAN] {
+            for tracker in [
+                TrackerOverrides { track_thresh: Some(bad), ..Default::default() },
+                TrackerOverrides { match_thresh: Some(bad), ..Default::default() },
+            ] {
+                assert!(RequestSettings { tracker, ..Default::default() }.check().is_err(), "{bad}");
+            }
+        }
+        for bad in [0.0, f64::NAN, 1001.0] {
+            let refine = Refinements { smooth: Some(bad), ..Default::default() };
+            assert!(RequestSettings { refine, ..Default::default() }.check().is_err(), "{bad}");
+        }
         let misspelt = BTreeMap::from([(METADATA_KEY.to_owned(), r#"{"segment_secs": 3}"#.to_owned())]);
         assert!(RequestSettings::of_upload(&misspelt).is_err());
     }

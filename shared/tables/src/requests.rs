@@ -8,6 +8,8 @@ use trackdrop_pipeline::{RequestId, RequestState, Stage, Timestamp};
 pub struct RequestRow {
     /// The request.
     pub request_id: RequestId,
+    /// The request whose detections it was made from, where it is another version of that one's tracks.
+    pub retrack_of: Option<RequestId>,
     /// Object name of the upload.
     pub video: String,
     /// Creation time of the upload.
@@ -59,6 +61,7 @@ mod tests {
     fn a_row_has_exactly_the_tables_columns_in_order() {
         let row = RequestRow {
             request_id: "req_0aZ9bY8c_20261123T182501".parse().unwrap(),
+            retrack_of: None,
             video: "v".into(),
             uploaded_at: Timestamp::from_micros(0),
             finished_at: Timestamp::from_micros(0),

@@ -70,12 +70,12 @@ pub const TRACKS: Table = Table {
         column("track_id", Int64, "Identity of the object over the whole video, from 1"),
         column("class_id", Int32, "Class index of the model"),
         column("class_name", Text, "Class name of the model"),
-        column("score", Float32, "Score of the detection, 0 to 1"),
+        column("score", Float32, "Score of the detection, 0 to 1; 0 where the row was interpolated"),
         column("x1", Float32, "Left edge of the box in pixels"),
         column("y1", Float32, "Top edge of the box in pixels"),
         column("x2", Float32, "Right edge of the box in pixels"),
         column("y2", Float32, "Bottom edge of the box in pixels"),
-        column("observed", Bool, "False where the row was interpolated and not detected"),
+        column("observed", Bool, "False where a refinement added the row and the tracker did not return it"),
     ],
 };
 
@@ -84,6 +84,11 @@ pub const REQUESTS: Table = Table {
     name: "requests",
     columns: &[
         column("request_id", Text, "The request"),
+        nullable(
+            "retrack_of",
+            Text,
+            "The request whose detections it was made from, where it is a version of that one's tracks",
+        ),
         column("video", Text, "Object name of the uploaded video"),
         column("uploaded_at", Timestamp, "Creation time of the uploaded object"),
         column("finished_at", Timestamp, "When the request ended"),

@@ -4,7 +4,7 @@ use super::catalog::{Inner, LocalCloud};
 use crate::{PublishError, Publisher, StorageError};
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use trackdrop_pipeline::{
     Bucket, Event, ObjectFinalized, RequestId, Timestamp,
     names::{self, ObjectName},
@@ -170,20 +170,19 @@ impl LocalCloud {
         .await
     }
 
-    /// Starts a request again, whose upload's custom metadata is replaced at the same moment. Gives false, and does nothing, when some
-    /// process is working on it right now.
+    /// Starts a request again, with the upload that starts it, if one does, whose custom metadata is replaced at the same moment. Gives
+    /// false, and does nothing, when some process is working on it right now.
     pub async fn redrive(
         &self,
         request: &RequestId,
-        upload: &ObjectName,
-        metadata: std::collections::BTreeMap<String, String>,
+        upload: Option<(ObjectName, BTreeMap<String, String>)>,
         how: Redrive,
     ) -> Result<bool, StorageError> {
-        let (request, upload) = (request.clone(), upload.clone());
+        let request = request.clone();
         self.on_catalog(move |inner| {
             let doing = format!("starting {request} again");
             let fail = |error| inner.sql_error(&doing, error);
-            let upload_info = inner.stat(&upload)?;
+            let upload_info = upload.as_ref().map(|(upload, _)| inner.stat(upload)).transpose()?;
             let mut owned = vec![];
             for bucket in [Bucket::Work, Bucket::Results] {
                 let all = inner.list(&ObjectName::new(bucket, ""))?;
@@ -201,14 +200,16 @@ impl LocalCloud {
                 }
                 transaction.execute("DELETE FROM messages WHERE request = ?1", [id]).map_err(fail)?;
                 transaction.execute("DELETE FROM request_rows WHERE request = ?1", [id]).map_err(fail)?;
-                let json =
-                    serde_json::to_string(&metadata).map_err(|error| super::catalog::unavailable(&doing, error))?;
-                transaction
-                    .execute(
-                        "UPDATE objects SET metadata = ?1 WHERE bucket = ?2 AND name = ?3",
-                        params![json, upload.bucket.as_str(), upload.name.as_bytes()],
-                    )
-                    .map_err(fail)?;
+                if let Some((upload, metadata)) = &upload {
+                    let json =
+                        serde_json::to_string(metadata).map_err(|error| super::catalog::unavailable(&doing, error))?;
+                    transaction
+                        .execute(
+                            "UPDATE objects SET metadata = ?1 WHERE bucket = ?2 AND name = ?3",
+                            params![json, upload.bucket.as_str(), upload.name.as_bytes()],
+                        )
+                        .map_err(fail)?;
+                }
                 let mut dropped = vec![];
                 if how == Redrive::Reset {
                     transaction.execute("DELETE FROM loaded_tracks WHERE request = ?1", [id]).map_err(fail)?;
@@ -220,7 +221,7 @@ impl LocalCloud {
                     Redrive::Reset => &[][..],
                     Redrive::Resume => &owned[..],
                 };
-                for info in std::iter::once(&upload_info).chain(again) {
+                for info in upload_info.iter().chain(again) {
                     let (object, generation, created) = (info.object.clone(), info.generation, info.created);
                     let event = ObjectFinalized { object, generation, created };
                     inner.enqueue(transaction, &Event::ObjectFinalized(event), None)?;

@@ -1,0 +1,105 @@
+//! From what the user said to the settings of a request.
+
+use crate::{
+    args::{DeviationArguments, FilterArguments, RetrackArguments, RunArguments, TrackerArguments},
+    upload,
+};
+use anyhow::Context;
+use serde_json::Value;
+use std::{collections::BTreeMap, path::PathBuf};
+use trackdrop_detector::default_model_path;
+use trackdrop_pipeline::RequestSettings;
+
+/// The settings of a run.
+pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings> {
+    let model = match &arguments.model {
+        None => None,
+        Some(path) => {
+            let shown = path.display();
+            let absolute = path.canonicalize().with_context(|| format!("the model {shown} can't be read"))?;
+            Some(absolute.to_str().with_context(|| format!("the model's path {shown} is not UTF-8"))?.to_owned())
+        }
+    };
+    // What the model is, so that a change of its file or card is noticed. A default model that is missing is told by the detector.
+    let file = model.as_ref().map_or_else(default_model_path, PathBuf::from);
+    let model_sha256 = match upload::sha256_of(&file) {
+        Ok(sha256) => Some(sha256),
+        Err(_) if model.is_none() => None,
+        Err(error) => return Err(error).with_context(|| format!("the model {} can't be read", file.display())),
+    };
+    let card_sha256 = upload::sha256_of(&file.with_extension("json")).ok().filter(|_| model_sha256.is_some());
+    let mut settings = RequestSettings {
+        segment_seconds: arguments.segment_seconds,
+        model,
+        model_sha256,
+        card_sha256,
+        video: !arguments.no_video,
+        ..RequestSettings::default()
+    };
+    overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
+    settings.check()?;
+    Ok(settings)
+}
+
+/// The settings of another version of a request's tracks: what is not given stays as it is.
+pub(crate) fn of_version(of: &RequestSettings, arguments: &RetrackArguments) -> anyhow::Result<RequestSettings> {
+    let mut settings = RequestSettings { video: !arguments.no_video, ..of.clone() };
+    overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
+    settings.check()?;
+    Ok(settings)
+}
+
+fn overlay(
+    settings: &mut RequestSettings,
+    filter: &FilterArguments,
+    tracker: &TrackerArguments,
+    deviations: &DeviationArguments,
+) {
+    if let Some(names) = &filter.classes {
+        settings.classes = Some(names.iter().map(|name| name.trim().to_owned()).collect());
+    }
+    settings.min_score = filter.min_score.or(settings.min_score);
+    let of = &mut settings.tracker;
+    of.track_thresh = tracker.track_thresh.or(of.track_thresh);
+    of.match_thresh = tracker.match_thresh.or(of.match_thresh);
+    of.track_buffer = tracker.track_buffer.or(of.track_buffer);
+    of.score_fusion = tracker.no_score_fusion.then_some(false).or(of.score_fusion);
+    of.scale_buffer |= deviations.scale_buffer;
+    of.per_class |= deviations.per_class;
+    let refine = &mut settings.refine;
+    refine.fill_gaps = deviations.fill_gaps.or(refine.fill_gaps);
+    refine.smooth = deviations.smooth.or(refine.smooth);
+    refine.backfill |= deviations.backfill;
+}
+
+/// In what two settings differ, for people: `what: before, now after; ...`.
+pub(crate) fn difference(before: &RequestSettings, now: &RequestSettings) -> String {
+    let (before, now) = (fields(before), fields(now));
+    let mut names: Vec<&String> = before.keys().chain(now.keys()).collect();
+    names.sort();
+    names.dedup();
+    let shown = |value: Option<&String>| value.cloned().unwrap_or_else(|| "the default".to_owned());
+    let differs = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
+    let parts = differs.map(|name| format!("{name}: {}, now {}", shown(before.get(name)), shown(now.get(name))));
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+/// Every setting that results depend on, as text.
+fn fields(settings: &RequestSettings) -> BTreeMap<String, String> {
+    fn walk(name: &str, value: &Value, into: &mut BTreeMap<String, String>) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| walk(name, value, into)),
+            Value::Array(values) => {
+                let shown = values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                into.insert(name.to_owned(), shown.collect::<Vec<_>>().join(","));
+            }
+            Value::String(text) => drop(into.insert(name.to_owned(), text.clone())),
+            other => drop(into.insert(name.to_owned(), other.to_string())),
+        }
+    }
+    let mut fields = BTreeMap::new();
+    // Settings are plain data, which JSON always takes; without it there would only be less to read.
+    walk("settings", &serde_json::to_value(settings).unwrap_or_default(), &mut fields);
+    fields.remove("segment_seconds");
+    fields
+}

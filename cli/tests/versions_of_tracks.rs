@@ -1,0 +1,152 @@
+//! Another version of a request's tracks: the same detections with other settings.
+#![allow(clippy::unwrap_used)]
+
+mod stand_ins;
+
+use stand_ins::{Trouble, World, seconds};
+use std::collections::BTreeMap;
+use trackdrop_cloud::Storage;
+use trackdrop_flow::version;
+use trackdrop_pipeline::{
+    Bucket, FailureKind, Refinements, RequestId, RequestSettings, RequestState, TrackerOverrides,
+    names::{ObjectName, ResultFile},
+};
+use trackdrop_tables::tracks::TrackRow;
+
+/// A version of `of` with settings changed by `change`, settled.
+async fn versioned(world: &World, of: &RequestId, change: impl FnOnce(&mut RequestSettings)) -> RequestId {
+    let manifest = world.manifest(of).await;
+    let mut settings = manifest.settings.clone();
+    change(&mut settings);
+    let made = version::make(&world.cloud, &manifest, settings).await.unwrap();
+    world.settle(std::slice::from_ref(&made.request)).await;
+    assert_eq!(world.manifest(&made.request).await.state, RequestState::Done);
+    made.request
+}
+
+async fn generations(world: &World) -> BTreeMap<ObjectName, i64> {
+    let mut all = BTreeMap::new();
+    for bucket in Bucket::ALL {
+        let objects = world.local.list(&ObjectName::new(bucket, "")).await.unwrap();
+        all.extend(objects.into_iter().map(|info| (info.object, info.generation)));
+    }
+    all
+}
+
+fn core(rows: &[TrackRow]) -> Vec<TrackRow> {
+    rows.iter().filter(|row| row.observed).cloned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_a_request_of_its_own_that_needs_no_detector_and_leaves_the_first_alone() {
+    let world = World::new(Trouble::default());
+    let (first, _) = world.upload("v.mp4", "frames=95 gop=10", &seconds(2.0)).await;
+    world.settle(std::slice::from_ref(&first)).await;
+    let before = generations(&world).await;
+    let people = versioned(&world, &first, |settings| settings.classes = Some(vec!["person".into()])).await;
+
+    let after = generations(&world).await;
+    assert!(before.iter().all(|(object, generation)| after.get(object) == Some(generation)));
+    let detections_of_version = format!("detections/{people}/");
+    assert!(!after.keys().any(|object| object.name.starts_with(&detections_of_version)), "no detector ran");
+    let rows = world.tracks(&people).await;
+    assert_eq!((rows.len(), world.tracks(&first).await.len()), (95, 2 * 95));
+    assert!(rows.iter().all(|row| &*row.class_name == "person"));
+    let video = world.bytes(&people, ResultFile::AnnotatedVideo).await;
+    assert_eq!(std::str::from_utf8(&video).unwrap().matches("part").count(), 5, "its chunks are the first's");
+    assert_eq!(world.bytes(&people, ResultFile::Detections).await, world.bytes(&first, ResultFile::Detections).await);
+    assert_eq!(world.local.loaded_tracks().await.unwrap().len(), 2);
+    let rows = world.rows().await;
+    let row_of = |request: &RequestId| rows.iter().find(|row| row["request_id"] == request.as_str()).unwrap();
+    assert_eq!(row_of(&people)["retrack_of"], first.as_str());
+    assert!(row_of(&first)["retrack_of"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_settings_are_the_same_version_and_a_version_of_a_version_is_one_of_the_first() {
+    let world = World::new(Trouble::default());
+    let (first, _) = world.upload("v.mp4", "frames=40 gop=10", &seconds(1.0)).await;
+    world.settle(std::slice::from_ref(&first)).await;
+    let buffer = |frames| move |settings: &mut RequestSettings| settings.tracker.track_buffer = Some(frames);
+    let seven = versioned(&world, &first, buffer(7)).await;
+    let stands = generations(&world).await;
+    assert_eq!(versioned(&world, &first, buffer(7)).await, seven);
+    assert_eq!(generations(&world).await, stands, "asking again changes nothing");
+    let nine = versioned(&world, &seven, buffer(9)).await;
+    assert_eq!(world.manifest(&nine).await.retrack_of, Some(first.clone()));
+    assert_eq!(versioned(&world, &first, buffer(9)).await, nine);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_t_be_a_version_is_refused_for_good() {
+    let world = World::new(Trouble::default());
+    let (first, _) = world.upload("v.mp4", "frames=40 gop=10", &seconds(1.0)).await;
+    world.settle(std::slice::from_ref(&first)).await;
+    let manifest = world.manifest(&first).await;
+    let same = version::make(&world.cloud, &manifest, manifest.settings.clone()).await.unwrap_err();
+    assert!(same.kind() == FailureKind::Permanent && same.to_string().contains("very settings"), "{same}");
+
+    let broken = World::new(Trouble { lost_frame: Some(3), ..Default::default() });
+    let (unfinished, _) = broken.upload("w.mp4", "no video", &seconds(1.0)).await;
+    broken.settle(std::slice::from_ref(&unfinished)).await;
+    let manifest = broken.manifest(&unfinished).await;
+    let settings = RequestSettings { min_score: Some(0.5), ..manifest.settings.clone() };
+    let undetected = version::make(&broken.cloud, &manifest, settings).await.unwrap_err();
+    assert!(undetected.kind() == FailureKind::Permanent, "{undetected}");
+    assert!(undetected.to_string().contains("no complete set of detections"), "{undetected}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refinements_add_marked_rows_change_no_id_and_do_not_depend_on_the_cut() {
+    let all = Refinements { fill_gaps: Some(20), smooth: Some(2.0), backfill: true };
+    let mut of_cut = Vec::new();
+    for length in [0.5, 1_000.0] {
+        let world = World::new(Trouble::default());
+        let (first, _) = world.upload("v.mp4", "frames=400 gop=5 seed=104", &seconds(length)).await;
+        world.settle(std::slice::from_ref(&first)).await;
+        let tracked = world.tracks(&first).await;
+        let mut of_version = Vec::new();
+        for refine in [
+            Refinements { fill_gaps: Some(20), ..Default::default() },
+            Refinements { backfill: true, ..Default::default() },
+            all.clone(),
+        ] {
+            let smooths = refine.smooth.is_some();
+            let version = versioned(&world, &first, |settings| settings.refine = refine).await;
+            let rows = world.tracks(&version).await;
+            assert!(rows.len() > tracked.len(), "rows were added");
+            let identity = |row: &TrackRow| (row.frame_index, row.pts, row.track_id, row.class_id, row.score.to_bits());
+            let observed = core(&rows);
+            assert!(observed.iter().map(identity).eq(tracked.iter().map(identity)), "ids, frames and scores stay");
+            assert_eq!(observed == tracked, !smooths, "boxes stay unless they are smoothed");
+            assert!(rows.is_sorted_by_key(|row| row.frame_index));
+            assert!(rows.iter().all(|row| row.observed || (0.0..=1.0).contains(&row.score)));
+            of_version.push(rows);
+        }
+        of_cut.push(of_version);
+    }
+    assert!(of_cut[0] == of_cut[1], "80 segments and 1 give the same rows");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tracker_s_deviations_are_options_of_a_request() {
+    let world = World::new(Trouble::default());
+    // Classes waver in a random video, so that associating each by itself gives other tracks.
+    let (first, _) = world.upload("v.mp4", "frames=300 gop=10 seed=104", &seconds(3.0)).await;
+    world.settle(std::slice::from_ref(&first)).await;
+    let tracks = async |tracker: &TrackerOverrides| {
+        world.tracks(&versioned(&world, &first, |settings| settings.tracker = tracker.clone()).await).await
+    };
+    let base = TrackerOverrides { match_thresh: Some(0.3), track_buffer: Some(3), ..Default::default() };
+    let expected = tracks(&base).await;
+    for tracker in [
+        TrackerOverrides { per_class: true, ..base.clone() },
+        TrackerOverrides { scale_buffer: true, ..base.clone() }, // 10 frames a second: 1 frame instead of 3
+        TrackerOverrides { score_fusion: Some(false), ..base.clone() },
+        TrackerOverrides { track_thresh: Some(0.3), ..base.clone() },
+        TrackerOverrides { match_thresh: None, ..base.clone() },
+        TrackerOverrides { track_buffer: None, ..base.clone() },
+    ] {
+        assert!(tracks(&tracker).await != expected, "{tracker:?} has no effect");
+    }
+}

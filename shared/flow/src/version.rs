@@ -1,0 +1,77 @@
+//! Another version of a request's tracks: its chunks and detections with other settings of the tracker, so no detector runs.
+//!
+//! A version is a request of its own that begins at the marker `tracked`: `merge`, `load`, `annotate` and `join` take it from there as they
+//! take any other. What it is named follows from the request and the settings, so asking twice makes one version.
+
+use crate::{Cloud, Created, NewObject, count, manifest};
+use std::collections::BTreeMap;
+use trackdrop_pipeline::{
+    Failure, Manifest, RequestId, RequestSettings, RequestState, Timestamp, manifest::Progress, names::Marker,
+};
+
+/// Custom metadata of a segment's tracks: the request that its chunk belongs to, where that is another one.
+const CHUNKS_OF_KEY: &str = "trackdrop-chunks-of";
+
+/// What a segment's tracks say of where its chunk is, so that drawing it needs no read of the whole manifest.
+pub fn chunks_metadata(manifest: &Manifest) -> BTreeMap<String, String> {
+    manifest.retrack_of.iter().map(|root| (CHUNKS_OF_KEY.to_owned(), root.to_string())).collect()
+}
+
+/// The request that the chunk of a segment's tracks belongs to.
+///
+/// # Errors
+/// Permanent where the metadata names none.
+pub fn chunks_of(request: &RequestId, metadata: &BTreeMap<String, String>) -> Result<RequestId, Failure> {
+    match metadata.get(CHUNKS_OF_KEY) {
+        None => Ok(request.clone()),
+        Some(root) => root.parse().map_err(|error| Failure::permanent(format!("tracks of {request}: {error}"))),
+    }
+}
+
+/// A version that was asked for.
+#[derive(Debug)]
+pub struct Version {
+    /// Its request.
+    pub request: RequestId,
+    /// Whether it had been asked for before.
+    pub is_new: bool,
+}
+
+/// Makes a version of the tracks of `of`, which has this manifest. Only what `merge` and the functions after it heed may differ in
+/// `settings`: the tracker, refinements, classes, the minimum score, and whether there is an annotated video.
+///
+/// # Errors
+/// Permanent where `of` has no complete set of detections, or where `settings` are those it was tracked with.
+pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Result<Version, Failure> {
+    let root = of.detected_in().clone();
+    if settings == of.settings {
+        return Err(Failure::permanent(format!("{} was tracked with these very settings", of.request_id)));
+    }
+    if cloud.find(&Marker::Tracked.object(&root)).await?.is_none() {
+        return Err(Failure::permanent(format!(
+            "{root} has no complete set of detections (it is {}): process the video first",
+            of.state.as_str()
+        )));
+    }
+    let json = serde_json::to_vec(&settings)
+        .map_err(|error| Failure::permanent(format!("the settings can't be written: {error}")))?;
+    let request = root.version(&json);
+    let mut manifest = Manifest {
+        request_id: request.clone(),
+        retrack_of: Some(root),
+        state: RequestState::Tracking,
+        error: None,
+        settings,
+        progress: Progress { segments_annotated: 0, updated_at: Timestamp::now(), ..of.progress.clone() },
+        ledger: None,
+        model: None,
+        ..of.clone()
+    };
+    for segment in &mut manifest.segments {
+        segment.request_id = request.clone();
+    }
+    let created = manifest::create(cloud, &manifest).await?;
+    // After the manifest, and by every call: a crash between the two is healed by asking again.
+    cloud.create(NewObject::of_bytes(Marker::Tracked.object(&request), "", count::MARKER_TYPE)).await?;
+    Ok(Version { request, is_new: matches!(created, Created::Now(_)) })
+}
