@@ -17,8 +17,12 @@ fn every_row_is_that_of_the_reference() {
     }
     let runs = golden::read_runs(&folder, |_| true).expect("readable golden runs");
     assert_eq!(runs.len(), RUNS);
+    println!("| run | frames | rows | same frames, ids and order | largest difference |\n|---|---|---|---|---|");
+    let (mut all, mut most) = (0, 0.0_f64);
     for run in &runs {
         let (rows, largest) = run.check();
-        println!("{}: {rows} rows, {largest:.1e} px", run.name);
+        println!("| {} | {} | {rows} | yes | {largest:.1e} px |", run.name, run.frames.len());
+        (all, most) = (all + rows, most.max(largest));
     }
+    println!("| all {RUNS} | | {all} | yes | {most:.1e} px |");
 }
