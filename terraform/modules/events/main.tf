@@ -98,7 +98,7 @@ resource "google_pubsub_subscription" "trigger" {
   }
 
   dynamic "push_config" {
-    for_each = contains(var.pulled, each.value.function) ? [] : [var.endpoints[each.value.function]]
+    for_each = contains(var.pulled, each.value.function) ? [] : [lookup(var.endpoints, each.value.function, { url = "", audience = "" })]
     content {
       push_endpoint = push_config.value.url
       oidc_token {

@@ -6,6 +6,7 @@ locals {
   }
   # In YAML 1.1, which Terraform reads, the word `on` is a truth value.
   triggers = { for key, trigger in local.files : key => merge(
+    { dead_letter = null },
     { for field, value in trigger : field => value if field != "true" },
     { on = try(trigger.on, trigger["true"]) },
   ) }
