@@ -94,6 +94,8 @@ resource "google_project_iam_member" "deployer" {
     ],
     # The smoke test queries the rows that it caused.
     ["roles/bigquery.jobUser"],
+    # Cloud Build runs a build as one account: with its trigger, the deployer builds and scans as well.
+    var.cloud_build_repository == null ? [] : ["roles/ondemandscanning.admin"],
   ))
 
   project = var.project

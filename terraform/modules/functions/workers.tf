@@ -25,8 +25,9 @@ resource "google_cloud_run_v2_worker_pool" "track" {
   }
 
   template {
-    service_account               = google_service_account.function["track"].email
-    encryption_key                = var.kms_key
+    service_account = google_service_account.function["track"].email
+    # A key encrypts in its own region only.
+    encryption_key                = each.key == var.region ? var.kms_key : null
     gpu_zonal_redundancy_disabled = true
 
     node_selector {
@@ -118,7 +119,6 @@ resource "google_parameter_manager_parameter" "autoscaler" {
   project      = var.project
   parameter_id = "${var.name}-autoscaler"
   format       = "YAML"
-  kms_key      = var.kms_key
   labels       = var.labels
 }
 
