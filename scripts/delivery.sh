@@ -21,14 +21,23 @@ usage() { # prints the comment that stands at the top of the script
 }
 
 # images.json: {"commit": "...", "images": {"split": "REGISTRY/split@sha256:..."}}
-image_of() { # images.json function
-  local image
-  image=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["images"].get(sys.argv[2], ""))' "$1" "$2") ||
-    die "$1 can't be read: it is written by scripts/build-images"
-  [[ $image =~ ^[a-z0-9.-]+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$ ]] ||
-    die "$1 names \"$image\" for $2: only a digest (REGISTRY/$2@sha256:...) says which bytes run"
-  printf '%s\n' "$image"
-}
-commit_of() { # images.json
-  python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["commit"])' "$1" || die "$1 names no commit"
+# Sets `commit`, and IMAGES for every one of FUNCTIONS.
+declare -A IMAGES=()
+read_images() { # images.json
+  [[ -f $1 ]] || die "there is no $1: scripts/build-images writes it"
+  local function image lines
+  lines=$(python3 -c '
+import json, sys
+record = json.load(open(sys.argv[1], encoding="utf-8"))
+print("commit", record["commit"])
+for function, image in record["images"].items():
+    print(function, image)
+' "$1") || die "$1 can't be read: it is written by scripts/build-images"
+  while read -r function image; do IMAGES[$function]=$image; done <<<"$lines"
+  # shellcheck disable=SC2034 # used by the scripts that source this
+  commit=${IMAGES[commit]}
+  for function in "${FUNCTIONS[@]}"; do
+    [[ ${IMAGES[$function]:-} =~ ^[a-z0-9.-]+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$ ]] ||
+      die "$1 names \"${IMAGES[$function]:-}\" for $function: only a digest (REGISTRY/$function@sha256:...) says which bytes run"
+  done
 }

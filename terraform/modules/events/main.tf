@@ -17,7 +17,6 @@ locals {
   dead_letter_topics = toset(values(local.dead_letter_of))
 }
 
-#checkov:skip=CKV_GCP_83:the key is optional; var.kms_key sets it
 resource "google_pubsub_topic" "bucket" {
   for_each = local.bucket_topics
 
@@ -31,7 +30,6 @@ resource "google_pubsub_topic" "bucket" {
   }
 }
 
-#checkov:skip=CKV_GCP_83:the key is optional; var.kms_key sets it
 resource "google_pubsub_topic" "named" {
   for_each = local.named_topics
 

@@ -18,8 +18,6 @@ locals {
   }
 }
 
-#checkov:skip=CKV_GCP_62:access logs are Cloud Audit Logs' task; a log bucket would need one of its own
-#checkov:skip=CKV_GCP_78:objects are created once under fixed names; versions would keep what the lifecycle deletes
 resource "google_storage_bucket" "this" {
   for_each = local.lifecycle
 

@@ -14,7 +14,6 @@ locals {
   load_functions = toset(["load"])
 }
 
-#checkov:skip=CKV_GCP_81:the key is optional; var.kms_key sets it
 resource "google_bigquery_dataset" "this" {
   project                    = var.project
   dataset_id                 = var.dataset
@@ -31,7 +30,6 @@ resource "google_bigquery_dataset" "this" {
   }
 }
 
-#checkov:skip=CKV_GCP_80:the dataset's key is the tables' default
 resource "google_bigquery_table" "table" {
   for_each = local.tables
 
@@ -50,8 +48,6 @@ resource "google_bigquery_table" "table" {
   }
 }
 
-#checkov:skip=CKV_GCP_80:a view holds no rows
-#checkov:skip=CKV_GCP_121:a view holds no rows, and a changed one is replaced
 resource "google_bigquery_table" "view" {
   for_each = local.qualified
 
