@@ -40,17 +40,15 @@ resource "google_project_service" "this" {
   disable_on_destroy = false
 }
 
+# Neither waits for the services: a data source that waits for a change is not known until it is made, and everything named
+# after it would be planned anew. docs/deploy.md turns on the three services that these two ask.
 data "google_project" "this" {
   project_id = var.project
-
-  depends_on = [google_project_service.this]
 }
 
 # Asking makes the agent, should the project have none yet.
 data "google_storage_project_service_account" "this" {
   project = var.project
-
-  depends_on = [google_project_service.this]
 }
 
 locals {
@@ -90,8 +88,7 @@ module "triggers" {
 module "storage" {
   source = "./modules/storage"
 
-  # Through the services, so that nothing is made before they are on.
-  project          = data.google_project.this.project_id
+  project          = var.project
   name             = local.name
   location         = var.region
   work_days        = var.work_days
@@ -100,12 +97,14 @@ module "storage" {
   soft_delete_days = 7
   kms_key          = local.kms_key
   labels           = local.labels
+
+  depends_on = [google_project_service.this]
 }
 
 module "functions" {
   source = "./modules/functions"
 
-  project                     = data.google_project.this.project_id
+  project                     = var.project
   region                      = var.region
   name                        = local.name
   triggers                    = module.triggers.triggers
@@ -130,12 +129,14 @@ module "functions" {
   kms_key                     = local.kms_key
   deletion_protection         = var.deletion_protection
   labels                      = local.labels
+
+  depends_on = [google_project_service.this]
 }
 
 module "events" {
   source = "./modules/events"
 
-  project           = data.google_project.this.project_id
+  project           = var.project
   region            = var.region
   regions           = distinct(concat([var.region], keys(var.workers)))
   name              = local.name
@@ -161,12 +162,14 @@ module "events" {
       description = "Finds requests that stand still."
     }
   } : job => schedule if schedule.minutes > 0 }
+
+  depends_on = [google_project_service.this]
 }
 
 module "warehouse" {
   source = "./modules/warehouse"
 
-  project                  = data.google_project.this.project_id
+  project                  = var.project
   name                     = local.name
   dataset                  = var.dataset
   location                 = var.region
@@ -175,12 +178,14 @@ module "warehouse" {
   deletion_protection      = var.deletion_protection
   kms_key                  = local.kms_key
   labels                   = local.labels
+
+  depends_on = [google_project_service.this]
 }
 
 module "observability" {
   source = "./modules/observability"
 
-  project                   = data.google_project.this.project_id
+  project                   = var.project
   project_number            = local.number
   name                      = local.name
   subscriptions             = module.events.subscriptions
@@ -198,12 +203,14 @@ module "observability" {
   currency                  = "USD"
   budget                    = var.budget
   labels                    = local.labels
+
+  depends_on = [google_project_service.this]
 }
 
 module "delivery" {
   source = "./modules/delivery"
 
-  project                = data.google_project.this.project_id
+  project                = var.project
   region                 = var.region
   name                   = local.name
   services               = module.functions.services
@@ -212,10 +219,13 @@ module "delivery" {
   buckets                = module.storage.buckets
   dataset                = split(".", module.warehouse.dataset)[1]
   github                 = var.github
+  staging                = var.staging
   cloud_build_repository = var.cloud_build_repository
   canary_alerts          = module.observability.canary_alerts
   analysis_s             = 900
   require_approval       = var.require_approval
   kms_key                = local.kms_key
   labels                 = local.labels
+
+  depends_on = [google_project_service.this]
 }

@@ -33,6 +33,11 @@ output "registry" {
   value       = module.delivery.registry
 }
 
+output "deployer" {
+  description = "E-mail of the account that deploys: what production is told about staging."
+  value       = module.delivery.deployer
+}
+
 output "github_variables" {
   description = "Variables of the GitHub repository (Settings, Secrets and variables, Actions) for its workflow."
   value = {
@@ -40,5 +45,7 @@ output "github_variables" {
     GCP_BUILDER                    = module.delivery.builder
     GCP_DEPLOYER                   = module.delivery.deployer
     GCP_REGISTRY                   = module.delivery.registry
+    GCP_PROJECT                    = var.project
+    GCP_REGION                     = var.region
   }
 }

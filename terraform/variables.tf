@@ -247,6 +247,17 @@ variable "github" {
   }
 }
 
+variable "staging" {
+  description = "In production: the project that a release is tested in (its number, and the e-mail of its trackdrop-deployer), which runs the images of this one."
+  type        = object({ project_number = string, deployer = string })
+  default     = null
+
+  validation {
+    condition     = var.staging == null ? true : can(regex("^[0-9]+$", var.staging.project_number)) && endswith(var.staging.deployer, ".iam.gserviceaccount.com")
+    error_message = "staging: project_number is a number (gcloud projects describe STAGING --format='value(projectNumber)'), deployer an account's e-mail (terraform output deployer in staging)."
+  }
+}
+
 variable "cloud_build_repository" {
   description = "Repository connected to Cloud Build, as projects/.../locations/.../connections/.../repositories/...; null for no trigger."
   type        = string

@@ -24,6 +24,7 @@ run "delivery" {
     buckets                = { uploads = "b-uploads", work = "b-work", results = "b-results" }
     dataset                = "trackdrop"
     github                 = { repository_id = "123456789", branch = "main" }
+    staging                = { project_number = "42", deployer = "trackdrop-deployer@staging.iam.gserviceaccount.com" }
     cloud_build_repository = "projects/p/locations/europe-west4/connections/c/repositories/r"
     canary_alerts          = ["projects/p/alertPolicies/1"]
     analysis_s             = 900
@@ -71,7 +72,7 @@ run "delivery" {
   assert {
     condition = (
       toset([for member in google_project_iam_member.deployer : member.role]) == toset([
-        "roles/bigquery.jobUser", "roles/clouddeploy.jobRunner", "roles/clouddeploy.releaser", "roles/logging.logWriter",
+        "roles/bigquery.jobUser", "roles/cloudbuild.readTokenAccessor", "roles/clouddeploy.jobRunner", "roles/clouddeploy.releaser", "roles/logging.logWriter",
         "roles/monitoring.alertPolicyViewer", "roles/ondemandscanning.admin", "roles/serviceusage.serviceUsageConsumer",
       ]) &&
       toset([for member in google_project_iam_member.builder : member.role]) == toset(["roles/logging.logWriter", "roles/ondemandscanning.admin"]) &&
@@ -80,6 +81,14 @@ run "delivery" {
       length(google_service_account_iam_member.acts_as) == 8
     )
     error_message = "Whoever builds or deploys may do more, or less, than that."
+  }
+
+  assert {
+    condition = { for member in google_artifact_registry_repository_iam_member.staging : member.member => member.role } == {
+      "serviceAccount:service-42@serverless-robot-prod.iam.gserviceaccount.com" = "roles/artifactregistry.reader"
+      "serviceAccount:trackdrop-deployer@staging.iam.gserviceaccount.com"       = "roles/artifactregistry.writer"
+    }
+    error_message = "Staging can't run the images, or can't mark what it tested."
   }
 
   assert {
@@ -93,6 +102,14 @@ run "delivery" {
       toset([for policy in google_artifact_registry_repository.images.cleanup_policies : policy.action]) == toset(["KEEP", "DELETE"])
     )
     error_message = "Old images stay, or recent ones go."
+  }
+
+  assert {
+    condition = (
+      google_storage_bucket.delivery.public_access_prevention == "enforced" && length(google_storage_bucket.delivery.name) <= 63 &&
+      google_clouddeploy_target.production.execution_configs[0].artifact_storage == "gs://${google_storage_bucket.delivery.name}/artifacts"
+    )
+    error_message = "What is rendered can be public, or lies in a bucket that the deployer would have to make."
   }
 
   assert {

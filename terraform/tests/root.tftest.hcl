@@ -79,12 +79,13 @@ run "bad_values_are_refused" {
     alert_emails           = ["nobody"]
     budget                 = { billing_account = "mine", amount = 5 }
     github                 = { repository_id = "owner/name" }
+    staging                = { project_number = "staging", deployer = "me@example.com" }
   }
 
   expect_failures = [
     var.project, var.workers, var.gpu_max_instances, var.gpu_shape, var.annotate_max_instances,
     var.seconds_per_segment, var.drain_target_s, var.load_window_minutes, var.sweep_minutes, var.work_days, var.dataset,
-    var.alert_emails, var.budget, var.github,
+    var.alert_emails, var.budget, var.github, var.staging,
   ]
 }
 

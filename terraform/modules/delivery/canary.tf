@@ -16,6 +16,7 @@ resource "google_clouddeploy_target" "production" {
   execution_configs {
     usages            = ["RENDER", "DEPLOY", "VERIFY", "ANALYSIS"]
     service_account   = google_service_account.deployer.email
+    artifact_storage  = "gs://${google_storage_bucket.delivery.name}/artifacts"
     execution_timeout = "3600s"
   }
 }
@@ -93,4 +94,41 @@ resource "google_clouddeploy_automation" "function" {
       }
     }
   }
+}
+
+# What Cloud Deploy renders, and the manifests of releases. Its default bucket is made by whoever comes first, who would have to
+# be allowed to make buckets.
+resource "google_storage_bucket" "delivery" {
+  project                     = var.project
+  name                        = "${var.project}-${var.name}-delivery"
+  location                    = upper(var.region)
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = true
+  labels                      = var.labels
+
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      age = 180
+    }
+  }
+
+  dynamic "encryption" {
+    for_each = var.kms_key == null ? [] : [var.kms_key]
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+}
+
+# Objects, and looking at the bucket itself, which gcloud does before it uploads.
+resource "google_storage_bucket_iam_member" "delivery" {
+  for_each = toset(["roles/storage.legacyBucketReader", "roles/storage.objectUser"])
+
+  bucket = google_storage_bucket.delivery.name
+  role   = each.key
+  member = "serviceAccount:${google_service_account.deployer.email}"
 }

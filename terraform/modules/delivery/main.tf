@@ -74,6 +74,20 @@ resource "google_artifact_registry_repository_iam_member" "deployer_tags" {
   member     = "serviceAccount:${google_service_account.deployer.email}"
 }
 
+# Staging is a project of its own: it runs the same images, and its deployer marks what it tested.
+resource "google_artifact_registry_repository_iam_member" "staging" {
+  for_each = var.staging == null ? {} : {
+    "serviceAccount:service-${var.staging.project_number}@serverless-robot-prod.iam.gserviceaccount.com" = "roles/artifactregistry.reader"
+    "serviceAccount:${var.staging.deployer}"                                                             = "roles/artifactregistry.writer"
+  }
+
+  project    = var.project
+  location   = google_artifact_registry_repository.images.location
+  repository = google_artifact_registry_repository.images.repository_id
+  role       = each.value
+  member     = each.key
+}
+
 resource "google_project_iam_member" "builder" {
   for_each = toset(["roles/logging.logWriter", "roles/ondemandscanning.admin"])
 
@@ -94,8 +108,9 @@ resource "google_project_iam_member" "deployer" {
     ],
     # The smoke test queries the rows that it caused.
     ["roles/bigquery.jobUser"],
-    # Cloud Build runs a build as one account: with its trigger, the deployer builds and scans as well.
-    var.cloud_build_repository == null ? [] : ["roles/ondemandscanning.admin"],
+    # Cloud Build runs a build as one account: with its trigger, the deployer fetches the source,
+    # builds and scans as well.
+    var.cloud_build_repository == null ? [] : ["roles/cloudbuild.readTokenAccessor", "roles/ondemandscanning.admin"],
   ))
 
   project = var.project

@@ -43,6 +43,11 @@ variable "github" {
   type        = object({ repository_id = string, branch = string })
 }
 
+variable "staging" {
+  description = "The project that a release is tested in: it runs these images and marks them; null for none."
+  type        = object({ project_number = string, deployer = string })
+}
+
 variable "cloud_build_repository" {
   description = "Resource name of the repository connected to Cloud Build; null for no trigger."
   type        = string

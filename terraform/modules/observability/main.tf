@@ -107,8 +107,9 @@ locals {
     stalled-requests = {
       severity = "ERROR", for_s = 900, canary = false
       what     = "Videos were uploaded and no end of their requests was told."
-      # Each upload is told the end of at least once. Uploads of the day before the patience, ends of the day and the patience.
-      query = "(sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-uploads\"}[1d] offset ${var.stalled_after_s}s)) - (sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-requests\"}[${86400 + var.stalled_after_s}s])) or vector(0))) > 0.5"
+      # Each upload is told the end of at least once: uploads of the half day before the patience, ends of the half day and the
+      # patience. (An alert looks back a day at most.)
+      query = "(sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-uploads\"}[12h] offset ${var.stalled_after_s}s)) - (sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-requests\"}[${43200 + var.stalled_after_s}s])) or vector(0))) > 0.5"
     }
     failed-requests = {
       severity = "WARNING", for_s = 0, canary = true
