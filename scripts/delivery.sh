@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# What build-images, deploy, promote, rollback and smoke-test share. Sourced, not run.
+
+# Consumers first: a new producer meets consumers that know what it writes.
+# shellcheck disable=SC2034 # used by the scripts that source this
+FUNCTIONS=(fail load join annotate merge track split)
+name=trackdrop
+self=$(basename "$0")
+
+say() { printf '%s: %s\n' "$self" "$*" >&2; }
+die() {
+  printf '%s: error: %s\n' "$self" "$*" >&2
+  exit 1
+}
+need() { # variable option
+  [[ -n ${!1:-} ]] || die "$2 is missing; $0 --help tells more"
+}
+usage() { # prints the comment that stands at the top of the script
+  sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
+  exit 0
+}
+
+# images.json: {"commit": "...", "images": {"split": "REGISTRY/split@sha256:..."}}
+# Sets `commit`, and IMAGES for every one of FUNCTIONS.
+declare -A IMAGES=()
+read_images() { # images.json
+  [[ -f $1 ]] || die "there is no $1: scripts/build-images writes it"
+  local function image lines
+  lines=$(python3 -c '
+import json, sys
+record = json.load(open(sys.argv[1], encoding="utf-8"))
+print("commit", record["commit"])
+for function, image in record["images"].items():
+    print(function, image)
+' "$1") || die "$1 can't be read: it is written by scripts/build-images"
+  while read -r function image; do IMAGES[$function]=$image; done <<<"$lines"
+  # shellcheck disable=SC2034 # used by the scripts that source this
+  commit=${IMAGES[commit]}
+  for function in "${FUNCTIONS[@]}"; do
+    [[ ${IMAGES[$function]:-} =~ ^[a-z0-9.-]+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$ ]] ||
+      die "$1 names \"${IMAGES[$function]:-}\" for $function: only a digest (REGISTRY/$function@sha256:...) says which bytes run"
+  done
+}

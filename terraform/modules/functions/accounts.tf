@@ -1,0 +1,111 @@
+# Who the functions are and what they may touch. docs/permissions.md says why, line by line.
+
+resource "google_service_account" "function" {
+  for_each = local.shapes
+
+  project      = var.project
+  account_id   = "${var.name}-${each.key}"
+  display_name = "Trackdrop: ${each.key}"
+  description  = "Runs the function ${each.key}."
+}
+
+# Calls the functions, for Pub/Sub and the scheduler.
+resource "google_service_account" "invoker" {
+  project      = var.project
+  account_id   = "${var.name}-invoker"
+  display_name = "Trackdrop: invoker"
+  description  = "Pub/Sub and Cloud Scheduler call the functions as this account."
+}
+
+locals {
+  # Folders of `work` in which each function creates objects. `ended/`: any function may be the one that ends a request.
+  writes_work = {
+    split    = ["ended/", "split_chunks/"]
+    track    = ["counted/track/", "detections/", "ended/", "tracked/"]
+    merge    = ["ended/", "merged/", "tracks/"]
+    load     = ["ended/", "loaded/", "loads/"]
+    annotate = ["annotated/", "counted/annotate/", "ended/", "processed_chunks/"]
+    join     = ["ended/"]
+    fail     = ["ended/"]
+  }
+  # Files of `results/<request_id>/` that each function writes. The manifest carries progress and the end.
+  writes_results = {
+    split    = ["manifest.json", "summary.json"]
+    track    = ["manifest.json", "summary.json"]
+    merge    = ["detections.parquet", "manifest.json", "summary.json", "tracks.parquet"]
+    load     = ["manifest.json", "summary.json"]
+    annotate = ["manifest.json", "summary.json"]
+    join     = ["annotated.mp4", "manifest.json", "summary.json"]
+    fail     = ["manifest.json", "summary.json"]
+  }
+  # Functions that read the source itself: `join` for its sound, `fail` to describe what was never planned.
+  reads_uploads = toset(["split", "join", "fail"])
+  # Ending a request means counting what it made, so every function reads both. Listing can't be limited by a prefix, and
+  # without the right to list a missing object answers 403 in place of 404.
+  reads_both = { for pair in setproduct(keys(local.shapes), ["work", "results"]) : join("-", pair) => pair }
+
+  project_roles = toset(["roles/cloudtrace.agent", "roles/monitoring.metricWriter"])
+}
+
+# Creating alone (roles/storage.objectCreator) does not do: an upload onto a name that exists is checked for the right to
+# delete before its precondition, so the loser of a race would see 403 in place of the 412 that the handlers rest on.
+resource "google_project_iam_custom_role" "object_writer" {
+  project     = var.project
+  role_id     = "${replace(var.name, "-", "_")}_object_writer"
+  title       = "Trackdrop: object writer"
+  description = "Creates objects and replaces the manifest; granted for a function's own names only."
+  permissions = ["storage.objects.create", "storage.objects.delete"]
+}
+
+resource "google_storage_bucket_iam_member" "reads" {
+  for_each = local.reads_both
+
+  bucket = var.buckets[each.value[1]]
+  role   = "roles/storage.objectViewer"
+  member = "serviceAccount:${google_service_account.function[each.value[0]].email}"
+}
+
+resource "google_storage_bucket_iam_member" "reads_uploads" {
+  for_each = local.reads_uploads
+
+  bucket = var.buckets["uploads"]
+  role   = "roles/storage.objectViewer"
+  member = "serviceAccount:${google_service_account.function[each.key].email}"
+}
+
+resource "google_storage_bucket_iam_member" "writes_work" {
+  for_each = local.writes_work
+
+  bucket = var.buckets["work"]
+  role   = google_project_iam_custom_role.object_writer.id
+  member = "serviceAccount:${google_service_account.function[each.key].email}"
+
+  condition {
+    title = "own-folders"
+    expression = join(" || ", [
+      for folder in each.value :
+      "resource.name.startsWith(\"projects/_/buckets/${var.buckets["work"]}/objects/${folder}\")"
+    ])
+  }
+}
+
+resource "google_storage_bucket_iam_member" "writes_results" {
+  for_each = local.writes_results
+
+  bucket = var.buckets["results"]
+  role   = google_project_iam_custom_role.object_writer.id
+  member = "serviceAccount:${google_service_account.function[each.key].email}"
+
+  condition {
+    title      = "own-files"
+    expression = join(" || ", [for file in each.value : "resource.name.endsWith(\"/${file}\")"])
+  }
+}
+
+resource "google_project_iam_member" "telemetry" {
+  for_each = { for pair in setproduct(keys(local.shapes), local.project_roles) : join(" ", pair) => pair }
+
+  project = var.project
+  role    = each.value[1]
+  member  = "serviceAccount:${google_service_account.function[each.value[0]].email}"
+}

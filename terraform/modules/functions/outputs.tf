@@ -1,0 +1,37 @@
+output "endpoints" {
+  description = "Where each function is called, and the audience of the token that it wants."
+  value = {
+    for function, service in google_cloud_run_v2_service.this :
+    function => { url = service.uri, audience = local.audiences[function] }
+  }
+}
+
+output "functions" {
+  description = "Every function."
+  value       = keys(local.shapes)
+}
+
+output "accounts" {
+  description = "E-mail of each function's service account."
+  value       = { for function, account in google_service_account.function : function => account.email }
+}
+
+output "account_ids" {
+  description = "Resource name of each function's service account."
+  value       = { for function, account in google_service_account.function : function => account.name }
+}
+
+output "invoker" {
+  description = "The service account that calls the functions."
+  value       = { email = google_service_account.invoker.email, id = google_service_account.invoker.name }
+}
+
+output "services" {
+  description = "Name of each function's service."
+  value       = { for function, service in google_cloud_run_v2_service.this : function => service.name }
+}
+
+output "worker_pools" {
+  description = "Name of the worker pool in each region."
+  value       = { for region, pool in google_cloud_run_v2_worker_pool.track : region => pool.name }
+}

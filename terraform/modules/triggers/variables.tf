@@ -1,0 +1,4 @@
+variable "dir" {
+  description = "Folder of the trigger files."
+  type        = string
+}

@@ -1,0 +1,131 @@
+# The whole, as a user meets it: two variables are enough, and a bad one is refused with a message that says what to do.
+
+mock_provider "google" {}
+
+variables {
+  project = "a-project-id-of-thirty-letters"
+  region  = "europe-west4"
+}
+
+run "project_and_region_are_enough" {
+  command = plan
+
+  assert {
+    condition = (
+      output.upload_command == "gcloud storage cp VIDEO gs://a-project-id-of-thirty-letters-trackdrop-uploads/" &&
+      startswith(output.query_url, "https://console.cloud.google.com/bigquery?project=a-project-id-of-thirty-letters") &&
+      strcontains(output.deploy_command, "scripts/deploy --project a-project-id-of-thirty-letters --region europe-west4")
+    )
+    error_message = "The outputs do not say what to do next."
+  }
+
+  assert {
+    condition     = alltrue([for service in google_project_service.this : service.disable_on_destroy == false])
+    error_message = "A teardown would turn off services that others use."
+  }
+
+  assert {
+    condition     = length(google_kms_crypto_key_iam_member.agents) == 0
+    error_message = "A key is used that nobody gave."
+  }
+}
+
+run "everything_on" {
+  command = plan
+
+  variables {
+    track_delivery       = "pull"
+    workers              = { "europe-west4" = { max = 30 }, "us-east4" = { min = 1, max = 10 } }
+    load_window_minutes  = 2
+    sweep_minutes        = 10
+    kms_key              = "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"
+    vpc                  = { network = "n", subnetwork = "s" }
+    binary_authorization = true
+    budget               = { billing_account = "012345-6789AB-CDEF01", amount = 500 }
+    alert_emails         = ["oncall@example.com"]
+    require_approval     = true
+  }
+
+  assert {
+    condition     = toset(keys(google_kms_crypto_key_iam_member.agents)) == toset(["bigquery", "pubsub", "registry", "run", "storage"])
+    error_message = "An agent may not use the key."
+  }
+
+  assert {
+    condition = alltrue([for service in ["cloudkms", "binaryauthorization", "billingbudgets", "parametermanager"] :
+      contains(keys(google_project_service.this), "${service}.googleapis.com")
+    ])
+    error_message = "An option is on whose service is not."
+  }
+}
+
+# A rule that looks at two variables is judged only where the other one is good, so there are several runs.
+
+run "bad_values_are_refused" {
+  command = plan
+
+  variables {
+    project                = "Not_A_Project"
+    workers                = { "europe-west4" = { min = 5, max = 2 } }
+    gpu_max_instances      = 0
+    gpu_shape              = { cpu = 2, memory_gib = 8 }
+    annotate_max_instances = 0
+    seconds_per_segment    = 0
+    drain_target_s         = 1
+    load_window_minutes    = 7
+    sweep_minutes          = 7
+    work_days              = 1
+    dataset                = "with-dash"
+    alert_emails           = ["nobody"]
+    budget                 = { billing_account = "mine", amount = 5 }
+    github                 = { repository_id = "owner/name" }
+    staging                = { project_number = "staging", deployer = "me@example.com" }
+  }
+
+  expect_failures = [
+    var.project, var.workers, var.gpu_max_instances, var.gpu_shape, var.annotate_max_instances,
+    var.seconds_per_segment, var.drain_target_s, var.load_window_minutes, var.sweep_minutes, var.work_days, var.dataset,
+    var.alert_emails, var.budget, var.github, var.staging,
+  ]
+}
+
+run "a_region_without_gpus_is_refused_for_push" {
+  command = plan
+
+  variables {
+    region = "europe-north1"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "a_pull_without_workers_is_refused" {
+  command = plan
+
+  variables {
+    track_delivery = "pull"
+  }
+
+  expect_failures = [var.track_delivery]
+}
+
+run "another_delivery_is_refused" {
+  command = plan
+
+  variables {
+    track_delivery  = "shove"
+    detections_days = 5
+  }
+
+  expect_failures = [var.track_delivery, var.detections_days]
+}
+
+run "a_key_of_another_region_is_refused" {
+  command = plan
+
+  variables {
+    kms_key = "projects/p/locations/us-east4/keyRings/r/cryptoKeys/k"
+  }
+
+  expect_failures = [var.kms_key]
+}

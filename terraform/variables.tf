@@ -1,0 +1,328 @@
+# Two are enough: project and region. Everything else has a default that is right for a start.
+
+variable "project" {
+  description = "Id of the Google Cloud project. It must exist and have a billing account."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
+    error_message = "\"${var.project}\" is no project id: 6 to 30 lower-case letters, digits and hyphens, a letter first. (The id, not the name or the number.)"
+  }
+}
+
+variable "region" {
+  description = "Region of everything. It must offer the L4 GPU on Cloud Run, unless workers pull in other regions."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "\"${var.region}\" is no region; a region looks like europe-west4 (not a zone, which ends in a letter)."
+  }
+  validation {
+    condition     = var.track_delivery == "pull" || contains(var.gpu_regions, var.region)
+    error_message = "Cloud Run offers no L4 in ${var.region}. Take one of ${join(", ", var.gpu_regions)}, or set track_delivery = \"pull\" and give workers in one of them."
+  }
+}
+
+variable "gpu_regions" {
+  description = "Regions where Cloud Run offers the L4. Add one when Google does."
+  type        = list(string)
+  default     = ["asia-south1", "asia-southeast1", "europe-west1", "europe-west4", "us-central1", "us-east4"]
+}
+
+# --- Throughput ---------------------------------------------------------------------------------------------------------
+
+variable "track_delivery" {
+  description = "How chunks reach the GPUs: \"push\" to a service, right for up to about 10 GPUs; \"pull\" by workers in any number of regions."
+  type        = string
+  default     = "push"
+
+  validation {
+    condition     = contains(["push", "pull"], var.track_delivery)
+    error_message = "track_delivery is \"${var.track_delivery}\"; it must be \"push\" or \"pull\"."
+  }
+  validation {
+    condition     = var.track_delivery == "push" || length(var.workers) > 0
+    error_message = "track_delivery = \"pull\" needs workers in at least one region: workers = { \"europe-west4\" = { min = 0, max = 10 } }."
+  }
+}
+
+variable "gpu_max_instances" {
+  description = "GPU instances at most, when chunks are pushed. New projects are granted 3 L4 without zonal redundancy."
+  type        = number
+  default     = 3
+
+  validation {
+    condition     = var.gpu_max_instances >= 1 && var.gpu_max_instances <= 100 && floor(var.gpu_max_instances) == var.gpu_max_instances
+    error_message = "gpu_max_instances is ${var.gpu_max_instances}; it must be a whole number from 1 to 100. More GPUs than about 10 are better pulled."
+  }
+}
+
+variable "workers" {
+  description = "Workers that pull, by region: instances (one GPU each) at least and at most."
+  type        = map(object({ min = optional(number, 0), max = number }))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for pool in values(var.workers) : pool.min >= 0 && pool.max >= 1 && pool.min <= pool.max])
+    error_message = "workers: in every region 0 <= min <= max and max >= 1."
+  }
+  validation {
+    condition     = alltrue([for region in keys(var.workers) : contains(var.gpu_regions, region)])
+    error_message = "workers: Cloud Run offers no L4 in ${join(", ", setsubtract(keys(var.workers), var.gpu_regions))}; it does in ${join(", ", var.gpu_regions)}."
+  }
+}
+
+variable "gpu_shape" {
+  description = "CPUs and memory beside each GPU. Cloud Run asks for at least 4 and 16."
+  type        = object({ cpu = number, memory_gib = number })
+  default     = { cpu = 4, memory_gib = 16 }
+
+  validation {
+    condition     = contains([4, 6, 8], var.gpu_shape.cpu) && var.gpu_shape.memory_gib >= 16 && var.gpu_shape.memory_gib <= 32
+    error_message = "gpu_shape is ${var.gpu_shape.cpu} CPUs and ${var.gpu_shape.memory_gib} GiB; a Cloud Run L4 wants 4, 6 or 8 CPUs and 16 to 32 GiB."
+  }
+}
+
+variable "annotate_max_instances" {
+  description = "Instances of annotate at most; each draws two segments at a time."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.annotate_max_instances >= 1 && var.annotate_max_instances <= 1000
+    error_message = "annotate_max_instances is ${var.annotate_max_instances}; it must be 1 to 1000."
+  }
+}
+
+variable "seconds_per_segment" {
+  description = "Seconds that a GPU spends on a segment, as the dashboard shows them. The autoscaler of pulling workers divides by it."
+  type        = number
+  default     = 3
+
+  validation {
+    condition     = var.seconds_per_segment > 0
+    error_message = "seconds_per_segment is ${var.seconds_per_segment}; it must be above 0."
+  }
+}
+
+variable "drain_target_s" {
+  description = "Seconds in which pulling workers should clear what waits."
+  type        = number
+  default     = 600
+
+  validation {
+    condition     = var.drain_target_s >= 60
+    error_message = "drain_target_s is ${var.drain_target_s}; below 60 the autoscaler would chase metrics that are older than that."
+  }
+}
+
+variable "load_window_minutes" {
+  description = "Minutes between loads of a window into BigQuery; 0 loads each request by itself, right for up to about 1,000 videos a day."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = contains([0, 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30], var.load_window_minutes)
+    error_message = "load_window_minutes is ${var.load_window_minutes}; it must be 0 or divide an hour, at most 30."
+  }
+}
+
+variable "sweep_minutes" {
+  description = "Minutes between looks for requests that stand still; 0 for never."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = contains([0, 5, 10, 15, 20, 30], var.sweep_minutes)
+    error_message = "sweep_minutes is ${var.sweep_minutes}; it must be 0, 5, 10, 15, 20 or 30."
+  }
+}
+
+# --- What is kept -------------------------------------------------------------------------------------------------------
+
+variable "work_days" {
+  description = "Days after which chunks, annotated segments and markers go."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = var.work_days >= 2
+    error_message = "work_days is ${var.work_days}; a delivery may wait a day for its turn, so at least 2."
+  }
+}
+
+variable "detections_days" {
+  description = "Days after which detections go. Re-tracking with other settings reads them in place of a GPU."
+  type        = number
+  default     = 90
+
+  validation {
+    condition     = var.detections_days >= var.work_days
+    error_message = "detections_days is ${var.detections_days}; it must not be below work_days (${var.work_days})."
+  }
+}
+
+variable "uploads_days" {
+  description = "Days after which uploads go; null keeps them."
+  type        = number
+  default     = null
+}
+
+variable "dataset" {
+  description = "Id of the BigQuery dataset."
+  type        = string
+  default     = "trackdrop"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_]+$", var.dataset))
+    error_message = "\"${var.dataset}\" is no dataset id: letters, digits and underscores."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether Terraform refuses to delete services and tables. Set it to false and apply before a teardown."
+  type        = bool
+  default     = true
+}
+
+# --- Who is told --------------------------------------------------------------------------------------------------------
+
+variable "alert_emails" {
+  description = "Addresses that alerts go to."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for address in var.alert_emails : can(regex("^[^@\\s]+@[^@\\s]+$", address))])
+    error_message = "alert_emails: every entry must be an e-mail address."
+  }
+}
+
+variable "notification_channels" {
+  description = "Resource names of notification channels that exist already (a pager, a chat)."
+  type        = list(string)
+  default     = []
+}
+
+variable "runbook_url" {
+  description = "Where your people read docs/runbook.md in a browser; alerts link into it. Null: alerts name the file."
+  type        = string
+  default     = null
+}
+
+variable "budget" {
+  description = "Monthly budget of the project: told at 50, 90, 100 % and at a forecast of 120 %. It tells, it never stops. The currency must be the account's."
+  type        = object({ billing_account = string, amount = number, currency = optional(string, "USD") })
+  default     = null
+
+  validation {
+    condition     = var.budget == null ? true : can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.budget.billing_account)) && var.budget.amount >= 1
+    error_message = "budget: billing_account looks like 0123AB-4567CD-89EF01, and amount is at least 1."
+  }
+}
+
+variable "gpu_hour_price" {
+  description = "What a GPU instance costs an hour, in dollars, for the chart of cost a video-hour: an L4 with 4 CPUs and 16 GiB."
+  type        = number
+  default     = 1.05
+}
+
+# --- Delivery -----------------------------------------------------------------------------------------------------------
+
+variable "initial_image" {
+  description = "Image of the services until the first deployment; later applies never touch it."
+  type        = string
+  default     = "us-docker.pkg.dev/cloudrun/container/hello"
+}
+
+variable "github" {
+  description = "The GitHub repository (its number: gh api repos/OWNER/NAME --jq .id) and branch whose workflows may build and deploy, without a key."
+  type        = object({ repository_id = string, branch = optional(string, "main") })
+  default     = null
+
+  validation {
+    condition     = var.github == null ? true : can(regex("^[0-9]+$", var.github.repository_id)) && can(regex("^[A-Za-z0-9._/-]+$", var.github.branch))
+    error_message = "github.repository_id must be the repository's number, because a name can be taken over: gh api repos/OWNER/NAME --jq .id"
+  }
+}
+
+variable "staging" {
+  description = "In production: the project that a release is tested in (its number, and the e-mail of its trackdrop-deployer), which runs the images of this one."
+  type        = object({ project_number = string, deployer = string })
+  default     = null
+
+  validation {
+    condition     = var.staging == null ? true : can(regex("^[0-9]+$", var.staging.project_number)) && endswith(var.staging.deployer, ".iam.gserviceaccount.com")
+    error_message = "staging: project_number is a number (gcloud projects describe STAGING --format='value(projectNumber)'), deployer an account's e-mail (terraform output deployer in staging)."
+  }
+}
+
+variable "cloud_build_repository" {
+  description = "Repository connected to Cloud Build, as projects/.../locations/.../connections/.../repositories/...; null for no trigger."
+  type        = string
+  default     = null
+}
+
+variable "require_approval" {
+  description = "Whether somebody has to approve each rollout to production."
+  type        = bool
+  default     = false
+}
+
+variable "autoscaler_image" {
+  description = "Image of Google's Cloud Run External Metrics Autoscaling, for workers that pull."
+  type        = string
+  default     = "us-central1-docker.pkg.dev/cloud-run-oss-images/crema-v1/autoscaler:1.0"
+}
+
+# --- Security options ---------------------------------------------------------------------------------------------------
+
+variable "kms_key" {
+  description = "Key of your own for buckets, topics, rows, images: projects/.../locations/REGION/keyRings/.../cryptoKeys/..., in the same region."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key == null ? true : can(regex("^projects/[^/]+/locations/${var.region}/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "kms_key must be projects/.../locations/${var.region}/keyRings/.../cryptoKeys/...: a key in the region of what it encrypts."
+  }
+}
+
+variable "vpc" {
+  description = "Network and subnetwork (with Private Google Access) through which all traffic leaves, for a service perimeter; null for Google's default."
+  type        = object({ network = string, subnetwork = string })
+  default     = null
+}
+
+variable "binary_authorization" {
+  description = "Whether the project's Binary Authorization policy decides which images run."
+  type        = bool
+  default     = false
+}
+
+# --- What the services are told -----------------------------------------------------------------------------------------
+
+variable "model" {
+  description = "Path of the detector inside the track image; null for the image's own."
+  type        = string
+  default     = null
+}
+
+variable "otlp_endpoint" {
+  description = "Collector that takes traces and metrics by OTLP; null for none."
+  type        = string
+  default     = null
+}
+
+variable "labels" {
+  description = "Labels of everything that takes labels."
+  type        = map(string)
+  default     = {}
+}
+
+variable "triggers_dir" {
+  description = "Folder of the trigger files; null for the repository's own."
+  type        = string
+  default     = null
+}
