@@ -3,14 +3,14 @@
 
 use std::path::PathBuf;
 
-use trackdrop_detector::{Detection, Detector, DetectorError, DetectorOptions, ImageBatch};
+use trackdrop_detector::{Detection, Detector, DetectorError, DetectorOptions, DeviceChoice, ImageBatch};
 
 pub(crate) fn fixture(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file)
 }
 
 pub(crate) fn try_open(model: PathBuf, batch: usize) -> Result<Detector, DetectorError> {
-    Detector::open(&DetectorOptions { model, runtime: None, intra_threads: 1, batch })
+    Detector::open(&DetectorOptions { model, runtime: None, intra_threads: 1, batch, device: DeviceChoice::Auto })
 }
 
 pub(crate) fn open(name: &str) -> Detector {
