@@ -25,22 +25,31 @@ pub struct DetectorOptions {
     pub runtime: Option<PathBuf>,
     /// Threads for one inference.
     pub intra_threads: usize,
-    /// Pictures per inference, for models that leave it open; others have their own.
-    pub batch: usize,
+    /// Pictures per inference, for models that leave it open; others have their own. None: 1 on the processor, 16 on a
+    /// GPU.
+    pub batch: Option<usize>,
     /// What to run on.
     pub device: DeviceChoice,
 }
 
 impl Default for DetectorOptions {
-    /// The default model, on all cores, one picture at a time.
+    /// The default model, on all cores and the best device.
     fn default() -> Self {
         Self {
             model: default_model_path(),
             runtime: None,
             intra_threads: thread::available_parallelism().map_or(1, usize::from),
-            batch: 1,
+            batch: None,
             device: DeviceChoice::Auto,
         }
+    }
+}
+
+impl DetectorOptions {
+    /// Pictures per inference on a device, for models that leave it open.
+    pub(crate) fn batch_on(&self, device: Device) -> usize {
+        let usual = if device == Device::Cpu { 1 } else { GPU_BATCH };
+        self.batch.unwrap_or(usual).max(1)
     }
 }
 
@@ -74,7 +83,9 @@ impl Detector {
         let opened = session::open(options, &sha256)?;
 
         let (inputs, declared) = session::declared(path, &opened.session)?;
-        let batch = usize::try_from(declared.input[0]).unwrap_or(options.batch).max(1);
+        // A model of batch 0 would be as open.
+        let batch = usize::try_from(declared.input[0]).ok().filter(|batch| *batch > 0);
+        let batch = batch.unwrap_or_else(|| options.batch_on(opened.device));
         let (is_half, all_outputs) = (declared.is_half, declared.outputs.clone());
         let (info, fit) = resolve(Sources { path: path.clone(), sha256, card, card_sha256 }, declared)?;
         let spec = EngineSpec {
@@ -218,6 +229,8 @@ impl Detector {
     }
 }
 
+/// Enough to fill an L4 with the usual detectors, at little memory.
+const GPU_BATCH: usize = 16;
 /// The value of the bytes of the picture that a model is tried with: that of usual padding.
 const GREY: u8 = 114;
 

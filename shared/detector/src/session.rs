@@ -124,7 +124,7 @@ fn engine_folder(
     options: &DetectorOptions,
 ) -> Result<(PathBuf, File), DetectorError> {
     let base = runtime::cache_dir().unwrap_or_else(std::env::temp_dir).join("engines");
-    let folder = base.join(engine_key(model_sha256, &gpu_name(), ort::info(), options.batch));
+    let folder = base.join(engine_key(model_sha256, &gpu_name(), ort::info(), options.batch_on(device)));
     let made = fs::create_dir_all(&folder).and_then(|()| File::create(folder.join(".lock")));
     let lock = made.and_then(|file| file.lock().map(|()| file));
     match lock {
