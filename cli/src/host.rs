@@ -32,6 +32,7 @@ pub(crate) struct Host {
     pub(crate) local: Arc<LocalCloud>,
     pub(crate) cloud: Cloud,
     pub(crate) bus: Bus,
+    pub(crate) detectors: Arc<DetectorPool>,
 }
 
 /// Opens the data directory; nothing is delivered until the bus runs.
@@ -57,13 +58,12 @@ pub(crate) fn cloud_of(local: &Arc<LocalCloud>) -> Cloud {
 }
 
 impl Host {
-    pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(data: &Path, detectors: Arc<DetectorPool>) -> anyhow::Result<Self> {
         let local = open_data(data)?;
         let cloud = cloud_of(&local);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let pool = Arc::new(DetectorPool::new(cores));
         let limits = trackdrop_split::Limits::default();
-        let detector = MediaSegmentDetector { pool, limits: limits.clone(), decoder_threads: 1 };
+        let detector = MediaSegmentDetector { pool: detectors.clone(), limits: limits.clone(), decoder_threads: 1 };
         let renderer = MediaRenderer { limits: limits.clone(), threads: cores };
         let handlers: BTreeMap<String, Arc<dyn Handler>> = BTreeMap::from([
             named(Split::new(cloud.clone(), Arc::new(MediaCutter { limits }))),
@@ -75,7 +75,7 @@ impl Host {
             ("fail".to_owned(), Arc::new(Fail::new(cloud.clone())) as Arc<dyn Handler>),
         ]);
         let bus = Bus::new(local.clone(), handlers, cores.max(2));
-        Ok(Self { local, cloud, bus })
+        Ok(Self { local, cloud, bus, detectors })
     }
 }
 
