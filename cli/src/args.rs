@@ -1,7 +1,8 @@
 //! What the user can say.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
+use trackdrop_detector::DeviceChoice;
 use trackdrop_exchange::ExportFormat;
 
 /// Drop a video, query its object tracks in SQL.
@@ -31,6 +32,11 @@ pub(crate) enum Command {
     Eval(EvalArguments),
     /// Write a request's tracks in another tool's format
     Export(ExportArguments),
+    /// Look into a detector, try it on a picture, build it for a GPU
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Predict time and cost of a video, before they are spent
+    Plan(PlanArguments),
 }
 
 /// What the tracker does with the detections; every deviation from the paper's reference is off unless asked for.
@@ -161,6 +167,9 @@ pub(crate) struct RunArguments {
     /// The detector, an ONNX file [default: the one that scripts/setup fetched]
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
+    /// What to detect on: auto (the best there is), cpu, cuda[:id], tensorrt[:id]
+    #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
+    pub(crate) device: DeviceChoice,
     /// Target length of the segments that are worked on at the same time; results do not depend on it
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,
@@ -214,6 +223,83 @@ pub(crate) struct ShowArguments {
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
     /// Print the whole manifest as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Tell what a model is, what it is read from, or why it can't be used
+    Inspect(InspectArguments),
+    /// Draw a model's detections on a picture
+    Check(CheckArguments),
+    /// Build what a device needs for a model ahead: the TensorRT engine
+    Build(BuildArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// The ONNX file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The ONNX file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// PNG, JPEG, BMP or WebP
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: PathBuf,
+    /// Where the picture with the detections goes: .png or .jpg
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Leave out detections that score below this
+    #[arg(long, value_name = "0..1", default_value_t = 0.3)]
+    pub(crate) min_score: f32,
+    /// What to detect on: auto, cpu, cuda[:id], tensorrt[:id]
+    #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
+    pub(crate) device: DeviceChoice,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArguments {
+    /// The ONNX file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// What to build for: tensorrt[:id]; others need nothing built, but are tried
+    #[arg(long, value_name = "DEVICE", default_value = "tensorrt")]
+    pub(crate) device: DeviceChoice,
+    /// Pictures per inference, for models that leave it open [default: 16]
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    /// The video
+    #[arg(value_name = "VIDEO")]
+    pub(crate) video: PathBuf,
+    /// Frames per second that one GPU detects: `track` in the summary of an earlier run
+    #[arg(long, value_name = "F")]
+    pub(crate) fps_per_gpu: f64,
+    /// The most GPU instances at a time
+    #[arg(long, value_name = "N")]
+    pub(crate) max_instances: NonZeroUsize,
+    /// Seconds until a new instance can detect
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    pub(crate) start_seconds: f64,
+    /// Target length of the segments
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub(crate) segment_seconds: f64,
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 use trackdrop_annotate::{Annotate, MediaRenderer};
 use trackdrop_cloud::local::{Bus, LocalCloud};
+use trackdrop_detector::DeviceChoice;
 use trackdrop_fail::Fail;
 use trackdrop_flow::{
     Cloud,
@@ -32,6 +33,7 @@ pub(crate) struct Host {
     pub(crate) local: Arc<LocalCloud>,
     pub(crate) cloud: Cloud,
     pub(crate) bus: Bus,
+    pub(crate) detectors: Arc<DetectorPool>,
 }
 
 /// Opens the data directory; nothing is delivered until the bus runs.
@@ -56,14 +58,19 @@ pub(crate) fn cloud_of(local: &Arc<LocalCloud>) -> Cloud {
     Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local.clone() }
 }
 
+/// Detectors on this device; none is loaded yet.
+pub(crate) fn detectors(device: DeviceChoice) -> Arc<DetectorPool> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Arc::new(DetectorPool::new(cores, device))
+}
+
 impl Host {
-    pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(data: &Path, detectors: Arc<DetectorPool>) -> anyhow::Result<Self> {
         let local = open_data(data)?;
         let cloud = cloud_of(&local);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let pool = Arc::new(DetectorPool::new(cores));
         let limits = trackdrop_split::Limits::default();
-        let detector = MediaSegmentDetector { pool, limits: limits.clone(), decoder_threads: 1 };
+        let detector = MediaSegmentDetector { pool: detectors.clone(), limits: limits.clone(), decoder_threads: 1 };
         let renderer = MediaRenderer { limits: limits.clone(), threads: cores };
         let handlers: BTreeMap<String, Arc<dyn Handler>> = BTreeMap::from([
             named(Split::new(cloud.clone(), Arc::new(MediaCutter { limits }))),
@@ -75,7 +82,7 @@ impl Host {
             ("fail".to_owned(), Arc::new(Fail::new(cloud.clone())) as Arc<dyn Handler>),
         ]);
         let bus = Bus::new(local.clone(), handlers, cores.max(2));
-        Ok(Self { local, cloud, bus })
+        Ok(Self { local, cloud, bus, detectors })
     }
 }
 

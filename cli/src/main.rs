@@ -4,7 +4,9 @@ mod args;
 mod evaluate;
 mod export;
 mod host;
+mod model;
 mod output;
+mod plan;
 mod progress;
 mod query;
 mod report;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
             Command::Retrack(retrack) => retrack::retrack(&arguments.data, retrack).await,
             Command::Eval(eval) => evaluate::eval(eval).map(|()| ExitCode::SUCCESS),
             Command::Export(export) => export::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
+            Command::Model(model) => model::model(model).map(|()| ExitCode::SUCCESS),
+            Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
         }
     });
     // Work that does not notice that it is to stop must not keep the program from ending.

@@ -2,7 +2,7 @@
 
 use crate::{
     args::RetrackArguments,
-    host::Host,
+    host::{self, Host},
     output::line,
     run::{Job, redrive, see_through},
     settings,
@@ -10,6 +10,7 @@ use crate::{
 use anyhow::{anyhow, bail};
 use std::{path::Path, process::ExitCode, time::Instant};
 use trackdrop_cloud::local::{LocalCloud, Redrive};
+use trackdrop_detector::DeviceChoice;
 use trackdrop_exchange::{TrackFile, read_detections};
 use trackdrop_flow::{end, manifest, version};
 use trackdrop_pipeline::{RequestId, RequestState};
@@ -30,7 +31,7 @@ async fn retrack_request(data: &Path, of: &RequestId, arguments: &RetrackArgumen
         return Err(unknown());
     }
     let started = Instant::now();
-    let host = Host::open(data)?;
+    let host = Host::open(data, host::detectors(DeviceChoice::Auto))?;
     let (manifest, _) = manifest::read(&host.cloud, of).await?.ok_or_else(unknown)?;
     let asked = settings::of_version(&manifest.settings, arguments)?;
     let version = version::make(&host.cloud, &manifest, asked).await?;

@@ -2,7 +2,7 @@
 
 use crate::{
     args::RunArguments,
-    host::Host,
+    host::{self, Host},
     output::line,
     progress::{Progress, Tracked},
     settings, upload,
@@ -19,6 +19,7 @@ use trackdrop_cloud::{
     ObjectInfo,
     local::{BusError, BusEvent, Redrive},
 };
+use trackdrop_detector::DeviceChoice;
 use trackdrop_flow::{
     end::{self, Summary},
     manifest,
@@ -47,7 +48,12 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
     for video in &arguments.videos {
         upload::check_readable(video)?;
     }
-    let host = Host::open(data)?;
+    let detectors = host::detectors(arguments.device);
+    if arguments.device != DeviceChoice::Auto {
+        // A device that is not there is told before anything is uploaded.
+        detectors.get(settings.model.as_deref())?;
+    }
+    let host = Host::open(data, detectors)?;
     let started = Instant::now();
     let mut jobs: Vec<Job> = Vec::new();
     for video in &arguments.videos {
@@ -280,6 +286,8 @@ fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<
         "seconds_by_stage": summary.seconds_by_stage,
         "wall_seconds": seconds,
         "frames_per_second": seconds.map(|seconds| summary.ledger.frames as f64 / seconds),
+        "device": host.detectors.device().map(|device| device.to_string()),
+        "cost": summary.cost,
         "warnings": manifest.source.video.as_ref().map(|video| &video.warnings),
         "manifest": path(ResultFile::Manifest, true),
         "tracks": path(ResultFile::Tracks, done),
@@ -318,6 +326,17 @@ fn print_summary(
         }
         Some(seconds) => line!("  took        {seconds:.1} s together with the other videos"),
         None => line!("  took        nothing: it was finished before (--force processes it again)"),
+    }
+    if let Some(device) = host.detectors.device() {
+        line!("  device      {device}");
+    }
+    if let (Some(cost), Some(rate)) = (&summary.cost, summary.frames_per_second) {
+        line!(
+            "  cost        about ${:.4} on Cloud Run with L4 GPUs at {rate:.1} frames/s, prices of {}:",
+            cost.usd,
+            cost.prices_as_of
+        );
+        line!("              {}", cost.formula);
     }
     line!("  results     {}", host.local.root().join("results").join(request.as_str()).display());
     if manifest.settings.video {

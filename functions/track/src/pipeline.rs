@@ -9,7 +9,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
 };
-use trackdrop_detector::{Detector, DetectorOptions, ImageBatch, default_model_path};
+use trackdrop_detector::{Detector, DetectorOptions, Device, DeviceChoice, ImageBatch, default_model_path};
 use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, Window};
 use trackdrop_pipeline::{
     Delivery, Failure, FailureKind, PtsList, SegmentDescription, ledger::FrameAccount, manifest::ModelIdentity,
@@ -25,13 +25,20 @@ const BATCHES_AHEAD: usize = 2;
 #[derive(Debug)]
 pub struct DetectorPool {
     intra_threads: usize,
+    device: DeviceChoice,
     loaded: Mutex<BTreeMap<PathBuf, Arc<Detector>>>,
 }
 
 impl DetectorPool {
-    /// An empty pool whose sessions use so many threads.
-    pub fn new(intra_threads: usize) -> Self {
-        Self { intra_threads, loaded: Mutex::default() }
+    /// An empty pool whose sessions run on this device, with so many threads where that is the processor.
+    pub fn new(intra_threads: usize, device: DeviceChoice) -> Self {
+        Self { intra_threads, device, loaded: Mutex::default() }
+    }
+
+    /// What the loaded models run on; none if none is loaded.
+    pub fn device(&self) -> Option<Device> {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.values().next().map(|detector| detector.device())
     }
 
     /// The detector of a model file, loaded at the first use; none means the default model.
@@ -42,8 +49,12 @@ impl DetectorPool {
         if let Some(detector) = loaded.get(&path) {
             return Ok(detector.clone());
         }
-        let options =
-            DetectorOptions { model: path.clone(), intra_threads: self.intra_threads, ..DetectorOptions::default() };
+        let options = DetectorOptions {
+            model: path.clone(),
+            intra_threads: self.intra_threads,
+            device: self.device,
+            ..DetectorOptions::default()
+        };
         let detector = Arc::new(Detector::open(&options)?);
         loaded.insert(path, detector.clone());
         Ok(detector)

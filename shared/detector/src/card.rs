@@ -48,6 +48,12 @@ pub struct Card {
     pub pad_color: Option<[u8; 3]>,
     /// Intersection over union above which the lower score of two boxes of a class is dropped.
     pub nms_iou: Option<f32>,
+    /// Groups of class names whose boxes suppress each other, for classes that are often mistaken for one another:
+    /// `[["car", "truck", "bus"]]`. Other classes suppress only their own.
+    pub class_groups: Option<Vec<Vec<String>>>,
+    /// Whether the boxes are in input pixels (true) or relative to grid cells (false), for families whose exports do
+    /// either; by default NanoDet's shape tells, and YOLOX is asked with a grey picture.
+    pub decoded: Option<bool>,
     /// The most detections of one picture; the best stay.
     pub max_detections: Option<usize>,
     /// The `track_thresh` of ByteTrack that suits the scale of the model's scores.

@@ -14,13 +14,26 @@ pub(crate) const COCO: [&str; 80] = [
     "hair drier", "toothbrush",
 ];
 
+/// The numbers from 0 to 90 that COCO's categories do not use. Models with 91 classes, such as RF-DETR, count by these
+/// numbers.
+const UNUSED_CATEGORIES: [usize; 11] = [0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83];
+/// The size of such a model's output.
+const CATEGORIES: usize = COCO.len() + UNUSED_CATEGORIES.len();
+
 /// Names for a model that has none: COCO's if their number fits, else `class_0`, `class_1`, ...
 pub(crate) fn default_names(classes: usize) -> Vec<String> {
-    if classes == COCO.len() {
-        COCO.iter().map(ToString::to_string).collect()
-    } else {
-        (0..classes).map(|class| format!("class_{class}")).collect()
-    }
+    let mut coco = COCO.iter();
+    let name = |class: usize| {
+        let is_coco = classes == COCO.len() || (classes == CATEGORIES && !UNUSED_CATEGORIES.contains(&class));
+        let name = if is_coco { coco.next().map(ToString::to_string) } else { None };
+        name.unwrap_or_else(|| format!("class_{class}"))
+    };
+    (0..classes).map(name).collect()
+}
+
+/// Whether a model with so many classes and no names gets COCO's.
+pub(crate) fn are_coco(classes: usize) -> bool {
+    classes == COCO.len() || classes == CATEGORIES
 }
 
 /// Reads the `names` that Ultralytics writes into a model's metadata, a Python dictionary such as
@@ -78,5 +91,11 @@ mod tests {
     fn models_without_names_get_cocos_or_numbers() {
         assert_eq!(default_names(80)[79], "toothbrush");
         assert_eq!(default_names(2), ["class_0", "class_1"]);
+        let categories = default_names(91);
+        let known =
+            [(0, "class_0"), (1, "person"), (3, "car"), (12, "class_12"), (13, "stop sign"), (90, "toothbrush")];
+        for (id, name) in known {
+            assert_eq!(categories[id], name);
+        }
     }
 }

@@ -1,15 +1,17 @@
 //! Bytes of a picture to the floats that a model takes.
 
+use half::f16;
+
 use crate::ColorOrder;
 
 /// `(byte - mean) / std`, from interleaved RGB to three planes in the model's colour order.
 #[derive(Debug, Clone)]
-pub(crate) struct Normalizer {
+pub(crate) struct Normalizer<T> {
     /// For each plane: which byte of a pixel it takes, and the float of each byte.
-    planes: [(usize, [f32; 256]); 3],
+    planes: [(usize, [T; 256]); 3],
 }
 
-impl Normalizer {
+impl Normalizer<f32> {
     /// `mean` and `std` are given per plane, in `order`.
     pub(crate) fn new(order: ColorOrder, mean: [f32; 3], std: [f32; 3]) -> Self {
         let plane = |plane: usize| {
@@ -22,8 +24,15 @@ impl Normalizer {
         Self { planes: std::array::from_fn(plane) }
     }
 
-    /// `rgb`: u8 [H, W, 3]; `out`: f32 [3, H, W]. Only as many pixels as both have are converted.
-    pub(crate) fn convert(&self, rgb: &[u8], out: &mut [f32]) {
+    /// The same for models that take f16: each float rounded once.
+    pub(crate) fn halved(&self) -> Normalizer<f16> {
+        Normalizer { planes: self.planes.map(|(byte, table)| (byte, table.map(f16::from_f32))) }
+    }
+}
+
+impl<T: Copy> Normalizer<T> {
+    /// `rgb`: u8 [H, W, 3]; `out`: [3, H, W]. Only as many pixels as both have are converted.
+    pub(crate) fn convert(&self, rgb: &[u8], out: &mut [T]) {
         let pixels = out.len() / 3;
         let (first, rest) = out.split_at_mut(pixels);
         let (second, third) = rest.split_at_mut(pixels);

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use ort::session::Session;
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::value::{TensorElementType, TensorRef, ValueType};
 use sha2::{Digest, Sha256};
 
 use crate::convert::Normalizer;
-use crate::family::{Output, OutputSpec};
-use crate::model::{Declared, Sources, resolve};
-use crate::{Card, Detection, DetectorError, ImageBatch, ModelInfo, default_model_path, nms, runtime};
+use crate::engine::{Engine, EngineSpec, Numbers};
+use crate::family::{Decoder, Output};
+use crate::model::{Sources, resolve};
+use crate::{
+    Card, Detection, DetectorError, Device, DeviceChoice, Finding, ImageBatch, ModelInfo, Origin, default_model_path,
+    nms, session,
+};
 
 /// What to open, and how it may use the machine.
 #[derive(Debug, Clone)]
@@ -24,44 +25,54 @@ pub struct DetectorOptions {
     pub runtime: Option<PathBuf>,
     /// Threads for one inference.
     pub intra_threads: usize,
-    /// Pictures per inference, for models that leave it open; others have their own.
-    pub batch: usize,
+    /// Pictures per inference, for models that leave it open; others have their own. None: 1 on the processor, 16 on a
+    /// GPU.
+    pub batch: Option<usize>,
+    /// What to run on.
+    pub device: DeviceChoice,
 }
 
 impl Default for DetectorOptions {
-    /// The default model, on all cores, one picture at a time.
+    /// The default model, on all cores and the best device.
     fn default() -> Self {
         Self {
             model: default_model_path(),
             runtime: None,
             intra_threads: thread::available_parallelism().map_or(1, usize::from),
-            batch: 1,
+            batch: None,
+            device: DeviceChoice::Auto,
         }
+    }
+}
+
+impl DetectorOptions {
+    /// Pictures per inference on a device, for models that leave it open.
+    pub(crate) fn batch_on(&self, device: Device) -> usize {
+        let usual = if device == Device::Cpu { 1 } else { GPU_BATCH };
+        self.batch.unwrap_or(usual).max(1)
     }
 }
 
 /// A loaded model, ready for pictures. One inference runs at a time; threads that share a detector take turns.
 pub struct Detector {
     info: ModelInfo,
+    device: Device,
     batch: usize,
-    /// The outputs that the family reads, in its order.
-    outputs: Vec<OutputSpec>,
-    normalizer: Normalizer,
+    decoder: Box<dyn Decoder>,
+    /// For each class the one whose boxes it competes with.
+    suppression_groups: Vec<u32>,
     engine: Mutex<Engine>,
-}
-
-struct Engine {
-    session: Session,
-    /// f32 [batch, 3, height, width], used again for every inference.
-    input: Vec<f32>,
 }
 
 impl Detector {
     /// Loads a model.
     ///
+    /// On a GPU it also runs once, so that whatever the runtime builds or searches at its first run is done: with TensorRT
+    /// that may take minutes, once a model and GPU.
+    ///
     /// # Errors
     ///
-    /// Every variant of [`DetectorError`] but `Batch` and `Inference`; all are permanent, except for a failing disk.
+    /// Every variant of [`DetectorError`] but `Batch`; all are permanent, except for a failing disk or device.
     pub fn open(options: &DetectorOptions) -> Result<Self, DetectorError> {
         let path = &options.model;
         if !path.is_file() {
@@ -69,25 +80,79 @@ impl Detector {
         }
         let (card, card_sha256) = Card::read(&Card::path_for(path))?;
         let sha256 = sha256(path).map_err(|source| DetectorError::Read { path: path.clone(), source })?;
-        let session = open_session(options)?;
+        let opened = session::open(options, &sha256)?;
 
-        let declared = declared(path, &session)?;
-        let outputs = declared.outputs.clone();
-        let batch = usize::try_from(declared.input[0]).unwrap_or(options.batch).max(1);
-        let info = resolve(Sources { path: path.clone(), sha256, card, card_sha256 }, declared)?;
+        let (inputs, declared) = session::declared(path, &opened.session)?;
+        // A model of batch 0 would be as open.
+        let batch = usize::try_from(declared.input[0]).ok().filter(|batch| *batch > 0);
+        let batch = batch.unwrap_or_else(|| options.batch_on(opened.device));
+        let (is_half, all_outputs) = (declared.is_half, declared.outputs.clone());
+        let (info, fit) = resolve(Sources { path: path.clone(), sha256, card, card_sha256 }, declared)?;
+        let spec = EngineSpec {
+            device: opened.device,
+            input_name: inputs.pictures,
+            size_name: inputs.size,
+            is_half,
+            batch,
+            size: info.input(),
+            outputs: fit.outputs.iter().map(|&output| all_outputs[output].clone()).collect(),
+        };
+        let normalizer = Normalizer::new(info.color_order, info.mean, info.std);
+        let engine =
+            Engine::new(opened.session, spec, &normalizer).map_err(|error| DetectorError::inference(&error))?;
+        let suppression_groups = info.suppression_groups();
+        let mut detector = Self {
+            info,
+            device: opened.device,
+            batch,
+            decoder: fit.decoder,
+            suppression_groups,
+            engine: Mutex::new(engine),
+        };
+        if detector.decoder.is_undecided() || detector.device != Device::Cpu {
+            detector.try_grey_picture()?;
+        }
+        // What TensorRT built is written now.
+        drop(opened.engine_lock);
+        let info = &detector.info;
         tracing::info!(
             model = info.name,
-            family = info.family.head().name(),
+            family = info.family.name(),
             width = info.input_width,
             height = info.input_height,
             batch,
+            device = %detector.device,
             threads = options.intra_threads,
             sha256 = info.sha256,
             "opened the detector"
         );
-        let input = vec![0.0; batch * 3 * info.input_width as usize * info.input_height as usize];
-        let normalizer = Normalizer::new(info.color_order, info.mean, info.std);
-        Ok(Self { info, batch, outputs, normalizer, engine: Mutex::new(Engine { session, input }) })
+        Ok(detector)
+    }
+
+    /// Runs once on an even grey, and lets the decoder decide by the outputs what the shapes leave open.
+    fn try_grey_picture(&mut self) -> Result<(), DetectorError> {
+        let (batch, input) = (self.batch, self.info.input());
+        let mut images = ImageBatch::new(&self.info, batch, input.width, input.height);
+        images.copy_from(0, &vec![GREY; input.width as usize * input.height as usize * 3]);
+        let engine = self.engine.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let decoder = &mut self.decoder;
+        let decision = engine.run(&images, 1, |numbers| {
+            if !decoder.is_undecided() {
+                return Ok(None);
+            }
+            let outputs = of_slot(numbers, batch, 0);
+            decoder.decide(&outputs, input).map(Some).map_err(|reason| DetectorError::Outputs { reason })
+        })?;
+        if let Some(value) = decision {
+            self.info.findings.push(Finding { what: "decoded", value, origin: Origin::GreyPicture, because: None });
+        }
+        Ok(())
+    }
+
+    /// What the model runs on.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// What the model is and how it wants its pictures.
@@ -109,7 +174,8 @@ impl Detector {
     ///
     /// # Errors
     ///
-    /// [`DetectorError::Batch`] if the batch is of another size or for another input; [`DetectorError::Inference`].
+    /// [`DetectorError::Batch`] if the batch is of another size or for another input; [`DetectorError::Outputs`] if the
+    /// model does not give what it declares, or no score is a number; [`DetectorError::Inference`].
     pub fn detect(
         &self,
         images: &ImageBatch,
@@ -119,59 +185,34 @@ impl Detector {
         self.check(images, used)?;
         // A panic of another thread leaves at worst a half-written input, which is written anew here.
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        let Engine { session, input } = &mut *engine;
-
-        let picture = input.len() / self.batch;
-        let (filled, padding) = input.split_at_mut(picture * used);
-        for (slot, planes) in filled.chunks_exact_mut(picture).enumerate() {
-            self.normalizer.convert(images.picture(slot), planes);
-        }
-        padding.fill(0.0);
-
-        let shape = [self.batch, 3, self.info.input_height as usize, self.info.input_width as usize];
-        let tensor =
-            TensorRef::from_array_view((shape, &input[..])).map_err(|error| DetectorError::inference(&error))?;
-        let results = session.run(ort::inputs![tensor]).map_err(|error| DetectorError::inference(&error))?;
-        let mut tensors = Vec::with_capacity(self.outputs.len());
-        for output in &self.outputs {
-            let (shape, data) = results[output.name.as_str()]
-                .try_extract_tensor::<f32>()
-                .map_err(|error| DetectorError::inference(&error))?;
-            if !output.allows(shape, self.batch) {
-                let reason = format!("output {} is {shape:?}, declared as {:?}", output.name, output.shape);
-                return Err(DetectorError::Inference { reason, transient: false });
-            }
-            let shape: Vec<usize> = shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect();
-            tensors.push((shape, data));
-        }
-        Ok((0..used).map(|slot| self.read(&tensors, images, slot, min_score)).collect())
+        engine.run(images, used, |numbers| {
+            (0..used).map(|slot| self.read(&of_slot(numbers, self.batch, slot), images, slot, min_score)).collect()
+        })
     }
 
-    /// The detections of one picture out of the outputs of the batch.
+    /// The detections of one picture out of its outputs.
     fn read(
         &self,
-        tensors: &[(Vec<usize>, &[f32])],
+        outputs: &[Output<'_>],
         images: &ImageBatch,
         slot: usize,
         min_score: f32,
-    ) -> Vec<Detection> {
-        let one = |(shape, data): &(Vec<usize>, &'_ [f32])| -> (Vec<usize>, std::ops::Range<usize>) {
-            let length = data.len() / self.batch;
-            (shape[1..].to_vec(), slot * length..(slot + 1) * length)
-        };
-        let slices: Vec<_> = tensors.iter().map(one).collect();
-        let outputs: Vec<Output<'_>> = tensors
-            .iter()
-            .zip(&slices)
-            .map(|((_, data), (shape, range))| Output { shape, data: &data[range.clone()] })
-            .collect();
-
+    ) -> Result<Vec<Detection>, DetectorError> {
+        let wrong = |reason: String| DetectorError::Outputs { reason };
         let mut detections = Vec::new();
-        self.info.family.head().decode(&outputs, min_score, &mut detections);
+        self.decoder.decode(outputs, self.info.input(), min_score, &mut detections).map_err(wrong)?;
         detections.retain(|d| [d.x1, d.y1, d.x2, d.y2, d.score].iter().all(|value| value.is_finite()));
-        nms::suppress(&mut detections, self.info.nms_iou, self.info.max_detections);
+        // Only a picture without detections is worth the look; a healthy model's first number ends it.
+        if detections.is_empty() && self.decoder.scores_are_lost(outputs) {
+            return Err(wrong(format!(
+                "{} gives no score that is a number. Its numbers overflow (use an export in f32, or --device cpu), or the \
+                 file is damaged",
+                self.info.name
+            )));
+        }
+        nms::suppress(&mut detections, self.info.nms_iou, self.info.max_detections, &self.suppression_groups);
         let placement = images.placement(slot);
-        detections.into_iter().filter_map(|detection| placement.to_source(detection)).collect()
+        Ok(detections.into_iter().filter_map(|detection| placement.to_source(detection)).collect())
     }
 
     fn check(&self, images: &ImageBatch, used: usize) -> Result<(), DetectorError> {
@@ -188,61 +229,23 @@ impl Detector {
     }
 }
 
+/// Enough to fill an L4 with the usual detectors, at little memory.
+const GPU_BATCH: usize = 16;
+/// The value of the bytes of the picture that a model is tried with: that of usual padding.
+const GREY: u8 = 114;
+
+/// One picture's share of the outputs.
+fn of_slot<'a>(numbers: &'a [Numbers<'a>], batch: usize, slot: usize) -> Vec<Output<'a>> {
+    let share = |(shape, data): &'a Numbers<'a>| {
+        let length = data.len() / batch;
+        Output { shape: &shape[1..], data: &data[slot * length..][..length] }
+    };
+    numbers.iter().map(share).collect()
+}
+
 impl fmt::Debug for Detector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Detector").field("info", &self.info).field("batch", &self.batch).finish_non_exhaustive()
-    }
-}
-
-fn open_session(options: &DetectorOptions) -> Result<Session, DetectorError> {
-    let environment = runtime::environment(options.runtime.as_deref())?;
-    let builder = || -> Result<SessionBuilder, ort::Error> {
-        Ok(Session::builder(&environment)?
-            .with_optimization_level(GraphOptimizationLevel::Level3)?
-            .with_intra_threads(options.intra_threads.max(1))?
-            // Between two inferences the cores belong to the video decoder, not to waiting threads.
-            .with_config_entry("session.force_spinning_stop", "1")?)
-    };
-    let mut builder = builder().map_err(|error| DetectorError::inference(&error))?;
-    builder
-        .commit_from_file(&options.model)
-        .map_err(|error| DetectorError::NotOnnx { path: options.model.clone(), reason: error.to_string() })
-}
-
-/// Reads what the model says about itself; an error if its input is not a batch of pictures.
-fn declared(path: &Path, session: &Session) -> Result<Declared, DetectorError> {
-    let input = match session.inputs() {
-        [input] => picture_shape(input.dtype()),
-        _ => None,
-    };
-    let Some(input) = input else {
-        let seen = session.inputs().iter().map(|input| format!("{} {:?}", input.name(), input.dtype()));
-        return Err(DetectorError::UnsupportedInput {
-            path: path.to_owned(),
-            seen: seen.collect::<Vec<_>>().join(", "),
-        });
-    };
-    let floats = |(name, dtype): (&str, &ValueType)| match dtype {
-        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => {
-            Some(OutputSpec { name: name.to_owned(), shape: shape.to_vec() })
-        }
-        _ => None,
-    };
-    let outputs = session.outputs().iter().filter_map(|output| floats((output.name(), output.dtype()))).collect();
-    let metadata = session.metadata().map_err(|error| DetectorError::inference(&error))?;
-    let [names, imgsz, task, version, description, license] =
-        ["names", "imgsz", "task", "version", "description", "license"].map(|key| metadata.custom(key));
-    Ok(Declared { input, outputs, names, imgsz, task, version, description, license })
-}
-
-/// `[batch, 3, height, width]` if the type is that, in f32; an open dimension is -1.
-fn picture_shape(dtype: &ValueType) -> Option<[i64; 4]> {
-    match dtype {
-        ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => match shape[..] {
-            [batch, 3 | -1, height, width] => Some([batch, 3, height, width]),
-            _ => None,
-        },
-        _ => None,
     }
 }
 

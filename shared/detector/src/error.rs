@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use crate::Device;
+
 /// Why a detector could not be opened or could not run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -46,7 +48,10 @@ pub enum DetectorError {
     },
 
     /// A valid ONNX model, but not one that takes one batch of pictures.
-    #[error("{} has the input {seen}; a detector takes one f32 tensor [batch, 3, height, width]", .path.display())]
+    #[error(
+        "{} has the inputs {seen}; a detector takes one f32 or f16 tensor [batch, 3, height, width], and may take an i64 \
+         tensor [batch, 2] for the size: export the model so", .path.display()
+    )]
     UnsupportedInput {
         /// The model file.
         path: PathBuf,
@@ -86,6 +91,22 @@ pub enum DetectorError {
     #[error("the batch does not fit the model: {reason}")]
     Batch {
         /// What does not fit.
+        reason: String,
+    },
+
+    /// The device that was asked for can't be used.
+    #[error("the device {device} can't be used: {reason}. Give --device auto or cpu to do without it")]
+    Device {
+        /// What was asked for.
+        device: Device,
+        /// What ONNX Runtime said.
+        reason: String,
+    },
+
+    /// The outputs are not what the model declares or its family has, or can't be believed.
+    #[error("the model's outputs can't be read: {reason}")]
+    Outputs {
+        /// What is wrong with them, and what to do.
         reason: String,
     },
 

@@ -1,11 +1,17 @@
 //! Model families: what the outputs of a model mean.
 //!
-//! A family is one file with one [`Head`], and one line in [`Family`] and in [`Family::head`].
+//! A family is one file with one [`Head`], and one line in [`Family`] and in [`Family::head`]. A head says whether a model's
+//! outputs can be its own, and gives the [`Decoder`] that reads them.
 
+mod detr;
 mod end_to_end;
+mod grid;
 mod nanodet;
 mod yolov5;
 mod yolov8;
+mod yolox;
+
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -16,7 +22,8 @@ use crate::{ColorOrder, Detection, Letterbox};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Family {
-    /// NanoDet with decoded boxes, [B, N, 4 + C]: corners, class scores. Only by card, as YOLO exports of that shape exist.
+    /// NanoDet and NanoDet-Plus. Raw, [B, N, C + 4 * bins]: class scores, then the distribution of each side. Decoded,
+    /// [B, N, 4 + C]: corners, class scores; only by card, as YOLO exports of that shape exist.
     #[serde(rename = "nanodet")]
     NanoDet,
     /// YOLOv5, [B, N, 5 + C]: centre and size, objectness, class scores.
@@ -25,36 +32,58 @@ pub enum Family {
     /// YOLOv8, v9, 11 and 12, [B, 4 + C, N]: centre and size, class scores.
     #[serde(rename = "yolov8")]
     YoloV8,
+    /// YOLOX, [B, N, 5 + C]: centre and size, objectness, class scores; one candidate a grid cell, whose box may still be
+    /// relative to the cell.
+    #[serde(rename = "yolox")]
+    YoloX,
     /// YOLOv10, 26 and others that suppress duplicates themselves, [B, N, 6]: corners, score, class.
     EndToEnd,
+    /// RT-DETR and D-FINE: logits [B, N, C] and boxes [B, N, 4]; or labels, boxes and scores for the size that a second
+    /// input gives; or Ultralytics' [B, N, 4 + C].
+    #[serde(alias = "d_fine")]
+    RtDetr,
+    /// RF-DETR, boxes [B, N, 4] and logits [B, N, C].
+    RfDetr,
 }
 
 impl Family {
-    const ALL: [Self; 4] = [Self::NanoDet, Self::YoloV5, Self::YoloV8, Self::EndToEnd];
+    const ALL: [Self; 7] =
+        [Self::NanoDet, Self::YoloV5, Self::YoloV8, Self::YoloX, Self::EndToEnd, Self::RtDetr, Self::RfDetr];
+
+    /// Its name, as in a card.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.head().name()
+    }
 
     pub(crate) fn head(self) -> &'static dyn Head {
         match self {
             Self::NanoDet => &nanodet::NanoDet,
             Self::YoloV5 => &yolov5::YoloV5,
             Self::YoloV8 => &yolov8::YoloV8,
+            Self::YoloX => &yolox::YoloX,
             Self::EndToEnd => &end_to_end::EndToEnd,
+            Self::RtDetr => &detr::RT_DETR,
+            Self::RfDetr => &detr::RF_DETR,
         }
     }
 
-    /// The one family that fits the outputs, with the number of classes, or all that do if that is not one.
+    /// The one family that fits the outputs, or all that do if that is not one.
     ///
-    /// `named` is how many class names are known. Without any, the 80 of COCO are tried before any other number.
-    pub(crate) fn recognise(outputs: &[OutputSpec], named: Option<usize>) -> Result<(Self, usize), Vec<Self>> {
-        let fitting = |named: Option<usize>| -> Vec<(Self, usize)> {
-            let fit = |family: Self| Some((family, family.head().recognise(outputs, named)?));
+    /// Without class names, the 80 of COCO are tried before any other number.
+    pub(crate) fn recognise(evidence: &Evidence<'_>) -> Result<(Self, Fit), Vec<Self>> {
+        let fitting = |named: Option<usize>| -> Vec<(Self, Fit)> {
+            let evidence = Evidence { named, ..*evidence };
+            let fit = |family: Self| Some((family, family.head().recognise(&evidence)?));
             Self::ALL.into_iter().filter_map(fit).collect()
         };
-        let guesses = if named.is_some() { vec![named] } else { vec![Some(80), None] };
+        let guesses = if evidence.named.is_some() { vec![evidence.named] } else { vec![Some(80), None] };
         for guess in guesses {
-            match fitting(guess)[..] {
-                [] => {}
-                [one] => return Ok(one),
-                ref several => return Err(several.iter().map(|(family, _)| *family).collect()),
+            let mut fits = fitting(guess);
+            match fits.len() {
+                0 => {}
+                1 => return fits.pop().ok_or_else(Vec::new),
+                _ => return Err(fits.iter().map(|(family, _)| *family).collect()),
             }
         }
         Err(Vec::new())
@@ -62,15 +91,23 @@ impl Family {
 
     /// All families with their shapes, for messages.
     pub(crate) fn known() -> String {
-        Self::ALL.map(|family| format!("{} {}", family.head().name(), family.head().layout())).join(", ")
+        Self::ALL.map(|family| format!("{} {}", family.name(), family.head().layout())).join(", ")
     }
 }
 
-/// An f32 output as the model declares it; -1 is a dimension that is known only when it runs.
+/// Pixels of a model's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+/// An output as the model declares it; -1 is a dimension that is known only when it runs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct OutputSpec {
     pub(crate) name: String,
     pub(crate) shape: Vec<i64>,
+    pub(crate) is_integer: bool,
 }
 
 impl OutputSpec {
@@ -81,6 +118,57 @@ impl OutputSpec {
             && shape.first().is_some_and(|&first| usize::try_from(first) == Ok(batch))
             && sides.skip(1).all(|(&declared, &side)| declared < 0 || declared == side)
     }
+}
+
+/// What is known of a model whose family is sought.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evidence<'a> {
+    pub(crate) outputs: &'a [OutputSpec],
+    /// How many class names are known.
+    pub(crate) named: Option<usize>,
+    /// The input, if it is known.
+    pub(crate) input: Option<Size>,
+    /// Whether the metadata names classes, as Ultralytics' exports do.
+    pub(crate) is_ultralytics: bool,
+    /// The metadata's description, as Ultralytics writes it.
+    pub(crate) description: Option<&'a str>,
+    /// What the card says about the boxes: decoded, or relative to their cells.
+    pub(crate) decoded: Option<bool>,
+}
+
+impl Evidence<'_> {
+    /// The only output of three dimensions, and what it has after the batch; none if there is another one of use. The
+    /// feature maps that old exports give beside it, of five dimensions, are of none.
+    fn only_table(&self) -> Option<(usize, i64, i64)> {
+        let mut tables = self.outputs.iter().enumerate().filter(|(_, output)| output.shape.len() != 5);
+        match (tables.next(), tables.next()) {
+            (Some((index, OutputSpec { shape, is_integer: false, .. })), None) => match shape[..] {
+                [_, rows, columns] => Some((index, rows, columns)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether Ultralytics exported the model, and says that it is an RT-DETR.
+    fn is_ultralytics_rtdetr(&self) -> bool {
+        self.description.is_some_and(|text| {
+            let text = text.to_ascii_lowercase();
+            text.contains("rtdetr") || text.contains("rt-detr")
+        })
+    }
+}
+
+/// How a family reads the outputs of a model.
+#[derive(Debug)]
+pub(crate) struct Fit {
+    pub(crate) classes: usize,
+    /// Indices of the outputs that the decoder reads, in its order.
+    pub(crate) outputs: Vec<usize>,
+    pub(crate) decoder: Box<dyn Decoder>,
+    pub(crate) defaults: Defaults,
+    /// What was seen, for people.
+    pub(crate) because: String,
 }
 
 /// What one output says about one picture: the batch dimension is gone.
@@ -103,7 +191,7 @@ pub(crate) struct Defaults {
 }
 
 impl Defaults {
-    /// All of Ultralytics' models: RGB within 0 to 1, grey bars on both sides.
+    /// Ultralytics' convolutional models: RGB within 0 to 1, grey bars on both sides.
     const ULTRALYTICS: Self = Self {
         color_order: ColorOrder::Rgb,
         mean: [0.0; 3],
@@ -114,7 +202,7 @@ impl Defaults {
     };
 }
 
-/// One family's reading of the outputs.
+/// One family's claim on outputs.
 pub(crate) trait Head: Sync {
     /// Its name in a card.
     fn name(&self) -> &'static str;
@@ -122,29 +210,58 @@ pub(crate) trait Head: Sync {
     /// The shapes of its outputs, for messages.
     fn layout(&self) -> &'static str;
 
-    fn defaults(&self) -> Defaults;
+    /// How to read the outputs, if they can be of this family and agree with the number of names where that is known.
+    fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit>;
 
-    /// The number of classes if the outputs can be of this family, and agree with the number of names if that is known.
-    fn classes(&self, outputs: &[OutputSpec], named: Option<usize>) -> Option<usize>;
-
-    /// Like `classes`, but for a model whose card does not name the family: stricter where shapes are alike.
-    fn recognise(&self, outputs: &[OutputSpec], named: Option<usize>) -> Option<usize> {
-        self.classes(outputs, named)
+    /// Like `fit`, but for a model whose card does not name the family: stricter where shapes are alike.
+    fn recognise(&self, evidence: &Evidence<'_>) -> Option<Fit> {
+        self.fit(evidence)
     }
-
-    /// Appends the candidates of one picture, in the order of the output, whose score is at least `min_score`. Boxes
-    /// are in input pixels. Values that are not finite are the caller's to drop.
-    fn decode(&self, outputs: &[Output<'_>], min_score: f32, candidates: &mut Vec<Detection>);
 }
 
-/// The dimensions after the batch of the only output, if there is one output and it has three.
-fn only_output(outputs: &[OutputSpec]) -> Option<(i64, i64)> {
-    match outputs {
-        [OutputSpec { shape, .. }] => match shape[..] {
-            [_, rows, columns] => Some((rows, columns)),
-            _ => None,
-        },
-        _ => None,
+/// Reads the outputs of a model.
+pub(crate) trait Decoder: fmt::Debug + Send + Sync {
+    /// Appends the candidates of one picture, in the order of the output, whose score is at least `min_score`. Boxes
+    /// are in input pixels. Values that are not finite are the caller's to drop.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the outputs, if their shapes are not what was declared or what the input size asks for.
+    fn decode(
+        &self,
+        outputs: &[Output<'_>],
+        input: Size,
+        min_score: f32,
+        candidates: &mut Vec<Detection>,
+    ) -> Result<(), String>;
+
+    /// The scores of one picture are all NaN or infinite, so none of them can be believed.
+    fn scores_are_lost(&self, outputs: &[Output<'_>]) -> bool {
+        let mut values = outputs.iter().flat_map(|output| output.data).peekable();
+        values.peek().is_some() && values.all(|value| !value.is_finite())
+    }
+
+    /// Whether it needs the outputs for a grey picture to decide how to read them.
+    fn is_undecided(&self) -> bool {
+        false
+    }
+
+    /// Decides by the outputs for a grey picture; gives the decision, for people.
+    fn decide(&mut self, _grey: &[Output<'_>], _input: Size) -> Result<String, String> {
+        Ok(String::new())
+    }
+}
+
+/// Rows, columns and values of an output that is one table of at least so many columns.
+fn table<'a>(outputs: &[Output<'a>], least: usize) -> Result<(usize, usize, &'a [f32]), String> {
+    match *outputs {
+        [Output { shape: &[rows, columns], data }] if columns >= least && data.len() == rows * columns => {
+            Ok((rows, columns, data))
+        }
+        _ => {
+            let seen: Vec<_> = outputs.iter().map(|output| output.shape).collect();
+            Err(format!("for one picture it is {seen:?}, not one table of at least {least} columns"))
+        }
     }
 }
 
@@ -181,8 +298,14 @@ fn centred([x, y, width, height]: [f32; 4], score: f32, class_id: u32) -> Detect
 mod tests {
     use super::*;
 
+    fn evidence(outputs: &[OutputSpec], named: Option<usize>) -> Evidence<'_> {
+        let input = Some(Size { width: 640, height: 640 });
+        Evidence { outputs, named, input, is_ultralytics: false, description: None, decoded: None }
+    }
+
     fn recognised(shape: &[i64], named: Option<usize>) -> Result<(Family, usize), Vec<Family>> {
-        Family::recognise(&[OutputSpec { name: "output0".into(), shape: shape.to_vec() }], named)
+        let output = OutputSpec { name: "output0".into(), shape: shape.to_vec(), is_integer: false };
+        Family::recognise(&evidence(&[output], named)).map(|(family, fit)| (family, fit.classes))
     }
 
     #[test]
@@ -194,6 +317,11 @@ mod tests {
             (&[1, 9, 8400], None, (Family::YoloV8, 5)),
             (&[1, 25200, 85], None, (Family::YoloV5, 80)),
             (&[1, 25200, 6], Some(1), (Family::YoloV5, 1)),
+            (&[1, 8400, 85], None, (Family::YoloX, 80)),
+            (&[1, 8500, 85], None, (Family::YoloX, 80)),
+            (&[1, 8400, 8], None, (Family::YoloX, 3)),
+            (&[1, 8500, 112], None, (Family::NanoDet, 80)),
+            (&[1, 8400, 124], Some(80), (Family::NanoDet, 80)),
             (&[1, 300, 6], None, (Family::EndToEnd, 80)),
             (&[1, 300, 6], Some(3), (Family::EndToEnd, 3)),
             (&[1, 300, 6], Some(1), (Family::EndToEnd, 1)),
@@ -203,17 +331,54 @@ mod tests {
     }
 
     #[test]
+    fn transformers_are_known_by_their_outputs() {
+        let output =
+            |name: &str, shape: &[i64], is_integer| OutputSpec { name: name.into(), shape: shape.to_vec(), is_integer };
+        let recognised = |outputs: &[OutputSpec], named, description| {
+            let evidence = Evidence { description, ..evidence(outputs, named) };
+            let (family, fit) = Family::recognise(&evidence).unwrap();
+            (family, fit.classes, fit.outputs)
+        };
+        let hugging_face = [output("logits", &[-1, 300, 80], false), output("pred_boxes", &[-1, 300, 4], false)];
+        assert_eq!(recognised(&hugging_face, None, None), (Family::RtDetr, 80, vec![0, 1]));
+        let roboflow = [output("dets", &[1, 300, 4], false), output("labels", &[1, 300, 91], false)];
+        assert_eq!(recognised(&roboflow, None, None), (Family::RfDetr, 91, vec![1, 0]));
+        let four = [output("dets", &[1, 300, 4], false), output("labels", &[1, 300, 4], false)];
+        assert_eq!(recognised(&four, None, None), (Family::RfDetr, 4, vec![1, 0]));
+        let original = [
+            output("labels", &[-1, 300], true),
+            output("boxes", &[-1, 300, 4], false),
+            output("scores", &[-1, 300], false),
+        ];
+        assert_eq!(recognised(&original, None, None), (Family::RtDetr, 80, vec![0, 1, 2]));
+        let ultralytics = [output("output0", &[1, 300, 6], false)];
+        let description = Some("Ultralytics rtdetr-l model trained on my.yaml");
+        assert_eq!(recognised(&ultralytics, Some(2), description), (Family::RtDetr, 2, vec![0]));
+    }
+
+    #[test]
+    fn feature_maps_beside_the_table_are_not_read() {
+        let output = |shape: &[i64]| OutputSpec { name: String::new(), shape: shape.to_vec(), is_integer: false };
+        let outputs = [output(&[1, 3, 80, 80, 85]), output(&[1, 25200, 85]), output(&[1, 3, 40, 40, 85])];
+        let (family, fit) = Family::recognise(&evidence(&outputs, None)).unwrap();
+        assert_eq!((family, fit.outputs), (Family::YoloV5, vec![1]));
+        let segmentation = [output(&[1, 116, 8400]), output(&[1, 32, 160, 160])];
+        assert_eq!(Family::recognise(&evidence(&segmentation, None)).unwrap_err(), []);
+    }
+
+    #[test]
     fn what_fits_nothing_or_two_families_is_refused() {
-        for shape in [&[1, 1000][..], &[1, 3, 80, 80], &[1, 8400, 84], &[1, 25200, 6], &[-1, -1, -1], &[1, 84, 13]] {
+        for shape in [&[1, 1000][..], &[1, 3, 80, 80], &[1, 8401, 84], &[1, 25200, 6], &[-1, -1, -1], &[1, 84, 13]] {
             assert_eq!(recognised(shape, None), Err(vec![]), "{shape:?}");
         }
         assert_eq!(recognised(&[1, 84, 8400], Some(3)), Err(vec![]), "81 classes short");
-        assert_eq!(recognised(&[1, -1, 6], Some(1)), Err(vec![Family::YoloV5, Family::EndToEnd]));
+        assert_eq!(recognised(&[1, -1, 6], Some(1)), Err(vec![Family::YoloV5, Family::YoloX, Family::EndToEnd]));
+        assert_eq!(recognised(&[1, 8400, 50], None), Err(vec![Family::NanoDet, Family::YoloX]), "18 or 45 classes");
     }
 
     #[test]
     fn an_output_must_keep_its_declared_shape() {
-        let declared = OutputSpec { name: "output0".into(), shape: vec![-1, -1, 6] };
+        let declared = OutputSpec { name: "output0".into(), shape: vec![-1, -1, 6], is_integer: false };
         assert!(declared.allows(&[2, 0, 6], 2) && declared.allows(&[2, 300, 6], 2));
         for shape in [&[1, 300, 6][..], &[2, 300, 7], &[2, 300], &[]] {
             assert!(!declared.allows(shape, 2), "{shape:?}");

@@ -32,6 +32,8 @@
 //! - [`DetectorError::RuntimeNotFound`], [`DetectorError::ModelNotFound`]: run `scripts/setup`.
 //! - [`DetectorError::UnknownFamily`]: the shapes in the message fit no family, or more than one. Name the family in the
 //!   card.
+//! - [`DetectorError::Device`]: the device that was asked for is not there; `auto` takes what is.
+//! - [`DetectorError::Outputs`]: the model gives other shapes than it declares, or numbers that are none.
 //! - Boxes are there, but scores are low everywhere: mean, std or colour order in the card are not those of the training.
 
 mod batch;
@@ -40,20 +42,26 @@ mod class_names;
 mod convert;
 mod detection;
 mod detector;
+mod device;
+mod engine;
 mod error;
 mod failure;
 mod family;
+mod finding;
 mod model;
 mod nms;
 mod placement;
 mod runtime;
+mod session;
 
 pub use batch::ImageBatch;
 pub use card::{Card, ColorOrder};
 pub use detection::Detection;
 pub use detector::{Detector, DetectorOptions};
+pub use device::{Device, DeviceChoice};
 pub use error::DetectorError;
 pub use family::Family;
+pub use finding::{Finding, Origin};
 pub use model::{ModelInfo, default_model_path};
 pub use placement::{Letterbox, Placement};
 pub use runtime::find_runtime;

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use crate::class_names::{default_names, parse_names};
-use crate::family::{Family, OutputSpec};
-use crate::{Card, ColorOrder, DetectorError, Letterbox, Placement, runtime};
+use crate::class_names::{are_coco, default_names, parse_names};
+use crate::family::{Evidence, Family, Fit, OutputSpec, Size};
+use crate::finding::{Findings, Origin};
+use crate::{Card, ColorOrder, DetectorError, Finding, Letterbox, Placement, runtime};
 
 /// Where `scripts/setup` puts the default model: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/models/nanodet-g-416.onnx`.
 #[must_use]
@@ -55,6 +56,10 @@ pub struct ModelInfo {
     pub track_thresh: Option<f64>,
     /// One name per class.
     pub class_names: Vec<String>,
+    /// Names of classes whose boxes suppress each other; other classes suppress only their own.
+    pub class_groups: Vec<Vec<String>>,
+    /// What was found out about the model, and from what, in the order of reading.
+    pub findings: Vec<Finding>,
 }
 
 impl ModelInfo {
@@ -72,6 +77,20 @@ impl ModelInfo {
             None => Cow::Owned(format!("class_{class_id}")),
         }
     }
+
+    /// For each class the first class of its group.
+    pub(crate) fn suppression_groups(&self) -> Vec<u32> {
+        let id = |name: &String| self.class_names.iter().position(|known| known == name);
+        let first = |name: &String| {
+            let group = self.class_groups.iter().find(|group| group.contains(name));
+            id(group.and_then(|group| group.first()).unwrap_or(name)).or_else(|| id(name)).unwrap_or(0) as u32
+        };
+        self.class_names.iter().map(first).collect()
+    }
+
+    pub(crate) fn input(&self) -> Size {
+        Size { width: self.input_width, height: self.input_height }
+    }
 }
 
 /// What a model file says about itself.
@@ -79,6 +98,8 @@ impl ModelInfo {
 pub(crate) struct Declared {
     /// `[batch, 3, height, width]`; -1 is decided when it runs.
     pub(crate) input: [i64; 4],
+    /// Whether the input is f16 instead of f32.
+    pub(crate) is_half: bool,
     pub(crate) outputs: Vec<OutputSpec>,
     /// Metadata as Ultralytics writes it.
     pub(crate) names: Option<String>,
@@ -99,31 +120,62 @@ pub(crate) struct Sources {
 }
 
 /// Puts together what the model, its family and its card say; the card wins, then the model.
-pub(crate) fn resolve(sources: Sources, declared: Declared) -> Result<ModelInfo, DetectorError> {
+pub(crate) fn resolve(sources: Sources, declared: Declared) -> Result<(ModelInfo, Fit), DetectorError> {
     let Sources { path, sha256, card, card_sha256 } = sources;
     let card_path = Card::path_for(&path);
     let contradiction = |reason: String| DetectorError::Card { path: card_path.clone(), reason };
+    let mut findings = Findings::default();
 
-    let names = card.class_names.clone().or_else(|| declared.names.as_deref().and_then(parse_names));
-    let (family, classes) = family(&path, &card, names.as_ref().map(Vec::len), &declared)?;
-    let defaults = family.head().defaults();
-
-    let imgsz = declared.imgsz.as_deref().and_then(parse_imgsz);
-    let side = |name: &str, declared: i64, card: Option<u32>, metadata: Option<u32>| {
-        let declared = u32::try_from(declared).ok().filter(|side| *side > 0);
-        match (declared, card.or(metadata)) {
-            (Some(declared), Some(said)) if card.is_some() && said != declared => {
-                Err(contradiction(format!("{name} is {said}, but the model's input has {declared}")))
-            }
-            (Some(side), _) | (None, Some(side)) if (1..=MAX_SIDE).contains(&side) => Ok(side),
-            (Some(side), _) | (None, Some(side)) => {
-                Err(contradiction(format!("{name} {side} is not within 1 to {MAX_SIDE}")))
-            }
-            (None, None) => Err(contradiction(format!("the model takes any size; set {name} in the card"))),
-        }
+    let type_name = if declared.is_half { "f16" } else { "f32" };
+    findings.add("input", format!("{type_name} {}", dimensions(&declared.input)), Origin::Model);
+    let metadata_names = declared.names.as_deref().and_then(parse_names);
+    let is_ultralytics = metadata_names.is_some();
+    let names = match (card.class_names.clone(), metadata_names) {
+        (Some(names), _) => Some((names, Origin::Card)),
+        (None, names) => names.map(|names| (names, Origin::Metadata)),
     };
+    let imgsz = declared.imgsz.as_deref().and_then(parse_imgsz);
+    let width = side("input_width", declared.input[3], card.input_width, imgsz.map(|size| size.1));
+    let height = side("input_height", declared.input[2], card.input_height, imgsz.map(|size| size.0));
+    let known_size = width.as_ref().ok().zip(height.as_ref().ok());
 
-    Ok(ModelInfo {
+    let evidence = Evidence {
+        outputs: &declared.outputs,
+        named: names.as_ref().map(|(names, _)| names.len()),
+        input: known_size.map(|(width, height)| Size { width: width.0, height: height.0 }),
+        is_ultralytics,
+        description: declared.description.as_deref(),
+        decoded: card.decoded,
+    };
+    let (family, fit) = family(&path, &card, &evidence, &declared)?;
+    findings.add("outputs", describe(&declared), Origin::Model);
+    findings.because(
+        "family",
+        family.name(),
+        if card.family.is_some() { Origin::Card } else { Origin::Model },
+        &fit.because,
+    );
+    let defaults = &fit.defaults;
+    let (input_width, origin) = width.map_err(contradiction)?;
+    let (input_height, _) = height.map_err(contradiction)?;
+    findings.add("input size", format!("{input_width} x {input_height} px"), origin);
+
+    let (class_names, origin) = names.unwrap_or_else(|| {
+        let origin = if are_coco(fit.classes) { Origin::Coco } else { Origin::Numbers };
+        (default_names(fit.classes), origin)
+    });
+    findings.add("class names", summary(&class_names), origin);
+    let nms_iou = findings.pick("nms_iou", card.nms_iou.map(Some), defaults.nms_iou, |iou| match iou {
+        Some(iou) => format!("{iou}, within a class"),
+        None => "none: the model gives one box per object".into(),
+    });
+    let class_groups = card.class_groups.unwrap_or_default();
+    check_groups(&class_groups, &class_names, nms_iou).map_err(contradiction)?;
+    if !class_groups.is_empty() {
+        findings.add("class_groups", format!("{class_groups:?}"), Origin::Card);
+    }
+
+    let info = ModelInfo {
         name: card.name.unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned()),
         version: card.version.or(declared.version),
         description: card.description.or(declared.description),
@@ -132,60 +184,127 @@ pub(crate) fn resolve(sources: Sources, declared: Declared) -> Result<ModelInfo,
         sha256,
         card_sha256,
         family,
-        input_width: side("input_width", declared.input[3], card.input_width, imgsz.map(|size| size.1))?,
-        input_height: side("input_height", declared.input[2], card.input_height, imgsz.map(|size| size.0))?,
-        color_order: card.color_order.unwrap_or(defaults.color_order),
-        mean: card.mean.unwrap_or(defaults.mean),
-        std: card.std.unwrap_or(defaults.std),
-        letterbox: card.letterbox.unwrap_or(defaults.letterbox),
-        pad_color: card.pad_color.unwrap_or(defaults.pad_color),
-        nms_iou: card.nms_iou.or(defaults.nms_iou),
-        max_detections: card.max_detections.unwrap_or(300),
+        input_width,
+        input_height,
+        color_order: findings.pick("color_order", card.color_order, defaults.color_order, |order| format!("{order:?}")),
+        mean: findings.pick("mean", card.mean, defaults.mean, |mean| format!("{mean:?}")),
+        std: findings.pick("std", card.std, defaults.std, |std| format!("{std:?}")),
+        letterbox: findings.pick("letterbox", card.letterbox, defaults.letterbox, |letterbox| format!("{letterbox:?}")),
+        pad_color: findings.pick("pad_color", card.pad_color, defaults.pad_color, |color| format!("{color:?}")),
+        nms_iou,
+        max_detections: findings.pick("max_detections", card.max_detections, 300, ToString::to_string),
         track_thresh: card.track_thresh,
-        class_names: names.unwrap_or_else(|| default_names(classes)),
-    })
+        class_names,
+        class_groups,
+        findings: findings.into_list(),
+    };
+    Ok((info, fit))
+}
+
+/// A side of the input in pixels and where it was found, or what is wrong.
+fn side(name: &str, declared: i64, card: Option<u32>, metadata: Option<u32>) -> Result<(u32, Origin), String> {
+    let declared = u32::try_from(declared).ok().filter(|side| *side > 0);
+    let (side, origin) = match (declared, card, metadata) {
+        (Some(declared), Some(said), _) if said != declared => {
+            return Err(format!("{name} is {said}, but the model's input has {declared}"));
+        }
+        (Some(side), _, _) => (side, Origin::Model),
+        (None, Some(side), _) => (side, Origin::Card),
+        (None, None, Some(side)) => (side, Origin::Metadata),
+        (None, None, None) => return Err(format!("the model takes any size; set {name} in the card")),
+    };
+    match side {
+        1..=MAX_SIDE => Ok((side, origin)),
+        _ => Err(format!("{name} {side} is not within 1 to {MAX_SIDE}")),
+    }
+}
+
+/// Groups must name classes of the model, each once, and there must be a suppression that they change.
+fn check_groups(groups: &[Vec<String>], names: &[String], nms_iou: Option<f32>) -> Result<(), String> {
+    let mut seen = Vec::new();
+    for name in groups.iter().flatten() {
+        if !names.contains(name) {
+            return Err(format!("class_groups has {name:?}, which is no class of the model"));
+        }
+        if seen.contains(&name) {
+            return Err(format!("class_groups has {name:?} twice"));
+        }
+        seen.push(name);
+    }
+    if !groups.is_empty() && nms_iou.is_none() {
+        return Err("class_groups need a suppression to change: set nms_iou too".into());
+    }
+    Ok(())
 }
 
 /// No detector takes pictures of more than this; a damaged card must not ask for terabytes.
 const MAX_SIDE: u32 = 8192;
+/// The most numbers that a model may declare about one picture: 1 GiB of them. The largest detectors have 10 million.
+const MAX_VALUES: i64 = 1 << 28;
 
-/// The family and the number of classes.
+/// The family, and how it reads the outputs.
 fn family(
     path: &Path,
     card: &Card,
-    named: Option<usize>,
+    evidence: &Evidence<'_>,
     declared: &Declared,
-) -> Result<(Family, usize), DetectorError> {
+) -> Result<(Family, Fit), DetectorError> {
+    for output in &declared.outputs {
+        let values = output.shape.iter().skip(1).fold(1i64, |product, &side| product.saturating_mul(side.max(1)));
+        if values > MAX_VALUES {
+            return Err(DetectorError::Outputs {
+                reason: format!(
+                    "{} declares {} with {values} numbers about a picture, more than the {MAX_VALUES} that are read: \
+                     export the model for detection only",
+                    output.name,
+                    dimensions(&output.shape)
+                ),
+            });
+        }
+    }
     if let Some(family) = card.family {
-        return match family.head().classes(&declared.outputs, named) {
-            Some(classes) => Ok((family, classes)),
+        return match family.head().fit(evidence) {
+            Some(fit) => Ok((family, fit)),
             None => Err(DetectorError::Card {
                 path: Card::path_for(path),
                 reason: format!(
                     "family {} has {}, but the model has {}{}",
-                    family.head().name(),
+                    family.name(),
                     family.head().layout(),
                     describe(declared),
-                    named.map(|named| format!(" and {named} class names")).unwrap_or_default()
+                    evidence.named.map(|named| format!(" and {named} class names")).unwrap_or_default()
                 ),
             }),
         };
     }
     let recognised = match &declared.task {
         Some(task) if task != "detect" => Err(Vec::new()),
-        _ => Family::recognise(&declared.outputs, named),
+        _ => Family::recognise(evidence),
     };
     recognised.map_err(|candidates| DetectorError::UnknownFamily {
         path: path.to_owned(),
         card: Card::path_for(path),
         seen: describe(declared),
-        candidates: candidates.into_iter().map(|family| family.head().name()).collect(),
+        candidates: candidates.into_iter().map(Family::name).collect(),
         known: Family::known(),
     })
 }
 
+/// A shape for people, `[batch, 3, 640, 640]`, with a question mark for what is known only when it runs.
+fn dimensions(shape: &[i64]) -> String {
+    let side = |&side: &i64| if side < 0 { "?".to_owned() } else { side.to_string() };
+    format!("[{}]", shape.iter().map(side).collect::<Vec<_>>().join(", "))
+}
+
+/// The first names and how many there are.
+fn summary(names: &[String]) -> String {
+    let first = names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if names.len() > 3 { ", ..." } else { "" };
+    format!("{} ({first}{more})", names.len())
+}
+
 fn describe(declared: &Declared) -> String {
-    let outputs = declared.outputs.iter().map(|output| format!("{} {:?}", output.name, output.shape));
+    let outputs = declared.outputs.iter().map(|output| format!("{} {}", output.name, dimensions(&output.shape)));
     let task = declared.task.iter().map(|task| format!("task {task}"));
     outputs.chain(task).collect::<Vec<_>>().join(", ")
 }
@@ -201,13 +320,13 @@ mod tests {
     use super::*;
 
     fn declared(input: [i64; 4], shape: &[i64]) -> Declared {
-        let outputs = vec![OutputSpec { name: "output0".into(), shape: shape.to_vec() }];
+        let outputs = vec![OutputSpec { name: "output0".into(), shape: shape.to_vec(), is_integer: false }];
         Declared { input, outputs, ..Declared::default() }
     }
 
     fn resolved(card: Card, declared: Declared) -> Result<ModelInfo, DetectorError> {
         let path = PathBuf::from("models/some-net.onnx");
-        resolve(Sources { path, sha256: "00".into(), card, card_sha256: None }, declared)
+        resolve(Sources { path, sha256: "00".into(), card, card_sha256: None }, declared).map(|(info, _)| info)
     }
 
     #[test]
@@ -259,5 +378,40 @@ mod tests {
         let error = resolved(Card::default(), model).unwrap_err();
         assert!(matches!(&error, DetectorError::UnknownFamily { seen, .. } if seen.contains("segment")), "{error}");
         assert!(!error.is_transient());
+    }
+
+    #[test]
+    fn class_groups_name_classes_of_the_model_and_need_a_suppression() {
+        let model =
+            || Declared { names: Some("{0: 'a', 1: 'b', 2: 'c'}".into()), ..declared([1, 3, 64, 64], &[1, 7, 84]) };
+        let with = |groups: &[&[&str]]| Card {
+            class_groups: Some(groups.iter().map(|group| group.iter().map(ToString::to_string).collect()).collect()),
+            ..Card::default()
+        };
+        let info = resolved(with(&[&["c", "b"]]), model()).unwrap();
+        assert_eq!(info.suppression_groups(), [0, 2, 2]);
+        for (groups, part) in [(&[&["a", "d"][..]][..], "\"d\""), (&[&["a", "b"], &["b", "c"]], "twice")] {
+            let error = resolved(with(groups), model()).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        let error = resolved(with(&[&["person", "car"]]), declared([1, 3, 64, 64], &[1, 300, 6])).unwrap_err();
+        assert!(error.to_string().contains("set nms_iou"), "{error}");
+    }
+
+    #[test]
+    fn outputs_of_an_absurd_size_are_refused_before_anything_runs() {
+        let error = resolved(Card::default(), declared([1, 3, 64, 64], &[1, 84, 1 << 40])).unwrap_err();
+        assert!(matches!(error, DetectorError::Outputs { .. }) && !error.is_transient(), "{error}");
+    }
+
+    #[test]
+    fn findings_say_where_each_setting_comes_from() {
+        let card = Card { mean: Some([1.0; 3]), ..Card::default() };
+        let info = resolved(card, declared([1, 3, 640, 640], &[1, 8400, 85])).unwrap();
+        let origin = |what: &str| info.findings.iter().find(|finding| finding.what == what).unwrap().origin;
+        assert_eq!(origin("family"), Origin::Model);
+        assert_eq!(origin("mean"), Origin::Card);
+        assert_eq!(origin("std"), Origin::Family);
+        assert_eq!(origin("class names"), Origin::Coco);
     }
 }

@@ -5,21 +5,23 @@ use crate::Detection;
 /// Sorts by score, best first, equal scores in their given order, and drops every box that overlaps a better one of its
 /// class by more than `iou`; without `iou` nothing is dropped for overlap. At most `limit` boxes stay.
 ///
+/// `groups` maps a class to the one whose boxes it competes with; a class beyond its end competes with itself alone.
 /// Greedy, O(n log n + kept * n). Scores and coordinates must be finite.
-pub(crate) fn suppress(detections: &mut Vec<Detection>, iou: Option<f32>, limit: usize) {
+pub(crate) fn suppress(detections: &mut Vec<Detection>, iou: Option<f32>, limit: usize, groups: &[u32]) {
     // The sort is stable, so equal scores keep the order of the model's output.
     detections.sort_by(|a, b| b.score.total_cmp(&a.score));
     let Some(iou) = iou else {
         detections.truncate(limit);
         return;
     };
+    let group = |detection: &Detection| groups.get(detection.class_id as usize).copied().unwrap_or(detection.class_id);
     let mut kept = 0;
     for candidate in 0..detections.len() {
         if kept == limit {
             break;
         }
         let (better, rest) = detections.split_at(candidate);
-        if better[..kept].iter().all(|other| other.class_id != rest[0].class_id || overlap(other, &rest[0]) <= iou) {
+        if better[..kept].iter().all(|other| group(other) != group(&rest[0]) || overlap(other, &rest[0]) <= iou) {
             detections.swap(kept, candidate);
             kept += 1;
         }
@@ -91,7 +93,7 @@ mod tests {
             let all = boxes(state, case);
             let (iou, limit) = ([0.3, 0.6, 0.9][case % 3], [300, 20][case % 2]);
             let mut ours = all.clone();
-            suppress(&mut ours, Some(iou), limit);
+            suppress(&mut ours, Some(iou), limit, &[]);
             assert_eq!(ours, by_definition(all, f64::from(iou), limit), "case {case}");
         }
     }
@@ -99,8 +101,22 @@ mod tests {
     #[test]
     fn without_a_threshold_it_only_sorts_and_limits() {
         let mut all = boxes(&mut 3, 50);
-        suppress(&mut all, None, 40);
+        suppress(&mut all, None, 40, &[]);
         assert_eq!(all.len(), 40);
         assert!(all.windows(2).all(|pair| pair[0].score >= pair[1].score));
+    }
+
+    #[test]
+    fn classes_of_a_group_suppress_each_other_and_no_others() {
+        let at = |x1: f32, score, class_id| Detection { x1, y1: 0.0, x2: x1 + 10.0, y2: 10.0, score, class_id };
+        let all = [at(0.0, 0.9, 2), at(1.0, 0.8, 7), at(1.0, 0.7, 0), at(0.5, 0.6, 5)];
+        let kept = |groups: &[u32]| {
+            let mut all = all.to_vec();
+            suppress(&mut all, Some(0.5), 10, groups);
+            all.iter().map(|detection| detection.class_id).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&[]), [2, 7, 0, 5]);
+        assert_eq!(kept(&[0, 1, 2, 3, 4, 2, 6, 2]), [2, 0], "car, bus and truck are one thing");
+        assert_eq!(kept(&[0, 1, 2, 3, 4, 2]), [2, 7, 0], "a class beyond the names stands alone");
     }
 }

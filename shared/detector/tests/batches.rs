@@ -6,12 +6,16 @@ mod support;
 use std::sync::Arc;
 use std::thread;
 
-use support::{assert_same, expected, fixture, picture, try_open};
+use support::{assert_same, assert_within, expected, fixture, picture, try_open};
 use trackdrop_detector::{Detection, DetectorError, ImageBatch};
 
-/// Detections of the test pictures 0..count, run in batches of `batch`.
 fn detect_all(batch: usize, count: usize) -> Vec<Vec<Detection>> {
-    let detector = try_open(fixture("batch.onnx"), batch).unwrap();
+    detect_with("batch", batch, count)
+}
+
+/// Detections of the test pictures 0..count, run in batches of `batch`.
+fn detect_with(model: &str, batch: usize, count: usize) -> Vec<Vec<Detection>> {
+    let detector = try_open(fixture(&format!("{model}.onnx")), batch).unwrap();
     let mut images = ImageBatch::new(detector.info(), batch, 96, 48);
     let mut found = Vec::new();
     for first in (0..count).step_by(batch) {
@@ -33,6 +37,20 @@ fn each_picture_gets_its_own_detections_whatever_the_batch() {
     assert_eq!(detect_all(3, 3), alone);
     assert_eq!(detect_all(2, 3), alone, "the last batch has one picture and one unused slot");
     assert_eq!(detect_all(8, 3), alone);
+}
+
+#[test]
+fn a_model_of_any_size_runs_at_the_size_of_its_metadata() {
+    assert_eq!(detect_with("dynamic", 2, 3), detect_all(2, 3));
+}
+
+#[test]
+fn a_model_in_f16_gives_the_same_within_its_precision() {
+    let found = detect_with("half", 2, 3);
+    for (found, right) in found.iter().zip(expected()["batch"].as_array().unwrap()) {
+        // f16 has 11 bits: 1/64 of an input pixel, of which there is half of one for each of the source.
+        assert_within(found, right, 0.06, 1e-3);
+    }
 }
 
 #[test]

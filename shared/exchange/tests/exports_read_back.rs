@@ -107,7 +107,13 @@ fn read_back(format: ExportFormat, folder: &Path, export: &[u8], expected: &Valu
     fs::write(&file, export).unwrap();
     fs::write(&json, expected.to_string()).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/read_back.py");
-    Command::new(venv::python()).arg("-B").arg(script).arg(format.name()).args([&file, &json]).output().unwrap()
+    Command::new(venv::python("readers", "tests/readers/requirements.txt"))
+        .arg("-B")
+        .arg(script)
+        .arg(format.name())
+        .args([&file, &json])
+        .output()
+        .unwrap()
 }
 
 /// The reader finds what was written; and it would not, were a frame, an id or an edge off by one.

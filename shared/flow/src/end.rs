@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use trackdrop_cloud::TOPIC_REQUESTS;
 use trackdrop_pipeline::{
     Bucket, Event, Failure, Manifest, RequestFinished, RequestId, RequestState, Stage, Timestamp,
+    cost::{CostEstimate, Prices},
     ledger::LedgerTotal,
     manifest::{ModelIdentity, RequestError},
     names::{Marker, ObjectName, PerSegment, ResultFile},
@@ -38,6 +39,12 @@ pub struct Summary {
     pub model: Option<ModelIdentity>,
     /// Seconds of work a stage, all segments together.
     pub seconds_by_stage: BTreeMap<Stage, f64>,
+    /// Frames a second of work in `track`.
+    #[serde(default)]
+    pub frames_per_second: Option<f64>,
+    /// What this work would cost on Cloud Run with L4 GPUs if it took the same time there. An estimate.
+    #[serde(default)]
+    pub cost: Option<CostEstimate>,
     /// Version of Trackdrop.
     pub version: String,
 }
@@ -192,13 +199,18 @@ async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summary, Failur
             merged = report;
         }
     }
+    let ledger = manifest.ledger.clone().unwrap_or_default();
+    let track_s = seconds_by_stage.get(&Stage::Track).copied().filter(|seconds| *seconds > 0.0);
+    let cost = (!seconds_by_stage.is_empty()).then(|| Prices::built_in().estimate_by_stage(&seconds_by_stage));
     Ok(Summary {
         request_id: request.clone(),
         retrack_of: manifest.retrack_of.clone(),
         video: video_name(manifest),
         finished_at: Timestamp::now(),
         segments: manifest.segment_count,
-        ledger: manifest.ledger.clone().unwrap_or_default(),
+        frames_per_second: track_s.map(|seconds| ledger.frames as f64 / seconds),
+        cost,
+        ledger,
         detections,
         track_rows: merged.rows,
         tracks_by_class: merged.tracks,

@@ -59,6 +59,7 @@ mod reader;
 mod scale;
 mod scan;
 mod shown;
+mod still;
 mod transcode;
 
 pub use canvas::Canvas;
@@ -76,6 +77,7 @@ pub use picture_format::ColorTags;
 pub use plan::{PlannedSegment, Window};
 pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
+pub use still::read_still;
 
 /// A blocking library is used from blocking threads of an asynchronous program.
 const _: () = {

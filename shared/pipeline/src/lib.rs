@@ -5,6 +5,7 @@
 //! planned interval of it; a *chunk* is the file that holds a segment's packets. Intervals are half-open, frame
 //! indices start at 0, time is PTS times a rational time base.
 
+pub mod cost;
 pub mod counter;
 pub mod delivery;
 pub mod event;

@@ -1,4 +1,4 @@
-use super::{Defaults, Head, Output, OutputSpec, only_output};
+use super::{Decoder, Defaults, Evidence, Fit, Head, Output, Size, table};
 use crate::Detection;
 
 /// Models that give one box per object by themselves (YOLOv10, YOLO26, exports with suppression inside): [B, N, 6], the
@@ -14,25 +14,41 @@ impl Head for EndToEnd {
         "[B, N, 6] (N up to 1000)"
     }
 
-    fn defaults(&self) -> Defaults {
-        Defaults { nms_iou: None, ..Defaults::ULTRALYTICS }
-    }
-
-    fn classes(&self, outputs: &[OutputSpec], named: Option<usize>) -> Option<usize> {
+    fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit> {
+        let (output, rows, columns) = evidence.only_table()?;
         // The shape does not tell how many classes there are.
-        only_output(outputs).filter(|(_, columns)| *columns == 6).map(|_| named.unwrap_or(80))
+        (columns == 6).then(|| Fit {
+            classes: evidence.named.unwrap_or(80),
+            outputs: vec![output],
+            decoder: Box::new(Rows),
+            defaults: Defaults { nms_iou: None, ..Defaults::ULTRALYTICS },
+            because: format!("6 numbers (corners, score, class) for {rows} objects"),
+        })
     }
 
-    fn recognise(&self, outputs: &[OutputSpec], named: Option<usize>) -> Option<usize> {
-        only_output(outputs).filter(|(rows, _)| *rows <= 1000).and_then(|_| self.classes(outputs, named))
+    fn recognise(&self, evidence: &Evidence<'_>) -> Option<Fit> {
+        let (_, rows, _) = evidence.only_table()?;
+        (rows <= 1000 && !evidence.is_ultralytics_rtdetr()).then(|| self.fit(evidence))?
     }
+}
 
-    fn decode(&self, outputs: &[Output<'_>], min_score: f32, candidates: &mut Vec<Detection>) {
-        let [Output { shape: &[_, 6], data }] = *outputs else { return };
+#[derive(Debug)]
+struct Rows;
+
+impl Decoder for Rows {
+    fn decode(
+        &self,
+        outputs: &[Output<'_>],
+        _: Size,
+        min_score: f32,
+        candidates: &mut Vec<Detection>,
+    ) -> Result<(), String> {
+        let (_, _, data) = table(outputs, 6)?;
         for &[x1, y1, x2, y2, score, class] in data.as_chunks::<6>().0 {
             if score >= min_score && class >= 0.0 {
                 candidates.push(Detection { x1, y1, x2, y2, score, class_id: class as u32 });
             }
         }
+        Ok(())
     }
 }

@@ -1,9 +1,16 @@
-use super::{Defaults, Head, Output, OutputSpec, any_reaches, best_class, classes_in, only_output};
+use super::{
+    Decoder, Defaults, Evidence, Fit, Head, Output, Size, any_reaches, best_class, classes_in, grid, table,
+    yolov5::is_grid,
+};
 use crate::{ColorOrder, Detection, Letterbox};
 
-/// NanoDet (Lyu, 2020) with its distribution head decoded inside the model: [B, N, 4 + C], the corners of the box in
-/// input pixels and a score per class.
+/// NanoDet (Lyu, 2020) and NanoDet-Plus. The export gives [B, N, C + 4 * bins], a row per cell: a score per class, then for
+/// each side of the box a distribution over the distances 0, 1, ... in strides ("generalized focal loss", Li et al.,
+/// 2020). Where the model decodes that itself: [B, N, 4 + C], the corners in input pixels and a score per class.
 pub(crate) struct NanoDet;
+
+/// The most distances that a side's distribution may have; published models have 8 or 11.
+const MOST_BINS: usize = 64;
 
 impl Head for NanoDet {
     fn name(&self) -> &'static str {
@@ -11,35 +18,138 @@ impl Head for NanoDet {
     }
 
     fn layout(&self) -> &'static str {
-        "[B, N, 4 + C] (only if the card says so)"
+        "[B, N, C + 4 * bins] or, only if the card says so, [B, N, 4 + C]"
     }
 
-    fn defaults(&self) -> Defaults {
-        Defaults {
-            color_order: ColorOrder::Bgr,
-            mean: [103.53, 116.28, 123.675],
-            std: [57.375, 57.12, 58.395],
-            letterbox: Letterbox::Center,
-            pad_color: [0; 3],
-            nms_iou: Some(0.6),
+    fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit> {
+        let (output, rows, columns) = evidence.only_table()?;
+        if evidence.decoded != Some(true)
+            && let Some((classes, bins)) = distribution(columns, evidence)
+        {
+            return Some(Fit {
+                classes,
+                outputs: vec![output],
+                decoder: Box::new(Distribution { classes, bins }),
+                // NanoDet-Plus, which alone has a fourth stride, stretches its pictures.
+                defaults: if has_four_strides(rows, evidence.input) { STRETCHED } else { LETTERBOXED },
+                because: format!("{classes} class scores and 4 distributions over {bins} distances per cell"),
+            });
         }
+        Some(Fit {
+            classes: classes_in(columns, 4, evidence.named).filter(|_| evidence.decoded != Some(false))?,
+            outputs: vec![output],
+            decoder: Box::new(Corners),
+            defaults: LETTERBOXED,
+            because: format!("{columns} numbers a candidate: the corners and the classes"),
+        })
     }
 
-    fn classes(&self, outputs: &[OutputSpec], named: Option<usize>) -> Option<usize> {
-        only_output(outputs).and_then(|(_, columns)| classes_in(columns, 4, named))
+    fn recognise(&self, evidence: &Evidence<'_>) -> Option<Fit> {
+        let (_, rows, columns) = evidence.only_table()?;
+        distribution(columns, evidence)?;
+        (rows < 0 || is_grid(rows, evidence.input)).then(|| self.fit(evidence))?
     }
+}
 
-    fn recognise(&self, _: &[OutputSpec], _: Option<usize>) -> Option<usize> {
-        None
-    }
+const LETTERBOXED: Defaults = Defaults {
+    color_order: ColorOrder::Bgr,
+    mean: [103.53, 116.28, 123.675],
+    std: [57.375, 57.12, 58.395],
+    letterbox: Letterbox::Center,
+    pad_color: [0; 3],
+    nms_iou: Some(0.6),
+};
+const STRETCHED: Defaults = Defaults { letterbox: Letterbox::Stretch, ..LETTERBOXED };
 
-    fn decode(&self, outputs: &[Output<'_>], min_score: f32, candidates: &mut Vec<Detection>) {
-        let [Output { shape: &[_, columns], data }] = *outputs else { return };
+/// Classes and bins of rows with distributions. Without names: 8 bins, which all but one published model have.
+fn distribution(columns: i64, evidence: &Evidence<'_>) -> Option<(usize, usize)> {
+    let columns = usize::try_from(columns).ok()?;
+    let classes = match evidence.named {
+        Some(named) => named,
+        None => columns.checked_sub(32).filter(|classes| *classes > 0)?,
+    };
+    let rest = columns.checked_sub(classes)?;
+    let bins = rest / 4;
+    (rest % 4 == 0 && (2..=MOST_BINS).contains(&bins)).then_some((classes, bins))
+}
+
+fn has_four_strides(rows: i64, input: Option<Size>) -> bool {
+    let known = usize::try_from(rows).ok().zip(input);
+    known.is_some_and(|(rows, input)| grid::strides_for(rows, input).is_some_and(|strides| strides.len() == 4))
+}
+
+#[derive(Debug)]
+struct Corners;
+
+impl Decoder for Corners {
+    fn decode(
+        &self,
+        outputs: &[Output<'_>],
+        _: Size,
+        min_score: f32,
+        candidates: &mut Vec<Detection>,
+    ) -> Result<(), String> {
+        let (_, columns, data) = table(outputs, 5)?;
         for row in data.chunks_exact(columns) {
             if any_reaches(&row[4..], min_score) {
                 let (class_id, score) = best_class(&row[4..]);
                 candidates.push(Detection { x1: row[0], y1: row[1], x2: row[2], y2: row[3], score, class_id });
             }
         }
+        Ok(())
     }
+}
+
+#[derive(Debug)]
+struct Distribution {
+    classes: usize,
+    bins: usize,
+}
+
+impl Decoder for Distribution {
+    fn decode(
+        &self,
+        outputs: &[Output<'_>],
+        input: Size,
+        min_score: f32,
+        candidates: &mut Vec<Detection>,
+    ) -> Result<(), String> {
+        let (rows, columns, data) = table(outputs, self.classes + 4 * self.bins)?;
+        let strides = grid::strides_for(rows, input).ok_or_else(|| grid::no_such_grid(rows, input))?;
+        // NanoDet measures from the middle of the cell, NanoDet-Plus from its corner.
+        let middle = if strides.len() == 4 { 0.0 } else { 0.5 };
+        for (row, (column, line, stride)) in data.chunks_exact(columns).zip(grid::cells(strides, input)) {
+            let (scores, sides) = row.split_at(self.classes);
+            if any_reaches(scores, min_score) {
+                let (class_id, score) = best_class(scores);
+                let (x, y) = ((column + middle) * stride, (line + middle) * stride);
+                let mut sides = sides.chunks_exact(self.bins).map(|side| expectation(side) * stride);
+                let mut side = || sides.next().unwrap_or(f32::NAN);
+                let (x1, y1, x2, y2) = (x - side(), y - side(), x + side(), y + side());
+                // What lies outside of the input is cut by the reference before it compares boxes.
+                let (width, height) = (input.width as f32, input.height as f32);
+                candidates.push(Detection {
+                    x1: x1.clamp(0.0, width),
+                    y1: y1.clamp(0.0, height),
+                    x2: x2.clamp(0.0, width),
+                    y2: y2.clamp(0.0, height),
+                    score,
+                    class_id,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The expected index of a softmax.
+fn expectation(logits: &[f32]) -> f32 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let (mut sum, mut weighted) = (0.0, 0.0);
+    for (index, logit) in logits.iter().enumerate() {
+        let weight = (logit - most).exp();
+        sum += weight;
+        weighted += weight * index as f32;
+    }
+    weighted / sum
 }

@@ -1,4 +1,4 @@
-use super::{Defaults, Head, Output, OutputSpec, centred, classes_in, only_output};
+use super::{Decoder, Defaults, Evidence, Fit, Head, Output, Size, centred, classes_in, table};
 use crate::Detection;
 
 /// YOLOv8 and its successors with the same head (v9, 11, 12): [B, 4 + C, N], centre and size in input pixels, and a score
@@ -14,24 +14,38 @@ impl Head for YoloV8 {
         "[B, 4 + C, N]"
     }
 
-    fn defaults(&self) -> Defaults {
-        Defaults::ULTRALYTICS
+    fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit> {
+        let (output, rows, _) = evidence.only_table()?;
+        Some(Fit {
+            classes: classes_in(rows, 4, evidence.named)?,
+            outputs: vec![output],
+            decoder: Box::new(Columns),
+            defaults: Defaults::ULTRALYTICS,
+            because: format!("{rows} rows, a box and the classes, with a column per candidate"),
+        })
     }
 
-    fn classes(&self, outputs: &[OutputSpec], named: Option<usize>) -> Option<usize> {
-        only_output(outputs).and_then(|(rows, _)| classes_in(rows, 4, named))
-    }
-
-    fn recognise(&self, outputs: &[OutputSpec], named: Option<usize>) -> Option<usize> {
+    fn recognise(&self, evidence: &Evidence<'_>) -> Option<Fit> {
         // More candidates than numbers about each: else it is a table of rows.
-        let (rows, columns) = only_output(outputs)?;
-        (columns < 0 || columns > rows).then(|| self.classes(outputs, named))?
+        let (_, rows, columns) = evidence.only_table()?;
+        (columns < 0 || columns > rows).then(|| self.fit(evidence))?
     }
+}
 
-    fn decode(&self, outputs: &[Output<'_>], min_score: f32, candidates: &mut Vec<Detection>) {
-        let [Output { shape: &[rows, count], data }] = *outputs else { return };
+#[derive(Debug)]
+struct Columns;
+
+impl Decoder for Columns {
+    fn decode(
+        &self,
+        outputs: &[Output<'_>],
+        _: Size,
+        min_score: f32,
+        candidates: &mut Vec<Detection>,
+    ) -> Result<(), String> {
+        let (rows, count, data) = table(outputs, 0)?;
         if count == 0 || rows <= 4 {
-            return;
+            return Ok(());
         }
         let (boxes, scores) = data.split_at(4 * count);
         // The best score of each candidate, class by class in the order of memory; which class it was is asked only of
@@ -46,5 +60,6 @@ impl Head for YoloV8 {
             let class = scores.chunks_exact(count).position(|class_scores| class_scores[i] == score).unwrap_or(0);
             candidates.push(centred([0, 1, 2, 3].map(|row| boxes[row * count + i]), score, class as u32));
         }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! A virtual environment with the readers, made once and kept in the cache.
+//! A Python virtual environment for tests, made once and kept in the cache.
 
 use sha2::{Digest, Sha256};
 use std::{
@@ -7,22 +7,21 @@ use std::{
     process::Command,
 };
 
-const REQUIREMENTS: &str = "tests/readers/requirements.txt";
-
-/// The Python of the environment. The first call on a machine installs about 450 MB from the package index of pip.
-pub(crate) fn python() -> PathBuf {
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join(REQUIREMENTS);
+/// The Python of the environment that has what a file lists (complete, as nothing else is installed). The first call on a
+/// machine installs it from the package index of pip.
+pub(crate) fn python(name: &str, requirements: &str) -> PathBuf {
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join(requirements);
     let cache = cache();
     fs::create_dir_all(&cache).unwrap();
     // Another Python is another environment: what is installed fits one version.
     let version = output(Command::new("python3").arg("--version"), "python3 is missing; run scripts/setup");
     let content = [fs::read(&requirements).unwrap(), version].concat();
     let hash: String = Sha256::digest(content)[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-    let venv = cache.join(format!("venv-readers-{hash}"));
+    let venv = cache.join(format!("venv-{name}-{hash}"));
     let (python, complete) = (venv.join("bin/python"), venv.join("complete"));
 
     // Two tests at once: the second waits, then finds it in place.
-    let lock = fs::File::create(cache.join(".readers.lock")).unwrap();
+    let lock = fs::File::create(cache.join(format!(".{name}.lock"))).unwrap();
     lock.lock().unwrap();
     if !complete.exists() {
         if venv.exists() {
@@ -36,7 +35,7 @@ pub(crate) fn python() -> PathBuf {
                 .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
                 .args(["--no-deps", "--no-compile", "--only-binary=:all:", "--retries=2", "--timeout=20", "-r"])
                 .arg(&requirements),
-            "pip could not install the readers of the export formats; this test needs pip's package index",
+            "pip could not install what the test needs; it needs pip's package index",
         );
         fs::write(complete, "").unwrap();
     }

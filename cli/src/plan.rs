@@ -1,0 +1,97 @@
+//! `trackdrop plan`: what a video would take and cost, before it is spent.
+
+use crate::{args::PlanArguments, output::line};
+use anyhow::bail;
+use serde_json::json;
+use trackdrop_media::{Limits, index};
+use trackdrop_pipeline::cost::{CostEstimate, Prices};
+
+/// What detection of a video would take.
+#[derive(Debug)]
+struct Prediction {
+    frames: u64,
+    segments: usize,
+    instances: usize,
+    /// From the first segment's event to the last segment's detections.
+    wall_s: f64,
+    /// Seconds that all instances together are started or busy.
+    busy_s: f64,
+    cost: CostEstimate,
+}
+
+pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
+    for (name, value, least) in [
+        ("--fps-per-gpu", arguments.fps_per_gpu, f64::MIN_POSITIVE),
+        ("--start-seconds", arguments.start_seconds, 0.0),
+        ("--segment-seconds", arguments.segment_seconds, 0.1),
+    ] {
+        if !value.is_finite() || value < least {
+            bail!("{name} {value} is no usable number: it must be at least {least:e}");
+        }
+    }
+    let video = index(&arguments.video, &Limits::default())?;
+    let frames: Vec<u64> =
+        video.plan(arguments.segment_seconds)?.iter().map(|segment| segment.expected_frames).collect();
+    let prices = Prices::built_in();
+    let predicted =
+        predict(&frames, arguments.fps_per_gpu, arguments.max_instances.get(), arguments.start_seconds, &prices);
+    if arguments.json {
+        let all = json!({
+            "frames": predicted.frames, "segments": predicted.segments, "instances": predicted.instances,
+            "wall_seconds": predicted.wall_s, "gpu_seconds": predicted.busy_s, "cost": predicted.cost,
+        });
+        line!("{all}");
+        return Ok(());
+    }
+    let cost = &predicted.cost;
+    line!("frames     {} in {} segments", predicted.frames, predicted.segments);
+    line!(
+        "detection  {:.0} s on {} instances at {} frames/s each, {} s to start included",
+        predicted.wall_s,
+        predicted.instances,
+        arguments.fps_per_gpu,
+        arguments.start_seconds
+    );
+    line!("cost       about ${:.4}, prices of {}:", cost.usd, cost.prices_as_of);
+    line!("           {}", cost.formula);
+    line!("           an estimate for detection; the other stages run on instances without GPU");
+    Ok(())
+}
+
+/// Segments go in order, each to the instance that is free first. An instance more than segments would be idle.
+fn predict(frames: &[u64], fps: f64, max_instances: usize, start_s: f64, prices: &Prices) -> Prediction {
+    let instances = max_instances.min(frames.len()).max(1);
+    let mut free_at = vec![start_s; instances];
+    for &count in frames {
+        if let Some(first) = free_at.iter_mut().min_by(|a, b| a.total_cmp(b)) {
+            *first += count as f64 / fps;
+        }
+    }
+    let total: u64 = frames.iter().sum();
+    let busy_s = total as f64 / fps + start_s * instances as f64;
+    Prediction {
+        frames: total,
+        segments: frames.len(),
+        instances,
+        wall_s: free_at.into_iter().fold(0.0, f64::max),
+        busy_s,
+        cost: prices.estimate(busy_s, 0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_instances_take_less_time_and_cost_only_their_start_more() {
+        let (frames, prices) = ([300; 10], Prices::built_in());
+        let one = predict(&frames, 100.0, 1, 20.0, &prices);
+        assert_eq!((one.wall_s, one.busy_s), (50.0, 50.0));
+        let four = predict(&frames, 100.0, 4, 20.0, &prices);
+        assert_eq!((four.wall_s, four.busy_s), (29.0, 110.0), "two of the four have three segments");
+        let many = predict(&frames, 100.0, 1000, 20.0, &prices);
+        assert_eq!((many.instances, many.wall_s), (10, 23.0), "a segment is not divided");
+        assert!((four.cost.usd - 110.0 * prices.per_second(prices.track)).abs() < 1e-12);
+    }
+}

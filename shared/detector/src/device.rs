@@ -1,0 +1,97 @@
+//! What a model runs on.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What the user asks for: `auto`, `cpu`, `cuda`, `tensorrt`, the last two with a GPU number as in `cuda:1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// The first that works of TensorRT, CUDA and the processor.
+    #[default]
+    Auto,
+    /// This one or an error, never another in silence.
+    Only(Device),
+}
+
+/// What a session runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// The GPU of that number, with CUDA's kernels.
+    Cuda(u16),
+    /// The GPU of that number, with an engine that TensorRT builds for it, in fp16.
+    TensorRt(u16),
+}
+
+impl Device {
+    /// The number of its GPU.
+    #[must_use]
+    pub fn gpu(self) -> Option<u16> {
+        match self {
+            Self::Cpu => None,
+            Self::Cuda(id) | Self::TensorRt(id) => Some(id),
+        }
+    }
+
+    /// What `auto` tries, in order.
+    pub(crate) const PREFERRED: [Self; 3] = [Self::TensorRt(0), Self::Cuda(0), Self::Cpu];
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(id) => write!(f, "cuda:{id}"),
+            Self::TensorRt(id) => write!(f, "tensorrt:{id}"),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Only(device) => device.fmt(f),
+        }
+    }
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, id) = match text.split_once(':') {
+            None => (text, 0),
+            Some((name @ ("cuda" | "tensorrt"), id)) => {
+                let id = id.parse().map_err(|_| format!("{id:?} is not the number of a GPU, as in {name}:0"))?;
+                (name, id)
+            }
+            Some(_) => return Err(format!("{text:?}: only cuda and tensorrt take the number of a GPU")),
+        };
+        match name {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Only(Device::Cpu)),
+            "cuda" => Ok(Self::Only(Device::Cuda(id))),
+            "tensorrt" => Ok(Self::Only(Device::TensorRt(id))),
+            _ => Err(format!("there is no device {text:?}: auto, cpu, cuda[:id] or tensorrt[:id]")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read_as_they_are_written() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:3", "tensorrt:1"] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(DeviceChoice::Only(Device::Cuda(0))));
+        for (text, part) in [("gpu", "no device"), ("cpu:1", "only cuda"), ("cuda:x", "number"), ("cuda:-1", "number")]
+        {
+            assert!(text.parse::<DeviceChoice>().unwrap_err().contains(part), "{text}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use super::yolov5::{Objectness, is_grid};
+use super::{Decoder, Defaults, Evidence, Fit, Head, Output, Size, classes_in, grid, table};
+use crate::{ColorOrder, Detection, Letterbox};
+
+/// YOLOX (Ge et al., 2021): [B, N, 5 + C], one row per cell of the strides 8, 16 and 32 (and 64). Its exports give the box
+/// relative to the cell (the default) or in input pixels (`--decode_in_inference`), in the same shape.
+pub(crate) struct YoloX;
+
+impl Head for YoloX {
+    fn name(&self) -> &'static str {
+        "yolox"
+    }
+
+    fn layout(&self) -> &'static str {
+        "[B, N, 5 + C] (N cells of strides 8, 16, 32)"
+    }
+
+    fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit> {
+        let (output, rows, columns) = evidence.only_table()?;
+        if rows >= 0 && evidence.input.is_some() && !is_grid(rows, evidence.input) {
+            return None;
+        }
+        let reading = evidence.decoded.map(|decoded| if decoded { DECODED } else { RAW });
+        Some(Fit {
+            classes: classes_in(columns, 5, evidence.named)?,
+            outputs: vec![output],
+            decoder: Box::new(Cells { reading }),
+            defaults: Defaults {
+                color_order: ColorOrder::Bgr,
+                mean: [0.0; 3],
+                std: [1.0; 3],
+                letterbox: Letterbox::TopLeft,
+                pad_color: [114; 3],
+                nms_iou: Some(0.45),
+            },
+            because: format!("{columns} numbers a candidate, and one candidate ({rows}) per cell of the strides"),
+        })
+    }
+
+    fn recognise(&self, evidence: &Evidence<'_>) -> Option<Fit> {
+        let (_, rows, _) = evidence.only_table()?;
+        // Where the number of rows is open, only Ultralytics' metadata can tell that it is none.
+        let fits = if rows < 0 { !evidence.is_ultralytics } else { is_grid(rows, evidence.input) };
+        fits.then(|| self.fit(evidence))?
+    }
+}
+
+/// `(offset + cell) * stride` and `exp(size) * stride`.
+const RAW: Objectness = Objectness {
+    relative: Some(|(column, row, stride), [x, y, width, height]| {
+        [(x + column) * stride, (y + row) * stride, width.exp() * stride, height.exp() * stride]
+    }),
+};
+const DECODED: Objectness = Objectness { relative: None };
+
+/// One row per cell; which of the two readings is known from the card or seen in a grey picture.
+#[derive(Debug)]
+struct Cells {
+    reading: Option<Objectness>,
+}
+
+impl Decoder for Cells {
+    fn decode(
+        &self,
+        outputs: &[Output<'_>],
+        input: Size,
+        min_score: f32,
+        candidates: &mut Vec<Detection>,
+    ) -> Result<(), String> {
+        match &self.reading {
+            Some(reading) => reading.decode(outputs, input, min_score, candidates),
+            None => Err("whether its boxes are decoded was not found out".into()),
+        }
+    }
+
+    fn is_undecided(&self) -> bool {
+        self.reading.is_none()
+    }
+
+    /// An untouched candidate stays near its cell. So the median distance of the centres from their cells is about a
+    /// stride if they are decoded; if they are not, it is the size of the picture, and they lie near 0 instead.
+    fn decide(&mut self, grey: &[Output<'_>], input: Size) -> Result<String, String> {
+        let (rows, columns, data) = table(grey, 6)?;
+        let strides = grid::strides_for(rows, input).ok_or_else(|| grid::no_such_grid(rows, input))?;
+        let mut distances: [Vec<f32>; 2] = Default::default();
+        for (row, (column, line, stride)) in data.chunks_exact(columns).zip(grid::cells(strides, input)) {
+            let (x, y) = (row[0], row[1]);
+            distances[0].push((x - 0.5).abs() + (y - 0.5).abs());
+            distances[1].push((x / stride - column - 0.5).abs() + (y / stride - line - 0.5).abs());
+        }
+        let [from_zero, from_cell] = distances.map(|mut all| {
+            all.sort_by(f32::total_cmp);
+            all[all.len() / 2]
+        });
+        let decoded = from_cell < from_zero;
+        self.reading = Some(if decoded { DECODED } else { RAW });
+        let (what, how) = if decoded { ("decoded", "around") } else { ("raw", "relative to") };
+        Ok(format!("{what}: for a grey picture the boxes lie {how} their cells (\"decoded\" in the card overrides)"))
+    }
+}

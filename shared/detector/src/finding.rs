@@ -1,0 +1,82 @@
+//! What was found out about a model, and from what.
+
+use std::fmt;
+
+/// One thing that is known about a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What it is about: the name of the card's field where there is one.
+    pub what: &'static str,
+    /// What it is, for people.
+    pub value: String,
+    /// What says so.
+    pub origin: Origin,
+    /// Why it was concluded, where that is not plain.
+    pub because: Option<String>,
+}
+
+/// What a finding rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// The card beside the model.
+    Card,
+    /// Inputs, outputs or shapes that the model declares.
+    Model,
+    /// The model's metadata.
+    Metadata,
+    /// What models of its family usually are.
+    Family,
+    /// COCO's classes, whose number fits.
+    Coco,
+    /// Nothing says it: classes are numbered.
+    Numbers,
+    /// The model's answer to a grey picture.
+    GreyPicture,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Card => "card",
+            Self::Model => "model",
+            Self::Metadata => "metadata",
+            Self::Family => "family",
+            Self::Coco => "COCO",
+            Self::Numbers => "numbered",
+            Self::GreyPicture => "grey picture",
+        })
+    }
+}
+
+/// Collects findings while a model is read.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(Vec<Finding>);
+
+impl Findings {
+    pub(crate) fn add(&mut self, what: &'static str, value: String, origin: Origin) {
+        self.0.push(Finding { what, value, origin, because: None });
+    }
+
+    pub(crate) fn because(&mut self, what: &'static str, value: &str, origin: Origin, because: &str) {
+        self.0.push(Finding { what, value: value.to_owned(), origin, because: Some(because.to_owned()) });
+    }
+
+    /// The card's value, else the family's, noting which.
+    pub(crate) fn pick<T>(
+        &mut self,
+        what: &'static str,
+        card: Option<T>,
+        family: T,
+        show: impl FnOnce(&T) -> String,
+    ) -> T {
+        let (value, origin) = card.map_or((family, Origin::Family), |value| (value, Origin::Card));
+        self.add(what, show(&value), origin);
+        value
+    }
+
+    pub(crate) fn into_list(self) -> Vec<Finding> {
+        self.0
+    }
+}

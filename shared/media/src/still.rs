@@ -1,0 +1,152 @@
+//! Single pictures: read one to try a detector on, write one with what was drawn.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use ffmpeg::{Packet, codec, encoder, format::Pixel, frame};
+use ffmpeg_next as ffmpeg;
+
+use crate::{
+    Canvas, Frame, Limits, MediaError, Rational, VideoParams,
+    decoder::{Decoder, Step},
+    demux::{check_file, quiet_ffmpeg},
+    scale::{Scaler, Target},
+};
+
+/// No picture that the limits allow needs more.
+const MAX_BYTES: u64 = 1 << 30;
+const TICK: Rational = Rational { num: 1, den: 1 };
+
+/// Reads a picture: PNG, JPEG, BMP or WebP, by its first bytes whatever its name is.
+///
+/// # Errors
+/// [`MediaError::Unsupported`] for any other file, [`MediaError::NoDecodableFrame`] for a broken one,
+/// [`MediaError::LimitExceeded`], [`MediaError::Io`].
+pub fn read_still(path: &Path, limits: &Limits) -> Result<Frame, MediaError> {
+    quiet_ffmpeg();
+    let limits = Limits { max_bytes: limits.max_bytes.min(MAX_BYTES), ..limits.clone() };
+    check_file(path, &limits)?;
+    let bytes = fs::read(path).map_err(|error| MediaError::io("read", path, error))?;
+    let Some((id, name)) = format_of(&bytes) else {
+        return Err(MediaError::Unsupported {
+            reason: format!("{path:?} as a picture; give a PNG, JPEG, BMP or WebP file"),
+        });
+    };
+    let broken = |reason: &str| MediaError::NoDecodableFrame {
+        path: path.to_owned(),
+        codec: name.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let mut parameters = codec::Parameters::new();
+    // SAFETY: the parameters are owned here; both are plain fields.
+    unsafe {
+        (*parameters.as_mut_ptr()).codec_type = ffmpeg::ffi::AVMediaType::AVMEDIA_TYPE_VIDEO;
+        (*parameters.as_mut_ptr()).codec_id = id.into();
+    }
+    let mut decoder = Decoder::open(parameters, TICK, 1, &limits, path)?;
+    let mut picture = frame::Video::empty();
+    decoder.send(&Packet::copy(&bytes))?;
+    decoder.send_eof()?;
+    if decoder.receive(&mut picture)? != Step::Picture {
+        return Err(broken("the picture is damaged or cut off"));
+    }
+    limits.check_picture(picture.width(), picture.height())?;
+    Ok(Frame { pts: 0, is_damaged: picture.is_corrupt(), picture })
+}
+
+fn format_of(bytes: &[u8]) -> Option<(codec::Id, &'static str)> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', ..] => Some((codec::Id::PNG, "png")),
+        [0xff, 0xd8, 0xff, ..] => Some((codec::Id::MJPEG, "jpeg")),
+        [b'B', b'M', ..] => Some((codec::Id::BMP, "bmp")),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some((codec::Id::WEBP, "webp")),
+        _ => None,
+    }
+}
+
+impl Canvas {
+    /// A canvas that holds a still picture, to draw on.
+    ///
+    /// # Errors
+    /// [`MediaError::Unsupported`] for a size or pixel format that can't be drawn on.
+    pub fn of_still(still: &Frame) -> Result<Self, MediaError> {
+        let mut canvas = Self::new(&VideoParams {
+            width: still.width(),
+            height: still.height(),
+            time_base: TICK,
+            frame_rate: TICK,
+            sample_aspect_ratio: TICK,
+            display_matrix: None,
+            color: crate::ColorTags::default(),
+            origin_pts: 0,
+        })?;
+        canvas.load(still)?;
+        Ok(canvas)
+    }
+
+    /// Writes the picture as PNG or JPEG, by the name's ending. The file is complete or not there.
+    ///
+    /// # Errors
+    /// [`MediaError::Unsupported`] for another ending, [`MediaError::Ffmpeg`], [`MediaError::Io`].
+    pub fn write_still(&self, path: &Path) -> Result<(), MediaError> {
+        let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
+        let rgb = self.rgb()?;
+        let bytes = match ending.to_str() {
+            Some("png") => encode(codec::Id::PNG, &rgb)?,
+            Some("jpg" | "jpeg") => {
+                let mut yuv = frame::Video::new(Pixel::YUV420P, self.width(), self.height());
+                Scaler::default().run(&rgb, Target::yuv420p(self.width(), self.height(), &mut yuv, true))?;
+                // The same planes, under the name that FFmpeg has for them where the range is full.
+                yuv.set_format(Pixel::YUVJ420P);
+                encode(codec::Id::MJPEG, &yuv)?
+            }
+            _ => {
+                let reason = format!("a picture named {path:?}; end the name in .png or .jpg");
+                return Err(MediaError::Unsupported { reason });
+            }
+        };
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        fs::write(&part, bytes).and_then(|()| fs::rename(&part, path)).map_err(|error| {
+            let _ = fs::remove_file(&part);
+            MediaError::io("write", path, error)
+        })
+    }
+
+    /// The picture in RGB24, without the padding to even sides.
+    fn rgb(&self) -> Result<frame::Video, MediaError> {
+        let (width, height) = (self.picture.width(), self.picture.height());
+        let stride = width as usize * 3;
+        let mut packed = vec![0; stride * height as usize];
+        Scaler::default().run(&self.picture, Target::packed_rgb(width, height, &mut packed, stride))?;
+        let mut rgb = frame::Video::new(Pixel::RGB24, self.width(), self.height());
+        let (target_stride, row) = (rgb.stride(0), self.width() as usize * 3);
+        for (target, source) in rgb.data_mut(0).chunks_mut(target_stride).zip(packed.chunks_exact(stride)) {
+            target[..row].copy_from_slice(&source[..row]);
+        }
+        Ok(rgb)
+    }
+}
+
+fn encode(id: codec::Id, picture: &frame::Video) -> Result<Vec<u8>, MediaError> {
+    let failed = |error| MediaError::ffmpeg("encode a picture", None, error);
+    let encoder = encoder::find(id)
+        .ok_or_else(|| MediaError::Unsupported { reason: format!("this FFmpeg has no encoder for {id:?}") })?;
+    let mut context = codec::Context::new_with_codec(encoder).encoder().video().map_err(failed)?;
+    context.set_width(picture.width());
+    context.set_height(picture.height());
+    context.set_format(picture.format());
+    context.set_time_base((1, 1));
+    // Near the best quality that JPEG has; PNG loses nothing anyway.
+    context.set_qmin(2);
+    context.set_qmax(2);
+    let mut context = context.open_as(encoder).map_err(failed)?;
+    context.send_frame(picture).map_err(failed)?;
+    context.send_eof().map_err(failed)?;
+    let mut packet = Packet::empty();
+    context.receive_packet(&mut packet).map_err(failed)?;
+    Ok(packet.data().unwrap_or_default().to_vec())
+}
