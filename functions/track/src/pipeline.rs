@@ -25,18 +25,26 @@ const BATCHES_AHEAD: usize = 2;
 #[derive(Debug)]
 pub struct DetectorPool {
     intra_threads: usize,
+    default_model: PathBuf,
     loaded: Mutex<BTreeMap<PathBuf, Arc<Detector>>>,
 }
 
 impl DetectorPool {
     /// An empty pool whose sessions use so many threads.
     pub fn new(intra_threads: usize) -> Self {
-        Self { intra_threads, loaded: Mutex::default() }
+        Self { intra_threads, default_model: default_model_path(), loaded: Mutex::default() }
+    }
+
+    /// With another default model.
+    #[must_use]
+    pub fn with_default_model(mut self, model: PathBuf) -> Self {
+        self.default_model = model;
+        self
     }
 
     /// The detector of a model file, loaded at the first use; none means the default model.
     pub fn get(&self, model: Option<&str>) -> Result<Arc<Detector>, Failure> {
-        let path = model.map_or_else(default_model_path, PathBuf::from);
+        let path = model.map_or_else(|| self.default_model.clone(), PathBuf::from);
         // Held while loading: segments that start together must not load one model twice.
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(detector) = loaded.get(&path) {
