@@ -18,6 +18,7 @@ use trackdrop_tables::{
 };
 
 pub use pipeline::{DetectorPool, MediaSegmentDetector};
+pub use trackdrop_media::Limits;
 
 /// What detecting a segment gives.
 #[derive(Clone, Debug, PartialEq)]

@@ -26,13 +26,21 @@ const BATCHES_AHEAD: usize = 2;
 pub struct DetectorPool {
     intra_threads: usize,
     device: DeviceChoice,
+    default_model: PathBuf,
     loaded: Mutex<BTreeMap<PathBuf, Arc<Detector>>>,
 }
 
 impl DetectorPool {
     /// An empty pool whose sessions run on this device, with so many threads where that is the processor.
     pub fn new(intra_threads: usize, device: DeviceChoice) -> Self {
-        Self { intra_threads, device, loaded: Mutex::default() }
+        Self { intra_threads, device, default_model: default_model_path(), loaded: Mutex::default() }
+    }
+
+    /// With another default model.
+    #[must_use]
+    pub fn with_default_model(mut self, model: PathBuf) -> Self {
+        self.default_model = model;
+        self
     }
 
     /// What the loaded models run on; none if none is loaded.
@@ -43,7 +51,7 @@ impl DetectorPool {
 
     /// The detector of a model file, loaded at the first use; none means the default model.
     pub fn get(&self, model: Option<&str>) -> Result<Arc<Detector>, Failure> {
-        let path = model.map_or_else(default_model_path, PathBuf::from);
+        let path = model.map_or_else(|| self.default_model.clone(), PathBuf::from);
         // Held while loading: segments that start together must not load one model twice.
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(detector) = loaded.get(&path) {

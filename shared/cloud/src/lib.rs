@@ -4,10 +4,12 @@
 //! - [`Publisher`]: messages on topics.
 //! - [`Warehouse`]: rows that are queried in SQL, loaded exactly once.
 //!
-//! [`local`] gives all three from one directory. [`conformance`] is the suite that every `Storage` passes: a back end is one that
+//! [`local`] gives all three from one directory, `google` (a feature) from Google Cloud. [`conformance`] is the suite that every `Storage` passes: a back end is one that
 //! passes it, whatever it is made of.
 
 pub mod conformance;
+#[cfg(feature = "google")]
+pub mod google;
 pub mod local;
 mod publisher;
 mod storage;

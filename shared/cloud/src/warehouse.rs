@@ -39,6 +39,14 @@ pub enum WarehouseError {
         /// What came back.
         reason: String,
     },
+    /// It will not take these rows, however often it is asked.
+    #[error("{doing}: {reason}")]
+    Refused {
+        /// What was being done.
+        doing: String,
+        /// What came back.
+        reason: String,
+    },
     /// No space is left.
     #[error("no space left in {0}: free some and try again")]
     OutOfSpace(String),
@@ -48,6 +56,7 @@ impl From<WarehouseError> for Failure {
     fn from(error: WarehouseError) -> Self {
         let kind = match error {
             WarehouseError::Unavailable { .. } => FailureKind::Transient,
+            WarehouseError::Refused { .. } => FailureKind::Permanent,
             WarehouseError::OutOfSpace(_) => FailureKind::Exhausted,
         };
         Self::from_error(kind, error)

@@ -1,0 +1,13 @@
+//! `annotate` as a service.
+
+use std::{process::ExitCode, sync::Arc};
+use trackdrop_annotate::{Annotate, Limits, MediaRenderer};
+use trackdrop_flow::stage::Staged;
+use trackdrop_framework::serve;
+
+fn main() -> ExitCode {
+    serve(include_str!("../../../triggers/annotate.yaml"), async |service| {
+        let renderer = MediaRenderer { limits: Limits::default(), threads: service.threads() };
+        Ok(Arc::new(Staged(Annotate::new(service.cloud.clone(), Arc::new(renderer)))))
+    })
+}

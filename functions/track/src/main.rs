@@ -1,0 +1,27 @@
+//! `track` as a service.
+
+use std::{process::ExitCode, sync::Arc};
+use trackdrop_detector::DeviceChoice;
+use trackdrop_flow::{blocking, stage::Staged};
+use trackdrop_framework::serve;
+use trackdrop_pipeline::Failure;
+use trackdrop_track::{DetectorPool, Limits, MediaSegmentDetector, Track};
+
+fn main() -> ExitCode {
+    serve(include_str!("../../../triggers/track.yaml"), async |service| {
+        let device = match std::env::var("TRACKDROP_DEVICE") {
+            Ok(text) => text.parse().map_err(|error| Failure::permanent(format!("TRACKDROP_DEVICE: {error}")))?,
+            Err(_) => DeviceChoice::Auto,
+        };
+        let mut pool = DetectorPool::new(service.threads(), device);
+        if let Some(model) = service.model_file().await? {
+            pool = pool.with_default_model(model);
+        }
+        let pool = Arc::new(pool);
+        // Loaded before the service is ready: the first segment must not wait for it.
+        let loading = pool.clone();
+        blocking(move || loading.get(None).map(drop)).await?;
+        let detector = MediaSegmentDetector { pool, limits: Limits::default(), decoder_threads: 1 };
+        Ok(Arc::new(Staged(Track::new(service.cloud.clone(), Arc::new(detector)))))
+    })
+}

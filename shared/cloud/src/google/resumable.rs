@@ -1,0 +1,119 @@
+//! Uploads that go on where a broken connection left them.
+
+use super::{
+    api::{Api, ApiError, Repeat, json},
+    storage::ObjectResource,
+};
+use bytes::Bytes;
+use reqwest::{
+    Response,
+    header::{CONTENT_RANGE, LOCATION, RANGE},
+};
+use serde_json::Value;
+use std::{path::Path, time::Instant};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt, AsyncSeekExt},
+};
+
+/// What one request carries; a multiple of 256 KiB, as the service demands.
+const CHUNK_BYTES: u64 = 8 << 20;
+
+/// What is uploaded and where to.
+pub(super) struct Upload<'a> {
+    pub(super) api: &'a Api,
+    pub(super) doing: &'a str,
+    pub(super) url: &'a str,
+    pub(super) query: &'a [(&'static str, String)],
+    pub(super) resource: &'a Value,
+}
+
+/// What the service says of an upload under way.
+enum Progress {
+    /// It has so many bytes.
+    Has(u64),
+    /// It has all.
+    Done(ObjectResource),
+}
+
+impl Upload<'_> {
+    /// Uploads a file of so many bytes, at least one.
+    pub(super) async fn of_file(&self, path: &Path, bytes: u64) -> Result<ObjectResource, ApiError> {
+        let mut file = File::open(path).await.map_err(|error| self.failed(error))?;
+        let session = self.begin().await?;
+        let (mut at, mut failures, mut since, mut is_known) = (0, 0, Instant::now(), true);
+        loop {
+            let outcome = match is_known {
+                true => self.send(&session, &mut file, at, bytes).await,
+                // Nobody knows how much of the last chunk arrived.
+                false => self.ask(&session, bytes).await,
+            };
+            let error = match outcome {
+                Ok(Progress::Done(resource)) => return Ok(resource),
+                Ok(Progress::Has(stored)) if stored > at => {
+                    (at, failures, since, is_known) = (stored, 0, Instant::now(), true);
+                    continue;
+                }
+                Ok(Progress::Has(_)) if !is_known => {
+                    is_known = true;
+                    continue;
+                }
+                Ok(Progress::Has(_)) => self.failed("nothing of the last chunk was stored"),
+                Err(error) => error,
+            };
+            failures += 1;
+            let wait =
+                self.api.retry().wait(failures, since.elapsed(), fastrand::f64()).filter(|_| error.is_transient());
+            let Some(wait) = wait else { return Err(ApiError { attempts: failures, ..error }) };
+            tokio::time::sleep(wait).await;
+            is_known = false;
+        }
+    }
+
+    /// Opens a session. One that nobody uses has no effect, so this may be repeated.
+    async fn begin(&self) -> Result<String, ApiError> {
+        let post = |http: &reqwest::Client| {
+            http.post(self.url).query(&[("uploadType", "resumable")]).query(self.query).json(self.resource)
+        };
+        let answer = self.api.call(self.doing, Repeat::Safe, post).await?;
+        let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        location.ok_or_else(|| self.failed("the upload was given no address"))
+    }
+
+    async fn send(&self, session: &str, file: &mut File, at: u64, bytes: u64) -> Result<Progress, ApiError> {
+        let end = (at + CHUNK_BYTES).min(bytes);
+        let mut chunk = vec![0; (end - at) as usize];
+        file.seek(std::io::SeekFrom::Start(at)).await.map_err(|error| self.failed(error))?;
+        file.read_exact(&mut chunk).await.map_err(|error| self.failed(error))?;
+        let range = format!("bytes {at}-{}/{bytes}", end - 1);
+        let put = |http: &reqwest::Client| http.put(session).header(CONTENT_RANGE, range).body(Bytes::from(chunk));
+        self.progress(self.api.raw(self.doing, put).await?).await
+    }
+
+    /// How much the service has.
+    async fn ask(&self, session: &str, bytes: u64) -> Result<Progress, ApiError> {
+        let put = |http: &reqwest::Client| http.put(session).header(CONTENT_RANGE, format!("bytes */{bytes}")).body("");
+        self.progress(self.api.raw(self.doing, put).await?).await
+    }
+
+    async fn progress(&self, answer: Response) -> Result<Progress, ApiError> {
+        match answer.status().as_u16() {
+            308 => {
+                let range = answer.headers().get(RANGE).and_then(|value| value.to_str().ok());
+                let last =
+                    range.and_then(|range| range.rsplit_once('-')).and_then(|(_, last)| last.parse::<u64>().ok());
+                Ok(Progress::Has(last.map_or(0, |last| last + 1)))
+            }
+            200 | 201 => json(self.doing, answer).await.map(Progress::Done),
+            status => {
+                let body = answer.text().await.unwrap_or_default();
+                let reason = format!("HTTP {status}: {}", body.trim().escape_debug());
+                Err(ApiError { doing: self.doing.to_owned(), status: Some(status), reason, attempts: 1 })
+            }
+        }
+    }
+
+    fn failed(&self, reason: impl std::fmt::Display) -> ApiError {
+        ApiError::without_answer(self.doing, reason)
+    }
+}

@@ -1,0 +1,200 @@
+//! Where everything is, from the environment.
+
+use super::{BigQuery, CloudStorage, PubSub, api::Api};
+use std::{collections::BTreeMap, fmt};
+use trackdrop_pipeline::{Bucket, Failure, FailureKind};
+
+/// The names of the three buckets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buckets {
+    /// What users drop.
+    pub uploads: String,
+    /// What the functions hand to each other.
+    pub work: String,
+    /// What users take away.
+    pub results: String,
+}
+
+impl Buckets {
+    /// The bucket of a role.
+    pub fn name_of(&self, role: Bucket) -> &str {
+        match role {
+            Bucket::Uploads => &self.uploads,
+            Bucket::Work => &self.work,
+            Bucket::Results => &self.results,
+        }
+    }
+
+    /// The role of a bucket; none for a bucket that is not ours.
+    pub fn role_of(&self, name: &str) -> Option<Bucket> {
+        Bucket::ALL.into_iter().find(|&role| self.name_of(role) == name)
+    }
+}
+
+/// Where everything is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoogleSettings {
+    /// `GOOGLE_CLOUD_PROJECT`; load jobs run in it, traces are named by it.
+    pub project: String,
+    /// `TRACKDROP_BUCKET_UPLOADS`, `_WORK`, `_RESULTS`.
+    pub buckets: Buckets,
+    /// `TRACKDROP_TOPIC_REQUESTS`, as `projects/P/topics/T`.
+    pub topic_requests: String,
+    /// `TRACKDROP_TOPIC_DEAD_LETTERS`, as `projects/P/topics/T`.
+    pub topic_dead_letters: Option<String>,
+    /// `TRACKDROP_DATASET`, as `project.dataset`.
+    pub dataset: (String, String),
+    /// `STORAGE_EMULATOR_HOST`: called without credentials instead of Cloud Storage.
+    pub storage_emulator: Option<String>,
+    /// `PUBSUB_EMULATOR_HOST`: called without credentials instead of Pub/Sub.
+    pub pubsub_emulator: Option<String>,
+    /// `BIGQUERY_EMULATOR_HOST`: called without credentials instead of BigQuery.
+    pub bigquery_emulator: Option<String>,
+}
+
+/// A setting that is missing or makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A variable is missing.
+    #[error("the environment variable {0} is missing")]
+    Missing(&'static str),
+    /// A variable makes no sense.
+    #[error("the environment variable {name} is {value:?}: it must be {must_be}")]
+    Value {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it should hold.
+        must_be: &'static str,
+    },
+    /// There are no credentials, or they can't be read.
+    #[error("no credentials for Google Cloud: {0}")]
+    Credentials(String),
+    /// The HTTP client or the folder for temporary files can't be made.
+    #[error("{0}")]
+    Host(String),
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        Self::from_error(FailureKind::Permanent, error)
+    }
+}
+
+impl GoogleSettings {
+    /// From the process's environment.
+    pub fn from_environment() -> Result<Self, SettingsError> {
+        Self::from_variables(&std::env::vars().collect())
+    }
+
+    /// From these variables.
+    pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
+        let optional = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
+        let required = |name: &'static str| optional(name).ok_or(SettingsError::Missing(name));
+        let topic = |name: &'static str, value: String| {
+            let is_full = matches!(value.split('/').collect::<Vec<_>>()[..], ["projects", project, "topics", topic] if !project.is_empty() && !topic.is_empty());
+            let wrong = SettingsError::Value { name, value: value.clone(), must_be: "projects/PROJECT/topics/TOPIC" };
+            if is_full { Ok(value) } else { Err(wrong) }
+        };
+        let dataset = required("TRACKDROP_DATASET")?;
+        let dataset = match dataset.split_once('.') {
+            Some((project, name)) if !project.is_empty() && !name.is_empty() && !name.contains('.') => {
+                (project.to_owned(), name.to_owned())
+            }
+            _ => {
+                return Err(SettingsError::Value {
+                    name: "TRACKDROP_DATASET",
+                    value: dataset,
+                    must_be: "PROJECT.DATASET",
+                });
+            }
+        };
+        Ok(Self {
+            project: optional("GOOGLE_CLOUD_PROJECT").unwrap_or_else(|| dataset.0.clone()),
+            buckets: Buckets {
+                uploads: required("TRACKDROP_BUCKET_UPLOADS")?,
+                work: required("TRACKDROP_BUCKET_WORK")?,
+                results: required("TRACKDROP_BUCKET_RESULTS")?,
+            },
+            topic_requests: topic("TRACKDROP_TOPIC_REQUESTS", required("TRACKDROP_TOPIC_REQUESTS")?)?,
+            topic_dead_letters: optional("TRACKDROP_TOPIC_DEAD_LETTERS")
+                .map(|value| topic("TRACKDROP_TOPIC_DEAD_LETTERS", value))
+                .transpose()?,
+            dataset,
+            storage_emulator: optional("STORAGE_EMULATOR_HOST"),
+            pubsub_emulator: optional("PUBSUB_EMULATOR_HOST"),
+            bigquery_emulator: optional("BIGQUERY_EMULATOR_HOST"),
+        })
+    }
+
+    /// Cloud Storage.
+    pub fn storage(&self) -> Result<CloudStorage, SettingsError> {
+        let api = Api::new("https://storage.googleapis.com", self.storage_emulator.as_deref())?;
+        CloudStorage::new(api, self.buckets.clone())
+    }
+
+    /// Cloud Storage, where every role is this one bucket: for reading what is none of ours, such as a model.
+    pub fn storage_of(&self, bucket: &str) -> Result<CloudStorage, SettingsError> {
+        let buckets = Buckets { uploads: bucket.into(), work: bucket.into(), results: bucket.into() };
+        Self { buckets, ..self.clone() }.storage()
+    }
+
+    /// Pub/Sub.
+    pub fn publisher(&self) -> Result<PubSub, SettingsError> {
+        let api = Api::new("https://pubsub.googleapis.com", self.pubsub_emulator.as_deref())?;
+        Ok(PubSub::new(api, self.topic_requests.clone(), self.topic_dead_letters.clone()))
+    }
+
+    /// BigQuery.
+    pub fn warehouse(&self) -> Result<BigQuery, SettingsError> {
+        let api = Api::new("https://bigquery.googleapis.com", self.bigquery_emulator.as_deref())?;
+        Ok(BigQuery::new(api, self.project.clone(), self.dataset.clone(), self.buckets.clone()))
+    }
+}
+
+impl fmt::Display for Buckets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}, {}", self.uploads, self.work, self.results)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables() -> BTreeMap<String, String> {
+        let pairs = [
+            ("TRACKDROP_BUCKET_UPLOADS", "acme-uploads"),
+            ("TRACKDROP_BUCKET_WORK", "acme-work"),
+            ("TRACKDROP_BUCKET_RESULTS", "acme-results"),
+            ("TRACKDROP_TOPIC_REQUESTS", "projects/acme/topics/requests"),
+            ("TRACKDROP_DATASET", "acme.tracking"),
+        ];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn a_bucket_has_its_role_and_a_strange_one_has_none() {
+        let settings = GoogleSettings::from_variables(&variables()).unwrap();
+        assert_eq!(settings.buckets.role_of("acme-work"), Some(Bucket::Work));
+        assert_eq!(settings.buckets.role_of("work"), None);
+        assert_eq!(settings.project, "acme");
+    }
+
+    #[test]
+    fn a_missing_or_senseless_variable_is_named_with_its_value() {
+        for name in variables().keys() {
+            let mut without = variables();
+            without.remove(name);
+            let error = GoogleSettings::from_variables(&without).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        for (name, value) in [("TRACKDROP_TOPIC_REQUESTS", "requests"), ("TRACKDROP_DATASET", "a.b.c")] {
+            let mut wrong = variables();
+            wrong.insert(name.into(), value.into());
+            let error = GoogleSettings::from_variables(&wrong).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(value), "{error}");
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Objects in Cloud Storage, over its JSON API.
+
+use super::{
+    Buckets, SettingsError,
+    api::{Api, ApiError, Repeat, json},
+    resumable,
+};
+use crate::{Content, LocalFile, ObjectInfo, Precondition, PutOptions, Storage, StorageError};
+use async_trait::async_trait;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{CONTENT_TYPE, RANGE};
+use serde::Deserialize;
+use serde_json::json;
+use std::{collections::BTreeMap, io::Write, path::Path, sync::Arc};
+use tempfile::{NamedTempFile, TempDir};
+use trackdrop_pipeline::{Timestamp, names::ObjectName};
+
+/// Above this an upload is resumable: a broken connection then costs a chunk and not the whole.
+const RESUMABLE_FROM_BYTES: usize = 8 << 20;
+/// What a path segment of the API keeps as it is.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// The members of an object that are asked for.
+const FIELDS: &str = "name,generation,timeCreated,size,crc32c,metadata";
+/// Downloads that are begun anew because the object was overwritten in between.
+const OVERTAKEN: u32 = 5;
+/// Connections of one download that may break.
+const BROKEN: u32 = 5;
+
+/// Cloud Storage.
+///
+/// - Every write carries its CRC32C, which the service checks; every read is checked against it here.
+/// - A write with a precondition is repeated after a transient failure: if an attempt that seemed to fail had arrived, the next one meets
+///   412, and the object is compared with what was to be written. A write without one is made once.
+#[derive(Clone, Debug)]
+pub struct CloudStorage {
+    api: Api,
+    buckets: Buckets,
+    scratch: Arc<TempDir>,
+    resumable_from_bytes: usize,
+}
+
+/// An object as the API describes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ObjectResource {
+    name: String,
+    generation: String,
+    time_created: Timestamp,
+    size: String,
+    crc32c: String,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    #[serde(default)]
+    items: Vec<ObjectResource>,
+    next_page_token: Option<String>,
+}
+
+impl CloudStorage {
+    /// Over these buckets.
+    pub fn new(api: Api, buckets: Buckets) -> Result<Self, SettingsError> {
+        let scratch = tempfile::Builder::new().prefix("trackdrop-").tempdir();
+        let scratch = scratch
+            .map_err(|error| SettingsError::Host(format!("no folder for temporary files can be made: {error}")))?;
+        Ok(Self { api, buckets, scratch: Arc::new(scratch), resumable_from_bytes: RESUMABLE_FROM_BYTES })
+    }
+
+    /// With another size from which uploads are resumable.
+    #[must_use]
+    pub fn with_resumable_from(mut self, bytes: usize) -> Self {
+        self.resumable_from_bytes = bytes;
+        self
+    }
+
+    fn object_url(&self, object: &ObjectName) -> String {
+        let name = utf8_percent_encode(&object.name, KEPT);
+        format!("{}/storage/v1/b/{}/o/{name}", self.api.endpoint(), self.buckets.name_of(object.bucket))
+    }
+
+    fn info(&self, object: &ObjectName, resource: ObjectResource) -> Result<ObjectInfo, StorageError> {
+        let bad = |what: &str| unavailable(&format!("reading what {object} is"), format!("its {what} makes no sense"));
+        let crc32c = STANDARD.decode(&resource.crc32c).ok().and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
+        Ok(ObjectInfo {
+            object: ObjectName::new(object.bucket, resource.name),
+            generation: resource.generation.parse().map_err(|_| bad("generation"))?,
+            created: resource.time_created,
+            bytes: resource.size.parse().map_err(|_| bad("size"))?,
+            crc32c: u32::from_be_bytes(crc32c.ok_or_else(|| bad("crc32c"))?),
+            metadata: resource.metadata,
+        })
+    }
+
+    async fn look(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
+        let doing = format!("looking at {object}");
+        let (url, fields) = (self.object_url(object), [("fields", FIELDS), ("projection", "noAcl")]);
+        let answer = self.api.call(&doing, Repeat::Safe, |http| http.get(&url).query(&fields)).await;
+        let answer = answer.map_err(|error| error_of(object, error))?;
+        self.info(object, json(&doing, answer).await.map_err(|error| error_of(object, error))?)
+    }
+
+    /// Writes the content of exactly this generation into `sink`; begins where the last attempt broke off.
+    async fn download(&self, info: &ObjectInfo, sink: &mut (impl Write + Send)) -> Result<(), Download> {
+        let object = &info.object;
+        let doing = format!("reading {object}");
+        let url = self.object_url(object);
+        let query = [("alt", "media".to_owned()), ("ifGenerationMatch", info.generation.to_string())];
+        let (mut done, mut crc, mut broken) = (0u64, 0u32, 0);
+        while done < info.bytes {
+            let range = format!("bytes={done}-");
+            let get = |http: &reqwest::Client| {
+                let get = http.get(&url).query(&query);
+                if done > 0 { get.header(RANGE, &range) } else { get }
+            };
+            let mut answer = match self.api.call(&doing, Repeat::Safe, get).await {
+                Err(ApiError { status: Some(404 | 412), .. }) => return Err(Download::Overtaken),
+                outcome => outcome.map_err(|error| error_of(object, error))?,
+            };
+            let ended = loop {
+                match answer.chunk().await {
+                    Ok(Some(chunk)) => {
+                        sink.write_all(&chunk).map_err(|error| self.io_error(&doing, error))?;
+                        (done, crc) = (done + chunk.len() as u64, crc32c::crc32c_append(crc, &chunk));
+                    }
+                    Ok(None) => break "it ended early".to_owned(),
+                    Err(error) => break error.to_string(),
+                }
+            };
+            broken += u32::from(done < info.bytes);
+            if broken >= BROKEN {
+                return Err(unavailable(&doing, format!("the connection broke {broken} times: {ended}")).into());
+            }
+        }
+        // What differs is damaged, or was overwritten under a server that ignores preconditions on reads.
+        if (done, crc) == (info.bytes, info.crc32c) { Ok(()) } else { Err(Download::Overtaken) }
+    }
+
+    fn io_error(&self, doing: &str, error: std::io::Error) -> StorageError {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                StorageError::OutOfSpace { what: doing.to_owned(), place: self.scratch.path().display().to_string() }
+            }
+            _ => unavailable(doing, error),
+        }
+    }
+
+    /// One attempt after another to write; see the type's documentation.
+    async fn write(
+        &self,
+        object: &ObjectName,
+        content: &Content,
+        options: &PutOptions,
+    ) -> Result<ObjectInfo, StorageError> {
+        let doing = format!("writing {object}");
+        let failed = |error: std::io::Error| self.io_error(&doing, error);
+        let (bytes, crc32c) = match content {
+            Content::Bytes(bytes) => (bytes.len() as u64, crc32c::crc32c(bytes)),
+            Content::File(path) => checksum_of_file(path).await.map_err(failed)?,
+        };
+        let resource = json!({
+            "name": object.name,
+            "contentType": if options.content_type.is_empty() { "application/octet-stream" } else { options.content_type },
+            "crc32c": STANDARD.encode(crc32c.to_be_bytes()),
+            "metadata": options.metadata,
+        });
+        let mut query = vec![("fields", FIELDS.to_owned()), ("projection", "noAcl".to_owned())];
+        match options.precondition {
+            Precondition::None => {}
+            Precondition::NotExists => query.push(("ifGenerationMatch", "0".into())),
+            Precondition::Generation(generation) => query.push(("ifGenerationMatch", generation.to_string())),
+        }
+        let url = format!("{}/upload/storage/v1/b/{}/o", self.api.endpoint(), self.buckets.name_of(object.bucket));
+        let repeat = if options.precondition == Precondition::None { Repeat::Never } else { Repeat::Safe };
+        let upload = resumable::Upload { api: &self.api, doing: &doing, url: &url, query: &query, resource: &resource };
+        let answer = match content {
+            Content::File(path) if bytes as usize >= self.resumable_from_bytes => upload.of_file(path, bytes).await,
+            Content::File(path) => {
+                let content = tokio::fs::read(path).await.map_err(failed)?;
+                self.multipart(&upload, content.into(), repeat).await
+            }
+            Content::Bytes(content) => self.multipart(&upload, content.clone(), repeat).await,
+        };
+        let written = match answer {
+            Ok(resource) => self.info(object, resource)?,
+            Err(ApiError { status: Some(412), attempts, .. }) => {
+                return match self.look(object).await {
+                    Ok(standing)
+                        if attempts > 1
+                            && (standing.bytes, standing.crc32c, &standing.metadata)
+                                == (bytes, crc32c, &options.metadata) =>
+                    {
+                        Ok(standing)
+                    }
+                    _ => Err(StorageError::Precondition { object: object.clone(), precondition: options.precondition }),
+                };
+            }
+            Err(error) => return Err(error_of(object, error)),
+        };
+        if (written.bytes, written.crc32c) != (bytes, crc32c) {
+            return Err(unavailable(&doing, "what was stored differs from what was sent"));
+        }
+        Ok(written)
+    }
+
+    async fn multipart(
+        &self,
+        upload: &resumable::Upload<'_>,
+        content: Bytes,
+        repeat: Repeat,
+    ) -> Result<ObjectResource, ApiError> {
+        let boundary = format!("trackdrop-{:032x}", fastrand::u128(..));
+        let content_type = upload.resource["contentType"].as_str().unwrap_or_default();
+        let mut body = Vec::with_capacity(content.len() + 1_024);
+        body.extend_from_slice(
+            format!(
+                "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{}\r\n\
+                 --{boundary}\r\nContent-Type: {content_type}\r\n\r\n",
+                upload.resource
+            )
+            .as_bytes(),
+        );
+        body.extend_from_slice(&content);
+        body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        let (body, kind) = (Bytes::from(body), format!("multipart/related; boundary={boundary}"));
+        let post = |http: &reqwest::Client| {
+            let post = http.post(upload.url).query(&[("uploadType", "multipart")]).query(upload.query);
+            post.header(CONTENT_TYPE, &kind).body(body.clone())
+        };
+        json(upload.doing, self.api.call(upload.doing, repeat, post).await?).await
+    }
+}
+
+/// Why a download ended early.
+enum Download {
+    /// The object is another one by now.
+    Overtaken,
+    Failed(StorageError),
+}
+
+impl From<StorageError> for Download {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+#[async_trait]
+impl Storage for CloudStorage {
+    async fn put(
+        &self,
+        object: &ObjectName,
+        content: Content,
+        options: PutOptions,
+    ) -> Result<ObjectInfo, StorageError> {
+        check(object)?;
+        // The temporary file goes with the content, whatever comes out.
+        self.write(object, &content, &options).await
+    }
+
+    async fn stat(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
+        check(object)?;
+        self.look(object).await
+    }
+
+    async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError> {
+        check(object)?;
+        for _ in 0..OVERTAKEN {
+            let info = self.look(object).await?;
+            let mut content = Vec::with_capacity(info.bytes as usize);
+            match self.download(&info, &mut content).await {
+                Ok(()) => return Ok((info, content.into())),
+                Err(Download::Overtaken) => {}
+                Err(Download::Failed(error)) => return Err(error),
+            }
+        }
+        Err(unavailable(&format!("reading {object}"), "it was overwritten again and again, or is damaged"))
+    }
+
+    async fn fetch(
+        &self,
+        object: &ObjectName,
+        generation: Option<i64>,
+    ) -> Result<(ObjectInfo, LocalFile), StorageError> {
+        check(object)?;
+        let doing = format!("reading {object}");
+        for _ in 0..OVERTAKEN {
+            let info = self.look(object).await?;
+            if generation.is_some_and(|wanted| wanted != info.generation) {
+                return Err(StorageError::NotFound(object.clone()));
+            }
+            let mut file = NamedTempFile::new_in(self.scratch()).map_err(|error| self.io_error(&doing, error))?;
+            match self.download(&info, &mut file).await {
+                Ok(()) => return Ok((info, LocalFile::Copied(file.into_temp_path()))),
+                Err(Download::Overtaken) => {}
+                Err(Download::Failed(error)) => return Err(error),
+            }
+        }
+        Err(unavailable(&doing, "it was overwritten again and again, or is damaged"))
+    }
+
+    async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
+        let doing = format!("listing {prefix}");
+        let url = format!("{}/storage/v1/b/{}/o", self.api.endpoint(), self.buckets.name_of(prefix.bucket));
+        let fields = format!("nextPageToken,items({FIELDS})");
+        let (mut all, mut token) = (Vec::new(), None::<String>);
+        loop {
+            let mut query = vec![("prefix", prefix.name.as_str()), ("fields", &fields), ("projection", "noAcl")];
+            if let Some(token) = &token {
+                query.push(("pageToken", token));
+            }
+            let answer = self.api.call(&doing, Repeat::Safe, |http| http.get(&url).query(&query)).await;
+            let answer = answer.map_err(|error| unavailable(&doing, error))?;
+            let page: Page = json(&doing, answer).await.map_err(|error| unavailable(&doing, error))?;
+            for resource in page.items {
+                all.push(self.info(prefix, resource)?);
+            }
+            token = page.next_page_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {
+        check(object)?;
+        let url = self.object_url(object);
+        match self.api.call(&format!("deleting {object}"), Repeat::Safe, |http| http.delete(&url)).await {
+            Ok(_) | Err(ApiError { status: Some(404), .. }) => Ok(()),
+            Err(error) => Err(error_of(object, error)),
+        }
+    }
+
+    fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+}
+
+fn check(object: &ObjectName) -> Result<(), StorageError> {
+    match object.name.len() {
+        1..=1_024 => Ok(()),
+        length => Err(StorageError::Name(length)),
+    }
+}
+
+fn unavailable(doing: &str, reason: impl std::fmt::Display) -> StorageError {
+    StorageError::Unavailable { doing: doing.to_owned(), reason: reason.to_string() }
+}
+
+fn error_of(object: &ObjectName, error: ApiError) -> StorageError {
+    match error.status {
+        Some(404) if !error.doing.starts_with("writing") => StorageError::NotFound(object.clone()),
+        _ => unavailable(&error.doing.clone(), error.reason),
+    }
+}
+
+/// Size and CRC32C of a file.
+async fn checksum_of_file(path: &Path) -> std::io::Result<(u64, u32)> {
+    use tokio::io::AsyncReadExt;
+    let mut file = tokio::fs::File::open(path).await?;
+    let (mut buffer, mut bytes, mut crc) = (vec![0; 1 << 20], 0, 0);
+    loop {
+        match file.read(&mut buffer).await? {
+            0 => return Ok((bytes, crc)),
+            count => (bytes, crc) = (bytes + count as u64, crc32c::crc32c_append(crc, &buffer[..count])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trackdrop_pipeline::Bucket;
+
+    #[test]
+    fn a_name_is_one_path_segment_of_the_address_whatever_it_holds() {
+        let api = Api::new("", Some("127.0.0.1:1")).unwrap();
+        let buckets = Buckets { uploads: "u".into(), work: "w".into(), results: "r".into() };
+        let storage = CloudStorage::new(api, buckets).unwrap();
+        let url = storage.object_url(&ObjectName::new(Bucket::Uploads, "a b/../%41#?&\nü"));
+        assert_eq!(url, "http://127.0.0.1:1/storage/v1/b/u/o/a%20b%2F..%2F%2541%23%3F%26%0A%C3%BC");
+        assert_eq!(reqwest::Url::parse(&url).unwrap().as_str(), url);
+    }
+
+    #[test]
+    fn an_object_description_that_makes_no_sense_is_an_error() {
+        let resource: Result<ObjectResource, _> = serde_json::from_value(serde_json::Value::Null);
+        assert!(resource.is_err());
+    }
+}

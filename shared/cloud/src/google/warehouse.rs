@@ -1,0 +1,245 @@
+//! Rows in BigQuery, by load jobs whose ids are made from what they load.
+//!
+//! A job id can be used once in a project. So a repeated load meets 409, and the job that stands says how it went: done means that the rows
+//! are there, running means to wait, failed means to try under the next id (`..._r1`), because a failed id stays taken. A load job is
+//! atomic, so the rows of a request are there exactly once or not at all.
+
+use super::{
+    Buckets,
+    api::{Api, ApiError, Repeat, json},
+};
+use crate::{LoadOutcome, Warehouse, WarehouseError};
+use async_trait::async_trait;
+use reqwest::header::CONTENT_TYPE;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+use trackdrop_pipeline::{RequestId, names::ObjectName};
+use trackdrop_tables::{
+    requests::RequestRow,
+    schema::{REQUESTS, TRACKS, Table},
+};
+
+/// Jobs that may fail before a load is given up; every delivery goes on where the last one left.
+const LARGEST_SUFFIX: u32 = 20;
+/// How often a running job is looked at, at first and at most.
+const LOOK_FIRST: Duration = Duration::from_millis(100);
+const LOOK_LONGEST: Duration = Duration::from_secs(5);
+/// A load that takes longer is left to the next delivery, which finds it by its id.
+const WAIT_WITHIN: Duration = Duration::from_secs(240);
+
+/// BigQuery.
+#[derive(Debug)]
+pub struct BigQuery {
+    api: Api,
+    project: String,
+    dataset: (String, String),
+    buckets: Buckets,
+    location: OnceCell<String>,
+}
+
+/// Where the rows of a load come from.
+enum Source<'a> {
+    /// A Parquet file in Cloud Storage.
+    Parquet(String),
+    /// One row as JSON, sent with the job.
+    Row(&'a str),
+}
+
+#[derive(Deserialize)]
+struct Job {
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    #[serde(default)]
+    state: String,
+    error_result: Option<JobError>,
+    #[serde(default)]
+    errors: Vec<JobError>,
+}
+
+#[derive(Deserialize)]
+struct JobError {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
+    location: Option<String>,
+}
+
+impl BigQuery {
+    /// Load jobs of `project` into the tables of a dataset.
+    pub fn new(api: Api, project: String, dataset: (String, String), buckets: Buckets) -> Self {
+        Self { api, project, dataset, buckets, location: OnceCell::new() }
+    }
+
+    /// Loads rows under an id made from `identity`, once.
+    async fn load(&self, table: &Table, identity: &str, source: Source<'_>) -> Result<LoadOutcome, WarehouseError> {
+        let doing = format!("loading into {}.{}.{}", self.dataset.0, self.dataset.1, table.name);
+        let digest: String = Sha256::digest(identity).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        for suffix in 0..=LARGEST_SUFFIX {
+            let id = match suffix {
+                0 => format!("trackdrop_{}_{digest}", table.name),
+                _ => format!("trackdrop_{}_{digest}_r{suffix}", table.name),
+            };
+            let (job, outcome) = match self.insert(&doing, table, &id, &source).await {
+                Ok(job) => (job, LoadOutcome::Loaded),
+                Err(ApiError { status: Some(409), .. }) => (self.job(&doing, &id).await?, LoadOutcome::AlreadyLoaded),
+                Err(error) => return Err(failed(&doing, error)),
+            };
+            let status = self.wait(&doing, &id, job).await?;
+            let Some(error) = status.error_result else {
+                tracing::info!(job = id, ?outcome, "{doing}");
+                return Ok(outcome);
+            };
+            let all = status.errors.iter().map(describe).collect::<Vec<_>>().join("; ");
+            let reason = format!("job {id} failed: {}", if all.is_empty() { describe(&error) } else { all });
+            tracing::warn!("{doing}: {reason}");
+            match outcome {
+                // Somebody's earlier failure: try again under the next id.
+                LoadOutcome::AlreadyLoaded => {}
+                LoadOutcome::Loaded if may_pass(&error.reason) => {
+                    return Err(WarehouseError::Unavailable { doing, reason });
+                }
+                LoadOutcome::Loaded => return Err(WarehouseError::Refused { doing, reason }),
+            }
+        }
+        let reason = format!("{LARGEST_SUFFIX} jobs have failed; look at their errors in BigQuery");
+        Err(WarehouseError::Refused { doing, reason })
+    }
+
+    async fn insert(&self, doing: &str, table: &Table, id: &str, source: &Source<'_>) -> Result<Job, ApiError> {
+        let location = self.location(doing).await?;
+        let mut load = json!({
+            "destinationTable": { "projectId": self.dataset.0, "datasetId": self.dataset.1, "tableId": table.name },
+            "createDisposition": "CREATE_NEVER",
+            "writeDisposition": "WRITE_APPEND",
+        });
+        match source {
+            Source::Parquet(uri) => {
+                load["sourceFormat"] = "PARQUET".into();
+                load["sourceUris"] = json!([uri]);
+            }
+            Source::Row(_) => load["sourceFormat"] = "NEWLINE_DELIMITED_JSON".into(),
+        }
+        let job = json!({
+            "jobReference": { "projectId": self.project, "jobId": id, "location": location },
+            "configuration": { "load": load, "labels": { "app": "trackdrop" } },
+        });
+        let (endpoint, project) = (self.api.endpoint(), &self.project);
+        // Safe to repeat: the id admits one.
+        let answer = match source {
+            Source::Parquet(_) => {
+                let url = format!("{endpoint}/bigquery/v2/projects/{project}/jobs");
+                self.api.call(doing, Repeat::Safe, |http| http.post(&url).json(&job)).await?
+            }
+            Source::Row(row) => {
+                let url = format!("{endpoint}/upload/bigquery/v2/projects/{project}/jobs?uploadType=multipart");
+                let boundary = format!("trackdrop-{:032x}", fastrand::u128(..));
+                let kind = format!("multipart/related; boundary={boundary}");
+                let body = format!(
+                    "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{job}\r\n\
+                     --{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n{row}\n\r\n--{boundary}--\r\n"
+                );
+                let post = |http: &reqwest::Client| http.post(&url).header(CONTENT_TYPE, &kind).body(body.clone());
+                self.api.call(doing, Repeat::Safe, post).await?
+            }
+        };
+        json(doing, answer).await
+    }
+
+    async fn job(&self, doing: &str, id: &str) -> Result<Job, WarehouseError> {
+        let look = async || -> Result<Job, ApiError> {
+            let location = self.location(doing).await?;
+            let url = format!("{}/bigquery/v2/projects/{}/jobs/{id}", self.api.endpoint(), self.project);
+            let query = [("location", location)];
+            json(doing, self.api.call(doing, Repeat::Safe, |http| http.get(&url).query(&query)).await?).await
+        };
+        look().await.map_err(|error| failed(doing, error))
+    }
+
+    async fn wait(&self, doing: &str, id: &str, mut job: Job) -> Result<Status, WarehouseError> {
+        let (mut pause, mut waited) = (LOOK_FIRST, Duration::ZERO);
+        while job.status.state != "DONE" {
+            if waited >= WAIT_WITHIN {
+                let reason = format!("job {id} is still {} after {} s", job.status.state, waited.as_secs());
+                return Err(WarehouseError::Unavailable { doing: doing.to_owned(), reason });
+            }
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            pause = (pause * 2).min(LOOK_LONGEST);
+            job = self.job(doing, id).await?;
+        }
+        Ok(job.status)
+    }
+
+    /// Where the dataset lies, which its jobs must say.
+    async fn location(&self, doing: &str) -> Result<&str, ApiError> {
+        let look = async || -> Result<String, ApiError> {
+            let (project, dataset) = &self.dataset;
+            let url = format!("{}/bigquery/v2/projects/{project}/datasets/{dataset}", self.api.endpoint());
+            let answer = self.api.call(doing, Repeat::Safe, |http| http.get(&url)).await?;
+            let dataset: Value = json(doing, answer).await?;
+            Ok(dataset["location"].as_str().unwrap_or("US").to_owned())
+        };
+        self.location.get_or_try_init(look).await.map(String::as_str)
+    }
+}
+
+#[async_trait]
+impl Warehouse for BigQuery {
+    async fn load_tracks(
+        &self,
+        request: &RequestId,
+        file: &ObjectName,
+        generation: i64,
+    ) -> Result<LoadOutcome, WarehouseError> {
+        let uri = format!("gs://{}/{}", self.buckets.name_of(file.bucket), file.name);
+        self.load(&TRACKS, &format!("{request} {uri} {generation}"), Source::Parquet(uri)).await
+    }
+
+    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
+        let json = serde_json::to_string(row).map_err(|error| WarehouseError::Refused {
+            doing: "recording a request".into(),
+            reason: error.to_string(),
+        })?;
+        // The first row stays, whatever a later one would say.
+        self.load(&REQUESTS, row.request_id.as_str(), Source::Row(&json)).await
+    }
+}
+
+/// Reasons of BigQuery that are about the moment and not about the rows.
+fn may_pass(reason: &str) -> bool {
+    matches!(
+        reason,
+        "backendError"
+            | "internalError"
+            | "jobBackendError"
+            | "jobInternalError"
+            | "jobRateLimitExceeded"
+            | "quotaExceeded"
+            | "rateLimitExceeded"
+            | "resourcesExceeded"
+            | "stopped"
+            | "tableUnavailable"
+            | "timeout"
+    )
+}
+
+fn describe(error: &JobError) -> String {
+    let place = error.location.as_deref().filter(|place| !place.is_empty()).map(|place| format!(" at {place}"));
+    format!("{}{}: {}", error.reason, place.unwrap_or_default(), error.message)
+}
+
+fn failed(doing: &str, error: ApiError) -> WarehouseError {
+    let (doing, reason) = (doing.to_owned(), error.reason.clone());
+    // A table or a right that is missing: nothing in the rows is wrong, and somebody can mend it while deliveries go on.
+    let is_transient = error.is_transient() || matches!(error.status, Some(401 | 403 | 404));
+    if is_transient { WarehouseError::Unavailable { doing, reason } } else { WarehouseError::Refused { doing, reason } }
+}

@@ -1,0 +1,81 @@
+//! Starts the emulators that `scripts/emulators` fetched, each on a free port of the loopback, and ends them.
+
+use std::{
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// None of them takes a tenth of it.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+
+/// A process that ends with this value, and the port that it listens on.
+#[derive(Debug)]
+pub struct Emulator {
+    child: Child,
+    pub port: u16,
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Emulator {
+    pub fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Starts a command that listens on `port`, and waits until it does.
+    pub fn start(command: &mut Command, port: u16) -> Self {
+        let child = command.stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut emulator = Self { child, port };
+        let until = Instant::now() + STARTS_WITHIN;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if let Some(status) = emulator.child.try_wait().unwrap() {
+                panic!("{command:?} ended with {status} before it listened");
+            }
+            assert!(Instant::now() < until, "{command:?} does not listen on port {port}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        emulator
+    }
+}
+
+/// A port that nobody listens on just now.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Where `scripts/emulators` put one; none, and said loudly, where it could not.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("TRACKDROP_CACHE").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let cache =
+        named.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache/trackdrop"));
+    let path = cache.join("emulators").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    let required = std::env::var("TRACKDROP_REQUIRE_EMULATORS").is_ok_and(|value| value == "1");
+    assert!(!required, "{} is missing and required: run scripts/emulators", path.display());
+    eprintln!("*** SKIPPED: {} is missing (scripts/emulators says why) ***", path.display());
+    None
+}
+
+/// Cloud Storage without buckets. With a Pub/Sub emulator, finalized objects of `(bucket)` are published on its topic.
+pub fn cloud_storage(events: Option<(&str, &str, &str)>) -> Option<Emulator> {
+    let program = find("fake-gcs-server")?;
+    let port = free_port();
+    let host = format!("127.0.0.1:{port}");
+    let mut command = Command::new(program);
+    command.args(["-scheme", "http", "-host", "127.0.0.1", "-backend", "memory", "-log-level", "error"]);
+    command.args(["-port", &port.to_string(), "-public-host", &host, "-external-url", &format!("http://{host}")]);
+    if let Some((pubsub, project, topic)) = events {
+        command.env("PUBSUB_EMULATOR_HOST", pubsub);
+        command.args(["-event.pubsub-project-id", project, "-event.pubsub-topic", topic, "-event.list", "finalize"]);
+    }
+    Some(Emulator::start(&mut command, port))
+}

@@ -1,0 +1,84 @@
+//! What a delivery is answered with. Pub/Sub and Eventarc take any 2xx for done and deliver everything else again.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use trackdrop_pipeline::{Failure, FailureKind};
+
+/// What a delivery is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Every effect is stored; or a permanent failure is, as the end of its request.
+    Done,
+    /// The event is none of this function's business.
+    Ignored(String),
+    /// No event at all.
+    Malformed(String),
+    /// The body is longer than any event.
+    TooLarge,
+    /// The token is missing or not good.
+    Unauthorised(String),
+    /// As many events are in work as this instance takes.
+    Full,
+    /// Another attempt may succeed.
+    Transient(String),
+    /// No attempt can succeed, and there is no request that could be told so: it ends as a dead letter.
+    Unrecorded(String),
+}
+
+impl Answer {
+    /// What the outcome of a handler is answered with.
+    pub fn of(outcome: Result<(), Failure>) -> Self {
+        match outcome {
+            Ok(()) => Self::Done,
+            Err(failure) if failure.kind() == FailureKind::Permanent => Self::Unrecorded(failure.to_string()),
+            Err(failure) => Self::Transient(failure.to_string()),
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Done | Self::Ignored(_) => StatusCode::NO_CONTENT,
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unauthorised(_) => StatusCode::UNAUTHORIZED,
+            Self::Full => StatusCode::TOO_MANY_REQUESTS,
+            Self::Transient(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unrecorded(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What is said, to the log and to whoever called; nothing where all is well.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Done => None,
+            Self::TooLarge => Some("the body is larger than any event"),
+            Self::Full => Some("busy: as many events are in work as this instance takes"),
+            Self::Ignored(reason)
+            | Self::Malformed(reason)
+            | Self::Unauthorised(reason)
+            | Self::Transient(reason)
+            | Self::Unrecorded(reason) => Some(reason),
+        }
+    }
+}
+
+/// Seconds after which a caller that is no queue should try again.
+const RETRY_AFTER_S: &str = "10";
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let mut response = match self.reason() {
+            Some(reason) if status != StatusCode::NO_CONTENT => (status, format!("{reason}\n")).into_response(),
+            _ => status.into_response(),
+        };
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        // For the access log.
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,110 @@
+//! Pub/Sub push requests: the message in an envelope, or the message's data as the body.
+
+use super::{Attributes, MESSAGE_PUBLISHED, MESSAGE_TYPE, Malformed, STORAGE_FINALIZED, build, optional_text, text};
+use axum::http::HeaderMap;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use cloudevents::Event;
+use serde_json::{Map, Value, json};
+
+const MESSAGE_ID: &str = "x-goog-pubsub-message-id";
+const PUBLISH_TIME: &str = "x-goog-pubsub-publish-time";
+const SUBSCRIPTION: &str = "x-goog-pubsub-subscription-name";
+
+/// The attributes that matter to us, as Cloud Storage and dead lettering write them; headers lose the case of their names.
+const ATTRIBUTES: &[&str] = &[
+    "eventType",
+    "payloadFormat",
+    "bucketId",
+    "objectId",
+    "objectGeneration",
+    "eventTime",
+    "CloudPubSubDeadLetterSourceDeliveryCount",
+    "CloudPubSubDeadLetterSourceSubscription",
+];
+
+/// Whether the headers carry a message's metadata.
+pub(super) fn is_unwrapped(headers: &HeaderMap) -> bool {
+    headers.contains_key(MESSAGE_ID)
+}
+
+/// `{"message": {...}, "subscription": "projects/P/subscriptions/S"}`.
+pub(super) fn wrapped(envelope: Map<String, Value>) -> Result<Event, Malformed> {
+    let subscription = optional_text(&envelope, "subscription").unwrap_or_else(|| "unknown".into());
+    let data = message_data(envelope, None, None)?;
+    let message = &data["message"];
+    let member = |name: &str| message[name].as_str().map(str::to_owned);
+    let attributes = Attributes {
+        id: member("messageId").ok_or_else(|| Malformed::new("the message has no `messageId`"))?,
+        event_type: MESSAGE_PUBLISHED.into(),
+        source: format!("//pubsub.googleapis.com/{subscription}"),
+        time: member("publishTime"),
+        subject: None,
+    };
+    build(attributes, data)
+}
+
+/// The body is the message's data; its metadata and attributes are headers.
+pub(super) fn unwrapped(headers: &HeaderMap, body: &Bytes) -> Result<Event, Malformed> {
+    let header = |name: &str| -> Result<Option<String>, Malformed> {
+        let Some(value) = headers.get(name) else { return Ok(None) };
+        let value = std::str::from_utf8(value.as_bytes());
+        value.map(|text| Some(text.to_owned())).map_err(|_| Malformed(format!("the header {name} is not UTF-8")))
+    };
+    let mut attributes = Map::new();
+    for name in ATTRIBUTES {
+        if let Some(value) = header(name)? {
+            attributes.insert((*name).to_owned(), value.into());
+        }
+    }
+    let message = json!({
+        "message": { "attributes": attributes, "data": STANDARD.encode(body) },
+        "subscription": header(SUBSCRIPTION)?.unwrap_or_else(|| "unknown".into()),
+    });
+    let Value::Object(envelope) = message else { return Err(Malformed::new("no message")) };
+    let subscription = text(&envelope, "subscription")?;
+    let id = header(MESSAGE_ID)?.unwrap_or_default();
+    let time = header(PUBLISH_TIME)?;
+    let data = message_data(envelope, Some(&id), time.as_deref())?;
+    let source = format!("//pubsub.googleapis.com/{subscription}");
+    build(Attributes { id, event_type: MESSAGE_PUBLISHED.into(), source, time, subject: None }, data)
+}
+
+/// A message's data without any metadata, where that data is a Cloud Storage object. Nothing says what happened to it, so the
+/// subscription must be one of finalized objects; one that says that it was deleted is refused.
+pub(super) fn bare_object(object: Map<String, Value>) -> Result<Event, Malformed> {
+    if object.contains_key("timeDeleted") {
+        return Err(Malformed::new("a deleted object came without the attribute `eventType`"));
+    }
+    let attributes = Attributes {
+        id: text(&object, "id")?,
+        event_type: STORAGE_FINALIZED.into(),
+        source: format!("//storage.googleapis.com/projects/_/buckets/{}", text(&object, "bucket")?),
+        subject: Some(format!("objects/{}", text(&object, "name")?)),
+        time: optional_text(&object, "updated"),
+    };
+    build(attributes, Value::Object(object))
+}
+
+/// The data of a `messagePublished` event: the message in its one form, without the doubled members of push requests and without
+/// the subscription.
+pub(super) fn message_data(
+    mut envelope: Map<String, Value>,
+    id: Option<&str>,
+    time: Option<&str>,
+) -> Result<Value, Malformed> {
+    let Some(Value::Object(mut message)) = envelope.remove("message") else {
+        return Err(Malformed::new("`message` is missing"));
+    };
+    for (doubled, kept, from_outside) in
+        [("message_id", "messageId", id), ("publish_time", "publishTime", time), ("ordering_key", "orderingKey", None)]
+    {
+        let doubled = message.remove(doubled);
+        let value = doubled.or_else(|| from_outside.map(Value::from));
+        if let (Some(value), false) = (value, message.contains_key(kept)) {
+            message.insert(kept.to_owned(), value);
+        }
+    }
+    message.entry("@type").or_insert_with(|| MESSAGE_TYPE.into());
+    Ok(json!({ "message": message }))
+}

@@ -1,0 +1,82 @@
+//! What an event means, in our own words: buckets by role, the creation time known, dead letters with the function that gave up.
+
+use crate::typed::{FinalizedObject, Typed};
+use trackdrop_cloud::{Storage, google::Buckets};
+use trackdrop_pipeline::{DeadLetter, Event, Failure, ObjectFinalized, names::ObjectName, trigger::Trigger};
+
+/// All triggers: the object that a dead letter is about says which function did not take it.
+pub(crate) const TRIGGERS: &[&str] = &[
+    include_str!("../../../triggers/split.yaml"),
+    include_str!("../../../triggers/track.yaml"),
+    include_str!("../../../triggers/merge.yaml"),
+    include_str!("../../../triggers/load.yaml"),
+    include_str!("../../../triggers/annotate.yaml"),
+    include_str!("../../../triggers/join.yaml"),
+];
+
+/// Our event; or why there is nothing to do.
+pub(crate) async fn event_of(
+    typed: Typed,
+    buckets: &Buckets,
+    storage: &dyn Storage,
+) -> Result<Result<Event, String>, Failure> {
+    match typed {
+        Typed::Ours(event) => Ok(Ok(event)),
+        Typed::Other(what) => Ok(Err(format!("{what} is of no interest here"))),
+        Typed::ObjectFinalized(object) => finalized(object, buckets, storage).await,
+        Typed::DeadLetter { attempts, subscription, event } => {
+            let event = match *event {
+                Typed::ObjectFinalized(object) => finalized(object, buckets, storage).await?,
+                Typed::Ours(event) => Ok(event),
+                _ => Err(format!("{subscription} gave up a message that says nothing of a request")),
+            };
+            Ok(event.and_then(|event| dead_letter(event, attempts, &subscription)))
+        }
+    }
+}
+
+async fn finalized(
+    object: FinalizedObject,
+    buckets: &Buckets,
+    storage: &dyn Storage,
+) -> Result<Result<Event, String>, Failure> {
+    let FinalizedObject { bucket, name, generation, created } = object;
+    let Some(role) = buckets.role_of(&bucket) else {
+        return Ok(Err(format!("the bucket {bucket:?} is none of ours ({buckets})")));
+    };
+    let object = ObjectName::new(role, name);
+    let created = match created {
+        Some(created) => created,
+        // Attributes alone don't say it, and an upload's request id holds it.
+        None => match storage.stat(&object).await {
+            Ok(info) if info.generation == generation => info.created,
+            Ok(_) => return Ok(Err(format!("generation {generation} of {object} was overwritten"))),
+            Err(error) if error.is_not_found() => return Ok(Err(format!("{object} was deleted"))),
+            Err(error) => return Err(error.into()),
+        },
+    };
+    Ok(Ok(Event::ObjectFinalized(ObjectFinalized { object, generation, created })))
+}
+
+fn dead_letter(event: Event, attempts: u32, subscription: &str) -> Result<Event, String> {
+    let function = TRIGGERS
+        .iter()
+        .filter_map(|yaml| Trigger::parse(yaml).ok())
+        .find(|trigger| trigger.takes(&event, None))
+        .map(|trigger| trigger.function)
+        .ok_or_else(|| format!("{subscription} gave up an event that starts no function"))?;
+    // Pub/Sub keeps no answers; the function's log does.
+    let reason = format!("{function} never took the event; its log says why (subscription {subscription})");
+    Ok(Event::DeadLetter(DeadLetter { function, event: Box::new(event), attempts, reason }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_trigger_of_an_object_is_known_here() {
+        let functions: Vec<_> = TRIGGERS.iter().map(|yaml| Trigger::parse(yaml).unwrap().function).collect();
+        assert_eq!(functions, trackdrop_pipeline::Stage::ALL.map(|stage| stage.name().to_owned()));
+    }
+}

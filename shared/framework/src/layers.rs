@@ -1,0 +1,15 @@
+//! What is around every event, one layer a file, outermost first.
+
+pub(crate) mod trace_context;
+
+pub(crate) mod access_log;
+
+pub(crate) mod deadline;
+
+pub(crate) mod panic;
+
+pub(crate) mod authorisation;
+
+pub(crate) mod concurrency;
+
+pub(crate) mod body_limit;

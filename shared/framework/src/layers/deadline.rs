@@ -1,0 +1,41 @@
+//! An answer before the acknowledgement deadline, and before the process must go: the work is asked to stop, and the event is handed back.
+
+use crate::answer::Answer;
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use std::time::Duration;
+use tokio::sync::watch;
+use trackdrop_pipeline::Delivery;
+
+/// How long work that was asked to stop may take to say so itself.
+const STOPS_WITHIN: Duration = Duration::from_secs(1);
+
+/// When work is handed back.
+#[derive(Clone, Debug)]
+pub(crate) struct Deadline {
+    pub(crate) after: Duration,
+    /// True once the process is to go.
+    pub(crate) hand_back: watch::Receiver<bool>,
+}
+
+/// Puts a [`Delivery`] beside the request and cancels it when its time is over. What does not stop then goes on without an answer and
+/// keeps its place: its effects are the same as those of the attempt that follows.
+pub(crate) async fn layer(State(deadline): State<Deadline>, mut request: Request, next: Next) -> Response {
+    let Deadline { after, mut hand_back } = deadline;
+    let delivery = Delivery::new();
+    request.extensions_mut().insert(delivery.clone());
+    let mut work = std::pin::pin!(next.run(request));
+    let why = tokio::select! {
+        response = &mut work => return response,
+        () = tokio::time::sleep(after) => format!("not finished within {} s", after.as_secs()),
+        Ok(_) = hand_back.wait_for(|&hand_back| hand_back) => "the service is stopping".to_owned(),
+    };
+    delivery.cancel();
+    match tokio::time::timeout(STOPS_WITHIN, work).await {
+        Ok(response) => response,
+        Err(_) => Answer::Transient(why).into_response(),
+    }
+}

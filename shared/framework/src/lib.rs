@@ -1,0 +1,27 @@
+//! Runs a function as an HTTP service on Google Cloud: an event in, an outcome out.
+//!
+//! [`serve`] is the whole `main` of a service. Requests in any shape in which Google Cloud delivers an event (see [`decode`]) become one
+//! typed event for the handler, and its outcome becomes the answer that makes the queue do the right thing (see [`Answer`]): 2xx only when
+//! every effect is stored.
+//!
+//! Around every event, outermost first: trace context, access log, deadline below the acknowledgement deadline, panics as diagnostics, the
+//! caller's identity, a bound on concurrency, a bound on the body. `GET /healthz` answers once the process listens, `GET /readyz` once the
+//! handler is there (a model may have to be loaded).
+
+mod answer;
+mod decode;
+mod domain;
+mod layers;
+mod logging;
+pub mod oidc;
+mod serve;
+mod service;
+mod settings;
+mod typed;
+
+pub use answer::Answer;
+pub use decode::{Malformed, decode};
+pub use serve::{Environment, serve};
+pub use service::Service;
+pub use settings::{PushIdentity, ServiceSettings};
+pub use typed::{FinalizedObject, Typed};

@@ -1,0 +1,136 @@
+//! The whole `main` of a service.
+
+use crate::{Service, ServiceSettings, logging, oidc::Verifier};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Instant,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use trackdrop_cloud::Storage;
+use trackdrop_flow::Cloud;
+use trackdrop_pipeline::{Bucket, Failure, Handler, names::ObjectName, trigger::Trigger};
+
+/// What a function is made of.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Storage, publisher and warehouse of Google Cloud, or of its emulators.
+    pub cloud: Cloud,
+    /// How the service runs.
+    pub settings: ServiceSettings,
+}
+
+impl Environment {
+    /// Threads that one event's work may use: all that the instance has.
+    pub fn threads(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
+    /// The detector's file; none where the environment names none. One in Cloud Storage (with its card beside it, where it has one) is
+    /// fetched once, into a folder of this process.
+    pub async fn model_file(&self) -> Result<Option<PathBuf>, Failure> {
+        let Some(model) = &self.settings.model else { return Ok(None) };
+        let Some(address) = model.strip_prefix("gs://") else { return Ok(Some(model.into())) };
+        let Some((bucket, name)) = address.split_once('/').filter(|(_, name)| !name.is_empty()) else {
+            return Err(Failure::permanent(format!(
+                "TRACKDROP_MODEL is {model:?}: it must be a path or gs://BUCKET/OBJECT"
+            )));
+        };
+        let storage = self.settings.google.storage_of(bucket)?;
+        let folder = self.cloud.storage.scratch().join("model");
+        std::fs::create_dir_all(&folder).map_err(|error| Failure::from_io("making a folder for the model", error))?;
+        let file = folder.join(name.rsplit('/').next().unwrap_or(name));
+        let card = Path::new(name).with_extension("json");
+        for (name, file, is_needed) in
+            [(name, file.clone(), true), (card.to_str().unwrap_or_default(), file.with_extension("json"), false)]
+        {
+            match storage.fetch(&ObjectName::new(Bucket::Work, name), None).await {
+                Ok((_, fetched)) => {
+                    std::fs::copy(fetched.path(), file)
+                        .map_err(|error| Failure::from_io("copying the model", error))?;
+                }
+                Err(error) if error.is_not_found() && !is_needed => {}
+                Err(error) => return Err(Failure::from(error).context(format!("fetching {model}"))),
+            }
+        }
+        Ok(Some(file))
+    }
+}
+
+/// Runs a function as a service, from the environment's settings, until it is asked to stop. `trigger` is the text of its trigger file;
+/// `start` makes its handler while the service listens already.
+pub fn serve<F>(trigger: &str, start: F) -> ExitCode
+where
+    F: AsyncFnOnce(&Environment) -> Result<Arc<dyn Handler>, Failure>,
+{
+    logging::start(std::env::var("GOOGLE_CLOUD_PROJECT").ok().filter(|project| !project.is_empty()));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("the process can't start its threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(run(trigger, start));
+    // Work that does not notice that it is to stop must not keep the process from ending.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run<F>(trigger: &str, start: F) -> Result<(), Box<dyn std::error::Error>>
+where
+    F: AsyncFnOnce(&Environment) -> Result<Arc<dyn Handler>, Failure>,
+{
+    let started = Instant::now();
+    let trigger = Trigger::parse(trigger)?;
+    let variables: BTreeMap<String, String> = std::env::vars().collect();
+    let settings = ServiceSettings::from_variables(&variables, &trigger)?;
+    let google = &settings.google;
+    let storage = Arc::new(google.storage()?);
+    let cloud = Cloud {
+        storage: storage.clone(),
+        publisher: Arc::new(google.publisher()?),
+        warehouse: Arc::new(google.warehouse()?),
+    };
+    let function = trigger.function.clone();
+    let mut service = Service::new(trigger, storage, google.buckets.clone())
+        .with_concurrency(settings.concurrency)
+        .with_deadline(settings.deadline);
+    if let Some(push) = &settings.push {
+        service = service.with_verifier(Verifier::new(&push.audience, &push.service_account));
+    }
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, settings.port)).await;
+    let listener = listener.map_err(|error| format!("port {} can't be listened on: {error}", settings.port))?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    tracing::info!(function, port = settings.port, ms = started.elapsed().as_millis() as u64, "listening");
+    let environment = Environment { cloud, settings };
+    let ready = async {
+        let handler = start(&environment).await.map_err(|failure| format!("{function} can't start: {failure}"))?;
+        service.is_ready_with(handler);
+        tracing::info!(function, ms = started.elapsed().as_millis() as u64, "ready");
+        std::future::pending::<Result<(), String>>().await
+    };
+    tokio::select! {
+        outcome = service.serve(listener, stop) => Ok(outcome?),
+        outcome = ready => Ok(outcome?),
+    }
+}

@@ -1,0 +1,195 @@
+//! A function as an HTTP service.
+
+use crate::{
+    answer::Answer,
+    decode::decode,
+    domain,
+    layers::{access_log, authorisation, body_limit, concurrency, deadline, panic, trace_context},
+    oidc::Verifier,
+    typed::Typed,
+};
+use axum::{
+    Extension, Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    middleware::{from_fn, from_fn_with_state},
+    response::IntoResponse,
+    routing::{get, post},
+};
+use std::{
+    future::Future,
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
+use trackdrop_cloud::{Storage, google::Buckets};
+use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
+
+/// Cloud Run kills a process 10 s after it asked it to stop. Until the first bound what is in work may end by itself; then it is handed back.
+const FINISHES_WITHIN: Duration = Duration::from_secs(6);
+const GONE_WITHIN: Duration = Duration::from_secs(9);
+
+/// A function, and what surrounds it.
+#[derive(Clone)]
+pub struct Service {
+    trigger: Arc<Trigger>,
+    handler: Arc<OnceLock<Arc<dyn Handler>>>,
+    storage: Arc<dyn Storage>,
+    buckets: Arc<Buckets>,
+    places: Arc<Semaphore>,
+    deadline: Duration,
+    verifier: Option<Arc<Verifier>>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("function", &self.trigger.function).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// A service that is not ready yet: [`Service::is_ready_with`] gives it its handler.
+    pub fn new(trigger: Trigger, storage: Arc<dyn Storage>, buckets: Buckets) -> Self {
+        let places = Arc::new(Semaphore::new(trigger.concurrency as usize));
+        let deadline = Duration::from_secs(trigger.deadline_s);
+        let (trigger, buckets) = (Arc::new(trigger), Arc::new(buckets));
+        Self { trigger, handler: Arc::default(), storage, buckets, places, deadline, verifier: None }
+    }
+
+    /// With another number of events that are worked on at the same time.
+    #[must_use]
+    pub fn with_concurrency(mut self, places: usize) -> Self {
+        self.places = Arc::new(Semaphore::new(places));
+        self
+    }
+
+    /// With another time after which an event is handed back.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Open to the holders of good tokens only.
+    #[must_use]
+    pub fn with_verifier(mut self, verifier: Verifier) -> Self {
+        self.verifier = Some(Arc::new(verifier));
+        self
+    }
+
+    /// From now on events are taken; only the first call counts.
+    pub fn is_ready_with(&self, handler: Arc<dyn Handler>) {
+        let _ = self.handler.set(handler);
+    }
+
+    /// Serves until `stop` ends, and then until what is in work is finished or handed back.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let (stopping, mut is_stopping) = watch::channel(false);
+        let (hand_back, is_handed_back) = watch::channel(false);
+        let serving = axum::serve(listener, self.router(is_handed_back))
+            .with_graceful_shutdown(async move {
+                stop.await;
+                tracing::info!("stopping");
+                let _ = stopping.send(true);
+            })
+            .into_future();
+        let bounds = async {
+            if is_stopping.wait_for(|&is_stopping| is_stopping).await.is_err() {
+                return std::future::pending().await;
+            }
+            tokio::time::sleep(FINISHES_WITHIN).await;
+            let _ = hand_back.send(true);
+            tokio::time::sleep(GONE_WITHIN - FINISHES_WITHIN).await;
+            tracing::warn!("some work did not stop in time");
+        };
+        tokio::select! {
+            outcome = serving => outcome,
+            () = bounds => Ok(()),
+        }
+    }
+
+    fn router(&self, hand_back: watch::Receiver<bool>) -> Router {
+        let deadline = deadline::Deadline { after: self.deadline, hand_back };
+        let function: Arc<str> = self.trigger.function.as_str().into();
+        // The layer that is added last is the outermost one.
+        let events = Router::new()
+            .route("/", post(take))
+            .route("/{*path}", post(take))
+            .layer(from_fn(body_limit::layer))
+            .layer(from_fn_with_state(self.places.clone(), concurrency::layer))
+            .layer(from_fn_with_state(self.verifier.clone(), authorisation::layer))
+            .layer(from_fn(panic::layer))
+            .layer(from_fn_with_state(deadline, deadline::layer))
+            .layer(from_fn(access_log::layer))
+            .layer(from_fn_with_state(function, trace_context::layer));
+        let healthz = get(|| async { "ok\n" });
+        Router::new().route("/healthz", healthz).route("/readyz", get(ready)).merge(events).with_state(self.clone())
+    }
+}
+
+async fn ready(State(service): State<Service>) -> impl IntoResponse {
+    match service.handler.get() {
+        Some(_) => (StatusCode::OK, "ready\n"),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+    }
+}
+
+async fn take(
+    State(service): State<Service>,
+    Extension(delivery): Extension<Delivery>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let Some(handler) = service.handler.get() else { return Answer::Transient("starting".into()) };
+    let typed = match decode(&headers, &body).and_then(|event| Typed::of(&event)) {
+        Ok(typed) => typed,
+        Err(malformed) => return Answer::Malformed(malformed.to_string()),
+    };
+    match service.run(&**handler, typed, &delivery).await {
+        Ok(Ok(())) => Answer::Done,
+        Ok(Err(reason)) => Answer::Ignored(reason),
+        Err(failure) => Answer::of(Err(failure)),
+    }
+}
+
+impl Service {
+    /// Gives the event to the handler if it is one that the trigger takes: filters of subscriptions are a saving, not a promise.
+    async fn run(
+        &self,
+        handler: &dyn Handler,
+        typed: Typed,
+        delivery: &Delivery,
+    ) -> Result<Result<(), String>, Failure> {
+        let event = match domain::event_of(typed, &self.buckets, &*self.storage).await? {
+            Ok(event) => event,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let topic = match &event {
+            Event::ObjectFinalized(_) => None,
+            Event::RequestFinished(_) => Some(trackdrop_cloud::TOPIC_REQUESTS),
+            Event::DeadLetter(_) => Some(trackdrop_cloud::TOPIC_DEAD_LETTERS),
+        };
+        if !self.trigger.takes(&event, topic) {
+            return Ok(Err(format!("{} is started by something else", self.trigger.function)));
+        }
+        let about = match &event {
+            Event::DeadLetter(letter) => &*letter.event,
+            event => event,
+        };
+        if let Event::ObjectFinalized(finalized) = about {
+            let span = tracing::Span::current();
+            span.record("object", tracing::field::display(&finalized.object));
+            finalized.request().map(|request| span.record("request", tracing::field::display(request)));
+        }
+        handler.handle(&event, delivery).await.map(Ok)
+    }
+}

@@ -1,0 +1,108 @@
+//! How a service runs, from the environment.
+
+use std::{collections::BTreeMap, time::Duration};
+use trackdrop_cloud::google::{GoogleSettings, SettingsError};
+use trackdrop_pipeline::trigger::Trigger;
+
+/// How a service runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceSettings {
+    /// `PORT`.
+    pub port: u16,
+    /// `TRACKDROP_CONCURRENCY`: events that are worked on at the same time; what the trigger says unless set.
+    pub concurrency: usize,
+    /// `TRACKDROP_DEADLINE_S`: an event that takes longer is handed back. Must be below the subscription's acknowledgement deadline, after
+    /// which the event is delivered again anyway; a little less than the trigger's unless set.
+    pub deadline: Duration,
+    /// `TRACKDROP_PUSH_AUDIENCE` and `TRACKDROP_PUSH_SERVICE_ACCOUNT`: whose tokens are asked for.
+    pub push: Option<PushIdentity>,
+    /// `TRACKDROP_MODEL`: the detector, as a path or `gs://BUCKET/OBJECT`.
+    pub model: Option<String>,
+    /// Where buckets, topics and tables are.
+    pub google: GoogleSettings,
+}
+
+/// Who pushes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushIdentity {
+    /// What the tokens are for.
+    pub audience: String,
+    /// Whose tokens they are.
+    pub service_account: String,
+}
+
+/// An answer takes its time to arrive.
+const DEADLINE_MARGIN_S: u64 = 10;
+
+impl ServiceSettings {
+    /// From these variables, and a trigger for what they don't say.
+    pub fn from_variables(variables: &BTreeMap<String, String>, trigger: &Trigger) -> Result<Self, SettingsError> {
+        let optional = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
+        let number = |name: &'static str, default: u64, most: u64| match optional(name) {
+            None => Ok(default),
+            Some(value) => match value.parse() {
+                Ok(number) if (1..=most).contains(&number) => Ok(number),
+                _ => Err(SettingsError::Value {
+                    name,
+                    value,
+                    must_be: "a whole number, at least 1 and not beyond measure",
+                }),
+            },
+        };
+        let push = match (optional("TRACKDROP_PUSH_AUDIENCE"), optional("TRACKDROP_PUSH_SERVICE_ACCOUNT")) {
+            (Some(audience), Some(service_account)) => Some(PushIdentity { audience, service_account }),
+            (None, None) => None,
+            // Half a check would look like one.
+            (Some(_), None) => return Err(SettingsError::Missing("TRACKDROP_PUSH_SERVICE_ACCOUNT")),
+            (None, Some(_)) => return Err(SettingsError::Missing("TRACKDROP_PUSH_AUDIENCE")),
+        };
+        let deadline_s = trigger.deadline_s.saturating_sub(DEADLINE_MARGIN_S).max(1);
+        Ok(Self {
+            port: number("PORT", 8_080, u64::from(u16::MAX))? as u16,
+            concurrency: number("TRACKDROP_CONCURRENCY", u64::from(trigger.concurrency), 10_000)? as usize,
+            deadline: Duration::from_secs(number("TRACKDROP_DEADLINE_S", deadline_s, 86_400)?),
+            push,
+            model: optional("TRACKDROP_MODEL"),
+            google: GoogleSettings::from_variables(variables)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(more: &[(&str, &str)]) -> Result<ServiceSettings, SettingsError> {
+        let pairs = [
+            ("TRACKDROP_BUCKET_UPLOADS", "u"),
+            ("TRACKDROP_BUCKET_WORK", "w"),
+            ("TRACKDROP_BUCKET_RESULTS", "r"),
+            ("TRACKDROP_TOPIC_REQUESTS", "projects/p/topics/requests"),
+            ("TRACKDROP_DATASET", "p.d"),
+        ];
+        let variables = pairs.iter().chain(more).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let trigger = Trigger::parse(include_str!("../../../triggers/track.yaml")).unwrap();
+        ServiceSettings::from_variables(&variables, &trigger)
+    }
+
+    #[test]
+    fn the_trigger_says_what_the_environment_does_not() {
+        let defaults = settings(&[]).unwrap();
+        assert_eq!((defaults.port, defaults.concurrency, defaults.deadline.as_secs()), (8_080, 2, 590));
+        let set = settings(&[("PORT", "81"), ("TRACKDROP_CONCURRENCY", "7"), ("TRACKDROP_DEADLINE_S", "30")]).unwrap();
+        assert_eq!((set.port, set.concurrency, set.deadline.as_secs()), (81, 7, 30));
+    }
+
+    #[test]
+    fn a_number_that_is_none_and_half_an_identity_are_refused() {
+        for (name, value) in
+            [("PORT", "http"), ("PORT", "70000"), ("TRACKDROP_CONCURRENCY", "0"), ("TRACKDROP_DEADLINE_S", "-1")]
+        {
+            assert!(settings(&[(name, value)]).unwrap_err().to_string().contains(name));
+        }
+        assert_eq!(
+            settings(&[("TRACKDROP_PUSH_AUDIENCE", "https://x")]),
+            Err(SettingsError::Missing("TRACKDROP_PUSH_SERVICE_ACCOUNT"))
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! CloudEvents to what they mean: an object stands, a delivery was given up, a message of ours.
+
+use crate::decode::{MESSAGE_PUBLISHED, Malformed, STORAGE_FINALIZED};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use cloudevents::{AttributesReader, Data, Event};
+use serde_json::{Map, Value};
+use trackdrop_pipeline::Timestamp;
+
+/// What an event means, in Google Cloud's words.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Typed {
+    /// An object stands in a bucket.
+    ObjectFinalized(FinalizedObject),
+    /// The message of another event, which no attempt of a subscription took.
+    DeadLetter {
+        /// How often it was tried.
+        attempts: u32,
+        /// The subscription that gave it up.
+        subscription: String,
+        /// What the message means.
+        event: Box<Self>,
+    },
+    /// A message that holds one of our own events.
+    Ours(trackdrop_pipeline::Event),
+    /// Anything else that is well-formed: nothing to do.
+    Other(String),
+}
+
+/// An object that stands: this generation of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinalizedObject {
+    /// The bucket's own name.
+    pub bucket: String,
+    /// The object's name, exactly.
+    pub name: String,
+    /// Which writing of that name.
+    pub generation: i64,
+    /// When it was written, where the event says so.
+    pub created: Option<Timestamp>,
+}
+
+impl Typed {
+    /// What an event means.
+    pub fn of(event: &Event) -> Result<Self, Malformed> {
+        match event.ty() {
+            STORAGE_FINALIZED => finalized(event),
+            MESSAGE_PUBLISHED => message(event),
+            ours if ours.starts_with("trackdrop.") => {
+                let json = serde_json::json!({ "type": ours, "data": object_of(event)? });
+                our_event(&json.to_string().into_bytes())?
+                    .ok_or_else(|| Malformed(format!("the type {ours:?} is none of ours")))
+            }
+            other => Ok(Self::Other(other.to_owned())),
+        }
+    }
+}
+
+fn object_of(event: &Event) -> Result<&Map<String, Value>, Malformed> {
+    match event.data() {
+        Some(Data::Json(Value::Object(data))) => Ok(data),
+        _ => Err(Malformed::new("the data is not a JSON object")),
+    }
+}
+
+fn finalized(event: &Event) -> Result<Typed, Malformed> {
+    let data = object_of(event)?;
+    let bucket_of_source = || event.source().as_str().rsplit_once("/buckets/").map(|(_, bucket)| bucket.to_owned());
+    let name_of_subject = || event.subject().and_then(|subject| subject.strip_prefix("objects/")).map(str::to_owned);
+    let text = |member: &str| data.get(member).and_then(Value::as_str).map(str::to_owned);
+    Ok(Typed::ObjectFinalized(FinalizedObject {
+        bucket: text("bucket").or_else(bucket_of_source).ok_or_else(|| Malformed::new("no bucket is named"))?,
+        name: text("name").or_else(name_of_subject).ok_or_else(|| Malformed::new("no object is named"))?,
+        generation: generation(data.get("generation"))?,
+        created: created(data)?,
+    }))
+}
+
+/// Google writes 64-bit numbers as text, its schema says number: both are taken.
+fn generation(value: Option<&Value>) -> Result<i64, Malformed> {
+    let number = match value {
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(Value::Number(number)) => number.as_i64(),
+        _ => None,
+    };
+    number.ok_or_else(|| Malformed(format!("the generation {} is not a number", value.unwrap_or(&Value::Null))))
+}
+
+fn created(object: &Map<String, Value>) -> Result<Option<Timestamp>, Malformed> {
+    let Some(text) = object.get("timeCreated").and_then(Value::as_str) else { return Ok(None) };
+    text.parse().map(Some).map_err(|error| Malformed(format!("timeCreated {text:?} is no time: {error}")))
+}
+
+fn message(event: &Event) -> Result<Typed, Malformed> {
+    let Some(Value::Object(message)) = object_of(event)?.get("message") else {
+        return Err(Malformed::new("the event carries no message"));
+    };
+    let attribute = |name: &str| message.get("attributes").and_then(|all| all.get(name)).and_then(Value::as_str);
+    let data = match message.get("data") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::String(text)) => {
+            STANDARD.decode(text).map_err(|error| Malformed(format!("the message's data is not base64: {error}")))?
+        }
+        Some(other) => return Err(Malformed(format!("the message's data is {other}, not text"))),
+    };
+    let meaning = match (attribute("eventType"), attribute("bucketId")) {
+        (Some("OBJECT_FINALIZE"), Some(bucket)) => notification(bucket, &attribute, &data)?,
+        (Some(other), Some(_)) => Typed::Other(other.to_owned()),
+        _ => our_event(&data)?.unwrap_or_else(|| Typed::Other("a message that is none of ours".into())),
+    };
+    let Some(subscription) = attribute("CloudPubSubDeadLetterSourceSubscription") else { return Ok(meaning) };
+    let attempts = attribute("CloudPubSubDeadLetterSourceDeliveryCount").and_then(|count| count.parse().ok());
+    Ok(Typed::DeadLetter {
+        attempts: attempts.unwrap_or_default(),
+        subscription: subscription.to_owned(),
+        event: Box::new(meaning),
+    })
+}
+
+/// A notification of Cloud Storage: the attributes say which object; the payload, where there is one, all about it.
+fn notification<'a>(
+    bucket: &str,
+    attribute: &impl Fn(&str) -> Option<&'a str>,
+    data: &[u8],
+) -> Result<Typed, Malformed> {
+    let payload = match attribute("payloadFormat") {
+        Some("JSON_API_V1") => serde_json::from_slice(data)
+            .map_err(|error| Malformed(format!("the notification's payload is not a JSON object: {error}")))?,
+        _ => Map::new(),
+    };
+    let text = |member: &str| payload.get(member).and_then(Value::as_str);
+    let generation_attribute = attribute("objectGeneration").map(Value::from);
+    // A header can't hold every name, so where both say it the payload wins.
+    let name = text("name").or_else(|| attribute("objectId")).ok_or_else(|| Malformed::new("no object is named"))?;
+    Ok(Typed::ObjectFinalized(FinalizedObject {
+        bucket: text("bucket").unwrap_or(bucket).to_owned(),
+        name: name.to_owned(),
+        generation: generation(payload.get("generation").or(generation_attribute.as_ref()))?,
+        created: created(&payload)?,
+    }))
+}
+
+/// One of our own events, alone or as a CloudEvent in structured mode.
+fn our_event(data: &[u8]) -> Result<Option<Typed>, Malformed> {
+    let Ok(json) = serde_json::from_slice::<Value>(data) else { return Ok(None) };
+    if !json.get("type").and_then(Value::as_str).is_some_and(|name| name.starts_with("trackdrop.")) {
+        return Ok(None);
+    }
+    let event = serde_json::from_value(json).map_err(|error| Malformed(format!("not an event of ours: {error}")))?;
+    Ok(Some(Typed::Ours(event)))
+}

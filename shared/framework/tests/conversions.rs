@@ -1,0 +1,225 @@
+//! Events in the shapes of old and new become Google's CloudEvents. Each `tests/events/NAME-{legacy,cloudevent}-input.json` must come out as
+//! `NAME-cloudevent-output.json`. The files are ours, in the layout of Google's functions-framework-conformance; with
+//! `TRACKDROP_EVENT_FIXTURES` set to a folder of that project's files, those are tested as well.
+#![allow(clippy::unwrap_used)]
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+use cloudevents::{AttributesReader, Data, Event};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use trackdrop_framework::{FinalizedObject, Typed, decode};
+
+fn folders() -> Vec<PathBuf> {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events");
+    std::iter::once(ours).chain(std::env::var_os("TRACKDROP_EVENT_FIXTURES").map(PathBuf::from)).collect()
+}
+
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap()))
+        .collect()
+}
+
+/// Every input with the output that it must become.
+fn pairs() -> Vec<(PathBuf, Bytes, Event)> {
+    let mut pairs = Vec::new();
+    for folder in folders() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let Some(stem) = name.strip_suffix("-input.json") else { continue };
+            let stem = stem.trim_end_matches("-legacy").trim_end_matches("-cloudevent");
+            let output = std::fs::read(folder.join(format!("{stem}-cloudevent-output.json"))).unwrap();
+            let input = std::fs::read(&path).unwrap();
+            pairs.push((path.clone(), input.into(), serde_json::from_slice(&output).unwrap()));
+        }
+    }
+    pairs
+}
+
+#[test]
+fn every_input_comes_out_as_its_cloudevent_output() {
+    let pairs = pairs();
+    assert!(pairs.len() >= 7, "{}", pairs.len());
+    for (path, input, expected) in pairs {
+        let kind = if path.to_str().unwrap().contains("cloudevent") {
+            "application/cloudevents+json; charset=utf-8"
+        } else {
+            "application/json"
+        };
+        let event = decode(&headers(&[("content-type", kind)]), &input).unwrap();
+        assert_eq!(event, expected, "{}", path.display());
+    }
+}
+
+#[test]
+fn binary_mode_gives_what_structured_mode_gives() {
+    for (path, input, expected) in pairs() {
+        if !path.to_str().unwrap().contains("cloudevent") {
+            continue;
+        }
+        let json: Value = serde_json::from_slice(&input).unwrap();
+        let mut all = HeaderMap::new();
+        for name in ["specversion", "type", "source", "id", "time", "subject"] {
+            let Some(text) = json[name].as_str() else { continue };
+            // What the HTTP binding demands: everything but printable ASCII without `"` and `%`.
+            let encoded: String = text
+                .bytes()
+                .map(|byte| match byte {
+                    b'!' | b'#'..=b'$' | b'&'..=b'~' => char::from(byte).to_string(),
+                    _ => format!("%{byte:02X}"),
+                })
+                .collect();
+            all.insert(format!("ce-{name}").parse::<HeaderName>().unwrap(), encoded.parse().unwrap());
+        }
+        all.insert("content-type", "application/json".parse().unwrap());
+        let event = decode(&all, &Bytes::from(json["data"].to_string())).unwrap();
+        assert_eq!(event, expected, "{}", path.display());
+    }
+}
+
+fn notification(attributes: &[(&str, &str)], payload: &str) -> Bytes {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let attributes: Value = attributes.iter().map(|&(name, value)| (name.to_owned(), Value::from(value))).collect();
+    let message = serde_json::json!({
+        "attributes": attributes, "data": STANDARD.encode(payload), "messageId": "7", "message_id": "7",
+        "publishTime": "2026-09-21T13:33:20.5Z", "publish_time": "2026-09-21T13:33:20.5Z",
+    });
+    serde_json::json!({ "message": message, "subscription": "projects/acme/subscriptions/split" }).to_string().into()
+}
+
+fn finalized(created: Option<&str>) -> Typed {
+    Typed::ObjectFinalized(FinalizedObject {
+        bucket: "acme-uploads".into(),
+        name: "a b/../%41#?\nü.mp4".into(),
+        generation: 1_790_000_000_123_456,
+        created: created.map(|time| time.parse().unwrap()),
+    })
+}
+
+const ATTRIBUTES: &[(&str, &str)] = &[
+    ("eventType", "OBJECT_FINALIZE"),
+    ("bucketId", "acme-uploads"),
+    ("objectId", "a b/../%41#?\nü.mp4"),
+    ("objectGeneration", "1790000000123456"),
+    ("eventTime", "2026-09-21T13:33:20.2Z"),
+];
+const PAYLOAD: &str = r#"{"kind":"storage#object","name":"a b/../%41#?\nü.mp4","bucket":"acme-uploads",
+    "generation":"1790000000123456","timeCreated":"2026-09-21T13:33:20.123Z"}"#;
+const CREATED: Option<&str> = Some("2026-09-21T13:33:20.123Z");
+
+#[test]
+fn a_storage_notification_names_the_object_exactly_wrapped_or_not_with_payload_or_without() {
+    let push = headers(&[("content-type", "application/json")]);
+    let with_payload = [ATTRIBUTES, &[("payloadFormat", "JSON_API_V1")]].concat();
+    let without = [ATTRIBUTES, &[("payloadFormat", "NONE")]].concat();
+    let typed = |headers: &HeaderMap, body: &Bytes| Typed::of(&decode(headers, body).unwrap()).unwrap();
+    assert_eq!(typed(&push, &notification(&with_payload, PAYLOAD)), finalized(CREATED));
+    assert_eq!(typed(&push, &notification(&without, "")), finalized(None));
+    // The emulator's content type; header values can't hold the name, so it is what some proxy made of it.
+    let unwrapped = headers(&[
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("x-goog-pubsub-message-id", "7"),
+        ("x-goog-pubsub-publish-time", "2026-09-21T13:33:20.5Z"),
+        ("x-goog-pubsub-subscription-name", "projects/acme/subscriptions/split"),
+        ("eventType", "OBJECT_FINALIZE"),
+        ("bucketId", "acme-uploads"),
+        ("objectId", "a b/../?"),
+        ("objectGeneration", "1790000000123456"),
+        ("payloadFormat", "JSON_API_V1"),
+    ]);
+    assert_eq!(typed(&unwrapped, &PAYLOAD.into()), finalized(CREATED));
+    let bare = PAYLOAD.replacen('{', r#"{"id":"acme-uploads/x/1790000000123456","#, 1);
+    assert_eq!(typed(&HeaderMap::new(), &bare.into()), finalized(CREATED));
+}
+
+#[test]
+fn what_happens_to_objects_otherwise_is_of_no_interest() {
+    for other in ["OBJECT_DELETE", "OBJECT_ARCHIVE", "OBJECT_METADATA_UPDATE"] {
+        let mut attributes = ATTRIBUTES.to_vec();
+        attributes[0].1 = other;
+        let event = decode(&HeaderMap::new(), &notification(&attributes, PAYLOAD)).unwrap();
+        assert_eq!(Typed::of(&event).unwrap(), Typed::Other(other.into()));
+    }
+}
+
+#[test]
+fn a_dead_letter_says_how_often_which_subscription_and_what() {
+    let dead = [
+        ATTRIBUTES,
+        &[
+            ("payloadFormat", "JSON_API_V1"),
+            ("CloudPubSubDeadLetterSourceDeliveryCount", "5"),
+            ("CloudPubSubDeadLetterSourceSubscription", "acme-split"),
+        ],
+    ]
+    .concat();
+    let event = decode(&HeaderMap::new(), &notification(&dead, PAYLOAD)).unwrap();
+    let expected =
+        Typed::DeadLetter { attempts: 5, subscription: "acme-split".into(), event: Box::new(finalized(CREATED)) };
+    assert_eq!(Typed::of(&event).unwrap(), expected);
+}
+
+#[test]
+fn one_of_our_own_events_is_known_alone_and_in_a_message() {
+    let ours = r#"{"specversion":"1.0","id":"1","source":"//trackdrop","type":"trackdrop.request.finished",
+        "datacontenttype":"application/json","data":{"request_id":"req_0aZ9bY8c_20261123T182501","state":"done"}}"#;
+    for body in [Bytes::from(ours), notification(&[], ours)] {
+        let Typed::Ours(event) = Typed::of(&decode(&HeaderMap::new(), &body).unwrap()).unwrap() else { panic!() };
+        assert_eq!(event.type_name(), "trackdrop.request.finished");
+    }
+}
+
+#[test]
+fn what_is_no_event_is_refused_with_what_is_wrong_with_it() {
+    let structured = headers(&[("content-type", "application/cloudevents+json")]);
+    let batch = headers(&[("content-type", "application/cloudevents-batch+json")]);
+    let json = headers(&[("content-type", "application/json")]);
+    let binary = headers(&[
+        ("ce-specversion", "1.0"),
+        ("ce-id", "1"),
+        ("ce-type", "google.cloud.storage.object.v1.finalized"),
+        ("ce-source", "//storage.googleapis.com/projects/_/buckets/b"),
+        ("content-type", "application/json"),
+    ]);
+    let mut without_id = binary.clone();
+    without_id.remove("ce-id");
+    let cases: &[(&HeaderMap, &str, &str)] = &[
+        (&json, "", "not JSON"),
+        (&json, "[]", "not a JSON object"),
+        (&json, r#"{"a":1}"#, "neither a CloudEvent"),
+        (&json, r#"{"message":{"data":"AA=="}}"#, "messageId"),
+        (&json, r#"{"eventId":"1","eventType":"providers/x","resource":"r","data":{}}"#, "not known"),
+        (&structured, "{", "not JSON"),
+        (&structured, r#"{"specversion":"1.0"}"#, "not a CloudEvent"),
+        (&batch, "[]", "batches"),
+        (&binary, "{nope", "not JSON"),
+        (&without_id, "{}", ""),
+        (&binary, r#"{"bucket":"b","name":"n","generation":"x"}"#, "generation"),
+        (&binary, r#"{"bucket":"b","generation":"1"}"#, "no object is named"),
+        (&binary, r#"{"bucket":"b","name":"n","generation":"1","timeCreated":"noon"}"#, "timeCreated"),
+        (&json, r#"{"message":{"data":"!","messageId":"1"},"subscription":"s"}"#, "base64"),
+    ];
+    for (headers, body, expected) in cases {
+        let outcome = decode(headers, &Bytes::from((*body).to_owned())).and_then(|event| Typed::of(&event));
+        let error = outcome.expect_err(body).to_string();
+        assert!(error.contains(expected), "{body}: {error}");
+    }
+}
+
+#[test]
+fn numbers_and_texts_are_both_generations() {
+    for generation in ["\"352\"", "352"] {
+        let json = format!(
+            r#"{{"specversion":"1.0","id":"1","source":"//storage.googleapis.com/projects/_/buckets/b","subject":"objects/n",
+            "type":"google.cloud.storage.object.v1.finalized","data":{{"generation":{generation}}}}}"#
+        );
+        let event = decode(&HeaderMap::new(), &json.into()).unwrap();
+        assert!(matches!(event.data(), Some(Data::Json(_))));
+        assert_eq!(event.subject(), Some("objects/n"));
+        let Typed::ObjectFinalized(object) = Typed::of(&event).unwrap() else { panic!() };
+        assert_eq!((object.bucket.as_str(), object.name.as_str(), object.generation), ("b", "n", 352));
+    }
+}

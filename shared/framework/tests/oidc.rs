@@ -1,0 +1,197 @@
+//! Tokens of pushes, signed here by keys made here, against a key server on the loopback.
+#![allow(clippy::unwrap_used)]
+
+use aws_lc_rs::{
+    encoding::AsDer,
+    rsa::{KeyPair, KeySize},
+    signature::KeyPair as _,
+};
+use axum::{Router, routing::get};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use trackdrop_framework::oidc::{Refused, Verifier};
+
+const AUDIENCE: &str = "https://track-abc.a.run.app";
+const EMAIL: &str = "push@acme.iam.gserviceaccount.com";
+
+struct Key {
+    id: &'static str,
+    pair: KeyPair,
+}
+
+impl Key {
+    fn new(id: &'static str) -> Self {
+        Self { id, pair: KeyPair::generate(KeySize::Rsa2048).unwrap() }
+    }
+
+    fn public(&self) -> Value {
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let public = self.pair.public_key();
+        json!({ "kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.id,
+            "n": encode(public.modulus().big_endian_without_leading_zero()),
+            "e": encode(public.exponent().big_endian_without_leading_zero()) })
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&self.pair).unwrap();
+        let header = Header { kid: Some(self.id.into()), ..Header::new(Algorithm::RS256) };
+        let token = encode(&header, claims, &EncodingKey::from_rsa_der(pkcs1_of(der.as_ref()))).unwrap();
+        format!("Bearer {token}")
+    }
+}
+
+/// The PKCS#1 key inside a PKCS#8 one of 2,048 bits: what follows a header of fixed length.
+fn pkcs1_of(pkcs8: &[u8]) -> &[u8] {
+    &pkcs8[26..]
+}
+
+#[derive(Clone, Default)]
+struct KeyServer {
+    keys: Arc<Mutex<Vec<Value>>>,
+    fetches: Arc<Mutex<u32>>,
+}
+
+impl KeyServer {
+    async fn start(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/certs", listener.local_addr().unwrap());
+        let server = self.clone();
+        let answer = get(move || async move {
+            *server.fetches.lock().unwrap() += 1;
+            let keys = server.keys.lock().unwrap().clone();
+            json!({ "keys": keys }).to_string()
+        });
+        let router = Router::new().route("/certs", answer);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        url
+    }
+}
+
+fn claims() -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    json!({ "iss": "https://accounts.google.com", "aud": AUDIENCE, "email": EMAIL, "email_verified": true,
+        "sub": "1", "azp": "1", "iat": now, "exp": now + 3_600 })
+}
+
+async fn world(key: &Key) -> (KeyServer, Verifier) {
+    let server = KeyServer::default();
+    server.keys.lock().unwrap().push(key.public());
+    let verifier = Verifier::new(AUDIENCE, EMAIL).with_keys_url(server.start().await);
+    (server, verifier)
+}
+
+#[tokio::test]
+async fn a_good_token_is_let_in_and_the_keys_are_fetched_once() {
+    let key = Key::new("a");
+    let (server, verifier) = world(&key).await;
+    let token = key.sign(&claims());
+    let all = (0..20).map(|_| verifier.verify(Some(&token)));
+    for outcome in futures(all).await {
+        assert_eq!(outcome, Ok(()));
+    }
+    assert_eq!(*server.fetches.lock().unwrap(), 1);
+}
+
+/// All of them at the same time.
+async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut pending: Vec<_> = all.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, outcome) in &mut pending {
+            if outcome.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *outcome = Some(value);
+            }
+        }
+        let is_done = pending.iter().all(|(_, outcome)| outcome.is_some());
+        if is_done { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    pending.into_iter().filter_map(|(_, outcome)| outcome).collect()
+}
+
+#[tokio::test]
+async fn anything_else_is_refused() {
+    let (key, stranger) = (Key::new("a"), Key::new("a"));
+    let (_server, verifier) = world(&key).await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let with = |name: &str, value: Value| {
+        let mut claims = claims();
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+            value => claims[name] = value,
+        }
+        key.sign(&claims)
+    };
+    let good = key.sign(&claims());
+    let (body, _signature) = good.rsplit_once('.').unwrap();
+    let hs256 = encode(
+        &Header { kid: Some("a".into()), ..Header::new(Algorithm::HS256) },
+        &claims(),
+        &EncodingKey::from_secret(key.public()["n"].as_str().unwrap().as_bytes()),
+    )
+    .unwrap();
+    let unsigned = format!(
+        "Bearer {}.{}.",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"a"}"#),
+        body.split('.').nth(1).unwrap()
+    );
+    for (what, header) in [
+        ("nothing", None),
+        ("no bearer", Some("Basic dTpw".into())),
+        ("no token", Some("Bearer x".into())),
+        ("another's signature", Some(stranger.sign(&claims()))),
+        ("no signature", Some(format!("{body}."))),
+        ("the algorithm none", Some(unsigned)),
+        ("a secret for a public key", Some(format!("Bearer {hs256}"))),
+        ("another audience", Some(with("aud", "https://split-abc.a.run.app".into()))),
+        ("no audience", Some(with("aud", Value::Null))),
+        ("another issuer", Some(with("iss", "https://evil.example".into()))),
+        ("another account", Some(with("email", "evil@acme.iam.gserviceaccount.com".into()))),
+        ("no account", Some(with("email", Value::Null))),
+        ("an account that is not verified", Some(with("email_verified", false.into()))),
+        ("the past", Some(with("exp", (now - 300).into()))),
+        ("the future", Some(with("nbf", (now + 300).into()))),
+    ] {
+        let outcome = verifier.verify(header.as_deref()).await;
+        assert!(matches!(outcome, Err(Refused::Token(_))), "{what}: {outcome:?}");
+    }
+    assert_eq!(verifier.verify(Some(&good)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_new_key_is_fetched_when_it_is_first_met() {
+    let (old, new) = (Key::new("old"), Key::new("new"));
+    let (server, verifier) = world(&old).await;
+    let verifier = verifier.with_fetch_every(Duration::ZERO);
+    assert_eq!(verifier.verify(Some(&old.sign(&claims()))).await, Ok(()));
+    server.keys.lock().unwrap().push(new.public());
+    assert_eq!(verifier.verify(Some(&new.sign(&claims()))).await, Ok(()));
+    *server.keys.lock().unwrap() = vec![new.public()];
+    let third = Key::new("third");
+    assert!(verifier.verify(Some(&third.sign(&claims()))).await.is_err());
+    let withdrawn = verifier.verify(Some(&old.sign(&claims()))).await;
+    assert!(matches!(withdrawn, Err(Refused::Token(_))), "a key that was withdrawn is forgotten: {withdrawn:?}");
+}
+
+#[tokio::test]
+async fn unknown_key_ids_do_not_make_the_keys_be_fetched_again_and_again() {
+    let (key, stranger) = (Key::new("a"), Key::new("unknown"));
+    let (server, verifier) = world(&key).await;
+    for _ in 0..5 {
+        assert!(matches!(verifier.verify(Some(&stranger.sign(&claims()))).await, Err(Refused::Token(_))));
+    }
+    assert_eq!(*server.fetches.lock().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_fetched_are_no_reason_to_refuse_for_good() {
+    let verifier = Verifier::new(AUDIENCE, EMAIL).with_keys_url("http://127.0.0.1:9/certs");
+    let outcome = verifier.verify(Some(&Key::new("a").sign(&claims()))).await;
+    assert!(matches!(outcome, Err(Refused::Keys(_))), "{outcome:?}");
+}
