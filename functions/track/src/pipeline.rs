@@ -113,16 +113,14 @@ impl SegmentDetector for MediaSegmentDetector {
         check_owner(&source, segment)?;
         let reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, self.decoder_threads)?;
         let (rows, seen) = self.detect_frames(reader, &detector, segment, &source, delivery)?;
-        let account = account(&source.frame_pts, &seen)?;
+        let account = FrameAccount::of(&source.frame_pts, &seen)
+            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
         Ok(SegmentDetections { rows, frame_pts: pts_list(source.frame_pts)?, account })
     }
 }
 
-/// A frame that was decoded.
-struct Seen {
-    pts: i64,
-    is_damaged: bool,
-}
+/// A frame that was decoded: its PTS, and whether it is damaged.
+type Seen = (i64, bool);
 
 /// Pictures on their way to the network, and which frames they are.
 struct Batch {
@@ -149,12 +147,12 @@ impl MediaSegmentDetector {
             let mut detect = || -> Result<(), Failure> {
                 while let Ok(mut batch) = full.recv() {
                     let found = detector.detect(&batch.images, batch.frames.len(), LOWEST_SCORE)?;
-                    for (frame, detections) in batch.frames.iter().zip(found) {
+                    for (&(pts, _), detections) in batch.frames.iter().zip(found) {
                         delivery.step()?;
-                        let place = source.frame_pts.partition_point(|&pts| pts < frame.pts) as u64;
+                        let place = source.frame_pts.partition_point(|&planned| planned < pts) as u64;
                         rows.extend(detections.into_iter().map(|found| DetectionRow {
                             frame_index: (segment.first_frame + place) as i64,
-                            pts: frame.pts,
+                            pts,
                             bbox: [found.x1, found.y1, found.x2, found.y2],
                             score: found.score,
                             class_id: found.class_id as i32,
@@ -199,7 +197,7 @@ fn decode(
         filling.images.set_placement(slot, placement);
         let (pixels, stride_bytes) = filling.images.slot_mut(slot);
         frame.rgb_scaled_into(&mut scaler, placement.inner_width, placement.inner_height, pixels, stride_bytes)?;
-        filling.frames.push(Seen { pts: frame.pts, is_damaged: frame.is_damaged });
+        filling.frames.push((frame.pts, frame.is_damaged));
         if filling.frames.len() < detector.batch() {
             batch = Some(filling);
         } else if full.send(filling).is_err() {
@@ -228,18 +226,4 @@ fn check_owner(source: &ChunkDescription, segment: &SegmentDescription) -> Resul
 
 fn pts_list(pts: Vec<i64>) -> Result<PtsList, Failure> {
     PtsList::new(pts).map_err(|error| Failure::from_error(FailureKind::Permanent, error))
-}
-
-/// What was decoded, against what was planned. Frames that were not planned make the digest differ, which the ledger refuses.
-fn account(planned: &[i64], seen: &[Seen]) -> Result<FrameAccount, Failure> {
-    let decoded: Vec<i64> = seen.iter().map(|frame| frame.pts).collect();
-    let missing_pts: Vec<i64> = planned.iter().copied().filter(|pts| decoded.binary_search(pts).is_err()).collect();
-    let mut all = [decoded, missing_pts.clone()].concat();
-    all.sort_unstable();
-    Ok(FrameAccount {
-        frames_decoded: seen.len() as u64,
-        missing_pts,
-        damaged_pts: seen.iter().filter(|frame| frame.is_damaged).map(|frame| frame.pts).collect(),
-        pts_sha256: pts_list(all)?.sha256(),
-    })
 }

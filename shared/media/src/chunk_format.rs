@@ -45,6 +45,11 @@ pub(crate) fn earlier_times_ms(time_base: Rational, before: &[i64], first_owned:
     times
 }
 
+/// The list as the manifest and the chunk write it.
+pub(crate) fn pts_list(pts: &[i64]) -> Result<PtsList, MediaError> {
+    PtsList::new(pts.to_vec()).map_err(|error| MediaError::Mismatch { reason: error.to_string() })
+}
+
 /// What a chunk says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkDescription {
@@ -71,8 +76,7 @@ impl ChunkDescription {
         let mut tags = Dictionary::new();
         tags.set(TAG_START, &self.start_ms.to_string());
         tags.set(TAG_WINDOW, &format!("{start_pts};{end_pts};{time_base}"));
-        let frames =
-            PtsList::new(self.frame_pts.clone()).map_err(|error| MediaError::Mismatch { reason: error.to_string() })?;
+        let frames = pts_list(&self.frame_pts)?;
         tags.set(TAG_FRAMES, &frames.to_string());
         Ok(tags)
     }

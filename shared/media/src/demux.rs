@@ -12,7 +12,7 @@ use std::{
 use ffmpeg::{Dictionary, Packet, Stream, codec, ffi, format::context::Input, media};
 use ffmpeg_next as ffmpeg;
 
-use crate::{Limits, MediaError, Rational, error::check};
+use crate::{Limits, MediaError, Rational, error::check, log};
 
 /// Demuxers that read one media file and nothing else. Playlists, scripts and image patterns, which can make FFmpeg
 /// open other files, are left out on purpose.
@@ -36,6 +36,7 @@ pub(crate) struct Demuxer {
     input: Input,
     stream_index: usize,
     path: PathBuf,
+    broken_places: u64,
 }
 
 impl Demuxer {
@@ -49,7 +50,7 @@ impl Demuxer {
                 unsafe { (*stream.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL }
             }
         }
-        Ok(Self { input, stream_index, path: path.to_owned() })
+        Ok(Self { input, stream_index, path: path.to_owned(), broken_places: 0 })
     }
 
     pub(crate) fn input(&self) -> &Input {
@@ -97,7 +98,9 @@ impl Demuxer {
     pub(crate) fn read(&mut self, packet: &mut Packet) -> Result<bool, MediaError> {
         let mut bad_in_a_row = 0;
         loop {
-            match packet.read(&mut self.input) {
+            let outcome = packet.read(&mut self.input);
+            self.broken_places += log::take_demuxer_errors();
+            match outcome {
                 Ok(()) if packet.stream() == self.stream_index => return Ok(true),
                 Ok(()) => bad_in_a_row = 0,
                 Err(ffmpeg::Error::Eof) => return Ok(false),
@@ -114,6 +117,11 @@ impl Demuxer {
                 }
             }
         }
+    }
+
+    /// Places read so far where the demuxer found the file broken and went on behind.
+    pub(crate) fn broken_places(&self) -> u64 {
+        self.broken_places
     }
 
     /// Moves to the last place at or before `pts` where reading can start. `false` if the format cannot.
@@ -160,7 +168,7 @@ pub(crate) fn quiet_ffmpeg() {
     ONCE.call_once(|| {
         // Only fills tables, among them the texts of error numbers; it cannot fail.
         let _ = ffmpeg::init();
-        ffmpeg::log::set_level(ffmpeg::log::Level::Quiet);
+        log::install();
     });
 }
 
@@ -190,6 +198,7 @@ pub(crate) fn open_input(path: &Path, timeline: Timeline, limits: &Limits) -> Re
         Input::wrap(context)
     };
     find_stream_info(&mut input, path, limits)?;
+    log::take_demuxer_errors();
     limits.check_streams(input.nb_streams())?;
     Ok(input)
 }

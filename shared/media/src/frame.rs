@@ -52,6 +52,11 @@ impl Frame {
         self.picture.height()
     }
 
+    /// Whether the decoder calls it a key frame.
+    pub fn is_key(&self) -> bool {
+        self.picture.is_key()
+    }
+
     /// What the numbers in the picture mean as colours.
     pub fn color(&self) -> ColorTags {
         ColorTags::of(&self.picture)

@@ -10,6 +10,7 @@ use crate::{
     ColorTags, Limits, MediaError, Rational, VideoParams,
     demux::{self, Demuxer, Timeline, codec_name},
     head,
+    params::OutputClock,
     scan::{self, ScannedPacket},
     shown,
 };
@@ -58,6 +59,9 @@ pub struct VideoIndex {
     pub shown_end_pts: i64,
     /// PTS of every shown picture, ascending and unique.
     pub frame_pts: Vec<i64>,
+    /// Whether the container states the time of every picture. Otherwise some were found by decoding, or moved by a tick to
+    /// be unique.
+    pub times_are_stated: bool,
     /// Where a chunk may start, ascending in every field.
     pub keyframes: Vec<Keyframe>,
     /// What is unusual about the file, for people to read.
@@ -120,7 +124,7 @@ pub fn index(source: &Path, limits: &Limits) -> Result<VideoIndex, MediaError> {
     let mut demuxer = Demuxer::open(source, Timeline::Media, limits)?;
     let mut warnings = Vec::new();
     let mut packets = scan::scan(&mut demuxer, limits)?;
-    scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
+    let times_are_stated = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
 
     let time_base = demuxer.time_base()?;
     let first_entry = first_entry(&mut packets, &demuxer, &mut warnings)?;
@@ -151,6 +155,11 @@ pub fn index(source: &Path, limits: &Limits) -> Result<VideoIndex, MediaError> {
     let shown_end_pts = last + last_duration(&packets, &frame_pts, last);
     limits.check_duration((shown_end_pts as f64 - shown_start_pts as f64) * time_base.to_f64())?;
 
+    check_gaps(&frame_pts, time_base)?;
+    let broken = demuxer.broken_places();
+    if broken > 0 {
+        warnings.push(format!("{broken} places of the file are damaged; pictures that were stored there are lost"));
+    }
     let stream = demuxer.stream()?;
     let promised = stream.frames();
     if promised > packets.len() as i64 {
@@ -188,6 +197,7 @@ pub fn index(source: &Path, limits: &Limits) -> Result<VideoIndex, MediaError> {
         shown_start_pts,
         shown_end_pts,
         frame_pts,
+        times_are_stated,
         keyframes,
         warnings,
         packets: packets
@@ -295,6 +305,21 @@ fn check_order(packets: &[ScannedPacket]) -> Result<(), MediaError> {
         None => Ok(()),
         Some((_, &place)) => Err(MediaError::Unsupported {
             reason: format!("the timestamps jump backwards near picture {place}; remux or re-encode the file"),
+        }),
+    }
+}
+
+/// Refuses a jump of the clock that no MP4 can express: there a picture is shown for at most 2^31 ticks.
+fn check_gaps(frame_pts: &[i64], time_base: Rational) -> Result<(), MediaError> {
+    let factor = OutputClock::exact(time_base).factor;
+    let longest = i64::from(i32::MAX) / factor.max(1);
+    match frame_pts.windows(2).position(|pair| pair[1] - pair[0] > longest) {
+        None => Ok(()),
+        Some(at) => Err(MediaError::Unsupported {
+            reason: format!(
+                "the clock jumps by {:.0} s after picture {at}; remux the file, or cut it in two there",
+                (frame_pts[at + 1] - frame_pts[at]) as f64 * time_base.to_f64()
+            ),
         }),
     }
 }

@@ -49,6 +49,7 @@ mod head;
 mod index;
 mod join;
 mod limits;
+mod log;
 mod mux;
 mod paint;
 mod params;
@@ -58,9 +59,11 @@ mod rational;
 mod reader;
 mod scale;
 mod scan;
+mod serial;
 mod shown;
 mod still;
 mod transcode;
+mod verify;
 
 pub use canvas::Canvas;
 pub use chunk_format::ChunkDescription;
@@ -78,6 +81,7 @@ pub use plan::{PlannedSegment, Window};
 pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
 pub use still::read_still;
+pub use verify::{Difference, Verification, VerifyOptions, verify};
 
 /// A blocking library is used from blocking threads of an asynchronous program.
 const _: () = {

@@ -62,7 +62,7 @@ pub(crate) struct OutputClock {
 
 impl OutputClock {
     /// Players expect at least some thousand ticks per second, so a coarse clock is multiplied.
-    fn exact(time_base: Rational) -> Self {
+    pub(crate) fn exact(time_base: Rational) -> Self {
         let times = 10_000_i32.div_euclid(time_base.den) + 1;
         let times = if time_base.den >= 10_000 { 1 } else { times };
         Self { timescale: time_base.den * times, factor: i64::from(time_base.num) * i64::from(times) }

@@ -72,24 +72,18 @@ fn changes_parameters(packet: &Packet) -> bool {
 /// Containers with timestamps state it. AVI states only decoding times: without reordering the two are equal, and
 /// FFmpeg fills them in. Otherwise the video is decoded once: the n-th picture to come out is shown at the n-th
 /// decoding time, which is how every player shows such a file.
+///
+/// Returns whether the container stated all times.
 pub(crate) fn settle_times(
     packets: &mut [ScannedPacket],
     source: &Demuxer,
     limits: &Limits,
     warnings: &mut Vec<String>,
-) -> Result<(), MediaError> {
+) -> Result<bool, MediaError> {
+    let mut are_stated = true;
     if packets.iter().any(|p| p.has_picture && p.pts.is_none()) {
-        let shown = decode_order_of_pictures(source, limits)?;
-        let mut is_shown = vec![false; packets.len()];
-        for &index in &shown {
-            if std::mem::replace(&mut is_shown[index], true) {
-                return Err(MediaError::Unsupported {
-                    reason: "packets hold two pictures each (packed B-frames); \
-                             remux the file with `-c copy -bsf:v mpeg4_unpack_bframes`"
-                        .into(),
-                });
-            }
-        }
+        are_stated = false;
+        let (shown, is_shown) = shown_pictures(packets.len(), source, limits)?;
         let missing = packets.iter().zip(&is_shown).filter(|(p, shown)| p.has_picture && !**shown).count();
         if missing > 0 {
             warnings.push(format!("{missing} packets without a timestamp show no picture"));
@@ -102,8 +96,35 @@ pub(crate) fn settle_times(
             fill_gaps(packets, &shown);
         }
     }
-    make_unique(packets, warnings);
-    Ok(())
+    if make_unique(packets, warnings) > 0 {
+        // The clock contradicts itself. What the decoder puts out first is shown first, whatever the container says.
+        if are_stated {
+            let (shown, is_shown) = shown_pictures(packets.len(), source, limits)?;
+            packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
+            let mut times: Vec<i64> = shown.iter().filter_map(|&i| packets[i].pts).collect();
+            times.sort_unstable();
+            shown.iter().zip(times).for_each(|(&index, time)| packets[index].pts = Some(time));
+        }
+        are_stated = false;
+    }
+    Ok(are_stated)
+}
+
+/// Decodes the whole stream: the packet index of each picture in the order in which they come out, and which packets these are.
+fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<(Vec<usize>, Vec<bool>), MediaError> {
+    let shown = decode_order_of_pictures(source, limits)?;
+    let mut is_shown = vec![false; packets];
+    for &index in &shown {
+        // A file that grew since it was scanned has packets that are not known.
+        if is_shown.get_mut(index).is_none_or(|shown| std::mem::replace(shown, true)) {
+            return Err(MediaError::Unsupported {
+                reason: "packets hold two pictures each (packed B-frames); \
+                         remux the file with `-c copy -bsf:v mpeg4_unpack_bframes`"
+                    .into(),
+            });
+        }
+    }
+    Ok((shown, is_shown))
 }
 
 /// The n-th picture of `shown` gets the n-th decoding time.
@@ -171,7 +192,7 @@ pub(crate) fn tag_packet(packet: &mut Packet, index: usize) {
 }
 
 /// Two pictures at one time would be one picture to everything downstream: the later one moves on by a tick.
-fn make_unique(packets: &mut [ScannedPacket], warnings: &mut Vec<String>) {
+fn make_unique(packets: &mut [ScannedPacket], warnings: &mut Vec<String>) -> u64 {
     let mut order: Vec<usize> = (0..packets.len()).filter(|&i| packets[i].has_picture).collect();
     order.sort_by_key(|&i| packets[i].pts);
     let (mut last, mut moved) = (None, 0u64);
@@ -185,4 +206,5 @@ fn make_unique(packets: &mut [ScannedPacket], warnings: &mut Vec<String>) {
     if moved > 0 {
         warnings.push(format!("{moved} pictures share the time of another one and were moved by a tick"));
     }
+    moved
 }

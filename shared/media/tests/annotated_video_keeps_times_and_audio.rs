@@ -6,43 +6,8 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{PICTURE, ffprobe, make, serial_decode};
-use trackdrop_media::{
-    Annotation, BoxMark, Canvas, ChunkReader, Cutter, JoinPart, JoinReport, Limits, Rational, SegmentEncoder,
-    VideoIndex, draw, index, join,
-};
-
-/// Cuts, decodes, draws, encodes and joins, as the pipeline does.
-fn annotate(source: &Path, out: &Path) -> (VideoIndex, JoinReport) {
-    let dir = tempfile::tempdir().unwrap();
-    let video = index(source, &Limits::default()).unwrap();
-    let params = video.video_params();
-    let segments = video.plan(1.0).unwrap();
-    let mut cutter = Cutter::open(source, &video, &segments).unwrap();
-    let mut canvas = Canvas::new(&params).unwrap();
-    let mut files: Vec<PathBuf> = Vec::new();
-    for segment in &segments {
-        let chunk = dir.path().join("chunk.mkv");
-        cutter.next_chunk(&chunk).unwrap();
-        let window = segment.window(video.time_base);
-        let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 1).unwrap();
-        let file = dir.path().join(format!("{:06}.mp4", segment.number));
-        let mut encoder = SegmentEncoder::create(&file, &params, &window, 2).unwrap();
-        while let Some(frame) = reader.next().unwrap() {
-            canvas.load(&frame).unwrap();
-            let mark = BoxMark { x1: 40.0, y1: 30.0, x2: 140.0, y2: 120.0, track_id: 3, label: "person", score: 0.9 };
-            draw(&mut canvas, &Annotation { boxes: &[mark], trails: &[] });
-            encoder.write(&mut canvas, frame.pts).unwrap();
-        }
-        assert_eq!(encoder.finish().unwrap(), segment.expected_frames);
-        files.push(file);
-    }
-    let parts: Vec<JoinPart<'_>> =
-        files.iter().zip(&segments).map(|(path, s)| JoinPart { path, start_pts: s.start_pts }).collect();
-    let report = join(&parts, Some(source), &params, out).unwrap();
-    assert_eq!(report.video_frames, video.frame_count());
-    (video, report)
-}
+use common::{PICTURE, annotate::annotate, ffprobe, make, serial_decode};
+use trackdrop_media::{JoinReport, Limits, Rational, VideoIndex, index};
 
 /// Times at which a player shows the frames, as exact ticks of `time_base`.
 fn shown_times(path: &Path, time_base: Rational) -> Vec<i64> {
@@ -53,7 +18,8 @@ fn shown_times(path: &Path, time_base: Rational) -> Vec<i64> {
 fn keeps_times(source: &Path) -> (tempfile::TempDir, PathBuf, VideoIndex, JoinReport) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("annotated.mp4");
-    let (video, report) = annotate(source, &out);
+    let (video, report, given) = annotate(source, &out, 1.0);
+    assert_eq!(given, video.frame_pts);
     let expected: Vec<i64> = video.frame_pts.iter().map(|pts| pts - video.origin_pts).collect();
     assert_eq!(shown_times(&out, video.time_base), expected);
     (dir, out, video, report)

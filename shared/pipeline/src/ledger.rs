@@ -3,7 +3,10 @@
 //! The plan lists the PTS of every frame. A worker answers with the PTS it decoded and those it could not; together they must
 //! be the planned list, which digests prove. Segments must tile the shown interval: no hole, no overlap.
 
-use crate::segment::SegmentNumber;
+use crate::{
+    pts_list::{PtsList, PtsListError},
+    segment::SegmentNumber,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +38,26 @@ pub struct FrameAccount {
     pub damaged_pts: Vec<i64>,
     /// Digest of the decoded and the missing PTS together, in order.
     pub pts_sha256: String,
+}
+
+impl FrameAccount {
+    /// What was decoded, in order, against what was planned; `seen` is each decoded PTS and whether the frame is damaged. Frames that
+    /// were not planned make the digest differ, which the ledger refuses.
+    ///
+    /// # Errors
+    /// A PTS that was seen twice.
+    pub fn of(planned: &[i64], seen: &[(i64, bool)]) -> Result<Self, PtsListError> {
+        let decoded: Vec<i64> = seen.iter().map(|&(pts, _)| pts).collect();
+        let missing_pts: Vec<i64> = planned.iter().copied().filter(|pts| decoded.binary_search(pts).is_err()).collect();
+        let mut all = [decoded, missing_pts.clone()].concat();
+        all.sort_unstable();
+        Ok(Self {
+            frames_decoded: seen.len() as u64,
+            missing_pts,
+            damaged_pts: seen.iter().filter(|(_, is_damaged)| *is_damaged).map(|&(pts, _)| pts).collect(),
+            pts_sha256: PtsList::new(all)?.sha256(),
+        })
+    }
 }
 
 /// The account of a whole request.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod annotate;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -50,9 +52,21 @@ pub struct Shown {
 /// What `ffmpeg` decodes from the file in one go; ticks of `time_base`.
 pub fn serial_decode(path: &Path, time_base: Rational) -> Vec<Shown> {
     let output = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-copyts", "-i"])
+        .args(["-nostdin", "-v", "error", "-copyts", "-noautorotate", "-i"])
         .arg(path)
-        .args(["-map", "0:V:0", "-vsync", "passthrough", "-enc_time_base", "-1", "-f", "framemd5", "-"])
+        .args([
+            "-map",
+            "0:V:0",
+            "-autoscale",
+            "0",
+            "-vsync",
+            "passthrough",
+            "-enc_time_base",
+            "-1",
+            "-f",
+            "framemd5",
+            "-",
+        ])
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -1,0 +1,311 @@
+//! The proof for one file: its chunks, decoded one by one, give what decoding it in one piece gives.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+use trackdrop_pipeline::{
+    SegmentNumber,
+    ledger::{FrameAccount, Ledger, LedgerTotal, PlannedFrames},
+};
+
+use crate::{
+    ChunkReader, Cutter, Frame, Limits, MediaError, PlannedSegment, VideoIndex, chunk_format::pts_list, index,
+    serial::SerialDecoder,
+};
+
+/// How to cut and decode.
+#[derive(Debug, Clone)]
+pub struct VerifyOptions {
+    /// Target length of a segment in seconds, as the pipeline would be asked for.
+    pub segment_seconds: f64,
+    /// What is refused.
+    pub limits: Limits,
+    /// Threads of each of the two decoders.
+    pub threads: usize,
+}
+
+/// What the comparison found. Without a [`Difference`] every frame of the source is decoded by exactly one chunk, to the same
+/// pixels, at its time.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verification {
+    /// Chunks that the file was cut into.
+    pub segments: u32,
+    /// The account of all frames, as `merge` would check it.
+    pub ledger: LedgerTotal,
+    /// Whether the container states when each picture is shown. Otherwise the times are the index's, and the serial decode's
+    /// pictures are known by their packets.
+    pub times_are_stated: bool,
+    /// Pictures of the serial decode that are no part of the video: in front of the first key frame, or too damaged to have a time.
+    pub left_out: u64,
+    /// Pictures after a damaged one, up to the next key frame, that came out with other errors in the chunk than in one piece.
+    pub unequal_after_damage: u64,
+    /// What is unusual about the file.
+    pub warnings: Vec<String>,
+    /// The first departure from the serial decode.
+    pub first_difference: Option<Difference>,
+}
+
+/// A departure of the chunks from the serial decode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Difference {
+    /// The serial decode shows a whole picture that no chunk gave out.
+    Missing {
+        /// When it is shown, in ticks.
+        pts: Option<i64>,
+        /// Number of pictures that the serial decode gave before it.
+        serial_index: u64,
+    },
+    /// A chunk gave out a whole picture that the serial decode does not show.
+    Invented {
+        /// Its index in the plan.
+        frame_index: u64,
+        /// When it would be shown, in ticks.
+        pts: i64,
+    },
+    /// The pixels differ.
+    Picture {
+        /// Index of the frame.
+        frame_index: u64,
+        /// When it is shown, in ticks.
+        pts: i64,
+        /// MD5 of the serial decode's picture, hex.
+        serial_md5: String,
+        /// MD5 of the chunk's picture, hex.
+        chunk_md5: String,
+    },
+    /// One of the two calls it a key frame.
+    KeyFlag {
+        /// Index of the frame.
+        frame_index: u64,
+        /// When it is shown, in ticks.
+        pts: i64,
+        /// Whether the serial decode does.
+        serial_is_key: bool,
+    },
+    /// The chunks' account does not fit the plan.
+    Ledger {
+        /// How.
+        reason: String,
+    },
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing { pts: Some(pts), serial_index } => {
+                write!(f, "picture {serial_index} of the serial decode, shown at {pts}, is in no chunk")
+            }
+            Self::Missing { pts: None, serial_index } => {
+                write!(f, "picture {serial_index} of the serial decode, which has no time, is in no chunk")
+            }
+            Self::Invented { frame_index, pts } => {
+                write!(f, "frame {frame_index} at {pts} comes out of a chunk, but the serial decode does not show it")
+            }
+            Self::Picture { frame_index, pts, serial_md5, chunk_md5 } => {
+                write!(f, "frame {frame_index} at {pts} has other pixels: MD5 {chunk_md5}, serially {serial_md5}")
+            }
+            Self::KeyFlag { frame_index, pts, serial_is_key } => {
+                let (chunk, serial) = if *serial_is_key { ("no", "a") } else { ("a", "no") };
+                write!(
+                    f,
+                    "frame {frame_index} at {pts} is {chunk} key frame in its chunk, but {serial} key frame serially"
+                )
+            }
+            Self::Ledger { reason } => f.write_str(reason),
+        }
+    }
+}
+
+impl Verification {
+    /// Whether every frame is decoded by exactly one chunk as it is serially. Damaged frames are in the ledger.
+    pub fn is_exact(&self) -> bool {
+        self.first_difference.is_none()
+    }
+}
+
+/// Cuts `source` as the pipeline does, decodes each chunk in its window, decodes the source in one piece beside it, and
+/// compares frame by frame: MD5 of the decoded picture, PTS, key flag. One chunk at a time lies in `scratch`; memory does not
+/// grow with the file but by its list of packets.
+///
+/// # Errors
+/// As [`index`] and [`Cutter`]: a file that is refused is not compared.
+pub fn verify(source: &Path, options: &VerifyOptions, scratch: &Path) -> Result<Verification, MediaError> {
+    let video = index(source, &options.limits)?;
+    let segments = video.plan(options.segment_seconds)?;
+    let mut serial = SerialDecoder::open(source, &video, &options.limits, options.threads)?;
+    let mut chunks = Chunks {
+        index: &video,
+        cutter: Cutter::open(source, &video, &segments)?,
+        waiting: segments.iter().collect(),
+        current: None,
+        file: scratch.join("verify.mkv"),
+        options,
+        ledger: Ledger::default(),
+        broken_ledger: None,
+        first_frame: 0,
+    };
+    let mut comparison = Comparison::new(&video);
+    let (mut left, mut right) = (serial.next()?, chunks.next()?);
+    loop {
+        (left, right) = match (left, right) {
+            (None, None) => break,
+            (Some((None, frame)), own) => {
+                comparison.serial_only(None, &frame);
+                (serial.next()?, own)
+            }
+            (Some((Some(pts), frame)), Some(own)) if pts == own.pts => {
+                comparison.both(&frame, &own)?;
+                (serial.next()?, chunks.next()?)
+            }
+            (Some((Some(pts), frame)), own) if own.as_ref().is_none_or(|own| pts < own.pts) => {
+                comparison.serial_only(Some(pts), &frame);
+                (serial.next()?, own)
+            }
+            (serially, Some(own)) => {
+                comparison.chunk_only(&own);
+                (serially, chunks.next()?)
+            }
+            (serially, None) => (serially, None),
+        };
+    }
+    let difference = comparison.first.or(chunks.broken_ledger.map(|reason| Difference::Ledger { reason }));
+    Ok(Verification {
+        segments: segments.len() as u32,
+        ledger: chunks.ledger.total().clone(),
+        times_are_stated: video.times_are_stated,
+        left_out: comparison.left_out,
+        unequal_after_damage: comparison.unequal_after_damage,
+        warnings: video.warnings.clone(),
+        first_difference: difference,
+    })
+}
+
+/// The frames of all chunks in order, each chunk cut when the one before it is decoded.
+struct Chunks<'a> {
+    index: &'a VideoIndex,
+    cutter: Cutter<'a>,
+    waiting: VecDeque<&'a PlannedSegment>,
+    current: Option<(&'a PlannedSegment, ChunkReader, Vec<(i64, bool)>)>,
+    file: PathBuf,
+    options: &'a VerifyOptions,
+    ledger: Ledger,
+    broken_ledger: Option<String>,
+    first_frame: u64,
+}
+
+impl Chunks<'_> {
+    fn next(&mut self) -> Result<Option<Frame>, MediaError> {
+        loop {
+            if let Some((segment, reader, seen)) = &mut self.current {
+                if let Some(frame) = reader.next()? {
+                    seen.push((frame.pts, frame.is_damaged));
+                    return Ok(Some(frame));
+                }
+                let outcome = account(segment, self.first_frame, seen, &mut self.ledger);
+                self.broken_ledger = self.broken_ledger.take().or(outcome.err());
+                self.first_frame += segment.expected_frames;
+            }
+            self.current = None;
+            let Some(segment) = self.waiting.pop_front() else { return Ok(None) };
+            self.cutter.next_chunk(&self.file)?;
+            let window = segment.window(self.index.time_base);
+            let VerifyOptions { limits, threads, .. } = self.options;
+            let reader = ChunkReader::open(&self.file, &window, &segment.frame_pts, limits, *threads)?;
+            self.current = Some((segment, reader, Vec::new()));
+        }
+    }
+}
+
+/// Enters a segment into the ledger, as `merge` does; the error says how it does not fit.
+fn account(
+    segment: &PlannedSegment,
+    first_frame: u64,
+    seen: &[(i64, bool)],
+    ledger: &mut Ledger,
+) -> Result<(), String> {
+    let account = FrameAccount::of(&segment.frame_pts, seen).map_err(|error| error.to_string())?;
+    let pts_sha256 = pts_list(&segment.frame_pts).map_err(|error| error.to_string())?.sha256();
+    let planned = PlannedFrames {
+        segment: SegmentNumber::new(segment.number.into()).map_err(|error| error.to_string())?,
+        first_frame,
+        frame_count: segment.expected_frames,
+        start_pts: segment.start_pts,
+        end_pts: segment.end_pts,
+        pts_sha256: &pts_sha256,
+    };
+    ledger.take(&planned, &account).map_err(|error| error.to_string())
+}
+
+/// What the comparison knows so far.
+struct Comparison<'a> {
+    index: &'a VideoIndex,
+    first: Option<Difference>,
+    serial_frames: u64,
+    left_out: u64,
+    unequal_after_damage: u64,
+    /// A picture was damaged or lost since the last key frame: what refers to it is concealed, each decoder in its way.
+    is_after_damage: bool,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(index: &'a VideoIndex) -> Self {
+        Self { index, first: None, serial_frames: 0, left_out: 0, unequal_after_damage: 0, is_after_damage: false }
+    }
+
+    fn both(&mut self, serial: &Frame, own: &Frame) -> Result<(), MediaError> {
+        self.serial_frames += 1;
+        let (serial_md5, chunk_md5) = (serial.md5()?, own.md5()?);
+        let (serial_is_key, is_key) = (serial.is_key(), own.is_key());
+        let is_damaged = serial.is_damaged || own.is_damaged;
+        if serial_md5 == chunk_md5 && serial_is_key == is_key {
+            self.is_after_damage = is_damaged || self.is_after_damage && !is_key;
+            return Ok(());
+        }
+        self.is_after_damage |= is_damaged;
+        let (frame_index, pts) = (self.place(own.pts), own.pts);
+        self.differs(if serial_md5 != chunk_md5 {
+            Difference::Picture { frame_index, pts, serial_md5: hex(&serial_md5), chunk_md5: hex(&chunk_md5) }
+        } else {
+            Difference::KeyFlag { frame_index, pts, serial_is_key }
+        });
+        Ok(())
+    }
+
+    fn serial_only(&mut self, pts: Option<i64>, frame: &Frame) {
+        let serial_index = self.serial_frames;
+        self.serial_frames += 1;
+        let is_planned = pts.is_some_and(|pts| self.index.frame_pts.binary_search(&pts).is_ok());
+        let is_in_front = pts.is_some_and(|pts| pts < self.index.shown_start_pts);
+        self.is_after_damage |= frame.is_damaged;
+        if !is_planned && (is_in_front || frame.is_damaged || pts.is_none()) {
+            self.left_out += 1;
+        } else {
+            self.differs(Difference::Missing { pts, serial_index });
+        }
+    }
+
+    fn chunk_only(&mut self, own: &Frame) {
+        self.is_after_damage |= own.is_damaged;
+        self.differs(Difference::Invented { frame_index: self.place(own.pts), pts: own.pts });
+    }
+
+    fn differs(&mut self, difference: Difference) {
+        if self.is_after_damage {
+            self.unequal_after_damage += 1;
+        } else if self.first.is_none() {
+            self.first = Some(difference);
+        }
+    }
+
+    fn place(&self, pts: i64) -> u64 {
+        self.index.frame_pts.partition_point(|&planned| planned < pts) as u64
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

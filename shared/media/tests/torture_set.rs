@@ -1,0 +1,196 @@
+//! Each file of `scripts/torture-set`: cut into chunks it gives the frames of a serial decode, at their times, and the annotated
+//! video has exactly these frames at these times. Where a file can't be honoured so, the answer is pinned here.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use common::{Shown, annotate::annotate, chunked_decode, serial_decode};
+use trackdrop_media::{Limits, Verification, VerifyOptions, index, verify};
+
+const SEGMENT_SECONDS: f64 = 0.5;
+
+/// What becomes of a file.
+enum Answer {
+    /// Every frame once, whole.
+    Exact,
+    /// Every frame once, whole; the container states no times, or not all, so FFmpeg's own times are no reference.
+    ExactByOrder,
+    /// Every frame is accounted for, so many of them damaged or lost.
+    Damaged(u64),
+    /// Refused, with these words in the reason.
+    Refused(&'static str),
+}
+use Answer::{Damaged, Exact, ExactByOrder, Refused};
+
+fn script(arguments: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/torture-set");
+    let output = Command::new(script).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn check(name: &str, answer: &Answer) {
+    let dir = tempfile::tempdir().unwrap();
+    script(&[dir.path().to_str().unwrap(), name]);
+    let source = dir.path().join(name);
+    let options = VerifyOptions { segment_seconds: SEGMENT_SECONDS, limits: Limits::default(), threads: 1 };
+    let verdict = match (verify(&source, &options, dir.path()), answer) {
+        (Err(error), Refused(reason)) => {
+            assert!(error.to_string().contains(reason), "{error}");
+            assert!(!error.is_transient(), "{error}");
+            return;
+        }
+        (outcome, _) => outcome.unwrap(),
+    };
+    assert_eq!(verdict.first_difference, None, "{verdict:#?}");
+    match answer {
+        Exact => is_exact(&source, &verdict, true),
+        ExactByOrder => is_exact(&source, &verdict, false),
+        Damaged(damaged) => assert_eq!(verdict.ledger.frames_damaged, *damaged, "{verdict:#?}"),
+        Refused(reason) => panic!("not refused as {reason:?}: {verdict:#?}"),
+    }
+    annotated_has_the_same_times(&source, dir.path(), &verdict);
+}
+
+/// The verdict of `verify`, checked once more by what the ffmpeg command decodes.
+fn is_exact(source: &Path, verdict: &Verification, times_are_stated: bool) {
+    assert_eq!(verdict.ledger.frames_damaged, 0, "{verdict:#?}");
+    assert_eq!(verdict.times_are_stated, times_are_stated, "{verdict:#?}");
+    let video = index(source, &Limits::default()).unwrap();
+    let shift = if video.container.contains("mp4") { video.origin_pts } else { 0 };
+    let (frames, _) = chunked_decode(source, &video, SEGMENT_SECONDS);
+    let mut expected = serial_decode(source, video.time_base);
+    // A player also shows what is in front of the first key frame, as rubbish.
+    expected.drain(..verdict.left_out as usize);
+    let expected = expected
+        .into_iter()
+        .zip(&frames)
+        .map(|(frame, own)| Shown { ticks: if times_are_stated { frame.ticks + shift } else { own.ticks }, ..frame });
+    let expected: Vec<Shown> = expected.collect();
+    assert_eq!(frames.len(), expected.len());
+    if let Some(at) = frames.iter().zip(&expected).position(|(own, serial)| own != serial) {
+        panic!("frame {at} is {:?}, serially {:?}", frames[at], expected[at]);
+    }
+}
+
+fn annotated_has_the_same_times(source: &Path, dir: &Path, verdict: &Verification) {
+    let out: PathBuf = dir.join("annotated.mp4");
+    let (video, report, given) = annotate(source, &out, SEGMENT_SECONDS);
+    let missing = video.frame_pts.len() - given.len();
+    assert!(missing as u64 <= verdict.ledger.frames_damaged, "{missing} frames are gone: {verdict:#?}");
+    assert_eq!(report.video_frames, given.len() as u64);
+    let expected: Vec<i64> = given.iter().map(|pts| pts - video.origin_pts).collect();
+    let shown: Vec<i64> = serial_decode(&out, video.time_base).into_iter().map(|frame| frame.ticks).collect();
+    assert_eq!(shown, expected);
+}
+
+macro_rules! torture {
+    ($($test:ident $file:literal $answer:expr;)+) => {
+        $(#[test] fn $test() { check($file, &$answer); })+
+
+        #[test]
+        fn every_file_of_the_set_is_tested() {
+            let tested = [$($file),+];
+            assert_eq!(script(&["--list"]).lines().collect::<Vec<_>>(), tested);
+        }
+    };
+}
+
+torture! {
+    h264_closed_gop_mp4 "h264-closed-gop.mp4" Exact;
+    h264_closed_gop_mkv "h264-closed-gop.mkv" Exact;
+    h264_closed_gop_mov "h264-closed-gop.mov" Exact;
+    h264_open_gop_mp4 "h264-open-gop.mp4" Exact;
+    h264_open_gop_mkv "h264-open-gop.mkv" Exact;
+    h264_open_gop_ts "h264-open-gop.ts" Exact;
+    hevc_open_gop_mp4 "hevc-open-gop.mp4" Exact;
+    hevc_open_gop_mkv "hevc-open-gop.mkv" Exact;
+    hevc_open_gop_ts "hevc-open-gop.ts" Exact;
+    hevc_closed_gop_mp4 "hevc-closed-gop.mp4" Exact;
+    hevc_starts_with_cra_mkv "hevc-starts-with-cra.mkv" ExactByOrder;
+    one_keyframe_mp4 "one-keyframe.mp4" Exact;
+    one_keyframe_hevc_10bit_mkv "one-keyframe-hevc-10bit.mkv" Exact;
+    one_keyframe_444_odd_mkv "one-keyframe-444-odd.mkv" Exact;
+    all_intra_mp4 "all-intra.mp4" Exact;
+    gop_1_to_300_mp4 "gop-1-to-300.mp4" Exact;
+    gradual_refresh_ts "gradual-refresh.ts" Exact;
+    fps_24000_1001_mp4 "fps-24000-1001.mp4" Exact;
+    fps_30000_1001_mp4 "fps-30000-1001.mp4" Exact;
+    fps_60000_1001_mp4 "fps-60000-1001.mp4" Exact;
+    fps_25_2_mp4 "fps-25-2.mp4" Exact;
+    variable_rate_mp4 "variable-rate.mp4" Exact;
+    variable_rate_mkv "variable-rate.mkv" Exact;
+    edit_list_mp4 "edit-list.mp4" Exact;
+    edit_list_end_mp4 "edit-list-end.mp4" Exact;
+    late_start_mp4 "late-start.mp4" Exact;
+    negative_cts_mp4 "negative-cts.mp4" Exact;
+    nonzero_start_ts "nonzero-start.ts" Exact;
+    nonzero_start_mkv "nonzero-start.mkv" Exact;
+    pts_wrap_ts "pts-wrap.ts" Exact;
+    clock_forward_ts "clock-forward.ts" Exact;
+    clock_repeats_ts "clock-repeats.ts" ExactByOrder;
+    clock_back_ts "clock-back.ts" Refused("the clock jumps");
+    missing_pts_ts "missing-pts.ts" ExactByOrder;
+    reordered_avi "reordered.avi" ExactByOrder;
+    fragmented_mp4 "fragmented.mp4" Exact;
+    faststart_mp4 "faststart.mp4" Exact;
+    prores_mov "prores.mov" Exact;
+    vp8_webm "vp8.webm" Exact;
+    vp9_webm "vp9.webm" Exact;
+    vp9_mp4 "vp9.mp4" Exact;
+    av1_mp4 "av1.mp4" Exact;
+    av1_webm "av1.webm" Exact;
+    av1_mkv "av1.mkv" Exact;
+    msmpeg4_avi "msmpeg4.avi" Exact;
+    mjpeg_avi "mjpeg.avi" Exact;
+    mpeg4_b_avi "mpeg4-b.avi" ExactByOrder;
+    mpeg4_packed_b_avi "mpeg4-packed-b.avi" ExactByOrder;
+    mpeg2_interlaced_ts "mpeg2-interlaced.ts" Exact;
+    mpeg2_interlaced_mpg "mpeg2-interlaced.mpg" ExactByOrder;
+    h264_interlaced_ts "h264-interlaced.ts" Exact;
+    size_10_bit_mp4 "10-bit.mp4" Exact;
+    size_10_bit_hevc_mkv "10-bit-hevc.mkv" Exact;
+    size_4_2_2_mp4 "4-2-2.mp4" Exact;
+    size_4_4_4_mp4 "4-4-4.mp4" Exact;
+    odd_size_mp4 "odd-size.mp4" Exact;
+    size_16x16_mp4 "16x16.mp4" Exact;
+    anamorphic_mp4 "anamorphic.mp4" Exact;
+    rotated_90_mp4 "rotated-90.mp4" Exact;
+    rotated_180_mp4 "rotated-180.mp4" Exact;
+    rotated_270_mp4 "rotated-270.mp4" Exact;
+    full_range_mp4 "full-range.mp4" Exact;
+    limited_range_mp4 "limited-range.mp4" Exact;
+    resolution_change_ts "resolution-change.ts" Exact;
+    resolution_change_webm "resolution-change.webm" Exact;
+    one_sound_mp4 "one-sound.mp4" Exact;
+    three_sounds_mkv "three-sounds.mkv" Exact;
+    long_sound_mp4 "long-sound.mp4" Exact;
+    short_sound_mp4 "short-sound.mp4" Exact;
+    late_sound_mp4 "late-sound.mp4" Exact;
+    late_sound_mkv "late-sound.mkv" Exact;
+    cover_mp4 "cover.mp4" Exact;
+    two_videos_mkv "two-videos.mkv" Exact;
+    subtitles_and_data_mov "subtitles-and-data.mov" Exact;
+    one_frame_mp4 "one-frame.mp4" Exact;
+    two_frames_mp4 "two-frames.mp4" Exact;
+    truncated_tail_mp4 "truncated-tail.mp4" Damaged(1);
+    truncated_tail_mkv "truncated-tail.mkv" Exact;
+    truncated_tail_ts "truncated-tail.ts" Damaged(1);
+    truncated_tail_avi "truncated-tail.avi" Damaged(1);
+    no_index_mp4 "no-index.mp4" Refused("is not a video");
+    corrupted_middle_mp4 "corrupted-middle.mp4" Damaged(2);
+    corrupted_middle_mkv "corrupted-middle.mkv" Damaged(1);
+    corrupted_middle_ts "corrupted-middle.ts" Exact;
+    trailing_garbage_mp4 "trailing-garbage.mp4" Exact;
+    trailing_garbage_mkv "trailing-garbage.mkv" Exact;
+    trailing_garbage_ts "trailing-garbage.ts" Exact;
+    trailing_garbage_avi "trailing-garbage.avi" ExactByOrder;
+    playlist_hls_mp4 "playlist-hls.mp4" Refused("is not a video");
+    playlist_concat_mp4 "playlist-concat.mp4" Refused("is not a video");
+}
