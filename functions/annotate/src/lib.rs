@@ -5,12 +5,12 @@
 mod media;
 
 use async_trait::async_trait;
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc};
 use tempfile::TempPath;
 use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler, version};
 use trackdrop_pipeline::{
-    Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, counter::Counted, names,
-    names::PerSegment,
+    Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, Stopwatch, counter::Counted,
+    names, names::PerSegment,
 };
 use trackdrop_tables::tracks::{self, TrackRow};
 
@@ -72,16 +72,12 @@ impl StageHandler for Annotate {
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
         let result = PerSegment::Annotated.object(request, number);
         if self.cloud.find(&result).await?.is_none() {
-            let started = Instant::now();
+            let started = Stopwatch::start();
             let (_, bytes) = self.cloud.storage.get(&started_by.object).await?;
             let rows = tracks::read(bytes)
                 .map_err(|error| Failure::permanent(format!("tracks of segment {number}: {error}")))?;
             let video = self.render(file, segment.clone(), rows, delivery.clone()).await?;
-            let work = WorkReport {
-                seconds: started.elapsed().as_secs_f64(),
-                frames: segment.frame_count,
-                ..Default::default()
-            };
+            let work = WorkReport { seconds: started.seconds(), frames: segment.frame_count, ..Default::default() };
             self.cloud.create(NewObject::of_file(result, video, "video/mp4").with_work(&work)).await?;
         }
         count::complete(&self.cloud, Counted::Annotate, request, number, segment.segment_count).await

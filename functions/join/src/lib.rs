@@ -3,11 +3,11 @@
 mod media;
 
 use async_trait::async_trait;
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc};
 use trackdrop_cloud::LocalFile;
 use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler};
 use trackdrop_pipeline::{
-    Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, Stage,
+    Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, Stage, Stopwatch,
     manifest::VideoInfo,
     names::{ObjectName, PerSegment, ResultFile},
 };
@@ -59,12 +59,12 @@ impl StageHandler for Join {
     async fn work(&self, request: &RequestId, _: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
         let result = ResultFile::AnnotatedVideo.object(request);
         if self.cloud.find(&result).await?.is_none() {
-            let started = Instant::now();
+            let started = Stopwatch::start();
             let Some((manifest, _)) = manifest::read(&self.cloud, request).await? else {
                 return Err(Failure::transient(format!("{request} has no manifest yet")));
             };
             let (video, frames) = self.join(&manifest, delivery).await?;
-            let work = WorkReport { seconds: started.elapsed().as_secs_f64(), frames, ..Default::default() };
+            let work = WorkReport { seconds: started.seconds(), frames, ..Default::default() };
             self.cloud.create(NewObject::of_file(result, video, "video/mp4").with_work(&work)).await?;
         }
         end::finish_if_complete(&self.cloud, request).await

@@ -9,11 +9,12 @@ mod fold;
 mod refine;
 
 use async_trait::async_trait;
-use std::{collections::VecDeque, io::BufWriter, sync::Arc, time::Instant};
+use std::{collections::VecDeque, io::BufWriter, sync::Arc};
 use tempfile::{NamedTempFile, TempPath};
 use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler, version};
 use trackdrop_pipeline::{
     Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage,
+    Stopwatch,
     ledger::{Ledger, LedgerTotal},
     manifest::{ManifestSegment, ModelIdentity, VideoInfo},
     names::{Marker, PerSegment, ResultFile},
@@ -61,7 +62,7 @@ impl StageHandler for Merge {
         if self.cloud.find(&Marker::Merged.object(request)).await?.is_some() {
             return Ok(());
         }
-        let started = Instant::now();
+        let started = Stopwatch::start();
         // Shared with the blocking work: the plan lists every frame, so a copy a segment would grow with the square of the length.
         let manifest = Arc::new(manifest::advance(&self.cloud, request, RequestState::Merging).await?);
         let classes = self.vote(&manifest, delivery).await?;
@@ -140,11 +141,11 @@ impl Merge {
         Ok(())
     }
 
-    async fn write_results(&self, manifest: &Manifest, merging: Merging, started: Instant) -> Result<(), Failure> {
+    async fn write_results(&self, manifest: &Manifest, merging: Merging, started: Stopwatch) -> Result<(), Failure> {
         let request = &manifest.request_id;
         let (ledger, model) = (merging.ledger.total().clone(), merging.model.clone());
         let (detections, tracks, mut work) = blocking(move || merging.finish()).await?;
-        work.seconds = started.elapsed().as_secs_f64();
+        work.seconds = started.seconds();
         let file = NewObject::of_file(ResultFile::Detections.object(request), detections, PARQUET);
         self.cloud.create(file).await?;
         let file = NewObject::of_file(ResultFile::Tracks.object(request), tracks, PARQUET);

@@ -6,16 +6,13 @@
 mod media;
 
 use async_trait::async_trait;
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tempfile::TempPath;
-use tokio::sync::mpsc;
 use trackdrop_cloud::{LocalFile, ObjectInfo};
-use trackdrop_flow::{
-    Cloud, Created, NewObject, WorkReport, blocking, ended_unexpectedly, manifest, stage::StageHandler,
-};
+use trackdrop_flow::{Cloud, Created, NewObject, WorkReport, blocking, blocking::items, manifest, stage::StageHandler};
 use trackdrop_pipeline::{
     Bucket, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
-    RequestState, SegmentDescription, SegmentNumber, Stage,
+    RequestState, SegmentDescription, SegmentNumber, Stage, Stopwatch,
     manifest::{ManifestSegment, VideoInfo},
     names::{ObjectName, PerSegment},
 };
@@ -89,7 +86,7 @@ impl StageHandler for Split {
         let (info, source) = self.fetch(upload).await?;
         let settings = RequestSettings::of_upload(&info.metadata)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
-        let started = Instant::now();
+        let started = Stopwatch::start();
         let video = self.open(source, &upload.object, settings.segment_seconds).await?;
         let planned = plan(request, &info, settings, &*video)?;
         let planned = match manifest::create(&self.cloud, &planned).await? {
@@ -198,7 +195,7 @@ impl Split {
         &self,
         planned: &Manifest,
         mut video: Box<dyn OpenVideo>,
-        started: Instant,
+        started: Stopwatch,
         delivery: &Delivery,
     ) -> Result<BTreeMap<SegmentNumber, (u64, String)>, Failure> {
         let request = &planned.request_id;
@@ -218,27 +215,21 @@ impl Split {
         if wanted.is_empty() {
             return Ok(chunks);
         }
-        let (ready, mut cut) = mpsc::channel::<(SegmentNumber, TempPath, String, u64)>(CHUNKS_AHEAD);
         let (scratch, attempt) = (self.cloud.storage.scratch().to_owned(), delivery.clone());
-        let cutting = tokio::task::spawn_blocking(move || {
+        let mut cut = items(CHUNKS_AHEAD, move |ready| {
             video.cut(&wanted, &scratch, &mut |number, chunk| {
                 attempt.step()?;
                 let (sha256, bytes) = sha256_of(&chunk)?;
-                // The receiver is gone when writing failed; that failure is the one to report.
-                ready.blocking_send((number, chunk, sha256, bytes)).map_err(|_| Failure::cancelled())
+                ready((number, chunk, sha256, bytes))
             })
         });
         let mut since = started;
-        while let Some((number, chunk, sha256, bytes)) = cut.recv().await {
+        while let Some((number, chunk, sha256, bytes)) = cut.next().await {
             let description = describe_chunk(planned, number, sha256.clone())?;
             let metadata =
                 description.to_metadata().map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
-            let work = WorkReport {
-                seconds: since.elapsed().as_secs_f64(),
-                frames: description.frame_count,
-                ..Default::default()
-            };
-            since = Instant::now();
+            let work = WorkReport { seconds: since.seconds(), frames: description.frame_count, ..Default::default() };
+            since = Stopwatch::start();
             let object = PerSegment::Chunk.object(request, number);
             let new = NewObject::of_file(object, chunk, "video/x-matroska").with_metadata(metadata).with_work(&work);
             self.cloud.create(new).await?;
@@ -246,7 +237,7 @@ impl Split {
             let done = chunks.len() as u32;
             manifest::fold_progress(&self.cloud, request, |progress| progress.segments_split = done).await;
         }
-        cutting.await.map_err(ended_unexpectedly)??;
+        cut.end().await?;
         Ok(chunks)
     }
 

@@ -6,11 +6,11 @@
 mod pipeline;
 
 use async_trait::async_trait;
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc};
 use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler};
 use trackdrop_pipeline::{
-    Delivery, Failure, FailureKind, ObjectFinalized, PtsList, RequestId, SegmentDescription, Stage, counter::Counted,
-    ledger::FrameAccount, manifest::ModelIdentity, names::PerSegment,
+    Delivery, Failure, FailureKind, ObjectFinalized, PtsList, RequestId, SegmentDescription, Stage, Stopwatch,
+    counter::Counted, ledger::FrameAccount, manifest::ModelIdentity, names::PerSegment,
 };
 use trackdrop_tables::{
     TableError,
@@ -92,14 +92,10 @@ impl StageHandler for Track {
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
         let result = PerSegment::Detections.object(request, segment.segment_number);
         if self.cloud.find(&result).await?.is_none() {
-            let started = Instant::now();
+            let started = Stopwatch::start();
             let (bytes, rows) = self.detect(chunk, segment.clone(), delivery.clone()).await?;
-            let work = WorkReport {
-                seconds: started.elapsed().as_secs_f64(),
-                frames: segment.frame_count,
-                rows,
-                ..Default::default()
-            };
+            let work =
+                WorkReport { seconds: started.seconds(), frames: segment.frame_count, rows, ..Default::default() };
             let new = NewObject::of_bytes(result, bytes, "application/vnd.apache.parquet").with_work(&work);
             self.cloud.create(new).await?;
         }

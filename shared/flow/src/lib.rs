@@ -1,11 +1,13 @@
 //! What every function of the flow shares, written once over the cloud's traits.
 //!
+//! - [`blocking`](mod@blocking): work that blocks, off the threads that wait.
 //! - [`count`]: a worker reports its segment complete; whoever completes the stage creates its marker.
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
 //! - [`end`]: how a request ends, well or badly, exactly once in effect.
 //! - [`version`]: another version of a request's tracks, from the detections that stand.
 //! - [`stage`]: the frame around a handler: which request, whether it is over already, and what a permanent failure does.
 
+pub mod blocking;
 pub mod count;
 pub mod end;
 pub mod manifest;
@@ -19,6 +21,7 @@ use tempfile::TempPath;
 use trackdrop_cloud::{Content, ObjectInfo, Precondition, Publisher, PutOptions, Storage, Warehouse};
 use trackdrop_pipeline::{Failure, names::ObjectName};
 
+pub use blocking::blocking;
 pub use work::WorkReport;
 
 /// The version that manifests and rows carry.
@@ -94,18 +97,6 @@ impl Cloud {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// Runs work that blocks off the threads that wait. A panic in it is a transient failure with a diagnostic.
-pub async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(ended_unexpectedly(error)))
-}
-
-/// What a task that gave no answer means.
-pub fn ended_unexpectedly(error: tokio::task::JoinError) -> Failure {
-    Failure::transient(format!("the work ended without an answer: {error}"))
 }
 
 /// Who created an object.

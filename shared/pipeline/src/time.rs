@@ -104,9 +104,9 @@ impl JsonSchema for Rational {
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The present moment of this machine's clock.
+    /// The present moment of this machine's clock, or of the one in its place.
     pub fn now() -> Self {
-        Self(Utc::now().timestamp_micros())
+        crate::clock::now()
     }
 
     /// From microseconds since the Unix epoch. Moments outside the years that RFC 3339 can write are clamped.

@@ -1,0 +1,94 @@
+//! Work that blocks, off the threads that wait.
+
+use std::{cell::Cell, marker::PhantomData};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle, spawn_blocking},
+};
+use trackdrop_pipeline::Failure;
+
+thread_local! {
+    static AT_ONCE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While it lives, work of this thread that blocks is done at once, in this thread: a simulation runs in one thread, so that it can be
+/// replayed.
+#[derive(Debug)]
+#[must_use = "other threads are used again when this is dropped"]
+pub struct AtOnce {
+    /// It speaks of one thread.
+    of_this_thread: PhantomData<*const ()>,
+}
+
+impl AtOnce {
+    /// From now on.
+    pub fn begin() -> Self {
+        AT_ONCE.set(true);
+        Self { of_this_thread: PhantomData }
+    }
+}
+
+impl Drop for AtOnce {
+    fn drop(&mut self) {
+        AT_ONCE.set(false);
+    }
+}
+
+/// Runs work that blocks off the threads that wait. A panic in it is a transient failure with a diagnostic.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    if AT_ONCE.get() {
+        return work();
+    }
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(ended_unexpectedly(error)))
+}
+
+/// What work that blocks makes, one item after the other.
+#[derive(Debug)]
+pub struct Items<T> {
+    items: mpsc::Receiver<T>,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    Done(Result<(), Failure>),
+    Running(JoinHandle<Result<(), Failure>>),
+}
+
+/// Runs work that blocks and makes items, each of which it hands to its argument; at most `ahead` of them wait to be taken.
+pub fn items<T: Send + 'static>(
+    ahead: usize,
+    work: impl FnOnce(&mut dyn FnMut(T) -> Result<(), Failure>) -> Result<(), Failure> + Send + 'static,
+) -> Items<T> {
+    // The receiver is gone when using an item failed; that failure is the one to report.
+    if AT_ONCE.get() {
+        let (ready, items) = mpsc::channel(tokio::sync::Semaphore::MAX_PERMITS);
+        let done = work(&mut |item| ready.try_send(item).map_err(|_| Failure::cancelled()));
+        return Items { items, work: Work::Done(done) };
+    }
+    let (ready, items) = mpsc::channel(ahead);
+    let running = spawn_blocking(move || work(&mut |item| ready.blocking_send(item).map_err(|_| Failure::cancelled())));
+    Items { items, work: Work::Running(running) }
+}
+
+impl<T> Items<T> {
+    /// The next item; none when the work has ended.
+    pub async fn next(&mut self) -> Option<T> {
+        self.items.recv().await
+    }
+
+    /// How the work ended.
+    pub async fn end(self) -> Result<(), Failure> {
+        match self.work {
+            Work::Done(done) => done,
+            Work::Running(running) => running.await.map_err(ended_unexpectedly)?,
+        }
+    }
+}
+
+/// What a task that gave no answer means.
+fn ended_unexpectedly(error: JoinError) -> Failure {
+    Failure::transient(format!("the work ended without an answer: {error}"))
+}

@@ -1,0 +1,86 @@
+//! The clock that the flow reads: this machine's, or one that a simulation puts in its place.
+
+use crate::time::Timestamp;
+use chrono::Utc;
+use std::{cell::RefCell, marker::PhantomData, rc::Rc, time::Instant};
+
+type Clock = Rc<dyn Fn() -> Timestamp>;
+
+thread_local! {
+    static IN_PLACE: RefCell<Option<Clock>> = const { RefCell::new(None) };
+}
+
+/// While it lives, this thread reads another clock. A simulation runs whole in one thread, so nothing else notices.
+#[derive(Debug)]
+#[must_use = "the clock is put back when this is dropped"]
+pub struct ClockInPlace {
+    /// The clock of one thread stays there.
+    of_this_thread: PhantomData<*const ()>,
+}
+
+impl ClockInPlace {
+    /// Puts `clock` in the place of this machine's.
+    pub fn new(clock: impl Fn() -> Timestamp + 'static) -> Self {
+        IN_PLACE.set(Some(Rc::new(clock)));
+        Self { of_this_thread: PhantomData }
+    }
+}
+
+impl Drop for ClockInPlace {
+    fn drop(&mut self) {
+        IN_PLACE.set(None);
+    }
+}
+
+fn in_place() -> Option<Timestamp> {
+    let clock = IN_PLACE.with_borrow(Clone::clone);
+    clock.map(|clock| clock())
+}
+
+/// The present moment.
+pub(crate) fn now() -> Timestamp {
+    in_place().unwrap_or_else(|| Timestamp::from_micros(Utc::now().timestamp_micros()))
+}
+
+/// Measures how long work takes; no clock that is set back makes it negative.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch {
+    started: Instant,
+    started_by_clock: Option<Timestamp>,
+}
+
+impl Stopwatch {
+    /// Begins to measure.
+    pub fn start() -> Self {
+        Self { started: Instant::now(), started_by_clock: in_place() }
+    }
+
+    /// Seconds since the start.
+    pub fn seconds(self) -> f64 {
+        match (self.started_by_clock, in_place()) {
+            (Some(started), Some(now)) => now.seconds_since(started).max(0.0),
+            _ => self.started.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_clock_in_place_is_read_until_it_is_dropped() {
+        let micros = Rc::new(Cell::new(5));
+        let clock = micros.clone();
+        let in_place = ClockInPlace::new(move || Timestamp::from_micros(clock.get()));
+        let watch = Stopwatch::start();
+        assert_eq!(Timestamp::now().micros(), 5);
+        micros.set(2_000_005);
+        assert_eq!(watch.seconds(), 2.0);
+        micros.set(1);
+        assert_eq!(watch.seconds(), 0.0, "set back");
+        drop(in_place);
+        assert!(Timestamp::now().micros() > 1_000_000_000_000_000);
+    }
+}

@@ -1,0 +1,283 @@
+//! The cloud as one attempt of a delivery sees it: slow, limited, faulty, and gone when the handler's process dies.
+
+use crate::{
+    fault::{Budget, Fault},
+    memory::in_memory,
+    world::{Flaw, TOO_MANY, World},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Waker,
+    time::Duration,
+};
+use trackdrop_cloud::{
+    Content, LoadOutcome, LocalFile, ObjectInfo, Precondition, PublishError, Publisher, PutOptions, Storage,
+    StorageError, Warehouse, WarehouseError,
+};
+use trackdrop_pipeline::{
+    Event, RequestId,
+    names::{Bucket, ObjectName, request_of},
+};
+use trackdrop_tables::requests::RequestRow;
+
+/// How long a client of the cloud tries again by itself when it is told that it writes too often.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(32);
+const MANIFEST: &str = "/manifest.json";
+
+/// Life and death of one attempt.
+#[derive(Debug, Default)]
+pub(crate) struct Life {
+    dead: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Life {
+    pub(crate) fn end(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+        if let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn is_over(&self, waker: &Waker) -> bool {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+        self.dead.load(Ordering::Relaxed)
+    }
+}
+
+/// One attempt of a delivery, and its view of the cloud.
+#[derive(Clone)]
+pub(crate) struct Attempt {
+    pub(crate) world: Arc<World>,
+    pub(crate) function: String,
+    /// Names the attempt: the message, which copy of it, and which attempt.
+    pub(crate) name: String,
+    pub(crate) message: String,
+    pub(crate) budget: Budget,
+    /// The request that it works for.
+    pub(crate) request: Option<RequestId>,
+    pub(crate) life: Arc<Life>,
+    pub(crate) operations: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Attempt {
+    /// One operation with all that may happen to it. `effect` may happen twice; `fail` makes the error that a fault answers with.
+    async fn operation<T, E: fmt::Display>(
+        &self,
+        what: String,
+        mut effect: impl FnMut() -> Result<T, E>,
+        fail: impl Fn(&str) -> E,
+    ) -> Result<T, E> {
+        let nth = self.operations.fetch_add(1, Ordering::Relaxed);
+        let place = format!("{}/{nth} {what}", self.name);
+        let world = &self.world;
+        {
+            let mut record = world.record();
+            *record.operations.entry(self.function.clone()).or_default() += 1;
+            record.places.push(place.clone());
+        }
+        let mut random = world.fate.random(&place);
+        world.executor.sleep(Duration::from_micros(random.u64(300..6_000))).await;
+        let fault = world.fate.at_operation(&place, &self.budget);
+        let outcome = match fault {
+            Some(Fault::ErrorBefore) => Err(fail("503")),
+            Some(Fault::CrashBefore) => return self.die(&place).await,
+            Some(Fault::CrashAfter) => {
+                let _ = effect();
+                return self.die(&place).await;
+            }
+            Some(Fault::ErrorAfter) => effect().and(Err(fail("503 after the effect"))),
+            Some(Fault::DoneTwice) => {
+                let _ = effect();
+                world.executor.sleep(Duration::from_millis(random.u64(100..3_000))).await;
+                effect()
+            }
+            // Half of the late answers are those of late operations.
+            Some(Fault::Delay(ms)) if ms % 2 == 0 => {
+                world.executor.sleep(Duration::from_millis(ms)).await;
+                effect()
+            }
+            Some(Fault::Delay(ms)) => {
+                let outcome = effect();
+                world.executor.sleep(Duration::from_millis(ms)).await;
+                outcome
+            }
+            _ => effect(),
+        };
+        world.executor.sleep(Duration::from_micros(random.u64(300..6_000))).await;
+        let outcome_text = outcome.as_ref().map_or_else(ToString::to_string, |_| "ok".to_owned());
+        match fault {
+            None => world.log(format_args!("{place}: {outcome_text}")),
+            Some(fault) => world.log(format_args!("{place}: {outcome_text} [{fault}]")),
+        }
+        outcome
+    }
+
+    /// The process dies here: nothing after this happens.
+    async fn die<T>(&self, place: &str) -> T {
+        self.world.log(format_args!("{place}: the process dies"));
+        self.life.end();
+        std::future::pending().await
+    }
+
+    /// Notes and checks a write before it is tried.
+    fn about_to_write(&self, object: &ObjectName) {
+        if request_of(object) != self.request || object.bucket == Bucket::Uploads {
+            self.world.broken(format!("{} writes {object}, which is not its request's", self.name));
+        }
+        if !object.name.ends_with(MANIFEST) {
+            let key = (self.message.clone(), object.to_string());
+            self.world.record().tries.entry(key).or_default().insert(self.name.clone());
+        }
+    }
+
+    fn write(&self, object: &ObjectName, content: &Bytes, options: &PutOptions) -> Result<ObjectInfo, StorageError> {
+        if let Some(error) = self.world.too_many_writes(object) {
+            return Err(error);
+        }
+        let precondition = match (self.world.flaw, options.precondition) {
+            (Some(Flaw::CreatesOverwrite), Precondition::NotExists)
+            | (Some(Flaw::BlindCompareAndSet), Precondition::Generation(_)) => Precondition::None,
+            (_, precondition) => precondition,
+        };
+        let options = PutOptions { precondition, ..options.clone() };
+        let info = self.world.memory.write(object, content.clone(), options)?;
+        self.world.wrote(object);
+        Ok(info)
+    }
+}
+
+fn storage_error(doing: String) -> impl Fn(&str) -> StorageError {
+    move |reason| StorageError::Unavailable { doing: doing.clone(), reason: reason.to_owned() }
+}
+
+#[async_trait]
+impl Storage for Attempt {
+    /// A client of the cloud waits and tries again by itself when it is told that it writes an object too often.
+    async fn put(
+        &self,
+        object: &ObjectName,
+        content: Content,
+        options: PutOptions,
+    ) -> Result<ObjectInfo, StorageError> {
+        let content = in_memory(object, content)?;
+        self.about_to_write(object);
+        let mut waited = Duration::ZERO;
+        loop {
+            let doing = format!("writing {object}");
+            let outcome = self
+                .operation(format!("put {object}"), || self.write(object, &content, &options), storage_error(doing))
+                .await;
+            let too_often = matches!(&outcome, Err(StorageError::Unavailable { reason, .. }) if reason == TOO_MANY);
+            if !too_often || waited >= CLIENT_PATIENCE {
+                return outcome;
+            }
+            let nth = self.operations.load(Ordering::Relaxed);
+            let jitter = self.world.fate.random(&format!("{}/{nth} wait", self.name)).f64();
+            let wait = (waited + Duration::from_secs(1)).mul_f64(0.5 + 0.5 * jitter);
+            waited += wait;
+            self.world.executor.sleep(wait).await;
+        }
+    }
+
+    async fn stat(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
+        let doing = format!("looking at {object}");
+        self.operation(format!("stat {object}"), || self.world.memory.look_at(object), storage_error(doing)).await
+    }
+
+    async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError> {
+        let doing = format!("reading {object}");
+        self.operation(format!("get {object}"), || self.world.memory.read(object), storage_error(doing)).await
+    }
+
+    async fn fetch(
+        &self,
+        object: &ObjectName,
+        generation: Option<i64>,
+    ) -> Result<(ObjectInfo, LocalFile), StorageError> {
+        let doing = format!("fetching {object}");
+        let effect = || self.world.memory.copy(object, generation);
+        self.operation(format!("fetch {object}"), effect, storage_error(doing)).await
+    }
+
+    async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
+        let effect = || {
+            let mut all = self.world.memory.all(prefix);
+            if self.world.flaw == Some(Flaw::StaleListings) {
+                let now = self.world.wall_clock();
+                all.retain(|info| now.seconds_since(info.created) > 0.1);
+            }
+            Ok(all)
+        };
+        self.operation(format!("list {prefix}"), effect, storage_error(format!("listing {prefix}"))).await
+    }
+
+    async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {
+        self.world.broken(format!("{} deletes {object}", self.name));
+        let effect = || {
+            self.world.memory.remove(object);
+            Ok(())
+        };
+        self.operation(format!("delete {object}"), effect, storage_error(format!("deleting {object}"))).await
+    }
+
+    fn scratch(&self) -> &Path {
+        self.world.memory.scratch()
+    }
+}
+
+#[async_trait]
+impl Publisher for Attempt {
+    async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
+        let effect = || {
+            self.world.memory.send(topic, event);
+            Ok(())
+        };
+        let fail = |reason: &str| PublishError { topic: topic.to_owned(), reason: reason.to_owned() };
+        self.operation(format!("publish on {topic}"), effect, fail).await
+    }
+}
+
+#[async_trait]
+impl Warehouse for Attempt {
+    async fn load_tracks(
+        &self,
+        request: &RequestId,
+        file: &ObjectName,
+        generation: i64,
+    ) -> Result<LoadOutcome, WarehouseError> {
+        let key = (self.message.clone(), "rows".to_owned());
+        self.world.record().tries.entry(key).or_default().insert(self.name.clone());
+        let effect = || {
+            let generation = match self.world.flaw {
+                // Another job each time.
+                Some(Flaw::LoadsAdd) => self.world.executor.now_us(),
+                _ => generation,
+            };
+            Ok(self.world.memory.load(request, file, generation))
+        };
+        self.operation(format!("load {file}"), effect, warehouse_error).await
+    }
+
+    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
+        let effect = || Ok(self.world.memory.record(row));
+        self.operation(format!("record {}", row.request_id), effect, warehouse_error).await
+    }
+}
+
+fn warehouse_error(reason: &str) -> WarehouseError {
+    WarehouseError::Unavailable { doing: "loading rows".to_owned(), reason: reason.to_owned() }
+}

@@ -1,0 +1,282 @@
+//! The bus: messages as the trigger files say, with everything that at-least-once delivery allows.
+
+use crate::{
+    attempt::{Attempt, Life},
+    executor::first_of,
+    fault::{Budget, Fault},
+    stand_ins::StandIn,
+    world::{Flaw, World},
+};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+use trackdrop_annotate::Annotate;
+use trackdrop_fail::Fail;
+use trackdrop_flow::{
+    Cloud,
+    stage::{StageHandler, Staged},
+};
+use trackdrop_join::Join;
+use trackdrop_load::Load;
+use trackdrop_merge::Merge;
+use trackdrop_pipeline::{
+    DeadLetter, Delivery, Event, Failure, FailureKind, Handler,
+    trigger::{Trigger, TriggerError},
+};
+use trackdrop_split::Split;
+use trackdrop_track::Track;
+
+/// The trigger files of the product.
+const TRIGGERS: [&str; 7] = [
+    include_str!("../../../triggers/split.yaml"),
+    include_str!("../../../triggers/track.yaml"),
+    include_str!("../../../triggers/merge.yaml"),
+    include_str!("../../../triggers/load.yaml"),
+    include_str!("../../../triggers/annotate.yaml"),
+    include_str!("../../../triggers/join.yaml"),
+    include_str!("../../../triggers/fail.yaml"),
+];
+/// A copy of a message is copied at most so often.
+const MOST_COPIES: u32 = 3;
+
+/// What became of an attempt.
+type Outcome = Result<(), Failure>;
+
+/// Delivers the messages of one world.
+pub(crate) struct Bus {
+    world: Arc<World>,
+    triggers: Vec<Trigger>,
+    /// How many messages of each name there were.
+    sent: Mutex<BTreeMap<String, u32>>,
+    running: Mutex<Vec<(Budget, Weak<Life>)>>,
+    deaths: AtomicU32,
+}
+
+impl Bus {
+    pub(crate) fn new(world: Arc<World>) -> Result<Self, TriggerError> {
+        let triggers = TRIGGERS.into_iter().map(Trigger::parse).collect::<Result<_, _>>()?;
+        Ok(Self { world, triggers, sent: Mutex::default(), running: Mutex::default(), deaths: AtomicU32::new(0) })
+    }
+
+    /// Sends a message to every function that an event starts.
+    pub(crate) fn send(self: &Arc<Self>, event: &Event, topic: Option<&str>) {
+        for trigger in self.triggers.iter().filter(|trigger| trigger.takes(event, topic)) {
+            let name = match event {
+                Event::ObjectFinalized(upload) if trigger.function == "split" => {
+                    format!("split {}@{}", upload.object, upload.generation)
+                }
+                Event::ObjectFinalized(finalized) => format!("{} {}", trigger.function, finalized.object),
+                Event::DeadLetter(letter) => match &*letter.event {
+                    Event::ObjectFinalized(finalized) => format!("fail {} {}", letter.function, finalized.object),
+                    _ => continue,
+                },
+                Event::RequestFinished(_) => continue,
+            };
+            self.begin(trigger.clone(), event.clone(), name);
+        }
+    }
+
+    fn begin(self: &Arc<Self>, trigger: Trigger, event: Event, message: String) {
+        let copy = {
+            let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = sent.entry(message.clone()).or_default();
+            *count += 1;
+            *count
+        };
+        let bus = self.clone();
+        self.world.executor.spawn(async move { bus.deliver(trigger, event, message, copy).await });
+    }
+
+    /// The life of a message, until it is acknowledged or given up.
+    async fn deliver(self: Arc<Self>, trigger: Trigger, event: Event, message: String, copy: u32) {
+        let (world, name) = (&self.world, format!("{message}#{copy}"));
+        let mut random = world.fate.random(&name);
+        world.executor.sleep(Duration::from_micros(random.u64(1_000..80_000))).await;
+        let twice = |rates: &crate::Rates, random: &mut fastrand::Rng| {
+            (random.f64() < rates.duplicate).then_some(Fault::Duplicate)
+        };
+        if copy <= MOST_COPIES && world.fate.strikes(&format!("{name} twice"), None, twice).is_some() {
+            self.begin(trigger.clone(), event.clone(), message.clone());
+        }
+        let late = |rates: &crate::Rates, random: &mut fastrand::Rng| {
+            let is_late = random.f64() < rates.late;
+            is_late.then(|| Fault::Late(if random.bool() { random.u64(100..10_000) } else { random.u64(1..2_000_000) }))
+        };
+        if let Some(Fault::Late(ms)) = world.fate.strikes(&format!("{name} late"), None, late) {
+            world.executor.sleep(Duration::from_millis(ms)).await;
+        }
+        let attempts = trigger.retry.attempts;
+        // The handler of dead letters is the last resort: its own last attempt is always left alone.
+        let may_fail = world.rough && trigger.dead_letter.is_some();
+        let budget = Budget { message: name.clone(), attempts: if may_fail { u32::MAX } else { attempts - 1 } };
+        let deadline = Duration::from_secs(trigger.deadline_s);
+        let mut reason = String::new();
+        for nth in 1..=attempts {
+            let attempt = format!("{name}/{nth}");
+            let began_us = world.executor.now_us();
+            let done = self.attempt(&trigger, &event, &message, attempt.clone(), budget.clone());
+            if world.flaw == Some(Flaw::AcknowledgedFirst) {
+                return;
+            }
+            reason = match first_of(done, world.executor.sleep(deadline)).await {
+                Ok(Ok(Ok(()))) => {
+                    let lost = |rates: &crate::Rates, random: &mut fastrand::Rng| {
+                        (random.f64() < rates.ack_lost).then_some(Fault::AckLost)
+                    };
+                    if world.fate.strikes(&format!("{attempt} ack"), Some(&budget), lost).is_none() {
+                        world.log(format_args!("{attempt}: acknowledged"));
+                        return;
+                    }
+                    world.executor.sleep_until(began_us.saturating_add(deadline.as_micros() as i64)).await;
+                    "the acknowledgement was lost".to_owned()
+                }
+                Ok(Ok(Err(failure))) => {
+                    world.log(format_args!("{attempt}: failed: {failure}"));
+                    if failure.kind() == FailureKind::Permanent {
+                        self.bury(&trigger, &event, nth, failure.to_string());
+                        return;
+                    }
+                    failure.to_string()
+                }
+                Ok(Err(_)) => "the process died".to_owned(),
+                Err(()) => {
+                    world.log(format_args!("{attempt}: not acknowledged in time"));
+                    format!("not acknowledged within {} s", trigger.deadline_s)
+                }
+            };
+            if nth < attempts {
+                world.executor.sleep(trigger.retry.backoff(nth, random.f64())).await;
+            }
+        }
+        self.bury(&trigger, &event, attempts, reason);
+    }
+
+    fn bury(&self, trigger: &Trigger, event: &Event, attempts: u32, reason: String) {
+        let function = trigger.function.clone();
+        self.world.log(format_args!("{function} given up: {reason}"));
+        let letter = DeadLetter { function, event: Box::new(event.clone()), attempts, reason };
+        if let Some(topic) = &trigger.dead_letter {
+            self.world.memory.send(topic, &Event::DeadLetter(letter));
+        }
+    }
+
+    /// Begins an attempt in a process of its own. It goes on when nobody waits for it any more.
+    fn attempt(
+        self: &Arc<Self>,
+        trigger: &Trigger,
+        event: &Event,
+        message: &str,
+        name: String,
+        budget: Budget,
+    ) -> oneshot::Receiver<Outcome> {
+        let (done, outcome) = oneshot::channel();
+        let life = Arc::new(Life::default());
+        self.lock_running().push((budget.clone(), Arc::downgrade(&life)));
+        let attempt = Attempt {
+            world: self.world.clone(),
+            function: trigger.function.clone(),
+            name: name.clone(),
+            message: message.to_owned(),
+            budget,
+            request: match event {
+                Event::ObjectFinalized(finalized) => finalized.request(),
+                Event::DeadLetter(letter) => match &*letter.event {
+                    Event::ObjectFinalized(finalized) => finalized.request(),
+                    _ => None,
+                },
+                Event::RequestFinished(_) => None,
+            },
+            life: life.clone(),
+            operations: Arc::default(),
+        };
+        let (world, event) = (self.world.clone(), event.clone());
+        world.log(format_args!("{name}: begins"));
+        self.world.executor.spawn(async move {
+            let handler = handler(attempt);
+            let (delivery, place) = (Delivery::new(), name);
+            let work = async move {
+                match handler {
+                    Some(handler) => handler.handle(&event, &delivery).await,
+                    None => Ok(()),
+                }
+            };
+            let mut work = Box::pin(work);
+            let outcome = std::future::poll_fn(|context| {
+                if life.is_over(context.waker()) {
+                    return Poll::Ready(None);
+                }
+                match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+                    Ok(Poll::Ready(outcome)) => Poll::Ready(Some(outcome)),
+                    Ok(Poll::Pending) if life.is_over(context.waker()) => Poll::Ready(None),
+                    Ok(Poll::Pending) => Poll::Pending,
+                    Err(_) => {
+                        world.broken(format!("{place} panics"));
+                        Poll::Ready(None)
+                    }
+                }
+            })
+            .await;
+            // A process that died says nothing any more; what it held is gone.
+            drop(work);
+            if let Some(outcome) = outcome {
+                // After the deadline nobody listens.
+                let _ = done.send(outcome);
+            }
+        });
+        outcome
+    }
+
+    fn lock_running(&self) -> std::sync::MutexGuard<'_, Vec<(Budget, Weak<Life>)>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every running handler dies.
+    pub(crate) fn host_dies(&self) {
+        self.deaths.fetch_add(1, Ordering::Relaxed);
+        let running = std::mem::take(&mut *self.lock_running());
+        let mut left = vec![];
+        for (budget, life) in running {
+            match life.upgrade() {
+                Some(alive) if self.world.fate.use_up(&budget) => alive.end(),
+                Some(_) => left.push((budget, life)),
+                None => {}
+            }
+        }
+        self.lock_running().extend(left);
+    }
+
+    /// How often all handlers died together.
+    pub(crate) fn deaths(&self) -> u32 {
+        self.deaths.load(Ordering::Relaxed)
+    }
+}
+
+/// The real handler of a function, in a process that has just started.
+fn handler(attempt: Attempt) -> Option<Box<dyn Handler>> {
+    let function = attempt.function.clone();
+    let attempt = Arc::new(attempt);
+    let cloud = Cloud { storage: attempt.clone(), publisher: attempt.clone(), warehouse: attempt };
+    let stand_in = Arc::new(StandIn::default());
+    fn staged<S: StageHandler + 'static>(stage: S) -> Option<Box<dyn Handler>> {
+        Some(Box::new(Staged(stage)))
+    }
+    match function.as_str() {
+        "split" => staged(Split::new(cloud, stand_in)),
+        "track" => staged(Track::new(cloud, stand_in)),
+        "merge" => staged(Merge::new(cloud)),
+        "load" => staged(Load::new(cloud)),
+        "annotate" => staged(Annotate::new(cloud, stand_in)),
+        "join" => staged(Join::new(cloud, stand_in)),
+        "fail" => Some(Box::new(Fail::new(cloud))),
+        _ => None,
+    }
+}

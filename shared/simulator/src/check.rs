@@ -1,0 +1,228 @@
+//! What must hold at the end of every run.
+
+use crate::{
+    memory::State,
+    run::{After, Dropped},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use trackdrop_cloud::TOPIC_REQUESTS;
+use trackdrop_flow::end::Summary;
+use trackdrop_pipeline::{
+    Bucket, Event, Manifest, RequestFinished, RequestId, RequestState, Timestamp,
+    names::{Marker, ObjectName, ResultFile, request_of},
+};
+use trackdrop_tables::tracks;
+
+/// Every rule that is broken, as sentences. `expected` is what each upload gives when nothing goes wrong.
+pub(crate) fn all(after: &After, expected: &BTreeMap<RequestId, Arc<State>>) -> Vec<String> {
+    let mut broken = vec![];
+    for dropped in &after.dropped {
+        let request = &dropped.request;
+        let mut rule = |outcome: Result<(), String>| {
+            if let Err(text) = outcome {
+                broken.push(format!("{request} ({:?}): {text}", dropped.upload.name));
+            }
+        };
+        rule(ended_with_a_reason(after, dropped));
+        rule(told_once_and_the_same_everywhere(&after.state, request));
+        rule(rows_are_there_once(&after.state, request));
+        if let Some(expected) = expected.get(request) {
+            rule(same_bytes(&after.state, expected, request));
+        }
+    }
+    broken.extend(nothing_else_was_touched(after));
+    broken.extend(everything_was_written_once(&after.state));
+    broken.extend(no_more_work_than_the_faults_explain(after));
+    broken
+}
+
+fn manifest(state: &State, request: &RequestId) -> Option<Manifest> {
+    let (_, json) = state.objects.get(&ResultFile::Manifest.object(request))?;
+    serde_json::from_slice(json).ok()
+}
+
+/// How a request stands.
+pub(crate) fn state_of(state: &State, request: &RequestId) -> Option<&'static str> {
+    manifest(state, request).map(|manifest| manifest.state.as_str())
+}
+
+/// None hangs; a failed one says why; and faults that pass fail none.
+fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
+    let Some(manifest) = manifest(&after.state, &dropped.request) else {
+        return Err("hangs without a manifest".to_owned());
+    };
+    if !after.state.objects.contains_key(&Marker::Ended.object(&dropped.request)) {
+        return Err(format!("hangs as {}", manifest.state.as_str()));
+    }
+    let source = &manifest.source;
+    if source.generation != dropped.info.generation {
+        return Err(format!("speaks of generation {} of its upload", source.generation));
+    }
+    let bytes = dropped.upload.text.len() as u64;
+    if source.bytes != bytes && (source.bytes != 0 || !dropped.taken_away) {
+        return Err(format!("says that its upload has {} bytes instead of {bytes}", source.bytes));
+    }
+    if manifest.settings != dropped.upload.settings && !dropped.taken_away {
+        return Err("has other settings than its upload".to_owned());
+    }
+    match (manifest.state, &manifest.error) {
+        (RequestState::Done, None) => Ok(()),
+        (RequestState::Failed, Some(error)) => {
+            let message = error.message.as_str();
+            let no_video = message.contains("is not a video") && !dropped.upload.text.contains("gop=");
+            let gone = message.contains("was deleted or overwritten") && dropped.taken_away;
+            let gave_up = message.starts_with("gave up after") && after.rough;
+            if no_video || gone || gave_up {
+                return Ok(());
+            }
+            Err(format!("failed without need: {}: {message}", error.stage))
+        }
+        (state, error) => Err(format!("ended as {} with the reason {error:?}", state.as_str())),
+    }
+}
+
+/// The summary, the row in `requests` and the messages say the same.
+fn told_once_and_the_same_everywhere(state: &State, request: &RequestId) -> Result<(), String> {
+    let Some(manifest) = manifest(state, request) else { return Ok(()) };
+    let summary: Summary = match state.objects.get(&ResultFile::Summary.object(request)) {
+        Some((_, json)) => serde_json::from_slice(json).map_err(|error| format!("summary: {error}"))?,
+        None => return Err("has no summary".to_owned()),
+    };
+    let Some(row) = state.request_rows.get(request) else { return Err("has no row in requests".to_owned()) };
+    let of_row = (row.state, row.finished_at, row.detections as u64, row.track_rows as u64, row.frames as u64);
+    let of_summary =
+        (manifest.state, summary.finished_at, summary.detections, summary.track_rows, summary.ledger.frames);
+    if of_row != of_summary {
+        return Err(format!("the row says {of_row:?}, manifest and summary {of_summary:?}"));
+    }
+    let told: Vec<&RequestFinished> = state
+        .messages
+        .iter()
+        .filter(|(topic, _)| topic == TOPIC_REQUESTS)
+        .filter_map(|(_, event)| match event {
+            Event::RequestFinished(finished) if finished.request_id == *request => Some(finished),
+            _ => None,
+        })
+        .collect();
+    if told.is_empty() || told.iter().any(|finished| finished.state != manifest.state) {
+        return Err(format!("is {}, but was told as {told:?}", manifest.state.as_str()));
+    }
+    Ok(())
+}
+
+/// `tracks` has each row once.
+fn rows_are_there_once(state: &State, request: &RequestId) -> Result<(), String> {
+    let loads = state.loads.iter().filter(|(of, ..)| of == request).count();
+    let is_done = manifest(state, request).is_some_and(|manifest| manifest.state == RequestState::Done);
+    if loads > 1 || (is_done && loads == 0) {
+        return Err(format!("its rows were loaded {loads} times"));
+    }
+    let Some((_, content)) = state.objects.get(&ResultFile::Tracks.object(request)) else { return Ok(()) };
+    let rows = tracks::read(content.clone()).map_err(|error| format!("tracks.parquet: {error}"))?;
+    let keys: BTreeSet<_> = rows.iter().map(|row| (row.frame_index, row.track_id)).collect();
+    if keys.len() == rows.len() { Ok(()) } else { Err("tracks.parquet has rows twice".to_owned()) }
+}
+
+/// Whatever stands has the bytes of an undisturbed run, and a request that is done has all of it.
+fn same_bytes(state: &State, expected: &State, request: &RequestId) -> Result<(), String> {
+    let is_done = manifest(state, request).is_some_and(|manifest| manifest.state == RequestState::Done);
+    let undisturbed = manifest(expected, request);
+    let of = |state: &State| -> BTreeMap<ObjectName, (Vec<u8>, BTreeMap<String, String>)> {
+        let all = state.objects.iter().filter(|(object, _)| request_of(object).as_ref() == Some(request));
+        all.map(|(object, (info, content))| {
+            let mut metadata = info.metadata.clone();
+            metadata.remove("trackdrop-work");
+            (object.clone(), (content.to_vec(), metadata))
+        })
+        .collect()
+    };
+    let told = [ResultFile::Manifest, ResultFile::Summary].map(|file| file.object(request));
+    let (ours, theirs) = (of(state), of(expected));
+    for (object, content) in ours.iter().filter(|(object, _)| !told.contains(object)) {
+        match theirs.get(object) {
+            None => return Err(format!("{object} stands, which an undisturbed run does not make")),
+            Some(expected) if expected != content => {
+                return Err(format!("{object} differs from that of an undisturbed run"));
+            }
+            Some(_) => {}
+        }
+    }
+    if is_done {
+        if let Some(missing) = theirs.keys().find(|object| !ours.contains_key(object)) {
+            return Err(format!("is done, but {missing} is missing"));
+        }
+        if manifest(state, request).map(without_times) != undisturbed.map(without_times) {
+            return Err("is done, but its manifest is not that of an undisturbed run".to_owned());
+        }
+        let [of_ours, of_theirs] = [&ours, &theirs].map(|of| {
+            let (json, _) = of.get(&told[1])?;
+            let mut summary: Summary = serde_json::from_slice(json).ok()?;
+            summary.finished_at = Timestamp::from_micros(0);
+            summary.seconds_by_stage = summary.seconds_by_stage.into_keys().map(|stage| (stage, 0.0)).collect();
+            Some(summary)
+        });
+        if of_ours != of_theirs {
+            return Err(format!("its summary is {of_ours:?}, undisturbed {of_theirs:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn without_times(mut manifest: Manifest) -> Manifest {
+    manifest.progress.updated_at = Timestamp::from_micros(0);
+    manifest
+}
+
+/// Objects lie under the names of a request of this run. `work` is what the lifecycle rule reaches; `results` holds five files a request.
+fn nothing_else_was_touched(after: &After) -> Vec<String> {
+    let files = [
+        ResultFile::Manifest,
+        ResultFile::Detections,
+        ResultFile::Tracks,
+        ResultFile::AnnotatedVideo,
+        ResultFile::Summary,
+    ];
+    let mut broken = vec![];
+    for object in after.state.writes.keys() {
+        let request = request_of(object);
+        let known = after.dropped.iter().find(|dropped| Some(&dropped.request) == request.as_ref());
+        let allowed = match (object.bucket, known) {
+            (Bucket::Uploads, _) => after.dropped.iter().any(|dropped| dropped.info.object == *object),
+            (Bucket::Work, known) => known.is_some(),
+            (Bucket::Results, Some(known)) => files.iter().any(|file| file.object(&known.request) == *object),
+            (Bucket::Results, None) => false,
+        };
+        if !allowed {
+            broken.push(format!("{object} was written"));
+        }
+    }
+    broken
+}
+
+/// Everything but the manifest is created once and never written again.
+fn everything_was_written_once(state: &State) -> Vec<String> {
+    let again = state.writes.iter().filter(|&(object, &times)| {
+        times > 1 && object.bucket != Bucket::Uploads && !object.name.ends_with("/manifest.json")
+    });
+    again.map(|(object, times)| format!("{object} was written {times} times")).collect()
+}
+
+/// A delivery that nothing befell does its work at most once, and no fault makes more than one repetition.
+fn no_more_work_than_the_faults_explain(after: &After) -> Vec<String> {
+    let mut broken = vec![];
+    for ((message, result), deliveries) in &after.tries {
+        let of_message = |place: &str| {
+            let rest = place.strip_prefix(message.as_str());
+            rest.is_some_and(|rest| rest.starts_with('#'))
+        };
+        let faults = after.faults.iter().filter(|(place, _)| of_message(place)).count() + after.deaths;
+        if deliveries.len() > 1 + faults {
+            let times = deliveries.len();
+            broken.push(format!("{message} made {result} {times} times, with {faults} faults on its way"));
+        }
+    }
+    broken
+}

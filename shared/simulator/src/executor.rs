@@ -1,0 +1,176 @@
+//! One thread, many tasks and a clock that jumps: time passes only when nothing is left to do.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Tasks and the virtual clock; clones are the same one. Ready tasks run in the order they became ready, waits that end at the same
+/// moment in the order they were begun, so a run is a pure function of what its tasks do.
+#[derive(Clone, Default)]
+pub(crate) struct Executor {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    now_us: i64,
+    waits_begun: u64,
+    waits: BTreeMap<(i64, u64), Waker>,
+    tasks_begun: u64,
+    begun: Vec<(u64, Task)>,
+    ready: VecDeque<u64>,
+}
+
+struct Readies {
+    task: u64,
+    shared: Arc<Mutex<Shared>>,
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Wake for Readies {
+    fn wake(self: Arc<Self>) {
+        lock(&self.shared).ready.push_back(self.task);
+    }
+}
+
+/// Why a run did not come to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restless {
+    /// Something was still waiting for a moment beyond the last one.
+    TooLong,
+    /// The tasks kept each other busy.
+    TooBusy,
+}
+
+impl Executor {
+    /// Microseconds since the simulation began.
+    pub(crate) fn now_us(&self) -> i64 {
+        lock(&self.shared).now_us
+    }
+
+    /// Begins a task.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut shared = lock(&self.shared);
+        let id = shared.tasks_begun;
+        shared.tasks_begun += 1;
+        shared.begun.push((id, Box::pin(task)));
+        shared.ready.push_back(id);
+    }
+
+    /// Waits.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        self.sleep_until(self.now_us().saturating_add(duration.as_micros().try_into().unwrap_or(i64::MAX))).await;
+    }
+
+    /// Waits until a moment; at once where it has passed.
+    pub(crate) async fn sleep_until(&self, until_us: i64) {
+        let mut waits = false;
+        std::future::poll_fn(|context| {
+            let mut shared = lock(&self.shared);
+            if shared.now_us >= until_us {
+                return Poll::Ready(());
+            }
+            if !waits {
+                waits = true;
+                let nth = shared.waits_begun;
+                shared.waits_begun += 1;
+                shared.waits.insert((until_us, nth), context.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Runs until nothing is left to do and nothing waits.
+    pub(crate) fn run(&self, last_us: i64, most_polls: u64) -> Result<(), Restless> {
+        let mut tasks: BTreeMap<u64, (Task, Waker)> = BTreeMap::new();
+        let mut polls = 0;
+        loop {
+            let mut shared = lock(&self.shared);
+            for (id, task) in std::mem::take(&mut shared.begun) {
+                let waker = Waker::from(Arc::new(Readies { task: id, shared: self.shared.clone() }));
+                tasks.insert(id, (task, waker));
+            }
+            let Some(id) = shared.ready.pop_front() else {
+                let Some(((at_us, _), waker)) = shared.waits.pop_first() else { return Ok(()) };
+                if at_us > last_us {
+                    shared.waits.clear();
+                    return Err(Restless::TooLong);
+                }
+                shared.now_us = shared.now_us.max(at_us);
+                drop(shared);
+                waker.wake();
+                continue;
+            };
+            drop(shared);
+            polls += 1;
+            if polls > most_polls {
+                return Err(Restless::TooBusy);
+            }
+            let Some((task, waker)) = tasks.get_mut(&id) else { continue };
+            if task.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
+                tasks.remove(&id);
+            }
+        }
+    }
+}
+
+/// Whichever ends first; of two that end together the first.
+pub(crate) async fn first_of<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> Result<A, B> {
+    let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(a) = a.as_mut().poll(context) {
+            return Poll::Ready(Ok(a));
+        }
+        b.as_mut().poll(context).map(Err)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_passes_only_when_nothing_is_left_to_do() {
+        let executor = Executor::default();
+        let seen = Arc::new(Mutex::new(vec![]));
+        for (name, wait_s) in [("late", 3_600), ("soon", 1), ("also soon", 1)] {
+            let (inner, seen) = (executor.clone(), seen.clone());
+            executor.spawn(async move {
+                inner.sleep(Duration::from_secs(wait_s)).await;
+                seen.lock().unwrap().push((name, inner.now_us()));
+            });
+        }
+        assert_eq!(executor.run(i64::MAX, 100), Ok(()));
+        assert_eq!(*seen.lock().unwrap(), [("soon", 1_000_000), ("also soon", 1_000_000), ("late", 3_600_000_000)]);
+    }
+
+    #[test]
+    fn tasks_that_never_rest_are_noticed() {
+        let executor = Executor::default();
+        let inner = executor.clone();
+        executor.spawn(async move {
+            loop {
+                inner.sleep(Duration::from_secs(60)).await;
+            }
+        });
+        assert_eq!(executor.run(3_600_000_000, 1_000), Err(Restless::TooLong));
+        let executor = Executor::default();
+        executor.spawn(std::future::poll_fn(|context| {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }));
+        assert_eq!(executor.run(1, 1_000), Err(Restless::TooBusy));
+    }
+}

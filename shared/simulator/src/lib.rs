@@ -1,0 +1,76 @@
+//! A deterministic simulation that tries to break the flow.
+//!
+//! The real handlers run over a cloud in memory, in one thread with a virtual clock. Every operation on storage, topics and warehouse may
+//! fail before or after its effect, answer late, be done twice, or be the last one of a process that dies; the bus reads the product's
+//! trigger files and delivers twice, late, out of order, beyond the deadline and without end. Everything is drawn from one seed, so that a
+//! seed replays exactly.
+//!
+//! - [`simulate`] runs a seed and checks what must hold; [`explain`] finds the few faults that break a rule.
+//! - [`simulate_with`] does the same with a scenario and faults of one's own.
+//! - [`stand_ins`] take the place of decoder, detector, encoder and joiner.
+//! - [`MemoryCloud`] is the cloud in memory; it passes the conformance suite of every storage.
+//! - [`counter`] measures the completion counter.
+
+mod attempt;
+mod bus;
+mod check;
+pub mod counter;
+mod executor;
+mod fault;
+mod memory;
+mod run;
+mod scenario;
+mod shrink;
+pub mod stand_ins;
+mod world;
+
+pub use fault::{AT_AN_OPERATION, Fault, Placed};
+pub use memory::{MemoryCloud, Notify, State};
+pub use run::{Outcome, SimulationError};
+pub use scenario::{Rates, Scenario, Upload};
+pub use world::Flaw;
+
+use run::Options;
+
+/// Runs the scenario of a seed, with a flaw planted where one is given.
+pub fn simulate(seed: u64, flaw: Option<Flaw>) -> Result<Outcome, SimulationError> {
+    run::run(&Scenario::of(seed), Options { seed, flaw, ..Options::default() })
+}
+
+/// Runs a scenario with exactly these faults; the seed decides only how long operations take.
+pub fn simulate_with(scenario: &Scenario, seed: u64, faults: &[Placed]) -> Result<Outcome, SimulationError> {
+    run::run(scenario, Options { seed, faults: Some(faults), ..Options::default() })
+}
+
+/// What a seed broke, the few faults that it takes, and what happened then, for a person; none where nothing is broken.
+pub fn explain(seed: u64, flaw: Option<Flaw>) -> Result<Option<String>, SimulationError> {
+    let (scenario, outcome) = (Scenario::of(seed), simulate(seed, flaw)?);
+    if outcome.broken.is_empty() {
+        return Ok(None);
+    }
+    let given =
+        |faults: &[Placed], with_log| run::run(&scenario, Options { seed, faults: Some(faults), flaw, with_log });
+    let breaks = |faults: &[Placed]| given(faults, false).map(|outcome| !outcome.broken.is_empty());
+    let few = shrink::shrink(outcome.faults.clone(), breaks)?;
+    let shrunk = given(&few, true)?;
+    let mut text = format!("seed {seed} breaks the flow:\n");
+    for rule in &outcome.broken {
+        text += &format!("  {rule}\n");
+    }
+    text += &format!("{} of its {} faults are enough:\n", few.len(), outcome.faults.len());
+    for (place, fault) in &few {
+        text += &format!("  {place}: {fault}\n");
+    }
+    for rule in &shrunk.broken {
+        text += &format!("  then {rule}\n");
+    }
+    text += "uploads:\n";
+    for upload in &scenario.uploads {
+        text += &format!("  {upload:?}\n");
+    }
+    text += "what happened:\n";
+    for line in &shrunk.log {
+        text += &format!("  {line}\n");
+    }
+    Ok(Some(text))
+}

@@ -1,0 +1,270 @@
+//! One run: a scenario, a source of faults, and what came of them.
+
+use crate::{
+    bus::Bus,
+    check,
+    executor::{Executor, Restless},
+    fault::{Fate, Fault, Placed},
+    memory::{MemoryCloud, State},
+    scenario::{Rates, Scenario, Upload},
+    world::{Flaw, World},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use trackdrop_cloud::{ObjectInfo, PutOptions};
+use trackdrop_flow::blocking::AtOnce;
+use trackdrop_pipeline::{
+    Bucket, Manifest, ObjectFinalized, RequestId,
+    clock::ClockInPlace,
+    names::{ObjectName, ResultFile},
+    settings::METADATA_KEY,
+    trigger::TriggerError,
+};
+
+/// Nothing waits longer than this: the slowest message is late, fails all its attempts, and so does the handler of dead letters.
+const LAST_US: i64 = 30 * 24 * 3_600 * 1_000_000;
+const MOST_POLLS: u64 = 50_000_000;
+
+/// Why a simulation could not be made at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulationError {
+    /// The folder for temporary files can't be made.
+    #[error("making a folder for temporary files: {0}")]
+    Scratch(#[from] std::io::Error),
+    /// A trigger file can't be read.
+    #[error(transparent)]
+    Trigger(#[from] TriggerError),
+}
+
+/// A request of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Dropped {
+    pub(crate) upload: Upload,
+    pub(crate) info: ObjectInfo,
+    pub(crate) request: RequestId,
+    /// Whether the upload was deleted or overwritten before the flow had no more use for it.
+    pub(crate) taken_away: bool,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// A hash of everything that happened, in order: two runs with the same one were the same.
+    pub log_hash: u64,
+    /// What happened, line by line, where that was asked for.
+    pub log: Vec<String>,
+    /// The faults that struck, in order.
+    pub faults: Vec<Placed>,
+    /// The rules that did not hold.
+    pub broken: Vec<String>,
+    /// Every place where an operation was done, in order.
+    pub places: Vec<String>,
+    /// Requests that ended as done.
+    pub done: usize,
+    /// Requests that ended as failed.
+    pub failed: usize,
+    /// Operations on the cloud by function.
+    pub operations: BTreeMap<String, u64>,
+    /// Virtual seconds that it took.
+    pub seconds: f64,
+}
+
+/// What a run leaves for the checks.
+pub(crate) struct After {
+    pub(crate) state: State,
+    pub(crate) dropped: Vec<Dropped>,
+    pub(crate) faults: Vec<Placed>,
+    pub(crate) tries: BTreeMap<(String, String), BTreeSet<String>>,
+    pub(crate) deaths: usize,
+    pub(crate) rough: bool,
+}
+
+/// How a run is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options<'a> {
+    pub(crate) seed: u64,
+    /// These faults instead of those of the scenario's rates.
+    pub(crate) faults: Option<&'a [Placed]>,
+    pub(crate) flaw: Option<Flaw>,
+    pub(crate) with_log: bool,
+}
+
+/// Runs a scenario and checks what came of it.
+pub(crate) fn run(scenario: &Scenario, options: Options<'_>) -> Result<Outcome, SimulationError> {
+    let (mut outcome, after) = run_unchecked(scenario, options)?;
+    let mut expected = BTreeMap::new();
+    for dropped in &after.dropped {
+        expected.insert(dropped.request.clone(), undisturbed(&dropped.upload)?);
+    }
+    outcome.broken.extend(check::all(&after, &expected));
+    let is_done = |dropped: &&Dropped| check::state_of(&after.state, &dropped.request) == Some("done");
+    outcome.done = after.dropped.iter().filter(is_done).count();
+    outcome.failed = after.dropped.len() - outcome.done;
+    Ok(outcome)
+}
+
+/// What the upload gives when nothing goes wrong; made once in a process.
+fn undisturbed(upload: &Upload) -> Result<Arc<State>, SimulationError> {
+    static KNOWN: Mutex<BTreeMap<String, Arc<State>>> = Mutex::new(BTreeMap::new());
+    let key = format!("{upload:?}");
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(state) = known().get(&key) {
+        return Ok(state.clone());
+    }
+    let (_, after) = run_unchecked(&Scenario::undisturbed(upload), Options::default())?;
+    let state = Arc::new(after.state);
+    known().insert(key, state.clone());
+    Ok(state)
+}
+
+fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, After), SimulationError> {
+    let executor = Executor::default();
+    let listener: Arc<Mutex<Option<Arc<Bus>>>> = Arc::default();
+    let of_memory = listener.clone();
+    let memory = MemoryCloud::new(Arc::new(move |event, topic| {
+        let bus = of_memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(bus) = bus {
+            bus.send(&event, topic);
+        }
+    }))?;
+    let fate = match options.faults {
+        Some(faults) => Fate::given(options.seed, faults),
+        None => Fate::drawn(options.seed, scenario.rates),
+    };
+    let world = Arc::new(World::new(executor.clone(), memory, fate, options.flaw, scenario.rough));
+    if options.with_log {
+        world.record().lines = Some(vec![]);
+    }
+    let bus = Arc::new(Bus::new(world.clone())?);
+    *listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(bus.clone());
+    let of_world = world.clone();
+    let _clock = ClockInPlace::new(move || of_world.wall_clock());
+    let _at_once = AtOnce::begin();
+    let users = Users { world: world.clone(), bus, dropped: Arc::default() };
+    users.begin(scenario);
+    let rest = executor.run(LAST_US, MOST_POLLS);
+    if let Err(restless) = rest {
+        let why = match restless {
+            Restless::TooLong => "something still waits after 30 days",
+            Restless::TooBusy => "the handlers keep each other busy for ever",
+        };
+        world.broken(why.to_owned());
+    }
+    // The bus listens to the cloud that it holds: without this the two would keep each other for ever.
+    *listener.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    let dropped = std::mem::take(&mut *users.lock());
+    let mut record = std::mem::take(&mut *world.record());
+    let faults = world.fate.fired();
+    let files_left = world.memory.files_left()?;
+    if rest.is_ok() && files_left > 0 {
+        record.broken.push(format!("{files_left} temporary files are left"));
+    }
+    let outcome = Outcome {
+        log_hash: record.log_hash(),
+        log: record.lines.take().unwrap_or_default(),
+        faults: faults.clone(),
+        broken: record.broken,
+        places: record.places,
+        done: 0,
+        failed: 0,
+        operations: record.operations,
+        seconds: executor.now_us() as f64 / 1e6,
+    };
+    let deaths = faults.iter().filter(|(_, fault)| *fault == Fault::HostDies).count();
+    let state = world.memory.state();
+    Ok((outcome, After { state, dropped, faults, tries: record.tries, deaths, rough: scenario.rough }))
+}
+
+/// Who uploads and deletes, and what befalls the machines.
+#[derive(Clone)]
+struct Users {
+    world: Arc<World>,
+    bus: Arc<Bus>,
+    dropped: Arc<Mutex<Vec<Dropped>>>,
+}
+
+impl Users {
+    fn lock(&self) -> MutexGuard<'_, Vec<Dropped>> {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, scenario: &Scenario) {
+        for upload in scenario.uploads.clone() {
+            let users = self.clone();
+            self.at(upload.at_s * 1_000, move || users.upload(upload));
+        }
+        for (at_ms, name) in scenario.deletions.clone() {
+            let users = self.clone();
+            self.at(at_ms, move || {
+                users.take_away(&name);
+                users.world.memory.remove(&ObjectName::new(Bucket::Uploads, name.clone()));
+            });
+        }
+        for (nth, at_ms) in scenario.deaths_ms.iter().copied().enumerate() {
+            let users = self.clone();
+            self.at(at_ms, move || {
+                let draw = |rates: &Rates, _: &mut fastrand::Rng| (rates.operation > 0.0).then_some(Fault::HostDies);
+                if users.world.fate.strikes(&format!("host death {nth}"), None, draw).is_some() {
+                    users.world.log(format_args!("every running handler dies"));
+                    users.bus.host_dies();
+                }
+            });
+        }
+        if let Some((at_ms, seconds)) = scenario.clock_set_back {
+            let users = self.clone();
+            self.at(at_ms, move || {
+                let draw = |rates: &Rates, _: &mut fastrand::Rng| {
+                    (rates.operation > 0.0).then_some(Fault::ClockSetBack(seconds))
+                };
+                if let Some(Fault::ClockSetBack(seconds)) = users.world.fate.strikes("the clock", None, draw) {
+                    users.world.set_clock_back(seconds);
+                }
+            });
+        }
+    }
+
+    fn at(&self, at_ms: i64, act: impl FnOnce() + Send + 'static) {
+        let executor = self.world.executor.clone();
+        self.world.executor.spawn(async move {
+            executor.sleep_until(at_ms * 1_000).await;
+            act();
+        });
+    }
+
+    fn upload(&self, upload: Upload) {
+        self.take_away(&upload.name);
+        let settings = serde_json::to_string(&upload.settings).unwrap_or_default();
+        let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), settings)]);
+        let options = PutOptions { metadata, ..PutOptions::default() };
+        match self.world.memory.write(&upload.object(), upload.text.clone().into(), options) {
+            Ok(info) => {
+                let (object, generation, created) = (info.object.clone(), info.generation, info.created);
+                if let Some(request) = (ObjectFinalized { object, generation, created }).request() {
+                    self.world.log(format_args!("{} is uploaded: {request}", info.object));
+                    self.lock().push(Dropped { upload, info, request, taken_away: false });
+                }
+            }
+            Err(error) => self.world.broken(format!("the upload itself fails: {error}")),
+        }
+    }
+
+    /// What was uploaded under this name goes. A request that has no more use for it must not mind.
+    fn take_away(&self, name: &str) {
+        for dropped in self.lock().iter_mut().filter(|dropped| dropped.upload.name == name) {
+            self.world.log(format_args!("the upload of {} goes", dropped.request));
+            dropped.taken_away |= self.needs_upload(dropped);
+        }
+    }
+
+    fn needs_upload(&self, dropped: &Dropped) -> bool {
+        let stands = |file: ResultFile| self.world.memory.read(&file.object(&dropped.request));
+        let is_cut = stands(ResultFile::Manifest).is_ok_and(|(_, json)| {
+            let manifest: Option<Manifest> = serde_json::from_slice(&json).ok();
+            manifest.is_some_and(|manifest| manifest.segments.iter().all(|segment| segment.sha256.is_some()))
+        });
+        let is_joined = !dropped.upload.settings.video || stands(ResultFile::AnnotatedVideo).is_ok();
+        !(is_cut && is_joined)
+    }
+}

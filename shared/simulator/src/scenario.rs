@@ -1,0 +1,114 @@
+//! What happens in a run apart from faults: who uploads, overwrites and deletes what, and how rough the run is.
+
+use trackdrop_pipeline::{Bucket, RequestSettings, names::ObjectName};
+
+/// How often things go wrong, as probabilities.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rates {
+    /// At an operation.
+    pub operation: f64,
+    /// That a message is delivered twice.
+    pub duplicate: f64,
+    /// That a message is late, so that it arrives after others.
+    pub late: f64,
+    /// That an acknowledgement is lost.
+    pub ack_lost: f64,
+}
+
+/// A file that is dropped into `uploads`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upload {
+    /// When, in whole seconds of the virtual clock; no two at the same.
+    pub at_s: i64,
+    /// The object's name.
+    pub name: String,
+    /// The stand-in video.
+    pub text: String,
+    /// How it is to be processed.
+    pub settings: RequestSettings,
+}
+
+impl Upload {
+    /// The object.
+    pub fn object(&self) -> ObjectName {
+        ObjectName::new(Bucket::Uploads, self.name.clone())
+    }
+}
+
+/// Everything that happens in a run apart from faults.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scenario {
+    /// What is uploaded. A name that comes again is overwritten.
+    pub uploads: Vec<Upload>,
+    /// What is deleted, and when in milliseconds.
+    pub deletions: Vec<(i64, String)>,
+    /// Moments, in milliseconds, when a fault may kill all running handlers.
+    pub deaths_ms: Vec<i64>,
+    /// When a fault may set the clock back: the moment in milliseconds and the seconds.
+    pub clock_set_back: Option<(i64, u64)>,
+    /// How often things go wrong.
+    pub rates: Rates,
+    /// Whether faults may use up every attempt of a delivery, so that requests fail. A gentle run leaves the last attempt alone, and every
+    /// request must then be done.
+    pub rough: bool,
+}
+
+const NAMES: [&str; 3] = ["clip.mp4", "a b/день.mkv", "req_00000000_20260101T000000"];
+
+/// Settings that random uploads have.
+fn settings(random: &mut fastrand::Rng) -> RequestSettings {
+    let segment_seconds = [1.0, 2.0, 4.0][random.usize(..3)];
+    RequestSettings { segment_seconds, video: random.u8(..3) > 0, ..RequestSettings::default() }
+}
+
+/// Few different videos, so that the undisturbed results of each are made once and used often.
+fn video(random: &mut fastrand::Rng) -> String {
+    match random.u8(..40) {
+        0 => "holiday.txt: no video at all".to_owned(),
+        1 => "frames=600 gop=10 seed=12".to_owned(),
+        2..8 => "frames=7 gop=10 seed=4".to_owned(),
+        _ => {
+            let frames = [10, 24, 35, 60][random.usize(..4)];
+            let seed = [3, 13, 20, 32][random.usize(..4)];
+            format!("frames={frames} gop=5 seed={seed}")
+        }
+    }
+}
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed ^ 0x7472_6163_6b64_726f);
+        let mut at_s = 0;
+        let mut uploads = vec![];
+        for _ in 0..random.usize(1..=3) {
+            at_s += random.i64(1..=3);
+            let name = NAMES[random.usize(..NAMES.len())].to_owned();
+            // Now and then the very same file comes again.
+            let again = uploads.last().filter(|_| random.u8(..4) == 0).cloned();
+            let (text, settings) = match again {
+                Some(Upload { text, settings, .. }) => (text, settings),
+                None => (video(&mut random), settings(&mut random)),
+            };
+            uploads.push(Upload { at_s, name, text, settings });
+        }
+        let mut deletions = vec![];
+        if random.u8(..5) == 0 {
+            let upload = &uploads[random.usize(..uploads.len())];
+            deletions.push((upload.at_s * 1_000 + random.i64(1..4_000), upload.name.clone()));
+        }
+        let deaths_ms = (0..random.usize(..3)).map(|_| random.i64(1_000..20_000)).collect();
+        let clock_set_back =
+            (random.u8(..8) == 0).then(|| (at_s * 1_000 + random.i64(500..60_000), random.u64(1..100_000)));
+        let often = [0.0, 0.003, 0.01, 0.03, 0.1];
+        let mut rate = || often[random.usize(..often.len())];
+        let rates = Rates { operation: rate(), duplicate: rate() * 2.0, late: rate() * 2.0, ack_lost: rate() };
+        let rough = random.u8(..4) == 0;
+        Self { uploads, deletions, deaths_ms, clock_set_back, rates, rough }
+    }
+
+    /// One upload and nothing else.
+    pub fn undisturbed(upload: &Upload) -> Self {
+        Self { uploads: vec![upload.clone()], ..Self::default() }
+    }
+}
