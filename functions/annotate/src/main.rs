@@ -8,6 +8,6 @@ use trackdrop_framework::serve;
 fn main() -> ExitCode {
     serve(include_str!("../../../triggers/annotate.yaml"), async |service| {
         let renderer = MediaRenderer { limits: Limits::default(), threads: service.threads() };
-        Ok(Arc::new(Staged(Annotate::new(service.cloud.clone(), Arc::new(renderer)))))
+        Ok(Staged(Annotate::new(service.cloud.clone(), Arc::new(renderer))))
     })
 }

@@ -7,6 +7,6 @@ use trackdrop_join::{Join, MediaJoiner};
 
 fn main() -> ExitCode {
     serve(include_str!("../../../triggers/join.yaml"), async |service| {
-        Ok(Arc::new(Staged(Join::new(service.cloud.clone(), Arc::new(MediaJoiner)))))
+        Ok(Staged(Join::new(service.cloud.clone(), Arc::new(MediaJoiner))))
     })
 }

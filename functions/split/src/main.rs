@@ -8,6 +8,6 @@ use trackdrop_split::{Limits, MediaCutter, Split};
 fn main() -> ExitCode {
     serve(include_str!("../../../triggers/split.yaml"), async |service| {
         let cutter = MediaCutter { limits: Limits::default() };
-        Ok(Arc::new(Staged(Split::new(service.cloud.clone(), Arc::new(cutter)))))
+        Ok(Staged(Split::new(service.cloud.clone(), Arc::new(cutter))))
     })
 }

@@ -22,6 +22,6 @@ fn main() -> ExitCode {
         let loading = pool.clone();
         blocking(move || loading.get(None).map(drop)).await?;
         let detector = MediaSegmentDetector { pool, limits: Limits::default(), decoder_threads: 1 };
-        Ok(Arc::new(Staged(Track::new(service.cloud.clone(), Arc::new(detector)))))
+        Ok(Staged(Track::new(service.cloud.clone(), Arc::new(detector))))
     })
 }

@@ -28,8 +28,8 @@ pub(crate) struct Engine {
 
 /// The input tensor [batch, 3, height, width] and the table that fills it.
 enum Pictures {
-    F32(Tensor<f32>, Normalizer<f32>),
-    F16(Tensor<f16>, Normalizer<f16>),
+    F32(Tensor<f32>, Box<Normalizer<f32>>),
+    F16(Tensor<f16>, Box<Normalizer<f16>>),
 }
 
 /// What an engine is made for.
@@ -64,9 +64,9 @@ impl Engine {
             _ => (Allocator::new(&session, memory(MemoryType::CPUInput)?)?, memory(MemoryType::CPUOutput)?),
         };
         let pictures = if spec.is_half {
-            Pictures::F16(Tensor::new(&input_allocator, shape)?, normalizer.halved())
+            Pictures::F16(Tensor::new(&input_allocator, shape)?, Box::new(normalizer.halved()))
         } else {
-            Pictures::F32(Tensor::new(&input_allocator, shape)?, normalizer.clone())
+            Pictures::F32(Tensor::new(&input_allocator, shape)?, Box::new(normalizer.clone()))
         };
         let mut binding = session.create_binding()?;
         if let Some(name) = &spec.size_name {

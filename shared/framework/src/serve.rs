@@ -65,9 +65,10 @@ impl Environment {
 
 /// Runs a function as a service, from the environment's settings, until it is asked to stop. `trigger` is the text of its trigger file;
 /// `start` makes its handler while the service listens already.
-pub fn serve<F>(trigger: &str, start: F) -> ExitCode
+pub fn serve<H, F>(trigger: &str, start: F) -> ExitCode
 where
-    F: AsyncFnOnce(&Environment) -> Result<Arc<dyn Handler>, Failure>,
+    H: Handler + 'static,
+    F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
 {
     logging::start(std::env::var("GOOGLE_CLOUD_PROJECT").ok().filter(|project| !project.is_empty()));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -89,9 +90,10 @@ where
     }
 }
 
-async fn run<F>(trigger: &str, start: F) -> Result<(), Box<dyn std::error::Error>>
+async fn run<H, F>(trigger: &str, start: F) -> Result<(), Box<dyn std::error::Error>>
 where
-    F: AsyncFnOnce(&Environment) -> Result<Arc<dyn Handler>, Failure>,
+    H: Handler + 'static,
+    F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
 {
     let started = Instant::now();
     let trigger = Trigger::parse(trigger)?;
@@ -125,7 +127,7 @@ where
     let environment = Environment { cloud, settings };
     let ready = async {
         let handler = start(&environment).await.map_err(|failure| format!("{function} can't start: {failure}"))?;
-        service.is_ready_with(handler);
+        service.is_ready_with(Arc::new(handler));
         tracing::info!(function, ms = started.elapsed().as_millis() as u64, "ready");
         std::future::pending::<Result<(), String>>().await
     };
