@@ -109,9 +109,9 @@ pub(crate) struct RetrackArguments {
     /// Where the tracks of --detections go: .csv, .txt (MOTChallenge) or .parquet
     #[arg(long, value_name = "FILE", requires = "detections")]
     pub(crate) out: Option<PathBuf>,
-    /// Frame rate of --detections, which scales the buffer
-    #[arg(long, value_name = "FPS", default_value_t = 30.0)]
-    pub(crate) frame_rate: f64,
+    /// Frame rate of --detections, which scales the buffer [default: 30]
+    #[arg(long, value_name = "FPS", requires = "detections")]
+    pub(crate) frame_rate: Option<f64>,
     /// Frames of the video, where --detections end before it [default: the last frame with a detection]
     #[arg(long, value_name = "N", requires = "detections")]
     pub(crate) frames: Option<u32>,

@@ -2,8 +2,10 @@
 
 use crate::{args::EvalArguments, output::line};
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use std::path::Path;
 use trackdrop_eval::{CompareOptions, Options, Preprocessing, Row, Sequence};
+use trackdrop_exchange::{WrittenTrack, read_written_tracks};
 use trackdrop_tables::tracks;
 
 pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
@@ -13,14 +15,17 @@ pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
     }
     let (text, json) = match (&arguments.gt, &arguments.tracks, arguments.compare.as_deref()) {
         (_, _, Some([a, b])) => {
-            let options = CompareOptions { iou, ..CompareOptions::default() };
-            let comparison = trackdrop_eval::compare(&read(a)?, &read(b)?, &options);
+            let (a, b) = (read(a)?, read(b)?);
+            let exact = CompareOptions::default().tolerance_px;
+            let tolerance_px = if a.single_precision || b.single_precision { SINGLE_PRECISION_PX } else { exact };
+            let options = CompareOptions { iou, tolerance_px };
+            let comparison = trackdrop_eval::compare(&a.sequence, &b.sequence, &options);
             (comparison.to_string(), serde_json::to_value(&comparison)?)
         }
         (Some(truth), Some(tracks), _) => {
-            let truth = read(truth)?;
+            let truth = read(truth)?.sequence;
             let options = Options { iou, preprocessing: Preprocessing::suggested_for(&truth) };
-            let evaluation = trackdrop_eval::evaluate(&truth, &read(tracks)?, &options);
+            let evaluation = trackdrop_eval::evaluate(&truth, &read(tracks)?.sequence, &options);
             (evaluation.to_string(), serde_json::to_value(&evaluation)?)
         }
         _ => bail!("give --gt and --tracks, or --compare A B"),
@@ -33,23 +38,48 @@ pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Any file of tracks: text by its content, our Parquet by its ending.
-fn read(path: &Path) -> anyhow::Result<Sequence> {
+/// Boxes of `tracks.parquet` are `f32`: in a picture of 8,192 pixels two edges of a box that was rounded are together less than this away
+/// from the tracker's own.
+const SINGLE_PRECISION_PX: f64 = 1e-3;
+
+/// Tracks from a file.
+struct Tracks {
+    sequence: Sequence,
+    /// Whether the file holds boxes as `f32`.
+    single_precision: bool,
+}
+
+/// Any file of tracks: text by its content, Parquet by its ending: a request's `tracks.parquet`, or what `retrack --out` wrote.
+fn read(path: &Path) -> anyhow::Result<Tracks> {
     if path.extension().is_none_or(|ending| ending != "parquet") {
-        return Ok(trackdrop_eval::read_file(path)?);
+        return Ok(Tracks { sequence: trackdrop_eval::read_file(path)?, single_precision: false });
     }
     let shown = path.display();
-    let bytes = std::fs::read(path).with_context(|| format!("{shown} can't be read"))?;
-    let rows = tracks::read(bytes.into()).with_context(|| format!("{shown} can't be read"))?;
+    let unreadable = || format!("{shown} can't be read");
+    let bytes = Bytes::from(std::fs::read(path).with_context(unreadable)?);
+    if let Some(rows) = read_written_tracks(bytes.clone()).with_context(unreadable)? {
+        let to_row = |row: WrittenTrack| -> anyhow::Result<Row> {
+            let frame = u32::try_from(row.frame).with_context(|| format!("{shown}: frame {}", row.frame))?;
+            let id = u64::try_from(row.id).with_context(|| format!("{shown}: id {}", row.id))?;
+            Ok(Row { score: row.score, ..Row::new(frame, id, row.tlwh) })
+        };
+        return Ok(Tracks { sequence: sequence(rows.into_iter().map(to_row), path)?, single_precision: false });
+    }
+    let rows = tracks::read(bytes).with_context(unreadable)?;
     let to_row = |row: tracks::TrackRow| -> anyhow::Result<Row> {
         let [x1, y1, x2, y2] = row.bbox.map(f64::from);
         // Frames count from 0 with us and from 1 in evaluation.
-        let frame = u32::try_from(row.frame_index + 1).with_context(|| format!("frame_index {}", row.frame_index))?;
-        let id = u64::try_from(row.track_id).with_context(|| format!("track_id {}", row.track_id))?;
+        let frame = row.frame_index.checked_add(1).and_then(|frame| u32::try_from(frame).ok());
+        let frame = frame.with_context(|| format!("{shown}: frame_index {}", row.frame_index))?;
+        let id = u64::try_from(row.track_id).with_context(|| format!("{shown}: track_id {}", row.track_id))?;
         let mut row_out = Row::new(frame, id, [x1, y1, x2 - x1, y2 - y1]);
         (row_out.score, row_out.observed) = (f64::from(row.score), row.observed);
         Ok(row_out)
     };
-    let rows = rows.into_iter().map(to_row).collect::<anyhow::Result<_>>()?;
-    Ok(Sequence::from_rows(rows)?)
+    Ok(Tracks { sequence: sequence(rows.into_iter().map(to_row), path)?, single_precision: true })
+}
+
+fn sequence(rows: impl Iterator<Item = anyhow::Result<Row>>, path: &Path) -> anyhow::Result<Sequence> {
+    let rows = rows.collect::<anyhow::Result<_>>()?;
+    Sequence::from_rows(rows).with_context(|| path.display().to_string())
 }

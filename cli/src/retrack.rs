@@ -78,7 +78,7 @@ fn retrack_file(detections: &Path, out: &Path, arguments: &RetrackArguments) -> 
         track_thresh: tracker.track_thresh.unwrap_or(defaults.track_thresh),
         match_thresh: tracker.match_thresh.unwrap_or(defaults.match_thresh),
         track_buffer: tracker.track_buffer.unwrap_or(defaults.track_buffer),
-        frame_rate: arguments.frame_rate,
+        frame_rate: arguments.frame_rate.unwrap_or(defaults.frame_rate),
         score_fusion: !tracker.no_score_fusion,
     };
     settings.validate()?;

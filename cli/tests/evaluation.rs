@@ -23,13 +23,16 @@ fn retracking_detections_gives_the_references_tracks() {
     let scene = Scene::new();
     let detections = unpacked(&scene, "synth10.in.csv.gz", "detections.csv");
     let golden = unpacked(&scene, "synth10.eval.csv.gz", "golden.csv");
-    let ours = scene.path("ours.csv");
-    let (detections, golden, ours) = (detections.to_str().unwrap(), golden.to_str().unwrap(), ours.to_str().unwrap());
-    scene.data().trackdrop(["retrack", "--detections", detections, "--out", ours]).expect_success();
-    let compared =
-        scene.data().trackdrop(["eval", "--compare", ours, golden, "--json"]).expect_success().json().remove(0);
-    assert_eq!((compared["IDF1"].as_f64(), compared["IDSW"].as_u64()), (Some(100.0), Some(0)), "{compared}");
-    assert!(compared["first_difference"].is_null(), "{compared}");
+    let (detections, golden) = (detections.to_str().unwrap(), golden.to_str().unwrap());
+    for name in ["ours.csv", "ours.txt", "ours.parquet"] {
+        let ours = scene.path(name);
+        let ours = ours.to_str().unwrap();
+        scene.data().trackdrop(["retrack", "--detections", detections, "--out", ours]).expect_success();
+        let compare = ["eval", "--compare", ours, golden, "--json"];
+        let compared = scene.data().trackdrop(compare).expect_success().json().remove(0);
+        assert_eq!((compared["IDF1"].as_f64(), compared["IDSW"].as_u64()), (Some(100.0), Some(0)), "{compared}");
+        assert!(compared["first_difference"].is_null(), "{compared}");
+    }
     let other = scene.path("other.csv");
     let other = other.to_str().unwrap();
     let options = ["retrack", "--detections", detections, "--out", other, "--track-thresh", "0.8"];
@@ -124,6 +127,17 @@ fn a_finished_request_is_exported_in_every_format() {
     let (a, b) = (tracks.to_str().unwrap(), exported.to_str().unwrap());
     let compared = data.trackdrop(["eval", "--compare", a, b, "--json"]).expect_success().json().remove(0);
     assert_eq!((compared["IDF1"].as_f64(), compared["IDSW"].as_u64()), (Some(100.0), Some(0)), "{compared}");
+    assert!(compared["first_difference"].is_null(), "{compared}");
+
+    // The request's detections as anyone's: the same tracks, but for the rounding of boxes to f32.
+    let detections = data.result(request, "detections.parquet");
+    let again = scene.path("again.parquet");
+    let (detections, again) = (detections.to_str().unwrap(), again.to_str().unwrap());
+    let threshold = ["--track-thresh", "0.6"];
+    data.trackdrop([&["retrack", "--detections", detections, "--out", again], &threshold[..]].concat())
+        .expect_success();
+    let compared = data.trackdrop(["eval", "--compare", a, again, "--json"]).expect_success().json().remove(0);
+    assert!(compared["first_difference"].is_null(), "{compared}");
 }
 
 #[test]
@@ -145,5 +159,7 @@ fn what_can_t_be_honoured_is_refused_with_the_reason() {
         let ended = scene.data().trackdrop(&arguments).expect_code(1);
         assert!(ended.stderr.contains(reason), "{arguments:?}: {}", ended.stderr);
     }
+    // A video knows its own rate: the option must not be taken and ignored.
+    scene.data().trackdrop(["retrack", "req_00000000_20260101T000000", "--frame-rate", "25"]).expect_code(2);
     assert!(!scene.path("out.csv").exists(), "nothing is half written");
 }

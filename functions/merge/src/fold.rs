@@ -185,14 +185,19 @@ fn foreign(segment: &ManifestSegment, row: &DetectionRow) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trackdrop_pipeline::{PtsList, ledger::FrameAccount, manifest::ModelIdentity, settings::TrackerOverrides};
+    use crate::classes::Classes;
+    use proptest::prelude::*;
+    use trackdrop_pipeline::{
+        PtsList, Rational, Timestamp, ledger::FrameAccount, manifest::ModelIdentity, settings::TrackerOverrides,
+    };
+    use trackdrop_tables::tracks::{TracksOf, TracksWriter};
 
     /// At one place, two frames of each in turn: a person, a car, a person.
     fn frame(class_id: i32, frame_index: i64, x: f32) -> DetectionRow {
         DetectionRow { frame_index, pts: frame_index, bbox: [x, 0.0, x + 50.0, 80.0], score: 0.9, class_id }
     }
 
-    fn ids(per_class: bool) -> Vec<(i32, u64)> {
+    fn fold(tracker: TrackerOverrides) -> Fold {
         let footer = SegmentFooter {
             frame_pts: PtsList::default(),
             account: FrameAccount {
@@ -205,9 +210,11 @@ mod tests {
             class_names: vec!["person".into(), "car".into()],
             track_thresh: None,
         };
-        let tracker = TrackerOverrides { per_class, ..Default::default() };
-        let settings = RequestSettings { tracker, ..Default::default() };
-        let mut fold = Fold::new(&settings, &footer, 25.0).unwrap();
+        Fold::new(&RequestSettings { tracker, ..Default::default() }, &footer, 25.0).unwrap()
+    }
+
+    fn ids(per_class: bool) -> Vec<(i32, u64)> {
+        let mut fold = fold(TrackerOverrides { per_class, ..Default::default() });
         let mut seen = Vec::new();
         for i in 0..6 {
             let rows = [frame((i / 2 % 2) as i32, i, 100.0 + i as f32)];
@@ -221,5 +228,73 @@ mod tests {
         assert_eq!(ids(false), [(0, 1), (0, 1), (1, 1), (1, 1), (0, 1), (0, 1)]);
         // The car's first detection is no track yet: the video's first frame is over.
         assert_eq!(ids(true), [(0, 1), (0, 1), (1, 2), (0, 1), (0, 1)]);
+    }
+
+    /// The fold as another process would go on with it: its trackers are restored from checkpoints that were text.
+    fn handed_on(fold: Fold) -> Fold {
+        let restored = |tracker: &ByteTrack| {
+            let text = serde_json::to_string(&tracker.checkpoint()).unwrap();
+            ByteTrack::restore(serde_json::from_str(&text).unwrap()).unwrap()
+        };
+        let association = match fold.association {
+            Association::Together(tracker) => Association::Together(Box::new(restored(&tracker))),
+            Association::PerClass(classes) => Association::PerClass(PerClass {
+                trackers: classes.trackers.iter().map(|(&class, tracker)| (class, restored(tracker))).collect(),
+                ..classes
+            }),
+        };
+        Fold { association, shown: Vec::new(), input: Vec::new(), ..fold }
+    }
+
+    /// Rows to the bit, and the file that they make; before each of the frames in `borders` the fold is handed on.
+    fn folded(tracker: &TrackerOverrides, video: &[Vec<DetectionRow>], borders: &[usize]) -> (Vec<[u64; 6]>, Vec<u8>) {
+        let of = TracksOf {
+            request_id: "req_0aZ9bY8c_20261123T182501".parse().unwrap(),
+            video: "v.mp4".into(),
+            uploaded_at: Timestamp::from_micros(0),
+            time_base: Rational::new(1, 25).unwrap(),
+            origin_pts: 0,
+        };
+        let mut file = TracksWriter::new(Vec::new(), of).unwrap();
+        let (mut fold, mut rows) = (fold(tracker.clone()), Vec::new());
+        for (frame_index, detections) in video.iter().enumerate() {
+            if borders.contains(&frame_index) {
+                fold = handed_on(fold);
+            }
+            for matched in fold.step(detections).unwrap() {
+                let Track { id, x1, y1, x2, y2, score, .. } = matched.track;
+                let [x1, y1, x2, y2, score] = [x1, y1, x2, y2, score].map(f64::to_bits);
+                rows.push([id, x1, y1, x2, y2, score]);
+                let index = frame_index as i64;
+                file.push(Classes::default().row(index, index, &matched)).unwrap();
+            }
+        }
+        (rows, file.finish().unwrap().0)
+    }
+
+    /// Up to six people and cars, each near a place of its own, who come, go and waver between scores and classes.
+    fn videos() -> impl Strategy<Value = Vec<Vec<DetectionRow>>> {
+        let detection = |place: usize| {
+            (0.0f32..12.0, 0.0f32..12.0, 0.05f32..1.0, 0i32..2).prop_map(move |(dx, dy, score, class_id)| {
+                let (x, y) = (30.0 * place as f32 + dx, 20.0 + dy);
+                DetectionRow { frame_index: 0, pts: 0, bbox: [x, y, x + 40.0, y + 90.0], score, class_id }
+            })
+        };
+        let frame = prop::collection::vec((0usize..6).prop_flat_map(detection), 0..8);
+        prop::collection::vec(frame, 1..60)
+    }
+
+    proptest! {
+        #[test]
+        fn a_fold_handed_on_between_segments_gives_the_bits_of_one_that_was_never_interrupted(
+            video in videos(), borders in prop::collection::vec(0usize..60, 1..8), per_class: bool, buffer in 0u32..6
+        ) {
+            let tracker = TrackerOverrides { per_class, track_buffer: Some(buffer), ..Default::default() };
+            let whole = folded(&tracker, &video, &[]);
+            prop_assert!(folded(&tracker, &video, &borders) == whole);
+            // A prefix is folded as if nothing came after it: what is known of it never changes.
+            let prefix = folded(&tracker, &video[..video.len() / 2], &borders).0;
+            prop_assert_eq!(&whole.0[..prefix.len()], &prefix[..]);
+        }
     }
 }

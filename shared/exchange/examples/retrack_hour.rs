@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release -p trackdrop-exchange --example retrack_hour [FRAMES [OBJECTS]]
 //!
-//! Makes a CSV of a crowd that walks at random, re-tracks it from file to file several times, and says what each part
+//! Makes a crowd that walks at random, as CSV and as Parquet, re-tracks it from file to file several times, and says what each part
 //! takes on its own. The processor time tells what a machine with other work on it hides. The files are made in a temporary
 //! folder (`TMPDIR`).
 
@@ -16,6 +16,7 @@ use std::{
     time::Instant,
 };
 use trackdrop_exchange::{Frames, TextFormat, TextSink, TrackFile, TrackSink, read_detections, retrack};
+use trackdrop_tables::detections::{DetectionRow, DetectionsWriter};
 use trackdrop_tracker::{ByteTrack, Settings, Track};
 
 const RUNS: usize = 5;
@@ -27,39 +28,42 @@ fn main() -> Result<(), Box<dyn Error>> {
     let objects = arguments.next().transpose()?.unwrap_or(50);
 
     let folder = tempfile::tempdir()?;
-    let input = folder.path().join("detections.csv");
-    write_crowd(&input, frame_count, objects)?;
-    println!("{frame_count} frames, {objects} objects each, {} MB of CSV\n", fs::metadata(&input)?.len() / 1_000_000);
-
     let settings = Settings::default();
-    let output = folder.path().join("tracks.csv");
-    let mut whole = Times::new("file to file");
-    let mut read = Times::new("  read and parse");
-    let mut rest = Times::new("  track and write, side by side");
-    let mut alone = [Times::new("track alone"), Times::new("write alone, to memory")];
-    let mut summary = None;
-    for _ in 0..RUNS {
-        let start = Clock::start()?;
-        let frames = read_detections(&input)?;
-        read.add(&start)?;
-        let tracking = Clock::start()?;
-        let mut file = TrackFile::create(&output)?;
-        summary = Some(retrack(&frames, &settings, None, &mut file)?);
-        rest.add(&tracking)?;
-        whole.add(&start)?;
-        measure_alone(&frames, &settings, &mut alone)?;
+    println!("{frame_count} frames with {objects} objects each, {RUNS} runs a format\n");
+    println!("| | read MB | written MB | fastest s | median s | processor s |\n|---|---|---|---|---|---|");
+    let mut alone = [Times::new("the tracker alone, one thread"), Times::new("formatting CSV alone, one thread")];
+    for ending in ["csv", "parquet"] {
+        let input = folder.path().join("detections").with_extension(ending);
+        match ending {
+            "csv" => write_csv(&input, frame_count, objects)?,
+            _ => write_parquet(&input, frame_count, objects)?,
+        }
+        let output = folder.path().join("tracks").with_extension(ending);
+        let mut whole = Times::new("file to file");
+        let mut read = Times::new("– read");
+        let mut rest = Times::new("– track and write, side by side");
+        for _ in 0..RUNS {
+            let start = Clock::start()?;
+            let frames = read_detections(&input)?;
+            read.add(&start)?;
+            let tracking = Clock::start()?;
+            let mut file = TrackFile::create(&output)?;
+            retrack(&frames, &settings, None, &mut file)?;
+            rest.add(&tracking)?;
+            whole.add(&start)?;
+            if ending == "csv" {
+                measure_alone(&frames, &settings, &mut alone)?;
+            }
+        }
+        let megabytes = |path: &Path| Ok::<_, io::Error>(fs::metadata(path)?.len() / 1_000_000);
+        let sizes = format!("{} | {}", megabytes(&input)?, megabytes(&output)?);
+        for (times, sizes) in [(&mut whole, sizes.as_str()), (&mut read, "|"), (&mut rest, "|")] {
+            times.print(ending, sizes);
+        }
+        fs::remove_file(&input)?;
+        fs::remove_file(&output)?;
     }
-    if let Some(summary) = summary {
-        println!(
-            "{} rows, {} ids, {} MB of CSV\n",
-            summary.rows,
-            summary.ids,
-            fs::metadata(&output)?.len() / 1_000_000
-        );
-    }
-    println!("{:34} {:>8} {:>8} {:>10}", "", "fastest", "median", "processor");
-    let [track, write] = alone;
-    [whole, read, rest, track, write].iter_mut().for_each(Times::print);
+    alone.iter_mut().for_each(|times| times.print("", "|"));
     Ok(())
 }
 
@@ -86,12 +90,13 @@ impl Times {
         Ok(())
     }
 
-    fn print(&mut self) {
+    fn print(&mut self, format: &str, sizes: &str) {
         let Self(wall, processor, name) = self;
         wall.sort_by(f64::total_cmp);
         processor.sort_by(f64::total_cmp);
         let median = wall.len() / 2;
-        println!("{name:34} {:6.2} s {:6.2} s {:8.2} s", wall[0], wall[median], processor[median]);
+        let name = format!("{format} {name}");
+        println!("| {} | {sizes} | {:.2} | {:.2} | {:.2} |", name.trim(), wall[0], wall[median], processor[median]);
     }
 }
 
@@ -126,8 +131,32 @@ fn measure_alone(frames: &Frames, settings: &Settings, [track, write]: &mut [Tim
     write.add(&start)
 }
 
-/// People who walk at random within the picture, each detected in each frame, now and then with a low score.
-fn write_crowd(path: &Path, frame_count: u32, objects: u32) -> io::Result<()> {
+fn write_csv(path: &Path, frame_count: u32, objects: u32) -> Result<(), Box<dyn Error>> {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    writeln!(out, "frame,x1,y1,x2,y2,score")?;
+    crowd(frame_count, objects, |index, [x1, y1, x2, y2], score| {
+        Ok(writeln!(out, "{},{x1},{y1},{x2},{y2},{score}", index + 1)?)
+    })?;
+    Ok(out.flush()?)
+}
+
+fn write_parquet(path: &Path, frame_count: u32, objects: u32) -> Result<(), Box<dyn Error>> {
+    let mut writer = DetectionsWriter::new(BufWriter::with_capacity(1 << 20, File::create(path)?))?;
+    crowd(frame_count, objects, |index, corners, score| {
+        let (frame_index, pts) = (i64::from(index), i64::from(index) * 512);
+        let bbox = corners.map(|edge| edge as f32);
+        Ok(writer.push(DetectionRow { frame_index, pts, bbox, score: score as f32, class_id: 0 })?)
+    })?;
+    Ok(writer.finish(None)?.0.flush()?)
+}
+
+/// People who walk at random within the picture, each detected in each frame, now and then with a low score: frame index from 0, corners
+/// and score.
+fn crowd(
+    frame_count: u32,
+    objects: u32,
+    mut detected: impl FnMut(u32, [f64; 4], f64) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
     struct Walker {
         centre: [f64; 2],
         velocity: [f64; 2],
@@ -141,9 +170,7 @@ fn write_crowd(path: &Path, frame_count: u32, objects: u32) -> io::Result<()> {
         })
         .collect();
 
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    writeln!(out, "frame,x1,y1,x2,y2,score")?;
-    for frame in 1..=frame_count {
+    for index in 0..frame_count {
         for walker in &mut walkers {
             for ((centre, velocity), bound) in walker.centre.iter_mut().zip(&mut walker.velocity).zip(AREA_PX) {
                 *velocity = (*velocity + 0.2 * normal(&mut random)).clamp(-4.0, 4.0);
@@ -157,10 +184,10 @@ fn write_crowd(path: &Path, frame_count: u32, objects: u32) -> io::Result<()> {
             let [width, height] = walker.size.map(|size| size * (1.0 + 0.015 * normal(&mut random)));
             let score = (0.82 + 0.12 * normal(&mut random)).clamp(0.05, 0.99);
             let (left, top) = (x - width / 2.0, y - height / 2.0);
-            writeln!(out, "{frame},{left},{top},{},{},{score}", left + width, top + height)?;
+            detected(index, [left, top, left + width, top + height], score)?;
         }
     }
-    out.flush()
+    Ok(())
 }
 
 /// Box and Muller.

@@ -38,5 +38,5 @@ pub use export::{ExportError, ExportFormat, UnknownFormat, VideoMeta, export};
 pub use frames::{Frames, MAX_FRAME};
 pub use retrack::{Retracked, TrackSink, retrack};
 pub use track_file::TrackFile;
-pub use track_parquet::ParquetSink;
+pub use track_parquet::{ParquetSink, WrittenTrack, read_written_tracks};
 pub use track_text::{TextFormat, TextSink};

@@ -1,10 +1,18 @@
 //! Tracks as Parquet.
 
 use crate::retrack::TrackSink;
-use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
+use arrow_array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch,
+    cast::AsArray,
+    types::{Float64Type, Int64Type},
+};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
 use parquet::{
-    arrow::ArrowWriter, basic::Compression, errors::ParquetError, file::properties::WriterProperties,
+    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    basic::Compression,
+    errors::ParquetError,
+    file::properties::WriterProperties,
     schema::types::ColumnPath,
 };
 use std::{
@@ -35,10 +43,7 @@ impl<W: Write + Send> ParquetSink<W> {
     /// # Errors
     /// `out` refuses the first bytes.
     pub fn new(out: W) -> io::Result<Self> {
-        let field = |name, kind: &DataType| Field::new(name, kind.clone(), false);
-        let integers = INTEGERS.into_iter().map(|name| field(name, &DataType::Int64));
-        let floats = FLOATS.into_iter().map(|name| field(name, &DataType::Float64));
-        let schema = Arc::new(Schema::new(integers.chain(floats).collect::<Vec<_>>()));
+        let schema = schema();
         // Filtered coordinates hardly ever repeat: a dictionary of them would only cost time.
         let properties = FLOATS.into_iter().fold(WriterProperties::builder(), |builder, name| {
             builder.set_column_dictionary_enabled(ColumnPath::from(name), false)
@@ -77,6 +82,52 @@ impl<W: Write + Send> TrackSink for ParquetSink<W> {
         }
         self.writer.finish().map(drop).map_err(to_io)
     }
+}
+
+/// A row as [`ParquetSink`] writes it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WrittenTrack {
+    /// From 1.
+    pub frame: i64,
+    /// The identity.
+    pub id: i64,
+    /// Left, top, width and height, px.
+    pub tlwh: [f64; 4],
+    /// Score of the detection matched in this frame.
+    pub score: f64,
+}
+
+/// Reads what a [`ParquetSink`] wrote, in order; `None` if the file has other columns.
+///
+/// # Errors
+/// It is no Parquet, or damaged.
+pub fn read_written_tracks(file: Bytes) -> io::Result<Option<Vec<WrittenTrack>>> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(to_io)?;
+    // Fields alone: a schema's metadata is the writer's own business.
+    if reader.schema().fields() != schema().fields() {
+        return Ok(None);
+    }
+    let mut rows = Vec::new();
+    for batch in reader.build().map_err(to_io)? {
+        let batch = batch.map_err(io::Error::other)?;
+        let [frames, ids] = [0, 1].map(|column| batch.column(column).as_primitive::<Int64Type>().values());
+        let [x, y, w, h, score] =
+            [2, 3, 4, 5, 6].map(|column| batch.column(column).as_primitive::<Float64Type>().values());
+        rows.extend((0..batch.num_rows()).map(|row| WrittenTrack {
+            frame: frames[row],
+            id: ids[row],
+            tlwh: [x[row], y[row], w[row], h[row]],
+            score: score[row],
+        }));
+    }
+    Ok(Some(rows))
+}
+
+fn schema() -> SchemaRef {
+    let field = |name, kind: &DataType| Field::new(name, kind.clone(), false);
+    let integers = INTEGERS.into_iter().map(|name| field(name, &DataType::Int64));
+    let floats = FLOATS.into_iter().map(|name| field(name, &DataType::Float64));
+    Arc::new(Schema::new(integers.chain(floats).collect::<Vec<_>>()))
 }
 
 /// A full disk must stay recognisable.

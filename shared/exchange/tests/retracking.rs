@@ -9,7 +9,8 @@ use std::{
     path::Path,
 };
 use trackdrop_exchange::{
-    ExchangeError, Frames, Retracked, TextFormat, TextSink, TrackFile, TrackSink, read_detections, retrack,
+    ExchangeError, Frames, Retracked, TextFormat, TextSink, TrackFile, TrackSink, WrittenTrack, read_detections,
+    read_written_tracks, retrack,
 };
 use trackdrop_tracker::{Settings, Track};
 
@@ -134,25 +135,16 @@ fn the_three_formats_hold_the_same_numbers_to_the_last_bit() {
     let mot = fs::read_to_string(path("txt")).unwrap();
     assert!(mot.lines().eq(csv.iter().map(|line| format!("{line},-1,-1,-1"))));
 
-    let mut rows = Vec::new();
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path("parquet")).unwrap()).unwrap();
-    for batch in reader.build().unwrap() {
-        use arrow_array::{
-            cast::AsArray,
-            types::{Float64Type, Int64Type},
-        };
-        let batch = batch.unwrap();
-        let schema = batch.schema();
-        let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        assert_eq!(names, ["frame", "id", "x", "y", "w", "h", "score"]);
-        for row in 0..batch.num_rows() {
-            let integer = |column: usize| batch.column(column).as_primitive::<Int64Type>().value(row);
-            let float = |column: usize| batch.column(column).as_primitive::<Float64Type>().value(row);
-            // Rust's own text is the shortest that reads back, too.
-            let floats = [float(2), float(3), float(4), float(5), float(6)].map(|value| value.to_string());
-            rows.push(format!("{},{},{}", integer(0), integer(1), floats.join(",")));
-        }
-    }
+    let names: Vec<_> = reader.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["frame", "id", "x", "y", "w", "h", "score"]);
+    let written = read_written_tracks(fs::read(path("parquet")).unwrap().into()).unwrap().unwrap();
+    let text = |track: &WrittenTrack| {
+        let WrittenTrack { frame, id, tlwh: [x, y, w, h], score } = *track;
+        // Rust's own text is the shortest that reads back, too.
+        format!("{frame},{id},{}", [x, y, w, h, score].map(|value| value.to_string()).join(","))
+    };
+    let rows: Vec<_> = written.iter().map(text).collect();
     assert_eq!(rows, csv);
     assert_eq!(rows.len(), 69_998);
 }
