@@ -87,7 +87,9 @@ impl Attempt {
         {
             let mut record = world.record();
             *record.operations.entry(self.function.clone()).or_default() += 1;
-            record.places.push(place.clone());
+            if let Some(places) = &mut record.places {
+                places.push(place.clone());
+            }
         }
         let mut random = world.fate.random(&place);
         world.executor.sleep(Duration::from_micros(random.u64(300..6_000))).await;

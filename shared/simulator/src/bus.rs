@@ -11,10 +11,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::Poll,
     time::Duration,
 };
@@ -58,13 +55,12 @@ pub(crate) struct Bus {
     /// How many messages of each name there were.
     sent: Mutex<BTreeMap<String, u32>>,
     running: Mutex<Vec<(Budget, Weak<Life>)>>,
-    deaths: AtomicU32,
 }
 
 impl Bus {
     pub(crate) fn new(world: Arc<World>) -> Result<Self, TriggerError> {
         let triggers = TRIGGERS.into_iter().map(Trigger::parse).collect::<Result<_, _>>()?;
-        Ok(Self { world, triggers, sent: Mutex::default(), running: Mutex::default(), deaths: AtomicU32::new(0) })
+        Ok(Self { world, triggers, sent: Mutex::default(), running: Mutex::default() })
     }
 
     /// Sends a message to every function that an event starts.
@@ -241,7 +237,6 @@ impl Bus {
 
     /// Every running handler dies.
     pub(crate) fn host_dies(&self) {
-        self.deaths.fetch_add(1, Ordering::Relaxed);
         let running = std::mem::take(&mut *self.lock_running());
         let mut left = vec![];
         for (budget, life) in running {
@@ -252,11 +247,6 @@ impl Bus {
             }
         }
         self.lock_running().extend(left);
-    }
-
-    /// How often all handlers died together.
-    pub(crate) fn deaths(&self) -> u32 {
-        self.deaths.load(Ordering::Relaxed)
     }
 }
 

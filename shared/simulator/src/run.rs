@@ -59,7 +59,7 @@ pub struct Outcome {
     pub faults: Vec<Placed>,
     /// The rules that did not hold.
     pub broken: Vec<String>,
-    /// Every place where an operation was done, in order.
+    /// Every place where an operation was done, in order, where that was asked for.
     pub places: Vec<String>,
     /// Requests that ended as done.
     pub done: usize,
@@ -89,6 +89,7 @@ pub(crate) struct Options<'a> {
     pub(crate) faults: Option<&'a [Placed]>,
     pub(crate) flaw: Option<Flaw>,
     pub(crate) with_log: bool,
+    pub(crate) with_places: bool,
 }
 
 /// Runs a scenario and checks what came of it.
@@ -134,8 +135,10 @@ fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, 
         None => Fate::drawn(options.seed, scenario.rates),
     };
     let world = Arc::new(World::new(executor.clone(), memory, fate, options.flaw, scenario.rough));
-    if options.with_log {
-        world.record().lines = Some(vec![]);
+    {
+        let mut record = world.record();
+        record.lines = options.with_log.then(Vec::new);
+        record.places = options.with_places.then(Vec::new);
     }
     let bus = Arc::new(Bus::new(world.clone())?);
     *listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(bus.clone());
@@ -166,7 +169,7 @@ fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, 
         log: record.lines.take().unwrap_or_default(),
         faults: faults.clone(),
         broken: record.broken,
-        places: record.places,
+        places: record.places.unwrap_or_default(),
         done: 0,
         failed: 0,
         operations: record.operations,

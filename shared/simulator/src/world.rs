@@ -53,7 +53,7 @@ pub(crate) struct Record {
     /// By message and result: the deliveries that tried to write it.
     pub(crate) tries: BTreeMap<(String, String), BTreeSet<String>>,
     /// Every place where an operation was done, in order.
-    pub(crate) places: Vec<String>,
+    pub(crate) places: Option<Vec<String>>,
     /// Operations by the name of the function.
     pub(crate) operations: BTreeMap<String, u64>,
     /// When each name was last written, for the limit of one write a second.
