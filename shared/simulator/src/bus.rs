@@ -241,7 +241,10 @@ impl Bus {
         let mut left = vec![];
         for (budget, life) in running {
             match life.upgrade() {
-                Some(alive) if self.world.fate.use_up(&budget) => alive.end(),
+                Some(alive) if self.world.fate.use_up(&budget) => {
+                    self.world.record().killed.push(budget.message);
+                    alive.end();
+                }
                 Some(_) => left.push((budget, life)),
                 None => {}
             }

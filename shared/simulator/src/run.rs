@@ -77,7 +77,7 @@ pub(crate) struct After {
     pub(crate) dropped: Vec<Dropped>,
     pub(crate) faults: Vec<Placed>,
     pub(crate) tries: BTreeMap<(String, String), BTreeSet<String>>,
-    pub(crate) deaths: usize,
+    pub(crate) killed: Vec<String>,
     pub(crate) rough: bool,
 }
 
@@ -175,9 +175,8 @@ fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, 
         operations: record.operations,
         seconds: executor.now_us() as f64 / 1e6,
     };
-    let deaths = faults.iter().filter(|(_, fault)| *fault == Fault::HostDies).count();
     let state = world.memory.state();
-    Ok((outcome, After { state, dropped, faults, tries: record.tries, deaths, rough: scenario.rough }))
+    Ok((outcome, After { state, dropped, faults, tries: record.tries, killed: record.killed, rough: scenario.rough }))
 }
 
 /// Who uploads and deletes, and what befalls the machines.

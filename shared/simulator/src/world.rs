@@ -54,6 +54,8 @@ pub(crate) struct Record {
     pub(crate) tries: BTreeMap<(String, String), BTreeSet<String>>,
     /// Every place where an operation was done, in order.
     pub(crate) places: Option<Vec<String>>,
+    /// Deliveries that died with their host.
+    pub(crate) killed: Vec<String>,
     /// Operations by the name of the function.
     pub(crate) operations: BTreeMap<String, u64>,
     /// When each name was last written, for the limit of one write a second.
