@@ -172,7 +172,8 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
 
 async fn read_summary(cloud: &Cloud, file: &ObjectName) -> Result<Summary, Failure> {
     let (_, json) = cloud.storage.get(file).await?;
-    serde_json::from_slice(&json).map_err(|error| Failure::permanent(format!("the summary {file} can't be read: {error}")))
+    serde_json::from_slice(&json)
+        .map_err(|error| Failure::permanent(format!("the summary {file} can't be read: {error}")))
 }
 
 /// Adds up the work reports that the request's objects carry.

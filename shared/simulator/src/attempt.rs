@@ -146,6 +146,17 @@ impl Attempt {
         }
     }
 
+    /// One write, without the client's patience with an answer that it writes too often.
+    pub(crate) async fn put_once(
+        &self,
+        object: &ObjectName,
+        content: &Bytes,
+        options: &PutOptions,
+    ) -> Result<ObjectInfo, StorageError> {
+        let doing = format!("writing {object}");
+        self.operation(format!("put {object}"), || self.write(object, content, options), storage_error(doing)).await
+    }
+
     fn write(&self, object: &ObjectName, content: &Bytes, options: &PutOptions) -> Result<ObjectInfo, StorageError> {
         if let Some(error) = self.world.too_many_writes(object) {
             return Err(error);
@@ -179,10 +190,7 @@ impl Storage for Attempt {
         self.about_to_write(object);
         let mut waited = Duration::ZERO;
         loop {
-            let doing = format!("writing {object}");
-            let outcome = self
-                .operation(format!("put {object}"), || self.write(object, &content, &options), storage_error(doing))
-                .await;
+            let outcome = self.put_once(object, &content, &options).await;
             let too_often = matches!(&outcome, Err(StorageError::Unavailable { reason, .. }) if reason == TOO_MANY);
             if !too_often || waited >= CLIENT_PATIENCE {
                 return outcome;

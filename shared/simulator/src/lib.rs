@@ -48,8 +48,9 @@ pub fn explain(seed: u64, flaw: Option<Flaw>) -> Result<Option<String>, Simulati
     if outcome.broken.is_empty() {
         return Ok(None);
     }
-    let given =
-        |faults: &[Placed], with_log| run::run(&scenario, Options { seed, faults: Some(faults), flaw, with_log, ..Options::default() });
+    let given = |faults: &[Placed], with_log| {
+        run::run(&scenario, Options { seed, faults: Some(faults), flaw, with_log, ..Options::default() })
+    };
     let breaks = |faults: &[Placed]| given(faults, false).map(|outcome| !outcome.broken.is_empty());
     let few = shrink::shrink(outcome.faults.clone(), breaks)?;
     let shrunk = given(&few, true)?;

@@ -24,7 +24,7 @@ use trackdrop_pipeline::{
 };
 
 /// Nothing waits longer than this: the slowest message is late, fails all its attempts, and so does the handler of dead letters.
-const LAST_US: i64 = 30 * 24 * 3_600 * 1_000_000;
+pub(crate) const LAST_US: i64 = 30 * 24 * 3_600 * 1_000_000;
 const MOST_POLLS: u64 = 50_000_000;
 
 /// Why a simulation could not be made at all.
