@@ -69,3 +69,6 @@ async fn fold_progress(cloud: &Cloud, counted: Counted, request: &RequestId, seg
     })
     .await;
 }
+
+#[cfg(test)]
+mod model;

@@ -167,8 +167,17 @@ impl Attempt {
             (_, precondition) => precondition,
         };
         let options = PutOptions { precondition, ..options.clone() };
-        let info = self.world.memory.write(object, content.clone(), options)?;
+        let other_bytes = self.world.flaw == Some(Flaw::OtherBytesTheSecondTime)
+            && object.bucket == Bucket::Work
+            && self.name.ends_with("/2")
+            && !content.is_empty();
+        let content = if other_bytes { [content, &b"?"[..]].concat().into() } else { content.clone() };
+        let info = self.world.memory.write(object, content, options)?;
         self.world.wrote(object);
+        if self.world.flaw == Some(Flaw::LeavesFiles) && object.name.ends_with("/tracks.parquet") {
+            let left = ObjectName::new(object.bucket, format!("{}.tmp", object.name));
+            self.world.memory.write(&left, Bytes::new(), PutOptions::default())?;
+        }
         Ok(info)
     }
 }
@@ -275,6 +284,7 @@ impl Warehouse for Attempt {
             let generation = match self.world.flaw {
                 // Another job each time.
                 Some(Flaw::LoadsAdd) => self.world.executor.now_us(),
+                Some(Flaw::LoadsNothing) => return Ok(LoadOutcome::Loaded),
                 _ => generation,
             };
             Ok(self.world.memory.load(request, file, generation))
@@ -283,7 +293,10 @@ impl Warehouse for Attempt {
     }
 
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
-        let effect = || Ok(self.world.memory.record(row));
+        let effect = || match self.world.flaw {
+            Some(Flaw::LosesRequestRows) => Ok(LoadOutcome::Loaded),
+            _ => Ok(self.world.memory.record(row)),
+        };
         self.operation(format!("record {}", row.request_id), effect, warehouse_error).await
     }
 }

@@ -116,6 +116,10 @@ impl Bus {
         let budget = Budget { message: name.clone(), attempts: if may_fail { u32::MAX } else { attempts - 1 } };
         let deadline = Duration::from_secs(trigger.deadline_s);
         let mut reason = String::new();
+        if copy == 1 && world.flaw == Some(Flaw::DeliversTwice) {
+            self.begin(trigger.clone(), event.clone(), message.clone());
+        }
+        let attempts = if world.flaw == Some(Flaw::GivesUpAtOnce) { 1 } else { attempts };
         for nth in 1..=attempts {
             let attempt = format!("{name}/{nth}");
             let began_us = world.executor.now_us();

@@ -77,9 +77,13 @@ pub fn measure(counter: Counter, segments: u32) -> Result<Measured, SimulationEr
     let request = RequestId::of_upload("uploads", "clip.mp4", 1, Timestamp::from_micros(0));
     let tracked = Marker::Tracked.object(&request);
     let started: Arc<Mutex<Vec<i64>>> = Arc::default();
-    let (clock, marker, starts) = (executor.clone(), tracked.clone(), started.clone());
+    let last_result_us = Arc::new(AtomicI64::new(0));
+    let (clock, starts, last) = (executor.clone(), started.clone(), last_result_us.clone());
     let memory = MemoryCloud::new(Arc::new(move |event, _| {
-        if matches!(&event, Event::ObjectFinalized(ObjectFinalized { object, .. }) if *object == marker) {
+        let Event::ObjectFinalized(finalized) = event else { return };
+        if finalized.object.name.starts_with("detections/") {
+            last.fetch_max(clock.now_us(), Ordering::Relaxed);
+        } else if finalized.object == tracked {
             starts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(clock.now_us());
         }
     }))?;
@@ -87,19 +91,17 @@ pub fn measure(counter: Counter, segments: u32) -> Result<Measured, SimulationEr
     let of_world = world.clone();
     let _clock = ClockInPlace::new(move || of_world.wall_clock());
     let _at_once = AtOnce::begin();
-    let last_result_us = Arc::new(AtomicI64::new(0));
     executor.spawn(begin_request(worker(&world, &request, "split".to_owned()), request.clone()));
     for number in 0..segments {
         let Ok(segment) = SegmentNumber::new(u64::from(number)) else { continue };
         let worker = worker(&world, &request, format!("track {number}"));
-        let (last, request, executor) = (last_result_us.clone(), request.clone(), executor.clone());
+        let (request, executor) = (request.clone(), executor.clone());
         world.executor.spawn(async move {
             executor.sleep_until(FINISH_US).await;
             let cloud = cloud(&worker);
             let result = NewObject::of_bytes(PerSegment::Detections.object(&request, segment), "", "");
             let counted = async {
                 cloud.create(result).await?;
-                last.fetch_max(executor.now_us(), Ordering::Relaxed);
                 match counter {
                     Counter::Sharded => count::complete(&cloud, Counted::Track, &request, segment, segments).await,
                     Counter::OneObject => raise(&worker, &cloud, &request, segments).await,

@@ -37,6 +37,11 @@ pub fn simulate(seed: u64, flaw: Option<Flaw>) -> Result<Outcome, SimulationErro
     run::run(&Scenario::of(seed), Options { seed, flaw, ..Options::default() })
 }
 
+/// Runs a scenario with faults drawn from the seed at the scenario's rates.
+pub fn simulate_scenario(scenario: &Scenario, seed: u64) -> Result<Outcome, SimulationError> {
+    run::run(scenario, Options { seed, ..Options::default() })
+}
+
 /// Runs a scenario with exactly these faults; the seed decides only how long operations take.
 pub fn simulate_with(scenario: &Scenario, seed: u64, faults: &[Placed]) -> Result<Outcome, SimulationError> {
     run::run(scenario, Options { seed, faults: Some(faults), with_places: true, ..Options::default() })

@@ -31,6 +31,18 @@ pub enum Flaw {
     AcknowledgedFirst,
     /// Loads into the warehouse add their rows each time.
     LoadsAdd,
+    /// Loads into the warehouse answer that they were done, and were not.
+    LoadsNothing,
+    /// Rows of the table `requests` are lost.
+    LosesRequestRows,
+    /// A delivery is given up after its first failure.
+    GivesUpAtOnce,
+    /// Every message is delivered twice, though no fault says so.
+    DeliversTwice,
+    /// Beside the tracks another file is left in `results`.
+    LeavesFiles,
+    /// What a second attempt writes has other bytes.
+    OtherBytesTheSecondTime,
 }
 
 /// What all parts of a run share.
