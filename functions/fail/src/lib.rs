@@ -24,7 +24,8 @@ impl Handler for Fail {
         let Event::ObjectFinalized(started_by) = &*letter.event else { return Ok(()) };
         let (Some(request), Some(stage)) = (started_by.request(), stage_of(&letter.function)) else { return Ok(()) };
         let reason = format!("gave up after {} attempts: {}", letter.attempts, letter.reason);
-        let info = self.cloud.find(&started_by.object).await?;
+        // What stands under the name by now may be another upload.
+        let info = self.cloud.find(&started_by.object).await?.filter(|info| info.generation == started_by.generation);
         let describe = || {
             // Only an upload says enough to describe a request that was never planned.
             (started_by.object.bucket == Bucket::Uploads).then(|| {

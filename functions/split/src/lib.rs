@@ -67,6 +67,9 @@ impl std::fmt::Debug for Split {
 /// Chunks that may wait to be written while the next one is cut: they take disk, so not many.
 const CHUNKS_AHEAD: usize = 2;
 
+/// Size and SHA-256 of chunks.
+type Chunks = BTreeMap<SegmentNumber, (u64, String)>;
+
 impl Split {
     /// A handler over this cloud and cutter.
     pub fn new(cloud: Cloud, cutter: Arc<dyn Cutter>) -> Self {
@@ -83,6 +86,9 @@ impl StageHandler for Split {
     }
 
     async fn work(&self, request: &RequestId, upload: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
+        if self.ends_what_is_cut(request).await? {
+            return Ok(());
+        }
         let (info, source) = self.fetch(upload).await?;
         let settings = RequestSettings::of_upload(&info.metadata)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
@@ -102,6 +108,8 @@ impl StageHandler for Split {
 
     async fn describe(&self, request: &RequestId, upload: &ObjectFinalized) -> Option<Manifest> {
         let info = self.cloud.find(&upload.object).await.ok().flatten();
+        // What stands under the name by now may be another upload.
+        let info = info.filter(|info| info.generation == upload.generation);
         let settings = info.as_ref().and_then(|info| RequestSettings::of_upload(&info.metadata).ok());
         Some(manifest::unplanned(request, upload, info.as_ref(), settings.unwrap_or_default()))
     }
@@ -151,6 +159,40 @@ fn plan(
 }
 
 impl Split {
+    /// What an earlier delivery left to do once every chunk stands: to record them. The upload, which may be gone by now, is not needed for
+    /// that, and the request may even be done, because chunks are worked on as soon as they stand. Gives false where chunks are missing.
+    async fn ends_what_is_cut(&self, request: &RequestId) -> Result<bool, Failure> {
+        let Some((standing, _)) = manifest::read(&self.cloud, request).await? else { return Ok(false) };
+        if standing.segments.is_empty() {
+            return Ok(false);
+        }
+        if standing.segments.iter().all(|segment| segment.sha256.is_some()) {
+            if standing.state == RequestState::Splitting {
+                // It was opened again after it had failed.
+                manifest::advance(&self.cloud, request, RequestState::Tracking).await?;
+            }
+            return Ok(true);
+        }
+        let chunks = self.standing_chunks(request).await?;
+        let is_cut = standing.segments.iter().all(|segment| chunks.contains_key(&segment.segment_number));
+        if is_cut {
+            self.record_chunks(request, &chunks).await?;
+        }
+        Ok(is_cut)
+    }
+
+    /// Size and SHA-256 of the chunks that stand.
+    async fn standing_chunks(&self, request: &RequestId) -> Result<Chunks, Failure> {
+        let prefix = ObjectName::new(Bucket::Work, PerSegment::Chunk.prefix(request));
+        let mut chunks = Chunks::new();
+        for standing in self.cloud.storage.list(&prefix).await? {
+            if let Ok(description) = SegmentDescription::from_metadata(&standing.metadata) {
+                chunks.insert(description.segment_number, (standing.bytes, description.sha256));
+            }
+        }
+        Ok(chunks)
+    }
+
     async fn fetch(&self, upload: &ObjectFinalized) -> Result<(ObjectInfo, LocalFile), Failure> {
         match self.cloud.storage.fetch(&upload.object, Some(upload.generation)).await {
             Err(error) if error.is_not_found() => Err(Failure::permanent(format!(
@@ -197,15 +239,9 @@ impl Split {
         mut video: Box<dyn OpenVideo>,
         started: Stopwatch,
         delivery: &Delivery,
-    ) -> Result<BTreeMap<SegmentNumber, (u64, String)>, Failure> {
+    ) -> Result<Chunks, Failure> {
         let request = &planned.request_id;
-        let prefix = ObjectName::new(Bucket::Work, PerSegment::Chunk.prefix(request));
-        let mut chunks = BTreeMap::new();
-        for standing in self.cloud.storage.list(&prefix).await? {
-            if let Ok(description) = SegmentDescription::from_metadata(&standing.metadata) {
-                chunks.insert(description.segment_number, (standing.bytes, description.sha256));
-            }
-        }
+        let mut chunks = self.standing_chunks(request).await?;
         let wanted: Vec<_> = planned
             .segments
             .iter()
@@ -245,7 +281,7 @@ impl Split {
     async fn record_chunks(
         &self,
         request: &RequestId,
-        chunks: &BTreeMap<SegmentNumber, (u64, String)>,
+        chunks: &Chunks,
     ) -> Result<(), Failure> {
         manifest::update(&self.cloud, request, |manifest| {
             for segment in &mut manifest.segments {

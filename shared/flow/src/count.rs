@@ -21,7 +21,20 @@ pub async fn complete(
     segment_count: u32,
 ) -> Result<(), Failure> {
     let in_group = count(cloud, &counted.group_prefix(request, segment)).await?;
+    let outcome = mark_if_complete(cloud, counted, request, segment, segment_count, in_group).await;
+    // Last: progress is for people, and its write may have to wait where many fold theirs at the same time.
     fold_progress(cloud, counted, request, segment, in_group).await;
+    outcome
+}
+
+async fn mark_if_complete(
+    cloud: &Cloud,
+    counted: Counted,
+    request: &RequestId,
+    segment: SegmentNumber,
+    segment_count: u32,
+    in_group: u32,
+) -> Result<(), Failure> {
     if in_group < group_size(segment, segment_count) {
         return Ok(());
     }
@@ -56,3 +69,6 @@ async fn fold_progress(cloud: &Cloud, counted: Counted, request: &RequestId, seg
     })
     .await;
 }
+
+#[cfg(test)]
+mod model;

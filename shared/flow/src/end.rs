@@ -1,6 +1,6 @@
 //! How a request ends: exactly once in effect, whoever gets there and however often.
 
-use crate::{Cloud, NewObject, VERSION, WorkReport, manifest};
+use crate::{Cloud, Created, NewObject, VERSION, WorkReport, manifest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trackdrop_cloud::TOPIC_REQUESTS;
@@ -106,7 +106,8 @@ pub async fn fail(
         changes
     })
     .await?;
-    if manifest.state == RequestState::Failed { tell(cloud, &manifest).await } else { Ok(()) }
+    // It may have been done all the same, and its last delivery given up on the way to telling so.
+    tell(cloud, &manifest).await
 }
 
 /// For a request that stands as failed: tells its end again if a crash came between.
@@ -153,7 +154,11 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     let json = serde_json::to_vec_pretty(&summary)
         .map_err(|error| Failure::permanent(format!("the summary can't be written: {error}")))?;
     let file = ResultFile::Summary.object(&manifest.request_id);
-    cloud.create(NewObject::of_bytes(file, json, "application/json")).await?;
+    let summary = match cloud.create(NewObject::of_bytes(file.clone(), json, "application/json")).await? {
+        Created::Now(_) => summary,
+        // Another delivery wrote it: the row must say what the file says, to the moment at which the request ended.
+        Created::Before => read_summary(cloud, &file).await?,
+    };
     cloud.warehouse.record_request(&row(manifest, &summary)).await?;
     let finished = RequestFinished {
         request_id: manifest.request_id.clone(),
@@ -163,6 +168,12 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     cloud.publisher.publish(TOPIC_REQUESTS, &Event::RequestFinished(finished)).await?;
     cloud.create(NewObject::of_bytes(told, "", "application/octet-stream")).await?;
     Ok(())
+}
+
+async fn read_summary(cloud: &Cloud, file: &ObjectName) -> Result<Summary, Failure> {
+    let (_, json) = cloud.storage.get(file).await?;
+    serde_json::from_slice(&json)
+        .map_err(|error| Failure::permanent(format!("the summary {file} can't be read: {error}")))
 }
 
 /// Adds up the work reports that the request's objects carry.

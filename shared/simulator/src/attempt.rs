@@ -87,7 +87,9 @@ impl Attempt {
         {
             let mut record = world.record();
             *record.operations.entry(self.function.clone()).or_default() += 1;
-            record.places.push(place.clone());
+            if let Some(places) = &mut record.places {
+                places.push(place.clone());
+            }
         }
         let mut random = world.fate.random(&place);
         world.executor.sleep(Duration::from_micros(random.u64(300..6_000))).await;
@@ -144,6 +146,17 @@ impl Attempt {
         }
     }
 
+    /// One write, without the client's patience with an answer that it writes too often.
+    pub(crate) async fn put_once(
+        &self,
+        object: &ObjectName,
+        content: &Bytes,
+        options: &PutOptions,
+    ) -> Result<ObjectInfo, StorageError> {
+        let doing = format!("writing {object}");
+        self.operation(format!("put {object}"), || self.write(object, content, options), storage_error(doing)).await
+    }
+
     fn write(&self, object: &ObjectName, content: &Bytes, options: &PutOptions) -> Result<ObjectInfo, StorageError> {
         if let Some(error) = self.world.too_many_writes(object) {
             return Err(error);
@@ -154,8 +167,17 @@ impl Attempt {
             (_, precondition) => precondition,
         };
         let options = PutOptions { precondition, ..options.clone() };
-        let info = self.world.memory.write(object, content.clone(), options)?;
+        let other_bytes = self.world.flaw == Some(Flaw::OtherBytesTheSecondTime)
+            && object.bucket == Bucket::Work
+            && self.name.ends_with("/2")
+            && !content.is_empty();
+        let content = if other_bytes { [content, &b"?"[..]].concat().into() } else { content.clone() };
+        let info = self.world.memory.write(object, content, options)?;
         self.world.wrote(object);
+        if self.world.flaw == Some(Flaw::LeavesFiles) && object.name.ends_with("/tracks.parquet") {
+            let left = ObjectName::new(object.bucket, format!("{}.tmp", object.name));
+            self.world.memory.write(&left, Bytes::new(), PutOptions::default())?;
+        }
         Ok(info)
     }
 }
@@ -177,10 +199,7 @@ impl Storage for Attempt {
         self.about_to_write(object);
         let mut waited = Duration::ZERO;
         loop {
-            let doing = format!("writing {object}");
-            let outcome = self
-                .operation(format!("put {object}"), || self.write(object, &content, &options), storage_error(doing))
-                .await;
+            let outcome = self.put_once(object, &content, &options).await;
             let too_often = matches!(&outcome, Err(StorageError::Unavailable { reason, .. }) if reason == TOO_MANY);
             if !too_often || waited >= CLIENT_PATIENCE {
                 return outcome;
@@ -265,6 +284,7 @@ impl Warehouse for Attempt {
             let generation = match self.world.flaw {
                 // Another job each time.
                 Some(Flaw::LoadsAdd) => self.world.executor.now_us(),
+                Some(Flaw::LoadsNothing) => return Ok(LoadOutcome::Loaded),
                 _ => generation,
             };
             Ok(self.world.memory.load(request, file, generation))
@@ -273,7 +293,10 @@ impl Warehouse for Attempt {
     }
 
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
-        let effect = || Ok(self.world.memory.record(row));
+        let effect = || match self.world.flaw {
+            Some(Flaw::LosesRequestRows) => Ok(LoadOutcome::Loaded),
+            _ => Ok(self.world.memory.record(row)),
+        };
         self.operation(format!("record {}", row.request_id), effect, warehouse_error).await
     }
 }

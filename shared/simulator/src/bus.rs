@@ -11,10 +11,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::Poll,
     time::Duration,
 };
@@ -58,13 +55,12 @@ pub(crate) struct Bus {
     /// How many messages of each name there were.
     sent: Mutex<BTreeMap<String, u32>>,
     running: Mutex<Vec<(Budget, Weak<Life>)>>,
-    deaths: AtomicU32,
 }
 
 impl Bus {
     pub(crate) fn new(world: Arc<World>) -> Result<Self, TriggerError> {
         let triggers = TRIGGERS.into_iter().map(Trigger::parse).collect::<Result<_, _>>()?;
-        Ok(Self { world, triggers, sent: Mutex::default(), running: Mutex::default(), deaths: AtomicU32::new(0) })
+        Ok(Self { world, triggers, sent: Mutex::default(), running: Mutex::default() })
     }
 
     /// Sends a message to every function that an event starts.
@@ -120,6 +116,10 @@ impl Bus {
         let budget = Budget { message: name.clone(), attempts: if may_fail { u32::MAX } else { attempts - 1 } };
         let deadline = Duration::from_secs(trigger.deadline_s);
         let mut reason = String::new();
+        if copy == 1 && world.flaw == Some(Flaw::DeliversTwice) {
+            self.begin(trigger.clone(), event.clone(), message.clone());
+        }
+        let attempts = if world.flaw == Some(Flaw::GivesUpAtOnce) { 1 } else { attempts };
         for nth in 1..=attempts {
             let attempt = format!("{name}/{nth}");
             let began_us = world.executor.now_us();
@@ -241,22 +241,19 @@ impl Bus {
 
     /// Every running handler dies.
     pub(crate) fn host_dies(&self) {
-        self.deaths.fetch_add(1, Ordering::Relaxed);
         let running = std::mem::take(&mut *self.lock_running());
         let mut left = vec![];
         for (budget, life) in running {
             match life.upgrade() {
-                Some(alive) if self.world.fate.use_up(&budget) => alive.end(),
+                Some(alive) if self.world.fate.use_up(&budget) => {
+                    self.world.record().killed.push(budget.message);
+                    alive.end();
+                }
                 Some(_) => left.push((budget, life)),
                 None => {}
             }
         }
         self.lock_running().extend(left);
-    }
-
-    /// How often all handlers died together.
-    pub(crate) fn deaths(&self) -> u32 {
-        self.deaths.load(Ordering::Relaxed)
     }
 }
 

@@ -162,6 +162,8 @@ fn same_bytes(state: &State, expected: &State, request: &RequestId) -> Result<()
             let mut summary: Summary = serde_json::from_slice(json).ok()?;
             summary.finished_at = Timestamp::from_micros(0);
             summary.seconds_by_stage = summary.seconds_by_stage.into_keys().map(|stage| (stage, 0.0)).collect();
+            // Both follow from how long the work took.
+            (summary.frames_per_second, summary.cost) = (None, None);
             Some(summary)
         });
         if of_ours != of_theirs {
@@ -218,7 +220,8 @@ fn no_more_work_than_the_faults_explain(after: &After) -> Vec<String> {
             let rest = place.strip_prefix(message.as_str());
             rest.is_some_and(|rest| rest.starts_with('#'))
         };
-        let faults = after.faults.iter().filter(|(place, _)| of_message(place)).count() + after.deaths;
+        let places = after.faults.iter().map(|(place, _)| place).chain(&after.killed);
+        let faults = places.filter(|place| of_message(place)).count();
         if deliveries.len() > 1 + faults {
             let times = deliveries.len();
             broken.push(format!("{message} made {result} {times} times, with {faults} faults on its way"));

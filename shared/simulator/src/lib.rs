@@ -37,9 +37,14 @@ pub fn simulate(seed: u64, flaw: Option<Flaw>) -> Result<Outcome, SimulationErro
     run::run(&Scenario::of(seed), Options { seed, flaw, ..Options::default() })
 }
 
+/// Runs a scenario with faults drawn from the seed at the scenario's rates.
+pub fn simulate_scenario(scenario: &Scenario, seed: u64) -> Result<Outcome, SimulationError> {
+    run::run(scenario, Options { seed, ..Options::default() })
+}
+
 /// Runs a scenario with exactly these faults; the seed decides only how long operations take.
 pub fn simulate_with(scenario: &Scenario, seed: u64, faults: &[Placed]) -> Result<Outcome, SimulationError> {
-    run::run(scenario, Options { seed, faults: Some(faults), ..Options::default() })
+    run::run(scenario, Options { seed, faults: Some(faults), with_places: true, ..Options::default() })
 }
 
 /// What a seed broke, the few faults that it takes, and what happened then, for a person; none where nothing is broken.
@@ -48,8 +53,9 @@ pub fn explain(seed: u64, flaw: Option<Flaw>) -> Result<Option<String>, Simulati
     if outcome.broken.is_empty() {
         return Ok(None);
     }
-    let given =
-        |faults: &[Placed], with_log| run::run(&scenario, Options { seed, faults: Some(faults), flaw, with_log });
+    let given = |faults: &[Placed], with_log| {
+        run::run(&scenario, Options { seed, faults: Some(faults), flaw, with_log, ..Options::default() })
+    };
     let breaks = |faults: &[Placed]| given(faults, false).map(|outcome| !outcome.broken.is_empty());
     let few = shrink::shrink(outcome.faults.clone(), breaks)?;
     let shrunk = given(&few, true)?;

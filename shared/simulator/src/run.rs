@@ -24,7 +24,7 @@ use trackdrop_pipeline::{
 };
 
 /// Nothing waits longer than this: the slowest message is late, fails all its attempts, and so does the handler of dead letters.
-const LAST_US: i64 = 30 * 24 * 3_600 * 1_000_000;
+pub(crate) const LAST_US: i64 = 30 * 24 * 3_600 * 1_000_000;
 const MOST_POLLS: u64 = 50_000_000;
 
 /// Why a simulation could not be made at all.
@@ -59,7 +59,7 @@ pub struct Outcome {
     pub faults: Vec<Placed>,
     /// The rules that did not hold.
     pub broken: Vec<String>,
-    /// Every place where an operation was done, in order.
+    /// Every place where an operation was done, in order, where that was asked for.
     pub places: Vec<String>,
     /// Requests that ended as done.
     pub done: usize,
@@ -77,7 +77,7 @@ pub(crate) struct After {
     pub(crate) dropped: Vec<Dropped>,
     pub(crate) faults: Vec<Placed>,
     pub(crate) tries: BTreeMap<(String, String), BTreeSet<String>>,
-    pub(crate) deaths: usize,
+    pub(crate) killed: Vec<String>,
     pub(crate) rough: bool,
 }
 
@@ -89,6 +89,7 @@ pub(crate) struct Options<'a> {
     pub(crate) faults: Option<&'a [Placed]>,
     pub(crate) flaw: Option<Flaw>,
     pub(crate) with_log: bool,
+    pub(crate) with_places: bool,
 }
 
 /// Runs a scenario and checks what came of it.
@@ -134,8 +135,10 @@ fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, 
         None => Fate::drawn(options.seed, scenario.rates),
     };
     let world = Arc::new(World::new(executor.clone(), memory, fate, options.flaw, scenario.rough));
-    if options.with_log {
-        world.record().lines = Some(vec![]);
+    {
+        let mut record = world.record();
+        record.lines = options.with_log.then(Vec::new);
+        record.places = options.with_places.then(Vec::new);
     }
     let bus = Arc::new(Bus::new(world.clone())?);
     *listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(bus.clone());
@@ -166,15 +169,14 @@ fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, 
         log: record.lines.take().unwrap_or_default(),
         faults: faults.clone(),
         broken: record.broken,
-        places: record.places,
+        places: record.places.unwrap_or_default(),
         done: 0,
         failed: 0,
         operations: record.operations,
         seconds: executor.now_us() as f64 / 1e6,
     };
-    let deaths = faults.iter().filter(|(_, fault)| *fault == Fault::HostDies).count();
     let state = world.memory.state();
-    Ok((outcome, After { state, dropped, faults, tries: record.tries, deaths, rough: scenario.rough }))
+    Ok((outcome, After { state, dropped, faults, tries: record.tries, killed: record.killed, rough: scenario.rough }))
 }
 
 /// Who uploads and deletes, and what befalls the machines.

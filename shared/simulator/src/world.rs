@@ -31,6 +31,18 @@ pub enum Flaw {
     AcknowledgedFirst,
     /// Loads into the warehouse add their rows each time.
     LoadsAdd,
+    /// Loads into the warehouse answer that they were done, and were not.
+    LoadsNothing,
+    /// Rows of the table `requests` are lost.
+    LosesRequestRows,
+    /// A delivery is given up after its first failure.
+    GivesUpAtOnce,
+    /// Every message is delivered twice, though no fault says so.
+    DeliversTwice,
+    /// Beside the tracks another file is left in `results`.
+    LeavesFiles,
+    /// What a second attempt writes has other bytes.
+    OtherBytesTheSecondTime,
 }
 
 /// What all parts of a run share.
@@ -53,7 +65,9 @@ pub(crate) struct Record {
     /// By message and result: the deliveries that tried to write it.
     pub(crate) tries: BTreeMap<(String, String), BTreeSet<String>>,
     /// Every place where an operation was done, in order.
-    pub(crate) places: Vec<String>,
+    pub(crate) places: Option<Vec<String>>,
+    /// Deliveries that died with their host.
+    pub(crate) killed: Vec<String>,
     /// Operations by the name of the function.
     pub(crate) operations: BTreeMap<String, u64>,
     /// When each name was last written, for the limit of one write a second.
