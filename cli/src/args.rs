@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Model(ModelCommand),
     /// Predict time and cost of a video, before they are spent
     Plan(PlanArguments),
+    /// Print what the tables and views of a warehouse are made of
+    #[command(subcommand)]
+    Schema(SchemaCommand),
 }
 
 /// What the tracker does with the detections; every deviation from the paper's reference is off unless asked for.
@@ -302,4 +305,17 @@ pub(crate) struct PlanArguments {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchemaCommand {
+    /// BigQuery's schema files and the SQL of the views, for Terraform
+    Bigquery(BigquerySchemaArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BigquerySchemaArguments {
+    /// Write TABLE.json and VIEW.sql into this folder [default: print all as one JSON object]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }

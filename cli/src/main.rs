@@ -12,6 +12,7 @@ mod query;
 mod report;
 mod retrack;
 mod run;
+mod schema;
 mod settings;
 mod upload;
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             Command::Export(export) => export::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
             Command::Model(model) => model::model(model).map(|()| ExitCode::SUCCESS),
             Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
+            Command::Schema(command) => schema::schema(command).map(|()| ExitCode::SUCCESS),
         }
     });
     // Work that does not notice that it is to stop must not keep the program from ending.

@@ -1,0 +1,310 @@
+//! Everything that Terraform would make, made on emulators: buckets, topics, subscriptions from `triggers/*.yaml`, tables, services.
+
+use crate::{
+    emulators::{self, Emulator},
+    gateway::Gateway,
+    rows::{Rows, of_bigquery},
+    service::{ServiceProcess, program},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use trackdrop_pipeline::{
+    RequestId,
+    names::Bucket,
+    trigger::{Source, Trigger},
+};
+use trackdrop_tables::schema::{REQUESTS, TRACKS, Table};
+
+const PROJECT: &str = "demo";
+const DATASET: &str = "tracking";
+/// The emulator publishes the events of all buckets on one topic.
+const OBJECTS: &str = "trackdrop-objects";
+/// The functions, each of which is a program `trackdrop-FUNCTION`.
+pub const FUNCTIONS: [&str; 7] = ["split", "track", "merge", "load", "annotate", "join", "fail"];
+/// Backoffs of the trigger files are for a cloud's minutes; here they are this much shorter.
+const BACKOFF_DIVISOR: f64 = 20.0;
+/// No scenario takes a tenth of it.
+const ENDS_WITHIN: Duration = Duration::from_secs(240);
+
+/// The checkout.
+pub fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Says something that the test harness does not swallow.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A whole deployment; all of it ends with this value.
+#[derive(Debug)]
+pub struct Deployment {
+    /// Filters, queues, and the faults that are asked for.
+    pub gateway: Gateway,
+    http: reqwest::Client,
+    storage: Emulator,
+    pubsub: Emulator,
+    bigquery: Emulator,
+    /// Logs, data of emulators, and whatever a test puts there.
+    pub folder: TempDir,
+}
+
+/// The end of a request, as the users' own systems are told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// `done` or `failed`.
+    pub state: String,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// The variables that every service gets.
+fn variables(storage: &Emulator, pubsub: &Emulator, bigquery: &Emulator) -> Vec<(String, String)> {
+    let model = checkout().join(".deps/models/nanodet-g-416.onnx");
+    let mut all = vec![
+        ("TRACKDROP_TOPIC_REQUESTS".to_owned(), format!("projects/{PROJECT}/topics/trackdrop-requests")),
+        ("TRACKDROP_TOPIC_DEAD_LETTERS".to_owned(), format!("projects/{PROJECT}/topics/trackdrop-dead-letters")),
+        ("TRACKDROP_DATASET".to_owned(), format!("{PROJECT}.{DATASET}")),
+        ("TRACKDROP_MODEL".to_owned(), model.display().to_string()),
+        ("STORAGE_EMULATOR_HOST".to_owned(), storage.host()),
+        ("PUBSUB_EMULATOR_HOST".to_owned(), pubsub.host()),
+        ("BIGQUERY_EMULATOR_HOST".to_owned(), bigquery.host()),
+    ];
+    for role in Bucket::ALL {
+        all.push((format!("TRACKDROP_BUCKET_{}", role.as_str().to_uppercase()), bucket_name(role)));
+    }
+    all
+}
+
+fn bucket_name(role: Bucket) -> String {
+    format!("acme-{role}")
+}
+
+impl Deployment {
+    /// Starts everything; none, and said loudly, where an emulator or a service is missing. With `TRACKDROP_REQUIRE_EMULATORS=1` that is a failure.
+    pub async fn start() -> Option<Self> {
+        let missing: Vec<_> = FUNCTIONS
+            .iter()
+            .map(|function| format!("trackdrop-{function}"))
+            .chain(["trackdrop".to_owned()])
+            .filter(|name| program(name).is_none())
+            .collect();
+        if !missing.is_empty() {
+            let required = std::env::var("TRACKDROP_REQUIRE_EMULATORS").is_ok_and(|value| value == "1");
+            assert!(!required, "not built, and required: {missing:?} (scripts/test builds them)");
+            say(&format!("*** SKIPPED: {missing:?} are not built (scripts/test builds them) ***"));
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let pubsub = emulators::pubsub()?;
+        let storage = emulators::cloud_storage(Some((&pubsub.host(), PROJECT, OBJECTS)))?;
+        let bigquery = emulators::bigquery(PROJECT, &storage.host(), &folder.path().join("bigquery"))?;
+        let http = reqwest::Client::new();
+        let variables = variables(&storage, &pubsub, &bigquery);
+        let mut services = Vec::new();
+        for function in FUNCTIONS {
+            let yaml = std::fs::read_to_string(checkout().join(format!("triggers/{function}.yaml"))).unwrap();
+            let process = ServiceProcess::start(function, &[], &variables, folder.path()).await;
+            services.push((Trigger::parse(&yaml).unwrap(), process));
+        }
+        let triggers: Vec<Trigger> = services.iter().map(|(trigger, _)| trigger.clone()).collect();
+        let roles = Bucket::ALL.into_iter().map(|role| (bucket_name(role), role.as_str().to_owned())).collect();
+        let gateway = Gateway::start(services, roles).await;
+        let deployment = Self { gateway, http, storage, pubsub, bigquery, folder };
+        deployment.make(&triggers).await;
+        Some(deployment)
+    }
+
+    /// What Terraform makes, in its names.
+    async fn make(&self, triggers: &[Trigger]) {
+        for topic in [OBJECTS, "trackdrop-requests", "trackdrop-dead-letters", "trackdrop-undeliverable"] {
+            self.pubsub("PUT", &format!("topics/{topic}"), json!({})).await;
+        }
+        for trigger in triggers {
+            self.pubsub("PUT", &format!("subscriptions/trackdrop-{}", trigger.function), self.subscription(trigger)).await;
+        }
+        for topic in ["trackdrop-dead-letters", "trackdrop-undeliverable", "trackdrop-requests"] {
+            let name = if topic == "trackdrop-requests" { "finished" } else { topic };
+            let subscription = json!({ "topic": format!("projects/{PROJECT}/topics/{topic}"), "ackDeadlineSeconds": 60 });
+            self.pubsub("PUT", &format!("subscriptions/{name}"), subscription).await;
+        }
+        for role in Bucket::ALL {
+            let url = format!("http://{}/storage/v1/b?project={PROJECT}", self.storage.host());
+            expect(self.http.post(url).json(&json!({ "name": bucket_name(role) }))).await;
+        }
+        let datasets = format!("http://{}/bigquery/v2/projects/{PROJECT}/datasets", self.bigquery.host());
+        let dataset = json!({ "datasetReference": { "projectId": PROJECT, "datasetId": DATASET }, "location": "US" });
+        expect(self.http.post(&datasets).json(&dataset)).await;
+        let schema = self.folder.path().join("schema");
+        let made = Command::new(program("trackdrop").unwrap()).args(["schema", "bigquery", "--out"]).arg(&schema).status();
+        assert!(made.unwrap().success());
+        let reference = |table: &str| json!({ "projectId": PROJECT, "datasetId": DATASET, "tableId": table });
+        for (table, cluster) in [("tracks", vec!["request_id", "track_id"]), ("requests", vec!["request_id"])] {
+            let fields: Value =
+                serde_json::from_str(&std::fs::read_to_string(schema.join(format!("{table}.json"))).unwrap()).unwrap();
+            let table = json!({
+                "tableReference": reference(table), "schema": { "fields": fields },
+                "timePartitioning": { "type": "DAY", "field": "uploaded_at" }, "clustering": { "fields": cluster },
+            });
+            expect(self.http.post(format!("{datasets}/{DATASET}/tables")).json(&table)).await;
+        }
+    }
+
+    /// As `terraform/modules/events` makes it, with shorter backoffs.
+    fn subscription(&self, trigger: &Trigger) -> Value {
+        let (topic, filter) = match &trigger.on {
+            Source::ObjectFinalized { prefix, .. } if prefix.is_empty() => (OBJECTS.to_owned(), String::new()),
+            Source::ObjectFinalized { prefix, .. } => {
+                (OBJECTS.to_owned(), format!("hasPrefix(attributes.objectId, {prefix:?})"))
+            }
+            Source::MessagePublished { topic } => (format!("trackdrop-{topic}"), String::new()),
+        };
+        let dead_letter = trigger.dead_letter.as_deref().unwrap_or("undeliverable");
+        let backoff = |seconds: f64| format!("{:.3}s", seconds / BACKOFF_DIVISOR);
+        json!({
+            "topic": format!("projects/{PROJECT}/topics/{topic}"),
+            "filter": filter,
+            "ackDeadlineSeconds": trigger.deadline_s,
+            "pushConfig": { "pushEndpoint": self.gateway.endpoint(&trigger.function) },
+            "retryPolicy": {
+                "minimumBackoff": backoff(trigger.retry.min_backoff_s), "maximumBackoff": backoff(trigger.retry.max_backoff_s),
+            },
+            "deadLetterPolicy": {
+                "deadLetterTopic": format!("projects/{PROJECT}/topics/trackdrop-{dead_letter}"),
+                "maxDeliveryAttempts": trigger.retry.attempts,
+            },
+        })
+    }
+
+    /// One call of Pub/Sub's API; the path begins after the project.
+    pub async fn pubsub(&self, method: &str, path: &str, body: Value) -> Value {
+        let url = format!("http://{}/v1/projects/{PROJECT}/{path}", self.pubsub.host());
+        let answer = expect(self.http.request(method.parse().unwrap(), url).json(&body)).await;
+        serde_json::from_slice(&answer).unwrap_or_default()
+    }
+
+    /// Uploads by the plain HTTP API and gives the request that it makes.
+    pub async fn upload(&self, name: &str, content: &[u8], settings: Option<&Value>) -> RequestId {
+        let metadata = settings.map(|settings| json!({ "trackdrop-settings": settings.to_string() }));
+        let resource = json!({ "name": name, "contentType": "video/mp4", "metadata": metadata.unwrap_or(json!({})) });
+        let mut body = format!(
+            "--cut\r\nContent-Type: application/json\r\n\r\n{resource}\r\n--cut\r\nContent-Type: video/mp4\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n--cut--\r\n");
+        let bucket = bucket_name(Bucket::Uploads);
+        let url = format!("http://{}/upload/storage/v1/b/{bucket}/o?uploadType=multipart", self.storage.host());
+        let post = self.http.post(url).header("content-type", "multipart/related; boundary=cut").body(body);
+        let object: Value = serde_json::from_slice(&expect(post).await).unwrap();
+        let generation = object["generation"].as_str().unwrap().parse().unwrap();
+        let created = object["timeCreated"].as_str().unwrap().parse().unwrap();
+        RequestId::of_upload(Bucket::Uploads.as_str(), name, generation, created)
+    }
+
+    /// Waits until the end of a request is told; other requests' ends are of the past.
+    pub async fn finished(&self, request: &RequestId) -> Finished {
+        let until = Instant::now() + ENDS_WITHIN;
+        loop {
+            for message in self.pull("finished").await {
+                let event: Value = serde_json::from_slice(&message.data).unwrap();
+                assert_eq!(event["type"], "trackdrop.request.finished");
+                if event["data"]["request_id"] == request.as_str() {
+                    let text = |member: &str| event["data"][member].as_str().map(str::to_owned);
+                    return Finished { state: text("state").unwrap(), error: text("error") };
+                }
+            }
+            assert!(
+                Instant::now() < until,
+                "{request} did not end: {:?}\n{}",
+                self.gateway.count(),
+                self.gateway.logs().await
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Takes the messages that wait in a subscription; does not wait for any.
+    pub async fn pull(&self, subscription: &str) -> Vec<Pulled> {
+        let path = format!("subscriptions/{subscription}");
+        let ask = json!({ "maxMessages": 100, "returnImmediately": true });
+        let answer = self.pubsub("POST", &format!("{path}:pull"), ask).await;
+        let received = answer["receivedMessages"].as_array().cloned().unwrap_or_default();
+        if !received.is_empty() {
+            let ids: Vec<_> = received.iter().map(|message| message["ackId"].clone()).collect();
+            self.pubsub("POST", &format!("{path}:acknowledge"), json!({ "ackIds": ids })).await;
+        }
+        let pulled = |received: &Value| Pulled {
+            data: BASE64_STANDARD.decode(received["message"]["data"].as_str().unwrap_or_default()).unwrap(),
+            attributes: serde_json::from_value(received["message"]["attributes"].clone()).unwrap_or_default(),
+        };
+        received.iter().map(pulled).collect()
+    }
+
+    /// An object's content; none where it does not exist.
+    pub async fn object(&self, bucket: Bucket, name: &str) -> Option<Bytes> {
+        let name = name.replace('/', "%2F");
+        let url = format!("http://{}/storage/v1/b/{}/o/{name}?alt=media", self.storage.host(), bucket_name(bucket));
+        let answer = self.http.get(url).send().await.unwrap();
+        if answer.status() == 404 {
+            return None;
+        }
+        Some(answer.error_for_status().unwrap().bytes().await.unwrap())
+    }
+
+    /// The rows of a request in BigQuery, without what the upload decides.
+    pub async fn rows(&self, table: &Table, request: &RequestId) -> Rows {
+        let order = if table.name == TRACKS.name { " ORDER BY frame_index, track_id" } else { "" };
+        let query =
+            format!("SELECT * FROM `{PROJECT}.{DATASET}.{}` WHERE request_id = '{request}'{order}", table.name);
+        let url = format!("http://{}/bigquery/v2/projects/{PROJECT}/queries", self.bigquery.host());
+        let ask = json!({ "query": query, "useLegacySql": false, "maxResults": 1_000_000 });
+        let answer: Value = serde_json::from_slice(&expect(self.http.post(url).json(&ask)).await).unwrap();
+        assert_eq!(answer["jobComplete"], true, "{answer}");
+        of_bigquery(table, &answer)
+    }
+
+    /// The row of the table `requests`; there must be exactly one.
+    pub async fn request_row(&self, request: &RequestId) -> BTreeMap<String, String> {
+        let mut rows = self.rows(&REQUESTS, request).await;
+        assert_eq!(rows.len(), 1, "{request}: {rows:?}");
+        rows.remove(0)
+    }
+
+    /// The environment that makes the `trackdrop` command and more workers work on this deployment.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        variables(&self.storage, &self.pubsub, &self.bigquery)
+    }
+
+    /// The full name of a subscription.
+    pub fn subscription_name(&self, name: &str) -> String {
+        format!("projects/{PROJECT}/subscriptions/{name}")
+    }
+}
+
+/// A message that was taken out of a subscription.
+#[derive(Clone, Debug)]
+pub struct Pulled {
+    /// What it carries.
+    pub data: Vec<u8>,
+    /// Its attributes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// The body of an answer that must be a success.
+async fn expect(request: reqwest::RequestBuilder) -> Bytes {
+    let answer = request.send().await.unwrap();
+    let (status, url) = (answer.status(), answer.url().clone());
+    let body = answer.bytes().await.unwrap();
+    assert!(status.is_success(), "{url}: {status} {}", String::from_utf8_lossy(&body));
+    body
+}

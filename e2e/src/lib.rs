@@ -1,0 +1,22 @@
+//! Trackdrop on emulators that others wrote: the services as separate processes, and between them only wire protocols.
+//!
+//! ```text
+//!  upload (HTTP) ─► fake-gcs-server ─ finalize events ─► Pub/Sub emulator ─ push ─► Gateway ─► service process
+//!                          ▲                                   │  ▲                                 │
+//!                          └──────────── objects ──────────────┼──┼─────────────────────────────────┤
+//!                                        dead letters ◄────────┘  └─ trackdrop.request.finished ────┤
+//!                                                      local-bigquery ◄─ load jobs ─────────────────┘
+//! ```
+//!
+//! The [`Gateway`](gateway::Gateway) stands where Pub/Sub's filters (which the emulator accepts and ignores) and Cloud Run's queue stand, and makes the faults.
+//! A test support crate: it panics with what went wrong, as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+pub mod deployment;
+#[path = "../../shared/cloud/tests/support/emulators.rs"]
+#[allow(missing_docs)]
+pub mod emulators;
+pub mod gateway;
+pub mod local;
+pub mod rows;
+pub mod service;
