@@ -91,7 +91,7 @@ impl Cutter for StandIn {
             .map(|&start| {
                 let end = (start + gop * gops).min(frames);
                 let frame_pts = PtsList::new((start..end).collect()).unwrap();
-                PlannedSegment { start_pts: start, end_pts: end, frame_pts }
+                PlannedSegment { start_pts: start, end_pts: end, frame_pts, lossless_transcode: false }
             })
             .collect();
         Ok(Box::new(Text { frames, seed: number(&text, "seed"), segments, trouble: self.0.clone() }))

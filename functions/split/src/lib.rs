@@ -50,6 +50,8 @@ pub struct PlannedSegment {
     pub end_pts: i64,
     /// The owned frames.
     pub frame_pts: PtsList,
+    /// Whether its frames are re-encoded without loss.
+    pub lossless_transcode: bool,
 }
 
 /// The handler.
@@ -145,6 +147,7 @@ fn plan(
             time_base: base,
             pts_sha256: segment.frame_pts.sha256(),
             frame_pts: segment.frame_pts,
+            lossless_transcode: segment.lossless_transcode,
             bytes: None,
             sha256: None,
         });

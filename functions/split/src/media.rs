@@ -32,10 +32,11 @@ impl OpenVideo for Video {
         let index = &self.index;
         let rational = |r: trackdrop_media::Rational| Rational::new(r.num, r.den);
         let mut warnings = index.warnings.clone();
-        for segment in self.planned.iter().filter(|segment| segment.is_overlong) {
+        let reencoded = self.planned.iter().filter(|segment| segment.is_reencoded).count();
+        if reencoded > 0 {
             warnings.push(format!(
-                "segment {} is far longer than asked for: the source has no key frame to cut at",
-                segment.number
+                "{reencoded} of {} segments are re-encoded without loss (lossless_transcode): the source has no key frame to cut at",
+                self.planned.len()
             ));
         }
         VideoInfo {
@@ -63,6 +64,7 @@ impl OpenVideo for Video {
             end_pts: segment.end_pts,
             // The index lists PTS ascending and unique; a list that is not would show as frames that the ledger misses.
             frame_pts: PtsList::new(segment.frame_pts.clone()).unwrap_or_default(),
+            lossless_transcode: segment.is_reencoded,
         };
         self.planned.iter().map(to_plan).collect()
     }

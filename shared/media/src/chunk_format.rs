@@ -17,6 +17,7 @@ const MILLISECOND: Rational = Rational { num: 1, den: 1000 };
 const TAG_START: &str = "TRACKDROP_START_MS";
 const TAG_WINDOW: &str = "TRACKDROP_WINDOW";
 const TAG_FRAMES: &str = "TRACKDROP_FRAMES";
+const TAG_DAMAGED: &str = "TRACKDROP_DAMAGED";
 
 /// Chunk times in milliseconds of ascending, unique `pts`, relative to the first of them.
 pub(crate) fn owned_times_ms(time_base: Rational, pts: &[i64]) -> Vec<i64> {
@@ -59,6 +60,8 @@ pub struct ChunkDescription {
     pub frame_pts: Vec<i64>,
     /// The chunk's own time of its first owned frame, in milliseconds.
     pub(crate) start_ms: i64,
+    /// PTS of owned frames that were damaged in the source; only a chunk that was re-encoded has to say so.
+    pub(crate) damaged_pts: Vec<i64>,
 }
 
 impl ChunkDescription {
@@ -78,6 +81,9 @@ impl ChunkDescription {
         tags.set(TAG_WINDOW, &format!("{start_pts};{end_pts};{time_base}"));
         let frames = pts_list(&self.frame_pts)?;
         tags.set(TAG_FRAMES, &frames.to_string());
+        if !self.damaged_pts.is_empty() {
+            tags.set(TAG_DAMAGED, &pts_list(&self.damaged_pts)?.to_string());
+        }
         Ok(tags)
     }
 
@@ -95,7 +101,13 @@ impl ChunkDescription {
         };
         let frames: PtsList = tag(TAG_FRAMES)?.parse().map_err(|_| bad("the list of frames"))?;
         limits.check_frames(frames.len() as u64)?;
-        Ok(Self { window, frame_pts: frames.as_slice().to_vec(), start_ms })
+        let damaged: PtsList = match tags.get(TAG_DAMAGED) {
+            Some(list) => list.parse().map_err(|_| bad("the list of damaged frames"))?,
+            None => PtsList::default(),
+        };
+        limits.check_frames(damaged.len() as u64)?;
+        let (frame_pts, damaged_pts) = (frames.as_slice().to_vec(), damaged.as_slice().to_vec());
+        Ok(Self { window, frame_pts, start_ms, damaged_pts })
     }
 }
 

@@ -6,16 +6,18 @@ use ffmpeg::Packet;
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    ChunkDescription, Limits, MediaError, PlannedSegment, Rational, VideoIndex,
+    ChunkDescription, ChunkReader, Limits, MediaError, PlannedSegment, Rational, VideoIndex,
     chunk_format::{earlier_times_ms, owned_times_ms},
     demux::{Demuxer, Timeline, check_file},
     index::PacketRecord,
+    lossless::Stretch,
     mux::Muxer,
 };
 
 /// Writes the chunk of one segment: the packets from its key frame through the next segment's key frame and that one's
 /// leading pictures, so that every owned frame can be decoded from the chunk alone.
 ///
+/// A segment that has no key frame to cut at is decoded and re-encoded without loss instead.
 /// The chunk is a Matroska file with the video only. For several segments, [`Cutter`] reads the source once.
 ///
 /// # Errors
@@ -35,6 +37,8 @@ pub struct Cutter<'a> {
     position: usize,
     /// Packets already read that the next chunk needs as well: a key frame and its leading pictures.
     overlap: VecDeque<HeldPacket>,
+    /// The stretch without a key frame that is being re-encoded, decoded up to the segment cut last.
+    stretch: Option<(usize, Stretch)>,
 }
 
 struct HeldPacket {
@@ -63,7 +67,10 @@ impl<'a> Cutter<'a> {
                 });
             }
         }
-        if segments.windows(2).any(|w| w[1].first_keyframe <= w[0].first_keyframe) {
+        let follows = |a: &PlannedSegment, b: &PlannedSegment| {
+            a.end_pts <= b.start_pts && (a.first_keyframe < b.first_keyframe || a.is_reencoded && b.is_reencoded)
+        };
+        if segments.windows(2).any(|w| !follows(&w[0], &w[1])) {
             return Err(MediaError::Mismatch { reason: "the segments to cut are not in ascending order".into() });
         }
         let mut cutter = Self {
@@ -72,6 +79,7 @@ impl<'a> Cutter<'a> {
             demuxer: open_source(source, index)?,
             position: 0,
             overlap: VecDeque::new(),
+            stretch: None,
         };
         if let Some(first) = segments.first() {
             cutter.seek(source, index.keyframes[first.first_keyframe].packet_index)?;
@@ -85,13 +93,23 @@ impl<'a> Cutter<'a> {
     /// [`MediaError::Mismatch`] if the source is no longer what was indexed; I/O errors of either file.
     pub fn next_chunk(&mut self, chunk_out: &Path) -> Result<Option<u32>, MediaError> {
         let Some(segment) = self.segments.pop_front() else { return Ok(None) };
+        if segment.is_reencoded {
+            self.reencode(segment, chunk_out)?;
+        } else {
+            self.copy(segment, chunk_out)?;
+        }
+        Ok(Some(segment.number))
+    }
+
+    /// Copies the packets from which a segment can be decoded.
+    fn copy(&mut self, segment: &PlannedSegment, chunk_out: &Path) -> Result<(), MediaError> {
         let range = packet_range(self.index, segment);
         let plan = ChunkTimes::of(self.index, segment, range.clone());
         let mut muxer =
             Muxer::matroska(chunk_out, self.demuxer.parameters()?, self.index.time_base, plan.description.to_tags()?)?;
         // The next chunk starts with the packets from here on.
-        let shared_from =
-            self.segments.front().map_or(usize::MAX, |next| self.index.keyframes[next.first_keyframe].packet_index);
+        let next = self.segments.iter().find(|next| next.first_keyframe != segment.first_keyframe);
+        let shared_from = next.map_or(usize::MAX, |next| self.index.keyframes[next.first_keyframe].packet_index);
         let mut kept = VecDeque::new();
         for at in range.clone() {
             let mut packet = self.packet(at)?;
@@ -111,8 +129,40 @@ impl<'a> Cutter<'a> {
             }
         }
         self.overlap = kept;
-        muxer.finish()?;
-        Ok(Some(segment.number))
+        muxer.finish()
+    }
+
+    /// Re-encodes the frames of a segment, going on in the stretch where the segment before it ended.
+    fn reencode(&mut self, segment: &PlannedSegment, chunk_out: &Path) -> Result<(), MediaError> {
+        let mut stretch = match self.stretch.take() {
+            Some((keyframe, stretch)) if keyframe == segment.first_keyframe => stretch,
+            _ => self.open_stretch(segment, chunk_out)?,
+        };
+        stretch.write_chunk(segment, self.index, chunk_out)?;
+        self.stretch = Some((segment.first_keyframe, stretch));
+        Ok(())
+    }
+
+    /// Copies the stretch that a segment is a part of, from the segment on, and opens it for decoding. The copy is gone from the
+    /// folder at once; its space is free when the stretch is done.
+    fn open_stretch(&mut self, segment: &PlannedSegment, chunk_out: &Path) -> Result<Stretch, MediaError> {
+        let index = self.index;
+        let next_key_pts = segment.end_keyframe.map_or(i64::MAX, |end| index.keyframes[end].pts);
+        let end_pts = index.shown_end_pts.min(next_key_pts);
+        let place = |pts: i64| index.frame_pts.partition_point(|&frame| frame < pts);
+        let frame_pts = index.frame_pts[place(segment.start_pts)..place(end_pts)].to_vec();
+        let expected_frames = frame_pts.len() as u64;
+        let whole = PlannedSegment { end_pts, frame_pts, expected_frames, ..segment.clone() };
+        let file = chunk_out.with_extension("stretch.mkv");
+        let opened = self.copy(&whole, &file).and_then(|()| {
+            let limits = Limits { max_bytes: u64::MAX, max_pixels: u64::MAX, ..Limits::default() };
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            ChunkReader::open(&file, &whole.window(index.time_base), &whole.frame_pts, &limits, threads)
+        });
+        let removed = std::fs::remove_file(&file);
+        let reader = opened?;
+        removed.map_err(|error| MediaError::io("remove", &file, error))?;
+        Ok(Stretch::new(reader))
     }
 
     /// The packet number `at`, from the overlap or from the source.
@@ -253,7 +303,8 @@ impl ChunkTimes {
             .collect();
         times_ms.reverse();
         let window = segment.window(time_base);
-        let description = ChunkDescription { window, frame_pts: segment.frame_pts.clone(), start_ms };
+        let description =
+            ChunkDescription { window, frame_pts: segment.frame_pts.clone(), start_ms, damaged_pts: Vec::new() };
         Self { description, times_ms }
     }
 }

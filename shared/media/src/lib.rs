@@ -50,6 +50,7 @@ mod index;
 mod join;
 mod limits;
 mod log;
+mod lossless;
 mod mux;
 mod paint;
 mod params;

@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{MediaError, Rational, VideoIndex};
 
+/// A stretch without a place to cut may be this many targets long, and always this many seconds, before it is re-encoded.
+const LONGEST_TARGETS: f64 = 4.0;
+const LONGEST_AT_LEAST_S: f64 = 1.0;
+
 /// A half-open stretch of the source, in ticks of the source's time base. A frame belongs to it by its PTS alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
@@ -32,8 +36,9 @@ pub struct PlannedSegment {
     pub expected_frames: u64,
     /// PTS of each frame it owns, ascending. The chunk carries it as well.
     pub frame_pts: Vec<i64>,
-    /// Whether it is longer than four targets, because the source has no key frame to cut at.
-    pub is_overlong: bool,
+    /// Whether its frames are re-encoded without loss, because the source has no key frame to cut at for too long. Then it is a
+    /// part of the stretch from `first_keyframe` to `end_keyframe`, and its chunk holds its own frames and no others.
+    pub is_reencoded: bool,
 }
 
 impl PlannedSegment {
@@ -46,8 +51,9 @@ impl PlannedSegment {
 impl VideoIndex {
     /// Segments that tile `shown_start_pts..shown_end_pts` with no hole and no overlap.
     ///
-    /// A segment ends at the first key frame that makes it at least `target_seconds` long, so groups of pictures are
-    /// never split and `f64::INFINITY` gives one segment.
+    /// A segment ends at the first key frame that makes it at least `target_seconds` long, so `f64::INFINITY` gives one segment.
+    /// A stretch without a key frame that is longer than four targets (and a second) is divided all the same, into segments that
+    /// are re-encoded without loss: otherwise one key frame in a video would mean one worker for all of it.
     ///
     /// # Errors
     /// [`MediaError::Unsupported`] if the target is not a positive number.
@@ -58,23 +64,54 @@ impl VideoIndex {
             });
         }
         let seconds = |ticks: i64| ticks as f64 * self.time_base.to_f64();
-        let long_enough = |ticks: i64| seconds(ticks) >= target_seconds * (1.0 - 1e-9);
+        let too_long_s = (LONGEST_TARGETS * target_seconds).max(LONGEST_AT_LEAST_S);
         let first = self.keyframes.iter().rposition(|k| k.pts <= self.shown_start_pts).unwrap_or(0);
+        let later = || self.keyframes.iter().enumerate().skip(first + 1);
+        let end_keyframe = later().find(|(_, key)| key.pts >= self.shown_end_pts).map(|(at, _)| at);
+        let mut places = vec![(first, self.shown_start_pts)];
+        places.extend(later().map(|(at, key)| (at, key.pts)).take_while(|&(_, pts)| pts < self.shown_end_pts));
 
         let mut segments: Vec<PlannedSegment> = Vec::new();
-        let mut begin = (first, self.shown_start_pts);
-        for (at, key) in self.keyframes.iter().enumerate().skip(first + 1) {
-            if key.pts >= self.shown_end_pts {
-                segments.push(self.segment(segments.len(), begin, Some(at), self.shown_end_pts)?);
-                return Ok(self.mark_overlong(segments, target_seconds));
+        let mut begin = places[0];
+        for (nth, &place) in places.iter().enumerate() {
+            let next = places.get(nth + 1).copied();
+            let (end, end_pts) = next.map_or((end_keyframe, self.shown_end_pts), |(at, pts)| (Some(at), pts));
+            if seconds(end_pts - place.1) > too_long_s {
+                if place.1 > begin.1 {
+                    segments.push(self.segment(segments.len(), begin, Some(place.0), place.1)?);
+                }
+                self.divide(&mut segments, place, (end, end_pts), target_seconds)?;
+            } else if next.is_none() || seconds(end_pts - begin.1) >= target_seconds * (1.0 - 1e-9) {
+                segments.push(self.segment(segments.len(), begin, end, end_pts)?);
+            } else {
+                continue;
             }
-            if key.pts > begin.1 && long_enough(key.pts - begin.1) {
-                segments.push(self.segment(segments.len(), begin, Some(at), key.pts)?);
-                begin = (at, key.pts);
+            begin = next.unwrap_or(begin);
+        }
+        Ok(segments)
+    }
+
+    /// Divides a stretch without a place to cut into segments of the target length.
+    fn divide(
+        &self,
+        segments: &mut Vec<PlannedSegment>,
+        (keyframe, start_pts): (usize, i64),
+        (end_keyframe, end_pts): (Option<usize>, i64),
+        target_seconds: f64,
+    ) -> Result<(), MediaError> {
+        let inside = |pts: i64| self.frame_pts.partition_point(|&frame| frame < pts);
+        let mut begin = start_pts;
+        for &pts in &self.frame_pts[inside(start_pts)..inside(end_pts)] {
+            let length_s = (pts - begin) as f64 * self.time_base.to_f64();
+            if length_s >= target_seconds * (1.0 - 1e-9) {
+                let part = self.segment(segments.len(), (keyframe, begin), end_keyframe, pts)?;
+                segments.push(PlannedSegment { is_reencoded: true, ..part });
+                begin = pts;
             }
         }
-        segments.push(self.segment(segments.len(), begin, None, self.shown_end_pts)?);
-        Ok(self.mark_overlong(segments, target_seconds))
+        let part = self.segment(segments.len(), (keyframe, begin), end_keyframe, end_pts)?;
+        segments.push(PlannedSegment { is_reencoded: true, ..part });
+        Ok(())
     }
 
     fn segment(
@@ -96,15 +133,7 @@ impl VideoIndex {
             end_pts,
             expected_frames: frame_pts.len() as u64,
             frame_pts,
-            is_overlong: false,
+            is_reencoded: false,
         })
-    }
-
-    fn mark_overlong(&self, mut segments: Vec<PlannedSegment>, target_seconds: f64) -> Vec<PlannedSegment> {
-        for segment in &mut segments {
-            let seconds = (segment.end_pts - segment.start_pts) as f64 * self.time_base.to_f64();
-            segment.is_overlong = seconds > 4.0 * target_seconds;
-        }
-        segments
     }
 }

@@ -44,6 +44,8 @@ pub struct ChunkReader {
     frame_pts: Vec<i64>,
     /// The chunk's own time of each owned frame, in milliseconds.
     times_ms: Vec<i64>,
+    /// PTS of frames that were damaged before they were re-encoded.
+    damaged_before: Vec<i64>,
     /// Place in `frame_pts` after the last frame given out.
     next_place: usize,
     phase: Phase,
@@ -116,6 +118,7 @@ impl ChunkReader {
             limits: limits.clone(),
             frame_pts: frame_pts.to_vec(),
             times_ms,
+            damaged_before: description.damaged_pts,
             next_place: 0,
             phase: Phase::Reading,
             tally: Tally::default(),
@@ -183,7 +186,8 @@ impl ChunkReader {
         self.tally.damaged.extend(&self.frame_pts[self.next_place..place]);
         self.next_place = place + 1;
         let pts = self.frame_pts[place];
-        let is_damaged = picture.is_corrupt() || picture.has_decode_errors();
+        let is_damaged =
+            picture.is_corrupt() || picture.has_decode_errors() || self.damaged_before.binary_search(&pts).is_ok();
         if is_damaged {
             self.tally.damaged.push(pts);
         }

@@ -33,6 +33,9 @@ pub struct VerifyOptions {
 pub struct Verification {
     /// Chunks that the file was cut into.
     pub segments: u32,
+    /// Those among them that were re-encoded without loss, since the file has no key frame to cut at. What is a key frame there
+    /// is the encoder's choice, and not compared.
+    pub segments_reencoded: u32,
     /// The account of all frames, as `merge` would check it.
     pub ledger: LedgerTotal,
     /// Whether the container states when each picture is shown. Otherwise the times are the index's, and the serial decode's
@@ -158,7 +161,7 @@ pub fn verify(source: &Path, options: &VerifyOptions, scratch: &Path) -> Result<
                 (serial.next()?, own)
             }
             (Some((Some(pts), frame)), Some(own)) if pts == own.pts => {
-                comparison.both(&frame, &own)?;
+                comparison.both(&frame, &own, chunks.are_copied())?;
                 (serial.next()?, chunks.next()?)
             }
             (Some((Some(pts), frame)), own) if own.as_ref().is_none_or(|own| pts < own.pts) => {
@@ -175,6 +178,7 @@ pub fn verify(source: &Path, options: &VerifyOptions, scratch: &Path) -> Result<
     let difference = comparison.first.or(chunks.broken_ledger.map(|reason| Difference::Ledger { reason }));
     Ok(Verification {
         segments: segments.len() as u32,
+        segments_reencoded: segments.iter().filter(|segment| segment.is_reencoded).count() as u32,
         ledger: chunks.ledger.total().clone(),
         times_are_stated: video.times_are_stated,
         left_out: comparison.left_out,
@@ -198,6 +202,11 @@ struct Chunks<'a> {
 }
 
 impl Chunks<'_> {
+    /// Whether the chunk of the frame given out last holds the source's own packets.
+    fn are_copied(&self) -> bool {
+        self.current.as_ref().is_some_and(|(segment, ..)| !segment.is_reencoded)
+    }
+
     fn next(&mut self) -> Result<Option<Frame>, MediaError> {
         loop {
             if let Some((segment, reader, seen)) = &mut self.current {
@@ -256,10 +265,11 @@ impl<'a> Comparison<'a> {
         Self { index, first: None, serial_frames: 0, left_out: 0, unequal_after_damage: 0, is_after_damage: false }
     }
 
-    fn both(&mut self, serial: &Frame, own: &Frame) -> Result<(), MediaError> {
+    fn both(&mut self, serial: &Frame, own: &Frame, is_copied: bool) -> Result<(), MediaError> {
         self.serial_frames += 1;
         let (serial_md5, chunk_md5) = (serial.md5()?, own.md5()?);
-        let (serial_is_key, is_key) = (serial.is_key(), own.is_key());
+        let serial_is_key = serial.is_key();
+        let is_key = if is_copied { own.is_key() } else { serial_is_key };
         let is_damaged = serial.is_damaged || own.is_damaged;
         if serial_md5 == chunk_md5 && serial_is_key == is_key {
             self.is_after_damage = is_damaged || self.is_after_damage && !is_key;

@@ -28,13 +28,26 @@ fn segments_tile_the_video_for_any_target() {
 }
 
 #[test]
-fn one_key_frame_makes_one_segment_that_is_marked_overlong() {
+fn a_stretch_without_a_key_frame_is_divided_only_if_it_is_far_too_long() {
     let clip = make("a.mp4", &format!("{PICTURE} -c:v libx264 -g 600 -x264-params scenecut=0 OUT"));
     let video = index(&clip.path, &Limits::default()).unwrap();
     let segments = video.plan(0.9).unwrap();
-    assert_eq!(segments.len(), 1);
-    assert!(segments[0].is_overlong);
-    assert!(!video.plan(1.1).unwrap()[0].is_overlong);
+    assert_eq!(segments.iter().map(|segment| segment.expected_frames).collect::<Vec<_>>(), [27, 27, 27, 27, 12]);
+    assert!(segments.iter().all(|segment| segment.is_reencoded));
+    assert!(segments.windows(2).all(|pair| pair[0].end_pts == pair[1].start_pts));
+    let whole = video.plan(1.1).unwrap();
+    assert!(whole.len() == 1 && !whole[0].is_reencoded, "{whole:?}");
+}
+
+#[test]
+fn copied_and_re_encoded_segments_alternate() {
+    let keys = "-force_key_frames 0,0.2,0.4,3.6";
+    let clip = make("a.mp4", &format!("{PICTURE} -c:v libx264 -g 600 -x264-params scenecut=0 {keys} OUT"));
+    let video = index(&clip.path, &Limits::default()).unwrap();
+    let segments = video.plan(0.5).unwrap();
+    let kinds: Vec<_> = segments.iter().map(|segment| (segment.is_reencoded, segment.expected_frames)).collect();
+    let of_the_stretch = [(true, 15); 6];
+    assert_eq!(kinds, [&[(false, 12)][..], &of_the_stretch, &[(true, 6), (false, 12)]].concat());
 }
 
 #[test]

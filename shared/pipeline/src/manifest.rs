@@ -132,6 +132,10 @@ pub struct ManifestSegment {
     pub frame_pts: PtsList,
     /// SHA-256 over the owned PTS, hex.
     pub pts_sha256: String,
+    /// Whether the frames were decoded and re-encoded without loss, because the source has no key frame to cut at for too long.
+    /// Otherwise the chunk holds the source's packets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lossless_transcode: bool,
     /// Size of the chunk; none until it is cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,

@@ -71,7 +71,7 @@ impl Cutter for StandIn {
             .map(|&start| {
                 let end = (start + gop * gops).min(frames);
                 let frame_pts = pts_list((start..end).collect())?;
-                Ok(PlannedSegment { start_pts: start, end_pts: end, frame_pts })
+                Ok(PlannedSegment { start_pts: start, end_pts: end, frame_pts, lossless_transcode: false })
             })
             .collect::<Result<_, Failure>>()?;
         Ok(Box::new(Text { frames, seed: number(&text, "seed"), segments, trouble: self.0.clone() }))

@@ -1,0 +1,233 @@
+//! Frames without a key frame to cut at, re-encoded without loss: the same pixels, in chunks that start with a key frame.
+
+use std::path::Path;
+
+use ffmpeg::{Dictionary, Packet, codec, encoder, format::Pixel, frame};
+use ffmpeg_next as ffmpeg;
+
+use crate::{
+    ChunkDescription, ChunkReader, Frame, Limits, MediaError, PlannedSegment, Rational, VideoIndex,
+    chunk_format::owned_times_ms,
+    demux::{Demuxer, Timeline},
+    mux::Muxer,
+    picture_format::ColorTags,
+};
+
+const MILLISECOND: Rational = Rational { num: 1, den: 1000 };
+
+/// A stretch of video without a key frame inside, decoded from its start on.
+#[derive(Debug)]
+pub(crate) struct Stretch {
+    reader: ChunkReader,
+    /// The first frame of a later segment.
+    waiting: Option<Frame>,
+}
+
+impl Stretch {
+    pub(crate) fn new(reader: ChunkReader) -> Self {
+        Self { reader, waiting: None }
+    }
+
+    /// Writes the chunk of a segment: its own frames, whole ones and damaged ones. Those that can't be decoded are missing in it,
+    /// as they would be in a chunk that was copied.
+    pub(crate) fn write_chunk(
+        &mut self,
+        segment: &PlannedSegment,
+        index: &VideoIndex,
+        out: &Path,
+    ) -> Result<(), MediaError> {
+        let times_ms = owned_times_ms(index.time_base, &segment.frame_pts);
+        let mut description = ChunkDescription {
+            window: segment.window(index.time_base),
+            frame_pts: segment.frame_pts.clone(),
+            start_ms: 0,
+            damaged_pts: Vec::new(),
+        };
+        let mut chunk: Option<LosslessChunk> = None;
+        while let Some(mut frame) = self.next_before(segment.end_pts)? {
+            // Before the segment lie the frames of one that is not wanted.
+            let Ok(place) = segment.frame_pts.binary_search(&frame.pts) else { continue };
+            if frame.is_damaged {
+                description.damaged_pts.push(frame.pts);
+            }
+            let chunk = match &mut chunk {
+                Some(chunk) => chunk,
+                none => none.insert(LosslessChunk::create(out, &Shape::of(&frame.picture), index, &description)?),
+            };
+            chunk.write(&mut frame.picture, times_ms[place])?;
+        }
+        match chunk {
+            Some(chunk) => chunk.finish()?,
+            None => {
+                // A Matroska file without any picture can't be opened: a black one that nobody owns says that all are missing.
+                let shape = Shape::any();
+                let mut nobodys = frame::Video::new(shape.format, shape.width, shape.height);
+                (0..nobodys.planes()).for_each(|plane| nobodys.data_mut(plane).fill(16));
+                let mut chunk = LosslessChunk::create(out, &shape, index, &description)?;
+                chunk.write(&mut nobodys, times_ms.last().map_or(0, |last| last + 1))?;
+                chunk.finish()?;
+            }
+        }
+        if description.damaged_pts.is_empty() { Ok(()) } else { describe_again(out, &description) }
+    }
+
+    fn next_before(&mut self, end_pts: i64) -> Result<Option<Frame>, MediaError> {
+        let next = match self.waiting.take() {
+            Some(frame) => Some(frame),
+            None => self.reader.next()?,
+        };
+        match next {
+            Some(frame) if frame.pts >= end_pts => {
+                self.waiting = Some(frame);
+                Ok(None)
+            }
+            next => Ok(next),
+        }
+    }
+}
+
+/// What an encoder is opened for, and what every picture that it gets must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shape {
+    width: u32,
+    height: u32,
+    format: Pixel,
+    color: ColorTags,
+}
+
+impl Shape {
+    fn of(picture: &frame::Video) -> Self {
+        let color = ColorTags::of(picture);
+        Self { width: picture.width(), height: picture.height(), format: picture.format(), color }
+    }
+
+    /// Of a chunk without a picture.
+    fn any() -> Self {
+        Self { width: 16, height: 16, format: Pixel::YUV420P, color: ColorTags::default() }
+    }
+}
+
+/// A chunk of pictures that are coded without loss.
+struct LosslessChunk {
+    encoder: encoder::Video,
+    muxer: Muxer,
+    shape: Shape,
+}
+
+impl LosslessChunk {
+    fn create(
+        out: &Path,
+        shape: &Shape,
+        index: &VideoIndex,
+        description: &ChunkDescription,
+    ) -> Result<Self, MediaError> {
+        let encoder = open_encoder(shape, index)?;
+        let parameters = codec::Parameters::from(&encoder);
+        let muxer = Muxer::matroska(out, parameters, MILLISECOND, description.to_tags()?)?;
+        Ok(Self { encoder, muxer, shape: shape.clone() })
+    }
+
+    fn write(&mut self, picture: &mut frame::Video, time_ms: i64) -> Result<(), MediaError> {
+        let found = Shape::of(picture);
+        if (found.width, found.height, found.format) != (self.shape.width, self.shape.height, self.shape.format) {
+            return Err(MediaError::Unsupported {
+                reason: format!(
+                    "the picture changes from {}x{} {:?} to {}x{} {:?} between two key frames that lie far apart; re-encode \
+                     the video into one uniform stream",
+                    self.shape.width, self.shape.height, self.shape.format, found.width, found.height, found.format
+                ),
+            });
+        }
+        picture.set_pts(Some(time_ms));
+        picture.set_kind(ffmpeg::picture::Type::None);
+        self.encoder.send_frame(picture).map_err(fail)?;
+        self.drain()
+    }
+
+    fn finish(mut self) -> Result<(), MediaError> {
+        self.encoder.send_eof().map_err(fail)?;
+        self.drain()?;
+        self.muxer.finish()
+    }
+
+    fn drain(&mut self) -> Result<(), MediaError> {
+        loop {
+            let mut packet = Packet::empty();
+            match self.encoder.receive_packet(&mut packet) {
+                Ok(()) => {
+                    packet.set_duration(0);
+                    self.muxer.write(packet)?;
+                }
+                Err(ffmpeg::Error::Eof) => return Ok(()),
+                Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::util::error::EAGAIN => return Ok(()),
+                Err(error) => return Err(fail(error)),
+            }
+        }
+    }
+}
+
+/// x264 without quantisation where it knows the pixel format, since it also makes use of pictures that are alike; else FFV1.
+fn open_encoder(shape: &Shape, index: &VideoIndex) -> Result<encoder::Video, MediaError> {
+    let mut refused = ffmpeg::Error::EncoderNotFound;
+    for (name, settings) in
+        [("libx264", &[("preset", "ultrafast"), ("qp", "0")][..]), ("ffv1", &[("level", "3"), ("slicecrc", "1")])]
+    {
+        match try_encoder(name, settings, shape, index) {
+            Ok(encoder) => return Ok(encoder),
+            Err(error) => refused = error,
+        }
+    }
+    Err(MediaError::Unsupported {
+        reason: format!(
+            "key frames that lie far apart in a video of the pixel format {:?}, which no lossless encoder takes ({refused}); \
+             re-encode it with a key frame every few seconds",
+            shape.format
+        ),
+    })
+}
+
+fn try_encoder(
+    name: &str,
+    settings: &[(&str, &str)],
+    shape: &Shape,
+    index: &VideoIndex,
+) -> Result<encoder::Video, ffmpeg::Error> {
+    let codec = encoder::find_by_name(name).ok_or(ffmpeg::Error::EncoderNotFound)?;
+    let mut context = codec::context::Context::new_with_codec(codec);
+    shape.color.apply(&mut context);
+    let mut video = context.encoder().video()?;
+    video.set_width(shape.width);
+    video.set_height(shape.height);
+    video.set_format(shape.format);
+    video.set_time_base(ffmpeg::Rational(1, 1000));
+    video.set_aspect_ratio(ffmpeg::Rational(index.sample_aspect_ratio.num, index.sample_aspect_ratio.den));
+    video.set_max_b_frames(0);
+    video.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::BITEXACT);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
+    // SAFETY: a plain field of a context that is owned here and not open yet.
+    unsafe { (*video.as_mut_ptr()).thread_count = threads as i32 };
+    let mut options = Dictionary::new();
+    settings.iter().for_each(|(key, value)| options.set(key, value));
+    video.open_with(options)
+}
+
+/// Writes the chunk anew with what is known now. A container's description stands before its pictures.
+fn describe_again(chunk: &Path, description: &ChunkDescription) -> Result<(), MediaError> {
+    let limits = Limits { max_bytes: u64::MAX, max_pixels: u64::MAX, ..Limits::default() };
+    let mut demuxer = Demuxer::open(chunk, Timeline::Media, &limits)?;
+    let part = chunk.with_extension("described.mkv");
+    let mut rewrite = || {
+        let mut muxer = Muxer::matroska(&part, demuxer.parameters()?, MILLISECOND, description.to_tags()?)?;
+        let mut packet = Packet::empty();
+        while demuxer.read(&mut packet)? {
+            muxer.write(packet.clone())?;
+        }
+        muxer.finish()?;
+        std::fs::rename(&part, chunk).map_err(|error| MediaError::io("replace", chunk, error))
+    };
+    rewrite().inspect_err(|_| drop(std::fs::remove_file(&part)))
+}
+
+fn fail(error: ffmpeg::Error) -> MediaError {
+    MediaError::ffmpeg("re-encode a segment without loss", None, error)
+}
