@@ -1,6 +1,6 @@
 //! Events in the shapes of old and new become Google's CloudEvents. Each `tests/events/NAME-{legacy,cloudevent}-input.json` must come out as
-//! `NAME-cloudevent-output.json`. The files are ours, in the layout of Google's functions-framework-conformance; with
-//! `TRACKDROP_EVENT_FIXTURES` set to a folder of that project's files, those are tested as well.
+//! `NAME-cloudevent-output.json`. The files are ours, in the layout of Google's functions-framework-conformance; that project's own files are tested as
+//! well where they lie in `../shared/fixtures/events` beside the checkout, or in the folder that `TRACKDROP_EVENT_FIXTURES` names.
 #![allow(clippy::unwrap_used)]
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -11,8 +11,13 @@ use std::path::{Path, PathBuf};
 use trackdrop_framework::{FinalizedObject, Typed, decode};
 
 fn folders() -> Vec<PathBuf> {
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events");
-    std::iter::once(ours).chain(std::env::var_os("TRACKDROP_EVENT_FIXTURES").map(PathBuf::from)).collect()
+    std::iter::once(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events")).chain(googles()).collect()
+}
+
+/// Google's own files, where they are.
+fn googles() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/events");
+    std::env::var_os("TRACKDROP_EVENT_FIXTURES").map(PathBuf::from).or_else(|| beside.is_dir().then_some(beside))
 }
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -51,6 +56,35 @@ fn every_input_comes_out_as_its_cloudevent_output() {
         };
         let event = decode(&headers(&[("content-type", kind)]), &input).unwrap();
         assert_eq!(event, expected, "{}", path.display());
+    }
+}
+
+#[test]
+fn the_data_of_googles_own_events_is_understood() {
+    let Some(folder) = googles() else {
+        eprintln!("SKIPPED: there are no files of functions-framework-conformance beside the checkout");
+        return;
+    };
+    let typed = |name: &str, kind: &str| {
+        let data: Value = serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap();
+        let event = serde_json::json!({ "specversion": "1.0", "id": "1", "source": "//x", "type": kind, "data": data });
+        let event = decode(&HeaderMap::new(), &event.to_string().into()).unwrap();
+        (Typed::of(&event).unwrap(), event)
+    };
+    for (name, object, generation) in
+        [("simple", "folder/Test.cs", 1_587_627_537_231_057), ("complex", "MyFile", 96_883_251)]
+    {
+        let (typed, _) = typed(&format!("StorageObjectData-{name}.json"), "google.cloud.storage.object.v1.finalized");
+        let Typed::ObjectFinalized(finalized) = typed else { panic!("{typed:?}") };
+        assert_eq!((finalized.name.as_str(), finalized.generation), (object, generation));
+    }
+    for name in ["binary", "text", "duplicatedFields"] {
+        let kind = "google.cloud.pubsub.topic.v1.messagePublished";
+        let (typed, event) = typed(&format!("MessagePublishedData-{name}.json"), kind);
+        assert!(matches!(typed, Typed::Other(_)), "{typed:?}");
+        let Some(Data::Json(data)) = event.data() else { panic!("{event:?}") };
+        assert_eq!(data["message"]["messageId"], "message-id");
+        assert!(data["message"].get("message_id").is_none() && data.get("subscription").is_none(), "{data}");
     }
 }
 
