@@ -9,8 +9,8 @@ use std::{path::Path, sync::Arc};
 use tempfile::TempPath;
 use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler, version};
 use trackdrop_pipeline::{
-    Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, Stopwatch, counter::Counted,
-    names, names::PerSegment,
+    Activity, Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, Stopwatch,
+    counter::Counted, names, names::PerSegment,
 };
 use trackdrop_tables::tracks::{self, TrackRow};
 
@@ -67,20 +67,21 @@ impl StageHandler for Annotate {
         let Some(number) = names::segment_of(&started_by.object) else { return Ok(()) };
         let tracks = self.cloud.storage.stat(&started_by.object).await?;
         let chunk = PerSegment::Chunk.object(&version::chunks_of(request, &tracks.metadata)?, number);
+        let started = Stopwatch::start();
         let (info, file) = self.cloud.storage.fetch(&chunk, None).await?;
+        delivery.spend(Activity::Download, started.seconds());
         let segment = SegmentDescription::from_metadata(&info.metadata)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
         let result = PerSegment::Annotated.object(request, number);
         if self.cloud.find(&result).await?.is_none() {
-            let started = Stopwatch::start();
             let (_, bytes) = self.cloud.storage.get(&started_by.object).await?;
             let rows = tracks::read(bytes)
                 .map_err(|error| Failure::permanent(format!("tracks of segment {number}: {error}")))?;
             let video = self.render(file, segment.clone(), rows, delivery.clone()).await?;
-            let work = WorkReport { seconds: started.seconds(), frames: segment.frame_count, ..Default::default() };
+            let work = WorkReport::of(delivery, started, segment.frame_count, segment.seconds());
             self.cloud.create(NewObject::of_file(result, video, "video/mp4").with_work(&work)).await?;
         }
-        count::complete(&self.cloud, Counted::Annotate, request, number, segment.segment_count).await
+        count::complete(&self.cloud, Counted::Annotate, request, number, segment.segment_count, delivery).await
     }
 }
 

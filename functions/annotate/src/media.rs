@@ -5,10 +5,11 @@ use std::{
     collections::{BTreeMap, VecDeque},
     path::Path,
 };
+use trackdrop_flow::Doing;
 use trackdrop_media::{
     Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, SegmentEncoder, Trail, VideoParams, draw,
 };
-use trackdrop_pipeline::{Delivery, Failure, SegmentDescription};
+use trackdrop_pipeline::{Activity, Delivery, Failure, SegmentDescription};
 use trackdrop_tables::tracks::TrackRow;
 
 /// Points of a trail; older ones fade out of the picture by not being there.
@@ -39,13 +40,25 @@ impl Renderer for MediaRenderer {
         let mut encoder = SegmentEncoder::create(out, &params, &source.window, self.threads)?;
         let mut canvas = Canvas::new(&params)?;
         let mut scene = Scene::before(segment.first_frame as i64, rows);
-        while let Some(frame) = reader.next()? {
+        let doing = |activity| Doing::begin(delivery, activity);
+        let (mut decoding, mut drawing, mut encoding) =
+            (doing(Activity::Decode), doing(Activity::Drawing), doing(Activity::Encoding));
+        while let Some(frame) = decoding.time(|| reader.next())? {
             delivery.step()?;
-            canvas.load(&frame)?;
-            scene.draw_frame(&mut canvas, frame.pts);
-            encoder.write(&mut canvas, frame.pts)?;
+            decoding.frames(1);
+            drawing.time(|| -> Result<(), Failure> {
+                canvas.load(&frame)?;
+                scene.draw_frame(&mut canvas, frame.pts);
+                Ok(())
+            })?;
+            drawing.frames(1);
+            encoding.time(|| encoder.write(&mut canvas, frame.pts))?;
+            encoding.frames(1);
         }
-        Ok(encoder.finish()?)
+        drop((decoding, drawing));
+        let frames = encoding.time(|| encoder.finish())?;
+        encoding.bytes(std::fs::metadata(out).map_or(0, |file| file.len()));
+        Ok(frames)
     }
 }
 

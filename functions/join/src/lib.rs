@@ -5,9 +5,9 @@ mod media;
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
 use trackdrop_cloud::LocalFile;
-use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler};
+use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler};
 use trackdrop_pipeline::{
-    Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, Stage, Stopwatch,
+    Activity, Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, Stage, Stopwatch,
     manifest::VideoInfo,
     names::{ObjectName, PerSegment, ResultFile},
 };
@@ -64,7 +64,8 @@ impl StageHandler for Join {
                 return Err(Failure::transient(format!("{request} has no manifest yet")));
             };
             let (video, frames) = self.join(&manifest, delivery).await?;
-            let work = WorkReport { seconds: started.seconds(), frames, ..Default::default() };
+            let video_seconds = manifest.source.video.as_ref().map_or(0.0, VideoInfo::seconds);
+            let work = WorkReport::of(delivery, started, frames, video_seconds);
             self.cloud.create(NewObject::of_file(result, video, "video/mp4").with_work(&work)).await?;
         }
         end::finish_if_complete(&self.cloud, request).await
@@ -74,6 +75,7 @@ impl StageHandler for Join {
 impl Join {
     async fn join(&self, manifest: &Manifest, delivery: &Delivery) -> Result<(tempfile::TempPath, u64), Failure> {
         let storage = &self.cloud.storage;
+        let fetching = Stopwatch::start();
         let mut parts = Vec::with_capacity(manifest.segments.len());
         for segment in &manifest.segments {
             let object = PerSegment::Annotated.object(&manifest.request_id, segment.segment_number);
@@ -91,14 +93,19 @@ impl Join {
             }
             Err(error) => return Err(error.into()),
         };
+        delivery.spend(Activity::Download, fetching.seconds());
         let video = manifest.source.video.clone().ok_or_else(|| Failure::permanent("the manifest has no plan"))?;
         let (joiner, scratch) = (self.joiner.clone(), storage.scratch().to_owned());
         let planned = video.frame_count;
         let damaged = manifest.ledger.as_ref().map(|ledger| ledger.frames_damaged).unwrap_or_default();
+        let attempt = delivery.clone();
         blocking(move || {
+            let mut joining = Doing::begin(&attempt, Activity::Join);
             let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
             let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
-            let frames = joiner.join(&parts, source.path(), &video, &out)?;
+            let frames = joining.time(|| joiner.join(&parts, source.path(), &video, &out))?;
+            joining.frames(frames);
+            joining.bytes(std::fs::metadata(&out).map_or(0, |file| file.len()));
             if frames > planned || frames + damaged < planned {
                 return Err(Failure::permanent(format!(
                     "the annotated video has {frames} frames, the source {planned} ({damaged} damaged)"

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use trackdrop_cloud::LoadOutcome;
-use trackdrop_flow::{Cloud, NewObject, end, stage::StageHandler};
+use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, end, stage::StageHandler};
 use trackdrop_pipeline::{
-    Delivery, Failure, ObjectFinalized, RequestId, Stage,
+    Activity, Delivery, Failure, ObjectFinalized, RequestId, Stage, Stopwatch,
     names::{Marker, ResultFile},
 };
 
@@ -29,14 +29,23 @@ impl StageHandler for Load {
         &self.cloud
     }
 
-    async fn work(&self, request: &RequestId, _: &ObjectFinalized, _: &Delivery) -> Result<(), Failure> {
+    async fn work(&self, request: &RequestId, _: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
         let file = ResultFile::Tracks.object(request);
+        let started = Stopwatch::start();
         let tracks = self.cloud.storage.stat(&file).await?;
         // The warehouse itself knows whether the rows are there: a repeated load has no effect.
-        let (LoadOutcome::Loaded | LoadOutcome::AlreadyLoaded) =
-            self.cloud.warehouse.load_tracks(request, &file, tracks.generation).await?;
+        let mut loading = Doing::begin(delivery, Activity::Load);
+        let load = self.cloud.warehouse.load_tracks(request, &file, tracks.generation);
+        let (LoadOutcome::Loaded | LoadOutcome::AlreadyLoaded) = loading.time_async(load).await?;
+        loading.bytes(tracks.bytes);
+        drop(loading);
         let marker = NewObject::of_bytes(Marker::Loaded.object(request), "", "application/octet-stream");
-        self.cloud.create(marker).await?;
+        if self.cloud.find(&marker.object).await?.is_none() {
+            let merged = WorkReport::from_metadata(&tracks.metadata);
+            let mut work = WorkReport::of(delivery, started, merged.frames, 0.0);
+            work.rows = merged.rows;
+            self.cloud.create(marker.with_work(&work)).await?;
+        }
         end::finish_if_complete(&self.cloud, request).await
     }
 }

@@ -9,11 +9,15 @@ mod fold;
 mod refine;
 
 use async_trait::async_trait;
-use std::{collections::VecDeque, io::BufWriter, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::BufWriter,
+    sync::Arc,
+};
 use tempfile::{NamedTempFile, TempPath};
-use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler, version};
+use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler, version};
 use trackdrop_pipeline::{
-    Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage,
+    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage,
     Stopwatch,
     ledger::{Ledger, LedgerTotal},
     manifest::{ManifestSegment, ModelIdentity, VideoInfo},
@@ -66,10 +70,10 @@ impl StageHandler for Merge {
         // Shared with the blocking work: the plan lists every frame, so a copy a segment would grow with the square of the length.
         let manifest = Arc::new(manifest::advance(&self.cloud, request, RequestState::Merging).await?);
         let classes = self.vote(&manifest, delivery).await?;
-        let mut merging = Merging::begin(&self.cloud, &manifest, classes)?;
+        let mut merging = Merging::begin(&self.cloud, &manifest, classes, delivery)?;
         for segment in &manifest.segments {
             delivery.step()?;
-            let bytes = self.detections(&manifest, segment).await?;
+            let bytes = self.download(&manifest, segment, delivery).await?;
             let (plan, of) = (segment.clone(), Arc::clone(&manifest));
             let (folded, tracks) = blocking(move || merging.take(&of, &plan, bytes)).await?;
             merging = folded;
@@ -86,11 +90,23 @@ impl StageHandler for Merge {
                 self.write_segment(&manifest, segment, tracks).await?;
             }
         }
-        self.write_results(&manifest, merging, started).await
+        self.write_results(&manifest, merging, started, delivery).await
     }
 }
 
 impl Merge {
+    async fn download(
+        &self,
+        manifest: &Manifest,
+        segment: &ManifestSegment,
+        delivery: &Delivery,
+    ) -> Result<bytes::Bytes, Failure> {
+        let started = Stopwatch::start();
+        let bytes = self.detections(manifest, segment).await?;
+        delivery.spend(Activity::Download, started.seconds());
+        Ok(bytes)
+    }
+
     async fn detections(&self, manifest: &Manifest, segment: &ManifestSegment) -> Result<bytes::Bytes, Failure> {
         let object = PerSegment::Detections.object(manifest.detected_in(), segment.segment_number);
         match self.cloud.storage.get(&object).await {
@@ -107,11 +123,12 @@ impl Merge {
     /// beside detection, and no memory that grows with the video's rows.
     async fn vote(&self, manifest: &Arc<Manifest>, delivery: &Delivery) -> Result<Classes, Failure> {
         let mut voting: Option<(Fold, Votes)> = None;
+        let mut association = Doing::begin(delivery, Activity::Association);
         for segment in &manifest.segments {
             delivery.step()?;
-            let bytes = self.detections(manifest, segment).await?;
+            let bytes = self.download(manifest, segment, delivery).await?;
             let (segment, manifest) = (segment.clone(), Arc::clone(manifest));
-            voting = blocking(move || {
+            (voting, association) = blocking(move || {
                 let (rows, footer) = read_segment(&segment, bytes)?;
                 let (mut fold, mut votes) = match voting {
                     Some(voting) => voting,
@@ -120,8 +137,9 @@ impl Merge {
                         Votes::new(&footer),
                     ),
                 };
-                fold.frames(&segment, &rows, |_, _, tracks| votes.take(tracks))?;
-                Ok(Some((fold, votes)))
+                association.time(|| fold.frames(&segment, &rows, |_, _, tracks| votes.take(tracks)))?;
+                association.frames(segment.frame_count);
+                Ok((Some((fold, votes)), association))
             })
             .await?;
         }
@@ -141,11 +159,19 @@ impl Merge {
         Ok(())
     }
 
-    async fn write_results(&self, manifest: &Manifest, merging: Merging, started: Stopwatch) -> Result<(), Failure> {
+    async fn write_results(
+        &self,
+        manifest: &Manifest,
+        merging: Merging,
+        started: Stopwatch,
+        delivery: &Delivery,
+    ) -> Result<(), Failure> {
         let request = &manifest.request_id;
         let (ledger, model) = (merging.ledger.total().clone(), merging.model.clone());
-        let (detections, tracks, mut work) = blocking(move || merging.finish()).await?;
-        work.seconds = started.seconds();
+        let finished = blocking(move || merging.finish()).await?;
+        let Finished { detections, tracks, rows, by_class } = finished;
+        let mut work = WorkReport::of(delivery, started, ledger.frames, video_of(manifest)?.seconds());
+        (work.rows, work.tracks) = (rows, by_class);
         let file = NewObject::of_file(ResultFile::Detections.object(request), detections, PARQUET);
         self.cloud.create(file).await?;
         let file = NewObject::of_file(ResultFile::Tracks.object(request), tracks, PARQUET);
@@ -187,10 +213,19 @@ struct Merging {
     tracks: TracksWriter<BufWriter<NamedTempFile>>,
     /// Rows of the segment in hand, after the trail that leads into it.
     recent: VecDeque<TrackRow>,
+    association: Doing,
+}
+
+/// The results, written.
+struct Finished {
+    detections: TempPath,
+    tracks: TempPath,
+    rows: u64,
+    by_class: BTreeMap<String, u64>,
 }
 
 impl Merging {
-    fn begin(cloud: &Cloud, manifest: &Manifest, classes: Classes) -> Result<Self, Failure> {
+    fn begin(cloud: &Cloud, manifest: &Manifest, classes: Classes, delivery: &Delivery) -> Result<Self, Failure> {
         let file = || -> Result<_, Failure> {
             let file = NamedTempFile::new_in(cloud.storage.scratch());
             Ok(BufWriter::new(file.map_err(|error| Failure::from_io("making a temporary file", error))?))
@@ -204,6 +239,7 @@ impl Merging {
             detections: DetectionsWriter::new(file()?).map_err(table)?,
             tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
             recent: VecDeque::new(),
+            association: Doing::begin(delivery, Activity::Association),
         })
     }
 
@@ -227,9 +263,13 @@ impl Merging {
             None => self.begin_fold(manifest, &footer)?,
         };
         let mut tracks = Vec::new();
-        fold.frames(segment, &rows, |frame_index, pts, matched| {
-            tracks.extend(matched.iter().map(|matched| self.classes.row(frame_index, pts, matched)));
+        let classes = &self.classes;
+        self.association.time(|| {
+            fold.frames(segment, &rows, |frame_index, pts, matched| {
+                tracks.extend(matched.iter().map(|matched| classes.row(frame_index, pts, matched)));
+            })
         })?;
+        self.association.frames(segment.frame_count);
         if let Some(refiner) = &mut self.refiner {
             refiner.take(tracks, rows.iter().filter(|row| fold.shows(row)))?;
             self.fold = Some(fold);
@@ -288,16 +328,15 @@ impl Merging {
         Ok(writer.finish().map_err(table)?.0)
     }
 
-    fn finish(self) -> Result<(TempPath, TempPath, WorkReport), Failure> {
+    fn finish(self) -> Result<Finished, Failure> {
         let (detections, _) = self.detections.finish(None).map_err(table)?;
         let (tracks, rows) = self.tracks.finish().map_err(table)?;
         let close = |buffer: BufWriter<NamedTempFile>| {
             let file = buffer.into_inner().map_err(|error| Failure::from_io("writing results", error.into_error()))?;
             Ok::<_, Failure>(file.into_temp_path())
         };
-        let work =
-            WorkReport { frames: self.ledger.total().frames, rows, tracks: self.classes.count(), ..Default::default() };
-        Ok((close(detections)?, close(tracks)?, work))
+        let by_class = self.classes.count();
+        Ok(Finished { detections: close(detections)?, tracks: close(tracks)?, rows, by_class })
     }
 }
 

@@ -9,9 +9,11 @@ use async_trait::async_trait;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tempfile::TempPath;
 use trackdrop_cloud::{LocalFile, ObjectInfo};
-use trackdrop_flow::{Cloud, Created, NewObject, WorkReport, blocking, blocking::items, manifest, stage::StageHandler};
+use trackdrop_flow::{
+    Cloud, Created, Doing, NewObject, WorkReport, blocking, blocking::items, manifest, stage::StageHandler,
+};
 use trackdrop_pipeline::{
-    Bucket, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
+    Activity, Bucket, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
     RequestState, SegmentDescription, SegmentNumber, Stage, Stopwatch,
     manifest::{ManifestSegment, VideoInfo},
     names::{ObjectName, PerSegment},
@@ -91,11 +93,12 @@ impl StageHandler for Split {
         if self.ends_what_is_cut(request).await? {
             return Ok(());
         }
+        let started = Stopwatch::start();
         let (info, source) = self.fetch(upload).await?;
+        delivery.spend(Activity::Download, started.seconds());
         let settings = RequestSettings::of_upload(&info.metadata)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
-        let started = Stopwatch::start();
-        let video = self.open(source, &upload.object, settings.segment_seconds).await?;
+        let video = self.open(source, &upload.object, settings.segment_seconds, delivery).await?;
         let planned = plan(request, &info, settings, &*video)?;
         let planned = match manifest::create(&self.cloud, &planned).await? {
             Created::Now(_) => planned,
@@ -206,10 +209,20 @@ impl Split {
         }
     }
 
-    async fn open(&self, source: LocalFile, object: &ObjectName, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
-        let (cutter, name) = (self.cutter.clone(), object.name.clone());
+    async fn open(
+        &self,
+        source: LocalFile,
+        object: &ObjectName,
+        target_s: f64,
+        delivery: &Delivery,
+    ) -> Result<Box<dyn OpenVideo>, Failure> {
+        let (cutter, name, attempt) = (self.cutter.clone(), object.name.clone(), delivery.clone());
         blocking(move || {
-            let video = cutter.open(source.path(), target_s).map_err(|failure| named(failure, source.path(), &name))?;
+            let mut indexing = Doing::begin(&attempt, Activity::Index);
+            let video = indexing
+                .time(|| cutter.open(source.path(), target_s))
+                .map_err(|failure| named(failure, source.path(), &name))?;
+            indexing.frames(video.info().frame_count);
             Ok(Box::new(WithSource { video, source, name }) as Box<dyn OpenVideo>)
         })
         .await
@@ -256,10 +269,17 @@ impl Split {
         }
         let (scratch, attempt) = (self.cloud.storage.scratch().to_owned(), delivery.clone());
         let mut cut = items(CHUNKS_AHEAD, move |ready| {
+            let mut cutting = Doing::begin(&attempt, Activity::Cut);
+            let mut since = Stopwatch::start();
             video.cut(&wanted, &scratch, &mut |number, chunk| {
                 attempt.step()?;
                 let (sha256, bytes) = sha256_of(&chunk)?;
-                ready((number, chunk, sha256, bytes))
+                cutting.bytes(bytes);
+                cutting.busy(since);
+                // Waits where the store is slower than we are: that is no cutting.
+                ready((number, chunk, sha256, bytes))?;
+                since = Stopwatch::start();
+                Ok(())
             })
         });
         let mut since = started;
@@ -267,7 +287,7 @@ impl Split {
             let description = describe_chunk(planned, number, sha256.clone())?;
             let metadata =
                 description.to_metadata().map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
-            let work = WorkReport { seconds: since.seconds(), frames: description.frame_count, ..Default::default() };
+            let work = WorkReport::of(delivery, since, description.frame_count, description.seconds());
             since = Stopwatch::start();
             let object = PerSegment::Chunk.object(request, number);
             let new = NewObject::of_file(object, chunk, "video/x-matroska").with_metadata(metadata).with_work(&work);

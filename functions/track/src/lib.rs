@@ -7,10 +7,10 @@ mod pipeline;
 
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
-use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler};
+use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, count, stage::StageHandler};
 use trackdrop_pipeline::{
-    Delivery, Failure, FailureKind, ObjectFinalized, PtsList, RequestId, SegmentDescription, Stage, Stopwatch,
-    counter::Counted, ledger::FrameAccount, manifest::ModelIdentity, names::PerSegment,
+    Activity, Delivery, Failure, FailureKind, ObjectFinalized, PtsList, RequestId, SegmentDescription, Stage,
+    Stopwatch, counter::Counted, ledger::FrameAccount, manifest::ModelIdentity, names::PerSegment,
 };
 use trackdrop_tables::{
     TableError,
@@ -94,12 +94,13 @@ impl StageHandler for Track {
         if self.cloud.find(&result).await?.is_none() {
             let started = Stopwatch::start();
             let (bytes, rows) = self.detect(chunk, segment.clone(), delivery.clone()).await?;
-            let work =
-                WorkReport { seconds: started.seconds(), frames: segment.frame_count, rows, ..Default::default() };
+            let mut work = WorkReport::of(delivery, started, segment.frame_count, segment.seconds());
+            work.rows = rows;
             let new = NewObject::of_bytes(result, bytes, "application/vnd.apache.parquet").with_work(&work);
             self.cloud.create(new).await?;
         }
-        count::complete(&self.cloud, Counted::Track, request, segment.segment_number, segment.segment_count).await
+        let (number, of) = (segment.segment_number, segment.segment_count);
+        count::complete(&self.cloud, Counted::Track, request, number, of, delivery).await
     }
 }
 
@@ -111,10 +112,12 @@ impl Track {
         segment: SegmentDescription,
         delivery: Delivery,
     ) -> Result<(Vec<u8>, u64), Failure> {
+        let fetching = Stopwatch::start();
         let (_, file) = self.cloud.storage.fetch(&chunk.object, Some(chunk.generation)).await?;
+        delivery.spend(Activity::Download, fetching.seconds());
         let detector = self.detector.clone();
         blocking(move || {
-            let model = detector.model(&segment)?;
+            let model = Doing::begin(&delivery, Activity::Model).time(|| detector.model(&segment))?;
             check_classes(&segment, &model)?;
             let found = detector.detect(file.path(), &segment, &delivery)?;
             let footer = SegmentFooter {

@@ -10,9 +10,11 @@ use std::{
     },
 };
 use trackdrop_detector::{Detector, DetectorOptions, Device, DeviceChoice, ImageBatch, default_model_path};
+use trackdrop_flow::Doing;
 use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, Window};
 use trackdrop_pipeline::{
-    Delivery, Failure, FailureKind, PtsList, SegmentDescription, ledger::FrameAccount, manifest::ModelIdentity,
+    Activity, Delivery, Failure, FailureKind, PtsList, SegmentDescription, ledger::FrameAccount,
+    manifest::ModelIdentity,
 };
 use trackdrop_tables::detections::DetectionRow;
 
@@ -141,12 +143,16 @@ impl MediaSegmentDetector {
         // Empty batches go back to the decoder, so that no picture is allocated twice.
         let (empty_sender, empty) = sync_channel::<Batch>(BATCHES_AHEAD + 1);
         std::thread::scope(|scope| {
-            let decoding = scope.spawn(move || decode(reader, detector, empty, full_sender));
+            let span = tracing::Span::current();
+            let decoding =
+                scope.spawn(move || span.in_scope(|| decode(reader, detector, empty, full_sender, delivery)));
+            let mut inference = Doing::begin(delivery, Activity::Inference);
             let mut rows = Vec::new();
             let mut seen = Vec::new();
             let mut detect = || -> Result<(), Failure> {
                 while let Ok(mut batch) = full.recv() {
-                    let found = detector.detect(&batch.images, batch.frames.len(), LOWEST_SCORE)?;
+                    let found = inference.time(|| detector.detect(&batch.images, batch.frames.len(), LOWEST_SCORE))?;
+                    inference.frames(batch.frames.len() as u64);
                     for (&(pts, _), detections) in batch.frames.iter().zip(found) {
                         delivery.step()?;
                         let place = source.frame_pts.partition_point(|&planned| planned < pts) as u64;
@@ -181,11 +187,13 @@ fn decode(
     detector: &Detector,
     empty: Receiver<Batch>,
     full: SyncSender<Batch>,
+    delivery: &Delivery,
 ) -> Result<(), Failure> {
     let info = detector.info();
+    let mut decoding = Doing::begin(delivery, Activity::Decode);
     let mut scaler = RgbScaler::new();
     let mut batch: Option<Batch> = None;
-    while let Some(frame) = reader.next()? {
+    while let Some(frame) = decoding.time(|| reader.next())? {
         let mut filling = batch.take().unwrap_or_else(|| {
             empty.try_recv().unwrap_or_else(|_| Batch {
                 images: ImageBatch::new(info, detector.batch(), frame.width(), frame.height()),
@@ -196,7 +204,10 @@ fn decode(
         let placement = info.placement(frame.width(), frame.height());
         filling.images.set_placement(slot, placement);
         let (pixels, stride_bytes) = filling.images.slot_mut(slot);
-        frame.rgb_scaled_into(&mut scaler, placement.inner_width, placement.inner_height, pixels, stride_bytes)?;
+        decoding.time(|| {
+            frame.rgb_scaled_into(&mut scaler, placement.inner_width, placement.inner_height, pixels, stride_bytes)
+        })?;
+        decoding.frames(1);
         filling.frames.push((frame.pts, frame.is_damaged));
         if filling.frames.len() < detector.batch() {
             batch = Some(filling);

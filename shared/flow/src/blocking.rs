@@ -34,14 +34,15 @@ impl Drop for AtOnce {
     }
 }
 
-/// Runs work that blocks off the threads that wait. A panic in it is a transient failure with a diagnostic.
+/// Runs work that blocks off the threads that wait, in the span that it is called in. A panic in it is a transient failure with a diagnostic.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     if AT_ONCE.get() {
         return work();
     }
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(ended_unexpectedly(error)))
+    let span = tracing::Span::current();
+    spawn_blocking(move || span.in_scope(work)).await.unwrap_or_else(|error| Err(ended_unexpectedly(error)))
 }
 
 /// What work that blocks makes, one item after the other.
@@ -69,7 +70,10 @@ pub fn items<T: Send + 'static>(
         return Items { items, work: Work::Done(done) };
     }
     let (ready, items) = mpsc::channel(ahead);
-    let running = spawn_blocking(move || work(&mut |item| ready.blocking_send(item).map_err(|_| Failure::cancelled())));
+    let span = tracing::Span::current();
+    let running = spawn_blocking(move || {
+        span.in_scope(|| work(&mut |item| ready.blocking_send(item).map_err(|_| Failure::cancelled())))
+    });
     Items { items, work: Work::Running(running) }
 }
 

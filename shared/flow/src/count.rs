@@ -3,7 +3,7 @@
 use crate::{Cloud, NewObject, manifest};
 use trackdrop_cloud::StorageError;
 use trackdrop_pipeline::{
-    Bucket, Failure, RequestId, SegmentNumber,
+    Bucket, Delivery, Failure, RequestId, SegmentNumber,
     counter::{Counted, GROUP_SIZE, group_count, group_size},
     names::ObjectName,
 };
@@ -19,11 +19,15 @@ pub async fn complete(
     request: &RequestId,
     segment: SegmentNumber,
     segment_count: u32,
+    delivery: &Delivery,
 ) -> Result<(), Failure> {
     let in_group = count(cloud, &counted.group_prefix(request, segment)).await?;
+    // With several groups, segments mostly complete in order: the groups before this one count as complete, for people.
+    let about = segment.get() / GROUP_SIZE * GROUP_SIZE + in_group;
+    delivery.report_waiting(segment_count.saturating_sub(about));
     let outcome = mark_if_complete(cloud, counted, request, segment, segment_count, in_group).await;
     // Last: progress is for people, and its write may have to wait where many fold theirs at the same time.
-    fold_progress(cloud, counted, request, segment, in_group).await;
+    fold_progress(cloud, counted, request, about).await;
     outcome
 }
 
@@ -57,9 +61,7 @@ async fn count(cloud: &Cloud, prefix: &str) -> Result<u32, StorageError> {
     Ok(cloud.storage.list(&ObjectName::new(Bucket::Work, prefix)).await?.len() as u32)
 }
 
-async fn fold_progress(cloud: &Cloud, counted: Counted, request: &RequestId, segment: SegmentNumber, in_group: u32) {
-    // With several groups, segments mostly complete in order: the groups before this one count as complete, for people.
-    let about = segment.get() / GROUP_SIZE * GROUP_SIZE + in_group;
+async fn fold_progress(cloud: &Cloud, counted: Counted, request: &RequestId, about: u32) {
     manifest::fold_progress(cloud, request, |progress| {
         let of_stage = match counted {
             Counted::Track => &mut progress.segments_tracked,

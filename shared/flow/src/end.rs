@@ -166,7 +166,10 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
         error: manifest.error.as_ref().map(|error| error.message.clone()),
     };
     cloud.publisher.publish(TOPIC_REQUESTS, &Event::RequestFinished(finished)).await?;
-    cloud.create(NewObject::of_bytes(told, "", "application/octet-stream")).await?;
+    let began_at = began_at(cloud, manifest).await?;
+    if let Created::Now(_) = cloud.create(NewObject::of_bytes(told, "", "application/octet-stream")).await? {
+        log_end(manifest, &summary, began_at);
+    }
     Ok(())
 }
 
@@ -174,6 +177,31 @@ async fn read_summary(cloud: &Cloud, file: &ObjectName) -> Result<Summary, Failu
     let (_, json) = cloud.storage.get(file).await?;
     serde_json::from_slice(&json)
         .map_err(|error| Failure::permanent(format!("the summary {file} can't be read: {error}")))
+}
+
+/// The target of the one line that the log has of a request's end; a trace's outermost span is made of it.
+pub const LOG_TARGET: &str = "trackdrop_flow::end";
+
+fn log_end(manifest: &Manifest, summary: &Summary, began_at: Timestamp) {
+    let (request, segments, frames) = (&manifest.request_id, summary.segments, summary.ledger.frames);
+    let seconds = summary.finished_at.seconds_since(began_at);
+    match &manifest.error {
+        Some(error) => {
+            let (stage, error) = (error.stage.name(), error.message.as_str());
+            tracing::error!(target: LOG_TARGET, %request, %began_at, seconds, segments, frames, stage, error, "request failed");
+        }
+        None => tracing::info!(target: LOG_TARGET, %request, %began_at, seconds, segments, frames, "request done"),
+    }
+}
+
+/// When a request began: with its upload, or, where it is another version of one's tracks, when that was asked for.
+pub async fn began_at(cloud: &Cloud, manifest: &Manifest) -> Result<Timestamp, Failure> {
+    if manifest.retrack_of.is_some()
+        && let Some(marker) = cloud.find(&Marker::Tracked.object(&manifest.request_id)).await?
+    {
+        return Ok(marker.created);
+    }
+    Ok(manifest.source.uploaded_at)
 }
 
 /// Adds up the work reports that the request's objects carry.

@@ -1,5 +1,6 @@
 //! What every function of the flow shares, written once over the cloud's traits.
 //!
+//! - [`activity`]: what an attempt spends its time on, as spans of its trace and for the report of its work.
 //! - [`blocking`](mod@blocking): work that blocks, off the threads that wait.
 //! - [`count`]: a worker reports its segment complete; whoever completes the stage creates its marker.
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
@@ -7,6 +8,7 @@
 //! - [`version`]: another version of a request's tracks, from the detections that stand.
 //! - [`stage`]: the frame around a handler: which request, whether it is over already, and what a permanent failure does.
 
+pub mod activity;
 pub mod blocking;
 pub mod count;
 pub mod end;
@@ -21,6 +23,7 @@ use tempfile::TempPath;
 use trackdrop_cloud::{Content, ObjectInfo, Precondition, Publisher, PutOptions, Storage, Warehouse};
 use trackdrop_pipeline::{Failure, names::ObjectName};
 
+pub use activity::Doing;
 pub use blocking::blocking;
 pub use work::WorkReport;
 

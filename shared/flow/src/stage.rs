@@ -41,7 +41,7 @@ impl<S: StageHandler> Handler for Staged<S> {
         }
         match self.0.work(&request, started_by, delivery).await {
             Err(failure) if failure.kind() == FailureKind::Permanent => {
-                tracing::error!(%request, stage = %S::STAGE, %failure, "request failed");
+                tracing::error!(%request, stage = %S::STAGE, %failure, "failed for good");
                 let description = self.0.describe(&request, started_by).await;
                 end::fail(cloud, &request, S::STAGE, &failure.to_string(), || description).await
             }

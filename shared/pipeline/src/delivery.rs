@@ -1,10 +1,17 @@
 //! One attempt to hand an event to a function, and the function's side of it.
 
-use crate::{event::Event, failure::Failure};
+use crate::{
+    activity::{Activity, Done},
+    event::Event,
+    failure::Failure,
+};
 use async_trait::async_trait;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 /// A function of the flow: an event in, an outcome out.
@@ -27,6 +34,16 @@ pub struct Delivery {
 struct State {
     cancelled: AtomicBool,
     work_done: AtomicU64,
+    account: Mutex<Account>,
+}
+
+/// What the attempt's time went into; nothing but reports is made of it.
+#[derive(Debug, Default)]
+struct Account {
+    /// Seconds by activity, since they were last taken.
+    spent: BTreeMap<Activity, f64>,
+    done: Option<Done>,
+    segments_waiting: Option<u32>,
 }
 
 impl Delivery {
@@ -57,5 +74,43 @@ impl Delivery {
         }
         self.advance(1);
         Ok(())
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.state.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports time spent on an activity.
+    pub fn spend(&self, activity: Activity, seconds: f64) {
+        *self.account().spent.entry(activity).or_default() += seconds;
+    }
+
+    /// Seconds by activity since the start, or since this was last called.
+    pub fn take_spent(&self) -> BTreeMap<Activity, f64> {
+        std::mem::take(&mut self.account().spent)
+    }
+
+    /// Reports work that is done. Not to be called for work that an earlier attempt had done.
+    pub fn report(&self, done: Done) {
+        let mut account = self.account();
+        let sum = account.done.get_or_insert_default();
+        sum.seconds += done.seconds;
+        sum.frames += done.frames;
+        sum.video_seconds += done.video_seconds;
+    }
+
+    /// The work that was reported; none where the attempt found everything done.
+    pub fn done(&self) -> Option<Done> {
+        self.account().done
+    }
+
+    /// Reports how many segments of the request this stage has still to do, as far as is known.
+    pub fn report_waiting(&self, segments: u32) {
+        self.account().segments_waiting = Some(segments);
+    }
+
+    /// Segments of the request that this stage had still to do when they were last counted.
+    pub fn segments_waiting(&self) -> Option<u32> {
+        self.account().segments_waiting
     }
 }

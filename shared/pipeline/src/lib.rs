@@ -5,6 +5,7 @@
 //! planned interval of it; a *chunk* is the file that holds a segment's packets. Intervals are half-open, frame
 //! indices start at 0, time is PTS times a rational time base.
 
+pub mod activity;
 pub mod clock;
 pub mod cost;
 pub mod counter;
@@ -21,6 +22,7 @@ pub mod settings;
 pub mod time;
 pub mod trigger;
 
+pub use activity::Activity;
 pub use clock::Stopwatch;
 pub use delivery::{Delivery, Handler};
 pub use event::{DeadLetter, Event, ObjectFinalized, RequestFinished};

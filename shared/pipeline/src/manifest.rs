@@ -144,6 +144,13 @@ pub struct ManifestSegment {
     pub sha256: Option<String>,
 }
 
+impl VideoInfo {
+    /// Seconds that the video is shown for.
+    pub fn seconds(&self) -> f64 {
+        self.time_base.seconds(self.end_pts - self.start_pts)
+    }
+}
+
 impl ManifestSegment {
     /// The segment's line of the ledger's plan.
     pub fn planned(&self) -> PlannedFrames<'_> {

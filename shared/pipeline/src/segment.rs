@@ -104,6 +104,11 @@ pub enum DescriptionError {
 }
 
 impl SegmentDescription {
+    /// Seconds that the segment is shown for.
+    pub fn seconds(&self) -> f64 {
+        self.time_base.seconds(self.end_pts - self.start_pts)
+    }
+
     /// As an object's custom metadata (well below the 8 KiB that Cloud Storage allows).
     pub fn to_metadata(&self) -> Result<BTreeMap<String, String>, DescriptionError> {
         Ok(BTreeMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(self)?)]))

@@ -1,0 +1,162 @@
+//! For tests: an OTLP receiver on loopback that decodes what services export, and a check that a trace is one tree without a gap.
+//!
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! let receiver = trackdrop_otlp_receiver::Receiver::start().await?;
+//! // ... services run with OTEL_EXPORTER_OTLP_ENDPOINT set to receiver.endpoint() ...
+//! for trace in receiver.traces().values() {
+//!     trace.check_one_tree().map_err(std::io::Error::other)?;
+//! }
+//! # Ok(()) }
+//! ```
+
+mod trace;
+
+pub use trace::{Span, Trace};
+
+use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
+use opentelemetry_proto::tonic::{
+    collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
+    metrics::v1::metric::Data,
+};
+use prost::Message;
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+/// Receives traces and metrics by OTLP over HTTP with protobuf until it is dropped.
+#[derive(Debug)]
+pub struct Receiver {
+    endpoint: String,
+    kept: Arc<Kept>,
+    spans: watch::Receiver<usize>,
+    serving: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Received {
+    spans: Vec<Span>,
+    metrics: BTreeMap<String, f64>,
+    malformed: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    received: Mutex<Received>,
+    count: watch::Sender<usize>,
+}
+
+impl Kept {
+    fn lock(&self) -> MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Receiver {
+    /// Listens on a free port of loopback.
+    ///
+    /// # Errors
+    /// Where no port can be listened on.
+    pub async fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let (count, spans) = watch::channel(0);
+        let kept = Arc::new(Kept { received: Mutex::default(), count });
+        let router = Router::new()
+            .route("/v1/traces", post(take_traces))
+            .route("/v1/metrics", post(take_metrics))
+            .with_state(kept.clone());
+        let serving = tokio::spawn(async move {
+            // It ends with the test that it is for.
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { endpoint, kept, spans, serving })
+    }
+
+    /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is to be.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Every trace that arrived, by its id in hex.
+    ///
+    /// # Panics
+    /// Where something arrived that is no OTLP.
+    pub fn traces(&self) -> BTreeMap<String, Trace> {
+        let received = self.kept.lock();
+        assert!(received.malformed.is_empty(), "not OTLP: {:?}", received.malformed);
+        let mut traces: BTreeMap<String, Trace> = BTreeMap::new();
+        for span in &received.spans {
+            traces.entry(span.trace_id.clone()).or_default().spans.push(span.clone());
+        }
+        traces
+    }
+
+    /// Waits until the spans that arrived satisfy a condition; a service exports some time after its work is done.
+    pub async fn until(&self, mut holds: impl FnMut(&BTreeMap<String, Trace>) -> bool) {
+        let mut spans = self.spans.clone();
+        loop {
+            spans.mark_unchanged();
+            if holds(&self.traces()) {
+                return;
+            }
+            // The sender lives as long as this receiver.
+            let _ = spans.changed().await;
+        }
+    }
+
+    /// The metrics that arrived: sums (of all attributes together), counts of histograms, last values of gauges.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        self.kept.lock().metrics.clone()
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn take_traces(State(kept): State<Arc<Kept>>, body: Bytes) -> StatusCode {
+    let request = match ExportTraceServiceRequest::decode(body) {
+        Ok(request) => request,
+        Err(error) => return malformed(&kept, error),
+    };
+    let mut received = kept.lock();
+    for of_resource in request.resource_spans {
+        let attributes = of_resource.resource.map(|resource| trace::attributes(resource.attributes)).unwrap_or_default();
+        let service = attributes.get("service.name").cloned().unwrap_or_default();
+        for span in of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+            received.spans.push(Span::of(span, &service));
+        }
+    }
+    kept.count.send_replace(received.spans.len());
+    StatusCode::OK
+}
+
+async fn take_metrics(State(kept): State<Arc<Kept>>, body: Bytes) -> StatusCode {
+    let request = match ExportMetricsServiceRequest::decode(body) {
+        Ok(request) => request,
+        Err(error) => return malformed(&kept, error),
+    };
+    let mut received = kept.lock();
+    let all = request.resource_metrics.into_iter().flat_map(|of_resource| of_resource.scope_metrics);
+    for metric in all.flat_map(|scope| scope.metrics) {
+        let value = match metric.data {
+            Some(Data::Sum(sum)) => sum.data_points.iter().map(trace::number).sum(),
+            Some(Data::Gauge(gauge)) => gauge.data_points.iter().map(trace::number).next_back().unwrap_or_default(),
+            Some(Data::Histogram(histogram)) => histogram.data_points.iter().map(|point| point.count as f64).sum(),
+            _ => continue,
+        };
+        received.metrics.insert(metric.name, value);
+    }
+    StatusCode::OK
+}
+
+fn malformed(kept: &Kept, error: prost::DecodeError) -> StatusCode {
+    kept.lock().malformed.push(error.to_string());
+    StatusCode::BAD_REQUEST
+}
