@@ -32,12 +32,16 @@ struct Scene {
 }
 
 fn main() {
-    println!("| scene | objects | trackdrop | trackforge 0.5.1 | edgefirst-tracker 0.38.2 |");
+    println!("| scene | detections a frame, at most | trackdrop | trackforge 0.5.1 | edgefirst-tracker 0.38.2 |");
     println!("|---|---|---|---|---|");
     for people in [10, 50, 200, 1_000, 5_000] {
         // The peers need a second a frame and more for the largest crowd; so that the whole bench takes a few minutes.
-        let frames = [(5_000, 4), (1_000, 20)].iter().find(|(from, _)| people >= *from).map_or(200, |(_, frames)| *frames);
-        measure(&Scene { name: "random walk, 5 % misses".into(), frames: crowd::random_walk(people, frames) });
+        let frames =
+            [(5_000, 4), (1_000, 20)].iter().find(|(from, _)| people >= *from).map_or(200, |(_, frames)| *frames);
+        measure(&Scene {
+            name: format!("{people} objects, random walk, 5 % misses"),
+            frames: crowd::random_walk(people, frames),
+        });
     }
     for name in ["MOT17-04.eval", "MOT20-01.eval", "synth10.eval", "synth50.eval", "synth200.eval"] {
         let runs = golden::read_runs(&golden::reference_folder(), |run| run == name);
@@ -46,7 +50,7 @@ fn main() {
             None => eprintln!("no golden run {name} here: left out"),
         }
     }
-    measure(&Scene { name: "pile within 20 px".into(), frames: crowd::pile(500, 20) });
+    measure(&Scene { name: "500 objects piled up within 20 px".into(), frames: crowd::pile(500, 20) });
 }
 
 fn measure(scene: &Scene) {
