@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     path::Path,
     process::Command,
@@ -155,7 +155,9 @@ async fn the_services_come_to_what_one_machine_comes_to_whatever_goes_wrong() {
     clip(&video);
     let local = LocalRun::of(&video, &deployment.folder.path().join("local"), &["--segment-seconds", "1"]);
     let clip = std::fs::read(&video).unwrap();
-    let mut scene = Scene { deployment, clip, settings: json!({ "segment_seconds": 1.0 }), local, lines: Vec::new() };
+    // The command names the model's checksums in its settings: an upload with the same settings asks for the same.
+    let manifest: Value = serde_json::from_slice(&local.result("manifest.json")).unwrap();
+    let mut scene = Scene { deployment, clip, settings: manifest["settings"].clone(), local, lines: Vec::new() };
 
     scene.comes_to_the_same("nothing goes wrong", Fault::None).await;
     scene.comes_to_the_same("every first delivery fails", Fault::FirstDeliveryFails).await;
