@@ -74,7 +74,8 @@ class Builder:
         self.checkout, self.work, self.target = Path(checkout), Path(work), Path(target)
         self.done = {}
         self.count = 0
-        self.base = Image("debian", (str(base), str(self._machine())))
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        self.base = Image("debian", (str(base), str(self._machine())), environment={"PATH": path})
         self._rust = None
 
     def _machine(self):
