@@ -112,6 +112,7 @@ module "functions" {
   dataset                     = var.dataset
   image                       = var.initial_image
   model                       = var.model
+  load_window                 = var.load_window_minutes > 0
   otlp_endpoint               = var.otlp_endpoint
   pulled                      = local.pulled
   workers                     = var.workers

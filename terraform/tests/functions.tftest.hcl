@@ -14,6 +14,7 @@ variables {
   dataset                     = "tracks_of_videos"
   image                       = "registry.example/image"
   model                       = "/models/other.onnx"
+  load_window                 = true
   otlp_endpoint               = "http://collector:4317"
   pulled                      = []
   workers                     = {}
@@ -67,7 +68,9 @@ run "services" {
 
   assert {
     condition = alltrue([for function, service in google_cloud_run_v2_service.this :
-      toset([for env in service.template[0].containers[0].env : env.name]) == toset(concat(var.contract, function == "track" ? ["TRACKDROP_MODEL"] : []))
+      toset([for env in service.template[0].containers[0].env : env.name]) == toset(concat(
+        var.contract, function == "track" ? ["TRACKDROP_MODEL"] : [], function == "load" ? ["TRACKDROP_LOAD_WINDOW"] : []
+      ))
     ])
     error_message = "A service is not told what the contract says."
   }

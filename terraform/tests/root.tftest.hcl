@@ -129,3 +129,50 @@ run "a_key_of_another_region_is_refused" {
 
   expect_failures = [var.kms_key]
 }
+
+# The examples, planned as they stand.
+
+run "the_smallest_example_plans" {
+  command = plan
+
+  module {
+    source = "./examples/smallest"
+  }
+
+  assert {
+    condition     = length(output.next) == 4 && strcontains(output.next[1], "gs://a-project-id-of-thirty-letters-trackdrop-uploads/")
+    error_message = "The example does not say what to do next."
+  }
+}
+
+run "the_example_of_pull_workers_plans" {
+  command = plan
+
+  module {
+    source = "./examples/pull-workers"
+  }
+
+  assert {
+    condition     = strcontains(output.next[0], "--worker-regions \"europe-west1 europe-west4\"")
+    error_message = "The example does not say where the workers are deployed."
+  }
+}
+
+run "the_production_example_plans" {
+  command = plan
+
+  module {
+    source = "./examples/production"
+  }
+
+  variables {
+    kms_key              = "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"
+    billing_account      = "012345-6789AB-CDEF01"
+    github_repository_id = "123456789"
+  }
+
+  assert {
+    condition     = output.github_variables.GCP_PROJECT == "a-project-id-of-thirty-letters"
+    error_message = "The example does not print what its workflow needs."
+  }
+}

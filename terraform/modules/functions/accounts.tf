@@ -26,7 +26,8 @@ locals {
     load     = ["ended/", "loaded/", "loads/"]
     annotate = ["annotated/", "counted/annotate/", "ended/", "processed_chunks/"]
     join     = ["ended/"]
-    fail     = ["ended/"]
+    # The sweeper runs in `fail`: it creates the marker that a crash left out.
+    fail = ["annotated/", "ended/", "tracked/"]
   }
   # Files of `results/<request_id>/` that each function writes. The manifest carries progress and the end.
   writes_results = {
@@ -38,7 +39,8 @@ locals {
     join     = ["annotated.mp4", "manifest.json", "summary.json"]
     fail     = ["manifest.json", "summary.json"]
   }
-  # Functions that read the source itself: `join` for its sound, `fail` to describe what was never planned.
+  # Functions that read the source itself: `join` for its sound, `fail` to describe what was never planned,
+  # and its sweeper to find uploads that nothing took.
   reads_uploads = toset(["split", "join", "fail"])
   # Ending a request means counting what it made, so every function reads both. Listing can't be limited by a prefix, and
   # without the right to list a missing object answers 403 in place of 404.

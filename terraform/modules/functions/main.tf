@@ -31,8 +31,10 @@ locals {
     TRACKDROP_PUSH_SERVICE_ACCOUNT = google_service_account.invoker.email
     TRACKDROP_CONCURRENCY          = tostring(local.triggers[function].concurrency)
     # Pub/Sub sends a message again when the ack deadline is over: the service must have given up before.
-    TRACKDROP_DEADLINE_S        = tostring(local.triggers[function].deadline_s - var.answer_margin_s)
-    TRACKDROP_MODEL             = function == "track" ? var.model : null
+    TRACKDROP_DEADLINE_S = tostring(local.triggers[function].deadline_s - var.answer_margin_s)
+    TRACKDROP_MODEL      = function == "track" ? var.model : null
+    # Merged requests wait for the clock in place of being loaded one by one.
+    TRACKDROP_LOAD_WINDOW       = function == "load" && var.load_window ? "1" : null
     OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint
   } : name => value if value != null } }
 }

@@ -50,6 +50,11 @@ variable "model" {
   type        = string
 }
 
+variable "load_window" {
+  description = "Whether the scheduler starts loads by window; each request is loaded by itself otherwise."
+  type        = bool
+}
+
 variable "otlp_endpoint" {
   description = "Where traces and metrics go by OTLP; null for nowhere."
   type        = string
