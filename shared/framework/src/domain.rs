@@ -1,6 +1,10 @@
 //! What an event means, in our own words: buckets by role, the creation time known, dead letters with the function that gave up.
 
-use crate::typed::{FinalizedObject, Typed};
+use crate::{
+    telemetry::TraceContext,
+    typed::{FinalizedObject, Typed},
+};
+use std::collections::BTreeMap;
 use trackdrop_cloud::{Storage, google::Buckets};
 use trackdrop_pipeline::{DeadLetter, Event, Failure, ObjectFinalized, names::ObjectName, trigger::Trigger};
 
@@ -14,48 +18,44 @@ pub(crate) const TRIGGERS: &[&str] = &[
     include_str!("../../../triggers/join.yaml"),
 ];
 
-/// Our event; or why there is nothing to do.
-pub(crate) async fn event_of(
-    typed: Typed,
-    buckets: &Buckets,
-    storage: &dyn Storage,
-) -> Result<Result<Event, String>, Failure> {
+/// Our event, with the trace that its object belongs to where it says so; or why there is nothing to do.
+pub(crate) type Known = Result<(Event, Option<TraceContext>), String>;
+
+/// What an event means to us.
+pub(crate) async fn event_of(typed: Typed, buckets: &Buckets, storage: &dyn Storage) -> Result<Known, Failure> {
     match typed {
-        Typed::Ours(event) => Ok(Ok(event)),
+        Typed::Ours(event) => Ok(Ok((event, None))),
         Typed::Other(what) => Ok(Err(format!("{what} is of no interest here"))),
         Typed::ObjectFinalized(object) => finalized(object, buckets, storage).await,
         Typed::DeadLetter { attempts, subscription, event } => {
             let event = match *event {
                 Typed::ObjectFinalized(object) => finalized(object, buckets, storage).await?,
-                Typed::Ours(event) => Ok(event),
+                Typed::Ours(event) => Ok((event, None)),
                 _ => Err(format!("{subscription} gave up a message that says nothing of a request")),
             };
-            Ok(event.and_then(|event| dead_letter(event, attempts, &subscription)))
+            Ok(event.and_then(|(event, trace)| Ok((dead_letter(event, attempts, &subscription)?, trace))))
         }
     }
 }
 
-async fn finalized(
-    object: FinalizedObject,
-    buckets: &Buckets,
-    storage: &dyn Storage,
-) -> Result<Result<Event, String>, Failure> {
-    let FinalizedObject { bucket, name, generation, created } = object;
+async fn finalized(object: FinalizedObject, buckets: &Buckets, storage: &dyn Storage) -> Result<Known, Failure> {
+    let FinalizedObject { bucket, name, generation, created, metadata } = object;
+    let trace_of = |metadata: &BTreeMap<String, String>| TraceContext::from(|key| Some(&**metadata.get(key)?));
     let Some(role) = buckets.role_of(&bucket) else {
         return Ok(Err(format!("the bucket {bucket:?} is none of ours ({buckets})")));
     };
     let object = ObjectName::new(role, name);
-    let created = match created {
-        Some(created) => created,
+    let (created, trace) = match created {
+        Some(created) => (created, trace_of(&metadata)),
         // Attributes alone don't say it, and an upload's request id holds it.
         None => match storage.stat(&object).await {
-            Ok(info) if info.generation == generation => info.created,
+            Ok(info) if info.generation == generation => (info.created, trace_of(&info.metadata)),
             Ok(_) => return Ok(Err(format!("generation {generation} of {object} was overwritten"))),
             Err(error) if error.is_not_found() => return Ok(Err(format!("{object} was deleted"))),
             Err(error) => return Err(error.into()),
         },
     };
-    Ok(Ok(Event::ObjectFinalized(ObjectFinalized { object, generation, created })))
+    Ok(Ok((Event::ObjectFinalized(ObjectFinalized { object, generation, created }), trace)))
 }
 
 fn dead_letter(event: Event, attempts: u32, subscription: &str) -> Result<Event, String> {

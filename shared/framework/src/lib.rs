@@ -12,11 +12,11 @@ mod answer;
 mod decode;
 mod domain;
 mod layers;
-mod logging;
 pub mod oidc;
 mod serve;
 mod service;
 mod settings;
+pub mod telemetry;
 mod typed;
 
 pub use answer::Answer;

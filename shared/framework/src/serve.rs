@@ -1,6 +1,10 @@
 //! The whole `main` of a service.
 
-use crate::{Service, ServiceSettings, logging, oidc::Verifier};
+use crate::{
+    Service, ServiceSettings,
+    oidc::Verifier,
+    telemetry::{Telemetry, TelemetrySettings, traced},
+};
 use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
@@ -70,15 +74,23 @@ where
     H: Handler + 'static,
     F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
 {
-    logging::start(std::env::var("GOOGLE_CLOUD_PROJECT").ok().filter(|project| !project.is_empty()));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!("the process can't start its threads: {error}");
+            eprintln!("the process can't start its threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let function = Trigger::parse(trigger).map(|trigger| trigger.function).unwrap_or_default();
+    let telemetry = match Telemetry::start(&TelemetrySettings::from_environment(&function), runtime.handle()) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}");
             return ExitCode::FAILURE;
         }
     };
     let outcome = runtime.block_on(run(trigger, start));
+    telemetry.end();
     // Work that does not notice that it is to stop must not keep the process from ending.
     runtime.shutdown_background();
     match outcome {
@@ -101,11 +113,11 @@ where
     let settings = ServiceSettings::from_variables(&variables, &trigger)?;
     let google = &settings.google;
     let storage = Arc::new(google.storage()?);
-    let cloud = Cloud {
+    let cloud = traced(Cloud {
         storage: storage.clone(),
         publisher: Arc::new(google.publisher()?),
         warehouse: Arc::new(google.warehouse()?),
-    };
+    });
     let function = trigger.function.clone();
     let mut service = Service::new(trigger, storage, google.buckets.clone())
         .with_concurrency(settings.concurrency)

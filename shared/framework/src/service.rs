@@ -6,6 +6,7 @@ use crate::{
     domain,
     layers::{access_log, authorisation, body_limit, concurrency, deadline, panic, trace_context},
     oidc::Verifier,
+    telemetry::{self, EventSpan},
     typed::Typed,
 };
 use axum::{
@@ -27,6 +28,7 @@ use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
 };
+use tracing::Instrument;
 use trackdrop_cloud::{Storage, google::Buckets};
 use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
 
@@ -129,8 +131,8 @@ impl Service {
             .layer(from_fn_with_state(self.verifier.clone(), authorisation::layer))
             .layer(from_fn(panic::layer))
             .layer(from_fn_with_state(deadline, deadline::layer))
-            .layer(from_fn(access_log::layer))
-            .layer(from_fn_with_state(function, trace_context::layer));
+            .layer(from_fn_with_state(function, access_log::layer))
+            .layer(from_fn(trace_context::layer));
         let healthz = get(|| async { "ok\n" });
         Router::new().route("/healthz", healthz).route("/readyz", get(ready)).merge(events).with_state(self.clone())
     }
@@ -146,6 +148,7 @@ async fn ready(State(service): State<Service>) -> impl IntoResponse {
 async fn take(
     State(service): State<Service>,
     Extension(delivery): Extension<Delivery>,
+    Extension(span): Extension<EventSpan>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
@@ -154,7 +157,7 @@ async fn take(
         Ok(typed) => typed,
         Err(malformed) => return Answer::Malformed(malformed.to_string()),
     };
-    match service.run(&**handler, typed, &delivery).await {
+    match service.run(&**handler, typed, &delivery, &span).await {
         Ok(Ok(())) => Answer::Done,
         Ok(Err(reason)) => Answer::Ignored(reason),
         Err(failure) => Answer::of(Err(failure)),
@@ -168,9 +171,10 @@ impl Service {
         handler: &dyn Handler,
         typed: Typed,
         delivery: &Delivery,
+        span: &EventSpan,
     ) -> Result<Result<(), String>, Failure> {
-        let event = match domain::event_of(typed, &self.buckets, &*self.storage).await? {
-            Ok(event) => event,
+        let (event, trace) = match domain::event_of(typed, &self.buckets, &*self.storage).await? {
+            Ok(known) => known,
             Err(reason) => return Ok(Err(reason)),
         };
         let topic = match &event {
@@ -185,11 +189,13 @@ impl Service {
             Event::DeadLetter(letter) => &*letter.event,
             event => event,
         };
-        if let Event::ObjectFinalized(finalized) = about {
-            let span = tracing::Span::current();
-            span.record("object", tracing::field::display(&finalized.object));
-            finalized.request().map(|request| span.record("request", tracing::field::display(request)));
-        }
-        handler.handle(&event, delivery).await.map(Ok)
+        let about = match about {
+            Event::ObjectFinalized(finalized) => Some(finalized),
+            _ => None,
+        };
+        let span = span.begin(&self.trigger.function, about, trace.as_ref());
+        handler.handle(&event, delivery).instrument(span.clone()).await?;
+        span.in_scope(|| telemetry::delivery_done(&self.trigger.function, delivery));
+        Ok(Ok(()))
     }
 }

@@ -4,6 +4,7 @@ use crate::decode::{MESSAGE_PUBLISHED, Malformed, STORAGE_FINALIZED};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cloudevents::{AttributesReader, Data, Event};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use trackdrop_pipeline::Timestamp;
 
 /// What an event means, in Google Cloud's words.
@@ -37,6 +38,8 @@ pub struct FinalizedObject {
     pub generation: i64,
     /// When it was written, where the event says so.
     pub created: Option<Timestamp>,
+    /// Its custom metadata, where the event says so.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl Typed {
@@ -72,6 +75,7 @@ fn finalized(event: &Event) -> Result<Typed, Malformed> {
         name: text("name").or_else(name_of_subject).ok_or_else(|| Malformed::new("no object is named"))?,
         generation: generation(data.get("generation"))?,
         created: created(data)?,
+        metadata: metadata(data),
     }))
 }
 
@@ -88,6 +92,11 @@ fn generation(value: Option<&Value>) -> Result<i64, Malformed> {
 fn created(object: &Map<String, Value>) -> Result<Option<Timestamp>, Malformed> {
     let Some(text) = object.get("timeCreated").and_then(Value::as_str) else { return Ok(None) };
     text.parse().map(Some).map_err(|error| Malformed(format!("timeCreated {text:?} is no time: {error}")))
+}
+
+fn metadata(object: &Map<String, Value>) -> BTreeMap<String, String> {
+    let all = object.get("metadata").and_then(Value::as_object).into_iter().flatten();
+    all.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 fn message(event: &Event) -> Result<Typed, Malformed> {
@@ -136,6 +145,7 @@ fn notification<'a>(
         name: name.to_owned(),
         generation: generation(payload.get("generation").or(generation_attribute.as_ref()))?,
         created: created(&payload)?,
+        metadata: metadata(&payload),
     }))
 }
 

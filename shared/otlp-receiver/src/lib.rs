@@ -127,7 +127,8 @@ async fn take_traces(State(kept): State<Arc<Kept>>, body: Bytes) -> StatusCode {
     };
     let mut received = kept.lock();
     for of_resource in request.resource_spans {
-        let attributes = of_resource.resource.map(|resource| trace::attributes(resource.attributes)).unwrap_or_default();
+        let attributes =
+            of_resource.resource.map(|resource| trace::attributes(resource.attributes)).unwrap_or_default();
         let service = attributes.get("service.name").cloned().unwrap_or_default();
         for span in of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
             received.spans.push(Span::of(span, &service));

@@ -1,22 +1,41 @@
-//! One line a request, with what it was answered and why.
+//! One line a request, with what it was answered and why, in the span of the event that it carried.
 
-use crate::answer::Answer;
-use axum::{extract::Request, middleware::Next, response::Response};
-use std::time::Instant;
+use crate::{answer::Answer, telemetry::EventSpan};
+use axum::{
+    extract::{Extension, Request, State},
+    middleware::Next,
+    response::Response,
+};
+use std::{sync::Arc, time::Instant};
 
-pub(crate) async fn layer(request: Request, next: Next) -> Response {
+pub(crate) async fn layer(
+    State(function): State<Arc<str>>,
+    Extension(event): Extension<EventSpan>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let response = next.run(request).await;
     let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis() as u64);
     let answer = response.extensions().get::<Answer>();
     let reason = answer.and_then(Answer::reason).unwrap_or_default();
+    let function = &*function;
+    let span = event.get().cloned().unwrap_or_else(tracing::Span::none);
+    if matches!(answer, Some(Answer::Transient(_) | Answer::Unrecorded(_))) {
+        span.record("otel.status_code", "ERROR");
+        span.record("error", reason);
+    }
+    let _in_span = span.enter();
     match answer {
-        Some(Answer::Done) => tracing::info!(status, ms, "done"),
-        Some(Answer::Ignored(_)) => tracing::debug!(status, ms, reason, "ignored"),
-        Some(Answer::Full) => tracing::info!(status, ms, "handed back: {reason}"),
-        Some(Answer::Transient(_)) => tracing::warn!(status, ms, "failed, will be delivered again: {reason}"),
-        Some(Answer::Unrecorded(_)) => tracing::error!(status, ms, "failed for good: {reason}"),
-        _ => tracing::warn!(status, ms, "refused: {reason}"),
+        // Its own line is said where the work is counted.
+        Some(Answer::Done) => tracing::debug!(function, status, ms, "answered"),
+        Some(Answer::Ignored(_)) => tracing::debug!(function, status, ms, reason, "ignored"),
+        Some(Answer::Full) => tracing::info!(function, status, ms, "handed back: {reason}"),
+        Some(Answer::Transient(_)) => {
+            tracing::warn!(function, status, ms, "failed, will be delivered again: {reason}");
+        }
+        Some(Answer::Unrecorded(_)) => tracing::error!(function, status, ms, "failed for good: {reason}"),
+        _ => tracing::warn!(function, status, ms, "refused: {reason}"),
     }
     response
 }

@@ -7,22 +7,13 @@ use tracing::{
     field::{Field, Visit},
     span::{Attributes, Id, Record},
 };
-use tracing_subscriber::{
-    EnvFilter, Layer, layer::Context, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
-};
+use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 use trackdrop_pipeline::Timestamp;
 
-/// Logs to standard output; `RUST_LOG` says what (default: `info`).
-pub(crate) fn start(project: Option<String>) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let layer = GoogleLog { project, write: std::io::stdout };
-    // A second service in one process (a test) keeps the first one's log.
-    let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
-}
-
-struct GoogleLog<W> {
-    project: Option<String>,
-    write: W,
+/// Writes each event as a line, with the fields of the spans that it is in.
+pub(super) struct GoogleLog<W> {
+    pub(super) project: Option<String>,
+    pub(super) write: W,
 }
 
 /// The fields of a span, kept for its events.
@@ -90,10 +81,12 @@ where
             Level::INFO => "INFO",
             Level::DEBUG | Level::TRACE => "DEBUG",
         };
+        // For the trace, not for people.
+        line.retain(|name, _| !name.starts_with("otel."));
         line.insert("severity".into(), severity.into());
         line.insert("time".into(), Timestamp::now().to_string().into());
         line.insert("target".into(), event.metadata().target().into());
-        line.remove("parent").map(|span| line.insert("logging.googleapis.com/spanId".into(), span));
+        line.remove("span_id").map(|span| line.insert("logging.googleapis.com/spanId".into(), span));
         line.remove("sampled").map(|sampled| line.insert("logging.googleapis.com/trace_sampled".into(), sampled));
         if let (Some(Value::String(trace)), Some(project)) = (line.remove("trace"), &self.project) {
             line.insert("logging.googleapis.com/trace".into(), format!("projects/{project}/traces/{trace}").into());
@@ -109,6 +102,7 @@ where
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
+    use tracing_subscriber::layer::SubscriberExt;
 
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);
@@ -130,7 +124,14 @@ mod tests {
         let to = kept.clone();
         let layer = GoogleLog { project: Some("acme".into()), write: move || to.clone() };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            let span = tracing::info_span!("event", trace = "4bf9", request = tracing::field::Empty);
+            let span = tracing::info_span!(
+                "event",
+                otel.name = "track",
+                trace = "4bf9",
+                span_id = "00f0",
+                sampled = true,
+                request = tracing::field::Empty
+            );
             span.record("request", "req_1");
             span.in_scope(|| tracing::warn!(status = 503u64, "two\nlines"));
         });
@@ -140,6 +141,9 @@ mod tests {
         assert_eq!(line["severity"], "WARNING");
         assert_eq!(line["message"], "two\nlines");
         assert_eq!(line["logging.googleapis.com/trace"], "projects/acme/traces/4bf9");
+        assert_eq!(line["logging.googleapis.com/spanId"], "00f0");
+        assert_eq!(line["logging.googleapis.com/trace_sampled"], true);
+        assert!(line.get("otel.name").is_none() && line.get("trace").is_none());
         assert_eq!((&line["request"], &line["status"]), (&"req_1".into(), &503.into()));
     }
 }

@@ -1,0 +1,206 @@
+//! Traces, metrics and the log of a service.
+//!
+//! **One trace a request.** Its id follows from the request's id, or is that of the upload's own `traceparent` where whoever uploaded set
+//! one. The outermost span, `request`, is told when the request ends, and its id follows from the request as well; every delivery, also
+//! of a retry, is a span directly below it, and what the delivery did lies below that. The trace context travels in the custom metadata
+//! of the objects that start functions (`traceparent`, `tracestate`), because notifications carry no headers: [`traced`] writes it, the
+//! service reads it, no handler knows of it. A delivery links to the span that wrote the object which started it.
+//!
+//! A service that is killed leaves no torso: a delivery's spans are exported when the delivery ends, all together.
+//!
+//! Spans and metrics go by OTLP (HTTP, protobuf) to `OTEL_EXPORTER_OTLP_ENDPOINT`; without it there are only logs, which name the trace
+//! all the same. The SDK's own variables (`OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_*`, `OTEL_METRIC_EXPORT_INTERVAL`)
+//! hold.
+
+mod context;
+mod export;
+mod log;
+mod metrics;
+mod request_span;
+mod traced;
+mod whole;
+
+pub(crate) use context::{RequestTrace, TraceContext};
+pub(crate) use metrics::delivery_done;
+pub use traced::traced;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::{metrics::SdkMeterProvider, trace::SdkTracerProvider};
+use std::{sync::Arc, time::Duration};
+use tokio::runtime::Handle;
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+/// Where traces and metrics go, and by what names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TelemetrySettings {
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the base URL of a collector; none for nowhere.
+    pub endpoint: Option<String>,
+    /// `GOOGLE_CLOUD_PROJECT`: whose traces the log's lines refer to.
+    pub project: Option<String>,
+    /// `OTEL_SERVICE_NAME` or `K_SERVICE`: what the service is called.
+    pub service: String,
+}
+
+impl TelemetrySettings {
+    /// From the process's environment, for this function.
+    pub fn from_environment(function: &str) -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            endpoint: variable("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            project: variable("GOOGLE_CLOUD_PROJECT"),
+            service: variable("OTEL_SERVICE_NAME")
+                .or_else(|| variable("K_SERVICE"))
+                .unwrap_or_else(|| format!("trackdrop-{function}")),
+        }
+    }
+}
+
+/// Telemetry that runs; [`Telemetry::end`] sends what is left.
+#[derive(Debug)]
+pub struct Telemetry {
+    providers: Option<(SdkTracerProvider, SdkMeterProvider)>,
+}
+
+/// Why telemetry can't start.
+#[derive(Debug, thiserror::Error)]
+#[error("traces can't be exported to {endpoint:?}: {reason}")]
+pub struct TelemetryError {
+    endpoint: String,
+    reason: String,
+}
+
+impl Telemetry {
+    /// The log on standard output (`RUST_LOG` says what, `info` unless set), and traces and metrics where the settings say so. Exports are
+    /// made on `runtime`, which must live until [`Telemetry::end`]. A second call in one process keeps the first one's log and trace.
+    ///
+    /// # Errors
+    /// Where the endpoint is no URL.
+    pub fn start(settings: &TelemetrySettings, runtime: &Handle) -> Result<Self, TelemetryError> {
+        let providers = settings.endpoint.as_deref().map(|endpoint| {
+            export::providers(endpoint, &settings.service, runtime)
+                .map_err(|reason| TelemetryError { endpoint: endpoint.to_owned(), reason: reason.to_string() })
+        });
+        let providers = providers.transpose()?;
+        let ours = || filter_fn(|metadata| metadata.target().starts_with("trackdrop"));
+        let spans = providers.as_ref().map(|(traces, _)| {
+            let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("trackdrop"));
+            let layer =
+                layer.with_location(false).with_threads(false).with_target(false).with_tracked_inactivity(false);
+            layer.with_filter(ours())
+        });
+        let request_spans = providers.as_ref().map(|(traces, _)| {
+            let layer = request_span::RequestSpans { tracer: traces.tracer("trackdrop") };
+            layer.with_filter(filter_fn(|metadata| metadata.target() == trackdrop_flow::end::LOG_TARGET))
+        });
+        let said = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        // Spans hold what every line says, so they are there whatever is said.
+        let in_log = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("trackdrop")).or(said);
+        let log = log::GoogleLog { project: settings.project.clone(), write: std::io::stdout }.with_filter(in_log);
+        let _ = tracing_subscriber::registry().with(spans).with(request_spans).with(log).try_init();
+        if let Some((_, meters)) = &providers {
+            opentelemetry::global::set_meter_provider(meters.clone());
+        }
+        Ok(Self { providers })
+    }
+
+    /// Sends what has ended so far; blocks.
+    pub fn flush(&self) {
+        if let Some((traces, meters)) = &self.providers {
+            let _ = traces.force_flush();
+            let _ = meters.force_flush();
+        }
+    }
+
+    /// Sends what is left; blocks, not for long: a process that is to go has little time.
+    pub fn end(self) {
+        const WITHIN: Duration = Duration::from_millis(800);
+        if let Some((traces, meters)) = self.providers {
+            // What can't be sent now is lost, and the log has said so.
+            let _ = traces.shutdown_with_timeout(WITHIN);
+            let _ = meters.shutdown_with_timeout(WITHIN);
+        }
+    }
+}
+
+/// The span of the event that a request carries, once it is known which event that is; clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EventSpan {
+    /// Who called, by the request's headers.
+    caller: Option<TraceContext>,
+    span: Arc<std::sync::OnceLock<tracing::Span>>,
+}
+
+impl EventSpan {
+    pub(crate) fn called_by(caller: Option<TraceContext>) -> Self {
+        Self { caller, span: Arc::default() }
+    }
+
+    /// The span, where the event is known.
+    pub(crate) fn get(&self) -> Option<&tracing::Span> {
+        self.span.get()
+    }
+
+    /// Begins the span of an event that starts `function`. `about` is the object that it is about, `from` the context that this object
+    /// carries.
+    pub(crate) fn begin(
+        &self,
+        function: &str,
+        about: Option<&trackdrop_pipeline::ObjectFinalized>,
+        from: Option<&TraceContext>,
+    ) -> tracing::Span {
+        use opentelemetry::{Context, trace::TraceContextExt};
+        use tracing::field::{Empty, display};
+        use tracing_opentelemetry::OpenTelemetrySpanExt;
+        let span = tracing::info_span!(
+            "delivery",
+            otel.name = function,
+            otel.kind = "consumer",
+            otel.status_code = Empty,
+            function,
+            request = Empty,
+            segment = Empty,
+            object = Empty,
+            error = Empty,
+            trace = Empty,
+            span_id = Empty,
+            sampled = Empty,
+        );
+        let request = about.and_then(|about| Some((about, about.request()?)));
+        let trace = request.as_ref().map(|(about, request)| {
+            span.record("request", display(request));
+            if let Some(segment) = trackdrop_pipeline::names::segment_of(&about.object) {
+                span.record("segment", segment.get());
+            }
+            RequestTrace::of(request, about.object.bucket == trackdrop_pipeline::Bucket::Uploads, from)
+        });
+        about.map(|about| span.record("object", display(&about.object)));
+        let parent = match (&trace, &self.caller) {
+            (Some(trace), _) => Some(trace.outermost()),
+            (None, Some(caller)) => Some(caller.span_context()),
+            (None, None) => None,
+        };
+        if let Some(parent) = parent {
+            span.record("trace", display(parent.trace_id()));
+            // Fails only where nothing is exported.
+            let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+        }
+        if let (Some(_), Some(from)) = (&trace, from) {
+            span.add_link(from.span_context());
+        }
+        if let (Some(_), Some(caller)) = (&trace, &self.caller) {
+            span.add_link(caller.span_context());
+        }
+        let context = span.context();
+        let own = context.span().span_context().clone();
+        if own.is_valid() {
+            span.record("span_id", display(own.span_id()));
+            span.record("sampled", own.is_sampled());
+        }
+        self.span.get_or_init(|| span).clone()
+    }
+}

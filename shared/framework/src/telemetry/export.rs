@@ -1,0 +1,76 @@
+//! Export by OTLP over HTTP with protobuf, through the HTTP client that the service has anyway.
+
+use super::{request_span::Ids, whole::Whole};
+use async_trait::async_trait;
+use bytes::Bytes;
+use opentelemetry_http::{HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::{
+    Resource,
+    metrics::{PeriodicReader, SdkMeterProvider},
+    trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider},
+};
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// A delivery's spans come all at once, and `merge` makes a few a segment: as many as a day of video has.
+const QUEUE: usize = 1 << 16;
+const QUEUE_VARIABLE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
+const CALL_WITHIN: Duration = Duration::from_secs(10);
+
+pub(super) fn providers(
+    endpoint: &str,
+    service: &str,
+    runtime: &Handle,
+) -> Result<(SdkTracerProvider, SdkMeterProvider), Box<dyn std::error::Error>> {
+    let endpoint = endpoint.trim_end_matches('/');
+    reqwest::Url::parse(endpoint)?;
+    let http = reqwest::Client::builder().timeout(CALL_WITHIN).build()?;
+    let client = OnRuntime { http, runtime: runtime.clone() };
+    let resource = Resource::builder().with_service_name(service.to_owned()).build();
+    let spans = SpanExporter::builder()
+        .with_http()
+        .with_http_client(client.clone())
+        .with_endpoint(format!("{endpoint}/v1/traces"))
+        .build()?;
+    let mut batches = BatchConfigBuilder::default();
+    if std::env::var_os(QUEUE_VARIABLE).is_none() {
+        batches = batches.with_max_queue_size(QUEUE);
+    }
+    let batches = BatchSpanProcessor::builder(spans).with_batch_config(batches.build()).build();
+    let traces = SdkTracerProvider::builder()
+        .with_resource(resource.clone())
+        .with_id_generator(Ids::default())
+        .with_span_processor(Whole::new(batches))
+        .build();
+    let metrics = MetricExporter::builder()
+        .with_http()
+        .with_http_client(client)
+        .with_endpoint(format!("{endpoint}/v1/metrics"))
+        .build()?;
+    let reader = PeriodicReader::builder(metrics).build();
+    Ok((traces, SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build()))
+}
+
+/// The SDK exports from threads of its own, where no runtime is; the calls are made on the service's.
+#[derive(Clone, Debug)]
+struct OnRuntime {
+    http: reqwest::Client,
+    runtime: Handle,
+}
+
+#[async_trait]
+impl HttpClient for OnRuntime {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let (http, request) = (self.http.clone(), reqwest::Request::try_from(request)?);
+        let call = self.runtime.spawn(async move {
+            let answer = http.execute(request).await?;
+            let mut response = Response::builder().status(answer.status());
+            if let Some(headers) = response.headers_mut() {
+                *headers = answer.headers().clone();
+            }
+            Ok::<_, HttpError>(response.body(answer.bytes().await?)?)
+        });
+        call.await?
+    }
+}
