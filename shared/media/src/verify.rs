@@ -188,12 +188,15 @@ pub fn verify(source: &Path, options: &VerifyOptions, scratch: &Path) -> Result<
     })
 }
 
+/// A segment, the reader of its chunk, and the PTS and key flag of what was read of it.
+type OpenChunk<'a> = (&'a PlannedSegment, ChunkReader, Vec<(i64, bool)>);
+
 /// The frames of all chunks in order, each chunk cut when the one before it is decoded.
 struct Chunks<'a> {
     index: &'a VideoIndex,
     cutter: Cutter<'a>,
     waiting: VecDeque<&'a PlannedSegment>,
-    current: Option<(&'a PlannedSegment, ChunkReader, Vec<(i64, bool)>)>,
+    current: Option<OpenChunk<'a>>,
     file: PathBuf,
     options: &'a VerifyOptions,
     ledger: Ledger,

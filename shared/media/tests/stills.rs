@@ -37,7 +37,7 @@ fn mean_difference(a: &[u8], b: &[u8]) -> f64 {
 #[test]
 fn a_png_is_read_exactly_and_a_jpeg_and_a_bmp_are_known_by_their_bytes() {
     for (name, tolerance) in [("a.png", 0.0), ("a.bmp", 0.0), ("a.jpg", 1.5)] {
-        let still = make(name, "-f lavfi -i testsrc2=s=161x91:r=1:d=1 -frames:v 1 OUT");
+        let still = make(name, "-f lavfi -i testsrc2=s=161x91:r=1:d=1,format=rgb24 -frames:v 1 OUT");
         let nameless = still.dir.path().join("nameless");
         fs::copy(&still.path, &nameless).unwrap();
         let (width, height, pixels) = rgb(&nameless);
@@ -48,7 +48,7 @@ fn a_png_is_read_exactly_and_a_jpeg_and_a_bmp_are_known_by_their_bytes() {
 
 #[test]
 fn what_is_drawn_is_in_the_written_picture_and_the_rest_is_as_before() {
-    let still = make("in.png", "-f lavfi -i color=0x406080:s=321x201:r=1:d=1 -frames:v 1 OUT");
+    let still = make("in.png", "-f lavfi -i color=0x406080:s=321x201:r=1:d=1,format=rgb24 -frames:v 1 OUT");
     let before = read_still(&still.path, &Limits::default()).unwrap();
     let mut canvas = Canvas::of_still(&before).unwrap();
     let mark = BoxMark { x1: 100.0, y1: 80.0, x2: 200.0, y2: 160.0, track_id: 1, label: "person", score: 0.9 };
