@@ -13,6 +13,7 @@ mod report;
 mod retrack;
 mod run;
 mod settings;
+mod simulate;
 mod upload;
 
 use args::{Arguments, Command};
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             Command::Export(export) => export::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
             Command::Model(model) => model::model(model).map(|()| ExitCode::SUCCESS),
             Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
+            Command::Simulate(simulate) => simulate::simulate(simulate),
         }
     });
     // Work that does not notice that it is to stop must not keep the program from ending.

@@ -278,11 +278,7 @@ impl Split {
     }
 
     /// Completes the manifest with what the chunks are, and moves the request on.
-    async fn record_chunks(
-        &self,
-        request: &RequestId,
-        chunks: &Chunks,
-    ) -> Result<(), Failure> {
+    async fn record_chunks(&self, request: &RequestId, chunks: &Chunks) -> Result<(), Failure> {
         manifest::update(&self.cloud, request, |manifest| {
             for segment in &mut manifest.segments {
                 if let Some((bytes, sha256)) = chunks.get(&segment.segment_number) {
