@@ -22,6 +22,7 @@ use trackdrop_pipeline::{
     settings::METADATA_KEY,
     trigger::Trigger,
 };
+#[allow(unused_imports, reason = "each test file uses its part")]
 pub use trackdrop_simulator::stand_ins::{StandIn, Trouble, random_frame};
 use trackdrop_split::Split;
 use trackdrop_tables::tracks::{self, TrackRow};
