@@ -40,6 +40,8 @@ pub(crate) enum Command {
     /// Print what the tables and views of a warehouse are made of
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// Run the whole flow in a simulation that tries to break it: every fault, a virtual clock, one seed a run
+    Simulate(SimulateArguments),
 }
 
 /// What the tracker does with the detections; every deviation from the paper's reference is off unless asked for.
@@ -318,4 +320,17 @@ pub(crate) struct BigquerySchemaArguments {
     /// Write TABLE.json and VIEW.sql into this folder [default: print all as one JSON object]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArguments {
+    /// The first seed; a seed is the same run every time
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// How many seeds, one after the other
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) runs: u64,
+    /// Measure the completion counter instead, beside one object that is raised by compare-and-set
+    #[arg(long, conflicts_with_all = ["seed", "runs"])]
+    pub(crate) counter: bool,
 }

@@ -14,6 +14,7 @@ mod retrack;
 mod run;
 mod schema;
 mod settings;
+mod simulate;
 mod upload;
 
 use args::{Arguments, Command};
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
             Command::Model(model) => model::model(model).map(|()| ExitCode::SUCCESS),
             Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
             Command::Schema(command) => schema::schema(command).map(|()| ExitCode::SUCCESS),
+            Command::Simulate(simulate) => simulate::simulate(simulate),
         }
     });
     // Work that does not notice that it is to stop must not keep the program from ending.

@@ -4,36 +4,8 @@
 
 mod support;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
-use support::{Data, Ended, Scene, codec, ffmpeg};
-
-/// A small disk of its own, gone when dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// None where the test may not mount anything.
-    fn mount(at: &Path, kib: u32) -> Option<Self> {
-        std::fs::create_dir(at).unwrap();
-        let mut mount = Command::new("mount");
-        let mounted = mount.args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"]).arg(at).output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
-    }
-
-    fn enlarge(&self, kib: u32) {
-        let mut mount = Command::new("mount");
-        let status = mount.args(["-o", &format!("remount,size={kib}k")]).arg(&self.0).status().unwrap();
-        assert!(status.success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
+use std::path::Path;
+use support::{Data, Ended, Scene, SmallDisk, codec, ffmpeg};
 
 /// A clip of which a second takes about half a megabyte, so that a disk of a few megabytes fills up at any stage.
 fn heavy_clip(path: &Path) {
@@ -49,7 +21,7 @@ fn fill(scene: &Scene, video: &Path, kib: u32) -> Option<(SmallDisk, Data, Ended
         eprintln!("skipped: a disk can't be mounted here");
         return None;
     };
-    let data = Data(disk.0.join("data"));
+    let data = Data(disk.path().join("data"));
     let ended = data.run(&[video], OPTIONS).expect_code(1);
     let told = ended.stderr.to_lowercase();
     assert!(told.contains("space") && !told.contains("panicked"), "{kib} KiB: {}", ended.stderr);
@@ -67,7 +39,7 @@ fn a_run_that_filled_the_disk_goes_on_when_there_is_space() {
     for copies in [0.5, 1.5, 2.5] {
         let kib = 2_500 + (copies * bytes as f64 / 1024.0) as u32;
         let Some((disk, data, _)) = fill(&scene, &video, kib) else { return };
-        disk.enlarge(200_000);
+        disk.remount("size=200000k");
         let summary = data.run(&[&video], OPTIONS).expect_success().json().remove(0);
         assert_eq!((&summary["state"], &summary["ledger"]["frames_whole"]), (&"done".into(), &150.into()), "{copies}");
         assert_eq!(data.query("SELECT state, error FROM requests"), ["done,"]);

@@ -243,6 +243,11 @@ impl Running {
         assert!(status.success());
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL, and waits until it is dead.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -315,5 +320,35 @@ impl Ended {
     /// The lines of standard error that the command itself addresses to its user as errors.
     pub fn errors(&self) -> Vec<&str> {
         self.stderr.lines().filter_map(|line| line.strip_prefix("trackdrop: ")).collect()
+    }
+}
+
+/// A small disk of its own, gone when dropped.
+pub struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// None where the test may not mount anything.
+    pub fn mount(at: &Path, kib: u32) -> Option<Self> {
+        std::fs::create_dir(at).unwrap();
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"]).arg(at).output();
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Changes how it is mounted: `size=...`, or `ro`.
+    pub fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let status = Command::new("mount").args(["-o", &options]).arg(&self.0).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
