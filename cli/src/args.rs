@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Model(ModelCommand),
     /// Predict time and cost of a video, before they are spent
     Plan(PlanArguments),
+    /// Prove that cutting a video loses and invents no frame: its chunks against a serial decode (exit code 3: they differ)
+    Verify(VerifyArguments),
 }
 
 /// What the tracker does with the detections; every deviation from the paper's reference is off unless asked for.
@@ -302,4 +304,20 @@ pub(crate) struct PlanArguments {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The video
+    #[arg(value_name = "VIDEO")]
+    pub(crate) video: PathBuf,
+    /// Target length of the segments
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub(crate) segment_seconds: f64,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the verdict as a cell of a table, a refusal too
+    #[arg(long, hide = true, conflicts_with = "json")]
+    pub(crate) markdown: bool,
 }

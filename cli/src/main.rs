@@ -14,6 +14,7 @@ mod retrack;
 mod run;
 mod settings;
 mod upload;
+mod verify;
 
 use args::{Arguments, Command};
 use clap::Parser;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             Command::Export(export) => export::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
             Command::Model(model) => model::model(model).map(|()| ExitCode::SUCCESS),
             Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
+            Command::Verify(arguments) => verify::verify(arguments),
         }
     });
     // Work that does not notice that it is to stop must not keep the program from ending.
