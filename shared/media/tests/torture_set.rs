@@ -15,12 +15,16 @@ use trackdrop_media::{Limits, Verification, VerifyOptions, index, verify};
 
 const SEGMENT_SECONDS: f64 = 0.5;
 /// The files with a stretch that has no key frame to cut at for longer than four segments.
-const RE_ENCODED: [&str; 5] = [
+const RE_ENCODED: [&str; 9] = [
     "one-keyframe.mp4",
     "one-keyframe-hevc-10bit.mkv",
     "one-keyframe-444-odd.mkv",
     "gop-1-to-300.mp4",
     "gradual-refresh.ts",
+    "variable-rate.mp4",
+    "variable-rate.mkv",
+    "clock-forward.ts",
+    "mpeg4-packed-b.avi",
 ];
 
 /// What becomes of a file.
