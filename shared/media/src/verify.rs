@@ -188,12 +188,15 @@ pub fn verify(source: &Path, options: &VerifyOptions, scratch: &Path) -> Result<
     })
 }
 
+/// A frame that came out: its PTS, and whether it is damaged.
+type Seen = (i64, bool);
+
 /// The frames of all chunks in order, each chunk cut when the one before it is decoded.
 struct Chunks<'a> {
     index: &'a VideoIndex,
     cutter: Cutter<'a>,
     waiting: VecDeque<&'a PlannedSegment>,
-    current: Option<(&'a PlannedSegment, ChunkReader, Vec<(i64, bool)>)>,
+    current: Option<(&'a PlannedSegment, ChunkReader, Vec<Seen>)>,
     file: PathBuf,
     options: &'a VerifyOptions,
     ledger: Ledger,
@@ -230,12 +233,7 @@ impl Chunks<'_> {
 }
 
 /// Enters a segment into the ledger, as `merge` does; the error says how it does not fit.
-fn account(
-    segment: &PlannedSegment,
-    first_frame: u64,
-    seen: &[(i64, bool)],
-    ledger: &mut Ledger,
-) -> Result<(), String> {
+fn account(segment: &PlannedSegment, first_frame: u64, seen: &[Seen], ledger: &mut Ledger) -> Result<(), String> {
     let account = FrameAccount::of(&segment.frame_pts, seen).map_err(|error| error.to_string())?;
     let pts_sha256 = pts_list(&segment.frame_pts).map_err(|error| error.to_string())?.sha256();
     let planned = PlannedFrames {
