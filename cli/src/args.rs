@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Schema(SchemaCommand),
     /// Run the whole flow in a simulation that tries to break it: every fault, a virtual clock, one seed a run
     Simulate(SimulateArguments),
+    /// Prove that cutting a video loses and invents no frame: its chunks against a serial decode (exit code 3: they differ)
+    Verify(VerifyArguments),
 }
 
 /// What the tracker does with the detections; every deviation from the paper's reference is off unless asked for.
@@ -333,4 +335,20 @@ pub(crate) struct SimulateArguments {
     /// Measure the completion counter instead, beside one object that is raised by compare-and-set
     #[arg(long, conflicts_with_all = ["seed", "runs"])]
     pub(crate) counter: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The video
+    #[arg(value_name = "VIDEO")]
+    pub(crate) video: PathBuf,
+    /// Target length of the segments
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub(crate) segment_seconds: f64,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the verdict as a cell of a table, a refusal too
+    #[arg(long, hide = true, conflicts_with = "json")]
+    pub(crate) markdown: bool,
 }

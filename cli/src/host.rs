@@ -14,7 +14,7 @@ use trackdrop_join::{Join, MediaJoiner};
 use trackdrop_load::Load;
 use trackdrop_merge::Merge;
 use trackdrop_pipeline::{Handler, trigger::Trigger};
-use trackdrop_split::{MediaCutter, Split};
+use trackdrop_split::{Limits, MediaCutter, Split};
 use trackdrop_track::{DetectorPool, MediaSegmentDetector, Track};
 
 /// The trigger files, built in so that the installed command needs no checkout.
@@ -64,12 +64,17 @@ pub(crate) fn detectors(device: DeviceChoice) -> Arc<DetectorPool> {
     Arc::new(DetectorPool::new(cores, device))
 }
 
+/// What is refused.
+pub(crate) fn limits() -> anyhow::Result<Limits> {
+    Ok(Limits::from_environment()?)
+}
+
 impl Host {
     pub(crate) fn open(data: &Path, detectors: Arc<DetectorPool>) -> anyhow::Result<Self> {
         let local = open_data(data)?;
         let cloud = cloud_of(&local);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let limits = trackdrop_split::Limits::default();
+        let limits = limits()?;
         let detector = MediaSegmentDetector { pool: detectors.clone(), limits: limits.clone(), decoder_threads: 1 };
         let renderer = MediaRenderer { limits: limits.clone(), threads: cores };
         let handlers: BTreeMap<String, Arc<dyn Handler>> = BTreeMap::from([

@@ -16,6 +16,7 @@ mod schema;
 mod settings;
 mod simulate;
 mod upload;
+mod verify;
 
 use args::{Arguments, Command};
 use clap::Parser;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
             Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
             Command::Schema(command) => schema::schema(command).map(|()| ExitCode::SUCCESS),
             Command::Simulate(simulate) => simulate::simulate(simulate),
+            Command::Verify(arguments) => verify::verify(arguments),
         }
     });
     // Work that does not notice that it is to stop must not keep the program from ending.

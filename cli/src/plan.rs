@@ -3,7 +3,7 @@
 use crate::{args::PlanArguments, output::line};
 use anyhow::bail;
 use serde_json::json;
-use trackdrop_media::{Limits, index};
+use trackdrop_media::index;
 use trackdrop_pipeline::cost::{CostEstimate, Prices};
 
 /// What detection of a video would take.
@@ -29,7 +29,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
             bail!("{name} {value} is no usable number: it must be at least {least:e}");
         }
     }
-    let video = index(&arguments.video, &Limits::default())?;
+    let video = index(&arguments.video, &crate::host::limits()?)?;
     let frames: Vec<u64> =
         video.plan(arguments.segment_seconds)?.iter().map(|segment| segment.expected_frames).collect();
     let prices = Prices::built_in();

@@ -7,7 +7,7 @@ use trackdrop_framework::serve;
 
 fn main() -> ExitCode {
     serve(include_str!("../../../triggers/annotate.yaml"), async |service| {
-        let renderer = MediaRenderer { limits: Limits::default(), threads: service.threads() };
+        let renderer = MediaRenderer { limits: Limits::from_environment()?, threads: service.threads() };
         Ok(Staged(Annotate::new(service.cloud.clone(), Arc::new(renderer))))
     })
 }

@@ -7,7 +7,7 @@ use trackdrop_split::{Limits, MediaCutter, Split};
 
 fn main() -> ExitCode {
     serve(include_str!("../../../triggers/split.yaml"), async |service| {
-        let cutter = MediaCutter { limits: Limits::default() };
+        let cutter = MediaCutter { limits: Limits::from_environment()? };
         Ok(Staged(Split::new(service.cloud.clone(), Arc::new(cutter))))
     })
 }

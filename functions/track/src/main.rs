@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         // Loaded before the service is ready: the first segment must not wait for it.
         let loading = pool.clone();
         blocking(move || loading.get(None).map(drop)).await?;
-        let detector = MediaSegmentDetector { pool, limits: Limits::default(), decoder_threads: 1 };
+        let detector = MediaSegmentDetector { pool, limits: Limits::from_environment()?, decoder_threads: 1 };
         Ok(Staged(Track::new(service.cloud.clone(), Arc::new(detector))))
     })
 }

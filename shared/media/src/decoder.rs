@@ -1,6 +1,9 @@
 //! A video decoder that goes on after errors.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use ffmpeg::{Packet, codec, ffi, frame};
 use ffmpeg_next as ffmpeg;
@@ -23,6 +26,9 @@ pub(crate) enum Step {
 /// A decoder of one video stream. Frame threads and slice threads give the same pixels as one thread.
 pub(crate) struct Decoder {
     inner: codec::decoder::Video,
+    limits: Limits,
+    /// Time spent inside the decoder since the last picture; what the caller does meanwhile does not count.
+    without_picture: Duration,
 }
 
 impl Decoder {
@@ -60,12 +66,17 @@ impl Decoder {
                 (*raw).strict_std_compliance = ffi::FF_COMPLIANCE_STRICT;
             }
         }
-        Ok(Self { inner: context.decoder().video().map_err(refuse)? })
+        let inner = context.decoder().video().map_err(refuse)?;
+        Ok(Self { inner, limits: limits.clone(), without_picture: Duration::ZERO })
     }
 
     /// Feeds a packet. An undecodable one is `Ok(false)`: the loss shows as a missing picture.
     pub(crate) fn send(&mut self, packet: &Packet) -> Result<bool, MediaError> {
-        settle(self.inner.send_packet(packet))
+        let began = Instant::now();
+        let outcome = self.inner.send_packet(packet);
+        self.without_picture += began.elapsed();
+        self.limits.check_decoding(self.without_picture)?;
+        settle(outcome)
     }
 
     /// Says that no more packets follow.
@@ -74,8 +85,14 @@ impl Decoder {
     }
 
     pub(crate) fn receive(&mut self, picture: &mut frame::Video) -> Result<Step, MediaError> {
-        match self.inner.receive_frame(picture) {
-            Ok(()) => Ok(Step::Picture),
+        let began = Instant::now();
+        let outcome = self.inner.receive_frame(picture);
+        self.without_picture += began.elapsed();
+        match outcome {
+            Ok(()) => {
+                self.without_picture = Duration::ZERO;
+                Ok(Step::Picture)
+            }
             Err(ffmpeg::Error::Eof) => Ok(Step::Finished),
             Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::util::error::EAGAIN => Ok(Step::NeedsPacket),
             other => settle(other).map(|_| Step::Error),

@@ -20,10 +20,12 @@ pub struct Limits {
     pub max_duration_s: u64,
     /// Streams in the file, of any kind.
     pub max_streams: u32,
+    /// Seconds of decoding in which no picture comes out.
+    pub max_decode_s: u64,
 }
 
 impl Default for Limits {
-    /// 1 TiB, 8192 x 8192 pixels, 16384 pixels a side, 10 million pictures, 48 hours, 100 streams.
+    /// 1 TiB, 8192 x 8192 pixels, 16384 pixels a side, 10 million pictures, 48 hours, 100 streams, 60 s without a picture.
     fn default() -> Self {
         Self {
             max_bytes: 1 << 40,
@@ -32,11 +34,51 @@ impl Default for Limits {
             max_frames: 10_000_000,
             max_duration_s: 48 * 3600,
             max_streams: 100,
+            max_decode_s: 60,
         }
     }
 }
 
 impl Limits {
+    /// The defaults, with what the variable `TRACKDROP_LIMITS` sets: `max_bytes=5000000000,max_frames=100000`, in the names of
+    /// the fields.
+    ///
+    /// # Errors
+    /// [`MediaError::Unsupported`] for a name that is no bound, and a value that is no whole number.
+    pub fn from_environment() -> Result<Self, MediaError> {
+        match std::env::var("TRACKDROP_LIMITS") {
+            Ok(text) => Self::default().with(&text),
+            Err(std::env::VarError::NotPresent) => Ok(Self::default()),
+            Err(error) => Err(MediaError::Unsupported { reason: format!("TRACKDROP_LIMITS: {error}") }),
+        }
+    }
+
+    /// These bounds with others in their place: `name=value`, separated by commas.
+    ///
+    /// # Errors
+    /// As [`Limits::from_environment`].
+    pub fn with(mut self, text: &str) -> Result<Self, MediaError> {
+        for setting in text.split(',').map(str::trim).filter(|setting| !setting.is_empty()) {
+            let bad = |why: &str| MediaError::Unsupported {
+                reason: format!("the bound {setting:?} in TRACKDROP_LIMITS, {why}; give such as max_frames=100000"),
+            };
+            let (name, value) = setting.split_once('=').ok_or_else(|| bad("it is not NAME=NUMBER"))?;
+            let value: u64 = value.trim().parse().map_err(|_| bad("its value is not a whole number"))?;
+            let small = || u32::try_from(value).map_err(|_| bad("its value is above 4294967295"));
+            match name.trim() {
+                "max_bytes" => self.max_bytes = value,
+                "max_pixels" => self.max_pixels = value,
+                "max_dimension_px" => self.max_dimension_px = small()?,
+                "max_frames" => self.max_frames = value,
+                "max_duration_s" => self.max_duration_s = value,
+                "max_streams" => self.max_streams = small()?,
+                "max_decode_s" => self.max_decode_s = value,
+                _ => return Err(bad("there is no bound of that name")),
+            }
+        }
+        Ok(self)
+    }
+
     pub(crate) fn check_bytes(&self, bytes: u64) -> Result<(), MediaError> {
         within("the file size in bytes", bytes, self.max_bytes)
     }
@@ -54,6 +96,10 @@ impl Limits {
         within("the duration in seconds", seconds.max(0.0).ceil() as u64, self.max_duration_s)
     }
 
+    pub(crate) fn check_decoding(&self, since_last_picture: std::time::Duration) -> Result<(), MediaError> {
+        within("the time of decoding without a picture, in seconds,", since_last_picture.as_secs(), self.max_decode_s)
+    }
+
     pub(crate) fn check_streams(&self, streams: u32) -> Result<(), MediaError> {
         within("the number of streams", streams.into(), self.max_streams.into())
     }
@@ -61,4 +107,27 @@ impl Limits {
 
 fn within(what: &'static str, value: u64, bound: u64) -> Result<(), MediaError> {
     if value > bound { Err(MediaError::LimitExceeded { what, value, bound }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_set_by_name_and_a_wrong_one_is_told() {
+        let limits = Limits::default().with(" max_frames=7, max_streams = 3,").unwrap();
+        assert_eq!(limits, Limits { max_frames: 7, max_streams: 3, ..Limits::default() });
+        for wrong in ["max_frames", "max_frames=-1", "max_streams=5000000000", "frames=7", "=", "max_frames=7=8"] {
+            let error = Limits::default().with(wrong).unwrap_err().to_string();
+            assert!(error.contains(&format!("{wrong:?}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_decoder_that_works_for_too_long_is_stopped() {
+        let limits = Limits { max_decode_s: 5, ..Limits::default() };
+        limits.check_decoding(std::time::Duration::from_secs(5)).unwrap();
+        let error = limits.check_decoding(std::time::Duration::from_secs(6)).unwrap_err();
+        assert!(matches!(error, MediaError::LimitExceeded { value: 6, bound: 5, .. }), "{error}");
+    }
 }

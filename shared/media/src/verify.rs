@@ -188,15 +188,24 @@ pub fn verify(source: &Path, options: &VerifyOptions, scratch: &Path) -> Result<
     })
 }
 
+<<<<<<< HEAD
 /// A segment, the reader of its chunk, and the PTS and key flag of what was read of it.
 type OpenChunk<'a> = (&'a PlannedSegment, ChunkReader, Vec<(i64, bool)>);
+=======
+/// A frame that came out: its PTS, and whether it is damaged.
+type Seen = (i64, bool);
+>>>>>>> media
 
 /// The frames of all chunks in order, each chunk cut when the one before it is decoded.
 struct Chunks<'a> {
     index: &'a VideoIndex,
     cutter: Cutter<'a>,
     waiting: VecDeque<&'a PlannedSegment>,
+<<<<<<< HEAD
     current: Option<OpenChunk<'a>>,
+=======
+    current: Option<(&'a PlannedSegment, ChunkReader, Vec<Seen>)>,
+>>>>>>> media
     file: PathBuf,
     options: &'a VerifyOptions,
     ledger: Ledger,
@@ -233,12 +242,7 @@ impl Chunks<'_> {
 }
 
 /// Enters a segment into the ledger, as `merge` does; the error says how it does not fit.
-fn account(
-    segment: &PlannedSegment,
-    first_frame: u64,
-    seen: &[(i64, bool)],
-    ledger: &mut Ledger,
-) -> Result<(), String> {
+fn account(segment: &PlannedSegment, first_frame: u64, seen: &[Seen], ledger: &mut Ledger) -> Result<(), String> {
     let account = FrameAccount::of(&segment.frame_pts, seen).map_err(|error| error.to_string())?;
     let pts_sha256 = pts_list(&segment.frame_pts).map_err(|error| error.to_string())?.sha256();
     let planned = PlannedFrames {

@@ -1,0 +1,105 @@
+//! `trackdrop verify`: the proof, for one's own file, that cutting it loses and invents nothing.
+
+use crate::{args::VerifyArguments, output::line};
+use anyhow::Context;
+use serde_json::json;
+use std::process::ExitCode;
+use trackdrop_media::{MediaError, Verification, VerifyOptions, verify as compare};
+use trackdrop_pipeline::RequestSettings;
+
+/// The exit code where the chunks differ from the serial decode. 1 means that they could not be compared.
+const DIFFERS: u8 = 3;
+
+pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
+    RequestSettings { segment_seconds: arguments.segment_seconds, ..RequestSettings::default() }.check()?;
+    let scratch = tempfile::tempdir().context("a folder for one chunk at a time can't be made")?;
+    let options = VerifyOptions {
+        segment_seconds: arguments.segment_seconds,
+        limits: crate::host::limits()?,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let found = match compare(&arguments.video, &options, scratch.path()) {
+        Ok(found) => found,
+        Err(error) if arguments.markdown && !error.is_transient() => {
+            line!("refused: {}", without_path(&error, arguments));
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if arguments.json {
+        let is_exact = found.is_exact();
+        let mut all = json!({ "video": arguments.video, "exact": is_exact, "verification": found });
+        if let Some(difference) = &found.first_difference {
+            all["difference"] = json!(difference.to_string());
+        }
+        line!("{all}");
+    } else if arguments.markdown {
+        line!("{}", in_a_line(&found));
+    } else {
+        print(&found, arguments)?;
+    }
+    Ok(if found.is_exact() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+}
+
+fn print(found: &Verification, arguments: &VerifyArguments) -> anyhow::Result<()> {
+    let ledger = &found.ledger;
+    line!("{}", arguments.video.display().to_string().escape_debug());
+    let reencoded = match found.segments_reencoded {
+        0 => String::new(),
+        count => format!(", {count} of them re-encoded without loss"),
+    };
+    line!("  segments    {}{reencoded}", found.segments);
+    line!(
+        "  frames      {} planned, {} decoded whole, {} damaged",
+        ledger.frames,
+        ledger.frames_whole,
+        ledger.frames_damaged
+    );
+    line!(
+        "  times       {}",
+        if found.times_are_stated { "as the container states them" } else { "found by decoding" }
+    );
+    for (count, what) in [
+        (found.left_out, "pictures of the serial decode are no part of the video"),
+        (found.unequal_after_damage, "pictures came out with other errors than serially, after damage"),
+    ] {
+        if count > 0 {
+            line!("  note        {count} {what}");
+        }
+    }
+    for warning in &found.warnings {
+        line!("  note        {warning}");
+    }
+    match &found.first_difference {
+        None => line!("  verdict     exact: the chunks give the serial decode's frames, each once, at its time"),
+        Some(difference) => line!("  verdict     DIFFERENT: {difference}"),
+    }
+    Ok(())
+}
+
+/// The verdict as a cell of a table.
+fn in_a_line(found: &Verification) -> String {
+    let ledger = &found.ledger;
+    if let Some(difference) = &found.first_difference {
+        return format!("DIFFERENT: {difference}");
+    }
+    let mut text = format!("exact, {} frames in {} segments", ledger.frames, found.segments);
+    if found.segments_reencoded > 0 {
+        text += &format!(", {} by `lossless_transcode`", found.segments_reencoded);
+    }
+    if ledger.frames_damaged > 0 {
+        text += &format!("; `frames_damaged` {}", ledger.frames_damaged);
+    }
+    if !found.times_are_stated {
+        text += "; times found by decoding";
+    }
+    if found.left_out > 0 {
+        text += &format!("; {} undecodable pictures left out", found.left_out);
+    }
+    text
+}
+
+/// A refusal that reads the same on every machine.
+fn without_path(error: &MediaError, arguments: &VerifyArguments) -> String {
+    error.to_string().replace(&format!("{:?}", arguments.video), "the file")
+}
