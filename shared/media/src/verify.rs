@@ -188,24 +188,15 @@ pub fn verify(source: &Path, options: &VerifyOptions, scratch: &Path) -> Result<
     })
 }
 
-<<<<<<< HEAD
-/// A segment, the reader of its chunk, and the PTS and key flag of what was read of it.
-type OpenChunk<'a> = (&'a PlannedSegment, ChunkReader, Vec<(i64, bool)>);
-=======
 /// A frame that came out: its PTS, and whether it is damaged.
 type Seen = (i64, bool);
->>>>>>> media
 
 /// The frames of all chunks in order, each chunk cut when the one before it is decoded.
 struct Chunks<'a> {
     index: &'a VideoIndex,
     cutter: Cutter<'a>,
     waiting: VecDeque<&'a PlannedSegment>,
-<<<<<<< HEAD
-    current: Option<OpenChunk<'a>>,
-=======
     current: Option<(&'a PlannedSegment, ChunkReader, Vec<Seen>)>,
->>>>>>> media
     file: PathBuf,
     options: &'a VerifyOptions,
     ledger: Ledger,

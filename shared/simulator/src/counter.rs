@@ -25,7 +25,7 @@ use std::{
 use trackdrop_cloud::{Precondition, PutOptions, Storage};
 use trackdrop_flow::{Cloud, NewObject, blocking::AtOnce, count, manifest};
 use trackdrop_pipeline::{
-    Bucket, Event, Failure, ObjectFinalized, RequestId, RequestSettings, SegmentNumber, Timestamp,
+    Bucket, Delivery, Event, Failure, ObjectFinalized, RequestId, RequestSettings, SegmentNumber, Timestamp,
     clock::ClockInPlace,
     counter::Counted,
     names::{Marker, ObjectName, PerSegment},
@@ -103,7 +103,9 @@ pub fn measure(counter: Counter, segments: u32) -> Result<Measured, SimulationEr
             let counted = async {
                 cloud.create(result).await?;
                 match counter {
-                    Counter::Sharded => count::complete(&cloud, Counted::Track, &request, segment, segments).await,
+                    Counter::Sharded => {
+                        count::complete(&cloud, Counted::Track, &request, segment, segments, &Delivery::new()).await
+                    }
                     Counter::OneObject => raise(&worker, &cloud, &request, segments).await,
                 }
             };
