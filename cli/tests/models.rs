@@ -153,6 +153,26 @@ fn a_device_that_is_not_there_ends_the_run_before_anything_is_uploaded() {
 }
 
 #[test]
+fn int8_takes_the_quantised_model_beside_the_detector_or_says_that_there_is_none() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 1, codec::H264);
+    let (detector, quantised) = (scene.path("m.onnx"), scene.path("m-int8.onnx"));
+    fs::copy(reference("yolov8.onnx"), &detector).unwrap();
+    let options = ["--model", detector.to_str().unwrap(), "--precision", "int8", "--no-video", "--json"];
+    let ended = scene.data().run(&[&video], &options).expect_code(1);
+    assert!(
+        ended.errors()[0].contains("m-int8.onnx") && ended.errors()[0].contains("scripts/int8"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!scene.data.join("results").exists(), "nothing was begun");
+    fs::copy(reference("end_to_end.onnx"), &quantised).unwrap();
+    let summary = scene.data().run(&[&video], &options).expect_success().json().remove(0);
+    let manifest: Value =
+        serde_json::from_str(&fs::read_to_string(summary["manifest"].as_str().unwrap()).unwrap()).unwrap();
+    assert!(manifest["settings"]["model"].as_str().unwrap().ends_with("m-int8.onnx"), "{manifest}");
+}
+
+#[test]
 fn plan_predicts_time_and_cost_of_a_video() {
     let (scene, video) = Scene::with_clip("clip.mp4", 8, codec::H264);
     let plan = |instances: &str| {
