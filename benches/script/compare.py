@@ -1,7 +1,7 @@
-"""Times, by turns in one run, on one video: ONNX Runtime alone (the limit), the track stage, `trackdrop run`, and the
-script beside it. Prints Markdown: the medians of the rounds, and ratios that are medians of the rounds' ratios.
+"""Times, by turns in one run, on one video: ONNX Runtime alone (the limit), `trackdrop run`, and the script
+beside it. Prints Markdown: the medians of the rounds, and ratios that are medians of the rounds' ratios.
 
-    compare.py TRACKDROP STAGE MODEL.onnx VIDEO [--int8 MODEL.onnx] [--rounds N] [--parts limit,stage,run,...]
+    compare.py TRACKDROP MODEL.onnx VIDEO [--int8 MODEL.onnx] [--rounds N] [--parts "fp32 limit,fp32 run,..."]
 """
 
 import argparse
@@ -57,7 +57,7 @@ def call(*command):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("trackdrop", "stage", "model", "video"):
+    for name in ("trackdrop", "model", "video"):
         parser.add_argument(name)
     parser.add_argument("--int8")
     parser.add_argument("--rounds", type=int, default=3)
@@ -78,24 +78,16 @@ def main():
         return found["ledger"]["frames"] / (time.perf_counter() - started)
 
     def script(name, model, *video):
-        started = time.perf_counter()
         found, memory[name] = call(sys.executable, SCRIPT, model, arguments.video, work / "rows.csv", *video)
         where[name] = found["ms"]
-        del started
         # Without Python's imports, in the script's favour.
         return found["fps"]
 
-    def stage(name, model):
-        found, memory[name] = call(arguments.stage, model, arguments.video)
-        where[name] = found.get("ms", {})
-        return found["fps"]
-
     things = {}
-    for name, model in models.items():
+    for name in models:
         int8 = ("--precision", "int8") if name == "int8" else ()
         things |= {
             f"{name} limit": lambda n=name: limits[n].fps(),
-            f"{name} stage": lambda n=name, m=model: stage(f"{n} stage", m),
             f"{name} run --no-video": lambda n=name, o=int8: run(f"{n} run --no-video", "--no-video", *o),
             f"{name} run": lambda n=name, o=int8: run(f"{n} run", *o),
         }

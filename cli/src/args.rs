@@ -174,6 +174,9 @@ pub(crate) struct RunArguments {
     /// The detector, an ONNX file [default: the one that scripts/setup fetched]
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
+    /// int8 takes the quantised model that lies beside the detector (NAME-int8.onnx; scripts/int8 makes the default one's)
+    #[arg(long, value_enum, default_value_t = Precision::Fp32)]
+    pub(crate) precision: Precision,
     /// What to detect on: auto (the best there is), cpu, cuda[:id], tensorrt[:id]
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub(crate) device: DeviceChoice,
@@ -195,6 +198,14 @@ pub(crate) struct RunArguments {
     pub(crate) tracker: TrackerArguments,
     #[command(flatten)]
     pub(crate) deviations: DeviationArguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Precision {
+    /// The detector as it is
+    Fp32,
+    /// Its quantised copy: faster, a little less precise
+    Int8,
 }
 
 #[derive(Debug, Args)]

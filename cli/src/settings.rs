@@ -1,18 +1,25 @@
 //! From what the user said to the settings of a request.
 
 use crate::{
-    args::{DeviationArguments, FilterArguments, RetrackArguments, RunArguments, TrackerArguments},
+    args::{DeviationArguments, FilterArguments, Precision, RetrackArguments, RunArguments, TrackerArguments},
     upload,
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::Value;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use trackdrop_detector::default_model_path;
 use trackdrop_pipeline::RequestSettings;
 
 /// The settings of a run.
 pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings> {
-    let model = match &arguments.model {
+    let quantised = match arguments.precision {
+        Precision::Fp32 => None,
+        Precision::Int8 => Some(quantised(&arguments.model.clone().unwrap_or_else(default_model_path))?),
+    };
+    let model = match quantised.as_ref().or(arguments.model.as_ref()) {
         None => None,
         Some(path) => {
             let shown = path.display();
@@ -39,6 +46,20 @@ pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings
     overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
     settings.check()?;
     Ok(settings)
+}
+
+/// The int8 model beside a model: `NAME-int8.onnx` for `NAME.onnx`.
+fn quantised(model: &Path) -> anyhow::Result<PathBuf> {
+    let stem = model.file_stem().unwrap_or_default().to_string_lossy();
+    let int8 = model.with_file_name(format!("{stem}-int8.onnx"));
+    if !int8.is_file() {
+        bail!(
+            "--precision int8 needs {}, which is not there: scripts/int8 makes it for the default model; others are \
+             quantised with ONNX Runtime's tools",
+            int8.display()
+        );
+    }
+    Ok(int8)
 }
 
 /// The settings of another version of a request's tracks: what is not given stays as it is.

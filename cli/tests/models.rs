@@ -51,7 +51,7 @@ fn every_family_detects_what_its_own_code_detects() {
     python(&["picture".into(), picture.clone()]);
     let families = ["yolov5", "yolov8", "yolox", "nanodet", "nanodet_plus", "rt_detr", "rf_detr", "end_to_end"];
     let models = families.map(|family| reference(&format!("{family}.onnx")));
-    let theirs: Value = serde_json::from_str(&python(&[&models[..], &[picture.clone()]].concat())).unwrap();
+    let theirs: Value = serde_json::from_str(&python(&[&models[..], std::slice::from_ref(&picture)].concat())).unwrap();
     for (family, model) in families.iter().zip(&models) {
         let arguments = [Path::new("model"), Path::new("check"), model, &picture, Path::new("--out"), &out];
         let arguments = arguments.map(Path::as_os_str).into_iter().chain(["--json".as_ref()]);
@@ -150,6 +150,26 @@ fn a_device_that_is_not_there_ends_the_run_before_anything_is_uploaded() {
     assert!(cost["usd"].as_f64().unwrap() > 0.0 && cost["formula"].as_str().unwrap().contains("1 L4 x $"), "{summary}");
     let build = scene.data().trackdrop(["model", "build", model().to_str().unwrap()]).expect_code(1);
     assert!(build.errors()[0].contains("onnxruntime-gpu"), "{}", build.stderr);
+}
+
+#[test]
+fn int8_takes_the_quantised_model_beside_the_detector_or_says_that_there_is_none() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 1, codec::H264);
+    let (detector, quantised) = (scene.path("m.onnx"), scene.path("m-int8.onnx"));
+    fs::copy(reference("yolov8.onnx"), &detector).unwrap();
+    let options = ["--model", detector.to_str().unwrap(), "--precision", "int8", "--no-video", "--json"];
+    let ended = scene.data().run(&[&video], &options).expect_code(1);
+    assert!(
+        ended.errors()[0].contains("m-int8.onnx") && ended.errors()[0].contains("scripts/int8"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!scene.data.join("results").exists(), "nothing was begun");
+    fs::copy(reference("end_to_end.onnx"), &quantised).unwrap();
+    let summary = scene.data().run(&[&video], &options).expect_success().json().remove(0);
+    let manifest: Value =
+        serde_json::from_str(&fs::read_to_string(summary["manifest"].as_str().unwrap()).unwrap()).unwrap();
+    assert!(manifest["settings"]["model"].as_str().unwrap().ends_with("m-int8.onnx"), "{manifest}");
 }
 
 #[test]

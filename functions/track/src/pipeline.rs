@@ -9,7 +9,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
 };
-use trackdrop_detector::{Detector, DetectorOptions, Device, DeviceChoice, ImageBatch, default_model_path};
+use trackdrop_detector::{Detection, Detector, DetectorOptions, Device, DeviceChoice, ImageBatch, default_model_path};
 use trackdrop_flow::Doing;
 use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, Window};
 use trackdrop_pipeline::{
@@ -22,6 +22,9 @@ use trackdrop_tables::detections::DetectionRow;
 const LOWEST_SCORE: f32 = 0.1;
 /// Batches that decoding may be ahead of the network: enough to hide a slow frame, little memory.
 const BATCHES_AHEAD: usize = 2;
+/// Inferences at the same time, at most: each has the weights for itself. Two on one thread each gave 1.27 times the frames
+/// of one on two threads (1.65 times in int8), because no thread waits for another at every layer (docs/speed.md).
+const MOST_LANES: usize = 4;
 
 /// The detectors that this process has loaded; one session a model, shared by all segments.
 #[derive(Debug)]
@@ -59,9 +62,11 @@ impl DetectorPool {
         if let Some(detector) = loaded.get(&path) {
             return Ok(detector.clone());
         }
+        let lanes = self.intra_threads.clamp(1, MOST_LANES);
         let options = DetectorOptions {
             model: path.clone(),
-            intra_threads: self.intra_threads,
+            intra_threads: (self.intra_threads / lanes).max(1),
+            lanes,
             device: self.device,
             ..DetectorOptions::default()
         };
@@ -126,6 +131,8 @@ type Seen = (i64, bool);
 
 /// Pictures on their way to the network, and which frames they are.
 struct Batch {
+    /// Its place in the segment.
+    number: usize,
     images: ImageBatch,
     frames: Vec<Seen>,
 }
@@ -141,44 +148,89 @@ impl MediaSegmentDetector {
     ) -> Result<(Vec<DetectionRow>, Vec<Seen>), Failure> {
         let (full_sender, full) = sync_channel::<Batch>(BATCHES_AHEAD);
         // Empty batches go back to the decoder, so that no picture is allocated twice.
-        let (empty_sender, empty) = sync_channel::<Batch>(BATCHES_AHEAD + 1);
-        std::thread::scope(|scope| {
+        let lanes = detector.lanes();
+        let (empty_sender, empty) = sync_channel::<Batch>(BATCHES_AHEAD + lanes);
+        // None once a lane has failed: that stops the decoder and the other lanes.
+        let full = Mutex::new(Some(full));
+        let mut found = std::thread::scope(|scope| -> Result<Vec<Found>, Failure> {
             let span = tracing::Span::current();
+            let of_decoder = span.clone();
             let decoding =
-                scope.spawn(move || span.in_scope(|| decode(reader, detector, empty, full_sender, delivery)));
-            let mut inference = Doing::begin(delivery, Activity::Inference);
-            let mut rows = Vec::new();
-            let mut seen = Vec::new();
-            let mut detect = || -> Result<(), Failure> {
-                while let Ok(mut batch) = full.recv() {
-                    let found = inference.time(|| detector.detect(&batch.images, batch.frames.len(), LOWEST_SCORE))?;
-                    inference.frames(batch.frames.len() as u64);
-                    for (&(pts, _), detections) in batch.frames.iter().zip(found) {
-                        delivery.step()?;
-                        let place = source.frame_pts.partition_point(|&planned| planned < pts) as u64;
-                        rows.extend(detections.into_iter().map(|found| DetectionRow {
-                            frame_index: (segment.first_frame + place) as i64,
-                            pts,
-                            bbox: [found.x1, found.y1, found.x2, found.y2],
-                            score: found.score,
-                            class_id: found.class_id as i32,
-                        }));
-                    }
-                    seen.append(&mut batch.frames);
-                    // The decoder may be done and gone.
-                    let _ = empty_sender.try_send(batch);
+                scope.spawn(move || of_decoder.in_scope(|| decode(reader, detector, empty, full_sender, delivery)));
+            let (full, span) = (&full, &span);
+            let workers: Vec<_> = (0..lanes)
+                .map(|_| {
+                    let empty_sender = empty_sender.clone();
+                    scope.spawn(move || {
+                        let found = span.in_scope(|| detect_batches(full, &empty_sender, detector, delivery));
+                        if found.is_err() {
+                            drop(full.lock().unwrap_or_else(PoisonError::into_inner).take());
+                        }
+                        found
+                    })
+                })
+                .collect();
+            let mut all = Vec::new();
+            let mut outcome = Ok(());
+            for worker in workers {
+                match worker.join().unwrap_or_else(|_| {
+                    drop(full.lock().unwrap_or_else(PoisonError::into_inner).take());
+                    Err(Failure::transient("the detector stopped unexpectedly"))
+                }) {
+                    Ok(mut found) => all.append(&mut found),
+                    Err(failure) => outcome = outcome.and(Err(failure)),
                 }
-                Ok(())
-            };
-            let detected = detect();
-            // Closing the channel stops the decoder where the network failed first.
-            drop(full);
+            }
             let decoded =
                 decoding.join().unwrap_or_else(|_| Err(Failure::transient("the decoder stopped unexpectedly")));
-            detected?;
-            decoded?;
-            Ok((rows, seen))
-        })
+            outcome.and(decoded).map(|()| all)
+        })?;
+        // Lanes finish in any order; rows are in that of the frames.
+        found.sort_unstable_by_key(|(number, ..)| *number);
+        let (mut rows, mut seen) = (Vec::new(), Vec::new());
+        for (_, frames, detections) in found {
+            for (&(pts, _), detections) in frames.iter().zip(detections) {
+                let place = source.frame_pts.partition_point(|&planned| planned < pts) as u64;
+                rows.extend(detections.into_iter().map(|found| DetectionRow {
+                    frame_index: (segment.first_frame + place) as i64,
+                    pts,
+                    bbox: [found.x1, found.y1, found.x2, found.y2],
+                    score: found.score,
+                    class_id: found.class_id as i32,
+                }));
+            }
+            seen.extend(frames);
+        }
+        Ok((rows, seen))
+    }
+}
+
+/// The number of a batch, its frames, and the detections of each.
+type Found = (usize, Vec<Seen>, Vec<Vec<Detection>>);
+
+/// One lane: detects in batch after batch until there are no more.
+fn detect_batches(
+    full: &Mutex<Option<Receiver<Batch>>>,
+    empty: &SyncSender<Batch>,
+    detector: &Detector,
+    delivery: &Delivery,
+) -> Result<Vec<Found>, Failure> {
+    let mut inference = Doing::begin(delivery, Activity::Inference);
+    let mut all = Vec::new();
+    loop {
+        // The lock is held while it waits: the next batch belongs to one lane.
+        let next = full.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|full| full.recv().ok());
+        let Some(mut batch) = next else { return Ok(all) };
+        let found = inference.time(|| detector.detect(&batch.images, batch.frames.len(), LOWEST_SCORE))?;
+        inference.frames(batch.frames.len() as u64);
+        for _ in &batch.frames {
+            delivery.step()?;
+        }
+        let frames = batch.frames.clone();
+        batch.frames.clear();
+        all.push((batch.number, frames, found));
+        // The decoder may be done and gone.
+        let _ = empty.try_send(batch);
     }
 }
 
@@ -193,14 +245,17 @@ fn decode(
     let mut decoding = Doing::begin(delivery, Activity::Decode);
     let mut scaler = RgbScaler::new();
     let mut batch: Option<Batch> = None;
+    let mut number = 0;
     while let Some(frame) = decoding.time(|| reader.next())? {
         let mut filling = batch.take().unwrap_or_else(|| {
             empty.try_recv().unwrap_or_else(|_| Batch {
+                number,
                 images: ImageBatch::new(info, detector.batch(), frame.width(), frame.height()),
                 frames: Vec::with_capacity(detector.batch()),
             })
         });
         let slot = filling.frames.len();
+        filling.number = number;
         let placement = info.placement(frame.width(), frame.height());
         filling.images.set_placement(slot, placement);
         let (pixels, stride_bytes) = filling.images.slot_mut(slot);
@@ -211,9 +266,12 @@ fn decode(
         filling.frames.push((frame.pts, frame.is_damaged));
         if filling.frames.len() < detector.batch() {
             batch = Some(filling);
-        } else if full.send(filling).is_err() {
-            // The network failed; its failure is the one to report.
-            return Ok(());
+        } else {
+            number += 1;
+            if full.send(filling).is_err() {
+                // The network failed; its failure is the one to report.
+                return Ok(());
+            }
         }
     }
     if let Some(last) = batch {

@@ -78,7 +78,7 @@ async fn told(
     let stop = async {
         while events.len() < count {
             let next = tokio::time::timeout(Duration::from_secs(30), receiver.recv()).await;
-            events.push(next.expect("fewer events than were waited for").unwrap());
+            events.push(next.unwrap_or_else(|_| panic!("{} of {count} events came", events.len())).unwrap());
         }
     };
     bus.run(stop, |_| {}).await.unwrap();

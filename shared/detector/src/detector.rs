@@ -2,7 +2,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use sha2::{Digest, Sha256};
@@ -25,6 +25,8 @@ pub struct DetectorOptions {
     pub runtime: Option<PathBuf>,
     /// Threads for one inference.
     pub intra_threads: usize,
+    /// Inferences that run at the same time on the processor, each in a session of its own with `intra_threads` threads.
+    pub lanes: usize,
     /// Pictures per inference, for models that leave it open; others have their own. None: 1 on the processor, 16 on a
     /// GPU.
     pub batch: Option<usize>,
@@ -39,6 +41,7 @@ impl Default for DetectorOptions {
             model: default_model_path(),
             runtime: None,
             intra_threads: thread::available_parallelism().map_or(1, usize::from),
+            lanes: 1,
             batch: None,
             device: DeviceChoice::Auto,
         }
@@ -53,7 +56,8 @@ impl DetectorOptions {
     }
 }
 
-/// A loaded model, ready for pictures. One inference runs at a time; threads that share a detector take turns.
+/// A loaded model, ready for pictures. As many inferences run at a time as it has lanes; threads that share a detector
+/// take turns.
 pub struct Detector {
     info: ModelInfo,
     device: Device,
@@ -61,7 +65,24 @@ pub struct Detector {
     decoder: Box<dyn Decoder>,
     /// For each class the one whose boxes it competes with.
     suppression_groups: Vec<u32>,
-    engine: Mutex<Engine>,
+    lanes: usize,
+    /// The engines that nobody uses now.
+    free: Mutex<Vec<Engine>>,
+    returned: Condvar,
+}
+
+/// An engine in use; goes back when it is dropped, in a panic too.
+struct Taken<'a> {
+    detector: &'a Detector,
+    engine: Option<Engine>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut free = self.detector.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.extend(self.engine.take());
+        self.detector.returned.notify_one();
+    }
 }
 
 impl Detector {
@@ -97,9 +118,16 @@ impl Detector {
             size: info.input(),
             outputs: fit.outputs.iter().map(|&output| all_outputs[output].clone()).collect(),
         };
+        let on_processor = DetectorOptions { device: DeviceChoice::Only(Device::Cpu), ..options.clone() };
         let normalizer = Normalizer::new(info.color_order, info.mean, info.std);
         let engine =
-            Engine::new(opened.session, spec, &normalizer).map_err(|error| DetectorError::inference(&error))?;
+            |session| Engine::new(session, spec.clone(), &normalizer).map_err(|error| DetectorError::inference(&error));
+        // A GPU is filled by its batch.
+        let lanes = if opened.device == Device::Cpu { options.lanes.max(1) } else { 1 };
+        let mut engines = vec![engine(opened.session)?];
+        for _ in 1..lanes {
+            engines.push(engine(session::open(&on_processor, &info.sha256)?.session)?);
+        }
         let suppression_groups = info.suppression_groups();
         let mut detector = Self {
             info,
@@ -107,7 +135,9 @@ impl Detector {
             batch,
             decoder: fit.decoder,
             suppression_groups,
-            engine: Mutex::new(engine),
+            lanes,
+            free: Mutex::new(engines),
+            returned: Condvar::new(),
         };
         if detector.decoder.is_undecided() || detector.device != Device::Cpu {
             detector.try_grey_picture()?;
@@ -122,6 +152,7 @@ impl Detector {
             height = info.input_height,
             batch,
             device = %detector.device,
+            lanes,
             threads = options.intra_threads,
             sha256 = info.sha256,
             "opened the detector"
@@ -134,7 +165,9 @@ impl Detector {
         let (batch, input) = (self.batch, self.info.input());
         let mut images = ImageBatch::new(&self.info, batch, input.width, input.height);
         images.copy_from(0, &vec![GREY; input.width as usize * input.height as usize * 3]);
-        let engine = self.engine.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(engine) = self.free.get_mut().unwrap_or_else(PoisonError::into_inner).first_mut() else {
+            return Ok(());
+        };
         let decoder = &mut self.decoder;
         let decision = engine.run(&images, 1, |numbers| {
             if !decoder.is_undecided() {
@@ -161,6 +194,12 @@ impl Detector {
         &self.info
     }
 
+    /// Inferences that run at the same time.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.lanes
+    }
+
     /// Pictures per inference. Batches of another size are refused, so that the shape never changes.
     #[must_use]
     pub fn batch(&self) -> usize {
@@ -184,7 +223,16 @@ impl Detector {
     ) -> Result<Vec<Vec<Detection>>, DetectorError> {
         self.check(images, used)?;
         // A panic of another thread leaves at worst a half-written input, which is written anew here.
-        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let engine = loop {
+            match free.pop() {
+                Some(engine) => break engine,
+                None => free = self.returned.wait(free).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        drop(free);
+        let mut taken = Taken { detector: self, engine: Some(engine) };
+        let Some(engine) = taken.engine.as_mut() else { return Ok(Vec::new()) };
         engine.run(images, used, |numbers| {
             (0..used).map(|slot| self.read(&of_slot(numbers, self.batch, slot), images, slot, min_score)).collect()
         })

@@ -14,6 +14,7 @@ pub(crate) fn try_open(model: PathBuf, batch: usize) -> Result<Detector, Detecto
         model,
         runtime: None,
         intra_threads: 1,
+        lanes: 2,
         batch: Some(batch),
         device: DeviceChoice::Auto,
     })
