@@ -152,8 +152,8 @@ impl MediaSegmentDetector {
         let (empty_sender, empty) = sync_channel::<Batch>(BATCHES_AHEAD + lanes);
         // None once a lane has failed: that stops the decoder and the other lanes.
         let full = Mutex::new(Some(full));
+        let span = tracing::Span::current();
         let mut found = std::thread::scope(|scope| -> Result<Vec<Found>, Failure> {
-            let span = tracing::Span::current();
             let of_decoder = span.clone();
             let decoding =
                 scope.spawn(move || of_decoder.in_scope(|| decode(reader, detector, empty, full_sender, delivery)));
