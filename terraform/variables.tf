@@ -118,7 +118,7 @@ variable "drain_target_s" {
 }
 
 variable "load_window_minutes" {
-  description = "Minutes between loads of a window into BigQuery; 0 loads each request by itself, right for up to about 1,000 videos a day."
+  description = "Minutes between loads of a window into BigQuery; 0 loads each request by itself, right for up to about 1,000 videos a day. Above 0 is not built yet (docs/deploy.md)."
   type        = number
   default     = 0
 
@@ -129,7 +129,7 @@ variable "load_window_minutes" {
 }
 
 variable "sweep_minutes" {
-  description = "Minutes between looks for requests that stand still; 0 for never."
+  description = "Minutes between looks for requests that stand still; 0 for never. Above 0 is not built yet (docs/deploy.md)."
   type        = number
   default     = 0
 

@@ -37,7 +37,6 @@ module "trackdrop" {
   seconds_per_segment    = 3
   drain_target_s         = 900
   annotate_max_instances = 200
-  load_window_minutes    = 2
 
   alert_emails = ["video-oncall@example.com"]
   budget       = { billing_account = var.billing_account, amount = 50000 }
