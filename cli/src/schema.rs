@@ -20,8 +20,7 @@ pub(crate) fn schema(command: &SchemaCommand) -> anyhow::Result<()> {
 /// One file a table (`NAME.json`, BigQuery's schema file) and one a view (`NAME.sql`); or all of it as JSON on standard output.
 fn bigquery(arguments: &BigquerySchemaArguments) -> anyhow::Result<()> {
     let Some(folder) = &arguments.out else {
-        let tables: Map<String, Value> =
-            TABLES.iter().map(|table| (table.name.to_owned(), table.bigquery())).collect();
+        let tables: Map<String, Value> = TABLES.iter().map(|table| (table.name.to_owned(), table.bigquery())).collect();
         let views: Map<String, Value> = VIEWS.iter().map(|&(name, sql)| (name.to_owned(), sql.into())).collect();
         line!("{}", serde_json::to_string_pretty(&json!({ "tables": tables, "views": views }))?);
         return Ok(());

@@ -130,11 +130,13 @@ impl Deployment {
             self.pubsub("PUT", &format!("topics/{topic}"), json!({})).await;
         }
         for trigger in triggers {
-            self.pubsub("PUT", &format!("subscriptions/trackdrop-{}", trigger.function), self.subscription(trigger)).await;
+            self.pubsub("PUT", &format!("subscriptions/trackdrop-{}", trigger.function), self.subscription(trigger))
+                .await;
         }
         for topic in ["trackdrop-dead-letters", "trackdrop-undeliverable", "trackdrop-requests"] {
             let name = if topic == "trackdrop-requests" { "finished" } else { topic };
-            let subscription = json!({ "topic": format!("projects/{PROJECT}/topics/{topic}"), "ackDeadlineSeconds": 60 });
+            let subscription =
+                json!({ "topic": format!("projects/{PROJECT}/topics/{topic}"), "ackDeadlineSeconds": 60 });
             self.pubsub("PUT", &format!("subscriptions/{name}"), subscription).await;
         }
         for role in Bucket::ALL {
@@ -145,7 +147,8 @@ impl Deployment {
         let dataset = json!({ "datasetReference": { "projectId": PROJECT, "datasetId": DATASET }, "location": "US" });
         expect(self.http.post(&datasets).json(&dataset)).await;
         let schema = self.folder.path().join("schema");
-        let made = Command::new(program("trackdrop").unwrap()).args(["schema", "bigquery", "--out"]).arg(&schema).status();
+        let made =
+            Command::new(program("trackdrop").unwrap()).args(["schema", "bigquery", "--out"]).arg(&schema).status();
         assert!(made.unwrap().success());
         let reference = |table: &str| json!({ "projectId": PROJECT, "datasetId": DATASET, "tableId": table });
         for (table, cluster) in [("tracks", vec!["request_id", "track_id"]), ("requests", vec!["request_id"])] {
@@ -264,8 +267,7 @@ impl Deployment {
     /// The rows of a request in BigQuery, without what the upload decides.
     pub async fn rows(&self, table: &Table, request: &RequestId) -> Rows {
         let order = if table.name == TRACKS.name { " ORDER BY frame_index, track_id" } else { "" };
-        let query =
-            format!("SELECT * FROM `{PROJECT}.{DATASET}.{}` WHERE request_id = '{request}'{order}", table.name);
+        let query = format!("SELECT * FROM `{PROJECT}.{DATASET}.{}` WHERE request_id = '{request}'{order}", table.name);
         let url = format!("http://{}/bigquery/v2/projects/{PROJECT}/queries", self.bigquery.host());
         let ask = json!({ "query": query, "useLegacySql": false, "maxResults": 1_000_000 });
         let answer: Value = serde_json::from_slice(&expect(self.http.post(url).json(&ask)).await).unwrap();

@@ -171,7 +171,9 @@ impl Gateway {
         let mut all = String::new();
         for front in self.fronts.values() {
             let process = front.process.read().await;
-            for line in process.log_text().lines().filter(|line| line.contains("\"WARNING\"") || line.contains("\"ERROR\"")) {
+            for line in
+                process.log_text().lines().filter(|line| line.contains("\"WARNING\"") || line.contains("\"ERROR\""))
+            {
                 all += &format!("{}: {line}\n", process.function);
             }
         }

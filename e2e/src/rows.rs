@@ -12,7 +12,8 @@ const OF_THE_UPLOAD: [&str; 2] = ["request_id", "uploaded_at"];
 
 /// The rows of an answer of BigQuery's `jobs.query`.
 pub fn of_bigquery(table: &Table, answer: &Value) -> Rows {
-    let names: Vec<_> = array(&answer["schema"]["fields"]).iter().map(|field| field["name"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        array(&answer["schema"]["fields"]).iter().map(|field| field["name"].as_str().unwrap()).collect();
     let rows = array(&answer["rows"]).iter().map(|row| {
         let values = array(&row["f"]).iter().map(|value| &value["v"]);
         row_of(table, names.iter().copied().zip(values))

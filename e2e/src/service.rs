@@ -38,7 +38,8 @@ impl ServiceProcess {
         let log = logs.join(format!("{function}.log"));
         let arguments: Vec<String> = arguments.iter().map(|&text| text.to_owned()).collect();
         let (child, port) = spawn(function, &arguments, variables, &log);
-        let mut process = Self { function: function.to_owned(), arguments, variables: variables.to_vec(), log, child, port };
+        let mut process =
+            Self { function: function.to_owned(), arguments, variables: variables.to_vec(), log, child, port };
         process.is_ready().await;
         process
     }

@@ -49,7 +49,8 @@ fn comparable(manifest: &[u8], request: &str) -> Value {
 fn decoded(video: &Bytes, folder: &Path) -> String {
     let file = folder.join("decoded.mp4");
     std::fs::write(&file, video).unwrap();
-    let output = Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(&file).args(["-f", "framemd5", "-"]).output().unwrap();
+    let output =
+        Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(&file).args(["-f", "framemd5", "-"]).output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
 }
@@ -120,7 +121,10 @@ impl Scene {
         assert!(finished.state == "failed" && reason.contains("video"), "{finished:?}");
         self.deployment.gateway.settled(0, SETTLES_WITHIN).await;
         let row = self.deployment.request_row(&request).await;
-        assert_eq!((row["state"].as_str(), row["error"].as_str(), row["error_stage"].as_str()), ("failed", &*reason, "split"));
+        assert_eq!(
+            (row["state"].as_str(), row["error"].as_str(), row["error_stage"].as_str()),
+            ("failed", &*reason, "split")
+        );
         assert!(self.deployment.rows(&TRACKS, &request).await.is_empty());
         assert!(self.deployment.pull("trackdrop-dead-letters").await.is_empty(), "there are dead letters");
         let count = self.deployment.gateway.count();
