@@ -177,7 +177,7 @@ pub(crate) struct RunArguments {
     /// int8 takes the quantised model that lies beside the detector (NAME-int8.onnx; scripts/int8 makes the default one's)
     #[arg(long, value_enum, default_value_t = Precision::Fp32)]
     pub(crate) precision: Precision,
-    /// What to detect on: auto (the best there is), cpu, cuda[:id], tensorrt[:id]
+    /// What to detect on: auto (the best there is), cpu, cuda, tensorrt; a colon and a number choose the GPU, as in cuda:1
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub(crate) device: DeviceChoice,
     /// Target length of the segments that are worked on at the same time; results do not depend on it
@@ -279,7 +279,7 @@ pub(crate) struct CheckArguments {
     /// Leave out detections that score below this
     #[arg(long, value_name = "0..1", default_value_t = 0.3)]
     pub(crate) min_score: f32,
-    /// What to detect on: auto, cpu, cuda[:id], tensorrt[:id]
+    /// What to detect on: auto, cpu, cuda, tensorrt; a colon and a number choose the GPU, as in cuda:1
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub(crate) device: DeviceChoice,
     /// Print JSON
@@ -292,7 +292,7 @@ pub(crate) struct BuildArguments {
     /// The ONNX file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// What to build for: tensorrt[:id]; others need nothing built, but are tried
+    /// What to build for: tensorrt, or tensorrt:1 for the second GPU; others need nothing built, but are tried
     #[arg(long, value_name = "DEVICE", default_value = "tensorrt")]
     pub(crate) device: DeviceChoice,
     /// Pictures per inference, for models that leave it open [default: 16]
