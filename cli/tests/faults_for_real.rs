@@ -161,12 +161,14 @@ fn peak_memory_kib(pid: u32) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
+/// What two hundred videos may take, in KiB.
+const CEILING_KIB: u64 = 512 * 1_024;
+
 #[test]
-fn two_hundred_videos_at_once_take_little_more_memory_than_ten() {
-    let scene = Scene::new();
-    let [few, many] = [10, 200].map(|count| run_many(&scene, count));
-    eprintln!("peak memory: {few} KiB with 10 videos, {many} KiB with 200");
-    assert!(few > 0 && many < few + 100 * 1_024, "{few} KiB with 10 videos, {many} KiB with 200");
+fn two_hundred_videos_at_once_stay_below_the_memory_ceiling() {
+    let peak = run_many(&Scene::new(), 200);
+    eprintln!("peak memory: {peak} KiB");
+    assert!((1..CEILING_KIB).contains(&peak), "{peak} KiB");
 }
 
 #[test]
