@@ -125,7 +125,8 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
             info.object.name,
             settings::difference(&before, settings)
         ),
-        Some(RequestState::Done) => {
+        // Its end is told after its state is set: killed in between, the delivery that tells it is still queued.
+        Some(RequestState::Done) if host.cloud.find(&Marker::Ended.object(&request)).await?.is_some() => {
             job.finished_before = true;
             host.local.restore_results(&request).await?;
         }
@@ -179,7 +180,7 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
             return;
         };
         let mut look = tokio::time::interval(LOOK_EVERY);
-        let mut idle_looks = 0;
+        let mut idle_looks: BTreeMap<RequestId, u32> = BTreeMap::new();
         loop {
             tokio::select! {
                 _ = interrupt.recv() => { interrupted = true; return }
@@ -192,16 +193,17 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
             if tracked.iter().all(|tracked| tracked.is_over) {
                 return;
             }
-            // Nothing queued for a request that is not over, twice in a row: it would hang for ever.
-            let mut idle = Vec::new();
+            // Nothing queued for one and the same request that is not over, look after look: it would hang for ever.
+            let mut idle = BTreeMap::new();
             for tracked in tracked.iter().filter(|tracked| !tracked.is_over) {
                 if host.local.pending(&tracked.request).await.is_ok_and(|pending| pending == 0) {
-                    idle.push(tracked.request.clone());
+                    let looks = idle_looks.get(&tracked.request).copied().unwrap_or_default();
+                    idle.insert(tracked.request.clone(), looks + 1);
                 }
             }
-            idle_looks = if idle.is_empty() { 0 } else { idle_looks + 1 };
-            if idle_looks > 8 {
-                stands_still = idle.into_iter().next();
+            idle_looks = idle;
+            stands_still = idle_looks.iter().find(|&(_, &looks)| looks > 8).map(|(request, _)| request.clone());
+            if stands_still.is_some() {
                 return;
             }
         }
