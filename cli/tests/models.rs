@@ -157,8 +157,9 @@ fn int8_takes_the_quantised_model_beside_the_detector_or_says_that_there_is_none
     let (scene, video) = Scene::with_clip("clip.mp4", 1, codec::H264);
     let (detector, quantised) = (scene.path("m.onnx"), scene.path("m-int8.onnx"));
     fs::copy(reference("yolov8.onnx"), &detector).unwrap();
-    let options = ["--model", detector.to_str().unwrap(), "--precision", "int8", "--no-video", "--json"];
-    let ended = scene.data().run(&[&video], &options).expect_code(1);
+    let paths = [video.to_str().unwrap(), "--model", detector.to_str().unwrap()];
+    let options = [&["run"], &paths[..], &["--precision", "int8", "--no-video", "--json"]].concat();
+    let ended = scene.data().trackdrop(&options).expect_code(1);
     assert!(
         ended.errors()[0].contains("m-int8.onnx") && ended.errors()[0].contains("scripts/int8"),
         "{}",
@@ -166,7 +167,7 @@ fn int8_takes_the_quantised_model_beside_the_detector_or_says_that_there_is_none
     );
     assert!(!scene.data.join("results").exists(), "nothing was begun");
     fs::copy(reference("end_to_end.onnx"), &quantised).unwrap();
-    let summary = scene.data().run(&[&video], &options).expect_success().json().remove(0);
+    let summary = scene.data().trackdrop(&options).expect_success().json().remove(0);
     let manifest: Value =
         serde_json::from_str(&fs::read_to_string(summary["manifest"].as_str().unwrap()).unwrap()).unwrap();
     assert!(manifest["settings"]["model"].as_str().unwrap().ends_with("m-int8.onnx"), "{manifest}");

@@ -33,8 +33,8 @@ pub struct Placement {
     pub pad_left: u32,
     /// Input pixels above the scaled frame.
     pub pad_top: u32,
-    /// Input pixels per source pixel, horizontally. Differs a little from `scale_y` even if the ratio is kept, because
-    /// the inner rectangle is whole pixels.
+    /// Input pixels per source pixel, horizontally. The same as `scale_y` where the ratio is kept, although the inner
+    /// rectangle is whole pixels: so do the families' own programs.
     pub scale_x: f32,
     /// Input pixels per source pixel, vertically.
     pub scale_y: f32,
@@ -55,6 +55,10 @@ impl Placement {
             Letterbox::Center => ((input.0 - inner.0) / 2, (input.1 - inner.1) / 2),
             Letterbox::TopLeft | Letterbox::Stretch => (0, 0),
         };
+        let scale = |inner: u32, frame: u32| match letterbox {
+            Letterbox::Stretch => (f64::from(inner) / f64::from(frame)) as f32,
+            Letterbox::Center | Letterbox::TopLeft => ratio as f32,
+        };
         Self {
             frame_width: frame.0,
             frame_height: frame.1,
@@ -62,8 +66,8 @@ impl Placement {
             inner_height: inner.1,
             pad_left: pad.0,
             pad_top: pad.1,
-            scale_x: (f64::from(inner.0) / f64::from(frame.0)) as f32,
-            scale_y: (f64::from(inner.1) / f64::from(frame.1)) as f32,
+            scale_x: scale(inner.0, frame.0),
+            scale_y: scale(inner.1, frame.1),
         }
     }
 
