@@ -44,6 +44,30 @@ fn same(a: &Row, b: &Row) -> bool {
     a[5] == b[5] && (a[4] - b[4]).abs() <= SCORE && (0..4).all(|i| (a[i] - b[i]).abs() <= PX)
 }
 
+/// Suppression is a yes or no, and the last digits may decide it. So a box may be in one list only where its overlap with a better one, which
+/// both lists have, is the threshold (0.45, 0.6 or 0.7, by family), or where the other list has one of the same score in its place.
+fn is_on_the_verge(one: &Row, some: &[Row], others: &[Row]) -> bool {
+    let at_the_threshold = |list: &[Row]| {
+        list.iter().any(|other| {
+            other[5] == one[5]
+                && other[4] > one[4]
+                && [0.45, 0.6, 0.7].iter().any(|threshold| (overlap(one, other) - threshold).abs() < 0.005)
+        })
+    };
+    let in_its_place = |other: &Row| {
+        other[5] == one[5] && (other[4] - one[4]).abs() <= SCORE && overlap(one, other) > 0.6 && !some.contains(other)
+    };
+    at_the_threshold(some) && at_the_threshold(others) || others.iter().any(in_its_place)
+}
+
+/// Intersection over union.
+fn overlap(a: &Row, b: &Row) -> f64 {
+    let side = |low: usize| (a[low + 2].min(b[low + 2]) - a[low].max(b[low])).max(0.0);
+    let area = |row: &Row| (row[2] - row[0]) * (row[3] - row[1]);
+    let common = side(0) * side(1);
+    common / (area(a) + area(b) - common)
+}
+
 #[test]
 fn every_family_detects_what_its_own_code_detects() {
     let scene = Scene::new();
@@ -74,11 +98,15 @@ fn every_family_detects_what_its_own_code_detects() {
             .collect();
         let theirs: Vec<Row> = theirs[family].as_array().unwrap().iter().map(row).collect();
         assert!(theirs.len() >= 10, "{family}: a test of {} detections", theirs.len());
+        let mut on_the_verge = 0;
         for (name, some, others) in [("ours", &ours, &theirs), ("theirs", &theirs, &ours)] {
             for one in some.iter().filter(|one| one[4] > MIN_SCORE + SCORE) {
-                assert!(others.iter().any(|other| same(one, other)), "{family}, only {name}: {one:?}");
+                let is_in_both = others.iter().any(|other| same(one, other));
+                on_the_verge += u32::from(!is_in_both);
+                assert!(is_in_both || is_on_the_verge(one, some, others), "{family}, only {name}: {one:?}");
             }
         }
+        assert!(on_the_verge <= 2, "{family}: {on_the_verge} boxes are in one list only");
     }
 }
 
