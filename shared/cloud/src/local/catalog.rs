@@ -96,7 +96,12 @@ impl LocalCloud {
             std::fs::create_dir_all(&folder).map_err(io_error(&folder))?;
         }
         let host = Host::start(&store).map_err(io_error(&store))?;
+        // One process opens the catalog at a time: two that turn on its write-ahead log together don't wait for each other, one is told "locked".
+        let opening = store.join("opening");
+        let turn = std::fs::File::create(&opening).map_err(io_error(&opening))?;
+        turn.lock().map_err(io_error(&opening))?;
         let connection = open_catalog(&root, &store.join("catalog.db"))?;
+        drop(turn);
         let reserve = store.join("reserve");
         if !reserve.exists() {
             // Best effort: a full disk must not keep anyone from reading what is there.
