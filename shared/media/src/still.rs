@@ -92,12 +92,15 @@ impl Canvas {
     /// [`MediaError::Unsupported`] for another ending, [`MediaError::Ffmpeg`], [`MediaError::Io`].
     pub fn write_still(&self, path: &Path) -> Result<(), MediaError> {
         let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
-        let rgb = self.rgb()?;
         let bytes = match ending.to_str() {
-            Some("png") => encode(codec::Id::PNG, &rgb)?,
+            Some("png") => encode(codec::Id::PNG, &self.rgb(self.width(), self.height())?)?,
             Some("jpg" | "jpeg") => {
-                let mut yuv = frame::Video::new(Pixel::YUV420P, self.width(), self.height());
-                Scaler::default().run(&rgb, Target::yuv420p(self.width(), self.height(), &mut yuv, true))?;
+                // With the padding to even sides: where a side is odd, the scaler leaves the last chroma samples out.
+                let (width, height) = (self.picture.width(), self.picture.height());
+                let mut yuv = frame::Video::new(Pixel::YUV420P, width, height);
+                Scaler::default().run(&self.rgb(width, height)?, Target::yuv420p(width, height, &mut yuv, true))?;
+                yuv.set_width(self.width());
+                yuv.set_height(self.height());
                 // The same planes, under the name that FFmpeg has for them where the range is full.
                 yuv.set_format(Pixel::YUVJ420P);
                 encode(codec::Id::MJPEG, &yuv)?
@@ -116,14 +119,14 @@ impl Canvas {
         })
     }
 
-    /// The picture in RGB24, without the padding to even sides.
-    fn rgb(&self) -> Result<frame::Video, MediaError> {
+    /// The picture's upper left `to_width` x `to_height` pixels in RGB24: all of it, or what is left without the padding to even sides.
+    fn rgb(&self, to_width: u32, to_height: u32) -> Result<frame::Video, MediaError> {
         let (width, height) = (self.picture.width(), self.picture.height());
         let stride = width as usize * 3;
         let mut packed = vec![0; stride * height as usize];
         Scaler::default().run(&self.picture, Target::packed_rgb(width, height, &mut packed, stride))?;
-        let mut rgb = frame::Video::new(Pixel::RGB24, self.width(), self.height());
-        let (target_stride, row) = (rgb.stride(0), self.width() as usize * 3);
+        let mut rgb = frame::Video::new(Pixel::RGB24, to_width, to_height);
+        let (target_stride, row) = (rgb.stride(0), to_width as usize * 3);
         for (target, source) in rgb.data_mut(0).chunks_mut(target_stride).zip(packed.chunks_exact(stride)) {
             target[..row].copy_from_slice(&source[..row]);
         }
