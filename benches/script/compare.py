@@ -46,13 +46,11 @@ class Limit:
 
 
 def call(*command):
-    """The last line of what it prints, as JSON, and the most memory it had, in MB."""
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    """The last line of what it prints, as JSON."""
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
         sys.exit(f"{command} failed")
-    return json.loads(text.splitlines()[-1]), usage.ru_maxrss / 1024
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main():
@@ -67,18 +65,18 @@ def main():
     card = json.loads(Path(arguments.model).with_suffix(".json").read_text())
     limits = {name: Limit(model, card, arguments.video) for name, model in models.items()}
     work = Path(tempfile.mkdtemp())
-    where, memory, turn = {}, {}, iter(range(10**6))
+    where, turn = {}, iter(range(10**6))
 
-    def run(name, *options):
+    def run(*options):
         started = time.perf_counter()
-        found, memory[name] = call(
+        found = call(
             arguments.trackdrop, "--data", work / str(next(turn)), "run", "--json", *options, "--", arguments.video
         )
         # From start to end of the process, what it loads included.
         return found["ledger"]["frames"] / (time.perf_counter() - started)
 
     def script(name, model, *video):
-        found, memory[name] = call(sys.executable, SCRIPT, model, arguments.video, work / "rows.csv", *video)
+        found = call(sys.executable, SCRIPT, model, arguments.video, work / "rows.csv", *video)
         where[name] = found["ms"]
         # Without Python's imports, in the script's favour.
         return found["fps"]
@@ -88,8 +86,8 @@ def main():
         int8 = ("--precision", "int8") if name == "int8" else ()
         things |= {
             f"{name} limit": lambda n=name: limits[n].fps(),
-            f"{name} run --no-video": lambda n=name, o=int8: run(f"{n} run --no-video", "--no-video", *o),
-            f"{name} run": lambda n=name, o=int8: run(f"{n} run", *o),
+            f"{name} run --no-video": lambda o=int8: run("--no-video", *o),
+            f"{name} run": lambda o=int8: run(*o),
         }
     things |= {
         "fp32 script, no video": lambda: script("fp32 script, no video", models["fp32"]),
@@ -112,12 +110,11 @@ def main():
         return f"{statistics.median(a / b for a, b in zip(found[name], found[other])):.3f}"
 
     print(f"Video: {Path(arguments.video).name}. Rounds: {arguments.rounds}. Threads: {THREADS}.\n")
-    print("| | frames/s, median | of its limit | times the fp32 script | peak memory, MB |\n|---|---|---|---|---|")
+    print("| | frames/s, median | of its limit | times the fp32 script |\n|---|---|---|---|")
     for name, values in found.items():
         of_limit = ratio(name, f"{name.split()[0]} limit")
         beside = ratio(name, "fp32 script, no video" if "no" in name else "fp32 script")
-        most = f"{memory[name]:.0f}" if name in memory else ""
-        print(f"| {name} | {statistics.median(values):.2f} | {of_limit} | {beside} | {most} |")
+        print(f"| {name} | {statistics.median(values):.2f} | {of_limit} | {beside} |")
     print("\nMilliseconds a frame, of the last round:\n")
     for name, ms in where.items():
         print(f"- {name}: " + ", ".join(f"{step} {value}" for step, value in ms.items()))

@@ -59,11 +59,14 @@ fn what_is_drawn_is_in_the_written_picture_and_the_rest_is_as_before() {
         let (width, height, pixels) = rgb(&out);
         assert_eq!((width, height), (321, 201), "odd sides stay odd");
         let at = |x: usize, y: usize| &pixels[(y * 321 + x) * 3..][..3];
-        let differs = |x, y| mean_difference(at(x, y), &[0x40, 0x60, 0x80]) > 11.0;
-        for (x, y, is_drawn) in
-            [(100, 120, true), (150, 160, true), (20, 20, false), (150, 120, false), (320, 200, false)]
-        {
-            assert_eq!(differs(x, y), is_drawn, "{name}: {:?} at {x}, {y}", at(x, y));
+        let difference = |(x, y)| mean_difference(at(x, y), &[0x40, 0x60, 0x80]);
+        // JPEG spreads a thin line over its neighbours.
+        let drawn_from = if name == "out.png" { 20.0 } else { 12.0 };
+        for point in [(100, 120), (150, 160)] {
+            assert!(difference(point) > drawn_from, "{name}: the outline at {point:?}: {:?}", at(point.0, point.1));
+        }
+        for point in [(20, 20), (150, 120), (320, 200)] {
+            assert!(difference(point) < 11.0, "{name}: not drawn on at {point:?}: {:?}", at(point.0, point.1));
         }
     }
     assert_eq!(fs::read_dir(still.dir.path()).unwrap().count(), 3, "nothing else is left behind");
