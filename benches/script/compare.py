@@ -6,7 +6,6 @@ beside it. Prints Markdown: the medians of the rounds, and ratios that are media
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
