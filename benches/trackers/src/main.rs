@@ -5,6 +5,8 @@
 //! a peer took in the same round (median). The peers are configured as near to ByteTrack's defaults as they allow; they compute in `f32`,
 //! and neither gives the reference's tracks.
 
+// The tests use more of it than the bench does.
+#[allow(dead_code)]
 #[path = "../../../shared/tracker/tests/support/crowd.rs"]
 mod crowd;
 #[path = "../../../shared/tracker/tests/support/golden.rs"]
