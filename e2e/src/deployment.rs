@@ -92,6 +92,11 @@ fn bucket_name(role: Bucket) -> String {
 impl Deployment {
     /// Starts everything; none, and said loudly, where an emulator or a service is missing. With `TRACKDROP_REQUIRE_EMULATORS=1` that is a failure.
     pub async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more variables for every service.
+    pub async fn start_with(more: &[(&str, &str)]) -> Option<Self> {
         let missing: Vec<_> = FUNCTIONS
             .iter()
             .map(|function| format!("trackdrop-{function}"))
@@ -109,7 +114,8 @@ impl Deployment {
         let storage = emulators::cloud_storage(Some((&pubsub.host(), PROJECT, OBJECTS)))?;
         let bigquery = emulators::bigquery(PROJECT, &storage.host(), &folder.path().join("bigquery"))?;
         let http = reqwest::Client::new();
-        let variables = variables(&storage, &pubsub, &bigquery);
+        let mut variables = variables(&storage, &pubsub, &bigquery);
+        variables.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let mut services = Vec::new();
         for function in FUNCTIONS {
             let yaml = std::fs::read_to_string(checkout().join(format!("triggers/{function}.yaml"))).unwrap();
@@ -198,7 +204,12 @@ impl Deployment {
     /// Uploads by the plain HTTP API and gives the request that it makes.
     pub async fn upload(&self, name: &str, content: &[u8], settings: Option<&Value>) -> RequestId {
         let metadata = settings.map(|settings| json!({ "trackdrop-settings": settings.to_string() }));
-        let resource = json!({ "name": name, "contentType": "video/mp4", "metadata": metadata.unwrap_or(json!({})) });
+        self.upload_with(name, content, metadata.unwrap_or(json!({}))).await
+    }
+
+    /// The same, with this custom metadata.
+    pub async fn upload_with(&self, name: &str, content: &[u8], metadata: Value) -> RequestId {
+        let resource = json!({ "name": name, "contentType": "video/mp4", "metadata": metadata });
         let mut body = format!(
             "--cut\r\nContent-Type: application/json\r\n\r\n{resource}\r\n--cut\r\nContent-Type: video/mp4\r\n\r\n"
         )
