@@ -291,7 +291,10 @@ fn drawn(timeline: &Timeline, works: &[Work]) -> Vec<String> {
     }
     lines.push(format!("{:<9} {waiting_s:>9.2} {:>4.0}", "(waiting)", percent(*waiting_s)));
     lines.push(String::new());
-    lines.push(format!("{:<9} {:>9} {:>6} {:>7} {:>9}  seconds of its threads", "", "work s", "pieces", "at once", "frames/s"));
+    lines.push(format!(
+        "{:<9} {:>9} {:>6} {:>7} {:>9}  seconds of its threads",
+        "", "work s", "pieces", "at once", "frames/s"
+    ));
     for stage in stages {
         let StageTime { work_s, pieces, at_once, frames_per_second, .. } = stage;
         lines.push(format!(

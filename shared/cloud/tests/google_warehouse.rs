@@ -107,7 +107,7 @@ async fn a_job_id_follows_from_what_is_loaded() {
         assert_eq!(load["sourceUris"], json!([format!("gs://acme-results/{}", file().name)]));
         assert_eq!(load["destinationTable"]["tableId"], "tracks");
     }
-    assert_eq!((&ids[0] == &ids[1], ids.iter().collect::<BTreeSet<_>>().len()), (true, 2), "{ids:?}");
+    assert_eq!((ids[0] == ids[1], ids.iter().collect::<BTreeSet<_>>().len()), (true, 2), "{ids:?}");
     assert!(ids.iter().all(|id| id.starts_with("trackdrop_tracks_") && id.len() == 49), "{ids:?}");
 }
 
