@@ -92,11 +92,6 @@ fn bucket_name(role: Bucket) -> String {
 impl Deployment {
     /// Starts everything; none, and said loudly, where an emulator or a service is missing. With `TRACKDROP_REQUIRE_EMULATORS=1` that is a failure.
     pub async fn start() -> Option<Self> {
-        Self::start_with(&[]).await
-    }
-
-    /// The same, with more variables for every service.
-    pub async fn start_with(more: &[(&str, &str)]) -> Option<Self> {
         let missing: Vec<_> = FUNCTIONS
             .iter()
             .map(|function| format!("trackdrop-{function}"))
@@ -114,8 +109,7 @@ impl Deployment {
         let storage = emulators::cloud_storage(Some((&pubsub.host(), PROJECT, OBJECTS)))?;
         let bigquery = emulators::bigquery(PROJECT, &storage.host(), &folder.path().join("bigquery"))?;
         let http = reqwest::Client::new();
-        let mut variables = variables(&storage, &pubsub, &bigquery);
-        variables.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+        let variables = variables(&storage, &pubsub, &bigquery);
         let mut services = Vec::new();
         for function in FUNCTIONS {
             let yaml = std::fs::read_to_string(checkout().join(format!("triggers/{function}.yaml"))).unwrap();

@@ -41,11 +41,17 @@ struct Told {
 impl Scene {
     async fn start() -> Option<Self> {
         let receiver = Receiver::start().await.unwrap();
-        let deployment = Deployment::start_with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint())]).await?;
+        let deployment = Deployment::start().await?;
         let video = deployment.folder.path().join("people.mp4");
         clip(&video);
         let clip = std::fs::read(&video).unwrap();
-        Some(Self { deployment, receiver, clip })
+        for function in FUNCTIONS {
+            let mut process = deployment.gateway.process(function).await;
+            process.set("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint());
+        }
+        let scene = Self { deployment, receiver, clip };
+        scene.services_end_and_start_again().await;
+        Some(scene)
     }
 
     /// Runs a request to its end while something goes wrong, and takes the one trace that there is of it.
@@ -100,6 +106,10 @@ impl Told {
             assert!(is_within || parent.name == "request", "{scenario}: {span:?} is not within {parent:?}");
         }
         say(&format!("{scenario}: one tree of {} spans", self.trace.spans.len()));
+        // For people: TRACKDROP_DRAW=1 scripts/e2e trace
+        if std::env::var_os("TRACKDROP_DRAW").is_some() {
+            say(&self.trace.drawn());
+        }
         root
     }
 
@@ -168,6 +178,8 @@ fn has_the_work(told: &Told) {
     let is_file = |span: &&Span| span.number("bytes").is_some_and(|bytes| bytes > 0.0);
     let files = told.trace.named("upload").filter(is_file).count();
     assert!(files >= 3 * SEGMENTS, "chunks, detections and annotated segments: {files}");
+    assert_eq!(told.trace.named("record").count(), 1, "the row of the request");
+    assert!(told.trace.spans.iter().all(|span| !span.failed), "{}", told.trace.drawn());
     // At work for no longer than it was there, but for activities that threads share.
     for span in told.trace.spans.iter().filter(|span| span.attributes.contains_key("busy_s")) {
         let seconds = (span.end_ns - span.start_ns) as f64 / 1e9;
