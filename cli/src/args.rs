@@ -240,7 +240,10 @@ pub(crate) struct ShowArguments {
     /// The request's id, as `trackdrop requests` lists it
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
-    /// Print the whole manifest as JSON
+    /// Print where the time went, and what would have to be faster
+    #[arg(long)]
+    pub(crate) timeline: bool,
+    /// Print JSON: the whole manifest, or the timeline
     #[arg(long)]
     pub(crate) json: bool,
 }

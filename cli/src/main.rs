@@ -15,6 +15,7 @@ mod run;
 mod schema;
 mod settings;
 mod simulate;
+mod timeline;
 mod upload;
 mod verify;
 

@@ -4,6 +4,7 @@ use crate::{
     args::{RequestsArguments, ShowArguments},
     host::{cloud_of, open_existing},
     output::line,
+    timeline,
 };
 use anyhow::{Context, anyhow};
 use std::{path::Path, process::ExitCode};
@@ -76,6 +77,10 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
     let unknown = || anyhow!("there is no request {request} in {data:?} (trackdrop requests lists them)");
     let cloud = cloud_of(&open_existing(data)?.ok_or_else(unknown)?);
     let (manifest, _) = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
+    if arguments.timeline {
+        timeline::show(&cloud, &manifest, arguments.json).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if arguments.json {
         line!("{}", serde_json::to_string_pretty(&manifest)?);
         return Ok(ExitCode::SUCCESS);

@@ -198,7 +198,12 @@ impl Deployment {
     /// Uploads by the plain HTTP API and gives the request that it makes.
     pub async fn upload(&self, name: &str, content: &[u8], settings: Option<&Value>) -> RequestId {
         let metadata = settings.map(|settings| json!({ "trackdrop-settings": settings.to_string() }));
-        let resource = json!({ "name": name, "contentType": "video/mp4", "metadata": metadata.unwrap_or(json!({})) });
+        self.upload_with(name, content, metadata.unwrap_or(json!({}))).await
+    }
+
+    /// The same, with this custom metadata.
+    pub async fn upload_with(&self, name: &str, content: &[u8], metadata: Value) -> RequestId {
+        let resource = json!({ "name": name, "contentType": "video/mp4", "metadata": metadata });
         let mut body = format!(
             "--cut\r\nContent-Type: application/json\r\n\r\n{resource}\r\n--cut\r\nContent-Type: video/mp4\r\n\r\n"
         )

@@ -125,7 +125,10 @@ fn engine_folder(
 ) -> Result<(PathBuf, File), DetectorError> {
     let base = runtime::cache_dir().unwrap_or_else(std::env::temp_dir).join("engines");
     let folder = base.join(engine_key(model_sha256, &gpu_name(), ort::info(), options.batch_on(device)));
-    let made = fs::create_dir_all(&folder).and_then(|()| File::create(folder.join(".lock")));
+    let file = folder.join(".lock");
+    // Engines that came with a read-only image have their lock with them.
+    let create = || File::create(&file).or_else(|error| File::open(&file).map_err(|_| error));
+    let made = fs::create_dir_all(&folder).and_then(|()| create());
     let lock = made.and_then(|file| file.lock().map(|()| file));
     match lock {
         Ok(lock) => Ok((folder, lock)),

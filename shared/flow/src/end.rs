@@ -3,6 +3,7 @@
 use crate::{Cloud, Created, NewObject, VERSION, WorkReport, manifest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tracing::Instrument;
 use trackdrop_cloud::TOPIC_REQUESTS;
 use trackdrop_pipeline::{
     Bucket, Event, Failure, Manifest, RequestFinished, RequestId, RequestState, Stage, Timestamp,
@@ -159,7 +160,8 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
         // Another delivery wrote it: the row must say what the file says, to the moment at which the request ended.
         Created::Before => read_summary(cloud, &file).await?,
     };
-    cloud.warehouse.record_request(&row(manifest, &summary)).await?;
+    let row = row(manifest, &summary);
+    cloud.warehouse.record_request(&row).instrument(tracing::info_span!("record")).await?;
     let finished = RequestFinished {
         request_id: manifest.request_id.clone(),
         state: manifest.state,

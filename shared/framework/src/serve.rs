@@ -123,7 +123,8 @@ where
         .with_concurrency(settings.concurrency)
         .with_deadline(settings.deadline);
     if let Some(push) = &settings.push {
-        service = service.with_verifier(Verifier::new(&push.audience, &push.service_account));
+        let verifier = Verifier::new(&push.audience, &push.service_account).with_keys_url(&push.keys_url);
+        service = service.with_verifier(verifier);
     }
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, settings.port)).await;
     let listener = listener.map_err(|error| format!("port {} can't be listened on: {error}", settings.port))?;

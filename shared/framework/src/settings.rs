@@ -1,5 +1,6 @@
 //! How a service runs, from the environment.
 
+use crate::oidc::GOOGLE_KEYS;
 use std::{collections::BTreeMap, time::Duration};
 use trackdrop_cloud::google::{GoogleSettings, SettingsError};
 use trackdrop_pipeline::trigger::Trigger;
@@ -29,6 +30,8 @@ pub struct PushIdentity {
     pub audience: String,
     /// Whose tokens they are.
     pub service_account: String,
+    /// `TRACKDROP_PUSH_KEYS_URL`: the public keys that tokens are signed with; Google's unless set.
+    pub keys_url: String,
 }
 
 /// An answer takes its time to arrive.
@@ -50,11 +53,14 @@ impl ServiceSettings {
             },
         };
         let push = match (optional("TRACKDROP_PUSH_AUDIENCE"), optional("TRACKDROP_PUSH_SERVICE_ACCOUNT")) {
-            (Some(audience), Some(service_account)) => Some(PushIdentity { audience, service_account }),
-            (None, None) => None,
+            (Some(audience), Some(service_account)) => {
+                let keys_url = optional("TRACKDROP_PUSH_KEYS_URL").unwrap_or_else(|| GOOGLE_KEYS.to_owned());
+                Some(PushIdentity { audience, service_account, keys_url })
+            }
+            (None, None) if optional("TRACKDROP_PUSH_KEYS_URL").is_none() => None,
             // Half a check would look like one.
             (Some(_), None) => return Err(SettingsError::Missing("TRACKDROP_PUSH_SERVICE_ACCOUNT")),
-            (None, Some(_)) => return Err(SettingsError::Missing("TRACKDROP_PUSH_AUDIENCE")),
+            (None, _) => return Err(SettingsError::Missing("TRACKDROP_PUSH_AUDIENCE")),
         };
         let deadline_s = trigger.deadline_s.saturating_sub(DEADLINE_MARGIN_S).max(1);
         Ok(Self {
@@ -104,5 +110,8 @@ mod tests {
             settings(&[("TRACKDROP_PUSH_AUDIENCE", "https://x")]),
             Err(SettingsError::Missing("TRACKDROP_PUSH_SERVICE_ACCOUNT"))
         );
+        for alone in ["TRACKDROP_PUSH_SERVICE_ACCOUNT", "TRACKDROP_PUSH_KEYS_URL"] {
+            assert_eq!(settings(&[(alone, "x")]), Err(SettingsError::Missing("TRACKDROP_PUSH_AUDIENCE")));
+        }
     }
 }

@@ -40,7 +40,7 @@ use tracing_subscriber::{
 pub struct TelemetrySettings {
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the base URL of a collector; none for nowhere.
     pub endpoint: Option<String>,
-    /// `GOOGLE_CLOUD_PROJECT`: whose traces the log's lines refer to.
+    /// `GOOGLE_CLOUD_PROJECT`, or else the dataset's: whose traces the log's lines refer to.
     pub project: Option<String>,
     /// `OTEL_SERVICE_NAME` or `K_SERVICE`: what the service is called.
     pub service: String,
@@ -52,7 +52,10 @@ impl TelemetrySettings {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             endpoint: variable("OTEL_EXPORTER_OTLP_ENDPOINT"),
-            project: variable("GOOGLE_CLOUD_PROJECT"),
+            project: variable("GOOGLE_CLOUD_PROJECT").or_else(|| {
+                let dataset = variable("TRACKDROP_DATASET")?;
+                dataset.split_once('.').map(|(project, _)| project.to_owned())
+            }),
             service: variable("OTEL_SERVICE_NAME")
                 .or_else(|| variable("K_SERVICE"))
                 .unwrap_or_else(|| format!("trackdrop-{function}")),

@@ -1,82 +1,16 @@
 //! Tokens of pushes, signed here by keys made here, against a key server on the loopback.
 #![allow(clippy::unwrap_used)]
 
-use aws_lc_rs::{
-    encoding::AsDer,
-    rsa::{KeyPair, KeySize},
-    signature::KeyPair as _,
-};
-use axum::{Router, routing::get};
+#[path = "support/keys.rs"]
+#[allow(unreachable_pub)]
+mod keys;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use serde_json::{Value, json};
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use keys::{AUDIENCE, EMAIL, Key, KeyServer, claims};
+use serde_json::Value;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use trackdrop_framework::oidc::{Refused, Verifier};
-
-const AUDIENCE: &str = "https://track-abc.a.run.app";
-const EMAIL: &str = "push@acme.iam.gserviceaccount.com";
-
-struct Key {
-    id: &'static str,
-    pair: KeyPair,
-}
-
-impl Key {
-    fn new(id: &'static str) -> Self {
-        Self { id, pair: KeyPair::generate(KeySize::Rsa2048).unwrap() }
-    }
-
-    fn public(&self) -> Value {
-        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let public = self.pair.public_key();
-        json!({ "kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.id,
-            "n": encode(public.modulus().big_endian_without_leading_zero()),
-            "e": encode(public.exponent().big_endian_without_leading_zero()) })
-    }
-
-    fn sign(&self, claims: &Value) -> String {
-        let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&self.pair).unwrap();
-        let header = Header { kid: Some(self.id.into()), ..Header::new(Algorithm::RS256) };
-        let token = encode(&header, claims, &EncodingKey::from_rsa_der(pkcs1_of(der.as_ref()))).unwrap();
-        format!("Bearer {token}")
-    }
-}
-
-/// The PKCS#1 key inside a PKCS#8 one of 2,048 bits: what follows a header of fixed length.
-fn pkcs1_of(pkcs8: &[u8]) -> &[u8] {
-    &pkcs8[26..]
-}
-
-#[derive(Clone, Default)]
-struct KeyServer {
-    keys: Arc<Mutex<Vec<Value>>>,
-    fetches: Arc<Mutex<u32>>,
-}
-
-impl KeyServer {
-    async fn start(&self) -> String {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/certs", listener.local_addr().unwrap());
-        let server = self.clone();
-        let answer = get(move || async move {
-            *server.fetches.lock().unwrap() += 1;
-            let keys = server.keys.lock().unwrap().clone();
-            json!({ "keys": keys }).to_string()
-        });
-        let router = Router::new().route("/certs", answer);
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        url
-    }
-}
-
-fn claims() -> Value {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    json!({ "iss": "https://accounts.google.com", "aud": AUDIENCE, "email": EMAIL, "email_verified": true,
-        "sub": "1", "azp": "1", "iat": now, "exp": now + 3_600 })
-}
 
 async fn world(key: &Key) -> (KeyServer, Verifier) {
     let server = KeyServer::default();

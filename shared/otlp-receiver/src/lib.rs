@@ -18,6 +18,7 @@ use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post}
 use opentelemetry_proto::tonic::{
     collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
     metrics::v1::metric::Data,
+    resource::v1::Resource,
 };
 use prost::Message;
 use std::{
@@ -39,7 +40,7 @@ pub struct Receiver {
 #[derive(Debug, Default)]
 struct Received {
     spans: Vec<Span>,
-    metrics: BTreeMap<String, f64>,
+    metrics: BTreeMap<(String, String), f64>,
     malformed: Vec<String>,
 }
 
@@ -108,8 +109,8 @@ impl Receiver {
         }
     }
 
-    /// The metrics that arrived: sums (of all attributes together), counts of histograms, last values of gauges.
-    pub fn metrics(&self) -> BTreeMap<String, f64> {
+    /// The metrics that arrived last, by service and name: sums (of all attributes together), counts of histograms, values of gauges.
+    pub fn metrics(&self) -> BTreeMap<(String, String), f64> {
         self.kept.lock().metrics.clone()
     }
 }
@@ -127,9 +128,7 @@ async fn take_traces(State(kept): State<Arc<Kept>>, body: Bytes) -> StatusCode {
     };
     let mut received = kept.lock();
     for of_resource in request.resource_spans {
-        let attributes =
-            of_resource.resource.map(|resource| trace::attributes(resource.attributes)).unwrap_or_default();
-        let service = attributes.get("service.name").cloned().unwrap_or_default();
+        let service = service_of(of_resource.resource);
         for span in of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
             received.spans.push(Span::of(span, &service));
         }
@@ -144,17 +143,24 @@ async fn take_metrics(State(kept): State<Arc<Kept>>, body: Bytes) -> StatusCode 
         Err(error) => return malformed(&kept, error),
     };
     let mut received = kept.lock();
-    let all = request.resource_metrics.into_iter().flat_map(|of_resource| of_resource.scope_metrics);
-    for metric in all.flat_map(|scope| scope.metrics) {
-        let value = match metric.data {
-            Some(Data::Sum(sum)) => sum.data_points.iter().map(trace::number).sum(),
-            Some(Data::Gauge(gauge)) => gauge.data_points.iter().map(trace::number).next_back().unwrap_or_default(),
-            Some(Data::Histogram(histogram)) => histogram.data_points.iter().map(|point| point.count as f64).sum(),
-            _ => continue,
-        };
-        received.metrics.insert(metric.name, value);
+    for of_resource in request.resource_metrics {
+        let service = service_of(of_resource.resource);
+        for metric in of_resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics) {
+            let value = match metric.data {
+                Some(Data::Sum(sum)) => sum.data_points.iter().map(trace::number).sum(),
+                Some(Data::Gauge(gauge)) => gauge.data_points.iter().map(trace::number).next_back().unwrap_or_default(),
+                Some(Data::Histogram(histogram)) => histogram.data_points.iter().map(|point| point.count as f64).sum(),
+                _ => continue,
+            };
+            received.metrics.insert((service.clone(), metric.name), value);
+        }
     }
     StatusCode::OK
+}
+
+fn service_of(resource: Option<Resource>) -> String {
+    let mut attributes = resource.map(|resource| trace::attributes(resource.attributes)).unwrap_or_default();
+    attributes.remove("service.name").unwrap_or_default()
 }
 
 fn malformed(kept: &Kept, error: prost::DecodeError) -> StatusCode {

@@ -31,6 +31,7 @@ const BROKEN: u32 = 5;
 /// Cloud Storage.
 ///
 /// - Every write carries its CRC32C, which the service checks; every read is checked against it here.
+/// - A deletion names the generation that it deletes, and is repeated.
 /// - A write with a precondition is repeated after a transient failure: if an attempt that seemed to fail had arrived, the next one meets
 ///   412, and the object is compared with what was to be written. A write without one is made once.
 #[derive(Clone, Debug)]
@@ -327,11 +328,22 @@ impl Storage for CloudStorage {
 
     async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {
         check(object)?;
-        let url = self.object_url(object);
-        match self.api.call(&format!("deleting {object}"), Repeat::Safe, |http| http.delete(&url)).await {
-            Ok(_) | Err(ApiError { status: Some(404), .. }) => Ok(()),
-            Err(error) => Err(error_of(object, error)),
+        let (doing, url) = (format!("deleting {object}"), self.object_url(object));
+        for _ in 0..OVERTAKEN {
+            let generation = match self.look(object).await {
+                Ok(info) => info.generation,
+                Err(error) if error.is_not_found() => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            // Only so it may be repeated: a second delete by name alone could meet what somebody wrote after the first.
+            let query = [("ifGenerationMatch", generation.to_string())];
+            match self.api.call(&doing, Repeat::Safe, |http| http.delete(&url).query(&query)).await {
+                Ok(_) | Err(ApiError { status: Some(404), .. }) => return Ok(()),
+                Err(ApiError { status: Some(412), .. }) => {}
+                Err(error) => return Err(error_of(object, error)),
+            }
         }
+        Err(unavailable(&doing, "it was overwritten again and again"))
     }
 
     fn scratch(&self) -> &Path {

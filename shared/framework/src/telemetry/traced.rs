@@ -36,6 +36,11 @@ fn ended<T, E: Display>(span: &Span, outcome: &Result<T, E>, bytes: impl FnOnce(
     }
 }
 
+/// An object that is not there is an answer: a request's first delivery finds no manifest.
+fn fails<T>(outcome: &Result<T, StorageError>) -> bool {
+    !outcome.as_ref().is_err_and(StorageError::is_not_found)
+}
+
 #[async_trait]
 impl Storage for Traced<dyn Storage> {
     async fn put(
@@ -62,7 +67,7 @@ impl Storage for Traced<dyn Storage> {
     async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError> {
         let span = tracing::info_span!("download", %object, bytes = Empty, error = Empty, otel.status_code = Empty);
         let outcome = self.0.get(object).instrument(span.clone()).await;
-        ended(&span, &outcome, |(info, _)| Some(info.bytes), true);
+        ended(&span, &outcome, |(info, _)| Some(info.bytes), fails(&outcome));
         outcome
     }
 
@@ -73,7 +78,7 @@ impl Storage for Traced<dyn Storage> {
     ) -> Result<(ObjectInfo, LocalFile), StorageError> {
         let span = tracing::info_span!("download", %object, bytes = Empty, error = Empty, otel.status_code = Empty);
         let outcome = self.0.fetch(object, generation).instrument(span.clone()).await;
-        ended(&span, &outcome, |(info, _)| Some(info.bytes), true);
+        ended(&span, &outcome, |(info, _)| Some(info.bytes), fails(&outcome));
         outcome
     }
 
