@@ -112,6 +112,7 @@ module "functions" {
   dataset                     = var.dataset
   image                       = var.initial_image
   model                       = var.model
+  limits                      = var.limits
   load_window                 = var.load_window_minutes > 0
   otlp_endpoint               = var.otlp_endpoint
   pulled                      = local.pulled
@@ -191,6 +192,8 @@ module "observability" {
   name                      = local.name
   subscriptions             = module.events.subscriptions
   dead_letter_subscriptions = module.events.dead_letter_subscriptions
+  pulled                    = local.pulled
+  workers_wanted            = module.functions.workers_wanted
   alert_emails              = var.alert_emails
   notification_channels     = var.notification_channels
   runbook_url               = var.runbook_url

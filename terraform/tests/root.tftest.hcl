@@ -23,11 +23,6 @@ run "project_and_region_are_enough" {
     condition     = alltrue([for service in google_project_service.this : service.disable_on_destroy == false])
     error_message = "A teardown would turn off services that others use."
   }
-
-  assert {
-    condition     = length(google_kms_crypto_key_iam_member.agents) == 0
-    error_message = "A key is used that nobody gave."
-  }
 }
 
 run "everything_on" {
@@ -76,7 +71,13 @@ run "bad_values_are_refused" {
     sweep_minutes          = 7
     work_days              = 1
     dataset                = "with-dash"
+    uploads_days           = 1
     alert_emails           = ["nobody"]
+    runbook_url            = "docs/runbook.md"
+    gpu_hour_price         = 0
+    cloud_build_repository = "https://github.com/me/mine"
+    limits                 = "frames=5"
+    otlp_endpoint          = "collector:4317"
     budget                 = { billing_account = "mine", amount = 5 }
     github                 = { repository_id = "owner/name" }
     staging                = { project_number = "staging", deployer = "me@example.com" }
@@ -85,7 +86,8 @@ run "bad_values_are_refused" {
   expect_failures = [
     var.project, var.workers, var.gpu_max_instances, var.gpu_shape, var.annotate_max_instances,
     var.seconds_per_segment, var.drain_target_s, var.load_window_minutes, var.sweep_minutes, var.work_days, var.dataset,
-    var.alert_emails, var.budget, var.github, var.staging,
+    var.uploads_days, var.alert_emails, var.runbook_url, var.gpu_hour_price, var.cloud_build_repository, var.limits,
+    var.otlp_endpoint, var.budget, var.github, var.staging,
   ]
 }
 

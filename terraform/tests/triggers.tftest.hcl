@@ -178,10 +178,17 @@ run "the_clock_starts_what_is_scheduled" {
       google_cloud_scheduler_job.this["load-window"].schedule == "*/2 * * * *" &&
       google_cloud_scheduler_job.this["load-window"].http_target[0].uri == "https://load.example/" &&
       google_cloud_scheduler_job.this["load-window"].http_target[0].http_method == "POST" &&
-      google_cloud_scheduler_job.this["load-window"].http_target[0].headers["ce-type"] == "trackdrop.load.window" &&
+      google_cloud_scheduler_job.this["load-window"].http_target[0].headers == tomap({
+        "Content-Type"   = "application/json"
+        "ce-specversion" = "1.0"
+        "ce-type"        = "trackdrop.load.window"
+        "ce-source"      = "//cloudscheduler.googleapis.com/trackdrop-load-window"
+        "ce-id"          = "load-window"
+      }) &&
+      google_cloud_scheduler_job.this["load-window"].http_target[0].oidc_token[0].service_account_email == "invoker@example.com" &&
       google_cloud_scheduler_job.this["load-window"].http_target[0].oidc_token[0].audience == "https://a-load"
     )
-    error_message = "The window's load is not called every two minutes with a token."
+    error_message = "What the clock starts is not called every two minutes as a CloudEvent with a token."
   }
 }
 

@@ -133,8 +133,8 @@ resource "google_pubsub_subscription" "trigger" {
   depends_on = [google_service_account_iam_member.push_tokens]
 }
 
-# Every dead letter topic keeps what arrives: `trackdrop dead-letters list|replay|drop` works on this subscription, and a
-# topic without one would lose its messages.
+# Every dead letter topic keeps what arrives, for people (docs/runbook.md#dead-letters): a topic without a subscription would
+# lose its messages.
 resource "google_pubsub_subscription" "dead_letter" {
   for_each = local.dead_letter_topics
 

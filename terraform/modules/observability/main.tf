@@ -1,8 +1,8 @@
 # What the logs count, what wakes somebody up, and what that person reads first (docs/runbook.md).
 
 locals {
-  # The services log one line a finished delivery: `message` = "delivery done", with `function`, `request`, `segment`,
-  # `seconds`, `frames` and `video_seconds`; and "request failed" / "request done" when a request ends.
+  # What shared/framework and shared/flow log, which scripts/tests/contract.py checks: "delivery done" with its work (none where
+  # an earlier attempt had done it), "request done" and "request failed".
   services = "resource.type=(\"cloud_run_revision\" OR \"cloud_run_worker_pool\") AND (resource.labels.service_name=~\"^${var.name}-\" OR resource.labels.worker_pool_name=~\"^${var.name}-\")"
 
   counters = {
@@ -102,7 +102,10 @@ locals {
     stage-latency = {
       severity = "WARNING", for_s = 300, canary = true
       what     = "A stage takes longer than its objective; at 585 s its deliveries fail."
-      query    = "histogram_quantile(0.95, sum by (service_name, le) (rate(run_googleapis_com:request_latencies_bucket{${local.run}}[15m]))) > ${var.stage_latency_s * 1000}"
+      query = join(" or ", concat(
+        ["histogram_quantile(0.95, sum by (service_name, le) (rate(run_googleapis_com:request_latencies_bucket{${local.run}}[15m]))) > ${var.stage_latency_s * 1000}"],
+        local.pulls ? ["histogram_quantile(0.95, sum by (le) (rate(${local.log_metric}_segment_seconds_bucket{${local.of_track_log}}[15m]))) > ${var.stage_latency_s}"] : [],
+      ))
     }
     stalled-requests = {
       severity = "ERROR", for_s = 900, canary = false
@@ -114,7 +117,7 @@ locals {
     failed-requests = {
       severity = "WARNING", for_s = 0, canary = true
       what     = "Many requests fail: bad videos, or a fault of ours."
-      query    = "sum(increase(logging_googleapis_com:user_${replace(var.name, "-", "_")}_requests_failed{monitored_resource=~\"cloud_run_revision|cloud_run_worker_pool\"}[15m])) > ${var.failed_requests}"
+      query    = "sum(${replace(local.counted["requests_failed"], "%s", "15m")}) > ${var.failed_requests}"
     }
   }
 }
@@ -157,7 +160,7 @@ resource "google_monitoring_alert_policy" "this" {
     auto_close = "86400s"
   }
 
-  depends_on = [google_logging_metric.counter]
+  depends_on = [google_logging_metric.counter, google_logging_metric.measure]
 }
 
 # --- The objective, and how fast its budget burns -----------------------------------------------------------------------
