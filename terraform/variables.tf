@@ -118,7 +118,7 @@ variable "drain_target_s" {
 }
 
 variable "load_window_minutes" {
-  description = "Minutes between loads of a window into BigQuery; 0 loads each request by itself, right for up to about 1,000 videos a day. Above 0 is not built yet (docs/deploy.md)."
+  description = "Minutes between loads of a window into BigQuery; 0 loads each request by itself, right for up to about 1,000 videos a day."
   type        = number
   default     = 0
 
@@ -129,9 +129,9 @@ variable "load_window_minutes" {
 }
 
 variable "sweep_minutes" {
-  description = "Minutes between looks for requests that stand still; 0 for never. Above 0 is not built yet (docs/deploy.md)."
+  description = "Minutes between looks for requests that stand still, which are set going again, or failed with the reason; 0 for never."
   type        = number
-  default     = 0
+  default     = 30
 
   validation {
     condition     = contains([0, 5, 10, 15, 20, 30], var.sweep_minutes)

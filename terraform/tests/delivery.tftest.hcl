@@ -177,6 +177,7 @@ run "observability" {
       endswith(google_monitoring_alert_policy.this["stage-latency"].conditions[0].condition_prometheus_query_language[0].query, "> 300000") &&
       strcontains(google_monitoring_alert_policy.this["error-ratio"].conditions[0].condition_prometheus_query_language[0].query, "> 0.05") &&
       strcontains(google_monitoring_alert_policy.this["stalled-requests"].conditions[0].condition_prometheus_query_language[0].query, "offset 7200s") &&
+      strcontains(google_monitoring_alert_policy.this["stalled-requests"].conditions[0].condition_prometheus_query_language[0].query, "requests_still{monitored_resource=\"cloud_run_revision\"}[1h])) > 0 or ") &&
       endswith(google_monitoring_alert_policy.this["failed-requests"].conditions[0].condition_prometheus_query_language[0].query, "> 10")
     )
     error_message = "An alert fires at another point than it says."
@@ -193,7 +194,7 @@ run "observability" {
 
   assert {
     condition = toset([for tile in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : tile.widget.title]) == toset([
-      "Cost of the GPUs a video-hour", "Dead letters", "Frames a second a GPU", "Instances", "Oldest delivery that waits",
+      "Cost of the GPUs a video-hour", "Dead letters", "Deliveries handed back, an hour", "Frames a second a GPU", "Instances", "Oldest delivery that waits",
       "Requests by state, an hour", "Seconds a segment", "Segments waiting",
       "Stage latency, 95th percentile",
     ])
@@ -255,6 +256,7 @@ run "observability_of_workers_that_pull" {
   assert {
     condition = (
       strcontains(google_monitoring_alert_policy.this["stage-latency"].conditions[0].condition_prometheus_query_language[0].query, "segment_seconds_bucket{monitored_resource=\"cloud_run_worker_pool\",function=\"track\"}[15m]))) > 300") &&
+      strcontains(google_monitoring_alert_policy.this["error-ratio"].conditions[0].condition_prometheus_query_language[0].query, "deliveries_failed{monitored_resource=\"cloud_run_worker_pool\"}[5m])) >= 3") &&
       strcontains(google_monitoring_alert_policy.this["failed-requests"].conditions[0].condition_prometheus_query_language[0].query, "requests_failed{monitored_resource=\"cloud_run_worker_pool\"}[15m]")
     )
     error_message = "An alert does not see the workers that pull."

@@ -16,6 +16,7 @@ variables {
   model                       = "/models/other.onnx"
   limits                      = "max_frames=5"
   load_window                 = true
+  sweep                       = { still_s = 7200, give_up_s = 86400 }
   otlp_endpoint               = "http://collector:4318"
   pulled                      = []
   workers                     = {}
@@ -74,6 +75,7 @@ run "services" {
         function == "track" ? ["TRACKDROP_DEVICE", "TRACKDROP_MODEL"] : [],
         contains(["split", "track", "annotate"], function) ? ["TRACKDROP_LIMITS"] : [],
         function == "load" ? ["TRACKDROP_LOAD_WINDOW"] : [],
+        function == "fail" ? ["TRACKDROP_GIVE_UP_S", "TRACKDROP_STILL_S", "TRACKDROP_TOPIC_UPLOADS", "TRACKDROP_TOPIC_WORK"] : [],
       ))
     ])
     error_message = "A service is not told what the contract says."
@@ -100,14 +102,20 @@ run "services" {
   assert {
     condition = jsonencode({ for function, service in google_cloud_run_v2_service.this : function => {
       for env in service.template[0].containers[0].env : env.name => env.value
-      if contains(["TRACKDROP_DEVICE", "TRACKDROP_LIMITS", "TRACKDROP_LOAD_WINDOW", "TRACKDROP_MODEL"], env.name)
-      } if contains(["load", "merge", "split", "track"], function) }) == jsonencode({
+      if !contains(var.contract, env.name)
+      } if contains(["fail", "load", "merge", "split", "track"], function) }) == jsonencode({
+      fail = {
+        TRACKDROP_GIVE_UP_S     = "86400"
+        TRACKDROP_STILL_S       = "7200"
+        TRACKDROP_TOPIC_UPLOADS = "projects/a-project-id-of-thirty-letters/topics/trackdrop-uploads"
+        TRACKDROP_TOPIC_WORK    = "projects/a-project-id-of-thirty-letters/topics/trackdrop-work"
+      }
       load  = { TRACKDROP_LOAD_WINDOW = "1" }
       merge = {}
       split = { TRACKDROP_LIMITS = "max_frames=5" }
       track = { TRACKDROP_DEVICE = "cuda", TRACKDROP_LIMITS = "max_frames=5", TRACKDROP_MODEL = "/models/other.onnx" }
     })
-    error_message = "A service is told another device, model, bound or window than was set."
+    error_message = "A service is told another device, model, bound, window or patience than was set."
   }
 
   assert {
@@ -230,7 +238,7 @@ run "services" {
         load     = ["ended/", "loaded/", "loads/"]
         annotate = ["annotated/", "counted/annotate/", "ended/", "processed_chunks/"]
         join     = ["ended/"]
-        fail     = ["annotated/", "ended/", "tracked/"]
+        fail     = ["annotated/", "ended/", "swept/", "tracked/"]
         } : function => join(" || ", [
           for folder in folders : "resource.name.startsWith(\"projects/_/buckets/${var.buckets.work}/objects/${folder}\")"
       ])
@@ -270,6 +278,7 @@ run "nothing_optional" {
     model         = null
     limits        = null
     load_window   = false
+    sweep         = null
     otlp_endpoint = null
   }
 

@@ -203,6 +203,16 @@ resource "google_pubsub_topic_iam_member" "dead_letter_handed_over" {
   member  = "serviceAccount:${var.function_accounts[each.key]}"
 }
 
+# The sweeper tells of objects once more, whose events were lost.
+resource "google_pubsub_topic_iam_member" "told_again" {
+  for_each = var.sweeper == null ? {} : google_pubsub_topic.bucket
+
+  project = var.project
+  topic   = each.value.name
+  role    = "roles/pubsub.publisher"
+  member  = "serviceAccount:${var.function_accounts[var.sweeper]}"
+}
+
 # Workers that pull.
 resource "google_pubsub_subscription_iam_member" "pulled" {
   for_each = { for key, trigger in var.triggers : key => trigger.function if contains(var.pulled, trigger.function) }
@@ -234,6 +244,7 @@ resource "google_cloud_scheduler_job" "this" {
     http_method = "POST"
     uri         = "${var.endpoints[each.value.function].url}/"
     body        = base64encode("{}")
+    # Always the same id: what it starts may be started twice, and the services tell by what stands what is to be done.
     headers = {
       "Content-Type"   = "application/json"
       "ce-specversion" = "1.0"

@@ -39,7 +39,12 @@ locals {
     TRACKDROP_DEVICE = function == "track" ? "cuda" : null
     TRACKDROP_LIMITS = contains(local.reads_videos, function) ? var.limits : null
     # Merged requests wait for the clock in place of being loaded one by one.
-    TRACKDROP_LOAD_WINDOW       = function == "load" && var.load_window ? "1" : null
+    TRACKDROP_LOAD_WINDOW = function == "load" && var.load_window ? "1" : null
+    # The sweeper tells of objects once more where Cloud Storage told of them first.
+    TRACKDROP_TOPIC_UPLOADS     = function == "fail" && var.sweep != null ? "projects/${var.project}/topics/${var.name}-uploads" : null
+    TRACKDROP_TOPIC_WORK        = function == "fail" && var.sweep != null ? "projects/${var.project}/topics/${var.name}-work" : null
+    TRACKDROP_STILL_S           = function == "fail" && var.sweep != null ? tostring(var.sweep.still_s) : null
+    TRACKDROP_GIVE_UP_S         = function == "fail" && var.sweep != null ? tostring(var.sweep.give_up_s) : null
     OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint
   } : name => value if value != null } }
 }

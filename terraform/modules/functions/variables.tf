@@ -60,6 +60,11 @@ variable "load_window" {
   type        = bool
 }
 
+variable "sweep" {
+  description = "Seconds for which a request may stand still before the sweeper sets it going again, and before it fails it; null for no sweeper."
+  type        = object({ still_s = number, give_up_s = number })
+}
+
 variable "otlp_endpoint" {
   description = "Where traces and metrics go by OTLP over HTTP; null for nowhere."
   type        = string

@@ -15,6 +15,7 @@ locals {
     { title = "Requests by state, an hour", unit = "1", lines = {
       "done"     = "sum(${replace(local.counted["requests_done"], "%s", "1h")})"
       "failed"   = "sum(${replace(local.counted["requests_failed"], "%s", "1h")})"
+      "still"    = "sum(${replace(local.counted["requests_still"], "%s", "1h")})"
       "uploaded" = "sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-uploads\"}[1h]))"
     } },
     { title = "Segments waiting", unit = "1", lines = {
@@ -32,6 +33,9 @@ locals {
     } },
     { title = "Frames a second a GPU", unit = "1", lines = {
       "track" = "sum(rate(${local.log_metric}_frames_sum{${local.of_track_log}}[5m])) / sum(run_googleapis_com:container_instance_count{${local.of_track}${local.pulls ? "" : ",state=\"active\""}})"
+    } },
+    { title = "Deliveries handed back, an hour", unit = "1", lines = {
+      "for a fault that may pass" = "sum(${replace(local.counted["deliveries_failed"], "%s", "1h")})"
     } },
     { title = "Dead letters", unit = "1", lines = {
       "by subscription" = "sum by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", values(var.dead_letter_subscriptions))}\"})"
