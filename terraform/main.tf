@@ -77,6 +77,13 @@ locals {
   kms_key = var.kms_key == null ? null : values(google_kms_crypto_key_iam_member.agents)[0].crypto_key_id
 }
 
+locals {
+  # Whoever looks for requests that stand still, the alert and the sweeper, has the same patience.
+  stalled_after_s = 7200
+  # Given up while the chunks are still there, and the messages (a week).
+  sweep = var.sweep_minutes == 0 ? null : { still_s = local.stalled_after_s, give_up_s = min(3, var.work_days - 1) * 86400 }
+}
+
 # --- The product --------------------------------------------------------------------------------------------------------
 
 module "triggers" {
@@ -112,7 +119,9 @@ module "functions" {
   dataset                     = var.dataset
   image                       = var.initial_image
   model                       = var.model
+  limits                      = var.limits
   load_window                 = var.load_window_minutes > 0
+  sweep                       = local.sweep
   otlp_endpoint               = var.otlp_endpoint
   pulled                      = local.pulled
   workers                     = var.workers
@@ -146,6 +155,7 @@ module "events" {
   endpoints         = module.functions.endpoints
   pulled            = local.pulled
   function_accounts = module.functions.accounts
+  sweeper           = local.sweep == null ? null : "fail"
   invoker           = module.functions.invoker.email
   invoker_id        = module.functions.invoker.id
   pubsub_agent      = local.pubsub_agent
@@ -160,7 +170,7 @@ module "events" {
     }
     sweep = {
       function    = "fail", minutes = var.sweep_minutes, event = "trackdrop.requests.sweep"
-      description = "Finds requests that stand still."
+      description = "Sets requests going again that stand still."
     }
   } : job => schedule if schedule.minutes > 0 }
 
@@ -191,13 +201,15 @@ module "observability" {
   name                      = local.name
   subscriptions             = module.events.subscriptions
   dead_letter_subscriptions = module.events.dead_letter_subscriptions
+  pulled                    = local.pulled
+  workers_wanted            = module.functions.workers_wanted
   alert_emails              = var.alert_emails
   notification_channels     = var.notification_channels
   runbook_url               = var.runbook_url
   oldest_message_s          = 1800
   error_ratio               = 0.05
   stage_latency_s           = 300
-  stalled_after_s           = 7200
+  stalled_after_s           = local.stalled_after_s
   failed_requests           = 10
   objective                 = 0.995
   gpu_hour_price            = var.gpu_hour_price

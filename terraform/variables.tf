@@ -96,7 +96,7 @@ variable "annotate_max_instances" {
 }
 
 variable "seconds_per_segment" {
-  description = "Seconds that a GPU spends on a segment, as the dashboard shows them. The autoscaler of pulling workers divides by it."
+  description = "Seconds that a segment takes a worker that pulls, for its autoscaler, until the workers' own log tells them."
   type        = number
   default     = 3
 
@@ -118,7 +118,7 @@ variable "drain_target_s" {
 }
 
 variable "load_window_minutes" {
-  description = "Minutes between loads of a window into BigQuery; 0 loads each request by itself, right for up to about 1,000 videos a day. Above 0 is not built yet (docs/deploy.md)."
+  description = "Minutes between loads of a window into BigQuery; 0 loads each request by itself, right for up to about 1,000 videos a day."
   type        = number
   default     = 0
 
@@ -129,9 +129,9 @@ variable "load_window_minutes" {
 }
 
 variable "sweep_minutes" {
-  description = "Minutes between looks for requests that stand still; 0 for never. Above 0 is not built yet (docs/deploy.md)."
+  description = "Minutes between looks for requests that stand still, which are set going again, or failed with the reason; 0 for never."
   type        = number
-  default     = 0
+  default     = 30
 
   validation {
     condition     = contains([0, 5, 10, 15, 20, 30], var.sweep_minutes)
@@ -167,6 +167,11 @@ variable "uploads_days" {
   description = "Days after which uploads go; null keeps them."
   type        = number
   default     = null
+
+  validation {
+    condition     = var.uploads_days == null ? true : var.uploads_days >= 2
+    error_message = "uploads_days is ${coalesce(var.uploads_days, 0)}; a delivery may wait a day for its turn, so at least 2."
+  }
 }
 
 variable "dataset" {
@@ -209,6 +214,11 @@ variable "runbook_url" {
   description = "Where your people read docs/runbook.md in a browser; alerts link into it. Null: alerts name the file."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.runbook_url == null ? true : can(regex("^https?://[^#]+$", var.runbook_url))
+    error_message = "runbook_url is \"${coalesce(var.runbook_url, "null")}\"; it must be a URL without a #: the alert's name is added to it."
+  }
 }
 
 variable "budget" {
@@ -226,6 +236,11 @@ variable "gpu_hour_price" {
   description = "What a GPU instance costs an hour, in dollars, for the chart of cost a video-hour: an L4 with 4 CPUs and 16 GiB."
   type        = number
   default     = 1.05
+
+  validation {
+    condition     = var.gpu_hour_price > 0
+    error_message = "gpu_hour_price is ${var.gpu_hour_price}; it must be above 0."
+  }
 }
 
 # --- Delivery -----------------------------------------------------------------------------------------------------------
@@ -262,6 +277,11 @@ variable "cloud_build_repository" {
   description = "Repository connected to Cloud Build, as projects/.../locations/.../connections/.../repositories/...; null for no trigger."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.cloud_build_repository == null ? true : can(regex("^projects/[^/]+/locations/[^/]+/connections/[^/]+/repositories/[^/]+$", var.cloud_build_repository))
+    error_message = "cloud_build_repository is \"${coalesce(var.cloud_build_repository, "null")}\"; it must be projects/.../locations/.../connections/.../repositories/...: gcloud builds repositories list --connection=... --region=... prints it."
+  }
 }
 
 variable "require_approval" {
@@ -309,10 +329,26 @@ variable "model" {
   default     = null
 }
 
-variable "otlp_endpoint" {
-  description = "Collector that takes traces and metrics by OTLP; null for none."
+variable "limits" {
+  description = "Bounds on a video that depart from the built-in ones: max_bytes, max_pixels, max_dimension_px, max_frames, max_duration_s, max_streams, max_decode_s, as \"max_frames=500000,max_duration_s=28800\"; null for none."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.limits == null ? true : can(regex("^(max_(bytes|pixels|dimension_px|frames|duration_s|streams|decode_s)=[0-9]+(,|$))+$", var.limits))
+    error_message = "limits is \"${coalesce(var.limits, "null")}\"; it must be such as \"max_frames=500000,max_duration_s=28800\", of max_bytes, max_pixels, max_dimension_px, max_frames, max_duration_s, max_streams, max_decode_s."
+  }
+}
+
+variable "otlp_endpoint" {
+  description = "Base URL of a collector that takes traces and metrics by OTLP over HTTP (port 4318 by custom); null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.otlp_endpoint == null ? true : can(regex("^https?://[^/]+", var.otlp_endpoint))
+    error_message = "otlp_endpoint is \"${coalesce(var.otlp_endpoint, "null")}\"; it must be a URL such as http://collector:4318 (OTLP over HTTP, not gRPC)."
+  }
 }
 
 variable "labels" {

@@ -130,6 +130,8 @@ run "observability" {
     project_number            = "123456789012"
     subscriptions             = { track = "trackdrop-track", split = "trackdrop-split" }
     dead_letter_subscriptions = { dead-letters = "trackdrop-dead-letters", undeliverable = "trackdrop-undeliverable" }
+    pulled                    = []
+    workers_wanted            = {}
     alert_emails              = ["oncall@example.com"]
     notification_channels     = ["projects/p/notificationChannels/1"]
     runbook_url               = "https://docs.example/runbook"
@@ -175,6 +177,7 @@ run "observability" {
       endswith(google_monitoring_alert_policy.this["stage-latency"].conditions[0].condition_prometheus_query_language[0].query, "> 300000") &&
       strcontains(google_monitoring_alert_policy.this["error-ratio"].conditions[0].condition_prometheus_query_language[0].query, "> 0.05") &&
       strcontains(google_monitoring_alert_policy.this["stalled-requests"].conditions[0].condition_prometheus_query_language[0].query, "offset 7200s") &&
+      strcontains(google_monitoring_alert_policy.this["stalled-requests"].conditions[0].condition_prometheus_query_language[0].query, "requests_still{monitored_resource=\"cloud_run_revision\"}[1h])) > 0 or ") &&
       endswith(google_monitoring_alert_policy.this["failed-requests"].conditions[0].condition_prometheus_query_language[0].query, "> 10")
     )
     error_message = "An alert fires at another point than it says."
@@ -191,8 +194,8 @@ run "observability" {
 
   assert {
     condition = toset([for tile in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : tile.widget.title]) == toset([
-      "Cost of the GPUs a video-hour", "Dead letters", "Frames a second a GPU", "Instances", "Oldest delivery that waits",
-      "Requests by state, an hour", "Seconds a segment (set seconds_per_segment from this)", "Segments waiting",
+      "Cost of the GPUs a video-hour", "Dead letters", "Deliveries handed back, an hour", "Frames a second a GPU", "Instances", "Oldest delivery that waits",
+      "Requests by state, an hour", "Seconds a segment", "Segments waiting",
       "Stage latency, 95th percentile",
     ])
     error_message = "The dashboard lacks a chart."
@@ -204,5 +207,63 @@ run "observability" {
       metric.metric_descriptor[0].value_type == "DISTRIBUTION"
     ])
     error_message = "The labels of a metric and their extractors differ: it would be refused."
+  }
+}
+
+run "observability_of_workers_that_pull" {
+  command = plan
+
+  module {
+    source = "./modules/observability"
+  }
+
+  variables {
+    project_number            = "123456789012"
+    subscriptions             = { track = "trackdrop-track", split = "trackdrop-split" }
+    dead_letter_subscriptions = { dead-letters = "trackdrop-dead-letters" }
+    pulled                    = ["track"]
+    workers_wanted            = { backlog = "vector(1)", age = "vector(2)" }
+    alert_emails              = []
+    notification_channels     = []
+    runbook_url               = null
+    oldest_message_s          = 1800
+    error_ratio               = 0.05
+    stage_latency_s           = 300
+    stalled_after_s           = 7200
+    failed_requests           = 10
+    objective                 = 0.995
+    gpu_hour_price            = 1.05
+    currency                  = "USD"
+    budget                    = null
+  }
+
+  # They answer no requests: what they log is what is known of them.
+  assert {
+    condition = alltrue([for title in ["Seconds a segment", "Frames a second a GPU", "Cost of the GPUs a video-hour"] :
+      strcontains(join(" ", [for tile in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : jsonencode(tile.widget) if tile.widget.title == title]), "cloud_run_worker_pool") &&
+      !strcontains(join(" ", [for tile in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : jsonencode(tile.widget) if tile.widget.title == title]), "cloud_run_revision")
+    ])
+    error_message = "A chart of the GPUs looks for a service, where workers pull."
+  }
+
+  assert {
+    condition = one([for tile in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : [
+      for set in tile.widget.xyChart.dataSets : set.timeSeriesQuery.prometheusQuery] if tile.widget.title == "Workers wanted"
+    ]) == ["vector(2)", "vector(1)"]
+    error_message = "The dashboard does not show what drives the workers."
+  }
+
+  assert {
+    condition = (
+      strcontains(google_monitoring_alert_policy.this["stage-latency"].conditions[0].condition_prometheus_query_language[0].query, "segment_seconds_bucket{monitored_resource=\"cloud_run_worker_pool\",function=\"track\"}[15m]))) > 300") &&
+      strcontains(google_monitoring_alert_policy.this["error-ratio"].conditions[0].condition_prometheus_query_language[0].query, "deliveries_failed{monitored_resource=\"cloud_run_worker_pool\"}[5m])) >= 3") &&
+      strcontains(google_monitoring_alert_policy.this["failed-requests"].conditions[0].condition_prometheus_query_language[0].query, "requests_failed{monitored_resource=\"cloud_run_worker_pool\"}[15m]")
+    )
+    error_message = "An alert does not see the workers that pull."
+  }
+
+  assert {
+    condition     = alltrue([for anchor, policy in google_monitoring_alert_policy.this : length(policy.documentation[0].links) == 0 && strcontains(policy.documentation[0].content, "docs/runbook.md#${anchor}")])
+    error_message = "Without an address of the runbook an alert does not name its page."
   }
 }

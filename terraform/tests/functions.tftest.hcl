@@ -14,8 +14,10 @@ variables {
   dataset                     = "tracks_of_videos"
   image                       = "registry.example/image"
   model                       = "/models/other.onnx"
+  limits                      = "max_frames=5"
   load_window                 = true
-  otlp_endpoint               = "http://collector:4317"
+  sweep                       = { still_s = 7200, give_up_s = 86400 }
+  otlp_endpoint               = "http://collector:4318"
   pulled                      = []
   workers                     = {}
   gpu_type                    = "nvidia-l4"
@@ -69,7 +71,11 @@ run "services" {
   assert {
     condition = alltrue([for function, service in google_cloud_run_v2_service.this :
       toset([for env in service.template[0].containers[0].env : env.name]) == toset(concat(
-        var.contract, function == "track" ? ["TRACKDROP_MODEL"] : [], function == "load" ? ["TRACKDROP_LOAD_WINDOW"] : []
+        var.contract,
+        function == "track" ? ["TRACKDROP_DEVICE", "TRACKDROP_MODEL"] : [],
+        contains(["split", "track", "annotate"], function) ? ["TRACKDROP_LIMITS"] : [],
+        function == "load" ? ["TRACKDROP_LOAD_WINDOW"] : [],
+        function == "fail" ? ["TRACKDROP_GIVE_UP_S", "TRACKDROP_STILL_S", "TRACKDROP_TOPIC_UPLOADS", "TRACKDROP_TOPIC_WORK"] : [],
       ))
     ])
     error_message = "A service is not told what the contract says."
@@ -79,7 +85,7 @@ run "services" {
     condition = alltrue([for function, service in google_cloud_run_v2_service.this : alltrue([
       for name, value in {
         GOOGLE_CLOUD_PROJECT           = var.project
-        OTEL_EXPORTER_OTLP_ENDPOINT    = "http://collector:4317"
+        OTEL_EXPORTER_OTLP_ENDPOINT    = "http://collector:4318"
         TRACKDROP_BUCKET_RESULTS       = var.buckets.results
         TRACKDROP_BUCKET_UPLOADS       = var.buckets.uploads
         TRACKDROP_BUCKET_WORK          = var.buckets.work
@@ -91,6 +97,25 @@ run "services" {
       } : one([for env in service.template[0].containers[0].env : env.value if env.name == name]) == value
     ])])
     error_message = "A service is told a wrong value."
+  }
+
+  assert {
+    condition = jsonencode({ for function, service in google_cloud_run_v2_service.this : function => {
+      for env in service.template[0].containers[0].env : env.name => env.value
+      if !contains(var.contract, env.name)
+      } if contains(["fail", "load", "merge", "split", "track"], function) }) == jsonencode({
+      fail = {
+        TRACKDROP_GIVE_UP_S     = "86400"
+        TRACKDROP_STILL_S       = "7200"
+        TRACKDROP_TOPIC_UPLOADS = "projects/a-project-id-of-thirty-letters/topics/trackdrop-uploads"
+        TRACKDROP_TOPIC_WORK    = "projects/a-project-id-of-thirty-letters/topics/trackdrop-work"
+      }
+      load  = { TRACKDROP_LOAD_WINDOW = "1" }
+      merge = {}
+      split = { TRACKDROP_LIMITS = "max_frames=5" }
+      track = { TRACKDROP_DEVICE = "cuda", TRACKDROP_LIMITS = "max_frames=5", TRACKDROP_MODEL = "/models/other.onnx" }
+    })
+    error_message = "A service is told another device, model, bound, window or patience than was set."
   }
 
   assert {
@@ -205,14 +230,29 @@ run "services" {
   }
 
   assert {
-    condition = (
-      google_storage_bucket_iam_member.writes_work["track"].condition[0].expression == join(" || ", [
-        for folder in ["counted/track/", "detections/", "ended/", "tracked/"] :
-        "resource.name.startsWith(\"projects/_/buckets/${var.buckets.work}/objects/${folder}\")"
-      ]) &&
-      google_storage_bucket_iam_member.writes_results["join"].condition[0].expression ==
-      "resource.name.endsWith(\"/annotated.mp4\") || resource.name.endsWith(\"/manifest.json\") || resource.name.endsWith(\"/summary.json\")"
-    )
+    condition = { for function, member in google_storage_bucket_iam_member.writes_work : function => member.condition[0].expression } == {
+      for function, folders in {
+        split    = ["ended/", "split_chunks/"]
+        track    = ["counted/track/", "detections/", "ended/", "tracked/"]
+        merge    = ["ended/", "merged/", "tracks/"]
+        load     = ["ended/", "loaded/", "loads/"]
+        annotate = ["annotated/", "counted/annotate/", "ended/", "processed_chunks/"]
+        join     = ["ended/"]
+        fail     = ["annotated/", "ended/", "swept/", "tracked/"]
+        } : function => join(" || ", [
+          for folder in folders : "resource.name.startsWith(\"projects/_/buckets/${var.buckets.work}/objects/${folder}\")"
+      ])
+      } && { for function, member in google_storage_bucket_iam_member.writes_results : function => member.condition[0].expression } == {
+      for function, files in {
+        split    = ["manifest.json", "summary.json"]
+        track    = ["manifest.json", "summary.json"]
+        merge    = ["detections.parquet", "manifest.json", "summary.json", "tracks.parquet"]
+        load     = ["manifest.json", "summary.json"]
+        annotate = ["manifest.json", "summary.json"]
+        join     = ["annotated.mp4", "manifest.json", "summary.json"]
+        fail     = ["manifest.json", "summary.json"]
+      } : function => join(" || ", [for file in files : "resource.name.endsWith(\"/${file}\")"])
+    }
     error_message = "A function's own folders or files are not what its code writes."
   }
 
@@ -223,6 +263,29 @@ run "services" {
       toset([for member in google_project_iam_member.telemetry : member.role]) == toset(["roles/cloudtrace.agent", "roles/monitoring.metricWriter"])
     )
     error_message = "A function may read, or write to the project, what it does not need."
+  }
+}
+
+run "nothing_optional" {
+  command = plan
+
+  module {
+    source = "./modules/functions"
+  }
+
+  variables {
+    triggers      = run.files.triggers
+    model         = null
+    limits        = null
+    load_window   = false
+    sweep         = null
+    otlp_endpoint = null
+  }
+
+  # The values are known only after the accounts are made; the names are.
+  assert {
+    condition     = toset(flatten([for function in keys(output.environment_names) : output.environment_names[function]])) == toset(concat([for name in var.contract : name if !startswith(name, "OTEL")], ["TRACKDROP_DEVICE"]))
+    error_message = "A service is told of an option that is off."
   }
 }
 
@@ -247,7 +310,7 @@ run "workers" {
       pool.location == region &&
       pool.template[0].containers[0].args == tolist(["--pull"]) &&
       one([for env in pool.template[0].containers[0].env : env.value if env.name == "TRACKDROP_SUBSCRIPTION"]) == "projects/${var.project}/subscriptions/trackdrop-track" &&
-      toset([for env in pool.template[0].containers[0].env : env.name]) == toset(concat(var.contract, ["TRACKDROP_MODEL", "TRACKDROP_SUBSCRIPTION"])) &&
+      toset([for env in pool.template[0].containers[0].env : env.name]) == toset(concat(var.contract, ["TRACKDROP_DEVICE", "TRACKDROP_LIMITS", "TRACKDROP_MODEL", "TRACKDROP_SUBSCRIPTION"])) &&
       pool.template[0].service_account == google_service_account.function["track"].email
     ]) && length(google_cloud_run_v2_worker_pool.track) == 2
     error_message = "A pool does not pull, or is not told what the contract says."
@@ -264,24 +327,48 @@ run "workers" {
     error_message = "The shape of a worker is not legal."
   }
 
-  # 600 s / 3 s = 200 segments a worker; 40 workers in all. A pool of 30 gets 30/40 of the backlog: 267 a worker of all.
   assert {
     condition = [for object in yamldecode(google_parameter_manager_parameter_version.autoscaler[0].parameter_data).spec.scaledObjects : [
       object.spec.scaleTargetRef.name, object.spec.minReplicaCount, object.spec.maxReplicaCount,
-      object.spec.triggers[0].metadata.value, object.spec.triggers[1].metadata.value,
       ]] == [
-      ["projects/${var.project}/locations/europe-west4/workerpools/trackdrop-track", 1, 30, "267", "20"],
-      ["projects/${var.project}/locations/us-east4/workerpools/trackdrop-track", 0, 10, "800", "60"],
+      ["projects/${var.project}/locations/europe-west4/workerpools/trackdrop-track", 1, 30],
+      ["projects/${var.project}/locations/us-east4/workerpools/trackdrop-track", 0, 10],
     ]
-    error_message = "The autoscaler does not share the backlog out by the pools' sizes."
+    error_message = "The autoscaler does not scale every pool between its bounds."
+  }
+
+  # Segments that wait x seconds a segment / (seconds to clear them in x deliveries at a time), and all 40 at the age of 600 s.
+  assert {
+    condition = (
+      startswith(output.workers_wanted.backlog, "sum(pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=\"trackdrop-track\"}) * ((histogram_quantile(0.5, ") &&
+      strcontains(output.workers_wanted.backlog, "user_trackdrop_segment_seconds_bucket{monitored_resource=\"cloud_run_worker_pool\",function=\"track\"}") &&
+      endswith(output.workers_wanted.backlog, " > 0) or vector(3)) / ${600 * run.files.triggers["track"].concurrency}") &&
+      output.workers_wanted.age == "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource=\"pubsub_subscription\",subscription_id=\"trackdrop-track\"}) / 600 * 40"
+    )
+    error_message = "The metric that drives the workers is not what waits, for how long, and what a segment takes."
   }
 
   assert {
-    condition = alltrue([for object in yamldecode(google_parameter_manager_parameter_version.autoscaler[0].parameter_data).spec.scaledObjects :
-      [for trigger in object.spec.triggers : trigger.metadata.mode] == ["NumUndeliveredMessages", "OldestUnackedMessageAge"] &&
-      alltrue([for trigger in object.spec.triggers : trigger.metadata.subscriptionName == "projects/${var.project}/subscriptions/trackdrop-track"])
-    ])
-    error_message = "The autoscaler does not follow what waits and for how long."
+    condition = [for object in yamldecode(google_parameter_manager_parameter_version.autoscaler[0].parameter_data).spec.scaledObjects : [
+      for trigger in object.spec.triggers : trigger.metadata.query
+      ]] == [
+      ["${output.workers_wanted.age} * 30 / 40", "${output.workers_wanted.backlog} * 30 / 40"],
+      ["${output.workers_wanted.age} * 10 / 40", "${output.workers_wanted.backlog} * 10 / 40"],
+    ]
+    error_message = "The autoscaler does not share the workers out by the pools' sizes."
+  }
+
+  # One worker for one that is wanted, read from this project's metrics as the autoscaler's own account.
+  assert {
+    condition = alltrue([for trigger in flatten(yamldecode(google_parameter_manager_parameter_version.autoscaler[0].parameter_data).spec.scaledObjects[*].spec.triggers) :
+      trigger.type == "prometheus" && trigger.metadata.threshold == "1" &&
+      trigger.metadata.serverAddress == "https://monitoring.googleapis.com/v1/projects/${var.project}/location/global/prometheus" &&
+      trigger.authenticationRef.name == yamldecode(google_parameter_manager_parameter_version.autoscaler[0].parameter_data).spec.triggerAuthentications[0].metadata.name
+      ]) && (
+      yamldecode(google_parameter_manager_parameter_version.autoscaler[0].parameter_data).spec.triggerAuthentications[0].spec.podIdentity.provider == "gcp" &&
+      toset([for member in google_project_iam_member.autoscaler : member.role]) == toset(["roles/monitoring.metricWriter", "roles/monitoring.viewer", "roles/parametermanager.parameterViewer"])
+    )
+    error_message = "The autoscaler does not read the metric, or may not."
   }
 
   assert {

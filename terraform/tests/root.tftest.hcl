@@ -14,7 +14,8 @@ run "project_and_region_are_enough" {
     condition = (
       output.upload_command == "gcloud storage cp VIDEO gs://a-project-id-of-thirty-letters-trackdrop-uploads/" &&
       startswith(output.query_url, "https://console.cloud.google.com/bigquery?project=a-project-id-of-thirty-letters") &&
-      strcontains(output.deploy_command, "scripts/deploy --project a-project-id-of-thirty-letters --region europe-west4")
+      endswith(output.deploy_command, "scripts/deploy --project a-project-id-of-thirty-letters --region europe-west4") &&
+      [output.next[0], output.next[1], output.next[2]] == [output.deploy_command, output.upload_command, output.query_url]
     )
     error_message = "The outputs do not say what to do next."
   }
@@ -23,10 +24,25 @@ run "project_and_region_are_enough" {
     condition     = alltrue([for service in google_project_service.this : service.disable_on_destroy == false])
     error_message = "A teardown would turn off services that others use."
   }
+}
+
+run "the_clock_is_set" {
+  command = plan
+
+  variables {
+    load_window_minutes = 2
+    work_days           = 2
+  }
 
   assert {
-    condition     = length(google_kms_crypto_key_iam_member.agents) == 0
-    error_message = "A key is used that nobody gave."
+    condition     = output.schedules == { "trackdrop.load.window" = "*/2 * * * *", "trackdrop.requests.sweep" = "*/30 * * * *" }
+    error_message = "The clock does not end windows, or does not look for requests that stand still."
+  }
+
+  # A day before the chunks go.
+  assert {
+    condition     = local.sweep == { still_s = 7200, give_up_s = 86400 }
+    error_message = "The sweeper gives up when the chunks are gone already."
   }
 }
 
@@ -76,7 +92,13 @@ run "bad_values_are_refused" {
     sweep_minutes          = 7
     work_days              = 1
     dataset                = "with-dash"
+    uploads_days           = 1
     alert_emails           = ["nobody"]
+    runbook_url            = "docs/runbook.md"
+    gpu_hour_price         = 0
+    cloud_build_repository = "https://github.com/me/mine"
+    limits                 = "frames=5"
+    otlp_endpoint          = "collector:4317"
     budget                 = { billing_account = "mine", amount = 5 }
     github                 = { repository_id = "owner/name" }
     staging                = { project_number = "staging", deployer = "me@example.com" }
@@ -85,7 +107,8 @@ run "bad_values_are_refused" {
   expect_failures = [
     var.project, var.workers, var.gpu_max_instances, var.gpu_shape, var.annotate_max_instances,
     var.seconds_per_segment, var.drain_target_s, var.load_window_minutes, var.sweep_minutes, var.work_days, var.dataset,
-    var.alert_emails, var.budget, var.github, var.staging,
+    var.uploads_days, var.alert_emails, var.runbook_url, var.gpu_hour_price, var.cloud_build_repository, var.limits,
+    var.otlp_endpoint, var.budget, var.github, var.staging,
   ]
 }
 
@@ -153,7 +176,7 @@ run "the_example_of_pull_workers_plans" {
   }
 
   assert {
-    condition     = strcontains(output.next[0], "--worker-regions \"europe-west1 europe-west4\"")
+    condition     = endswith(output.next[0], " --worker-regions \"europe-west1 europe-west4\"")
     error_message = "The example does not say where the workers are deployed."
   }
 }
@@ -174,5 +197,10 @@ run "the_production_example_plans" {
   assert {
     condition     = output.github_variables.GCP_PROJECT == "a-project-id-of-thirty-letters"
     error_message = "The example does not print what its workflow needs."
+  }
+
+  assert {
+    condition     = endswith(output.next[0], "--worker-regions \"us-east4 europe-west1 europe-west4\"") && module.trackdrop.schedules["trackdrop.load.window"] == "*/2 * * * *"
+    error_message = "The example has no workers in several regions, or does not load by window."
   }
 }

@@ -16,6 +16,7 @@ variables {
   kms_key          = null
   labels           = {}
   schedules        = {}
+  sweeper          = null
   pulled           = []
   functions        = ["split", "track", "merge", "load", "annotate", "join", "fail"]
   function_account = "function@example.com"
@@ -168,6 +169,7 @@ run "the_clock_starts_what_is_scheduled" {
     triggers          = run.files.triggers
     endpoints         = { for function in var.functions : function => { url = "https://${function}.example", audience = "https://a-${function}" } }
     function_accounts = { for function in var.functions : function => "${function}@example.com" }
+    sweeper           = "fail"
     schedules = {
       load-window = { function = "load", minutes = 2, event = "trackdrop.load.window", description = "x" }
     }
@@ -178,10 +180,25 @@ run "the_clock_starts_what_is_scheduled" {
       google_cloud_scheduler_job.this["load-window"].schedule == "*/2 * * * *" &&
       google_cloud_scheduler_job.this["load-window"].http_target[0].uri == "https://load.example/" &&
       google_cloud_scheduler_job.this["load-window"].http_target[0].http_method == "POST" &&
-      google_cloud_scheduler_job.this["load-window"].http_target[0].headers["ce-type"] == "trackdrop.load.window" &&
+      google_cloud_scheduler_job.this["load-window"].http_target[0].headers == tomap({
+        "Content-Type"   = "application/json"
+        "ce-specversion" = "1.0"
+        "ce-type"        = "trackdrop.load.window"
+        "ce-source"      = "//cloudscheduler.googleapis.com/trackdrop-load-window"
+        "ce-id"          = "load-window"
+      }) &&
+      google_cloud_scheduler_job.this["load-window"].http_target[0].oidc_token[0].service_account_email == "invoker@example.com" &&
       google_cloud_scheduler_job.this["load-window"].http_target[0].oidc_token[0].audience == "https://a-load"
     )
-    error_message = "The window's load is not called every two minutes with a token."
+    error_message = "What the clock starts is not called every two minutes as a CloudEvent with a token."
+  }
+
+  assert {
+    condition = (
+      toset(keys(google_pubsub_topic_iam_member.told_again)) == toset(["uploads", "work"]) &&
+      alltrue([for member in google_pubsub_topic_iam_member.told_again : member.role == "roles/pubsub.publisher" && member.member == "serviceAccount:fail@example.com"])
+    )
+    error_message = "The sweeper may not tell of an object once more."
   }
 }
 

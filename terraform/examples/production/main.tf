@@ -34,9 +34,10 @@ module "trackdrop" {
     "europe-west1" = { max = 20 }
     "us-east4"     = { max = 10 }
   }
-  seconds_per_segment    = 3
   drain_target_s         = 900
   annotate_max_instances = 200
+  # As many load jobs a day, whatever the number of videos.
+  load_window_minutes = 2
 
   alert_emails = ["video-oncall@example.com"]
   budget       = { billing_account = var.billing_account, amount = 50000 }
@@ -53,4 +54,14 @@ module "trackdrop" {
 output "github_variables" {
   description = "Variables of the GitHub repository."
   value       = module.trackdrop.github_variables
+}
+
+output "next" {
+  description = "What to do next, in this order, until the workflow does it."
+  value       = module.trackdrop.next
+}
+
+output "environment" {
+  description = "For commands of one's own: eval \"$(terraform output -raw environment)\""
+  value       = module.trackdrop.environment
 }

@@ -17,15 +17,16 @@ module "trackdrop" {
     "europe-west4" = { max = 10 } # beside the buckets: no traffic across regions is paid
     "europe-west1" = { max = 5 }
   }
-  # From the dashboard; the autoscaler wants `segments waiting x seconds_per_segment / drain_target_s` workers.
-  seconds_per_segment = 3
-  drain_target_s      = 600
+  # What waits is to be cleared in ten minutes; nothing older than that is left without all of the workers.
+  drain_target_s = 600
 }
 
 output "next" {
-  description = "What to do next, in this order. Workers are updated in the order of --worker-regions: the smallest region first."
-  value = [
-    "${module.trackdrop.deploy_command} --worker-regions \"europe-west1 europe-west4\"",
-    module.trackdrop.upload_command, module.trackdrop.query_url, module.trackdrop.dashboard_url,
-  ]
+  description = "What to do next, in this order. Workers are updated one region after the other, the smallest first."
+  value       = module.trackdrop.next
+}
+
+output "environment" {
+  description = "For commands of one's own: eval \"$(terraform output -raw environment)\""
+  value       = module.trackdrop.environment
 }

@@ -6,14 +6,25 @@ variable "project" {
   type        = string
 }
 
+variable "region" {
+  description = "A region with the L4 on Cloud Run."
+  type        = string
+  default     = "europe-west4"
+}
+
 module "trackdrop" {
   source = "../.."
 
   project = var.project
-  region  = "europe-west4"
+  region  = var.region
 }
 
 output "next" {
   description = "What to do next, in this order."
-  value       = [module.trackdrop.deploy_command, module.trackdrop.upload_command, module.trackdrop.query_url, module.trackdrop.dashboard_url]
+  value       = module.trackdrop.next
+}
+
+output "environment" {
+  description = "For commands of one's own: eval \"$(terraform output -raw environment)\""
+  value       = module.trackdrop.environment
 }

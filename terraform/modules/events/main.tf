@@ -133,8 +133,8 @@ resource "google_pubsub_subscription" "trigger" {
   depends_on = [google_service_account_iam_member.push_tokens]
 }
 
-# Every dead letter topic keeps what arrives: `trackdrop dead-letters list|replay|drop` works on this subscription, and a
-# topic without one would lose its messages.
+# Every dead letter topic keeps what arrives, for people (docs/runbook.md#dead-letters): a topic without a subscription would
+# lose its messages.
 resource "google_pubsub_subscription" "dead_letter" {
   for_each = local.dead_letter_topics
 
@@ -203,6 +203,16 @@ resource "google_pubsub_topic_iam_member" "dead_letter_handed_over" {
   member  = "serviceAccount:${var.function_accounts[each.key]}"
 }
 
+# The sweeper tells of objects once more, whose events were lost.
+resource "google_pubsub_topic_iam_member" "told_again" {
+  for_each = var.sweeper == null ? {} : google_pubsub_topic.bucket
+
+  project = var.project
+  topic   = each.value.name
+  role    = "roles/pubsub.publisher"
+  member  = "serviceAccount:${var.function_accounts[var.sweeper]}"
+}
+
 # Workers that pull.
 resource "google_pubsub_subscription_iam_member" "pulled" {
   for_each = { for key, trigger in var.triggers : key => trigger.function if contains(var.pulled, trigger.function) }
@@ -234,6 +244,7 @@ resource "google_cloud_scheduler_job" "this" {
     http_method = "POST"
     uri         = "${var.endpoints[each.value.function].url}/"
     body        = base64encode("{}")
+    # Always the same id: what it starts may be started twice, and the services tell by what stands what is to be done.
     headers = {
       "Content-Type"   = "application/json"
       "ce-specversion" = "1.0"

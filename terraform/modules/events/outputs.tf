@@ -8,6 +8,11 @@ output "dead_letter_subscriptions" {
   value       = { for key, subscription in google_pubsub_subscription.dead_letter : key => subscription.name }
 }
 
+output "schedules" {
+  description = "What the clock starts, and when: cron by event."
+  value       = { for job in google_cloud_scheduler_job.this : job.http_target[0].headers["ce-type"] => job.schedule }
+}
+
 output "topics" {
   description = "Full name of each named topic."
   value       = { for key, topic in google_pubsub_topic.named : key => topic.id }

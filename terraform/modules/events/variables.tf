@@ -55,6 +55,11 @@ variable "function_accounts" {
   type        = map(string)
 }
 
+variable "sweeper" {
+  description = "The function that looks for requests that stand still; null for none."
+  type        = string
+}
+
 variable "invoker" {
   description = "E-mail of the service account that calls the functions."
   type        = string

@@ -1,4 +1,4 @@
-# Who the functions are and what they may touch. docs/permissions.md says why, line by line.
+# Who the functions are and what they may touch. docs/deploy.md#who-may-do-what says why, line by line.
 
 resource "google_service_account" "function" {
   for_each = local.shapes
@@ -26,8 +26,8 @@ locals {
     load     = ["ended/", "loaded/", "loads/"]
     annotate = ["annotated/", "counted/annotate/", "ended/", "processed_chunks/"]
     join     = ["ended/"]
-    # The sweeper runs in `fail`: it creates the marker that a crash left out.
-    fail = ["annotated/", "ended/", "tracked/"]
+    # The sweeper runs in `fail`: it creates the marker that a crash left out, and notes when it told of what.
+    fail = ["annotated/", "ended/", "swept/", "tracked/"]
   }
   # Files of `results/<request_id>/` that each function writes. The manifest carries progress and the end.
   writes_results = {

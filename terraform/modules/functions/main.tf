@@ -18,6 +18,8 @@ locals {
   # An audience of our own: the service's URL is not known before the service is, and it changes with the region.
   audiences = { for function in keys(local.shapes) : function => "https://${var.name}-${function}" }
 
+  reads_videos = ["split", "track", "annotate"]
+
   # The environment that every service and worker reads.
   environment = { for function in keys(local.shapes) : function => { for name, value in {
     GOOGLE_CLOUD_PROJECT           = var.project
@@ -33,8 +35,16 @@ locals {
     # Pub/Sub sends a message again when the ack deadline is over: the service must have given up before.
     TRACKDROP_DEADLINE_S = tostring(local.triggers[function].deadline_s - var.answer_margin_s)
     TRACKDROP_MODEL      = function == "track" ? var.model : null
+    # The GPU or an error: an instance that detects on its processor in silence would be paid for as a GPU.
+    TRACKDROP_DEVICE = function == "track" ? "cuda" : null
+    TRACKDROP_LIMITS = contains(local.reads_videos, function) ? var.limits : null
     # Merged requests wait for the clock in place of being loaded one by one.
-    TRACKDROP_LOAD_WINDOW       = function == "load" && var.load_window ? "1" : null
+    TRACKDROP_LOAD_WINDOW = function == "load" && var.load_window ? "1" : null
+    # The sweeper tells of objects once more where Cloud Storage told of them first.
+    TRACKDROP_TOPIC_UPLOADS     = function == "fail" && var.sweep != null ? "projects/${var.project}/topics/${var.name}-uploads" : null
+    TRACKDROP_TOPIC_WORK        = function == "fail" && var.sweep != null ? "projects/${var.project}/topics/${var.name}-work" : null
+    TRACKDROP_STILL_S           = function == "fail" && var.sweep != null ? tostring(var.sweep.still_s) : null
+    TRACKDROP_GIVE_UP_S         = function == "fail" && var.sweep != null ? tostring(var.sweep.give_up_s) : null
     OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint
   } : name => value if value != null } }
 }

@@ -35,3 +35,13 @@ output "worker_pools" {
   description = "Name of the worker pool in each region."
   value       = { for region, pool in google_cloud_run_v2_worker_pool.track : region => pool.name }
 }
+
+output "workers_wanted" {
+  description = "Workers that the autoscaler wants, in PromQL, by what waits and by how old the oldest is; empty where none pull."
+  value       = { for by, query in local.workers_wanted : by => query if length(local.workers) > 0 }
+}
+
+output "environment_names" {
+  description = "Names of the variables that each function is told."
+  value       = { for function, variables in local.environment : function => keys(variables) }
+}

@@ -50,13 +50,23 @@ variable "model" {
   type        = string
 }
 
+variable "limits" {
+  description = "Bounds on videos that depart from the built-in ones, as name=value,...; null for none."
+  type        = string
+}
+
 variable "load_window" {
   description = "Whether the scheduler starts loads by window; each request is loaded by itself otherwise."
   type        = bool
 }
 
+variable "sweep" {
+  description = "Seconds for which a request may stand still before the sweeper sets it going again, and before it fails it; null for no sweeper."
+  type        = object({ still_s = number, give_up_s = number })
+}
+
 variable "otlp_endpoint" {
-  description = "Where traces and metrics go by OTLP; null for nowhere."
+  description = "Where traces and metrics go by OTLP over HTTP; null for nowhere."
   type        = string
 }
 
@@ -107,7 +117,7 @@ variable "annotate_max_instances" {
 }
 
 variable "seconds_per_segment" {
-  description = "Seconds that a worker spends on a segment, as the dashboard shows them."
+  description = "Seconds that a segment takes a worker, until its log tells them."
   type        = number
 }
 

@@ -1,13 +1,22 @@
 # Workers that pull, for more GPUs than push can keep evenly busy, in as many regions as have some. They share one
 # subscription: whoever is free takes the next chunk, wherever it is. The autoscaler (Google's Cloud Run External Metrics
-# Autoscaling) sets the number of instances of each pool from the subscription's backlog.
+# Autoscaling) sets the number of instances of each pool from one metric: how many workers what waits is worth.
 
 locals {
-  workers = contains(var.pulled, "track") ? var.workers : {}
-  # What one worker clears in the time that a backlog may take.
-  backlog_per_worker = max(1, floor(var.drain_target_s / var.seconds_per_segment))
-  most_workers       = sum(concat([0], [for pool in local.workers : pool.max]))
-  subscription       = "${var.name}-track"
+  workers      = contains(var.pulled, "track") ? var.workers : {}
+  most_workers = sum(concat([0], [for pool in local.workers : pool.max]))
+  subscription = "${var.name}-track"
+
+  # The metric, in PromQL: segments that wait, seconds a segment as the workers' own logs measure them (the setting, until one
+  # is logged), and the age of the oldest one, at which all workers run.
+  of_subscription   = "monitored_resource=\"pubsub_subscription\",subscription_id=\"${local.subscription}\""
+  segment_seconds   = "logging_googleapis_com:user_${replace(var.name, "-", "_")}_segment_seconds_bucket{monitored_resource=\"cloud_run_worker_pool\",function=\"track\"}"
+  measured_seconds  = "histogram_quantile(0.5, sum by (le) (rate(${local.segment_seconds}[30m])))"
+  seconds_a_segment = "((${local.measured_seconds} > 0) or vector(${var.seconds_per_segment}))"
+  workers_wanted = {
+    backlog = "sum(pubsub_googleapis_com:subscription_num_undelivered_messages{${local.of_subscription}}) * ${local.seconds_a_segment} / ${var.drain_target_s * local.triggers["track"].concurrency}"
+    age     = "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{${local.of_subscription}}) / ${var.drain_target_s} * ${local.most_workers}"
+  }
 }
 
 resource "google_cloud_run_v2_worker_pool" "track" {
@@ -133,30 +142,17 @@ locals {
         scaleTargetRef  = { name = "projects/${var.project}/locations/${region}/workerpools/${var.name}-track" }
         minReplicaCount = pool.min
         maxReplicaCount = pool.max
-        # Each pool takes its share of the backlog; the trigger that wants most wins.
-        triggers = [
-          {
-            type = "gcp-pubsub"
-            name = "segments-waiting"
-            metadata = {
-              subscriptionName = "projects/${var.project}/subscriptions/${local.subscription}"
-              mode             = "NumUndeliveredMessages"
-              value            = tostring(ceil(local.backlog_per_worker * local.most_workers / pool.max))
-            }
-            authenticationRef = { name = "own-account" }
-          },
-          {
-            type = "gcp-pubsub"
-            name = "oldest-age"
-            metadata = {
-              subscriptionName = "projects/${var.project}/subscriptions/${local.subscription}"
-              mode             = "OldestUnackedMessageAge"
-              # At the age that a backlog may reach, every worker of the pool runs.
-              value = tostring(max(1, floor(var.drain_target_s / pool.max)))
-            }
-            authenticationRef = { name = "own-account" }
-          },
-        ]
+        # Each pool is its share of the workers that are wanted; the trigger that wants most wins.
+        triggers = [for by, query in local.workers_wanted : {
+          type = "prometheus"
+          name = by
+          metadata = {
+            serverAddress = "https://monitoring.googleapis.com/v1/projects/${var.project}/location/global/prometheus"
+            query         = "${query} * ${pool.max} / ${local.most_workers}"
+            threshold     = "1"
+          }
+          authenticationRef = { name = "own-account" }
+        }]
         advanced = { horizontalPodAutoscalerConfig = { behavior = {
           # A GPU instance takes most of a minute to start: grow at once, shrink slowly.
           scaleUp   = { stabilizationWindowSeconds = 0, policies = [{ type = "Percent", value = 100, periodSeconds = 60 }, { type = "Pods", value = 10, periodSeconds = 60 }] }
@@ -231,7 +227,7 @@ resource "google_cloud_run_v2_service" "autoscaler" {
   depends_on = [google_project_iam_member.autoscaler]
 }
 
-# It reads the backlog (monitoring.viewer) and its configuration, and writes the numbers that it chose.
+# It reads the metric (monitoring.viewer) and its configuration, and writes the numbers that it chose.
 resource "google_project_iam_member" "autoscaler" {
   for_each = toset(length(local.workers) > 0 ? [
     "roles/monitoring.metricWriter", "roles/monitoring.viewer", "roles/parametermanager.parameterViewer",

@@ -1,13 +1,16 @@
 # What the logs count, what wakes somebody up, and what that person reads first (docs/runbook.md).
 
 locals {
-  # The services log one line a finished delivery: `message` = "delivery done", with `function`, `request`, `segment`,
-  # `seconds`, `frames` and `video_seconds`; and "request failed" / "request done" when a request ends.
+  # What shared/framework and shared/flow log, which scripts/tests/contract.py checks: "delivery done" with its work (none where
+  # an earlier attempt had done it), "request done" and "request failed", and what the sweeper finds.
   services = "resource.type=(\"cloud_run_revision\" OR \"cloud_run_worker_pool\") AND (resource.labels.service_name=~\"^${var.name}-\" OR resource.labels.worker_pool_name=~\"^${var.name}-\")"
 
   counters = {
     requests_done   = { message = "request done", description = "Requests that ended well." }
     requests_failed = { message = "request failed", description = "Requests that ended with a reason." }
+    # The reason follows.
+    deliveries_failed = { begins = "failed, will be delivered again", description = "Deliveries that were handed back for a fault that may pass." }
+    requests_still    = { message = "a request stands still", description = "Requests that the sweeper found standing still, each time." }
   }
   measures = {
     segment_seconds = { message = "delivery done", field = "seconds", unit = "s", description = "Seconds of work a delivery." }
@@ -22,7 +25,7 @@ resource "google_logging_metric" "counter" {
   project     = var.project
   name        = "${var.name}/${each.key}"
   description = each.value.description
-  filter      = "${local.services} AND jsonPayload.message=\"${each.value.message}\""
+  filter      = "${local.services} AND ${can(each.value.message) ? "jsonPayload.message=\"${each.value.message}\"" : "jsonPayload.message=~\"^${each.value.begins}\""}"
 
   metric_descriptor {
     metric_kind = "DELTA"
@@ -81,6 +84,9 @@ locals {
   subscription = "monitored_resource=\"pubsub_subscription\""
   run          = "monitored_resource=\"cloud_run_revision\",service_name=~\"${var.name}-.*\""
 
+  pulled_failed = "sum(increase(${local.log_metric}_deliveries_failed{monitored_resource=\"cloud_run_worker_pool\"}[5m]))"
+  pulled_done   = "sum(increase(${local.log_metric}_segment_seconds_count{${local.of_track_log}}[5m]))"
+
   # Each key is the anchor of its page in docs/runbook.md. `canary` alerts fail a rollout.
   alerts = {
     dead-letters = {
@@ -97,24 +103,35 @@ locals {
       severity = "ERROR", for_s = 120, canary = true
       what     = "A service answers too many deliveries with an error."
       # 429 is a full service and no fault; it shows as age.
-      query = "(sum by (service_name) (rate(run_googleapis_com:request_count{${local.run},response_code_class=\"5xx\"}[5m])) / sum by (service_name) (rate(run_googleapis_com:request_count{${local.run}}[5m]))) > ${var.error_ratio} and sum by (service_name) (increase(run_googleapis_com:request_count{${local.run},response_code_class=\"5xx\"}[5m])) >= 3"
+      query = join(" or ", concat(
+        ["((sum by (service_name) (rate(run_googleapis_com:request_count{${local.run},response_code_class=\"5xx\"}[5m])) / sum by (service_name) (rate(run_googleapis_com:request_count{${local.run}}[5m]))) > ${var.error_ratio} and sum by (service_name) (increase(run_googleapis_com:request_count{${local.run},response_code_class=\"5xx\"}[5m])) >= 3)"],
+        # Workers that pull answer nobody; they log what they hand back.
+        local.pulls ? ["((${local.pulled_failed} / (${local.pulled_failed} + (${local.pulled_done} or vector(0)))) > ${var.error_ratio} and ${local.pulled_failed} >= 3)"] : [],
+      ))
     }
     stage-latency = {
       severity = "WARNING", for_s = 300, canary = true
       what     = "A stage takes longer than its objective; at 585 s its deliveries fail."
-      query    = "histogram_quantile(0.95, sum by (service_name, le) (rate(run_googleapis_com:request_latencies_bucket{${local.run}}[15m]))) > ${var.stage_latency_s * 1000}"
+      query = join(" or ", concat(
+        ["histogram_quantile(0.95, sum by (service_name, le) (rate(run_googleapis_com:request_latencies_bucket{${local.run}}[15m]))) > ${var.stage_latency_s * 1000}"],
+        local.pulls ? ["histogram_quantile(0.95, sum by (le) (rate(${local.log_metric}_segment_seconds_bucket{${local.of_track_log}}[15m]))) > ${var.stage_latency_s}"] : [],
+      ))
     }
     stalled-requests = {
       severity = "ERROR", for_s = 900, canary = false
       what     = "Videos were uploaded and no end of their requests was told."
       # Each upload is told the end of at least once: uploads of the half day before the patience, ends of the half day and the
       # patience. (An alert looks back a day at most.)
-      query = "(sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-uploads\"}[12h] offset ${var.stalled_after_s}s)) - (sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-requests\"}[${43200 + var.stalled_after_s}s])) or vector(0))) > 0.5"
+      query = join(" or ", [
+        # The sweeper knows which. Without it:
+        "sum(increase(${local.log_metric}_requests_still{monitored_resource=\"cloud_run_revision\"}[1h])) > 0",
+        "(sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-uploads\"}[12h] offset ${var.stalled_after_s}s)) - (sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-requests\"}[${43200 + var.stalled_after_s}s])) or vector(0))) > 0.5",
+      ])
     }
     failed-requests = {
       severity = "WARNING", for_s = 0, canary = true
       what     = "Many requests fail: bad videos, or a fault of ours."
-      query    = "sum(increase(logging_googleapis_com:user_${replace(var.name, "-", "_")}_requests_failed{monitored_resource=~\"cloud_run_revision|cloud_run_worker_pool\"}[15m])) > ${var.failed_requests}"
+      query    = "sum(${replace(local.counted["requests_failed"], "%s", "15m")}) > ${var.failed_requests}"
     }
   }
 }
@@ -157,7 +174,7 @@ resource "google_monitoring_alert_policy" "this" {
     auto_close = "86400s"
   }
 
-  depends_on = [google_logging_metric.counter]
+  depends_on = [google_logging_metric.counter, google_logging_metric.measure]
 }
 
 # --- The objective, and how fast its budget burns -----------------------------------------------------------------------

@@ -23,6 +23,16 @@ variable "dead_letter_subscriptions" {
   type        = map(string)
 }
 
+variable "pulled" {
+  description = "Functions whose workers pull: they answer no requests, so their own log measures them."
+  type        = list(string)
+}
+
+variable "workers_wanted" {
+  description = "Workers that the autoscaler wants, in PromQL, by reason; empty where none pull."
+  type        = map(string)
+}
+
 variable "alert_emails" {
   description = "Who is told of alerts."
   type        = list(string)

@@ -10,7 +10,7 @@ locals {
       "rest" = {
         prefixes = [
           "annotated/", "counted/", "ended/", "loaded/", "loads/", "merged/", "processed_chunks/", "split_chunks/",
-          "tracked/", "tracks/",
+          "swept/", "tracked/", "tracks/",
         ]
         days = var.work_days
       }
