@@ -4,8 +4,10 @@ mod media;
 
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
-use trackdrop_cloud::LocalFile;
-use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler};
+use trackdrop_cloud::{LocalFile, OpenObject};
+use trackdrop_flow::{
+    Cloud, Doing, NewObject, WorkReport, blocking, blocking::read_at, end, manifest, stage::StageHandler,
+};
 use trackdrop_pipeline::{
     Activity, Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, Stage, Stopwatch,
     manifest::VideoInfo,
@@ -13,6 +15,7 @@ use trackdrop_pipeline::{
 };
 
 pub use media::MediaJoiner;
+pub use trackdrop_media::Source;
 
 /// An annotated segment and where it belongs.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub struct Part {
 /// Joins annotated segments; blocking.
 pub trait Joiner: Send + Sync {
     /// Joins the parts, in order, and adds the audio of `source`; gives the number of frames.
-    fn join(&self, parts: &[Part], source: &Path, video: &VideoInfo, out: &Path) -> Result<u64, Failure>;
+    fn join(&self, parts: &[Part], source: &Source, video: &VideoInfo, out: &Path) -> Result<u64, Failure>;
 }
 
 /// The handler.
@@ -84,8 +87,8 @@ impl Join {
             delivery.step()?;
         }
         let upload = ObjectName::new(Bucket::Uploads, end::video_name(manifest));
-        let source = match storage.fetch(&upload, Some(manifest.source.generation)).await {
-            Ok((_, file)) => file,
+        let (info, opened) = match storage.open(&upload, Some(manifest.source.generation)).await {
+            Ok(opened) => opened,
             Err(error) if error.is_not_found() => {
                 return Err(Failure::permanent(format!(
                     "the upload {upload} was deleted or overwritten before its audio could be copied: drop it again"
@@ -99,11 +102,17 @@ impl Join {
         let planned = video.frame_count;
         let damaged = manifest.ledger.as_ref().map(|ledger| ledger.frames_damaged).unwrap_or_default();
         let attempt = delivery.clone();
+        let source = match &opened {
+            OpenObject::File(file) => Source::from(file.path()),
+            OpenObject::Ranges(ranges) => Source::of_ranges(&upload.name, info.bytes, read_at(ranges.clone())),
+        };
         blocking(move || {
+            // A copy is deleted with it.
+            let _opened = opened;
             let mut joining = Doing::begin(&attempt, Activity::Join);
             let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
             let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
-            let frames = joining.time(|| joiner.join(&parts, source.path(), &video, &out))?;
+            let frames = joining.time(|| joiner.join(&parts, &source, &video, &out))?;
             joining.frames(frames);
             joining.bytes(std::fs::metadata(&out).map_or(0, |file| file.len()));
             if frames > planned || frames + damaged < planned {

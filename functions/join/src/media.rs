@@ -2,7 +2,7 @@
 
 use crate::{Joiner, Part};
 use std::path::Path;
-use trackdrop_media::{JoinPart, VideoParams};
+use trackdrop_media::{JoinPart, Source, VideoParams};
 use trackdrop_pipeline::{Failure, manifest::VideoInfo};
 
 /// Joins by packet copy with FFmpeg.
@@ -10,7 +10,7 @@ use trackdrop_pipeline::{Failure, manifest::VideoInfo};
 pub struct MediaJoiner;
 
 impl Joiner for MediaJoiner {
-    fn join(&self, parts: &[Part], source: &Path, video: &VideoInfo, out: &Path) -> Result<u64, Failure> {
+    fn join(&self, parts: &[Part], source: &Source, video: &VideoInfo, out: &Path) -> Result<u64, Failure> {
         let params: VideoParams = serde_json::from_value(video.presentation.clone())
             .map_err(|error| Failure::permanent(format!("the manifest's presentation can't be read: {error}")))?;
         let parts: Vec<_> =

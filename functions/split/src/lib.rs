@@ -6,11 +6,14 @@
 mod media;
 
 use async_trait::async_trait;
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io::Read, path::Path, sync::Arc};
 use tempfile::TempPath;
-use trackdrop_cloud::{LocalFile, ObjectInfo};
+use trackdrop_cloud::{ObjectInfo, OpenObject};
 use trackdrop_flow::{
-    Cloud, Created, Doing, NewObject, WorkReport, blocking, blocking::items, manifest, stage::StageHandler,
+    Cloud, Created, Doing, NewObject, WorkReport, blocking,
+    blocking::{items, read_at},
+    manifest,
+    stage::StageHandler,
 };
 use trackdrop_pipeline::{
     Activity, Bucket, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
@@ -20,12 +23,12 @@ use trackdrop_pipeline::{
 };
 
 pub use media::MediaCutter;
-pub use trackdrop_media::Limits;
+pub use trackdrop_media::{Limits, Source};
 
 /// Opens videos to cut them; blocking.
 pub trait Cutter: Send + Sync {
     /// Indexes the video in `source` and plans segments of about `target_s` seconds. The same file and target always give the same plan.
-    fn open(&self, source: &Path, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure>;
+    fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure>;
 }
 
 /// A video that is indexed and planned; blocking.
@@ -56,10 +59,11 @@ pub struct PlannedSegment {
     pub lossless_transcode: bool,
 }
 
-/// The handler.
+/// The handler. An upload that is not on this host is read in ranges: there is no copy of it.
 pub struct Split {
     cloud: Cloud,
     cutter: Arc<dyn Cutter>,
+    spool_bytes: u64,
 }
 
 impl std::fmt::Debug for Split {
@@ -68,6 +72,8 @@ impl std::fmt::Debug for Split {
     }
 }
 
+/// What is kept of an upload that has to be read whole before it can be cut: see [`Source::with_spool`].
+const SPOOL_BYTES: u64 = 1 << 30;
 /// Chunks that may wait to be written while the next one is cut: they take disk, so not many.
 const CHUNKS_AHEAD: usize = 2;
 
@@ -77,7 +83,14 @@ type Chunks = BTreeMap<SegmentNumber, (u64, String)>;
 impl Split {
     /// A handler over this cloud and cutter.
     pub fn new(cloud: Cloud, cutter: Arc<dyn Cutter>) -> Self {
-        Self { cloud, cutter }
+        Self { cloud, cutter, spool_bytes: SPOOL_BYTES }
+    }
+
+    /// With another bound than 1 GiB on what is kept on disk of an upload that has to be read whole before it can be cut, such as a
+    /// Matroska file or a transport stream. What is beyond it is read twice.
+    #[must_use]
+    pub fn with_spool(self, spool_bytes: u64) -> Self {
+        Self { spool_bytes, ..self }
     }
 }
 
@@ -94,11 +107,11 @@ impl StageHandler for Split {
             return Ok(());
         }
         let started = Stopwatch::start();
-        let (info, source) = self.fetch(upload).await?;
+        let (info, opened) = self.find(upload).await?;
         delivery.spend(Activity::Download, started.seconds());
         let settings = RequestSettings::of_upload(&info.metadata)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
-        let video = self.open(source, &upload.object, settings.segment_seconds, delivery).await?;
+        let video = self.open(&info, opened, settings.segment_seconds, delivery).await?;
         let planned = plan(request, &info, settings, &*video)?;
         let planned = match manifest::create(&self.cloud, &planned).await? {
             Created::Now(_) => planned,
@@ -199,8 +212,8 @@ impl Split {
         Ok(chunks)
     }
 
-    async fn fetch(&self, upload: &ObjectFinalized) -> Result<(ObjectInfo, LocalFile), Failure> {
-        match self.cloud.storage.fetch(&upload.object, Some(upload.generation)).await {
+    async fn find(&self, upload: &ObjectFinalized) -> Result<(ObjectInfo, OpenObject), Failure> {
+        match self.cloud.storage.open(&upload.object, Some(upload.generation)).await {
             Err(error) if error.is_not_found() => Err(Failure::permanent(format!(
                 "the upload {} was deleted or overwritten before it could be read: drop it again",
                 upload.object
@@ -211,19 +224,24 @@ impl Split {
 
     async fn open(
         &self,
-        source: LocalFile,
-        object: &ObjectName,
+        info: &ObjectInfo,
+        opened: OpenObject,
         target_s: f64,
         delivery: &Delivery,
     ) -> Result<Box<dyn OpenVideo>, Failure> {
-        let (cutter, name, attempt) = (self.cutter.clone(), object.name.clone(), delivery.clone());
+        let (cutter, name, attempt) = (self.cutter.clone(), info.object.name.clone(), delivery.clone());
+        let source = match &opened {
+            OpenObject::File(file) => Source::from(file.path()),
+            OpenObject::Ranges(ranges) => Source::of_ranges(&name, info.bytes, read_at(ranges.clone()))
+                .with_spool(self.cloud.storage.scratch(), self.spool_bytes),
+        };
         blocking(move || {
             let mut indexing = Doing::begin(&attempt, Activity::Index);
             let video = indexing
-                .time(|| cutter.open(source.path(), target_s))
+                .time(|| cutter.open(&source, target_s))
                 .map_err(|failure| named(failure, source.path(), &name))?;
             indexing.frames(video.info().frame_count);
-            Ok(Box::new(WithSource { video, source, name }) as Box<dyn OpenVideo>)
+            Ok(Box::new(WithSource { video, source, opened, name }) as Box<dyn OpenVideo>)
         })
         .await
     }
@@ -273,17 +291,18 @@ impl Split {
             let mut since = Stopwatch::start();
             video.cut(&wanted, &scratch, &mut |number, chunk| {
                 attempt.step()?;
-                let (sha256, bytes) = sha256_of(&chunk)?;
-                cutting.bytes(bytes);
+                cutting.bytes(std::fs::metadata(&chunk).map_or(0, |file| file.len()));
                 cutting.busy(since);
                 // Waits where the store is slower than we are: that is no cutting.
-                ready((number, chunk, sha256, bytes))?;
+                ready((number, chunk))?;
                 since = Stopwatch::start();
                 Ok(())
             })
         });
         let mut since = started;
-        while let Some((number, chunk, sha256, bytes)) = cut.next().await {
+        while let Some((number, chunk)) = cut.next().await {
+            // Beside the cutting of the next one.
+            let (chunk, sha256, bytes) = blocking(move || sha256_of(chunk)).await?;
             let description = describe_chunk(planned, number, sha256.clone())?;
             let metadata =
                 description.to_metadata().map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
@@ -345,7 +364,10 @@ fn describe_chunk(planned: &Manifest, number: SegmentNumber, sha256: String) -> 
 /// Keeps the source's file for as long as the video is open, and calls it by the user's name in messages.
 struct WithSource {
     video: Box<dyn OpenVideo>,
-    source: LocalFile,
+    source: Source,
+    /// A copy is deleted with it.
+    #[expect(dead_code, reason = "it is held")]
+    opened: OpenObject,
     name: String,
 }
 
@@ -375,12 +397,24 @@ fn named(failure: Failure, path: &Path, name: &str) -> Failure {
     if renamed == message { failure } else { Failure::new(failure.kind(), renamed) }
 }
 
-fn sha256_of(path: &Path) -> Result<(String, u64), Failure> {
+/// The chunk again, its SHA-256 and its size.
+fn sha256_of(chunk: TempPath) -> Result<(TempPath, String, u64), Failure> {
     use sha2::{Digest, Sha256};
     let hash = || -> std::io::Result<(String, u64)> {
-        let (mut file, mut hash) = (std::fs::File::open(path)?, Sha256::new());
-        let bytes = std::io::copy(&mut file, &mut hash)?;
+        let (mut file, mut hash, mut bytes) = (std::fs::File::open(&chunk)?, Sha256::new(), 0);
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                read => {
+                    hash.update(&buffer[..read]);
+                    bytes += read as u64;
+                }
+            }
+        }
         Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), bytes))
     };
-    hash().map_err(|error| Failure::transient(format!("reading the chunk that was just cut: {error}")))
+    let (sha256, bytes) =
+        hash().map_err(|error| Failure::transient(format!("reading the chunk that was just cut: {error}")))?;
+    Ok((chunk, sha256, bytes))
 }

@@ -3,11 +3,18 @@
 use std::{process::ExitCode, sync::Arc};
 use trackdrop_flow::stage::Staged;
 use trackdrop_framework::serve;
+use trackdrop_pipeline::Failure;
 use trackdrop_split::{Limits, MediaCutter, Split};
 
 fn main() -> ExitCode {
     serve(include_str!("../../../triggers/split.yaml"), async |service| {
         let cutter = MediaCutter { limits: Limits::from_environment()? };
-        Ok(Staged(Split::new(service.cloud.clone(), Arc::new(cutter))))
+        let split = Split::new(service.cloud.clone(), Arc::new(cutter));
+        Ok(Staged(match std::env::var("TRACKDROP_SPOOL_BYTES") {
+            Ok(text) => split.with_spool(text.parse().map_err(|error| {
+                Failure::permanent(format!("TRACKDROP_SPOOL_BYTES is {text:?}: {error}; give a number of bytes"))
+            })?),
+            Err(_) => split,
+        }))
     })
 }

@@ -1,9 +1,9 @@
 //! The cutter that cuts real video.
 
 use crate::{Cutter, OpenVideo, PlannedSegment};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tempfile::TempPath;
-use trackdrop_media::{Limits, VideoIndex};
+use trackdrop_media::{Limits, Source, VideoIndex};
 use trackdrop_pipeline::{Failure, FailureKind, PtsList, Rational, SegmentNumber, manifest::VideoInfo};
 
 /// Cuts by packet copy with FFmpeg.
@@ -14,15 +14,15 @@ pub struct MediaCutter {
 }
 
 impl Cutter for MediaCutter {
-    fn open(&self, source: &Path, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
+    fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
         let index = trackdrop_media::index(source, &self.limits)?;
         let planned = index.plan(target_s)?;
-        Ok(Box::new(Video { source: source.to_owned(), index, planned }))
+        Ok(Box::new(Video { source: source.clone(), index, planned }))
     }
 }
 
 struct Video {
-    source: PathBuf,
+    source: Source,
     index: VideoIndex,
     planned: Vec<trackdrop_media::PlannedSegment>,
 }

@@ -3,7 +3,7 @@
 //! The checks panic with what differed, as test assertions do; they are not part of any program's flow.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::{Content, Precondition, PutOptions, Storage, StorageError};
+use crate::{Content, OpenObject, Precondition, PutOptions, Storage, StorageError};
 use bytes::Bytes;
 use std::{collections::BTreeMap, io::Write, sync::Arc};
 use trackdrop_pipeline::names::{Bucket, ObjectName};
@@ -62,6 +62,20 @@ async fn what_is_written_is_read_back(storage: &dyn Storage) {
     assert_eq!((info, std::fs::read(file.path()).unwrap()), (written.clone(), b"hello".to_vec()));
     let other = storage.fetch(&object, Some(written.generation + 1)).await.unwrap_err();
     assert!(other.is_not_found(), "{other}");
+    assert!(storage.open(&object, Some(written.generation + 1)).await.unwrap_err().is_not_found());
+    let (info, opened) = storage.open(&object, Some(written.generation)).await.unwrap();
+    assert_eq!(info, written);
+    match opened {
+        OpenObject::File(file) => assert_eq!(std::fs::read(file.path()).unwrap(), b"hello"),
+        OpenObject::Ranges(ranges) => {
+            for (range, part) in [(0..5, "hello"), (0..1, "h"), (1..4, "ell"), (4..5, "o"), (2..2, "")] {
+                assert_eq!(ranges.read(range).await.unwrap(), part);
+            }
+            storage.put(&object, bytes("other"), PutOptions::default()).await.unwrap();
+            let error = ranges.read(1..3).await.unwrap_err();
+            assert!(error.is_not_found(), "what was opened is another object by now: {error}");
+        }
+    }
     let empty = named("read/empty");
     storage.put(&empty, bytes(""), PutOptions::default()).await.unwrap();
     assert_eq!(storage.get(&empty).await.unwrap().1.len(), 0);

@@ -16,5 +16,7 @@ mod storage;
 mod warehouse;
 
 pub use publisher::{PublishError, Publisher, TOPIC_DEAD_LETTERS, TOPIC_REQUESTS};
-pub use storage::{Content, LocalFile, ObjectInfo, Precondition, PutOptions, Storage, StorageError};
+pub use storage::{
+    Content, LocalFile, ObjectInfo, OpenObject, Precondition, PutOptions, ReadRange, Storage, StorageError,
+};
 pub use warehouse::{LoadOutcome, TracksFile, Warehouse, WarehouseError};

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tempfile::TempPath;
 use trackdrop_pipeline::{Failure, FailureKind, Timestamp, names::ObjectName};
@@ -33,6 +35,17 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
         object: &ObjectName,
         generation: Option<i64>,
     ) -> Result<(ObjectInfo, LocalFile), StorageError>;
+
+    /// An object to read parts of, without a copy on this host: as a file where the store has it as one here, else in ranges. With a
+    /// generation, exactly that one.
+    async fn open(
+        &self,
+        object: &ObjectName,
+        generation: Option<i64>,
+    ) -> Result<(ObjectInfo, OpenObject), StorageError> {
+        let (info, file) = self.fetch(object, generation).await?;
+        Ok((info, OpenObject::File(file)))
+    }
 
     /// Every object of the bucket of `prefix` whose name begins with the name of `prefix`, in name order.
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError>;
@@ -110,6 +123,23 @@ impl LocalFile {
             Self::Copied(path) => path,
         }
     }
+}
+
+/// An object that is open for reading.
+#[derive(Debug)]
+pub enum OpenObject {
+    /// A file.
+    File(LocalFile),
+    /// Ranges of bytes, asked for as they are needed.
+    Ranges(Arc<dyn ReadRange>),
+}
+
+/// Reads ranges of one generation of an object.
+#[async_trait]
+pub trait ReadRange: Send + Sync + std::fmt::Debug {
+    /// The bytes of the half-open range, which lies within the object. [`StorageError::NotFound`] where this generation is gone. What the
+    /// object's checksum says can't be checked on a part of it.
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, StorageError>;
 }
 
 /// Why a store did not do what it was asked.

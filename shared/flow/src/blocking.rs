@@ -1,10 +1,12 @@
 //! Work that blocks, off the threads that wait.
 
-use std::{cell::Cell, marker::PhantomData};
+use std::{cell::Cell, io, marker::PhantomData, sync::Arc};
 use tokio::{
+    runtime::Handle,
     sync::mpsc,
     task::{JoinError, JoinHandle, spawn_blocking},
 };
+use trackdrop_cloud::ReadRange;
 use trackdrop_pipeline::Failure;
 
 thread_local! {
@@ -43,6 +45,24 @@ pub async fn blocking<T: Send + 'static>(
     }
     let span = tracing::Span::current();
     spawn_blocking(move || span.in_scope(work)).await.unwrap_or_else(|error| Err(ended_unexpectedly(error)))
+}
+
+/// Reads of an object for work that blocks: fills a slice with the bytes from an offset on. To be called where [`blocking`] or [`items`] run
+/// it; made where the runtime is.
+pub fn read_at(ranges: Arc<dyn ReadRange>) -> impl Fn(u64, &mut [u8]) -> io::Result<()> + Send + Sync + 'static {
+    let runtime = Handle::current();
+    move |offset, into| {
+        let read = runtime.block_on(ranges.read(offset..offset + into.len() as u64));
+        let bytes = read.map_err(|error| match error.is_not_found() {
+            true => io::Error::new(io::ErrorKind::NotFound, error),
+            false => io::Error::other(error),
+        })?;
+        if bytes.len() != into.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        into.copy_from_slice(&bytes);
+        Ok(())
+    }
 }
 
 /// What work that blocks makes, one item after the other.

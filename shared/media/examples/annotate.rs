@@ -66,7 +66,7 @@ fn main() -> Result<(), MediaError> {
     clock.lap(&format!("cut; decoded in {decoding:?}, drew in {drawing:?}, encoded in {encoding:?}"));
     let parts: Vec<_> =
         files.iter().zip(&segments).map(|(path, s)| JoinPart { path, start_pts: s.start_pts }).collect();
-    let report = join(&parts, Some(source), &params, out)?;
+    let report = join(&parts, Some(&source.into()), &params, out)?;
     clock.lap(&format!("joined: {report:?}"));
     Ok(())
 }

@@ -1,23 +1,20 @@
 //! The source's audio, copied or as AAC, on the presentation's clock.
 
-use std::{
-    collections::VecDeque,
-    path::{Path, PathBuf},
-};
+use std::collections::VecDeque;
 
-use ffmpeg::{Packet, codec, ffi, format::context::Input, media};
+use ffmpeg::{Packet, codec, ffi, media};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Limits, MediaError, Rational, VideoParams,
-    demux::{self, Timeline, codec_name},
+    Limits, MediaError, Rational, Source, VideoParams,
+    demux::{self, OpenInput, Timeline, codec_name},
     transcode::AacTranscoder,
 };
 
 /// The source's audio on the presentation's clock.
 pub(crate) struct Audio {
-    input: Input,
-    path: PathBuf,
+    input: OpenInput,
+    source: Source,
     stream_index: usize,
     pub parameters: codec::Parameters,
     /// Of the packets that [`Audio::next`] gives.
@@ -34,7 +31,7 @@ pub(crate) struct Audio {
 impl Audio {
     /// `None` if there is no audio, or none that an MP4 can hold; then `left_out` says why.
     pub(crate) fn open(
-        source: &Path,
+        source: &Source,
         params: &VideoParams,
         left_out: &mut Option<String>,
     ) -> Result<Option<Self>, MediaError> {
@@ -68,7 +65,7 @@ impl Audio {
         let (parameters, out_base) = out.unwrap_or((parameters, time_base));
         Ok(Some(Self {
             input,
-            path: source.to_owned(),
+            source: source.clone(),
             stream_index,
             parameters,
             time_base: out_base,
@@ -96,7 +93,9 @@ impl Audio {
     fn read(&mut self) -> Result<Option<Packet>, MediaError> {
         let mut packet = Packet::empty();
         loop {
-            match packet.read(&mut self.input) {
+            let outcome = packet.read(&mut self.input);
+            self.input.check_reading(self.source.path())?;
+            match outcome {
                 Ok(()) if packet.stream() != self.stream_index || packet.size() == 0 => {}
                 Ok(()) => {
                     let (pts, dts) = (packet.pts(), packet.dts().or(packet.pts()));
@@ -106,7 +105,7 @@ impl Audio {
                 }
                 Err(ffmpeg::Error::Eof) => return Ok(None),
                 Err(error) => {
-                    let error = MediaError::ffmpeg("read the audio of", Some(&self.path), error);
+                    let error = MediaError::ffmpeg("read the audio of", Some(self.source.path()), error);
                     // A cut-off tail of the source ends the audio; the video is complete without it.
                     return if error.is_transient() { Err(error) } else { Ok(None) };
                 }

@@ -6,9 +6,9 @@ use ffmpeg::Packet;
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    ChunkDescription, ChunkReader, Limits, MediaError, PlannedSegment, Rational, VideoIndex,
+    ChunkDescription, ChunkReader, Limits, MediaError, PlannedSegment, Rational, Source, VideoIndex,
     chunk_format::{earlier_times_ms, owned_times_ms},
-    demux::{Demuxer, Timeline, check_file},
+    demux::{Demuxer, Timeline},
     index::PacketRecord,
     lossless::Stretch,
     mux::Muxer,
@@ -22,7 +22,12 @@ use crate::{
 ///
 /// # Errors
 /// [`MediaError::Mismatch`] if the source is no longer what was indexed.
-pub fn cut(source: &Path, index: &VideoIndex, segment: &PlannedSegment, chunk_out: &Path) -> Result<(), MediaError> {
+pub fn cut(
+    source: impl Into<Source>,
+    index: &VideoIndex,
+    segment: &PlannedSegment,
+    chunk_out: &Path,
+) -> Result<(), MediaError> {
     let mut cutter = Cutter::open(source, index, std::slice::from_ref(segment))?;
     cutter.next_chunk(chunk_out).map(|_| ())
 }
@@ -57,7 +62,12 @@ impl<'a> Cutter<'a> {
     ///
     /// # Errors
     /// As [`crate::index`]; [`MediaError::Mismatch`] if the segments are not of this index or out of order.
-    pub fn open(source: &Path, index: &'a VideoIndex, segments: &'a [PlannedSegment]) -> Result<Self, MediaError> {
+    pub fn open(
+        source: impl Into<Source>,
+        index: &'a VideoIndex,
+        segments: &'a [PlannedSegment],
+    ) -> Result<Self, MediaError> {
+        let source = source.into();
         for segment in segments {
             if segment.first_keyframe >= index.keyframes.len()
                 || segment.end_keyframe.is_some_and(|end| end >= index.keyframes.len() || end <= segment.first_keyframe)
@@ -76,13 +86,13 @@ impl<'a> Cutter<'a> {
         let mut cutter = Self {
             index,
             segments: segments.iter().collect(),
-            demuxer: open_source(source, index)?,
+            demuxer: open_source(&source, index)?,
             position: 0,
             overlap: VecDeque::new(),
             stretch: None,
         };
         if let Some(first) = segments.first() {
-            cutter.seek(source, index.keyframes[first.first_keyframe].packet_index)?;
+            cutter.seek(&source, index.keyframes[first.first_keyframe].packet_index)?;
         }
         Ok(cutter)
     }
@@ -192,7 +202,7 @@ impl<'a> Cutter<'a> {
     }
 
     /// Goes to packet `target`, by seeking if that lands at a known packet at or before it, else by reading on.
-    fn seek(&mut self, source: &Path, target: usize) -> Result<(), MediaError> {
+    fn seek(&mut self, source: &Source, target: usize) -> Result<(), MediaError> {
         let record = self.index.packets[target];
         // Without byte offsets a packet cannot be recognised after the jump; at the start there is nothing to gain.
         if target < 100 || record.position < 0 || !self.demuxer.seek(record.pts.unwrap_or_default()) {
@@ -219,10 +229,10 @@ impl<'a> Cutter<'a> {
     }
 }
 
-fn open_source(source: &Path, index: &VideoIndex) -> Result<Demuxer, MediaError> {
+fn open_source(source: &Source, index: &VideoIndex) -> Result<Demuxer, MediaError> {
     // What was indexed was within the caller's limits, and this is the same file.
     let limits = Limits { max_bytes: u64::MAX, max_streams: 1000, max_pixels: u64::MAX, ..Limits::default() };
-    let bytes = check_file(source, &limits)?;
+    let bytes = source.check(&limits)?;
     if bytes != index.bytes {
         return Err(MediaError::Mismatch {
             reason: format!("the source has {bytes} bytes but had {} when it was indexed; index it again", index.bytes),

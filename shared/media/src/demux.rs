@@ -2,17 +2,26 @@
 
 use std::{
     ffi::{CStr, CString},
-    fs,
+    ops::{Deref, DerefMut},
     os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+    path::Path,
     ptr,
-    sync::Once,
+    sync::{Arc, Once},
 };
 
-use ffmpeg::{Dictionary, Packet, Stream, codec, ffi, format::context::Input, media};
+use ffmpeg::{
+    Dictionary, Packet, Stream, codec, ffi,
+    format::context::{Input, StreamIo},
+    media,
+};
 use ffmpeg_next as ffmpeg;
 
-use crate::{Limits, MediaError, Rational, error::check, log};
+use crate::{
+    Limits, MediaError, Rational, Source,
+    avio::{Bytes, Line},
+    error::check,
+    log,
+};
 
 /// Demuxers that read one media file and nothing else. Playlists, scripts and image patterns, which can make FFmpeg
 /// open other files, are left out on purpose.
@@ -21,6 +30,10 @@ const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv
 const PROBE_BYTES: &str = "33554432";
 const ANALYZE_US: &str = "10000000";
 const MILLISECOND: Rational = Rational { num: 1, den: 1000 };
+/// Bytes that are read at once.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Codecs of which an MP4 holds one picture in a packet and says which are key frames: no parser has to look at the data.
+const INDEXED_CODECS: [&str; 7] = ["h264", "hevc", "av1", "mpeg4", "mjpeg", "prores", "dnxhd"];
 
 /// Which clock an MP4 is read by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,26 +44,57 @@ pub(crate) enum Timeline {
     Presented,
 }
 
-/// One open file, positioned at the packets of its video stream.
+/// One open source, positioned at the packets of its video stream.
 pub(crate) struct Demuxer {
-    input: Input,
+    input: OpenInput,
     stream_index: usize,
-    path: PathBuf,
+    source: Source,
     broken_places: u64,
 }
 
 impl Demuxer {
-    /// Opens `path` literally, whatever characters it holds, and picks its video stream.
-    pub(crate) fn open(path: &Path, timeline: Timeline, limits: &Limits) -> Result<Self, MediaError> {
-        let mut input = open_input(path, timeline, limits)?;
-        let stream_index = video_stream(&input, path)?;
+    /// Opens `source`, a path literally whatever characters it holds, and picks its video stream.
+    pub(crate) fn open(source: impl Into<Source>, timeline: Timeline, limits: &Limits) -> Result<Self, MediaError> {
+        let source = source.into();
+        let input = open_input(&source, timeline, limits)?;
+        let stream_index = video_stream(&input, source.path())?;
+        Ok(Self::of(input, stream_index, source))
+    }
+
+    fn of(mut input: OpenInput, stream_index: usize, source: Source) -> Self {
         for (index, mut stream) in input.streams_mut().enumerate() {
             if index != stream_index {
                 // SAFETY: the stream belongs to `input`, which is borrowed mutably; `discard` is a plain field.
                 unsafe { (*stream.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL }
             }
         }
-        Ok(Self { input, stream_index, path: path.to_owned(), broken_places: 0 })
+        Self { input, stream_index, source, broken_places: 0 }
+    }
+
+    /// The same stream of the same source once more, from its start, in packets whose times, places, sizes and flags are right but whose
+    /// data are zeros and not read. None where packets have to be looked into.
+    pub(crate) fn hollow(&self, timeline: Timeline, limits: &Limits) -> Result<Option<Self>, MediaError> {
+        let codec = codec_name(&self.parameters()?);
+        if !self.is_mp4() || !INDEXED_CODECS.contains(&codec.as_str()) {
+            return Ok(None);
+        }
+        let input =
+            OpenInput::open(&self.source, timeline, limits, ffi::AVFMT_FLAG_NOPARSE | ffi::AVFMT_FLAG_NOFILLIN)?;
+        if input.nb_streams() != self.input.nb_streams() {
+            return Ok(None);
+        }
+        input.line.hollow_out();
+        Ok(Some(Self::of(input, self.stream_index, self.source.clone())))
+    }
+
+    /// Whether the container is one of the MP4 family.
+    pub(crate) fn is_mp4(&self) -> bool {
+        self.input.format().name().contains("mp4")
+    }
+
+    /// Whether the packets' data are zeros.
+    pub(crate) fn is_hollow(&self) -> bool {
+        self.input.line.is_hollow()
     }
 
     pub(crate) fn input(&self) -> &Input {
@@ -58,10 +102,13 @@ impl Demuxer {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.source.path()
     }
 
-    /// The video stream.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// How long a Matroska header says that the video is: the stream's own statistics, else the whole file's length where the
     /// video is its only stream. Other containers are told by their frame counts, or say nothing that can be relied on.
     pub(crate) fn declared_duration_s(&self) -> Option<f64> {
@@ -77,9 +124,10 @@ impl Demuxer {
         (self.input.streams().count() == 1 && whole > 0).then(|| whole as f64 / f64::from(ffmpeg::ffi::AV_TIME_BASE))
     }
 
+    /// The video stream.
     pub(crate) fn stream(&self) -> Result<Stream<'_>, MediaError> {
         self.input.stream(self.stream_index).ok_or_else(|| MediaError::Damaged {
-            path: self.path.clone(),
+            path: self.path().to_owned(),
             reason: "its video stream disappeared while reading".into(),
         })
     }
@@ -100,12 +148,13 @@ impl Demuxer {
         loop {
             let outcome = packet.read(&mut self.input);
             self.broken_places += log::take_demuxer_errors();
+            self.input.check_reading(self.source.path())?;
             match outcome {
                 Ok(()) if packet.stream() == self.stream_index => return Ok(true),
                 Ok(()) => bad_in_a_row = 0,
                 Err(ffmpeg::Error::Eof) => return Ok(false),
                 Err(error) => {
-                    let error = MediaError::ffmpeg("read", Some(&self.path), error);
+                    let error = MediaError::ffmpeg("read", Some(self.path()), error);
                     if error.is_transient() {
                         return Err(error);
                     }
@@ -136,23 +185,8 @@ impl Demuxer {
 
 impl std::fmt::Debug for Demuxer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Demuxer").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Demuxer").field("source", &self.source).finish_non_exhaustive()
     }
-}
-
-/// Refuses what needs no demuxer to refuse; returns the size in bytes.
-pub(crate) fn check_file(path: &Path, limits: &Limits) -> Result<u64, MediaError> {
-    let metadata = fs::metadata(path).map_err(|e| MediaError::io("open", path, e))?;
-    if !metadata.is_file() {
-        let reason = if metadata.is_dir() { "it is a directory" } else { "it is not a regular file" };
-        return Err(MediaError::NotAVideo { path: path.to_owned(), reason: reason.into() });
-    }
-    fs::File::open(path).map_err(|e| MediaError::io("open", path, e))?;
-    if metadata.len() == 0 {
-        return Err(MediaError::Empty { path: path.to_owned() });
-    }
-    limits.check_bytes(metadata.len())?;
-    Ok(metadata.len())
 }
 
 /// A path as FFmpeg takes it literally: the `file:` prefix keeps `concat:`, `-`, `%03d` and the like mere characters.
@@ -172,32 +206,81 @@ pub(crate) fn quiet_ffmpeg() {
     });
 }
 
-/// The one place where a file is opened for reading.
-pub(crate) fn open_input(path: &Path, timeline: Timeline, limits: &Limits) -> Result<Input, MediaError> {
-    quiet_ffmpeg();
-    check_file(path, limits)?;
-    let url = literal_url(path)?;
-    let mut options = Dictionary::new();
-    options.set("protocol_whitelist", "file");
-    options.set("format_whitelist", FORMATS);
-    options.set("probesize", PROBE_BYTES);
-    options.set("analyzeduration", ANALYZE_US);
-    options.set("max_streams", &(limits.max_streams.saturating_add(1)).to_string());
-    options.set("ignore_editlist", if timeline == Timeline::Media { "1" } else { "0" });
+/// An open container, and what it is read through.
+pub(crate) struct OpenInput {
+    input: Input,
+    line: Arc<Line>,
+}
 
-    // SAFETY: `url` is a NUL-terminated string that outlives the call, the dictionary is handed over and whatever
-    // avformat_open_input leaves of it is taken back; on failure it frees the context and nulls the pointer.
-    let mut input = unsafe {
-        let mut context = ptr::null_mut();
-        let mut raw_options = options.disown();
-        let code = ffi::avformat_open_input(&mut context, url.as_ptr(), ptr::null_mut(), &mut raw_options);
-        drop(Dictionary::own(raw_options));
-        if code < 0 {
-            return Err(not_a_video(path, code));
+impl Deref for OpenInput {
+    type Target = Input;
+
+    fn deref(&self) -> &Input {
+        &self.input
+    }
+}
+
+impl DerefMut for OpenInput {
+    fn deref_mut(&mut self) -> &mut Input {
+        &mut self.input
+    }
+}
+
+impl OpenInput {
+    /// The one place where a source is opened for reading.
+    fn open(source: &Source, timeline: Timeline, limits: &Limits, flags: i32) -> Result<Self, MediaError> {
+        quiet_ffmpeg();
+        let (path, bytes) = (source.path(), source.check(limits)?);
+        // FFmpeg opens nothing by it: it looks at the ending.
+        let url = literal_url(path)?;
+        let line = Arc::new(Line::default());
+        let stream = Bytes::new(source.open()?, bytes, line.clone());
+        let failed = |error| MediaError::ffmpeg("open", Some(path), error);
+        let mut io = StreamIo::from_read_seek_with_capacity(stream, BUFFER_BYTES).map_err(failed)?;
+        let mut options = Dictionary::new();
+        // None: what a demuxer would open beside the bytes that it is given is refused.
+        options.set("protocol_whitelist", "none");
+        options.set("format_whitelist", FORMATS);
+        options.set("probesize", PROBE_BYTES);
+        options.set("analyzeduration", ANALYZE_US);
+        options.set("max_streams", &(limits.max_streams.saturating_add(1)).to_string());
+        options.set("ignore_editlist", if timeline == Timeline::Media { "1" } else { "0" });
+
+        // SAFETY: the context is new, and null is checked; `io` outlives it, since both go to `Input`, which closes the context first. `url`
+        // is a NUL-terminated string that outlives the call, the dictionary is handed over and whatever avformat_open_input leaves of
+        // it is taken back; on failure that frees the context, but not the I/O, which is the caller's, and nulls the pointer.
+        let (code, context) = unsafe {
+            let mut context = ffi::avformat_alloc_context();
+            if context.is_null() {
+                return Err(failed(ffmpeg::Error::Other { errno: ffmpeg::util::error::ENOMEM }));
+            }
+            (*context).pb = io.as_mut_ptr();
+            (*context).flags |= flags;
+            let mut raw_options = options.disown();
+            let code = ffi::avformat_open_input(&mut context, url.as_ptr(), ptr::null_mut(), &mut raw_options);
+            drop(Dictionary::own(raw_options));
+            (code, context)
+        };
+        // SAFETY: avformat_open_input gave a live context, whose I/O is `io`.
+        let input = (code >= 0).then(|| unsafe { Input::wrap_with_custom_io(context, io) });
+        if let Some(error) = line.take_error() {
+            return Err(MediaError::io("read", path, error));
         }
-        Input::wrap(context)
-    };
-    find_stream_info(&mut input, path, limits)?;
+        input.map(|input| Self { input, line }).ok_or_else(|| not_a_video(path, code))
+    }
+
+    /// The error that reading met: demuxers may take it for the end of the file.
+    pub(crate) fn check_reading(&self, path: &Path) -> Result<(), MediaError> {
+        self.line.take_error().map_or(Ok(()), |error| Err(MediaError::io("read", path, error)))
+    }
+}
+
+/// Opens a source and looks into its streams.
+pub(crate) fn open_input(source: &Source, timeline: Timeline, limits: &Limits) -> Result<OpenInput, MediaError> {
+    let mut input = OpenInput::open(source, timeline, limits, 0)?;
+    let outcome = find_stream_info(&mut input, source.path(), limits);
+    input.check_reading(source.path())?;
+    outcome?;
     log::take_demuxer_errors();
     limits.check_streams(input.nb_streams())?;
     Ok(input)

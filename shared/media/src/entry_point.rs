@@ -36,6 +36,21 @@ impl EntryPoints {
         }
     }
 
+    /// Whether the packets have to be looked into.
+    pub(crate) fn look_at_data(self) -> bool {
+        !matches!(self, Self::AsFlagged)
+    }
+
+    /// Whether the first bytes of a packet hold all that precedes its picture.
+    pub(crate) fn reaches_picture(self, data: &[u8]) -> bool {
+        let is_picture = |unit: &[u8]| matches!(unit.first().map(|b| b & 0x1f), Some(1..=5));
+        match self {
+            Self::AsFlagged => true,
+            Self::H264 { length_bytes: 0 } => start_code_units(data).any(is_picture),
+            Self::H264 { length_bytes } => length_prefixed_units(data, length_bytes).any(is_picture),
+        }
+    }
+
     pub(crate) fn accept(self, data: &[u8]) -> bool {
         match self {
             Self::AsFlagged => true,

@@ -37,7 +37,7 @@ pub(crate) fn try_decoding(
     first_entry: usize,
     limits: &Limits,
 ) -> Result<Head, MediaError> {
-    let mut demuxer = Demuxer::open(source.path(), Timeline::Media, limits)?;
+    let mut demuxer = Demuxer::open(source.source(), Timeline::Media, limits)?;
     let parameters = demuxer.parameters()?;
     let codec = codec_name(&parameters);
     // SAFETY: plain fields of live codec parameters.

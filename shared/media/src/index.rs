@@ -1,14 +1,14 @@
 //! What a video holds: its packets, where decoding may start, and which pictures are shown.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use ffmpeg::{codec::packet::side_data, ffi, media};
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ColorTags, Limits, MediaError, Rational, VideoParams,
-    demux::{self, Demuxer, Timeline, codec_name},
+    ColorTags, Limits, MediaError, Rational, Source, VideoParams,
+    demux::{Demuxer, Timeline, codec_name},
     head,
     params::OutputClock,
     scan::{self, ScannedPacket},
@@ -113,15 +113,17 @@ pub(crate) struct PacketRecord {
     pub size: u32,
 }
 
-/// Reads all packets of the video stream of `source` and finds out what is shown when.
+/// Finds all packets of the video stream of `source` and what is shown when. `source` is a path or a [`Source`].
 ///
-/// Decodes only the first pictures, except in the rare containers that store no presentation times.
+/// Of an MP4 it reads the index and little more, of other containers all. Decodes only the first pictures, except in the rare
+/// containers that store no presentation times.
 ///
 /// # Errors
 /// Each kind of unusable input has its own [`MediaError`]; only I/O trouble is worth a retry.
-pub fn index(source: &Path, limits: &Limits) -> Result<VideoIndex, MediaError> {
-    let bytes = demux::check_file(source, limits)?;
-    let mut demuxer = Demuxer::open(source, Timeline::Media, limits)?;
+pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, MediaError> {
+    let source = source.into();
+    let bytes = source.check(limits)?;
+    let mut demuxer = Demuxer::open(&source, Timeline::Media, limits)?;
     let mut warnings = Vec::new();
     let mut packets = scan::scan(&mut demuxer, limits)?;
     let times_are_stated = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
@@ -136,7 +138,7 @@ pub fn index(source: &Path, limits: &Limits) -> Result<VideoIndex, MediaError> {
     let mut origin_pts = 0;
     let mut window = i64::MIN..i64::MAX;
     if container.contains("mp4") {
-        let shown = shown::shown_window(source, &packets, limits)?;
+        let shown = shown::shown_window(&demuxer, &packets, limits)?;
         (origin_pts, window) = (shown.origin_pts, shown.pts);
     }
     let mut frame_pts: Vec<i64> = packets
@@ -147,7 +149,7 @@ pub fn index(source: &Path, limits: &Limits) -> Result<VideoIndex, MediaError> {
         .collect();
     frame_pts.sort_unstable();
     let (Some(&shown_start_pts), Some(&last)) = (frame_pts.first(), frame_pts.last()) else {
-        return Err(MediaError::Damaged { path: source.into(), reason: "none of its pictures is shown".into() });
+        return Err(MediaError::Damaged { path: source.path().into(), reason: "none of its pictures is shown".into() });
     };
     if matches!(container.as_str(), "mpegts" | "mpeg") {
         origin_pts = shown_start_pts;

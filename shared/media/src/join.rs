@@ -7,7 +7,7 @@ use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Limits, MediaError, Rational, VideoParams,
+    Limits, MediaError, Rational, Source, VideoParams,
     audio::Audio,
     demux::{Demuxer, Timeline},
     encode::mp4_options,
@@ -45,7 +45,7 @@ pub struct JoinReport {
 /// [`MediaError::Mismatch`] if the parts overlap or were encoded with different settings; I/O errors.
 pub fn join(
     parts: &[JoinPart<'_>],
-    source_for_audio: Option<&Path>,
+    source_for_audio: Option<&Source>,
     params: &VideoParams,
     out: &Path,
 ) -> Result<JoinReport, MediaError> {

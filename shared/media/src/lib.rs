@@ -34,6 +34,7 @@
 //! * FFmpeg's log is switched off for the process; errors carry what matters.
 
 mod audio;
+mod avio;
 mod canvas;
 mod chunk_format;
 mod cut;
@@ -62,6 +63,7 @@ mod scale;
 mod scan;
 mod serial;
 mod shown;
+mod source;
 mod still;
 mod transcode;
 mod verify;
@@ -81,6 +83,7 @@ pub use picture_format::ColorTags;
 pub use plan::{PlannedSegment, Window};
 pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
+pub use source::Source;
 pub use still::read_still;
 pub use verify::{Difference, Verification, VerifyOptions, verify};
 

@@ -4,10 +4,11 @@ use ffmpeg::{Packet, codec::packet::Ref, ffi, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Limits, MediaError,
+    Limits, MediaError, Rational,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline, codec_name},
-    entry_point,
+    entry_point::{self, EntryPoints},
+    source::Opened,
 };
 
 /// A packet as the container stores it.
@@ -28,11 +29,66 @@ pub(crate) struct ScannedPacket {
     pub is_lost: bool,
 }
 
-/// Reads every packet of the stream.
+/// An MP4 whose index names key frames further apart than this, in seconds, may hold others that it does not name.
+const FAR_APART_S: f64 = 15.0;
+/// Of a key frame's packet, what is looked at for what precedes the picture in it.
+const HEAD_BYTES: usize = 4096;
+
+/// Finds every packet of the stream, reading no more of the source than it takes.
+///
+/// In an MP4, the index tells all that is needed but whether decoding may start at an H.264 key frame: the first bytes of these are read.
+/// Other containers are read whole, and so is an MP4 with hardly any key frame in its index: some writers name only some of them.
 pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<ScannedPacket>, MediaError> {
+    if let Some(mut hollow) = demuxer.hollow(Timeline::Media, limits)? {
+        let mut packets = read_all(&mut hollow, limits)?;
+        let entry_points = EntryPoints::of(&codec_name(&demuxer.parameters()?), &demuxer.parameters()?);
+        if entry_points.look_at_data() {
+            let mut source = demuxer.source().open()?;
+            for packet in packets.iter_mut().filter(|packet| packet.is_entry) {
+                let whole = packet.size.min(HEAD_BYTES);
+                packet.is_entry = starts_decoding(&mut source, packet, whole, entry_points)
+                    .map_err(|error| MediaError::io("read", demuxer.path(), error))?;
+            }
+        }
+        if !are_far_apart(&packets, demuxer.time_base()?) {
+            return Ok(packets);
+        }
+    }
+    demuxer.source().keep_what_is_read()?;
+    read_all(demuxer, limits)
+}
+
+/// Whether decoding may start at a packet, by its first bytes, or all of them where these don't tell.
+fn starts_decoding(
+    source: &mut Opened,
+    packet: &ScannedPacket,
+    bytes: usize,
+    entry_points: EntryPoints,
+) -> std::io::Result<bool> {
+    let Ok(position) = u64::try_from(packet.position) else { return Ok(false) };
+    let mut data = vec![0; bytes];
+    source.read_exactly_at(position, &mut data)?;
+    if bytes < packet.size && !entry_points.reaches_picture(&data) {
+        return starts_decoding(source, packet, packet.size, entry_points);
+    }
+    Ok(entry_points.accept(&data))
+}
+
+/// Whether some stretch has no entry for so long that it is worth looking into all packets.
+fn are_far_apart(packets: &[ScannedPacket], time_base: Rational) -> bool {
+    let time = |packet: &ScannedPacket| packet.dts.or(packet.pts);
+    let ends = packets.first().into_iter().chain(packets.last());
+    let mut times: Vec<i64> = packets.iter().filter(|packet| packet.is_entry).chain(ends).filter_map(time).collect();
+    times.sort_unstable();
+    times.windows(2).any(|pair| (pair[1] as f64 - pair[0] as f64) * time_base.to_f64() > FAR_APART_S)
+}
+
+/// Reads every packet of the stream.
+pub(crate) fn read_all(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<ScannedPacket>, MediaError> {
     let parameters = demuxer.parameters()?;
     let codec = codec_name(&parameters);
-    let entry_points = entry_point::EntryPoints::of(&codec, &parameters);
+    let is_hollow = demuxer.is_hollow();
+    let entry_points = EntryPoints::of(&codec, &parameters);
     let mut packets: Vec<ScannedPacket> = Vec::new();
     let mut packet = Packet::empty();
     while demuxer.read(&mut packet)? {
@@ -51,10 +107,10 @@ pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<Scanned
             duration: packet.duration(),
             position: packet.position() as i64,
             size: data.len(),
-            is_entry: packet.is_key() && entry_points.accept(data),
+            is_entry: packet.is_key() && (is_hollow || entry_points.accept(data)),
             // SAFETY: a plain field of a live packet.
             is_discarded: unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 },
-            has_picture: !data.is_empty() && entry_point::has_picture(&codec, data),
+            has_picture: !data.is_empty() && (is_hollow || entry_point::has_picture(&codec, data)),
             is_lost: false,
         });
         limits.check_frames(packets.len() as u64)?;
@@ -160,7 +216,7 @@ fn fill_gaps(packets: &mut [ScannedPacket], shown: &[usize]) {
 
 /// Decodes the whole stream; returns the packet index of each picture, in the order in which they come out.
 fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<usize>, MediaError> {
-    let mut demuxer = Demuxer::open(source.path(), Timeline::Media, limits)?;
+    let mut demuxer = Demuxer::open(source.source(), Timeline::Media, limits)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
     let (mut packet, mut picture) = (Packet::empty(), frame::Video::empty());

@@ -1,12 +1,10 @@
 //! The reference: a source decoded in one piece, as a player does.
 
-use std::path::Path;
-
 use ffmpeg::{Packet, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Frame, Limits, MediaError, VideoIndex,
+    Frame, Limits, MediaError, Source, VideoIndex,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline},
     scan::tag_packet,
@@ -27,13 +25,13 @@ pub(crate) struct SerialDecoder<'a> {
 
 impl<'a> SerialDecoder<'a> {
     pub(crate) fn open(
-        source: &Path,
+        source: &Source,
         index: &'a VideoIndex,
         limits: &Limits,
         threads: usize,
     ) -> Result<Self, MediaError> {
         let demuxer = Demuxer::open(source, Timeline::Presented, limits)?;
-        let decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source)?;
+        let decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
         let shift = if index.container.contains("mp4") { index.origin_pts } else { 0 };
         Ok(Self { demuxer, decoder, packet: Packet::empty(), index, fed: 0, at_end: false, shift })
     }

@@ -1,6 +1,6 @@
 //! The part of an MP4 that is shown: what its edit list says, found by comparing two readings of the file.
 
-use std::{collections::HashMap, ops::Range, path::Path};
+use std::{collections::HashMap, ops::Range};
 
 use crate::{
     Limits, MediaError,
@@ -18,9 +18,12 @@ pub(crate) struct Shown {
 }
 
 /// Reads the file as a player does and finds where the shown pictures lie among all of `packets`.
-pub(crate) fn shown_window(path: &Path, packets: &[ScannedPacket], limits: &Limits) -> Result<Shown, MediaError> {
-    let mut player = Demuxer::open(path, Timeline::Presented, limits)?;
-    let presented = scan::scan(&mut player, limits)?;
+pub(crate) fn shown_window(file: &Demuxer, packets: &[ScannedPacket], limits: &Limits) -> Result<Shown, MediaError> {
+    let mut player = match file.hollow(Timeline::Presented, limits)? {
+        Some(player) => player,
+        None => Demuxer::open(file.source(), Timeline::Presented, limits)?,
+    };
+    let presented = scan::read_all(&mut player, limits)?;
     let mut stored: HashMap<(i64, usize), Vec<i64>> = HashMap::new();
     for packet in packets.iter().rev() {
         stored.entry((packet.position, packet.size)).or_default().extend(packet.pts);

@@ -11,8 +11,9 @@ use ffmpeg_next as ffmpeg;
 use crate::{
     Canvas, Frame, Limits, MediaError, Rational, VideoParams,
     decoder::{Decoder, Step},
-    demux::{check_file, quiet_ffmpeg},
+    demux::quiet_ffmpeg,
     scale::{Scaler, Target},
+    source::check_file,
 };
 
 /// No picture that the limits allow needs more.

@@ -12,7 +12,7 @@ use trackdrop_pipeline::{
 };
 
 use crate::{
-    ChunkReader, Cutter, Frame, Limits, MediaError, PlannedSegment, VideoIndex, chunk_format::pts_list, index,
+    ChunkReader, Cutter, Frame, Limits, MediaError, PlannedSegment, Source, VideoIndex, chunk_format::pts_list, index,
     serial::SerialDecoder,
 };
 
@@ -136,7 +136,8 @@ impl Verification {
 ///
 /// # Errors
 /// As [`index`] and [`Cutter`]: a file that is refused is not compared.
-pub fn verify(source: &Path, options: &VerifyOptions, scratch: &Path) -> Result<Verification, MediaError> {
+pub fn verify(source: impl Into<Source>, options: &VerifyOptions, scratch: &Path) -> Result<Verification, MediaError> {
+    let source = &source.into();
     let video = index(source, &options.limits)?;
     let segments = video.plan(options.segment_seconds)?;
     let mut serial = SerialDecoder::open(source, &video, &options.limits, options.threads)?;

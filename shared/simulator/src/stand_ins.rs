@@ -18,7 +18,7 @@ use trackdrop_pipeline::{
     ledger::FrameAccount,
     manifest::{ModelIdentity, VideoInfo},
 };
-use trackdrop_split::{Cutter, OpenVideo, PlannedSegment};
+use trackdrop_split::{Cutter, OpenVideo, PlannedSegment, Source};
 use trackdrop_tables::{detections::DetectionRow, tracks::TrackRow};
 use trackdrop_track::{ModelFacts, SegmentDetections, SegmentDetector};
 
@@ -58,8 +58,9 @@ fn number(text: &str, key: &str) -> Option<i64> {
 
 impl Cutter for StandIn {
     /// A time base of 1/10 s: one frame each tenth of a second.
-    fn open(&self, source: &Path, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
+    fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
         self.0.check(Stage::Split)?;
+        let source = source.path();
         let text = read(source)?;
         let (Some(frames), Some(gop)) = (number(&text, "frames"), number(&text, "gop")) else {
             return Err(Failure::permanent(format!("{source:?} is not a video")));
@@ -225,7 +226,7 @@ impl Renderer for StandIn {
 }
 
 impl Joiner for StandIn {
-    fn join(&self, parts: &[Part], _: &Path, video: &VideoInfo, out: &Path) -> Result<u64, Failure> {
+    fn join(&self, parts: &[Part], _: &Source, video: &VideoInfo, out: &Path) -> Result<u64, Failure> {
         self.0.check(Stage::Join)?;
         let mut whole = String::new();
         for part in parts {

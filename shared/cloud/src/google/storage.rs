@@ -5,15 +5,18 @@ use super::{
     api::{Api, ApiError, Repeat, json},
     resumable,
 };
-use crate::{Content, LocalFile, ObjectInfo, Precondition, PutOptions, Storage, StorageError};
+use crate::{Content, LocalFile, ObjectInfo, OpenObject, Precondition, PutOptions, ReadRange, Storage, StorageError};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{CONTENT_TYPE, RANGE};
+use reqwest::{
+    StatusCode,
+    header::{CONTENT_TYPE, RANGE},
+};
 use serde::Deserialize;
 use serde_json::json;
-use std::{collections::BTreeMap, io::Write, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io::Write, ops::Range, path::Path, sync::Arc};
 use tempfile::{NamedTempFile, TempDir};
 use trackdrop_pipeline::{Timestamp, names::ObjectName};
 
@@ -105,40 +108,60 @@ impl CloudStorage {
         self.info(object, json(&doing, answer).await.map_err(|error| error_of(object, error))?)
     }
 
-    /// Writes the content of exactly this generation into `sink`; begins where the last attempt broke off.
+    /// Writes the content of exactly this generation into `sink`.
     async fn download(&self, info: &ObjectInfo, sink: &mut (impl Write + Send)) -> Result<(), Download> {
+        let mut crc = 0;
+        let mut sink = |bytes: &[u8]| {
+            crc = crc32c::crc32c_append(crc, bytes);
+            sink.write_all(bytes)
+        };
+        self.receive(info, 0..info.bytes, &mut sink).await?;
+        // What differs is damaged, or was overwritten under a server that ignores preconditions on reads.
+        if crc == info.crc32c { Ok(()) } else { Err(Download::Overtaken) }
+    }
+
+    /// Hands a range of exactly this generation to `take`, piece by piece; begins where the last attempt broke off.
+    async fn receive(
+        &self,
+        info: &ObjectInfo,
+        range: Range<u64>,
+        take: &mut (impl FnMut(&[u8]) -> std::io::Result<()> + Send),
+    ) -> Result<(), Download> {
         let object = &info.object;
         let doing = format!("reading {object}");
         let url = self.object_url(object);
         let query = [("alt", "media".to_owned()), ("ifGenerationMatch", info.generation.to_string())];
-        let (mut done, mut crc, mut broken) = (0u64, 0u32, 0);
-        while done < info.bytes {
-            let range = format!("bytes={done}-");
+        let (mut at, mut broken) = (range.start, 0);
+        while at < range.end {
+            let is_part = at > 0 || range.end < info.bytes;
+            let part = format!("bytes={at}-{}", range.end - 1);
             let get = |http: &reqwest::Client| {
                 let get = http.get(&url).query(&query);
-                if done > 0 { get.header(RANGE, &range) } else { get }
+                if is_part { get.header(RANGE, &part) } else { get }
             };
             let mut answer = match self.api.call(&doing, Repeat::Safe, get).await {
                 Err(ApiError { status: Some(404 | 412), .. }) => return Err(Download::Overtaken),
                 outcome => outcome.map_err(|error| error_of(object, error))?,
             };
+            if is_part && answer.status() != StatusCode::PARTIAL_CONTENT {
+                return Err(unavailable(&doing, format!("{part} were asked for, but all was sent")).into());
+            }
             let ended = loop {
                 match answer.chunk().await {
                     Ok(Some(chunk)) => {
-                        sink.write_all(&chunk).map_err(|error| self.io_error(&doing, error))?;
-                        (done, crc) = (done + chunk.len() as u64, crc32c::crc32c_append(crc, &chunk));
+                        take(&chunk).map_err(|error| self.io_error(&doing, error))?;
+                        at += chunk.len() as u64;
                     }
                     Ok(None) => break "it ended early".to_owned(),
                     Err(error) => break error.to_string(),
                 }
             };
-            broken += u32::from(done < info.bytes);
+            broken += u32::from(at < range.end);
             if broken >= BROKEN {
                 return Err(unavailable(&doing, format!("the connection broke {broken} times: {ended}")).into());
             }
         }
-        // What differs is damaged, or was overwritten under a server that ignores preconditions on reads.
-        if (done, crc) == (info.bytes, info.crc32c) { Ok(()) } else { Err(Download::Overtaken) }
+        if at == range.end { Ok(()) } else { Err(Download::Overtaken) }
     }
 
     fn io_error(&self, doing: &str, error: std::io::Error) -> StorageError {
@@ -303,6 +326,20 @@ impl Storage for CloudStorage {
         Err(unavailable(&doing, "it was overwritten again and again, or is damaged"))
     }
 
+    async fn open(
+        &self,
+        object: &ObjectName,
+        generation: Option<i64>,
+    ) -> Result<(ObjectInfo, OpenObject), StorageError> {
+        check(object)?;
+        let info = self.look(object).await?;
+        if generation.is_some_and(|wanted| wanted != info.generation) {
+            return Err(StorageError::NotFound(object.clone()));
+        }
+        let ranges = OfObject { storage: self.clone(), info: info.clone() };
+        Ok((info, OpenObject::Ranges(Arc::new(ranges))))
+    }
+
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
         let doing = format!("listing {prefix}");
         let url = format!("{}/storage/v1/b/{}/o", self.api.endpoint(), self.buckets.name_of(prefix.bucket));
@@ -348,6 +385,30 @@ impl Storage for CloudStorage {
 
     fn scratch(&self) -> &Path {
         self.scratch.path()
+    }
+}
+
+/// Reads ranges of an object as it was when it was opened.
+#[derive(Debug)]
+struct OfObject {
+    storage: CloudStorage,
+    info: ObjectInfo,
+}
+
+#[async_trait]
+impl ReadRange for OfObject {
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
+        let range = range.start..range.end.min(self.info.bytes);
+        let mut content = Vec::with_capacity(range.end.saturating_sub(range.start) as usize);
+        let mut take = |bytes: &[u8]| {
+            content.extend_from_slice(bytes);
+            Ok(())
+        };
+        match self.storage.receive(&self.info, range, &mut take).await {
+            Ok(()) => Ok(content.into()),
+            Err(Download::Overtaken) => Err(StorageError::NotFound(self.info.object.clone())),
+            Err(Download::Failed(error)) => Err(error),
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use opentelemetry::trace::TraceContextExt;
 use std::{fmt::Display, path::Path, sync::Arc};
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use trackdrop_cloud::{Content, LocalFile, ObjectInfo, PublishError, Publisher, PutOptions, Storage, StorageError};
+use trackdrop_cloud::{
+    Content, LocalFile, ObjectInfo, OpenObject, PublishError, Publisher, PutOptions, Storage, StorageError,
+};
 use trackdrop_flow::Cloud;
 use trackdrop_pipeline::{Bucket, Event, ObjectFinalized, names::ObjectName};
 
@@ -79,6 +81,17 @@ impl Storage for Traced<dyn Storage> {
         let span = tracing::info_span!("download", %object, bytes = Empty, error = Empty, otel.status_code = Empty);
         let outcome = self.0.fetch(object, generation).instrument(span.clone()).await;
         ended(&span, &outcome, |(info, _)| Some(info.bytes), fails(&outcome));
+        outcome
+    }
+
+    async fn open(
+        &self,
+        object: &ObjectName,
+        generation: Option<i64>,
+    ) -> Result<(ObjectInfo, OpenObject), StorageError> {
+        let span = tracing::info_span!("open", %object, bytes = Empty, error = Empty, otel.status_code = Empty);
+        let outcome = self.0.open(object, generation).instrument(span.clone()).await;
+        ended(&span, &outcome, |(info, _)| Some(info.bytes), true);
         outcome
     }
 

@@ -35,6 +35,6 @@ pub fn annotate(source: &Path, out: &Path, segment_seconds: f64) -> (VideoIndex,
     }
     let parts: Vec<JoinPart<'_>> =
         files.iter().zip(&segments).map(|(path, s)| JoinPart { path, start_pts: s.start_pts }).collect();
-    let report = join(&parts, Some(source), &params, out).unwrap();
+    let report = join(&parts, Some(&source.into()), &params, out).unwrap();
     (video, report, given)
 }

@@ -1,0 +1,359 @@
+//! Where the bytes of a source are: in a file, or behind something that reads ranges of it, such as an object store.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    ops::Range,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{Limits, MediaError};
+
+/// The least that is asked for at once.
+const LEAST_BYTES: u64 = 4 << 10;
+/// The most that is asked for at once; reached by doubling while reading goes forward.
+const MOST_BYTES: u64 = 4 << 20;
+/// A step forward of up to this is reading on: the sound between two pictures.
+const STEP_BYTES: u64 = 256 << 10;
+/// What was read last is kept in memory up to this: a video is opened several times, and its index read each time.
+const KEPT_BYTES: u64 = 16 << 20;
+
+/// A video to read. Made from a path, or by [`Source::of_ranges`] from bytes that lie elsewhere.
+#[derive(Debug, Clone)]
+pub struct Source {
+    name: PathBuf,
+    ranges: Option<Arc<Ranges>>,
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for Source {
+    fn from(path: &P) -> Self {
+        Self { name: path.as_ref().to_owned(), ranges: None }
+    }
+}
+
+impl From<&Source> for Source {
+    fn from(source: &Source) -> Self {
+        source.clone()
+    }
+}
+
+/// Reads bytes from an offset on into all of the slice, which lies within the size.
+type ReadAt = dyn Fn(u64, &mut [u8]) -> io::Result<()> + Send + Sync;
+
+impl Source {
+    /// A source of `bytes` bytes that `read_at` gives: it fills the whole slice from the offset on. It is read forward in requests of
+    /// up to 4 MiB, and of an MP4 only the index is read to plan it. `name` is what messages call it.
+    pub fn of_ranges(
+        name: impl AsRef<Path>,
+        bytes: u64,
+        read_at: impl Fn(u64, &mut [u8]) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let ranges = Ranges { bytes, read_at: Box::new(read_at), spool: None, kept: Mutex::default() };
+        Self { name: name.as_ref().to_owned(), ranges: Some(Arc::new(ranges)) }
+    }
+
+    /// The same source, which in containers that have to be read whole to be planned keeps up to `most_bytes` of them in a file in
+    /// `folder`, so that cutting need not read these again. Without it, and beyond the bound, they are read twice.
+    #[must_use]
+    pub fn with_spool(self, folder: &Path, most_bytes: u64) -> Self {
+        let Self { name, ranges } = self;
+        let ranges = ranges.map(|ranges| match Arc::try_unwrap(ranges) {
+            Ok(ranges) => Arc::new(Ranges { spool: Some(Spool { folder: folder.to_owned(), most_bytes }), ..ranges }),
+            // Already being read: too late to keep what was read.
+            Err(ranges) => ranges,
+        });
+        Self { name, ranges }
+    }
+
+    /// The file; for other sources the name that messages use.
+    pub fn path(&self) -> &Path {
+        &self.name
+    }
+
+    /// Refuses what needs no demuxer to refuse; returns the size in bytes.
+    pub(crate) fn check(&self, limits: &Limits) -> Result<u64, MediaError> {
+        let Some(ranges) = &self.ranges else { return check_file(&self.name, limits) };
+        if ranges.bytes == 0 {
+            return Err(MediaError::Empty { path: self.name.clone() });
+        }
+        limits.check_bytes(ranges.bytes)?;
+        Ok(ranges.bytes)
+    }
+
+    /// From now on what is read is kept on disk, if there is a spool.
+    pub(crate) fn keep_what_is_read(&self) -> Result<(), MediaError> {
+        let Some((ranges, spool)) = self.ranges.as_ref().and_then(|r| Some((r, r.spool.as_ref()?))) else {
+            return Ok(());
+        };
+        let mut kept = ranges.kept();
+        if kept.file.is_none() && spool.most_bytes > 0 {
+            let file = unnamed_file(&spool.folder).map_err(|error| MediaError::io("write", &spool.folder, error))?;
+            kept.file = Some(file);
+        }
+        Ok(())
+    }
+
+    /// Opens it for one reader.
+    pub(crate) fn open(&self) -> Result<Opened, MediaError> {
+        match &self.ranges {
+            Some(ranges) => Ok(Opened::Ranges { ranges: ranges.clone(), reads_next: 0, request_bytes: LEAST_BYTES }),
+            None => fs::File::open(&self.name).map(Opened::File).map_err(|e| MediaError::io("open", &self.name, e)),
+        }
+    }
+}
+
+/// As [`Source::check`], for a file.
+pub(crate) fn check_file(path: &Path, limits: &Limits) -> Result<u64, MediaError> {
+    let metadata = fs::metadata(path).map_err(|e| MediaError::io("open", path, e))?;
+    if !metadata.is_file() {
+        let reason = if metadata.is_dir() { "it is a directory" } else { "it is not a regular file" };
+        return Err(MediaError::NotAVideo { path: path.to_owned(), reason: reason.into() });
+    }
+    fs::File::open(path).map_err(|e| MediaError::io("open", path, e))?;
+    if metadata.len() == 0 {
+        return Err(MediaError::Empty { path: path.to_owned() });
+    }
+    limits.check_bytes(metadata.len())?;
+    Ok(metadata.len())
+}
+
+/// A file that is gone when it is closed.
+fn unnamed_file(folder: &Path) -> io::Result<fs::File> {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    loop {
+        let nth = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let path = folder.join(format!(".trackdrop-spool-{}-{nth}", std::process::id()));
+        match fs::OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => return opened.and_then(|file| fs::remove_file(&path).map(|()| file)),
+        }
+    }
+}
+
+/// A source that one reader reads.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    File(fs::File),
+    Ranges { ranges: Arc<Ranges>, reads_next: u64, request_bytes: u64 },
+}
+
+impl Opened {
+    /// Reads some bytes at `offset`, at least one where there are any.
+    pub(crate) fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read_at(into, offset),
+            Self::Ranges { ranges, reads_next, request_bytes } => {
+                let goes_on = offset.checked_sub(*reads_next).is_some_and(|step| step <= STEP_BYTES);
+                if !goes_on {
+                    *request_bytes = LEAST_BYTES;
+                }
+                let (read, asked) = ranges.read(offset, into, *request_bytes)?;
+                if asked {
+                    *request_bytes = (*request_bytes * 2).min(MOST_BYTES);
+                }
+                *reads_next = offset + read as u64;
+                Ok(read)
+            }
+        }
+    }
+
+    /// As [`Opened::read_at`], but asks for no more than is to be read.
+    pub(crate) fn read_exactly_at(&mut self, mut offset: u64, mut into: &mut [u8]) -> io::Result<()> {
+        while !into.is_empty() {
+            let read = match self {
+                Self::File(file) => file.read_at(into, offset)?,
+                Self::Ranges { ranges, .. } => ranges.read(offset, into, into.len() as u64)?.0,
+            };
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            offset += read as u64;
+            into = &mut into[read..];
+        }
+        Ok(())
+    }
+}
+
+struct Spool {
+    folder: PathBuf,
+    most_bytes: u64,
+}
+
+/// Bytes that are asked for in ranges.
+pub(crate) struct Ranges {
+    bytes: u64,
+    read_at: Box<ReadAt>,
+    spool: Option<Spool>,
+    kept: Mutex<Kept>,
+}
+
+impl fmt::Debug for Ranges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ranges").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// What was read, by where it begins. Pieces don't overlap.
+#[derive(Default)]
+struct Kept {
+    pieces: BTreeMap<u64, Piece>,
+    piece_bytes: u64,
+    uses: u64,
+    /// The spool, and which ranges of the source lie in it, each at its own offset.
+    file: Option<fs::File>,
+    spooled: BTreeMap<u64, u64>,
+    spooled_bytes: u64,
+}
+
+struct Piece {
+    bytes: Vec<u8>,
+    last_use: u64,
+}
+
+impl Ranges {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // A reader that panicked in between leaves whole pieces behind.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads some bytes at `offset`, and says whether they had to be asked for: then `request_bytes` are, up to what is known already.
+    fn read(&self, offset: u64, into: &mut [u8], request_bytes: u64) -> io::Result<(usize, bool)> {
+        if offset >= self.bytes || into.is_empty() {
+            return Ok((0, false));
+        }
+        let mut kept = self.kept();
+        if let Some(read) = kept.read(offset, into)? {
+            return Ok((read, false));
+        }
+        let end = (offset + request_bytes).min(self.bytes).min(kept.next_after(offset));
+        let mut bytes = vec![0; (end - offset) as usize];
+        (self.read_at)(offset, &mut bytes)?;
+        let read = into.len().min(bytes.len());
+        into[..read].copy_from_slice(&bytes[..read]);
+        kept.keep(offset..end, bytes, self.spool.as_ref().map_or(0, |spool| spool.most_bytes))?;
+        Ok((read, true))
+    }
+}
+
+impl Kept {
+    fn read(&mut self, offset: u64, into: &mut [u8]) -> io::Result<Option<usize>> {
+        if let Some((&start, piece)) = self.pieces.range_mut(..=offset).next_back()
+            && let Some(rest) = piece.bytes.get((offset - start) as usize..).filter(|rest| !rest.is_empty())
+        {
+            self.uses += 1;
+            piece.last_use = self.uses;
+            let read = rest.len().min(into.len());
+            into[..read].copy_from_slice(&rest[..read]);
+            return Ok(Some(read));
+        }
+        let spooled = self.spooled.range(..=offset).next_back().map(|(_, &end)| end).filter(|&end| end > offset);
+        let (Some(end), Some(file)) = (spooled, &self.file) else { return Ok(None) };
+        let read = into.len().min((end - offset) as usize);
+        file.read_exact_at(&mut into[..read], offset)?;
+        Ok(Some(read))
+    }
+
+    /// Where the first known byte after `offset`, which is not known, lies.
+    fn next_after(&self, offset: u64) -> u64 {
+        let of_pieces = self.pieces.range(offset..).next().map(|(&start, _)| start);
+        let spooled = self.spooled.range(offset..).next().map(|(&start, _)| start);
+        of_pieces.into_iter().chain(spooled).min().unwrap_or(u64::MAX)
+    }
+
+    fn keep(&mut self, range: Range<u64>, bytes: Vec<u8>, most_spooled: u64) -> io::Result<()> {
+        let length = range.end - range.start;
+        if let Some(file) = &self.file
+            && self.spooled_bytes + length <= most_spooled
+        {
+            file.write_all_at(&bytes, range.start)?;
+            self.spooled_bytes += length;
+            match self.spooled.range_mut(..range.start).next_back() {
+                Some((_, end)) if *end == range.start => *end = range.end,
+                _ => drop(self.spooled.insert(range.start, range.end)),
+            }
+        }
+        self.uses += 1;
+        self.pieces.insert(range.start, Piece { bytes, last_use: self.uses });
+        self.piece_bytes += length;
+        while self.piece_bytes > KEPT_BYTES {
+            let oldest = self.pieces.iter().min_by_key(|(_, piece)| piece.last_use).map(|(&start, _)| start);
+            let Some(piece) = oldest.and_then(|start| self.pieces.remove(&start)) else { break };
+            self.piece_bytes -= piece.bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    fn counted(bytes: usize) -> (Source, Vec<u8>, Arc<AtomicU64>) {
+        let content: Vec<u8> = (0..bytes).map(|i| (i * 31 + i / 251) as u8).collect();
+        let (copy, count) = (content.clone(), Arc::new(AtomicU64::new(0)));
+        let counter = count.clone();
+        let source = Source::of_ranges("clip", bytes as u64, move |offset, into| {
+            counter.fetch_add(into.len() as u64, Ordering::Relaxed);
+            into.copy_from_slice(&copy[offset as usize..][..into.len()]);
+            Ok(())
+        });
+        (source, content, count)
+    }
+
+    fn read_all(source: &Source) -> Vec<u8> {
+        let (mut opened, mut all, mut buffer) = (source.open().unwrap(), Vec::new(), vec![0; 10_007]);
+        loop {
+            match opened.read_at(all.len() as u64, &mut buffer).unwrap() {
+                0 => return all,
+                read => all.extend_from_slice(&buffer[..read]),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_read_in_ranges_is_what_is_there_and_a_short_source_is_asked_for_once() {
+        let (source, content, count) = counted(9 << 20);
+        for _ in 0..3 {
+            assert!(read_all(&source) == content);
+        }
+        assert_eq!(count.load(Ordering::Relaxed), content.len() as u64);
+        let mut part = [0; 100];
+        source.open().unwrap().read_exactly_at(5_000_001, &mut part).unwrap();
+        assert_eq!(part, content[5_000_001..][..100]);
+        assert!(source.open().unwrap().read_exactly_at(content.len() as u64 - 99, &mut part).is_err());
+    }
+
+    #[test]
+    fn a_long_source_is_asked_for_again_but_for_what_the_spool_holds() {
+        let (source, content, count) = counted(40 << 20);
+        read_all(&source);
+        assert!(read_all(&source) == content);
+        assert!(count.load(Ordering::Relaxed) > 60 << 20, "memory holds 16 MiB of it");
+
+        let folder = tempfile::tempdir().unwrap();
+        for (most_bytes, asked) in [(64 << 20, 40 << 20), (24 << 20, 56 << 20)] {
+            let (source, content, count) = counted(40 << 20);
+            let source = source.with_spool(folder.path(), most_bytes);
+            source.keep_what_is_read().unwrap();
+            read_all(&source);
+            assert!(read_all(&source) == content);
+            let slack = count.load(Ordering::Relaxed).abs_diff(asked);
+            assert!(slack <= 2 * MOST_BYTES, "{} asked for, spool of {most_bytes}", count.load(Ordering::Relaxed));
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the spool leaves nothing behind");
+    }
+
+    #[test]
+    fn a_jump_asks_for_little() {
+        let (source, content, count) = counted(32 << 20);
+        let (mut opened, mut part) = (source.open().unwrap(), [0; 10]);
+        for place in (0..30).rev() {
+            let read = opened.read_at(place << 20, &mut part).unwrap();
+            assert_eq!(part[..read], content[(place as usize) << 20..][..read]);
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 30 * LEAST_BYTES);
+    }
+}
