@@ -65,6 +65,7 @@ mod shown;
 mod still;
 mod transcode;
 mod verify;
+mod video_engine;
 
 pub use canvas::Canvas;
 pub use chunk_format::ChunkDescription;
@@ -83,6 +84,7 @@ pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
 pub use still::read_still;
 pub use verify::{Difference, Verification, VerifyOptions, verify};
+pub use video_engine::VideoEngine;
 
 /// A blocking library is used from blocking threads of an asynchronous program.
 const _: () = {
