@@ -19,7 +19,7 @@ use std::{
 };
 use trackdrop_detector::{
     ColorOrder, Detection, Detector, DetectorOptions, Device, DeviceChoice, Found, ImageBatch, ModelInfo, Suppressor,
-    find_runtime,
+    onnx_runtime,
 };
 use trackdrop_media::{ChunkReader, Frame, Limits, RgbScaler, VideoEngine};
 use trackdrop_pipeline::Delivery;
@@ -168,7 +168,7 @@ fn tensor(batch: &mut ImageBatch, info: &ModelInfo) -> Vec<f32> {
     planes
 }
 
-/// Milliseconds of each call, the least of which tells what the work takes where nothing else runs.
+/// Milliseconds of a call, the middle of so many.
 fn milliseconds(times: usize, mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     let mut all = Vec::with_capacity(times);
     for time in 0..times {
@@ -183,7 +183,7 @@ pub(crate) fn stage(model: &str, video: &str, rounds: usize) -> Result<()> {
     let cores = threads();
     let pool = Arc::new(DetectorPool::new(cores, CPU));
     let lanes = pool.get(Some(model))?;
-    let environment = ort::init_from(find_runtime()?)?.build()?;
+    let environment = onnx_runtime()?;
     let clip = cut(Path::new(video), Some(model))?;
     let Prepared { frames, batches, tensors } = prepare(&clip, lanes.info())?;
     let mut one = Alone::open(&environment, model, 1, cores, &tensors, lanes.info())?;

@@ -68,4 +68,4 @@ pub use found::Found;
 pub use model::{ModelInfo, default_model_path};
 pub use nms::Suppressor;
 pub use placement::{Letterbox, Placement};
-pub use runtime::find_runtime;
+pub use runtime::{find_runtime, onnx_runtime};
