@@ -1,7 +1,10 @@
 """Times, by turns in one run, on one video: ONNX Runtime alone (the limit), `trackdrop run`, and the script
 beside it. Prints Markdown: the medians of the rounds, and ratios that are medians of the rounds' ratios.
 
-    compare.py TRACKDROP MODEL.onnx VIDEO [--int8 MODEL.onnx] [--rounds N] [--parts "fp32 limit,fp32 run,..."]
+    compare.py TRACKDROP MODEL.onnx VIDEO PART... [--int8 MODEL.onnx] [--rounds N]
+
+PART: "fp32 limit", "fp32 lanes", "fp32 run", "fp32 run --no-video", "fp32 script", "fp32 script, no video", and the first four with
+int8. The limit is one session on all threads; the lanes are as many sessions of one thread each.
 """
 
 import argparse
@@ -10,7 +13,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -19,88 +24,125 @@ import onnxruntime
 from track import THREADS, prepare
 
 SCRIPT = Path(__file__).with_name("track.py")
+SIDE = 416
 
 
 class Limit:
     """ONNX Runtime alone, on tensors of the video, with the settings of Trackdrop's session."""
 
-    def __init__(self, model, card, video, count=64):
+    def __init__(self, model, card, video, sessions, count=32):
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = THREADS
+        options.intra_op_num_threads = THREADS // sessions
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        providers = ["CPUExecutionProvider"]
+        self.sessions = [onnxruntime.InferenceSession(model, options, providers=providers) for _ in range(sessions)]
         capture, self.tensors = cv2.VideoCapture(str(video)), []
         while len(self.tensors) < count:
             good, image = capture.read()
             if not good:
                 break
-            self.tensors.append(prepare(image, card, 416)[0])
+            self.tensors.append(prepare(image, card, SIDE)[0])
         self.frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        for session in self.sessions:
+            session.run(None, {"images": self.tensors[0]})
 
     def fps(self):
+        turn = iter(range(self.frames))
+
+        def work(session):
+            # A number is taken by one thread only: the interpreter's lock is held meanwhile, and given up while ONNX Runtime works.
+            for frame in turn:
+                session.run(None, {"images": self.tensors[frame % len(self.tensors)]})
+
         started = time.perf_counter()
-        for frame in range(self.frames):
-            self.session.run(None, {"images": self.tensors[frame % len(self.tensors)]})
+        with ThreadPoolExecutor(len(self.sessions)) as pool:
+            list(pool.map(work, self.sessions))
         return self.frames / (time.perf_counter() - started)
 
 
 def call(*command):
-    """The last line of what it prints, as JSON."""
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
-    if done.returncode:
+    """The last line of what it prints, as JSON, and the most memory that it had, in MiB."""
+    child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    peak, ended = [0.0], threading.Event()
+
+    def watch():
+        # What the system states is the most so far, so a late look misses nothing but the last moment.
+        while not ended.wait(0.05):
+            try:
+                status = Path(f"/proc/{child.pid}/status").read_text()
+            except OSError:
+                return
+            for line in status.splitlines():
+                if line.startswith("VmHWM:"):
+                    peak[0] = max(peak[0], int(line.split()[1]) / 1024)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    out, _ = child.communicate()
+    ended.set()
+    watcher.join()
+    if child.returncode:
         sys.exit(f"{command} failed")
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(out.splitlines()[-1]), peak[0]
 
 
 def main():
     parser = argparse.ArgumentParser()
     for name in ("trackdrop", "model", "video"):
         parser.add_argument(name)
+    parser.add_argument("parts", nargs="+")
     parser.add_argument("--int8")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--parts", default="")
     arguments = parser.parse_args()
-    models = {"fp32": arguments.model} | ({"int8": arguments.int8} if arguments.int8 else {})
+    models = {"fp32": arguments.model, "int8": arguments.int8}
     card = json.loads(Path(arguments.model).with_suffix(".json").read_text())
-    limits = {name: Limit(model, card, arguments.video) for name, model in models.items()}
     work = Path(tempfile.mkdtemp())
-    where, turn = {}, iter(range(10**6))
+    where, peaks, turn = {}, {}, iter(range(10**6))
 
-    def run(*options):
+    def run(name, *options):
         started = time.perf_counter()
-        found = call(
-            arguments.trackdrop, "--data", work / str(next(turn)), "run", "--json", *options, "--", arguments.video
-        )
+        data = work / str(next(turn))
+        found, peak = call(arguments.trackdrop, "--data", data, "run", "--json", *options, "--", arguments.video)
         # From start to end of the process, what it loads included.
-        return found["ledger"]["frames"] / (time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        peaks[name] = max(peaks.get(name, 0), peak)
+        subprocess.run(["rm", "-rf", data], check=True)
+        return found["ledger"]["frames"] / seconds
 
     def script(name, model, *video):
-        found = call(sys.executable, SCRIPT, model, arguments.video, work / "rows.csv", *video)
+        found, peak = call(sys.executable, SCRIPT, model, arguments.video, work / "rows.csv", *video)
         where[name] = found["ms"]
+        peaks[name] = max(peaks.get(name, 0), peak)
         # Without Python's imports, in the script's favour.
         return found["fps"]
 
-    things = {}
-    for name in models:
-        int8 = ("--precision", "int8") if name == "int8" else ()
-        things |= {
-            f"{name} limit": lambda n=name: limits[n].fps(),
-            f"{name} run --no-video": lambda o=int8: run("--no-video", *o),
-            f"{name} run": lambda o=int8: run(*o),
+    def thing(name):
+        kind, what = name.split(" ", 1)
+        model = models.get(kind)
+        if model is None:
+            sys.exit(f"there is no model for {name!r}")
+        if what in ("limit", "lanes"):
+            limit = Limit(model, card, arguments.video, 1 if what == "limit" else THREADS)
+            return limit.fps
+        precision = ("--precision", "int8") if kind == "int8" else ()
+        things = {
+            "run": lambda: run(name, *precision),
+            "run --no-video": lambda: run(name, "--no-video", *precision),
+            "script": lambda: script(name, model, work / "script.mp4"),
+            "script, no video": lambda: script(name, model),
         }
-    things |= {
-        "fp32 script, no video": lambda: script("fp32 script, no video", models["fp32"]),
-        "fp32 script": lambda: script("fp32 script", models["fp32"], work / "script.mp4"),
-    }
-    if arguments.parts:
-        wanted = arguments.parts.split(",")
-        things = {name: thing for name, thing in things.items() if name in wanted}
+        if what not in things:
+            sys.exit(f"what is {name!r}?")
+        return things[what]
+
+    things = {name: thing(name) for name in arguments.parts}
     found = {name: [] for name in things}
-    for limit in limits.values():
-        limit.session.run(None, {"images": limit.tensors[0]})
-    for _ in range(arguments.rounds):
-        for name, thing in things.items():
-            found[name].append(thing())
+    for round_ in range(arguments.rounds):
+        # Turned by one each round, so that nothing always runs behind the same.
+        order = list(things)
+        shift = round_ % len(order)
+        for name in order[shift:] + order[:shift]:
+            found[name].append(things[name]())
             print(f"{name}: {found[name][-1]:.2f}", file=sys.stderr)
 
     def ratio(name, other):
@@ -108,15 +150,21 @@ def main():
             return ""
         return f"{statistics.median(a / b for a, b in zip(found[name], found[other])):.3f}"
 
-    print(f"Video: {Path(arguments.video).name}. Rounds: {arguments.rounds}. Threads: {THREADS}.\n")
-    print("| | frames/s, median | of its limit | times the fp32 script |\n|---|---|---|---|")
+    print(f"### {Path(arguments.video).name}, {arguments.rounds} rounds by turns, {THREADS} threads\n")
+    print("| | frames/s, median | of one session | of the lanes | times the fp32 script | most memory, MiB |\n|---|---|---|---|---|---|")
     for name, values in found.items():
-        of_limit = ratio(name, f"{name.split()[0]} limit")
-        beside = ratio(name, "fp32 script, no video" if "no" in name else "fp32 script")
-        print(f"| {name} | {statistics.median(values):.2f} | {of_limit} | {beside} |")
-    print("\nMilliseconds a frame, of the last round:\n")
-    for name, ms in where.items():
-        print(f"- {name}: " + ", ".join(f"{step} {value}" for step, value in ms.items()))
+        kind = name.split()[0]
+        beside = ratio(name, "fp32 script, no video" if "no" in name.split()[-1] or "--no" in name else "fp32 script")
+        if name.endswith(("limit", "lanes")):
+            beside = ""
+        of = [ratio(name, f"{kind} {limit}") for limit in ("limit", "lanes")]
+        memory = f"{peaks[name]:.0f}" if name in peaks else ""
+        print(f"| {name} | {statistics.median(values):.2f} | {of[0]} | {of[1]} | {beside} | {memory} |")
+    if where:
+        print("\nMilliseconds a frame, of the last round:\n")
+        for name, ms in where.items():
+            print(f"- {name}: " + ", ".join(f"{step} {value}" for step, value in ms.items()))
+    print()
 
 
 if __name__ == "__main__":

@@ -260,7 +260,7 @@ pub(crate) enum ModelCommand {
     Inspect(InspectArguments),
     /// Draw a model's detections on a picture
     Check(CheckArguments),
-    /// Build what a device needs for a model ahead: the TensorRT engine
+    /// Build what a device needs for a model ahead: the TensorRT engine, the processor's optimised graph
     Build(BuildArguments),
 }
 
@@ -301,7 +301,7 @@ pub(crate) struct BuildArguments {
     /// The ONNX file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// What to build for: tensorrt, or tensorrt:1 for the second GPU; others need nothing built, but are tried
+    /// What to build for: tensorrt, or tensorrt:1 for the second GPU, or cpu; cuda needs nothing built, but is tried
     #[arg(long, value_name = "DEVICE", default_value = "tensorrt")]
     pub(crate) device: DeviceChoice,
     /// Pictures per inference, for models that leave it open [default: 16]

@@ -15,7 +15,7 @@ use trackdrop_load::Load;
 use trackdrop_merge::Merge;
 use trackdrop_pipeline::{Handler, trigger::Trigger};
 use trackdrop_split::{Limits, MediaCutter, Split};
-use trackdrop_track::{DetectorPool, MediaSegmentDetector, Track};
+use trackdrop_track::{DetectorPool, MediaSegmentDetector, Track, VideoEngine};
 
 /// The trigger files, built in so that the installed command needs no checkout.
 const TRIGGERS: &[(&str, &str)] = &[
@@ -75,8 +75,10 @@ impl Host {
         let cloud = cloud_of(&local);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = limits()?;
-        let detector = MediaSegmentDetector { pool: detectors.clone(), limits: limits.clone(), decoder_threads: 1 };
-        let renderer = MediaRenderer { limits: limits.clone(), threads: cores };
+        let video_engine = VideoEngine::from_environment()?;
+        let detector =
+            MediaSegmentDetector { pool: detectors.clone(), limits: limits.clone(), decoder_threads: 1, video_engine };
+        let renderer = MediaRenderer { limits: limits.clone(), threads: cores, video_engine };
         let handlers: BTreeMap<String, Arc<dyn Handler>> = BTreeMap::from([
             named(Split::new(cloud.clone(), Arc::new(MediaCutter { limits }))),
             named(Track::new(cloud.clone(), Arc::new(detector))),

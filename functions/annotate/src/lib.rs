@@ -15,7 +15,7 @@ use trackdrop_pipeline::{
 use trackdrop_tables::tracks::{self, TrackRow};
 
 pub use media::MediaRenderer;
-pub use trackdrop_media::Limits;
+pub use trackdrop_media::{Limits, VideoEngine};
 
 /// Draws a segment; blocking.
 pub trait Renderer: Send + Sync {

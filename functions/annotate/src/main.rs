@@ -1,13 +1,17 @@
 //! `annotate` as a service.
 
 use std::{process::ExitCode, sync::Arc};
-use trackdrop_annotate::{Annotate, Limits, MediaRenderer};
+use trackdrop_annotate::{Annotate, Limits, MediaRenderer, VideoEngine};
 use trackdrop_flow::stage::Staged;
 use trackdrop_framework::serve;
 
 fn main() -> ExitCode {
     serve(include_str!("../../../triggers/annotate.yaml"), async |service| {
-        let renderer = MediaRenderer { limits: Limits::from_environment()?, threads: service.threads() };
+        let renderer = MediaRenderer {
+            limits: Limits::from_environment()?,
+            threads: service.threads(),
+            video_engine: VideoEngine::from_environment()?,
+        };
         Ok(Staged(Annotate::new(service.cloud.clone(), Arc::new(renderer))))
     })
 }

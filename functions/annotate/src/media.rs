@@ -7,7 +7,8 @@ use std::{
 };
 use trackdrop_flow::Doing;
 use trackdrop_media::{
-    Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, SegmentEncoder, Trail, VideoParams, draw,
+    Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, SegmentEncoder, Trail, VideoEngine,
+    VideoParams, draw,
 };
 use trackdrop_pipeline::{Activity, Delivery, Failure, SegmentDescription};
 use trackdrop_tables::tracks::TrackRow;
@@ -22,6 +23,8 @@ pub struct MediaRenderer {
     pub limits: Limits,
     /// Threads of a decoder and of an encoder.
     pub threads: usize,
+    /// What encodes, where it can. Decoding stays in software: what is damaged must be seen.
+    pub video_engine: VideoEngine,
 }
 
 impl Renderer for MediaRenderer {
@@ -37,7 +40,7 @@ impl Renderer for MediaRenderer {
             .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
         let source = ChunkDescription::read(chunk, &self.limits)?;
         let mut reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, self.threads)?;
-        let mut encoder = SegmentEncoder::create(out, &params, &source.window, self.threads)?;
+        let mut encoder = SegmentEncoder::create_on(self.video_engine, out, &params, &source.window, self.threads)?;
         let mut canvas = Canvas::new(&params)?;
         let mut scene = Scene::before(segment.first_frame as i64, rows);
         let doing = |activity| Doing::begin(delivery, activity);

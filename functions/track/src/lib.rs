@@ -18,7 +18,7 @@ use trackdrop_tables::{
 };
 
 pub use pipeline::{DetectorPool, MediaSegmentDetector};
-pub use trackdrop_media::Limits;
+pub use trackdrop_media::{Limits, VideoEngine};
 
 /// What detecting a segment gives.
 #[derive(Clone, Debug, PartialEq)]

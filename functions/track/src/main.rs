@@ -5,7 +5,7 @@ use trackdrop_detector::DeviceChoice;
 use trackdrop_flow::{blocking, stage::Staged};
 use trackdrop_framework::serve_or_pull;
 use trackdrop_pipeline::Failure;
-use trackdrop_track::{DetectorPool, Limits, MediaSegmentDetector, Track};
+use trackdrop_track::{DetectorPool, Limits, MediaSegmentDetector, Track, VideoEngine};
 
 fn main() -> ExitCode {
     serve_or_pull(include_str!("../../../triggers/track.yaml"), async |service| {
@@ -21,7 +21,12 @@ fn main() -> ExitCode {
         // Loaded before the service is ready: the first segment must not wait for it.
         let loading = pool.clone();
         blocking(move || loading.get(None).map(drop)).await?;
-        let detector = MediaSegmentDetector { pool, limits: Limits::from_environment()?, decoder_threads: 1 };
+        let detector = MediaSegmentDetector {
+            pool,
+            limits: Limits::from_environment()?,
+            decoder_threads: 1,
+            video_engine: VideoEngine::from_environment()?,
+        };
         Ok(Staged(Track::new(service.cloud.clone(), Arc::new(detector))))
     })
 }

@@ -9,9 +9,11 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
 };
-use trackdrop_detector::{Detection, Detector, DetectorOptions, Device, DeviceChoice, ImageBatch, default_model_path};
+use trackdrop_detector::{
+    Detection, Detector, DetectorOptions, Device, DeviceChoice, Found, ImageBatch, default_model_path,
+};
 use trackdrop_flow::Doing;
-use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, Window};
+use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, VideoEngine, Window};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, PtsList, SegmentDescription, ledger::FrameAccount,
     manifest::ModelIdentity,
@@ -85,6 +87,8 @@ pub struct MediaSegmentDetector {
     pub limits: Limits,
     /// Threads of a decoder.
     pub decoder_threads: usize,
+    /// What decodes, where it can.
+    pub video_engine: VideoEngine,
 }
 
 impl SegmentDetector for MediaSegmentDetector {
@@ -118,12 +122,31 @@ impl SegmentDetector for MediaSegmentDetector {
         let detector = self.pool.get(segment.settings.model.as_deref())?;
         let source = ChunkDescription::read(chunk, &self.limits)?;
         check_owner(&source, segment)?;
-        let reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, self.decoder_threads)?;
-        let (rows, seen) = self.detect_frames(reader, &detector, segment, &source, delivery)?;
+        let open = |engine| {
+            let ChunkDescription { window, frame_pts, .. } = &source;
+            ChunkReader::open_on(engine, chunk, window, frame_pts, &self.limits, self.decoder_threads)
+        };
+        let reader = open(self.video_engine)?;
+        let in_hardware = reader.is_in_hardware();
+        let (mut rows, mut seen) = self.detect_frames(reader, &detector, segment, &source, delivery)?;
+        if in_hardware && !is_whole(&source.frame_pts, &seen) {
+            tracing::warn!(
+                frames = seen.len(),
+                planned = source.frame_pts.len(),
+                "the GPU's video engine does not give every frame whole: the segment is decoded anew in software, which tells \
+                 what is damaged"
+            );
+            (rows, seen) = self.detect_frames(open(VideoEngine::Software)?, &detector, segment, &source, delivery)?;
+        }
         let account = FrameAccount::of(&source.frame_pts, &seen)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
         Ok(SegmentDetections { rows, frame_pts: pts_list(source.frame_pts)?, account })
     }
+}
+
+/// Whether each planned frame came out without damage.
+fn is_whole(planned: &[i64], seen: &[Seen]) -> bool {
+    seen.iter().map(|&(pts, _)| pts).eq(planned.iter().copied()) && seen.iter().all(|&(_, is_damaged)| !is_damaged)
 }
 
 /// A frame that was decoded: its PTS, and whether it is damaged.
@@ -131,10 +154,16 @@ type Seen = (i64, bool);
 
 /// Pictures on their way to the network, and which frames they are.
 struct Batch {
-    /// Its place in the segment.
-    number: usize,
     images: ImageBatch,
     frames: Vec<Seen>,
+}
+
+/// What one lane found, in the order in which it worked.
+#[derive(Default)]
+struct LaneFound {
+    /// Each frame, and where its detections end.
+    frames: Vec<(Seen, usize)>,
+    detections: Vec<Detection>,
 }
 
 impl MediaSegmentDetector {
@@ -153,7 +182,7 @@ impl MediaSegmentDetector {
         // None once a lane has failed: that stops the decoder and the other lanes.
         let full = Mutex::new(Some(full));
         let span = tracing::Span::current();
-        let mut found = std::thread::scope(|scope| -> Result<Vec<Found>, Failure> {
+        let lanes = std::thread::scope(|scope| -> Result<Vec<LaneFound>, Failure> {
             let of_decoder = span.clone();
             let decoding =
                 scope.spawn(move || of_decoder.in_scope(|| decode(reader, detector, empty, full_sender, delivery)));
@@ -177,7 +206,7 @@ impl MediaSegmentDetector {
                     drop(full.lock().unwrap_or_else(PoisonError::into_inner).take());
                     Err(Failure::transient("the detector stopped unexpectedly"))
                 }) {
-                    Ok(mut found) => all.append(&mut found),
+                    Ok(found) => all.push(found),
                     Err(failure) => outcome = outcome.and(Err(failure)),
                 }
             }
@@ -185,28 +214,39 @@ impl MediaSegmentDetector {
                 decoding.join().unwrap_or_else(|_| Err(Failure::transient("the decoder stopped unexpectedly")));
             outcome.and(decoded).map(|()| all)
         })?;
-        // Lanes finish in any order; rows are in that of the frames.
-        found.sort_unstable_by_key(|(number, ..)| *number);
-        let (mut rows, mut seen) = (Vec::new(), Vec::new());
-        for (_, frames, detections) in found {
-            for (&(pts, _), detections) in frames.iter().zip(detections) {
-                let place = source.frame_pts.partition_point(|&planned| planned < pts) as u64;
-                rows.extend(detections.into_iter().map(|found| DetectionRow {
-                    frame_index: (segment.first_frame + place) as i64,
-                    pts,
-                    bbox: [found.x1, found.y1, found.x2, found.y2],
-                    score: found.score,
-                    class_id: found.class_id as i32,
-                }));
-            }
-            seen.extend(frames);
-        }
-        Ok((rows, seen))
+        Ok(in_order(&lanes, segment, source))
     }
 }
 
-/// The number of a batch, its frames, and the detections of each.
-type Found = (usize, Vec<Seen>, Vec<Vec<Detection>>);
+/// Lanes finish in any order; rows are in that of the frames.
+fn in_order(
+    lanes: &[LaneFound],
+    segment: &SegmentDescription,
+    source: &ChunkDescription,
+) -> (Vec<DetectionRow>, Vec<Seen>) {
+    let mut frames: Vec<(Seen, &[Detection])> = Vec::with_capacity(source.frame_pts.len());
+    for lane in lanes {
+        let mut start = 0;
+        for &(seen, end) in &lane.frames {
+            frames.push((seen, &lane.detections[start..end]));
+            start = end;
+        }
+    }
+    // The reader gives frames out with their PTS ascending, so this is the order of decoding.
+    frames.sort_unstable_by_key(|((pts, _), _)| *pts);
+    let mut rows = Vec::with_capacity(lanes.iter().map(|lane| lane.detections.len()).sum());
+    for &((pts, _), detections) in &frames {
+        let place = source.frame_pts.partition_point(|&planned| planned < pts) as u64;
+        rows.extend(detections.iter().map(|found| DetectionRow {
+            frame_index: (segment.first_frame + place) as i64,
+            pts,
+            bbox: [found.x1, found.y1, found.x2, found.y2],
+            score: found.score,
+            class_id: found.class_id as i32,
+        }));
+    }
+    (rows, frames.into_iter().map(|(seen, _)| seen).collect())
+}
 
 /// One lane: detects in batch after batch until there are no more.
 fn detect_batches(
@@ -214,21 +254,21 @@ fn detect_batches(
     empty: &SyncSender<Batch>,
     detector: &Detector,
     delivery: &Delivery,
-) -> Result<Vec<Found>, Failure> {
+) -> Result<LaneFound, Failure> {
     let mut inference = Doing::begin(delivery, Activity::Inference);
-    let mut all = Vec::new();
+    let (mut all, mut found) = (LaneFound::default(), Found::default());
     loop {
         // The lock is held while it waits: the next batch belongs to one lane.
         let next = full.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|full| full.recv().ok());
         let Some(mut batch) = next else { return Ok(all) };
-        let found = inference.time(|| detector.detect(&batch.images, batch.frames.len(), LOWEST_SCORE))?;
+        inference.time(|| detector.detect_into(&batch.images, batch.frames.len(), LOWEST_SCORE, &mut found))?;
         inference.frames(batch.frames.len() as u64);
-        for _ in &batch.frames {
+        for (&seen, detections) in batch.frames.iter().zip(found.pictures()) {
             delivery.step()?;
+            all.detections.extend_from_slice(detections);
+            all.frames.push((seen, all.detections.len()));
         }
-        let frames = batch.frames.clone();
         batch.frames.clear();
-        all.push((batch.number, frames, found));
         // The decoder may be done and gone.
         let _ = empty.try_send(batch);
     }
@@ -245,17 +285,14 @@ fn decode(
     let mut decoding = Doing::begin(delivery, Activity::Decode);
     let mut scaler = RgbScaler::new();
     let mut batch: Option<Batch> = None;
-    let mut number = 0;
     while let Some(frame) = decoding.time(|| reader.next())? {
         let mut filling = batch.take().unwrap_or_else(|| {
             empty.try_recv().unwrap_or_else(|_| Batch {
-                number,
                 images: ImageBatch::new(info, detector.batch(), frame.width(), frame.height()),
                 frames: Vec::with_capacity(detector.batch()),
             })
         });
         let slot = filling.frames.len();
-        filling.number = number;
         let placement = info.placement(frame.width(), frame.height());
         filling.images.set_placement(slot, placement);
         let (pixels, stride_bytes) = filling.images.slot_mut(slot);
@@ -264,14 +301,12 @@ fn decode(
         })?;
         decoding.frames(1);
         filling.frames.push((frame.pts, frame.is_damaged));
+        reader.take_back(frame);
         if filling.frames.len() < detector.batch() {
             batch = Some(filling);
-        } else {
-            number += 1;
-            if full.send(filling).is_err() {
-                // The network failed; its failure is the one to report.
-                return Ok(());
-            }
+        } else if full.send(filling).is_err() {
+            // The network failed; its failure is the one to report.
+            return Ok(());
         }
     }
     if let Some(last) = batch {
@@ -295,4 +330,18 @@ fn check_owner(source: &ChunkDescription, segment: &SegmentDescription) -> Resul
 
 fn pts_list(pts: Vec<i64>) -> Result<PtsList, Failure> {
     PtsList::new(pts).map_err(|error| Failure::from_error(FailureKind::Permanent, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_whole;
+
+    #[test]
+    fn a_segment_is_whole_if_each_planned_frame_came_out_undamaged() {
+        let planned = [0, 40, 80];
+        assert!(is_whole(&planned, &[(0, false), (40, false), (80, false)]));
+        for seen in [&[(0, false), (40, true), (80, false)][..], &[(0, false), (80, false)], &[]] {
+            assert!(!is_whole(&planned, seen), "{seen:?}");
+        }
+    }
 }

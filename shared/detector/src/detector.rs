@@ -8,12 +8,13 @@ use std::thread;
 use sha2::{Digest, Sha256};
 
 use crate::convert::Normalizer;
-use crate::engine::{Engine, EngineSpec, Numbers};
-use crate::family::{Decoder, Output};
+use crate::engine::{Engine, EngineSpec};
+use crate::family::{Candidates, Decoder, Output};
 use crate::model::{Sources, resolve};
+use crate::session::Opener;
 use crate::{
-    Card, Detection, DetectorError, Device, DeviceChoice, Finding, ImageBatch, ModelInfo, Origin, default_model_path,
-    nms, session,
+    Card, Detection, DetectorError, Device, DeviceChoice, Finding, Found, ImageBatch, ModelInfo, Origin, Suppressor,
+    default_model_path, graph_cache, session,
 };
 
 /// What to open, and how it may use the machine.
@@ -32,6 +33,9 @@ pub struct DetectorOptions {
     pub batch: Option<usize>,
     /// What to run on.
     pub device: DeviceChoice,
+    /// Where optimised graphs are kept from start to start, for the processor; none keeps none. A folder that can't be written
+    /// to is as good as none.
+    pub graphs: Option<PathBuf>,
 }
 
 impl Default for DetectorOptions {
@@ -44,6 +48,7 @@ impl Default for DetectorOptions {
             lanes: 1,
             batch: None,
             device: DeviceChoice::Auto,
+            graphs: graph_cache::default_folder(),
         }
     }
 }
@@ -66,21 +71,28 @@ pub struct Detector {
     /// For each class the one whose boxes it competes with.
     suppression_groups: Vec<u32>,
     lanes: usize,
-    /// The engines that nobody uses now.
-    free: Mutex<Vec<Engine>>,
+    /// The lanes that nobody uses now.
+    free: Mutex<Vec<Lane>>,
     returned: Condvar,
 }
 
-/// An engine in use; goes back when it is dropped, in a panic too.
+/// What one inference at a time needs; all of its memory is used again for the next.
+struct Lane {
+    engine: Engine,
+    candidates: Candidates,
+    suppressor: Suppressor,
+}
+
+/// A lane in use; goes back when it is dropped, in a panic too.
 struct Taken<'a> {
     detector: &'a Detector,
-    engine: Option<Engine>,
+    lane: Option<Lane>,
 }
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let mut free = self.detector.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.extend(self.engine.take());
+        free.extend(self.lane.take());
         self.detector.returned.notify_one();
     }
 }
@@ -101,7 +113,8 @@ impl Detector {
         }
         let (card, card_sha256) = Card::read(&Card::path_for(path))?;
         let sha256 = sha256(path).map_err(|source| DetectorError::Read { path: path.clone(), source })?;
-        let opened = session::open(options, &sha256)?;
+        let opener = Opener::new(options, &sha256)?;
+        let opened = opener.open()?;
 
         let (inputs, declared) = session::declared(path, &opened.session)?;
         // A model of batch 0 would be as open.
@@ -118,15 +131,17 @@ impl Detector {
             size: info.input(),
             outputs: fit.outputs.iter().map(|&output| all_outputs[output].clone()).collect(),
         };
-        let on_processor = DetectorOptions { device: DeviceChoice::Only(Device::Cpu), ..options.clone() };
         let normalizer = Normalizer::new(info.color_order, info.mean, info.std);
-        let engine =
-            |session| Engine::new(session, spec.clone(), &normalizer).map_err(|error| DetectorError::inference(&error));
+        let lane = |session| {
+            let engine = Engine::new(session, spec.clone(), &normalizer);
+            let engine = engine.map_err(|error| DetectorError::inference(&error))?;
+            Ok(Lane { engine, candidates: Candidates::default(), suppressor: Suppressor::default() })
+        };
         // A GPU is filled by its batch.
         let lanes = if opened.device == Device::Cpu { options.lanes.max(1) } else { 1 };
-        let mut engines = vec![engine(opened.session)?];
+        let mut free = vec![lane(opened.session)?];
         for _ in 1..lanes {
-            engines.push(engine(session::open(&on_processor, &info.sha256)?.session)?);
+            free.push(lane(opener.open_on_processor()?)?);
         }
         let suppression_groups = info.suppression_groups();
         let mut detector = Self {
@@ -136,7 +151,7 @@ impl Detector {
             decoder: fit.decoder,
             suppression_groups,
             lanes,
-            free: Mutex::new(engines),
+            free: Mutex::new(free),
             returned: Condvar::new(),
         };
         if detector.decoder.is_undecided() || detector.device != Device::Cpu {
@@ -165,16 +180,16 @@ impl Detector {
         let (batch, input) = (self.batch, self.info.input());
         let mut images = ImageBatch::new(&self.info, batch, input.width, input.height);
         images.copy_from(0, &vec![GREY; input.width as usize * input.height as usize * 3]);
-        let Some(engine) = self.free.get_mut().unwrap_or_else(PoisonError::into_inner).first_mut() else {
+        let Some(lane) = self.free.get_mut().unwrap_or_else(PoisonError::into_inner).first_mut() else {
             return Ok(());
         };
         let decoder = &mut self.decoder;
-        let decision = engine.run(&images, 1, |numbers| {
+        let decision = lane.engine.run(&images, 1, |numbers| {
             if !decoder.is_undecided() {
                 return Ok(None);
             }
-            let outputs = of_slot(numbers, batch, 0);
-            decoder.decide(&outputs, input).map(Some).map_err(|reason| DetectorError::Outputs { reason })
+            let decided = numbers.of_slot(0, |outputs| decoder.decide(outputs, input));
+            decided.map(Some).map_err(|reason| DetectorError::Outputs { reason })
         })?;
         if let Some(value) = decision {
             self.info.findings.push(Finding { what: "decoded", value, origin: Origin::GreyPicture, because: None });
@@ -206,61 +221,90 @@ impl Detector {
         self.batch
     }
 
-    /// The objects in the first `used` pictures of a batch, one list per picture, best score first.
-    ///
-    /// Boxes are in source pixels, within the frame; scores are at least `min_score`. Unused slots cost as much as used
-    /// ones. What the model gives that is not finite is dropped.
+    /// The objects in the first `used` pictures of a batch, one list per picture: [`Detector::detect_into`] for those who do not
+    /// mind that it allocates.
     ///
     /// # Errors
     ///
-    /// [`DetectorError::Batch`] if the batch is of another size or for another input; [`DetectorError::Outputs`] if the
-    /// model does not give what it declares, or no score is a number; [`DetectorError::Inference`].
+    /// As [`Detector::detect_into`].
     pub fn detect(
         &self,
         images: &ImageBatch,
         used: usize,
         min_score: f32,
     ) -> Result<Vec<Vec<Detection>>, DetectorError> {
+        let mut found = Found::default();
+        self.detect_into(images, used, min_score, &mut found)?;
+        Ok(found.pictures().map(<[Detection]>::to_vec).collect())
+    }
+
+    /// Replaces `found` by the objects in the first `used` pictures of a batch, one list per picture, best score first.
+    ///
+    /// Boxes are in source pixels, within the frame; scores are at least `min_score`. Unused slots cost as much as used
+    /// ones. What the model gives that is not finite is dropped. No picture costs an allocation once buffers have grown.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectorError::Batch`] if the batch is of another size or for another input; [`DetectorError::Outputs`] if the
+    /// model does not give what it declares, or no score is a number; [`DetectorError::Inference`].
+    pub fn detect_into(
+        &self,
+        images: &ImageBatch,
+        used: usize,
+        min_score: f32,
+        found: &mut Found,
+    ) -> Result<(), DetectorError> {
+        found.clear();
         self.check(images, used)?;
         // A panic of another thread leaves at worst a half-written input, which is written anew here.
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let engine = loop {
+        let lane = loop {
             match free.pop() {
-                Some(engine) => break engine,
+                Some(lane) => break lane,
                 None => free = self.returned.wait(free).unwrap_or_else(PoisonError::into_inner),
             }
         };
         drop(free);
-        let mut taken = Taken { detector: self, engine: Some(engine) };
-        let Some(engine) = taken.engine.as_mut() else { return Ok(Vec::new()) };
+        let mut taken = Taken { detector: self, lane: Some(lane) };
+        let Some(Lane { engine, candidates, suppressor }) = taken.lane.as_mut() else { return Ok(()) };
         engine.run(images, used, |numbers| {
-            (0..used).map(|slot| self.read(&of_slot(numbers, self.batch, slot), images, slot, min_score)).collect()
+            (0..used).try_for_each(|slot| {
+                numbers
+                    .of_slot(slot, |outputs| self.read(outputs, images, slot, min_score, candidates, suppressor, found))
+            })
         })
     }
 
-    /// The detections of one picture out of its outputs.
+    /// Appends the detections of one picture out of its outputs.
+    #[expect(clippy::too_many_arguments, reason = "what a lane keeps and what the caller keeps, for one inner step")]
     fn read(
         &self,
         outputs: &[Output<'_>],
         images: &ImageBatch,
         slot: usize,
         min_score: f32,
-    ) -> Result<Vec<Detection>, DetectorError> {
+        candidates: &mut Candidates,
+        suppressor: &mut Suppressor,
+        found: &mut Found,
+    ) -> Result<(), DetectorError> {
         let wrong = |reason: String| DetectorError::Outputs { reason };
-        let mut detections = Vec::new();
-        self.decoder.decode(outputs, self.info.input(), min_score, &mut detections).map_err(wrong)?;
-        detections.retain(|d| [d.x1, d.y1, d.x2, d.y2, d.score].iter().all(|value| value.is_finite()));
+        candidates.boxes.clear();
+        self.decoder.decode(outputs, self.info.input(), min_score, candidates).map_err(wrong)?;
+        let boxes = &mut candidates.boxes;
+        boxes.retain(|d| [d.x1, d.y1, d.x2, d.y2, d.score].iter().all(|value| value.is_finite()));
         // Only a picture without detections is worth the look; a healthy model's first number ends it.
-        if detections.is_empty() && self.decoder.scores_are_lost(outputs) {
+        if boxes.is_empty() && self.decoder.scores_are_lost(outputs) {
             return Err(wrong(format!(
                 "{} gives no score that is a number. Its numbers overflow (use an export in f32, or --device cpu), or the \
                  file is damaged",
                 self.info.name
             )));
         }
-        nms::suppress(&mut detections, self.info.nms_iou, self.info.max_detections, &self.suppression_groups);
+        let (iou, most) = (self.info.nms_iou, self.info.max_detections);
+        suppressor.suppress(boxes, iou, most, &self.suppression_groups, found.open());
         let placement = images.placement(slot);
-        Ok(detections.into_iter().filter_map(|detection| placement.to_source(detection)).collect())
+        found.close(|detection| placement.to_source(detection));
+        Ok(())
     }
 
     fn check(&self, images: &ImageBatch, used: usize) -> Result<(), DetectorError> {
@@ -281,15 +325,6 @@ impl Detector {
 const GPU_BATCH: usize = 16;
 /// The value of the bytes of the picture that a model is tried with: that of usual padding.
 const GREY: u8 = 114;
-
-/// One picture's share of the outputs.
-fn of_slot<'a>(numbers: &'a [Numbers<'a>], batch: usize, slot: usize) -> Vec<Output<'a>> {
-    let share = |(shape, data): &'a Numbers<'a>| {
-        let length = data.len() / batch;
-        Output { shape: &shape[1..], data: &data[slot * length..][..length] }
-    };
-    numbers.iter().map(share).collect()
-}
 
 impl fmt::Debug for Detector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

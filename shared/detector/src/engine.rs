@@ -7,7 +7,7 @@ use ort::session::{IoBinding, Session};
 use ort::value::{DynValue, Tensor, TensorElementType};
 
 use crate::convert::Normalizer;
-use crate::family::{OutputSpec, Size};
+use crate::family::{Output, OutputSpec, Size};
 use crate::{DetectorError, Device, ImageBatch};
 
 /// Runs the model on batches of one shape. Inputs and outputs lie in memory that the device copies from and to by itself:
@@ -20,16 +20,31 @@ pub(crate) struct Engine {
     /// The outputs that are read, in the decoder's order.
     outputs: Vec<OutputSpec>,
     batch: usize,
+    device: Device,
     pictures: Pictures,
     input_name: String,
     /// Outputs that are not f32, as f32; kept from run to run.
-    converted: Vec<Vec<f32>>,
+    converted: [Vec<f32>; MOST_OUTPUTS],
+    /// The shapes of the outputs; kept from run to run.
+    shapes: [Vec<usize>; MOST_OUTPUTS],
 }
+
+/// No family has more: labels, boxes, scores.
+pub(crate) const MOST_OUTPUTS: usize = 3;
 
 /// The input tensor [batch, 3, height, width] and the table that fills it.
 enum Pictures {
     F32(Tensor<f32>, Box<Normalizer<f32>>),
     F16(Tensor<f16>, Box<Normalizer<f16>>),
+}
+
+impl Pictures {
+    fn bind(&self, binding: &mut IoBinding, name: &str) -> Result<(), ort::Error> {
+        match self {
+            Self::F32(tensor, _) => binding.bind_input(name, tensor),
+            Self::F16(tensor, _) => binding.bind_input(name, tensor),
+        }
+    }
 }
 
 /// What an engine is made for.
@@ -45,8 +60,25 @@ pub(crate) struct EngineSpec {
     pub(crate) outputs: Vec<OutputSpec>,
 }
 
-/// The numbers of one output for the whole batch, and its shape, [batch, ...].
-pub(crate) type Numbers<'a> = (Vec<usize>, &'a [f32]);
+/// The numbers of the outputs for the whole batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbers<'a> {
+    /// Shapes [batch, ...] and numbers; those beyond `count` are empty.
+    outputs: [Output<'a>; MOST_OUTPUTS],
+    count: usize,
+    batch: usize,
+}
+
+impl<'a> Numbers<'a> {
+    /// One picture's share of the outputs, given to `read`.
+    pub(crate) fn of_slot<T>(&self, slot: usize, read: impl FnOnce(&[Output<'a>]) -> T) -> T {
+        let share = self.outputs.map(|Output { shape, data }| {
+            let length = data.len() / self.batch;
+            Output { shape: shape.get(1..).unwrap_or_default(), data: &data[slot * length..][..length] }
+        });
+        read(&share[..self.count])
+    }
+}
 
 impl Engine {
     /// `normalizer` gives the mean and so on.
@@ -63,12 +95,19 @@ impl Engine {
             Device::Cpu => (Allocator::default(), memory(MemoryType::Default)?),
             _ => (Allocator::new(&session, memory(MemoryType::CPUInput)?)?, memory(MemoryType::CPUOutput)?),
         };
+        let mut binding = session.create_binding()?;
         let pictures = if spec.is_half {
             Pictures::F16(Tensor::new(&input_allocator, shape)?, Box::new(normalizer.halved()))
         } else {
             Pictures::F32(Tensor::new(&input_allocator, shape)?, Box::new(normalizer.clone()))
         };
-        let mut binding = session.create_binding()?;
+        if spec.device == Device::Cpu {
+            // The memory itself, which every run fills anew. A GPU is given a copy, so there each run binds it.
+            pictures.bind(&mut binding, &spec.input_name)?;
+        }
+        for output in spec.outputs.iter().filter(|output| output.has_fixed_shape()) {
+            binding.bind_output_to_device(&output.name, &output_memory)?;
+        }
         if let Some(name) = &spec.size_name {
             // RT-DETR and D-FINE scale their boxes to it: with the input's own size they stay in input pixels.
             let size = [width as i64, height as i64].repeat(spec.batch);
@@ -78,7 +117,9 @@ impl Engine {
             session,
             binding,
             output_memory,
-            converted: vec![Vec::new(); spec.outputs.len()],
+            converted: Default::default(),
+            shapes: Default::default(),
+            device: spec.device,
             outputs: spec.outputs,
             batch: spec.batch,
             pictures,
@@ -91,38 +132,41 @@ impl Engine {
         &mut self,
         images: &ImageBatch,
         used: usize,
-        read: impl FnOnce(&[Numbers<'_>]) -> Result<T, DetectorError>,
+        read: impl FnOnce(&Numbers<'_>) -> Result<T, DetectorError>,
     ) -> Result<T, DetectorError> {
+        let failed = |error: ort::Error| DetectorError::inference(&error);
         match &mut self.pictures {
             Pictures::F32(tensor, normalizer) => {
                 fill(normalizer, images, used, self.batch, tensor.extract_tensor_mut().1);
-                self.binding.bind_input(&self.input_name, tensor)
             }
             Pictures::F16(tensor, normalizer) => {
                 fill(normalizer, images, used, self.batch, tensor.extract_tensor_mut().1);
-                self.binding.bind_input(&self.input_name, tensor)
             }
         }
-        .map_err(|error| DetectorError::inference(&error))?;
-        // Anew for every run: an output whose shape depends on the picture must not keep the last one's.
-        for output in &self.outputs {
-            self.binding
-                .bind_output_to_device(&output.name, &self.output_memory)
-                .map_err(|error| DetectorError::inference(&error))?;
+        if self.device != Device::Cpu {
+            self.pictures.bind(&mut self.binding, &self.input_name).map_err(failed)?;
         }
-        let results = self.session.run_binding(&self.binding).map_err(|error| DetectorError::inference(&error))?;
-        self.binding.synchronize_outputs().map_err(|error| DetectorError::inference(&error))?;
+        // Anew for every run: an output whose shape depends on the picture must not keep the last one's.
+        for output in self.outputs.iter().filter(|output| !output.has_fixed_shape()) {
+            self.binding.bind_output_to_device(&output.name, &self.output_memory).map_err(failed)?;
+        }
+        let results = self.session.run_binding(&self.binding).map_err(failed)?;
+        self.binding.synchronize_outputs().map_err(failed)?;
 
-        let mut numbers = Vec::with_capacity(self.outputs.len());
-        for (output, converted) in self.outputs.iter().zip(&mut self.converted) {
-            let (shape, data) =
-                as_f32(&results[output.name.as_str()], converted).map_err(|error| DetectorError::inference(&error))?;
-            if !output.allows(&shape, self.batch) {
+        let mut numbers = Numbers {
+            outputs: [Output { shape: &[], data: &[] }; MOST_OUTPUTS],
+            count: self.outputs.len(),
+            batch: self.batch,
+        };
+        let buffers = self.converted.iter_mut().zip(&mut self.shapes);
+        for ((output, (converted, shape)), place) in self.outputs.iter().zip(buffers).zip(&mut numbers.outputs) {
+            let data = as_f32(&results[output.name.as_str()], converted, shape).map_err(failed)?;
+            if !output.allows(shape, self.batch) {
                 return Err(DetectorError::Outputs {
                     reason: format!("output {} is {shape:?}, declared as {:?}", output.name, output.shape),
                 });
             }
-            numbers.push((shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect(), data));
+            *place = Output { shape, data };
         }
         read(&numbers)
     }
@@ -143,10 +187,14 @@ fn fill<T: Copy + Default>(
     padding.fill(T::default());
 }
 
-/// The shape and the numbers of a value, in `converted` if they are not f32 already.
-fn as_f32<'a>(value: &'a DynValue, converted: &'a mut Vec<f32>) -> Result<(Vec<i64>, &'a [f32]), ort::Error> {
-    let element = value.dtype().tensor_type();
-    let shape = match element {
+/// The numbers of a value, in `converted` if they are not f32 already, and its shape in `sides`.
+fn as_f32<'a>(
+    value: &'a DynValue,
+    converted: &'a mut Vec<f32>,
+    sides: &mut Vec<usize>,
+) -> Result<&'a [f32], ort::Error> {
+    // Labels are small numbers, which f32 holds exactly.
+    let shape = match value.dtype().tensor_type() {
         Some(TensorElementType::Float16) => {
             let (shape, data) = value.try_extract_tensor::<f16>()?;
             converted.resize(data.len(), 0.0);
@@ -156,7 +204,6 @@ fn as_f32<'a>(value: &'a DynValue, converted: &'a mut Vec<f32>) -> Result<(Vec<i
         Some(TensorElementType::Int64) => {
             let (shape, data) = value.try_extract_tensor::<i64>()?;
             converted.clear();
-            // Labels are small numbers, which f32 holds exactly.
             converted.extend(data.iter().map(|&label| label as f32));
             shape
         }
@@ -168,8 +215,15 @@ fn as_f32<'a>(value: &'a DynValue, converted: &'a mut Vec<f32>) -> Result<(Vec<i
         }
         _ => {
             let (shape, data) = value.try_extract_tensor::<f32>()?;
-            return Ok((shape.to_vec(), data));
+            set(sides, shape);
+            return Ok(data);
         }
     };
-    Ok((shape.to_vec(), converted))
+    set(sides, shape);
+    Ok(converted)
+}
+
+fn set(sides: &mut Vec<usize>, shape: &[i64]) {
+    sides.clear();
+    sides.extend(shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)));
 }

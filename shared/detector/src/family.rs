@@ -112,11 +112,18 @@ pub(crate) struct OutputSpec {
 
 impl OutputSpec {
     /// Whether an output of this shape keeps what was declared, with one entry per picture. ONNX Runtime only warns.
-    pub(crate) fn allows(&self, shape: &[i64], batch: usize) -> bool {
+    pub(crate) fn allows(&self, shape: &[usize], batch: usize) -> bool {
         let sides = self.shape.iter().zip(shape);
         shape.len() == self.shape.len()
-            && shape.first().is_some_and(|&first| usize::try_from(first) == Ok(batch))
-            && sides.skip(1).all(|(&declared, &side)| declared < 0 || declared == side)
+            && shape.first() == Some(&batch)
+            && sides
+                .skip(1)
+                .all(|(&declared, &side)| usize::try_from(declared).is_ok_and(|d| d == side) || declared < 0)
+    }
+
+    /// Whether nothing but the batch is known only when it runs. The batch is always the same.
+    pub(crate) fn has_fixed_shape(&self) -> bool {
+        self.shape.iter().skip(1).all(|&side| side >= 0)
     }
 }
 
@@ -202,6 +209,21 @@ impl Defaults {
     };
 }
 
+/// What a decoder finds in one picture. Kept from picture to picture, so that none costs an allocation.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    /// In the order of the output.
+    pub(crate) boxes: Vec<Detection>,
+    /// Room for a number about each row of an output.
+    numbers: Vec<f32>,
+}
+
+impl Candidates {
+    fn push(&mut self, detection: Detection) {
+        self.boxes.push(detection);
+    }
+}
+
 /// One family's claim on outputs.
 pub(crate) trait Head: Sync {
     /// Its name in a card.
@@ -232,7 +254,7 @@ pub(crate) trait Decoder: fmt::Debug + Send + Sync {
         outputs: &[Output<'_>],
         input: Size,
         min_score: f32,
-        candidates: &mut Vec<Detection>,
+        candidates: &mut Candidates,
     ) -> Result<(), String>;
 
     /// The scores of one picture are all NaN or infinite, so none of them can be believed.

@@ -2,31 +2,48 @@
 
 use crate::Detection;
 
-/// Sorts by score, best first, equal scores in their given order, and drops every box that overlaps a better one of its
-/// class by more than `iou`; without `iou` nothing is dropped for overlap. At most `limit` boxes stay.
-///
-/// `groups` maps a class to the one whose boxes it competes with; a class beyond its end competes with itself alone.
-/// Greedy, O(n log n + kept * n). Scores and coordinates must be finite.
-pub(crate) fn suppress(detections: &mut Vec<Detection>, iou: Option<f32>, limit: usize, groups: &[u32]) {
-    // The sort is stable, so equal scores keep the order of the model's output.
-    detections.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let Some(iou) = iou else {
-        detections.truncate(limit);
-        return;
-    };
-    let group = |detection: &Detection| groups.get(detection.class_id as usize).copied().unwrap_or(detection.class_id);
-    let mut kept = 0;
-    for candidate in 0..detections.len() {
-        if kept == limit {
-            break;
-        }
-        let (better, rest) = detections.split_at(candidate);
-        if better[..kept].iter().all(|other| group(other) != group(&rest[0]) || overlap(other, &rest[0]) <= iou) {
-            detections.swap(kept, candidate);
-            kept += 1;
+/// Keeps the best boxes of a picture. Its memory is used again for the next one, so that none costs an allocation.
+#[derive(Debug, Default)]
+pub struct Suppressor {
+    /// Places in the candidates, best first.
+    order: Vec<u32>,
+}
+
+impl Suppressor {
+    /// Appends to `kept` the candidates, best score first, equal scores in their given order, without those that overlap a
+    /// better one of their class by more than `iou`; without `iou` nothing is dropped for overlap. At most `limit` boxes stay.
+    ///
+    /// `groups` maps a class to the one whose boxes it competes with; a class beyond its end competes with itself alone.
+    /// Greedy, O(n log n + kept * n). Scores and coordinates must be finite.
+    pub fn suppress(
+        &mut self,
+        candidates: &[Detection],
+        iou: Option<f32>,
+        limit: usize,
+        groups: &[u32],
+        kept: &mut Vec<Detection>,
+    ) {
+        let first = kept.len();
+        let order = &mut self.order;
+        order.clear();
+        order.extend(0..u32::try_from(candidates.len()).unwrap_or(u32::MAX));
+        // By place where scores are equal, which makes the unstable sort, the one that needs no memory, a stable one.
+        order.sort_unstable_by(|&a, &b| {
+            candidates[b as usize].score.total_cmp(&candidates[a as usize].score).then(a.cmp(&b))
+        });
+        let group = |one: &Detection| groups.get(one.class_id as usize).copied().unwrap_or(one.class_id);
+        for candidate in order.iter().map(|&place| candidates[place as usize]) {
+            if kept.len() - first == limit {
+                return;
+            }
+            let own = group(&candidate);
+            let is_new =
+                |iou: f32| kept[first..].iter().all(|other| group(other) != own || overlap(other, &candidate) <= iou);
+            if iou.is_none_or(is_new) {
+                kept.push(candidate);
+            }
         }
     }
-    detections.truncate(kept);
 }
 
 /// Intersection over union; 0 for boxes without area.
@@ -44,6 +61,12 @@ fn overlap(a: &Detection, b: &Detection) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn suppress(all: &mut Vec<Detection>, iou: Option<f32>, limit: usize, groups: &[u32]) {
+        let mut kept = Vec::new();
+        Suppressor::default().suppress(all, iou, limit, groups, &mut kept);
+        *all = kept;
+    }
 
     fn random(state: &mut u64) -> f32 {
         *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -96,6 +119,14 @@ mod tests {
             suppress(&mut ours, Some(iou), limit, &[]);
             assert_eq!(ours, by_definition(all, f64::from(iou), limit), "case {case}");
         }
+    }
+
+    #[test]
+    fn what_was_kept_before_neither_counts_nor_suppresses() {
+        let at = |score| Detection { x1: 0.0, y1: 0.0, x2: 10.0, y2: 10.0, score, class_id: 0 };
+        let mut kept = vec![at(0.9)];
+        Suppressor::default().suppress(&[at(0.3), at(0.4)], Some(0.5), 1, &[], &mut kept);
+        assert_eq!(kept, [at(0.9), at(0.4)]);
     }
 
     #[test]

@@ -44,6 +44,15 @@ pub(crate) fn cache_dir() -> Option<PathBuf> {
     }
 }
 
+/// The process's one ONNX Runtime, for those who open sessions of their own beside a detector's: to time them, for instance.
+///
+/// # Errors
+///
+/// [`DetectorError::RuntimeNotFound`], [`DetectorError::RuntimeLoad`].
+pub fn onnx_runtime() -> Result<Environment, DetectorError> {
+    environment(None)
+}
+
 /// The environment of the process, made from the library at `runtime`, or at [`find_runtime`], by the first call.
 ///
 /// Every use of `ort` must come after this: without it `ort` would look for a library itself, and panic if there is none.

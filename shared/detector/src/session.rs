@@ -1,9 +1,11 @@
 //! Opens an ONNX model on a device, and reads what it says about itself.
 
+use std::cell::{Cell, OnceCell};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ort::environment::Environment;
 use ort::ep::{self, ExecutionProvider};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
@@ -11,6 +13,7 @@ use ort::value::{TensorElementType, ValueType};
 use sha2::{Digest, Sha256};
 
 use crate::family::OutputSpec;
+use crate::graph_cache::{GraphCache, has_external_weights};
 use crate::model::Declared;
 use crate::{DetectorError, DetectorOptions, Device, DeviceChoice, runtime};
 
@@ -22,70 +25,152 @@ pub(crate) struct Opened {
     pub(crate) engine_lock: Option<File>,
 }
 
-/// Opens the model on the first device of the choice that works, and says in the log which that is.
-///
-/// # Errors
-///
-/// [`DetectorError::Device`] where the one that is asked for is not there; [`DetectorError::NotOnnx`].
-pub(crate) fn open(options: &DetectorOptions, model_sha256: &str) -> Result<Opened, DetectorError> {
-    match options.device {
-        DeviceChoice::Only(device) => open_on(device, options, model_sha256),
-        DeviceChoice::Auto => {
-            for device in Device::PREFERRED.into_iter().filter(|device| *device != Device::Cpu) {
-                match open_on(device, options, model_sha256) {
-                    Ok(opened) => {
-                        tracing::info!(%device, "auto chose the device");
-                        return Ok(opened);
+/// Opens a model as often as it has lanes.
+pub(crate) struct Opener<'a> {
+    options: &'a DetectorOptions,
+    environment: Environment,
+    model_sha256: String,
+    /// What ONNX Runtime makes of the model for this processor; none where that can't be had. Asked for once the processor is needed.
+    graph: OnceCell<Option<Vec<u8>>>,
+    /// The session by which it was found to be of use.
+    first: Cell<Option<Session>>,
+}
+
+impl<'a> Opener<'a> {
+    pub(crate) fn new(options: &'a DetectorOptions, model_sha256: &str) -> Result<Self, DetectorError> {
+        let environment = runtime::environment(options.runtime.as_deref())?;
+        let model_sha256 = model_sha256.to_owned();
+        Ok(Self { options, environment, model_sha256, graph: OnceCell::new(), first: Cell::new(None) })
+    }
+
+    /// Opens the model on the first device of the choice that works, and says in the log which that is.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectorError::Device`] where the one that is asked for is not there; [`DetectorError::NotOnnx`].
+    pub(crate) fn open(&self) -> Result<Opened, DetectorError> {
+        let chosen = |device: Device| tracing::info!(%device, "auto chose the device");
+        match self.options.device {
+            DeviceChoice::Only(device) => self.open_on(device),
+            DeviceChoice::Auto => {
+                for device in Device::PREFERRED.into_iter().filter(|device| *device != Device::Cpu) {
+                    match self.open_on(device) {
+                        Ok(opened) => {
+                            chosen(device);
+                            return Ok(opened);
+                        }
+                        Err(DetectorError::Device { reason, .. }) => tracing::info!(%device, reason, "not to be had"),
+                        Err(error) => return Err(error),
                     }
-                    Err(DetectorError::Device { reason, .. }) => tracing::info!(%device, reason, "not to be had"),
-                    Err(error) => return Err(error),
                 }
+                chosen(Device::Cpu);
+                self.open_on(Device::Cpu)
             }
-            tracing::info!(device = %Device::Cpu, "auto chose the device");
-            open_on(Device::Cpu, options, model_sha256)
         }
+    }
+
+    fn open_on(&self, device: Device) -> Result<Opened, DetectorError> {
+        let optimised = with_level(self.builder()?, GraphOptimizationLevel::Level3);
+        let mut builder = optimised.map_err(|error| DetectorError::inference(&error))?;
+        let engine_lock = match device {
+            Device::Cpu => {
+                return Ok(Opened { session: self.open_on_processor()?, device, engine_lock: None });
+            }
+            Device::Cuda(id) => {
+                register(&mut builder, device, &cuda(id))?;
+                None
+            }
+            Device::TensorRt(id) => {
+                available::<ep::TensorRT>(device)?;
+                let (folder, lock) = engine_folder(device, &self.model_sha256, self.options)?;
+                let path = folder.display();
+                let tensorrt = ep::TensorRT::default()
+                    .with_device_id(i32::from(id))
+                    .with_fp16(true)
+                    .with_engine_cache(true)
+                    .with_engine_cache_path(path)
+                    .with_timing_cache(true)
+                    .with_timing_cache_path(folder.display());
+                register(&mut builder, device, &tensorrt)?;
+                // For the operators that TensorRT lacks.
+                register(&mut builder, device, &cuda(id))?;
+                Some(lock)
+            }
+        };
+        // The file may be as bad as the device: the processor would tell.
+        let session = builder
+            .commit_from_file(&self.options.model)
+            .map_err(|error| DetectorError::Device { device, reason: error.to_string() })?;
+        Ok(Opened { session, device, engine_lock })
+    }
+
+    /// A session on the processor. All of a model's are made of the same optimised graph, and so is every later start's.
+    pub(crate) fn open_on_processor(&self) -> Result<Session, DetectorError> {
+        let graph = self.graph.get_or_init(|| self.optimised_graph());
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        let builder = self.builder()?;
+        match graph {
+            Some(graph) => from_graph(builder, graph),
+            None => with_level(builder, GraphOptimizationLevel::Level3)
+                .and_then(|mut builder| builder.commit_from_file(&self.options.model)),
+        }
+        .map_err(|error| self.not_onnx(&error))
+    }
+
+    /// From the cache, or made anew and put there. None if it can't be kept, which costs time at each start and nothing else.
+    fn optimised_graph(&self) -> Option<Vec<u8>> {
+        let cache = GraphCache::of(self.options.graphs.as_deref()?, &self.model_sha256, ort::info());
+        if has_external_weights(&self.options.model) {
+            // The hash of the file says nothing about them.
+            return None;
+        }
+        if let Some(graph) = cache.read() {
+            match from_graph(self.builder().ok()?, &graph) {
+                Ok(session) => {
+                    tracing::debug!(file = %cache.file().display(), "took the optimised graph of an earlier start");
+                    self.first.set(Some(session));
+                    return Some(graph);
+                }
+                Err(error) => tracing::warn!(%error, "an optimised graph is of no use: it is made anew"),
+            }
+        }
+        let made = cache.make(|path| {
+            let builder = self.builder().map_err(|error| error.to_string())?;
+            let builder = with_level(builder, GraphOptimizationLevel::Level3);
+            let builder = builder.and_then(|builder| Ok(builder.with_optimized_model_path(path)?));
+            let session = builder.and_then(|mut builder| builder.commit_from_file(&self.options.model));
+            session.map(drop).map_err(|error| error.to_string())
+        });
+        let graph = made.map_err(|reason| tracing::debug!(reason, "no optimised graph is kept")).ok()?;
+        // What can't be read back is not used at all.
+        self.first.set(Some(from_graph(self.builder().ok()?, &graph).ok()?));
+        Some(graph)
+    }
+
+    fn builder(&self) -> Result<SessionBuilder, DetectorError> {
+        let internal = |error: ort::Error| DetectorError::inference(&error);
+        let builder = Session::builder(&self.environment).map_err(internal)?;
+        with_settings(builder, self.options).map_err(internal)
+    }
+
+    fn not_onnx(&self, error: &ort::Error) -> DetectorError {
+        DetectorError::NotOnnx { path: self.options.model.clone(), reason: error.to_string() }
     }
 }
 
-fn open_on(device: Device, options: &DetectorOptions, model_sha256: &str) -> Result<Opened, DetectorError> {
-    let environment = runtime::environment(options.runtime.as_deref())?;
-    let internal = |error: ort::Error| DetectorError::inference(&error);
-    let mut builder = Session::builder(&environment).map_err(internal)?;
-    builder = with_settings(builder, options).map_err(internal)?;
-    let engine_lock = match device {
-        Device::Cpu => None,
-        Device::Cuda(id) => {
-            register(&mut builder, device, &cuda(id))?;
-            None
-        }
-        Device::TensorRt(id) => {
-            available::<ep::TensorRT>(device)?;
-            let (folder, lock) = engine_folder(device, model_sha256, options)?;
-            let path = folder.display();
-            let tensorrt = ep::TensorRT::default()
-                .with_device_id(i32::from(id))
-                .with_fp16(true)
-                .with_engine_cache(true)
-                .with_engine_cache_path(path)
-                .with_timing_cache(true)
-                .with_timing_cache_path(folder.display());
-            register(&mut builder, device, &tensorrt)?;
-            // For the operators that TensorRT lacks.
-            register(&mut builder, device, &cuda(id))?;
-            Some(lock)
-        }
-    };
-    let session = builder.commit_from_file(&options.model).map_err(|error| match device {
-        Device::Cpu => DetectorError::NotOnnx { path: options.model.clone(), reason: error.to_string() },
-        // The file may be as bad as the device: the processor would tell.
-        _ => DetectorError::Device { device, reason: error.to_string() },
-    })?;
-    Ok(Opened { session, device, engine_lock })
+fn with_level(builder: SessionBuilder, level: GraphOptimizationLevel) -> Result<SessionBuilder, ort::Error> {
+    Ok(builder.with_optimization_level(level)?)
+}
+
+/// A session of a graph that is optimised already.
+fn from_graph(builder: SessionBuilder, graph: &[u8]) -> Result<Session, ort::Error> {
+    with_level(builder, GraphOptimizationLevel::Disable)?.commit_from_memory(graph)
 }
 
 fn with_settings(builder: SessionBuilder, options: &DetectorOptions) -> Result<SessionBuilder, ort::Error> {
     Ok(builder
-        .with_optimization_level(GraphOptimizationLevel::Level3)?
         .with_intra_threads(options.intra_threads.max(1))?
         // Between two inferences the cores belong to the video decoder, not to waiting threads.
         .with_config_entry("session.force_spinning_stop", "1")?)

@@ -8,7 +8,7 @@ use std::{
 use ffmpeg::{Packet, codec, ffi, frame};
 use ffmpeg_next as ffmpeg;
 
-use crate::{Limits, MediaError, Rational};
+use crate::{Limits, MediaError, Rational, VideoEngine, video_engine::say_software};
 
 /// What the decoder answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub(crate) struct Decoder {
     limits: Limits,
     /// Time spent inside the decoder since the last picture; what the caller does meanwhile does not count.
     without_picture: Duration,
+    is_in_hardware: bool,
 }
 
 impl Decoder {
@@ -45,29 +46,35 @@ impl Decoder {
             codec: codec.clone(),
             reason: format!("the decoder does not open ({error})"),
         };
-        let mut context = codec::context::Context::from_parameters(parameters).map_err(refuse)?;
-        context.set_threading(codec::threading::Config {
-            kind: codec::threading::Type::Frame,
-            count: threads.clamp(1, 64),
-            ..Default::default()
-        });
-        // SAFETY: the context is owned here and not open yet, when these plain fields may be set.
-        unsafe {
-            let raw = context.as_mut_ptr();
-            (*raw).thread_type = ffi::FF_THREAD_FRAME | ffi::FF_THREAD_SLICE;
-            (*raw).pkt_timebase = time_base.to_ffmpeg();
-            (*raw).max_pixels = limits.max_pixels.min(i32::MAX as u64) as i64;
-            // Without it the decoder withholds pictures that it is not sure of, such as those after a recovery point whose key
-            // frame has not come out when the stream ends: a chunk would lose frames that the whole video shows.
-            (*raw).flags |= ffi::AV_CODEC_FLAG_OUTPUT_CORRUPT as i32;
-            if codec == "h264" {
-                // Streams that do not state their reorder depth get the largest one: a guess that is too small makes
-                // the decoder drop pictures, and the guess would depend on where a chunk starts.
-                (*raw).strict_std_compliance = ffi::FF_COMPLIANCE_STRICT;
+        let context = context(parameters, &codec, time_base, threads, limits).map_err(refuse)?;
+        let inner = context.decoder().video().map_err(refuse)?;
+        Ok(Self { inner, limits: limits.clone(), without_picture: Duration::ZERO, is_in_hardware: false })
+    }
+
+    /// On the video engine that is asked for, or in software where that can't be.
+    pub(crate) fn open_on(
+        engine: VideoEngine,
+        parameters: codec::Parameters,
+        time_base: Rational,
+        threads: usize,
+        limits: &Limits,
+        path: &Path,
+    ) -> Result<Self, MediaError> {
+        if let VideoEngine::Nvidia(gpu) = engine {
+            match open_nvidia(gpu, parameters.clone(), time_base, limits) {
+                Ok(inner) => {
+                    let limits = limits.clone();
+                    return Ok(Self { inner, limits, without_picture: Duration::ZERO, is_in_hardware: true });
+                }
+                Err(reason) => say_software("decodes", &reason),
             }
         }
-        let inner = context.decoder().video().map_err(refuse)?;
-        Ok(Self { inner, limits: limits.clone(), without_picture: Duration::ZERO })
+        Self::open(parameters, time_base, threads, limits, path)
+    }
+
+    /// Whether a GPU decodes, which does not tell what is damaged.
+    pub(crate) fn is_in_hardware(&self) -> bool {
+        self.is_in_hardware
     }
 
     /// Feeds a packet. An undecodable one is `Ok(false)`: the loss shows as a missing picture.
@@ -106,6 +113,69 @@ impl std::fmt::Debug for Decoder {
     }
 }
 
+/// What every decoder is told.
+fn context(
+    parameters: codec::Parameters,
+    codec: &str,
+    time_base: Rational,
+    threads: usize,
+    limits: &Limits,
+) -> Result<codec::context::Context, ffmpeg::Error> {
+    let mut context = codec::context::Context::from_parameters(parameters)?;
+    context.set_threading(codec::threading::Config {
+        kind: codec::threading::Type::Frame,
+        count: threads.clamp(1, 64),
+        ..Default::default()
+    });
+    // SAFETY: the context is owned here and not open yet, when these plain fields may be set.
+    unsafe {
+        let raw = context.as_mut_ptr();
+        (*raw).thread_type = ffi::FF_THREAD_FRAME | ffi::FF_THREAD_SLICE;
+        (*raw).pkt_timebase = time_base.to_ffmpeg();
+        (*raw).max_pixels = limits.max_pixels.min(i32::MAX as u64) as i64;
+        // Without it the decoder withholds pictures that it is not sure of, such as those after a recovery point whose key
+        // frame has not come out when the stream ends: a chunk would lose frames that the whole video shows.
+        (*raw).flags |= ffi::AV_CODEC_FLAG_OUTPUT_CORRUPT as i32;
+        if codec == "h264" {
+            // Streams that do not state their reorder depth get the largest one: a guess that is too small makes
+            // the decoder drop pictures, and the guess would depend on where a chunk starts.
+            (*raw).strict_std_compliance = ffi::FF_COMPLIANCE_STRICT;
+        }
+    }
+    Ok(context)
+}
+
+/// A decoder on an NVIDIA GPU that gives pictures in ordinary memory, or why there is none. Only streams whose pictures are the same,
+/// bit for bit, in the one pixel format that both have: progressive, 8 bits, 4:2:0.
+fn open_nvidia(
+    gpu: u16,
+    parameters: codec::Parameters,
+    time_base: Rational,
+    limits: &Limits,
+) -> Result<codec::decoder::Video, String> {
+    let codec = crate::demux::codec_name(&parameters);
+    // SAFETY: plain fields of live parameters.
+    let (format, is_progressive) = unsafe {
+        let raw = parameters.as_ptr();
+        use ffi::AVFieldOrder::{AV_FIELD_PROGRESSIVE, AV_FIELD_UNKNOWN};
+        ((*raw).format, [AV_FIELD_PROGRESSIVE, AV_FIELD_UNKNOWN].contains(&(*raw).field_order))
+    };
+    let name = match codec.as_str() {
+        "h264" => "h264_cuvid",
+        "hevc" => "hevc_cuvid",
+        _ => return Err(format!("only H.264 and HEVC are decoded there, not {codec}")),
+    };
+    if format != ffi::AVPixelFormat::AV_PIX_FMT_YUV420P as i32 || !is_progressive {
+        return Err("only progressive pictures of 8 bits in 4:2:0 are decoded there".into());
+    }
+    let decoder = ffmpeg::decoder::find_by_name(name).ok_or(format!("this FFmpeg has no {name}"))?;
+    let failed = |error: ffmpeg::Error| format!("{name} does not open on GPU {gpu} ({error})");
+    let mut options = ffmpeg::Dictionary::new();
+    options.set("gpu", &gpu.to_string());
+    let context = context(parameters, &codec, time_base, 1, limits).map_err(failed)?;
+    context.decoder().open_as_with(decoder, options).and_then(|opened| opened.video()).map_err(failed)
+}
+
 /// Errors of the stream are part of the data; only a machine out of memory stops the work.
 fn settle(result: Result<(), ffmpeg::Error>) -> Result<bool, MediaError> {
     match result {
@@ -115,5 +185,31 @@ fn settle(result: Result<(), ffmpeg::Error>) -> Result<bool, MediaError> {
             Err(MediaError::Io { operation: "allocate a picture of", path: "the video".into(), source })
         }
         Err(_) => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_a_gpu_can_not_take_is_told_by_what_it_is() {
+        ffmpeg::init().unwrap();
+        let refusal = |id: codec::Id, format: ffi::AVPixelFormat| {
+            let mut parameters = codec::Parameters::new();
+            // SAFETY: plain fields of parameters that are owned here.
+            unsafe {
+                let raw = parameters.as_mut_ptr();
+                (*raw).codec_type = ffi::AVMediaType::AVMEDIA_TYPE_VIDEO;
+                (*raw).codec_id = id.into();
+                (*raw).format = format as i32;
+            }
+            open_nvidia(99, parameters, Rational { num: 1, den: 1000 }, &Limits::default()).err().unwrap()
+        };
+        let (plain, deep) = (ffi::AVPixelFormat::AV_PIX_FMT_YUV420P, ffi::AVPixelFormat::AV_PIX_FMT_YUV420P10LE);
+        assert!(refusal(codec::Id::MPEG4, plain).contains("not mpeg4"));
+        assert!(refusal(codec::Id::HEVC, deep).contains("8 bits"));
+        // No machine has a hundred GPUs; this one's FFmpeg may lack the decoder, too.
+        assert!(refusal(codec::Id::H264, plain).contains("h264_cuvid"));
     }
 }

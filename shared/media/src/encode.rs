@@ -1,13 +1,19 @@
 //! Encoding the annotated frames of one segment.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
 use ffmpeg::{Dictionary, Packet, codec, encoder, format::Pixel};
 use ffmpeg_next as ffmpeg;
 
-use crate::{Canvas, MediaError, VideoParams, Window, mux::Muxer, params::OutputClock};
+use crate::{
+    Canvas, MediaError, VideoEngine, VideoParams, Window, mux::Muxer, params::OutputClock, video_engine::say_software,
+};
 
-/// Encodes one segment to H.264 in an MP4: libx264, preset veryfast, CRF 23, closed groups of pictures of about two
+/// Encodes one segment to H.264 in an MP4: libx264, preset veryfast, CRF 23 (or NVENC, see [`VideoEngine`]), closed groups of pictures of about two
 /// seconds, no B-frames, so that pictures are stored in the order in which they are shown.
 ///
 /// The settings depend on the video alone, never on the segment, so the parts can be joined by packet copy.
@@ -20,7 +26,10 @@ pub struct SegmentEncoder {
     last_pts: Option<i64>,
     /// A packet waits until the next one tells how long it is shown.
     waiting: Option<Packet>,
+    /// Packets that are in the file.
     frames: u64,
+    /// Pictures that were given to the encoder.
+    written: u64,
 }
 
 impl std::fmt::Debug for SegmentEncoder {
@@ -36,7 +45,28 @@ impl SegmentEncoder {
     /// # Errors
     /// I/O errors; [`MediaError::Ffmpeg`] if this FFmpeg has no libx264.
     pub fn create(out: &Path, params: &VideoParams, window: &Window, threads: usize) -> Result<Self, MediaError> {
-        let encoder = open_encoder(params, threads)?;
+        Self::create_on(VideoEngine::Software, out, params, window, threads)
+    }
+
+    /// As [`SegmentEncoder::create`], encoded on a video engine where that can be, else in software. All segments of a video must be
+    /// encoded by the same one, so a process that has once encoded pictures of a size on a GPU goes on there.
+    ///
+    /// # Errors
+    /// As [`SegmentEncoder::create`]; [`MediaError::Io`], which is transient, for a GPU that took such pictures before and does not now.
+    pub fn create_on(
+        engine: VideoEngine,
+        out: &Path,
+        params: &VideoParams,
+        window: &Window,
+        threads: usize,
+    ) -> Result<Self, MediaError> {
+        let encoder = match engine {
+            VideoEngine::Software => open_encoder(params, threads)?,
+            VideoEngine::Nvidia(gpu) => match open_nvidia(gpu, params, out)? {
+                Some(encoder) => encoder,
+                None => open_encoder(params, threads)?,
+            },
+        };
         let clock = params.output_clock();
         let mut muxer = Muxer::create(out, c"mp4")?;
         muxer.add_stream(codec::Parameters::from(&encoder), clock.time_base())?;
@@ -50,6 +80,7 @@ impl SegmentEncoder {
             last_pts: None,
             waiting: None,
             frames: 0,
+            written: 0,
         })
     }
 
@@ -71,6 +102,7 @@ impl SegmentEncoder {
         canvas.picture.set_pts(Some(pts - start_pts));
         canvas.picture.set_kind(ffmpeg::picture::Type::None);
         self.encoder.send_frame(&canvas.picture).map_err(|e| self.error(e))?;
+        self.written += 1;
         self.drain()
     }
 
@@ -83,6 +115,11 @@ impl SegmentEncoder {
         self.drain()?;
         let end = self.window.end_pts - self.window.start_pts;
         self.flush_waiting(end)?;
+        if self.frames != self.written {
+            return Err(MediaError::Mismatch {
+                reason: format!("the encoder was given {} pictures and gave {} packets", self.written, self.frames),
+            });
+        }
         self.muxer.finish()?;
         Ok(self.frames)
     }
@@ -106,6 +143,11 @@ impl SegmentEncoder {
     fn flush_waiting(&mut self, next_pts: i64) -> Result<(), MediaError> {
         let Some(mut packet) = self.waiting.take() else { return Ok(()) };
         let pts = packet.pts().unwrap_or_default();
+        if next_pts <= pts {
+            return Err(MediaError::Mismatch {
+                reason: format!("the encoder gave a picture of {next_pts} after that of {pts}, out of its order"),
+            });
+        }
         packet.set_duration((next_pts - pts) * self.clock.factor);
         packet.set_pts(Some(pts * self.clock.factor));
         packet.set_dts(Some(pts * self.clock.factor));
@@ -130,12 +172,61 @@ pub(crate) fn mp4_options(clock: OutputClock, for_streaming: bool) -> Dictionary
 }
 
 fn open_encoder(params: &VideoParams, threads: usize) -> Result<encoder::Video, MediaError> {
-    crate::demux::quiet_ffmpeg();
     let fail = |error: ffmpeg::Error| MediaError::ffmpeg("open the H.264 encoder", None, error);
-    let x264 = encoder::find_by_name("libx264").ok_or_else(|| fail(ffmpeg::Error::EncoderNotFound))?;
-    let mut context = codec::context::Context::new_with_codec(x264);
+    let mut video = context("libx264", params).map_err(fail)?;
+    // SAFETY: a plain field of a context that is owned here and not open yet.
+    unsafe { (*video.as_mut_ptr()).thread_count = threads.clamp(1, 64) as i32 };
+    let mut options = Dictionary::new();
+    options.set("preset", "veryfast");
+    options.set("crf", "23");
+    video.open_with(options).map_err(fail)
+}
+
+/// An encoder on an NVIDIA GPU; none if it can't encode pictures of this size, which the first attempt of the process decides.
+fn open_nvidia(gpu: u16, params: &VideoParams, out: &Path) -> Result<Option<encoder::Video>, MediaError> {
+    static WORKS: Mutex<BTreeMap<(u16, u32, u32), bool>> = Mutex::new(BTreeMap::new());
+    let (width, height) = params.even_size();
+    // Held while opening: segments that start together must not decide differently.
+    let mut works = WORKS.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = works.get(&(gpu, width, height)).copied();
+    if before == Some(false) {
+        return Ok(None);
+    }
+    let open = || {
+        let mut video = context("h264_nvenc", params)?;
+        // The quality decides, not a rate.
+        video.set_bit_rate(0);
+        let mut options = Dictionary::new();
+        for (option, value) in [("gpu", &*gpu.to_string()), ("preset", "p4"), ("rc", "vbr"), ("cq", "25")] {
+            options.set(option, value);
+        }
+        video.open_with(options)
+    };
+    match open() {
+        Ok(encoder) => {
+            works.insert((gpu, width, height), true);
+            Ok(Some(encoder))
+        }
+        Err(error) if before == Some(true) => Err(MediaError::Io {
+            operation: "open the GPU's encoder for",
+            path: out.to_owned(),
+            source: std::io::Error::other(error),
+        }),
+        Err(error) => {
+            works.insert((gpu, width, height), false);
+            say_software("encodes", &format!("h264_nvenc does not open for {width}x{height} on GPU {gpu} ({error})"));
+            Ok(None)
+        }
+    }
+}
+
+/// What every encoder is told.
+fn context(encoder: &str, params: &VideoParams) -> Result<encoder::video::Video, ffmpeg::Error> {
+    crate::demux::quiet_ffmpeg();
+    let codec = encoder::find_by_name(encoder).ok_or(ffmpeg::Error::EncoderNotFound)?;
+    let mut context = codec::context::Context::new_with_codec(codec);
     params.color.apply(&mut context);
-    let mut video = context.encoder().video().map_err(fail)?;
+    let mut video = context.encoder().video()?;
     let (width, height) = params.even_size();
     let two_seconds = (2.0 * params.frame_rate.to_f64()).round().clamp(1.0, 250.0) as u32;
     video.set_width(width);
@@ -147,10 +238,5 @@ fn open_encoder(params: &VideoParams, threads: usize) -> Result<encoder::Video, 
     video.set_gop(two_seconds);
     video.set_max_b_frames(0);
     video.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::CLOSED_GOP);
-    // SAFETY: a plain field of a context that is owned here and not open yet.
-    unsafe { (*video.as_mut_ptr()).thread_count = threads.clamp(1, 64) as i32 };
-    let mut options = Dictionary::new();
-    options.set("preset", "veryfast");
-    options.set("crf", "23");
-    video.open_with(options).map_err(fail)
+    Ok(video)
 }

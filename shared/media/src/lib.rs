@@ -67,6 +67,7 @@ mod source;
 mod still;
 mod transcode;
 mod verify;
+mod video_engine;
 
 pub use canvas::Canvas;
 pub use chunk_format::ChunkDescription;
@@ -86,6 +87,7 @@ pub use reader::{ChunkReader, DecodeReport};
 pub use source::Source;
 pub use still::read_still;
 pub use verify::{Difference, Verification, VerifyOptions, verify};
+pub use video_engine::VideoEngine;
 
 /// A blocking library is used from blocking threads of an asynchronous program.
 const _: () = {

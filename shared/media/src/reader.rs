@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    ChunkDescription, Frame, Limits, MediaError, Window,
+    ChunkDescription, Frame, Limits, MediaError, VideoEngine, Window,
     chunk_format::owned_times_ms,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline},
@@ -40,6 +40,8 @@ pub struct ChunkReader {
     demuxer: Demuxer,
     decoder: Decoder,
     packet: PacketSlot,
+    /// A frame that was given back, to be filled again.
+    spare: Option<Frame>,
     limits: Limits,
     frame_pts: Vec<i64>,
     /// The chunk's own time of each owned frame, in milliseconds.
@@ -90,6 +92,21 @@ impl ChunkReader {
         limits: &Limits,
         threads: usize,
     ) -> Result<Self, MediaError> {
+        Self::open_on(VideoEngine::Software, chunk, window, frame_pts, limits, threads)
+    }
+
+    /// As [`ChunkReader::open`], decoded on a video engine where that can be, else in software.
+    ///
+    /// # Errors
+    /// As [`ChunkReader::open`].
+    pub fn open_on(
+        engine: VideoEngine,
+        chunk: &Path,
+        window: &Window,
+        frame_pts: &[i64],
+        limits: &Limits,
+        threads: usize,
+    ) -> Result<Self, MediaError> {
         let demuxer = Demuxer::open(chunk, Timeline::Media, limits)?;
         let description = ChunkDescription::from_tags(demuxer.input(), limits)?;
         if description.window != *window || description.frame_pts != frame_pts {
@@ -110,11 +127,13 @@ impl ChunkReader {
             });
         }
         let times_ms = owned_times_ms(window.time_base, frame_pts).iter().map(|t| t + description.start_ms).collect();
-        let decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, chunk)?;
+        let (parameters, time_base) = (demuxer.parameters()?, demuxer.time_base()?);
+        let decoder = Decoder::open_on(engine, parameters, time_base, threads, limits, chunk)?;
         Ok(Self {
             demuxer,
             decoder,
             packet: PacketSlot(Packet::empty()),
+            spare: None,
             limits: limits.clone(),
             frame_pts: frame_pts.to_vec(),
             times_ms,
@@ -133,7 +152,7 @@ impl ChunkReader {
     #[expect(clippy::should_implement_trait, reason = "an iterator of results would hide that this reads a file")]
     pub fn next(&mut self) -> Result<Option<Frame>, MediaError> {
         while self.phase != Phase::Done {
-            let mut picture = frame::Video::empty();
+            let mut picture = self.spare.take().map_or_else(frame::Video::empty, |frame| frame.picture);
             match self.decoder.receive(&mut picture)? {
                 Step::Picture => {
                     if let Some(frame) = self.accept(picture)? {
@@ -146,6 +165,16 @@ impl ChunkReader {
             }
         }
         Ok(None)
+    }
+
+    /// Takes back a frame that is no longer needed, so that the next one need not be allocated.
+    pub fn take_back(&mut self, frame: Frame) {
+        self.spare = Some(frame);
+    }
+
+    /// Whether a GPU decodes. It does not tell what is damaged: only frames that do not come out are.
+    pub fn is_in_hardware(&self) -> bool {
+        self.decoder.is_in_hardware()
     }
 
     /// What has been decoded so far.

@@ -58,11 +58,12 @@ pub(crate) struct Scaler {
     key: Option<Key>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Key {
     from: (i32, i32, i32),
     to: (i32, i32, ffi::AVPixelFormat, bool),
-    color: ColorTags,
+    /// As the picture has them: their names would be made anew for every picture.
+    color: (ffi::AVColorRange, ffi::AVColorSpace),
 }
 
 impl Default for Scaler {
@@ -104,12 +105,15 @@ impl Scaler {
 
     fn prepare(&mut self, picture: &frame::Video, target: &Target<'_>) -> Result<(), MediaError> {
         // SAFETY: plain fields of a live frame.
-        let from = unsafe { ((*picture.as_ptr()).width, (*picture.as_ptr()).height, (*picture.as_ptr()).format) };
-        let color = ColorTags::of(picture);
+        let (from, color) = unsafe {
+            let raw = picture.as_ptr();
+            (((*raw).width, (*raw).height, (*raw).format), ((*raw).color_range, (*raw).colorspace))
+        };
         let key = Key { from, to: (target.width, target.height, target.format, target.full_range), color };
-        if self.key.as_ref() == Some(&key) {
+        if self.key == Some(key) {
             return Ok(());
         }
+        let color = ColorTags::of(picture);
         self.key = None;
         // Exact arithmetic: machines of different makes must give the detector the same pixels. Without full chroma
         // interpolation colours are off by up to six levels; with it they are right, at a tenth more time.
@@ -139,8 +143,8 @@ impl Scaler {
                     ),
                 });
             }
-            let matrix = ffi::sws_getCoefficients(matrix_number(key.color.matrix.as_deref()));
-            let source_range = i32::from(key.color.is_full_range());
+            let matrix = ffi::sws_getCoefficients(matrix_number(color.matrix.as_deref()));
+            let source_range = i32::from(color.is_full_range());
             // Formats without a matrix (RGB, grey) refuse; they need none.
             ffi::sws_setColorspaceDetails(
                 self.context,

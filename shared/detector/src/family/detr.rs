@@ -1,4 +1,6 @@
-use super::{Decoder, Defaults, Evidence, Fit, Head, Output, OutputSpec, Size, any_reaches, centred, table};
+use super::{
+    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, OutputSpec, Size, any_reaches, centred, table,
+};
 use crate::{ColorOrder, Detection, Letterbox};
 
 /// Transformers that give one box per object. In the layouts of their exports:
@@ -119,7 +121,7 @@ impl Decoder for Logits {
         outputs: &[Output<'_>],
         input: Size,
         min_score: f32,
-        candidates: &mut Vec<Detection>,
+        candidates: &mut Candidates,
     ) -> Result<(), String> {
         let [logits, boxes] = outputs else { return Err("it lacks logits or boxes".into()) };
         let (rows, classes, logits) = table(&[*logits], 1)?;
@@ -159,7 +161,7 @@ impl Decoder for Finished {
         outputs: &[Output<'_>],
         _: Size,
         min_score: f32,
-        candidates: &mut Vec<Detection>,
+        candidates: &mut Candidates,
     ) -> Result<(), String> {
         let [labels, boxes, scores] = outputs else { return Err("it lacks labels, boxes or scores".into()) };
         let (rows, _, corners) = table(&[*boxes], 4)?;
@@ -191,7 +193,7 @@ impl Decoder for Shares {
         outputs: &[Output<'_>],
         input: Size,
         min_score: f32,
-        candidates: &mut Vec<Detection>,
+        candidates: &mut Candidates,
     ) -> Result<(), String> {
         let (_, columns, data) = table(outputs, 5)?;
         for row in data.chunks_exact(columns) {

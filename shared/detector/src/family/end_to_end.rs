@@ -1,4 +1,4 @@
-use super::{Decoder, Defaults, Evidence, Fit, Head, Output, Size, table};
+use super::{Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, table};
 use crate::Detection;
 
 /// Models that give one box per object by themselves (YOLOv10, YOLO26, exports with suppression inside): [B, N, 6], the
@@ -41,7 +41,7 @@ impl Decoder for Rows {
         outputs: &[Output<'_>],
         _: Size,
         min_score: f32,
-        candidates: &mut Vec<Detection>,
+        candidates: &mut Candidates,
     ) -> Result<(), String> {
         let (_, _, data) = table(outputs, 6)?;
         for &[x1, y1, x2, y2, score, class] in data.as_chunks::<6>().0 {

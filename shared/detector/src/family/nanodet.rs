@@ -1,5 +1,5 @@
 use super::{
-    Decoder, Defaults, Evidence, Fit, Head, Output, Size, any_reaches, best_class, classes_in, grid, table,
+    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, any_reaches, best_class, classes_in, grid, table,
     yolov5::is_grid,
 };
 use crate::{ColorOrder, Detection, Letterbox};
@@ -87,7 +87,7 @@ impl Decoder for Corners {
         outputs: &[Output<'_>],
         _: Size,
         min_score: f32,
-        candidates: &mut Vec<Detection>,
+        candidates: &mut Candidates,
     ) -> Result<(), String> {
         let (_, columns, data) = table(outputs, 5)?;
         for row in data.chunks_exact(columns) {
@@ -112,7 +112,7 @@ impl Decoder for Distribution {
         outputs: &[Output<'_>],
         input: Size,
         min_score: f32,
-        candidates: &mut Vec<Detection>,
+        candidates: &mut Candidates,
     ) -> Result<(), String> {
         let (rows, columns, data) = table(outputs, self.classes + 4 * self.bins)?;
         let strides = grid::strides_for(rows, input).ok_or_else(|| grid::no_such_grid(rows, input))?;

@@ -1,5 +1,6 @@
-use super::{Decoder, Defaults, Evidence, Fit, Head, Output, Size, best_class, centred, classes_in, grid, table};
-use crate::Detection;
+use super::{
+    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, best_class, centred, classes_in, grid, table,
+};
 
 /// YOLOv5: [B, N, 5 + C], centre and size in input pixels, objectness, and class scores that count times objectness.
 pub(crate) struct YoloV5;
@@ -55,7 +56,7 @@ impl Decoder for Objectness {
         outputs: &[Output<'_>],
         input: Size,
         min_score: f32,
-        candidates: &mut Vec<Detection>,
+        candidates: &mut Candidates,
     ) -> Result<(), String> {
         let (rows, columns, data) = table(outputs, 6)?;
         // Most rows are background: a class score is at most 1, so they need no look at their classes.

@@ -1,5 +1,4 @@
-use super::{Decoder, Defaults, Evidence, Fit, Head, Output, Size, centred, classes_in, table};
-use crate::Detection;
+use super::{Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, centred, classes_in, table};
 
 /// YOLOv8 and its successors with the same head (v9, 11, 12): [B, 4 + C, N], centre and size in input pixels, and a score
 /// per class; one column per candidate.
@@ -41,7 +40,7 @@ impl Decoder for Columns {
         outputs: &[Output<'_>],
         _: Size,
         min_score: f32,
-        candidates: &mut Vec<Detection>,
+        candidates: &mut Candidates,
     ) -> Result<(), String> {
         let (rows, count, data) = table(outputs, 0)?;
         if count == 0 || rows <= 4 {
@@ -50,13 +49,15 @@ impl Decoder for Columns {
         let (boxes, scores) = data.split_at(4 * count);
         // The best score of each candidate, class by class in the order of memory; which class it was is asked only of
         // the few that matter.
-        let mut best = vec![f32::NEG_INFINITY; count];
+        let Candidates { boxes: candidates, numbers: best } = candidates;
+        best.clear();
+        best.resize(count, f32::NEG_INFINITY);
         for class_scores in scores.chunks_exact(count) {
             for (best, &score) in best.iter_mut().zip(class_scores) {
                 *best = if score > *best { score } else { *best };
             }
         }
-        for (i, score) in best.into_iter().enumerate().filter(|(_, score)| *score >= min_score) {
+        for (i, score) in best.iter().copied().enumerate().filter(|(_, score)| *score >= min_score) {
             let class = scores.chunks_exact(count).position(|class_scores| class_scores[i] == score).unwrap_or(0);
             candidates.push(centred([0, 1, 2, 3].map(|row| boxes[row * count + i]), score, class as u32));
         }

@@ -1,6 +1,6 @@
 use super::yolov5::{Objectness, is_grid};
-use super::{Decoder, Defaults, Evidence, Fit, Head, Output, Size, classes_in, grid, table};
-use crate::{ColorOrder, Detection, Letterbox};
+use super::{Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, classes_in, grid, table};
+use crate::{ColorOrder, Letterbox};
 
 /// YOLOX (Ge et al., 2021): [B, N, 5 + C], one row per cell of the strides 8, 16 and 32 (and 64). Its exports give the box
 /// relative to the cell (the default) or in input pixels (`--decode_in_inference`), in the same shape.
@@ -65,7 +65,7 @@ impl Decoder for Cells {
         outputs: &[Output<'_>],
         input: Size,
         min_score: f32,
-        candidates: &mut Vec<Detection>,
+        candidates: &mut Candidates,
     ) -> Result<(), String> {
         match &self.reading {
             Some(reading) => reading.decode(outputs, input, min_score, candidates),

@@ -17,6 +17,7 @@ pub(crate) fn try_open(model: PathBuf, batch: usize) -> Result<Detector, Detecto
         lanes: 2,
         batch: Some(batch),
         device: DeviceChoice::Auto,
+        graphs: None,
     })
 }
 

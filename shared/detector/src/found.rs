@@ -1,0 +1,44 @@
+use crate::Detection;
+
+/// The detections of a batch, best score first within a picture. Fill it again for the next batch: its memory is kept, so that no
+/// picture costs an allocation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Found {
+    detections: Vec<Detection>,
+    /// For each picture where its detections end.
+    ends: Vec<usize>,
+}
+
+impl Found {
+    /// The detections of each picture, in the order of the batch's slots.
+    pub fn pictures(&self) -> impl ExactSizeIterator<Item = &[Detection]> {
+        (0..self.ends.len()).map(|picture| {
+            let start = picture.checked_sub(1).map_or(0, |before| self.ends[before]);
+            &self.detections[start..self.ends[picture]]
+        })
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.detections.clear();
+        self.ends.clear();
+    }
+
+    /// Where the next picture's detections go.
+    pub(crate) fn open(&mut self) -> &mut Vec<Detection> {
+        &mut self.detections
+    }
+
+    /// All of the picture's detections are there. `finish` has the last word on each.
+    pub(crate) fn close(&mut self, finish: impl Fn(Detection) -> Option<Detection>) {
+        let start = self.ends.last().copied().unwrap_or(0);
+        let mut end = start;
+        for place in start..self.detections.len() {
+            if let Some(detection) = finish(self.detections[place]) {
+                self.detections[end] = detection;
+                end += 1;
+            }
+        }
+        self.detections.truncate(end);
+        self.ends.push(end);
+    }
+}

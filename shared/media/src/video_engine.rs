@@ -1,0 +1,80 @@
+//! What decodes and encodes video: the processor, or the video engine of an NVIDIA GPU.
+
+use std::{collections::BTreeSet, str::FromStr, sync::Mutex, sync::PoisonError};
+
+use crate::MediaError;
+
+/// What decodes and encodes video. Software unless it is asked for otherwise; what a GPU's engine can't take, software does, and the
+/// log says so.
+///
+/// A GPU gives the same pictures, but it conceals what is broken in a stream and does not tell. So damage shows only where a picture
+/// is missing; ask for it where sources are sound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum VideoEngine {
+    /// FFmpeg's own decoders, and libx264.
+    #[default]
+    Software,
+    /// NVDEC (`h264_cuvid`, `hevc_cuvid`) and NVENC (`h264_nvenc`) of the GPU of this number.
+    Nvidia(u16),
+}
+
+impl VideoEngine {
+    /// As the variable `TRACKDROP_VIDEO_ENGINE` says: `software` (also without it), `nvidia`, or `nvidia:1` for the second GPU.
+    ///
+    /// # Errors
+    /// [`MediaError::Unsupported`] for anything else.
+    pub fn from_environment() -> Result<Self, MediaError> {
+        match std::env::var("TRACKDROP_VIDEO_ENGINE") {
+            Ok(text) => text.parse(),
+            Err(std::env::VarError::NotPresent) => Ok(Self::default()),
+            Err(error) => Err(MediaError::Unsupported { reason: format!("TRACKDROP_VIDEO_ENGINE: {error}") }),
+        }
+    }
+}
+
+impl FromStr for VideoEngine {
+    type Err = MediaError;
+
+    fn from_str(text: &str) -> Result<Self, MediaError> {
+        let gpu = match text.split_once(':') {
+            Some(("nvidia", gpu)) => gpu.parse().ok(),
+            _ if text == "nvidia" => Some(0),
+            _ if text == "software" => return Ok(Self::Software),
+            _ => None,
+        };
+        gpu.map(Self::Nvidia).ok_or_else(|| MediaError::Unsupported {
+            reason: format!(
+                "the video engine {text:?} in TRACKDROP_VIDEO_ENGINE; give software, nvidia, or nvidia:GPU"
+            ),
+        })
+    }
+}
+
+/// Says once a process that, and why, software does what a GPU was asked for.
+pub(crate) fn say_software(task: &'static str, reason: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.insert(format!("{task}: {reason}")) {
+        tracing::warn!(reason, "no video engine of a GPU: software {task}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_are_read_and_anything_else_is_told() {
+        for (text, engine) in [
+            ("software", VideoEngine::Software),
+            ("nvidia", VideoEngine::Nvidia(0)),
+            ("nvidia:3", VideoEngine::Nvidia(3)),
+        ] {
+            assert_eq!(text.parse::<VideoEngine>().unwrap(), engine);
+        }
+        for wrong in ["", "gpu", "nvidia:", "nvidia:-1", "nvidia:x", "software:0"] {
+            let error = wrong.parse::<VideoEngine>().unwrap_err().to_string();
+            assert!(error.contains(&format!("{wrong:?}")), "{error}");
+        }
+    }
+}
