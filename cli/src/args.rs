@@ -40,6 +40,9 @@ pub(crate) enum Command {
     /// Print what the tables and views of a warehouse are made of
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// Look through the deliveries that Pub/Sub gave up; let their requests go on, or forget them
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Run the whole flow in a simulation that tries to break it: every fault, a virtual clock, one seed a run
     Simulate(SimulateArguments),
     /// Prove that cutting a video loses and invents no frame: its chunks against a serial decode (exit code 3: they differ)
@@ -233,6 +236,9 @@ pub(crate) struct RequestsArguments {
     /// Print JSON, one line a request
     #[arg(long)]
     pub(crate) json: bool,
+    /// Find the requests that stand still, say why, and set them going again
+    #[arg(long)]
+    pub(crate) sweep: bool,
 }
 
 #[derive(Debug, Args)]
@@ -320,6 +326,46 @@ pub(crate) struct PlanArguments {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// List them; takes nothing away
+    List(ListDeadLettersArguments),
+    /// Open their requests again and tell what they wait for once more; needs the services' environment (docs/services.md)
+    Replay(ChosenDeadLettersArguments),
+    /// Forget them; their requests stay failed
+    Drop(ChosenDeadLettersArguments),
+}
+
+/// Where the dead letters are.
+#[derive(Debug, Args)]
+pub(crate) struct DeadLetterSubscriptionArguments {
+    /// The dead letters' subscription: projects/PROJECT/subscriptions/SUBSCRIPTION
+    #[arg(long, value_name = "NAME", env = "TRACKDROP_DEAD_LETTERS_SUBSCRIPTION")]
+    pub(crate) subscription: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListDeadLettersArguments {
+    #[command(flatten)]
+    pub(crate) from: DeadLetterSubscriptionArguments,
+    /// Print JSON, one line a letter
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["ids", "all"]))]
+pub(crate) struct ChosenDeadLettersArguments {
+    #[command(flatten)]
+    pub(crate) from: DeadLetterSubscriptionArguments,
+    /// The letters' ids, as `trackdrop dead-letters list` prints them
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// All of them
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 //! `trackdrop`: drop a video, query its object tracks in SQL. The same handlers as in the cloud, on one machine.
 
 mod args;
+mod dead_letters;
 mod evaluate;
 mod export;
 mod host;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
             Command::Export(export) => export::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
             Command::Model(model) => model::model(model).map(|()| ExitCode::SUCCESS),
             Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
+            Command::DeadLetters(command) => dead_letters::dead_letters(command).await.map(|()| ExitCode::SUCCESS),
             Command::Schema(command) => schema::schema(command).map(|()| ExitCode::SUCCESS),
             Command::Simulate(simulate) => simulate::simulate(simulate),
             Command::Verify(arguments) => verify::verify(arguments),

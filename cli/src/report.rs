@@ -7,13 +7,19 @@ use crate::{
 };
 use anyhow::{Context, anyhow};
 use std::{path::Path, process::ExitCode};
-use trackdrop_flow::{end, manifest};
+use trackdrop_flow::{
+    end, manifest,
+    sweep::{self, Done, Patience},
+};
 use trackdrop_pipeline::{
     Bucket, Manifest, ObjectFinalized, RequestId,
     names::{ObjectName, ResultFile},
 };
 
 pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyhow::Result<ExitCode> {
+    if arguments.sweep {
+        return sweep(data, arguments.json).await;
+    }
     let mut rows = Vec::new();
     if let Some(local) = open_existing(data)? {
         let cloud = cloud_of(&local);
@@ -58,6 +64,29 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
     }
     if rows.is_empty() && !arguments.json {
         line!("no requests yet: trackdrop run VIDEO makes one");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Here it is known what waits in the queue, so whatever is not over and has nothing queued stands still.
+async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let Some(local) = open_existing(data)? else { return Ok(ExitCode::SUCCESS) };
+    let found = sweep::sweep(&cloud_of(&local), Patience::NONE, &local.busy().await?).await?;
+    for found in &found {
+        if json {
+            line!("{}", serde_json::to_string(found)?);
+            continue;
+        }
+        line!("{}  stands still in {}: {}", found.request_id, found.stage, found.why);
+        match &found.done {
+            Done::ToldAgain(events) => line!("    {events} events are queued again: the next `trackdrop run` delivers them"),
+            Done::Healed => line!("    it is set going again: the next `trackdrop run` goes on"),
+            Done::Failed(reason) => line!("    failed: {reason}"),
+            Done::Nothing => {}
+        }
+    }
+    if found.is_empty() && !json {
+        line!("no request stands still");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -54,8 +54,18 @@ pub struct Deployment {
     storage: Emulator,
     pubsub: Emulator,
     bigquery: Emulator,
+    setup: Setup,
     /// Logs, data of emulators, and whatever a test puts there.
     pub folder: TempDir,
+}
+
+/// What is other than Terraform's defaults.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup {
+    /// `track` has no service and nobody pushes to it: [`Deployment::worker`] starts those who pull.
+    pub is_track_pulled: bool,
+    /// `load` gathers windows: [`Deployment::clock`] ends them.
+    pub is_loaded_by_window: bool,
 }
 
 /// The end of a request, as the users' own systems are told.
@@ -73,7 +83,15 @@ fn variables(storage: &Emulator, pubsub: &Emulator, bigquery: &Emulator) -> Vec<
     let mut all = vec![
         ("TRACKDROP_TOPIC_REQUESTS".to_owned(), format!("projects/{PROJECT}/topics/trackdrop-requests")),
         ("TRACKDROP_TOPIC_DEAD_LETTERS".to_owned(), format!("projects/{PROJECT}/topics/trackdrop-dead-letters")),
+        ("TRACKDROP_TOPIC_UPLOADS".to_owned(), format!("projects/{PROJECT}/topics/{OBJECTS}")),
+        ("TRACKDROP_TOPIC_WORK".to_owned(), format!("projects/{PROJECT}/topics/{OBJECTS}")),
         ("TRACKDROP_DATASET".to_owned(), format!("{PROJECT}.{DATASET}")),
+        // Here no request has to stand still for hours before the sweeper looks after it.
+        ("TRACKDROP_STILL_S".to_owned(), "0".to_owned()),
+        (
+            "TRACKDROP_DEAD_LETTERS_SUBSCRIPTION".to_owned(),
+            format!("projects/{PROJECT}/subscriptions/trackdrop-dead-letters"),
+        ),
         ("TRACKDROP_MODEL".to_owned(), model.display().to_string()),
         ("STORAGE_EMULATOR_HOST".to_owned(), storage.host()),
         ("PUBSUB_EMULATOR_HOST".to_owned(), pubsub.host()),
@@ -92,6 +110,11 @@ fn bucket_name(role: Bucket) -> String {
 impl Deployment {
     /// Starts everything; none, and said loudly, where an emulator or a service is missing. With `TRACKDROP_REQUIRE_EMULATORS=1` that is a failure.
     pub async fn start() -> Option<Self> {
+        Self::start_with(Setup::default()).await
+    }
+
+    /// The same, set up in another way.
+    pub async fn start_with(setup: Setup) -> Option<Self> {
         let missing: Vec<_> = FUNCTIONS
             .iter()
             .map(|function| format!("trackdrop-{function}"))
@@ -110,16 +133,23 @@ impl Deployment {
         let bigquery = emulators::bigquery(PROJECT, &storage.host(), &folder.path().join("bigquery"))?;
         let http = reqwest::Client::new();
         let variables = variables(&storage, &pubsub, &bigquery);
-        let mut services = Vec::new();
+        let (mut services, mut triggers) = (Vec::new(), Vec::new());
         for function in FUNCTIONS {
             let yaml = std::fs::read_to_string(checkout().join(format!("triggers/{function}.yaml"))).unwrap();
-            let process = ServiceProcess::start(function, &[], &variables, folder.path()).await;
-            services.push((Trigger::parse(&yaml).unwrap(), process));
+            let trigger = Trigger::parse(&yaml).unwrap();
+            triggers.push(trigger.clone());
+            if function == "track" && setup.is_track_pulled {
+                continue;
+            }
+            let mut variables = variables.clone();
+            if function == "load" && setup.is_loaded_by_window {
+                variables.push(("TRACKDROP_LOAD_WINDOW".to_owned(), "1".to_owned()));
+            }
+            services.push((trigger, ServiceProcess::start(function, &[], &variables, folder.path()).await));
         }
-        let triggers: Vec<Trigger> = services.iter().map(|(trigger, _)| trigger.clone()).collect();
         let roles = Bucket::ALL.into_iter().map(|role| (bucket_name(role), role.as_str().to_owned())).collect();
         let gateway = Gateway::start(services, roles).await;
-        let deployment = Self { gateway, http, storage, pubsub, bigquery, folder };
+        let deployment = Self { gateway, http, storage, pubsub, bigquery, folder, setup };
         deployment.make(&triggers).await;
         Some(deployment)
     }
@@ -173,11 +203,13 @@ impl Deployment {
         };
         let dead_letter = trigger.dead_letter.as_deref().unwrap_or("undeliverable");
         let backoff = |seconds: f64| format!("{:.3}s", seconds / BACKOFF_DIVISOR);
+        let is_pulled = trigger.function == "track" && self.setup.is_track_pulled;
+        let push = json!({ "pushEndpoint": self.gateway.endpoint(&trigger.function) });
         json!({
             "topic": format!("projects/{PROJECT}/topics/{topic}"),
             "filter": filter,
             "ackDeadlineSeconds": trigger.deadline_s,
-            "pushConfig": { "pushEndpoint": self.gateway.endpoint(&trigger.function) },
+            "pushConfig": if is_pulled { json!({}) } else { push },
             "retryPolicy": {
                 "minimumBackoff": backoff(trigger.retry.min_backoff_s), "maximumBackoff": backoff(trigger.retry.max_backoff_s),
             },
@@ -186,6 +218,85 @@ impl Deployment {
                 "maxDeliveryAttempts": trigger.retry.attempts,
             },
         })
+    }
+
+    /// Calls a function as Cloud Scheduler does; gives the status of the answer.
+    pub async fn clock(&self, function: &str, event: &str) -> u16 {
+        let port = self.gateway.process(function).await.port;
+        let post = self.http.post(format!("http://127.0.0.1:{port}/")).header("content-type", "application/json");
+        let post = post.header("ce-specversion", "1.0").header("ce-type", event).header("ce-id", "load-window");
+        let post = post.header("ce-source", "//cloudscheduler.googleapis.com/trackdrop-load-window");
+        post.body("{}").send().await.unwrap().status().as_u16()
+    }
+
+    /// Starts another process of a function beside the one behind the gateway.
+    pub async fn another(&self, function: &str) -> ServiceProcess {
+        let logs = self.folder.path().join("another");
+        std::fs::create_dir_all(&logs).unwrap();
+        ServiceProcess::start(function, &[], &self.environment(), &logs).await
+    }
+
+    /// Runs the `trackdrop` command on this deployment; gives its standard output.
+    pub fn trackdrop(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(program("trackdrop").unwrap());
+        let output = command.envs(self.environment()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The load jobs of a table, with how many files each loads.
+    pub async fn load_jobs(&self, table: &Table) -> Vec<usize> {
+        let host = self.bigquery.host();
+        let url = format!("http://{host}/bigquery/v2/projects/{PROJECT}/jobs?projection=full&maxResults=1000");
+        let page: Value = serde_json::from_slice(&expect(self.http.get(url)).await).unwrap();
+        let jobs = page["jobs"].as_array().cloned().unwrap_or_default();
+        let loads = jobs.iter().map(|job| &job["configuration"]["load"]);
+        let into = |load: &&Value| load["destinationTable"]["tableId"] == table.name;
+        loads.filter(into).map(|load| load["sourceUris"].as_array().map_or(0, Vec::len)).collect()
+    }
+
+    /// Starts a worker that pulls, and does not wait for it; `name` is that of its log's folder.
+    pub fn worker(&self, name: &str, more: &[(&str, &str)]) -> ServiceProcess {
+        let mut variables = self.environment();
+        let subscription = format!("projects/{PROJECT}/subscriptions/trackdrop-track");
+        variables.push(("TRACKDROP_SUBSCRIPTION".to_owned(), subscription));
+        variables.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+        let logs = self.folder.path().join(name);
+        std::fs::create_dir_all(&logs).unwrap();
+        ServiceProcess::begin("track", &["--pull"], &variables, &logs)
+    }
+
+    /// Names and generations of the objects of a bucket that begin with `prefix`.
+    pub async fn list(&self, bucket: Bucket, prefix: &str) -> Vec<(String, String)> {
+        let bucket = bucket_name(bucket);
+        let url = format!("http://{}/storage/v1/b/{bucket}/o?prefix={prefix}", self.storage.host());
+        let page: Value = serde_json::from_slice(&expect(self.http.get(url)).await).unwrap();
+        let text = |object: &Value, member: &str| object[member].as_str().unwrap().to_owned();
+        let objects = page["items"].as_array().cloned().unwrap_or_default();
+        objects.iter().map(|object| (text(object, "name"), text(object, "generation"))).collect()
+    }
+
+    /// Waits until so many objects of a bucket begin with `prefix`.
+    pub async fn until_listed(&self, bucket: Bucket, prefix: &str, count: usize) -> Vec<(String, String)> {
+        let until = Instant::now() + ENDS_WITHIN;
+        loop {
+            let listed = self.list(bucket, prefix).await;
+            if listed.len() >= count {
+                return listed;
+            }
+            assert!(Instant::now() < until, "{bucket}/{prefix}: {listed:?}\n{}", self.gateway.logs().await);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Publishes once more what was published when the object was made.
+    pub async fn publish_again(&self, bucket: Bucket, name: &str, generation: &str) {
+        let attributes = json!({
+            "eventType": "OBJECT_FINALIZE", "payloadFormat": "NONE",
+            "bucketId": bucket_name(bucket), "objectId": name, "objectGeneration": generation,
+        });
+        self.pubsub("POST", &format!("topics/{OBJECTS}:publish"), json!({ "messages": [{ "attributes": attributes }] }))
+            .await;
     }
 
     /// One call of Pub/Sub's API; the path begins after the project.

@@ -42,6 +42,11 @@ pub enum Fault {
         /// Which event, from 1.
         event: usize,
     },
+    /// Events of the function are lost: acknowledged, and never seen by the service.
+    Lost {
+        /// The function.
+        function: &'static str,
+    },
     /// The function's process is killed by every delivery.
     AlwaysDies {
         /// The function.
@@ -148,6 +153,15 @@ impl Gateway {
         count
     }
 
+    /// Waits until so many events of the scenario have come.
+    pub async fn seen(&self, events: usize, within: Duration) {
+        let until = Instant::now() + within;
+        while self.count().events < events {
+            assert!(Instant::now() < until, "{events} events: {:?}\n{}", self.count(), self.logs().await);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Waits until all events of the scenario but `untaken` are acknowledged.
     pub async fn settled(&self, untaken: usize, within: Duration) {
         let until = Instant::now() + within;
@@ -203,6 +217,7 @@ async fn deliver(State(gateway): State<Gateway>, Path(function): Path<String>, b
         Fault::Dies { function: dies, event: which } if dies == function && which == event && delivery == 1 => {
             gateway.forward_and_kill(front, &body).await
         }
+        Fault::Lost { function: lost } if lost == function => StatusCode::NO_CONTENT,
         Fault::AlwaysDies { function: dies } if dies == function => gateway.forward_and_kill(front, &body).await,
         _ => gateway.forward(front, &body).await,
     };

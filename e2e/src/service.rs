@@ -35,13 +35,17 @@ pub struct ServiceProcess {
 impl ServiceProcess {
     /// Starts `trackdrop-FUNCTION` with only these variables, and waits until it is ready. Its log is appended to a file in `logs`.
     pub async fn start(function: &str, arguments: &[&str], variables: &[(String, String)], logs: &Path) -> Self {
+        let mut process = Self::begin(function, arguments, variables, logs);
+        process.is_ready().await;
+        process
+    }
+
+    /// The same without waiting for anything.
+    pub fn begin(function: &str, arguments: &[&str], variables: &[(String, String)], logs: &Path) -> Self {
         let log = logs.join(format!("{function}.log"));
         let arguments: Vec<String> = arguments.iter().map(|&text| text.to_owned()).collect();
         let (child, port) = spawn(function, &arguments, variables, &log);
-        let mut process =
-            Self { function: function.to_owned(), arguments, variables: variables.to_vec(), log, child, port };
-        process.is_ready().await;
-        process
+        Self { function: function.to_owned(), arguments, variables: variables.to_vec(), log, child, port }
     }
 
     /// Starts it again, on another port, after it ended or was killed.
@@ -57,7 +61,8 @@ impl ServiceProcess {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    async fn is_ready(&mut self) {
+    /// Waits until it is ready; panics where it ends before.
+    pub async fn is_ready(&mut self) {
         let until = Instant::now() + STARTS_WITHIN;
         let url = format!("http://127.0.0.1:{}/readyz", self.port);
         let http = reqwest::Client::new();

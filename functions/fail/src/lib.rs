@@ -1,26 +1,42 @@
-//! `fail`: a delivery that no attempt took ends its request with the reason, so that no request hangs for ever.
+//! `fail`: a delivery that no attempt took ends its request with the reason, so that no request hangs for ever; and by the clock, requests that
+//! stand still are set going again.
 
 use async_trait::async_trait;
-use trackdrop_flow::{Cloud, end, manifest};
+use std::collections::BTreeSet;
+use trackdrop_flow::{
+    Cloud, end, manifest,
+    sweep::{self, Patience},
+};
 use trackdrop_pipeline::{Bucket, Delivery, Event, Failure, Handler, RequestSettings, Stage};
 
 /// The handler of dead letters.
 #[derive(Debug)]
 pub struct Fail {
     cloud: Cloud,
+    patience: Patience,
 }
 
 impl Fail {
     /// A handler over this cloud.
     pub fn new(cloud: Cloud) -> Self {
-        Self { cloud }
+        Self { cloud, patience: Patience::default() }
+    }
+
+    /// With another patience with requests that stand still.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 }
 
 #[async_trait]
 impl Handler for Fail {
     async fn handle(&self, event: &Event, _: &Delivery) -> Result<(), Failure> {
-        let Event::DeadLetter(letter) = event else { return Ok(()) };
+        let letter = match event {
+            Event::DeadLetter(letter) => letter,
+            Event::RequestsSweep {} => return sweep::sweep(&self.cloud, self.patience, &BTreeSet::new()).await.map(drop),
+            _ => return Ok(()),
+        };
         let Event::ObjectFinalized(started_by) = &*letter.event else { return Ok(()) };
         let (Some(request), Some(stage)) = (started_by.request(), stage_of(&letter.function)) else { return Ok(()) };
         let reason = format!("gave up after {} attempts: {}", letter.attempts, letter.reason);

@@ -2,8 +2,23 @@
 
 use std::process::ExitCode;
 use trackdrop_fail::Fail;
+use trackdrop_flow::sweep::Patience;
 use trackdrop_framework::serve;
+use trackdrop_pipeline::Failure;
 
 fn main() -> ExitCode {
-    serve(include_str!("../../../triggers/fail.yaml"), async |service| Ok(Fail::new(service.cloud.clone())))
+    serve(include_str!("../../../triggers/fail.yaml"), async |service| {
+        let usual = Patience::default();
+        let patience = Patience {
+            still_s: seconds("TRACKDROP_STILL_S", usual.still_s)?,
+            give_up_s: seconds("TRACKDROP_GIVE_UP_S", usual.give_up_s)?,
+        };
+        Ok(Fail::new(service.cloud.clone()).with_patience(patience))
+    })
+}
+
+fn seconds(name: &str, usual: f64) -> Result<f64, Failure> {
+    let Some(text) = std::env::var(name).ok().filter(|text| !text.is_empty()) else { return Ok(usual) };
+    let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0 && seconds.is_finite());
+    seconds.ok_or_else(|| Failure::permanent(format!("{name} is {text:?}: it must be a number of seconds")))
 }

@@ -1,10 +1,15 @@
-//! `load`: the tracks of a merged request become rows of the warehouse, exactly once.
+//! `load`: the tracks of merged requests become rows of the warehouse, exactly once: each request by itself, or all that a window gathered.
+
+mod window;
 
 use async_trait::async_trait;
-use trackdrop_cloud::LoadOutcome;
-use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, end, stage::StageHandler};
+use trackdrop_cloud::{LoadOutcome, TracksFile};
+use trackdrop_flow::{
+    Cloud, Doing, NewObject, WorkReport, end,
+    stage::{StageHandler, Staged},
+};
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, ObjectFinalized, RequestId, Stage, Stopwatch,
+    Activity, Delivery, Event, Failure, Handler, ObjectFinalized, RequestId, Stage, Stopwatch,
     names::{Marker, ResultFile},
 };
 
@@ -12,12 +17,19 @@ use trackdrop_pipeline::{
 #[derive(Debug)]
 pub struct Load {
     cloud: Cloud,
+    is_by_window: bool,
 }
 
 impl Load {
-    /// A handler over this cloud.
+    /// A handler over this cloud that loads each request by itself.
     pub fn new(cloud: Cloud) -> Self {
-        Self { cloud }
+        Self { cloud, is_by_window: false }
+    }
+
+    /// Where `is_by_window`, a merged request waits until the clock ends the window.
+    #[must_use]
+    pub fn by_window(self, is_by_window: bool) -> Self {
+        Self { is_by_window, ..self }
     }
 }
 
@@ -30,22 +42,73 @@ impl StageHandler for Load {
     }
 
     async fn work(&self, request: &RequestId, _: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
-        let file = ResultFile::Tracks.object(request);
-        let started = Stopwatch::start();
-        let tracks = self.cloud.storage.stat(&file).await?;
-        // The warehouse itself knows whether the rows are there: a repeated load has no effect.
-        let mut loading = Doing::begin(delivery, Activity::Load);
-        let load = self.cloud.warehouse.load_tracks(request, &file, tracks.generation);
-        let (LoadOutcome::Loaded | LoadOutcome::AlreadyLoaded) = loading.time_async(load).await?;
-        loading.bytes(tracks.bytes);
-        drop(loading);
-        let marker = NewObject::of_bytes(Marker::Loaded.object(request), "", "application/octet-stream");
-        if self.cloud.find(&marker.object).await?.is_none() {
-            let merged = WorkReport::from_metadata(&tracks.metadata);
-            let mut work = WorkReport::of(delivery, started, merged.frames, 0.0);
-            work.rows = merged.rows;
-            self.cloud.create(marker.with_work(&work)).await?;
+        if self.cloud.find(&Marker::Loaded.object(request)).await?.is_none() {
+            if self.is_by_window {
+                return window::wait(&self.cloud, request).await;
+            }
+            if window::waits(&self.cloud, request).await? {
+                // Windows were turned off while it waited: nobody ends them any more.
+                return window::load_all(&self.cloud).await;
+            }
+            self.load(request, delivery).await?;
         }
         end::finish_if_complete(&self.cloud, request).await
+    }
+}
+
+impl Load {
+    async fn load(&self, request: &RequestId, delivery: &Delivery) -> Result<(), Failure> {
+        let object = ResultFile::Tracks.object(request);
+        let started = Stopwatch::start();
+        let tracks = self.cloud.storage.stat(&object).await?;
+        // The warehouse itself knows whether the rows are there: a repeated load has no effect.
+        let mut loading = Doing::begin(delivery, Activity::Load);
+        let file = [TracksFile { request_id: request.clone(), object, generation: tracks.generation }];
+        let (LoadOutcome::Loaded | LoadOutcome::AlreadyLoaded) =
+            loading.time_async(self.cloud.warehouse.load_tracks(&file)).await?;
+        loading.bytes(tracks.bytes);
+        drop(loading);
+        mark_loaded(&self.cloud, request, Some((delivery, started))).await
+    }
+}
+
+/// Says that the rows stand; with the time that it took, where that was spent on this request alone.
+async fn mark_loaded(
+    cloud: &Cloud,
+    request: &RequestId,
+    took: Option<(&Delivery, Stopwatch)>,
+) -> Result<(), Failure> {
+    let marker = NewObject::of_bytes(Marker::Loaded.object(request), "", "application/octet-stream");
+    if cloud.find(&marker.object).await?.is_none() {
+        let tracks = cloud.find(&ResultFile::Tracks.object(request)).await?;
+        let merged = tracks.map(|tracks| WorkReport::from_metadata(&tracks.metadata)).unwrap_or_default();
+        let mut work = match took {
+            Some((delivery, started)) => WorkReport::of(delivery, started, merged.frames, 0.0),
+            None => WorkReport { frames: merged.frames, ..WorkReport::default() },
+        };
+        work.rows = merged.rows;
+        cloud.create(marker.with_work(&work)).await?;
+    }
+    Ok(())
+}
+
+/// `load` and the clock that ends its windows.
+#[derive(Debug)]
+pub struct LoadService(Staged<Load>);
+
+impl LoadService {
+    /// Around this handler.
+    pub fn new(load: Load) -> Self {
+        Self(Staged(load))
+    }
+}
+
+#[async_trait]
+impl Handler for LoadService {
+    async fn handle(&self, event: &Event, delivery: &Delivery) -> Result<(), Failure> {
+        match event {
+            Event::LoadWindow {} => window::load_all(self.0.0.cloud()).await,
+            event => self.0.handle(event, delivery).await,
+        }
     }
 }

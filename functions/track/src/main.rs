@@ -1,14 +1,14 @@
-//! `track` as a service.
+//! `track` as a service, or with `--pull` as a worker that takes its events out of a subscription.
 
 use std::{process::ExitCode, sync::Arc};
 use trackdrop_detector::DeviceChoice;
 use trackdrop_flow::{blocking, stage::Staged};
-use trackdrop_framework::serve;
+use trackdrop_framework::serve_or_pull;
 use trackdrop_pipeline::Failure;
 use trackdrop_track::{DetectorPool, Limits, MediaSegmentDetector, Track};
 
 fn main() -> ExitCode {
-    serve(include_str!("../../../triggers/track.yaml"), async |service| {
+    serve_or_pull(include_str!("../../../triggers/track.yaml"), async |service| {
         let device = match std::env::var("TRACKDROP_DEVICE") {
             Ok(text) => text.parse().map_err(|error| Failure::permanent(format!("TRACKDROP_DEVICE: {error}")))?,
             Err(_) => DeviceChoice::Auto,

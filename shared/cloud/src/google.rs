@@ -3,8 +3,8 @@
 //! **Why plain JSON calls and not the official clients.** One transport does everything here. The official `google-cloud-storage` reads and
 //! writes over JSON but lists, stats and deletes over gRPC only, which the emulator that the tests run against does not speak; its
 //! resumable uploads can't reach an emulator on a port (it sends `Host` without one); and with `-pubsub` and `-bigquery-v2` it brings
-//! tonic and about 150 more crates into services that must start within 150 ms in 40 MB. The calls needed are eleven, all of them stable
-//! REST v1/v2. Credentials do come from the official `google-cloud-auth`, which is where the difficulty lies.
+//! tonic into services that must start within 150 ms in 40 MB. The calls needed are stable REST v1/v2. Only a worker that pulls by a
+//! stream links the official client (`trackdrop-framework`, feature `pull`): streams are gRPC. Credentials do come from the official `google-cloud-auth`, which is where the difficulty lies.
 //!
 //! An endpoint from `STORAGE_EMULATOR_HOST`, `PUBSUB_EMULATOR_HOST` or `BIGQUERY_EMULATOR_HOST` is called anonymously: nothing asks a
 //! metadata server then.
@@ -15,11 +15,13 @@ mod resumable;
 mod retry;
 mod settings;
 mod storage;
+mod subscription;
 mod warehouse;
 
 pub use api::{Api, ApiError};
-pub use publisher::PubSub;
+pub use publisher::{PubSub, Topics};
 pub use retry::Retry;
 pub use settings::{Buckets, GoogleSettings, SettingsError};
 pub use storage::CloudStorage;
+pub use subscription::{Leased, PubSubMessage, Subscription, check_subscription};
 pub use warehouse::BigQuery;

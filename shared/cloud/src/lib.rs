@@ -17,4 +17,4 @@ mod warehouse;
 
 pub use publisher::{PublishError, Publisher, TOPIC_DEAD_LETTERS, TOPIC_REQUESTS};
 pub use storage::{Content, LocalFile, ObjectInfo, Precondition, PutOptions, Storage, StorageError};
-pub use warehouse::{LoadOutcome, Warehouse, WarehouseError};
+pub use warehouse::{LoadOutcome, TracksFile, Warehouse, WarehouseError};

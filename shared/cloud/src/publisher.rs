@@ -1,7 +1,7 @@
 //! Messages on topics.
 
 use async_trait::async_trait;
-use trackdrop_pipeline::{Event, Failure, FailureKind};
+use trackdrop_pipeline::{Event, Failure, FailureKind, ObjectFinalized};
 
 /// Requests that have ended, for the users' own systems.
 pub const TOPIC_REQUESTS: &str = "requests";
@@ -13,6 +13,10 @@ pub const TOPIC_DEAD_LETTERS: &str = "dead-letters";
 pub trait Publisher: Send + Sync + std::fmt::Debug {
     /// Returns once the message is stored.
     async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError>;
+
+    /// Tells once more that an object stands, to whichever function that starts: for an event that was lost. Returns once the message is
+    /// stored.
+    async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError>;
 }
 
 /// A message that was not stored; another attempt may succeed.

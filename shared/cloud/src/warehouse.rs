@@ -1,22 +1,34 @@
 //! Rows that are queried in SQL.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use trackdrop_pipeline::{Failure, FailureKind, RequestId, names::ObjectName};
 use trackdrop_tables::requests::RequestRow;
 
 /// A warehouse with the tables `tracks` and `requests`.
 #[async_trait]
 pub trait Warehouse: Send + Sync + std::fmt::Debug {
-    /// Loads the rows of a request's `tracks.parquet`, exactly once however often it is called.
-    async fn load_tracks(
-        &self,
-        request: &RequestId,
-        file: &ObjectName,
-        generation: i64,
-    ) -> Result<LoadOutcome, WarehouseError>;
+    /// Loads the rows of one or several `tracks.parquet`, all of them or none, and exactly once however often it is called with the same
+    /// files. Which files are loaded together must be decided once: in another company a file would be loaded again. Several that were
+    /// refused together stay so, and may be loaded one by one.
+    async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError>;
 
-    /// Records how a request ended: one row a request, the first one stays.
+    /// Records how a request ended: one row an end (which its request and moment name), the first one stays.
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError>;
+
+    /// Takes back that a request has failed, where that is recorded: it was opened again.
+    async fn forget_failure(&self, request: &RequestId) -> Result<(), WarehouseError>;
+}
+
+/// The `tracks.parquet` of a request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TracksFile {
+    /// The request.
+    pub request_id: RequestId,
+    /// The file.
+    pub object: ObjectName,
+    /// Which writing of it.
+    pub generation: i64,
 }
 
 /// Whether a load had an effect.

@@ -6,6 +6,7 @@
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
 //! - [`end`]: how a request ends, well or badly, exactly once in effect.
 //! - [`version`]: another version of a request's tracks, from the detections that stand.
+//! - [`sweep`]: requests that stand still are found and set going again, or fail with the reason.
 //! - [`stage`]: the frame around a handler: which request, whether it is over already, and what a permanent failure does.
 
 pub mod activity;
@@ -14,6 +15,7 @@ pub mod count;
 pub mod end;
 pub mod manifest;
 pub mod stage;
+pub mod sweep;
 pub mod version;
 mod work;
 

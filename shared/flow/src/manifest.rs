@@ -64,11 +64,23 @@ fn state_metadata(state: RequestState) -> BTreeMap<String, String> {
 
 /// Every request that has a manifest, in the order of their ids.
 pub async fn all(cloud: &Cloud) -> Result<Vec<RequestId>, Failure> {
+    Ok(listed(cloud).await?.into_iter().map(|(request, _)| request).collect())
+}
+
+/// The same with what is known of the manifests without reading them.
+pub async fn listed(cloud: &Cloud) -> Result<Vec<(RequestId, ObjectInfo)>, Failure> {
     let results = cloud.storage.list(&ObjectName::new(Bucket::Results, "")).await?;
-    let of_manifest = |object: &ObjectName| {
-        names::request_of(object).filter(|request| *object == ResultFile::Manifest.object(request))
+    let of_manifest = |info: ObjectInfo| {
+        let request = names::request_of(&info.object)?;
+        (info.object == ResultFile::Manifest.object(&request)).then_some((request, info))
     };
-    Ok(results.iter().filter_map(|info| of_manifest(&info.object)).collect())
+    Ok(results.into_iter().filter_map(of_manifest).collect())
+}
+
+/// Where a request stands, by what is known of its manifest without reading it.
+pub fn state_of(info: &ObjectInfo) -> Option<RequestState> {
+    let text = info.metadata.get(STATE_KEY).cloned().unwrap_or_default();
+    serde_json::from_value(serde_json::Value::String(text)).ok()
 }
 
 /// Reads a request's manifest; none where it has none yet.
@@ -123,9 +135,7 @@ pub async fn update(
 
 /// Where a request stands, by a look at metadata only; none where it has no manifest.
 pub async fn state(cloud: &Cloud, request: &RequestId) -> Result<Option<RequestState>, Failure> {
-    let Some(info) = cloud.find(&ResultFile::Manifest.object(request)).await? else { return Ok(None) };
-    let text = info.metadata.get(STATE_KEY).cloned().unwrap_or_default();
-    Ok(serde_json::from_value(serde_json::Value::String(text)).ok())
+    Ok(cloud.find(&ResultFile::Manifest.object(request)).await?.as_ref().and_then(state_of))
 }
 
 /// Moves the state on; it never moves back, and a final one stays.

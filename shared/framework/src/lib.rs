@@ -7,12 +7,16 @@
 //! Around every event, outermost first: trace context, access log, deadline below the acknowledgement deadline, panics as diagnostics, the
 //! caller's identity, a bound on concurrency, a bound on the body. `GET /healthz` answers once the process listens, `GET /readyz` once the
 //! handler is there (a model may have to be loaded).
+//!
+//! With the feature `pull`, `serve_or_pull` is the same for a function that may also take its events out of a subscription itself.
 
 mod answer;
 mod decode;
 mod domain;
 mod layers;
 pub mod oidc;
+#[cfg(feature = "pull")]
+mod pull;
 mod serve;
 mod service;
 mod settings;
@@ -21,6 +25,10 @@ mod typed;
 
 pub use answer::Answer;
 pub use decode::{Malformed, decode};
+#[cfg(feature = "pull")]
+pub use pull::Subscription;
+#[cfg(feature = "pull")]
+pub use serve::serve_or_pull;
 pub use serve::{Environment, serve};
 pub use service::Service;
 pub use settings::{PushIdentity, ServiceSettings};

@@ -9,6 +9,7 @@ use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
     path::{Path, PathBuf},
+    pin::Pin,
     process::ExitCode,
     sync::Arc,
     time::Instant,
@@ -74,6 +75,44 @@ where
     H: Handler + 'static,
     F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
 {
+    main(trigger, start, async |service, _, listener, stop| Ok(service.serve(listener, stop).await?))
+}
+
+/// The same; with `--pull` among the process's arguments the function takes its events out of the subscription that `--subscription` or
+/// `TRACKDROP_SUBSCRIPTION` names, and tells only its health over HTTP.
+#[cfg(feature = "pull")]
+pub fn serve_or_pull<H, F>(trigger: &str, start: F) -> ExitCode
+where
+    H: Handler + 'static,
+    F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
+{
+    use crate::pull::{LEASE, PullSettings, Subscription};
+    let named = std::env::var("TRACKDROP_SUBSCRIPTION").ok();
+    match PullSettings::from_arguments(std::env::args().skip(1), named) {
+        Ok(None) => serve(trigger, start),
+        Ok(Some(settings)) => main(trigger, start, async move |service, environment, listener, stop| {
+            let ServiceSettings { concurrency, google, .. } = &environment.settings;
+            let emulator = google.pubsub_emulator.as_deref();
+            let subscription = Subscription::open(&settings.subscription, *concurrency, LEASE, emulator).await?;
+            Ok(service.pull(listener, subscription, stop).await?)
+        }),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Ended = Result<(), Box<dyn std::error::Error>>;
+
+/// `main`, with whichever way events come in.
+fn main<H, F, S>(trigger: &str, start: F, serve: S) -> ExitCode
+where
+    H: Handler + 'static,
+    F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
+    S: AsyncFnOnce(&Service, &Environment, TcpListener, Stop) -> Ended,
+{
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -89,7 +128,7 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let outcome = runtime.block_on(run(trigger, start));
+    let outcome = runtime.block_on(run(trigger, start, serve));
     telemetry.end();
     // Work that does not notice that it is to stop must not keep the process from ending.
     runtime.shutdown_background();
@@ -102,10 +141,11 @@ where
     }
 }
 
-async fn run<H, F>(trigger: &str, start: F) -> Result<(), Box<dyn std::error::Error>>
+async fn run<H, F, S>(trigger: &str, start: F, serve: S) -> Ended
 where
     H: Handler + 'static,
     F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
+    S: AsyncFnOnce(&Service, &Environment, TcpListener, Stop) -> Ended,
 {
     let started = Instant::now();
     let trigger = Trigger::parse(trigger)?;
@@ -129,12 +169,12 @@ where
     let listener = listener.map_err(|error| format!("port {} can't be listened on: {error}", settings.port))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let stop = async move {
+    let stop = Box::pin(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-    };
+    });
     tracing::info!(function, port = settings.port, ms = started.elapsed().as_millis() as u64, "listening");
     let environment = Environment { cloud, settings };
     let ready = async {
@@ -144,7 +184,7 @@ where
         std::future::pending::<Result<(), String>>().await
     };
     tokio::select! {
-        outcome = service.serve(listener, stop) => Ok(outcome?),
+        outcome = serve(&service, &environment, listener, stop) => outcome,
         outcome = ready => Ok(outcome?),
     }
 }

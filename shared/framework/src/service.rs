@@ -18,15 +18,10 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
-use std::{
-    future::Future,
-    io,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{future::Future, io, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, watch},
+    sync::{Semaphore, SetOnce, watch},
 };
 use tracing::Instrument;
 use trackdrop_cloud::{Storage, google::Buckets};
@@ -40,7 +35,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(9);
 #[derive(Clone)]
 pub struct Service {
     trigger: Arc<Trigger>,
-    handler: Arc<OnceLock<Arc<dyn Handler>>>,
+    handler: Arc<SetOnce<Arc<dyn Handler>>>,
     storage: Arc<dyn Storage>,
     buckets: Arc<Buckets>,
     places: Arc<Semaphore>,
@@ -95,46 +90,107 @@ impl Service {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let (stopping, mut is_stopping) = watch::channel(false);
-        let (hand_back, is_handed_back) = watch::channel(false);
-        let serving = axum::serve(listener, self.router(is_handed_back))
-            .with_graceful_shutdown(async move {
-                stop.await;
-                tracing::info!("stopping");
-                let _ = stopping.send(true);
-            })
-            .into_future();
-        let bounds = async {
-            if is_stopping.wait_for(|&is_stopping| is_stopping).await.is_err() {
-                return std::future::pending().await;
-            }
-            tokio::time::sleep(FINISHES_WITHIN).await;
-            let _ = hand_back.send(true);
-            tokio::time::sleep(GONE_WITHIN - FINISHES_WITHIN).await;
-            tracing::warn!("some work did not stop in time");
-        };
+        let (drain, draining) = Drain::begin();
+        let router = self.health().merge(self.events(&draining, false)).with_state(self.clone());
+        let mut until = draining.clone();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { until.stopped().await });
         tokio::select! {
-            outcome = serving => outcome,
-            () = bounds => Ok(()),
+            outcome = serving.into_future() => outcome,
+            () = drain.bound(stop) => Ok(()),
         }
     }
 
-    fn router(&self, hand_back: watch::Receiver<bool>) -> Router {
-        let deadline = deadline::Deadline { after: self.deadline, hand_back };
+    /// Takes events out of a subscription until `stop` ends, and then until what is in work is finished or handed back. Over HTTP only
+    /// health is told: nobody pushes to a worker.
+    #[cfg(feature = "pull")]
+    pub async fn pull(
+        &self,
+        listener: TcpListener,
+        from: crate::Subscription,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let (drain, draining) = Drain::begin();
+        let health = axum::serve(listener, self.health().with_state(self.clone())).into_future();
+        let events = self.events(&draining, true).with_state(self.clone());
+        let mut until = draining.clone();
+        let pulling = async {
+            // Before the handler is there an event would only be handed back.
+            tokio::select! {
+                _ = self.handler.wait() => {}
+                () = until.stopped() => return Ok(()),
+            }
+            crate::pull::work(events, from, self.places.clone(), draining.clone()).await
+        };
+        tokio::select! {
+            outcome = health => outcome,
+            outcome = pulling => outcome,
+            () = drain.bound(stop) => Ok(()),
+        }
+    }
+
+    fn health(&self) -> Router<Self> {
+        let healthz = get(|| async { "ok\n" });
+        Router::new().route("/healthz", healthz).route("/readyz", get(ready))
+    }
+
+    /// What takes events; who pulls has shown who he is, and keeps an event for as long as there is progress.
+    fn events(&self, draining: &Draining, is_pulled: bool) -> Router<Self> {
+        let hand_back = draining.hand_back.clone();
+        let deadline = deadline::Deadline { after: self.deadline, is_put_off: is_pulled, hand_back };
+        let verifier = self.verifier.clone().filter(|_| !is_pulled);
         let function: Arc<str> = self.trigger.function.as_str().into();
         // The layer that is added last is the outermost one.
-        let events = Router::new()
+        Router::new()
             .route("/", post(take))
             .route("/{*path}", post(take))
             .layer(from_fn(body_limit::layer))
             .layer(from_fn_with_state(self.places.clone(), concurrency::layer))
-            .layer(from_fn_with_state(self.verifier.clone(), authorisation::layer))
+            .layer(from_fn_with_state(verifier, authorisation::layer))
             .layer(from_fn(panic::layer))
             .layer(from_fn_with_state(deadline, deadline::layer))
             .layer(from_fn_with_state(function, access_log::layer))
-            .layer(from_fn(trace_context::layer));
-        let healthz = get(|| async { "ok\n" });
-        Router::new().route("/healthz", healthz).route("/readyz", get(ready)).merge(events).with_state(self.clone())
+            .layer(from_fn(trace_context::layer))
+    }
+}
+
+/// How a service comes to its end: it is told to stop, it hands back what is still in work, it is gone.
+struct Drain {
+    stopping: watch::Sender<bool>,
+    hand_back: watch::Sender<bool>,
+}
+
+/// The same, seen by those who must heed it.
+#[derive(Clone, Debug)]
+pub(crate) struct Draining {
+    stopping: watch::Receiver<bool>,
+    hand_back: watch::Receiver<bool>,
+}
+
+impl Drain {
+    fn begin() -> (Self, Draining) {
+        let ((stopping, is_stopping), (hand_back, is_handed_back)) = (watch::channel(false), watch::channel(false));
+        (Self { stopping, hand_back }, Draining { stopping: is_stopping, hand_back: is_handed_back })
+    }
+
+    /// Ends when the time after `stop` is over.
+    async fn bound(self, stop: impl Future<Output = ()>) {
+        stop.await;
+        tracing::info!("stopping");
+        let _ = self.stopping.send(true);
+        tokio::time::sleep(FINISHES_WITHIN).await;
+        let _ = self.hand_back.send(true);
+        tokio::time::sleep(GONE_WITHIN - FINISHES_WITHIN).await;
+        tracing::warn!("some work did not stop in time");
+    }
+}
+
+impl Draining {
+    /// Waits until it is told to stop.
+    pub(crate) async fn stopped(&mut self) {
+        if self.stopping.wait_for(|&stopping| stopping).await.is_err() {
+            // Whoever tells is gone, and so is whoever waits.
+            std::future::pending().await
+        }
     }
 }
 
@@ -178,7 +234,7 @@ impl Service {
             Err(reason) => return Ok(Err(reason)),
         };
         let topic = match &event {
-            Event::ObjectFinalized(_) => None,
+            Event::ObjectFinalized(_) | Event::LoadWindow {} | Event::RequestsSweep {} => None,
             Event::RequestFinished(_) => Some(trackdrop_cloud::TOPIC_REQUESTS),
             Event::DeadLetter(_) => Some(trackdrop_cloud::TOPIC_DEAD_LETTERS),
         };

@@ -49,7 +49,10 @@ impl Typed {
             STORAGE_FINALIZED => finalized(event),
             MESSAGE_PUBLISHED => message(event),
             ours if ours.starts_with("trackdrop.") => {
-                let json = serde_json::json!({ "type": ours, "data": object_of(event)? });
+                let none = Map::new();
+                // The clock has nothing to say but the type.
+                let data = if event.data().is_none() { &none } else { object_of(event)? };
+                let json = serde_json::json!({ "type": ours, "data": data });
                 our_event(&json.to_string().into_bytes())?
                     .ok_or_else(|| Malformed(format!("the type {ours:?} is none of ours")))
             }

@@ -21,6 +21,12 @@ pub enum Event {
     /// A delivery was given up after its last attempt.
     #[serde(rename = "trackdrop.delivery.dead")]
     DeadLetter(DeadLetter),
+    /// The clock ends a window: what waits for it is loaded.
+    #[serde(rename = "trackdrop.load.window")]
+    LoadWindow {},
+    /// The clock asks for requests that stand still.
+    #[serde(rename = "trackdrop.requests.sweep")]
+    RequestsSweep {},
 }
 
 impl Event {
@@ -30,6 +36,17 @@ impl Event {
             Self::ObjectFinalized(_) => "trackdrop.object.finalized",
             Self::RequestFinished(_) => "trackdrop.request.finished",
             Self::DeadLetter(_) => "trackdrop.delivery.dead",
+            Self::LoadWindow {} => "trackdrop.load.window",
+            Self::RequestsSweep {} => "trackdrop.requests.sweep",
+        }
+    }
+
+    /// The function that the clock starts by this event; none where it is no event of the clock.
+    pub fn started_by_clock(&self) -> Option<&'static str> {
+        match self {
+            Self::LoadWindow {} => Some("load"),
+            Self::RequestsSweep {} => Some("fail"),
+            Self::ObjectFinalized(_) | Self::RequestFinished(_) | Self::DeadLetter(_) => None,
         }
     }
 }

@@ -11,6 +11,8 @@
 //!            annotated/<request_id>                      created once, when all segments are annotated
 //!            loaded/<request_id>                         created once, when the rows are in the warehouse
 //!            ended/<request_id>                          created once, when the end of the request is told to everyone
+//!            swept/<request_id>                          when it was last set going again; nothing rests on it
+//!            loads/                                      windows of `load`
 //!            counted/<stage>/<request_id>/000            created once, when a group of 1,000 segments is complete
 //! results/   <request_id>/manifest.json, detections.parquet, tracks.parquet, annotated.mp4, summary.json
 //! ```
@@ -140,7 +142,12 @@ impl Marker {
 
     /// The marker of a request.
     pub fn object(self, request: &RequestId) -> ObjectName {
-        ObjectName::new(Bucket::Work, format!("{}/{request}", self.folder()))
+        ObjectName::new(Bucket::Work, format!("{}{request}", self.prefix()))
+    }
+
+    /// What the names of all requests' markers of this kind begin with.
+    pub fn prefix(self) -> String {
+        format!("{}/", self.folder())
     }
 }
 

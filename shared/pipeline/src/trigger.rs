@@ -94,6 +94,9 @@ impl Trigger {
 
     /// Whether this event, published on `topic` if it is a message, starts the function.
     pub fn takes(&self, event: &Event, topic: Option<&str>) -> bool {
+        if let Some(function) = event.started_by_clock() {
+            return topic.is_none() && function == self.function;
+        }
         match (&self.on, event) {
             (Source::ObjectFinalized { bucket, prefix }, Event::ObjectFinalized(finalized)) => {
                 topic.is_none()
@@ -136,6 +139,15 @@ mod tests {
         assert!(!trigger.takes(&finalized(Bucket::Work, "detections/x/000000.parquet"), None));
         assert!(!trigger.takes(&finalized(Bucket::Uploads, "split_chunks/x"), None));
         assert!(!trigger.takes(&finalized(Bucket::Work, "split_chunks/x"), Some("dead-letters")));
+    }
+
+    #[test]
+    fn the_clock_starts_the_function_that_it_is_meant_for() {
+        for (function, takes) in [("load", [true, false]), ("fail", [false, true]), ("track", [false, false])] {
+            let trigger = Trigger::parse(&YAML.replace("function: track", &format!("function: {function}"))).unwrap();
+            let events = [Event::LoadWindow {}, Event::RequestsSweep {}];
+            assert_eq!(events.map(|event| trigger.takes(&event, None)), takes, "{function}");
+        }
     }
 
     #[test]

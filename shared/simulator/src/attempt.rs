@@ -20,11 +20,11 @@ use std::{
     time::Duration,
 };
 use trackdrop_cloud::{
-    Content, LoadOutcome, LocalFile, ObjectInfo, PublishError, Publisher, PutOptions, Storage, StorageError, Warehouse,
-    WarehouseError,
+    Content, LoadOutcome, LocalFile, ObjectInfo, PublishError, Publisher, PutOptions, Storage, StorageError, TracksFile,
+    Warehouse, WarehouseError,
 };
 use trackdrop_pipeline::{
-    Event, RequestId,
+    Event, ObjectFinalized, RequestId,
     names::{Bucket, ObjectName, request_of},
 };
 use trackdrop_tables::requests::RequestRow;
@@ -293,34 +293,46 @@ impl Publisher for Attempt {
         let fail = |reason: &str| PublishError { topic: topic.to_owned(), reason: reason.to_owned() };
         self.operation(format!("publish on {topic}"), effect, fail).await
     }
+
+    async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError> {
+        let name = object.object.to_string();
+        let fail = |reason: &str| PublishError { topic: name.clone(), reason: reason.to_owned() };
+        let effect = || {
+            self.world.memory.send_again(object);
+            Ok(())
+        };
+        self.operation(format!("tell again of {name}"), effect, fail).await
+    }
 }
 
 #[async_trait]
 impl Warehouse for Attempt {
-    async fn load_tracks(
-        &self,
-        request: &RequestId,
-        file: &ObjectName,
-        generation: i64,
-    ) -> Result<LoadOutcome, WarehouseError> {
+    async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
         let key = (self.message.clone(), "rows".to_owned());
         self.world.record().tries.entry(key).or_default().insert(self.name.clone());
         let effect = || {
-            let generation = match self.world.flaw {
+            let mut files = files.to_vec();
+            match self.world.flaw {
                 // Another job each time.
-                Some(Flaw::LoadsAdd) => self.world.executor.now_us(),
+                Some(Flaw::LoadsAdd) => files.iter_mut().for_each(|file| file.generation = self.world.executor.now_us()),
                 Some(Flaw::LoadsNothing) => return Ok(LoadOutcome::Loaded),
-                _ => generation,
-            };
-            Ok(self.world.memory.load(request, file, generation))
+                _ => {}
+            }
+            Ok(self.world.memory.load(&files))
         };
-        self.operation(format!("load {file}"), effect, warehouse_error).await
+        let names: Vec<_> = files.iter().map(|file| file.object.to_string()).collect();
+        self.operation(format!("load {}", names.join(", ")), effect, warehouse_error).await
     }
 
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
         let recorded = self.world.flaw.map_or_else(|| Some(row.clone()), |flaw| flaw.row(row));
         let effect = || Ok(recorded.as_ref().map_or(LoadOutcome::Loaded, |row| self.world.memory.record(row)));
         self.operation(format!("record {}", row.request_id), effect, warehouse_error).await
+    }
+
+    async fn forget_failure(&self, request: &RequestId) -> Result<(), WarehouseError> {
+        self.world.broken(format!("{} takes back how {request} ended", self.name));
+        Ok(())
     }
 }
 

@@ -43,6 +43,8 @@ const TRIGGERS: [&str; 7] = [
     include_str!("../../../triggers/join.yaml"),
     include_str!("../../../triggers/fail.yaml"),
 ];
+/// Nobody is turned away here for being full, so no trigger needs more.
+const MOST_ATTEMPTS: u32 = 10;
 /// A copy of a message is copied at most so often.
 const MOST_COPIES: u32 = 3;
 
@@ -76,7 +78,7 @@ impl Bus {
                     Event::ObjectFinalized(finalized) => format!("fail {} {}", letter.function, finalized.object),
                     _ => continue,
                 },
-                Event::RequestFinished(_) => continue,
+                Event::RequestFinished(_) | Event::LoadWindow {} | Event::RequestsSweep {} => continue,
             };
             self.begin(trigger.clone(), event.clone(), name);
         }
@@ -111,7 +113,7 @@ impl Bus {
         if let Some(Fault::Late(ms)) = world.fate.strikes(&format!("{name} late"), None, late) {
             world.executor.sleep(Duration::from_millis(ms)).await;
         }
-        let attempts = trigger.retry.attempts;
+        let attempts = trigger.retry.attempts.min(MOST_ATTEMPTS);
         // The handler of dead letters is the last resort: its own last attempt is always left alone.
         let may_fail = world.rough && trigger.dead_letter.is_some();
         let budget = Budget { message: name.clone(), attempts: if may_fail { u32::MAX } else { attempts - 1 } };
@@ -198,7 +200,7 @@ impl Bus {
                     Event::ObjectFinalized(finalized) => finalized.request(),
                     _ => None,
                 },
-                Event::RequestFinished(_) => None,
+                Event::RequestFinished(_) | Event::LoadWindow {} | Event::RequestsSweep {} => None,
             },
             life: life.clone(),
             operations: Arc::default(),

@@ -12,9 +12,9 @@ use std::{
 use tempfile::TempDir;
 use trackdrop_cloud::{
     Content, LoadOutcome, LocalFile, ObjectInfo, Precondition, PublishError, Publisher, PutOptions, Storage,
-    StorageError, Warehouse, WarehouseError,
+    StorageError, TracksFile, Warehouse, WarehouseError,
 };
-use trackdrop_pipeline::{Event, ObjectFinalized, RequestId, Timestamp, names::ObjectName};
+use trackdrop_pipeline::{Event, ObjectFinalized, RequestId, RequestState, Timestamp, names::ObjectName};
 use trackdrop_tables::requests::RequestRow;
 
 const LONGEST_NAME_BYTES: usize = 1_024;
@@ -158,9 +158,19 @@ impl MemoryCloud {
         (self.notify)(event.clone(), Some(topic));
     }
 
-    pub(crate) fn load(&self, request: &RequestId, file: &ObjectName, generation: i64) -> LoadOutcome {
-        let is_new = self.lock().loads.insert((request.clone(), file.clone(), generation));
-        if is_new { LoadOutcome::Loaded } else { LoadOutcome::AlreadyLoaded }
+    pub(crate) fn send_again(&self, object: &ObjectFinalized) {
+        (self.notify)(Event::ObjectFinalized(object.clone()), None);
+    }
+
+    pub(crate) fn load(&self, files: &[TracksFile]) -> LoadOutcome {
+        let mut state = self.lock();
+        let mut outcome = LoadOutcome::AlreadyLoaded;
+        for TracksFile { request_id, object, generation } in files {
+            if state.loads.insert((request_id.clone(), object.clone(), *generation)) {
+                outcome = LoadOutcome::Loaded;
+            }
+        }
+        outcome
     }
 
     pub(crate) fn record(&self, row: &RequestRow) -> LoadOutcome {
@@ -233,21 +243,26 @@ impl Publisher for MemoryCloud {
         self.send(topic, event);
         Ok(())
     }
+
+    async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError> {
+        self.send_again(object);
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl Warehouse for MemoryCloud {
-    async fn load_tracks(
-        &self,
-        request: &RequestId,
-        file: &ObjectName,
-        generation: i64,
-    ) -> Result<LoadOutcome, WarehouseError> {
-        Ok(self.load(request, file, generation))
+    async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
+        Ok(self.load(files))
     }
 
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
         Ok(self.record(row))
+    }
+
+    async fn forget_failure(&self, request: &RequestId) -> Result<(), WarehouseError> {
+        self.lock().request_rows.retain(|of, row| of != request || row.state != RequestState::Failed);
+        Ok(())
     }
 }
 

@@ -1,33 +1,57 @@
 //! Pub/Sub topics.
 
-use super::api::{Api, ApiError, Repeat, json};
+use super::{
+    Buckets,
+    api::{Api, ApiError, Repeat, json},
+};
 use crate::{PublishError, Publisher, TOPIC_DEAD_LETTERS, TOPIC_REQUESTS};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use trackdrop_pipeline::Event;
+use std::collections::BTreeMap;
+use trackdrop_pipeline::{Bucket, Event, ObjectFinalized, names::ObjectName};
 
 /// Publishes events as CloudEvents in structured mode.
 #[derive(Clone, Debug)]
 pub struct PubSub {
     api: Api,
-    topic_requests: String,
-    topic_dead_letters: Option<String>,
+    topics: Topics,
+    buckets: Buckets,
+}
+
+/// Full names of topics, as `projects/P/topics/T`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    /// Requests that have ended.
+    pub requests: String,
+    /// Deliveries that no attempt took.
+    pub dead_letters: Option<String>,
+    /// Objects that stand, by bucket: where Cloud Storage publishes its notifications.
+    pub objects: BTreeMap<Bucket, String>,
 }
 
 impl PubSub {
-    /// Over these topics, as `projects/P/topics/T`.
-    pub fn new(api: Api, topic_requests: String, topic_dead_letters: Option<String>) -> Self {
-        Self { api, topic_requests, topic_dead_letters }
+    /// Over these topics and buckets.
+    pub fn new(api: Api, topics: Topics, buckets: Buckets) -> Self {
+        Self { api, topics, buckets }
     }
 
     fn full_name(&self, topic: &str) -> Option<&str> {
         match topic {
-            TOPIC_REQUESTS => Some(&self.topic_requests),
-            TOPIC_DEAD_LETTERS => self.topic_dead_letters.as_deref(),
+            TOPIC_REQUESTS => Some(&self.topics.requests),
+            TOPIC_DEAD_LETTERS => self.topics.dead_letters.as_deref(),
             _ => None,
         }
+    }
+
+    async fn send(&self, full_name: &str, message: Value) -> Result<(), ApiError> {
+        let url = format!("{}/v1/{full_name}:publish", self.api.endpoint());
+        let messages = json!({ "messages": [message] });
+        // A message that arrives twice is the same one: at least once is what the trait promises.
+        let doing = "publishing";
+        let answer = self.api.call(doing, Repeat::Safe, |http| http.post(&url).json(&messages)).await?;
+        json::<Value>(doing, answer).await.map(drop)
     }
 }
 
@@ -37,17 +61,33 @@ impl Publisher for PubSub {
         let failed = |reason: String| PublishError { topic: topic.to_owned(), reason };
         let full_name = self.full_name(topic).ok_or_else(|| failed("no topic is configured for it".into()))?;
         let event = cloud_event(event).map_err(|error| failed(error.to_string()))?;
-        let message = json!({ "messages": [{
+        let message = json!({
             "data": STANDARD.encode(event.to_string()),
             "attributes": { "content-type": "application/cloudevents+json", "ce-type": event["type"], "ce-id": event["id"] },
-        }] });
-        let url = format!("{}/v1/{full_name}:publish", self.api.endpoint());
-        // A message that arrives twice carries one id: at least once is what the trait promises.
-        let publish = async || -> Result<Value, ApiError> {
-            let doing = "publishing";
-            json(doing, self.api.call(doing, Repeat::Safe, |http| http.post(&url).json(&message)).await?).await
+        });
+        self.send(full_name, message).await.map_err(|error| failed(error.to_string()))
+    }
+
+    async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError> {
+        let ObjectFinalized { object: ObjectName { bucket, name }, generation, created } = object;
+        let failed = |reason: String| PublishError { topic: bucket.to_string(), reason };
+        let Some(full_name) = self.topics.objects.get(bucket) else {
+            let variable = format!("TRACKDROP_TOPIC_{}", bucket.as_str().to_uppercase());
+            return Err(failed(format!("no topic is configured for its objects: set {variable}")));
         };
-        publish().await.map(drop).map_err(|error| failed(error.to_string()))
+        let (bucket, generation, created) = (self.buckets.name_of(*bucket), generation.to_string(), created.to_string());
+        // The form of Cloud Storage's own notifications.
+        let payload = json!({
+            "kind": "storage#object", "bucket": bucket, "name": name, "generation": generation, "timeCreated": created,
+        });
+        let message = json!({
+            "data": STANDARD.encode(payload.to_string()),
+            "attributes": {
+                "eventType": "OBJECT_FINALIZE", "payloadFormat": "JSON_API_V1", "eventTime": created,
+                "bucketId": bucket, "objectId": name, "objectGeneration": generation,
+            },
+        });
+        self.send(full_name, message).await.map_err(|error| failed(error.to_string()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where everything is, from the environment.
 
-use super::{BigQuery, CloudStorage, PubSub, api::Api};
+use super::{BigQuery, CloudStorage, PubSub, Topics, api::Api};
 use std::{collections::BTreeMap, fmt};
 use trackdrop_pipeline::{Bucket, Failure, FailureKind};
 
@@ -38,10 +38,9 @@ pub struct GoogleSettings {
     pub project: String,
     /// `TRACKDROP_BUCKET_UPLOADS`, `_WORK`, `_RESULTS`.
     pub buckets: Buckets,
-    /// `TRACKDROP_TOPIC_REQUESTS`, as `projects/P/topics/T`.
-    pub topic_requests: String,
-    /// `TRACKDROP_TOPIC_DEAD_LETTERS`, as `projects/P/topics/T`.
-    pub topic_dead_letters: Option<String>,
+    /// `TRACKDROP_TOPIC_REQUESTS`, and what may be missing: `TRACKDROP_TOPIC_DEAD_LETTERS`; `TRACKDROP_TOPIC_UPLOADS` and `_WORK`, which only
+    /// the sweeper needs.
+    pub topics: Topics,
     /// `TRACKDROP_DATASET`, as `project.dataset`.
     pub dataset: (String, String),
     /// `STORAGE_EMULATOR_HOST`: called without credentials instead of Cloud Storage.
@@ -97,6 +96,11 @@ impl GoogleSettings {
             let wrong = SettingsError::Value { name, value: value.clone(), must_be: "projects/PROJECT/topics/TOPIC" };
             if is_full { Ok(value) } else { Err(wrong) }
         };
+        let optional_topic = |name: &'static str| optional(name).map(|value| topic(name, value)).transpose();
+        let objects = [
+            (Bucket::Uploads, optional_topic("TRACKDROP_TOPIC_UPLOADS")?),
+            (Bucket::Work, optional_topic("TRACKDROP_TOPIC_WORK")?),
+        ];
         let dataset = required("TRACKDROP_DATASET")?;
         let dataset = match dataset.split_once('.') {
             Some((project, name)) if !project.is_empty() && !name.is_empty() && !name.contains('.') => {
@@ -117,10 +121,11 @@ impl GoogleSettings {
                 work: required("TRACKDROP_BUCKET_WORK")?,
                 results: required("TRACKDROP_BUCKET_RESULTS")?,
             },
-            topic_requests: topic("TRACKDROP_TOPIC_REQUESTS", required("TRACKDROP_TOPIC_REQUESTS")?)?,
-            topic_dead_letters: optional("TRACKDROP_TOPIC_DEAD_LETTERS")
-                .map(|value| topic("TRACKDROP_TOPIC_DEAD_LETTERS", value))
-                .transpose()?,
+            topics: Topics {
+                requests: topic("TRACKDROP_TOPIC_REQUESTS", required("TRACKDROP_TOPIC_REQUESTS")?)?,
+                dead_letters: optional_topic("TRACKDROP_TOPIC_DEAD_LETTERS")?,
+                objects: objects.into_iter().filter_map(|(bucket, topic)| Some((bucket, topic?))).collect(),
+            },
             dataset,
             storage_emulator: optional("STORAGE_EMULATOR_HOST"),
             pubsub_emulator: optional("PUBSUB_EMULATOR_HOST"),
@@ -143,7 +148,7 @@ impl GoogleSettings {
     /// Pub/Sub.
     pub fn publisher(&self) -> Result<PubSub, SettingsError> {
         let api = Api::new("https://pubsub.googleapis.com", self.pubsub_emulator.as_deref())?;
-        Ok(PubSub::new(api, self.topic_requests.clone(), self.topic_dead_letters.clone()))
+        Ok(PubSub::new(api, self.topics.clone(), self.buckets.clone()))
     }
 
     /// BigQuery.

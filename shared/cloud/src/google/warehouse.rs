@@ -2,13 +2,14 @@
 //!
 //! A job id can be used once in a project. So a repeated load meets 409, and the job that stands says how it went: done means that the rows
 //! are there, running means to wait, failed means to try under the next id (`..._r1`), because a failed id stays taken. A load job is
-//! atomic, so the rows of a request are there exactly once or not at all.
+//! atomic, so the rows of a request are there exactly once or not at all. Files that are loaded together share a job, whose id is made from all
+//! of them.
 
 use super::{
     Buckets,
     api::{Api, ApiError, Repeat, json},
 };
-use crate::{LoadOutcome, Warehouse, WarehouseError};
+use crate::{LoadOutcome, TracksFile, Warehouse, WarehouseError};
 use async_trait::async_trait;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::sync::OnceCell;
-use trackdrop_pipeline::{RequestId, names::ObjectName};
+use trackdrop_pipeline::RequestId;
 use trackdrop_tables::{
     requests::RequestRow,
     schema::{REQUESTS, TRACKS, Table},
@@ -42,8 +43,8 @@ pub struct BigQuery {
 
 /// Where the rows of a load come from.
 enum Source<'a> {
-    /// A Parquet file in Cloud Storage.
-    Parquet(String),
+    /// Parquet files in Cloud Storage.
+    Parquet(Vec<String>),
     /// One row as JSON, sent with the job.
     Row(&'a str),
 }
@@ -101,13 +102,15 @@ impl BigQuery {
             let all = status.errors.iter().map(describe).collect::<Vec<_>>().join("; ");
             let reason = format!("job {id} failed: {}", if all.is_empty() { describe(&error) } else { all });
             tracing::warn!("{doing}: {reason}");
+            // Some of several may have been loaded alone since they were refused together: whoever looks at the job must come to the same.
+            let are_refused = matches!(&source, Source::Parquet(uris) if uris.len() > 1) && !may_pass(&error.reason);
             match outcome {
                 // Somebody's earlier failure: try again under the next id.
-                LoadOutcome::AlreadyLoaded => {}
-                LoadOutcome::Loaded if may_pass(&error.reason) => {
+                LoadOutcome::AlreadyLoaded if !are_refused => {}
+                _ if may_pass(&error.reason) => {
                     return Err(WarehouseError::Unavailable { doing, reason });
                 }
-                LoadOutcome::Loaded => return Err(WarehouseError::Refused { doing, reason }),
+                _ => return Err(WarehouseError::Refused { doing, reason }),
             }
         }
         let reason = format!("{LARGEST_SUFFIX} jobs have failed; look at their errors in BigQuery");
@@ -122,9 +125,9 @@ impl BigQuery {
             "writeDisposition": "WRITE_APPEND",
         });
         match source {
-            Source::Parquet(uri) => {
+            Source::Parquet(uris) => {
                 load["sourceFormat"] = "PARQUET".into();
-                load["sourceUris"] = json!([uri]);
+                load["sourceUris"] = json!(uris);
             }
             Source::Row(_) => load["sourceFormat"] = "NEWLINE_DELIMITED_JSON".into(),
         }
@@ -194,14 +197,15 @@ impl BigQuery {
 
 #[async_trait]
 impl Warehouse for BigQuery {
-    async fn load_tracks(
-        &self,
-        request: &RequestId,
-        file: &ObjectName,
-        generation: i64,
-    ) -> Result<LoadOutcome, WarehouseError> {
-        let uri = format!("gs://{}/{}", self.buckets.name_of(file.bucket), file.name);
-        self.load(&TRACKS, &format!("{request} {uri} {generation}"), Source::Parquet(uri)).await
+    async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
+        let mut files = files.to_vec();
+        files.sort();
+        let uri = |file: &TracksFile| format!("gs://{}/{}", self.buckets.name_of(file.object.bucket), file.object.name);
+        let uris: Vec<_> = files.iter().map(uri).collect();
+        let of_file =
+            |(file, uri): (&TracksFile, &String)| format!("{} {uri} {}", file.request_id, file.generation);
+        let identity = files.iter().zip(&uris).map(of_file).collect::<Vec<_>>().join("\n");
+        self.load(&TRACKS, &identity, Source::Parquet(uris)).await
     }
 
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
@@ -209,8 +213,29 @@ impl Warehouse for BigQuery {
             doing: "recording a request".into(),
             reason: error.to_string(),
         })?;
-        // The first row stays, whatever a later one would say.
-        self.load(&REQUESTS, row.request_id.as_str(), Source::Row(&json)).await
+        // The first row stays, whatever a later one would say; a request that was opened again ends another time.
+        self.load(&REQUESTS, &format!("{} {}", row.request_id, row.finished_at), Source::Row(&json)).await
+    }
+
+    async fn forget_failure(&self, request: &RequestId) -> Result<(), WarehouseError> {
+        let doing = format!("deleting the row of {request}");
+        let table = format!("{}.{}.{}", self.dataset.0, self.dataset.1, REQUESTS.name);
+        let url = format!("{}/bigquery/v2/projects/{}/queries", self.api.endpoint(), self.project);
+        let location = self.location(&doing).await.map_err(|error| failed(&doing, error))?;
+        let query = json!({
+            "query": format!("DELETE FROM `{table}` WHERE request_id = @request AND state = 'failed'"),
+            "useLegacySql": false, "location": location, "parameterMode": "NAMED", "timeoutMs": 60_000,
+            "queryParameters": [{
+                "name": "request", "parameterType": { "type": "STRING" }, "parameterValue": { "value": request },
+            }],
+        });
+        // Safe to repeat: what is deleted stays so.
+        let answer = self.api.call(&doing, Repeat::Safe, |http| http.post(&url).json(&query)).await;
+        let answer = async { json::<Value>(&doing, answer?).await }.await.map_err(|error| failed(&doing, error))?;
+        match answer["jobComplete"].as_bool() {
+            Some(true) => Ok(()),
+            _ => Err(WarehouseError::Unavailable { doing, reason: "the query did not end within a minute".into() }),
+        }
     }
 }
 

@@ -19,6 +19,8 @@ use trackdrop_pipeline::{DeadLetter, Delivery, Event, Failure, FailureKind, Hand
 
 /// How often the bus looks for messages of other processes, for dead ones, and for waits that are over.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Here an attempt that fails is a failure of the handler. In the cloud it may also have met a full service, so trigger files may allow more.
+const MOST_ATTEMPTS: u32 = 5;
 /// How long handlers may take to notice that they are asked to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
@@ -220,7 +222,7 @@ impl Bus {
                 }
                 Ok(handed_back?)
             }
-            FailureKind::Transient if failures < trigger.retry.attempts => {
+            FailureKind::Transient if failures < trigger.retry.attempts.min(MOST_ATTEMPTS) => {
                 let wait = trigger.retry.backoff(failures, fastrand::f64());
                 tracing::warn!(function = name, request, failures, reason, "attempt failed; it will be repeated");
                 self.cloud.on_catalog(move |inner| inner.put_back(&lease, failures, wait)).await?;

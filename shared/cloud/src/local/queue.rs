@@ -4,7 +4,10 @@ use super::catalog::{Inner, LocalCloud};
 use crate::{PublishError, Publisher, StorageError};
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use trackdrop_pipeline::{
     Bucket, Event, ObjectFinalized, RequestId, Timestamp,
     names::{self, ObjectName},
@@ -32,6 +35,16 @@ impl Publisher for LocalCloud {
         })
         .await
         .map_err(|error| PublishError { topic: topic.to_owned(), reason: error.to_string() })
+    }
+
+    async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError> {
+        let event = Event::ObjectFinalized(object.clone());
+        let topic = object.object.bucket.to_string();
+        self.on_catalog(move |inner| {
+            inner.transaction("publishing", |transaction| inner.enqueue(transaction, &event, None))
+        })
+        .await
+        .map_err(|error| PublishError { topic, reason: error.to_string() })
     }
 }
 
@@ -170,6 +183,19 @@ impl LocalCloud {
         .await
     }
 
+    /// The requests that have messages waiting or being worked on, by whichever process.
+    pub async fn busy(&self) -> Result<BTreeSet<RequestId>, StorageError> {
+        self.on_catalog(|inner| {
+            let requests: Vec<String> = inner
+                .connection()
+                .prepare("SELECT DISTINCT request FROM messages")
+                .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+                .map_err(|error| inner.sql_error("looking for messages", error))?;
+            Ok(requests.iter().filter_map(|request| request.parse().ok()).collect())
+        })
+        .await
+    }
+
     /// Starts a request again, with the upload that starts it, if one does, whose custom metadata is replaced at the same moment. Gives
     /// false, and does nothing, when some process is working on it right now.
     pub async fn redrive(
@@ -244,6 +270,7 @@ pub(super) fn request_key(event: &Event) -> String {
         Event::ObjectFinalized(finalized) => finalized.request(),
         Event::RequestFinished(finished) => Some(finished.request_id.clone()),
         Event::DeadLetter(letter) => return request_key(&letter.event),
+        Event::LoadWindow {} | Event::RequestsSweep {} => None,
     };
     id.map(|id| id.to_string()).unwrap_or_default()
 }

@@ -1,11 +1,11 @@
 //! The local warehouse: the catalog says which Parquet files are loaded; DuckDB reads the files themselves.
 
 use super::catalog::LocalCloud;
-use crate::{LoadOutcome, StorageError, Warehouse, WarehouseError};
+use crate::{LoadOutcome, StorageError, TracksFile, Warehouse, WarehouseError};
 use async_trait::async_trait;
 use rusqlite::params;
 use std::path::PathBuf;
-use trackdrop_pipeline::{RequestId, names::ObjectName};
+use trackdrop_pipeline::RequestId;
 use trackdrop_tables::requests::RequestRow;
 
 /// A file whose rows belong to the table `tracks`.
@@ -19,15 +19,13 @@ pub struct LoadedFile {
 
 #[async_trait]
 impl Warehouse for LocalCloud {
-    async fn load_tracks(
-        &self,
-        request: &RequestId,
-        file: &ObjectName,
-        generation: i64,
-    ) -> Result<LoadOutcome, WarehouseError> {
-        let (request, name) = (request.to_string(), file.name.clone().into_bytes());
+    async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
+        let files = files.to_vec();
         self.insert_once("INSERT OR IGNORE INTO loaded_tracks VALUES (?1, ?2, ?3)", move |insert| {
-            insert.execute(params![request, generation, name])
+            let one = |file: &TracksFile| {
+                insert.execute(params![file.request_id.as_str(), file.generation, file.object.name.as_bytes()])
+            };
+            files.iter().map(one).sum()
         })
         .await
     }
@@ -42,6 +40,12 @@ impl Warehouse for LocalCloud {
             insert.execute(params![request, json])
         })
         .await
+    }
+
+    async fn forget_failure(&self, request: &RequestId) -> Result<(), WarehouseError> {
+        let request = request.to_string();
+        let sql = "DELETE FROM request_rows WHERE request = ?1 AND json_extract(row, '$.state') = 'failed'";
+        self.insert_once(sql, move |delete| delete.execute(params![request])).await.map(drop)
     }
 }
 

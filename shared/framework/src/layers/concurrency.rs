@@ -7,12 +7,26 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub(crate) async fn layer(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+/// The place that an event brings along: whoever pulls takes one before the event.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl From<OwnedSemaphorePermit> for Place {
+    fn from(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: Arc::new(permit) }
+    }
+}
+
+pub(crate) async fn layer(State(places): State<Arc<Semaphore>>, mut request: Request, next: Next) -> Response {
+    let brought = request.extensions_mut().remove::<Place>();
+    let place = brought.or_else(|| places.try_acquire_owned().ok().map(Place::from));
     // Kept until the work has ended, though its answer may have been given before.
-    match places.try_acquire() {
-        Ok(_place) => next.run(request).await,
-        Err(_) => Answer::Full.into_response(),
+    match place {
+        Some(_place) => next.run(request).await,
+        None => Answer::Full.into_response(),
     }
 }

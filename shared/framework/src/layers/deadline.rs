@@ -17,6 +17,8 @@ const STOPS_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Deadline {
     pub(crate) after: Duration,
+    /// Whether progress puts it off: where the queue waits for as long as somebody works.
+    pub(crate) is_put_off: bool,
     /// True once the process is to go.
     pub(crate) hand_back: watch::Receiver<bool>,
 }
@@ -24,14 +26,21 @@ pub(crate) struct Deadline {
 /// Puts a [`Delivery`] beside the request and cancels it when its time is over. What does not stop then goes on without an answer and
 /// keeps its place: its effects are the same as those of the attempt that follows.
 pub(crate) async fn layer(State(deadline): State<Deadline>, mut request: Request, next: Next) -> Response {
-    let Deadline { after, mut hand_back } = deadline;
+    let Deadline { after, is_put_off, mut hand_back } = deadline;
     let delivery = Delivery::new();
     request.extensions_mut().insert(delivery.clone());
     let mut work = std::pin::pin!(next.run(request));
-    let why = tokio::select! {
-        response = &mut work => return response,
-        () = tokio::time::sleep(after) => format!("not finished within {} s", after.as_secs()),
-        Ok(_) = hand_back.wait_for(|&hand_back| hand_back) => "the service is stopping".to_owned(),
+    let why = loop {
+        let done_before = delivery.work_done();
+        tokio::select! {
+            response = &mut work => return response,
+            () = tokio::time::sleep(after) => match is_put_off {
+                true if delivery.work_done() > done_before => {}
+                true => break format!("no progress for {} s", after.as_secs()),
+                false => break format!("not finished within {} s", after.as_secs()),
+            },
+            Ok(_) = hand_back.wait_for(|&hand_back| hand_back) => break "the service is stopping".to_owned(),
+        }
     };
     delivery.cancel();
     match tokio::time::timeout(STOPS_WITHIN, work).await {

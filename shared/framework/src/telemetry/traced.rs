@@ -9,7 +9,7 @@ use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use trackdrop_cloud::{Content, LocalFile, ObjectInfo, PublishError, Publisher, PutOptions, Storage, StorageError};
 use trackdrop_flow::Cloud;
-use trackdrop_pipeline::{Bucket, Event, names::ObjectName};
+use trackdrop_pipeline::{Bucket, Event, ObjectFinalized, names::ObjectName};
 
 /// The same cloud: downloads, uploads and messages are spans with their bytes, and what is written into `work`, where objects start
 /// functions, carries the context of the span that writes it.
@@ -95,6 +95,14 @@ impl Publisher for Traced<dyn Publisher> {
     async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
         let span = tracing::info_span!("publish", topic, error = Empty, bytes = Empty, otel.status_code = Empty);
         let outcome = self.0.publish(topic, event).instrument(span.clone()).await;
+        ended(&span, &outcome, |()| None, true);
+        outcome
+    }
+
+    async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError> {
+        let topic = object.object.bucket.as_str();
+        let span = tracing::info_span!("publish", topic, error = Empty, bytes = Empty, otel.status_code = Empty);
+        let outcome = self.0.tell_again(object).instrument(span.clone()).await;
         ended(&span, &outcome, |()| None, true);
         outcome
     }

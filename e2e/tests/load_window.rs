@@ -1,0 +1,61 @@
+//! `load` by window over the emulators: several requests become one load job, whoever calls and however often.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::time::Duration;
+use trackdrop_e2e::{
+    deployment::{Deployment, Finished, Setup},
+    local::{LocalRun, clip},
+};
+use trackdrop_pipeline::Bucket;
+use trackdrop_tables::schema::TRACKS;
+
+const REQUESTS: usize = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_is_one_load_job_though_two_schedulers_call_at_once() {
+    let setup = Setup { is_loaded_by_window: true, ..Setup::default() };
+    let Some(deployment) = Deployment::start_with(setup).await else { return };
+    let video = deployment.folder.path().join("people walking.mp4");
+    clip(&video);
+    let options = ["--segment-seconds", "2", "--no-video"];
+    let local = LocalRun::of(&video, &deployment.folder.path().join("local"), &options);
+    let manifest: Value = serde_json::from_slice(&local.result("manifest.json")).unwrap();
+    let clip = std::fs::read(&video).unwrap();
+    let mut requests = Vec::new();
+    for number in 0..REQUESTS {
+        let name = format!("people {number}.mp4");
+        requests.push((deployment.upload(&name, &clip, Some(&manifest["settings"])).await, name));
+    }
+    deployment.until_listed(Bucket::Work, "loads/waiting/", REQUESTS).await;
+    deployment.gateway.settled(0, Duration::from_secs(120)).await;
+    assert!(deployment.load_jobs(&TRACKS).await.is_empty(), "loaded before the clock called");
+
+    // Two processes, each called twice at once: an instance that is busy says so, and the clock calls again some time.
+    let another = deployment.another("load").await;
+    let http = reqwest::Client::new();
+    let event = r#"{"specversion":"1.0","id":"1","source":"//x","type":"trackdrop.load.window"}"#;
+    let post = || http.post(format!("http://127.0.0.1:{}/", another.port)).header("content-type", "application/json");
+    let (one, two, three) = tokio::join!(
+        deployment.clock("load", "trackdrop.load.window"),
+        deployment.clock("load", "trackdrop.load.window"),
+        async { post().body(event).send().await.unwrap().status().as_u16() },
+    );
+    assert!([one, two, three].iter().all(|status| [204, 429].contains(status)), "{one} {two} {three}");
+    assert_eq!(deployment.clock("load", "trackdrop.load.window").await, 204, "a window with nothing in it");
+
+    for (request, name) in &requests {
+        assert_eq!(deployment.finished(request).await, Finished { state: "done".into(), error: None });
+        let mut expected = local.rows();
+        for row in &mut expected {
+            row.entry("video".to_owned()).and_modify(|video| video.clone_from(name));
+        }
+        let rows = deployment.rows(&TRACKS, request).await;
+        assert!(rows.len() > 50, "too little to compare: {} rows", rows.len());
+        assert_eq!(rows, expected);
+        assert_eq!(deployment.request_row(request).await["state"], "done");
+    }
+    assert_eq!(deployment.load_jobs(&TRACKS).await, [REQUESTS]);
+    assert!(deployment.list(Bucket::Work, "loads/waiting/").await.is_empty());
+}

@@ -1,0 +1,134 @@
+//! `track --pull` as processes of their own, over Google's Pub/Sub emulator: nothing is lost and nothing doubled when a worker is told to stop in
+//! the middle, when every event comes twice, and when work fails for good.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use trackdrop_e2e::{
+    deployment::{Deployment, Finished, Setup},
+    local::{LocalRun, clip},
+    service::ServiceProcess,
+};
+use trackdrop_pipeline::{Bucket, RequestId};
+use trackdrop_tables::schema::TRACKS;
+
+const SEGMENTS: usize = 4;
+
+struct Scene {
+    deployment: Deployment,
+    clip: Vec<u8>,
+    settings: Value,
+    local: LocalRun,
+}
+
+impl Scene {
+    async fn upload(&self, settings: &Value) -> RequestId {
+        self.deployment.upload("people walking.mp4", &self.clip, Some(settings)).await
+    }
+
+    async fn ends_like_the_local_run(&self, request: &RequestId) {
+        let finished = self.deployment.finished(request).await;
+        assert_eq!(finished, Finished { state: "done".into(), error: None });
+        assert_eq!(self.deployment.rows(&TRACKS, request).await, self.local.rows());
+        let detections = self.deployment.list(Bucket::Work, &format!("detections/{request}/")).await;
+        assert_eq!(detections.len(), SEGMENTS);
+    }
+
+    /// A worker that was told to stop has ended well, and has left nothing leased and nothing to be delivered again.
+    async fn nothing_is_left(&self) {
+        assert!(self.deployment.pull("trackdrop-track").await.is_empty(), "events are left");
+        assert!(self.deployment.pull("trackdrop-dead-letters").await.is_empty(), "there are dead letters");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_pull_lose_nothing_and_double_nothing() {
+    let Some(deployment) = Deployment::start_with(Setup { is_track_pulled: true, ..Setup::default() }).await else {
+        return;
+    };
+    let video = deployment.folder.path().join("people walking.mp4");
+    clip(&video);
+    let options = ["--segment-seconds", "1", "--no-video"];
+    let local = LocalRun::of(&video, &deployment.folder.path().join("local"), &options);
+    let clip = std::fs::read(&video).unwrap();
+    let manifest: Value = serde_json::from_slice(&local.result("manifest.json")).unwrap();
+    let scene = Scene { deployment, clip, settings: manifest["settings"].clone(), local };
+
+    told_to_stop_in_the_middle_it_leaves_the_rest_to_the_next(&scene).await;
+    every_event_comes_twice_and_is_shared_by_two(&scene).await;
+    what_fails_for_good_is_recorded_and_does_not_come_again(&scene).await;
+}
+
+async fn told_to_stop_in_the_middle_it_leaves_the_rest_to_the_next(scene: &Scene) {
+    let deployment = &scene.deployment;
+    let mut worker = deployment.worker("stopped", &[("TRACKDROP_CONCURRENCY", "1")]);
+    let request = scene.upload(&scene.settings).await;
+    let detections = format!("detections/{request}/");
+    deployment.until_listed(Bucket::Work, &detections, 1).await;
+    worker.signal("TERM");
+    assert!(worker.ended().await, "{}", worker.log_text());
+    let done = deployment.list(Bucket::Work, &detections).await.len();
+    assert!((1..SEGMENTS).contains(&done), "it was not stopped in the middle: {done} of {SEGMENTS} are done");
+    assert!(worker.log_text().contains("pulling no more"), "{}", worker.log_text());
+
+    let mut next = deployment.worker("next", &[]);
+    scene.ends_like_the_local_run(&request).await;
+    next.signal("TERM");
+    assert!(next.ended().await, "{}", next.log_text());
+    scene.nothing_is_left().await;
+}
+
+async fn every_event_comes_twice_and_is_shared_by_two(scene: &Scene) {
+    let deployment = &scene.deployment;
+    let request = scene.upload(&scene.settings).await;
+    let chunks = deployment.until_listed(Bucket::Work, &format!("split_chunks/{request}/"), SEGMENTS).await;
+    for (name, generation) in &chunks {
+        deployment.publish_again(Bucket::Work, name, generation).await;
+    }
+    let mut workers = [deployment.worker("one", &[]), deployment.worker("other", &[])];
+    scene.ends_like_the_local_run(&request).await;
+    // Those that come after the end, too, are answered well.
+    let done = |workers: &[ServiceProcess]| {
+        workers.iter().map(|worker| worker.log_text().matches("delivery done").count()).sum::<usize>()
+    };
+    let until = Instant::now() + Duration::from_secs(60);
+    while done(&workers) < 2 * SEGMENTS {
+        assert!(Instant::now() < until, "{}\n{}", workers[0].log_text(), workers[1].log_text());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for worker in &mut workers {
+        worker.signal("TERM");
+        assert!(worker.ended().await, "{}", worker.log_text());
+    }
+    scene.nothing_is_left().await;
+}
+
+async fn what_fails_for_good_is_recorded_and_does_not_come_again(scene: &Scene) {
+    let deployment = &scene.deployment;
+    let mut worker = deployment.worker("permanent", &[]);
+    let mut settings = scene.settings.clone();
+    settings["classes"] = json!(["persn"]);
+    let request = scene.upload(&settings).await;
+    let finished = deployment.finished(&request).await;
+    assert_eq!(finished.state, "failed");
+    assert!(finished.error.unwrap().contains("\"persn\""));
+    worker.signal("TERM");
+    assert!(worker.ended().await, "{}", worker.log_text());
+    let row = deployment.request_row(&request).await;
+    assert_eq!((row["state"].as_str(), row["error_stage"].as_str()), ("failed", "track"));
+    let log = worker.log_text();
+    assert!(!log.contains("delivered again"), "a permanent failure was handed back:\n{log}");
+    scene.nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_without_its_subscription_ends_and_says_which() {
+    let Some(deployment) = Deployment::start_with(Setup { is_track_pulled: true, ..Setup::default() }).await else {
+        return;
+    };
+    let missing = [("TRACKDROP_SUBSCRIPTION", "projects/demo/subscriptions/nowhere")];
+    let mut worker = deployment.worker("lost", &missing);
+    assert!(!worker.ended().await);
+    assert!(worker.log_text().contains("projects/demo/subscriptions/nowhere can't be pulled from"));
+}

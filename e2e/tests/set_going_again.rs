@@ -1,0 +1,106 @@
+//! What stopped goes on, over the emulators: an event that was lost, by the sweeper; dead letters, by `trackdrop dead-letters`.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::time::Duration;
+use trackdrop_e2e::{
+    deployment::{Deployment, Finished},
+    gateway::Fault,
+    local::{LocalRun, clip},
+};
+use trackdrop_pipeline::{Bucket, RequestId};
+use trackdrop_tables::schema::TRACKS;
+
+const SETTLES_WITHIN: Duration = Duration::from_secs(120);
+
+struct Scene {
+    deployment: Deployment,
+    clip: Vec<u8>,
+    settings: Value,
+    local: LocalRun,
+}
+
+impl Scene {
+    async fn upload(&self, name: &str) -> RequestId {
+        self.deployment.upload(name, &self.clip, Some(&self.settings)).await
+    }
+
+    async fn ends_like_the_local_run(&self, request: &RequestId) {
+        let finished = self.deployment.finished(request).await;
+        assert_eq!(finished, Finished { state: "done".into(), error: None });
+        assert_eq!(self.deployment.rows(&TRACKS, request).await, self.local.rows());
+        assert_eq!(self.deployment.request_row(request).await["state"], "done");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stopped_goes_on_and_comes_to_the_same() {
+    let Some(deployment) = Deployment::start().await else { return };
+    let video = deployment.folder.path().join("people walking.mp4");
+    clip(&video);
+    let options = ["--segment-seconds", "1", "--no-video"];
+    let local = LocalRun::of(&video, &deployment.folder.path().join("local"), &options);
+    let clip = std::fs::read(&video).unwrap();
+    let manifest: Value = serde_json::from_slice(&local.result("manifest.json")).unwrap();
+    let scene = Scene { deployment, clip, settings: manifest["settings"].clone(), local };
+
+    for (function, stands) in [("split", None), ("track", Some("split_chunks")), ("merge", Some("tracked"))] {
+        lost_events_are_told_again(&scene, function, stands).await;
+    }
+    dead_letters_are_listed_replayed_and_dropped(&scene).await;
+}
+
+async fn lost_events_are_told_again(scene: &Scene, function: &'static str, stands: Option<&str>) {
+    let deployment = &scene.deployment;
+    deployment.gateway.begin(Fault::Lost { function });
+    let request = scene.upload("people walking.mp4").await;
+    if let Some(folder) = stands {
+        let objects = if folder == "split_chunks" { 4 } else { 1 };
+        deployment.until_listed(Bucket::Work, &format!("{folder}/{request}"), objects).await;
+    }
+    // The upload's event, and each one after it up to the function that never saw its own.
+    let events = match function {
+        "split" => 1,
+        "track" => 1 + 4,
+        _ => 1 + 4 + 1,
+    };
+    deployment.gateway.seen(events, SETTLES_WITHIN).await;
+    deployment.gateway.settled(0, SETTLES_WITHIN).await;
+    deployment.gateway.begin(Fault::None);
+    assert_eq!(deployment.clock("fail", "trackdrop.requests.sweep").await, 204);
+    scene.ends_like_the_local_run(&request).await;
+    deployment.gateway.settled(0, SETTLES_WITHIN).await;
+}
+
+async fn dead_letters_are_listed_replayed_and_dropped(scene: &Scene) {
+    let deployment = &scene.deployment;
+    let list = || -> Vec<Value> {
+        let lines = deployment.trackdrop(&["dead-letters", "list", "--json"]);
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    assert!(list().is_empty());
+    deployment.gateway.begin(Fault::AlwaysDies { function: "merge" });
+    let (one, other) = (scene.upload("people walking.mp4").await, scene.upload("others.mp4").await);
+    for request in [&one, &other] {
+        assert_eq!(deployment.finished(request).await.state, "failed");
+        assert_eq!(deployment.request_row(request).await["state"], "failed");
+    }
+    deployment.gateway.settled(2, SETTLES_WITHIN).await;
+    let letters = list();
+    assert_eq!(letters, list(), "looking takes nothing away");
+    let letter_of = |request: &RequestId| {
+        let of_request = |letter: &&Value| letter["object"] == format!("tracked/{request}");
+        letters.iter().find(of_request).unwrap_or_else(|| panic!("{request}: {letters:?}"))["id"].as_str().unwrap()
+    };
+    assert_eq!(letters.len(), 2);
+    assert!(letters.iter().all(|letter| letter["subscription"] == "trackdrop-merge"), "{letters:?}");
+
+    deployment.gateway.begin(Fault::None);
+    let said = deployment.trackdrop(&["dead-letters", "replay", letter_of(&one)]);
+    assert!(said.contains(&format!("{one} goes on: 1 events")), "{said}");
+    scene.ends_like_the_local_run(&one).await;
+    deployment.trackdrop(&["dead-letters", "drop", letter_of(&other)]);
+    assert!(list().is_empty());
+    assert_eq!(deployment.request_row(&other).await["state"], "failed");
+}

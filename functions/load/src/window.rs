@@ -1,0 +1,197 @@
+//! Loading by window, for more videos a day than a table takes load jobs: all that was merged since the last window goes into the warehouse with
+//! one job.
+//!
+//! ```text
+//! loads/waiting/<request_id>   created once, when the request is merged; deleted when its rows stand and it is told so
+//! loads/window.json            the frozen list of the files of the open window; empty while none is open
+//! ```
+//!
+//! The list is frozen by one write that only one can win: create-only at first, and then on the condition that nobody has written since the
+//! last window was seen closed. The warehouse makes the job's id from the list. So the clock may call twice, and from two places at once; and
+//! whoever finds a window open, because the one who froze it died, goes on with that very list. A window is closed after each of its requests
+//! has the marker `loaded`, and what has the marker is in no later window: no rows are in two jobs.
+
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use trackdrop_cloud::{Content, Precondition, PutOptions, TracksFile, WarehouseError};
+use trackdrop_flow::{Cloud, NewObject, end, manifest};
+use trackdrop_pipeline::{
+    Bucket, Failure, FailureKind, RequestId, RequestState, Stage,
+    names::{Marker, ObjectName, ResultFile},
+};
+
+/// What BigQuery takes in one job.
+const MOST_FILES: usize = 10_000;
+/// Requests that are looked after at the same time.
+const AT_ONCE: usize = 16;
+const WAITING: &str = "loads/waiting/";
+
+/// The files that are loaded together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Window {
+    files: Vec<TracksFile>,
+}
+
+fn waiting(request: &RequestId) -> ObjectName {
+    ObjectName::new(Bucket::Work, format!("{WAITING}{request}"))
+}
+
+fn window_object() -> ObjectName {
+    ObjectName::new(Bucket::Work, "loads/window.json")
+}
+
+/// Lets a request wait for the next window.
+pub(crate) async fn wait(cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
+    cloud.create(NewObject::of_bytes(waiting(request), "", "application/octet-stream")).await.map(drop)
+}
+
+/// Whether a request waits for a window, and so must not be loaded alone.
+pub(crate) async fn waits(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
+    Ok(cloud.find(&waiting(request)).await?.is_some())
+}
+
+/// Goes on with the window that is open, if one is, and then loads all that waits.
+pub(crate) async fn load_all(cloud: &Cloud) -> Result<(), Failure> {
+    loop {
+        let (open, precondition) = read(cloud).await?;
+        let (window, generation) = match (open, precondition) {
+            (Some(window), Precondition::Generation(generation)) => (window, generation),
+            _ => {
+                // Gathered after the last window was seen closed: what that one loaded is not gathered again.
+                let (window, failure) = gather(cloud).await?;
+                if window.files.is_empty() {
+                    return failure.map_or(Ok(()), Err);
+                }
+                match write(cloud, &window, precondition).await? {
+                    Some(generation) => (window, generation),
+                    // Somebody else froze a list: go on with that one.
+                    None => continue,
+                }
+            }
+        };
+        load(cloud, &window).await?;
+        // Whoever loses this write did the same work.
+        write(cloud, &Window::default(), Precondition::Generation(generation)).await?;
+    }
+}
+
+/// The open window, if there is one, and what the next writing must find.
+async fn read(cloud: &Cloud) -> Result<(Option<Window>, Precondition), Failure> {
+    match cloud.storage.get(&window_object()).await {
+        Ok((info, json)) => {
+            let window: Window = serde_json::from_slice(&json)
+                .map_err(|error| Failure::permanent(format!("{} can't be read: {error}", window_object())))?;
+            let open = Some(window).filter(|window| !window.files.is_empty());
+            Ok((open, Precondition::Generation(info.generation)))
+        }
+        Err(error) if error.is_not_found() => Ok((None, Precondition::NotExists)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives the generation; none where somebody else has written the window.
+async fn write(cloud: &Cloud, window: &Window, precondition: Precondition) -> Result<Option<i64>, Failure> {
+    let json = serde_json::to_vec(window)
+        .map_err(|error| Failure::permanent(format!("the window can't be written: {error}")))?;
+    let options = PutOptions { precondition, content_type: "application/json", ..Default::default() };
+    match cloud.storage.put(&window_object(), Content::Bytes(json.into()), options).await {
+        Ok(info) => Ok(Some(info.generation)),
+        Err(error) if error.is_precondition() || error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What waits and is not loaded yet, in the order of the requests; and why others can't be looked after just now, which must not keep
+/// these waiting. What is loaded, or over, is sent on and waits no more.
+async fn gather(cloud: &Cloud) -> Result<(Window, Option<Failure>), Failure> {
+    let waiting = cloud.storage.list(&ObjectName::new(Bucket::Work, WAITING)).await?;
+    let mut looks = Vec::new();
+    for info in waiting {
+        if let Ok(request) = info.object.name[WAITING.len()..].parse::<RequestId>() {
+            looks.push(look(cloud.clone(), request));
+        }
+    }
+    let (looked, failure) = all_of(looks).await;
+    let mut files: Vec<_> = looked.into_iter().flatten().collect();
+    files.sort();
+    files.truncate(MOST_FILES);
+    Ok((Window { files }, failure))
+}
+
+/// The file of a request that waits to be loaded; none where there is nothing to load any more.
+async fn look(cloud: Cloud, request_id: RequestId) -> Result<Option<TracksFile>, Failure> {
+    let is_loaded = cloud.find(&Marker::Loaded.object(&request_id)).await?.is_some();
+    if is_loaded || manifest::state(&cloud, &request_id).await? == Some(RequestState::Failed) {
+        end::finish_if_complete(&cloud, &request_id).await?;
+        cloud.storage.delete(&waiting(&request_id)).await?;
+        return Ok(None);
+    }
+    let object = ResultFile::Tracks.object(&request_id);
+    let tracks = cloud.find(&object).await?;
+    Ok(tracks.map(|tracks| TracksFile { request_id, object, generation: tracks.generation }))
+}
+
+/// Loads the files of a window, and marks their requests as loaded.
+async fn load(cloud: &Cloud, window: &Window) -> Result<(), Failure> {
+    let files = &window.files;
+    match cloud.warehouse.load_tracks(files).await {
+        Ok(outcome) => tracing::info!(files = files.len(), ?outcome, "window loaded"),
+        // A job is atomic, so one bad file refuses all: each goes alone, and the bad ones end their requests.
+        Err(WarehouseError::Refused { doing, reason }) => {
+            tracing::warn!(files = files.len(), "the window is loaded file by file: {doing}: {reason}");
+            let alone = files.iter().map(|file| load_alone(cloud.clone(), file.clone())).collect();
+            let (_, failure) = all_of(alone).await;
+            failure.map_or(Ok(()), Err)?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let marks = files.iter().map(|file| mark(cloud.clone(), file.clone())).collect();
+    let (_, failure) = all_of(marks).await;
+    failure.map_or(Ok(()), Err)
+}
+
+async fn mark(cloud: Cloud, file: TracksFile) -> Result<(), Failure> {
+    // Those that were refused have ended, and must not be told to be loaded.
+    if manifest::state(&cloud, &file.request_id).await? == Some(RequestState::Failed) {
+        return Ok(());
+    }
+    crate::mark_loaded(&cloud, &file.request_id, None).await
+}
+
+async fn load_alone(cloud: Cloud, file: TracksFile) -> Result<(), Failure> {
+    match cloud.warehouse.load_tracks(std::slice::from_ref(&file)).await {
+        Ok(_) => Ok(()),
+        Err(WarehouseError::Refused { doing, reason }) => {
+            end::fail(&cloud, &file.request_id, Stage::Load, &format!("{doing}: {reason}"), || None).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Does all of these, some at the same time, in no order. All are done although some fail; the first failure that may pass is given with
+/// what was made. What fails for good is logged: it must not keep the others waiting for ever.
+async fn all_of<T: Send + 'static>(
+    all: Vec<impl Future<Output = Result<T, Failure>> + Send + 'static>,
+) -> (Vec<T>, Option<Failure>) {
+    let (mut running, mut done, mut failure) = (JoinSet::new(), Vec::new(), None);
+    let mut all = all.into_iter();
+    loop {
+        while running.len() < AT_ONCE
+            && let Some(next) = all.next()
+        {
+            running.spawn(next);
+        }
+        match running.join_next().await {
+            None => break,
+            Some(Ok(Ok(made))) => done.push(made),
+            Some(Ok(Err(error))) if error.kind() == FailureKind::Permanent => {
+                tracing::error!(%error, "a request of the window is left out");
+            }
+            Some(Ok(Err(error))) => failure = failure.or(Some(error)),
+            Some(Err(error)) => {
+                failure = failure.or(Some(Failure::transient(format!("ended without an answer: {error}"))));
+            }
+        }
+    }
+    (done, failure)
+}

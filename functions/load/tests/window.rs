@@ -1,0 +1,254 @@
+//! Loading by window over the local store and a warehouse that knows jobs by what they load, as BigQuery does: whatever is called twice, at once,
+//! or dies in the middle, each row is there once.
+
+#![allow(clippy::unwrap_used)]
+
+use async_trait::async_trait;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+use tempfile::TempDir;
+use tokio::{sync::Notify, task::JoinSet};
+use trackdrop_cloud::{Content, LoadOutcome, PutOptions, Storage, TracksFile, Warehouse, WarehouseError, local::LocalCloud};
+use trackdrop_flow::{Cloud, manifest, stage::Staged};
+use trackdrop_load::{Load, LoadService};
+use trackdrop_pipeline::{
+    Bucket, Delivery, Event, Failure, Handler, ObjectFinalized, RequestId, RequestSettings, RequestState, Timestamp,
+    names::{Marker, ObjectName, ResultFile},
+};
+use trackdrop_tables::requests::RequestRow;
+
+/// A job's id is made of what it loads: the same list is one job, any other list another one, which adds its rows again.
+#[derive(Debug, Default)]
+struct Jobs {
+    /// By the files of a job: whether it is done, or refused.
+    jobs: Mutex<BTreeMap<Vec<TracksFile>, bool>>,
+    requests: Mutex<BTreeMap<RequestId, RequestRow>>,
+    bad: Mutex<Vec<RequestId>>,
+    dies: Mutex<Option<Dies>>,
+    died: Notify,
+}
+
+/// At which call the caller's process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dies {
+    BeforeTheJob(usize),
+    AfterTheJob(usize),
+}
+
+impl Jobs {
+    /// Counts a call down; whether this is the one.
+    fn is_now(&self, which: fn(usize) -> Dies) -> bool {
+        let mut dies = self.dies.lock().unwrap();
+        let (Dies::BeforeTheJob(calls) | Dies::AfterTheJob(calls)) = (*dies).unwrap_or(Dies::BeforeTheJob(usize::MAX));
+        if *dies != Some(which(calls)) {
+            return false;
+        }
+        *dies = calls.checked_sub(1).map(which);
+        calls == 0
+    }
+
+    /// How often each file's rows were added.
+    fn rows(&self) -> BTreeMap<RequestId, usize> {
+        let mut rows = BTreeMap::new();
+        for (files, is_done) in &*self.jobs.lock().unwrap() {
+            for file in files.iter().filter(|_| *is_done) {
+                *rows.entry(file.request_id.clone()).or_default() += 1;
+            }
+        }
+        rows
+    }
+
+    fn done(&self) -> Vec<usize> {
+        self.jobs.lock().unwrap().iter().filter(|(_, is_done)| **is_done).map(|(files, _)| files.len()).collect()
+    }
+}
+
+#[async_trait]
+impl Warehouse for Jobs {
+    async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
+        if self.is_now(Dies::BeforeTheJob) {
+            self.died.notify_one();
+            std::future::pending::<()>().await;
+        }
+        let is_bad = files.iter().any(|file| self.bad.lock().unwrap().contains(&file.request_id));
+        let before = self.jobs.lock().unwrap().insert(files.to_vec(), !is_bad);
+        if self.is_now(Dies::AfterTheJob) {
+            self.died.notify_one();
+            std::future::pending::<()>().await;
+        }
+        match (is_bad, before) {
+            (true, _) => Err(WarehouseError::Refused { doing: "loading".into(), reason: "bad rows".into() }),
+            (false, Some(true)) => Ok(LoadOutcome::AlreadyLoaded),
+            (false, _) => Ok(LoadOutcome::Loaded),
+        }
+    }
+
+    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
+        self.requests.lock().unwrap().entry(row.request_id.clone()).or_insert_with(|| row.clone());
+        Ok(LoadOutcome::Loaded)
+    }
+
+    async fn forget_failure(&self, _: &RequestId) -> Result<(), WarehouseError> {
+        unreachable!("no function does that")
+    }
+}
+
+struct World {
+    cloud: Cloud,
+    jobs: Arc<Jobs>,
+    _folder: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let local = Arc::new(LocalCloud::open(folder.path(), vec![]).unwrap());
+        let jobs = Arc::new(Jobs::default());
+        let cloud = Cloud { storage: local.clone(), publisher: local, warehouse: jobs.clone() };
+        Self { cloud, jobs, _folder: folder }
+    }
+
+    fn service(&self) -> LoadService {
+        LoadService::new(Load::new(self.cloud.clone()).by_window(true))
+    }
+
+    /// A request whose tracks stand, and the event that says so.
+    async fn merged(&self, number: u32) -> (RequestId, Event) {
+        let created = Timestamp::from_micros(1_700_000_000_000_000);
+        let object = ObjectName::new(Bucket::Uploads, format!("{number}.mp4"));
+        let upload = ObjectFinalized { object, generation: i64::from(number), created };
+        let request = upload.request().unwrap();
+        let settings = RequestSettings { video: false, ..Default::default() };
+        manifest::create(&self.cloud, &manifest::unplanned(&request, &upload, None, settings)).await.unwrap();
+        let put = async |object: &ObjectName| {
+            self.cloud.storage.put(object, Content::Bytes("x".into()), PutOptions::default()).await.unwrap()
+        };
+        put(&ResultFile::Tracks.object(&request)).await;
+        let marker = put(&Marker::Merged.object(&request)).await;
+        let event = ObjectFinalized { object: marker.object, generation: marker.generation, created: marker.created };
+        (request, Event::ObjectFinalized(event))
+    }
+
+    async fn merge_and_wait(&self, numbers: std::ops::Range<u32>) -> Vec<RequestId> {
+        let mut requests = Vec::new();
+        for number in numbers {
+            let (request, event) = self.merged(number).await;
+            self.service().handle(&event, &Delivery::new()).await.unwrap();
+            requests.push(request);
+        }
+        requests.sort();
+        requests
+    }
+
+    async fn tick(&self) -> Result<(), Failure> {
+        self.service().handle(&Event::LoadWindow {}, &Delivery::new()).await
+    }
+
+    /// The clock calls, and the process dies where the warehouse was told that it does.
+    async fn tick_that_dies(&self, at: Dies) {
+        *self.jobs.dies.lock().unwrap() = Some(at);
+        tokio::select! {
+            outcome = self.tick() => panic!("it did not die: {outcome:?}"),
+            () = self.jobs.died.notified() => {}
+        }
+        *self.jobs.dies.lock().unwrap() = None;
+    }
+
+    /// Each request's rows are there once, and its end is told.
+    async fn all_are_loaded_once(&self, requests: &[RequestId]) {
+        let once: BTreeMap<_, _> = requests.iter().map(|request| (request.clone(), 1)).collect();
+        assert_eq!(self.jobs.rows(), once);
+        for request in requests {
+            assert_eq!(manifest::state(&self.cloud, request).await.unwrap(), Some(RequestState::Done));
+            assert!(self.cloud.find(&Marker::Ended.object(request)).await.unwrap().is_some());
+            assert!(self.jobs.requests.lock().unwrap().contains_key(request));
+        }
+        let waiting = self.cloud.storage.list(&ObjectName::new(Bucket::Work, "loads/waiting/")).await.unwrap();
+        assert!(waiting.is_empty(), "{waiting:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_loaded_by_one_job_and_every_request_ends() {
+    let world = World::new();
+    let requests = world.merge_and_wait(0..5).await;
+    assert!(world.jobs.done().is_empty(), "nothing is loaded before the clock calls");
+    world.tick().await.unwrap();
+    world.all_are_loaded_once(&requests).await;
+    assert_eq!(world.jobs.done(), [5]);
+    // Events that come again, and a clock that calls for nothing, change nothing.
+    world.merge_and_wait(0..5).await;
+    world.tick().await.unwrap();
+    world.tick().await.unwrap();
+    world.all_are_loaded_once(&requests).await;
+    assert_eq!(world.jobs.done(), [5]);
+}
+
+#[tokio::test]
+async fn whoever_dies_after_the_freeze_leaves_the_very_list_to_the_next() {
+    for at in [Dies::BeforeTheJob(0), Dies::AfterTheJob(0)] {
+        let world = World::new();
+        world.merge_and_wait(0..3).await;
+        world.tick_that_dies(at).await;
+        // What comes after the freeze must not get into the frozen list: it would be another job.
+        let requests = world.merge_and_wait(0..5).await;
+        world.tick().await.unwrap();
+        world.all_are_loaded_once(&requests).await;
+        let mut jobs = world.jobs.done();
+        jobs.sort_unstable();
+        assert_eq!(jobs, [2, 3], "{at:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clocks_that_call_at_once_while_events_arrive_double_nothing() {
+    let world = Arc::new(World::new());
+    let mut tasks = JoinSet::new();
+    for number in 0..40 {
+        let events = world.clone();
+        tasks.spawn(async move {
+            let (_, event) = events.merged(number).await;
+            events.service().handle(&event, &Delivery::new()).await
+        });
+        for _ in 0..if number % 4 == 3 { 2 } else { 0 } {
+            let world = world.clone();
+            tasks.spawn(async move { world.tick().await });
+        }
+    }
+    while let Some(outcome) = tasks.join_next().await {
+        outcome.unwrap().unwrap();
+    }
+    world.tick().await.unwrap();
+    let requests: Vec<_> = world.jobs.rows().into_keys().collect();
+    assert_eq!(requests.len(), 40);
+    world.all_are_loaded_once(&requests).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_refused_ends_its_request_and_holds_up_no_other() {
+    // It dies at the window's job, and then at that of each file that is loaded alone.
+    for dies in [None, Some(Dies::AfterTheJob(0)), Some(Dies::AfterTheJob(1)), Some(Dies::BeforeTheJob(3))] {
+        let world = World::new();
+        let requests = world.merge_and_wait(0..4).await;
+        *world.jobs.bad.lock().unwrap() = vec![requests[1].clone()];
+        if let Some(at) = dies {
+            world.tick_that_dies(at).await;
+        }
+        world.tick().await.unwrap();
+        let good = [requests[0].clone(), requests[2].clone(), requests[3].clone()];
+        world.all_are_loaded_once(&good).await;
+        let (manifest, _) = manifest::read(&world.cloud, &requests[1]).await.unwrap().unwrap();
+        assert_eq!((manifest.state, manifest.error.unwrap().message), (RequestState::Failed, "loading: bad rows".into()));
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_loaded_though_windows_were_turned_off() {
+    let world = World::new();
+    let requests = world.merge_and_wait(0..2).await;
+    let (_, event) = world.merged(0).await;
+    Staged(Load::new(world.cloud.clone())).handle(&event, &Delivery::new()).await.unwrap();
+    world.all_are_loaded_once(&requests).await;
+}

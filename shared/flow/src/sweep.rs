@@ -1,0 +1,402 @@
+//! Finds requests that stand still, says why, and sets them going again.
+//!
+//! Every event is delivered until it is taken or a dead letter ends its request, so while all is well this finds nothing. What it is for: an
+//! event that was lost all the same (a subscription that was made too late or purged, a message that outlived its retention), and a crash that
+//! nothing was delivered again after. It looks at what stands in the buckets, which alone says how far a request is:
+//!
+//! - what has everything it needs but a marker, or the telling of its end, gets that;
+//! - what waits for an event is told of the object once more. An event that was not lost but waits in a queue comes twice then, which changes
+//!   nothing; so that a long queue is not filled with repetitions, the time until the next telling doubles;
+//! - what can't go on (its chunk is gone), or did not in days, is failed with the reason.
+
+use crate::{
+    Cloud, NewObject,
+    count::MARKER_TYPE,
+    end,
+    manifest::{self, unplanned},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use trackdrop_cloud::{Content, ObjectInfo, PutOptions};
+use trackdrop_pipeline::{
+    Bucket, Failure, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Stage, Timestamp,
+    names::{self, Marker, ObjectName, PerSegment, ResultFile},
+};
+
+/// How many missing segments are named.
+const NAMED: usize = 10;
+/// How long an upload that was given up is still looked at: results may have been cleared away by then, and are not to be made anew.
+const UPLOADS_AFTER_S: f64 = 86_400.0;
+
+/// How long requests may stand still.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Patience {
+    /// Seconds without a sign of life after which a request is set going again.
+    pub still_s: f64,
+    /// Seconds without a sign of life after which it is failed.
+    pub give_up_s: f64,
+}
+
+impl Default for Patience {
+    /// Two hours, as the alert on stalled requests; three days, while chunks and messages are kept for seven.
+    fn default() -> Self {
+        Self { still_s: 7_200.0, give_up_s: 3.0 * 86_400.0 }
+    }
+}
+
+impl Patience {
+    /// For where it is known that nothing is on its way.
+    pub const NONE: Self = Self { still_s: f64::NEG_INFINITY, give_up_s: f64::INFINITY };
+}
+
+/// A request that stands still.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StandsStill {
+    /// The request.
+    pub request_id: RequestId,
+    /// The stage that does not go on.
+    pub stage: Stage,
+    /// Seconds since the last sign of life.
+    pub seconds: f64,
+    /// What is missing.
+    pub why: String,
+    /// What was done about it.
+    pub done: Done,
+}
+
+/// What was done about a request that stands still.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Done {
+    /// So many events were told once more.
+    ToldAgain(usize),
+    /// What was left undone was done.
+    Healed,
+    /// It was failed with this reason.
+    Failed(String),
+    /// Nothing this time: it was told again not long ago.
+    Nothing,
+}
+
+/// Looks after all requests but those of `busy`, which are known to be worked on. Gives those that stand still, in the order of their ids.
+pub async fn sweep(cloud: &Cloud, patience: Patience, busy: &BTreeSet<RequestId>) -> Result<Vec<StandsStill>, Failure> {
+    let ended: BTreeSet<RequestId> = cloud
+        .storage
+        .list(&ObjectName::new(Bucket::Work, Marker::Ended.prefix()))
+        .await?
+        .iter()
+        .filter_map(|info| names::request_of(&info.object))
+        .collect();
+    let mut sweeper = Sweeper { cloud, patience, found: Vec::new() };
+    let mut known = BTreeSet::new();
+    for (request, info) in manifest::listed(cloud).await? {
+        known.insert(request.clone());
+        // Markers of requests that are long over have been cleared away.
+        let is_long_over = manifest::state_of(&info).is_some_and(RequestState::is_final)
+            && Timestamp::now().seconds_since(info.created) >= patience.give_up_s;
+        if ended.contains(&request) || busy.contains(&request) || is_long_over {
+            continue;
+        }
+        if let Some((manifest, _)) = manifest::read(cloud, &request).await? {
+            let standing = look(cloud, &manifest).await?;
+            sweeper.treat(&request, standing, || None).await?;
+        }
+    }
+    for info in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
+        let upload = finalized(&info);
+        let Some(request) = upload.request() else { continue };
+        let is_too_old = Timestamp::now().seconds_since(info.created) >= patience.give_up_s + UPLOADS_AFTER_S;
+        if known.contains(&request) || ended.contains(&request) || busy.contains(&request) || is_too_old {
+            continue;
+        }
+        let why = format!("{} was never planned: its event did not reach split", info.object);
+        let remedies = vec![Remedy::Tell(vec![upload.clone()])];
+        let standing = Standing { last: info.created, stage: Stage::Split, why, remedies };
+        let describe = || {
+            let settings = RequestSettings::of_upload(&info.metadata).unwrap_or_default();
+            Some(unplanned(&request, &upload, Some(&info), settings))
+        };
+        sweeper.treat(&request, standing, describe).await?;
+    }
+    let mut found = sweeper.found;
+    found.sort_by(|a, b| a.request_id.cmp(&b.request_id));
+    Ok(found)
+}
+
+/// Tells all that a request waits for once more, at once; for one that was opened again. Gives the number of events.
+pub async fn go_on(cloud: &Cloud, request: &RequestId) -> Result<usize, Failure> {
+    let Some((manifest, _)) = manifest::read(cloud, request).await? else { return Ok(0) };
+    let standing = look(cloud, &manifest).await?;
+    let mut sweeper = Sweeper { cloud, patience: Patience::NONE, found: Vec::new() };
+    sweeper.treat(request, standing, || None).await?;
+    Ok(sweeper.found.into_iter().map(|found| if let Done::ToldAgain(events) = found.done { events } else { 0 }).sum())
+}
+
+/// Where a request stands.
+struct Standing {
+    /// The last sign of life.
+    last: Timestamp,
+    stage: Stage,
+    why: String,
+    /// More than one where the flow forks.
+    remedies: Vec<Remedy>,
+}
+
+/// What sets a request going again.
+enum Remedy {
+    /// To tell of these objects once more.
+    Tell(Vec<ObjectFinalized>),
+    /// A marker; all that it stands for is there.
+    Mark(Marker),
+    /// To tell its end.
+    End,
+    /// Nothing: what it needs is gone.
+    Gone(String),
+}
+
+/// When a request was last told again, and how often: `work/swept/<request_id>`.
+#[derive(Default, Serialize, Deserialize)]
+struct ToldBefore {
+    times: u32,
+    at: Option<Timestamp>,
+}
+
+struct Sweeper<'a> {
+    cloud: &'a Cloud,
+    patience: Patience,
+    found: Vec<StandsStill>,
+}
+
+impl Sweeper<'_> {
+    async fn treat(
+        &mut self,
+        request: &RequestId,
+        standing: Standing,
+        describe: impl FnOnce() -> Option<Manifest> + Send,
+    ) -> Result<(), Failure> {
+        let Standing { last, stage, why, remedies } = standing;
+        let seconds = Timestamp::now().seconds_since(last);
+        if seconds < self.patience.still_s {
+            return Ok(());
+        }
+        let (mut reason, mut told, mut done) = (None, Vec::new(), Done::Nothing);
+        for remedy in remedies {
+            match remedy {
+                Remedy::Mark(marker) => {
+                    self.cloud.create(NewObject::of_bytes(marker.object(request), "", MARKER_TYPE)).await?;
+                    done = Done::Healed;
+                }
+                Remedy::End => {
+                    end::finish_if_complete(self.cloud, request).await?;
+                    done = Done::Healed;
+                }
+                Remedy::Tell(objects) => told.extend(objects),
+                Remedy::Gone(what) => reason = Some(what),
+            }
+        }
+        if !told.is_empty() && seconds >= self.patience.give_up_s {
+            reason = Some(format!("it stood still for {:.0} hours: {why}", seconds / 3_600.0));
+        }
+        if let Some(reason) = reason {
+            end::fail(self.cloud, request, stage, &reason, describe).await?;
+            done = Done::Failed(reason);
+        } else if !told.is_empty() {
+            done = self.tell(request, last, &told).await?;
+        }
+        tracing::warn!(%request, %stage, seconds, why, ?done, "a request stands still");
+        self.found.push(StandsStill { request_id: request.clone(), stage, seconds, why, done });
+        Ok(())
+    }
+
+    /// Tells of the objects once more, unless that was done not long ago: not before as much time has passed since as had passed then since
+    /// the last sign of life.
+    async fn tell(&self, request: &RequestId, last: Timestamp, objects: &[ObjectFinalized]) -> Result<Done, Failure> {
+        let now = Timestamp::now();
+        let record = ObjectName::new(Bucket::Work, format!("swept/{request}"));
+        let before: ToldBefore = match self.cloud.storage.get(&record).await {
+            Ok((_, json)) => serde_json::from_slice(&json).unwrap_or_default(),
+            Err(error) if error.is_not_found() => ToldBefore::default(),
+            Err(error) => return Err(error.into()),
+        };
+        let wait_s = before.at.map(|at| at.seconds_since(last).max(self.patience.still_s));
+        let is_due = before.at.zip(wait_s).is_none_or(|(at, wait_s)| now.seconds_since(at) >= wait_s);
+        if !is_due && self.patience != Patience::NONE {
+            return Ok(Done::Nothing);
+        }
+        for object in objects {
+            self.cloud.publisher.tell_again(object).await?;
+        }
+        // After the telling: a crash in between tells once too often, never once too little.
+        let told = ToldBefore { times: before.times + 1, at: Some(now) };
+        let json = serde_json::to_vec(&told)
+            .map_err(|error| Failure::permanent(format!("{record} can't be written: {error}")))?;
+        let options = PutOptions { content_type: "application/json", ..Default::default() };
+        self.cloud.storage.put(&record, Content::Bytes(json.into()), options).await?;
+        Ok(Done::ToldAgain(objects.len()))
+    }
+}
+
+fn finalized(info: &ObjectInfo) -> ObjectFinalized {
+    ObjectFinalized { object: info.object.clone(), generation: info.generation, created: info.created }
+}
+
+/// What a request waits for, and since when.
+async fn look(cloud: &Cloud, manifest: &Manifest) -> Result<Standing, Failure> {
+    let request = &manifest.request_id;
+    let mut last = manifest.progress.updated_at;
+    if manifest.state.is_final() {
+        let why = "it is over, but its end was not told to all".to_owned();
+        return Ok(Standing { last, stage: Stage::Load, why, remedies: vec![Remedy::End] });
+    }
+    let mut seen = Seen::default();
+    for kind in [PerSegment::Chunk, PerSegment::Detections, PerSegment::Tracks, PerSegment::Annotated] {
+        let by = match kind {
+            PerSegment::Chunk | PerSegment::Detections => manifest.detected_in(),
+            PerSegment::Tracks | PerSegment::Annotated => request,
+        };
+        for info in cloud.storage.list(&ObjectName::new(Bucket::Work, kind.prefix(by))).await? {
+            last = last.max(info.created);
+            if let Some(segment) = names::segment_of(&info.object) {
+                seen.of(kind).insert(segment.get(), info);
+            }
+        }
+    }
+    let mut find = async |object: ObjectName| -> Result<Option<ObjectInfo>, Failure> {
+        let found = cloud.find(&object).await?;
+        last = found.as_ref().map_or(last, |info| last.max(info.created));
+        Ok(found)
+    };
+    let stands = Stands {
+        tracked: find(Marker::Tracked.object(request)).await?,
+        merged: find(Marker::Merged.object(request)).await?,
+        annotated: find(Marker::Annotated.object(request)).await?,
+        loaded: find(Marker::Loaded.object(request)).await?,
+        video: find(ResultFile::AnnotatedVideo.object(request)).await?,
+    };
+    let waits = match (&stands.tracked, &stands.merged) {
+        (None, _) => before_tracked(cloud, manifest, &seen).await?,
+        (Some(tracked), None) => vec![(Stage::Merge, "all segments are tracked, but not merged".into(), tell(tracked))],
+        (Some(_), Some(merged)) => after_merged(manifest, &seen, &stands, merged),
+    };
+    let stage = waits.first().map_or(Stage::Load, |&(stage, ..)| stage);
+    let (mut why, mut remedies) = (Vec::new(), Vec::new());
+    for (_, what, remedy) in waits {
+        why.push(what);
+        remedies.push(remedy);
+    }
+    Ok(Standing { last, stage, why: why.join("; "), remedies })
+}
+
+/// What a request has one of.
+struct Stands {
+    tracked: Option<ObjectInfo>,
+    merged: Option<ObjectInfo>,
+    annotated: Option<ObjectInfo>,
+    loaded: Option<ObjectInfo>,
+    video: Option<ObjectInfo>,
+}
+
+/// The stage that does not go on, what it waits for, and what helps.
+type Waits = (Stage, String, Remedy);
+
+fn tell(info: &ObjectInfo) -> Remedy {
+    Remedy::Tell(vec![finalized(info)])
+}
+
+async fn before_tracked(cloud: &Cloud, manifest: &Manifest, seen: &Seen) -> Result<Vec<Waits>, Failure> {
+    let Seen { chunks, detections, .. } = seen;
+    let segments = manifest.segment_count;
+    if segments > 0 && detections.len() as u32 >= segments {
+        let why = "all segments are tracked, but nobody said so".to_owned();
+        return Ok(vec![(Stage::Track, why, Remedy::Mark(Marker::Tracked))]);
+    }
+    let cut = (0..segments).filter(|segment| chunks.contains_key(segment) || detections.contains_key(segment)).count();
+    if segments > 0 && cut as u32 == segments {
+        let remedy = untaken(chunks, detections, segments);
+        return Ok(vec![(Stage::Track, missing("tracked", detections, segments), remedy)]);
+    }
+    let why = match segments {
+        0 => "it is not planned yet".to_owned(),
+        _ => format!("{cut} of {segments} chunks are cut"),
+    };
+    let mut waits = vec![(Stage::Split, why, upload_of(cloud, manifest).await?)];
+    let not_tracked = chunks.iter().filter(|(segment, _)| !detections.contains_key(segment));
+    let objects: Vec<_> = not_tracked.map(|(_, info)| finalized(info)).collect();
+    if !objects.is_empty() {
+        waits.push((Stage::Track, format!("{} of them are not tracked", objects.len()), Remedy::Tell(objects)));
+    }
+    Ok(waits)
+}
+
+/// Here the flow forks: rows are loaded, and segments are drawn and joined.
+fn after_merged(manifest: &Manifest, seen: &Seen, stands: &Stands, merged: &ObjectInfo) -> Vec<Waits> {
+    let (Seen { tracks, drawn, .. }, segments) = (seen, manifest.segment_count);
+    let mut waits = Vec::new();
+    if stands.loaded.is_none() {
+        waits.push((Stage::Load, "its rows are not loaded".to_owned(), tell(merged)));
+    }
+    if manifest.settings.video && stands.video.is_none() {
+        waits.push(match &stands.annotated {
+            Some(annotated) => (Stage::Join, "all segments are drawn, but not joined".to_owned(), tell(annotated)),
+            None if drawn.len() as u32 >= segments => {
+                let why = "all segments are drawn, but nobody said so".to_owned();
+                (Stage::Annotate, why, Remedy::Mark(Marker::Annotated))
+            }
+            None => (Stage::Annotate, missing("drawn", drawn, segments), untaken(tracks, drawn, segments)),
+        });
+    }
+    if waits.is_empty() {
+        waits.push((Stage::Load, "all results stand, but its end was not told".to_owned(), Remedy::End));
+    }
+    waits
+}
+
+/// Objects of a request by segment.
+#[derive(Default)]
+struct Seen {
+    chunks: BTreeMap<u32, ObjectInfo>,
+    detections: BTreeMap<u32, ObjectInfo>,
+    tracks: BTreeMap<u32, ObjectInfo>,
+    drawn: BTreeMap<u32, ObjectInfo>,
+}
+
+impl Seen {
+    fn of(&mut self, kind: PerSegment) -> &mut BTreeMap<u32, ObjectInfo> {
+        match kind {
+            PerSegment::Chunk => &mut self.chunks,
+            PerSegment::Detections => &mut self.detections,
+            PerSegment::Tracks => &mut self.tracks,
+            PerSegment::Annotated => &mut self.drawn,
+        }
+    }
+}
+
+/// To tell of what started each segment that is not done.
+fn untaken(started_by: &BTreeMap<u32, ObjectInfo>, done: &BTreeMap<u32, ObjectInfo>, segments: u32) -> Remedy {
+    let mut objects = Vec::new();
+    for segment in (0..segments).filter(|segment| !done.contains_key(segment)) {
+        match started_by.get(&segment) {
+            Some(info) => objects.push(finalized(info)),
+            None => return Remedy::Gone(format!("what segment {segment} is made from is gone: upload the video again")),
+        }
+    }
+    Remedy::Tell(objects)
+}
+
+/// To tell of the upload, where it is still the one that the request is about.
+async fn upload_of(cloud: &Cloud, manifest: &Manifest) -> Result<Remedy, Failure> {
+    let object = ObjectName::new(Bucket::Uploads, end::video_name(manifest));
+    let upload = cloud.find(&object).await?.filter(|info| info.generation == manifest.source.generation);
+    Ok(match upload {
+        Some(info) => Remedy::Tell(vec![finalized(&info)]),
+        None => Remedy::Gone(format!("{object} was deleted or overwritten before it was cut: upload it again")),
+    })
+}
+
+/// Which segments are not done, the first of them by number.
+fn missing(what: &str, done: &BTreeMap<u32, ObjectInfo>, segments: u32) -> String {
+    let missing: Vec<_> = (0..segments).filter(|segment| !done.contains_key(segment)).collect();
+    let named: Vec<_> = missing.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = if missing.len() > NAMED { ", ..." } else { "" };
+    format!("{} of {segments} segments are {what}; missing: {}{more}", segments as usize - missing.len(), named.join(", "))
+}

@@ -1,0 +1,213 @@
+//! A function as a worker that pulls: for GPUs that a push would overrun.
+//!
+//! It holds as many events as it has places and no more, so what waits, waits in Pub/Sub, for whichever worker is free first. The lease of an
+//! event is extended for as long as it is in work; a worker that dies lets it go within a minute. Everything else is what happens to a
+//! push: an event goes through the same layers, is acknowledged where a push would be answered with 2xx (every effect is stored), and is
+//! handed back where not. An acknowledgement that is lost is no harm: the event comes again and is found done.
+
+use crate::{layers::concurrency::Place, service::Draining};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, Method, StatusCode, header::CONTENT_TYPE},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use google_cloud_auth::credentials::anonymous;
+use google_cloud_pubsub::{
+    client::Subscriber,
+    model::Message,
+    subscriber::{MessageStream, handler::Handler},
+};
+use serde_json::{Value, json};
+use std::{io, sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, task::JoinSet};
+use tower::ServiceExt;
+use trackdrop_cloud::google::{SettingsError, check_subscription};
+
+/// How long an event of a worker that died stays leased.
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+/// No event is in work for so long: without progress it is handed back long before.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
+/// Where a worker pulls from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PullSettings {
+    /// `projects/P/subscriptions/S`.
+    pub(crate) subscription: String,
+}
+
+/// Why a process can't be started as it was asked.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ArgumentError {
+    #[error("the argument {0:?} is not known: there are --pull and --subscription projects/PROJECT/subscriptions/SUBSCRIPTION")]
+    Unknown(String),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+impl PullSettings {
+    /// From the process's arguments, and from the environment where they name no subscription; none where nothing is to be pulled.
+    pub(crate) fn from_arguments(
+        arguments: impl IntoIterator<Item = String>,
+        named: Option<String>,
+    ) -> Result<Option<Self>, ArgumentError> {
+        let (mut is_pulling, mut subscription) = (false, named.filter(|name| !name.is_empty()));
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--pull" => is_pulling = true,
+                "--subscription" => subscription = Some(arguments.next().unwrap_or_default()),
+                other => match other.strip_prefix("--subscription=") {
+                    Some(name) => subscription = Some(name.to_owned()),
+                    None => return Err(ArgumentError::Unknown(argument)),
+                },
+            }
+        }
+        if !is_pulling {
+            return Ok(None);
+        }
+        let subscription = subscription.ok_or(SettingsError::Missing("TRACKDROP_SUBSCRIPTION"))?;
+        check_subscription("TRACKDROP_SUBSCRIPTION", &subscription)?;
+        Ok(Some(Self { subscription }))
+    }
+}
+
+/// An open subscription.
+#[derive(Debug)]
+pub struct Subscription {
+    name: String,
+    messages: MessageStream,
+}
+
+impl Subscription {
+    /// The subscription of this full name, from which as many events are held as there are `places`, each under a lease that is extended by
+    /// `lease` (10 to 600 s); of the emulator, where there is one. Nothing is pulled yet.
+    ///
+    /// # Errors
+    /// Where there are no credentials.
+    pub async fn open(
+        name: &str,
+        places: usize,
+        lease: Duration,
+        emulator: Option<&str>,
+    ) -> Result<Self, SettingsError> {
+        let mut builder = Subscriber::builder();
+        if let Some(emulator) = emulator {
+            let is_url = emulator.contains("://");
+            let endpoint = if is_url { emulator.to_owned() } else { format!("http://{emulator}") };
+            builder = builder.with_endpoint(endpoint).with_credentials(anonymous::Builder::new().build());
+        }
+        let client = builder.build().await.map_err(|error| SettingsError::Credentials(error.to_string()))?;
+        let messages = client
+            .subscribe(name)
+            .set_max_outstanding_messages(i64::try_from(places).unwrap_or(i64::MAX))
+            .set_max_lease_extension(lease)
+            .set_max_lease(LONGEST)
+            .build();
+        Ok(Self { name: name.to_owned(), messages })
+    }
+}
+
+/// Pulls and has each event answered by `events`, until it is told to stop; then waits for what is in work, and until the acknowledgements have
+/// been sent.
+///
+/// # Errors
+/// Where nothing can be pulled, and trying again would not help: there is no such subscription, or no right to it.
+pub(crate) async fn work(
+    events: Router,
+    from: Subscription,
+    places: Arc<Semaphore>,
+    mut draining: Draining,
+) -> io::Result<()> {
+    let Subscription { name, mut messages } = from;
+    let mut in_work = JoinSet::new();
+    let outcome = loop {
+        let next = async {
+            // The place first: an event that can't be worked on must not be taken from those who could. Closed is this semaphore never.
+            let place = places.clone().acquire_owned().await.ok()?;
+            messages.next().await.map(|next| (place, next))
+        };
+        let next = tokio::select! {
+            biased;
+            () = draining.stopped() => break Ok(()),
+            Some(_) = in_work.join_next(), if !in_work.is_empty() => continue,
+            next = next => next,
+        };
+        match next {
+            Some((place, Ok((message, handler)))) => {
+                let request = request(&name, message, place.into());
+                let events = events.clone();
+                in_work.spawn(async move { answer(events, request, handler).await });
+            }
+            Some((_, Err(error))) => break Err(io::Error::other(format!("{name} can't be pulled from: {error}"))),
+            None => break Err(io::Error::other(format!("{name} ended"))),
+        }
+    };
+    // What Pub/Sub has sent and nobody took goes back with the stream; leases of what is in work are extended on.
+    let told = messages.shutdown_token();
+    drop(messages);
+    tracing::info!(subscription = name, events = in_work.len(), "pulling no more");
+    while in_work.join_next().await.is_some() {}
+    told.shutdown().await;
+    outcome
+}
+
+/// The same request that a push would be.
+fn request(subscription: &str, message: Message, place: Place) -> Request {
+    let publish_time = message.publish_time.map(String::from);
+    let push = json!({
+        "message": {
+            "data": STANDARD.encode(&message.data),
+            "attributes": message.attributes,
+            "messageId": message.message_id,
+            "publishTime": publish_time.map_or(Value::Null, Value::from),
+        },
+        "subscription": subscription,
+    });
+    let mut request = Request::new(Body::from(push.to_string()));
+    *request.method_mut() = Method::POST;
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request.extensions_mut().insert(place);
+    request
+}
+
+/// Has one event answered. Dropped without an answer it is handed back.
+async fn answer(events: Router, request: Request, handler: Handler) {
+    let status = events.oneshot(request).await.map_or(StatusCode::SERVICE_UNAVAILABLE, |response| response.status());
+    if status.is_success() { handler.ack() } else { handler.nack() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(arguments: &[&str], named: Option<&str>) -> Result<Option<String>, String> {
+        let arguments = arguments.iter().map(|&text| text.to_owned());
+        PullSettings::from_arguments(arguments, named.map(str::to_owned))
+            .map(|settings| settings.map(|settings| settings.subscription))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_worker_pulls_when_asked_to_from_the_named_subscription() {
+        let (one, other) = ("projects/p/subscriptions/one", "projects/p/subscriptions/other");
+        assert_eq!(settings(&[], Some(one)), Ok(None), "a service is pushed to, whatever the environment holds");
+        assert_eq!(settings(&["--pull"], Some(one)), Ok(Some(one.into())));
+        assert_eq!(settings(&["--pull", "--subscription", other], Some(one)), Ok(Some(other.into())));
+        assert_eq!(settings(&["--subscription=projects/p/subscriptions/one", "--pull"], None), Ok(Some(one.into())));
+    }
+
+    #[test]
+    fn what_is_missing_or_senseless_is_named_with_its_value() {
+        for (arguments, named, what) in [
+            (&["--pull"][..], None, "TRACKDROP_SUBSCRIPTION is missing"),
+            (&["--pull"], Some("track"), "\"track\""),
+            (&["--pull", "--subscription"], None, "\"\""),
+            (&["--pul"], None, "\"--pul\""),
+        ] {
+            let error = settings(arguments, named).unwrap_err();
+            assert!(error.contains(what), "{error}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A worker that pulls, over Google's Pub/Sub emulator: it takes no more than it has places for, keeps what it works on, and hands back what it can't
+//! finish.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../../cloud/tests/support/emulators.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod emulators;
+
+use async_trait::async_trait;
+use emulators::Emulator;
+use serde_json::{Value, json};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, Semaphore, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
+use trackdrop_cloud::{google::Buckets, local::LocalCloud};
+use trackdrop_framework::{Service, Subscription};
+use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
+
+const TRACK: &str = include_str!("../../../triggers/track.yaml");
+const SUBSCRIPTION: &str = "projects/demo/subscriptions/track";
+/// The shortest that there is.
+const LEASE: Duration = Duration::from_secs(10);
+/// None takes a tenth of it.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// Pub/Sub with one topic and one subscription.
+struct PubSub {
+    emulator: Emulator,
+    http: reqwest::Client,
+}
+
+impl PubSub {
+    async fn start() -> Option<Self> {
+        let pubsub = Self { emulator: emulators::pubsub()?, http: reqwest::Client::new() };
+        pubsub.call("PUT", "topics/work", json!({})).await;
+        // The shortest lease that there is, and no wait before an event comes again.
+        let subscription = json!({ "topic": "projects/demo/topics/work", "ackDeadlineSeconds": 10 });
+        pubsub.call("PUT", "subscriptions/track", subscription).await;
+        Some(pubsub)
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Value) -> Value {
+        let url = format!("http://{}/v1/projects/demo/{path}", self.emulator.host());
+        let answer = self.http.request(method.parse().unwrap(), url).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+        answer.json().await.unwrap()
+    }
+
+    async fn publish_chunks(&self, count: u32) {
+        for number in 0..count {
+            let name = format!("split_chunks/req_0aZ9bY8c_20261123T182501/{number:06}.mkv");
+            let payload = json!({
+                "bucket": "acme-work", "name": name, "generation": "1", "timeCreated": "2026-11-23T18:25:01Z",
+            });
+            let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, payload.to_string());
+            let attributes = json!({
+                "eventType": "OBJECT_FINALIZE", "payloadFormat": "JSON_API_V1", "bucketId": "acme-work",
+                "objectId": name, "objectGeneration": "1",
+            });
+            let messages = json!({ "messages": [{ "data": data, "attributes": attributes }] });
+            self.call("POST", "topics/work:publish", messages).await;
+        }
+    }
+
+    /// What nobody has taken.
+    async fn left(&self) -> usize {
+        let ask = json!({ "maxMessages": 100, "returnImmediately": true });
+        let answer = self.call("POST", "subscriptions/track:pull", ask).await;
+        answer["receivedMessages"].as_array().map_or(0, Vec::len)
+    }
+}
+
+/// Notes what it is given, and ends when it may.
+struct Stand {
+    seen: Mutex<Vec<String>>,
+    entered: Notify,
+    may_end: Semaphore,
+}
+
+#[async_trait]
+impl Handler for Stand {
+    async fn handle(&self, event: &Event, delivery: &Delivery) -> Result<(), Failure> {
+        let Event::ObjectFinalized(finalized) = event else { panic!("{event:?}") };
+        self.seen.lock().unwrap().push(finalized.object.name.clone());
+        self.entered.notify_one();
+        loop {
+            match timeout(Duration::from_millis(5), self.may_end.acquire()).await {
+                Ok(permit) => {
+                    permit.unwrap().forget();
+                    return Ok(());
+                }
+                Err(_) => delivery.step()?,
+            }
+        }
+    }
+}
+
+/// A worker in this process.
+struct Worker {
+    stand: Arc<Stand>,
+    stop: oneshot::Sender<()>,
+    working: JoinHandle<std::io::Result<()>>,
+    url: String,
+    _folder: TempDir,
+}
+
+impl Worker {
+    async fn start(pubsub: &PubSub, places: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let local = Arc::new(LocalCloud::open(folder.path(), vec![]).unwrap());
+        let buckets = Buckets { uploads: "acme-up".into(), work: "acme-work".into(), results: "acme-out".into() };
+        let service = Service::new(Trigger::parse(TRACK).unwrap(), local, buckets).with_concurrency(places);
+        let stand =
+            Arc::new(Stand { seen: Mutex::default(), entered: Notify::new(), may_end: Semaphore::new(0) });
+        service.is_ready_with(stand.clone());
+        let from = Subscription::open(SUBSCRIPTION, places, LEASE, Some(&pubsub.emulator.host())).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let working = tokio::spawn(async move { service.pull(listener, from, async { drop(stopped.await) }).await });
+        Self { stand, stop, working, url, _folder: folder }
+    }
+
+    /// Waits until it has seen so many events, the same one twice counted twice.
+    async fn has_seen(&self, count: usize) {
+        let seen = async {
+            while self.seen().len() < count {
+                self.stand.entered.notified().await;
+            }
+        };
+        timeout(WITHIN, seen).await.unwrap_or_else(|_| panic!("only {:?}", self.seen()));
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.stand.seen.lock().unwrap().clone()
+    }
+
+    /// Tells it to stop, and waits until it has ended well.
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        timeout(WITHIN, self.working).await.expect("it does not end").unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_has_no_place_for_waits_for_another() {
+    let Some(pubsub) = PubSub::start().await else { return };
+    pubsub.publish_chunks(5).await;
+    let one = Worker::start(&pubsub, 2).await;
+    one.has_seen(2).await;
+    let other = Worker::start(&pubsub, 3).await;
+    other.has_seen(3).await;
+    let mut seen = [one.seen(), other.seen()].concat();
+    seen.sort();
+    seen.dedup();
+    assert_eq!((one.seen().len(), other.seen().len(), seen.len()), (2, 3, 5), "each is worked on by one of them");
+    for worker in [&one, &other] {
+        worker.stand.may_end.add_permits(5);
+    }
+    one.stop().await;
+    other.stop().await;
+    assert_eq!(pubsub.left().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_keeps_what_it_works_on_for_longer_than_a_lease() {
+    let Some(pubsub) = PubSub::start().await else { return };
+    pubsub.publish_chunks(1).await;
+    let one = Worker::start(&pubsub, 1).await;
+    one.has_seen(1).await;
+    let other = Worker::start(&pubsub, 1).await;
+    // Nothing but time can show it: the first lease ends after 10 s, and another would have the event at once.
+    let taken = timeout(LEASE * 2, other.has_seen(1)).await;
+    assert!(taken.is_err(), "another took it while it was in work");
+    one.stand.may_end.add_permits(1);
+    one.stop().await;
+    other.stop().await;
+    assert_eq!(pubsub.left().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_end_in_time_is_handed_back_when_the_worker_stops() {
+    let Some(pubsub) = PubSub::start().await else { return };
+    pubsub.publish_chunks(2).await;
+    let one = Worker::start(&pubsub, 2).await;
+    one.has_seen(2).await;
+    one.stand.may_end.add_permits(1);
+    one.stop().await;
+    let other = Worker::start(&pubsub, 2).await;
+    other.stand.may_end.add_permits(2);
+    other.has_seen(1).await;
+    other.stop().await;
+    assert_eq!(pubsub.left().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_tells_its_health_and_takes_no_pushes() {
+    let Some(pubsub) = PubSub::start().await else { return };
+    let worker = Worker::start(&pubsub, 1).await;
+    let get = async |path: &str| pubsub.http.get(format!("{}{path}", worker.url)).send().await.unwrap().status().as_u16();
+    assert_eq!((get("/healthz").await, get("/readyz").await), (200, 200));
+    let pushed = pubsub.http.post(&worker.url).body("{}").send().await.unwrap();
+    assert_eq!(pushed.status(), 404);
+    worker.stop().await;
+}
