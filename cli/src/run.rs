@@ -32,7 +32,7 @@ use trackdrop_pipeline::{
 /// How often the command looks how far its requests are.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The shell's code for a program that was interrupted.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// One request of this run.
 pub(crate) struct Job {

@@ -2,24 +2,26 @@
 
 use crate::{
     fault::{Budget, Fault},
+    flaw::Flaw,
     memory::in_memory,
-    world::{Flaw, TOO_MANY, World},
+    world::{TOO_MANY, World},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
+    collections::BTreeMap,
     fmt,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     task::Waker,
     time::Duration,
 };
 use trackdrop_cloud::{
-    Content, LoadOutcome, LocalFile, ObjectInfo, Precondition, PublishError, Publisher, PutOptions, Storage,
-    StorageError, TracksFile, Warehouse, WarehouseError,
+    Content, LoadOutcome, LocalFile, ObjectInfo, PublishError, Publisher, PutOptions, Storage, StorageError, TracksFile,
+    Warehouse, WarehouseError,
 };
 use trackdrop_pipeline::{
     Event, ObjectFinalized, RequestId,
@@ -64,7 +66,23 @@ pub(crate) struct Attempt {
     /// The request that it works for.
     pub(crate) request: Option<RequestId>,
     pub(crate) life: Arc<Life>,
-    pub(crate) operations: Arc<AtomicU64>,
+    pub(crate) operations: Arc<Operations>,
+}
+
+/// How often an attempt did each of its operations.
+#[derive(Debug, Default)]
+pub(crate) struct Operations(Mutex<BTreeMap<String, u32>>);
+
+impl Operations {
+    fn count(&self, what: &str) -> u32 {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(what) {
+            *count += 1;
+            return *count;
+        }
+        counts.insert(what.to_owned(), 1);
+        1
+    }
 }
 
 impl fmt::Debug for Attempt {
@@ -81,9 +99,16 @@ impl Attempt {
         mut effect: impl FnMut() -> Result<T, E>,
         fail: impl Fn(&str) -> E,
     ) -> Result<T, E> {
-        let nth = self.operations.fetch_add(1, Ordering::Relaxed);
-        let place = format!("{}/{nth} {what}", self.name);
+        // It counts operations of the same kind only: a recorded fault finds its place though a handler does something else before.
+        let place = match self.operations.count(&what) {
+            1 => format!("{}/{what}", self.name),
+            nth => format!("{}/{what} ({nth})", self.name),
+        };
         let world = &self.world;
+        if world.flaw == Some(Flaw::PanicsTheSecondTime) && self.is_second() {
+            // A panic without the hook, which would print it.
+            std::panic::resume_unwind(Box::new("planted"));
+        }
         {
             let mut record = world.record();
             *record.operations.entry(self.function.clone()).or_default() += 1;
@@ -157,27 +182,20 @@ impl Attempt {
         self.operation(format!("put {object}"), || self.write(object, content, options), storage_error(doing)).await
     }
 
+    fn is_second(&self) -> bool {
+        self.name.ends_with("/2")
+    }
+
     fn write(&self, object: &ObjectName, content: &Bytes, options: &PutOptions) -> Result<ObjectInfo, StorageError> {
         if let Some(error) = self.world.too_many_writes(object) {
             return Err(error);
         }
-        let precondition = match (self.world.flaw, options.precondition) {
-            (Some(Flaw::CreatesOverwrite), Precondition::NotExists)
-            | (Some(Flaw::BlindCompareAndSet), Precondition::Generation(_)) => Precondition::None,
-            (_, precondition) => precondition,
+        let memory = &self.world.memory;
+        let info = match self.world.flaw {
+            None => memory.write(object, content.clone(), options.clone())?,
+            Some(flaw) => flaw.write(memory, object, content, options, self.is_second())?,
         };
-        let options = PutOptions { precondition, ..options.clone() };
-        let other_bytes = self.world.flaw == Some(Flaw::OtherBytesTheSecondTime)
-            && object.bucket == Bucket::Work
-            && self.name.ends_with("/2")
-            && !content.is_empty();
-        let content = if other_bytes { [content, &b"?"[..]].concat().into() } else { content.clone() };
-        let info = self.world.memory.write(object, content, options)?;
         self.world.wrote(object);
-        if self.world.flaw == Some(Flaw::LeavesFiles) && object.name.ends_with("/tracks.parquet") {
-            let left = ObjectName::new(object.bucket, format!("{}.tmp", object.name));
-            self.world.memory.write(&left, Bytes::new(), PutOptions::default())?;
-        }
         Ok(info)
     }
 }
@@ -196,6 +214,7 @@ impl Storage for Attempt {
         options: PutOptions,
     ) -> Result<ObjectInfo, StorageError> {
         let content = in_memory(object, content)?;
+        let object = &self.world.flaw.map_or_else(|| object.clone(), |flaw| flaw.target(object));
         self.about_to_write(object);
         let mut waited = Duration::ZERO;
         loop {
@@ -204,8 +223,8 @@ impl Storage for Attempt {
             if !too_often || waited >= CLIENT_PATIENCE {
                 return outcome;
             }
-            let nth = self.operations.load(Ordering::Relaxed);
-            let jitter = self.world.fate.random(&format!("{}/{nth} wait", self.name)).f64();
+            let place = format!("{}/wait {:.6} s for {object}", self.name, waited.as_secs_f64());
+            let jitter = self.world.fate.random(&place).f64();
             let wait = (waited + Duration::from_secs(1)).mul_f64(0.5 + 0.5 * jitter);
             waited += wait;
             self.world.executor.sleep(wait).await;
@@ -228,18 +247,21 @@ impl Storage for Attempt {
         generation: Option<i64>,
     ) -> Result<(ObjectInfo, LocalFile), StorageError> {
         let doing = format!("fetching {object}");
-        let effect = || self.world.memory.copy(object, generation);
-        self.operation(format!("fetch {object}"), effect, storage_error(doing)).await
+        let effect = || match self.world.flaw {
+            None => self.world.memory.copy(object, generation),
+            Some(flaw) => flaw.fetch(&self.world.memory, object, generation),
+        };
+        let fetched = self.operation(format!("fetch {object}"), effect, storage_error(doing)).await?;
+        if self.world.flaw == Some(Flaw::DeletesChunks) && object.bucket == Bucket::Work {
+            self.delete(object).await?;
+        }
+        Ok(fetched)
     }
 
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
-        let effect = || {
-            let mut all = self.world.memory.all(prefix);
-            if self.world.flaw == Some(Flaw::StaleListings) {
-                let now = self.world.wall_clock();
-                all.retain(|info| now.seconds_since(info.created) > 0.1);
-            }
-            Ok(all)
+        let effect = || match self.world.flaw {
+            None => Ok(self.world.memory.all(prefix)),
+            Some(flaw) => Ok(flaw.list(&self.world, prefix)),
         };
         self.operation(format!("list {prefix}"), effect, storage_error(format!("listing {prefix}"))).await
     }
@@ -261,8 +283,11 @@ impl Storage for Attempt {
 #[async_trait]
 impl Publisher for Attempt {
     async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
+        let told = self.world.flaw.map_or_else(|| Some(event.clone()), |flaw| flaw.message(event));
         let effect = || {
-            self.world.memory.send(topic, event);
+            if let Some(event) = &told {
+                self.world.memory.send(topic, event);
+            }
             Ok(())
         };
         let fail = |reason: &str| PublishError { topic: topic.to_owned(), reason: reason.to_owned() };
@@ -300,10 +325,8 @@ impl Warehouse for Attempt {
     }
 
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
-        let effect = || match self.world.flaw {
-            Some(Flaw::LosesRequestRows) => Ok(LoadOutcome::Loaded),
-            _ => Ok(self.world.memory.record(row)),
-        };
+        let recorded = self.world.flaw.map_or_else(|| Some(row.clone()), |flaw| flaw.row(row));
+        let effect = || Ok(recorded.as_ref().map_or(LoadOutcome::Loaded, |row| self.world.memory.record(row)));
         self.operation(format!("record {}", row.request_id), effect, warehouse_error).await
     }
 

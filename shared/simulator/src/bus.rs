@@ -4,8 +4,9 @@ use crate::{
     attempt::{Attempt, Life},
     executor::first_of,
     fault::{Budget, Fault},
+    flaw::Flaw,
     stand_ins::StandIn,
-    world::{Flaw, World},
+    world::World,
 };
 use std::{
     collections::BTreeMap,
@@ -136,6 +137,10 @@ impl Bus {
                     };
                     if world.fate.strikes(&format!("{attempt} ack"), Some(&budget), lost).is_none() {
                         world.log(format_args!("{attempt}: acknowledged"));
+                        if world.flaw == Some(Flaw::DeliversForEver) {
+                            world.executor.sleep(Duration::from_secs(24 * 3_600)).await;
+                            self.begin(trigger, event, message);
+                        }
                         return;
                     }
                     world.executor.sleep_until(began_us.saturating_add(deadline.as_micros() as i64)).await;
@@ -229,9 +234,17 @@ impl Bus {
             .await;
             // A process that died says nothing any more; what it held is gone.
             drop(work);
-            if let Some(outcome) = outcome {
+            match outcome {
                 // After the deadline nobody listens.
-                let _ = done.send(outcome);
+                Some(outcome) => drop(done.send(outcome)),
+                None if world.flaw == Some(Flaw::NeverRests) => {
+                    std::future::poll_fn(|context| {
+                        context.waker().wake_by_ref();
+                        Poll::<()>::Pending
+                    })
+                    .await;
+                }
+                None => {}
             }
         });
         outcome

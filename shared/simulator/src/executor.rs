@@ -9,6 +9,9 @@ use std::{
     time::Duration,
 };
 
+/// Ten thousand segments that finish together take a hundredth of it.
+const MOST_POLLS_AT_A_MOMENT: u64 = 1_000_000;
+
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Tasks and the virtual clock; clones are the same one. Ready tasks run in the order they became ready, waits that end at the same
@@ -48,7 +51,7 @@ impl Wake for Readies {
 pub(crate) enum Restless {
     /// Something was still waiting for a moment beyond the last one.
     TooLong,
-    /// The tasks kept each other busy.
+    /// The tasks kept each other busy and let no time pass.
     TooBusy,
 }
 
@@ -91,10 +94,21 @@ impl Executor {
         .await;
     }
 
-    /// Runs until nothing is left to do and nothing waits.
+    /// Runs until nothing is left to do and nothing waits; not beyond the last moment, and not with more polls than these.
     pub(crate) fn run(&self, last_us: i64, most_polls: u64) -> Result<(), Restless> {
+        let outcome = self.run_tasks(last_us, most_polls);
+        // What still waits holds this executor, and the executor holds it.
+        let mut shared = lock(&self.shared);
+        let left = (std::mem::take(&mut shared.waits), std::mem::take(&mut shared.begun));
+        shared.ready.clear();
+        drop(shared);
+        drop(left);
+        outcome
+    }
+
+    fn run_tasks(&self, last_us: i64, most_polls: u64) -> Result<(), Restless> {
         let mut tasks: BTreeMap<u64, (Task, Waker)> = BTreeMap::new();
-        let mut polls = 0;
+        let (mut polls, mut polls_now) = (0, 0);
         loop {
             let mut shared = lock(&self.shared);
             for (id, task) in std::mem::take(&mut shared.begun) {
@@ -104,17 +118,19 @@ impl Executor {
             let Some(id) = shared.ready.pop_front() else {
                 let Some(((at_us, _), waker)) = shared.waits.pop_first() else { return Ok(()) };
                 if at_us > last_us {
-                    shared.waits.clear();
                     return Err(Restless::TooLong);
                 }
-                shared.now_us = shared.now_us.max(at_us);
+                if at_us > shared.now_us {
+                    (shared.now_us, polls_now) = (at_us, 0);
+                }
                 drop(shared);
                 waker.wake();
                 continue;
             };
             drop(shared);
             polls += 1;
-            if polls > most_polls {
+            polls_now += 1;
+            if polls > most_polls || polls_now > MOST_POLLS_AT_A_MOMENT {
                 return Err(Restless::TooBusy);
             }
             let Some((task, waker)) = tasks.get_mut(&id) else { continue };
@@ -166,11 +182,13 @@ mod tests {
             }
         });
         assert_eq!(executor.run(3_600_000_000, 1_000), Err(Restless::TooLong));
-        let executor = Executor::default();
-        executor.spawn(std::future::poll_fn(|context| {
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }));
-        assert_eq!(executor.run(1, 1_000), Err(Restless::TooBusy));
+        for most_polls in [1_000, u64::MAX] {
+            let executor = Executor::default();
+            executor.spawn(std::future::poll_fn(|context| {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }));
+            assert_eq!(executor.run(1, most_polls), Err(Restless::TooBusy));
+        }
     }
 }

@@ -17,6 +17,7 @@ mod check;
 pub mod counter;
 mod executor;
 mod fault;
+mod flaw;
 mod memory;
 mod run;
 mod scenario;
@@ -25,10 +26,10 @@ pub mod stand_ins;
 mod world;
 
 pub use fault::{AT_AN_OPERATION, Fault, Placed};
+pub use flaw::Flaw;
 pub use memory::{MemoryCloud, Notify, State};
 pub use run::{Outcome, SimulationError};
-pub use scenario::{Rates, Scenario, Upload};
-pub use world::Flaw;
+pub use scenario::{MOST_SEGMENTS, Rates, Scenario, Upload};
 
 use run::Options;
 

@@ -53,9 +53,11 @@ impl fmt::Debug for MemoryCloud {
 }
 
 impl MemoryCloud {
-    /// An empty cloud. Only its scratch folder, for files on their way, is on disk.
+    /// An empty cloud. Only its scratch folder, for files on their way, is a real one: in memory too where the system has a place for that,
+    /// since making and deleting many small files is most of the work of a disk's file system.
     pub fn new(notify: Notify) -> io::Result<Self> {
-        Ok(Self { state: Mutex::default(), notify, scratch: tempfile::tempdir()? })
+        let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
+        Ok(Self { state: Mutex::default(), notify, scratch })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,9 +5,10 @@ use crate::{
     check,
     executor::{Executor, Restless},
     fault::{Fate, Fault, Placed},
+    flaw::Flaw,
     memory::{MemoryCloud, State},
     scenario::{Rates, Scenario, Upload},
-    world::{Flaw, World},
+    world::World,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +26,7 @@ use trackdrop_pipeline::{
 
 /// Nothing waits longer than this: the slowest message is late, fails all its attempts, and so does the handler of dead letters.
 pub(crate) const LAST_US: i64 = 30 * 24 * 3_600 * 1_000_000;
-const MOST_POLLS: u64 = 50_000_000;
+const MOST_POLLS: u64 = 200_000_000;
 
 /// Why a simulation could not be made at all.
 #[derive(Debug, thiserror::Error)]
@@ -106,17 +107,31 @@ pub(crate) fn run(scenario: &Scenario, options: Options<'_>) -> Result<Outcome, 
     Ok(outcome)
 }
 
-/// What the upload gives when nothing goes wrong; made once in a process.
+/// What undisturbed runs gave, by upload. Bounded, so that a million runs take no more memory than a thousand.
+struct Known {
+    states: BTreeMap<String, Arc<State>>,
+    objects: usize,
+}
+
+/// Objects that the undisturbed runs which are kept may have, all together.
+const MOST_OBJECTS_KEPT: usize = 20_000;
+
+/// What the upload gives when nothing goes wrong.
 fn undisturbed(upload: &Upload) -> Result<Arc<State>, SimulationError> {
-    static KNOWN: Mutex<BTreeMap<String, Arc<State>>> = Mutex::new(BTreeMap::new());
+    static KNOWN: Mutex<Known> = Mutex::new(Known { states: BTreeMap::new(), objects: 0 });
     let key = format!("{upload:?}");
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(state) = known().get(&key) {
+    if let Some(state) = known().states.get(&key) {
         return Ok(state.clone());
     }
     let (_, after) = run_unchecked(&Scenario::undisturbed(upload), Options::default())?;
     let state = Arc::new(after.state);
-    known().insert(key, state.clone());
+    let mut known = known();
+    if known.objects > MOST_OBJECTS_KEPT {
+        *known = Known { states: BTreeMap::new(), objects: 0 };
+    }
+    known.objects += state.objects.len();
+    known.states.insert(key, state.clone());
     Ok(state)
 }
 

@@ -53,6 +53,11 @@ pub struct Scenario {
     pub rough: bool,
 }
 
+/// Segments that a random upload has at most.
+pub const MOST_SEGMENTS: u32 = 2_000;
+/// One in so many uploads has more than 60 segments.
+const LONG_ONE_IN: u16 = 200;
+
 const NAMES: [&str; 3] = ["clip.mp4", "a b/день.mkv", "req_00000000_20260101T000000"];
 
 /// Settings that random uploads have.
@@ -61,9 +66,11 @@ fn settings(random: &mut fastrand::Rng) -> RequestSettings {
     RequestSettings { segment_seconds, video: random.u8(..3) > 0, ..RequestSettings::default() }
 }
 
-/// Few different videos, so that the undisturbed results of each are made once and used often.
-fn video(random: &mut fastrand::Rng) -> String {
-    match random.u8(..40) {
+/// A random upload's video and its settings. Most have few segments, so that many seeds can be run; one in two hundred has up to
+/// [`MOST_SEGMENTS`]. There are few different short ones, so that the undisturbed results of each are made once and used often.
+fn video(random: &mut fastrand::Rng) -> (String, RequestSettings) {
+    let mut settings = settings(random);
+    let text = match random.u8(..40) {
         0 => "holiday.txt: no video at all".to_owned(),
         1 => "frames=600 gop=10 seed=12".to_owned(),
         2..8 => "frames=7 gop=10 seed=4".to_owned(),
@@ -72,7 +79,21 @@ fn video(random: &mut fastrand::Rng) -> String {
             let seed = [3, 13, 20, 32][random.usize(..4)];
             format!("frames={frames} gop=5 seed={seed}")
         }
+    };
+    if random.u16(..LONG_ONE_IN) > 0 {
+        return (text, settings);
     }
+    settings.segment_seconds = 0.1;
+    (format!("frames={} gop=1 seed=3", many_segments(random)), settings)
+}
+
+/// So that about as many have 60 to 120 segments as 1,000 to 2,000, and a few are just where a group of the counter ends.
+fn many_segments(random: &mut fastrand::Rng) -> u32 {
+    if random.u8(..3) == 0 {
+        return [999, 1_000, 1_001, MOST_SEGMENTS][random.usize(..4)];
+    }
+    let (few, many) = (60_f64.ln(), f64::from(MOST_SEGMENTS).ln());
+    (few + random.f64() * (many - few)).exp().round() as u32
 }
 
 impl Scenario {
@@ -88,7 +109,7 @@ impl Scenario {
             let again = uploads.last().filter(|_| random.u8(..4) == 0).cloned();
             let (text, settings) = match again {
                 Some(Upload { text, settings, .. }) => (text, settings),
-                None => (video(&mut random), settings(&mut random)),
+                None => video(&mut random),
             };
             uploads.push(Upload { at_s, name, text, settings });
         }
@@ -110,5 +131,31 @@ impl Scenario {
     /// One upload and nothing else.
     pub fn undisturbed(upload: &Upload) -> Self {
         Self { uploads: vec![upload.clone()], ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Frames of the videos of the first seeds that have a segment a frame.
+    fn long_videos(seeds: u64) -> Vec<u32> {
+        let uploads = (0..seeds).flat_map(|seed| Scenario::of(seed).uploads);
+        let frames = uploads.filter_map(|upload| upload.text.strip_suffix(" gop=1 seed=3").map(str::to_owned));
+        frames.map(|text| text.trim_start_matches("frames=").parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn seeds_reach_every_size_of_request() {
+        // The seeds that are run with every test.
+        let long = long_videos(2_000);
+        let within = |range: std::ops::RangeInclusive<u32>| long.iter().filter(|frames| range.contains(frames)).count();
+        for range in [60..=200, 201..=998, 999..=1_001, 1_002..=1_998, MOST_SEGMENTS..=MOST_SEGMENTS] {
+            assert!(within(range.clone()) > 0, "none of {range:?} in {long:?}");
+        }
+        assert_eq!(within(60..=MOST_SEGMENTS), long.len());
+        let some: BTreeSet<_> = long_videos(20_000).into_iter().collect();
+        assert!(some.len() > 50, "{some:?}");
     }
 }

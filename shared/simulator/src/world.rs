@@ -3,6 +3,7 @@
 use crate::{
     executor::Executor,
     fault::{Fate, Fnv},
+    flaw::Flaw,
     memory::MemoryCloud,
 };
 use std::{
@@ -17,33 +18,6 @@ const BEGINNING_US: i64 = 1_767_225_600_000_000;
 
 /// What a store answers when an object is written more often than once a second.
 pub(crate) const TOO_MANY: &str = "429: more than one write a second";
-
-/// A mistake planted in the machinery under the handlers, to prove that the checks find it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// Listings don't see the writes of the last 100 ms: the completion counter loses count.
-    StaleListings,
-    /// Create-only writes overwrite what stands.
-    CreatesOverwrite,
-    /// Compare-and-set writes don't look at the generation.
-    BlindCompareAndSet,
-    /// Deliveries are acknowledged before their handler has succeeded.
-    AcknowledgedFirst,
-    /// Loads into the warehouse add their rows each time.
-    LoadsAdd,
-    /// Loads into the warehouse answer that they were done, and were not.
-    LoadsNothing,
-    /// Rows of the table `requests` are lost.
-    LosesRequestRows,
-    /// A delivery is given up after its first failure.
-    GivesUpAtOnce,
-    /// Every message is delivered twice, though no fault says so.
-    DeliversTwice,
-    /// Beside the tracks another file is left in `results`.
-    LeavesFiles,
-    /// What a second attempt writes has other bytes.
-    OtherBytesTheSecondTime,
-}
 
 /// What all parts of a run share.
 pub(crate) struct World {
