@@ -6,11 +6,11 @@ use crate::{
     output::line,
     timeline,
 };
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode};
 use trackdrop_flow::{
     end, manifest,
-    sweep::{self, Done, Patience},
+    sweep::{self, Done, Patience, Swept},
 };
 use trackdrop_pipeline::{
     Bucket, Manifest, ObjectFinalized, RequestId,
@@ -72,7 +72,7 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
 /// Here it is known what waits in the queue, so whatever is not over and has nothing queued stands still.
 async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let Some(local) = open_existing(data)? else { return Ok(ExitCode::SUCCESS) };
-    let found = sweep::sweep(&cloud_of(&local), Patience::NONE, &local.busy().await?).await?;
+    let Swept { found, failed } = sweep::sweep(&cloud_of(&local), Patience::NONE, &local.busy().await?).await?;
     for found in &found {
         if json {
             line!("{}", serde_json::to_string(found)?);
@@ -80,14 +80,19 @@ async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
         }
         line!("{}  stands still in {}: {}", found.request_id, found.stage, found.why);
         match &found.done {
-            Done::ToldAgain(events) => line!("    {events} events are queued again: the next `trackdrop run` delivers them"),
+            Done::ToldAgain(events) => {
+                line!("    {events} events are queued again: the next `trackdrop run` delivers them")
+            }
             Done::Healed => line!("    it is set going again: the next `trackdrop run` goes on"),
             Done::Failed(reason) => line!("    failed: {reason}"),
             Done::Nothing => {}
         }
     }
-    if found.is_empty() && !json {
+    if found.is_empty() && failed.is_empty() && !json {
         line!("no request stands still");
+    }
+    if let Some((request, failure)) = failed.into_iter().next() {
+        bail!("{request} can't be looked after: {failure}");
     }
     Ok(ExitCode::SUCCESS)
 }

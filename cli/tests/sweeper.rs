@@ -23,11 +23,13 @@ fn lose_messages(world: &World) {
 }
 
 async fn sweep_at_once(world: &World) -> Vec<StandsStill> {
-    sweep::sweep(&world.cloud, Patience::NONE, &world.local.busy().await.unwrap()).await.unwrap()
+    let swept = sweep::sweep(&world.cloud, Patience::NONE, &world.local.busy().await.unwrap()).await.unwrap();
+    assert!(swept.failed.is_empty(), "{:?}", swept.failed);
+    swept.found
 }
 
 fn segment(number: u32) -> SegmentNumber {
-    SegmentNumber::new(number).unwrap()
+    SegmentNumber::new(number.into()).unwrap()
 }
 
 /// The objects that come after a point of the flow, the latest point first.
@@ -109,7 +111,7 @@ async fn the_time_until_the_next_telling_doubles_and_in_the_end_it_fails_with_th
     for hour in 0..=71 {
         // A clock that is called a little later every time, as clocks are.
         let clock = ClockInPlace::new(move || Timestamp::from_micros(began + hour * HOUR_US + hour * hour * 1_000_000));
-        let found = sweep::sweep(&world.cloud, Patience::default(), &BTreeSet::new()).await.unwrap();
+        let found = sweep::sweep(&world.cloud, Patience::default(), &BTreeSet::new()).await.unwrap().found;
         drop(clock);
         match found.as_slice() {
             [] => assert!(hour < 2, "hour {hour}"),

@@ -295,8 +295,12 @@ impl Deployment {
             "eventType": "OBJECT_FINALIZE", "payloadFormat": "NONE",
             "bucketId": bucket_name(bucket), "objectId": name, "objectGeneration": generation,
         });
-        self.pubsub("POST", &format!("topics/{OBJECTS}:publish"), json!({ "messages": [{ "attributes": attributes }] }))
-            .await;
+        self.pubsub(
+            "POST",
+            &format!("topics/{OBJECTS}:publish"),
+            json!({ "messages": [{ "attributes": attributes }] }),
+        )
+        .await;
     }
 
     /// One call of Pub/Sub's API; the path begins after the project.

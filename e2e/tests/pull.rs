@@ -35,9 +35,12 @@ impl Scene {
         assert_eq!(detections.len(), SEGMENTS);
     }
 
-    /// A worker that was told to stop has ended well, and has left nothing leased and nothing to be delivered again.
+    /// A worker that was told to stop has ended well, and has left nothing to be delivered again. (Events of other objects, which a filter would
+    /// keep out, may have come since.)
     async fn nothing_is_left(&self) {
-        assert!(self.deployment.pull("trackdrop-track").await.is_empty(), "events are left");
+        let mut left = self.deployment.pull("trackdrop-track").await;
+        left.retain(|message| message.attributes["objectId"].starts_with("split_chunks/"));
+        assert!(left.is_empty(), "{left:?}");
         assert!(self.deployment.pull("trackdrop-dead-letters").await.is_empty(), "there are dead letters");
     }
 }

@@ -34,7 +34,10 @@ impl Handler for Fail {
     async fn handle(&self, event: &Event, _: &Delivery) -> Result<(), Failure> {
         let letter = match event {
             Event::DeadLetter(letter) => letter,
-            Event::RequestsSweep {} => return sweep::sweep(&self.cloud, self.patience, &BTreeSet::new()).await.map(drop),
+            Event::RequestsSweep {} => {
+                let swept = sweep::sweep(&self.cloud, self.patience, &BTreeSet::new()).await?;
+                return swept.failed.into_iter().next().map_or(Ok(()), |(_, failure)| Err(failure));
+            }
             _ => return Ok(()),
         };
         let Event::ObjectFinalized(started_by) = &*letter.event else { return Ok(()) };

@@ -78,8 +78,17 @@ pub enum Done {
     Nothing,
 }
 
-/// Looks after all requests but those of `busy`, which are known to be worked on. Gives those that stand still, in the order of their ids.
-pub async fn sweep(cloud: &Cloud, patience: Patience, busy: &BTreeSet<RequestId>) -> Result<Vec<StandsStill>, Failure> {
+/// What a sweep came to.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// The requests that stand still, in the order of their ids.
+    pub found: Vec<StandsStill>,
+    /// Requests that could not be looked after, and why: they keep nobody else waiting.
+    pub failed: Vec<(RequestId, Failure)>,
+}
+
+/// Looks after all requests but those of `busy`, which are known to be worked on.
+pub async fn sweep(cloud: &Cloud, patience: Patience, busy: &BTreeSet<RequestId>) -> Result<Swept, Failure> {
     let ended: BTreeSet<RequestId> = cloud
         .storage
         .list(&ObjectName::new(Bucket::Work, Marker::Ended.prefix()))
@@ -87,7 +96,7 @@ pub async fn sweep(cloud: &Cloud, patience: Patience, busy: &BTreeSet<RequestId>
         .iter()
         .filter_map(|info| names::request_of(&info.object))
         .collect();
-    let mut sweeper = Sweeper { cloud, patience, found: Vec::new() };
+    let mut sweeper = Sweeper { cloud, patience, swept: Swept::default() };
     let mut known = BTreeSet::new();
     for (request, info) in manifest::listed(cloud).await? {
         known.insert(request.clone());
@@ -97,10 +106,8 @@ pub async fn sweep(cloud: &Cloud, patience: Patience, busy: &BTreeSet<RequestId>
         if ended.contains(&request) || busy.contains(&request) || is_long_over {
             continue;
         }
-        if let Some((manifest, _)) = manifest::read(cloud, &request).await? {
-            let standing = look(cloud, &manifest).await?;
-            sweeper.treat(&request, standing, || None).await?;
-        }
+        let outcome = sweeper.look_after(&request).await;
+        sweeper.note(&request, outcome);
     }
     for info in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
         let upload = finalized(&info);
@@ -116,20 +123,20 @@ pub async fn sweep(cloud: &Cloud, patience: Patience, busy: &BTreeSet<RequestId>
             let settings = RequestSettings::of_upload(&info.metadata).unwrap_or_default();
             Some(unplanned(&request, &upload, Some(&info), settings))
         };
-        sweeper.treat(&request, standing, describe).await?;
+        let outcome = sweeper.treat(&request, standing, describe).await;
+        sweeper.note(&request, outcome);
     }
-    let mut found = sweeper.found;
-    found.sort_by(|a, b| a.request_id.cmp(&b.request_id));
-    Ok(found)
+    let mut swept = sweeper.swept;
+    swept.found.sort_by(|a, b| a.request_id.cmp(&b.request_id));
+    Ok(swept)
 }
 
 /// Tells all that a request waits for once more, at once; for one that was opened again. Gives the number of events.
 pub async fn go_on(cloud: &Cloud, request: &RequestId) -> Result<usize, Failure> {
-    let Some((manifest, _)) = manifest::read(cloud, request).await? else { return Ok(0) };
-    let standing = look(cloud, &manifest).await?;
-    let mut sweeper = Sweeper { cloud, patience: Patience::NONE, found: Vec::new() };
-    sweeper.treat(request, standing, || None).await?;
-    Ok(sweeper.found.into_iter().map(|found| if let Done::ToldAgain(events) = found.done { events } else { 0 }).sum())
+    let mut sweeper = Sweeper { cloud, patience: Patience::NONE, swept: Swept::default() };
+    sweeper.look_after(request).await?;
+    let told = |found: &StandsStill| if let Done::ToldAgain(events) = found.done { events } else { 0 };
+    Ok(sweeper.swept.found.iter().map(told).sum())
 }
 
 /// Where a request stands.
@@ -164,10 +171,23 @@ struct ToldBefore {
 struct Sweeper<'a> {
     cloud: &'a Cloud,
     patience: Patience,
-    found: Vec<StandsStill>,
+    swept: Swept,
 }
 
 impl Sweeper<'_> {
+    fn note(&mut self, request: &RequestId, outcome: Result<(), Failure>) {
+        if let Err(failure) = outcome {
+            tracing::error!(%request, %failure, "a request can't be looked after");
+            self.swept.failed.push((request.clone(), failure));
+        }
+    }
+
+    async fn look_after(&mut self, request: &RequestId) -> Result<(), Failure> {
+        let Some((manifest, _)) = manifest::read(self.cloud, request).await? else { return Ok(()) };
+        let standing = look(self.cloud, &manifest).await?;
+        self.treat(request, standing, || None).await
+    }
+
     async fn treat(
         &mut self,
         request: &RequestId,
@@ -204,7 +224,7 @@ impl Sweeper<'_> {
             done = self.tell(request, last, &told).await?;
         }
         tracing::warn!(%request, %stage, seconds, why, ?done, "a request stands still");
-        self.found.push(StandsStill { request_id: request.clone(), stage, seconds, why, done });
+        self.swept.found.push(StandsStill { request_id: request.clone(), stage, seconds, why, done });
         Ok(())
     }
 
@@ -377,7 +397,9 @@ fn untaken(started_by: &BTreeMap<u32, ObjectInfo>, done: &BTreeMap<u32, ObjectIn
     for segment in (0..segments).filter(|segment| !done.contains_key(segment)) {
         match started_by.get(&segment) {
             Some(info) => objects.push(finalized(info)),
-            None => return Remedy::Gone(format!("what segment {segment} is made from is gone: upload the video again")),
+            None => {
+                return Remedy::Gone(format!("what segment {segment} is made from is gone: upload the video again"));
+            }
         }
     }
     Remedy::Tell(objects)
@@ -398,5 +420,9 @@ fn missing(what: &str, done: &BTreeMap<u32, ObjectInfo>, segments: u32) -> Strin
     let missing: Vec<_> = (0..segments).filter(|segment| !done.contains_key(segment)).collect();
     let named: Vec<_> = missing.iter().take(NAMED).map(ToString::to_string).collect();
     let more = if missing.len() > NAMED { ", ..." } else { "" };
-    format!("{} of {segments} segments are {what}; missing: {}{more}", segments as usize - missing.len(), named.join(", "))
+    format!(
+        "{} of {segments} segments are {what}; missing: {}{more}",
+        segments as usize - missing.len(),
+        named.join(", ")
+    )
 }

@@ -40,7 +40,9 @@ pub(crate) struct PullSettings {
 /// Why a process can't be started as it was asked.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ArgumentError {
-    #[error("the argument {0:?} is not known: there are --pull and --subscription projects/PROJECT/subscriptions/SUBSCRIPTION")]
+    #[error(
+        "the argument {0:?} is not known: there are --pull and --subscription projects/PROJECT/subscriptions/SUBSCRIPTION"
+    )]
     Unknown(String),
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -10,7 +10,10 @@ use async_trait::async_trait;
 use emulators::Emulator;
 use serde_json::{Value, json};
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tempfile::TempDir;
@@ -83,6 +86,16 @@ struct Stand {
     seen: Mutex<Vec<String>>,
     entered: Notify,
     may_end: Semaphore,
+    in_work: AtomicUsize,
+    most_in_work: AtomicUsize,
+}
+
+impl Default for Stand {
+    fn default() -> Self {
+        let may_end = Semaphore::new(0);
+        let (seen, entered, in_work, most_in_work) = Default::default();
+        Self { seen, entered, may_end, in_work, most_in_work }
+    }
 }
 
 #[async_trait]
@@ -90,16 +103,23 @@ impl Handler for Stand {
     async fn handle(&self, event: &Event, delivery: &Delivery) -> Result<(), Failure> {
         let Event::ObjectFinalized(finalized) = event else { panic!("{event:?}") };
         self.seen.lock().unwrap().push(finalized.object.name.clone());
+        let in_work = 1 + self.in_work.fetch_add(1, Ordering::SeqCst);
+        self.most_in_work.fetch_max(in_work, Ordering::SeqCst);
         self.entered.notify_one();
-        loop {
+        let outcome = loop {
             match timeout(Duration::from_millis(5), self.may_end.acquire()).await {
                 Ok(permit) => {
                     permit.unwrap().forget();
-                    return Ok(());
+                    break Ok(());
                 }
-                Err(_) => delivery.step()?,
+                Err(_) => match delivery.step() {
+                    Ok(()) => {}
+                    stopped => break stopped,
+                },
             }
-        }
+        };
+        self.in_work.fetch_sub(1, Ordering::SeqCst);
+        outcome
     }
 }
 
@@ -117,9 +137,10 @@ impl Worker {
         let folder = tempfile::tempdir().unwrap();
         let local = Arc::new(LocalCloud::open(folder.path(), vec![]).unwrap());
         let buckets = Buckets { uploads: "acme-up".into(), work: "acme-work".into(), results: "acme-out".into() };
-        let service = Service::new(Trigger::parse(TRACK).unwrap(), local, buckets).with_concurrency(places);
-        let stand =
-            Arc::new(Stand { seen: Mutex::default(), entered: Notify::new(), may_end: Semaphore::new(0) });
+        let service = Service::new(Trigger::parse(TRACK).unwrap(), local, buckets);
+        // Progress puts it off: otherwise nothing here would stay in work for long enough.
+        let service = service.with_concurrency(places).with_deadline(Duration::from_secs(1));
+        let stand = Arc::new(Stand::default());
         service.is_ready_with(stand.clone());
         let from = Subscription::open(SUBSCRIPTION, places, LEASE, Some(&pubsub.emulator.host())).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -151,22 +172,21 @@ impl Worker {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_has_no_place_for_waits_for_another() {
+async fn no_more_is_in_work_than_there_are_places_and_all_is_done_in_the_end() {
+    // The emulator sends more than it is asked for, which the service does not: here the surplus waits in the worker, so that others get
+    // their share can't be shown.
     let Some(pubsub) = PubSub::start().await else { return };
     pubsub.publish_chunks(5).await;
-    let one = Worker::start(&pubsub, 2).await;
-    one.has_seen(2).await;
-    let other = Worker::start(&pubsub, 3).await;
-    other.has_seen(3).await;
-    let mut seen = [one.seen(), other.seen()].concat();
+    let worker = Worker::start(&pubsub, 2).await;
+    worker.has_seen(2).await;
+    worker.stand.may_end.add_permits(5);
+    worker.has_seen(5).await;
+    let mut seen = worker.seen();
     seen.sort();
     seen.dedup();
-    assert_eq!((one.seen().len(), other.seen().len(), seen.len()), (2, 3, 5), "each is worked on by one of them");
-    for worker in [&one, &other] {
-        worker.stand.may_end.add_permits(5);
-    }
-    one.stop().await;
-    other.stop().await;
+    assert_eq!(seen.len(), 5, "each came once");
+    assert_eq!(worker.stand.most_in_work.load(Ordering::SeqCst), 2);
+    worker.stop().await;
     assert_eq!(pubsub.left().await, 0);
 }
 
@@ -205,7 +225,8 @@ async fn what_does_not_end_in_time_is_handed_back_when_the_worker_stops() {
 async fn a_worker_tells_its_health_and_takes_no_pushes() {
     let Some(pubsub) = PubSub::start().await else { return };
     let worker = Worker::start(&pubsub, 1).await;
-    let get = async |path: &str| pubsub.http.get(format!("{}{path}", worker.url)).send().await.unwrap().status().as_u16();
+    let get =
+        async |path: &str| pubsub.http.get(format!("{}{path}", worker.url)).send().await.unwrap().status().as_u16();
     assert_eq!((get("/healthz").await, get("/readyz").await), (200, 200));
     let pushed = pubsub.http.post(&worker.url).body("{}").send().await.unwrap();
     assert_eq!(pushed.status(), 404);

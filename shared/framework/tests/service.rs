@@ -141,6 +141,20 @@ fn notification(bucket: &str, name: &str, more: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
+async fn the_clock_starts_the_function_that_it_is_meant_for() {
+    const LOAD: &str = include_str!("../../../triggers/load.yaml");
+    let window = vec![Event::LoadWindow {}];
+    for (trigger, taken) in [(LOAD, &window[..]), (TRACK, &[]), (FAIL, &[])] {
+        let world = World::of(trigger, |service| service).await;
+        let post = world.http.post(&world.url).header("content-type", "application/json").body("{}");
+        let post = post.header("ce-specversion", "1.0").header("ce-id", "load-window");
+        let post = post.header("ce-source", "//cloudscheduler.googleapis.com/trackdrop-load-window");
+        let answer = post.header("ce-type", "trackdrop.load.window").send().await.unwrap();
+        assert_eq!((answer.status(), &world.events()[..]), (StatusCode::NO_CONTENT, taken));
+    }
+}
+
+#[tokio::test]
 async fn an_event_of_the_trigger_reaches_the_handler_with_its_bucket_by_role() {
     let world = World::of(SPLIT, |service| service).await;
     assert_eq!(world.push(notification("acme-up", "a b%.mp4", &[])).await.status(), StatusCode::NO_CONTENT);

@@ -314,7 +314,9 @@ impl Warehouse for Attempt {
             let mut files = files.to_vec();
             match self.world.flaw {
                 // Another job each time.
-                Some(Flaw::LoadsAdd) => files.iter_mut().for_each(|file| file.generation = self.world.executor.now_us()),
+                Some(Flaw::LoadsAdd) => {
+                    files.iter_mut().for_each(|file| file.generation = self.world.executor.now_us())
+                }
                 Some(Flaw::LoadsNothing) => return Ok(LoadOutcome::Loaded),
                 _ => {}
             }

@@ -75,7 +75,8 @@ impl Publisher for PubSub {
             let variable = format!("TRACKDROP_TOPIC_{}", bucket.as_str().to_uppercase());
             return Err(failed(format!("no topic is configured for its objects: set {variable}")));
         };
-        let (bucket, generation, created) = (self.buckets.name_of(*bucket), generation.to_string(), created.to_string());
+        let (bucket, generation, created) =
+            (self.buckets.name_of(*bucket), generation.to_string(), created.to_string());
         // The form of Cloud Storage's own notifications.
         let payload = json!({
             "kind": "storage#object", "bucket": bucket, "name": name, "generation": generation, "timeCreated": created,

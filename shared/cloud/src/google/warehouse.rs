@@ -202,8 +202,7 @@ impl Warehouse for BigQuery {
         files.sort();
         let uri = |file: &TracksFile| format!("gs://{}/{}", self.buckets.name_of(file.object.bucket), file.object.name);
         let uris: Vec<_> = files.iter().map(uri).collect();
-        let of_file =
-            |(file, uri): (&TracksFile, &String)| format!("{} {uri} {}", file.request_id, file.generation);
+        let of_file = |(file, uri): (&TracksFile, &String)| format!("{} {uri} {}", file.request_id, file.generation);
         let identity = files.iter().zip(&uris).map(of_file).collect::<Vec<_>>().join("\n");
         self.load(&TRACKS, &identity, Source::Parquet(uris)).await
     }
