@@ -116,7 +116,11 @@ fn sound_stays_within_one_of_its_frames_in_every_container_however_it_starts_and
             let (_dir, out, _, report) = keeps_times(&clip.path);
             let case = format!("{what}, {container}, {audio}");
             assert_eq!(report.audio_left_out, None, "{case}");
-            assert_eq!(audio_md5(&clip.path, "0:a"), audio_md5(&out, "0:a"), "{case}: bit by bit");
+            // In a transport stream each packet of AAC begins with a header, of which an MP4 has one for all.
+            let bare = clip.dir.path().join("sound.mka");
+            let filter = if (container, audio) == ("ts", "aac") { "-bsf:a aac_adtstoasc" } else { "" };
+            common::ffmpeg(&format!("-i {} -map 0:a -c copy {filter} OUT", clip.path.display()), &bare);
+            assert_eq!(audio_md5(&bare, "0:a"), audio_md5(&out, "0:a"), "{case}: bit by bit");
             let (source, annotated) = (sound_against_picture_s(&clip.path), sound_against_picture_s(&out));
             assert!(source.len() > 50 && source.len() == annotated.len(), "{case}");
             // The longest of the three codecs' frames: 1152 samples at 48 kHz.
