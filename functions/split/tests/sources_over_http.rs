@@ -24,7 +24,7 @@ use trackdrop_cloud::{
 };
 use trackdrop_flow::blocking::read_at;
 use trackdrop_pipeline::{Bucket, SegmentNumber, names::ObjectName};
-use trackdrop_split::{Cutter, MediaCutter, OpenVideo, Source};
+use trackdrop_split::{Cutter, MediaCutter, Source};
 
 /// One object, served as Cloud Storage does.
 struct Server {

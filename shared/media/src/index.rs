@@ -48,6 +48,9 @@ pub struct VideoIndex {
     pub color: ColorTags,
     /// Size of the file.
     pub bytes: u64,
+    /// When it was recorded, as the container says (RFC 3339).
+    #[serde(default)]
+    pub creation_time: Option<String>,
     /// The audio stream that belongs to the video.
     pub audio: Option<AudioInfo>,
     /// PTS of the presentation's time 0: what an edit list says, 0 for ordinary files, and the first shown time for
@@ -194,6 +197,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         pixel_format: head.pixel_format,
         color: head.color,
         bytes,
+        creation_time: creation_time(&demuxer)?,
         audio: audio_info(&demuxer),
         origin_pts,
         shown_start_pts,
@@ -236,6 +240,7 @@ impl VideoIndex {
             display_matrix: self.display_matrix,
             color: self.color.as_yuv(&self.pixel_format),
             origin_pts: self.origin_pts,
+            creation_time: self.creation_time.clone(),
         }
     }
 }
@@ -377,6 +382,12 @@ fn pixel_shape(demuxer: &Demuxer) -> Result<Rational, MediaError> {
         )
     };
     Ok(Rational::from_ffmpeg(ratio, square))
+}
+
+/// What the container says of the whole, or else of the video.
+fn creation_time(demuxer: &Demuxer) -> Result<Option<String>, MediaError> {
+    let of = |tags: ffmpeg::DictionaryRef<'_>| tags.get("creation_time").map(str::to_owned);
+    Ok(of(demuxer.input().metadata()).or(of(demuxer.stream()?.metadata())))
 }
 
 fn rotation(stream: &ffmpeg::Stream<'_>) -> (Option<[i32; 9]>, i32) {

@@ -63,6 +63,9 @@ pub fn join(
         Some(audio) => Some(muxer.add_stream(audio.parameters.clone(), audio.time_base)?),
         None => None,
     };
+    if let Some(time) = &params.creation_time {
+        muxer.set_creation_time(time);
+    }
     muxer.write_header(mp4_options(clock, true))?;
 
     let audio_transcoded_from = audio.as_ref().and_then(|a| a.transcoded_from.clone());

@@ -97,7 +97,11 @@ impl Limits {
     }
 
     pub(crate) fn check_decoding(&self, since_last_picture: std::time::Duration) -> Result<(), MediaError> {
-        within("the time of decoding without a picture, in seconds,", since_last_picture.as_secs(), self.max_decode_s)
+        if since_last_picture <= std::time::Duration::from_secs(self.max_decode_s) {
+            return Ok(());
+        }
+        let seconds = since_last_picture.as_secs_f64().ceil() as u64;
+        within("the time of decoding without a picture, in seconds,", seconds, self.max_decode_s)
     }
 
     pub(crate) fn check_streams(&self, streams: u32) -> Result<(), MediaError> {
@@ -127,7 +131,7 @@ mod tests {
     fn a_decoder_that_works_for_too_long_is_stopped() {
         let limits = Limits { max_decode_s: 5, ..Limits::default() };
         limits.check_decoding(std::time::Duration::from_secs(5)).unwrap();
-        let error = limits.check_decoding(std::time::Duration::from_secs(6)).unwrap_err();
+        let error = limits.check_decoding(std::time::Duration::from_millis(5001)).unwrap_err();
         assert!(matches!(error, MediaError::LimitExceeded { value: 6, bound: 5, .. }), "{error}");
     }
 }

@@ -97,6 +97,13 @@ impl Muxer {
         Ok(())
     }
 
+    /// Says when the whole was recorded, before the header is written.
+    pub(crate) fn set_creation_time(&mut self, time: &str) {
+        let mut tags = Dictionary::new();
+        tags.set("creation_time", time);
+        self.output.set_metadata(tags);
+    }
+
     /// Writes the header; returns nothing of the options it did not know.
     pub(crate) fn write_header(&mut self, options: Dictionary<'_>) -> Result<(), MediaError> {
         match self.output.write_header_with(options).map(drop) {

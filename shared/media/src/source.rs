@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fmt, fs, io,
-    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -89,8 +88,14 @@ impl Source {
         };
         let mut kept = ranges.kept();
         if kept.file.is_none() && spool.most_bytes > 0 {
-            let file = unnamed_file(&spool.folder).map_err(|error| MediaError::io("write", &spool.folder, error))?;
-            kept.file = Some(file);
+            let failed = |error| MediaError::io("write", &spool.folder, error);
+            kept.file = Some(unnamed_file(&spool.folder).map_err(failed)?);
+            // What was read to recognise the container, too.
+            let pieces = std::mem::take(&mut kept.pieces);
+            let outcome =
+                pieces.iter().try_for_each(|(&start, piece)| kept.spool(start, &piece.bytes, spool.most_bytes));
+            kept.pieces = pieces;
+            outcome.map_err(failed)?;
         }
         Ok(())
     }
@@ -232,7 +237,7 @@ impl Ranges {
         (self.read_at)(offset, &mut bytes)?;
         let read = into.len().min(bytes.len());
         into[..read].copy_from_slice(&bytes[..read]);
-        kept.keep(offset..end, bytes, self.spool.as_ref().map_or(0, |spool| spool.most_bytes))?;
+        kept.keep(offset, bytes, self.spool.as_ref().map_or(0, |spool| spool.most_bytes))?;
         Ok((read, true))
     }
 }
@@ -262,21 +267,25 @@ impl Kept {
         of_pieces.into_iter().chain(spooled).min().unwrap_or(u64::MAX)
     }
 
-    fn keep(&mut self, range: Range<u64>, bytes: Vec<u8>, most_spooled: u64) -> io::Result<()> {
-        let length = range.end - range.start;
-        if let Some(file) = &self.file
-            && self.spooled_bytes + length <= most_spooled
-        {
-            file.write_all_at(&bytes, range.start)?;
-            self.spooled_bytes += length;
-            match self.spooled.range_mut(..range.start).next_back() {
-                Some((_, end)) if *end == range.start => *end = range.end,
-                _ => drop(self.spooled.insert(range.start, range.end)),
+    /// Writes bytes into the spool, if there is one with room for them.
+    fn spool(&mut self, start: u64, bytes: &[u8], most_bytes: u64) -> io::Result<()> {
+        let (end, Some(file)) = (start + bytes.len() as u64, &self.file) else { return Ok(()) };
+        if self.spooled_bytes + bytes.len() as u64 <= most_bytes {
+            file.write_all_at(bytes, start)?;
+            self.spooled_bytes += bytes.len() as u64;
+            match self.spooled.range_mut(..start).next_back() {
+                Some((_, before)) if *before == start => *before = end,
+                _ => drop(self.spooled.insert(start, end)),
             }
         }
+        Ok(())
+    }
+
+    fn keep(&mut self, start: u64, bytes: Vec<u8>, most_spooled: u64) -> io::Result<()> {
+        self.spool(start, &bytes, most_spooled)?;
+        self.piece_bytes += bytes.len() as u64;
         self.uses += 1;
-        self.pieces.insert(range.start, Piece { bytes, last_use: self.uses });
-        self.piece_bytes += length;
+        self.pieces.insert(start, Piece { bytes, last_use: self.uses });
         while self.piece_bytes > KEPT_BYTES {
             let oldest = self.pieces.iter().min_by_key(|(_, piece)| piece.last_use).map(|(&start, _)| start);
             let Some(piece) = oldest.and_then(|start| self.pieces.remove(&start)) else { break };

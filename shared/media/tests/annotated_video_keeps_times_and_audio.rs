@@ -7,7 +7,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{PICTURE, annotate::annotate, ffprobe, make, serial_decode};
-use trackdrop_media::{JoinReport, Limits, Rational, VideoIndex, index};
+use trackdrop_media::{Canvas, JoinPart, JoinReport, Limits, Rational, SegmentEncoder, VideoIndex, index, join};
 
 /// Times at which a player shows the frames, as exact ticks of `time_base`.
 fn shown_times(path: &Path, time_base: Rational) -> Vec<i64> {
@@ -81,6 +81,106 @@ fn transport_stream_audio_stays_in_sync() {
     };
     let origin = video.origin_pts as f64 * video.time_base.to_f64();
     assert!((first(&clip.path) - origin - first(&out)).abs() < 0.001);
+}
+
+/// Seconds of each packet of a stream, on the clock that a player shows.
+fn packet_times_s(path: &Path, stream: &str) -> Vec<f64> {
+    let times = ffprobe(&["-select_streams", stream, "-show_entries", "packet=pts_time", "-of", "csv=p=0"], path);
+    let mut times: Vec<f64> = times.split_whitespace().filter_map(|time| time.trim_matches(',').parse().ok()).collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+/// From the first picture to each packet of sound. An MP4's clock begins where its picture or sound does, a transport stream's anywhere.
+fn sound_against_picture_s(path: &Path) -> Vec<f64> {
+    let picture = serial_decode(path, Rational { num: 1, den: 90_000_000 });
+    let first = picture[0].ticks as f64 / 90e6;
+    packet_times_s(path, "a:0").into_iter().map(|time| time - first).collect()
+}
+
+#[test]
+fn sound_stays_within_one_of_its_frames_in_every_container_however_it_starts_and_ends() {
+    let late_sound = "-itsoffset 0.7 -f lavfi -i sine=f=440:d=4:r=48000";
+    let sound = "-f lavfi -i sine=f=440:r=48000";
+    for (what, inputs, filter) in [
+        ("late", late_sound.to_owned(), ""),
+        ("longer", format!("{sound}:d=6"), ""),
+        ("shorter", format!("{sound}:d=2"), ""),
+        ("before the picture", format!("{sound}:d=4"), "-vf setpts=PTS+0.5/TB -fps_mode passthrough"),
+    ] {
+        for (container, audio) in
+            [("mp4", "aac"), ("mov", "aac"), ("mkv", "aac"), ("mkv", "libopus"), ("ts", "aac"), ("ts", "libmp3lame")]
+        {
+            let options = format!("{filter} -c:v libx264 -g 15 -bf 2 -c:a {audio} OUT");
+            let clip = make(&format!("in.{container}"), &format!("{PICTURE} {inputs} {options}"));
+            let (_dir, out, _, report) = keeps_times(&clip.path);
+            let case = format!("{what}, {container}, {audio}");
+            assert_eq!(report.audio_left_out, None, "{case}");
+            // In a transport stream each packet of AAC begins with a header, of which an MP4 has one for all.
+            let bare = clip.dir.path().join("sound.mka");
+            let filter = if (container, audio) == ("ts", "aac") { "-bsf:a aac_adtstoasc" } else { "" };
+            common::ffmpeg(&format!("-i {} -map 0:a -c copy {filter} OUT", clip.path.display()), &bare);
+            assert_eq!(audio_md5(&bare, "0:a"), audio_md5(&out, "0:a"), "{case}: bit by bit");
+            let (source, annotated) = (sound_against_picture_s(&clip.path), sound_against_picture_s(&out));
+            assert!(source.len() > 50 && source.len() == annotated.len(), "{case}");
+            // The longest of the three codecs' frames: 1152 samples at 48 kHz.
+            let frame_s = 1152.0 / 48_000.0;
+            let apart = source.iter().zip(&annotated).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(apart < frame_s, "{case}: the sound moved by {apart} s");
+        }
+    }
+}
+
+#[test]
+fn the_time_of_recording_is_carried_over() {
+    for name in ["in.mp4", "in.mov", "in.mkv"] {
+        let clip = make(name, &format!("{PICTURE} -t 1 -c:v libx264 -metadata creation_time=2021-03-04T05:06:07Z OUT"));
+        let (_dir, out, video, _) = keeps_times(&clip.path);
+        assert_eq!(video.creation_time.as_deref(), Some("2021-03-04T05:06:07.000000Z"), "{name}");
+        assert_eq!(index(&out, &Limits::default()).unwrap().creation_time, video.creation_time, "{name}");
+    }
+    let clip = make("in.ts", &format!("{PICTURE} -t 1 -c:v libx264 OUT"));
+    let (_dir, out, video, _) = keeps_times(&clip.path);
+    assert_eq!((video.creation_time, index(&out, &Limits::default()).unwrap().creation_time), (None, None));
+}
+
+#[test]
+fn more_than_10_000_segments_are_joined_in_the_order_of_their_numbers() {
+    let clip = make("in.mkv", "-f lavfi -i testsrc2=s=16x16:r=25 -frames:v 10050 -c:v mjpeg OUT");
+    let video = index(&clip.path, &Limits::default()).unwrap();
+    let segments = video.plan(0.04).unwrap();
+    assert_eq!(segments.len(), 10_050);
+    let numbers: Vec<u32> = segments.iter().map(|segment| segment.number).collect();
+    assert_eq!(numbers, (0..10_050).collect::<Vec<_>>());
+    // As objects they have names; whoever lists those gets the segments in the same order.
+    let request = "req_abcdefgh_20260102T030405".parse().unwrap();
+    let names: Vec<String> = numbers
+        .iter()
+        .map(|&number| {
+            let number = trackdrop_pipeline::SegmentNumber::new(number.into()).unwrap();
+            trackdrop_pipeline::names::PerSegment::Annotated.object(&request, number).name
+        })
+        .collect();
+    assert!(names.is_sorted() && names.windows(2).all(|pair| pair[0] != pair[1]));
+
+    // One picture serves for all of them: what differs is when it is shown.
+    let dir = tempfile::tempdir().unwrap();
+    let (file, out) = (dir.path().join("part.mp4"), dir.path().join("annotated.mp4"));
+    let params = video.video_params();
+    let mut encoder = SegmentEncoder::create(&file, &params, &segments[0].window(video.time_base), 1).unwrap();
+    encoder.write(&mut Canvas::new(&params).unwrap(), segments[0].start_pts).unwrap();
+    encoder.finish().unwrap();
+    let parts: Vec<_> = segments.iter().map(|s| JoinPart { path: &file, start_pts: s.start_pts }).collect();
+    assert_eq!(join(&parts, None, &params, &out).unwrap().video_frames, 10_050);
+    let joined = index(&out, &Limits::default()).unwrap();
+    let seconds = |video: &VideoIndex| -> Vec<f64> {
+        let since = |pts: &i64| (pts - video.frame_pts[0]) as f64 * video.time_base.to_f64();
+        video.frame_pts.iter().map(|pts| (since(pts) * 1e6).round()).collect()
+    };
+    assert_eq!(seconds(&joined), seconds(&video));
+    let mut swapped = parts;
+    swapped.swap(9_999, 10_000);
+    assert!(join(&swapped, None, &params, &out).is_err(), "another order is refused");
 }
 
 #[test]

@@ -221,6 +221,27 @@ fn limits_are_enforced_with_value_and_bound() {
     }
 }
 
+/// A bound of 0 s is passed by the first packet that is decoded without a picture coming out: B-pictures make the decoder wait.
+#[test]
+fn decoding_that_gives_no_picture_for_too_long_is_stopped_in_the_source_and_in_a_chunk() {
+    let clip = make("a.mp4", &format!("{PICTURE} -c:v libx264 -g 15 -bf 2 OUT"));
+    let (all, none) = (Limits::default(), Limits { max_decode_s: 0, ..Limits::default() });
+    let stopped = |error: MediaError| {
+        assert!(matches!(error, MediaError::LimitExceeded { value: 1.., bound: 0, .. }), "{error}");
+        assert!(!error.is_transient() && error.to_string().contains("decoding without a picture"), "{error}");
+    };
+    stopped(index(&clip.path, &none).unwrap_err());
+    let video = index(&clip.path, &all).unwrap();
+    let segment = &video.plan(0.5).unwrap()[1];
+    let chunk = clip.dir.path().join("chunk.mkv");
+    trackdrop_media::cut(&clip.path, &video, segment, &chunk).unwrap();
+    let window = segment.window(video.time_base);
+    let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &none, 1).unwrap();
+    stopped(reader.next().unwrap_err());
+    let options = trackdrop_media::VerifyOptions { segment_seconds: 0.5, limits: none, threads: 1 };
+    stopped(trackdrop_media::verify(&clip.path, &options, clip.dir.path()).unwrap_err());
+}
+
 #[test]
 fn a_chunk_of_another_segment_is_refused() {
     let clip = make("a.mp4", &format!("{PICTURE} -c:v libx264 -g 15 OUT"));

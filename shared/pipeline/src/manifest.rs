@@ -3,14 +3,18 @@
 use crate::{
     failure::Stage,
     ledger::{LedgerTotal, PlannedFrames},
-    pts_list::PtsList,
+    pts_list::{FRAME_LIMIT, PtsList},
     request::RequestId,
     segment::SegmentNumber,
     settings::RequestSettings,
     time::{Rational, Timestamp},
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, SeqAccess, Visitor},
+};
+use std::fmt;
 
 /// Where a request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -147,7 +151,7 @@ pub struct ManifestSegment {
 impl VideoInfo {
     /// Seconds that the video is shown for.
     pub fn seconds(&self) -> f64 {
-        self.time_base.seconds(self.end_pts - self.start_pts)
+        self.time_base.seconds(self.end_pts.saturating_sub(self.start_pts))
     }
 }
 
@@ -226,7 +230,35 @@ pub struct Manifest {
     /// How many segments it was cut into.
     pub segment_count: u32,
     /// The segments, in order.
+    #[serde(deserialize_with = "within_the_frame_limit")]
     pub segments: Vec<ManifestSegment>,
+}
+
+/// Reads segments until they have more frames together than any request may: a few bytes claim many.
+fn within_the_frame_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ManifestSegment>, D::Error> {
+    struct Segments;
+
+    impl<'de> Visitor<'de> for Segments {
+        type Value = Vec<ManifestSegment>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of segments")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let (mut segments, mut frames) = (Vec::new(), 0);
+            while let Some(segment) = list.next_element::<ManifestSegment>()? {
+                frames += segment.frame_pts.len();
+                if frames > FRAME_LIMIT {
+                    return Err(A::Error::custom(format!("the segments have more than {FRAME_LIMIT} frames")));
+                }
+                segments.push(segment);
+            }
+            Ok(segments)
+        }
+    }
+
+    deserializer.deserialize_seq(Segments)
 }
 
 impl Manifest {

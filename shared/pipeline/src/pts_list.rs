@@ -30,7 +30,7 @@ pub enum PtsListError {
 }
 
 /// More frames than any request may have; bounds what a hostile text can make us allocate.
-const FRAME_LIMIT: usize = 100_000_000;
+pub(crate) const FRAME_LIMIT: usize = 100_000_000;
 
 impl PtsList {
     /// Checks that the PTS strictly increase.
