@@ -10,7 +10,7 @@ use ffmpeg_next as ffmpeg;
 
 use crate::{
     Limits, MediaError, Rational, VideoParams,
-    demux::{self, Timeline, codec_name},
+    demux::{self, Timeline, codec_name, read_packet},
     transcode::AacTranscoder,
 };
 
@@ -96,7 +96,7 @@ impl Audio {
     fn read(&mut self) -> Result<Option<Packet>, MediaError> {
         let mut packet = Packet::empty();
         loop {
-            match packet.read(&mut self.input) {
+            match read_packet(&mut self.input, &mut packet) {
                 Ok(()) if packet.stream() != self.stream_index || packet.size() == 0 => {}
                 Ok(()) => {
                     let (pts, dts) = (packet.pts(), packet.dts().or(packet.pts()));

@@ -9,7 +9,7 @@ use std::{
     sync::Once,
 };
 
-use ffmpeg::{Dictionary, Packet, Stream, codec, ffi, format::context::Input, media};
+use ffmpeg::{Dictionary, Packet, Stream, codec, ffi, format::context::Input, media, packet::Mut};
 use ffmpeg_next as ffmpeg;
 
 use crate::{Limits, MediaError, Rational, error::check, log};
@@ -98,7 +98,7 @@ impl Demuxer {
     pub(crate) fn read(&mut self, packet: &mut Packet) -> Result<bool, MediaError> {
         let mut bad_in_a_row = 0;
         loop {
-            let outcome = packet.read(&mut self.input);
+            let outcome = read_packet(&mut self.input, packet);
             self.broken_places += log::take_demuxer_errors();
             match outcome {
                 Ok(()) if packet.stream() == self.stream_index => return Ok(true),
@@ -138,6 +138,14 @@ impl std::fmt::Debug for Demuxer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Demuxer").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+/// Reads the next packet of any stream. What the packet held is freed: FFmpeg itself would leave it behind, so that a packet used again
+/// would keep the whole file in memory.
+pub(crate) fn read_packet(input: &mut Input, packet: &mut Packet) -> Result<(), ffmpeg::Error> {
+    // SAFETY: the packet is live and owns what it holds, which is not looked at any more.
+    unsafe { ffi::av_packet_unref(packet.as_mut_ptr()) };
+    packet.read(input)
 }
 
 /// Refuses what needs no demuxer to refuse; returns the size in bytes.
