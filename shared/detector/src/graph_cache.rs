@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -74,7 +75,9 @@ impl GraphCache {
     }
 
     fn keep(&self, graph: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        // For other users of the machine, too.
+        let readable = fs::Permissions::from_mode(0o644);
+        let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(&self.folder)?;
         file.write_all(&Sha256::digest(graph))?;
         file.write_all(graph)?;
         file.persist(&self.file)?;

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use ort::environment::Environment;
 use ort::ep::{self, ExecutionProvider};
+use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{TensorElementType, ValueType};
@@ -139,7 +140,9 @@ impl<'a> Opener<'a> {
         let made = cache.make(|path| {
             let builder = self.builder().map_err(|error| error.to_string())?;
             let builder = with_level(builder, GraphOptimizationLevel::Level3);
-            let builder = builder.and_then(|builder| Ok(builder.with_optimized_model_path(path)?));
+            // It warns that the graph is for this processor only, as the file's name says.
+            let quiet = |builder: SessionBuilder| Ok(builder.with_log_level(LogLevel::Error)?);
+            let builder = builder.and_then(quiet).and_then(|builder| Ok(builder.with_optimized_model_path(path)?));
             let session = builder.and_then(|mut builder| builder.commit_from_file(&self.options.model));
             session.map(drop).map_err(|error| error.to_string())
         });

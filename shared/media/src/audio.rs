@@ -7,7 +7,7 @@ use ffmpeg_next as ffmpeg;
 
 use crate::{
     Limits, MediaError, Rational, Source, VideoParams,
-    demux::{self, OpenInput, Timeline, codec_name},
+    demux::{self, OpenInput, Timeline, codec_name, read_packet},
     transcode::AacTranscoder,
 };
 
@@ -93,7 +93,7 @@ impl Audio {
     fn read(&mut self) -> Result<Option<Packet>, MediaError> {
         let mut packet = Packet::empty();
         loop {
-            let outcome = packet.read(&mut self.input);
+            let outcome = read_packet(&mut self.input, &mut packet);
             self.input.check_reading(self.source.path())?;
             match outcome {
                 Ok(()) if packet.stream() != self.stream_index || packet.size() == 0 => {}

@@ -13,6 +13,7 @@ use ffmpeg::{
     Dictionary, Packet, Stream, codec, ffi,
     format::context::{Input, StreamIo},
     media,
+    packet::Mut,
 };
 use ffmpeg_next as ffmpeg;
 
@@ -146,7 +147,7 @@ impl Demuxer {
     pub(crate) fn read(&mut self, packet: &mut Packet) -> Result<bool, MediaError> {
         let mut bad_in_a_row = 0;
         loop {
-            let outcome = packet.read(&mut self.input);
+            let outcome = read_packet(&mut self.input, packet);
             self.broken_places += log::take_demuxer_errors();
             self.input.check_reading(self.source.path())?;
             match outcome {
@@ -187,6 +188,14 @@ impl std::fmt::Debug for Demuxer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Demuxer").field("source", &self.source).finish_non_exhaustive()
     }
+}
+
+/// Reads the next packet of any stream. What the packet held is freed: FFmpeg itself would leave it behind, so that a packet used again
+/// would keep the whole file in memory.
+pub(crate) fn read_packet(input: &mut Input, packet: &mut Packet) -> Result<(), ffmpeg::Error> {
+    // SAFETY: the packet is live and owns what it holds, which is not looked at any more.
+    unsafe { ffi::av_packet_unref(packet.as_mut_ptr()) };
+    packet.read(input)
 }
 
 /// A path as FFmpeg takes it literally: the `file:` prefix keeps `concat:`, `-`, `%03d` and the like mere characters.

@@ -96,6 +96,11 @@ impl Brush {
             let half = usize::from(plane > 0);
             let (bytes, stride) = surface.plane(plane);
             let pixel = &mut bytes[(y >> half) * stride + (x >> half)];
+            // Most pixels of a line are covered: no need to mix.
+            if strength == 255 {
+                *pixel = value;
+                continue;
+            }
             let mixed = u32::from(*pixel) * u32::from(255 - strength) + u32::from(value) * u32::from(strength);
             *pixel = ((mixed + 127) / 255) as u8;
         }
