@@ -93,7 +93,7 @@ impl Audio {
     fn read(&mut self) -> Result<Option<Packet>, MediaError> {
         let mut packet = Packet::empty();
         loop {
-            let outcome = packet.read(&mut self.input);
+            let outcome = demux::read_packet(&mut self.input, &mut packet);
             self.input.check_reading(self.source.path())?;
             match outcome {
                 Ok(()) if packet.stream() != self.stream_index || packet.size() == 0 => {}

@@ -146,7 +146,7 @@ impl Demuxer {
     pub(crate) fn read(&mut self, packet: &mut Packet) -> Result<bool, MediaError> {
         let mut bad_in_a_row = 0;
         loop {
-            let outcome = packet.read(&mut self.input);
+            let outcome = read_packet(&mut self.input, packet);
             self.broken_places += log::take_demuxer_errors();
             self.input.check_reading(self.source.path())?;
             match outcome {
@@ -273,6 +273,14 @@ impl OpenInput {
     pub(crate) fn check_reading(&self, path: &Path) -> Result<(), MediaError> {
         self.line.take_error().map_or(Ok(()), |error| Err(MediaError::io("read", path, error)))
     }
+}
+
+/// Reads a packet into one that may hold another: av_read_frame overwrites what a packet refers to without letting go of it.
+pub(crate) fn read_packet(input: &mut Input, packet: &mut Packet) -> Result<(), ffmpeg::Error> {
+    use ffmpeg::codec::packet::Mut;
+    // SAFETY: the packet is live, and empty after the call.
+    unsafe { ffi::av_packet_unref(packet.as_mut_ptr()) };
+    packet.read(input)
 }
 
 /// Opens a source and looks into its streams.
