@@ -73,11 +73,7 @@ impl Load {
 }
 
 /// Says that the rows stand; with the time that it took, where that was spent on this request alone.
-async fn mark_loaded(
-    cloud: &Cloud,
-    request: &RequestId,
-    took: Option<(&Delivery, Stopwatch)>,
-) -> Result<(), Failure> {
+async fn mark_loaded(cloud: &Cloud, request: &RequestId, took: Option<(&Delivery, Stopwatch)>) -> Result<(), Failure> {
     let marker = NewObject::of_bytes(Marker::Loaded.object(request), "", "application/octet-stream");
     if cloud.find(&marker.object).await?.is_none() {
         let tracks = cloud.find(&ResultFile::Tracks.object(request)).await?;

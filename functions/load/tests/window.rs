@@ -10,7 +10,9 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::{sync::Notify, task::JoinSet};
-use trackdrop_cloud::{Content, LoadOutcome, PutOptions, Storage, TracksFile, Warehouse, WarehouseError, local::LocalCloud};
+use trackdrop_cloud::{
+    Content, LoadOutcome, PutOptions, Storage, TracksFile, Warehouse, WarehouseError, local::LocalCloud,
+};
 use trackdrop_flow::{Cloud, manifest, stage::Staged};
 use trackdrop_load::{Load, LoadService};
 use trackdrop_pipeline::{
@@ -240,7 +242,10 @@ async fn a_file_that_is_refused_ends_its_request_and_holds_up_no_other() {
         let good = [requests[0].clone(), requests[2].clone(), requests[3].clone()];
         world.all_are_loaded_once(&good).await;
         let (manifest, _) = manifest::read(&world.cloud, &requests[1]).await.unwrap().unwrap();
-        assert_eq!((manifest.state, manifest.error.unwrap().message), (RequestState::Failed, "loading: bad rows".into()));
+        assert_eq!(
+            (manifest.state, manifest.error.unwrap().message),
+            (RequestState::Failed, "loading: bad rows".into())
+        );
     }
 }
 

@@ -377,7 +377,9 @@ fn untaken(started_by: &BTreeMap<u32, ObjectInfo>, done: &BTreeMap<u32, ObjectIn
     for segment in (0..segments).filter(|segment| !done.contains_key(segment)) {
         match started_by.get(&segment) {
             Some(info) => objects.push(finalized(info)),
-            None => return Remedy::Gone(format!("what segment {segment} is made from is gone: upload the video again")),
+            None => {
+                return Remedy::Gone(format!("what segment {segment} is made from is gone: upload the video again"));
+            }
         }
     }
     Remedy::Tell(objects)
@@ -398,5 +400,9 @@ fn missing(what: &str, done: &BTreeMap<u32, ObjectInfo>, segments: u32) -> Strin
     let missing: Vec<_> = (0..segments).filter(|segment| !done.contains_key(segment)).collect();
     let named: Vec<_> = missing.iter().take(NAMED).map(ToString::to_string).collect();
     let more = if missing.len() > NAMED { ", ..." } else { "" };
-    format!("{} of {segments} segments are {what}; missing: {}{more}", segments as usize - missing.len(), named.join(", "))
+    format!(
+        "{} of {segments} segments are {what}; missing: {}{more}",
+        segments as usize - missing.len(),
+        named.join(", ")
+    )
 }
