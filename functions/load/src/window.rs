@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use trackdrop_cloud::{Content, Precondition, PutOptions, TracksFile, WarehouseError};
-use trackdrop_flow::{Cloud, NewObject, end, manifest};
+use trackdrop_flow::{Cloud, NewObject, blocking::AtOnce, end, manifest};
 use trackdrop_pipeline::{
     Bucket, Failure, FailureKind, RequestId, RequestState, Stage,
     names::{Marker, ObjectName, ResultFile},
@@ -175,6 +175,16 @@ async fn all_of<T: Send + 'static>(
 ) -> (Vec<T>, Option<Failure>) {
     let (mut running, mut done, mut failure) = (JoinSet::new(), Vec::new(), None);
     let mut all = all.into_iter();
+    while AtOnce::is_begun()
+        && let Some(next) = all.next()
+    {
+        // In a simulation one after the other, so that it can be replayed.
+        match next.await {
+            Ok(made) => done.push(made),
+            Err(error) if error.kind() == FailureKind::Permanent => {}
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
     loop {
         while running.len() < AT_ONCE
             && let Some(next) = all.next()

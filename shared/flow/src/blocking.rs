@@ -23,6 +23,11 @@ pub struct AtOnce {
 }
 
 impl AtOnce {
+    /// Whether one lives in this thread.
+    pub fn is_begun() -> bool {
+        AT_ONCE.get()
+    }
+
     /// From now on.
     pub fn begin() -> Self {
         AT_ONCE.set(true);

@@ -20,8 +20,8 @@ use std::{
     time::Duration,
 };
 use trackdrop_cloud::{
-    Content, LoadOutcome, LocalFile, ObjectInfo, PublishError, Publisher, PutOptions, Storage, StorageError, TracksFile,
-    Warehouse, WarehouseError,
+    Content, LoadOutcome, LocalFile, ObjectInfo, PublishError, Publisher, PutOptions, Storage, StorageError,
+    TracksFile, Warehouse, WarehouseError,
 };
 use trackdrop_pipeline::{
     Event, ObjectFinalized, RequestId,
@@ -63,11 +63,25 @@ pub(crate) struct Attempt {
     pub(crate) name: String,
     pub(crate) message: String,
     pub(crate) budget: Budget,
-    /// The request that it works for.
-    pub(crate) request: Option<RequestId>,
+    /// Whom it works for.
+    pub(crate) works_for: WorksFor,
     pub(crate) life: Arc<Life>,
     pub(crate) operations: Arc<Operations>,
 }
+
+/// Whose objects an attempt may write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WorksFor {
+    /// Those of one request.
+    One(RequestId),
+    /// Those of every request: it was started by the clock.
+    All,
+    /// No one's.
+    Nobody,
+}
+
+/// Where requests wait for a window of `load`.
+pub(crate) const WAITING: &str = "loads/waiting/";
 
 /// How often an attempt did each of its operations.
 #[derive(Debug, Default)]
@@ -162,7 +176,16 @@ impl Attempt {
 
     /// Notes and checks a write before it is tried.
     fn about_to_write(&self, object: &ObjectName) {
-        if request_of(object) != self.request || object.bucket == Bucket::Uploads {
+        let owner = match object.name.strip_prefix(WAITING) {
+            Some(request) => request.parse().ok(),
+            None => request_of(object),
+        };
+        let is_its_own = match &self.works_for {
+            WorksFor::One(request) => owner.as_ref() == Some(request),
+            WorksFor::All => true,
+            WorksFor::Nobody => false,
+        };
+        if !is_its_own || object.bucket == Bucket::Uploads {
             self.world.broken(format!("{} writes {object}, which is not its request's", self.name));
         }
         if !object.name.ends_with(MANIFEST) {
@@ -238,7 +261,12 @@ impl Storage for Attempt {
 
     async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError> {
         let doing = format!("reading {object}");
-        self.operation(format!("get {object}"), || self.world.memory.read(object), storage_error(doing)).await
+        let effect = || {
+            let (info, content) = self.world.memory.read(object)?;
+            let is_forgotten = self.world.flaw == Some(Flaw::ForgetsWindows) && object.name == "loads/window.json";
+            Ok((info, if is_forgotten { Bytes::from_static(br#"{"files":[]}"#) } else { content }))
+        };
+        self.operation(format!("get {object}"), effect, storage_error(doing)).await
     }
 
     async fn fetch(
@@ -267,7 +295,9 @@ impl Storage for Attempt {
     }
 
     async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {
-        self.world.broken(format!("{} deletes {object}", self.name));
+        if self.works_for != WorksFor::All || !object.name.starts_with(WAITING) {
+            self.world.broken(format!("{} deletes {object}", self.name));
+        }
         let effect = || {
             self.world.memory.remove(object);
             Ok(())
@@ -298,7 +328,10 @@ impl Publisher for Attempt {
         let name = object.object.to_string();
         let fail = |reason: &str| PublishError { topic: name.clone(), reason: reason.to_owned() };
         let effect = || {
-            self.world.memory.send_again(object);
+            self.world.record().told_again.push(object.object.clone());
+            if self.world.flaw != Some(Flaw::SweepsInVain) {
+                self.world.memory.send_again(object);
+            }
             Ok(())
         };
         self.operation(format!("tell again of {name}"), effect, fail).await

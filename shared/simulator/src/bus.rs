@@ -1,7 +1,7 @@
 //! The bus: messages as the trigger files say, with everything that at-least-once delivery allows.
 
 use crate::{
-    attempt::{Attempt, Life},
+    attempt::{Attempt, Life, WorksFor},
     executor::first_of,
     fault::{Budget, Fault},
     flaw::Flaw,
@@ -24,7 +24,7 @@ use trackdrop_flow::{
     stage::{StageHandler, Staged},
 };
 use trackdrop_join::Join;
-use trackdrop_load::Load;
+use trackdrop_load::{Load, LoadService};
 use trackdrop_merge::Merge;
 use trackdrop_pipeline::{
     DeadLetter, Delivery, Event, Failure, FailureKind, Handler,
@@ -45,6 +45,8 @@ const TRIGGERS: [&str; 7] = [
 ];
 /// Nobody is turned away here for being full, so no trigger needs more.
 const MOST_ATTEMPTS: u32 = 10;
+/// Of one message at most so many are lost.
+const MOST_LOST: u32 = 2;
 /// A copy of a message is copied at most so often.
 const MOST_COPIES: u32 = 3;
 
@@ -55,15 +57,17 @@ type Outcome = Result<(), Failure>;
 pub(crate) struct Bus {
     world: Arc<World>,
     triggers: Vec<Trigger>,
+    /// Whether requests wait for a window of `load`.
+    is_by_window: bool,
     /// How many messages of each name there were.
     sent: Mutex<BTreeMap<String, u32>>,
     running: Mutex<Vec<(Budget, Weak<Life>)>>,
 }
 
 impl Bus {
-    pub(crate) fn new(world: Arc<World>) -> Result<Self, TriggerError> {
+    pub(crate) fn new(world: Arc<World>, is_by_window: bool) -> Result<Self, TriggerError> {
         let triggers = TRIGGERS.into_iter().map(Trigger::parse).collect::<Result<_, _>>()?;
-        Ok(Self { world, triggers, sent: Mutex::default(), running: Mutex::default() })
+        Ok(Self { world, triggers, is_by_window, sent: Mutex::default(), running: Mutex::default() })
     }
 
     /// Sends a message to every function that an event starts.
@@ -80,8 +84,31 @@ impl Bus {
                 },
                 Event::RequestFinished(_) | Event::LoadWindow {} | Event::RequestsSweep {} => continue,
             };
-            self.begin(trigger.clone(), event.clone(), name);
+            self.begin_losing(trigger.clone(), event.clone(), name);
         }
+    }
+
+    /// The clock starts a function.
+    pub(crate) fn tick(self: &Arc<Self>, event: &Event, nth: u32) {
+        for trigger in self.triggers.iter().filter(|trigger| trigger.takes(event, None)) {
+            self.begin(trigger.clone(), event.clone(), format!("{} {nth}", event.type_name()));
+        }
+    }
+
+    /// Begins a delivery unless the event is lost: once or twice, so that what is told again and again arrives.
+    fn begin_losing(self: &Arc<Self>, trigger: Trigger, event: Event, message: String) {
+        let copies = self.sent.lock().unwrap_or_else(PoisonError::into_inner).get(&message).copied();
+        let copy = copies.unwrap_or_default() + 1;
+        let lost =
+            |rates: &crate::Rates, random: &mut fastrand::Rng| (random.f64() < rates.lost).then_some(Fault::Lost);
+        if matches!(event, Event::ObjectFinalized(_))
+            && copy <= MOST_LOST
+            && self.world.fate.strikes(&format!("{message}#{copy} lost"), None, lost).is_some()
+        {
+            *self.sent.lock().unwrap_or_else(PoisonError::into_inner).entry(message).or_default() += 1;
+            return;
+        }
+        self.begin(trigger, event, message);
     }
 
     fn begin(self: &Arc<Self>, trigger: Trigger, event: Event, message: String) {
@@ -194,21 +221,14 @@ impl Bus {
             name: name.clone(),
             message: message.to_owned(),
             budget,
-            request: match event {
-                Event::ObjectFinalized(finalized) => finalized.request(),
-                Event::DeadLetter(letter) => match &*letter.event {
-                    Event::ObjectFinalized(finalized) => finalized.request(),
-                    _ => None,
-                },
-                Event::RequestFinished(_) | Event::LoadWindow {} | Event::RequestsSweep {} => None,
-            },
+            works_for: works_for(event),
             life: life.clone(),
             operations: Arc::default(),
         };
-        let (world, event) = (self.world.clone(), event.clone());
+        let (world, event, is_by_window) = (self.world.clone(), event.clone(), self.is_by_window);
         world.log(format_args!("{name}: begins"));
         self.world.executor.spawn(async move {
-            let handler = handler(attempt);
+            let handler = handler(attempt, is_by_window);
             let (delivery, place) = (Delivery::new(), name);
             let work = async move {
                 match handler {
@@ -272,8 +292,18 @@ impl Bus {
     }
 }
 
+/// Whose objects a delivery of this event may write.
+fn works_for(event: &Event) -> WorksFor {
+    match event {
+        Event::ObjectFinalized(finalized) => finalized.request().map_or(WorksFor::Nobody, WorksFor::One),
+        Event::DeadLetter(letter) => works_for(&letter.event),
+        Event::RequestFinished(_) => WorksFor::Nobody,
+        Event::LoadWindow {} | Event::RequestsSweep {} => WorksFor::All,
+    }
+}
+
 /// The real handler of a function, in a process that has just started.
-fn handler(attempt: Attempt) -> Option<Box<dyn Handler>> {
+fn handler(attempt: Attempt, is_by_window: bool) -> Option<Box<dyn Handler>> {
     let function = attempt.function.clone();
     let attempt = Arc::new(attempt);
     let cloud = Cloud { storage: attempt.clone(), publisher: attempt.clone(), warehouse: attempt };
@@ -285,7 +315,7 @@ fn handler(attempt: Attempt) -> Option<Box<dyn Handler>> {
         "split" => staged(Split::new(cloud, stand_in)),
         "track" => staged(Track::new(cloud, stand_in)),
         "merge" => staged(Merge::new(cloud)),
-        "load" => staged(Load::new(cloud)),
+        "load" => Some(Box::new(LoadService::new(Load::new(cloud).by_window(is_by_window)))),
         "annotate" => staged(Annotate::new(cloud, stand_in)),
         "join" => staged(Join::new(cloud, stand_in)),
         "fail" => Some(Box::new(Fail::new(cloud))),

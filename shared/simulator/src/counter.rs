@@ -6,7 +6,7 @@
 
 use crate::{
     SimulationError,
-    attempt::{Attempt, Life},
+    attempt::{Attempt, Life, WorksFor},
     executor::Executor,
     fault::{Budget, Fate},
     memory::MemoryCloud,
@@ -135,7 +135,7 @@ fn worker(world: &Arc<World>, request: &RequestId, name: String) -> Attempt {
         message: name.clone(),
         budget: Budget { message: name.clone(), attempts: 0 },
         name,
-        request: Some(request.clone()),
+        works_for: WorksFor::One(request.clone()),
         life: Arc::new(Life::default()),
         operations: Arc::default(),
     }

@@ -27,6 +27,8 @@ pub enum Fault {
     Late(u64),
     /// A message is delivered a second time, on its own.
     Duplicate,
+    /// The event of a new object is lost.
+    Lost,
     /// A handler succeeded, but its acknowledgement is lost.
     AckLost,
     /// Every handler that runs at this moment dies.
@@ -46,6 +48,7 @@ impl fmt::Display for Fault {
             Self::CrashAfter => write!(f, "crash after the effect"),
             Self::Late(ms) => write!(f, "arrives {:.1} s late", *ms as f64 / 1e3),
             Self::Duplicate => write!(f, "delivered twice"),
+            Self::Lost => write!(f, "lost"),
             Self::AckLost => write!(f, "acknowledgement lost"),
             Self::HostDies => write!(f, "every running handler dies"),
             Self::ClockSetBack(seconds) => write!(f, "the clock is set back by {seconds} s"),
@@ -174,7 +177,9 @@ impl Fault {
         match self {
             Self::ErrorBefore | Self::ErrorAfter | Self::CrashBefore | Self::CrashAfter | Self::AckLost => true,
             Self::Delay(ms) => Duration::from_millis(ms) > Duration::from_secs(60),
-            Self::DoneTwice | Self::Late(_) | Self::Duplicate | Self::HostDies | Self::ClockSetBack(_) => false,
+            Self::DoneTwice | Self::Late(_) | Self::Lost | Self::Duplicate | Self::HostDies | Self::ClockSetBack(_) => {
+                false
+            }
         }
     }
 }

@@ -70,6 +70,10 @@ pub enum Flaw {
     LosesDetections,
     /// The summary is lost.
     LosesSummaries,
+    /// A window of `load` is not found open: each attempt gathers a list of its own.
+    ForgetsWindows,
+    /// What the sweeper tells once more reaches nobody.
+    SweepsInVain,
 }
 
 impl Flaw {

@@ -37,8 +37,8 @@ pub struct State {
     pub objects: BTreeMap<ObjectName, (ObjectInfo, Bytes)>,
     /// How often each name was written.
     pub writes: BTreeMap<ObjectName, u32>,
-    /// Loads of the table `tracks`: a load of another file, or of another generation of it, is another job, and would add its rows again.
-    pub loads: BTreeSet<(RequestId, ObjectName, i64)>,
+    /// Load jobs of the table `tracks`: one of another list of files, or of other generations of them, is another job and adds its rows again.
+    pub jobs: BTreeSet<Vec<TracksFile>>,
     /// The table `requests`.
     pub request_rows: BTreeMap<RequestId, RequestRow>,
     /// Every message that was published, by topic.
@@ -163,14 +163,7 @@ impl MemoryCloud {
     }
 
     pub(crate) fn load(&self, files: &[TracksFile]) -> LoadOutcome {
-        let mut state = self.lock();
-        let mut outcome = LoadOutcome::AlreadyLoaded;
-        for TracksFile { request_id, object, generation } in files {
-            if state.loads.insert((request_id.clone(), object.clone(), *generation)) {
-                outcome = LoadOutcome::Loaded;
-            }
-        }
-        outcome
+        if self.lock().jobs.insert(files.to_vec()) { LoadOutcome::Loaded } else { LoadOutcome::AlreadyLoaded }
     }
 
     pub(crate) fn record(&self, row: &RequestRow) -> LoadOutcome {

@@ -13,19 +13,24 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use trackdrop_cloud::{ObjectInfo, PutOptions};
 use trackdrop_flow::blocking::AtOnce;
 use trackdrop_pipeline::{
-    Bucket, Manifest, ObjectFinalized, RequestId,
+    Bucket, Event, Manifest, ObjectFinalized, RequestId,
     clock::ClockInPlace,
-    names::{ObjectName, ResultFile},
+    names::{Marker, ObjectName, ResultFile},
     settings::METADATA_KEY,
     trigger::TriggerError,
 };
 
 /// Nothing waits longer than this: the slowest message is late, fails all its attempts, and so does the handler of dead letters.
 pub(crate) const LAST_US: i64 = 30 * 24 * 3_600 * 1_000_000;
+/// The clock starts nothing after this: longer than the sweeper has patience with any request.
+const LAST_TICK_US: i64 = 10 * 24 * 3_600 * 1_000_000;
+/// So often at equal intervals, and then more and more rarely.
+const TICKS_AT_FIRST: u32 = 100;
 const MOST_POLLS: u64 = 200_000_000;
 
 /// Why a simulation could not be made at all.
@@ -78,6 +83,7 @@ pub(crate) struct After {
     pub(crate) dropped: Vec<Dropped>,
     pub(crate) faults: Vec<Placed>,
     pub(crate) tries: BTreeMap<(String, String), BTreeSet<String>>,
+    pub(crate) told_again: Vec<ObjectName>,
     pub(crate) killed: Vec<String>,
     pub(crate) rough: bool,
 }
@@ -155,7 +161,7 @@ fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, 
         record.lines = options.with_log.then(Vec::new);
         record.places = options.with_places.then(Vec::new);
     }
-    let bus = Arc::new(Bus::new(world.clone())?);
+    let bus = Arc::new(Bus::new(world.clone(), scenario.load_window_s.is_some())?);
     *listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(bus.clone());
     let of_world = world.clone();
     let _clock = ClockInPlace::new(move || of_world.wall_clock());
@@ -191,7 +197,8 @@ fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, 
         seconds: executor.now_us() as f64 / 1e6,
     };
     let state = world.memory.state();
-    Ok((outcome, After { state, dropped, faults, tries: record.tries, killed: record.killed, rough: scenario.rough }))
+    let (tries, told_again, killed) = (record.tries, record.told_again, record.killed);
+    Ok((outcome, After { state, dropped, faults, tries, told_again, killed, rough: scenario.rough }))
 }
 
 /// Who uploads and deletes, and what befalls the machines.
@@ -218,6 +225,14 @@ impl Users {
                 users.take_away(&name);
                 users.world.memory.remove(&ObjectName::new(Bucket::Uploads, name.clone()));
             });
+        }
+        let last_s = scenario.uploads.iter().map(|upload| upload.at_s).max().unwrap_or_default();
+        for (every_s, event) in
+            [(scenario.load_window_s, Event::LoadWindow {}), (scenario.sweep_every_s, Event::RequestsSweep {})]
+        {
+            if let Some(every_s) = every_s {
+                self.tick(every_s, event, last_s);
+            }
         }
         for (nth, at_ms) in scenario.deaths_ms.iter().copied().enumerate() {
             let users = self.clone();
@@ -248,6 +263,31 @@ impl Users {
             executor.sleep_until(at_ms * 1_000).await;
             act();
         });
+    }
+
+    /// The clock starts a function again and again until every request is over; where one hangs it takes ever longer and then gives up.
+    fn tick(&self, every_s: u64, event: Event, last_upload_s: i64) {
+        let (users, executor) = (self.clone(), self.world.executor.clone());
+        self.world.executor.spawn(async move {
+            let mut wait = Duration::from_secs(every_s);
+            for nth in 1.. {
+                executor.sleep(wait).await;
+                if executor.now_us() > last_upload_s * 1_000_000 && users.all_is_over()
+                    || executor.now_us() > LAST_TICK_US
+                {
+                    return;
+                }
+                users.bus.tick(&event, nth);
+                if nth > TICKS_AT_FIRST {
+                    wait = wait.mul_f64(1.2);
+                }
+            }
+        });
+    }
+
+    fn all_is_over(&self) -> bool {
+        let is_over = |dropped: &Dropped| self.world.memory.look_at(&Marker::Ended.object(&dropped.request)).is_ok();
+        self.lock().iter().all(is_over)
     }
 
     fn upload(&self, upload: Upload) {

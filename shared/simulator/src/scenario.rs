@@ -13,6 +13,8 @@ pub struct Rates {
     pub late: f64,
     /// That an acknowledgement is lost.
     pub ack_lost: f64,
+    /// That the event of a new object is lost altogether; only the sweeper heals that.
+    pub lost: f64,
 }
 
 /// A file that is dropped into `uploads`.
@@ -46,6 +48,10 @@ pub struct Scenario {
     pub deaths_ms: Vec<i64>,
     /// When a fault may set the clock back: the moment in milliseconds and the seconds.
     pub clock_set_back: Option<(i64, u64)>,
+    /// Seconds between two windows of `load`; none where each request is loaded by itself.
+    pub load_window_s: Option<u64>,
+    /// Seconds between two looks of the sweeper; none where there is none.
+    pub sweep_every_s: Option<u64>,
     /// How often things go wrong.
     pub rates: Rates,
     /// Whether faults may use up every attempt of a delivery, so that requests fail. A gentle run leaves the last attempt alone, and every
@@ -123,9 +129,15 @@ impl Scenario {
             (random.u8(..8) == 0).then(|| (at_s * 1_000 + random.i64(500..60_000), random.u64(1..100_000)));
         let often = [0.0, 0.003, 0.01, 0.03, 0.1];
         let mut rate = || often[random.usize(..often.len())];
-        let rates = Rates { operation: rate(), duplicate: rate() * 2.0, late: rate() * 2.0, ack_lost: rate() };
+        let mut rates =
+            Rates { operation: rate(), duplicate: rate() * 2.0, late: rate() * 2.0, ack_lost: rate(), lost: 0.0 };
         let rough = random.u8(..4) == 0;
-        Self { uploads, deletions, deaths_ms, clock_set_back, rates, rough }
+        let load_window_s = (random.u8(..4) == 0).then(|| [5, 60, 180][random.usize(..3)]);
+        let sweep_every_s = (random.u8(..4) == 0).then_some(900);
+        if sweep_every_s.is_some() {
+            rates.lost = often[random.usize(..often.len())];
+        }
+        Self { uploads, deletions, deaths_ms, clock_set_back, load_window_s, sweep_every_s, rates, rough }
     }
 
     /// One upload and nothing else.

@@ -40,6 +40,8 @@ pub(crate) struct Record {
     pub(crate) tries: BTreeMap<(String, String), BTreeSet<String>>,
     /// Every place where an operation was done, in order.
     pub(crate) places: Option<Vec<String>>,
+    /// Objects whose events the sweeper told once more.
+    pub(crate) told_again: Vec<ObjectName>,
     /// Deliveries that died with their host.
     pub(crate) killed: Vec<String>,
     /// Operations by the name of the function.

@@ -81,6 +81,8 @@ fn every_planted_mistake_is_found_by_the_rule_against_it() {
         (Flaw::PanicsTheSecondTime, "panics"),
         (Flaw::DeliversForEver, "something still waits after 30 days"),
         (Flaw::NeverRests, "the handlers keep each other busy for ever"),
+        (Flaw::ForgetsWindows, "its rows were loaded 2 times"),
+        (Flaw::SweepsInVain, "hangs"),
     ] {
         let breaks =
             |seed: &u64| simulate(*seed, Some(flaw)).unwrap().broken.iter().any(|broken| broken.contains(rule));
@@ -105,7 +107,7 @@ fn requests_of_more_segments_than_one_group_lose_and_double_nothing() {
         let settings = RequestSettings { segment_seconds: 0.1, video, ..RequestSettings::default() };
         let text = format!("frames={segments} gop=1 seed=3");
         let upload = Upload { at_s: 1, name: "long.mp4".to_owned(), text, settings };
-        let rates = Rates { operation: 0.002, duplicate: 0.01, late: 0.01, ack_lost: 0.002 };
+        let rates = Rates { operation: 0.002, duplicate: 0.01, late: 0.01, ack_lost: 0.002, lost: 0.0 };
         let scenario = Scenario { rates, deaths_ms: vec![4_000], ..Scenario::undisturbed(&upload) };
         let outcome = simulate_scenario(&scenario, seed).unwrap();
         assert_eq!((outcome.broken.as_slice(), outcome.done), (&[][..], 1));
