@@ -15,9 +15,31 @@ die() {
 need() { # variable option
   [[ -n ${!1:-} ]] || die "$2 is missing; $0 --help tells more"
 }
-usage() { # prints the comment that stands at the top of the script
+usage() { # argument: prints the comment that stands at the top of the script; anything but --help was a mistake
   sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
-  exit 0
+  [[ $1 == -h || $1 == --help ]] && exit 0
+  die "\"$1\" is not known; see above"
+}
+
+# Workers that pull are worker pools, which have no traffic to split: one region after the other gets the image, and all go back
+# to what they ran. Uses `project`, `worker_regions` and IMAGES.
+declare -A ran_before=()
+update_workers() { # calls `back REASON` where one can't be updated
+  local worker_region
+  for worker_region in $worker_regions; do
+    say "new workers in $worker_region"
+    ran_before[$worker_region]=$(gcloud beta run worker-pools describe "$name-track" --project="$project" --region="$worker_region" --quiet \
+      --format='value(spec.template.spec.containers[0].image)') || back "there are no workers in $worker_region"
+    gcloud beta run worker-pools update "$name-track" --project="$project" --region="$worker_region" --quiet \
+      --image="${IMAGES[track]}" >/dev/null || back "the workers in $worker_region were not updated"
+  done
+}
+workers_back() {
+  local worker_region
+  for worker_region in "${!ran_before[@]}"; do
+    gcloud beta run worker-pools update "$name-track" --project="$project" --region="$worker_region" --quiet \
+      --image="${ran_before[$worker_region]}" >/dev/null || say "the workers in $worker_region did not go back to ${ran_before[$worker_region]}"
+  done
 }
 
 # images.json: {"commit": "...", "images": {"split": "REGISTRY/split@sha256:..."}}

@@ -228,6 +228,7 @@ module "delivery" {
   name                   = local.name
   services               = module.functions.services
   worker_pools           = module.functions.worker_pools
+  worker_regions         = length(local.pulled) > 0 ? local.worker_regions : []
   account_ids            = module.functions.account_ids
   buckets                = module.storage.buckets
   dataset                = split(".", module.warehouse.dataset)[1]

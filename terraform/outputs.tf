@@ -67,6 +67,7 @@ output "github_variables" {
     GCP_REGISTRY                   = module.delivery.registry
     GCP_PROJECT                    = var.project
     GCP_REGION                     = var.region
+    GCP_WORKER_REGIONS             = length(local.pulled) > 0 ? join(" ", local.worker_regions) : ""
   }
 }
 

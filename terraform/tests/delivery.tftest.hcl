@@ -20,6 +20,7 @@ run "delivery" {
   variables {
     services               = { for function in ["split", "track", "merge", "load", "annotate", "join", "fail"] : function => "trackdrop-${function}" }
     worker_pools           = {}
+    worker_regions         = ["us-east4", "europe-west4"]
     account_ids            = { for function in ["split", "track", "merge", "load", "annotate", "join", "fail"] : function => "projects/p/serviceAccounts/${function}@example.com" }
     buckets                = { uploads = "b-uploads", work = "b-work", results = "b-results" }
     dataset                = "trackdrop"
@@ -89,6 +90,11 @@ run "delivery" {
       "serviceAccount:trackdrop-deployer@staging.iam.gserviceaccount.com"       = "roles/artifactregistry.writer"
     }
     error_message = "Staging can't run the images, or can't mark what it tested."
+  }
+
+  assert {
+    condition     = google_cloudbuild_trigger.main[0].substitutions == tomap({ _REGION = "europe-west4", _WORKER_REGIONS = "us-east4 europe-west4" })
+    error_message = "Cloud Build does not know where to deploy."
   }
 
   assert {

@@ -195,7 +195,7 @@ run "the_production_example_plans" {
   }
 
   assert {
-    condition     = output.github_variables.GCP_PROJECT == "a-project-id-of-thirty-letters"
+    condition     = output.github_variables.GCP_PROJECT == "a-project-id-of-thirty-letters" && output.github_variables.GCP_WORKER_REGIONS == "us-east4 europe-west1 europe-west4"
     error_message = "The example does not print what its workflow needs."
   }
 

@@ -256,7 +256,8 @@ resource "google_cloudbuild_trigger" "main" {
   filename        = "cloudbuild.yaml"
   service_account = google_service_account.deployer.id
   substitutions = {
-    _REGION = var.region
+    _REGION         = var.region
+    _WORKER_REGIONS = join(" ", var.worker_regions)
   }
 
   repository_event_config {

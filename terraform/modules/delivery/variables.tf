@@ -23,6 +23,11 @@ variable "worker_pools" {
   type        = map(string)
 }
 
+variable "worker_regions" {
+  description = "Where workers pull, in the order in which they are updated; empty where none do."
+  type        = list(string)
+}
+
 variable "account_ids" {
   description = "Resource name of each function's service account."
   type        = map(string)
