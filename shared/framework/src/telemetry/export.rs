@@ -13,8 +13,8 @@ use opentelemetry_sdk::{
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// A delivery's spans come all at once, and `merge` makes a few a segment: as many as a day of video has.
-const QUEUE: usize = 1 << 16;
+/// Spans that may wait to be exported. Room for all of them is taken at the start, about 360 bytes each: 65,536 took 24 MB.
+const QUEUE: usize = 1 << 12;
 const QUEUE_VARIABLE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
 const CALL_WITHIN: Duration = Duration::from_secs(10);
 
@@ -41,7 +41,7 @@ pub(super) fn providers(
     let traces = SdkTracerProvider::builder()
         .with_resource(resource.clone())
         .with_id_generator(Ids::default())
-        .with_span_processor(Whole::new(batches))
+        .with_span_processor(Whole::new(batches, QUEUE / 2))
         .build();
     let metrics = MetricExporter::builder()
         .with_http()

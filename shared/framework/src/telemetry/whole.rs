@@ -11,16 +11,23 @@ use opentelemetry_sdk::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
 };
 
-/// Holds spans back until the outermost one of this process that they lie below has ended.
+/// Holds spans back until the outermost one of this process that they lie below has ended. Where more come at once than go into the next
+/// one's queue (`merge` makes a few a segment), they go on in pieces, each once the one before is sent.
 #[derive(Debug)]
 pub(super) struct Whole<P> {
-    next: P,
+    next: Arc<P>,
+    at_once: usize,
     held: Mutex<Held>,
+    /// Each tells when its pieces are sent.
+    in_pieces: Mutex<Vec<mpsc::Receiver<()>>>,
 }
+
+const FLUSHES_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 struct Held {
@@ -30,9 +37,37 @@ struct Held {
     ended: BTreeMap<[u8; 8], Vec<SpanData>>,
 }
 
-impl<P> Whole<P> {
-    pub(super) fn new(next: P) -> Self {
-        Self { next, held: Mutex::default() }
+impl<P: SpanProcessor + 'static> Whole<P> {
+    pub(super) fn new(next: P, at_once: usize) -> Self {
+        Self { next: Arc::new(next), at_once, held: Mutex::default(), in_pieces: Mutex::default() }
+    }
+
+    fn send(&self, spans: Vec<SpanData>) {
+        if spans.len() <= self.at_once {
+            spans.into_iter().for_each(|span| self.next.on_end(span));
+            return;
+        }
+        let (next, at_once, (done, is_done)) = (self.next.clone(), self.at_once, mpsc::channel());
+        // In a thread of its own: sending waits for the runtime, which this one may belong to.
+        thread::spawn(move || {
+            for piece in spans.chunks(at_once) {
+                piece.iter().for_each(|span| next.on_end(span.clone()));
+                // A collector that can't be reached is the exporter's to tell.
+                let _ = next.force_flush();
+            }
+            let _ = done.send(());
+        });
+        let mut in_pieces = self.in_pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        in_pieces.retain(|other| matches!(other.try_recv(), Err(mpsc::TryRecvError::Empty)));
+        in_pieces.push(is_done);
+    }
+
+    /// Waits for what goes on in pieces.
+    fn wait(&self, within: Duration) {
+        let until = Instant::now() + within;
+        for is_done in std::mem::take(&mut *self.in_pieces.lock().unwrap_or_else(PoisonError::into_inner)) {
+            let _ = is_done.recv_timeout(until.saturating_duration_since(Instant::now()));
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -40,7 +75,7 @@ impl<P> Whole<P> {
     }
 }
 
-impl<P: SpanProcessor> SpanProcessor for Whole<P> {
+impl<P: SpanProcessor + 'static> SpanProcessor for Whole<P> {
     fn on_start(&self, span: &mut Span, context: &Context) {
         let own = span.span_context().span_id();
         let parent = context.span().span_context().clone();
@@ -73,19 +108,25 @@ impl<P: SpanProcessor> SpanProcessor for Whole<P> {
             vec![span]
         };
         drop(held);
-        whole.into_iter().for_each(|span| self.next.on_end(span));
+        self.send(whole);
     }
 
     fn force_flush(&self) -> OTelSdkResult {
+        self.wait(FLUSHES_WITHIN);
         self.next.force_flush()
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.next.shutdown_with_timeout(timeout)
+        let until = Instant::now() + timeout;
+        self.wait(timeout);
+        self.next.shutdown_with_timeout(until.saturating_duration_since(Instant::now()))
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.next.set_resource(resource);
+        // Before any span has ended, so nobody else holds it.
+        if let Some(next) = Arc::get_mut(&mut self.next) {
+            next.set_resource(resource);
+        }
     }
 }
 
@@ -107,6 +148,7 @@ mod tests {
         }
 
         fn force_flush(&self) -> OTelSdkResult {
+            self.0.lock().unwrap().push("flush".into());
             Ok(())
         }
 
@@ -118,7 +160,7 @@ mod tests {
     #[test]
     fn nothing_of_a_delivery_goes_on_before_the_delivery_has_ended_and_then_all_of_it_does() {
         let kept = Kept::default();
-        let provider = SdkTracerProvider::builder().with_span_processor(Whole::new(kept.clone())).build();
+        let provider = SdkTracerProvider::builder().with_span_processor(Whole::new(kept.clone(), 10)).build();
         let tracer = provider.tracer("test");
         let names = || kept.0.lock().unwrap().clone();
         let delivery = Context::new().with_span(tracer.start_with_context("delivery", &Context::new()));
@@ -133,5 +175,20 @@ mod tests {
         late.span().end();
         other.span().end();
         assert_eq!(names()[3..], ["late", "other"]);
+    }
+
+    #[test]
+    fn more_spans_than_the_queue_holds_go_on_in_pieces_and_a_shutdown_waits_for_them() {
+        let kept = Kept::default();
+        let provider = SdkTracerProvider::builder().with_span_processor(Whole::new(kept.clone(), 4)).build();
+        let tracer = provider.tracer("test");
+        let delivery = Context::new().with_span(tracer.start_with_context("delivery", &Context::new()));
+        for number in 0..8 {
+            delivery.with_span(tracer.start_with_context(number.to_string(), &delivery)).span().end();
+        }
+        delivery.span().end();
+        provider.shutdown().unwrap();
+        let expected = "0 1 2 3 flush 4 5 6 7 flush delivery flush";
+        assert_eq!(kept.0.lock().unwrap().join(" "), expected);
     }
 }
