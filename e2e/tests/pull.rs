@@ -84,12 +84,12 @@ async fn told_to_stop_in_the_middle_it_leaves_the_rest_to_the_next(scene: &Scene
 
 async fn every_event_comes_twice_and_is_shared_by_two(scene: &Scene) {
     let deployment = &scene.deployment;
+    let mut workers = [deployment.worker("one", &[]), deployment.worker("other", &[])];
     let request = scene.upload(&scene.settings).await;
     let chunks = deployment.until_listed(Bucket::Work, &format!("split_chunks/{request}/"), SEGMENTS).await;
     for (name, generation) in &chunks {
         deployment.publish_again(Bucket::Work, name, generation).await;
     }
-    let mut workers = [deployment.worker("one", &[]), deployment.worker("other", &[])];
     scene.ends_like_the_local_run(&request).await;
     // Those that come after the end, too, are answered well.
     let done = |workers: &[ServiceProcess]| {
