@@ -30,7 +30,9 @@ impl Scene {
     async fn ends_like_the_local_run(&self, request: &RequestId) {
         let finished = self.deployment.finished(request).await;
         assert_eq!(finished, Finished { state: "done".into(), error: None });
-        assert_eq!(self.deployment.rows(&TRACKS, request).await, self.local.rows());
+        let (rows, expected) = (self.deployment.rows(&TRACKS, request).await, self.local.rows());
+        assert_eq!(rows.len(), expected.len());
+        assert!(rows == expected, "{request}: other rows");
         let detections = self.deployment.list(Bucket::Work, &format!("detections/{request}/")).await;
         assert_eq!(detections.len(), SEGMENTS);
     }
