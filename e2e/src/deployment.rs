@@ -208,7 +208,8 @@ impl Deployment {
         json!({
             "topic": format!("projects/{PROJECT}/topics/{topic}"),
             "filter": filter,
-            "ackDeadlineSeconds": trigger.deadline_s,
+            // A stream sets its own; the emulator heeds the subscription's alone, also for what it sent into a stream that is closed.
+            "ackDeadlineSeconds": if is_pulled { 20 } else { trigger.deadline_s },
             "pushConfig": if is_pulled { json!({}) } else { push },
             "retryPolicy": {
                 "minimumBackoff": backoff(trigger.retry.min_backoff_s), "maximumBackoff": backoff(trigger.retry.max_backoff_s),

@@ -1,4 +1,4 @@
-//! `load` by window over the emulators: several requests become one load job, whoever calls and however often.
+//! `load` by window over the emulators: several requests become one load job, however often the clock calls.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use trackdrop_tables::schema::TRACKS;
 const REQUESTS: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_window_is_one_load_job_though_two_schedulers_call_at_once() {
+async fn a_window_is_one_load_job_and_a_second_call_finds_nothing_to_do() {
     let setup = Setup { is_loaded_by_window: true, ..Setup::default() };
     let Some(deployment) = Deployment::start_with(setup).await else { return };
     let video = deployment.folder.path().join("people walking.mp4");
@@ -32,18 +32,14 @@ async fn a_window_is_one_load_job_though_two_schedulers_call_at_once() {
     deployment.gateway.settled(0, Duration::from_secs(120)).await;
     assert!(deployment.load_jobs(&TRACKS).await.is_empty(), "loaded before the clock called");
 
-    // Two processes, each called twice at once: an instance that is busy says so, and the clock calls again some time.
+    // One after the other: the emulator takes two jobs of one id that come at the same moment, which BigQuery does not. Callers at once are
+    // tried in `functions/load/tests/window.rs`.
+    assert_eq!(deployment.clock("load", "trackdrop.load.window").await, 204);
     let another = deployment.another("load").await;
-    let http = reqwest::Client::new();
     let event = r#"{"specversion":"1.0","id":"1","source":"//x","type":"trackdrop.load.window"}"#;
-    let post = || http.post(format!("http://127.0.0.1:{}/", another.port)).header("content-type", "application/json");
-    let (one, two, three) = tokio::join!(
-        deployment.clock("load", "trackdrop.load.window"),
-        deployment.clock("load", "trackdrop.load.window"),
-        async { post().body(event).send().await.unwrap().status().as_u16() },
-    );
-    assert!([one, two, three].iter().all(|status| [204, 429].contains(status)), "{one} {two} {three}");
-    assert_eq!(deployment.clock("load", "trackdrop.load.window").await, 204, "a window with nothing in it");
+    let post = reqwest::Client::new().post(format!("http://127.0.0.1:{}/", another.port)).body(event);
+    let answer = post.header("content-type", "application/cloudevents+json").send().await.unwrap();
+    assert_eq!(answer.status(), 204, "a window with nothing in it");
 
     for (request, name) in &requests {
         assert_eq!(deployment.finished(request).await, Finished { state: "done".into(), error: None });
@@ -53,7 +49,8 @@ async fn a_window_is_one_load_job_though_two_schedulers_call_at_once() {
         }
         let rows = deployment.rows(&TRACKS, request).await;
         assert!(rows.len() > 50, "too little to compare: {} rows", rows.len());
-        assert_eq!(rows, expected);
+        assert_eq!(rows.len(), expected.len());
+        assert!(rows == expected, "{name}: other rows");
         assert_eq!(deployment.request_row(request).await["state"], "done");
     }
     assert_eq!(deployment.load_jobs(&TRACKS).await, [REQUESTS]);

@@ -30,7 +30,9 @@ impl Scene {
     async fn ends_like_the_local_run(&self, request: &RequestId) {
         let finished = self.deployment.finished(request).await;
         assert_eq!(finished, Finished { state: "done".into(), error: None });
-        assert_eq!(self.deployment.rows(&TRACKS, request).await, self.local.rows());
+        let (rows, expected) = (self.deployment.rows(&TRACKS, request).await, self.local.rows());
+        assert_eq!(rows.len(), expected.len());
+        assert!(rows == expected, "{request}: other rows");
         let detections = self.deployment.list(Bucket::Work, &format!("detections/{request}/")).await;
         assert_eq!(detections.len(), SEGMENTS);
     }
@@ -84,12 +86,12 @@ async fn told_to_stop_in_the_middle_it_leaves_the_rest_to_the_next(scene: &Scene
 
 async fn every_event_comes_twice_and_is_shared_by_two(scene: &Scene) {
     let deployment = &scene.deployment;
+    let mut workers = [deployment.worker("one", &[]), deployment.worker("other", &[])];
     let request = scene.upload(&scene.settings).await;
     let chunks = deployment.until_listed(Bucket::Work, &format!("split_chunks/{request}/"), SEGMENTS).await;
     for (name, generation) in &chunks {
         deployment.publish_again(Bucket::Work, name, generation).await;
     }
-    let mut workers = [deployment.worker("one", &[]), deployment.worker("other", &[])];
     scene.ends_like_the_local_run(&request).await;
     // Those that come after the end, too, are answered well.
     let done = |workers: &[ServiceProcess]| {

@@ -29,7 +29,9 @@ impl Scene {
     async fn ends_like_the_local_run(&self, request: &RequestId) {
         let finished = self.deployment.finished(request).await;
         assert_eq!(finished, Finished { state: "done".into(), error: None });
-        assert_eq!(self.deployment.rows(&TRACKS, request).await, self.local.rows());
+        let (rows, expected) = (self.deployment.rows(&TRACKS, request).await, self.local.rows());
+        assert_eq!(rows.len(), expected.len());
+        assert!(rows == expected, "{request}: other rows");
         assert_eq!(self.deployment.request_row(request).await["state"], "done");
     }
 }

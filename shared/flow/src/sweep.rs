@@ -339,7 +339,12 @@ async fn before_tracked(cloud: &Cloud, manifest: &Manifest, seen: &Seen) -> Resu
         0 => "it is not planned yet".to_owned(),
         _ => format!("{cut} of {segments} chunks are cut"),
     };
-    let mut waits = vec![(Stage::Split, why, upload_of(cloud, manifest).await?)];
+    let was_cut = segments > 0 && manifest.segments.iter().all(|segment| segment.sha256.is_some());
+    let remedy = match was_cut {
+        true => Remedy::Gone("chunks were cut, but are gone: upload the video again".to_owned()),
+        false => upload_of(cloud, manifest).await?,
+    };
+    let mut waits = vec![(Stage::Split, why, remedy)];
     let not_tracked = chunks.iter().filter(|(segment, _)| !detections.contains_key(segment));
     let objects: Vec<_> = not_tracked.map(|(_, info)| finalized(info)).collect();
     if !objects.is_empty() {
