@@ -83,7 +83,16 @@ impl OpenVideo for Video {
             let Some(number) = cutter.next_chunk(&chunk)? else { return Ok(()) };
             let number = SegmentNumber::new(u64::from(number))
                 .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+            write_back(&chunk);
             take(number, chunk)?;
         }
+    }
+}
+
+/// Begins to write a chunk to the disk while the next one is cut. The store makes it durable and waits for that, so nothing rests on this.
+fn write_back(chunk: &Path) {
+    if let Ok(file) = std::fs::File::open(chunk) {
+        // A thread that can't be started costs time and nothing else.
+        let _ = std::thread::Builder::new().name("write-back".into()).spawn(move || file.sync_data());
     }
 }

@@ -1,7 +1,7 @@
 //! The indexer on files with random damage, the same in every run: no panic, no hang, no memory beyond bounds. `fuzz/` searches for such
 //! files with coverage; what it found is fixed here.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test fails by panicking")]
 
 mod common;
 #[path = "../../../fuzz/bodies/index.rs"]
