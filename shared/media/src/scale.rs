@@ -184,7 +184,7 @@ mod tests {
     fn noise(format: Pixel) -> frame::Video {
         let mut picture = frame::Video::new(format, SIZE.0, SIZE.1);
         let sample =
-            |plane: usize, x: usize, y: usize| ((x * 7919 + y * 104_729 + plane * 31) * 2_654_435_761 >> 16) as u8;
+            |plane: usize, x: usize, y: usize| (((x * 7919 + y * 104_729 + plane * 31) * 2_654_435_761) >> 16) as u8;
         for plane in 0..picture.planes() {
             let stride = picture.stride(plane);
             for (y, row) in picture.data_mut(plane).chunks_mut(stride).enumerate() {
