@@ -172,3 +172,44 @@ fn matrix_number(name: Option<&str>) -> i32 {
         _ => ffi::SWS_CS_DEFAULT,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ffmpeg::format::Pixel;
+
+    const SIZE: (u32, u32) = (320, 180);
+
+    /// A picture of noise in this format; the samples are the same in both.
+    fn noise(format: Pixel) -> frame::Video {
+        let mut picture = frame::Video::new(format, SIZE.0, SIZE.1);
+        let sample =
+            |plane: usize, x: usize, y: usize| (((x * 7919 + y * 104_729 + plane * 31) * 2_654_435_761) >> 16) as u8;
+        for plane in 0..picture.planes() {
+            let stride = picture.stride(plane);
+            for (y, row) in picture.data_mut(plane).chunks_mut(stride).enumerate() {
+                for (x, byte) in row.iter_mut().enumerate() {
+                    // The second plane of nv12 has the samples of both chroma planes by turns.
+                    let is_pair = format == Pixel::NV12 && plane == 1;
+                    *byte = if is_pair { sample(1 + x % 2, x / 2, y) } else { sample(plane, x, y) };
+                }
+            }
+        }
+        picture
+    }
+
+    #[test]
+    fn the_order_of_samples_that_a_gpu_gives_makes_the_same_rgb() {
+        let rgb = |picture: &frame::Video, (width, height): (u32, u32)| {
+            let mut pixels = vec![0; (width * height * 3) as usize];
+            let target = Target::packed_rgb(width, height, &mut pixels, width as usize * 3);
+            Scaler::default().run(picture, target).unwrap();
+            pixels
+        };
+        let (planes, pairs) = (noise(Pixel::YUV420P), noise(Pixel::NV12));
+        // Smaller as for a detector, larger, and as it is.
+        for size in [(104, 58), (416, 234), SIZE] {
+            assert!(rgb(&planes, size) == rgb(&pairs, size), "{size:?}");
+        }
+    }
+}
