@@ -143,7 +143,7 @@ fn notification(bucket: &str, name: &str, more: &[(&str, &str)]) -> String {
 #[tokio::test]
 async fn the_clock_starts_the_function_that_it_is_meant_for() {
     const LOAD: &str = include_str!("../../../triggers/load.yaml");
-    let window = vec![Event::LoadWindow {}];
+    let window = [Event::LoadWindow {}];
     for (trigger, taken) in [(LOAD, &window[..]), (TRACK, &[]), (FAIL, &[])] {
         let world = World::of(trigger, |service| service).await;
         let post = world.http.post(&world.url).header("content-type", "application/json").body("{}");
