@@ -10,9 +10,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::{sync::Notify, task::JoinSet};
-use trackdrop_cloud::{
-    Content, LoadOutcome, PutOptions, Storage, TracksFile, Warehouse, WarehouseError, local::LocalCloud,
-};
+use trackdrop_cloud::{Content, LoadOutcome, PutOptions, TracksFile, Warehouse, WarehouseError, local::LocalCloud};
 use trackdrop_flow::{Cloud, manifest, stage::Staged};
 use trackdrop_load::{Load, LoadService};
 use trackdrop_pipeline::{
