@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use stub::Stub;
 use trackdrop_cloud::{
     Content, Precondition, Publisher, PutOptions, Storage, StorageError, TOPIC_REQUESTS,
-    google::{Buckets, CloudStorage, PubSub},
+    google::{Buckets, CloudStorage, PubSub, Topics},
 };
 use trackdrop_pipeline::{Bucket, Event, RequestFinished, RequestState, names::ObjectName};
 
@@ -22,9 +22,12 @@ const STAYS: [u16; 5] = [400, 401, 403, 409, 501];
 /// Of the default policy.
 const ATTEMPTS: usize = 6;
 
+fn buckets() -> Buckets {
+    Buckets { uploads: "u".into(), work: "w".into(), results: "r".into() }
+}
+
 fn storage(stub: &Stub) -> CloudStorage {
-    let buckets = Buckets { uploads: "u".into(), work: "w".into(), results: "r".into() };
-    CloudStorage::new(stub.api(), buckets).unwrap()
+    CloudStorage::new(stub.api(), buckets()).unwrap()
 }
 
 fn object() -> ObjectName {
@@ -153,7 +156,8 @@ async fn a_resumable_upload_goes_on_where_the_service_says_it_stands() {
 #[tokio::test]
 async fn a_message_is_published_again_with_the_same_id_and_only_where_the_answer_may_pass() {
     let stub = Stub::start().await;
-    let publisher = PubSub::new(stub.api(), "projects/p/topics/requests".into(), None);
+    let topics = Topics { requests: "projects/p/topics/requests".into(), dead_letters: None, objects: [].into() };
+    let publisher = PubSub::new(stub.api(), topics, buckets());
     for status in MAY_PASS {
         stub.will(status, "").will(200, r#"{"messageIds":["1"]}"#);
         publisher.publish(TOPIC_REQUESTS, &finished()).await.unwrap();
