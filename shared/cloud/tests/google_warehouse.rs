@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use stub::{Asked, Stub};
 use trackdrop_cloud::{
-    Content, LoadOutcome, PutOptions, Storage, Warehouse, WarehouseError,
+    Content, LoadOutcome, PutOptions, Storage, TracksFile, Warehouse, WarehouseError,
     google::{Api, BigQuery, Buckets, CloudStorage},
 };
 use trackdrop_pipeline::{Bucket, Rational, RequestId, RequestState, Timestamp, names::ObjectName};
@@ -74,6 +74,11 @@ fn done() -> Value {
     json!({ "status": { "state": "DONE" } })
 }
 
+/// One request's file, in this writing.
+fn tracks(generation: i64) -> [TracksFile; 1] {
+    [TracksFile { request_id: request(), object: file(), generation }]
+}
+
 fn failed(reason: &str) -> Value {
     json!({ "status": { "state": "DONE", "errorResult": { "reason": reason, "message": "too bad" }, "errors": [
         { "reason": reason, "message": "too bad" },
@@ -97,7 +102,7 @@ async fn a_job_id_follows_from_what_is_loaded() {
     let mut ids = Vec::new();
     for generation in [7, 7, 8] {
         stub.will(200, done());
-        assert_eq!(warehouse.load_tracks(&request(), &file(), generation).await.unwrap(), LoadOutcome::Loaded);
+        assert_eq!(warehouse.load_tracks(&tracks(generation)).await.unwrap(), LoadOutcome::Loaded);
         let asked = stub.asked();
         let job = asked.last().unwrap();
         ids.push(job_of(job));
@@ -118,7 +123,7 @@ async fn a_job_that_stands_is_not_made_again_but_asked_how_it_went() {
     stub.will(409, r#"{"error":{"code":409,"message":"Already Exists: Job acme:EU.x"}}"#);
     // It runs, and then is done.
     stub.will(200, json!({ "status": { "state": "RUNNING" } })).will(200, done());
-    assert_eq!(warehouse.load_tracks(&request(), &file(), 7).await.unwrap(), LoadOutcome::AlreadyLoaded);
+    assert_eq!(warehouse.load_tracks(&tracks(7)).await.unwrap(), LoadOutcome::AlreadyLoaded);
     let asked = stub.asked();
     let methods: Vec<_> = asked.iter().map(|asked| asked.method.as_str()).collect();
     assert_eq!(methods, ["GET", "POST", "GET", "GET"], "the dataset, the job, and twice its state");
@@ -132,7 +137,7 @@ async fn a_job_whose_answer_was_lost_is_found_by_its_id() {
     let stub = Stub::start().await;
     let warehouse = warehouse(&stub);
     stub.will(503, "").will(409, "{}").will(200, done());
-    assert_eq!(warehouse.load_tracks(&request(), &file(), 7).await.unwrap(), LoadOutcome::AlreadyLoaded);
+    assert_eq!(warehouse.load_tracks(&tracks(7)).await.unwrap(), LoadOutcome::AlreadyLoaded);
     let ids: BTreeSet<_> = stub.asked()[1..].iter().map(job_of).collect();
     assert_eq!(ids.len(), 1, "{ids:?}");
 }
@@ -146,7 +151,7 @@ async fn the_id_of_a_failed_job_stays_taken_and_the_next_one_has_a_suffix() {
         stub.will(409, "{}").will(200, failed("backendError"));
     }
     stub.will(200, done());
-    assert_eq!(warehouse.load_tracks(&request(), &file(), 7).await.unwrap(), LoadOutcome::Loaded);
+    assert_eq!(warehouse.load_tracks(&tracks(7)).await.unwrap(), LoadOutcome::Loaded);
     let ids: Vec<_> = stub.asked()[1..].iter().map(job_of).collect();
     let first = &ids[0];
     let with = |suffix: &str| format!("{first}{suffix}");
@@ -155,7 +160,7 @@ async fn the_id_of_a_failed_job_stays_taken_and_the_next_one_has_a_suffix() {
     for _ in 0..=20 {
         stub.will(409, "{}").will(200, failed("backendError"));
     }
-    let error = warehouse.load_tracks(&request(), &file(), 7).await.unwrap_err();
+    let error = warehouse.load_tracks(&tracks(7)).await.unwrap_err();
     assert!(matches!(&error, WarehouseError::Refused { reason, .. } if reason.contains("jobs have failed")), "{error}");
     stub.asked();
 }
@@ -168,7 +173,7 @@ async fn errors_are_told_row_by_row_and_what_may_pass_is_left_to_the_next_delive
         [("invalid", false), ("invalidQuery", false), ("backendError", true), ("quotaExceeded", true)]
     {
         stub.will(200, failed(reason));
-        let error = warehouse.load_tracks(&request(), &file(), 7).await.unwrap_err();
+        let error = warehouse.load_tracks(&tracks(7)).await.unwrap_err();
         assert_eq!(matches!(error, WarehouseError::Unavailable { .. }), may_pass, "{error}");
         let text = error.to_string();
         assert!(text.contains("loading into data.tracking.tracks: job trackdrop_tracks_"), "{text}");
@@ -179,7 +184,7 @@ async fn errors_are_told_row_by_row_and_what_may_pass_is_left_to_the_next_delive
     // A table or a right that is missing can be mended while deliveries go on; a request that makes no sense can't.
     for (status, may_pass) in [(404, true), (403, true), (400, false)] {
         stub.will(status, r#"{"error":{"message":"Not found: Table data:tracking.tracks"}}"#);
-        let error = warehouse.load_tracks(&request(), &file(), 7).await.unwrap_err();
+        let error = warehouse.load_tracks(&tracks(7)).await.unwrap_err();
         assert_eq!(matches!(error, WarehouseError::Unavailable { .. }), may_pass, "{status}: {error}");
         assert!(error.to_string().contains("Not found: Table data:tracking.tracks"), "{error}");
     }
@@ -197,7 +202,7 @@ async fn the_row_of_a_request_is_one_line_sent_with_its_job_and_the_first_one_st
     stub.will(409, "{}").will(200, done());
     assert_eq!(warehouse.record_request(&other).await.unwrap(), LoadOutcome::AlreadyLoaded);
     let asked = stub.asked();
-    assert_eq!(job_of(&asked[1]), job_of(&asked[2]), "the id follows from the request alone");
+    assert_eq!(job_of(&asked[1]), job_of(&asked[2]), "the id follows from the request and when it ended");
     let body = String::from_utf8(asked[1].body.to_vec()).unwrap();
     let line = body.lines().find(|line| line.starts_with("{\"request_id\"")).unwrap();
     assert_eq!(serde_json::from_str::<RequestRow>(line).unwrap(), row());
@@ -285,7 +290,7 @@ fn parquet(rows: i64) -> Vec<u8> {
 async fn an_emulator_of_others_holds_every_row_once_however_often_it_is_loaded() {
     let Some(emulated) = Emulated::start().await else { return };
     let generation = emulated.put(parquet(25)).await;
-    let load = async || emulated.warehouse.load_tracks(&request(), &file(), generation).await;
+    let load = async || emulated.warehouse.load_tracks(&tracks(generation)).await;
     // One after the other: two at the same moment make this emulator answer 400 with its own key error, where BigQuery answers 409.
     for expected in [LoadOutcome::Loaded, LoadOutcome::AlreadyLoaded, LoadOutcome::AlreadyLoaded] {
         assert_eq!(load().await.unwrap(), expected);
@@ -303,11 +308,11 @@ async fn a_file_that_an_emulator_of_others_refuses_is_refused_with_its_reason_an
     let broken = emulated.put("this is no Parquet").await;
     for _ in 0..2 {
         // The second time under the next id: the first one stays taken.
-        let error = emulated.warehouse.load_tracks(&request(), &file(), broken).await.unwrap_err();
+        let error = emulated.warehouse.load_tracks(&tracks(broken)).await.unwrap_err();
         assert!(matches!(error, WarehouseError::Refused { .. }), "{error}");
         assert!(error.to_string().contains("arquet"), "{error}");
     }
     let good = emulated.put(parquet(3)).await;
-    assert_eq!(emulated.warehouse.load_tracks(&request(), &file(), good).await.unwrap(), LoadOutcome::Loaded);
+    assert_eq!(emulated.warehouse.load_tracks(&tracks(good)).await.unwrap(), LoadOutcome::Loaded);
     assert_eq!(emulated.count("tracks").await, "3");
 }
