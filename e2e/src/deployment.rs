@@ -14,6 +14,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::Command,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -55,6 +56,8 @@ pub struct Deployment {
     pubsub: Emulator,
     bigquery: Emulator,
     setup: Setup,
+    /// The ends that were told while another one was waited for.
+    ended: Mutex<BTreeMap<String, Finished>>,
     /// Logs, data of emulators, and whatever a test puts there.
     pub folder: TempDir,
 }
@@ -149,7 +152,7 @@ impl Deployment {
         }
         let roles = Bucket::ALL.into_iter().map(|role| (bucket_name(role), role.as_str().to_owned())).collect();
         let gateway = Gateway::start(services, roles).await;
-        let deployment = Self { gateway, http, storage, pubsub, bigquery, folder, setup };
+        let deployment = Self { gateway, http, storage, pubsub, bigquery, folder, setup, ended: Mutex::default() };
         deployment.make(&triggers).await;
         Some(deployment)
     }
@@ -335,17 +338,19 @@ impl Deployment {
         RequestId::of_upload(Bucket::Uploads.as_str(), name, generation, created)
     }
 
-    /// Waits until the end of a request is told; other requests' ends are of the past.
+    /// Waits until the end of a request is told; other requests' ends are kept for whoever asks.
     pub async fn finished(&self, request: &RequestId) -> Finished {
         let until = Instant::now() + ENDS_WITHIN;
         loop {
             for message in self.pull("finished").await {
                 let event: Value = serde_json::from_slice(&message.data).unwrap();
                 assert_eq!(event["type"], "trackdrop.request.finished");
-                if event["data"]["request_id"] == request.as_str() {
-                    let text = |member: &str| event["data"][member].as_str().map(str::to_owned);
-                    return Finished { state: text("state").unwrap(), error: text("error") };
-                }
+                let text = |member: &str| event["data"][member].as_str().map(str::to_owned);
+                let finished = Finished { state: text("state").unwrap(), error: text("error") };
+                self.ended.lock().unwrap().insert(text("request_id").unwrap(), finished);
+            }
+            if let Some(finished) = self.ended.lock().unwrap().remove(request.as_str()) {
+                return finished;
             }
             assert!(
                 Instant::now() < until,

@@ -62,7 +62,7 @@ pub struct Scenario {
 /// Segments that a random upload has at most.
 pub const MOST_SEGMENTS: u32 = 2_000;
 /// One in so many uploads has more than 60 segments.
-const LONG_ONE_IN: u16 = 200;
+const LONG_ONE_IN: u16 = 20_000;
 
 const NAMES: [&str; 3] = ["clip.mp4", "a b/день.mkv", "req_00000000_20260101T000000"];
 
@@ -72,7 +72,7 @@ fn settings(random: &mut fastrand::Rng) -> RequestSettings {
     RequestSettings { segment_seconds, video: random.u8(..3) > 0, ..RequestSettings::default() }
 }
 
-/// A random upload's video and its settings. Most have few segments, so that many seeds can be run; one in two hundred has up to
+/// A random upload's video and its settings. Most have few segments, so that many seeds can be run; one in twenty thousand has up to
 /// [`MOST_SEGMENTS`]. There are few different short ones, so that the undisturbed results of each are made once and used often.
 fn video(random: &mut fastrand::Rng) -> (String, RequestSettings) {
     let mut settings = settings(random);

@@ -143,6 +143,12 @@ impl CloudStorage {
                 Err(ApiError { status: Some(404 | 412), .. }) => return Err(Download::Overtaken),
                 outcome => outcome.map_err(|error| error_of(object, error))?,
             };
+            // A server that ignores preconditions on reads says at least what it sends.
+            let sent =
+                answer.headers().get("x-goog-generation").and_then(|sent| sent.to_str().ok()?.parse::<i64>().ok());
+            if sent.is_some_and(|sent| sent != info.generation) {
+                return Err(Download::Overtaken);
+            }
             if is_part && answer.status() != StatusCode::PARTIAL_CONTENT {
                 return Err(unavailable(&doing, format!("{part} were asked for, but all was sent")).into());
             }
