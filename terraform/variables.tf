@@ -329,6 +329,17 @@ variable "model" {
   default     = null
 }
 
+variable "video_engine" {
+  description = "What `track` decodes with: software, or nvidia for NVDEC where GPU and stream allow it; null for the service's own choice (software)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.video_engine == null ? true : contains(["software", "nvidia"], var.video_engine)
+    error_message = "video_engine is \"${coalesce(var.video_engine, "null")}\"; it must be software or nvidia."
+  }
+}
+
 variable "limits" {
   description = "Bounds on a video that depart from the built-in ones: max_bytes, max_pixels, max_dimension_px, max_frames, max_duration_s, max_streams, max_decode_s, as \"max_frames=500000,max_duration_s=28800\"; null for none."
   type        = string

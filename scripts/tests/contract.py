@@ -27,6 +27,9 @@ GOOGLES = {
     "run_googleapis_com:request_latencies_bucket",
 }
 
+# What Google Cloud leaves at its default, with the reason.
+UNSET = {"TRACKDROP_PUSH_KEYS_URL"}  # Google signs the tokens there; a key server of one's own is for tests.
+
 resources: dict[str, dict[str, dict]] = {}
 
 
@@ -87,9 +90,12 @@ for kind in ("google_cloud_run_v2_service", "google_cloud_run_v2_worker_pool"):
 for name in sorted(told):
     if not said(name):
         faults.append(f"no service reads the variable {name}")
+# What an image brings with it.
+for dockerfile in sorted(root.glob("functions/*/Dockerfile")):
+    told |= set(re.findall(r"\b(TRACKDROP_[A-Z_]+)=", dockerfile.read_text(encoding="utf-8")))
 read = re.findall(r'"(TRACKDROP_[A-Z_]+)"', texts("functions", "shared/framework", "shared/cloud"))
 read += re.findall(r'env::var\("(TRACKDROP_[A-Z_]+)"', services)
-for name in sorted(set(read) - told):
+for name in sorted(set(read) - told - UNSET):
     faults.append(f"services read {name}, and Terraform never sets it")
 
 # --- What the clock starts ------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ variables {
   dataset                     = "tracks_of_videos"
   image                       = "registry.example/image"
   model                       = "/models/other.onnx"
+  video_engine                = "nvidia"
   limits                      = "max_frames=5"
   load_window                 = true
   sweep                       = { still_s = 7200, give_up_s = 86400 }
@@ -72,7 +73,8 @@ run "services" {
     condition = alltrue([for function, service in google_cloud_run_v2_service.this :
       toset([for env in service.template[0].containers[0].env : env.name]) == toset(concat(
         var.contract,
-        function == "track" ? ["TRACKDROP_DEVICE", "TRACKDROP_MODEL"] : [],
+        function == "track" ? ["TRACKDROP_DEVICE", "TRACKDROP_MODEL", "TRACKDROP_VIDEO_ENGINE"] : [],
+        function == "split" ? ["TRACKDROP_SPOOL_BYTES"] : [],
         contains(["split", "track", "annotate"], function) ? ["TRACKDROP_LIMITS"] : [],
         function == "load" ? ["TRACKDROP_LOAD_WINDOW"] : [],
         function == "fail" ? ["TRACKDROP_GIVE_UP_S", "TRACKDROP_STILL_S", "TRACKDROP_TOPIC_UPLOADS", "TRACKDROP_TOPIC_WORK"] : [],
@@ -112,10 +114,15 @@ run "services" {
       }
       load  = { TRACKDROP_LOAD_WINDOW = "1" }
       merge = {}
-      split = { TRACKDROP_LIMITS = "max_frames=5" }
-      track = { TRACKDROP_DEVICE = "cuda", TRACKDROP_LIMITS = "max_frames=5", TRACKDROP_MODEL = "/models/other.onnx" }
+      split = { TRACKDROP_LIMITS = "max_frames=5", TRACKDROP_SPOOL_BYTES = "1073741824" }
+      track = {
+        TRACKDROP_DEVICE       = "cuda"
+        TRACKDROP_LIMITS       = "max_frames=5"
+        TRACKDROP_MODEL        = "/models/other.onnx"
+        TRACKDROP_VIDEO_ENGINE = "nvidia"
+      }
     })
-    error_message = "A service is told another device, model, bound, window or patience than was set."
+    error_message = "A service is told another device, model, video engine, bound, spool, window or patience than was set."
   }
 
   assert {
@@ -277,6 +284,7 @@ run "nothing_optional" {
     triggers      = run.files.triggers
     model         = null
     limits        = null
+    video_engine  = null
     load_window   = false
     sweep         = null
     otlp_endpoint = null
@@ -284,7 +292,7 @@ run "nothing_optional" {
 
   # The values are known only after the accounts are made; the names are.
   assert {
-    condition     = toset(flatten([for function in keys(output.environment_names) : output.environment_names[function]])) == toset(concat([for name in var.contract : name if !startswith(name, "OTEL")], ["TRACKDROP_DEVICE"]))
+    condition     = toset(flatten([for function in keys(output.environment_names) : output.environment_names[function]])) == toset(concat([for name in var.contract : name if !startswith(name, "OTEL")], ["TRACKDROP_DEVICE", "TRACKDROP_SPOOL_BYTES"]))
     error_message = "A service is told of an option that is off."
   }
 }
@@ -310,7 +318,7 @@ run "workers" {
       pool.location == region &&
       pool.template[0].containers[0].args == tolist(["--pull"]) &&
       one([for env in pool.template[0].containers[0].env : env.value if env.name == "TRACKDROP_SUBSCRIPTION"]) == "projects/${var.project}/subscriptions/trackdrop-track" &&
-      toset([for env in pool.template[0].containers[0].env : env.name]) == toset(concat(var.contract, ["TRACKDROP_DEVICE", "TRACKDROP_LIMITS", "TRACKDROP_MODEL", "TRACKDROP_SUBSCRIPTION"])) &&
+      toset([for env in pool.template[0].containers[0].env : env.name]) == toset(concat(var.contract, ["TRACKDROP_DEVICE", "TRACKDROP_LIMITS", "TRACKDROP_MODEL", "TRACKDROP_SUBSCRIPTION", "TRACKDROP_VIDEO_ENGINE"])) &&
       pool.template[0].service_account == google_service_account.function["track"].email
     ]) && length(google_cloud_run_v2_worker_pool.track) == 2
     error_message = "A pool does not pull, or is not told what the contract says."

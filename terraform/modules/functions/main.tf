@@ -38,6 +38,12 @@ locals {
     # The GPU or an error: an instance that detects on its processor in silence would be paid for as a GPU.
     TRACKDROP_DEVICE = function == "track" ? "cuda" : null
     TRACKDROP_LIMITS = contains(local.reads_videos, function) ? var.limits : null
+    # Null for the service's own choice: the processor.
+    TRACKDROP_VIDEO_ENGINE = function == "track" ? var.video_engine : null
+    # Half of what an instance may write, for each delivery: a container without an index is read from there the second time.
+    TRACKDROP_SPOOL_BYTES = function == "split" ? tostring(floor(
+      local.shapes[function].scratch_gib * pow(1024, 3) / 2 / local.triggers[function].concurrency
+    )) : null
     # Merged requests wait for the clock in place of being loaded one by one.
     TRACKDROP_LOAD_WINDOW = function == "load" && var.load_window ? "1" : null
     # The sweeper tells of objects once more where Cloud Storage told of them first.

@@ -50,6 +50,11 @@ variable "model" {
   type        = string
 }
 
+variable "video_engine" {
+  description = "What `track` decodes with: software or nvidia; null for the service's own choice."
+  type        = string
+}
+
 variable "limits" {
   description = "Bounds on videos that depart from the built-in ones, as name=value,...; null for none."
   type        = string
