@@ -41,6 +41,18 @@ workers_back() {
       --image="${ran_before[$worker_region]}" >/dev/null || say "the workers in $worker_region did not go back to ${ran_before[$worker_region]}"
   done
 }
+# A pool keeps no tag on what it ran, but it keeps its revisions: of their images, the one that came before the newest.
+previous_workers() { # region
+  local image
+  image=$(gcloud beta run worker-pools revisions list --worker-pool="$name-track" --project="$project" --region="$1" --quiet --format=json | python3 -c '
+import json, sys
+revisions = sorted(json.load(sys.stdin) or [], key=lambda revision: revision["metadata"]["creationTimestamp"])
+images = list(dict.fromkeys(revision["spec"]["containers"][0]["image"] for revision in revisions))
+if len(images) < 2:
+    sys.exit("there was no other image")
+print(images[-2])
+') && gcloud beta run worker-pools update "$name-track" --project="$project" --region="$1" --quiet --image="$image" >/dev/null
+}
 
 # images.json: {"commit": "...", "images": {"split": "REGISTRY/split@sha256:..."}}
 # Sets `commit`, and IMAGES for every one of FUNCTIONS.
