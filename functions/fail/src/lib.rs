@@ -1,13 +1,20 @@
 //! `fail`: a delivery that no attempt took ends its request with the reason, so that no request hangs for ever; and by the clock, requests that
 //! stand still are set going again.
+//!
+//! A delivery may have been given up although what it was for stands: each attempt failed on the way to telling so. Then no work is lost,
+//! and this handler does what was left to do instead of failing the request.
 
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use trackdrop_flow::{
-    Cloud, end, manifest,
+    Cloud, chunks, count, end, manifest,
     sweep::{self, Patience},
 };
-use trackdrop_pipeline::{Bucket, Delivery, Event, Failure, Handler, RequestSettings, Stage};
+use trackdrop_pipeline::{
+    Bucket, Delivery, Event, Failure, FailureKind, Handler, ObjectFinalized, RequestId, RequestSettings, Stage,
+    counter::Counted,
+    names::{self, Marker, ObjectName, PerSegment, ResultFile},
+};
 
 /// The handler of dead letters.
 #[derive(Debug)]
@@ -31,7 +38,7 @@ impl Fail {
 
 #[async_trait]
 impl Handler for Fail {
-    async fn handle(&self, event: &Event, _: &Delivery) -> Result<(), Failure> {
+    async fn handle(&self, event: &Event, delivery: &Delivery) -> Result<(), Failure> {
         let letter = match event {
             Event::DeadLetter(letter) => letter,
             Event::RequestsSweep {} => {
@@ -42,6 +49,14 @@ impl Handler for Fail {
         };
         let Event::ObjectFinalized(started_by) = &*letter.event else { return Ok(()) };
         let (Some(request), Some(stage)) = (started_by.request(), stage_of(&letter.function)) else { return Ok(()) };
+        if manifest::state(&self.cloud, &request).await?.is_some_and(|state| !state.is_final()) {
+            match self.ends_what_is_done(&request, stage, started_by, delivery).await {
+                // What can't be ended can't go on: the request fails with the reason why the delivery was given up.
+                Err(failure) if failure.kind() == FailureKind::Permanent => {}
+                Ok(false) => {}
+                outcome => return outcome.map(drop),
+            }
+        }
         let reason = format!("gave up after {} attempts: {}", letter.attempts, letter.reason);
         // What stands under the name by now may be another upload.
         let info = self.cloud.find(&started_by.object).await?.filter(|info| info.generation == started_by.generation);
@@ -53,6 +68,57 @@ impl Handler for Fail {
             })
         };
         end::fail(&self.cloud, &request, stage, &reason, describe).await
+    }
+}
+
+impl Fail {
+    /// Ends what a stage has done but for telling so. False where its work is missing.
+    async fn ends_what_is_done(
+        &self,
+        request: &RequestId,
+        stage: Stage,
+        started_by: &ObjectFinalized,
+        delivery: &Delivery,
+    ) -> Result<bool, Failure> {
+        let cloud = &self.cloud;
+        let stands = async |object: ObjectName| Ok::<_, Failure>(cloud.find(&object).await?.is_some());
+        match stage {
+            Stage::Split => chunks::record_if_all_stand(cloud, request).await,
+            Stage::Track => self.counts(Counted::Track, PerSegment::Detections, request, started_by, delivery).await,
+            Stage::Merge => stands(Marker::Merged.object(request)).await,
+            Stage::Annotate => {
+                self.counts(Counted::Annotate, PerSegment::Annotated, request, started_by, delivery).await
+            }
+            Stage::Load | Stage::Join => {
+                let made = match stage {
+                    Stage::Load => Marker::Loaded.object(request),
+                    _ => ResultFile::AnnotatedVideo.object(request),
+                };
+                let is_made = stands(made).await?;
+                if is_made {
+                    end::finish_if_complete(cloud, request).await?;
+                }
+                Ok(is_made)
+            }
+        }
+    }
+
+    /// Counts a segment whose result stands.
+    async fn counts(
+        &self,
+        counted: Counted,
+        result: PerSegment,
+        request: &RequestId,
+        started_by: &ObjectFinalized,
+        delivery: &Delivery,
+    ) -> Result<bool, Failure> {
+        let Some(number) = names::segment_of(&started_by.object) else { return Ok(false) };
+        if self.cloud.find(&result.object(request, number)).await?.is_none() {
+            return Ok(false);
+        }
+        let Some((manifest, _)) = manifest::read(&self.cloud, request).await? else { return Ok(false) };
+        count::complete(&self.cloud, counted, request, number, manifest.segment_count, delivery).await?;
+        Ok(true)
     }
 }
 

@@ -6,20 +6,21 @@
 mod media;
 
 use async_trait::async_trait;
-use std::{collections::BTreeMap, io::Read, path::Path, sync::Arc};
+use std::{io::Read, path::Path, sync::Arc};
 use tempfile::TempPath;
 use trackdrop_cloud::{ObjectInfo, OpenObject};
 use trackdrop_flow::{
     Cloud, Created, Doing, NewObject, WorkReport, blocking,
     blocking::{items, read_at},
+    chunks::{self, Chunks},
     manifest,
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
-    Activity, Bucket, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
+    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
     RequestState, SegmentDescription, SegmentNumber, Stage, Stopwatch,
     manifest::{ManifestSegment, VideoInfo},
-    names::{ObjectName, PerSegment},
+    names::PerSegment,
 };
 
 pub use media::MediaCutter;
@@ -77,9 +78,6 @@ const SPOOL_BYTES: u64 = 1 << 30;
 /// Chunks that may wait to be written while the next one is cut: they take disk, so not many.
 const CHUNKS_AHEAD: usize = 2;
 
-/// Size and SHA-256 of chunks.
-type Chunks = BTreeMap<SegmentNumber, (u64, String)>;
-
 impl Split {
     /// A handler over this cloud and cutter.
     pub fn new(cloud: Cloud, cutter: Arc<dyn Cutter>) -> Self {
@@ -103,7 +101,7 @@ impl StageHandler for Split {
     }
 
     async fn work(&self, request: &RequestId, upload: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
-        if self.ends_what_is_cut(request).await? {
+        if chunks::record_if_all_stand(&self.cloud, request).await? {
             return Ok(());
         }
         let started = Stopwatch::start();
@@ -121,7 +119,7 @@ impl StageHandler for Split {
             return Ok(());
         }
         let chunks = self.cut_missing(&planned, video, started, delivery).await?;
-        self.record_chunks(request, &chunks).await
+        chunks::record(&self.cloud, request, &chunks).await
     }
 
     async fn describe(&self, request: &RequestId, upload: &ObjectFinalized) -> Option<Manifest> {
@@ -178,40 +176,6 @@ fn plan(
 }
 
 impl Split {
-    /// What an earlier delivery left to do once every chunk stands: to record them. The upload, which may be gone by now, is not needed for
-    /// that, and the request may even be done, because chunks are worked on as soon as they stand. Gives false where chunks are missing.
-    async fn ends_what_is_cut(&self, request: &RequestId) -> Result<bool, Failure> {
-        let Some((standing, _)) = manifest::read(&self.cloud, request).await? else { return Ok(false) };
-        if standing.segments.is_empty() {
-            return Ok(false);
-        }
-        if standing.segments.iter().all(|segment| segment.sha256.is_some()) {
-            if standing.state == RequestState::Splitting {
-                // It was opened again after it had failed.
-                manifest::advance(&self.cloud, request, RequestState::Tracking).await?;
-            }
-            return Ok(true);
-        }
-        let chunks = self.standing_chunks(request).await?;
-        let is_cut = standing.segments.iter().all(|segment| chunks.contains_key(&segment.segment_number));
-        if is_cut {
-            self.record_chunks(request, &chunks).await?;
-        }
-        Ok(is_cut)
-    }
-
-    /// Size and SHA-256 of the chunks that stand.
-    async fn standing_chunks(&self, request: &RequestId) -> Result<Chunks, Failure> {
-        let prefix = ObjectName::new(Bucket::Work, PerSegment::Chunk.prefix(request));
-        let mut chunks = Chunks::new();
-        for standing in self.cloud.storage.list(&prefix).await? {
-            if let Ok(description) = SegmentDescription::from_metadata(&standing.metadata) {
-                chunks.insert(description.segment_number, (standing.bytes, description.sha256));
-            }
-        }
-        Ok(chunks)
-    }
-
     async fn find(&self, upload: &ObjectFinalized) -> Result<(ObjectInfo, OpenObject), Failure> {
         match self.cloud.storage.open(&upload.object, Some(upload.generation)).await {
             Err(error) if error.is_not_found() => Err(Failure::permanent(format!(
@@ -275,7 +239,7 @@ impl Split {
         delivery: &Delivery,
     ) -> Result<Chunks, Failure> {
         let request = &planned.request_id;
-        let mut chunks = self.standing_chunks(request).await?;
+        let mut chunks = chunks::standing(&self.cloud, request).await?;
         let wanted: Vec<_> = planned
             .segments
             .iter()
@@ -317,25 +281,6 @@ impl Split {
         }
         cut.end().await?;
         Ok(chunks)
-    }
-
-    /// Completes the manifest with what the chunks are, and moves the request on.
-    async fn record_chunks(&self, request: &RequestId, chunks: &Chunks) -> Result<(), Failure> {
-        manifest::update(&self.cloud, request, |manifest| {
-            for segment in &mut manifest.segments {
-                if let Some((bytes, sha256)) = chunks.get(&segment.segment_number) {
-                    segment.bytes = Some(*bytes);
-                    segment.sha256 = Some(sha256.clone());
-                }
-            }
-            manifest.progress.segments_split = chunks.len() as u32;
-            if manifest.state == RequestState::Splitting {
-                manifest.state = RequestState::Tracking;
-            }
-            true
-        })
-        .await?;
-        Ok(())
     }
 }
 

@@ -1,6 +1,10 @@
 //! How a request ends: exactly once in effect, whoever gets there and however often.
 
-use crate::{Cloud, Created, NewObject, VERSION, WorkReport, manifest};
+use crate::{
+    Cloud, Created, NewObject, VERSION, WorkReport,
+    chunks::{self, Chunks},
+    manifest,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tracing::Instrument;
@@ -65,9 +69,15 @@ pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<()
         return Ok(());
     }
     let segments = manifest.segment_count;
+    // `split` may not have got to it, and may never: chunks are worked on as soon as they stand.
+    let chunks = match chunks::are_recorded(&manifest) {
+        true => Chunks::new(),
+        false => chunks::standing(cloud, manifest.detected_in()).await?,
+    };
     let manifest = manifest::update(cloud, request, |manifest| {
         let changes = !manifest.state.is_final();
         if changes {
+            chunks::note(manifest, &chunks);
             manifest.state = RequestState::Done;
             manifest.progress.segments_split = segments;
             manifest.progress.segments_tracked = segments;

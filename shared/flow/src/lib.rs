@@ -2,6 +2,7 @@
 //!
 //! - [`activity`]: what an attempt spends its time on, as spans of its trace and for the report of its work.
 //! - [`blocking`](mod@blocking): work that blocks, off the threads that wait.
+//! - [`chunks`]: what the chunks are, recorded in the manifest.
 //! - [`count`]: a worker reports its segment complete; whoever completes the stage creates its marker.
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
 //! - [`end`]: how a request ends, well or badly, exactly once in effect.
@@ -11,6 +12,7 @@
 
 pub mod activity;
 pub mod blocking;
+pub mod chunks;
 pub mod count;
 pub mod end;
 pub mod manifest;

@@ -75,6 +75,8 @@ pub struct Outcome {
     pub operations: BTreeMap<String, u64>,
     /// Virtual seconds that it took.
     pub seconds: f64,
+    /// Steps of its tasks: how much work it was, the same on every machine.
+    pub steps: u64,
 }
 
 /// What a run leaves for the checks.
@@ -195,6 +197,7 @@ fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, 
         failed: 0,
         operations: record.operations,
         seconds: executor.now_us() as f64 / 1e6,
+        steps: executor.steps(),
     };
     let state = world.memory.state();
     let (tries, told_again, killed) = (record.tries, record.told_again, record.killed);

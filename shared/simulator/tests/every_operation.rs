@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use trackdrop_pipeline::RequestSettings;
-use trackdrop_simulator::{AT_AN_OPERATION, Fault, Placed, Scenario, Upload, simulate_with};
+use trackdrop_simulator::{AT_AN_OPERATION, Fault, Outcome, Placed, Scenario, Upload, simulate_with};
 
 /// Three segments and a video.
 fn small_request() -> Scenario {
@@ -18,14 +18,21 @@ fn small_request() -> Scenario {
 
 /// Runs each list of faults, on all cores; every one must strike and change nothing.
 fn change_nothing(runs: &[Vec<Placed>], all_strike: bool) {
-    let (scenario, next) = (small_request(), AtomicUsize::new(0));
+    let scenario = small_request();
+    run_all(&scenario, runs, |faults, outcome| {
+        assert_eq!((outcome.broken.as_slice(), outcome.done), (&[][..], 1), "{faults:?}");
+        assert!(!all_strike || outcome.faults.len() == faults.len(), "{faults:?} did not all strike");
+    });
+}
+
+/// Runs each list of faults, on all cores.
+fn run_all(scenario: &Scenario, runs: &[Vec<Placed>], check: impl Fn(&[Placed], &Outcome) + Sync) {
+    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(faults) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = simulate_with(&scenario, 0, faults).unwrap();
-                    assert_eq!((outcome.broken.as_slice(), outcome.done), (&[][..], 1), "{faults:?}");
-                    assert!(!all_strike || outcome.faults.len() == faults.len(), "{faults:?} did not all strike");
+                    check(faults, &simulate_with(scenario, 0, faults).unwrap());
                 }
             });
         }
@@ -61,4 +68,45 @@ fn a_crash_at_every_operation_and_again_at_every_attempt_but_the_last_changes_no
         .collect();
     // A second attempt takes another way, so that not each of these places is met again.
     change_nothing(&runs, false);
+}
+
+/// What a stage is for: once it stands, the stage's other operations only say so.
+fn effect_of(place: &str) -> bool {
+    let Some((_, put)) = place.split_once("/put ") else { return false };
+    ["work/detections/", "work/merged/", "work/loaded/", "work/processed_chunks/"].iter().any(|of| put.starts_with(of))
+        || put.ends_with("/annotated.mp4")
+        || put.starts_with("work/split_chunks/") && put.ends_with("000002.mkv")
+}
+
+#[test]
+fn a_delivery_that_is_given_up_at_any_operation_ends_its_request_and_fails_it_only_where_its_work_is_missing() {
+    // The first attempt goes as far as an operation, the others fail as soon as they begin.
+    let places = operations();
+    let given_up = |place: &String| {
+        let (message, _) = place.split_once("#1/1/").unwrap();
+        let manifest = places[0].rsplit_once("stat ").unwrap().1;
+        let others = (2..=10).map(|nth| (format!("{message}#1/{nth}/stat {manifest}"), Fault::ErrorBefore));
+        let first = (place.clone(), Fault::ErrorAfter);
+        [first].into_iter().chain(others).collect::<Vec<_>>()
+    };
+    let runs: Vec<_> = places.iter().map(given_up).collect();
+    let scenario = Scenario { rough: true, ..small_request() };
+    let (done, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    run_all(&scenario, &runs, |faults, outcome| {
+        let place = &faults[0].0;
+        assert_eq!(outcome.broken, [""; 0], "{place}");
+        let message = place.split_once("#1/1/").unwrap().0;
+        let of_message: Vec<_> = places.iter().filter(|place| place.starts_with(&format!("{message}#"))).collect();
+        let effect = of_message.iter().position(|place| effect_of(place)).unwrap();
+        let struck = of_message.iter().position(|of| *of == place).unwrap();
+        // A fold of progress may fail: the attempt goes on.
+        if struck >= effect {
+            assert_eq!(outcome.done, 1, "{faults:?}");
+        }
+        let count = if outcome.done == 1 { &done } else { &failed };
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let [done, failed] = [done, failed].map(AtomicUsize::into_inner);
+    eprintln!("{done} done, {failed} failed");
+    assert!(done > 40 && failed > 20, "{done} {failed}");
 }

@@ -14,9 +14,9 @@ fn upload(at_s: i64, name: &str, text: &str, segment_seconds: f64, video: bool) 
 }
 
 /// Runs with these faults, of which each must strike, and which must change nothing. `UPLOAD` and `REQUEST` in a place stand for those of
-/// the first upload.
+/// the first upload. Gives how many requests were done.
 #[track_caller]
-fn changes_nothing(seed: u64, scenario: &Scenario, faults: &[(&str, Fault)]) {
+fn changes_nothing(seed: u64, scenario: &Scenario, faults: &[(&str, Fault)]) -> usize {
     let Upload { at_s, name, .. } = &scenario.uploads[0];
     let generation = BEGINNING_US + at_s * 1_000_000;
     let request = RequestId::of_upload("uploads", name, generation, Timestamp::from_micros(generation));
@@ -30,6 +30,7 @@ fn changes_nothing(seed: u64, scenario: &Scenario, faults: &[(&str, Fault)]) {
     let mut all = faults;
     all.sort();
     assert_eq!(struck, all);
+    outcome.done
 }
 
 #[test]
@@ -87,4 +88,32 @@ fn the_last_delivery_is_given_up_while_it_tells_the_end_of_a_done_request() {
         (1..=8).map(|nth| format!("load work/merged/REQUEST#1/{nth}/stat work/ended/REQUEST")).collect();
     let faults: Vec<_> = places.iter().map(|place| (place.as_str(), Fault::ErrorBefore)).collect();
     changes_nothing(0, &Scenario { uploads, rough: true, ..Scenario::default() }, &faults);
+}
+
+/// Seeds 1666 and 3564: every attempt of `split` fails once the chunks stand and before the manifest says what they are.
+#[test]
+fn split_is_given_up_before_it_records_its_chunks_and_the_request_is_done_meanwhile() {
+    let uploads = vec![upload(1, "a b/день.mkv", "frames=24 gop=5 seed=20", 4.0, true)];
+    let faults = [
+        ("split UPLOAD#1/1/put results/REQUEST/manifest.json (3)", Fault::ErrorBefore),
+        ("split UPLOAD#1/2/get results/REQUEST/manifest.json", Fault::CrashBefore),
+        ("split UPLOAD#1/3/stat results/REQUEST/manifest.json", Fault::ErrorBefore),
+        ("split UPLOAD#1/4/get results/REQUEST/manifest.json", Fault::ErrorAfter),
+        ("split UPLOAD#1/5/stat results/REQUEST/manifest.json", Fault::ErrorBefore),
+    ];
+    assert_eq!(changes_nothing(26, &Scenario { uploads, rough: true, ..Scenario::default() }, &faults), 1);
+}
+
+#[test]
+fn split_is_given_up_before_it_records_its_chunks_and_before_they_are_tracked() {
+    let uploads = vec![upload(1, "a b/день.mkv", "frames=24 gop=5 seed=20", 4.0, true)];
+    let faults = [
+        ("split UPLOAD#1/1/put results/REQUEST/manifest.json (3)", Fault::ErrorBefore),
+        ("split UPLOAD#1/2/get results/REQUEST/manifest.json", Fault::CrashBefore),
+        ("split UPLOAD#1/3/stat results/REQUEST/manifest.json", Fault::ErrorBefore),
+        ("split UPLOAD#1/4/list work/split_chunks/REQUEST/", Fault::ErrorAfter),
+        ("split UPLOAD#1/5/put results/REQUEST/manifest.json", Fault::ErrorBefore),
+        ("track work/split_chunks/REQUEST/000000.mkv#1 late", Fault::Late(2_000_000)),
+    ];
+    assert_eq!(changes_nothing(26, &Scenario { uploads, rough: true, ..Scenario::default() }, &faults), 1);
 }

@@ -1,0 +1,75 @@
+//! What the chunks of a request are, as the manifest says it: `split` completes the manifest with it, and where `split` did not get to that,
+//! whoever ends the request or looks after it does.
+
+use crate::{Cloud, manifest};
+use std::collections::BTreeMap;
+use trackdrop_pipeline::{
+    Bucket, Failure, Manifest, RequestId, RequestState, SegmentDescription, SegmentNumber,
+    names::{ObjectName, PerSegment},
+};
+
+/// Size in bytes and SHA-256 of chunks.
+pub type Chunks = BTreeMap<SegmentNumber, (u64, String)>;
+
+/// The chunks of a request that stand.
+pub async fn standing(cloud: &Cloud, request: &RequestId) -> Result<Chunks, Failure> {
+    let prefix = ObjectName::new(Bucket::Work, PerSegment::Chunk.prefix(request));
+    let mut chunks = Chunks::new();
+    for standing in cloud.storage.list(&prefix).await? {
+        if let Ok(description) = SegmentDescription::from_metadata(&standing.metadata) {
+            chunks.insert(description.segment_number, (standing.bytes, description.sha256));
+        }
+    }
+    Ok(chunks)
+}
+
+/// Whether the manifest says of every chunk what it is.
+pub fn are_recorded(manifest: &Manifest) -> bool {
+    manifest.segments.iter().all(|segment| segment.sha256.is_some())
+}
+
+/// Writes into a manifest what these chunks are.
+pub(crate) fn note(manifest: &mut Manifest, chunks: &Chunks) {
+    for segment in &mut manifest.segments {
+        if let Some((bytes, sha256)) = chunks.get(&segment.segment_number) {
+            segment.bytes = Some(*bytes);
+            segment.sha256 = Some(sha256.clone());
+        }
+    }
+}
+
+/// Completes the manifest with what the chunks are, all of them, and moves the request on.
+pub async fn record(cloud: &Cloud, request: &RequestId, chunks: &Chunks) -> Result<(), Failure> {
+    manifest::update(cloud, request, |manifest| {
+        note(manifest, chunks);
+        manifest.progress.segments_split = chunks.len() as u32;
+        if manifest.state == RequestState::Splitting {
+            manifest.state = RequestState::Tracking;
+        }
+        true
+    })
+    .await?;
+    Ok(())
+}
+
+/// What an earlier delivery left to do once every chunk stands: to record them. The upload, which may be gone by now, is not needed for
+/// that, and the request may even be done, because chunks are worked on as soon as they stand. Gives false where chunks are missing.
+pub async fn record_if_all_stand(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
+    let Some((manifest, _)) = manifest::read(cloud, request).await? else { return Ok(false) };
+    if manifest.segments.is_empty() {
+        return Ok(false);
+    }
+    if are_recorded(&manifest) {
+        if manifest.state == RequestState::Splitting {
+            // It was opened again after it had failed.
+            manifest::advance(cloud, request, RequestState::Tracking).await?;
+        }
+        return Ok(true);
+    }
+    let chunks = standing(cloud, request).await?;
+    let all_stand = manifest.segments.iter().all(|segment| chunks.contains_key(&segment.segment_number));
+    if all_stand {
+        record(cloud, request, &chunks).await?;
+    }
+    Ok(all_stand)
+}
