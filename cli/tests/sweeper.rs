@@ -112,7 +112,7 @@ async fn the_time_until_the_next_telling_doubles_and_in_the_end_it_fails_with_th
     lose_messages(&world);
     let began = Timestamp::now().micros();
     let mut told = Vec::new();
-    for hour in 0..=71 {
+    for hour in 0..=193 {
         // A clock that is called a little later every time, as clocks are.
         let clock = ClockInPlace::new(move || Timestamp::from_micros(began + hour * HOUR_US + hour * hour * 1_000_000));
         let found = sweep::sweep(&world.cloud, Patience::default(), &BTreeSet::new()).await.unwrap().found;
@@ -122,17 +122,37 @@ async fn the_time_until_the_next_telling_doubles_and_in_the_end_it_fails_with_th
             [one] if one.done == Done::Nothing => assert!(hour > 2),
             [one] if one.done == Done::ToldAgain(1) => told.push(hour),
             [one] => {
-                assert_eq!(hour, 71, "{one:?}");
+                assert_eq!(hour, 193, "{one:?}");
                 let Done::Failed(reason) = &one.done else { panic!("{one:?}") };
-                assert!(reason.contains("stood still for 72 hours") && reason.contains("never planned"), "{reason}");
+                assert!(
+                    reason.contains("stood still for 203 hours, though it was told again (7 times)")
+                        && reason.contains("never planned"),
+                    "{reason}"
+                );
             }
             more => panic!("{more:?}"),
         }
     }
-    assert_eq!(told, [2, 4, 8, 16, 32, 64]);
+    assert_eq!(told, [2, 4, 8, 16, 32, 64, 126]);
     let manifest = world.manifest(&request).await;
     assert_eq!((manifest.state, manifest.error.unwrap().stage), (RequestState::Failed, Stage::Split));
     assert_eq!(world.rows().await[0]["state"], "failed");
+}
+
+#[tokio::test]
+async fn days_in_a_queue_fail_nothing_that_was_not_told_again_in_vain() {
+    const DAY_US: i64 = 86_400_000_000;
+    let world = World::new(Trouble::default());
+    let (request, _) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
+    let began = Timestamp::now().micros();
+    // Nobody looked for five days; and once told, it waits again for longer than anybody has patience with what stands still.
+    for (day, expected) in [(5, Done::ToldAgain(1)), (6, Done::Nothing)] {
+        let clock = ClockInPlace::new(move || Timestamp::from_micros(began + day * DAY_US));
+        let found = sweep::sweep(&world.cloud, Patience::default(), &BTreeSet::new()).await.unwrap().found;
+        drop(clock);
+        assert_eq!(found.iter().map(|found| &found.done).collect::<Vec<_>>(), [&expected], "day {day}");
+    }
+    assert_eq!(world.local.pending(&request).await.unwrap(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,15 +14,17 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 use trackdrop_pipeline::{
     RequestId,
     names::Bucket,
     trigger::{Source, Trigger},
 };
+use trackdrop_pull_server::PullServer;
 use trackdrop_tables::schema::{REQUESTS, TRACKS, Table};
 
 const PROJECT: &str = "demo";
@@ -52,6 +54,8 @@ pub struct Deployment {
     /// Filters, queues, and the faults that are asked for.
     pub gateway: Gateway,
     http: reqwest::Client,
+    /// What workers of `track` pull from; gone before the emulator that it has the events of.
+    pull: Option<Pull>,
     storage: Emulator,
     pubsub: Emulator,
     bigquery: Emulator,
@@ -65,7 +69,8 @@ pub struct Deployment {
 /// What is other than Terraform's defaults.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup {
-    /// `track` has no service and nobody pushes to it: [`Deployment::worker`] starts those who pull.
+    /// `track` has no service and nobody pushes to it: [`Deployment::worker`] starts those who pull. They open their streams not to the emulator, which
+    /// goes on sending into streams that are closed and heeds no flow control, but to a server that has their events out of it.
     pub is_track_pulled: bool,
     /// `load` gathers windows: [`Deployment::clock`] ends them.
     pub is_loaded_by_window: bool,
@@ -152,8 +157,12 @@ impl Deployment {
         }
         let roles = Bucket::ALL.into_iter().map(|role| (bucket_name(role), role.as_str().to_owned())).collect();
         let gateway = Gateway::start(services, roles).await;
-        let deployment = Self { gateway, http, storage, pubsub, bigquery, folder, setup, ended: Mutex::default() };
+        let (pull, ended) = (None, Mutex::default());
+        let mut deployment = Self { gateway, http, storage, pubsub, bigquery, folder, setup, pull, ended };
         deployment.make(&triggers).await;
+        if let Some(trigger) = triggers.iter().find(|trigger| trigger.function == "track" && setup.is_track_pulled) {
+            deployment.pull = Some(Pull::start(&deployment, trigger).await);
+        }
         Some(deployment)
     }
 
@@ -211,8 +220,7 @@ impl Deployment {
         json!({
             "topic": format!("projects/{PROJECT}/topics/{topic}"),
             "filter": filter,
-            // A stream sets its own; the emulator heeds the subscription's alone, also for what it sent into a stream that is closed.
-            "ackDeadlineSeconds": if is_pulled { 20 } else { trigger.deadline_s },
+            "ackDeadlineSeconds": trigger.deadline_s,
             "pushConfig": if is_pulled { json!({}) } else { push },
             "retryPolicy": {
                 "minimumBackoff": backoff(trigger.retry.min_backoff_s), "maximumBackoff": backoff(trigger.retry.max_backoff_s),
@@ -264,10 +272,16 @@ impl Deployment {
         let mut variables = self.environment();
         let subscription = format!("projects/{PROJECT}/subscriptions/trackdrop-track");
         variables.push(("TRACKDROP_SUBSCRIPTION".to_owned(), subscription));
+        variables.push(("PUBSUB_EMULATOR_HOST".to_owned(), self.pull_server().host().to_owned()));
         variables.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let logs = self.folder.path().join(name);
         std::fs::create_dir_all(&logs).unwrap();
         ServiceProcess::begin("track", &["--pull"], &variables, &logs)
+    }
+
+    /// What workers pull from.
+    pub fn pull_server(&self) -> &PullServer {
+        &self.pull.as_ref().expect("`is_track_pulled` sets it up").server
     }
 
     /// Names and generations of the objects of a bucket that begin with `prefix`.
@@ -364,19 +378,7 @@ impl Deployment {
 
     /// Takes the messages that wait in a subscription; does not wait for any.
     pub async fn pull(&self, subscription: &str) -> Vec<Pulled> {
-        let path = format!("subscriptions/{subscription}");
-        let ask = json!({ "maxMessages": 100, "returnImmediately": true });
-        let answer = self.pubsub("POST", &format!("{path}:pull"), ask).await;
-        let received = answer["receivedMessages"].as_array().cloned().unwrap_or_default();
-        if !received.is_empty() {
-            let ids: Vec<_> = received.iter().map(|message| message["ackId"].clone()).collect();
-            self.pubsub("POST", &format!("{path}:acknowledge"), json!({ "ackIds": ids })).await;
-        }
-        let pulled = |received: &Value| Pulled {
-            data: BASE64_STANDARD.decode(received["message"]["data"].as_str().unwrap_or_default()).unwrap(),
-            attributes: serde_json::from_value(received["message"]["attributes"].clone()).unwrap_or_default(),
-        };
-        received.iter().map(pulled).collect()
+        take(&self.http, &self.pubsub.host(), subscription).await
     }
 
     /// An object's content; none where it does not exist.
@@ -426,6 +428,56 @@ pub struct Pulled {
     pub data: Vec<u8>,
     /// Its attributes.
     pub attributes: BTreeMap<String, String>,
+}
+
+/// The server that workers pull from, and the task that brings it what the emulator's subscription gets.
+#[derive(Debug)]
+struct Pull {
+    server: Arc<PullServer>,
+    #[expect(dead_code, reason = "it ends when it is dropped")]
+    feeding: JoinSet<()>,
+}
+
+impl Pull {
+    async fn start(deployment: &Deployment, trigger: &Trigger) -> Self {
+        let host = deployment.pubsub.host();
+        let subscription = format!("trackdrop-{}", trigger.function);
+        let server = PullServer::start(&deployment.subscription_name(&subscription), Some(&host)).await.unwrap();
+        let (server, mut feeding) = (Arc::new(server), JoinSet::new());
+        let (http, fed, on) = (deployment.http.clone(), server.clone(), trigger.on.clone());
+        feeding.spawn(async move {
+            loop {
+                for Pulled { data, attributes } in take(&http, &host, &subscription).await {
+                    // The subscription's filter, which the emulator has accepted and ignores.
+                    let object = attributes.get("objectId").map(String::as_str).unwrap_or_default();
+                    if matches!(&on, Source::ObjectFinalized { prefix, .. } if object.starts_with(prefix)) {
+                        fed.add(attributes, data.into());
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        Self { server, feeding }
+    }
+}
+
+/// Takes the messages that wait in a subscription.
+async fn take(http: &reqwest::Client, host: &str, subscription: &str) -> Vec<Pulled> {
+    let post = async |verb: &str, body: Value| -> Value {
+        let url = format!("http://{host}/v1/projects/{PROJECT}/subscriptions/{subscription}:{verb}");
+        serde_json::from_slice(&expect(http.post(url).json(&body)).await).unwrap_or_default()
+    };
+    let answer = post("pull", json!({ "maxMessages": 100, "returnImmediately": true })).await;
+    let received = answer["receivedMessages"].as_array().cloned().unwrap_or_default();
+    if !received.is_empty() {
+        let ids: Vec<_> = received.iter().map(|message| message["ackId"].clone()).collect();
+        post("acknowledge", json!({ "ackIds": ids })).await;
+    }
+    let pulled = |received: &Value| Pulled {
+        data: BASE64_STANDARD.decode(received["message"]["data"].as_str().unwrap_or_default()).unwrap(),
+        attributes: serde_json::from_value(received["message"]["attributes"].clone()).unwrap_or_default(),
+    };
+    received.iter().map(pulled).collect()
 }
 
 /// The body of an answer that must be a success.

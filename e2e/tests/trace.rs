@@ -143,7 +143,7 @@ fn text<'a>(span: &'a Span, attribute: &str) -> &'a str {
 }
 
 /// Every part of the work is there, with what went through it.
-fn has_the_work(told: &Told) {
+fn has_the_work(told: &Told, clip_bytes: usize) {
     for (function, name, attribute, expected) in [
         ("split", "index", "frames", FRAMES),
         ("track", "decode", "frames", FRAMES),
@@ -174,6 +174,17 @@ fn has_the_work(told: &Told) {
         ("join", "upload"),
     ] {
         assert!(told.sum(function, name, "bytes") > 0.0, "{function}: {name} has no bytes");
+    }
+    // The upload is read where it lies, in ranges, which are one span: `split` reads all of it but what it knows from the index, `join` the sound.
+    for (function, share) in [("split", 0.5..1.5), ("join", 0.001..1.5)] {
+        let of_upload = |span: &&Span| {
+            text(span, "object").starts_with("uploads/") && told.delivery_of(span).attributes["function"] == function
+        };
+        let spans: Vec<_> = told.trace.named("download").filter(of_upload).collect();
+        let [span] = spans[..] else { panic!("{function} has opened the upload once: {spans:?}") };
+        let read = span.number("bytes").unwrap() / clip_bytes as f64;
+        assert!(share.contains(&read), "{function} has read {read} of the upload: {span:?}");
+        assert!(span.number("busy_s").unwrap() > 0.0 && span.number("reads").unwrap() >= 1.0, "{span:?}");
     }
     let is_file = |span: &&Span| span.number("bytes").is_some_and(|bytes| bytes > 0.0);
     let files = told.trace.named("upload").filter(is_file).count();
@@ -283,7 +294,7 @@ async fn the_trace_of_a_request_is_one_tree_across_all_functions_and_retries() {
         assert!(all.iter().all(|span| span.parent.as_ref() == Some(&request.span_id) && !span.failed), "{function}");
         assert!(all.iter().all(|span| span.service == format!("trackdrop-{function}")), "{function}");
     }
-    has_the_work(&told);
+    has_the_work(&told, scene.clip.len());
     names_its_causes(&told);
 
     let told = scene.run(Fault::FirstDeliveryFails, &scene.clip, json!({}), 0).await;

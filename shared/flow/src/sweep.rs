@@ -7,7 +7,8 @@
 //! - what has everything it needs but a marker, or the telling of its end, gets that;
 //! - what waits for an event is told of the object once more. An event that was not lost but waits in a queue comes twice then, which changes
 //!   nothing; so that a long queue is not filled with repetitions, the time until the next telling doubles;
-//! - what can't go on (its chunk is gone), or did not in days, is failed with the reason.
+//! - what can't go on (its chunk is gone), or did not in days after it was told of for the last time, is failed with the reason. Days without a
+//!   sign of life alone are no failure: the queue may be that long.
 
 use crate::{
     Cloud, NewObject,
@@ -25,20 +26,24 @@ use trackdrop_pipeline::{
 
 /// How many missing segments are named.
 const NAMED: usize = 10;
-/// How long an upload that was given up is still looked at: results may have been cleared away by then, and are not to be made anew.
+/// How long an upload is still looked at after it must have been given up: results may have been cleared away by then, and are not to be made anew.
 const UPLOADS_AFTER_S: f64 = 86_400.0;
+/// Whatever stands still is given up before it has for so many times as long as the patience.
+const GIVEN_UP_WITHIN: f64 = 3.0;
 
 /// How long requests may stand still.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Patience {
     /// Seconds without a sign of life after which a request is set going again.
     pub still_s: f64,
-    /// Seconds without a sign of life after which it is failed.
+    /// Seconds after which it is failed, from when it was last told again. That is while the time until the next telling is longer, so it is between
+    /// twice and three times as long without a sign of life.
     pub give_up_s: f64,
 }
 
 impl Default for Patience {
-    /// Two hours, as the alert on stalled requests; three days, while chunks and messages are kept for seven.
+    /// Two hours, as the alert on stalled requests; three days, which fail what is looked at every hour after eight: Pub/Sub and the bucket keep messages
+    /// and chunks for seven.
     fn default() -> Self {
         Self { still_s: 7_200.0, give_up_s: 3.0 * 86_400.0 }
     }
@@ -112,7 +117,8 @@ pub async fn sweep(cloud: &Cloud, patience: Patience, busy: &BTreeSet<RequestId>
     for info in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
         let upload = finalized(&info);
         let Some(request) = upload.request() else { continue };
-        let is_too_old = Timestamp::now().seconds_since(info.created) >= patience.give_up_s + UPLOADS_AFTER_S;
+        let is_too_old =
+            Timestamp::now().seconds_since(info.created) >= GIVEN_UP_WITHIN * patience.give_up_s + UPLOADS_AFTER_S;
         if known.contains(&request) || ended.contains(&request) || busy.contains(&request) || is_too_old {
             continue;
         }
@@ -168,6 +174,10 @@ struct ToldBefore {
     at: Option<Timestamp>,
 }
 
+fn record_of(request: &RequestId) -> ObjectName {
+    ObjectName::new(Bucket::Work, format!("swept/{request}"))
+}
+
 struct Sweeper<'a> {
     cloud: &'a Cloud,
     patience: Patience,
@@ -195,7 +205,8 @@ impl Sweeper<'_> {
         describe: impl FnOnce() -> Option<Manifest> + Send,
     ) -> Result<(), Failure> {
         let Standing { last, stage, why, remedies } = standing;
-        let seconds = Timestamp::now().seconds_since(last);
+        let now = Timestamp::now();
+        let seconds = now.seconds_since(last);
         if seconds < self.patience.still_s {
             return Ok(());
         }
@@ -214,30 +225,42 @@ impl Sweeper<'_> {
                 Remedy::Gone(what) => reason = Some(what),
             }
         }
-        if !told.is_empty() && seconds >= self.patience.give_up_s {
-            reason = Some(format!("it stood still for {:.0} hours: {why}", seconds / 3_600.0));
+        let before = if told.is_empty() { ToldBefore::default() } else { self.told_before(request).await? };
+        let is_given_up = |at: Timestamp| at >= last && now.seconds_since(at) >= self.patience.give_up_s;
+        if !told.is_empty() && before.at.is_some_and(is_given_up) {
+            let (hours, times) = (seconds / 3_600.0, before.times);
+            reason =
+                Some(format!("it stood still for {hours:.0} hours, though it was told again ({times} times): {why}"));
         }
         if let Some(reason) = reason {
             end::fail(self.cloud, request, stage, &reason, describe).await?;
             done = Done::Failed(reason);
         } else if !told.is_empty() {
-            done = self.tell(request, last, &told).await?;
+            done = self.tell(request, last, &before, &told).await?;
         }
         tracing::warn!(%request, %stage, seconds, why, ?done, "a request stands still");
         self.swept.found.push(StandsStill { request_id: request.clone(), stage, seconds, why, done });
         Ok(())
     }
 
+    async fn told_before(&self, request: &RequestId) -> Result<ToldBefore, Failure> {
+        match self.cloud.storage.get(&record_of(request)).await {
+            Ok((_, json)) => Ok(serde_json::from_slice(&json).unwrap_or_default()),
+            Err(error) if error.is_not_found() => Ok(ToldBefore::default()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Tells of the objects once more, unless that was done not long ago: not before as much time has passed since as had passed then since
     /// the last sign of life.
-    async fn tell(&self, request: &RequestId, last: Timestamp, objects: &[ObjectFinalized]) -> Result<Done, Failure> {
+    async fn tell(
+        &self,
+        request: &RequestId,
+        last: Timestamp,
+        before: &ToldBefore,
+        objects: &[ObjectFinalized],
+    ) -> Result<Done, Failure> {
         let now = Timestamp::now();
-        let record = ObjectName::new(Bucket::Work, format!("swept/{request}"));
-        let before: ToldBefore = match self.cloud.storage.get(&record).await {
-            Ok((_, json)) => serde_json::from_slice(&json).unwrap_or_default(),
-            Err(error) if error.is_not_found() => ToldBefore::default(),
-            Err(error) => return Err(error.into()),
-        };
         let wait_s = before.at.map(|at| at.seconds_since(last).max(self.patience.still_s));
         let is_due = before.at.zip(wait_s).is_none_or(|(at, wait_s)| now.seconds_since(at) >= wait_s);
         if !is_due && self.patience != Patience::NONE {
@@ -249,8 +272,9 @@ impl Sweeper<'_> {
         // After the telling: a crash in between tells once too often, never once too little.
         let told = ToldBefore { times: before.times + 1, at: Some(now) };
         let json = serde_json::to_vec(&told)
-            .map_err(|error| Failure::permanent(format!("{record} can't be written: {error}")))?;
-        let options = PutOptions { content_type: "application/json", ..Default::default() };
+            .map_err(|error| Failure::permanent(format!("{} can't be written: {error}", record_of(request))))?;
+        let (record, options) =
+            (record_of(request), PutOptions { content_type: "application/json", ..Default::default() });
         self.cloud.storage.put(&record, Content::Bytes(json.into()), options).await?;
         Ok(Done::ToldAgain(objects.len()))
     }

@@ -21,12 +21,18 @@ use google_cloud_pubsub::{
 };
 use serde_json::{Value, json};
 use std::{io, sync::Arc, time::Duration};
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+    time::{Instant, sleep, timeout_at},
+};
 use tower::ServiceExt;
 use trackdrop_cloud::google::{SettingsError, check_subscription};
 
 /// How long an event of a worker that died stays leased.
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
+/// How long an event may be on its way into a stream, and how long it may take Pub/Sub to see that the stream is closed.
+const ARRIVES_WITHIN: Duration = Duration::from_millis(250);
 /// No event is in work for so long: without progress it is handed back long before.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
@@ -124,17 +130,22 @@ pub(crate) async fn work(
 ) -> io::Result<()> {
     let Subscription { name, mut messages } = from;
     let mut in_work = JoinSet::new();
-    let outcome = loop {
+    let outcome = 'pulling: loop {
         let next = async {
             // The place first: an event that can't be worked on must not be taken from those who could. Closed is this semaphore never.
             let place = places.clone().acquire_owned().await.ok()?;
             messages.next().await.map(|next| (place, next))
         };
-        let next = tokio::select! {
-            biased;
-            () = draining.stopped() => break Ok(()),
-            Some(_) = in_work.join_next(), if !in_work.is_empty() => continue,
-            next = next => next,
+        let mut next = std::pin::pin!(next);
+        let next = loop {
+            tokio::select! {
+                biased;
+                () = draining.stopped() => break 'pulling Ok(()),
+                // Waiting for the next goes on meanwhile: dropped while it opens a stream again, it would leave what comes first out of that stream
+                // leased to nobody.
+                Some(_) = in_work.join_next(), if !in_work.is_empty() => {}
+                next = &mut next => break next,
+            }
         };
         match next {
             Some((place, Ok((message, handler)))) => {
@@ -142,13 +153,24 @@ pub(crate) async fn work(
                 let events = events.clone();
                 in_work.spawn(async move { answer(events, request, handler).await });
             }
-            Some((_, Err(error))) => break Err(io::Error::other(format!("{name} can't be pulled from: {error}"))),
-            None => break Err(io::Error::other(format!("{name} ended"))),
+            Some((_, Err(error))) => {
+                break 'pulling Err(io::Error::other(format!("{name} can't be pulled from: {error}")));
+            }
+            None => break 'pulling Err(io::Error::other(format!("{name} ended"))),
         }
     };
-    // What Pub/Sub has sent and nobody took goes back with the stream; leases of what is in work are extended on.
+    // What Pub/Sub has sent by now and nobody took is handed back, but only once the stream is closed: it would be sent into it again. Left in the
+    // stream it would stay leased to nobody. Leases of what is in work are extended on.
+    let (until, mut came) = (Instant::now() + ARRIVES_WITHIN, Vec::new());
+    while let Ok(Some(Ok((_, handler)))) = timeout_at(until, messages.next()).await {
+        came.push(handler);
+    }
     let told = messages.shutdown_token();
     drop(messages);
+    if !came.is_empty() {
+        sleep(ARRIVES_WITHIN).await;
+        came.into_iter().for_each(Handler::nack);
+    }
     tracing::info!(subscription = name, events = in_work.len(), "pulling no more");
     while in_work.join_next().await.is_some() {}
     told.shutdown().await;

@@ -35,6 +35,9 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+/// What is logged unless `RUST_LOG` says otherwise: ONNX Runtime would tell of each of its arenas.
+const SAID: &str = "info,ort=warn";
+
 /// Where traces and metrics go, and by what names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TelemetrySettings {
@@ -100,7 +103,7 @@ impl Telemetry {
             let layer = request_span::RequestSpans { tracer: traces.tracer("trackdrop") };
             layer.with_filter(filter_fn(|metadata| metadata.target() == trackdrop_flow::end::LOG_TARGET))
         });
-        let said = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let said = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(SAID));
         // Spans hold what every line says, so they are there whatever is said.
         let in_log = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("trackdrop")).or(said);
         let log = log::GoogleLog { project: settings.project.clone(), write: std::io::stdout }.with_filter(in_log);

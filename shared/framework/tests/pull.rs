@@ -1,5 +1,6 @@
-//! A worker that pulls, over Google's Pub/Sub emulator: it takes no more than it has places for, keeps what it works on, and hands back what it can't
-//! finish.
+//! A worker that pulls: it takes no more than it has places for, keeps what it works on, and hands back what it can't finish. Over Google's Pub/Sub
+//! emulator; and over a server of ours that keeps to what Pub/Sub promises where the emulator does not: it heeds how much a stream asks for, and sends
+//! nothing into one that is closed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../../cloud/tests/support/emulators.rs"]
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use emulators::Emulator;
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -26,6 +28,7 @@ use tokio::{
 use trackdrop_cloud::{google::Buckets, local::LocalCloud};
 use trackdrop_framework::{Service, Subscription};
 use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
+use trackdrop_pull_server::PullServer;
 
 const TRACK: &str = include_str!("../../../triggers/track.yaml");
 const SUBSCRIPTION: &str = "projects/demo/subscriptions/track";
@@ -59,15 +62,9 @@ impl PubSub {
 
     async fn publish_chunks(&self, count: u32) {
         for number in 0..count {
-            let name = format!("split_chunks/req_0aZ9bY8c_20261123T182501/{number:06}.mkv");
-            let payload = json!({
-                "bucket": "acme-work", "name": name, "generation": "1", "timeCreated": "2026-11-23T18:25:01Z",
-            });
-            let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, payload.to_string());
-            let attributes = json!({
-                "eventType": "OBJECT_FINALIZE", "payloadFormat": "JSON_API_V1", "bucketId": "acme-work",
-                "objectId": name, "objectGeneration": "1",
-            });
+            let (attributes, payload) = chunk(number);
+            let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, payload);
+            let attributes: BTreeMap<_, _> = attributes.into();
             let messages = json!({ "messages": [{ "data": data, "attributes": attributes }] });
             self.call("POST", "topics/work:publish", messages).await;
         }
@@ -79,6 +76,32 @@ impl PubSub {
         let answer = self.call("POST", "subscriptions/track:pull", ask).await;
         answer["receivedMessages"].as_array().map_or(0, Vec::len)
     }
+}
+
+/// The attributes and the data of a chunk's notification.
+fn chunk(number: u32) -> ([(&'static str, String); 5], String) {
+    let name = format!("split_chunks/req_0aZ9bY8c_20261123T182501/{number:06}.mkv");
+    let payload = json!({
+        "bucket": "acme-work", "name": name, "generation": "1", "timeCreated": "2026-11-23T18:25:01Z",
+    });
+    let attributes = [
+        ("eventType", "OBJECT_FINALIZE".to_owned()),
+        ("payloadFormat", "JSON_API_V1".to_owned()),
+        ("bucketId", "acme-work".to_owned()),
+        ("objectId", name),
+        ("objectGeneration", "1".to_owned()),
+    ];
+    (attributes, payload.to_string())
+}
+
+/// Our server, with so many chunks that wait.
+async fn server_with(chunks: u32) -> PullServer {
+    let server = PullServer::start(SUBSCRIPTION, None).await.unwrap();
+    for number in 0..chunks {
+        let (attributes, payload) = chunk(number);
+        server.add(attributes, payload.into());
+    }
+    server
 }
 
 /// Notes what it is given, and ends when it may.
@@ -133,7 +156,7 @@ struct Worker {
 }
 
 impl Worker {
-    async fn start(pubsub: &PubSub, places: usize) -> Self {
+    async fn start(host: &str, places: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let local = Arc::new(LocalCloud::open(folder.path(), vec![]).unwrap());
         let buckets = Buckets { uploads: "acme-up".into(), work: "acme-work".into(), results: "acme-out".into() };
@@ -142,7 +165,7 @@ impl Worker {
         let service = service.with_concurrency(places).with_deadline(Duration::from_secs(1));
         let stand = Arc::new(Stand::default());
         service.is_ready_with(stand.clone());
-        let from = Subscription::open(SUBSCRIPTION, places, LEASE, Some(&pubsub.emulator.host())).await.unwrap();
+        let from = Subscription::open(SUBSCRIPTION, places, LEASE, Some(host)).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -173,11 +196,10 @@ impl Worker {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_is_in_work_than_there_are_places_and_all_is_done_in_the_end() {
-    // The emulator sends more than it is asked for, which the service does not: here the surplus waits in the worker, so that others get
-    // their share can't be shown.
+    // The emulator sends more than it is asked for: the surplus waits in the worker.
     let Some(pubsub) = PubSub::start().await else { return };
     pubsub.publish_chunks(5).await;
-    let worker = Worker::start(&pubsub, 2).await;
+    let worker = Worker::start(&pubsub.emulator.host(), 2).await;
     worker.has_seen(2).await;
     worker.stand.may_end.add_permits(5);
     worker.has_seen(5).await;
@@ -194,9 +216,9 @@ async fn no_more_is_in_work_than_there_are_places_and_all_is_done_in_the_end() {
 async fn a_worker_keeps_what_it_works_on_for_longer_than_a_lease() {
     let Some(pubsub) = PubSub::start().await else { return };
     pubsub.publish_chunks(1).await;
-    let one = Worker::start(&pubsub, 1).await;
+    let one = Worker::start(&pubsub.emulator.host(), 1).await;
     one.has_seen(1).await;
-    let other = Worker::start(&pubsub, 1).await;
+    let other = Worker::start(&pubsub.emulator.host(), 1).await;
     // Nothing but time can show it: the first lease ends after 10 s, and another would have the event at once.
     let taken = timeout(LEASE * 2, other.has_seen(1)).await;
     assert!(taken.is_err(), "another took it while it was in work");
@@ -207,24 +229,44 @@ async fn a_worker_keeps_what_it_works_on_for_longer_than_a_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_end_in_time_is_handed_back_when_the_worker_stops() {
-    let Some(pubsub) = PubSub::start().await else { return };
-    pubsub.publish_chunks(2).await;
-    let one = Worker::start(&pubsub, 2).await;
+async fn two_workers_share_what_waits_and_what_neither_has_a_place_for_waits_where_both_can_take_it() {
+    let server = server_with(6).await;
+    // The first one to come could take all: the server keeps nothing back for the second.
+    let one = Worker::start(server.host(), 2).await;
+    one.has_seen(2).await;
+    assert_eq!((server.waiting(), server.left()), (4, 6));
+    let other = Worker::start(server.host(), 2).await;
+    other.has_seen(2).await;
+    assert_eq!((server.waiting(), server.left()), (2, 6));
+    // Whoever is free first gets the rest.
+    other.stand.may_end.add_permits(4);
+    other.has_seen(4).await;
+    assert_eq!((one.seen().len(), server.waiting()), (2, 0));
+    one.stand.may_end.add_permits(2);
+    one.stop().await;
+    other.stop().await;
+    assert_eq!((server.left(), server.handed_back()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_end_in_time_is_handed_back_when_the_worker_stops_and_another_has_it_at_once() {
+    let server = server_with(2).await;
+    let one = Worker::start(server.host(), 2).await;
     one.has_seen(2).await;
     one.stand.may_end.add_permits(1);
     one.stop().await;
-    let other = Worker::start(&pubsub, 2).await;
+    assert_eq!((server.waiting(), server.left(), server.handed_back()), (1, 1, 1));
+    let other = Worker::start(server.host(), 2).await;
     other.stand.may_end.add_permits(2);
     other.has_seen(1).await;
     other.stop().await;
-    assert_eq!(pubsub.left().await, 0);
+    assert_eq!(server.left(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_tells_its_health_and_takes_no_pushes() {
     let Some(pubsub) = PubSub::start().await else { return };
-    let worker = Worker::start(&pubsub, 1).await;
+    let worker = Worker::start(&pubsub.emulator.host(), 1).await;
     let get =
         async |path: &str| pubsub.http.get(format!("{}{path}", worker.url)).send().await.unwrap().status().as_u16();
     assert_eq!((get("/healthz").await, get("/readyz").await), (200, 200));

@@ -28,7 +28,7 @@ use trackdrop_pipeline::{
 /// Nothing waits longer than this: the slowest message is late, fails all its attempts, and so does the handler of dead letters.
 pub(crate) const LAST_US: i64 = 30 * 24 * 3_600 * 1_000_000;
 /// The clock starts nothing after this: longer than the sweeper has patience with any request.
-const LAST_TICK_US: i64 = 10 * 24 * 3_600 * 1_000_000;
+const LAST_TICK_US: i64 = 14 * 24 * 3_600 * 1_000_000;
 /// So often at equal intervals, and then more and more rarely.
 const TICKS_AT_FIRST: u32 = 100;
 const MOST_POLLS: u64 = 200_000_000;

@@ -4,14 +4,19 @@ use super::context;
 use async_trait::async_trait;
 use bytes::Bytes;
 use opentelemetry::trace::TraceContextExt;
-use std::{fmt::Display, path::Path, sync::Arc};
+use std::{
+    fmt::Display,
+    ops::Range,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use trackdrop_cloud::{
-    Content, LocalFile, ObjectInfo, OpenObject, PublishError, Publisher, PutOptions, Storage, StorageError,
+    Content, LocalFile, ObjectInfo, OpenObject, PublishError, Publisher, PutOptions, ReadRange, Storage, StorageError,
 };
 use trackdrop_flow::Cloud;
-use trackdrop_pipeline::{Bucket, Event, ObjectFinalized, names::ObjectName};
+use trackdrop_pipeline::{Bucket, Event, ObjectFinalized, Stopwatch, names::ObjectName};
 
 /// The same cloud: downloads, uploads and messages are spans with their bytes, and what is written into `work`, where objects start
 /// functions, carries the context of the span that writes it.
@@ -89,10 +94,26 @@ impl Storage for Traced<dyn Storage> {
         object: &ObjectName,
         generation: Option<i64>,
     ) -> Result<(ObjectInfo, OpenObject), StorageError> {
-        let span = tracing::info_span!("open", %object, bytes = Empty, error = Empty, otel.status_code = Empty);
+        let span = tracing::info_span!(
+            "download",
+            %object,
+            busy_s = Empty,
+            reads = Empty,
+            bytes = Empty,
+            error = Empty,
+            otel.status_code = Empty
+        );
         let outcome = self.0.open(object, generation).instrument(span.clone()).await;
-        ended(&span, &outcome, |(info, _)| Some(info.bytes), true);
-        outcome
+        ended(&span, &outcome, |_| None, true);
+        let (info, opened) = outcome?;
+        let opened = match opened {
+            OpenObject::Ranges(ranges) => OpenObject::Ranges(Arc::new(TracedRanges::new(ranges, span))),
+            OpenObject::File(file) => {
+                span.record("bytes", info.bytes);
+                OpenObject::File(file)
+            }
+        };
+        Ok((info, opened))
     }
 
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
@@ -105,6 +126,54 @@ impl Storage for Traced<dyn Storage> {
 
     fn scratch(&self) -> &Path {
         self.0.scratch()
+    }
+}
+
+/// Ranges whose reads are one span, from when the object is opened until nobody reads it any more: there may be thousands of them, between which it is
+/// indexed and cut. `busy_s` says how long it was read, `bytes` how much.
+#[derive(Debug)]
+struct TracedRanges {
+    ranges: Arc<dyn ReadRange>,
+    span: Span,
+    read: Mutex<Read>,
+}
+
+#[derive(Debug, Default)]
+struct Read {
+    reads: u64,
+    bytes: u64,
+    busy_s: f64,
+}
+
+impl TracedRanges {
+    fn new(ranges: Arc<dyn ReadRange>, span: Span) -> Self {
+        Self { ranges, span, read: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl ReadRange for TracedRanges {
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
+        let started = Stopwatch::start();
+        let outcome = self.ranges.read(range).instrument(self.span.clone()).await;
+        if let Err(error) = &outcome {
+            self.span.record("error", tracing::field::display(error));
+            self.span.record("otel.status_code", "ERROR");
+        }
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.reads += 1;
+        read.bytes += outcome.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        read.busy_s += started.seconds();
+        outcome
+    }
+}
+
+impl Drop for TracedRanges {
+    fn drop(&mut self) {
+        let read = self.read.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.span.record("reads", read.reads);
+        self.span.record("bytes", read.bytes);
+        self.span.record("busy_s", read.busy_s);
     }
 }
 
