@@ -129,9 +129,9 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
 fn detect(detector: &Detector, still: &Frame, min_score: f32) -> anyhow::Result<Vec<Detection>> {
     let mut images = ImageBatch::new(detector.info(), detector.batch(), still.width(), still.height());
     let placement = images.placement(0);
-    let (pixels, stride_bytes) = images.slot_mut(0);
+    let (planes, stride_bytes) = images.slot_mut(0);
     let (width, height) = (placement.inner_width, placement.inner_height);
-    still.rgb_scaled_into(&mut RgbScaler::new(), width, height, pixels, stride_bytes)?;
+    still.rgb_scaled_into(&mut RgbScaler::new(), width, height, planes, stride_bytes)?;
     Ok(detector.detect(&images, 1, min_score)?.pop().unwrap_or_default())
 }
 

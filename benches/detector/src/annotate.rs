@@ -1,6 +1,6 @@
 //! The annotate stage beside the encoder alone.
 
-use crate::{clip::cut, median, ratio};
+use crate::{clip::cut, median, processor_ms, ratio};
 use anyhow::Result;
 use std::{path::Path, time::Instant};
 use trackdrop_annotate::{MediaRenderer, Renderer};
@@ -55,37 +55,40 @@ pub(crate) fn annotate(video: &str, rounds: usize) -> Result<()> {
     }
     drop(reader);
 
-    let (mut alone, mut whole, mut decoding) = (Vec::new(), Vec::new(), Vec::new());
+    let mut alone = Timed::default();
+    let mut whole = Timed::default();
+    let mut decoding = Timed::default();
     for round in 0..rounds {
-        let started = Instant::now();
-        let mut encoder = SegmentEncoder::create(&alone_file, &params, &window, threads)?;
-        for (picture, pts) in &mut pictures {
-            encoder.write(picture, *pts)?;
-        }
-        let frames = encoder.finish()?;
-        alone.push(frames as f64 / started.elapsed().as_secs_f64());
-
-        let started = Instant::now();
-        let frames = renderer.render(chunk, segment, &rows, &whole_file, &Delivery::new())?;
-        whole.push(frames as f64 / started.elapsed().as_secs_f64());
-
-        let started = Instant::now();
-        let (mut reader, mut frames) = (open()?, 0);
-        while let Some(frame) = reader.next()? {
-            frames += 1;
-            reader.take_back(frame);
-        }
-        decoding.push(f64::from(frames) / started.elapsed().as_secs_f64());
-        eprintln!("round {round}: {:.1} {:.1} frames/s", alone[round], whole[round]);
+        alone.add(|| {
+            let mut encoder = SegmentEncoder::create(&alone_file, &params, &window, threads)?;
+            for (picture, pts) in &mut pictures {
+                encoder.write(picture, *pts)?;
+            }
+            Ok(encoder.finish()?)
+        })?;
+        whole.add(|| Ok(renderer.render(chunk, segment, &rows, &whole_file, &Delivery::new())?))?;
+        decoding.add(|| {
+            let (mut reader, mut frames) = (open()?, 0);
+            while let Some(frame) = reader.next()? {
+                frames += 1;
+                reader.take_back(frame);
+            }
+            Ok(frames)
+        })?;
+        eprintln!("round {round}: {:.1} {:.1} frames/s", alone.fps[round], whole.fps[round]);
     }
     let of = Path::new(video).file_name().unwrap_or_default().to_string_lossy().into_owned();
     println!(
         "### Annotate: {of}, {} x {}, {OBJECTS} boxes, {rounds} rounds by turns, {threads} threads\n",
         params.width, params.height
     );
-    println!("| | frames/s, median | of the encoder alone |\n|---|---|---|");
-    for (label, values) in [("encoder alone", &alone), ("annotate stage", &whole), ("decoder alone", &decoding)] {
-        println!("| {label} | {:.1} | {:.3} |", median(values), ratio(values, &alone));
+    println!(
+        "| | frames/s, median | of the encoder alone | processor, ms a frame | of the encoder's |\n|---|---|---|---|---|"
+    );
+    for (label, timed) in [("encoder alone", &alone), ("annotate stage", &whole), ("decoder alone", &decoding)] {
+        let (fps, of_fps) = (median(&timed.fps), ratio(&timed.fps, &alone.fps));
+        let (ms, of_ms) = (median(&timed.processor_ms), ratio(&alone.processor_ms, &timed.processor_ms));
+        println!("| {label} | {fps:.1} | {of_fps:.3} | {ms:.2} | {of_ms:.3} |");
     }
     println!(
         "\nMilliseconds a frame: copy the picture {:.3}, draw 50 boxes {:.3}, draw 50 boxes and 50 trails {:.3}\n",
@@ -94,6 +97,25 @@ pub(crate) fn annotate(video: &str, rounds: usize) -> Result<()> {
         median(&with_trails)
     );
     Ok(())
+}
+
+/// Rounds of one thing.
+#[derive(Default)]
+struct Timed {
+    fps: Vec<f64>,
+    /// Of all threads, a frame.
+    processor_ms: Vec<f64>,
+}
+
+impl Timed {
+    /// A round; `work` gives the number of its frames.
+    fn add(&mut self, work: impl FnOnce() -> Result<u64>) -> Result<()> {
+        let (started, used) = (Instant::now(), processor_ms()?);
+        let frames = work()? as f64;
+        self.fps.push(frames / started.elapsed().as_secs_f64());
+        self.processor_ms.push((processor_ms()? - used) / frames);
+        Ok(())
+    }
 }
 
 /// Objects that wander about in every frame.

@@ -2,7 +2,7 @@
 
 use crate::{
     clip::{Clip, cut},
-    median, ratio,
+    median, processor_ms, ratio,
 };
 use anyhow::{Context, Result};
 use ort::{
@@ -137,8 +137,8 @@ fn prepare(clip: &Clip, info: &ModelInfo) -> Result<Prepared> {
     while let Some(frame) = reader.next()?.filter(|_| frames.len() < TENSORS) {
         let mut batch = ImageBatch::new(info, 1, frame.width(), frame.height());
         let placement = batch.placement(0);
-        let (pixels, stride) = batch.slot_mut(0);
-        frame.rgb_scaled_into(&mut scaler, placement.inner_width, placement.inner_height, pixels, stride)?;
+        let (rgb, stride) = batch.slot_mut(0);
+        frame.rgb_scaled_into(&mut scaler, placement.inner_width, placement.inner_height, rgb, stride)?;
         tensors.push(tensor(&mut batch, info));
         batches.push(batch);
         frames.push(frame);
@@ -156,12 +156,12 @@ fn tensor(batch: &mut ImageBatch, info: &ModelInfo) -> Vec<f32> {
     for (plane, values) in planes.chunks_mut(width * height).enumerate() {
         values.fill(value(info.pad_color[color(plane)], plane));
     }
-    let (pixels, stride) = batch.slot_mut(0);
+    let (rgb, stride) = batch.slot_mut(0);
     for row in 0..placement.inner_height as usize {
         for column in 0..placement.inner_width as usize {
             let at = (row + placement.pad_top as usize) * width + column + placement.pad_left as usize;
             for plane in 0..3 {
-                planes[plane * width * height + at] = value(pixels[row * stride + column * 3 + color(plane)], plane);
+                planes[plane * width * height + at] = value(rgb[color(plane)][row * stride + column], plane);
             }
         }
     }
@@ -204,14 +204,20 @@ pub(crate) fn stage(model: &str, video: &str, rounds: usize) -> Result<()> {
     }
     run_stage(&stage, &clip)?;
 
-    let mut fps: [Vec<f64>; 3] = Default::default();
+    let (mut fps, mut used): ([Vec<f64>; 3], [Vec<f64>; 3]) = Default::default();
     let mut ms: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     let mut spent = BTreeMap::new();
     for round in 0..rounds {
+        let started = processor_ms()?;
         fps[0].push(one.fps(count)?);
+        let of_one = processor_ms()?;
         fps[1].push(several.fps(count)?);
+        let of_several = processor_ms()?;
         let (whole, in_stage) = run_stage(&stage, &clip)?;
         fps[2].push(whole);
+        used[0].push((of_one - started) / count as f64);
+        used[1].push((of_several - of_one) / count as f64);
+        used[2].push((processor_ms()? - of_several) / clip.frames as f64);
         spent = in_stage;
         eprintln!("round {round}: {:.1} {:.1} {:.1} frames/s", fps[0][round], fps[1][round], whole);
         pieces(&mut ms, &clip, &frames, &batches, &alone, &mut single)?;
@@ -219,14 +225,17 @@ pub(crate) fn stage(model: &str, video: &str, rounds: usize) -> Result<()> {
     let name = Path::new(model).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let of = Path::new(video).file_name().unwrap_or_default().to_string_lossy().into_owned();
     println!("### Track stage: {name}, {of}, {rounds} rounds by turns, {cores} threads\n");
-    println!("| | frames/s, median | stage / it, median of the rounds |\n|---|---|---|");
+    println!(
+        "| | frames/s, median | stage / it, median of the rounds | processor, ms a frame | it / stage |\n|---|---|---|---|---|"
+    );
     let labels = [
         format!("ONNX Runtime alone, one session on {cores} threads"),
         format!("ONNX Runtime alone, {} sessions on {} threads each", lanes.lanes(), cores / lanes.lanes()),
         "track stage".to_owned(),
     ];
-    for (label, values) in labels.iter().zip(&fps) {
-        println!("| {label} | {:.1} | {:.3} |", median(values), ratio(&fps[2], values));
+    for ((label, fps_of), used_of) in labels.iter().zip(&fps).zip(&used) {
+        let (of_fps, of_used) = (ratio(&fps[2], fps_of), ratio(used_of, &used[2]));
+        println!("| {label} | {:.1} | {of_fps:.3} | {:.2} | {of_used:.3} |", median(fps_of), median(used_of));
     }
     println!("\nMilliseconds of one thread a frame, medians of the rounds:\n");
     for (piece, values) in &ms {
@@ -267,9 +276,9 @@ fn pieces(
     add(
         "2 scale and convert to RGB",
         milliseconds(PIECE, |time| {
-            let (pixels, stride) = batch.slot_mut(0);
+            let (rgb, stride) = batch.slot_mut(0);
             let (width, height) = (placement.inner_width, placement.inner_height);
-            Ok(frames[time % frames.len()].rgb_scaled_into(&mut scaler, width, height, pixels, stride)?)
+            Ok(frames[time % frames.len()].rgb_scaled_into(&mut scaler, width, height, rgb, stride)?)
         })?,
     );
 

@@ -33,14 +33,16 @@ fn compare(video: &Path, index: &VideoIndex, side: u32) -> Result<(), Box<dyn Er
     let (width, height) = (to(index.width), to(index.height));
     let (mut ours, mut theirs) = (RgbScaler::new(), Planes::new(width, height));
     let mut canvas = Canvas::new(&index.video_params())?;
-    let bytes = (width * height * 3) as usize;
+    let plane = (width * height) as usize;
+    let bytes = 3 * plane;
     let (mut a, mut b) = (vec![0u8; bytes], vec![0u8; bytes]);
     let (mut times, mut differences, mut most) = ([Vec::new(), Vec::new()], Vec::new(), 0);
     while let Some(frame) = reader.next()?.filter(|_| differences.len() < FRAMES) {
         // As a decoder leaves it: yuv420p in memory.
         canvas.load(&frame)?;
         let started = Instant::now();
-        frame.rgb_scaled_into(&mut ours, width, height, &mut a, width as usize * 3)?;
+        let [red, green, blue] = a.get_disjoint_mut([0..plane, plane..2 * plane, 2 * plane..bytes])?;
+        frame.rgb_scaled_into(&mut ours, width, height, [red, green, blue], width as usize)?;
         let between = Instant::now();
         theirs.scale(&canvas, &mut b)?;
         times[1].push(1000.0 * between.elapsed().as_secs_f64());
@@ -83,11 +85,15 @@ impl Planes {
             self.resizer.resize(&whole, scaled, &options)?;
         }
         let [y, u, v] = &self.scaled;
-        let planes = y.buffer().iter().zip(u.buffer()).zip(v.buffer());
-        for (pixel, ((&y, &u), &v)) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(planes) {
+        let samples = y.buffer().iter().zip(u.buffer()).zip(v.buffer());
+        let (red, rest) = rgb.split_at_mut(rgb.len() / 3);
+        let (green, blue) = rest.split_at_mut(rest.len() / 2);
+        let pixels = red.iter_mut().zip(green).zip(blue);
+        for (((red, green), blue), ((&y, &u), &v)) in pixels.zip(samples) {
             let (y, u, v) = ((i32::from(y) - 16) * 76_309, i32::from(u) - 128, i32::from(v) - 128);
             let byte = |value: i32| ((value + 32_768) >> 16).clamp(0, 255) as u8;
-            *pixel = [byte(y + 104_597 * v), byte(y - 25_675 * u - 53_279 * v), byte(y + 132_201 * u)];
+            (*red, *green, *blue) =
+                (byte(y + 104_597 * v), byte(y - 25_675 * u - 53_279 * v), byte(y + 132_201 * u));
         }
         Ok(())
     }

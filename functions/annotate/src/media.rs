@@ -1,9 +1,10 @@
-//! The renderer that draws on real video.
+//! The renderer that draws on real video: decoding and drawing run ahead of the encoder by a few pictures, in a thread of their own.
 
 use crate::Renderer;
 use std::{
     collections::{BTreeMap, VecDeque},
     path::Path,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 use trackdrop_flow::Doing;
 use trackdrop_media::{
@@ -15,13 +16,18 @@ use trackdrop_tables::tracks::TrackRow;
 
 /// Points of a trail; older ones fade out of the picture by not being there.
 const TRAIL_POINTS: usize = 30;
+/// Pictures that drawing may be ahead of the encoder: enough to hide a slow one, little memory.
+const PICTURES_AHEAD: usize = 2;
+/// An encoder at its preset takes some five times as long for a picture as a decoder and drawing (docs/speed.md), so one
+/// thread keeps this many of the encoder's busy; more of them would only cost what threads cost to agree.
+const ENCODER_THREADS_A_DECODER: usize = 4;
 
 /// Decodes and encodes with FFmpeg.
 #[derive(Clone, Debug)]
 pub struct MediaRenderer {
     /// What is refused.
     pub limits: Limits,
-    /// Threads of a decoder and of an encoder.
+    /// Threads of an encoder.
     pub threads: usize,
     /// What encodes, where it can. Decoding stays in software: what is damaged must be seen.
     pub video_engine: VideoEngine,
@@ -39,30 +45,77 @@ impl Renderer for MediaRenderer {
         let params: VideoParams = serde_json::from_value(segment.presentation.clone())
             .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
         let source = ChunkDescription::read(chunk, &self.limits)?;
-        let mut reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, self.threads)?;
+        let threads = (self.threads / ENCODER_THREADS_A_DECODER).max(1);
+        let reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, threads)?;
         let mut encoder = SegmentEncoder::create_on(self.video_engine, out, &params, &source.window, self.threads)?;
-        let mut canvas = Canvas::new(&params)?;
-        let mut scene = Scene::before(segment.first_frame as i64, rows);
-        let doing = |activity| Doing::begin(delivery, activity);
-        let (mut decoding, mut drawing, mut encoding) =
-            (doing(Activity::Decode), doing(Activity::Drawing), doing(Activity::Encoding));
-        while let Some(frame) = decoding.time(|| reader.next())? {
-            delivery.step()?;
-            decoding.frames(1);
-            drawing.time(|| -> Result<(), Failure> {
-                canvas.load(&frame)?;
-                scene.draw_frame(&mut canvas, frame.pts);
-                Ok(())
-            })?;
-            drawing.frames(1);
-            encoding.time(|| encoder.write(&mut canvas, frame.pts))?;
-            encoding.frames(1);
-        }
-        drop((decoding, drawing));
+        let mut encoding = Doing::begin(delivery, Activity::Encoding);
+
+        let (drawn_sender, drawn) = sync_channel(PICTURES_AHEAD);
+        // Canvases go back, so that none is allocated twice: those ahead, one that is drawn on, one that is encoded.
+        let (used_sender, used) = sync_channel(PICTURES_AHEAD + 2);
+        let scene = Scene::before(segment.first_frame as i64, rows);
+        let span = tracing::Span::current();
+        std::thread::scope(|scope| -> Result<(), Failure> {
+            let params = &params;
+            let drawing =
+                scope.spawn(move || span.in_scope(|| draw_frames(reader, scene, params, used, drawn_sender, delivery)));
+            let encoded = encoding.time(|| encode_frames(&mut encoder, drawn, used_sender));
+            // If the encoder failed, drawing stopped without a failure of its own.
+            drawing.join().unwrap_or_else(|_| Err(Failure::transient("drawing stopped unexpectedly")))?;
+            encoded
+        })?;
         let frames = encoding.time(|| encoder.finish())?;
+        encoding.frames(frames);
         encoding.bytes(std::fs::metadata(out).map_or(0, |file| file.len()));
         Ok(frames)
     }
+}
+
+/// A picture that is ready for the encoder, and when it is shown.
+type Drawn = (Canvas, i64);
+
+/// Decodes and draws until there are no more frames, or nobody wants them.
+fn draw_frames(
+    mut reader: ChunkReader,
+    mut scene: Scene<'_>,
+    params: &VideoParams,
+    used: Receiver<Canvas>,
+    drawn: SyncSender<Drawn>,
+    delivery: &Delivery,
+) -> Result<(), Failure> {
+    let mut decoding = Doing::begin(delivery, Activity::Decode);
+    let mut drawing = Doing::begin(delivery, Activity::Drawing);
+    while let Some(frame) = decoding.time(|| reader.next())? {
+        delivery.step()?;
+        decoding.frames(1);
+        let pts = frame.pts;
+        let canvas = drawing.time(|| -> Result<Canvas, Failure> {
+            let mut canvas = used.try_recv().or_else(|_| Canvas::new(params))?;
+            canvas.load(&frame)?;
+            scene.draw_frame(&mut canvas, pts);
+            Ok(canvas)
+        })?;
+        drawing.frames(1);
+        reader.take_back(frame);
+        if drawn.send((canvas, pts)).is_err() {
+            // The encoder failed; its failure is the one to report.
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn encode_frames(
+    encoder: &mut SegmentEncoder,
+    drawn: Receiver<Drawn>,
+    used: SyncSender<Canvas>,
+) -> Result<(), Failure> {
+    for (mut canvas, pts) in drawn {
+        encoder.write(&mut canvas, pts)?;
+        // The decoder may be done and gone.
+        let _ = used.try_send(canvas);
+    }
+    Ok(())
 }
 
 /// What is in the picture, and where it came from.

@@ -295,9 +295,9 @@ fn decode(
         let slot = filling.frames.len();
         let placement = info.placement(frame.width(), frame.height());
         filling.images.set_placement(slot, placement);
-        let (pixels, stride_bytes) = filling.images.slot_mut(slot);
+        let (planes, stride_bytes) = filling.images.slot_mut(slot);
         decoding.time(|| {
-            frame.rgb_scaled_into(&mut scaler, placement.inner_width, placement.inner_height, pixels, stride_bytes)
+            frame.rgb_scaled_into(&mut scaler, placement.inner_width, placement.inner_height, planes, stride_bytes)
         })?;
         decoding.frames(1);
         filling.frames.push((frame.pts, frame.is_damaged));

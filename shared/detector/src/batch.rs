@@ -1,6 +1,6 @@
 use crate::{ModelInfo, Placement};
 
-/// The pictures of one inference, as the model's input wants them: `slots` pictures of u8 RGB [H, W, 3].
+/// The pictures of one inference, as the model's input wants them: `slots` pictures of u8 RGB [3, H, W].
 ///
 /// A video scaler writes each scaled frame straight into its place; the padding around it is there already.
 #[derive(Debug, Clone)]
@@ -18,6 +18,12 @@ struct Shape {
     pad_color: [u8; 3],
 }
 
+impl Shape {
+    fn bytes(self) -> usize {
+        3 * self.width * self.height
+    }
+}
+
 impl ImageBatch {
     /// A batch for `slots` frames of `frame_width` x `frame_height` pixels. Use [`Detector::batch`] slots.
     ///
@@ -26,8 +32,13 @@ impl ImageBatch {
     pub fn new(info: &ModelInfo, slots: usize, frame_width: u32, frame_height: u32) -> Self {
         let shape =
             Shape { width: info.input_width as usize, height: info.input_height as usize, pad_color: info.pad_color };
-        let pixels = shape.pad_color.repeat(slots * shape.width * shape.height);
-        Self { shape, pixels, placements: vec![info.placement(frame_width, frame_height); slots] }
+        let mut batch = Self {
+            shape,
+            pixels: vec![0; slots * shape.bytes()],
+            placements: vec![info.placement(frame_width, frame_height); slots],
+        };
+        (0..slots).for_each(|slot| batch.pad(slot));
+        batch
     }
 
     /// How many pictures fit.
@@ -47,21 +58,20 @@ impl ImageBatch {
     pub fn set_placement(&mut self, slot: usize, placement: Placement) {
         if self.placements[slot] != placement {
             self.placements[slot] = placement;
-            let pad = self.shape.pad_color;
-            self.slot_pixels(slot).as_chunks_mut::<3>().0.fill(pad);
+            self.pad(slot);
         }
     }
 
-    /// The bytes of a slot from the first pixel of the inner rectangle to the end of the slot, and the bytes from one
-    /// row to the next. Write `inner_height` rows of `inner_width` RGB pixels; what lies between them is padding.
-    pub fn slot_mut(&mut self, slot: usize) -> (&mut [u8], usize) {
+    /// The planes of a slot (red, green, blue), each from the first pixel of the inner rectangle to the plane's end, and the bytes from
+    /// one row to the next. Write `inner_height` rows of `inner_width` bytes; what lies between them is padding.
+    pub fn slot_mut(&mut self, slot: usize) -> ([&mut [u8]; 3], usize) {
         let placement = self.placements[slot];
-        let stride_bytes = self.shape.width * 3;
-        let start = placement.pad_top as usize * stride_bytes + placement.pad_left as usize * 3;
-        (&mut self.slot_pixels(slot)[start..], stride_bytes)
+        let stride_bytes = self.shape.width;
+        let start = placement.pad_top as usize * stride_bytes + placement.pad_left as usize;
+        (self.planes_mut(slot).map(|plane| &mut plane[start..]), stride_bytes)
     }
 
-    /// Copies an inner rectangle of tightly packed RGB rows into a slot.
+    /// Copies an inner rectangle of tightly packed RGB pixels into a slot.
     ///
     /// # Panics
     ///
@@ -70,9 +80,13 @@ impl ImageBatch {
         let placement = self.placements[slot];
         let row_bytes = placement.inner_width as usize * 3;
         assert_eq!(rgb.len(), row_bytes * placement.inner_height as usize, "bytes of the inner rectangle");
-        let (pixels, stride_bytes) = self.slot_mut(slot);
-        for (target, row) in pixels.chunks_mut(stride_bytes).zip(rgb.chunks_exact(row_bytes)) {
-            target[..row_bytes].copy_from_slice(row);
+        let (planes, stride_bytes) = self.slot_mut(slot);
+        for (color, plane) in planes.into_iter().enumerate() {
+            for (target, row) in plane.chunks_mut(stride_bytes).zip(rgb.chunks_exact(row_bytes)) {
+                for (byte, pixel) in target.iter_mut().zip(row.as_chunks::<3>().0) {
+                    *byte = pixel[color];
+                }
+            }
         }
     }
 
@@ -81,14 +95,25 @@ impl ImageBatch {
         (self.shape.width, self.shape.height) == (info.input_width as usize, info.input_height as usize)
     }
 
-    /// All bytes of a slot, u8 [H, W, 3].
+    /// All bytes of a slot, u8 [3, H, W].
     pub(crate) fn picture(&self, slot: usize) -> &[u8] {
-        let bytes = self.shape.width * self.shape.height * 3;
+        let bytes = self.shape.bytes();
         &self.pixels[slot * bytes..][..bytes]
     }
 
-    fn slot_pixels(&mut self, slot: usize) -> &mut [u8] {
-        let bytes = self.shape.width * self.shape.height * 3;
-        &mut self.pixels[slot * bytes..][..bytes]
+    /// Makes a slot padding altogether.
+    fn pad(&mut self, slot: usize) {
+        let color = self.shape.pad_color;
+        for (plane, byte) in self.planes_mut(slot).into_iter().zip(color) {
+            plane.fill(byte);
+        }
+    }
+
+    fn planes_mut(&mut self, slot: usize) -> [&mut [u8]; 3] {
+        let bytes = self.shape.bytes();
+        let slot = &mut self.pixels[slot * bytes..][..bytes];
+        let (red, rest) = slot.split_at_mut(bytes / 3);
+        let (green, blue) = rest.split_at_mut(bytes / 3);
+        [red, green, blue]
     }
 }

@@ -7,9 +7,9 @@
 //! let detector = Detector::open(&DetectorOptions::default())?;
 //! let mut batch = ImageBatch::new(detector.info(), detector.batch(), 1920, 1080);
 //! let placement = batch.placement(0);
-//! let (pixels, stride_bytes) = batch.slot_mut(0);
-//! // ... scale the frame to placement.inner_width x inner_height RGB pixels, straight into `pixels` ...
-//! # let _ = (placement, pixels, stride_bytes);
+//! let ([red, green, blue], stride_bytes) = batch.slot_mut(0);
+//! // ... scale the frame to placement.inner_width x inner_height pixels, straight into the planes ...
+//! # let _ = (placement, red, green, blue, stride_bytes);
 //! for detection in &detector.detect(&batch, 1, 0.1)?[0] {
 //!     println!("{} {:.2}", detector.info().class_name(detection.class_id), detection.score);
 //! }

@@ -27,8 +27,8 @@ impl std::fmt::Debug for Canvas {
 
 /// The planes of a canvas, borrowed for drawing. Sizes in pixels, without padding.
 pub(crate) struct Surface<'a> {
-    planes: [&'a mut [u8]; 3],
-    strides: [usize; 3],
+    pub planes: [&'a mut [u8]; 3],
+    pub strides: [usize; 3],
     pub width: i32,
     pub height: i32,
     pub turn: Turn,

@@ -153,13 +153,18 @@ impl Font {
 
     fn draw(self, surface: &mut Surface<'_>, ink: Brush, letter: char, left: i32, top: i32) {
         let Some(glyph) = get_raster(letter, FontWeight::Bold, self.raster) else { return };
+        let at = |u, v| surface.turn.point_to_stored(left + u, top + v, surface);
+        // A turn is linear: where a letter's pixel lies follows from its first one and a step along and across the line.
+        let ((x, y), (right_x, right_y), (down_x, down_y)) = (at(0, 0), at(1, 0), at(0, 1));
+        let (along, across) = ((right_x - x, right_y - y), (down_x - x, down_y - y));
         for v in 0..self.height {
-            let row = glyph.raster()[(v / self.scale) as usize];
-            for u in 0..self.advance {
-                let strength = row[(u / self.scale) as usize];
-                if strength > 0 {
-                    let (x, y) = surface.turn.point_to_stored(left + u, top + v, surface);
-                    ink.blend_fine(surface, x, y, strength);
+            let (mut x, mut y) = (x + v * across.0, y + v * across.1);
+            for &strength in glyph.raster()[(v / self.scale) as usize] {
+                for _ in 0..self.scale {
+                    if strength > 0 {
+                        ink.blend_fine(surface, x, y, strength);
+                    }
+                    (x, y) = (x + along.0, y + along.1);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! A decoded frame and its way to packed RGB.
+//! A decoded frame and its way to planes of RGB.
 
 use ffmpeg::{ffi, frame};
 use ffmpeg_next as ffmpeg;
@@ -6,7 +6,7 @@ use ffmpeg_next as ffmpeg;
 use crate::{
     ColorTags, MediaError,
     picture_format::pixel_format_name,
-    scale::{Scaler, Target},
+    scale::{RgbPlanes, Scaler, Target},
 };
 
 /// A decoded picture of the source.
@@ -30,9 +30,12 @@ impl std::fmt::Debug for Frame {
     }
 }
 
-/// Scales frames to packed RGB; keeps its tables from frame to frame. One per thread.
+/// Scales frames to RGB; keeps its tables and its memory from frame to frame. One per thread.
 #[derive(Debug, Default)]
-pub struct RgbScaler(Scaler);
+pub struct RgbScaler {
+    scaler: Scaler,
+    planes: RgbPlanes,
+}
 
 impl RgbScaler {
     /// A scaler that has seen no frame yet.
@@ -62,30 +65,41 @@ impl Frame {
         ColorTags::of(&self.picture)
     }
 
-    /// Writes the frame as packed RGB24, `inner_w` x `inner_h` pixels, bilinear, straight into `dst`: rows start
-    /// `dst_stride_bytes` apart. The colours follow the frame's own matrix and range (BT.601 where it has none).
+    /// Writes the frame as `width` x `height` pixels of RGB, bilinear, into a plane for each of red, green and blue, whose rows start
+    /// `stride_bytes` apart. The colours follow the frame's own matrix and range (BT.601 where it has none). Nothing is written between
+    /// the rows.
     ///
     /// # Errors
-    /// [`MediaError::Mismatch`] if `dst` is too small for that size and stride.
+    /// [`MediaError::Mismatch`] if a plane is too small for that size and stride.
     pub fn rgb_scaled_into(
         &self,
         scaler: &mut RgbScaler,
-        inner_w: u32,
-        inner_h: u32,
-        dst: &mut [u8],
-        dst_stride_bytes: usize,
+        width: u32,
+        height: u32,
+        rgb: [&mut [u8]; 3],
+        stride_bytes: usize,
     ) -> Result<(), MediaError> {
-        let row = inner_w as usize * 3;
-        let needed = (inner_h as usize).saturating_sub(1).saturating_mul(dst_stride_bytes).saturating_add(row);
-        if inner_w == 0 || inner_h == 0 || dst_stride_bytes < row || dst.len() < needed {
+        let row = width as usize;
+        let needed = (height as usize).saturating_sub(1).saturating_mul(stride_bytes).saturating_add(row);
+        if let Some(plane) =
+            rgb.iter().find(|plane| row == 0 || height == 0 || stride_bytes < row || plane.len() < needed)
+        {
             return Err(MediaError::Mismatch {
                 reason: format!(
-                    "{inner_w}x{inner_h} RGB pixels with a stride of {dst_stride_bytes} bytes do not fit {} bytes",
-                    dst.len()
+                    "{width}x{height} pixels with a stride of {stride_bytes} bytes do not fit {} bytes",
+                    plane.len()
                 ),
             });
         }
-        scaler.0.run(&self.picture, Target::packed_rgb(inner_w, inner_h, dst, dst_stride_bytes))
+        let RgbScaler { scaler, planes } = scaler;
+        // By way of memory of its own: swscale writes beyond the ends of rows. Copying takes a fiftieth of scaling.
+        scaler.run(&self.picture, Target::planar_rgb(width, height, planes))?;
+        for (nth, plane) in rgb.into_iter().enumerate() {
+            for (target, source) in plane.chunks_mut(stride_bytes).zip(planes.rows(nth)).take(height as usize) {
+                target[..row].copy_from_slice(&source[..row]);
+            }
+        }
+        Ok(())
     }
 
     /// MD5 of the decoded picture: its planes without padding, in its own pixel format, as `ffmpeg -f framemd5` has it.

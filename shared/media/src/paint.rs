@@ -74,35 +74,19 @@ impl Brush {
         }
     }
 
-    /// Mixes the colour into one pixel; `strength` of 255 covers it.
-    #[inline]
-    pub(crate) fn blend(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8) {
-        self.blend_planes(surface, x, y, strength, 3);
-    }
-
-    /// As [`Brush::blend`], for letters: four pixels share one colour sample, so one of the four decides it.
+    /// Mixes the colour into one pixel of a letter; `strength` of 255 covers it. Four pixels share one colour sample, so one of the four
+    /// decides it.
     #[inline]
     pub(crate) fn blend_fine(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8) {
-        self.blend_planes(surface, x, y, strength, if (x | y) & 1 == 0 { 3 } else { 1 });
-    }
-
-    #[inline]
-    fn blend_planes(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8, planes: usize) {
         if x < 0 || y < 0 || x >= surface.width || y >= surface.height {
             return;
         }
         let (x, y) = (x as usize, y as usize);
-        for (plane, value) in self.yuv.into_iter().enumerate().take(planes) {
-            let half = usize::from(plane > 0);
-            let (bytes, stride) = surface.plane(plane);
-            let pixel = &mut bytes[(y >> half) * stride + (x >> half)];
-            // Most pixels of a line are covered: no need to mix.
-            if strength == 255 {
-                *pixel = value;
-                continue;
-            }
-            let mixed = u32::from(*pixel) * u32::from(255 - strength) + u32::from(value) * u32::from(strength);
-            *pixel = ((mixed + 127) / 255) as u8;
+        let [luma, cb, cr] = &mut surface.planes;
+        mix(&mut luma[y * surface.strides[0] + x], self.yuv[0], strength);
+        if (x | y) & 1 == 0 {
+            mix(&mut cb[(y >> 1) * surface.strides[1] + (x >> 1)], self.yuv[1], strength);
+            mix(&mut cr[(y >> 1) * surface.strides[2] + (x >> 1)], self.yuv[2], strength);
         }
     }
 
@@ -114,26 +98,54 @@ impl Brush {
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
         let is_flat = dx.abs() >= dy.abs();
         // Walk along the longer direction; in each step cover the pixels across it.
-        let (start, end, across, slope, bound) = if is_flat {
-            (from.0, to.0, from.1, dy / dx, surface.width)
-        } else {
-            (from.1, to.1, from.0, dx / dy, surface.height)
-        };
+        let (start, end, across, slope) =
+            if is_flat { (from.0, to.0, from.1, dy / dx) } else { (from.1, to.1, from.0, dx / dy) };
+        let (bound, across_bound) =
+            if is_flat { (surface.width, surface.height) } else { (surface.height, surface.width) };
         let slope = if slope.is_finite() { slope } else { 0.0 };
         let half = 0.5 * width * (1.0 + slope * slope).sqrt();
         let first = start.min(end).floor().max(0.0) as i32;
         let last = start.max(end).ceil().min(bound as f32) as i32;
+        let limit = across_bound as f32 + 1.0;
+        // Bytes from pixel to pixel along the line and across it, in luma and in chroma.
+        let [of_luma, of_chroma] =
+            [surface.strides[0], surface.strides[1]].map(|stride| if is_flat { (1, stride) } else { (stride, 1) });
+        let [luma, cb, cr] = &mut surface.planes;
         for step in first..last.max(first) {
             let middle = across + slope * (step as f32 + 0.5 - start);
-            let limit = surface.width.max(surface.height) as f32;
-            let (low, high) = ((middle - half).max(-1.0), (middle + half).min(limit + 1.0));
-            for side in low.floor() as i32..high.ceil() as i32 {
+            let (low, high) = ((middle - half).clamp(-1.0, limit), (middle + half).clamp(-1.0, limit));
+            // What is cut off is outside the picture.
+            for side in floor(low).max(0)..(-floor(-high)).min(across_bound) {
                 let cover = high.min((side + 1) as f32) - low.max(side as f32);
-                let (x, y) = if is_flat { (step, side) } else { (side, step) };
-                self.blend(surface, x, y, (cover.clamp(0.0, 1.0) * 255.0) as u8);
+                let strength = (cover.clamp(0.0, 1.0) * 255.0) as u8;
+                let (step, side) = (step as usize, side as usize);
+                mix(&mut luma[step * of_luma.0 + side * of_luma.1], self.yuv[0], strength);
+                // Both planes of a picture have the same stride.
+                let at = (step >> 1) * of_chroma.0 + (side >> 1) * of_chroma.1;
+                mix(&mut cb[at], self.yuv[1], strength);
+                mix(&mut cr[at], self.yuv[2], strength);
             }
         }
     }
+}
+
+/// Mixes a value into a sample; `strength` of 255 covers it.
+#[inline]
+fn mix(sample: &mut u8, value: u8, strength: u8) {
+    // Most pixels of a line are covered: no need to mix.
+    if strength == 255 {
+        *sample = value;
+        return;
+    }
+    let mixed = u32::from(*sample) * u32::from(255 - strength) + u32::from(value) * u32::from(strength);
+    *sample = ((mixed + 127) / 255) as u8;
+}
+
+/// The largest whole number up to a small one; `f32::floor` is a call on processors that may lack the instruction.
+#[inline]
+fn floor(value: f32) -> i32 {
+    let towards_zero = value as i32;
+    towards_zero - i32::from(towards_zero as f32 > value)
 }
 
 impl Turn {

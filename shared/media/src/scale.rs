@@ -17,6 +17,23 @@ pub(crate) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
+    /// Planar RGB: three planes of the same stride.
+    pub(crate) fn planar_rgb(width: u32, height: u32, planes: &'a mut RgbPlanes) -> Self {
+        let stride = planes.make_room(width, height);
+        // FFmpeg's order is green, blue, red.
+        let (red, rest) = planes.bytes.split_at_mut(planes.plane_bytes);
+        let (green, blue) = rest.split_at_mut(planes.plane_bytes);
+        Self {
+            format: ffi::AVPixelFormat::AV_PIX_FMT_GBRP,
+            width: width as i32,
+            height: height as i32,
+            planes: [green.as_mut_ptr(), blue.as_mut_ptr(), red.as_mut_ptr(), std::ptr::null_mut()],
+            strides: [stride as i32, stride as i32, stride as i32, 0],
+            full_range: true,
+            borrowed: std::marker::PhantomData,
+        }
+    }
+
     /// Packed RGB24. The caller has checked that `dst` holds `height` rows.
     pub(crate) fn packed_rgb(width: u32, height: u32, dst: &'a mut [u8], stride: usize) -> Self {
         assert!(dst.len() >= (height as usize - 1) * stride + width as usize * 3 && stride <= i32::MAX as usize);
@@ -48,6 +65,33 @@ impl<'a> Target<'a> {
             full_range,
             borrowed: std::marker::PhantomData,
         }
+    }
+}
+
+/// Memory for a picture in planar RGB, with the room behind its rows that swscale may write to.
+#[derive(Debug, Default)]
+pub(crate) struct RgbPlanes {
+    bytes: Vec<u8>,
+    /// From row to row.
+    stride: usize,
+    /// From plane to plane.
+    plane_bytes: usize,
+}
+
+/// swscale writes whole vectors, beyond a row's end where the width is no multiple of theirs.
+const VECTOR_BYTES: usize = 64;
+
+impl RgbPlanes {
+    fn make_room(&mut self, width: u32, height: u32) -> usize {
+        self.stride = (width as usize).next_multiple_of(VECTOR_BYTES);
+        self.plane_bytes = self.stride * height as usize + VECTOR_BYTES;
+        self.bytes.resize(3 * self.plane_bytes, 0);
+        self.stride
+    }
+
+    /// The rows of a plane (0 red, 1 green, 2 blue), with what lies behind their ends.
+    pub(crate) fn rows(&self, plane: usize) -> std::slice::Chunks<'_, u8> {
+        self.bytes[plane * self.plane_bytes..][..self.plane_bytes].chunks(self.stride.max(1))
     }
 }
 
@@ -198,13 +242,37 @@ mod tests {
         picture
     }
 
+    /// The pixels of a plane.
+    fn shown(planes: &RgbPlanes, plane: usize, width: u32, height: u32) -> Vec<u8> {
+        planes.rows(plane).take(height as usize).flat_map(|row| row[..width as usize].to_vec()).collect()
+    }
+
+    /// swscale has vector code for planes, and none for packed pixels with as good colours.
+    #[test]
+    fn planes_hold_the_pixels_that_packed_rgb_holds() {
+        for (picture, size) in [Pixel::YUV420P, Pixel::NV12]
+            .iter()
+            .flat_map(|&format| [(104, 58), (103, 57), (31, 7)].map(|s| (noise(format), s)))
+        {
+            let (width, height) = size;
+            let mut packed = vec![0; (width * height * 3) as usize];
+            let target = Target::packed_rgb(width, height, &mut packed, width as usize * 3);
+            Scaler::default().run(&picture, target).unwrap();
+            let mut planes = RgbPlanes::default();
+            Scaler::default().run(&picture, Target::planar_rgb(width, height, &mut planes)).unwrap();
+            for plane in 0..3 {
+                let of_packed: Vec<u8> = packed.iter().skip(plane).step_by(3).copied().collect();
+                assert!(shown(&planes, plane, width, height) == of_packed, "{size:?}, plane {plane}");
+            }
+        }
+    }
+
     #[test]
     fn the_order_of_samples_that_a_gpu_gives_makes_the_same_rgb() {
         let rgb = |picture: &frame::Video, (width, height): (u32, u32)| {
-            let mut pixels = vec![0; (width * height * 3) as usize];
-            let target = Target::packed_rgb(width, height, &mut pixels, width as usize * 3);
-            Scaler::default().run(picture, target).unwrap();
-            pixels
+            let mut planes = RgbPlanes::default();
+            Scaler::default().run(picture, Target::planar_rgb(width, height, &mut planes)).unwrap();
+            (0..3).flat_map(|plane| shown(&planes, plane, width, height)).collect::<Vec<u8>>()
         };
         let (planes, pairs) = (noise(Pixel::YUV420P), noise(Pixel::NV12));
         // Smaller as for a detector, larger, and as it is.
