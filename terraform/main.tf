@@ -80,7 +80,7 @@ locals {
 locals {
   # Whoever looks for requests that stand still, the alert and the sweeper, has the same patience.
   stalled_after_s = 7200
-  # Given up while the chunks are still there, and the messages (a week).
+  # From when it was last told again, which is two to three times as long after it stood still; where its chunks are gone by then, at once.
   sweep = var.sweep_minutes == 0 ? null : { still_s = local.stalled_after_s, give_up_s = min(3, var.work_days - 1) * 86400 }
 }
 
