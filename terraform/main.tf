@@ -80,8 +80,8 @@ locals {
 locals {
   # Whoever looks for requests that stand still, the alert and the sweeper, has the same patience.
   stalled_after_s = 7200
-  # From when it was last told again, which is two to three times as long after it stood still; where its chunks are gone by then, at once.
-  sweep = var.sweep_minutes == 0 ? null : { still_s = local.stalled_after_s, give_up_s = min(3, var.work_days - 1) * 86400 }
+  # From when it was last told again, which is two to three times as long after it stood still: a day before its chunks go.
+  sweep = var.sweep_minutes == 0 ? null : { still_s = local.stalled_after_s, give_up_s = min(9, var.work_days - 1) * 86400 / 3 }
 }
 
 # --- The product --------------------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ const STATE_KEY: &str = "trackdrop-state";
 const CONTENT_TYPE: &str = "application/json";
 /// Attempts of a compare-and-set. Writers are few and stop after they won; whoever lost this often tries again by redelivery.
 const ATTEMPTS: u32 = 50;
-/// Cloud Storage takes about one write a second of an object; progress is not worth more.
-const PROGRESS_EVERY_S: f64 = 1.0;
+/// Cloud Storage takes about one write a second of an object. Progress leaves most of them to the writes that the flow rests on: a client that was
+/// told to wait, twice at the most, comes to a second in which nobody else writes.
+const PROGRESS_EVERY_S: f64 = 5.0;
 
 /// The manifest of a request of which nothing is known but its upload.
 pub fn unplanned(
@@ -151,7 +152,7 @@ pub async fn advance(cloud: &Cloud, request: &RequestId, to: RequestState) -> Re
     .await
 }
 
-/// Folds a count into the progress that people read: at most about once a second, and never what correctness rests on, so a lost
+/// Folds a count into the progress that people read: at most every five seconds, and never what correctness rests on, so a lost
 /// race or a failed write is nothing.
 pub async fn fold_progress(cloud: &Cloud, request: &RequestId, fold: impl Fn(&mut Progress) + Send) {
     let object = ResultFile::Manifest.object(request);

@@ -42,10 +42,10 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// Two hours, as the alert on stalled requests; three days, which fail what is looked at every hour after eight: Pub/Sub and the bucket keep messages
-    /// and chunks for seven.
+    /// Two hours, as the alert on stalled requests; two days, which fail it after four to six: Pub/Sub and the bucket keep messages and chunks
+    /// for seven.
     fn default() -> Self {
-        Self { still_s: 7_200.0, give_up_s: 3.0 * 86_400.0 }
+        Self { still_s: 7_200.0, give_up_s: 2.0 * 86_400.0 }
     }
 }
 
