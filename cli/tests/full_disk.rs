@@ -5,7 +5,7 @@
 mod support;
 
 use std::path::Path;
-use support::{Data, Ended, Scene, SmallDisk, codec, ffmpeg};
+use support::{Data, Ended, Scene, SmallDisk, codec, ffmpeg, frame_times};
 
 /// A clip of which a second takes about half a megabyte, so that a disk of a few megabytes fills up at any stage.
 fn heavy_clip(path: &Path) {
@@ -35,6 +35,9 @@ fn a_run_that_filled_the_disk_goes_on_when_there_is_space() {
     let video = scene.path("heavy.mp4");
     heavy_clip(&video);
     let bytes = std::fs::metadata(&video).unwrap().len();
+    let undisturbed = scene.other("undisturbed");
+    let whole = undisturbed.run(&[&video], OPTIONS).expect_success().json().remove(0);
+    let times = |summary: &serde_json::Value| frame_times(Path::new(summary["annotated"].as_str().unwrap()));
     // Room for the reserve and the catalog, and for so many copies of the video: it fails at another stage each time.
     for copies in [0.5, 1.5, 2.5] {
         let kib = 2_500 + (copies * bytes as f64 / 1024.0) as u32;
@@ -43,6 +46,8 @@ fn a_run_that_filled_the_disk_goes_on_when_there_is_space() {
         let summary = data.run(&[&video], OPTIONS).expect_success().json().remove(0);
         assert_eq!((&summary["state"], &summary["ledger"]["frames_whole"]), (&"done".into(), &150.into()), "{copies}");
         assert_eq!(data.query("SELECT state, error FROM requests"), ["done,"]);
+        assert_eq!(data.tracks_without_upload(), undisturbed.tracks_without_upload(), "{copies}");
+        assert_eq!(times(&summary), times(&whole), "{copies}");
     }
 }
 

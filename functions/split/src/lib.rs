@@ -122,12 +122,12 @@ impl StageHandler for Split {
         chunks::record(&self.cloud, request, &chunks).await
     }
 
-    async fn describe(&self, request: &RequestId, upload: &ObjectFinalized) -> Option<Manifest> {
-        let info = self.cloud.find(&upload.object).await.ok().flatten();
+    async fn describe(&self, request: &RequestId, upload: &ObjectFinalized) -> Result<Option<Manifest>, Failure> {
+        let info = self.cloud.find(&upload.object).await?;
         // What stands under the name by now may be another upload.
         let info = info.filter(|info| info.generation == upload.generation);
         let settings = info.as_ref().and_then(|info| RequestSettings::of_upload(&info.metadata).ok());
-        Some(manifest::unplanned(request, upload, info.as_ref(), settings.unwrap_or_default()))
+        Ok(Some(manifest::unplanned(request, upload, info.as_ref(), settings.unwrap_or_default())))
     }
 }
 

@@ -20,8 +20,8 @@ pub trait StageHandler: Send + Sync {
     -> Result<(), Failure>;
 
     /// Describes a request that fails before it has a manifest; only the first stage can meet one.
-    async fn describe(&self, _request: &RequestId, _started_by: &ObjectFinalized) -> Option<Manifest> {
-        None
+    async fn describe(&self, _request: &RequestId, _started_by: &ObjectFinalized) -> Result<Option<Manifest>, Failure> {
+        Ok(None)
     }
 }
 
@@ -42,7 +42,7 @@ impl<S: StageHandler> Handler for Staged<S> {
         match self.0.work(&request, started_by, delivery).await {
             Err(failure) if failure.kind() == FailureKind::Permanent => {
                 tracing::error!(%request, stage = %S::STAGE, %failure, "failed for good");
-                let description = self.0.describe(&request, started_by).await;
+                let description = self.0.describe(&request, started_by).await?;
                 end::fail(cloud, &request, S::STAGE, &failure.to_string(), || description).await
             }
             outcome => outcome,

@@ -25,7 +25,7 @@ use trackdrop_cloud::{
 };
 use trackdrop_pipeline::{
     Event, ObjectFinalized, RequestId,
-    names::{Bucket, ObjectName, request_of},
+    names::{Bucket, ObjectName, ResultFile, request_of},
 };
 use trackdrop_tables::requests::RequestRow;
 
@@ -189,8 +189,7 @@ impl Attempt {
             self.world.broken(format!("{} writes {object}, which is not its request's", self.name));
         }
         if !object.name.ends_with(MANIFEST) {
-            let key = (self.message.clone(), object.to_string());
-            self.world.record().tries.entry(key).or_default().insert(self.name.clone());
+            self.makes(object.to_string());
         }
     }
 
@@ -203,6 +202,12 @@ impl Attempt {
     ) -> Result<ObjectInfo, StorageError> {
         let doing = format!("writing {object}");
         self.operation(format!("put {object}"), || self.write(object, content, options), storage_error(doing)).await
+    }
+
+    /// Notes that it makes something, which a delivery that nothing befell does once.
+    fn makes(&self, what: impl Into<String>) {
+        let key = (self.message.clone(), what.into());
+        self.world.record().tries.entry(key).or_default().insert(self.name.clone());
     }
 
     fn is_second(&self) -> bool {
@@ -256,7 +261,10 @@ impl Storage for Attempt {
 
     async fn stat(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
         let doing = format!("looking at {object}");
-        self.operation(format!("stat {object}"), || self.world.memory.look_at(object), storage_error(doing)).await
+        let is_blind = self.world.flaw == Some(Flaw::DoesNotLook) && object.name.starts_with("detections/");
+        let effect =
+            || if is_blind { Err(StorageError::NotFound(object.clone())) } else { self.world.memory.look_at(object) };
+        self.operation(format!("stat {object}"), effect, storage_error(doing)).await
     }
 
     async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError> {
@@ -313,6 +321,7 @@ impl Storage for Attempt {
 #[async_trait]
 impl Publisher for Attempt {
     async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
+        self.makes(format!("a message on {topic}"));
         let told = self.world.flaw.map_or_else(|| Some(event.clone()), |flaw| flaw.message(event));
         let effect = || {
             if let Some(event) = &told {
@@ -341,8 +350,7 @@ impl Publisher for Attempt {
 #[async_trait]
 impl Warehouse for Attempt {
     async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
-        let key = (self.message.clone(), "rows".to_owned());
-        self.world.record().tries.entry(key).or_default().insert(self.name.clone());
+        self.makes("rows");
         let effect = || {
             let mut files = files.to_vec();
             match self.world.flaw {
@@ -351,16 +359,19 @@ impl Warehouse for Attempt {
                     files.iter_mut().for_each(|file| file.generation = self.world.executor.now_us())
                 }
                 Some(Flaw::LoadsNothing) => return Ok(LoadOutcome::Loaded),
+                Some(Flaw::LoadsOtherRows) => {
+                    files.iter_mut().for_each(|file| file.object = ResultFile::Summary.object(&file.request_id));
+                }
                 _ => {}
             }
-            Ok(self.world.memory.load(&files))
+            self.world.memory.load(&files)
         };
         let names: Vec<_> = files.iter().map(|file| file.object.to_string()).collect();
         self.operation(format!("load {}", names.join(", ")), effect, warehouse_error).await
     }
 
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
-        let recorded = self.world.flaw.map_or_else(|| Some(row.clone()), |flaw| flaw.row(row));
+        let recorded = self.world.flaw.map_or_else(|| Some(row.clone()), |flaw| flaw.row(row, self.is_second()));
         let effect = || Ok(recorded.as_ref().map_or(LoadOutcome::Loaded, |row| self.world.memory.record(row)));
         self.operation(format!("record {}", row.request_id), effect, warehouse_error).await
     }

@@ -5,14 +5,17 @@ use crate::{
     executor::first_of,
     fault::{Budget, Fault},
     flaw::Flaw,
-    stand_ins::StandIn,
-    world::World,
+    stand_ins::{StandIn, Trouble},
+    world::{GivenUp, World},
 };
 use std::{
     collections::BTreeMap,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -27,7 +30,8 @@ use trackdrop_join::Join;
 use trackdrop_load::{Load, LoadService};
 use trackdrop_merge::Merge;
 use trackdrop_pipeline::{
-    DeadLetter, Delivery, Event, Failure, FailureKind, Handler,
+    DeadLetter, Delivery, Event, Failure, FailureKind, Handler, ObjectFinalized, RequestId,
+    names::{self, ObjectName, PerSegment, ResultFile},
     trigger::{Trigger, TriggerError},
 };
 use trackdrop_split::Split;
@@ -59,15 +63,17 @@ pub(crate) struct Bus {
     triggers: Vec<Trigger>,
     /// Whether requests wait for a window of `load`.
     is_by_window: bool,
+    /// Whether a sweeper looks for requests that stand still, so that even the handler of dead letters may be given up.
+    is_swept: bool,
     /// How many messages of each name there were.
     sent: Mutex<BTreeMap<String, u32>>,
     running: Mutex<Vec<(Budget, Weak<Life>)>>,
 }
 
 impl Bus {
-    pub(crate) fn new(world: Arc<World>, is_by_window: bool) -> Result<Self, TriggerError> {
+    pub(crate) fn new(world: Arc<World>, is_by_window: bool, is_swept: bool) -> Result<Self, TriggerError> {
         let triggers = TRIGGERS.into_iter().map(Trigger::parse).collect::<Result<_, _>>()?;
-        Ok(Self { world, triggers, is_by_window, sent: Mutex::default(), running: Mutex::default() })
+        Ok(Self { world, triggers, is_by_window, is_swept, sent: Mutex::default(), running: Mutex::default() })
     }
 
     /// Sends a message to every function that an event starts.
@@ -141,9 +147,9 @@ impl Bus {
             world.executor.sleep(Duration::from_millis(ms)).await;
         }
         let attempts = trigger.retry.attempts.min(MOST_ATTEMPTS);
-        // The handler of dead letters is the last resort: its own last attempt is always left alone.
-        let may_fail = world.rough && trigger.dead_letter.is_some();
-        let budget = Budget { message: name.clone(), attempts: if may_fail { u32::MAX } else { attempts - 1 } };
+        // The handler of dead letters is the last resort: without a sweeper its own last attempt is always left alone.
+        let may_fail = world.rough && (trigger.dead_letter.is_some() || self.is_swept);
+        let at_most = if may_fail { u32::MAX } else { attempts - 1 };
         let deadline = Duration::from_secs(trigger.deadline_s);
         let mut reason = String::new();
         if copy == 1 && world.flaw == Some(Flaw::DeliversTwice) {
@@ -152,6 +158,7 @@ impl Bus {
         let attempts = if world.flaw == Some(Flaw::GivesUpAtOnce) { 1 } else { attempts };
         for nth in 1..=attempts {
             let attempt = format!("{name}/{nth}");
+            let budget = Budget { message: name.clone(), nth, attempts: at_most };
             let began_us = world.executor.now_us();
             let done = self.attempt(&trigger, &event, &message, attempt.clone(), budget.clone());
             if world.flaw == Some(Flaw::AcknowledgedFirst) {
@@ -191,6 +198,13 @@ impl Bus {
                 world.executor.sleep(trigger.retry.backoff(nth, random.f64())).await;
             }
         }
+        let given_up = GivenUp {
+            request: about(&event),
+            reason: reason.clone(),
+            unexplained: world.fate.not_used_up(&name, trigger.retry.attempts.min(MOST_ATTEMPTS)),
+            message: name,
+        };
+        world.record().given_up.push(given_up);
         self.bury(&trigger, &event, attempts, reason);
     }
 
@@ -227,8 +241,12 @@ impl Bus {
         };
         let (world, event, is_by_window) = (self.world.clone(), event.clone(), self.is_by_window);
         world.log(format_args!("{name}: begins"));
+        let works = Arc::<AtomicU32>::default();
+        let result = made_from(&trigger.function, &event);
+        let stood = result.as_ref().is_some_and(|result| world.memory.look_at(result).is_ok());
+        let work_done = works.clone();
         self.world.executor.spawn(async move {
-            let handler = handler(attempt, is_by_window);
+            let handler = handler(attempt, is_by_window, works);
             let (delivery, place) = (Delivery::new(), name);
             let work = async move {
                 match handler {
@@ -254,6 +272,11 @@ impl Bus {
             .await;
             // A process that died says nothing any more; what it held is gone.
             drop(work);
+            let times = work_done.load(Ordering::SeqCst);
+            if times > u32::from(!stood) {
+                let already = if stood { "though the result stood before" } else { "in one attempt" };
+                world.broken(format!("{place} does its work {times} times {already}"));
+            }
             match outcome {
                 // After the deadline nobody listens.
                 Some(outcome) => drop(done.send(outcome)),
@@ -292,22 +315,43 @@ impl Bus {
     }
 }
 
+/// The request that an event is about.
+fn about(event: &Event) -> Option<RequestId> {
+    match event {
+        Event::ObjectFinalized(finalized) => finalized.request(),
+        Event::DeadLetter(letter) => about(&letter.event),
+        Event::RequestFinished(finished) => Some(finished.request_id.clone()),
+        Event::LoadWindow {} | Event::RequestsSweep {} => None,
+    }
+}
+
 /// Whose objects a delivery of this event may write.
 fn works_for(event: &Event) -> WorksFor {
     match event {
-        Event::ObjectFinalized(finalized) => finalized.request().map_or(WorksFor::Nobody, WorksFor::One),
-        Event::DeadLetter(letter) => works_for(&letter.event),
-        Event::RequestFinished(_) => WorksFor::Nobody,
         Event::LoadWindow {} | Event::RequestsSweep {} => WorksFor::All,
+        Event::RequestFinished(_) => WorksFor::Nobody,
+        _ => about(event).map_or(WorksFor::Nobody, WorksFor::One),
+    }
+}
+
+/// What a stage with costly work makes of an event.
+fn made_from(function: &str, event: &Event) -> Option<ObjectName> {
+    let Event::ObjectFinalized(ObjectFinalized { object, .. }) = event else { return None };
+    let request = names::request_of(object)?;
+    match function {
+        "track" => Some(PerSegment::Detections.object(&request, names::segment_of(object)?)),
+        "annotate" => Some(PerSegment::Annotated.object(&request, names::segment_of(object)?)),
+        "join" => Some(ResultFile::AnnotatedVideo.object(&request)),
+        _ => None,
     }
 }
 
 /// The real handler of a function, in a process that has just started.
-fn handler(attempt: Attempt, is_by_window: bool) -> Option<Box<dyn Handler>> {
+fn handler(attempt: Attempt, is_by_window: bool, works: Arc<AtomicU32>) -> Option<Box<dyn Handler>> {
     let function = attempt.function.clone();
     let attempt = Arc::new(attempt);
     let cloud = Cloud { storage: attempt.clone(), publisher: attempt.clone(), warehouse: attempt };
-    let stand_in = Arc::new(StandIn::default());
+    let stand_in = Arc::new(StandIn(Trouble { works, ..Trouble::default() }));
     fn staged<S: StageHandler + 'static>(stage: S) -> Option<Box<dyn Handler>> {
         Some(Box::new(Staged(stage)))
     }

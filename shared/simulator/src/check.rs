@@ -4,6 +4,7 @@ use crate::{
     fault::{Fault, Placed},
     memory::State,
     run::{After, Dropped},
+    world::GivenUp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,6 +43,7 @@ pub(crate) fn all(after: &After, expected: &BTreeMap<RequestId, Arc<State>>) -> 
     broken.extend(nothing_else_was_touched(after));
     broken.extend(everything_was_written_once(&after.state));
     broken.extend(no_more_work_than_the_faults_explain(after));
+    broken.extend(given_up_by_faults_alone(after));
     broken
 }
 
@@ -87,8 +89,11 @@ fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
             let no_video = message.contains("is not a video") && !dropped.upload.text.contains("gop=");
             let gone = message.contains("was deleted or overwritten") && dropped.taken_away;
             let gone = gone || (message.contains("is gone: upload") && dropped.taken_away);
-            let gave_up = message.starts_with("gave up after") && after.rough;
-            if no_video || gone || gave_up {
+            // Which must be explained: see below.
+            let was_given_up =
+                after.given_up.iter().any(|given_up| given_up.request.as_ref() == Some(&dropped.request));
+            let gave_up = message.starts_with("gave up after") || message.starts_with("it stood still for");
+            if no_video || gone || (gave_up && was_given_up) {
                 return Ok(());
             }
             Err(format!("failed without need: {}: {message}", error.stage))
@@ -104,12 +109,25 @@ fn told_once_and_the_same_everywhere(state: &State, request: &RequestId) -> Resu
         Some((_, json)) => serde_json::from_slice(json).map_err(|error| format!("summary: {error}"))?,
         None => return Err("has no summary".to_owned()),
     };
-    let Some(row) = state.request_rows.get(request) else { return Err("has no row in requests".to_owned()) };
-    let of_row = (row.state, row.finished_at, row.detections as u64, row.track_rows as u64, row.frames as u64);
-    let of_summary =
-        (manifest.state, summary.finished_at, summary.detections, summary.track_rows, summary.ledger.frames);
-    if of_row != of_summary {
-        return Err(format!("the row says {of_row:?}, manifest and summary {of_summary:?}"));
+    let rows: Vec<_> = state.request_rows.iter().filter(|((of, _), _)| of == request).map(|(_, row)| row).collect();
+    let [row] = rows[..] else { return Err(format!("has {} rows in requests", rows.len())) };
+    let numbers = [row.segments, row.frames, row.frames_damaged, row.detections, row.track_rows, row.track_count];
+    let of_row =
+        (row.state, row.error_stage, row.error.as_deref(), row.finished_at, numbers.map(|number| number as u64));
+    let ledger = &summary.ledger;
+    let error = manifest.error.as_ref();
+    let numbers = [
+        u64::from(summary.segments),
+        ledger.frames,
+        ledger.frames_damaged,
+        summary.detections,
+        summary.track_rows,
+        summary.tracks_by_class.values().sum(),
+    ];
+    let message = error.map(|error| error.message.as_str());
+    let of_others = (manifest.state, error.map(|error| error.stage), message, summary.finished_at, numbers);
+    if of_row != of_others {
+        return Err(format!("the row says {of_row:?}, manifest and summary {of_others:?}"));
     }
     let told: Vec<&RequestFinished> = state
         .messages
@@ -120,20 +138,26 @@ fn told_once_and_the_same_everywhere(state: &State, request: &RequestId) -> Resu
             _ => None,
         })
         .collect();
-    if told.is_empty() || told.iter().any(|finished| finished.state != manifest.state) {
-        return Err(format!("is {}, but was told as {told:?}", manifest.state.as_str()));
+    let is_the_same =
+        |finished: &&RequestFinished| (finished.state, finished.error.as_deref()) == (manifest.state, message);
+    if told.is_empty() || !told.iter().all(is_the_same) {
+        return Err(format!("is {} ({message:?}), but was told as {told:?}", manifest.state.as_str()));
     }
     Ok(())
 }
 
 /// `tracks` has each row once.
 fn rows_are_there_once(state: &State, request: &RequestId) -> Result<(), String> {
-    let loads = state.jobs.iter().flatten().filter(|file| file.request_id == *request).count();
+    let loaded: Vec<_> = state.tracks.iter().filter(|(of, _)| of == request).map(|(_, content)| content).collect();
+    let loads = loaded.len();
     let is_done = manifest(state, request).is_some_and(|manifest| manifest.state == RequestState::Done);
     if loads > 1 || (is_done && loads == 0) {
         return Err(format!("its rows were loaded {loads} times"));
     }
     let Some((_, content)) = state.objects.get(&ResultFile::Tracks.object(request)) else { return Ok(()) };
+    if loaded.iter().any(|rows| *rows != content) {
+        return Err("other rows were loaded than those of tracks.parquet".to_owned());
+    }
     let rows = tracks::read(content.clone()).map_err(|error| format!("tracks.parquet: {error}"))?;
     let keys: BTreeSet<_> = rows.iter().map(|row| (row.frame_index, row.track_id)).collect();
     if keys.len() == rows.len() { Ok(()) } else { Err("tracks.parquet has rows twice".to_owned()) }
@@ -241,7 +265,8 @@ fn no_more_work_than_the_faults_explain(after: &After) -> Vec<String> {
             let rest = place.strip_prefix(message.as_str());
             rest.is_some_and(|rest| rest.starts_with('#'))
         };
-        let places = after.faults.iter().map(|(place, _)| place).chain(&after.killed);
+        let places = after.faults.iter().filter(|(_, fault)| fault.repeats_work()).map(|(place, _)| place);
+        let places = places.chain(&after.killed);
         // "split uploads/clip.mp4@1767225601000000", "merge work/tracked/req_...".
         let started_by = message.split_once(' ').map_or("", |(_, object)| object);
         let told_again =
@@ -253,4 +278,14 @@ fn no_more_work_than_the_faults_explain(after: &After) -> Vec<String> {
         }
     }
     broken
+}
+
+/// Only faults use attempts up: each attempt of a delivery that was given up was lost to one.
+fn given_up_by_faults_alone(after: &After) -> Vec<String> {
+    let unexplained = after.given_up.iter().filter(|given_up| !given_up.unexplained.is_empty());
+    unexplained
+        .map(|GivenUp { message, reason, unexplained, .. }| {
+            format!("{message} was given up ({reason}), though no fault struck its attempts {unexplained:?}")
+        })
+        .collect()
 }

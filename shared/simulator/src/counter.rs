@@ -50,7 +50,7 @@ impl fmt::Display for Counter {
 }
 
 /// What counting took.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     /// Segments that finished together.
     pub segments: u32,
@@ -60,6 +60,8 @@ pub struct Measured {
     pub operations: f64,
     /// How often `merge` was started.
     pub fired: u32,
+    /// What went wrong: nothing does here.
+    pub broken: Vec<String>,
 }
 
 /// When the segments finish: later than a second after the manifest was written, so that progress is due.
@@ -115,8 +117,9 @@ pub fn measure(counter: Counter, segments: u32) -> Result<Measured, SimulationEr
         });
     }
     // Nothing waits without end here: the naive counter only takes long.
-    let rest = executor.run(LAST_US, MOST_POLLS);
-    debug_assert!(rest.is_ok(), "{rest:?}");
+    if let Err(restless) = executor.run(LAST_US, MOST_POLLS) {
+        world.broken(format!("counting does not come to an end: {restless:?}"));
+    }
     let started = started.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let operations = world.record().operations.get("track").copied().unwrap_or_default();
     let first = started.first().copied().unwrap_or(i64::MAX);
@@ -125,6 +128,7 @@ pub fn measure(counter: Counter, segments: u32) -> Result<Measured, SimulationEr
         seconds: (first - last_result_us.load(Ordering::Relaxed)) as f64 / 1e6,
         operations: operations as f64 / f64::from(segments),
         fired: started.len() as u32,
+        broken: std::mem::take(&mut world.record().broken),
     })
 }
 
@@ -133,7 +137,7 @@ fn worker(world: &Arc<World>, request: &RequestId, name: String) -> Attempt {
         world: world.clone(),
         function: name.split(' ').next().unwrap_or_default().to_owned(),
         message: name.clone(),
-        budget: Budget { message: name.clone(), attempts: 0 },
+        budget: Budget { message: name.clone(), nth: 1, attempts: 0 },
         name,
         works_for: WorksFor::One(request.clone()),
         life: Arc::new(Life::default()),
@@ -193,12 +197,14 @@ mod tests {
 
     #[test]
     fn counting_takes_the_same_few_operations_and_seconds_however_many_finish_together() {
-        for segments in [1, 10, 100, 1_000, 10_000] {
+        let of_ten = measure(Counter::Sharded, 10).unwrap().operations;
+        for segments in [10, 100, 1_000, 10_000] {
             let measured = measure(Counter::Sharded, segments).unwrap();
             eprintln!("{measured:?}");
-            assert_eq!(measured.fired, 1, "{measured:?}");
+            assert!(measured.fired == 1 && measured.broken.is_empty(), "{measured:?}");
             assert!((0.0..5.0).contains(&measured.seconds), "{measured:?}");
-            assert!(measured.operations < 16.0, "{measured:?}");
+            // The marker of a group and a look at those of the others.
+            assert!(measured.operations < of_ten + 2.0, "{measured:?}");
         }
     }
 

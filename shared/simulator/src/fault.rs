@@ -2,7 +2,7 @@
 
 use crate::scenario::Rates;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -85,14 +85,15 @@ enum Source {
 #[derive(Default)]
 struct State {
     fired: Vec<Placed>,
-    /// By message: attempts that faults have used up.
-    used_up: BTreeMap<String, u32>,
+    /// By message: which of its attempts faults have used up.
+    used_up: BTreeMap<String, BTreeSet<u32>>,
 }
 
-/// A message, and how many of its attempts faults may use up.
+/// A message, which of its attempts it is about, and how many of them faults may use up.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     pub(crate) message: String,
+    pub(crate) nth: u32,
     pub(crate) attempts: u32,
 }
 
@@ -142,15 +143,24 @@ impl Fate {
         Some(fault)
     }
 
-    /// Takes one attempt of a message; false where its last one must be left alone.
+    /// Takes this attempt of a message; false where it must be left alone. Of an attempt that is lost already nothing more is taken.
     pub(crate) fn use_up(&self, budget: &Budget) -> bool {
         let mut state = self.lock();
         let used = state.used_up.entry(budget.message.clone()).or_default();
-        if *used >= budget.attempts {
+        if used.contains(&budget.nth) {
+            return true;
+        }
+        if used.len() as u64 >= u64::from(budget.attempts) {
             return false;
         }
-        *used += 1;
-        true
+        used.insert(budget.nth)
+    }
+
+    /// Attempts of a message, from 1 to the last one, that no fault used up.
+    pub(crate) fn not_used_up(&self, message: &str, last: u32) -> Vec<u32> {
+        let state = self.lock();
+        let used = state.used_up.get(message);
+        (1..=last).filter(|nth| used.is_none_or(|used| !used.contains(nth))).collect()
     }
 
     /// The fault at an operation.
@@ -173,6 +183,11 @@ impl Fate {
 }
 
 impl Fault {
+    /// Whether it may have a delivery's work done once more.
+    pub(crate) fn repeats_work(self) -> bool {
+        self.uses_an_attempt_up() || self == Self::Duplicate
+    }
+
     fn uses_an_attempt_up(self) -> bool {
         match self {
             Self::ErrorBefore | Self::ErrorAfter | Self::CrashBefore | Self::CrashAfter | Self::AckLost => true,

@@ -44,6 +44,14 @@ pub enum Flaw {
     LosesRequestRows,
     /// A row of the table `requests` names another moment of the end than the summary.
     RowOfAnotherMoment,
+    /// The same, but only what a second attempt records.
+    SecondRowOfAnotherMoment,
+    /// What is loaded are the rows of an empty file.
+    LoadsOtherRows,
+    /// `track` does not see that its result stands.
+    DoesNotLook,
+    /// The end of a failed request is told without its reason.
+    TellsNoReason,
     /// The end of a request is told to nobody.
     TellsNobody,
     /// The end of every request is told as a failure.
@@ -158,10 +166,11 @@ impl Flaw {
     }
 
     /// The row that is recorded; none where it is lost.
-    pub(crate) fn row(self, row: &RequestRow) -> Option<RequestRow> {
+    pub(crate) fn row(self, row: &RequestRow, is_second: bool) -> Option<RequestRow> {
         match self {
             Self::LosesRequestRows => None,
-            Self::RowOfAnotherMoment => {
+            Self::SecondRowOfAnotherMoment if !is_second => Some(row.clone()),
+            Self::RowOfAnotherMoment | Self::SecondRowOfAnotherMoment => {
                 let finished_at = Timestamp::from_micros(row.finished_at.micros() + 1);
                 Some(RequestRow { finished_at, ..row.clone() })
             }
@@ -173,6 +182,9 @@ impl Flaw {
     pub(crate) fn message(self, event: &Event) -> Option<Event> {
         match (self, event) {
             (Self::TellsNobody, Event::RequestFinished(_)) => None,
+            (Self::TellsNoReason, Event::RequestFinished(finished)) => {
+                Some(Event::RequestFinished(RequestFinished { error: None, ..finished.clone() }))
+            }
             (Self::TellsFailures, Event::RequestFinished(finished)) => {
                 let state = RequestState::Failed;
                 Some(Event::RequestFinished(RequestFinished { state, ..finished.clone() }))

@@ -33,6 +33,7 @@ pub use scenario::{MOST_SEGMENTS, Rates, Scenario, Upload};
 
 use run::Options;
 use shrink::Shrunk;
+use std::collections::BTreeSet;
 
 /// Runs the scenario of a seed, with a flaw planted where one is given.
 pub fn simulate(seed: u64, flaw: Option<Flaw>) -> Result<Outcome, SimulationError> {
@@ -49,6 +50,14 @@ pub fn simulate_with(scenario: &Scenario, seed: u64, faults: &[Placed]) -> Resul
     run::run(scenario, Options { seed, faults: Some(faults), with_places: true, ..Options::default() })
 }
 
+/// What a sentence about a broken rule says apart from names and numbers.
+fn rule(broken: &str) -> String {
+    broken
+        .split_whitespace()
+        .filter(|word| !word.contains(|c: char| c.is_ascii_digit() || "/\"(#".contains(c)))
+        .collect()
+}
+
 /// What a seed broke, the few faults that it takes, and what happened then, for a person; none where nothing is broken.
 pub fn explain(seed: u64, flaw: Option<Flaw>) -> Result<Option<String>, SimulationError> {
     let (scenario, outcome) = (Scenario::of(seed), simulate(seed, flaw)?);
@@ -58,7 +67,12 @@ pub fn explain(seed: u64, flaw: Option<Flaw>) -> Result<Option<String>, Simulati
     let given = |faults: &[Placed], with_log| {
         run::run(&scenario, Options { seed, faults: Some(faults), flaw, with_log, ..Options::default() })
     };
-    let try_run = |faults: &[Placed]| given(faults, false).map(|outcome| (!outcome.broken.is_empty(), outcome.steps));
+    // Fewer faults that break another rule explain nothing.
+    let rules: BTreeSet<String> = outcome.broken.iter().map(|broken| rule(broken)).collect();
+    let try_run = |faults: &[Placed]| -> Result<(bool, u64), SimulationError> {
+        let outcome = given(faults, false)?;
+        Ok((outcome.broken.iter().any(|broken| rules.contains(&rule(broken))), outcome.steps))
+    };
     let Shrunk { faults: few, all_needed } = shrink::shrink(outcome.faults.clone(), try_run)?;
     let shrunk = given(&few, true)?;
     let mut text = format!("seed {seed} breaks the flow:\n");

@@ -39,8 +39,10 @@ pub struct State {
     pub writes: BTreeMap<ObjectName, u32>,
     /// Load jobs of the table `tracks`: one of another list of files, or of other generations of them, is another job and adds its rows again.
     pub jobs: BTreeSet<Vec<TracksFile>>,
-    /// The table `requests`.
-    pub request_rows: BTreeMap<RequestId, RequestRow>,
+    /// The table `tracks`: what each job added, as the content of `tracks.parquet` that it found.
+    pub tracks: Vec<(RequestId, Bytes)>,
+    /// The table `requests`. As in a real one, a row of another moment is another row.
+    pub request_rows: BTreeMap<(RequestId, Timestamp), RequestRow>,
     /// Every message that was published, by topic.
     pub messages: Vec<(String, Event)>,
     last_generation: i64,
@@ -162,12 +164,27 @@ impl MemoryCloud {
         (self.notify)(Event::ObjectFinalized(object.clone()), None);
     }
 
-    pub(crate) fn load(&self, files: &[TracksFile]) -> LoadOutcome {
-        if self.lock().jobs.insert(files.to_vec()) { LoadOutcome::Loaded } else { LoadOutcome::AlreadyLoaded }
+    /// Adds the rows of the files as they stand now, once for each list of files.
+    pub(crate) fn load(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
+        let mut state = self.lock();
+        if state.jobs.contains(files) {
+            return Ok(LoadOutcome::AlreadyLoaded);
+        }
+        let mut added = vec![];
+        for file in files {
+            let Some((_, content)) = state.objects.get(&file.object) else {
+                let doing = format!("loading {}", file.object);
+                return Err(WarehouseError::Refused { doing, reason: "there is no such object".to_owned() });
+            };
+            added.push((file.request_id.clone(), content.clone()));
+        }
+        state.jobs.insert(files.to_vec());
+        state.tracks.extend(added);
+        Ok(LoadOutcome::Loaded)
     }
 
     pub(crate) fn record(&self, row: &RequestRow) -> LoadOutcome {
-        match self.lock().request_rows.entry(row.request_id.clone()) {
+        match self.lock().request_rows.entry((row.request_id.clone(), row.finished_at)) {
             Entry::Occupied(_) => LoadOutcome::AlreadyLoaded,
             Entry::Vacant(place) => {
                 place.insert(row.clone());
@@ -246,7 +263,7 @@ impl Publisher for MemoryCloud {
 #[async_trait]
 impl Warehouse for MemoryCloud {
     async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
-        Ok(self.load(files))
+        self.load(files)
     }
 
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
@@ -254,7 +271,7 @@ impl Warehouse for MemoryCloud {
     }
 
     async fn forget_failure(&self, request: &RequestId) -> Result<(), WarehouseError> {
-        self.lock().request_rows.retain(|of, row| of != request || row.state != RequestState::Failed);
+        self.lock().request_rows.retain(|(of, _), row| of != request || row.state != RequestState::Failed);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     flaw::Flaw,
     memory::{MemoryCloud, State},
     scenario::{Rates, Scenario, Upload},
-    world::World,
+    world::{GivenUp, World},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -87,7 +87,7 @@ pub(crate) struct After {
     pub(crate) tries: BTreeMap<(String, String), BTreeSet<String>>,
     pub(crate) told_again: Vec<ObjectName>,
     pub(crate) killed: Vec<String>,
-    pub(crate) rough: bool,
+    pub(crate) given_up: Vec<GivenUp>,
 }
 
 /// How a run is made.
@@ -163,7 +163,8 @@ fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, 
         record.lines = options.with_log.then(Vec::new);
         record.places = options.with_places.then(Vec::new);
     }
-    let bus = Arc::new(Bus::new(world.clone(), scenario.load_window_s.is_some())?);
+    let bus = Bus::new(world.clone(), scenario.load_window_s.is_some(), scenario.sweep_every_s.is_some())?;
+    let bus = Arc::new(bus);
     *listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(bus.clone());
     let of_world = world.clone();
     let _clock = ClockInPlace::new(move || of_world.wall_clock());
@@ -200,8 +201,8 @@ fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, 
         steps: executor.steps(),
     };
     let state = world.memory.state();
-    let (tries, told_again, killed) = (record.tries, record.told_again, record.killed);
-    Ok((outcome, After { state, dropped, faults, tries, told_again, killed, rough: scenario.rough }))
+    let (tries, told_again, killed, given_up) = (record.tries, record.told_again, record.killed, record.given_up);
+    Ok((outcome, After { state, dropped, faults, tries, told_again, killed, given_up }))
 }
 
 /// Who uploads and deletes, and what befalls the machines.

@@ -33,10 +33,15 @@ pub struct Trouble {
     pub missing_frame: Option<i64>,
     /// The stage whose work fails for good.
     pub broken: Option<Stage>,
+    /// Counts how often detector, encoder or joiner are set to work.
+    pub works: Arc<AtomicU32>,
 }
 
 impl Trouble {
     fn check(&self, stage: Stage) -> Result<(), Failure> {
+        if stage != Stage::Split {
+            self.works.fetch_add(1, Ordering::SeqCst);
+        }
         if self.broken == Some(stage) { Err(Failure::permanent(format!("{stage} is broken"))) } else { Ok(()) }
     }
 }

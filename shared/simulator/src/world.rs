@@ -11,7 +11,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use trackdrop_cloud::StorageError;
-use trackdrop_pipeline::{Timestamp, names::ObjectName};
+use trackdrop_pipeline::{RequestId, Timestamp, names::ObjectName};
 
 /// 2026-01-01: when every simulation begins.
 const BEGINNING_US: i64 = 1_767_225_600_000_000;
@@ -29,6 +29,16 @@ pub(crate) struct World {
     record: Mutex<Record>,
 }
 
+/// A delivery that was given up after its last attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct GivenUp {
+    pub(crate) message: String,
+    pub(crate) request: Option<RequestId>,
+    pub(crate) reason: String,
+    /// Attempts that no fault used up.
+    pub(crate) unexplained: Vec<u32>,
+}
+
 /// What happened.
 #[derive(Default)]
 pub(crate) struct Record {
@@ -42,6 +52,8 @@ pub(crate) struct Record {
     pub(crate) places: Option<Vec<String>>,
     /// Objects whose events the sweeper told once more.
     pub(crate) told_again: Vec<ObjectName>,
+    /// Deliveries that were given up after their last attempt.
+    pub(crate) given_up: Vec<GivenUp>,
     /// Deliveries that died with their host.
     pub(crate) killed: Vec<String>,
     /// Operations by the name of the function.

@@ -1,26 +1,64 @@
-//! A small request, with one fault at one operation, for every operation and every fault: it ends as if nothing had been.
+//! Small requests, with one fault at one operation, for every operation and every fault: they end as if nothing had been.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use trackdrop_pipeline::RequestSettings;
 use trackdrop_simulator::{AT_AN_OPERATION, Fault, Outcome, Placed, Scenario, Upload, simulate_with};
 
+fn upload(text: &str) -> Upload {
+    let settings = RequestSettings { segment_seconds: 1.0, ..RequestSettings::default() };
+    Upload { at_s: 1, name: "clip.mp4".to_owned(), text: text.to_owned(), settings }
+}
+
 /// Three segments and a video.
 fn small_request() -> Scenario {
-    let settings = RequestSettings { segment_seconds: 1.0, ..RequestSettings::default() };
-    Scenario::undisturbed(&Upload {
-        at_s: 1,
-        name: "clip.mp4".to_owned(),
-        text: "frames=24 gop=5 seed=13".to_owned(),
-        settings,
-    })
+    Scenario::undisturbed(&upload("frames=24 gop=5 seed=13"))
+}
+
+/// A request, and the faults that bring it on the way that is to be looked at.
+struct Case {
+    scenario: Scenario,
+    on_its_way: Vec<Placed>,
+    done: usize,
+    /// Functions that have something to do on this way.
+    functions: &'static [&'static str],
+}
+
+fn cases() -> [Case; 4] {
+    let is_lost = ("split uploads/clip.mp4@1767225601000000#1 lost".to_owned(), Fault::Lost);
+    [
+        Case {
+            scenario: small_request(),
+            on_its_way: vec![],
+            done: 1,
+            functions: &["split", "track", "merge", "load", "annotate", "join"],
+        },
+        // What fails for good.
+        Case {
+            scenario: Scenario::undisturbed(&upload("no video at all")),
+            on_its_way: vec![],
+            done: 0,
+            functions: &["split"],
+        },
+        Case {
+            scenario: Scenario { load_window_s: Some(60), ..small_request() },
+            on_its_way: vec![],
+            done: 1,
+            functions: &["load", "trackdrop.load.window"],
+        },
+        Case {
+            scenario: Scenario { sweep_every_s: Some(900), ..small_request() },
+            on_its_way: vec![is_lost],
+            done: 1,
+            functions: &["split", "trackdrop.requests.sweep"],
+        },
+    ]
 }
 
 /// Runs each list of faults, on all cores; every one must strike and change nothing.
-fn change_nothing(runs: &[Vec<Placed>], all_strike: bool) {
-    let scenario = small_request();
-    run_all(&scenario, runs, |faults, outcome| {
-        assert_eq!((outcome.broken.as_slice(), outcome.done), (&[][..], 1), "{faults:?}");
+fn change_nothing(case: &Case, runs: &[Vec<Placed>], all_strike: bool) {
+    run_all(&case.scenario, runs, |faults, outcome| {
+        assert_eq!((outcome.broken.as_slice(), outcome.done), (&[][..], case.done), "{faults:?}");
         assert!(!all_strike || outcome.faults.len() == faults.len(), "{faults:?} did not all strike");
     });
 }
@@ -39,35 +77,40 @@ fn run_all(scenario: &Scenario, runs: &[Vec<Placed>], check: impl Fn(&[Placed], 
     });
 }
 
-fn operations() -> Vec<String> {
-    let outcome = simulate_with(&small_request(), 0, &[]).unwrap();
-    assert_eq!((outcome.broken.as_slice(), outcome.done), (&[][..], 1));
-    let functions = ["split", "track", "merge", "load", "annotate", "join"];
-    assert!(functions.iter().all(|function| outcome.places.iter().any(|place| place.starts_with(function))));
+fn operations(case: &Case) -> Vec<String> {
+    let outcome = simulate_with(&case.scenario, 0, &case.on_its_way).unwrap();
+    assert_eq!((outcome.broken.as_slice(), outcome.done), (&[][..], case.done));
+    assert_eq!(outcome.faults, case.on_its_way);
+    assert!(case.functions.iter().all(|function| outcome.places.iter().any(|place| place.starts_with(function))));
     outcome.places
 }
 
 #[test]
 fn one_fault_at_every_single_operation_changes_nothing() {
-    let places = operations();
-    let runs: Vec<_> =
-        places.iter().flat_map(|place| AT_AN_OPERATION.map(|fault| vec![(place.clone(), fault)])).collect();
-    change_nothing(&runs, true);
-    eprintln!("{} operations, {} runs", places.len(), runs.len());
+    for case in cases() {
+        let places = operations(&case);
+        let with = |fault| [case.on_its_way.clone(), vec![fault]].concat();
+        let runs: Vec<_> =
+            places.iter().flat_map(|place| AT_AN_OPERATION.map(|fault| with((place.clone(), fault)))).collect();
+        change_nothing(&case, &runs, true);
+        eprintln!("{} operations, {} runs", places.len(), runs.len());
+    }
 }
 
 #[test]
 fn a_crash_at_every_operation_and_again_at_every_attempt_but_the_last_changes_nothing() {
-    let runs: Vec<_> = operations()
-        .iter()
-        .flat_map(|place| {
-            [Fault::CrashBefore, Fault::CrashAfter].map(|fault| {
-                (1..=4).map(|attempt| (place.replacen("#1/1/", &format!("#1/{attempt}/"), 1), fault)).collect()
-            })
-        })
-        .collect();
-    // A second attempt takes another way, so that not each of these places is met again.
-    change_nothing(&runs, false);
+    for case in cases() {
+        let crashing = |place: &String, fault| {
+            let places = (1..=4).map(|attempt| place.replacen("#1/1/", &format!("#1/{attempt}/"), 1));
+            case.on_its_way.iter().cloned().chain(places.map(|place| (place, fault))).collect()
+        };
+        let runs: Vec<_> = operations(&case)
+            .iter()
+            .flat_map(|place| [Fault::CrashBefore, Fault::CrashAfter].map(|fault| crashing(place, fault)))
+            .collect();
+        // A second attempt takes another way, so that not each of these places is met again.
+        change_nothing(&case, &runs, false);
+    }
 }
 
 /// What a stage is for: once it stands, the stage's other operations only say so.
@@ -81,7 +124,8 @@ fn effect_of(place: &str) -> bool {
 #[test]
 fn a_delivery_that_is_given_up_at_any_operation_ends_its_request_and_fails_it_only_where_its_work_is_missing() {
     // The first attempt goes as far as an operation, the others fail as soon as they begin.
-    let places = operations();
+    let [case, ..] = cases();
+    let places = operations(&case);
     let given_up = |place: &String| {
         let (message, _) = place.split_once("#1/1/").unwrap();
         let manifest = places[0].rsplit_once("stat ").unwrap().1;

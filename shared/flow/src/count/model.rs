@@ -2,7 +2,8 @@
 //! expired leases may fall between their operations.
 //!
 //! Each step of a worker is one operation of [`super::complete`] and its caller, in the same order. A lease that expires lets a second
-//! worker run the same delivery at the same time; a crash hands it out again. Changed protocols show that the rules can be broken.
+//! worker run the same delivery at the same time; a crash hands it out again; what was acknowledged may come once more. Changed protocols
+//! show that the rules can be broken.
 
 use stateright::{Checker, Model, Property};
 
@@ -31,7 +32,7 @@ struct Flow {
     protocol: Protocol,
     /// Segments in a group: three make one group, two make two.
     group_size: usize,
-    /// How many crashes and expired leases there may be.
+    /// How many crashes, expired leases and copies there may be.
     faults: u8,
 }
 
@@ -78,6 +79,7 @@ enum Action {
     Step(usize),
     Crash(usize),
     Expire(usize),
+    Duplicate(usize),
 }
 
 impl Flow {
@@ -207,6 +209,8 @@ impl Model for Flow {
         if state.faults_left > 0 {
             let leased = (0..=MERGE).filter(|&message| state.messages[message] == Message::Leased);
             actions.extend(leased.map(Action::Expire));
+            let gone = (0..=MERGE).filter(|&message| state.messages[message] == Message::Gone);
+            actions.extend(gone.map(Action::Duplicate));
         }
     }
 
@@ -228,7 +232,8 @@ impl Model for Flow {
                     state.messages[message] = Message::Waiting;
                 }
             }
-            Action::Expire(message) => {
+            // Leased: a second worker may have it. Gone: it comes once more.
+            Action::Expire(message) | Action::Duplicate(message) => {
                 state.faults_left -= 1;
                 state.messages[message] = Message::Waiting;
             }
