@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use trackdrop_pipeline::{RequestId, RequestSettings, Timestamp};
-use trackdrop_simulator::{Fault, Placed, Scenario, Upload, simulate_with};
+use trackdrop_simulator::{Fault, Placed, Rates, Scenario, Upload, simulate_scenario, simulate_with};
 
 const BEGINNING_US: i64 = 1_767_225_600_000_000;
 
@@ -116,4 +116,15 @@ fn split_is_given_up_before_it_records_its_chunks_and_before_they_are_tracked() 
         ("track work/split_chunks/REQUEST/000000.mkv#1 late", Fault::Late(2_000_000)),
     ];
     assert_eq!(changes_nothing(26, &Scenario { uploads, rough: true, ..Scenario::default() }, &faults), 1);
+}
+
+/// Seed 1764 of a mix with more long requests, whose faults are too many to be listed: progress took every second in which the manifest could be
+/// written, and merge waited for its turn until its last attempt was over.
+#[test]
+fn the_progress_of_a_long_request_leaves_the_manifest_to_those_who_need_it() {
+    let upload = upload(3, "clip.mp4", "frames=1679 gop=1 seed=3", 0.1, true);
+    let rates = Rates { operation: 0.03, duplicate: 0.06, late: 0.2, ack_lost: 0.1, lost: 0.0 };
+    let outcome = simulate_scenario(&Scenario { uploads: vec![upload], rates, ..Scenario::default() }, 1764).unwrap();
+    assert_eq!((outcome.broken, outcome.done), (vec![], 1));
+    assert!(outcome.faults.len() > 2_000, "{}", outcome.faults.len());
 }
