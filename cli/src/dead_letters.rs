@@ -51,69 +51,84 @@ struct Taken {
 }
 
 impl Taken {
-    async fn all(name: &str) -> anyhow::Result<Self> {
+    /// Leases all letters, gives them to `look`, and hands back what is left, whatever came of it: what stays leased can't be found by the
+    /// next call.
+    async fn look_through(name: &str, look: impl AsyncFnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let emulator = std::env::var("PUBSUB_EMULATOR_HOST").ok().filter(|host| !host.is_empty());
         let subscription = Subscription::new("TRACKDROP_DEAD_LETTERS_SUBSCRIPTION", name, emulator.as_deref())?;
         let mut taken = Self { subscription, letters: BTreeMap::new(), ack_ids: BTreeMap::new() };
+        let outcome = match taken.all().await {
+            Ok(()) => look(&mut taken).await,
+            Err(error) => Err(error),
+        };
+        let handed_back = taken.hand_back().await;
+        outcome.and(handed_back)
+    }
+
+    async fn all(&mut self) -> anyhow::Result<()> {
         let mut empty = 0;
         while empty < EMPTY_CALLS {
             empty += 1;
-            let pulled = taken.subscription.pull(AT_ONCE).await?;
+            let pulled = self.subscription.pull(AT_ONCE).await?;
             let ids: Vec<_> = pulled.iter().map(|leased| leased.ack_id.clone()).collect();
-            if !ids.is_empty() {
-                taken.subscription.lease(&ids, LEASE_S).await?;
-            }
             for leased in pulled {
                 let id = leased.message.message_id.clone();
-                taken.ack_ids.insert(id.clone(), leased.ack_id);
-                if taken.letters.insert(id, leased.message).is_none() {
+                self.ack_ids.insert(id.clone(), leased.ack_id);
+                if self.letters.insert(id, leased.message).is_none() {
                     empty = 0;
                 }
             }
+            if !ids.is_empty() {
+                self.subscription.lease(&ids, LEASE_S).await?;
+            }
         }
-        Ok(taken)
+        Ok(())
     }
 
     async fn forget(&mut self, id: &str) -> anyhow::Result<()> {
-        if let Some(ack_id) = self.ack_ids.remove(id) {
-            self.subscription.acknowledge(&[ack_id]).await?;
+        if let Some(ack_id) = self.ack_ids.get(id) {
+            self.subscription.acknowledge(std::slice::from_ref(ack_id)).await?;
+            self.ack_ids.remove(id);
         }
         Ok(())
     }
 
     async fn hand_back(self) -> anyhow::Result<()> {
         let ids: Vec<_> = self.ack_ids.into_values().collect();
+        let mut outcome = Ok(());
         for ids in ids.chunks(AT_ONCE) {
-            self.subscription.lease(ids, 0).await?;
+            outcome = outcome.and(self.subscription.lease(ids, 0).await);
         }
-        Ok(())
+        Ok(outcome?)
     }
 }
 
 async fn list(arguments: &ListDeadLettersArguments) -> anyhow::Result<()> {
-    let taken = Taken::all(&arguments.from.subscription).await?;
-    for (id, message) in &taken.letters {
-        let attribute = |name: &str| message.attributes.get(name).map_or("?", String::as_str);
-        let stage = attribute("CloudPubSubDeadLetterSourceSubscription").rsplit('/').next().unwrap_or("?");
-        let attempts = attribute("CloudPubSubDeadLetterSourceDeliveryCount");
-        let (bucket, object) = (attribute("bucketId"), attribute("objectId"));
-        if arguments.json {
-            line!(
-                "{}",
-                serde_json::json!({
-                    "id": id, "published": message.publish_time, "subscription": stage, "attempts": attempts,
-                    "bucket": bucket, "object": object,
-                })
-            );
-        } else {
-            let (published, object) = (&message.publish_time, object.escape_debug());
-            line!("{id}  {published}  {stage} gave up after {attempts} attempts: gs://{bucket}/{object}");
+    Taken::look_through(&arguments.from.subscription, async |taken| {
+        for (id, message) in &taken.letters {
+            let attribute = |name: &str| message.attributes.get(name).map_or("?", String::as_str);
+            let stage = attribute("CloudPubSubDeadLetterSourceSubscription").rsplit('/').next().unwrap_or("?");
+            let attempts = attribute("CloudPubSubDeadLetterSourceDeliveryCount");
+            let (bucket, object) = (attribute("bucketId"), attribute("objectId"));
+            if arguments.json {
+                line!(
+                    "{}",
+                    serde_json::json!({
+                        "id": id, "published": message.publish_time, "subscription": stage, "attempts": attempts,
+                        "bucket": bucket, "object": object,
+                    })
+                );
+            } else {
+                let (published, object) = (&message.publish_time, object.escape_debug());
+                line!("{id}  {published}  {stage} gave up after {attempts} attempts: gs://{bucket}/{object}");
+            }
         }
-    }
-    if taken.letters.is_empty() && !arguments.json {
-        line!("no dead letters");
-    }
-    taken.hand_back().await
+        if taken.letters.is_empty() && !arguments.json {
+            line!("no dead letters");
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Does it with each chosen letter, which is gone then; what fails stays where it was.
@@ -121,27 +136,28 @@ async fn chosen(
     arguments: &ChosenDeadLettersArguments,
     act: impl AsyncFn(&PubSubMessage) -> anyhow::Result<String>,
 ) -> anyhow::Result<()> {
-    let mut taken = Taken::all(&arguments.from.subscription).await?;
-    let wanted: BTreeSet<String> = match arguments.all {
-        true => taken.letters.keys().cloned().collect(),
-        false => arguments.ids.iter().cloned().collect(),
-    };
-    let mut failed = Vec::new();
-    for id in &wanted {
-        let outcome = match taken.letters.get(id) {
-            Some(letter) => act(letter).await,
-            None => Err(anyhow::anyhow!("there is no such dead letter (or another process looks at it)")),
+    Taken::look_through(&arguments.from.subscription, async |taken| {
+        let wanted: BTreeSet<String> = match arguments.all {
+            true => taken.letters.keys().cloned().collect(),
+            false => arguments.ids.iter().cloned().collect(),
         };
-        match outcome {
-            Ok(done) => {
-                taken.forget(id).await?;
-                line!("{id}  {done}");
+        let mut failed = Vec::new();
+        for id in &wanted {
+            let outcome = match taken.letters.get(id) {
+                Some(letter) => act(letter).await,
+                None => Err(anyhow::anyhow!("there is no such dead letter (or another process looks at it)")),
+            };
+            match outcome {
+                Ok(done) => match taken.forget(id).await {
+                    Ok(()) => line!("{id}  {done}"),
+                    Err(error) => failed.push(format!("{id}: {done}, but the letter is still there: {error:#}")),
+                },
+                Err(error) => failed.push(format!("{id}: {error:#}")),
             }
-            Err(error) => failed.push(format!("{id}: {error:#}")),
         }
-    }
-    taken.hand_back().await?;
-    if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("\ntrackdrop: ")) }
+        if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("\ntrackdrop: ")) }
+    })
+    .await
 }
 
 /// Lets the request of a letter go on, once for all its letters.

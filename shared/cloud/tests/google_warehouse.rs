@@ -156,12 +156,34 @@ async fn the_id_of_a_failed_job_stays_taken_and_the_next_one_has_a_suffix() {
     let first = &ids[0];
     let with = |suffix: &str| format!("{first}{suffix}");
     assert_eq!(ids, [with(""), with(""), with("_r1"), with("_r1"), with("_r2")]);
+}
 
-    for _ in 0..=20 {
+#[tokio::test]
+async fn jobs_that_failed_for_the_moment_never_make_a_load_refused_however_many_they_are() {
+    let stub = Stub::start().await;
+    let warehouse = warehouse(&stub);
+    for _ in 0..=200 {
         stub.will(409, "{}").will(200, failed("backendError"));
     }
     let error = warehouse.load_tracks(&tracks(7)).await.unwrap_err();
-    assert!(matches!(&error, WarehouseError::Refused { reason, .. } if reason.contains("jobs have failed")), "{error}");
+    assert!(matches!(&error, WarehouseError::Unavailable { reason, .. } if reason.contains("201 jobs")), "{error}");
+    stub.asked();
+
+    // Where the last one was refused, so is the load.
+    for suffix in 0..=200 {
+        stub.will(409, "{}").will(200, failed(if suffix == 200 { "invalid" } else { "backendError" }));
+    }
+    let error = warehouse.load_tracks(&tracks(7)).await.unwrap_err();
+    assert!(matches!(&error, WarehouseError::Refused { .. }), "{error}");
+    stub.asked();
+
+    // Of several files each has ids of its own left: they are to be loaded alone.
+    for _ in 0..=200 {
+        stub.will(409, "{}").will(200, failed("backendError"));
+    }
+    let several = [tracks(7), tracks(8)].concat();
+    let error = warehouse.load_tracks(&several).await.unwrap_err();
+    assert!(matches!(&error, WarehouseError::Refused { .. }), "{error}");
     stub.asked();
 }
 
@@ -169,9 +191,17 @@ async fn the_id_of_a_failed_job_stays_taken_and_the_next_one_has_a_suffix() {
 async fn errors_are_told_row_by_row_and_what_may_pass_is_left_to_the_next_delivery() {
     let stub = Stub::start().await;
     let warehouse = warehouse(&stub);
-    for (reason, may_pass) in
-        [("invalid", false), ("invalidQuery", false), ("backendError", true), ("quotaExceeded", true)]
-    {
+    for (reason, may_pass) in [
+        ("invalid", false),
+        ("invalidQuery", false),
+        ("backendError", true),
+        ("quotaExceeded", true),
+        // About the table, the bucket or the project: somebody can mend it.
+        ("notFound", true),
+        ("accessDenied", true),
+        ("blocked", true),
+        ("billingNotEnabled", true),
+    ] {
         stub.will(200, failed(reason));
         let error = warehouse.load_tracks(&tracks(7)).await.unwrap_err();
         assert_eq!(matches!(error, WarehouseError::Unavailable { .. }), may_pass, "{error}");
@@ -189,6 +219,26 @@ async fn errors_are_told_row_by_row_and_what_may_pass_is_left_to_the_next_delive
         assert!(error.to_string().contains("Not found: Table data:tracking.tracks"), "{error}");
     }
     stub.asked();
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_is_refused_and_a_table_that_is_not_there_yet_is_waited_for() {
+    let stub = Stub::start().await;
+    let warehouse = warehouse(&stub);
+    let several = [tracks(7), tracks(8)].concat();
+    for (message, may_pass) in [
+        ("Not found: URI gs://acme-results/x/tracks.parquet", false),
+        ("Not found: Files /bigstore/acme-results/x/tracks.parquet", false),
+        ("Not found: Table data:tracking.tracks", true),
+    ] {
+        let error = json!({ "reason": "notFound", "message": message });
+        for files in [&tracks(7)[..], &several[..]] {
+            stub.will(200, json!({ "status": { "state": "DONE", "errorResult": error } }));
+            let error = warehouse.load_tracks(files).await.unwrap_err();
+            assert_eq!(matches!(error, WarehouseError::Unavailable { .. }), may_pass, "{error}");
+            stub.asked();
+        }
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ pub enum Answer {
     Done,
     /// The event is none of this function's business.
     Ignored(String),
+    /// The event is about a bucket that is none of ours: one that holds other things as well, or a setting that names the wrong one.
+    Foreign(String),
     /// No event at all.
     Malformed(String),
     /// The body is longer than any event.
@@ -39,7 +41,7 @@ impl Answer {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Done | Self::Ignored(_) => StatusCode::NO_CONTENT,
+            Self::Done | Self::Ignored(_) | Self::Foreign(_) => StatusCode::NO_CONTENT,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unauthorised(_) => StatusCode::UNAUTHORIZED,
@@ -56,6 +58,7 @@ impl Answer {
             Self::TooLarge => Some("the body is larger than any event"),
             Self::Full => Some("busy: as many events are in work as this instance takes"),
             Self::Ignored(reason)
+            | Self::Foreign(reason)
             | Self::Malformed(reason)
             | Self::Unauthorised(reason)
             | Self::Transient(reason)

@@ -1,6 +1,7 @@
 //! What an event means, in our own words: buckets by role, the creation time known, dead letters with the function that gave up.
 
 use crate::{
+    answer::Answer,
     telemetry::TraceContext,
     typed::{FinalizedObject, Typed},
 };
@@ -18,20 +19,20 @@ pub(crate) const TRIGGERS: &[&str] = &[
     include_str!("../../../triggers/join.yaml"),
 ];
 
-/// Our event, with the trace that its object belongs to where it says so; or why there is nothing to do.
-pub(crate) type Known = Result<(Event, Option<TraceContext>), String>;
+/// Our event, with the trace that its object belongs to where it says so; or the answer where there is nothing to do.
+pub(crate) type Known = Result<(Event, Option<TraceContext>), Answer>;
 
 /// What an event means to us.
 pub(crate) async fn event_of(typed: Typed, buckets: &Buckets, storage: &dyn Storage) -> Result<Known, Failure> {
     match typed {
         Typed::Ours(event) => Ok(Ok((event, None))),
-        Typed::Other(what) => Ok(Err(format!("{what} is of no interest here"))),
+        Typed::Other(what) => Ok(Err(Answer::Ignored(format!("{what} is of no interest here")))),
         Typed::ObjectFinalized(object) => finalized(object, buckets, storage).await,
         Typed::DeadLetter { attempts, subscription, event } => {
             let event = match *event {
                 Typed::ObjectFinalized(object) => finalized(object, buckets, storage).await?,
                 Typed::Ours(event) => Ok((event, None)),
-                _ => Err(format!("{subscription} gave up a message that says nothing of a request")),
+                _ => Err(Answer::Ignored(format!("{subscription} gave up a message that says nothing of a request"))),
             };
             Ok(event.and_then(|(event, trace)| Ok((dead_letter(event, attempts, &subscription)?, trace))))
         }
@@ -42,7 +43,9 @@ async fn finalized(object: FinalizedObject, buckets: &Buckets, storage: &dyn Sto
     let FinalizedObject { bucket, name, generation, created, metadata } = object;
     let trace_of = |metadata: &BTreeMap<String, String>| TraceContext::from(|key| Some(&**metadata.get(key)?));
     let Some(role) = buckets.role_of(&bucket) else {
-        return Ok(Err(format!("the bucket {bucket:?} is none of ours ({buckets})")));
+        return Ok(Err(Answer::Foreign(format!(
+            "the bucket {bucket:?} is none of ours ({buckets}): if it should be, set TRACKDROP_BUCKET_UPLOADS, _WORK or _RESULTS"
+        ))));
     };
     let object = ObjectName::new(role, name);
     let (created, trace) = match created {
@@ -50,21 +53,21 @@ async fn finalized(object: FinalizedObject, buckets: &Buckets, storage: &dyn Sto
         // Attributes alone don't say it, and an upload's request id holds it.
         None => match storage.stat(&object).await {
             Ok(info) if info.generation == generation => (info.created, trace_of(&info.metadata)),
-            Ok(_) => return Ok(Err(format!("generation {generation} of {object} was overwritten"))),
-            Err(error) if error.is_not_found() => return Ok(Err(format!("{object} was deleted"))),
+            Ok(_) => return Ok(Err(Answer::Ignored(format!("generation {generation} of {object} was overwritten")))),
+            Err(error) if error.is_not_found() => return Ok(Err(Answer::Ignored(format!("{object} was deleted")))),
             Err(error) => return Err(error.into()),
         },
     };
     Ok(Ok((Event::ObjectFinalized(ObjectFinalized { object, generation, created }), trace)))
 }
 
-fn dead_letter(event: Event, attempts: u32, subscription: &str) -> Result<Event, String> {
+fn dead_letter(event: Event, attempts: u32, subscription: &str) -> Result<Event, Answer> {
     let function = TRIGGERS
         .iter()
         .filter_map(|yaml| Trigger::parse(yaml).ok())
         .find(|trigger| trigger.takes(&event, None))
         .map(|trigger| trigger.function)
-        .ok_or_else(|| format!("{subscription} gave up an event that starts no function"))?;
+        .ok_or_else(|| Answer::Ignored(format!("{subscription} gave up an event that starts no function")))?;
     // Pub/Sub keeps no answers; the function's log does.
     let reason = format!("{function} never took the event; its log says why (subscription {subscription})");
     Ok(Event::DeadLetter(DeadLetter { function, event: Box::new(event), attempts, reason }))

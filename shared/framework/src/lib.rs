@@ -11,6 +11,7 @@
 //! With the feature `pull`, `serve_or_pull` is the same for a function that may also take its events out of a subscription itself.
 
 mod answer;
+mod arguments;
 mod decode;
 mod domain;
 mod layers;

@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jw
 use serde::Deserialize;
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::{Mutex, RwLock};
@@ -15,30 +16,40 @@ use tokio::sync::{Mutex, RwLock};
 /// Google's public keys.
 pub const GOOGLE_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
 const ISSUERS: &[&str] = &["https://accounts.google.com", "accounts.google.com"];
-/// Keys older than this are fetched anew, so that a withdrawn one is forgotten. Google says six hours.
+/// Keys older than this are fetched anew, so that a withdrawn one is forgotten; what comes meanwhile is still checked with the old ones. Google says
+/// six hours.
 const KEYS_LIVE: Duration = Duration::from_secs(3_600);
-/// An unknown key id makes the keys be fetched, but not more often than this: ids cost an attacker nothing.
+/// Keys are fetched, or tried to be, not more often than this: unknown ids cost an attacker nothing, and a key server that is down a lot.
 const FETCH_EVERY: Duration = Duration::from_secs(10);
 const FETCH_WITHIN: Duration = Duration::from_secs(10);
 /// Clocks may differ.
 const LEEWAY_S: u64 = 30;
 
 /// Checks tokens for one audience and one service account.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Verifier {
     audience: String,
     email: String,
     keys_url: String,
+    keys_live: Duration,
     fetch_every: Duration,
     http: reqwest::Client,
-    keys: RwLock<Keys>,
-    fetching: Mutex<()>,
+    keys: Arc<RwLock<Keys>>,
+    /// The last attempt; held during one.
+    fetching: Arc<Mutex<Option<Attempt>>>,
 }
 
 #[derive(Debug, Default)]
 struct Keys {
     by_id: HashMap<String, DecodingKey>,
     fetched: Option<Instant>,
+}
+
+/// How an attempt to fetch the keys ended.
+#[derive(Clone, Debug)]
+struct Attempt {
+    ended: Instant,
+    outcome: Result<(), String>,
 }
 
 /// A request that is not let in.
@@ -66,10 +77,11 @@ impl Verifier {
             audience: audience.into(),
             email: email.into(),
             keys_url: GOOGLE_KEYS.into(),
+            keys_live: KEYS_LIVE,
             fetch_every: FETCH_EVERY,
             http: reqwest::Client::new(),
-            keys: RwLock::default(),
-            fetching: Mutex::default(),
+            keys: Arc::default(),
+            fetching: Arc::default(),
         }
     }
 
@@ -77,6 +89,13 @@ impl Verifier {
     #[must_use]
     pub fn with_keys_url(mut self, url: impl Into<String>) -> Self {
         self.keys_url = url.into();
+        self
+    }
+
+    /// With another age of the keys after which they are fetched anew.
+    #[must_use]
+    pub fn with_keys_live(mut self, live: Duration) -> Self {
+        self.keys_live = live;
         self
     }
 
@@ -116,30 +135,62 @@ impl Verifier {
 
     /// The key of an id. Known ids are never held up by a fetch, and go on working while the keys can't be fetched.
     async fn key(&self, id: &str) -> Result<DecodingKey, Refused> {
-        if let Some(key) = self.known(id, true).await {
+        if let Some((key, is_fresh)) = self.known(id).await {
+            if !is_fresh {
+                let verifier = self.clone();
+                tokio::spawn(async move { verifier.refresh().await });
+            }
             return Ok(key);
         }
-        let _one_at_a_time = self.fetching.lock().await;
+        let mut last = self.fetching.lock().await;
         // Whoever was before may have fetched it.
-        if let Some(key) = self.known(id, true).await {
+        if let Some((key, _)) = self.known(id).await {
             return Ok(key);
         }
-        let fetched = self.keys.read().await.fetched;
-        if fetched.is_some_and(|fetched| fetched.elapsed() < self.fetch_every) {
-            return Err(refused(format!("it is signed with a key of the unknown id {id:?}")));
+        if !self.is_recent(&last) {
+            self.fetch_into(&mut last).await;
+            if let Some((key, _)) = self.known(id).await {
+                return Ok(key);
+            }
         }
-        match self.fetch().await {
-            Ok(by_id) => *self.keys.write().await = Keys { by_id, fetched: Some(Instant::now()) },
-            Err(error) => return self.known(id, false).await.ok_or(Refused::Keys(error)),
+        match &*last {
+            Some(Attempt { outcome: Err(error), .. }) => Err(Refused::Keys(error.clone())),
+            _ => Err(refused(format!("it is signed with a key of the unknown id {id:?}"))),
         }
-        let key = self.known(id, true).await;
-        key.ok_or_else(|| refused(format!("it is signed with a key of the unknown id {id:?}")))
     }
 
-    async fn known(&self, id: &str, must_be_fresh: bool) -> Option<DecodingKey> {
+    /// The key of an id, and whether it is not too old.
+    async fn known(&self, id: &str) -> Option<(DecodingKey, bool)> {
         let keys = self.keys.read().await;
-        let is_fresh = keys.fetched.is_some_and(|fetched| fetched.elapsed() < KEYS_LIVE);
-        keys.by_id.get(id).filter(|_| is_fresh || !must_be_fresh).cloned()
+        let is_fresh = keys.fetched.is_some_and(|fetched| fetched.elapsed() < self.keys_live);
+        keys.by_id.get(id).map(|key| (key.clone(), is_fresh))
+    }
+
+    /// Fetches the keys, unless somebody does so or has just tried.
+    async fn refresh(&self) {
+        if let Ok(mut last) = self.fetching.try_lock()
+            && !self.is_recent(&last)
+        {
+            self.fetch_into(&mut last).await;
+            if let Some(Attempt { outcome: Err(error), .. }) = &*last {
+                tracing::warn!("the keys that tokens are signed with can't be fetched, the old ones are used: {error}");
+            }
+        }
+    }
+
+    fn is_recent(&self, last: &Option<Attempt>) -> bool {
+        last.as_ref().is_some_and(|last| last.ended.elapsed() < self.fetch_every)
+    }
+
+    async fn fetch_into(&self, last: &mut Option<Attempt>) {
+        let outcome = match self.fetch().await {
+            Ok(by_id) => {
+                *self.keys.write().await = Keys { by_id, fetched: Some(Instant::now()) };
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        *last = Some(Attempt { ended: Instant::now(), outcome });
     }
 
     async fn fetch(&self) -> Result<HashMap<String, DecodingKey>, String> {

@@ -27,7 +27,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 use tower::ServiceExt;
-use trackdrop_cloud::google::{SettingsError, check_subscription};
+use trackdrop_cloud::google::SettingsError;
 
 /// How long an event of a worker that died stays leased.
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
@@ -35,51 +35,6 @@ pub(crate) const LEASE: Duration = Duration::from_secs(60);
 const ARRIVES_WITHIN: Duration = Duration::from_millis(250);
 /// No event is in work for so long: without progress it is handed back long before.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
-
-/// Where a worker pulls from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PullSettings {
-    /// `projects/P/subscriptions/S`.
-    pub(crate) subscription: String,
-}
-
-/// Why a process can't be started as it was asked.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ArgumentError {
-    #[error(
-        "the argument {0:?} is not known: there are --pull and --subscription projects/PROJECT/subscriptions/SUBSCRIPTION"
-    )]
-    Unknown(String),
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-}
-
-impl PullSettings {
-    /// From the process's arguments, and from the environment where they name no subscription; none where nothing is to be pulled.
-    pub(crate) fn from_arguments(
-        arguments: impl IntoIterator<Item = String>,
-        named: Option<String>,
-    ) -> Result<Option<Self>, ArgumentError> {
-        let (mut is_pulling, mut subscription) = (false, named.filter(|name| !name.is_empty()));
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--pull" => is_pulling = true,
-                "--subscription" => subscription = Some(arguments.next().unwrap_or_default()),
-                other => match other.strip_prefix("--subscription=") {
-                    Some(name) => subscription = Some(name.to_owned()),
-                    None => return Err(ArgumentError::Unknown(argument)),
-                },
-            }
-        }
-        if !is_pulling {
-            return Ok(None);
-        }
-        let subscription = subscription.ok_or(SettingsError::Missing("TRACKDROP_SUBSCRIPTION"))?;
-        check_subscription("TRACKDROP_SUBSCRIPTION", &subscription)?;
-        Ok(Some(Self { subscription }))
-    }
-}
 
 /// An open subscription.
 #[derive(Debug)]
@@ -200,38 +155,4 @@ fn request(subscription: &str, message: Message, place: Place) -> Request {
 async fn answer(events: Router, request: Request, handler: Handler) {
     let status = events.oneshot(request).await.map_or(StatusCode::SERVICE_UNAVAILABLE, |response| response.status());
     if status.is_success() { handler.ack() } else { handler.nack() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(arguments: &[&str], named: Option<&str>) -> Result<Option<String>, String> {
-        let arguments = arguments.iter().map(|&text| text.to_owned());
-        PullSettings::from_arguments(arguments, named.map(str::to_owned))
-            .map(|settings| settings.map(|settings| settings.subscription))
-            .map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_worker_pulls_when_asked_to_from_the_named_subscription() {
-        let (one, other) = ("projects/p/subscriptions/one", "projects/p/subscriptions/other");
-        assert_eq!(settings(&[], Some(one)), Ok(None), "a service is pushed to, whatever the environment holds");
-        assert_eq!(settings(&["--pull"], Some(one)), Ok(Some(one.into())));
-        assert_eq!(settings(&["--pull", "--subscription", other], Some(one)), Ok(Some(other.into())));
-        assert_eq!(settings(&["--subscription=projects/p/subscriptions/one", "--pull"], None), Ok(Some(one.into())));
-    }
-
-    #[test]
-    fn what_is_missing_or_senseless_is_named_with_its_value() {
-        for (arguments, named, what) in [
-            (&["--pull"][..], None, "TRACKDROP_SUBSCRIPTION is missing"),
-            (&["--pull"], Some("track"), "\"track\""),
-            (&["--pull", "--subscription"], None, "\"\""),
-            (&["--pul"], None, "\"--pul\""),
-        ] {
-            let error = settings(arguments, named).unwrap_err();
-            assert!(error.contains(what), "{error}");
-        }
-    }
 }

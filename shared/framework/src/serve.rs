@@ -2,6 +2,7 @@
 
 use crate::{
     Service, ServiceSettings,
+    arguments::{self, Start},
     oidc::Verifier,
     telemetry::{Telemetry, TelemetrySettings, traced},
 };
@@ -68,14 +69,18 @@ impl Environment {
     }
 }
 
-/// Runs a function as a service, from the environment's settings, until it is asked to stop. `trigger` is the text of its trigger file;
-/// `start` makes its handler while the service listens already.
+/// Runs a function as a service, from the settings of its command line and its environment, until it is asked to stop. `trigger` is the text
+/// of its trigger file; `start` makes its handler while the service listens already.
 pub fn serve<H, F>(trigger: &str, start: F) -> ExitCode
 where
     H: Handler + 'static,
     F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
 {
-    main(trigger, start, async |service, _, listener, stop| Ok(service.serve(listener, stop).await?))
+    match arguments::follow(&function_of(trigger), false) {
+        Ok(Start::Ended) => ExitCode::SUCCESS,
+        Ok(Start::Pushed | Start::Pulling) => pushed(trigger, start),
+        Err(error) => refuse(error),
+    }
 }
 
 /// The same; with `--pull` among the process's arguments the function takes its events out of the subscription that `--subscription` or
@@ -86,28 +91,44 @@ where
     H: Handler + 'static,
     F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
 {
-    use crate::pull::{LEASE, PullSettings, Subscription};
-    let named = std::env::var("TRACKDROP_SUBSCRIPTION").ok();
-    match PullSettings::from_arguments(std::env::args().skip(1), named) {
-        Ok(None) => serve(trigger, start),
-        Ok(Some(settings)) => main(trigger, start, async move |service, environment, listener, stop| {
-            let ServiceSettings { concurrency, google, .. } = &environment.settings;
+    use crate::pull::{LEASE, Subscription};
+    use trackdrop_cloud::google::SettingsError;
+    match arguments::follow(&function_of(trigger), true) {
+        Ok(Start::Ended) => ExitCode::SUCCESS,
+        Ok(Start::Pushed) => pushed(trigger, start),
+        Ok(Start::Pulling) => main(trigger, true, start, async move |service, environment, listener, stop| {
+            let ServiceSettings { concurrency, google, subscription, .. } = &environment.settings;
+            let named = subscription.as_deref().ok_or(SettingsError::Missing("TRACKDROP_SUBSCRIPTION"))?;
             let emulator = google.pubsub_emulator.as_deref();
-            let subscription = Subscription::open(&settings.subscription, *concurrency, LEASE, emulator).await?;
+            let subscription = Subscription::open(named, *concurrency, LEASE, emulator).await?;
             Ok(service.pull(listener, subscription, stop).await?)
         }),
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => refuse(error),
     }
+}
+
+fn refuse(error: String) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::FAILURE
+}
+
+fn function_of(trigger: &str) -> String {
+    Trigger::parse(trigger).map(|trigger| trigger.function).unwrap_or_default()
+}
+
+fn pushed<H, F>(trigger: &str, start: F) -> ExitCode
+where
+    H: Handler + 'static,
+    F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
+{
+    main(trigger, false, start, async |service, _, listener, stop| Ok(service.serve(listener, stop).await?))
 }
 
 type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Ended = Result<(), Box<dyn std::error::Error>>;
 
 /// `main`, with whichever way events come in.
-fn main<H, F, S>(trigger: &str, start: F, serve: S) -> ExitCode
+fn main<H, F, S>(trigger: &str, is_pulled: bool, start: F, serve: S) -> ExitCode
 where
     H: Handler + 'static,
     F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
@@ -120,15 +141,15 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let function = Trigger::parse(trigger).map(|trigger| trigger.function).unwrap_or_default();
-    let telemetry = match Telemetry::start(&TelemetrySettings::from_environment(&function), runtime.handle()) {
-        Ok(telemetry) => telemetry,
-        Err(error) => {
-            eprintln!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let outcome = runtime.block_on(run(trigger, start, serve));
+    let telemetry =
+        match Telemetry::start(&TelemetrySettings::from_environment(&function_of(trigger)), runtime.handle()) {
+            Ok(telemetry) => telemetry,
+            Err(error) => {
+                eprintln!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
+    let outcome = runtime.block_on(run(trigger, is_pulled, start, serve));
     telemetry.end();
     // Work that does not notice that it is to stop must not keep the process from ending.
     runtime.shutdown_background();
@@ -141,7 +162,7 @@ where
     }
 }
 
-async fn run<H, F, S>(trigger: &str, start: F, serve: S) -> Ended
+async fn run<H, F, S>(trigger: &str, is_pulled: bool, start: F, serve: S) -> Ended
 where
     H: Handler + 'static,
     F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
@@ -150,7 +171,7 @@ where
     let started = Instant::now();
     let trigger = Trigger::parse(trigger)?;
     let variables: BTreeMap<String, String> = std::env::vars().collect();
-    let settings = ServiceSettings::from_variables(&variables, &trigger)?;
+    let settings = ServiceSettings::from_variables(&variables, &trigger, is_pulled)?;
     let google = &settings.google;
     let storage = Arc::new(google.storage()?);
     let cloud = traced(Cloud {

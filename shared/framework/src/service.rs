@@ -214,8 +214,7 @@ async fn take(
         Err(malformed) => return Answer::Malformed(malformed.to_string()),
     };
     match service.run(&**handler, typed, &delivery, &span).await {
-        Ok(Ok(())) => Answer::Done,
-        Ok(Err(reason)) => Answer::Ignored(reason),
+        Ok(answer) => answer,
         Err(failure) => Answer::of(Err(failure)),
     }
 }
@@ -228,10 +227,10 @@ impl Service {
         typed: Typed,
         delivery: &Delivery,
         span: &EventSpan,
-    ) -> Result<Result<(), String>, Failure> {
+    ) -> Result<Answer, Failure> {
         let (event, trace) = match domain::event_of(typed, &self.buckets, &*self.storage).await? {
             Ok(known) => known,
-            Err(reason) => return Ok(Err(reason)),
+            Err(answer) => return Ok(answer),
         };
         let topic = match &event {
             Event::ObjectFinalized(_) | Event::LoadWindow {} | Event::RequestsSweep {} => None,
@@ -239,7 +238,7 @@ impl Service {
             Event::DeadLetter(_) => Some(trackdrop_cloud::TOPIC_DEAD_LETTERS),
         };
         if !self.trigger.takes(&event, topic) {
-            return Ok(Err(format!("{} is started by something else", self.trigger.function)));
+            return Ok(Answer::Ignored(format!("{} is started by something else", self.trigger.function)));
         }
         let about = match &event {
             Event::DeadLetter(letter) => &*letter.event,
@@ -252,6 +251,6 @@ impl Service {
         let span = span.begin(&self.trigger.function, about, trace.as_ref());
         handler.handle(&event, delivery).instrument(span.clone()).await?;
         span.in_scope(|| telemetry::delivery_done(&self.trigger.function, delivery));
-        Ok(Ok(()))
+        Ok(Answer::Done)
     }
 }

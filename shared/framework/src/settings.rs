@@ -2,7 +2,7 @@
 
 use crate::oidc::GOOGLE_KEYS;
 use std::{collections::BTreeMap, time::Duration};
-use trackdrop_cloud::google::{GoogleSettings, SettingsError};
+use trackdrop_cloud::google::{GoogleSettings, SettingsError, check_subscription};
 use trackdrop_pipeline::trigger::Trigger;
 
 /// How a service runs.
@@ -12,11 +12,13 @@ pub struct ServiceSettings {
     pub port: u16,
     /// `TRACKDROP_CONCURRENCY`: events that are worked on at the same time; what the trigger says unless set.
     pub concurrency: usize,
-    /// `TRACKDROP_DEADLINE_S`: an event that takes longer is handed back. Must be below the subscription's acknowledgement deadline, after
-    /// which the event is delivered again anyway; a little less than the trigger's unless set.
+    /// `TRACKDROP_DEADLINE_S`: an event that takes longer is handed back. Below the subscription's acknowledgement deadline, after which the
+    /// event is delivered again anyway, where events are pushed; a little less than the trigger's unless set.
     pub deadline: Duration,
     /// `TRACKDROP_PUSH_AUDIENCE` and `TRACKDROP_PUSH_SERVICE_ACCOUNT`: whose tokens are asked for.
     pub push: Option<PushIdentity>,
+    /// `TRACKDROP_SUBSCRIPTION`: where a worker that pulls takes its events from; none for a service that is pushed to.
+    pub subscription: Option<String>,
     /// `TRACKDROP_MODEL`: the detector, as a path or `gs://BUCKET/OBJECT`.
     pub model: Option<String>,
     /// Where buckets, topics and tables are.
@@ -36,20 +38,21 @@ pub struct PushIdentity {
 
 /// An answer takes its time to arrive.
 const DEADLINE_MARGIN_S: u64 = 10;
+const SUBSCRIPTION: &str = "TRACKDROP_SUBSCRIPTION";
 
 impl ServiceSettings {
-    /// From these variables, and a trigger for what they don't say.
-    pub fn from_variables(variables: &BTreeMap<String, String>, trigger: &Trigger) -> Result<Self, SettingsError> {
+    /// From these variables, and a trigger for what they don't say; for a service that events are pushed to, or a worker that pulls them.
+    pub fn from_variables(
+        variables: &BTreeMap<String, String>,
+        trigger: &Trigger,
+        is_pulled: bool,
+    ) -> Result<Self, SettingsError> {
         let optional = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
-        let number = |name: &'static str, default: u64, most: u64| match optional(name) {
+        let number = |name: &'static str, default: u64, most: u64, must_be: &'static str| match optional(name) {
             None => Ok(default),
             Some(value) => match value.parse() {
                 Ok(number) if (1..=most).contains(&number) => Ok(number),
-                _ => Err(SettingsError::Value {
-                    name,
-                    value,
-                    must_be: "a whole number, at least 1 and not beyond measure",
-                }),
+                _ => Err(SettingsError::Value { name, value, must_be }),
             },
         };
         let push = match (optional("TRACKDROP_PUSH_AUDIENCE"), optional("TRACKDROP_PUSH_SERVICE_ACCOUNT")) {
@@ -62,12 +65,30 @@ impl ServiceSettings {
             (Some(_), None) => return Err(SettingsError::Missing("TRACKDROP_PUSH_SERVICE_ACCOUNT")),
             (None, _) => return Err(SettingsError::Missing("TRACKDROP_PUSH_AUDIENCE")),
         };
-        let deadline_s = trigger.deadline_s.saturating_sub(DEADLINE_MARGIN_S).max(1);
+        let subscription = match optional(SUBSCRIPTION) {
+            _ if !is_pulled => None,
+            None => return Err(SettingsError::Missing(SUBSCRIPTION)),
+            Some(name) => {
+                check_subscription(SUBSCRIPTION, &name)?;
+                Some(name)
+            }
+        };
+        let usual_s = trigger.deadline_s.saturating_sub(DEADLINE_MARGIN_S).max(1);
+        let (longest_s, must_be) = match is_pulled {
+            true => (86_400, "a whole number of seconds, 1 to 86400"),
+            false => (
+                trigger.deadline_s.saturating_sub(1).max(1),
+                "a whole number of seconds, at least 1 and below the trigger's deadline_s, after which the event is delivered again",
+            ),
+        };
+        let deadline_s = number("TRACKDROP_DEADLINE_S", usual_s, longest_s, must_be)?;
+        let places = u64::from(trigger.concurrency);
         Ok(Self {
-            port: number("PORT", 8_080, u64::from(u16::MAX))? as u16,
-            concurrency: number("TRACKDROP_CONCURRENCY", u64::from(trigger.concurrency), 10_000)? as usize,
-            deadline: Duration::from_secs(number("TRACKDROP_DEADLINE_S", deadline_s, 86_400)?),
+            port: number("PORT", 8_080, u64::from(u16::MAX), "a port, 1 to 65535")? as u16,
+            concurrency: number("TRACKDROP_CONCURRENCY", places, 10_000, "a whole number, 1 to 10000")? as usize,
+            deadline: Duration::from_secs(deadline_s),
             push,
+            subscription,
             model: optional("TRACKDROP_MODEL"),
             google: GoogleSettings::from_variables(variables)?,
         })
@@ -79,6 +100,10 @@ mod tests {
     use super::*;
 
     fn settings(more: &[(&str, &str)]) -> Result<ServiceSettings, SettingsError> {
+        settings_of(false, more)
+    }
+
+    fn settings_of(is_pulled: bool, more: &[(&str, &str)]) -> Result<ServiceSettings, SettingsError> {
         let pairs = [
             ("TRACKDROP_BUCKET_UPLOADS", "u"),
             ("TRACKDROP_BUCKET_WORK", "w"),
@@ -88,7 +113,7 @@ mod tests {
         ];
         let variables = pairs.iter().chain(more).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         let trigger = Trigger::parse(include_str!("../../../triggers/track.yaml")).unwrap();
-        ServiceSettings::from_variables(&variables, &trigger)
+        ServiceSettings::from_variables(&variables, &trigger, is_pulled)
     }
 
     #[test]
@@ -97,6 +122,32 @@ mod tests {
         assert_eq!((defaults.port, defaults.concurrency, defaults.deadline.as_secs()), (8_080, 2, 590));
         let set = settings(&[("PORT", "81"), ("TRACKDROP_CONCURRENCY", "7"), ("TRACKDROP_DEADLINE_S", "30")]).unwrap();
         assert_eq!((set.port, set.concurrency, set.deadline.as_secs()), (81, 7, 30));
+    }
+
+    #[test]
+    fn a_service_that_is_pushed_to_answers_before_the_event_is_delivered_again() {
+        let deadline = |is_pulled, seconds| {
+            let more = [("TRACKDROP_SUBSCRIPTION", "projects/p/subscriptions/s"), ("TRACKDROP_DEADLINE_S", seconds)];
+            settings_of(is_pulled, &more).map(|settings| settings.deadline.as_secs())
+        };
+        assert_eq!(deadline(false, "599"), Ok(599));
+        for seconds in ["600", "86400"] {
+            let error = deadline(false, seconds).unwrap_err().to_string();
+            assert!(error.contains("TRACKDROP_DEADLINE_S") && error.contains(seconds), "{error}");
+        }
+        // Whose leases are extended for as long as an event is in work.
+        assert_eq!(deadline(true, "86400"), Ok(86_400));
+    }
+
+    #[test]
+    fn a_worker_pulls_from_the_named_subscription_and_a_service_from_none() {
+        let named = |name| ("TRACKDROP_SUBSCRIPTION", name);
+        let name = "projects/p/subscriptions/one";
+        assert_eq!(settings_of(true, &[named(name)]).unwrap().subscription.as_deref(), Some(name));
+        assert_eq!(settings(&[named(name)]).unwrap().subscription, None, "whatever the environment holds");
+        assert_eq!(settings_of(true, &[]), Err(SettingsError::Missing("TRACKDROP_SUBSCRIPTION")));
+        let error = settings_of(true, &[named("track")]).unwrap_err().to_string();
+        assert!(error.contains("\"track\"") && error.contains("TRACKDROP_SUBSCRIPTION"), "{error}");
     }
 
     #[test]

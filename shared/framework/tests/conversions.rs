@@ -245,6 +245,30 @@ fn what_is_no_event_is_refused_with_what_is_wrong_with_it() {
 }
 
 #[test]
+fn a_subject_that_is_not_percent_encoded_stays_as_it_is_and_the_data_name_the_object() {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "1"),
+        ("ce-type", "google.cloud.storage.object.v1.finalized"),
+        ("ce-source", "//storage.googleapis.com/projects/_/buckets/b"),
+        ("ce-subject", "objects/50%FF off.mp4"),
+        ("content-type", "application/json"),
+    ] {
+        headers.insert(name, value.parse().unwrap());
+    }
+    for (data, expected) in [
+        (r#"{"name":"50%FF off.mp4","generation":"7"}"#, "50%FF off.mp4"),
+        (r#"{"name":"another.mp4","generation":"7"}"#, "another.mp4"),
+        (r#"{"generation":"7"}"#, "50%FF off.mp4"),
+    ] {
+        let event = decode(&headers, &data.into()).unwrap();
+        let Typed::ObjectFinalized(object) = Typed::of(&event).unwrap() else { panic!() };
+        assert_eq!(object.name, expected);
+    }
+}
+
+#[test]
 fn numbers_and_texts_are_both_generations() {
     for generation in ["\"352\"", "352"] {
         let json = format!(

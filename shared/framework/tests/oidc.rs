@@ -7,7 +7,7 @@ mod keys;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use keys::{AUDIENCE, EMAIL, Key, KeyServer, claims};
+use keys::{AUDIENCE, EMAIL, Key, KeyServer, Mood, claims};
 use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use trackdrop_framework::oidc::{Refused, Verifier};
@@ -128,4 +128,38 @@ async fn keys_that_cannot_be_fetched_are_no_reason_to_refuse_for_good() {
     let verifier = Verifier::new(AUDIENCE, EMAIL).with_keys_url("http://127.0.0.1:9/certs");
     let outcome = verifier.verify(Some(&Key::new("a").sign(&claims()))).await;
     assert!(matches!(outcome, Err(Refused::Keys(_))), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn known_keys_that_are_old_hold_nobody_up_while_the_key_server_hangs() {
+    let key = Key::new("a");
+    let (server, verifier) = world(&key).await;
+    let verifier = verifier.with_keys_live(Duration::ZERO).with_fetch_every(Duration::ZERO);
+    let token = key.sign(&claims());
+    assert_eq!(verifier.verify(Some(&token)).await, Ok(()));
+    *server.mood.lock().unwrap() = Mood::Hangs;
+    for _ in 0..5 {
+        assert_eq!(verifier.verify(Some(&token)).await, Ok(()));
+    }
+    // The second call is still in the air: had anybody waited for its end, there would be more.
+    assert!(*server.fetches.lock().unwrap() <= 2);
+}
+
+#[tokio::test]
+async fn a_key_server_that_fails_is_left_alone_for_a_while_by_known_and_unknown_ids() {
+    let (key, stranger) = (Key::new("a"), Key::new("unknown"));
+    let (server, verifier) = world(&key).await;
+    assert_eq!(verifier.verify(Some(&key.sign(&claims()))).await, Ok(()));
+    let verifier = verifier.with_keys_live(Duration::ZERO).with_fetch_every(Duration::ZERO);
+    *server.mood.lock().unwrap() = Mood::Fails;
+    let unknown = verifier.verify(Some(&stranger.sign(&claims()))).await;
+    assert!(matches!(unknown, Err(Refused::Keys(_))), "it may be known to the server: {unknown:?}");
+    assert_eq!(*server.fetches.lock().unwrap(), 2);
+    let verifier = verifier.with_fetch_every(Duration::MAX);
+    for _ in 0..5 {
+        assert_eq!(verifier.verify(Some(&key.sign(&claims()))).await, Ok(()));
+        let unknown = verifier.verify(Some(&stranger.sign(&claims()))).await;
+        assert!(matches!(unknown, Err(Refused::Keys(_))), "{unknown:?}");
+    }
+    assert_eq!(*server.fetches.lock().unwrap(), 2);
 }

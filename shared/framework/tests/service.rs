@@ -179,6 +179,39 @@ async fn an_event_that_starts_something_else_is_acknowledged_and_not_handled() {
     assert!(world.events().is_empty());
 }
 
+/// The log of this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_a_bucket_that_is_none_of_ours_is_acknowledged_with_a_warning_that_names_the_settings() {
+    let log = Log::default();
+    let written = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || written.clone()).finish();
+    let _here = tracing::subscriber::set_default(subscriber);
+    let world = World::of(SPLIT, |service| service).await;
+    for bucket in ["acme-work", "acme-uploads"] {
+        assert_eq!(world.push(notification(bucket, "v.mp4", &[])).await.status(), StatusCode::NO_CONTENT);
+    }
+    assert!(world.events().is_empty());
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+    // What starts another function is no news.
+    let [warning] = warnings[..] else { panic!("{log}") };
+    assert!(warning.contains("acme-uploads") && warning.contains("TRACKDROP_BUCKET_UPLOADS"), "{warning}");
+}
+
 #[tokio::test]
 async fn a_creation_time_that_the_event_lacks_is_looked_up() {
     let world = World::of(SPLIT, |service| service).await;

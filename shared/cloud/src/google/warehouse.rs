@@ -23,8 +23,9 @@ use trackdrop_tables::{
     schema::{REQUESTS, TRACKS, Table},
 };
 
-/// Jobs that may fail before a load is given up; every delivery goes on where the last one left.
-const LARGEST_SUFFIX: u32 = 20;
+/// Jobs of one load: every delivery goes on where the last one left, and walks past those that failed. More than the deliveries of days, for
+/// as long as it may take until somebody makes the table that is missing.
+const LARGEST_SUFFIX: u32 = 200;
 /// How often a running job is looked at, at first and at most.
 const LOOK_FIRST: Duration = Duration::from_millis(100);
 const LOOK_LONGEST: Duration = Duration::from_secs(5);
@@ -84,6 +85,8 @@ impl BigQuery {
     async fn load(&self, table: &Table, identity: &str, source: Source<'_>) -> Result<LoadOutcome, WarehouseError> {
         let doing = format!("loading into {}.{}.{}", self.dataset.0, self.dataset.1, table.name);
         let digest: String = Sha256::digest(identity).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let are_several = matches!(&source, Source::Parquet(uris) if uris.len() > 1);
+        let mut last = None;
         for suffix in 0..=LARGEST_SUFFIX {
             let id = match suffix {
                 0 => format!("trackdrop_{}_{digest}", table.name),
@@ -101,20 +104,28 @@ impl BigQuery {
             };
             let all = status.errors.iter().map(describe).collect::<Vec<_>>().join("; ");
             let reason = format!("job {id} failed: {}", if all.is_empty() { describe(&error) } else { all });
-            tracing::warn!("{doing}: {reason}");
             // Some of several may have been loaded alone since they were refused together: whoever looks at the job must come to the same.
-            let are_refused = matches!(&source, Source::Parquet(uris) if uris.len() > 1) && !may_pass(&error.reason);
+            let are_refused = are_several && !may_pass(&error);
             match outcome {
                 // Somebody's earlier failure: try again under the next id.
-                LoadOutcome::AlreadyLoaded if !are_refused => {}
-                _ if may_pass(&error.reason) => {
+                LoadOutcome::AlreadyLoaded if !are_refused => {
+                    tracing::debug!("{doing}: {reason}");
+                    last = Some((reason, may_pass(&error)));
+                }
+                _ if may_pass(&error) => {
                     return Err(WarehouseError::Unavailable { doing, reason });
                 }
                 _ => return Err(WarehouseError::Refused { doing, reason }),
             }
         }
-        let reason = format!("{LARGEST_SUFFIX} jobs have failed; look at their errors in BigQuery");
-        Err(WarehouseError::Refused { doing, reason })
+        let (last, may_pass) = last.unwrap_or_default();
+        let reason = format!("{} jobs have failed, there are no more ids; the last: {last}", LARGEST_SUFFIX + 1);
+        // Several are refused together, because each file alone has ids left.
+        if may_pass && !are_several {
+            Err(WarehouseError::Unavailable { doing, reason })
+        } else {
+            Err(WarehouseError::Refused { doing, reason })
+        }
     }
 
     async fn insert(&self, doing: &str, table: &Table, id: &str, source: &Source<'_>) -> Result<Job, ApiError> {
@@ -238,11 +249,16 @@ impl Warehouse for BigQuery {
     }
 }
 
-/// Reasons of BigQuery that are about the moment and not about the rows.
-fn may_pass(reason: &str) -> bool {
+/// Whether it is about the moment, or about a table or a right that somebody can mend while deliveries go on; and not about the rows.
+fn may_pass(error: &JobError) -> bool {
+    // A file that is gone stays so: its rows come from nowhere else.
+    let is_about_file = ["gs://", "/bigstore/"].iter().any(|address| error.message.contains(address));
     matches!(
-        reason,
-        "backendError"
+        &*error.reason,
+        "accessDenied"
+            | "backendError"
+            | "billingNotEnabled"
+            | "blocked"
             | "internalError"
             | "jobBackendError"
             | "jobInternalError"
@@ -253,7 +269,7 @@ fn may_pass(reason: &str) -> bool {
             | "stopped"
             | "tableUnavailable"
             | "timeout"
-    )
+    ) || (error.reason == "notFound" && !is_about_file)
 }
 
 fn describe(error: &JobError) -> String {

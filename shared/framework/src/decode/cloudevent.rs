@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cloudevents::{AttributesReader, AttributesWriter, Data, Event, binding::http::to_event};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Whether the headers say so.
 pub(super) fn is_one(headers: &HeaderMap) -> bool {
@@ -27,9 +28,9 @@ pub(super) fn decode(headers: &HeaderMap, body: &Bytes) -> Result<Event, Malform
         return structured(json);
     }
     let mut event = to_event(headers, body.to_vec()).map_err(Malformed::new)?;
-    // The HTTP binding percent-encodes what a header can't hold; the SDK leaves it so.
-    if let Some(subject) = event.subject() {
-        let decoded = percent_decode_str(subject).decode_utf8().map_err(Malformed::new)?.into_owned();
+    // The HTTP binding percent-encodes what a header can't hold; the SDK leaves it so. A subject that does not decode was not encoded.
+    let decoded = event.subject().and_then(|subject| percent_decode_str(subject).decode_utf8().ok());
+    if let Some(decoded) = decoded.map(Cow::into_owned) {
         event.set_subject(Some(decoded));
     }
     normalise(event)

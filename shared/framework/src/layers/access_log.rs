@@ -30,6 +30,9 @@ pub(crate) async fn layer(
         // Its own line is said where the work is counted.
         Some(Answer::Done) => tracing::debug!(function, status, ms, "answered"),
         Some(Answer::Ignored(_)) => tracing::debug!(function, status, ms, reason, "ignored"),
+        // Acknowledged like them, because other objects of a shared bucket must not fill the dead letters; but where a setting is wrong, this is all
+        // that tells of uploads that nothing becomes of.
+        Some(Answer::Foreign(_)) => tracing::warn!(function, status, ms, "not taken: {reason}"),
         Some(Answer::Full) => tracing::info!(function, status, ms, "handed back: {reason}"),
         Some(Answer::Transient(_)) => {
             tracing::warn!(function, status, ms, "failed, will be delivered again: {reason}");

@@ -33,15 +33,13 @@ pub(super) fn providers(
         .with_http_client(client.clone())
         .with_endpoint(format!("{endpoint}/v1/traces"))
         .build()?;
-    let mut batches = BatchConfigBuilder::default();
-    if std::env::var_os(QUEUE_VARIABLE).is_none() {
-        batches = batches.with_max_queue_size(QUEUE);
-    }
+    let queue = queue_of(std::env::var(QUEUE_VARIABLE).ok().as_deref());
+    let batches = BatchConfigBuilder::default().with_max_queue_size(queue);
     let batches = BatchSpanProcessor::builder(spans).with_batch_config(batches.build()).build();
     let traces = SdkTracerProvider::builder()
         .with_resource(resource.clone())
         .with_id_generator(Ids::default())
-        .with_span_processor(Whole::new(batches, QUEUE / 2))
+        .with_span_processor(Whole::new(batches, at_once_of(queue)))
         .build();
     let metrics = MetricExporter::builder()
         .with_http()
@@ -50,6 +48,16 @@ pub(super) fn providers(
         .build()?;
     let reader = PeriodicReader::builder(metrics).build();
     Ok((traces, SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build()))
+}
+
+/// The length of the queue that the variable asks for.
+fn queue_of(variable: Option<&str>) -> usize {
+    variable.and_then(|text| text.trim().parse().ok()).filter(|queue| *queue > 0).unwrap_or(QUEUE)
+}
+
+/// Spans of one delivery that go into the queue together; the rest of it is for the deliveries beside.
+fn at_once_of(queue: usize) -> usize {
+    (queue / 2).max(1)
 }
 
 /// The SDK exports from threads of its own, where no runtime is; the calls are made on the service's.
@@ -72,5 +80,23 @@ impl HttpClient for OnRuntime {
             Ok::<_, HttpError>(response.body(answer.bytes().await?)?)
         });
         call.await?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_into_the_queue_at_once_fits_into_the_queue_that_the_variable_asks_for() {
+        for (variable, queue, at_once) in [
+            (None, 4_096, 2_048),
+            (Some("100"), 100, 50),
+            (Some("1"), 1, 1),
+            (Some("0"), 4_096, 2_048),
+            (Some("many"), 4_096, 2_048),
+        ] {
+            assert_eq!((queue_of(variable), at_once_of(queue_of(variable))), (queue, at_once), "{variable:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use aws_lc_rs::{
     rsa::{KeyPair, KeySize},
     signature::KeyPair as _,
 };
-use axum::{Router, routing::get};
+use axum::{Router, http::StatusCode, routing::get};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
@@ -54,6 +54,16 @@ fn pkcs1_of(pkcs8: &[u8]) -> &[u8] {
 pub struct KeyServer {
     pub keys: Arc<Mutex<Vec<Value>>>,
     pub fetches: Arc<Mutex<u32>>,
+    pub mood: Arc<Mutex<Mood>>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub enum Mood {
+    #[default]
+    Answers,
+    Fails,
+    /// Takes the call and never answers.
+    Hangs,
 }
 
 impl KeyServer {
@@ -63,8 +73,12 @@ impl KeyServer {
         let server = self.clone();
         let answer = get(move || async move {
             *server.fetches.lock().unwrap() += 1;
-            let keys = server.keys.lock().unwrap().clone();
-            json!({ "keys": keys }).to_string()
+            let (keys, mood) = (server.keys.lock().unwrap().clone(), *server.mood.lock().unwrap());
+            match mood {
+                Mood::Answers => Ok(json!({ "keys": keys }).to_string()),
+                Mood::Fails => Err(StatusCode::INTERNAL_SERVER_ERROR),
+                Mood::Hangs => std::future::pending().await,
+            }
         });
         let router = Router::new().route("/certs", answer);
         tokio::spawn(async move { axum::serve(listener, router).await });

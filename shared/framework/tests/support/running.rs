@@ -3,6 +3,7 @@
 use reqwest::{Client, StatusCode};
 use std::{
     net::TcpListener,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -10,6 +11,13 @@ use std::{
 /// None of them takes a tenth of it.
 pub const WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Its file.
+pub fn program() -> PathBuf {
+    let binary = std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("no_op");
+    assert!(binary.is_file(), "{} is missing: cargo build -p trackdrop-framework --examples", binary.display());
+    binary
+}
 
 /// Killed when dropped.
 pub struct Running {
@@ -21,11 +29,15 @@ pub struct Running {
 impl Running {
     /// Starts it with these variables besides those that every service needs, and waits until it is ready.
     pub async fn start(variables: &[(&str, &str)]) -> Self {
-        let binary = std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("no_op");
-        assert!(binary.is_file(), "{} is missing: cargo build -p trackdrop-framework --examples", binary.display());
+        Self::start_with(&[], variables).await
+    }
+
+    /// The same with these arguments.
+    pub async fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let nobody = "127.0.0.1:9";
-        let process = Command::new(binary)
+        let process = Command::new(program())
+            .args(arguments)
             .env("PORT", address.port().to_string())
             .envs(["STORAGE", "PUBSUB", "BIGQUERY"].map(|name| (format!("{name}_EMULATOR_HOST"), nobody)))
             .envs(
