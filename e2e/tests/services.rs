@@ -72,6 +72,7 @@ impl Scene {
     /// Uploads the clip while something goes wrong, and compares all that comes of it with the local run.
     async fn comes_to_the_same(&mut self, scenario: &'static str, fault: Fault) {
         let started = Instant::now();
+        let killed = u32::from(matches!(fault, Fault::Dies { .. }));
         self.deployment.gateway.begin(fault);
         let request = self.upload_clip().await;
         let finished = self.deployment.finished(&request).await;
@@ -81,6 +82,8 @@ impl Scene {
         self.equals_local(scenario, &request).await;
         assert!(self.deployment.pull("trackdrop-dead-letters").await.is_empty(), "{scenario}: there are dead letters");
         let count = self.deployment.gateway.count();
+        assert_eq!(count.killed, killed, "{scenario}: handlers that were killed in the middle");
+        assert!(count.deliveries >= count.events as u32 + killed, "{scenario}: what was killed came again: {count:?}");
         let rows = format!("{} equal", self.local.rows().len());
         self.lines.push(Line { scenario, count, seconds, rows });
     }
@@ -147,6 +150,9 @@ impl Scene {
         let dead = self.deployment.pull("trackdrop-dead-letters").await;
         let objects: Vec<_> = dead.iter().map(|letter| letter.attributes["objectId"].clone()).collect();
         assert_eq!(objects, [format!("tracked/{request}")]);
+        let merge = self.deployment.gateway.count_of("merge");
+        assert_eq!((merge.events, merge.taken, merge.killed), (1, 0, merge.deliveries), "each died in the middle");
+        assert!(merge.deliveries >= 5, "as often as triggers/merge.yaml says: {merge:?}");
         let count = self.deployment.gateway.count();
         self.lines.push(Line { scenario: "merge dies at every delivery", count, seconds, rows: "none: failed".into() });
     }

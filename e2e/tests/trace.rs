@@ -309,6 +309,7 @@ async fn the_trace_of_a_request_is_one_tree_across_all_functions_and_retries() {
 
     let told = scene.run(Fault::Dies { function: "track", event: 3 }, &scene.clip, json!({}), 0).await;
     assert_eq!(told.is_one_tree("track is killed in the middle").name, "request");
+    assert_eq!(scene.deployment.gateway.count_of("track").killed, 1, "it was in the middle");
 
     let told = scene.run(Fault::None, b"this is no video", json!({}), 0).await;
     let root = told.is_one_tree("a file that is no video");
@@ -318,6 +319,9 @@ async fn the_trace_of_a_request_is_one_tree_across_all_functions_and_retries() {
     let told = scene.run(Fault::AlwaysDies { function: "merge" }, &scene.clip, json!({}), 1).await;
     let root = told.is_one_tree("merge dies at every delivery");
     assert!(root.failed && text(&root, "error").contains("gave up"), "{root:?}");
+    let merge = scene.deployment.gateway.count_of("merge");
+    assert!(merge.killed >= 5 && merge.killed == merge.deliveries, "each died in the middle: {merge:?}");
+    // No torso of any of them.
     assert_eq!((told.deliveries("merge").len(), told.deliveries("fail").len()), (0, 1), "{}", told.trace.drawn());
 }
 
