@@ -81,6 +81,7 @@ impl Scene {
         self.deployment.gateway.settled(0, SETTLES_WITHIN).await;
         self.equals_local(scenario, &request).await;
         assert!(self.deployment.pull("trackdrop-dead-letters").await.is_empty(), "{scenario}: there are dead letters");
+        self.shows_where_its_time_went(scenario, &request).await;
         let count = self.deployment.gateway.count();
         assert_eq!(count.killed, killed, "{scenario}: handlers that were killed in the middle");
         assert!(count.deliveries >= count.events as u32 + killed, "{scenario}: what was killed came again: {count:?}");
@@ -111,6 +112,25 @@ impl Scene {
         assert_eq!(video, decoded(&self.local.result("annotated.mp4"), folder), "{scenario}");
         let row = self.deployment.request_row(request).await;
         assert_eq!((row["state"].as_str(), row["track_rows"].parse()), ("done", Ok(rows.len())), "{scenario}");
+    }
+
+    /// `trackdrop show --google` reads the buckets: the plan, and each moment of the request once.
+    async fn shows_where_its_time_went(&self, scenario: &str, request: &RequestId) {
+        let show = |more: &[&str]| {
+            let text = self.deployment.trackdrop(&[&["show", request.as_str(), "--google", "--json"], more].concat());
+            serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{scenario}: {error}: {text}"))
+        };
+        let manifest = self.deployment.object(Bucket::Results, &format!("{request}/manifest.json")).await.unwrap();
+        assert_eq!(show(&[]), serde_json::from_slice::<Value>(&manifest).unwrap(), "{scenario}");
+        let timeline = show(&["--timeline"]);
+        let stages = timeline["stages"].as_array().unwrap();
+        let names: Vec<_> = stages.iter().filter_map(|stage| stage["stage"].as_str()).collect();
+        assert_eq!(names, ["split", "track", "merge", "load", "annotate", "join"], "{scenario}: {timeline:#}");
+        let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{scenario}: {timeline:#}"));
+        let counted: f64 = stages.iter().map(|stage| number(&stage["clock_s"])).sum();
+        let (waiting, all) = (number(&timeline["waiting_s"]), number(&timeline["seconds"]));
+        assert!(all > 0.0 && (counted + waiting - all).abs() < 1e-3, "{scenario}: {timeline:#}");
+        assert!(number(&stages[0]["activities"]["download"]) > 0.0, "{scenario}: {timeline:#}");
     }
 
     /// An upload that is no video fails with a reason, and no delivery of it dies.
