@@ -22,7 +22,7 @@ use trackdrop_cloud::{
     OpenObject, Storage,
     google::{Api, Buckets, CloudStorage},
 };
-use trackdrop_flow::blocking::read_at;
+use trackdrop_flow::blocking::{ReadTime, read_at};
 use trackdrop_pipeline::{Bucket, SegmentNumber, names::ObjectName};
 use trackdrop_split::{Cutter, MediaCutter, Source};
 
@@ -93,7 +93,8 @@ async fn read_over_http(path: &Path, spool_bytes: u64) -> f64 {
     let (info, opened) = storage.open(&object, Some(7)).await.unwrap();
     let OpenObject::Ranges(ranges) = opened else { panic!("Cloud Storage gives ranges") };
     let scratch = tempfile::tempdir().unwrap();
-    let source = Source::of_ranges("film", info.bytes, read_at(ranges)).with_spool(scratch.path(), spool_bytes);
+    let read = read_at(ranges, &ReadTime::default());
+    let source = Source::of_ranges("film", info.bytes, read).with_spool(scratch.path(), spool_bytes);
     let local = Source::from(path);
     tokio::task::spawn_blocking(move || {
         let over_http = cut(&source, scratch.path());
