@@ -311,6 +311,12 @@ impl Deployment {
         }
     }
 
+    /// Deletes an object behind everybody's back.
+    pub async fn delete(&self, bucket: Bucket, name: &str) {
+        let (bucket, name) = (bucket_name(bucket), name.replace('/', "%2F"));
+        expect(self.http.delete(format!("http://{}/storage/v1/b/{bucket}/o/{name}", self.storage.host()))).await;
+    }
+
     /// Publishes once more what was published when the object was made.
     pub async fn publish_again(&self, bucket: Bucket, name: &str, generation: &str) {
         let attributes = json!({
