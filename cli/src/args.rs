@@ -252,6 +252,9 @@ pub(crate) struct ShowArguments {
     /// Print JSON: the whole manifest, or the timeline
     #[arg(long)]
     pub(crate) json: bool,
+    /// A request of the services on Google Cloud, not of the data directory; needs the services' environment (docs/services.md)
+    #[arg(long)]
+    pub(crate) google: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,15 +5,15 @@
 
 use crate::{
     args::{ChosenDeadLettersArguments, DeadLettersCommand, ListDeadLettersArguments},
+    google,
     output::line,
 };
 use anyhow::{Context, bail};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
 };
-use trackdrop_cloud::google::{Buckets, GoogleSettings, PubSubMessage, Subscription};
+use trackdrop_cloud::google::{Buckets, PubSubMessage, Subscription};
 use trackdrop_flow::{Cloud, end, manifest, sweep};
 use trackdrop_pipeline::{ObjectFinalized, RequestId, RequestState, names::ObjectName};
 
@@ -28,15 +28,9 @@ pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result
     match command {
         DeadLettersCommand::List(arguments) => list(arguments).await,
         DeadLettersCommand::Replay(arguments) => {
-            let settings = GoogleSettings::from_environment()
-                .context("replaying needs what the services know: their environment variables")?;
-            let cloud = Cloud {
-                storage: Arc::new(settings.storage()?),
-                publisher: Arc::new(settings.publisher()?),
-                warehouse: Arc::new(settings.warehouse()?),
-            };
+            let (cloud, buckets) = google::deployment()?;
             let told = RefCell::default();
-            chosen(arguments, async |letter| replay(&cloud, &settings.buckets, letter, &told).await).await
+            chosen(arguments, async |letter| replay(&cloud, &buckets, letter, &told).await).await
         }
         DeadLettersCommand::Drop(arguments) => chosen(arguments, async |_| Ok("dropped".to_owned())).await,
     }

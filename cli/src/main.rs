@@ -5,6 +5,7 @@ mod args;
 mod dead_letters;
 mod evaluate;
 mod export;
+mod google;
 mod host;
 mod model;
 mod output;

@@ -2,6 +2,7 @@
 
 use crate::{
     args::{RequestsArguments, ShowArguments},
+    google,
     host::{cloud_of, open_existing},
     output::line,
     timeline,
@@ -108,8 +109,18 @@ fn progress(manifest: &Manifest) -> String {
 
 pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Result<ExitCode> {
     let request: RequestId = arguments.request.parse()?;
-    let unknown = || anyhow!("there is no request {request} in {data:?} (trackdrop requests lists them)");
-    let cloud = cloud_of(&open_existing(data)?.ok_or_else(unknown)?);
+    let (cloud, place) = match arguments.google {
+        true => {
+            let (cloud, buckets) = google::deployment()?;
+            (Some(cloud), format!("the bucket {} (its upload may not have been planned yet)", buckets.results))
+        }
+        false => {
+            let local = open_existing(data)?;
+            (local.as_ref().map(cloud_of), format!("{data:?} (trackdrop requests lists them)"))
+        }
+    };
+    let unknown = || anyhow!("there is no request {request} in {place}");
+    let cloud = cloud.ok_or_else(unknown)?;
     let (manifest, _) = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
     if arguments.timeline {
         timeline::show(&cloud, &manifest, arguments.json).await?;

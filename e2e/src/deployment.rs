@@ -5,6 +5,7 @@ use crate::{
     gateway::Gateway,
     rows::{Rows, of_bigquery},
     service::{ServiceProcess, program},
+    storage_gate::StorageGate,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -153,7 +154,10 @@ impl Deployment {
             if function == "load" && setup.is_loaded_by_window {
                 variables.push(("TRACKDROP_LOAD_WINDOW".to_owned(), "1".to_owned()));
             }
-            services.push((trigger, ServiceProcess::start(function, &[], &variables, folder.path()).await));
+            let gate = StorageGate::start(&storage.host()).await;
+            let host = format!("127.0.0.1:{}", gate.port);
+            variables.push(("STORAGE_EMULATOR_HOST".to_owned(), host));
+            services.push((trigger, ServiceProcess::start(function, &[], &variables, folder.path()).await, gate));
         }
         let roles = Bucket::ALL.into_iter().map(|role| (bucket_name(role), role.as_str().to_owned())).collect();
         let gateway = Gateway::start(services, roles).await;
@@ -305,6 +309,12 @@ impl Deployment {
             assert!(Instant::now() < until, "{bucket}/{prefix}: {listed:?}\n{}", self.gateway.logs().await);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Deletes an object behind everybody's back.
+    pub async fn delete(&self, bucket: Bucket, name: &str) {
+        let (bucket, name) = (bucket_name(bucket), name.replace('/', "%2F"));
+        expect(self.http.delete(format!("http://{}/storage/v1/b/{bucket}/o/{name}", self.storage.host()))).await;
     }
 
     /// Publishes once more what was published when the object was made.

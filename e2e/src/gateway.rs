@@ -4,7 +4,7 @@
 //! - Cloud Run's queue: no more requests in a service at the same time than its trigger says, and the others wait; while a service starts, all of
 //!   them do. A broken connection is answered with 503.
 
-use crate::service::ServiceProcess;
+use crate::{service::ServiceProcess, storage_gate::StorageGate};
 use axum::{
     Router,
     extract::{Path, State},
@@ -35,7 +35,8 @@ pub enum Fault {
     FirstDeliveryFails,
     /// Every delivery reaches the service twice, at the same time where it takes two.
     SentTwice,
-    /// The function's process is killed while it has the nth event of the scenario in work, and started again.
+    /// The function's process is killed when it has done the work of the nth event of the scenario and is about to write what it came to, and
+    /// started again.
     Dies {
         /// The function.
         function: &'static str,
@@ -47,7 +48,7 @@ pub enum Fault {
         /// The function.
         function: &'static str,
     },
-    /// The function's process is killed by every delivery.
+    /// The function's process is killed so by every delivery.
     AlwaysDies {
         /// The function.
         function: &'static str,
@@ -58,6 +59,8 @@ pub enum Fault {
 #[derive(Clone, Debug, Default)]
 struct Seen {
     deliveries: u32,
+    /// Deliveries whose handler was killed in the middle of it.
+    killed: u32,
     is_taken: bool,
 }
 
@@ -67,6 +70,7 @@ struct Front {
     trigger: Trigger,
     places: Semaphore,
     process: RwLock<ServiceProcess>,
+    storage: StorageGate,
     /// By message id, in the order of arrival.
     seen: Mutex<Vec<(String, Seen)>>,
 }
@@ -102,16 +106,18 @@ pub struct Count {
     pub events: usize,
     /// Deliveries of them.
     pub deliveries: u32,
+    /// Deliveries whose handler was killed in the middle of it.
+    pub killed: u32,
     /// Events that were acknowledged in the end.
     pub taken: usize,
 }
 
 impl Gateway {
-    /// Listens in front of these services; `roles` by the buckets' own names.
-    pub async fn start(services: Vec<(Trigger, ServiceProcess)>, roles: BTreeMap<String, String>) -> Self {
-        let front = |(trigger, process): (Trigger, ServiceProcess)| {
+    /// Listens in front of these services, each with its way to Cloud Storage; `roles` by the buckets' own names.
+    pub async fn start(services: Vec<(Trigger, ServiceProcess, StorageGate)>, roles: BTreeMap<String, String>) -> Self {
+        let front = |(trigger, process, storage): (Trigger, ServiceProcess, StorageGate)| {
             let places = Semaphore::new(trigger.concurrency as usize);
-            let front = Front { places, process: RwLock::new(process), seen: Mutex::default(), trigger };
+            let front = Front { places, process: RwLock::new(process), storage, seen: Mutex::default(), trigger };
             (front.trigger.function.clone(), front)
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -142,15 +148,12 @@ impl Gateway {
 
     /// What was counted since the scenario began.
     pub fn count(&self) -> Count {
-        let mut count = Count::default();
-        for front in self.fronts.values() {
-            for (_, seen) in &*front.seen.lock().unwrap() {
-                count.events += 1;
-                count.deliveries += seen.deliveries;
-                count.taken += usize::from(seen.is_taken);
-            }
-        }
-        count
+        self.fronts.values().fold(Count::default(), |count, front| front.count_on(count))
+    }
+
+    /// What of it was one function's.
+    pub fn count_of(&self, function: &str) -> Count {
+        self.fronts[function].count_on(Count::default())
     }
 
     /// Waits until so many events of the scenario have come.
@@ -215,14 +218,16 @@ async fn deliver(State(gateway): State<Gateway>, Path(function): Path<String>, b
             one.max(other)
         }
         Fault::Dies { function: dies, event: which } if dies == function && which == event && delivery == 1 => {
-            gateway.forward_and_kill(front, &body).await
+            gateway.forward_and_kill(front, &push.message, &body).await
         }
         Fault::Lost { function: lost } if lost == function => StatusCode::NO_CONTENT,
-        Fault::AlwaysDies { function: dies } if dies == function => gateway.forward_and_kill(front, &body).await,
+        Fault::AlwaysDies { function: dies } if dies == function => {
+            gateway.forward_and_kill(front, &push.message, &body).await
+        }
         _ => gateway.forward(front, &body).await,
     };
     if status.is_success() {
-        front.taken(&push.message.message_id);
+        front.change(&push.message.message_id, |seen| seen.is_taken = true);
     }
     status
 }
@@ -239,11 +244,21 @@ impl Front {
         (index + 1, seen[index].1.deliveries)
     }
 
-    fn taken(&self, id: &str) {
+    fn change(&self, id: &str, change: impl FnOnce(&mut Seen)) {
         let mut seen = self.seen.lock().unwrap();
         if let Some((_, seen)) = seen.iter_mut().find(|(known, _)| known == id) {
-            seen.is_taken = true;
+            change(seen);
         }
+    }
+
+    fn count_on(&self, mut count: Count) -> Count {
+        for (_, seen) in &*self.seen.lock().unwrap() {
+            count.events += 1;
+            count.deliveries += seen.deliveries;
+            count.killed += seen.killed;
+            count.taken += usize::from(seen.is_taken);
+        }
+        count
     }
 }
 
@@ -262,14 +277,28 @@ impl Gateway {
         self.send(port, body.clone()).await
     }
 
-    /// The process stops where it is, is handed the event, and dies with it and with whatever else it has in work.
-    async fn forward_and_kill(&self, front: &Front, body: &Bytes) -> StatusCode {
+    /// The process dies when it is about to write what the work on this event came to, with whatever else it has in work. Where the handler has
+    /// nothing to write nobody is killed, and the count says so.
+    async fn forward_and_kill(&self, front: &Front, message: &Message, body: &Bytes) -> StatusCode {
         let _place = front.places.acquire().await.unwrap();
-        let mut process = front.process.write().await;
-        process.signal("STOP");
-        let (gateway, port, body) = (self.clone(), process.port, body.clone());
-        let sent = tokio::spawn(async move { gateway.send(port, body).await });
-        process.restart().await;
+        let port = front.process.read().await.port;
+        let object = message.attributes.get("objectId").map(String::as_str).unwrap_or_default();
+        let is_held = front.storage.hold(what_is_made_of(object));
+        let (gateway, body) = (self.clone(), body.clone());
+        let mut sent = tokio::spawn(async move { gateway.send(port, body).await });
+        let is_in_the_middle = tokio::select! {
+            status = &mut sent => {
+                front.storage.release();
+                return status.unwrap();
+            }
+            held = is_held => held.is_ok(),
+        };
+        // Otherwise it has died with another event already.
+        if is_in_the_middle {
+            front.process.write().await.restart().await;
+            front.storage.release();
+            front.change(&message.message_id, |seen| seen.killed += 1);
+        }
         sent.await.unwrap()
     }
 
@@ -281,4 +310,10 @@ impl Gateway {
             Err(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
+}
+
+/// What the names of the objects hold that come of one: request and segment, or the request, of `FOLDER/REQUEST/SEGMENT.mkv` and `FOLDER/REQUEST`.
+fn what_is_made_of(object: &str) -> &str {
+    let within = object.split_once('/').map_or(object, |(_, within)| within);
+    within.split_once('.').map_or(within, |(stem, _)| stem)
 }

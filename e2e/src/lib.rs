@@ -9,6 +9,7 @@
 //! ```
 //!
 //! The [`Gateway`](gateway::Gateway) stands where Pub/Sub's filters (which the emulator accepts and ignores) and Cloud Run's queue stand, and makes the faults.
+//! A [`StorageGate`](storage_gate::StorageGate) stands between each service and its objects, so that a kill strikes a handler that is in the middle.
 //! A test support crate: it panics with what went wrong, as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
@@ -20,3 +21,4 @@ pub mod gateway;
 pub mod local;
 pub mod rows;
 pub mod service;
+pub mod storage_gate;

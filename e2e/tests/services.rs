@@ -72,6 +72,7 @@ impl Scene {
     /// Uploads the clip while something goes wrong, and compares all that comes of it with the local run.
     async fn comes_to_the_same(&mut self, scenario: &'static str, fault: Fault) {
         let started = Instant::now();
+        let killed = u32::from(matches!(fault, Fault::Dies { .. }));
         self.deployment.gateway.begin(fault);
         let request = self.upload_clip().await;
         let finished = self.deployment.finished(&request).await;
@@ -80,7 +81,10 @@ impl Scene {
         self.deployment.gateway.settled(0, SETTLES_WITHIN).await;
         self.equals_local(scenario, &request).await;
         assert!(self.deployment.pull("trackdrop-dead-letters").await.is_empty(), "{scenario}: there are dead letters");
+        self.shows_where_its_time_went(scenario, &request).await;
         let count = self.deployment.gateway.count();
+        assert_eq!(count.killed, killed, "{scenario}: handlers that were killed in the middle");
+        assert!(count.deliveries >= count.events as u32 + killed, "{scenario}: what was killed came again: {count:?}");
         let rows = format!("{} equal", self.local.rows().len());
         self.lines.push(Line { scenario, count, seconds, rows });
     }
@@ -108,6 +112,25 @@ impl Scene {
         assert_eq!(video, decoded(&self.local.result("annotated.mp4"), folder), "{scenario}");
         let row = self.deployment.request_row(request).await;
         assert_eq!((row["state"].as_str(), row["track_rows"].parse()), ("done", Ok(rows.len())), "{scenario}");
+    }
+
+    /// `trackdrop show --google` reads the buckets: the plan, and each moment of the request once.
+    async fn shows_where_its_time_went(&self, scenario: &str, request: &RequestId) {
+        let show = |more: &[&str]| {
+            let text = self.deployment.trackdrop(&[&["show", request.as_str(), "--google", "--json"], more].concat());
+            serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{scenario}: {error}: {text}"))
+        };
+        let manifest = self.deployment.object(Bucket::Results, &format!("{request}/manifest.json")).await.unwrap();
+        assert_eq!(show(&[]), serde_json::from_slice::<Value>(&manifest).unwrap(), "{scenario}");
+        let timeline = show(&["--timeline"]);
+        let stages = timeline["stages"].as_array().unwrap();
+        let names: Vec<_> = stages.iter().filter_map(|stage| stage["stage"].as_str()).collect();
+        assert_eq!(names, ["split", "track", "merge", "load", "annotate", "join"], "{scenario}: {timeline:#}");
+        let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{scenario}: {timeline:#}"));
+        let counted: f64 = stages.iter().map(|stage| number(&stage["clock_s"])).sum();
+        let (waiting, all) = (number(&timeline["waiting_s"]), number(&timeline["seconds"]));
+        assert!(all > 0.0 && (counted + waiting - all).abs() < 1e-3, "{scenario}: {timeline:#}");
+        assert!(number(&stages[0]["activities"]["download"]) > 0.0, "{scenario}: {timeline:#}");
     }
 
     /// An upload that is no video fails with a reason, and no delivery of it dies.
@@ -147,6 +170,9 @@ impl Scene {
         let dead = self.deployment.pull("trackdrop-dead-letters").await;
         let objects: Vec<_> = dead.iter().map(|letter| letter.attributes["objectId"].clone()).collect();
         assert_eq!(objects, [format!("tracked/{request}")]);
+        let merge = self.deployment.gateway.count_of("merge");
+        assert_eq!((merge.events, merge.taken, merge.killed), (1, 0, merge.deliveries), "each died in the middle");
+        assert!(merge.deliveries >= 5, "as often as triggers/merge.yaml says: {merge:?}");
         let count = self.deployment.gateway.count();
         self.lines.push(Line { scenario: "merge dies at every delivery", count, seconds, rows: "none: failed".into() });
     }

@@ -13,11 +13,13 @@ use trackdrop_e2e::{
     local::clip,
 };
 use trackdrop_otlp_receiver::{Receiver, Span, Trace};
-use trackdrop_pipeline::{RequestId, Timestamp};
+use trackdrop_pipeline::{Bucket, RequestId, Timestamp};
 
 const SETTLES_WITHIN: Duration = Duration::from_secs(120);
 /// Whoever uploads has a trace of its own, which goes on in the request.
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const SWEPT_TRACE: &str = "5bf92f3577b34da6a3ce929d0e0e4736";
+const WINDOW_TRACE: &str = "6bf92f3577b34da6a3ce929d0e0e4736";
 const OUTSIDE: &str = "00f067aa0ba902b7";
 /// What `clip` makes: 4 s at 25 frames a second, a key frame every second.
 const FRAMES: f64 = 100.0;
@@ -57,19 +59,35 @@ impl Scene {
     /// Runs a request to its end while something goes wrong, and takes the one trace that there is of it.
     async fn run(&self, fault: Fault, content: &[u8], more: Value, untaken: usize) -> Told {
         self.deployment.gateway.begin(fault);
-        let before: BTreeSet<String> = self.receiver.traces().into_keys().collect();
-        let mut metadata = json!({ "trackdrop-settings": r#"{"segment_seconds":1.0}"# });
-        metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let request = self.deployment.upload_with("people.mp4", content, metadata).await;
+        let before = self.known();
+        let request = self.upload("people.mp4", content, more).await;
         self.deployment.finished(&request).await;
         self.deployment.gateway.settled(untaken, SETTLES_WITHIN).await;
-        self.services_end_and_start_again().await;
-        let mut new = self.receiver.traces();
-        new.retain(|id, _| !before.contains(id));
+        let mut new = self.new_traces(&before).await;
         let ids: Vec<_> = new.keys().cloned().collect();
         assert_eq!(ids.len(), 1, "a request is one trace: {ids:?}");
         let (id, trace) = new.pop_first().unwrap();
         Told { request, trace, id }
+    }
+
+    /// Uploads, with `more` custom metadata.
+    async fn upload(&self, name: &str, content: &[u8], more: Value) -> RequestId {
+        let mut metadata = json!({ "trackdrop-settings": r#"{"segment_seconds":1.0}"# });
+        metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.deployment.upload_with(name, content, metadata).await
+    }
+
+    /// The ids of all traces so far.
+    fn known(&self) -> BTreeSet<String> {
+        self.receiver.traces().into_keys().collect()
+    }
+
+    /// The traces that are new since, when every service has sent what it has.
+    async fn new_traces(&self, before: &BTreeSet<String>) -> BTreeMap<String, Trace> {
+        self.services_end_and_start_again().await;
+        let mut new = self.receiver.traces();
+        new.retain(|id, _| !before.contains(id));
+        new
     }
 
     /// A service that is asked to stop sends what it has not sent yet.
@@ -111,6 +129,37 @@ impl Told {
             say(&self.trace.drawn());
         }
         root
+    }
+
+    /// The one trace that names the request, taken out of these.
+    fn take(traces: &mut BTreeMap<String, Trace>, request: &RequestId) -> Self {
+        let names_it = |trace: &Trace| trace.spans.iter().any(|span| text(span, "request") == request.as_str());
+        let ids: Vec<_> = traces.iter().filter(|(_, trace)| names_it(trace)).map(|(id, _)| id.clone()).collect();
+        let [id] = &ids[..] else { panic!("{request} is one trace: {ids:?}") };
+        Self { request: request.clone(), trace: traces.remove(id).unwrap(), id: id.clone() }
+    }
+
+    /// With the uploader's span, which nobody exported here, above the request.
+    fn below_the_uploaders_span(&mut self) {
+        let request = self.trace.named("request").next().unwrap().clone();
+        assert_eq!(request.parent.as_deref(), Some(OUTSIDE));
+        self.trace.spans.push(Span {
+            span_id: OUTSIDE.into(),
+            parent: None,
+            name: "outside".into(),
+            start_ns: 0,
+            end_ns: u64::MAX,
+            attributes: BTreeMap::new(),
+            links: vec![],
+            ..request
+        });
+    }
+
+    /// Spans of what the clock has done for the request, each caused by the clock's one delivery.
+    fn by_clock(&self, name: &'static str, clock: &Span) -> Vec<&Span> {
+        let spans: Vec<_> = self.trace.named(name).collect();
+        assert!(spans.iter().all(|span| span.links == [clock.span_id.clone()]), "{spans:?}");
+        spans
     }
 
     /// The spans of deliveries, which are named by their function.
@@ -264,23 +313,13 @@ fn is_measured(scene: &Scene) {
 async fn the_trace_of_a_request_is_one_tree_across_all_functions_and_retries() {
     let Some(scene) = Scene::start().await else { return };
 
-    let uploader = json!({ "traceparent": format!("00-{TRACE}-{OUTSIDE}-01") });
-    let mut told = scene.run(Fault::None, &scene.clip, uploader, 0).await;
+    let mut told = scene.run(Fault::None, &scene.clip, uploader(TRACE), 0).await;
     // Read before the next request counts on.
     is_measured(&scene);
     is_logged(&scene, &told).await;
     assert_eq!(told.id, TRACE, "the uploader's trace goes on");
+    told.below_the_uploaders_span();
     let request = told.trace.named("request").next().unwrap().clone();
-    assert_eq!(request.parent.as_deref(), Some(OUTSIDE));
-    let outside = Span {
-        span_id: OUTSIDE.into(),
-        parent: None,
-        name: "outside".into(),
-        start_ns: 0,
-        end_ns: u64::MAX,
-        ..request.clone()
-    };
-    told.trace.spans.push(Span { attributes: BTreeMap::new(), links: vec![], ..outside });
     assert_eq!(told.is_one_tree("nothing goes wrong").name, "outside");
     assert_eq!(
         (text(&request, "request"), request.number("frames"), request.failed),
@@ -309,6 +348,7 @@ async fn the_trace_of_a_request_is_one_tree_across_all_functions_and_retries() {
 
     let told = scene.run(Fault::Dies { function: "track", event: 3 }, &scene.clip, json!({}), 0).await;
     assert_eq!(told.is_one_tree("track is killed in the middle").name, "request");
+    assert_eq!(scene.deployment.gateway.count_of("track").killed, 1, "it was in the middle");
 
     let told = scene.run(Fault::None, b"this is no video", json!({}), 0).await;
     let root = told.is_one_tree("a file that is no video");
@@ -318,7 +358,118 @@ async fn the_trace_of_a_request_is_one_tree_across_all_functions_and_retries() {
     let told = scene.run(Fault::AlwaysDies { function: "merge" }, &scene.clip, json!({}), 1).await;
     let root = told.is_one_tree("merge dies at every delivery");
     assert!(root.failed && text(&root, "error").contains("gave up"), "{root:?}");
+    let merge = scene.deployment.gateway.count_of("merge");
+    assert!(merge.killed >= 5 && merge.killed == merge.deliveries, "each died in the middle: {merge:?}");
+    // No torso of any of them.
     assert_eq!((told.deliveries("merge").len(), told.deliveries("fail").len()), (0, 1), "{}", told.trace.drawn());
+
+    what_the_sweeper_tells_again_goes_on_in_the_uploaders_trace(&scene).await;
+    what_the_sweeper_ends_is_ended_in_the_requests_trace(&scene).await;
+    what_a_window_loads_is_in_the_trace_of_each_of_its_requests(&scene).await;
+}
+
+/// Custom metadata of an upload whose uploader has this trace.
+fn uploader(trace: &str) -> Value {
+    json!({ "traceparent": format!("00-{trace}-{OUTSIDE}-01") })
+}
+
+/// What is left is the clock's own trace, which holds nothing that was done for a request. Gives the clock's delivery.
+fn the_clocks(mut traces: BTreeMap<String, Trace>, function: &str) -> (Span, Trace) {
+    let (_, trace) = traces.pop_first().unwrap();
+    assert!(traces.is_empty(), "more than the clock's trace is left: {traces:?}");
+    let root = trace.check_one_tree().unwrap().clone();
+    assert_eq!(root.name, function);
+    for name in ["request", "record", "publish"] {
+        assert_eq!(trace.named(name).count(), 0, "{name}:\n{}", trace.drawn());
+    }
+    (root, trace)
+}
+
+async fn what_the_sweeper_tells_again_goes_on_in_the_uploaders_trace(scene: &Scene) {
+    let (deployment, gateway, before) = (&scene.deployment, &scene.deployment.gateway, scene.known());
+    gateway.begin(Fault::Lost { function: "merge" });
+    let request = scene.upload("people.mp4", &scene.clip, uploader(SWEPT_TRACE)).await;
+    deployment.until_listed(Bucket::Work, &format!("tracked/{request}"), 1).await;
+    gateway.seen(1 + SEGMENTS + 1, SETTLES_WITHIN).await;
+    gateway.settled(0, SETTLES_WITHIN).await;
+    gateway.begin(Fault::None);
+    assert_eq!(deployment.clock("fail", "trackdrop.requests.sweep").await, 204);
+    assert_eq!(deployment.finished(&request).await.state, "done");
+    gateway.settled(0, SETTLES_WITHIN).await;
+
+    let mut traces = scene.new_traces(&before).await;
+    let mut told = Told::take(&mut traces, &request);
+    assert_eq!(told.id, SWEPT_TRACE, "the uploader's trace goes on");
+    let (clock, _) = the_clocks(traces, "fail");
+    told.below_the_uploaders_span();
+    assert_eq!(told.is_one_tree("the sweeper tells a lost event again").name, "outside");
+    let [sweep] = told.by_clock("sweep", &clock)[..] else { panic!("{}", told.trace.drawn()) };
+    let publish = told.trace.named("publish").filter(|span| span.parent.as_ref() == Some(&sweep.span_id)).count();
+    assert_eq!((publish, told.deliveries("merge").len()), (1, 1), "{}", told.trace.drawn());
+    names_its_causes(&told);
+}
+
+async fn what_the_sweeper_ends_is_ended_in_the_requests_trace(scene: &Scene) {
+    let (deployment, gateway, before) = (&scene.deployment, &scene.deployment.gateway, scene.known());
+    gateway.begin(Fault::Lost { function: "track" });
+    let request = scene.upload("people.mp4", &scene.clip, json!({})).await;
+    let chunks = deployment.until_listed(Bucket::Work, &format!("split_chunks/{request}"), SEGMENTS).await;
+    gateway.seen(1 + SEGMENTS, SETTLES_WITHIN).await;
+    gateway.settled(0, SETTLES_WITHIN).await;
+    deployment.delete(Bucket::Work, &chunks[1].0).await;
+    gateway.begin(Fault::None);
+    assert_eq!(deployment.clock("fail", "trackdrop.requests.sweep").await, 204);
+    let finished = deployment.finished(&request).await;
+    assert!(finished.error.is_some_and(|error| error.contains("upload the video again")));
+
+    let mut traces = scene.new_traces(&before).await;
+    let told = Told::take(&mut traces, &request);
+    let (clock, _) = the_clocks(traces, "fail");
+    let root = told.is_one_tree("the sweeper ends a request");
+    assert!(root.name == "request" && root.failed, "{root:?}");
+    let [sweep] = told.by_clock("sweep", &clock)[..] else { panic!("{}", told.trace.drawn()) };
+    for name in ["record", "publish"] {
+        let [span] = told.trace.named(name).collect::<Vec<_>>()[..] else { panic!("{}", told.trace.drawn()) };
+        assert_eq!(span.parent.as_ref(), Some(&sweep.span_id), "{}", told.trace.drawn());
+    }
+}
+
+async fn what_a_window_loads_is_in_the_trace_of_each_of_its_requests(scene: &Scene) {
+    let (deployment, gateway) = (&scene.deployment, &scene.deployment.gateway);
+    gateway.process("load").await.set("TRACKDROP_LOAD_WINDOW", "1");
+    scene.services_end_and_start_again().await;
+    let before = scene.known();
+    gateway.begin(Fault::None);
+    // Without a video, so that the window ends them.
+    let settings = json!({ "trackdrop-settings": r#"{"segment_seconds":1.0,"video":false}"# });
+    let mut of_uploader = settings.clone();
+    of_uploader.as_object_mut().unwrap().extend(uploader(WINDOW_TRACE).as_object().unwrap().clone());
+    let one = scene.upload("people.mp4", &scene.clip, of_uploader).await;
+    let other = scene.upload("others.mp4", &scene.clip, settings).await;
+    deployment.until_listed(Bucket::Work, "loads/waiting/", 2).await;
+    gateway.settled(0, SETTLES_WITHIN).await;
+    assert_eq!(deployment.clock("load", "trackdrop.load.window").await, 204);
+    for request in [&one, &other] {
+        assert_eq!(deployment.finished(request).await.state, "done");
+    }
+
+    let mut traces = scene.new_traces(&before).await;
+    let (mut one, other) = (Told::take(&mut traces, &one), Told::take(&mut traces, &other));
+    assert_eq!(one.id, WINDOW_TRACE, "the uploader's trace goes on");
+    let (clock, of_clock) = the_clocks(traces, "load");
+    // One job for all of them.
+    let job = of_clock.named("load").filter(|span| span.parent.as_ref() == Some(&clock.span_id));
+    assert_eq!(job.count(), 1, "{}", of_clock.drawn());
+    one.below_the_uploaders_span();
+    for (told, outermost) in [(&one, "outside"), (&other, "request")] {
+        assert_eq!(told.is_one_tree("a window loads two requests").name, outermost);
+        // Its rows stand; its end is told.
+        let window = told.by_clock("window", &clock);
+        assert_eq!(window.len(), 2, "{}", told.trace.drawn());
+        let [record] = told.trace.named("record").collect::<Vec<_>>()[..] else { panic!("{}", told.trace.drawn()) };
+        assert!(window.iter().any(|span| record.parent.as_ref() == Some(&span.span_id)), "{}", told.trace.drawn());
+        assert!(told.trace.spans.iter().all(|span| !span.failed), "{}", told.trace.drawn());
+    }
 }
 
 /// Objects that a function's deliveries are about.

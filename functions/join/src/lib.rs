@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
 use trackdrop_cloud::{LocalFile, OpenObject};
 use trackdrop_flow::{
-    Cloud, Doing, NewObject, WorkReport, blocking, blocking::read_at, end, manifest, stage::StageHandler,
+    Cloud, Doing, NewObject, WorkReport, blocking,
+    blocking::{ReadTime, read_at},
+    end, manifest,
+    stage::StageHandler,
 };
 use trackdrop_pipeline::{
     Activity, Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, Stage, Stopwatch,
@@ -102,9 +105,10 @@ impl Join {
         let planned = video.frame_count;
         let damaged = manifest.ledger.as_ref().map(|ledger| ledger.frames_damaged).unwrap_or_default();
         let attempt = delivery.clone();
+        let reads = ReadTime::default();
         let source = match &opened {
             OpenObject::File(file) => Source::from(file.path()),
-            OpenObject::Ranges(ranges) => Source::of_ranges(&upload.name, info.bytes, read_at(ranges.clone())),
+            OpenObject::Ranges(ranges) => Source::of_ranges(&upload.name, info.bytes, read_at(ranges.clone(), &reads)),
         };
         blocking(move || {
             // A copy is deleted with it.
@@ -112,7 +116,9 @@ impl Join {
             let mut joining = Doing::begin(&attempt, Activity::Join);
             let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
             let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
-            let frames = joining.time(|| joiner.join(&parts, &source, &video, &out))?;
+            let frames = joining.time(|| joiner.join(&parts, &source, &video, &out));
+            joining.reads(&reads);
+            let frames = frames?;
             joining.frames(frames);
             joining.bytes(std::fs::metadata(&out).map_or(0, |file| file.len()));
             if frames > planned || frames + damaged < planned {

@@ -48,7 +48,7 @@ impl StageHandler for Load {
             }
             if window::waits(&self.cloud, request).await? {
                 // Windows were turned off while it waited: nobody ends them any more.
-                return window::load_all(&self.cloud).await;
+                return window::load_all(&self.cloud, delivery).await;
             }
             self.load(request, delivery).await?;
         }
@@ -103,7 +103,7 @@ impl LoadService {
 impl Handler for LoadService {
     async fn handle(&self, event: &Event, delivery: &Delivery) -> Result<(), Failure> {
         match event {
-            Event::LoadWindow {} => window::load_all(self.0.0.cloud()).await,
+            Event::LoadWindow {} => window::load_all(self.0.0.cloud(), delivery).await,
             event => self.0.handle(event, delivery).await,
         }
     }

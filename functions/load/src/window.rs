@@ -13,10 +13,11 @@
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 use trackdrop_cloud::{Content, Precondition, PutOptions, TracksFile, WarehouseError};
-use trackdrop_flow::{Cloud, NewObject, blocking::AtOnce, end, manifest};
+use trackdrop_flow::{Cloud, Doing, NewObject, blocking::AtOnce, end, manifest, trace};
 use trackdrop_pipeline::{
-    Bucket, Failure, FailureKind, RequestId, RequestState, Stage,
+    Activity, Bucket, Delivery, Failure, FailureKind, RequestId, RequestState, Stage,
     names::{Marker, ObjectName, ResultFile},
 };
 
@@ -24,6 +25,8 @@ use trackdrop_pipeline::{
 const MOST_FILES: usize = 10_000;
 /// Requests that are looked after at the same time.
 const AT_ONCE: usize = 16;
+/// What is done for a request of a window, in that request's trace; the job itself is one for all of them.
+const SPAN: &str = "window";
 const WAITING: &str = "loads/waiting/";
 
 /// The files that are loaded together.
@@ -51,7 +54,7 @@ pub(crate) async fn waits(cloud: &Cloud, request: &RequestId) -> Result<bool, Fa
 }
 
 /// Goes on with the window that is open, if one is, and then loads all that waits.
-pub(crate) async fn load_all(cloud: &Cloud) -> Result<(), Failure> {
+pub(crate) async fn load_all(cloud: &Cloud, delivery: &Delivery) -> Result<(), Failure> {
     loop {
         let (open, precondition) = read(cloud).await?;
         let (window, generation) = match (open, precondition) {
@@ -69,7 +72,7 @@ pub(crate) async fn load_all(cloud: &Cloud) -> Result<(), Failure> {
                 }
             }
         };
-        load(cloud, &window).await?;
+        load(cloud, &window, delivery).await?;
         // Whoever loses this write did the same work.
         write(cloud, &Window::default(), Precondition::Generation(generation)).await?;
     }
@@ -122,7 +125,8 @@ async fn gather(cloud: &Cloud) -> Result<(Window, Option<Failure>), Failure> {
 async fn look(cloud: Cloud, request_id: RequestId) -> Result<Option<TracksFile>, Failure> {
     let is_loaded = cloud.find(&Marker::Loaded.object(&request_id)).await?.is_some();
     if is_loaded || manifest::state(&cloud, &request_id).await? == Some(RequestState::Failed) {
-        end::finish_if_complete(&cloud, &request_id).await?;
+        let span = trace::by_clock_after_merge(SPAN, &cloud, &request_id).await?;
+        end::finish_if_complete(&cloud, &request_id).instrument(span).await?;
         cloud.storage.delete(&waiting(&request_id)).await?;
         return Ok(None);
     }
@@ -132,9 +136,12 @@ async fn look(cloud: Cloud, request_id: RequestId) -> Result<Option<TracksFile>,
 }
 
 /// Loads the files of a window, and marks their requests as loaded.
-async fn load(cloud: &Cloud, window: &Window) -> Result<(), Failure> {
+async fn load(cloud: &Cloud, window: &Window, delivery: &Delivery) -> Result<(), Failure> {
     let files = &window.files;
-    match cloud.warehouse.load_tracks(files).await {
+    let mut loading = Doing::begin(delivery, Activity::Load);
+    let outcome = loading.time_async(cloud.warehouse.load_tracks(files)).await;
+    drop(loading);
+    match outcome {
         Ok(outcome) => tracing::info!(files = files.len(), ?outcome, "window loaded"),
         // A job is atomic, so one bad file refuses all: each goes alone, and the bad ones end their requests.
         Err(WarehouseError::Refused { doing, reason }) => {
@@ -155,14 +162,17 @@ async fn mark(cloud: Cloud, file: TracksFile) -> Result<(), Failure> {
     if manifest::state(&cloud, &file.request_id).await? == Some(RequestState::Failed) {
         return Ok(());
     }
-    crate::mark_loaded(&cloud, &file.request_id, None).await
+    let span = trace::by_clock_after_merge(SPAN, &cloud, &file.request_id).await?;
+    crate::mark_loaded(&cloud, &file.request_id, None).instrument(span).await
 }
 
 async fn load_alone(cloud: Cloud, file: TracksFile) -> Result<(), Failure> {
     match cloud.warehouse.load_tracks(std::slice::from_ref(&file)).await {
         Ok(_) => Ok(()),
         Err(WarehouseError::Refused { doing, reason }) => {
-            end::fail(&cloud, &file.request_id, Stage::Load, &format!("{doing}: {reason}"), || None).await
+            let span = trace::by_clock_after_merge(SPAN, &cloud, &file.request_id).await?;
+            let reason = format!("{doing}: {reason}");
+            end::fail(&cloud, &file.request_id, Stage::Load, &reason, || None).instrument(span).await
         }
         Err(error) => Err(error.into()),
     }
@@ -189,7 +199,7 @@ async fn all_of<T: Send + 'static>(
         while running.len() < AT_ONCE
             && let Some(next) = all.next()
         {
-            running.spawn(next);
+            running.spawn(next.in_current_span());
         }
         match running.join_next().await {
             None => break,

@@ -11,7 +11,7 @@ use tempfile::TempPath;
 use trackdrop_cloud::{ObjectInfo, OpenObject};
 use trackdrop_flow::{
     Cloud, Created, Doing, NewObject, WorkReport, blocking,
-    blocking::{items, read_at},
+    blocking::{ReadTime, items, read_at},
     chunks::{self, Chunks},
     manifest,
     stage::StageHandler,
@@ -109,7 +109,8 @@ impl StageHandler for Split {
         delivery.spend(Activity::Download, started.seconds());
         let settings = RequestSettings::of_upload(&info.metadata)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
-        let video = self.open(&info, opened, settings.segment_seconds, delivery).await?;
+        let reads = ReadTime::default();
+        let video = self.open(&info, opened, &reads, settings.segment_seconds, delivery).await?;
         let planned = plan(request, &info, settings, &*video)?;
         let planned = match manifest::create(&self.cloud, &planned).await? {
             Created::Now(_) => planned,
@@ -118,7 +119,7 @@ impl StageHandler for Split {
         if planned.state.is_final() {
             return Ok(());
         }
-        let chunks = self.cut_missing(&planned, video, started, delivery).await?;
+        let chunks = self.cut_missing(&planned, video, reads, started, delivery).await?;
         chunks::record(&self.cloud, request, &chunks).await
     }
 
@@ -190,20 +191,22 @@ impl Split {
         &self,
         info: &ObjectInfo,
         opened: OpenObject,
+        reads: &ReadTime,
         target_s: f64,
         delivery: &Delivery,
     ) -> Result<Box<dyn OpenVideo>, Failure> {
         let (cutter, name, attempt) = (self.cutter.clone(), info.object.name.clone(), delivery.clone());
         let source = match &opened {
             OpenObject::File(file) => Source::from(file.path()),
-            OpenObject::Ranges(ranges) => Source::of_ranges(&name, info.bytes, read_at(ranges.clone()))
+            OpenObject::Ranges(ranges) => Source::of_ranges(&name, info.bytes, read_at(ranges.clone(), reads))
                 .with_spool(self.cloud.storage.scratch(), self.spool_bytes),
         };
+        let reads = reads.clone();
         blocking(move || {
             let mut indexing = Doing::begin(&attempt, Activity::Index);
-            let video = indexing
-                .time(|| cutter.open(&source, target_s))
-                .map_err(|failure| named(failure, source.path(), &name))?;
+            let video = indexing.time(|| cutter.open(&source, target_s));
+            indexing.reads(&reads);
+            let video = video.map_err(|failure| named(failure, source.path(), &name))?;
             indexing.frames(video.info().frame_count);
             Ok(Box::new(WithSource { video, source, opened, name }) as Box<dyn OpenVideo>)
         })
@@ -235,6 +238,7 @@ impl Split {
         &self,
         planned: &Manifest,
         mut video: Box<dyn OpenVideo>,
+        reads: ReadTime,
         started: Stopwatch,
         delivery: &Delivery,
     ) -> Result<Chunks, Failure> {
@@ -257,6 +261,7 @@ impl Split {
                 attempt.step()?;
                 cutting.bytes(std::fs::metadata(&chunk).map_or(0, |file| file.len()));
                 cutting.busy(since);
+                cutting.reads(&reads);
                 // Waits where the store is slower than we are: that is no cutting.
                 ready((number, chunk))?;
                 since = Stopwatch::start();

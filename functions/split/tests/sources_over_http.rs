@@ -22,7 +22,7 @@ use trackdrop_cloud::{
     OpenObject, Storage,
     google::{Api, Buckets, CloudStorage, Retry},
 };
-use trackdrop_flow::blocking::read_at;
+use trackdrop_flow::blocking::{ReadTime, read_at};
 use trackdrop_pipeline::{Bucket, Failure, FailureKind, SegmentNumber, names::ObjectName};
 use trackdrop_split::{Cutter, MediaCutter, Source};
 
@@ -113,7 +113,8 @@ impl Served {
         let object = ObjectName::new(Bucket::Uploads, "film");
         let (info, opened) = storage.open(&object, Some(7)).await.unwrap();
         let OpenObject::Ranges(ranges) = opened else { panic!("Cloud Storage gives ranges") };
-        let source = Source::of_ranges("film", info.bytes, read_at(ranges)).with_spool(scratch, spool_bytes);
+        let read = read_at(ranges, &ReadTime::default());
+        let source = Source::of_ranges("film", info.bytes, read).with_spool(scratch, spool_bytes);
         Self { server, source, serving }
     }
 }

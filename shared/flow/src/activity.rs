@@ -1,5 +1,6 @@
 //! What an attempt spends its time on, measured once: for the trace, and for the report that goes with the result.
 
+use crate::blocking::ReadTime;
 use trackdrop_pipeline::{Activity, Delivery, Stopwatch};
 
 /// An activity of an attempt: a span of the attempt's trace from here until it is dropped, with the frames and bytes that went through
@@ -45,6 +46,13 @@ impl Doing {
         self.busy_s += since.seconds();
     }
 
+    /// What of it was waiting for reads: that is downloading.
+    pub fn reads(&mut self, time: &ReadTime) {
+        let seconds = time.take();
+        self.busy_s = (self.busy_s - seconds).max(0.0);
+        self.delivery.spend(Activity::Download, seconds);
+    }
+
     /// So many frames more went through.
     pub fn frames(&mut self, more: u64) {
         self.frames += more;
@@ -66,5 +74,62 @@ impl Drop for Doing {
             self.span.record("bytes", self.bytes);
         }
         self.delivery.spend(self.activity, self.busy_s);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocking::read_at;
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use std::{
+        collections::BTreeMap,
+        ops::Range,
+        sync::{
+            Arc,
+            atomic::{AtomicI64, Ordering},
+        },
+    };
+    use trackdrop_cloud::{ReadRange, StorageError};
+    use trackdrop_pipeline::{Timestamp, clock::ClockInPlace};
+
+    /// A store whose every read takes three seconds of this clock.
+    #[derive(Debug, Default)]
+    struct Slow(AtomicI64);
+
+    impl Slow {
+        fn pass(&self, seconds: i64) {
+            self.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+        }
+    }
+
+    #[async_trait]
+    impl ReadRange for Slow {
+        async fn read(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
+            self.pass(3);
+            Ok(vec![0; (range.end - range.start) as usize].into())
+        }
+    }
+
+    #[test]
+    fn what_work_reads_while_it_is_at_work_is_downloading_and_no_part_of_that_work() {
+        let (store, time, delivery) = (Arc::new(Slow::default()), ReadTime::default(), Delivery::new());
+        let clock = store.clone();
+        let _in_place = ClockInPlace::new(move || Timestamp::from_micros(clock.0.load(Ordering::Relaxed)));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let read = {
+            let _runtime = runtime.enter();
+            read_at(store.clone(), &time)
+        };
+        for _ in 0..2 {
+            let mut indexing = Doing::begin(&delivery, Activity::Index);
+            indexing.time(|| {
+                read(0, &mut [0; 4]).unwrap();
+                store.pass(1);
+            });
+            indexing.reads(&time);
+        }
+        assert_eq!(delivery.take_spent(), BTreeMap::from([(Activity::Download, 6.0), (Activity::Index, 2.0)]));
     }
 }

@@ -1,13 +1,18 @@
 //! Work that blocks, off the threads that wait.
 
-use std::{cell::Cell, io, marker::PhantomData, sync::Arc};
+use std::{
+    cell::Cell,
+    io,
+    marker::PhantomData,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tokio::{
     runtime::Handle,
     sync::mpsc,
     task::{JoinError, JoinHandle, spawn_blocking},
 };
 use trackdrop_cloud::ReadRange;
-use trackdrop_pipeline::Failure;
+use trackdrop_pipeline::{Failure, Stopwatch};
 
 thread_local! {
     static AT_ONCE: Cell<bool> = const { Cell::new(false) };
@@ -52,12 +57,32 @@ pub async fn blocking<T: Send + 'static>(
     spawn_blocking(move || span.in_scope(work)).await.unwrap_or_else(|error| Err(ended_unexpectedly(error)))
 }
 
-/// Reads of an object for work that blocks: fills a slice with the bytes from an offset on. To be called where [`blocking`] or [`items`] run
-/// it; made where the runtime is.
-pub fn read_at(ranges: Arc<dyn ReadRange>) -> impl Fn(u64, &mut [u8]) -> io::Result<()> + Send + Sync + 'static {
-    let runtime = Handle::current();
+/// How long reads took that work waited for; clones are the same account.
+#[derive(Clone, Debug, Default)]
+pub struct ReadTime(Arc<Mutex<f64>>);
+
+impl ReadTime {
+    fn add(&self, seconds: f64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += seconds;
+    }
+
+    /// The seconds since this was last called.
+    pub(crate) fn take(&self) -> f64 {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Reads of an object for work that blocks: fills a slice with the bytes from an offset on, and counts the `time` that it takes. To be called
+/// where [`blocking`] or [`items`] run it; made where the runtime is.
+pub fn read_at(
+    ranges: Arc<dyn ReadRange>,
+    time: &ReadTime,
+) -> impl Fn(u64, &mut [u8]) -> io::Result<()> + Send + Sync + 'static {
+    let (runtime, time) = (Handle::current(), time.clone());
     move |offset, into| {
+        let started = Stopwatch::start();
         let read = runtime.block_on(ranges.read(offset..offset + into.len() as u64));
+        time.add(started.seconds());
         let bytes = read.map_err(|error| match error.is_not_found() {
             true => io::Error::new(io::ErrorKind::NotFound, error),
             false => io::Error::other(error),

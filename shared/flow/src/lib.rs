@@ -8,6 +8,7 @@
 //! - [`end`]: how a request ends, well or badly, exactly once in effect.
 //! - [`version`]: another version of a request's tracks, from the detections that stand.
 //! - [`sweep`]: requests that stand still are found and set going again, or fail with the reason.
+//! - [`trace`]: which trace the work belongs to that the clock starts.
 //! - [`stage`]: the frame around a handler: which request, whether it is over already, and what a permanent failure does.
 
 pub mod activity;
@@ -18,6 +19,7 @@ pub mod end;
 pub mod manifest;
 pub mod stage;
 pub mod sweep;
+pub mod trace;
 pub mod version;
 mod work;
 

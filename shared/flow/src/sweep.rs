@@ -15,15 +15,19 @@ use crate::{
     count::MARKER_TYPE,
     end,
     manifest::{self, unplanned},
+    trace,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use tracing::Instrument;
 use trackdrop_cloud::{Content, ObjectInfo, PutOptions};
 use trackdrop_pipeline::{
     Bucket, Failure, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Stage, Timestamp,
     names::{self, Marker, ObjectName, PerSegment, ResultFile},
 };
 
+/// What is done about a request, in that request's trace.
+const SPAN: &str = "sweep";
 /// How many missing segments are named.
 const NAMED: usize = 10;
 /// How long an upload is still looked at after it must have been given up: results may have been cleared away by then, and are not to be made anew.
@@ -125,11 +129,15 @@ pub async fn sweep(cloud: &Cloud, patience: Patience, busy: &BTreeSet<RequestId>
         let why = format!("{} was never planned: its event did not reach split", info.object);
         let remedies = vec![Remedy::Tell(vec![upload.clone()])];
         let standing = Standing { last: info.created, stage: Stage::Split, why, remedies };
+        if !sweeper.stands_still(&standing) {
+            continue;
+        }
         let describe = || {
             let settings = RequestSettings::of_upload(&info.metadata).unwrap_or_default();
             Some(unplanned(&request, &upload, Some(&info), settings))
         };
-        let outcome = sweeper.treat(&request, standing, describe).await;
+        let span = trace::by_clock(SPAN, &request, Some(&info));
+        let outcome = sweeper.treat(&request, standing, describe).instrument(span).await;
         sweeper.note(&request, outcome);
     }
     let mut swept = sweeper.swept;
@@ -195,7 +203,15 @@ impl Sweeper<'_> {
     async fn look_after(&mut self, request: &RequestId) -> Result<(), Failure> {
         let Some((manifest, _)) = manifest::read(self.cloud, request).await? else { return Ok(()) };
         let standing = look(self.cloud, &manifest).await?;
-        self.treat(request, standing, || None).await
+        if !self.stands_still(&standing) {
+            return Ok(());
+        }
+        let span = trace::by_clock_anywhere(SPAN, self.cloud, &manifest).await?;
+        self.treat(request, standing, || None).instrument(span).await
+    }
+
+    fn stands_still(&self, standing: &Standing) -> bool {
+        Timestamp::now().seconds_since(standing.last) >= self.patience.still_s
     }
 
     async fn treat(
@@ -207,9 +223,6 @@ impl Sweeper<'_> {
         let Standing { last, stage, why, remedies } = standing;
         let now = Timestamp::now();
         let seconds = now.seconds_since(last);
-        if seconds < self.patience.still_s {
-            return Ok(());
-        }
         let (mut reason, mut told, mut done) = (None, Vec::new(), Done::Nothing);
         for remedy in remedies {
             match remedy {

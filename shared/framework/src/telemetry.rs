@@ -4,7 +4,8 @@
 //! one. The outermost span, `request`, is told when the request ends, and its id follows from the request as well; every delivery, also
 //! of a retry, is a span directly below it, and what the delivery did lies below that. The trace context travels in the custom metadata
 //! of the objects that start functions (`traceparent`, `tracestate`), because notifications carry no headers: [`traced`] writes it, the
-//! service reads it, no handler knows of it. A delivery links to the span that wrote the object which started it.
+//! service reads it, no handler knows of it. A delivery links to the span that wrote the object which started it. What the clock has done for a
+//! request is placed below that request by [`trackdrop_flow::trace`], and links to the clock's delivery.
 //!
 //! A service that is killed leaves no torso: a delivery's spans are exported when the delivery ends, all together.
 //!
@@ -24,16 +25,22 @@ pub(crate) use context::{RequestTrace, TraceContext};
 pub(crate) use metrics::delivery_done;
 pub use traced::traced;
 
-use opentelemetry::trace::TracerProvider;
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, TraceContextExt, TracerProvider},
+};
 use opentelemetry_sdk::{metrics::SdkMeterProvider, trace::SdkTracerProvider};
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt, filter_fn},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
+use trackdrop_cloud::ObjectInfo;
+use trackdrop_pipeline::{Bucket, RequestId};
 
 /// What is logged unless `RUST_LOG` says otherwise: ONNX Runtime would tell of each of its arenas.
 const SAID: &str = "info,ort=warn";
@@ -107,6 +114,7 @@ impl Telemetry {
         // Spans hold what every line says, so they are there whatever is said.
         let in_log = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("trackdrop")).or(said);
         let log = log::GoogleLog { project: settings.project.clone(), write: std::io::stdout }.with_filter(in_log);
+        trackdrop_flow::trace::place_with(place);
         let _ = tracing_subscriber::registry().with(spans).with(request_spans).with(log).try_init();
         if let Some((_, meters)) = &providers {
             opentelemetry::global::set_meter_provider(meters.clone());
@@ -159,9 +167,7 @@ impl EventSpan {
         about: Option<&trackdrop_pipeline::ObjectFinalized>,
         from: Option<&TraceContext>,
     ) -> tracing::Span {
-        use opentelemetry::{Context, trace::TraceContextExt};
         use tracing::field::{Empty, display};
-        use tracing_opentelemetry::OpenTelemetrySpanExt;
         let span = tracing::info_span!(
             "delivery",
             otel.name = function,
@@ -182,7 +188,7 @@ impl EventSpan {
             if let Some(segment) = trackdrop_pipeline::names::segment_of(&about.object) {
                 span.record("segment", segment.get());
             }
-            RequestTrace::of(request, about.object.bucket == trackdrop_pipeline::Bucket::Uploads, from)
+            RequestTrace::of(request, about.object.bucket == Bucket::Uploads, from)
         });
         about.map(|about| span.record("object", display(&about.object)));
         let parent = match (&trace, &self.caller) {
@@ -191,9 +197,7 @@ impl EventSpan {
             (None, None) => None,
         };
         if let Some(parent) = parent {
-            span.record("trace", display(parent.trace_id()));
-            // Fails only where nothing is exported.
-            let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+            lies_below(&span, parent);
         }
         if let (Some(_), Some(from)) = (&trace, from) {
             span.add_link(from.span_context());
@@ -201,12 +205,35 @@ impl EventSpan {
         if let (Some(_), Some(caller)) = (&trace, &self.caller) {
             span.add_link(caller.span_context());
         }
-        let context = span.context();
-        let own = context.span().span_context().clone();
-        if own.is_valid() {
-            span.record("span_id", display(own.span_id()));
-            span.record("sampled", own.is_sampled());
-        }
+        names_itself(&span);
         self.span.get_or_init(|| span).clone()
+    }
+}
+
+/// Places a span of what the clock has done below the request that it was done for; it links to the delivery that the clock made.
+fn place(span: &tracing::Span, request: &RequestId, carrier: Option<&ObjectInfo>) {
+    let from = carrier.and_then(|carrier| TraceContext::from(|key| Some(&**carrier.metadata.get(key)?)));
+    let is_upload = carrier.is_some_and(|carrier| carrier.object.bucket == Bucket::Uploads);
+    lies_below(span, RequestTrace::of(request, is_upload, from.as_ref()).outermost());
+    let delivery = tracing::Span::current().context().span().span_context().clone();
+    if delivery.is_valid() {
+        span.add_link(delivery);
+    }
+    names_itself(span);
+}
+
+fn lies_below(span: &tracing::Span, parent: SpanContext) {
+    span.record("trace", tracing::field::display(parent.trace_id()));
+    // Fails only where nothing is exported.
+    let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+}
+
+/// For the log; the span has begun then.
+fn names_itself(span: &tracing::Span) {
+    let context = span.context();
+    let own = context.span().span_context().clone();
+    if own.is_valid() {
+        span.record("span_id", tracing::field::display(own.span_id()));
+        span.record("sampled", own.is_sampled());
     }
 }

@@ -77,10 +77,9 @@ impl Publisher for PubSub {
         };
         let (bucket, generation, created) =
             (self.buckets.name_of(*bucket), generation.to_string(), created.to_string());
-        // The form of Cloud Storage's own notifications.
-        let payload = json!({
-            "kind": "storage#object", "bucket": bucket, "name": name, "generation": generation, "timeCreated": created,
-        });
+        // The form of Cloud Storage's own notifications, but for what is not known here, such as the custom metadata that names the trace: who
+        // misses `timeCreated` looks at the object itself.
+        let payload = json!({ "kind": "storage#object", "bucket": bucket, "name": name, "generation": generation });
         let message = json!({
             "data": STANDARD.encode(payload.to_string()),
             "attributes": {

@@ -1,0 +1,18 @@
+//! The deployment on Google Cloud that the environment names as it does for the services: for commands that look into it or set it right.
+
+use anyhow::Context;
+use std::sync::Arc;
+use trackdrop_cloud::google::{Buckets, GoogleSettings};
+use trackdrop_flow::Cloud;
+
+/// Its objects, topics and tables, and its buckets' own names; with the credentials of whoever calls.
+pub(crate) fn deployment() -> anyhow::Result<(Cloud, Buckets)> {
+    let settings = GoogleSettings::from_environment()
+        .context("this needs what the services know, their environment variables (docs/services.md lists them)")?;
+    let cloud = Cloud {
+        storage: Arc::new(settings.storage()?),
+        publisher: Arc::new(settings.publisher()?),
+        warehouse: Arc::new(settings.warehouse()?),
+    };
+    Ok((cloud, settings.buckets))
+}

@@ -1,0 +1,71 @@
+//! Work for a request that no event of that request started: what the clock has done belongs to the request's trace all the same.
+//!
+//! The flow knows no more of traces than that work has spans. Whoever exports them says, once for the process, how a span is placed below a
+//! request; where nobody does, nothing is looked up for it.
+
+use crate::{Cloud, end};
+use std::sync::OnceLock;
+use tracing::{Span, field::Empty};
+use trackdrop_cloud::ObjectInfo;
+use trackdrop_pipeline::{
+    Bucket, Failure, Manifest, RequestId, SegmentNumber,
+    names::{Marker, ObjectName, PerSegment},
+};
+
+/// Places a span, which has not begun, below a request; by the object of the request that carries its trace, where there is one.
+pub type Place = fn(&Span, &RequestId, Option<&ObjectInfo>);
+
+static PLACE: OnceLock<Place> = OnceLock::new();
+
+/// How spans are placed from now on; only the first call counts.
+pub fn place_with(place: Place) {
+    let _ = PLACE.set(place);
+}
+
+/// A span of what the clock has done for a request: a `sweep`, a `window`.
+pub fn by_clock(name: &'static str, request: &RequestId, carrier: Option<&ObjectInfo>) -> Span {
+    // What lies within gets the last three for its lines in the log, as a delivery's does.
+    let span =
+        tracing::info_span!("by_clock", otel.name = name, %request, trace = Empty, span_id = Empty, sampled = Empty);
+    if let Some(place) = PLACE.get() {
+        place(&span, request, carrier);
+    }
+    span
+}
+
+/// The same, for a request that is merged.
+pub async fn by_clock_after_merge(name: &'static str, cloud: &Cloud, request: &RequestId) -> Result<Span, Failure> {
+    let carrier = first_that_stands(cloud, [Marker::Merged.object(request)]).await?;
+    Ok(by_clock(name, request, carrier.as_ref()))
+}
+
+/// The same, for a request that may be anywhere.
+pub(crate) async fn by_clock_anywhere(name: &'static str, cloud: &Cloud, manifest: &Manifest) -> Result<Span, Failure> {
+    let request = &manifest.request_id;
+    let mut carriers = vec![Marker::Merged.object(request), Marker::Tracked.object(request)];
+    // A version has chunks and an upload that belong to another trace.
+    if manifest.retrack_of.is_none() {
+        carriers.extend(SegmentNumber::new(0).map(|first| PerSegment::Chunk.object(request, first)));
+        carriers.push(ObjectName::new(Bucket::Uploads, end::video_name(manifest)));
+    }
+    let carrier = first_that_stands(cloud, carriers).await?;
+    // What stands under the name by now may be another upload.
+    let is_ours =
+        |info: &ObjectInfo| info.object.bucket != Bucket::Uploads || info.generation == manifest.source.generation;
+    Ok(by_clock(name, request, carrier.filter(is_ours).as_ref()))
+}
+
+async fn first_that_stands(
+    cloud: &Cloud,
+    objects: impl IntoIterator<Item = ObjectName, IntoIter: Send> + Send,
+) -> Result<Option<ObjectInfo>, Failure> {
+    if PLACE.get().is_none() {
+        return Ok(None);
+    }
+    for object in objects {
+        if let Some(info) = cloud.find(&object).await? {
+            return Ok(Some(info));
+        }
+    }
+    Ok(None)
+}
