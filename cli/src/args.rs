@@ -314,7 +314,7 @@ pub(crate) struct PlanArguments {
     /// The video
     #[arg(value_name = "VIDEO")]
     pub(crate) video: PathBuf,
-    /// Frames per second that one GPU detects: `track` in the summary of an earlier run
+    /// Frames per second that one GPU detects: `fps_per_instance` in summary.json of an earlier run on such a GPU
     #[arg(long, value_name = "F")]
     pub(crate) fps_per_gpu: f64,
     /// The most GPU instances at a time

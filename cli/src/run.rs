@@ -288,6 +288,7 @@ fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<
         "seconds_by_stage": summary.seconds_by_stage,
         "wall_seconds": seconds,
         "frames_per_second": seconds.map(|seconds| summary.ledger.frames as f64 / seconds),
+        "fps_per_instance": summary.fps_per_instance,
         "device": host.detectors.device().map(|device| device.to_string()),
         "cost": summary.cost,
         "warnings": manifest.source.video.as_ref().map(|video| &video.warnings),
@@ -332,9 +333,9 @@ fn print_summary(
     if let Some(device) = host.detectors.device() {
         line!("  device      {device}");
     }
-    if let (Some(cost), Some(rate)) = (&summary.cost, summary.frames_per_second) {
+    if let (Some(cost), Some(rate)) = (&summary.cost, summary.fps_per_instance) {
         line!(
-            "  cost        about ${:.4} on Cloud Run with L4 GPUs at {rate:.1} frames/s, prices of {}:",
+            "  cost        about ${:.4} on Cloud Run with L4 GPUs at {rate:.1} frames/s an instance, prices of {}:",
             cost.usd,
             cost.prices_as_of
         );

@@ -194,7 +194,9 @@ fn a_device_that_is_not_there_ends_the_run_before_anything_is_uploaded() {
     scene.data().run(&[&video], &["--device", "gpu"]).expect_code(2);
     let summary = scene.data().run_json(&[&video], &["--device", "auto"]).remove(0);
     assert_eq!(summary["device"], "cpu", "it says what auto took");
-    let cost = &summary["cost"];
+    let (cost, rate) = (&summary["cost"], summary["fps_per_instance"].as_f64().unwrap());
+    let formula = format!("track {:.1} s x (", summary["ledger"]["frames"].as_f64().unwrap() / rate);
+    assert!(cost["formula"].as_str().unwrap().starts_with(&formula), "the rate is that of the cost: {summary}");
     assert!(cost["usd"].as_f64().unwrap() > 0.0 && cost["formula"].as_str().unwrap().contains("1 L4 x $"), "{summary}");
     let build = scene.data().trackdrop(["model", "build", model().to_str().unwrap()]).expect_code(1);
     assert!(build.errors()[0].contains("onnxruntime-gpu"), "{}", build.stderr);
