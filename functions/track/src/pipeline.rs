@@ -261,7 +261,10 @@ fn detect_batches(
         // The lock is held while it waits: the next batch belongs to one lane.
         let next = full.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|full| full.recv().ok());
         let Some(mut batch) = next else { return Ok(all) };
-        inference.time(|| detector.detect_into(&batch.images, batch.frames.len(), LOWEST_SCORE, &mut found))?;
+        // Segments share the lanes: the wait for one is no inference.
+        let mut lane = detector.wait_for_lane();
+        inference.time(|| lane.detect_into(&batch.images, batch.frames.len(), LOWEST_SCORE, &mut found))?;
+        drop(lane);
         inference.frames(batch.frames.len() as u64);
         for (&seen, detections) in batch.frames.iter().zip(found.pictures()) {
             delivery.step()?;

@@ -59,7 +59,7 @@ mod session;
 pub use batch::ImageBatch;
 pub use card::{Card, ColorOrder};
 pub use detection::Detection;
-pub use detector::{Detector, DetectorOptions};
+pub use detector::{Detector, DetectorOptions, FreeLane};
 pub use device::{Device, DeviceChoice};
 pub use error::DetectorError;
 pub use family::Family;
