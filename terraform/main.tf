@@ -119,6 +119,7 @@ module "functions" {
   dataset                     = var.dataset
   image                       = var.initial_image
   model                       = var.model
+  batch                       = var.batch
   video_engine                = var.video_engine
   limits                      = var.limits
   load_window                 = var.load_window_minutes > 0

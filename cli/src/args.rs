@@ -183,6 +183,9 @@ pub(crate) struct RunArguments {
     /// What to detect on: auto (the best there is), cpu, cuda, tensorrt; a colon and a number choose the GPU, as in cuda:1
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub(crate) device: DeviceChoice,
+    /// Pictures per inference, for models that leave it open: what `model build` was given [default: 1 on the processor, 16 on a GPU]
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<NonZeroUsize>,
     /// Target length of the segments that are worked on at the same time; results do not depend on it
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,

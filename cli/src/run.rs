@@ -48,7 +48,7 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
     for video in &arguments.videos {
         upload::check_readable(video)?;
     }
-    let detectors = host::detectors(arguments.device);
+    let detectors = host::detectors(arguments.device, arguments.batch);
     if arguments.device != DeviceChoice::Auto {
         // A device that is not there is told before anything is uploaded.
         detectors.get(settings.model.as_deref())?;

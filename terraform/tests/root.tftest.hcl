@@ -97,6 +97,7 @@ run "bad_values_are_refused" {
     runbook_url            = "docs/runbook.md"
     gpu_hour_price         = 0
     cloud_build_repository = "https://github.com/me/mine"
+    batch                  = 0
     video_engine           = "gpu"
     limits                 = "frames=5"
     otlp_endpoint          = "collector:4317"
@@ -108,7 +109,7 @@ run "bad_values_are_refused" {
   expect_failures = [
     var.project, var.workers, var.gpu_max_instances, var.gpu_shape, var.annotate_max_instances,
     var.seconds_per_segment, var.drain_target_s, var.load_window_minutes, var.sweep_minutes, var.work_days, var.dataset,
-    var.uploads_days, var.alert_emails, var.runbook_url, var.gpu_hour_price, var.cloud_build_repository, var.video_engine, var.limits,
+    var.uploads_days, var.alert_emails, var.runbook_url, var.gpu_hour_price, var.cloud_build_repository, var.batch, var.video_engine, var.limits,
     var.otlp_endpoint, var.budget, var.github, var.staging,
   ]
 }
