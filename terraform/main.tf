@@ -119,6 +119,7 @@ module "functions" {
   dataset                     = var.dataset
   image                       = var.initial_image
   model                       = var.model
+  device                      = var.device
   batch                       = var.batch
   video_engine                = var.video_engine
   limits                      = var.limits

@@ -329,6 +329,18 @@ variable "model" {
   default     = null
 }
 
+variable "device" {
+  description = "What `track` detects on: cuda; tensorrt, for engines that are in the image; or auto, the best there is, which may be the processor."
+  type        = string
+  default     = "cuda"
+  nullable    = false
+
+  validation {
+    condition     = contains(["auto", "cuda", "tensorrt"], var.device)
+    error_message = "device is \"${var.device}\"; it must be auto, cuda or tensorrt."
+  }
+}
+
 variable "batch" {
   description = "Pictures per inference, for a detector that leaves it open; null for the service's own choice (16). TensorRT engines in the image must be built for it."
   type        = number

@@ -14,6 +14,7 @@ variables {
   dataset                     = "tracks_of_videos"
   image                       = "registry.example/image"
   model                       = "/models/other.onnx"
+  device                      = "tensorrt"
   batch                       = 8
   video_engine                = "nvidia"
   limits                      = "max_frames=5"
@@ -118,7 +119,7 @@ run "services" {
       split = { TRACKDROP_LIMITS = "max_frames=5", TRACKDROP_SPOOL_BYTES = "1073741824" }
       track = {
         TRACKDROP_BATCH        = "8"
-        TRACKDROP_DEVICE       = "cuda"
+        TRACKDROP_DEVICE       = "tensorrt"
         TRACKDROP_LIMITS       = "max_frames=5"
         TRACKDROP_MODEL        = "/models/other.onnx"
         TRACKDROP_VIDEO_ENGINE = "nvidia"

@@ -50,6 +50,11 @@ variable "model" {
   type        = string
 }
 
+variable "device" {
+  description = "What `track` detects on: auto, cuda or tensorrt."
+  type        = string
+}
+
 variable "batch" {
   description = "Pictures per inference of `track`, for models that leave it open; null for the service's own choice."
   type        = number
