@@ -220,6 +220,11 @@ fn a_device_that_is_not_there_ends_the_run_before_anything_is_uploaded() {
     scene.data().run(&[&video], &["--device", "gpu"]).expect_code(2);
     let summary = scene.data().run_json(&[&video], &["--device", "auto"]).remove(0);
     assert_eq!(summary["device"], "cpu", "it says what auto took");
+    let told = scene.other("told").run(&[&video], &[]).expect_success().stdout;
+    let why = "device      cpu\n              not tensorrt:0, cuda:0: this ONNX Runtime was built without it; set ORT_DYLIB_PATH";
+    assert!(told.contains(why), "it says why not another: {told}");
+    let others: Vec<_> = summary["passed_over"].as_array().unwrap().iter().map(|other| &other["device"]).collect();
+    assert_eq!(others, ["tensorrt:0", "cuda:0"]);
     let (cost, rate) = (&summary["cost"], summary["fps_per_instance"].as_f64().unwrap());
     let formula = format!("track {:.1} s x (", summary["ledger"]["frames"].as_f64().unwrap() / rate);
     assert!(cost["formula"].as_str().unwrap().starts_with(&formula), "the rate is that of the cost: {summary}");

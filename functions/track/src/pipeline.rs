@@ -11,7 +11,7 @@ use std::{
     },
 };
 use trackdrop_detector::{
-    Detection, Detector, DetectorOptions, Device, DeviceChoice, Found, ImageBatch, default_model_path,
+    Detection, Detector, DetectorOptions, Device, DeviceChoice, Found, ImageBatch, PassedOver, default_model_path,
 };
 use trackdrop_flow::Doing;
 use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, VideoEngine, Window};
@@ -60,10 +60,10 @@ impl DetectorPool {
         self
     }
 
-    /// What the loaded models run on; none if none is loaded.
-    pub fn device(&self) -> Option<Device> {
+    /// What the loaded models run on, and what `auto` would have liked better; none if none is loaded.
+    pub fn device(&self) -> Option<(Device, Vec<PassedOver>)> {
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.values().next().map(|detector| detector.device())
+        loaded.values().next().map(|detector| (detector.device(), detector.passed_over().to_vec()))
     }
 
     /// The detector of a model file, loaded at the first use; none means the default model.
@@ -349,7 +349,6 @@ fn pts_list(pts: Vec<i64>) -> Result<PtsList, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trackdrop_detector::Device;
 
     #[test]
     fn a_pool_runs_the_batch_that_it_is_given_where_the_model_leaves_it_open() {

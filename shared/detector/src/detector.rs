@@ -13,8 +13,8 @@ use crate::family::{Candidates, Decoder, Output};
 use crate::model::{Sources, resolve};
 use crate::session::Opener;
 use crate::{
-    Card, Detection, DetectorError, Device, DeviceChoice, Finding, Found, ImageBatch, ModelInfo, Origin, Suppressor,
-    default_model_path, graph_cache, session,
+    Card, Detection, DetectorError, Device, DeviceChoice, Finding, Found, ImageBatch, ModelInfo, Origin, PassedOver,
+    Suppressor, default_model_path, graph_cache, session,
 };
 
 /// What to open, and how it may use the machine.
@@ -66,6 +66,7 @@ impl DetectorOptions {
 pub struct Detector {
     info: ModelInfo,
     device: Device,
+    passed_over: Vec<PassedOver>,
     batch: usize,
     decoder: Box<dyn Decoder>,
     /// For each class the one whose boxes it competes with.
@@ -153,6 +154,7 @@ impl Detector {
         let mut detector = Self {
             info,
             device: opened.device,
+            passed_over: opened.passed_over,
             batch,
             decoder: fit.decoder,
             suppression_groups,
@@ -207,6 +209,12 @@ impl Detector {
     #[must_use]
     pub fn device(&self) -> Device {
         self.device
+    }
+
+    /// The devices that [`DeviceChoice::Auto`] would have liked better, and why it did not take them.
+    #[must_use]
+    pub fn passed_over(&self) -> &[PassedOver] {
+        &self.passed_over
     }
 
     /// What the model is and how it wants its pictures.

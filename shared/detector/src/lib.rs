@@ -60,7 +60,7 @@ pub use batch::ImageBatch;
 pub use card::{Card, ColorOrder};
 pub use detection::Detection;
 pub use detector::{Detector, DetectorOptions, FreeLane};
-pub use device::{Device, DeviceChoice};
+pub use device::{Device, DeviceChoice, PassedOver};
 pub use error::DetectorError;
 pub use family::Family;
 pub use finding::{Finding, Origin};
