@@ -119,6 +119,8 @@ module "functions" {
   dataset                     = var.dataset
   image                       = var.initial_image
   model                       = var.model
+  device                      = var.device
+  batch                       = var.batch
   video_engine                = var.video_engine
   limits                      = var.limits
   load_window                 = var.load_window_minutes > 0

@@ -329,6 +329,29 @@ variable "model" {
   default     = null
 }
 
+variable "device" {
+  description = "What `track` detects on: cuda; tensorrt, for engines that are in the image; or auto, the best there is, which may be the processor."
+  type        = string
+  default     = "cuda"
+  nullable    = false
+
+  validation {
+    condition     = contains(["auto", "cuda", "tensorrt"], var.device)
+    error_message = "device is \"${var.device}\"; it must be auto, cuda or tensorrt."
+  }
+}
+
+variable "batch" {
+  description = "Pictures per inference, for a detector that leaves it open; null for the service's own choice (16). TensorRT engines in the image must be built for it."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.batch == null ? true : var.batch >= 1 && var.batch == floor(var.batch)
+    error_message = "batch is ${coalesce(var.batch, 0)}; it must be a whole number from 1."
+  }
+}
+
 variable "video_engine" {
   description = "What `track` decodes with: software, or nvidia for NVDEC where GPU and stream allow it; null for the service's own choice (software)."
   type        = string

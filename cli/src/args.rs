@@ -183,6 +183,9 @@ pub(crate) struct RunArguments {
     /// What to detect on: auto (the best there is), cpu, cuda, tensorrt; a colon and a number choose the GPU, as in cuda:1
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub(crate) device: DeviceChoice,
+    /// Pictures per inference, for models that leave it open: what `model build` was given [default: 1 on the processor, 16 on a GPU]
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<NonZeroUsize>,
     /// Target length of the segments that are worked on at the same time; results do not depend on it
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,
@@ -317,7 +320,7 @@ pub(crate) struct PlanArguments {
     /// The video
     #[arg(value_name = "VIDEO")]
     pub(crate) video: PathBuf,
-    /// Frames per second that one GPU detects: `track` in the summary of an earlier run
+    /// Frames per second that one GPU detects: `fps_per_instance` in summary.json of an earlier run on such a GPU
     #[arg(long, value_name = "F")]
     pub(crate) fps_per_gpu: f64,
     /// The most GPU instances at a time

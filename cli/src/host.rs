@@ -1,7 +1,7 @@
 //! The local host: all functions over one data directory.
 
 use anyhow::{Context, bail};
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::Path, sync::Arc};
 use trackdrop_annotate::{Annotate, MediaRenderer};
 use trackdrop_cloud::local::{Bus, LocalCloud};
 use trackdrop_detector::DeviceChoice;
@@ -58,10 +58,10 @@ pub(crate) fn cloud_of(local: &Arc<LocalCloud>) -> Cloud {
     Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local.clone() }
 }
 
-/// Detectors on this device; none is loaded yet.
-pub(crate) fn detectors(device: DeviceChoice) -> Arc<DetectorPool> {
+/// Detectors on this device, of this batch where it is given; none is loaded yet.
+pub(crate) fn detectors(device: DeviceChoice, batch: Option<NonZeroUsize>) -> Arc<DetectorPool> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Arc::new(DetectorPool::new(cores, device))
+    Arc::new(DetectorPool::new(cores, device).with_batch(batch))
 }
 
 /// What is refused.

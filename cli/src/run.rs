@@ -19,7 +19,7 @@ use trackdrop_cloud::{
     ObjectInfo,
     local::{BusError, BusEvent, Redrive},
 };
-use trackdrop_detector::DeviceChoice;
+use trackdrop_detector::{DeviceChoice, PassedOver};
 use trackdrop_flow::{
     end::{self, Summary},
     manifest,
@@ -48,7 +48,7 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
     for video in &arguments.videos {
         upload::check_readable(video)?;
     }
-    let detectors = host::detectors(arguments.device);
+    let detectors = host::detectors(arguments.device, arguments.batch);
     if arguments.device != DeviceChoice::Auto {
         // A device that is not there is told before anything is uploaded.
         detectors.get(settings.model.as_deref())?;
@@ -273,6 +273,12 @@ fn result_path(host: &Host, request: &RequestId, file: ResultFile) -> std::path:
 fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<f64>) -> serde_json::Value {
     let request = &manifest.request_id;
     let done = manifest.state == RequestState::Done;
+    let (device, passed_over) = host.detectors.device().unzip();
+    let passed_over: Vec<_> = passed_over
+        .iter()
+        .flatten()
+        .map(|other| serde_json::json!({ "device": other.device.to_string(), "reason": other.reason }))
+        .collect();
     let path = |file, there: bool| there.then(|| result_path(host, request, file));
     serde_json::json!({
         "request_id": request,
@@ -288,7 +294,9 @@ fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<
         "seconds_by_stage": summary.seconds_by_stage,
         "wall_seconds": seconds,
         "frames_per_second": seconds.map(|seconds| summary.ledger.frames as f64 / seconds),
-        "device": host.detectors.device().map(|device| device.to_string()),
+        "fps_per_instance": summary.fps_per_instance,
+        "device": device.map(|device| device.to_string()),
+        "passed_over": passed_over,
         "cost": summary.cost,
         "warnings": manifest.source.video.as_ref().map(|video| &video.warnings),
         "manifest": path(ResultFile::Manifest, true),
@@ -329,12 +337,20 @@ fn print_summary(
         Some(seconds) => line!("  took        {seconds:.1} s together with the other videos"),
         None => line!("  took        nothing: it was finished before (--force processes it again)"),
     }
-    if let Some(device) = host.detectors.device() {
+    if let Some((device, passed_over)) = host.detectors.device() {
         line!("  device      {device}");
+        // Most machines have one reason for all of them.
+        let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for PassedOver { device, reason } in &passed_over {
+            by_reason.entry(reason).or_default().push(device.to_string());
+        }
+        for (reason, devices) in by_reason {
+            line!("              not {}: {reason}", devices.join(", "));
+        }
     }
-    if let (Some(cost), Some(rate)) = (&summary.cost, summary.frames_per_second) {
+    if let (Some(cost), Some(rate)) = (&summary.cost, summary.fps_per_instance) {
         line!(
-            "  cost        about ${:.4} on Cloud Run with L4 GPUs at {rate:.1} frames/s, prices of {}:",
+            "  cost        about ${:.4} on Cloud Run with L4 GPUs at {rate:.1} frames/s an instance, prices of {}:",
             cost.usd,
             cost.prices_as_of
         );

@@ -6,6 +6,7 @@ mod stand_ins;
 use stand_ins::{Trouble, World, seconds};
 use std::sync::{Arc, atomic::AtomicU32};
 use trackdrop_cloud::{Storage, local::Redrive};
+use trackdrop_flow::{WorkReport, busy_seconds, end::Summary};
 use trackdrop_pipeline::{
     Bucket, Manifest, RequestSettings, RequestState, SegmentNumber, Stage,
     names::{ObjectName, PerSegment, ResultFile},
@@ -203,4 +204,20 @@ async fn a_segments_tracks_lead_in_with_the_trail_of_the_frames_before() {
     let rows = tracks::read(world.local.get(&object).await.unwrap().1).unwrap();
     let frames: Vec<i64> = rows.iter().map(|row| row.frame_index).collect();
     assert_eq!((frames[0], frames[frames.len() - 1]), (100 - trackdrop_merge::TRAIL_FRAMES as i64, 119));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rate_of_a_summary_is_that_of_the_time_in_which_instances_were_busy() {
+    let world = World::new(Trouble::default());
+    let (request, _) = world.upload("v.mp4", "frames=120 gop=10", &seconds(1.0)).await;
+    world.settle(std::slice::from_ref(&request)).await;
+    let summary: Summary = serde_json::from_slice(&world.bytes(&request, ResultFile::Summary).await).unwrap();
+    let detections = ObjectName::new(Bucket::Work, PerSegment::Detections.prefix(&request));
+    let all = world.local.list(&detections).await.unwrap();
+    let reports: Vec<_> = all.iter().map(|info| WorkReport::from_metadata(&info.metadata)).collect();
+    assert!(reports.iter().all(|report| report.instance.is_some() && report.instance == reports[0].instance));
+    let busy_s = busy_seconds(&reports);
+    assert_eq!(summary.fps_per_instance, Some(120.0 / busy_s));
+    assert!(busy_s <= summary.seconds_by_stage[&Stage::Track] + 1e-6, "{reports:?}");
+    assert!(summary.cost.unwrap().formula.starts_with(&format!("track {busy_s:.1} s x (")));
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Print which share of one file's sure detections (score 0.3 and above) another has, to 0.5 px and 0.005 score.
+"""Print which share of either file's sure detections (score 0.3 and above) the other has: the smaller of the two shares, so that
+detections too many count as those that are lacking do.
 
-compare.py A/detections.parquet B/detections.parquet
+compare.py A/detections.parquet B/detections.parquet PX SCORE       within so many pixels and so much score
 """
 
 import sys
@@ -10,7 +11,7 @@ from collections import defaultdict
 import numpy as np
 import pyarrow.parquet
 
-SCORE, PX, FLOOR = 0.005, 0.5, 0.3
+FLOOR = 0.3
 
 
 def read(path):
@@ -22,15 +23,21 @@ def read(path):
     return {key: np.array(rows, np.float64) for key, rows in frames.items()}
 
 
+def share(some, others, px, score):
+    """Which percentage of the sure ones of `some` is in `others`."""
+    total = found = 0
+    for key, rows in some.items():
+        there = others.get(key, np.zeros((0, 5)))
+        for row in rows[rows[:, 4] >= FLOOR]:
+            near = (np.abs(there[:, :4] - row[:4]) <= px).all(1) & (np.abs(there[:, 4] - row[4]) <= score)
+            total, found = total + 1, found + bool(near.any())
+    return 100 * found / max(total, 1)
+
+
 def main():
     a, b = (read(path) for path in sys.argv[1:3])
-    total = found = 0
-    for key, rows in a.items():
-        others = b.get(key, np.zeros((0, 5)))
-        for row in rows[rows[:, 4] >= FLOOR]:
-            near = (np.abs(others[:, :4] - row[:4]) <= PX).all(1) & (np.abs(others[:, 4] - row[4]) <= SCORE)
-            total, found = total + 1, found + bool(near.any())
-    print(f"{100 * found / max(total, 1):.2f}%")
+    px, score = map(float, sys.argv[3:])
+    print(f"{min(share(a, b, px, score), share(b, a, px, score)):.2f}%")
 
 
 if __name__ == "__main__":

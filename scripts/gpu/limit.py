@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 """Print a table of ONNX Runtime alone on a GPU: frames per second and memory for batches of 1 to 64.
 
-limit.py MODEL.onnx DEVICE...        DEVICE: cuda or tensorrt, with a GPU number as in cuda:1; cpu tries this program without a GPU
+limit.py MODEL.onnx RATES.json DEVICE...     DEVICE: cuda or tensorrt, with a GPU number as in cuda:1; cpu tries this program without a
+                                             GPU. The rates go to RATES.json as well: {device: {batch: frames/s}}
+
+TRACKDROP_GPU_BATCHES="1 16" chooses other batches.
 """
 
+import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,7 +17,7 @@ import time
 import numpy as np
 import onnxruntime
 
-BATCHES = (1, 2, 4, 8, 16, 32, 64)
+BATCHES = [int(batch) for batch in os.environ.get("TRACKDROP_GPU_BATCHES", "1 2 4 8 16 32 64").split()]
 SECONDS = 3.0
 
 
@@ -59,7 +64,8 @@ def measure(model, device, batch, cache):
 
 
 def main():
-    model, *devices = sys.argv[1:]
+    model, file, *devices = sys.argv[1:]
+    rates = {device: {} for device in devices}
     # Asked of the processor, where opening is cheap: TensorRT builds an engine for each session.
     own_batch = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()[0].shape[0]
     batches = [own_batch] if isinstance(own_batch, int) else BATCHES
@@ -68,7 +74,10 @@ def main():
         for device in devices:
             for batch in batches:
                 fps, memory = measure(model, device, batch, cache)
+                rates[device][batch] = fps
                 print(f"| {device} | {batch} | {fps:.1f} | {memory} |", flush=True)
+    with open(file, "w", encoding="utf-8") as out:
+        json.dump(rates, out)
     if len(batches) == 1:
         print(f"\nThe model takes batches of {batches[0]} only: export it with an open batch for the others.")
 

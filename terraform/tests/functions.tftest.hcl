@@ -14,6 +14,8 @@ variables {
   dataset                     = "tracks_of_videos"
   image                       = "registry.example/image"
   model                       = "/models/other.onnx"
+  device                      = "tensorrt"
+  batch                       = 8
   video_engine                = "nvidia"
   limits                      = "max_frames=5"
   load_window                 = true
@@ -73,7 +75,7 @@ run "services" {
     condition = alltrue([for function, service in google_cloud_run_v2_service.this :
       toset([for env in service.template[0].containers[0].env : env.name]) == toset(concat(
         var.contract,
-        function == "track" ? ["TRACKDROP_DEVICE", "TRACKDROP_MODEL", "TRACKDROP_VIDEO_ENGINE"] : [],
+        function == "track" ? ["TRACKDROP_BATCH", "TRACKDROP_DEVICE", "TRACKDROP_MODEL", "TRACKDROP_VIDEO_ENGINE"] : [],
         function == "split" ? ["TRACKDROP_SPOOL_BYTES"] : [],
         contains(["split", "track", "annotate"], function) ? ["TRACKDROP_LIMITS"] : [],
         function == "load" ? ["TRACKDROP_LOAD_WINDOW"] : [],
@@ -116,13 +118,14 @@ run "services" {
       merge = {}
       split = { TRACKDROP_LIMITS = "max_frames=5", TRACKDROP_SPOOL_BYTES = "1073741824" }
       track = {
-        TRACKDROP_DEVICE       = "cuda"
+        TRACKDROP_BATCH        = "8"
+        TRACKDROP_DEVICE       = "tensorrt"
         TRACKDROP_LIMITS       = "max_frames=5"
         TRACKDROP_MODEL        = "/models/other.onnx"
         TRACKDROP_VIDEO_ENGINE = "nvidia"
       }
     })
-    error_message = "A service is told another device, model, video engine, bound, spool, window or patience than was set."
+    error_message = "A service is told another device, batch, model, video engine, bound, spool, window or patience than was set."
   }
 
   assert {
@@ -284,6 +287,7 @@ run "nothing_optional" {
     triggers      = run.files.triggers
     model         = null
     limits        = null
+    batch         = null
     video_engine  = null
     load_window   = false
     sweep         = null
@@ -318,7 +322,7 @@ run "workers" {
       pool.location == region &&
       pool.template[0].containers[0].args == tolist(["--pull"]) &&
       one([for env in pool.template[0].containers[0].env : env.value if env.name == "TRACKDROP_SUBSCRIPTION"]) == "projects/${var.project}/subscriptions/trackdrop-track" &&
-      toset([for env in pool.template[0].containers[0].env : env.name]) == toset(concat(var.contract, ["TRACKDROP_DEVICE", "TRACKDROP_LIMITS", "TRACKDROP_MODEL", "TRACKDROP_SUBSCRIPTION", "TRACKDROP_VIDEO_ENGINE"])) &&
+      toset([for env in pool.template[0].containers[0].env : env.name]) == toset(concat(var.contract, ["TRACKDROP_BATCH", "TRACKDROP_DEVICE", "TRACKDROP_LIMITS", "TRACKDROP_MODEL", "TRACKDROP_SUBSCRIPTION", "TRACKDROP_VIDEO_ENGINE"])) &&
       pool.template[0].service_account == google_service_account.function["track"].email
     ]) && length(google_cloud_run_v2_worker_pool.track) == 2
     error_message = "A pool does not pull, or is not told what the contract says."

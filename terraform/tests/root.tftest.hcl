@@ -21,6 +21,11 @@ run "project_and_region_are_enough" {
   }
 
   assert {
+    condition     = var.device == "cuda"
+    error_message = "The GPU is not asked for: an instance without one would detect on its processor in silence."
+  }
+
+  assert {
     condition     = alltrue([for service in google_project_service.this : service.disable_on_destroy == false])
     error_message = "A teardown would turn off services that others use."
   }
@@ -97,6 +102,8 @@ run "bad_values_are_refused" {
     runbook_url            = "docs/runbook.md"
     gpu_hour_price         = 0
     cloud_build_repository = "https://github.com/me/mine"
+    device                 = "cpu"
+    batch                  = 0
     video_engine           = "gpu"
     limits                 = "frames=5"
     otlp_endpoint          = "collector:4317"
@@ -108,7 +115,7 @@ run "bad_values_are_refused" {
   expect_failures = [
     var.project, var.workers, var.gpu_max_instances, var.gpu_shape, var.annotate_max_instances,
     var.seconds_per_segment, var.drain_target_s, var.load_window_minutes, var.sweep_minutes, var.work_days, var.dataset,
-    var.uploads_days, var.alert_emails, var.runbook_url, var.gpu_hour_price, var.cloud_build_repository, var.video_engine, var.limits,
+    var.uploads_days, var.alert_emails, var.runbook_url, var.gpu_hour_price, var.cloud_build_repository, var.device, var.batch, var.video_engine, var.limits,
     var.otlp_endpoint, var.budget, var.github, var.staging,
   ]
 }

@@ -1,10 +1,11 @@
 """Detect as each family's own code does, with onnxruntime, numpy and OpenCV.
 
-    detect.py picture PICTURE          write a picture to detect in
+    detect.py picture HEIGHT PICTURE   write a picture of 500 x HEIGHT pixels to detect in
     detect.py MODEL... PICTURE         print {model: [[x1, y1, x2, y2, score, class], ...]}; the family is the file's name
 
-The conventions are those of Ultralytics, YOLOX's demo, NanoDet's demo, RT-DETR and RF-DETR: how a picture is scaled,
-padded, ordered and normalised, how boxes are decoded, compared and taken back. Nothing is shared with Trackdrop.
+The conventions are those of Ultralytics, YOLOX's demo, NanoDet's demo, RT-DETR, D-FINE (torch_inf.py, which stretches as its
+training does) and RF-DETR: how a picture is scaled, padded, ordered and normalised, how boxes are decoded, compared and taken
+back. Nothing is shared with Trackdrop. One thing is not as in the original, see nanodet().
 """
 
 import json
@@ -48,9 +49,17 @@ def nanodet_normalised(image):
 
 
 def nanodet(image, size):
-    """keep_ratio: true."""
+    """keep_ratio: true, but scaled with the pictures' edges aligned, as the others do it. NanoDet's demo warps by pixel index
+    (cv2.warpPerspective), so at scale r what its network sees lies (1 - r) / 2r source pixels away: 0.42 for a picture of 768
+    pixels in 416, 1.8 for one of 1920."""
     image, back = centred(image, size, value=0)
     return nanodet_normalised(image), back
+
+
+def d_fine(image, size):
+    """The network is told the picture's own size and gives boxes in its pixels."""
+    image, _ = stretched(image, size)
+    return image[:, :, ::-1] / 255.0, lambda boxes: boxes
 
 
 def stretched(image, size):
@@ -118,6 +127,17 @@ def read_yolox(outputs, size):
     return suppressed(boxes, scores.max(1), scores.argmax(1), 0.45)
 
 
+def read_yolox_decoded(outputs, _):
+    table = outputs["output"][0]
+    scores = table[:, 4:5] * table[:, 5:]
+    return suppressed(corners(table[:, :4]), scores.max(1), scores.argmax(1), 0.45)
+
+
+def read_nanodet_decoded(outputs, _):
+    (table,) = outputs.values()
+    return suppressed(table[0, :, :4], table[0, :, 4:].max(1), table[0, :, 4:].argmax(1), 0.6)
+
+
 def read_nanodet(outputs, size, strides=(8, 16, 32), middle=0.5):
     table = outputs["output"][0].astype(np.float64)
     cells = grid(size, strides)
@@ -148,6 +168,17 @@ def read_rf_detr(outputs, size):
     return read_queries(outputs["labels"][0], outputs["dets"][0], size)
 
 
+def read_d_fine(outputs, _):
+    kept = outputs["scores"][0] >= MIN_SCORE
+    return outputs["boxes"][0][kept], outputs["scores"][0][kept], outputs["labels"][0][kept]
+
+
+def read_ultralytics_rtdetr(outputs, size):
+    table = outputs["output0"][0]
+    table = table[table[:, 4:].max(1) >= MIN_SCORE]
+    return corners(table[:, :4] * size), table[:, 4:].max(1), table[:, 4:].argmax(1)
+
+
 def read_end_to_end(outputs, _):
     table = outputs["output0"][0]
     table = table[table[:, 4] >= MIN_SCORE]
@@ -158,9 +189,13 @@ FAMILIES = {
     "yolov5": (ultralytics, read_yolov5),
     "yolov8": (ultralytics, read_yolov8),
     "yolox": (yolox, read_yolox),
+    "yolox_decoded": (yolox, read_yolox_decoded),
     "nanodet": (nanodet, read_nanodet),
+    "nanodet-g-416": (nanodet, read_nanodet_decoded),
     "nanodet_plus": (nanodet_plus, read_nanodet_plus),
     "rt_detr": (rt_detr, read_rt_detr),
+    "ultralytics_rtdetr": (rt_detr, read_ultralytics_rtdetr),
+    "d_fine": (d_fine, read_d_fine),
     "rf_detr": (rf_detr, read_rf_detr),
     "end_to_end": (ultralytics, read_end_to_end),
 }
@@ -171,20 +206,21 @@ def detect(model, image):
     size = session.get_inputs()[0].shape[2]
     prepare, read = FAMILIES[Path(model).stem]
     prepared, back = prepare(image, size)
-    tensor = np.ascontiguousarray(prepared.transpose(2, 0, 1)[None], np.float32)
-    names = [output.name for output in session.get_outputs()]
-    outputs = dict(zip(names, session.run(names, {"images": tensor})))
-    boxes, scores, classes = read(outputs, size)
     height, width = image.shape[:2]
+    tensor = np.ascontiguousarray(prepared.transpose(2, 0, 1)[None], np.float32)
+    inputs = dict(zip((entry.name for entry in session.get_inputs()), (tensor, np.array([[width, height]]))))
+    names = [output.name for output in session.get_outputs()]
+    outputs = dict(zip(names, session.run(names, inputs)))
+    boxes, scores, classes = read(outputs, size)
     boxes = back(boxes.astype(np.float64)).clip(0, [width, height, width, height])
     whole = (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3])
     rows = np.concatenate([boxes, scores[:, None], classes[:, None]], 1)[whole]
     return rows[np.argsort(-rows[:, 4], kind="stable")].tolist()
 
 
-def picture():
-    """Coloured hills: no edge is so sharp that scaling it is a matter of taste. u8 [360, 500, 3], BGR."""
-    y, x = np.mgrid[:360, :500] / 40.0
+def picture(height):
+    """Coloured hills: no edge is so sharp that scaling it is a matter of taste. u8 [height, 500, 3], BGR."""
+    y, x = np.mgrid[:height, :500] / 40.0
     rng = np.random.default_rng(3)
     planes = [
         sum(np.sin(x * rng.uniform(-1, 1) + y * rng.uniform(-1, 1) + rng.uniform(0, 6)) for _ in range(5))
@@ -195,8 +231,8 @@ def picture():
 
 def main():
     *models, path = sys.argv[1:]
-    if models == ["picture"]:
-        assert cv2.imwrite(path, picture())
+    if models[0] == "picture":
+        assert cv2.imwrite(path, picture(int(models[1])))
         return
     image = cv2.imread(path)
     print(json.dumps({Path(model).stem: detect(model, image) for model in models}))

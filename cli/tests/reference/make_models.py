@@ -64,12 +64,18 @@ class Graph:
             parts.append(self.add("Sigmoid", [sliced], f"{name}_{part}_on") if part == "b" else sliced)
         return self.add("Concat", parts, name, axis=1)
 
-    def save(self, name, outputs, card=None, metadata=None, opset=17):
+    def save(self, name, outputs, card=None, metadata=None, opset=17, size_input=None):
+        def info(key, shape, kind=TensorProto.FLOAT):
+            return helper.make_tensor_value_info(key, kind, shape)
+
+        inputs = [info("images", [1, 3, SIDE, SIDE])]
+        if size_input:
+            inputs.append(info(size_input, [1, 2], TensorProto.INT64))
         graph = helper.make_graph(
             self.nodes,
             name,
-            [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIDE, SIDE])],
-            [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape) for key, shape in outputs.items()],
+            inputs,
+            [info(key, *(shape if isinstance(shape, tuple) else (shape,))) for key, shape in outputs.items()],
             [numpy_helper.from_array(value, key) for key, value in self.constants.items()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="make_models.py")
@@ -165,6 +171,58 @@ def main():
     graph.sigmoid(placed, "columns", 4, 1, 6)
     graph.add("Transpose", ["columns"], "output0", perm=[0, 2, 1])
     graph.save("end_to_end", {"output0": [1, 16, 6]}, metadata=metadata)
+
+    # The rest came later and stands last, so that the models above keep their numbers.
+    graph = Graph(rng, PLAIN)
+    levels = []
+    for stride in (8, 16, 32):
+        relative = [0.6, 0.6, 0.5, 0.5, 8.0] + spread, [0.0, 0.0, 0.9, 1.1, 1.0] + bias
+        head = graph.head(f"level{stride}", 5 + CLASSES, stride, *relative)
+        on = graph.sigmoid(head, f"on{stride}", 4, 1 + CLASSES, 5 + CLASSES)
+        for part, (start, end) in {"middle": (0, 2), "sides": (2, 4), "scores": (4, 5 + CLASSES)}.items():
+            bounds = [graph.constant(f"{part}{stride}_{i}", np.array([v])) for i, v in enumerate((start, end, 1))]
+            graph.add("Slice", [on, *bounds], f"{part}{stride}")
+        graph.constant(f"stride{stride}", np.float32(stride))
+        graph.constant(f"cells{stride}", np.float32(centres(stride)[None]))
+        graph.add("Mul", [f"middle{stride}", f"stride{stride}"], f"moved{stride}")
+        graph.add("Add", [f"moved{stride}", f"cells{stride}"], f"placed{stride}")
+        graph.add("Exp", [f"sides{stride}"], f"strides{stride}")
+        graph.add("Mul", [f"strides{stride}", f"stride{stride}"], f"sized{stride}")
+        levels.append(graph.add("Concat", [f"placed{stride}", f"sized{stride}", f"scores{stride}"], f"rows{stride}", axis=1))
+    graph.add("Concat", levels, "columns", axis=2)
+    graph.add("Transpose", ["columns"], "output", perm=[0, 2, 1])
+    graph.save("yolox_decoded", {"output": [1, 336, 5 + CLASSES]}, card={"class_names": NAMES}, opset=13)
+
+    graph = Graph(rng, UNIT)
+    head = graph.head("head", 4 + CLASSES, 16, boxes[0] + spread, boxes[1] + bias)
+    placed = absolute(graph, "placed", head, 4 + CLASSES, 16)
+    scored = graph.sigmoid(placed, "scored", 4, CLASSES, 4 + CLASSES)
+    graph.constant("shares", np.float32([1 / SIDE] * 4 + [1] * CLASSES)[None, :, None])
+    graph.add("Mul", [scored, "shares"], "columns")
+    graph.add("Transpose", ["columns"], "output0", perm=[0, 2, 1])
+    described = metadata | {"description": "Ultralytics rtdetr-l model trained on nothing"}
+    graph.save("ultralytics_rtdetr", {"output0": [1, 64, 4 + CLASSES]}, metadata=described)
+
+    graph = Graph(rng, UNIT)
+    logits = graph.head("logits_head", CLASSES, 16, spread, bias)
+    corners = graph.head("corners_head", 4, 16, [6.0] * 4, [-12.0, -15.0, 12.0, 15.0])
+    graph.constant("offsets", np.float32(np.tile(centres(16), (2, 1))[None] / SIDE))
+    graph.constant("side", np.float32(SIDE))
+    graph.add("Div", [corners, "side"], "corner_shares")
+    graph.add("Add", ["corner_shares", "offsets"], "placed")
+    graph.add("Transpose", ["placed"], "rows", perm=[0, 2, 1])
+    graph.add("Cast", ["orig_target_sizes"], "size", to=TensorProto.FLOAT)
+    graph.add("Concat", ["size", "size"], "sizes", axis=1)
+    graph.add("Mul", ["rows", "sizes"], "boxes")
+    graph.add("Sigmoid", [logits], "probabilities")
+    graph.add("ReduceMax", ["probabilities"], "scores", axes=[1], keepdims=0)
+    graph.add("ArgMax", ["probabilities"], "labels", axis=1, keepdims=0)
+    graph.save(
+        "d_fine",
+        {"labels": ([1, 64], TensorProto.INT64), "boxes": [1, 64, 4], "scores": [1, 64]},
+        metadata=metadata,
+        size_input="orig_target_sizes",
+    )
 
 
 if __name__ == "__main__":

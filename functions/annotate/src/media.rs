@@ -8,7 +8,7 @@ use std::{
 };
 use trackdrop_flow::Doing;
 use trackdrop_media::{
-    Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, SegmentEncoder, Trail, VideoEngine,
+    Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, MediaError, SegmentEncoder, Trail, VideoEngine,
     VideoParams, draw,
 };
 use trackdrop_pipeline::{Activity, Delivery, Failure, SegmentDescription};
@@ -59,7 +59,7 @@ impl Renderer for MediaRenderer {
             let params = &params;
             let drawing =
                 scope.spawn(move || span.in_scope(|| draw_frames(reader, scene, params, used, drawn_sender, delivery)));
-            let encoded = encoding.time(|| encode_frames(&mut encoder, drawn, used_sender));
+            let encoded = encode_frames(|canvas, pts| encoder.write(canvas, pts), drawn, used_sender, &mut encoding);
             // If the encoder failed, drawing stopped without a failure of its own.
             drawing.join().unwrap_or_else(|_| Err(Failure::transient("drawing stopped unexpectedly")))?;
             encoded
@@ -105,13 +105,15 @@ fn draw_frames(
     Ok(())
 }
 
+/// Writes picture after picture until there are no more. Waiting for one is no encoding.
 fn encode_frames(
-    encoder: &mut SegmentEncoder,
+    mut write: impl FnMut(&mut Canvas, i64) -> Result<(), MediaError>,
     drawn: Receiver<Drawn>,
     used: SyncSender<Canvas>,
+    encoding: &mut Doing,
 ) -> Result<(), Failure> {
     for (mut canvas, pts) in drawn {
-        encoder.write(&mut canvas, pts)?;
+        encoding.time(|| write(&mut canvas, pts))?;
         // The decoder may be done and gone.
         let _ = used.try_send(canvas);
     }
@@ -177,5 +179,61 @@ impl<'a> Scene<'a> {
             self.trails.iter().map(|(&id, points)| (id as u64, points.iter().copied().collect())).collect();
         let trails: Vec<_> = points.iter().map(|(track_id, points)| Trail { track_id: *track_id, points }).collect();
         draw(canvas, &Annotation { boxes: &boxes, trails: &trails });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    };
+    use trackdrop_media::{ColorTags, Rational};
+    use trackdrop_pipeline::{Timestamp, clock::ClockInPlace};
+
+    const PICTURES: i64 = 4;
+
+    #[test]
+    fn waiting_for_a_picture_is_no_encoding() {
+        let second = Rational { num: 1, den: 1 };
+        let params = VideoParams {
+            width: 16,
+            height: 16,
+            time_base: second,
+            frame_rate: second,
+            sample_aspect_ratio: second,
+            display_matrix: None,
+            color: ColorTags::default(),
+            origin_pts: 0,
+            creation_time: None,
+        };
+        let micros = Arc::new(AtomicI64::new(0));
+        let pass = |seconds: i64| micros.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+        let clock = micros.clone();
+        let _in_place = ClockInPlace::new(move || Timestamp::from_micros(clock.load(Ordering::SeqCst)));
+        let delivery = Delivery::new();
+        let mut encoding = Doing::begin(&delivery, Activity::Encoding);
+        let (drawn_sender, drawn) = sync_channel(0);
+        let (used_sender, used) = sync_channel(1);
+        let (params, pass) = (&params, &pass);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut canvas = Canvas::new(params).unwrap();
+                for pts in 0..PICTURES {
+                    // Drawing takes 100 s, in which the encoder has nothing to do: it has given the last picture back.
+                    pass(100);
+                    drawn_sender.send((canvas, pts)).unwrap();
+                    canvas = used.recv().unwrap();
+                }
+            });
+            let write = |_: &mut Canvas, _| {
+                pass(1);
+                Ok(())
+            };
+            encode_frames(write, drawn, used_sender, &mut encoding).unwrap();
+        });
+        drop(encoding);
+        assert_eq!(delivery.take_spent(), BTreeMap::from([(Activity::Encoding, PICTURES as f64)]));
     }
 }

@@ -1,6 +1,6 @@
 //! `track` as a service, or with `--pull` as a worker that takes its events out of a subscription.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
 use trackdrop_detector::DeviceChoice;
 use trackdrop_flow::{blocking, stage::Staged};
 use trackdrop_framework::serve_or_pull;
@@ -13,7 +13,13 @@ fn main() -> ExitCode {
             Ok(text) => text.parse().map_err(|error| Failure::permanent(format!("TRACKDROP_DEVICE: {error}")))?,
             Err(_) => DeviceChoice::Auto,
         };
-        let mut pool = DetectorPool::new(service.threads(), device);
+        let batch = match std::env::var("TRACKDROP_BATCH") {
+            Ok(text) => Some(text.parse::<NonZeroUsize>().map_err(|error| {
+                Failure::permanent(format!("TRACKDROP_BATCH is {text:?}, and must be a number of pictures: {error}"))
+            })?),
+            Err(_) => None,
+        };
+        let mut pool = DetectorPool::new(service.threads(), device).with_batch(batch);
         if let Some(model) = service.model_file().await? {
             pool = pool.with_default_model(model);
         }

@@ -3,6 +3,7 @@
 use crate::{ModelFacts, SegmentDetections, SegmentDetector};
 use std::{
     collections::BTreeMap,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -10,7 +11,7 @@ use std::{
     },
 };
 use trackdrop_detector::{
-    Detection, Detector, DetectorOptions, Device, DeviceChoice, Found, ImageBatch, default_model_path,
+    Detection, Detector, DetectorOptions, Device, DeviceChoice, Found, ImageBatch, PassedOver, default_model_path,
 };
 use trackdrop_flow::Doing;
 use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, VideoEngine, Window};
@@ -33,6 +34,7 @@ const MOST_LANES: usize = 4;
 pub struct DetectorPool {
     intra_threads: usize,
     device: DeviceChoice,
+    batch: Option<NonZeroUsize>,
     default_model: PathBuf,
     loaded: Mutex<BTreeMap<PathBuf, Arc<Detector>>>,
 }
@@ -40,7 +42,15 @@ pub struct DetectorPool {
 impl DetectorPool {
     /// An empty pool whose sessions run on this device, with so many threads where that is the processor.
     pub fn new(intra_threads: usize, device: DeviceChoice) -> Self {
-        Self { intra_threads, device, default_model: default_model_path(), loaded: Mutex::default() }
+        Self { intra_threads, device, batch: None, default_model: default_model_path(), loaded: Mutex::default() }
+    }
+
+    /// With so many pictures per inference, for models that leave it open; none means the detector's own choice. A TensorRT engine
+    /// is for one batch.
+    #[must_use]
+    pub fn with_batch(mut self, batch: Option<NonZeroUsize>) -> Self {
+        self.batch = batch;
+        self
     }
 
     /// With another default model.
@@ -50,10 +60,10 @@ impl DetectorPool {
         self
     }
 
-    /// What the loaded models run on; none if none is loaded.
-    pub fn device(&self) -> Option<Device> {
+    /// What the loaded models run on, and what `auto` would have liked better; none if none is loaded.
+    pub fn device(&self) -> Option<(Device, Vec<PassedOver>)> {
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.values().next().map(|detector| detector.device())
+        loaded.values().next().map(|detector| (detector.device(), detector.passed_over().to_vec()))
     }
 
     /// The detector of a model file, loaded at the first use; none means the default model.
@@ -70,6 +80,7 @@ impl DetectorPool {
             intra_threads: (self.intra_threads / lanes).max(1),
             lanes,
             device: self.device,
+            batch: self.batch.map(NonZeroUsize::get),
             ..DetectorOptions::default()
         };
         let detector = Arc::new(Detector::open(&options)?);
@@ -261,7 +272,10 @@ fn detect_batches(
         // The lock is held while it waits: the next batch belongs to one lane.
         let next = full.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|full| full.recv().ok());
         let Some(mut batch) = next else { return Ok(all) };
-        inference.time(|| detector.detect_into(&batch.images, batch.frames.len(), LOWEST_SCORE, &mut found))?;
+        // Segments share the lanes: the wait for one is no inference.
+        let mut lane = detector.wait_for_lane();
+        inference.time(|| lane.detect_into(&batch.images, batch.frames.len(), LOWEST_SCORE, &mut found))?;
+        drop(lane);
         inference.frames(batch.frames.len() as u64);
         for (&seen, detections) in batch.frames.iter().zip(found.pictures()) {
             delivery.step()?;
@@ -334,7 +348,17 @@ fn pts_list(pts: Vec<i64>) -> Result<PtsList, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_whole;
+    use super::*;
+
+    #[test]
+    fn a_pool_runs_the_batch_that_it_is_given_where_the_model_leaves_it_open() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/detector/tests/fixtures");
+        let batch = |model: &str, batch| {
+            let pool = DetectorPool::new(1, DeviceChoice::Only(Device::Cpu)).with_batch(NonZeroUsize::new(batch));
+            pool.get(fixtures.join(model).to_str()).unwrap().batch()
+        };
+        assert_eq!([batch("dynamic.onnx", 0), batch("dynamic.onnx", 5), batch("yolov8.onnx", 5)], [1, 5, 1]);
+    }
 
     #[test]
     fn a_segment_is_whole_if_each_planned_frame_came_out_undamaged() {

@@ -37,16 +37,22 @@ pub(crate) fn are_coco(classes: usize) -> bool {
 }
 
 /// Reads the `names` that Ultralytics writes into a model's metadata, a Python dictionary such as
-/// `{0: 'person', 1: "men's room"}`. None if the text is anything else, or the numbers are not 0, 1, 2, ...
+/// `{0: 'person', 1: "men's room"}`, or, as older YOLOv5 does, a list of the names alone. None if the text is anything else, or
+/// the numbers are not 0, 1, 2, ...
 pub(crate) fn parse_names(text: &str) -> Option<Vec<String>> {
-    let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
+    let text = text.trim();
+    let list = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let mut rest = list.or_else(|| text.strip_prefix('{')?.strip_suffix('}'))?.trim();
     let mut names = Vec::new();
     while !rest.is_empty() {
-        let (number, after) = rest.split_once(':')?;
-        if number.trim().parse() != Ok(names.len()) {
-            return None;
+        if list.is_none() {
+            let (number, after) = rest.split_once(':')?;
+            if number.trim().parse() != Ok(names.len()) {
+                return None;
+            }
+            rest = after.trim_start();
         }
-        let (name, after) = quoted(after.trim_start())?;
+        let (name, after) = quoted(rest)?;
         names.push(name);
         rest = after.trim_start();
         rest = if rest.is_empty() { rest } else { rest.strip_prefix(',')?.trim_start() };
@@ -78,11 +84,13 @@ mod tests {
         let names = parse_names(r#"{0: 'person', 1: "men's room", 2: 'it\'s', 3: 'a, b: {c}'}"#);
         assert_eq!(names.unwrap(), ["person", "men's room", "it's", "a, b: {c}"]);
         assert_eq!(parse_names("{0: 'no parking',}").unwrap(), ["no parking"]);
+        assert_eq!(parse_names(r#"['person', "men's room",'car' ]"#).unwrap(), ["person", "men's room", "car"]);
     }
 
     #[test]
     fn refuses_names_that_it_does_not_understand() {
-        for text in ["", "{}", "['a']", "{1: 'a'}", "{0: 'a', 2: 'b'}", "{0: 'a' 1: 'b'}", "{0: 'a", "{0: a}"] {
+        let dictionaries = ["", "{}", "{1: 'a'}", "{0: 'a', 2: 'b'}", "{0: 'a' 1: 'b'}", "{0: 'a", "{0: a}", "{'a'}"];
+        for text in dictionaries.into_iter().chain(["[]", "['a' 'b']", "['a'", "[a]", "['a'}", "[0: 'a']"]) {
             assert_eq!(parse_names(text), None, "{text}");
         }
     }

@@ -13,8 +13,8 @@ use crate::family::{Candidates, Decoder, Output};
 use crate::model::{Sources, resolve};
 use crate::session::Opener;
 use crate::{
-    Card, Detection, DetectorError, Device, DeviceChoice, Finding, Found, ImageBatch, ModelInfo, Origin, Suppressor,
-    default_model_path, graph_cache, session,
+    Card, Detection, DetectorError, Device, DeviceChoice, Finding, Found, ImageBatch, ModelInfo, Origin, PassedOver,
+    Suppressor, default_model_path, graph_cache, session,
 };
 
 /// What to open, and how it may use the machine.
@@ -66,6 +66,7 @@ impl DetectorOptions {
 pub struct Detector {
     info: ModelInfo,
     device: Device,
+    passed_over: Vec<PassedOver>,
     batch: usize,
     decoder: Box<dyn Decoder>,
     /// For each class the one whose boxes it competes with.
@@ -83,13 +84,19 @@ struct Lane {
     suppressor: Suppressor,
 }
 
-/// A lane in use; goes back when it is dropped, in a panic too.
-struct Taken<'a> {
+/// A lane that nobody else uses; goes back when it is dropped, in a panic too.
+pub struct FreeLane<'a> {
     detector: &'a Detector,
     lane: Option<Lane>,
 }
 
-impl Drop for Taken<'_> {
+impl fmt::Debug for FreeLane<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FreeLane").field("detector", &self.detector).finish_non_exhaustive()
+    }
+}
+
+impl Drop for FreeLane<'_> {
     fn drop(&mut self) {
         let mut free = self.detector.free.lock().unwrap_or_else(PoisonError::into_inner);
         free.extend(self.lane.take());
@@ -147,6 +154,7 @@ impl Detector {
         let mut detector = Self {
             info,
             device: opened.device,
+            passed_over: opened.passed_over,
             batch,
             decoder: fit.decoder,
             suppression_groups,
@@ -203,6 +211,12 @@ impl Detector {
         self.device
     }
 
+    /// The devices that [`DeviceChoice::Auto`] would have liked better, and why it did not take them.
+    #[must_use]
+    pub fn passed_over(&self) -> &[PassedOver] {
+        &self.passed_over
+    }
+
     /// What the model is and how it wants its pictures.
     #[must_use]
     pub fn info(&self) -> &ModelInfo {
@@ -254,9 +268,12 @@ impl Detector {
         min_score: f32,
         found: &mut Found,
     ) -> Result<(), DetectorError> {
-        found.clear();
-        self.check(images, used)?;
-        // A panic of another thread leaves at worst a half-written input, which is written anew here.
+        self.wait_for_lane().detect_into(images, used, min_score, found)
+    }
+
+    /// Waits until a lane is free. For those who time the inference and not the wait for it.
+    pub fn wait_for_lane(&self) -> FreeLane<'_> {
+        // A panic of another thread leaves at worst a half-written input, which the next inference writes anew.
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let lane = loop {
             match free.pop() {
@@ -264,15 +281,7 @@ impl Detector {
                 None => free = self.returned.wait(free).unwrap_or_else(PoisonError::into_inner),
             }
         };
-        drop(free);
-        let mut taken = Taken { detector: self, lane: Some(lane) };
-        let Some(Lane { engine, candidates, suppressor }) = taken.lane.as_mut() else { return Ok(()) };
-        engine.run(images, used, |numbers| {
-            (0..used).try_for_each(|slot| {
-                numbers
-                    .of_slot(slot, |outputs| self.read(outputs, images, slot, min_score, candidates, suppressor, found))
-            })
-        })
+        FreeLane { detector: self, lane: Some(lane) }
     }
 
     /// Appends the detections of one picture out of its outputs.
@@ -318,6 +327,33 @@ impl Detector {
             return Ok(());
         };
         Err(DetectorError::Batch { reason })
+    }
+}
+
+impl FreeLane<'_> {
+    /// As [`Detector::detect_into`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Detector::detect_into`].
+    pub fn detect_into(
+        &mut self,
+        images: &ImageBatch,
+        used: usize,
+        min_score: f32,
+        found: &mut Found,
+    ) -> Result<(), DetectorError> {
+        let detector = self.detector;
+        found.clear();
+        detector.check(images, used)?;
+        let Some(Lane { engine, candidates, suppressor }) = self.lane.as_mut() else { return Ok(()) };
+        engine.run(images, used, |numbers| {
+            (0..used).try_for_each(|slot| {
+                numbers.of_slot(slot, |outputs| {
+                    detector.read(outputs, images, slot, min_score, candidates, suppressor, found)
+                })
+            })
+        })
     }
 }
 

@@ -24,6 +24,15 @@ pub enum Device {
     TensorRt(u16),
 }
 
+/// A device that `auto` tried before the one that it took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Which.
+    pub device: Device,
+    /// Why it is not to be had.
+    pub reason: String,
+}
+
 impl Device {
     /// The number of its GPU.
     #[must_use]

@@ -10,7 +10,7 @@ use crate::Detection;
 pub enum Letterbox {
     /// Keep the ratio, pad both sides alike.
     Center,
-    /// Keep the ratio, pad at the right and at the bottom.
+    /// Keep the ratio, pad at the right and at the bottom; a part of a row or column is left out.
     TopLeft,
     /// Fill the input, whatever happens to the ratio.
     Stretch,
@@ -45,8 +45,10 @@ impl Placement {
     pub(crate) fn new(letterbox: Letterbox, input: (u32, u32), frame: (u32, u32)) -> Self {
         let (input, frame) = ((input.0.max(1), input.1.max(1)), (frame.0.max(1), frame.1.max(1)));
         let ratio = (f64::from(input.0) / f64::from(frame.0)).min(f64::from(input.1) / f64::from(frame.1));
-        // Rounded, but a frame that is a thread keeps one pixel; a u32 always holds it as it is at most the input's size.
-        let scaled = |length: u32, limit: u32| ((f64::from(length) * ratio).round() as u32).clamp(1, limit);
+        // As the families' own programs do: Ultralytics rounds, YOLOX cuts off. A frame that is a thread keeps one pixel; a u32
+        // always holds it as it is at most the input's size.
+        let whole = if letterbox == Letterbox::TopLeft { f64::floor } else { f64::round };
+        let scaled = |length: u32, limit: u32| (whole(f64::from(length) * ratio) as u32).clamp(1, limit);
         let inner = match letterbox {
             Letterbox::Stretch => input,
             Letterbox::Center | Letterbox::TopLeft => (scaled(frame.0, input.0), scaled(frame.1, input.1)),
@@ -99,6 +101,15 @@ mod tests {
         assert_eq!((p.inner_width, p.inner_height, p.pad_left, p.pad_top), (416, 312, 0, 52));
         let p = Placement::new(Letterbox::TopLeft, (640, 640), (1080, 1920));
         assert_eq!((p.inner_width, p.inner_height, p.pad_left, p.pad_top), (360, 640, 0, 0));
+    }
+
+    #[test]
+    fn a_row_that_is_scaled_to_a_part_of_one_counts_where_its_family_counts_it() {
+        // 359.7 rows.
+        for (letterbox, rows) in [(Letterbox::Center, 360), (Letterbox::TopLeft, 359)] {
+            let p = Placement::new(letterbox, (640, 640), (854, 480));
+            assert_eq!((p.inner_width, p.inner_height), (640, rows), "{letterbox:?}");
+        }
     }
 
     #[test]

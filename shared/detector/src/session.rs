@@ -16,12 +16,14 @@ use sha2::{Digest, Sha256};
 use crate::family::OutputSpec;
 use crate::graph_cache::{GraphCache, has_external_weights};
 use crate::model::Declared;
-use crate::{DetectorError, DetectorOptions, Device, DeviceChoice, runtime};
+use crate::{DetectorError, DetectorOptions, Device, DeviceChoice, PassedOver, runtime};
 
 /// A session, and what it was opened on.
 pub(crate) struct Opened {
     pub(crate) session: Session,
     pub(crate) device: Device,
+    /// What `auto` would have liked better.
+    pub(crate) passed_over: Vec<PassedOver>,
     /// Held while TensorRT may write its engine: two processes must not write the same file.
     pub(crate) engine_lock: Option<File>,
 }
@@ -54,18 +56,22 @@ impl<'a> Opener<'a> {
         match self.options.device {
             DeviceChoice::Only(device) => self.open_on(device),
             DeviceChoice::Auto => {
+                let mut passed_over = Vec::new();
                 for device in Device::PREFERRED.into_iter().filter(|device| *device != Device::Cpu) {
                     match self.open_on(device) {
                         Ok(opened) => {
                             chosen(device);
-                            return Ok(opened);
+                            return Ok(Opened { passed_over, ..opened });
                         }
-                        Err(DetectorError::Device { reason, .. }) => tracing::info!(%device, reason, "not to be had"),
+                        Err(DetectorError::Device { reason, .. }) => {
+                            tracing::info!(%device, reason, "not to be had");
+                            passed_over.push(PassedOver { device, reason });
+                        }
                         Err(error) => return Err(error),
                     }
                 }
                 chosen(Device::Cpu);
-                self.open_on(Device::Cpu)
+                Ok(Opened { passed_over, ..self.open_on(Device::Cpu)? })
             }
         }
     }
@@ -75,7 +81,8 @@ impl<'a> Opener<'a> {
         let mut builder = optimised.map_err(|error| DetectorError::inference(&error))?;
         let engine_lock = match device {
             Device::Cpu => {
-                return Ok(Opened { session: self.open_on_processor()?, device, engine_lock: None });
+                let session = self.open_on_processor()?;
+                return Ok(Opened { session, device, passed_over: Vec::new(), engine_lock: None });
             }
             Device::Cuda(id) => {
                 register(&mut builder, device, &cuda(id))?;
@@ -102,7 +109,7 @@ impl<'a> Opener<'a> {
         let session = builder
             .commit_from_file(&self.options.model)
             .map_err(|error| DetectorError::Device { device, reason: error.to_string() })?;
-        Ok(Opened { session, device, engine_lock })
+        Ok(Opened { session, device, passed_over: Vec::new(), engine_lock })
     }
 
     /// A session on the processor. All of a model's are made of the same optimised graph, and so is every later start's.

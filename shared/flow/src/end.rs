@@ -1,7 +1,7 @@
 //! How a request ends: exactly once in effect, whoever gets there and however often.
 
 use crate::{
-    Cloud, Created, NewObject, VERSION, WorkReport,
+    Cloud, Created, NewObject, VERSION, WorkReport, busy_seconds,
     chunks::{self, Chunks},
     manifest,
 };
@@ -44,10 +44,11 @@ pub struct Summary {
     pub model: Option<ModelIdentity>,
     /// Seconds of work a stage, all segments together.
     pub seconds_by_stage: BTreeMap<Stage, f64>,
-    /// Frames a second of work in `track`.
+    /// Frames in a second in which an instance was busy with `track`, however many segments it worked on in it: what
+    /// `trackdrop plan --fps-per-gpu` wants.
     #[serde(default)]
-    pub frames_per_second: Option<f64>,
-    /// What this work would cost on Cloud Run with L4 GPUs if it took the same time there. An estimate.
+    pub fps_per_instance: Option<f64>,
+    /// What this work would cost on Cloud Run with L4 GPUs if instances were busy with it for the same time there. An estimate.
     #[serde(default)]
     pub cost: Option<CostEstimate>,
     /// Version of Trackdrop.
@@ -220,6 +221,7 @@ pub async fn began_at(cloud: &Cloud, manifest: &Manifest) -> Result<Timestamp, F
 async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summary, Failure> {
     let request = &manifest.request_id;
     let mut seconds_by_stage = BTreeMap::new();
+    let mut busy_by_stage = BTreeMap::new();
     let mut detections = 0;
     for (kind, stage) in [
         (PerSegment::Chunk, Stage::Split),
@@ -228,17 +230,14 @@ async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summary, Failur
     ] {
         let by = if kind == PerSegment::Annotated { request } else { manifest.detected_in() };
         let all = cloud.storage.list(&ObjectName::new(Bucket::Work, kind.prefix(by))).await?;
-        let mut seconds = 0.0;
-        for info in &all {
-            let report = WorkReport::from_metadata(&info.metadata);
-            seconds += report.seconds;
-            if kind == PerSegment::Detections {
-                detections += report.rows;
-            }
+        let reports: Vec<_> = all.iter().map(|info| WorkReport::from_metadata(&info.metadata)).collect();
+        if kind == PerSegment::Detections {
+            detections = reports.iter().map(|report| report.rows).sum::<u64>();
         }
         // A version of another request's tracks did not do that one's work again.
-        if by == request && !all.is_empty() {
-            seconds_by_stage.insert(stage, seconds);
+        if by == request && !reports.is_empty() {
+            seconds_by_stage.insert(stage, reports.iter().map(|report| report.seconds).sum::<f64>());
+            busy_by_stage.insert(stage, busy_seconds(&reports));
         }
     }
     let mut merged = WorkReport::default();
@@ -246,20 +245,21 @@ async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summary, Failur
         let Some(info) = cloud.find(&file.object(request)).await? else { continue };
         let report = WorkReport::from_metadata(&info.metadata);
         seconds_by_stage.insert(stage, report.seconds);
+        busy_by_stage.insert(stage, report.seconds);
         if file == ResultFile::Tracks {
             merged = report;
         }
     }
     let ledger = manifest.ledger.clone().unwrap_or_default();
-    let track_s = seconds_by_stage.get(&Stage::Track).copied().filter(|seconds| *seconds > 0.0);
-    let cost = (!seconds_by_stage.is_empty()).then(|| Prices::built_in().estimate_by_stage(&seconds_by_stage));
+    let track_s = busy_by_stage.get(&Stage::Track).copied().filter(|seconds| *seconds > 0.0);
+    let cost = (!busy_by_stage.is_empty()).then(|| Prices::built_in().estimate_by_stage(&busy_by_stage));
     Ok(Summary {
         request_id: request.clone(),
         retrack_of: manifest.retrack_of.clone(),
         video: video_name(manifest),
         finished_at: Timestamp::now(),
         segments: manifest.segment_count,
-        frames_per_second: track_s.map(|seconds| ledger.frames as f64 / seconds),
+        fps_per_instance: track_s.map(|seconds| ledger.frames as f64 / seconds),
         cost,
         ledger,
         detections,

@@ -31,7 +31,7 @@ use trackdrop_pipeline::{Failure, names::ObjectName};
 
 pub use activity::Doing;
 pub use blocking::blocking;
-pub use work::WorkReport;
+pub use work::{WorkReport, busy_seconds};
 
 /// The version that manifests and rows carry.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -60,8 +60,8 @@ impl Prices {
         instance.gpus * self.gpu_second + instance.vcpus * self.vcpu_second + instance.gib * self.gib_second
     }
 
-    /// What so many seconds of detection, and of everything else, would cost. Seconds are those of one instance busy with
-    /// nothing else; starting and idling are not in it.
+    /// What so many seconds of detection, and of everything else, would cost. Seconds are those in which an instance is busy, each
+    /// counted once however many segments it works on; starting and idling are not in it.
     pub fn estimate(&self, track_s: f64, other_s: f64) -> CostEstimate {
         let usd = track_s * self.per_second(self.track) + other_s * self.per_second(self.other);
         let part = |seconds: f64, instance: Instance| {
@@ -84,10 +84,10 @@ impl Prices {
         CostEstimate { usd, formula, prices_as_of: self.as_of.clone() }
     }
 
-    /// The same from the seconds of work by stage, as a summary has them.
-    pub fn estimate_by_stage(&self, seconds_by_stage: &BTreeMap<Stage, f64>) -> CostEstimate {
-        let track_s = seconds_by_stage.get(&Stage::Track).copied().unwrap_or_default();
-        let all: f64 = seconds_by_stage.values().sum();
+    /// The same from the busy seconds by stage.
+    pub fn estimate_by_stage(&self, busy_by_stage: &BTreeMap<Stage, f64>) -> CostEstimate {
+        let track_s = busy_by_stage.get(&Stage::Track).copied().unwrap_or_default();
+        let all: f64 = busy_by_stage.values().sum();
         self.estimate(track_s, all - track_s)
     }
 }

@@ -201,7 +201,7 @@ fn same_bytes(state: &State, expected: &State, request: &RequestId) -> Result<()
             summary.finished_at = Timestamp::from_micros(0);
             summary.seconds_by_stage = summary.seconds_by_stage.into_keys().map(|stage| (stage, 0.0)).collect();
             // Both follow from how long the work took.
-            (summary.frames_per_second, summary.cost) = (None, None);
+            (summary.fps_per_instance, summary.cost) = (None, None);
             Some(summary)
         });
         if of_ours != of_theirs {

@@ -35,8 +35,10 @@ locals {
     # Pub/Sub sends a message again when the ack deadline is over: the service must have given up before.
     TRACKDROP_DEADLINE_S = tostring(local.triggers[function].deadline_s - var.answer_margin_s)
     TRACKDROP_MODEL      = function == "track" ? var.model : null
-    # The GPU or an error: an instance that detects on its processor in silence would be paid for as a GPU.
-    TRACKDROP_DEVICE = function == "track" ? "cuda" : null
+    # Unless it is auto the GPU or an error: an instance that detects on its processor in silence would be paid for as a GPU.
+    TRACKDROP_DEVICE = function == "track" ? var.device : null
+    # Null for the service's own choice: 16.
+    TRACKDROP_BATCH  = function == "track" && var.batch != null ? tostring(var.batch) : null
     TRACKDROP_LIMITS = contains(local.reads_videos, function) ? var.limits : null
     # Null for the service's own choice: the processor.
     TRACKDROP_VIDEO_ENGINE = function == "track" ? var.video_engine : null

@@ -50,6 +50,16 @@ variable "model" {
   type        = string
 }
 
+variable "device" {
+  description = "What `track` detects on: auto, cuda or tensorrt."
+  type        = string
+}
+
+variable "batch" {
+  description = "Pictures per inference of `track`, for models that leave it open; null for the service's own choice."
+  type        = number
+}
+
 variable "video_engine" {
   description = "What `track` decodes with: software or nvidia; null for the service's own choice."
   type        = string
