@@ -11,7 +11,7 @@ use crate::{
     ChunkDescription, Frame, Limits, MediaError, VideoEngine, Window,
     chunk_format::owned_times_ms,
     decoder::{Decoder, Step},
-    demux::{Demuxer, Timeline},
+    demux::Demuxer,
 };
 
 /// What decoding a chunk gave: the entry of one segment in the ledger.
@@ -107,7 +107,8 @@ impl ChunkReader {
         limits: &Limits,
         threads: usize,
     ) -> Result<Self, MediaError> {
-        let demuxer = Demuxer::open(chunk, Timeline::Media, limits)?;
+        // A video engine is asked for pixel formats that it may not take, and these are in the packets.
+        let demuxer = Demuxer::open_chunk(chunk, engine != VideoEngine::Software, limits)?;
         let description = ChunkDescription::from_tags(demuxer.input(), limits)?;
         if description.window != *window || description.frame_pts != frame_pts {
             return Err(MediaError::Mismatch {
