@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bench stage MODEL VIDEO ROUNDS      the track stage beside ONNX Runtime alone; pieces of it
-//! bench memory MODEL VIDEO TIMES      the track stage over the video so many times; its peak memory
+//! bench memory MODEL VIDEO TIMES      the track stage over the video so many times; its memory after each
 //! bench start MODEL ROUNDS            opening a detector with a kept optimised graph and without one
 //! bench annotate VIDEO ROUNDS         the annotate stage beside the encoder alone; pieces of it
 //! ```
