@@ -14,6 +14,7 @@ mod stage;
 use anyhow::{Context, Result, bail};
 
 fn main() -> Result<()> {
+    trackdrop_flow::allocator::settle();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let count = |text: &str| text.parse::<usize>().with_context(|| format!("{text:?} is not a number"));
