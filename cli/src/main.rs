@@ -1,6 +1,5 @@
 //! `trackdrop`: drop a video, query its object tracks in SQL. The same handlers as in the cloud, on one machine.
 
-mod allocator;
 mod args;
 mod dead_letters;
 mod evaluate;
@@ -28,7 +27,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    allocator::use_few_arenas();
+    trackdrop_flow::allocator::settle();
     let arguments = Arguments::parse();
     // The user gets progress lines and one message; the log is for whoever asks for it with RUST_LOG.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! bench stage MODEL VIDEO ROUNDS      the track stage beside ONNX Runtime alone; pieces of it
-//! bench memory MODEL VIDEO TIMES      the track stage over the video so many times; its peak memory
+//! bench memory MODEL VIDEO TIMES      the track stage over the video so many times; its memory after each
 //! bench start MODEL ROUNDS            opening a detector with a kept optimised graph and without one
 //! bench annotate VIDEO ROUNDS         the annotate stage beside the encoder alone; pieces of it
 //! ```
@@ -14,6 +14,7 @@ mod stage;
 use anyhow::{Context, Result, bail};
 
 fn main() -> Result<()> {
+    trackdrop_flow::allocator::settle();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let count = |text: &str| text.parse::<usize>().with_context(|| format!("{text:?} is not a number"));

@@ -27,7 +27,7 @@ const LOWEST_SCORE: f32 = 0.1;
 const BATCHES_AHEAD: usize = 2;
 /// Inferences at the same time, at most: each has the weights for itself. Two on one thread each gave 1.27 times the frames
 /// of one on two threads (1.65 times in int8), because no thread waits for another at every layer (docs/speed.md).
-const MOST_LANES: usize = 4;
+const MOST_LANES: usize = 8;
 
 /// The detectors that this process has loaded; one session a model, shared by all segments.
 #[derive(Debug)]
@@ -74,10 +74,10 @@ impl DetectorPool {
         if let Some(detector) = loaded.get(&path) {
             return Ok(detector.clone());
         }
-        let lanes = self.intra_threads.clamp(1, MOST_LANES);
+        let (lanes, intra_threads) = lanes_and_threads(self.intra_threads);
         let options = DetectorOptions {
             model: path.clone(),
-            intra_threads: (self.intra_threads / lanes).max(1),
+            intra_threads,
             lanes,
             device: self.device,
             batch: self.batch.map(NonZeroUsize::get),
@@ -87,6 +87,13 @@ impl DetectorPool {
         loaded.insert(path, detector.clone());
         Ok(detector)
     }
+}
+
+/// How so many threads are shared out: lanes, and the threads of each, as few as there can be. Lanes are alike, since the same model on
+/// another number of threads need not give the same bits; so some threads may be left over, fewer than a lane has.
+fn lanes_and_threads(threads: usize) -> (usize, usize) {
+    let of_each = threads.div_ceil(MOST_LANES).max(1);
+    ((threads / of_each).max(1), of_each)
 }
 
 /// Decodes with FFmpeg, detects with ONNX Runtime.
@@ -358,6 +365,16 @@ mod tests {
             pool.get(fixtures.join(model).to_str()).unwrap().batch()
         };
         assert_eq!([batch("dynamic.onnx", 0), batch("dynamic.onnx", 5), batch("yolov8.onnx", 5)], [1, 5, 1]);
+    }
+
+    #[test]
+    fn lanes_take_all_threads_but_fewer_than_one_has() {
+        let up_to_eight: Vec<_> = (0..=8).map(lanes_and_threads).collect();
+        assert_eq!(up_to_eight, [(1, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1)]);
+        for threads in 1..200 {
+            let (lanes, of_each) = lanes_and_threads(threads);
+            assert!(lanes <= MOST_LANES && (threads - of_each + 1..=threads).contains(&(lanes * of_each)), "{threads}");
+        }
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use crate::{ModelInfo, Placement};
 
 /// The pictures of one inference, as the model's input wants them: `slots` pictures of u8 RGB [3, H, W].
@@ -15,6 +17,13 @@ pub struct ImageBatch {
 struct Shape {
     width: usize,
     height: usize,
+    pad_color: [u8; 3],
+}
+
+/// What two pictures have in common if the padding around them is the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Surroundings {
+    placement: Placement,
     pad_color: [u8; 3],
 }
 
@@ -99,6 +108,21 @@ impl ImageBatch {
     pub(crate) fn picture(&self, slot: usize) -> &[u8] {
         let bytes = self.shape.bytes();
         &self.pixels[slot * bytes..][..bytes]
+    }
+
+    /// What surrounds the scaled frame in a slot.
+    pub(crate) fn surroundings(&self, slot: usize) -> Surroundings {
+        Surroundings { placement: self.placements[slot], pad_color: self.shape.pad_color }
+    }
+
+    /// The scaled frame's rows in a slot, as pixels of each plane.
+    pub(crate) fn inner_rows(&self, slot: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+        let Placement { inner_width, inner_height, pad_left, pad_top, .. } = self.placements[slot];
+        let stride = self.shape.width;
+        (pad_top..pad_top + inner_height).map(move |row| {
+            let start = row as usize * stride + pad_left as usize;
+            start..start + inner_width as usize
+        })
     }
 
     /// Makes a slot padding altogether.

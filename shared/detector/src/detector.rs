@@ -140,7 +140,7 @@ impl Detector {
         };
         let normalizer = Normalizer::new(info.color_order, info.mean, info.std);
         let lane = |session| {
-            let engine = Engine::new(session, spec.clone(), &normalizer);
+            let engine = Engine::new(session, spec.clone(), normalizer);
             let engine = engine.map_err(|error| DetectorError::inference(&error))?;
             Ok(Lane { engine, candidates: Candidates::default(), suppressor: Suppressor::default() })
         };

@@ -6,7 +6,8 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, Session};
 use ort::value::{DynValue, Tensor, TensorElementType};
 
-use crate::convert::Normalizer;
+use crate::batch::Surroundings;
+use crate::convert::{Normalizer, Number};
 use crate::family::{Output, OutputSpec, Size};
 use crate::{DetectorError, Device, ImageBatch};
 
@@ -22,6 +23,9 @@ pub(crate) struct Engine {
     batch: usize,
     device: Device,
     pictures: Pictures,
+    /// For each slot of the input, what surrounds the picture in it; none where there is no picture.
+    surroundings: Vec<Option<Surroundings>>,
+    normalizer: Normalizer,
     input_name: String,
     /// Outputs that are not f32, as f32; kept from run to run.
     converted: [Vec<f32>; MOST_OUTPUTS],
@@ -32,17 +36,17 @@ pub(crate) struct Engine {
 /// No family has more: labels, boxes, scores.
 pub(crate) const MOST_OUTPUTS: usize = 3;
 
-/// The input tensor [batch, 3, height, width] and the table that fills it.
+/// The input tensor [batch, 3, height, width].
 enum Pictures {
-    F32(Tensor<f32>, Box<Normalizer<f32>>),
-    F16(Tensor<f16>, Box<Normalizer<f16>>),
+    F32(Tensor<f32>),
+    F16(Tensor<f16>),
 }
 
 impl Pictures {
     fn bind(&self, binding: &mut IoBinding, name: &str) -> Result<(), ort::Error> {
         match self {
-            Self::F32(tensor, _) => binding.bind_input(name, tensor),
-            Self::F16(tensor, _) => binding.bind_input(name, tensor),
+            Self::F32(tensor) => binding.bind_input(name, tensor),
+            Self::F16(tensor) => binding.bind_input(name, tensor),
         }
     }
 }
@@ -81,8 +85,8 @@ impl<'a> Numbers<'a> {
 }
 
 impl Engine {
-    /// `normalizer` gives the mean and so on.
-    pub(crate) fn new(session: Session, spec: EngineSpec, normalizer: &Normalizer<f32>) -> Result<Self, ort::Error> {
+    /// `normalizer` gives the input's floats.
+    pub(crate) fn new(session: Session, spec: EngineSpec, normalizer: Normalizer) -> Result<Self, ort::Error> {
         let (width, height) = (spec.size.width as usize, spec.size.height as usize);
         let shape = [spec.batch, 3, height, width];
         let memory = |memory_type| match spec.device.gpu() {
@@ -97,9 +101,9 @@ impl Engine {
         };
         let mut binding = session.create_binding()?;
         let pictures = if spec.is_half {
-            Pictures::F16(Tensor::new(&input_allocator, shape)?, Box::new(normalizer.halved()))
+            Pictures::F16(Tensor::new(&input_allocator, shape)?)
         } else {
-            Pictures::F32(Tensor::new(&input_allocator, shape)?, Box::new(normalizer.clone()))
+            Pictures::F32(Tensor::new(&input_allocator, shape)?)
         };
         if spec.device == Device::Cpu {
             // The memory itself, which every run fills anew. A GPU is given a copy, so there each run binds it.
@@ -123,6 +127,8 @@ impl Engine {
             outputs: spec.outputs,
             batch: spec.batch,
             pictures,
+            surroundings: vec![None; spec.batch],
+            normalizer,
             input_name: spec.input_name,
         })
     }
@@ -136,11 +142,11 @@ impl Engine {
     ) -> Result<T, DetectorError> {
         let failed = |error: ort::Error| DetectorError::inference(&error);
         match &mut self.pictures {
-            Pictures::F32(tensor, normalizer) => {
-                fill(normalizer, images, used, self.batch, tensor.extract_tensor_mut().1);
+            Pictures::F32(tensor) => {
+                fill(&self.normalizer, images, used, &mut self.surroundings, tensor.extract_tensor_mut().1);
             }
-            Pictures::F16(tensor, normalizer) => {
-                fill(normalizer, images, used, self.batch, tensor.extract_tensor_mut().1);
+            Pictures::F16(tensor) => {
+                fill(&self.normalizer, images, used, &mut self.surroundings, tensor.extract_tensor_mut().1);
             }
         }
         if self.device != Device::Cpu {
@@ -172,19 +178,28 @@ impl Engine {
     }
 }
 
-fn fill<T: Copy + Default>(
-    normalizer: &Normalizer<T>,
+/// Writes the first `used` pictures, zeros into the other slots. The padding around a picture is left as it is where it is the same as
+/// that of the picture before.
+fn fill<T: Number>(
+    normalizer: &Normalizer,
     images: &ImageBatch,
     used: usize,
-    batch: usize,
+    surroundings: &mut [Option<Surroundings>],
     input: &mut [T],
 ) {
-    let picture = input.len() / batch;
-    let (filled, padding) = input.split_at_mut(picture * used);
-    for (slot, planes) in filled.chunks_exact_mut(picture).enumerate() {
-        normalizer.convert(images.picture(slot), planes);
+    let picture = input.len() / surroundings.len();
+    let slots = input.chunks_exact_mut(picture).zip(surroundings).enumerate();
+    for (slot, (planes, around)) in slots {
+        if slot >= used {
+            planes.fill(T::default());
+            *around = None;
+        } else if *around == Some(images.surroundings(slot)) {
+            normalizer.convert(images.picture(slot), planes, images.inner_rows(slot));
+        } else {
+            normalizer.convert(images.picture(slot), planes, std::iter::once(0..picture / 3));
+            *around = Some(images.surroundings(slot));
+        }
     }
-    padding.fill(T::default());
 }
 
 /// The numbers of a value, in `converted` if they are not f32 already, and its shape in `sides`.

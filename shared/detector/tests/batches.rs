@@ -64,6 +64,28 @@ fn a_slot_that_changes_its_frame_size_keeps_nothing_of_the_old_picture() {
     assert_same(&found[0], &expected()["batch"][1]);
 }
 
+/// The detector writes padding only where it is not there yet.
+#[test]
+fn pictures_of_other_shapes_before_it_change_nothing() {
+    let detector = try_open(fixture("batch.onnx"), 2).unwrap();
+    let info = detector.info();
+    let mut wide = ImageBatch::new(info, 2, 96, 48);
+    (0..2).for_each(|slot| wide.copy_from(slot, &picture(slot, 48, 24)));
+    let mut high = ImageBatch::new(info, 2, 24, 32);
+    let placement = high.placement(0);
+    let inner = (placement.inner_width * placement.inner_height * 3) as usize;
+    (0..2).for_each(|slot| high.copy_from(slot, &vec![255; inner]));
+    let right = &expected()["batch"];
+    let of_high = try_open(fixture("batch.onnx"), 2).unwrap().detect(&high, 2, 0.1).unwrap();
+    for used in [2, 1, 2, 2] {
+        let found = detector.detect(&wide, used, 0.1).unwrap();
+        (0..used).for_each(|slot| assert_same(&found[slot], &right[slot]));
+        // Every other time the shapes stay the same from run to run.
+        assert_eq!(detector.detect(&high, used, 0.1).unwrap(), of_high[..used]);
+        assert_eq!(detector.detect(&high, used, 0.1).unwrap(), of_high[..used]);
+    }
+}
+
 #[test]
 fn threads_share_a_detector() {
     let detector = Arc::new(try_open(fixture("batch.onnx"), 1).unwrap());

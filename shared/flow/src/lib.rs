@@ -1,6 +1,7 @@
 //! What every function of the flow shares, written once over the cloud's traits.
 //!
 //! - [`activity`]: what an attempt spends its time on, as spans of its trace and for the report of its work.
+//! - [`allocator`]: what every process does first.
 //! - [`blocking`](mod@blocking): work that blocks, off the threads that wait.
 //! - [`chunks`]: what the chunks are, recorded in the manifest.
 //! - [`count`]: a worker reports its segment complete; whoever completes the stage creates its marker.
@@ -12,6 +13,7 @@
 //! - [`stage`]: the frame around a handler: which request, whether it is over already, and what a permanent failure does.
 
 pub mod activity;
+pub mod allocator;
 pub mod blocking;
 pub mod chunks;
 pub mod count;

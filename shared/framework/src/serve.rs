@@ -134,6 +134,7 @@ where
     F: AsyncFnOnce(&Environment) -> Result<H, Failure>,
     S: AsyncFnOnce(&Service, &Environment, TcpListener, Stop) -> Ended,
 {
+    trackdrop_flow::allocator::settle();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -70,7 +70,7 @@ impl ChunkDescription {
     /// # Errors
     /// [`MediaError::Mismatch`] if the file is a video but no chunk.
     pub fn read(chunk: &std::path::Path, limits: &Limits) -> Result<Self, MediaError> {
-        let input = crate::demux::open_input(&chunk.into(), crate::demux::Timeline::Media, limits)?;
+        let input = crate::demux::open_header(&chunk.into(), crate::demux::Timeline::Media, limits)?;
         Self::from_tags(&input, limits)
     }
 

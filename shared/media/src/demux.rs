@@ -62,6 +62,19 @@ impl Demuxer {
         Ok(Self::of(input, stream_index, source))
     }
 
+    /// Opens a chunk that [`crate::cut`] wrote. Its container states what a software decoder must know, so FFmpeg looks into it only
+    /// where that is not so, or where more has to be known (`with_probe`): for H.264 it would decode up to twenty pictures, a quarter of a
+    /// second of work that is then done again.
+    pub(crate) fn open_chunk(chunk: &Path, with_probe: bool, limits: &Limits) -> Result<Self, MediaError> {
+        let source = Source::from(chunk);
+        let mut input = open_header(&source, Timeline::Media, limits)?;
+        if with_probe || !states_its_decoder(&input) {
+            look_into_streams(&mut input, chunk, limits)?;
+        }
+        let stream_index = video_stream(&input, chunk)?;
+        Ok(Self::of(input, stream_index, source))
+    }
+
     fn of(mut input: OpenInput, stream_index: usize, source: Source) -> Self {
         for (index, mut stream) in input.streams_mut().enumerate() {
             if index != stream_index {
@@ -287,12 +300,37 @@ impl OpenInput {
 /// Opens a source and looks into its streams.
 pub(crate) fn open_input(source: &Source, timeline: Timeline, limits: &Limits) -> Result<OpenInput, MediaError> {
     let mut input = OpenInput::open(source, timeline, limits, 0)?;
-    let outcome = find_stream_info(&mut input, source.path(), limits);
-    input.check_reading(source.path())?;
-    outcome?;
+    look_into_streams(&mut input, source.path(), limits)?;
+    Ok(input)
+}
+
+/// Opens a source and reads what stands in front of its packets, nothing more.
+pub(crate) fn open_header(source: &Source, timeline: Timeline, limits: &Limits) -> Result<OpenInput, MediaError> {
+    let input = OpenInput::open(source, timeline, limits, 0)?;
     log::take_demuxer_errors();
     limits.check_streams(input.nb_streams())?;
     Ok(input)
+}
+
+fn look_into_streams(input: &mut OpenInput, path: &Path, limits: &Limits) -> Result<(), MediaError> {
+    let outcome = find_stream_info(input, path, limits);
+    input.check_reading(path)?;
+    outcome?;
+    log::take_demuxer_errors();
+    limits.check_streams(input.nb_streams())
+}
+
+/// Whether a decoder finds all it must know in the container and in the packets. Only H.264 is worth the question: looking into other
+/// codecs takes a picture at most. A decoder of it that is told to be strict, as ours is, takes the reorder depth out of the parameter
+/// sets, or the largest one where they are silent; it needs no guess.
+fn states_its_decoder(input: &Input) -> bool {
+    let is_stated = |stream: Stream<'_>| {
+        let parameters = stream.parameters();
+        // SAFETY: a plain field of live parameters.
+        let has_parameter_sets = unsafe { (*parameters.as_ptr()).extradata_size > 0 };
+        parameters.id() == codec::Id::H264 && has_parameter_sets
+    };
+    input.format().name().contains("matroska") && input.nb_streams() == 1 && input.streams().all(is_stated)
 }
 
 /// Lets FFmpeg look into the streams, with decoders that refuse oversized pictures.

@@ -11,7 +11,7 @@ use crate::{
     ChunkDescription, Frame, Limits, MediaError, VideoEngine, Window,
     chunk_format::owned_times_ms,
     decoder::{Decoder, Step},
-    demux::{Demuxer, Timeline},
+    demux::Demuxer,
 };
 
 /// What decoding a chunk gave: the entry of one segment in the ledger.
@@ -107,7 +107,8 @@ impl ChunkReader {
         limits: &Limits,
         threads: usize,
     ) -> Result<Self, MediaError> {
-        let demuxer = Demuxer::open(chunk, Timeline::Media, limits)?;
+        // A video engine is asked for pixel formats that it may not take, and these are in the packets.
+        let demuxer = Demuxer::open_chunk(chunk, engine != VideoEngine::Software, limits)?;
         let description = ChunkDescription::from_tags(demuxer.input(), limits)?;
         if description.window != *window || description.frame_pts != frame_pts {
             return Err(MediaError::Mismatch {
@@ -151,12 +152,13 @@ impl ChunkReader {
     /// [`DecodeReport::damaged`].
     #[expect(clippy::should_implement_trait, reason = "an iterator of results would hide that this reads a file")]
     pub fn next(&mut self) -> Result<Option<Frame>, MediaError> {
+        // Kept while the decoder asks for packets and gives pictures of neighbours.
+        let mut picture = self.spare.take().map_or_else(frame::Video::empty, |frame| frame.picture);
         while self.phase != Phase::Done {
-            let mut picture = self.spare.take().map_or_else(frame::Video::empty, |frame| frame.picture);
             match self.decoder.receive(&mut picture)? {
                 Step::Picture => {
-                    if let Some(frame) = self.accept(picture)? {
-                        return Ok(Some(frame));
+                    if let Some((pts, is_damaged)) = self.accept(&picture)? {
+                        return Ok(Some(Frame { pts, is_damaged, picture }));
                     }
                 }
                 Step::Error => {}
@@ -203,8 +205,9 @@ impl ChunkReader {
         Ok(())
     }
 
-    /// Finds the picture's place in the list of owned frames by its time, which no other picture has.
-    fn accept(&mut self, picture: frame::Video) -> Result<Option<Frame>, MediaError> {
+    /// Finds the picture's place in the list of owned frames by its time, which no other picture has: its PTS, and whether it is damaged.
+    /// None if it is not owned.
+    fn accept(&mut self, picture: &frame::Video) -> Result<Option<(i64, bool)>, MediaError> {
         let place = picture.pts().and_then(|time| self.times_ms.binary_search(&time).ok());
         let Some(place) = place.filter(|&place| place >= self.next_place) else {
             // Not owned, or out of order: then its PTS is already among the damaged ones.
@@ -224,7 +227,7 @@ impl ChunkReader {
         self.tally.first_pts.get_or_insert(pts);
         self.tally.last_pts = Some(pts);
         self.tally.digest.update(pts.to_le_bytes());
-        Ok(Some(Frame { pts, is_damaged, picture }))
+        Ok(Some((pts, is_damaged)))
     }
 
     fn finish(&mut self) {

@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{PICTURE, Shown, chunked_decode, make, serial_decode};
+use common::{PICTURE, Shown, chunked_decode, ffprobe, make, serial_decode};
 use trackdrop_media::{Limits, VideoIndex, index};
 
 /// Compares every segment length with FFmpeg's own decode; returns the index for further checks.
@@ -57,6 +57,78 @@ fn open_gop_h264_with_b_frames() {
         );
         let video = equals_serial_decode(&clip.path);
         assert!(video.keyframes.iter().any(|k| k.has_leading_pictures), "{name} really has open GOPs");
+    }
+}
+
+/// A chunk's reorder depth is not guessed by decoding its first pictures, so what states none must come out whole all the same.
+#[test]
+fn h264_that_does_not_state_its_reorder_depth() {
+    let options = "-c:v libx264 -g 12 -bf 4 -x264-params open-gop=1:b-pyramid=normal:b-adapt=0:scenecut=0";
+    let clip = make("silent.mkv", &format!("{PICTURE} {options} OUT"));
+    assert!(ffprobe(&["-show_entries", "stream=has_b_frames"], &clip.path).contains("has_b_frames=2"));
+    let mut bytes = std::fs::read(&clip.path).unwrap();
+    leave_out_usability_information(&mut bytes);
+    std::fs::write(&clip.path, bytes).unwrap();
+    let video = equals_serial_decode(&clip.path);
+    assert!(video.keyframes.iter().any(|k| k.has_leading_pictures));
+    assert!(video.plan(0.5).unwrap().len() > 3);
+}
+
+/// Ends a Matroska file's one sequence parameter set where the usability information would begin, which states the reorder depth.
+fn leave_out_usability_information(mkv: &mut [u8]) {
+    // Version 1, profile High, ..., lengths of four bytes, one parameter set, its length, its type.
+    let start = mkv.windows(9).position(|w| w[..2] == [1, 100] && w[4..6] == [0xff, 0xe1] && w[8] == 0x67).unwrap() + 8;
+    let length = usize::from(u16::from_be_bytes([mkv[start - 2], mkv[start - 1]]));
+    let mut set = Bits { bytes: &mut mkv[start..start + length], at: 8 + 24 };
+    set.skip_numbers(4); // id, 4:2:0, depths
+    assert_eq!([set.bit(), set.bit()], [0, 0], "no bypass, no scaling matrices");
+    set.skip_numbers(1); // frame numbers
+    assert_eq!(set.number(), 0, "order counts of type 0");
+    set.skip_numbers(2); // order counts, reference frames
+    set.bit(); // gaps
+    set.skip_numbers(2); // width, height
+    assert_eq!(set.bit(), 1, "frames only");
+    set.bit(); // direct
+    if set.bit() == 1 {
+        set.skip_numbers(4); // cropping
+    }
+    let at = set.at;
+    assert_eq!(set.bit(), 1, "usability information follows");
+    // Instead: none follows, the end.
+    set.set(at, 0);
+    set.set(at + 1, 1);
+    (at + 2..8 * length).for_each(|at| set.set(at, 0));
+}
+
+struct Bits<'a> {
+    bytes: &'a mut [u8],
+    at: usize,
+}
+
+impl Bits<'_> {
+    fn bit(&mut self) -> u8 {
+        self.at += 1;
+        self.bytes[(self.at - 1) / 8] >> (7 - (self.at - 1) % 8) & 1
+    }
+
+    fn set(&mut self, at: usize, bit: u8) {
+        let shift = 7 - at % 8;
+        self.bytes[at / 8] = self.bytes[at / 8] & !(1 << shift) | bit << shift;
+    }
+
+    /// An Exp-Golomb code.
+    fn number(&mut self) -> u32 {
+        let mut length = 0;
+        while self.bit() == 0 {
+            length += 1;
+        }
+        (0..length).fold(1, |value, _| value << 1 | u32::from(self.bit())) - 1
+    }
+
+    fn skip_numbers(&mut self, count: usize) {
+        for _ in 0..count {
+            self.number();
+        }
     }
 }
 
