@@ -24,6 +24,7 @@ TRACKDROP_LIMITS               split,track,annotate what of a video is refused, 
 TRACKDROP_SUBSCRIPTION         track                projects/P/subscriptions/S that --pull takes events from
 TRACKDROP_MODEL                track                the detector: a path, or gs://BUCKET/OBJECT
 TRACKDROP_DEVICE               track                auto, cpu, cuda[:GPU], tensorrt[:GPU]
+TRACKDROP_BATCH                track                pictures that are detected at a time
 TRACKDROP_CACHE                track                a folder for engines and optimised graphs
 ORT_DYLIB_PATH                 track                ONNX Runtime's library
 TRACKDROP_VIDEO_ENGINE         track,annotate       software, nvidia[:GPU]
