@@ -63,8 +63,8 @@ impl Demuxer {
     }
 
     /// Opens a chunk that [`crate::cut`] wrote. Its container states what a software decoder must know, so FFmpeg looks into it only
-    /// where that is not so, or where more has to be known (`with_probe`): for H.264 it would decode up to twenty pictures, a quarter of a
-    /// second of work that is then done again.
+    /// where that is not so, or where more has to be known (`with_probe`): for H.264 it would decode up to twenty pictures, which are
+    /// then decoded again.
     pub(crate) fn open_chunk(chunk: &Path, with_probe: bool, limits: &Limits) -> Result<Self, MediaError> {
         let source = Source::from(chunk);
         let mut input = open_header(&source, Timeline::Media, limits)?;
