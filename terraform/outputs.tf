@@ -84,7 +84,6 @@ output "environment" {
     TRACKDROP_BUCKET_WORK               = module.storage.buckets["work"]
     TRACKDROP_BUCKET_RESULTS            = module.storage.buckets["results"]
     TRACKDROP_TOPIC_REQUESTS            = module.events.topics["requests"]
-    TRACKDROP_TOPIC_DEAD_LETTERS        = module.events.topics["dead-letters"]
     TRACKDROP_TOPIC_UPLOADS             = "projects/${var.project}/topics/${local.name}-uploads"
     TRACKDROP_TOPIC_WORK                = "projects/${var.project}/topics/${local.name}-work"
     TRACKDROP_DATASET                   = "${var.project}.${var.dataset}"

@@ -14,7 +14,7 @@ use trackdrop_flow::{
     sweep::{self, Done, Patience, Swept},
 };
 use trackdrop_pipeline::{
-    Bucket, Manifest, ObjectFinalized, RequestId,
+    Bucket, Delivery, Manifest, ObjectFinalized, RequestId,
     names::{ObjectName, ResultFile},
 };
 
@@ -73,7 +73,8 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
 /// Here it is known what waits in the queue, so whatever is not over and has nothing queued stands still.
 async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let Some(local) = open_existing(data)? else { return Ok(ExitCode::SUCCESS) };
-    let Swept { found, failed } = sweep::sweep(&cloud_of(&local), Patience::NONE, &local.busy().await?).await?;
+    let Swept { found, failed } =
+        sweep::sweep(&cloud_of(&local), Patience::NONE, &local.busy().await?, &Delivery::new()).await?;
     for found in &found {
         if json {
             line!("{}", serde_json::to_string(found)?);

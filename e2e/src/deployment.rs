@@ -91,7 +91,6 @@ fn variables(storage: &Emulator, pubsub: &Emulator, bigquery: &Emulator) -> Vec<
     let model = checkout().join(".deps/models/nanodet-g-416.onnx");
     let mut all = vec![
         ("TRACKDROP_TOPIC_REQUESTS".to_owned(), format!("projects/{PROJECT}/topics/trackdrop-requests")),
-        ("TRACKDROP_TOPIC_DEAD_LETTERS".to_owned(), format!("projects/{PROJECT}/topics/trackdrop-dead-letters")),
         ("TRACKDROP_TOPIC_UPLOADS".to_owned(), format!("projects/{PROJECT}/topics/{OBJECTS}")),
         ("TRACKDROP_TOPIC_WORK".to_owned(), format!("projects/{PROJECT}/topics/{OBJECTS}")),
         ("TRACKDROP_DATASET".to_owned(), format!("{PROJECT}.{DATASET}")),

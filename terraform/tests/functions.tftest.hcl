@@ -41,7 +41,7 @@ variables {
   contract = [
     "GOOGLE_CLOUD_PROJECT", "OTEL_EXPORTER_OTLP_ENDPOINT", "TRACKDROP_BUCKET_RESULTS", "TRACKDROP_BUCKET_UPLOADS",
     "TRACKDROP_BUCKET_WORK", "TRACKDROP_CONCURRENCY", "TRACKDROP_DATASET", "TRACKDROP_DEADLINE_S",
-    "TRACKDROP_PUSH_AUDIENCE", "TRACKDROP_PUSH_SERVICE_ACCOUNT", "TRACKDROP_TOPIC_DEAD_LETTERS",
+    "TRACKDROP_PUSH_AUDIENCE", "TRACKDROP_PUSH_SERVICE_ACCOUNT",
     "TRACKDROP_TOPIC_REQUESTS",
   ]
   functions = ["annotate", "fail", "join", "load", "merge", "split", "track"]
@@ -96,7 +96,6 @@ run "services" {
         TRACKDROP_DATASET              = "a-project-id-of-thirty-letters.tracks_of_videos"
         TRACKDROP_PUSH_AUDIENCE        = "https://trackdrop-${function}"
         TRACKDROP_PUSH_SERVICE_ACCOUNT = google_service_account.invoker.email
-        TRACKDROP_TOPIC_DEAD_LETTERS   = "projects/a-project-id-of-thirty-letters/topics/trackdrop-dead-letters"
         TRACKDROP_TOPIC_REQUESTS       = "projects/a-project-id-of-thirty-letters/topics/trackdrop-requests"
       } : one([for env in service.template[0].containers[0].env : env.value if env.name == name]) == value
     ])])

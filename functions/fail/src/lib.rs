@@ -42,7 +42,7 @@ impl Handler for Fail {
         let letter = match event {
             Event::DeadLetter(letter) => letter,
             Event::RequestsSweep {} => {
-                let swept = sweep::sweep(&self.cloud, self.patience, &BTreeSet::new()).await?;
+                let swept = sweep::sweep(&self.cloud, self.patience, &BTreeSet::new(), delivery).await?;
                 return swept.failed.into_iter().next().map_or(Ok(()), |(_, failure)| Err(failure));
             }
             _ => return Ok(()),

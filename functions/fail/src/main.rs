@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use trackdrop_fail::Fail;
 use trackdrop_flow::sweep::Patience;
-use trackdrop_framework::serve;
+use trackdrop_framework::{serve, variable};
 use trackdrop_pipeline::Failure;
 
 fn main() -> ExitCode {
@@ -17,8 +17,8 @@ fn main() -> ExitCode {
     })
 }
 
-fn seconds(name: &str, usual: f64) -> Result<f64, Failure> {
-    let Some(text) = std::env::var(name).ok().filter(|text| !text.is_empty()) else { return Ok(usual) };
+fn seconds(name: &'static str, usual: f64) -> Result<f64, Failure> {
+    let Some(text) = variable(name)? else { return Ok(usual) };
     let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0 && seconds.is_finite());
     seconds.ok_or_else(|| Failure::permanent(format!("{name} is {text:?}: it must be a number of seconds")))
 }

@@ -56,12 +56,13 @@ pub(crate) async fn waits(cloud: &Cloud, request: &RequestId) -> Result<bool, Fa
 /// Goes on with the window that is open, if one is, and then loads all that waits.
 pub(crate) async fn load_all(cloud: &Cloud, delivery: &Delivery) -> Result<(), Failure> {
     loop {
+        delivery.step()?;
         let (open, precondition) = read(cloud).await?;
         let (window, generation) = match (open, precondition) {
             (Some(window), Precondition::Generation(generation)) => (window, generation),
             _ => {
                 // Gathered after the last window was seen closed: what that one loaded is not gathered again.
-                let (window, failure) = gather(cloud).await?;
+                let (window, failure) = gather(cloud, delivery).await?;
                 if window.files.is_empty() {
                     return failure.map_or(Ok(()), Err);
                 }
@@ -106,7 +107,7 @@ async fn write(cloud: &Cloud, window: &Window, precondition: Precondition) -> Re
 
 /// What waits and is not loaded yet, in the order of the requests; and why others can't be looked after just now, which must not keep
 /// these waiting. What is loaded, or over, is sent on and waits no more.
-async fn gather(cloud: &Cloud) -> Result<(Window, Option<Failure>), Failure> {
+async fn gather(cloud: &Cloud, delivery: &Delivery) -> Result<(Window, Option<Failure>), Failure> {
     let waiting = cloud.storage.list(&ObjectName::new(Bucket::Work, WAITING)).await?;
     let mut looks = Vec::new();
     for info in waiting {
@@ -114,7 +115,7 @@ async fn gather(cloud: &Cloud) -> Result<(Window, Option<Failure>), Failure> {
             looks.push(look(cloud.clone(), request));
         }
     }
-    let (looked, failure) = all_of(looks).await;
+    let (looked, failure) = all_of(looks, delivery).await?;
     let mut files: Vec<_> = looked.into_iter().flatten().collect();
     files.sort();
     files.truncate(MOST_FILES);
@@ -147,13 +148,13 @@ async fn load(cloud: &Cloud, window: &Window, delivery: &Delivery) -> Result<(),
         Err(WarehouseError::Refused { doing, reason }) => {
             tracing::warn!(files = files.len(), "the window is loaded file by file: {doing}: {reason}");
             let alone = files.iter().map(|file| load_alone(cloud.clone(), file.clone())).collect();
-            let (_, failure) = all_of(alone).await;
+            let (_, failure) = all_of(alone, delivery).await?;
             failure.map_or(Ok(()), Err)?;
         }
         Err(error) => return Err(error.into()),
     }
     let marks = files.iter().map(|file| mark(cloud.clone(), file.clone())).collect();
-    let (_, failure) = all_of(marks).await;
+    let (_, failure) = all_of(marks, delivery).await?;
     failure.map_or(Ok(()), Err)
 }
 
@@ -180,26 +181,36 @@ async fn load_alone(cloud: Cloud, file: TracksFile) -> Result<(), Failure> {
 
 /// Does all of these, some at the same time, in no order. All are done although some fail; the first failure that may pass is given with
 /// what was made. What fails for good is logged: it must not keep the others waiting for ever.
+///
+/// # Errors
+/// Where the delivery was asked to stop before all had begun. What had begun has ended.
 async fn all_of<T: Send + 'static>(
     all: Vec<impl Future<Output = Result<T, Failure>> + Send + 'static>,
-) -> (Vec<T>, Option<Failure>) {
+    delivery: &Delivery,
+) -> Result<(Vec<T>, Option<Failure>), Failure> {
     let (mut running, mut done, mut failure) = (JoinSet::new(), Vec::new(), None);
     let mut all = all.into_iter();
     while AtOnce::is_begun()
         && let Some(next) = all.next()
     {
         // In a simulation one after the other, so that it can be replayed.
+        delivery.step()?;
         match next.await {
             Ok(made) => done.push(made),
             Err(error) if error.kind() == FailureKind::Permanent => {}
             Err(error) => failure = failure.or(Some(error)),
         }
     }
+    let mut asked_to_stop = None;
     loop {
         while running.len() < AT_ONCE
+            && asked_to_stop.is_none()
             && let Some(next) = all.next()
         {
-            running.spawn(next.in_current_span());
+            match delivery.step() {
+                Ok(()) => drop(running.spawn(next.in_current_span())),
+                Err(stop) => asked_to_stop = Some(stop),
+            }
         }
         match running.join_next().await {
             None => break,
@@ -213,5 +224,5 @@ async fn all_of<T: Send + 'static>(
             }
         }
     }
-    (done, failure)
+    asked_to_stop.map_or(Ok((done, failure)), Err)
 }

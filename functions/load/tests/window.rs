@@ -14,7 +14,8 @@ use trackdrop_cloud::{Content, LoadOutcome, PutOptions, TracksFile, Warehouse, W
 use trackdrop_flow::{Cloud, manifest, stage::Staged};
 use trackdrop_load::{Load, LoadService};
 use trackdrop_pipeline::{
-    Bucket, Delivery, Event, Failure, Handler, ObjectFinalized, RequestId, RequestSettings, RequestState, Timestamp,
+    Bucket, Delivery, Event, Failure, FailureKind, Handler, ObjectFinalized, RequestId, RequestSettings, RequestState,
+    Timestamp,
     names::{Marker, ObjectName, ResultFile},
 };
 use trackdrop_tables::requests::RequestRow;
@@ -27,6 +28,8 @@ struct Jobs {
     requests: Mutex<BTreeMap<RequestId, RequestRow>>,
     bad: Mutex<Vec<RequestId>>,
     dies: Mutex<Option<Dies>>,
+    /// The delivery that is asked to stop while a job runs.
+    stops: Mutex<Option<Delivery>>,
     died: Notify,
 }
 
@@ -71,6 +74,9 @@ impl Warehouse for Jobs {
         if self.is_now(Dies::BeforeTheJob) {
             self.died.notify_one();
             std::future::pending::<()>().await;
+        }
+        if let Some(delivery) = self.stops.lock().unwrap().take() {
+            delivery.cancel();
         }
         let is_bad = files.iter().any(|file| self.bad.lock().unwrap().contains(&file.request_id));
         let before = self.jobs.lock().unwrap().insert(files.to_vec(), !is_bad);
@@ -200,6 +206,22 @@ async fn whoever_dies_after_the_freeze_leaves_the_very_list_to_the_next() {
         jobs.sort_unstable();
         assert_eq!(jobs, [2, 3], "{at:?}");
     }
+}
+
+#[tokio::test]
+async fn a_window_that_is_asked_to_stop_does_so_and_the_next_goes_on_with_its_list() {
+    let world = World::new();
+    let requests = world.merge_and_wait(0..3).await;
+    let delivery = Delivery::new();
+    world.jobs.stops.lock().unwrap().replace(delivery.clone());
+    let failure = world.service().handle(&Event::LoadWindow {}, &delivery).await.unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::Cancelled);
+    for request in &requests {
+        assert!(world.cloud.find(&Marker::Loaded.object(request)).await.unwrap().is_none());
+    }
+    world.tick().await.unwrap();
+    world.all_are_loaded_once(&requests).await;
+    assert_eq!(world.jobs.done(), [3]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 use trackdrop_flow::stage::Staged;
-use trackdrop_framework::serve;
+use trackdrop_framework::{serve, variable};
 use trackdrop_pipeline::Failure;
 use trackdrop_split::{Limits, MediaCutter, Split};
 
@@ -10,11 +10,11 @@ fn main() -> ExitCode {
     serve(include_str!("../../../triggers/split.yaml"), async |service| {
         let cutter = MediaCutter { limits: Limits::from_environment()? };
         let split = Split::new(service.cloud.clone(), Arc::new(cutter));
-        Ok(Staged(match std::env::var("TRACKDROP_SPOOL_BYTES") {
-            Ok(text) => split.with_spool(text.parse().map_err(|error| {
+        Ok(Staged(match variable("TRACKDROP_SPOOL_BYTES")? {
+            Some(text) => split.with_spool(text.parse().map_err(|error| {
                 Failure::permanent(format!("TRACKDROP_SPOOL_BYTES is {text:?}: {error}; give a number of bytes"))
             })?),
-            Err(_) => split,
+            None => split,
         }))
     })
 }

@@ -3,21 +3,21 @@
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
 use trackdrop_detector::DeviceChoice;
 use trackdrop_flow::{blocking, stage::Staged};
-use trackdrop_framework::serve_or_pull;
+use trackdrop_framework::{serve_or_pull, variable};
 use trackdrop_pipeline::Failure;
 use trackdrop_track::{DetectorPool, Limits, MediaSegmentDetector, Track, VideoEngine};
 
 fn main() -> ExitCode {
     serve_or_pull(include_str!("../../../triggers/track.yaml"), async |service| {
-        let device = match std::env::var("TRACKDROP_DEVICE") {
-            Ok(text) => text.parse().map_err(|error| Failure::permanent(format!("TRACKDROP_DEVICE: {error}")))?,
-            Err(_) => DeviceChoice::Auto,
+        let device = match variable("TRACKDROP_DEVICE")? {
+            Some(text) => text.parse().map_err(|error| Failure::permanent(format!("TRACKDROP_DEVICE: {error}")))?,
+            None => DeviceChoice::Auto,
         };
-        let batch = match std::env::var("TRACKDROP_BATCH") {
-            Ok(text) => Some(text.parse::<NonZeroUsize>().map_err(|error| {
+        let batch = match variable("TRACKDROP_BATCH")? {
+            Some(text) => Some(text.parse::<NonZeroUsize>().map_err(|error| {
                 Failure::permanent(format!("TRACKDROP_BATCH is {text:?}, and must be a number of pictures: {error}"))
             })?),
-            Err(_) => None,
+            None => None,
         };
         let mut pool = DetectorPool::new(service.threads(), device).with_batch(batch);
         if let Some(model) = service.model_file().await? {

@@ -21,7 +21,7 @@ mod warehouse;
 pub use api::{Api, ApiError};
 pub use publisher::{PubSub, Topics};
 pub use retry::Retry;
-pub use settings::{Buckets, GoogleSettings, SettingsError};
+pub use settings::{Buckets, GoogleSettings, SettingsError, variable, variables};
 pub use storage::CloudStorage;
 pub use subscription::{Leased, PubSubMessage, Subscription, check_subscription};
 pub use warehouse::BigQuery;

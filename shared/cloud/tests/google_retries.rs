@@ -156,7 +156,7 @@ async fn a_resumable_upload_goes_on_where_the_service_says_it_stands() {
 #[tokio::test]
 async fn a_message_is_published_again_with_the_same_id_and_only_where_the_answer_may_pass() {
     let stub = Stub::start().await;
-    let topics = Topics { requests: "projects/p/topics/requests".into(), dead_letters: None, objects: [].into() };
+    let topics = Topics { requests: "projects/p/topics/requests".into(), objects: [].into() };
     let publisher = PubSub::new(stub.api(), topics, buckets());
     for status in MAY_PASS {
         stub.will(status, "").will(200, r#"{"messageIds":["1"]}"#);

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::Instrument;
 use trackdrop_cloud::{Content, ObjectInfo, PutOptions};
 use trackdrop_pipeline::{
-    Bucket, Failure, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Stage, Timestamp,
+    Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Stage, Timestamp,
     names::{self, Marker, ObjectName, PerSegment, ResultFile},
 };
 
@@ -97,7 +97,15 @@ pub struct Swept {
 }
 
 /// Looks after all requests but those of `busy`, which are known to be worked on.
-pub async fn sweep(cloud: &Cloud, patience: Patience, busy: &BTreeSet<RequestId>) -> Result<Swept, Failure> {
+///
+/// # Errors
+/// Where the buckets can't be listed, and where `delivery` is asked to stop: the next sweep looks at all of them again.
+pub async fn sweep(
+    cloud: &Cloud,
+    patience: Patience,
+    busy: &BTreeSet<RequestId>,
+    delivery: &Delivery,
+) -> Result<Swept, Failure> {
     let ended: BTreeSet<RequestId> = cloud
         .storage
         .list(&ObjectName::new(Bucket::Work, Marker::Ended.prefix()))
@@ -115,6 +123,7 @@ pub async fn sweep(cloud: &Cloud, patience: Patience, busy: &BTreeSet<RequestId>
         if ended.contains(&request) || busy.contains(&request) || is_long_over {
             continue;
         }
+        delivery.step()?;
         let outcome = sweeper.look_after(&request).await;
         sweeper.note(&request, outcome);
     }
@@ -132,6 +141,7 @@ pub async fn sweep(cloud: &Cloud, patience: Patience, busy: &BTreeSet<RequestId>
         if !sweeper.stands_still(&standing) {
             continue;
         }
+        delivery.step()?;
         let describe = || {
             let settings = RequestSettings::of_upload(&info.metadata).unwrap_or_default();
             Some(unplanned(&request, &upload, Some(&info), settings))

@@ -1,6 +1,6 @@
 //! The command line of a service: each variable of the environment that it reads is a flag as well.
 
-use std::{collections::BTreeMap, env, fmt::Write, io, os::unix::process::CommandExt, process::Command};
+use std::{collections::BTreeMap, env, ffi::OsString, fmt::Write, io, os::unix::process::CommandExt, process::Command};
 
 /// What a service reads, by function (`*`: all of them): `VARIABLE FUNCTIONS MEANING`. `docs/services.md` says more.
 const SETTINGS: &str = "\
@@ -9,7 +9,6 @@ TRACKDROP_BUCKET_UPLOADS       *                    the bucket that videos are d
 TRACKDROP_BUCKET_WORK          *                    the bucket that functions hand objects to each other in
 TRACKDROP_BUCKET_RESULTS       *                    the bucket of manifests, tracks and annotated videos
 TRACKDROP_TOPIC_REQUESTS       *                    projects/P/topics/T that the ends of requests are published on
-TRACKDROP_TOPIC_DEAD_LETTERS   *                    projects/P/topics/T of the dead letters
 TRACKDROP_TOPIC_UPLOADS        *                    projects/P/topics/T of the uploads' notifications, for the sweeper
 TRACKDROP_TOPIC_WORK           *                    projects/P/topics/T of the work bucket's notifications, for the sweeper
 TRACKDROP_DATASET              *                    PROJECT.DATASET of the tables
@@ -75,7 +74,7 @@ pub(crate) enum Start {
 /// What to tell whoever called.
 pub(crate) fn follow(function: &str, can_pull: bool) -> Result<Start, String> {
     let known = Known { function, can_pull };
-    match known.parse(env::args().skip(1)).map_err(|error| error.to_string())? {
+    match known.parse(env::args_os().skip(1)).map_err(|error| error.to_string())? {
         Asked::Help => {
             // Whoever reads no further, as `head` does, has what they wanted.
             let _ = io::Write::write_all(&mut io::stdout(), known.help().as_bytes());
@@ -111,9 +110,10 @@ impl Known<'_> {
         })
     }
 
-    fn parse(&self, arguments: impl IntoIterator<Item = String>) -> Result<Asked, ArgumentError> {
+    fn parse(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, ArgumentError> {
         let (mut variables, mut is_pulling) = (BTreeMap::new(), false);
-        let mut arguments = arguments.into_iter().peekable();
+        // What is not text is no flag that is known, and a value that nobody takes.
+        let mut arguments = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).peekable();
         while let Some(argument) = arguments.next() {
             match &*argument {
                 "--help" | "-h" => return Ok(Asked::Help),
@@ -171,7 +171,7 @@ mod tests {
     const TRACK: Known<'_> = Known { function: "track", can_pull: true };
 
     fn parse(known: &Known<'_>, arguments: &[&str]) -> Result<Asked, ArgumentError> {
-        known.parse(arguments.iter().map(|&text| text.to_owned()))
+        known.parse(arguments.iter().map(OsString::from))
     }
 
     fn run(variables: &[(&'static str, &str)], is_pulling: bool) -> Asked {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_that_is_documented_is_a_flag_of_some_function() {
+    fn every_setting_that_is_documented_is_a_flag_of_some_function_and_every_flag_is_documented() {
         let functions = ["split", "track", "merge", "load", "annotate", "join", "fail"];
         let of = |function: &&str| Known { function, can_pull: false }.settings().collect::<Vec<_>>();
         let known: Vec<_> = functions.iter().flat_map(of).collect();
@@ -228,6 +228,12 @@ mod tests {
                 assert!(is_sdks || known.iter().any(|(variable, _)| *variable == name), "{name}");
                 names += 1;
             }
+        }
+        // And the other way; those with a common beginning are told by their ends.
+        for (variable, _) in &known {
+            let is_told = documented.contains(&format!("`{variable}`"))
+                || variable.rsplit_once('_').is_some_and(|(_, end)| documented.contains(&format!("`_{end}`")));
+            assert!(is_told, "{variable} is not documented");
         }
         assert!(names > 20, "{documented}");
     }

@@ -48,14 +48,18 @@ async fn finalized(object: FinalizedObject, buckets: &Buckets, storage: &dyn Sto
         ))));
     };
     let object = ObjectName::new(role, name);
-    let (created, trace) = match created {
-        Some(created) => (created, trace_of(&metadata)),
-        // Attributes alone don't say it, and an upload's request id holds it.
-        None => match storage.stat(&object).await {
-            Ok(info) if info.generation == generation => (info.created, trace_of(&info.metadata)),
-            Ok(_) => return Ok(Err(Answer::Ignored(format!("generation {generation} of {object} was overwritten")))),
-            Err(error) if error.is_not_found() => return Ok(Err(Answer::Ignored(format!("{object} was deleted")))),
-            Err(error) => return Err(error.into()),
+    let (created, trace) = match (created, metadata) {
+        (Some(created), Some(metadata)) => (created, trace_of(&metadata)),
+        // Attributes alone don't say it, and an upload's request id holds the time.
+        (created, _) => match (storage.stat(&object).await, created) {
+            (Ok(info), _) if info.generation == generation => (info.created, trace_of(&info.metadata)),
+            (Err(error), _) if !error.is_not_found() => return Err(error.into()),
+            // It is gone, and whoever takes the event must say so: a request may wait for what came of it.
+            (_, Some(created)) => (created, None),
+            (Ok(_), None) => {
+                return Ok(Err(Answer::Ignored(format!("generation {generation} of {object} was overwritten"))));
+            }
+            (Err(_), None) => return Ok(Err(Answer::Ignored(format!("{object} was deleted")))),
         },
     };
     Ok(Ok((Event::ObjectFinalized(ObjectFinalized { object, generation, created }), trace)))

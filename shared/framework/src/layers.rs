@@ -1,5 +1,7 @@
 //! What is around every event, one layer a file, outermost first.
 
+pub(crate) mod kept;
+
 pub(crate) mod trace_context;
 
 pub(crate) mod access_log;

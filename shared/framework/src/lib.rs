@@ -21,6 +21,7 @@ mod pull;
 mod serve;
 mod service;
 mod settings;
+mod stuck;
 pub mod telemetry;
 mod typed;
 
@@ -33,4 +34,5 @@ pub use serve::serve_or_pull;
 pub use serve::{Environment, serve};
 pub use service::Service;
 pub use settings::{PushIdentity, ServiceSettings};
+pub use trackdrop_cloud::google::variable;
 pub use typed::{FinalizedObject, Typed};

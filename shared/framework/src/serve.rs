@@ -7,7 +7,6 @@ use crate::{
     telemetry::{Telemetry, TelemetrySettings, traced},
 };
 use std::{
-    collections::BTreeMap,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     pin::Pin,
@@ -171,7 +170,7 @@ where
 {
     let started = Instant::now();
     let trigger = Trigger::parse(trigger)?;
-    let variables: BTreeMap<String, String> = std::env::vars().collect();
+    let variables = trackdrop_cloud::google::variables();
     let settings = ServiceSettings::from_variables(&variables, &trigger, is_pulled)?;
     let google = &settings.google;
     let storage = Arc::new(google.storage()?);

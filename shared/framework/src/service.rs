@@ -4,8 +4,9 @@ use crate::{
     answer::Answer,
     decode::decode,
     domain,
-    layers::{access_log, authorisation, body_limit, concurrency, deadline, panic, trace_context},
+    layers::{access_log, authorisation, body_limit, concurrency, deadline, kept, panic, trace_context},
     oidc::Verifier,
+    stuck::{self, Stuck},
     telemetry::{self, EventSpan},
     typed::Typed,
 };
@@ -23,6 +24,7 @@ use tokio::{
     net::TcpListener,
     sync::{Semaphore, SetOnce, watch},
 };
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use trackdrop_cloud::{Storage, google::Buckets};
 use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
@@ -38,7 +40,11 @@ pub struct Service {
     handler: Arc<SetOnce<Arc<dyn Handler>>>,
     storage: Arc<dyn Storage>,
     buckets: Arc<Buckets>,
+    concurrency: usize,
     places: Arc<Semaphore>,
+    /// What is in work.
+    kept: TaskTracker,
+    stuck: Stuck,
     deadline: Duration,
     verifier: Option<Arc<Verifier>>,
 }
@@ -52,15 +58,28 @@ impl std::fmt::Debug for Service {
 impl Service {
     /// A service that is not ready yet: [`Service::is_ready_with`] gives it its handler.
     pub fn new(trigger: Trigger, storage: Arc<dyn Storage>, buckets: Buckets) -> Self {
-        let places = Arc::new(Semaphore::new(trigger.concurrency as usize));
+        let concurrency = trigger.concurrency as usize;
+        let places = Arc::new(Semaphore::new(concurrency));
         let deadline = Duration::from_secs(trigger.deadline_s);
         let (trigger, buckets) = (Arc::new(trigger), Arc::new(buckets));
-        Self { trigger, handler: Arc::default(), storage, buckets, places, deadline, verifier: None }
+        Self {
+            trigger,
+            handler: Arc::default(),
+            storage,
+            buckets,
+            concurrency,
+            places,
+            kept: TaskTracker::new(),
+            stuck: Stuck::after(stuck::PATIENCE),
+            deadline,
+            verifier: None,
+        }
     }
 
     /// With another number of events that are worked on at the same time.
     #[must_use]
     pub fn with_concurrency(mut self, places: usize) -> Self {
+        self.concurrency = places;
         self.places = Arc::new(Semaphore::new(places));
         self
     }
@@ -69,6 +88,13 @@ impl Service {
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// With another time after which work that was asked to stop, and does nothing, counts as stuck.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.stuck = Stuck::after(patience);
         self
     }
 
@@ -85,6 +111,9 @@ impl Service {
     }
 
     /// Serves until `stop` ends, and then until what is in work is finished or handed back.
+    ///
+    /// # Errors
+    /// Where work that does not stop keeps all places: only a new process can take events again.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -94,8 +123,16 @@ impl Service {
         let router = self.health().merge(self.events(&draining, false)).with_state(self.clone());
         let mut until = draining.clone();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move { until.stopped().await });
+        let serving = async {
+            serving.await?;
+            // Of whom no caller waits any more.
+            self.kept.close();
+            self.kept.wait().await;
+            Ok(())
+        };
         tokio::select! {
-            outcome = serving.into_future() => outcome,
+            outcome = serving => outcome,
+            outcome = self.all_stuck() => outcome,
             () = drain.bound(stop) => Ok(()),
         }
     }
@@ -124,8 +161,18 @@ impl Service {
         tokio::select! {
             outcome = health => outcome,
             outcome = pulling => outcome,
+            outcome = self.all_stuck() => outcome,
             () = drain.bound(stop) => Ok(()),
         }
+    }
+
+    /// Ends when no place will be free again.
+    async fn all_stuck(&self) -> io::Result<()> {
+        self.stuck.are(self.concurrency).await;
+        Err(io::Error::other(format!(
+            "work that was asked to stop does nothing and keeps all {} places, so no event can be taken: the process ends, for another one to start",
+            self.concurrency
+        )))
     }
 
     fn health(&self) -> Router<Self> {
@@ -136,7 +183,8 @@ impl Service {
     /// What takes events; who pulls has shown who he is, and keeps an event for as long as there is progress.
     fn events(&self, draining: &Draining, is_pulled: bool) -> Router<Self> {
         let hand_back = draining.hand_back.clone();
-        let deadline = deadline::Deadline { after: self.deadline, is_put_off: is_pulled, hand_back };
+        let deadline =
+            deadline::Deadline { after: self.deadline, is_put_off: is_pulled, hand_back, stuck: self.stuck.clone() };
         let verifier = self.verifier.clone().filter(|_| !is_pulled);
         let function: Arc<str> = self.trigger.function.as_str().into();
         // The layer that is added last is the outermost one.
@@ -150,6 +198,7 @@ impl Service {
             .layer(from_fn_with_state(deadline, deadline::layer))
             .layer(from_fn_with_state(function, access_log::layer))
             .layer(from_fn(trace_context::layer))
+            .layer(from_fn_with_state(self.kept.clone(), kept::layer))
     }
 }
 

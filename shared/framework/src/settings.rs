@@ -1,6 +1,6 @@
 //! How a service runs, from the environment.
 
-use crate::oidc::GOOGLE_KEYS;
+use crate::{layers::deadline::STOPS_WITHIN, oidc::GOOGLE_KEYS};
 use std::{collections::BTreeMap, time::Duration};
 use trackdrop_cloud::google::{GoogleSettings, SettingsError, check_subscription};
 use trackdrop_pipeline::trigger::Trigger;
@@ -76,9 +76,10 @@ impl ServiceSettings {
         let usual_s = trigger.deadline_s.saturating_sub(DEADLINE_MARGIN_S).max(1);
         let (longest_s, must_be) = match is_pulled {
             true => (86_400, "a whole number of seconds, 1 to 86400"),
+            // Work has a moment to stop after it, and the answer must be there before the event is delivered again.
             false => (
-                trigger.deadline_s.saturating_sub(1).max(1),
-                "a whole number of seconds, at least 1 and below the trigger's deadline_s, after which the event is delivered again",
+                trigger.deadline_s.saturating_sub(STOPS_WITHIN.as_secs() + 1).max(1),
+                "a whole number of seconds, at least 1 and at most the trigger's deadline_s (when the event is delivered again) less 2",
             ),
         };
         let deadline_s = number("TRACKDROP_DEADLINE_S", usual_s, longest_s, must_be)?;
@@ -130,8 +131,8 @@ mod tests {
             let more = [("TRACKDROP_SUBSCRIPTION", "projects/p/subscriptions/s"), ("TRACKDROP_DEADLINE_S", seconds)];
             settings_of(is_pulled, &more).map(|settings| settings.deadline.as_secs())
         };
-        assert_eq!(deadline(false, "599"), Ok(599));
-        for seconds in ["600", "86400"] {
+        assert_eq!(deadline(false, "598"), Ok(598));
+        for seconds in ["599", "600", "86400"] {
             let error = deadline(false, seconds).unwrap_err().to_string();
             assert!(error.contains("TRACKDROP_DEADLINE_S") && error.contains(seconds), "{error}");
         }

@@ -30,13 +30,18 @@ use opentelemetry::{
     trace::{SpanContext, TraceContextExt, TracerProvider},
 };
 use opentelemetry_sdk::{metrics::SdkMeterProvider, trace::SdkTracerProvider};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
 use tokio::runtime::Handle;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    EnvFilter, Layer, Registry,
     filter::{FilterExt, filter_fn},
     layer::SubscriberExt,
+    registry::LookupSpan,
     util::SubscriberInitExt,
 };
 use trackdrop_cloud::ObjectInfo;
@@ -133,10 +138,15 @@ impl Telemetry {
     /// Sends what is left; blocks, not for long: a process that is to go has little time.
     pub fn end(self) {
         const WITHIN: Duration = Duration::from_millis(800);
-        if let Some((traces, meters)) = self.providers {
-            // What can't be sent now is lost, and the log has said so.
-            let _ = traces.shutdown_with_timeout(WITHIN);
-            let _ = meters.shutdown_with_timeout(WITHIN);
+        let Some((traces, meters)) = self.providers else { return };
+        // What can't be sent now is lost, and the log has said so. Others wait for it, since the SDK's reader of metrics waits 5 s whatever it is told.
+        let (traces_sent, sent) = mpsc::channel();
+        let metrics_sent = traces_sent.clone();
+        thread::spawn(move || traces_sent.send(traces.shutdown_with_timeout(WITHIN)));
+        thread::spawn(move || metrics_sent.send(meters.shutdown_with_timeout(WITHIN)));
+        let until = Instant::now() + WITHIN;
+        for _ in 0..2 {
+            let _ = sent.recv_timeout(until.saturating_duration_since(Instant::now()));
         }
     }
 }
@@ -222,10 +232,32 @@ fn place(span: &tracing::Span, request: &RequestId, carrier: Option<&ObjectInfo>
     names_itself(span);
 }
 
+/// Below what a span lies, kept with it: what it makes must name the trace where nothing is exported, too, and spans have no ids then.
+struct Below(SpanContext);
+
 fn lies_below(span: &tracing::Span, parent: SpanContext) {
     span.record("trace", tracing::field::display(parent.trace_id()));
+    let kept = Below(parent.clone());
+    span.with_subscriber(|(id, subscriber)| {
+        if let Some(span) = subscriber.downcast_ref::<Registry>().and_then(|registry| registry.span(id)) {
+            span.extensions_mut().replace(kept);
+        }
+    });
     // Fails only where nothing is exported.
     let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+}
+
+/// The context that what is made within a span carries: the span's own, or where it has none that of the request's outermost span.
+fn context_of(span: &tracing::Span) -> SpanContext {
+    let own = span.context().span().span_context().clone();
+    if own.is_valid() {
+        return own;
+    }
+    let below = span.with_subscriber(|(id, subscriber)| {
+        let span = subscriber.downcast_ref::<Registry>()?.span(id)?;
+        span.scope().find_map(|span| Some(span.extensions().get::<Below>()?.0.clone()))
+    });
+    below.flatten().unwrap_or(own)
 }
 
 /// For the log; the span has begun then.
@@ -235,5 +267,27 @@ fn names_itself(span: &tracing::Span) {
     if own.is_valid() {
         span.record("span_id", tracing::field::display(own.span_id()));
         span.record("sampled", own.is_sampled());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_without_an_exporter_names_the_trace_of_the_request_that_it_is_made_for() {
+        let log = log::GoogleLog { project: None, write: std::io::sink };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(log), || {
+            let request = "req_0aZ9bY8c_20261123T182501".parse().unwrap();
+            let uploader = TraceContext::from(|key| {
+                (key == "traceparent").then_some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+            });
+            let outermost = RequestTrace::of(&request, true, uploader.as_ref()).outermost();
+            let delivery = tracing::info_span!("delivery", trace = tracing::field::Empty);
+            assert!(!context_of(&delivery).is_valid(), "nothing says of what request it is");
+            lies_below(&delivery, outermost.clone());
+            let upload = delivery.in_scope(|| tracing::info_span!("upload"));
+            assert_eq!(context_of(&upload), outermost);
+        });
     }
 }

@@ -38,8 +38,8 @@ pub struct FinalizedObject {
     pub generation: i64,
     /// When it was written, where the event says so.
     pub created: Option<Timestamp>,
-    /// Its custom metadata, where the event says so.
-    pub metadata: BTreeMap<String, String>,
+    /// Its custom metadata; none where the event tells nothing but the name.
+    pub metadata: Option<BTreeMap<String, String>>,
 }
 
 impl Typed {
@@ -78,7 +78,7 @@ fn finalized(event: &Event) -> Result<Typed, Malformed> {
         name: text("name").or_else(name_of_subject).ok_or_else(|| Malformed::new("no object is named"))?,
         generation: generation(data.get("generation"))?,
         created: created(data)?,
-        metadata: metadata(data),
+        metadata: Some(metadata(data)),
     }))
 }
 
@@ -147,8 +147,9 @@ fn notification<'a>(
         bucket: text("bucket").unwrap_or(bucket).to_owned(),
         name: name.to_owned(),
         generation: generation(payload.get("generation").or(generation_attribute.as_ref()))?,
-        created: created(&payload)?,
-        metadata: metadata(&payload),
+        // The attribute is ours: it is there where an object is told of again.
+        created: created(&payload)?.or_else(|| attribute("timeCreated")?.parse().ok()),
+        metadata: payload.contains_key("timeCreated").then(|| metadata(&payload)),
     }))
 }
 

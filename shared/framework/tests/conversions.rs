@@ -130,7 +130,7 @@ fn finalized(created: Option<&str>) -> Typed {
         name: "a b/../%41#?\nü.mp4".into(),
         generation: 1_790_000_000_123_456,
         created: created.map(|time| time.parse().unwrap()),
-        metadata: Default::default(),
+        metadata: created.map(|_| Default::default()),
     })
 }
 

@@ -48,6 +48,8 @@ enum Outcome {
     WaitsForCancel,
     /// Whatever it is asked.
     NeverEnds,
+    /// It works on until the test lets it go, whatever it is asked.
+    GoesOnThoughCancelled,
 }
 
 #[async_trait]
@@ -71,6 +73,14 @@ impl Handler for Stand {
                 Err(Failure::cancelled())
             }
             Some(Outcome::NeverEnds) => std::future::pending().await,
+            Some(Outcome::GoesOnThoughCancelled) => loop {
+                delivery.advance(1);
+                if let Ok(permit) = self.released.0.try_acquire() {
+                    permit.forget();
+                    break Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            },
         }
     }
 }
@@ -242,6 +252,23 @@ async fn a_dead_letter_reaches_the_handler_with_the_function_that_gave_up() {
 }
 
 #[tokio::test]
+async fn an_event_that_was_told_again_reaches_the_handler_though_its_object_is_gone() {
+    let world = World::of(TRACK, |service| service).await;
+    let name = "split_chunks/req_0aZ9bY8c_20261123T182501/000000.mkv";
+    let mut attributes = json!({ "eventType": "OBJECT_FINALIZE", "bucketId": "acme-work", "objectId": name,
+        "objectGeneration": "7", "payloadFormat": "NONE" });
+    let body = |attributes: &serde_json::Value| {
+        json!({ "message": { "attributes": attributes, "messageId": "1" }, "subscription": "s" }).to_string()
+    };
+    assert_eq!(world.push(body(&attributes)).await.status(), StatusCode::NO_CONTENT);
+    assert!(world.events().is_empty(), "nothing says when it was made");
+    attributes["timeCreated"] = "2026-11-23T18:25:01.5Z".into();
+    assert_eq!(world.push(body(&attributes)).await.status(), StatusCode::NO_CONTENT);
+    let [Event::ObjectFinalized(finalized)] = &world.events()[..] else { panic!() };
+    assert_eq!((finalized.object.name.as_str(), finalized.created), (name, "2026-11-23T18:25:01.5Z".parse().unwrap()));
+}
+
+#[tokio::test]
 async fn an_outcome_is_answered_so_that_the_queue_does_the_right_thing() {
     let world = World::of(TRACK, |service| service).await;
     for (kind, status) in [
@@ -307,6 +334,65 @@ async fn work_that_does_not_stop_keeps_its_place_though_its_answer_is_given() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.text().await.unwrap().contains("not finished within"));
     assert_eq!(world.push_chunk().await.status(), StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn an_instance_whose_places_are_all_kept_by_work_that_does_nothing_ends_with_the_reason() {
+    let short = Duration::from_millis(50);
+    let with = |service: Service| service.with_deadline(short).with_patience(short).with_concurrency(2);
+    let world = World::of(TRACK, with).await;
+    world.will(Outcome::NeverEnds);
+    assert_eq!(world.push_chunk().await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    // One place is left, and work that gets on, however slowly, is not stuck.
+    world.will(Outcome::GoesOnThoughCancelled);
+    assert_eq!(world.push_chunk().await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(world.push_chunk().await.status(), StatusCode::TOO_MANY_REQUESTS);
+    world.stand.released.0.add_permits(1);
+    world.will(Outcome::NeverEnds);
+    while world.push_chunk().await.status() == StatusCode::TOO_MANY_REQUESTS {}
+    let error = world.serving.await.unwrap().unwrap_err().to_string();
+    assert!(error.contains("all 2 places"), "{error}");
+}
+
+impl World {
+    /// Pushes a chunk and hangs up once the handler has it.
+    async fn push_and_hang_up(&self) {
+        let body = notification("acme-work", "split_chunks/req_0aZ9bY8c_20261123T182501/000000.mkv", &[]);
+        let address = self.url.trim_start_matches("http://");
+        let mut caller = tokio::net::TcpStream::connect(address).await.unwrap();
+        let length = body.len();
+        let request = format!("POST / HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n{body}");
+        tokio::io::AsyncWriteExt::write_all(&mut caller, request.as_bytes()).await.unwrap();
+        self.stand.entered.notified().await;
+    }
+}
+
+#[tokio::test]
+async fn work_whose_caller_hung_up_is_asked_to_stop_at_its_deadline_all_the_same() {
+    let short = Duration::from_millis(50);
+    let world = World::of(TRACK, |service| service.with_deadline(short).with_concurrency(1)).await;
+    world.will(Outcome::WaitsForCancel);
+    world.push_and_hang_up().await;
+    // Its place is free again.
+    while world.push_chunk().await.status() == StatusCode::TOO_MANY_REQUESTS {}
+    assert_eq!(world.events().len(), 2);
+}
+
+#[tokio::test]
+async fn a_service_that_is_stopped_waits_for_work_whose_caller_hung_up() {
+    let mut world = World::of(TRACK, |service| service).await;
+    world.will(Outcome::Waits);
+    world.push_and_hang_up().await;
+    drop(world.stop.take());
+    while tokio::net::TcpStream::connect(world.url.trim_start_matches("http://")).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!world.serving.is_finished());
+    world.stand.released.0.add_permits(1);
+    world.serving.await.unwrap().unwrap();
 }
 
 #[tokio::test]

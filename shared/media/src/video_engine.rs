@@ -19,14 +19,14 @@ pub enum VideoEngine {
 }
 
 impl VideoEngine {
-    /// As the variable `TRACKDROP_VIDEO_ENGINE` says: `software` (also without it), `nvidia`, or `nvidia:1` for the second GPU.
+    /// As the variable `TRACKDROP_VIDEO_ENGINE` says: `software` (also without it, or empty), `nvidia`, or `nvidia:1` for the second GPU.
     ///
     /// # Errors
     /// [`MediaError::Unsupported`] for anything else.
     pub fn from_environment() -> Result<Self, MediaError> {
         match std::env::var("TRACKDROP_VIDEO_ENGINE") {
-            Ok(text) => text.parse(),
-            Err(std::env::VarError::NotPresent) => Ok(Self::default()),
+            Ok(text) if !text.is_empty() => text.parse(),
+            Ok(_) | Err(std::env::VarError::NotPresent) => Ok(Self::default()),
             Err(error) => Err(MediaError::Unsupported { reason: format!("TRACKDROP_VIDEO_ENGINE: {error}") }),
         }
     }

@@ -27,7 +27,6 @@ locals {
     TRACKDROP_BUCKET_WORK          = var.buckets["work"]
     TRACKDROP_BUCKET_RESULTS       = var.buckets["results"]
     TRACKDROP_TOPIC_REQUESTS       = "projects/${var.project}/topics/${var.name}-requests"
-    TRACKDROP_TOPIC_DEAD_LETTERS   = "projects/${var.project}/topics/${var.name}-dead-letters"
     TRACKDROP_DATASET              = "${var.project}.${var.dataset}"
     TRACKDROP_PUSH_AUDIENCE        = local.audiences[function]
     TRACKDROP_PUSH_SERVICE_ACCOUNT = google_service_account.invoker.email

@@ -4,7 +4,7 @@ use super::{
     Buckets,
     api::{Api, ApiError, Repeat, json},
 };
-use crate::{PublishError, Publisher, TOPIC_DEAD_LETTERS, TOPIC_REQUESTS};
+use crate::{PublishError, Publisher, TOPIC_REQUESTS};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -25,8 +25,6 @@ pub struct PubSub {
 pub struct Topics {
     /// Requests that have ended.
     pub requests: String,
-    /// Deliveries that no attempt took.
-    pub dead_letters: Option<String>,
     /// Objects that stand, by bucket: where Cloud Storage publishes its notifications.
     pub objects: BTreeMap<Bucket, String>,
 }
@@ -38,11 +36,7 @@ impl PubSub {
     }
 
     fn full_name(&self, topic: &str) -> Option<&str> {
-        match topic {
-            TOPIC_REQUESTS => Some(&self.topics.requests),
-            TOPIC_DEAD_LETTERS => self.topics.dead_letters.as_deref(),
-            _ => None,
-        }
+        (topic == TOPIC_REQUESTS).then_some(&self.topics.requests)
     }
 
     async fn send(&self, full_name: &str, message: Value) -> Result<(), ApiError> {
@@ -78,12 +72,12 @@ impl Publisher for PubSub {
         let (bucket, generation, created) =
             (self.buckets.name_of(*bucket), generation.to_string(), created.to_string());
         // The form of Cloud Storage's own notifications, but for what is not known here, such as the custom metadata that names the trace: who
-        // misses `timeCreated` looks at the object itself.
+        // misses it looks at the object itself. What is known is an attribute of ours, for an object that is gone by then.
         let payload = json!({ "kind": "storage#object", "bucket": bucket, "name": name, "generation": generation });
         let message = json!({
             "data": STANDARD.encode(payload.to_string()),
             "attributes": {
-                "eventType": "OBJECT_FINALIZE", "payloadFormat": "JSON_API_V1", "eventTime": created,
+                "eventType": "OBJECT_FINALIZE", "payloadFormat": "JSON_API_V1", "eventTime": created, "timeCreated": created,
                 "bucketId": bucket, "objectId": name, "objectGeneration": generation,
             },
         });

@@ -1,7 +1,7 @@
 //! Where everything is, from the environment.
 
 use super::{BigQuery, CloudStorage, PubSub, Topics, api::Api};
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, env, fmt};
 use trackdrop_pipeline::{Bucket, Failure, FailureKind};
 
 /// The names of the three buckets.
@@ -38,8 +38,7 @@ pub struct GoogleSettings {
     pub project: String,
     /// `TRACKDROP_BUCKET_UPLOADS`, `_WORK`, `_RESULTS`.
     pub buckets: Buckets,
-    /// `TRACKDROP_TOPIC_REQUESTS`, and what may be missing: `TRACKDROP_TOPIC_DEAD_LETTERS`; `TRACKDROP_TOPIC_UPLOADS` and `_WORK`, which only
-    /// the sweeper needs.
+    /// `TRACKDROP_TOPIC_REQUESTS`; and `TRACKDROP_TOPIC_UPLOADS` and `_WORK`, which may be missing and only the sweeper needs.
     pub topics: Topics,
     /// `TRACKDROP_DATASET`, as `project.dataset`.
     pub dataset: (String, String),
@@ -81,10 +80,29 @@ impl From<SettingsError> for Failure {
     }
 }
 
+/// The variables of the process; but for those that are not text, which are none of ours.
+pub fn variables() -> BTreeMap<String, String> {
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+/// A variable of the process. One that is empty is one that is not set.
+///
+/// # Errors
+/// Where it is not text.
+pub fn variable(name: &'static str) -> Result<Option<String>, SettingsError> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(value)) => {
+            Err(SettingsError::Value { name, value: value.to_string_lossy().into_owned(), must_be: "text in UTF-8" })
+        }
+    }
+}
+
 impl GoogleSettings {
     /// From the process's environment.
     pub fn from_environment() -> Result<Self, SettingsError> {
-        Self::from_variables(&std::env::vars().collect())
+        Self::from_variables(&variables())
     }
 
     /// From these variables.
@@ -123,7 +141,6 @@ impl GoogleSettings {
             },
             topics: Topics {
                 requests: topic("TRACKDROP_TOPIC_REQUESTS", required("TRACKDROP_TOPIC_REQUESTS")?)?,
-                dead_letters: optional_topic("TRACKDROP_TOPIC_DEAD_LETTERS")?,
                 objects: objects.into_iter().filter_map(|(bucket, topic)| Some((bucket, topic?))).collect(),
             },
             dataset,

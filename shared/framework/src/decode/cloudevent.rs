@@ -14,8 +14,13 @@ pub(super) fn is_one(headers: &HeaderMap) -> bool {
         || headers.contains_key("ce-specversion")
 }
 
-fn content_type(headers: &HeaderMap) -> Option<&str> {
-    headers.get(CONTENT_TYPE)?.to_str().ok()
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    headers.get(CONTENT_TYPE)?.to_str().ok().map(essence)
+}
+
+/// A media type without its parameters, in the one case that two of them can be compared in.
+fn essence(media_type: &str) -> String {
+    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 pub(super) fn decode(headers: &HeaderMap, body: &Bytes) -> Result<Event, Malformed> {
@@ -44,8 +49,8 @@ pub(super) fn structured(json: Value) -> Result<Event, Malformed> {
 /// Data that is JSON becomes JSON (the SDK leaves it as bytes in binary mode), a Pub/Sub message takes its one form.
 fn normalise(mut event: Event) -> Result<Event, Malformed> {
     let not_json = |error| Malformed(format!("the data is not JSON: {error}"));
-    let kind = event.datacontenttype().unwrap_or("application/json");
-    let is_json = kind.starts_with("application/json") || kind.ends_with("+json");
+    let kind = essence(event.datacontenttype().unwrap_or("application/json"));
+    let is_json = kind == "application/json" || kind.ends_with("+json");
     let data = match event.data() {
         Some(Data::Binary(bytes)) if is_json => serde_json::from_slice(bytes).map_err(not_json)?,
         Some(Data::String(text)) if is_json => serde_json::from_str(text).map_err(not_json)?,

@@ -1,6 +1,6 @@
 //! An answer before the acknowledgement deadline, and before the process must go: the work is asked to stop, and the event is handed back.
 
-use crate::answer::Answer;
+use crate::{answer::Answer, stuck::Stuck};
 use axum::{
     extract::{Request, State},
     middleware::Next,
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use trackdrop_pipeline::Delivery;
 
 /// How long work that was asked to stop may take to say so itself.
-const STOPS_WITHIN: Duration = Duration::from_secs(1);
+pub(crate) const STOPS_WITHIN: Duration = Duration::from_secs(1);
 
 /// When work is handed back.
 #[derive(Clone, Debug)]
@@ -21,15 +21,17 @@ pub(crate) struct Deadline {
     pub(crate) is_put_off: bool,
     /// True once the process is to go.
     pub(crate) hand_back: watch::Receiver<bool>,
+    /// Where work goes that does not stop.
+    pub(crate) stuck: Stuck,
 }
 
 /// Puts a [`Delivery`] beside the request and cancels it when its time is over. What does not stop then goes on without an answer and
 /// keeps its place: its effects are the same as those of the attempt that follows.
 pub(crate) async fn layer(State(deadline): State<Deadline>, mut request: Request, next: Next) -> Response {
-    let Deadline { after, is_put_off, mut hand_back } = deadline;
+    let Deadline { after, is_put_off, mut hand_back, stuck } = deadline;
     let delivery = Delivery::new();
     request.extensions_mut().insert(delivery.clone());
-    let mut work = std::pin::pin!(next.run(request));
+    let mut work = Box::pin(next.run(request));
     let why = loop {
         let done_before = delivery.work_done();
         tokio::select! {
@@ -43,8 +45,11 @@ pub(crate) async fn layer(State(deadline): State<Deadline>, mut request: Request
         }
     };
     delivery.cancel();
-    match tokio::time::timeout(STOPS_WITHIN, work).await {
+    match tokio::time::timeout(STOPS_WITHIN, &mut work).await {
         Ok(response) => response,
-        Err(_) => Answer::Transient(why).into_response(),
+        Err(_) => {
+            stuck.watch(work, delivery);
+            Answer::Transient(why).into_response()
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A panic is a transient failure with a diagnostic; and work goes on to its end though the caller hangs up.
+//! A panic is a transient failure with a diagnostic; and work that holds its thread does not hold up its deadline.
 
 use crate::answer::Answer;
 use axum::{

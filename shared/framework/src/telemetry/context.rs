@@ -1,8 +1,9 @@
 //! Which trace something belongs to: W3C's `traceparent` and `tracestate`, in headers and in the custom metadata of objects.
 
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceId, TraceState};
+use opentelemetry_sdk::trace::{Sampler, SamplingDecision, ShouldSample};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 use trackdrop_pipeline::RequestId;
 
 const TRACEPARENT: &str = "traceparent";
@@ -91,10 +92,11 @@ impl RequestTrace {
         let (mut trace, mut span) = ([0; 16], [0; 8]);
         trace.copy_from_slice(&ids[..16]);
         span.copy_from_slice(&ids[16..]);
+        let trace_id = from.map_or(TraceId::from_bytes(trace), |from| from.trace_id);
         Self {
-            trace_id: from.map_or(TraceId::from_bytes(trace), |from| from.trace_id),
+            trace_id,
             span_id: SpanId::from_bytes(span),
-            is_sampled: from.is_none_or(|from| from.is_sampled),
+            is_sampled: from.map_or_else(|| is_sampled_at_its_root(trace_id), |from| from.is_sampled),
             outside: from.and_then(|from| if is_upload { Some(from.span_id) } else { from.outside }),
         }
     }
@@ -102,6 +104,34 @@ impl RequestTrace {
     /// The span that everything of the request lies below.
     pub(crate) fn outermost(&self) -> SpanContext {
         span_context(self.trace_id, self.span_id, self.is_sampled, self.outside)
+    }
+}
+
+/// What the sampler says of a trace that begins with us. The request's outermost span is told last of all, but all below it must be exported or
+/// not as it will be.
+fn is_sampled_at_its_root(trace: TraceId) -> bool {
+    static SAMPLER: OnceLock<Sampler> = OnceLock::new();
+    let variable = |name| std::env::var(name).ok();
+    let sampler = SAMPLER.get_or_init(|| {
+        root_sampler(variable("OTEL_TRACES_SAMPLER").as_deref(), variable("OTEL_TRACES_SAMPLER_ARG").as_deref())
+    });
+    samples(sampler, trace)
+}
+
+fn samples(sampler: &Sampler, trace: TraceId) -> bool {
+    sampler.should_sample(None, trace, "request", &SpanKind::Internal, &[], &[]).decision
+        == SamplingDecision::RecordAndSample
+}
+
+/// The sampler of spans without a parent, by the variables of the OpenTelemetry specification; as the SDK reads them.
+fn root_sampler(name: Option<&str>, argument: Option<&str>) -> Sampler {
+    match name.map(|name| name.strip_prefix("parentbased_").unwrap_or(name)) {
+        Some("always_off") => Sampler::AlwaysOff,
+        Some("traceidratio") => {
+            let ratio = argument.and_then(|text| text.parse().ok()).filter(|ratio| (0.0..=1.0).contains(ratio));
+            Sampler::TraceIdRatioBased(ratio.unwrap_or(1.0))
+        }
+        _ => Sampler::AlwaysOn,
     }
 }
 
@@ -133,6 +163,34 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
         ] {
             assert_eq!(TraceContext::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_lies_below_a_request_is_sampled_as_the_request_itself_will_be() {
+        // As the SDK makes of the variables for a span without a parent: its constructor reads the environment, which tests can't set.
+        let of_the_sdk = |root| Sampler::ParentBased(Box::new(root));
+        for (name, argument, sdk) in [
+            (None, None, of_the_sdk(Sampler::AlwaysOn)),
+            (Some("parentbased_always_off"), None, of_the_sdk(Sampler::AlwaysOff)),
+            (Some("parentbased_traceidratio"), Some("0.25"), of_the_sdk(Sampler::TraceIdRatioBased(0.25))),
+            (Some("traceidratio"), Some("0.25"), Sampler::TraceIdRatioBased(0.25)),
+            (Some("traceidratio"), Some("a quarter"), Sampler::TraceIdRatioBased(1.0)),
+        ] {
+            let sampler = root_sampler(name, argument);
+            let traces = (0..1_000u128)
+                .map(|of| TraceId::from_bytes(Sha256::digest(of.to_be_bytes())[..16].try_into().unwrap()));
+            let mut sampled = 0;
+            for trace in traces {
+                assert_eq!(samples(&sampler, trace), samples(&sdk, trace), "{name:?}");
+                sampled += usize::from(samples(&sampler, trace));
+            }
+            let expected = match (name, argument) {
+                (_, Some("0.25")) => 200..300,
+                (Some("parentbased_always_off"), _) => 0..1,
+                _ => 1_000..1_001,
+            };
+            assert!(expected.contains(&sampled), "{name:?}: {sampled}");
         }
     }
 

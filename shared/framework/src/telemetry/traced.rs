@@ -1,9 +1,8 @@
 //! A cloud whose transfers are spans, and whose objects carry the trace that they belong to.
 
-use super::context;
+use super::{context, context_of};
 use async_trait::async_trait;
 use bytes::Bytes;
-use opentelemetry::trace::TraceContextExt;
 use std::{
     fmt::Display,
     ops::Range,
@@ -11,7 +10,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use tracing::{Instrument, Span, field::Empty};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 use trackdrop_cloud::{
     Content, LocalFile, ObjectInfo, OpenObject, PublishError, Publisher, PutOptions, ReadRange, Storage, StorageError,
 };
@@ -58,7 +56,7 @@ impl Storage for Traced<dyn Storage> {
     ) -> Result<ObjectInfo, StorageError> {
         let span = tracing::info_span!("upload", %object, bytes = Empty, error = Empty, otel.status_code = Empty);
         if object.bucket == Bucket::Work {
-            context::inject(span.context().span().span_context(), &mut options.metadata);
+            context::inject(&context_of(&span), &mut options.metadata);
         }
         let outcome = self.0.put(object, content, options).instrument(span.clone()).await;
         // An object that stands already is how a duplicate delivery ends well.

@@ -1,0 +1,16 @@
+//! Work goes on to its end, under its deadline and into the log, though the caller hangs up; and the service knows of it when it stops.
+
+use crate::answer::Answer;
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tokio_util::task::TaskTracker;
+
+pub(crate) async fn layer(State(kept): State<TaskTracker>, request: Request, next: Next) -> Response {
+    match kept.spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) => Answer::Transient(format!("the event has no answer: {error}")).into_response(),
+    }
+}

@@ -1,0 +1,48 @@
+//! Work that was asked to stop and does neither stop nor get on: a hang in a driver, say. It keeps its place, and once all places are kept so, the
+//! instance takes nothing any more.
+
+use axum::response::Response;
+use std::{pin::Pin, sync::Arc, time::Duration};
+use tokio::{sync::watch, time::timeout};
+use trackdrop_pipeline::Delivery;
+
+/// How long work that was asked to stop may do nothing until it counts as stuck.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How much work is stuck.
+#[derive(Clone, Debug)]
+pub(crate) struct Stuck {
+    patience: Duration,
+    pieces: Arc<watch::Sender<usize>>,
+}
+
+impl Stuck {
+    pub(crate) fn after(patience: Duration) -> Self {
+        Self { patience, pieces: Arc::default() }
+    }
+
+    /// Keeps an eye on work that was asked to stop in vain, for as long as it goes on.
+    pub(crate) fn watch(&self, mut work: Pin<Box<dyn Future<Output = Response> + Send>>, delivery: Delivery) {
+        let Self { patience, pieces } = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let done_before = delivery.work_done();
+                if timeout(patience, &mut work).await.is_ok() {
+                    return;
+                }
+                if delivery.work_done() == done_before {
+                    break;
+                }
+            }
+            pieces.send_modify(|pieces| *pieces += 1);
+            work.await;
+            pieces.send_modify(|pieces| *pieces -= 1);
+        });
+    }
+
+    /// Ends when so many pieces of work are stuck.
+    pub(crate) async fn are(&self, places: usize) {
+        // Fails only where nobody can tell any more, and this holds one who can.
+        let _ = self.pieces.subscribe().wait_for(|&pieces| pieces >= places).await;
+    }
+}
