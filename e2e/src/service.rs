@@ -111,12 +111,18 @@ impl Drop for ServiceProcess {
     }
 }
 
+/// What a process needs of the environment that it is started from.
+const KEPT: [&str; 5] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "ORT_DYLIB_PATH"];
+
 fn spawn(function: &str, arguments: &[String], variables: &[(String, String)], log: &Path) -> (Child, u16) {
     let port = free_port();
     let output: File = OpenOptions::new().create(true).append(true).open(log).unwrap();
     let program = program(&format!("trackdrop-{function}")).unwrap();
     let child = Command::new(&program)
         .args(arguments)
+        // What the developer's shell holds must not change what is tested.
+        .env_clear()
+        .envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .envs(variables.iter().map(|(name, value)| (name, value)))
         .env("PORT", port.to_string())
         .stdin(Stdio::null())

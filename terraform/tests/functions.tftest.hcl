@@ -247,7 +247,7 @@ run "services" {
         load     = ["ended/", "loaded/", "loads/"]
         annotate = ["annotated/", "counted/annotate/", "ended/", "processed_chunks/"]
         join     = ["ended/"]
-        fail     = ["annotated/", "ended/", "swept/", "tracked/"]
+        fail     = ["annotated/", "counted/annotate/", "counted/track/", "ended/", "swept/", "tracked/"]
         } : function => join(" || ", [
           for folder in folders : "resource.name.startsWith(\"projects/_/buckets/${var.buckets.work}/objects/${folder}\")"
       ])

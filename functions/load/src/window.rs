@@ -33,6 +33,9 @@ const WAITING: &str = "loads/waiting/";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Window {
     files: Vec<TracksFile>,
+    /// Whether they were refused together, so that each is loaded alone. Kept, because some may have been by the time somebody else tries.
+    #[serde(default)]
+    is_one_by_one: bool,
 }
 
 fn waiting(request: &RequestId) -> ObjectName {
@@ -73,7 +76,11 @@ pub(crate) async fn load_all(cloud: &Cloud, delivery: &Delivery) -> Result<(), F
                 }
             }
         };
-        load(cloud, &window, delivery).await?;
+        if !load(cloud, &window, delivery).await? {
+            // Refused together. Whoever loses this write finds the list as it is by now.
+            write(cloud, &Window { is_one_by_one: true, ..window }, Precondition::Generation(generation)).await?;
+            continue;
+        }
         // Whoever loses this write did the same work.
         write(cloud, &Window::default(), Precondition::Generation(generation)).await?;
     }
@@ -119,7 +126,7 @@ async fn gather(cloud: &Cloud, delivery: &Delivery) -> Result<(Window, Option<Fa
     let mut files: Vec<_> = looked.into_iter().flatten().collect();
     files.sort();
     files.truncate(MOST_FILES);
-    Ok((Window { files }, failure))
+    Ok((Window { files, is_one_by_one: false }, failure))
 }
 
 /// The file of a request that waits to be loaded; none where there is nothing to load any more.
@@ -136,44 +143,50 @@ async fn look(cloud: Cloud, request_id: RequestId) -> Result<Option<TracksFile>,
     Ok(tracks.map(|tracks| TracksFile { request_id, object, generation: tracks.generation }))
 }
 
-/// Loads the files of a window, and marks their requests as loaded.
-async fn load(cloud: &Cloud, window: &Window, delivery: &Delivery) -> Result<(), Failure> {
+/// Loads the files of a window, and marks the requests whose rows stand. False where nothing was loaded because the files were refused together.
+async fn load(cloud: &Cloud, window: &Window, delivery: &Delivery) -> Result<bool, Failure> {
     let files = &window.files;
     let mut loading = Doing::begin(delivery, Activity::Load);
-    let outcome = loading.time_async(cloud.warehouse.load_tracks(files)).await;
-    drop(loading);
-    match outcome {
-        Ok(outcome) => tracing::info!(files = files.len(), ?outcome, "window loaded"),
-        // A job is atomic, so one bad file refuses all: each goes alone, and the bad ones end their requests.
-        Err(WarehouseError::Refused { doing, reason }) => {
-            tracing::warn!(files = files.len(), "the window is loaded file by file: {doing}: {reason}");
-            let alone = files.iter().map(|file| load_alone(cloud.clone(), file.clone())).collect();
-            let (_, failure) = all_of(alone, delivery).await?;
-            failure.map_or(Ok(()), Err)?;
+    let (loaded, failure) = if window.is_one_by_one {
+        let alone = files.iter().map(|file| load_alone(cloud.clone(), file.clone())).collect();
+        let (loaded, failure) = loading.time_async(all_of(alone, delivery)).await?;
+        (loaded.into_iter().flatten().collect(), failure)
+    } else {
+        match loading.time_async(cloud.warehouse.load_tracks(files)).await {
+            Ok(outcome) => tracing::info!(files = files.len(), ?outcome, "window loaded"),
+            // A job is atomic, so one bad file refuses all: each goes alone, and the bad ones end their requests.
+            Err(WarehouseError::Refused { doing, reason }) => {
+                tracing::warn!(files = files.len(), "the window is loaded file by file: {doing}: {reason}");
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => return Err(error.into()),
-    }
-    let marks = files.iter().map(|file| mark(cloud.clone(), file.clone())).collect();
-    let (_, failure) = all_of(marks, delivery).await?;
-    failure.map_or(Ok(()), Err)
+        (files.clone(), None)
+    };
+    drop(loading);
+    // Whatever has become of the request meanwhile: what has rows must have the mark, or a later window would load them again.
+    let marks = loaded.into_iter().map(|file| mark(cloud.clone(), file)).collect();
+    let (_, unmarked) = all_of(marks, delivery).await?;
+    failure.or(unmarked).map_or(Ok(true), Err)
 }
 
 async fn mark(cloud: Cloud, file: TracksFile) -> Result<(), Failure> {
-    // Those that were refused have ended, and must not be told to be loaded.
-    if manifest::state(&cloud, &file.request_id).await? == Some(RequestState::Failed) {
-        return Ok(());
-    }
     let span = trace::by_clock_after_merge(SPAN, &cloud, &file.request_id).await?;
     crate::mark_loaded(&cloud, &file.request_id, None).instrument(span).await
 }
 
-async fn load_alone(cloud: Cloud, file: TracksFile) -> Result<(), Failure> {
+/// Gives the file if its rows stand. One that is refused ends its request.
+async fn load_alone(cloud: Cloud, file: TracksFile) -> Result<Option<TracksFile>, Failure> {
+    if cloud.find(&Marker::Loaded.object(&file.request_id)).await?.is_some() {
+        return Ok(Some(file));
+    }
     match cloud.warehouse.load_tracks(std::slice::from_ref(&file)).await {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(Some(file)),
         Err(WarehouseError::Refused { doing, reason }) => {
             let span = trace::by_clock_after_merge(SPAN, &cloud, &file.request_id).await?;
             let reason = format!("{doing}: {reason}");
-            end::fail(&cloud, &file.request_id, Stage::Load, &reason, || None).instrument(span).await
+            end::fail(&cloud, &file.request_id, Stage::Load, &reason, || None).instrument(span).await?;
+            Ok(None)
         }
         Err(error) => Err(error.into()),
     }

@@ -11,11 +11,11 @@ use std::{
 use tempfile::TempDir;
 use tokio::{sync::Notify, task::JoinSet};
 use trackdrop_cloud::{Content, LoadOutcome, PutOptions, TracksFile, Warehouse, WarehouseError, local::LocalCloud};
-use trackdrop_flow::{Cloud, manifest, stage::Staged};
+use trackdrop_flow::{Cloud, end, manifest, stage::Staged};
 use trackdrop_load::{Load, LoadService};
 use trackdrop_pipeline::{
     Bucket, Delivery, Event, Failure, FailureKind, Handler, ObjectFinalized, RequestId, RequestSettings, RequestState,
-    Timestamp,
+    Stage, Timestamp,
     names::{Marker, ObjectName, ResultFile},
 };
 use trackdrop_tables::requests::RequestRow;
@@ -27,6 +27,10 @@ struct Jobs {
     jobs: Mutex<BTreeMap<Vec<TracksFile>, bool>>,
     requests: Mutex<BTreeMap<RequestId, RequestRow>>,
     bad: Mutex<Vec<RequestId>>,
+    /// Whether the next job of several files is refused without a trace, as a call is that the service does not like.
+    is_refusing: Mutex<bool>,
+    /// The next job of this request alone can't be made just now.
+    unavailable: Mutex<Option<RequestId>>,
     dies: Mutex<Option<Dies>>,
     /// The delivery that is asked to stop while a job runs.
     stops: Mutex<Option<Delivery>>,
@@ -77,6 +81,14 @@ impl Warehouse for Jobs {
         }
         if let Some(delivery) = self.stops.lock().unwrap().take() {
             delivery.cancel();
+        }
+        if files.len() > 1 && std::mem::take(&mut *self.is_refusing.lock().unwrap()) {
+            return Err(WarehouseError::Refused { doing: "loading".into(), reason: "a bad call".into() });
+        }
+        if let [file] = files
+            && self.unavailable.lock().unwrap().take_if(|request| *request == file.request_id).is_some()
+        {
+            return Err(WarehouseError::Unavailable { doing: "loading".into(), reason: "not now".into() });
         }
         let is_bad = files.iter().any(|file| self.bad.lock().unwrap().contains(&file.request_id));
         let before = self.jobs.lock().unwrap().insert(files.to_vec(), !is_bad);
@@ -267,6 +279,33 @@ async fn a_file_that_is_refused_ends_its_request_and_holds_up_no_other() {
             (RequestState::Failed, "loading: bad rows".into())
         );
     }
+}
+
+#[tokio::test]
+async fn files_that_were_refused_together_are_loaded_alone_whoever_goes_on() {
+    let world = World::new();
+    let requests = world.merge_and_wait(0..3).await;
+    *world.jobs.is_refusing.lock().unwrap() = true;
+    world.jobs.unavailable.lock().unwrap().replace(requests[1].clone());
+    assert_eq!(world.tick().await.unwrap_err().kind(), FailureKind::Transient);
+    // By now the warehouse would take all of them together, and with them the two that are loaded.
+    world.tick().await.unwrap();
+    world.all_are_loaded_once(&requests).await;
+    assert_eq!(world.jobs.done(), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn rows_of_a_request_that_failed_meanwhile_are_not_loaded_again_when_it_goes_on() {
+    let world = World::new();
+    let requests = world.merge_and_wait(0..2).await;
+    world.tick_that_dies(Dies::AfterTheJob(0)).await;
+    end::fail(&world.cloud, &requests[0], Stage::Join, "the disk is full", || None).await.unwrap();
+    world.tick().await.unwrap();
+    end::reopen(&world.cloud, &requests[0]).await.unwrap();
+    // Its event is told again, and it would wait for a window with other companions.
+    let all = world.merge_and_wait(0..3).await;
+    world.tick().await.unwrap();
+    world.all_are_loaded_once(&all).await;
 }
 
 #[tokio::test]

@@ -136,21 +136,97 @@ async fn an_object_that_is_overwritten_while_it_is_deleted_is_deleted_as_it_is_t
     stub.asked();
 }
 
+/// Uploads 8 MiB and 5 bytes in a session, on this condition.
+async fn upload(stub: &Stub, precondition: Precondition) -> Result<i64, StorageError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), large()).unwrap();
+    let options = PutOptions { precondition, ..PutOptions::default() };
+    let storage = storage(stub).with_resumable_from(1);
+    storage.put(&object(), Content::File(file.into_temp_path()), options).await.map(|info| info.generation)
+}
+
+fn large() -> Vec<u8> {
+    vec![7; (8 << 20) + 5]
+}
+
+impl Stub {
+    fn will_begin(&self) -> &Self {
+        self.will_with(200, &[("location", &format!("http://{}/session", self.api_host()))], "")
+    }
+
+    fn has(&self, bytes: usize) -> &Self {
+        self.will_with(308, &[("range", &format!("bytes=0-{}", bytes - 1))], "")
+    }
+}
+
+/// Bytes and `Content-Range` of what was sent into the session.
+fn sent(stub: &Stub) -> Vec<(usize, String)> {
+    let asked = stub.asked().into_iter().filter(|asked| asked.uri.path() == "/session");
+    asked.map(|asked| (asked.body.len(), asked.headers["content-range"].to_str().unwrap().to_owned())).collect()
+}
+
 #[tokio::test]
 async fn a_resumable_upload_goes_on_where_the_service_says_it_stands() {
     let stub = Stub::start().await;
-    let storage = storage(&stub).with_resumable_from(1);
-    let content = vec![7u8; (8 << 20) + 5];
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), &content).unwrap();
-    let session = format!("http://{}/session", stub.api_host());
-    stub.will(503, "").will_with(200, &[("location", &session)], "");
+    let first = (8 << 20, "bytes 0-8388607/8388613".to_owned());
+    let last = (5, "bytes 8388608-8388612/8388613".to_owned());
+    let question = (0, "bytes */8388613".to_owned());
+    stub.will(503, "").will_begin();
     // The first piece arrives, the answer to the second is lost; the service is asked, and has it all.
-    stub.will_with(308, &[("range", "bytes=0-8388607")], "").will(503, "").will(200, resource(&content, 9));
-    let info = storage.put(&object(), Content::File(file.into_temp_path()), PutOptions::default()).await.unwrap();
-    assert_eq!(info.generation, 9);
-    let asked = stub.asked();
-    assert_eq!(asked.iter().map(|asked| asked.body.len()).collect::<Vec<_>>()[2..], [8 << 20, 5, 0]);
+    stub.has(8 << 20).will(503, "").will(200, resource(&large(), 9));
+    assert_eq!(upload(&stub, Precondition::NotExists).await.unwrap(), 9);
+    assert_eq!(sent(&stub), [first.clone(), last.clone(), question.clone()]);
+    // Nothing of the first piece arrives, and the answer has no range then; the question fails, too.
+    stub.will_begin().will(503, "").will(503, "").will(308, "").has(8 << 20).will(200, resource(&large(), 9));
+    assert_eq!(upload(&stub, Precondition::NotExists).await.unwrap(), 9);
+    assert_eq!(sent(&stub), [first.clone(), question.clone(), question.clone(), first.clone(), last.clone()]);
+    // It has all and has not said what became of it: nothing is left to send.
+    stub.will_begin().has(8 << 20).has((8 << 20) + 5).will(200, resource(&large(), 9));
+    assert_eq!(upload(&stub, Precondition::NotExists).await.unwrap(), 9);
+    assert_eq!(sent(&stub), [first, last, question]);
+}
+
+#[tokio::test]
+async fn a_resumable_upload_asks_for_its_precondition_and_heeds_it() {
+    let stub = Stub::start().await;
+    for (precondition, query) in [
+        (Precondition::NotExists, Some("ifGenerationMatch=0")),
+        (Precondition::Generation(6), Some("ifGenerationMatch=6")),
+        (Precondition::None, None),
+    ] {
+        stub.will_begin().has(8 << 20).will(200, resource(&large(), 9));
+        assert_eq!(upload(&stub, precondition).await.unwrap(), 9);
+        let begun = stub.asked().remove(0).uri;
+        let begun: Vec<_> = begun.query().unwrap().split('&').collect();
+        assert!(begun.contains(&"uploadType=resumable"), "{begun:?}");
+        assert_eq!(begun.iter().copied().find(|pair| pair.starts_with("ifGeneration")), query);
+    }
+    // At the beginning, and only at the end: somebody was before, even with the same content.
+    stub.will(412, "").will(200, resource(&large(), 7));
+    assert!(upload(&stub, Precondition::NotExists).await.unwrap_err().is_precondition());
+    stub.will_begin().has(8 << 20).will(412, "").will(200, resource(&large(), 7));
+    assert!(upload(&stub, Precondition::NotExists).await.unwrap_err().is_precondition());
+    stub.asked();
+}
+
+#[tokio::test]
+async fn a_resumable_upload_whose_session_is_lost_is_begun_anew_once_where_that_can_double_nothing() {
+    let stub = Stub::start().await;
+    for status in [404, 410] {
+        stub.will_begin().has(8 << 20).will(status, "").will_begin().has(8 << 20).will(200, resource(&large(), 9));
+        assert_eq!(upload(&stub, Precondition::NotExists).await.unwrap(), 9);
+        stub.asked();
+        // It had been complete: what stands is what was sent.
+        stub.will_begin().has(8 << 20).will(status, "").will_begin().has(8 << 20).will(412, "");
+        stub.will(200, resource(&large(), 7));
+        assert_eq!(upload(&stub, Precondition::NotExists).await.unwrap(), 7);
+        stub.asked();
+        stub.will_begin().will(status, "").will_begin().will(status, "");
+        assert!(upload(&stub, Precondition::NotExists).await.is_err());
+        stub.will_begin().will(status, "");
+        assert!(upload(&stub, Precondition::None).await.is_err());
+        stub.asked();
+    }
 }
 
 #[tokio::test]

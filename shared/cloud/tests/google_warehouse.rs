@@ -218,6 +218,12 @@ async fn errors_are_told_row_by_row_and_what_may_pass_is_left_to_the_next_delive
         assert_eq!(matches!(error, WarehouseError::Unavailable { .. }), may_pass, "{status}: {error}");
         assert!(error.to_string().contains("Not found: Table data:tracking.tracks"), "{error}");
     }
+    // The word for what is wrong says more than the status.
+    for (reason, may_pass) in [("backendError", true), ("tableUnavailable", true), ("invalid", false)] {
+        stub.will(400, json!({ "error": { "message": "no", "errors": [{ "reason": reason, "message": "no" }] } }));
+        let error = warehouse.load_tracks(&tracks(7)).await.unwrap_err();
+        assert_eq!(matches!(error, WarehouseError::Unavailable { .. }), may_pass, "{reason}: {error}");
+    }
     stub.asked();
 }
 

@@ -120,7 +120,9 @@ pub async fn sweep(
         // Markers of requests that are long over have been cleared away.
         let is_long_over = manifest::state_of(&info).is_some_and(RequestState::is_final)
             && Timestamp::now().seconds_since(info.created) >= patience.give_up_s;
-        if ended.contains(&request) || busy.contains(&request) || is_long_over {
+        // Its manifest is a sign of life itself: most requests that are under way need no look.
+        let is_young = Timestamp::now().seconds_since(info.created) < patience.still_s;
+        if ended.contains(&request) || busy.contains(&request) || is_long_over || is_young {
             continue;
         }
         delivery.step()?;

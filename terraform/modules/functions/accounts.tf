@@ -26,8 +26,9 @@ locals {
     load     = ["ended/", "loaded/", "loads/"]
     annotate = ["annotated/", "counted/annotate/", "ended/", "processed_chunks/"]
     join     = ["ended/"]
-    # The sweeper runs in `fail`: it creates the marker that a crash left out, and notes when it told of what.
-    fail = ["annotated/", "ended/", "swept/", "tracked/"]
+    # It counts a segment whose last delivery was given up though its result stands. And the sweeper runs in `fail`: it creates the marker that a
+    # crash left out, and notes when it told of what.
+    fail = ["annotated/", "counted/annotate/", "counted/track/", "ended/", "swept/", "tracked/"]
   }
   # Files of `results/<request_id>/` that each function writes. The manifest carries progress and the end.
   writes_results = {

@@ -20,6 +20,8 @@ pub struct ApiError {
     pub doing: String,
     /// The HTTP status; none where there was no answer.
     pub status: Option<u16>,
+    /// The answer's word for what is wrong, such as `backendError`: BigQuery says it beside a status that says less.
+    pub code: Option<String>,
     /// What came back.
     pub reason: String,
     /// How often it was tried.
@@ -34,12 +36,31 @@ impl ApiError {
             reason = format!("{reason}: {cause}");
             source = cause.source();
         }
-        Self { doing: doing.to_owned(), status: error.status().map(|status| status.as_u16()), reason, attempts: 1 }
+        Self {
+            doing: doing.to_owned(),
+            status: error.status().map(|status| status.as_u16()),
+            code: None,
+            reason,
+            attempts: 1,
+        }
+    }
+
+    /// What an answer says that is no success.
+    pub(super) fn answered(doing: &str, status: u16, body: &str) -> Self {
+        let json: Value = serde_json::from_str(body).unwrap_or_default();
+        let code = json["error"]["errors"][0]["reason"].as_str().map(str::to_owned);
+        Self {
+            doing: doing.to_owned(),
+            status: Some(status),
+            code,
+            reason: reason(status, &json["error"], body),
+            attempts: 1,
+        }
     }
 
     /// A reason without an answer.
     pub(super) fn without_answer(doing: &str, reason: impl std::fmt::Display) -> Self {
-        Self { doing: doing.to_owned(), status: None, reason: reason.to_string(), attempts: 1 }
+        Self { doing: doing.to_owned(), status: None, code: None, reason: reason.to_string(), attempts: 1 }
     }
 
     /// Whether the same call may succeed at another time.
@@ -104,15 +125,17 @@ impl Api {
         repeat: Repeat,
         make: impl Fn(&Client) -> RequestBuilder + Send + Sync,
     ) -> Result<Response, ApiError> {
-        let started = Instant::now();
-        let mut attempt = 1;
+        let (mut attempt, mut failed_first) = (1, None);
         loop {
             let error = match self.once(doing, make(&self.http)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => ApiError { attempts: attempt, ..error },
             };
             let wait = match repeat {
-                Repeat::Safe if error.is_transient() => self.retry.wait(attempt, started.elapsed(), fastrand::f64()),
+                Repeat::Safe if error.is_transient() => {
+                    let since = *failed_first.get_or_insert_with(Instant::now);
+                    self.retry.wait(attempt, since.elapsed(), fastrand::f64())
+                }
                 _ => None,
             };
             let Some(wait) = wait else { return Err(error) };
@@ -131,7 +154,7 @@ impl Api {
         }
         let status = answer.status().as_u16();
         let body = answer.text().await.unwrap_or_default();
-        Err(ApiError { doing: doing.to_owned(), status: Some(status), reason: reason(status, &body), attempts: 1 })
+        Err(ApiError::answered(doing, status, &body))
     }
 
     /// One attempt whose answer is given whatever its status.
@@ -165,9 +188,7 @@ pub(super) async fn json<T: DeserializeOwned>(doing: &str, answer: Response) -> 
 }
 
 /// What an error body says, in one line.
-fn reason(status: u16, body: &str) -> String {
-    let json: Value = serde_json::from_str(body).unwrap_or_default();
-    let error = &json["error"];
+fn reason(status: u16, error: &Value, body: &str) -> String {
     let text = error["message"]
         .as_str()
         .or_else(|| error.as_str())

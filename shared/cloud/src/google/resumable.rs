@@ -40,34 +40,46 @@ impl Upload<'_> {
     /// Uploads a file of so many bytes, at least one.
     pub(super) async fn of_file(&self, path: &Path, bytes: u64) -> Result<ObjectResource, ApiError> {
         let mut file = File::open(path).await.map_err(|error| self.failed(error))?;
-        let session = self.begin().await?;
-        let (mut at, mut failures, mut since, mut is_known) = (0, 0, Instant::now(), true);
+        let mut session = self.begin().await?;
+        let (mut at, mut failures, mut failed_first, mut is_known, mut is_anew) = (0, 0, None, true, false);
         loop {
-            let outcome = match is_known {
+            let outcome = match is_known && at < bytes {
                 true => self.send(&session, &mut file, at, bytes).await,
-                // Nobody knows how much of the last chunk arrived.
+                // Nobody knows how much of the last chunk arrived; or all did, and what became of it was not said.
                 false => self.ask(&session, bytes).await,
             };
             let error = match outcome {
                 Ok(Progress::Done(resource)) => return Ok(resource),
                 Ok(Progress::Has(stored)) if stored > at => {
-                    (at, failures, since, is_known) = (stored, 0, Instant::now(), true);
+                    (at, failures, failed_first, is_known) = (stored, 0, None, true);
                     continue;
                 }
-                Ok(Progress::Has(_)) if !is_known => {
-                    is_known = true;
+                Ok(Progress::Has(stored)) if !is_known && stored < bytes => {
+                    // Never less than was there before; and if it were, it must be sent again.
+                    (at, is_known) = (stored, true);
                     continue;
                 }
                 Ok(Progress::Has(_)) => self.failed("nothing of the last chunk was stored"),
                 Err(error) => error,
             };
             failures += 1;
-            let wait =
-                self.api.retry().wait(failures, since.elapsed(), fastrand::f64()).filter(|_| error.is_transient());
-            let Some(wait) = wait else { return Err(ApiError { attempts: failures, ..error }) };
+            // The session is lost. If the upload was complete all the same, a precondition stops the one that is begun anew, and the object is looked at.
+            if matches!(error.status, Some(404 | 410)) && !is_anew && self.has_precondition() {
+                session = self.begin().await?;
+                (at, is_known, is_anew) = (0, true, true);
+                continue;
+            }
+            let since = failed_first.get_or_insert_with(Instant::now).elapsed();
+            let wait = self.api.retry().wait(failures, since, fastrand::f64()).filter(|_| error.is_transient());
+            let attempts = failures + u32::from(is_anew);
+            let Some(wait) = wait else { return Err(ApiError { attempts, ..error }) };
             tokio::time::sleep(wait).await;
             is_known = false;
         }
+    }
+
+    fn has_precondition(&self) -> bool {
+        self.query.iter().any(|(name, _)| *name == "ifGenerationMatch")
     }
 
     /// Opens a session. One that nobody uses has no effect, so this may be repeated.
@@ -107,8 +119,7 @@ impl Upload<'_> {
             200 | 201 => json(self.doing, answer).await.map(Progress::Done),
             status => {
                 let body = answer.text().await.unwrap_or_default();
-                let reason = format!("HTTP {status}: {}", body.trim().escape_debug());
-                Err(ApiError { doing: self.doing.to_owned(), status: Some(status), reason, attempts: 1 })
+                Err(ApiError::answered(self.doing, status, &body))
             }
         }
     }

@@ -18,6 +18,7 @@ impl Default for Retry {
             attempts: 6,
             first: Duration::from_millis(200),
             longest: Duration::from_secs(8),
+            // Counted from the first failure, since a call that dies of silence takes longer than this.
             within: Duration::from_secs(40),
         }
     }
@@ -38,14 +39,14 @@ impl Retry {
         self
     }
 
-    /// With another bound on the time after which no further attempt begins.
+    /// With another bound on the time after the first failure, in which further attempts begin.
     #[must_use]
     pub fn with_time_limit(mut self, within: Duration) -> Self {
         self.within = within;
         self
     }
 
-    /// The wait after the `attempt`th failure (from 1), `elapsed` after the first began; none where it was the last. `jitter` in [0, 1)
+    /// The wait after the `attempt`th failure (from 1), `elapsed` after the first one; none where it was the last. `jitter` in [0, 1)
     /// picks a point of the window.
     pub(super) fn wait(&self, attempt: u32, elapsed: Duration, jitter: f64) -> Option<Duration> {
         if attempt >= self.attempts {

@@ -75,6 +75,12 @@ struct JobError {
     location: Option<String>,
 }
 
+impl JobError {
+    fn may_pass(&self) -> bool {
+        may_pass(&self.reason, &self.message)
+    }
+}
+
 impl BigQuery {
     /// Load jobs of `project` into the tables of a dataset.
     pub fn new(api: Api, project: String, dataset: (String, String), buckets: Buckets) -> Self {
@@ -105,14 +111,14 @@ impl BigQuery {
             let all = status.errors.iter().map(describe).collect::<Vec<_>>().join("; ");
             let reason = format!("job {id} failed: {}", if all.is_empty() { describe(&error) } else { all });
             // Some of several may have been loaded alone since they were refused together: whoever looks at the job must come to the same.
-            let are_refused = are_several && !may_pass(&error);
+            let are_refused = are_several && !error.may_pass();
             match outcome {
                 // Somebody's earlier failure: try again under the next id.
                 LoadOutcome::AlreadyLoaded if !are_refused => {
                     tracing::debug!("{doing}: {reason}");
-                    last = Some((reason, may_pass(&error)));
+                    last = Some((reason, error.may_pass()));
                 }
-                _ if may_pass(&error) => {
+                _ if error.may_pass() => {
                     return Err(WarehouseError::Unavailable { doing, reason });
                 }
                 _ => return Err(WarehouseError::Refused { doing, reason }),
@@ -250,11 +256,11 @@ impl Warehouse for BigQuery {
 }
 
 /// Whether it is about the moment, or about a table or a right that somebody can mend while deliveries go on; and not about the rows.
-fn may_pass(error: &JobError) -> bool {
+fn may_pass(code: &str, message: &str) -> bool {
     // A file that is gone stays so: its rows come from nowhere else.
-    let is_about_file = ["gs://", "/bigstore/"].iter().any(|address| error.message.contains(address));
+    let is_about_file = ["gs://", "/bigstore/"].iter().any(|address| message.contains(address));
     matches!(
-        &*error.reason,
+        code,
         "accessDenied"
             | "backendError"
             | "billingNotEnabled"
@@ -269,7 +275,7 @@ fn may_pass(error: &JobError) -> bool {
             | "stopped"
             | "tableUnavailable"
             | "timeout"
-    ) || (error.reason == "notFound" && !is_about_file)
+    ) || (code == "notFound" && !is_about_file)
 }
 
 fn describe(error: &JobError) -> String {
@@ -280,6 +286,8 @@ fn describe(error: &JobError) -> String {
 fn failed(doing: &str, error: ApiError) -> WarehouseError {
     let (doing, reason) = (doing.to_owned(), error.reason.clone());
     // A table or a right that is missing: nothing in the rows is wrong, and somebody can mend it while deliveries go on.
-    let is_transient = error.is_transient() || matches!(error.status, Some(401 | 403 | 404));
+    // And its word for what is wrong says more than the status, which may be 400 where the moment is wrong.
+    let may_pass = error.code.as_deref().is_some_and(|code| may_pass(code, &error.reason));
+    let is_transient = error.is_transient() || may_pass || matches!(error.status, Some(401 | 403 | 404));
     if is_transient { WarehouseError::Unavailable { doing, reason } } else { WarehouseError::Refused { doing, reason } }
 }

@@ -20,6 +20,7 @@ use trackdrop_cloud::google::{Api, Retry};
 pub struct Asked {
     pub method: Method,
     pub uri: Uri,
+    pub headers: HeaderMap,
     pub body: Bytes,
 }
 
@@ -88,9 +89,9 @@ impl Stub {
     }
 }
 
-async fn answer(State(kept): State<Kept>, method: Method, uri: Uri, body: Bytes) -> Response {
+async fn answer(State(kept): State<Kept>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let what = format!("{method} {uri}");
-    kept.asked.lock().unwrap().push(Asked { method, uri, body });
+    kept.asked.lock().unwrap().push(Asked { method, uri, headers, body });
     let answer = kept.answers.lock().unwrap().pop_front();
     // 418 is no status that is tried again, so a call too many is told and not repeated for ever.
     answer
