@@ -69,13 +69,6 @@ impl PubSub {
             self.call("POST", "topics/work:publish", messages).await;
         }
     }
-
-    /// What nobody has taken.
-    async fn left(&self) -> usize {
-        let ask = json!({ "maxMessages": 100, "returnImmediately": true });
-        let answer = self.call("POST", "subscriptions/track:pull", ask).await;
-        answer["receivedMessages"].as_array().map_or(0, Vec::len)
-    }
 }
 
 /// The attributes and the data of a chunk's notification.
@@ -209,7 +202,6 @@ async fn no_more_is_in_work_than_there_are_places_and_all_is_done_in_the_end() {
     assert_eq!(seen.len(), 5, "each came once");
     assert_eq!(worker.stand.most_in_work.load(Ordering::SeqCst), 2);
     worker.stop().await;
-    assert_eq!(pubsub.left().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,7 +217,6 @@ async fn a_worker_keeps_what_it_works_on_for_longer_than_a_lease() {
     one.stand.may_end.add_permits(1);
     one.stop().await;
     other.stop().await;
-    assert_eq!(pubsub.left().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
