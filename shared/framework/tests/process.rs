@@ -6,8 +6,11 @@ use std::{
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// None of what is waited for takes a tenth of it.
+const WITHIN: Duration = Duration::from_secs(60);
 
 const EVENT: &str = r#"{"specversion":"1.0","id":"1","source":"//storage.googleapis.com/projects/_/buckets/acme-work",
     "type":"google.cloud.storage.object.v1.finalized","subject":"objects/split_chunks/req_0aZ9bY8c_20261123T182501/000000.mkv",
@@ -38,7 +41,9 @@ impl Running {
             .spawn()
             .unwrap();
         let mut running = Self { process, address: address.to_string() };
+        let until = Instant::now() + WITHIN;
         while !running.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            assert!(Instant::now() < until, "it does not get ready");
             assert_eq!(running.process.try_wait().unwrap(), None, "it ended before it was ready");
             thread::yield_now();
         }
@@ -47,6 +52,7 @@ impl Running {
 
     fn get(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect(&self.address).ok()?;
+        stream.set_read_timeout(Some(WITHIN)).ok()?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
@@ -56,6 +62,7 @@ impl Running {
     /// An event that the service has begun to read.
     fn begin_event(&self) -> (TcpStream, &'static [u8]) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(WITHIN)).unwrap();
         write!(
             stream,
             "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/cloudevents+json\r\nexpect: 100-continue\r\n\

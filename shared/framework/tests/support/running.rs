@@ -51,7 +51,9 @@ impl Running {
             .spawn()
             .unwrap();
         let mut running = Self { process, url: format!("http://{address}"), http: Client::new() };
+        let until = Instant::now() + WITHIN;
         while !running.get("/readyz").await.is_some_and(|status| status.is_success()) {
+            assert!(Instant::now() < until, "it does not get ready");
             assert_eq!(running.process.try_wait().unwrap(), None, "it ended before it was ready");
             tokio::time::sleep(LOOK_EVERY).await;
         }
