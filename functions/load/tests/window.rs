@@ -96,7 +96,7 @@ impl Warehouse for Jobs {
         Ok(LoadOutcome::Loaded)
     }
 
-    async fn forget_failure(&self, _: &RequestId) -> Result<(), WarehouseError> {
+    async fn forget_failure(&self, _: &RequestId, _: Timestamp) -> Result<(), WarehouseError> {
         unreachable!("no function does that")
     }
 }
