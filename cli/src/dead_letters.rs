@@ -242,3 +242,39 @@ async fn event_of(cloud: &Cloud, buckets: &Buckets, letter: &PubSubMessage) -> a
     let info = info.with_context(|| format!("{object} was deleted or overwritten: there is nothing to go on with"))?;
     Ok(ObjectFinalized { object, generation, created: info.created })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, extract::State, routing::post};
+    use std::sync::{Arc, Mutex};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn letters_that_wait_their_turn_are_leased_again_while_others_take_long() {
+        let asked: Arc<Mutex<Vec<serde_json::Value>>> = Arc::default();
+        let note = async |State(asked): State<Arc<Mutex<Vec<serde_json::Value>>>>, body: String| {
+            asked.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+            "{}"
+        };
+        let router = Router::new().route("/v1/{*path}", post(note)).with_state(asked.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+
+        let name = "projects/acme/subscriptions/dead-letters";
+        let began = Instant::now();
+        let ack_ids = (0..=AT_ONCE).map(|letter| (format!("{letter:03}"), format!("ack-{letter:03}"))).collect();
+        let subscription = Subscription::new("NAME", name, Some(&host)).unwrap();
+        let mut taken = Taken { subscription, letters: BTreeMap::new(), ack_ids, leased_at: began };
+        taken.renew(began + RENEW_AFTER / 2).await.unwrap();
+        assert!(asked.lock().unwrap().is_empty(), "not due yet");
+        taken.ack_ids.remove("000");
+        for _ in 0..2 {
+            taken.renew(began + RENEW_AFTER).await.unwrap();
+        }
+        let asked = asked.lock().unwrap();
+        let [again] = &asked[..] else { panic!("{asked:?}") };
+        assert_eq!(again["ackDeadlineSeconds"], LEASE_S);
+        assert_eq!(again["ackIds"].as_array().unwrap().len(), AT_ONCE, "those that are left: {again}");
+    }
+}
