@@ -11,11 +11,16 @@ use crate::{
 use anyhow::{Context, bail};
 use std::{
     cell::RefCell,
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
 };
 use trackdrop_cloud::google::{Buckets, PubSubMessage, Subscription};
-use trackdrop_flow::{Cloud, end, manifest, sweep};
-use trackdrop_pipeline::{ObjectFinalized, RequestId, RequestState, names::ObjectName};
+use trackdrop_flow::{
+    Cloud, end, manifest,
+    sweep::{self, Done},
+};
+use trackdrop_pipeline::{ObjectFinalized, RequestId, RequestState, Timestamp, names::ObjectName};
 
 /// Messages of one call.
 const AT_ONCE: usize = 100;
@@ -23,14 +28,16 @@ const AT_ONCE: usize = 100;
 const EMPTY_CALLS: u32 = 3;
 /// How long they stay taken while they are looked through; handed back afterwards.
 const LEASE_S: u32 = 600;
+/// How long after that was said it is said again, before the next letter: one letter may take minutes, a job of the warehouse long.
+const RENEW_AFTER: Duration = Duration::from_secs(60);
 
 pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result<()> {
     match command {
         DeadLettersCommand::List(arguments) => list(arguments).await,
         DeadLettersCommand::Replay(arguments) => {
             let (cloud, buckets) = google::deployment()?;
-            let told = RefCell::default();
-            chosen(arguments, async |letter| replay(&cloud, &buckets, letter, &told).await).await
+            let tried = RefCell::default();
+            chosen(arguments, async |letter| replay(&cloud, &buckets, letter, &tried).await).await
         }
         DeadLettersCommand::Drop(arguments) => chosen(arguments, async |_| Ok("dropped".to_owned())).await,
     }
@@ -42,6 +49,8 @@ struct Taken {
     /// By message id.
     letters: BTreeMap<String, PubSubMessage>,
     ack_ids: BTreeMap<String, String>,
+    /// When the first of them was leased for the last time.
+    leased_at: Instant,
 }
 
 impl Taken {
@@ -50,7 +59,8 @@ impl Taken {
     async fn look_through(name: &str, look: impl AsyncFnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let emulator = std::env::var("PUBSUB_EMULATOR_HOST").ok().filter(|host| !host.is_empty());
         let subscription = Subscription::new("TRACKDROP_DEAD_LETTERS_SUBSCRIPTION", name, emulator.as_deref())?;
-        let mut taken = Self { subscription, letters: BTreeMap::new(), ack_ids: BTreeMap::new() };
+        let mut taken =
+            Self { subscription, letters: BTreeMap::new(), ack_ids: BTreeMap::new(), leased_at: Instant::now() };
         let outcome = match taken.all().await {
             Ok(()) => look(&mut taken).await,
             Err(error) => Err(error),
@@ -76,6 +86,19 @@ impl Taken {
                 self.subscription.lease(&ids, LEASE_S).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Leases what is left again, where that is due by `now`.
+    async fn renew(&mut self, now: Instant) -> anyhow::Result<()> {
+        if now.duration_since(self.leased_at) < RENEW_AFTER {
+            return Ok(());
+        }
+        let ids: Vec<_> = self.ack_ids.values().cloned().collect();
+        for ids in ids.chunks(AT_ONCE) {
+            self.subscription.lease(ids, LEASE_S).await?;
+        }
+        self.leased_at = now;
         Ok(())
     }
 
@@ -135,8 +158,12 @@ async fn chosen(
             true => taken.letters.keys().cloned().collect(),
             false => arguments.ids.iter().cloned().collect(),
         };
+        let mut wanted: Vec<_> = wanted.into_iter().collect();
+        // The last ones first: a request that is opened again after the last of its letters is so after all of them.
+        wanted.sort_by_key(|id| Reverse(taken.letters.get(id).and_then(published)));
         let mut failed = Vec::new();
         for id in &wanted {
+            taken.renew(Instant::now()).await?;
             let outcome = match taken.letters.get(id) {
                 Some(letter) => act(letter).await,
                 None => Err(anyhow::anyhow!("there is no such dead letter (or another process looks at it)")),
@@ -154,47 +181,52 @@ async fn chosen(
     .await
 }
 
-/// Lets the request of a letter go on, once for all its letters.
+/// Lets the request of a letter go on, once for all its letters; and says of all of them why where it can't.
 async fn replay(
     cloud: &Cloud,
     buckets: &Buckets,
     letter: &PubSubMessage,
-    told: &RefCell<BTreeSet<RequestId>>,
+    tried: &RefCell<BTreeMap<RequestId, Result<(), String>>>,
 ) -> anyhow::Result<String> {
     let event = event_of(cloud, buckets, letter).await?;
     let request = event.request().with_context(|| format!("{} belongs to no request", event.object))?;
-    if told.borrow().contains(&request) {
-        return Ok(format!("{request} goes on already"));
+    match tried.borrow().get(&request) {
+        Some(Ok(())) => return Ok(format!("{request} goes on already")),
+        Some(Err(reason)) => bail!("{reason}"),
+        None => {}
     }
-    let done = replay_request(cloud, &request, &event).await?;
-    told.borrow_mut().insert(request);
-    Ok(done)
+    let outcome = replay_request(cloud, &request, published(letter)).await;
+    let kept = outcome.as_ref().map(drop).map_err(|error| format!("{error:#}"));
+    tried.borrow_mut().insert(request, kept);
+    outcome
 }
 
-async fn replay_request(cloud: &Cloud, request: &RequestId, event: &ObjectFinalized) -> anyhow::Result<String> {
-    match manifest::state(cloud, request).await? {
-        Some(RequestState::Done) => Ok(format!("{request} is done: there is nothing to do")),
-        Some(RequestState::Failed) => {
-            end::reopen(cloud, request).await?;
-            go_on(cloud, request, event).await
-        }
-        // A replaying was broken off after it was opened again.
-        _ => go_on(cloud, request, event).await,
-    }
+/// When a letter was published.
+fn published(letter: &PubSubMessage) -> Option<Timestamp> {
+    letter.publish_time.parse().ok()
 }
 
-async fn go_on(cloud: &Cloud, request: &RequestId, event: &ObjectFinalized) -> anyhow::Result<String> {
-    cloud.warehouse.forget_failure(request).await?;
-    let told = match manifest::state(cloud, request).await? {
-        // It failed before it was planned: its plan is made anew from the upload.
-        None => {
-            cloud.publisher.tell_again(event).await?;
-            1
-        }
-        // Not only this letter's event: others of the request were answered while it stood as failed.
-        Some(_) => sweep::go_on(cloud, request).await?,
-    };
-    Ok(format!("{request} goes on: {told} events were told again"))
+async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Timestamp>) -> anyhow::Result<String> {
+    let standing = manifest::look(cloud, request).await?;
+    let round = standing.and_then(|(_, round)| round);
+    match standing {
+        Some((RequestState::Done, _)) => return Ok(format!("{request} is done: there is nothing to do")),
+        Some((RequestState::Failed, _)) => {}
+        // It was opened again after this letter: another one did that, or a replaying that was broken off and is repeated.
+        Some(_) if round > published => {}
+        // The same letter went to `fail`, which would end the request after all, and this letter be gone.
+        _ => bail!(
+            "{request} has not failed: the function fail, which gets the same letter, has not handled it yet or went on with its work; the letter \
+             stays, replay it when the request is over"
+        ),
+    }
+    end::reopen(cloud, request, published).await?;
+    // Not only this letter's event: others of the request were answered while it stood as failed.
+    match sweep::go_on(cloud, request).await? {
+        Done::ToldAgain(events) => Ok(format!("{request} goes on: {events} events were told again")),
+        Done::Healed | Done::Nothing => Ok(format!("{request} goes on: it waited for no event")),
+        Done::Failed(reason) => bail!("{request} can't go on and stays failed: {reason}"),
+    }
 }
 
 /// What the letter was about.
@@ -209,4 +241,40 @@ async fn event_of(cloud: &Cloud, buckets: &Buckets, letter: &PubSubMessage) -> a
     let info = cloud.find(&object).await?.filter(|info| info.generation == generation);
     let info = info.with_context(|| format!("{object} was deleted or overwritten: there is nothing to go on with"))?;
     Ok(ObjectFinalized { object, generation, created: info.created })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, extract::State, routing::post};
+    use std::sync::{Arc, Mutex};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn letters_that_wait_their_turn_are_leased_again_while_others_take_long() {
+        let asked: Arc<Mutex<Vec<serde_json::Value>>> = Arc::default();
+        let note = async |State(asked): State<Arc<Mutex<Vec<serde_json::Value>>>>, body: String| {
+            asked.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+            "{}"
+        };
+        let router = Router::new().route("/v1/{*path}", post(note)).with_state(asked.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+
+        let name = "projects/acme/subscriptions/dead-letters";
+        let began = Instant::now();
+        let ack_ids = (0..=AT_ONCE).map(|letter| (format!("{letter:03}"), format!("ack-{letter:03}"))).collect();
+        let subscription = Subscription::new("NAME", name, Some(&host)).unwrap();
+        let mut taken = Taken { subscription, letters: BTreeMap::new(), ack_ids, leased_at: began };
+        taken.renew(began + RENEW_AFTER / 2).await.unwrap();
+        assert!(asked.lock().unwrap().is_empty(), "not due yet");
+        taken.ack_ids.remove("000");
+        for _ in 0..2 {
+            taken.renew(began + RENEW_AFTER).await.unwrap();
+        }
+        let asked = asked.lock().unwrap();
+        let [again] = &asked[..] else { panic!("{asked:?}") };
+        assert_eq!(again["ackDeadlineSeconds"], LEASE_S);
+        assert_eq!(again["ackIds"].as_array().unwrap().len(), AT_ONCE, "those that are left: {again}");
+    }
 }

@@ -10,7 +10,7 @@ use crate::{
 use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode};
 use trackdrop_flow::{
-    end, manifest,
+    end, manifest, round,
     sweep::{self, Done, Patience, Swept},
 };
 use trackdrop_pipeline::{
@@ -161,7 +161,8 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         line!("ledger    {} frames, {} whole, {} damaged", ledger.frames, ledger.frames_whole, ledger.frames_damaged);
     }
     let summary = ResultFile::Summary.object(&request);
-    if cloud.find(&summary).await?.is_some() {
+    // One that was opened again after it had failed has the summary of that until it ends once more.
+    if cloud.find(&summary).await?.is_some_and(|info| round::of(&info) == manifest.reopened_at) {
         let (_, json) = cloud.storage.get(&summary).await?;
         let summary: end::Summary = serde_json::from_slice(&json).context("the summary can't be read")?;
         for (stage, seconds) in &summary.seconds_by_stage {

@@ -13,7 +13,7 @@ use trackdrop_cloud::local::{LocalCloud, Redrive};
 use trackdrop_detector::DeviceChoice;
 use trackdrop_exchange::{TrackFile, read_detections};
 use trackdrop_flow::{end, manifest, version};
-use trackdrop_pipeline::{RequestId, RequestState, names::Marker};
+use trackdrop_pipeline::{RequestId, RequestState};
 use trackdrop_tracker::Settings;
 
 pub(crate) async fn retrack(data: &Path, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
@@ -38,12 +38,12 @@ async fn retrack_request(data: &Path, of: &RequestId, arguments: &RetrackArgumen
     let request = version.request;
     let mut job = Job { request: request.clone(), video: end::video_name(&manifest), finished_before: false };
     match manifest::state(&host.cloud, &request).await? {
-        Some(RequestState::Done) if host.cloud.find(&Marker::Ended.object(&request)).await?.is_some() => {
+        Some(RequestState::Done) if end::is_told(&host.cloud, &request).await? => {
             job.finished_before = true;
             host.local.restore_results(&request).await?;
         }
         Some(RequestState::Failed) => {
-            end::reopen(&host.cloud, &request).await?;
+            end::reopen(&host.cloud, &request, None).await?;
             redrive(&host, &request, &job.video, None, Redrive::Resume).await?;
         }
         // Nothing queued and not over: a crash came between opening it again and queueing its events.

@@ -26,7 +26,7 @@ use trackdrop_flow::{
 };
 use trackdrop_pipeline::{
     Bucket, FailureKind, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Stage,
-    names::{Marker, ObjectName, ResultFile},
+    names::{ObjectName, ResultFile},
 };
 
 /// How often the command looks how far its requests are.
@@ -114,7 +114,7 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
     }
     match state {
         Some(RequestState::Failed) if same => {
-            end::reopen(&host.cloud, &request).await?;
+            end::reopen(&host.cloud, &request, None).await?;
             // A plan that stands was made for its own segment length.
             let settings = RequestSettings { segment_seconds: before.segment_seconds, ..settings.clone() };
             restart(host, &info, &request, &settings, Redrive::Resume).await?;
@@ -126,7 +126,7 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
             settings::difference(&before, settings)
         ),
         // Its end is told after its state is set: killed in between, the delivery that tells it is still queued.
-        Some(RequestState::Done) if host.cloud.find(&Marker::Ended.object(&request)).await?.is_some() => {
+        Some(RequestState::Done) if end::is_told(&host.cloud, &request).await? => {
             job.finished_before = true;
             host.local.restore_results(&request).await?;
         }
@@ -231,7 +231,8 @@ async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
         if let (Some(stage), Ok(request)) = (stage, request.parse()) {
             let message = error.failure.to_string();
             let unplanned = describe(host, &request).await;
-            if let Err(failure) = end::fail(&host.cloud, &request, stage, &message, || unplanned).await {
+            let round = manifest::look(&host.cloud, &request).await.ok().flatten().and_then(|(_, round)| round);
+            if let Err(failure) = end::fail(&host.cloud, &request, stage, &message, round, || unplanned).await {
                 tracing::warn!(%request, %failure, "the failure could not be recorded");
             }
         }
@@ -254,7 +255,7 @@ async fn describe(host: &Host, request: &RequestId) -> Option<Manifest> {
 async fn look_at(host: &Host, jobs: &[&Job]) -> anyhow::Result<Vec<Tracked>> {
     let mut all = Vec::with_capacity(jobs.len());
     for job in jobs {
-        let is_over = host.cloud.find(&Marker::Ended.object(&job.request)).await?.is_some();
+        let is_over = end::is_told(&host.cloud, &job.request).await?;
         all.push(Tracked::look(host, &job.request, is_over).await?);
     }
     Ok(all)

@@ -14,7 +14,7 @@ use std::{
     collections::BTreeMap,
     io::Write as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -253,10 +253,21 @@ impl Deployment {
 
     /// Runs the `trackdrop` command on this deployment; gives its standard output.
     pub fn trackdrop(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(program("trackdrop").unwrap());
-        let output = command.envs(self.environment()).args(arguments).output().unwrap();
+        let output = self.output_of_trackdrop(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The same where it must fail; gives what it says of that.
+    pub fn trackdrop_fails(&self, arguments: &[&str]) -> String {
+        let output = self.output_of_trackdrop(arguments);
+        assert!(!output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn output_of_trackdrop(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program("trackdrop").unwrap());
+        command.envs(self.environment()).args(arguments).output().unwrap()
     }
 
     /// The load jobs of a table, with how many files each loads.
@@ -328,6 +339,19 @@ impl Deployment {
             json!({ "messages": [{ "attributes": attributes }] }),
         )
         .await;
+    }
+
+    /// Publishes what Pub/Sub does when the subscription of a function gives up the event of this object.
+    pub async fn publish_dead_letter(&self, function: &str, bucket: Bucket, name: &str) {
+        let generation = self.list(bucket, name).await.remove(0).1;
+        let attributes = json!({
+            "eventType": "OBJECT_FINALIZE", "payloadFormat": "NONE",
+            "bucketId": bucket_name(bucket), "objectId": name, "objectGeneration": generation,
+            "CloudPubSubDeadLetterSourceSubscription": format!("trackdrop-{function}"),
+            "CloudPubSubDeadLetterSourceDeliveryCount": "5",
+        });
+        let letter = json!({ "messages": [{ "attributes": attributes }] });
+        self.pubsub("POST", "topics/trackdrop-dead-letters:publish", letter).await;
     }
 
     /// One call of Pub/Sub's API; the path begins after the project.

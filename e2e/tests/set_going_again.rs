@@ -51,6 +51,7 @@ async fn what_stopped_goes_on_and_comes_to_the_same() {
         lost_events_are_told_again(&scene, function, stands).await;
     }
     dead_letters_are_listed_replayed_and_dropped(&scene).await;
+    a_letter_is_not_replayed_before_its_request_has_failed(&scene).await;
 }
 
 async fn lost_events_are_told_again(scene: &Scene, function: &'static str, stands: Option<&str>) {
@@ -75,12 +76,14 @@ async fn lost_events_are_told_again(scene: &Scene, function: &'static str, stand
     deployment.gateway.settled(0, SETTLES_WITHIN).await;
 }
 
+fn letters(deployment: &Deployment) -> Vec<Value> {
+    let lines = deployment.trackdrop(&["dead-letters", "list", "--json"]);
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 async fn dead_letters_are_listed_replayed_and_dropped(scene: &Scene) {
     let deployment = &scene.deployment;
-    let list = || -> Vec<Value> {
-        let lines = deployment.trackdrop(&["dead-letters", "list", "--json"]);
-        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    };
+    let list = || letters(deployment);
     assert!(list().is_empty());
     deployment.gateway.begin(Fault::AlwaysDies { function: "merge" });
     let (one, other) = (scene.upload("people walking.mp4").await, scene.upload("others.mp4").await);
@@ -105,4 +108,49 @@ async fn dead_letters_are_listed_replayed_and_dropped(scene: &Scene) {
     deployment.trackdrop(&["dead-letters", "drop", letter_of(&other)]);
     assert!(list().is_empty());
     assert_eq!(deployment.request_row(&other).await["state"], "failed");
+    what_can_not_go_on_keeps_its_letter(scene, &other).await;
+}
+
+/// Of a request that failed in `merge`, a chunk and all that was made of it is gone.
+async fn what_can_not_go_on_keeps_its_letter(scene: &Scene, request: &RequestId) {
+    let deployment = &scene.deployment;
+    let gone = ["tracked/REQUEST", "detections/REQUEST/000000.parquet", "split_chunks/REQUEST/000000.mkv"];
+    for name in gone {
+        deployment.delete(Bucket::Work, &name.replace("REQUEST", request.as_str())).await;
+    }
+    deployment.gateway.begin(Fault::Lost { function: "fail" });
+    deployment.publish_dead_letter("track", Bucket::Work, &format!("split_chunks/{request}/000001.mkv")).await;
+    deployment.gateway.seen(1, SETTLES_WITHIN).await;
+    let said = deployment.trackdrop_fails(&["dead-letters", "replay", "--all"]);
+    assert!(said.contains("stays failed: chunks were cut, but are gone: upload the video again"), "{said}");
+    assert_eq!(letters(deployment).len(), 1);
+    let row = deployment.request_row(request).await;
+    assert_eq!((row["state"].as_str(), row["error_stage"].as_str()), ("failed", "split"), "{row:?}");
+    deployment.trackdrop(&["dead-letters", "drop", "--all"]);
+}
+
+/// `fail` gets a letter late, and one more of the same request.
+async fn a_letter_is_not_replayed_before_its_request_has_failed(scene: &Scene) {
+    let deployment = &scene.deployment;
+    deployment.gateway.begin(Fault::Lost { function: "merge" });
+    let request = scene.upload("people walking.mp4").await;
+    let tracked = format!("tracked/{request}");
+    deployment.until_listed(Bucket::Work, &tracked, 1).await;
+    deployment.gateway.seen(1 + 4 + 1, SETTLES_WITHIN).await;
+    deployment.gateway.settled(0, SETTLES_WITHIN).await;
+
+    deployment.gateway.begin(Fault::Lost { function: "fail" });
+    deployment.publish_dead_letter("merge", Bucket::Work, &tracked).await;
+    deployment.gateway.seen(1, SETTLES_WITHIN).await;
+    let said = deployment.trackdrop_fails(&["dead-letters", "replay", "--all"]);
+    assert!(said.contains(&format!("{request} has not failed")), "{said}");
+    assert_eq!(letters(deployment).len(), 1);
+
+    deployment.gateway.begin(Fault::None);
+    deployment.publish_dead_letter("merge", Bucket::Work, &tracked).await;
+    assert_eq!(deployment.finished(&request).await.state, "failed");
+    let said = deployment.trackdrop(&["dead-letters", "replay", "--all"]);
+    assert!(said.contains("goes on: 1 events") && said.contains("goes on already"), "{said}");
+    scene.ends_like_the_local_run(&request).await;
+    assert!(letters(deployment).is_empty());
 }

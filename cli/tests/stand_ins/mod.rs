@@ -10,7 +10,7 @@ use trackdrop_cloud::{
 };
 use trackdrop_fail::Fail;
 use trackdrop_flow::{
-    Cloud, manifest,
+    Cloud, end, manifest,
     stage::{StageHandler, Staged},
 };
 use trackdrop_join::Join;
@@ -18,7 +18,7 @@ use trackdrop_load::Load;
 use trackdrop_merge::Merge;
 use trackdrop_pipeline::{
     Bucket, Handler, Manifest, ObjectFinalized, RequestId, RequestSettings,
-    names::{Marker, ObjectName, ResultFile},
+    names::{ObjectName, ResultFile},
     settings::METADATA_KEY,
     trigger::Trigger,
 };
@@ -112,7 +112,7 @@ impl Hosted {
                 let mut left = 0;
                 for request in requests {
                     left += self.local.pending(request).await.unwrap();
-                    left += i64::from(self.cloud.find(&Marker::Ended.object(request)).await.unwrap().is_none());
+                    left += i64::from(!end::is_told(&self.cloud, request).await.unwrap());
                 }
                 if left == 0 {
                     return;

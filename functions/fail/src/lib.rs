@@ -49,7 +49,18 @@ impl Handler for Fail {
         };
         let Event::ObjectFinalized(started_by) = &*letter.event else { return Ok(()) };
         let (Some(request), Some(stage)) = (started_by.request(), stage_of(&letter.function)) else { return Ok(()) };
-        if manifest::state(&self.cloud, &request).await?.is_some_and(|state| !state.is_final()) {
+        let standing = manifest::look(&self.cloud, &request).await?;
+        let round = standing.and_then(|(_, round)| round);
+        // A letter that does not say when it was published is of the round that stands.
+        let known_at = letter.published.or(round);
+        if known_at < round {
+            // Two clocks, the topic's and that of whoever opened it again, may be seconds apart. A letter is published minutes after the first
+            // attempt of what it is about, and if it should be taken for an earlier one all the same, it stays in its other subscription and the
+            // sweeper finds the request. One that was replayed is never taken for a later one: the round begins after it.
+            tracing::info!(%request, %stage, "the request was opened again after this dead letter");
+            return Ok(());
+        }
+        if standing.is_some_and(|(state, _)| !state.is_final()) {
             match self.ends_what_is_done(&request, stage, started_by, delivery).await {
                 // What can't be ended can't go on: the request fails with the reason why the delivery was given up.
                 Err(failure) if failure.kind() == FailureKind::Permanent => {}
@@ -67,7 +78,7 @@ impl Handler for Fail {
                 manifest::unplanned(&request, started_by, info.as_ref(), settings.unwrap_or_default())
             })
         };
-        end::fail(&self.cloud, &request, stage, &reason, describe).await
+        end::fail(&self.cloud, &request, stage, &reason, known_at, describe).await
     }
 }
 

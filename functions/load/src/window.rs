@@ -185,7 +185,8 @@ async fn load_alone(cloud: Cloud, file: TracksFile) -> Result<Option<TracksFile>
         Err(WarehouseError::Refused { doing, reason }) => {
             let span = trace::by_clock_after_merge(SPAN, &cloud, &file.request_id).await?;
             let reason = format!("{doing}: {reason}");
-            end::fail(&cloud, &file.request_id, Stage::Load, &reason, || None).instrument(span).await?;
+            let round = manifest::look(&cloud, &file.request_id).await?.and_then(|(_, round)| round);
+            end::fail(&cloud, &file.request_id, Stage::Load, &reason, round, || None).instrument(span).await?;
             Ok(None)
         }
         Err(error) => Err(error.into()),

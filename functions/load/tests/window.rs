@@ -108,8 +108,10 @@ impl Warehouse for Jobs {
         Ok(LoadOutcome::Loaded)
     }
 
-    async fn forget_failure(&self, _: &RequestId) -> Result<(), WarehouseError> {
-        unreachable!("no function does that")
+    async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
+        let mut requests = self.requests.lock().unwrap();
+        requests.retain(|of, row| of != request || row.state != RequestState::Failed || row.finished_at >= before);
+        Ok(())
     }
 }
 
@@ -299,9 +301,9 @@ async fn rows_of_a_request_that_failed_meanwhile_are_not_loaded_again_when_it_go
     let world = World::new();
     let requests = world.merge_and_wait(0..2).await;
     world.tick_that_dies(Dies::AfterTheJob(0)).await;
-    end::fail(&world.cloud, &requests[0], Stage::Join, "the disk is full", || None).await.unwrap();
+    end::fail(&world.cloud, &requests[0], Stage::Join, "the disk is full", None, || None).await.unwrap();
     world.tick().await.unwrap();
-    end::reopen(&world.cloud, &requests[0]).await.unwrap();
+    end::reopen(&world.cloud, &requests[0], None).await.unwrap();
     // Its event is told again, and it would wait for a window with other companions.
     let all = world.merge_and_wait(0..3).await;
     world.tick().await.unwrap();

@@ -10,7 +10,7 @@ use std::{io::Read, path::Path, sync::Arc};
 use tempfile::TempPath;
 use trackdrop_cloud::{ObjectInfo, OpenObject};
 use trackdrop_flow::{
-    Cloud, Created, Doing, NewObject, WorkReport, blocking,
+    Cloud, Doing, NewObject, WorkReport, blocking,
     blocking::{ReadTime, items, read_at},
     chunks::{self, Chunks},
     manifest,
@@ -18,7 +18,7 @@ use trackdrop_flow::{
 };
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
-    RequestState, SegmentDescription, SegmentNumber, Stage, Stopwatch,
+    SegmentDescription, SegmentNumber, Stage, Stopwatch,
     manifest::{ManifestSegment, VideoInfo},
     names::PerSegment,
 };
@@ -112,14 +112,12 @@ impl StageHandler for Split {
         let reads = ReadTime::default();
         let video = self.open(&info, opened, &reads, settings.segment_seconds, delivery).await?;
         let planned = plan(request, &info, settings, &*video)?;
-        let planned = match manifest::create(&self.cloud, &planned).await? {
-            Created::Now(_) => planned,
-            Created::Before => self.agree(request, planned).await?,
-        };
-        if planned.state.is_final() {
+        let standing = manifest::plan(&self.cloud, &planned).await?;
+        if standing.state.is_final() {
             return Ok(());
         }
-        let chunks = self.cut_missing(&planned, video, reads, started, delivery).await?;
+        agree(&standing, &planned)?;
+        let chunks = self.cut_missing(&standing, video, reads, started, delivery).await?;
         chunks::record(&self.cloud, request, &chunks).await
     }
 
@@ -176,6 +174,21 @@ fn plan(
     Ok(manifest)
 }
 
+/// Checks that the plan that stands is the one this version makes.
+fn agree(standing: &Manifest, ours: &Manifest) -> Result<(), Failure> {
+    let plan = |manifest: &Manifest| -> Vec<_> {
+        manifest
+            .segments
+            .iter()
+            .map(|segment| (segment.start_pts, segment.end_pts, segment.pts_sha256.clone()))
+            .collect()
+    };
+    if plan(standing) == plan(ours) {
+        return Ok(());
+    }
+    Err(Failure::permanent("the plan that stands differs from this version's: process the video anew (--force)"))
+}
+
 impl Split {
     async fn find(&self, upload: &ObjectFinalized) -> Result<(ObjectInfo, OpenObject), Failure> {
         match self.cloud.storage.open(&upload.object, Some(upload.generation)).await {
@@ -211,26 +224,6 @@ impl Split {
             Ok(Box::new(WithSource { video, source, opened, name }) as Box<dyn OpenVideo>)
         })
         .await
-    }
-
-    /// The plan that stands, after checking that it is the one this version makes.
-    async fn agree(&self, request: &RequestId, ours: Manifest) -> Result<Manifest, Failure> {
-        let Some((standing, _)) = manifest::read(&self.cloud, request).await? else {
-            return Err(Failure::transient(format!("the manifest of {request} is gone")));
-        };
-        let plan = |manifest: &Manifest| -> Vec<_> {
-            manifest
-                .segments
-                .iter()
-                .map(|segment| (segment.start_pts, segment.end_pts, segment.pts_sha256.clone()))
-                .collect()
-        };
-        if standing.state != RequestState::Failed && plan(&standing) != plan(&ours) {
-            return Err(Failure::permanent(
-                "the plan that stands differs from this version's: process the video anew (--force)",
-            ));
-        }
-        Ok(standing)
     }
 
     /// Cuts the chunks that do not stand yet; gives size and SHA-256 of all.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use trackdrop_pipeline::{Failure, FailureKind, RequestId, names::ObjectName};
+use trackdrop_pipeline::{Failure, FailureKind, RequestId, Timestamp, names::ObjectName};
 use trackdrop_tables::requests::RequestRow;
 
 /// A warehouse with the tables `tracks` and `requests`.
@@ -13,11 +13,12 @@ pub trait Warehouse: Send + Sync + std::fmt::Debug {
     /// refused together stay so, and may be loaded one by one.
     async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError>;
 
-    /// Records how a request ended: one row an end (which its request and moment name), the first one stays.
+    /// Records how a request ended: one row an end (which its request and moment name), the first one stays. One that was taken back does not
+    /// come again, or goes when a later end is recorded.
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError>;
 
-    /// Takes back that a request has failed, where that is recorded: it was opened again.
-    async fn forget_failure(&self, request: &RequestId) -> Result<(), WarehouseError>;
+    /// Takes back that a request has failed before this moment, where that is recorded: it was opened again then.
+    async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError>;
 }
 
 /// The `tracks.parquet` of a request.

@@ -359,6 +359,24 @@ async fn an_emulator_of_others_holds_every_row_once_however_often_it_is_loaded()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_taken_back_where_it_is_of_an_earlier_moment_and_does_not_come_again() {
+    let Some(emulated) = Emulated::start().await else { return };
+    let (warehouse, failed) = (&emulated.warehouse, row());
+    let later = Timestamp::from_micros(failed.finished_at.micros() + 1);
+    warehouse.record_request(&failed).await.unwrap();
+    warehouse.forget_failure(&failed.request_id, failed.finished_at).await.unwrap();
+    assert_eq!(emulated.count("requests").await, "1", "it is of this very moment");
+    warehouse.forget_failure(&failed.request_id, later).await.unwrap();
+    assert_eq!(emulated.count("requests").await, "0");
+    assert_eq!(warehouse.record_request(&failed).await.unwrap(), LoadOutcome::AlreadyLoaded);
+    assert_eq!(emulated.count("requests").await, "0");
+    let done = RequestRow { state: RequestState::Done, error: None, error_stage: None, finished_at: later, ..failed };
+    assert_eq!(warehouse.record_request(&done).await.unwrap(), LoadOutcome::Loaded);
+    warehouse.forget_failure(&done.request_id, Timestamp::from_micros(later.micros() + 1)).await.unwrap();
+    assert_eq!(emulated.count("requests").await, "1", "it is no failure");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_an_emulator_of_others_refuses_is_refused_with_its_reason_and_may_be_put_right() {
     let Some(emulated) = Emulated::start().await else { return };
     let broken = emulated.put("this is no Parquet").await;

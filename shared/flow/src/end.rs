@@ -1,14 +1,17 @@
 //! How a request ends: exactly once in effect, whoever gets there and however often.
 
 use crate::{
-    Cloud, Created, NewObject, VERSION, WorkReport, busy_seconds,
+    Cloud, VERSION, WorkReport, busy_seconds,
     chunks::{self, Chunks},
+    count::MARKER_TYPE,
     manifest,
+    round::{self, Round},
 };
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 use tracing::Instrument;
-use trackdrop_cloud::TOPIC_REQUESTS;
+use trackdrop_cloud::{Content, Precondition, PutOptions, TOPIC_REQUESTS};
 use trackdrop_pipeline::{
     Bucket, Event, Failure, Manifest, RequestFinished, RequestId, RequestState, Stage, Timestamp,
     cost::{CostEstimate, Prices},
@@ -17,6 +20,9 @@ use trackdrop_pipeline::{
     names::{Marker, ObjectName, PerSegment, ResultFile},
 };
 use trackdrop_tables::requests::RequestRow;
+
+/// Attempts of a write on the condition of what stands. Only another round's write makes one fail.
+const ATTEMPTS: u32 = 10;
 
 /// Counts and timings of a finished request: `results/<request_id>/summary.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,12 +97,14 @@ pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<()
     tell(cloud, &manifest).await
 }
 
-/// Ends a request with a reason; the first reason stays. `manifest_if_none` describes a request that has no manifest yet.
+/// Ends a request with a reason; the first reason stays. One that was opened again after `known_at` goes on: the reason is of the time before.
+/// A round stands for the moment at which it began. `manifest_if_none` describes a request that has no manifest yet.
 pub async fn fail(
     cloud: &Cloud,
     request: &RequestId,
     stage: Stage,
     message: &str,
+    known_at: Option<Timestamp>,
     manifest_if_none: impl FnOnce() -> Option<Manifest> + Send,
 ) -> Result<(), Failure> {
     let error = RequestError { stage, message: message.to_owned() };
@@ -109,7 +117,7 @@ pub async fn fail(
         manifest::create(cloud, &manifest).await?;
     }
     let manifest = manifest::update(cloud, request, |manifest| {
-        let changes = !manifest.state.is_final();
+        let changes = !manifest.state.is_final() && manifest.reopened_at <= known_at;
         if changes {
             manifest.state = RequestState::Failed;
             manifest.error = Some(error.clone());
@@ -118,13 +126,17 @@ pub async fn fail(
         changes
     })
     .await?;
+    if !manifest.state.is_final() {
+        tracing::info!(%request, %stage, message, "opened again since: this failure is of the time before");
+        return Ok(());
+    }
     // It may have been done all the same, and its last delivery given up on the way to telling so.
     tell(cloud, &manifest).await
 }
 
-/// For a request that stands as failed: tells its end again if a crash came between.
-pub async fn tell_failed(cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
-    if cloud.find(&Marker::Ended.object(request)).await?.is_some() {
+/// For a request that stands as failed in this round: tells its end again if a crash came between.
+pub async fn tell_failed(cloud: &Cloud, request: &RequestId, round: Round) -> Result<(), Failure> {
+    if cloud.find(&Marker::Ended.object(request)).await?.is_some_and(|told| round::of(&told) >= round) {
         return Ok(());
     }
     match manifest::read(cloud, request).await? {
@@ -133,62 +145,141 @@ pub async fn tell_failed(cloud: &Cloud, request: &RequestId) -> Result<(), Failu
     }
 }
 
-/// Opens a failed request again, so that what is missing can be done: the reason may be gone (a full disk, a wrong model file).
-pub async fn reopen(cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
-    for object in [Marker::Ended.object(request), ResultFile::Summary.object(request)] {
-        cloud.storage.delete(&object).await?;
+/// Whether the request is over and its end is told to all: the end of the round that it is in.
+pub async fn is_told(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
+    let Some(told) = cloud.find(&Marker::Ended.object(request)).await? else { return Ok(false) };
+    Ok(manifest::look(cloud, request).await?.is_some_and(|(_, round)| round::of(&told) >= round))
+}
+
+/// Opens a failed request again, so that what is missing can be done: the reason may be gone (a full disk, a wrong model file). Its new round
+/// begins after `after`, too: what is known of the failure by then is not of this round. Where the request does not stand as failed, this does
+/// what an earlier call may have left undone.
+pub async fn reopen(cloud: &Cloud, request: &RequestId, after: Option<Timestamp>) -> Result<(), Failure> {
+    let Some((failed, _)) = manifest::read(cloud, request).await? else { return Ok(()) };
+    let mut reopened_at = failed.reopened_at;
+    if failed.state == RequestState::Failed {
+        // The end is told whole before it is taken back, so that whoever is telling it, too, has nothing left to write.
+        tell(cloud, &failed).await?;
+        let ended_at = read_summary(cloud, request).await?.map(|summary| summary.finished_at);
+        let earlier = [ended_at, failed.reopened_at, after].into_iter().flatten().map(just_after);
+        let now = Timestamp::now();
+        let began_at = earlier.fold(now, Timestamp::max);
+        let manifest = manifest::update(cloud, request, |manifest| {
+            let changes = manifest.state == RequestState::Failed && manifest.reopened_at == failed.reopened_at;
+            if changes {
+                manifest.state = RequestState::Splitting;
+                manifest.error = None;
+                manifest.reopened_at = Some(began_at);
+                manifest.progress.updated_at = now;
+            }
+            changes
+        })
+        .await?;
+        reopened_at = manifest.reopened_at;
     }
-    let manifest = manifest::update(cloud, request, |manifest| {
-        let changes = manifest.state == RequestState::Failed;
-        if changes {
-            manifest.state = RequestState::Splitting;
-            manifest.error = None;
-        }
-        changes
-    })
-    .await?;
-    if manifest.segments.is_empty() {
-        // It failed before it was planned: the plan is made anew.
-        cloud.storage.delete(&ResultFile::Manifest.object(request)).await?;
+    forget_failures_before(cloud, request, reopened_at).await
+}
+
+fn just_after(moment: Timestamp) -> Timestamp {
+    Timestamp::from_micros(moment.micros().saturating_add(1))
+}
+
+/// Takes the rows of earlier rounds back. They are of earlier moments than the round, so the row of this one is never among them, whoever
+/// recorded it.
+async fn forget_failures_before(cloud: &Cloud, request: &RequestId, round: Round) -> Result<(), Failure> {
+    match round {
+        Some(began_at) => Ok(cloud.warehouse.forget_failure(request, began_at).await?),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Tells the end of a request: the summary, the row, the message, and then the marker that it is told. Every delivery that finds the
 /// request over repeats this until the marker stands, so a crash between the steps loses none; the row is written once, the message
-/// at least once.
+/// at least once. What was told of an earlier round is overwritten; where the end of a later one is told, this one is outdated and changes nothing.
 async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
-    let told = Marker::Ended.object(&manifest.request_id);
-    if cloud.find(&told).await?.is_some() {
+    let (request, round) = (&manifest.request_id, manifest.reopened_at);
+    let told = Marker::Ended.object(request);
+    if cloud.find(&told).await?.is_some_and(|told| round::of(&told) >= round) {
         return Ok(());
     }
     let summary = summarise(cloud, manifest).await?;
     let json = serde_json::to_vec_pretty(&summary)
         .map_err(|error| Failure::permanent(format!("the summary can't be written: {error}")))?;
-    let file = ResultFile::Summary.object(&manifest.request_id);
-    let summary = match cloud.create(NewObject::of_bytes(file.clone(), json, "application/json")).await? {
-        Created::Now(_) => summary,
+    let file = ResultFile::Summary.object(request);
+    let summary = match tell_of_round(cloud, &file, round, json.into(), "application/json").await? {
+        Told::Now => summary,
         // Another delivery wrote it: the row must say what the file says, to the moment at which the request ended.
-        Created::Before => read_summary(cloud, &file).await?,
+        Told::Before(json) => parse_summary(&file, &json)?,
+        Told::LaterRound => return Ok(()),
     };
+    // Whoever opened it again may have died before.
+    forget_failures_before(cloud, request, round).await?;
     let row = row(manifest, &summary);
     cloud.warehouse.record_request(&row).instrument(tracing::info_span!("record")).await?;
     let finished = RequestFinished {
-        request_id: manifest.request_id.clone(),
+        request_id: request.clone(),
         state: manifest.state,
         error: manifest.error.as_ref().map(|error| error.message.clone()),
     };
     cloud.publisher.publish(TOPIC_REQUESTS, &Event::RequestFinished(finished)).await?;
     let began_at = began_at(cloud, manifest).await?;
-    if let Created::Now(_) = cloud.create(NewObject::of_bytes(told, "", "application/octet-stream")).await? {
+    if let Told::Now = tell_of_round(cloud, &told, round, Bytes::new(), MARKER_TYPE).await? {
         log_end(manifest, &summary, began_at);
     }
     Ok(())
 }
 
-async fn read_summary(cloud: &Cloud, file: &ObjectName) -> Result<Summary, Failure> {
-    let (_, json) = cloud.storage.get(file).await?;
-    serde_json::from_slice(&json)
+/// What became of something that was to be told of a round.
+enum Told {
+    /// It is told by this call.
+    Now,
+    /// It was told before, in these words.
+    Before(Bytes),
+    /// A later round has told its own: this one is outdated.
+    LaterRound,
+}
+
+/// Writes an object that tells of a round, once a round: over one of an earlier round, never over one of the same or a later one.
+async fn tell_of_round(
+    cloud: &Cloud,
+    object: &ObjectName,
+    round: Round,
+    content: Bytes,
+    content_type: &'static str,
+) -> Result<Told, Failure> {
+    let mut precondition = Precondition::NotExists;
+    for _ in 0..ATTEMPTS {
+        let options = PutOptions { precondition, content_type, metadata: round::metadata(round) };
+        match cloud.storage.put(object, Content::Bytes(content.clone()), options).await {
+            Ok(_) => return Ok(Told::Now),
+            Err(error) if error.is_precondition() || error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+        precondition = match cloud.storage.get(object).await {
+            Ok((info, content)) => match round::of(&info).cmp(&round) {
+                Ordering::Less => Precondition::Generation(info.generation),
+                Ordering::Equal => return Ok(Told::Before(content)),
+                Ordering::Greater => return Ok(Told::LaterRound),
+            },
+            Err(error) if error.is_not_found() => Precondition::NotExists,
+            Err(error) => return Err(error.into()),
+        };
+    }
+    Err(Failure::transient(format!("{object} was changed by others {ATTEMPTS} times in a row")))
+}
+
+/// None where somebody took it away.
+async fn read_summary(cloud: &Cloud, request: &RequestId) -> Result<Option<Summary>, Failure> {
+    let file = ResultFile::Summary.object(request);
+    match cloud.storage.get(&file).await {
+        Ok((_, json)) => parse_summary(&file, &json).map(Some),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn parse_summary(file: &ObjectName, json: &[u8]) -> Result<Summary, Failure> {
+    serde_json::from_slice(json)
         .map_err(|error| Failure::permanent(format!("the summary {file} can't be read: {error}")))
 }
 
@@ -250,6 +341,7 @@ async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summary, Failur
             merged = report;
         }
     }
+    let now = Timestamp::now();
     let ledger = manifest.ledger.clone().unwrap_or_default();
     let track_s = busy_by_stage.get(&Stage::Track).copied().filter(|seconds| *seconds > 0.0);
     let cost = (!busy_by_stage.is_empty()).then(|| Prices::built_in().estimate_by_stage(&busy_by_stage));
@@ -257,7 +349,8 @@ async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summary, Failur
         request_id: request.clone(),
         retrack_of: manifest.retrack_of.clone(),
         video: video_name(manifest),
-        finished_at: Timestamp::now(),
+        // Its round's rows are told apart from those of earlier ones by the moment, whatever the clocks say.
+        finished_at: manifest.reopened_at.map_or(now, |began_at| now.max(began_at)),
         segments: manifest.segment_count,
         fps_per_instance: track_s.map(|seconds| ledger.frames as f64 / seconds),
         cost,

@@ -1,6 +1,9 @@
 //! The manifest: created once, changed by compare-and-set on its generation.
 
-use crate::{Cloud, Created, NewObject, VERSION};
+use crate::{
+    Cloud, Created, NewObject, VERSION,
+    round::{self, Round},
+};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -11,7 +14,7 @@ use trackdrop_pipeline::{
     names::{self, ObjectName, ResultFile},
 };
 
-/// The state also stands in the object's custom metadata, so that a look at it needs no read of the whole manifest.
+/// State and round also stand in the object's custom metadata, so that a look at them needs no read of the whole manifest.
 const STATE_KEY: &str = "trackdrop-state";
 const CONTENT_TYPE: &str = "application/json";
 /// Attempts of a compare-and-set. Writers are few and stop after they won; whoever lost this often tries again by redelivery.
@@ -34,6 +37,7 @@ pub fn unplanned(
         retrack_of: None,
         state: RequestState::Splitting,
         error: None,
+        reopened_at: None,
         source: SourceInfo {
             uri: format!("{}/{}", upload.object.bucket, upload.object.name),
             generation: upload.generation,
@@ -59,8 +63,10 @@ fn to_json(manifest: &Manifest) -> Result<Bytes, Failure> {
     Ok(json.into())
 }
 
-fn state_metadata(state: RequestState) -> BTreeMap<String, String> {
-    BTreeMap::from([(STATE_KEY.to_owned(), state.as_str().to_owned())])
+fn metadata(manifest: &Manifest) -> BTreeMap<String, String> {
+    let mut metadata = round::metadata(manifest.reopened_at);
+    metadata.insert(STATE_KEY.to_owned(), manifest.state.as_str().to_owned());
+    metadata
 }
 
 /// Every request that has a manifest, in the order of their ids.
@@ -102,7 +108,7 @@ pub async fn read(cloud: &Cloud, request: &RequestId) -> Result<Option<(Manifest
 pub async fn create(cloud: &Cloud, manifest: &Manifest) -> Result<Created, Failure> {
     let object = ResultFile::Manifest.object(&manifest.request_id);
     let new = NewObject::of_bytes(object, to_json(manifest)?, CONTENT_TYPE);
-    cloud.create(new.with_metadata(state_metadata(manifest.state))).await
+    cloud.create(new.with_metadata(metadata(manifest))).await
 }
 
 /// Changes the manifest; `change` says whether there is anything to write and may run several times. Gives the manifest as it
@@ -123,7 +129,7 @@ pub async fn update(
         let options = PutOptions {
             precondition: Precondition::Generation(generation),
             content_type: CONTENT_TYPE,
-            metadata: state_metadata(manifest.state),
+            metadata: metadata(&manifest),
         };
         match cloud.storage.put(&object, Content::Bytes(to_json(&manifest)?), options).await {
             Ok(_) => return Ok(manifest),
@@ -134,9 +140,31 @@ pub async fn update(
     Err(Failure::transient(format!("the manifest of {request} was changed by others {ATTEMPTS} times in a row")))
 }
 
+/// Writes a plan: into a new manifest, or into one that says only that the request failed before it was planned and was opened again. Gives the
+/// manifest that stands, which has another plan, or none, where it was neither.
+pub async fn plan(cloud: &Cloud, planned: &Manifest) -> Result<Manifest, Failure> {
+    if let Created::Now(_) = create(cloud, planned).await? {
+        return Ok(planned.clone());
+    }
+    update(cloud, &planned.request_id, |manifest| {
+        let is_open = manifest.segments.is_empty() && !manifest.state.is_final();
+        if is_open {
+            *manifest = Manifest { reopened_at: manifest.reopened_at, ..planned.clone() };
+        }
+        is_open
+    })
+    .await
+}
+
 /// Where a request stands, by a look at metadata only; none where it has no manifest.
 pub async fn state(cloud: &Cloud, request: &RequestId) -> Result<Option<RequestState>, Failure> {
-    Ok(cloud.find(&ResultFile::Manifest.object(request)).await?.as_ref().and_then(state_of))
+    Ok(look(cloud, request).await?.map(|(state, _)| state))
+}
+
+/// The same with the round that the request is in.
+pub async fn look(cloud: &Cloud, request: &RequestId) -> Result<Option<(RequestState, Round)>, Failure> {
+    let info = cloud.find(&ResultFile::Manifest.object(request)).await?;
+    Ok(info.and_then(|info| Some((state_of(&info)?, round::of(&info)))))
 }
 
 /// Moves the state on; it never moves back, and a final one stays.
@@ -171,7 +199,7 @@ pub async fn fold_progress(cloud: &Cloud, request: &RequestId, fold: impl Fn(&mu
     let options = PutOptions {
         precondition: Precondition::Generation(generation),
         content_type: CONTENT_TYPE,
-        metadata: state_metadata(manifest.state),
+        metadata: metadata(&manifest),
     };
     if let Err(error) = cloud.storage.put(&object, Content::Bytes(json), options).await {
         tracing::debug!(%request, %error, "progress not folded");

@@ -15,6 +15,7 @@ use crate::{
     count::MARKER_TYPE,
     end,
     manifest::{self, unplanned},
+    round::{self, Round},
     trace,
 };
 use serde::{Deserialize, Serialize};
@@ -106,12 +107,12 @@ pub async fn sweep(
     busy: &BTreeSet<RequestId>,
     delivery: &Delivery,
 ) -> Result<Swept, Failure> {
-    let ended: BTreeSet<RequestId> = cloud
+    let ended: BTreeMap<RequestId, Round> = cloud
         .storage
         .list(&ObjectName::new(Bucket::Work, Marker::Ended.prefix()))
         .await?
         .iter()
-        .filter_map(|info| names::request_of(&info.object))
+        .filter_map(|info| Some((names::request_of(&info.object)?, round::of(info))))
         .collect();
     let mut sweeper = Sweeper { cloud, patience, swept: Swept::default() };
     let mut known = BTreeSet::new();
@@ -122,7 +123,8 @@ pub async fn sweep(
             && Timestamp::now().seconds_since(info.created) >= patience.give_up_s;
         // Its manifest is a sign of life itself: most requests that are under way need no look.
         let is_young = Timestamp::now().seconds_since(info.created) < patience.still_s;
-        if ended.contains(&request) || busy.contains(&request) || is_long_over || is_young {
+        let is_told = ended.get(&request).is_some_and(|told| *told >= round::of(&info));
+        if is_told || busy.contains(&request) || is_long_over || is_young {
             continue;
         }
         delivery.step()?;
@@ -134,12 +136,12 @@ pub async fn sweep(
         let Some(request) = upload.request() else { continue };
         let is_too_old =
             Timestamp::now().seconds_since(info.created) >= GIVEN_UP_WITHIN * patience.give_up_s + UPLOADS_AFTER_S;
-        if known.contains(&request) || ended.contains(&request) || busy.contains(&request) || is_too_old {
+        if known.contains(&request) || ended.contains_key(&request) || busy.contains(&request) || is_too_old {
             continue;
         }
         let why = format!("{} was never planned: its event did not reach split", info.object);
         let remedies = vec![Remedy::Tell(vec![upload.clone()])];
-        let standing = Standing { last: info.created, stage: Stage::Split, why, remedies };
+        let standing = Standing { round: None, last: info.created, stage: Stage::Split, why, remedies };
         if !sweeper.stands_still(&standing) {
             continue;
         }
@@ -157,16 +159,16 @@ pub async fn sweep(
     Ok(swept)
 }
 
-/// Tells all that a request waits for once more, at once; for one that was opened again. Gives the number of events.
-pub async fn go_on(cloud: &Cloud, request: &RequestId) -> Result<usize, Failure> {
+/// Tells all that a request waits for once more, at once; for one that was opened again. Gives what was done.
+pub async fn go_on(cloud: &Cloud, request: &RequestId) -> Result<Done, Failure> {
     let mut sweeper = Sweeper { cloud, patience: Patience::NONE, swept: Swept::default() };
     sweeper.look_after(request).await?;
-    let told = |found: &StandsStill| if let Done::ToldAgain(events) = found.done { events } else { 0 };
-    Ok(sweeper.swept.found.iter().map(told).sum())
+    Ok(sweeper.swept.found.pop().map_or(Done::Nothing, |found| found.done))
 }
 
 /// Where a request stands.
 struct Standing {
+    round: Round,
     /// The last sign of life.
     last: Timestamp,
     stage: Stage,
@@ -232,7 +234,7 @@ impl Sweeper<'_> {
         standing: Standing,
         describe: impl FnOnce() -> Option<Manifest> + Send,
     ) -> Result<(), Failure> {
-        let Standing { last, stage, why, remedies } = standing;
+        let Standing { round, last, stage, why, remedies } = standing;
         let now = Timestamp::now();
         let seconds = now.seconds_since(last);
         let (mut reason, mut told, mut done) = (None, Vec::new(), Done::Nothing);
@@ -258,7 +260,7 @@ impl Sweeper<'_> {
                 Some(format!("it stood still for {hours:.0} hours, though it was told again ({times} times): {why}"));
         }
         if let Some(reason) = reason {
-            end::fail(self.cloud, request, stage, &reason, describe).await?;
+            end::fail(self.cloud, request, stage, &reason, round, describe).await?;
             done = Done::Failed(reason);
         } else if !told.is_empty() {
             done = self.tell(request, last, &before, &told).await?;
@@ -312,10 +314,10 @@ fn finalized(info: &ObjectInfo) -> ObjectFinalized {
 /// What a request waits for, and since when.
 async fn look(cloud: &Cloud, manifest: &Manifest) -> Result<Standing, Failure> {
     let request = &manifest.request_id;
-    let mut last = manifest.progress.updated_at;
+    let (round, mut last) = (manifest.reopened_at, manifest.progress.updated_at);
     if manifest.state.is_final() {
         let why = "it is over, but its end was not told to all".to_owned();
-        return Ok(Standing { last, stage: Stage::Load, why, remedies: vec![Remedy::End] });
+        return Ok(Standing { round, last, stage: Stage::Load, why, remedies: vec![Remedy::End] });
     }
     let mut seen = Seen::default();
     for kind in [PerSegment::Chunk, PerSegment::Detections, PerSegment::Tracks, PerSegment::Annotated] {
@@ -353,7 +355,7 @@ async fn look(cloud: &Cloud, manifest: &Manifest) -> Result<Standing, Failure> {
         why.push(what);
         remedies.push(remedy);
     }
-    Ok(Standing { last, stage, why: why.join("; "), remedies })
+    Ok(Standing { round, last, stage, why: why.join("; "), remedies })
 }
 
 /// What a request has one of.

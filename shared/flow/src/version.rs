@@ -61,6 +61,7 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
         retrack_of: Some(root),
         state: RequestState::Tracking,
         error: None,
+        reopened_at: None,
         settings,
         progress: Progress { segments_annotated: 0, updated_at: Timestamp::now(), ..of.progress.clone() },
         ledger: None,

@@ -7,7 +7,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use trackdrop_cloud::{Storage, google::Buckets};
-use trackdrop_pipeline::{DeadLetter, Event, Failure, ObjectFinalized, names::ObjectName, trigger::Trigger};
+use trackdrop_pipeline::{DeadLetter, Event, Failure, ObjectFinalized, Timestamp, names::ObjectName, trigger::Trigger};
 
 /// All triggers: the object that a dead letter is about says which function did not take it.
 pub(crate) const TRIGGERS: &[&str] = &[
@@ -28,13 +28,13 @@ pub(crate) async fn event_of(typed: Typed, buckets: &Buckets, storage: &dyn Stor
         Typed::Ours(event) => Ok(Ok((event, None))),
         Typed::Other(what) => Ok(Err(Answer::Ignored(format!("{what} is of no interest here")))),
         Typed::ObjectFinalized(object) => finalized(object, buckets, storage).await,
-        Typed::DeadLetter { attempts, subscription, event } => {
+        Typed::DeadLetter { attempts, subscription, published, event } => {
             let event = match *event {
                 Typed::ObjectFinalized(object) => finalized(object, buckets, storage).await?,
                 Typed::Ours(event) => Ok((event, None)),
                 _ => Err(Answer::Ignored(format!("{subscription} gave up a message that says nothing of a request"))),
             };
-            Ok(event.and_then(|(event, trace)| Ok((dead_letter(event, attempts, &subscription)?, trace))))
+            Ok(event.and_then(|(event, trace)| Ok((dead_letter(event, attempts, &subscription, published)?, trace))))
         }
     }
 }
@@ -65,7 +65,7 @@ async fn finalized(object: FinalizedObject, buckets: &Buckets, storage: &dyn Sto
     Ok(Ok((Event::ObjectFinalized(ObjectFinalized { object, generation, created }), trace)))
 }
 
-fn dead_letter(event: Event, attempts: u32, subscription: &str) -> Result<Event, Answer> {
+fn dead_letter(event: Event, attempts: u32, subscription: &str, published: Option<Timestamp>) -> Result<Event, Answer> {
     let function = TRIGGERS
         .iter()
         .filter_map(|yaml| Trigger::parse(yaml).ok())
@@ -74,7 +74,7 @@ fn dead_letter(event: Event, attempts: u32, subscription: &str) -> Result<Event,
         .ok_or_else(|| Answer::Ignored(format!("{subscription} gave up an event that starts no function")))?;
     // Pub/Sub keeps no answers; the function's log does.
     let reason = format!("{function} never took the event; its log says why (subscription {subscription})");
-    Ok(Event::DeadLetter(DeadLetter { function, event: Box::new(event), attempts, reason }))
+    Ok(Event::DeadLetter(DeadLetter { function, event: Box::new(event), attempts, reason, published }))
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub enum Typed {
         attempts: u32,
         /// The subscription that gave it up.
         subscription: String,
+        /// When that was published, where the message says so.
+        published: Option<Timestamp>,
         /// What the message means.
         event: Box<Self>,
     },
@@ -124,6 +126,7 @@ fn message(event: &Event) -> Result<Typed, Malformed> {
     Ok(Typed::DeadLetter {
         attempts: attempts.unwrap_or_default(),
         subscription: subscription.to_owned(),
+        published: message.get("publishTime").and_then(Value::as_str).and_then(|time| time.parse().ok()),
         event: Box::new(meaning),
     })
 }

@@ -181,7 +181,7 @@ fn what_happens_to_objects_otherwise_is_of_no_interest() {
 }
 
 #[test]
-fn a_dead_letter_says_how_often_which_subscription_and_what() {
+fn a_dead_letter_says_how_often_which_subscription_when_and_what() {
     let dead = [
         ATTRIBUTES,
         &[
@@ -192,8 +192,12 @@ fn a_dead_letter_says_how_often_which_subscription_and_what() {
     ]
     .concat();
     let event = decode(&HeaderMap::new(), &notification(&dead, PAYLOAD)).unwrap();
-    let expected =
-        Typed::DeadLetter { attempts: 5, subscription: "acme-split".into(), event: Box::new(finalized(CREATED)) };
+    let expected = Typed::DeadLetter {
+        attempts: 5,
+        subscription: "acme-split".into(),
+        published: Some("2026-09-21T13:33:20.5Z".parse().unwrap()),
+        event: Box::new(finalized(CREATED)),
+    };
     assert_eq!(Typed::of(&event).unwrap(), expected);
 }
 

@@ -97,6 +97,9 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// What the last attempt said.
     pub reason: String,
+    /// When the letter was published, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Timestamp>,
 }
 
 #[cfg(test)]

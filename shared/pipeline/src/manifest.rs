@@ -213,6 +213,9 @@ pub struct Manifest {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<RequestError>,
+    /// When it was last opened again after it had failed; later than all that was told of that end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reopened_at: Option<Timestamp>,
     /// What was uploaded.
     pub source: SourceInfo,
     /// How it is processed.

@@ -24,7 +24,7 @@ use trackdrop_cloud::{
     TracksFile, Warehouse, WarehouseError,
 };
 use trackdrop_pipeline::{
-    Event, ObjectFinalized, RequestId,
+    Event, ObjectFinalized, RequestId, Timestamp,
     names::{Bucket, ObjectName, ResultFile, request_of},
 };
 use trackdrop_tables::requests::RequestRow;
@@ -376,7 +376,7 @@ impl Warehouse for Attempt {
         self.operation(format!("record {}", row.request_id), effect, warehouse_error).await
     }
 
-    async fn forget_failure(&self, request: &RequestId) -> Result<(), WarehouseError> {
+    async fn forget_failure(&self, request: &RequestId, _: Timestamp) -> Result<(), WarehouseError> {
         self.world.broken(format!("{} takes back how {request} ended", self.name));
         Ok(())
     }

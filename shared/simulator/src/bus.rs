@@ -30,7 +30,7 @@ use trackdrop_join::Join;
 use trackdrop_load::{Load, LoadService};
 use trackdrop_merge::Merge;
 use trackdrop_pipeline::{
-    DeadLetter, Delivery, Event, Failure, FailureKind, Handler, ObjectFinalized, RequestId,
+    DeadLetter, Delivery, Event, Failure, FailureKind, Handler, ObjectFinalized, RequestId, Timestamp,
     names::{self, ObjectName, PerSegment, ResultFile},
     trigger::{Trigger, TriggerError},
 };
@@ -211,7 +211,13 @@ impl Bus {
     fn bury(&self, trigger: &Trigger, event: &Event, attempts: u32, reason: String) {
         let function = trigger.function.clone();
         self.world.log(format_args!("{function} given up: {reason}"));
-        let letter = DeadLetter { function, event: Box::new(event.clone()), attempts, reason };
+        let letter = DeadLetter {
+            function,
+            event: Box::new(event.clone()),
+            attempts,
+            reason,
+            published: Some(Timestamp::now()),
+        };
         if let Some(topic) = &trigger.dead_letter {
             self.world.memory.send(topic, &Event::DeadLetter(letter));
         }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet},
     fmt,
     io::{self, Write},
     path::Path,
@@ -45,6 +45,8 @@ pub struct State {
     pub request_rows: BTreeMap<(RequestId, Timestamp), RequestRow>,
     /// Every message that was published, by topic.
     pub messages: Vec<(String, Event)>,
+    /// The ends that were ever recorded: a job is done once, though its row may be taken back.
+    recorded: BTreeSet<(RequestId, Timestamp)>,
     last_generation: i64,
 }
 
@@ -184,13 +186,12 @@ impl MemoryCloud {
     }
 
     pub(crate) fn record(&self, row: &RequestRow) -> LoadOutcome {
-        match self.lock().request_rows.entry((row.request_id.clone(), row.finished_at)) {
-            Entry::Occupied(_) => LoadOutcome::AlreadyLoaded,
-            Entry::Vacant(place) => {
-                place.insert(row.clone());
-                LoadOutcome::Loaded
-            }
+        let (mut state, end) = (self.lock(), (row.request_id.clone(), row.finished_at));
+        if !state.recorded.insert(end.clone()) {
+            return LoadOutcome::AlreadyLoaded;
         }
+        state.request_rows.insert(end, row.clone());
+        LoadOutcome::Loaded
     }
 }
 
@@ -270,8 +271,11 @@ impl Warehouse for MemoryCloud {
         Ok(self.record(row))
     }
 
-    async fn forget_failure(&self, request: &RequestId) -> Result<(), WarehouseError> {
-        self.lock().request_rows.retain(|(of, _), row| of != request || row.state != RequestState::Failed);
+    async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
+        let stays = |of: &RequestId, at: Timestamp, row: &RequestRow| {
+            of != request || at >= before || row.state != RequestState::Failed
+        };
+        self.lock().request_rows.retain(|(of, at), row| stays(of, *at, row));
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::sync::OnceCell;
-use trackdrop_pipeline::RequestId;
+use trackdrop_pipeline::{RequestId, Timestamp};
 use trackdrop_tables::{
     requests::RequestRow,
     schema::{REQUESTS, TRACKS, Table},
@@ -233,17 +233,17 @@ impl Warehouse for BigQuery {
         self.load(&REQUESTS, &format!("{} {}", row.request_id, row.finished_at), Source::Row(&json)).await
     }
 
-    async fn forget_failure(&self, request: &RequestId) -> Result<(), WarehouseError> {
+    async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
         let doing = format!("deleting the row of {request}");
         let table = format!("{}.{}.{}", self.dataset.0, self.dataset.1, REQUESTS.name);
         let url = format!("{}/bigquery/v2/projects/{}/queries", self.api.endpoint(), self.project);
         let location = self.location(&doing).await.map_err(|error| failed(&doing, error))?;
+        let parameter = |name: &str, value: String| json!({ "name": name, "parameterType": { "type": "STRING" }, "parameterValue": { "value": value } });
+        let which = "request_id = @request AND state = 'failed' AND finished_at < TIMESTAMP(@before)";
         let query = json!({
-            "query": format!("DELETE FROM `{table}` WHERE request_id = @request AND state = 'failed'"),
+            "query": format!("DELETE FROM `{table}` WHERE {which}"),
             "useLegacySql": false, "location": location, "parameterMode": "NAMED", "timeoutMs": 60_000,
-            "queryParameters": [{
-                "name": "request", "parameterType": { "type": "STRING" }, "parameterValue": { "value": request },
-            }],
+            "queryParameters": [parameter("request", request.to_string()), parameter("before", before.to_string())],
         });
         // Safe to repeat: what is deleted stays so.
         let answer = self.api.call(&doing, Repeat::Safe, |http| http.post(&url).json(&query)).await;

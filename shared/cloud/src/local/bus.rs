@@ -15,7 +15,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior},
 };
-use trackdrop_pipeline::{DeadLetter, Delivery, Event, Failure, FailureKind, Handler, trigger::Trigger};
+use trackdrop_pipeline::{DeadLetter, Delivery, Event, Failure, FailureKind, Handler, Timestamp, trigger::Trigger};
 
 /// How often the bus looks for messages of other processes, for dead ones, and for waits that are over.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -236,6 +236,7 @@ impl Bus {
                     event: Box::new(lease.event.clone()),
                     attempts: failures,
                     reason: reason.clone(),
+                    published: Some(Timestamp::now()),
                 });
                 let topic = trigger.dead_letter;
                 self.cloud.on_catalog(move |inner| inner.bury(&lease, topic.as_deref(), &letter)).await?;

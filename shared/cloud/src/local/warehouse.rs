@@ -5,7 +5,7 @@ use crate::{LoadOutcome, StorageError, TracksFile, Warehouse, WarehouseError};
 use async_trait::async_trait;
 use rusqlite::params;
 use std::path::PathBuf;
-use trackdrop_pipeline::RequestId;
+use trackdrop_pipeline::{RequestId, Timestamp};
 use trackdrop_tables::requests::RequestRow;
 
 /// A file whose rows belong to the table `tracks`.
@@ -36,16 +36,18 @@ impl Warehouse for LocalCloud {
             reason: error.to_string(),
         };
         let (request, json) = (row.request_id.to_string(), serde_json::to_string(row).map_err(unavailable)?);
-        self.insert_once("INSERT OR IGNORE INTO request_rows VALUES (?1, ?2)", move |insert| {
-            insert.execute(params![request, json])
-        })
-        .await
+        // Of two ends the later one: an earlier one was taken back when the request was opened again, and whoever records it does so too late.
+        let sql = "INSERT INTO request_rows VALUES (?1, ?2) ON CONFLICT (request) DO UPDATE SET row = excluded.row \
+                   WHERE json_extract(excluded.row, '$.finished_at') > json_extract(request_rows.row, '$.finished_at')";
+        self.insert_once(sql, move |insert| insert.execute(params![request, json])).await
     }
 
-    async fn forget_failure(&self, request: &RequestId) -> Result<(), WarehouseError> {
-        let request = request.to_string();
-        let sql = "DELETE FROM request_rows WHERE request = ?1 AND json_extract(row, '$.state') = 'failed'";
-        self.insert_once(sql, move |delete| delete.execute(params![request])).await.map(drop)
+    async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
+        let (request, before) = (request.to_string(), before.to_string());
+        // Moments are written so that their order is that of their texts.
+        let sql = "DELETE FROM request_rows WHERE request = ?1 AND json_extract(row, '$.state') = 'failed' \
+                   AND json_extract(row, '$.finished_at') < ?2";
+        self.insert_once(sql, move |delete| delete.execute(params![request, before])).await.map(drop)
     }
 }
 

@@ -1,0 +1,443 @@
+//! A request that failed is opened again and ends another time, while others are still busy with its earlier end, or die over it.
+#![allow(clippy::unwrap_used)]
+
+mod stand_ins;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use stand_ins::{Trouble, World, seconds};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use trackdrop_cloud::{
+    Content, LoadOutcome, LocalFile, ObjectInfo, PublishError, Publisher, PutOptions, Storage, StorageError,
+    TracksFile, Warehouse, WarehouseError,
+    local::{LocalCloud, Redrive},
+};
+use trackdrop_fail::Fail;
+use trackdrop_flow::{
+    Cloud,
+    end::{self, Summary},
+    manifest, round,
+    sweep::{self, Done, Patience},
+};
+use trackdrop_pipeline::{
+    Bucket, DeadLetter, Delivery, Event, Failure, Handler, ObjectFinalized, RequestId, RequestState, SegmentNumber,
+    Stage, Timestamp,
+    names::{Marker, ObjectName, PerSegment, ResultFile},
+};
+use trackdrop_tables::requests::RequestRow;
+
+/// Holds the one who comes to its operation of this number, until it is opened.
+#[derive(Debug)]
+struct Gate {
+    hold: usize,
+    passed: AtomicUsize,
+    held: Notify,
+    open: watch::Sender<bool>,
+}
+
+impl Gate {
+    async fn pass(&self) {
+        if self.passed.fetch_add(1, Ordering::SeqCst) == self.hold {
+            self.held.notify_one();
+            self.open.subscribe().wait_for(|open| *open).await.unwrap();
+        }
+    }
+}
+
+/// A cloud with a gate before each operation.
+#[derive(Clone, Debug)]
+struct Gated(Arc<LocalCloud>, Arc<Gate>);
+
+#[async_trait]
+impl Storage for Gated {
+    async fn put(&self, object: &ObjectName, content: Content, put: PutOptions) -> Result<ObjectInfo, StorageError> {
+        self.1.pass().await;
+        self.0.put(object, content, put).await
+    }
+
+    async fn stat(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
+        self.1.pass().await;
+        self.0.stat(object).await
+    }
+
+    async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError> {
+        self.1.pass().await;
+        self.0.get(object).await
+    }
+
+    async fn fetch(&self, object: &ObjectName, at: Option<i64>) -> Result<(ObjectInfo, LocalFile), StorageError> {
+        self.1.pass().await;
+        self.0.fetch(object, at).await
+    }
+
+    async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
+        self.1.pass().await;
+        self.0.list(prefix).await
+    }
+
+    async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {
+        self.1.pass().await;
+        self.0.delete(object).await
+    }
+
+    fn scratch(&self) -> &Path {
+        self.0.scratch()
+    }
+}
+
+#[async_trait]
+impl Publisher for Gated {
+    async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
+        self.1.pass().await;
+        self.0.publish(topic, event).await
+    }
+
+    async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError> {
+        self.1.pass().await;
+        self.0.tell_again(object).await
+    }
+}
+
+#[async_trait]
+impl Warehouse for Gated {
+    async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
+        self.1.pass().await;
+        self.0.load_tracks(files).await
+    }
+
+    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
+        self.1.pass().await;
+        self.0.record_request(row).await
+    }
+
+    async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
+        self.1.pass().await;
+        self.0.forget_failure(request, before).await
+    }
+}
+
+/// Remembers what is published on the topic of the ends.
+#[derive(Debug)]
+struct Heard(Arc<LocalCloud>, Arc<Mutex<Vec<RequestState>>>);
+
+#[async_trait]
+impl Publisher for Heard {
+    async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
+        if let Event::RequestFinished(finished) = event {
+            self.1.lock().unwrap().push(finished.state);
+        }
+        self.0.publish(topic, event).await
+    }
+
+    async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError> {
+        self.0.tell_again(object).await
+    }
+}
+
+/// Somebody who is held at an operation.
+struct Late<T> {
+    gate: Arc<Gate>,
+    task: JoinHandle<T>,
+}
+
+impl<T: std::fmt::Debug> Late<T> {
+    async fn goes_on(self) -> T {
+        self.gate.open.send_replace(true);
+        self.task.await.unwrap()
+    }
+
+    async fn dies(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+struct Scene {
+    world: World,
+    request: RequestId,
+    upload: ObjectFinalized,
+    heard: Arc<Mutex<Vec<RequestState>>>,
+}
+
+impl Scene {
+    /// An upload whose event is lost, so that nobody is at work but whom the test calls.
+    async fn new() -> Self {
+        let mut world = World::new(Trouble::default());
+        let heard = Arc::default();
+        world.hosted.cloud.publisher = Arc::new(Heard(world.local.clone(), Arc::clone(&heard)));
+        let (request, object) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
+        let info = world.local.stat(&object).await.unwrap();
+        let upload = ObjectFinalized { object, generation: info.generation, created: info.created };
+        let scene = Self { world, request, upload, heard };
+        scene.lose_messages();
+        scene
+    }
+
+    fn catalog(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.world.folder.path().join(".store/catalog.db")).unwrap()
+    }
+
+    fn lose_messages(&self) {
+        self.catalog().execute("DELETE FROM messages", []).unwrap();
+    }
+
+    /// It fails, and nobody is told: whoever was to tell it died.
+    async fn fails_untold(&self) {
+        let (cloud, request) = (&self.world.cloud, &self.request);
+        manifest::create(cloud, &manifest::unplanned(request, &self.upload, None, seconds(1.0))).await.unwrap();
+        manifest::update(cloud, request, |manifest| {
+            manifest.state = RequestState::Failed;
+            manifest.error = Some(trackdrop_pipeline::manifest::RequestError {
+                stage: Stage::Split,
+                message: "the disk was full".into(),
+            });
+            true
+        })
+        .await
+        .unwrap();
+    }
+
+    async fn fails(&self) {
+        self.fails_untold().await;
+        self.tell_failed(&self.world.cloud).await.unwrap();
+    }
+
+    async fn round(&self) -> Option<Timestamp> {
+        manifest::look(&self.world.cloud, &self.request).await.unwrap().unwrap().1
+    }
+
+    async fn tell_failed(&self, cloud: &Cloud) -> Result<(), Failure> {
+        end::tell_failed(cloud, &self.request, self.round().await).await
+    }
+
+    /// Somebody does this and is held at the operation of this number; none where there are not so many.
+    async fn late<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        &self,
+        hold: usize,
+        what: impl FnOnce(Cloud) -> F,
+    ) -> Option<Late<T>> {
+        let gate =
+            Arc::new(Gate { hold, passed: AtomicUsize::new(0), held: Notify::new(), open: watch::Sender::new(false) });
+        let gated = Arc::new(Gated(self.world.local.clone(), gate.clone()));
+        let cloud = Cloud { storage: gated.clone(), publisher: gated.clone(), warehouse: gated };
+        let mut task = tokio::spawn(what(cloud));
+        tokio::select! {
+            _ = gate.held.notified() => Some(Late { gate, task }),
+            ended = &mut task => {
+                ended.unwrap();
+                None
+            }
+        }
+    }
+
+    async fn is_opened_again_and_done(&self) {
+        let (cloud, request) = (&self.world.cloud, &self.request);
+        end::reopen(cloud, request, None).await.unwrap();
+        assert_eq!(sweep::go_on(cloud, request).await.unwrap(), Done::ToldAgain(1));
+        self.world.settle(std::slice::from_ref(request)).await;
+        self.was_told_as_done("at its end").await;
+    }
+
+    /// Manifest, summary, marker, row and message say `done`, and of the same round.
+    async fn was_told_as_done(&self, when: &str) {
+        let (cloud, request) = (&self.world.cloud, &self.request);
+        let manifest = self.world.manifest(request).await;
+        assert_eq!((manifest.state, &manifest.error), (RequestState::Done, &None), "{when}");
+        let rows = self.world.rows().await;
+        assert_eq!(rows.len(), 1, "{when}: {rows:?}");
+        assert_eq!(rows[0]["state"], "done", "{when}: {rows:?}");
+        let summary: Summary = serde_json::from_slice(&self.world.bytes(request, ResultFile::Summary).await).unwrap();
+        assert_eq!(rows[0]["finished_at"], summary.finished_at.to_string(), "{when}");
+        assert_eq!(summary.ledger.frames, 30, "{when}");
+        for told in [ResultFile::Summary.object(request), Marker::Ended.object(request)] {
+            let told = cloud.storage.stat(&told).await.unwrap();
+            assert_eq!(round::of(&told), manifest.reopened_at, "{when}: {}", told.object);
+        }
+        assert!(self.heard.lock().unwrap().contains(&RequestState::Done), "{when}");
+    }
+
+    fn letter(&self, published: Option<Timestamp>) -> Event {
+        let event = Box::new(Event::ObjectFinalized(self.upload.clone()));
+        let (function, reason) = ("split".to_owned(), "no space".to_owned());
+        Event::DeadLetter(DeadLetter { function, event, attempts: 5, reason, published })
+    }
+}
+
+/// Does it with someone held at each operation in turn, until there are no more.
+async fn at_every_operation(least: usize, one: impl AsyncFn(usize) -> bool) {
+    let mut hold = 0;
+    while one(hold).await {
+        hold += 1;
+    }
+    assert!(hold >= least, "only {hold} operations");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_tells_an_earlier_end_too_late_changes_nothing() {
+    for rounds_before in [0, 1] {
+        at_every_operation(10, async |hold| {
+            let scene = Scene::new().await;
+            scene.fails_untold().await;
+            for _ in 0..rounds_before {
+                end::reopen(&scene.world.cloud, &scene.request, None).await.unwrap();
+                scene.fails_untold().await;
+            }
+            let (request, round) = (scene.request.clone(), scene.round().await);
+            assert_eq!(round.is_some(), rounds_before > 0);
+            let late = scene.late(hold, async move |cloud| end::tell_failed(&cloud, &request, round).await).await;
+            let Some(late) = late else { return false };
+            scene.is_opened_again_and_done().await;
+            late.goes_on().await.unwrap();
+            scene.was_told_as_done(&format!("after the late one at its operation {hold}")).await;
+            true
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_opens_it_again_too_late_changes_nothing_and_who_dies_over_it_is_repeated() {
+    at_every_operation(5, async |hold| {
+        for dies in [false, true] {
+            let scene = Scene::new().await;
+            scene.fails().await;
+            let request = scene.request.clone();
+            let late = scene.late(hold, async move |cloud| end::reopen(&cloud, &request, None).await).await;
+            let Some(late) = late else { return false };
+            match dies {
+                true => {
+                    late.dies().await;
+                    scene.is_opened_again_and_done().await;
+                }
+                false => {
+                    scene.is_opened_again_and_done().await;
+                    late.goes_on().await.unwrap();
+                }
+            }
+            scene.was_told_as_done(&format!("operation {hold}, {dies}")).await;
+        }
+        true
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_later_round_that_nobody_told_is_found_by_the_sweeper() {
+    let scene = Scene::new().await;
+    let (cloud, request) = (&scene.world.cloud, &scene.request);
+    scene.fails().await;
+    let told = scene.world.bytes(request, ResultFile::Summary).await;
+    let row = scene.world.rows().await.remove(0).to_string();
+    scene.is_opened_again_and_done().await;
+    at_every_operation(10, async |hold| {
+        // Back to where all results stand, and what was told is that it failed.
+        for (object, content) in
+            [(ResultFile::Summary.object(request), told.clone()), (Marker::Ended.object(request), Bytes::new())]
+        {
+            cloud.storage.put(&object, Content::Bytes(content), PutOptions::default()).await.unwrap();
+        }
+        scene.catalog().execute("UPDATE request_rows SET row = ?1", [&row]).unwrap();
+        scene.heard.lock().unwrap().clear();
+        let completed = request.clone();
+        let late = scene.late(hold, async move |cloud| end::finish_if_complete(&cloud, &completed).await).await;
+        let Some(late) = late else { return false };
+        late.dies().await;
+        let swept = sweep::sweep(cloud, Patience::NONE, &Default::default(), &Delivery::new()).await.unwrap();
+        assert!(swept.failed.is_empty(), "{:?}", swept.failed);
+        let done: Vec<_> = swept.found.iter().map(|found| &found.done).collect();
+        assert_eq!(done, [&Done::Healed], "{hold}");
+        scene.was_told_as_done(&format!("after a crash at operation {hold}")).await;
+        true
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_of_before_it_was_opened_again_fails_nothing_however_late_it_is_handled() {
+    at_every_operation(1, async |hold| {
+        let scene = Scene::new().await;
+        scene.fails().await;
+        let published = Timestamp::now();
+        let letter = scene.letter(Some(published));
+        let late = scene.late(hold, async move |cloud| Fail::new(cloud).handle(&letter, &Delivery::new()).await).await;
+        let Some(late) = late else { return false };
+        end::reopen(&scene.world.cloud, &scene.request, Some(published)).await.unwrap();
+        late.goes_on().await.unwrap();
+        assert_eq!(scene.world.manifest(&scene.request).await.state, RequestState::Splitting, "{hold}");
+        true
+    })
+    .await;
+    let scene = Scene::new().await;
+    scene.fails().await;
+    // By the clock of whoever publishes, which is ahead.
+    let published = Timestamp::from_micros(Timestamp::now().micros() + 5_000_000);
+    end::reopen(&scene.world.cloud, &scene.request, Some(published)).await.unwrap();
+    let fail = Fail::new(scene.world.cloud.clone());
+    let state = async || scene.world.manifest(&scene.request).await.state;
+    fail.handle(&scene.letter(Some(published)), &Delivery::new()).await.unwrap();
+    assert_eq!(state().await, RequestState::Splitting, "it was known when the request was opened again");
+    let later = Timestamp::from_micros(published.micros() + 2);
+    fail.handle(&scene.letter(Some(later)), &Delivery::new()).await.unwrap();
+    assert_eq!(state().await, RequestState::Failed, "this one is of the round that stands");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_a_worker_met_before_it_was_opened_again_fails_nothing() {
+    let scene = Scene::new().await;
+    let cloud = &scene.world.cloud;
+    scene.fails().await;
+    end::reopen(cloud, &scene.request, None).await.unwrap();
+    end::fail(cloud, &scene.request, Stage::Split, "a wrong model file", None, || None).await.unwrap();
+    assert_eq!(scene.world.manifest(&scene.request).await.state, RequestState::Splitting);
+    end::fail(cloud, &scene.request, Stage::Split, "still wrong", scene.round().await, || None).await.unwrap();
+    assert_eq!(scene.world.manifest(&scene.request).await.error.unwrap().message, "still wrong");
+    assert_eq!(scene.world.rows().await[0]["error"], "still wrong");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_request_keeps_its_plan_and_what_can_not_go_on_says_why() {
+    let scene = Scene::new().await;
+    let (cloud, request) = (&scene.world.cloud, &scene.request);
+    scene
+        .world
+        .local
+        .redrive(request, Some((scene.upload.object.clone(), BTreeMap::new())), Redrive::Resume)
+        .await
+        .unwrap();
+    scene.world.settle(std::slice::from_ref(request)).await;
+    let plan = scene.world.manifest(request).await.segments;
+    let segment = SegmentNumber::new(0).unwrap();
+    for object in [
+        Marker::Ended.object(request),
+        ResultFile::Summary.object(request),
+        Marker::Loaded.object(request),
+        Marker::Merged.object(request),
+        Marker::Tracked.object(request),
+        PerSegment::Detections.object(request, segment),
+        PerSegment::Chunk.object(request, segment),
+    ] {
+        cloud.storage.delete(&object).await.unwrap();
+    }
+    scene.catalog().execute("DELETE FROM request_rows", []).unwrap();
+    scene.fails_untold().await;
+    end::reopen(cloud, request, None).await.unwrap();
+    assert_eq!(scene.world.manifest(request).await.segments, plan);
+    assert!(scene.world.rows().await.is_empty(), "the failure is taken back");
+    let Done::Failed(reason) = sweep::go_on(cloud, request).await.unwrap() else { panic!() };
+    assert!(reason.contains("gone: upload the video again"), "{reason}");
+    let rows = scene.world.rows().await;
+    assert_eq!((rows.len(), &rows[0]["state"]), (1, &"failed".into()));
+    let swept = cloud.storage.list(&ObjectName::new(Bucket::Work, "swept/")).await.unwrap();
+    assert!(swept.is_empty(), "nothing was told again");
+}

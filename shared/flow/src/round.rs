@@ -1,0 +1,27 @@
+//! The rounds of a request: one that failed may be opened again, and then ends another time.
+//!
+//! A round is named by the moment at which it began ([`Manifest::reopened_at`](trackdrop_pipeline::Manifest::reopened_at)); the first has none
+//! and comes before all others. What is told of an end says of which round: the summary and the marker `ended` carry it in their metadata, as
+//! the manifest does, so that listings show it. Nothing is deleted when a request is opened again, and a later round writes over what an earlier
+//! one told, never the other way round. So whoever tells the end of an earlier round, however late, finds that it is told, and changes nothing.
+//!
+//! A round begins after all that was told of the one before ([`crate::end::reopen`]), by the moments themselves and not by anyone's clock.
+
+use std::collections::BTreeMap;
+use trackdrop_cloud::ObjectInfo;
+use trackdrop_pipeline::Timestamp;
+
+const KEY: &str = "trackdrop-reopened-at";
+
+/// When a round began; none for the first one.
+pub type Round = Option<Timestamp>;
+
+/// Custom metadata that says to which round an object belongs; none for the first one.
+pub(crate) fn metadata(round: Round) -> BTreeMap<String, String> {
+    round.iter().map(|at| (KEY.to_owned(), at.to_string())).collect()
+}
+
+/// The round that a manifest is in, or that a summary or a marker `ended` tells of.
+pub fn of(info: &ObjectInfo) -> Round {
+    info.metadata.get(KEY)?.parse().ok()
+}
