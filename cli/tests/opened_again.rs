@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use stand_ins::{Trouble, World, seconds};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -57,42 +57,42 @@ impl Gate {
 
 /// A cloud with a gate before each operation.
 #[derive(Clone, Debug)]
-struct Gated(Arc<LocalCloud>, Arc<Gate>);
+struct Gated(Cloud, Arc<Gate>);
 
 #[async_trait]
 impl Storage for Gated {
     async fn put(&self, object: &ObjectName, content: Content, put: PutOptions) -> Result<ObjectInfo, StorageError> {
         self.1.pass().await;
-        self.0.put(object, content, put).await
+        self.0.storage.put(object, content, put).await
     }
 
     async fn stat(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
         self.1.pass().await;
-        self.0.stat(object).await
+        self.0.storage.stat(object).await
     }
 
     async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError> {
         self.1.pass().await;
-        self.0.get(object).await
+        self.0.storage.get(object).await
     }
 
     async fn fetch(&self, object: &ObjectName, at: Option<i64>) -> Result<(ObjectInfo, LocalFile), StorageError> {
         self.1.pass().await;
-        self.0.fetch(object, at).await
+        self.0.storage.fetch(object, at).await
     }
 
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
         self.1.pass().await;
-        self.0.list(prefix).await
+        self.0.storage.list(prefix).await
     }
 
     async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {
         self.1.pass().await;
-        self.0.delete(object).await
+        self.0.storage.delete(object).await
     }
 
     fn scratch(&self) -> &Path {
-        self.0.scratch()
+        self.0.storage.scratch()
     }
 }
 
@@ -100,12 +100,12 @@ impl Storage for Gated {
 impl Publisher for Gated {
     async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
         self.1.pass().await;
-        self.0.publish(topic, event).await
+        self.0.publisher.publish(topic, event).await
     }
 
     async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError> {
         self.1.pass().await;
-        self.0.tell_again(object).await
+        self.0.publisher.tell_again(object).await
     }
 }
 
@@ -113,17 +113,50 @@ impl Publisher for Gated {
 impl Warehouse for Gated {
     async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
         self.1.pass().await;
-        self.0.load_tracks(files).await
+        self.0.warehouse.load_tracks(files).await
     }
 
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
         self.1.pass().await;
-        self.0.record_request(row).await
+        self.0.warehouse.record_request(row).await
     }
 
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
         self.1.pass().await;
-        self.0.forget_failure(request, before).await
+        self.0.warehouse.forget_failure(request, before).await
+    }
+}
+
+/// The table `requests` of a warehouse that knows ends by the ids of jobs, as BigQuery does: each adds its row once, beside all others, and does not
+/// add it again when it was taken back.
+#[derive(Debug, Default)]
+struct Jobs(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    jobs: BTreeSet<Timestamp>,
+    rows: Vec<RequestRow>,
+}
+
+#[async_trait]
+impl Warehouse for Jobs {
+    async fn load_tracks(&self, _: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
+        Ok(LoadOutcome::Loaded)
+    }
+
+    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
+        let mut table = self.0.lock().unwrap();
+        if !table.jobs.insert(row.finished_at) {
+            return Ok(LoadOutcome::AlreadyLoaded);
+        }
+        table.rows.push(row.clone());
+        Ok(LoadOutcome::Loaded)
+    }
+
+    async fn forget_failure(&self, _: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
+        let stays = |row: &RequestRow| row.state != RequestState::Failed || row.finished_at >= before;
+        self.0.lock().unwrap().rows.retain(stays);
+        Ok(())
     }
 }
 
@@ -168,18 +201,32 @@ struct Scene {
     request: RequestId,
     upload: ObjectFinalized,
     heard: Arc<Mutex<Vec<RequestState>>>,
+    /// None where the warehouse is the local one.
+    jobs: Option<Arc<Jobs>>,
 }
 
 impl Scene {
     /// An upload whose event is lost, so that nobody is at work but whom the test calls.
     async fn new() -> Self {
+        Self::with(None).await
+    }
+
+    /// The same, for the local warehouse and for one like BigQuery.
+    async fn of_each_warehouse() -> [Self; 2] {
+        [Self::new().await, Self::with(Some(Arc::default())).await]
+    }
+
+    async fn with(jobs: Option<Arc<Jobs>>) -> Self {
         let mut world = World::new(Trouble::default());
         let heard = Arc::default();
         world.hosted.cloud.publisher = Arc::new(Heard(world.local.clone(), Arc::clone(&heard)));
+        if let Some(jobs) = &jobs {
+            world.hosted.cloud.warehouse = jobs.clone();
+        }
         let (request, object) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
         let info = world.local.stat(&object).await.unwrap();
         let upload = ObjectFinalized { object, generation: info.generation, created: info.created };
-        let scene = Self { world, request, upload, heard };
+        let scene = Self { world, request, upload, heard, jobs };
         scene.lose_messages();
         scene
     }
@@ -213,6 +260,26 @@ impl Scene {
         self.tell_failed(&self.world.cloud).await.unwrap();
     }
 
+    async fn rows(&self) -> Vec<serde_json::Value> {
+        match &self.jobs {
+            None => self.world.rows().await,
+            Some(jobs) => jobs.0.lock().unwrap().rows.iter().map(|row| serde_json::to_value(row).unwrap()).collect(),
+        }
+    }
+
+    fn has_only(&self, row: &RequestRow) {
+        match &self.jobs {
+            None => {
+                let row = serde_json::to_string(row).unwrap();
+                self.catalog().execute("UPDATE request_rows SET row = ?1", [&row]).unwrap();
+            }
+            Some(jobs) => {
+                let (jobs_before, rows) = (BTreeSet::from([row.finished_at]), vec![row.clone()]);
+                *jobs.0.lock().unwrap() = Table { jobs: jobs_before, rows };
+            }
+        }
+    }
+
     async fn round(&self) -> Option<Timestamp> {
         manifest::look(&self.world.cloud, &self.request).await.unwrap().unwrap().1
     }
@@ -229,7 +296,7 @@ impl Scene {
     ) -> Option<Late<T>> {
         let gate =
             Arc::new(Gate { hold, passed: AtomicUsize::new(0), held: Notify::new(), open: watch::Sender::new(false) });
-        let gated = Arc::new(Gated(self.world.local.clone(), gate.clone()));
+        let gated = Arc::new(Gated(self.world.cloud.clone(), gate.clone()));
         let cloud = Cloud { storage: gated.clone(), publisher: gated.clone(), warehouse: gated };
         let mut task = tokio::spawn(what(cloud));
         tokio::select! {
@@ -254,7 +321,7 @@ impl Scene {
         let (cloud, request) = (&self.world.cloud, &self.request);
         let manifest = self.world.manifest(request).await;
         assert_eq!((manifest.state, &manifest.error), (RequestState::Done, &None), "{when}");
-        let rows = self.world.rows().await;
+        let rows = self.rows().await;
         assert_eq!(rows.len(), 1, "{when}: {rows:?}");
         assert_eq!(rows[0]["state"], "done", "{when}: {rows:?}");
         let summary: Summary = serde_json::from_slice(&self.world.bytes(request, ResultFile::Summary).await).unwrap();
@@ -285,21 +352,29 @@ async fn at_every_operation(least: usize, one: impl AsyncFn(usize) -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_tells_an_earlier_end_too_late_changes_nothing() {
-    for rounds_before in [0, 1] {
+    for (rounds_before, goes_on_while_it_runs) in [(0, false), (0, true), (1, false), (1, true)] {
         at_every_operation(10, async |hold| {
-            let scene = Scene::new().await;
-            scene.fails_untold().await;
-            for _ in 0..rounds_before {
-                end::reopen(&scene.world.cloud, &scene.request, None).await.unwrap();
+            for scene in Scene::of_each_warehouse().await {
+                let cloud = &scene.world.cloud;
                 scene.fails_untold().await;
+                for _ in 0..rounds_before {
+                    end::reopen(cloud, &scene.request, None).await.unwrap();
+                    scene.fails_untold().await;
+                }
+                let (request, round) = (scene.request.clone(), scene.round().await);
+                assert_eq!(round.is_some(), rounds_before > 0);
+                let late = scene.late(hold, async move |cloud| end::tell_failed(&cloud, &request, round).await).await;
+                let Some(late) = late else { return false };
+                if goes_on_while_it_runs {
+                    end::reopen(cloud, &scene.request, None).await.unwrap();
+                    late.goes_on().await.unwrap();
+                    scene.is_opened_again_and_done().await;
+                } else {
+                    scene.is_opened_again_and_done().await;
+                    late.goes_on().await.unwrap();
+                }
+                scene.was_told_as_done(&format!("with a late one held at its operation {hold}")).await;
             }
-            let (request, round) = (scene.request.clone(), scene.round().await);
-            assert_eq!(round.is_some(), rounds_before > 0);
-            let late = scene.late(hold, async move |cloud| end::tell_failed(&cloud, &request, round).await).await;
-            let Some(late) = late else { return false };
-            scene.is_opened_again_and_done().await;
-            late.goes_on().await.unwrap();
-            scene.was_told_as_done(&format!("after the late one at its operation {hold}")).await;
             true
         })
         .await;
@@ -308,59 +383,57 @@ async fn who_tells_an_earlier_end_too_late_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_opens_it_again_too_late_changes_nothing_and_who_dies_over_it_is_repeated() {
-    at_every_operation(5, async |hold| {
-        for dies in [false, true] {
-            let scene = Scene::new().await;
-            scene.fails().await;
-            let request = scene.request.clone();
-            let late = scene.late(hold, async move |cloud| end::reopen(&cloud, &request, None).await).await;
-            let Some(late) = late else { return false };
-            match dies {
-                true => {
+    for dies in [false, true] {
+        at_every_operation(5, async |hold| {
+            for scene in Scene::of_each_warehouse().await {
+                scene.fails().await;
+                let request = scene.request.clone();
+                let late = scene.late(hold, async move |cloud| end::reopen(&cloud, &request, None).await).await;
+                let Some(late) = late else { return false };
+                if dies {
                     late.dies().await;
                     scene.is_opened_again_and_done().await;
-                }
-                false => {
+                } else {
                     scene.is_opened_again_and_done().await;
                     late.goes_on().await.unwrap();
                 }
+                scene.was_told_as_done(&format!("operation {hold}, {dies}")).await;
             }
-            scene.was_told_as_done(&format!("operation {hold}, {dies}")).await;
-        }
-        true
-    })
-    .await;
+            true
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_later_round_that_nobody_told_is_found_by_the_sweeper() {
-    let scene = Scene::new().await;
-    let (cloud, request) = (&scene.world.cloud, &scene.request);
-    scene.fails().await;
-    let told = scene.world.bytes(request, ResultFile::Summary).await;
-    let row = scene.world.rows().await.remove(0).to_string();
-    scene.is_opened_again_and_done().await;
-    at_every_operation(10, async |hold| {
-        // Back to where all results stand, and what was told is that it failed.
-        for (object, content) in
-            [(ResultFile::Summary.object(request), told.clone()), (Marker::Ended.object(request), Bytes::new())]
-        {
-            cloud.storage.put(&object, Content::Bytes(content), PutOptions::default()).await.unwrap();
-        }
-        scene.catalog().execute("UPDATE request_rows SET row = ?1", [&row]).unwrap();
-        scene.heard.lock().unwrap().clear();
-        let completed = request.clone();
-        let late = scene.late(hold, async move |cloud| end::finish_if_complete(&cloud, &completed).await).await;
-        let Some(late) = late else { return false };
-        late.dies().await;
-        let swept = sweep::sweep(cloud, Patience::NONE, &Default::default(), &Delivery::new()).await.unwrap();
-        assert!(swept.failed.is_empty(), "{:?}", swept.failed);
-        let done: Vec<_> = swept.found.iter().map(|found| &found.done).collect();
-        assert_eq!(done, [&Done::Healed], "{hold}");
-        scene.was_told_as_done(&format!("after a crash at operation {hold}")).await;
-        true
-    })
-    .await;
+    for scene in Scene::of_each_warehouse().await {
+        let (cloud, request) = (&scene.world.cloud, &scene.request);
+        scene.fails().await;
+        let told = scene.world.bytes(request, ResultFile::Summary).await;
+        let row: RequestRow = serde_json::from_value(scene.rows().await.remove(0)).unwrap();
+        scene.is_opened_again_and_done().await;
+        at_every_operation(10, async |hold| {
+            // Back to where all results stand, and what was told is that it failed: whoever opened it again died before he took the row back.
+            let summary = (ResultFile::Summary.object(request), told.clone());
+            for (object, content) in [summary, (Marker::Ended.object(request), Bytes::new())] {
+                cloud.storage.put(&object, Content::Bytes(content), PutOptions::default()).await.unwrap();
+            }
+            scene.has_only(&row);
+            scene.heard.lock().unwrap().clear();
+            let completed = request.clone();
+            let late = scene.late(hold, async move |cloud| end::finish_if_complete(&cloud, &completed).await).await;
+            let Some(late) = late else { return false };
+            late.dies().await;
+            let swept = sweep::sweep(cloud, Patience::NONE, &BTreeSet::new(), &Delivery::new()).await.unwrap();
+            assert!(swept.failed.is_empty(), "{:?}", swept.failed);
+            let done: Vec<_> = swept.found.iter().map(|found| &found.done).collect();
+            assert_eq!(done, [&Done::Healed], "{hold}");
+            scene.was_told_as_done(&format!("after a crash at operation {hold}")).await;
+            true
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -402,7 +475,7 @@ async fn a_failure_that_a_worker_met_before_it_was_opened_again_fails_nothing() 
     assert_eq!(scene.world.manifest(&scene.request).await.state, RequestState::Splitting);
     end::fail(cloud, &scene.request, Stage::Split, "still wrong", scene.round().await, || None).await.unwrap();
     assert_eq!(scene.world.manifest(&scene.request).await.error.unwrap().message, "still wrong");
-    assert_eq!(scene.world.rows().await[0]["error"], "still wrong");
+    assert_eq!(scene.rows().await[0]["error"], "still wrong");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -433,10 +506,10 @@ async fn a_planned_request_keeps_its_plan_and_what_can_not_go_on_says_why() {
     scene.fails_untold().await;
     end::reopen(cloud, request, None).await.unwrap();
     assert_eq!(scene.world.manifest(request).await.segments, plan);
-    assert!(scene.world.rows().await.is_empty(), "the failure is taken back");
+    assert!(scene.rows().await.is_empty(), "the failure is taken back");
     let Done::Failed(reason) = sweep::go_on(cloud, request).await.unwrap() else { panic!() };
     assert!(reason.contains("gone: upload the video again"), "{reason}");
-    let rows = scene.world.rows().await;
+    let rows = scene.rows().await;
     assert_eq!((rows.len(), &rows[0]["state"]), (1, &"failed".into()));
     let swept = cloud.storage.list(&ObjectName::new(Bucket::Work, "swept/")).await.unwrap();
     assert!(swept.is_empty(), "nothing was told again");
