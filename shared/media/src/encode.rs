@@ -186,8 +186,8 @@ fn open_encoder(params: &VideoParams, threads: usize) -> Result<encoder::Video, 
 }
 
 /// libx264's macroblock tree in AVX-512 (seen in version 164) reads memory that nothing was written to where a row's macroblocks are no
-/// multiple of a vector: who encodes a segment again would get another video. Its AVX2 gives what is defined, and is as fast within
-/// a tenth (docs/speed.md). None where the processor has no AVX-512.
+/// multiple of a vector: who encodes a segment again would get another video. Its AVX2 gives what AVX-512 gives where that is
+/// defined, at nine tenths of its speed (docs/speed.md). None where the processor has no AVX-512.
 fn instructions() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") {
