@@ -34,8 +34,12 @@ impl OpenVideo for Video {
         let mut warnings = index.warnings.clone();
         let reencoded = self.planned.iter().filter(|segment| segment.is_reencoded).count();
         if reencoded > 0 {
+            let reason = match index.can_be_copied {
+                true => "the source has no key frame to cut at".to_owned(),
+                false => format!("chunks can't hold {} as this {} does", index.codec, index.container),
+            };
             warnings.push(format!(
-                "{reencoded} of {} segments are re-encoded without loss (lossless_transcode): the source has no key frame to cut at",
+                "{reencoded} of {} segments are re-encoded without loss (lossless_transcode): {reason}",
                 self.planned.len()
             ));
         }

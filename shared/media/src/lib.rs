@@ -36,6 +36,7 @@
 mod audio;
 mod avio;
 mod canvas;
+mod carried;
 mod chunk_format;
 mod cut;
 mod decoder;
@@ -53,6 +54,7 @@ mod limits;
 mod log;
 mod lossless;
 mod mux;
+mod packing;
 mod paint;
 mod params;
 mod picture_format;
