@@ -411,6 +411,9 @@ pub(crate) struct VerifyArguments {
     /// Target length of the segments
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,
+    /// Write a line for each frame: its index, PTS as in rows, seconds, MD5 of the decoded picture as `ffmpeg -f framemd5` has it
+    #[arg(long, value_name = "CSV")]
+    pub(crate) frames: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -88,7 +88,7 @@ pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
 pub use source::Source;
 pub use still::read_still;
-pub use verify::{Difference, Verification, VerifyOptions, verify};
+pub use verify::{Difference, Verification, VerifiedFrame, VerifyOptions, verify, verify_each};
 pub use video_engine::VideoEngine;
 
 /// A blocking library is used from blocking threads of an asynchronous program.
