@@ -265,10 +265,22 @@ impl Front {
 impl Gateway {
     /// What the subscription's filter and its topic would let through.
     fn filter(&self, trigger: &Trigger, message: &Message) -> bool {
-        let Source::ObjectFinalized { bucket, prefix } = &trigger.on else { return true };
+        let Source::ObjectFinalized { bucket, prefix, ignore } = &trigger.on else { return true };
         let attribute = |name: &str| message.attributes.get(name).map(String::as_str).unwrap_or_default();
+        let name = attribute("objectId");
+        // Of what is ignored a filter can say how a name begins, and only so (`terraform/modules/events`).
+        let begins = |pattern: &String| {
+            let beginning = pattern.strip_suffix('*').filter(|text| text.ends_with('/') && !text.contains('*'));
+            beginning.is_some_and(|beginning| name.starts_with(beginning))
+        };
         self.roles.get(attribute("bucketId")).map(String::as_str) == Some(bucket.as_str())
-            && attribute("objectId").starts_with(prefix)
+            && name.starts_with(prefix)
+            && !ignore.patterns().iter().any(begins)
+    }
+
+    /// A function's way to Cloud Storage.
+    pub fn storage(&self, function: &str) -> &StorageGate {
+        &self.fronts[function].storage
     }
 
     async fn forward(&self, front: &Front, body: &Bytes) -> StatusCode {

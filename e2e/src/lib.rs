@@ -22,3 +22,4 @@ pub mod local;
 pub mod rows;
 pub mod service;
 pub mod storage_gate;
+pub mod uploads;

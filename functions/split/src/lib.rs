@@ -13,14 +13,15 @@ use trackdrop_flow::{
     Cloud, Doing, NewObject, WorkReport, blocking,
     blocking::{ReadTime, items, read_at},
     chunks::{self, Chunks},
+    claim::{self, Claim},
     manifest,
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
-    SegmentDescription, SegmentNumber, Stage, Stopwatch,
+    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, OfferedModels, PtsList, RequestId,
+    RequestSettings, SegmentDescription, SegmentNumber, Stage, Stopwatch,
     manifest::{ManifestSegment, VideoInfo},
-    names::PerSegment,
+    names::{LONGEST_SHOWN, PerSegment, cut},
 };
 
 pub use media::MediaCutter;
@@ -65,6 +66,7 @@ pub struct Split {
     cloud: Cloud,
     cutter: Arc<dyn Cutter>,
     spool_bytes: u64,
+    models: Option<OfferedModels>,
 }
 
 impl std::fmt::Debug for Split {
@@ -81,7 +83,7 @@ const CHUNKS_AHEAD: usize = 2;
 impl Split {
     /// A handler over this cloud and cutter.
     pub fn new(cloud: Cloud, cutter: Arc<dyn Cutter>) -> Self {
-        Self { cloud, cutter, spool_bytes: SPOOL_BYTES }
+        Self { cloud, cutter, spool_bytes: SPOOL_BYTES, models: None }
     }
 
     /// With another bound than 1 GiB on what is kept on disk of an upload that has to be read whole before it can be cut, such as a
@@ -89,6 +91,12 @@ impl Split {
     #[must_use]
     pub fn with_spool(self, spool_bytes: u64) -> Self {
         Self { spool_bytes, ..self }
+    }
+
+    /// With the models that uploads may ask for; without, whoever uploads may name any, as a person on their own machine.
+    #[must_use]
+    pub fn with_models(self, models: OfferedModels) -> Self {
+        Self { models: Some(models), ..self }
     }
 }
 
@@ -109,9 +117,21 @@ impl StageHandler for Split {
         delivery.spend(Activity::Download, started.seconds());
         let settings = RequestSettings::of_upload(&info.metadata)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        if let (Some(offered), Some(asked)) = (&self.models, &settings.model) {
+            offered.find(asked).map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        }
         let reads = ReadTime::default();
+        let claim = Claim::of(&info, &settings);
+        let is_new = manifest::state(&self.cloud, request).await?.is_none();
+        // Before it is read, and again when it is: in between the other one may have been cut, or may have come.
+        if is_new && let Some(other) = claim.is_taken(&self.cloud, request).await? {
+            return claim::leave_to(&self.cloud, request, &info.object, &other).await;
+        }
         let video = self.open(&info, opened, &reads, settings.segment_seconds, delivery).await?;
         let planned = plan(request, &info, settings, &*video)?;
+        if is_new && let Some(other) = claim.take(&self.cloud, request).await? {
+            return claim::leave_to(&self.cloud, request, &info.object, &other).await;
+        }
         let standing = manifest::plan(&self.cloud, &planned).await?;
         if standing.state.is_final() {
             return Ok(());
@@ -122,9 +142,7 @@ impl StageHandler for Split {
     }
 
     async fn describe(&self, request: &RequestId, upload: &ObjectFinalized) -> Result<Option<Manifest>, Failure> {
-        let info = self.cloud.find(&upload.object).await?;
-        // What stands under the name by now may be another upload.
-        let info = info.filter(|info| info.generation == upload.generation);
+        let info = self.cloud.find_upload(upload).await?;
         let settings = info.as_ref().and_then(|info| RequestSettings::of_upload(&info.metadata).ok());
         Ok(Some(manifest::unplanned(request, upload, info.as_ref(), settings.unwrap_or_default())))
     }
@@ -170,6 +188,13 @@ fn plan(
     manifest.source.video = Some(video_info);
     if first_frame == 0 {
         return Err(Failure::permanent("the video has no frame that is shown"));
+    }
+    // What each chunk is to carry must fit into its metadata: told before the first one is cut, by the one with the longest numbers.
+    if let Some(last) = manifest.segments.last() {
+        let sha256 = "0".repeat(64);
+        describe_chunk(&manifest, last.segment_number, sha256)?
+            .to_metadata()
+            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
     }
     Ok(manifest)
 }
@@ -333,10 +358,10 @@ impl OpenVideo for WithSource {
     }
 }
 
-/// A message that speaks of the stored file speaks of the upload instead.
+/// A message that speaks of the stored file speaks of the upload instead, whose name may be long.
 fn named(failure: Failure, path: &Path, name: &str) -> Failure {
     let message = failure.to_string();
-    let renamed = message.replace(&format!("{path:?}"), &format!("{name:?}"));
+    let renamed = message.replace(&format!("{path:?}"), &format!("{:?}", cut(name, LONGEST_SHOWN)));
     if renamed == message { failure } else { Failure::new(failure.kind(), renamed) }
 }
 

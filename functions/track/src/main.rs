@@ -1,11 +1,12 @@
 //! `track` as a service, or with `--pull` as a worker that takes its events out of a subscription.
 
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
+use trackdrop_cloud::Storage;
 use trackdrop_detector::DeviceChoice;
 use trackdrop_flow::{blocking, stage::Staged};
 use trackdrop_framework::{serve_or_pull, variable};
 use trackdrop_pipeline::Failure;
-use trackdrop_track::{DetectorPool, Limits, MediaSegmentDetector, Track, VideoEngine};
+use trackdrop_track::{DetectorPool, Limits, MediaSegmentDetector, Offered, Room, Track, VideoEngine};
 
 fn main() -> ExitCode {
     serve_or_pull(include_str!("../../../triggers/track.yaml"), async |service| {
@@ -20,6 +21,15 @@ fn main() -> ExitCode {
             None => None,
         };
         let mut pool = DetectorPool::new(service.threads(), device).with_batch(batch);
+        let usual = Room::default();
+        let room = Room {
+            sessions: number("TRACKDROP_MODEL_SESSIONS", usual.sessions)?,
+            bytes: number("TRACKDROP_MODEL_BYTES", usual.bytes)?,
+        };
+        let google = service.settings.google.clone();
+        let storage_of = move |bucket: &str| Ok(Arc::new(google.storage_of(bucket)?) as Arc<dyn Storage>);
+        let models = Offered::new(service.settings.models.clone(), Box::new(storage_of));
+        pool = pool.with_room(room).with_files(Arc::new(models));
         if let Some(model) = service.model_file().await? {
             pool = pool.with_default_model(model);
         }
@@ -35,4 +45,11 @@ fn main() -> ExitCode {
         };
         Ok(Staged(Track::new(service.cloud.clone(), Arc::new(detector))))
     })
+}
+
+/// A number above zero, or the usual one.
+fn number<N: std::str::FromStr + PartialOrd + From<u8>>(name: &'static str, usual: N) -> Result<N, Failure> {
+    let Some(text) = variable(name)? else { return Ok(usual) };
+    let number = text.parse::<N>().ok().filter(|number| *number >= N::from(1));
+    number.ok_or_else(|| Failure::permanent(format!("{name} is {text:?}: it must be a whole number above 0")))
 }
