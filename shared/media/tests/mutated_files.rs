@@ -41,7 +41,7 @@ fn a_damaged_file_is_refused_or_planned_within_bounds() {
         ("a.flv", "-c:v flv1".to_owned()),
         ("a.ogv", "-c:v libtheora".to_owned()),
         ("h264.flv", "-c:v libx264 -bf 2".to_owned()),
-        ("av1.mkv", "-c:v libsvtav1 -preset 12".to_owned()),
+        ("av1.mkv", "-c:v libaom-av1 -cpu-used 8".to_owned()),
         ("animation.mov", "-c:v qtrle".to_owned()),
     ] {
         let clip = common::make(name, &format!("{picture} {options} OUT").replace("-g 6 -f lavfi", "-f lavfi"));

@@ -216,7 +216,7 @@ fn is_intra_only(parameters: &codec::Parameters) -> bool {
     // SAFETY: a plain field of live parameters; the descriptor is null or static.
     unsafe {
         let descriptor = ffi::avcodec_descriptor_get((*parameters.as_ptr()).codec_id);
-        !descriptor.is_null() && (*descriptor).props & ffi::AV_CODEC_PROP_INTRA_ONLY as i32 != 0
+        !descriptor.is_null() && (*descriptor).props & ffi::AV_CODEC_PROP_INTRA_ONLY != 0
     }
 }
 
