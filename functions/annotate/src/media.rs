@@ -46,7 +46,8 @@ impl Renderer for MediaRenderer {
             .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
         let source = ChunkDescription::read(chunk, &self.limits)?;
         let threads = (self.threads / ENCODER_THREADS_A_DECODER).max(1);
-        let reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, threads)?;
+        let reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, threads)?
+            .with_orientation(params.orientation);
         let mut encoder = SegmentEncoder::create_on(self.video_engine, out, &params, &source.window, self.threads)?;
         let mut encoding = Doing::begin(delivery, Activity::Encoding);
 
@@ -189,7 +190,7 @@ mod tests {
         Arc,
         atomic::{AtomicI64, Ordering},
     };
-    use trackdrop_media::{ColorTags, Rational};
+    use trackdrop_media::{ColorTags, Orientation, Rational};
     use trackdrop_pipeline::{Timestamp, clock::ClockInPlace};
 
     const PICTURES: i64 = 4;
@@ -203,7 +204,7 @@ mod tests {
             time_base: second,
             frame_rate: second,
             sample_aspect_ratio: second,
-            display_matrix: None,
+            orientation: Orientation::UPRIGHT,
             color: ColorTags::default(),
             origin_pts: 0,
             creation_time: None,

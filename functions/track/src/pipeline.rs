@@ -14,7 +14,7 @@ use trackdrop_detector::{
     Detection, Detector, DetectorOptions, Device, DeviceChoice, Found, ImageBatch, PassedOver, default_model_path,
 };
 use trackdrop_flow::Doing;
-use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, VideoEngine, Window};
+use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, VideoEngine, VideoParams, Window};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, PtsList, SegmentDescription, ledger::FrameAccount,
     manifest::ModelIdentity,
@@ -140,9 +140,12 @@ impl SegmentDetector for MediaSegmentDetector {
         let detector = self.pool.get(segment.settings.model.as_deref())?;
         let source = ChunkDescription::read(chunk, &self.limits)?;
         check_owner(&source, segment)?;
+        let params: VideoParams = serde_json::from_value(segment.presentation.clone())
+            .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
         let open = |engine| {
             let ChunkDescription { window, frame_pts, .. } = &source;
             ChunkReader::open_on(engine, chunk, window, frame_pts, &self.limits, self.decoder_threads)
+                .map(|reader| reader.with_orientation(params.orientation))
         };
         let reader = open(self.video_engine)?;
         let in_hardware = reader.is_in_hardware();

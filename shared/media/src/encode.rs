@@ -248,7 +248,8 @@ fn context(encoder: &str, params: &VideoParams) -> Result<encoder::video::Video,
     video.set_format(Pixel::YUV420P);
     video.set_time_base(ffmpeg::Rational(params.time_base.num, params.time_base.den));
     video.set_frame_rate(Some(ffmpeg::Rational(params.frame_rate.num, params.frame_rate.den)));
-    video.set_aspect_ratio(ffmpeg::Rational(params.sample_aspect_ratio.num, params.sample_aspect_ratio.den));
+    let shape = params.upright_aspect();
+    video.set_aspect_ratio(ffmpeg::Rational(shape.num, shape.den));
     video.set_gop(two_seconds);
     video.set_max_b_frames(0);
     video.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::CLOSED_GOP);

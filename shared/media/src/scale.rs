@@ -89,9 +89,9 @@ impl RgbPlanes {
         self.stride
     }
 
-    /// The rows of a plane (0 red, 1 green, 2 blue), with what lies behind their ends.
-    pub(crate) fn rows(&self, plane: usize) -> std::slice::Chunks<'_, u8> {
-        self.bytes[plane * self.plane_bytes..][..self.plane_bytes].chunks(self.stride.max(1))
+    /// A plane (0 red, 1 green, 2 blue), and the bytes from row to row.
+    pub(crate) fn plane(&self, plane: usize) -> (&[u8], usize) {
+        (&self.bytes[plane * self.plane_bytes..][..self.plane_bytes], self.stride)
     }
 }
 
@@ -244,7 +244,8 @@ mod tests {
 
     /// The pixels of a plane.
     fn shown(planes: &RgbPlanes, plane: usize, width: u32, height: u32) -> Vec<u8> {
-        planes.rows(plane).take(height as usize).flat_map(|row| row[..width as usize].to_vec()).collect()
+        let (bytes, stride) = planes.plane(plane);
+        bytes.chunks(stride).take(height as usize).flat_map(|row| row[..width as usize].to_vec()).collect()
     }
 
     /// swscale has vector code for planes, and none for packed pixels with as good colours.
