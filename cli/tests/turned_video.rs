@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use support::{Scene, ffmpeg, ffprobe};
 
 /// Three things of different colours that move over grey, each in its way: nothing of it looks the same turned or mirrored.
-const SCENE: &str = "-filter_complex color=0x808080:s=SIZE:r=10:d=2[grey];color=red:s=40x22:r=10:d=2[red];\
+const SCENE: &str = "-filter_complex color=0x808080:s=SIZE:r=10:d=2,format=yuv444p[grey];color=red:s=40x22:r=10:d=2[red];\
                      color=lime:s=18x30:r=10:d=2[green];color=blue:s=26x26:r=10:d=2[blue];\
-                     [grey][red]overlay=x=8+t*20:y=12+t*6[one];[one][green]overlay=x=120-t*12:y=30+t*20[two];\
-                     [two][blue]overlay=x=20+t*30:y=80-t*4,format=FORMATTURN";
+                     [grey][red]overlay=x=8+t*20:y=12+t*6:format=yuv444[one];\
+                     [one][green]overlay=x=120-t*12:y=30+t*20:format=yuv444[two];\
+                     [two][blue]overlay=x=20+t*30:y=80-t*4:format=yuv444,format=FORMATTURN";
 /// The things have to be where they are in the upright video, to a part of a pixel.
 const LEAST_IOU: f64 = 0.98;
 
@@ -64,9 +65,8 @@ struct Row {
 }
 
 fn rows(scene: &Scene, request: &str) -> Vec<Row> {
-    let sql = format!(
-        "SELECT frame_index, track_id, x1, y1, x2, y2 FROM tracks WHERE request_id = '{request}' ORDER BY ALL"
-    );
+    let sql =
+        format!("SELECT frame_index, track_id, x1, y1, x2, y2 FROM tracks WHERE request_id = '{request}' ORDER BY ALL");
     let row = |line: String| {
         let fields: Vec<f64> = line.split(',').map(|field| field.parse().unwrap()).collect();
         Row { frame: fields[0] as i64, track: fields[1] as i64, bbox: [fields[2], fields[3], fields[4], fields[5]] }
@@ -115,7 +115,8 @@ fn all_have_the_tracks_of_the_upright_one(format: &str, size: &str, encode: &str
         let stored = if is_swapped { [height, width] } else { [width, height] };
         assert_eq!([&said["stored_width_px"], &said["stored_height_px"]].map(ToString::to_string), stored, "{name}");
         // The table says the same.
-        let columns = "stored_width_px, stored_height_px, mirrored, rotation_degrees, width_px, height_px, sample_aspect_ratio";
+        let columns =
+            "stored_width_px, stored_height_px, mirrored, rotation_degrees, width_px, height_px, sample_aspect_ratio";
         let row = scene.data().query(&format!("SELECT {columns} FROM requests WHERE request_id = '{request}'"));
         let [mirrored, degrees] = [&said["mirrored"], &said["rotation_degrees"]];
         assert_eq!(row, [format!("{},{},{mirrored},{degrees},{width},{height},1/1", stored[0], stored[1])], "{name}");
@@ -147,7 +148,12 @@ fn of_interlaced_pictures() {
 /// The segments of a stretch without key frames are re-encoded: nothing of a display matrix is in them.
 #[test]
 fn of_a_stretch_that_is_coded_anew_without_loss() {
-    all_have_the_tracks_of_the_upright_one("yuv420p", "160x120", "-c:v libx264 -qp 4 -g 999 -x264-params scenecut=0", "mp4");
+    all_have_the_tracks_of_the_upright_one(
+        "yuv420p",
+        "160x120",
+        "-c:v libx264 -qp 4 -g 999 -x264-params scenecut=0",
+        "mp4",
+    );
 }
 
 #[test]
@@ -169,7 +175,8 @@ fn the_annotated_video_and_another_version_of_the_tracks_are_upright() {
     let boxes = |request: &str| rows(&scene, request).into_iter().map(|row| row.bbox).collect::<Vec<_>>();
     assert_eq!(boxes(request), boxes(version["request_id"].as_str().unwrap()));
     // An exporter states the size that its boxes are in.
-    let coco = scene.data().trackdrop(["export", request, "--format", "coco"]).expect_success().json().remove(0);
+    let coco = scene.data().trackdrop(["export", request, "--format", "coco"]).expect_success();
+    let coco: serde_json::Value = serde_json::from_str(&coco.stdout).unwrap();
     assert_eq!((&coco["images"][0]["width"], &coco["images"][0]["height"]), (&160.into(), &120.into()));
 }
 

@@ -4,6 +4,7 @@ use crate::{clip::cut, median, processor_ms, ratio};
 use anyhow::Result;
 use std::{path::Path, time::Instant};
 use trackdrop_annotate::{MediaRenderer, Renderer};
+use trackdrop_flow::room::Room;
 use trackdrop_media::{
     Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, SegmentEncoder, Trail, VideoEngine,
     VideoParams, draw,
@@ -22,9 +23,17 @@ pub(crate) fn annotate(video: &str, rounds: usize) -> Result<()> {
     let params: VideoParams = serde_json::from_value(segment.presentation.clone())?;
     let source = ChunkDescription::read(chunk, &Limits::default())?;
     let window = source.window;
-    let open = || ChunkReader::open(chunk, &source.window, &source.frame_pts, &Limits::default(), threads).map(|reader| reader.with_orientation(params.orientation));
+    let open = || {
+        ChunkReader::open(chunk, &source.window, &source.frame_pts, &Limits::default(), threads)
+            .map(|reader| reader.with_orientation(params.orientation))
+    };
     let rows = rows(&source.frame_pts, segment.first_frame as i64, &params);
-    let renderer = MediaRenderer { limits: Limits::default(), threads, video_engine: VideoEngine::Software };
+    let renderer = MediaRenderer {
+        limits: Limits::default(),
+        room: Room::new(u64::MAX),
+        threads,
+        video_engine: VideoEngine::Software,
+    };
     let dir = tempfile::tempdir()?;
     let (whole_file, alone_file) = (dir.path().join("whole.mp4"), dir.path().join("alone.mp4"));
 

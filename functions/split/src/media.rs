@@ -16,6 +16,7 @@ pub struct MediaCutter {
 impl Cutter for MediaCutter {
     fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
         let index = trackdrop_media::index(source, &self.limits)?;
+        index.video_params().check_memory(&self.limits)?;
         let planned = index.plan(target_s)?;
         Ok(Box::new(Video { source: source.clone(), index, planned }))
     }

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
 use trackdrop_detector::DeviceChoice;
-use trackdrop_flow::{blocking, stage::Staged};
+use trackdrop_flow::{blocking, room::Room, stage::Staged};
 use trackdrop_framework::{serve_or_pull, variable};
 use trackdrop_pipeline::Failure;
 use trackdrop_track::{DetectorPool, Limits, MediaSegmentDetector, Track, VideoEngine};
@@ -27,9 +27,11 @@ fn main() -> ExitCode {
         // Loaded before the service is ready: the first segment must not wait for it.
         let loading = pool.clone();
         blocking(move || loading.get(None).map(drop)).await?;
+        let limits = Limits::from_environment()?;
         let detector = MediaSegmentDetector {
             pool,
-            limits: Limits::from_environment()?,
+            room: Room::new(limits.max_memory_bytes),
+            limits,
             decoder_threads: 1,
             video_engine: VideoEngine::from_environment()?,
         };

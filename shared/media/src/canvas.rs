@@ -17,7 +17,7 @@ pub struct Canvas {
     width: u32,
     height: u32,
     full_range: bool,
-    is_bt709: bool,
+    matrix: Option<String>,
 }
 
 impl std::fmt::Debug for Canvas {
@@ -64,7 +64,7 @@ impl Canvas {
             width,
             height,
             full_range: params.color.is_full_range(),
-            is_bt709: params.color.matrix.as_deref() == Some("bt709"),
+            matrix: params.color.matrix_for(params.width, params.height).map(str::to_owned),
         })
     }
 
@@ -78,7 +78,8 @@ impl Canvas {
         let code = unsafe { ffi::av_frame_make_writable(self.picture.as_mut_ptr()) };
         crate::error::check(code, "reuse a picture", None)?;
         if frame.orientation.is_upright() {
-            let target = Target::yuv420p(self.width, self.height, &mut self.picture, self.full_range);
+            let matrix = self.matrix.as_deref();
+            let target = Target::yuv420p(self.width, self.height, &mut self.picture, matrix, self.full_range);
             self.scaler.run(&frame.picture, target)?;
         } else {
             self.load_turned(&frame.picture, frame.orientation)?;
@@ -93,7 +94,8 @@ impl Canvas {
         let stored = self.stored.get_or_insert_with(|| {
             frame::Video::new(Pixel::YUV420P, width.next_multiple_of(2), height.next_multiple_of(2))
         });
-        self.scaler.run(picture, Target::yuv420p(width, height, stored, self.full_range))?;
+        let matrix = self.matrix.as_deref();
+        self.scaler.run(picture, Target::yuv420p(width, height, stored, matrix, self.full_range))?;
         for plane in 0..3 {
             let half = usize::from(plane > 0);
             let size = ((width as usize + half) >> half, (height as usize + half) >> half);
@@ -139,7 +141,7 @@ impl Canvas {
             width: self.width as i32,
             height: self.height as i32,
             full_range: self.full_range,
-            is_bt709: self.is_bt709,
+            is_bt709: self.matrix.as_deref() == Some("bt709"),
         }
     }
 

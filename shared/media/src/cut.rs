@@ -6,7 +6,7 @@ use ffmpeg::Packet;
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    ChunkDescription, ChunkReader, Limits, MediaError, PlannedSegment, Rational, Source, VideoIndex,
+    ChunkDescription, ChunkReader, Effort, Limits, MediaError, PlannedSegment, Rational, Source, VideoIndex,
     chunk_format::{earlier_times_ms, owned_times_ms},
     demux::{Demuxer, Timeline},
     index::PacketRecord,
@@ -167,6 +167,7 @@ impl<'a> Cutter<'a> {
         let opened = self.copy(&whole, &file).and_then(|()| {
             let limits = Limits { max_bytes: u64::MAX, max_pixels: u64::MAX, ..Limits::default() };
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            let Effort { threads, .. } = Effort::of(index.width, index.height, threads);
             ChunkReader::open(&file, &whole.window(index.time_base), &whole.frame_pts, &limits, threads)
         });
         let removed = std::fs::remove_file(&file);

@@ -7,7 +7,7 @@ use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ColorTags, Limits, MediaError, Orientation, Rational, Source, VideoParams,
+    ColorTags, FieldOrder, Limits, MediaError, Orientation, Rational, Source, VideoParams,
     demux::{Demuxer, Timeline, codec_name},
     head::{self, Head},
     orientation::matrix_of_stream,
@@ -41,6 +41,9 @@ pub struct VideoIndex {
     pub sample_aspect_ratio: Rational,
     /// What makes the decoded picture upright.
     pub orientation: Orientation,
+    /// Which field comes first, if the first picture is interlaced.
+    #[serde(default)]
+    pub field_order: Option<FieldOrder>,
     /// FFmpeg's name of the pixel format, such as `yuv420p`.
     pub pixel_format: String,
     /// What the numbers in a picture mean as colours.
@@ -192,6 +195,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         frame_rate,
         sample_aspect_ratio: pixel_shape(&demuxer)?,
         orientation,
+        field_order: head.field_order,
         pixel_format: head.pixel_format,
         color: head.color,
         bytes,
@@ -227,6 +231,15 @@ impl VideoIndex {
         self.packets.iter().map(|p| p.pts)
     }
 
+    /// What players guess of an untagged picture goes by its size; one that was turned on its side has to say what it is.
+    fn color_of_annotated(&self) -> ColorTags {
+        let mut color = self.color.as_yuv(&self.pixel_format);
+        if self.orientation.swaps_sides() && color.matrix.is_none() {
+            color.matrix = Some(color.matrix_for(self.width, self.height).unwrap_or("smpte170m").to_owned());
+        }
+        color
+    }
+
     /// What encoding and joining need to know of the source.
     pub fn video_params(&self) -> VideoParams {
         VideoParams {
@@ -236,7 +249,9 @@ impl VideoIndex {
             frame_rate: self.frame_rate,
             sample_aspect_ratio: self.sample_aspect_ratio,
             orientation: self.orientation,
-            color: self.color.as_yuv(&self.pixel_format),
+            field_order: self.field_order,
+            pixel_format: self.pixel_format.clone(),
+            color: self.color_of_annotated(),
             origin_pts: self.origin_pts,
             creation_time: self.creation_time.clone(),
         }

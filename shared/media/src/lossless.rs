@@ -6,7 +6,7 @@ use ffmpeg::{Dictionary, Packet, codec, encoder, format::Pixel, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    ChunkDescription, ChunkReader, Frame, Limits, MediaError, PlannedSegment, Rational, VideoIndex,
+    ChunkDescription, ChunkReader, Effort, Frame, Limits, MediaError, PlannedSegment, Rational, VideoIndex,
     chunk_format::owned_times_ms,
     demux::{Demuxer, Timeline},
     mux::Muxer,
@@ -204,6 +204,7 @@ fn try_encoder(
     video.set_max_b_frames(0);
     video.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::BITEXACT);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
+    let Effort { threads, .. } = Effort::of(shape.width, shape.height, threads);
     // SAFETY: a plain field of a context that is owned here and not open yet.
     unsafe { (*video.as_mut_ptr()).thread_count = threads as i32 };
     let mut options = Dictionary::new();

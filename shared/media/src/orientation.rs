@@ -80,7 +80,8 @@ impl Orientation {
         let [a, b, u, c, d, v, ..] = matrix.map(|cell| f64::from(cell) / 65_536.0);
         let determinant = a * d - b * c;
         if determinant == 0.0 {
-            let reason = format!("the display matrix [{a} {b}; {c} {d}] leaves nothing of the picture and is not followed");
+            let reason =
+                format!("the display matrix [{a} {b}; {c} {d}] leaves nothing of the picture and is not followed");
             return (Self::UPRIGHT, Some(reason));
         }
         let mirrored = determinant < 0.0;
@@ -278,7 +279,11 @@ mod tests {
                         let (cx, cy) = (x as f64 + 0.5 - width as f64 / 2.0, y as f64 + 0.5 - height as f64 / 2.0);
                         let u = (a * cx + c * cy + seen_width as f64 / 2.0 - 0.5).round() as usize;
                         let v = (b * cx + d * cy + seen_height as f64 / 2.0 - 0.5).round() as usize;
-                        assert_eq!(seen[v * seen_stride + u], stored[y * stride + x], "{orientation:?} {width}x{height}");
+                        assert_eq!(
+                            seen[v * seen_stride + u],
+                            stored[y * stride + x],
+                            "{orientation:?} {width}x{height}"
+                        );
                     }
                 }
                 let between = seen.chunks(seen_stride).flat_map(|row| &row[seen_width..]);

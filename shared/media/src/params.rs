@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ColorTags, Orientation, Rational};
+use crate::{ColorTags, FieldOrder, Orientation, Rational, Turn};
 
 /// The properties of a source that its annotated video keeps. The same value is used for all segments of a video.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,12 @@ pub struct VideoParams {
     /// What makes the stored picture upright. Boxes and the annotated video are upright; what a version before this one wrote is as stored.
     #[serde(default)]
     pub orientation: Orientation,
+    /// Which field comes first, if the stored pictures are interlaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field_order: Option<FieldOrder>,
+    /// FFmpeg's name of the pixel format, such as `yuv420p`; what a version before this one wrote has none.
+    #[serde(default)]
+    pub pixel_format: String,
     /// What the numbers in a picture mean as colours.
     pub color: ColorTags,
     /// PTS of the presentation's time 0.
@@ -46,6 +52,16 @@ impl VideoParams {
     pub fn even_size(&self) -> (u32, u32) {
         let (width, height) = self.upright_size();
         (width.next_multiple_of(2), height.next_multiple_of(2))
+    }
+
+    /// How the annotated video is coded in fields, as an interlaced source is: players then treat the two alike. H.264 does so for heights that four
+    /// divides, and fields that were turned on their side are columns; such pictures are coded as if they were taken at one time.
+    pub(crate) fn coded_fields(&self) -> Option<FieldOrder> {
+        let order =
+            self.field_order.filter(|_| !self.orientation.swaps_sides() && self.even_size().1.is_multiple_of(4));
+        // From the bottom up, the last row is an odd one.
+        let is_reversed = self.orientation.turn == Turn::Half;
+        order.map(|order| if is_reversed { order.reversed() } else { order })
     }
 
     /// The size that a player gives the upright picture: the pixels' shape makes one side longer and leaves the other as it is, as HTML asks
@@ -87,7 +103,6 @@ impl OutputClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Turn;
 
     #[test]
     fn the_shape_of_pixels_turns_with_the_picture_and_makes_one_side_longer() {
@@ -99,6 +114,8 @@ mod tests {
             frame_rate: tick,
             sample_aspect_ratio: Rational { num: 64, den: 45 },
             orientation: Orientation::UPRIGHT,
+            field_order: None,
+            pixel_format: "yuv420p".into(),
             color: ColorTags::default(),
             origin_pts: 0,
             creation_time: None,

@@ -50,12 +50,8 @@ impl<'a> SerialDecoder<'a> {
                         tag.and_then(|tag| self.index.packets.get(tag)).filter(|p| !p.is_lost).and_then(|p| p.pts)
                     };
                     let is_damaged = picture.is_corrupt() || picture.has_decode_errors();
-                    let frame = Frame {
-                        pts: pts.unwrap_or_default(),
-                        is_damaged,
-                        orientation: Orientation::UPRIGHT,
-                        picture,
-                    };
+                    let frame =
+                        Frame { pts: pts.unwrap_or_default(), is_damaged, orientation: Orientation::UPRIGHT, picture };
                     return Ok(Some((pts, frame)));
                 }
                 Step::Error => {}

@@ -93,6 +93,8 @@ impl Canvas {
             frame_rate: TICK,
             sample_aspect_ratio: TICK,
             orientation: still.orientation,
+            field_order: None,
+            pixel_format: crate::picture_format::pixel_format_name(&still.picture),
             color: crate::ColorTags::default(),
             origin_pts: 0,
             creation_time: None,
@@ -113,7 +115,8 @@ impl Canvas {
                 // With the padding to even sides: where a side is odd, the scaler leaves the last chroma samples out.
                 let (width, height) = (self.picture.width(), self.picture.height());
                 let mut yuv = frame::Video::new(Pixel::YUV420P, width, height);
-                Scaler::default().run(&self.rgb(width, height)?, Target::yuv420p(width, height, &mut yuv, true))?;
+                Scaler::default()
+                    .run(&self.rgb(width, height)?, Target::yuv420p(width, height, &mut yuv, None, true))?;
                 yuv.set_width(self.width());
                 yuv.set_height(self.height());
                 // The same planes, under the name that FFmpeg has for them where the range is full.

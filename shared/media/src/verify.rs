@@ -13,8 +13,7 @@ use trackdrop_pipeline::{
 
 use crate::{
     ChunkReader, Cutter, Frame, Limits, MediaError, Orientation, PlannedSegment, Source, VideoIndex,
-    chunk_format::pts_list, index,
-    serial::SerialDecoder,
+    chunk_format::pts_list, index, serial::SerialDecoder,
 };
 
 /// How to cut and decode.

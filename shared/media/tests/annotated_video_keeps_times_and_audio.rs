@@ -236,7 +236,10 @@ fn an_odd_turned_video_is_upright_with_its_pixel_shape_and_colours() {
     let turned = clip.dir.path().join("turned.mp4");
     common::ffmpeg(&format!("-i {} -c copy -metadata:s:v:0 rotate=90 OUT", clip.path.display()), &turned);
     let (_dir, out, video, _) = keeps_times(&turned);
-    assert_eq!((video.width, video.height, video.orientation.to_string()), (161, 91, "turned by 270 degrees clockwise".into()));
+    assert_eq!(
+        (video.width, video.height, video.orientation.to_string()),
+        (161, 91, "turned by 270 degrees clockwise".into())
+    );
     let again = index(&out, &Limits::default()).unwrap();
     assert_eq!((again.width, again.height), (92, 162));
     assert!(again.orientation.is_upright());
