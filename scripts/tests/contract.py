@@ -28,7 +28,11 @@ GOOGLES = {
 }
 
 # What Google Cloud leaves at its default, with the reason.
-UNSET = {"TRACKDROP_PUSH_KEYS_URL"}  # Google signs the tokens there; a key server of one's own is for tests.
+UNSET = {
+    "TRACKDROP_PUSH_KEYS_URL",  # Google signs the tokens there; a key server of one's own is for tests.
+    # Google's public addresses, unless a network has others of its own.
+    "TRACKDROP_STORAGE_ENDPOINT", "TRACKDROP_PUBSUB_ENDPOINT", "TRACKDROP_BIGQUERY_ENDPOINT",
+}
 
 resources: dict[str, dict[str, dict]] = {}
 
