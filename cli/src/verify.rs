@@ -78,6 +78,13 @@ fn list_frames(
 fn print(found: &Verification, arguments: &VerifyArguments) -> anyhow::Result<()> {
     let ledger = &found.ledger;
     line!("{}", arguments.video.display().to_string().escape_debug());
+    let ((stored_width, stored_height), (width, height)) = (found.stored_size_px, found.upright_size_px);
+    let stored = if found.orientation.is_upright() {
+        String::new()
+    } else {
+        format!(", stored as {stored_width}x{stored_height} that have to be {} and compared so", found.orientation)
+    };
+    line!("  picture     {width}x{height}{stored}");
     let reencoded = match found.segments_reencoded {
         0 => String::new(),
         count => format!(", {count} of them re-encoded without loss"),

@@ -95,7 +95,9 @@ impl Join {
         let objects: Vec<_> = manifest
             .segments
             .iter()
-            .map(|segment| (PerSegment::Annotated.object(&manifest.request_id, segment.segment_number), segment.start_pts))
+            .map(|segment| {
+                (PerSegment::Annotated.object(&manifest.request_id, segment.segment_number), segment.start_pts)
+            })
             .collect();
         let cloud = self.cloud.clone();
         let fetch = move |(object, start_pts)| fetch(cloud.clone(), object, start_pts);

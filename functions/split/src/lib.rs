@@ -137,6 +137,9 @@ impl StageHandler for Split {
             return claim::leave_to(&self.cloud, request, &info.object, &other).await;
         }
         let standing = manifest::plan(&self.cloud, &planned).await?;
+        if is_new {
+            claim.check(&self.cloud, request).await?;
+        }
         if standing.state.is_final() {
             return Ok(());
         }

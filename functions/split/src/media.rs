@@ -16,6 +16,7 @@ pub struct MediaCutter {
 impl Cutter for MediaCutter {
     fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
         let index = trackdrop_media::index(source, &self.limits)?;
+        index.video_params().check_memory(&self.limits)?;
         let planned = index.plan(target_s)?;
         self.check_segments(planned.len() as u64, &index, target_s)?;
         Ok(Box::new(Video { source: source.clone(), index, planned }))
@@ -62,21 +63,29 @@ impl OpenVideo for Video {
                 self.planned.len()
             ));
         }
+        let params = index.video_params();
+        let ((width_px, height_px), (shown_width_px, shown_height_px)) = (params.upright_size(), params.shown_size());
         VideoInfo {
             container: index.container.clone(),
             codec: index.codec.clone(),
-            width_px: index.width,
-            height_px: index.height,
+            width_px,
+            height_px,
+            stored_width_px: Some(index.width),
+            stored_height_px: Some(index.height),
             // The index holds no fraction without a positive denominator; 1/1 stands for one that is not known.
             time_base: rational(index.time_base).unwrap_or(Rational::ONE),
             frame_rate: rational(index.frame_rate).unwrap_or(Rational::ONE),
-            rotation_degrees: index.rotation_degrees,
+            rotation_degrees: index.orientation.turn.degrees(),
+            mirrored: Some(index.orientation.mirrored),
+            sample_aspect_ratio: rational(params.upright_aspect()).ok(),
+            shown_width_px: Some(shown_width_px),
+            shown_height_px: Some(shown_height_px),
             frame_count: index.frame_count(),
             origin_pts: index.origin_pts,
             start_pts: index.shown_start_pts,
             end_pts: index.shown_end_pts,
             audio_codec: index.audio.as_ref().map(|audio| audio.codec.clone()),
-            presentation: serde_json::to_value(index.video_params()).unwrap_or_default(),
+            presentation: serde_json::to_value(params).unwrap_or_default(),
             warnings,
         }
     }

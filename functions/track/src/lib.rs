@@ -25,7 +25,7 @@ use trackdrop_tables::{
 
 pub use files::{AnyPath, FoundModel, ModelFile, ModelFiles, Offered, StorageOf};
 pub use pipeline::MediaSegmentDetector;
-pub use pool::{DetectorPool, Room};
+pub use pool::{DetectorPool, SessionBounds};
 pub use trackdrop_media::{Limits, VideoEngine};
 
 /// What detecting a segment gives.

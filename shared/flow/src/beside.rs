@@ -30,7 +30,10 @@ impl Beside {
     ///
     /// # Errors
     /// The failure of a piece that ended meanwhile.
-    pub async fn add(&mut self, work: impl Future<Output = Result<(), Failure>> + Send + 'static) -> Result<(), Failure> {
+    pub async fn add(
+        &mut self,
+        work: impl Future<Output = Result<(), Failure>> + Send + 'static,
+    ) -> Result<(), Failure> {
         while self.running.len() >= self.at_once {
             self.running.next().await.transpose()?;
         }

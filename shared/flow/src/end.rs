@@ -19,7 +19,7 @@ use trackdrop_pipeline::{
     manifest::{ModelIdentity, RequestError},
     names::{Marker, ObjectName, PerSegment, ResultFile},
 };
-use trackdrop_tables::requests::RequestRow;
+use trackdrop_tables::requests::{PictureColumns, RequestRow};
 
 /// Attempts of a write on the condition of what stands. Only another round's write makes one fail.
 const ATTEMPTS: u32 = 10;
@@ -396,5 +396,6 @@ fn row(manifest: &Manifest, summary: &Summary) -> RequestRow {
         merge_s: seconds(Stage::Merge),
         annotate_s: seconds(Stage::Annotate),
         join_s: seconds(Stage::Join),
+        picture: manifest.source.video.as_ref().map(PictureColumns::from).unwrap_or_default(),
     }
 }

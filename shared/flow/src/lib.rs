@@ -9,6 +9,7 @@
 //! - [`count`]: a worker reports its segment complete; whoever completes the stage creates its marker.
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
 //! - [`end`]: how a request ends, well or badly, exactly once in effect.
+//! - [`room`]: memory that is shared out among what a process works on at a time.
 //! - [`round`]: a request that is opened again ends another time, and what is told of its ends does not mix.
 //! - [`version`]: another version of a request's tracks, from the detections that stand.
 //! - [`sweep`]: requests that stand still are found and set going again, or fail with the reason.
@@ -24,6 +25,7 @@ pub mod claim;
 pub mod count;
 pub mod end;
 pub mod manifest;
+pub mod room;
 pub mod round;
 pub mod stage;
 pub mod sweep;

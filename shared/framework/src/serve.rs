@@ -107,8 +107,8 @@ where
         Ok(Start::Pulling) => main(trigger, true, start, async move |service, environment, listener, stop| {
             let ServiceSettings { concurrency, google, subscription, .. } = &environment.settings;
             let named = subscription.as_deref().ok_or(SettingsError::Missing("TRACKDROP_SUBSCRIPTION"))?;
-            let emulator = google.pubsub_emulator.as_deref();
-            let subscription = Subscription::open(named, *concurrency, LEASE, emulator).await?;
+            let (emulator, endpoint) = (google.pubsub_emulator.as_deref(), google.endpoints.pubsub.as_deref());
+            let subscription = Subscription::open(named, *concurrency, LEASE, emulator, endpoint).await?;
             Ok(service.pull(listener, subscription, stop).await?)
         }),
         Err(error) => refuse(error),
@@ -150,14 +150,12 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let telemetry =
-        match Telemetry::start(&TelemetrySettings::from_environment(&function_of(trigger)), runtime.handle()) {
-            Ok(telemetry) => telemetry,
-            Err(error) => {
-                eprintln!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}");
-                return ExitCode::FAILURE;
-            }
-        };
+    let telemetry = match TelemetrySettings::from_environment(&function_of(trigger))
+        .and_then(|settings| Telemetry::start(&settings, runtime.handle()))
+    {
+        Ok(telemetry) => telemetry,
+        Err(error) => return refuse(error.to_string()),
+    };
     let outcome = runtime.block_on(run(trigger, is_pulled, start, serve));
     telemetry.end();
     // Work that does not notice that it is to stop must not keep the process from ending.

@@ -27,9 +27,7 @@ mod stages;
 mod warehouse;
 
 pub use limits::{Limits, SOURCES, source_of};
-pub use profile::{
-    BUILT_IN, DayPrices, Deployment, Goals, Length, Profile, ProfileError, Times, TrackDelivery, Video,
-};
+pub use profile::{BUILT_IN, DayPrices, Deployment, Goals, Length, Profile, ProfileError, Times, TrackDelivery, Video};
 pub use report::{Cost, Goal, Gpus, OfFunction, Percentiles, Report, Use};
 
 use trackdrop_pipeline::trigger::TriggerError;

@@ -33,7 +33,11 @@ const DAYS: [&str; 7] = [
 fn no_video_is_lost_and_none_is_counted_twice() {
     for text in DAYS {
         let report = day(text);
-        assert_eq!((report.with_rows, report.done, report.failed, report.untold), (report.videos, report.videos, 0, 0), "{text}");
+        assert_eq!(
+            (report.with_rows, report.done, report.failed, report.untold),
+            (report.videos, report.videos, 0, 0),
+            "{text}"
+        );
         assert_eq!(report.latency["4 rows"].count, report.videos, "{text}");
     }
 }
@@ -102,7 +106,8 @@ fn whatever_there_is_too_little_of_is_named_first() {
     ] {
         let enough = [("deployment.gpus", "50"), ("deployment.gpus_at_least", "50"), ("times.start_s", "0")];
         let used = first(&[&enough[..], &[("deployment.gpus_at_least", "0"), (path, value)]].concat());
-        let is_it = used.what == what || what.starts_with("load jobs of table") && used.what.starts_with("load jobs of table");
+        let is_it =
+            used.what == what || what.starts_with("load jobs of table") && used.what.starts_with("load jobs of table");
         let same_share = used.what.split(' ').next() == what.split(' ').next();
         assert!(is_it || same_share, "{path}={value}: {used:?}");
     }
@@ -130,7 +135,8 @@ fn a_bucket_that_takes_little_makes_everything_late() {
 fn a_gpu_is_paid_for_while_it_idles_and_detection_alone_is_what_the_formula_says() {
     let report = built_in("hundred", &[]);
     assert!(report.gpu.hours > 2.0 * report.gpu.busy_hours, "{report}");
-    let busy = built_in("hour-on-20", &[("video.decode_ms", "0"), ("video.scale_ms", "0"), ("times.fps_per_gpu", "300")]);
+    let busy =
+        built_in("hour-on-20", &[("video.decode_ms", "0"), ("video.scale_ms", "0"), ("times.fps_per_gpu", "300")]);
     let by_hand = 3_600.0 * 30.0 / 300.0 * (0.0001867 + 4.0 * 0.000018 + 16.0 * 0.000002);
     let beside = busy.cost.other_instances + busy.cost.operations + busy.cost.messages;
     assert!((busy.cost.per_video_hour_gpu_always_busy - by_hand - beside).abs() < 1e-9, "{busy}");

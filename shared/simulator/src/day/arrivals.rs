@@ -32,7 +32,16 @@ impl Arrivals {
         let shares = profile.lengths.iter().map(|length| length.share).sum();
         let left_in_part = parts.first().copied().unwrap_or_default();
         let random = fastrand::Rng::with_seed(seed ^ 0x6461_7900);
-        Self { random, parts, part: 0, left_in_part, at_s: 0.0, begins_s: None, lengths: profile.lengths.clone(), shares }
+        Self {
+            random,
+            parts,
+            part: 0,
+            left_in_part,
+            at_s: 0.0,
+            begins_s: None,
+            lengths: profile.lengths.clone(),
+            shares,
+        }
     }
 
     /// The moment of the next upload in microseconds, and its seconds of video.

@@ -531,7 +531,11 @@ impl<'a> Day<'a> {
 
     fn segment_s(&self, request: RequestNumber, segment: u32) -> f64 {
         let (request, each_s) = (&self.requests[request as usize], self.profile.segment_seconds);
-        if segment + 1 < request.segments { each_s } else { request.length_s - each_s * f64::from(request.segments - 1) }
+        if segment + 1 < request.segments {
+            each_s
+        } else {
+            request.length_s - each_s * f64::from(request.segments - 1)
+        }
     }
 
     // --- The functions ---------------------------------------------------------------------------------------------------------------------

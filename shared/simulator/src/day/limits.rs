@@ -68,23 +68,47 @@ impl Default for Limits {
 
 /// Where each bound comes from: its name, what it is, the page.
 pub const SOURCES: [(&str, &str); 17] = [
-    ("bucket_writes_per_s", "Cloud Storage, Request rate and access distribution guidelines (storage/docs/request-rate)"),
-    ("bucket_reads_per_s", "Cloud Storage, Request rate and access distribution guidelines (storage/docs/request-rate)"),
+    (
+        "bucket_writes_per_s",
+        "Cloud Storage, Request rate and access distribution guidelines (storage/docs/request-rate)",
+    ),
+    (
+        "bucket_reads_per_s",
+        "Cloud Storage, Request rate and access distribution guidelines (storage/docs/request-rate)",
+    ),
     ("bucket_doubles_every_s", "the same page: no faster than doubling over 20 minutes"),
-    ("object_writes_per_s", "Cloud Storage, Quotas and limits (storage/quotas): repeated writes to the same object name"),
-    ("table_loads_per_day", "BigQuery, Quotas and limits (bigquery/quotas): partition modifications per column-partitioned table per day"),
+    (
+        "object_writes_per_s",
+        "Cloud Storage, Quotas and limits (storage/quotas): repeated writes to the same object name",
+    ),
+    (
+        "table_loads_per_day",
+        "BigQuery, Quotas and limits (bigquery/quotas): partition modifications per column-partitioned table per day",
+    ),
     ("table_loads_per_10_s", "BigQuery, Quotas and limits: modifications per partitioned table every 10 seconds"),
     ("project_loads_per_day", "BigQuery, Quotas and limits: load jobs per project per day"),
     ("load_files", "BigQuery, Quotas and limits: source URIs in a job configuration"),
-    ("publish_bytes_per_s", "Pub/Sub, Quotas and limits (pubsub/quotas): publisher throughput of a large region, 12,000,000 kB a minute"),
-    ("push_bytes_per_s", "Pub/Sub, Quotas and limits: push subscriber throughput of a large region, 1,200,000 kB a minute"),
-    ("push_window_start", "Pub/Sub, Push subscriptions (pubsub/docs/push) says a small single-digit window; 5 is an assumption"),
+    (
+        "publish_bytes_per_s",
+        "Pub/Sub, Quotas and limits (pubsub/quotas): publisher throughput of a large region, 12,000,000 kB a minute",
+    ),
+    (
+        "push_bytes_per_s",
+        "Pub/Sub, Quotas and limits: push subscriber throughput of a large region, 1,200,000 kB a minute",
+    ),
+    (
+        "push_window_start",
+        "Pub/Sub, Push subscriptions (pubsub/docs/push) says a small single-digit window; 5 is an assumption",
+    ),
     ("push_window", "Pub/Sub, Push subscriptions: outstanding messages where answers take more than a second"),
     ("queue_s", "Cloud Run, About maximum instances (run/docs/about-instance-autoscaling): pending requests"),
     ("queue_starts", "the same page: 3.5 times the average start-up"),
     ("idle_s", "Cloud Run, About instance autoscaling: idle instances stay up to 15 minutes"),
     ("gpu_idle_s", "the same page: 10 minutes for GPUs"),
-    ("metrics_age_s", "Pub/Sub, Monitoring (pubsub/docs/monitoring): metrics of a backlog are some minutes old; 120 s as docs/deploy.md has it"),
+    (
+        "metrics_age_s",
+        "Pub/Sub, Monitoring (pubsub/docs/monitoring): metrics of a backlog are some minutes old; 120 s as docs/deploy.md has it",
+    ),
 ];
 
 /// The page that a bound comes from.

@@ -185,14 +185,8 @@ mod tests {
 
     #[test]
     fn instances_start_for_what_waits_take_what_they_may_and_stop_when_idle() {
-        let options = PoolOptions {
-            min: 0,
-            max: 2,
-            concurrency: 2,
-            start_us: 10,
-            idle_us: Some(100),
-            starts_by_request: true,
-        };
+        let options =
+            PoolOptions { min: 0, max: 2, concurrency: 2, start_us: 10, idle_us: Some(100), starts_by_request: true };
         let mut pool = Pool::new(options);
         assert_eq!(pool.take(0), None);
         pool.queue.extend([1, 2]);

@@ -337,9 +337,7 @@ impl Profile {
     }
 
     fn check(&self) -> Result<(), ProfileError> {
-        let bad = |name: &str, value: String, wanted| {
-            Err(ProfileError::Value { name: name.to_owned(), value, wanted })
-        };
+        let bad = |name: &str, value: String, wanted| Err(ProfileError::Value { name: name.to_owned(), value, wanted });
         if self.videos == 0 || self.videos > 10_000_000 {
             return bad("videos", self.videos.to_string(), "1 to 10,000,000");
         }
@@ -366,7 +364,11 @@ impl Profile {
             return bad("segment_seconds", self.segment_seconds.to_string(), "0.1 to 3600");
         }
         if self.deployment.gpus_at_least > self.deployment.gpus {
-            return bad("deployment.gpus_at_least", self.deployment.gpus_at_least.to_string(), "at most deployment.gpus");
+            return bad(
+                "deployment.gpus_at_least",
+                self.deployment.gpus_at_least.to_string(),
+                "at most deployment.gpus",
+            );
         }
         self.check_numbers()
     }
@@ -376,9 +378,17 @@ impl Profile {
         let may_be_0 = |name: &str| {
             matches!(
                 name,
-                "deployment.gpus_at_least" | "deployment.load_window_minutes" | "video.objects" | "video.decode_ms"
-                    | "video.scale_ms" | "video.annotate_ms" | "limits.idle_s" | "limits.gpu_idle_s"
-                    | "limits.metrics_age_s" | "limits.queue_s" | "limits.queue_starts"
+                "deployment.gpus_at_least"
+                    | "deployment.load_window_minutes"
+                    | "video.objects"
+                    | "video.decode_ms"
+                    | "video.scale_ms"
+                    | "video.annotate_ms"
+                    | "limits.idle_s"
+                    | "limits.gpu_idle_s"
+                    | "limits.metrics_age_s"
+                    | "limits.queue_s"
+                    | "limits.queue_starts"
             ) || name.starts_with("prices.")
                 || name.starts_with("times.") && !name.ends_with("bytes_per_s") && name != "times.fps_per_gpu"
         };
@@ -476,7 +486,8 @@ mod tests {
             Profile::built_in(name).unwrap().unwrap_or_else(|error| panic!("{name}: {error}"));
         }
         assert!(Profile::built_in("nobody").is_none());
-        let set = [("limits.load_files".to_owned(), "5".to_owned()), ("deployment.track_delivery".into(), "pull".into())];
+        let set =
+            [("limits.load_files".to_owned(), "5".to_owned()), ("deployment.track_delivery".into(), "pull".into())];
         let profile = Profile::parse("{\"videos\": 7, \"video\": {\"frame_rate\": 25}}", &set).unwrap();
         assert_eq!((profile.videos, profile.video.frame_rate, profile.limits.load_files), (7, 25.0, 5));
         assert_eq!(profile.deployment.track_delivery, TrackDelivery::Pull);

@@ -387,7 +387,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { videos, video_hours, segments, with_rows, done, failed, untold, .. } = self;
         writeln!(f, "{videos} videos, {video_hours:.1} hours of video, {segments} segments; seed {}", self.seed)?;
-        writeln!(f, "{with_rows} have their rows, {done} are over, {failed} failed, {untold} have no row in requests yet")?;
+        writeln!(
+            f,
+            "{with_rows} have their rows, {done} are over, {failed} failed, {untold} have no row in requests yet"
+        )?;
         writeln!(f, "\n{:<28} {:>9} {:>9} {:>9} {:>9}", "seconds from upload until", "p50", "p90", "p99", "longest")?;
         for (name, Percentiles { p50_s, p90_s, p99_s, longest_s, .. }) in &self.latency {
             writeln!(f, "{name:<28} {p50_s:>9.1} {p90_s:>9.1} {p99_s:>9.1} {longest_s:>9.1}")?;
@@ -395,7 +398,15 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "\n{:<9} {:>10} {:>11} {:>11} {:>13} {:>9} {:>8} {:>8} {:>10}",
-            "function", "events", "deliveries", "turned away", "past deadline", "waits, s", "works, s", "starts", "instances"
+            "function",
+            "events",
+            "deliveries",
+            "turned away",
+            "past deadline",
+            "waits, s",
+            "works, s",
+            "starts",
+            "instances"
         )?;
         for function in FUNCTIONS {
             let of = self.functions.get(function.name()).copied().unwrap_or_default();
@@ -417,7 +428,10 @@ impl fmt::Display for Report {
         writeln!(f, "\na video waits {}", waits.join(", "))?;
         let Gpus { hours, busy_hours, fps_at_most, held_by } = self.gpu;
         let share = if hours > 0.0 { busy_hours / hours * 100.0 } else { 0.0 };
-        writeln!(f, "GPUs: {hours:.1} hours, {share:.0} % of them at work; {fps_at_most:.0} frames/s each at most, held by {held_by}")?;
+        writeln!(
+            f,
+            "GPUs: {hours:.1} hours, {share:.0} % of them at work; {fps_at_most:.0} frames/s each at most, held by {held_by}"
+        )?;
         let Cost { gpu, other_instances, operations, messages, total, per_video_hour, .. } = &self.cost;
         writeln!(
             f,

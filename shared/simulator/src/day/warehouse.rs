@@ -46,7 +46,8 @@ impl Jobs {
         }
         let of_project: u64 = self.tables.iter().map(|table| table.today).sum();
         let table = &mut self.tables[table as usize];
-        if table.today as f64 >= self.limits.table_loads_per_day || of_project as f64 >= self.limits.project_loads_per_day
+        if table.today as f64 >= self.limits.table_loads_per_day
+            || of_project as f64 >= self.limits.project_loads_per_day
         {
             self.refused += 1;
             return None;
