@@ -1,12 +1,13 @@
 //! What stands between one service and Cloud Storage: passes everything on, and holds the writes that a test wants held, so that a process can be
 //! killed when its handler has done its work and nothing of it stands yet, whatever the machine's speed.
 
+use crate::proxy::pass_on;
 use axum::{
     Router,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, Method, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, Method, Uri},
+    response::Response,
 };
 use serde_json::Value;
 use std::{
@@ -86,29 +87,11 @@ fn object_of(body: &[u8]) -> Option<String> {
     Some(description["name"].as_str()?.to_owned())
 }
 
-async fn pass(
-    State(gate): State<StorageGate>,
-    method: Method,
-    uri: Uri,
-    mut headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn pass(State(gate): State<StorageGate>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     if gate.holds(&uri, &body) {
         // Until the caller is gone.
         return std::future::pending().await;
     }
-    // As it came: names are encoded in it.
-    let url = format!("http://{}{}", gate.upstream, uri.path_and_query().map_or("/", |path| path.as_str()));
-    headers.remove(header::HOST);
-    let answer = gate.http.request(method, url).headers(headers).body(body).send().await;
-    let Ok(answer) = answer else { return StatusCode::BAD_GATEWAY.into_response() };
-    let (status, mut headers) = (answer.status(), answer.headers().clone());
-    // The connection's, not the answer's.
-    for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
-        headers.remove(name);
-    }
-    match answer.bytes().await {
-        Ok(body) => (status, headers, body).into_response(),
-        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
-    }
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    pass_on(&gate.http, &gate.upstream, method, path, headers, body).await
 }
