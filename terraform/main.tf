@@ -90,7 +90,8 @@ locals {
 module "triggers" {
   source = "./modules/triggers"
 
-  dir = coalesce(var.triggers_dir, "${path.module}/../triggers")
+  dir             = coalesce(var.triggers_dir, "${path.module}/../triggers")
+  ignored_uploads = var.ignored_uploads
 }
 
 module "storage" {
@@ -120,6 +121,8 @@ module "functions" {
   dataset                     = var.dataset
   image                       = var.initial_image
   model                       = var.model
+  models                      = var.models
+  model_folders               = var.model_folders
   device                      = var.device
   batch                       = var.batch
   video_engine                = var.video_engine

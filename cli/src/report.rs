@@ -3,7 +3,7 @@
 use crate::{
     args::{RequestsArguments, ShowArguments},
     google,
-    host::{cloud_of, open_existing},
+    host::{cloud_of, open_existing, uploads},
     output::line,
     timeline,
 };
@@ -15,6 +15,7 @@ use trackdrop_flow::{
 };
 use trackdrop_pipeline::{
     Bucket, Delivery, Manifest, ObjectFinalized, RequestId,
+    manifest::VideoInfo,
     names::{ObjectName, ResultFile},
 };
 
@@ -73,8 +74,9 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
 /// Here it is known what waits in the queue, so whatever is not over and has nothing queued stands still.
 async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let Some(local) = open_existing(data)? else { return Ok(ExitCode::SUCCESS) };
+    let ignored = uploads()?.ignored();
     let Swept { found, failed } =
-        sweep::sweep(&cloud_of(&local), Patience::NONE, &local.busy().await?, &Delivery::new()).await?;
+        sweep::sweep(&cloud_of(&local), Patience::NONE, &ignored, &local.busy().await?, &Delivery::new()).await?;
     for found in &found {
         if json {
             line!("{}", serde_json::to_string(found)?);
@@ -149,6 +151,9 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
             video.container,
             video.frame_count
         );
+        if let Some(stored) = stored(video) {
+            line!("stored    {stored}");
+        }
         for warning in &video.warnings {
             line!("note      {warning}");
         }
@@ -184,4 +189,14 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         line!("segment   ... and {} more (--json shows all)", manifest.segments.len() - 20);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the picture is stored and shown, where that is not simply what boxes are in.
+fn stored(video: &VideoInfo) -> Option<String> {
+    let (width, height) = (video.stored_width_px?, video.stored_height_px?);
+    let mirrored = if video.mirrored? { "mirrored, " } else { "" };
+    let turned = format!("{mirrored}turned by {} degrees clockwise", video.rotation_degrees);
+    let (shown_width, shown_height) = (video.shown_width_px?, video.shown_height_px?);
+    let is_as_shown = (width, height) == (shown_width, shown_height) && !video.mirrored? && video.rotation_degrees == 0;
+    (!is_as_shown).then(|| format!("{width}x{height}, {turned}, shown as {shown_width}x{shown_height}"))
 }

@@ -67,10 +67,10 @@ pub struct Deployment {
     pub telemetry: Receiver,
     /// By account: how it reaches Google Cloud.
     gates: BTreeMap<String, RightsGate>,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     /// What workers of `track` pull from; gone before the emulator that it has the events of.
     pull: Option<Pull>,
-    storage: Emulator,
+    pub(crate) storage: Emulator,
     pubsub: Emulator,
     bigquery: Emulator,
     setup: Setup,
@@ -124,7 +124,7 @@ fn variables(home: &Path) -> Vec<(String, String)> {
     all
 }
 
-fn bucket_name(role: Bucket) -> String {
+pub(crate) fn bucket_name(role: Bucket) -> String {
     format!("{PROJECT}-trackdrop-{role}")
 }
 
@@ -401,18 +401,21 @@ impl Deployment {
         serde_json::from_slice(&answer).unwrap_or_default()
     }
 
-    /// Uploads by the plain HTTP API and gives the request that it makes.
+    /// Uploads by the plain HTTP API and gives the request that it makes: each time another one, though the same may have been uploaded before.
     pub async fn upload(&self, name: &str, content: &[u8], settings: Option<&Value>) -> RequestId {
         let metadata = settings.map(|settings| json!({ "trackdrop-settings": settings.to_string() }));
         self.upload_with(name, content, metadata.unwrap_or(json!({}))).await
     }
 
     /// The same, with this custom metadata.
-    pub async fn upload_with(&self, name: &str, content: &[u8], metadata: Value) -> RequestId {
-        let object = self.put(Bucket::Uploads, name, content, metadata).await;
-        let generation = object["generation"].as_str().unwrap().parse().unwrap();
-        let created = object["timeCreated"].as_str().unwrap().parse().unwrap();
-        RequestId::of_upload(Bucket::Uploads.as_str(), name, generation, created)
+    pub async fn upload_with(&self, name: &str, content: &[u8], mut metadata: Value) -> RequestId {
+        metadata["trackdrop-again"] = format!("{:?}", Instant::now()).into();
+        self.upload_as_it_is(name, content, metadata).await
+    }
+
+    /// Uploads with no more custom metadata than this.
+    pub async fn upload_as_it_is(&self, name: &str, content: &[u8], metadata: Value) -> RequestId {
+        request_of(&self.put(Bucket::Uploads, name, content, metadata).await)
     }
 
     /// Writes an object as whoever may write anything, and gives its description.
@@ -509,6 +512,13 @@ impl Drop for Deployment {
     }
 }
 
+/// The request that an upload makes, as the API describes it.
+pub(crate) fn request_of(object: &Value) -> RequestId {
+    let generation = object["generation"].as_str().unwrap().parse().unwrap();
+    let created = object["timeCreated"].as_str().unwrap().parse().unwrap();
+    RequestId::of_upload(Bucket::Uploads.as_str(), object["name"].as_str().unwrap(), generation, created)
+}
+
 /// A message that was taken out of a subscription.
 #[derive(Clone, Debug)]
 pub struct Pulled {
@@ -578,7 +588,7 @@ async fn take(http: &reqwest::Client, host: &str, subscription: &str) -> Vec<Pul
 }
 
 /// The body of an answer that must be a success.
-async fn expect(request: reqwest::RequestBuilder) -> Bytes {
+pub(crate) async fn expect(request: reqwest::RequestBuilder) -> Bytes {
     let answer = request.send().await.unwrap();
     let (status, url) = (answer.status(), answer.url().clone());
     let body = answer.bytes().await.unwrap();

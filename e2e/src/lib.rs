@@ -22,6 +22,8 @@ pub mod gateway;
 pub mod local;
 mod proxy;
 pub mod rights;
+pub mod requests;
 pub mod rows;
 pub mod service;
 pub mod storage_gate;
+pub mod uploads;

@@ -36,6 +36,7 @@
 mod audio;
 mod avio;
 mod canvas;
+mod carried;
 mod chunk_format;
 mod cut;
 mod decoder;
@@ -52,7 +53,10 @@ mod join;
 mod limits;
 mod log;
 mod lossless;
+mod memory;
 mod mux;
+mod orientation;
+mod packing;
 mod paint;
 mod params;
 mod picture_format;
@@ -79,14 +83,16 @@ pub use frame::{Frame, RgbScaler};
 pub use index::{AudioInfo, Keyframe, VideoIndex, index};
 pub use join::{JoinPart, JoinReport, join};
 pub use limits::Limits;
+pub use memory::Effort;
+pub use orientation::{Orientation, Turn};
 pub use params::VideoParams;
-pub use picture_format::ColorTags;
+pub use picture_format::{ColorTags, FieldOrder};
 pub use plan::{PlannedSegment, Window};
 pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
 pub use source::Source;
 pub use still::read_still;
-pub use verify::{Difference, Verification, VerifyOptions, verify};
+pub use verify::{Difference, Verification, VerifiedFrame, VerifyOptions, verify, verify_each};
 pub use video_engine::VideoEngine;
 
 /// A blocking library is used from blocking threads of an asynchronous program.

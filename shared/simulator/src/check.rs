@@ -11,9 +11,9 @@ use std::{
     sync::Arc,
 };
 use trackdrop_cloud::TOPIC_REQUESTS;
-use trackdrop_flow::end::Summary;
+use trackdrop_flow::{chunks, claim, end::Summary};
 use trackdrop_pipeline::{
-    Bucket, Event, Manifest, RequestFinished, RequestId, RequestState, Timestamp,
+    Bucket, Event, Manifest, RequestFinished, RequestId, RequestSettings, RequestState, Timestamp,
     names::{Marker, ObjectName, ResultFile, request_of},
 };
 use trackdrop_tables::tracks;
@@ -66,6 +66,13 @@ fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
         if dropped.taken_away && after.faults.iter().any(was_lost) {
             return Ok(());
         }
+        // Its content has made another request, which is told of.
+        let is_left = after.state.objects.contains_key(&Marker::Ended.object(&dropped.request));
+        if is_left
+            && after.dropped.iter().any(|other| is_the_same(dropped, other) && is_cut(&after.state, &other.request))
+        {
+            return Ok(());
+        }
         return Err("hangs without a manifest".to_owned());
     };
     if !after.state.objects.contains_key(&Marker::Ended.object(&dropped.request)) {
@@ -100,6 +107,19 @@ fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
         }
         (state, error) => Err(format!("ended as {} with the reason {error:?}", state.as_str())),
     }
+}
+
+/// Whether two uploads have one name, content and settings, but for the length of segments.
+fn is_the_same(one: &Dropped, other: &Dropped) -> bool {
+    let of = |dropped: &Dropped| {
+        let settings = RequestSettings { segment_seconds: 1.0, ..dropped.upload.settings.clone() };
+        (dropped.info.object.clone(), dropped.upload.text.clone(), settings)
+    };
+    one.request != other.request && of(one) == of(other)
+}
+
+fn is_cut(state: &State, request: &RequestId) -> bool {
+    manifest(state, request).is_some_and(|manifest| chunks::are_recorded(&manifest))
 }
 
 /// The summary, the row in `requests` and the messages say the same.
@@ -231,7 +251,9 @@ fn nothing_else_was_touched(after: &After) -> Vec<String> {
         let known = after.dropped.iter().find(|dropped| Some(&dropped.request) == request.as_ref());
         let allowed = match (object.bucket, known) {
             (Bucket::Uploads, _) => after.dropped.iter().any(|dropped| dropped.info.object == *object),
-            (Bucket::Work, known) => known.is_some() || object.name.starts_with(WINDOWS),
+            (Bucket::Work, known) => {
+                known.is_some() || object.name.starts_with(WINDOWS) || object.name.starts_with(claim::PREFIX)
+            }
             (Bucket::Results, Some(known)) => files.iter().any(|file| file.object(&known.request) == *object),
             (Bucket::Results, None) => false,
         };
@@ -247,7 +269,8 @@ fn everything_was_written_once(state: &State) -> Vec<String> {
     let again = state.writes.iter().filter(|&(object, &times)| {
         let may_change = object.bucket == Bucket::Uploads
             || object.name.ends_with("/manifest.json")
-            || (object.bucket == Bucket::Work && (object.name.starts_with(SWEPT) || object.name.starts_with(WINDOWS)));
+            || (object.bucket == Bucket::Work
+                && [SWEPT, WINDOWS, claim::PREFIX].iter().any(|prefix| object.name.starts_with(prefix)));
         times > 1 && !may_change
     });
     again.map(|(object, times)| format!("{object} was written {times} times")).collect()
