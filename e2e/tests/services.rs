@@ -5,13 +5,13 @@
 use bytes::Bytes;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 use trackdrop_e2e::{
-    deployment::{Deployment, Finished, say},
+    deployment::{Deployment, FUNCTIONS, Finished, say},
     gateway::{Count, Fault},
     local::{LocalRun, clip},
     requests::Recorded,
@@ -217,4 +217,13 @@ async fn the_services_come_to_what_one_machine_comes_to_whatever_goes_wrong() {
     scene.a_bad_video_fails_with_its_reason().await;
     scene.a_handler_that_always_dies_ends_the_request().await;
     print(&scene.lines);
+
+    // Each as its own account, which may write traces: Google takes none without.
+    let exported = scene.deployment.telemetry.until(|traces| {
+        let spans = traces.values().flat_map(|trace| &trace.spans);
+        let services: BTreeSet<_> = spans.map(|span| &*span.service).collect();
+        FUNCTIONS.iter().all(|function| services.contains(&*format!("trackdrop-{function}")))
+    });
+    tokio::time::timeout(SETTLES_WITHIN, exported).await.expect("traces of every function");
+    scene.deployment.check_rights("services");
 }

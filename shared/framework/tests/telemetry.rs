@@ -72,7 +72,8 @@ async fn where_no_collector_is_named_google_gets_the_spans_as_the_services_own_a
     // Cloud Run's metadata server, which has the token of the service's account.
     let token = async |headers: HeaderMap| {
         assert_eq!(headers["metadata-flavor"], "Google");
-        axum::Json(json!({ "access_token": "ya29.mine", "expires_in": 3599, "token_type": "Bearer" }))
+        let token = json!({ "access_token": "ya29.mine", "expires_in": 3599, "token_type": "Bearer" });
+        ([("content-type", "application/json")], token.to_string())
     };
     let metadata = Router::new().route("/computeMetadata/v1/instance/service-accounts/default/token", get(token));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
