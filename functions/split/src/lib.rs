@@ -4,6 +4,8 @@
 //! finds the plan and the chunks that stand, and cuts what is missing.
 
 mod media;
+mod notes;
+mod progress;
 
 use async_trait::async_trait;
 use std::{io::Read, path::Path, sync::Arc};
@@ -23,8 +25,11 @@ use trackdrop_pipeline::{
     names::PerSegment,
 };
 
+use notes::InWork;
+use progress::Progress;
+
 pub use media::MediaCutter;
-pub use trackdrop_media::{Limits, Source};
+pub use trackdrop_media::{Limits, NoteEvery, Source};
 
 /// Opens videos to cut them; blocking.
 pub trait Cutter: Send + Sync {
@@ -65,6 +70,7 @@ pub struct Split {
     cloud: Cloud,
     cutter: Arc<dyn Cutter>,
     spool_bytes: u64,
+    note_every: NoteEvery,
 }
 
 impl std::fmt::Debug for Split {
@@ -81,7 +87,7 @@ const CHUNKS_AHEAD: usize = 2;
 impl Split {
     /// A handler over this cloud and cutter.
     pub fn new(cloud: Cloud, cutter: Arc<dyn Cutter>) -> Self {
-        Self { cloud, cutter, spool_bytes: SPOOL_BYTES }
+        Self { cloud, cutter, spool_bytes: SPOOL_BYTES, note_every: NoteEvery::default() }
     }
 
     /// With another bound than 1 GiB on what is kept on disk of an upload that has to be read whole before it can be cut, such as a
@@ -89,6 +95,12 @@ impl Split {
     #[must_use]
     pub fn with_spool(self, spool_bytes: u64) -> Self {
         Self { spool_bytes, ..self }
+    }
+
+    /// With another measure of how often it is noted what was found of such an upload so far, for the deliveries that go on with it.
+    #[must_use]
+    pub fn with_notes_every(self, note_every: NoteEvery) -> Self {
+        Self { note_every, ..self }
     }
 }
 
@@ -110,7 +122,8 @@ impl StageHandler for Split {
         let settings = RequestSettings::of_upload(&info.metadata)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
         let reads = ReadTime::default();
-        let video = self.open(&info, opened, &reads, settings.segment_seconds, delivery).await?;
+        let may_be_noted = matches!(opened, OpenObject::Ranges(_)) && info.bytes > self.note_every.bytes;
+        let video = self.open(request, &info, opened, &reads, settings.segment_seconds, delivery).await?;
         let planned = plan(request, &info, settings, &*video)?;
         let standing = manifest::plan(&self.cloud, &planned).await?;
         if standing.state.is_final() {
@@ -118,7 +131,11 @@ impl StageHandler for Split {
         }
         agree(&standing, &planned)?;
         let chunks = self.cut_missing(&standing, video, reads, started, delivery).await?;
-        chunks::record(&self.cloud, request, &chunks).await
+        chunks::record(&self.cloud, request, &chunks).await?;
+        if may_be_noted {
+            notes::forget(&self.cloud, request).await?;
+        }
+        Ok(())
     }
 
     async fn describe(&self, request: &RequestId, upload: &ObjectFinalized) -> Result<Option<Manifest>, Failure> {
@@ -202,6 +219,7 @@ impl Split {
 
     async fn open(
         &self,
+        request: &RequestId,
         info: &ObjectInfo,
         opened: OpenObject,
         reads: &ReadTime,
@@ -209,17 +227,21 @@ impl Split {
         delivery: &Delivery,
     ) -> Result<Box<dyn OpenVideo>, Failure> {
         let (cutter, name, attempt) = (self.cutter.clone(), info.object.name.clone(), delivery.clone());
+        let progress = Progress::begin(delivery, info.bytes);
         let source = match &opened {
             OpenObject::File(file) => Source::from(file.path()),
-            OpenObject::Ranges(ranges) => Source::of_ranges(&name, info.bytes, read_at(ranges.clone(), reads))
-                .with_spool(self.cloud.storage.scratch(), self.spool_bytes),
+            OpenObject::Ranges(ranges) => {
+                Source::of_ranges(&name, info.bytes, progress.of(read_at(ranges.clone(), reads)))
+                    .with_spool(self.cloud.storage.scratch(), self.spool_bytes)
+                    .with_notes(Arc::new(InWork::of(&self.cloud, request)), self.note_every)
+            }
         };
         let reads = reads.clone();
         blocking(move || {
             let mut indexing = Doing::begin(&attempt, Activity::Index);
             let video = indexing.time(|| cutter.open(&source, target_s));
             indexing.reads(&reads);
-            let video = video.map_err(|failure| named(failure, source.path(), &name))?;
+            let video = video.map_err(|failure| progress.explain(named(failure, source.path(), &name)))?;
             indexing.frames(video.info().frame_count);
             Ok(Box::new(WithSource { video, source, opened, name }) as Box<dyn OpenVideo>)
         })

@@ -2,17 +2,19 @@
 
 use ffmpeg::{Packet, codec::packet::Ref, ffi, frame};
 use ffmpeg_next as ffmpeg;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Limits, MediaError, Rational,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline, codec_name},
     entry_point::{self, EntryPoints},
+    notebook::{Notebook, Then},
     source::Opened,
 };
 
 /// A packet as the container stores it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ScannedPacket {
     pub pts: Option<i64>,
     pub dts: Option<i64>,
@@ -83,8 +85,28 @@ fn are_far_apart(packets: &[ScannedPacket], time_base: Rational) -> bool {
     times.windows(2).any(|pair| (pair[1] as f64 - pair[0] as f64) * time_base.to_f64() > FAR_APART_S)
 }
 
-/// Reads every packet of the stream.
+/// Reads every packet of the stream, or those that are not noted.
 pub(crate) fn read_all(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<ScannedPacket>, MediaError> {
+    let mut notebook = if demuxer.is_hollow() { None } else { Notebook::of(demuxer)? };
+    if let Some(notebook) = notebook.as_mut().filter(|notebook| notebook.is_behind()) {
+        if notebook.go_back(demuxer)?
+            && let Some(packets) = read_on(demuxer, Some(&mut *notebook), limits)?
+        {
+            return Ok(packets);
+        }
+        *demuxer = Demuxer::open(demuxer.source(), Timeline::Media, limits)?;
+        notebook.start_again();
+    }
+    // Only what is behind its notes comes to no end.
+    Ok(read_on(demuxer, notebook.as_mut(), limits)?.unwrap_or_default())
+}
+
+/// Reads every packet from here on. None where the notebook can't be caught up with.
+fn read_on(
+    demuxer: &mut Demuxer,
+    mut notebook: Option<&mut Notebook>,
+    limits: &Limits,
+) -> Result<Option<Vec<ScannedPacket>>, MediaError> {
     let parameters = demuxer.parameters()?;
     let codec = codec_name(&parameters);
     let is_hollow = demuxer.is_hollow();
@@ -113,9 +135,14 @@ pub(crate) fn read_all(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<Sca
             has_picture: !data.is_empty() && (is_hollow || entry_point::has_picture(&codec, data)),
             is_lost: false,
         });
+        if let Some(notebook) = &mut notebook
+            && notebook.note(&mut packets, &packet, demuxer)? == Then::StartAgain
+        {
+            return Ok(None);
+        }
         limits.check_frames(packets.len() as u64)?;
     }
-    Ok(packets)
+    Ok((!notebook.is_some_and(|notebook| notebook.is_behind())).then_some(packets))
 }
 
 /// New extradata in mid-stream cannot be carried by a chunk, which has one set of codec parameters.

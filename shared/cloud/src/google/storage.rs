@@ -5,7 +5,10 @@ use super::{
     api::{Api, ApiError, Repeat, json},
     resumable,
 };
-use crate::{Content, LocalFile, ObjectInfo, OpenObject, Precondition, PutOptions, ReadRange, Storage, StorageError};
+use crate::{
+    Content, Listing, LocalFile, ObjectInfo, OpenObject, Page, Precondition, PutOptions, ReadRange, Storage,
+    StorageError,
+};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -60,7 +63,7 @@ pub(super) struct ObjectResource {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+struct ListedResources {
     #[serde(default)]
     items: Vec<ObjectResource>,
     next_page_token: Option<String>,
@@ -347,26 +350,24 @@ impl Storage for CloudStorage {
     }
 
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
+        let (mut all, mut listing) = (Vec::new(), Listing::of(self, prefix.clone()));
+        while let Some(info) = listing.next().await? {
+            all.push(info);
+        }
+        Ok(all)
+    }
+
+    async fn list_page(&self, prefix: &ObjectName, from: Option<&str>) -> Result<Page, StorageError> {
         let doing = format!("listing {prefix}");
         let url = format!("{}/storage/v1/b/{}/o", self.api.endpoint(), self.buckets.name_of(prefix.bucket));
         let fields = format!("nextPageToken,items({FIELDS})");
-        let (mut all, mut token) = (Vec::new(), None::<String>);
-        loop {
-            let mut query = vec![("prefix", prefix.name.as_str()), ("fields", &fields), ("projection", "noAcl")];
-            if let Some(token) = &token {
-                query.push(("pageToken", token));
-            }
-            let answer = self.api.call(&doing, Repeat::Safe, |http| http.get(&url).query(&query)).await;
-            let answer = answer.map_err(|error| unavailable(&doing, error))?;
-            let page: Page = json(&doing, answer).await.map_err(|error| unavailable(&doing, error))?;
-            for resource in page.items {
-                all.push(self.info(prefix, resource)?);
-            }
-            token = page.next_page_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                return Ok(all);
-            }
-        }
+        let mut query = vec![("prefix", prefix.name.as_str()), ("fields", &fields), ("projection", "noAcl")];
+        query.extend(from.map(|token| ("pageToken", token)));
+        let answer = self.api.call(&doing, Repeat::Safe, |http| http.get(&url).query(&query)).await;
+        let answer = answer.map_err(|error| unavailable(&doing, error))?;
+        let page: ListedResources = json(&doing, answer).await.map_err(|error| unavailable(&doing, error))?;
+        let objects = page.items.into_iter().map(|resource| self.info(prefix, resource)).collect::<Result<_, _>>()?;
+        Ok(Page { objects, next: page.next_page_token.filter(|token| !token.is_empty()) })
     }
 
     async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {
