@@ -3,7 +3,7 @@
 use crate::{
     args::{RequestsArguments, ShowArguments},
     google,
-    host::{cloud_of, open_existing},
+    host::{cloud_of, open_existing, uploads},
     output::line,
     timeline,
 };
@@ -15,6 +15,7 @@ use trackdrop_flow::{
 };
 use trackdrop_pipeline::{
     Bucket, Delivery, Manifest, ObjectFinalized, RequestId,
+    manifest::VideoInfo,
     names::{ObjectName, ResultFile},
 };
 
@@ -74,8 +75,8 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
 async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let Some(local) = open_existing(data)? else { return Ok(ExitCode::SUCCESS) };
     let (mut is_found, mut written, mut first_failure) = (false, Ok(()), None);
-    let busy = local.busy().await?;
-    sweep::sweep_each(&cloud_of(&local), Patience::NONE, &busy, &Delivery::new(), &mut |looked_after| {
+    let (ignored, busy) = (uploads()?.ignored(), local.busy().await?);
+    sweep::sweep_each(&cloud_of(&local), Patience::NONE, &ignored, &busy, &Delivery::new(), &mut |looked_after| {
         match looked_after {
             Ok(found) => {
                 is_found = true;
@@ -167,6 +168,9 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
             video.container,
             video.frame_count
         );
+        if let Some(stored) = stored(video) {
+            line!("stored    {stored}");
+        }
         for warning in &video.warnings {
             line!("note      {warning}");
         }
@@ -202,4 +206,14 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         line!("segment   ... and {} more (--json shows all)", manifest.segments.len() - 20);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the picture is stored and shown, where that is not simply what boxes are in.
+fn stored(video: &VideoInfo) -> Option<String> {
+    let (width, height) = (video.stored_width_px?, video.stored_height_px?);
+    let mirrored = if video.mirrored? { "mirrored, " } else { "" };
+    let turned = format!("{mirrored}turned by {} degrees clockwise", video.rotation_degrees);
+    let (shown_width, shown_height) = (video.shown_width_px?, video.shown_height_px?);
+    let is_as_shown = (width, height) == (shown_width, shown_height) && !video.mirrored? && video.rotation_degrees == 0;
+    (!is_as_shown).then(|| format!("{width}x{height}, {turned}, shown as {shown_width}x{shown_height}"))
 }

@@ -13,7 +13,8 @@ use trackdrop_flow::{
     sweep::{self, Patience},
 };
 use trackdrop_pipeline::{
-    Bucket, Delivery, Event, Failure, FailureKind, Handler, ObjectFinalized, RequestId, RequestSettings, Stage,
+    Bucket, Delivery, Event, Failure, FailureKind, Handler, NamePatterns, ObjectFinalized, RequestId, RequestSettings,
+    Stage,
     counter::Counted,
     names::{self, Marker, ObjectName, PerSegment, ResultFile},
 };
@@ -23,12 +24,19 @@ use trackdrop_pipeline::{
 pub struct Fail {
     cloud: Cloud,
     patience: Patience,
+    ignored: NamePatterns,
 }
 
 impl Fail {
     /// A handler over this cloud.
     pub fn new(cloud: Cloud) -> Self {
-        Self { cloud, patience: Patience::default() }
+        Self { cloud, patience: Patience::default(), ignored: NamePatterns::default() }
+    }
+
+    /// Which uploads are no video by their name, so that nothing is expected of them.
+    #[must_use]
+    pub fn with_ignored(self, ignored: NamePatterns) -> Self {
+        Self { ignored, ..self }
     }
 
     /// With another patience with requests that stand still.
@@ -45,11 +53,18 @@ impl Handler for Fail {
             Event::DeadLetter(letter) => letter,
             Event::RequestsSweep {} => {
                 let mut first_failure = None;
-                sweep::sweep_each(&self.cloud, self.patience, &BTreeSet::new(), delivery, &mut |looked_after| {
-                    if let Err((_, failure)) = looked_after {
-                        first_failure.get_or_insert(failure);
-                    }
-                })
+                sweep::sweep_each(
+                    &self.cloud,
+                    self.patience,
+                    &self.ignored,
+                    &BTreeSet::new(),
+                    delivery,
+                    &mut |looked_after| {
+                        if let Err((_, failure)) = looked_after {
+                            first_failure.get_or_insert(failure);
+                        }
+                    },
+                )
                 .await?;
                 return first_failure.map_or(Ok(()), Err);
             }
@@ -62,10 +77,18 @@ impl Handler for Fail {
         let standing = manifest::look(&self.cloud, &request).await?;
         let round = standing.and_then(|(_, round)| round);
         // What stands under the name by now may be another upload, of another request.
-        let info = self.cloud.find(&started_by.object).await?;
-        let info = info.filter(|info| sweep::finalized(info).request().as_ref() == Some(&request));
+        let (info, is_there) = match self.cloud.find(&started_by.object).await {
+            Ok(info) => {
+                let info = info.filter(|info| sweep::finalized(info).request().as_ref() == Some(&request));
+                let is_there = info.is_some();
+                (info, is_there)
+            }
+            // It is there and can't be understood: its request is to be told so.
+            Err(failure) if failure.kind() == FailureKind::Permanent => (None, true),
+            Err(failure) => return Err(failure),
+        };
         let is_upload = started_by.object.bucket == Bucket::Uploads;
-        if standing.is_none() && !(is_upload && info.is_some()) {
+        if standing.is_none() && !(is_upload && is_there) {
             return Ok(letter::Absurd::NoRequest(request).log());
         }
         // A letter that does not say when it was published is of the round that stands.

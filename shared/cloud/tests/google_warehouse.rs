@@ -20,7 +20,7 @@ use trackdrop_cloud::{
 };
 use trackdrop_pipeline::{Bucket, Rational, RequestId, RequestState, Timestamp, names::ObjectName};
 use trackdrop_tables::{
-    requests::RequestRow,
+    requests::{PictureColumns, RequestRow},
     schema::{REQUESTS, TRACKS},
     tracks::{TrackRow, TracksOf, TracksWriter},
 };
@@ -61,6 +61,7 @@ fn row() -> RequestRow {
         merge_s: 0.0,
         annotate_s: 0.0,
         join_s: 0.0,
+        picture: PictureColumns { width_px: Some(640), mirrored: Some(false), ..PictureColumns::default() },
     }
 }
 

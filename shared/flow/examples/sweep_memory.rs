@@ -23,7 +23,7 @@ use trackdrop_flow::{
     sweep::{self, Patience},
 };
 use trackdrop_pipeline::{
-    Bucket, Delivery, RequestId, Timestamp,
+    Bucket, Delivery, NamePatterns, RequestId, Timestamp,
     names::{Marker, ObjectName, ResultFile},
 };
 
@@ -133,7 +133,7 @@ async fn sweep(cloud: &Cloud, patience: Patience) -> Outcome<()> {
         Ok(_) => found += 1,
         Err(_) => failed += 1,
     };
-    sweep::sweep_each(cloud, patience, &BTreeSet::new(), &Delivery::new(), note).await?;
+    sweep::sweep_each(cloud, patience, &NamePatterns::default(), &BTreeSet::new(), &Delivery::new(), note).await?;
     let (seconds, most) = (started.elapsed().as_secs_f64(), most_mib()?);
     println!(
         "{found} stand still, {failed} could not be looked after; {seconds:.1} s; {most} MiB at most ({before} MiB before)"

@@ -26,7 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::Instrument;
 use trackdrop_cloud::{Content, Listing, ObjectInfo, PutOptions};
 use trackdrop_pipeline::{
-    Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Stage, Timestamp,
+    Bucket, Delivery, Failure, Manifest, NamePatterns, ObjectFinalized, RequestId, RequestSettings, RequestState,
+    Stage, Timestamp,
     names::{self, Marker, ObjectName, PerSegment, ResultFile},
 };
 
@@ -100,18 +101,20 @@ pub struct Swept {
     pub failed: Vec<(RequestId, Failure)>,
 }
 
-/// Looks after all requests but those of `busy`, which are known to be worked on.
+/// Looks after all requests but those of `busy`, which are known to be worked on. Of uploads that `ignored` names nothing is expected, nor of
+/// empty ones.
 ///
 /// # Errors
 /// Where the buckets can't be listed, and where `delivery` is asked to stop: the next sweep looks at all of them again.
 pub async fn sweep(
     cloud: &Cloud,
     patience: Patience,
+    ignored: &NamePatterns,
     busy: &BTreeSet<RequestId>,
     delivery: &Delivery,
 ) -> Result<Swept, Failure> {
     let mut swept = Swept::default();
-    sweep_each(cloud, patience, busy, delivery, &mut |looked_after| match looked_after {
+    sweep_each(cloud, patience, ignored, busy, delivery, &mut |looked_after| match looked_after {
         Ok(found) => swept.found.push(found),
         Err(failed) => swept.failed.push(failed),
     })
@@ -131,6 +134,7 @@ pub type LookedAfter = Result<StandsStill, (RequestId, Failure)>;
 pub async fn sweep_each(
     cloud: &Cloud,
     patience: Patience,
+    ignored: &NamePatterns,
     busy: &BTreeSet<RequestId>,
     delivery: &Delivery,
     note: &mut (dyn FnMut(LookedAfter) + Send + Sync),
@@ -166,6 +170,9 @@ pub async fn sweep_each(
     let known = known.complete();
     let mut uploads = Listing::of(&*cloud.storage, ObjectName::new(Bucket::Uploads, ""));
     while let Some(info) = uploads.next().await? {
+        if info.bytes == 0 || ignored.matching(&info.object.name).is_some() {
+            continue;
+        }
         let upload = finalized(&info);
         let Some(request) = upload.request() else { continue };
         let is_too_old =

@@ -4,7 +4,7 @@ use crate::{
     answer::Answer,
     connections,
     decode::decode,
-    domain,
+    domain::Domain,
     layers::{
         access_log,
         authorisation::{self, MayPush},
@@ -42,6 +42,8 @@ const GONE_WITHIN: Duration = Duration::from_secs(9);
 #[derive(Clone)]
 pub struct Service {
     trigger: Arc<Trigger>,
+    /// That of uploads, which says what is no video by its name; none for the one that is built in.
+    uploads: Option<Arc<Trigger>>,
     handler: Arc<SetOnce<Arc<dyn Handler>>>,
     storage: Arc<dyn Storage>,
     buckets: Arc<Buckets>,
@@ -69,6 +71,7 @@ impl Service {
         let (trigger, buckets) = (Arc::new(trigger), Arc::new(buckets));
         Self {
             trigger,
+            uploads: None,
             handler: Arc::default(),
             storage,
             buckets,
@@ -79,6 +82,13 @@ impl Service {
             deadline,
             may_push: MayPush::ThisMachine,
         }
+    }
+
+    /// With another trigger of uploads than the built-in one, by which dead letters of them are judged.
+    #[must_use]
+    pub fn with_uploads(mut self, uploads: Trigger) -> Self {
+        self.uploads = Some(Arc::new(uploads));
+        self
     }
 
     /// With another number of events that are worked on at the same time.
@@ -288,7 +298,13 @@ impl Service {
         delivery: &Delivery,
         span: &EventSpan,
     ) -> Result<Answer, Failure> {
-        let (event, trace) = match domain::event_of(typed, &self.buckets, &*self.storage).await? {
+        let domain = Domain {
+            buckets: &self.buckets,
+            storage: &*self.storage,
+            trigger: &self.trigger,
+            uploads: self.uploads.as_deref(),
+        };
+        let (event, trace) = match domain.event_of(typed).await? {
             Ok(known) => known,
             Err(answer) => return Ok(answer),
         };

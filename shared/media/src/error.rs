@@ -43,7 +43,9 @@ pub enum MediaError {
         reason: String,
     },
     /// A bound of [`crate::Limits`] is exceeded.
-    #[error("{what} is {value}, more than the limit of {bound}; shorten or shrink the video, or raise the limit")]
+    #[error(
+        "{what} is {value}, more than the limit of {bound}; shorten or shrink the video, or raise the limit in TRACKDROP_LIMITS"
+    )]
     LimitExceeded {
         /// What was measured, with its unit.
         what: &'static str,

@@ -1,17 +1,19 @@
 //! What a video holds: its packets, where decoding may start, and which pictures are shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ffmpeg::{codec::packet::side_data, ffi, media};
+use ffmpeg::{ffi, media};
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ColorTags, Limits, MediaError, Rational, Source, VideoParams,
+    ColorTags, FieldOrder, Limits, MediaError, Orientation, Rational, Source, VideoParams, carried,
     demux::{Demuxer, Timeline, codec_name},
-    head,
+    entry_point::LeadIn,
+    head::{self, Head},
+    orientation::matrix_of_stream,
     params::OutputClock,
-    scan::{self, ScannedPacket},
+    scan::{self, Scan, ScannedPacket},
     shown,
 };
 
@@ -28,20 +30,21 @@ pub struct VideoIndex {
     pub container: String,
     /// FFmpeg's name of the codec, such as `h264`.
     pub codec: String,
-    /// Width of the decoded picture in pixels, before rotation.
+    /// Width of the decoded picture in pixels, as it is stored.
     pub width: u32,
-    /// Height of the decoded picture in pixels, before rotation.
+    /// Height of the decoded picture in pixels, as it is stored.
     pub height: u32,
     /// Seconds per tick.
     pub time_base: Rational,
     /// Average pictures per second. Informational: time is always PTS times time base.
     pub frame_rate: Rational,
-    /// Width of a pixel divided by its height.
+    /// Width of a pixel divided by its height, as it is stored.
     pub sample_aspect_ratio: Rational,
-    /// Clockwise degrees by which a player turns the decoded picture: 0, 90, 180, 270, or another for odd matrices.
-    pub rotation_degrees: i32,
-    /// The display matrix as stored, if there is one; it also expresses mirroring.
-    pub display_matrix: Option<[i32; 9]>,
+    /// What makes the decoded picture upright.
+    pub orientation: Orientation,
+    /// Which field comes first, if the first picture is interlaced.
+    #[serde(default)]
+    pub field_order: Option<FieldOrder>,
     /// FFmpeg's name of the pixel format, such as `yuv420p`.
     pub pixel_format: String,
     /// What the numbers in a picture mean as colours.
@@ -67,10 +70,14 @@ pub struct VideoIndex {
     pub times_are_stated: bool,
     /// Where a chunk may start, ascending in every field.
     pub keyframes: Vec<Keyframe>,
+    /// Whether chunks can hold the packets as they are. Otherwise every segment is re-encoded without loss.
+    pub can_be_copied: bool,
     /// What is unusual about the file, for people to read.
     pub warnings: Vec<String>,
     /// Every packet of the stream, in stored order.
     pub(crate) packets: Vec<PacketRecord>,
+    /// Parameter sets that a chunk needs in front of a packet, by its place.
+    pub(crate) lead_ins: BTreeMap<usize, LeadIn>,
 }
 
 /// A place where decoding may start and after which nothing shown earlier follows, save its leading pictures.
@@ -128,13 +135,14 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     let bytes = source.check(limits)?;
     let mut demuxer = Demuxer::open(&source, Timeline::Media, limits)?;
     let mut warnings = Vec::new();
-    let mut packets = scan::scan(&mut demuxer, limits)?;
+    let Scan { mut packets, can_be_copied } = scan::scan(&mut demuxer, limits)?;
     let times_are_stated = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
 
     let time_base = demuxer.time_base()?;
     let first_entry = first_entry(&mut packets, &demuxer, &mut warnings)?;
     let keyframes = keyframes(&packets, first_entry)?;
     let head = head::try_decoding(&demuxer, &packets, first_entry, limits)?;
+    let can_be_copied = can_be_copied && carried::holds(&demuxer, first_entry, limits)?;
     drop_undecodable_leading(&mut packets, &keyframes, &head.whole, &mut warnings);
 
     let container = demuxer.input().format().name().to_owned();
@@ -183,7 +191,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     let average = Rational::from_ffmpeg(stream.avg_frame_rate().into(), guess);
     let frame_rate =
         Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured_rate(&frame_pts, time_base, average));
-    let (display_matrix, rotation_degrees) = rotation(&stream);
+    let orientation = orientation(&stream, &head, &mut warnings);
     Ok(VideoIndex {
         container,
         codec: codec_name(&demuxer.parameters()?),
@@ -192,8 +200,8 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         time_base,
         frame_rate,
         sample_aspect_ratio: pixel_shape(&demuxer)?,
-        rotation_degrees,
-        display_matrix,
+        orientation,
+        field_order: head.field_order,
         pixel_format: head.pixel_format,
         color: head.color,
         bytes,
@@ -205,7 +213,9 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         frame_pts,
         times_are_stated,
         keyframes,
+        can_be_copied,
         warnings,
+        lead_ins: packets.iter_mut().enumerate().filter_map(|(at, p)| Some((at, *p.lead_in.take()?))).collect(),
         packets: packets
             .iter()
             .map(|p| PacketRecord {
@@ -229,6 +239,15 @@ impl VideoIndex {
         self.packets.iter().map(|p| p.pts)
     }
 
+    /// What players guess of an untagged picture goes by its size; one that was turned on its side has to say what it is.
+    fn color_of_annotated(&self) -> ColorTags {
+        let mut color = self.color.as_yuv(&self.pixel_format);
+        if self.orientation.swaps_sides() && color.matrix.is_none() {
+            color.matrix = Some(color.matrix_for(self.width, self.height).unwrap_or("smpte170m").to_owned());
+        }
+        color
+    }
+
     /// What encoding and joining need to know of the source.
     pub fn video_params(&self) -> VideoParams {
         VideoParams {
@@ -237,8 +256,10 @@ impl VideoIndex {
             time_base: self.time_base,
             frame_rate: self.frame_rate,
             sample_aspect_ratio: self.sample_aspect_ratio,
-            display_matrix: self.display_matrix,
-            color: self.color.as_yuv(&self.pixel_format),
+            orientation: self.orientation,
+            field_order: self.field_order,
+            pixel_format: self.pixel_format.clone(),
+            color: self.color_of_annotated(),
             origin_pts: self.origin_pts,
             creation_time: self.creation_time.clone(),
         }
@@ -390,16 +411,23 @@ fn creation_time(demuxer: &Demuxer) -> Result<Option<String>, MediaError> {
     Ok(of(demuxer.input().metadata()).or(of(demuxer.stream()?.metadata())))
 }
 
-fn rotation(stream: &ffmpeg::Stream<'_>) -> (Option<[i32; 9]>, i32) {
-    let Some(data) = stream.side_data().find(|s| s.kind() == side_data::Type::DisplayMatrix) else { return (None, 0) };
-    let mut matrix = [0i32; 9];
-    if data.data().len() < 36 {
-        return (None, 0);
+/// By the container's display matrix, as browsers and players go by; where it has none, by the first picture's own, as FFmpeg's `-autorotate`
+/// does.
+fn orientation(stream: &ffmpeg::Stream<'_>, head: &Head, warnings: &mut Vec<String>) -> Orientation {
+    let of_picture = head.display_matrix.as_ref().map(Orientation::of_matrix);
+    let Some(matrix) = matrix_of_stream(stream) else {
+        let (orientation, odd) = of_picture.unwrap_or_default();
+        warnings.extend(odd);
+        return orientation;
+    };
+    let (orientation, odd) = Orientation::of_matrix(&matrix);
+    warnings.extend(odd);
+    if let Some((other, _)) = of_picture.filter(|(other, _)| *other != orientation) {
+        warnings.push(format!(
+            "the container says that the picture is stored {orientation}, the pictures themselves say {other}: the container is followed"
+        ));
     }
-    for (cell, bytes) in matrix.iter_mut().zip(data.data().chunks_exact(4)) {
-        *cell = i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    }
-    (Some(matrix), crate::params::rotation_degrees(&matrix))
+    orientation
 }
 
 fn audio_info(demuxer: &Demuxer) -> Option<AudioInfo> {

@@ -58,7 +58,7 @@ pub fn join(
     };
     let mut muxer = Muxer::create(out, c"mp4")?;
     let video_stream = muxer.add_stream(video.parameters.clone(), clock.time_base())?;
-    muxer.set_picture_shape(video_stream, params)?;
+    muxer.set_pixel_shape(video_stream, params.upright_aspect());
     let audio_stream = match &audio {
         Some(audio) => Some(muxer.add_stream(audio.parameters.clone(), audio.time_base)?),
         None => None,

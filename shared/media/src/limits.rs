@@ -22,10 +22,15 @@ pub struct Limits {
     pub max_streams: u32,
     /// Seconds of decoding in which no picture comes out.
     pub max_decode_s: u64,
+    /// Segments that a video may be planned into.
+    pub max_segments: u64,
+    /// Memory that the pictures in work in one process may take at a time, in bytes.
+    pub max_memory_bytes: u64,
 }
 
 impl Default for Limits {
-    /// 1 TiB, 8192 x 8192 pixels, 16384 pixels a side, 10 million pictures, 48 hours, 100 streams, 60 s without a picture.
+    /// 1 TiB, 8192 x 8192 pixels, 16384 pixels a side, 10 million pictures, 48 hours, 100 streams, 60 s without a picture,
+    /// 20,000 segments, 5 GiB of memory.
     fn default() -> Self {
         Self {
             max_bytes: 1 << 40,
@@ -35,6 +40,8 @@ impl Default for Limits {
             max_duration_s: 48 * 3600,
             max_streams: 100,
             max_decode_s: 60,
+            max_segments: 20_000,
+            max_memory_bytes: 5 << 30,
         }
     }
 }
@@ -73,6 +80,8 @@ impl Limits {
                 "max_duration_s" => self.max_duration_s = value,
                 "max_streams" => self.max_streams = small()?,
                 "max_decode_s" => self.max_decode_s = value,
+                "max_segments" => self.max_segments = value,
+                "max_memory_bytes" => self.max_memory_bytes = value,
                 _ => return Err(bad("there is no bound of that name")),
             }
         }
@@ -102,6 +111,10 @@ impl Limits {
         }
         let seconds = since_last_picture.as_secs_f64().ceil() as u64;
         within("the time of decoding without a picture, in seconds,", seconds, self.max_decode_s)
+    }
+
+    pub(crate) fn check_memory(&self, bytes: u64) -> Result<(), MediaError> {
+        within("the memory in bytes that its pictures need (max_memory_bytes)", bytes, self.max_memory_bytes)
     }
 
     pub(crate) fn check_streams(&self, streams: u32) -> Result<(), MediaError> {

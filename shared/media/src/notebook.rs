@@ -159,11 +159,12 @@ impl Notebook {
         !self.known.is_empty()
     }
 
-    /// To be told of each packet after it was found; `packets` are all that were found so far.
+    /// To be told of each packet after it was found; `packets` are all that were found so far, and `is_plain` says that nothing is known but them.
     pub(crate) fn note(
         &mut self,
         packets: &mut Vec<ScannedPacket>,
         packet: &Packet,
+        is_plain: bool,
         demuxer: &mut Demuxer,
     ) -> Result<Then, MediaError> {
         self.broken.push_back(demuxer.broken_places());
@@ -171,7 +172,7 @@ impl Notebook {
             return Ok(self.catch_up(packets, demuxer));
         }
         self.broken.drain(..self.broken.len().saturating_sub(UNSETTLED + 1));
-        self.is_over |= packets.len() > 1 && says_more(packet);
+        self.is_over |= !is_plain || packets.len() > 1 && says_more(packet);
         let settled = packets.len().saturating_sub(UNSETTLED);
         let end = (u64::from(self.parts) + 1).saturating_mul(self.noted.every.bytes);
         let is_due = settled > self.in_parts && packets[settled - 1].position >= i64::try_from(end).unwrap_or(i64::MAX);

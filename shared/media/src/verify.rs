@@ -12,8 +12,8 @@ use trackdrop_pipeline::{
 };
 
 use crate::{
-    ChunkReader, Cutter, Frame, Limits, MediaError, PlannedSegment, Source, VideoIndex, chunk_format::pts_list, index,
-    serial::SerialDecoder,
+    ChunkReader, Cutter, Frame, Limits, MediaError, Orientation, PlannedSegment, Source, VideoIndex,
+    chunk_format::pts_list, index, serial::SerialDecoder,
 };
 
 /// How to cut and decode.
@@ -31,6 +31,12 @@ pub struct VerifyOptions {
 /// pixels, at its time.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verification {
+    /// Width and height of the pictures that were compared, as they are stored.
+    pub stored_size_px: (u32, u32),
+    /// What makes them upright, as boxes and the annotated video are.
+    pub orientation: Orientation,
+    /// Width and height of the upright picture that boxes are in.
+    pub upright_size_px: (u32, u32),
     /// Chunks that the file was cut into.
     pub segments: u32,
     /// Those among them that were re-encoded without loss, since the file has no key frame to cut at. What is a key frame there
@@ -49,6 +55,19 @@ pub struct Verification {
     pub warnings: Vec<String>,
     /// The first departure from the serial decode.
     pub first_difference: Option<Difference>,
+}
+
+/// A frame as its chunk gave it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifiedFrame {
+    /// Its index in the plan.
+    pub frame_index: u64,
+    /// When it is shown, in ticks, as rows have it.
+    pub pts: i64,
+    /// MD5 of the decoded picture: its planes without padding, in its own pixel format.
+    pub md5: [u8; 16],
+    /// Whether it came out with errors.
+    pub is_damaged: bool,
 }
 
 /// A departure of the chunks from the serial decode.
@@ -137,6 +156,19 @@ impl Verification {
 /// # Errors
 /// As [`index`] and [`Cutter`]: a file that is refused is not compared.
 pub fn verify(source: impl Into<Source>, options: &VerifyOptions, scratch: &Path) -> Result<Verification, MediaError> {
+    verify_each(source, options, scratch, &mut |_, _| ())
+}
+
+/// As [`verify`]; `each` is handed every frame that a chunk gives out, in order, with the index that it is a frame of.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_each(
+    source: impl Into<Source>,
+    options: &VerifyOptions,
+    scratch: &Path,
+    each: &mut dyn FnMut(&VideoIndex, VerifiedFrame),
+) -> Result<Verification, MediaError> {
     let source = &source.into();
     let video = index(source, &options.limits)?;
     let segments = video.plan(options.segment_seconds)?;
@@ -152,7 +184,7 @@ pub fn verify(source: impl Into<Source>, options: &VerifyOptions, scratch: &Path
         broken_ledger: None,
         first_frame: 0,
     };
-    let mut comparison = Comparison::new(&video);
+    let mut comparison = Comparison::new(&video, each);
     let (mut left, mut right) = (serial.next()?, chunks.next()?);
     loop {
         (left, right) = match (left, right) {
@@ -170,14 +202,18 @@ pub fn verify(source: impl Into<Source>, options: &VerifyOptions, scratch: &Path
                 (serial.next()?, own)
             }
             (serially, Some(own)) => {
-                comparison.chunk_only(&own);
+                comparison.chunk_only(&own)?;
                 (serially, chunks.next()?)
             }
             (serially, None) => (serially, None),
         };
     }
     let difference = comparison.first.or(chunks.broken_ledger.map(|reason| Difference::Ledger { reason }));
+    let stored_size_px = (video.width, video.height);
     Ok(Verification {
+        stored_size_px,
+        orientation: video.orientation,
+        upright_size_px: video.orientation.size(stored_size_px),
         segments: segments.len() as u32,
         segments_reencoded: segments.iter().filter(|segment| segment.is_reencoded).count() as u32,
         ledger: chunks.ledger.total().clone(),
@@ -251,6 +287,7 @@ fn account(segment: &PlannedSegment, first_frame: u64, seen: &[Seen], ledger: &m
 /// What the comparison knows so far.
 struct Comparison<'a> {
     index: &'a VideoIndex,
+    each: &'a mut dyn FnMut(&VideoIndex, VerifiedFrame),
     first: Option<Difference>,
     serial_frames: u64,
     left_out: u64,
@@ -260,13 +297,29 @@ struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    fn new(index: &'a VideoIndex) -> Self {
-        Self { index, first: None, serial_frames: 0, left_out: 0, unequal_after_damage: 0, is_after_damage: false }
+    fn new(index: &'a VideoIndex, each: &'a mut dyn FnMut(&VideoIndex, VerifiedFrame)) -> Self {
+        Self {
+            index,
+            each,
+            first: None,
+            serial_frames: 0,
+            left_out: 0,
+            unequal_after_damage: 0,
+            is_after_damage: false,
+        }
+    }
+
+    /// Hands on a frame of a chunk; returns the MD5 of its picture.
+    fn hand_on(&mut self, own: &Frame) -> Result<[u8; 16], MediaError> {
+        let md5 = own.md5()?;
+        let frame_index = self.place(own.pts);
+        (self.each)(self.index, VerifiedFrame { frame_index, pts: own.pts, md5, is_damaged: own.is_damaged });
+        Ok(md5)
     }
 
     fn both(&mut self, serial: &Frame, own: &Frame, is_copied: bool) -> Result<(), MediaError> {
         self.serial_frames += 1;
-        let (serial_md5, chunk_md5) = (serial.md5()?, own.md5()?);
+        let (serial_md5, chunk_md5) = (serial.md5()?, self.hand_on(own)?);
         let serial_is_key = serial.is_key();
         let is_key = if is_copied { own.is_key() } else { serial_is_key };
         let is_damaged = serial.is_damaged || own.is_damaged;
@@ -297,9 +350,11 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn chunk_only(&mut self, own: &Frame) {
+    fn chunk_only(&mut self, own: &Frame) -> Result<(), MediaError> {
+        self.hand_on(own)?;
         self.is_after_damage |= own.is_damaged;
         self.differs(Difference::Invented { frame_index: self.place(own.pts), pts: own.pts });
+        Ok(())
     }
 
     fn differs(&mut self, difference: Difference) {

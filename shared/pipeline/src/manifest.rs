@@ -78,16 +78,34 @@ pub struct VideoInfo {
     pub container: String,
     /// Codec of the stream.
     pub codec: String,
-    /// Width of the decoded picture in pixels.
+    /// Width in pixels of the picture that boxes are in: the upright one, before its sample aspect ratio.
     pub width_px: u32,
-    /// Height of the decoded picture in pixels.
+    /// Height in pixels of that picture.
     pub height_px: u32,
+    /// Width of the decoded picture in pixels, as it is stored; none where a version wrote this that did not turn pictures upright.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_width_px: Option<u32>,
+    /// Height of the decoded picture in pixels, as it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_height_px: Option<u32>,
     /// Seconds a tick, exactly.
     pub time_base: Rational,
     /// Mean frame rate; for people, nothing is computed from it.
     pub frame_rate: Rational,
-    /// Clockwise rotation that players apply.
+    /// Degrees by which the stored picture is turned clockwise to be upright: 0, 90, 180 or 270.
     pub rotation_degrees: i32,
+    /// Whether the stored picture is mirrored left to right before it is turned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirrored: Option<bool>,
+    /// Width of a pixel of the upright picture divided by its height.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_aspect_ratio: Option<Rational>,
+    /// Width that a player shows the upright picture at: a browser's `videoWidth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_width_px: Option<u32>,
+    /// Height that a player shows the upright picture at: a browser's `videoHeight`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_height_px: Option<u32>,
     /// Frames that are shown.
     pub frame_count: u64,
     /// The PTS of time 0 of the presentation.
@@ -99,7 +117,7 @@ pub struct VideoInfo {
     /// Codec of the audio that goes into the annotated video; none without audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,
-    /// What the annotated video takes over (size, aspect, rotation, colours), as the media library writes and reads it.
+    /// What the annotated video takes over (size, aspect, orientation, colours), as the media library writes and reads it.
     pub presentation: serde_json::Value,
     /// What is worth knowing of how the file could be honoured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
