@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode};
 use trackdrop_flow::{
     end, manifest, round,
-    sweep::{self, Done, Patience, Swept},
+    sweep::{self, Done, Patience, StandsStill},
 };
 use trackdrop_pipeline::{
     Bucket, Delivery, Manifest, ObjectFinalized, RequestId,
@@ -74,31 +74,48 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
 /// Here it is known what waits in the queue, so whatever is not over and has nothing queued stands still.
 async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let Some(local) = open_existing(data)? else { return Ok(ExitCode::SUCCESS) };
-    let ignored = uploads()?.ignored();
-    let Swept { found, failed } =
-        sweep::sweep(&cloud_of(&local), Patience::NONE, &ignored, &local.busy().await?, &Delivery::new()).await?;
-    for found in &found {
-        if json {
-            line!("{}", serde_json::to_string(found)?);
-            continue;
-        }
-        line!("{}  stands still in {}: {}", found.request_id, found.stage, found.why);
-        match &found.done {
-            Done::ToldAgain(events) => {
-                line!("    {events} events are queued again: the next `trackdrop run` delivers them")
+    let (mut is_found, mut written, mut first_failure) = (false, Ok(()), None);
+    let (ignored, busy) = (uploads()?.ignored(), local.busy().await?);
+    sweep::sweep_each(&cloud_of(&local), Patience::NONE, &ignored, &busy, &Delivery::new(), &mut |looked_after| {
+        match looked_after {
+            Ok(found) => {
+                is_found = true;
+                // Whoever reads no further still has all requests looked after.
+                if written.is_ok() {
+                    written = tell(&found, json);
+                }
             }
-            Done::Healed => line!("    it is set going again: the next `trackdrop run` goes on"),
-            Done::Failed(reason) => line!("    failed: {reason}"),
-            Done::Nothing => {}
+            Err(failed) => {
+                first_failure.get_or_insert(failed);
+            }
         }
-    }
-    if found.is_empty() && failed.is_empty() && !json {
-        line!("no request stands still");
-    }
-    if let Some((request, failure)) = failed.into_iter().next() {
+    })
+    .await?;
+    written?;
+    if let Some((request, failure)) = first_failure {
         bail!("{request} can't be looked after: {failure}");
     }
+    if !is_found && !json {
+        line!("no request stands still");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell(found: &StandsStill, json: bool) -> anyhow::Result<()> {
+    if json {
+        line!("{}", serde_json::to_string(found)?);
+        return Ok(());
+    }
+    line!("{}  stands still in {}: {}", found.request_id, found.stage, found.why);
+    match &found.done {
+        Done::ToldAgain(events) => {
+            line!("    {events} events are queued again: the next `trackdrop run` delivers them")
+        }
+        Done::Healed => line!("    it is set going again: the next `trackdrop run` goes on"),
+        Done::Failed(reason) => line!("    failed: {reason}"),
+        Done::Nothing => {}
+    }
+    Ok(())
 }
 
 fn progress(manifest: &Manifest) -> String {

@@ -258,7 +258,7 @@ run "services" {
   assert {
     condition = { for function, member in google_storage_bucket_iam_member.writes_work : function => member.condition[0].expression } == {
       for function, folders in {
-        split    = ["ended/", "split_chunks/", "uploaded/"]
+        split    = ["ended/", "indexed/", "split_chunks/", "uploaded/"]
         track    = ["counted/track/", "detections/", "ended/", "tracked/"]
         merge    = ["ended/", "merged/", "tracks/"]
         load     = ["ended/", "loaded/", "loads/"]

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, env, ffi::OsString, fmt::Write, io, os::unix::p
 /// What a service reads, by function (`*`: all of them): `VARIABLE FUNCTIONS MEANING`. `docs/services.md` says more.
 const SETTINGS: &str = "\
 PORT                           *                    the port (8080)
+TRACKDROP_LISTEN               *                    the address that is listened on (127.0.0.1)
 TRACKDROP_BUCKET_UPLOADS       *                    the bucket that videos are dropped into
 TRACKDROP_BUCKET_WORK          *                    the bucket that functions hand objects to each other in
 TRACKDROP_BUCKET_RESULTS       *                    the bucket of manifests, tracks and annotated videos
@@ -19,6 +20,7 @@ TRACKDROP_DEADLINE_S           *                    seconds after which an event
 TRACKDROP_PUSH_AUDIENCE        *                    what the OIDC tokens of pushes must be for
 TRACKDROP_PUSH_SERVICE_ACCOUNT *                    whose OIDC tokens pushes must carry
 TRACKDROP_PUSH_KEYS_URL        *                    the public keys of these tokens (Google's)
+TRACKDROP_GUARDED_BY           *                    what checks callers where no tokens are asked for, such as cloud-run-iam
 TRACKDROP_IGNORE               split,fail           patterns of names that are no video, by commas, or none (the trigger's)
 TRACKDROP_SPOOL_BYTES          split                bytes of a file that are kept while it is planned
 TRACKDROP_LIMITS               split,track,annotate what of a video is refused, as max_bytes=N,max_frames=N

@@ -187,6 +187,27 @@ impl Demuxer {
         self.broken_places
     }
 
+    /// Counts from so many on.
+    pub(crate) fn set_broken_places(&mut self, places: u64) {
+        self.broken_places = places;
+    }
+
+    /// Moves to a packet that was read before, or to before it: to where it lies in containers that can be entered anywhere, else by the time at
+    /// which it is decoded. `Ok(false)` if the format cannot. What is broken there is counted anew.
+    pub(crate) fn go_to(&mut self, position: i64, dts: i64) -> Result<bool, MediaError> {
+        let moved = match self.input.format().name() {
+            // SAFETY: `input` owns a live AVFormatContext; no stream is named.
+            "mpegts" | "mpeg" | "flv" => unsafe {
+                ffi::av_seek_frame(self.input.as_mut_ptr(), -1, position, ffi::AVSEEK_FLAG_BYTE) >= 0
+            },
+            _ => self.seek(dts),
+        };
+        log::take_demuxer_errors();
+        self.broken_places = 0;
+        self.input.check_reading(self.source.path())?;
+        Ok(moved)
+    }
+
     /// Moves to the last place at or before `pts` where reading can start. `false` if the format cannot.
     pub(crate) fn seek(&mut self, pts: i64) -> bool {
         // SAFETY: `input` owns a live AVFormatContext and the stream index was checked when it was opened.

@@ -6,17 +6,19 @@ use ffmpeg::{
     ffi, frame,
 };
 use ffmpeg_next as ffmpeg;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Limits, MediaError, Rational,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline},
     entry_point::{Bitstream, LeadIn},
+    notebook::{Notebook, Then},
     source::Opened,
 };
 
 /// A packet as the container stores it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ScannedPacket {
     pub pts: Option<i64>,
     pub dts: Option<i64>,
@@ -136,12 +138,40 @@ fn are_far_apart(packets: &[ScannedPacket], time_base: Rational) -> bool {
     times.windows(2).any(|pair| (pair[1] as f64 - pair[0] as f64) * time_base.to_f64() > FAR_APART_S)
 }
 
-/// Reads every packet of the stream. Without a `stream` to look into them by, the container's word stands for what they are.
+/// Reads every packet of the stream, or those that are not noted. Without a `stream` to look into them by, the container's word stands for what
+/// they are.
 pub(crate) fn read_all(
     demuxer: &mut Demuxer,
     mut stream: Option<&mut Bitstream>,
     limits: &Limits,
 ) -> Result<Scan, MediaError> {
+    // What only the index tells is not noted.
+    let mut notebook = if stream.is_some() { Notebook::of(demuxer)? } else { None };
+    if let Some(notebook) = notebook.as_mut().filter(|notebook| notebook.is_behind()) {
+        let fresh = stream.as_deref().cloned();
+        if notebook.go_back(demuxer)?
+            && let Some(scan) = read_on(demuxer, stream.as_deref_mut(), Some(&mut *notebook), limits)?
+        {
+            return Ok(scan);
+        }
+        *demuxer = Demuxer::open(demuxer.source(), Timeline::Media, limits)?;
+        notebook.start_again();
+        if let (Some(stream), Some(fresh)) = (&mut stream, fresh) {
+            **stream = fresh;
+        }
+    }
+    // Only what is behind its notes comes to no end.
+    let scan = read_on(demuxer, stream, notebook.as_mut(), limits)?;
+    Ok(scan.unwrap_or(Scan { packets: Vec::new(), can_be_copied: true }))
+}
+
+/// Reads every packet from here on. None where the notebook can't be caught up with.
+fn read_on(
+    demuxer: &mut Demuxer,
+    mut stream: Option<&mut Bitstream>,
+    mut notebook: Option<&mut Notebook>,
+    limits: &Limits,
+) -> Result<Option<Scan>, MediaError> {
     let mut packets: Vec<ScannedPacket> = Vec::new();
     let mut can_be_copied = true;
     let mut packet = Packet::empty();
@@ -179,7 +209,16 @@ pub(crate) fn read_all(
             (found.is_entry, found.has_picture, found.lead_in) = (look.is_entry, look.has_picture, lead_in);
         }
         packets.push(found);
+        let is_plain = can_be_copied && stream.as_ref().is_none_or(|stream| stream.can_be_copied);
+        if let Some(notebook) = &mut notebook
+            && notebook.note(&mut packets, &packet, is_plain, demuxer)? == Then::StartAgain
+        {
+            return Ok(None);
+        }
         limits.check_frames(packets.len() as u64)?;
+    }
+    if notebook.is_some_and(|notebook| notebook.is_behind()) {
+        return Ok(None);
     }
     if !can_be_copied {
         // A decoder that starts later has not been told.
@@ -187,7 +226,7 @@ pub(crate) fn read_all(
         entries.skip(1).for_each(|packet| packet.is_entry = false);
     }
     can_be_copied &= stream.is_none_or(|stream| stream.can_be_copied);
-    Ok(Scan { packets, can_be_copied })
+    Ok(Some(Scan { packets, can_be_copied }))
 }
 
 /// The same description once more is no change.

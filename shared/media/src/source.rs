@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Limits, MediaError};
+use crate::{
+    Limits, MediaError,
+    notebook::{NoteEvery, Noted, Notes},
+};
 
 /// The least that is asked for at once.
 const LEAST_BYTES: u64 = 4 << 10;
@@ -24,11 +27,12 @@ const KEPT_BYTES: u64 = 16 << 20;
 pub struct Source {
     name: PathBuf,
     ranges: Option<Arc<Ranges>>,
+    noted: Option<Noted>,
 }
 
 impl<P: AsRef<Path> + ?Sized> From<&P> for Source {
     fn from(path: &P) -> Self {
-        Self { name: path.as_ref().to_owned(), ranges: None }
+        Self { name: path.as_ref().to_owned(), ranges: None, noted: None }
     }
 }
 
@@ -50,20 +54,36 @@ impl Source {
         read_at: impl Fn(u64, &mut [u8]) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         let ranges = Ranges { bytes, read_at: Box::new(read_at), spool: None, kept: Mutex::default() };
-        Self { name: name.as_ref().to_owned(), ranges: Some(Arc::new(ranges)) }
+        Self { name: name.as_ref().to_owned(), ranges: Some(Arc::new(ranges)), noted: None }
     }
 
     /// The same source, which in containers that have to be read whole to be planned keeps up to `most_bytes` of them in a file in
     /// `folder`, so that cutting need not read these again. Without it, and beyond the bound, they are read twice.
     #[must_use]
     pub fn with_spool(self, folder: &Path, most_bytes: u64) -> Self {
-        let Self { name, ranges } = self;
+        let Self { name, ranges, noted } = self;
         let ranges = ranges.map(|ranges| match Arc::try_unwrap(ranges) {
             Ok(ranges) => Arc::new(Ranges { spool: Some(Spool { folder: folder.to_owned(), most_bytes }), ..ranges }),
             // Already being read: too late to keep what was read.
             Err(ranges) => ranges,
         });
-        Self { name, ranges }
+        Self { name, ranges, noted }
+    }
+
+    /// The same source with notes of what earlier scans of it found: where it has to be read whole to be planned, and that was interrupted, it is
+    /// gone on with. `notes` are of exactly these bytes.
+    #[must_use]
+    pub fn with_notes(self, notes: Arc<dyn Notes>, every: NoteEvery) -> Self {
+        Self { noted: Some(Noted { notes, every }), ..self }
+    }
+
+    pub(crate) fn noted(&self) -> Option<&Noted> {
+        self.noted.as_ref()
+    }
+
+    /// Its size; none for a file, which may grow.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.ranges.as_ref().map(|ranges| ranges.bytes)
     }
 
     /// The file; for other sources the name that messages use.

@@ -20,7 +20,7 @@ resource "google_service_account" "invoker" {
 locals {
   # Folders of `work` in which each function creates objects. `ended/`: any function may be the one that ends a request.
   writes_work = {
-    split    = ["ended/", "split_chunks/", "uploaded/"]
+    split    = ["ended/", "indexed/", "split_chunks/", "uploaded/"]
     track    = ["counted/track/", "detections/", "ended/", "tracked/"]
     merge    = ["ended/", "merged/", "tracks/"]
     load     = ["ended/", "loaded/", "loads/"]
