@@ -10,7 +10,9 @@ use std::{io::Read, path::Path, sync::Arc};
 use tempfile::TempPath;
 use trackdrop_cloud::{ObjectInfo, OpenObject};
 use trackdrop_flow::{
-    Cloud, Doing, NewObject, WorkReport, blocking,
+    Cloud, Doing, NewObject, WorkReport,
+    beside::Beside,
+    blocking,
     blocking::{ReadTime, items, read_at},
     chunks::{self, Chunks},
     manifest,
@@ -19,7 +21,7 @@ use trackdrop_flow::{
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
     SegmentDescription, SegmentNumber, Stage, Stopwatch,
-    manifest::{ManifestSegment, VideoInfo},
+    manifest::{ManifestSegment, Progress, VideoInfo},
     names::PerSegment,
 };
 
@@ -77,6 +79,8 @@ impl std::fmt::Debug for Split {
 const SPOOL_BYTES: u64 = 1 << 30;
 /// Chunks that may wait to be written while the next one is cut: they take disk, so not many.
 const CHUNKS_AHEAD: usize = 2;
+/// Chunks that are written at the same time: a store takes as long for one as cutting does for several.
+pub const WRITES_AT_ONCE: usize = 4;
 
 impl Split {
     /// A handler over this cloud and cutter.
@@ -262,9 +266,10 @@ impl Split {
             })
         });
         let mut since = started;
-        while let Some((number, chunk)) = cut.next().await {
+        let mut writes = Beside::new(WRITES_AT_ONCE);
+        while let Some((number, chunk)) = writes.during(cut.next()).await? {
             // Beside the cutting of the next one.
-            let (chunk, sha256, bytes) = blocking(move || sha256_of(chunk)).await?;
+            let (chunk, sha256, bytes) = writes.during(blocking(move || sha256_of(chunk))).await??;
             let description = describe_chunk(planned, number, sha256.clone())?;
             let metadata =
                 description.to_metadata().map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
@@ -272,14 +277,22 @@ impl Split {
             since = Stopwatch::start();
             let object = PerSegment::Chunk.object(request, number);
             let new = NewObject::of_file(object, chunk, "video/x-matroska").with_metadata(metadata).with_work(&work);
-            self.cloud.create(new).await?;
             chunks.insert(number, (bytes, sha256));
             let done = chunks.len() as u32;
-            manifest::fold_progress(&self.cloud, request, |progress| progress.segments_split = done).await;
+            writes.add(write_chunk(self.cloud.clone(), request.clone(), new, done)).await?;
         }
         cut.end().await?;
+        writes.end().await?;
         Ok(chunks)
     }
+}
+
+/// Writes a chunk, which is about the `nth` that stands.
+async fn write_chunk(cloud: Cloud, request: RequestId, new: NewObject, nth: u32) -> Result<(), Failure> {
+    cloud.create(new).await?;
+    let fold = |progress: &mut Progress| progress.segments_split = progress.segments_split.max(nth);
+    manifest::fold_progress(&cloud, &request, fold).await;
+    Ok(())
 }
 
 fn describe_chunk(planned: &Manifest, number: SegmentNumber, sha256: String) -> Result<SegmentDescription, Failure> {

@@ -1,7 +1,7 @@
 //! `track` as a service, or with `--pull` as a worker that takes its events out of a subscription.
 
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
-use trackdrop_detector::DeviceChoice;
+use trackdrop_detector::{Device, DeviceChoice};
 use trackdrop_flow::{blocking, stage::Staged};
 use trackdrop_framework::{serve_or_pull, variable};
 use trackdrop_pipeline::Failure;
@@ -27,10 +27,15 @@ fn main() -> ExitCode {
         // Loaded before the service is ready: the first segment must not wait for it.
         let loading = pool.clone();
         blocking(move || loading.get(None).map(drop)).await?;
+        // Beside a GPU the processors have nothing else to do than to decode; alone they detect.
+        let decoder_threads = match pool.device() {
+            None | Some((Device::Cpu, _)) => 1,
+            Some(_) => (service.threads() / service.settings.concurrency.max(1)).max(1),
+        };
         let detector = MediaSegmentDetector {
             pool,
             limits: Limits::from_environment()?,
-            decoder_threads: 1,
+            decoder_threads,
             video_engine: VideoEngine::from_environment()?,
         };
         Ok(Staged(Track::new(service.cloud.clone(), Arc::new(detector))))

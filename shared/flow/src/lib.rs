@@ -2,6 +2,7 @@
 //!
 //! - [`activity`]: what an attempt spends its time on, as spans of its trace and for the report of its work.
 //! - [`allocator`]: what every process does first.
+//! - [`beside`]: writes and other waiting, so much of it at the same time.
 //! - [`blocking`](mod@blocking): work that blocks, off the threads that wait.
 //! - [`chunks`]: what the chunks are, recorded in the manifest.
 //! - [`count`]: a worker reports its segment complete; whoever completes the stage creates its marker.
@@ -15,6 +16,7 @@
 
 pub mod activity;
 pub mod allocator;
+pub mod beside;
 pub mod blocking;
 pub mod chunks;
 pub mod count;
