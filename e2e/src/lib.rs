@@ -21,7 +21,6 @@ pub mod emulators;
 pub mod gateway;
 pub mod local;
 mod proxy;
-pub mod requests;
 pub mod rights;
 pub mod rows;
 pub mod service;
