@@ -1,7 +1,7 @@
 //! `trackdrop verify`: the proof, for one's own file, that cutting it loses and invents nothing.
 
-use crate::{args::VerifyArguments, output::line};
-use anyhow::Context;
+use crate::{args::VerifyArguments, output::line, settings};
+use anyhow::{Context, bail};
 use serde_json::json;
 use std::process::ExitCode;
 use trackdrop_media::{MediaError, Verification, VerifyOptions, verify as compare};
@@ -18,13 +18,15 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
         limits: crate::host::limits()?,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let found = match compare(&arguments.video, &options, scratch.path()) {
+    let source = settings::source(&arguments.video, &arguments.reading)?;
+    let found = match compare(&source, &options, scratch.path()) {
         Ok(found) => found,
         Err(error) if arguments.markdown && !error.is_transient() => {
             line!("refused: {}", without_path(&error, arguments));
             return Ok(ExitCode::FAILURE);
         }
-        Err(error) => return Err(error.into()),
+        // Where a chunk lay for a moment is of no use to anybody.
+        Err(error) => bail!("{}", error.to_string().replace(&format!("{}/", scratch.path().display()), "")),
     };
     if arguments.json {
         let is_exact = found.is_exact();

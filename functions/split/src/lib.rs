@@ -13,7 +13,7 @@ use trackdrop_flow::{
     Cloud, Doing, NewObject, WorkReport, blocking,
     blocking::{ReadTime, items, read_at},
     chunks::{self, Chunks},
-    manifest,
+    manifest, named,
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
@@ -28,8 +28,9 @@ pub use trackdrop_media::{Limits, Source};
 
 /// Opens videos to cut them; blocking.
 pub trait Cutter: Send + Sync {
-    /// Indexes the video in `source` and plans segments of about `target_s` seconds. The same file and target always give the same plan.
-    fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure>;
+    /// Indexes the video in `source`, the stream that the settings choose, and plans segments of about their length. The same file and settings
+    /// always give the same plan.
+    fn open(&self, source: &Source, settings: &RequestSettings) -> Result<Box<dyn OpenVideo>, Failure>;
 }
 
 /// A video that is indexed and planned; blocking.
@@ -110,7 +111,7 @@ impl StageHandler for Split {
         let settings = RequestSettings::of_upload(&info.metadata)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
         let reads = ReadTime::default();
-        let video = self.open(&info, opened, &reads, settings.segment_seconds, delivery).await?;
+        let video = self.open(&info, opened, &reads, settings.clone(), delivery).await?;
         let planned = plan(request, &info, settings, &*video)?;
         let standing = manifest::plan(&self.cloud, &planned).await?;
         if standing.state.is_final() {
@@ -205,7 +206,7 @@ impl Split {
         info: &ObjectInfo,
         opened: OpenObject,
         reads: &ReadTime,
-        target_s: f64,
+        settings: RequestSettings,
         delivery: &Delivery,
     ) -> Result<Box<dyn OpenVideo>, Failure> {
         let (cutter, name, attempt) = (self.cutter.clone(), info.object.name.clone(), delivery.clone());
@@ -217,7 +218,7 @@ impl Split {
         let reads = reads.clone();
         blocking(move || {
             let mut indexing = Doing::begin(&attempt, Activity::Index);
-            let video = indexing.time(|| cutter.open(&source, target_s));
+            let video = indexing.time(|| cutter.open(&source, &settings));
             indexing.reads(&reads);
             let video = video.map_err(|failure| named(failure, source.path(), &name))?;
             indexing.frames(video.info().frame_count);
@@ -331,13 +332,6 @@ impl OpenVideo for WithSource {
     ) -> Result<(), Failure> {
         self.video.cut(wanted, scratch, take).map_err(|failure| named(failure, self.source.path(), &self.name))
     }
-}
-
-/// A message that speaks of the stored file speaks of the upload instead.
-fn named(failure: Failure, path: &Path, name: &str) -> Failure {
-    let message = failure.to_string();
-    let renamed = message.replace(&format!("{path:?}"), &format!("{name:?}"));
-    if renamed == message { failure } else { Failure::new(failure.kind(), renamed) }
 }
 
 /// The chunk again, its SHA-256 and its size.

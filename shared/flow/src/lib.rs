@@ -28,7 +28,7 @@ pub mod version;
 mod work;
 
 use bytes::Bytes;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tempfile::TempPath;
 use trackdrop_cloud::{Content, ObjectInfo, Precondition, Publisher, PutOptions, Storage, Warehouse};
 use trackdrop_pipeline::{Failure, names::ObjectName};
@@ -49,6 +49,13 @@ pub struct Cloud {
     pub publisher: Arc<dyn Publisher>,
     /// Rows.
     pub warehouse: Arc<dyn Warehouse>,
+}
+
+/// A message that speaks of a stored or fetched file speaks of what people call it instead.
+pub fn named(failure: Failure, path: &Path, name: &str) -> Failure {
+    let message = failure.to_string();
+    let renamed = message.replace(&format!("{path:?}"), &format!("{name:?}"));
+    if renamed == message { failure } else { Failure::new(failure.kind(), renamed) }
 }
 
 /// A new object that is created once.

@@ -51,6 +51,7 @@ pub fn unplanned(
         version: VERSION.to_owned(),
         progress: none_yet,
         ledger: None,
+        video_notes: Vec::new(),
         segment_count: 0,
         segments: Vec::new(),
     }

@@ -77,6 +77,13 @@ impl Decoder {
         self.is_in_hardware
     }
 
+    /// Pictures a second, where the stream itself has said so by now.
+    pub(crate) fn frame_rate(&self) -> Option<Rational> {
+        // SAFETY: a plain field of a live context.
+        let rate = unsafe { (*self.inner.as_ptr()).framerate };
+        (rate.num > 0 && rate.den > 0).then_some(Rational { num: rate.num, den: rate.den })
+    }
+
     /// Feeds a packet. An undecodable one is `Ok(false)`: the loss shows as a missing picture.
     pub(crate) fn send(&mut self, packet: &Packet) -> Result<bool, MediaError> {
         let began = Instant::now();

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use ffmpeg::{codec::packet::side_data, ffi, media};
+use ffmpeg::{codec::packet::side_data, ffi};
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ColorTags, Limits, MediaError, Rational, Source, VideoParams,
+    ColorTags, Limits, MediaError, Rational, Source, VideoParams, continuation,
     demux::{Demuxer, Timeline, codec_name},
     head,
     params::OutputClock,
+    raw,
     scan::{self, ScannedPacket},
     shown,
+    streams::{VideoStreams, sound_of},
 };
 
 /// A video that is this much shorter than its header says, in seconds, is cut off; less may be rounding or a last picture's length.
@@ -51,6 +53,9 @@ pub struct VideoIndex {
     /// When it was recorded, as the container says (RFC 3339).
     #[serde(default)]
     pub creation_time: Option<String>,
+    /// The file's video streams, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_streams: Option<VideoStreams>,
     /// The audio stream that belongs to the video.
     pub audio: Option<AudioInfo>,
     /// PTS of the presentation's time 0: what an edit list says, 0 for ordinary files, and the first shown time for
@@ -129,7 +134,16 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     let mut demuxer = Demuxer::open(&source, Timeline::Media, limits)?;
     let mut warnings = Vec::new();
     let mut packets = scan::scan(&mut demuxer, limits)?;
-    let times_are_stated = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
+    continuation::check(&demuxer, &packets, &mut warnings)?;
+    if let Some(streams) = demuxer.choice() {
+        warnings.push(streams.to_string());
+    }
+    let raw_rate = match demuxer.is_raw() {
+        true => Some(raw::count_out(&mut packets, &demuxer, limits, &mut warnings)?),
+        false => None,
+    };
+    let times_are_stated =
+        scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)? && raw_rate.is_none();
 
     let time_base = demuxer.time_base()?;
     let first_entry = first_entry(&mut packets, &demuxer, &mut warnings)?;
@@ -181,8 +195,9 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     }
     let guess = Rational { num: 25, den: 1 };
     let average = Rational::from_ffmpeg(stream.avg_frame_rate().into(), guess);
-    let frame_rate =
-        Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured_rate(&frame_pts, time_base, average));
+    let frame_rate = raw_rate.unwrap_or_else(|| {
+        Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured_rate(&frame_pts, time_base, average))
+    });
     let (display_matrix, rotation_degrees) = rotation(&stream);
     Ok(VideoIndex {
         container,
@@ -198,7 +213,8 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         color: head.color,
         bytes,
         creation_time: creation_time(&demuxer)?,
-        audio: audio_info(&demuxer),
+        video_streams: demuxer.choice().cloned(),
+        audio: audio_info(&demuxer)?,
         origin_pts,
         shown_start_pts,
         shown_end_pts,
@@ -402,19 +418,19 @@ fn rotation(stream: &ffmpeg::Stream<'_>) -> (Option<[i32; 9]>, i32) {
     (Some(matrix), crate::params::rotation_degrees(&matrix))
 }
 
-fn audio_info(demuxer: &Demuxer) -> Option<AudioInfo> {
-    let stream = demuxer.input().streams().best(media::Type::Audio)?;
+fn audio_info(demuxer: &Demuxer) -> Result<Option<AudioInfo>, MediaError> {
+    let Some(stream) = sound_of(demuxer.input(), demuxer.stream()?.index()) else { return Ok(None) };
     let parameters = stream.parameters();
     // SAFETY: plain fields of live codec parameters.
     let (sample_rate, channels) = unsafe {
         let raw = parameters.as_ptr();
         ((*raw).sample_rate, (*raw).ch_layout.nb_channels)
     };
-    Some(AudioInfo {
+    Ok(Some(AudioInfo {
         stream_index: stream.index(),
         codec: codec_name(&parameters),
         sample_rate_hz: sample_rate.try_into().unwrap_or(0),
         channels: channels.try_into().unwrap_or(0),
         fits_mp4: crate::audio::fits_mp4(&parameters),
-    })
+    }))
 }

@@ -12,9 +12,9 @@ use std::{
 };
 use tempfile::TempPath;
 use trackdrop_annotate::Renderer;
-use trackdrop_join::{Joiner, Part};
+use trackdrop_join::{Joined, Joiner, Part};
 use trackdrop_pipeline::{
-    Delivery, Failure, PtsList, Rational, SegmentDescription, SegmentNumber, Stage,
+    Delivery, Failure, PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber, Stage,
     ledger::FrameAccount,
     manifest::{ModelIdentity, VideoInfo},
 };
@@ -63,14 +63,14 @@ fn number(text: &str, key: &str) -> Option<i64> {
 
 impl Cutter for StandIn {
     /// A time base of 1/10 s: one frame each tenth of a second.
-    fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
+    fn open(&self, source: &Source, settings: &RequestSettings) -> Result<Box<dyn OpenVideo>, Failure> {
         self.0.check(Stage::Split)?;
         let source = source.path();
         let text = read(source)?;
         let (Some(frames), Some(gop)) = (number(&text, "frames"), number(&text, "gop")) else {
             return Err(Failure::permanent(format!("{source:?} is not a video")));
         };
-        let gops = ((target_s * 10.0) as i64).div_euclid(gop).max(1);
+        let gops = ((settings.segment_seconds * 10.0) as i64).div_euclid(gop).max(1);
         let starts: Vec<i64> = (0..frames).step_by((gop * gops) as usize).collect();
         let segments = starts
             .iter()
@@ -98,6 +98,7 @@ impl OpenVideo for Text {
             origin_pts: 0,
             start_pts: 0,
             end_pts: self.frames,
+            video_streams: None,
             audio_codec: None,
             presentation: serde_json::Value::Null,
             warnings: vec![],
@@ -231,14 +232,14 @@ impl Renderer for StandIn {
 }
 
 impl Joiner for StandIn {
-    fn join(&self, parts: &[Part], _: &Source, video: &VideoInfo, out: &Path) -> Result<u64, Failure> {
+    fn join(&self, parts: &[Part], _: Option<&Source>, video: &VideoInfo, out: &Path) -> Result<Joined, Failure> {
         self.0.check(Stage::Join)?;
         let mut whole = String::new();
         for part in parts {
             whole += &format!("part {}\n{}", part.start_pts, read(part.file.path())?);
         }
         write(out, whole)?;
-        Ok(video.frame_count)
+        Ok(Joined { frames: video.frame_count, notes: vec![] })
     }
 }
 
