@@ -68,7 +68,7 @@ impl Audio {
             SoundCoding::Copied => return Ok(Sound::NotSo(format!("an MP4 can't hold {codec}"))),
             SoundCoding::Aac => match AacTranscoder::open(parameters.clone(), time_base) {
                 Ok(opened) => (transcoder, transcoded_from) = (Some(opened), Some(codec)),
-                Err(why) => return Ok(Sound::NotSo(format!("an MP4 can't hold {codec} so, and {why}"))),
+                Err(why) => return Ok(Sound::NotSo(format!("an MP4 can't hold {codec} as it is, and {why}"))),
             },
         }
         // Read as a player does, an MP4's presentation already starts at 0.

@@ -31,10 +31,10 @@ pub(crate) use crate::streams::codec_name;
 /// Demuxers that read one media file and nothing else. Playlists, scripts and image patterns, which can make FFmpeg
 /// open other files, are left out on purpose.
 const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,nut,ivf,\
-                       h264,hevc,mpegvideo,m4v,mjpeg,vc1,obu,av1,dhav,dv,\
+                       h264,hevc,mpegvideo,m4v,mjpeg,jpeg_pipe,vc1,obu,av1,dhav,dv,\
                        mp3,wav,flac,aac,ac3,eac3,w64,aiff,amr,caf";
 /// Those among them that read a bare stream of pictures, which has no clock.
-const RAW_FORMATS: [&str; 8] = ["h264", "hevc", "mpegvideo", "m4v", "mjpeg", "vc1", "obu", "av1"];
+const RAW_FORMATS: [&str; 9] = ["h264", "hevc", "mpegvideo", "m4v", "mjpeg", "jpeg_pipe", "vc1", "obu", "av1"];
 const PROBE_BYTES: &str = "33554432";
 const ANALYZE_US: &str = "10000000";
 const MILLISECOND: Rational = Rational { num: 1, den: 1000 };

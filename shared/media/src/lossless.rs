@@ -168,18 +168,16 @@ impl LosslessChunk {
 
 /// x264 without quantisation where it knows the pixel format, since it also makes use of pictures that are alike; else FFV1.
 fn open_encoder(shape: &Shape, index: &VideoIndex) -> Result<encoder::Video, MediaError> {
-    let mut refused = ffmpeg::Error::EncoderNotFound;
     for (name, settings) in
         [("libx264", &[("preset", "ultrafast"), ("qp", "0")][..]), ("ffv1", &[("level", "3"), ("slicecrc", "1")])]
     {
-        match try_encoder(name, settings, shape, index) {
-            Ok(encoder) => return Ok(encoder),
-            Err(error) => refused = error,
+        if let Ok(encoder) = try_encoder(name, settings, shape, index) {
+            return Ok(encoder);
         }
     }
     Err(MediaError::Unsupported {
         reason: format!(
-            "key frames that lie far apart in a video of the pixel format {:?}, which no lossless encoder takes ({refused}); \
+            "key frames that lie far apart in a video of the pixel format {:?}, which no lossless encoder takes; \
              re-encode it with a key frame every few seconds",
             shape.format
         ),

@@ -19,7 +19,16 @@ pub(crate) fn count_out(
     limits: &Limits,
     warnings: &mut Vec<String>,
 ) -> Result<Rational, MediaError> {
+    if packets.len() < 2 && demuxer.input().format().name() == "jpeg_pipe" {
+        let reason = "it is a single still picture".into();
+        return Err(MediaError::NotAVideo { path: demuxer.path().to_owned(), reason });
+    }
     let ShownPictures { order, is_shown, stated_rate } = shown_pictures(packets.len(), demuxer, limits)?;
+    if order.is_empty() {
+        // Any text is taken for a bare stream if its name ends so.
+        let reason = "no supported format recognises it, and as a bare stream it has no picture".into();
+        return Err(MediaError::NotAVideo { path: demuxer.path().to_owned(), reason });
+    }
     let (rate, why) = match (demuxer.source().reading().raw_frame_rate, stated_rate) {
         (Some(asked), _) => (asked, "as was asked for (raw_frame_rate)"),
         (None, Some(stated)) if CREDIBLE.contains(&stated.to_f64()) => (stated, "as it says of itself"),

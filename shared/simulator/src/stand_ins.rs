@@ -50,10 +50,14 @@ impl Trouble {
 #[derive(Clone, Debug, Default)]
 pub struct StandIn(pub Trouble);
 
+/// In the text of a video whose annotated segments can't be joined.
+pub const UNJOINABLE: &str = "unjoinable";
+
 struct Text {
     frames: i64,
     seed: Option<i64>,
     segments: Vec<PlannedSegment>,
+    is_joinable: bool,
     trouble: Trouble,
 }
 
@@ -80,7 +84,8 @@ impl Cutter for StandIn {
                 Ok(PlannedSegment { start_pts: start, end_pts: end, frame_pts, lossless_transcode: false })
             })
             .collect::<Result<_, Failure>>()?;
-        Ok(Box::new(Text { frames, seed: number(&text, "seed"), segments, trouble: self.0.clone() }))
+        let is_joinable = !text.contains(UNJOINABLE);
+        Ok(Box::new(Text { frames, seed: number(&text, "seed"), segments, is_joinable, trouble: self.0.clone() }))
     }
 }
 
@@ -88,7 +93,7 @@ impl OpenVideo for Text {
     fn info(&self) -> VideoInfo {
         VideoInfo {
             container: "text".into(),
-            codec: "text".into(),
+            codec: if self.is_joinable { "text" } else { UNJOINABLE }.into(),
             width_px: 640,
             height_px: 480,
             time_base: Rational::new(1, 10).unwrap_or(Rational::ONE),
@@ -234,6 +239,9 @@ impl Renderer for StandIn {
 impl Joiner for StandIn {
     fn join(&self, parts: &[Part], _: Option<&Source>, video: &VideoInfo, out: &Path) -> Result<Joined, Failure> {
         self.0.check(Stage::Join)?;
+        if video.codec == UNJOINABLE {
+            return Err(Failure::permanent("join: the parts do not fit"));
+        }
         let mut whole = String::new();
         for part in parts {
             whole += &format!("part {}\n{}", part.start_pts, read(part.file.path())?);
