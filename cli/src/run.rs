@@ -45,8 +45,10 @@ pub(crate) struct Job {
 pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     let settings = settings::of_run(arguments)?;
     // Before anything is uploaded: a name that was mistyped must not leave the other videos half way.
+    let uploads = host::uploads()?;
     for video in &arguments.videos {
         upload::check_readable(video)?;
+        upload::check_name(video, &uploads)?;
     }
     let detectors = host::detectors(arguments.device, arguments.batch);
     if arguments.device != DeviceChoice::Auto {
@@ -123,7 +125,9 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
             let settings = RequestSettings { segment_seconds: before.segment_seconds, ..settings.clone() };
             restart(host, &info, &request, &settings, Redrive::Resume).await?;
         }
-        Some(RequestState::Failed | RequestState::DoneWithoutVideo) => restart(host, &info, &request, settings, Redrive::Reset).await?,
+        Some(RequestState::Failed | RequestState::DoneWithoutVideo) => {
+            restart(host, &info, &request, settings, Redrive::Reset).await?
+        }
         Some(_) | None if !same => bail!(
             "{:?} was processed before with other settings ({}): give --force to process it again with these",
             info.object.name,

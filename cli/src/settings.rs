@@ -2,7 +2,8 @@
 
 use crate::{
     args::{
-        DeviationArguments, FilterArguments, Precision, ReadingArguments, RetrackArguments, RunArguments, TrackerArguments,
+        DeviationArguments, FilterArguments, Precision, ReadingArguments, RetrackArguments, RunArguments,
+        TrackerArguments,
     },
     upload,
 };

@@ -70,6 +70,9 @@ fn every_file_that_is_not_refused_is_tracked_and_annotated() {
     let manifest = scene.data().manifest(request);
     let segments = manifest["segments"].as_array().unwrap();
     assert!(segments.len() > 5 && segments.iter().all(|segment| segment["lossless_transcode"] == true), "{manifest}");
+    let animation = scene.data().manifest(tracked["animation.mov"]["request_id"].as_str().unwrap());
+    assert!(animation["segments"].as_array().unwrap().iter().all(|s| s["lossless_transcode"] == true), "{animation}");
+    assert!(animation.to_string().contains("chunks can't hold qtrle"), "{animation}");
     let copied = scene.data().manifest(tracked["h264-open-gop.mp4"]["request_id"].as_str().unwrap());
     assert!(copied["segments"].as_array().unwrap().iter().all(|s| s.get("lossless_transcode").is_none()), "{copied}");
 }
@@ -107,7 +110,10 @@ fn what_was_taken_of_a_file_that_leaves_a_choice_is_said_and_an_option_takes_ano
         assert_eq!((&video["video_streams"]["taken"], &video["width_px"]), (&number.into(), &width.into()), "{video}");
         assert_eq!(video["video_streams"]["streams"][1]["program"], 2, "{video}");
         assert!(summary["warnings"][0].as_str().unwrap().contains("--video-stream"), "{summary}");
-        let sound = ffprobe("-select_streams a -show_entries stream=channels", Path::new(summary["annotated"].as_str().unwrap()));
+        let sound = ffprobe(
+            "-select_streams a -show_entries stream=channels",
+            Path::new(summary["annotated"].as_str().unwrap()),
+        );
         assert_eq!(sound.trim().trim_end_matches(','), channels, "the sound of the picture's programme");
     }
     let (_, video) = take("thumbnail-first.mp4", &[]);
@@ -156,7 +162,8 @@ fn sound_that_is_left_out_or_coded_anew_is_said_everywhere() {
         assert!(manifest["video_notes"][0].as_str().unwrap().contains(words), "{name}: {manifest}");
         let shown = data.trackdrop(["show", &request]).expect_success().stdout;
         assert!(shown.contains(words), "{name}: {shown}");
-        let sound = ffprobe("-select_streams a -show_entries stream=codec_name", &data.result(&request, "annotated.mp4"));
+        let sound =
+            ffprobe("-select_streams a -show_entries stream=codec_name", &data.result(&request, "annotated.mp4"));
         assert_eq!(sound.trim().trim_end_matches(','), streams, "{name}");
     }
 }

@@ -1,10 +1,6 @@
 //! How much of a video may be damaged: tracks of what hardly anybody could see are none.
 
-use trackdrop_pipeline::{
-    Failure, Manifest,
-    ledger::FrameAccount,
-    manifest::ManifestSegment,
-};
+use trackdrop_pipeline::{Failure, Manifest, ledger::FrameAccount, manifest::ManifestSegment};
 
 /// The largest share of damaged frames where the request does not say another.
 const USUAL_SHARE: f64 = 0.5;

@@ -61,7 +61,7 @@ impl Audio {
         };
         let (stream_index, parameters) = (stream.index(), stream.parameters());
         let time_base = Rational::from_ffmpeg(stream.time_base().into(), Rational { num: 1, den: 48_000 });
-        let codec = streams::codec_label(&parameters);
+        let codec = streams::codec_name(&parameters);
         let (mut transcoder, mut transcoded_from) = (None, None);
         match coding {
             SoundCoding::Copied if fits_mp4(&parameters) => {}

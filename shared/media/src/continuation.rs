@@ -4,7 +4,7 @@ use crate::{
     MediaError,
     demux::Demuxer,
     scan::ScannedPacket,
-    streams::{codec_label, sound_of},
+    streams::{codec_name, sound_of},
     ts_watch::Moved,
 };
 
@@ -36,7 +36,7 @@ fn in_later_stream(demuxer: &Demuxer, packets: &[ScannedPacket]) -> Option<Strin
         "the file goes on with another video stream ({}) at byte {place}, behind the last picture of this one. Track each by --video-stream 0, \
          1 ... (the setting video_stream), or join them first: `ffmpeg -i FILE -map 0:v:0 -c copy 1.mkv`, `-map 0:v:1` ..., then FFmpeg's concat \
          demuxer",
-        codec_label(&stream.parameters())
+        codec_name(&stream.parameters())
     ))
 }
 

@@ -41,10 +41,12 @@ impl Decoder {
         path: &Path,
     ) -> Result<Self, MediaError> {
         let codec = crate::demux::codec_name(&parameters);
-        let refuse = |_: ffmpeg::Error| MediaError::NoDecodableFrame {
+        let refuse = |_: ffmpeg::Error| {
+            MediaError::NoDecodableFrame {
             path: path.to_owned(),
             codec: codec.clone(),
             reason: "its decoder does not take what the file says of the stream, which is damaged or of a kind that it does not know".into(),
+        }
         };
         let context = context(parameters, &codec, time_base, threads, limits).map_err(refuse)?;
         let inner = context.decoder().video().map_err(refuse)?;

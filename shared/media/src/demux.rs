@@ -83,7 +83,7 @@ impl Demuxer {
         }
         let parameters = stream.parameters();
         if ffmpeg::decoder::find(parameters.id()).is_none() {
-            return Err(MediaError::NoDecoder { path, codec: streams::codec_label(&parameters) });
+            return Err(MediaError::NoDecoder { path, codec: streams::codec_name(&parameters) });
         }
         Ok(())
     }

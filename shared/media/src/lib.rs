@@ -36,6 +36,7 @@
 mod audio;
 mod avio;
 mod canvas;
+mod carried;
 mod chunk_format;
 mod continuation;
 mod cut;
@@ -54,6 +55,7 @@ mod limits;
 mod log;
 mod lossless;
 mod mux;
+mod packing;
 mod paint;
 mod params;
 mod picture_format;
@@ -91,7 +93,7 @@ pub use reader::{ChunkReader, DecodeReport};
 pub use source::{Reading, Source};
 pub use still::read_still;
 pub use streams::{VideoStreamInfo, VideoStreams};
-pub use verify::{Difference, Verification, VerifyOptions, verify};
+pub use verify::{Difference, Verification, VerifiedFrame, VerifyOptions, verify, verify_each};
 pub use video_engine::VideoEngine;
 
 /// A blocking library is used from blocking threads of an asynchronous program.

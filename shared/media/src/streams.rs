@@ -72,7 +72,8 @@ pub(crate) fn choose(
     asked: Option<u32>,
 ) -> Result<(usize, Option<VideoStreams>), MediaError> {
     let films: Vec<Stream<'_>> = input.streams().filter(is_film).collect();
-    let infos: Vec<VideoStreamInfo> = (0..).zip(&films).map(|(number, stream)| describe(input, number, stream)).collect();
+    let infos: Vec<VideoStreamInfo> =
+        (0..).zip(&films).map(|(number, stream)| describe(input, number, stream)).collect();
     let (taken, rule) = match asked {
         Some(number) if (number as usize) < films.len() => (number as usize, "as was asked for".to_owned()),
         Some(number) if !films.is_empty() => {
@@ -86,7 +87,8 @@ pub(crate) fn choose(
             });
         }
         _ => {
-            let merits: Vec<Merits> = films.iter().enumerate().map(|(number, stream)| Merits::of(stream, number)).collect();
+            let merits: Vec<Merits> =
+                films.iter().enumerate().map(|(number, stream)| Merits::of(stream, number)).collect();
             let Some(best) = (0..merits.len()).max_by_key(|&number| merits[number]) else {
                 return Err(MediaError::NoVideoStream { path: path.to_owned(), found: describe_streams(input) });
             };
@@ -123,7 +125,8 @@ pub(crate) fn sound_of(input: &Input, video: usize) -> Option<Stream<'_>> {
 pub(crate) fn is_film(stream: &Stream<'_>) -> bool {
     // SAFETY: a plain field of a live stream.
     let disposition = unsafe { (*stream.as_ptr()).disposition };
-    let still = ffi::AV_DISPOSITION_ATTACHED_PIC | ffi::AV_DISPOSITION_TIMED_THUMBNAILS | ffi::AV_DISPOSITION_STILL_IMAGE;
+    let still =
+        ffi::AV_DISPOSITION_ATTACHED_PIC | ffi::AV_DISPOSITION_TIMED_THUMBNAILS | ffi::AV_DISPOSITION_STILL_IMAGE;
     stream.parameters().medium() == media::Type::Video && disposition & still as i32 == 0
 }
 
@@ -176,7 +179,7 @@ fn describe(input: &Input, number: u32, stream: &Stream<'_>) -> VideoStreamInfo 
     let (width, height) = unsafe { ((*parameters.as_ptr()).width, (*parameters.as_ptr()).height) };
     VideoStreamInfo {
         number,
-        codec: codec_label(&parameters),
+        codec: codec_name(&parameters),
         width_px: width.try_into().unwrap_or(0),
         height_px: height.try_into().unwrap_or(0),
         program: programs(input, stream.index()).first().copied(),
@@ -202,29 +205,24 @@ fn programs(input: &Input, stream: usize) -> Vec<i32> {
 fn describe_streams(input: &Input) -> String {
     let kinds: Vec<_> = input
         .streams()
-        .map(|s| format!("{:?}: {}", s.parameters().medium(), codec_label(&s.parameters())).to_lowercase())
+        .map(|s| format!("{:?}: {}", s.parameters().medium(), codec_name(&s.parameters())).to_lowercase())
         .collect();
     if kinds.is_empty() { "no streams at all".into() } else { kinds.join(", ") }
 }
 
-/// FFmpeg's short name of a codec, such as `h264`. Of one that it does not know, what the container calls it.
-pub(crate) fn codec_label(parameters: &codec::Parameters) -> String {
-    let name = codec_name(parameters);
-    if name != "none" {
-        return name;
-    }
-    // SAFETY: a plain field of live parameters.
-    let tag = unsafe { (*parameters.as_ptr()).codec_tag };
+/// FFmpeg's short name of a codec, such as `h264`; of one that it does not know, what the container calls it.
+pub(crate) fn codec_name(parameters: &codec::Parameters) -> String {
+    // SAFETY: avcodec_get_name returns a static NUL-terminated string for any id; the tag is a plain field of live parameters.
+    let (name, tag) = unsafe {
+        let raw = parameters.as_ptr();
+        (CStr::from_ptr(ffi::avcodec_get_name((*raw).codec_id)), (*raw).codec_tag)
+    };
     let letters = tag.to_le_bytes();
-    if letters.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') {
+    if parameters.id() != codec::Id::None {
+        name.to_string_lossy().into_owned()
+    } else if letters.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') {
         String::from_utf8_lossy(&letters).trim_end().to_owned()
     } else {
         format!("unknown, type {tag:#04x}")
     }
-}
-
-/// FFmpeg's short name of a codec; `none` for one that it does not know.
-pub(crate) fn codec_name(parameters: &codec::Parameters) -> String {
-    // SAFETY: avcodec_get_name returns a static NUL-terminated string for any id.
-    unsafe { CStr::from_ptr(ffi::avcodec_get_name((*parameters.as_ptr()).codec_id)) }.to_string_lossy().into_owned()
 }

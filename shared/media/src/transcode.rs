@@ -32,7 +32,8 @@ impl AacTranscoder {
             .and_then(|context| context.decoder().audio())
             .map_err(|_| "the FFmpeg in use can't decode it".to_owned())?;
         let (rate, channels) = (decoder.rate(), i32::from(decoder.channels()));
-        let refused = || format!("AAC takes no sound of {rate} Hz with {channels} channels: at most 96000 Hz and 8 channels");
+        let refused =
+            || format!("AAC takes no sound of {rate} Hz with {channels} channels: at most 96000 Hz and 8 channels");
         let signed_rate = i32::try_from(rate).map_err(|_| refused())?;
         if rate == 0 || !(1..=8).contains(&channels) {
             return Err(refused());

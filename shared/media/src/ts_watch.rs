@@ -122,7 +122,8 @@ impl TsWatch {
         let is_table = pid < 0x20 || self.maps.values().any(|&map| map == pid);
         self.tables_from = is_table.then(|| self.tables_from.unwrap_or(place));
         let from = if has_adaptation { 5 + usize::from(packet[4]) } else { 4 };
-        let Some(payload) = packet.get(from..).filter(|payload| is_table && !is_scrambled && !payload.is_empty()) else {
+        let Some(payload) = packet.get(from..).filter(|payload| is_table && !is_scrambled && !payload.is_empty())
+        else {
             return;
         };
         if begins_unit {
@@ -163,15 +164,16 @@ impl TsWatch {
     }
 
     fn association(&mut self, body: &[u8]) {
-        let all = body.chunks_exact(4).map(|entry| {
-            (u16::from_be_bytes([entry[0], entry[1]]), u16::from_be_bytes([entry[2], entry[3]]) & 0x1fff)
-        });
+        let all = body
+            .chunks_exact(4)
+            .map(|entry| (u16::from_be_bytes([entry[0], entry[1]]), u16::from_be_bytes([entry[2], entry[3]]) & 0x1fff));
         // Programme 0 is the network's table.
         self.maps = all.filter(|&(program, _)| program != 0).collect();
     }
 
     fn map(&mut self, place: u64, program: u16, body: &[u8]) {
-        let length = |at: usize| body.get(at..at + 2).map(|two| usize::from(u16::from_be_bytes([two[0], two[1]]) & 0xfff));
+        let length =
+            |at: usize| body.get(at..at + 2).map(|two| usize::from(u16::from_be_bytes([two[0], two[1]]) & 0xfff));
         let Some(mut at) = length(2).map(|descriptors| 4 + descriptors) else { return };
         let mut streams = Vec::new();
         while let (Some(entry), Some(descriptors)) = (body.get(at..at + 3), length(at + 3)) {
@@ -215,7 +217,8 @@ impl TsWatch {
             let is_taken = streams.iter().any(|&(known, _)| known == pid);
             let is_alike = |other: u8| VIDEO.contains(&other) == VIDEO.contains(&kind);
             let comes = |other: u16| self.pids.get(&other).is_some_and(|facts| facts.last_byte > layout.from_byte);
-            let successor = streams.iter().find(|&&(other, its)| is_alike(its) && !before.contains(&other) && comes(other));
+            let successor =
+                streams.iter().find(|&&(other, its)| is_alike(its) && !before.contains(&other) && comes(other));
             let to_pid = successor.map(|&(other, _)| other);
             (is_taken || to_pid.is_some()).then_some(Moved { at_byte: layout.from_byte, to_pid })
         })

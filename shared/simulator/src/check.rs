@@ -85,9 +85,10 @@ fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
     }
     match (manifest.state, &manifest.error) {
         (RequestState::Done, None) => Ok(()),
-        (RequestState::Failed, Some(error)) if matches!(error.stage, Stage::Annotate | Stage::Join) => {
-            Err(format!("failed as a whole, though only its video could not be made: {}: {}", error.stage, error.message))
-        }
+        (RequestState::Failed, Some(error)) if matches!(error.stage, Stage::Annotate | Stage::Join) => Err(format!(
+            "failed as a whole, though only its video could not be made: {}: {}",
+            error.stage, error.message
+        )),
         (state @ (RequestState::Failed | RequestState::DoneWithoutVideo), Some(error)) => {
             let message = error.message.as_str();
             let without_video = state == RequestState::DoneWithoutVideo;
@@ -182,8 +183,9 @@ fn rows_are_there_once(state: &State, request: &RequestId) -> Result<(), String>
 fn same_bytes(state: &State, expected: &State, request: &RequestId) -> Result<(), String> {
     let undisturbed = manifest(expected, request);
     // Done, or without its video where that can't be made.
-    let is_done = manifest(state, request)
-        .is_some_and(|manifest| manifest.state.has_rows() && undisturbed.as_ref().map(|of| of.state) == Some(manifest.state));
+    let is_done = manifest(state, request).is_some_and(|manifest| {
+        manifest.state.has_rows() && undisturbed.as_ref().map(|of| of.state) == Some(manifest.state)
+    });
     let of = |state: &State| -> BTreeMap<ObjectName, (Vec<u8>, BTreeMap<String, String>)> {
         let all = state.objects.iter().filter(|(object, _)| request_of(object).as_ref() == Some(request));
         all.map(|(object, (info, content))| {
