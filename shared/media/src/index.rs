@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ffmpeg::{codec::packet::side_data, ffi};
+use ffmpeg::{codec::packet::side_data, ffi, media};
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
@@ -204,6 +204,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured_rate(&frame_pts, time_base, average))
     });
     let (display_matrix, rotation_degrees) = rotation(&stream);
+    let audio = audio_info(&demuxer, &mut warnings)?;
     Ok(VideoIndex {
         container,
         codec: codec_name(&demuxer.parameters()?),
@@ -219,7 +220,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         bytes,
         creation_time: creation_time(&demuxer)?,
         video_streams: demuxer.choice().cloned(),
-        audio: audio_info(&demuxer)?,
+        audio,
         origin_pts,
         shown_start_pts,
         shown_end_pts,
@@ -425,8 +426,15 @@ fn rotation(stream: &ffmpeg::Stream<'_>) -> (Option<[i32; 9]>, i32) {
     (Some(matrix), crate::params::rotation_degrees(&matrix))
 }
 
-fn audio_info(demuxer: &Demuxer) -> Result<Option<AudioInfo>, MediaError> {
-    let Some(stream) = sound_of(demuxer.input(), demuxer.stream()?.index()) else { return Ok(None) };
+fn audio_info(demuxer: &Demuxer, warnings: &mut Vec<String>) -> Result<Option<AudioInfo>, MediaError> {
+    let Some(stream) = sound_of(demuxer.input(), demuxer.stream()?.index()) else {
+        if demuxer.input().streams().any(|stream| stream.parameters().medium() == media::Type::Audio) {
+            warnings.push(
+                "all sound in the file is of other programmes than the picture; the annotated video is silent".into(),
+            );
+        }
+        return Ok(None);
+    };
     let parameters = stream.parameters();
     // SAFETY: plain fields of live codec parameters.
     let (sample_rate, channels) = unsafe {
