@@ -54,6 +54,7 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
                 serde_json::json!({
                     "request_id": request, "retrack_of": version_of, "video": video, "uploaded_at": created, "state": state,
                     "segments": segments, "progress": progress, "error": error,
+                    "ledger": manifest.as_ref().and_then(|manifest| manifest.ledger.as_ref()),
                 })
             );
             continue;
@@ -63,6 +64,9 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
         line!("{request}  {state:<10}  {progress:<24}  {}{version}", video.escape_debug());
         if let Some(error) = error {
             line!("    failed in {}: {}", error.stage, error.message);
+        }
+        if let Some(damaged) = manifest.as_ref().and_then(|manifest| damage(manifest)) {
+            line!("    {damaged}");
         }
     }
     if rows.is_empty() && !arguments.json {
@@ -118,6 +122,12 @@ fn tell(found: &StandsStill, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What of the frames is damaged, if any is.
+fn damage(manifest: &Manifest) -> Option<String> {
+    let ledger = manifest.ledger.as_ref().filter(|ledger| ledger.frames_damaged > 0)?;
+    Some(format!("{} of {} frames are damaged", ledger.frames_damaged, ledger.frames))
+}
+
 fn progress(manifest: &Manifest) -> String {
     let (all, progress) = (manifest.segment_count, &manifest.progress);
     if manifest.settings.video {
@@ -171,9 +181,9 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         if let Some(stored) = stored(video) {
             line!("stored    {stored}");
         }
-        for warning in &video.warnings {
-            line!("note      {warning}");
-        }
+    }
+    for note in manifest.notes() {
+        line!("note      {note}");
     }
     line!("progress  {} segments, {}", manifest.segment_count, progress(&manifest));
     if let Some(model) = &manifest.model {

@@ -130,7 +130,8 @@ impl Scene {
 
     async fn who_may_only_upload_gains_nothing(&self) {
         let mut told = Vec::new();
-        for model in ["/etc/passwd", "/no/such/file", "gs://demo-trackdrop-uploads/composed 0.mp4", "../../etc/passwd"] {
+        for model in ["/etc/passwd", "/no/such/file", "gs://demo-trackdrop-uploads/composed 0.mp4", "../../etc/passwd"]
+        {
             let settings = json!({ "model": model });
             let request = self.deployment.upload("attack.mp4", &self.clip, Some(&settings)).await;
             told.push(self.fails(&request, &["none of those that uploads may ask for"]).await.replace(model, "IT"));

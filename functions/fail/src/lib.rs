@@ -119,7 +119,7 @@ impl Handler for Fail {
                 manifest::unplanned(&request, started_by, info.as_ref(), settings.unwrap_or_default())
             })
         };
-        end::fail(&self.cloud, &request, stage, &reason, known_at, describe).await
+        end::fail_in_stage(&self.cloud, &request, stage, &reason, known_at, describe).await
     }
 }
 

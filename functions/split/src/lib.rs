@@ -18,26 +18,27 @@ use trackdrop_flow::{
     blocking::{ReadTime, items, read_at},
     chunks::{self, Chunks},
     claim::{self, Claim},
-    manifest,
+    manifest, named,
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, OfferedModels, PtsList, RequestId,
     RequestSettings, SegmentDescription, SegmentNumber, Stage, Stopwatch,
     manifest::{ManifestSegment, Progress, VideoInfo},
-    names::{LONGEST_SHOWN, PerSegment, cut},
+    names::PerSegment,
 };
 
 use notes::InWork;
-use progress::Progress;
+use progress::IndexProgress;
 
 pub use media::MediaCutter;
 pub use trackdrop_media::{Limits, NoteEvery, Source};
 
 /// Opens videos to cut them; blocking.
 pub trait Cutter: Send + Sync {
-    /// Indexes the video in `source` and plans segments of about `target_s` seconds. The same file and target always give the same plan.
-    fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure>;
+    /// Indexes the video in `source`, the stream that the settings choose, and plans segments of about their length. The same file and settings
+    /// always give the same plan.
+    fn open(&self, source: &Source, settings: &RequestSettings) -> Result<Box<dyn OpenVideo>, Failure>;
 }
 
 /// A video that is indexed and planned; blocking.
@@ -144,7 +145,7 @@ impl StageHandler for Split {
         if is_new && let Some(other) = claim.is_taken(&self.cloud, request).await? {
             return claim::leave_to(&self.cloud, request, &info.object, &other).await;
         }
-        let video = self.open(request, &info, opened, &reads, settings.segment_seconds, delivery).await?;
+        let video = self.open(request, &info, opened, &reads, settings.clone(), delivery).await?;
         let planned = plan(request, &info, settings, &*video)?;
         if is_new && let Some(other) = claim.take(&self.cloud, request).await? {
             return claim::leave_to(&self.cloud, request, &info.object, &other).await;
@@ -255,11 +256,11 @@ impl Split {
         info: &ObjectInfo,
         opened: OpenObject,
         reads: &ReadTime,
-        target_s: f64,
+        settings: RequestSettings,
         delivery: &Delivery,
     ) -> Result<Box<dyn OpenVideo>, Failure> {
         let (cutter, name, attempt) = (self.cutter.clone(), info.object.name.clone(), delivery.clone());
-        let progress = Progress::begin(delivery, info.bytes);
+        let progress = IndexProgress::begin(delivery, info.bytes);
         let source = match &opened {
             OpenObject::File(file) => Source::from(file.path()),
             OpenObject::Ranges(ranges) => {
@@ -271,7 +272,7 @@ impl Split {
         let reads = reads.clone();
         blocking(move || {
             let mut indexing = Doing::begin(&attempt, Activity::Index);
-            let video = indexing.time(|| cutter.open(&source, target_s));
+            let video = indexing.time(|| cutter.open(&source, &settings));
             indexing.reads(&reads);
             let video = video.map_err(|failure| progress.explain(named(failure, source.path(), &name)))?;
             indexing.frames(video.info().frame_count);
@@ -394,13 +395,6 @@ impl OpenVideo for WithSource {
     ) -> Result<(), Failure> {
         self.video.cut(wanted, scratch, take).map_err(|failure| named(failure, self.source.path(), &self.name))
     }
-}
-
-/// A message that speaks of the stored file speaks of the upload instead, whose name may be long.
-fn named(failure: Failure, path: &Path, name: &str) -> Failure {
-    let message = failure.to_string();
-    let renamed = message.replace(&format!("{path:?}"), &format!("{:?}", cut(name, LONGEST_SHOWN)));
-    if renamed == message { failure } else { Failure::new(failure.kind(), renamed) }
 }
 
 /// The chunk again, its SHA-256 and its size.

@@ -11,7 +11,7 @@ use trackdrop_pipeline::{Delivery, Failure, Stopwatch};
 
 /// The reading of an upload, which ends where the delivery is asked to stop.
 #[derive(Clone)]
-pub(crate) struct Progress {
+pub(crate) struct IndexProgress {
     delivery: Delivery,
     started: Stopwatch,
     size_bytes: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Progress {
     until: Arc<AtomicU64>,
 }
 
-impl Progress {
+impl IndexProgress {
     pub(crate) fn begin(delivery: &Delivery, size_bytes: u64) -> Self {
         let (delivery, started) = (delivery.clone(), Stopwatch::start());
         Self { delivery, started, size_bytes, read_bytes: Arc::default(), until: Arc::default() }

@@ -54,6 +54,7 @@ pub fn unplanned(
         version: VERSION.to_owned(),
         progress: none_yet,
         ledger: None,
+        video_notes: Vec::new(),
         segment_count: 0,
         segments: Vec::new(),
     }

@@ -304,7 +304,7 @@ impl Sweeper<'_> {
                 Some(format!("it stood still for {hours:.0} hours, though it was told again ({times} times): {why}"));
         }
         if let Some(reason) = reason {
-            end::fail(self.cloud, request, stage, &reason, round, describe).await?;
+            end::fail_in_stage(self.cloud, request, stage, &reason, round, describe).await?;
             done = Done::Failed(reason);
         } else if !told.is_empty() {
             done = self.tell(request, last, &before, &told).await?;
@@ -456,7 +456,8 @@ fn after_merged(manifest: &Manifest, seen: &Seen, stands: &Stands, merged: &Obje
     if stands.loaded.is_none() {
         waits.push((Stage::Load, "its rows are not loaded".to_owned(), tell(merged)));
     }
-    if manifest.settings.video && stands.video.is_none() {
+    // One whose video is given up ends without it.
+    if manifest.settings.video && stands.video.is_none() && manifest.error.is_none() {
         waits.push(match &stands.annotated {
             Some(annotated) => (Stage::Join, "all segments are drawn, but not joined".to_owned(), tell(annotated)),
             None if drawn.len() as u32 >= segments => {

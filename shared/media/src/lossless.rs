@@ -253,9 +253,9 @@ fn open_encoder(shape: &Shape, index: &VideoIndex) -> Result<(encoder::Video, Op
     let grey = Shape { width, height, format: Pixel::GRAY8, color: shape.color.clone() };
     match try_encoder(FFV1.0, FFV1.1, &grey, index) {
         Ok(encoder) => Ok((encoder, Some(packing))),
-        Err(refused) => Err(MediaError::Unsupported {
+        Err(_) => Err(MediaError::Unsupported {
             reason: format!(
-                "a video of {packing} that can't be copied into chunks, which no lossless encoder takes ({refused}); re-encode it, as H.264 \
+                "a video of {packing} that can't be copied into chunks, which no lossless encoder takes; re-encode it, as H.264 \
                  with a key frame every few seconds",
             ),
         }),

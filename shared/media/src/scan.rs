@@ -177,6 +177,10 @@ fn read_on(
     let mut packet = Packet::empty();
     while demuxer.read(&mut packet)? {
         let data = packet.data().unwrap_or_default();
+        if packet.side_data().any(|side| side.kind() == ffmpeg::codec::packet::side_data::Type::EncryptionInfo) {
+            let how = format!("the packet of picture {} needs a key", packets.len());
+            return Err(MediaError::Encrypted { path: demuxer.path().to_owned(), how });
+        }
         let mut found = ScannedPacket {
             pts: packet.pts(),
             dts: packet.dts(),
@@ -257,7 +261,7 @@ pub(crate) fn settle_times(
     let mut are_stated = true;
     if packets.iter().any(|p| p.has_picture && p.pts.is_none()) {
         are_stated = false;
-        let (shown, is_shown) = shown_pictures(packets.len(), source, limits)?;
+        let ShownPictures { order: shown, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
         let missing = packets.iter().zip(&is_shown).filter(|(p, shown)| p.has_picture && !**shown).count();
         if missing > 0 {
             warnings.push(format!("{missing} packets without a timestamp show no picture"));
@@ -273,7 +277,7 @@ pub(crate) fn settle_times(
     if make_unique(packets, warnings) > 0 {
         // The clock contradicts itself. What the decoder puts out first is shown first, whatever the container says.
         if are_stated {
-            let (shown, is_shown) = shown_pictures(packets.len(), source, limits)?;
+            let ShownPictures { order: shown, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
             packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
             let mut times: Vec<i64> = shown.iter().filter_map(|&i| packets[i].pts).collect();
             times.sort_unstable();
@@ -284,11 +288,21 @@ pub(crate) fn settle_times(
     Ok(are_stated)
 }
 
-/// Decodes the whole stream: the packet index of each picture in the order in which they come out, and which packets these are.
-fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<(Vec<usize>, Vec<bool>), MediaError> {
-    let shown = decode_order_of_pictures(source, limits)?;
+/// What decoding the whole stream shows.
+pub(crate) struct ShownPictures {
+    /// The packet index of each picture, in the order in which they come out.
+    pub order: Vec<usize>,
+    /// Of each packet, whether a picture comes out of it.
+    pub is_shown: Vec<bool>,
+    /// Pictures a second, if the stream itself says so.
+    pub stated_rate: Option<Rational>,
+}
+
+/// Decodes the whole stream.
+pub(crate) fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<ShownPictures, MediaError> {
+    let (order, stated_rate) = decode_order_of_pictures(source, limits)?;
     let mut is_shown = vec![false; packets];
-    for &index in &shown {
+    for &index in &order {
         // A file that grew since it was scanned has packets that are not known.
         if is_shown.get_mut(index).is_none_or(|shown| std::mem::replace(shown, true)) {
             return Err(MediaError::Unsupported {
@@ -298,7 +312,7 @@ fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<(
             });
         }
     }
-    Ok((shown, is_shown))
+    Ok(ShownPictures { order, is_shown, stated_rate })
 }
 
 /// The n-th picture of `shown` gets the n-th decoding time.
@@ -332,8 +346,9 @@ fn fill_gaps(packets: &mut [ScannedPacket], shown: &[usize]) {
     }
 }
 
-/// Decodes the whole stream; returns the packet index of each picture, in the order in which they come out.
-fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<usize>, MediaError> {
+/// Decodes the whole stream; returns the packet index of each picture, in the order in which they come out, and the rate that the stream
+/// says of itself.
+fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<(Vec<usize>, Option<Rational>), MediaError> {
     let mut demuxer = Demuxer::open(source.source(), Timeline::Media, limits)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
@@ -342,9 +357,9 @@ fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<usi
     loop {
         match decoder.receive(&mut picture)? {
             Step::Picture => order.extend(picture.pts().and_then(|tag| usize::try_from(tag).ok())),
-            Step::Finished => return Ok(order),
+            Step::Finished => return Ok((order, decoder.frame_rate())),
             Step::Error => {}
-            Step::NeedsPacket if finished => return Ok(order),
+            Step::NeedsPacket if finished => return Ok((order, decoder.frame_rate())),
             Step::NeedsPacket => {
                 if demuxer.read(&mut packet)? {
                     tag_packet(&mut packet, fed);

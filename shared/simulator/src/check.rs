@@ -4,6 +4,7 @@ use crate::{
     fault::{Fault, Placed},
     memory::State,
     run::{After, Dropped},
+    stand_ins::UNJOINABLE,
     world::GivenUp,
 };
 use std::{
@@ -13,7 +14,7 @@ use std::{
 use trackdrop_cloud::TOPIC_REQUESTS;
 use trackdrop_flow::{chunks, claim, end::Summary};
 use trackdrop_pipeline::{
-    Bucket, Event, Manifest, RequestFinished, RequestId, RequestSettings, RequestState, Timestamp,
+    Bucket, Event, Manifest, RequestFinished, RequestId, RequestSettings, RequestState, Stage, Timestamp,
     names::{Marker, ObjectName, ResultFile, request_of},
 };
 use trackdrop_tables::tracks;
@@ -91,8 +92,23 @@ fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
     }
     match (manifest.state, &manifest.error) {
         (RequestState::Done, None) => Ok(()),
-        (RequestState::Failed, Some(error)) => {
+        (RequestState::Failed, Some(error)) if matches!(error.stage, Stage::Annotate | Stage::Join) => Err(format!(
+            "failed as a whole, though only its video could not be made: {}: {}",
+            error.stage, error.message
+        )),
+        (state @ (RequestState::Failed | RequestState::DoneWithoutVideo), Some(error)) => {
             let message = error.message.as_str();
+            let without_video = state == RequestState::DoneWithoutVideo;
+            if without_video != matches!(error.stage, Stage::Annotate | Stage::Join) {
+                return Err(format!("ended as {} for what happened in {}", state.as_str(), error.stage));
+            }
+            if without_video && after.state.objects.contains_key(&ResultFile::AnnotatedVideo.object(&dropped.request)) {
+                return Err("says that it has no video, which stands".to_owned());
+            }
+            let is_unjoinable = dropped.upload.text.contains(UNJOINABLE) && message == "join: the parts do not fit";
+            if without_video && is_unjoinable {
+                return Ok(());
+            }
             let no_video = message.contains("is not a video") && !dropped.upload.text.contains("gop=");
             let gone = message.contains("was deleted or overwritten") && dropped.taken_away;
             let gone = gone || (message.contains("is gone: upload") && dropped.taken_away);
@@ -170,8 +186,8 @@ fn told_once_and_the_same_everywhere(state: &State, request: &RequestId) -> Resu
 fn rows_are_there_once(state: &State, request: &RequestId) -> Result<(), String> {
     let loaded: Vec<_> = state.tracks.iter().filter(|(of, _)| of == request).map(|(_, content)| content).collect();
     let loads = loaded.len();
-    let is_done = manifest(state, request).is_some_and(|manifest| manifest.state == RequestState::Done);
-    if loads > 1 || (is_done && loads == 0) {
+    let has_rows = manifest(state, request).is_some_and(|manifest| manifest.state.has_rows());
+    if loads > 1 || (has_rows && loads == 0) {
         return Err(format!("its rows were loaded {loads} times"));
     }
     let Some((_, content)) = state.objects.get(&ResultFile::Tracks.object(request)) else { return Ok(()) };
@@ -185,8 +201,11 @@ fn rows_are_there_once(state: &State, request: &RequestId) -> Result<(), String>
 
 /// Whatever stands has the bytes of an undisturbed run, and a request that is done has all of it.
 fn same_bytes(state: &State, expected: &State, request: &RequestId) -> Result<(), String> {
-    let is_done = manifest(state, request).is_some_and(|manifest| manifest.state == RequestState::Done);
     let undisturbed = manifest(expected, request);
+    // Done, or without its video where that can't be made.
+    let is_done = manifest(state, request).is_some_and(|manifest| {
+        manifest.state.has_rows() && undisturbed.as_ref().map(|of| of.state) == Some(manifest.state)
+    });
     let of = |state: &State| -> BTreeMap<ObjectName, (Vec<u8>, BTreeMap<String, String>)> {
         let all = state.objects.iter().filter(|(object, _)| request_of(object).as_ref() == Some(request));
         all.map(|(object, (info, content))| {

@@ -248,7 +248,7 @@ impl Warehouse for BigQuery {
         let url = format!("{}/bigquery/v2/projects/{}/queries", self.api.endpoint(), self.project);
         let location = self.location(&doing).await.map_err(|error| failed(&doing, error))?;
         let parameter = |name: &str, value: String| json!({ "name": name, "parameterType": { "type": "STRING" }, "parameterValue": { "value": value } });
-        let which = "request_id = @request AND state = 'failed' AND finished_at < TIMESTAMP(@before)";
+        let which = "request_id = @request AND state <> 'done' AND finished_at < TIMESTAMP(@before)";
         let query = json!({
             "query": format!("DELETE FROM `{table}` WHERE {which}"),
             "useLegacySql": false, "location": location, "parameterMode": "NAMED", "timeoutMs": 60_000,
