@@ -194,6 +194,9 @@ pub(crate) struct RunArguments {
     /// Don't make the annotated video
     #[arg(long)]
     pub(crate) no_video: bool,
+    /// Count time_s from the zero of the video's own clock, however late the video begins on it [default: from the first frame, if that is late]
+    #[arg(long)]
+    pub(crate) source_clock: bool,
     /// Process again what was processed before
     #[arg(long)]
     pub(crate) force: bool,

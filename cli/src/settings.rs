@@ -41,6 +41,7 @@ pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings
         model_sha256,
         card_sha256,
         video: !arguments.no_video,
+        source_clock: arguments.source_clock,
         ..RequestSettings::default()
     };
     overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);

@@ -206,6 +206,7 @@ mod tests {
             display_matrix: None,
             color: ColorTags::default(),
             origin_pts: 0,
+            has_presented_times: true,
             creation_time: None,
         };
         let micros = Arc::new(AtomicI64::new(0));

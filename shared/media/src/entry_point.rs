@@ -122,7 +122,7 @@ fn length_prefixed_units(data: &[u8], length_bytes: usize) -> impl Iterator<Item
     })
 }
 
-fn start_code_units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn start_code_units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let starts = data.windows(3).enumerate().filter(|(_, w)| *w == [0, 0, 1]).map(|(at, _)| at + 3);
     starts.map(move |at| &data[at..])
 }

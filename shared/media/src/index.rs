@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ColorTags, Limits, MediaError, Rational, Source, VideoParams,
     demux::{Demuxer, Timeline, codec_name},
-    head,
+    head, origin,
     params::OutputClock,
     scan::{self, ScannedPacket},
     shown,
@@ -17,11 +17,13 @@ use crate::{
 
 /// A video that is this much shorter than its header says, in seconds, is cut off; less may be rounding or a last picture's length.
 const CUT_OFF_S: f64 = 0.5;
+/// What to do about a clock that jumps.
+const ONE_CLOCK: &str = "give the file one clock with `ffmpeg -i IN -c copy OUT.mkv` and process that";
 /// Pictures are stored at most this many places away from where they are shown (H.264 and HEVC allow 16).
 const MAX_REORDER: usize = 64;
 
-/// Everything that later steps need to know about a source. All times are ticks of `time_base` on the media's own
-/// clock, with edit lists ignored; intervals are half-open.
+/// Everything that later steps need to know about a source. All times are ticks of `time_base` on the clock that players and other readers
+/// of files give, which is after an MP4's edit list; intervals are half-open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VideoIndex {
     /// FFmpeg's name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
@@ -53,8 +55,7 @@ pub struct VideoIndex {
     pub creation_time: Option<String>,
     /// The audio stream that belongs to the video.
     pub audio: Option<AudioInfo>,
-    /// PTS of the presentation's time 0: what an edit list says, 0 for ordinary files, and the first shown time for
-    /// MPEG-TS and MPEG-PS, whose clocks start anywhere.
+    /// PTS of the presentation's time 0: 0 for ordinary files, and the first shown time where the clock does not start at 0, as in MPEG-TS.
     pub origin_pts: i64,
     /// PTS of the first shown picture.
     pub shown_start_pts: i64,
@@ -71,6 +72,31 @@ pub struct VideoIndex {
     pub warnings: Vec<String>,
     /// Every packet of the stream, in stored order.
     pub(crate) packets: Vec<PacketRecord>,
+    /// How the container's own clock runs.
+    #[serde(default)]
+    pub(crate) stored_clock: StoredClock,
+}
+
+/// The clock by which a container stores its packets, and seeks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredClock {
+    /// Its ticks at the presentation's PTS 0.
+    pub ahead: i64,
+    /// Ticks of the index in one of it.
+    pub fineness: i64,
+}
+
+impl Default for StoredClock {
+    fn default() -> Self {
+        Self { ahead: 0, fineness: 1 }
+    }
+}
+
+impl StoredClock {
+    /// The stored time of a PTS of the index.
+    pub(crate) fn time_of(self, pts: i64) -> i64 {
+        pts.div_euclid(self.fineness.max(1)).saturating_add(self.ahead)
+    }
 }
 
 /// A place where decoding may start and after which nothing shown earlier follows, save its leading pictures.
@@ -129,34 +155,24 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     let mut demuxer = Demuxer::open(&source, Timeline::Media, limits)?;
     let mut warnings = Vec::new();
     let mut packets = scan::scan(&mut demuxer, limits)?;
-    let times_are_stated = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
+    let container = demuxer.input().format().name().to_owned();
+    let ahead = if demuxer.is_mp4() { shown::present(&demuxer, &mut packets, limits)? } else { 0 };
+    let settled = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
+    shown::check_hidden(&packets)?;
 
-    let time_base = demuxer.time_base()?;
+    let scan::Settled { times_are_stated, time_base, fineness } = settled;
     let first_entry = first_entry(&mut packets, &demuxer, &mut warnings)?;
     let keyframes = keyframes(&packets, first_entry)?;
     let head = head::try_decoding(&demuxer, &packets, first_entry, limits)?;
     drop_undecodable_leading(&mut packets, &keyframes, &head.whole, &mut warnings);
 
-    let container = demuxer.input().format().name().to_owned();
-    let mut origin_pts = 0;
-    let mut window = i64::MIN..i64::MAX;
-    if container.contains("mp4") {
-        let shown = shown::shown_window(&demuxer, &packets, limits)?;
-        (origin_pts, window) = (shown.origin_pts, shown.pts);
-    }
-    let mut frame_pts: Vec<i64> = packets
-        .iter()
-        .filter(|p| p.has_picture && !p.is_lost)
-        .filter_map(|p| p.pts)
-        .filter(|pts| window.contains(pts))
-        .collect();
+    let mut frame_pts: Vec<i64> =
+        packets.iter().filter(|p| p.has_picture && !p.is_lost && !p.is_hidden).filter_map(|p| p.pts).collect();
     frame_pts.sort_unstable();
     let (Some(&shown_start_pts), Some(&last)) = (frame_pts.first(), frame_pts.last()) else {
         return Err(MediaError::Damaged { path: source.path().into(), reason: "none of its pictures is shown".into() });
     };
-    if matches!(container.as_str(), "mpegts" | "mpeg") {
-        origin_pts = shown_start_pts;
-    }
+    let origin_pts = origin::origin_pts(&demuxer, time_base, shown_start_pts);
     let shown_end_pts = last + last_duration(&packets, &frame_pts, last);
     limits.check_duration((shown_end_pts as f64 - shown_start_pts as f64) * time_base.to_f64())?;
 
@@ -167,22 +183,24 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     }
     let stream = demuxer.stream()?;
     let promised = stream.frames();
-    if promised > packets.len() as i64 {
+    if promised > packets.len() as i64 && !is_complete_avi(&demuxer, bytes)? {
         warnings.push(format!(
             "the header promises {promised} pictures but {} can be read; the file is cut off",
             packets.len()
         ));
     }
     let declared_s = demuxer.declared_duration_s();
-    let found_s = (shown_end_pts - origin_pts) as f64 * time_base.to_f64();
+    let found_s = shown_end_pts as f64 * time_base.to_f64();
     if let Some(declared_s) = declared_s.filter(|declared| *declared > found_s + CUT_OFF_S) {
         warnings
             .push(format!("the header promises {declared_s:.3} s but {found_s:.3} s can be read; the file is cut off"));
     }
     let guess = Rational { num: 25, den: 1 };
     let average = Rational::from_ffmpeg(stream.avg_frame_rate().into(), guess);
+    let measured = measured_rate(&frame_pts, time_base, average);
+    let counts_fields = packets.iter().any(|packet| packet.is_second_field);
     let frame_rate =
-        Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured_rate(&frame_pts, time_base, average));
+        if counts_fields { measured } else { Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured) };
     let (display_matrix, rotation_degrees) = rotation(&stream);
     Ok(VideoIndex {
         container,
@@ -215,6 +233,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
                 size: p.size.try_into().unwrap_or(u32::MAX),
             })
             .collect(),
+        stored_clock: StoredClock { ahead, fineness },
     })
 }
 
@@ -240,6 +259,7 @@ impl VideoIndex {
             display_matrix: self.display_matrix,
             color: self.color.as_yuv(&self.pixel_format),
             origin_pts: self.origin_pts,
+            has_presented_times: true,
             creation_time: self.creation_time.clone(),
         }
     }
@@ -289,7 +309,9 @@ fn keyframes(packets: &[ScannedPacket], first_entry: usize) -> Result<Vec<Keyfra
         let Some(own) = pts(at) else { continue };
         let until = entries.get(nth + 1).copied().unwrap_or(packets.len());
         let last_leading = (at + 1..until).rev().find(|&i| pts(i).is_some_and(|p| p < own));
-        let leading_end_index = last_leading.map_or(at + 1, |i| i + 1);
+        // Both fields of a frame stay together.
+        let until = last_leading.map_or(at + 1, |i| i + 1);
+        let leading_end_index = until + packets[until..].iter().take_while(|packet| packet.is_second_field).count();
         if at == first_entry || latest_before < own && earliest_after[leading_end_index] > own {
             found.push(Keyframe {
                 pts: own,
@@ -311,7 +333,9 @@ fn check_order(packets: &[ScannedPacket]) -> Result<(), MediaError> {
     match order.iter().enumerate().find(|&(rank, &place)| rank.abs_diff(place) > MAX_REORDER) {
         None => Ok(()),
         Some((_, &place)) => Err(MediaError::Unsupported {
-            reason: format!("the timestamps jump backwards near picture {place}; remux or re-encode the file"),
+            reason: format!(
+                "the clock jumps back near picture {place}, as where stretches of other clocks were spliced in; {ONE_CLOCK}"
+            ),
         }),
     }
 }
@@ -324,7 +348,7 @@ fn check_gaps(frame_pts: &[i64], time_base: Rational) -> Result<(), MediaError> 
         None => Ok(()),
         Some(at) => Err(MediaError::Unsupported {
             reason: format!(
-                "the clock jumps by {:.0} s after picture {at}; remux the file, or cut it in two there",
+                "the clock jumps by {:.0} s after picture {at}; {ONE_CLOCK}",
                 (frame_pts[at + 1] - frame_pts[at]) as f64 * time_base.to_f64()
             ),
         }),
@@ -349,6 +373,29 @@ fn drop_undecodable_leading(
     if lost > 0 {
         warnings.push(format!("{lost} pictures before the first key frame refer to a part that is missing"));
     }
+}
+
+/// Whether the container is an AVI that is there to its end: then what its header counts and is not stored are pictures that repeat the one
+/// before them, which take no bytes.
+fn is_complete_avi(demuxer: &Demuxer, bytes: u64) -> Result<bool, MediaError> {
+    if demuxer.input().format().name() != "avi" {
+        return Ok(false);
+    }
+    let mut source = demuxer.source().open()?;
+    // A file of more than a gigabyte is several RIFF chunks, one behind the other (OpenDML AVI 1.02).
+    let (mut at, mut header) = (0u64, [0; 8]);
+    while at + 8 <= bytes {
+        source.read_exactly_at(at, &mut header).map_err(|error| MediaError::io("read", demuxer.path(), error))?;
+        if &header[..4] != b"RIFF" {
+            return Ok(at > 0);
+        }
+        let size = u64::from(u32::from_le_bytes([header[4], header[5], header[6], header[7]]));
+        if size == 0 {
+            return Ok(false);
+        }
+        at += 8 + size + size % 2;
+    }
+    Ok(at <= bytes + 1)
 }
 
 /// Ticks for which the last picture is shown: its own duration, else the gap before it, but never into the next packet.

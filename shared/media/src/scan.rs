@@ -8,6 +8,8 @@ use crate::{
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline, codec_name},
     entry_point::{self, EntryPoints},
+    h264, order,
+    picture_head::PictureHeads,
     source::Opened,
 };
 
@@ -27,21 +29,33 @@ pub(crate) struct ScannedPacket {
     pub has_picture: bool,
     /// Its picture refers to a part of the stream that the file does not hold.
     pub is_lost: bool,
+    /// An edit list hides its picture.
+    pub is_hidden: bool,
+    /// It completes the frame of the packet before it, and has no picture of its own.
+    pub is_second_field: bool,
+    /// The bitstream says that it is shown before the picture that is stored ahead of it.
+    pub shows_before_previous: bool,
 }
 
 /// An MP4 whose index names key frames further apart than this, in seconds, may hold others that it does not name.
 const FAR_APART_S: f64 = 15.0;
+/// Ticks into which one is divided where pictures share it.
+const FINENESS: i64 = 1000;
 /// Of a key frame's packet, what is looked at for what precedes the picture in it.
 const HEAD_BYTES: usize = 4096;
 
 /// Finds every packet of the stream, reading no more of the source than it takes.
 ///
-/// In an MP4, the index tells all that is needed but whether decoding may start at an H.264 key frame: the first bytes of these are read.
-/// Other containers are read whole, and so is an MP4 with hardly any key frame in its index: some writers name only some of them.
+/// In an MP4, the index tells all that is needed but whether decoding may start at an H.264 key frame, and whether pictures that it shows in
+/// stored order are meant to be: the first bytes of these are read.
+/// Other containers are read whole, and so is an MP4 with hardly any key frame in its index, since some writers name only some of them, and
+/// one of H.264 that may be coded in fields, since each has to be looked at.
 pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<ScannedPacket>, MediaError> {
-    if let Some(mut hollow) = demuxer.hollow(Timeline::Media, limits)? {
+    let parameters = demuxer.parameters()?;
+    let may_hold_fields = codec_name(&parameters) == "h264" && h264::may_hold_fields(h264::extradata(&parameters));
+    if !may_hold_fields && let Some(mut hollow) = demuxer.hollow(Timeline::Media, limits)? {
         let mut packets = read_all(&mut hollow, limits)?;
-        let entry_points = EntryPoints::of(&codec_name(&demuxer.parameters()?), &demuxer.parameters()?);
+        let entry_points = EntryPoints::of(&codec_name(&parameters), &parameters);
         if entry_points.look_at_data() {
             let mut source = demuxer.source().open()?;
             for packet in packets.iter_mut().filter(|packet| packet.is_entry) {
@@ -51,6 +65,7 @@ pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<Scanned
             }
         }
         if !are_far_apart(&packets, demuxer.time_base()?) {
+            order::look_at_pictures(&mut packets, demuxer)?;
             return Ok(packets);
         }
     }
@@ -89,6 +104,7 @@ pub(crate) fn read_all(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<Sca
     let codec = codec_name(&parameters);
     let is_hollow = demuxer.is_hollow();
     let entry_points = EntryPoints::of(&codec, &parameters);
+    let mut heads = if is_hollow { None } else { PictureHeads::of(&parameters) };
     let mut packets: Vec<ScannedPacket> = Vec::new();
     let mut packet = Packet::empty();
     while demuxer.read(&mut packet)? {
@@ -101,6 +117,7 @@ pub(crate) fn read_all(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<Sca
                 ),
             });
         }
+        let head = heads.as_mut().map(|heads| heads.read(data)).unwrap_or_default();
         packets.push(ScannedPacket {
             pts: packet.pts(),
             dts: packet.dts(),
@@ -110,9 +127,19 @@ pub(crate) fn read_all(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<Sca
             is_entry: packet.is_key() && (is_hollow || entry_points.accept(data)),
             // SAFETY: a plain field of a live packet.
             is_discarded: unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 },
-            has_picture: !data.is_empty() && (is_hollow || entry_point::has_picture(&codec, data)),
+            has_picture: !data.is_empty()
+                && !head.is_second_field
+                && (is_hollow || entry_point::has_picture(&codec, data)),
             is_lost: false,
+            is_hidden: false,
+            is_second_field: head.is_second_field,
+            shows_before_previous: head.shows_before_previous,
         });
+        if head.is_second_field
+            && let [.., first, second] = &mut packets[..]
+        {
+            first.duration = first.duration.saturating_add(second.duration);
+        }
         limits.check_frames(packets.len() as u64)?;
     }
     Ok(packets)
@@ -127,10 +154,64 @@ fn changes_parameters(packet: &Packet) -> bool {
 ///
 /// Containers with timestamps state it. AVI states only decoding times: without reordering the two are equal, and
 /// FFmpeg fills them in. Otherwise the video is decoded once: the n-th picture to come out is shown at the n-th
-/// decoding time, which is how every player shows such a file.
+/// decoding time, which is how every player shows such a file. A container that states a time for each picture may have it wrong:
+/// see [`order`].
 ///
-/// Returns whether the container stated all times.
+/// Pictures that share the tick of a clock that is too coarse for their rate are spread over the tick, on a finer clock.
 pub(crate) fn settle_times(
+    packets: &mut [ScannedPacket],
+    source: &Demuxer,
+    limits: &Limits,
+    warnings: &mut Vec<String>,
+) -> Result<Settled, MediaError> {
+    let time_base = source.time_base()?;
+    if let Some(fine) = time_base.finer(FINENESS).filter(|_| outruns_its_clock(packets)) {
+        let (shown, is_shown) = shown_pictures(packets.len(), source, limits)?;
+        packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
+        spread_over_ticks(packets, &shown);
+        warnings.push("more pictures than ticks of the container's clock: those that share one are spread over it".into());
+        return Ok(Settled { times_are_stated: false, time_base: fine, fineness: FINENESS });
+    }
+    let times_are_stated = settle_stated_times(packets, source, limits, warnings)?;
+    Ok(Settled { times_are_stated, time_base, fineness: 1 })
+}
+
+/// What is known of the times of all pictures.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settled {
+    /// Whether the container stated all of them.
+    pub times_are_stated: bool,
+    /// Seconds per tick of them.
+    pub time_base: Rational,
+    /// Ticks of them in one of the container's.
+    pub fineness: i64,
+}
+
+/// Whether the clock has fewer ticks than pictures, as Matroska's milliseconds for more than 1,000 pictures a second.
+fn outruns_its_clock(packets: &[ScannedPacket]) -> bool {
+    let pictures = || packets.iter().filter(|p| p.has_picture);
+    let (first, last) = (pictures().filter_map(|p| p.pts).min(), pictures().filter_map(|p| p.pts).max());
+    let all_stated = pictures().all(|p| p.pts.is_some());
+    first.zip(last).is_some_and(|(first, last)| all_stated && pictures().count() as i64 - 1 > last.saturating_sub(first) && last > first)
+}
+
+/// Makes all times [`FINENESS`] times as fine, and gives pictures of one tick times at even distances in it, in the order of `shown`.
+fn spread_over_ticks(packets: &mut [ScannedPacket], shown: &[usize]) {
+    for packet in packets.iter_mut() {
+        packet.pts = packet.pts.map(|pts| pts.saturating_mul(FINENESS));
+        packet.dts = packet.dts.map(|dts| dts.saturating_mul(FINENESS));
+        packet.duration = packet.duration.saturating_mul(FINENESS);
+    }
+    let mut times: Vec<i64> = shown.iter().filter_map(|&at| packets[at].pts).collect();
+    times.sort_unstable();
+    let mut spread = Vec::with_capacity(times.len());
+    for tick in times.chunk_by(|a, b| a == b) {
+        spread.extend(tick.iter().zip(0..).map(|(time, nth)| time + nth * FINENESS / tick.len() as i64));
+    }
+    shown.iter().zip(spread).for_each(|(&at, time)| packets[at].pts = Some(time));
+}
+
+fn settle_stated_times(
     packets: &mut [ScannedPacket],
     source: &Demuxer,
     limits: &Limits,
@@ -163,12 +244,15 @@ pub(crate) fn settle_times(
         }
         are_stated = false;
     }
+    if are_stated && order::contradicts_times(packets) {
+        are_stated = !order::show_as_decoded(packets, &decode_order_of_pictures(source, limits)?, warnings);
+    }
     Ok(are_stated)
 }
 
 /// Decodes the whole stream: the packet index of each picture in the order in which they come out, and which packets these are.
 fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<(Vec<usize>, Vec<bool>), MediaError> {
-    let shown = decode_order_of_pictures(source, limits)?;
+    let shown: Vec<usize> = decode_order_of_pictures(source, limits)?.iter().map(|picture| picture.packet).collect();
     let mut is_shown = vec![false; packets];
     for &index in &shown {
         // A file that grew since it was scanned has packets that are not known.
@@ -214,8 +298,17 @@ fn fill_gaps(packets: &mut [ScannedPacket], shown: &[usize]) {
     }
 }
 
-/// Decodes the whole stream; returns the packet index of each picture, in the order in which they come out.
-fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<usize>, MediaError> {
+/// A picture that came out of a decoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DecodedPicture {
+    /// Index of its packet.
+    pub packet: usize,
+    /// It was decoded without errors.
+    pub is_whole: bool,
+}
+
+/// Decodes the whole stream; returns its pictures in the order in which they come out.
+fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<DecodedPicture>, MediaError> {
     let mut demuxer = Demuxer::open(source.source(), Timeline::Media, limits)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
@@ -223,7 +316,11 @@ fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<usi
     let (mut order, mut fed, mut finished) = (Vec::new(), 0usize, false);
     loop {
         match decoder.receive(&mut picture)? {
-            Step::Picture => order.extend(picture.pts().and_then(|tag| usize::try_from(tag).ok())),
+            Step::Picture => {
+                let is_whole = !picture.is_corrupt() && !picture.has_decode_errors();
+                let packet = picture.pts().and_then(|tag| usize::try_from(tag).ok());
+                order.extend(packet.map(|packet| DecodedPicture { packet, is_whole }));
+            }
             Step::Finished => return Ok(order),
             Step::Error => {}
             Step::NeedsPacket if finished => return Ok(order),

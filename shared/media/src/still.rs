@@ -82,6 +82,7 @@ impl Canvas {
             display_matrix: None,
             color: crate::ColorTags::default(),
             origin_pts: 0,
+            has_presented_times: true,
             creation_time: None,
         })?;
         canvas.load(still)?;

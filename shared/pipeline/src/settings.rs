@@ -27,6 +27,9 @@ pub struct RequestSettings {
     pub min_score: Option<f32>,
     /// Whether the annotated video is made.
     pub video: bool,
+    /// Whether `time_s` counts from the zero of the source's own clock, however late the video begins on it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub source_clock: bool,
     /// Where the tracker departs from its defaults.
     pub tracker: TrackerOverrides,
     /// What is done to the tracks once all frames are known.
@@ -122,6 +125,7 @@ impl Default for RequestSettings {
             classes: None,
             min_score: None,
             video: true,
+            source_clock: false,
             tracker: TrackerOverrides::default(),
             refine: Refinements::default(),
         }
