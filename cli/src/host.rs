@@ -13,7 +13,10 @@ use trackdrop_flow::{
 use trackdrop_join::{Join, MediaJoiner};
 use trackdrop_load::Load;
 use trackdrop_merge::Merge;
-use trackdrop_pipeline::{Handler, trigger::Trigger};
+use trackdrop_pipeline::{
+    Handler,
+    trigger::{self, IGNORE_VARIABLE, Trigger},
+};
 use trackdrop_split::{Limits, MediaCutter, Split};
 use trackdrop_track::{DetectorPool, MediaSegmentDetector, Track, VideoEngine};
 
@@ -40,9 +43,22 @@ pub(crate) struct Host {
 pub(crate) fn open_data(data: &Path) -> anyhow::Result<Arc<LocalCloud>> {
     let triggers = TRIGGERS
         .iter()
-        .map(|(file, yaml)| Trigger::parse(yaml).with_context(|| format!("triggers/{file}")))
+        .map(|(file, yaml)| {
+            let ignore = ignore()?;
+            let trigger = Trigger::parse(yaml).and_then(|trigger| trigger.ignoring(ignore.as_deref()));
+            trigger.with_context(|| format!("triggers/{file}"))
+        })
         .collect::<anyhow::Result<_>>()?;
     Ok(Arc::new(LocalCloud::open(data, triggers)?))
+}
+
+fn ignore() -> anyhow::Result<Option<String>> {
+    Ok(trackdrop_cloud::google::variable(IGNORE_VARIABLE)?)
+}
+
+/// The trigger of uploads, which says which names are no video.
+pub(crate) fn uploads() -> anyhow::Result<Trigger> {
+    Ok(trigger::of_uploads(ignore()?.as_deref())?)
 }
 
 /// Opens a data directory to look into it; none for a folder that is not one yet, since a question must not make it one.
@@ -86,7 +102,10 @@ impl Host {
             named(Load::new(cloud.clone())),
             named(Annotate::new(cloud.clone(), Arc::new(renderer))),
             named(Join::new(cloud.clone(), Arc::new(MediaJoiner))),
-            ("fail".to_owned(), Arc::new(Fail::new(cloud.clone())) as Arc<dyn Handler>),
+            (
+                "fail".to_owned(),
+                Arc::new(Fail::new(cloud.clone()).with_ignored(uploads()?.ignored())) as Arc<dyn Handler>,
+            ),
         ]);
         let bus = Bus::new(local.clone(), handlers, cores.max(2));
         Ok(Self { local, cloud, bus, detectors })

@@ -13,8 +13,9 @@ use std::{
 use support::{Scene, ffprobe};
 
 /// The files that are refused; shared/media/tests/torture_set.rs pins the reasons.
-const REFUSED: [&str; 8] = [
+const REFUSED: [&str; 9] = [
     "clock-back.ts",
+    "unknown-codec.mp4",
     "spliced.ts",
     "restarted.flv",
     "edits-gap.mp4",
@@ -61,11 +62,24 @@ fn every_file_that_is_not_refused_is_tracked_and_annotated() {
         let shown = packets(summary["annotated"].as_str().unwrap());
         assert!(shown <= number("frames") && shown >= number("frames_whole"), "{name}: {shown} of {ledger}");
     }
+    for name in ["hours-late.mp4", "hours-late.mkv", "hours-late.flv"] {
+        let summary = &tracked[name];
+        let manifest = scene.data().manifest(summary["request_id"].as_str().unwrap());
+        let video = &manifest["source"]["video"];
+        assert_eq!(video["origin_pts"], video["start_pts"], "{name}: time_s begins at 0");
+        let annotated = Path::new(summary["annotated"].as_str().unwrap());
+        let length = ffprobe("-show_entries format=duration", annotated);
+        let length: f64 = length.trim().trim_end_matches(',').parse().unwrap();
+        assert!(length < 5.0, "{name}: {length} s, hours of nothing in front");
+    }
     // The manifest says what could not be honoured by packet copy.
     let request = tracked["one-keyframe.mp4"]["request_id"].as_str().unwrap();
     let manifest = scene.data().manifest(request);
     let segments = manifest["segments"].as_array().unwrap();
     assert!(segments.len() > 5 && segments.iter().all(|segment| segment["lossless_transcode"] == true), "{manifest}");
+    let animation = scene.data().manifest(tracked["animation.mov"]["request_id"].as_str().unwrap());
+    assert!(animation["segments"].as_array().unwrap().iter().all(|s| s["lossless_transcode"] == true), "{animation}");
+    assert!(animation.to_string().contains("chunks can't hold qtrle"), "{animation}");
     let copied = scene.data().manifest(tracked["h264-open-gop.mp4"]["request_id"].as_str().unwrap());
     assert!(copied["segments"].as_array().unwrap().iter().all(|s| s.get("lossless_transcode").is_none()), "{copied}");
 }

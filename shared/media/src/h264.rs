@@ -3,8 +3,6 @@
 use ffmpeg::{codec, ffi};
 use ffmpeg_next as ffmpeg;
 
-use crate::entry_point::start_code_units;
-
 /// What the container holds in front of the packets.
 pub(crate) fn extradata(parameters: &codec::Parameters) -> &[u8] {
     // SAFETY: extradata points to extradata_size readable bytes that live as long as the parameters, or the size is 0.
@@ -15,6 +13,12 @@ pub(crate) fn extradata(parameters: &codec::Parameters) -> &[u8] {
             _ => &[],
         }
     }
+}
+
+/// What stands behind each start code, to the end of the data.
+pub(crate) fn start_code_units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let starts = data.windows(3).enumerate().filter(|(_, bytes)| *bytes == [0, 0, 1]).map(|(at, _)| at + 3);
+    starts.map(move |at| &data[at..])
 }
 
 /// Bytes of the length before each NAL unit of a packet; 0 for start codes, and for codecs without such units (ISO/IEC 14496-15).
@@ -43,7 +47,9 @@ fn parameter_sets(extradata: &[u8]) -> Vec<&[u8]> {
     let (mut sets, mut rest) = (Vec::new(), extradata.get(6..).unwrap_or_default());
     for _ in 0..extradata.get(5).map_or(0, |count| count & 0x1f) {
         let Some((length, tail)) = rest.split_at_checked(2) else { break };
-        let Some((set, tail)) = tail.split_at_checked(usize::from(length[0]) << 8 | usize::from(length[1])) else { break };
+        let Some((set, tail)) = tail.split_at_checked(usize::from(length[0]) << 8 | usize::from(length[1])) else {
+            break;
+        };
         sets.push(set);
         rest = tail;
     }
@@ -155,7 +161,10 @@ mod tests {
 
     /// Main profile, 64x64, by hand: profile, flags, level, then ue(v)s; the last bit is `frame_mbs_only_flag`.
     fn parameter_set(frames_only: bool) -> Vec<u8> {
-        let bits = format!("{}{}{}{}{}{}{}", "1", "1", "1", "00101", "011", "0", "00100") + "010" + if frames_only { "1" } else { "0" } + "1";
+        let bits = format!("{}{}{}{}{}{}{}", "1", "1", "1", "00101", "011", "0", "00100")
+            + "010"
+            + if frames_only { "1" } else { "0" }
+            + "1";
         let bits = format!("{bits:0<24}");
         let tail = (0..3).map(|i| u8::from_str_radix(&bits[8 * i..8 * i + 8], 2).unwrap());
         [0x67, 77, 0, 40].into_iter().chain(tail).collect()

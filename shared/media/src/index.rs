@@ -1,17 +1,18 @@
 //! What a video holds: its packets, where decoding may start, and which pictures are shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ffmpeg::{codec::packet::side_data, ffi, media};
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ColorTags, Limits, MediaError, Rational, Source, VideoParams,
+    ColorTags, Limits, MediaError, Rational, Source, VideoParams, carried,
     demux::{Demuxer, Timeline, codec_name},
+    entry_point::LeadIn,
     head, origin,
     params::OutputClock,
-    scan::{self, ScannedPacket},
+    scan::{self, Scan, ScannedPacket},
     shown,
 };
 
@@ -68,6 +69,8 @@ pub struct VideoIndex {
     pub times_are_stated: bool,
     /// Where a chunk may start, ascending in every field.
     pub keyframes: Vec<Keyframe>,
+    /// Whether chunks can hold the packets as they are. Otherwise every segment is re-encoded without loss.
+    pub can_be_copied: bool,
     /// What is unusual about the file, for people to read.
     pub warnings: Vec<String>,
     /// Every packet of the stream, in stored order.
@@ -75,6 +78,8 @@ pub struct VideoIndex {
     /// How the container's own clock runs.
     #[serde(default)]
     pub(crate) stored_clock: StoredClock,
+    /// Parameter sets that a chunk needs in front of a packet, by its place.
+    pub(crate) lead_ins: BTreeMap<usize, LeadIn>,
 }
 
 /// The clock by which a container stores its packets, and seeks.
@@ -154,7 +159,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     let bytes = source.check(limits)?;
     let mut demuxer = Demuxer::open(&source, Timeline::Media, limits)?;
     let mut warnings = Vec::new();
-    let mut packets = scan::scan(&mut demuxer, limits)?;
+    let Scan { mut packets, can_be_copied } = scan::scan(&mut demuxer, limits)?;
     let container = demuxer.input().format().name().to_owned();
     let ahead = if demuxer.is_mp4() { shown::present(&demuxer, &mut packets, limits)? } else { 0 };
     let settled = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
@@ -164,6 +169,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     let first_entry = first_entry(&mut packets, &demuxer, &mut warnings)?;
     let keyframes = keyframes(&packets, first_entry)?;
     let head = head::try_decoding(&demuxer, &packets, first_entry, limits)?;
+    let can_be_copied = can_be_copied && carried::holds(&demuxer, first_entry, limits)?;
     drop_undecodable_leading(&mut packets, &keyframes, &head.whole, &mut warnings);
 
     let mut frame_pts: Vec<i64> =
@@ -223,7 +229,9 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         frame_pts,
         times_are_stated,
         keyframes,
+        can_be_copied,
         warnings,
+        lead_ins: packets.iter_mut().enumerate().filter_map(|(at, p)| Some((at, *p.lead_in.take()?))).collect(),
         packets: packets
             .iter()
             .map(|p| PacketRecord {
@@ -332,11 +340,23 @@ fn check_order(packets: &[ScannedPacket]) -> Result<(), MediaError> {
     order.sort_by_key(|&i| stored[i]);
     match order.iter().enumerate().find(|&(rank, &place)| rank.abs_diff(place) > MAX_REORDER) {
         None => Ok(()),
-        Some((_, &place)) => Err(MediaError::Unsupported {
-            reason: format!(
-                "the clock jumps back near picture {place}, as where stretches of other clocks were spliced in; {ONE_CLOCK}"
-            ),
-        }),
+        Some((_, &place)) => Err(jumps_back(place)),
+    }
+}
+
+/// Refuses a stream whose decoding times fall by more than a second, however few pictures it has before that.
+pub(crate) fn check_clock(packets: &[ScannedPacket], time_base: Rational) -> Result<(), MediaError> {
+    let falls = |pair: &[ScannedPacket]| {
+        pair[0].dts.zip(pair[1].dts).is_some_and(|(a, b)| (a as f64 - b as f64) * time_base.to_f64() > 1.0)
+    };
+    packets.windows(2).position(falls).map_or(Ok(()), |place| Err(jumps_back(place + 1)))
+}
+
+fn jumps_back(place: usize) -> MediaError {
+    MediaError::Unsupported {
+        reason: format!(
+            "the clock jumps back near picture {place}, as where stretches of other clocks were spliced in; {ONE_CLOCK}"
+        ),
     }
 }
 

@@ -22,10 +22,13 @@ pub struct Limits {
     pub max_streams: u32,
     /// Seconds of decoding in which no picture comes out.
     pub max_decode_s: u64,
+    /// Segments that a video may be planned into.
+    pub max_segments: u64,
 }
 
 impl Default for Limits {
-    /// 1 TiB, 8192 x 8192 pixels, 16384 pixels a side, 10 million pictures, 48 hours, 100 streams, 60 s without a picture.
+    /// 1 TiB, 8192 x 8192 pixels, 16384 pixels a side, 10 million pictures, 48 hours, 100 streams, 60 s without a picture,
+    /// 20,000 segments.
     fn default() -> Self {
         Self {
             max_bytes: 1 << 40,
@@ -35,6 +38,7 @@ impl Default for Limits {
             max_duration_s: 48 * 3600,
             max_streams: 100,
             max_decode_s: 60,
+            max_segments: 20_000,
         }
     }
 }
@@ -73,6 +77,7 @@ impl Limits {
                 "max_duration_s" => self.max_duration_s = value,
                 "max_streams" => self.max_streams = small()?,
                 "max_decode_s" => self.max_decode_s = value,
+                "max_segments" => self.max_segments = value,
                 _ => return Err(bad("there is no bound of that name")),
             }
         }

@@ -37,7 +37,8 @@ pub(crate) fn look_at_pictures(packets: &mut [ScannedPacket], demuxer: &Demuxer)
         for packet in &mut packets[place] {
             let (Ok(position), bytes) = (u64::try_from(packet.position), packet.size.min(HEAD_BYTES)) else { continue };
             let head = &mut buffer[..bytes];
-            let read = if is_whole { source.read_on_at(position, head) } else { source.read_exactly_at(position, head) };
+            let read =
+                if is_whole { source.read_on_at(position, head) } else { source.read_exactly_at(position, head) };
             read.map_err(|error| MediaError::io("read", demuxer.path(), error))?;
             packet.shows_before_previous = heads.read(&buffer[..bytes]).shows_before_previous;
         }
@@ -108,6 +109,8 @@ mod tests {
             is_hidden: false,
             is_second_field: false,
             shows_before_previous,
+            new_extradata: None,
+            lead_in: None,
         };
         stored.iter().map(packet).collect()
     }

@@ -6,8 +6,7 @@ use ffmpeg_next as ffmpeg;
 
 use crate::{
     demux::codec_name,
-    entry_point::start_code_units,
-    h264::{extradata, length_bytes},
+    h264::{extradata, length_bytes, start_code_units},
 };
 
 /// Zeros behind what a parser reads.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::{
     Limits, MediaError,
     demux::{Demuxer, Timeline},
+    entry_point::Bitstream,
     scan::{self, ScannedPacket},
 };
 
@@ -17,7 +18,9 @@ pub(crate) fn present(file: &Demuxer, packets: &mut [ScannedPacket], limits: &Li
         Some(player) => player,
         None => Demuxer::open(file.source(), Timeline::Presented, limits)?,
     };
-    let presented = scan::read_all(&mut player, limits)?;
+    let mut stream =
+        (!player.is_hollow()).then(|| player.parameters().map(|parameters| Bitstream::of(&parameters))).transpose()?;
+    let presented = scan::read_all(&mut player, stream.as_mut(), limits)?.packets;
     let mut stored: HashMap<(i64, usize), Vec<usize>> = HashMap::new();
     for (at, packet) in packets.iter_mut().enumerate().rev() {
         packet.is_hidden = true;
@@ -67,7 +70,8 @@ fn mean_distance(packets: &[ScannedPacket]) -> i64 {
 pub(crate) fn check_hidden(packets: &[ScannedPacket]) -> Result<(), MediaError> {
     let shown = || packets.iter().filter(|p| p.has_picture && !p.is_hidden).filter_map(|p| p.pts);
     let (Some(first), Some(last)) = (shown().min(), shown().max()) else { return Ok(()) };
-    let is_between = |p: &ScannedPacket| p.has_picture && p.is_hidden && p.pts.is_some_and(|pts| (first..=last).contains(&pts));
+    let is_between =
+        |p: &ScannedPacket| p.has_picture && p.is_hidden && p.pts.is_some_and(|pts| (first..=last).contains(&pts));
     if packets.iter().any(is_between) { Err(several_edits("hides pictures in the middle")) } else { Ok(()) }
 }
 
