@@ -222,6 +222,9 @@ pub(crate) struct RunArguments {
     /// The share of damaged frames above which a video fails [default: 0.5]
     #[arg(long, value_name = "0..1")]
     pub(crate) max_damaged_share: Option<f64>,
+    /// Count time_s from the zero of the video's own clock, however late the video begins on it [default: from the first frame, if that is late]
+    #[arg(long)]
+    pub(crate) source_clock: bool,
     /// Process again what was processed before
     #[arg(long)]
     pub(crate) force: bool,

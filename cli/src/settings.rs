@@ -48,6 +48,7 @@ pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings
         video_stream: arguments.reading.video_stream,
         raw_frame_rate: arguments.reading.raw_frame_rate,
         max_damaged_share: arguments.max_damaged_share,
+        source_clock: arguments.source_clock,
         ..RequestSettings::default()
     };
     overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);

@@ -13,7 +13,7 @@ use std::{
 use support::{Scene, ffprobe};
 
 /// The files that are refused; shared/media/tests/torture_set.rs pins the reasons.
-const REFUSED: [&str; 12] = [
+const REFUSED: [&str; 16] = [
     "clock-back.ts",
     "no-index.mp4",
     "playlist-hls.mp4",
@@ -26,6 +26,10 @@ const REFUSED: [&str; 12] = [
     "encrypted.webm",
     "scrambled.ts",
     "unknown-codec.mp4",
+    "spliced.ts",
+    "restarted.flv",
+    "edits-gap.mp4",
+    "edits-twice.mp4",
 ];
 /// Videos of one command.
 const AT_A_TIME: usize = 15;
@@ -64,6 +68,16 @@ fn every_file_that_is_not_refused_is_tracked_and_annotated() {
         assert_eq!(number("frames_whole") + number("frames_damaged"), number("frames"), "{name}");
         let shown = packets(summary["annotated"].as_str().unwrap());
         assert!(shown <= number("frames") && shown >= number("frames_whole"), "{name}: {shown} of {ledger}");
+    }
+    for name in ["hours-late.mp4", "hours-late.mkv", "hours-late.flv"] {
+        let summary = &tracked[name];
+        let manifest = scene.data().manifest(summary["request_id"].as_str().unwrap());
+        let video = &manifest["source"]["video"];
+        assert_eq!(video["origin_pts"], video["start_pts"], "{name}: time_s begins at 0");
+        let annotated = Path::new(summary["annotated"].as_str().unwrap());
+        let length = ffprobe("-show_entries format=duration", annotated);
+        let length: f64 = length.trim().trim_end_matches(',').parse().unwrap();
+        assert!(length < 5.0, "{name}: {length} s, hours of nothing in front");
     }
     // The manifest says what could not be honoured by packet copy.
     let request = tracked["one-keyframe.mp4"]["request_id"].as_str().unwrap();

@@ -211,6 +211,7 @@ mod tests {
             pixel_format: "yuv420p".into(),
             color: ColorTags::default(),
             origin_pts: 0,
+            has_presented_times: true,
             creation_time: None,
         };
         let micros = Arc::new(AtomicI64::new(0));

@@ -183,7 +183,10 @@ fn plan(
     let permanent = |error| Failure::from_error(FailureKind::Permanent, error);
     let upload = ObjectFinalized { object: info.object.clone(), generation: info.generation, created: info.created };
     let mut manifest = manifest::unplanned(request, &upload, Some(info), settings);
-    let (video_info, segments) = (video.info(), video.segments());
+    let (mut video_info, segments) = (video.info(), video.segments());
+    if manifest.settings.source_clock {
+        video_info.origin_pts = 0;
+    }
     let (base, origin) = (video_info.time_base, video_info.origin_pts);
     let mut first_frame = 0;
     for (number, segment) in segments.into_iter().enumerate() {

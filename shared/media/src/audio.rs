@@ -71,9 +71,9 @@ impl Audio {
                 Err(why) => return Ok(Sound::NotSo(format!("an MP4 can't hold {codec} as it is, and {why}"))),
             },
         }
-        // Read as a player does, an MP4's presentation already starts at 0.
-        let is_mp4 = input.format().name().contains("mp4");
-        let origin = if is_mp4 { 0 } else { params.time_base.rescale(params.origin_pts, time_base) };
+        // In a plan of before PTS were the presented ones, an MP4's origin is that of the media's own clock, which is not the audio's.
+        let has_presented_times = params.has_presented_times || !input.format().name().contains("mp4");
+        let origin = if has_presented_times { params.time_base.rescale(params.origin_pts, time_base) } else { 0 };
         for (index, mut stream) in input.streams_mut().enumerate() {
             if index != stream_index {
                 // SAFETY: the stream belongs to `input`, which is borrowed mutably; `discard` is a plain field.

@@ -201,7 +201,10 @@ impl<'a> Cutter<'a> {
     fn seek(&mut self, source: &Source, target: usize) -> Result<(), MediaError> {
         let record = self.index.packets[target];
         // Without byte offsets a packet cannot be recognised after the jump; at the start there is nothing to gain.
-        if target < 100 || record.position < 0 || !self.demuxer.seek(record.pts.unwrap_or_default()) {
+        if target < 100
+            || record.position < 0
+            || !self.demuxer.seek(self.index.stored_clock.time_of(record.pts.unwrap_or_default()))
+        {
             return Ok(());
         }
         let mut packet = Packet::empty();

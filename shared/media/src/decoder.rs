@@ -8,7 +8,7 @@ use std::{
 use ffmpeg::{Packet, codec, ffi, frame};
 use ffmpeg_next as ffmpeg;
 
-use crate::{Limits, MediaError, Rational, VideoEngine, video_engine::say_software};
+use crate::{Limits, MediaError, Rational, VideoEngine, h264, video_engine::say_software};
 
 /// What the decoder answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +130,8 @@ fn context(
     threads: usize,
     limits: &Limits,
 ) -> Result<codec::context::Context, ffmpeg::Error> {
+    // With a thread for each picture, FFmpeg 5.1 calls whole pictures damaged in streams of fields and frames by turns.
+    let may_hold_fields = codec == "h264" && h264::may_hold_fields(h264::extradata(&parameters));
     let mut context = codec::context::Context::from_parameters(parameters)?;
     context.set_threading(codec::threading::Config {
         kind: codec::threading::Type::Frame,
@@ -139,7 +141,8 @@ fn context(
     // SAFETY: the context is owned here and not open yet, when these plain fields may be set.
     unsafe {
         let raw = context.as_mut_ptr();
-        (*raw).thread_type = ffi::FF_THREAD_FRAME | ffi::FF_THREAD_SLICE;
+        let by_picture = if may_hold_fields { 0 } else { ffi::FF_THREAD_FRAME };
+        (*raw).thread_type = by_picture | ffi::FF_THREAD_SLICE;
         (*raw).pkt_timebase = time_base.to_ffmpeg();
         (*raw).max_pixels = limits.max_pixels.min(i32::MAX as u64) as i64;
         // Without it the decoder withholds pictures that it is not sure of, such as those after a recovery point whose key
@@ -163,6 +166,8 @@ fn open_nvidia(
     limits: &Limits,
 ) -> Result<codec::decoder::Video, String> {
     let codec = crate::demux::codec_name(&parameters);
+    let sets = h264::extradata(&parameters);
+    let may_hold_fields = codec == "h264" && !sets.is_empty() && h264::may_hold_fields(sets);
     // SAFETY: plain fields of live parameters.
     let (format, is_progressive) = unsafe {
         let raw = parameters.as_ptr();
@@ -174,7 +179,7 @@ fn open_nvidia(
         "hevc" => "hevc_cuvid",
         _ => return Err(format!("only H.264 and HEVC are decoded there, not {codec}")),
     };
-    if format != ffi::AVPixelFormat::AV_PIX_FMT_YUV420P as i32 || !is_progressive {
+    if format != ffi::AVPixelFormat::AV_PIX_FMT_YUV420P as i32 || !is_progressive || may_hold_fields {
         return Err("only progressive pictures of 8 bits in 4:2:0 are decoded there".into());
     }
     let decoder = ffmpeg::decoder::find_by_name(name).ok_or(format!("this FFmpeg has no {name}"))?;

@@ -12,6 +12,7 @@ use crate::{
     entry_point::LeadIn,
     head::{self, Head},
     orientation::matrix_of_stream,
+    origin,
     params::OutputClock,
     raw,
     scan::{self, Scan, ScannedPacket},
@@ -21,11 +22,13 @@ use crate::{
 
 /// A video that is this much shorter than its header says, in seconds, is cut off; less may be rounding or a last picture's length.
 const CUT_OFF_S: f64 = 0.5;
+/// What to do about a clock that jumps.
+const ONE_CLOCK: &str = "give the file one clock with `ffmpeg -i IN -c copy OUT.mkv` and process that";
 /// Pictures are stored at most this many places away from where they are shown (H.264 and HEVC allow 16).
 const MAX_REORDER: usize = 64;
 
-/// Everything that later steps need to know about a source. All times are ticks of `time_base` on the media's own
-/// clock, with edit lists ignored; intervals are half-open.
+/// Everything that later steps need to know about a source. All times are ticks of `time_base` on the clock that players and other readers
+/// of files give, which is after an MP4's edit list; intervals are half-open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VideoIndex {
     /// FFmpeg's name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
@@ -61,8 +64,7 @@ pub struct VideoIndex {
     pub video_streams: Option<VideoStreams>,
     /// The audio stream that belongs to the video.
     pub audio: Option<AudioInfo>,
-    /// PTS of the presentation's time 0: what an edit list says, 0 for ordinary files, and the first shown time for
-    /// MPEG-TS and MPEG-PS, whose clocks start anywhere.
+    /// PTS of the presentation's time 0: 0 for ordinary files, and the first shown time where the clock does not start at 0, as in MPEG-TS.
     pub origin_pts: i64,
     /// PTS of the first shown picture.
     pub shown_start_pts: i64,
@@ -81,8 +83,33 @@ pub struct VideoIndex {
     pub warnings: Vec<String>,
     /// Every packet of the stream, in stored order.
     pub(crate) packets: Vec<PacketRecord>,
+    /// How the container's own clock runs.
+    #[serde(default)]
+    pub(crate) stored_clock: StoredClock,
     /// Parameter sets that a chunk needs in front of a packet, by its place.
     pub(crate) lead_ins: BTreeMap<usize, LeadIn>,
+}
+
+/// The clock by which a container stores its packets, and seeks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredClock {
+    /// Its ticks at the presentation's PTS 0.
+    pub ahead: i64,
+    /// Ticks of the index in one of it.
+    pub fineness: i64,
+}
+
+impl Default for StoredClock {
+    fn default() -> Self {
+        Self { ahead: 0, fineness: 1 }
+    }
+}
+
+impl StoredClock {
+    /// The stored time of a PTS of the index.
+    pub(crate) fn time_of(self, pts: i64) -> i64 {
+        pts.div_euclid(self.fineness.max(1)).saturating_add(self.ahead)
+    }
 }
 
 /// A place where decoding may start and after which nothing shown earlier follows, save its leading pictures.
@@ -149,35 +176,26 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         true => Some(raw::count_out(&mut packets, &demuxer, limits, &mut warnings)?),
         false => None,
     };
-    let times_are_stated = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)? && raw_rate.is_none();
+    let container = demuxer.input().format().name().to_owned();
+    let ahead = if demuxer.is_mp4() { shown::present(&demuxer, &mut packets, limits)? } else { 0 };
+    let settled = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
+    shown::check_hidden(&packets)?;
 
-    let time_base = demuxer.time_base()?;
+    let scan::Settled { times_are_stated, time_base, fineness } = settled;
+    let times_are_stated = times_are_stated && raw_rate.is_none();
     let first_entry = first_entry(&mut packets, &demuxer, &mut warnings)?;
     let keyframes = keyframes(&packets, first_entry)?;
     let head = head::try_decoding(&demuxer, &packets, first_entry, limits)?;
     let can_be_copied = can_be_copied && carried::holds(&demuxer, first_entry, limits)?;
     drop_undecodable_leading(&mut packets, &keyframes, &head.whole, &mut warnings);
 
-    let container = demuxer.input().format().name().to_owned();
-    let mut origin_pts = 0;
-    let mut window = i64::MIN..i64::MAX;
-    if container.contains("mp4") {
-        let shown = shown::shown_window(&demuxer, &packets, limits)?;
-        (origin_pts, window) = (shown.origin_pts, shown.pts);
-    }
-    let mut frame_pts: Vec<i64> = packets
-        .iter()
-        .filter(|p| p.has_picture && !p.is_lost)
-        .filter_map(|p| p.pts)
-        .filter(|pts| window.contains(pts))
-        .collect();
+    let mut frame_pts: Vec<i64> =
+        packets.iter().filter(|p| p.has_picture && !p.is_lost && !p.is_hidden).filter_map(|p| p.pts).collect();
     frame_pts.sort_unstable();
     let (Some(&shown_start_pts), Some(&last)) = (frame_pts.first(), frame_pts.last()) else {
         return Err(MediaError::Damaged { path: source.path().into(), reason: "none of its pictures is shown".into() });
     };
-    if matches!(container.as_str(), "mpegts" | "mpeg") {
-        origin_pts = shown_start_pts;
-    }
+    let origin_pts = origin::origin_pts(&demuxer, time_base, shown_start_pts);
     let shown_end_pts = last + last_duration(&packets, &frame_pts, last);
     limits.check_duration((shown_end_pts as f64 - shown_start_pts as f64) * time_base.to_f64())?;
 
@@ -188,23 +206,27 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     }
     let stream = demuxer.stream()?;
     let promised = stream.frames();
-    if promised > packets.len() as i64 {
+    if promised > packets.len() as i64 && !is_complete_avi(&demuxer, bytes)? {
         warnings.push(format!(
             "the header promises {promised} pictures but {} can be read; the file is cut off",
             packets.len()
         ));
     }
     let declared_s = demuxer.declared_duration_s();
-    let found_s = (shown_end_pts - origin_pts) as f64 * time_base.to_f64();
+    let found_s = shown_end_pts as f64 * time_base.to_f64();
     if let Some(declared_s) = declared_s.filter(|declared| *declared > found_s + CUT_OFF_S) {
         warnings
             .push(format!("the header promises {declared_s:.3} s but {found_s:.3} s can be read; the file is cut off"));
     }
     let guess = Rational { num: 25, den: 1 };
     let average = Rational::from_ffmpeg(stream.avg_frame_rate().into(), guess);
-    let frame_rate = raw_rate.unwrap_or_else(|| {
-        Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured_rate(&frame_pts, time_base, average))
-    });
+    let measured = measured_rate(&frame_pts, time_base, average);
+    let counts_fields = packets.iter().any(|packet| packet.is_second_field);
+    let frame_rate = match raw_rate {
+        Some(rate) => rate,
+        None if counts_fields => measured,
+        None => Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured),
+    };
     let orientation = orientation(&stream, &head, &mut warnings);
     let audio = audio_info(&demuxer, &mut warnings)?;
     Ok(VideoIndex {
@@ -241,6 +263,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
                 size: p.size.try_into().unwrap_or(u32::MAX),
             })
             .collect(),
+        stored_clock: StoredClock { ahead, fineness },
     })
 }
 
@@ -277,6 +300,7 @@ impl VideoIndex {
             pixel_format: self.pixel_format.clone(),
             color: self.color_of_annotated(),
             origin_pts: self.origin_pts,
+            has_presented_times: true,
             creation_time: self.creation_time.clone(),
         }
     }
@@ -326,7 +350,9 @@ fn keyframes(packets: &[ScannedPacket], first_entry: usize) -> Result<Vec<Keyfra
         let Some(own) = pts(at) else { continue };
         let until = entries.get(nth + 1).copied().unwrap_or(packets.len());
         let last_leading = (at + 1..until).rev().find(|&i| pts(i).is_some_and(|p| p < own));
-        let leading_end_index = last_leading.map_or(at + 1, |i| i + 1);
+        // Both fields of a frame stay together.
+        let until = last_leading.map_or(at + 1, |i| i + 1);
+        let leading_end_index = until + packets[until..].iter().take_while(|packet| packet.is_second_field).count();
         if at == first_entry || latest_before < own && earliest_after[leading_end_index] > own {
             found.push(Keyframe {
                 pts: own,
@@ -347,9 +373,23 @@ fn check_order(packets: &[ScannedPacket]) -> Result<(), MediaError> {
     order.sort_by_key(|&i| stored[i]);
     match order.iter().enumerate().find(|&(rank, &place)| rank.abs_diff(place) > MAX_REORDER) {
         None => Ok(()),
-        Some((_, &place)) => Err(MediaError::Unsupported {
-            reason: format!("the timestamps jump backwards near picture {place}; remux or re-encode the file"),
-        }),
+        Some((_, &place)) => Err(jumps_back(place)),
+    }
+}
+
+/// Refuses a stream whose decoding times fall by more than a second, however few pictures it has before that.
+pub(crate) fn check_clock(packets: &[ScannedPacket], time_base: Rational) -> Result<(), MediaError> {
+    let falls = |pair: &[ScannedPacket]| {
+        pair[0].dts.zip(pair[1].dts).is_some_and(|(a, b)| (a as f64 - b as f64) * time_base.to_f64() > 1.0)
+    };
+    packets.windows(2).position(falls).map_or(Ok(()), |place| Err(jumps_back(place + 1)))
+}
+
+fn jumps_back(place: usize) -> MediaError {
+    MediaError::Unsupported {
+        reason: format!(
+            "the clock jumps back near picture {place}, as where stretches of other clocks were spliced in; {ONE_CLOCK}"
+        ),
     }
 }
 
@@ -361,7 +401,7 @@ fn check_gaps(frame_pts: &[i64], time_base: Rational) -> Result<(), MediaError> 
         None => Ok(()),
         Some(at) => Err(MediaError::Unsupported {
             reason: format!(
-                "the clock jumps by {:.0} s after picture {at}; remux the file, or cut it in two there",
+                "the clock jumps by {:.0} s after picture {at}; {ONE_CLOCK}",
                 (frame_pts[at + 1] - frame_pts[at]) as f64 * time_base.to_f64()
             ),
         }),
@@ -386,6 +426,29 @@ fn drop_undecodable_leading(
     if lost > 0 {
         warnings.push(format!("{lost} pictures before the first key frame refer to a part that is missing"));
     }
+}
+
+/// Whether the container is an AVI that is there to its end: then what its header counts and is not stored are pictures that repeat the one
+/// before them, which take no bytes.
+fn is_complete_avi(demuxer: &Demuxer, bytes: u64) -> Result<bool, MediaError> {
+    if demuxer.input().format().name() != "avi" {
+        return Ok(false);
+    }
+    let mut source = demuxer.source().open()?;
+    // A file of more than a gigabyte is several RIFF chunks, one behind the other (OpenDML AVI 1.02).
+    let (mut at, mut header) = (0u64, [0; 8]);
+    while at + 8 <= bytes {
+        source.read_exactly_at(at, &mut header).map_err(|error| MediaError::io("read", demuxer.path(), error))?;
+        if &header[..4] != b"RIFF" {
+            return Ok(at > 0);
+        }
+        let size = u64::from(u32::from_le_bytes([header[4], header[5], header[6], header[7]]));
+        if size == 0 {
+            return Ok(false);
+        }
+        at += 8 + size + size % 2;
+    }
+    Ok(at <= bytes + 1)
 }
 
 /// Ticks for which the last picture is shown: its own duration, else the gap before it, but never into the next packet.

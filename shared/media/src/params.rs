@@ -30,6 +30,9 @@ pub struct VideoParams {
     pub color: ColorTags,
     /// PTS of the presentation's time 0.
     pub origin_pts: i64,
+    /// Whether PTS are the presented ones, after an MP4's edit list. They are in all plans but those of older versions.
+    #[serde(default)]
+    pub has_presented_times: bool,
     /// When the source was recorded, as its container says (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<String>,

@@ -30,6 +30,12 @@ impl Rational {
         ((num + half) / den).clamp(i128::from(i64::MIN + 1), i128::from(i64::MAX)) as i64
     }
 
+    /// A time base with so many ticks in one of this; `None` where a denominator can't hold it.
+    pub(crate) fn finer(self, fineness: i64) -> Option<Self> {
+        let den = i64::from(self.den).checked_mul(fineness)?;
+        i32::try_from(den).ok().map(|den| Self { den, ..self })
+    }
+
     pub(crate) fn from_ffmpeg(value: ffmpeg_next::ffi::AVRational, otherwise: Rational) -> Self {
         if value.num > 0 && value.den > 0 { Self { num: value.num, den: value.den } } else { otherwise }
     }

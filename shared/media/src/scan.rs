@@ -11,9 +11,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Limits, MediaError, Rational,
     decoder::{Decoder, Step},
-    demux::{Demuxer, Timeline},
+    demux::{Demuxer, Timeline, codec_name},
     entry_point::{Bitstream, LeadIn},
+    h264,
+    index::check_clock,
     notebook::{Notebook, Then},
+    order,
+    picture_head::PictureHeads,
     source::Opened,
 };
 
@@ -33,8 +37,14 @@ pub(crate) struct ScannedPacket {
     pub has_picture: bool,
     /// Its picture refers to a part of the stream that the file does not hold.
     pub is_lost: bool,
+    /// An edit list hides its picture.
+    pub is_hidden: bool,
+    /// It completes the frame of the packet before it, and has no picture of its own.
+    pub is_second_field: bool,
+    /// The bitstream says that it is shown before the picture that is stored ahead of it.
+    pub shows_before_previous: bool,
     /// The container describes the stream anew from this packet on.
-    new_extradata: Option<Box<[u8]>>,
+    pub new_extradata: Option<Box<[u8]>>,
     /// What a chunk needs in front of it.
     pub lead_in: Option<Box<LeadIn>>,
 }
@@ -49,6 +59,8 @@ pub(crate) struct Scan {
 
 /// An MP4 whose index names key frames further apart than this, in seconds, may hold others that it does not name.
 const FAR_APART_S: f64 = 15.0;
+/// Ticks into which one is divided where pictures share it.
+const FINENESS: i64 = 1000;
 /// Of a key frame's packet, what is looked at for what precedes the picture in it.
 const HEAD_BYTES: usize = 4096;
 
@@ -59,12 +71,15 @@ const CLOSE_BYTES: usize = 64 << 10;
 
 /// Finds every packet of the stream, reading no more of the source than it takes.
 ///
-/// In an MP4, the index tells all that is needed but whether decoding may really start at a key frame: the first bytes of these are read.
+/// In an MP4, the index tells all that is needed but whether decoding may really start at a key frame, and whether pictures that
+/// it shows in stored order are meant to be: the first bytes of these are read.
 /// Other containers are read whole, and so is an MP4 whose index names hardly any key frame, or more than there can be: some writers name
-/// only some of them, some all packets.
+/// only some of them, some all packets. So is one of H.264 that may be coded in fields, since each picture has to be looked at.
 pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Scan, MediaError> {
-    let mut stream = Bitstream::of(&demuxer.parameters()?);
-    if let Some(mut hollow) = demuxer.hollow(Timeline::Media, limits)? {
+    let parameters = demuxer.parameters()?;
+    let mut stream = Bitstream::of(&parameters);
+    let may_hold_fields = codec_name(&parameters) == "h264" && h264::may_hold_fields(h264::extradata(&parameters));
+    if !may_hold_fields && let Some(mut hollow) = demuxer.hollow(Timeline::Media, limits)? {
         let mut scan = read_all(&mut hollow, None, limits)?;
         if !stream.looks_at_data() {
             for (at, packet) in scan.packets.iter_mut().enumerate() {
@@ -77,6 +92,7 @@ pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Scan, Media
             look_into_key_frames(&mut scan, demuxer, stream.clone())?;
             let begins = scan.packets.iter().find(|packet| packet.has_picture).is_none_or(|packet| packet.is_entry);
             if begins && !are_far_apart(&scan.packets, demuxer.time_base()?) {
+                order::look_at_pictures(&mut scan.packets, demuxer)?;
                 return Ok(scan);
             }
         }
@@ -172,6 +188,7 @@ fn read_on(
     mut notebook: Option<&mut Notebook>,
     limits: &Limits,
 ) -> Result<Option<Scan>, MediaError> {
+    let mut heads = if stream.is_some() { PictureHeads::of(&demuxer.parameters()?) } else { None };
     let mut packets: Vec<ScannedPacket> = Vec::new();
     let mut can_be_copied = true;
     let mut packet = Packet::empty();
@@ -181,6 +198,7 @@ fn read_on(
             let how = format!("the packet of picture {} needs a key", packets.len());
             return Err(MediaError::Encrypted { path: demuxer.path().to_owned(), how });
         }
+        let head = heads.as_mut().map(|heads| heads.read(data)).unwrap_or_default();
         let mut found = ScannedPacket {
             pts: packet.pts(),
             dts: packet.dts(),
@@ -192,6 +210,9 @@ fn read_on(
             is_discarded: unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 },
             has_picture: !data.is_empty(),
             is_lost: false,
+            is_hidden: false,
+            is_second_field: head.is_second_field,
+            shows_before_previous: head.shows_before_previous,
             new_extradata: None,
             lead_in: None,
         };
@@ -212,6 +233,7 @@ fn read_on(
             let (look, lead_in) = stream.look(data);
             (found.is_entry, found.has_picture, found.lead_in) = (look.is_entry, look.has_picture, lead_in);
         }
+        found.has_picture &= !head.is_second_field;
         packets.push(found);
         let is_plain = can_be_copied && stream.as_ref().is_none_or(|stream| stream.can_be_copied);
         if let Some(notebook) = &mut notebook
@@ -223,6 +245,11 @@ fn read_on(
     }
     if notebook.is_some_and(|notebook| notebook.is_behind()) {
         return Ok(None);
+    }
+    for at in 1..packets.len() {
+        if packets[at].is_second_field {
+            packets[at - 1].duration = packets[at - 1].duration.saturating_add(packets[at].duration);
+        }
     }
     if !can_be_copied {
         // A decoder that starts later has not been told.
@@ -249,10 +276,67 @@ fn describe_anew(stream: &mut Bitstream, extradata: &[u8], at: usize) -> Result<
 ///
 /// Containers with timestamps state it. AVI states only decoding times: without reordering the two are equal, and
 /// FFmpeg fills them in. Otherwise the video is decoded once: the n-th picture to come out is shown at the n-th
-/// decoding time, which is how every player shows such a file.
+/// decoding time, which is how every player shows such a file. A container that states a time for each picture may have it wrong:
+/// see [`order`].
 ///
-/// Returns whether the container stated all times.
+/// Pictures that share the tick of a clock that is too coarse for their rate are spread over the tick, on a finer clock.
 pub(crate) fn settle_times(
+    packets: &mut [ScannedPacket],
+    source: &Demuxer,
+    limits: &Limits,
+    warnings: &mut Vec<String>,
+) -> Result<Settled, MediaError> {
+    let time_base = source.time_base()?;
+    if let Some(fine) = time_base.finer(FINENESS).filter(|_| outruns_its_clock(packets)) {
+        let ShownPictures { order: shown, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
+        packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
+        spread_over_ticks(packets, &shown);
+        warnings
+            .push("more pictures than ticks of the container's clock: those that share one are spread over it".into());
+        return Ok(Settled { times_are_stated: false, time_base: fine, fineness: FINENESS });
+    }
+    let times_are_stated = settle_stated_times(packets, source, limits, warnings)?;
+    Ok(Settled { times_are_stated, time_base, fineness: 1 })
+}
+
+/// What is known of the times of all pictures.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settled {
+    /// Whether the container stated all of them.
+    pub times_are_stated: bool,
+    /// Seconds per tick of them.
+    pub time_base: Rational,
+    /// Ticks of them in one of the container's.
+    pub fineness: i64,
+}
+
+/// Whether the clock has fewer ticks than pictures, as Matroska's milliseconds for more than 1,000 pictures a second.
+fn outruns_its_clock(packets: &[ScannedPacket]) -> bool {
+    let pictures = || packets.iter().filter(|p| p.has_picture);
+    let (first, last) = (pictures().filter_map(|p| p.pts).min(), pictures().filter_map(|p| p.pts).max());
+    let all_stated = pictures().all(|p| p.pts.is_some());
+    first.zip(last).is_some_and(|(first, last)| {
+        all_stated && pictures().count() as i64 - 1 > last.saturating_sub(first) && last > first
+    })
+}
+
+/// Makes all times [`FINENESS`] times as fine, and gives pictures of one tick times at even distances in it, in the order of `shown`.
+fn spread_over_ticks(packets: &mut [ScannedPacket], shown: &[usize]) {
+    for packet in packets.iter_mut() {
+        packet.pts = packet.pts.map(|pts| pts.saturating_mul(FINENESS));
+        packet.dts = packet.dts.map(|dts| dts.saturating_mul(FINENESS));
+        packet.duration = packet.duration.saturating_mul(FINENESS);
+    }
+    let mut times: Vec<i64> = shown.iter().filter_map(|&at| packets[at].pts).collect();
+    times.sort_unstable();
+    let mut spread = Vec::with_capacity(times.len());
+    for tick in times.chunk_by(|a, b| a == b) {
+        spread.extend(tick.iter().zip(0..).map(|(time, nth)| time + nth * FINENESS / tick.len() as i64));
+    }
+    shown.iter().zip(spread).for_each(|(&at, time)| packets[at].pts = Some(time));
+}
+
+fn settle_stated_times(
     packets: &mut [ScannedPacket],
     source: &Demuxer,
     limits: &Limits,
@@ -274,6 +358,7 @@ pub(crate) fn settle_times(
             fill_gaps(packets, &shown);
         }
     }
+    check_clock(packets, source.time_base()?)?;
     if make_unique(packets, warnings) > 0 {
         // The clock contradicts itself. What the decoder puts out first is shown first, whatever the container says.
         if are_stated {
@@ -284,6 +369,9 @@ pub(crate) fn settle_times(
             shown.iter().zip(times).for_each(|(&index, time)| packets[index].pts = Some(time));
         }
         are_stated = false;
+    }
+    if are_stated && order::contradicts_times(packets) {
+        are_stated = !order::show_as_decoded(packets, &decode_order_of_pictures(source, limits)?.0, warnings);
     }
     Ok(are_stated)
 }
@@ -300,7 +388,8 @@ pub(crate) struct ShownPictures {
 
 /// Decodes the whole stream.
 pub(crate) fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<ShownPictures, MediaError> {
-    let (order, stated_rate) = decode_order_of_pictures(source, limits)?;
+    let (decoded, stated_rate) = decode_order_of_pictures(source, limits)?;
+    let order: Vec<usize> = decoded.iter().map(|picture| picture.packet).collect();
     let mut is_shown = vec![false; packets];
     for &index in &order {
         // A file that grew since it was scanned has packets that are not known.
@@ -346,9 +435,20 @@ fn fill_gaps(packets: &mut [ScannedPacket], shown: &[usize]) {
     }
 }
 
-/// Decodes the whole stream; returns the packet index of each picture, in the order in which they come out, and the rate that the stream
-/// says of itself.
-fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<(Vec<usize>, Option<Rational>), MediaError> {
+/// A picture that came out of a decoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DecodedPicture {
+    /// Index of its packet.
+    pub packet: usize,
+    /// It was decoded without errors.
+    pub is_whole: bool,
+}
+
+/// Decodes the whole stream; returns its pictures in the order in which they come out, and the rate that the stream says of itself.
+fn decode_order_of_pictures(
+    source: &Demuxer,
+    limits: &Limits,
+) -> Result<(Vec<DecodedPicture>, Option<Rational>), MediaError> {
     let mut demuxer = Demuxer::open(source.source(), Timeline::Media, limits)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
@@ -356,7 +456,11 @@ fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<(Vec<us
     let (mut order, mut fed, mut finished) = (Vec::new(), 0usize, false);
     loop {
         match decoder.receive(&mut picture)? {
-            Step::Picture => order.extend(picture.pts().and_then(|tag| usize::try_from(tag).ok())),
+            Step::Picture => {
+                let is_whole = !picture.is_corrupt() && !picture.has_decode_errors();
+                let packet = picture.pts().and_then(|tag| usize::try_from(tag).ok());
+                order.extend(packet.map(|packet| DecodedPicture { packet, is_whole }));
+            }
             Step::Finished => return Ok((order, decoder.frame_rate())),
             Step::Error => {}
             Step::NeedsPacket if finished => return Ok((order, decoder.frame_rate())),

@@ -1,5 +1,7 @@
 //! The reference: a source decoded in one piece, as a player does.
 
+use std::collections::HashMap;
+
 use ffmpeg::{Packet, frame};
 use ffmpeg_next as ffmpeg;
 
@@ -19,8 +21,8 @@ pub(crate) struct SerialDecoder<'a> {
     /// Packets given to the decoder.
     fed: usize,
     at_end: bool,
-    /// From the presentation's clock, by which a player reads, to the media's own.
-    shift: i64,
+    /// Where the packets are known by what they are, not by how many came before: an edit list leaves packets out or gives some twice.
+    by_place: Option<HashMap<(i64, u32), usize>>,
 }
 
 impl<'a> SerialDecoder<'a> {
@@ -32,11 +34,12 @@ impl<'a> SerialDecoder<'a> {
     ) -> Result<Self, MediaError> {
         let demuxer = Demuxer::open(source, Timeline::Presented, limits)?;
         let decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
-        let shift = if index.container.contains("mp4") { index.origin_pts } else { 0 };
-        Ok(Self { demuxer, decoder, packet: Packet::empty(), index, fed: 0, at_end: false, shift })
+        let places = || index.packets.iter().enumerate().map(|(at, packet)| ((packet.position, packet.size), at));
+        let by_place = demuxer.is_mp4().then(|| places().collect());
+        Ok(Self { demuxer, decoder, packet: Packet::empty(), index, fed: 0, at_end: false, by_place })
     }
 
-    /// The next picture that is shown, on the media's own clock. Where the container states no time, the picture is known by
+    /// The next picture that is shown. Where the container states no time, the picture is known by
     /// its packet, and its time is what the index gave that packet; `None` for a packet that the index does not show.
     pub(crate) fn next(&mut self) -> Result<Option<(Option<i64>, Frame)>, MediaError> {
         loop {
@@ -44,7 +47,7 @@ impl<'a> SerialDecoder<'a> {
             match self.decoder.receive(&mut picture)? {
                 Step::Picture => {
                     let pts = if self.index.times_are_stated {
-                        picture.timestamp().map(|pts| pts + self.shift)
+                        picture.timestamp()
                     } else {
                         let tag = picture.pts().and_then(|tag| usize::try_from(tag).ok());
                         tag.and_then(|tag| self.index.packets.get(tag)).filter(|p| !p.is_lost).and_then(|p| p.pts)
@@ -59,7 +62,9 @@ impl<'a> SerialDecoder<'a> {
                 Step::NeedsPacket if self.at_end => return Ok(None),
                 Step::NeedsPacket if self.demuxer.read(&mut self.packet)? => {
                     if !self.index.times_are_stated {
-                        tag_packet(&mut self.packet, self.fed);
+                        let place = (self.packet.position() as i64, self.packet.size() as u32);
+                        let by_place = self.by_place.as_ref().and_then(|places| places.get(&place).copied());
+                        tag_packet(&mut self.packet, by_place.unwrap_or(self.fed));
                     }
                     self.fed += 1;
                     self.decoder.send(&self.packet)?;

@@ -1,6 +1,6 @@
 //! The part of an MP4 that is shown: what its edit list says, found by comparing two readings of the file.
 
-use std::{collections::HashMap, ops::Range};
+use std::collections::HashMap;
 
 use crate::{
     Limits, MediaError,
@@ -9,17 +9,11 @@ use crate::{
     scan::{self, ScannedPacket},
 };
 
-/// The presentation inside the media's timeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shown {
-    /// The media time of the presentation's time 0, in ticks.
-    pub origin_pts: i64,
-    /// The shown pictures' times: from the first one, to just after the last one.
-    pub pts: Range<i64>,
-}
-
-/// Reads the file as a player does and finds where the shown pictures lie among all of `packets`.
-pub(crate) fn shown_window(file: &Demuxer, packets: &[ScannedPacket], limits: &Limits) -> Result<Shown, MediaError> {
+/// Moves the times of `packets` from the media's own clock to the presentation's, which is what players and other readers give, and marks the
+/// pictures that are hidden. Returns how many ticks the media's clock is ahead.
+///
+/// Several edits are honoured where they follow each other without a gap: then there is one distance between the two clocks.
+pub(crate) fn present(file: &Demuxer, packets: &mut [ScannedPacket], limits: &Limits) -> Result<i64, MediaError> {
     let mut player = match file.hollow(Timeline::Presented, limits)? {
         Some(player) => player,
         None => Demuxer::open(file.source(), Timeline::Presented, limits)?,
@@ -27,35 +21,65 @@ pub(crate) fn shown_window(file: &Demuxer, packets: &[ScannedPacket], limits: &L
     let mut stream =
         (!player.is_hollow()).then(|| player.parameters().map(|parameters| Bitstream::of(&parameters))).transpose()?;
     let presented = scan::read_all(&mut player, stream.as_mut(), limits)?.packets;
-    let mut stored: HashMap<(i64, usize), Vec<i64>> = HashMap::new();
-    for packet in packets.iter().rev() {
-        stored.entry((packet.position, packet.size)).or_default().extend(packet.pts);
+    let mut stored: HashMap<(i64, usize), Vec<usize>> = HashMap::new();
+    for (at, packet) in packets.iter_mut().enumerate().rev() {
+        packet.is_hidden = true;
+        stored.entry((packet.position, packet.size)).or_default().push(at);
     }
-    let (mut shift, mut shown) = (None, Vec::new());
-    for packet in presented.iter().filter(|p| p.has_picture) {
-        let media = stored.get_mut(&(packet.position, packet.size)).and_then(Vec::pop);
-        let (Some(media), Some(pts)) = (media, packet.pts) else { return Err(several_edits("repeats pictures")) };
-        if packet.is_discarded {
+    let picture_ticks = mean_distance(packets);
+    let (mut first_shift, mut shift, mut last_media) = (None, None, i64::MIN);
+    // An edit that begins between key frames repeats the packets from the one before it on, to be decoded and not shown.
+    for packet in presented.iter().filter(|packet| !packet.is_discarded && packet.size > 0) {
+        let Some(at) = stored.get_mut(&(packet.position, packet.size)).and_then(Vec::pop) else {
+            return Err(several_edits("shows pictures more than once"));
+        };
+        if !packets[at].has_picture {
             continue;
         }
-        if *shift.get_or_insert(media - pts) != media - pts {
-            return Err(several_edits("joins several stretches of it"));
+        let (Some(media), Some(pts)) = (packets[at].pts, packet.pts) else { continue };
+        packets[at].is_hidden = false;
+        // Where edits meet, FFmpeg moves what follows by a picture in some files with B-frames. What it says is what other readers get.
+        let this = media - pts;
+        if (this - *shift.get_or_insert(this)).abs() > picture_ticks {
+            return Err(several_edits("leaves out, slows down or puts a pause into a part of it"));
         }
-        shown.push(media);
+        first_shift.get_or_insert(this);
+        (shift, last_media) = (Some(this), last_media.max(media));
+        packets[at].pts = Some(pts);
+        packets[at].dts = packets[at].dts.map(|dts| dts - this);
     }
-    let (Some(origin_pts), Some(&first), Some(&last)) = (shift, shown.iter().min(), shown.iter().max()) else {
+    let (Some(ahead), Some(at_the_end)) = (first_shift, shift) else {
         return Err(MediaError::Unsupported { reason: "the file's edit list hides every picture".into() });
     };
-    let inside =
-        packets.iter().filter(|p| p.has_picture && p.pts.is_some_and(|pts| (first..=last).contains(&pts))).count();
-    if inside != shown.len() {
-        return Err(several_edits("hides pictures in the middle"));
+    for packet in packets.iter_mut().filter(|packet| packet.is_hidden) {
+        let shift = if packet.pts > Some(last_media) { at_the_end } else { ahead };
+        packet.pts = packet.pts.map(|pts| pts - shift);
+        packet.dts = packet.dts.map(|dts| dts - shift);
     }
-    Ok(Shown { origin_pts, pts: first..last + 1 })
+    Ok(ahead)
+}
+
+/// Ticks from picture to picture.
+fn mean_distance(packets: &[ScannedPacket]) -> i64 {
+    let times = || packets.iter().filter(|packet| packet.has_picture).filter_map(|packet| packet.pts);
+    let (Some(first), Some(last)) = (times().min(), times().max()) else { return 0 };
+    last.saturating_sub(first) / (times().count() as i64 - 1).max(1)
+}
+
+/// Refuses pictures that are hidden among those that are shown.
+pub(crate) fn check_hidden(packets: &[ScannedPacket]) -> Result<(), MediaError> {
+    let shown = || packets.iter().filter(|p| p.has_picture && !p.is_hidden).filter_map(|p| p.pts);
+    let (Some(first), Some(last)) = (shown().min(), shown().max()) else { return Ok(()) };
+    let is_between =
+        |p: &ScannedPacket| p.has_picture && p.is_hidden && p.pts.is_some_and(|pts| (first..=last).contains(&pts));
+    if packets.iter().any(is_between) { Err(several_edits("hides pictures in the middle")) } else { Ok(()) }
 }
 
 fn several_edits(what: &str) -> MediaError {
     MediaError::Unsupported {
-        reason: format!("the file's edit list {what}, so shown time is not stored time; export the video once more"),
+        reason: format!(
+            "the file's edit list {what}, so shown time is not stored time; write the video as it is shown with \
+             `ffmpeg -i IN -c:v libx264 -crf 16 -c:a copy OUT.mp4` and process that"
+        ),
     }
 }

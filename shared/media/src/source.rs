@@ -219,13 +219,27 @@ impl Opened {
         }
     }
 
-    /// As [`Opened::read_at`], but asks for no more than is to be read.
-    pub(crate) fn read_exactly_at(&mut self, mut offset: u64, mut into: &mut [u8]) -> io::Result<()> {
+    /// As [`Opened::read_at`], but fills all of the slice, and asks for no more than that.
+    pub(crate) fn read_exactly_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.fill(offset, into, |opened, offset, into| match opened {
+            Self::File(file) => file.read_at(into, offset),
+            Self::Ranges { ranges, .. } => ranges.read(offset, into, into.len() as u64).map(|(read, _)| read),
+        })
+    }
+
+    /// As [`Opened::read_at`], but fills all of the slice.
+    pub(crate) fn read_on_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.fill(offset, into, Self::read_at)
+    }
+
+    fn fill(
+        &mut self,
+        mut offset: u64,
+        mut into: &mut [u8],
+        read_at: impl Fn(&mut Self, u64, &mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
         while !into.is_empty() {
-            let read = match self {
-                Self::File(file) => file.read_at(into, offset)?,
-                Self::Ranges { ranges, .. } => ranges.read(offset, into, into.len() as u64)?.0,
-            };
+            let read = read_at(self, offset, into)?;
             if read == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

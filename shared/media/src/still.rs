@@ -97,6 +97,7 @@ impl Canvas {
             pixel_format: crate::picture_format::pixel_format_name(&still.picture),
             color: crate::ColorTags::default(),
             origin_pts: 0,
+            has_presented_times: true,
             creation_time: None,
         })?;
         canvas.load(still)?;

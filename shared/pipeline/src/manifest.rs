@@ -148,7 +148,8 @@ pub struct VideoInfo {
     pub shown_height_px: Option<u32>,
     /// Frames that are shown.
     pub frame_count: u64,
-    /// The PTS of time 0 of the presentation.
+    /// The PTS of time 0 of the presentation. All PTS are presented ones, which is after an edit list; in manifests of before
+    /// `presentation.has_presented_times` those of an MP4 are on the media's own clock.
     pub origin_pts: i64,
     /// First shown PTS.
     pub start_pts: i64,

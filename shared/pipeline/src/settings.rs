@@ -42,6 +42,9 @@ pub struct RequestSettings {
     /// The share of damaged frames above which the request fails; none means one half.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_damaged_share: Option<f64>,
+    /// Whether `time_s` counts from the zero of the source's own clock, however late the video begins on it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub source_clock: bool,
     /// Where the tracker departs from its defaults.
     #[serde(deserialize_with = "object")]
     pub tracker: TrackerOverrides,
@@ -178,6 +181,7 @@ impl Default for RequestSettings {
             video_stream: None,
             raw_frame_rate: None,
             max_damaged_share: None,
+            source_clock: false,
             tracker: TrackerOverrides::default(),
             refine: Refinements::default(),
         }

@@ -63,10 +63,18 @@ pub const TRACKS: Table = Table {
         column("video", Text, "Object name of the uploaded video"),
         column("uploaded_at", Timestamp, "Creation time of the uploaded object"),
         column("frame_index", Int64, "Index of the frame in the whole video, from 0"),
-        column("pts", Int64, "Presentation timestamp of the frame, in ticks of the time base"),
+        column(
+            "pts",
+            Int64,
+            "Presentation timestamp of the frame, in ticks of the time base: as ffprobe and PyAV give it, after an edit list",
+        ),
         column("time_base_num", Int32, "Numerator of the time base (seconds a tick)"),
         column("time_base_den", Int32, "Denominator of the time base"),
-        column("time_s", Float64, "Seconds from the start of the presentation"),
+        column(
+            "time_s",
+            Float64,
+            "Seconds from the presentation's time 0: the first frame where the clock does not start at 0",
+        ),
         column("track_id", Int64, "Identity of the object over the whole video, from 1"),
         column("class_id", Int32, "Class index of the model"),
         column("class_name", Text, "Class name of the model"),
@@ -134,7 +142,11 @@ pub const DETECTIONS: Table = Table {
     name: "detections",
     columns: &[
         column("frame_index", Int64, "Index of the frame in the whole video, from 0"),
-        column("pts", Int64, "Presentation timestamp of the frame, in ticks of the time base"),
+        column(
+            "pts",
+            Int64,
+            "Presentation timestamp of the frame, in ticks of the time base: as ffprobe and PyAV give it, after an edit list",
+        ),
         column("x1", Float32, "Left edge of the box in pixels of the upright picture"),
         column("y1", Float32, "Top edge of the box in pixels of the upright picture"),
         column("x2", Float32, "Right edge of the box in pixels of the upright picture"),
