@@ -89,7 +89,8 @@ locals {
 module "triggers" {
   source = "./modules/triggers"
 
-  dir = coalesce(var.triggers_dir, "${path.module}/../triggers")
+  dir             = coalesce(var.triggers_dir, "${path.module}/../triggers")
+  ignored_uploads = var.ignored_uploads
 }
 
 module "storage" {
@@ -119,6 +120,8 @@ module "functions" {
   dataset                     = var.dataset
   image                       = var.initial_image
   model                       = var.model
+  models                      = var.models
+  model_folders               = var.model_folders
   device                      = var.device
   batch                       = var.batch
   video_engine                = var.video_engine

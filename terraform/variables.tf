@@ -329,6 +329,30 @@ variable "model" {
   default     = null
 }
 
+variable "models" {
+  description = "Detectors that uploads may ask for beside that one, by name: paths inside the track image, or gs://BUCKET/OBJECT."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name, place in var.models : can(regex("^[^=,\\s]+$", name)) && can(regex("^(/[^,]+|gs://[^/,]+/[^,]+)$", place))])
+    error_message = "models: a name has no =, comma or blank; a place is a path that begins with / or gs://BUCKET/OBJECT."
+  }
+}
+
+variable "model_folders" {
+  description = "Folders of buckets whose models uploads may ask for by their address: gs://BUCKET/FOLDER/."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for folder in var.model_folders : can(regex("^gs://[^/,]+/([^,]*/)?$", folder))])
+    error_message = "model_folders: each is gs://BUCKET/ or gs://BUCKET/FOLDER/, with the / at its end."
+  }
+}
+
 variable "device" {
   description = "What `track` detects on: cuda; tensorrt, for engines that are in the image; or auto, the best there is, which may be the processor."
   type        = string
@@ -389,6 +413,17 @@ variable "labels" {
   description = "Labels of everything that takes labels."
   type        = map(string)
   default     = {}
+}
+
+variable "ignored_uploads" {
+  description = "Patterns of names in `uploads` that are no video, in place of those of triggers/split.yaml, which says how they are read; null for those, [] for none."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.ignored_uploads == null ? true : alltrue([for pattern in var.ignored_uploads : can(regex("^[^,\n]*[^*,\n][^,\n]*$", pattern))])
+    error_message = "ignored_uploads: a pattern has no comma, and more in it than *."
+  }
 }
 
 variable "triggers_dir" {

@@ -401,6 +401,33 @@ pub(crate) struct SimulateArguments {
     /// Measure the completion counter instead, beside one object that is raised by compare-and-set
     #[arg(long, conflicts_with_all = ["seed", "runs"])]
     pub(crate) counter: bool,
+    /// Let a day pass on Google Cloud instead, without faults: how long videos take, what they cost, what is used up first. PROFILE is small, hundred,
+    /// thousand, ten-thousand, hundred-thousand, million, hour-on-20, or a YAML or JSON file that says what differs (docs/scale.md)
+    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["runs", "counter"])]
+    pub(crate) day: Option<String>,
+    /// Set a value of the profile by its path, as in limits.bucket_writes_per_s=500; again for another one
+    #[arg(long, value_name = "PATH=VALUE", requires = "day")]
+    pub(crate) set: Vec<String>,
+    /// GPU instances at most: deployment.gpus
+    #[arg(long, value_name = "N", requires = "day")]
+    pub(crate) gpus: Option<u32>,
+    /// Frames per second that one GPU detects: times.fps_per_gpu
+    #[arg(long, value_name = "F", requires = "day")]
+    pub(crate) fps_per_gpu: Option<f64>,
+    /// Print the whole profile of --day and its values' sources, as JSON, and let no day pass
+    #[arg(long, requires = "day")]
+    pub(crate) show_profile: bool,
+    /// How the day's report is printed
+    #[arg(long, value_enum, default_value_t = DayFormat::Table, requires = "day")]
+    pub(crate) format: DayFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DayFormat {
+    /// For people
+    Table,
+    /// One JSON object
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -411,6 +438,9 @@ pub(crate) struct VerifyArguments {
     /// Target length of the segments
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,
+    /// Write a line for each frame: its index, PTS as in rows, seconds, MD5 of the decoded picture as `ffmpeg -f framemd5` has it
+    #[arg(long, value_name = "CSV")]
+    pub(crate) frames: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

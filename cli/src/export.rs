@@ -1,13 +1,8 @@
 //! `trackdrop export`: a request's tracks in anyone's format.
 
-use crate::{args::ExportArguments, host::open_existing};
+use crate::{args::ExportArguments, host::open_existing, whole_file};
 use anyhow::{Context, anyhow, bail};
-use std::{
-    fs::{self, File, Permissions},
-    io,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-};
+use std::{io, path::Path};
 use trackdrop_cloud::Storage;
 use trackdrop_exchange::{VideoMeta, export as write_export};
 use trackdrop_flow::{end, manifest};
@@ -36,25 +31,8 @@ pub(crate) async fn export(data: &Path, arguments: &ExportArguments) -> anyhow::
     let (_, bytes) = local.get(&ResultFile::Tracks.object(&request)).await?;
     let rows = tracks::read(bytes)?;
     match &arguments.out {
-        Some(path) => write_whole(path, |file| Ok(write_export(arguments.format, &meta, &rows, file)?))
+        Some(path) => whole_file::write(path, |file| Ok(write_export(arguments.format, &meta, &rows, file)?))
             .with_context(|| format!("{} can't be written", path.display())),
         None => Ok(write_export(arguments.format, &meta, &rows, io::stdout().lock())?),
     }
-}
-
-/// A file that has its name only when it is complete; it replaces an older one. What is no ordinary file (a pipe, `/dev/stdout`) is
-/// written to as it is.
-fn write_whole(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    // What a link points to is replaced, not the link.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-        return write(&File::create(&path)?);
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".export-").permissions(Permissions::from_mode(0o666)); // Less the umask, as any new file.
-    let pending = builder.tempfile_in(folder)?;
-    write(pending.as_file())?;
-    pending.persist(&path)?;
-    Ok(())
 }

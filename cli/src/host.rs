@@ -8,13 +8,16 @@ use trackdrop_detector::DeviceChoice;
 use trackdrop_fail::Fail;
 use trackdrop_flow::{
     Cloud,
-    room::Room,
+    memory::Memory,
     stage::{StageHandler, Staged},
 };
 use trackdrop_join::{Join, MediaJoiner};
 use trackdrop_load::Load;
 use trackdrop_merge::Merge;
-use trackdrop_pipeline::{Handler, trigger::Trigger};
+use trackdrop_pipeline::{
+    Handler,
+    trigger::{self, IGNORE_VARIABLE, Trigger},
+};
 use trackdrop_split::{Limits, MediaCutter, Split};
 use trackdrop_track::{DetectorPool, MediaSegmentDetector, Track, VideoEngine};
 
@@ -41,9 +44,22 @@ pub(crate) struct Host {
 pub(crate) fn open_data(data: &Path) -> anyhow::Result<Arc<LocalCloud>> {
     let triggers = TRIGGERS
         .iter()
-        .map(|(file, yaml)| Trigger::parse(yaml).with_context(|| format!("triggers/{file}")))
+        .map(|(file, yaml)| {
+            let ignore = ignore()?;
+            let trigger = Trigger::parse(yaml).and_then(|trigger| trigger.ignoring(ignore.as_deref()));
+            trigger.with_context(|| format!("triggers/{file}"))
+        })
         .collect::<anyhow::Result<_>>()?;
     Ok(Arc::new(LocalCloud::open(data, triggers)?))
+}
+
+fn ignore() -> anyhow::Result<Option<String>> {
+    Ok(trackdrop_cloud::google::variable(IGNORE_VARIABLE)?)
+}
+
+/// The trigger of uploads, which says which names are no video.
+pub(crate) fn uploads() -> anyhow::Result<Trigger> {
+    Ok(trigger::of_uploads(ignore()?.as_deref())?)
 }
 
 /// Opens a data directory to look into it; none for a folder that is not one yet, since a question must not make it one.
@@ -77,15 +93,15 @@ impl Host {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = limits()?;
         let video_engine = VideoEngine::from_environment()?;
-        let room = Room::new(limits.max_memory_bytes);
+        let memory = Memory::new(limits.max_memory_bytes);
         let detector = MediaSegmentDetector {
             pool: detectors.clone(),
             limits: limits.clone(),
-            room: room.clone(),
+            memory: memory.clone(),
             decoder_threads: 1,
             video_engine,
         };
-        let renderer = MediaRenderer { limits: limits.clone(), room, threads: cores, video_engine };
+        let renderer = MediaRenderer { limits: limits.clone(), memory, threads: cores, video_engine };
         let handlers: BTreeMap<String, Arc<dyn Handler>> = BTreeMap::from([
             named(Split::new(cloud.clone(), Arc::new(MediaCutter { limits }))),
             named(Track::new(cloud.clone(), Arc::new(detector))),
@@ -93,7 +109,10 @@ impl Host {
             named(Load::new(cloud.clone())),
             named(Annotate::new(cloud.clone(), Arc::new(renderer))),
             named(Join::new(cloud.clone(), Arc::new(MediaJoiner))),
-            ("fail".to_owned(), Arc::new(Fail::new(cloud.clone())) as Arc<dyn Handler>),
+            (
+                "fail".to_owned(),
+                Arc::new(Fail::new(cloud.clone()).with_ignored(uploads()?.ignored())) as Arc<dyn Handler>,
+            ),
         ]);
         let bus = Bus::new(local.clone(), handlers, cores.max(2));
         Ok(Self { local, cloud, bus, detectors })

@@ -20,6 +20,7 @@ mod simulate;
 mod timeline;
 mod upload;
 mod verify;
+mod whole_file;
 
 use args::{Arguments, Command};
 use clap::Parser;

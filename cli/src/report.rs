@@ -3,7 +3,7 @@
 use crate::{
     args::{RequestsArguments, ShowArguments},
     google,
-    host::{cloud_of, open_existing},
+    host::{cloud_of, open_existing, uploads},
     output::line,
     timeline,
 };
@@ -74,8 +74,9 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
 /// Here it is known what waits in the queue, so whatever is not over and has nothing queued stands still.
 async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let Some(local) = open_existing(data)? else { return Ok(ExitCode::SUCCESS) };
+    let ignored = uploads()?.ignored();
     let Swept { found, failed } =
-        sweep::sweep(&cloud_of(&local), Patience::NONE, &local.busy().await?, &Delivery::new()).await?;
+        sweep::sweep(&cloud_of(&local), Patience::NONE, &ignored, &local.busy().await?, &Delivery::new()).await?;
     for found in &found {
         if json {
             line!("{}", serde_json::to_string(found)?);

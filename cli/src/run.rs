@@ -45,8 +45,10 @@ pub(crate) struct Job {
 pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     let settings = settings::of_run(arguments)?;
     // Before anything is uploaded: a name that was mistyped must not leave the other videos half way.
+    let uploads = host::uploads()?;
     for video in &arguments.videos {
         upload::check_readable(video)?;
+        upload::check_name(video, &uploads)?;
     }
     let detectors = host::detectors(arguments.device, arguments.batch);
     if arguments.device != DeviceChoice::Auto {

@@ -1,5 +1,7 @@
 //! `trackdrop simulate`: the whole flow in a simulation that tries to break it.
 
+mod day;
+
 use crate::{args::SimulateArguments, output::line, run::INTERRUPTED};
 use anyhow::bail;
 use std::{
@@ -38,6 +40,9 @@ struct Sums {
 pub(crate) fn simulate(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
     if arguments.counter {
         return counter();
+    }
+    if let Some(name) = &arguments.day {
+        return day::day(name, arguments);
     }
     let tell_at = Instant::now() + TELL_EVERY / 10;
     let sums = Sums { begun: 0, done: 0, failed: 0, faults: 0, virtual_s: 0.0, broken: vec![], tell_at };

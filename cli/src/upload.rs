@@ -9,7 +9,12 @@ use std::{
     path::Path,
 };
 use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions, Storage, local::LocalCloud};
-use trackdrop_pipeline::{Bucket, RequestSettings, names::ObjectName, settings::METADATA_KEY};
+use trackdrop_pipeline::{
+    Bucket, RequestSettings,
+    names::ObjectName,
+    settings::METADATA_KEY,
+    trigger::{IGNORE_VARIABLE, Trigger},
+};
 
 /// The key of an upload's custom metadata that tells whether a file is the same again.
 const SHA256_KEY: &str = "trackdrop-sha256";
@@ -64,6 +69,15 @@ pub(crate) fn check_readable(video: &Path) -> anyhow::Result<()> {
         bail!("{shown} is not a file: give a video file");
     }
     File::open(video).with_context(|| format!("{shown} can't be read"))?;
+    Ok(())
+}
+
+/// Refuses what would be ignored, as an upload of that name is everywhere: nothing would ever come of it.
+pub(crate) fn check_name(video: &Path, uploads: &Trigger) -> anyhow::Result<()> {
+    let name = video.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(why) = uploads.ignores(&ObjectName::new(Bucket::Uploads, name), None) {
+        bail!("{why}: rename it, or set {IGNORE_VARIABLE} to the patterns that you want ignored (or to none)");
+    }
     Ok(())
 }
 

@@ -1,10 +1,15 @@
 //! `trackdrop verify`: the proof, for one's own file, that cutting it loses and invents nothing.
 
-use crate::{args::VerifyArguments, output::line};
+use crate::{args::VerifyArguments, output::line, whole_file};
 use anyhow::Context;
 use serde_json::json;
-use std::process::ExitCode;
-use trackdrop_media::{MediaError, Verification, VerifyOptions, verify as compare};
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+    process::ExitCode,
+};
+use trackdrop_media::{MediaError, Verification, VerifiedFrame, VerifyOptions, VideoIndex, verify_each};
 use trackdrop_pipeline::RequestSettings;
 
 /// The exit code where the chunks differ from the serial decode. 1 means that they could not be compared.
@@ -18,13 +23,19 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
         limits: crate::host::limits()?,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let found = match compare(&arguments.video, &options, scratch.path()) {
+    let compared = match &arguments.frames {
+        None => verify_each(&arguments.video, &options, scratch.path(), &mut |_, _| ()).map_err(Into::into),
+        Some(path) => whole_file::write(path, |file| list_frames(arguments, &options, scratch.path(), file)),
+    };
+    let found = match compared {
         Ok(found) => found,
-        Err(error) if arguments.markdown && !error.is_transient() => {
-            line!("refused: {}", without_path(&error, arguments));
-            return Ok(ExitCode::FAILURE);
-        }
-        Err(error) => return Err(error.into()),
+        Err(error) => match error.downcast_ref::<MediaError>() {
+            Some(refused) if arguments.markdown && !refused.is_transient() => {
+                line!("refused: {}", without_path(refused, arguments));
+                return Ok(ExitCode::FAILURE);
+            }
+            _ => return Err(error),
+        },
     };
     if arguments.json {
         let is_exact = found.is_exact();
@@ -39,6 +50,29 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
         print(&found, arguments)?;
     }
     Ok(if found.is_exact() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+}
+
+/// Compares, and writes a line for each frame.
+fn list_frames(
+    arguments: &VerifyArguments,
+    options: &VerifyOptions,
+    scratch: &Path,
+    file: &File,
+) -> anyhow::Result<Verification> {
+    let mut lines = BufWriter::new(file);
+    let mut written = writeln!(lines, "frame_index,pts,time_s,md5,damaged");
+    let mut each = |video: &VideoIndex, frame: VerifiedFrame| {
+        let VerifiedFrame { frame_index, pts, md5, is_damaged } = frame;
+        let time_s = (pts - video.origin_pts) as f64 * video.time_base.to_f64();
+        let md5 = md5.map(|byte| format!("{byte:02x}")).concat();
+        if written.is_ok() {
+            written = writeln!(lines, "{frame_index},{pts},{time_s:.6},{md5},{is_damaged}");
+        }
+    };
+    let found = verify_each(&arguments.video, options, scratch, &mut each)?;
+    written?;
+    lines.flush()?;
+    Ok(found)
 }
 
 fn print(found: &Verification, arguments: &VerifyArguments) -> anyhow::Result<()> {

@@ -185,12 +185,12 @@ async fn classes_and_scores_that_are_not_wanted_are_not_tracked_and_unknown_ones
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_is_gone_or_no_video_fails_with_its_name() {
     let world = World::new(Trouble::default());
-    let (text, _) = world.upload("notes.txt", "no video at all", &seconds(1.0)).await;
+    let (text, _) = world.upload("notes.mp4", "no video at all", &seconds(1.0)).await;
     let (gone, object) = world.upload("gone.mp4", "frames=30 gop=10", &seconds(1.0)).await;
     world.local.delete(&object).await.unwrap();
     world.settle(&[text.clone(), gone.clone()]).await;
     let message = |manifest: Manifest| manifest.error.unwrap().message;
-    assert_eq!(message(world.manifest(&text).await), "\"notes.txt\" is not a video");
+    assert_eq!(message(world.manifest(&text).await), "\"notes.mp4\" is not a video");
     assert!(message(world.manifest(&gone).await).contains("gone.mp4 was deleted or overwritten"));
     assert!(world.folder.path().join("results").join(text.as_str()).join("manifest.json").exists());
 }

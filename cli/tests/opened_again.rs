@@ -31,8 +31,8 @@ use trackdrop_flow::{
     sweep::{self, Done, Patience},
 };
 use trackdrop_pipeline::{
-    Bucket, DeadLetter, Delivery, Event, Failure, Handler, ObjectFinalized, RequestId, RequestState, SegmentNumber,
-    Stage, Timestamp,
+    Bucket, DeadLetter, Delivery, Event, Failure, Handler, NamePatterns, ObjectFinalized, RequestId, RequestState,
+    SegmentNumber, Stage, Timestamp,
     names::{Marker, ObjectName, PerSegment, ResultFile},
 };
 use trackdrop_tables::requests::RequestRow;
@@ -425,7 +425,10 @@ async fn the_end_of_a_later_round_that_nobody_told_is_found_by_the_sweeper() {
             let late = scene.late(hold, async move |cloud| end::finish_if_complete(&cloud, &completed).await).await;
             let Some(late) = late else { return false };
             late.dies().await;
-            let swept = sweep::sweep(cloud, Patience::NONE, &BTreeSet::new(), &Delivery::new()).await.unwrap();
+            let swept =
+                sweep::sweep(cloud, Patience::NONE, &NamePatterns::default(), &BTreeSet::new(), &Delivery::new())
+                    .await
+                    .unwrap();
             assert!(swept.failed.is_empty(), "{:?}", swept.failed);
             let done: Vec<_> = swept.found.iter().map(|found| &found.done).collect();
             assert_eq!(done, [&Done::Healed], "{hold}");

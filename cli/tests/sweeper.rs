@@ -11,7 +11,7 @@ use trackdrop_flow::{
     sweep::{self, Done, Patience, StandsStill},
 };
 use trackdrop_pipeline::{
-    Bucket, Delivery, FailureKind, RequestId, RequestState, SegmentNumber, Stage, Timestamp,
+    Bucket, Delivery, FailureKind, NamePatterns, RequestId, RequestState, SegmentNumber, Stage, Timestamp,
     clock::ClockInPlace,
     names::{Marker, ObjectName, PerSegment, ResultFile},
 };
@@ -23,8 +23,15 @@ fn lose_messages(world: &World) {
 }
 
 async fn sweep_at_once(world: &World) -> Vec<StandsStill> {
-    let swept =
-        sweep::sweep(&world.cloud, Patience::NONE, &world.local.busy().await.unwrap(), &Delivery::new()).await.unwrap();
+    let swept = sweep::sweep(
+        &world.cloud,
+        Patience::NONE,
+        &NamePatterns::default(),
+        &world.local.busy().await.unwrap(),
+        &Delivery::new(),
+    )
+    .await
+    .unwrap();
     assert!(swept.failed.is_empty(), "{:?}", swept.failed);
     swept.found
 }
@@ -97,7 +104,9 @@ async fn events_that_are_told_again_beside_the_lost_ones_change_nothing() {
     let (request, _) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
     // Told three times by three sweepers, while the event itself still waits.
     for _ in 0..3 {
-        sweep::sweep(&world.cloud, Patience::NONE, &BTreeSet::new(), &Delivery::new()).await.unwrap();
+        sweep::sweep(&world.cloud, Patience::NONE, &NamePatterns::default(), &BTreeSet::new(), &Delivery::new())
+            .await
+            .unwrap();
     }
     assert_eq!(world.local.pending(&request).await.unwrap(), 4);
     world.settle(std::slice::from_ref(&request)).await;
@@ -116,8 +125,16 @@ async fn the_time_until_the_next_telling_doubles_and_in_the_end_it_fails_with_th
     for hour in 0..=110 {
         // A clock that is called a little later every time, as clocks are.
         let clock = ClockInPlace::new(move || Timestamp::from_micros(began + hour * HOUR_US + hour * hour * 1_000_000));
-        let found =
-            sweep::sweep(&world.cloud, Patience::default(), &BTreeSet::new(), &Delivery::new()).await.unwrap().found;
+        let found = sweep::sweep(
+            &world.cloud,
+            Patience::default(),
+            &NamePatterns::default(),
+            &BTreeSet::new(),
+            &Delivery::new(),
+        )
+        .await
+        .unwrap()
+        .found;
         drop(clock);
         match found.as_slice() {
             [] => assert!(hour < 2, "hour {hour}"),
@@ -150,8 +167,16 @@ async fn days_in_a_queue_fail_nothing_that_was_not_told_again_in_vain() {
     // Nobody looked for five days; and once told, it waits again for longer than anybody has patience with what stands still.
     for (day, expected) in [(5, Done::ToldAgain(1)), (6, Done::Nothing)] {
         let clock = ClockInPlace::new(move || Timestamp::from_micros(began + day * DAY_US));
-        let found =
-            sweep::sweep(&world.cloud, Patience::default(), &BTreeSet::new(), &Delivery::new()).await.unwrap().found;
+        let found = sweep::sweep(
+            &world.cloud,
+            Patience::default(),
+            &NamePatterns::default(),
+            &BTreeSet::new(),
+            &Delivery::new(),
+        )
+        .await
+        .unwrap()
+        .found;
         drop(clock);
         assert_eq!(found.iter().map(|found| &found.done).collect::<Vec<_>>(), [&expected], "day {day}");
     }
@@ -165,9 +190,13 @@ async fn a_sweep_that_is_asked_to_stop_looks_at_nothing_more() {
     lose_messages(&world);
     let delivery = Delivery::new();
     delivery.cancel();
-    let stopped = sweep::sweep(&world.cloud, Patience::NONE, &BTreeSet::new(), &delivery).await.unwrap_err();
+    let stopped = sweep::sweep(&world.cloud, Patience::NONE, &NamePatterns::default(), &BTreeSet::new(), &delivery)
+        .await
+        .unwrap_err();
     assert_eq!((stopped.kind(), world.local.pending(&request).await.unwrap()), (FailureKind::Cancelled, 0));
-    sweep::sweep(&world.cloud, Patience::NONE, &BTreeSet::new(), &Delivery::new()).await.unwrap();
+    sweep::sweep(&world.cloud, Patience::NONE, &NamePatterns::default(), &BTreeSet::new(), &Delivery::new())
+        .await
+        .unwrap();
     assert_eq!(world.local.pending(&request).await.unwrap(), 1);
 }
 

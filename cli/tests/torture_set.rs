@@ -13,7 +13,8 @@ use std::{
 use support::{Scene, ffprobe};
 
 /// The files that are refused; shared/media/tests/torture_set.rs pins the reasons.
-const REFUSED: [&str; 4] = ["clock-back.ts", "no-index.mp4", "playlist-hls.mp4", "playlist-concat.mp4"];
+const REFUSED: [&str; 5] =
+    ["clock-back.ts", "unknown-codec.mp4", "no-index.mp4", "playlist-hls.mp4", "playlist-concat.mp4"];
 /// Videos of one command.
 const AT_A_TIME: usize = 15;
 
@@ -57,6 +58,9 @@ fn every_file_that_is_not_refused_is_tracked_and_annotated() {
     let manifest = scene.data().manifest(request);
     let segments = manifest["segments"].as_array().unwrap();
     assert!(segments.len() > 5 && segments.iter().all(|segment| segment["lossless_transcode"] == true), "{manifest}");
+    let animation = scene.data().manifest(tracked["animation.mov"]["request_id"].as_str().unwrap());
+    assert!(animation["segments"].as_array().unwrap().iter().all(|s| s["lossless_transcode"] == true), "{animation}");
+    assert!(animation.to_string().contains("chunks can't hold qtrle"), "{animation}");
     let copied = scene.data().manifest(tracked["h264-open-gop.mp4"]["request_id"].as_str().unwrap());
     assert!(copied["segments"].as_array().unwrap().iter().all(|s| s.get("lossless_transcode").is_none()), "{copied}");
 }

@@ -54,10 +54,10 @@ pub fn say(text: &str) {
 pub struct Deployment {
     /// Filters, queues, and the faults that are asked for.
     pub gateway: Gateway,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     /// What workers of `track` pull from; gone before the emulator that it has the events of.
     pull: Option<Pull>,
-    storage: Emulator,
+    pub(crate) storage: Emulator,
     pubsub: Emulator,
     bigquery: Emulator,
     setup: Setup,
@@ -111,7 +111,7 @@ fn variables(storage: &Emulator, pubsub: &Emulator, bigquery: &Emulator) -> Vec<
     all
 }
 
-fn bucket_name(role: Bucket) -> String {
+pub(crate) fn bucket_name(role: Bucket) -> String {
     format!("acme-{role}")
 }
 
@@ -361,14 +361,20 @@ impl Deployment {
         serde_json::from_slice(&answer).unwrap_or_default()
     }
 
-    /// Uploads by the plain HTTP API and gives the request that it makes.
+    /// Uploads by the plain HTTP API and gives the request that it makes: each time another one, though the same may have been uploaded before.
     pub async fn upload(&self, name: &str, content: &[u8], settings: Option<&Value>) -> RequestId {
         let metadata = settings.map(|settings| json!({ "trackdrop-settings": settings.to_string() }));
         self.upload_with(name, content, metadata.unwrap_or(json!({}))).await
     }
 
     /// The same, with this custom metadata.
-    pub async fn upload_with(&self, name: &str, content: &[u8], metadata: Value) -> RequestId {
+    pub async fn upload_with(&self, name: &str, content: &[u8], mut metadata: Value) -> RequestId {
+        metadata["trackdrop-again"] = format!("{:?}", Instant::now()).into();
+        self.upload_as_it_is(name, content, metadata).await
+    }
+
+    /// Uploads with no more custom metadata than this.
+    pub async fn upload_as_it_is(&self, name: &str, content: &[u8], metadata: Value) -> RequestId {
         let resource = json!({ "name": name, "contentType": "video/mp4", "metadata": metadata });
         let mut body = format!(
             "--cut\r\nContent-Type: application/json\r\n\r\n{resource}\r\n--cut\r\nContent-Type: video/mp4\r\n\r\n"
@@ -380,9 +386,7 @@ impl Deployment {
         let url = format!("http://{}/upload/storage/v1/b/{bucket}/o?uploadType=multipart", self.storage.host());
         let post = self.http.post(url).header("content-type", "multipart/related; boundary=cut").body(body);
         let object: Value = serde_json::from_slice(&expect(post).await).unwrap();
-        let generation = object["generation"].as_str().unwrap().parse().unwrap();
-        let created = object["timeCreated"].as_str().unwrap().parse().unwrap();
-        RequestId::of_upload(Bucket::Uploads.as_str(), name, generation, created)
+        request_of(&object)
     }
 
     /// Waits until the end of a request is told; other requests' ends are kept for whoever asks.
@@ -454,6 +458,13 @@ impl Deployment {
     }
 }
 
+/// The request that an upload makes, as the API describes it.
+pub(crate) fn request_of(object: &Value) -> RequestId {
+    let generation = object["generation"].as_str().unwrap().parse().unwrap();
+    let created = object["timeCreated"].as_str().unwrap().parse().unwrap();
+    RequestId::of_upload(Bucket::Uploads.as_str(), object["name"].as_str().unwrap(), generation, created)
+}
+
 /// A message that was taken out of a subscription.
 #[derive(Clone, Debug)]
 pub struct Pulled {
@@ -514,7 +525,7 @@ async fn take(http: &reqwest::Client, host: &str, subscription: &str) -> Vec<Pul
 }
 
 /// The body of an answer that must be a success.
-async fn expect(request: reqwest::RequestBuilder) -> Bytes {
+pub(crate) async fn expect(request: reqwest::RequestBuilder) -> Bytes {
     let answer = request.send().await.unwrap();
     let (status, url) = (answer.status(), answer.url().clone());
     let body = answer.bytes().await.unwrap();

@@ -19,6 +19,8 @@ pub mod deployment;
 pub mod emulators;
 pub mod gateway;
 pub mod local;
+pub mod requests;
 pub mod rows;
 pub mod service;
 pub mod storage_gate;
+pub mod uploads;

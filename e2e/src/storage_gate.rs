@@ -1,6 +1,7 @@
 //! What stands between one service and Cloud Storage: passes everything on, and holds the writes that a test wants held, so that a process can be
 //! killed when its handler has done its work and nothing of it stands yet, whatever the machine's speed.
 
+use crate::requests::Requests;
 use axum::{
     Router,
     body::Bytes,
@@ -24,8 +25,44 @@ pub struct StorageGate {
     upstream: String,
     http: reqwest::Client,
     holds: Arc<Mutex<Vec<Hold>>>,
+    oddities: Arc<Mutex<Vec<(String, Oddity)>>>,
+    requests: Arc<Mutex<Requests>>,
     /// The port that the service is to call.
     pub port: u16,
+}
+
+/// What uploads of other people's tools are like, which the emulator knows nothing of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oddity {
+    /// Its description has no checksum.
+    WithoutChecksum,
+    /// Its description lacks what every other has.
+    WithoutGeneration,
+    /// It is encrypted with a customer-supplied key: no checksums are told, and its content to nobody without the key.
+    CustomerKey,
+    /// It is stored with `Content-Encoding: gzip`: whatever range is asked for, it is sent whole and unpacked.
+    Packed,
+    /// The same; but its description does not tell.
+    PackedInSecret,
+}
+
+impl Oddity {
+    /// How Cloud Storage describes such an object.
+    fn describe(self, object: &mut Value) {
+        let Some(members) = object.as_object_mut() else { return };
+        match self {
+            Self::WithoutChecksum => drop(members.remove("crc32c")),
+            Self::WithoutGeneration => drop(members.remove("generation")),
+            Self::CustomerKey => {
+                members.remove("crc32c");
+                members.remove("md5Hash");
+                let encryption = serde_json::json!({ "encryptionAlgorithm": "AES256", "keySha256": "c2VjcmV0" });
+                members.insert("customerEncryption".into(), encryption);
+            }
+            Self::Packed => drop(members.insert("contentEncoding".into(), "gzip".into())),
+            Self::PackedInSecret => {}
+        }
+    }
 }
 
 /// Writes that are held.
@@ -41,8 +78,9 @@ impl StorageGate {
     pub async fn start(upstream: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (http, holds) = (reqwest::Client::new(), Arc::default());
-        let gate = Self { upstream: upstream.to_owned(), http, holds, port };
+        let (http, holds, oddities, requests) =
+            (reqwest::Client::new(), Arc::default(), Arc::default(), Arc::default());
+        let gate = Self { upstream: upstream.to_owned(), http, holds, oddities, requests, port };
         let router = Router::new().fallback(pass).with_state(gate.clone());
         // A chunk is larger than what an extractor takes unasked.
         let router = router.layer(axum::extract::DefaultBodyLimit::disable());
@@ -58,14 +96,48 @@ impl StorageGate {
         is_held
     }
 
+    /// From now on uploads whose name ends so are what Cloud Storage makes of such an upload.
+    pub fn plays(&self, ending: &str, oddity: Oddity) {
+        self.oddities.lock().unwrap().push((ending.to_owned(), oddity));
+    }
+
+    fn oddity_of(&self, name: &str) -> Option<Oddity> {
+        let oddities = self.oddities.lock().unwrap();
+        oddities.iter().find(|(ending, _)| name.ends_with(ending.as_str())).map(|(_, oddity)| *oddity)
+    }
+
     /// Holds nothing any more. What is held already is never answered: its caller is to be dead.
     pub fn release(&self) {
         self.holds.lock().unwrap().clear();
     }
 
+    /// Descriptions of objects, alone or in a listing, with what is odd about some.
+    fn described(&self, body: Bytes) -> Bytes {
+        if self.oddities.lock().unwrap().is_empty() {
+            return body;
+        }
+        let Ok(mut json) = serde_json::from_slice::<Value>(&body) else { return body };
+        let describe = |object: &mut Value| {
+            let oddity = object["name"].as_str().and_then(|name| self.oddity_of(name));
+            if let Some(oddity) = oddity {
+                oddity.describe(object);
+            }
+        };
+        match json["items"].as_array_mut() {
+            Some(items) => items.iter_mut().for_each(describe),
+            None => describe(&mut json),
+        }
+        json.to_string().into()
+    }
+
+    /// What went through since this was last called.
+    pub fn take_requests(&self) -> Requests {
+        std::mem::take(&mut self.requests.lock().unwrap())
+    }
+
     /// Whether this write is one to be held.
-    fn holds(&self, uri: &Uri, body: &[u8]) -> bool {
-        let Some(name) = uri.path().starts_with(UPLOADS).then(|| object_of(body)).flatten() else { return false };
+    fn holds(&self, name: Option<&str>) -> bool {
+        let Some(name) = name else { return false };
         // It says how far the request is, and is written before there is anything to lose.
         if name.ends_with("/manifest.json") {
             return false;
@@ -73,7 +145,7 @@ impl StorageGate {
         let mut holds = self.holds.lock().unwrap();
         let Some(hold) = holds.iter_mut().find(|hold| name.contains(&hold.part)) else { return false };
         if let Some(held) = hold.held.take() {
-            let _ = held.send(name);
+            let _ = held.send(name.to_owned());
         }
         true
     }
@@ -93,21 +165,41 @@ async fn pass(
     mut headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if gate.holds(&uri, &body) {
+    let written = uri.path().starts_with(UPLOADS).then(|| object_of(&body)).flatten();
+    if gate.holds(written.as_deref()) {
         // Until the caller is gone.
         return std::future::pending().await;
     }
     // As it came: names are encoded in it.
     let url = format!("http://{}{}", gate.upstream, uri.path_and_query().map_or("/", |path| path.as_str()));
     headers.remove(header::HOST);
-    let answer = gate.http.request(method, url).headers(headers).body(body).send().await;
+    let is_content = uri.query().is_some_and(|query| query.contains("alt=media"));
+    let oddity = uri.path().rsplit_once("/o/").and_then(|(_, name)| gate.oddity_of(&name.replace("%2F", "/")));
+    match oddity.filter(|_| is_content) {
+        Some(Oddity::CustomerKey) => {
+            let said = "The target object is encrypted by a customer-supplied encryption key.";
+            return (
+                StatusCode::BAD_REQUEST,
+                serde_json::json!({ "error": { "code": 400, "message": said } }).to_string(),
+            )
+                .into_response();
+        }
+        Some(Oddity::Packed | Oddity::PackedInSecret) => drop(headers.remove(header::RANGE)),
+        _ => {}
+    }
+    let method_is_get = method == Method::GET;
+    let answer = gate.http.request(method.clone(), url).headers(headers).body(body).send().await;
     let Ok(answer) = answer else { return StatusCode::BAD_GATEWAY.into_response() };
     let (status, mut headers) = (answer.status(), answer.headers().clone());
+    gate.requests.lock().unwrap().note(&method, &uri, written.as_deref(), status);
     // The connection's, not the answer's.
     for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
         headers.remove(name);
     }
     match answer.bytes().await {
+        Ok(body) if !is_content && method_is_get && uri.path().contains("/o") => {
+            (status, headers, gate.described(body)).into_response()
+        }
         Ok(body) => (status, headers, body).into_response(),
         Err(_) => StatusCode::BAD_GATEWAY.into_response(),
     }

@@ -15,6 +15,7 @@ pub fn index_and_plan(data: &[u8]) {
         max_duration_s: 48 * 3600,
         max_streams: 16,
         max_decode_s: 5,
+        max_segments: 20_000,
     };
     let content: Arc<[u8]> = data.into();
     let source = Source::of_ranges("upload", content.len() as u64, move |offset, into| {

@@ -14,6 +14,8 @@ variables {
   dataset                     = "tracks_of_videos"
   image                       = "registry.example/image"
   model                       = "/models/other.onnx"
+  models                      = { big = "gs://acme-models/big.onnx", fast = "/models/fast.onnx" }
+  model_folders               = ["gs://acme-free/a/"]
   device                      = "tensorrt"
   batch                       = 8
   video_engine                = "nvidia"
@@ -75,11 +77,11 @@ run "services" {
     condition = alltrue([for function, service in google_cloud_run_v2_service.this :
       toset([for env in service.template[0].containers[0].env : env.name]) == toset(concat(
         var.contract,
-        function == "track" ? ["TRACKDROP_BATCH", "TRACKDROP_DEVICE", "TRACKDROP_MODEL", "TRACKDROP_VIDEO_ENGINE"] : [],
-        function == "split" ? ["TRACKDROP_SPOOL_BYTES"] : [],
+        function == "track" ? ["TRACKDROP_BATCH", "TRACKDROP_DEVICE", "TRACKDROP_MODEL", "TRACKDROP_MODELS", "TRACKDROP_VIDEO_ENGINE"] : [],
+        function == "split" ? ["TRACKDROP_IGNORE", "TRACKDROP_MODELS", "TRACKDROP_SPOOL_BYTES"] : [],
         contains(["split", "track", "annotate"], function) ? ["TRACKDROP_LIMITS"] : [],
         function == "load" ? ["TRACKDROP_LOAD_WINDOW"] : [],
-        function == "fail" ? ["TRACKDROP_GIVE_UP_S", "TRACKDROP_STILL_S", "TRACKDROP_TOPIC_UPLOADS", "TRACKDROP_TOPIC_WORK"] : [],
+        function == "fail" ? ["TRACKDROP_GIVE_UP_S", "TRACKDROP_IGNORE", "TRACKDROP_STILL_S", "TRACKDROP_TOPIC_UPLOADS", "TRACKDROP_TOPIC_WORK"] : [],
       ))
     ])
     error_message = "A service is not told what the contract says."
@@ -109,22 +111,37 @@ run "services" {
       } if contains(["fail", "load", "merge", "split", "track"], function) }) == jsonencode({
       fail = {
         TRACKDROP_GIVE_UP_S     = "86400"
+        TRACKDROP_IGNORE        = join(",", run.files.triggers["split"].on.ignore)
         TRACKDROP_STILL_S       = "7200"
         TRACKDROP_TOPIC_UPLOADS = "projects/a-project-id-of-thirty-letters/topics/trackdrop-uploads"
         TRACKDROP_TOPIC_WORK    = "projects/a-project-id-of-thirty-letters/topics/trackdrop-work"
       }
       load  = { TRACKDROP_LOAD_WINDOW = "1" }
       merge = {}
-      split = { TRACKDROP_LIMITS = "max_frames=5", TRACKDROP_SPOOL_BYTES = "1073741824" }
+      split = {
+        TRACKDROP_IGNORE      = join(",", run.files.triggers["split"].on.ignore)
+        TRACKDROP_LIMITS      = "max_frames=5"
+        TRACKDROP_MODELS      = "big=gs://acme-models/big.onnx,fast=/models/fast.onnx,gs://acme-free/a/"
+        TRACKDROP_SPOOL_BYTES = "1073741824"
+      }
       track = {
         TRACKDROP_BATCH        = "8"
         TRACKDROP_DEVICE       = "tensorrt"
         TRACKDROP_LIMITS       = "max_frames=5"
         TRACKDROP_MODEL        = "/models/other.onnx"
+        TRACKDROP_MODELS       = "big=gs://acme-models/big.onnx,fast=/models/fast.onnx,gs://acme-free/a/"
         TRACKDROP_VIDEO_ENGINE = "nvidia"
       }
     })
     error_message = "A service is told another device, batch, model, video engine, bound, spool, window or patience than was set."
+  }
+
+  assert {
+    condition = (
+      toset(keys(google_storage_bucket_iam_member.reads_models)) == toset(["acme-free", "acme-models"]) &&
+      alltrue([for member in google_storage_bucket_iam_member.reads_models : member.role == "roles/storage.objectViewer" && member.member == "serviceAccount:${google_service_account.function["track"].email}"])
+    )
+    error_message = "The models that uploads may ask for can't be read, or by others too."
   }
 
   assert {
@@ -241,7 +258,7 @@ run "services" {
   assert {
     condition = { for function, member in google_storage_bucket_iam_member.writes_work : function => member.condition[0].expression } == {
       for function, folders in {
-        split    = ["ended/", "split_chunks/"]
+        split    = ["ended/", "split_chunks/", "uploaded/"]
         track    = ["counted/track/", "detections/", "ended/", "tracked/"]
         merge    = ["ended/", "merged/", "tracks/"]
         load     = ["ended/", "loaded/", "loads/"]
@@ -285,6 +302,8 @@ run "nothing_optional" {
   variables {
     triggers      = run.files.triggers
     model         = null
+    models        = {}
+    model_folders = []
     limits        = null
     batch         = null
     video_engine  = null
@@ -295,7 +314,7 @@ run "nothing_optional" {
 
   # The values are known only after the accounts are made; the names are.
   assert {
-    condition     = toset(flatten([for function in keys(output.environment_names) : output.environment_names[function]])) == toset(concat([for name in var.contract : name if !startswith(name, "OTEL")], ["TRACKDROP_DEVICE", "TRACKDROP_SPOOL_BYTES"]))
+    condition     = toset(flatten([for function in keys(output.environment_names) : output.environment_names[function]])) == toset(concat([for name in var.contract : name if !startswith(name, "OTEL")], ["TRACKDROP_DEVICE", "TRACKDROP_IGNORE", "TRACKDROP_SPOOL_BYTES"]))
     error_message = "A service is told of an option that is off."
   }
 }
@@ -321,7 +340,7 @@ run "workers" {
       pool.location == region &&
       pool.template[0].containers[0].args == tolist(["--pull"]) &&
       one([for env in pool.template[0].containers[0].env : env.value if env.name == "TRACKDROP_SUBSCRIPTION"]) == "projects/${var.project}/subscriptions/trackdrop-track" &&
-      toset([for env in pool.template[0].containers[0].env : env.name]) == toset(concat(var.contract, ["TRACKDROP_BATCH", "TRACKDROP_DEVICE", "TRACKDROP_LIMITS", "TRACKDROP_MODEL", "TRACKDROP_SUBSCRIPTION", "TRACKDROP_VIDEO_ENGINE"])) &&
+      toset([for env in pool.template[0].containers[0].env : env.name]) == toset(concat(var.contract, ["TRACKDROP_BATCH", "TRACKDROP_DEVICE", "TRACKDROP_LIMITS", "TRACKDROP_MODEL", "TRACKDROP_MODELS", "TRACKDROP_SUBSCRIPTION", "TRACKDROP_VIDEO_ENGINE"])) &&
       pool.template[0].service_account == google_service_account.function["track"].email
     ]) && length(google_cloud_run_v2_worker_pool.track) == 2
     error_message = "A pool does not pull, or is not told what the contract says."

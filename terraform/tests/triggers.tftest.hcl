@@ -37,6 +37,22 @@ run "files" {
   }
 }
 
+run "users_say_what_is_no_video" {
+  module {
+    source = "./modules/triggers"
+  }
+
+  variables {
+    dir             = "../triggers"
+    ignored_uploads = ["processed/*"]
+  }
+
+  assert {
+    condition     = join(",", output.triggers["split"].on.ignore) == "processed/*" && !can(output.triggers["track"].on.ignore)
+    error_message = "ignored_uploads is not what the trigger of uploads ignores."
+  }
+}
+
 run "every_file_has_its_subscription" {
   module {
     source = "./modules/events"
@@ -58,6 +74,14 @@ run "every_file_has_its_subscription" {
       subscription.dead_letter_policy[0].dead_letter_topic == google_pubsub_topic.named[coalesce(run.files.triggers[key].dead_letter, "undeliverable")].id
     ])
     error_message = "A subscription has no dead letter, or not the one of its file."
+  }
+
+  assert {
+    condition = (
+      google_pubsub_subscription.trigger["split"].filter == "NOT hasPrefix(attributes.objectId, \"gcloud/tmp/parallel_composite_uploads/\") AND NOT hasPrefix(attributes.objectId, \"gsutil/tmp/parallel_composite_uploads/\") AND NOT hasPrefix(attributes.objectId, \"__MACOSX/\")" &&
+      google_pubsub_subscription.trigger["track"].filter == "hasPrefix(attributes.objectId, \"split_chunks/\")"
+    )
+    error_message = "Parts of one upload start split."
   }
 
   assert {
@@ -212,8 +236,11 @@ run "each_field_has_its_effect_on_the_subscription" {
   variables {
     triggers = {
       of-object = {
-        function    = "alpha"
-        on          = { event = "object.finalized", bucket = "results", prefix = "some \"folder\"/" }
+        function = "alpha"
+        on = {
+          event  = "object.finalized", bucket = "results", prefix = "some \"folder\"/",
+          ignore = ["*.srt", "tmp/*", "*/tmp/*", "a*b/*", "${join("", [for _ in range(20) : "long-name-"])}/*", "late/*"]
+        }
         concurrency = 7
         deadline_s  = 321
         retry       = { attempts = 9, min_backoff_s = 11, max_backoff_s = 222 }
@@ -250,10 +277,15 @@ run "each_field_has_its_effect_on_the_subscription" {
 
   assert {
     condition = (
-      google_pubsub_subscription.trigger["of-object"].filter == "hasPrefix(attributes.objectId, \"some \\\"folder\\\"/\")" &&
+      startswith(google_pubsub_subscription.trigger["of-object"].filter, "hasPrefix(attributes.objectId, \"some \\\"folder\\\"/\")") &&
       google_pubsub_subscription.trigger["of-message"].filter == null
     )
     error_message = "`on.prefix` is not the filter."
+  }
+
+  assert {
+    condition     = endswith(google_pubsub_subscription.trigger["of-object"].filter, " AND NOT hasPrefix(attributes.objectId, \"tmp/\")")
+    error_message = "What `on.ignore` says of the beginning of a name is not in the filter, or more is than Pub/Sub takes."
   }
 
   assert {

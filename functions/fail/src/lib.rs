@@ -11,7 +11,8 @@ use trackdrop_flow::{
     sweep::{self, Patience},
 };
 use trackdrop_pipeline::{
-    Bucket, Delivery, Event, Failure, FailureKind, Handler, ObjectFinalized, RequestId, RequestSettings, Stage,
+    Bucket, Delivery, Event, Failure, FailureKind, Handler, NamePatterns, ObjectFinalized, RequestId, RequestSettings,
+    Stage,
     counter::Counted,
     names::{self, Marker, ObjectName, PerSegment, ResultFile},
 };
@@ -21,12 +22,19 @@ use trackdrop_pipeline::{
 pub struct Fail {
     cloud: Cloud,
     patience: Patience,
+    ignored: NamePatterns,
 }
 
 impl Fail {
     /// A handler over this cloud.
     pub fn new(cloud: Cloud) -> Self {
-        Self { cloud, patience: Patience::default() }
+        Self { cloud, patience: Patience::default(), ignored: NamePatterns::default() }
+    }
+
+    /// Which uploads are no video by their name, so that nothing is expected of them.
+    #[must_use]
+    pub fn with_ignored(self, ignored: NamePatterns) -> Self {
+        Self { ignored, ..self }
     }
 
     /// With another patience with requests that stand still.
@@ -42,7 +50,7 @@ impl Handler for Fail {
         let letter = match event {
             Event::DeadLetter(letter) => letter,
             Event::RequestsSweep {} => {
-                let swept = sweep::sweep(&self.cloud, self.patience, &BTreeSet::new(), delivery).await?;
+                let swept = sweep::sweep(&self.cloud, self.patience, &self.ignored, &BTreeSet::new(), delivery).await?;
                 return swept.failed.into_iter().next().map_or(Ok(()), |(_, failure)| Err(failure));
             }
             _ => return Ok(()),
@@ -69,8 +77,7 @@ impl Handler for Fail {
             }
         }
         let reason = format!("gave up after {} attempts: {}", letter.attempts, letter.reason);
-        // What stands under the name by now may be another upload.
-        let info = self.cloud.find(&started_by.object).await?.filter(|info| info.generation == started_by.generation);
+        let info = self.cloud.find_upload(started_by).await?;
         let describe = || {
             // Only an upload says enough to describe a request that was never planned.
             (started_by.object.bucket == Bucket::Uploads).then(|| {

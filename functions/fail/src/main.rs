@@ -13,7 +13,8 @@ fn main() -> ExitCode {
             still_s: seconds("TRACKDROP_STILL_S", usual.still_s)?,
             give_up_s: seconds("TRACKDROP_GIVE_UP_S", usual.give_up_s)?,
         };
-        Ok(Fail::new(service.cloud.clone()).with_patience(patience))
+        let ignored = service.uploads()?.ignored();
+        Ok(Fail::new(service.cloud.clone()).with_patience(patience).with_ignored(ignored))
     })
 }
 

@@ -3,7 +3,8 @@
 mod media;
 
 use async_trait::async_trait;
-use std::{path::Path, sync::Arc};
+use futures_util::stream::{self, StreamExt};
+use std::{path::Path, pin::pin, sync::Arc};
 use trackdrop_cloud::{LocalFile, OpenObject};
 use trackdrop_flow::{
     Cloud, Doing, NewObject, WorkReport, blocking,
@@ -19,6 +20,9 @@ use trackdrop_pipeline::{
 
 pub use media::MediaJoiner;
 pub use trackdrop_media::Source;
+
+/// Segments that are fetched at the same time.
+pub const AT_ONCE: usize = 8;
 
 /// An annotated segment and where it belongs.
 #[derive(Debug)]
@@ -78,15 +82,28 @@ impl StageHandler for Join {
     }
 }
 
+async fn fetch(cloud: Cloud, object: ObjectName, start_pts: i64) -> Result<Part, Failure> {
+    let (_, file) = cloud.storage.fetch(&object, None).await?;
+    Ok(Part { file, start_pts })
+}
+
 impl Join {
     async fn join(&self, manifest: &Manifest, delivery: &Delivery) -> Result<(tempfile::TempPath, u64), Failure> {
         let storage = &self.cloud.storage;
         let fetching = Stopwatch::start();
         let mut parts = Vec::with_capacity(manifest.segments.len());
-        for segment in &manifest.segments {
-            let object = PerSegment::Annotated.object(&manifest.request_id, segment.segment_number);
-            let (_, file) = storage.fetch(&object, None).await?;
-            parts.push(Part { file, start_pts: segment.start_pts });
+        let objects: Vec<_> = manifest
+            .segments
+            .iter()
+            .map(|segment| {
+                (PerSegment::Annotated.object(&manifest.request_id, segment.segment_number), segment.start_pts)
+            })
+            .collect();
+        let cloud = self.cloud.clone();
+        let fetch = move |(object, start_pts)| fetch(cloud.clone(), object, start_pts);
+        let mut fetched = pin!(stream::iter(objects).map(fetch).buffered(AT_ONCE));
+        while let Some(part) = fetched.next().await {
+            parts.push(part?);
             delivery.step()?;
         }
         let upload = ObjectName::new(Bucket::Uploads, end::video_name(manifest));

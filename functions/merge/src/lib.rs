@@ -9,13 +9,17 @@ mod fold;
 mod refine;
 
 use async_trait::async_trait;
+use futures_util::stream::{self, Stream, StreamExt};
 use std::{
     collections::{BTreeMap, VecDeque},
     io::BufWriter,
+    pin::pin,
     sync::Arc,
 };
 use tempfile::{NamedTempFile, TempPath};
-use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, end, manifest, stage::StageHandler, version};
+use trackdrop_flow::{
+    Cloud, Doing, NewObject, WorkReport, beside::Beside, blocking, end, manifest, stage::StageHandler, version,
+};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage,
     Stopwatch,
@@ -38,6 +42,10 @@ pub use fold::tracker_settings;
 
 /// How many frames of tracks before a segment go with it, for the trails that are drawn.
 pub const TRAIL_FRAMES: u64 = 30;
+
+/// Segments that are read ahead, and that are written at the same time: a store answers each in tens of milliseconds, and folding takes one or two. The
+/// fold itself takes one after the other, in order.
+pub const AT_ONCE: usize = 8;
 
 const PARQUET: &str = "application/vnd.apache.parquet";
 
@@ -71,13 +79,15 @@ impl StageHandler for Merge {
         let manifest = Arc::new(manifest::advance(&self.cloud, request, RequestState::Merging).await?);
         let classes = self.vote(&manifest, delivery).await?;
         let mut merging = Merging::begin(&self.cloud, &manifest, classes, delivery)?;
+        let mut downloads = pin!(self.downloads(&manifest));
+        let mut writes = Beside::new(AT_ONCE);
         for segment in &manifest.segments {
             delivery.step()?;
-            let bytes = self.download(&manifest, segment, delivery).await?;
+            let bytes = writes.during(next(&mut downloads, delivery)).await??;
             let (plan, of) = (segment.clone(), Arc::clone(&manifest));
-            let (folded, tracks) = blocking(move || merging.take(&of, &plan, bytes)).await?;
+            let (folded, tracks) = writes.during(blocking(move || merging.take(&of, &plan, bytes))).await??;
             merging = folded;
-            self.write_segment(&manifest, segment, tracks).await?;
+            self.write_segment(&mut writes, &manifest, segment, tracks).await?;
         }
         if let Some(refiner) = merging.refiner.take() {
             let (of, classes) = (Arc::clone(&manifest), merging.classes.clone());
@@ -85,38 +95,24 @@ impl StageHandler for Merge {
             for segment in &manifest.segments {
                 delivery.step()?;
                 let (plan, of, rows) = (segment.clone(), Arc::clone(&manifest), Arc::clone(&rows));
-                let (emitted, tracks) = blocking(move || merging.emit(&of, &plan, of_segment(&rows, &plan))).await?;
+                let emitting = blocking(move || merging.emit(&of, &plan, of_segment(&rows, &plan)));
+                let (emitted, tracks) = writes.during(emitting).await??;
                 merging = emitted;
-                self.write_segment(&manifest, segment, tracks).await?;
+                self.write_segment(&mut writes, &manifest, segment, tracks).await?;
             }
         }
+        writes.end().await?;
         self.write_results(&manifest, merging, started, delivery).await
     }
 }
 
 impl Merge {
-    async fn download(
-        &self,
-        manifest: &Manifest,
-        segment: &ManifestSegment,
-        delivery: &Delivery,
-    ) -> Result<bytes::Bytes, Failure> {
-        let started = Stopwatch::start();
-        let bytes = self.detections(manifest, segment).await?;
-        delivery.spend(Activity::Download, started.seconds());
-        Ok(bytes)
-    }
-
-    async fn detections(&self, manifest: &Manifest, segment: &ManifestSegment) -> Result<bytes::Bytes, Failure> {
-        let object = PerSegment::Detections.object(manifest.detected_in(), segment.segment_number);
-        match self.cloud.storage.get(&object).await {
-            Ok((_, bytes)) => Ok(bytes),
-            // Its own detections may be on their way; those of another request were there and have been cleared away.
-            Err(error) if error.is_not_found() && manifest.retrack_of.is_some() => {
-                Err(Failure::permanent(format!("{error} any more: process the video again with these settings")))
-            }
-            Err(error) => Err(error.into()),
-        }
+    /// The detections of all segments, in order; some are on their way while one is folded.
+    fn downloads(&self, manifest: &Arc<Manifest>) -> impl Stream<Item = Result<bytes::Bytes, Failure>> + Send + use<> {
+        let (cloud, manifest) = (self.cloud.clone(), Arc::clone(manifest));
+        let numbers: Vec<_> = manifest.segments.iter().map(|segment| segment.segment_number).collect();
+        let download = move |number| detections(cloud.clone(), Arc::clone(&manifest), number);
+        stream::iter(numbers).map(download).buffered(AT_ONCE)
     }
 
     /// The first of two passes: which class each identity has over the whole video. A second pass costs little
@@ -124,9 +120,10 @@ impl Merge {
     async fn vote(&self, manifest: &Arc<Manifest>, delivery: &Delivery) -> Result<Classes, Failure> {
         let mut voting: Option<(Fold, Votes)> = None;
         let mut association = Doing::begin(delivery, Activity::Association);
+        let mut downloads = pin!(self.downloads(manifest));
         for segment in &manifest.segments {
             delivery.step()?;
-            let bytes = self.download(manifest, segment, delivery).await?;
+            let bytes = next(&mut downloads, delivery).await?;
             let (segment, manifest) = (segment.clone(), Arc::clone(manifest));
             (voting, association) = blocking(move || {
                 let (rows, footer) = read_segment(&segment, bytes)?;
@@ -148,6 +145,7 @@ impl Merge {
 
     async fn write_segment(
         &self,
+        writes: &mut Beside,
         manifest: &Manifest,
         segment: &ManifestSegment,
         tracks: Option<Vec<u8>>,
@@ -155,8 +153,8 @@ impl Merge {
         let Some(tracks) = tracks else { return Ok(()) };
         let object = PerSegment::Tracks.object(&manifest.request_id, segment.segment_number);
         let new = NewObject::of_bytes(object, tracks, PARQUET).with_metadata(version::chunks_metadata(manifest));
-        self.cloud.create(new).await?;
-        Ok(())
+        let cloud = self.cloud.clone();
+        writes.add(async move { cloud.create(new).await.map(drop) }).await
     }
 
     async fn write_results(
@@ -199,6 +197,29 @@ impl Merge {
         .await?;
         Ok(())
     }
+}
+
+async fn detections(cloud: Cloud, manifest: Arc<Manifest>, number: SegmentNumber) -> Result<bytes::Bytes, Failure> {
+    let object = PerSegment::Detections.object(manifest.detected_in(), number);
+    match cloud.storage.get(&object).await {
+        Ok((_, bytes)) => Ok(bytes),
+        // Its own detections may be on their way; those of another request were there and have been cleared away.
+        Err(error) if error.is_not_found() && manifest.retrack_of.is_some() => {
+            Err(Failure::permanent(format!("{error} any more: process the video again with these settings")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The next segment's detections; the time that they are waited for is download.
+async fn next(
+    downloads: &mut (impl Stream<Item = Result<bytes::Bytes, Failure>> + Unpin + Send),
+    delivery: &Delivery,
+) -> Result<bytes::Bytes, Failure> {
+    let started = Stopwatch::start();
+    let bytes = downloads.next().await;
+    delivery.spend(Activity::Download, started.seconds());
+    bytes.unwrap_or_else(|| Err(Failure::permanent("there are fewer detections than segments: process the video anew")))
 }
 
 /// The state of the fold between two segments.

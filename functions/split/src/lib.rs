@@ -10,17 +10,20 @@ use std::{io::Read, path::Path, sync::Arc};
 use tempfile::TempPath;
 use trackdrop_cloud::{ObjectInfo, OpenObject};
 use trackdrop_flow::{
-    Cloud, Doing, NewObject, WorkReport, blocking,
+    Cloud, Doing, NewObject, WorkReport,
+    beside::Beside,
+    blocking,
     blocking::{ReadTime, items, read_at},
     chunks::{self, Chunks},
+    claim::{self, Claim},
     manifest,
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, PtsList, RequestId, RequestSettings,
-    SegmentDescription, SegmentNumber, Stage, Stopwatch,
-    manifest::{ManifestSegment, VideoInfo},
-    names::PerSegment,
+    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, OfferedModels, PtsList, RequestId,
+    RequestSettings, SegmentDescription, SegmentNumber, Stage, Stopwatch,
+    manifest::{ManifestSegment, Progress, VideoInfo},
+    names::{LONGEST_SHOWN, PerSegment, cut},
 };
 
 pub use media::MediaCutter;
@@ -65,6 +68,7 @@ pub struct Split {
     cloud: Cloud,
     cutter: Arc<dyn Cutter>,
     spool_bytes: u64,
+    models: Option<OfferedModels>,
 }
 
 impl std::fmt::Debug for Split {
@@ -77,11 +81,13 @@ impl std::fmt::Debug for Split {
 const SPOOL_BYTES: u64 = 1 << 30;
 /// Chunks that may wait to be written while the next one is cut: they take disk, so not many.
 const CHUNKS_AHEAD: usize = 2;
+/// Chunks that are written at the same time: a store takes as long for one as cutting does for several.
+pub const WRITES_AT_ONCE: usize = 4;
 
 impl Split {
     /// A handler over this cloud and cutter.
     pub fn new(cloud: Cloud, cutter: Arc<dyn Cutter>) -> Self {
-        Self { cloud, cutter, spool_bytes: SPOOL_BYTES }
+        Self { cloud, cutter, spool_bytes: SPOOL_BYTES, models: None }
     }
 
     /// With another bound than 1 GiB on what is kept on disk of an upload that has to be read whole before it can be cut, such as a
@@ -89,6 +95,12 @@ impl Split {
     #[must_use]
     pub fn with_spool(self, spool_bytes: u64) -> Self {
         Self { spool_bytes, ..self }
+    }
+
+    /// With the models that uploads may ask for; without, whoever uploads may name any, as a person on their own machine.
+    #[must_use]
+    pub fn with_models(self, models: OfferedModels) -> Self {
+        Self { models: Some(models), ..self }
     }
 }
 
@@ -109,9 +121,21 @@ impl StageHandler for Split {
         delivery.spend(Activity::Download, started.seconds());
         let settings = RequestSettings::of_upload(&info.metadata)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        if let (Some(offered), Some(asked)) = (&self.models, &settings.model) {
+            offered.find(asked).map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        }
         let reads = ReadTime::default();
+        let claim = Claim::of(&info, &settings);
+        let is_new = manifest::state(&self.cloud, request).await?.is_none();
+        // Before it is read, and again when it is: in between the other one may have been cut, or may have come.
+        if is_new && let Some(other) = claim.is_taken(&self.cloud, request).await? {
+            return claim::leave_to(&self.cloud, request, &info.object, &other).await;
+        }
         let video = self.open(&info, opened, &reads, settings.segment_seconds, delivery).await?;
         let planned = plan(request, &info, settings, &*video)?;
+        if is_new && let Some(other) = claim.take(&self.cloud, request).await? {
+            return claim::leave_to(&self.cloud, request, &info.object, &other).await;
+        }
         let standing = manifest::plan(&self.cloud, &planned).await?;
         if standing.state.is_final() {
             return Ok(());
@@ -122,9 +146,7 @@ impl StageHandler for Split {
     }
 
     async fn describe(&self, request: &RequestId, upload: &ObjectFinalized) -> Result<Option<Manifest>, Failure> {
-        let info = self.cloud.find(&upload.object).await?;
-        // What stands under the name by now may be another upload.
-        let info = info.filter(|info| info.generation == upload.generation);
+        let info = self.cloud.find_upload(upload).await?;
         let settings = info.as_ref().and_then(|info| RequestSettings::of_upload(&info.metadata).ok());
         Ok(Some(manifest::unplanned(request, upload, info.as_ref(), settings.unwrap_or_default())))
     }
@@ -170,6 +192,13 @@ fn plan(
     manifest.source.video = Some(video_info);
     if first_frame == 0 {
         return Err(Failure::permanent("the video has no frame that is shown"));
+    }
+    // What each chunk is to carry must fit into its metadata: told before the first one is cut, by the one with the longest numbers.
+    if let Some(last) = manifest.segments.last() {
+        let sha256 = "0".repeat(64);
+        describe_chunk(&manifest, last.segment_number, sha256)?
+            .to_metadata()
+            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
     }
     Ok(manifest)
 }
@@ -262,9 +291,10 @@ impl Split {
             })
         });
         let mut since = started;
-        while let Some((number, chunk)) = cut.next().await {
+        let mut writes = Beside::new(WRITES_AT_ONCE);
+        while let Some((number, chunk)) = writes.during(cut.next()).await? {
             // Beside the cutting of the next one.
-            let (chunk, sha256, bytes) = blocking(move || sha256_of(chunk)).await?;
+            let (chunk, sha256, bytes) = writes.during(blocking(move || sha256_of(chunk))).await??;
             let description = describe_chunk(planned, number, sha256.clone())?;
             let metadata =
                 description.to_metadata().map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
@@ -272,14 +302,22 @@ impl Split {
             since = Stopwatch::start();
             let object = PerSegment::Chunk.object(request, number);
             let new = NewObject::of_file(object, chunk, "video/x-matroska").with_metadata(metadata).with_work(&work);
-            self.cloud.create(new).await?;
             chunks.insert(number, (bytes, sha256));
             let done = chunks.len() as u32;
-            manifest::fold_progress(&self.cloud, request, |progress| progress.segments_split = done).await;
+            writes.add(write_chunk(self.cloud.clone(), request.clone(), new, done)).await?;
         }
         cut.end().await?;
+        writes.end().await?;
         Ok(chunks)
     }
+}
+
+/// Writes a chunk, which is about the `nth` that stands.
+async fn write_chunk(cloud: Cloud, request: RequestId, new: NewObject, nth: u32) -> Result<(), Failure> {
+    cloud.create(new).await?;
+    let fold = |progress: &mut Progress| progress.segments_split = progress.segments_split.max(nth);
+    manifest::fold_progress(&cloud, &request, fold).await;
+    Ok(())
 }
 
 fn describe_chunk(planned: &Manifest, number: SegmentNumber, sha256: String) -> Result<SegmentDescription, Failure> {
@@ -333,10 +371,10 @@ impl OpenVideo for WithSource {
     }
 }
 
-/// A message that speaks of the stored file speaks of the upload instead.
+/// A message that speaks of the stored file speaks of the upload instead, whose name may be long.
 fn named(failure: Failure, path: &Path, name: &str) -> Failure {
     let message = failure.to_string();
-    let renamed = message.replace(&format!("{path:?}"), &format!("{name:?}"));
+    let renamed = message.replace(&format!("{path:?}"), &format!("{:?}", cut(name, LONGEST_SHOWN)));
     if renamed == message { failure } else { Failure::new(failure.kind(), renamed) }
 }
 

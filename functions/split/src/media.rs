@@ -18,7 +18,26 @@ impl Cutter for MediaCutter {
         let index = trackdrop_media::index(source, &self.limits)?;
         index.video_params().check_memory(&self.limits)?;
         let planned = index.plan(target_s)?;
+        self.check_segments(planned.len() as u64, &index, target_s)?;
         Ok(Box::new(Video { source: source.clone(), index, planned }))
+    }
+}
+
+impl MediaCutter {
+    /// Each segment is a delivery of its own: one upload must not fill the queue of everybody.
+    fn check_segments(&self, segments: u64, index: &VideoIndex, target_s: f64) -> Result<(), Failure> {
+        let bound = self.limits.max_segments;
+        if segments <= bound {
+            return Ok(());
+        }
+        let base = index.time_base;
+        let ticks = index.shown_end_pts.saturating_sub(index.shown_start_pts);
+        let seconds = ticks as f64 * f64::from(base.num) / f64::from(base.den);
+        Err(Failure::permanent(format!(
+            "segments of {target_s} s would be {segments}, and a video may have {bound}: give segment_seconds of {:.0} or more, \
+             or raise max_segments in TRACKDROP_LIMITS",
+            (seconds / bound.max(1) as f64 * 2.0).max(target_s * 2.0).ceil()
+        )))
     }
 }
 
@@ -35,8 +54,12 @@ impl OpenVideo for Video {
         let mut warnings = index.warnings.clone();
         let reencoded = self.planned.iter().filter(|segment| segment.is_reencoded).count();
         if reencoded > 0 {
+            let reason = match index.can_be_copied {
+                true => "the source has no key frame to cut at".to_owned(),
+                false => format!("chunks can't hold {} as this {} does", index.codec, index.container),
+            };
             warnings.push(format!(
-                "{reencoded} of {} segments are re-encoded without loss (lossless_transcode): the source has no key frame to cut at",
+                "{reencoded} of {} segments are re-encoded without loss (lossless_transcode): {reason}",
                 self.planned.len()
             ));
         }

@@ -3,21 +3,29 @@
 //! Detection needs no memory of other frames, so every chunk is worked on by itself; identities are given later, by `merge`. The
 //! detections file is created once, and its existence is the count of finished segments.
 
+mod files;
 mod pipeline;
+mod pool;
 
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
 use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, count, stage::StageHandler};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, ObjectFinalized, PtsList, RequestId, SegmentDescription, Stage,
-    Stopwatch, counter::Counted, ledger::FrameAccount, manifest::ModelIdentity, names::PerSegment,
+    Stopwatch,
+    counter::Counted,
+    ledger::FrameAccount,
+    manifest::ModelIdentity,
+    names::{LONGEST_SHOWN, PerSegment, cut},
 };
 use trackdrop_tables::{
     TableError,
     detections::{DetectionRow, DetectionsWriter, SegmentFooter},
 };
 
-pub use pipeline::{DetectorPool, MediaSegmentDetector};
+pub use files::{AnyPath, FoundModel, ModelFile, ModelFiles, Offered, StorageOf};
+pub use pipeline::MediaSegmentDetector;
+pub use pool::{DetectorPool, Room};
 pub use trackdrop_media::{Limits, VideoEngine};
 
 /// What detecting a segment gives.
@@ -146,8 +154,9 @@ fn check_classes(segment: &SegmentDescription, model: &ModelFacts) -> Result<(),
         if !model.class_names.contains(class) {
             let known = model.class_names.join(", ");
             return Err(Failure::permanent(format!(
-                "the model {} knows no class {class:?}; it knows: {known}",
-                model.identity.name
+                "the model {} knows no class {:?}; it knows: {known}",
+                model.identity.name,
+                cut(class, LONGEST_SHOWN)
             )));
         }
     }

@@ -1,19 +1,15 @@
 //! The detector that looks at real video: decoding runs ahead of the network by a few frames, in a thread of its own.
 
-use crate::{ModelFacts, SegmentDetections, SegmentDetector};
+use crate::{DetectorPool, ModelFacts, SegmentDetections, SegmentDetector};
 use std::{
-    collections::BTreeMap,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
 };
-use trackdrop_detector::{
-    Detection, Detector, DetectorOptions, Device, DeviceChoice, Found, ImageBatch, PassedOver, default_model_path,
-};
-use trackdrop_flow::{Doing, room::Room};
+use trackdrop_detector::{Detection, Detector, Found, ImageBatch};
+use trackdrop_flow::{Doing, memory::Memory};
 use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, VideoEngine, VideoParams, Window};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, PtsList, SegmentDescription, ledger::FrameAccount,
@@ -25,76 +21,6 @@ use trackdrop_tables::detections::DetectionRow;
 const LOWEST_SCORE: f32 = 0.1;
 /// Batches that decoding may be ahead of the network: enough to hide a slow frame, little memory.
 const BATCHES_AHEAD: usize = 2;
-/// Inferences at the same time, at most: each has the weights for itself. Two on one thread each gave 1.27 times the frames
-/// of one on two threads (1.65 times in int8), because no thread waits for another at every layer (docs/speed.md).
-const MOST_LANES: usize = 8;
-
-/// The detectors that this process has loaded; one session a model, shared by all segments.
-#[derive(Debug)]
-pub struct DetectorPool {
-    intra_threads: usize,
-    device: DeviceChoice,
-    batch: Option<NonZeroUsize>,
-    default_model: PathBuf,
-    loaded: Mutex<BTreeMap<PathBuf, Arc<Detector>>>,
-}
-
-impl DetectorPool {
-    /// An empty pool whose sessions run on this device, with so many threads where that is the processor.
-    pub fn new(intra_threads: usize, device: DeviceChoice) -> Self {
-        Self { intra_threads, device, batch: None, default_model: default_model_path(), loaded: Mutex::default() }
-    }
-
-    /// With so many pictures per inference, for models that leave it open; none means the detector's own choice. A TensorRT engine
-    /// is for one batch.
-    #[must_use]
-    pub fn with_batch(mut self, batch: Option<NonZeroUsize>) -> Self {
-        self.batch = batch;
-        self
-    }
-
-    /// With another default model.
-    #[must_use]
-    pub fn with_default_model(mut self, model: PathBuf) -> Self {
-        self.default_model = model;
-        self
-    }
-
-    /// What the loaded models run on, and what `auto` would have liked better; none if none is loaded.
-    pub fn device(&self) -> Option<(Device, Vec<PassedOver>)> {
-        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.values().next().map(|detector| (detector.device(), detector.passed_over().to_vec()))
-    }
-
-    /// The detector of a model file, loaded at the first use; none means the default model.
-    pub fn get(&self, model: Option<&str>) -> Result<Arc<Detector>, Failure> {
-        let path = model.map_or_else(|| self.default_model.clone(), PathBuf::from);
-        // Held while loading: segments that start together must not load one model twice.
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(detector) = loaded.get(&path) {
-            return Ok(detector.clone());
-        }
-        let (lanes, intra_threads) = lanes_and_threads(self.intra_threads);
-        let options = DetectorOptions {
-            model: path.clone(),
-            intra_threads,
-            lanes,
-            device: self.device,
-            batch: self.batch.map(NonZeroUsize::get),
-            ..DetectorOptions::default()
-        };
-        let detector = Arc::new(Detector::open(&options)?);
-        loaded.insert(path, detector.clone());
-        Ok(detector)
-    }
-}
-
-/// How so many threads are shared out: lanes, and the threads of each, as few as there can be. Lanes are alike, since the same model on
-/// another number of threads need not give the same bits; so some threads may be left over, fewer than a lane has.
-fn lanes_and_threads(threads: usize) -> (usize, usize) {
-    let of_each = threads.div_ceil(MOST_LANES).max(1);
-    ((threads / of_each).max(1), of_each)
-}
 
 /// Decodes with FFmpeg, detects with ONNX Runtime.
 #[derive(Debug)]
@@ -104,7 +30,7 @@ pub struct MediaSegmentDetector {
     /// What is refused.
     pub limits: Limits,
     /// The memory for pictures, shared by all that this process works on at a time.
-    pub room: Room,
+    pub memory: Memory,
     /// Threads of a decoder.
     pub decoder_threads: usize,
     /// What decodes, where it can.
@@ -144,10 +70,11 @@ impl SegmentDetector for MediaSegmentDetector {
         check_owner(&source, segment)?;
         let params: VideoParams = serde_json::from_value(segment.presentation.clone())
             .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
-        let _room = self.room.take(params.decoding_bytes(self.decoder_threads), delivery)?;
+        let threads = params.effort(self.decoder_threads).threads;
+        let _memory = self.memory.take(params.decoding_bytes(threads), delivery)?;
         let open = |engine| {
             let ChunkDescription { window, frame_pts, .. } = &source;
-            ChunkReader::open_on(engine, chunk, window, frame_pts, &self.limits, self.decoder_threads)
+            ChunkReader::open_on(engine, chunk, window, frame_pts, &self.limits, threads)
                 .map(|reader| reader.with_orientation(params.orientation))
         };
         let reader = open(self.video_engine)?;
@@ -362,26 +289,6 @@ fn pts_list(pts: Vec<i64>) -> Result<PtsList, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pool_runs_the_batch_that_it_is_given_where_the_model_leaves_it_open() {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/detector/tests/fixtures");
-        let batch = |model: &str, batch| {
-            let pool = DetectorPool::new(1, DeviceChoice::Only(Device::Cpu)).with_batch(NonZeroUsize::new(batch));
-            pool.get(fixtures.join(model).to_str()).unwrap().batch()
-        };
-        assert_eq!([batch("dynamic.onnx", 0), batch("dynamic.onnx", 5), batch("yolov8.onnx", 5)], [1, 5, 1]);
-    }
-
-    #[test]
-    fn lanes_take_all_threads_but_fewer_than_one_has() {
-        let up_to_eight: Vec<_> = (0..=8).map(lanes_and_threads).collect();
-        assert_eq!(up_to_eight, [(1, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1)]);
-        for threads in 1..200 {
-            let (lanes, of_each) = lanes_and_threads(threads);
-            assert!(lanes <= MOST_LANES && (threads - of_each + 1..=threads).contains(&(lanes * of_each)), "{threads}");
-        }
-    }
 
     #[test]
     fn a_segment_is_whole_if_each_planned_frame_came_out_undamaged() {

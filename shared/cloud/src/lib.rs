@@ -17,6 +17,6 @@ mod warehouse;
 
 pub use publisher::{PublishError, Publisher, TOPIC_DEAD_LETTERS, TOPIC_REQUESTS};
 pub use storage::{
-    Content, LocalFile, ObjectInfo, OpenObject, Precondition, PutOptions, ReadRange, Storage, StorageError,
+    Content, LocalFile, ObjectInfo, Obstacle, OpenObject, Precondition, PutOptions, ReadRange, Storage, StorageError,
 };
 pub use warehouse::{LoadOutcome, TracksFile, Warehouse, WarehouseError};

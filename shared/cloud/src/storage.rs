@@ -47,7 +47,8 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
         Ok((info, OpenObject::File(file)))
     }
 
-    /// Every object of the bucket of `prefix` whose name begins with the name of `prefix`, in name order.
+    /// Every object of the bucket of `prefix` whose name begins with the name of `prefix`, in name order. One that the store describes in a way that
+    /// can't be understood is left out, and the log says so.
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError>;
 
     /// Deletes an object; deleting one that is not there is no error.
@@ -100,10 +101,45 @@ pub struct ObjectInfo {
     pub created: Timestamp,
     /// Size of the content.
     pub bytes: u64,
-    /// CRC32C of the content.
-    pub crc32c: u32,
+    /// CRC32C of the content, where the store tells it.
+    pub crc32c: Option<u32>,
     /// Custom metadata.
     pub metadata: BTreeMap<String, String>,
+    /// Why the content can't be read as it was uploaded; none for what can.
+    pub obstacle: Option<Obstacle>,
+}
+
+/// Why the content of an object can't be read as it was uploaded. Only uploads of others have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It is encrypted with a key that only whoever uploaded it has.
+    CustomerKey,
+    /// It is stored compressed (`Content-Encoding`). Cloud Storage unpacks what is stored with gzip as it sends it, whole whatever range is asked for.
+    Compressed,
+}
+
+impl Obstacle {
+    /// What is the matter, and what helps.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CustomerKey => {
+                "it is encrypted with a customer-supplied key, which nobody here has: upload it without one (a Cloud KMS key of the bucket is fine)"
+            }
+            Self::Compressed => {
+                "it is stored compressed (Content-Encoding), so no part of it can be read: upload it as it is, without --gzip-local, -z or -Z"
+            }
+        }
+    }
+}
+
+impl ObjectInfo {
+    /// Refuses what has an obstacle.
+    pub(crate) fn check_readable(&self) -> Result<(), StorageError> {
+        match self.obstacle {
+            None => Ok(()),
+            Some(obstacle) => Err(StorageError::unreadable(&self.object, obstacle.as_str())),
+        }
+    }
 }
 
 /// A file that exists for as long as this value does.
@@ -159,6 +195,14 @@ pub enum StorageError {
     /// The name is empty or longer than 1,024 bytes.
     #[error("object name of {0} bytes: it must have 1 to 1,024")]
     Name(usize),
+    /// The content can't be read, whenever it is tried.
+    #[error("{object} can't be read: {why}")]
+    Unreadable {
+        /// The object.
+        object: ObjectName,
+        /// What is the matter, and what helps.
+        why: String,
+    },
     /// No space is left.
     #[error("no space left for {what} in {place}: free some and try again")]
     OutOfSpace {
@@ -178,6 +222,10 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    pub(crate) fn unreadable(object: &ObjectName, why: impl Into<String>) -> Self {
+        Self::Unreadable { object: object.clone(), why: why.into() }
+    }
+
     /// Whether the object is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound(_))
@@ -192,7 +240,7 @@ impl StorageError {
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         let kind = match error {
-            StorageError::Name(_) => FailureKind::Permanent,
+            StorageError::Name(_) | StorageError::Unreadable { .. } => FailureKind::Permanent,
             StorageError::OutOfSpace { .. } => FailureKind::Exhausted,
             // An object that is missing or was overtaken may be there, or be ours, at the next look.
             StorageError::NotFound(_) | StorageError::Precondition { .. } | StorageError::Unavailable { .. } => {

@@ -153,6 +153,15 @@ async fn event_bucket_and_prefix_choose_the_objects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ignore_says_which_objects_start_nothing() {
+    let ignoring = trigger(&[("bucket: uploads", "bucket: uploads, ignore: [\"*.srt\", \"parts/*\"]")]);
+    let objects = [(Bucket::Uploads, "a.srt"), (Bucket::Uploads, "parts/1"), (Bucket::Uploads, "a.mp4")];
+    let events = told(vec![ignoring], &[("split", Ok(()))], &objects, 1).await;
+    assert_eq!(names(&events), BTreeSet::from([("split", "uploads/a.mp4".to_owned())]));
+    assert!(Trigger::parse(&BASE.replace("bucket: uploads", "bucket: uploads, ignore: [\"*\"]")).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn topic_and_dead_letter_name_where_a_delivery_goes_that_no_attempt_took() {
     let listens = |function: &str, topic: &str| {
         let on = format!("message.published, topic: {topic}}}");

@@ -148,7 +148,8 @@ pub async fn tell_failed(cloud: &Cloud, request: &RequestId, round: Round) -> Re
 /// Whether the request is over and its end is told to all: the end of the round that it is in.
 pub async fn is_told(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
     let Some(told) = cloud.find(&Marker::Ended.object(request)).await? else { return Ok(false) };
-    Ok(manifest::look(cloud, request).await?.is_some_and(|(_, round)| round::of(&told) >= round))
+    // Without a manifest there is nothing to tell: its content has made another request.
+    Ok(manifest::look(cloud, request).await?.is_none_or(|(_, round)| round::of(&told) >= round))
 }
 
 /// Opens a failed request again, so that what is missing can be done: the reason may be gone (a full disk, a wrong model file). Its new round

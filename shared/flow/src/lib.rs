@@ -2,12 +2,14 @@
 //!
 //! - [`activity`]: what an attempt spends its time on, as spans of its trace and for the report of its work.
 //! - [`allocator`]: what every process does first.
+//! - [`beside`]: writes and other waiting, so much of it at the same time.
 //! - [`blocking`](mod@blocking): work that blocks, off the threads that wait.
 //! - [`chunks`]: what the chunks are, recorded in the manifest.
+//! - [`claim`]: what is uploaded again as it was makes no second request.
 //! - [`count`]: a worker reports its segment complete; whoever completes the stage creates its marker.
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
 //! - [`end`]: how a request ends, well or badly, exactly once in effect.
-//! - [`room`]: memory that is shared out among what a process works on at a time.
+//! - [`memory`]: memory that is shared out among what a process works on at a time.
 //! - [`round`]: a request that is opened again ends another time, and what is told of its ends does not mix.
 //! - [`version`]: another version of a request's tracks, from the detections that stand.
 //! - [`sweep`]: requests that stand still are found and set going again, or fail with the reason.
@@ -16,12 +18,14 @@
 
 pub mod activity;
 pub mod allocator;
+pub mod beside;
 pub mod blocking;
 pub mod chunks;
+pub mod claim;
 pub mod count;
 pub mod end;
 pub mod manifest;
-pub mod room;
+pub mod memory;
 pub mod round;
 pub mod stage;
 pub mod sweep;
@@ -33,7 +37,7 @@ use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc};
 use tempfile::TempPath;
 use trackdrop_cloud::{Content, ObjectInfo, Precondition, Publisher, PutOptions, Storage, Warehouse};
-use trackdrop_pipeline::{Failure, names::ObjectName};
+use trackdrop_pipeline::{Failure, FailureKind, ObjectFinalized, names::ObjectName};
 
 pub use activity::Doing;
 pub use blocking::blocking;
@@ -101,6 +105,16 @@ impl Cloud {
             Ok(info) => Ok(Created::Now(info)),
             Err(error) if error.is_precondition() => Ok(Created::Before),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What is known of an upload that an event told of; none where it does not exist, was overwritten by another one, or can't be looked at.
+    pub async fn find_upload(&self, upload: &ObjectFinalized) -> Result<Option<ObjectInfo>, Failure> {
+        match self.find(&upload.object).await {
+            Ok(info) => Ok(info.filter(|info| info.generation == upload.generation)),
+            // Its request is to be told so, which must not fail for the same reason.
+            Err(failure) if failure.kind() == FailureKind::Permanent => Ok(None),
+            Err(failure) => Err(failure),
         }
     }
 

@@ -43,7 +43,10 @@ pub fn unplanned(
             generation: upload.generation,
             uploaded_at: upload.created,
             bytes: info.map(|info| info.bytes).unwrap_or_default(),
-            crc32c: info.map(|info| BASE64_STANDARD.encode(info.crc32c.to_be_bytes())).unwrap_or_default(),
+            crc32c: info
+                .and_then(|info| info.crc32c)
+                .map(|crc32c| BASE64_STANDARD.encode(crc32c.to_be_bytes()))
+                .unwrap_or_default(),
             video: None,
         },
         settings,

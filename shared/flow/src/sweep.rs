@@ -23,7 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::Instrument;
 use trackdrop_cloud::{Content, ObjectInfo, PutOptions};
 use trackdrop_pipeline::{
-    Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Stage, Timestamp,
+    Bucket, Delivery, Failure, Manifest, NamePatterns, ObjectFinalized, RequestId, RequestSettings, RequestState,
+    Stage, Timestamp,
     names::{self, Marker, ObjectName, PerSegment, ResultFile},
 };
 
@@ -97,13 +98,15 @@ pub struct Swept {
     pub failed: Vec<(RequestId, Failure)>,
 }
 
-/// Looks after all requests but those of `busy`, which are known to be worked on.
+/// Looks after all requests but those of `busy`, which are known to be worked on. Of uploads that `ignored` names nothing is expected, nor of
+/// empty ones.
 ///
 /// # Errors
 /// Where the buckets can't be listed, and where `delivery` is asked to stop: the next sweep looks at all of them again.
 pub async fn sweep(
     cloud: &Cloud,
     patience: Patience,
+    ignored: &NamePatterns,
     busy: &BTreeSet<RequestId>,
     delivery: &Delivery,
 ) -> Result<Swept, Failure> {
@@ -132,6 +135,9 @@ pub async fn sweep(
         sweeper.note(&request, outcome);
     }
     for info in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
+        if info.bytes == 0 || ignored.matching(&info.object.name).is_some() {
+            continue;
+        }
         let upload = finalized(&info);
         let Some(request) = upload.request() else { continue };
         let is_too_old =

@@ -13,6 +13,8 @@ pub enum Answer {
     Done,
     /// The event is none of this function's business.
     Ignored(String),
+    /// The object is one that this function is not to be started by, though others like it are: it is no video by its name, or empty.
+    PassedOver(String),
     /// The event is about a bucket that is none of ours: one that holds other things as well, or a setting that names the wrong one.
     Foreign(String),
     /// No event at all.
@@ -41,7 +43,7 @@ impl Answer {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Done | Self::Ignored(_) | Self::Foreign(_) => StatusCode::NO_CONTENT,
+            Self::Done | Self::Ignored(_) | Self::PassedOver(_) | Self::Foreign(_) => StatusCode::NO_CONTENT,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unauthorised(_) => StatusCode::UNAUTHORIZED,
@@ -58,6 +60,7 @@ impl Answer {
             Self::TooLarge => Some("the body is larger than any event"),
             Self::Full => Some("busy: as many events are in work as this instance takes"),
             Self::Ignored(reason)
+            | Self::PassedOver(reason)
             | Self::Foreign(reason)
             | Self::Malformed(reason)
             | Self::Unauthorised(reason)

@@ -18,10 +18,14 @@ TRACKDROP_DEADLINE_S           *                    seconds after which an event
 TRACKDROP_PUSH_AUDIENCE        *                    what the OIDC tokens of pushes must be for
 TRACKDROP_PUSH_SERVICE_ACCOUNT *                    whose OIDC tokens pushes must carry
 TRACKDROP_PUSH_KEYS_URL        *                    the public keys of these tokens (Google's)
+TRACKDROP_IGNORE               split,fail           patterns of names that are no video, by commas, or none (the trigger's)
 TRACKDROP_SPOOL_BYTES          split                bytes of a file that are kept while it is planned
 TRACKDROP_LIMITS               split,track,annotate what of a video is refused, as max_bytes=N,max_frames=N
 TRACKDROP_SUBSCRIPTION         track                projects/P/subscriptions/S that --pull takes events from
 TRACKDROP_MODEL                track                the detector: a path, or gs://BUCKET/OBJECT
+TRACKDROP_MODELS               split,track          detectors that uploads may ask for: NAME=PLACE and gs://BUCKET/FOLDER/, by commas
+TRACKDROP_MODEL_SESSIONS       track                detectors that are loaded at a time (4)
+TRACKDROP_MODEL_BYTES          track                bytes of a model file at most, and of all that are loaded (4294967296)
 TRACKDROP_DEVICE               track                auto, cpu, cuda[:GPU], tensorrt[:GPU]
 TRACKDROP_BATCH                track                pictures that are detected at a time
 TRACKDROP_CACHE                track                a folder for engines and optimised graphs

@@ -7,7 +7,11 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use trackdrop_cloud::{Storage, google::Buckets};
-use trackdrop_pipeline::{DeadLetter, Event, Failure, ObjectFinalized, Timestamp, names::ObjectName, trigger::Trigger};
+use trackdrop_pipeline::{
+    DeadLetter, Event, Failure, ObjectFinalized, Stage, Timestamp,
+    names::{LONGEST_SHOWN, ObjectName, cut},
+    trigger::Trigger,
+};
 
 /// All triggers: the object that a dead letter is about says which function did not take it.
 pub(crate) const TRIGGERS: &[&str] = &[
@@ -22,59 +26,93 @@ pub(crate) const TRIGGERS: &[&str] = &[
 /// Our event, with the trace that its object belongs to where it says so; or the answer where there is nothing to do.
 pub(crate) type Known = Result<(Event, Option<TraceContext>), Answer>;
 
-/// What an event means to us.
-pub(crate) async fn event_of(typed: Typed, buckets: &Buckets, storage: &dyn Storage) -> Result<Known, Failure> {
-    match typed {
-        Typed::Ours(event) => Ok(Ok((event, None))),
-        Typed::Other(what) => Ok(Err(Answer::Ignored(format!("{what} is of no interest here")))),
-        Typed::ObjectFinalized(object) => finalized(object, buckets, storage).await,
-        Typed::DeadLetter { attempts, subscription, published, event } => {
-            let event = match *event {
-                Typed::ObjectFinalized(object) => finalized(object, buckets, storage).await?,
-                Typed::Ours(event) => Ok((event, None)),
-                _ => Err(Answer::Ignored(format!("{subscription} gave up a message that says nothing of a request"))),
-            };
-            Ok(event.and_then(|(event, trace)| Ok((dead_letter(event, attempts, &subscription, published)?, trace))))
+/// What an event is understood by.
+#[derive(Clone, Copy)]
+pub(crate) struct Domain<'a> {
+    pub(crate) buckets: &'a Buckets,
+    pub(crate) storage: &'a dyn Storage,
+    /// Of the function that gets the event.
+    pub(crate) trigger: &'a Trigger,
+    /// Of uploads, where it is another than the built-in one.
+    pub(crate) uploads: Option<&'a Trigger>,
+}
+
+impl Domain<'_> {
+    /// What an event means to us.
+    pub(crate) async fn event_of(self, typed: Typed) -> Result<Known, Failure> {
+        match typed {
+            Typed::Ours(event) => Ok(Ok((event, None))),
+            Typed::Other(what) => Ok(Err(Answer::Ignored(format!("{what} is of no interest here")))),
+            Typed::ObjectFinalized(object) => self.finalized(object).await,
+            Typed::DeadLetter { attempts, subscription, published, event } => {
+                let event = match *event {
+                    Typed::ObjectFinalized(object) => self.finalized(object).await?,
+                    Typed::Ours(event) => Ok((event, None)),
+                    _ => {
+                        Err(Answer::Ignored(format!("{subscription} gave up a message that says nothing of a request")))
+                    }
+                };
+                let letter = |event| self.dead_letter(event, attempts, &subscription, published);
+                Ok(event.and_then(|(event, trace)| Ok((letter(event)?, trace))))
+            }
         }
     }
-}
 
-async fn finalized(object: FinalizedObject, buckets: &Buckets, storage: &dyn Storage) -> Result<Known, Failure> {
-    let FinalizedObject { bucket, name, generation, created, metadata } = object;
-    let trace_of = |metadata: &BTreeMap<String, String>| TraceContext::from(|key| Some(&**metadata.get(key)?));
-    let Some(role) = buckets.role_of(&bucket) else {
-        return Ok(Err(Answer::Foreign(format!(
-            "the bucket {bucket:?} is none of ours ({buckets}): if it should be, set TRACKDROP_BUCKET_UPLOADS, _WORK or _RESULTS"
-        ))));
-    };
-    let object = ObjectName::new(role, name);
-    let (created, trace) = match (created, metadata) {
-        (Some(created), Some(metadata)) => (created, trace_of(&metadata)),
-        // Attributes alone don't say it, and an upload's request id holds the time.
-        (created, _) => match (storage.stat(&object).await, created) {
-            (Ok(info), _) if info.generation == generation => (info.created, trace_of(&info.metadata)),
-            (Err(error), _) if !error.is_not_found() => return Err(error.into()),
-            // It is gone, and whoever takes the event must say so: a request may wait for what came of it.
-            (_, Some(created)) => (created, None),
-            (Ok(_), None) => {
-                return Ok(Err(Answer::Ignored(format!("generation {generation} of {object} was overwritten"))));
-            }
-            (Err(_), None) => return Ok(Err(Answer::Ignored(format!("{object} was deleted")))),
-        },
-    };
-    Ok(Ok((Event::ObjectFinalized(ObjectFinalized { object, generation, created }), trace)))
-}
+    async fn finalized(self, object: FinalizedObject) -> Result<Known, Failure> {
+        let FinalizedObject { bucket, name, generation, bytes, created, metadata } = object;
+        let trace_of = |metadata: &BTreeMap<String, String>| TraceContext::from(|key| Some(&**metadata.get(key)?));
+        let Some(role) = self.buckets.role_of(&bucket) else {
+            return Ok(Err(Answer::Foreign(format!(
+                "the bucket {:?} is none of ours ({}): if it should be, set TRACKDROP_BUCKET_UPLOADS, _WORK or _RESULTS",
+                cut(&bucket, LONGEST_SHOWN),
+                self.buckets
+            ))));
+        };
+        let object = ObjectName::new(role, name);
+        // Before anything is asked: it costs nothing but this.
+        if let Some(why) = self.trigger.ignores(&object, bytes) {
+            return Ok(Err(Answer::PassedOver(why)));
+        }
+        let (created, trace) = match (created, metadata) {
+            (Some(created), Some(metadata)) => (created, trace_of(&metadata)),
+            // Attributes alone don't say it, and an upload's request id holds the time.
+            (created, _) => match (self.storage.stat(&object).await, created) {
+                (Ok(info), _) if info.generation == generation => match self.trigger.ignores(&object, Some(info.bytes))
+                {
+                    Some(why) => return Ok(Err(Answer::PassedOver(why))),
+                    None => (info.created, trace_of(&info.metadata)),
+                },
+                (Err(error), _) if !error.is_not_found() => return Err(error.into()),
+                // It is gone, and whoever takes the event must say so: a request may wait for what came of it.
+                (_, Some(created)) => (created, None),
+                (Ok(_), None) => {
+                    return Ok(Err(Answer::Ignored(format!("generation {generation} of {object} was overwritten"))));
+                }
+                (Err(_), None) => return Ok(Err(Answer::Ignored(format!("{object} was deleted")))),
+            },
+        };
+        Ok(Ok((Event::ObjectFinalized(ObjectFinalized { object, generation, created }), trace)))
+    }
 
-fn dead_letter(event: Event, attempts: u32, subscription: &str, published: Option<Timestamp>) -> Result<Event, Answer> {
-    let function = TRIGGERS
-        .iter()
-        .filter_map(|yaml| Trigger::parse(yaml).ok())
-        .find(|trigger| trigger.takes(&event, None))
-        .map(|trigger| trigger.function)
-        .ok_or_else(|| Answer::Ignored(format!("{subscription} gave up an event that starts no function")))?;
-    // Pub/Sub keeps no answers; the function's log does.
-    let reason = format!("{function} never took the event; its log says why (subscription {subscription})");
-    Ok(Event::DeadLetter(DeadLetter { function, event: Box::new(event), attempts, reason, published }))
+    fn dead_letter(
+        self,
+        event: Event,
+        attempts: u32,
+        subscription: &str,
+        published: Option<Timestamp>,
+    ) -> Result<Event, Answer> {
+        let is_of_uploads = |trigger: &Trigger| trigger.function == Stage::Split.name();
+        let function = TRIGGERS
+            .iter()
+            .filter_map(|yaml| Trigger::parse(yaml).ok())
+            .map(|trigger| self.uploads.filter(|_| is_of_uploads(&trigger)).cloned().unwrap_or(trigger))
+            .find(|trigger| trigger.takes(&event, None))
+            .map(|trigger| trigger.function)
+            .ok_or_else(|| Answer::Ignored(format!("{subscription} gave up an event that starts no function")))?;
+        // Pub/Sub keeps no answers; the function's log does.
+        let reason = format!("{function} never took the event; its log says why (subscription {subscription})");
+        Ok(Event::DeadLetter(DeadLetter { function, event: Box::new(event), attempts, reason, published }))
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,11 @@ use tokio::{
 };
 use trackdrop_cloud::Storage;
 use trackdrop_flow::Cloud;
-use trackdrop_pipeline::{Bucket, Failure, Handler, names::ObjectName, trigger::Trigger};
+use trackdrop_pipeline::{
+    Bucket, Failure, FailureKind, Handler,
+    names::ObjectName,
+    trigger::{Trigger, of_uploads},
+};
 
 /// What a function is made of.
 #[derive(Clone, Debug)]
@@ -32,6 +36,11 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// The trigger of uploads, which says which names are no video; with the list of this environment.
+    pub fn uploads(&self) -> Result<Trigger, Failure> {
+        of_uploads(self.settings.ignore.as_deref()).map_err(|error| Failure::from_error(FailureKind::Permanent, error))
+    }
+
     /// Threads that one event's work may use: all that the instance has.
     pub fn threads(&self) -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)
@@ -179,8 +188,10 @@ where
         publisher: Arc::new(google.publisher()?),
         warehouse: Arc::new(google.warehouse()?),
     });
+    let (trigger, uploads) = (trigger.ignoring(settings.ignore.as_deref())?, of_uploads(settings.ignore.as_deref())?);
     let function = trigger.function.clone();
     let mut service = Service::new(trigger, storage, google.buckets.clone())
+        .with_uploads(uploads)
         .with_concurrency(settings.concurrency)
         .with_deadline(settings.deadline);
     if let Some(push) = &settings.push {

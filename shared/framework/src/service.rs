@@ -3,7 +3,7 @@
 use crate::{
     answer::Answer,
     decode::decode,
-    domain,
+    domain::Domain,
     layers::{access_log, authorisation, body_limit, concurrency, deadline, kept, panic, trace_context},
     oidc::Verifier,
     stuck::{self, Stuck},
@@ -37,6 +37,8 @@ const GONE_WITHIN: Duration = Duration::from_secs(9);
 #[derive(Clone)]
 pub struct Service {
     trigger: Arc<Trigger>,
+    /// That of uploads, which says what is no video by its name; none for the one that is built in.
+    uploads: Option<Arc<Trigger>>,
     handler: Arc<SetOnce<Arc<dyn Handler>>>,
     storage: Arc<dyn Storage>,
     buckets: Arc<Buckets>,
@@ -64,6 +66,7 @@ impl Service {
         let (trigger, buckets) = (Arc::new(trigger), Arc::new(buckets));
         Self {
             trigger,
+            uploads: None,
             handler: Arc::default(),
             storage,
             buckets,
@@ -74,6 +77,13 @@ impl Service {
             deadline,
             verifier: None,
         }
+    }
+
+    /// With another trigger of uploads than the built-in one, by which dead letters of them are judged.
+    #[must_use]
+    pub fn with_uploads(mut self, uploads: Trigger) -> Self {
+        self.uploads = Some(Arc::new(uploads));
+        self
     }
 
     /// With another number of events that are worked on at the same time.
@@ -277,7 +287,13 @@ impl Service {
         delivery: &Delivery,
         span: &EventSpan,
     ) -> Result<Answer, Failure> {
-        let (event, trace) = match domain::event_of(typed, &self.buckets, &*self.storage).await? {
+        let domain = Domain {
+            buckets: &self.buckets,
+            storage: &*self.storage,
+            trigger: &self.trigger,
+            uploads: self.uploads.as_deref(),
+        };
+        let (event, trace) = match domain.event_of(typed).await? {
             Ok(known) => known,
             Err(answer) => return Ok(answer),
         };

@@ -3,7 +3,11 @@
 use crate::{layers::deadline::STOPS_WITHIN, oidc::GOOGLE_KEYS};
 use std::{collections::BTreeMap, time::Duration};
 use trackdrop_cloud::google::{GoogleSettings, SettingsError, check_subscription};
-use trackdrop_pipeline::trigger::Trigger;
+use trackdrop_pipeline::{
+    OfferedModels,
+    models::MODELS_VARIABLE,
+    trigger::{IGNORE_VARIABLE, Trigger},
+};
 
 /// How a service runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +25,10 @@ pub struct ServiceSettings {
     pub subscription: Option<String>,
     /// `TRACKDROP_MODEL`: the detector, as a path or `gs://BUCKET/OBJECT`.
     pub model: Option<String>,
+    /// `TRACKDROP_IGNORE`: the patterns of names that are no video, in place of the trigger's.
+    pub ignore: Option<String>,
+    /// `TRACKDROP_MODELS`: the detectors that uploads may ask for.
+    pub models: OfferedModels,
     /// Where buckets, topics and tables are.
     pub google: GoogleSettings,
 }
@@ -91,6 +99,9 @@ impl ServiceSettings {
             push,
             subscription,
             model: optional("TRACKDROP_MODEL"),
+            ignore: optional(IGNORE_VARIABLE),
+            models: OfferedModels::of_text(&optional(MODELS_VARIABLE).unwrap_or_default())
+                .map_err(|error| SettingsError::Host(error.to_string()))?,
             google: GoogleSettings::from_variables(variables)?,
         })
     }

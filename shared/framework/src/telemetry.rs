@@ -22,7 +22,7 @@ mod traced;
 mod whole;
 
 pub(crate) use context::{RequestTrace, TraceContext};
-pub(crate) use metrics::delivery_done;
+pub(crate) use metrics::{delivery_done, upload_ignored};
 pub use traced::traced;
 
 use opentelemetry::{

@@ -38,6 +38,8 @@ pub struct FinalizedObject {
     pub name: String,
     /// Which writing of that name.
     pub generation: i64,
+    /// Size of the content, where the event says so.
+    pub bytes: Option<u64>,
     /// When it was written, where the event says so.
     pub created: Option<Timestamp>,
     /// Its custom metadata; none where the event tells nothing but the name.
@@ -79,6 +81,7 @@ fn finalized(event: &Event) -> Result<Typed, Malformed> {
         bucket: text("bucket").or_else(bucket_of_source).ok_or_else(|| Malformed::new("no bucket is named"))?,
         name: text("name").or_else(name_of_subject).ok_or_else(|| Malformed::new("no object is named"))?,
         generation: generation(data.get("generation"))?,
+        bytes: bytes(data),
         created: created(data)?,
         metadata: Some(metadata(data)),
     }))
@@ -92,6 +95,14 @@ fn generation(value: Option<&Value>) -> Result<i64, Malformed> {
         _ => None,
     };
     number.ok_or_else(|| Malformed(format!("the generation {} is not a number", value.unwrap_or(&Value::Null))))
+}
+
+/// The size; one that is no number says nothing, and whoever needs it looks at the object.
+fn bytes(object: &Map<String, Value>) -> Option<u64> {
+    match object.get("size")? {
+        Value::String(text) => text.parse().ok(),
+        other => other.as_u64(),
+    }
 }
 
 fn created(object: &Map<String, Value>) -> Result<Option<Timestamp>, Malformed> {
@@ -150,6 +161,7 @@ fn notification<'a>(
         bucket: text("bucket").unwrap_or(bucket).to_owned(),
         name: name.to_owned(),
         generation: generation(payload.get("generation").or(generation_attribute.as_ref()))?,
+        bytes: bytes(&payload),
         // The attribute is ours: it is there where an object is told of again.
         created: created(&payload)?.or_else(|| attribute("timeCreated")?.parse().ok()),
         metadata: payload.contains_key("timeCreated").then(|| metadata(&payload)),

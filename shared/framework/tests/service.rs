@@ -204,6 +204,98 @@ impl std::io::Write for Log {
     }
 }
 
+/// What the service logs of pushes, and the statuses of its answers.
+async fn logged(trigger: &str, with: impl FnOnce(Service) -> Service, pushes: &[String]) -> (World, String) {
+    let log = Log::default();
+    let written = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || written.clone()).finish();
+    let here = tracing::subscriber::set_default(subscriber);
+    let world = World::of(trigger, with).await;
+    for push in pushes {
+        assert_eq!(world.push(push.clone()).await.status(), StatusCode::NO_CONTENT, "{push}");
+    }
+    drop(here);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    (world, log)
+}
+
+/// A notification of an object of this size.
+fn notification_of(name: &str, size: &str) -> String {
+    let payload = json!({ "kind": "storage#object", "bucket": "acme-up", "name": name, "generation": "7", "size": size,
+        "timeCreated": "2026-11-23T18:25:01.5Z" });
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let attributes = json!({ "eventType": "OBJECT_FINALIZE", "bucketId": "acme-up", "objectId": name,
+        "objectGeneration": "7", "payloadFormat": "JSON_API_V1" });
+    let message = json!({ "attributes": attributes, "data": STANDARD.encode(payload.to_string()), "messageId": "1" });
+    json!({ "message": message, "subscription": "projects/p/subscriptions/s" }).to_string()
+}
+
+#[tokio::test]
+async fn an_upload_that_is_no_video_by_its_name_is_acknowledged_told_once_and_makes_no_call() {
+    // Without a payload everybody else would have to look the object up.
+    let bare = |name: &str| {
+        let attributes = json!({ "eventType": "OBJECT_FINALIZE", "bucketId": "acme-up", "objectId": name,
+            "objectGeneration": "7", "payloadFormat": "NONE" });
+        json!({ "message": { "attributes": attributes, "messageId": "1" }, "subscription": "s" }).to_string()
+    };
+    let part = "gcloud/tmp/parallel_composite_uploads/see_gcloud_storage_cp_help_for_details/6f1e_da39a3ee_0";
+    let long = format!("{}.srt", "x".repeat(1_000));
+    let names = [part, "folder/", ".DS_Store", "clip.mp4.part", "day/clip.SRT", &long];
+    let pushes: Vec<_> = names.iter().flat_map(|name| [notification("acme-up", name, &[]), bare(name)]).collect();
+    let (world, log) = logged(SPLIT, |service| service, &pushes).await;
+    assert!(world.events().is_empty());
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("upload ignored")).collect();
+    assert_eq!(lines.len(), pushes.len(), "{log}");
+    assert!(
+        lines.iter().all(|line| line.contains("INFO") && line.contains("no video by its name") && line.len() < 600),
+        "{log}"
+    );
+    assert!(!log.contains("WARN"), "{log}");
+}
+
+#[tokio::test]
+async fn an_empty_upload_is_ignored_and_the_generation_that_follows_it_is_taken() {
+    let pushes = [notification_of("clip.mp4", "0"), notification_of("clip.mp4", "8")];
+    let (world, log) = logged(SPLIT, |service| service, &pushes).await;
+    assert_eq!(world.events().len(), 1);
+    assert!(log.contains("upload ignored") && log.contains("uploads/clip.mp4 is empty"), "{log}");
+    // One whose size the event does not tell.
+    let object = ObjectName::new(Bucket::Uploads, "v.mp4");
+    let info = world.local.put(&object, Content::Bytes("".into()), PutOptions::default()).await.unwrap();
+    let attributes = json!({ "eventType": "OBJECT_FINALIZE", "bucketId": "acme-up", "objectId": "v.mp4",
+        "objectGeneration": info.generation.to_string(), "payloadFormat": "NONE" });
+    let body = json!({ "message": { "attributes": attributes, "messageId": "1" }, "subscription": "s" });
+    assert_eq!(world.push(body.to_string()).await.status(), StatusCode::NO_CONTENT);
+    assert_eq!(world.events().len(), 1);
+}
+
+#[tokio::test]
+async fn users_say_what_is_no_video_and_dead_letters_are_judged_by_the_same_list() {
+    let of_users = |list| trackdrop_pipeline::trigger::of_uploads(Some(list)).unwrap();
+    let world = World::of(SPLIT, |_| {
+        let buckets = Buckets { uploads: "acme-up".into(), work: "acme-work".into(), results: "acme-out".into() };
+        let folder = tempfile::tempdir().unwrap();
+        Service::new(of_users("processed/*"), Arc::new(LocalCloud::open(folder.path(), vec![]).unwrap()), buckets)
+    })
+    .await;
+    for name in ["processed/clip.mp4", "clip.srt"] {
+        assert_eq!(world.push(notification("acme-up", name, &[])).await.status(), StatusCode::NO_CONTENT, "{name}");
+    }
+    let [Event::ObjectFinalized(taken)] = &world.events()[..] else { panic!() };
+    assert_eq!(taken.object.name, "clip.srt");
+    let dead =
+        [("CloudPubSubDeadLetterSourceDeliveryCount", "5"), ("CloudPubSubDeadLetterSourceSubscription", "x-split")];
+    for (list, letters) in [(None, 0), (Some("processed/*"), 1)] {
+        let world = World::of(FAIL, |service| match list {
+            Some(list) => service.with_uploads(of_users(list)),
+            None => service,
+        })
+        .await;
+        assert_eq!(world.push(notification("acme-up", "clip.srt", &dead)).await.status(), StatusCode::NO_CONTENT);
+        assert_eq!(world.events().len(), letters, "{list:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_object_of_a_bucket_that_is_none_of_ours_is_acknowledged_with_a_warning_that_names_the_settings() {
     let log = Log::default();

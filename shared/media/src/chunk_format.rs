@@ -11,13 +11,14 @@ use ffmpeg_next as ffmpeg;
 
 use trackdrop_pipeline::PtsList;
 
-use crate::{Limits, MediaError, Rational, Window};
+use crate::{Limits, MediaError, Rational, Window, packing::Packing};
 
 const MILLISECOND: Rational = Rational { num: 1, den: 1000 };
 const TAG_START: &str = "TRACKDROP_START_MS";
 const TAG_WINDOW: &str = "TRACKDROP_WINDOW";
 const TAG_FRAMES: &str = "TRACKDROP_FRAMES";
 const TAG_DAMAGED: &str = "TRACKDROP_DAMAGED";
+const TAG_PACKING: &str = "TRACKDROP_PACKING";
 
 /// Chunk times in milliseconds of ascending, unique `pts`, relative to the first of them.
 pub(crate) fn owned_times_ms(time_base: Rational, pts: &[i64]) -> Vec<i64> {
@@ -62,6 +63,8 @@ pub struct ChunkDescription {
     pub(crate) start_ms: i64,
     /// PTS of owned frames that were damaged in the source; only a chunk that was re-encoded has to say so.
     pub(crate) damaged_pts: Vec<i64>,
+    /// What its pictures stand for, where a chunk that was re-encoded holds the bytes of others.
+    pub(crate) packing: Option<Packing>,
 }
 
 impl ChunkDescription {
@@ -83,6 +86,9 @@ impl ChunkDescription {
         tags.set(TAG_FRAMES, &frames.to_string());
         if !self.damaged_pts.is_empty() {
             tags.set(TAG_DAMAGED, &pts_list(&self.damaged_pts)?.to_string());
+        }
+        if let Some(packing) = self.packing {
+            tags.set(TAG_PACKING, &packing.to_string());
         }
         Ok(tags)
     }
@@ -107,7 +113,8 @@ impl ChunkDescription {
         };
         limits.check_frames(damaged.len() as u64)?;
         let (frame_pts, damaged_pts) = (frames.as_slice().to_vec(), damaged.as_slice().to_vec());
-        Ok(Self { window, frame_pts, start_ms, damaged_pts })
+        let packing = tags.get(TAG_PACKING).map(|text| text.parse().map_err(|()| bad(text))).transpose()?;
+        Ok(Self { window, frame_pts, start_ms, damaged_pts, packing })
     }
 }
 

@@ -2,13 +2,18 @@
 
 use std::{collections::VecDeque, path::Path};
 
-use ffmpeg::Packet;
+use ffmpeg::{
+    Packet,
+    codec::packet::{Mut, Ref},
+    ffi,
+};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    ChunkDescription, ChunkReader, Effort, Limits, MediaError, PlannedSegment, Rational, Source, VideoIndex,
+    ChunkDescription, Limits, MediaError, PlannedSegment, Rational, Source, VideoIndex,
     chunk_format::{earlier_times_ms, owned_times_ms},
     demux::{Demuxer, Timeline},
+    error::check,
     index::PacketRecord,
     lossless::Stretch,
     mux::Muxer,
@@ -17,7 +22,7 @@ use crate::{
 /// Writes the chunk of one segment: the packets from its key frame through the next segment's key frame and that one's
 /// leading pictures, so that every owned frame can be decoded from the chunk alone.
 ///
-/// A segment that has no key frame to cut at is decoded and re-encoded without loss instead.
+/// A segment that has no key frame to cut at, or whose packets a chunk can't hold, is decoded and re-encoded without loss instead.
 /// The chunk is a Matroska file with the video only. For several segments, [`Cutter`] reads the source once.
 ///
 /// # Errors
@@ -40,9 +45,9 @@ pub struct Cutter<'a> {
     demuxer: Demuxer,
     /// Index of the packet that the demuxer gives next.
     position: usize,
-    /// Packets already read that the next chunk needs as well: a key frame and its leading pictures.
-    overlap: VecDeque<HeldPacket>,
-    /// The stretch without a key frame that is being re-encoded, decoded up to the segment cut last.
+    /// Packets already read that a later chunk needs as well: a key frame and its leading pictures.
+    held: VecDeque<HeldPacket>,
+    /// The stretch that is being re-encoded, decoded up to the segment cut last.
     stretch: Option<(usize, Stretch)>,
 }
 
@@ -88,7 +93,7 @@ impl<'a> Cutter<'a> {
             segments: segments.iter().collect(),
             demuxer: open_source(&source, index)?,
             position: 0,
-            overlap: VecDeque::new(),
+            held: VecDeque::new(),
             stretch: None,
         };
         if let Some(first) = segments.first() {
@@ -117,15 +122,8 @@ impl<'a> Cutter<'a> {
         let plan = ChunkTimes::of(self.index, segment, range.clone());
         let mut muxer =
             Muxer::matroska(chunk_out, self.demuxer.parameters()?, self.index.time_base, plan.description.to_tags()?)?;
-        // The next chunk starts with the packets from here on.
-        let next = self.segments.iter().find(|next| next.first_keyframe != segment.first_keyframe);
-        let shared_from = next.map_or(usize::MAX, |next| self.index.keyframes[next.first_keyframe].packet_index);
-        let mut kept = VecDeque::new();
         for at in range.clone() {
-            let mut packet = self.packet(at)?;
-            if at >= shared_from {
-                kept.push_back(HeldPacket { index: at, packet: packet.clone() });
-            }
+            let mut packet = self.led_packet(at, segment, range.start)?;
             let times = plan.times_ms[at - range.start];
             packet.set_pts(Some(times.pts));
             packet.set_dts(Some(times.dts));
@@ -138,48 +136,42 @@ impl<'a> Cutter<'a> {
                 result => result?,
             }
         }
-        self.overlap = kept;
         muxer.finish()
     }
 
     /// Re-encodes the frames of a segment, going on in the stretch where the segment before it ended.
     fn reencode(&mut self, segment: &PlannedSegment, chunk_out: &Path) -> Result<(), MediaError> {
+        let range = packet_range(self.index, segment);
         let mut stretch = match self.stretch.take() {
             Some((keyframe, stretch)) if keyframe == segment.first_keyframe => stretch,
-            _ => self.open_stretch(segment, chunk_out)?,
+            _ => Stretch::open(&self.demuxer, range.clone())?,
         };
-        stretch.write_chunk(segment, self.index, chunk_out)?;
+        let index = self.index;
+        stretch.write_chunk(segment, index, chunk_out, &mut |at| self.led_packet(at, segment, range.start))?;
         self.stretch = Some((segment.first_keyframe, stretch));
         Ok(())
     }
 
-    /// Copies the stretch that a segment is a part of, from the segment on, and opens it for decoding. The copy is gone from the
-    /// folder at once; its space is free when the stretch is done.
-    fn open_stretch(&mut self, segment: &PlannedSegment, chunk_out: &Path) -> Result<Stretch, MediaError> {
-        let index = self.index;
-        let next_key_pts = segment.end_keyframe.map_or(i64::MAX, |end| index.keyframes[end].pts);
-        let end_pts = index.shown_end_pts.min(next_key_pts);
-        let place = |pts: i64| index.frame_pts.partition_point(|&frame| frame < pts);
-        let frame_pts = index.frame_pts[place(segment.start_pts)..place(end_pts)].to_vec();
-        let expected_frames = frame_pts.len() as u64;
-        let whole = PlannedSegment { end_pts, frame_pts, expected_frames, ..segment.clone() };
-        let file = chunk_out.with_extension("stretch.mkv");
-        let opened = self.copy(&whole, &file).and_then(|()| {
-            let limits = Limits { max_bytes: u64::MAX, max_pixels: u64::MAX, ..Limits::default() };
-            let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            let Effort { threads, .. } = Effort::of(index.width, index.height, threads);
-            ChunkReader::open(&file, &whole.window(index.time_base), &whole.frame_pts, &limits, threads)
-        });
-        let removed = std::fs::remove_file(&file);
-        let reader = opened?;
-        removed.map_err(|error| MediaError::io("remove", &file, error))?;
-        Ok(Stretch::new(reader))
+    /// The packet number `at` for a segment whose chunk or stretch starts with packet `start`, behind the parameter sets that it needs.
+    fn led_packet(&mut self, at: usize, segment: &PlannedSegment, start: usize) -> Result<Packet, MediaError> {
+        // The next chunk starts with the packets from here on.
+        let next = self.segments.iter().find(|next| next.first_keyframe != segment.first_keyframe);
+        let shared_from = next.map_or(usize::MAX, |next| self.index.keyframes[next.first_keyframe].packet_index);
+        let packet = self.packet(at, shared_from)?;
+        let Some(lead_in) = self.index.lead_ins.get(&at) else { return Ok(packet) };
+        behind(if at == start { &lead_in.at_start } else { &lead_in.changed }, packet)
     }
 
-    /// The packet number `at`, from the overlap or from the source.
-    fn packet(&mut self, at: usize) -> Result<Packet, MediaError> {
-        while let Some(held) = self.overlap.pop_front() {
-            if held.index == at {
+    /// The packet number `at`, from those held or from the source. Packets are asked for in order; those from `shared_from` on stay held.
+    fn packet(&mut self, at: usize, shared_from: usize) -> Result<Packet, MediaError> {
+        while self.held.front().is_some_and(|held| held.index < at.min(shared_from)) {
+            self.held.pop_front();
+        }
+        if let Some(place) = self.held.iter().position(|held| held.index == at) {
+            if at >= shared_from {
+                return Ok(self.held[place].packet.clone());
+            }
+            if let Some(held) = self.held.remove(place) {
                 return Ok(held.packet);
             }
         }
@@ -192,6 +184,9 @@ impl<'a> Cutter<'a> {
             self.position += 1;
             if index == at {
                 self.verify(index, &packet)?;
+                if at >= shared_from {
+                    self.held.push_back(HeldPacket { index, packet: packet.clone() });
+                }
                 return Ok(packet);
             }
         }
@@ -215,7 +210,7 @@ impl<'a> Cutter<'a> {
             tries += 1;
             if packet.position() as i64 == record.position {
                 if is_same(&record, &packet) {
-                    self.overlap.push_back(HeldPacket { index: target, packet });
+                    self.held.push_back(HeldPacket { index: target, packet });
                     self.position = target + 1;
                     return Ok(());
                 }
@@ -240,6 +235,18 @@ fn open_source(source: &Source, index: &VideoIndex) -> Result<Demuxer, MediaErro
         });
     }
     Demuxer::open(source, Timeline::Media, &limits)
+}
+
+/// The packet with these bytes in front of its own.
+fn behind(lead_in: &[u8], packet: Packet) -> Result<Packet, MediaError> {
+    if lead_in.is_empty() {
+        return Ok(packet);
+    }
+    let mut longer = Packet::copy(&[lead_in, packet.data().unwrap_or_default()].concat());
+    // SAFETY: both packets are live; what is copied is everything but the data.
+    let code = unsafe { ffi::av_packet_copy_props(longer.as_mut_ptr(), packet.as_ptr()) };
+    check(code, "copy a packet", None)?;
+    Ok(longer)
 }
 
 fn is_same(known: &PacketRecord, packet: &Packet) -> bool {
@@ -314,8 +321,13 @@ impl ChunkTimes {
             .collect();
         times_ms.reverse();
         let window = segment.window(time_base);
-        let description =
-            ChunkDescription { window, frame_pts: segment.frame_pts.clone(), start_ms, damaged_pts: Vec::new() };
+        let description = ChunkDescription {
+            window,
+            frame_pts: segment.frame_pts.clone(),
+            start_ms,
+            damaged_pts: Vec::new(),
+            packing: None,
+        };
         Self { description, times_ms }
     }
 }

@@ -44,7 +44,12 @@ impl Decoder {
         let refuse = |error: ffmpeg::Error| MediaError::NoDecodableFrame {
             path: path.to_owned(),
             codec: codec.clone(),
-            reason: format!("the decoder does not open ({error})"),
+            reason: match error {
+                ffmpeg::Error::DecoderNotFound => {
+                    "FFmpeg has no decoder for it here; re-encode the video, as H.264, HEVC or AV1".into()
+                }
+                error => format!("the decoder does not open ({error})"),
+            },
         };
         let context = context(parameters, &codec, time_base, threads, limits).map_err(refuse)?;
         let inner = context.decoder().video().map_err(refuse)?;

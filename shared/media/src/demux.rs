@@ -389,8 +389,15 @@ fn describe_streams(input: &Input) -> String {
     if kinds.is_empty() { "no streams at all".into() } else { kinds.join(", ") }
 }
 
-/// FFmpeg's short name of a codec, such as `h264`.
+/// FFmpeg's short name of a codec, such as `h264`; of one that it does not know, the four characters by which the container calls it.
 pub(crate) fn codec_name(parameters: &codec::Parameters) -> String {
-    // SAFETY: avcodec_get_name returns a static NUL-terminated string for any id.
-    unsafe { CStr::from_ptr(ffi::avcodec_get_name((*parameters.as_ptr()).codec_id)) }.to_string_lossy().into_owned()
+    // SAFETY: avcodec_get_name returns a static NUL-terminated string for any id; the tag is a plain field of live parameters.
+    let (name, tag) = unsafe {
+        let raw = parameters.as_ptr();
+        (CStr::from_ptr(ffi::avcodec_get_name((*raw).codec_id)), (*raw).codec_tag.to_le_bytes())
+    };
+    if parameters.id() == codec::Id::None && tag.iter().all(u8::is_ascii_graphic) {
+        return tag.escape_ascii().to_string();
+    }
+    name.to_string_lossy().into_owned()
 }

@@ -1,18 +1,19 @@
 //! What a video holds: its packets, where decoding may start, and which pictures are shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ffmpeg::{ffi, media};
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ColorTags, FieldOrder, Limits, MediaError, Orientation, Rational, Source, VideoParams,
+    ColorTags, FieldOrder, Limits, MediaError, Orientation, Rational, Source, VideoParams, carried,
     demux::{Demuxer, Timeline, codec_name},
+    entry_point::LeadIn,
     head::{self, Head},
     orientation::matrix_of_stream,
     params::OutputClock,
-    scan::{self, ScannedPacket},
+    scan::{self, Scan, ScannedPacket},
     shown,
 };
 
@@ -69,10 +70,14 @@ pub struct VideoIndex {
     pub times_are_stated: bool,
     /// Where a chunk may start, ascending in every field.
     pub keyframes: Vec<Keyframe>,
+    /// Whether chunks can hold the packets as they are. Otherwise every segment is re-encoded without loss.
+    pub can_be_copied: bool,
     /// What is unusual about the file, for people to read.
     pub warnings: Vec<String>,
     /// Every packet of the stream, in stored order.
     pub(crate) packets: Vec<PacketRecord>,
+    /// Parameter sets that a chunk needs in front of a packet, by its place.
+    pub(crate) lead_ins: BTreeMap<usize, LeadIn>,
 }
 
 /// A place where decoding may start and after which nothing shown earlier follows, save its leading pictures.
@@ -130,13 +135,14 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     let bytes = source.check(limits)?;
     let mut demuxer = Demuxer::open(&source, Timeline::Media, limits)?;
     let mut warnings = Vec::new();
-    let mut packets = scan::scan(&mut demuxer, limits)?;
+    let Scan { mut packets, can_be_copied } = scan::scan(&mut demuxer, limits)?;
     let times_are_stated = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
 
     let time_base = demuxer.time_base()?;
     let first_entry = first_entry(&mut packets, &demuxer, &mut warnings)?;
     let keyframes = keyframes(&packets, first_entry)?;
     let head = head::try_decoding(&demuxer, &packets, first_entry, limits)?;
+    let can_be_copied = can_be_copied && carried::holds(&demuxer, first_entry, limits)?;
     drop_undecodable_leading(&mut packets, &keyframes, &head.whole, &mut warnings);
 
     let container = demuxer.input().format().name().to_owned();
@@ -207,7 +213,9 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         frame_pts,
         times_are_stated,
         keyframes,
+        can_be_copied,
         warnings,
+        lead_ins: packets.iter_mut().enumerate().filter_map(|(at, p)| Some((at, *p.lead_in.take()?))).collect(),
         packets: packets
             .iter()
             .map(|p| PacketRecord {

@@ -36,6 +36,7 @@
 mod audio;
 mod avio;
 mod canvas;
+mod carried;
 mod chunk_format;
 mod cut;
 mod decoder;
@@ -55,6 +56,7 @@ mod lossless;
 mod memory;
 mod mux;
 mod orientation;
+mod packing;
 mod paint;
 mod params;
 mod picture_format;
@@ -90,7 +92,7 @@ pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
 pub use source::Source;
 pub use still::read_still;
-pub use verify::{Difference, Verification, VerifyOptions, verify};
+pub use verify::{Difference, Verification, VerifiedFrame, VerifyOptions, verify, verify_each};
 pub use video_engine::VideoEngine;
 
 /// A blocking library is used from blocking threads of an asynchronous program.

@@ -24,10 +24,13 @@ pub struct Limits {
     pub max_decode_s: u64,
     /// Memory that the pictures in work in one process may take at a time, in bytes.
     pub max_memory_bytes: u64,
+    /// Segments that a video may be planned into.
+    pub max_segments: u64,
 }
 
 impl Default for Limits {
-    /// 1 TiB, 8192 x 8192 pixels, 16384 pixels a side, 10 million pictures, 48 hours, 100 streams, 60 s without a picture, 5 GiB of memory.
+    /// 1 TiB, 8192 x 8192 pixels, 16384 pixels a side, 10 million pictures, 48 hours, 100 streams, 60 s without a picture,
+    /// 20,000 segments, 5 GiB of memory.
     fn default() -> Self {
         Self {
             max_bytes: 1 << 40,
@@ -38,6 +41,7 @@ impl Default for Limits {
             max_streams: 100,
             max_decode_s: 60,
             max_memory_bytes: 5 << 30,
+            max_segments: 20_000,
         }
     }
 }
@@ -77,6 +81,7 @@ impl Limits {
                 "max_streams" => self.max_streams = small()?,
                 "max_decode_s" => self.max_decode_s = value,
                 "max_memory_bytes" => self.max_memory_bytes = value,
+                "max_segments" => self.max_segments = value,
                 _ => return Err(bad("there is no bound of that name")),
             }
         }

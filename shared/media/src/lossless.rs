@@ -1,31 +1,56 @@
-//! Frames without a key frame to cut at, re-encoded without loss: the same pixels, in chunks that start with a key frame.
+//! Frames that can't be copied, re-encoded without loss: the same pixels, in chunks that start with a key frame.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use ffmpeg::{Dictionary, Packet, codec, encoder, format::Pixel, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    ChunkDescription, ChunkReader, Effort, Frame, Limits, MediaError, PlannedSegment, Rational, VideoIndex,
+    ChunkDescription, Effort, Frame, Limits, MediaError, Orientation, PlannedSegment, Rational, VideoIndex,
     chunk_format::owned_times_ms,
+    decoder::{Decoder, Step},
     demux::{Demuxer, Timeline},
     mux::Muxer,
+    packing::Packing,
     picture_format::ColorTags,
+    scan::tag_packet,
 };
 
 const MILLISECOND: Rational = Rational { num: 1, den: 1000 };
+/// Pixel formats that x264 stores as they are. It takes others, and gives them back as one of these.
+const X264_FORMATS: [&str; 9] =
+    ["yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"];
+/// Those that FFV1 takes and gives back as another one, or with other bytes between the pixels.
+const NOT_FFV1_FORMATS: [&str; 3] = ["rgb48le", "rgba64le", "bgr0"];
 
-/// A stretch of video without a key frame inside, decoded from its start on.
+/// A stretch of packets of the source, decoded from its first one on.
 #[derive(Debug)]
 pub(crate) struct Stretch {
-    reader: ChunkReader,
+    decoder: Decoder,
+    /// Packets that are still to be decoded.
+    packets: Range<usize>,
+    at_end: bool,
     /// The first frame of a later segment.
     waiting: Option<Frame>,
+    /// The time of the frame that came out last.
+    last_pts: i64,
 }
 
+/// Gives a packet of the source by its place.
+pub(crate) type Packets<'a> = dyn FnMut(usize) -> Result<Packet, MediaError> + 'a;
+
 impl Stretch {
-    pub(crate) fn new(reader: ChunkReader) -> Self {
-        Self { reader, waiting: None }
+    /// Opens a decoder for packets of the source; decoding may start at the first of them.
+    pub(crate) fn open(source: &Demuxer, packets: Range<usize>) -> Result<Self, MediaError> {
+        let limits = Limits { max_bytes: u64::MAX, max_pixels: u64::MAX, ..Limits::default() };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let parameters = source.parameters()?;
+        // SAFETY: plain fields of live parameters.
+        let (width, height) = unsafe { ((*parameters.as_ptr()).width, (*parameters.as_ptr()).height) };
+        let side = |side: i32| u32::try_from(side).unwrap_or(0);
+        let Effort { threads, .. } = Effort::of(side(width), side(height), threads);
+        let decoder = Decoder::open(parameters, source.time_base()?, threads, &limits, source.path())?;
+        Ok(Self { decoder, packets, at_end: false, waiting: None, last_pts: i64::MIN })
     }
 
     /// Writes the chunk of a segment: its own frames, whole ones and damaged ones. Those that can't be decoded are missing in it,
@@ -35,6 +60,7 @@ impl Stretch {
         segment: &PlannedSegment,
         index: &VideoIndex,
         out: &Path,
+        packets: &mut Packets<'_>,
     ) -> Result<(), MediaError> {
         let times_ms = owned_times_ms(index.time_base, &segment.frame_pts);
         let mut description = ChunkDescription {
@@ -42,9 +68,10 @@ impl Stretch {
             frame_pts: segment.frame_pts.clone(),
             start_ms: 0,
             damaged_pts: Vec::new(),
+            packing: None,
         };
         let mut chunk: Option<LosslessChunk> = None;
-        while let Some(mut frame) = self.next_before(segment.end_pts)? {
+        while let Some(mut frame) = self.next_before(segment.end_pts, index, packets)? {
             // Before the segment lie the frames of one that is not wanted.
             let Ok(place) = segment.frame_pts.binary_search(&frame.pts) else { continue };
             if frame.is_damaged {
@@ -52,7 +79,7 @@ impl Stretch {
             }
             let chunk = match &mut chunk {
                 Some(chunk) => chunk,
-                none => none.insert(LosslessChunk::create(out, &Shape::of(&frame.picture), index, &description)?),
+                none => none.insert(LosslessChunk::create(out, &Shape::of(&frame.picture), index, &mut description)?),
             };
             chunk.write(&mut frame.picture, times_ms[place])?;
         }
@@ -63,7 +90,7 @@ impl Stretch {
                 let shape = Shape::any();
                 let mut nobodys = frame::Video::new(shape.format, shape.width, shape.height);
                 (0..nobodys.planes()).for_each(|plane| nobodys.data_mut(plane).fill(16));
-                let mut chunk = LosslessChunk::create(out, &shape, index, &description)?;
+                let mut chunk = LosslessChunk::create(out, &shape, index, &mut description)?;
                 chunk.write(&mut nobodys, times_ms.last().map_or(0, |last| last + 1))?;
                 chunk.finish()?;
             }
@@ -71,10 +98,15 @@ impl Stretch {
         if description.damaged_pts.is_empty() { Ok(()) } else { describe_again(out, &description) }
     }
 
-    fn next_before(&mut self, end_pts: i64) -> Result<Option<Frame>, MediaError> {
+    fn next_before(
+        &mut self,
+        end_pts: i64,
+        index: &VideoIndex,
+        packets: &mut Packets<'_>,
+    ) -> Result<Option<Frame>, MediaError> {
         let next = match self.waiting.take() {
             Some(frame) => Some(frame),
-            None => self.reader.next()?,
+            None => self.next(index, packets)?,
         };
         match next {
             Some(frame) if frame.pts >= end_pts => {
@@ -82,6 +114,40 @@ impl Stretch {
                 Ok(None)
             }
             next => Ok(next),
+        }
+    }
+
+    /// The next frame that the video shows, in the order of time.
+    fn next(&mut self, index: &VideoIndex, packets: &mut Packets<'_>) -> Result<Option<Frame>, MediaError> {
+        let mut picture = frame::Video::empty();
+        loop {
+            match self.decoder.receive(&mut picture)? {
+                Step::Picture => {
+                    let place = picture.pts().and_then(|tag| usize::try_from(tag).ok());
+                    let packet = place.and_then(|place| index.packets.get(place)).filter(|packet| !packet.is_lost);
+                    // One that comes too late is missing: what is shown goes forward.
+                    let Some(pts) = packet.and_then(|packet| packet.pts).filter(|&pts| pts > self.last_pts) else {
+                        continue;
+                    };
+                    self.last_pts = pts;
+                    let is_damaged = picture.is_corrupt() || picture.has_decode_errors();
+                    return Ok(Some(Frame { pts, is_damaged, orientation: Orientation::UPRIGHT, picture }));
+                }
+                Step::Error => {}
+                Step::Finished => return Ok(None),
+                Step::NeedsPacket if self.at_end => return Ok(None),
+                Step::NeedsPacket => match self.packets.next() {
+                    Some(at) => {
+                        let mut packet = packets(at)?;
+                        tag_packet(&mut packet, at);
+                        self.decoder.send(&packet)?;
+                    }
+                    None => {
+                        self.at_end = true;
+                        self.decoder.send_eof()?;
+                    }
+                },
+            }
         }
     }
 }
@@ -112,6 +178,7 @@ struct LosslessChunk {
     encoder: encoder::Video,
     muxer: Muxer,
     shape: Shape,
+    packing: Option<Packing>,
 }
 
 impl LosslessChunk {
@@ -119,12 +186,13 @@ impl LosslessChunk {
         out: &Path,
         shape: &Shape,
         index: &VideoIndex,
-        description: &ChunkDescription,
+        description: &mut ChunkDescription,
     ) -> Result<Self, MediaError> {
-        let encoder = open_encoder(shape, index)?;
+        let (encoder, packing) = open_encoder(shape, index)?;
+        description.packing = packing;
         let parameters = codec::Parameters::from(&encoder);
         let muxer = Muxer::matroska(out, parameters, MILLISECOND, description.to_tags()?)?;
-        Ok(Self { encoder, muxer, shape: shape.clone() })
+        Ok(Self { encoder, muxer, shape: shape.clone(), packing })
     }
 
     fn write(&mut self, picture: &mut frame::Video, time_ms: i64) -> Result<(), MediaError> {
@@ -140,7 +208,8 @@ impl LosslessChunk {
         }
         picture.set_pts(Some(time_ms));
         picture.set_kind(ffmpeg::picture::Type::None);
-        self.encoder.send_frame(picture).map_err(fail)?;
+        let packed = self.packing.map(|packing| packing.pack(picture)).transpose()?;
+        self.encoder.send_frame(packed.as_ref().unwrap_or(picture)).map_err(fail)?;
         self.drain()
     }
 
@@ -166,24 +235,35 @@ impl LosslessChunk {
     }
 }
 
-/// x264 without quantisation where it knows the pixel format, since it also makes use of pictures that are alike; else FFV1.
-fn open_encoder(shape: &Shape, index: &VideoIndex) -> Result<encoder::Video, MediaError> {
-    let mut refused = ffmpeg::Error::EncoderNotFound;
-    for (name, settings) in
-        [("libx264", &[("preset", "ultrafast"), ("qp", "0")][..]), ("ffv1", &[("level", "3"), ("slicecrc", "1")])]
-    {
-        match try_encoder(name, settings, shape, index) {
-            Ok(encoder) => return Ok(encoder),
-            Err(error) => refused = error,
+/// x264 without quantisation where it stores the pixel format as it is, since it also makes use of pictures that are alike; else FFV1, and for
+/// formats that this does not take FFV1 of grey pictures with the same bytes.
+fn open_encoder(shape: &Shape, index: &VideoIndex) -> Result<(encoder::Video, Option<Packing>), MediaError> {
+    const FFV1: (&str, &[(&str, &str)]) = ("ffv1", &[("level", "3"), ("slicecrc", "1")]);
+    let name = shape.format.descriptor().map_or("", |described| described.name());
+    let mut encoders = Vec::new();
+    if X264_FORMATS.contains(&name) {
+        encoders.push(("libx264", &[("preset", "ultrafast"), ("qp", "0")][..]));
+    }
+    if !NOT_FFV1_FORMATS.contains(&name) {
+        encoders.push(FFV1);
+    }
+    for (name, settings) in encoders {
+        if let Ok(encoder) = try_encoder(name, settings, shape, index) {
+            return Ok((encoder, None));
         }
     }
-    Err(MediaError::Unsupported {
-        reason: format!(
-            "key frames that lie far apart in a video of the pixel format {:?}, which no lossless encoder takes ({refused}); \
-             re-encode it with a key frame every few seconds",
-            shape.format
-        ),
-    })
+    let packing = Packing::new(shape.format, shape.width, shape.height);
+    let (width, height) = packing.size()?;
+    let grey = Shape { width, height, format: Pixel::GRAY8, color: shape.color.clone() };
+    match try_encoder(FFV1.0, FFV1.1, &grey, index) {
+        Ok(encoder) => Ok((encoder, Some(packing))),
+        Err(refused) => Err(MediaError::Unsupported {
+            reason: format!(
+                "a video of {packing} that can't be copied into chunks, which no lossless encoder takes ({refused}); re-encode it, as H.264 \
+                 with a key frame every few seconds",
+            ),
+        }),
+    }
 }
 
 fn try_encoder(

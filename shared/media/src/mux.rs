@@ -1,8 +1,14 @@
 //! Writing a container, packet by packet.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{Seek, Write},
+    path::{Path, PathBuf},
+};
 
-use ffmpeg::{Dictionary, Packet, codec, ffi, format::context::Output};
+use ffmpeg::{
+    Dictionary, Packet, codec, ffi,
+    format::context::{Output, StreamIo},
+};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
@@ -15,30 +21,23 @@ use crate::{
 pub(crate) struct Muxer {
     output: Output,
     path: PathBuf,
+    is_file: bool,
 }
 
 impl Muxer {
     /// A container of FFmpeg's format `name` at `path`, taken literally; an existing file is replaced.
     pub(crate) fn create(path: &Path, name: &std::ffi::CStr) -> Result<Self, MediaError> {
-        quiet_ffmpeg();
         let url = literal_url(path)?;
-        let mut context = std::ptr::null_mut();
-        // SAFETY: all pointers are valid for the calls; the context is owned by `Output` as soon as it exists.
-        let mut output = unsafe {
-            let code = ffi::avformat_alloc_output_context2(&mut context, std::ptr::null(), name.as_ptr(), url.as_ptr());
-            check(code, "create", Some(path))?;
-            Output::wrap(context)
-        };
-        // SAFETY: the context was just created and has no I/O yet; Output closes `pb` when it is dropped. Bit-exact:
-        // no random ids and no version strings, so that the same input gives the same bytes.
+        let context = allocate(path, name)?;
+        // SAFETY: the context is new, and owned by `Output` from here on, which closes `pb` when it is dropped.
+        let mut output = unsafe { Output::wrap(context) };
+        // SAFETY: the context has no I/O yet.
         let code = unsafe {
             let raw = output.as_mut_ptr();
-            (*raw).flags |= ffi::AVFMT_FLAG_BITEXACT;
-            (*raw).avoid_negative_ts = 0;
             ffi::avio_open(&mut (*raw).pb, url.as_ptr(), ffi::AVIO_FLAG_WRITE)
         };
         check(code, "create", Some(path))?;
-        Ok(Self { output, path: path.to_owned() })
+        Ok(Self { output, path: path.to_owned(), is_file: true })
     }
 
     /// A Matroska file with one video stream, its header written.
@@ -50,12 +49,36 @@ impl Muxer {
     ) -> Result<Self, MediaError> {
         let mut muxer = Self::create(path, c"matroska")?;
         muxer.output.set_metadata(tags);
-        muxer.add_stream(parameters, source_time_base)?;
+        muxer.begin_matroska(parameters, source_time_base)?;
+        Ok(muxer)
+    }
+
+    /// The same in memory instead of a file.
+    pub(crate) fn matroska_in_memory(
+        memory: impl Write + Seek + Send + 'static,
+        parameters: codec::Parameters,
+        source_time_base: Rational,
+    ) -> Result<Self, MediaError> {
+        let path = Path::new("chunk.mkv");
+        let failed = |error| MediaError::ffmpeg("create", Some(path), error);
+        let mut io = StreamIo::from_write_seek(memory).map_err(failed)?;
+        let context = allocate(path, c"matroska")?;
+        // SAFETY: the context is new, and `io` goes with it to `Output`, which frees the context first.
+        let output = unsafe {
+            (*context).pb = io.as_mut_ptr();
+            Output::wrap_with_custom_io(context, io)
+        };
+        let mut muxer = Self { output, path: path.to_owned(), is_file: false };
+        muxer.begin_matroska(parameters, source_time_base)?;
+        Ok(muxer)
+    }
+
+    fn begin_matroska(&mut self, parameters: codec::Parameters, source_time_base: Rational) -> Result<(), MediaError> {
+        self.add_stream(parameters, source_time_base)?;
         let mut options = Dictionary::new();
         // A chunk's SHA-256 is in the manifest; a sum in every cluster took a third of the time of cutting.
         options.set("write_crc32", "0");
-        muxer.write_header(options)?;
-        Ok(muxer)
+        self.write_header(options)
     }
 
     /// Adds a stream that copies packets coded as `parameters`; returns its index.
@@ -134,6 +157,9 @@ impl Muxer {
     /// Completes the file. A full disk shows here at the latest.
     pub(crate) fn finish(mut self) -> Result<(), MediaError> {
         self.output.write_trailer().map_err(|error| self.error("finish", error))?;
+        if !self.is_file {
+            return Ok(());
+        }
         // SAFETY: `pb` is the context's own I/O; closing nulls it, so that dropping the context does not close it again.
         let code = unsafe { ffi::avio_closep(&mut (*self.output.as_mut_ptr()).pb) };
         check(code, "close", Some(&self.path)).map(|_| ())
@@ -142,6 +168,21 @@ impl Muxer {
     fn error(&self, operation: &'static str, error: ffmpeg::Error) -> MediaError {
         MediaError::ffmpeg(operation, Some(&self.path), error)
     }
+}
+
+/// A new context for a container of that format. Bit-exact: no random ids and no version strings, so that the same input gives the same bytes.
+fn allocate(path: &Path, name: &std::ffi::CStr) -> Result<*mut ffi::AVFormatContext, MediaError> {
+    quiet_ffmpeg();
+    let url = literal_url(path)?;
+    let mut context = std::ptr::null_mut();
+    // SAFETY: all pointers are valid for the call, which gives a live context or an error.
+    unsafe {
+        let code = ffi::avformat_alloc_output_context2(&mut context, std::ptr::null(), name.as_ptr(), url.as_ptr());
+        check(code, "create", Some(path))?;
+        (*context).flags |= ffi::AVFMT_FLAG_BITEXACT;
+        (*context).avoid_negative_ts = 0;
+    }
+    Ok(context)
 }
 
 impl std::fmt::Debug for Muxer {

@@ -36,7 +36,8 @@ pub struct PlannedSegment {
     pub expected_frames: u64,
     /// PTS of each frame it owns, ascending. The chunk carries it as well.
     pub frame_pts: Vec<i64>,
-    /// Whether its frames are re-encoded without loss, because the source has no key frame to cut at for too long. Then it is a
+    /// Whether its frames are re-encoded without loss, because the source has no key frame to cut at for too long, or because a chunk can't
+    /// hold the source's packets. Then it is a
     /// part of the stretch from `first_keyframe` to `end_keyframe`, and its chunk holds its own frames and no others.
     pub is_reencoded: bool,
 }
@@ -88,6 +89,8 @@ impl VideoIndex {
             }
             begin = next.unwrap_or(begin);
         }
+        // What a chunk can't hold is never copied; each segment is then a stretch of its own, from its key frame on.
+        segments.iter_mut().for_each(|segment| segment.is_reencoded |= !self.can_be_copied);
         Ok(segments)
     }
 

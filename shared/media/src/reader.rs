@@ -12,7 +12,11 @@ use crate::{
     chunk_format::owned_times_ms,
     decoder::{Decoder, Step},
     demux::Demuxer,
+    packing::Packing,
 };
+
+/// A pixel of no format has more bytes.
+const MOST_PIXEL_BYTES: u64 = 16;
 
 /// What decoding a chunk gave: the entry of one segment in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +53,8 @@ pub struct ChunkReader {
     times_ms: Vec<i64>,
     /// PTS of frames that were damaged before they were re-encoded.
     damaged_before: Vec<i64>,
+    /// What the chunk's pictures stand for, where they hold the bytes of others.
+    packing: Option<Packing>,
     /// Place in `frame_pts` after the last frame given out.
     next_place: usize,
     phase: Phase,
@@ -130,7 +136,11 @@ impl ChunkReader {
         }
         let times_ms = owned_times_ms(window.time_base, frame_pts).iter().map(|t| t + description.start_ms).collect();
         let (parameters, time_base) = (demuxer.parameters()?, demuxer.time_base()?);
-        let decoder = Decoder::open_on(engine, parameters, time_base, threads, limits, chunk)?;
+        // A grey picture has as many pixels as the picture in it has bytes. That one is checked when it is there.
+        let max_pixels =
+            limits.max_pixels.saturating_mul(if description.packing.is_some() { MOST_PIXEL_BYTES } else { 1 });
+        let decoder_limits = Limits { max_pixels, ..limits.clone() };
+        let decoder = Decoder::open_on(engine, parameters, time_base, threads, &decoder_limits, chunk)?;
         Ok(Self {
             demuxer,
             decoder,
@@ -141,6 +151,7 @@ impl ChunkReader {
             frame_pts: frame_pts.to_vec(),
             times_ms,
             damaged_before: description.damaged_pts,
+            packing: description.packing,
             next_place: 0,
             phase: Phase::Reading,
             tally: Tally::default(),
@@ -166,6 +177,11 @@ impl ChunkReader {
             match self.decoder.receive(&mut picture)? {
                 Step::Picture => {
                     if let Some((pts, is_damaged)) = self.accept(&picture)? {
+                        let picture = match self.packing {
+                            Some(packing) => packing.unpack(&picture)?,
+                            None => picture,
+                        };
+                        self.limits.check_picture(picture.width(), picture.height())?;
                         return Ok(Some(Frame { pts, is_damaged, orientation: self.orientation, picture }));
                     }
                 }
@@ -222,7 +238,6 @@ impl ChunkReader {
             self.tally.outside += 1;
             return Ok(None);
         };
-        self.limits.check_picture(picture.width(), picture.height())?;
         self.tally.damaged.extend(&self.frame_pts[self.next_place..place]);
         self.next_place = place + 1;
         let pts = self.frame_pts[place];

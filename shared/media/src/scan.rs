@@ -1,13 +1,17 @@
 //! One pass over the packets of a video stream, and the presentation time of each.
 
-use ffmpeg::{Packet, codec::packet::Ref, ffi, frame};
+use ffmpeg::{
+    Packet,
+    codec::packet::{Ref, side_data},
+    ffi, frame,
+};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
     Limits, MediaError, Rational,
     decoder::{Decoder, Step},
-    demux::{Demuxer, Timeline, codec_name},
-    entry_point::{self, EntryPoints},
+    demux::{Demuxer, Timeline},
+    entry_point::{Bitstream, LeadIn},
     source::Opened,
 };
 
@@ -27,6 +31,18 @@ pub(crate) struct ScannedPacket {
     pub has_picture: bool,
     /// Its picture refers to a part of the stream that the file does not hold.
     pub is_lost: bool,
+    /// The container describes the stream anew from this packet on.
+    new_extradata: Option<Box<[u8]>>,
+    /// What a chunk needs in front of it.
+    pub lead_in: Option<Box<LeadIn>>,
+}
+
+/// What one pass found.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub packets: Vec<ScannedPacket>,
+    /// Whether the packets can be copied: not where a chunk could not say what the container says beside them.
+    pub can_be_copied: bool,
 }
 
 /// An MP4 whose index names key frames further apart than this, in seconds, may hold others that it does not name.
@@ -34,44 +50,81 @@ const FAR_APART_S: f64 = 15.0;
 /// Of a key frame's packet, what is looked at for what precedes the picture in it.
 const HEAD_BYTES: usize = 4096;
 
+/// Of a stream whose index calls more than one packet in so many a key frame, it is doubted.
+const PLAUSIBLE_DISTANCE: usize = 4;
+/// Key frames that are smaller than this, in bytes, on average, lie so close that reading all costs less than asking for each.
+const CLOSE_BYTES: usize = 64 << 10;
+
 /// Finds every packet of the stream, reading no more of the source than it takes.
 ///
-/// In an MP4, the index tells all that is needed but whether decoding may start at an H.264 key frame: the first bytes of these are read.
-/// Other containers are read whole, and so is an MP4 with hardly any key frame in its index: some writers name only some of them.
-pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<ScannedPacket>, MediaError> {
+/// In an MP4, the index tells all that is needed but whether decoding may really start at a key frame: the first bytes of these are read.
+/// Other containers are read whole, and so is an MP4 whose index names hardly any key frame, or more than there can be: some writers name
+/// only some of them, some all packets.
+pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Scan, MediaError> {
+    let mut stream = Bitstream::of(&demuxer.parameters()?);
     if let Some(mut hollow) = demuxer.hollow(Timeline::Media, limits)? {
-        let mut packets = read_all(&mut hollow, limits)?;
-        let entry_points = EntryPoints::of(&codec_name(&demuxer.parameters()?), &demuxer.parameters()?);
-        if entry_points.look_at_data() {
-            let mut source = demuxer.source().open()?;
-            for packet in packets.iter_mut().filter(|packet| packet.is_entry) {
-                let whole = packet.size.min(HEAD_BYTES);
-                packet.is_entry = starts_decoding(&mut source, packet, whole, entry_points)
-                    .map_err(|error| MediaError::io("read", demuxer.path(), error))?;
+        let mut scan = read_all(&mut hollow, None, limits)?;
+        if !stream.looks_at_data() {
+            for (at, packet) in scan.packets.iter_mut().enumerate() {
+                packet.new_extradata.take().map_or(Ok(()), |extradata| describe_anew(&mut stream, &extradata, at))?;
+                packet.is_entry = stream.look_at_none().is_entry;
             }
+            return Ok(scan);
         }
-        if !are_far_apart(&packets, demuxer.time_base()?) {
-            return Ok(packets);
+        if !are_doubtful(&scan.packets) {
+            look_into_key_frames(&mut scan, demuxer, stream.clone())?;
+            let begins = scan.packets.iter().find(|packet| packet.has_picture).is_none_or(|packet| packet.is_entry);
+            if begins && !are_far_apart(&scan.packets, demuxer.time_base()?) {
+                return Ok(scan);
+            }
         }
     }
     demuxer.source().keep_what_is_read()?;
-    read_all(demuxer, limits)
+    read_all(demuxer, Some(&mut stream), limits)
 }
 
-/// Whether decoding may start at a packet, by its first bytes, or all of them where these don't tell.
-fn starts_decoding(
+/// Whether no packet is called a key frame, or so many that looking at each costs more than reading the file once.
+fn are_doubtful(packets: &[ScannedPacket]) -> bool {
+    let called = packets.iter().filter(|packet| packet.is_entry);
+    let (count, bytes) = called.fold((0, 0), |(count, bytes), packet| (count + 1, bytes + packet.size));
+    count == 0 || count > packets.len().div_ceil(PLAUSIBLE_DISTANCE) && bytes < count * CLOSE_BYTES
+}
+
+/// Looks into the packets that the container calls key frames, and into the first one whatever it is called.
+fn look_into_key_frames(scan: &mut Scan, demuxer: &Demuxer, mut stream: Bitstream) -> Result<(), MediaError> {
+    let mut source = demuxer.source().open()?;
+    for (at, packet) in scan.packets.iter_mut().enumerate() {
+        if packet.new_extradata.is_none() && !packet.is_entry && at > 0 {
+            continue;
+        }
+        if let Some(extradata) = packet.new_extradata.take() {
+            describe_anew(&mut stream, &extradata, at)?;
+        }
+        let whole = packet.size.min(HEAD_BYTES);
+        let data = first_bytes(&mut source, packet, whole, &stream)
+            .map_err(|error| MediaError::io("read", demuxer.path(), error))?;
+        let (look, lead_in) = stream.look(&data);
+        // What shows no picture is told by the packet's end, too; in an MP4 every packet is one.
+        (packet.is_entry, packet.lead_in) = (look.is_entry, lead_in);
+    }
+    scan.can_be_copied &= stream.can_be_copied;
+    Ok(())
+}
+
+/// The first bytes of a packet, or all of them where these don't reach its picture.
+fn first_bytes(
     source: &mut Opened,
     packet: &ScannedPacket,
     bytes: usize,
-    entry_points: EntryPoints,
-) -> std::io::Result<bool> {
-    let Ok(position) = u64::try_from(packet.position) else { return Ok(false) };
+    stream: &Bitstream,
+) -> std::io::Result<Vec<u8>> {
+    let Ok(position) = u64::try_from(packet.position) else { return Ok(Vec::new()) };
     let mut data = vec![0; bytes];
     source.read_exactly_at(position, &mut data)?;
-    if bytes < packet.size && !entry_points.reaches_picture(&data) {
-        return starts_decoding(source, packet, packet.size, entry_points);
+    if bytes < packet.size && !stream.reaches_picture(&data) {
+        return first_bytes(source, packet, packet.size, stream);
     }
-    Ok(entry_points.accept(&data))
+    Ok(data)
 }
 
 /// Whether some stretch has no entry for so long that it is worth looking into all packets.
@@ -83,44 +136,70 @@ fn are_far_apart(packets: &[ScannedPacket], time_base: Rational) -> bool {
     times.windows(2).any(|pair| (pair[1] as f64 - pair[0] as f64) * time_base.to_f64() > FAR_APART_S)
 }
 
-/// Reads every packet of the stream.
-pub(crate) fn read_all(demuxer: &mut Demuxer, limits: &Limits) -> Result<Vec<ScannedPacket>, MediaError> {
-    let parameters = demuxer.parameters()?;
-    let codec = codec_name(&parameters);
-    let is_hollow = demuxer.is_hollow();
-    let entry_points = EntryPoints::of(&codec, &parameters);
+/// Reads every packet of the stream. Without a `stream` to look into them by, the container's word stands for what they are.
+pub(crate) fn read_all(
+    demuxer: &mut Demuxer,
+    mut stream: Option<&mut Bitstream>,
+    limits: &Limits,
+) -> Result<Scan, MediaError> {
     let mut packets: Vec<ScannedPacket> = Vec::new();
+    let mut can_be_copied = true;
     let mut packet = Packet::empty();
     while demuxer.read(&mut packet)? {
         let data = packet.data().unwrap_or_default();
-        if !packets.is_empty() && changes_parameters(&packet) {
-            return Err(MediaError::Unsupported {
-                reason: format!(
-                    "the video changes its codec parameters at packet {}; re-encode it into one uniform stream",
-                    packets.len()
-                ),
-            });
-        }
-        packets.push(ScannedPacket {
+        let mut found = ScannedPacket {
             pts: packet.pts(),
             dts: packet.dts(),
             duration: packet.duration(),
             position: packet.position() as i64,
             size: data.len(),
-            is_entry: packet.is_key() && (is_hollow || entry_points.accept(data)),
+            is_entry: packet.is_key(),
             // SAFETY: a plain field of a live packet.
             is_discarded: unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 },
-            has_picture: !data.is_empty() && (is_hollow || entry_point::has_picture(&codec, data)),
+            has_picture: !data.is_empty(),
             is_lost: false,
-        });
+            new_extradata: None,
+            lead_in: None,
+        };
+        for side in packet.side_data() {
+            match side.kind() {
+                side_data::Type::NewExtraData if !side.data().is_empty() => {
+                    found.new_extradata = Some(side.data().into())
+                }
+                // A chunk has one description of its stream, in front of all packets.
+                side_data::Type::Palette | side_data::Type::ParamChange => can_be_copied = false,
+                _ => {}
+            }
+        }
+        if let Some(stream) = &mut stream {
+            if let Some(extradata) = found.new_extradata.take() {
+                describe_anew(stream, &extradata, packets.len())?;
+            }
+            let (look, lead_in) = stream.look(data);
+            (found.is_entry, found.has_picture, found.lead_in) = (look.is_entry, look.has_picture, lead_in);
+        }
+        packets.push(found);
         limits.check_frames(packets.len() as u64)?;
     }
-    Ok(packets)
+    if !can_be_copied {
+        // A decoder that starts later has not been told.
+        let entries = packets.iter_mut().filter(|packet| packet.is_entry);
+        entries.skip(1).for_each(|packet| packet.is_entry = false);
+    }
+    can_be_copied &= stream.is_none_or(|stream| stream.can_be_copied);
+    Ok(Scan { packets, can_be_copied })
 }
 
-/// New extradata in mid-stream cannot be carried by a chunk, which has one set of codec parameters.
-fn changes_parameters(packet: &Packet) -> bool {
-    packet.side_data().any(|s| s.kind() == ffmpeg::codec::packet::side_data::Type::NewExtraData && !s.data().is_empty())
+/// The same description once more is no change.
+fn describe_anew(stream: &mut Bitstream, extradata: &[u8], at: usize) -> Result<(), MediaError> {
+    match stream.describe_anew(extradata) {
+        true => Ok(()),
+        false => Err(MediaError::Unsupported {
+            reason: format!(
+                "the video changes its codec parameters at packet {at}; re-encode it into one uniform stream"
+            ),
+        }),
+    }
 }
 
 /// Gives every packet that shows a picture a unique presentation time.

@@ -5,6 +5,7 @@ use std::{collections::HashMap, ops::Range};
 use crate::{
     Limits, MediaError,
     demux::{Demuxer, Timeline},
+    entry_point::Bitstream,
     scan::{self, ScannedPacket},
 };
 
@@ -23,7 +24,9 @@ pub(crate) fn shown_window(file: &Demuxer, packets: &[ScannedPacket], limits: &L
         Some(player) => player,
         None => Demuxer::open(file.source(), Timeline::Presented, limits)?,
     };
-    let presented = scan::read_all(&mut player, limits)?;
+    let mut stream =
+        (!player.is_hollow()).then(|| player.parameters().map(|parameters| Bitstream::of(&parameters))).transpose()?;
+    let presented = scan::read_all(&mut player, stream.as_mut(), limits)?.packets;
     let mut stored: HashMap<(i64, usize), Vec<i64>> = HashMap::new();
     for packet in packets.iter().rev() {
         stored.entry((packet.position, packet.size)).or_default().extend(packet.pts);

@@ -57,6 +57,19 @@ pub struct Verification {
     pub first_difference: Option<Difference>,
 }
 
+/// A frame as its chunk gave it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifiedFrame {
+    /// Its index in the plan.
+    pub frame_index: u64,
+    /// When it is shown, in ticks, as rows have it.
+    pub pts: i64,
+    /// MD5 of the decoded picture: its planes without padding, in its own pixel format.
+    pub md5: [u8; 16],
+    /// Whether it came out with errors.
+    pub is_damaged: bool,
+}
+
 /// A departure of the chunks from the serial decode.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -143,6 +156,19 @@ impl Verification {
 /// # Errors
 /// As [`index`] and [`Cutter`]: a file that is refused is not compared.
 pub fn verify(source: impl Into<Source>, options: &VerifyOptions, scratch: &Path) -> Result<Verification, MediaError> {
+    verify_each(source, options, scratch, &mut |_, _| ())
+}
+
+/// As [`verify`]; `each` is handed every frame that a chunk gives out, in order, with the index that it is a frame of.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_each(
+    source: impl Into<Source>,
+    options: &VerifyOptions,
+    scratch: &Path,
+    each: &mut dyn FnMut(&VideoIndex, VerifiedFrame),
+) -> Result<Verification, MediaError> {
     let source = &source.into();
     let video = index(source, &options.limits)?;
     let segments = video.plan(options.segment_seconds)?;
@@ -158,7 +184,7 @@ pub fn verify(source: impl Into<Source>, options: &VerifyOptions, scratch: &Path
         broken_ledger: None,
         first_frame: 0,
     };
-    let mut comparison = Comparison::new(&video);
+    let mut comparison = Comparison::new(&video, each);
     let (mut left, mut right) = (serial.next()?, chunks.next()?);
     loop {
         (left, right) = match (left, right) {
@@ -176,7 +202,7 @@ pub fn verify(source: impl Into<Source>, options: &VerifyOptions, scratch: &Path
                 (serial.next()?, own)
             }
             (serially, Some(own)) => {
-                comparison.chunk_only(&own);
+                comparison.chunk_only(&own)?;
                 (serially, chunks.next()?)
             }
             (serially, None) => (serially, None),
@@ -261,6 +287,7 @@ fn account(segment: &PlannedSegment, first_frame: u64, seen: &[Seen], ledger: &m
 /// What the comparison knows so far.
 struct Comparison<'a> {
     index: &'a VideoIndex,
+    each: &'a mut dyn FnMut(&VideoIndex, VerifiedFrame),
     first: Option<Difference>,
     serial_frames: u64,
     left_out: u64,
@@ -270,13 +297,29 @@ struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    fn new(index: &'a VideoIndex) -> Self {
-        Self { index, first: None, serial_frames: 0, left_out: 0, unequal_after_damage: 0, is_after_damage: false }
+    fn new(index: &'a VideoIndex, each: &'a mut dyn FnMut(&VideoIndex, VerifiedFrame)) -> Self {
+        Self {
+            index,
+            each,
+            first: None,
+            serial_frames: 0,
+            left_out: 0,
+            unequal_after_damage: 0,
+            is_after_damage: false,
+        }
+    }
+
+    /// Hands on a frame of a chunk; returns the MD5 of its picture.
+    fn hand_on(&mut self, own: &Frame) -> Result<[u8; 16], MediaError> {
+        let md5 = own.md5()?;
+        let frame_index = self.place(own.pts);
+        (self.each)(self.index, VerifiedFrame { frame_index, pts: own.pts, md5, is_damaged: own.is_damaged });
+        Ok(md5)
     }
 
     fn both(&mut self, serial: &Frame, own: &Frame, is_copied: bool) -> Result<(), MediaError> {
         self.serial_frames += 1;
-        let (serial_md5, chunk_md5) = (serial.md5()?, own.md5()?);
+        let (serial_md5, chunk_md5) = (serial.md5()?, self.hand_on(own)?);
         let serial_is_key = serial.is_key();
         let is_key = if is_copied { own.is_key() } else { serial_is_key };
         let is_damaged = serial.is_damaged || own.is_damaged;
@@ -307,9 +350,11 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn chunk_only(&mut self, own: &Frame) {
+    fn chunk_only(&mut self, own: &Frame) -> Result<(), MediaError> {
+        self.hand_on(own)?;
         self.is_after_damage |= own.is_damaged;
         self.differs(Difference::Invented { frame_index: self.place(own.pts), pts: own.pts });
+        Ok(())
     }
 
     fn differs(&mut self, difference: Difference) {

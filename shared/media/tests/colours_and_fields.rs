@@ -47,10 +47,8 @@ fn high_definition_that_states_no_matrix_is_bt_709_and_less_is_bt_601() {
     for (size, matrix) in [("1280x720", "bt709"), ("1280x540", "bt709"), ("960x720", "bt709"), ("960x540", "bt601")] {
         let filter = format!("scale=out_color_matrix={matrix},format=yuv420p");
         let encode = "-c:v libx264 -preset ultrafast -qp 4";
-        let clip = make(
-            "untagged.mp4",
-            &format!("-f lavfi -i color=0xE02040:s={size}:r=10:d=0.3 -vf {filter} {encode} OUT"),
-        );
+        let clip =
+            make("untagged.mp4", &format!("-f lavfi -i color=0xE02040:s={size}:r=10:d=0.3 -vf {filter} {encode} OUT"));
         assert_eq!(index(&clip.path, &Limits::default()).unwrap().color.matrix, None, "{size}");
         all_are(&clip.path, RED);
     }
@@ -58,15 +56,13 @@ fn high_definition_that_states_no_matrix_is_bt_709_and_less_is_bt_601() {
 
 #[test]
 fn a_stream_that_changes_its_matrix_and_range_keeps_its_colours() {
-    let first = "-vf scale=out_color_matrix=smpte170m:out_range=tv,format=yuv420p -colorspace smpte170m -color_range tv";
+    let first =
+        "-vf scale=out_color_matrix=smpte170m:out_range=tv,format=yuv420p -colorspace smpte170m -color_range tv";
     let second = "-vf scale=out_color_matrix=bt709:out_range=pc,format=yuvj420p -colorspace bt709 -color_range pc";
     let encode = "-c:v libx264 -preset ultrafast -qp 4 -g 5";
     let one = make("one.ts", &format!("-f lavfi -i color=0xE02040:s=320x180:r=10:d=1 {first} {encode} OUT"));
     let two = one.dir.path().join("two.ts");
-    ffmpeg(
-        &format!("-f lavfi -i color=0xE02040:s=320x180:r=10:d=1 {second} {encode} -output_ts_offset 1 OUT"),
-        &two,
-    );
+    ffmpeg(&format!("-f lavfi -i color=0xE02040:s=320x180:r=10:d=1 {second} {encode} -output_ts_offset 1 OUT"), &two);
     let both = one.dir.path().join("both.ts");
     std::fs::write(&both, [std::fs::read(&one.path).unwrap(), std::fs::read(&two).unwrap()].concat()).unwrap();
     all_are(&both, RED);
@@ -88,7 +84,8 @@ fn an_interlaced_source_is_annotated_in_its_fields() {
         ("tff=1", "1", "90", "progressive"),
     ] {
         let encode = format!("-c:v libx264 -preset ultrafast -flags +ildct+ilme -top {top} -x264-params {order}");
-        let clip = make("fields.mp4", &format!("-f lavfi -i testsrc2=s=320x192:r=25:d=0.6 {encode} -pix_fmt yuv420p OUT"));
+        let clip =
+            make("fields.mp4", &format!("-f lavfi -i testsrc2=s=320x192:r=25:d=0.6 {encode} -pix_fmt yuv420p OUT"));
         let turned = clip.dir.path().join("turned.mp4");
         ffmpeg(&format!("-i {} -c copy -metadata:s:v:0 rotate={rotate} OUT", clip.path.display()), &turned);
         let out = clip.dir.path().join("annotated.mp4");

@@ -40,6 +40,9 @@ fn a_damaged_file_is_refused_or_planned_within_bounds() {
         ("a.avi", "-c:v mpeg4 -bf 2".to_owned()),
         ("a.flv", "-c:v flv1".to_owned()),
         ("a.ogv", "-c:v libtheora".to_owned()),
+        ("h264.flv", "-c:v libx264 -bf 2".to_owned()),
+        ("av1.mkv", "-c:v libaom-av1 -cpu-used 8".to_owned()),
+        ("animation.mov", "-c:v qtrle".to_owned()),
     ] {
         let clip = common::make(name, &format!("{picture} {options} OUT").replace("-g 6 -f lavfi", "-f lavfi"));
         let whole = fs::read(&clip.path).unwrap();

@@ -14,8 +14,8 @@ use common::{Shown, annotate::annotate, chunked_decode, serial_decode};
 use trackdrop_media::{Limits, Verification, VerifyOptions, index, verify};
 
 const SEGMENT_SECONDS: f64 = 0.5;
-/// The files with a stretch that has no key frame to cut at for longer than four segments.
-const RE_ENCODED: [&str; 9] = [
+/// The files with a stretch that has no key frame to cut at for longer than four segments, and those whose packets a chunk can't hold.
+const RE_ENCODED: [&str; 22] = [
     "one-keyframe.mp4",
     "one-keyframe-hevc-10bit.mkv",
     "one-keyframe-444-odd.mkv",
@@ -25,6 +25,19 @@ const RE_ENCODED: [&str; 9] = [
     "variable-rate.mkv",
     "clock-forward.ts",
     "mpeg4-packed-b.avi",
+    "all-keys-h264-refresh.mp4",
+    "first-keys-hevc.mp4",
+    "snow.nut",
+    "animation.mov",
+    "animation-alpha.mov",
+    "raw-bgr.avi",
+    "raw-palette.avi",
+    "raw-uyvy.mov",
+    "bmp.avi",
+    "png.mov",
+    "utvideo.avi",
+    "msvideo1.avi",
+    "prores-4444.mov",
 ];
 
 /// What becomes of a file.
@@ -167,6 +180,48 @@ torture! {
     mpeg2_interlaced_ts "mpeg2-interlaced.ts" Exact;
     mpeg2_interlaced_mpg "mpeg2-interlaced.mpg" ExactByOrder;
     h264_interlaced_ts "h264-interlaced.ts" Exact;
+    all_keys_h264_mp4 "all-keys-h264.mp4" Exact;
+    all_keys_h264_refresh_mp4 "all-keys-h264-refresh.mp4" Exact;
+    all_keys_h264_flv "all-keys-h264.flv" Exact;
+    all_keys_hevc_mp4 "all-keys-hevc.mp4" Exact;
+    all_keys_hevc_mkv "all-keys-hevc.mkv" Exact;
+    all_keys_av1_mp4 "all-keys-av1.mp4" Exact;
+    all_keys_vp8_webm "all-keys-vp8.webm" Exact;
+    all_keys_vp9_webm "all-keys-vp9.webm" Exact;
+    all_keys_mpeg2_mov "all-keys-mpeg2.mov" Exact;
+    all_keys_mpeg4_mp4 "all-keys-mpeg4.mp4" Exact;
+    all_keys_wmv2_avi "all-keys-wmv2.avi" Exact;
+    all_keys_svq1_mov "all-keys-svq1.mov" Exact;
+    all_keys_ffv1_mkv "all-keys-ffv1.mkv" Exact;
+    none_keys_h264_mp4 "none-keys-h264.mp4" Exact;
+    none_keys_vp9_webm "none-keys-vp9.webm" Exact;
+    none_keys_mpeg4_avi "none-keys-mpeg4.avi" Exact;
+    first_keys_hevc_mp4 "first-keys-hevc.mp4" Exact;
+    theora_ogv "theora.ogv" Exact;
+    sorenson_flv "sorenson.flv" Exact;
+    h263_3gp "h263.3gp" Exact;
+    snow_nut "snow.nut" Exact;
+    repeated_header_flv "repeated-header.flv" Exact;
+    new_header_flv "new-header.flv" Exact;
+    equal_descriptions_mov "equal-descriptions.mov" Exact;
+    two_descriptions_mp4 "two-descriptions.mp4" Exact;
+    first_sets_only_mp4 "first-sets-only.mp4" Exact;
+    first_sets_only_hevc_mp4 "first-sets-only-hevc.mp4" Exact;
+    first_sets_only_ts "first-sets-only.ts" Exact;
+    unknown_codec_mp4 "unknown-codec.mp4" Refused("has no decoder");
+    animation_mov "animation.mov" Exact;
+    animation_alpha_mov "animation-alpha.mov" Exact;
+    raw_bgr_avi "raw-bgr.avi" Exact;
+    raw_palette_avi "raw-palette.avi" Exact;
+    raw_uyvy_mov "raw-uyvy.mov" Exact;
+    v210_mov "v210.mov" Exact;
+    bmp_avi "bmp.avi" Exact;
+    png_mov "png.mov" Exact;
+    utvideo_avi "utvideo.avi" Exact;
+    huffyuv_avi "huffyuv.avi" Exact;
+    dv_avi "dv.avi" Exact;
+    msvideo1_avi "msvideo1.avi" Exact;
+    prores_4444_mov "prores-4444.mov" Exact;
     size_10_bit_mp4 "10-bit.mp4" Exact;
     size_10_bit_hevc_mkv "10-bit-hevc.mkv" Exact;
     size_4_2_2_mp4 "4-2-2.mp4" Exact;

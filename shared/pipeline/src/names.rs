@@ -10,8 +10,9 @@
 //!            processed_chunks/<request_id>/000007.mp4    the annotated segment; its existence is the count
 //!            annotated/<request_id>                      created once, when all segments are annotated
 //!            loaded/<request_id>                         created once, when the rows are in the warehouse
-//!            ended/<request_id>                          created once, when the end of the request is told to everyone
+//!            ended/<request_id>                          created once, when the end of the request is told to everyone, or is another's
 //!            swept/<request_id>                          when it was last set going again; nothing rests on it
+//!            uploaded/<hash>                             which request an upload of this name, content and settings made
 //!            loads/                                      windows of `load`
 //!            counted/<stage>/<request_id>/000            created once, when a group of 1,000 segments is complete
 //! results/   <request_id>/manifest.json, detections.parquet, tracks.parquet, annotated.mp4, summary.json
@@ -20,7 +21,7 @@
 use crate::{request::RequestId, segment::SegmentNumber};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// The three buckets, by role. A back end maps each to a bucket or folder of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -71,9 +72,20 @@ impl ObjectName {
 }
 
 impl fmt::Display for ObjectName {
+    /// For people: escaped, so that a name with a newline cannot forge a line of a log, and cut, so that one of 1,024 bytes cannot fill it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Escaped, so that a name with a newline cannot forge a line of a log.
-        write!(f, "{}/{}", self.bucket, self.name.escape_debug())
+        write!(f, "{}/{}", self.bucket, cut(&self.name, LONGEST_SHOWN).escape_debug())
+    }
+}
+
+/// Characters of a name that people are shown.
+pub const LONGEST_SHOWN: usize = 200;
+
+/// A text of others for people to read: the first so many characters of it, and how long it is where that is not all.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => Cow::Borrowed(text),
+        Some((at, _)) => Cow::Owned(format!("{}... ({} bytes)", &text[..at], text.len())),
     }
 }
 
@@ -234,6 +246,14 @@ mod tests {
         let name = |n| PerSegment::Annotated.object(&request(), SegmentNumber::new(n).unwrap()).name;
         assert!(name(9) < name(10) && name(9_999) < name(10_000) && name(99_999) < name(100_000));
         assert!(SegmentNumber::new(1_000_000).is_err());
+    }
+
+    #[test]
+    fn a_long_name_is_shown_cut() {
+        let shown = ObjectName::new(Bucket::Uploads, "ü\n".repeat(500)).to_string();
+        assert!(shown.starts_with("uploads/ü\\nü") && shown.ends_with("... (1500 bytes)"), "{shown}");
+        assert!(shown.len() < 600, "{}", shown.len());
+        assert_eq!(ObjectName::new(Bucket::Work, "a".repeat(200)).to_string().len(), 205);
     }
 
     #[test]

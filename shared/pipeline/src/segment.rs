@@ -92,6 +92,9 @@ pub struct SegmentDescription {
 /// The one key of a chunk's custom metadata.
 const METADATA_KEY: &str = "trackdrop-segment";
 
+/// Cloud Storage takes 8 KiB of custom metadata an object. The report of the work and the trace need the rest.
+const LONGEST_BYTES: usize = 7 << 10;
+
 /// Custom metadata that does not describe a segment.
 #[derive(Debug, thiserror::Error)]
 pub enum DescriptionError {
@@ -101,6 +104,11 @@ pub enum DescriptionError {
     /// The value does not parse.
     #[error("the object's `{METADATA_KEY}` metadata can't be read: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// It would not fit into what an object may carry.
+    #[error(
+        "what a chunk must carry of its video has {0} bytes, and may have {LONGEST_BYTES}: give fewer or shorter settings"
+    )]
+    TooLong(usize),
 }
 
 impl SegmentDescription {
@@ -109,9 +117,13 @@ impl SegmentDescription {
         self.time_base.seconds(self.end_pts - self.start_pts)
     }
 
-    /// As an object's custom metadata (well below the 8 KiB that Cloud Storage allows).
+    /// As an object's custom metadata, within the 8 KiB that Cloud Storage allows.
     pub fn to_metadata(&self) -> Result<BTreeMap<String, String>, DescriptionError> {
-        Ok(BTreeMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(self)?)]))
+        let json = serde_json::to_string(self)?;
+        match json.len() {
+            0..=LONGEST_BYTES => Ok(BTreeMap::from([(METADATA_KEY.to_owned(), json)])),
+            bytes => Err(DescriptionError::TooLong(bytes)),
+        }
     }
 
     /// From an object's custom metadata.

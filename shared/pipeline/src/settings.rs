@@ -1,8 +1,12 @@
 //! What a user asks for with an upload. The settings travel with the request; no function has settings of its own.
 
+use crate::names::cut;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 /// How one request is to be processed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -10,7 +14,8 @@ use std::collections::BTreeMap;
 pub struct RequestSettings {
     /// Target length of a segment in seconds; cuts fall on keyframes, so segments are at least this long.
     pub segment_seconds: f64,
-    /// The detector's ONNX file (a path locally, an object in the cloud); none means the default model.
+    /// The detector: on one machine the path of an ONNX file; for the services one that they were set up with, by its name or as
+    /// `gs://BUCKET/OBJECT`. None means the default model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// SHA-256 of the model file, so that a changed file is noticed; hex.
@@ -28,9 +33,10 @@ pub struct RequestSettings {
     /// Whether the annotated video is made.
     pub video: bool,
     /// Where the tracker departs from its defaults.
+    #[serde(deserialize_with = "object")]
     pub tracker: TrackerOverrides,
     /// What is done to the tracks once all frames are known.
-    #[serde(skip_serializing_if = "Refinements::is_none")]
+    #[serde(skip_serializing_if = "Refinements::is_none", deserialize_with = "object")]
     pub refine: Refinements,
 }
 
@@ -84,9 +90,14 @@ impl Refinements {
 /// Settings that cannot be honoured.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum SettingsError {
-    /// The target length is not a positive number.
-    #[error("segment length {0} s is not a positive number")]
+    /// The target length is no number, or too small.
+    #[error("segment length {0} s is not a number of at least {SHORTEST_SEGMENT_S}")]
     SegmentSeconds(f64),
+    /// Written as JSON they would not fit beside a chunk, which carries them.
+    #[error(
+        "the settings have {0} bytes as JSON, and may have {LONGEST_BYTES}: name fewer classes, or give shorter names"
+    )]
+    TooLong(usize),
     /// The score bound is outside 0 to 1.
     #[error("minimum score {0} is not between 0 and 1")]
     MinScore(f32),
@@ -107,6 +118,32 @@ pub enum SettingsError {
     /// The settings of an upload do not parse.
     #[error("the upload's `trackdrop-settings` metadata can't be read: {0}")]
     Malformed(String),
+}
+
+/// The shortest target length of a segment. Cuts fall on key frames, so shorter ones would only make more of them.
+pub const SHORTEST_SEGMENT_S: f64 = 0.1;
+/// Settings travel in the custom metadata of each chunk, of which Cloud Storage takes 8 KiB in all ([`crate::segment`]).
+pub const LONGEST_BYTES: usize = 4_096;
+/// How much of what a parser says is told: it repeats what it did not understand.
+const LONGEST_REASON: usize = 300;
+
+/// Reads a struct from an object alone: by itself serde takes a list of its fields for one as well, hence an empty list for all the defaults.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object, {...}")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(Object(PhantomData))
 }
 
 /// The key of an upload's custom metadata that holds its settings as JSON.
@@ -132,15 +169,24 @@ impl RequestSettings {
     /// The settings an upload carries in its custom metadata; the defaults where it carries none.
     pub fn of_upload(metadata: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
         let Some(json) = metadata.get(METADATA_KEY) else { return Ok(Self::default()) };
-        let settings: Self = serde_json::from_str(json).map_err(|error| SettingsError::Malformed(error.to_string()))?;
+        let malformed = |error: serde_json::Error| {
+            SettingsError::Malformed(cut(&error.to_string(), LONGEST_REASON).escape_debug().to_string())
+        };
+        let mut json = serde_json::Deserializer::from_str(json);
+        let settings: Self = object(&mut json).map_err(malformed)?;
+        json.end().map_err(malformed)?;
         settings.check()?;
         Ok(settings)
     }
 
     /// Refuses values that no stage could honour.
     pub fn check(&self) -> Result<(), SettingsError> {
-        if !(self.segment_seconds > 0.0 && self.segment_seconds.is_finite()) {
+        if !(self.segment_seconds >= SHORTEST_SEGMENT_S && self.segment_seconds.is_finite()) {
             return Err(SettingsError::SegmentSeconds(self.segment_seconds));
+        }
+        match serde_json::to_string(self) {
+            Ok(json) if json.len() > LONGEST_BYTES => return Err(SettingsError::TooLong(json.len())),
+            _ => {}
         }
         // Here as well as in the tracker: a bad value is told before the detector has worked for hours.
         let thresholds = [("track_thresh", self.tracker.track_thresh), ("match_thresh", self.tracker.match_thresh)];
@@ -179,7 +225,7 @@ mod tests {
 
     #[test]
     fn settings_that_no_stage_could_honour_are_refused_with_the_value() {
-        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        for bad in [0.0, -1.0, 1e-9, 0.099, f64::NAN, f64::INFINITY] {
             assert!(RequestSettings { segment_seconds: bad, ..Default::default() }.check().is_err(), "{bad}");
         }
         let settings = RequestSettings { min_score: Some(1.5), ..Default::default() };
@@ -200,8 +246,40 @@ mod tests {
             let refine = Refinements { smooth: Some(bad), ..Default::default() };
             assert!(RequestSettings { refine, ..Default::default() }.check().is_err(), "{bad}");
         }
+        let many = RequestSettings { classes: Some(vec!["x".repeat(100); 40]), ..Default::default() };
+        assert!(many.check().unwrap_err().to_string().contains("4096"), "{many:?}");
         let misspelt = BTreeMap::from([(METADATA_KEY.to_owned(), r#"{"segment_secs": 3}"#.to_owned())]);
         assert!(RequestSettings::of_upload(&misspelt).is_err());
+    }
+
+    #[test]
+    fn settings_are_an_object_and_what_is_none_is_refused_in_a_short_line() {
+        let of = |json: &str| RequestSettings::of_upload(&BTreeMap::from([(METADATA_KEY.to_owned(), json.to_owned())]));
+        assert_eq!(of("{}").unwrap(), RequestSettings::default());
+        assert!(of(r#"{"tracker": {"track_thresh": 0.4}, "refine": {"backfill": true}}"#).is_ok());
+        let long = format!(r#"{{"{}": 1}}"#, "x\\n".repeat(2_000));
+        for bad in [
+            "[]",
+            "[3.0]",
+            "",
+            "null",
+            "1",
+            "\"x\"",
+            "{} {}",
+            r#"{"tracker": []}"#,
+            r#"{"refine": []}"#,
+            r#"{"tracker": [0.5]}"#,
+            r#"{"video": true, "video": false}"#,
+            r#"{"segment_seconds": 1e999}"#,
+            r#"{"classes": {}}"#,
+            &long,
+        ] {
+            let error = of(bad).unwrap_err().to_string();
+            assert!(
+                error.contains("trackdrop-settings") && error.len() < 900 && !error.contains('\n'),
+                "{bad}: {error}"
+            );
+        }
     }
 
     #[test]

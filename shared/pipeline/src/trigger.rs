@@ -2,7 +2,11 @@
 //!
 //! One YAML file a trigger in `triggers/`. Terraform, the local bus and the tests read the same files.
 
-use crate::{event::Event, names::Bucket};
+use crate::{
+    event::Event,
+    names::{Bucket, ObjectName},
+    patterns::NamePatterns,
+};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -37,6 +41,9 @@ pub enum Source {
         /// What the name begins with; empty for every object.
         #[serde(default)]
         prefix: String,
+        /// What the name must not match: what is no video by its name. Such an object starts nothing, and somebody is told so in the log.
+        #[serde(default)]
+        ignore: NamePatterns,
     },
     /// A message on a topic.
     #[serde(rename = "message.published")]
@@ -74,6 +81,17 @@ pub enum TriggerError {
     },
 }
 
+/// The variable that replaces the list of what is ignored in `uploads`: patterns separated by commas, or `none`.
+pub const IGNORE_VARIABLE: &str = "TRACKDROP_IGNORE";
+
+/// The trigger of uploads, with another list of what is ignored where `ignore` holds one ([`IGNORE_VARIABLE`]).
+///
+/// # Errors
+/// Where a pattern can't be honoured.
+pub fn of_uploads(ignore: Option<&str>) -> Result<Trigger, TriggerError> {
+    Trigger::parse(include_str!("../../../triggers/split.yaml"))?.ignoring(ignore)
+}
+
 impl Trigger {
     /// Parses one trigger file.
     pub fn parse(yaml: &str) -> Result<Self, TriggerError> {
@@ -92,16 +110,53 @@ impl Trigger {
         Ok(trigger)
     }
 
+    /// With another list of what is ignored, as [`NamePatterns::of_text`] reads it, where it is started by uploads and there is one.
+    ///
+    /// # Errors
+    /// Where a pattern can't be honoured.
+    pub fn ignoring(mut self, text: Option<&str>) -> Result<Self, TriggerError> {
+        if let (Source::ObjectFinalized { bucket: Bucket::Uploads, ignore, .. }, Some(text)) = (&mut self.on, text) {
+            *ignore = NamePatterns::of_text(text).map_err(|error| TriggerError::Value {
+                function: self.function.clone(),
+                what: format!("{error}; {IGNORE_VARIABLE} takes patterns such as *.srt,drafts/* or the word none"),
+            })?;
+        }
+        Ok(self)
+    }
+
+    /// The names that are ignored.
+    pub fn ignored(&self) -> NamePatterns {
+        match &self.on {
+            Source::ObjectFinalized { ignore, .. } => ignore.clone(),
+            Source::MessagePublished { .. } => NamePatterns::default(),
+        }
+    }
+
+    /// Why an object of which it would otherwise be started is ignored: by its name, or because it is known to be an empty upload, which is the
+    /// first step of whoever writes in two. None where it is not ignored.
+    pub fn ignores(&self, object: &ObjectName, bytes: Option<u64>) -> Option<String> {
+        let Source::ObjectFinalized { bucket, prefix, ignore } = &self.on else { return None };
+        if object.bucket != *bucket || !object.name.starts_with(prefix.as_str()) {
+            return None;
+        }
+        match ignore.matching(&object.name) {
+            Some(pattern) => Some(format!("{object} is no video by its name ({pattern})")),
+            None if *bucket == Bucket::Uploads && bytes == Some(0) => Some(format!("{object} is empty")),
+            None => None,
+        }
+    }
+
     /// Whether this event, published on `topic` if it is a message, starts the function.
     pub fn takes(&self, event: &Event, topic: Option<&str>) -> bool {
         if let Some(function) = event.started_by_clock() {
             return topic.is_none() && function == self.function;
         }
         match (&self.on, event) {
-            (Source::ObjectFinalized { bucket, prefix }, Event::ObjectFinalized(finalized)) => {
+            (Source::ObjectFinalized { bucket, prefix, .. }, Event::ObjectFinalized(finalized)) => {
                 topic.is_none()
                     && finalized.object.bucket == *bucket
                     && finalized.object.name.starts_with(prefix.as_str())
+                    && self.ignores(&finalized.object, None).is_none()
             }
             (Source::MessagePublished { topic: wanted }, _) => topic == Some(wanted),
             _ => false,
@@ -139,6 +194,101 @@ mod tests {
         assert!(!trigger.takes(&finalized(Bucket::Work, "detections/x/000000.parquet"), None));
         assert!(!trigger.takes(&finalized(Bucket::Uploads, "split_chunks/x"), None));
         assert!(!trigger.takes(&finalized(Bucket::Work, "split_chunks/x"), Some("dead-letters")));
+    }
+
+    #[test]
+    fn what_is_no_video_by_its_name_starts_nothing() {
+        let trigger = of_uploads(None).unwrap();
+        let ignored = [
+            "gcloud/tmp/parallel_composite_uploads/see_gcloud_storage_cp_help_for_details/6f1e_da39a3ee_0",
+            "day 1/gcloud/tmp/parallel_composite_uploads/see_gcloud_storage_cp_help_for_details/6f1e_da39a3ee_31",
+            "/gsutil/tmp/parallel_composite_uploads/for_details_see/gsutil_help_cp/d41d8cd98f00b204e9800998ecf8427e_7",
+            "116049342853/gsutil/tmp/parallel_composite_uploads/for_details_see/gsutil_help_cp/d41d8cd98f00b204e9800998ecf8427e_7",
+            "gsutil/tmp/parallel_composite_uploads/for_details_see/gsutil_help_cp/d41d8cd98f00b204e9800998ecf8427e_7",
+            "folder/",
+            "a/b_$folder$",
+            "__MACOSX/._clip.mp4",
+            "x/.DS_Store",
+            "x/Thumbs.db",
+            "x/desktop.ini",
+            "x/._clip.mp4",
+            "x/.clip.mp4.Ab3xYz",
+            "clip.mp4.part",
+            "clip.mp4.crdownload",
+            "clip.mp4.tmp",
+            "clip.f137.mp4.part-Frag3",
+            "clip.mp4.1a2b3c.partial",
+            "GX010001.THM",
+            "GL010001.LRV",
+            "clip.srt",
+            "clip.xml",
+            "clip.txt",
+            "clip.JSON",
+            "clip.jpg",
+            "clip.png",
+            "clip.mp3",
+            "clip.wav",
+        ];
+        let bucket = Bucket::Uploads;
+        for name in ignored {
+            let object = ObjectName::new(bucket, name);
+            assert!(trigger.ignores(&object, None).is_some(), "{name}");
+            let finalized = ObjectFinalized { object, generation: 1, created: Timestamp::from_micros(0) };
+            assert!(!trigger.takes(&Event::ObjectFinalized(finalized), None), "{name}");
+        }
+        let videos = [
+            "clip.mp4",
+            "a/GX010001.MP4",
+            "x.mov",
+            "x.mkv",
+            "x.webm",
+            "x.avi",
+            "x.ts",
+            "x.m2ts",
+            "x.MTS",
+            "x.mpg",
+            "x.mxf",
+            "x.wmv",
+            "x.flv",
+            "x.3gp",
+            "x.ogv",
+            "x.ogg",
+            "x.h264",
+            "x.hevc",
+            "x.y4m",
+            "x.vob",
+            "x.dat",
+            "x.gif",
+            "x",
+            "part",
+            "tmp/clip.mp4",
+            "gcloud/tmp/clip.mp4",
+            "json.mp4",
+            "my.srt.mp4",
+        ];
+        for name in videos {
+            assert_eq!(trigger.ignores(&ObjectName::new(bucket, name), Some(1)), None, "{name}");
+        }
+        assert_eq!(trigger.ignores(&ObjectName::new(Bucket::Work, "x.srt"), Some(0)), None, "only uploads");
+    }
+
+    #[test]
+    fn an_empty_upload_is_ignored_where_it_is_known_to_be_empty() {
+        let (trigger, clip) = (of_uploads(None).unwrap(), ObjectName::new(Bucket::Uploads, "clip.mp4"));
+        assert!(trigger.ignores(&clip, Some(0)).unwrap().contains("empty"));
+        assert_eq!(trigger.ignores(&clip, None), None);
+    }
+
+    #[test]
+    fn users_may_give_a_list_of_their_own_and_one_that_makes_no_sense_is_refused() {
+        let ignores = |list, name: &str| {
+            let trigger = of_uploads(Some(list)).unwrap();
+            trigger.ignores(&ObjectName::new(Bucket::Uploads, name), None).is_some()
+        };
+        assert!(ignores("processed/*", "processed/clip.mp4") && !ignores("processed/*", "clip.srt"));
+        assert!(!ignores("none", "clip.srt"));
+        let error = of_uploads(Some("*.srt,*")).unwrap_err().to_string();
+        assert!(error.contains("\"*\"") && error.contains(IGNORE_VARIABLE), "{error}");
     }
 
     #[test]

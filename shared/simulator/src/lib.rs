@@ -10,11 +10,13 @@
 //! - [`stand_ins`] take the place of decoder, detector, encoder and joiner.
 //! - [`MemoryCloud`] is the cloud in memory; it passes the conformance suite of every storage.
 //! - [`counter`] measures the completion counter.
+//! - [`day`] lets a day of up to millions of videos pass, by what the handlers ask of the cloud and what its services take.
 
 mod attempt;
 mod bus;
 mod check;
 pub mod counter;
+pub mod day;
 mod executor;
 mod fault;
 mod flaw;

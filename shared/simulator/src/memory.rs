@@ -107,8 +107,9 @@ impl MemoryCloud {
             generation,
             created,
             bytes: content.len() as u64,
-            crc32c: crc32c::crc32c(&content),
+            crc32c: Some(crc32c::crc32c(&content)),
             metadata: options.metadata,
+            obstacle: None,
         };
         state.objects.insert(object.clone(), (info.clone(), content));
         *state.writes.entry(object.clone()).or_default() += 1;

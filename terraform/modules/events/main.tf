@@ -15,6 +15,18 @@ locals {
   # they are parked, because Pub/Sub would deliver them again for as long as it keeps them.
   dead_letter_of     = { for key, trigger in var.triggers : key => coalesce(trigger.dead_letter, local.last_resort) }
   dead_letter_topics = toset(values(local.dead_letter_of))
+
+  # What a filter can say of a name is how it begins. Of what a trigger ignores that is the patterns that end in their only `*`, after a `/`; the
+  # service drops the others. Pub/Sub looks at upper and lower case, which the patterns don't: the filter lets through more, never less.
+  conditions = { for key, trigger in var.triggers : key => concat(
+    trigger.on.prefix == "" ? [] : ["hasPrefix(attributes.objectId, ${jsonencode(trigger.on.prefix)})"],
+    [for pattern in trigger.on.ignore : "NOT hasPrefix(attributes.objectId, ${jsonencode(trimsuffix(pattern, "*"))})"
+    if can(regex("^[^*]*/\\*$", pattern))],
+  ) }
+  # As many as Pub/Sub takes: 256 bytes.
+  filters = { for key, conditions in local.conditions : key => join(" AND ", [
+    for number, condition in conditions : condition if length(join(" AND ", slice(conditions, 0, number + 1))) <= 256
+  ]) }
 }
 
 resource "google_pubsub_topic" "bucket" {
@@ -75,8 +87,8 @@ resource "google_pubsub_subscription" "trigger" {
   name    = "${var.name}-${each.key}"
   topic   = each.value.on.event == "object.finalized" ? google_pubsub_topic.bucket[each.value.on.bucket].id : google_pubsub_topic.named[each.value.on.topic].id
   labels  = merge(var.labels, { function = each.value.function })
-  # Can't be changed later: a new prefix replaces the subscription, and its backlog is lost.
-  filter                     = each.value.on.prefix == "" ? null : "hasPrefix(attributes.objectId, ${jsonencode(each.value.on.prefix)})"
+  # Can't be changed later: a new one replaces the subscription, and its backlog is lost.
+  filter                     = local.filters[each.key] == "" ? null : local.filters[each.key]
   ack_deadline_seconds       = each.value.deadline_s
   message_retention_duration = "${7 * 86400}s"
 

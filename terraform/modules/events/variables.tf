@@ -26,6 +26,7 @@ variable "triggers" {
       event  = string
       bucket = optional(string)
       prefix = optional(string, "")
+      ignore = optional(list(string), [])
       topic  = optional(string)
     })
     concurrency = number

@@ -20,7 +20,7 @@ resource "google_service_account" "invoker" {
 locals {
   # Folders of `work` in which each function creates objects. `ended/`: any function may be the one that ends a request.
   writes_work = {
-    split    = ["ended/", "split_chunks/"]
+    split    = ["ended/", "split_chunks/", "uploaded/"]
     track    = ["counted/track/", "detections/", "ended/", "tracked/"]
     merge    = ["ended/", "merged/", "tracks/"]
     load     = ["ended/", "loaded/", "loads/"]
@@ -103,6 +103,15 @@ resource "google_storage_bucket_iam_member" "writes_results" {
     title      = "own-files"
     expression = join(" || ", [for file in each.value : "resource.name.endsWith(\"/${file}\")"])
   }
+}
+
+# The models that uploads may ask for. Without the right to list, one that is not there would answer 403.
+resource "google_storage_bucket_iam_member" "reads_models" {
+  for_each = toset([for place in concat(values(var.models), var.model_folders) : split("/", place)[2] if startswith(place, "gs://")])
+
+  bucket = each.key
+  role   = "roles/storage.objectViewer"
+  member = "serviceAccount:${google_service_account.function["track"].email}"
 }
 
 resource "google_project_iam_member" "telemetry" {

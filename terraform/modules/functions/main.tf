@@ -21,6 +21,9 @@ locals {
   reads_videos = ["split", "track", "annotate"]
 
   # The environment that every service and worker reads.
+  offered_models = join(",", concat([for name, place in var.models : "${name}=${place}"], var.model_folders))
+  ignored        = length(local.triggers["split"].on.ignore) == 0 ? "none" : join(",", local.triggers["split"].on.ignore)
+
   environment = { for function in keys(local.shapes) : function => { for name, value in {
     GOOGLE_CLOUD_PROJECT           = var.project
     TRACKDROP_BUCKET_UPLOADS       = var.buckets["uploads"]
@@ -34,6 +37,10 @@ locals {
     # Pub/Sub sends a message again when the ack deadline is over: the service must have given up before.
     TRACKDROP_DEADLINE_S = tostring(local.triggers[function].deadline_s - var.answer_margin_s)
     TRACKDROP_MODEL      = function == "track" ? var.model : null
+    # What else uploads may ask for, which split refuses at once and track opens. Nothing else is looked for.
+    TRACKDROP_MODELS = contains(["split", "track"], function) && local.offered_models != "" ? local.offered_models : null
+    # What is no video by its name: one list for the filter, for split, and for the sweeper, which expects nothing of it.
+    TRACKDROP_IGNORE = contains(["split", "fail"], function) ? local.ignored : null
     # Unless it is auto the GPU or an error: an instance that detects on its processor in silence would be paid for as a GPU.
     TRACKDROP_DEVICE = function == "track" ? var.device : null
     # Null for the service's own choice: 16.

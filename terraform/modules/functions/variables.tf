@@ -21,6 +21,7 @@ variable "triggers" {
       event  = string
       bucket = optional(string)
       prefix = optional(string, "")
+      ignore = optional(list(string), [])
       topic  = optional(string)
     })
     concurrency = number
@@ -48,6 +49,16 @@ variable "image" {
 variable "model" {
   description = "Path of the model inside the track image; null for the image's own."
   type        = string
+}
+
+variable "models" {
+  description = "Detectors that uploads may ask for, by name: paths inside the track image, or gs://BUCKET/OBJECT."
+  type        = map(string)
+}
+
+variable "model_folders" {
+  description = "Folders of buckets whose models uploads may ask for: gs://BUCKET/FOLDER/."
+  type        = list(string)
 }
 
 variable "device" {

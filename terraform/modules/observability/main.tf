@@ -10,6 +10,7 @@ locals {
     requests_failed = { message = "request failed", description = "Requests that ended with a reason." }
     # The reason follows.
     deliveries_failed = { begins = "failed, will be delivered again", description = "Deliveries that were handed back for a fault that may pass." }
+    uploads_ignored   = { message = "upload ignored", description = "Uploads that are no request: no video by their name, empty, or the same again." }
     requests_still    = { message = "a request stands still", description = "Requests that the sweeper found standing still, each time." }
   }
   measures = {
@@ -120,12 +121,12 @@ locals {
     stalled-requests = {
       severity = "ERROR", for_s = 900, canary = false
       what     = "Videos were uploaded and no end of their requests was told."
-      # Each upload is told the end of at least once: uploads of the half day before the patience, ends of the half day and the
-      # patience. (An alert looks back a day at most.)
+      # Each upload that split took, and that is no request of its own, is told the end of at least once: uploads of the half day before
+      # the patience, ends of the half day and the patience. (An alert looks back a day at most.)
       query = join(" or ", [
         # The sweeper knows which. Without it:
         "sum(increase(${local.log_metric}_requests_still{monitored_resource=\"cloud_run_revision\"}[1h])) > 0",
-        "(sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-uploads\"}[12h] offset ${var.stalled_after_s}s)) - (sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-requests\"}[${43200 + var.stalled_after_s}s])) or vector(0))) > 0.5",
+        "(sum(increase(pubsub_googleapis_com:subscription_push_request_count{${local.subscription},subscription_id=\"${var.name}-split\",response_class=\"ack\"}[12h] offset ${var.stalled_after_s}s)) - (sum(increase(${local.log_metric}_uploads_ignored{monitored_resource=\"cloud_run_revision\"}[12h] offset ${var.stalled_after_s}s)) or vector(0)) - (sum(increase(pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\",topic_id=\"${var.name}-requests\"}[${43200 + var.stalled_after_s}s])) or vector(0))) > 0.5",
       ])
     }
     failed-requests = {

@@ -8,11 +8,16 @@ locals {
   triggers = { for key, trigger in local.files : key => merge(
     { dead_letter = null },
     { for field, value in trigger : field => value if field != "true" },
-    { on = try(trigger.on, trigger["true"]) },
+    { on = merge(
+      try(trigger.on, trigger["true"]),
+      # Nothing where the trigger's own list is right.
+      { for field, value in { ignore = var.ignored_uploads } : field => value
+      if var.ignored_uploads != null && try(trigger.on.bucket, trigger["true"].bucket, "") == "uploads" },
+    ) },
   ) }
   fields = {
     trigger = ["concurrency", "dead_letter", "deadline_s", "function", "on", "retry"]
-    on      = ["bucket", "event", "prefix", "topic"]
+    on      = ["bucket", "event", "ignore", "prefix", "topic"]
     retry   = ["attempts", "max_backoff_s", "min_backoff_s"]
   }
 }

@@ -5,7 +5,9 @@ use super::{
     api::{Api, ApiError, Repeat, json},
     resumable,
 };
-use crate::{Content, LocalFile, ObjectInfo, OpenObject, Precondition, PutOptions, ReadRange, Storage, StorageError};
+use crate::{
+    Content, LocalFile, ObjectInfo, Obstacle, OpenObject, Precondition, PutOptions, ReadRange, Storage, StorageError,
+};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -15,7 +17,7 @@ use reqwest::{
     header::{CONTENT_TYPE, RANGE},
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, io::Write, ops::Range, path::Path, sync::Arc};
 use tempfile::{NamedTempFile, TempDir};
 use trackdrop_pipeline::{Timestamp, names::ObjectName};
@@ -25,7 +27,11 @@ const RESUMABLE_FROM_BYTES: usize = 8 << 20;
 /// What a path segment of the API keeps as it is.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// The members of an object that are asked for.
-const FIELDS: &str = "name,generation,timeCreated,size,crc32c,metadata";
+const FIELDS: &str = "name,generation,timeCreated,size,crc32c,metadata,contentEncoding,customerEncryption";
+/// Encodings under which a content is other bytes than those that were uploaded as the video.
+const COMPRESSED: [&str; 5] = ["gzip", "deflate", "br", "zstd", "compress"];
+/// Objects that a listing leaves out which are named.
+const NAMED: usize = 5;
 /// Downloads that are begun anew because the object was overwritten in between.
 const OVERTAKEN: u32 = 5;
 /// Connections of one download that may break.
@@ -53,16 +59,23 @@ pub(super) struct ObjectResource {
     generation: String,
     time_created: Timestamp,
     size: String,
-    crc32c: String,
+    /// Not told of what is encrypted with a customer-supplied key.
+    #[serde(default)]
+    crc32c: Option<String>,
     #[serde(default)]
     metadata: BTreeMap<String, String>,
+    #[serde(default)]
+    content_encoding: Option<String>,
+    #[serde(default)]
+    customer_encryption: Option<Value>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
+    /// Each is read by itself: one that is odd must not fail the others.
     #[serde(default)]
-    items: Vec<ObjectResource>,
+    items: Vec<Value>,
     next_page_token: Option<String>,
 }
 
@@ -89,15 +102,33 @@ impl CloudStorage {
 
     fn info(&self, object: &ObjectName, resource: ObjectResource) -> Result<ObjectInfo, StorageError> {
         let bad = |what: &str| unavailable(&format!("reading what {object} is"), format!("its {what} makes no sense"));
-        let crc32c = STANDARD.decode(&resource.crc32c).ok().and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
+        let crc32c = resource.crc32c.map(|text| {
+            let bytes = STANDARD.decode(text).ok().and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
+            bytes.map(u32::from_be_bytes).ok_or_else(|| bad("crc32c"))
+        });
+        let encoding = resource.content_encoding.unwrap_or_default();
+        let is_compressed = COMPRESSED.iter().any(|known| known.eq_ignore_ascii_case(encoding.trim()));
+        let obstacle = match resource.customer_encryption {
+            Some(_) => Some(Obstacle::CustomerKey),
+            None => is_compressed.then_some(Obstacle::Compressed),
+        };
         Ok(ObjectInfo {
             object: ObjectName::new(object.bucket, resource.name),
             generation: resource.generation.parse().map_err(|_| bad("generation"))?,
             created: resource.time_created,
             bytes: resource.size.parse().map_err(|_| bad("size"))?,
-            crc32c: u32::from_be_bytes(crc32c.ok_or_else(|| bad("crc32c"))?),
+            crc32c: crc32c.transpose()?,
             metadata: resource.metadata,
+            obstacle,
         })
+    }
+
+    /// What an item of a listing says; its name and what is odd about it where that makes no sense.
+    fn listed(&self, prefix: &ObjectName, item: Value) -> Result<ObjectInfo, (String, String)> {
+        let name = item["name"].as_str().unwrap_or("(no name)");
+        let name = ObjectName::new(prefix.bucket, name).to_string();
+        let resource = serde_json::from_value(item).map_err(|error| (name.clone(), error.to_string()))?;
+        self.info(prefix, resource).map_err(|error| (name, error.to_string()))
     }
 
     async fn look(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
@@ -117,7 +148,7 @@ impl CloudStorage {
         };
         self.receive(info, 0..info.bytes, &mut sink).await?;
         // What differs is damaged, or was overwritten under a server that ignores preconditions on reads.
-        if crc == info.crc32c { Ok(()) } else { Err(Download::Overtaken) }
+        if info.crc32c.is_none_or(|told| told == crc) { Ok(()) } else { Err(Download::Overtaken) }
     }
 
     /// Hands a range of exactly this generation to `take`, piece by piece; begins where the last attempt broke off.
@@ -149,8 +180,10 @@ impl CloudStorage {
             if sent.is_some_and(|sent| sent != info.generation) {
                 return Err(Download::Overtaken);
             }
+            // Asking again would not help: so are compressed objects answered, whatever their description says by now.
             if is_part && answer.status() != StatusCode::PARTIAL_CONTENT {
-                return Err(unavailable(&doing, format!("{part} were asked for, but all was sent")).into());
+                let why = format!("{part} were asked for, and all was sent; {}", Obstacle::Compressed.as_str());
+                return Err(StorageError::unreadable(object, why).into());
             }
             let ended = loop {
                 match answer.chunk().await {
@@ -222,7 +255,7 @@ impl CloudStorage {
                     Ok(standing)
                         if attempts > 1
                             && (standing.bytes, standing.crc32c, &standing.metadata)
-                                == (bytes, crc32c, &options.metadata) =>
+                                == (bytes, Some(crc32c), &options.metadata) =>
                     {
                         Ok(standing)
                     }
@@ -231,7 +264,7 @@ impl CloudStorage {
             }
             Err(error) => return Err(error_of(object, error)),
         };
-        if (written.bytes, written.crc32c) != (bytes, crc32c) {
+        if (written.bytes, written.crc32c.unwrap_or(crc32c)) != (bytes, crc32c) {
             return Err(unavailable(&doing, "what was stored differs from what was sent"));
         }
         Ok(written)
@@ -300,6 +333,7 @@ impl Storage for CloudStorage {
         check(object)?;
         for _ in 0..OVERTAKEN {
             let info = self.look(object).await?;
+            info.check_readable()?;
             let mut content = Vec::with_capacity(info.bytes as usize);
             match self.download(&info, &mut content).await {
                 Ok(()) => return Ok((info, content.into())),
@@ -322,6 +356,7 @@ impl Storage for CloudStorage {
             if generation.is_some_and(|wanted| wanted != info.generation) {
                 return Err(StorageError::NotFound(object.clone()));
             }
+            info.check_readable()?;
             let mut file = NamedTempFile::new_in(self.scratch()).map_err(|error| self.io_error(&doing, error))?;
             match self.download(&info, &mut file).await {
                 Ok(()) => return Ok((info, LocalFile::Copied(file.into_temp_path()))),
@@ -342,6 +377,7 @@ impl Storage for CloudStorage {
         if generation.is_some_and(|wanted| wanted != info.generation) {
             return Err(StorageError::NotFound(object.clone()));
         }
+        info.check_readable()?;
         let ranges = OfObject { storage: self.clone(), info: info.clone() };
         Ok((info, OpenObject::Ranges(Arc::new(ranges))))
     }
@@ -350,20 +386,26 @@ impl Storage for CloudStorage {
         let doing = format!("listing {prefix}");
         let url = format!("{}/storage/v1/b/{}/o", self.api.endpoint(), self.buckets.name_of(prefix.bucket));
         let fields = format!("nextPageToken,items({FIELDS})");
-        let (mut all, mut token) = (Vec::new(), None::<String>);
+        let (mut all, mut odd, mut token) = (Vec::new(), Vec::new(), None::<String>);
         loop {
             let mut query = vec![("prefix", prefix.name.as_str()), ("fields", &fields), ("projection", "noAcl")];
             if let Some(token) = &token {
                 query.push(("pageToken", token));
             }
             let answer = self.api.call(&doing, Repeat::Safe, |http| http.get(&url).query(&query)).await;
-            let answer = answer.map_err(|error| unavailable(&doing, error))?;
+            let answer = answer.map_err(|error| error_of_listing(prefix, &doing, error))?;
             let page: Page = json(&doing, answer).await.map_err(|error| unavailable(&doing, error))?;
-            for resource in page.items {
-                all.push(self.info(prefix, resource)?);
+            for item in page.items {
+                match self.listed(prefix, item) {
+                    Ok(info) => all.push(info),
+                    Err((name, why)) => odd.push(format!("{name}: {why}")),
+                }
             }
             token = page.next_page_token.filter(|token| !token.is_empty());
             if token.is_none() {
+                if let Some(some) = odd.get(..odd.len().min(NAMED)).filter(|some| !some.is_empty()) {
+                    tracing::warn!(bucket = %prefix.bucket, objects = odd.len(), "objects that can't be understood are left out of a listing: {}", some.join("; "));
+                }
                 return Ok(all);
             }
         }
@@ -429,8 +471,22 @@ fn unavailable(doing: &str, reason: impl std::fmt::Display) -> StorageError {
     StorageError::Unavailable { doing: doing.to_owned(), reason: reason.to_string() }
 }
 
+/// The bucket asks whoever reads to pay, and nobody is named who does.
+fn is_requester_pays(error: &ApiError) -> bool {
+    let says = |text: &str| text.to_ascii_lowercase().contains("requester pays");
+    error.status == Some(400) && (error.code.as_deref() == Some("UserProjectMissing") || says(&error.reason))
+}
+
+const REQUESTER_PAYS: &str = "its bucket lets the requester pay, which Trackdrop does not: turn that off with \
+     `gcloud storage buckets update gs://BUCKET --no-requester-pays`";
+
+fn error_of_listing(prefix: &ObjectName, doing: &str, error: ApiError) -> StorageError {
+    if is_requester_pays(&error) { StorageError::unreadable(prefix, REQUESTER_PAYS) } else { unavailable(doing, error) }
+}
+
 fn error_of(object: &ObjectName, error: ApiError) -> StorageError {
     match error.status {
+        _ if is_requester_pays(&error) => StorageError::unreadable(object, REQUESTER_PAYS),
         Some(404) if !error.doing.starts_with("writing") => StorageError::NotFound(object.clone()),
         _ => unavailable(&error.doing.clone(), error.reason),
     }

@@ -57,6 +57,13 @@ impl Inner {
         topic: Option<&str>,
     ) -> Result<(), StorageError> {
         let doing = "queueing a message";
+        if let (Event::ObjectFinalized(finalized), None) = (event, topic) {
+            for trigger in &self.triggers {
+                if let Some(reason) = trigger.ignores(&finalized.object, None) {
+                    tracing::info!(function = trigger.function, reason, "upload ignored");
+                }
+            }
+        }
         for trigger in self.triggers.iter().filter(|trigger| trigger.takes(event, topic)) {
             let json = serde_json::to_string(event).map_err(|error| super::catalog::unavailable(doing, error))?;
             transaction

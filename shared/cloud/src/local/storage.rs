@@ -159,8 +159,9 @@ impl Inner {
                 generation,
                 created,
                 bytes,
-                crc32c,
+                crc32c: Some(crc32c),
                 metadata: options.metadata.clone(),
+                obstacle: None,
             };
             Ok((info, replaced))
         });
@@ -309,8 +310,9 @@ fn to_info(row: &Row<'_>) -> rusqlite::Result<ObjectInfo> {
         generation: row.get(2)?,
         created: Timestamp::from_micros(row.get(3)?),
         bytes: row.get::<_, i64>(4)? as u64,
-        crc32c: row.get::<_, i64>(5)? as u32,
+        crc32c: Some(row.get::<_, i64>(5)? as u32),
         metadata: serde_json::from_str(&metadata).map_err(|_| bad(6, "metadata"))?,
+        obstacle: None,
     })
 }
 

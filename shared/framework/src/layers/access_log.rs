@@ -1,6 +1,9 @@
 //! One line a request, with what it was answered and why, in the span of the event that it carried.
 
-use crate::{answer::Answer, telemetry::EventSpan};
+use crate::{
+    answer::Answer,
+    telemetry::{self, EventSpan},
+};
 use axum::{
     extract::{Extension, Request, State},
     middleware::Next,
@@ -30,6 +33,8 @@ pub(crate) async fn layer(
         // Its own line is said where the work is counted.
         Some(Answer::Done) => tracing::debug!(function, status, ms, "answered"),
         Some(Answer::Ignored(_)) => tracing::debug!(function, status, ms, reason, "ignored"),
+        // Once an object, since it is acknowledged: whoever misses a video finds here what became of it.
+        Some(Answer::PassedOver(_)) => telemetry::upload_ignored(function, reason),
         // Acknowledged like them, because other objects of a shared bucket must not fill the dead letters; but where a setting is wrong, this is all
         // that tells of uploads that nothing becomes of.
         Some(Answer::Foreign(_)) => tracing::warn!(function, status, ms, "not taken: {reason}"),

@@ -3,6 +3,13 @@
 use opentelemetry::{KeyValue, global};
 use trackdrop_pipeline::Delivery;
 
+/// An upload that is no request: the line that the dashboard counts, and the same as a metric.
+pub(crate) fn upload_ignored(function: &str, reason: &str) {
+    tracing::info!(function, reason, "upload ignored");
+    let of = [KeyValue::new("function", function.to_owned())];
+    global::meter("trackdrop").u64_counter("trackdrop.uploads_ignored").build().add(1, &of);
+}
+
 /// To be called in the span of a delivery that has ended well: the line that the dashboard counts, and the same as metrics.
 ///
 /// `seconds`, `frames` and `video_seconds` are of work that this delivery did; one that found everything done has none.

@@ -1,0 +1,260 @@
+//! The detectors that a process has loaded: one session a model, shared by all segments, and no more of them than there is room for.
+
+use crate::files::{AnyPath, FoundModel, ModelFile, ModelFiles};
+use std::{
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+use trackdrop_detector::{Detector, DetectorOptions, Device, DeviceChoice, PassedOver, default_model_path};
+use trackdrop_pipeline::Failure;
+
+/// Inferences at the same time, at most: each has the weights for itself. Two on one thread each gave 1.27 times the frames
+/// of one on two threads (1.65 times in int8), because no thread waits for another at every layer (docs/speed.md).
+const MOST_LANES: usize = 8;
+
+/// How much may be loaded at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Models.
+    pub sessions: usize,
+    /// Bytes of a model's file; and of all that are loaded, each as often as it is loaded for inferences beside each other. One alone is always loaded.
+    pub bytes: u64,
+}
+
+impl Default for Room {
+    /// 4 models of 4 GiB.
+    fn default() -> Self {
+        Self { sessions: 4, bytes: 4 << 30 }
+    }
+}
+
+/// The detectors that this process has loaded. Where there is no room for another one, that which was not used for longest goes.
+#[derive(Debug)]
+pub struct DetectorPool {
+    intra_threads: usize,
+    device: DeviceChoice,
+    batch: Option<NonZeroUsize>,
+    default_model: PathBuf,
+    files: Arc<dyn ModelFiles>,
+    room: Room,
+    /// That which was used last is the last.
+    loaded: Mutex<Vec<Loaded>>,
+}
+
+/// A model that is loaded.
+#[derive(Debug)]
+struct Loaded {
+    key: String,
+    detector: Arc<Detector>,
+    /// What it takes of the room.
+    bytes: u64,
+    #[expect(dead_code, reason = "a copy is deleted with it")]
+    file: ModelFile,
+}
+
+impl DetectorPool {
+    /// An empty pool whose sessions run on this device, with so many threads where that is the processor.
+    pub fn new(intra_threads: usize, device: DeviceChoice) -> Self {
+        Self {
+            intra_threads,
+            device,
+            batch: None,
+            default_model: default_model_path(),
+            files: Arc::new(AnyPath),
+            room: Room::default(),
+            loaded: Mutex::default(),
+        }
+    }
+
+    /// With so many pictures per inference, for models that leave it open; none means the detector's own choice. A TensorRT engine
+    /// is for one batch.
+    #[must_use]
+    pub fn with_batch(mut self, batch: Option<NonZeroUsize>) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// With another default model.
+    #[must_use]
+    pub fn with_default_model(mut self, model: PathBuf) -> Self {
+        self.default_model = model;
+        self
+    }
+
+    /// With the models that requests may ask for; without, they name paths, as a person on their own machine does.
+    #[must_use]
+    pub fn with_files(mut self, files: Arc<dyn ModelFiles>) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// With room for more or fewer.
+    #[must_use]
+    pub fn with_room(mut self, room: Room) -> Self {
+        self.room = room;
+        self
+    }
+
+    /// What the loaded models run on, and what `auto` would have liked better; none if none is loaded.
+    pub fn device(&self) -> Option<(Device, Vec<PassedOver>)> {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.first().map(|Loaded { detector, .. }| (detector.device(), detector.passed_over().to_vec()))
+    }
+
+    /// How many models are loaded.
+    pub fn sessions(&self) -> usize {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// The detector of the model that was asked for, loaded where it is not; none means the default model. Blocks.
+    ///
+    /// # Errors
+    /// Permanent where it is not offered, is none, or has no room; transient where all the room is in use.
+    pub fn get(&self, asked: Option<&str>) -> Result<Arc<Detector>, Failure> {
+        let found = match asked {
+            Some(asked) => self.files.find(asked)?,
+            None => FoundModel::of_path(&self.default_model),
+        };
+        // Held while loading: segments that start together must not load one model twice.
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = loaded.iter().position(|loaded| loaded.key == found.key) {
+            let used = loaded.remove(at);
+            let detector = used.detector.clone();
+            loaded.push(used);
+            return Ok(detector);
+        }
+        let (lanes, intra_threads) = lanes_and_threads(self.intra_threads);
+        let bytes = found.bytes.saturating_mul(lanes as u64);
+        self.make_room(&mut loaded, &found, bytes)?;
+        let file = self.files.open(&found)?;
+        let options = DetectorOptions {
+            model: file.path().to_owned(),
+            intra_threads,
+            lanes,
+            device: self.device,
+            batch: self.batch.map(NonZeroUsize::get),
+            ..DetectorOptions::default()
+        };
+        let detector = Arc::new(Detector::open(&options)?);
+        loaded.push(Loaded { key: found.key, detector: detector.clone(), bytes, file });
+        Ok(detector)
+    }
+
+    fn make_room(&self, loaded: &mut Vec<Loaded>, found: &FoundModel, bytes: u64) -> Result<(), Failure> {
+        let Room { sessions, bytes: most } = self.room;
+        if found.bytes > most {
+            return Err(Failure::permanent(format!(
+                "the model {} has {} bytes, and may have {most}: raise TRACKDROP_MODEL_BYTES",
+                found.shown(),
+                found.bytes
+            )));
+        }
+        let is_full = |loaded: &[Loaded]| {
+            let taken: u64 = loaded.iter().map(|loaded| loaded.bytes).sum();
+            !loaded.is_empty() && (loaded.len() >= sessions.max(1) || taken.saturating_add(bytes) > most)
+        };
+        while is_full(loaded) {
+            // Whoever detects with it holds it too.
+            let Some(at) = loaded.iter().position(|loaded| Arc::strong_count(&loaded.detector) == 1) else {
+                return Err(Failure::transient(format!(
+                    "{} models are in use, and there is no room for {} beside them (TRACKDROP_MODEL_SESSIONS, TRACKDROP_MODEL_BYTES)",
+                    loaded.len(),
+                    found.shown()
+                )));
+            };
+            let gone = loaded.remove(at);
+            tracing::info!(model = gone.detector.info().name, "freed a detector that was not used for longest");
+        }
+        Ok(())
+    }
+}
+
+/// How so many threads are shared out: lanes, and the threads of each, as few as there can be. Lanes are alike, since the same model on
+/// another number of threads need not give the same bits; so some threads may be left over, fewer than a lane has.
+fn lanes_and_threads(threads: usize) -> (usize, usize) {
+    let of_each = threads.div_ceil(MOST_LANES).max(1);
+    ((threads / of_each).max(1), of_each)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/detector/tests/fixtures").join(name)
+    }
+
+    fn pool() -> DetectorPool {
+        DetectorPool::new(1, DeviceChoice::Only(Device::Cpu))
+    }
+
+    fn get(pool: &DetectorPool, model: &str) -> Result<Arc<Detector>, Failure> {
+        pool.get(fixture(model).to_str())
+    }
+
+    #[test]
+    fn a_pool_runs_the_batch_that_it_is_given_where_the_model_leaves_it_open() {
+        let batch = |model: &str, batch| {
+            let pool = pool().with_batch(NonZeroUsize::new(batch));
+            get(&pool, model).unwrap().batch()
+        };
+        assert_eq!([batch("dynamic.onnx", 0), batch("dynamic.onnx", 5), batch("yolov8.onnx", 5)], [1, 5, 1]);
+    }
+
+    #[test]
+    fn one_model_in_four_spellings_is_one_session() {
+        let (pool, folder) = (pool(), fixture(""));
+        let shown = folder.display();
+        let spellings = [
+            format!("{shown}yolov8.onnx"),
+            format!("{shown}/./yolov8.onnx"),
+            format!("{shown}//yolov8.onnx"),
+            format!("{shown}../fixtures/yolov8.onnx"),
+        ];
+        let detectors = spellings.map(|spelling| pool.get(Some(&spelling)).unwrap());
+        assert!(detectors.iter().all(|detector| Arc::ptr_eq(detector, &detectors[0])));
+        assert_eq!(pool.sessions(), 1);
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_makes_room_unless_it_is_in_use() {
+        let pool = pool().with_room(Room { sessions: 2, ..Room::default() });
+        let kept = get(&pool, "dynamic.onnx").unwrap();
+        let freed = Arc::downgrade(&get(&pool, "yolov8.onnx").unwrap());
+        assert!(freed.upgrade().is_some());
+        let third = get(&pool, "nanodet.onnx").unwrap();
+        assert!(freed.upgrade().is_none(), "its session is gone");
+        assert!(Arc::ptr_eq(&kept, &get(&pool, "dynamic.onnx").unwrap()), "in use, it was not freed");
+        let failure = get(&pool, "yolov8.onnx").unwrap_err();
+        assert_eq!(failure.kind(), trackdrop_pipeline::FailureKind::Transient, "{failure}");
+        drop((kept, third));
+        assert!(get(&pool, "yolov8.onnx").is_ok());
+        assert_eq!(pool.sessions(), 2);
+    }
+
+    #[test]
+    fn memory_is_bounded_by_the_size_of_the_files() {
+        let size = std::fs::metadata(fixture("yolov8.onnx")).unwrap().len();
+        let too_large = pool().with_room(Room { bytes: size - 1, ..Room::default() });
+        let failure = get(&too_large, "yolov8.onnx").unwrap_err();
+        assert_eq!(failure.kind(), trackdrop_pipeline::FailureKind::Permanent);
+        assert!(failure.to_string().contains("TRACKDROP_MODEL_BYTES"), "{failure}");
+        let pool = pool().with_room(Room { bytes: size, ..Room::default() });
+        get(&pool, "yolov8.onnx").unwrap();
+        std::fs::metadata(fixture("dynamic.onnx")).map(|file| assert!(file.len() <= size)).unwrap();
+        get(&pool, "dynamic.onnx").unwrap();
+        assert_eq!(pool.sessions(), 1, "both together are larger");
+    }
+
+    #[test]
+    fn lanes_take_all_threads_but_fewer_than_one_has() {
+        let up_to_eight: Vec<_> = (0..=8).map(lanes_and_threads).collect();
+        assert_eq!(up_to_eight, [(1, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1)]);
+        for threads in 1..200 {
+            let (lanes, of_each) = lanes_and_threads(threads);
+            assert!(lanes <= MOST_LANES && (threads - of_each + 1..=threads).contains(&(lanes * of_each)), "{threads}");
+        }
+    }
+}

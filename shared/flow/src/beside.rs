@@ -1,0 +1,109 @@
+//! Work that waits for others, such as writing objects, beside other work and so much of it at the same time.
+
+use futures_util::{
+    future::BoxFuture,
+    stream::{FuturesUnordered, StreamExt},
+};
+use std::{future::Future, pin::pin};
+use trackdrop_pipeline::Failure;
+
+/// Pieces of work that are under way. They go on while [`Beside::during`] or [`Beside::add`] waits, in the caller's own task, so that a simulation can be
+/// replayed; what is under way when this is dropped is left where it is.
+pub struct Beside {
+    at_once: usize,
+    running: FuturesUnordered<BoxFuture<'static, Result<(), Failure>>>,
+}
+
+impl std::fmt::Debug for Beside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Beside").field("running", &self.running.len()).finish_non_exhaustive()
+    }
+}
+
+impl Beside {
+    /// None yet, and so many at the same time at most.
+    pub fn new(at_once: usize) -> Self {
+        Self { at_once: at_once.max(1), running: FuturesUnordered::new() }
+    }
+
+    /// One more, when there is room for it.
+    ///
+    /// # Errors
+    /// The failure of a piece that ended meanwhile.
+    pub async fn add(
+        &mut self,
+        work: impl Future<Output = Result<(), Failure>> + Send + 'static,
+    ) -> Result<(), Failure> {
+        while self.running.len() >= self.at_once {
+            self.running.next().await.transpose()?;
+        }
+        self.running.push(Box::pin(work));
+        Ok(())
+    }
+
+    /// Waits for something else, while all of them go on.
+    ///
+    /// # Errors
+    /// The failure of a piece that ended meanwhile.
+    pub async fn during<T>(&mut self, other: impl Future<Output = T>) -> Result<T, Failure> {
+        let mut other = pin!(other);
+        loop {
+            if self.running.is_empty() {
+                return Ok(other.await);
+            }
+            tokio::select! {
+                biased;
+                ended = self.running.next() => drop(ended.transpose()?),
+                other = &mut other => return Ok(other),
+            }
+        }
+    }
+
+    /// Waits for all of them.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub async fn end(mut self) -> Result<(), Failure> {
+        while let Some(ended) = self.running.next().await {
+            ended?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    #[tokio::test]
+    async fn so_many_are_under_way_at_the_same_time_and_no_more_and_all_are_done() {
+        let (running, most, done) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        let mut beside = Beside::new(3);
+        for _ in 0..10 {
+            let (running, most, done) = (running.clone(), most.clone(), done.clone());
+            let work = async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                done.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            };
+            beside.add(work).await.unwrap();
+        }
+        assert_eq!(beside.during(async { 7 }).await.unwrap(), 7);
+        beside.end().await.unwrap();
+        assert_eq!((most.load(Ordering::SeqCst), done.load(Ordering::SeqCst)), (3, 10));
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_to_whoever_waits_next() {
+        let mut beside = Beside::new(2);
+        beside.add(async { Err(Failure::transient("the store is busy")) }).await.unwrap();
+        let failure = beside.during(std::future::pending::<()>()).await.unwrap_err();
+        assert_eq!(failure.to_string(), "the store is busy");
+    }
+}

@@ -1,0 +1,142 @@
+//! One request for one content under one name: what is uploaded again as it was makes no second one.
+//!
+//! A script that is run again, a restore from soft delete, a rewrite into another storage class, the same parts composed again: each writes a new
+//! generation, and each generation has a request id of its own. Before a request is planned it claims its upload: the name, the content (size and
+//! CRC32C) and the settings, but for the length of segments, on which no result depends. Whoever finds the claim of a request that is cut, or done,
+//! leaves it at that. A claim of one that failed is taken over: it was uploaded again because of that.
+//!
+//! A copy under another name is another video: rows carry the name, and two who upload the same film both want to find it. To have the same one
+//! processed anew, upload it with other settings, or with any new text as custom metadata [`AGAIN_KEY`].
+
+use crate::{Cloud, Created, NewObject, count::MARKER_TYPE, manifest};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions};
+use trackdrop_pipeline::{
+    Bucket, Failure, RequestId, RequestSettings, RequestState, Timestamp,
+    names::{Marker, ObjectName},
+};
+
+/// The key of an upload's custom metadata whose text makes it another upload than one of the same content with another text, or none.
+pub const AGAIN_KEY: &str = "trackdrop-again";
+/// The key of a claim's custom metadata that holds the request.
+const REQUEST_KEY: &str = "trackdrop-request";
+/// How long a request may take from its claim to its plan, which is one write.
+const PLANNED_WITHIN_S: f64 = 60.0;
+/// Attempts to take a claim over. Whoever lost so often tries again by redelivery.
+const ATTEMPTS: u32 = 5;
+
+/// A claim of an upload; none where its store does not tell what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim(Option<ObjectName>);
+
+/// Whose a claim is.
+enum Holder {
+    /// Nobody's, or of one who will not go on; with the generation that is written over.
+    Free(Option<i64>),
+    /// Ours.
+    Ours,
+    /// Of a request that is cut.
+    Other(RequestId),
+    /// Of a request that is about to be, or to fail.
+    Undecided(RequestId),
+}
+
+impl Claim {
+    /// The claim of an upload with these settings.
+    pub fn of(upload: &ObjectInfo, settings: &RequestSettings) -> Self {
+        let usual = RequestSettings::default();
+        let settings = RequestSettings { segment_seconds: usual.segment_seconds, ..settings.clone() };
+        let (Some(crc32c), Ok(settings)) = (upload.crc32c, serde_json::to_vec(&settings)) else { return Self(None) };
+        let again = upload.metadata.get(AGAIN_KEY).map(String::as_bytes).unwrap_or_default();
+        let (bytes, crc32c) = (upload.bytes.to_be_bytes(), crc32c.to_be_bytes());
+        let mut hash = Sha256::new();
+        // Lengths before the texts keep ("a", "bc") and ("ab", "c") apart.
+        for part in [upload.object.name.as_bytes(), &bytes, &crc32c, &settings, again] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self(Some(ObjectName::new(Bucket::Work, format!("uploaded/{:x}", hash.finalize()))))
+    }
+
+    /// The request that this content has made already, where it is another one and will go on without this upload.
+    pub async fn is_taken(&self, cloud: &Cloud, request: &RequestId) -> Result<Option<RequestId>, Failure> {
+        let Some(claim) = &self.0 else { return Ok(None) };
+        Ok(match holder(cloud, claim, request).await? {
+            Holder::Other(other) => Some(other),
+            Holder::Free(_) | Holder::Ours | Holder::Undecided(_) => None,
+        })
+    }
+
+    /// Claims the upload for a request. Gives the request that has done so before, where it is another one.
+    ///
+    /// # Errors
+    /// Transient where that other one has still to be cut: it may fail.
+    pub async fn take(&self, cloud: &Cloud, request: &RequestId) -> Result<Option<RequestId>, Failure> {
+        let Some(claim) = &self.0 else { return Ok(None) };
+        let metadata = BTreeMap::from([(REQUEST_KEY.to_owned(), request.to_string())]);
+        for _ in 0..ATTEMPTS {
+            let new = NewObject::of_bytes(claim.clone(), "", MARKER_TYPE).with_metadata(metadata.clone());
+            if let Created::Now(_) = cloud.create(new).await? {
+                return Ok(None);
+            }
+            let generation = match holder(cloud, claim, request).await? {
+                Holder::Ours => return Ok(None),
+                Holder::Other(other) => return Ok(Some(other)),
+                Holder::Undecided(other) => {
+                    return Err(Failure::transient(format!(
+                        "the same content was uploaded before, and {other} is about to cut it"
+                    )));
+                }
+                Holder::Free(generation) => generation,
+            };
+            let Some(generation) = generation else { continue };
+            let options = PutOptions {
+                precondition: Precondition::Generation(generation),
+                content_type: MARKER_TYPE,
+                metadata: metadata.clone(),
+            };
+            match cloud.storage.put(claim, Content::Bytes("".into()), options).await {
+                Ok(_) => return Ok(None),
+                Err(error) if error.is_precondition() || error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Failure::transient(format!("the claim {claim} was written by others {ATTEMPTS} times in a row")))
+    }
+}
+
+/// Whose a claim is. One request is decided by its own manifest alone: it was planned, or opened again, which is to ask for it.
+async fn holder(cloud: &Cloud, claim: &ObjectName, request: &RequestId) -> Result<Holder, Failure> {
+    let Some(info) = cloud.find(claim).await? else { return Ok(Holder::Free(None)) };
+    let free = Holder::Free(Some(info.generation));
+    let Some(other) = info.metadata.get(REQUEST_KEY).and_then(|text| text.parse::<RequestId>().ok()) else {
+        return Ok(free);
+    };
+    if other == *request {
+        return Ok(Holder::Ours);
+    }
+    let is_young = Timestamp::now().seconds_since(info.created) < PLANNED_WITHIN_S;
+    Ok(match manifest::state(cloud, &other).await? {
+        Some(RequestState::Failed) => free,
+        Some(RequestState::Splitting) => Holder::Undecided(other),
+        Some(_) => Holder::Other(other),
+        None if is_young => Holder::Undecided(other),
+        // It died before it was planned, or what came of it was cleared away.
+        None => free,
+    })
+}
+
+/// Says that nothing comes of an upload, because its content has made another request; nothing is looked for then.
+pub async fn leave_to(
+    cloud: &Cloud,
+    request: &RequestId,
+    upload: &ObjectName,
+    other: &RequestId,
+) -> Result<(), Failure> {
+    let marker = NewObject::of_bytes(Marker::Ended.object(request), "", MARKER_TYPE);
+    cloud.create(marker).await?;
+    let reason = format!("{upload} was uploaded before with this content and these settings: {other}");
+    tracing::info!(function = "split", %request, reason, "upload ignored");
+    Ok(())
+}

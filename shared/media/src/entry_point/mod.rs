@@ -1,0 +1,235 @@
+//! What a packet's first bytes say: may decoding start here, does a picture come out, and what has a decoder to be told first?
+//!
+//! Containers say of each packet whether it is a key frame. Some writers call every packet one, others none, and many pictures that are
+//! coded on their own need what stands before them all the same. So the stream itself is asked.
+
+mod bits;
+mod first_bits;
+mod mpeg;
+mod nal;
+mod obu;
+mod parameter_sets;
+mod units;
+
+use ffmpeg_next::{codec, ffi};
+use serde::{Deserialize, Serialize};
+
+use crate::demux::codec_name;
+use first_bits::FirstBits;
+use mpeg::Syntax;
+use nal::Family;
+use parameter_sets::ParameterSets;
+use units::Framing;
+
+/// Codecs that FFmpeg lists among those without references between pictures, although pictures of them build on one another.
+const NOT_INTRA_ONLY: [&str; 4] = ["mss2", "jv", "rl2", "fraps"];
+
+/// What a packet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Decoding may start at it.
+    pub is_entry: bool,
+    /// A picture comes out of it: some packets only update references.
+    pub has_picture: bool,
+}
+
+impl Look {
+    pub(crate) const PICTURE: Self = Self { is_entry: false, has_picture: true };
+    pub(crate) const NOTHING: Self = Self { is_entry: false, has_picture: false };
+}
+
+/// Parameter sets to be put in front of a packet, since a chunk's own description has them otherwise; framed as the packets are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeadIn {
+    /// Wherever the packet stands in a chunk: the container changed its description of the stream here.
+    pub changed: Vec<u8>,
+    /// Where a chunk starts with it: what is in effect here.
+    pub at_start: Vec<u8>,
+}
+
+/// How pictures at which decoding may start are told from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Nal(Family, Framing),
+    Obu,
+    Mpeg(Syntax),
+    FirstBits(FirstBits),
+    /// Every picture is one.
+    IntraOnly,
+    /// Nothing tells. The first packet is one, and others are not relied on.
+    Untold,
+}
+
+/// A stream of packets, looked at in stored order.
+#[derive(Debug, Clone)]
+pub(crate) struct Bitstream {
+    kind: Kind,
+    /// The container's description of the stream, as it is now.
+    extradata: Vec<u8>,
+    /// The sets of the description that chunks have.
+    described: ParameterSets,
+    in_effect: ParameterSets,
+    /// What a change of the description brought, before the packet for which it is.
+    brought: ParameterSets,
+    is_link_broken: bool,
+    is_first: bool,
+    is_framed_anew: bool,
+    /// Whether copied packets can be decoded behind the one description that a chunk has.
+    pub can_be_copied: bool,
+}
+
+impl Bitstream {
+    pub(crate) fn of(parameters: &codec::Parameters) -> Self {
+        let extradata = extradata(parameters);
+        let kind = kind(parameters, extradata);
+        let mut described = ParameterSets::default();
+        keep_configuration(kind, extradata, &mut described);
+        Self {
+            kind,
+            extradata: extradata.to_vec(),
+            in_effect: described.clone(),
+            described,
+            brought: ParameterSets::default(),
+            is_link_broken: false,
+            is_first: true,
+            is_framed_anew: false,
+            can_be_copied: true,
+        }
+    }
+
+    /// Whether packets have to be looked into.
+    pub(crate) fn looks_at_data(&self) -> bool {
+        !matches!(self.kind, Kind::IntraOnly | Kind::Untold)
+    }
+
+    /// Whether the first bytes of a packet hold its first picture's head and all that precedes it.
+    pub(crate) fn reaches_picture(&self, data: &[u8]) -> bool {
+        match self.kind {
+            Kind::Nal(family, framing) => family.reaches_picture(framing, data),
+            Kind::Obu => obu::reaches_picture(data),
+            Kind::Mpeg(syntax) => syntax.reaches_picture(data),
+            Kind::FirstBits(_) | Kind::IntraOnly | Kind::Untold => true,
+        }
+    }
+
+    /// The container describes the stream anew from the next packet on. False if it is another one, in a way that a decoder does not follow.
+    pub(crate) fn describe_anew(&mut self, extradata: &[u8]) -> bool {
+        if self.extradata == extradata {
+            return true;
+        }
+        if matches!(self.kind, Kind::FirstBits(_) | Kind::IntraOnly | Kind::Untold) {
+            return false;
+        }
+        self.extradata = extradata.to_vec();
+        let mut sets = ParameterSets::default();
+        let kind = match self.kind {
+            Kind::Nal(family, _) => Kind::Nal(family, family.configuration(extradata).0),
+            kind => kind,
+        };
+        keep_configuration(kind, extradata, &mut sets);
+        // Other decoders than those of H.264 and HEVC go by the first description.
+        if !matches!(kind, Kind::Nal(..)) && !sets.unlike(&self.in_effect).is_empty() {
+            return false;
+        }
+        // A chunk's packets are framed in one way.
+        self.is_framed_anew |= kind != self.kind;
+        self.can_be_copied &= !self.is_framed_anew;
+        self.kind = kind;
+        // All of them: a decoder that is given another sequence parameter set forgets the picture parameter sets that went with the old one.
+        if !sets.unlike(&self.in_effect).is_empty() {
+            self.brought.replace_by(&sets);
+        }
+        true
+    }
+
+    /// What the next packet is where nothing in it tells.
+    pub(crate) fn look_at_none(&mut self) -> Look {
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        Look { is_entry: is_first || self.kind == Kind::IntraOnly, has_picture: true }
+    }
+
+    /// Looks at the next packet, or at its first bytes.
+    pub(crate) fn look(&mut self, data: &[u8]) -> (Look, Option<Box<LeadIn>>) {
+        let mut own = ParameterSets::default();
+        let brought = std::mem::take(&mut self.brought);
+        self.in_effect.replace_by(&brought);
+        let look = match self.kind {
+            _ if data.is_empty() => Look::NOTHING,
+            Kind::Nal(family, framing) => family.look(framing, data, &mut self.is_link_broken, &mut own),
+            Kind::Obu => obu::look(data, &self.in_effect, &mut own),
+            Kind::Mpeg(syntax) => syntax.look(data, &mut own),
+            Kind::FirstBits(kind) => kind.look(data),
+            Kind::IntraOnly | Kind::Untold => self.look_at_none(),
+        };
+        // A decoder that starts where packets are framed otherwise has not been told.
+        let look = Look { is_entry: look.is_entry && !self.is_framed_anew, ..look };
+        self.in_effect.replace_by(&own);
+        // A chunk's decoder knows what is described. If that is not what holds here, it is told all that does, unless the packet says all.
+        let is_told =
+            !look.is_entry || self.in_effect.unlike(&self.described).is_empty() || own.holds_all_of(&self.in_effect);
+        let at_start = if is_told { ParameterSets::default() } else { self.in_effect.clone() };
+        let lead_in = LeadIn { changed: self.framed(&brought), at_start: self.framed(&at_start) };
+        (look, Some(lead_in).filter(|lead_in| *lead_in != LeadIn::default()).map(Box::new))
+    }
+
+    /// Parameter sets as the packets would hold them.
+    fn framed(&mut self, sets: &ParameterSets) -> Vec<u8> {
+        let mut out = Vec::new();
+        for set in sets.iter() {
+            match self.kind {
+                Kind::Nal(_, framing) => self.can_be_copied &= framing.write(set, &mut out),
+                Kind::Obu => obu::write(set, &mut out),
+                _ => out.extend(set),
+            }
+        }
+        out
+    }
+}
+
+fn kind(parameters: &codec::Parameters, extradata: &[u8]) -> Kind {
+    let codec = codec_name(parameters);
+    match codec.as_str() {
+        "h264" => Kind::Nal(Family::H264, Family::H264.configuration(extradata).0),
+        "hevc" => Kind::Nal(Family::Hevc, Family::Hevc.configuration(extradata).0),
+        "av1" => Kind::Obu,
+        "mpeg1video" | "mpeg2video" => Kind::Mpeg(Syntax::Mpeg12),
+        "mpeg4" => Kind::Mpeg(Syntax::Mpeg4),
+        "vc1" => Kind::Mpeg(Syntax::Vc1),
+        name => match FirstBits::of(name, extradata) {
+            Some(kind) => Kind::FirstBits(kind),
+            None if is_intra_only(parameters) && !NOT_INTRA_ONLY.contains(&name) => Kind::IntraOnly,
+            None => Kind::Untold,
+        },
+    }
+}
+
+fn keep_configuration(kind: Kind, extradata: &[u8], sets: &mut ParameterSets) {
+    match kind {
+        Kind::Nal(family, _) => family.configuration(extradata).1.into_iter().for_each(|unit| family.keep(unit, sets)),
+        Kind::Obu => obu::keep_configuration(extradata, sets),
+        Kind::Mpeg(syntax) => syntax.keep_configuration(extradata, sets),
+        Kind::FirstBits(_) | Kind::IntraOnly | Kind::Untold => {}
+    }
+}
+
+fn is_intra_only(parameters: &codec::Parameters) -> bool {
+    // SAFETY: a plain field of live parameters; the descriptor is null or static.
+    unsafe {
+        let descriptor = ffi::avcodec_descriptor_get((*parameters.as_ptr()).codec_id);
+        !descriptor.is_null() && (*descriptor).props & ffi::AV_CODEC_PROP_INTRA_ONLY != 0
+    }
+}
+
+fn extradata(parameters: &codec::Parameters) -> &[u8] {
+    // SAFETY: extradata points to extradata_size readable bytes that live as long as the parameters, or the size is 0.
+    unsafe {
+        let raw: *const ffi::AVCodecParameters = parameters.as_ptr();
+        match usize::try_from((*raw).extradata_size) {
+            Ok(size) if size > 0 && !(*raw).extradata.is_null() => std::slice::from_raw_parts((*raw).extradata, size),
+            _ => &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

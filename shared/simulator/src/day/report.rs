@@ -1,0 +1,465 @@
+//! What a day comes to: latencies, deliveries, operations, cost, and what is used up first.
+
+use super::{
+    flow::Day,
+    histogram::Histogram,
+    limits::source_of,
+    operations::Operations,
+    profile::{Profile, TrackDelivery},
+    stages::{FUNCTIONS, Function},
+};
+use serde::Serialize;
+use std::{collections::BTreeMap, fmt};
+
+/// A day's report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The seed of uploads and backoffs.
+    pub seed: u64,
+    /// Uploads.
+    pub videos: u64,
+    /// Hours of video.
+    pub video_hours: f64,
+    /// Segments.
+    pub segments: u64,
+    /// Videos whose rows stand.
+    pub with_rows: u64,
+    /// Videos that are over and told so.
+    pub done: u64,
+    /// Videos that failed: a delivery was given up.
+    pub failed: u64,
+    /// Videos that have their rows and whose end was not told within the time that was simulated.
+    pub untold: u64,
+    /// From the upload on, seconds by what was reached.
+    pub latency: BTreeMap<&'static str, Percentiles>,
+    /// By function.
+    pub functions: BTreeMap<&'static str, OfFunction>,
+    /// Operations by function.
+    pub operations: BTreeMap<&'static str, Operations>,
+    /// Writes of progress, which are among the operations and depend on the clock.
+    pub progress_writes: u64,
+    /// Where a video waited beside queues, in seconds a video.
+    pub waits: BTreeMap<&'static str, f64>,
+    /// GPU instances.
+    pub gpu: Gpus,
+    /// Dollars.
+    pub cost: Cost,
+    /// What is used of what there is at the busiest time, the most used first.
+    pub uses: Vec<Use>,
+    /// What the day was to reach.
+    pub goals: Vec<Goal>,
+    /// Seconds until nothing was left to do.
+    pub seconds: f64,
+    /// Moments that were simulated.
+    pub moments: u64,
+}
+
+/// Durations in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// How many there are.
+    pub count: u64,
+    /// Of half of them.
+    pub p50_s: f64,
+    /// Of nine in ten.
+    pub p90_s: f64,
+    /// Of 99 in 100.
+    pub p99_s: f64,
+    /// The longest.
+    pub longest_s: f64,
+    /// The average.
+    pub mean_s: f64,
+}
+
+/// What one function did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct OfFunction {
+    /// Events that started it.
+    pub events: u64,
+    /// Deliveries of them: more where some came again.
+    pub deliveries: u64,
+    /// Deliveries that were turned away with 429, because no instance had room in time.
+    pub turned_away: u64,
+    /// Deliveries that took longer than Pub/Sub waits: they would be made again.
+    pub past_deadline: u64,
+    /// Seconds from an event to an instance, on average.
+    pub waited_s: f64,
+    /// Seconds that a delivery took an instance's room, on average.
+    pub worked_s: f64,
+    /// Starts of instances.
+    pub starts: u64,
+    /// Instances at the same time, at most.
+    pub most_instances: u32,
+}
+
+/// GPU instances.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Gpus {
+    /// Hours that they lived and are paid for.
+    pub hours: f64,
+    /// Hours in which they worked.
+    pub busy_hours: f64,
+    /// Frames a second that one makes at most: the network, or what its processors decode.
+    pub fps_at_most: f64,
+    /// What holds it: the network or decoding.
+    pub held_by: &'static str,
+}
+
+/// Dollars.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cost {
+    /// GPU instances, for as long as they lived.
+    pub gpu: f64,
+    /// The other instances, for as long as they were busy or starting.
+    pub other_instances: f64,
+    /// Operations on buckets.
+    pub operations: f64,
+    /// Messages.
+    pub messages: f64,
+    /// All of it.
+    pub total: f64,
+    /// All of it for an hour of video.
+    pub per_video_hour: f64,
+    /// What an hour of video would cost on GPU instances that are never idle.
+    pub per_video_hour_gpu_always_busy: f64,
+    /// The month of the prices.
+    pub prices_of: String,
+}
+
+/// Something of which there is only so much.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Use {
+    /// What.
+    pub what: String,
+    /// What is wanted of it at the busiest hour, or in the day.
+    pub used: f64,
+    /// What there is.
+    pub limit: f64,
+    /// Of what.
+    pub unit: &'static str,
+    /// `used / limit`.
+    pub share: f64,
+    /// Videos a day, of this kind and shape, at which it is used up.
+    pub videos_at_limit: f64,
+    /// What raises it, or whose bound it is.
+    pub bound: String,
+}
+
+/// A goal and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Goal {
+    /// What was to be reached.
+    pub what: &'static str,
+    /// At most this.
+    pub wanted: f64,
+    /// What it is.
+    pub reached: f64,
+    /// Whether it is reached.
+    pub is_met: bool,
+    /// What it is made of, the largest part first.
+    pub made_of: Vec<(String, f64)>,
+}
+
+fn percentiles(histogram: &Histogram) -> Percentiles {
+    Percentiles {
+        count: histogram.count(),
+        p50_s: histogram.percentile(0.5),
+        p90_s: histogram.percentile(0.9),
+        p99_s: histogram.percentile(0.99),
+        longest_s: histogram.longest_s(),
+        mean_s: histogram.mean_s(),
+    }
+}
+
+/// Adds up what a day came to.
+pub(crate) fn of(day: &Day<'_>, profile: &Profile, seed: u64, now_us: u64) -> Report {
+    let sums = &day.sums;
+    let per_video = |us: u128| us as f64 / 1e6 / sums.uploaded.max(1) as f64;
+    let mut functions = BTreeMap::new();
+    let mut operations = BTreeMap::new();
+    for function in FUNCTIONS {
+        let at = function as usize;
+        let pool = &day.pools[at];
+        let deliveries = sums.deliveries[at];
+        let worked = (deliveries - sums.turned_away[at]).max(1) as f64;
+        functions.insert(
+            function.name(),
+            OfFunction {
+                events: sums.events[at],
+                deliveries,
+                turned_away: sums.turned_away[at],
+                past_deadline: sums.past_deadline[at],
+                waited_s: sums.waited_us[at] as f64 / 1e6 / worked,
+                worked_s: sums.worked_us[at] as f64 / 1e6 / worked,
+                starts: pool.starts,
+                most_instances: pool.most_up,
+            },
+        );
+        operations.insert(function.name(), sums.operations[at]);
+    }
+    let (gpu_s, gpu_busy_s) = day.pools[Function::Track as usize].seconds(now_us);
+    let concurrency = day.pools[Function::Track as usize].options.concurrency;
+    let fps_at_most = day.speeds.at_most(concurrency);
+    let held_by = if fps_at_most < profile.times.fps_per_gpu { "decoding on its processors" } else { "the network" };
+    let gpu = Gpus { hours: gpu_s / 3_600.0, busy_hours: gpu_busy_s / 3_600.0, fps_at_most, held_by };
+    let cost = cost(day, profile, now_us, gpu_s, fps_at_most);
+    let latency = BTreeMap::from([
+        ("1 split begins", percentiles(&sums.to_split)),
+        ("2 all tracked", percentiles(&sums.to_tracked)),
+        ("3 merged", percentiles(&sums.to_merged)),
+        ("4 rows", percentiles(&sums.rows)),
+        ("5 over", percentiles(&sums.to_end)),
+    ]);
+    let waits = BTreeMap::from([
+        ("a write a second of the manifest", per_video(sums.manifest_us)),
+        ("room in a bucket", per_video(sums.throttled_us)),
+        ("the load window", per_video(sums.window_us)),
+    ]);
+    let mut report = Report {
+        seed,
+        videos: sums.uploaded,
+        video_hours: sums.video_s / 3_600.0,
+        segments: sums.segments,
+        with_rows: sums.with_rows,
+        done: sums.done,
+        failed: sums.failed,
+        untold: sums.uploaded - sums.done - sums.failed,
+        latency,
+        functions,
+        operations,
+        progress_writes: sums.folds,
+        waits,
+        gpu,
+        cost,
+        uses: uses(day, profile, fps_at_most),
+        goals: vec![],
+        seconds: now_us as f64 / 1e6,
+        moments: sums.moments,
+    };
+    report.goals = goals(&report, profile);
+    report
+}
+
+fn cost(day: &Day<'_>, profile: &Profile, now_us: u64, gpu_s: f64, fps_at_most: f64) -> Cost {
+    let (prices, sums, deployment) = (&profile.prices, &day.sums, &profile.deployment);
+    let second = |vcpus: f64, gib: f64| vcpus * prices.vcpu_second + gib * prices.gib_second;
+    let gpu_second = prices.gpu_second + second(deployment.gpu_vcpus, deployment.gpu_gib);
+    let mut other_instances = 0.0;
+    for function in FUNCTIONS.into_iter().filter(|function| *function != Function::Track) {
+        let pool = &day.pools[function as usize];
+        let (_, busy_s) = pool.seconds(now_us);
+        let started_s = pool.starts as f64 * pool.options.start_us as f64 / 1e6;
+        let (vcpus, gib) = function.shape();
+        other_instances += (busy_s + started_s) * second(vcpus, gib);
+    }
+    let all = sums.operations.iter().fold(Operations::default(), |all, operations| all + *operations);
+    let objects = all.objects();
+    let operations =
+        objects.class_a() as f64 / 1e4 * prices.class_a_10k + objects.class_b() as f64 / 1e4 * prices.class_b_10k;
+    let messages = message_bytes(day, profile, &all) / 1_099_511_627_776.0 * prices.message_tib;
+    let gpu = gpu_s * gpu_second;
+    let total = gpu + other_instances + operations + messages;
+    let video_hours = (sums.video_s / 3_600.0).max(f64::MIN_POSITIVE);
+    Cost {
+        gpu,
+        other_instances,
+        operations,
+        messages,
+        total,
+        per_video_hour: total / video_hours,
+        per_video_hour_gpu_always_busy: 3_600.0 * profile.video.frame_rate / fps_at_most * gpu_second
+            + (total - gpu) / video_hours,
+        prices_of: prices.as_of.clone(),
+    }
+}
+
+/// Bytes that are published and delivered: each new object of `work` is filtered by the subscriptions of five functions, and each of them is paid.
+fn message_bytes(day: &Day<'_>, profile: &Profile, all: &Operations) -> f64 {
+    let published = (all.work.put + day.sums.uploaded + all.publish) as f64;
+    published * 6.0 * profile.times.message_bytes
+}
+
+fn uses(day: &Day<'_>, profile: &Profile, fps_at_most: f64) -> Vec<Use> {
+    let (sums, limits, deployment) = (&day.sums, &profile.limits, &profile.deployment);
+    let weights: f64 = profile.shape.iter().sum();
+    let busiest = profile.shape.iter().copied().fold(0.0, f64::max) / weights;
+    // What comes in a second of the busiest part of the day, of what comes in the day.
+    let a_second = busiest * profile.shape.len() as f64 / 86_400.0;
+    let mut uses = vec![];
+    let mut add = |what: String, used: f64, limit: f64, unit: &'static str, bound: String| {
+        let share = if limit > 0.0 { used / limit } else { f64::INFINITY };
+        let videos_at_limit = if share > 0.0 { f64::from(profile.videos) / share } else { f64::INFINITY };
+        uses.push(Use { what, used, limit, unit, share, videos_at_limit, bound });
+    };
+    let setting = match deployment.track_delivery {
+        TrackDelivery::Push => "gpu_max_instances, and the quota of L4 GPUs",
+        TrackDelivery::Pull => "max of the workers, and the quota of L4 GPUs",
+    };
+    let gpus_wanted = sums.frames * a_second / fps_at_most;
+    add("GPUs".into(), gpus_wanted, f64::from(deployment.gpus), "instances", setting.into());
+    for function in FUNCTIONS.into_iter().filter(|function| *function != Function::Track) {
+        let at = function as usize;
+        let options = day.pools[at].options;
+        let wanted = sums.worked_us[at] as f64 / 1e6 * a_second / f64::from(options.concurrency);
+        let bound = match function {
+            Function::Annotate => "annotate_max_instances".to_owned(),
+            function => format!("max of {} in terraform/modules/functions/main.tf", function.name()),
+        };
+        add(format!("instances of {}", function.name()), wanted, f64::from(options.max), "instances", bound);
+    }
+    let all = sums.operations.iter().fold(Operations::default(), |all, operations| all + *operations);
+    for (bucket, verbs) in [("uploads", all.uploads), ("work", all.work), ("results", all.results)] {
+        let mut of_bucket = |what: &str, requests: u64, limit: f64, name: &str| {
+            let bound = format!("{}; it grows with use", source_of(name));
+            add(format!("{what} of bucket {bucket}"), requests as f64 * a_second, limit, "a second", bound);
+        };
+        of_bucket("writes", verbs.writes(), limits.bucket_writes_per_s, "bucket_writes_per_s");
+        of_bucket("reads", verbs.reads(), limits.bucket_reads_per_s, "bucket_reads_per_s");
+    }
+    // Windows are as many whatever the volume; without them each video is a job.
+    let windows = if deployment.load_window_minutes > 0.0 { 1_440.0 / deployment.load_window_minutes } else { 0.0 };
+    let videos = f64::from(profile.videos);
+    let loads = if windows > 0.0 { windows } else { videos };
+    let per_day = source_of("table_loads_per_day");
+    if windows == 0.0 {
+        add("load jobs of table tracks".into(), loads, limits.table_loads_per_day, "a day", per_day.into());
+    } else {
+        let files = videos * a_second * deployment.load_window_minutes * 60.0;
+        let bound = source_of("load_files");
+        add("files in a load window".into(), files, f64::from(limits.load_files), "files", bound.into());
+    }
+    add("load jobs of table requests".into(), videos, limits.table_loads_per_day, "a day", per_day.into());
+    let per_project = source_of("project_loads_per_day");
+    add("load jobs of the project".into(), loads + videos, limits.project_loads_per_day, "a day", per_project.into());
+    let per_10_s = source_of("table_loads_per_10_s");
+    let in_10_s = videos * a_second * 10.0;
+    add("load jobs of table requests at once".into(), in_10_s, limits.table_loads_per_10_s, "in 10 s", per_10_s.into());
+    let published = (all.work.put + sums.uploaded + all.publish) as f64 * a_second * profile.times.message_bytes;
+    let bound = source_of("publish_bytes_per_s");
+    add("messages published".into(), published, limits.publish_bytes_per_s, "bytes a second", bound.into());
+    let pushed: u64 = FUNCTIONS
+        .into_iter()
+        .filter(|function| *function != Function::Track || deployment.track_delivery == TrackDelivery::Push)
+        .map(|function| sums.deliveries[function as usize])
+        .sum();
+    let pushed = pushed as f64 * a_second * profile.times.message_bytes;
+    let bound = source_of("push_bytes_per_s");
+    add("messages pushed".into(), pushed, limits.push_bytes_per_s, "bytes a second", bound.into());
+    uses.sort_by(|a, b| b.share.total_cmp(&a.share));
+    uses
+}
+
+fn goals(report: &Report, profile: &Profile) -> Vec<Goal> {
+    let mut goals = vec![];
+    let largest_first = |mut parts: Vec<(String, f64)>| {
+        parts.sort_by(|a, b| b.1.total_cmp(&a.1));
+        parts
+    };
+    if let Some(wanted) = profile.goals.rows_within_s {
+        let p50 = |name: &str| report.latency.get(name).map_or(0.0, |latency| latency.p50_s);
+        let [begins, tracked, merged, rows] = ["1 split begins", "2 all tracked", "3 merged", "4 rows"].map(p50);
+        let made_of = largest_first(vec![
+            ("until split begins".into(), begins),
+            ("splitting and tracking, side by side".into(), tracked - begins),
+            ("merging".into(), merged - tracked),
+            ("loading".into(), rows - merged),
+        ]);
+        let is_met = rows <= wanted && report.with_rows == report.videos;
+        goals.push(Goal { what: "seconds from upload to rows, p50", wanted, reached: rows, is_met, made_of });
+    }
+    if let Some(wanted) = profile.goals.usd_per_video_hour {
+        let (cost, hours) = (&report.cost, report.video_hours.max(f64::MIN_POSITIVE));
+        let busy_share = if report.gpu.hours > 0.0 { report.gpu.busy_hours / report.gpu.hours } else { 0.0 };
+        let made_of = largest_first(vec![
+            ("GPU instances that work".into(), cost.gpu / hours * busy_share),
+            ("GPU instances that start or are idle".into(), cost.gpu / hours * (1.0 - busy_share)),
+            ("other instances".into(), cost.other_instances / hours),
+            ("operations on buckets".into(), cost.operations / hours),
+            ("messages".into(), cost.messages / hours),
+        ]);
+        let (reached, is_met) = (cost.per_video_hour, cost.per_video_hour <= wanted);
+        goals.push(Goal { what: "dollars a video-hour", wanted, reached, is_met, made_of });
+    }
+    goals
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { videos, video_hours, segments, with_rows, done, failed, untold, .. } = self;
+        writeln!(f, "{videos} videos, {video_hours:.1} hours of video, {segments} segments; seed {}", self.seed)?;
+        writeln!(
+            f,
+            "{with_rows} have their rows, {done} are over, {failed} failed, {untold} have no row in requests yet"
+        )?;
+        writeln!(f, "\n{:<28} {:>9} {:>9} {:>9} {:>9}", "seconds from upload until", "p50", "p90", "p99", "longest")?;
+        for (name, Percentiles { p50_s, p90_s, p99_s, longest_s, .. }) in &self.latency {
+            writeln!(f, "{name:<28} {p50_s:>9.1} {p90_s:>9.1} {p99_s:>9.1} {longest_s:>9.1}")?;
+        }
+        writeln!(
+            f,
+            "\n{:<9} {:>10} {:>11} {:>11} {:>13} {:>9} {:>8} {:>8} {:>10}",
+            "function",
+            "events",
+            "deliveries",
+            "turned away",
+            "past deadline",
+            "waits, s",
+            "works, s",
+            "starts",
+            "instances"
+        )?;
+        for function in FUNCTIONS {
+            let of = self.functions.get(function.name()).copied().unwrap_or_default();
+            writeln!(
+                f,
+                "{:<9} {:>10} {:>11} {:>11} {:>13} {:>9.2} {:>8.2} {:>8} {:>10}",
+                function.name(),
+                of.events,
+                of.deliveries,
+                of.turned_away,
+                of.past_deadline,
+                of.waited_s,
+                of.worked_s,
+                of.starts,
+                of.most_instances
+            )?;
+        }
+        let waits: Vec<_> = self.waits.iter().map(|(what, seconds)| format!("{seconds:.2} s for {what}")).collect();
+        writeln!(f, "\na video waits {}", waits.join(", "))?;
+        let Gpus { hours, busy_hours, fps_at_most, held_by } = self.gpu;
+        let share = if hours > 0.0 { busy_hours / hours * 100.0 } else { 0.0 };
+        writeln!(
+            f,
+            "GPUs: {hours:.1} hours, {share:.0} % of them at work; {fps_at_most:.0} frames/s each at most, held by {held_by}"
+        )?;
+        let Cost { gpu, other_instances, operations, messages, total, per_video_hour, .. } = &self.cost;
+        writeln!(
+            f,
+            "cost: ${total:.2}, ${per_video_hour:.4} a video-hour (${:.4} were GPUs never idle); GPUs ${gpu:.2}, other instances \
+             ${other_instances:.2}, operations ${operations:.2}, messages ${messages:.2}; prices of {}",
+            self.cost.per_video_hour_gpu_always_busy, self.cost.prices_of
+        )?;
+        writeln!(
+            f,
+            "\n{:<36} {:>12} {:>12} {:<15} {:>7} {:>18}",
+            "used at the busiest time", "wanted", "there is", "", "share", "used up at videos"
+        )?;
+        for Use { what, used, limit, unit, share, videos_at_limit, .. } in &self.uses {
+            writeln!(
+                f,
+                "{what:<36} {used:>12.1} {limit:>12.0} {unit:<15} {:>6.1}% {:>18.0}",
+                share * 100.0,
+                videos_at_limit
+            )?;
+        }
+        if let Some(Use { what, videos_at_limit, bound, .. }) = self.uses.first() {
+            writeln!(f, "first: {what}, at {videos_at_limit:.0} videos a day. Bound by {bound}")?;
+        }
+        for Goal { what, wanted, reached, is_met, made_of } in &self.goals {
+            let verdict = if *is_met { "reached" } else { "not reached" };
+            let parts: Vec<_> = made_of.iter().map(|(part, value)| format!("{part} {value:.3}")).collect();
+            writeln!(f, "goal: at most {wanted} {what}: {reached:.3}, {verdict}. {}", parts.join("; "))?;
+        }
+        Ok(())
+    }
+}
