@@ -4,7 +4,7 @@ use crate::{clip::cut, median, processor_ms, ratio};
 use anyhow::Result;
 use std::{path::Path, time::Instant};
 use trackdrop_annotate::{MediaRenderer, Renderer};
-use trackdrop_flow::memory::Memory;
+use trackdrop_flow::room::Room;
 use trackdrop_media::{
     Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, SegmentEncoder, Trail, VideoEngine,
     VideoParams, draw,
@@ -30,7 +30,7 @@ pub(crate) fn annotate(video: &str, rounds: usize) -> Result<()> {
     let rows = rows(&source.frame_pts, segment.first_frame as i64, &params);
     let renderer = MediaRenderer {
         limits: Limits::default(),
-        memory: Memory::new(u64::MAX),
+        room: Room::new(u64::MAX),
         threads,
         video_engine: VideoEngine::Software,
     };

@@ -21,7 +21,7 @@ use trackdrop_detector::{
     ColorOrder, Detection, Detector, DetectorOptions, Device, DeviceChoice, Found, ImageBatch, ModelInfo, Suppressor,
     onnx_runtime,
 };
-use trackdrop_flow::memory::Memory;
+use trackdrop_flow::room::Room;
 use trackdrop_media::{ChunkReader, Frame, Limits, RgbScaler, VideoEngine};
 use trackdrop_pipeline::Delivery;
 use trackdrop_track::{DetectorPool, MediaSegmentDetector, SegmentDetector};
@@ -195,7 +195,7 @@ pub(crate) fn stage(model: &str, video: &str, rounds: usize) -> Result<()> {
     let stage = MediaSegmentDetector {
         pool,
         limits: Limits::default(),
-        memory: Memory::new(u64::MAX),
+        room: Room::new(u64::MAX),
         decoder_threads: 1,
         video_engine: VideoEngine::Software,
     };
@@ -330,7 +330,7 @@ pub(crate) fn memory(model: &str, video: &str, times: usize) -> Result<()> {
     let stage = MediaSegmentDetector {
         pool,
         limits: Limits::default(),
-        memory: Memory::new(u64::MAX),
+        room: Room::new(u64::MAX),
         decoder_threads: 1,
         video_engine: VideoEngine::Software,
     };

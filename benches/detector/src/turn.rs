@@ -7,7 +7,7 @@ use crate::{
 };
 use anyhow::Result;
 use std::{path::Path, sync::Arc};
-use trackdrop_flow::memory::Memory;
+use trackdrop_flow::room::Room;
 use trackdrop_media::{Limits, Turn, VideoEngine, VideoParams};
 use trackdrop_track::{DetectorPool, MediaSegmentDetector};
 
@@ -16,7 +16,7 @@ pub(crate) fn turn(model: &str, video: &str, rounds: usize) -> Result<()> {
     let stage = MediaSegmentDetector {
         pool: Arc::new(DetectorPool::new(threads(), CPU)),
         limits: Limits::default(),
-        memory: Memory::new(u64::MAX),
+        room: Room::new(u64::MAX),
         decoder_threads: 1,
         video_engine: VideoEngine::Software,
     };

@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
-use trackdrop_flow::{Doing, memory::Memory};
+use trackdrop_flow::{Doing, room::Room};
 use trackdrop_media::{
     Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, MediaError, SegmentEncoder, Trail, VideoEngine,
     VideoParams, draw,
@@ -28,7 +28,7 @@ pub struct MediaRenderer {
     /// Threads of an encoder.
     pub threads: usize,
     /// The memory for pictures, shared by all that this process works on at a time.
-    pub memory: Memory,
+    pub room: Room,
     /// What encodes, where it can. Decoding stays in software: what is damaged must be seen.
     pub video_engine: VideoEngine,
 }
@@ -46,7 +46,7 @@ impl Renderer for MediaRenderer {
             .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
         let source = ChunkDescription::read(chunk, &self.limits)?;
         let effort = params.effort(self.threads);
-        let _memory = self.memory.take(params.drawing_bytes(self.threads), delivery)?;
+        let _room = self.room.take(params.drawing_bytes(self.threads), delivery)?;
         let threads = (effort.threads / ENCODER_THREADS_A_DECODER).max(1);
         let reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, threads)?
             .with_orientation(params.orientation);

@@ -4,7 +4,10 @@ use crate::{Cutter, OpenVideo, PlannedSegment};
 use std::path::Path;
 use tempfile::TempPath;
 use trackdrop_media::{Limits, Source, VideoIndex};
-use trackdrop_pipeline::{Failure, FailureKind, PtsList, Rational, SegmentNumber, manifest::VideoInfo};
+use trackdrop_pipeline::{
+    Failure, FailureKind, PtsList, Rational, RequestSettings, SegmentNumber,
+    manifest::{VideoInfo, VideoStream, VideoStreams},
+};
 
 /// Cuts by packet copy with FFmpeg.
 #[derive(Clone, Debug, Default)]
@@ -14,12 +17,13 @@ pub struct MediaCutter {
 }
 
 impl Cutter for MediaCutter {
-    fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
-        let index = trackdrop_media::index(source, &self.limits)?;
+    fn open(&self, source: &Source, settings: &RequestSettings) -> Result<Box<dyn OpenVideo>, Failure> {
+        let source = source.clone().read_as(settings.into());
+        let index = trackdrop_media::index(&source, &self.limits)?;
         index.video_params().check_memory(&self.limits)?;
-        let planned = index.plan(target_s)?;
-        self.check_segments(planned.len() as u64, &index, target_s)?;
-        Ok(Box::new(Video { source: source.clone(), index, planned }))
+        let planned = index.plan(settings.segment_seconds)?;
+        self.check_segments(planned.len() as u64, &index, settings.segment_seconds)?;
+        Ok(Box::new(Video { source, index, planned }))
     }
 }
 
@@ -84,6 +88,21 @@ impl OpenVideo for Video {
             origin_pts: index.origin_pts,
             start_pts: index.shown_start_pts,
             end_pts: index.shown_end_pts,
+            video_streams: index.video_streams.as_ref().map(|all| VideoStreams {
+                taken: all.taken,
+                rule: all.rule.clone(),
+                streams: all
+                    .streams
+                    .iter()
+                    .map(|stream| VideoStream {
+                        number: stream.number,
+                        codec: stream.codec.clone(),
+                        width_px: stream.width_px,
+                        height_px: stream.height_px,
+                        program: stream.program,
+                    })
+                    .collect(),
+            }),
             audio_codec: index.audio.as_ref().map(|audio| audio.codec.clone()),
             presentation: serde_json::to_value(params).unwrap_or_default(),
             warnings,

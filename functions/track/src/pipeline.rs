@@ -9,7 +9,7 @@ use std::{
     },
 };
 use trackdrop_detector::{Detection, Detector, Found, ImageBatch};
-use trackdrop_flow::{Doing, memory::Memory};
+use trackdrop_flow::{Doing, room::Room};
 use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, VideoEngine, VideoParams, Window};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, PtsList, SegmentDescription, ledger::FrameAccount,
@@ -30,7 +30,7 @@ pub struct MediaSegmentDetector {
     /// What is refused.
     pub limits: Limits,
     /// The memory for pictures, shared by all that this process works on at a time.
-    pub memory: Memory,
+    pub room: Room,
     /// Threads of a decoder.
     pub decoder_threads: usize,
     /// What decodes, where it can.
@@ -70,11 +70,10 @@ impl SegmentDetector for MediaSegmentDetector {
         check_owner(&source, segment)?;
         let params: VideoParams = serde_json::from_value(segment.presentation.clone())
             .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
-        let threads = params.effort(self.decoder_threads).threads;
-        let _memory = self.memory.take(params.decoding_bytes(threads), delivery)?;
+        let _room = self.room.take(params.decoding_bytes(self.decoder_threads), delivery)?;
         let open = |engine| {
             let ChunkDescription { window, frame_pts, .. } = &source;
-            ChunkReader::open_on(engine, chunk, window, frame_pts, &self.limits, threads)
+            ChunkReader::open_on(engine, chunk, window, frame_pts, &self.limits, self.decoder_threads)
                 .map(|reader| reader.with_orientation(params.orientation))
         };
         let reader = open(self.video_engine)?;

@@ -118,6 +118,24 @@ async fn a_job_id_follows_from_what_is_loaded() {
 }
 
 #[tokio::test]
+async fn nobody_is_asked_for_a_location_that_is_told_and_else_no_more_than_the_location() {
+    let stub = Stub::start().await;
+    let warehouse = || BigQuery::new(stub.api(), "acme".into(), ("data".into(), "tracking".into()), buckets());
+    stub.will(200, done());
+    warehouse().in_location("europe-west4").load_tracks(&tracks(7)).await.unwrap();
+    let asked = stub.asked();
+    assert_eq!(asked.len(), 1, "the job alone");
+    assert_eq!(asked[0].json()["jobReference"]["location"], "europe-west4");
+
+    stub.will(200, json!({ "location": "EU" })).will(200, done());
+    warehouse().load_tracks(&tracks(7)).await.unwrap();
+    let asked = stub.asked();
+    // The default view takes the right to see who may do what.
+    assert_eq!(asked[0].uri, "/bigquery/v2/projects/data/datasets/tracking?datasetView=METADATA");
+    assert_eq!(asked[1].json()["jobReference"]["location"], "EU");
+}
+
+#[tokio::test]
 async fn a_job_that_stands_is_not_made_again_but_asked_how_it_went() {
     let stub = Stub::start().await;
     let warehouse = warehouse(&stub);

@@ -191,11 +191,8 @@ fn open_encoder(params: &VideoParams, threads: usize) -> Result<encoder::Video, 
     if let Some(pictures) = effort.lookahead {
         options.set("rc-lookahead", &pictures.to_string());
     }
-    // FFmpeg tells x264 that fields are coded, but not which of them is first.
-    let fields = (params.coded_fields() == Some(FieldOrder::BottomFirst)).then_some("bff=1");
-    let parameters: Vec<&str> = instructions().into_iter().chain(fields).collect();
-    if !parameters.is_empty() {
-        options.set("x264-params", &parameters.join(":"));
+    if let Some(instructions) = instructions() {
+        options.set("x264-params", instructions);
     }
     video.open_with(options).map_err(fail)
 }

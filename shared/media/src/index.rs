@@ -7,14 +7,16 @@ use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ColorTags, FieldOrder, Limits, MediaError, Orientation, Rational, Source, VideoParams, carried,
+    ColorTags, FieldOrder, Limits, MediaError, Orientation, Rational, Source, VideoParams, carried, continuation,
     demux::{Demuxer, Timeline, codec_name},
     entry_point::LeadIn,
     head::{self, Head},
     orientation::matrix_of_stream,
     params::OutputClock,
+    raw,
     scan::{self, Scan, ScannedPacket},
     shown,
+    streams::{VideoStreams, sound_of},
 };
 
 /// A video that is this much shorter than its header says, in seconds, is cut off; less may be rounding or a last picture's length.
@@ -54,6 +56,9 @@ pub struct VideoIndex {
     /// When it was recorded, as the container says (RFC 3339).
     #[serde(default)]
     pub creation_time: Option<String>,
+    /// The file's video streams, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_streams: Option<VideoStreams>,
     /// The audio stream that belongs to the video.
     pub audio: Option<AudioInfo>,
     /// PTS of the presentation's time 0: what an edit list says, 0 for ordinary files, and the first shown time for
@@ -136,7 +141,15 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     let mut demuxer = Demuxer::open(&source, Timeline::Media, limits)?;
     let mut warnings = Vec::new();
     let Scan { mut packets, can_be_copied } = scan::scan(&mut demuxer, limits)?;
-    let times_are_stated = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
+    continuation::check(&demuxer, &packets, &mut warnings)?;
+    if let Some(streams) = demuxer.choice() {
+        warnings.push(streams.to_string());
+    }
+    let raw_rate = match demuxer.is_raw() {
+        true => Some(raw::count_out(&mut packets, &demuxer, limits, &mut warnings)?),
+        false => None,
+    };
+    let times_are_stated = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)? && raw_rate.is_none();
 
     let time_base = demuxer.time_base()?;
     let first_entry = first_entry(&mut packets, &demuxer, &mut warnings)?;
@@ -189,9 +202,11 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     }
     let guess = Rational { num: 25, den: 1 };
     let average = Rational::from_ffmpeg(stream.avg_frame_rate().into(), guess);
-    let frame_rate =
-        Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured_rate(&frame_pts, time_base, average));
+    let frame_rate = raw_rate.unwrap_or_else(|| {
+        Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured_rate(&frame_pts, time_base, average))
+    });
     let orientation = orientation(&stream, &head, &mut warnings);
+    let audio = audio_info(&demuxer, &mut warnings)?;
     Ok(VideoIndex {
         container,
         codec: codec_name(&demuxer.parameters()?),
@@ -206,7 +221,8 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         color: head.color,
         bytes,
         creation_time: creation_time(&demuxer)?,
-        audio: audio_info(&demuxer),
+        video_streams: demuxer.choice().cloned(),
+        audio,
         origin_pts,
         shown_start_pts,
         shown_end_pts,
@@ -430,19 +446,26 @@ fn orientation(stream: &ffmpeg::Stream<'_>, head: &Head, warnings: &mut Vec<Stri
     orientation
 }
 
-fn audio_info(demuxer: &Demuxer) -> Option<AudioInfo> {
-    let stream = demuxer.input().streams().best(media::Type::Audio)?;
+fn audio_info(demuxer: &Demuxer, warnings: &mut Vec<String>) -> Result<Option<AudioInfo>, MediaError> {
+    let Some(stream) = sound_of(demuxer.input(), demuxer.stream()?.index()) else {
+        if demuxer.input().streams().any(|stream| stream.parameters().medium() == media::Type::Audio) {
+            warnings.push(
+                "all sound in the file is of other programmes than the picture; the annotated video is silent".into(),
+            );
+        }
+        return Ok(None);
+    };
     let parameters = stream.parameters();
     // SAFETY: plain fields of live codec parameters.
     let (sample_rate, channels) = unsafe {
         let raw = parameters.as_ptr();
         ((*raw).sample_rate, (*raw).ch_layout.nb_channels)
     };
-    Some(AudioInfo {
+    Ok(Some(AudioInfo {
         stream_index: stream.index(),
         codec: codec_name(&parameters),
         sample_rate_hz: sample_rate.try_into().unwrap_or(0),
         channels: channels.try_into().unwrap_or(0),
         fits_mp4: crate::audio::fits_mp4(&parameters),
-    })
+    }))
 }

@@ -41,15 +41,11 @@ pub(crate) type Packets<'a> = dyn FnMut(usize) -> Result<Packet, MediaError> + '
 
 impl Stretch {
     /// Opens a decoder for packets of the source; decoding may start at the first of them.
-    pub(crate) fn open(source: &Demuxer, packets: Range<usize>) -> Result<Self, MediaError> {
+    pub(crate) fn open(source: &Demuxer, index: &VideoIndex, packets: Range<usize>) -> Result<Self, MediaError> {
         let limits = Limits { max_bytes: u64::MAX, max_pixels: u64::MAX, ..Limits::default() };
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let parameters = source.parameters()?;
-        // SAFETY: plain fields of live parameters.
-        let (width, height) = unsafe { ((*parameters.as_ptr()).width, (*parameters.as_ptr()).height) };
-        let side = |side: i32| u32::try_from(side).unwrap_or(0);
-        let Effort { threads, .. } = Effort::of(side(width), side(height), threads);
-        let decoder = Decoder::open(parameters, source.time_base()?, threads, &limits, source.path())?;
+        let Effort { threads, .. } = Effort::of(index.width, index.height, threads);
+        let decoder = Decoder::open(source.parameters()?, source.time_base()?, threads, &limits, source.path())?;
         Ok(Self { decoder, packets, at_end: false, waiting: None, last_pts: i64::MIN })
     }
 
@@ -257,9 +253,9 @@ fn open_encoder(shape: &Shape, index: &VideoIndex) -> Result<(encoder::Video, Op
     let grey = Shape { width, height, format: Pixel::GRAY8, color: shape.color.clone() };
     match try_encoder(FFV1.0, FFV1.1, &grey, index) {
         Ok(encoder) => Ok((encoder, Some(packing))),
-        Err(refused) => Err(MediaError::Unsupported {
+        Err(_) => Err(MediaError::Unsupported {
             reason: format!(
-                "a video of {packing} that can't be copied into chunks, which no lossless encoder takes ({refused}); re-encode it, as H.264 \
+                "a video of {packing} that can't be copied into chunks, which no lossless encoder takes; re-encode it, as H.264 \
                  with a key frame every few seconds",
             ),
         }),

@@ -124,13 +124,9 @@ impl Muxer {
     pub(crate) fn write_header(&mut self, options: Dictionary<'_>) -> Result<(), MediaError> {
         match self.output.write_header_with(options).map(drop) {
             Ok(()) => Ok(()),
-            Err(error @ (ffmpeg::Error::InvalidData | ffmpeg::Error::Other { errno: 22 })) => {
-                Err(MediaError::Unsupported {
-                    reason: format!(
-                        "the output container cannot hold this video codec ({error}); re-encode the source"
-                    ),
-                })
-            }
+            Err(ffmpeg::Error::InvalidData | ffmpeg::Error::Other { errno: 22 }) => Err(MediaError::Unsupported {
+                reason: "the output container cannot hold one of the codecs; re-encode the source".into(),
+            }),
             Err(error) => Err(self.error("write the header of", error)),
         }
     }

@@ -6,17 +6,19 @@ use ffmpeg::{
     ffi, frame,
 };
 use ffmpeg_next as ffmpeg;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Limits, MediaError, Rational,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline},
     entry_point::{Bitstream, LeadIn},
+    notebook::{Notebook, Then},
     source::Opened,
 };
 
 /// A packet as the container stores it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ScannedPacket {
     pub pts: Option<i64>,
     pub dts: Option<i64>,
@@ -136,17 +138,49 @@ fn are_far_apart(packets: &[ScannedPacket], time_base: Rational) -> bool {
     times.windows(2).any(|pair| (pair[1] as f64 - pair[0] as f64) * time_base.to_f64() > FAR_APART_S)
 }
 
-/// Reads every packet of the stream. Without a `stream` to look into them by, the container's word stands for what they are.
+/// Reads every packet of the stream, or those that are not noted. Without a `stream` to look into them by, the container's word stands for what
+/// they are.
 pub(crate) fn read_all(
     demuxer: &mut Demuxer,
     mut stream: Option<&mut Bitstream>,
     limits: &Limits,
 ) -> Result<Scan, MediaError> {
+    // What only the index tells is not noted.
+    let mut notebook = if stream.is_some() { Notebook::of(demuxer)? } else { None };
+    if let Some(notebook) = notebook.as_mut().filter(|notebook| notebook.is_behind()) {
+        let fresh = stream.as_deref().cloned();
+        if notebook.go_back(demuxer)?
+            && let Some(scan) = read_on(demuxer, stream.as_deref_mut(), Some(&mut *notebook), limits)?
+        {
+            return Ok(scan);
+        }
+        *demuxer = Demuxer::open(demuxer.source(), Timeline::Media, limits)?;
+        notebook.start_again();
+        if let (Some(stream), Some(fresh)) = (&mut stream, fresh) {
+            **stream = fresh;
+        }
+    }
+    // Only what is behind its notes comes to no end.
+    let scan = read_on(demuxer, stream, notebook.as_mut(), limits)?;
+    Ok(scan.unwrap_or(Scan { packets: Vec::new(), can_be_copied: true }))
+}
+
+/// Reads every packet from here on. None where the notebook can't be caught up with.
+fn read_on(
+    demuxer: &mut Demuxer,
+    mut stream: Option<&mut Bitstream>,
+    mut notebook: Option<&mut Notebook>,
+    limits: &Limits,
+) -> Result<Option<Scan>, MediaError> {
     let mut packets: Vec<ScannedPacket> = Vec::new();
     let mut can_be_copied = true;
     let mut packet = Packet::empty();
     while demuxer.read(&mut packet)? {
         let data = packet.data().unwrap_or_default();
+        if packet.side_data().any(|side| side.kind() == ffmpeg::codec::packet::side_data::Type::EncryptionInfo) {
+            let how = format!("the packet of picture {} needs a key", packets.len());
+            return Err(MediaError::Encrypted { path: demuxer.path().to_owned(), how });
+        }
         let mut found = ScannedPacket {
             pts: packet.pts(),
             dts: packet.dts(),
@@ -179,7 +213,16 @@ pub(crate) fn read_all(
             (found.is_entry, found.has_picture, found.lead_in) = (look.is_entry, look.has_picture, lead_in);
         }
         packets.push(found);
+        let is_plain = can_be_copied && stream.as_ref().is_none_or(|stream| stream.can_be_copied);
+        if let Some(notebook) = &mut notebook
+            && notebook.note(&mut packets, &packet, is_plain, demuxer)? == Then::StartAgain
+        {
+            return Ok(None);
+        }
         limits.check_frames(packets.len() as u64)?;
+    }
+    if notebook.is_some_and(|notebook| notebook.is_behind()) {
+        return Ok(None);
     }
     if !can_be_copied {
         // A decoder that starts later has not been told.
@@ -187,7 +230,7 @@ pub(crate) fn read_all(
         entries.skip(1).for_each(|packet| packet.is_entry = false);
     }
     can_be_copied &= stream.is_none_or(|stream| stream.can_be_copied);
-    Ok(Scan { packets, can_be_copied })
+    Ok(Some(Scan { packets, can_be_copied }))
 }
 
 /// The same description once more is no change.
@@ -218,7 +261,7 @@ pub(crate) fn settle_times(
     let mut are_stated = true;
     if packets.iter().any(|p| p.has_picture && p.pts.is_none()) {
         are_stated = false;
-        let (shown, is_shown) = shown_pictures(packets.len(), source, limits)?;
+        let ShownPictures { order: shown, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
         let missing = packets.iter().zip(&is_shown).filter(|(p, shown)| p.has_picture && !**shown).count();
         if missing > 0 {
             warnings.push(format!("{missing} packets without a timestamp show no picture"));
@@ -234,7 +277,7 @@ pub(crate) fn settle_times(
     if make_unique(packets, warnings) > 0 {
         // The clock contradicts itself. What the decoder puts out first is shown first, whatever the container says.
         if are_stated {
-            let (shown, is_shown) = shown_pictures(packets.len(), source, limits)?;
+            let ShownPictures { order: shown, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
             packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
             let mut times: Vec<i64> = shown.iter().filter_map(|&i| packets[i].pts).collect();
             times.sort_unstable();
@@ -245,11 +288,21 @@ pub(crate) fn settle_times(
     Ok(are_stated)
 }
 
-/// Decodes the whole stream: the packet index of each picture in the order in which they come out, and which packets these are.
-fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<(Vec<usize>, Vec<bool>), MediaError> {
-    let shown = decode_order_of_pictures(source, limits)?;
+/// What decoding the whole stream shows.
+pub(crate) struct ShownPictures {
+    /// The packet index of each picture, in the order in which they come out.
+    pub order: Vec<usize>,
+    /// Of each packet, whether a picture comes out of it.
+    pub is_shown: Vec<bool>,
+    /// Pictures a second, if the stream itself says so.
+    pub stated_rate: Option<Rational>,
+}
+
+/// Decodes the whole stream.
+pub(crate) fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<ShownPictures, MediaError> {
+    let (order, stated_rate) = decode_order_of_pictures(source, limits)?;
     let mut is_shown = vec![false; packets];
-    for &index in &shown {
+    for &index in &order {
         // A file that grew since it was scanned has packets that are not known.
         if is_shown.get_mut(index).is_none_or(|shown| std::mem::replace(shown, true)) {
             return Err(MediaError::Unsupported {
@@ -259,7 +312,7 @@ fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<(
             });
         }
     }
-    Ok((shown, is_shown))
+    Ok(ShownPictures { order, is_shown, stated_rate })
 }
 
 /// The n-th picture of `shown` gets the n-th decoding time.
@@ -293,8 +346,9 @@ fn fill_gaps(packets: &mut [ScannedPacket], shown: &[usize]) {
     }
 }
 
-/// Decodes the whole stream; returns the packet index of each picture, in the order in which they come out.
-fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<usize>, MediaError> {
+/// Decodes the whole stream; returns the packet index of each picture, in the order in which they come out, and the rate that the stream
+/// says of itself.
+fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<(Vec<usize>, Option<Rational>), MediaError> {
     let mut demuxer = Demuxer::open(source.source(), Timeline::Media, limits)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
@@ -303,9 +357,9 @@ fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<usi
     loop {
         match decoder.receive(&mut picture)? {
             Step::Picture => order.extend(picture.pts().and_then(|tag| usize::try_from(tag).ok())),
-            Step::Finished => return Ok(order),
+            Step::Finished => return Ok((order, decoder.frame_rate())),
             Step::Error => {}
-            Step::NeedsPacket if finished => return Ok(order),
+            Step::NeedsPacket if finished => return Ok((order, decoder.frame_rate())),
             Step::NeedsPacket => {
                 if demuxer.read(&mut packet)? {
                     tag_packet(&mut packet, fed);

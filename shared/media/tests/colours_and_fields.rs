@@ -76,14 +76,14 @@ fn a_stream_that_changes_its_matrix_and_range_keeps_its_colours() {
 #[test]
 fn an_interlaced_source_is_annotated_in_its_fields() {
     for (order, top, rotate, expected) in [
-        ("tff", "1", "0", "tt"),
-        ("bff", "0", "0", "bb"),
+        ("tff=1", "1", "0", "tt"),
+        ("bff=1", "0", "0", "bb"),
         // The last row comes first.
-        ("tff", "1", "180", "bb"),
+        ("tff=1", "1", "180", "bb"),
         // Fields that are columns can't be told.
-        ("tff", "1", "90", "progressive"),
+        ("tff=1", "1", "90", "progressive"),
     ] {
-        let encode = format!("-c:v libx264 -preset ultrafast -flags +ildct+ilme -top {top} -x264-params {order}=1");
+        let encode = format!("-c:v libx264 -preset ultrafast -flags +ildct+ilme -top {top} -x264-params {order}");
         let clip =
             make("fields.mp4", &format!("-f lavfi -i testsrc2=s=320x192:r=25:d=0.6 {encode} -pix_fmt yuv420p OUT"));
         let turned = clip.dir.path().join("turned.mp4");

@@ -92,7 +92,7 @@ pub const REQUESTS: Table = Table {
         column("video", Text, "Object name of the uploaded video"),
         column("uploaded_at", Timestamp, "Creation time of the uploaded object"),
         column("finished_at", Timestamp, "When the request ended"),
-        column("state", Text, "done or failed"),
+        column("state", Text, "done, done_without_video (the rows stand, the annotated video is missing) or failed"),
         nullable("error_stage", Text, "The stage that failed"),
         nullable("error", Text, "Why it failed"),
         column("segments", Int64, "Segments that the video was cut into"),
@@ -144,7 +144,7 @@ pub const DETECTIONS: Table = Table {
     ],
 };
 
-/// Views over the tables, in SQL that DuckDB and BigQuery both take.
+/// Views over the tables, in SQL that DuckDB and BigQuery both take. `frames_damaged` is that of the whole video: what the tracks could not see.
 pub const VIEWS: &[(&str, &str)] = &[
     (
         "track_summary",
@@ -158,7 +158,8 @@ pub const VIEWS: &[(&str, &str)] = &[
        MAX(time_s) - MIN(time_s) AS dwell_s,
        COUNT(*) AS frames_seen,
        AVG(score) AS mean_score,
-       COALESCE(SUM(SQRT(step_x * step_x + step_y * step_y)), 0) AS path_length_px
+       COALESCE(SUM(SQRT(step_x * step_x + step_y * step_y)), 0) AS path_length_px,
+       MAX(frames_damaged) AS frames_damaged
 FROM (
   SELECT request_id, track_id, video, frame_index, time_s, score,
          FIRST_VALUE(class_name) OVER (PARTITION BY request_id, track_id ORDER BY class_votes DESC, class_name) AS class_name,
@@ -168,20 +169,29 @@ FROM (
     SELECT *, COUNT(*) OVER (PARTITION BY request_id, track_id, class_name) AS class_votes FROM tracks
   ) AS voted
 ) AS steps
+LEFT JOIN (
+  SELECT request_id, MAX(frames_damaged) AS frames_damaged FROM requests GROUP BY request_id
+) AS damage USING (request_id)
 GROUP BY request_id, track_id",
     ),
     (
         "objects_per_second",
         "SELECT request_id, MAX(video) AS video, CAST(FLOOR(time_s) AS BIGINT) AS second, class_name,
-       COUNT(DISTINCT track_id) AS objects
+       COUNT(DISTINCT track_id) AS objects, MAX(frames_damaged) AS frames_damaged
 FROM tracks
+LEFT JOIN (
+  SELECT request_id, MAX(frames_damaged) AS frames_damaged FROM requests GROUP BY request_id
+) AS damage USING (request_id)
 GROUP BY request_id, CAST(FLOOR(time_s) AS BIGINT), class_name",
     ),
     (
         "tracking_results",
         "SELECT request_id, track_id, frame_index AS frame_id, class_name, class_id, score AS confidence,
-       time_s AS timestamp, STRUCT(x1 AS x1, y1 AS y1, x2 AS x2, y2 AS y2) AS box
-FROM tracks",
+       time_s AS timestamp, STRUCT(x1 AS x1, y1 AS y1, x2 AS x2, y2 AS y2) AS box, frames_damaged
+FROM tracks
+LEFT JOIN (
+  SELECT request_id, MAX(frames_damaged) AS frames_damaged FROM requests GROUP BY request_id
+) AS damage USING (request_id)",
     ),
 ];
 

@@ -9,7 +9,7 @@
 use std::{path::PathBuf, process::Command};
 use tempfile::TempDir;
 use trackdrop_annotate::{Limits, MediaRenderer, VideoEngine};
-use trackdrop_flow::memory::Memory;
+use trackdrop_flow::room::Room;
 use trackdrop_media::{Cutter, index};
 use trackdrop_pipeline::{PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber};
 
@@ -55,7 +55,7 @@ pub fn chunk(folder: &TempDir, input: &[&str]) -> (PathBuf, SegmentDescription) 
 pub fn renderer() -> MediaRenderer {
     MediaRenderer {
         limits: Limits::default(),
-        memory: Memory::new(u64::MAX),
+        room: Room::new(u64::MAX),
         threads: 2,
         video_engine: VideoEngine::Software,
     }

@@ -10,9 +10,9 @@ use trackdrop_pipeline::{Delivery, Failure};
 /// Who waits says so this often, so that it is not taken for stuck and hears when it is to stop.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
-/// So many bytes; clones are the same memory. Large pictures are worked on by fewer at a time, in the order in which they came.
+/// So many bytes; clones are the same room. Large pictures are worked on by fewer at a time, in the order in which they came.
 #[derive(Clone, Debug)]
-pub struct Memory(Arc<Inner>);
+pub struct Room(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -28,22 +28,22 @@ struct State {
     next_ticket: u64,
 }
 
-/// A part of it; given back when it is dropped.
+/// A part of a room; given back when it is dropped.
 #[derive(Debug)]
-#[must_use = "the memory is given back when this is dropped"]
+#[must_use = "the room is given back when this is dropped"]
 pub struct Taken {
-    memory: Memory,
+    room: Room,
     bytes: u64,
 }
 
-impl Memory {
-    /// So many bytes.
+impl Room {
+    /// A room of so many bytes.
     pub fn new(bytes: u64) -> Self {
         let state = State { free: bytes, waiting: VecDeque::new(), next_ticket: 0 };
         Self(Arc::new(Inner { bytes, state: Mutex::new(state), changed: Condvar::new() }))
     }
 
-    /// Waits until so many bytes are free, and takes them; blocking. What needs more than there is gets all of it, when nobody else
+    /// Waits until so many bytes are free, and takes them; blocking. What needs more than all of the room gets all of it, when nobody else
     /// has any: what can't fit was to be refused before.
     ///
     /// # Errors
@@ -65,9 +65,9 @@ impl Memory {
         }
         state.waiting.pop_front();
         state.free -= bytes;
-        // There may be enough for the next one, too.
+        // There may be room for the next one, too.
         self.0.changed.notify_all();
-        Ok(Taken { memory: self.clone(), bytes })
+        Ok(Taken { room: self.clone(), bytes })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -77,8 +77,8 @@ impl Memory {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.memory.lock().free += self.bytes;
-        self.memory.0.changed.notify_all();
+        self.room.lock().free += self.bytes;
+        self.room.0.changed.notify_all();
     }
 }
 
@@ -88,15 +88,15 @@ mod tests {
     use std::sync::mpsc::channel;
 
     #[test]
-    fn light_work_shares_it_and_heavy_work_has_it_alone() {
-        let (memory, delivery) = (Memory::new(100), Delivery::new());
-        let (one, two) = (memory.take(40, &delivery).unwrap(), memory.take(60, &delivery).unwrap());
+    fn light_work_shares_the_room_and_heavy_work_has_it_alone() {
+        let (room, delivery) = (Room::new(100), Delivery::new());
+        let (one, two) = (room.take(40, &delivery).unwrap(), room.take(60, &delivery).unwrap());
         let (sender, done) = channel();
         std::thread::scope(|scope| {
-            let (memory, delivery) = (&memory, &delivery);
+            let (room, delivery) = (&room, &delivery);
             // More than there is counts as all of it.
             scope.spawn(move || {
-                let _all = memory.take(1_000, delivery).unwrap();
+                let _all = room.take(1_000, delivery).unwrap();
                 sender.send(()).unwrap();
             });
             drop(one);
@@ -104,16 +104,16 @@ mod tests {
             drop(two);
             done.recv().unwrap();
         });
-        drop(memory.take(100, &delivery).unwrap());
+        drop(room.take(100, &delivery).unwrap());
     }
 
     #[test]
     fn who_waits_hears_that_it_is_to_stop_and_holds_nobody_up() {
-        let (memory, delivery, other) = (Memory::new(10), Delivery::new(), Delivery::new());
-        let all = memory.take(10, &delivery).unwrap();
+        let (room, delivery, other) = (Room::new(10), Delivery::new(), Delivery::new());
+        let all = room.take(10, &delivery).unwrap();
         other.cancel();
-        assert!(memory.take(1, &other).is_err());
+        assert!(room.take(1, &other).is_err());
         drop(all);
-        drop(memory.take(10, &delivery).unwrap());
+        drop(room.take(10, &delivery).unwrap());
     }
 }
