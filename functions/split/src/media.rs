@@ -60,7 +60,7 @@ impl OpenVideo for Video {
         if reencoded > 0 {
             let reason = match index.can_be_copied {
                 true => "the source has no key frame to cut at".to_owned(),
-                false => format!("chunks can't hold {} as this {} does", index.codec, index.container),
+                false => format!("chunks can't hold {} as the source's container does", index.codec),
             };
             warnings.push(format!(
                 "{reencoded} of {} segments are re-encoded without loss (lossless_transcode): {reason}",
