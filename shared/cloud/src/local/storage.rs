@@ -228,6 +228,8 @@ impl Inner {
     /// Of the objects whose names begin with the prefix the first ones, or those whose names come after a name.
     fn list_after(&self, prefix: &ObjectName, after: Option<&str>, most: u32) -> Result<Vec<ObjectInfo>, StorageError> {
         let from = prefix.name.as_bytes();
+        // One lower bound, so that the index is entered there: nothing lies between a name and the same with a zero behind it.
+        let first = after.map_or_else(|| from.to_vec(), |after| [after.as_bytes(), &[0]].concat());
         // The first name after all that begin with the prefix. UTF-8 has no byte 0xff, so the last byte can grow.
         let mut until = from.to_vec();
         match until.last_mut() {
@@ -236,12 +238,10 @@ impl Inner {
         }
         self.connection()
             .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3 AND name > ?4 ORDER BY name LIMIT ?5"
+                "SELECT {COLUMNS} FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4"
             ))
             .and_then(|mut query| {
-                // Every name is longer than none, so after nothing come all.
-                let after = after.unwrap_or_default().as_bytes();
-                query.query_map(params![prefix.bucket.as_str(), from, until, after, most], to_info)?.collect()
+                query.query_map(params![prefix.bucket.as_str(), first, until, most], to_info)?.collect()
             })
             .map_err(|error| self.sql_error(&format!("listing {prefix}"), error))
     }
