@@ -15,6 +15,7 @@ pub fn index_and_plan(data: &[u8]) {
         max_duration_s: 48 * 3600,
         max_streams: 16,
         max_decode_s: 5,
+        max_memory_bytes: 1 << 30,
         max_segments: 20_000,
     };
     let content: Arc<[u8]> = data.into();

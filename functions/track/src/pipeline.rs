@@ -70,10 +70,11 @@ impl SegmentDetector for MediaSegmentDetector {
         check_owner(&source, segment)?;
         let params: VideoParams = serde_json::from_value(segment.presentation.clone())
             .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
-        let _room = self.room.take(params.decoding_bytes(self.decoder_threads), delivery)?;
+        let threads = params.effort(self.decoder_threads).threads;
+        let _room = self.room.take(params.decoding_bytes(threads), delivery)?;
         let open = |engine| {
             let ChunkDescription { window, frame_pts, .. } = &source;
-            ChunkReader::open_on(engine, chunk, window, frame_pts, &self.limits, self.decoder_threads)
+            ChunkReader::open_on(engine, chunk, window, frame_pts, &self.limits, threads)
                 .map(|reader| reader.with_orientation(params.orientation))
         };
         let reader = open(self.video_engine)?;

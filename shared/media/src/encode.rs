@@ -182,8 +182,8 @@ pub(crate) fn mp4_options(clock: OutputClock, for_streaming: bool) -> Dictionary
 fn open_encoder(params: &VideoParams, threads: usize) -> Result<encoder::Video, MediaError> {
     let fail = |error: ffmpeg::Error| MediaError::ffmpeg("open the H.264 encoder", None, error);
     let mut video = context("libx264", params).map_err(fail)?;
-    // SAFETY: a plain field of a context that is owned here and not open yet.
     let effort = params.effort(threads);
+    // SAFETY: a plain field of a context that is owned here and not open yet.
     unsafe { (*video.as_mut_ptr()).thread_count = effort.threads.clamp(1, 64) as i32 };
     let mut options = Dictionary::new();
     options.set("preset", "veryfast");
@@ -191,8 +191,11 @@ fn open_encoder(params: &VideoParams, threads: usize) -> Result<encoder::Video, 
     if let Some(pictures) = effort.lookahead {
         options.set("rc-lookahead", &pictures.to_string());
     }
-    if let Some(instructions) = instructions() {
-        options.set("x264-params", instructions);
+    // FFmpeg tells x264 that fields are coded, but not which of them is first.
+    let fields = (params.coded_fields() == Some(FieldOrder::BottomFirst)).then_some("bff=1");
+    let parameters: Vec<&str> = instructions().into_iter().chain(fields).collect();
+    if !parameters.is_empty() {
+        options.set("x264-params", &parameters.join(":"));
     }
     video.open_with(options).map_err(fail)
 }

@@ -38,10 +38,13 @@ pub struct Effort {
 impl Effort {
     /// For pictures of this size on a machine that would take so many threads.
     pub(crate) fn of(width: u32, height: u32, threads: usize) -> Self {
-        match u64::from(width) * u64::from(height) {
-            ..=USUAL_PIXELS => Self { threads, pictures_ahead: USUAL_PICTURES_AHEAD, lookahead: None },
-            ..=HUGE_PIXELS => Self { threads: threads.min(2), pictures_ahead: 1, lookahead: Some(2) },
-            _ => Self { threads: threads.min(1), pictures_ahead: 0, lookahead: Some(0) },
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels <= USUAL_PIXELS {
+            Self { threads, pictures_ahead: USUAL_PICTURES_AHEAD, lookahead: None }
+        } else if pixels <= HUGE_PIXELS {
+            Self { threads: threads.min(2), pictures_ahead: 1, lookahead: Some(2) }
+        } else {
+            Self { threads: threads.min(1), pictures_ahead: 0, lookahead: Some(0) }
         }
     }
 }
