@@ -163,15 +163,15 @@ impl RightsGate {
     /// Everything that the call takes as things stand.
     async fn needs(&self, takes: &Takes) -> Vec<Need> {
         let mut needs = takes.needs.clone();
-        if let Some((bucket, name)) = &takes.replaces {
-            if self.exists(bucket, name).await {
-                needs.push(of_object("storage.objects.delete", bucket, name));
-            }
+        if let Some((bucket, name)) = &takes.replaces
+            && self.exists(bucket, name).await
+        {
+            needs.push(of_object("storage.objects.delete", bucket, name));
         }
-        if let Some((bucket, name)) = &takes.reads {
-            if !self.exists(bucket, name).await {
-                needs.push(Need { permission: "storage.objects.list", on: on_bucket(bucket), object: None });
-            }
+        if let Some((bucket, name)) = &takes.reads
+            && !self.exists(bucket, name).await
+        {
+            needs.push(Need { permission: "storage.objects.list", on: on_bucket(bucket), object: None });
         }
         if let Some(job) = &takes.job {
             let is_own = self.rights.state.lock().unwrap().jobs.get(job) == Some(&self.account);

@@ -72,7 +72,10 @@ impl Handler for Fail {
         };
         let (stage, request, started_by) = match letter::read(letter) {
             Ok(read) => read,
-            Err(absurd) => return Ok(absurd.log()),
+            Err(absurd) => {
+                absurd.log();
+                return Ok(());
+            }
         };
         let standing = manifest::look(&self.cloud, &request).await?;
         let round = standing.and_then(|(_, round)| round);
@@ -89,7 +92,8 @@ impl Handler for Fail {
         };
         let is_upload = started_by.object.bucket == Bucket::Uploads;
         if standing.is_none() && !(is_upload && is_there) {
-            return Ok(letter::Absurd::NoRequest(request).log());
+            letter::Absurd::NoRequest(request).log();
+            return Ok(());
         }
         // A letter that does not say when it was published is of the round that stands.
         let known_at = letter.published.or(round);
@@ -102,7 +106,8 @@ impl Handler for Fail {
         }
         if standing.is_some_and(|(state, _)| !state.is_final()) {
             if let Some(absurd) = self.is_of_no_segment(&request, started_by).await? {
-                return Ok(absurd.log());
+                absurd.log();
+                return Ok(());
             }
             match self.ends_what_is_done(&request, stage, started_by, delivery).await {
                 // What can't be ended can't go on: the request fails with the reason why the delivery was given up.

@@ -23,7 +23,7 @@ use trackdrop_cloud::{
     google::{Api, Buckets, CloudStorage, Retry},
 };
 use trackdrop_flow::blocking::{ReadTime, read_at};
-use trackdrop_pipeline::{Bucket, Failure, FailureKind, SegmentNumber, names::ObjectName};
+use trackdrop_pipeline::{Bucket, Failure, FailureKind, RequestSettings, SegmentNumber, names::ObjectName};
 use trackdrop_split::{Cutter, MediaCutter, Source};
 
 /// One object, served as Cloud Storage does.
@@ -76,10 +76,12 @@ fn try_to_cut(source: &Source, scratch: &Path) -> (Chunks, Result<(), Failure>) 
         chunks.push((number, fs::read(&chunk).unwrap()));
         Ok(())
     };
-    let outcome = MediaCutter::default().open(source, 2.0).and_then(|mut video| {
-        let numbers: Vec<_> = (0..video.segments().len() as u64).map(|n| SegmentNumber::new(n).unwrap()).collect();
-        video.cut(&numbers, scratch, &mut take)
-    });
+    let outcome = MediaCutter::default()
+        .open(source, &RequestSettings { segment_seconds: 2.0, ..RequestSettings::default() })
+        .and_then(|mut video| {
+            let numbers: Vec<_> = (0..video.segments().len() as u64).map(|n| SegmentNumber::new(n).unwrap()).collect();
+            video.cut(&numbers, scratch, &mut take)
+        });
     (chunks, outcome)
 }
 

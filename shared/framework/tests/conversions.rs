@@ -202,6 +202,7 @@ fn finalized(created: Option<&str>) -> Typed {
         bucket: "acme-uploads".into(),
         name: "a b/../%41#?\nü.mp4".into(),
         generation: 1_790_000_000_123_456,
+        bytes: None,
         created: created.map(|time| time.parse().unwrap()),
         metadata: created.map(|_| Default::default()),
     })

@@ -103,7 +103,7 @@ impl Demuxer {
 
     fn of(mut input: OpenInput, stream_index: usize, source: Source) -> Self {
         // SAFETY: a plain field of a live context.
-        let may_get_more_streams = unsafe { (*input.as_ptr()).ctx_flags } & ffi::AVFMTCTX_NOHEADER as i32 != 0;
+        let may_get_more_streams = unsafe { (*input.as_ptr()).ctx_flags } & ffi::AVFMTCTX_NOHEADER != 0;
         for (index, mut stream) in input.streams_mut().enumerate() {
             // Where streams come and go, one may be what another goes on as.
             let may_follow = may_get_more_streams && streams::is_film(&stream);

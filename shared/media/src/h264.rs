@@ -151,7 +151,7 @@ impl Bits {
                 return None;
             }
         }
-        Some((1u32.checked_shl(zeros)? - 1).checked_add(self.number(zeros)?)?)
+        (1u32.checked_shl(zeros)? - 1).checked_add(self.number(zeros)?)
     }
 }
 

@@ -113,6 +113,7 @@ mod tests {
             pixel_format: pixel_format.into(),
             color: ColorTags::default(),
             origin_pts: 0,
+            has_presented_times: true,
             creation_time: None,
         }
     }

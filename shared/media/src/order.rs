@@ -49,7 +49,7 @@ pub(crate) fn look_at_pictures(packets: &mut [ScannedPacket], demuxer: &Demuxer)
 /// The stretches of packets to look at.
 fn places(packets: &[ScannedPacket]) -> Vec<std::ops::Range<usize>> {
     if packets.iter().map(|packet| packet.size).sum::<usize>() <= FEW_BYTES {
-        return vec![0..packets.len()];
+        return std::iter::once(0..packets.len()).collect();
     }
     let entries: Vec<usize> = (0..packets.len()).filter(|&at| at == 0 || packets[at].is_entry).collect();
     let starts: std::collections::BTreeSet<usize> =

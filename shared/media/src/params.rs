@@ -121,6 +121,7 @@ mod tests {
             pixel_format: "yuv420p".into(),
             color: ColorTags::default(),
             origin_pts: 0,
+            has_presented_times: true,
             creation_time: None,
         };
         assert_eq!((params.upright_size(), params.shown_size()), ((720, 576), (1024, 576)));

@@ -82,7 +82,7 @@ impl PictureHeads {
             if parser.is_null() {
                 return None;
             }
-            (*parser).flags |= ffi::PARSER_FLAG_COMPLETE_FRAMES as i32;
+            (*parser).flags |= ffi::PARSER_FLAG_COMPLETE_FRAMES;
             Parser(parser)
         };
         let length_bytes = length_bytes(&codec, extradata(parameters));

@@ -127,7 +127,7 @@ pub(crate) fn is_film(stream: &Stream<'_>) -> bool {
     let disposition = unsafe { (*stream.as_ptr()).disposition };
     let still =
         ffi::AV_DISPOSITION_ATTACHED_PIC | ffi::AV_DISPOSITION_TIMED_THUMBNAILS | ffi::AV_DISPOSITION_STILL_IMAGE;
-    stream.parameters().medium() == media::Type::Video && disposition & still as i32 == 0
+    stream.parameters().medium() == media::Type::Video && disposition & still == 0
 }
 
 /// What speaks for a stream, the weightiest first.
@@ -151,7 +151,7 @@ impl Merits {
         Self {
             can_be_decoded: ffmpeg::decoder::find(id).is_some() && width > 0,
             moves: stream.frames() != 1 && !STILLS.contains(&id),
-            is_default: disposition & ffi::AV_DISPOSITION_DEFAULT as i32 != 0,
+            is_default: disposition & ffi::AV_DISPOSITION_DEFAULT != 0,
             pixels: i64::from(width) * i64::from(height),
             first: Reverse(number),
         }

@@ -31,6 +31,9 @@ impl Speeds {
     }
 }
 
+/// When a GPU has to be looked at again, and which version of its work that is for.
+type Alarm = (u64, u32);
+
 /// The segments in work on one GPU.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gpu {
@@ -51,7 +54,7 @@ impl Gpu {
     }
 
     /// When the next segment is done, and the version to ask with.
-    fn next(&mut self, speeds: Speeds) -> Option<(u64, u32)> {
+    fn next(&mut self, speeds: Speeds) -> Option<Alarm> {
         self.version = self.version.wrapping_add(1);
         let least = self.segments.iter().map(|(_, left)| *left).fold(f64::INFINITY, f64::min);
         let wait_s = least.max(0.0) / speeds.of_each(self.segments.len());
@@ -59,14 +62,14 @@ impl Gpu {
     }
 
     /// One more segment.
-    pub(crate) fn begin(&mut self, job: u32, frames: f64, now_us: u64, speeds: Speeds) -> Option<(u64, u32)> {
+    pub(crate) fn begin(&mut self, job: u32, frames: f64, now_us: u64, speeds: Speeds) -> Option<Alarm> {
         self.pass(now_us, speeds);
         self.segments.push((job, frames));
         self.next(speeds)
     }
 
     /// What is done by now, and when the next will be; nothing where the version is an old one.
-    pub(crate) fn done(&mut self, version: u32, now_us: u64, speeds: Speeds) -> Option<(Vec<u32>, Option<(u64, u32)>)> {
+    pub(crate) fn done(&mut self, version: u32, now_us: u64, speeds: Speeds) -> Option<(Vec<u32>, Option<Alarm>)> {
         if version != self.version {
             return None;
         }
