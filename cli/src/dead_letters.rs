@@ -249,6 +249,7 @@ mod tests {
     use super::*;
     use axum::{Router, extract::State, routing::post};
     use std::sync::{Arc, Mutex};
+    use trackdrop_cloud::google::Api;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn letters_that_wait_their_turn_are_leased_again_while_others_take_long() {

@@ -65,7 +65,7 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
         if let Some(error) = error {
             line!("    failed in {}: {}", error.stage, error.message);
         }
-        if let Some(damaged) = manifest.as_ref().and_then(|manifest| damage(manifest)) {
+        if let Some(damaged) = manifest.as_ref().and_then(damage) {
             line!("    {damaged}");
         }
     }
