@@ -383,9 +383,9 @@ def main():
                     planned = [rows.get(index) for index in range(frames)]
                     if one.times == "stated" and None not in times and planned != times:
                         result, reason = "WRONG", f"run: rows at {planned[:4]}... of {frames} frames, where ffprobe has {times[:4]}..."
-                    shown = witness(pathlib.Path(summary["annotated"]))[1]
-                    if len(shown) != frames:
-                        result, reason = "WRONG", f"run: {len(shown)} pictures in annotated.mp4 of {frames} frames"
+                    shown = len(witness(pathlib.Path(summary["annotated"]))[1]) if summary["annotated"] else "no"
+                    if shown != frames:
+                        result, reason = "WRONG", f"run: {shown} pictures in annotated.mp4 of {frames} frames"
                 end(one, result, reason, file)
             waiting.clear()
 

@@ -24,6 +24,7 @@ locals {
       "ondemandscanning.googleapis.com", "pubsub.googleapis.com", "run.googleapis.com", "storage.googleapis.com",
       "sts.googleapis.com",
     ],
+    var.otlp_endpoint == null ? ["telemetry.googleapis.com"] : [],
     var.track_delivery == "pull" ? ["parametermanager.googleapis.com"] : [],
     var.kms_key != null ? ["cloudkms.googleapis.com"] : [],
     var.binary_authorization ? ["binaryauthorization.googleapis.com"] : [],

@@ -87,6 +87,7 @@ output "environment" {
     TRACKDROP_TOPIC_UPLOADS             = "projects/${var.project}/topics/${local.name}-uploads"
     TRACKDROP_TOPIC_WORK                = "projects/${var.project}/topics/${local.name}-work"
     TRACKDROP_DATASET                   = "${var.project}.${var.dataset}"
+    TRACKDROP_DATASET_LOCATION          = var.region
     TRACKDROP_DEAD_LETTERS_SUBSCRIPTION = "projects/${var.project}/subscriptions/${module.events.dead_letter_subscriptions["dead-letters"]}"
   } : "export ${name}='${value}'\n"])
 }

@@ -399,7 +399,7 @@ variable "limits" {
 }
 
 variable "otlp_endpoint" {
-  description = "Base URL of a collector that takes traces and metrics by OTLP over HTTP (port 4318 by custom); null for none."
+  description = "Base URL of a collector that takes traces and metrics by OTLP over HTTP (port 4318 by custom); null for Google's Telemetry API, which takes the traces."
   type        = string
   default     = null
 

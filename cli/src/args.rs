@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf};
 use trackdrop_detector::DeviceChoice;
 use trackdrop_exchange::ExportFormat;
+use trackdrop_pipeline::Rational;
 
 /// Drop a video, query its object tracks in SQL.
 #[derive(Debug, Parser)]
@@ -86,6 +87,30 @@ pub(crate) struct DeviationArguments {
     /// Begin a track with the detection that it was born from (a row with observed = false)
     #[arg(long)]
     pub(crate) backfill: bool,
+}
+
+/// How a video is read, where the file leaves a choice.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Reading")]
+pub(crate) struct ReadingArguments {
+    /// Which of the file's video streams, from 0, cover pictures not counted [default: the default one, the largest, the first]
+    #[arg(long, value_name = "N")]
+    pub(crate) video_stream: Option<u32>,
+    /// Pictures a second of a bare stream (.h264, .hevc ...), such as 25, 29.97 or 30000/1001 [default: what the stream says, or 25]
+    #[arg(long, value_name = "RATE", value_parser = frame_rate)]
+    pub(crate) raw_frame_rate: Option<Rational>,
+}
+
+/// A rate as people write it: a whole number, a decimal one or a fraction.
+fn frame_rate(text: &str) -> Result<Rational, String> {
+    let refused = || format!("{text:?} is no frame rate: give such as 25, 29.97 or 30000/1001");
+    let fraction = match text.split_once('.') {
+        _ if text.contains('/') => text.to_owned(),
+        None => format!("{text}/1"),
+        Some((whole, decimals)) => format!("{whole}{decimals}/1{}", "0".repeat(decimals.len())),
+    };
+    let rate: Rational = fraction.parse().map_err(|_| refused())?;
+    if rate.num() > 0 { Ok(rate) } else { Err(refused()) }
 }
 
 /// Which detections are tracked.
@@ -194,6 +219,9 @@ pub(crate) struct RunArguments {
     /// Don't make the annotated video
     #[arg(long)]
     pub(crate) no_video: bool,
+    /// The share of damaged frames above which a video fails [default: 0.5]
+    #[arg(long, value_name = "0..1")]
+    pub(crate) max_damaged_share: Option<f64>,
     /// Count time_s from the zero of the video's own clock, however late the video begins on it [default: from the first frame, if that is late]
     #[arg(long)]
     pub(crate) source_clock: bool,
@@ -203,6 +231,8 @@ pub(crate) struct RunArguments {
     /// Print the summaries as JSON, one line a video, on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArguments,
     #[command(flatten)]
     pub(crate) tracker: TrackerArguments,
     #[command(flatten)]
@@ -335,6 +365,8 @@ pub(crate) struct PlanArguments {
     /// Target length of the segments
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArguments,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -441,6 +473,8 @@ pub(crate) struct VerifyArguments {
     /// Target length of the segments
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArguments,
     /// Write a line for each frame: its index, PTS as in rows, seconds, MD5 of the decoded picture as `ffmpeg -f framemd5` has it
     #[arg(long, value_name = "CSV")]
     pub(crate) frames: Option<PathBuf>,
@@ -450,4 +484,19 @@ pub(crate) struct VerifyArguments {
     /// Print the verdict as a cell of a table, a refusal too
     #[arg(long, hide = true, conflicts_with = "json")]
     pub(crate) markdown: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_read_as_people_write_it() {
+        for (text, rate) in [("25", "25/1"), ("29.97", "2997/100"), ("30000/1001", "30000/1001"), ("12.5", "125/10")] {
+            assert_eq!(frame_rate(text).unwrap().to_string(), rate);
+        }
+        for wrong in ["", "0", "-25", "25/0", "fast", "1.", "1.2.3", "99999999999"] {
+            assert!(wrong == "1." || frame_rate(wrong).unwrap_err().contains(wrong));
+        }
+    }
 }

@@ -15,7 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
-use trackdrop_cloud::google::{Buckets, PubSubMessage, Subscription};
+use trackdrop_cloud::google::{Buckets, PubSubMessage, Subscription, pubsub_from_environment};
 use trackdrop_flow::{
     Cloud, end, manifest,
     sweep::{self, Done},
@@ -57,8 +57,7 @@ impl Taken {
     /// Leases all letters, gives them to `look`, and hands back what is left, whatever came of it: what stays leased can't be found by the
     /// next call.
     async fn look_through(name: &str, look: impl AsyncFnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let emulator = std::env::var("PUBSUB_EMULATOR_HOST").ok().filter(|host| !host.is_empty());
-        let subscription = Subscription::new("TRACKDROP_DEAD_LETTERS_SUBSCRIPTION", name, emulator.as_deref())?;
+        let subscription = Subscription::new("TRACKDROP_DEAD_LETTERS_SUBSCRIPTION", name, pubsub_from_environment()?)?;
         let mut taken =
             Self { subscription, letters: BTreeMap::new(), ack_ids: BTreeMap::new(), leased_at: Instant::now() };
         let outcome = match taken.all().await {
@@ -211,7 +210,9 @@ async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Ti
     let round = standing.and_then(|(_, round)| round);
     match standing {
         Some((RequestState::Done, _)) => return Ok(format!("{request} is done: there is nothing to do")),
-        Some((RequestState::Failed, _)) => {}
+        Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) => {}
+        // Its rows wait to be loaded, and its annotated video is given up.
+        Some(_) if manifest::read(cloud, request).await?.is_some_and(|(manifest, _)| manifest.error.is_some()) => {}
         // It was opened again after this letter: another one did that, or a replaying that was broken off and is repeated.
         Some(_) if round > published => {}
         // The same letter went to `fail`, which would end the request after all, and this letter be gone.
@@ -264,7 +265,7 @@ mod tests {
         let name = "projects/acme/subscriptions/dead-letters";
         let began = Instant::now();
         let ack_ids = (0..=AT_ONCE).map(|letter| (format!("{letter:03}"), format!("ack-{letter:03}"))).collect();
-        let subscription = Subscription::new("NAME", name, Some(&host)).unwrap();
+        let subscription = Subscription::new("NAME", name, Api::new("", Some(&host)).unwrap()).unwrap();
         let mut taken = Taken { subscription, letters: BTreeMap::new(), ack_ids, leased_at: began };
         taken.renew(began + RENEW_AFTER / 2).await.unwrap();
         assert!(asked.lock().unwrap().is_empty(), "not due yet");

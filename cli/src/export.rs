@@ -6,7 +6,7 @@ use std::{io, path::Path};
 use trackdrop_cloud::Storage;
 use trackdrop_exchange::{VideoMeta, export as write_export};
 use trackdrop_flow::{end, manifest};
-use trackdrop_pipeline::{RequestId, RequestState, names::ResultFile};
+use trackdrop_pipeline::{RequestId, names::ResultFile};
 use trackdrop_tables::tracks;
 
 /// Writes a request's tracks in another tool's format.
@@ -16,7 +16,7 @@ pub(crate) async fn export(data: &Path, arguments: &ExportArguments) -> anyhow::
     let local = open_existing(data)?.ok_or_else(unknown)?;
     let cloud = crate::host::cloud_of(&local);
     let (manifest, _) = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
-    let Some(video) = manifest.source.video.as_ref().filter(|_| manifest.state == RequestState::Done) else {
+    let Some(video) = manifest.source.video.as_ref().filter(|_| manifest.state.has_rows()) else {
         bail!("{request} is not done ({}): there are no tracks to export", manifest.state.as_str());
     };
     let meta = VideoMeta {

@@ -8,6 +8,7 @@ use trackdrop_detector::DeviceChoice;
 use trackdrop_fail::Fail;
 use trackdrop_flow::{
     Cloud,
+    room::Room,
     stage::{StageHandler, Staged},
 };
 use trackdrop_join::{Join, MediaJoiner};
@@ -92,9 +93,15 @@ impl Host {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = limits()?;
         let video_engine = VideoEngine::from_environment()?;
-        let detector =
-            MediaSegmentDetector { pool: detectors.clone(), limits: limits.clone(), decoder_threads: 1, video_engine };
-        let renderer = MediaRenderer { limits: limits.clone(), threads: cores, video_engine };
+        let room = Room::new(limits.max_memory_bytes);
+        let detector = MediaSegmentDetector {
+            pool: detectors.clone(),
+            limits: limits.clone(),
+            room: room.clone(),
+            decoder_threads: 1,
+            video_engine,
+        };
+        let renderer = MediaRenderer { limits: limits.clone(), room, threads: cores, video_engine };
         let handlers: BTreeMap<String, Arc<dyn Handler>> = BTreeMap::from([
             named(Split::new(cloud.clone(), Arc::new(MediaCutter { limits }))),
             named(Track::new(cloud.clone(), Arc::new(detector))),

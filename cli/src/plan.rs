@@ -1,6 +1,6 @@
 //! `trackdrop plan`: what a video would take and cost, before it is spent.
 
-use crate::{args::PlanArguments, output::line};
+use crate::{args::PlanArguments, output::line, settings};
 use anyhow::bail;
 use serde_json::json;
 use trackdrop_media::index;
@@ -29,7 +29,8 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
             bail!("{name} {value} is no usable number: it must be at least {least:e}");
         }
     }
-    let video = index(&arguments.video, &crate::host::limits()?)?;
+    let source = settings::source(&arguments.video, &arguments.reading)?;
+    let video = index(&source, &crate::host::limits()?)?;
     let frames: Vec<u64> =
         video.plan(arguments.segment_seconds)?.iter().map(|segment| segment.expected_frames).collect();
     let prices = Prices::built_in();
@@ -38,7 +39,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
     if arguments.json {
         let all = json!({
             "frames": predicted.frames, "segments": predicted.segments, "instances": predicted.instances,
-            "wall_seconds": predicted.wall_s, "gpu_seconds": predicted.busy_s, "cost": predicted.cost,
+            "warnings": video.warnings, "wall_seconds": predicted.wall_s, "gpu_seconds": predicted.busy_s, "cost": predicted.cost,
         });
         line!("{all}");
         return Ok(());
@@ -55,6 +56,9 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
     line!("cost       about ${:.4}, prices of {}:", cost.usd, cost.prices_as_of);
     line!("           {}", cost.formula);
     line!("           an estimate for detection; the other stages run on instances without GPU");
+    for warning in &video.warnings {
+        line!("note       {warning}");
+    }
     Ok(())
 }
 

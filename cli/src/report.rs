@@ -11,10 +11,11 @@ use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode};
 use trackdrop_flow::{
     end, manifest, round,
-    sweep::{self, Done, Patience, Swept},
+    sweep::{self, Done, Patience, StandsStill},
 };
 use trackdrop_pipeline::{
     Bucket, Delivery, Manifest, ObjectFinalized, RequestId,
+    manifest::VideoInfo,
     names::{ObjectName, ResultFile},
 };
 
@@ -53,6 +54,7 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
                 serde_json::json!({
                     "request_id": request, "retrack_of": version_of, "video": video, "uploaded_at": created, "state": state,
                     "segments": segments, "progress": progress, "error": error,
+                    "ledger": manifest.as_ref().and_then(|manifest| manifest.ledger.as_ref()),
                 })
             );
             continue;
@@ -62,6 +64,9 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
         line!("{request}  {state:<10}  {progress:<24}  {}{version}", video.escape_debug());
         if let Some(error) = error {
             line!("    failed in {}: {}", error.stage, error.message);
+        }
+        if let Some(damaged) = manifest.as_ref().and_then(|manifest| damage(manifest)) {
+            line!("    {damaged}");
         }
     }
     if rows.is_empty() && !arguments.json {
@@ -73,31 +78,54 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
 /// Here it is known what waits in the queue, so whatever is not over and has nothing queued stands still.
 async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let Some(local) = open_existing(data)? else { return Ok(ExitCode::SUCCESS) };
-    let ignored = uploads()?.ignored();
-    let Swept { found, failed } =
-        sweep::sweep(&cloud_of(&local), Patience::NONE, &ignored, &local.busy().await?, &Delivery::new()).await?;
-    for found in &found {
-        if json {
-            line!("{}", serde_json::to_string(found)?);
-            continue;
-        }
-        line!("{}  stands still in {}: {}", found.request_id, found.stage, found.why);
-        match &found.done {
-            Done::ToldAgain(events) => {
-                line!("    {events} events are queued again: the next `trackdrop run` delivers them")
+    let (mut is_found, mut written, mut first_failure) = (false, Ok(()), None);
+    let (ignored, busy) = (uploads()?.ignored(), local.busy().await?);
+    sweep::sweep_each(&cloud_of(&local), Patience::NONE, &ignored, &busy, &Delivery::new(), &mut |looked_after| {
+        match looked_after {
+            Ok(found) => {
+                is_found = true;
+                // Whoever reads no further still has all requests looked after.
+                if written.is_ok() {
+                    written = tell(&found, json);
+                }
             }
-            Done::Healed => line!("    it is set going again: the next `trackdrop run` goes on"),
-            Done::Failed(reason) => line!("    failed: {reason}"),
-            Done::Nothing => {}
+            Err(failed) => {
+                first_failure.get_or_insert(failed);
+            }
         }
-    }
-    if found.is_empty() && failed.is_empty() && !json {
-        line!("no request stands still");
-    }
-    if let Some((request, failure)) = failed.into_iter().next() {
+    })
+    .await?;
+    written?;
+    if let Some((request, failure)) = first_failure {
         bail!("{request} can't be looked after: {failure}");
     }
+    if !is_found && !json {
+        line!("no request stands still");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell(found: &StandsStill, json: bool) -> anyhow::Result<()> {
+    if json {
+        line!("{}", serde_json::to_string(found)?);
+        return Ok(());
+    }
+    line!("{}  stands still in {}: {}", found.request_id, found.stage, found.why);
+    match &found.done {
+        Done::ToldAgain(events) => {
+            line!("    {events} events are queued again: the next `trackdrop run` delivers them")
+        }
+        Done::Healed => line!("    it is set going again: the next `trackdrop run` goes on"),
+        Done::Failed(reason) => line!("    failed: {reason}"),
+        Done::Nothing => {}
+    }
+    Ok(())
+}
+
+/// What of the frames is damaged, if any is.
+fn damage(manifest: &Manifest) -> Option<String> {
+    let ledger = manifest.ledger.as_ref().filter(|ledger| ledger.frames_damaged > 0)?;
+    Some(format!("{} of {} frames are damaged", ledger.frames_damaged, ledger.frames))
 }
 
 fn progress(manifest: &Manifest) -> String {
@@ -150,9 +178,12 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
             video.container,
             video.frame_count
         );
-        for warning in &video.warnings {
-            line!("note      {warning}");
+        if let Some(stored) = stored(video) {
+            line!("stored    {stored}");
         }
+    }
+    for note in manifest.notes() {
+        line!("note      {note}");
     }
     line!("progress  {} segments, {}", manifest.segment_count, progress(&manifest));
     if let Some(model) = &manifest.model {
@@ -185,4 +216,14 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         line!("segment   ... and {} more (--json shows all)", manifest.segments.len() - 20);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the picture is stored and shown, where that is not simply what boxes are in.
+fn stored(video: &VideoInfo) -> Option<String> {
+    let (width, height) = (video.stored_width_px?, video.stored_height_px?);
+    let mirrored = if video.mirrored? { "mirrored, " } else { "" };
+    let turned = format!("{mirrored}turned by {} degrees clockwise", video.rotation_degrees);
+    let (shown_width, shown_height) = (video.shown_width_px?, video.shown_height_px?);
+    let is_as_shown = (width, height) == (shown_width, shown_height) && !video.mirrored? && video.rotation_degrees == 0;
+    (!is_as_shown).then(|| format!("{width}x{height}, {turned}, shown as {shown_width}x{shown_height}"))
 }

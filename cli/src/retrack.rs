@@ -42,7 +42,7 @@ async fn retrack_request(data: &Path, of: &RequestId, arguments: &RetrackArgumen
             job.finished_before = true;
             host.local.restore_results(&request).await?;
         }
-        Some(RequestState::Failed) => {
+        Some(RequestState::Failed | RequestState::DoneWithoutVideo) => {
             end::reopen(&host.cloud, &request, None).await?;
             redrive(&host, &request, &job.video, None, Redrive::Resume).await?;
         }

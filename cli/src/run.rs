@@ -80,13 +80,17 @@ pub(crate) async fn see_through(host: &Host, jobs: &[Job], json: bool, started: 
             bail!("{} has no manifest", job.request)
         };
         if let Some(error) = &manifest.error {
-            failed.push(format!("{:?} failed in {}: {}", job.video, error.stage, error.message));
+            let what = match manifest.state.has_rows() {
+                true => "is tracked, but its annotated video is missing: it failed in",
+                false => "failed in",
+            };
+            failed.push(format!("{:?} {what} {}: {}", job.video, error.stage, error.message));
         }
         let summary = summary_of(host, &job.request).await?;
         let seconds = (!job.finished_before).then(|| started.elapsed().as_secs_f64());
         if json {
             line!("{}", serde_json::to_string(&to_json(host, &manifest, &summary, seconds))?);
-        } else if manifest.state == RequestState::Done {
+        } else if manifest.state.has_rows() {
             print_summary(host, &manifest, &summary, seconds, jobs.len())?;
         }
     }
@@ -115,13 +119,15 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
         return Ok(job);
     }
     match state {
-        Some(RequestState::Failed) if same => {
+        Some(RequestState::Failed | RequestState::DoneWithoutVideo) if same => {
             end::reopen(&host.cloud, &request, None).await?;
             // A plan that stands was made for its own segment length.
             let settings = RequestSettings { segment_seconds: before.segment_seconds, ..settings.clone() };
             restart(host, &info, &request, &settings, Redrive::Resume).await?;
         }
-        Some(RequestState::Failed) => restart(host, &info, &request, settings, Redrive::Reset).await?,
+        Some(RequestState::Failed | RequestState::DoneWithoutVideo) => {
+            restart(host, &info, &request, settings, Redrive::Reset).await?
+        }
         Some(_) | None if !same => bail!(
             "{:?} was processed before with other settings ({}): give --force to process it again with these",
             info.object.name,
@@ -275,7 +281,7 @@ fn result_path(host: &Host, request: &RequestId, file: ResultFile) -> std::path:
 
 fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<f64>) -> serde_json::Value {
     let request = &manifest.request_id;
-    let done = manifest.state == RequestState::Done;
+    let (has_rows, done) = (manifest.state.has_rows(), manifest.state == RequestState::Done);
     let (device, passed_over) = host.detectors.device().unzip();
     let passed_over: Vec<_> = passed_over
         .iter()
@@ -301,9 +307,9 @@ fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<
         "device": device.map(|device| device.to_string()),
         "passed_over": passed_over,
         "cost": summary.cost,
-        "warnings": manifest.source.video.as_ref().map(|video| &video.warnings),
+        "warnings": manifest.source.video.as_ref().map(|_| manifest.notes().collect::<Vec<_>>()),
         "manifest": path(ResultFile::Manifest, true),
-        "tracks": path(ResultFile::Tracks, done),
+        "tracks": path(ResultFile::Tracks, has_rows),
         "annotated": path(ResultFile::AnnotatedVideo, done && manifest.settings.video),
     })
 }
@@ -360,13 +366,11 @@ fn print_summary(
         line!("              {}", cost.formula);
     }
     line!("  results     {}", host.local.root().join("results").join(request.as_str()).display());
-    if manifest.settings.video {
+    if manifest.settings.video && manifest.state == RequestState::Done {
         line!("  watch       {}", result_path(host, request, ResultFile::AnnotatedVideo).display());
     }
-    if let Some(video) = &manifest.source.video {
-        for warning in &video.warnings {
-            line!("  note        {warning}");
-        }
+    for note in manifest.notes() {
+        line!("  note        {note}");
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! From what the user said to the settings of a request.
 
 use crate::{
-    args::{DeviationArguments, FilterArguments, Precision, RetrackArguments, RunArguments, TrackerArguments},
+    args::{
+        DeviationArguments, FilterArguments, Precision, ReadingArguments, RetrackArguments, RunArguments,
+        TrackerArguments,
+    },
     upload,
 };
 use anyhow::{Context, bail};
@@ -11,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use trackdrop_detector::default_model_path;
+use trackdrop_media::Source;
 use trackdrop_pipeline::RequestSettings;
 
 /// The settings of a run.
@@ -41,12 +45,23 @@ pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings
         model_sha256,
         card_sha256,
         video: !arguments.no_video,
+        video_stream: arguments.reading.video_stream,
+        raw_frame_rate: arguments.reading.raw_frame_rate,
+        max_damaged_share: arguments.max_damaged_share,
         source_clock: arguments.source_clock,
         ..RequestSettings::default()
     };
     overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
     settings.check()?;
     Ok(settings)
+}
+
+/// A file that is looked at without a request.
+pub(crate) fn source(video: &Path, reading: &ReadingArguments) -> anyhow::Result<Source> {
+    let &ReadingArguments { video_stream, raw_frame_rate } = reading;
+    let settings = RequestSettings { video_stream, raw_frame_rate, ..RequestSettings::default() };
+    settings.check()?;
+    Ok(Source::from(video).read_as((&settings).into()))
 }
 
 /// The int8 model beside a model: `NAME-int8.onnx` for `NAME.onnx`.

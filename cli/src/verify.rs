@@ -1,7 +1,7 @@
 //! `trackdrop verify`: the proof, for one's own file, that cutting it loses and invents nothing.
 
-use crate::{args::VerifyArguments, output::line, whole_file};
-use anyhow::Context;
+use crate::{args::VerifyArguments, output::line, settings, whole_file};
+use anyhow::{Context, bail};
 use serde_json::json;
 use std::{
     fs::File,
@@ -9,7 +9,7 @@ use std::{
     path::Path,
     process::ExitCode,
 };
-use trackdrop_media::{MediaError, Verification, VerifiedFrame, VerifyOptions, VideoIndex, verify_each};
+use trackdrop_media::{MediaError, Source, Verification, VerifiedFrame, VerifyOptions, VideoIndex, verify_each};
 use trackdrop_pipeline::RequestSettings;
 
 /// The exit code where the chunks differ from the serial decode. 1 means that they could not be compared.
@@ -23,9 +23,10 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
         limits: crate::host::limits()?,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
     };
+    let source = settings::source(&arguments.video, &arguments.reading)?;
     let compared = match &arguments.frames {
-        None => verify_each(&arguments.video, &options, scratch.path(), &mut |_, _| ()).map_err(Into::into),
-        Some(path) => whole_file::write(path, |file| list_frames(arguments, &options, scratch.path(), file)),
+        None => verify_each(&source, &options, scratch.path(), &mut |_, _| ()).map_err(Into::into),
+        Some(path) => whole_file::write(path, |file| list_frames(&source, &options, scratch.path(), file)),
     };
     let found = match compared {
         Ok(found) => found,
@@ -34,7 +35,9 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
                 line!("refused: {}", without_path(refused, arguments));
                 return Ok(ExitCode::FAILURE);
             }
-            _ => return Err(error),
+            // Where a chunk lay for a moment is of no use to anybody.
+            Some(error) => bail!("{}", error.to_string().replace(&format!("{}/", scratch.path().display()), "")),
+            None => return Err(error),
         },
     };
     if arguments.json {
@@ -53,12 +56,7 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Compares, and writes a line for each frame.
-fn list_frames(
-    arguments: &VerifyArguments,
-    options: &VerifyOptions,
-    scratch: &Path,
-    file: &File,
-) -> anyhow::Result<Verification> {
+fn list_frames(source: &Source, options: &VerifyOptions, scratch: &Path, file: &File) -> anyhow::Result<Verification> {
     let mut lines = BufWriter::new(file);
     let mut written = writeln!(lines, "frame_index,pts,time_s,md5,damaged");
     let mut each = |video: &VideoIndex, frame: VerifiedFrame| {
@@ -69,7 +67,7 @@ fn list_frames(
             written = writeln!(lines, "{frame_index},{pts},{time_s:.6},{md5},{is_damaged}");
         }
     };
-    let found = verify_each(&arguments.video, options, scratch, &mut each)?;
+    let found = verify_each(source, options, scratch, &mut each)?;
     written?;
     lines.flush()?;
     Ok(found)
@@ -78,6 +76,13 @@ fn list_frames(
 fn print(found: &Verification, arguments: &VerifyArguments) -> anyhow::Result<()> {
     let ledger = &found.ledger;
     line!("{}", arguments.video.display().to_string().escape_debug());
+    let ((stored_width, stored_height), (width, height)) = (found.stored_size_px, found.upright_size_px);
+    let stored = if found.orientation.is_upright() {
+        String::new()
+    } else {
+        format!(", stored as {stored_width}x{stored_height} that have to be {} and compared so", found.orientation)
+    };
+    line!("  picture     {width}x{height}{stored}");
     let reencoded = match found.segments_reencoded {
         0 => String::new(),
         count => format!(", {count} of them re-encoded without loss"),

@@ -6,10 +6,14 @@ mod stand_ins;
 use stand_ins::{Trouble, World, seconds};
 use std::sync::{Arc, atomic::AtomicU32};
 use trackdrop_cloud::{Storage, local::Redrive};
-use trackdrop_flow::{WorkReport, busy_seconds, end::Summary};
+use trackdrop_flow::{
+    NewObject, WorkReport, busy_seconds,
+    end::{self, Summary},
+    manifest,
+};
 use trackdrop_pipeline::{
     Bucket, Manifest, RequestSettings, RequestState, SegmentNumber, Stage,
-    names::{ObjectName, PerSegment, ResultFile},
+    names::{Marker, ObjectName, PerSegment, ResultFile},
     settings::METADATA_KEY,
 };
 use trackdrop_tables::tracks;
@@ -118,7 +122,7 @@ async fn work_that_never_succeeds_ends_the_request_with_the_last_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stage_that_fails_for_good_ends_the_request_in_manifest_and_table() {
-    for stage in [Stage::Split, Stage::Track, Stage::Annotate, Stage::Join] {
+    for stage in [Stage::Split, Stage::Track] {
         let world = World::new(Trouble { broken: Some(stage), ..Default::default() });
         let (request, _) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
         assert!(world.settle(std::slice::from_ref(&request)).await.is_empty(), "{stage}: no attempt is repeated");
@@ -127,6 +131,87 @@ async fn a_stage_that_fails_for_good_ends_the_request_in_manifest_and_table() {
         let rows = world.rows().await;
         assert_eq!((rows.len(), rows[0]["error"].as_str().unwrap()), (1, &*format!("{stage} is broken")));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_do_not_hang_on_the_annotated_video() {
+    let calm = World::new(Trouble::default());
+    let (whole, _) = calm.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
+    calm.settle(std::slice::from_ref(&whole)).await;
+    for stage in [Stage::Annotate, Stage::Join] {
+        let mut world = World::new(Trouble { broken: Some(stage), ..Default::default() });
+        let (request, upload) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
+        assert!(world.settle(std::slice::from_ref(&request)).await.is_empty(), "{stage}: no attempt is repeated");
+        let manifest = world.manifest(&request).await;
+        let error = manifest.error.unwrap();
+        assert_eq!((error.stage, error.message), (stage, format!("{stage} is broken")));
+        assert_eq!(manifest.state, RequestState::DoneWithoutVideo);
+        let rows = world.rows().await;
+        assert_eq!((rows.len(), rows[0]["state"].as_str()), (1, Some("done_without_video")), "{rows:?}");
+        assert_eq!(rows[0]["error"].as_str().unwrap(), format!("{stage} is broken"));
+        assert_eq!(rows[0]["track_rows"], calm.tracks(&whole).await.len());
+        assert!(world.cloud.find(&Marker::Loaded.object(&request)).await.unwrap().is_some(), "its rows are loaded");
+
+        // What was missing is made once the reason is gone, and nothing else is told of it any more.
+        world.hosted.trouble.broken = None;
+        end::reopen(&world.cloud, &request, None).await.unwrap();
+        let metadata = world.local.stat(&upload).await.unwrap().metadata;
+        assert!(world.local.redrive(&request, Some((upload, metadata)), Redrive::Resume).await.unwrap());
+        world.settle(std::slice::from_ref(&request)).await;
+        let manifest = world.manifest(&request).await;
+        assert_eq!((manifest.state, manifest.error), (RequestState::Done, None), "{stage}");
+        let rows = world.rows().await;
+        assert_eq!((rows.len(), rows[0]["state"].as_str()), (1, Some("done")), "{rows:?}");
+        let video = ResultFile::AnnotatedVideo;
+        assert!(world.bytes(&request, video).await == calm.bytes(&whole, video).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_drawing_that_was_given_up_waits_for_the_rows() {
+    // The reason is known before the rows stand: the request is not over.
+    let world = World::new(Trouble::default());
+    let (request, _) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
+    world.settle(std::slice::from_ref(&request)).await;
+    manifest::update(&world.cloud, &request, |manifest| {
+        manifest.state = RequestState::Annotating;
+        true
+    })
+    .await
+    .unwrap();
+    for object in
+        [ResultFile::AnnotatedVideo.object(&request), Marker::Loaded.object(&request), Marker::Ended.object(&request)]
+    {
+        world.local.delete(&object).await.unwrap();
+    }
+    end::fail_in_stage(&world.cloud, &request, Stage::Annotate, "too dark", None, || None).await.unwrap();
+    end::fail_in_stage(&world.cloud, &request, Stage::Join, "too long", None, || None).await.unwrap();
+    let state = async || {
+        let manifest = world.manifest(&request).await;
+        (manifest.state, manifest.error.map(|error| error.message))
+    };
+    assert_eq!(state().await, (RequestState::Annotating, Some("too dark".into())), "the first reason stays");
+    world.cloud.create(NewObject::of_bytes(Marker::Loaded.object(&request), "", "")).await.unwrap();
+    end::finish_if_complete(&world.cloud, &request).await.unwrap();
+    assert_eq!(state().await, (RequestState::DoneWithoutVideo, Some("too dark".into())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_video_of_which_most_is_damaged_fails_with_the_first_damage_and_a_setting_allows_more() {
+    let world = World::new(Trouble { missing_frame: Some(17), ..Default::default() });
+    let strict = RequestSettings { max_damaged_share: Some(0.03), ..seconds(1.0) };
+    let lenient = RequestSettings { max_damaged_share: Some(0.04), ..seconds(1.0) };
+    let (refused, _) = world.upload("strict.mp4", "frames=30 gop=10", &strict).await;
+    let (allowed, _) = world.upload("lenient.mp4", "frames=30 gop=10", &lenient).await;
+    world.settle(&[refused.clone(), allowed.clone()]).await;
+    assert_eq!(world.manifest(&allowed).await.state, RequestState::Done);
+    let manifest = world.manifest(&refused).await;
+    let error = manifest.error.unwrap();
+    assert_eq!((manifest.state, error.stage), (RequestState::Failed, Stage::Merge));
+    assert!(error.message.starts_with("1 of 30 frames are damaged"), "{}", error.message);
+    assert!(error.message.contains("frame 17 at 1.7 s, which could not be decoded"), "{}", error.message);
+    assert!(error.message.contains("max_damaged_share"), "{}", error.message);
+    assert!(world.cloud.find(&ResultFile::Tracks.object(&refused)).await.unwrap().is_none(), "no rows of it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,7 +154,7 @@ impl Warehouse for Jobs {
     }
 
     async fn forget_failure(&self, _: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
-        let stays = |row: &RequestRow| row.state != RequestState::Failed || row.finished_at >= before;
+        let stays = |row: &RequestRow| row.state == RequestState::Done || row.finished_at >= before;
         self.0.lock().unwrap().rows.retain(stays);
         Ok(())
     }

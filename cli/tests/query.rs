@@ -58,6 +58,9 @@ fn the_counts_are_those_of_the_summary() {
     assert_eq!(one("SELECT track_count FROM requests"), one("SELECT COUNT(DISTINCT track_id) FROM tracks"));
     assert_eq!(one("SELECT COUNT(*) FROM tracking_results WHERE box.x2 > box.x1"), summary["track_rows"].to_string());
     assert_eq!(data.query("SELECT DISTINCT second FROM objects_per_second ORDER BY 1"), ["0", "1", "2", "3"]);
+    for view in ["track_summary", "objects_per_second", "tracking_results"] {
+        assert_eq!(data.query(&format!("SELECT DISTINCT frames_damaged FROM {view}")), ["0"], "{view}");
+    }
     // An object is in a frame once, and times are those of a clip of 25 frames a second.
     assert_eq!(
         one("SELECT COUNT(*) FROM (SELECT DISTINCT frame_index, track_id FROM tracks)"),

@@ -13,16 +13,23 @@ use std::{
 use support::{Scene, ffprobe};
 
 /// The files that are refused; shared/media/tests/torture_set.rs pins the reasons.
-const REFUSED: [&str; 9] = [
+const REFUSED: [&str; 16] = [
     "clock-back.ts",
+    "no-index.mp4",
+    "playlist-hls.mp4",
+    "playlist-concat.mp4",
+    "pid-change.ts",
+    "pid-swap.ts",
+    "codec-change.ts",
+    "codec-change.flv",
+    "encrypted.mp4",
+    "encrypted.webm",
+    "scrambled.ts",
     "unknown-codec.mp4",
     "spliced.ts",
     "restarted.flv",
     "edits-gap.mp4",
     "edits-twice.mp4",
-    "no-index.mp4",
-    "playlist-hls.mp4",
-    "playlist-concat.mp4",
 ];
 /// Videos of one command.
 const AT_A_TIME: usize = 15;
@@ -94,6 +101,84 @@ fn a_refused_file_fails_with_the_reason_in_its_manifest() {
         let reason = manifest["error"]["message"].as_str().unwrap();
         assert!(ended.stderr.contains(reason), "{name}: {reason:?} is not in {}", ended.stderr);
         assert_eq!(manifest["error"]["stage"], "split", "{manifest}");
+        for useless in ["/tmp", ".tmp", "Invalid argument", "codec none", ".store"] {
+            assert!(!reason.contains(useless), "{name}: {useless:?} in {reason}");
+        }
+    }
+}
+
+#[test]
+fn what_was_taken_of_a_file_that_leaves_a_choice_is_said_and_an_option_takes_another() {
+    let scene = Scene::new();
+    let folder = scene.folder.path().to_str().unwrap();
+    torture_set(&[folder, "two-programmes.ts", "thumbnail-first.mp4", "bare-without-rate.hevc"]);
+    let take = |name: &str, options: &[&str]| {
+        let data = scene.other(&format!("{name}{}", options.concat()));
+        let summary = data.run_json(&[&scene.path(name)], options).remove(0);
+        let video = data.manifest(summary["request_id"].as_str().unwrap())["source"]["video"].clone();
+        (summary, video)
+    };
+    // The first programme has the larger picture, the second the louder sound.
+    for (options, number, width, channels) in [(&[][..], 0, 128, "1"), (&["--video-stream", "1"], 1, 64, "2")] {
+        let (summary, video) = take("two-programmes.ts", options);
+        assert_eq!((&video["video_streams"]["taken"], &video["width_px"]), (&number.into(), &width.into()), "{video}");
+        assert_eq!(video["video_streams"]["streams"][1]["program"], 2, "{video}");
+        assert!(summary["warnings"][0].as_str().unwrap().contains("--video-stream"), "{summary}");
+        let sound = ffprobe(
+            "-select_streams a -show_entries stream=channels",
+            Path::new(summary["annotated"].as_str().unwrap()),
+        );
+        assert_eq!(sound.trim().trim_end_matches(','), channels, "the sound of the picture's programme");
+    }
+    let (_, video) = take("thumbnail-first.mp4", &[]);
+    let streams = &video["video_streams"];
+    assert_eq!((&streams["taken"], &streams["rule"]), (&1.into(), &"the others are stills".into()), "{video}");
+    let beyond = scene.data().run(&[&scene.path("thumbnail-first.mp4")], &["--video-stream", "2"]).expect_code(1);
+    assert!(beyond.stderr.contains("0 (mjpeg, 640x480), 1 (h264, 128x96)"), "{beyond:?}");
+
+    for (options, rate, seconds, words) in [
+        (&[][..], "25/1", 3.0, "since it says no rate itself"),
+        (&["--raw-frame-rate", "12.5"], "125/10", 6.0, "as was asked for"),
+    ] {
+        let (summary, video) = take("bare-without-rate.hevc", options);
+        assert_eq!(video["frame_rate"], rate, "{video}");
+        let ticks = video["end_pts"].as_f64().unwrap() - video["start_pts"].as_f64().unwrap();
+        assert_eq!(ticks / 1_200_000.0, seconds, "{video}");
+        assert!(summary["warnings"][0].as_str().unwrap().contains(words), "{summary}");
+    }
+    for command in ["verify", "plan"] {
+        let video = scene.path("two-programmes.ts");
+        let mut arguments = vec![command, video.to_str().unwrap(), "--video-stream", "1"];
+        if command == "plan" {
+            arguments.extend(["--fps-per-gpu", "10", "--max-instances", "1"]);
+        }
+        let told = scene.data().trackdrop(arguments).expect_success().stdout;
+        assert!(told.contains("number 1 (h264, 64x48, programme 2) is taken, as was asked for"), "{told}");
+    }
+}
+
+#[test]
+fn sound_that_is_left_out_or_coded_anew_is_said_everywhere() {
+    let scene = Scene::new();
+    let folder = scene.folder.path().to_str().unwrap();
+    for (name, words, streams) in [
+        ("sound-flac.mkv", "the sound of the annotated video is AAC, made from flac", "aac"),
+        ("sound-truehd.mkv", "the sound of the annotated video is AAC, made from truehd", "aac"),
+        ("sound-192k.mkv", "the annotated video is silent", ""),
+        ("sound-16-channels.mkv", "the annotated video is silent", ""),
+    ] {
+        torture_set(&[folder, name]);
+        let data = scene.other(name);
+        let ended = data.run(&[&scene.path(name)], &[]).expect_success();
+        assert!(ended.stdout.contains(words), "{name}: {}", ended.stdout);
+        let request = data.only_request();
+        let manifest = data.manifest(&request);
+        assert!(manifest["video_notes"][0].as_str().unwrap().contains(words), "{name}: {manifest}");
+        let shown = data.trackdrop(["show", &request]).expect_success().stdout;
+        assert!(shown.contains(words), "{name}: {shown}");
+        let sound =
+            ffprobe("-select_streams a -show_entries stream=codec_name", &data.result(&request, "annotated.mp4"));
+        assert_eq!(sound.trim().trim_end_matches(','), streams, "{name}");
     }
 }
 

@@ -3,6 +3,11 @@
 use crate::{
     emulators::{self, Emulator},
     gateway::Gateway,
+    rights::{
+        gate::{self, Behind, Rights, RightsGate},
+        grants::{Grants, Need, PERSON},
+        report,
+    },
     rows::{Rows, of_bigquery},
     service::{ServiceProcess, program},
     storage_gate::StorageGate,
@@ -20,6 +25,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::task::JoinSet;
+use trackdrop_otlp_receiver::Receiver;
 use trackdrop_pipeline::{
     RequestId,
     names::Bucket,
@@ -29,9 +35,10 @@ use trackdrop_pull_server::PullServer;
 use trackdrop_tables::schema::{REQUESTS, TRACKS, Table};
 
 const PROJECT: &str = "demo";
-const DATASET: &str = "tracking";
-/// The emulator publishes the events of all buckets on one topic.
+const DATASET: &str = "trackdrop";
+/// The emulator publishes the events of all buckets on one topic, which stands for those of Terraform.
 const OBJECTS: &str = "trackdrop-objects";
+const TOPICS_OF_BUCKETS: [&str; 2] = ["trackdrop-uploads", "trackdrop-work"];
 /// The functions, each of which is a program `trackdrop-FUNCTION`.
 pub const FUNCTIONS: [&str; 7] = ["split", "track", "merge", "load", "annotate", "join", "fail"];
 /// Backoffs of the trigger files are for a cloud's minutes; here they are this much shorter.
@@ -54,6 +61,12 @@ pub fn say(text: &str) {
 pub struct Deployment {
     /// Filters, queues, and the faults that are asked for.
     pub gateway: Gateway,
+    /// What every account may do, and did.
+    pub rights: Arc<Rights>,
+    /// What came to Google's Telemetry API.
+    pub telemetry: Receiver,
+    /// By account: how it reaches Google Cloud.
+    gates: BTreeMap<String, RightsGate>,
     pub(crate) http: reqwest::Client,
     /// What workers of `track` pull from; gone before the emulator that it has the events of.
     pull: Option<Pull>,
@@ -86,14 +99,17 @@ pub struct Finished {
     pub error: Option<String>,
 }
 
-/// The variables that every service gets.
-fn variables(storage: &Emulator, pubsub: &Emulator, bigquery: &Emulator) -> Vec<(String, String)> {
+/// The variables that every service gets, besides those that say how it reaches Google Cloud.
+fn variables(home: &Path) -> Vec<(String, String)> {
     let model = checkout().join(".deps/models/nanodet-g-416.onnx");
     let mut all = vec![
         ("TRACKDROP_TOPIC_REQUESTS".to_owned(), format!("projects/{PROJECT}/topics/trackdrop-requests")),
-        ("TRACKDROP_TOPIC_UPLOADS".to_owned(), format!("projects/{PROJECT}/topics/{OBJECTS}")),
-        ("TRACKDROP_TOPIC_WORK".to_owned(), format!("projects/{PROJECT}/topics/{OBJECTS}")),
+        ("TRACKDROP_TOPIC_UPLOADS".to_owned(), format!("projects/{PROJECT}/topics/trackdrop-uploads")),
+        ("TRACKDROP_TOPIC_WORK".to_owned(), format!("projects/{PROJECT}/topics/trackdrop-work")),
         ("TRACKDROP_DATASET".to_owned(), format!("{PROJECT}.{DATASET}")),
+        ("TRACKDROP_DATASET_LOCATION".to_owned(), "US".to_owned()),
+        ("HOME".to_owned(), home.display().to_string()),
+        ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "500".to_owned()),
         // Here no request has to stand still for hours before the sweeper looks after it.
         ("TRACKDROP_STILL_S".to_owned(), "0".to_owned()),
         (
@@ -101,9 +117,6 @@ fn variables(storage: &Emulator, pubsub: &Emulator, bigquery: &Emulator) -> Vec<
             format!("projects/{PROJECT}/subscriptions/trackdrop-dead-letters"),
         ),
         ("TRACKDROP_MODEL".to_owned(), model.display().to_string()),
-        ("STORAGE_EMULATOR_HOST".to_owned(), storage.host()),
-        ("PUBSUB_EMULATOR_HOST".to_owned(), pubsub.host()),
-        ("BIGQUERY_EMULATOR_HOST".to_owned(), bigquery.host()),
     ];
     for role in Bucket::ALL {
         all.push((format!("TRACKDROP_BUCKET_{}", role.as_str().to_uppercase()), bucket_name(role)));
@@ -112,7 +125,7 @@ fn variables(storage: &Emulator, pubsub: &Emulator, bigquery: &Emulator) -> Vec<
 }
 
 pub(crate) fn bucket_name(role: Bucket) -> String {
-    format!("acme-{role}")
+    format!("{PROJECT}-trackdrop-{role}")
 }
 
 impl Deployment {
@@ -136,32 +149,52 @@ impl Deployment {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
+        // The services' home: with what scripts/setup fetched, and without anybody's own credentials.
+        if let Some(home) = std::env::var_os("HOME") {
+            std::os::unix::fs::symlink(Path::new(&home).join(".cache"), folder.path().join(".cache")).unwrap();
+        }
         let pubsub = emulators::pubsub()?;
         let storage = emulators::cloud_storage(Some((&pubsub.host(), PROJECT, OBJECTS)))?;
         let bigquery = emulators::bigquery(PROJECT, &storage.host(), &folder.path().join("bigquery"))?;
         let http = reqwest::Client::new();
-        let variables = variables(&storage, &pubsub, &bigquery);
+        let example = if setup.is_track_pulled { "pull-workers" } else { "smallest" };
+        let rights = Arc::new(Rights::of(&Grants::of_example(&checkout(), example), PROJECT));
+        let telemetry = Receiver::start_as_google(PROJECT).await.unwrap();
+        let behind = Behind {
+            storage: storage.host(),
+            pubsub: pubsub.host(),
+            bigquery: bigquery.host(),
+            telemetry: telemetry.host().to_owned(),
+            topics: TOPICS_OF_BUCKETS.into_iter().map(|topic| (topic.to_owned(), OBJECTS.to_owned())).collect(),
+        };
+        let mut gates = BTreeMap::new();
+        gates.insert(PERSON.to_owned(), RightsGate::start(rights.clone(), PERSON, behind.clone()).await);
         let (mut services, mut triggers) = (Vec::new(), Vec::new());
         for function in FUNCTIONS {
             let yaml = std::fs::read_to_string(checkout().join(format!("triggers/{function}.yaml"))).unwrap();
             let trigger = Trigger::parse(&yaml).unwrap();
             triggers.push(trigger.clone());
+            let account = format!("trackdrop-{function}");
             if function == "track" && setup.is_track_pulled {
+                let way = RightsGate::start(rights.clone(), &account, behind.clone()).await;
+                gates.insert(account, way);
                 continue;
             }
-            let mut variables = variables.clone();
+            let gate = StorageGate::start(&storage.host()).await;
+            let behind = Behind { storage: format!("127.0.0.1:{}", gate.port), ..behind.clone() };
+            let way = RightsGate::start(rights.clone(), &account, behind).await;
+            let mut variables = [variables(folder.path()), way.environment()].concat();
+            gates.insert(account, way);
             if function == "load" && setup.is_loaded_by_window {
                 variables.push(("TRACKDROP_LOAD_WINDOW".to_owned(), "1".to_owned()));
             }
-            let gate = StorageGate::start(&storage.host()).await;
-            let host = format!("127.0.0.1:{}", gate.port);
-            variables.push(("STORAGE_EMULATOR_HOST".to_owned(), host));
             services.push((trigger, ServiceProcess::start(function, &[], &variables, folder.path()).await, gate));
         }
         let roles = Bucket::ALL.into_iter().map(|role| (bucket_name(role), role.as_str().to_owned())).collect();
         let gateway = Gateway::start(services, roles).await;
         let (pull, ended) = (None, Mutex::default());
-        let mut deployment = Self { gateway, http, storage, pubsub, bigquery, folder, setup, pull, ended };
+        let mut deployment =
+            Self { gateway, rights, telemetry, gates, http, storage, pubsub, bigquery, folder, setup, pull, ended };
         deployment.make(&triggers).await;
         if let Some(trigger) = triggers.iter().find(|trigger| trigger.function == "track" && setup.is_track_pulled) {
             deployment.pull = Some(Pull::start(&deployment, trigger).await);
@@ -248,7 +281,12 @@ impl Deployment {
     pub async fn another(&self, function: &str) -> ServiceProcess {
         let logs = self.folder.path().join("another");
         std::fs::create_dir_all(&logs).unwrap();
-        ServiceProcess::start(function, &[], &self.environment(), &logs).await
+        ServiceProcess::start(function, &[], &self.environment(&format!("trackdrop-{function}")), &logs).await
+    }
+
+    /// Checks that the test of this name has used the rights that its list says.
+    pub fn check_rights(&self, test: &str) {
+        report::check_used(&checkout(), test, &self.rights);
     }
 
     /// Runs the `trackdrop` command on this deployment; gives its standard output.
@@ -267,7 +305,8 @@ impl Deployment {
 
     fn output_of_trackdrop(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(program("trackdrop").unwrap());
-        command.envs(self.environment()).args(arguments).output().unwrap()
+        command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
+        command.envs(self.environment(PERSON)).args(arguments).output().unwrap()
     }
 
     /// The load jobs of a table, with how many files each loads.
@@ -283,10 +322,11 @@ impl Deployment {
 
     /// Starts a worker that pulls, and does not wait for it; `name` is that of its log's folder.
     pub fn worker(&self, name: &str, more: &[(&str, &str)]) -> ServiceProcess {
-        let mut variables = self.environment();
+        let mut variables = self.environment("trackdrop-track");
         let subscription = format!("projects/{PROJECT}/subscriptions/trackdrop-track");
         variables.push(("TRACKDROP_SUBSCRIPTION".to_owned(), subscription));
-        variables.push(("PUBSUB_EMULATOR_HOST".to_owned(), self.pull_server().host().to_owned()));
+        // What is not about streams it passes on to the gate.
+        variables.push(("TRACKDROP_PUBSUB_ENDPOINT".to_owned(), format!("http://{}", self.pull_server().host())));
         variables.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let logs = self.folder.path().join(name);
         std::fs::create_dir_all(&logs).unwrap();
@@ -375,6 +415,11 @@ impl Deployment {
 
     /// Uploads with no more custom metadata than this.
     pub async fn upload_as_it_is(&self, name: &str, content: &[u8], metadata: Value) -> RequestId {
+        request_of(&self.put(Bucket::Uploads, name, content, metadata).await)
+    }
+
+    /// Writes an object as whoever may write anything, and gives its description.
+    pub async fn put(&self, bucket: Bucket, name: &str, content: &[u8], metadata: Value) -> Value {
         let resource = json!({ "name": name, "contentType": "video/mp4", "metadata": metadata });
         let mut body = format!(
             "--cut\r\nContent-Type: application/json\r\n\r\n{resource}\r\n--cut\r\nContent-Type: video/mp4\r\n\r\n"
@@ -382,17 +427,18 @@ impl Deployment {
         .into_bytes();
         body.extend_from_slice(content);
         body.extend_from_slice(b"\r\n--cut--\r\n");
-        let bucket = bucket_name(Bucket::Uploads);
+        let bucket = bucket_name(bucket);
         let url = format!("http://{}/upload/storage/v1/b/{bucket}/o?uploadType=multipart", self.storage.host());
         let post = self.http.post(url).header("content-type", "multipart/related; boundary=cut").body(body);
-        let object: Value = serde_json::from_slice(&expect(post).await).unwrap();
-        request_of(&object)
+        serde_json::from_slice(&expect(post).await).unwrap()
     }
 
     /// Waits until the end of a request is told; other requests' ends are kept for whoever asks.
     pub async fn finished(&self, request: &RequestId) -> Finished {
         let until = Instant::now() + ENDS_WITHIN;
         loop {
+            let refused = self.rights.refused();
+            assert!(refused.is_empty(), "Google Cloud would have refused: {refused:#?}");
             for message in self.pull("finished").await {
                 let event: Value = serde_json::from_slice(&message.data).unwrap();
                 assert_eq!(event["type"], "trackdrop.request.finished");
@@ -447,14 +493,22 @@ impl Deployment {
         rows.remove(0)
     }
 
-    /// The environment that makes the `trackdrop` command and more workers work on this deployment.
-    pub fn environment(&self) -> Vec<(String, String)> {
-        variables(&self.storage, &self.pubsub, &self.bigquery)
+    /// The environment that makes the `trackdrop` command and more workers work on this deployment, as this account.
+    fn environment(&self, account: &str) -> Vec<(String, String)> {
+        [variables(self.folder.path()), self.gates[account].environment()].concat()
     }
 
     /// The full name of a subscription.
     pub fn subscription_name(&self, name: &str) -> String {
         format!("projects/{PROJECT}/subscriptions/{name}")
+    }
+}
+
+impl Drop for Deployment {
+    /// No scenario may have met what Google Cloud would refuse, whether or not its own test would see it.
+    fn drop(&mut self) {
+        let refused = self.rights.refused();
+        assert!(std::thread::panicking() || refused.is_empty(), "Google Cloud would have refused: {refused:#?}");
     }
 }
 
@@ -486,7 +540,16 @@ impl Pull {
     async fn start(deployment: &Deployment, trigger: &Trigger) -> Self {
         let host = deployment.pubsub.host();
         let subscription = format!("trackdrop-{}", trigger.function);
-        let server = PullServer::start(&deployment.subscription_name(&subscription), Some(&host)).await.unwrap();
+        let account = format!("trackdrop-{}", trigger.function);
+        let (rights, port) = (deployment.rights.clone(), deployment.gates[&account].port);
+        let behind = format!("127.0.0.1:{port}");
+        let on = format!("subscription {subscription}");
+        let may = move |token: Option<&str>| {
+            let need = Need { permission: "pubsub.subscriptions.consume", on: on.clone(), object: None };
+            token == Some(&*format!("Bearer {}", gate::token_of(&account))) && rights.decide(&account, &need)
+        };
+        let name = deployment.subscription_name(&subscription);
+        let server = PullServer::start_for(&name, Some(&behind), Box::new(may)).await.unwrap();
         let (server, mut feeding) = (Arc::new(server), JoinSet::new());
         let (http, fed, on) = (deployment.http.clone(), server.clone(), trigger.on.clone());
         feeding.spawn(async move {

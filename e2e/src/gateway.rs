@@ -4,7 +4,7 @@
 //! - Cloud Run's queue: no more requests in a service at the same time than its trigger says, and the others wait; while a service starts, all of
 //!   them do. A broken connection is answered with 503.
 
-use crate::{requests::Recorded, service::ServiceProcess, storage_gate::StorageGate};
+use crate::{service::ServiceProcess, storage_gate::StorageGate};
 use axum::{
     Router,
     extract::{Path, State},
@@ -142,7 +142,6 @@ impl Gateway {
     pub fn begin(&self, fault: Fault) {
         for front in self.fronts.values() {
             front.seen.lock().unwrap().clear();
-            front.storage.take_requests();
         }
         *self.fault.lock().unwrap() = fault;
     }
@@ -150,23 +149,6 @@ impl Gateway {
     /// What was counted since the scenario began.
     pub fn count(&self) -> Count {
         self.fronts.values().fold(Count::default(), |count, front| front.count_on(count))
-    }
-
-    /// What each function that was started did since the scenario began, for a scenario of one request in which nothing goes wrong.
-    pub fn recorded(&self) -> BTreeMap<String, Recorded> {
-        let of = |(function, front): (&String, &Front)| {
-            let count = front.count_on(Count::default());
-            // Planned and its chunks recorded; begun to be merged and its ledger recorded; over.
-            let manifest_writes = match function.as_str() {
-                "split" | "merge" => 2,
-                "join" => 1,
-                _ => 0,
-            };
-            let requests = front.storage.take_requests().undisturbed(manifest_writes);
-            let recorded = requests.recorded(count.events as u64, u64::from(count.deliveries));
-            (count.events > 0).then(|| (function.clone(), recorded))
-        };
-        self.fronts.iter().filter_map(of).collect()
     }
 
     /// What of it was one function's.

@@ -1,7 +1,6 @@
 //! What stands between one service and Cloud Storage: passes everything on, and holds the writes that a test wants held, so that a process can be
 //! killed when its handler has done its work and nothing of it stands yet, whatever the machine's speed.
 
-use crate::requests::Requests;
 use axum::{
     Router,
     body::Bytes,
@@ -26,7 +25,6 @@ pub struct StorageGate {
     http: reqwest::Client,
     holds: Arc<Mutex<Vec<Hold>>>,
     oddities: Arc<Mutex<Vec<(String, Oddity)>>>,
-    requests: Arc<Mutex<Requests>>,
     /// The port that the service is to call.
     pub port: u16,
 }
@@ -78,9 +76,8 @@ impl StorageGate {
     pub async fn start(upstream: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (http, holds, oddities, requests) =
-            (reqwest::Client::new(), Arc::default(), Arc::default(), Arc::default());
-        let gate = Self { upstream: upstream.to_owned(), http, holds, oddities, requests, port };
+        let (http, holds, oddities) = (reqwest::Client::new(), Arc::default(), Arc::default());
+        let gate = Self { upstream: upstream.to_owned(), http, holds, oddities, port };
         let router = Router::new().fallback(pass).with_state(gate.clone());
         // A chunk is larger than what an extractor takes unasked.
         let router = router.layer(axum::extract::DefaultBodyLimit::disable());
@@ -130,14 +127,9 @@ impl StorageGate {
         json.to_string().into()
     }
 
-    /// What went through since this was last called.
-    pub fn take_requests(&self) -> Requests {
-        std::mem::take(&mut self.requests.lock().unwrap())
-    }
-
     /// Whether this write is one to be held.
-    fn holds(&self, name: Option<&str>) -> bool {
-        let Some(name) = name else { return false };
+    fn holds(&self, uri: &Uri, body: &[u8]) -> bool {
+        let Some(name) = uri.path().starts_with(UPLOADS).then(|| object_of(body)).flatten() else { return false };
         // It says how far the request is, and is written before there is anything to lose.
         if name.ends_with("/manifest.json") {
             return false;
@@ -145,7 +137,7 @@ impl StorageGate {
         let mut holds = self.holds.lock().unwrap();
         let Some(hold) = holds.iter_mut().find(|hold| name.contains(&hold.part)) else { return false };
         if let Some(held) = hold.held.take() {
-            let _ = held.send(name.to_owned());
+            let _ = held.send(name);
         }
         true
     }
@@ -165,8 +157,7 @@ async fn pass(
     mut headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let written = uri.path().starts_with(UPLOADS).then(|| object_of(&body)).flatten();
-    if gate.holds(written.as_deref()) {
+    if gate.holds(&uri, &body) {
         // Until the caller is gone.
         return std::future::pending().await;
     }
@@ -188,10 +179,9 @@ async fn pass(
         _ => {}
     }
     let method_is_get = method == Method::GET;
-    let answer = gate.http.request(method.clone(), url).headers(headers).body(body).send().await;
+    let answer = gate.http.request(method, url).headers(headers).body(body).send().await;
     let Ok(answer) = answer else { return StatusCode::BAD_GATEWAY.into_response() };
     let (status, mut headers) = (answer.status(), answer.headers().clone());
-    gate.requests.lock().unwrap().note(&method, &uri, written.as_deref(), status);
     // The connection's, not the answer's.
     for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
         headers.remove(name);

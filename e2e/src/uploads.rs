@@ -33,8 +33,11 @@ impl Deployment {
         let sources: Vec<_> = from.iter().map(|name| json!({ "name": name })).collect();
         let body =
             json!({ "sourceObjects": sources, "destination": { "contentType": "video/mp4", "metadata": metadata } });
-        let url = format!("http://{}/storage/v1/b/{bucket}/o/{name}/compose", self.storage.host());
-        let object: Value = serde_json::from_slice(&expect(self.http.post(url).json(&body)).await).unwrap();
+        let object = format!("http://{}/storage/v1/b/{bucket}/o/{name}", self.storage.host());
+        // The emulator gives what is composed onto an object the generation that was there; Cloud Storage a new one.
+        self.http.delete(&object).send().await.unwrap();
+        let url = format!("{object}/compose");
+        let object: Value = serde_json::from_slice(&expect(self.http.post(&url).json(&body)).await).unwrap();
         // The emulator tells of what is written and not of what is composed; Cloud Storage tells of both alike.
         self.publish_again(Bucket::Uploads, to, object["generation"].as_str().unwrap()).await;
         request_of(&object)

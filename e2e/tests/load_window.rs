@@ -55,4 +55,5 @@ async fn a_window_is_one_load_job_and_a_second_call_finds_nothing_to_do() {
     }
     assert_eq!(deployment.load_jobs(&TRACKS).await, [REQUESTS]);
     assert!(deployment.list(Bucket::Work, "loads/waiting/").await.is_empty());
+    deployment.check_rights("load_window");
 }

@@ -73,6 +73,7 @@ async fn workers_that_pull_lose_nothing_and_double_nothing() {
     told_to_stop_in_the_middle_it_leaves_the_rest_to_the_next(&scene).await;
     every_event_comes_twice_and_is_shared_by_two(&scene).await;
     what_fails_for_good_is_recorded_and_does_not_come_again(&scene).await;
+    scene.deployment.check_rights("pull");
 }
 
 async fn told_to_stop_in_the_middle_it_leaves_the_rest_to_the_next(scene: &Scene) {

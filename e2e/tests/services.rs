@@ -5,16 +5,15 @@
 use bytes::Bytes;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 use trackdrop_e2e::{
-    deployment::{Deployment, Finished, say},
+    deployment::{Deployment, FUNCTIONS, Finished, say},
     gateway::{Count, Fault},
     local::{LocalRun, clip},
-    requests::Recorded,
 };
 use trackdrop_pipeline::{Bucket, RequestId};
 use trackdrop_tables::schema::TRACKS;
@@ -57,16 +56,6 @@ fn decoded(video: &Bytes, folder: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What the functions did is what the file says, which the simulation of a day is compared with. `UPDATE_RECORDED=1` writes it anew.
-fn is_as_recorded(recorded: &BTreeMap<String, Recorded>) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded/nothing_goes_wrong.json");
-    let text = serde_json::to_string_pretty(recorded).unwrap() + "\n";
-    if std::env::var_os("UPDATE_RECORDED").is_some() {
-        std::fs::write(&file, &text).unwrap();
-    }
-    assert_eq!(text, std::fs::read_to_string(&file).unwrap(), "{}", file.display());
-}
-
 /// What both sides are compared by.
 struct Scene {
     deployment: Deployment,
@@ -85,7 +74,6 @@ impl Scene {
     async fn comes_to_the_same(&mut self, scenario: &'static str, fault: Fault) {
         let started = Instant::now();
         let killed = u32::from(matches!(fault, Fault::Dies { .. }));
-        let is_undisturbed = matches!(fault, Fault::None);
         let times = if matches!(fault, Fault::FirstDeliveryFails | Fault::SentTwice) { 2 } else { 1 };
         self.deployment.gateway.begin(fault);
         let request = self.upload_clip().await;
@@ -93,14 +81,10 @@ impl Scene {
         let seconds = started.elapsed().as_secs_f64();
         assert_eq!(finished, Finished { state: "done".into(), error: None }, "{scenario}");
         self.deployment.gateway.settled(0, SETTLES_WITHIN).await;
-        let recorded = is_undisturbed.then(|| self.deployment.gateway.recorded());
         self.equals_local(scenario, &request).await;
         assert!(self.deployment.pull("trackdrop-dead-letters").await.is_empty(), "{scenario}: there are dead letters");
         self.shows_where_its_time_went(scenario, &request).await;
         let count = self.deployment.gateway.count();
-        if let Some(recorded) = recorded {
-            is_as_recorded(&recorded);
-        }
         assert_eq!(count.killed, killed, "{scenario}: handlers that were killed in the middle");
         assert!(
             count.deliveries >= times * count.events as u32 + killed,
@@ -217,4 +201,13 @@ async fn the_services_come_to_what_one_machine_comes_to_whatever_goes_wrong() {
     scene.a_bad_video_fails_with_its_reason().await;
     scene.a_handler_that_always_dies_ends_the_request().await;
     print(&scene.lines);
+
+    // Each as its own account, which may write traces: Google takes none without.
+    let exported = scene.deployment.telemetry.until(|traces| {
+        let spans = traces.values().flat_map(|trace| &trace.spans);
+        let services: BTreeSet<_> = spans.map(|span| &*span.service).collect();
+        FUNCTIONS.iter().all(|function| services.contains(&*format!("trackdrop-{function}")))
+    });
+    tokio::time::timeout(SETTLES_WITHIN, exported).await.expect("traces of every function");
+    scene.deployment.check_rights("services");
 }

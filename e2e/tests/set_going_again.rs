@@ -52,6 +52,7 @@ async fn what_stopped_goes_on_and_comes_to_the_same() {
     }
     dead_letters_are_listed_replayed_and_dropped(&scene).await;
     a_letter_is_not_replayed_before_its_request_has_failed(&scene).await;
+    scene.deployment.check_rights("set_going_again");
 }
 
 async fn lost_events_are_told_again(scene: &Scene, function: &'static str, stands: Option<&str>) {

@@ -29,8 +29,13 @@ GOOGLES = {
 }
 
 # What Google Cloud leaves at its default, with the reason.
-# Google signs the tokens there; a key server of one's own is for tests. What an instance of `track` has room for is right for its memory.
-UNSET = {"TRACKDROP_PUSH_KEYS_URL", "TRACKDROP_MODEL_SESSIONS", "TRACKDROP_MODEL_BYTES"}
+UNSET = {
+    "TRACKDROP_PUSH_KEYS_URL",  # Google signs the tokens there; a key server of one's own is for tests.
+    # What an instance of `track` has room for is right for its memory.
+    "TRACKDROP_MODEL_SESSIONS", "TRACKDROP_MODEL_BYTES",
+    # Google's public addresses, unless a network has others of its own.
+    "TRACKDROP_STORAGE_ENDPOINT", "TRACKDROP_PUBSUB_ENDPOINT", "TRACKDROP_BIGQUERY_ENDPOINT",
+}
 
 resources: dict[str, dict[str, dict]] = {}
 

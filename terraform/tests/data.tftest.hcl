@@ -55,7 +55,7 @@ run "buckets" {
   assert {
     condition = { for rule in google_storage_bucket.this["work"].lifecycle_rule : one(rule.condition).age => one(rule.condition).matches_prefix if one(rule.action).type == "Delete" } == {
       "90" = tolist(["detections/"])
-      "7" = tolist(["annotated/", "counted/", "ended/", "loaded/", "loads/", "merged/", "processed_chunks/", "split_chunks/", "swept/", "tracked/", "tracks/"
+      "7" = tolist(["annotated/", "counted/", "ended/", "indexed/", "loaded/", "loads/", "merged/", "processed_chunks/", "split_chunks/", "swept/", "tracked/", "tracks/"
       ])
     }
     error_message = "What the functions hand to each other is not cleaned up, or detections not kept longer."
@@ -106,10 +106,10 @@ run "warehouse" {
     condition = (
       keys(google_bigquery_table_iam_member.tracks) == ["load"] &&
       length(google_bigquery_table_iam_member.requests) == 7 &&
-      toset(google_project_iam_custom_role.row_loader.permissions) == toset(["bigquery.tables.get", "bigquery.tables.getData", "bigquery.tables.updateData"]) &&
+      toset(google_project_iam_custom_role.row_loader.permissions) == toset(["bigquery.tables.get", "bigquery.tables.updateData"]) &&
       toset(google_project_iam_custom_role.load_jobs.permissions) == toset(["bigquery.jobs.create", "bigquery.jobs.get"]) &&
       alltrue([for member in concat(values(google_bigquery_table_iam_member.tracks), values(google_bigquery_table_iam_member.requests)) : member.role == google_project_iam_custom_role.row_loader.id])
     )
-    error_message = "Somebody may do more to the tables than append and read."
+    error_message = "Somebody may do more to the tables than append to them."
   }
 }

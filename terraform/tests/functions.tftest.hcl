@@ -42,7 +42,7 @@ variables {
   # What every service is told, whichever it is.
   contract = [
     "GOOGLE_CLOUD_PROJECT", "OTEL_EXPORTER_OTLP_ENDPOINT", "TRACKDROP_BUCKET_RESULTS", "TRACKDROP_BUCKET_UPLOADS",
-    "TRACKDROP_BUCKET_WORK", "TRACKDROP_CONCURRENCY", "TRACKDROP_DATASET", "TRACKDROP_DEADLINE_S",
+    "TRACKDROP_BUCKET_WORK", "TRACKDROP_CONCURRENCY", "TRACKDROP_DATASET", "TRACKDROP_DATASET_LOCATION", "TRACKDROP_DEADLINE_S",
     "TRACKDROP_PUSH_AUDIENCE", "TRACKDROP_PUSH_SERVICE_ACCOUNT",
     "TRACKDROP_TOPIC_REQUESTS",
   ]
@@ -241,7 +241,7 @@ run "services" {
     condition = alltrue([for member in concat(
       values(google_storage_bucket_iam_member.reads), values(google_storage_bucket_iam_member.reads_uploads),
       values(google_storage_bucket_iam_member.writes_work), values(google_storage_bucket_iam_member.writes_results),
-      values(google_project_iam_member.telemetry),
+      values(google_storage_bucket_iam_member.loads_from),
     ) : startswith(member.member, "serviceAccount:")])
     error_message = "Something other than a service account has a right."
   }
@@ -258,7 +258,7 @@ run "services" {
   assert {
     condition = { for function, member in google_storage_bucket_iam_member.writes_work : function => member.condition[0].expression } == {
       for function, folders in {
-        split    = ["ended/", "split_chunks/", "uploaded/"]
+        split    = ["ended/", "indexed/", "split_chunks/", "uploaded/"]
         track    = ["counted/track/", "detections/", "ended/", "tracked/"]
         merge    = ["ended/", "merged/", "tracks/"]
         load     = ["ended/", "loaded/", "loads/"]
@@ -286,7 +286,9 @@ run "services" {
     condition = (
       alltrue([for member in concat(values(google_storage_bucket_iam_member.reads), values(google_storage_bucket_iam_member.reads_uploads)) : member.role == "roles/storage.objectViewer"]) &&
       keys(google_storage_bucket_iam_member.reads_uploads) == ["fail", "join", "split"] &&
-      toset([for member in google_project_iam_member.telemetry : member.role]) == toset(["roles/cloudtrace.agent", "roles/monitoring.metricWriter"])
+      keys(google_storage_bucket_iam_member.loads_from) == ["load"] &&
+      toset(google_project_iam_custom_role.bucket_looker.permissions) == toset(["storage.buckets.get"]) &&
+      length(google_project_iam_member.telemetry) == 0
     )
     error_message = "A function may read, or write to the project, what it does not need."
   }
@@ -314,8 +316,16 @@ run "nothing_optional" {
 
   # The values are known only after the accounts are made; the names are.
   assert {
-    condition     = toset(flatten([for function in keys(output.environment_names) : output.environment_names[function]])) == toset(concat([for name in var.contract : name if !startswith(name, "OTEL")], ["TRACKDROP_DEVICE", "TRACKDROP_IGNORE", "TRACKDROP_SPOOL_BYTES"]))
-    error_message = "A service is told of an option that is off."
+    condition     = toset(flatten([for function in keys(output.environment_names) : output.environment_names[function]])) == toset(concat([for name in var.contract : name if !startswith(name, "OTEL")], ["TRACKDROP_DEVICE", "TRACKDROP_IGNORE", "TRACKDROP_SPOOL_BYTES", "TRACKDROP_TELEMETRY_ENDPOINT"]))
+    error_message = "A service is told of an option that is off, or where no collector is named, not of Google's."
+  }
+
+  assert {
+    condition = (
+      length(google_project_iam_member.telemetry) == 7 &&
+      toset([for member in google_project_iam_member.telemetry : member.role]) == toset(["roles/telemetry.tracesWriter"])
+    )
+    error_message = "Where no collector is named, a function may not write its traces, or may write more than those to the project."
   }
 }
 

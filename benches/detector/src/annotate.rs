@@ -4,6 +4,7 @@ use crate::{clip::cut, median, processor_ms, ratio};
 use anyhow::Result;
 use std::{path::Path, time::Instant};
 use trackdrop_annotate::{MediaRenderer, Renderer};
+use trackdrop_flow::room::Room;
 use trackdrop_media::{
     Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, SegmentEncoder, Trail, VideoEngine,
     VideoParams, draw,
@@ -22,9 +23,17 @@ pub(crate) fn annotate(video: &str, rounds: usize) -> Result<()> {
     let params: VideoParams = serde_json::from_value(segment.presentation.clone())?;
     let source = ChunkDescription::read(chunk, &Limits::default())?;
     let window = source.window;
-    let open = || ChunkReader::open(chunk, &source.window, &source.frame_pts, &Limits::default(), threads);
+    let open = || {
+        ChunkReader::open(chunk, &source.window, &source.frame_pts, &Limits::default(), threads)
+            .map(|reader| reader.with_orientation(params.orientation))
+    };
     let rows = rows(&source.frame_pts, segment.first_frame as i64, &params);
-    let renderer = MediaRenderer { limits: Limits::default(), threads, video_engine: VideoEngine::Software };
+    let renderer = MediaRenderer {
+        limits: Limits::default(),
+        room: Room::new(u64::MAX),
+        threads,
+        video_engine: VideoEngine::Software,
+    };
     let dir = tempfile::tempdir()?;
     let (whole_file, alone_file) = (dir.path().join("whole.mp4"), dir.path().join("alone.mp4"));
 
@@ -120,7 +129,8 @@ impl Timed {
 
 /// Objects that wander about in every frame.
 fn rows(frame_pts: &[i64], first_frame: i64, params: &VideoParams) -> Vec<TrackRow> {
-    let (width, height) = (params.width as f32, params.height as f32);
+    let (width, height) = params.upright_size();
+    let (width, height) = (width as f32, height as f32);
     let class_name: std::sync::Arc<str> = "person".into();
     let row = |(place, pts): (usize, i64), track_id: i64| {
         let (time, phase) = (place as f64 / 10.0, track_id as f64 * 1.7);

@@ -4,12 +4,14 @@
 //! bench stage MODEL VIDEO ROUNDS      the track stage beside ONNX Runtime alone; pieces of it
 //! bench memory MODEL VIDEO TIMES      the track stage over the video so many times; its memory after each
 //! bench start MODEL ROUNDS            opening a detector with a kept optimised graph and without one
+//! bench turn MODEL VIDEO ROUNDS       the track stage on a clip as it is, and as if it were stored on its side
 //! bench annotate VIDEO ROUNDS         the annotate stage beside the encoder alone; pieces of it
 //! ```
 
 mod annotate;
 mod clip;
 mod stage;
+mod turn;
 
 use anyhow::{Context, Result, bail};
 
@@ -22,9 +24,10 @@ fn main() -> Result<()> {
         ["stage", model, video, rounds] => stage::stage(model, video, count(rounds)?),
         ["memory", model, video, times] => stage::memory(model, video, count(times)?),
         ["start", model, rounds] => stage::start(model, count(rounds)?),
+        ["turn", model, video, rounds] => turn::turn(model, video, count(rounds)?),
         ["annotate", video, rounds] => annotate::annotate(video, count(rounds)?),
         _ => bail!(
-            "give: stage MODEL VIDEO ROUNDS, memory MODEL VIDEO TIMES, start MODEL ROUNDS, or annotate VIDEO ROUNDS"
+            "give: stage MODEL VIDEO ROUNDS, memory MODEL VIDEO TIMES, start MODEL ROUNDS, turn MODEL VIDEO ROUNDS, or annotate VIDEO ROUNDS"
         ),
     }
 }

@@ -21,22 +21,23 @@ use trackdrop_detector::{
     ColorOrder, Detection, Detector, DetectorOptions, Device, DeviceChoice, Found, ImageBatch, ModelInfo, Suppressor,
     onnx_runtime,
 };
+use trackdrop_flow::room::Room;
 use trackdrop_media::{ChunkReader, Frame, Limits, RgbScaler, VideoEngine};
 use trackdrop_pipeline::Delivery;
 use trackdrop_track::{DetectorPool, MediaSegmentDetector, SegmentDetector};
 
-const CPU: DeviceChoice = DeviceChoice::Only(Device::Cpu);
+pub(crate) const CPU: DeviceChoice = DeviceChoice::Only(Device::Cpu);
 /// Tensors that the limit takes in turn.
 const TENSORS: usize = 16;
 /// Frames of a round of a single piece.
 const PIECE: usize = 60;
 
-fn threads() -> usize {
+pub(crate) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Frames per second of the whole stage over the clip: as many segments at a time as the local host takes.
-fn run_stage(detector: &MediaSegmentDetector, clip: &Clip) -> Result<(f64, BTreeMap<String, f64>)> {
+pub(crate) fn run_stage(detector: &MediaSegmentDetector, clip: &Clip) -> Result<(f64, BTreeMap<String, f64>)> {
     let (next, started) = (AtomicUsize::new(0), Instant::now());
     let delivery = Delivery::new();
     let frames = std::thread::scope(|scope| -> Result<usize> {
@@ -194,6 +195,7 @@ pub(crate) fn stage(model: &str, video: &str, rounds: usize) -> Result<()> {
     let stage = MediaSegmentDetector {
         pool,
         limits: Limits::default(),
+        room: Room::new(u64::MAX),
         decoder_threads: 1,
         video_engine: VideoEngine::Software,
     };
@@ -328,6 +330,7 @@ pub(crate) fn memory(model: &str, video: &str, times: usize) -> Result<()> {
     let stage = MediaSegmentDetector {
         pool,
         limits: Limits::default(),
+        room: Room::new(u64::MAX),
         decoder_threads: 1,
         video_engine: VideoEngine::Software,
     };

@@ -7,7 +7,7 @@ mod media;
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
 use tempfile::TempPath;
-use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler, version};
+use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, named, stage::StageHandler, version};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, Stopwatch,
     counter::Counted, names, names::PerSegment,
@@ -97,7 +97,9 @@ impl Annotate {
         blocking(move || {
             let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
             let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
-            renderer.render(chunk.path(), &segment, &rows, &out, &delivery)?;
+            renderer
+                .render(chunk.path(), &segment, &rows, &out, &delivery)
+                .map_err(|failure| named(failure, chunk.path(), &format!("chunk {}", segment.segment_number)))?;
             Ok(out)
         })
         .await

@@ -2,13 +2,15 @@
 
 use std::{process::ExitCode, sync::Arc};
 use trackdrop_annotate::{Annotate, Limits, MediaRenderer, VideoEngine};
-use trackdrop_flow::stage::Staged;
+use trackdrop_flow::{room::Room, stage::Staged};
 use trackdrop_framework::serve;
 
 fn main() -> ExitCode {
     serve(include_str!("../../../triggers/annotate.yaml"), async |service| {
+        let limits = Limits::from_environment()?;
         let renderer = MediaRenderer {
-            limits: Limits::from_environment()?,
+            room: Room::new(limits.max_memory_bytes),
+            limits,
             threads: service.threads(),
             video_engine: VideoEngine::from_environment()?,
         };

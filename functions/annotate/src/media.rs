@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
-use trackdrop_flow::Doing;
+use trackdrop_flow::{Doing, room::Room};
 use trackdrop_media::{
     Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, MediaError, SegmentEncoder, Trail, VideoEngine,
     VideoParams, draw,
@@ -16,8 +16,6 @@ use trackdrop_tables::tracks::TrackRow;
 
 /// Points of a trail; older ones fade out of the picture by not being there.
 const TRAIL_POINTS: usize = 30;
-/// Pictures that drawing may be ahead of the encoder: enough to hide a slow one, little memory.
-const PICTURES_AHEAD: usize = 2;
 /// An encoder at its preset takes some five times as long for a picture as a decoder and drawing (docs/speed.md), so one
 /// thread keeps this many of the encoder's busy; more of them would only cost what threads cost to agree.
 const ENCODER_THREADS_A_DECODER: usize = 4;
@@ -29,6 +27,8 @@ pub struct MediaRenderer {
     pub limits: Limits,
     /// Threads of an encoder.
     pub threads: usize,
+    /// The memory for pictures, shared by all that this process works on at a time.
+    pub room: Room,
     /// What encodes, where it can. Decoding stays in software: what is damaged must be seen.
     pub video_engine: VideoEngine,
 }
@@ -45,14 +45,17 @@ impl Renderer for MediaRenderer {
         let params: VideoParams = serde_json::from_value(segment.presentation.clone())
             .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
         let source = ChunkDescription::read(chunk, &self.limits)?;
-        let threads = (self.threads / ENCODER_THREADS_A_DECODER).max(1);
-        let reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, threads)?;
+        let effort = params.effort(self.threads);
+        let _room = self.room.take(params.drawing_bytes(self.threads), delivery)?;
+        let threads = (effort.threads / ENCODER_THREADS_A_DECODER).max(1);
+        let reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, threads)?
+            .with_orientation(params.orientation);
         let mut encoder = SegmentEncoder::create_on(self.video_engine, out, &params, &source.window, self.threads)?;
         let mut encoding = Doing::begin(delivery, Activity::Encoding);
 
-        let (drawn_sender, drawn) = sync_channel(PICTURES_AHEAD);
+        let (drawn_sender, drawn) = sync_channel(effort.pictures_ahead);
         // Canvases go back, so that none is allocated twice: those ahead, one that is drawn on, one that is encoded.
-        let (used_sender, used) = sync_channel(PICTURES_AHEAD + 2);
+        let (used_sender, used) = sync_channel(effort.pictures_ahead + 2);
         let scene = Scene::before(segment.first_frame as i64, rows);
         let span = tracing::Span::current();
         std::thread::scope(|scope| -> Result<(), Failure> {
@@ -189,7 +192,7 @@ mod tests {
         Arc,
         atomic::{AtomicI64, Ordering},
     };
-    use trackdrop_media::{ColorTags, Rational};
+    use trackdrop_media::{ColorTags, Orientation, Rational};
     use trackdrop_pipeline::{Timestamp, clock::ClockInPlace};
 
     const PICTURES: i64 = 4;
@@ -203,7 +206,9 @@ mod tests {
             time_base: second,
             frame_rate: second,
             sample_aspect_ratio: second,
-            display_matrix: None,
+            orientation: Orientation::UPRIGHT,
+            field_order: None,
+            pixel_format: "yuv420p".into(),
             color: ColorTags::default(),
             origin_pts: 0,
             has_presented_times: true,

@@ -4,6 +4,8 @@
 //! A delivery may have been given up although what it was for stands: each attempt failed on the way to telling so. Then no work is lost,
 //! and this handler does what was left to do instead of failing the request.
 
+mod letter;
+
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use trackdrop_flow::{
@@ -50,15 +52,45 @@ impl Handler for Fail {
         let letter = match event {
             Event::DeadLetter(letter) => letter,
             Event::RequestsSweep {} => {
-                let swept = sweep::sweep(&self.cloud, self.patience, &self.ignored, &BTreeSet::new(), delivery).await?;
-                return swept.failed.into_iter().next().map_or(Ok(()), |(_, failure)| Err(failure));
+                let mut first_failure = None;
+                sweep::sweep_each(
+                    &self.cloud,
+                    self.patience,
+                    &self.ignored,
+                    &BTreeSet::new(),
+                    delivery,
+                    &mut |looked_after| {
+                        if let Err((_, failure)) = looked_after {
+                            first_failure.get_or_insert(failure);
+                        }
+                    },
+                )
+                .await?;
+                return first_failure.map_or(Ok(()), Err);
             }
             _ => return Ok(()),
         };
-        let Event::ObjectFinalized(started_by) = &*letter.event else { return Ok(()) };
-        let (Some(request), Some(stage)) = (started_by.request(), stage_of(&letter.function)) else { return Ok(()) };
+        let (stage, request, started_by) = match letter::read(letter) {
+            Ok(read) => read,
+            Err(absurd) => return Ok(absurd.log()),
+        };
         let standing = manifest::look(&self.cloud, &request).await?;
         let round = standing.and_then(|(_, round)| round);
+        // What stands under the name by now may be another upload, of another request.
+        let (info, is_there) = match self.cloud.find(&started_by.object).await {
+            Ok(info) => {
+                let info = info.filter(|info| sweep::finalized(info).request().as_ref() == Some(&request));
+                let is_there = info.is_some();
+                (info, is_there)
+            }
+            // It is there and can't be understood: its request is to be told so.
+            Err(failure) if failure.kind() == FailureKind::Permanent => (None, true),
+            Err(failure) => return Err(failure),
+        };
+        let is_upload = started_by.object.bucket == Bucket::Uploads;
+        if standing.is_none() && !(is_upload && is_there) {
+            return Ok(letter::Absurd::NoRequest(request).log());
+        }
         // A letter that does not say when it was published is of the round that stands.
         let known_at = letter.published.or(round);
         if known_at < round {
@@ -69,6 +101,9 @@ impl Handler for Fail {
             return Ok(());
         }
         if standing.is_some_and(|(state, _)| !state.is_final()) {
+            if let Some(absurd) = self.is_of_no_segment(&request, started_by).await? {
+                return Ok(absurd.log());
+            }
             match self.ends_what_is_done(&request, stage, started_by, delivery).await {
                 // What can't be ended can't go on: the request fails with the reason why the delivery was given up.
                 Err(failure) if failure.kind() == FailureKind::Permanent => {}
@@ -77,19 +112,33 @@ impl Handler for Fail {
             }
         }
         let reason = format!("gave up after {} attempts: {}", letter.attempts, letter.reason);
-        let info = self.cloud.find_upload(started_by).await?;
         let describe = || {
             // Only an upload says enough to describe a request that was never planned.
-            (started_by.object.bucket == Bucket::Uploads).then(|| {
+            is_upload.then(|| {
                 let settings = info.as_ref().and_then(|info| RequestSettings::of_upload(&info.metadata).ok());
                 manifest::unplanned(&request, started_by, info.as_ref(), settings.unwrap_or_default())
             })
         };
-        end::fail(&self.cloud, &request, stage, &reason, known_at, describe).await
+        end::fail_in_stage(&self.cloud, &request, stage, &reason, known_at, describe).await
     }
 }
 
 impl Fail {
+    /// Whether the object is of a segment that the request does not have.
+    async fn is_of_no_segment(
+        &self,
+        request: &RequestId,
+        started_by: &ObjectFinalized,
+    ) -> Result<Option<letter::Absurd>, Failure> {
+        let Some(number) = names::segment_of(&started_by.object) else { return Ok(None) };
+        if started_by.object.bucket == Bucket::Uploads {
+            return Ok(None);
+        }
+        let planned = manifest::read(&self.cloud, request).await?.map_or(0, |(manifest, _)| manifest.segment_count);
+        let object = started_by.object.clone();
+        Ok((number.get() >= planned).then_some(letter::Absurd::NoSegment { object, planned }))
+    }
+
     /// Ends what a stage has done but for telling so. False where its work is missing.
     async fn ends_what_is_done(
         &self,
@@ -138,8 +187,4 @@ impl Fail {
         count::complete(&self.cloud, counted, request, number, manifest.segment_count, delivery).await?;
         Ok(true)
     }
-}
-
-fn stage_of(function: &str) -> Option<Stage> {
-    Stage::ALL.into_iter().find(|stage| stage.name() == function)
 }

@@ -9,7 +9,7 @@ use trackdrop_cloud::{LocalFile, OpenObject};
 use trackdrop_flow::{
     Cloud, Doing, NewObject, WorkReport, blocking,
     blocking::{ReadTime, read_at},
-    end, manifest,
+    end, manifest, named,
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
@@ -35,8 +35,17 @@ pub struct Part {
 
 /// Joins annotated segments; blocking.
 pub trait Joiner: Send + Sync {
-    /// Joins the parts, in order, and adds the audio of `source`; gives the number of frames.
-    fn join(&self, parts: &[Part], source: &Source, video: &VideoInfo, out: &Path) -> Result<u64, Failure>;
+    /// Joins the parts, in order, and adds the audio of `source`, where there is one to be added.
+    fn join(&self, parts: &[Part], source: Option<&Source>, video: &VideoInfo, out: &Path) -> Result<Joined, Failure>;
+}
+
+/// What was joined.
+#[derive(Debug)]
+pub struct Joined {
+    /// Frames in the video.
+    pub frames: u64,
+    /// What is worth knowing of it, such as sound that was left out.
+    pub notes: Vec<String>,
 }
 
 /// The handler.
@@ -73,7 +82,14 @@ impl StageHandler for Join {
             let Some((manifest, _)) = manifest::read(&self.cloud, request).await? else {
                 return Err(Failure::transient(format!("{request} has no manifest yet")));
             };
-            let (video, frames) = self.join(&manifest, delivery).await?;
+            let (video, Joined { frames, notes }) = self.join(&manifest, delivery).await?;
+            // Before the video: whoever finds that one does not look at the sound again.
+            manifest::update(&self.cloud, request, |manifest| {
+                let changes = manifest.video_notes != notes;
+                manifest.video_notes.clone_from(&notes);
+                changes
+            })
+            .await?;
             let video_seconds = manifest.source.video.as_ref().map_or(0.0, VideoInfo::seconds);
             let work = WorkReport::of(delivery, started, frames, video_seconds);
             self.cloud.create(NewObject::of_file(result, video, "video/mp4").with_work(&work)).await?;
@@ -88,7 +104,7 @@ async fn fetch(cloud: Cloud, object: ObjectName, start_pts: i64) -> Result<Part,
 }
 
 impl Join {
-    async fn join(&self, manifest: &Manifest, delivery: &Delivery) -> Result<(tempfile::TempPath, u64), Failure> {
+    async fn join(&self, manifest: &Manifest, delivery: &Delivery) -> Result<(tempfile::TempPath, Joined), Failure> {
         let storage = &self.cloud.storage;
         let fetching = Stopwatch::start();
         let mut parts = Vec::with_capacity(manifest.segments.len());
@@ -106,36 +122,55 @@ impl Join {
             parts.push(part?);
             delivery.step()?;
         }
-        let upload = ObjectName::new(Bucket::Uploads, end::video_name(manifest));
-        let (info, opened) = match storage.open(&upload, Some(manifest.source.generation)).await {
-            Ok(opened) => opened,
-            Err(error) if error.is_not_found() => {
-                return Err(Failure::permanent(format!(
-                    "the upload {upload} was deleted or overwritten before its audio could be copied: drop it again"
-                )));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        delivery.spend(Activity::Download, fetching.seconds());
         let video = manifest.source.video.clone().ok_or_else(|| Failure::permanent("the manifest has no plan"))?;
+        let upload = ObjectName::new(Bucket::Uploads, end::video_name(manifest));
+        let reads = ReadTime::default();
+        let (mut source, mut opened, mut gone) = (None, None, None);
+        // The picture is in the parts; the upload has the sound.
+        if video.audio_codec.is_some() {
+            match storage.open(&upload, Some(manifest.source.generation)).await {
+                Ok((info, object)) => {
+                    let of_object = match &object {
+                        OpenObject::File(file) => Source::from(file.path()),
+                        OpenObject::Ranges(ranges) => {
+                            Source::of_ranges(&upload.name, info.bytes, read_at(ranges.clone(), &reads))
+                        }
+                    };
+                    source = Some(of_object.read_as((&manifest.settings).into()));
+                    opened = Some(object);
+                }
+                Err(error) if error.is_not_found() => {
+                    gone = Some(format!(
+                        "the annotated video is silent: the upload {upload} was deleted or overwritten before its sound could be copied"
+                    ));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        delivery.spend(Activity::Download, fetching.seconds());
         let (joiner, scratch) = (self.joiner.clone(), storage.scratch().to_owned());
         let planned = video.frame_count;
         let damaged = manifest.ledger.as_ref().map(|ledger| ledger.frames_damaged).unwrap_or_default();
         let attempt = delivery.clone();
-        let reads = ReadTime::default();
-        let source = match &opened {
-            OpenObject::File(file) => Source::from(file.path()),
-            OpenObject::Ranges(ranges) => Source::of_ranges(&upload.name, info.bytes, read_at(ranges.clone(), &reads)),
-        };
         blocking(move || {
             // A copy is deleted with it.
             let _opened = opened;
             let mut joining = Doing::begin(&attempt, Activity::Join);
             let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
             let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
-            let frames = joining.time(|| joiner.join(&parts, &source, &video, &out));
+            let joined = joining.time(|| joiner.join(&parts, source.as_ref(), &video, &out));
             joining.reads(&reads);
-            let frames = frames?;
+            let mut joined = joined.map_err(|failure| match &source {
+                Some(source) => named(failure, source.path(), &upload.name),
+                None => failure,
+            })?;
+            // The stored file is of no use to whoever reads it.
+            if let Some(source) = &source {
+                let (path, name) = (format!("{:?}", source.path()), format!("{:?}", upload.name));
+                joined.notes.iter_mut().for_each(|note| *note = note.replace(&path, &name));
+            }
+            joined.notes.extend(gone);
+            let frames = joined.frames;
             joining.frames(frames);
             joining.bytes(std::fs::metadata(&out).map_or(0, |file| file.len()));
             if frames > planned || frames + damaged < planned {
@@ -143,7 +178,7 @@ impl Join {
                     "the annotated video has {frames} frames, the source {planned} ({damaged} damaged)"
                 )));
             }
-            Ok((out, frames))
+            Ok((out, joined))
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! The joiner that joins real video.
 
-use crate::{Joiner, Part};
+use crate::{Joined, Joiner, Part};
 use std::path::Path;
 use trackdrop_media::{JoinPart, Source, VideoParams};
 use trackdrop_pipeline::{Failure, manifest::VideoInfo};
@@ -10,15 +10,18 @@ use trackdrop_pipeline::{Failure, manifest::VideoInfo};
 pub struct MediaJoiner;
 
 impl Joiner for MediaJoiner {
-    fn join(&self, parts: &[Part], source: &Source, video: &VideoInfo, out: &Path) -> Result<u64, Failure> {
+    fn join(&self, parts: &[Part], source: Option<&Source>, video: &VideoInfo, out: &Path) -> Result<Joined, Failure> {
         let params: VideoParams = serde_json::from_value(video.presentation.clone())
             .map_err(|error| Failure::permanent(format!("the manifest's presentation can't be read: {error}")))?;
         let parts: Vec<_> =
             parts.iter().map(|part| JoinPart { path: part.file.path(), start_pts: part.start_pts }).collect();
-        let report = trackdrop_media::join(&parts, Some(source), &params, out)?;
-        if let Some(reason) = report.audio_left_out {
-            tracing::warn!(reason, "the annotated video has no audio");
+        let report = trackdrop_media::join(&parts, source, &params, out)?;
+        if let Some(reason) = &report.audio_left_out {
+            tracing::warn!(reason, "sound is left out of the annotated video");
         }
-        Ok(report.video_frames)
+        let became = report.audio_transcoded_from.map(|codec| {
+            format!("the sound of the annotated video is AAC, made from {codec}, which an MP4 can't hold as it is")
+        });
+        Ok(Joined { frames: report.video_frames, notes: became.into_iter().chain(report.audio_left_out).collect() })
     }
 }

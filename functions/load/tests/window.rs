@@ -110,7 +110,7 @@ impl Warehouse for Jobs {
 
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
         let mut requests = self.requests.lock().unwrap();
-        requests.retain(|of, row| of != request || row.state != RequestState::Failed || row.finished_at >= before);
+        requests.retain(|of, row| of != request || row.state == RequestState::Done || row.finished_at >= before);
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! function of the stored detections and the settings.
 
 mod classes;
+mod damage;
 mod fold;
 mod refine;
 
@@ -35,6 +36,7 @@ use trackdrop_tables::{
 use trackdrop_tracker::BIRTH_MARGIN;
 
 use classes::{Classes, Votes};
+use damage::Damage;
 use fold::Fold;
 use refine::Refiner;
 
@@ -119,14 +121,16 @@ impl Merge {
     /// beside detection, and no memory that grows with the video's rows.
     async fn vote(&self, manifest: &Arc<Manifest>, delivery: &Delivery) -> Result<Classes, Failure> {
         let mut voting: Option<(Fold, Votes)> = None;
+        let mut damage = Damage::default();
         let mut association = Doing::begin(delivery, Activity::Association);
         let mut downloads = pin!(self.downloads(manifest));
         for segment in &manifest.segments {
             delivery.step()?;
             let bytes = next(&mut downloads, delivery).await?;
             let (segment, manifest) = (segment.clone(), Arc::clone(manifest));
-            (voting, association) = blocking(move || {
+            (voting, damage, association) = blocking(move || {
                 let (rows, footer) = read_segment(&segment, bytes)?;
+                damage.take(&segment, &footer.account);
                 let (mut fold, mut votes) = match voting {
                     Some(voting) => voting,
                     None => (
@@ -136,10 +140,11 @@ impl Merge {
                 };
                 association.time(|| fold.frames(&segment, &rows, |_, _, tracks| votes.take(tracks)))?;
                 association.frames(segment.frame_count);
-                Ok((Some((fold, votes)), association))
+                Ok((Some((fold, votes)), damage, association))
             })
             .await?;
         }
+        damage.check(manifest)?;
         Ok(voting.map(|(_, votes)| votes.decide()).unwrap_or_default())
     }
 

@@ -4,6 +4,8 @@
 //! finds the plan and the chunks that stand, and cuts what is missing.
 
 mod media;
+mod notes;
+mod progress;
 
 use async_trait::async_trait;
 use std::{io::Read, path::Path, sync::Arc};
@@ -16,23 +18,27 @@ use trackdrop_flow::{
     blocking::{ReadTime, items, read_at},
     chunks::{self, Chunks},
     claim::{self, Claim},
-    manifest,
+    manifest, named,
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, OfferedModels, PtsList, RequestId,
     RequestSettings, SegmentDescription, SegmentNumber, Stage, Stopwatch,
     manifest::{ManifestSegment, Progress, VideoInfo},
-    names::{LONGEST_SHOWN, PerSegment, cut},
+    names::PerSegment,
 };
 
+use notes::InWork;
+use progress::IndexProgress;
+
 pub use media::MediaCutter;
-pub use trackdrop_media::{Limits, Source};
+pub use trackdrop_media::{Limits, NoteEvery, Source};
 
 /// Opens videos to cut them; blocking.
 pub trait Cutter: Send + Sync {
-    /// Indexes the video in `source` and plans segments of about `target_s` seconds. The same file and target always give the same plan.
-    fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure>;
+    /// Indexes the video in `source`, the stream that the settings choose, and plans segments of about their length. The same file and settings
+    /// always give the same plan.
+    fn open(&self, source: &Source, settings: &RequestSettings) -> Result<Box<dyn OpenVideo>, Failure>;
 }
 
 /// A video that is indexed and planned; blocking.
@@ -68,6 +74,7 @@ pub struct Split {
     cloud: Cloud,
     cutter: Arc<dyn Cutter>,
     spool_bytes: u64,
+    note_every: NoteEvery,
     models: Option<OfferedModels>,
 }
 
@@ -87,7 +94,7 @@ pub const WRITES_AT_ONCE: usize = 4;
 impl Split {
     /// A handler over this cloud and cutter.
     pub fn new(cloud: Cloud, cutter: Arc<dyn Cutter>) -> Self {
-        Self { cloud, cutter, spool_bytes: SPOOL_BYTES, models: None }
+        Self { cloud, cutter, spool_bytes: SPOOL_BYTES, note_every: NoteEvery::default(), models: None }
     }
 
     /// With another bound than 1 GiB on what is kept on disk of an upload that has to be read whole before it can be cut, such as a
@@ -95,6 +102,12 @@ impl Split {
     #[must_use]
     pub fn with_spool(self, spool_bytes: u64) -> Self {
         Self { spool_bytes, ..self }
+    }
+
+    /// With another measure of how often it is noted what was found of such an upload so far, for the deliveries that go on with it.
+    #[must_use]
+    pub fn with_notes_every(self, note_every: NoteEvery) -> Self {
+        Self { note_every, ..self }
     }
 
     /// With the models that uploads may ask for; without, whoever uploads may name any, as a person on their own machine.
@@ -125,24 +138,32 @@ impl StageHandler for Split {
             offered.find(asked).map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
         }
         let reads = ReadTime::default();
+        let may_be_noted = matches!(opened, OpenObject::Ranges(_)) && info.bytes > self.note_every.bytes;
         let claim = Claim::of(&info, &settings);
         let is_new = manifest::state(&self.cloud, request).await?.is_none();
         // Before it is read, and again when it is: in between the other one may have been cut, or may have come.
         if is_new && let Some(other) = claim.is_taken(&self.cloud, request).await? {
             return claim::leave_to(&self.cloud, request, &info.object, &other).await;
         }
-        let video = self.open(&info, opened, &reads, settings.segment_seconds, delivery).await?;
+        let video = self.open(request, &info, opened, &reads, settings.clone(), delivery).await?;
         let planned = plan(request, &info, settings, &*video)?;
         if is_new && let Some(other) = claim.take(&self.cloud, request).await? {
             return claim::leave_to(&self.cloud, request, &info.object, &other).await;
         }
         let standing = manifest::plan(&self.cloud, &planned).await?;
+        if is_new {
+            claim.check(&self.cloud, request).await?;
+        }
         if standing.state.is_final() {
             return Ok(());
         }
         agree(&standing, &planned)?;
         let chunks = self.cut_missing(&standing, video, reads, started, delivery).await?;
-        chunks::record(&self.cloud, request, &chunks).await
+        chunks::record(&self.cloud, request, &chunks).await?;
+        if may_be_noted {
+            notes::forget(&self.cloud, request).await?;
+        }
+        Ok(())
     }
 
     async fn describe(&self, request: &RequestId, upload: &ObjectFinalized) -> Result<Option<Manifest>, Failure> {
@@ -234,24 +255,29 @@ impl Split {
 
     async fn open(
         &self,
+        request: &RequestId,
         info: &ObjectInfo,
         opened: OpenObject,
         reads: &ReadTime,
-        target_s: f64,
+        settings: RequestSettings,
         delivery: &Delivery,
     ) -> Result<Box<dyn OpenVideo>, Failure> {
         let (cutter, name, attempt) = (self.cutter.clone(), info.object.name.clone(), delivery.clone());
+        let progress = IndexProgress::begin(delivery, info.bytes);
         let source = match &opened {
             OpenObject::File(file) => Source::from(file.path()),
-            OpenObject::Ranges(ranges) => Source::of_ranges(&name, info.bytes, read_at(ranges.clone(), reads))
-                .with_spool(self.cloud.storage.scratch(), self.spool_bytes),
+            OpenObject::Ranges(ranges) => {
+                Source::of_ranges(&name, info.bytes, progress.of(read_at(ranges.clone(), reads)))
+                    .with_spool(self.cloud.storage.scratch(), self.spool_bytes)
+                    .with_notes(Arc::new(InWork::of(&self.cloud, request)), self.note_every)
+            }
         };
         let reads = reads.clone();
         blocking(move || {
             let mut indexing = Doing::begin(&attempt, Activity::Index);
-            let video = indexing.time(|| cutter.open(&source, target_s));
+            let video = indexing.time(|| cutter.open(&source, &settings));
             indexing.reads(&reads);
-            let video = video.map_err(|failure| named(failure, source.path(), &name))?;
+            let video = video.map_err(|failure| progress.explain(named(failure, source.path(), &name)))?;
             indexing.frames(video.info().frame_count);
             Ok(Box::new(WithSource { video, source, opened, name }) as Box<dyn OpenVideo>)
         })
@@ -372,13 +398,6 @@ impl OpenVideo for WithSource {
     ) -> Result<(), Failure> {
         self.video.cut(wanted, scratch, take).map_err(|failure| named(failure, self.source.path(), &self.name))
     }
-}
-
-/// A message that speaks of the stored file speaks of the upload instead, whose name may be long.
-fn named(failure: Failure, path: &Path, name: &str) -> Failure {
-    let message = failure.to_string();
-    let renamed = message.replace(&format!("{path:?}"), &format!("{:?}", cut(name, LONGEST_SHOWN)));
-    if renamed == message { failure } else { Failure::new(failure.kind(), renamed) }
 }
 
 /// The chunk again, its SHA-256 and its size.

@@ -4,7 +4,10 @@ use crate::{Cutter, OpenVideo, PlannedSegment};
 use std::path::Path;
 use tempfile::TempPath;
 use trackdrop_media::{Limits, Source, VideoIndex};
-use trackdrop_pipeline::{Failure, FailureKind, PtsList, Rational, SegmentNumber, manifest::VideoInfo};
+use trackdrop_pipeline::{
+    Failure, FailureKind, PtsList, Rational, RequestSettings, SegmentNumber,
+    manifest::{VideoInfo, VideoStream, VideoStreams},
+};
 
 /// Cuts by packet copy with FFmpeg.
 #[derive(Clone, Debug, Default)]
@@ -14,11 +17,13 @@ pub struct MediaCutter {
 }
 
 impl Cutter for MediaCutter {
-    fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
-        let index = trackdrop_media::index(source, &self.limits)?;
-        let planned = index.plan(target_s)?;
-        self.check_segments(planned.len() as u64, &index, target_s)?;
-        Ok(Box::new(Video { source: source.clone(), index, planned }))
+    fn open(&self, source: &Source, settings: &RequestSettings) -> Result<Box<dyn OpenVideo>, Failure> {
+        let source = source.clone().read_as(settings.into());
+        let index = trackdrop_media::index(&source, &self.limits)?;
+        index.video_params().check_memory(&self.limits)?;
+        let planned = index.plan(settings.segment_seconds)?;
+        self.check_segments(planned.len() as u64, &index, settings.segment_seconds)?;
+        Ok(Box::new(Video { source, index, planned }))
     }
 }
 
@@ -55,28 +60,51 @@ impl OpenVideo for Video {
         if reencoded > 0 {
             let reason = match index.can_be_copied {
                 true => "the source has no key frame to cut at".to_owned(),
-                false => format!("chunks can't hold {} as this {} does", index.codec, index.container),
+                false => format!("chunks can't hold {} as the source's container does", index.codec),
             };
             warnings.push(format!(
                 "{reencoded} of {} segments are re-encoded without loss (lossless_transcode): {reason}",
                 self.planned.len()
             ));
         }
+        let params = index.video_params();
+        let ((width_px, height_px), (shown_width_px, shown_height_px)) = (params.upright_size(), params.shown_size());
         VideoInfo {
             container: index.container.clone(),
             codec: index.codec.clone(),
-            width_px: index.width,
-            height_px: index.height,
+            width_px,
+            height_px,
+            stored_width_px: Some(index.width),
+            stored_height_px: Some(index.height),
             // The index holds no fraction without a positive denominator; 1/1 stands for one that is not known.
             time_base: rational(index.time_base).unwrap_or(Rational::ONE),
             frame_rate: rational(index.frame_rate).unwrap_or(Rational::ONE),
-            rotation_degrees: index.rotation_degrees,
+            rotation_degrees: index.orientation.turn.degrees(),
+            mirrored: Some(index.orientation.mirrored),
+            sample_aspect_ratio: rational(params.upright_aspect()).ok(),
+            shown_width_px: Some(shown_width_px),
+            shown_height_px: Some(shown_height_px),
             frame_count: index.frame_count(),
             origin_pts: index.origin_pts,
             start_pts: index.shown_start_pts,
             end_pts: index.shown_end_pts,
+            video_streams: index.video_streams.as_ref().map(|all| VideoStreams {
+                taken: all.taken,
+                rule: all.rule.clone(),
+                streams: all
+                    .streams
+                    .iter()
+                    .map(|stream| VideoStream {
+                        number: stream.number,
+                        codec: stream.codec.clone(),
+                        width_px: stream.width_px,
+                        height_px: stream.height_px,
+                        program: stream.program,
+                    })
+                    .collect(),
+            }),
             audio_codec: index.audio.as_ref().map(|audio| audio.codec.clone()),
-            presentation: serde_json::to_value(index.video_params()).unwrap_or_default(),
+            presentation: serde_json::to_value(params).unwrap_or_default(),
             warnings,
         }
     }

@@ -9,7 +9,7 @@ mod pool;
 
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
-use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, count, stage::StageHandler};
+use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, count, named, stage::StageHandler};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, ObjectFinalized, PtsList, RequestId, SegmentDescription, Stage,
     Stopwatch,
@@ -25,7 +25,7 @@ use trackdrop_tables::{
 
 pub use files::{AnyPath, FoundModel, ModelFile, ModelFiles, Offered, StorageOf};
 pub use pipeline::MediaSegmentDetector;
-pub use pool::{DetectorPool, Room};
+pub use pool::{DetectorPool, SessionBounds};
 pub use trackdrop_media::{Limits, VideoEngine};
 
 /// What detecting a segment gives.
@@ -127,7 +127,9 @@ impl Track {
         blocking(move || {
             let model = Doing::begin(&delivery, Activity::Model).time(|| detector.model(&segment))?;
             check_classes(&segment, &model)?;
-            let found = detector.detect(file.path(), &segment, &delivery)?;
+            let found = detector
+                .detect(file.path(), &segment, &delivery)
+                .map_err(|failure| named(failure, file.path(), &format!("chunk {}", segment.segment_number)))?;
             let footer = SegmentFooter {
                 frame_pts: found.frame_pts,
                 account: found.account,

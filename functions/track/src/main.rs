@@ -3,10 +3,10 @@
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
 use trackdrop_cloud::Storage;
 use trackdrop_detector::{Device, DeviceChoice};
-use trackdrop_flow::{blocking, stage::Staged};
+use trackdrop_flow::{blocking, room::Room, stage::Staged};
 use trackdrop_framework::{serve_or_pull, variable};
 use trackdrop_pipeline::Failure;
-use trackdrop_track::{DetectorPool, Limits, MediaSegmentDetector, Offered, Room, Track, VideoEngine};
+use trackdrop_track::{DetectorPool, Limits, MediaSegmentDetector, Offered, SessionBounds, Track, VideoEngine};
 
 fn main() -> ExitCode {
     serve_or_pull(include_str!("../../../triggers/track.yaml"), async |service| {
@@ -21,15 +21,15 @@ fn main() -> ExitCode {
             None => None,
         };
         let mut pool = DetectorPool::new(service.threads(), device).with_batch(batch);
-        let usual = Room::default();
-        let room = Room {
+        let usual = SessionBounds::default();
+        let bounds = SessionBounds {
             sessions: number("TRACKDROP_MODEL_SESSIONS", usual.sessions)?,
             bytes: number("TRACKDROP_MODEL_BYTES", usual.bytes)?,
         };
         let google = service.settings.google.clone();
         let storage_of = move |bucket: &str| Ok(Arc::new(google.storage_of(bucket)?) as Arc<dyn Storage>);
         let models = Offered::new(service.settings.models.clone(), Box::new(storage_of));
-        pool = pool.with_room(room).with_files(Arc::new(models));
+        pool = pool.with_bounds(bounds).with_files(Arc::new(models));
         if let Some(model) = service.model_file().await? {
             pool = pool.with_default_model(model);
         }
@@ -42,9 +42,11 @@ fn main() -> ExitCode {
             None | Some((Device::Cpu, _)) => 1,
             Some(_) => (service.threads() / service.settings.concurrency.max(1)).max(1),
         };
+        let limits = Limits::from_environment()?;
         let detector = MediaSegmentDetector {
             pool,
-            limits: Limits::from_environment()?,
+            room: Room::new(limits.max_memory_bytes),
+            limits,
             decoder_threads,
             video_engine: VideoEngine::from_environment()?,
         };

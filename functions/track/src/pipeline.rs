@@ -9,8 +9,8 @@ use std::{
     },
 };
 use trackdrop_detector::{Detection, Detector, Found, ImageBatch};
-use trackdrop_flow::Doing;
-use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, VideoEngine, Window};
+use trackdrop_flow::{Doing, room::Room};
+use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, VideoEngine, VideoParams, Window};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, PtsList, SegmentDescription, ledger::FrameAccount,
     manifest::ModelIdentity,
@@ -29,6 +29,8 @@ pub struct MediaSegmentDetector {
     pub pool: Arc<DetectorPool>,
     /// What is refused.
     pub limits: Limits,
+    /// The memory for pictures, shared by all that this process works on at a time.
+    pub room: Room,
     /// Threads of a decoder.
     pub decoder_threads: usize,
     /// What decodes, where it can.
@@ -66,9 +68,13 @@ impl SegmentDetector for MediaSegmentDetector {
         let detector = self.pool.get(segment.settings.model.as_deref())?;
         let source = ChunkDescription::read(chunk, &self.limits)?;
         check_owner(&source, segment)?;
+        let params: VideoParams = serde_json::from_value(segment.presentation.clone())
+            .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
+        let _room = self.room.take(params.decoding_bytes(self.decoder_threads), delivery)?;
         let open = |engine| {
             let ChunkDescription { window, frame_pts, .. } = &source;
             ChunkReader::open_on(engine, chunk, window, frame_pts, &self.limits, self.decoder_threads)
+                .map(|reader| reader.with_orientation(params.orientation))
         };
         let reader = open(self.video_engine)?;
         let in_hardware = reader.is_in_hardware();

@@ -1,4 +1,4 @@
-//! The detectors that a process has loaded: one session a model, shared by all segments, and no more of them than there is room for.
+//! The detectors that a process has loaded: one session a model, shared by all segments, and no more of them than their bounds allow.
 
 use crate::files::{AnyPath, FoundModel, ModelFile, ModelFiles};
 use std::{
@@ -15,21 +15,21 @@ const MOST_LANES: usize = 8;
 
 /// How much may be loaded at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct SessionBounds {
     /// Models.
     pub sessions: usize,
     /// Bytes of a model's file; and of all that are loaded, each as often as it is loaded for inferences beside each other. One alone is always loaded.
     pub bytes: u64,
 }
 
-impl Default for Room {
+impl Default for SessionBounds {
     /// 4 models of 4 GiB.
     fn default() -> Self {
         Self { sessions: 4, bytes: 4 << 30 }
     }
 }
 
-/// The detectors that this process has loaded. Where there is no room for another one, that which was not used for longest goes.
+/// The detectors that this process has loaded. Where another one would be beyond the bounds, that which was not used for longest goes.
 #[derive(Debug)]
 pub struct DetectorPool {
     intra_threads: usize,
@@ -37,7 +37,7 @@ pub struct DetectorPool {
     batch: Option<NonZeroUsize>,
     default_model: PathBuf,
     files: Arc<dyn ModelFiles>,
-    room: Room,
+    bounds: SessionBounds,
     /// That which was used last is the last.
     loaded: Mutex<Vec<Loaded>>,
 }
@@ -47,7 +47,7 @@ pub struct DetectorPool {
 struct Loaded {
     key: String,
     detector: Arc<Detector>,
-    /// What it takes of the room.
+    /// What it counts for.
     bytes: u64,
     #[expect(dead_code, reason = "a copy is deleted with it")]
     file: ModelFile,
@@ -62,7 +62,7 @@ impl DetectorPool {
             batch: None,
             default_model: default_model_path(),
             files: Arc::new(AnyPath),
-            room: Room::default(),
+            bounds: SessionBounds::default(),
             loaded: Mutex::default(),
         }
     }
@@ -89,10 +89,10 @@ impl DetectorPool {
         self
     }
 
-    /// With room for more or fewer.
+    /// With other bounds.
     #[must_use]
-    pub fn with_room(mut self, room: Room) -> Self {
-        self.room = room;
+    pub fn with_bounds(mut self, bounds: SessionBounds) -> Self {
+        self.bounds = bounds;
         self
     }
 
@@ -110,7 +110,7 @@ impl DetectorPool {
     /// The detector of the model that was asked for, loaded where it is not; none means the default model. Blocks.
     ///
     /// # Errors
-    /// Permanent where it is not offered, is none, or has no room; transient where all the room is in use.
+    /// Permanent where it is not offered, is none, or has no bounds; transient where all the bounds is in use.
     pub fn get(&self, asked: Option<&str>) -> Result<Arc<Detector>, Failure> {
         let found = match asked {
             Some(asked) => self.files.find(asked)?,
@@ -142,7 +142,7 @@ impl DetectorPool {
     }
 
     fn make_room(&self, loaded: &mut Vec<Loaded>, found: &FoundModel, bytes: u64) -> Result<(), Failure> {
-        let Room { sessions, bytes: most } = self.room;
+        let SessionBounds { sessions, bytes: most } = self.bounds;
         if found.bytes > most {
             return Err(Failure::permanent(format!(
                 "the model {} has {} bytes, and may have {most}: raise TRACKDROP_MODEL_BYTES",
@@ -158,7 +158,7 @@ impl DetectorPool {
             // Whoever detects with it holds it too.
             let Some(at) = loaded.iter().position(|loaded| Arc::strong_count(&loaded.detector) == 1) else {
                 return Err(Failure::transient(format!(
-                    "{} models are in use, and there is no room for {} beside them (TRACKDROP_MODEL_SESSIONS, TRACKDROP_MODEL_BYTES)",
+                    "{} models are in use, and there is no bounds for {} beside them (TRACKDROP_MODEL_SESSIONS, TRACKDROP_MODEL_BYTES)",
                     loaded.len(),
                     found.shown()
                 )));
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_was_not_used_for_longest_makes_room_unless_it_is_in_use() {
-        let pool = pool().with_room(Room { sessions: 2, ..Room::default() });
+        let pool = pool().with_bounds(SessionBounds { sessions: 2, ..SessionBounds::default() });
         let kept = get(&pool, "dynamic.onnx").unwrap();
         let freed = Arc::downgrade(&get(&pool, "yolov8.onnx").unwrap());
         assert!(freed.upgrade().is_some());
@@ -237,11 +237,11 @@ mod tests {
     #[test]
     fn memory_is_bounded_by_the_size_of_the_files() {
         let size = std::fs::metadata(fixture("yolov8.onnx")).unwrap().len();
-        let too_large = pool().with_room(Room { bytes: size - 1, ..Room::default() });
+        let too_large = pool().with_bounds(SessionBounds { bytes: size - 1, ..SessionBounds::default() });
         let failure = get(&too_large, "yolov8.onnx").unwrap_err();
         assert_eq!(failure.kind(), trackdrop_pipeline::FailureKind::Permanent);
         assert!(failure.to_string().contains("TRACKDROP_MODEL_BYTES"), "{failure}");
-        let pool = pool().with_room(Room { bytes: size, ..Room::default() });
+        let pool = pool().with_bounds(SessionBounds { bytes: size, ..SessionBounds::default() });
         get(&pool, "yolov8.onnx").unwrap();
         std::fs::metadata(fixture("dynamic.onnx")).map(|file| assert!(file.len() <= size)).unwrap();
         get(&pool, "dynamic.onnx").unwrap();

@@ -3,7 +3,7 @@
 //! The checks panic with what differed, as test assertions do; they are not part of any program's flow.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::{Content, OpenObject, Precondition, PutOptions, Storage, StorageError};
+use crate::{Content, Listing, OpenObject, Precondition, PutOptions, Storage, StorageError};
 use bytes::Bytes;
 use std::{collections::BTreeMap, io::Write, sync::Arc};
 use trackdrop_pipeline::names::{Bucket, ObjectName};
@@ -184,6 +184,11 @@ async fn listings_are_in_name_order_and_see_every_write(storage: &dyn Storage) {
         assert!(listed.iter().any(|info| info.object.name == *name), "{name} is listed as soon as it is written");
     }
     names.sort();
+    let mut listing = Listing::of(storage, named("list/"));
+    for name in &names {
+        assert_eq!(listing.next().await.unwrap().map(|info| info.object.name).as_ref(), Some(name));
+    }
+    assert_eq!(listing.next().await.unwrap(), None);
     let listed: Vec<_> =
         storage.list(&named("list/")).await.unwrap().into_iter().map(|info| info.object.name).collect();
     assert_eq!(listed, names);

@@ -7,7 +7,8 @@
 //! stream links the official client (`trackdrop-framework`, feature `pull`): streams are gRPC. Credentials do come from the official `google-cloud-auth`, which is where the difficulty lies.
 //!
 //! An endpoint from `STORAGE_EMULATOR_HOST`, `PUBSUB_EMULATOR_HOST` or `BIGQUERY_EMULATOR_HOST` is called anonymously: nothing asks a
-//! metadata server then.
+//! metadata server then. One from `TRACKDROP_STORAGE_ENDPOINT`, `TRACKDROP_PUBSUB_ENDPOINT` or `TRACKDROP_BIGQUERY_ENDPOINT` is called with
+//! credentials, as Google's own is.
 
 mod api;
 mod publisher;
@@ -18,10 +19,12 @@ mod storage;
 mod subscription;
 mod warehouse;
 
-pub use api::{Api, ApiError};
+pub use api::{Api, ApiError, Identity};
 pub use publisher::{PubSub, Topics};
 pub use retry::Retry;
-pub use settings::{Buckets, GoogleSettings, SettingsError, variable, variables};
+pub use settings::{
+    Buckets, Endpoints, GoogleSettings, SettingsError, check_endpoint, pubsub_from_environment, variable, variables,
+};
 pub use storage::CloudStorage;
 pub use subscription::{Leased, PubSubMessage, Subscription, check_subscription};
 pub use warehouse::BigQuery;

@@ -17,6 +17,7 @@ mod warehouse;
 
 pub use publisher::{PublishError, Publisher, TOPIC_DEAD_LETTERS, TOPIC_REQUESTS};
 pub use storage::{
-    Content, LocalFile, ObjectInfo, Obstacle, OpenObject, Precondition, PutOptions, ReadRange, Storage, StorageError,
+    Content, Listing, LocalFile, ObjectInfo, Obstacle, OpenObject, Page, Precondition, PutOptions, ReadRange, Storage,
+    StorageError,
 };
 pub use warehouse::{LoadOutcome, TracksFile, Warehouse, WarehouseError};

@@ -51,11 +51,58 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// can't be understood is left out, and the log says so.
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError>;
 
+    /// A part of what [`Storage::list`] gives, for listings that may be too long to be held: the first one, or the one that an earlier one names.
+    /// By itself a store gives all at once.
+    async fn list_page(&self, prefix: &ObjectName, _from: Option<&str>) -> Result<Page, StorageError> {
+        Ok(Page { objects: self.list(prefix).await?, next: None })
+    }
+
     /// Deletes an object; deleting one that is not there is no error.
     async fn delete(&self, object: &ObjectName) -> Result<(), StorageError>;
 
     /// A folder for temporary files that are to become objects; on the store's own disk where it has one.
     fn scratch(&self) -> &Path;
+}
+
+/// A part of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Objects in name order, after those of earlier parts. There may be none though others follow.
+    pub objects: Vec<ObjectInfo>,
+    /// What [`Storage::list_page`] is to be asked for next; none where this is the last part.
+    pub next: Option<String>,
+}
+
+/// [`Storage::list`], one object after the other: what is held is one part of it, however long it is.
+#[derive(Debug)]
+pub struct Listing<'a> {
+    storage: &'a dyn Storage,
+    prefix: ObjectName,
+    objects: std::vec::IntoIter<ObjectInfo>,
+    /// Where it goes on: at the beginning, at the next part, or not at all.
+    next: Option<Option<String>>,
+}
+
+impl<'a> Listing<'a> {
+    /// Every object of the bucket of `prefix` whose name begins with the name of `prefix`.
+    pub fn of(storage: &'a dyn Storage, prefix: ObjectName) -> Self {
+        Self { storage, prefix, objects: Vec::new().into_iter(), next: Some(None) }
+    }
+
+    /// The next one in name order.
+    ///
+    /// # Errors
+    /// As [`Storage::list`]; the next call asks for the same part again.
+    pub async fn next(&mut self) -> Result<Option<ObjectInfo>, StorageError> {
+        loop {
+            if let Some(info) = self.objects.next() {
+                return Ok(Some(info));
+            }
+            let Some(from) = &self.next else { return Ok(None) };
+            let Page { objects, next } = self.storage.list_page(&self.prefix, from.as_deref()).await?;
+            (self.objects, self.next) = (objects.into_iter(), next.map(Some));
+        }
+    }
 }
 
 /// What is written.

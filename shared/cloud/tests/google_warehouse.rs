@@ -20,7 +20,7 @@ use trackdrop_cloud::{
 };
 use trackdrop_pipeline::{Bucket, Rational, RequestId, RequestState, Timestamp, names::ObjectName};
 use trackdrop_tables::{
-    requests::RequestRow,
+    requests::{PictureColumns, RequestRow},
     schema::{REQUESTS, TRACKS},
     tracks::{TrackRow, TracksOf, TracksWriter},
 };
@@ -61,6 +61,7 @@ fn row() -> RequestRow {
         merge_s: 0.0,
         annotate_s: 0.0,
         join_s: 0.0,
+        picture: PictureColumns { width_px: Some(640), mirrored: Some(false), ..PictureColumns::default() },
     }
 }
 
@@ -114,6 +115,24 @@ async fn a_job_id_follows_from_what_is_loaded() {
     }
     assert_eq!((ids[0] == ids[1], ids.iter().collect::<BTreeSet<_>>().len()), (true, 2), "{ids:?}");
     assert!(ids.iter().all(|id| id.starts_with("trackdrop_tracks_") && id.len() == 49), "{ids:?}");
+}
+
+#[tokio::test]
+async fn nobody_is_asked_for_a_location_that_is_told_and_else_no_more_than_the_location() {
+    let stub = Stub::start().await;
+    let warehouse = || BigQuery::new(stub.api(), "acme".into(), ("data".into(), "tracking".into()), buckets());
+    stub.will(200, done());
+    warehouse().in_location("europe-west4").load_tracks(&tracks(7)).await.unwrap();
+    let asked = stub.asked();
+    assert_eq!(asked.len(), 1, "the job alone");
+    assert_eq!(asked[0].json()["jobReference"]["location"], "europe-west4");
+
+    stub.will(200, json!({ "location": "EU" })).will(200, done());
+    warehouse().load_tracks(&tracks(7)).await.unwrap();
+    let asked = stub.asked();
+    // The default view takes the right to see who may do what.
+    assert_eq!(asked[0].uri, "/bigquery/v2/projects/data/datasets/tracking?datasetView=METADATA");
+    assert_eq!(asked[1].json()["jobReference"]["location"], "EU");
 }
 
 #[tokio::test]

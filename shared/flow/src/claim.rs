@@ -8,12 +8,12 @@
 //! A copy under another name is another video: rows carry the name, and two who upload the same film both want to find it. To have the same one
 //! processed anew, upload it with other settings, or with any new text as custom metadata [`AGAIN_KEY`].
 
-use crate::{Cloud, Created, NewObject, count::MARKER_TYPE, manifest};
+use crate::{Cloud, Created, NewObject, count::MARKER_TYPE, end, manifest, round::Round};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions};
 use trackdrop_pipeline::{
-    Bucket, Failure, RequestId, RequestSettings, RequestState, Timestamp,
+    Bucket, Failure, RequestId, RequestSettings, RequestState, Stage, Timestamp,
     names::{Marker, ObjectName},
 };
 
@@ -21,8 +21,10 @@ use trackdrop_pipeline::{
 pub const AGAIN_KEY: &str = "trackdrop-again";
 /// The key of a claim's custom metadata that holds the request.
 const REQUEST_KEY: &str = "trackdrop-request";
-/// How long a request may take from its claim to its plan, which is one write.
-const PLANNED_WITHIN_S: f64 = 60.0;
+/// How long a request may take from its claim to its plan, which is one write. One that takes longer finds that it lost its claim.
+const PLANNED_WITHIN_S: f64 = 30.0;
+/// What the names of claims begin with in `work`.
+pub const PREFIX: &str = "uploaded/";
 /// Attempts to take a claim over. Whoever lost so often tries again by redelivery.
 const ATTEMPTS: u32 = 5;
 
@@ -38,7 +40,9 @@ enum Holder {
     Ours,
     /// Of a request that is cut.
     Other(RequestId),
-    /// Of a request that is about to be, or to fail.
+    /// Of a request that is being cut, from a generation that ours has overwritten.
+    InTheWay(RequestId, Round),
+    /// Of a request that is about to write its plan.
     Undecided(RequestId),
 }
 
@@ -56,7 +60,7 @@ impl Claim {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Self(Some(ObjectName::new(Bucket::Work, format!("uploaded/{:x}", hash.finalize()))))
+        Self(Some(ObjectName::new(Bucket::Work, format!("{PREFIX}{:x}", hash.finalize()))))
     }
 
     /// The request that this content has made already, where it is another one and will go on without this upload.
@@ -64,14 +68,28 @@ impl Claim {
         let Some(claim) = &self.0 else { return Ok(None) };
         Ok(match holder(cloud, claim, request).await? {
             Holder::Other(other) => Some(other),
-            Holder::Free(_) | Holder::Ours | Holder::Undecided(_) => None,
+            Holder::Free(_) | Holder::Ours | Holder::InTheWay(..) | Holder::Undecided(_) => None,
         })
+    }
+
+    /// Whether the claim that a request took still is its own, once its plan is written; else what it fails with.
+    pub async fn check(&self, cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
+        let Some(claim) = &self.0 else { return Ok(()) };
+        let holder = cloud.find(claim).await?.and_then(|info| info.metadata.get(REQUEST_KEY).cloned());
+        match holder {
+            Some(other) if other != request.as_str() => Err(Failure::permanent(format!(
+                "the upload was deleted or overwritten before it was planned: the same content is {other}"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Claims the upload for a request. Gives the request that has done so before, where it is another one.
     ///
+    /// One that is still being cut is failed: what it is cut from was overwritten by this upload, so it may never get to its end.
+    ///
     /// # Errors
-    /// Transient where that other one has still to be cut: it may fail.
+    /// Transient where that other one is about to write its plan.
     pub async fn take(&self, cloud: &Cloud, request: &RequestId) -> Result<Option<RequestId>, Failure> {
         let Some(claim) = &self.0 else { return Ok(None) };
         let metadata = BTreeMap::from([(REQUEST_KEY.to_owned(), request.to_string())]);
@@ -83,6 +101,13 @@ impl Claim {
             let generation = match holder(cloud, claim, request).await? {
                 Holder::Ours => return Ok(None),
                 Holder::Other(other) => return Ok(Some(other)),
+                Holder::InTheWay(other, round) => {
+                    let reason = format!(
+                        "the upload was deleted or overwritten before it was cut: the same content is {request}"
+                    );
+                    end::fail(cloud, &other, Stage::Split, &reason, round, || None).await?;
+                    continue;
+                }
                 Holder::Undecided(other) => {
                     return Err(Failure::transient(format!(
                         "the same content was uploaded before, and {other} is about to cut it"
@@ -117,9 +142,9 @@ async fn holder(cloud: &Cloud, claim: &ObjectName, request: &RequestId) -> Resul
         return Ok(Holder::Ours);
     }
     let is_young = Timestamp::now().seconds_since(info.created) < PLANNED_WITHIN_S;
-    Ok(match manifest::state(cloud, &other).await? {
-        Some(RequestState::Failed) => free,
-        Some(RequestState::Splitting) => Holder::Undecided(other),
+    Ok(match manifest::look(cloud, &other).await? {
+        Some((RequestState::Failed, _)) => free,
+        Some((RequestState::Splitting, round)) => Holder::InTheWay(other, round),
         Some(_) => Holder::Other(other),
         None if is_young => Holder::Undecided(other),
         // It died before it was planned, or what came of it was cleared away.

@@ -19,7 +19,7 @@ use trackdrop_pipeline::{
     manifest::{ModelIdentity, RequestError},
     names::{Marker, ObjectName, PerSegment, ResultFile},
 };
-use trackdrop_tables::requests::RequestRow;
+use trackdrop_tables::requests::{PictureColumns, RequestRow};
 
 /// Attempts of a write on the condition of what stands. Only another round's write makes one fail.
 const ATTEMPTS: u32 = 10;
@@ -66,13 +66,15 @@ pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<()
     let Some((manifest, _)) = manifest::read(cloud, request).await? else {
         return Err(Failure::transient(format!("{request} has no manifest yet")));
     };
-    if manifest.state == RequestState::Failed {
+    if manifest.state.lacks_something() {
         return tell(cloud, &manifest).await;
     }
     if cloud.find(&Marker::Loaded.object(request)).await?.is_none() {
         return Ok(());
     }
-    if manifest.settings.video && cloud.find(&ResultFile::AnnotatedVideo.object(request)).await?.is_none() {
+    let lacks_video =
+        manifest.settings.video && cloud.find(&ResultFile::AnnotatedVideo.object(request)).await?.is_none();
+    if lacks_video && manifest.error.is_none() {
         return Ok(());
     }
     let segments = manifest.segment_count;
@@ -82,19 +84,51 @@ pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<()
         false => chunks::standing(cloud, manifest.detected_in()).await?,
     };
     let manifest = manifest::update(cloud, request, |manifest| {
-        let changes = !manifest.state.is_final();
+        // It may have been opened again meanwhile, so that the video is made after all.
+        let changes = !manifest.state.is_final() && (!lacks_video || manifest.error.is_some());
         if changes {
             chunks::note(manifest, &chunks);
-            manifest.state = RequestState::Done;
             manifest.progress.segments_split = segments;
             manifest.progress.segments_tracked = segments;
-            manifest.progress.segments_annotated = if manifest.settings.video { segments } else { 0 };
+            if lacks_video {
+                manifest.state = RequestState::DoneWithoutVideo;
+            } else {
+                manifest.state = RequestState::Done;
+                // What one delivery failed for, another has done.
+                manifest.error = None;
+                manifest.progress.segments_annotated = if manifest.settings.video { segments } else { 0 };
+            }
             manifest.progress.updated_at = Timestamp::now();
         }
         changes
     })
     .await?;
-    tell(cloud, &manifest).await
+    if manifest.state.is_final() { tell(cloud, &manifest).await } else { Ok(()) }
+}
+
+/// Ends what a stage failed in for good: the request; or, where that was to draw or to join, the annotated video alone, on which the rows do not
+/// hang: then the request ends when they are loaded, and says what is missing. The first reason stays. As [`fail`] in all else.
+pub async fn fail_in_stage(
+    cloud: &Cloud,
+    request: &RequestId,
+    stage: Stage,
+    message: &str,
+    known_at: Option<Timestamp>,
+    manifest_if_none: impl FnOnce() -> Option<Manifest> + Send,
+) -> Result<(), Failure> {
+    if !matches!(stage, Stage::Annotate | Stage::Join) || manifest::state(cloud, request).await?.is_none() {
+        return fail(cloud, request, stage, message, known_at, manifest_if_none).await;
+    }
+    manifest::update(cloud, request, |manifest| {
+        let changes = !manifest.state.is_final() && manifest.reopened_at <= known_at && manifest.error.is_none();
+        if changes {
+            manifest.error = Some(RequestError { stage, message: message.to_owned() });
+            manifest.progress.updated_at = Timestamp::now();
+        }
+        changes
+    })
+    .await?;
+    finish_if_complete(cloud, request).await
 }
 
 /// Ends a request with a reason; the first reason stays. One that was opened again after `known_at` goes on: the reason is of the time before.
@@ -134,13 +168,13 @@ pub async fn fail(
     tell(cloud, &manifest).await
 }
 
-/// For a request that stands as failed in this round: tells its end again if a crash came between.
+/// For a request that ended without all that was asked for in this round: tells its end again if a crash came between.
 pub async fn tell_failed(cloud: &Cloud, request: &RequestId, round: Round) -> Result<(), Failure> {
     if cloud.find(&Marker::Ended.object(request)).await?.is_some_and(|told| round::of(&told) >= round) {
         return Ok(());
     }
     match manifest::read(cloud, request).await? {
-        Some((manifest, _)) if manifest.state == RequestState::Failed => tell(cloud, &manifest).await,
+        Some((manifest, _)) if manifest.state.lacks_something() => tell(cloud, &manifest).await,
         _ => Ok(()),
     }
 }
@@ -152,23 +186,31 @@ pub async fn is_told(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure
     Ok(manifest::look(cloud, request).await?.is_none_or(|(_, round)| round::of(&told) >= round))
 }
 
-/// Opens a failed request again, so that what is missing can be done: the reason may be gone (a full disk, a wrong model file). Its new round
-/// begins after `after`, too: what is known of the failure by then is not of this round. Where the request does not stand as failed, this does
+/// Opens a request again that failed, or that lacks its annotated video, so that what is missing can be done: the reason may be gone (a full disk, a wrong model file). Its new round
+/// begins after `after`, too: what is known of the failure by then is not of this round. Where the request stands as neither, this does
 /// what an earlier call may have left undone.
 pub async fn reopen(cloud: &Cloud, request: &RequestId, after: Option<Timestamp>) -> Result<(), Failure> {
     let Some((failed, _)) = manifest::read(cloud, request).await? else { return Ok(()) };
     let mut reopened_at = failed.reopened_at;
-    if failed.state == RequestState::Failed {
-        // The end is told whole before it is taken back, so that whoever is telling it, too, has nothing left to write.
-        tell(cloud, &failed).await?;
+    let lacks_something = |manifest: &Manifest| {
+        // One whose rows are not loaded yet goes on although its video is given up.
+        manifest.state.lacks_something() || (!manifest.state.is_final() && manifest.error.is_some())
+    };
+    if lacks_something(&failed) {
+        if failed.state.is_final() {
+            // The end is told whole before it is taken back, so that whoever is telling it, too, has nothing left to write.
+            tell(cloud, &failed).await?;
+        }
         let ended_at = read_summary(cloud, request).await?.map(|summary| summary.finished_at);
         let earlier = [ended_at, failed.reopened_at, after].into_iter().flatten().map(just_after);
         let now = Timestamp::now();
         let began_at = earlier.fold(now, Timestamp::max);
         let manifest = manifest::update(cloud, request, |manifest| {
-            let changes = manifest.state == RequestState::Failed && manifest.reopened_at == failed.reopened_at;
+            let changes = lacks_something(manifest) && manifest.reopened_at == failed.reopened_at;
             if changes {
-                manifest.state = RequestState::Splitting;
+                if manifest.state.is_final() {
+                    manifest.state = RequestState::Splitting;
+                }
                 manifest.error = None;
                 manifest.reopened_at = Some(began_at);
                 manifest.progress.updated_at = now;
@@ -291,6 +333,10 @@ fn log_end(manifest: &Manifest, summary: &Summary, began_at: Timestamp) {
     let (request, segments, frames) = (&manifest.request_id, summary.segments, summary.ledger.frames);
     let seconds = summary.finished_at.seconds_since(began_at);
     match &manifest.error {
+        Some(error) if manifest.state == RequestState::DoneWithoutVideo => {
+            let (stage, error) = (error.stage.name(), error.message.as_str());
+            tracing::error!(target: LOG_TARGET, %request, %began_at, seconds, segments, frames, stage, error, "request done without its video");
+        }
         Some(error) => {
             let (stage, error) = (error.stage.name(), error.message.as_str());
             tracing::error!(target: LOG_TARGET, %request, %began_at, seconds, segments, frames, stage, error, "request failed");
@@ -396,5 +442,6 @@ fn row(manifest: &Manifest, summary: &Summary) -> RequestRow {
         merge_s: seconds(Stage::Merge),
         annotate_s: seconds(Stage::Annotate),
         join_s: seconds(Stage::Join),
+        picture: manifest.source.video.as_ref().map(PictureColumns::from).unwrap_or_default(),
     }
 }

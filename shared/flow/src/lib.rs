@@ -9,6 +9,7 @@
 //! - [`count`]: a worker reports its segment complete; whoever completes the stage creates its marker.
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
 //! - [`end`]: how a request ends, well or badly, exactly once in effect.
+//! - [`room`]: memory that is shared out among what a process works on at a time.
 //! - [`round`]: a request that is opened again ends another time, and what is told of its ends does not mix.
 //! - [`version`]: another version of a request's tracks, from the detections that stand.
 //! - [`sweep`]: requests that stand still are found and set going again, or fail with the reason.
@@ -24,6 +25,7 @@ pub mod claim;
 pub mod count;
 pub mod end;
 pub mod manifest;
+pub mod room;
 pub mod round;
 pub mod stage;
 pub mod sweep;
@@ -32,10 +34,13 @@ pub mod version;
 mod work;
 
 use bytes::Bytes;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tempfile::TempPath;
 use trackdrop_cloud::{Content, ObjectInfo, Precondition, Publisher, PutOptions, Storage, Warehouse};
-use trackdrop_pipeline::{Failure, FailureKind, ObjectFinalized, names::ObjectName};
+use trackdrop_pipeline::{
+    Failure, FailureKind, ObjectFinalized,
+    names::{LONGEST_SHOWN, ObjectName, cut},
+};
 
 pub use activity::Doing;
 pub use blocking::blocking;
@@ -53,6 +58,13 @@ pub struct Cloud {
     pub publisher: Arc<dyn Publisher>,
     /// Rows.
     pub warehouse: Arc<dyn Warehouse>,
+}
+
+/// A message that speaks of a stored or fetched file speaks of what people call it instead, which may be long.
+pub fn named(failure: Failure, path: &Path, name: &str) -> Failure {
+    let message = failure.to_string();
+    let renamed = message.replace(&format!("{path:?}"), &format!("{:?}", cut(name, LONGEST_SHOWN)));
+    if renamed == message { failure } else { Failure::new(failure.kind(), renamed) }
 }
 
 /// A new object that is created once.

@@ -7,7 +7,7 @@ use crate::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions};
+use trackdrop_cloud::{Content, Listing, ObjectInfo, Precondition, PutOptions};
 use trackdrop_pipeline::{
     Bucket, Failure, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Timestamp,
     manifest::{Progress, SourceInfo},
@@ -54,6 +54,7 @@ pub fn unplanned(
         version: VERSION.to_owned(),
         progress: none_yet,
         ledger: None,
+        video_notes: Vec::new(),
         segment_count: 0,
         segments: Vec::new(),
     }
@@ -79,12 +80,34 @@ pub async fn all(cloud: &Cloud) -> Result<Vec<RequestId>, Failure> {
 
 /// The same with what is known of the manifests without reading them.
 pub async fn listed(cloud: &Cloud) -> Result<Vec<(RequestId, ObjectInfo)>, Failure> {
-    let results = cloud.storage.list(&ObjectName::new(Bucket::Results, "")).await?;
-    let of_manifest = |info: ObjectInfo| {
-        let request = names::request_of(&info.object)?;
-        (info.object == ResultFile::Manifest.object(&request)).then_some((request, info))
-    };
-    Ok(results.into_iter().filter_map(of_manifest).collect())
+    let (mut all, mut listed) = (Vec::new(), Listed::begin(cloud));
+    while let Some(one) = listed.next().await? {
+        all.push(one);
+    }
+    Ok(all)
+}
+
+/// The same, one after the other: for as many as there may be.
+#[derive(Debug)]
+pub struct Listed<'a>(Listing<'a>);
+
+impl<'a> Listed<'a> {
+    /// Before the first one.
+    pub fn begin(cloud: &'a Cloud) -> Self {
+        Self(Listing::of(&*cloud.storage, ObjectName::new(Bucket::Results, "")))
+    }
+
+    /// The next one.
+    pub async fn next(&mut self) -> Result<Option<(RequestId, ObjectInfo)>, Failure> {
+        while let Some(info) = self.0.next().await? {
+            if let Some(request) = names::request_of(&info.object)
+                && info.object == ResultFile::Manifest.object(&request)
+            {
+                return Ok(Some((request, info)));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Where a request stands, by what is known of its manifest without reading it.

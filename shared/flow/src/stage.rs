@@ -38,14 +38,14 @@ impl<S: StageHandler> Handler for Staged<S> {
         // Work for a request that has failed is waste; finished work is recognised by each stage, which heals what is missing.
         let standing = manifest::look(cloud, &request).await?;
         let round = standing.and_then(|(_, round)| round);
-        if let Some((RequestState::Failed, _)) = standing {
+        if let Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) = standing {
             return end::tell_failed(cloud, &request, round).await;
         }
         match self.0.work(&request, started_by, delivery).await {
             Err(failure) if failure.kind() == FailureKind::Permanent => {
                 tracing::error!(%request, stage = %S::STAGE, %failure, "failed for good");
                 let description = self.0.describe(&request, started_by).await?;
-                end::fail(cloud, &request, S::STAGE, &failure.to_string(), round, || description).await
+                end::fail_in_stage(cloud, &request, S::STAGE, &failure.to_string(), round, || description).await
             }
             outcome => outcome,
         }

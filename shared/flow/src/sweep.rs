@@ -10,6 +10,8 @@
 //! - what can't go on (its chunk is gone), or did not in days after it was told of for the last time, is failed with the reason. Days without a
 //!   sign of life alone are no failure: the queue may be that long.
 
+mod known;
+
 use crate::{
     Cloud, NewObject,
     count::MARKER_TYPE,
@@ -18,10 +20,11 @@ use crate::{
     round::{self, Round},
     trace,
 };
+use known::{Ended, Known};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::Instrument;
-use trackdrop_cloud::{Content, ObjectInfo, PutOptions};
+use trackdrop_cloud::{Content, Listing, ObjectInfo, PutOptions};
 use trackdrop_pipeline::{
     Bucket, Delivery, Failure, Manifest, NamePatterns, ObjectFinalized, RequestId, RequestSettings, RequestState,
     Stage, Timestamp,
@@ -110,31 +113,63 @@ pub async fn sweep(
     busy: &BTreeSet<RequestId>,
     delivery: &Delivery,
 ) -> Result<Swept, Failure> {
-    let ended: BTreeMap<RequestId, Round> = cloud
-        .storage
-        .list(&ObjectName::new(Bucket::Work, Marker::Ended.prefix()))
-        .await?
-        .iter()
-        .filter_map(|info| Some((names::request_of(&info.object)?, round::of(info))))
-        .collect();
-    let mut sweeper = Sweeper { cloud, patience, swept: Swept::default() };
-    let mut known = BTreeSet::new();
-    for (request, info) in manifest::listed(cloud).await? {
-        known.insert(request.clone());
+    let mut swept = Swept::default();
+    sweep_each(cloud, patience, ignored, busy, delivery, &mut |looked_after| match looked_after {
+        Ok(found) => swept.found.push(found),
+        Err(failed) => swept.failed.push(failed),
+    })
+    .await?;
+    swept.found.sort_by(|a, b| a.request_id.cmp(&b.request_id));
+    Ok(swept)
+}
+
+/// What `sweep` hands out as it goes: a request that stands still, or one that could not be looked after, and why.
+pub type LookedAfter = Result<StandsStill, (RequestId, Failure)>;
+
+/// The same, for as many requests and uploads as there may be: what it finds goes to `note` one by one, those of requests before those of uploads
+/// that nobody took, and of what is listed it holds no more than 16 bytes a request.
+///
+/// # Errors
+/// As [`sweep`].
+pub async fn sweep_each(
+    cloud: &Cloud,
+    patience: Patience,
+    ignored: &NamePatterns,
+    busy: &BTreeSet<RequestId>,
+    delivery: &Delivery,
+    note: &mut (dyn FnMut(LookedAfter) + Send + Sync),
+) -> Result<(), Failure> {
+    let mut sweeper = Sweeper { cloud, patience, note };
+    // In the order of the ids, as the manifests are.
+    let mut ended = Ended::begin(cloud);
+    let mut told = ended.next().await?;
+    let (mut manifests, mut known) = (manifest::Listed::begin(cloud), Known::default());
+    while let Some((request, info)) = manifests.next().await? {
+        while let Some((ended_before, _)) = told.as_ref().filter(|(ended, _)| *ended < request) {
+            known.note(ended_before);
+            told = ended.next().await?;
+        }
+        known.note(&request);
         // Markers of requests that are long over have been cleared away.
         let is_long_over = manifest::state_of(&info).is_some_and(RequestState::is_final)
             && Timestamp::now().seconds_since(info.created) >= patience.give_up_s;
         // Its manifest is a sign of life itself: most requests that are under way need no look.
         let is_young = Timestamp::now().seconds_since(info.created) < patience.still_s;
-        let is_told = ended.get(&request).is_some_and(|told| *told >= round::of(&info));
+        let is_told = told.as_ref().is_some_and(|(ended, told)| *ended == request && *told >= round::of(&info));
         if is_told || busy.contains(&request) || is_long_over || is_young {
             continue;
         }
         delivery.step()?;
         let outcome = sweeper.look_after(&request).await;
-        sweeper.note(&request, outcome);
+        sweeper.failed(&request, outcome);
     }
-    for info in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
+    while let Some((request, _)) = told {
+        known.note(&request);
+        told = ended.next().await?;
+    }
+    let known = known.complete();
+    let mut uploads = Listing::of(&*cloud.storage, ObjectName::new(Bucket::Uploads, ""));
+    while let Some(info) = uploads.next().await? {
         if info.bytes == 0 || ignored.matching(&info.object.name).is_some() {
             continue;
         }
@@ -142,7 +177,7 @@ pub async fn sweep(
         let Some(request) = upload.request() else { continue };
         let is_too_old =
             Timestamp::now().seconds_since(info.created) >= GIVEN_UP_WITHIN * patience.give_up_s + UPLOADS_AFTER_S;
-        if known.contains(&request) || ended.contains_key(&request) || busy.contains(&request) || is_too_old {
+        if known.contains(&request) || busy.contains(&request) || is_too_old {
             continue;
         }
         let why = format!("{} was never planned: its event did not reach split", info.object);
@@ -158,18 +193,21 @@ pub async fn sweep(
         };
         let span = trace::by_clock(SPAN, &request, Some(&info));
         let outcome = sweeper.treat(&request, standing, describe).instrument(span).await;
-        sweeper.note(&request, outcome);
+        sweeper.failed(&request, outcome);
     }
-    let mut swept = sweeper.swept;
-    swept.found.sort_by(|a, b| a.request_id.cmp(&b.request_id));
-    Ok(swept)
+    Ok(())
 }
 
 /// Tells all that a request waits for once more, at once; for one that was opened again. Gives what was done.
 pub async fn go_on(cloud: &Cloud, request: &RequestId) -> Result<Done, Failure> {
-    let mut sweeper = Sweeper { cloud, patience: Patience::NONE, swept: Swept::default() };
-    sweeper.look_after(request).await?;
-    Ok(sweeper.swept.found.pop().map_or(Done::Nothing, |found| found.done))
+    let mut done = Done::Nothing;
+    let note: &mut (dyn FnMut(LookedAfter) + Send + Sync) = &mut |looked_after| {
+        if let Ok(found) = looked_after {
+            done = found.done;
+        }
+    };
+    Sweeper { cloud, patience: Patience::NONE, note }.look_after(request).await?;
+    Ok(done)
 }
 
 /// Where a request stands.
@@ -209,14 +247,14 @@ fn record_of(request: &RequestId) -> ObjectName {
 struct Sweeper<'a> {
     cloud: &'a Cloud,
     patience: Patience,
-    swept: Swept,
+    note: &'a mut (dyn FnMut(LookedAfter) + Send + Sync),
 }
 
 impl Sweeper<'_> {
-    fn note(&mut self, request: &RequestId, outcome: Result<(), Failure>) {
+    fn failed(&mut self, request: &RequestId, outcome: Result<(), Failure>) {
         if let Err(failure) = outcome {
             tracing::error!(%request, %failure, "a request can't be looked after");
-            self.swept.failed.push((request.clone(), failure));
+            (self.note)(Err((request.clone(), failure)));
         }
     }
 
@@ -266,13 +304,13 @@ impl Sweeper<'_> {
                 Some(format!("it stood still for {hours:.0} hours, though it was told again ({times} times): {why}"));
         }
         if let Some(reason) = reason {
-            end::fail(self.cloud, request, stage, &reason, round, describe).await?;
+            end::fail_in_stage(self.cloud, request, stage, &reason, round, describe).await?;
             done = Done::Failed(reason);
         } else if !told.is_empty() {
             done = self.tell(request, last, &before, &told).await?;
         }
         tracing::warn!(%request, %stage, seconds, why, ?done, "a request stands still");
-        self.swept.found.push(StandsStill { request_id: request.clone(), stage, seconds, why, done });
+        (self.note)(Ok(StandsStill { request_id: request.clone(), stage, seconds, why, done }));
         Ok(())
     }
 
@@ -313,7 +351,8 @@ impl Sweeper<'_> {
     }
 }
 
-fn finalized(info: &ObjectInfo) -> ObjectFinalized {
+/// What a notification says of an object.
+pub fn finalized(info: &ObjectInfo) -> ObjectFinalized {
     ObjectFinalized { object: info.object.clone(), generation: info.generation, created: info.created }
 }
 
@@ -417,7 +456,8 @@ fn after_merged(manifest: &Manifest, seen: &Seen, stands: &Stands, merged: &Obje
     if stands.loaded.is_none() {
         waits.push((Stage::Load, "its rows are not loaded".to_owned(), tell(merged)));
     }
-    if manifest.settings.video && stands.video.is_none() {
+    // One whose video is given up ends without it.
+    if manifest.settings.video && stands.video.is_none() && manifest.error.is_none() {
         waits.push(match &stands.annotated {
             Some(annotated) => (Stage::Join, "all segments are drawn, but not joined".to_owned(), tell(annotated)),
             None if drawn.len() as u32 >= segments => {

@@ -66,6 +66,7 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
         progress: Progress { segments_annotated: 0, updated_at: Timestamp::now(), ..of.progress.clone() },
         ledger: None,
         model: None,
+        video_notes: Vec::new(),
         ..of.clone()
     };
     for segment in &mut manifest.segments {

@@ -21,8 +21,12 @@ pub enum Answer {
     Malformed(String),
     /// The body is longer than any event.
     TooLarge,
+    /// The body takes longer to arrive than any event.
+    TooSlow,
     /// The token is missing or not good.
     Unauthorised(String),
+    /// Without tokens only this machine may push.
+    Forbidden(String),
     /// As many events are in work as this instance takes.
     Full,
     /// Another attempt may succeed.
@@ -46,7 +50,9 @@ impl Answer {
             Self::Done | Self::Ignored(_) | Self::PassedOver(_) | Self::Foreign(_) => StatusCode::NO_CONTENT,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorised(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Full => StatusCode::TOO_MANY_REQUESTS,
             Self::Transient(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unrecorded(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -58,12 +64,14 @@ impl Answer {
         match self {
             Self::Done => None,
             Self::TooLarge => Some("the body is larger than any event"),
+            Self::TooSlow => Some("the body did not arrive in time"),
             Self::Full => Some("busy: as many events are in work as this instance takes"),
             Self::Ignored(reason)
             | Self::PassedOver(reason)
             | Self::Foreign(reason)
             | Self::Malformed(reason)
             | Self::Unauthorised(reason)
+            | Self::Forbidden(reason)
             | Self::Transient(reason)
             | Self::Unrecorded(reason) => Some(reason),
         }

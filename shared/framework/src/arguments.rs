@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, env, ffi::OsString, fmt::Write, io, os::unix::p
 /// What a service reads, by function (`*`: all of them): `VARIABLE FUNCTIONS MEANING`. `docs/services.md` says more.
 const SETTINGS: &str = "\
 PORT                           *                    the port (8080)
+TRACKDROP_LISTEN               *                    the address that is listened on (127.0.0.1)
 TRACKDROP_BUCKET_UPLOADS       *                    the bucket that videos are dropped into
 TRACKDROP_BUCKET_WORK          *                    the bucket that functions hand objects to each other in
 TRACKDROP_BUCKET_RESULTS       *                    the bucket of manifests, tracks and annotated videos
@@ -12,12 +13,14 @@ TRACKDROP_TOPIC_REQUESTS       *                    projects/P/topics/T that the
 TRACKDROP_TOPIC_UPLOADS        *                    projects/P/topics/T of the uploads' notifications, for the sweeper
 TRACKDROP_TOPIC_WORK           *                    projects/P/topics/T of the work bucket's notifications, for the sweeper
 TRACKDROP_DATASET              *                    PROJECT.DATASET of the tables
+TRACKDROP_DATASET_LOCATION     *                    where the dataset lies (BigQuery is asked, which takes the right bigquery.datasets.get)
 GOOGLE_CLOUD_PROJECT           *                    where load jobs run and what traces are named by (the dataset's project)
 TRACKDROP_CONCURRENCY          *                    events in work at the same time (what the trigger says)
 TRACKDROP_DEADLINE_S           *                    seconds after which an event is handed back (the trigger's less 10)
 TRACKDROP_PUSH_AUDIENCE        *                    what the OIDC tokens of pushes must be for
 TRACKDROP_PUSH_SERVICE_ACCOUNT *                    whose OIDC tokens pushes must carry
 TRACKDROP_PUSH_KEYS_URL        *                    the public keys of these tokens (Google's)
+TRACKDROP_GUARDED_BY           *                    what checks callers where no tokens are asked for, such as cloud-run-iam
 TRACKDROP_IGNORE               split,fail           patterns of names that are no video, by commas, or none (the trigger's)
 TRACKDROP_SPOOL_BYTES          split                bytes of a file that are kept while it is planned
 TRACKDROP_LIMITS               split,track,annotate what of a video is refused, as max_bytes=N,max_frames=N
@@ -34,11 +37,15 @@ TRACKDROP_VIDEO_ENGINE         track,annotate       software, nvidia[:GPU]
 TRACKDROP_LOAD_WINDOW          load                 set and not empty: merged requests wait for the clock
 TRACKDROP_STILL_S              fail                 seconds after which a request is set going again
 TRACKDROP_GIVE_UP_S            fail                 seconds after which a request that was told again in vain is failed
+TRACKDROP_STORAGE_ENDPOINT     *                    URL that is called with credentials instead of Cloud Storage's own
+TRACKDROP_PUBSUB_ENDPOINT      *                    URL that is called with credentials instead of Pub/Sub's own
+TRACKDROP_BIGQUERY_ENDPOINT    *                    URL that is called with credentials instead of BigQuery's own
 STORAGE_EMULATOR_HOST          *                    host:port or URL that is called instead of Cloud Storage
 PUBSUB_EMULATOR_HOST           *                    host:port or URL that is called instead of Pub/Sub
 BIGQUERY_EMULATOR_HOST         *                    host:port or URL that is called instead of BigQuery
 RUST_LOG                       *                    what is logged (info,ort=warn)
 OTEL_EXPORTER_OTLP_ENDPOINT    *                    base URL of a collector of traces and metrics
+TRACKDROP_TELEMETRY_ENDPOINT   *                    URL of Google's Telemetry API, for traces where no collector is named
 OTEL_SERVICE_NAME              *                    what the service is called in traces
 ";
 

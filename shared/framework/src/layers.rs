@@ -12,6 +12,6 @@ pub(crate) mod panic;
 
 pub(crate) mod authorisation;
 
-pub(crate) mod concurrency;
+pub(crate) mod body;
 
-pub(crate) mod body_limit;
+pub(crate) mod concurrency;

@@ -5,13 +5,14 @@
 //! every effect is stored.
 //!
 //! Around every event, outermost first: trace context, access log, deadline below the acknowledgement deadline, panics as diagnostics, the
-//! caller's identity, a bound on concurrency, a bound on the body. `GET /healthz` answers once the process listens, `GET /readyz` once the
+//! caller's identity, bounds on the body, a bound on concurrency. `GET /healthz` answers once the process listens, `GET /readyz` once the
 //! handler is there (a model may have to be loaded).
 //!
 //! With the feature `pull`, `serve_or_pull` is the same for a function that may also take its events out of a subscription itself.
 
 mod answer;
 mod arguments;
+mod connections;
 mod decode;
 mod domain;
 mod layers;

@@ -45,7 +45,7 @@ pub struct Subscription {
 
 impl Subscription {
     /// The subscription of this full name, from which as many events are held as there are `places`, each under a lease that is extended by
-    /// `lease` (10 to 600 s); of the emulator, where there is one. Nothing is pulled yet.
+    /// `lease` (10 to 600 s); of the emulator, where there is one, or at the `endpoint` that stands for Google's. Nothing is pulled yet.
     ///
     /// # Errors
     /// Where there are no credentials.
@@ -54,12 +54,15 @@ impl Subscription {
         places: usize,
         lease: Duration,
         emulator: Option<&str>,
+        endpoint: Option<&str>,
     ) -> Result<Self, SettingsError> {
         let mut builder = Subscriber::builder();
         if let Some(emulator) = emulator {
             let is_url = emulator.contains("://");
             let endpoint = if is_url { emulator.to_owned() } else { format!("http://{emulator}") };
             builder = builder.with_endpoint(endpoint).with_credentials(anonymous::Builder::new().build());
+        } else if let Some(endpoint) = endpoint {
+            builder = builder.with_endpoint(endpoint);
         }
         let client = builder.build().await.map_err(|error| SettingsError::Credentials(error.to_string()))?;
         let messages = client

@@ -7,7 +7,7 @@ use crate::{
     telemetry::{Telemetry, TelemetrySettings, traced},
 };
 use std::{
-    net::Ipv4Addr,
+    net::SocketAddr,
     path::{Path, PathBuf},
     pin::Pin,
     process::ExitCode,
@@ -107,8 +107,8 @@ where
         Ok(Start::Pulling) => main(trigger, true, start, async move |service, environment, listener, stop| {
             let ServiceSettings { concurrency, google, subscription, .. } = &environment.settings;
             let named = subscription.as_deref().ok_or(SettingsError::Missing("TRACKDROP_SUBSCRIPTION"))?;
-            let emulator = google.pubsub_emulator.as_deref();
-            let subscription = Subscription::open(named, *concurrency, LEASE, emulator).await?;
+            let (emulator, endpoint) = (google.pubsub_emulator.as_deref(), google.endpoints.pubsub.as_deref());
+            let subscription = Subscription::open(named, *concurrency, LEASE, emulator, endpoint).await?;
             Ok(service.pull(listener, subscription, stop).await?)
         }),
         Err(error) => refuse(error),
@@ -150,14 +150,12 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let telemetry =
-        match Telemetry::start(&TelemetrySettings::from_environment(&function_of(trigger)), runtime.handle()) {
-            Ok(telemetry) => telemetry,
-            Err(error) => {
-                eprintln!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}");
-                return ExitCode::FAILURE;
-            }
-        };
+    let telemetry = match TelemetrySettings::from_environment(&function_of(trigger))
+        .and_then(|settings| Telemetry::start(&settings, runtime.handle()))
+    {
+        Ok(telemetry) => telemetry,
+        Err(error) => return refuse(error.to_string()),
+    };
     let outcome = runtime.block_on(run(trigger, is_pulled, start, serve));
     telemetry.end();
     // Work that does not notice that it is to stop must not keep the process from ending.
@@ -194,12 +192,12 @@ where
         .with_uploads(uploads)
         .with_concurrency(settings.concurrency)
         .with_deadline(settings.deadline);
-    if let Some(push) = &settings.push {
-        let verifier = Verifier::new(&push.audience, &push.service_account).with_keys_url(&push.keys_url);
-        service = service.with_verifier(verifier);
+    if !is_pulled {
+        service = admit(service, &settings);
     }
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, settings.port)).await;
-    let listener = listener.map_err(|error| format!("port {} can't be listened on: {error}", settings.port))?;
+    let address = SocketAddr::new(settings.listen, settings.port);
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|error| format!("{address} can't be listened on: {error}"))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = Box::pin(async move {
@@ -208,7 +206,7 @@ where
             _ = interrupt.recv() => {}
         }
     });
-    tracing::info!(function, port = settings.port, ms = started.elapsed().as_millis() as u64, "listening");
+    tracing::info!(function, %address, ms = started.elapsed().as_millis() as u64, "listening");
     let environment = Environment { cloud, settings };
     let ready = async {
         let handler = start(&environment).await.map_err(|failure| format!("{function} can't start: {failure}"))?;
@@ -220,4 +218,21 @@ where
         outcome = serve(&service, &environment, listener, stop) => outcome,
         outcome = ready => Ok(outcome?),
     }
+}
+
+/// Who may push, by the settings; and says so where nobody's token is asked for.
+fn admit(service: Service, settings: &ServiceSettings) -> Service {
+    if let Some(push) = &settings.push {
+        let verifier = Verifier::new(&push.audience, &push.service_account).with_keys_url(&push.keys_url);
+        return service.with_verifier(verifier);
+    }
+    if let Some(guard) = &settings.guarded_by {
+        tracing::warn!("callers are not checked here, since TRACKDROP_GUARDED_BY says what checks them: {guard:?}");
+        return service.guarded_elsewhere();
+    }
+    tracing::warn!(
+        "no tokens are asked for, so only callers on this machine are taken: set TRACKDROP_PUSH_AUDIENCE and TRACKDROP_PUSH_SERVICE_ACCOUNT, \
+         or TRACKDROP_GUARDED_BY where something else checks callers"
+    );
+    service
 }

@@ -2,9 +2,14 @@
 
 use crate::{
     answer::Answer,
+    connections,
     decode::decode,
     domain::Domain,
-    layers::{access_log, authorisation, body_limit, concurrency, deadline, kept, panic, trace_context},
+    layers::{
+        access_log,
+        authorisation::{self, MayPush},
+        body, concurrency, deadline, kept, panic, trace_context,
+    },
     oidc::Verifier,
     stuck::{self, Stuck},
     telemetry::{self, EventSpan},
@@ -48,7 +53,7 @@ pub struct Service {
     kept: TaskTracker,
     stuck: Stuck,
     deadline: Duration,
-    verifier: Option<Arc<Verifier>>,
+    may_push: MayPush,
 }
 
 impl std::fmt::Debug for Service {
@@ -75,7 +80,7 @@ impl Service {
             kept: TaskTracker::new(),
             stuck: Stuck::after(stuck::PATIENCE),
             deadline,
-            verifier: None,
+            may_push: MayPush::ThisMachine,
         }
     }
 
@@ -108,10 +113,17 @@ impl Service {
         self
     }
 
-    /// Open to the holders of good tokens only.
+    /// Open to the holders of good tokens only. By itself it is open to this machine only.
     #[must_use]
     pub fn with_verifier(mut self, verifier: Verifier) -> Self {
-        self.verifier = Some(Arc::new(verifier));
+        self.may_push = MayPush::Holders(Arc::new(verifier));
+        self
+    }
+
+    /// Open to whoever gets here: something else checks callers.
+    #[must_use]
+    pub fn guarded_elsewhere(mut self) -> Self {
+        self.may_push = MayPush::Anyone;
         self
     }
 
@@ -132,9 +144,8 @@ impl Service {
         let (drain, draining) = Drain::begin();
         let router = self.health().merge(self.events(&draining, false)).with_state(self.clone());
         let mut until = draining.clone();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { until.stopped().await });
         let serving = async {
-            serving.await?;
+            connections::serve(listener, router, until.stopped()).await;
             // Of whom no caller waits any more.
             self.kept.close();
             self.kept.wait().await;
@@ -157,7 +168,7 @@ impl Service {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let (drain, draining) = Drain::begin();
-        let health = axum::serve(listener, self.health().with_state(self.clone())).into_future();
+        let health = connections::serve(listener, self.health().with_state(self.clone()), std::future::pending());
         let events = self.events(&draining, true).with_state(self.clone());
         let mut until = draining.clone();
         let pulling = async {
@@ -169,7 +180,7 @@ impl Service {
             crate::pull::work(events, from, self.places.clone(), draining.clone()).await
         };
         tokio::select! {
-            outcome = health => outcome,
+            () = health => Ok(()),
             outcome = pulling => outcome,
             outcome = self.all_stuck() => outcome,
             () = drain.bound(stop) => Ok(()),
@@ -195,15 +206,15 @@ impl Service {
         let hand_back = draining.hand_back.clone();
         let deadline =
             deadline::Deadline { after: self.deadline, is_put_off: is_pulled, hand_back, stuck: self.stuck.clone() };
-        let verifier = self.verifier.clone().filter(|_| !is_pulled);
+        let may_push = if is_pulled { MayPush::Anyone } else { self.may_push.clone() };
         let function: Arc<str> = self.trigger.function.as_str().into();
         // The layer that is added last is the outermost one.
         Router::new()
             .route("/", post(take))
             .route("/{*path}", post(take))
-            .layer(from_fn(body_limit::layer))
             .layer(from_fn_with_state(self.places.clone(), concurrency::layer))
-            .layer(from_fn_with_state(verifier, authorisation::layer))
+            .layer(from_fn(body::layer))
+            .layer(from_fn_with_state(may_push, authorisation::layer))
             .layer(from_fn(panic::layer))
             .layer(from_fn_with_state(deadline, deadline::layer))
             .layer(from_fn_with_state(function, access_log::layer))

@@ -1,7 +1,11 @@
 //! How a service runs, from the environment.
 
 use crate::{layers::deadline::STOPS_WITHIN, oidc::GOOGLE_KEYS};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 use trackdrop_cloud::google::{GoogleSettings, SettingsError, check_subscription};
 use trackdrop_pipeline::{
     OfferedModels,
@@ -14,6 +18,8 @@ use trackdrop_pipeline::{
 pub struct ServiceSettings {
     /// `PORT`.
     pub port: u16,
+    /// `TRACKDROP_LISTEN`: the address that is listened on; the loopback one unless set.
+    pub listen: IpAddr,
     /// `TRACKDROP_CONCURRENCY`: events that are worked on at the same time; what the trigger says unless set.
     pub concurrency: usize,
     /// `TRACKDROP_DEADLINE_S`: an event that takes longer is handed back. Below the subscription's acknowledgement deadline, after which the
@@ -21,6 +27,8 @@ pub struct ServiceSettings {
     pub deadline: Duration,
     /// `TRACKDROP_PUSH_AUDIENCE` and `TRACKDROP_PUSH_SERVICE_ACCOUNT`: whose tokens are asked for.
     pub push: Option<PushIdentity>,
+    /// `TRACKDROP_GUARDED_BY`: what checks callers where no tokens are asked for, in words; without it only this machine may push.
+    pub guarded_by: Option<String>,
     /// `TRACKDROP_SUBSCRIPTION`: where a worker that pulls takes its events from; none for a service that is pushed to.
     pub subscription: Option<String>,
     /// `TRACKDROP_MODEL`: the detector, as a path or `gs://BUCKET/OBJECT`.
@@ -46,6 +54,7 @@ pub struct PushIdentity {
 
 /// An answer takes its time to arrive.
 const DEADLINE_MARGIN_S: u64 = 10;
+const LISTEN: &str = "TRACKDROP_LISTEN";
 const SUBSCRIPTION: &str = "TRACKDROP_SUBSCRIPTION";
 
 impl ServiceSettings {
@@ -94,9 +103,18 @@ impl ServiceSettings {
         let places = u64::from(trigger.concurrency);
         Ok(Self {
             port: number("PORT", 8_080, u64::from(u16::MAX), "a port, 1 to 65535")? as u16,
+            listen: match optional(LISTEN) {
+                None => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                Some(value) => value.parse().map_err(|_| SettingsError::Value {
+                    name: LISTEN,
+                    value,
+                    must_be: "an IP address: 127.0.0.1 for this machine only, 0.0.0.0 for all that can reach it",
+                })?,
+            },
             concurrency: number("TRACKDROP_CONCURRENCY", places, 10_000, "a whole number, 1 to 10000")? as usize,
             deadline: Duration::from_secs(deadline_s),
             push,
+            guarded_by: optional("TRACKDROP_GUARDED_BY"),
             subscription,
             model: optional("TRACKDROP_MODEL"),
             ignore: optional(IGNORE_VARIABLE),
@@ -160,6 +178,15 @@ mod tests {
         assert_eq!(settings_of(true, &[]), Err(SettingsError::Missing("TRACKDROP_SUBSCRIPTION")));
         let error = settings_of(true, &[named("track")]).unwrap_err().to_string();
         assert!(error.contains("\"track\"") && error.contains("TRACKDROP_SUBSCRIPTION"), "{error}");
+    }
+
+    #[test]
+    fn a_service_listens_on_loopback_unless_told_otherwise() {
+        assert!(settings(&[]).unwrap().listen.is_loopback());
+        assert_eq!(settings(&[("TRACKDROP_LISTEN", "0.0.0.0")]).unwrap().listen.to_string(), "0.0.0.0");
+        assert_eq!(settings(&[("TRACKDROP_LISTEN", "::1")]).unwrap().listen.to_string(), "::1");
+        let error = settings(&[("TRACKDROP_LISTEN", "localhost")]).unwrap_err().to_string();
+        assert!(error.contains("\"localhost\"") && error.contains("TRACKDROP_LISTEN"), "{error}");
     }
 
     #[test]

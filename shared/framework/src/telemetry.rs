@@ -9,8 +9,9 @@
 //!
 //! A service that is killed leaves no torso: a delivery's spans are exported when the delivery ends, all together.
 //!
-//! Spans and metrics go by OTLP (HTTP, protobuf) to `OTEL_EXPORTER_OTLP_ENDPOINT`; without it there are only logs, which name the trace
-//! all the same. The SDK's own variables (`OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_*`, `OTEL_METRIC_EXPORT_INTERVAL`)
+//! Spans and metrics go by OTLP (HTTP, protobuf) to `OTEL_EXPORTER_OTLP_ENDPOINT`. Where none is named, spans go to Google's Telemetry API at
+//! `TRACKDROP_TELEMETRY_ENDPOINT`, as the service's own account; metrics don't, because Google Cloud has them from the log. With neither there are
+//! only logs, which name the trace all the same. The SDK's own variables (`OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_*`, `OTEL_METRIC_EXPORT_INTERVAL`)
 //! hold.
 
 mod context;
@@ -29,7 +30,7 @@ use opentelemetry::{
     Context,
     trace::{SpanContext, TraceContextExt, TracerProvider},
 };
-use opentelemetry_sdk::{metrics::SdkMeterProvider, trace::SdkTracerProvider};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use std::{
     sync::{Arc, mpsc},
     thread,
@@ -53,41 +54,65 @@ const SAID: &str = "info,ort=warn";
 /// Where traces and metrics go, and by what names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TelemetrySettings {
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the base URL of a collector; none for nowhere.
-    pub endpoint: Option<String>,
+    /// Where to; none for nowhere.
+    pub export: Option<Export>,
     /// `GOOGLE_CLOUD_PROJECT`, or else the dataset's: whose traces the log's lines refer to.
     pub project: Option<String>,
     /// `OTEL_SERVICE_NAME` or `K_SERVICE`: what the service is called.
     pub service: String,
 }
 
+/// Where traces go, by the base URL of what takes OTLP over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: a collector, which takes metrics too and asks for no credentials.
+    Collector(String),
+    /// `TRACKDROP_TELEMETRY_ENDPOINT`: Google's Telemetry API, which takes spans from whoever may write them to the project.
+    Google(String),
+}
+
+const COLLECTOR: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const GOOGLE: &str = "TRACKDROP_TELEMETRY_ENDPOINT";
+
 impl TelemetrySettings {
     /// From the process's environment, for this function.
-    pub fn from_environment(function: &str) -> Self {
+    ///
+    /// # Errors
+    /// Where credentials are not to be sent to what is named as Google's, or no project is known that spans could belong to.
+    pub fn from_environment(function: &str) -> Result<Self, TelemetryError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self {
-            endpoint: variable("OTEL_EXPORTER_OTLP_ENDPOINT"),
-            project: variable("GOOGLE_CLOUD_PROJECT").or_else(|| {
-                let dataset = variable("TRACKDROP_DATASET")?;
-                dataset.split_once('.').map(|(project, _)| project.to_owned())
-            }),
-            service: variable("OTEL_SERVICE_NAME")
-                .or_else(|| variable("K_SERVICE"))
-                .unwrap_or_else(|| format!("trackdrop-{function}")),
-        }
+        let project = variable("GOOGLE_CLOUD_PROJECT").or_else(|| {
+            let dataset = variable("TRACKDROP_DATASET")?;
+            dataset.split_once('.').map(|(project, _)| project.to_owned())
+        });
+        let export = match (variable(COLLECTOR), variable(GOOGLE)) {
+            (Some(endpoint), _) => Some(Export::Collector(endpoint)),
+            (None, Some(endpoint)) => {
+                let refused = |reason: String| TelemetryError { setting: GOOGLE, endpoint: endpoint.clone(), reason };
+                if project.is_none() {
+                    return Err(refused("no project is known: set GOOGLE_CLOUD_PROJECT".to_owned()));
+                }
+                let checked = trackdrop_cloud::google::check_endpoint(GOOGLE, &endpoint);
+                Some(Export::Google(checked.map_err(|error| refused(error.to_string()))?))
+            }
+            (None, None) => None,
+        };
+        let service = variable("OTEL_SERVICE_NAME").or_else(|| variable("K_SERVICE"));
+        Ok(Self { export, project, service: service.unwrap_or_else(|| format!("trackdrop-{function}")) })
     }
 }
 
 /// Telemetry that runs; [`Telemetry::end`] sends what is left.
 #[derive(Debug)]
 pub struct Telemetry {
-    providers: Option<(SdkTracerProvider, SdkMeterProvider)>,
+    providers: Option<export::Providers>,
 }
 
 /// Why telemetry can't start.
 #[derive(Debug, thiserror::Error)]
-#[error("traces can't be exported to {endpoint:?}: {reason}")]
+#[error("{setting}: traces can't be exported to {endpoint:?}: {reason}")]
 pub struct TelemetryError {
+    setting: &'static str,
     endpoint: String,
     reason: String,
 }
@@ -99,19 +124,26 @@ impl Telemetry {
     /// # Errors
     /// Where the endpoint is no URL.
     pub fn start(settings: &TelemetrySettings, runtime: &Handle) -> Result<Self, TelemetryError> {
-        let providers = settings.endpoint.as_deref().map(|endpoint| {
-            export::providers(endpoint, &settings.service, runtime)
-                .map_err(|reason| TelemetryError { endpoint: endpoint.to_owned(), reason: reason.to_string() })
+        let providers = settings.export.as_ref().map(|to| {
+            let (setting, endpoint) = match to {
+                Export::Collector(endpoint) => (COLLECTOR, endpoint),
+                Export::Google(endpoint) => (GOOGLE, endpoint),
+            };
+            export::providers(to, settings, runtime).map_err(|reason| TelemetryError {
+                setting,
+                endpoint: endpoint.clone(),
+                reason: reason.to_string(),
+            })
         });
         let providers = providers.transpose()?;
         let ours = || filter_fn(|metadata| metadata.target().starts_with("trackdrop"));
-        let spans = providers.as_ref().map(|(traces, _)| {
+        let spans = providers.as_ref().map(|export::Providers { traces, .. }| {
             let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("trackdrop"));
             let layer =
                 layer.with_location(false).with_threads(false).with_target(false).with_tracked_inactivity(false);
             layer.with_filter(ours())
         });
-        let request_spans = providers.as_ref().map(|(traces, _)| {
+        let request_spans = providers.as_ref().map(|export::Providers { traces, .. }| {
             let layer = request_span::RequestSpans { tracer: traces.tracer("trackdrop") };
             layer.with_filter(filter_fn(|metadata| metadata.target() == trackdrop_flow::end::LOG_TARGET))
         });
@@ -121,7 +153,7 @@ impl Telemetry {
         let log = log::GoogleLog { project: settings.project.clone(), write: std::io::stdout }.with_filter(in_log);
         trackdrop_flow::trace::place_with(place);
         let _ = tracing_subscriber::registry().with(spans).with(request_spans).with(log).try_init();
-        if let Some((_, meters)) = &providers {
+        if let Some(meters) = providers.as_ref().and_then(|providers| providers.meters.as_ref()) {
             opentelemetry::global::set_meter_provider(meters.clone());
         }
         Ok(Self { providers })
@@ -129,25 +161,26 @@ impl Telemetry {
 
     /// Sends what has ended so far; blocks.
     pub fn flush(&self) {
-        if let Some((traces, meters)) = &self.providers {
+        if let Some(export::Providers { traces, meters }) = &self.providers {
             let _ = traces.force_flush();
-            let _ = meters.force_flush();
+            let _ = meters.as_ref().map(SdkMeterProvider::force_flush);
         }
     }
 
     /// Sends what is left; blocks, not for long: a process that is to go has little time.
     pub fn end(self) {
         const WITHIN: Duration = Duration::from_millis(800);
-        let Some((traces, meters)) = self.providers else { return };
+        let Some(export::Providers { traces, meters }) = self.providers else { return };
         // What can't be sent now is lost, and the log has said so. Others wait for it, since the SDK's reader of metrics waits 5 s whatever it is told.
         let (traces_sent, sent) = mpsc::channel();
-        let metrics_sent = traces_sent.clone();
-        thread::spawn(move || traces_sent.send(traces.shutdown_with_timeout(WITHIN)));
-        thread::spawn(move || metrics_sent.send(meters.shutdown_with_timeout(WITHIN)));
-        let until = Instant::now() + WITHIN;
-        for _ in 0..2 {
-            let _ = sent.recv_timeout(until.saturating_duration_since(Instant::now()));
+        if let Some(meters) = meters {
+            let metrics_sent = traces_sent.clone();
+            thread::spawn(move || metrics_sent.send(meters.shutdown_with_timeout(WITHIN)));
         }
+        thread::spawn(move || traces_sent.send(traces.shutdown_with_timeout(WITHIN)));
+        let until = Instant::now() + WITHIN;
+        // Until both have said so, or nobody is left who would.
+        while sent.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
     }
 }
 

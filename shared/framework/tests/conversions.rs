@@ -1,5 +1,6 @@
-//! Events in the shapes of old and new become Google's CloudEvents. Each `tests/events/NAME-{legacy,cloudevent}-input.json` must come out as
-//! `NAME-cloudevent-output.json`. The files are ours, in the layout of Google's functions-framework-conformance; that project's own files are tested as
+//! Events in the shapes of old and new become Google's CloudEvents. Each `tests/events/NAME-legacy-input.json` must come out as
+//! `NAME-cloudevent-output.json`, and each `NAME-cloudevent-input.json` as it came: its `data.subscription`, which background events don't have, is
+//! kept. The files are ours, in the layout of Google's functions-framework-conformance; that project's own files are tested as
 //! well where they lie in `../shared/fixtures/events` beside the checkout, or in the folder that `TRACKDROP_EVENT_FIXTURES` names.
 #![allow(clippy::unwrap_used)]
 
@@ -27,7 +28,7 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         .collect()
 }
 
-/// Every input with the output that it must become.
+/// Every input with the event that it must become.
 fn pairs() -> Vec<(PathBuf, Bytes, Event)> {
     let mut pairs = Vec::new();
     for folder in folders() {
@@ -35,9 +36,11 @@ fn pairs() -> Vec<(PathBuf, Bytes, Event)> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
             let Some(stem) = name.strip_suffix("-input.json") else { continue };
-            let stem = stem.trim_end_matches("-legacy").trim_end_matches("-cloudevent");
-            let output = std::fs::read(folder.join(format!("{stem}-cloudevent-output.json"))).unwrap();
             let input = std::fs::read(&path).unwrap();
+            let output = match stem.strip_suffix("-legacy") {
+                Some(stem) => std::fs::read(folder.join(format!("{stem}-cloudevent-output.json"))).unwrap(),
+                None => input.clone(),
+            };
             pairs.push((path.clone(), input.into(), serde_json::from_slice(&output).unwrap()));
         }
     }
@@ -45,7 +48,7 @@ fn pairs() -> Vec<(PathBuf, Bytes, Event)> {
 }
 
 #[test]
-fn every_input_comes_out_as_its_cloudevent_output() {
+fn every_background_event_becomes_its_cloudevent_and_every_cloudevent_stays_as_it_came() {
     let pairs = pairs();
     assert!(pairs.len() >= 7, "{}", pairs.len());
     for (path, input, expected) in pairs {
@@ -80,11 +83,11 @@ fn the_data_of_googles_own_events_is_understood() {
     }
     for name in ["binary", "text", "duplicatedFields"] {
         let kind = "google.cloud.pubsub.topic.v1.messagePublished";
-        let (typed, event) = typed(&format!("MessagePublishedData-{name}.json"), kind);
+        let file = format!("MessagePublishedData-{name}.json");
+        let (typed, event) = typed(&file, kind);
         assert!(matches!(typed, Typed::Other(_)), "{typed:?}");
-        let Some(Data::Json(data)) = event.data() else { panic!("{event:?}") };
-        assert_eq!(data["message"]["messageId"], "message-id");
-        assert!(data["message"].get("message_id").is_none() && data.get("subscription").is_none(), "{data}");
+        let came: Value = serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap();
+        assert_eq!(event.data(), Some(&Data::Json(came)));
     }
 }
 
@@ -112,6 +115,76 @@ fn binary_mode_gives_what_structured_mode_gives() {
         let event = decode(&all, &Bytes::from(json["data"].to_string())).unwrap();
         assert_eq!(event, expected, "{}", path.display());
     }
+}
+
+#[test]
+fn a_pushed_message_keeps_every_member_and_has_googles_spelling_of_those_that_it_lacks() {
+    let push = r#"{"message":{"data":"aGk=","message_id":"7","publish_time":"2026-09-21T13:33:20.5Z","orderingKey":"a","ordering_key":"b",
+        "attributes":{"region":"north"},"ours":1},"subscription":"projects/acme/subscriptions/s","deliveryAttempt":5}"#;
+    let event = decode(&HeaderMap::new(), &push.into()).unwrap();
+    let mut expected: Value = serde_json::from_str(push).unwrap();
+    for (name, value) in [
+        ("messageId", "7"),
+        ("publishTime", "2026-09-21T13:33:20.5Z"),
+        ("@type", "type.googleapis.com/google.pubsub.v1.PubsubMessage"),
+    ] {
+        expected["message"][name] = value.into();
+    }
+    assert_eq!(event.data(), Some(&Data::Json(expected)));
+    assert_eq!(event.source().as_str(), "//pubsub.googleapis.com/projects/acme/subscriptions/s");
+}
+
+#[test]
+fn background_events_of_firebase_and_firestore_become_cloudevents_that_are_of_no_interest() {
+    let firestore = "google.cloud.firestore.document.v1";
+    let user = serde_json::json!({ "uid": "u1", "email": "a@b.c", "metadata": { "createdAt": "2026-05-26T10:42:27Z",
+        "lastSignedInAt": "2026-10-24T11:00:00Z" } });
+    let same_user = serde_json::json!({ "uid": "u1", "email": "a@b.c", "metadata": { "createTime": "2026-05-26T10:42:27Z",
+        "lastSignInTime": "2026-10-24T11:00:00Z" } });
+    let log = serde_json::json!({ "userDim": { "appInfo": { "appId": "com.acme.app" } }, "eventDim": [] });
+    let change = serde_json::json!({ "data": null, "delta": { "grandchild": "other" } });
+    let document = serde_json::json!({ "value": { "fields": { "count": { "integerValue": "4" } } }, "oldValue": {} });
+    let object = |state: &str| serde_json::json!({ "kind": "storage#object", "bucket": "b", "name": "f/n#1", "generation": "7", "resourceState": state });
+    let (of_object, of_document) =
+        ("projects/_/buckets/b/objects/f/n#1#7", "projects/acme/databases/(default)/documents/users/a/b");
+    let database = "projects/_/instances/acme/refs/rooms/1";
+    let of = |what: &str| format!("providers/{what}");
+    let none = Value::Null;
+    #[rustfmt::skip]
+    let cases = [
+        (of("cloud.firestore/eventTypes/document.write"), of_document, &none, &document, &document, format!("{firestore}.written"),
+            "//firestore.googleapis.com/projects/acme/databases/(default)", Some("documents/users/a/b")),
+        (of("cloud.firestore/eventTypes/document.create"), of_document, &none, &document, &document, format!("{firestore}.created"),
+            "//firestore.googleapis.com/projects/acme/databases/(default)", Some("documents/users/a/b")),
+        (of("firebase.auth/eventTypes/user.create"), "projects/acme", &none, &user, &same_user, "google.firebase.auth.user.v1.created".into(),
+            "//firebaseauth.googleapis.com/projects/acme", Some("users/u1")),
+        (of("google.firebase.database/eventTypes/ref.write"), database, &"firebaseio.com".into(), &change, &change,
+            "google.firebase.database.ref.v1.written".into(),
+            "//firebasedatabase.googleapis.com/projects/_/locations/us-central1/instances/acme", Some("refs/rooms/1")),
+        (of("google.firebase.database/eventTypes/ref.delete"), database, &"europe-west1.firebasedatabase.app".into(), &change, &change,
+            "google.firebase.database.ref.v1.deleted".into(),
+            "//firebasedatabase.googleapis.com/projects/_/locations/europe-west1/instances/acme", Some("refs/rooms/1")),
+        (of("google.firebase.analytics/eventTypes/event.log"), "projects/acme/events/opened", &none, &log, &log,
+            "google.firebase.analytics.log.v1.written".into(),
+            "//firebaseanalytics.googleapis.com/projects/acme/apps/com.acme.app", Some("events/opened")),
+        (of("firebase.remoteConfig/remoteconfig.update"), "projects/acme", &none, &log, &log,
+            "google.firebase.remoteconfig.remoteConfig.v1.updated".into(), "//firebaseremoteconfig.googleapis.com/projects/acme", None),
+        (of("cloud.storage/eventTypes/object.change"), of_object, &none, &object("not_exists"), &object("not_exists"),
+            "google.cloud.storage.object.v1.deleted".into(), "//storage.googleapis.com/projects/_/buckets/b", Some("objects/f/n#1")),
+    ];
+    for (kind, resource, domain, data, expected, event_type, source, subject) in cases {
+        let legacy = serde_json::json!({ "eventId": "1", "timestamp": "2026-09-29T11:32:00Z", "eventType": kind, "resource": resource,
+            "domain": domain, "params": { "child": "xyz" }, "data": data });
+        let event = decode(&HeaderMap::new(), &legacy.to_string().into()).unwrap();
+        assert_eq!((event.ty(), event.source().as_str(), event.subject()), (&*event_type, source, subject), "{kind}");
+        assert_eq!((event.data(), event.id()), (Some(&Data::Json(expected.clone())), "1"), "{kind}");
+        assert!(event.time().is_some());
+        assert_eq!(Typed::of(&event).unwrap(), Typed::Other(event_type));
+    }
+    let change = serde_json::json!({ "eventId": "1", "eventType": of("cloud.storage/eventTypes/object.change"), "resource": of_object,
+        "data": object("exists") });
+    let event = decode(&HeaderMap::new(), &change.to_string().into()).unwrap();
+    assert!(matches!(Typed::of(&event).unwrap(), Typed::ObjectFinalized(object) if object.name == "f/n#1"));
 }
 
 fn notification(attributes: &[(&str, &str)], payload: &str) -> Bytes {
@@ -231,6 +304,16 @@ fn what_is_no_event_is_refused_with_what_is_wrong_with_it() {
         (&json, r#"{"a":1}"#, "neither a CloudEvent"),
         (&json, r#"{"message":{"data":"AA=="}}"#, "messageId"),
         (&json, r#"{"eventId":"1","eventType":"providers/x","resource":"r","data":{}}"#, "not known"),
+        (
+            &json,
+            r#"{"eventId":"1","eventType":"providers/google.firebase.database/eventTypes/ref.write","resource":"projects/_/instances/i/refs/r","data":{}}"#,
+            "`domain`",
+        ),
+        (
+            &json,
+            r#"{"eventId":"1","eventType":"providers/cloud.firestore/eventTypes/document.write","resource":"projects/p","data":{}}"#,
+            "/documents/",
+        ),
         (&structured, "{", "not JSON"),
         (&structured, r#"{"specversion":"1.0"}"#, "not a CloudEvent"),
         (&batch, "[]", "batches"),

@@ -158,7 +158,7 @@ impl Worker {
         let service = service.with_concurrency(places).with_deadline(Duration::from_secs(1));
         let stand = Arc::new(Stand::default());
         service.is_ready_with(stand.clone());
-        let from = Subscription::open(SUBSCRIPTION, places, LEASE, Some(host)).await.unwrap();
+        let from = Subscription::open(SUBSCRIPTION, places, LEASE, Some(host), None).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();

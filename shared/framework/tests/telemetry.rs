@@ -66,6 +66,33 @@ async fn deliveries_of_a_request_are_one_trace_which_names_its_causes_and_is_sen
 }
 
 #[tokio::test]
+async fn where_no_collector_is_named_google_gets_the_spans_as_the_services_own_account() {
+    use axum::{Router, http::HeaderMap, routing::get};
+    let google = Receiver::start_as_google("acme").await.unwrap();
+    // Cloud Run's metadata server, which has the token of the service's account.
+    let token = async |headers: HeaderMap| {
+        assert_eq!(headers["metadata-flavor"], "Google");
+        let token = json!({ "access_token": "ya29.mine", "expires_in": 3599, "token_type": "Bearer" });
+        ([("content-type", "application/json")], token.to_string())
+    };
+    let metadata = Router::new().route("/computeMetadata/v1/instance/service-accounts/default/token", get(token));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { axum::serve(listener, metadata).await });
+    let home = tempfile::tempdir().unwrap();
+    let service = Running::start(&[
+        ("TRACKDROP_TELEMETRY_ENDPOINT", google.endpoint()),
+        ("GCE_METADATA_HOST", &host),
+        ("HOME", home.path().to_str().unwrap()),
+    ])
+    .await;
+    assert_eq!(service.push(&chunk(ONE, 0, None), None).await.0, 204);
+    service.stop().await;
+    let traces = google.traces();
+    assert_eq!(traces.values().map(|trace| trace.spans.len()).sum::<usize>(), 1, "{traces:?}");
+}
+
+#[tokio::test]
 async fn a_collector_that_is_not_there_is_no_reason_to_fail() {
     let service = Running::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")]).await;
     assert_eq!(service.push(&chunk(ONE, 0, None), None).await.0, 204);

@@ -41,7 +41,8 @@ fn main() -> Result<(), MediaError> {
         let chunk = work.join("chunk.mkv");
         cutter.next_chunk(&chunk)?;
         let window = segment.window(video.time_base);
-        let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &limits, THREADS)?;
+        let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &limits, THREADS)?
+            .with_orientation(params.orientation);
         let file = work.join(format!("{:06}.mp4", segment.number));
         let mut encoder = SegmentEncoder::create(&file, &params, &window, THREADS)?;
         loop {

@@ -7,7 +7,8 @@ use ffmpeg_next as ffmpeg;
 
 use crate::{
     Limits, MediaError, Rational, Source, VideoParams,
-    demux::{self, OpenInput, Timeline, codec_name, read_packet},
+    demux::{self, OpenInput, Timeline, read_packet},
+    streams,
     transcode::AacTranscoder,
 };
 
@@ -28,29 +29,47 @@ pub(crate) struct Audio {
     origin: i64,
 }
 
+/// How the source's sound gets into the video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SoundCoding {
+    /// Bit by bit.
+    Copied,
+    /// Decoded and encoded again.
+    Aac,
+}
+
+/// The sound of a source, in the coding that was asked for.
+pub(crate) enum Sound {
+    /// It has none.
+    None,
+    /// It has one, but not in this coding, and why.
+    NotSo(String),
+    /// Here it is.
+    Audio(Box<Audio>),
+}
+
 impl Audio {
-    /// `None` if there is no audio, or none that an MP4 can hold; then `left_out` says why.
-    pub(crate) fn open(
-        source: &Source,
-        params: &VideoParams,
-        left_out: &mut Option<String>,
-    ) -> Result<Option<Self>, MediaError> {
+    /// The sound that belongs to the picture.
+    pub(crate) fn open(source: &Source, params: &VideoParams, coding: SoundCoding) -> Result<Sound, MediaError> {
         let limits = Limits { max_bytes: u64::MAX, max_streams: 1000, ..Limits::default() };
         let mut input = demux::open_input(source, Timeline::Presented, &limits)?;
-        let Some(stream) = input.streams().best(media::Type::Audio) else { return Ok(None) };
+        let (video, _) = streams::choose(&input, source.path(), source.reading().video_stream)?;
+        let Some(stream) = streams::sound_of(&input, video) else {
+            let has_others = input.streams().any(|stream| stream.parameters().medium() == media::Type::Audio);
+            let why = "all sound in the file is of other programmes than the picture".to_owned();
+            return Ok(if has_others { Sound::NotSo(why) } else { Sound::None });
+        };
         let (stream_index, parameters) = (stream.index(), stream.parameters());
         let time_base = Rational::from_ffmpeg(stream.time_base().into(), Rational { num: 1, den: 48_000 });
-        let codec = codec_name(&parameters);
+        let codec = streams::codec_name(&parameters);
         let (mut transcoder, mut transcoded_from) = (None, None);
-        if !fits_mp4(&parameters) {
-            transcoder = AacTranscoder::open(parameters.clone(), time_base);
-            if transcoder.is_none() {
-                *left_out = Some(format!(
-                    "the audio is {codec}, which an MP4 cannot hold and AAC cannot express; the annotated video is silent"
-                ));
-                return Ok(None);
-            }
-            transcoded_from = Some(codec);
+        match coding {
+            SoundCoding::Copied if fits_mp4(&parameters) => {}
+            SoundCoding::Copied => return Ok(Sound::NotSo(format!("an MP4 can't hold {codec}"))),
+            SoundCoding::Aac => match AacTranscoder::open(parameters.clone(), time_base) {
+                Ok(opened) => (transcoder, transcoded_from) = (Some(opened), Some(codec)),
+                Err(why) => return Ok(Sound::NotSo(format!("an MP4 can't hold {codec} as it is, and {why}"))),
+            },
         }
         // In a plan of before PTS were the presented ones, an MP4's origin is that of the media's own clock, which is not the audio's.
         let has_presented_times = params.has_presented_times || !input.format().name().contains("mp4");
@@ -63,7 +82,7 @@ impl Audio {
         }
         let out = transcoder.as_ref().map(|t| (t.parameters(), t.time_base()));
         let (parameters, out_base) = out.unwrap_or((parameters, time_base));
-        Ok(Some(Self {
+        Ok(Sound::Audio(Box::new(Self {
             input,
             source: source.clone(),
             stream_index,
@@ -74,7 +93,12 @@ impl Audio {
             encoded: VecDeque::new(),
             at_end: false,
             origin,
-        }))
+        })))
+    }
+
+    /// Seconds of sound that were decoded but could not be put into the AAC stream, because their rate or number of channels is another.
+    pub(crate) fn skipped_s(&self) -> f64 {
+        self.transcoder.as_ref().map_or(0.0, AacTranscoder::skipped_s)
     }
 
     /// The next packet, on the presentation's clock.
@@ -114,7 +138,7 @@ impl Audio {
     }
 }
 
-/// Whether an MP4 can hold the codec.
+/// Whether an MP4 can hold the codec, or FFmpeg at least has a name for it there: some it writes only as an experiment.
 pub(crate) fn fits_mp4(parameters: &codec::Parameters) -> bool {
     // SAFETY: the format name is a static string; a format that is not built in is null, which is checked.
     unsafe {

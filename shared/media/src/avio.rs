@@ -7,18 +7,20 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use crate::source::Opened;
+use crate::{source::Opened, ts_watch::TsWatch};
 
 /// What the one who opened the source can say to the stream and learn of it.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     is_hollow: AtomicBool,
     error: Mutex<Option<io::Error>>,
+    /// Sees what the demuxer reads.
+    transport: Mutex<TsWatch>,
 }
 
 impl Line {
@@ -34,6 +36,11 @@ impl Line {
     /// The error that reading met. Some demuxers take it for the end of the file, so it must be asked for.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What was seen of a transport stream so far.
+    pub(crate) fn transport(&self) -> MutexGuard<'_, TsWatch> {
+        self.transport.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,7 +83,10 @@ impl Read for Bytes {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.read_some(into)))
             .unwrap_or_else(|_| Err(io::Error::other("reading the source panicked")));
         match outcome {
-            Ok(read) => self.position += read as u64,
+            Ok(read) => {
+                self.line.transport().take(self.position, &into[..read]);
+                self.position += read as u64;
+            }
             Err(ref error) => {
                 let copy = error
                     .raw_os_error()

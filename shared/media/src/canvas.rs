@@ -4,19 +4,20 @@ use ffmpeg::{ffi, format::Pixel, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Frame, MediaError, VideoParams,
+    Frame, MediaError, Orientation, VideoParams,
     scale::{Scaler, Target},
 };
 
-/// A picture in yuv420p with even sides, of the same size for every frame of a video. Reused from frame to frame.
+/// An upright picture in yuv420p with even sides, of the same size for every frame of a video. Reused from frame to frame.
 pub struct Canvas {
     pub(crate) picture: frame::Video,
     scaler: Scaler,
+    /// Where a picture that is not stored upright is converted, before it is turned.
+    stored: Option<frame::Video>,
     width: u32,
     height: u32,
-    turn: Turn,
     full_range: bool,
-    is_bt709: bool,
+    matrix: Option<String>,
 }
 
 impl std::fmt::Debug for Canvas {
@@ -31,7 +32,6 @@ pub(crate) struct Surface<'a> {
     pub strides: [usize; 3],
     pub width: i32,
     pub height: i32,
-    pub turn: Turn,
     pub full_range: bool,
     pub is_bt709: bool,
 }
@@ -42,15 +42,6 @@ impl Surface<'_> {
     pub(crate) fn plane(&mut self, plane: usize) -> (&mut [u8], usize) {
         (self.planes[plane], self.strides[plane])
     }
-}
-
-/// How a player turns the picture, so that text can be drawn upright.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
-    None,
-    Clockwise,
-    Half,
-    CounterClockwise,
 }
 
 impl Canvas {
@@ -65,24 +56,19 @@ impl Canvas {
                 reason: format!("a picture of {}x{} pixels", params.width, params.height),
             });
         }
-        let (even_width, even_height) = params.even_size();
+        let ((width, height), (even_width, even_height)) = (params.upright_size(), params.even_size());
         Ok(Self {
             picture: frame::Video::new(Pixel::YUV420P, even_width, even_height),
             scaler: Scaler::default(),
-            width: params.width,
-            height: params.height,
-            turn: match params.rotation_degrees() {
-                90 => Turn::Clockwise,
-                180 => Turn::Half,
-                270 => Turn::CounterClockwise,
-                _ => Turn::None,
-            },
+            stored: None,
+            width,
+            height,
             full_range: params.color.is_full_range(),
-            is_bt709: params.color.matrix.as_deref() == Some("bt709"),
+            matrix: params.color.matrix_for(params.width, params.height).map(str::to_owned),
         })
     }
 
-    /// Replaces the picture by `frame`, converted to 8-bit 4:2:0, and scaled if the video changed its size in
+    /// Replaces the picture by `frame`, converted to 8-bit 4:2:0, turned upright, and scaled if the video changed its size in
     /// mid-stream. An odd side is padded with a copy of its last column or row.
     ///
     /// # Errors
@@ -91,9 +77,37 @@ impl Canvas {
         // SAFETY: the frame is live; an encoder that still refers to the old pixels keeps them.
         let code = unsafe { ffi::av_frame_make_writable(self.picture.as_mut_ptr()) };
         crate::error::check(code, "reuse a picture", None)?;
-        let target = Target::yuv420p(self.width, self.height, &mut self.picture, self.full_range);
-        self.scaler.run(&frame.picture, target)?;
+        if frame.orientation.is_upright() {
+            let matrix = self.matrix.as_deref();
+            let target = Target::yuv420p(self.width, self.height, &mut self.picture, matrix, self.full_range);
+            self.scaler.run(&frame.picture, target)?;
+        } else {
+            self.load_turned(&frame.picture, frame.orientation)?;
+        }
         self.pad_to_even();
+        Ok(())
+    }
+
+    /// Converts as it is stored and then turns each plane. Where an odd side is mirrored, colours lie half a sample of theirs beside.
+    fn load_turned(&mut self, picture: &frame::Video, orientation: Orientation) -> Result<(), MediaError> {
+        let (width, height) = orientation.size((self.width, self.height));
+        let stored = self.stored.get_or_insert_with(|| {
+            frame::Video::new(Pixel::YUV420P, width.next_multiple_of(2), height.next_multiple_of(2))
+        });
+        let matrix = self.matrix.as_deref();
+        self.scaler.run(picture, Target::yuv420p(width, height, stored, matrix, self.full_range))?;
+        for plane in 0..3 {
+            let half = usize::from(plane > 0);
+            let size = ((width as usize + half) >> half, (height as usize + half) >> half);
+            let stride = self.picture.stride(plane);
+            orientation.copy_upright(
+                stored.data(plane),
+                stored.stride(plane),
+                size,
+                self.picture.data_mut(plane),
+                stride,
+            );
+        }
         Ok(())
     }
 
@@ -126,9 +140,8 @@ impl Canvas {
             strides,
             width: self.width as i32,
             height: self.height as i32,
-            turn: self.turn,
             full_range: self.full_range,
-            is_bt709: self.is_bt709,
+            is_bt709: self.matrix.as_deref() == Some("bt709"),
         }
     }
 

@@ -9,7 +9,7 @@ use ffmpeg::{Packet, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Frame, Limits, MediaError, Rational, Source,
+    Frame, Limits, MediaError, Orientation, Rational, Source,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline, codec_name},
     mux::Muxer,
@@ -86,7 +86,7 @@ fn pictures(
         let mut picture = frame::Video::empty();
         match decoder.receive(&mut picture)? {
             Step::Picture => {
-                let frame = Frame { pts: 0, is_damaged: false, picture };
+                let frame = Frame { pts: 0, is_damaged: false, orientation: Orientation::UPRIGHT, picture };
                 let format = crate::picture_format::pixel_format_name(&frame.picture);
                 seen.push((format, frame.width(), frame.height(), frame.md5()?));
             }

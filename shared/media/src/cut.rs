@@ -144,7 +144,7 @@ impl<'a> Cutter<'a> {
         let range = packet_range(self.index, segment);
         let mut stretch = match self.stretch.take() {
             Some((keyframe, stretch)) if keyframe == segment.first_keyframe => stretch,
-            _ => Stretch::open(&self.demuxer, range.clone())?,
+            _ => Stretch::open(&self.demuxer, self.index, range.clone())?,
         };
         let index = self.index;
         stretch.write_chunk(segment, index, chunk_out, &mut |at| self.led_packet(at, segment, range.start))?;

@@ -41,15 +41,12 @@ impl Decoder {
         path: &Path,
     ) -> Result<Self, MediaError> {
         let codec = crate::demux::codec_name(&parameters);
-        let refuse = |error: ffmpeg::Error| MediaError::NoDecodableFrame {
+        let refuse = |_: ffmpeg::Error| {
+            MediaError::NoDecodableFrame {
             path: path.to_owned(),
             codec: codec.clone(),
-            reason: match error {
-                ffmpeg::Error::DecoderNotFound => {
-                    "FFmpeg has no decoder for it here; re-encode the video, as H.264, HEVC or AV1".into()
-                }
-                error => format!("the decoder does not open ({error})"),
-            },
+            reason: "its decoder does not take what the file says of the stream, which is damaged or of a kind that it does not know".into(),
+        }
         };
         let context = context(parameters, &codec, time_base, threads, limits).map_err(refuse)?;
         let inner = context.decoder().video().map_err(refuse)?;
@@ -80,6 +77,13 @@ impl Decoder {
     /// Whether a GPU decodes, which does not tell what is damaged.
     pub(crate) fn is_in_hardware(&self) -> bool {
         self.is_in_hardware
+    }
+
+    /// Pictures a second, where the stream itself has said so by now.
+    pub(crate) fn frame_rate(&self) -> Option<Rational> {
+        // SAFETY: a plain field of a live context.
+        let rate = unsafe { (*self.inner.as_ptr()).framerate };
+        (rate.num > 0 && rate.den > 0).then_some(Rational { num: rate.num, den: rate.den })
     }
 
     /// Feeds a packet. An undecodable one is `Ok(false)`: the loss shows as a missing picture.

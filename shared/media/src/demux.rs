@@ -1,7 +1,8 @@
 //! Opening a file as hostile input, and reading the packets of its one video stream.
 
 use std::{
-    ffi::{CStr, CString},
+    collections::BTreeMap,
+    ffi::CString,
     ops::{Deref, DerefMut},
     os::unix::ffi::OsStrExt,
     path::Path,
@@ -12,7 +13,6 @@ use std::{
 use ffmpeg::{
     Dictionary, Packet, Stream, codec, ffi,
     format::context::{Input, StreamIo},
-    media,
     packet::Mut,
 };
 use ffmpeg_next as ffmpeg;
@@ -22,12 +22,19 @@ use crate::{
     avio::{Bytes, Line},
     error::check,
     log,
+    streams::{self, VideoStreams},
+    ts_watch::TsWatch,
 };
+
+pub(crate) use crate::streams::codec_name;
 
 /// Demuxers that read one media file and nothing else. Playlists, scripts and image patterns, which can make FFmpeg
 /// open other files, are left out on purpose.
 const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,nut,ivf,\
+                       h264,hevc,mpegvideo,m4v,mjpeg,jpeg_pipe,vc1,obu,av1,dhav,dv,\
                        mp3,wav,flac,aac,ac3,eac3,w64,aiff,amr,caf";
+/// Those among them that read a bare stream of pictures, which has no clock.
+const RAW_FORMATS: [&str; 9] = ["h264", "hevc", "mpegvideo", "m4v", "mjpeg", "jpeg_pipe", "vc1", "obu", "av1"];
 const PROBE_BYTES: &str = "33554432";
 const ANALYZE_US: &str = "10000000";
 const MILLISECOND: Rational = Rational { num: 1, den: 1000 };
@@ -51,6 +58,9 @@ pub(crate) struct Demuxer {
     stream_index: usize,
     source: Source,
     broken_places: u64,
+    choice: Option<VideoStreams>,
+    /// Of other video streams, where the first packet lies.
+    other_videos: BTreeMap<usize, i64>,
 }
 
 impl Demuxer {
@@ -58,8 +68,24 @@ impl Demuxer {
     pub(crate) fn open(source: impl Into<Source>, timeline: Timeline, limits: &Limits) -> Result<Self, MediaError> {
         let source = source.into();
         let input = open_input(&source, timeline, limits)?;
-        let stream_index = video_stream(&input, source.path())?;
-        Ok(Self::of(input, stream_index, source))
+        let (stream_index, choice) = streams::choose(&input, source.path(), source.reading().video_stream)?;
+        let opened = Self { choice, ..Self::of(input, stream_index, source) };
+        opened.refuse_what_no_decoder_can_read()?;
+        Ok(opened)
+    }
+
+    /// Refuses a stream of which it is plain that it can't be decoded.
+    fn refuse_what_no_decoder_can_read(&self) -> Result<(), MediaError> {
+        let stream = self.stream()?;
+        let path = self.path().to_owned();
+        if stream.metadata().get("enc_key_id").is_some() {
+            return Err(MediaError::Encrypted { path, how: "the track has a ContentEncryption".into() });
+        }
+        let parameters = stream.parameters();
+        if ffmpeg::decoder::find(parameters.id()).is_none() {
+            return Err(MediaError::NoDecoder { path, codec: streams::codec_name(&parameters) });
+        }
+        Ok(())
     }
 
     /// Opens a chunk that [`crate::cut`] wrote. Its container states what a software decoder must know, so FFmpeg looks into it only
@@ -71,18 +97,22 @@ impl Demuxer {
         if with_probe || !states_its_decoder(&input) {
             look_into_streams(&mut input, chunk, limits)?;
         }
-        let stream_index = video_stream(&input, chunk)?;
+        let (stream_index, _) = streams::choose(&input, chunk, None)?;
         Ok(Self::of(input, stream_index, source))
     }
 
     fn of(mut input: OpenInput, stream_index: usize, source: Source) -> Self {
+        // SAFETY: a plain field of a live context.
+        let may_get_more_streams = unsafe { (*input.as_ptr()).ctx_flags } & ffi::AVFMTCTX_NOHEADER as i32 != 0;
         for (index, mut stream) in input.streams_mut().enumerate() {
-            if index != stream_index {
+            // Where streams come and go, one may be what another goes on as.
+            let may_follow = may_get_more_streams && streams::is_film(&stream);
+            if index != stream_index && !may_follow {
                 // SAFETY: the stream belongs to `input`, which is borrowed mutably; `discard` is a plain field.
                 unsafe { (*stream.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL }
             }
         }
-        Self { input, stream_index, source, broken_places: 0 }
+        Self { input, stream_index, source, broken_places: 0, choice: None, other_videos: BTreeMap::new() }
     }
 
     /// The same stream of the same source once more, from its start, in packets whose times, places, sizes and flags are right but whose
@@ -104,6 +134,21 @@ impl Demuxer {
     /// Whether the container is one of the MP4 family.
     pub(crate) fn is_mp4(&self) -> bool {
         self.input.format().name().contains("mp4")
+    }
+
+    /// Whether the source is a bare stream of pictures, without a clock.
+    pub(crate) fn is_raw(&self) -> bool {
+        RAW_FORMATS.contains(&self.input.format().name())
+    }
+
+    /// The video streams that the file has, where there are several.
+    pub(crate) fn choice(&self) -> Option<&VideoStreams> {
+        self.choice.as_ref()
+    }
+
+    /// What was seen of the packets of a transport stream so far.
+    pub(crate) fn transport(&self) -> std::sync::MutexGuard<'_, TsWatch> {
+        self.input.line.transport()
     }
 
     /// Whether the packets' data are zeros.
@@ -165,7 +210,10 @@ impl Demuxer {
             self.input.check_reading(self.source.path())?;
             match outcome {
                 Ok(()) if packet.stream() == self.stream_index => return Ok(true),
-                Ok(()) => bad_in_a_row = 0,
+                Ok(()) => {
+                    bad_in_a_row = 0;
+                    self.note_other(packet);
+                }
                 Err(ffmpeg::Error::Eof) => return Ok(false),
                 Err(error) => {
                     let error = MediaError::ffmpeg("read", Some(self.path()), error);
@@ -182,9 +230,43 @@ impl Demuxer {
         }
     }
 
+    fn note_other(&mut self, packet: &Packet) {
+        let index = packet.stream();
+        if !self.other_videos.contains_key(&index) && self.input.stream(index).is_some_and(|s| streams::is_film(&s)) {
+            self.other_videos.insert(index, packet.position() as i64);
+        }
+    }
+
+    /// Of the other video streams that were met while reading, where their first packets lie in the file. Only formats in which streams can
+    /// come later have them.
+    pub(crate) fn other_videos(&self) -> impl Iterator<Item = (Stream<'_>, i64)> {
+        self.other_videos.iter().filter_map(|(&index, &place)| Some((self.input.stream(index)?, place)))
+    }
+
     /// Places read so far where the demuxer found the file broken and went on behind.
     pub(crate) fn broken_places(&self) -> u64 {
         self.broken_places
+    }
+
+    /// Counts from so many on.
+    pub(crate) fn set_broken_places(&mut self, places: u64) {
+        self.broken_places = places;
+    }
+
+    /// Moves to a packet that was read before, or to before it: to where it lies in containers that can be entered anywhere, else by the time at
+    /// which it is decoded. `Ok(false)` if the format cannot. What is broken there is counted anew.
+    pub(crate) fn go_to(&mut self, position: i64, dts: i64) -> Result<bool, MediaError> {
+        let moved = match self.input.format().name() {
+            // SAFETY: `input` owns a live AVFormatContext; no stream is named.
+            "mpegts" | "mpeg" | "flv" => unsafe {
+                ffi::av_seek_frame(self.input.as_mut_ptr(), -1, position, ffi::AVSEEK_FLAG_BYTE) >= 0
+            },
+            _ => self.seek(dts),
+        };
+        log::take_demuxer_errors();
+        self.broken_places = 0;
+        self.input.check_reading(self.source.path())?;
+        Ok(moved)
     }
 
     /// Moves to the last place at or before `pts` where reading can start. `false` if the format cannot.
@@ -288,7 +370,7 @@ impl OpenInput {
         if let Some(error) = line.take_error() {
             return Err(MediaError::io("read", path, error));
         }
-        input.map(|input| Self { input, line }).ok_or_else(|| not_a_video(path, code))
+        input.map(|input| Self { input, line }).ok_or_else(|| not_a_video(source, code))
     }
 
     /// The error that reading met: demuxers may take it for the end of the file.
@@ -354,50 +436,49 @@ fn find_stream_info(input: &mut Input, path: &Path, limits: &Limits) -> Result<(
     check(code, "look into the streams of", Some(path)).map(|_| ())
 }
 
-fn not_a_video(path: &Path, code: i32) -> MediaError {
-    let error = MediaError::ffmpeg("open", Some(path), ffmpeg::Error::from(code));
-    match error {
-        MediaError::Ffmpeg { message, .. } if ffmpeg::Error::from(code) == ffmpeg::Error::InvalidData => {
-            MediaError::NotAVideo {
-                path: path.to_owned(),
-                reason: format!("no supported format recognises it, or its index is cut off ({message})"),
-            }
+/// Why a source was refused by its first bytes.
+fn not_a_video(source: &Source, code: i32) -> MediaError {
+    let path = source.path();
+    let (error, code) = (MediaError::ffmpeg("open", Some(path), ffmpeg::Error::from(code)), ffmpeg::Error::from(code));
+    if !matches!(error, MediaError::Ffmpeg { .. }) {
+        return error;
+    }
+    let reason = match (code, recognised_format(source)) {
+        (ffmpeg::Error::InvalidData, Some(name)) if is_accepted(&name) => {
+            format!("it looks like {name}, but its index is cut off or damaged")
         }
-        MediaError::Ffmpeg { message, .. } => MediaError::NotAVideo {
-            path: path.to_owned(),
-            reason: format!("its format is not among the accepted ones ({message})"),
-        },
-        other => other,
-    }
-}
-
-/// FFmpeg's best video stream that is not a cover picture.
-fn video_stream(input: &Input, path: &Path) -> Result<usize, MediaError> {
-    let is_film = |s: &Stream<'_>| {
-        s.parameters().medium() == media::Type::Video
-            && !s.disposition().contains(ffmpeg::format::stream::Disposition::ATTACHED_PIC)
+        (_, Some(name)) if !is_accepted(&name) => {
+            format!("it looks like {name}, which is not among the accepted formats")
+        }
+        _ => "no supported format recognises it".into(),
     };
-    let best = input.streams().best(media::Type::Video).filter(is_film);
-    best.or_else(|| input.streams().find(is_film))
-        .map(|s| s.index())
-        .ok_or_else(|| MediaError::NoVideoStream { path: path.to_owned(), found: describe_streams(input) })
+    MediaError::NotAVideo { path: path.to_owned(), reason }
 }
 
-fn describe_streams(input: &Input) -> String {
-    let kinds: Vec<_> =
-        input.streams().map(|s| format!("{:?}: {}", s.parameters().medium(), codec_name(&s.parameters()))).collect();
-    if kinds.is_empty() { "no streams at all".into() } else { kinds.join(", ") }
+fn is_accepted(format: &str) -> bool {
+    format.split(',').any(|name| FORMATS.split(',').any(|accepted| accepted == name))
 }
 
-/// FFmpeg's short name of a codec, such as `h264`; of one that it does not know, the four characters by which the container calls it.
-pub(crate) fn codec_name(parameters: &codec::Parameters) -> String {
-    // SAFETY: avcodec_get_name returns a static NUL-terminated string for any id; the tag is a plain field of live parameters.
-    let (name, tag) = unsafe {
-        let raw = parameters.as_ptr();
-        (CStr::from_ptr(ffi::avcodec_get_name((*raw).codec_id)), (*raw).codec_tag.to_le_bytes())
-    };
-    if parameters.id() == codec::Id::None && tag.iter().all(u8::is_ascii_graphic) {
-        return tag.escape_ascii().to_string();
+/// What FFmpeg takes a source for by its first bytes, among all formats that it knows.
+fn recognised_format(source: &Source) -> Option<String> {
+    const PADDING: usize = ffi::AVPROBE_PADDING_SIZE as usize;
+    let mut bytes = vec![0; BUFFER_BYTES + PADDING];
+    let read = source.open().ok()?.read_at(0, &mut bytes[..BUFFER_BYTES]).ok()?;
+    bytes[read..].fill(0);
+    let mut score = 0;
+    // SAFETY: the buffer holds the bytes said and zeros behind them, as the function asks for; all strings end in NUL; what it gives is a
+    // static description, or null, which is checked.
+    unsafe {
+        let data = ffi::AVProbeData {
+            filename: c"".as_ptr(),
+            buf: bytes.as_mut_ptr(),
+            buf_size: read as i32,
+            mime_type: ptr::null(),
+        };
+        let format = ffi::av_probe_input_format3(&data, 1, &mut score);
+        if format.is_null() || score <= ffi::AVPROBE_SCORE_MAX / 8 {
+            return None;
+        }
+        Some(std::ffi::CStr::from_ptr((*format).name).to_string_lossy().into_owned())
     }
-    name.to_string_lossy().into_owned()
 }

@@ -11,7 +11,7 @@ use crate::{
 /// One object to mark.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BoxMark<'a> {
-    /// Left edge in pixels of the decoded picture.
+    /// Left edge in pixels of the upright picture.
     pub x1: f32,
     /// Top edge.
     pub y1: f32,
@@ -95,7 +95,7 @@ fn draw_outline(surface: &mut Surface<'_>, r: Rect, line: i32, brush: Brush) {
     brush.fill(surface, Rect { x0: r.x1 - line_x, y0: top, y1: bottom, ..r });
 }
 
-/// A filled plate on top of the box, inside it where there is no room above, upright as the player shows the picture.
+/// A filled plate on top of the box, inside it where there is no room above.
 fn draw_label(surface: &mut Surface<'_>, outline: Rect, line: i32, mark: &BoxMark<'_>) {
     let text = label_text(mark);
     let font = Font::for_height(surface.height.min(surface.width * 2));
@@ -103,15 +103,14 @@ fn draw_label(surface: &mut Surface<'_>, outline: Rect, line: i32, mark: &BoxMar
     let width = font.advance * text.chars().count() as i32 + 2 * pad_x;
     let height = font.height + 2 * pad_y;
 
-    let (shown_width, shown_height) = surface.turn.shown_size(surface.width, surface.height);
-    let seen = surface.turn.to_shown(outline, surface);
-    let top = if seen.y0 >= height { seen.y0 - height } else { seen.y0.max(0) + if seen.y0 >= 0 { line } else { 0 } };
-    let top = top.min(shown_height - height).max(0);
-    let left = seen.x0.min(shown_width - width).max(0);
+    let Rect { x0, y0, .. } = outline;
+    let top = if y0 >= height { y0 - height } else { y0.max(0) + if y0 >= 0 { line } else { 0 } };
+    let top = top.min(surface.height - height).max(0);
+    let left = x0.min(surface.width - width).max(0);
     let plate = Rect { x0: left, y0: top, x1: left + width, y1: top + height };
 
     let brush = track_brush(surface, mark.track_id);
-    brush.fill(surface, surface.turn.to_stored(plate, surface));
+    brush.fill(surface, plate);
     let ink = brush.readable_ink(surface);
     for (nth, letter) in text.chars().enumerate() {
         font.draw(surface, ink, letter, left + pad_x + font.advance * nth as i32, top + pad_y);
@@ -153,18 +152,14 @@ impl Font {
 
     fn draw(self, surface: &mut Surface<'_>, ink: Brush, letter: char, left: i32, top: i32) {
         let Some(glyph) = get_raster(letter, FontWeight::Bold, self.raster) else { return };
-        let at = |u, v| surface.turn.point_to_stored(left + u, top + v, surface);
-        // A turn is linear: where a letter's pixel lies follows from its first one and a step along and across the line.
-        let ((x, y), (right_x, right_y), (down_x, down_y)) = (at(0, 0), at(1, 0), at(0, 1));
-        let (along, across) = ((right_x - x, right_y - y), (down_x - x, down_y - y));
-        for v in 0..self.height {
-            let (mut x, mut y) = (x + v * across.0, y + v * across.1);
-            for &strength in glyph.raster()[(v / self.scale) as usize] {
+        for down in 0..self.height {
+            let mut x = left;
+            for &strength in glyph.raster()[(down / self.scale) as usize] {
                 for _ in 0..self.scale {
                     if strength > 0 {
-                        ink.blend_fine(surface, x, y, strength);
+                        ink.blend_fine(surface, x, top + down, strength);
                     }
-                    (x, y) = (x + along.0, y + along.1);
+                    x += 1;
                 }
             }
         }

@@ -10,7 +10,8 @@ use ffmpeg::{Dictionary, Packet, codec, encoder, format::Pixel};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Canvas, MediaError, VideoEngine, VideoParams, Window, mux::Muxer, params::OutputClock, video_engine::say_software,
+    Canvas, FieldOrder, MediaError, VideoEngine, VideoParams, Window, mux::Muxer, params::OutputClock,
+    video_engine::say_software,
 };
 
 /// Encodes one segment to H.264 in an MP4: libx264, preset veryfast, CRF 23 (or NVENC, see [`VideoEngine`]), closed groups of pictures of about two
@@ -23,6 +24,7 @@ pub struct SegmentEncoder {
     path: PathBuf,
     clock: OutputClock,
     window: Window,
+    fields: Option<FieldOrder>,
     last_pts: Option<i64>,
     /// A packet waits until the next one tells how long it is shown.
     waiting: Option<Packet>,
@@ -62,6 +64,10 @@ impl SegmentEncoder {
     ) -> Result<Self, MediaError> {
         let encoder = match engine {
             VideoEngine::Software => open_encoder(params, threads)?,
+            VideoEngine::Nvidia(_) if params.coded_fields().is_some() => {
+                say_software("encodes", "interlaced pictures are not encoded there");
+                open_encoder(params, threads)?
+            }
             VideoEngine::Nvidia(gpu) => match open_nvidia(gpu, params, out)? {
                 Some(encoder) => encoder,
                 None => open_encoder(params, threads)?,
@@ -77,6 +83,7 @@ impl SegmentEncoder {
             path: out.to_owned(),
             clock,
             window: *window,
+            fields: params.coded_fields(),
             last_pts: None,
             waiting: None,
             frames: 0,
@@ -101,6 +108,7 @@ impl SegmentEncoder {
         self.last_pts = Some(pts);
         canvas.picture.set_pts(Some(pts - start_pts));
         canvas.picture.set_kind(ffmpeg::picture::Type::None);
+        set_fields(&mut canvas.picture, self.fields);
         self.encoder.send_frame(&canvas.picture).map_err(|e| self.error(e))?;
         self.written += 1;
         self.drain()
@@ -175,10 +183,14 @@ fn open_encoder(params: &VideoParams, threads: usize) -> Result<encoder::Video, 
     let fail = |error: ffmpeg::Error| MediaError::ffmpeg("open the H.264 encoder", None, error);
     let mut video = context("libx264", params).map_err(fail)?;
     // SAFETY: a plain field of a context that is owned here and not open yet.
-    unsafe { (*video.as_mut_ptr()).thread_count = threads.clamp(1, 64) as i32 };
+    let effort = params.effort(threads);
+    unsafe { (*video.as_mut_ptr()).thread_count = effort.threads.clamp(1, 64) as i32 };
     let mut options = Dictionary::new();
     options.set("preset", "veryfast");
     options.set("crf", "23");
+    if let Some(pictures) = effort.lookahead {
+        options.set("rc-lookahead", &pictures.to_string());
+    }
     if let Some(instructions) = instructions() {
         options.set("x264-params", instructions);
     }
@@ -248,9 +260,23 @@ fn context(encoder: &str, params: &VideoParams) -> Result<encoder::video::Video,
     video.set_format(Pixel::YUV420P);
     video.set_time_base(ffmpeg::Rational(params.time_base.num, params.time_base.den));
     video.set_frame_rate(Some(ffmpeg::Rational(params.frame_rate.num, params.frame_rate.den)));
-    video.set_aspect_ratio(ffmpeg::Rational(params.sample_aspect_ratio.num, params.sample_aspect_ratio.den));
+    let shape = params.upright_aspect();
+    video.set_aspect_ratio(ffmpeg::Rational(shape.num, shape.den));
     video.set_gop(two_seconds);
     video.set_max_b_frames(0);
-    video.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::CLOSED_GOP);
+    let mut flags = codec::Flags::GLOBAL_HEADER | codec::Flags::CLOSED_GOP;
+    if params.coded_fields().is_some() {
+        flags |= codec::Flags::INTERLACED_DCT | codec::Flags::INTERLACED_ME;
+    }
+    video.set_flags(flags);
     Ok(video)
+}
+
+fn set_fields(picture: &mut ffmpeg::frame::Video, fields: Option<FieldOrder>) {
+    // SAFETY: plain fields of a live frame.
+    unsafe {
+        let raw = picture.as_mut_ptr();
+        (*raw).interlaced_frame = i32::from(fields.is_some());
+        (*raw).top_field_first = i32::from(fields == Some(FieldOrder::TopFirst));
+    }
 }

@@ -11,7 +11,7 @@ use ffmpeg_next as ffmpeg;
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
     /// The file is no media file of a supported format.
-    #[error("{path:?} is not a video: {reason}. Upload an MP4, MOV, MKV, WebM, AVI or MPEG-TS file")]
+    #[error("{} is not a video: {reason}. Upload an MP4, MOV, MKV, WebM, AVI or MPEG-TS file", Shown(path))]
     NotAVideo {
         /// The file.
         path: PathBuf,
@@ -19,21 +19,44 @@ pub enum MediaError {
         reason: String,
     },
     /// The file has no bytes.
-    #[error("{path:?} is empty (0 bytes); the upload probably broke off. Upload it again")]
+    #[error("{} is empty (0 bytes); the upload probably broke off. Upload it again", Shown(path))]
     Empty {
         /// The file.
         path: PathBuf,
     },
     /// A media file without moving pictures; a cover image does not count.
-    #[error("{path:?} has no video stream ({found}); only files with moving pictures can be tracked")]
+    #[error("{} has no video stream ({found}); only files with moving pictures can be tracked", Shown(path))]
     NoVideoStream {
         /// The file.
         path: PathBuf,
         /// What the file holds instead.
         found: String,
     },
+    /// The pictures are encrypted, and nobody gave a key.
+    #[error(
+        "{} is encrypted ({how}): its pictures can't be seen. Decrypt it, or upload the recording without copy protection",
+        Shown(path)
+    )]
+    Encrypted {
+        /// The file.
+        path: PathBuf,
+        /// How that is known.
+        how: String,
+    },
+    /// FFmpeg knows no decoder for the video stream.
+    #[error(
+        "{} has video of the codec {codec}, for which the FFmpeg in use has no decoder; re-encode it with one that has, for instance \
+         `ffmpeg -i FILE -c:v libx264 -crf 18 -c:a copy OUT.mkv`",
+        Shown(path)
+    )]
+    NoDecoder {
+        /// The file.
+        path: PathBuf,
+        /// The codec's short name, or what the container calls it.
+        codec: String,
+    },
     /// There is a video stream, but no picture of it can be decoded.
-    #[error("no picture of {path:?} can be decoded (codec {codec}): {reason}")]
+    #[error("no picture of {} can be decoded (codec {codec}): {reason}", Shown(path))]
     NoDecodableFrame {
         /// The file.
         path: PathBuf,
@@ -43,8 +66,12 @@ pub enum MediaError {
         reason: String,
     },
     /// A bound of [`crate::Limits`] is exceeded.
-    #[error("{what} is {value}, more than the limit of {bound}; shorten or shrink the video, or raise the limit")]
+    #[error(
+        "{what} is {value}, more than the limit of {bound}; shorten or shrink the video, or raise the limit ({setting} in TRACKDROP_LIMITS)"
+    )]
     LimitExceeded {
+        /// The bound's name in [`crate::Limits`].
+        setting: &'static str,
         /// What was measured, with its unit.
         what: &'static str,
         /// The value found.
@@ -53,7 +80,7 @@ pub enum MediaError {
         bound: u64,
     },
     /// The file is broken in a way that leaves nothing to work on.
-    #[error("{path:?} is damaged: {reason}")]
+    #[error("{} is damaged: {reason}", Shown(path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -73,7 +100,7 @@ pub enum MediaError {
         reason: String,
     },
     /// Reading or writing failed.
-    #[error("could not {operation} {path:?}: {source}")]
+    #[error("could not {operation} {}: {source}", Shown(path))]
     Io {
         /// What was tried, as a verb.
         operation: &'static str,
@@ -83,13 +110,13 @@ pub enum MediaError {
         source: io::Error,
     },
     /// The disk is full.
-    #[error("no space left on the device while writing {path:?}; free some space and try again")]
+    #[error("no space left on the device while writing {}; free some space and try again", Shown(path))]
     OutOfSpace {
         /// The file being written.
         path: PathBuf,
     },
     /// FFmpeg failed in a way that has no better name.
-    #[error("FFmpeg could not {operation}{}: {message}", path.as_ref().map(|p| format!(" {p:?}")).unwrap_or_default())]
+    #[error("FFmpeg could not {operation}{}: {message}", path.as_ref().map(|p| format!(" {}", Shown(p))).unwrap_or_default())]
     Ffmpeg {
         /// What was tried, as a verb.
         operation: &'static str,
@@ -98,6 +125,16 @@ pub enum MediaError {
         /// FFmpeg's message.
         message: String,
     },
+}
+
+/// A path for people. Where a temporary file lies is of no use to them.
+pub(crate) struct Shown<'a>(pub &'a Path);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let is_temporary = self.0.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp"));
+        if is_temporary { f.write_str("a temporary file") } else { write!(f, "{:?}", self.0) }
+    }
 }
 
 impl MediaError {
@@ -126,6 +163,12 @@ impl MediaError {
             {
                 Self::io(operation, path, io::Error::from_raw_os_error(errno))
             }
+            // Its text for this one, "Invalid argument", speaks of an argument that no user gave.
+            (ffmpeg::Error::Other { errno: ffmpeg::util::error::EINVAL }, _) => Self::Ffmpeg {
+                operation,
+                path: path.map(Path::to_owned),
+                message: "it does not take what it is given, and says no more".into(),
+            },
             _ => Self::Ffmpeg { operation, path: path.map(Path::to_owned), message: error.to_string() },
         }
     }
@@ -134,4 +177,23 @@ impl MediaError {
 /// Turns a negative FFmpeg return code into an error.
 pub(crate) fn check(code: i32, operation: &'static str, path: Option<&Path>) -> Result<i32, MediaError> {
     if code < 0 { Err(MediaError::ffmpeg(operation, path, ffmpeg::Error::from(code))) } else { Ok(code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_shows_a_temporary_path_or_an_argument_that_nobody_gave() {
+        let error = MediaError::ffmpeg(
+            "write",
+            Some(Path::new("/data/scratch/.tmpx1Yz.mkv")),
+            ffmpeg::Error::Other { errno: ffmpeg::util::error::EINVAL },
+        );
+        let text = error.to_string();
+        assert!(text.starts_with("FFmpeg could not write a temporary file: "), "{text}");
+        assert!(!text.contains("Invalid argument") && !text.contains("scratch"), "{text}");
+        let text = MediaError::Empty { path: "clip.mp4".into() }.to_string();
+        assert!(text.starts_with("\"clip.mp4\" is empty"), "{text}");
+    }
 }

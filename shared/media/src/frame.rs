@@ -4,17 +4,19 @@ use ffmpeg::{ffi, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    ColorTags, MediaError,
+    ColorTags, MediaError, Orientation,
     picture_format::pixel_format_name,
     scale::{RgbPlanes, Scaler, Target},
 };
 
-/// A decoded picture of the source.
+/// A decoded picture of the source. Its size and its pixels are those of the upright picture, before its sample aspect ratio.
 pub struct Frame {
     /// When it is shown, in the source's time base.
     pub pts: i64,
     /// Whether the decoder had to conceal errors in it.
     pub is_damaged: bool,
+    /// How the decoded picture is stored.
+    pub(crate) orientation: Orientation,
     pub(crate) picture: frame::Video,
 }
 
@@ -25,6 +27,7 @@ impl std::fmt::Debug for Frame {
             .field("is_damaged", &self.is_damaged)
             .field("width", &self.width())
             .field("height", &self.height())
+            .field("orientation", &self.orientation)
             .field("pixel_format", &pixel_format_name(&self.picture))
             .finish()
     }
@@ -45,14 +48,18 @@ impl RgbScaler {
 }
 
 impl Frame {
-    /// Width in pixels, before rotation.
+    /// Width of the upright picture in pixels.
     pub fn width(&self) -> u32 {
-        self.picture.width()
+        self.size().0
     }
 
-    /// Height in pixels, before rotation.
+    /// Height of the upright picture in pixels.
     pub fn height(&self) -> u32 {
-        self.picture.height()
+        self.size().1
+    }
+
+    fn size(&self) -> (u32, u32) {
+        self.orientation.size((self.picture.width(), self.picture.height()))
     }
 
     /// Whether the decoder calls it a key frame.
@@ -65,7 +72,7 @@ impl Frame {
         ColorTags::of(&self.picture)
     }
 
-    /// Writes the frame as `width` x `height` pixels of RGB, bilinear, into a plane for each of red, green and blue, whose rows start
+    /// Writes the upright frame as `width` x `height` pixels of RGB, bilinear, into a plane for each of red, green and blue, whose rows start
     /// `stride_bytes` apart. The colours follow the frame's own matrix and range (BT.601 where it has none). Nothing is written between
     /// the rows.
     ///
@@ -93,16 +100,18 @@ impl Frame {
         }
         let RgbScaler { scaler, planes } = scaler;
         // By way of memory of its own: swscale writes beyond the ends of rows. Copying takes a fiftieth of scaling.
-        scaler.run(&self.picture, Target::planar_rgb(width, height, planes))?;
-        for (nth, plane) in rgb.into_iter().enumerate() {
-            for (target, source) in plane.chunks_mut(stride_bytes).zip(planes.rows(nth)).take(height as usize) {
-                target[..row].copy_from_slice(&source[..row]);
-            }
+        // What is copied anyway is turned on the way: of the picture that was scaled down, not of the whole one.
+        let stored = self.orientation.size((width, height));
+        scaler.run(&self.picture, Target::planar_rgb(stored.0, stored.1, planes))?;
+        let size = (stored.0 as usize, stored.1 as usize);
+        for (nth, target) in rgb.into_iter().enumerate() {
+            let (plane, stride) = planes.plane(nth);
+            self.orientation.copy_upright(plane, stride, size, target, stride_bytes);
         }
         Ok(())
     }
 
-    /// MD5 of the decoded picture: its planes without padding, in its own pixel format, as `ffmpeg -f framemd5` has it.
+    /// MD5 of the decoded picture as it is stored, not upright: its planes without padding, in its own pixel format, as `ffmpeg -f framemd5` has it.
     ///
     /// # Errors
     /// [`MediaError::Ffmpeg`] for a pixel format that has no such layout.

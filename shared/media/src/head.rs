@@ -9,7 +9,8 @@ use crate::{
     Limits, MediaError,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline, codec_name},
-    picture_format::{ColorTags, pixel_format_name},
+    orientation::matrix_of_picture,
+    picture_format::{ColorTags, FieldOrder, pixel_format_name},
     scan::{ScannedPacket, tag_packet},
 };
 
@@ -23,6 +24,10 @@ pub(crate) struct Head {
     pub height_px: u32,
     pub pixel_format: String,
     pub color: ColorTags,
+    /// Whether the first picture is interlaced.
+    pub field_order: Option<FieldOrder>,
+    /// How the first picture itself says that it is stored.
+    pub display_matrix: Option<[i32; 9]>,
     /// Indices of the packets whose pictures came out undamaged, up to the first key frame's own.
     pub whole: BTreeSet<usize>,
 }
@@ -56,6 +61,8 @@ pub(crate) fn try_decoding(
                     height_px: picture.height(),
                     pixel_format: pixel_format_name(&picture),
                     color: ColorTags::of(&picture),
+                    field_order: FieldOrder::of(&picture),
+                    display_matrix: matrix_of_picture(&picture),
                     whole: BTreeSet::new(),
                 });
                 let tag = picture.pts().and_then(|tag| usize::try_from(tag).ok());

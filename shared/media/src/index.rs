@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ffmpeg::{codec::packet::side_data, ffi, media};
+use ffmpeg::{ffi, media};
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ColorTags, Limits, MediaError, Rational, Source, VideoParams, carried,
+    ColorTags, FieldOrder, Limits, MediaError, Orientation, Rational, Source, VideoParams, carried, continuation,
     demux::{Demuxer, Timeline, codec_name},
     entry_point::LeadIn,
-    head, origin,
+    head::{self, Head},
+    orientation::matrix_of_stream,
+    origin,
     params::OutputClock,
+    raw,
     scan::{self, Scan, ScannedPacket},
     shown,
+    streams::{VideoStreams, sound_of},
 };
 
 /// A video that is this much shorter than its header says, in seconds, is cut off; less may be rounding or a last picture's length.
@@ -31,20 +35,21 @@ pub struct VideoIndex {
     pub container: String,
     /// FFmpeg's name of the codec, such as `h264`.
     pub codec: String,
-    /// Width of the decoded picture in pixels, before rotation.
+    /// Width of the decoded picture in pixels, as it is stored.
     pub width: u32,
-    /// Height of the decoded picture in pixels, before rotation.
+    /// Height of the decoded picture in pixels, as it is stored.
     pub height: u32,
     /// Seconds per tick.
     pub time_base: Rational,
     /// Average pictures per second. Informational: time is always PTS times time base.
     pub frame_rate: Rational,
-    /// Width of a pixel divided by its height.
+    /// Width of a pixel divided by its height, as it is stored.
     pub sample_aspect_ratio: Rational,
-    /// Clockwise degrees by which a player turns the decoded picture: 0, 90, 180, 270, or another for odd matrices.
-    pub rotation_degrees: i32,
-    /// The display matrix as stored, if there is one; it also expresses mirroring.
-    pub display_matrix: Option<[i32; 9]>,
+    /// What makes the decoded picture upright.
+    pub orientation: Orientation,
+    /// Which field comes first, if the first picture is interlaced.
+    #[serde(default)]
+    pub field_order: Option<FieldOrder>,
     /// FFmpeg's name of the pixel format, such as `yuv420p`.
     pub pixel_format: String,
     /// What the numbers in a picture mean as colours.
@@ -54,6 +59,9 @@ pub struct VideoIndex {
     /// When it was recorded, as the container says (RFC 3339).
     #[serde(default)]
     pub creation_time: Option<String>,
+    /// The file's video streams, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_streams: Option<VideoStreams>,
     /// The audio stream that belongs to the video.
     pub audio: Option<AudioInfo>,
     /// PTS of the presentation's time 0: 0 for ordinary files, and the first shown time where the clock does not start at 0, as in MPEG-TS.
@@ -160,12 +168,21 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     let mut demuxer = Demuxer::open(&source, Timeline::Media, limits)?;
     let mut warnings = Vec::new();
     let Scan { mut packets, can_be_copied } = scan::scan(&mut demuxer, limits)?;
+    continuation::check(&demuxer, &packets, &mut warnings)?;
+    if let Some(streams) = demuxer.choice() {
+        warnings.push(streams.to_string());
+    }
+    let raw_rate = match demuxer.is_raw() {
+        true => Some(raw::count_out(&mut packets, &demuxer, limits, &mut warnings)?),
+        false => None,
+    };
     let container = demuxer.input().format().name().to_owned();
     let ahead = if demuxer.is_mp4() { shown::present(&demuxer, &mut packets, limits)? } else { 0 };
     let settled = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
     shown::check_hidden(&packets)?;
 
     let scan::Settled { times_are_stated, time_base, fineness } = settled;
+    let times_are_stated = times_are_stated && raw_rate.is_none();
     let first_entry = first_entry(&mut packets, &demuxer, &mut warnings)?;
     let keyframes = keyframes(&packets, first_entry)?;
     let head = head::try_decoding(&demuxer, &packets, first_entry, limits)?;
@@ -205,9 +222,13 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
     let average = Rational::from_ffmpeg(stream.avg_frame_rate().into(), guess);
     let measured = measured_rate(&frame_pts, time_base, average);
     let counts_fields = packets.iter().any(|packet| packet.is_second_field);
-    let frame_rate =
-        if counts_fields { measured } else { Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured) };
-    let (display_matrix, rotation_degrees) = rotation(&stream);
+    let frame_rate = match raw_rate {
+        Some(rate) => rate,
+        None if counts_fields => measured,
+        None => Rational::from_ffmpeg(stream.avg_frame_rate().into(), measured),
+    };
+    let orientation = orientation(&stream, &head, &mut warnings);
+    let audio = audio_info(&demuxer, &mut warnings)?;
     Ok(VideoIndex {
         container,
         codec: codec_name(&demuxer.parameters()?),
@@ -216,13 +237,14 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         time_base,
         frame_rate,
         sample_aspect_ratio: pixel_shape(&demuxer)?,
-        rotation_degrees,
-        display_matrix,
+        orientation,
+        field_order: head.field_order,
         pixel_format: head.pixel_format,
         color: head.color,
         bytes,
         creation_time: creation_time(&demuxer)?,
-        audio: audio_info(&demuxer),
+        video_streams: demuxer.choice().cloned(),
+        audio,
         origin_pts,
         shown_start_pts,
         shown_end_pts,
@@ -256,6 +278,15 @@ impl VideoIndex {
         self.packets.iter().map(|p| p.pts)
     }
 
+    /// What players guess of an untagged picture goes by its size; one that was turned on its side has to say what it is.
+    fn color_of_annotated(&self) -> ColorTags {
+        let mut color = self.color.as_yuv(&self.pixel_format);
+        if self.orientation.swaps_sides() && color.matrix.is_none() {
+            color.matrix = Some(color.matrix_for(self.width, self.height).unwrap_or("smpte170m").to_owned());
+        }
+        color
+    }
+
     /// What encoding and joining need to know of the source.
     pub fn video_params(&self) -> VideoParams {
         VideoParams {
@@ -264,8 +295,10 @@ impl VideoIndex {
             time_base: self.time_base,
             frame_rate: self.frame_rate,
             sample_aspect_ratio: self.sample_aspect_ratio,
-            display_matrix: self.display_matrix,
-            color: self.color.as_yuv(&self.pixel_format),
+            orientation: self.orientation,
+            field_order: self.field_order,
+            pixel_format: self.pixel_format.clone(),
+            color: self.color_of_annotated(),
             origin_pts: self.origin_pts,
             has_presented_times: true,
             creation_time: self.creation_time.clone(),
@@ -457,31 +490,45 @@ fn creation_time(demuxer: &Demuxer) -> Result<Option<String>, MediaError> {
     Ok(of(demuxer.input().metadata()).or(of(demuxer.stream()?.metadata())))
 }
 
-fn rotation(stream: &ffmpeg::Stream<'_>) -> (Option<[i32; 9]>, i32) {
-    let Some(data) = stream.side_data().find(|s| s.kind() == side_data::Type::DisplayMatrix) else { return (None, 0) };
-    let mut matrix = [0i32; 9];
-    if data.data().len() < 36 {
-        return (None, 0);
+/// By the container's display matrix, as browsers and players go by; where it has none, by the first picture's own, as FFmpeg's `-autorotate`
+/// does.
+fn orientation(stream: &ffmpeg::Stream<'_>, head: &Head, warnings: &mut Vec<String>) -> Orientation {
+    let of_picture = head.display_matrix.as_ref().map(Orientation::of_matrix);
+    let Some(matrix) = matrix_of_stream(stream) else {
+        let (orientation, odd) = of_picture.unwrap_or_default();
+        warnings.extend(odd);
+        return orientation;
+    };
+    let (orientation, odd) = Orientation::of_matrix(&matrix);
+    warnings.extend(odd);
+    if let Some((other, _)) = of_picture.filter(|(other, _)| *other != orientation) {
+        warnings.push(format!(
+            "the container says that the picture is stored {orientation}, the pictures themselves say {other}: the container is followed"
+        ));
     }
-    for (cell, bytes) in matrix.iter_mut().zip(data.data().chunks_exact(4)) {
-        *cell = i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    }
-    (Some(matrix), crate::params::rotation_degrees(&matrix))
+    orientation
 }
 
-fn audio_info(demuxer: &Demuxer) -> Option<AudioInfo> {
-    let stream = demuxer.input().streams().best(media::Type::Audio)?;
+fn audio_info(demuxer: &Demuxer, warnings: &mut Vec<String>) -> Result<Option<AudioInfo>, MediaError> {
+    let Some(stream) = sound_of(demuxer.input(), demuxer.stream()?.index()) else {
+        if demuxer.input().streams().any(|stream| stream.parameters().medium() == media::Type::Audio) {
+            warnings.push(
+                "all sound in the file is of other programmes than the picture; the annotated video is silent".into(),
+            );
+        }
+        return Ok(None);
+    };
     let parameters = stream.parameters();
     // SAFETY: plain fields of live codec parameters.
     let (sample_rate, channels) = unsafe {
         let raw = parameters.as_ptr();
         ((*raw).sample_rate, (*raw).ch_layout.nb_channels)
     };
-    Some(AudioInfo {
+    Ok(Some(AudioInfo {
         stream_index: stream.index(),
         codec: codec_name(&parameters),
         sample_rate_hz: sample_rate.try_into().unwrap_or(0),
         channels: channels.try_into().unwrap_or(0),
         fits_mp4: crate::audio::fits_mp4(&parameters),
-    })
+    }))
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Limits, MediaError, Rational, Source, VideoParams,
-    audio::Audio,
+    audio::{Audio, Sound, SoundCoding},
     demux::{Demuxer, Timeline},
     encode::mp4_options,
     mux::Muxer,
@@ -33,13 +33,17 @@ pub struct JoinReport {
     pub audio_packets: u64,
     /// The source's audio codec, if an MP4 cannot hold it and it was turned into AAC; otherwise it was copied.
     pub audio_transcoded_from: Option<String>,
-    /// Why the source's audio is not in the video, if it has any and it is not.
+    /// Why the source's audio is not in the video, or not all of it, if it has any and it is not.
     pub audio_left_out: Option<String>,
 }
 
+/// The codings that are tried for the sound, in this order.
+const CODINGS: [SoundCoding; 2] = [SoundCoding::Copied, SoundCoding::Aac];
+
 /// Joins the parts, in the order given, by packet copy into an MP4 that plays while it loads. Each frame is shown at its
 /// source time relative to the presentation's time 0. The audio that belongs to the video is copied from
-/// `source_for_audio` once, bit by bit. A codec that MP4 cannot hold, such as PCM, becomes AAC, and the report says so.
+/// `source_for_audio` once, bit by bit. A codec that MP4 cannot hold, such as PCM, or only as an experiment, such as FLAC, becomes AAC, and the
+/// report says so. Sound that can't be put into the video in either way is left out, and the report says why: the video does not hang on it.
 ///
 /// # Errors
 /// [`MediaError::Mismatch`] if the parts overlap or were encoded with different settings; I/O errors.
@@ -49,16 +53,46 @@ pub fn join(
     params: &VideoParams,
     out: &Path,
 ) -> Result<JoinReport, MediaError> {
+    let mut why = None;
+    for coding in CODINGS {
+        let Some(source) = source_for_audio else { break };
+        let audio = match Audio::open(source, params, coding) {
+            Ok(Sound::Audio(audio)) => audio,
+            Ok(Sound::None) => break,
+            Ok(Sound::NotSo(reason)) => {
+                why = Some(reason);
+                continue;
+            }
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                why = Some(error.to_string());
+                continue;
+            }
+        };
+        match join_with(parts, Some(*audio), params, out) {
+            Ok(report) if report.audio_packets > 0 => return Ok(report),
+            Ok(_) => why = Some("not one packet of it can be read".into()),
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => why = Some(error.to_string()),
+        }
+    }
+    let report = join_with(parts, None, params, out)?;
+    let audio_left_out = why.map(|why| format!("the annotated video is silent: {why}"));
+    Ok(JoinReport { audio_left_out, ..report })
+}
+
+/// Joins with the sound as it is given.
+fn join_with(
+    parts: &[JoinPart<'_>],
+    audio: Option<Audio>,
+    params: &VideoParams,
+    out: &Path,
+) -> Result<JoinReport, MediaError> {
     let clock = params.output_clock();
     let mut video = VideoParts::open(parts, params, clock)?;
-    let mut audio_left_out = None;
-    let audio = match source_for_audio {
-        Some(source) => Audio::open(source, params, &mut audio_left_out)?,
-        None => None,
-    };
     let mut muxer = Muxer::create(out, c"mp4")?;
     let video_stream = muxer.add_stream(video.parameters.clone(), clock.time_base())?;
-    muxer.set_picture_shape(video_stream, params)?;
+    muxer.set_pixel_shape(video_stream, params.upright_aspect());
     let audio_stream = match &audio {
         Some(audio) => Some(muxer.add_stream(audio.parameters.clone(), audio.time_base)?),
         None => None,
@@ -69,7 +103,7 @@ pub fn join(
     muxer.write_header(mp4_options(clock, true))?;
 
     let audio_transcoded_from = audio.as_ref().and_then(|a| a.transcoded_from.clone());
-    let mut report = JoinReport { video_frames: 0, audio_packets: 0, audio_transcoded_from, audio_left_out };
+    let mut report = JoinReport { video_frames: 0, audio_packets: 0, audio_transcoded_from, audio_left_out: None };
     let mut pending_video = video.next()?;
     let mut audio = audio.zip(audio_stream);
     let mut pending_audio = match &mut audio {
@@ -98,6 +132,12 @@ pub fn join(
         }
     }
     muxer.finish()?;
+    let skipped_s = audio.map_or(0.0, |(audio, _)| audio.skipped_s());
+    if skipped_s > 0.0 {
+        report.audio_left_out = Some(format!(
+            "{skipped_s:.1} s of the sound are left out: their rate or number of channels is another than at the start"
+        ));
+    }
     Ok(report)
 }
 

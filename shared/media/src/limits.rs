@@ -24,11 +24,13 @@ pub struct Limits {
     pub max_decode_s: u64,
     /// Segments that a video may be planned into.
     pub max_segments: u64,
+    /// Memory that the pictures in work in one process may take at a time, in bytes.
+    pub max_memory_bytes: u64,
 }
 
 impl Default for Limits {
     /// 1 TiB, 8192 x 8192 pixels, 16384 pixels a side, 10 million pictures, 48 hours, 100 streams, 60 s without a picture,
-    /// 20,000 segments.
+    /// 20,000 segments, 5 GiB of memory.
     fn default() -> Self {
         Self {
             max_bytes: 1 << 40,
@@ -39,6 +41,7 @@ impl Default for Limits {
             max_streams: 100,
             max_decode_s: 60,
             max_segments: 20_000,
+            max_memory_bytes: 5 << 30,
         }
     }
 }
@@ -78,6 +81,7 @@ impl Limits {
                 "max_streams" => self.max_streams = small()?,
                 "max_decode_s" => self.max_decode_s = value,
                 "max_segments" => self.max_segments = value,
+                "max_memory_bytes" => self.max_memory_bytes = value,
                 _ => return Err(bad("there is no bound of that name")),
             }
         }
@@ -85,20 +89,25 @@ impl Limits {
     }
 
     pub(crate) fn check_bytes(&self, bytes: u64) -> Result<(), MediaError> {
-        within("the file size in bytes", bytes, self.max_bytes)
+        within("the file size in bytes", "max_bytes", bytes, self.max_bytes)
     }
 
     pub(crate) fn check_picture(&self, width_px: u32, height_px: u32) -> Result<(), MediaError> {
-        within("the longer side in pixels", width_px.max(height_px).into(), self.max_dimension_px.into())?;
-        within("the picture size in pixels", u64::from(width_px) * u64::from(height_px), self.max_pixels)
+        within(
+            "the longer side in pixels",
+            "max_dimension_px",
+            width_px.max(height_px).into(),
+            self.max_dimension_px.into(),
+        )?;
+        within("the picture size in pixels", "max_pixels", u64::from(width_px) * u64::from(height_px), self.max_pixels)
     }
 
     pub(crate) fn check_frames(&self, frames: u64) -> Result<(), MediaError> {
-        within("the number of pictures", frames, self.max_frames)
+        within("the number of pictures", "max_frames", frames, self.max_frames)
     }
 
     pub(crate) fn check_duration(&self, seconds: f64) -> Result<(), MediaError> {
-        within("the duration in seconds", seconds.max(0.0).ceil() as u64, self.max_duration_s)
+        within("the duration in seconds", "max_duration_s", seconds.max(0.0).ceil() as u64, self.max_duration_s)
     }
 
     pub(crate) fn check_decoding(&self, since_last_picture: std::time::Duration) -> Result<(), MediaError> {
@@ -106,16 +115,20 @@ impl Limits {
             return Ok(());
         }
         let seconds = since_last_picture.as_secs_f64().ceil() as u64;
-        within("the time of decoding without a picture, in seconds,", seconds, self.max_decode_s)
+        within("the time of decoding without a picture, in seconds,", "max_decode_s", seconds, self.max_decode_s)
+    }
+
+    pub(crate) fn check_memory(&self, bytes: u64) -> Result<(), MediaError> {
+        within("the memory in bytes that its pictures need", "max_memory_bytes", bytes, self.max_memory_bytes)
     }
 
     pub(crate) fn check_streams(&self, streams: u32) -> Result<(), MediaError> {
-        within("the number of streams", streams.into(), self.max_streams.into())
+        within("the number of streams", "max_streams", streams.into(), self.max_streams.into())
     }
 }
 
-fn within(what: &'static str, value: u64, bound: u64) -> Result<(), MediaError> {
-    if value > bound { Err(MediaError::LimitExceeded { what, value, bound }) } else { Ok(()) }
+fn within(what: &'static str, setting: &'static str, value: u64, bound: u64) -> Result<(), MediaError> {
+    if value > bound { Err(MediaError::LimitExceeded { setting, what, value, bound }) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use ffmpeg::{Dictionary, Packet, codec, encoder, format::Pixel, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    ChunkDescription, Frame, Limits, MediaError, PlannedSegment, Rational, VideoIndex,
+    ChunkDescription, Effort, Frame, Limits, MediaError, Orientation, PlannedSegment, Rational, VideoIndex,
     chunk_format::owned_times_ms,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline},
@@ -41,9 +41,10 @@ pub(crate) type Packets<'a> = dyn FnMut(usize) -> Result<Packet, MediaError> + '
 
 impl Stretch {
     /// Opens a decoder for packets of the source; decoding may start at the first of them.
-    pub(crate) fn open(source: &Demuxer, packets: Range<usize>) -> Result<Self, MediaError> {
+    pub(crate) fn open(source: &Demuxer, index: &VideoIndex, packets: Range<usize>) -> Result<Self, MediaError> {
         let limits = Limits { max_bytes: u64::MAX, max_pixels: u64::MAX, ..Limits::default() };
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let Effort { threads, .. } = Effort::of(index.width, index.height, threads);
         let decoder = Decoder::open(source.parameters()?, source.time_base()?, threads, &limits, source.path())?;
         Ok(Self { decoder, packets, at_end: false, waiting: None, last_pts: i64::MIN })
     }
@@ -126,7 +127,7 @@ impl Stretch {
                     };
                     self.last_pts = pts;
                     let is_damaged = picture.is_corrupt() || picture.has_decode_errors();
-                    return Ok(Some(Frame { pts, is_damaged, picture }));
+                    return Ok(Some(Frame { pts, is_damaged, orientation: Orientation::UPRIGHT, picture }));
                 }
                 Step::Error => {}
                 Step::Finished => return Ok(None),
@@ -252,9 +253,9 @@ fn open_encoder(shape: &Shape, index: &VideoIndex) -> Result<(encoder::Video, Op
     let grey = Shape { width, height, format: Pixel::GRAY8, color: shape.color.clone() };
     match try_encoder(FFV1.0, FFV1.1, &grey, index) {
         Ok(encoder) => Ok((encoder, Some(packing))),
-        Err(refused) => Err(MediaError::Unsupported {
+        Err(_) => Err(MediaError::Unsupported {
             reason: format!(
-                "a video of {packing} that can't be copied into chunks, which no lossless encoder takes ({refused}); re-encode it, as H.264 \
+                "a video of {packing} that can't be copied into chunks, which no lossless encoder takes; re-encode it, as H.264 \
                  with a key frame every few seconds",
             ),
         }),
@@ -279,6 +280,7 @@ fn try_encoder(
     video.set_max_b_frames(0);
     video.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::BITEXACT);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
+    let Effort { threads, .. } = Effort::of(shape.width, shape.height, threads);
     // SAFETY: a plain field of a context that is owned here and not open yet.
     unsafe { (*video.as_mut_ptr()).thread_count = threads as i32 };
     let mut options = Dictionary::new();

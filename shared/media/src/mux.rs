@@ -12,7 +12,7 @@ use ffmpeg::{
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    MediaError, Rational, VideoParams,
+    MediaError, Rational,
     demux::{literal_url, quiet_ffmpeg},
     error::check,
 };
@@ -102,25 +102,15 @@ impl Muxer {
         }
     }
 
-    /// Copies pixel shape and display matrix of the source to a stream, before the header is written.
-    pub(crate) fn set_picture_shape(&mut self, stream: usize, params: &VideoParams) -> Result<(), MediaError> {
-        let Some(mut stream) = self.output.stream_mut(stream) else { return Ok(()) };
-        // SAFETY: the stream is live; the side data that FFmpeg allocates has the 36 bytes asked for.
+    /// States the shape of a stream's pixels, before the header is written. The pictures are upright: there is no display matrix.
+    pub(crate) fn set_pixel_shape(&mut self, stream: usize, shape: Rational) {
+        let Some(mut stream) = self.output.stream_mut(stream) else { return };
+        // SAFETY: the stream is live and has codec parameters; both are plain fields.
         unsafe {
             let raw = stream.as_mut_ptr();
-            (*raw).sample_aspect_ratio = params.sample_aspect_ratio.to_ffmpeg();
-            (*(*raw).codecpar).sample_aspect_ratio = params.sample_aspect_ratio.to_ffmpeg();
-            if let Some(matrix) = params.display_matrix {
-                let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
-                let data = ffi::av_stream_new_side_data(raw, kind, size_of_val(&matrix));
-                if data.is_null() {
-                    let full = ffmpeg::Error::Other { errno: ffmpeg::util::error::ENOMEM };
-                    return Err(MediaError::ffmpeg("describe the stream of", Some(&self.path), full));
-                }
-                std::ptr::copy_nonoverlapping(matrix.as_ptr().cast::<u8>(), data, size_of_val(&matrix));
-            }
+            (*raw).sample_aspect_ratio = shape.to_ffmpeg();
+            (*(*raw).codecpar).sample_aspect_ratio = shape.to_ffmpeg();
         }
-        Ok(())
     }
 
     /// Says when the whole was recorded, before the header is written.
@@ -134,13 +124,9 @@ impl Muxer {
     pub(crate) fn write_header(&mut self, options: Dictionary<'_>) -> Result<(), MediaError> {
         match self.output.write_header_with(options).map(drop) {
             Ok(()) => Ok(()),
-            Err(error @ (ffmpeg::Error::InvalidData | ffmpeg::Error::Other { errno: 22 })) => {
-                Err(MediaError::Unsupported {
-                    reason: format!(
-                        "the output container cannot hold this video codec ({error}); re-encode the source"
-                    ),
-                })
-            }
+            Err(ffmpeg::Error::InvalidData | ffmpeg::Error::Other { errno: 22 }) => Err(MediaError::Unsupported {
+                reason: "the output container cannot hold one of the codecs; re-encode the source".into(),
+            }),
             Err(error) => Err(self.error("write the header of", error)),
         }
     }

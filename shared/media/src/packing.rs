@@ -194,7 +194,8 @@ mod tests {
                     .for_each(|(at, byte)| *byte = (at * 7 + at / 13 + plane) as u8);
             }
             let back = packing.unpack(&packing.pack(&picture).unwrap()).unwrap();
-            let md5 = |picture| crate::Frame { pts: 0, is_damaged: false, picture }.md5().unwrap();
+            let orientation = crate::Orientation::UPRIGHT;
+            let md5 = |picture| crate::Frame { pts: 0, is_damaged: false, orientation, picture }.md5().unwrap();
             assert_eq!(md5(picture), md5(back), "{name} {width}x{height}");
         }
         for text in ["", "bgr24", "bgr24 0x4", "none 4x4", "bgr24 4x99999999", "bgr24 4"] {

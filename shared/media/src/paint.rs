@@ -1,6 +1,6 @@
 //! Colours in YUV, and filling, blending and lines on a surface. All of it clips.
 
-use crate::canvas::{Surface, Turn};
+use crate::canvas::Surface;
 
 /// A half-open rectangle of pixels; may lie outside the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,47 +146,4 @@ fn mix(sample: &mut u8, value: u8, strength: u8) {
 fn floor(value: f32) -> i32 {
     let towards_zero = value as i32;
     towards_zero - i32::from(towards_zero as f32 > value)
-}
-
-impl Turn {
-    /// Size of the picture as a player shows it.
-    pub(crate) fn shown_size(self, width: i32, height: i32) -> (i32, i32) {
-        match self {
-            Self::None | Self::Half => (width, height),
-            Self::Clockwise | Self::CounterClockwise => (height, width),
-        }
-    }
-
-    /// A stored rectangle as a player shows it.
-    pub(crate) fn to_shown(self, r: Rect, surface: &Surface<'_>) -> Rect {
-        let (w, h) = (surface.width, surface.height);
-        match self {
-            Self::None => r,
-            Self::Clockwise => Rect { x0: h - r.y1, y0: r.x0, x1: h - r.y0, y1: r.x1 },
-            Self::Half => Rect { x0: w - r.x1, y0: h - r.y1, x1: w - r.x0, y1: h - r.y0 },
-            Self::CounterClockwise => Rect { x0: r.y0, y0: w - r.x1, x1: r.y1, y1: w - r.x0 },
-        }
-    }
-
-    /// A shown rectangle as it is stored.
-    pub(crate) fn to_stored(self, r: Rect, surface: &Surface<'_>) -> Rect {
-        let (w, h) = (surface.width, surface.height);
-        match self {
-            Self::None => r,
-            Self::Clockwise => Rect { x0: r.y0, y0: h - r.x1, x1: r.y1, y1: h - r.x0 },
-            Self::Half => Rect { x0: w - r.x1, y0: h - r.y1, x1: w - r.x0, y1: h - r.y0 },
-            Self::CounterClockwise => Rect { x0: w - r.y1, y0: r.x0, x1: w - r.y0, y1: r.x1 },
-        }
-    }
-
-    /// A shown pixel as it is stored.
-    #[inline]
-    pub(crate) fn point_to_stored(self, u: i32, v: i32, surface: &Surface<'_>) -> (i32, i32) {
-        match self {
-            Self::None => (u, v),
-            Self::Clockwise => (v, surface.height - 1 - u),
-            Self::Half => (surface.width - 1 - u, surface.height - 1 - v),
-            Self::CounterClockwise => (surface.width - 1 - v, u),
-        }
-    }
 }

@@ -6,6 +6,36 @@ use ffmpeg::{ffi, frame};
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
+/// Which field of an interlaced picture was taken first: the even rows or the odd ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldOrder {
+    /// The even rows, from 0.
+    TopFirst,
+    /// The odd rows.
+    BottomFirst,
+}
+
+impl FieldOrder {
+    /// Of a decoded picture; none if it was taken at one time.
+    pub(crate) fn of(picture: &frame::Video) -> Option<Self> {
+        let order = if picture.is_top_first() { Self::TopFirst } else { Self::BottomFirst };
+        picture.is_interlaced().then_some(order)
+    }
+
+    /// Of the same picture with its last row on top.
+    pub(crate) fn reversed(self) -> Self {
+        match self {
+            Self::TopFirst => Self::BottomFirst,
+            Self::BottomFirst => Self::TopFirst,
+        }
+    }
+}
+
+/// From these sides on a picture is of high definition.
+const HD_WIDTH: u32 = 1280;
+const HD_HEIGHT: u32 = 720;
+
 /// How numbers become colours, under FFmpeg's names; `None` where the source does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColorTags {
@@ -45,6 +75,13 @@ impl ColorTags {
             return self.clone();
         }
         Self { range: Some("tv".into()), matrix: Some("smpte170m".into()), ..self.clone() }
+    }
+
+    /// The YUV matrix of a picture of this size, as it is stored. Where the source does not say, players take BT.709 for high definition and
+    /// BT.601 for less.
+    pub(crate) fn matrix_for(&self, width: u32, height: u32) -> Option<&str> {
+        let is_hd = width >= HD_WIDTH || height >= HD_HEIGHT;
+        self.matrix.as_deref().or(is_hd.then_some("bt709"))
     }
 
     pub(crate) fn is_full_range(&self) -> bool {

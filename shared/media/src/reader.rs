@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    ChunkDescription, Frame, Limits, MediaError, VideoEngine, Window,
+    ChunkDescription, Frame, Limits, MediaError, Orientation, VideoEngine, Window,
     chunk_format::owned_times_ms,
     decoder::{Decoder, Step},
     demux::Demuxer,
@@ -47,6 +47,7 @@ pub struct ChunkReader {
     /// A frame that was given back, to be filled again.
     spare: Option<Frame>,
     limits: Limits,
+    orientation: Orientation,
     frame_pts: Vec<i64>,
     /// The chunk's own time of each owned frame, in milliseconds.
     times_ms: Vec<i64>,
@@ -146,6 +147,7 @@ impl ChunkReader {
             packet: PacketSlot(Packet::empty()),
             spare: None,
             limits: limits.clone(),
+            orientation: Orientation::UPRIGHT,
             frame_pts: frame_pts.to_vec(),
             times_ms,
             damaged_before: description.damaged_pts,
@@ -154,6 +156,12 @@ impl ChunkReader {
             phase: Phase::Reading,
             tally: Tally::default(),
         })
+    }
+
+    /// Gives frames out upright. What is stored how is told by the index of the source; a chunk may say something else, or nothing.
+    #[must_use]
+    pub fn with_orientation(self, orientation: Orientation) -> Self {
+        Self { orientation, ..self }
     }
 
     /// The next frame of the window; `None` after the last.
@@ -174,7 +182,7 @@ impl ChunkReader {
                             None => picture,
                         };
                         self.limits.check_picture(picture.width(), picture.height())?;
-                        return Ok(Some(Frame { pts, is_damaged, picture }));
+                        return Ok(Some(Frame { pts, is_damaged, orientation: self.orientation, picture }));
                     }
                 }
                 Step::Error => {}

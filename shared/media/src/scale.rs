@@ -13,6 +13,8 @@ pub(crate) struct Target<'a> {
     planes: [*mut u8; 4],
     strides: [i32; 4],
     full_range: bool,
+    /// swscale's number of the YUV matrix that the target is in; none where it is RGB.
+    matrix: Option<i32>,
     borrowed: std::marker::PhantomData<&'a mut [u8]>,
 }
 
@@ -30,6 +32,7 @@ impl<'a> Target<'a> {
             planes: [green.as_mut_ptr(), blue.as_mut_ptr(), red.as_mut_ptr(), std::ptr::null_mut()],
             strides: [stride as i32, stride as i32, stride as i32, 0],
             full_range: true,
+            matrix: None,
             borrowed: std::marker::PhantomData,
         }
     }
@@ -45,12 +48,19 @@ impl<'a> Target<'a> {
             planes: [dst.as_mut_ptr(), none, none, none],
             strides: [stride as i32, 0, 0, 0],
             full_range: true,
+            matrix: None,
             borrowed: std::marker::PhantomData,
         }
     }
 
-    /// The top left `width` x `height` pixels of a yuv420p picture that is at least as large.
-    pub(crate) fn yuv420p(width: u32, height: u32, picture: &'a mut frame::Video, full_range: bool) -> Self {
+    /// The top left `width` x `height` pixels of a yuv420p picture that is at least as large, in the YUV of a matrix by FFmpeg's name.
+    pub(crate) fn yuv420p(
+        width: u32,
+        height: u32,
+        picture: &'a mut frame::Video,
+        matrix: Option<&str>,
+        full_range: bool,
+    ) -> Self {
         assert!(picture.format() == ffmpeg::format::Pixel::YUV420P);
         assert!(picture.width() >= width && picture.height() >= height);
         let none = std::ptr::null_mut();
@@ -63,6 +73,7 @@ impl<'a> Target<'a> {
             planes: [planes[0], planes[1], planes[2], none],
             strides: [strides[0], strides[1], strides[2], 0],
             full_range,
+            matrix: Some(matrix_number(matrix)),
             borrowed: std::marker::PhantomData,
         }
     }
@@ -89,9 +100,9 @@ impl RgbPlanes {
         self.stride
     }
 
-    /// The rows of a plane (0 red, 1 green, 2 blue), with what lies behind their ends.
-    pub(crate) fn rows(&self, plane: usize) -> std::slice::Chunks<'_, u8> {
-        self.bytes[plane * self.plane_bytes..][..self.plane_bytes].chunks(self.stride.max(1))
+    /// A plane (0 red, 1 green, 2 blue), and the bytes from row to row.
+    pub(crate) fn plane(&self, plane: usize) -> (&[u8], usize) {
+        (&self.bytes[plane * self.plane_bytes..][..self.plane_bytes], self.stride)
     }
 }
 
@@ -105,7 +116,7 @@ pub(crate) struct Scaler {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Key {
     from: (i32, i32, i32),
-    to: (i32, i32, ffi::AVPixelFormat, bool),
+    to: (i32, i32, ffi::AVPixelFormat, bool, Option<i32>),
     /// As the picture has them: their names would be made anew for every picture.
     color: (ffi::AVColorRange, ffi::AVColorSpace),
 }
@@ -153,7 +164,8 @@ impl Scaler {
             let raw = picture.as_ptr();
             (((*raw).width, (*raw).height, (*raw).format), ((*raw).color_range, (*raw).colorspace))
         };
-        let key = Key { from, to: (target.width, target.height, target.format, target.full_range), color };
+        let key =
+            Key { from, to: (target.width, target.height, target.format, target.full_range, target.matrix), color };
         if self.key == Some(key) {
             return Ok(());
         }
@@ -187,14 +199,17 @@ impl Scaler {
                     ),
                 });
             }
-            let matrix = ffi::sws_getCoefficients(matrix_number(color.matrix.as_deref()));
+            let matrix = matrix_number(color.matrix_for(picture.width(), picture.height()));
+            // A stream may change its matrix; what is encoded can't.
+            let [matrix, target_matrix] =
+                [matrix, target.matrix.unwrap_or(matrix)].map(|number| ffi::sws_getCoefficients(number));
             let source_range = i32::from(color.is_full_range());
             // Formats without a matrix (RGB, grey) refuse; they need none.
             ffi::sws_setColorspaceDetails(
                 self.context,
                 matrix,
                 source_range,
-                matrix,
+                target_matrix,
                 i32::from(target.full_range),
                 0,
                 1 << 16,
@@ -206,7 +221,7 @@ impl Scaler {
     }
 }
 
-/// swscale's number of a YUV matrix; BT.601 where the source does not say, as FFmpeg's own default.
+/// swscale's number of a YUV matrix; BT.601 for one that it does not know.
 fn matrix_number(name: Option<&str>) -> i32 {
     match name {
         Some("bt709") => ffi::SWS_CS_ITU709,
@@ -244,7 +259,8 @@ mod tests {
 
     /// The pixels of a plane.
     fn shown(planes: &RgbPlanes, plane: usize, width: u32, height: u32) -> Vec<u8> {
-        planes.rows(plane).take(height as usize).flat_map(|row| row[..width as usize].to_vec()).collect()
+        let (bytes, stride) = planes.plane(plane);
+        bytes.chunks(stride).take(height as usize).flat_map(|row| row[..width as usize].to_vec()).collect()
     }
 
     /// swscale has vector code for planes, and none for packed pixels with as good colours.

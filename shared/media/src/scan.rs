@@ -6,6 +6,7 @@ use ffmpeg::{
     ffi, frame,
 };
 use ffmpeg_next as ffmpeg;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Limits, MediaError, Rational,
@@ -14,13 +15,14 @@ use crate::{
     entry_point::{Bitstream, LeadIn},
     h264,
     index::check_clock,
+    notebook::{Notebook, Then},
     order,
     picture_head::PictureHeads,
     source::Opened,
 };
 
 /// A packet as the container stores it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ScannedPacket {
     pub pts: Option<i64>,
     pub dts: Option<i64>,
@@ -152,18 +154,50 @@ fn are_far_apart(packets: &[ScannedPacket], time_base: Rational) -> bool {
     times.windows(2).any(|pair| (pair[1] as f64 - pair[0] as f64) * time_base.to_f64() > FAR_APART_S)
 }
 
-/// Reads every packet of the stream. Without a `stream` to look into them by, the container's word stands for what they are.
+/// Reads every packet of the stream, or those that are not noted. Without a `stream` to look into them by, the container's word stands for what
+/// they are.
 pub(crate) fn read_all(
     demuxer: &mut Demuxer,
     mut stream: Option<&mut Bitstream>,
     limits: &Limits,
 ) -> Result<Scan, MediaError> {
+    // What only the index tells is not noted.
+    let mut notebook = if stream.is_some() { Notebook::of(demuxer)? } else { None };
+    if let Some(notebook) = notebook.as_mut().filter(|notebook| notebook.is_behind()) {
+        let fresh = stream.as_deref().cloned();
+        if notebook.go_back(demuxer)?
+            && let Some(scan) = read_on(demuxer, stream.as_deref_mut(), Some(&mut *notebook), limits)?
+        {
+            return Ok(scan);
+        }
+        *demuxer = Demuxer::open(demuxer.source(), Timeline::Media, limits)?;
+        notebook.start_again();
+        if let (Some(stream), Some(fresh)) = (&mut stream, fresh) {
+            **stream = fresh;
+        }
+    }
+    // Only what is behind its notes comes to no end.
+    let scan = read_on(demuxer, stream, notebook.as_mut(), limits)?;
+    Ok(scan.unwrap_or(Scan { packets: Vec::new(), can_be_copied: true }))
+}
+
+/// Reads every packet from here on. None where the notebook can't be caught up with.
+fn read_on(
+    demuxer: &mut Demuxer,
+    mut stream: Option<&mut Bitstream>,
+    mut notebook: Option<&mut Notebook>,
+    limits: &Limits,
+) -> Result<Option<Scan>, MediaError> {
     let mut heads = if stream.is_some() { PictureHeads::of(&demuxer.parameters()?) } else { None };
     let mut packets: Vec<ScannedPacket> = Vec::new();
     let mut can_be_copied = true;
     let mut packet = Packet::empty();
     while demuxer.read(&mut packet)? {
         let data = packet.data().unwrap_or_default();
+        if packet.side_data().any(|side| side.kind() == ffmpeg::codec::packet::side_data::Type::EncryptionInfo) {
+            let how = format!("the packet of picture {} needs a key", packets.len());
+            return Err(MediaError::Encrypted { path: demuxer.path().to_owned(), how });
+        }
         let head = heads.as_mut().map(|heads| heads.read(data)).unwrap_or_default();
         let mut found = ScannedPacket {
             pts: packet.pts(),
@@ -201,12 +235,21 @@ pub(crate) fn read_all(
         }
         found.has_picture &= !head.is_second_field;
         packets.push(found);
-        if head.is_second_field
-            && let [.., first, second] = &mut packets[..]
+        let is_plain = can_be_copied && stream.as_ref().is_none_or(|stream| stream.can_be_copied);
+        if let Some(notebook) = &mut notebook
+            && notebook.note(&mut packets, &packet, is_plain, demuxer)? == Then::StartAgain
         {
-            first.duration = first.duration.saturating_add(second.duration);
+            return Ok(None);
         }
         limits.check_frames(packets.len() as u64)?;
+    }
+    if notebook.is_some_and(|notebook| notebook.is_behind()) {
+        return Ok(None);
+    }
+    for at in 1..packets.len() {
+        if packets[at].is_second_field {
+            packets[at - 1].duration = packets[at - 1].duration.saturating_add(packets[at].duration);
+        }
     }
     if !can_be_copied {
         // A decoder that starts later has not been told.
@@ -214,7 +257,7 @@ pub(crate) fn read_all(
         entries.skip(1).for_each(|packet| packet.is_entry = false);
     }
     can_be_copied &= stream.is_none_or(|stream| stream.can_be_copied);
-    Ok(Scan { packets, can_be_copied })
+    Ok(Some(Scan { packets, can_be_copied }))
 }
 
 /// The same description once more is no change.
@@ -245,7 +288,7 @@ pub(crate) fn settle_times(
 ) -> Result<Settled, MediaError> {
     let time_base = source.time_base()?;
     if let Some(fine) = time_base.finer(FINENESS).filter(|_| outruns_its_clock(packets)) {
-        let (shown, is_shown) = shown_pictures(packets.len(), source, limits)?;
+        let ShownPictures { order: shown, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
         packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
         spread_over_ticks(packets, &shown);
         warnings
@@ -302,7 +345,7 @@ fn settle_stated_times(
     let mut are_stated = true;
     if packets.iter().any(|p| p.has_picture && p.pts.is_none()) {
         are_stated = false;
-        let (shown, is_shown) = shown_pictures(packets.len(), source, limits)?;
+        let ShownPictures { order: shown, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
         let missing = packets.iter().zip(&is_shown).filter(|(p, shown)| p.has_picture && !**shown).count();
         if missing > 0 {
             warnings.push(format!("{missing} packets without a timestamp show no picture"));
@@ -319,7 +362,7 @@ fn settle_stated_times(
     if make_unique(packets, warnings) > 0 {
         // The clock contradicts itself. What the decoder puts out first is shown first, whatever the container says.
         if are_stated {
-            let (shown, is_shown) = shown_pictures(packets.len(), source, limits)?;
+            let ShownPictures { order: shown, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
             packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
             let mut times: Vec<i64> = shown.iter().filter_map(|&i| packets[i].pts).collect();
             times.sort_unstable();
@@ -328,16 +371,27 @@ fn settle_stated_times(
         are_stated = false;
     }
     if are_stated && order::contradicts_times(packets) {
-        are_stated = !order::show_as_decoded(packets, &decode_order_of_pictures(source, limits)?, warnings);
+        are_stated = !order::show_as_decoded(packets, &decode_order_of_pictures(source, limits)?.0, warnings);
     }
     Ok(are_stated)
 }
 
-/// Decodes the whole stream: the packet index of each picture in the order in which they come out, and which packets these are.
-fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<(Vec<usize>, Vec<bool>), MediaError> {
-    let shown: Vec<usize> = decode_order_of_pictures(source, limits)?.iter().map(|picture| picture.packet).collect();
+/// What decoding the whole stream shows.
+pub(crate) struct ShownPictures {
+    /// The packet index of each picture, in the order in which they come out.
+    pub order: Vec<usize>,
+    /// Of each packet, whether a picture comes out of it.
+    pub is_shown: Vec<bool>,
+    /// Pictures a second, if the stream itself says so.
+    pub stated_rate: Option<Rational>,
+}
+
+/// Decodes the whole stream.
+pub(crate) fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<ShownPictures, MediaError> {
+    let (decoded, stated_rate) = decode_order_of_pictures(source, limits)?;
+    let order: Vec<usize> = decoded.iter().map(|picture| picture.packet).collect();
     let mut is_shown = vec![false; packets];
-    for &index in &shown {
+    for &index in &order {
         // A file that grew since it was scanned has packets that are not known.
         if is_shown.get_mut(index).is_none_or(|shown| std::mem::replace(shown, true)) {
             return Err(MediaError::Unsupported {
@@ -347,7 +401,7 @@ fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<(
             });
         }
     }
-    Ok((shown, is_shown))
+    Ok(ShownPictures { order, is_shown, stated_rate })
 }
 
 /// The n-th picture of `shown` gets the n-th decoding time.
@@ -390,8 +444,11 @@ pub(crate) struct DecodedPicture {
     pub is_whole: bool,
 }
 
-/// Decodes the whole stream; returns its pictures in the order in which they come out.
-fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<DecodedPicture>, MediaError> {
+/// Decodes the whole stream; returns its pictures in the order in which they come out, and the rate that the stream says of itself.
+fn decode_order_of_pictures(
+    source: &Demuxer,
+    limits: &Limits,
+) -> Result<(Vec<DecodedPicture>, Option<Rational>), MediaError> {
     let mut demuxer = Demuxer::open(source.source(), Timeline::Media, limits)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
@@ -404,9 +461,9 @@ fn decode_order_of_pictures(source: &Demuxer, limits: &Limits) -> Result<Vec<Dec
                 let packet = picture.pts().and_then(|tag| usize::try_from(tag).ok());
                 order.extend(packet.map(|packet| DecodedPicture { packet, is_whole }));
             }
-            Step::Finished => return Ok(order),
+            Step::Finished => return Ok((order, decoder.frame_rate())),
             Step::Error => {}
-            Step::NeedsPacket if finished => return Ok(order),
+            Step::NeedsPacket if finished => return Ok((order, decoder.frame_rate())),
             Step::NeedsPacket => {
                 if demuxer.read(&mut packet)? {
                     tag_packet(&mut packet, fed);

@@ -6,7 +6,7 @@ use ffmpeg::{Packet, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Frame, Limits, MediaError, Source, VideoIndex,
+    Frame, Limits, MediaError, Orientation, Source, VideoIndex,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline},
     scan::tag_packet,
@@ -53,7 +53,9 @@ impl<'a> SerialDecoder<'a> {
                         tag.and_then(|tag| self.index.packets.get(tag)).filter(|p| !p.is_lost).and_then(|p| p.pts)
                     };
                     let is_damaged = picture.is_corrupt() || picture.has_decode_errors();
-                    return Ok(Some((pts, Frame { pts: pts.unwrap_or_default(), is_damaged, picture })));
+                    let frame =
+                        Frame { pts: pts.unwrap_or_default(), is_damaged, orientation: Orientation::UPRIGHT, picture };
+                    return Ok(Some((pts, frame)));
                 }
                 Step::Error => {}
                 Step::Finished => return Ok(None),

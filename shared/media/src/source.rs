@@ -8,7 +8,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Limits, MediaError};
+use trackdrop_pipeline::RequestSettings;
+
+use crate::{
+    Limits, MediaError, Rational,
+    notebook::{NoteEvery, Noted, Notes},
+};
 
 /// The least that is asked for at once.
 const LEAST_BYTES: u64 = 4 << 10;
@@ -24,11 +29,29 @@ const KEPT_BYTES: u64 = 16 << 20;
 pub struct Source {
     name: PathBuf,
     ranges: Option<Arc<Ranges>>,
+    noted: Option<Noted>,
+    reading: Reading,
+}
+
+/// What is taken where a file leaves a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// Which of the file's video streams, from 0, cover pictures not counted. `None`: the one that [`crate::VideoStreams::rule`] says.
+    pub video_stream: Option<u32>,
+    /// Pictures a second of a raw stream, which has no clock. `None`: what the stream says of itself, else 25.
+    pub raw_frame_rate: Option<Rational>,
+}
+
+impl From<&RequestSettings> for Reading {
+    fn from(settings: &RequestSettings) -> Self {
+        let raw_frame_rate = settings.raw_frame_rate.and_then(|rate| Rational::new(rate.num(), rate.den()));
+        Self { video_stream: settings.video_stream, raw_frame_rate }
+    }
 }
 
 impl<P: AsRef<Path> + ?Sized> From<&P> for Source {
     fn from(path: &P) -> Self {
-        Self { name: path.as_ref().to_owned(), ranges: None }
+        Self { name: path.as_ref().to_owned(), ranges: None, noted: None, reading: Reading::default() }
     }
 }
 
@@ -50,20 +73,52 @@ impl Source {
         read_at: impl Fn(u64, &mut [u8]) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         let ranges = Ranges { bytes, read_at: Box::new(read_at), spool: None, kept: Mutex::default() };
-        Self { name: name.as_ref().to_owned(), ranges: Some(Arc::new(ranges)) }
+        Self {
+            name: name.as_ref().to_owned(),
+            ranges: Some(Arc::new(ranges)),
+            noted: None,
+            reading: Reading::default(),
+        }
     }
 
     /// The same source, which in containers that have to be read whole to be planned keeps up to `most_bytes` of them in a file in
     /// `folder`, so that cutting need not read these again. Without it, and beyond the bound, they are read twice.
     #[must_use]
     pub fn with_spool(self, folder: &Path, most_bytes: u64) -> Self {
-        let Self { name, ranges } = self;
+        let Self { name, ranges, noted, reading } = self;
         let ranges = ranges.map(|ranges| match Arc::try_unwrap(ranges) {
             Ok(ranges) => Arc::new(Ranges { spool: Some(Spool { folder: folder.to_owned(), most_bytes }), ..ranges }),
             // Already being read: too late to keep what was read.
             Err(ranges) => ranges,
         });
-        Self { name, ranges }
+        Self { name, ranges, noted, reading }
+    }
+
+    /// The same source with notes of what earlier scans of it found: where it has to be read whole to be planned, and that was interrupted, it is
+    /// gone on with. `notes` are of exactly these bytes.
+    #[must_use]
+    pub fn with_notes(self, notes: Arc<dyn Notes>, every: NoteEvery) -> Self {
+        Self { noted: Some(Noted { notes, every }), ..self }
+    }
+
+    pub(crate) fn noted(&self) -> Option<&Noted> {
+        self.noted.as_ref()
+    }
+
+    /// Its size; none for a file, which may grow.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.ranges.as_ref().map(|ranges| ranges.bytes)
+    }
+
+    /// The same source, read so.
+    #[must_use]
+    pub fn read_as(self, reading: Reading) -> Self {
+        Self { reading, ..self }
+    }
+
+    /// What is taken where it leaves a choice.
+    pub(crate) fn reading(&self) -> Reading {
+        self.reading
     }
 
     /// The file; for other sources the name that messages use.

@@ -9,9 +9,10 @@ use ffmpeg::{Packet, codec, encoder, format::Pixel, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Canvas, Frame, Limits, MediaError, Rational, VideoParams,
+    Canvas, Frame, Limits, MediaError, Orientation, Rational, VideoParams,
     decoder::{Decoder, Step},
     demux::quiet_ffmpeg,
+    orientation::matrix_of_picture,
     scale::{Scaler, Target},
     source::check_file,
 };
@@ -20,7 +21,8 @@ use crate::{
 const MAX_BYTES: u64 = 1 << 30;
 const TICK: Rational = Rational { num: 1, den: 1 };
 
-/// Reads a picture: PNG, JPEG, BMP or WebP, by its first bytes whatever its name is.
+/// Reads a picture: PNG, JPEG, BMP or WebP, by its first bytes whatever its name is. A photograph whose EXIF data say how it is stored
+/// comes upright.
 ///
 /// # Errors
 /// [`MediaError::Unsupported`] for any other file, [`MediaError::NoDecodableFrame`] for a broken one,
@@ -54,7 +56,18 @@ pub fn read_still(path: &Path, limits: &Limits) -> Result<Frame, MediaError> {
         return Err(broken("the picture is damaged or cut off"));
     }
     limits.check_picture(picture.width(), picture.height())?;
-    Ok(Frame { pts: 0, is_damaged: picture.is_corrupt(), picture })
+    Ok(Frame { pts: 0, is_damaged: picture.is_corrupt(), orientation: orientation(&picture), picture })
+}
+
+/// FFmpeg 5 to 7 give what EXIF says as a tag of the picture, FFmpeg 8 as a display matrix.
+fn orientation(picture: &frame::Video) -> Orientation {
+    match matrix_of_picture(picture) {
+        Some(matrix) => Orientation::of_matrix(&matrix).0,
+        None => {
+            let tag = picture.metadata().get("Orientation").and_then(|number| number.trim().parse().ok());
+            tag.map_or(Orientation::UPRIGHT, Orientation::of_exif)
+        }
+    }
 }
 
 fn format_of(bytes: &[u8]) -> Option<(codec::Id, &'static str)> {
@@ -74,12 +87,14 @@ impl Canvas {
     /// [`MediaError::Unsupported`] for a size or pixel format that can't be drawn on.
     pub fn of_still(still: &Frame) -> Result<Self, MediaError> {
         let mut canvas = Self::new(&VideoParams {
-            width: still.width(),
-            height: still.height(),
+            width: still.picture.width(),
+            height: still.picture.height(),
             time_base: TICK,
             frame_rate: TICK,
             sample_aspect_ratio: TICK,
-            display_matrix: None,
+            orientation: still.orientation,
+            field_order: None,
+            pixel_format: crate::picture_format::pixel_format_name(&still.picture),
             color: crate::ColorTags::default(),
             origin_pts: 0,
             has_presented_times: true,
@@ -101,7 +116,8 @@ impl Canvas {
                 // With the padding to even sides: where a side is odd, the scaler leaves the last chroma samples out.
                 let (width, height) = (self.picture.width(), self.picture.height());
                 let mut yuv = frame::Video::new(Pixel::YUV420P, width, height);
-                Scaler::default().run(&self.rgb(width, height)?, Target::yuv420p(width, height, &mut yuv, true))?;
+                Scaler::default()
+                    .run(&self.rgb(width, height)?, Target::yuv420p(width, height, &mut yuv, None, true))?;
                 yuv.set_width(self.width());
                 yuv.set_height(self.height());
                 // The same planes, under the name that FFmpeg has for them where the range is full.

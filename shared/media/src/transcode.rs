@@ -22,28 +22,35 @@ pub(crate) struct AacTranscoder {
     waiting: Vec<VecDeque<f32>>,
     /// Time of the first waiting sample, on the presentation's clock; set by the first decoded samples.
     position: Option<i64>,
+    skipped_s: f64,
 }
 
 impl AacTranscoder {
-    /// `None` if the audio cannot be decoded, or AAC has no such sample rate or channel count.
-    pub(crate) fn open(parameters: codec::Parameters, time_base: Rational) -> Option<Self> {
-        let decoder = codec::context::Context::from_parameters(parameters).ok()?.decoder().audio().ok()?;
+    /// The reason if the audio cannot be decoded, or AAC has no such sample rate or channel count.
+    pub(crate) fn open(parameters: codec::Parameters, time_base: Rational) -> Result<Self, String> {
+        let decoder = codec::context::Context::from_parameters(parameters)
+            .and_then(|context| context.decoder().audio())
+            .map_err(|_| "the FFmpeg in use can't decode it".to_owned())?;
         let (rate, channels) = (decoder.rate(), i32::from(decoder.channels()));
+        let refused =
+            || format!("AAC takes no sound of {rate} Hz with {channels} channels: at most 96000 Hz and 8 channels");
+        let signed_rate = i32::try_from(rate).map_err(|_| refused())?;
         if rate == 0 || !(1..=8).contains(&channels) {
-            return None;
+            return Err(refused());
         }
-        let aac = encoder::find(codec::Id::AAC)?;
-        let mut audio = codec::context::Context::new_with_codec(aac).encoder().audio().ok()?;
-        audio.set_rate(rate.try_into().ok()?);
+        let aac = encoder::find(codec::Id::AAC).ok_or("the FFmpeg in use has no AAC encoder")?;
+        let context = codec::context::Context::new_with_codec(aac);
+        let mut audio = context.encoder().audio().map_err(|_| refused())?;
+        audio.set_rate(signed_rate);
         audio.set_format(Sample::F32(Type::Planar));
         audio.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::BITEXACT);
-        audio.set_time_base(ffmpeg::Rational(1, rate.try_into().ok()?));
+        audio.set_time_base(ffmpeg::Rational(1, signed_rate));
         audio.set_bit_rate(96_000 * channels as usize);
         // SAFETY: the layout is a field of a context that is owned here and not open yet.
         unsafe { ffi::av_channel_layout_default(&mut (*audio.as_mut_ptr()).ch_layout, channels) };
-        let encoder = audio.open().ok()?;
+        let encoder = audio.open().map_err(|_| refused())?;
         let waiting = vec![VecDeque::new(); channels as usize];
-        Some(Self { decoder, encoder, time_base, rate, waiting, position: None })
+        Ok(Self { decoder, encoder, time_base, rate, waiting, position: None, skipped_s: 0.0 })
     }
 
     pub(crate) fn parameters(&self) -> codec::Parameters {
@@ -53,6 +60,11 @@ impl AacTranscoder {
     /// One sample.
     pub(crate) fn time_base(&self) -> Rational {
         Rational { num: 1, den: self.rate.min(i32::MAX as u32) as i32 }
+    }
+
+    /// Seconds of sound that came out of the decoder with another rate or number of channels than at the start.
+    pub(crate) fn skipped_s(&self) -> f64 {
+        self.skipped_s
     }
 
     /// Takes a packet of the source, or `None` at the end; returns what is encoded by then.
@@ -91,6 +103,7 @@ impl AacTranscoder {
     fn take(&mut self, decoded: &frame::Audio) {
         let channels = usize::from(decoded.channels());
         if channels != self.waiting.len() || decoded.rate() != self.rate {
+            self.skipped_s += decoded.samples() as f64 / f64::from(decoded.rate().max(1));
             return;
         }
         let end = self.position.map(|start| start + self.waiting[0].len() as i64);

@@ -12,8 +12,8 @@ use trackdrop_pipeline::{
 };
 
 use crate::{
-    ChunkReader, Cutter, Frame, Limits, MediaError, PlannedSegment, Source, VideoIndex, chunk_format::pts_list, index,
-    serial::SerialDecoder,
+    ChunkReader, Cutter, Frame, Limits, MediaError, Orientation, PlannedSegment, Source, VideoIndex,
+    chunk_format::pts_list, index, serial::SerialDecoder,
 };
 
 /// How to cut and decode.
@@ -31,6 +31,12 @@ pub struct VerifyOptions {
 /// pixels, at its time.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verification {
+    /// Width and height of the pictures that were compared, as they are stored.
+    pub stored_size_px: (u32, u32),
+    /// What makes them upright, as boxes and the annotated video are.
+    pub orientation: Orientation,
+    /// Width and height of the upright picture that boxes are in.
+    pub upright_size_px: (u32, u32),
     /// Chunks that the file was cut into.
     pub segments: u32,
     /// Those among them that were re-encoded without loss, since the file has no key frame to cut at. What is a key frame there
@@ -203,7 +209,11 @@ pub fn verify_each(
         };
     }
     let difference = comparison.first.or(chunks.broken_ledger.map(|reason| Difference::Ledger { reason }));
+    let stored_size_px = (video.width, video.height);
     Ok(Verification {
+        stored_size_px,
+        orientation: video.orientation,
+        upright_size_px: video.orientation.size(stored_size_px),
         segments: segments.len() as u32,
         segments_reencoded: segments.iter().filter(|segment| segment.is_reencoded).count() as u32,
         ledger: chunks.ledger.total().clone(),

@@ -48,6 +48,52 @@ fn a_png_is_read_exactly_and_a_jpeg_and_a_bmp_are_known_by_their_bytes() {
     }
 }
 
+/// A photograph's EXIF data with nothing but how it is stored.
+fn exif(orientation: u8) -> Vec<u8> {
+    let mut data = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+    data.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+    let length = data.len() as u16 + 2;
+    [&[0xff, 0xe1][..], &length.to_be_bytes(), &data].concat()
+}
+
+#[test]
+fn a_photograph_is_upright_however_its_camera_stored_it() {
+    let still = make("a.jpg", "-f lavfi -i testsrc2=s=160x90:r=1:d=1 -q:v 2 -frames:v 1 OUT");
+    let (width, height, stored) = rgb(&still.path);
+    let (width, height) = (width as usize, height as usize);
+    let pixel = |x: usize, y: usize| &stored[3 * (y * width + x)..][..3];
+    let jpeg = fs::read(&still.path).unwrap();
+    // Where the pixel at the place (u, v) of the upright picture is stored.
+    type Stored = fn(usize, usize, usize, usize) -> (usize, usize);
+    let places: [(u8, bool, Stored); 7] = [
+        (2, false, |u, v, w, _| (w - 1 - u, v)),
+        (3, false, |u, v, w, h| (w - 1 - u, h - 1 - v)),
+        (4, false, |u, v, _, h| (u, h - 1 - v)),
+        (5, true, |u, v, _, _| (v, u)),
+        (6, true, |u, v, _, h| (v, h - 1 - u)),
+        (7, true, |u, v, w, h| (w - 1 - v, h - 1 - u)),
+        (8, true, |u, v, w, _| (w - 1 - v, u)),
+    ];
+    for (number, swaps, place) in places {
+        fs::write(&still.path, [&jpeg[..2], &exif(number), &jpeg[2..]].concat()).unwrap();
+        let (wide, high, upright) = rgb(&still.path);
+        let size = if swaps { (height, width) } else { (width, height) };
+        assert_eq!((wide as usize, high as usize), size, "{number}");
+        let expected: Vec<u8> = (0..size.1)
+            .flat_map(|v| (0..size.0).map(move |u| (u, v)))
+            .flat_map(|(u, v)| {
+                let (x, y) = place(u, v, width, height);
+                pixel(x, y)
+            })
+            .copied()
+            .collect();
+        assert!(upright == expected, "{number}");
+        // What is drawn on is upright, too.
+        let canvas = Canvas::of_still(&read_still(&still.path, &Limits::default()).unwrap()).unwrap();
+        assert_eq!((canvas.width() as usize, canvas.height() as usize), size, "{number}");
+    }
+}
+
 #[test]
 fn what_is_drawn_is_in_the_written_picture_and_the_rest_is_as_before() {
     let still = make("in.png", "-f lavfi -i color=0x406080:s=321x201:r=1:d=1,format=rgb24 -frames:v 1 OUT");

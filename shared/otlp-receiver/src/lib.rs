@@ -14,7 +14,13 @@ mod trace;
 
 pub use trace::{Span, Trace};
 
-use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use opentelemetry_proto::tonic::{
     collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
     metrics::v1::metric::Data,
@@ -31,6 +37,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 /// Receives traces and metrics by OTLP over HTTP with protobuf until it is dropped.
 #[derive(Debug)]
 pub struct Receiver {
+    host: String,
     endpoint: String,
     kept: Arc<Kept>,
     spans: watch::Receiver<usize>,
@@ -46,6 +53,8 @@ struct Received {
 
 #[derive(Debug)]
 struct Kept {
+    /// Whose telemetry is taken, by Google's Telemetry API; none for a collector, which takes everybody's.
+    project: Option<String>,
     received: Mutex<Received>,
     count: watch::Sender<usize>,
 }
@@ -62,10 +71,24 @@ impl Receiver {
     /// # Errors
     /// Where no port can be listened on.
     pub async fn start() -> io::Result<Self> {
+        Self::start_for(None).await
+    }
+
+    /// The same as Google's Telemetry API: without an access token it answers 401, to spans that do not belong to `project` by their attribute
+    /// `gcp.project_id` 400, as "Telemetry (OTLP) API" documents.
+    ///
+    /// # Errors
+    /// Where no port can be listened on.
+    pub async fn start_as_google(project: &str) -> io::Result<Self> {
+        Self::start_for(Some(project.to_owned())).await
+    }
+
+    async fn start_for(project: Option<String>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
+        let host = listener.local_addr()?.to_string();
+        let endpoint = format!("http://{host}");
         let (count, spans) = watch::channel(0);
-        let kept = Arc::new(Kept { received: Mutex::default(), count });
+        let kept = Arc::new(Kept { project, received: Mutex::default(), count });
         let router = Router::new()
             .route("/v1/traces", post(take_traces))
             .route("/v1/metrics", post(take_metrics))
@@ -74,7 +97,12 @@ impl Receiver {
             // It ends with the test that it is for.
             let _ = axum::serve(listener, router).await;
         });
-        Ok(Self { endpoint, kept, spans, serving })
+        Ok(Self { host, endpoint, kept, spans, serving })
+    }
+
+    /// `host:port`.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is to be.
@@ -121,13 +149,20 @@ impl Drop for Receiver {
     }
 }
 
-async fn take_traces(State(kept): State<Arc<Kept>>, body: Bytes) -> StatusCode {
+async fn take_traces(State(kept): State<Arc<Kept>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if kept.project.is_some() && !has_token(&headers) {
+        return StatusCode::UNAUTHORIZED;
+    }
     let request = match ExportTraceServiceRequest::decode(body) {
         Ok(request) => request,
         Err(error) => return malformed(&kept, error),
     };
     let mut received = kept.lock();
     for of_resource in request.resource_spans {
+        let belongs_to = attribute_of(of_resource.resource.clone(), "gcp.project_id");
+        if kept.project.as_ref().is_some_and(|project| *project != belongs_to) {
+            return StatusCode::BAD_REQUEST;
+        }
         let service = service_of(of_resource.resource);
         for span in of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
             received.spans.push(Span::of(span, &service));
@@ -137,7 +172,10 @@ async fn take_traces(State(kept): State<Arc<Kept>>, body: Bytes) -> StatusCode {
     StatusCode::OK
 }
 
-async fn take_metrics(State(kept): State<Arc<Kept>>, body: Bytes) -> StatusCode {
+async fn take_metrics(State(kept): State<Arc<Kept>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if kept.project.is_some() && !has_token(&headers) {
+        return StatusCode::UNAUTHORIZED;
+    }
     let request = match ExportMetricsServiceRequest::decode(body) {
         Ok(request) => request,
         Err(error) => return malformed(&kept, error),
@@ -158,9 +196,17 @@ async fn take_metrics(State(kept): State<Arc<Kept>>, body: Bytes) -> StatusCode 
     StatusCode::OK
 }
 
+fn has_token(headers: &HeaderMap) -> bool {
+    headers.get("authorization").and_then(|value| value.to_str().ok()).is_some_and(|value| value.starts_with("Bearer "))
+}
+
 fn service_of(resource: Option<Resource>) -> String {
+    attribute_of(resource, "service.name")
+}
+
+fn attribute_of(resource: Option<Resource>, name: &str) -> String {
     let mut attributes = resource.map(|resource| trace::attributes(resource.attributes)).unwrap_or_default();
-    attributes.remove("service.name").unwrap_or_default()
+    attributes.remove(name).unwrap_or_default()
 }
 
 fn malformed(kept: &Kept, error: prost::DecodeError) -> StatusCode {

@@ -30,6 +30,8 @@ pub enum RequestState {
     Annotating,
     /// All results stand.
     Done,
+    /// It ended: the tracks stand and their rows are loaded, but the annotated video is missing, and the error says why.
+    DoneWithoutVideo,
     /// It ended with a reason.
     Failed,
 }
@@ -37,7 +39,17 @@ pub enum RequestState {
 impl RequestState {
     /// Whether nothing more will happen.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Done | Self::Failed)
+        matches!(self, Self::Done | Self::DoneWithoutVideo | Self::Failed)
+    }
+
+    /// Whether the tracks stand and their rows are loaded.
+    pub fn has_rows(self) -> bool {
+        matches!(self, Self::Done | Self::DoneWithoutVideo)
+    }
+
+    /// Whether it ended without all that was asked for; it can be opened again.
+    pub fn lacks_something(self) -> bool {
+        matches!(self, Self::DoneWithoutVideo | Self::Failed)
     }
 
     /// The state as the manifest writes it.
@@ -48,6 +60,7 @@ impl RequestState {
             Self::Merging => "merging",
             Self::Annotating => "annotating",
             Self::Done => "done",
+            Self::DoneWithoutVideo => "done_without_video",
             Self::Failed => "failed",
         }
     }
@@ -71,6 +84,33 @@ pub struct SourceInfo {
     pub video: Option<VideoInfo>,
 }
 
+/// The video streams of a file that has several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VideoStreams {
+    /// The number of the one that is processed.
+    pub taken: u32,
+    /// By which rule.
+    pub rule: String,
+    /// All of them, in the order of the file.
+    pub streams: Vec<VideoStream>,
+}
+
+/// One of several video streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VideoStream {
+    /// What the setting `video_stream` calls it, from 0.
+    pub number: u32,
+    /// Its codec.
+    pub codec: String,
+    /// Width in pixels; 0 where it is not known.
+    pub width_px: u32,
+    /// Height in pixels.
+    pub height_px: u32,
+    /// Number of the programme that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<i32>,
+}
+
 /// The one video stream that is processed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VideoInfo {
@@ -78,16 +118,34 @@ pub struct VideoInfo {
     pub container: String,
     /// Codec of the stream.
     pub codec: String,
-    /// Width of the decoded picture in pixels.
+    /// Width in pixels of the picture that boxes are in: the upright one, before its sample aspect ratio.
     pub width_px: u32,
-    /// Height of the decoded picture in pixels.
+    /// Height in pixels of that picture.
     pub height_px: u32,
+    /// Width of the decoded picture in pixels, as it is stored; none where a version wrote this that did not turn pictures upright.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_width_px: Option<u32>,
+    /// Height of the decoded picture in pixels, as it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_height_px: Option<u32>,
     /// Seconds a tick, exactly.
     pub time_base: Rational,
     /// Mean frame rate; for people, nothing is computed from it.
     pub frame_rate: Rational,
-    /// Clockwise rotation that players apply.
+    /// Degrees by which the stored picture is turned clockwise to be upright: 0, 90, 180 or 270.
     pub rotation_degrees: i32,
+    /// Whether the stored picture is mirrored left to right before it is turned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirrored: Option<bool>,
+    /// Width of a pixel of the upright picture divided by its height.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_aspect_ratio: Option<Rational>,
+    /// Width that a player shows the upright picture at: a browser's `videoWidth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_width_px: Option<u32>,
+    /// Height that a player shows the upright picture at: a browser's `videoHeight`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_height_px: Option<u32>,
     /// Frames that are shown.
     pub frame_count: u64,
     /// The PTS of time 0 of the presentation. All PTS are presented ones, which is after an edit list; in manifests of before
@@ -97,10 +155,13 @@ pub struct VideoInfo {
     pub start_pts: i64,
     /// End of the shown interval, exclusive.
     pub end_pts: i64,
+    /// The file's video streams, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_streams: Option<VideoStreams>,
     /// Codec of the audio that goes into the annotated video; none without audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,
-    /// What the annotated video takes over (size, aspect, rotation, colours), as the media library writes and reads it.
+    /// What the annotated video takes over (size, aspect, orientation, colours), as the media library writes and reads it.
     pub presentation: serde_json::Value,
     /// What is worth knowing of how the file could be honoured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -211,7 +272,7 @@ pub struct Manifest {
     pub retrack_of: Option<RequestId>,
     /// Where it stands.
     pub state: RequestState,
-    /// Why it failed.
+    /// Why it failed; or, where the tracks do not hang on it, why the annotated video is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<RequestError>,
     /// When it was last opened again after it had failed; later than all that was told of that end.
@@ -231,6 +292,9 @@ pub struct Manifest {
     /// The account of its frames; none until they are merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerTotal>,
+    /// What is worth knowing of the annotated video, such as sound that had to be left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub video_notes: Vec<String>,
     /// How many segments it was cut into.
     pub segment_count: u32,
     /// The segments, in order.
@@ -266,6 +330,11 @@ fn within_the_frame_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 impl Manifest {
+    /// All that a person should know of how the file and its sound could be honoured.
+    pub fn notes(&self) -> impl Iterator<Item = &String> {
+        self.source.video.iter().flat_map(|video| &video.warnings).chain(&self.video_notes)
+    }
+
     /// The request that the chunks and detections belong to: this one, or the one that it is a version of.
     pub fn detected_in(&self) -> &RequestId {
         self.retrack_of.as_ref().unwrap_or(&self.request_id)

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! uploads/   anything the user drops
-//! work/      split_chunks/<request_id>/000007.mkv        one chunk
+//! work/      indexed/<request_id>/...                    what was found so far of an upload that takes long to index; deleted when it is cut
+//!            split_chunks/<request_id>/000007.mkv        one chunk
 //!            detections/<request_id>/000007.parquet      created once; its existence is the count
 //!            tracked/<request_id>                        created once, when all segments are tracked
 //!            tracks/<request_id>/000007.parquet          the final tracks of that segment
@@ -194,6 +195,11 @@ impl ResultFile {
     pub fn object(self, request: &RequestId) -> ObjectName {
         ObjectName::new(Bucket::Results, format!("{request}/{}", self.file_name()))
     }
+}
+
+/// What the names of the objects begin with that say what was found so far of a request's upload.
+pub fn indexed_prefix(request: &RequestId) -> String {
+    format!("indexed/{request}/")
 }
 
 /// The request that an object of `work` or `results` belongs to; none for uploads and for names we never write.

@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_list_is_written_in_one_line_too() {
         assert_eq!(NamePatterns::of_text("*.srt, a/*\n._*,").unwrap(), of(&["*.srt", "a/*", "._*"]));
-        assert_eq!(NamePatterns::of_text("none").unwrap().patterns(), [String::new(); 0]);
+        assert!(NamePatterns::of_text("none").unwrap().patterns().is_empty());
     }
 
     #[test]

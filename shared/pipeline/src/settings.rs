@@ -1,6 +1,6 @@
 //! What a user asks for with an upload. The settings travel with the request; no function has settings of its own.
 
-use crate::names::cut;
+use crate::{names::cut, time::Rational};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -32,6 +32,16 @@ pub struct RequestSettings {
     pub min_score: Option<f32>,
     /// Whether the annotated video is made.
     pub video: bool,
+    /// Which of the file's video streams is tracked, from 0, cover pictures not counted; none means the one that the manifest's
+    /// `video_streams` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_stream: Option<u32>,
+    /// Pictures a second of a bare stream, which has no clock; none means what the stream says of itself, else 25.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw_frame_rate: Option<Rational>,
+    /// The share of damaged frames above which the request fails; none means one half.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_damaged_share: Option<f64>,
     /// Whether `time_s` counts from the zero of the source's own clock, however late the video begins on it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub source_clock: bool,
@@ -115,6 +125,12 @@ pub enum SettingsError {
     /// The standard deviation of the smoothing is out of its range.
     #[error("smoothing over {0} frames: it must be above 0 and at most 1,000")]
     Smooth(f64),
+    /// The rate of a bare stream is out of its range.
+    #[error("raw frame rate {0}: it must be above 0 and at most 1,000 pictures a second")]
+    RawFrameRate(Rational),
+    /// The share of damaged frames is outside 0 to 1.
+    #[error("largest share of damaged frames {0} is not between 0 and 1")]
+    MaxDamagedShare(f64),
     /// A class list that names nothing.
     #[error("the list of classes is empty or has an empty name in it")]
     Classes,
@@ -162,6 +178,9 @@ impl Default for RequestSettings {
             classes: None,
             min_score: None,
             video: true,
+            video_stream: None,
+            raw_frame_rate: None,
+            max_damaged_share: None,
             source_clock: false,
             tracker: TrackerOverrides::default(),
             refine: Refinements::default(),
@@ -201,6 +220,12 @@ impl RequestSettings {
         }
         if let Some(sigma) = self.refine.smooth.filter(|sigma| !(*sigma > 0.0 && *sigma <= 1000.0)) {
             return Err(SettingsError::Smooth(sigma));
+        }
+        if let Some(rate) = self.raw_frame_rate.filter(|rate| !(rate.num() > 0 && rate.to_f64() <= 1000.0)) {
+            return Err(SettingsError::RawFrameRate(rate));
+        }
+        if let Some(share) = self.max_damaged_share.filter(|share| !(0.0..=1.0).contains(share)) {
+            return Err(SettingsError::MaxDamagedShare(share));
         }
         match (self.min_score, &self.classes) {
             (Some(score), _) if !(0.0..=1.0).contains(&score) => Err(SettingsError::MinScore(score)),
@@ -249,6 +274,13 @@ mod tests {
         for bad in [0.0, f64::NAN, 1001.0] {
             let refine = Refinements { smooth: Some(bad), ..Default::default() };
             assert!(RequestSettings { refine, ..Default::default() }.check().is_err(), "{bad}");
+        }
+        for bad in ["0/1", "-25/1", "1001/1"] {
+            let settings = RequestSettings { raw_frame_rate: Some(bad.parse().unwrap()), ..Default::default() };
+            assert!(settings.check().unwrap_err().to_string().contains(bad));
+        }
+        for bad in [-0.1, 1.1, f64::NAN] {
+            assert!(RequestSettings { max_damaged_share: Some(bad), ..Default::default() }.check().is_err(), "{bad}");
         }
         let many = RequestSettings { classes: Some(vec!["x".repeat(100); 40]), ..Default::default() };
         assert!(many.check().unwrap_err().to_string().contains("4096"), "{many:?}");

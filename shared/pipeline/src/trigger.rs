@@ -81,6 +81,16 @@ pub enum TriggerError {
     },
 }
 
+/// The files of the triggers that start the stages, in the order of the flow.
+pub const STAGES: [&str; 6] = [
+    include_str!("../../../triggers/split.yaml"),
+    include_str!("../../../triggers/track.yaml"),
+    include_str!("../../../triggers/merge.yaml"),
+    include_str!("../../../triggers/load.yaml"),
+    include_str!("../../../triggers/annotate.yaml"),
+    include_str!("../../../triggers/join.yaml"),
+];
+
 /// The variable that replaces the list of what is ignored in `uploads`: patterns separated by commas, or `none`.
 pub const IGNORE_VARIABLE: &str = "TRACKDROP_IGNORE";
 

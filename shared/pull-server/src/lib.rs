@@ -19,6 +19,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::StatusCode,
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -52,12 +53,21 @@ pub struct PullServer {
     running: JoinSet<()>,
 }
 
-#[derive(Debug)]
+/// Says by the `authorization` of a call whether it is let through.
+pub type May = Box<dyn Fn(Option<&str>) -> bool + Send + Sync>;
+
 struct Shared {
     subscription: String,
     behind: Option<String>,
+    may: May,
     http: reqwest::Client,
     queue: Mutex<Queue>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("subscription", &self.subscription).finish_non_exhaustive()
+    }
 }
 
 impl Shared {
@@ -67,11 +77,17 @@ impl Shared {
 }
 
 impl PullServer {
-    /// Listens on a free port of loopback, in front of the emulator at `behind` (`host:port`).
+    /// Listens on a free port of loopback, in front of the emulator at `behind` (`host:port`), for everybody.
     pub async fn start(subscription: &str, behind: Option<&str>) -> io::Result<Self> {
+        Self::start_for(subscription, behind, Box::new(|_| true)).await
+    }
+
+    /// The same for those who may; others are told `PERMISSION_DENIED`. Who calls what is passed on is not looked at here.
+    pub async fn start_for(subscription: &str, behind: Option<&str>, may: May) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             subscription: subscription.to_owned(),
             behind: behind.map(str::to_owned),
+            may,
             http: reqwest::Client::new(),
             queue: Mutex::default(),
         });
@@ -82,6 +98,7 @@ impl PullServer {
             .route(&format!("{subscriber}/StreamingPull"), post(streaming_pull))
             .route(&format!("{subscriber}/Acknowledge"), post(acknowledge))
             .route(&format!("{subscriber}/ModifyAckDeadline"), post(modify_ack_deadline))
+            .route_layer(from_fn_with_state(shared.clone(), only_who_may))
             .fallback(pass_on)
             .with_state(shared.clone());
         let mut running = JoinSet::new();
@@ -130,6 +147,14 @@ impl PullServer {
     pub fn handed_back(&self) -> usize {
         self.shared.queue().handed_back
     }
+}
+
+async fn only_who_may(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let authorisation = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    if (shared.may)(authorisation) {
+        return next.run(request).await;
+    }
+    Status::permission_denied("User not authorized to perform this action.").into_http()
 }
 
 async fn streaming_pull(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -194,7 +219,10 @@ async fn pass_on(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let Ok(body) = axum::body::to_bytes(body, LONGEST_BODY).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let call = shared.http.request(parts.method, format!("http://{behind}{path}"));
+    let mut call = shared.http.request(parts.method, format!("http://{behind}{path}"));
+    if let Some(authorisation) = parts.headers.get("authorization") {
+        call = call.header("authorization", authorisation);
+    }
     let call = call.header("content-type", "application/json").body(body);
     match call.send().await {
         Ok(answer) => {

@@ -23,9 +23,10 @@ use trackdrop_cloud::{
     Content, LoadOutcome, LocalFile, ObjectInfo, PublishError, Publisher, PutOptions, Storage, StorageError,
     TracksFile, Warehouse, WarehouseError,
 };
+use trackdrop_flow::claim;
 use trackdrop_pipeline::{
     Event, ObjectFinalized, RequestId, Timestamp,
-    names::{Bucket, ObjectName, ResultFile, request_of},
+    names::{Bucket, Marker, ObjectName, ResultFile, request_of},
 };
 use trackdrop_tables::requests::RequestRow;
 
@@ -180,7 +181,12 @@ impl Attempt {
             Some(request) => request.parse().ok(),
             None => request_of(object),
         };
+        // A claim is of an upload, whichever request it makes; and who takes one over ends the request that had it.
+        let of_a_claim = object.name.starts_with(claim::PREFIX)
+            || [MANIFEST, "/summary.json"].iter().any(|ending| object.name.ends_with(ending))
+            || object.name.starts_with(&Marker::Ended.prefix());
         let is_its_own = match &self.works_for {
+            WorksFor::One(_) if of_a_claim && self.name.starts_with("split ") => true,
             WorksFor::One(request) => owner.as_ref() == Some(request),
             WorksFor::All => true,
             WorksFor::Nobody => false,

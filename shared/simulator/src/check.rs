@@ -4,6 +4,7 @@ use crate::{
     fault::{Fault, Placed},
     memory::State,
     run::{After, Dropped},
+    stand_ins::UNJOINABLE,
     world::GivenUp,
 };
 use std::{
@@ -11,9 +12,9 @@ use std::{
     sync::Arc,
 };
 use trackdrop_cloud::TOPIC_REQUESTS;
-use trackdrop_flow::end::Summary;
+use trackdrop_flow::{chunks, claim, end::Summary};
 use trackdrop_pipeline::{
-    Bucket, Event, Manifest, RequestFinished, RequestId, RequestState, Timestamp,
+    Bucket, Event, Manifest, RequestFinished, RequestId, RequestSettings, RequestState, Stage, Timestamp,
     names::{Marker, ObjectName, ResultFile, request_of},
 };
 use trackdrop_tables::tracks;
@@ -66,6 +67,13 @@ fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
         if dropped.taken_away && after.faults.iter().any(was_lost) {
             return Ok(());
         }
+        // Its content has made another request, which is told of.
+        let is_left = after.state.objects.contains_key(&Marker::Ended.object(&dropped.request));
+        if is_left
+            && after.dropped.iter().any(|other| is_the_same(dropped, other) && is_cut(&after.state, &other.request))
+        {
+            return Ok(());
+        }
         return Err("hangs without a manifest".to_owned());
     };
     if !after.state.objects.contains_key(&Marker::Ended.object(&dropped.request)) {
@@ -84,8 +92,23 @@ fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
     }
     match (manifest.state, &manifest.error) {
         (RequestState::Done, None) => Ok(()),
-        (RequestState::Failed, Some(error)) => {
+        (RequestState::Failed, Some(error)) if matches!(error.stage, Stage::Annotate | Stage::Join) => Err(format!(
+            "failed as a whole, though only its video could not be made: {}: {}",
+            error.stage, error.message
+        )),
+        (state @ (RequestState::Failed | RequestState::DoneWithoutVideo), Some(error)) => {
             let message = error.message.as_str();
+            let without_video = state == RequestState::DoneWithoutVideo;
+            if without_video != matches!(error.stage, Stage::Annotate | Stage::Join) {
+                return Err(format!("ended as {} for what happened in {}", state.as_str(), error.stage));
+            }
+            if without_video && after.state.objects.contains_key(&ResultFile::AnnotatedVideo.object(&dropped.request)) {
+                return Err("says that it has no video, which stands".to_owned());
+            }
+            let is_unjoinable = dropped.upload.text.contains(UNJOINABLE) && message == "join: the parts do not fit";
+            if without_video && is_unjoinable {
+                return Ok(());
+            }
             let no_video = message.contains("is not a video") && !dropped.upload.text.contains("gop=");
             let gone = message.contains("was deleted or overwritten") && dropped.taken_away;
             let gone = gone || (message.contains("is gone: upload") && dropped.taken_away);
@@ -100,6 +123,19 @@ fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
         }
         (state, error) => Err(format!("ended as {} with the reason {error:?}", state.as_str())),
     }
+}
+
+/// Whether two uploads have one name, content and settings, but for the length of segments.
+fn is_the_same(one: &Dropped, other: &Dropped) -> bool {
+    let of = |dropped: &Dropped| {
+        let settings = RequestSettings { segment_seconds: 1.0, ..dropped.upload.settings.clone() };
+        (dropped.info.object.clone(), dropped.upload.text.clone(), settings)
+    };
+    one.request != other.request && of(one) == of(other)
+}
+
+fn is_cut(state: &State, request: &RequestId) -> bool {
+    manifest(state, request).is_some_and(|manifest| chunks::are_recorded(&manifest))
 }
 
 /// The summary, the row in `requests` and the messages say the same.
@@ -150,8 +186,8 @@ fn told_once_and_the_same_everywhere(state: &State, request: &RequestId) -> Resu
 fn rows_are_there_once(state: &State, request: &RequestId) -> Result<(), String> {
     let loaded: Vec<_> = state.tracks.iter().filter(|(of, _)| of == request).map(|(_, content)| content).collect();
     let loads = loaded.len();
-    let is_done = manifest(state, request).is_some_and(|manifest| manifest.state == RequestState::Done);
-    if loads > 1 || (is_done && loads == 0) {
+    let has_rows = manifest(state, request).is_some_and(|manifest| manifest.state.has_rows());
+    if loads > 1 || (has_rows && loads == 0) {
         return Err(format!("its rows were loaded {loads} times"));
     }
     let Some((_, content)) = state.objects.get(&ResultFile::Tracks.object(request)) else { return Ok(()) };
@@ -165,8 +201,11 @@ fn rows_are_there_once(state: &State, request: &RequestId) -> Result<(), String>
 
 /// Whatever stands has the bytes of an undisturbed run, and a request that is done has all of it.
 fn same_bytes(state: &State, expected: &State, request: &RequestId) -> Result<(), String> {
-    let is_done = manifest(state, request).is_some_and(|manifest| manifest.state == RequestState::Done);
     let undisturbed = manifest(expected, request);
+    // Done, or without its video where that can't be made.
+    let is_done = manifest(state, request).is_some_and(|manifest| {
+        manifest.state.has_rows() && undisturbed.as_ref().map(|of| of.state) == Some(manifest.state)
+    });
     let of = |state: &State| -> BTreeMap<ObjectName, (Vec<u8>, BTreeMap<String, String>)> {
         let all = state.objects.iter().filter(|(object, _)| request_of(object).as_ref() == Some(request));
         all.map(|(object, (info, content))| {
@@ -231,7 +270,9 @@ fn nothing_else_was_touched(after: &After) -> Vec<String> {
         let known = after.dropped.iter().find(|dropped| Some(&dropped.request) == request.as_ref());
         let allowed = match (object.bucket, known) {
             (Bucket::Uploads, _) => after.dropped.iter().any(|dropped| dropped.info.object == *object),
-            (Bucket::Work, known) => known.is_some() || object.name.starts_with(WINDOWS),
+            (Bucket::Work, known) => {
+                known.is_some() || object.name.starts_with(WINDOWS) || object.name.starts_with(claim::PREFIX)
+            }
             (Bucket::Results, Some(known)) => files.iter().any(|file| file.object(&known.request) == *object),
             (Bucket::Results, None) => false,
         };
@@ -247,7 +288,8 @@ fn everything_was_written_once(state: &State) -> Vec<String> {
     let again = state.writes.iter().filter(|&(object, &times)| {
         let may_change = object.bucket == Bucket::Uploads
             || object.name.ends_with("/manifest.json")
-            || (object.bucket == Bucket::Work && (object.name.starts_with(SWEPT) || object.name.starts_with(WINDOWS)));
+            || (object.bucket == Bucket::Work
+                && [SWEPT, WINDOWS, claim::PREFIX].iter().any(|prefix| object.name.starts_with(prefix)));
         times > 1 && !may_change
     });
     again.map(|(object, times)| format!("{object} was written {times} times")).collect()

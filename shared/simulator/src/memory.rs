@@ -274,7 +274,7 @@ impl Warehouse for MemoryCloud {
 
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
         let stays = |of: &RequestId, at: Timestamp, row: &RequestRow| {
-            of != request || at >= before || row.state != RequestState::Failed
+            of != request || at >= before || row.state == RequestState::Done
         };
         self.lock().request_rows.retain(|(of, at), row| stays(of, *at, row));
         Ok(())

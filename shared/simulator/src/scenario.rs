@@ -1,5 +1,6 @@
 //! What happens in a run apart from faults: who uploads, overwrites and deletes what, and how rough the run is.
 
+use crate::stand_ins::UNJOINABLE;
 use trackdrop_pipeline::{Bucket, RequestSettings, names::ObjectName};
 
 /// How often things go wrong, as probabilities.
@@ -83,7 +84,8 @@ fn video(random: &mut fastrand::Rng) -> (String, RequestSettings) {
         _ => {
             let frames = [10, 24, 35, 60][random.usize(..4)];
             let seed = [3, 13, 20, 32][random.usize(..4)];
-            format!("frames={frames} gop=5 seed={seed}")
+            let video = format!("frames={frames} gop=5 seed={seed}");
+            if (frames, seed) == (35, 32) { format!("{video} {UNJOINABLE}") } else { video }
         }
     };
     if random.u16(..LONG_ONE_IN) > 0 {

@@ -12,9 +12,9 @@ use std::{
 };
 use tempfile::TempPath;
 use trackdrop_annotate::Renderer;
-use trackdrop_join::{Joiner, Part};
+use trackdrop_join::{Joined, Joiner, Part};
 use trackdrop_pipeline::{
-    Delivery, Failure, PtsList, Rational, SegmentDescription, SegmentNumber, Stage,
+    Delivery, Failure, PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber, Stage,
     ledger::FrameAccount,
     manifest::{ModelIdentity, VideoInfo},
 };
@@ -50,10 +50,14 @@ impl Trouble {
 #[derive(Clone, Debug, Default)]
 pub struct StandIn(pub Trouble);
 
+/// In the text of a video whose annotated segments can't be joined.
+pub const UNJOINABLE: &str = "unjoinable";
+
 struct Text {
     frames: i64,
     seed: Option<i64>,
     segments: Vec<PlannedSegment>,
+    is_joinable: bool,
     trouble: Trouble,
 }
 
@@ -63,14 +67,14 @@ fn number(text: &str, key: &str) -> Option<i64> {
 
 impl Cutter for StandIn {
     /// A time base of 1/10 s: one frame each tenth of a second.
-    fn open(&self, source: &Source, target_s: f64) -> Result<Box<dyn OpenVideo>, Failure> {
+    fn open(&self, source: &Source, settings: &RequestSettings) -> Result<Box<dyn OpenVideo>, Failure> {
         self.0.check(Stage::Split)?;
         let source = source.path();
         let text = read(source)?;
         let (Some(frames), Some(gop)) = (number(&text, "frames"), number(&text, "gop")) else {
             return Err(Failure::permanent(format!("{source:?} is not a video")));
         };
-        let gops = ((target_s * 10.0) as i64).div_euclid(gop).max(1);
+        let gops = ((settings.segment_seconds * 10.0) as i64).div_euclid(gop).max(1);
         let starts: Vec<i64> = (0..frames).step_by((gop * gops) as usize).collect();
         let segments = starts
             .iter()
@@ -80,7 +84,8 @@ impl Cutter for StandIn {
                 Ok(PlannedSegment { start_pts: start, end_pts: end, frame_pts, lossless_transcode: false })
             })
             .collect::<Result<_, Failure>>()?;
-        Ok(Box::new(Text { frames, seed: number(&text, "seed"), segments, trouble: self.0.clone() }))
+        let is_joinable = !text.contains(UNJOINABLE);
+        Ok(Box::new(Text { frames, seed: number(&text, "seed"), segments, is_joinable, trouble: self.0.clone() }))
     }
 }
 
@@ -88,16 +93,23 @@ impl OpenVideo for Text {
     fn info(&self) -> VideoInfo {
         VideoInfo {
             container: "text".into(),
-            codec: "text".into(),
+            codec: if self.is_joinable { "text" } else { UNJOINABLE }.into(),
             width_px: 640,
             height_px: 480,
+            stored_width_px: Some(640),
+            stored_height_px: Some(480),
             time_base: Rational::new(1, 10).unwrap_or(Rational::ONE),
             frame_rate: Rational::new(10, 1).unwrap_or(Rational::ONE),
             rotation_degrees: 0,
+            mirrored: Some(false),
+            sample_aspect_ratio: Some(Rational::ONE),
+            shown_width_px: Some(640),
+            shown_height_px: Some(480),
             frame_count: self.frames as u64,
             origin_pts: 0,
             start_pts: 0,
             end_pts: self.frames,
+            video_streams: None,
             audio_codec: None,
             presentation: serde_json::Value::Null,
             warnings: vec![],
@@ -231,14 +243,17 @@ impl Renderer for StandIn {
 }
 
 impl Joiner for StandIn {
-    fn join(&self, parts: &[Part], _: &Source, video: &VideoInfo, out: &Path) -> Result<u64, Failure> {
+    fn join(&self, parts: &[Part], _: Option<&Source>, video: &VideoInfo, out: &Path) -> Result<Joined, Failure> {
         self.0.check(Stage::Join)?;
+        if video.codec == UNJOINABLE {
+            return Err(Failure::permanent("join: the parts do not fit"));
+        }
         let mut whole = String::new();
         for part in parts {
             whole += &format!("part {}\n{}", part.start_pts, read(part.file.path())?);
         }
         write(out, whole)?;
-        Ok(video.frame_count)
+        Ok(Joined { frames: video.frame_count, notes: vec![] })
     }
 }
 

@@ -1,7 +1,7 @@
 //! One row a finished request: the row's fields are the columns of [`crate::schema::REQUESTS`].
 
 use serde::{Deserialize, Serialize};
-use trackdrop_pipeline::{RequestId, RequestState, Stage, Timestamp};
+use trackdrop_pipeline::{Rational, RequestId, RequestState, Stage, Timestamp, manifest::VideoInfo};
 
 /// A finished request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,49 @@ pub struct RequestRow {
     pub annotate_s: f64,
     /// Seconds of work in `join`.
     pub join_s: f64,
+    /// How the picture is stored and shown.
+    #[serde(flatten)]
+    pub picture: PictureColumns,
+}
+
+/// How the pictures of a video are stored and shown. All is none for an upload that is no video.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PictureColumns {
+    /// Width of the upright picture that boxes are in.
+    pub width_px: Option<i64>,
+    /// Height of that picture.
+    pub height_px: Option<i64>,
+    /// Width of the decoded picture, as it is stored.
+    pub stored_width_px: Option<i64>,
+    /// Height of the decoded picture, as it is stored.
+    pub stored_height_px: Option<i64>,
+    /// Whether the stored picture has to be mirrored left to right to be upright.
+    pub mirrored: Option<bool>,
+    /// Degrees by which it has to be turned clockwise after that.
+    pub rotation_degrees: Option<i64>,
+    /// Width of a pixel of the upright picture divided by its height.
+    pub sample_aspect_ratio: Option<Rational>,
+    /// Width that a player shows the upright picture at.
+    pub shown_width_px: Option<i64>,
+    /// Height that a player shows the upright picture at.
+    pub shown_height_px: Option<i64>,
+}
+
+impl From<&VideoInfo> for PictureColumns {
+    fn from(video: &VideoInfo) -> Self {
+        Self {
+            width_px: Some(video.width_px.into()),
+            height_px: Some(video.height_px.into()),
+            stored_width_px: video.stored_width_px.map(i64::from),
+            stored_height_px: video.stored_height_px.map(i64::from),
+            mirrored: video.mirrored,
+            rotation_degrees: Some(video.rotation_degrees.into()),
+            sample_aspect_ratio: video.sample_aspect_ratio,
+            shown_width_px: video.shown_width_px.map(i64::from),
+            shown_height_px: video.shown_height_px.map(i64::from),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +125,7 @@ mod tests {
             merge_s: 0.0,
             annotate_s: 0.0,
             join_s: 0.0,
+            picture: PictureColumns::default(),
         };
         let json = serde_json::to_string(&row).unwrap();
         let mut position = 0;

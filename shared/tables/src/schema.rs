@@ -79,10 +79,10 @@ pub const TRACKS: Table = Table {
         column("class_id", Int32, "Class index of the model"),
         column("class_name", Text, "Class name of the model"),
         column("score", Float32, "Score of the detection, 0 to 1; 0 where the row was interpolated"),
-        column("x1", Float32, "Left edge of the box in pixels"),
-        column("y1", Float32, "Top edge of the box in pixels"),
-        column("x2", Float32, "Right edge of the box in pixels"),
-        column("y2", Float32, "Bottom edge of the box in pixels"),
+        column("x1", Float32, "Left edge of the box in pixels of the upright picture"),
+        column("y1", Float32, "Top edge of the box in pixels of the upright picture"),
+        column("x2", Float32, "Right edge of the box in pixels of the upright picture"),
+        column("y2", Float32, "Bottom edge of the box in pixels of the upright picture"),
         column("observed", Bool, "False where a refinement added the row and the tracker did not return it"),
     ],
 };
@@ -100,7 +100,7 @@ pub const REQUESTS: Table = Table {
         column("video", Text, "Object name of the uploaded video"),
         column("uploaded_at", Timestamp, "Creation time of the uploaded object"),
         column("finished_at", Timestamp, "When the request ended"),
-        column("state", Text, "done or failed"),
+        column("state", Text, "done, done_without_video (the rows stand, the annotated video is missing) or failed"),
         nullable("error_stage", Text, "The stage that failed"),
         nullable("error", Text, "Why it failed"),
         column("segments", Int64, "Segments that the video was cut into"),
@@ -117,6 +117,23 @@ pub const REQUESTS: Table = Table {
         column("merge_s", Float64, "Seconds of work in merge"),
         column("annotate_s", Float64, "Seconds of work in annotate, all segments together"),
         column("join_s", Float64, "Seconds of work in join"),
+        nullable("width_px", Int64, "Width of the picture that boxes are in: upright, before its sample aspect ratio"),
+        nullable("height_px", Int64, "Height of that picture"),
+        nullable("stored_width_px", Int64, "Width of the decoded picture, as it is stored"),
+        nullable("stored_height_px", Int64, "Height of the decoded picture, as it is stored"),
+        nullable(
+            "mirrored",
+            Bool,
+            "Whether the stored picture is mirrored left to right, before it is turned, to be upright",
+        ),
+        nullable("rotation_degrees", Int64, "Degrees by which it is turned clockwise to be upright: 0, 90, 180 or 270"),
+        nullable(
+            "sample_aspect_ratio",
+            Text,
+            "Width of a pixel of the upright picture divided by its height, as num/den",
+        ),
+        nullable("shown_width_px", Int64, "Width that a player shows the upright picture at"),
+        nullable("shown_height_px", Int64, "Height that a player shows the upright picture at"),
     ],
 };
 
@@ -130,16 +147,16 @@ pub const DETECTIONS: Table = Table {
             Int64,
             "Presentation timestamp of the frame, in ticks of the time base: as ffprobe and PyAV give it, after an edit list",
         ),
-        column("x1", Float32, "Left edge of the box in pixels"),
-        column("y1", Float32, "Top edge of the box in pixels"),
-        column("x2", Float32, "Right edge of the box in pixels"),
-        column("y2", Float32, "Bottom edge of the box in pixels"),
+        column("x1", Float32, "Left edge of the box in pixels of the upright picture"),
+        column("y1", Float32, "Top edge of the box in pixels of the upright picture"),
+        column("x2", Float32, "Right edge of the box in pixels of the upright picture"),
+        column("y2", Float32, "Bottom edge of the box in pixels of the upright picture"),
         column("score", Float32, "Score, 0 to 1"),
         column("class_id", Int32, "Class index of the model"),
     ],
 };
 
-/// Views over the tables, in SQL that DuckDB and BigQuery both take.
+/// Views over the tables, in SQL that DuckDB and BigQuery both take. `frames_damaged` is that of the whole video: what the tracks could not see.
 pub const VIEWS: &[(&str, &str)] = &[
     (
         "track_summary",
@@ -153,7 +170,8 @@ pub const VIEWS: &[(&str, &str)] = &[
        MAX(time_s) - MIN(time_s) AS dwell_s,
        COUNT(*) AS frames_seen,
        AVG(score) AS mean_score,
-       COALESCE(SUM(SQRT(step_x * step_x + step_y * step_y)), 0) AS path_length_px
+       COALESCE(SUM(SQRT(step_x * step_x + step_y * step_y)), 0) AS path_length_px,
+       MAX(frames_damaged) AS frames_damaged
 FROM (
   SELECT request_id, track_id, video, frame_index, time_s, score,
          FIRST_VALUE(class_name) OVER (PARTITION BY request_id, track_id ORDER BY class_votes DESC, class_name) AS class_name,
@@ -163,20 +181,29 @@ FROM (
     SELECT *, COUNT(*) OVER (PARTITION BY request_id, track_id, class_name) AS class_votes FROM tracks
   ) AS voted
 ) AS steps
+LEFT JOIN (
+  SELECT request_id, MAX(frames_damaged) AS frames_damaged FROM requests GROUP BY request_id
+) AS damage USING (request_id)
 GROUP BY request_id, track_id",
     ),
     (
         "objects_per_second",
         "SELECT request_id, MAX(video) AS video, CAST(FLOOR(time_s) AS BIGINT) AS second, class_name,
-       COUNT(DISTINCT track_id) AS objects
+       COUNT(DISTINCT track_id) AS objects, MAX(frames_damaged) AS frames_damaged
 FROM tracks
+LEFT JOIN (
+  SELECT request_id, MAX(frames_damaged) AS frames_damaged FROM requests GROUP BY request_id
+) AS damage USING (request_id)
 GROUP BY request_id, CAST(FLOOR(time_s) AS BIGINT), class_name",
     ),
     (
         "tracking_results",
         "SELECT request_id, track_id, frame_index AS frame_id, class_name, class_id, score AS confidence,
-       time_s AS timestamp, STRUCT(x1 AS x1, y1 AS y1, x2 AS x2, y2 AS y2) AS box
-FROM tracks",
+       time_s AS timestamp, STRUCT(x1 AS x1, y1 AS y1, x2 AS x2, y2 AS y2) AS box, frames_damaged
+FROM tracks
+LEFT JOIN (
+  SELECT request_id, MAX(frames_damaged) AS frames_damaged FROM requests GROUP BY request_id
+) AS damage USING (request_id)",
     ),
 ];
 

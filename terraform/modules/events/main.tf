@@ -203,17 +203,7 @@ resource "google_pubsub_topic_iam_member" "requests_published" {
   member  = "serviceAccount:${each.value}"
 }
 
-# A stage hands over a delivery that it gives up, with the reason.
-resource "google_pubsub_topic_iam_member" "dead_letter_handed_over" {
-  for_each = {
-    for key, trigger in var.triggers : trigger.function => trigger.dead_letter if trigger.dead_letter != null
-  }
-
-  project = var.project
-  topic   = google_pubsub_topic.named[each.value].name
-  role    = "roles/pubsub.publisher"
-  member  = "serviceAccount:${var.function_accounts[each.key]}"
-}
+# Nobody but Pub/Sub's agent publishes on a dead letter topic: a function that a hostile video took over could fail anyone's request.
 
 # The sweeper tells of objects once more, whose events were lost.
 resource "google_pubsub_topic_iam_member" "told_again" {

@@ -20,7 +20,7 @@ resource "google_service_account" "invoker" {
 locals {
   # Folders of `work` in which each function creates objects. `ended/`: any function may be the one that ends a request.
   writes_work = {
-    split    = ["ended/", "split_chunks/", "uploaded/"]
+    split    = ["ended/", "indexed/", "split_chunks/", "uploaded/"]
     track    = ["counted/track/", "detections/", "ended/", "tracked/"]
     merge    = ["ended/", "merged/", "tracks/"]
     load     = ["ended/", "loaded/", "loads/"]
@@ -47,7 +47,11 @@ locals {
   # without the right to list a missing object answers 403 in place of 404.
   reads_both = { for pair in setproduct(keys(local.shapes), ["work", "results"]) : join("-", pair) => pair }
 
-  project_roles = toset(["roles/cloudtrace.agent", "roles/monitoring.metricWriter"])
+  # Metrics come from the log: nobody has to write any. A collector asks for no credentials.
+  telemetry_roles = toset(var.otlp_endpoint == null ? ["roles/telemetry.tracesWriter"] : [])
+
+  # Whose load jobs read files. BigQuery reads them as the function, and wants to see the bucket as well.
+  loads_from = toset(["load"])
 }
 
 # Creating alone (roles/storage.objectCreator) does not do: an upload onto a name that exists is checked for the right to
@@ -114,8 +118,25 @@ resource "google_storage_bucket_iam_member" "reads_models" {
   member = "serviceAccount:${google_service_account.function["track"].email}"
 }
 
+# "Permissions to load data from Cloud Storage" of BigQuery's documentation names it beside the right to read the objects.
+resource "google_project_iam_custom_role" "bucket_looker" {
+  project     = var.project
+  role_id     = "${replace(var.name, "-", "_")}_bucket_looker"
+  title       = "Trackdrop: bucket looker"
+  description = "Reads the description of a bucket."
+  permissions = ["storage.buckets.get"]
+}
+
+resource "google_storage_bucket_iam_member" "loads_from" {
+  for_each = local.loads_from
+
+  bucket = var.buckets["results"]
+  role   = google_project_iam_custom_role.bucket_looker.id
+  member = "serviceAccount:${google_service_account.function[each.key].email}"
+}
+
 resource "google_project_iam_member" "telemetry" {
-  for_each = { for pair in setproduct(keys(local.shapes), local.project_roles) : join(" ", pair) => pair }
+  for_each = { for pair in setproduct(keys(local.shapes), local.telemetry_roles) : join(" ", pair) => pair }
 
   project = var.project
   role    = each.value[1]

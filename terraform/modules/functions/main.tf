@@ -7,7 +7,7 @@ locals {
     track    = { cpu = var.gpu_cpu, memory = var.gpu_memory, scratch_gib = 2, max = var.gpu_max_instances, always_on = true, gpu = true }
     merge    = { cpu = "2", memory = "8Gi", scratch_gib = 4, max = 10, always_on = false, gpu = false }
     load     = { cpu = "1", memory = "512Mi", scratch_gib = 0, max = 4, always_on = false, gpu = false }
-    annotate = { cpu = "4", memory = "4Gi", scratch_gib = 1, max = var.annotate_max_instances, always_on = false, gpu = false }
+    annotate = { cpu = "4", memory = "6Gi", scratch_gib = 1, max = var.annotate_max_instances, always_on = false, gpu = false }
     join     = { cpu = "4", memory = "16Gi", scratch_gib = 12, max = 10, always_on = false, gpu = false }
     fail     = { cpu = "1", memory = "512Mi", scratch_gib = 0, max = 4, always_on = false, gpu = false }
   }
@@ -25,12 +25,14 @@ locals {
   ignored        = length(local.triggers["split"].on.ignore) == 0 ? "none" : join(",", local.triggers["split"].on.ignore)
 
   environment = { for function in keys(local.shapes) : function => { for name, value in {
-    GOOGLE_CLOUD_PROJECT           = var.project
-    TRACKDROP_BUCKET_UPLOADS       = var.buckets["uploads"]
-    TRACKDROP_BUCKET_WORK          = var.buckets["work"]
-    TRACKDROP_BUCKET_RESULTS       = var.buckets["results"]
-    TRACKDROP_TOPIC_REQUESTS       = "projects/${var.project}/topics/${var.name}-requests"
-    TRACKDROP_DATASET              = "${var.project}.${var.dataset}"
+    GOOGLE_CLOUD_PROJECT     = var.project
+    TRACKDROP_BUCKET_UPLOADS = var.buckets["uploads"]
+    TRACKDROP_BUCKET_WORK    = var.buckets["work"]
+    TRACKDROP_BUCKET_RESULTS = var.buckets["results"]
+    TRACKDROP_TOPIC_REQUESTS = "projects/${var.project}/topics/${var.name}-requests"
+    TRACKDROP_DATASET        = "${var.project}.${var.dataset}"
+    # Told, nobody has to ask BigQuery for it, and nobody needs the right to.
+    TRACKDROP_DATASET_LOCATION     = var.region
     TRACKDROP_PUSH_AUDIENCE        = local.audiences[function]
     TRACKDROP_PUSH_SERVICE_ACCOUNT = google_service_account.invoker.email
     TRACKDROP_CONCURRENCY          = tostring(local.triggers[function].concurrency)
@@ -60,6 +62,8 @@ locals {
     TRACKDROP_STILL_S           = function == "fail" && var.sweep != null ? tostring(var.sweep.still_s) : null
     TRACKDROP_GIVE_UP_S         = function == "fail" && var.sweep != null ? tostring(var.sweep.give_up_s) : null
     OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint
+    # As the function's own account (google_project_iam_member.telemetry).
+    TRACKDROP_TELEMETRY_ENDPOINT = var.otlp_endpoint == null ? "https://telemetry.googleapis.com" : null
   } : name => value if value != null } }
 }
 

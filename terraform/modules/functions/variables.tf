@@ -92,7 +92,7 @@ variable "sweep" {
 }
 
 variable "otlp_endpoint" {
-  description = "Where traces and metrics go by OTLP over HTTP; null for nowhere."
+  description = "Collector that traces and metrics go to by OTLP over HTTP; null for Google's Telemetry API, which takes the traces."
   type        = string
 }
 

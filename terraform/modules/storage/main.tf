@@ -9,8 +9,8 @@ locals {
       "detections" = { prefixes = ["detections/"], days = var.detections_days }
       "rest" = {
         prefixes = [
-          "annotated/", "counted/", "ended/", "loaded/", "loads/", "merged/", "processed_chunks/", "split_chunks/",
-          "swept/", "tracked/", "tracks/",
+          "annotated/", "counted/", "ended/", "indexed/", "loaded/", "loads/", "merged/", "processed_chunks/",
+          "split_chunks/", "swept/", "tracked/", "tracks/",
         ]
         days = var.work_days
       }

@@ -82,8 +82,8 @@ resource "google_project_iam_custom_role" "row_loader" {
   project     = var.project
   role_id     = "${replace(var.name, "-", "_")}_row_loader"
   title       = "Trackdrop: row loader"
-  description = "Appends rows to a table and reads them."
-  permissions = ["bigquery.tables.get", "bigquery.tables.getData", "bigquery.tables.updateData"]
+  description = "Appends rows to a table."
+  permissions = ["bigquery.tables.get", "bigquery.tables.updateData"]
 }
 
 resource "google_project_iam_member" "load_jobs" {

@@ -9,6 +9,7 @@
 use std::{path::PathBuf, process::Command};
 use tempfile::TempDir;
 use trackdrop_annotate::{Limits, MediaRenderer, VideoEngine};
+use trackdrop_flow::room::Room;
 use trackdrop_media::{Cutter, index};
 use trackdrop_pipeline::{PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber};
 
@@ -52,5 +53,10 @@ pub fn chunk(folder: &TempDir, input: &[&str]) -> (PathBuf, SegmentDescription) 
 
 /// A renderer without a GPU.
 pub fn renderer() -> MediaRenderer {
-    MediaRenderer { limits: Limits::default(), threads: 2, video_engine: VideoEngine::Software }
+    MediaRenderer {
+        limits: Limits::default(),
+        room: Room::new(u64::MAX),
+        threads: 2,
+        video_engine: VideoEngine::Software,
+    }
 }

@@ -83,8 +83,36 @@ pub(super) enum Repeat {
 pub struct Api {
     http: Client,
     endpoint: String,
-    credentials: Option<Credentials>,
+    identity: Option<Identity>,
     retry: Retry,
+}
+
+/// Who calls: the service's own account, or whoever is logged in on a laptop.
+#[derive(Clone, Debug)]
+pub struct Identity(Credentials);
+
+impl Identity {
+    /// The default credentials of Google Cloud. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// Where there are some that can't be read.
+    pub fn default_account() -> Result<Self, SettingsError> {
+        let credentials = credentials::Builder::default().with_scopes([SCOPE]).build();
+        Ok(Self(credentials.map_err(|error| SettingsError::Credentials(error.to_string()))?))
+    }
+
+    /// The headers of a call that is made as this account.
+    ///
+    /// # Errors
+    /// Why there is no token.
+    pub async fn headers(&self) -> Result<HeaderMap, String> {
+        match self.0.headers(Default::default()).await {
+            Ok(CacheableResource::New { data, .. }) => Ok(data),
+            // Only an answer to a request that names a known tag.
+            Ok(CacheableResource::NotModified) => Ok(HeaderMap::new()),
+            Err(error) => Err(format!("no access token: {error}")),
+        }
+    }
 }
 
 impl Api {
@@ -92,15 +120,12 @@ impl Api {
     pub fn new(endpoint: &str, emulator: Option<&str>) -> Result<Self, SettingsError> {
         let http = Client::builder().connect_timeout(CONNECT_WITHIN).read_timeout(SILENT_FOR).build();
         let http = http.map_err(|error| SettingsError::Host(format!("the HTTP client can't be made: {error}")))?;
-        let (endpoint, credentials) = match emulator {
+        let (endpoint, identity) = match emulator {
             Some(url) if url.contains("://") => (url.trim_end_matches('/').to_owned(), None),
             Some(host) => (format!("http://{host}"), None),
-            None => {
-                let credentials = credentials::Builder::default().with_scopes([SCOPE]).build();
-                (endpoint.to_owned(), Some(credentials.map_err(|error| SettingsError::Credentials(error.to_string()))?))
-            }
+            None => (endpoint.to_owned(), Some(Identity::default_account()?)),
         };
-        Ok(Self { http, endpoint, credentials, retry: Retry::default() })
+        Ok(Self { http, endpoint, identity, retry: Retry::default() })
     }
 
     /// With another retry policy.
@@ -168,13 +193,8 @@ impl Api {
     }
 
     async fn authorisation(&self, doing: &str) -> Result<HeaderMap, ApiError> {
-        let Some(credentials) = &self.credentials else { return Ok(HeaderMap::new()) };
-        match credentials.headers(Default::default()).await {
-            Ok(CacheableResource::New { data, .. }) => Ok(data),
-            // Only an answer to a request that names a known tag.
-            Ok(CacheableResource::NotModified) => Ok(HeaderMap::new()),
-            Err(error) => Err(ApiError::without_answer(doing, format!("no access token: {error}"))),
-        }
+        let Some(identity) = &self.identity else { return Ok(HeaderMap::new()) };
+        identity.headers().await.map_err(|reason| ApiError::without_answer(doing, reason))
     }
 }
 

@@ -42,12 +42,73 @@ pub struct GoogleSettings {
     pub topics: Topics,
     /// `TRACKDROP_DATASET`, as `project.dataset`.
     pub dataset: (String, String),
+    /// `TRACKDROP_DATASET_LOCATION`: where it lies, such as `europe-west4` or `EU`. Unset, BigQuery is asked, which takes a right more.
+    pub dataset_location: Option<String>,
+    /// Where the APIs are called other than at Google's public addresses.
+    pub endpoints: Endpoints,
     /// `STORAGE_EMULATOR_HOST`: called without credentials instead of Cloud Storage.
     pub storage_emulator: Option<String>,
     /// `PUBSUB_EMULATOR_HOST`: called without credentials instead of Pub/Sub.
     pub pubsub_emulator: Option<String>,
     /// `BIGQUERY_EMULATOR_HOST`: called without credentials instead of BigQuery.
     pub bigquery_emulator: Option<String>,
+}
+
+const STORAGE: &str = "https://storage.googleapis.com";
+const PUBSUB: &str = "https://pubsub.googleapis.com";
+const BIGQUERY: &str = "https://bigquery.googleapis.com";
+
+/// Addresses that are called with credentials in place of Google's public ones, such as those of Private Service Connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// `TRACKDROP_STORAGE_ENDPOINT`: Cloud Storage.
+    pub storage: Option<String>,
+    /// `TRACKDROP_PUBSUB_ENDPOINT`: Pub/Sub.
+    pub pubsub: Option<String>,
+    /// `TRACKDROP_BIGQUERY_ENDPOINT`: BigQuery.
+    pub bigquery: Option<String>,
+}
+
+impl Endpoints {
+    fn from_variables(variables: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
+        let of = |name: &'static str| match variables.get(name).filter(|value| !value.is_empty()) {
+            Some(value) => check_endpoint(name, value).map(Some),
+            None => Ok(None),
+        };
+        Ok(Self {
+            storage: of("TRACKDROP_STORAGE_ENDPOINT")?,
+            pubsub: of("TRACKDROP_PUBSUB_ENDPOINT")?,
+            bigquery: of("TRACKDROP_BIGQUERY_ENDPOINT")?,
+        })
+    }
+}
+
+/// Pub/Sub, for whoever needs nothing else: from the process's environment alone.
+pub fn pubsub_from_environment() -> Result<Api, SettingsError> {
+    let variables = variables();
+    let endpoint = Endpoints::from_variables(&variables)?.pubsub;
+    let emulator = variables.get("PUBSUB_EMULATOR_HOST").filter(|host| !host.is_empty());
+    Api::new(endpoint.as_deref().unwrap_or(PUBSUB), emulator.map(String::as_str))
+}
+
+/// An address that credentials may be sent to, as a base URL; `name` is the setting that holds it.
+///
+/// # Errors
+/// Where it is none, or where it is plain HTTP to another machine: who listens on the way could use the credentials.
+pub fn check_endpoint(name: &'static str, value: &str) -> Result<String, SettingsError> {
+    let url = reqwest::Url::parse(value).ok();
+    let is_local = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    let is_safe = url.as_ref().is_some_and(|url| match url.scheme() {
+        "https" => url.host_str().is_some(),
+        "http" => url.host_str().is_some_and(is_local),
+        _ => false,
+    });
+    let must_be = "a base URL with https (http only to this machine: credentials are sent to it)";
+    if is_safe {
+        Ok(value.trim_end_matches('/').to_owned())
+    } else {
+        Err(SettingsError::Value { name, value: value.to_owned(), must_be })
+    }
 }
 
 /// A setting that is missing or makes no sense.
@@ -144,6 +205,8 @@ impl GoogleSettings {
                 objects: objects.into_iter().filter_map(|(bucket, topic)| Some((bucket, topic?))).collect(),
             },
             dataset,
+            dataset_location: optional("TRACKDROP_DATASET_LOCATION"),
+            endpoints: Endpoints::from_variables(variables)?,
             storage_emulator: optional("STORAGE_EMULATOR_HOST"),
             pubsub_emulator: optional("PUBSUB_EMULATOR_HOST"),
             bigquery_emulator: optional("BIGQUERY_EMULATOR_HOST"),
@@ -152,7 +215,8 @@ impl GoogleSettings {
 
     /// Cloud Storage.
     pub fn storage(&self) -> Result<CloudStorage, SettingsError> {
-        let api = Api::new("https://storage.googleapis.com", self.storage_emulator.as_deref())?;
+        let endpoint = self.endpoints.storage.as_deref().unwrap_or(STORAGE);
+        let api = Api::new(endpoint, self.storage_emulator.as_deref())?;
         CloudStorage::new(api, self.buckets.clone())
     }
 
@@ -164,14 +228,23 @@ impl GoogleSettings {
 
     /// Pub/Sub.
     pub fn publisher(&self) -> Result<PubSub, SettingsError> {
-        let api = Api::new("https://pubsub.googleapis.com", self.pubsub_emulator.as_deref())?;
-        Ok(PubSub::new(api, self.topics.clone(), self.buckets.clone()))
+        Ok(PubSub::new(self.pubsub()?, self.topics.clone(), self.buckets.clone()))
+    }
+
+    fn pubsub(&self) -> Result<Api, SettingsError> {
+        let endpoint = self.endpoints.pubsub.as_deref().unwrap_or(PUBSUB);
+        Api::new(endpoint, self.pubsub_emulator.as_deref())
     }
 
     /// BigQuery.
     pub fn warehouse(&self) -> Result<BigQuery, SettingsError> {
-        let api = Api::new("https://bigquery.googleapis.com", self.bigquery_emulator.as_deref())?;
-        Ok(BigQuery::new(api, self.project.clone(), self.dataset.clone(), self.buckets.clone()))
+        let endpoint = self.endpoints.bigquery.as_deref().unwrap_or(BIGQUERY);
+        let api = Api::new(endpoint, self.bigquery_emulator.as_deref())?;
+        let warehouse = BigQuery::new(api, self.project.clone(), self.dataset.clone(), self.buckets.clone());
+        Ok(match &self.dataset_location {
+            Some(location) => warehouse.in_location(location),
+            None => warehouse,
+        })
     }
 }
 
@@ -212,11 +285,32 @@ mod tests {
             let error = GoogleSettings::from_variables(&without).unwrap_err();
             assert!(error.to_string().contains(name), "{error}");
         }
-        for (name, value) in [("TRACKDROP_TOPIC_REQUESTS", "requests"), ("TRACKDROP_DATASET", "a.b.c")] {
+        for (name, value) in [
+            ("TRACKDROP_TOPIC_REQUESTS", "requests"),
+            ("TRACKDROP_DATASET", "a.b.c"),
+            ("TRACKDROP_STORAGE_ENDPOINT", "storage.example"),
+            // Whoever listens on the way would have the token.
+            ("TRACKDROP_PUBSUB_ENDPOINT", "http://pubsub.example"),
+            ("TRACKDROP_BIGQUERY_ENDPOINT", "ftp://127.0.0.1"),
+        ] {
             let mut wrong = variables();
             wrong.insert(name.into(), value.into());
             let error = GoogleSettings::from_variables(&wrong).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(value), "{error}");
         }
+    }
+
+    #[test]
+    fn an_address_of_ones_own_is_a_base_url_that_credentials_may_be_sent_to() {
+        for good in
+            ["https://storage-x.p.googleapis.com/", "http://127.0.0.1:9", "http://[::1]:9/", "http://localhost:9"]
+        {
+            assert_eq!(check_endpoint("NAME", good).unwrap(), good.trim_end_matches('/'));
+        }
+        let mut with = variables();
+        with.insert("TRACKDROP_STORAGE_ENDPOINT".into(), "https://storage-x.p.googleapis.com/".into());
+        let endpoints = GoogleSettings::from_variables(&with).unwrap().endpoints;
+        assert_eq!(endpoints.storage.as_deref(), Some("https://storage-x.p.googleapis.com"));
+        assert_eq!((endpoints.pubsub, endpoints.bigquery), (None, None));
     }
 }

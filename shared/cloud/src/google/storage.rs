@@ -6,7 +6,8 @@ use super::{
     resumable,
 };
 use crate::{
-    Content, LocalFile, ObjectInfo, Obstacle, OpenObject, Precondition, PutOptions, ReadRange, Storage, StorageError,
+    Content, Listing, LocalFile, ObjectInfo, Obstacle, OpenObject, Page, Precondition, PutOptions, ReadRange, Storage,
+    StorageError,
 };
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -72,7 +73,7 @@ pub(super) struct ObjectResource {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+struct ListedResources {
     /// Each is read by itself: one that is odd must not fail the others.
     #[serde(default)]
     items: Vec<Value>,
@@ -383,32 +384,33 @@ impl Storage for CloudStorage {
     }
 
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
+        let (mut all, mut listing) = (Vec::new(), Listing::of(self, prefix.clone()));
+        while let Some(info) = listing.next().await? {
+            all.push(info);
+        }
+        Ok(all)
+    }
+
+    async fn list_page(&self, prefix: &ObjectName, from: Option<&str>) -> Result<Page, StorageError> {
         let doing = format!("listing {prefix}");
         let url = format!("{}/storage/v1/b/{}/o", self.api.endpoint(), self.buckets.name_of(prefix.bucket));
         let fields = format!("nextPageToken,items({FIELDS})");
-        let (mut all, mut odd, mut token) = (Vec::new(), Vec::new(), None::<String>);
-        loop {
-            let mut query = vec![("prefix", prefix.name.as_str()), ("fields", &fields), ("projection", "noAcl")];
-            if let Some(token) = &token {
-                query.push(("pageToken", token));
-            }
-            let answer = self.api.call(&doing, Repeat::Safe, |http| http.get(&url).query(&query)).await;
-            let answer = answer.map_err(|error| error_of_listing(prefix, &doing, error))?;
-            let page: Page = json(&doing, answer).await.map_err(|error| unavailable(&doing, error))?;
-            for item in page.items {
-                match self.listed(prefix, item) {
-                    Ok(info) => all.push(info),
-                    Err((name, why)) => odd.push(format!("{name}: {why}")),
-                }
-            }
-            token = page.next_page_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                if let Some(some) = odd.get(..odd.len().min(NAMED)).filter(|some| !some.is_empty()) {
-                    tracing::warn!(bucket = %prefix.bucket, objects = odd.len(), "objects that can't be understood are left out of a listing: {}", some.join("; "));
-                }
-                return Ok(all);
+        let mut query = vec![("prefix", prefix.name.as_str()), ("fields", &fields), ("projection", "noAcl")];
+        query.extend(from.map(|token| ("pageToken", token)));
+        let answer = self.api.call(&doing, Repeat::Safe, |http| http.get(&url).query(&query)).await;
+        let answer = answer.map_err(|error| error_of_listing(prefix, &doing, error))?;
+        let page: ListedResources = json(&doing, answer).await.map_err(|error| unavailable(&doing, error))?;
+        let (mut objects, mut odd) = (Vec::new(), Vec::new());
+        for item in page.items {
+            match self.listed(prefix, item) {
+                Ok(info) => objects.push(info),
+                Err((name, why)) => odd.push(format!("{name}: {why}")),
             }
         }
+        if let Some(some) = odd.get(..odd.len().min(NAMED)).filter(|some| !some.is_empty()) {
+            tracing::warn!(bucket = %prefix.bucket, objects = odd.len(), "objects that can't be understood are left out of a listing: {}", some.join("; "));
+        }
+        Ok(Page { objects, next: page.next_page_token.filter(|token| !token.is_empty()) })
     }
 
     async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {

@@ -58,10 +58,10 @@ pub fn check_subscription(name: &'static str, value: &str) -> Result<(), Setting
 }
 
 impl Subscription {
-    /// The subscription of this full name, whose setting is called `setting`; of the emulator, where there is one.
-    pub fn new(setting: &'static str, name: &str, emulator: Option<&str>) -> Result<Self, SettingsError> {
+    /// The subscription of this full name, whose setting is called `setting`; `api` calls Pub/Sub.
+    pub fn new(setting: &'static str, name: &str, api: Api) -> Result<Self, SettingsError> {
         check_subscription(setting, name)?;
-        Ok(Self { api: Api::new("https://pubsub.googleapis.com", emulator)?, name: name.to_owned() })
+        Ok(Self { api, name: name.to_owned() })
     }
 
     /// Leases at most so many messages that are there by now; does not wait for any, and may overlook some.

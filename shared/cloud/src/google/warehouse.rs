@@ -87,6 +87,13 @@ impl BigQuery {
         Self { api, project, dataset, buckets, location: OnceCell::new() }
     }
 
+    /// With the location of the dataset known: nobody is asked for it, which would take the right `bigquery.datasets.get`.
+    #[must_use]
+    pub fn in_location(mut self, location: &str) -> Self {
+        self.location = OnceCell::new_with(Some(location.to_owned()));
+        self
+    }
+
     /// Loads rows under an id made from `identity`, once.
     async fn load(&self, table: &Table, identity: &str, source: Source<'_>) -> Result<LoadOutcome, WarehouseError> {
         let doing = format!("loading into {}.{}.{}", self.dataset.0, self.dataset.1, table.name);
@@ -204,7 +211,9 @@ impl BigQuery {
         let look = async || -> Result<String, ApiError> {
             let (project, dataset) = &self.dataset;
             let url = format!("{}/bigquery/v2/projects/{project}/datasets/{dataset}", self.api.endpoint());
-            let answer = self.api.call(doing, Repeat::Safe, |http| http.get(&url)).await?;
+            // The default view shows who may do what, too, and wants `bigquery.datasets.getIamPolicy` beside `bigquery.datasets.get`.
+            let query = [("datasetView", "METADATA")];
+            let answer = self.api.call(doing, Repeat::Safe, |http| http.get(&url).query(&query)).await?;
             let dataset: Value = json(doing, answer).await?;
             Ok(dataset["location"].as_str().unwrap_or("US").to_owned())
         };
@@ -239,7 +248,7 @@ impl Warehouse for BigQuery {
         let url = format!("{}/bigquery/v2/projects/{}/queries", self.api.endpoint(), self.project);
         let location = self.location(&doing).await.map_err(|error| failed(&doing, error))?;
         let parameter = |name: &str, value: String| json!({ "name": name, "parameterType": { "type": "STRING" }, "parameterValue": { "value": value } });
-        let which = "request_id = @request AND state = 'failed' AND finished_at < TIMESTAMP(@before)";
+        let which = "request_id = @request AND state <> 'done' AND finished_at < TIMESTAMP(@before)";
         let query = json!({
             "query": format!("DELETE FROM `{table}` WHERE {which}"),
             "useLegacySql": false, "location": location, "parameterMode": "NAMED", "timeoutMs": 60_000,

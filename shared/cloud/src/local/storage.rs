@@ -1,7 +1,7 @@
 //! Objects: a row of the catalog and an immutable blob.
 
 use super::catalog::{Inner, LocalCloud, unavailable};
-use crate::{Content, LocalFile, ObjectInfo, Precondition, PutOptions, Storage, StorageError};
+use crate::{Content, LocalFile, ObjectInfo, Page, Precondition, PutOptions, Storage, StorageError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -18,6 +18,8 @@ use trackdrop_pipeline::{
 
 const COLUMNS: &str = "bucket, name, generation, created, bytes, crc32c, metadata";
 const LONGEST_NAME_BYTES: usize = 1_024;
+/// Objects of one part of a listing, as many as Cloud Storage gives.
+const PAGE_OBJECTS: u32 = 1_000;
 
 #[async_trait]
 impl Storage for LocalCloud {
@@ -72,6 +74,14 @@ impl Storage for LocalCloud {
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
         let prefix = prefix.clone();
         self.on_catalog(move |inner| inner.list(&prefix)).await
+    }
+
+    async fn list_page(&self, prefix: &ObjectName, from: Option<&str>) -> Result<Page, StorageError> {
+        let (prefix, after) = (prefix.clone(), from.map(str::to_owned));
+        let objects = self.on_catalog(move |inner| inner.list_after(&prefix, after.as_deref(), PAGE_OBJECTS)).await?;
+        let is_full = objects.len() == PAGE_OBJECTS as usize;
+        let next = objects.last().filter(|_| is_full).map(|last| last.object.name.clone());
+        Ok(Page { objects, next })
     }
 
     async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {
@@ -212,6 +222,11 @@ impl Inner {
     }
 
     pub(super) fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
+        self.list_after(prefix, None, u32::MAX)
+    }
+
+    /// Of the objects whose names begin with the prefix the first ones, or those whose names come after a name.
+    fn list_after(&self, prefix: &ObjectName, after: Option<&str>, most: u32) -> Result<Vec<ObjectInfo>, StorageError> {
         let from = prefix.name.as_bytes();
         // The first name after all that begin with the prefix. UTF-8 has no byte 0xff, so the last byte can grow.
         let mut until = from.to_vec();
@@ -221,9 +236,13 @@ impl Inner {
         }
         self.connection()
             .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3 ORDER BY name"
+                "SELECT {COLUMNS} FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3 AND name > ?4 ORDER BY name LIMIT ?5"
             ))
-            .and_then(|mut query| query.query_map(params![prefix.bucket.as_str(), from, until], to_info)?.collect())
+            .and_then(|mut query| {
+                // Every name is longer than none, so after nothing come all.
+                let after = after.unwrap_or_default().as_bytes();
+                query.query_map(params![prefix.bucket.as_str(), from, until, after, most], to_info)?.collect()
+            })
             .map_err(|error| self.sql_error(&format!("listing {prefix}"), error))
     }
 

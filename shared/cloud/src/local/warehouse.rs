@@ -45,7 +45,7 @@ impl Warehouse for LocalCloud {
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
         let (request, before) = (request.to_string(), before.to_string());
         // Moments are written so that their order is that of their texts.
-        let sql = "DELETE FROM request_rows WHERE request = ?1 AND json_extract(row, '$.state') = 'failed' \
+        let sql = "DELETE FROM request_rows WHERE request = ?1 AND json_extract(row, '$.state') <> 'done' \
                    AND json_extract(row, '$.finished_at') < ?2";
         self.insert_once(sql, move |delete| delete.execute(params![request, before])).await.map(drop)
     }

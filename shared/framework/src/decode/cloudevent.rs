@@ -46,7 +46,7 @@ pub(super) fn structured(json: Value) -> Result<Event, Malformed> {
     normalise(serde_json::from_value(json).map_err(|error| Malformed(format!("not a CloudEvent: {error}")))?)
 }
 
-/// Data that is JSON becomes JSON (the SDK leaves it as bytes in binary mode), a Pub/Sub message takes its one form.
+/// Data that is JSON becomes JSON: the SDK leaves it as bytes in binary mode. Otherwise an event stays as it came.
 fn normalise(mut event: Event) -> Result<Event, Malformed> {
     let not_json = |error| Malformed(format!("the data is not JSON: {error}"));
     let kind = essence(event.datacontenttype().unwrap_or("application/json"));
@@ -58,7 +58,7 @@ fn normalise(mut event: Event) -> Result<Event, Malformed> {
         _ => return Ok(event),
     };
     let data = match data {
-        Value::Object(data) if event.ty() == MESSAGE_PUBLISHED => push::message_data(data, None, None)?,
+        Value::Object(data) if event.ty() == MESSAGE_PUBLISHED => push::completed(data)?,
         other => other,
     };
     event.set_data_unchecked(data);

@@ -86,25 +86,43 @@ pub(super) fn bare_object(object: Map<String, Value>) -> Result<Event, Malformed
     build(attributes, Value::Object(object))
 }
 
-/// The data of a `messagePublished` event: the message in its one form, without the doubled members of push requests and without
+/// The data of a `messagePublished` event that is built from another shape: the message in its one form, and whatever else came with it, such as
 /// the subscription.
 pub(super) fn message_data(
     mut envelope: Map<String, Value>,
     id: Option<&str>,
     time: Option<&str>,
 ) -> Result<Value, Malformed> {
-    let Some(Value::Object(mut message)) = envelope.remove("message") else {
-        return Err(Malformed::new("`message` is missing"));
-    };
+    complete(message_of(&mut envelope)?, id, time).entry("@type").or_insert_with(|| MESSAGE_TYPE.into());
+    Ok(Value::Object(envelope))
+}
+
+/// The data of an event that was one already: all of it, with the names that we read by where it has only the other ones.
+pub(super) fn completed(mut data: Map<String, Value>) -> Result<Value, Malformed> {
+    complete(message_of(&mut data)?, None, None);
+    Ok(Value::Object(data))
+}
+
+fn message_of(envelope: &mut Map<String, Value>) -> Result<&mut Map<String, Value>, Malformed> {
+    match envelope.get_mut("message") {
+        Some(Value::Object(message)) => Ok(message),
+        _ => Err(Malformed::new("`message` is missing")),
+    }
+}
+
+/// Push requests write some members twice, in two spellings; each is there in the one that Google's schema has. Nothing is taken away.
+fn complete<'a>(
+    message: &'a mut Map<String, Value>,
+    id: Option<&str>,
+    time: Option<&str>,
+) -> &'a mut Map<String, Value> {
     for (doubled, kept, from_outside) in
         [("message_id", "messageId", id), ("publish_time", "publishTime", time), ("ordering_key", "orderingKey", None)]
     {
-        let doubled = message.remove(doubled);
-        let value = doubled.or_else(|| from_outside.map(Value::from));
+        let value = message.get(doubled).cloned().or_else(|| from_outside.map(Value::from));
         if let (Some(value), false) = (value, message.contains_key(kept)) {
             message.insert(kept.to_owned(), value);
         }
     }
-    message.entry("@type").or_insert_with(|| MESSAGE_TYPE.into());
-    Ok(json!({ "message": message }))
+    message
 }

@@ -1,8 +1,9 @@
 //! Export by OTLP over HTTP with protobuf, through the HTTP client that the service has anyway.
 
-use super::{request_span::Ids, whole::Whole};
+use super::{Export, TelemetrySettings, request_span::Ids, whole::Whole};
 use async_trait::async_trait;
 use bytes::Bytes;
+use opentelemetry::KeyValue;
 use opentelemetry_http::{HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
@@ -12,22 +13,45 @@ use opentelemetry_sdk::{
 };
 use std::time::Duration;
 use tokio::runtime::Handle;
+use trackdrop_cloud::google::Identity;
 
 /// Spans that may wait to be exported. Room for all of them is taken at the start, about 360 bytes each: 65,536 took 24 MB.
 const QUEUE: usize = 1 << 12;
 const QUEUE_VARIABLE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
 const CALL_WITHIN: Duration = Duration::from_secs(10);
+/// The attribute by which the Telemetry API knows to which project spans belong; it refuses spans without.
+const PROJECT: &str = "gcp.project_id";
+
+/// What makes spans and metrics and exports them.
+#[derive(Debug)]
+pub(super) struct Providers {
+    pub(super) traces: SdkTracerProvider,
+    /// None where nobody takes metrics.
+    pub(super) meters: Option<SdkMeterProvider>,
+}
 
 pub(super) fn providers(
-    endpoint: &str,
-    service: &str,
+    to: &Export,
+    settings: &TelemetrySettings,
     runtime: &Handle,
-) -> Result<(SdkTracerProvider, SdkMeterProvider), Box<dyn std::error::Error>> {
+) -> Result<Providers, Box<dyn std::error::Error>> {
+    let (Export::Collector(endpoint) | Export::Google(endpoint)) = to;
     let endpoint = endpoint.trim_end_matches('/');
     reqwest::Url::parse(endpoint)?;
     let http = reqwest::Client::builder().timeout(CALL_WITHIN).build()?;
-    let client = OnRuntime { http, runtime: runtime.clone() };
-    let resource = Resource::builder().with_service_name(service.to_owned()).build();
+    let mut resource = Resource::builder().with_service_name(settings.service.clone());
+    let identity = match to {
+        Export::Collector(_) => None,
+        Export::Google(_) => {
+            let project = settings.project.clone().unwrap_or_default();
+            resource = resource.with_attribute(KeyValue::new(PROJECT, project));
+            // Tokens are renewed on the runtime.
+            let _on_runtime = runtime.enter();
+            Some(Identity::default_account()?)
+        }
+    };
+    let (is_google, resource) = (identity.is_some(), resource.build());
+    let client = OnRuntime { http, identity, runtime: runtime.clone() };
     let spans = SpanExporter::builder()
         .with_http()
         .with_http_client(client.clone())
@@ -41,13 +65,17 @@ pub(super) fn providers(
         .with_id_generator(Ids::default())
         .with_span_processor(Whole::new(batches, at_once_of(queue)))
         .build();
+    if is_google {
+        return Ok(Providers { traces, meters: None });
+    }
     let metrics = MetricExporter::builder()
         .with_http()
         .with_http_client(client)
         .with_endpoint(format!("{endpoint}/v1/metrics"))
         .build()?;
     let reader = PeriodicReader::builder(metrics).build();
-    Ok((traces, SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build()))
+    let meters = SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build();
+    Ok(Providers { traces, meters: Some(meters) })
 }
 
 /// The length of the queue that the variable asks for.
@@ -64,14 +92,20 @@ fn at_once_of(queue: usize) -> usize {
 #[derive(Clone, Debug)]
 struct OnRuntime {
     http: reqwest::Client,
+    /// Whose call it is, where that is asked.
+    identity: Option<Identity>,
     runtime: Handle,
 }
 
 #[async_trait]
 impl HttpClient for OnRuntime {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let (http, request) = (self.http.clone(), reqwest::Request::try_from(request)?);
+        let (http, mut request) = (self.http.clone(), reqwest::Request::try_from(request)?);
+        let identity = self.identity.clone();
         let call = self.runtime.spawn(async move {
+            if let Some(identity) = identity {
+                request.headers_mut().extend(identity.headers().await?);
+            }
             let answer = http.execute(request).await?;
             let mut response = Response::builder().status(answer.status());
             if let Some(headers) = response.headers_mut() {

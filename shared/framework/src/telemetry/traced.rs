@@ -11,7 +11,8 @@ use std::{
 };
 use tracing::{Instrument, Span, field::Empty};
 use trackdrop_cloud::{
-    Content, LocalFile, ObjectInfo, OpenObject, PublishError, Publisher, PutOptions, ReadRange, Storage, StorageError,
+    Content, LocalFile, ObjectInfo, OpenObject, Page, PublishError, Publisher, PutOptions, ReadRange, Storage,
+    StorageError,
 };
 use trackdrop_flow::Cloud;
 use trackdrop_pipeline::{Bucket, Event, ObjectFinalized, Stopwatch, names::ObjectName};
@@ -116,6 +117,10 @@ impl Storage for Traced<dyn Storage> {
 
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
         self.0.list(prefix).await
+    }
+
+    async fn list_page(&self, prefix: &ObjectName, from: Option<&str>) -> Result<Page, StorageError> {
+        self.0.list_page(prefix, from).await
     }
 
     async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {

@@ -20,7 +20,9 @@ pub fn annotate(source: &Path, out: &Path, segment_seconds: f64) -> (VideoIndex,
         let chunk = dir.path().join("chunk.mkv");
         cutter.next_chunk(&chunk).unwrap();
         let window = segment.window(video.time_base);
-        let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 1).unwrap();
+        let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 1)
+            .unwrap()
+            .with_orientation(params.orientation);
         let file = dir.path().join(format!("{:06}.mp4", segment.number));
         let mut encoder = SegmentEncoder::create(&file, &params, &window, 2).unwrap();
         while let Some(frame) = reader.next().unwrap() {

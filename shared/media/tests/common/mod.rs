@@ -51,12 +51,17 @@ pub struct Shown {
 
 /// What `ffmpeg` decodes from the file in one go; ticks of `time_base`.
 pub fn serial_decode(path: &Path, time_base: Rational) -> Vec<Shown> {
+    serial_decode_of(path, time_base, 0)
+}
+
+/// The same of another video stream than the first; covers are not counted.
+pub fn serial_decode_of(path: &Path, time_base: Rational, stream: u32) -> Vec<Shown> {
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-copyts", "-noautorotate", "-i"])
         .arg(path)
         .args([
             "-map",
-            "0:V:0",
+            &format!("0:V:{stream}"),
             "-autoscale",
             "0",
             "-vsync",

@@ -1,0 +1,54 @@
+//! Dead letters that can't be. Whoever may publish on the topic could fail anyone's request with one, so a letter that contradicts itself, the
+//! triggers or what stands is passed over: it changes nothing, and the log says so. Should a request really stand still behind one, the sweeper
+//! finds it.
+
+use std::sync::LazyLock;
+use trackdrop_pipeline::{
+    DeadLetter, Event, ObjectFinalized, RequestId, Stage,
+    names::ObjectName,
+    trigger::{STAGES, Trigger},
+};
+
+static TRIGGERS: LazyLock<Vec<Trigger>> =
+    LazyLock::new(|| STAGES.iter().filter_map(|yaml| Trigger::parse(yaml).ok()).collect());
+
+/// Why a letter can't be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Absurd {
+    #[error("it is about no object of a request")]
+    NoObject,
+    #[error("{0:?} is no stage")]
+    NoStage(String),
+    #[error("{object} does not start {function}")]
+    OtherFunction { function: String, object: ObjectName },
+    #[error("it tells of {told} attempts: {function} has 1 to {most} (retry.attempts of its trigger)")]
+    Attempts { function: String, told: u32, most: u32 },
+    #[error("there is no request {0}, and no upload of which it could be")]
+    NoRequest(RequestId),
+    #[error("{object} is of no segment: the request has {planned}")]
+    NoSegment { object: ObjectName, planned: u32 },
+}
+
+impl Absurd {
+    pub(crate) fn log(&self) {
+        tracing::warn!("a dead letter was passed over: {self}");
+    }
+}
+
+/// The stage that gave up, the request, and the object that started it.
+pub(crate) fn read(letter: &DeadLetter) -> Result<(Stage, RequestId, &ObjectFinalized), Absurd> {
+    let function = letter.function.clone();
+    let Event::ObjectFinalized(started_by) = &*letter.event else { return Err(Absurd::NoObject) };
+    let Some(request) = started_by.request() else { return Err(Absurd::NoObject) };
+    let stage = Stage::ALL.into_iter().find(|stage| stage.name() == function);
+    let trigger = TRIGGERS.iter().find(|trigger| trigger.function == function);
+    let (Some(stage), Some(trigger)) = (stage, trigger) else { return Err(Absurd::NoStage(function)) };
+    if !trigger.takes(&letter.event, None) {
+        return Err(Absurd::OtherFunction { function, object: started_by.object.clone() });
+    }
+    let (told, most) = (letter.attempts, trigger.retry.attempts);
+    if !(1..=most).contains(&told) {
+        return Err(Absurd::Attempts { function, told, most });
+    }
+    Ok((stage, request, started_by))
+}

@@ -1,0 +1,51 @@
+//! What was found so far of an upload that takes long to index, kept in `work` for the deliveries that follow.
+
+use std::io;
+use tokio::runtime::Handle;
+use trackdrop_flow::{Cloud, NewObject};
+use trackdrop_media::Notes;
+use trackdrop_pipeline::{
+    Bucket, Failure, RequestId,
+    names::{ObjectName, indexed_prefix},
+};
+
+/// The notes of one request. Each part is created once, so whoever writes it first, and however many do, it is whole.
+pub(crate) struct InWork {
+    cloud: Cloud,
+    request: RequestId,
+    runtime: Handle,
+}
+
+impl InWork {
+    /// To be made where the runtime is.
+    pub(crate) fn of(cloud: &Cloud, request: &RequestId) -> Self {
+        Self { cloud: cloud.clone(), request: request.clone(), runtime: Handle::current() }
+    }
+
+    fn object(&self, name: &str) -> ObjectName {
+        ObjectName::new(Bucket::Work, format!("{}{name}", indexed_prefix(&self.request)))
+    }
+}
+
+impl Notes for InWork {
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        match self.runtime.block_on(self.cloud.storage.get(&self.object(name))) {
+            Ok((_, part)) => Ok(Some(part.into())),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    fn write(&self, name: &str, part: Vec<u8>) -> io::Result<()> {
+        let new = NewObject::of_bytes(self.object(name), part, "application/zlib");
+        self.runtime.block_on(self.cloud.create(new)).map(drop).map_err(io::Error::other)
+    }
+}
+
+/// Deletes a request's notes; what a crash leaves of them goes with the bucket's other objects of its age.
+pub(crate) async fn forget(cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
+    for part in cloud.storage.list(&ObjectName::new(Bucket::Work, indexed_prefix(request))).await? {
+        cloud.storage.delete(&part.object).await?;
+    }
+    Ok(())
+}

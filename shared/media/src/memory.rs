@@ -1,0 +1,153 @@
+//! What work on pictures of a size takes of memory, and how much of it is done at a time.
+//!
+//! The figures were measured on pictures of 7680x4320 (HEVC, 10 bits, 4:2:0) and 8192x8192 (HEVC, 12 bits, 4:4:4) with FFmpeg 5.1 and libx264 164,
+//! and are rounded up: docs/video.md has them.
+
+use std::ffi::CString;
+
+use ffmpeg_next::ffi;
+
+use crate::{Limits, MediaError, VideoParams};
+
+/// Up to this size, a little more than 4096x2160, all is done as fast as it can be.
+const USUAL_PIXELS: u64 = 4096 * 2304;
+/// From here on there is one thread and no look-ahead.
+const HUGE_PIXELS: u64 = 6144 * 6144;
+/// Pictures that a decoder of one thread holds: what others refer to, those that wait for their turn, and the one in hand.
+const DECODED: u64 = 8;
+/// libx264 on one thread, without look-ahead.
+const ENCODER_BYTES_A_PIXEL: u64 = 18;
+const LOOKAHEAD_BYTES_A_PIXEL: u64 = 3;
+const THREAD_BYTES_A_PIXEL: u64 = 8;
+/// What its preset looks ahead, in pictures.
+const USUAL_LOOKAHEAD: u32 = 10;
+/// Pictures that drawing is ahead of the encoder: enough to hide a slow one.
+const USUAL_PICTURES_AHEAD: usize = 2;
+
+/// How much of a video is in work at a time. It depends on the video and the machine alone, so all of its segments are coded alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// Threads of a decoder or an encoder.
+    pub threads: usize,
+    /// Pictures that may be drawn before the encoder takes them.
+    pub pictures_ahead: usize,
+    /// Pictures that the encoder looks ahead, where that is not what its preset says.
+    pub(crate) lookahead: Option<u32>,
+}
+
+impl Effort {
+    /// For pictures of this size on a machine that would take so many threads.
+    pub(crate) fn of(width: u32, height: u32, threads: usize) -> Self {
+        match u64::from(width) * u64::from(height) {
+            ..=USUAL_PIXELS => Self { threads, pictures_ahead: USUAL_PICTURES_AHEAD, lookahead: None },
+            ..=HUGE_PIXELS => Self { threads: threads.min(2), pictures_ahead: 1, lookahead: Some(2) },
+            _ => Self { threads: threads.min(1), pictures_ahead: 0, lookahead: Some(0) },
+        }
+    }
+}
+
+impl VideoParams {
+    /// How much of the video is in work at a time where a machine would take so many threads.
+    pub fn effort(&self, threads: usize) -> Effort {
+        Effort::of(self.width, self.height, threads)
+    }
+
+    /// Bytes that decoding on so many threads takes at most.
+    pub fn decoding_bytes(&self, threads: usize) -> u64 {
+        self.picture_bytes() * (DECODED + 2 * (threads.max(1) as u64 - 1))
+    }
+
+    /// Bytes that decoding on one thread, drawing, and encoding on so many threads take at most.
+    pub fn drawing_bytes(&self, threads: usize) -> u64 {
+        let effort = self.effort(threads);
+        let pixels = u64::from(self.width) * u64::from(self.height);
+        let encoder = ENCODER_BYTES_A_PIXEL
+            + LOOKAHEAD_BYTES_A_PIXEL * u64::from(effort.lookahead.unwrap_or(USUAL_LOOKAHEAD))
+            + THREAD_BYTES_A_PIXEL * (effort.threads.max(1) as u64 - 1);
+        // Of 12 bits a pixel: those ahead, one that is drawn on, one that is encoded. What has to be turned is there twice.
+        let each = if self.orientation.is_upright() { 1 } else { 2 };
+        let canvases = each * (effort.pictures_ahead as u64 + 2) * 3 / 2;
+        self.decoding_bytes(1) + pixels * (encoder + canvases)
+    }
+
+    /// Refuses a video that no stage could work on within the bound on memory.
+    ///
+    /// # Errors
+    /// [`MediaError::LimitExceeded`].
+    pub fn check_memory(&self, limits: &Limits) -> Result<(), MediaError> {
+        limits.check_memory(self.drawing_bytes(MOST_THREADS))
+    }
+
+    /// A decoded picture in its own format. One that FFmpeg does not know counts as the largest there is.
+    fn picture_bytes(&self) -> u64 {
+        let largest = (u64::from(self.width) * u64::from(self.height)).saturating_mul(8);
+        let Ok(name) = CString::new(self.pixel_format.as_str()) else { return largest };
+        let [width, height] = [self.width, self.height].map(|side| i32::try_from(side).unwrap_or(i32::MAX));
+        // SAFETY: the name is NUL-terminated; the other function takes any numbers and says below 0 what it can't measure.
+        let bytes = unsafe { ffi::av_image_get_buffer_size(ffi::av_get_pix_fmt(name.as_ptr()), width, height, 64) };
+        u64::try_from(bytes).unwrap_or(largest)
+    }
+}
+
+/// For the largest pictures threads are few however many the machine has; for others this many fit anyway.
+const MOST_THREADS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ColorTags, Orientation, Rational};
+
+    fn params(width: u32, height: u32, pixel_format: &str) -> VideoParams {
+        let tick = Rational { num: 1, den: 1 };
+        VideoParams {
+            width,
+            height,
+            time_base: tick,
+            frame_rate: tick,
+            sample_aspect_ratio: tick,
+            orientation: Orientation::UPRIGHT,
+            field_order: None,
+            pixel_format: pixel_format.into(),
+            color: ColorTags::default(),
+            origin_pts: 0,
+            creation_time: None,
+        }
+    }
+
+    #[test]
+    fn large_pictures_get_fewer_threads_and_usual_ones_all() {
+        assert_eq!(
+            params(3840, 2160, "yuv420p").effort(16),
+            Effort { threads: 16, pictures_ahead: 2, lookahead: None }
+        );
+        assert_eq!(
+            params(7680, 4320, "yuv420p").effort(16),
+            Effort { threads: 2, pictures_ahead: 1, lookahead: Some(2) }
+        );
+        assert_eq!(
+            params(8192, 8192, "yuv420p").effort(16),
+            Effort { threads: 1, pictures_ahead: 0, lookahead: Some(0) }
+        );
+    }
+
+    #[test]
+    fn the_largest_videos_fit_into_the_default_bound_and_what_does_not_is_refused_with_it() {
+        let limits = Limits::default();
+        params(7680, 4320, "yuv420p10le").check_memory(&limits).unwrap();
+        params(8192, 8192, "yuv444p12le").check_memory(&limits).unwrap();
+        for format in ["rgba64le", "no such format"] {
+            let refused = params(8192, 8192, format).check_memory(&limits).unwrap_err().to_string();
+            assert!(
+                refused.contains(&limits.max_memory_bytes.to_string()) && refused.contains("max_memory_bytes"),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_size_overflows() {
+        let most = params(u32::MAX, u32::MAX, "rgba64le");
+        assert!(most.effort(0).threads == 0);
+        let _ = params(16_384, 16_384, "gbrapf32le").drawing_bytes(64);
+    }
+}

@@ -1,0 +1,239 @@
+//! A scan that was interrupted goes on where it stood.
+//!
+//! Where all packets of a long source have to be read to plan it, what was found is noted in parts as the scan goes. A later scan reads these, goes
+//! back to a little before their end, and reads on from there. A demuxer that begins in the middle may know less than one that comes from the
+//! start, so what it gives counts only once it has given exactly the packets that are noted, over a long stretch up to the last of them. Where it
+//! does not, the scan is made from the start.
+//!
+//! Parts end where a packet lies beyond the next multiple of so many bytes, so two scans of one source make the same parts.
+
+use std::{collections::VecDeque, fmt, io, sync::Arc};
+
+use ffmpeg::{Packet, codec::packet::side_data, ffi};
+use ffmpeg_next as ffmpeg;
+use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
+use serde::{Deserialize, Serialize};
+
+use crate::{MediaError, demux::Demuxer, scan::ScannedPacket};
+
+/// Where the parts are kept. What one call writes is there whole or not at all.
+pub trait Notes: Send + Sync {
+    /// The part of this name, if it is there.
+    ///
+    /// # Errors
+    /// Where that can't be told: the scan fails, and may be made again.
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
+
+    /// Keeps a part. Another one of its name, which is the same, may be there already.
+    ///
+    /// # Errors
+    /// As [`Notes::read`].
+    fn write(&self, name: &str, part: Vec<u8>) -> io::Result<()>;
+}
+
+/// How often is noted, and how far a later scan goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoteEvery {
+    /// Bytes of the source that a part is for. Of a source that is not longer nothing is noted.
+    pub bytes: u64,
+    /// Packets of the video before the end of the parts that a later scan reads once more, if they lie within `bytes`.
+    pub overlap_packets: usize,
+}
+
+impl Default for NoteEvery {
+    /// 1 GiB, 1,024 packets.
+    fn default() -> Self {
+        Self { bytes: 1 << 30, overlap_packets: 1_024 }
+    }
+}
+
+/// Notes of a source, and how often they are made.
+#[derive(Clone)]
+pub(crate) struct Noted {
+    pub(crate) notes: Arc<dyn Notes>,
+    pub(crate) every: NoteEvery,
+}
+
+impl fmt::Debug for Noted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Noted").field("every", &self.every).finish_non_exhaustive()
+    }
+}
+
+/// Packets at the end of a scan that the ones after them may still change.
+const UNSETTLED: usize = 4;
+/// A later scan goes back by so many packets at least.
+const LEAST_OVERLAP: usize = 32;
+
+/// Packets that were found one after the other, and what was true at the last of them.
+#[derive(Serialize, Deserialize)]
+struct Part {
+    streams: u32,
+    broken_places: u64,
+    packets: Vec<ScannedPacket>,
+}
+
+/// The notes of one scan.
+pub(crate) struct Notebook {
+    noted: Noted,
+    /// What earlier scans found, until this one has caught up with it.
+    known: Vec<ScannedPacket>,
+    streams: u32,
+    broken_places: u64,
+    /// Where this scan began among what is known.
+    began_at: Option<usize>,
+    parts: u32,
+    /// Packets in the parts.
+    in_parts: usize,
+    /// Broken places when each of the last packets was read.
+    broken: VecDeque<u64>,
+    /// Something stands beside the packets that a scan from here on would not know of.
+    is_over: bool,
+}
+
+/// Whether a scan goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    GoOn,
+    /// What is noted can't be reached.
+    StartAgain,
+}
+
+impl Notebook {
+    /// Reads the notes of the demuxer's source; none where it has none, or is too short for any.
+    pub(crate) fn of(demuxer: &Demuxer) -> Result<Option<Self>, MediaError> {
+        let source = demuxer.source();
+        let Some(noted) = source.noted().filter(|noted| source.bytes().is_some_and(|bytes| bytes > noted.every.bytes))
+        else {
+            return Ok(None);
+        };
+        let mut notebook = Self {
+            noted: noted.clone(),
+            known: Vec::new(),
+            streams: 0,
+            broken_places: 0,
+            began_at: None,
+            parts: 0,
+            in_parts: 0,
+            broken: VecDeque::new(),
+            is_over: false,
+        };
+        let failed = |error| MediaError::io("read what is noted of", demuxer.path(), error);
+        while let Some(bytes) = noted.notes.read(&name_of(notebook.parts)).map_err(failed)? {
+            // What can't be read is as good as missing.
+            let Ok(part) = serde_json::from_reader::<_, Part>(ZlibDecoder::new(&bytes[..])) else { break };
+            notebook.parts += 1;
+            (notebook.streams, notebook.broken_places) = (part.streams, part.broken_places);
+            notebook.known.extend(part.packets);
+        }
+        notebook.in_parts = notebook.known.len();
+        Ok(Some(notebook))
+    }
+
+    /// Moves a demuxer back to before the end of what is known. False where nothing is known, and where it can't be moved.
+    pub(crate) fn go_back(&mut self, demuxer: &mut Demuxer) -> Result<bool, MediaError> {
+        let NoteEvery { bytes, overlap_packets } = self.noted.every;
+        let Some(last) = self.known.last() else { return Ok(false) };
+        let near = last.position.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let within = self.known.iter().rev().take_while(|packet| packet.position >= near).count();
+        let overlap = overlap_packets.min(within).max(LEAST_OVERLAP);
+        let Some(back) = self.known.len().checked_sub(overlap) else { return Ok(false) };
+        let entry = self.known[..=back].iter().rposition(|packet| packet.is_entry);
+        let begin = entry.unwrap_or(back);
+        let packet = &self.known[begin];
+        let Some(time) = packet.dts.or(packet.pts).filter(|_| begin > 0 && packet.position >= 0) else {
+            return Ok(false);
+        };
+        self.began_at = Some(begin);
+        demuxer.go_to(packet.position, time)
+    }
+
+    /// Begins a new scan.
+    pub(crate) fn start_again(&mut self) {
+        (self.known, self.broken, self.began_at) = (Vec::new(), VecDeque::new(), None);
+        (self.parts, self.in_parts, self.broken_places) = (0, 0, 0);
+    }
+
+    /// Whether what was read so far does not count yet.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.known.is_empty()
+    }
+
+    /// To be told of each packet after it was found; `packets` are all that were found so far, and `is_plain` says that nothing is known but them.
+    pub(crate) fn note(
+        &mut self,
+        packets: &mut Vec<ScannedPacket>,
+        packet: &Packet,
+        is_plain: bool,
+        demuxer: &mut Demuxer,
+    ) -> Result<Then, MediaError> {
+        self.broken.push_back(demuxer.broken_places());
+        if self.is_behind() {
+            return Ok(self.catch_up(packets, demuxer));
+        }
+        self.broken.drain(..self.broken.len().saturating_sub(UNSETTLED + 1));
+        self.is_over |= !is_plain || packets.len() > 1 && says_more(packet);
+        let settled = packets.len().saturating_sub(UNSETTLED);
+        let end = (u64::from(self.parts) + 1).saturating_mul(self.noted.every.bytes);
+        let is_due = settled > self.in_parts && packets[settled - 1].position >= i64::try_from(end).unwrap_or(i64::MAX);
+        if is_due && !self.is_over {
+            let part = Part {
+                streams: demuxer.input().nb_streams(),
+                broken_places: self.broken.front().copied().unwrap_or_default(),
+                packets: packets[self.in_parts..settled].to_vec(),
+            };
+            let failed = |error| MediaError::io("note what was found of", demuxer.path(), error);
+            let bytes = packed(&part).map_err(failed)?;
+            self.noted.notes.write(&name_of(self.parts), bytes).map_err(failed)?;
+            (self.parts, self.in_parts) = (self.parts + 1, settled);
+        }
+        Ok(Then::GoOn)
+    }
+
+    /// Once what was read ends with what is known, it is what is known and what came after it.
+    fn catch_up(&mut self, packets: &mut Vec<ScannedPacket>, demuxer: &mut Demuxer) -> Then {
+        let overlap = self.known.len() - self.began_at.unwrap_or_default();
+        let Some(settled) = packets.len().checked_sub(UNSETTLED).filter(|&settled| settled > 0) else {
+            return Then::GoOn;
+        };
+        if packets.len() > 2 * overlap + LEAST_OVERLAP {
+            return Then::StartAgain;
+        }
+        if packets.get(settled - 1) != self.known.last() {
+            return Then::GoOn;
+        }
+        let run = overlap.div_ceil(2);
+        let same =
+            packets[..settled].iter().rev().zip(self.known.iter().rev()).take_while(|(read, known)| read == known);
+        if same.count() < run || demuxer.input().nb_streams() != self.streams {
+            return Then::StartAgain;
+        }
+        let before = self.broken.get(settled - 1).copied().unwrap_or_default();
+        self.broken.drain(..settled.saturating_sub(1));
+        self.broken.iter_mut().for_each(|broken| *broken = *broken - before + self.broken_places);
+        demuxer.set_broken_places(demuxer.broken_places() - before + self.broken_places);
+        let after = packets.split_off(settled);
+        *packets = std::mem::take(&mut self.known);
+        packets.extend(after);
+        Then::GoOn
+    }
+}
+
+/// A part of this version, since another one may find other things.
+fn name_of(part: u32) -> String {
+    // SAFETY: gives a number.
+    let version = unsafe { ffi::avformat_version() };
+    format!("{}-{version:x}-{part:06}", env!("CARGO_PKG_VERSION"))
+}
+
+fn packed(part: &Part) -> io::Result<Vec<u8>> {
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+    serde_json::to_writer(&mut packed, part)?;
+    packed.finish()
+}
+
+/// Whether the container tells with this packet how those after it are to be read.
+fn says_more(packet: &Packet) -> bool {
+    use side_data::Type;
+    packet.side_data().any(|side| matches!(side.kind(), Type::NewExtraData | Type::Palette | Type::ParamChange))
+}

@@ -1,0 +1,49 @@
+//! Bare streams of pictures (`.h264`, `.hevc`, `.m4v` ...): they have no clock, so the pictures are counted out at a rate.
+
+use crate::{
+    Limits, MediaError, Rational,
+    demux::Demuxer,
+    scan::{ScannedPacket, ShownPictures, shown_pictures},
+};
+
+/// Taken where neither the stream nor the user says a rate.
+const USUAL_RATE: Rational = Rational { num: 25, den: 1 };
+/// Pictures a second that a stream may say of itself; another number is none.
+const CREDIBLE: std::ops::RangeInclusive<f64> = 1.0..=1000.0;
+
+/// Gives the n-th picture that is shown the n-th time at the rate that the user asked for, the stream says of itself, or that is usual.
+/// Returns the rate.
+pub(crate) fn count_out(
+    packets: &mut [ScannedPacket],
+    demuxer: &Demuxer,
+    limits: &Limits,
+    warnings: &mut Vec<String>,
+) -> Result<Rational, MediaError> {
+    if packets.len() < 2 && demuxer.input().format().name() == "jpeg_pipe" {
+        let reason = "it is a single still picture".into();
+        return Err(MediaError::NotAVideo { path: demuxer.path().to_owned(), reason });
+    }
+    let ShownPictures { order, is_shown, stated_rate } = shown_pictures(packets.len(), demuxer, limits)?;
+    if order.is_empty() {
+        // Any text is taken for a bare stream if its name ends so.
+        let reason = "no supported format recognises it, and as a bare stream it has no picture".into();
+        return Err(MediaError::NotAVideo { path: demuxer.path().to_owned(), reason });
+    }
+    let (rate, why) = match (demuxer.source().reading().raw_frame_rate, stated_rate) {
+        (Some(asked), _) => (asked, "as was asked for (raw_frame_rate)"),
+        (None, Some(stated)) if CREDIBLE.contains(&stated.to_f64()) => (stated, "as it says of itself"),
+        (None, _) => {
+            (USUAL_RATE, "since it says no rate itself; --raw-frame-rate (the setting raw_frame_rate) sets another")
+        }
+    };
+    warnings.push(format!("a bare stream without a clock: its pictures are counted out at {rate} a second, {why}"));
+    let (tick, time_base) = (Rational { num: rate.den, den: rate.num }, demuxer.time_base()?);
+    for (packet, is_shown) in packets.iter_mut().zip(is_shown) {
+        (packet.pts, packet.dts, packet.duration) = (None, None, tick.rescale(1, time_base));
+        packet.has_picture = is_shown;
+    }
+    for (nth, &index) in order.iter().enumerate() {
+        packets[index].pts = Some(tick.rescale(nth as i64, time_base));
+    }
+    Ok(rate)
+}

@@ -1,0 +1,78 @@
+//! The window of `load`.
+
+use super::{ANSWER_MARGIN_S, Day, Function, Happening, Loaded, WINDOW_AT_ONCE, ops};
+
+impl Day<'_> {
+    /// What was loaded is let go and what waits is loaded, again and again until nothing waits.
+    pub(super) fn gather(&mut self) {
+        if self.is_window_open {
+            return;
+        }
+        let pages = (self.gathered.len() + self.loaded.len()).div_ceil(1_000).max(1) as u64;
+        let mut list = ops::window_gathers();
+        list.work.list = pages;
+        let mut at_us = self.now_us + self.spend(Function::Load, list);
+        let Some(let_go_us) = self.let_go() else { return };
+        at_us += let_go_us;
+        let files = self.gathered.len().min(self.profile.limits.load_files as usize);
+        self.is_window_open = files > 0;
+        if files == 0 {
+            return;
+        }
+        let looks = ops::window_looks() * files as u64;
+        at_us += self.charge(Function::Load, looks) + self.latency(looks) / WINDOW_AT_ONCE;
+        at_us += self.spend(Function::Load, ops::window_writes() + ops::load_job());
+        match self.warehouse.load(Loaded::Tracks, at_us) {
+            Some(done_us) => {
+                self.in_window = self.gathered.drain(..files).collect();
+                self.tell(done_us, Happening::WindowLoaded);
+            }
+            None => self.is_window_open = false,
+        }
+    }
+
+    /// Ends what is loaded and waits for nothing else; gives the microseconds that it takes, or nothing where that is more than a delivery has: then it is
+    /// asked to stop before it comes to what is to be loaded.
+    pub(super) fn let_go(&mut self) -> Option<u64> {
+        let each = ops::window_lets_go(self.profile.annotated);
+        let each_us = self.latency(each + ops::end(1)) / WINDOW_AT_ONCE;
+        let deadline_s = self.subscriptions[Function::Load as usize].trigger.deadline_s;
+        let in_time = (deadline_s.saturating_sub(ANSWER_MARGIN_S) * 1_000_000 / each_us.max(1)) as usize;
+        let (all, mut left) = (self.loaded.len(), self.loaded.len().min(in_time));
+        let waited_us = self.charge(Function::Load, each * left as u64);
+        while left > 0
+            && let Some(&request) = self.loaded.front()
+        {
+            if !self.profile.annotated || self.requests[request as usize].is_joined {
+                // Where a quota is used up they wait on, for a day with jobs left; each tells all but its row again.
+                let Some(done_us) = self.record(Function::Load, request) else {
+                    self.charge(Function::Load, ops::end(1) * (left as u64 - 1));
+                    break;
+                };
+                self.is_done(request, done_us);
+            }
+            self.loaded.pop_front();
+            left -= 1;
+        }
+        if all > in_time {
+            self.sums.past_deadline[Function::Load as usize] += 1;
+            return None;
+        }
+        Some(waited_us + each_us * all as u64)
+    }
+
+    pub(super) fn window_loaded(&mut self) {
+        let in_window = std::mem::take(&mut self.in_window);
+        let marks = ops::mark_loaded() * in_window.len() as u64;
+        for &(request, since_us) in &in_window {
+            self.sums.window_us += u128::from(self.now_us - since_us);
+            self.rows_stand(request);
+        }
+        self.loaded.extend(in_window.into_iter().map(|(request, _)| request));
+        let marked_us = self.charge(Function::Load, marks) + self.latency(marks) / WINDOW_AT_ONCE;
+        let closed_us = marked_us + self.spend(Function::Load, ops::window_writes());
+        // The next pass looks again at once.
+        self.tell(self.now_us + closed_us, Happening::Gather);
+        self.is_window_open = false;
+    }
+}
