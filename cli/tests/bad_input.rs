@@ -67,7 +67,7 @@ fn an_empty_file() {
 
 #[test]
 fn sound_without_pictures() {
-    let reason = refused_by_the_splitter("song.m4a", |path| ffmpeg("-f lavfi -i sine=d=2 -c:a aac", path));
+    let reason = refused_by_the_splitter("song.mp4", |path| ffmpeg("-f lavfi -i sine=d=2 -c:a aac", path));
     assert!(reason.contains("no video"), "{reason}");
 }
 

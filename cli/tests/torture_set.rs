@@ -113,7 +113,7 @@ fn what_was_taken_of_a_file_that_leaves_a_choice_is_said_and_an_option_takes_ano
     let folder = scene.folder.path().to_str().unwrap();
     torture_set(&[folder, "two-programmes.ts", "thumbnail-first.mp4", "bare-without-rate.hevc"]);
     let take = |name: &str, options: &[&str]| {
-        let data = scene.other(&format!("{name}{}", options.concat()));
+        let data = scene.other(&format!("data-of-{name}{}", options.concat()));
         let summary = data.run_json(&[&scene.path(name)], options).remove(0);
         let video = data.manifest(summary["request_id"].as_str().unwrap())["source"]["video"].clone();
         (summary, video)
@@ -168,7 +168,7 @@ fn sound_that_is_left_out_or_coded_anew_is_said_everywhere() {
         ("sound-16-channels.mkv", "the annotated video is silent", ""),
     ] {
         torture_set(&[folder, name]);
-        let data = scene.other(name);
+        let data = scene.other(&format!("data-of-{name}"));
         let ended = data.run(&[&scene.path(name)], &[]).expect_success();
         assert!(ended.stdout.contains(words), "{name}: {}", ended.stdout);
         let request = data.only_request();
