@@ -433,6 +433,14 @@ impl Deployment {
         serde_json::from_slice(&expect(post).await).unwrap()
     }
 
+    /// The metadata of an object.
+    pub async fn metadata(&self, bucket: Bucket, name: &str) -> Value {
+        let (bucket, name) = (bucket_name(bucket), name.replace('/', "%2F"));
+        let get = self.http.get(format!("http://{}/storage/v1/b/{bucket}/o/{name}", self.storage.host()));
+        let object: Value = serde_json::from_slice(&expect(get).await).unwrap();
+        object["metadata"].clone()
+    }
+
     /// Waits until the end of a request is told; other requests' ends are kept for whoever asks.
     pub async fn finished(&self, request: &RequestId) -> Finished {
         let until = Instant::now() + ENDS_WITHIN;

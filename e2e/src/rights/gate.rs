@@ -260,6 +260,9 @@ async fn answer(State(gate): State<RightsGate>, method: Method, uri: Uri, header
         path = path.replace(&format!("/topics/{topic}:"), &format!("/topics/{there}:"));
     }
     let mut answer = pass_on(&gate.http, behind, method, &path, headers, body).await;
+    if matches!(api, Api::BigQuery) && answer.status() == StatusCode::BAD_REQUEST {
+        answer = as_google_calls_duplicates(answer).await;
+    }
     // The session of an upload: it goes on through here.
     if let Some(location) = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()) {
         let through = location.splitn(4, '/').nth(3).map(|path| format!("http://127.0.0.1:{}/{path}", gate.port));
@@ -268,6 +271,16 @@ async fn answer(State(gate): State<RightsGate>, method: Method, uri: Uri, header
         }
     }
     answer
+}
+
+/// Of two that begin the same job at once the emulator answers the second with its database's words and 400, Google with 409.
+async fn as_google_calls_duplicates(answer: Response) -> Response {
+    let (parts, body) = answer.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    if String::from_utf8_lossy(&body).contains("violates primary key constraint") {
+        return refusal(Api::BigQuery, StatusCode::CONFLICT, "Already Exists: Job", "duplicate");
+    }
+    Response::from_parts(parts, body.into())
 }
 
 /// 403 as the API says it.
