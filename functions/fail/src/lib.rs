@@ -82,8 +82,10 @@ impl Handler for Fail {
         // What stands under the name by now may be another upload, of another request.
         let (info, is_there) = match self.cloud.find(&started_by.object).await {
             Ok(info) => {
+                // Overwritten meanwhile, it was an upload all the same, and whoever dropped it is to hear of its end.
+                let is_overwritten = info.as_ref().is_some_and(|info| info.generation > started_by.generation);
                 let info = info.filter(|info| sweep::finalized(info).request().as_ref() == Some(&request));
-                let is_there = info.is_some();
+                let is_there = is_overwritten || info.is_some();
                 (info, is_there)
             }
             // It is there and can't be understood: its request is to be told so.
