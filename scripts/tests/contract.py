@@ -31,6 +31,8 @@ GOOGLES = {
 # What Google Cloud leaves at its default, with the reason.
 UNSET = {
     "TRACKDROP_PUSH_KEYS_URL",  # Google signs the tokens there; a key server of one's own is for tests.
+    # Push tokens guard the services; it is for a network where something else does.
+    "TRACKDROP_GUARDED_BY",
     # What an instance of `track` has room for is right for its memory.
     "TRACKDROP_MODEL_SESSIONS", "TRACKDROP_MODEL_BYTES",
     # Google's public addresses, unless a network has others of its own.
