@@ -107,9 +107,11 @@ run "warehouse" {
       keys(google_bigquery_table_iam_member.tracks) == ["load"] &&
       length(google_bigquery_table_iam_member.requests) == 7 &&
       toset(google_project_iam_custom_role.row_loader.permissions) == toset(["bigquery.tables.get", "bigquery.tables.updateData"]) &&
+      toset(google_project_iam_custom_role.request_recorder.permissions) == toset(["bigquery.tables.get", "bigquery.tables.getData", "bigquery.tables.updateData"]) &&
       toset(google_project_iam_custom_role.load_jobs.permissions) == toset(["bigquery.jobs.create", "bigquery.jobs.get"]) &&
-      alltrue([for member in concat(values(google_bigquery_table_iam_member.tracks), values(google_bigquery_table_iam_member.requests)) : member.role == google_project_iam_custom_role.row_loader.id])
+      alltrue([for member in values(google_bigquery_table_iam_member.tracks) : member.role == google_project_iam_custom_role.row_loader.id]) &&
+      alltrue([for member in values(google_bigquery_table_iam_member.requests) : member.role == google_project_iam_custom_role.request_recorder.id])
     )
-    error_message = "Somebody may do more to the tables than append to them."
+    error_message = "Somebody may do more to the tables than append to them, or delete the row of a request that goes on."
   }
 }

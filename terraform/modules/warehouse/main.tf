@@ -86,6 +86,15 @@ resource "google_project_iam_custom_role" "row_loader" {
   permissions = ["bigquery.tables.get", "bigquery.tables.updateData"]
 }
 
+# Who ends a request that had failed and was opened again deletes the failed row, and DELETE reads the rows that it looks through.
+resource "google_project_iam_custom_role" "request_recorder" {
+  project     = var.project
+  role_id     = "${replace(var.name, "-", "_")}_request_recorder"
+  title       = "Trackdrop: request recorder"
+  description = "Appends rows to a table and deletes rows of it."
+  permissions = ["bigquery.tables.get", "bigquery.tables.getData", "bigquery.tables.updateData"]
+}
+
 resource "google_project_iam_member" "load_jobs" {
   for_each = var.function_accounts
 
@@ -101,7 +110,7 @@ resource "google_bigquery_table_iam_member" "requests" {
   project    = var.project
   dataset_id = google_bigquery_dataset.this.dataset_id
   table_id   = google_bigquery_table.table["requests"].table_id
-  role       = google_project_iam_custom_role.row_loader.id
+  role       = google_project_iam_custom_role.request_recorder.id
   member     = "serviceAccount:${each.value}"
 }
 
