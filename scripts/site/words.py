@@ -47,11 +47,15 @@ for page in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")]):
         text = text.split("| instead of | write |")[0]
     text = GENERATED.sub(blanked, text)
     text = re.sub(r"^```.*?^```$", blanked, text, flags=re.DOTALL | re.MULTILINE)
-    before = ""
+    before, in_list = "", False
     for number, line in enumerate(text.split("\n"), 1):
         is_code, is_table = line.startswith("    "), line.startswith("|")
         if len(line) > LONGEST and not is_code and not is_table:
             faults.append(f"{name}:{number}: {len(line)} columns; at most {LONGEST}")
+        # MkDocs takes code behind a list for a part of its last item.
+        if is_code and in_list and not before:
+            faults.append(f"{name}:{number}: code after a list needs a line `<!-- -->` before it")
+        in_list = bool(re.match(r"([-*]|\d+\.) ", line)) or (in_list and (not line or line.startswith(" ")))
         is_item = re.match(r"([-*]|\d+\.) ", line)
         if is_item and before and not re.match(r"([-*]|\d+\.) |  ", before) and not before.startswith("<!--"):
             faults.append(f"{name}:{number}: a list needs an empty line before it")
