@@ -61,7 +61,7 @@ pub struct Summary {
     pub version: String,
 }
 
-/// To be called by whoever made one of the last results: ends the request if all of them stand.
+/// Ends the request if all its results exist. Call it after writing the load marker or the annotated video.
 pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
     let Some((manifest, _)) = manifest::read(cloud, request).await? else {
         return Err(Failure::transient(format!("{request} has no manifest yet")));
