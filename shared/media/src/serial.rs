@@ -1,8 +1,8 @@
 //! The reference: a source decoded in one piece, as a player does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
-use ffmpeg::{Packet, frame};
+use ffmpeg::{Packet, ffi, frame, packet::Mut};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
@@ -23,6 +23,8 @@ pub(crate) struct SerialDecoder<'a> {
     at_end: bool,
     /// Where the packets are known by what they are, not by how many came before: an edit list leaves packets out or gives some twice.
     by_place: Option<HashMap<(i64, u32), usize>>,
+    /// Packets that are decoded and not shown, before the first one that is read.
+    before: VecDeque<Packet>,
 }
 
 impl<'a> SerialDecoder<'a> {
@@ -32,11 +34,32 @@ impl<'a> SerialDecoder<'a> {
         limits: &Limits,
         threads: usize,
     ) -> Result<Self, MediaError> {
-        let demuxer = Demuxer::open(source, Timeline::Presented, limits)?;
+        let mut demuxer = Demuxer::open(source, Timeline::Presented, limits)?;
         let decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
         let places = || index.packets.iter().enumerate().map(|(at, packet)| ((packet.position, packet.size), at));
-        let by_place = demuxer.is_mp4().then(|| places().collect());
-        Ok(Self { demuxer, decoder, packet: Packet::empty(), index, fed: 0, at_end: false, by_place })
+        let by_place: Option<HashMap<_, _>> = demuxer.is_mp4().then(|| places().collect());
+        let mut before = VecDeque::new();
+        let mut first = Packet::empty();
+        if let Some(places) = &by_place
+            && demuxer.read(&mut first)?
+        {
+            if let Some(&at) = places.get(&place_of(&first)) {
+                before = hidden_before(source, index, at, limits)?;
+            }
+            before.push_back(first);
+        }
+        Ok(Self { demuxer, decoder, packet: Packet::empty(), index, fed: 0, at_end: false, by_place, before })
+    }
+
+    /// Reads the next packet to decode.
+    fn read(&mut self) -> Result<bool, MediaError> {
+        match self.before.pop_front() {
+            Some(packet) => {
+                self.packet = packet;
+                Ok(true)
+            }
+            None => self.demuxer.read(&mut self.packet),
+        }
     }
 
     /// The next picture that is shown. Where the container states no time, the picture is known by
@@ -60,9 +83,9 @@ impl<'a> SerialDecoder<'a> {
                 Step::Error => {}
                 Step::Finished => return Ok(None),
                 Step::NeedsPacket if self.at_end => return Ok(None),
-                Step::NeedsPacket if self.demuxer.read(&mut self.packet)? => {
+                Step::NeedsPacket if self.read()? => {
                     if !self.index.times_are_stated {
-                        let place = (self.packet.position() as i64, self.packet.size() as u32);
+                        let place = place_of(&self.packet);
                         let by_place = self.by_place.as_ref().and_then(|places| places.get(&place).copied());
                         tag_packet(&mut self.packet, by_place.unwrap_or(self.fed));
                     }
@@ -76,4 +99,37 @@ impl<'a> SerialDecoder<'a> {
             }
         }
     }
+}
+
+/// What a packet is known by, however it is reached.
+fn place_of(packet: &Packet) -> (i64, u32) {
+    (packet.position() as i64, packet.size() as u32)
+}
+
+/// The packets from the entry point before packet `at` up to it, to be decoded and not shown. FFmpeg begins an edit at what the container calls a
+/// key frame; where that is a lie, its decoder makes up what the first pictures refer to.
+fn hidden_before(
+    source: &Source,
+    index: &VideoIndex,
+    at: usize,
+    limits: &Limits,
+) -> Result<VecDeque<Packet>, MediaError> {
+    let entry = index.keyframes.iter().rev().find(|key| key.packet_index <= at).map_or(at, |key| key.packet_index);
+    let mut hidden = VecDeque::new();
+    if entry == at {
+        return Ok(hidden);
+    }
+    let mut stored = Demuxer::open(source, Timeline::Media, limits)?;
+    for nth in 0..at {
+        let mut packet = Packet::empty();
+        if !stored.read(&mut packet)? {
+            break;
+        }
+        if nth >= entry {
+            // SAFETY: the packet is this one's own, and the flag is a field of it.
+            unsafe { (*packet.as_mut_ptr()).flags |= ffi::AV_PKT_FLAG_DISCARD }
+            hidden.push_back(packet);
+        }
+    }
+    Ok(hidden)
 }

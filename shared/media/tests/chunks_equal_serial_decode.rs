@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 
 use common::{PICTURE, Shown, chunked_decode, ffprobe, make, serial_decode};
-use trackdrop_media::{Limits, VideoIndex, index};
+use trackdrop_media::{Limits, VerifyOptions, VideoIndex, index, verify};
 
 /// Compares every segment length with FFmpeg's own decode; returns the index for further checks.
 fn equals_serial_decode(path: &Path) -> VideoIndex {
@@ -184,6 +184,30 @@ fn an_edit_list_hides_what_was_trimmed() {
     common::ffmpeg(&format!("-ss 1.7 -i {} -t 1.5 -c copy OUT", clip.path.display()), &trimmed);
     let video = equals_serial_decode(&trimmed);
     assert!(video.packet_pts().len() > video.frame_pts.len(), "some stored pictures are hidden");
+}
+
+/// FFmpeg begins at the first packet of the edit that is called a key frame, and makes up what its picture refers to.
+#[test]
+fn pictures_whose_entry_point_an_edit_list_hides_come_out_as_they_are_though_all_are_called_key_frames() {
+    let encoder = "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=60:bframes=3";
+    let clip = make("true.mp4", &format!("{PICTURE} -t 2 {encoder} -bsf:v setts=pts=DTS OUT"));
+    let lies = clip.dir.path().join("lies.mp4");
+    std::fs::copy(&clip.path, &lies).unwrap();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let lied = std::process::Command::new(format!("{root}/scripts/container-lies"))
+        .args(["keys", "all"])
+        .arg(&lies)
+        .status()
+        .unwrap();
+    assert!(lied.success());
+    let video = index(&lies, &Limits::default()).unwrap();
+    assert!(video.packet_pts().len() > video.frame_pts.len(), "the entry point is hidden");
+    let shown = common::ffmpeg_md5(&format!("-i {}", clip.path.display()));
+    let (frames, _) = chunked_decode(&lies, &video, 0.5);
+    assert_eq!(frames.into_iter().map(|frame| frame.md5).collect::<Vec<_>>(), shown);
+    let options = VerifyOptions { segment_seconds: 0.5, limits: Limits::default(), threads: 2 };
+    let verified = verify(&lies, &options, clip.dir.path()).unwrap();
+    assert!(verified.is_exact(), "{:?}", verified.first_difference);
 }
 
 #[test]

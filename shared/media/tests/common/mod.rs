@@ -42,6 +42,19 @@ pub fn ffmpeg(arguments: &str, out: &Path) {
     assert!(output.status.success(), "ffmpeg {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The MD5 of each picture that `ffmpeg` shows of an input, given with its options.
+pub fn ffmpeg_md5(input: &str) -> Vec<String> {
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-noautorotate"])
+        .args(input.split_whitespace())
+        .args(["-map", "0:V:0", "-vsync", "passthrough", "-f", "framemd5", "-"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let pictures = text.lines().filter(|line| !line.starts_with('#'));
+    pictures.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
+}
+
 /// A frame as time in an exact fraction of seconds, and the MD5 of its pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
