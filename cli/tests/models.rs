@@ -165,7 +165,7 @@ fn inspect_tells_what_a_model_is_and_what_says_so() {
     };
     let text = inspect("yolox.onnx", &[]);
     for part in
-        ["family        yolox  [model]", "because: 8 numbers", "raw: for a grey picture", "[card]", "Bgr  [family]"]
+        ["family        yolox  [model]", "because: 8 numbers", "raw: in a trial", "[card]", "Bgr  [family]"]
     {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }
