@@ -1,7 +1,8 @@
-//! `trackdrop model`: look into a detector, try it on a picture, build it for a GPU.
+//! `trackdrop model`: fetch a detector, look into a detector, try it on a picture, build it for a GPU.
 
 use crate::{
     args::{BuildArguments, CheckArguments, InspectArguments, ModelCommand},
+    model_get,
     output::line,
 };
 use serde_json::json;
@@ -9,8 +10,9 @@ use std::{path::Path, time::Instant};
 use trackdrop_detector::{Detection, Detector, DetectorOptions, Device, DeviceChoice, ImageBatch, ModelInfo};
 use trackdrop_media::{Annotation, BoxMark, Canvas, Frame, Limits, RgbScaler, draw, read_still};
 
-pub(crate) fn model(command: &ModelCommand) -> anyhow::Result<()> {
+pub(crate) async fn model(command: &ModelCommand) -> anyhow::Result<()> {
     match command {
+        ModelCommand::Get(arguments) => model_get::get(arguments).await,
         ModelCommand::Inspect(arguments) => inspect(arguments),
         ModelCommand::Check(arguments) => check(arguments),
         ModelCommand::Build(arguments) => build(arguments),
