@@ -126,7 +126,7 @@ impl Engine {
             // The memory itself, which every run fills anew. A GPU is given a copy, so there each run binds it.
             pictures.bind(&mut binding, &input_name)?;
         }
-        for output in spec.outputs.iter().filter(|output| output.has_fixed_shape()) {
+        for output in spec.outputs.iter().filter(|output| output.has_fixed_shape(spec.has_batch)) {
             binding.bind_output_to_device(&output.name, &output_memory)?;
         }
         for SizeInput { name, number } in &spec.inputs.sizes {
@@ -194,7 +194,7 @@ impl Engine {
             self.pictures.bind(&mut self.binding, &self.input_name).map_err(failed)?;
         }
         // Anew for every run: an output whose shape depends on the picture must not keep the last one's.
-        for output in self.outputs.iter().filter(|output| !output.has_fixed_shape()) {
+        for output in self.outputs.iter().filter(|output| !output.has_fixed_shape(self.has_batch)) {
             self.binding.bind_output_to_device(&output.name, &self.output_memory).map_err(failed)?;
         }
         let results = self.session.run_binding(&self.binding).map_err(failed)?;

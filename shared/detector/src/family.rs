@@ -138,9 +138,9 @@ impl OutputSpec {
                 .all(|(&declared, &side)| usize::try_from(declared).is_ok_and(|d| d == side) || declared < 0)
     }
 
-    /// Whether nothing but the batch is known only when it runs. The batch is always the same.
-    pub(crate) fn has_fixed_shape(&self) -> bool {
-        self.shape.iter().skip(1).all(|&side| side >= 0)
+    /// Whether nothing but the batch, where there is one, is known only when it runs. The batch is always the same.
+    pub(crate) fn has_fixed_shape(&self, has_batch: bool) -> bool {
+        self.shape.iter().skip(usize::from(has_batch)).all(|&side| side >= 0)
     }
 }
 
@@ -240,6 +240,8 @@ pub(crate) struct Fit {
     pub(crate) order: Option<RowOrder>,
     /// Whether each output has an entry per picture; else there is one picture.
     pub(crate) has_batch: bool,
+    /// Whether every place of the picture has a candidate, so that there is always something; else a row may be empty.
+    pub(crate) is_dense: bool,
     /// What the model knows and the results lack.
     pub(crate) leaves: Option<&'static str>,
     /// What nothing settles, and what to do about it.
@@ -263,6 +265,7 @@ impl Fit {
             boxes: None,
             order: None,
             has_batch: true,
+            is_dense: true,
             leaves: None,
             doubts: Vec::new(),
         }
@@ -272,8 +275,9 @@ impl Fit {
         Self { boxes: Some(boxes), ..self }
     }
 
+    /// A list of objects, in this order.
     fn order(self, order: RowOrder) -> Self {
-        Self { order: Some(order), ..self }
+        Self { order: Some(order), is_dense: false, ..self }
     }
 
     fn leaving(self, extra: Extra) -> Self {

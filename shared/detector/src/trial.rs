@@ -71,12 +71,21 @@ impl Trial {
     /// What speaks against a reading so strongly that it can't be right; none if nothing does.
     pub(crate) fn refutes(&self, fit: &Fit, input: Size) -> Option<String> {
         let outputs = self.outputs_of(fit)?;
+        if fit.is_dense && outputs.iter().all(|output| output.data.iter().all(|number| *number == 0.0)) {
+            return Some("every number would be 0".into());
+        }
         if let Some((least, most)) = fit.decoder.score_range(&outputs)
             && (least < -0.01 || most > 1.01)
         {
             return Some(format!("scores would lie between {least:.3} and {most:.3}, not within 0 and 1"));
         }
-        let boxes = decoded(&*fit.decoder, &outputs, input)?;
+        if fit.decoder.is_undecided() {
+            return None;
+        }
+        let boxes = match decoded(&*fit.decoder, &outputs, input) {
+            Ok(boxes) => boxes,
+            Err(reason) => return Some(format!("does not fit: {reason}")),
+        };
         let share = |of: &dyn Fn(&crate::Detection) -> bool| {
             boxes.iter().filter(|one| of(one)).count() as f32 / boxes.len() as f32
         };
@@ -112,7 +121,7 @@ impl Trial {
     /// What should make people look twice at a reading, or the reason why the model can't find anything.
     pub(crate) fn doubts(&self, fit: &Fit, input: Size) -> Option<Suspicion> {
         let outputs = self.outputs_of(fit)?;
-        let boxes = decoded(&*fit.decoder, &outputs, input)?;
+        let boxes = decoded(&*fit.decoder, &outputs, input).ok()?;
         if boxes.len() < FEW {
             return None;
         }
@@ -146,15 +155,15 @@ pub(crate) enum Suspicion {
 /// Fewer boxes prove nothing.
 const FEW: usize = 8;
 
-/// All candidates of the trial's picture whose numbers are finite; none if the decoder can't read it or it is still undecided.
-fn decoded(decoder: &dyn Decoder, outputs: &[Output<'_>], input: Size) -> Option<Vec<crate::Detection>> {
+/// All candidates of the trial's picture whose numbers are finite, or why the decoder can't read it.
+fn decoded(decoder: &dyn Decoder, outputs: &[Output<'_>], input: Size) -> Result<Vec<crate::Detection>, String> {
     let mut candidates = Candidates::default();
-    decoder.decode(outputs, input, f32::NEG_INFINITY, &mut candidates).ok()?;
+    decoder.decode(outputs, input, f32::NEG_INFINITY, &mut candidates)?;
     // Rows of zeros fill up a table.
     let is_box = |d: &crate::Detection| [d.x1, d.y1, d.x2, d.y2] != [0.0; 4];
     let is_finite = |d: &crate::Detection| [d.x1, d.y1, d.x2, d.y2, d.score].iter().all(|value| value.is_finite());
     candidates.boxes.retain(|d| is_box(d) && is_finite(d));
-    Some(candidates.boxes)
+    Ok(candidates.boxes)
 }
 
 /// The step between the values of numbers that were whole numbers of 8 bits; none if they were not.
@@ -162,7 +171,7 @@ fn step(numbers: &[f32]) -> Option<f32> {
     let mut values: Vec<f32> = numbers.iter().copied().filter(|value| value.is_finite()).collect();
     values.sort_by(f32::total_cmp);
     values.dedup();
-    if !(2..=256).contains(&values.len()) || numbers.len() < 1024 {
+    if !(2..=256).contains(&values.len()) || numbers.len() < 256 {
         return None;
     }
     let least = values.windows(2).map(|pair| pair[1] - pair[0]).fold(f32::INFINITY, f32::min);

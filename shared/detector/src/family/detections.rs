@@ -132,7 +132,7 @@ impl Listing {
             (true, Some(_), None) => return None,
         };
         let fit = Fit::new(evidence.named.unwrap_or(classes), outputs, decoder, defaults, because.to_owned());
-        let fit = Fit { has_batch, ..fit.boxes(format) };
+        let fit = Fit { has_batch, is_dense: false, ..fit.boxes(format) };
         Some(match doubt {
             Some(doubt) => fit.doubting(doubt),
             None => fit,

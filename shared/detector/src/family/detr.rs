@@ -71,7 +71,8 @@ impl Head for Detr {
             let outputs = vec![found.labels, found.boxes, scores];
             let decoder = Separate { format, has_scores: true };
             let classes = evidence.named.unwrap_or(80);
-            return Some(Fit::new(classes, outputs, decoder, Defaults::STRETCHED, because).boxes(format));
+            let fit = Fit::new(classes, outputs, decoder, Defaults::STRETCHED, because).boxes(format);
+            return Some(Fit { is_dense: false, ..fit });
         }
         let table = evidence.only_table()?;
         let boxes = evidence.boxes.unwrap_or(BoxFormat::CenterShares);
@@ -79,7 +80,8 @@ impl Head for Detr {
             let decoder = Listed { order: RowOrder::BoxScoreClass, after: 0, boxes, extra: Extra::None };
             let because = format!("a row for each of {} objects: box, score, class", table.rows);
             let classes = evidence.named.unwrap_or(80);
-            return Some(Fit::new(classes, vec![table.output], decoder, Defaults::STRETCHED, because).boxes(boxes));
+            let fit = Fit::new(classes, vec![table.output], decoder, Defaults::STRETCHED, because).boxes(boxes);
+            return Some(Fit { is_dense: false, ..fit });
         }
         let classes = super::classes_in(table.columns, 4, evidence.named)?;
         Some(rows(table.output, classes, 0, boxes, Defaults::STRETCHED))
