@@ -61,7 +61,7 @@ pub(crate) struct TrackerArguments {
     /// Cost limit of the first association [default: 0.9]
     #[arg(long, value_name = "0..1")]
     pub(crate) match_thresh: Option<f64>,
-    /// Frames (at 30 fps) that a lost track is kept [default: 30]
+    /// Frames that a lost track is kept, whatever the frame rate [default: 30]
     #[arg(long, value_name = "FRAMES")]
     pub(crate) track_buffer: Option<u32>,
     /// Don't weigh the cost by the detection's score, as the reference does for MOT20
@@ -73,7 +73,7 @@ pub(crate) struct TrackerArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Deviations from the reference")]
 pub(crate) struct DeviationArguments {
-    /// Let --track-buffer count frames of the video's own rate, so that it is the same time in every video
+    /// Keep a lost track for --track-buffer / 30 seconds, whatever the frame rate
     #[arg(long)]
     pub(crate) scale_buffer: bool,
     /// Associate each class by itself

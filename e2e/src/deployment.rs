@@ -93,7 +93,7 @@ pub struct Setup {
 /// The end of a request, as the users' own systems are told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
-    /// `done` or `failed`.
+    /// `done`, `done_without_video` or `failed`.
     pub state: String,
     /// Why it failed.
     pub error: Option<String>,

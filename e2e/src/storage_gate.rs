@@ -120,7 +120,8 @@ impl StorageGate {
                 oddity.describe(object);
             }
         };
-        match json["items"].as_array_mut() {
+        // Not by index, which would add an `items` that is null to what has none.
+        match json.get_mut("items").and_then(Value::as_array_mut) {
             Some(items) => items.iter_mut().for_each(describe),
             None => describe(&mut json),
         }

@@ -46,7 +46,9 @@ impl Scene {
     async fn fails(&self, request: &RequestId, reasons: &[&str]) -> String {
         let finished = self.deployment.finished(request).await;
         let error = finished.error.unwrap_or_default();
-        assert!(finished.state == "failed" && reasons.iter().all(|reason| error.contains(reason)), "{error}");
+        if finished.state != "failed" || !reasons.iter().all(|reason| error.contains(reason)) {
+            panic!("{error}\n{}", self.deployment.gateway.logs().await);
+        }
         error
     }
 

@@ -14,7 +14,7 @@ def anchors(page: pathlib.Path) -> set[str]:
 
 
 faults, count = [], 0
-for page in sorted([*root.glob("*.md"), *root.glob("docs/*.md")]):
+for page in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")]):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if re.match(r"[a-z]+:", target):
             continue

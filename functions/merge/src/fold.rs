@@ -223,6 +223,23 @@ mod tests {
         seen
     }
 
+    /// Both refuse: settings before anything is detected, and the tracker, which knows why.
+    #[test]
+    fn an_upload_may_ask_for_whatever_the_tracker_takes_and_for_nothing_else() {
+        let values = [-0.1, 0.0, 1e-9, 0.5, 1.0, 1.1, f64::NAN];
+        for (track_thresh, match_thresh) in values.iter().flat_map(|&one| values.iter().map(move |&other| (one, other)))
+        {
+            let tracker = TrackerOverrides {
+                track_thresh: Some(track_thresh),
+                match_thresh: Some(match_thresh),
+                ..TrackerOverrides::default()
+            };
+            let settings = RequestSettings { tracker, ..RequestSettings::default() };
+            let is_taken = tracker_settings(&settings, None, 30.0).validate().is_ok();
+            assert_eq!(settings.check().is_ok(), is_taken, "{track_thresh} {match_thresh}");
+        }
+    }
+
     #[test]
     fn classes_are_associated_together_unless_each_is_asked_for_by_itself() {
         assert_eq!(ids(false), [(0, 1), (0, 1), (1, 1), (1, 1), (0, 1), (0, 1)]);

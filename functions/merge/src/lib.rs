@@ -1,4 +1,4 @@
-//! `merge`: all detections of a video become its tracks.
+//! `merge` tracks: all detections of a video become its tracks. (`track` detects; the names of the functions are given.)
 //!
 //! Identity is one ordered fold over all detections, segment after segment, so a chunk border does not exist for it. Before
 //! anything of a segment is written, the ledger checks that it accounts for exactly the frames of the plan. Everything written is a pure

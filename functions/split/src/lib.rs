@@ -313,6 +313,7 @@ impl Split {
                 cutting.bytes(std::fs::metadata(&chunk).map_or(0, |file| file.len()));
                 cutting.busy(since);
                 cutting.reads(&reads);
+                cutting.spend();
                 // Waits where the store is slower than we are: that is no cutting.
                 ready((number, chunk))?;
                 since = Stopwatch::start();

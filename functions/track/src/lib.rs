@@ -1,4 +1,4 @@
-//! `track`: a new chunk becomes detections.
+//! `track` detects: a new chunk becomes detections. (`merge` tracks; the names of the functions are given.)
 //!
 //! Detection needs no memory of other frames, so every chunk is worked on by itself; identities are given later, by `merge`. The
 //! detections file is created once, and its existence is the count of finished segments.

@@ -158,7 +158,7 @@ impl DetectorPool {
             // Whoever detects with it holds it too.
             let Some(at) = loaded.iter().position(|loaded| Arc::strong_count(&loaded.detector) == 1) else {
                 return Err(Failure::transient(format!(
-                    "{} models are in use, and there is no bounds for {} beside them (TRACKDROP_MODEL_SESSIONS, TRACKDROP_MODEL_BYTES)",
+                    "{} models are in use, and there is no room for {} beside them (TRACKDROP_MODEL_SESSIONS, TRACKDROP_MODEL_BYTES)",
                     loaded.len(),
                     found.shown()
                 )));

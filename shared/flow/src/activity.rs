@@ -12,6 +12,8 @@ pub struct Doing {
     delivery: Delivery,
     span: tracing::Span,
     busy_s: f64,
+    /// What of `busy_s` the delivery was given already.
+    spent_s: f64,
     frames: u64,
     bytes: u64,
 }
@@ -22,7 +24,7 @@ impl Doing {
         use tracing::field::Empty;
         let name = activity.name();
         let span = tracing::info_span!("activity", otel.name = name, busy_s = Empty, frames = Empty, bytes = Empty);
-        Self { activity, delivery: delivery.clone(), span, busy_s: 0.0, frames: 0, bytes: 0 }
+        Self { activity, delivery: delivery.clone(), span, busy_s: 0.0, spent_s: 0.0, frames: 0, bytes: 0 }
     }
 
     /// Does some of it.
@@ -49,8 +51,14 @@ impl Doing {
     /// What of it was waiting for reads: that is downloading.
     pub fn reads(&mut self, time: &ReadTime) {
         let seconds = time.take();
-        self.busy_s = (self.busy_s - seconds).max(0.0);
+        self.busy_s = (self.busy_s - seconds).max(self.spent_s);
         self.delivery.spend(Activity::Download, seconds);
+    }
+
+    /// Gives the delivery what was spent until now, so that the next report has it, where one activity makes several results.
+    pub fn spend(&mut self) {
+        self.delivery.spend(self.activity, self.busy_s - self.spent_s);
+        self.spent_s = self.busy_s;
     }
 
     /// So many frames more went through.
@@ -73,7 +81,7 @@ impl Drop for Doing {
         if self.bytes > 0 {
             self.span.record("bytes", self.bytes);
         }
-        self.delivery.spend(self.activity, self.busy_s);
+        self.spend();
     }
 }
 
@@ -131,5 +139,20 @@ mod tests {
             indexing.reads(&time);
         }
         assert_eq!(delivery.take_spent(), BTreeMap::from([(Activity::Download, 6.0), (Activity::Index, 2.0)]));
+    }
+
+    #[test]
+    fn each_result_of_one_activity_reports_its_own_part_of_the_time() {
+        let (store, delivery) = (Arc::new(Slow::default()), Delivery::new());
+        let clock = store.clone();
+        let _in_place = ClockInPlace::new(move || Timestamp::from_micros(clock.0.load(Ordering::Relaxed)));
+        let mut cutting = Doing::begin(&delivery, Activity::Cut);
+        for seconds in [2, 5] {
+            cutting.time(|| store.pass(seconds));
+            cutting.spend();
+            assert_eq!(delivery.take_spent(), BTreeMap::from([(Activity::Cut, seconds as f64)]));
+        }
+        drop(cutting);
+        assert!(delivery.take_spent().values().all(|seconds| *seconds == 0.0));
     }
 }

@@ -11,7 +11,7 @@ use tokio::{
     sync::mpsc,
     task::{JoinError, JoinHandle, spawn_blocking},
 };
-use trackdrop_cloud::ReadRange;
+use trackdrop_cloud::{ReadRange, StorageError};
 use trackdrop_pipeline::{Failure, Stopwatch};
 
 thread_local! {
@@ -83,9 +83,14 @@ pub fn read_at(
         let started = Stopwatch::start();
         let read = runtime.block_on(ranges.read(offset..offset + into.len() as u64));
         time.add(started.seconds());
-        let bytes = read.map_err(|error| match error.is_not_found() {
-            true => io::Error::new(io::ErrorKind::NotFound, error),
-            false => io::Error::other(error),
+        let bytes = read.map_err(|error| {
+            let kind = match error {
+                StorageError::NotFound(_) => io::ErrorKind::NotFound,
+                // Which no later attempt changes.
+                StorageError::Unreadable { .. } => io::ErrorKind::Unsupported,
+                _ => io::ErrorKind::Other,
+            };
+            io::Error::new(kind, error)
         })?;
         if bytes.len() != into.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());

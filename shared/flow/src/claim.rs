@@ -8,7 +8,12 @@
 //! A copy under another name is another video: rows carry the name, and two who upload the same film both want to find it. To have the same one
 //! processed anew, upload it with other settings, or with any new text as custom metadata [`AGAIN_KEY`].
 
-use crate::{Cloud, Created, NewObject, count::MARKER_TYPE, end, manifest, round::Round};
+use crate::{
+    Cloud, Created, NewObject,
+    count::MARKER_TYPE,
+    end, manifest,
+    round::{self, Round},
+};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions};
@@ -160,7 +165,7 @@ pub async fn leave_to(
     other: &RequestId,
 ) -> Result<(), Failure> {
     let marker = NewObject::of_bytes(Marker::Ended.object(request), "", MARKER_TYPE);
-    cloud.create(marker).await?;
+    cloud.create(marker.with_metadata(round::left_to(other))).await?;
     let reason = format!("{upload} was uploaded before with this content and these settings: {other}");
     tracing::info!(function = "split", %request, reason, "upload ignored");
     Ok(())

@@ -61,7 +61,7 @@ pub struct Summary {
     pub version: String,
 }
 
-/// To be called by whoever made one of the last results: ends the request if all of them stand.
+/// Ends the request if all its results exist. Call it after writing the load marker or the annotated video.
 pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
     let Some((manifest, _)) = manifest::read(cloud, request).await? else {
         return Err(Failure::transient(format!("{request} has no manifest yet")));
@@ -143,6 +143,10 @@ pub async fn fail(
 ) -> Result<(), Failure> {
     let error = RequestError { stage, message: message.to_owned() };
     if manifest::state(cloud, request).await?.is_none() {
+        // Another delivery found that its content has made another request: nothing failed.
+        if cloud.find(&Marker::Ended.object(request)).await?.is_some_and(|marker| round::told(&marker).is_none()) {
+            return Ok(());
+        }
         let Some(mut manifest) = manifest_if_none() else {
             return Err(Failure::permanent(format!("{request} failed before it was planned: {message}")));
         };
@@ -170,7 +174,7 @@ pub async fn fail(
 
 /// For a request that ended without all that was asked for in this round: tells its end again if a crash came between.
 pub async fn tell_failed(cloud: &Cloud, request: &RequestId, round: Round) -> Result<(), Failure> {
-    if cloud.find(&Marker::Ended.object(request)).await?.is_some_and(|told| round::of(&told) >= round) {
+    if cloud.find(&Marker::Ended.object(request)).await?.is_some_and(|told| round::told(&told) >= Some(round)) {
         return Ok(());
     }
     match manifest::read(cloud, request).await? {
@@ -183,7 +187,7 @@ pub async fn tell_failed(cloud: &Cloud, request: &RequestId, round: Round) -> Re
 pub async fn is_told(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
     let Some(told) = cloud.find(&Marker::Ended.object(request)).await? else { return Ok(false) };
     // Without a manifest there is nothing to tell: its content has made another request.
-    Ok(manifest::look(cloud, request).await?.is_none_or(|(_, round)| round::of(&told) >= round))
+    Ok(manifest::look(cloud, request).await?.is_none_or(|(_, round)| round::told(&told) >= Some(round)))
 }
 
 /// Opens a request again that failed, or that lacks its annotated video, so that what is missing can be done: the reason may be gone (a full disk, a wrong model file). Its new round
@@ -242,7 +246,7 @@ async fn forget_failures_before(cloud: &Cloud, request: &RequestId, round: Round
 async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     let (request, round) = (&manifest.request_id, manifest.reopened_at);
     let told = Marker::Ended.object(request);
-    if cloud.find(&told).await?.is_some_and(|told| round::of(&told) >= round) {
+    if cloud.find(&told).await?.is_some_and(|told| round::told(&told) >= Some(round)) {
         return Ok(());
     }
     let summary = summarise(cloud, manifest).await?;
@@ -299,7 +303,7 @@ async fn tell_of_round(
             Err(error) => return Err(error.into()),
         }
         precondition = match cloud.storage.get(object).await {
-            Ok((info, content)) => match round::of(&info).cmp(&round) {
+            Ok((info, content)) => match round::told(&info).cmp(&Some(round)) {
                 Ordering::Less => Precondition::Generation(info.generation),
                 Ordering::Equal => return Ok(Told::Before(content)),
                 Ordering::Greater => return Ok(Told::LaterRound),

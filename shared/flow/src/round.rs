@@ -9,9 +9,11 @@
 
 use std::collections::BTreeMap;
 use trackdrop_cloud::ObjectInfo;
-use trackdrop_pipeline::Timestamp;
+use trackdrop_pipeline::{RequestId, Timestamp};
 
 const KEY: &str = "trackdrop-reopened-at";
+/// On a marker `ended` of a request that never was one: its content has made the request that is named here.
+const LEFT_TO: &str = "trackdrop-left-to";
 
 /// When a round began; none for the first one.
 pub type Round = Option<Timestamp>;
@@ -19,6 +21,16 @@ pub type Round = Option<Timestamp>;
 /// Custom metadata that says to which round an object belongs; none for the first one.
 pub(crate) fn metadata(round: Round) -> BTreeMap<String, String> {
     round.iter().map(|at| (KEY.to_owned(), at.to_string())).collect()
+}
+
+/// Custom metadata of a marker `ended` that tells of no round's end: the upload is left to another request.
+pub(crate) fn left_to(other: &RequestId) -> BTreeMap<String, String> {
+    BTreeMap::from([(LEFT_TO.to_owned(), other.to_string())])
+}
+
+/// The round whose end a summary or a marker `ended` tells of; none, which comes before all rounds, where it tells of no end.
+pub(crate) fn told(info: &ObjectInfo) -> Option<Round> {
+    (!info.metadata.contains_key(LEFT_TO)).then(|| of(info))
 }
 
 /// The round that a manifest is in, or that a summary or a marker `ended` tells of.

@@ -155,7 +155,7 @@ pub async fn sweep_each(
             && Timestamp::now().seconds_since(info.created) >= patience.give_up_s;
         // Its manifest is a sign of life itself: most requests that are under way need no look.
         let is_young = Timestamp::now().seconds_since(info.created) < patience.still_s;
-        let is_told = told.as_ref().is_some_and(|(ended, told)| *ended == request && *told >= round::of(&info));
+        let is_told = told.as_ref().is_some_and(|(ended, told)| *ended == request && *told >= Some(round::of(&info)));
         if is_told || busy.contains(&request) || is_long_over || is_young {
             continue;
         }

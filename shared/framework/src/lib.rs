@@ -4,7 +4,7 @@
 //! typed event for the handler, and its outcome becomes the answer that makes the queue do the right thing (see [`Answer`]): 2xx only when
 //! every effect is stored.
 //!
-//! Around every event, outermost first: trace context, access log, deadline below the acknowledgement deadline, panics as diagnostics, the
+//! Around every event, outermost first: a task of its own that a caller who hangs up does not end, trace context, access log, deadline below the acknowledgement deadline, panics as diagnostics, the
 //! caller's identity, bounds on the body, a bound on concurrency. `GET /healthz` answers once the process listens, `GET /readyz` once the
 //! handler is there (a model may have to be loaded).
 //!

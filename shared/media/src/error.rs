@@ -138,9 +138,14 @@ impl std::fmt::Display for Shown<'_> {
 }
 
 impl MediaError {
-    /// Whether trying again can help: I/O trouble and a full disk pass, bad input stays bad.
+    /// Whether trying again can help: I/O trouble and a full disk pass, bad input stays bad, and so does what its source says that it can't
+    /// give ([`io::ErrorKind::Unsupported`]).
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::OutOfSpace { .. })
+        match self {
+            Self::Io { source, .. } => source.kind() != io::ErrorKind::Unsupported,
+            Self::OutOfSpace { .. } => true,
+            _ => false,
+        }
     }
 
     /// Names the operation and file of an operating-system error.

@@ -52,7 +52,8 @@ impl PlannedSegment {
 impl VideoIndex {
     /// Segments that tile `shown_start_pts..shown_end_pts` with no hole and no overlap.
     ///
-    /// A segment ends at the first key frame that makes it at least `target_seconds` long, so `f64::INFINITY` gives one segment.
+    /// A segment ends at the first key frame that makes it at least `target_seconds` long (the last one, and one before a stretch
+    /// that is divided, can be shorter), so `f64::INFINITY` gives one segment.
     /// A stretch without a key frame that is longer than four targets (and a second) is divided all the same, into segments that
     /// are re-encoded without loss: otherwise one key frame in a video would mean one worker for all of it.
     ///

@@ -79,7 +79,7 @@ impl ObjectFinalized {
 pub struct RequestFinished {
     /// The request.
     pub request_id: RequestId,
-    /// `done` or `failed`.
+    /// `done`, `done_without_video` or `failed`.
     pub state: RequestState,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]

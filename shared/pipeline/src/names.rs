@@ -11,7 +11,7 @@
 //!            processed_chunks/<request_id>/000007.mp4    the annotated segment; its existence is the count
 //!            annotated/<request_id>                      created once, when all segments are annotated
 //!            loaded/<request_id>                         created once, when the rows are in the warehouse
-//!            ended/<request_id>                          created once, when the end of the request is told to everyone, or is another's
+//!            ended/<request_id>                          when the end of the request is published, or it is left to another; a later round overwrites it
 //!            swept/<request_id>                          when it was last set going again; nothing rests on it
 //!            uploaded/<hash>                             which request an upload of this name, content and settings made
 //!            loads/                                      windows of `load`
@@ -126,7 +126,7 @@ impl PerSegment {
     }
 }
 
-/// The kinds of object that a request has one of in `work`: created once, empty, each starts the next function.
+/// The kinds of object that a request has one of in `work`: empty; but for the last, created once. The first three start a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
     /// All segments are tracked.

@@ -1,4 +1,5 @@
-//! What a user asks for with an upload. The settings travel with the request; no function has settings of its own.
+//! What a user asks for with an upload. The settings travel with the request: results depend on these and on
+//! nothing that a function is deployed with.
 
 use crate::{names::cut, time::Rational};
 use schemars::JsonSchema;
@@ -12,7 +13,8 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestSettings {
-    /// Target length of a segment in seconds; cuts fall on keyframes, so segments are at least this long.
+    /// Target length of a segment in seconds; cuts fall on keyframes, so segments are at least this long, but for the
+    /// last one and one before a stretch that is divided.
     pub segment_seconds: f64,
     /// The detector: on one machine the path of an ONNX file; for the services one that they were set up with, by its name or as
     /// `gs://BUCKET/OBJECT`. None means the default model.
@@ -63,13 +65,13 @@ pub struct TrackerOverrides {
     /// Cost limit of the first association.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub match_thresh: Option<f64>,
-    /// Frames (at 30 fps) that a lost track is kept.
+    /// Frames that a lost track is kept, whatever the frame rate; with `scale_buffer` frames at 30 fps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub track_buffer: Option<u32>,
     /// Whether the cost is weighed by the detection's score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score_fusion: Option<bool>,
-    /// A deviation from the reference: the buffer counts frames of the video's own rate, so that it is the same time in every video.
+    /// A deviation from the reference: the buffer is `track_buffer` / 30 seconds in every video, whatever its frame rate.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub scale_buffer: bool,
     /// A deviation from the reference: each class is associated by itself.
@@ -115,12 +117,14 @@ pub enum SettingsError {
     #[error("minimum score {0} is not between 0 and 1")]
     MinScore(f32),
     /// A threshold of the tracker is out of its range.
-    #[error("{name} {value} is not above 0 and at most 1")]
+    #[error("{name} {value} is not {range}")]
     Threshold {
         /// Which one.
         name: &'static str,
         /// The refused value.
         value: f64,
+        /// Where it must lie.
+        range: &'static str,
     },
     /// The standard deviation of the smoothing is out of its range.
     #[error("smoothing over {0} frames: it must be above 0 and at most 1,000")]
@@ -212,11 +216,12 @@ impl RequestSettings {
             _ => {}
         }
         // Here as well as in the tracker: a bad value is told before the detector has worked for hours.
-        let thresholds = [("track_thresh", self.tracker.track_thresh), ("match_thresh", self.tracker.match_thresh)];
-        for (name, value) in thresholds {
-            if let Some(value) = value.filter(|value| !(*value > 0.0 && *value <= 1.0)) {
-                return Err(SettingsError::Threshold { name, value });
-            }
+        let TrackerOverrides { track_thresh, match_thresh, .. } = self.tracker;
+        if let Some(value) = track_thresh.filter(|value| !(0.0..=1.0).contains(value)) {
+            return Err(SettingsError::Threshold { name: "track_thresh", value, range: "between 0 and 1" });
+        }
+        if let Some(value) = match_thresh.filter(|value| !(*value > 0.0 && *value <= 1.0)) {
+            return Err(SettingsError::Threshold { name: "match_thresh", value, range: "above 0 and at most 1" });
         }
         if let Some(sigma) = self.refine.smooth.filter(|sigma| !(*sigma > 0.0 && *sigma <= 1000.0)) {
             return Err(SettingsError::Smooth(sigma));
@@ -263,7 +268,11 @@ mod tests {
             RequestSettings { classes: Some(vec![]), ..Default::default() }.check(),
             Err(SettingsError::Classes)
         );
-        for bad in [0.0, -0.1, 1.1, f64::NAN] {
+        let everything = TrackerOverrides { track_thresh: Some(0.0), ..Default::default() };
+        assert_eq!(RequestSettings { tracker: everything, ..Default::default() }.check(), Ok(()));
+        let nothing = TrackerOverrides { match_thresh: Some(0.0), ..Default::default() };
+        assert!(RequestSettings { tracker: nothing, ..Default::default() }.check().is_err());
+        for bad in [-0.1, 1.1, f64::NAN] {
             for tracker in [
                 TrackerOverrides { track_thresh: Some(bad), ..Default::default() },
                 TrackerOverrides { match_thresh: Some(bad), ..Default::default() },

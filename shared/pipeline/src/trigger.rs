@@ -20,11 +20,12 @@ pub struct Trigger {
     pub on: Source,
     /// Deliveries that one instance works on at the same time.
     pub concurrency: u32,
-    /// Seconds without a sign of progress after which a delivery is taken to be lost and is made again.
+    /// On a laptop and for workers that pull: seconds without progress after which a delivery counts as lost and is made again. For push: the
+    /// acknowledgement deadline.
     pub deadline_s: u64,
     /// What happens after an attempt failed.
     pub retry: Retry,
-    /// The topic that takes a delivery after its last attempt; none: it is dropped.
+    /// The topic that takes a delivery after its last attempt. None: a laptop drops it, and on Google Cloud the topic `undeliverable` has it.
     #[serde(default)]
     pub dead_letter: Option<String>,
 }
@@ -53,7 +54,7 @@ pub enum Source {
     },
 }
 
-/// What happens after an attempt failed: exponential backoff with full jitter between two bounds.
+/// What happens after an attempt failed: exponential backoff between two bounds with equal jitter, so half of the wait or more.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {

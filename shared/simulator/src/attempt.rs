@@ -194,7 +194,8 @@ impl Attempt {
         if !is_its_own || object.bucket == Bucket::Uploads {
             self.world.broken(format!("{} writes {object}, which is not its request's", self.name));
         }
-        if !object.name.ends_with(MANIFEST) {
+        // A claim is tried by each delivery: that is to ask, and no work.
+        if !object.name.ends_with(MANIFEST) && !object.name.starts_with(claim::PREFIX) {
             self.makes(object.to_string());
         }
     }

@@ -16,7 +16,7 @@ pub struct RequestRow {
     pub uploaded_at: Timestamp,
     /// When the request ended.
     pub finished_at: Timestamp,
-    /// `done` or `failed`.
+    /// `done`, `done_without_video` or `failed`.
     pub state: RequestState,
     /// The stage that failed.
     pub error_stage: Option<Stage>,

@@ -27,7 +27,7 @@ module "trackdrop" {
   project = var.project
   region  = "europe-west4"
 
-  # 60 GPUs: see the table of throughput in docs/deploy.md, and ask for the quota first.
+  # 60 GPUs: see the table of throughput in docs/capacity.md, and ask for the quota first.
   track_delivery = "pull"
   workers = {
     "europe-west4" = { min = 1, max = 30 }

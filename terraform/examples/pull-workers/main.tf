@@ -1,5 +1,5 @@
 # More than about 10 GPUs: workers in two regions pull from one queue, as many as the backlog wants, none when it is empty.
-# docs/deploy.md says how many segments a day that makes, and how to ask for the quota.
+# docs/capacity.md says how many segments a day that makes, and docs/deploy.md how to ask for the quota.
 
 variable "project" {
   description = "The project's id."

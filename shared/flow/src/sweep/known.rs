@@ -18,11 +18,11 @@ impl<'a> Ended<'a> {
         Self(Listing::of(&*cloud.storage, ObjectName::new(Bucket::Work, Marker::Ended.prefix())))
     }
 
-    /// The next request, and the round whose end is told.
-    pub(super) async fn next(&mut self) -> Result<Option<(RequestId, Round)>, Failure> {
+    /// The next request, and the round whose end is told, if any is.
+    pub(super) async fn next(&mut self) -> Result<Option<(RequestId, Option<Round>)>, Failure> {
         while let Some(info) = self.0.next().await? {
             if let Some(request) = names::request_of(&info.object) {
-                return Ok(Some((request, round::of(&info))));
+                return Ok(Some((request, round::told(&info))));
             }
         }
         Ok(None)

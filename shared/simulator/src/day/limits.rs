@@ -107,7 +107,7 @@ pub const SOURCES: [(&str, &str); 17] = [
     ("gpu_idle_s", "the same page: 10 minutes for GPUs"),
     (
         "metrics_age_s",
-        "Pub/Sub, Monitoring (pubsub/docs/monitoring): metrics of a backlog are some minutes old; 120 s as docs/deploy.md has it",
+        "Pub/Sub, Monitoring (pubsub/docs/monitoring): metrics of a backlog are some minutes old; 120 s as docs/capacity.md has it",
     ),
 ];
 

@@ -46,7 +46,7 @@ impl Function {
             Self::Split => (2.0, 4.0),
             Self::Merge => (2.0, 8.0),
             Self::Load => (1.0, 0.5),
-            Self::Annotate => (4.0, 4.0),
+            Self::Annotate => (4.0, 6.0),
             // Of a GPU's instance the profile says it.
             Self::Track | Self::Join => (4.0, 16.0),
         }

@@ -1,0 +1,74 @@
+"""The pages use the words of CONTRIBUTING.md, lines of at most 120 columns, and Markdown that MkDocs reads as code hosts do: words.py CHECKOUT.
+
+Tables, code and what a program writes between markers may be longer; code may hold any word.
+"""
+
+import pathlib
+import re
+import sys
+
+root = pathlib.Path(sys.argv[1])
+LONGEST = 120
+# Pages that are still to be rewritten. Only ever remove one.
+EXEMPT = {
+    "CHANGELOG.md",
+    "docs/models.md",
+}
+# What programs write: scripts/torture-set --docs, and the test of rights.
+GENERATED = re.compile(r"<!-- (?:table|rights).*?-->.*?(?:<!-- (?:table|rights)[^>]*end[^>]*-->|\Z)", re.DOTALL)
+
+
+def blanked(match: re.Match) -> str:
+    return "\n" * match.group().count("\n")
+
+
+def words() -> dict[str, str]:
+    """What not to write, and what to write instead, out of CONTRIBUTING.md."""
+    table = (root / "CONTRIBUTING.md").read_text(encoding="utf-8").split("| instead of | write |")[1]
+    found = {}
+    for left, right in re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", table, re.MULTILINE):
+        for word in re.sub(r"\([^)]*\)", "", left).split(","):
+            found[word.strip()] = right.strip()
+    return found
+
+
+faults, count = [], 0
+instead = words()
+assert len(instead) > 15, "CONTRIBUTING.md has lost its table of words"
+unknown = {page for page in EXEMPT if not (root / page).is_file()}
+assert not unknown, f"EXEMPT names pages that are not there: {unknown}"
+for page in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")]):
+    name = str(page.relative_to(root))
+    if name in EXEMPT:
+        continue
+    count += 1
+    text = page.read_text(encoding="utf-8")
+    if name == "CONTRIBUTING.md":
+        text = text.split("| instead of | write |")[0]
+    text = GENERATED.sub(blanked, text)
+    text = re.sub(r"^```.*?^```$", blanked, text, flags=re.DOTALL | re.MULTILINE)
+    before, in_list = "", False
+    for number, line in enumerate(text.split("\n"), 1):
+        is_code, is_table = line.startswith("    "), line.startswith("|")
+        if len(line) > LONGEST and not is_code and not is_table:
+            faults.append(f"{name}:{number}: {len(line)} columns; at most {LONGEST}")
+        # MkDocs takes code behind a list for a part of its last item.
+        if is_code and in_list and not before:
+            faults.append(f"{name}:{number}: code after a list needs a line `<!-- -->` before it")
+        in_list = bool(re.match(r"([-*]|\d+\.) ", line)) or (in_list and (not line or line.startswith(" ")))
+        is_item = re.match(r"([-*]|\d+\.) ", line)
+        if is_item and before and not re.match(r"([-*]|\d+\.) |  ", before) and not before.startswith("<!--"):
+            faults.append(f"{name}:{number}: a list needs an empty line before it")
+        if is_table and before and not before.startswith("|"):
+            faults.append(f"{name}:{number}: a table needs an empty line before it")
+        before = line
+    prose = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
+    prose = re.sub(r"`[^`]*`", lambda match: blanked(match) or "`", prose)
+    prose = re.sub(r"\]\([^)]*\)", "]", prose)
+    for word, better in instead.items():
+        pattern = r"\b" + r"\s+".join(map(re.escape, word.split())) + r"\b"
+        for match in re.finditer(pattern, prose, re.IGNORECASE):
+            faults.append(f"{name}:{prose.count(chr(10), 0, match.start()) + 1}: instead of \"{word}\": {better}")
+print("\n".join(faults)) if faults else None
+print(f"{count} pages, {len(faults)} faults of words and lines; {len(EXEMPT)} pages are still to be rewritten")
+sys.exit(1 if faults or not count else 0)
