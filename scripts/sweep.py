@@ -391,6 +391,8 @@ def main():
                 if summary is None:
                     lines = [line for line in stderr.splitlines() if file.name in line]
                     result, reason = "WRONG", f"run fails: {lines[-1] if lines else stderr[-300:]}"
+                elif summary["error"] and not summary["ledger"]["frames"]:
+                    result, reason = "refused", summary["error"]["message"]
                 else:
                     times, frames = witness(file)[0], summary["ledger"]["frames"]
                     planned = [rows.get(index) for index in range(frames)]
