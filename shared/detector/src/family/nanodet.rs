@@ -1,3 +1,5 @@
+use std::slice::ChunksExact;
+
 use super::corners::rows as rows_of;
 use super::{
     BoxFormat, Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, Table, any_reaches, best_class,
@@ -78,6 +80,31 @@ fn has_four_strides(rows: i64, input: Option<Size>) -> bool {
     known.is_some_and(|(rows, input)| grid::strides_for(rows, input).is_some_and(|strides| strides.len() == 4))
 }
 
+/// The object whose box is as far from a point as the distributions of its four sides say, in strides: left, top, right, bottom.
+#[inline]
+pub(super) fn of_sides(
+    (x, y): (f32, f32),
+    scores: &[f32],
+    sides: ChunksExact<'_, f32>,
+    stride: f32,
+    input: Size,
+) -> Detection {
+    let (class_id, score) = best_class(scores);
+    let mut sides = sides.map(|side| expectation(side) * stride);
+    let mut side = || sides.next().unwrap_or(f32::NAN);
+    let (x1, y1, x2, y2) = (x - side(), y - side(), x + side(), y + side());
+    // What lies outside of the input is cut by the reference before it compares boxes.
+    let (width, height) = (input.width as f32, input.height as f32);
+    Detection {
+        x1: x1.clamp(0.0, width),
+        y1: y1.clamp(0.0, height),
+        x2: x2.clamp(0.0, width),
+        y2: y2.clamp(0.0, height),
+        score,
+        class_id,
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Distribution {
     pub(super) classes: usize,
@@ -99,21 +126,8 @@ impl Decoder for Distribution {
         for (row, (column, line, stride)) in data.chunks_exact(columns).zip(grid::cells(strides, input)) {
             let (scores, sides) = row.split_at(self.classes);
             if any_reaches(scores, min_score) {
-                let (class_id, score) = best_class(scores);
-                let (x, y) = ((column + middle) * stride, (line + middle) * stride);
-                let mut sides = sides.chunks_exact(self.bins).map(|side| expectation(side) * stride);
-                let mut side = || sides.next().unwrap_or(f32::NAN);
-                let (x1, y1, x2, y2) = (x - side(), y - side(), x + side(), y + side());
-                // What lies outside of the input is cut by the reference before it compares boxes.
-                let (width, height) = (input.width as f32, input.height as f32);
-                candidates.push(Detection {
-                    x1: x1.clamp(0.0, width),
-                    y1: y1.clamp(0.0, height),
-                    x2: x2.clamp(0.0, width),
-                    y2: y2.clamp(0.0, height),
-                    score,
-                    class_id,
-                });
+                let from = ((column + middle) * stride, (line + middle) * stride);
+                candidates.push(of_sides(from, scores, sides.chunks_exact(self.bins), stride, input));
             }
         }
         Ok(())
@@ -126,7 +140,7 @@ impl Decoder for Distribution {
 }
 
 /// The expected index of a softmax.
-pub(super) fn expectation(logits: &[f32]) -> f32 {
+fn expectation(logits: &[f32]) -> f32 {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let (mut sum, mut weighted) = (0.0, 0.0);
     for (index, logit) in logits.iter().enumerate() {

@@ -1,9 +1,7 @@
-use super::nanodet::expectation;
+use super::nanodet::of_sides;
 use super::{
-    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, OutputSpec, Size, any_reaches, best_class, grid,
-    range_of, table,
+    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, OutputSpec, Size, any_reaches, grid, range_of, table,
 };
-use crate::Detection;
 
 /// PicoDet (Yu et al., 2021) as `PaddleDetection` exports it without its last step: for each of the strides 8, 16, 32 and 64 scores
 /// [B, N, C], then for each stride the distributions of the sides [B, N, 4 * bins] ("generalized focal loss").
@@ -75,20 +73,8 @@ impl Decoder for Levels {
             let rows = scores.chunks_exact(self.classes).zip(sides.chunks_exact(4 * self.bins));
             for ((scores, sides), (column, line, stride)) in rows.zip(cells) {
                 if any_reaches(scores, min_score) {
-                    let (class_id, score) = best_class(scores);
-                    let (x, y) = ((column + 0.5) * stride, (line + 0.5) * stride);
-                    let mut sides = sides.chunks_exact(self.bins).map(|side| expectation(side) * stride);
-                    let mut side = || sides.next().unwrap_or(f32::NAN);
-                    let (x1, y1, x2, y2) = (x - side(), y - side(), x + side(), y + side());
-                    let (width, height) = (input.width as f32, input.height as f32);
-                    candidates.push(Detection {
-                        x1: x1.clamp(0.0, width),
-                        y1: y1.clamp(0.0, height),
-                        x2: x2.clamp(0.0, width),
-                        y2: y2.clamp(0.0, height),
-                        score,
-                        class_id,
-                    });
+                    let from = ((column + 0.5) * stride, (line + 0.5) * stride);
+                    candidates.push(of_sides(from, scores, sides.chunks_exact(self.bins), stride, input));
                 }
             }
         }
