@@ -212,7 +212,7 @@ async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Ti
         Some((RequestState::Done, _)) => return Ok(format!("{request} is done: there is nothing to do")),
         Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) => {}
         // Its rows wait to be loaded, and its annotated video is given up.
-        Some(_) if manifest::read(cloud, request).await?.is_some_and(|(manifest, _)| manifest.error.is_some()) => {}
+        Some(_) if manifest::read(cloud, request).await?.is_some_and(|manifest| manifest.error.is_some()) => {}
         // It was opened again after this letter: another one did that, or a replaying that was broken off and is repeated.
         Some(_) if round > published => {}
         // The same letter went to `fail`, which would end the request after all, and this letter be gone.

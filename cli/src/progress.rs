@@ -35,7 +35,7 @@ struct Done {
 impl Tracked {
     pub(crate) async fn look(host: &Host, request: &RequestId, is_over: bool) -> anyhow::Result<Self> {
         let mut tracked = Self { request: request.clone(), is_over, segments: 0, frames: 0, stages: BTreeMap::new() };
-        let Some((manifest, _)) = trackdrop_flow::manifest::read(&host.cloud, request).await? else {
+        let Some(manifest) = trackdrop_flow::manifest::read(&host.cloud, request).await? else {
             return Ok(tracked);
         };
         tracked.segments = u64::from(manifest.segment_count);

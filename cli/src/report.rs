@@ -27,7 +27,7 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
     if let Some(local) = open_existing(data)? {
         let cloud = cloud_of(&local);
         for request in manifest::all(&cloud).await? {
-            if let Some((manifest, _)) = manifest::read(&cloud, &request).await? {
+            if let Some(manifest) = manifest::read(&cloud, &request).await? {
                 let video = end::video_name(&manifest);
                 rows.push((manifest.source.uploaded_at, request, video, Some(manifest)));
             }
@@ -151,7 +151,7 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
     };
     let unknown = || anyhow!("there is no request {request} in {place}");
     let cloud = cloud.ok_or_else(unknown)?;
-    let (manifest, _) = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
+    let manifest = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
     if arguments.timeline {
         timeline::show(&cloud, &manifest, arguments.json).await?;
         return Ok(ExitCode::SUCCESS);

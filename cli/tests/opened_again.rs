@@ -225,7 +225,7 @@ impl Scene {
         }
         let (request, object) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
         let info = world.local.stat(&object).await.unwrap();
-        let upload = ObjectFinalized { object, generation: info.generation, created: info.created };
+        let upload = info.finalized();
         let scene = Self { world, request, upload, heard, jobs };
         scene.lose_messages();
         scene

@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tracing::Instrument;
-use trackdrop_cloud::{Content, Precondition, PutOptions, TracksFile, WarehouseError};
+use trackdrop_cloud::{Precondition, TracksFile, WarehouseError};
 use trackdrop_flow::{Cloud, Doing, NewObject, blocking::AtOnce, end, manifest, trace};
 use trackdrop_pipeline::{
     Activity, Bucket, Delivery, Failure, FailureKind, RequestId, RequestState, Stage,
@@ -48,7 +48,7 @@ fn window_object() -> ObjectName {
 
 /// Lets a request wait for the next window.
 pub(crate) async fn wait(cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
-    cloud.create(NewObject::of_bytes(waiting(request), "", "application/octet-stream")).await.map(drop)
+    cloud.mark(waiting(request)).await.map(drop)
 }
 
 /// Whether a request waits for a window, and so must not be loaded alone.
@@ -88,28 +88,19 @@ pub(crate) async fn load_all(cloud: &Cloud, delivery: &Delivery) -> Result<(), F
 
 /// The open window, if there is one, and what the next writing must find.
 async fn read(cloud: &Cloud) -> Result<(Option<Window>, Precondition), Failure> {
-    match cloud.storage.get(&window_object()).await {
-        Ok((info, json)) => {
-            let window: Window = serde_json::from_slice(&json)
-                .map_err(|error| Failure::permanent(format!("{} can't be read: {error}", window_object())))?;
-            let open = Some(window).filter(|window| !window.files.is_empty());
-            Ok((open, Precondition::Generation(info.generation)))
-        }
-        Err(error) if error.is_not_found() => Ok((None, Precondition::NotExists)),
-        Err(error) => Err(error.into()),
-    }
+    let Some((info, window)) = cloud.get_json::<Window>(&window_object()).await? else {
+        return Ok((None, Precondition::NotExists));
+    };
+    let open = Some(window).filter(|window| !window.files.is_empty());
+    Ok((open, Precondition::Generation(info.generation)))
 }
 
 /// Gives the generation; none where somebody else has written the window.
 async fn write(cloud: &Cloud, window: &Window, precondition: Precondition) -> Result<Option<i64>, Failure> {
     let json = serde_json::to_vec(window)
         .map_err(|error| Failure::permanent(format!("the window can't be written: {error}")))?;
-    let options = PutOptions { precondition, content_type: "application/json", ..Default::default() };
-    match cloud.storage.put(&window_object(), Content::Bytes(json.into()), options).await {
-        Ok(info) => Ok(Some(info.generation)),
-        Err(error) if error.is_precondition() || error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let new = NewObject::of_bytes(window_object(), json, "application/json");
+    Ok(cloud.put_if(precondition, new).await?.map(|info| info.generation))
 }
 
 /// What waits and is not loaded yet, in the order of the requests; and why others can't be looked after just now, which must not keep

@@ -180,8 +180,7 @@ impl Merge {
         let file = NewObject::of_file(ResultFile::Tracks.object(request), tracks, PARQUET);
         self.cloud.create(file.with_work(&work)).await?;
         self.record(request, ledger, model).await?;
-        let marker = NewObject::of_bytes(Marker::Merged.object(request), "", "application/octet-stream");
-        self.cloud.create(marker).await?;
+        self.cloud.mark(Marker::Merged.object(request)).await?;
         Ok(())
     }
 

@@ -181,8 +181,7 @@ fn plan(
     video: &dyn OpenVideo,
 ) -> Result<Manifest, Failure> {
     let permanent = |error| Failure::from_error(FailureKind::Permanent, error);
-    let upload = ObjectFinalized { object: info.object.clone(), generation: info.generation, created: info.created };
-    let mut manifest = manifest::unplanned(request, &upload, Some(info), settings);
+    let mut manifest = manifest::unplanned(request, &info.finalized(), Some(info), settings);
     let (mut video_info, segments) = (video.info(), video.segments());
     if manifest.settings.source_clock {
         video_info.origin_pts = 0;

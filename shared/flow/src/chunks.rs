@@ -55,7 +55,7 @@ pub async fn record(cloud: &Cloud, request: &RequestId, chunks: &Chunks) -> Resu
 /// What an earlier delivery left to do once every chunk stands: to record them. The upload, which may be gone by now, is not needed for
 /// that, and the request may even be done, because chunks are worked on as soon as they stand. Gives false where chunks are missing.
 pub async fn record_if_all_stand(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
-    let Some((manifest, _)) = manifest::read(cloud, request).await? else { return Ok(false) };
+    let Some(manifest) = manifest::read(cloud, request).await? else { return Ok(false) };
     if manifest.segments.is_empty() {
         return Ok(false);
     }

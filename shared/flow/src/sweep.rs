@@ -13,9 +13,7 @@
 mod known;
 
 use crate::{
-    Cloud, NewObject,
-    count::MARKER_TYPE,
-    end,
+    Cloud, end,
     manifest::{self, unplanned},
     round::{self, Round},
     trace,
@@ -173,7 +171,7 @@ pub async fn sweep_each(
         if info.bytes == 0 || ignored.matching(&info.object.name).is_some() {
             continue;
         }
-        let upload = finalized(&info);
+        let upload = info.finalized();
         let Some(request) = upload.request() else { continue };
         let is_too_old =
             Timestamp::now().seconds_since(info.created) >= GIVEN_UP_WITHIN * patience.give_up_s + UPLOADS_AFTER_S;
@@ -259,7 +257,7 @@ impl Sweeper<'_> {
     }
 
     async fn look_after(&mut self, request: &RequestId) -> Result<(), Failure> {
-        let Some((manifest, _)) = manifest::read(self.cloud, request).await? else { return Ok(()) };
+        let Some(manifest) = manifest::read(self.cloud, request).await? else { return Ok(()) };
         let standing = look(self.cloud, &manifest).await?;
         if !self.stands_still(&standing) {
             return Ok(());
@@ -285,7 +283,7 @@ impl Sweeper<'_> {
         for remedy in remedies {
             match remedy {
                 Remedy::Mark(marker) => {
-                    self.cloud.create(NewObject::of_bytes(marker.object(request), "", MARKER_TYPE)).await?;
+                    self.cloud.mark(marker.object(request)).await?;
                     done = Done::Healed;
                 }
                 Remedy::End => {
@@ -315,11 +313,8 @@ impl Sweeper<'_> {
     }
 
     async fn told_before(&self, request: &RequestId) -> Result<ToldBefore, Failure> {
-        match self.cloud.storage.get(&record_of(request)).await {
-            Ok((_, json)) => Ok(serde_json::from_slice(&json).unwrap_or_default()),
-            Err(error) if error.is_not_found() => Ok(ToldBefore::default()),
-            Err(error) => Err(error.into()),
-        }
+        let record = self.cloud.get(&record_of(request)).await?;
+        Ok(record.and_then(|(_, json)| serde_json::from_slice(&json).ok()).unwrap_or_default())
     }
 
     /// Tells of the objects once more, unless that was done not long ago: not before as much time has passed since as had passed then since
@@ -349,11 +344,6 @@ impl Sweeper<'_> {
         self.cloud.storage.put(&record, Content::Bytes(json.into()), options).await?;
         Ok(Done::ToldAgain(objects.len()))
     }
-}
-
-/// What a notification says of an object.
-pub fn finalized(info: &ObjectInfo) -> ObjectFinalized {
-    ObjectFinalized { object: info.object.clone(), generation: info.generation, created: info.created }
 }
 
 /// What a request waits for, and since when.
@@ -416,7 +406,7 @@ struct Stands {
 type Waits = (Stage, String, Remedy);
 
 fn tell(info: &ObjectInfo) -> Remedy {
-    Remedy::Tell(vec![finalized(info)])
+    Remedy::Tell(vec![info.finalized()])
 }
 
 async fn before_tracked(cloud: &Cloud, manifest: &Manifest, seen: &Seen) -> Result<Vec<Waits>, Failure> {
@@ -442,7 +432,7 @@ async fn before_tracked(cloud: &Cloud, manifest: &Manifest, seen: &Seen) -> Resu
     };
     let mut waits = vec![(Stage::Split, why, remedy)];
     let not_tracked = chunks.iter().filter(|(segment, _)| !detections.contains_key(segment));
-    let objects: Vec<_> = not_tracked.map(|(_, info)| finalized(info)).collect();
+    let objects: Vec<_> = not_tracked.map(|(_, info)| info.finalized()).collect();
     if !objects.is_empty() {
         waits.push((Stage::Track, format!("{} of them are not tracked", objects.len()), Remedy::Tell(objects)));
     }
@@ -498,7 +488,7 @@ fn untaken(started_by: &BTreeMap<u32, ObjectInfo>, done: &BTreeMap<u32, ObjectIn
     let mut objects = Vec::new();
     for segment in (0..segments).filter(|segment| !done.contains_key(segment)) {
         match started_by.get(&segment) {
-            Some(info) => objects.push(finalized(info)),
+            Some(info) => objects.push(info.finalized()),
             None => {
                 return Remedy::Gone(format!("what segment {segment} is made from is gone: upload the video again"));
             }
@@ -512,7 +502,7 @@ async fn upload_of(cloud: &Cloud, manifest: &Manifest) -> Result<Remedy, Failure
     let object = ObjectName::new(Bucket::Uploads, end::video_name(manifest));
     let upload = cloud.find(&object).await?.filter(|info| info.generation == manifest.source.generation);
     Ok(match upload {
-        Some(info) => Remedy::Tell(vec![finalized(&info)]),
+        Some(info) => Remedy::Tell(vec![info.finalized()]),
         None => Remedy::Gone(format!("{object} was deleted or overwritten before it was cut: upload it again")),
     })
 }

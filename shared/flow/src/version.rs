@@ -3,7 +3,7 @@
 //! A version is a request of its own that begins at the marker `tracked`: `merge`, `load`, `annotate` and `join` take it from there as they
 //! take any other. What it is named follows from the request and the settings, so asking twice makes one version.
 
-use crate::{Cloud, Created, NewObject, count, manifest};
+use crate::{Cloud, Created, manifest};
 use std::collections::BTreeMap;
 use trackdrop_pipeline::{
     Failure, Manifest, RequestId, RequestSettings, RequestState, Timestamp, manifest::Progress, names::Marker,
@@ -74,6 +74,6 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
     }
     let created = manifest::create(cloud, &manifest).await?;
     // After the manifest, and by every call: a crash between the two is healed by asking again.
-    cloud.create(NewObject::of_bytes(Marker::Tracked.object(&request), "", count::MARKER_TYPE)).await?;
+    cloud.mark(Marker::Tracked.object(&request)).await?;
     Ok(Version { request, is_new: matches!(created, Created::Now(_)) })
 }
