@@ -18,7 +18,7 @@ use std::{
 use trackdrop_cloud::google::{Buckets, PubSubMessage, Subscription, pubsub_from_environment};
 use trackdrop_flow::{
     Cloud, end, manifest,
-    sweep::{self, Done},
+    sweep::{self, Treatment},
 };
 use trackdrop_pipeline::{ObjectFinalized, RequestId, RequestState, Timestamp, names::ObjectName};
 
@@ -224,9 +224,9 @@ async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Ti
     end::reopen(cloud, request, published).await?;
     // Not only this letter's event: others of the request were answered while it stood as failed.
     match sweep::go_on(cloud, request).await? {
-        Done::ToldAgain(events) => Ok(format!("{request} goes on: {events} events were told again")),
-        Done::Healed | Done::Nothing => Ok(format!("{request} goes on: it waited for no event")),
-        Done::Failed(reason) => bail!("{request} can't go on and stays failed: {reason}"),
+        Treatment::ToldAgain(events) => Ok(format!("{request} goes on: {events} events were told again")),
+        Treatment::Healed | Treatment::Nothing => Ok(format!("{request} goes on: it waited for no event")),
+        Treatment::Failed(reason) => bail!("{request} can't go on and stays failed: {reason}"),
     }
 }
 

@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode};
 use trackdrop_flow::{
     end, manifest, round,
-    sweep::{self, Done, Patience, StandsStill},
+    sweep::{self, Patience, StandsStill, Treatment},
 };
 use trackdrop_pipeline::{
     Bucket, Delivery, Manifest, ObjectFinalized, RequestId,
@@ -112,12 +112,12 @@ fn tell(found: &StandsStill, json: bool) -> anyhow::Result<()> {
     }
     line!("{}  stands still in {}: {}", found.request_id, found.stage, found.why);
     match &found.done {
-        Done::ToldAgain(events) => {
+        Treatment::ToldAgain(events) => {
             line!("    {events} events are queued again: the next `trackdrop run` delivers them")
         }
-        Done::Healed => line!("    it is set going again: the next `trackdrop run` goes on"),
-        Done::Failed(reason) => line!("    failed: {reason}"),
-        Done::Nothing => {}
+        Treatment::Healed => line!("    it is set going again: the next `trackdrop run` goes on"),
+        Treatment::Failed(reason) => line!("    failed: {reason}"),
+        Treatment::Nothing => {}
     }
     Ok(())
 }

@@ -73,13 +73,13 @@ pub struct StandsStill {
     /// What is missing.
     pub why: String,
     /// What was done about it.
-    pub done: Done,
+    pub done: Treatment,
 }
 
 /// What was done about a request that stands still.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Done {
+pub enum Treatment {
     /// So many events were told once more.
     ToldAgain(usize),
     /// What was left undone was done.
@@ -197,8 +197,8 @@ pub async fn sweep_each(
 }
 
 /// Tells all that a request waits for once more, at once; for one that was opened again. Gives what was done.
-pub async fn go_on(cloud: &Cloud, request: &RequestId) -> Result<Done, Failure> {
-    let mut done = Done::Nothing;
+pub async fn go_on(cloud: &Cloud, request: &RequestId) -> Result<Treatment, Failure> {
+    let mut done = Treatment::Nothing;
     let note: &mut (dyn FnMut(LookedAfter) + Send + Sync) = &mut |looked_after| {
         if let Ok(found) = looked_after {
             done = found.done;
@@ -279,16 +279,16 @@ impl Sweeper<'_> {
         let Standing { round, last, stage, why, remedies } = standing;
         let now = Timestamp::now();
         let seconds = now.seconds_since(last);
-        let (mut reason, mut told, mut done) = (None, Vec::new(), Done::Nothing);
+        let (mut reason, mut told, mut done) = (None, Vec::new(), Treatment::Nothing);
         for remedy in remedies {
             match remedy {
                 Remedy::Mark(marker) => {
                     self.cloud.mark(marker.object(request)).await?;
-                    done = Done::Healed;
+                    done = Treatment::Healed;
                 }
                 Remedy::End => {
                     end::finish_if_complete(self.cloud, request).await?;
-                    done = Done::Healed;
+                    done = Treatment::Healed;
                 }
                 Remedy::Tell(objects) => told.extend(objects),
                 Remedy::Gone(what) => reason = Some(what),
@@ -303,7 +303,7 @@ impl Sweeper<'_> {
         }
         if let Some(reason) = reason {
             end::fail_in_stage(self.cloud, request, stage, &reason, round, describe).await?;
-            done = Done::Failed(reason);
+            done = Treatment::Failed(reason);
         } else if !told.is_empty() {
             done = self.tell(request, last, &before, &told).await?;
         }
@@ -325,12 +325,12 @@ impl Sweeper<'_> {
         last: Timestamp,
         before: &ToldBefore,
         objects: &[ObjectFinalized],
-    ) -> Result<Done, Failure> {
+    ) -> Result<Treatment, Failure> {
         let now = Timestamp::now();
         let wait_s = before.at.map(|at| at.seconds_since(last).max(self.patience.still_s));
         let is_due = before.at.zip(wait_s).is_none_or(|(at, wait_s)| now.seconds_since(at) >= wait_s);
         if !is_due && self.patience != Patience::NONE {
-            return Ok(Done::Nothing);
+            return Ok(Treatment::Nothing);
         }
         for object in objects {
             self.cloud.publisher.tell_again(object).await?;
@@ -342,7 +342,7 @@ impl Sweeper<'_> {
         let (record, options) =
             (record_of(request), PutOptions { content_type: "application/json", ..Default::default() });
         self.cloud.storage.put(&record, Content::Bytes(json.into()), options).await?;
-        Ok(Done::ToldAgain(objects.len()))
+        Ok(Treatment::ToldAgain(objects.len()))
     }
 }
 

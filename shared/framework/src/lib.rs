@@ -14,7 +14,7 @@ mod answer;
 mod arguments;
 mod connections;
 mod decode;
-mod domain;
+mod google_event;
 mod layers;
 pub mod oidc;
 #[cfg(feature = "pull")]
@@ -24,10 +24,11 @@ mod service;
 mod settings;
 mod stuck;
 pub mod telemetry;
-mod typed;
+mod translate;
 
 pub use answer::Answer;
 pub use decode::{Malformed, decode};
+pub use google_event::{FinalizedObject, GoogleEvent};
 #[cfg(feature = "pull")]
 pub use pull::Subscription;
 #[cfg(feature = "pull")]
@@ -36,4 +37,3 @@ pub use serve::{Environment, serve};
 pub use service::Service;
 pub use settings::{PushIdentity, ServiceSettings};
 pub use trackdrop_cloud::google::variable;
-pub use typed::{FinalizedObject, Typed};
