@@ -190,7 +190,7 @@ async fn replay(
     let event = event_of(cloud, buckets, letter).await?;
     let request = event.request().with_context(|| format!("{} belongs to no request", event.object))?;
     match tried.borrow().get(&request) {
-        Some(Ok(())) => return Ok(format!("{request} goes on already")),
+        Some(Ok(())) => return Ok(format!("{request} is resumed already")),
         Some(Err(reason)) => bail!("{reason}"),
         None => {}
     }
@@ -224,9 +224,9 @@ async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Ti
     end::reopen(cloud, request, published).await?;
     // Not only this letter's event: others of the request were answered while it stood as failed.
     match sweep::go_on(cloud, request).await? {
-        Treatment::ToldAgain(events) => Ok(format!("{request} goes on: {events} events were told again")),
-        Treatment::Healed | Treatment::Nothing => Ok(format!("{request} goes on: it waited for no event")),
-        Treatment::Failed(reason) => bail!("{request} can't go on and stays failed: {reason}"),
+        Treatment::ToldAgain(events) => Ok(format!("{request} resumes: {events} events were published again")),
+        Treatment::Healed | Treatment::Nothing => Ok(format!("{request} resumes: it waited for no event")),
+        Treatment::Failed(reason) => bail!("{request} can't resume and stays failed: {reason}"),
     }
 }
 
@@ -240,7 +240,7 @@ async fn event_of(cloud: &Cloud, buckets: &Buckets, letter: &PubSubMessage) -> a
     let object = ObjectName::new(role, name.clone());
     let generation: i64 = attribute("objectGeneration")?.parse().context("objectGeneration is no number")?;
     let info = cloud.find(&object).await?.filter(|info| info.generation == generation);
-    let info = info.with_context(|| format!("{object} was deleted or overwritten: there is nothing to go on with"))?;
+    let info = info.with_context(|| format!("{object} was deleted or overwritten: there is nothing to resume with"))?;
     Ok(ObjectFinalized { object, generation, created: info.created })
 }
 

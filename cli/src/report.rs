@@ -97,10 +97,10 @@ async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     .await?;
     written?;
     if let Some((request, failure)) = first_failure {
-        bail!("{request} can't be looked after: {failure}");
+        bail!("{request} can't be checked: {failure}");
     }
     if !is_found && !json {
-        line!("no request stands still");
+        line!("no request is stalled");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -110,12 +110,12 @@ fn tell(found: &StandsStill, json: bool) -> anyhow::Result<()> {
         line!("{}", serde_json::to_string(found)?);
         return Ok(());
     }
-    line!("{}  stands still in {}: {}", found.request_id, found.stage, found.why);
+    line!("{}  is stalled in {}: {}", found.request_id, found.stage, found.why);
     match &found.done {
         Treatment::ToldAgain(events) => {
             line!("    {events} events are queued again: the next `trackdrop run` delivers them")
         }
-        Treatment::Healed => line!("    it is set going again: the next `trackdrop run` goes on"),
+        Treatment::Healed => line!("    it is restarted: the next `trackdrop run` resumes it"),
         Treatment::Failed(reason) => line!("    failed: {reason}"),
         Treatment::Nothing => {}
     }

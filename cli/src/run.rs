@@ -221,7 +221,7 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
         return Err(give_up(host, error).await);
     }
     if let Some(request) = stands_still {
-        bail!("{request} stands still: nothing is queued for it. Give the same command again to go on");
+        bail!("{request} is stalled: nothing is queued for it. Give the same command again to resume");
     }
     if interrupted {
         eprintln!("trackdrop: stopped. Give the same command again to go on from here");
@@ -244,7 +244,7 @@ async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
             }
         }
     }
-    anyhow::Error::from(error).context("stopped; what is finished is kept, and the same command goes on from here")
+    anyhow::Error::from(error).context("stopped; what is finished is stored, and the same command resumes from here")
 }
 
 /// What the upload says of a request that has no manifest yet.

@@ -1,8 +1,8 @@
-//! `fail`: a delivery that no attempt took ends its request with the reason, so that no request hangs for ever; and by the clock, requests that
-//! stand still are set going again.
+//! `fail`: a dead letter ends its request with the reason, so that no request hangs forever. On a schedule, it also restarts
+//! stalled requests.
 //!
-//! A delivery may have been given up although what it was for stands: each attempt failed on the way to telling so. Then no work is lost,
-//! and this handler does what was left to do instead of failing the request.
+//! A delivery may end as a dead letter although its result exists: each attempt failed after the result was stored, before the
+//! acknowledgement. Then this handler does the missing steps and does not fail the request.
 
 mod letter;
 

@@ -1,4 +1,5 @@
-//! `load`: the tracks of merged requests become rows of the warehouse, exactly once: each request by itself, or all that a window gathered.
+//! `load`: the tracks of merged requests become rows of the warehouse, exactly once. A load job has the rows of
+//! one request, or of all requests of a window.
 
 mod window;
 

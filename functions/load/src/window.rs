@@ -8,7 +8,7 @@
 //!
 //! The list is frozen by one write that only one can win: create-only at first, and then on the condition that nobody has written since the
 //! last window was seen closed. The warehouse makes the job's id from the list. So the clock may call twice, and from two places at once; and
-//! whoever finds a window open, because the one who froze it died, goes on with that very list. A window is closed after each of its requests
+//! whoever finds a window open, because the one who froze it died, resumes that list. A window is closed after each of its requests
 //! has the marker `loaded`, and what has the marker is in no later window: no rows are in two jobs.
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! What the chunks of a request are, as the manifest says it: `split` completes the manifest with it, and where `split` did not get to that,
-//! whoever ends the request or looks after it does.
+//! Size and SHA-256 of a request's chunks in the manifest. `split` records them. If `split` was interrupted before that, the
+//! function that ends the request, or the sweeper, does.
 
 use crate::{Cloud, manifest};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use trackdrop_pipeline::{
 /// Size in bytes and SHA-256 of chunks.
 pub type Chunks = BTreeMap<SegmentNumber, (u64, String)>;
 
-/// The chunks of a request that stand.
+/// The chunks of a request that exist.
 pub async fn standing(cloud: &Cloud, request: &RequestId) -> Result<Chunks, Failure> {
     let prefix = ObjectName::new(Bucket::Work, PerSegment::Chunk.prefix(request));
     let mut chunks = Chunks::new();

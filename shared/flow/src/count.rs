@@ -8,8 +8,8 @@ use trackdrop_pipeline::{
     names::ObjectName,
 };
 
-/// To be called after the segment's result object stands, by every delivery of it: counts, and creates the stage's marker when the
-/// count is complete. A crash before or in it is healed by the redelivery, which calls it again.
+/// Counts a segment, and creates the stage's marker when the count is complete. Every delivery calls it after the segment's
+/// result exists. Idempotent: after a crash the redelivery calls it again.
 pub async fn complete(
     cloud: &Cloud,
     counted: Counted,

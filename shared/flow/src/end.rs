@@ -1,4 +1,4 @@
-//! How a request ends: exactly once in effect, whoever gets there and however often.
+//! How a request ends. Idempotent: any delivery may end it, any number of times.
 
 use crate::{
     Cloud, NewObject, VERSION, WorkReport, busy_seconds,

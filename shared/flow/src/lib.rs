@@ -1,21 +1,21 @@
-//! What every function of the flow shares, written once over the cloud's traits.
+//! What all functions of the flow share, over the traits of the cloud.
 //!
 //! - [`activity`]: what an attempt spends its time on, as spans of its trace and for the report of its work.
-//! - [`allocator`]: what every process does first.
-//! - [`beside`]: writes and other waiting, so much of it at the same time.
-//! - [`blocking`](mod@blocking): work that blocks, off the threads that wait.
+//! - [`allocator`]: what a process does first, for its memory allocator.
+//! - [`beside`]: writes and other waiting, at most N at a time.
+//! - [`blocking`](mod@blocking): blocking work, off the threads of the asynchronous runtime.
 //! - [`chunks`]: what the chunks are, recorded in the manifest.
-//! - [`claim`]: what is uploaded again as it was makes no second request.
-//! - [`count`]: a worker reports its segment complete; whoever completes the stage creates its marker.
+//! - [`claim`]: an unchanged upload of the same name makes no second request.
+//! - [`count`]: counts a segment; the worker that completes the stage creates the stage's marker.
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
-//! - [`end`]: how a request ends, well or badly, exactly once in effect.
-//! - [`room`]: memory that is shared out among what a process works on at a time.
-//! - [`round`]: a request that is opened again ends another time, and what is told of its ends does not mix.
-//! - [`version`]: another version of a request's tracks, from the detections that stand.
+//! - [`end`]: how a request ends, with a result or with an error; idempotent.
+//! - [`room`]: shares the memory of a process among its concurrent deliveries.
+//! - [`round`]: a reopened request ends again; the rounds keep its ends apart.
+//! - [`version`]: another version of a request's tracks, from the stored detections.
 //! - `store`: get, mark and put on a condition, each said once; its types are at the root.
-//! - [`sweep`]: requests that stand still are found and set going again, or fail with the reason.
-//! - [`trace`]: which trace the work belongs to that the clock starts.
-//! - [`stage`]: the frame around a handler: which request, whether it is over already, and what a permanent failure does.
+//! - [`sweep`]: finds stalled requests, and restarts them or fails them with the reason.
+//! - [`trace`]: the trace of work that a schedule starts.
+//! - [`stage`]: the frame around each handler: finds the request, skips ended ones, records permanent failures.
 
 pub mod activity;
 pub mod allocator;

@@ -1,4 +1,4 @@
-//! Finds requests that stand still, says why, and sets them going again.
+//! Finds stalled requests, says why, and restarts them.
 //!
 //! Every event is delivered until it is taken or a dead letter ends its request, so while all is well this finds nothing. What it is for: an
 //! event that was lost all the same (a subscription that was made too late or purged, a message that outlived its retention), and a crash that
