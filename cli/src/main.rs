@@ -7,6 +7,7 @@ mod export;
 mod google;
 mod host;
 mod model;
+mod model_get;
 mod output;
 mod plan;
 mod progress;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
             Command::Retrack(retrack) => retrack::retrack(&arguments.data, retrack).await,
             Command::Eval(eval) => evaluate::eval(eval).map(|()| ExitCode::SUCCESS),
             Command::Export(export) => export::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
-            Command::Model(model) => model::model(model).map(|()| ExitCode::SUCCESS),
+            Command::Model(model) => model::model(model).await.map(|()| ExitCode::SUCCESS),
             Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
             Command::DeadLetters(command) => dead_letters::dead_letters(command).await.map(|()| ExitCode::SUCCESS),
             Command::Schema(command) => schema::schema(command).map(|()| ExitCode::SUCCESS),

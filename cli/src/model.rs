@@ -1,16 +1,18 @@
-//! `trackdrop model`: look into a detector, try it on a picture, build it for a GPU.
+//! `trackdrop model`: fetch a detector, look into a detector, try it on a picture, build it for a GPU.
 
 use crate::{
     args::{BuildArguments, CheckArguments, InspectArguments, ModelCommand},
+    model_get,
     output::line,
 };
 use serde_json::json;
-use std::time::Instant;
-use trackdrop_detector::{Detection, Detector, DetectorOptions, Device, DeviceChoice, ImageBatch};
+use std::{path::Path, time::Instant};
+use trackdrop_detector::{Detection, Detector, DetectorOptions, Device, DeviceChoice, ImageBatch, ModelInfo};
 use trackdrop_media::{Annotation, BoxMark, Canvas, Frame, Limits, RgbScaler, draw, read_still};
 
-pub(crate) fn model(command: &ModelCommand) -> anyhow::Result<()> {
+pub(crate) async fn model(command: &ModelCommand) -> anyhow::Result<()> {
     match command {
+        ModelCommand::Get(arguments) => model_get::get(arguments).await,
         ModelCommand::Inspect(arguments) => inspect(arguments),
         ModelCommand::Check(arguments) => check(arguments),
         ModelCommand::Build(arguments) => build(arguments),
@@ -20,7 +22,8 @@ pub(crate) fn model(command: &ModelCommand) -> anyhow::Result<()> {
 fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
     let model = arguments.file.clone();
     let device = DeviceChoice::Only(Device::Cpu);
-    let detector = Detector::open(&DetectorOptions { model, device, ..DetectorOptions::default() })?;
+    // No graph is kept: that would load the model twice.
+    let detector = Detector::open(&DetectorOptions { model, device, graphs: None, ..DetectorOptions::default() })?;
     let info = detector.info();
     if arguments.json {
         let findings: Vec<_> = info
@@ -35,12 +38,14 @@ fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
             "name": info.name, "version": info.version, "description": info.description, "source": info.source,
             "license": info.license, "sha256": info.sha256, "card_sha256": info.card_sha256,
             "family": info.family.name(), "input_width": info.input_width, "input_height": info.input_height,
-            "class_names": info.class_names, "class_groups": info.class_groups, "nms_iou": info.nms_iou,
+            "class_names": info.class_names, "class_groups": info.class_groups, "nms_iou": info.nms_iou.map(decimal), "leaves": info.leaves, "doubts": info.doubts,
             "max_detections": info.max_detections, "track_thresh": info.track_thresh, "findings": findings,
         });
         line!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
+    in_four_lines(&detector, &arguments.file)?;
+    line!("");
     line!("model         {}", info.name);
     let facts = [
         ("version", &info.version),
@@ -67,6 +72,59 @@ fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the model is, from what evidence, what is doubted, and what to do.
+fn in_four_lines(detector: &Detector, file: &Path) -> anyhow::Result<()> {
+    let info = detector.info();
+    let ModelInfo { input_width, input_height, .. } = info;
+    let leaves = info.leaves.map(|leaves| format!("; {leaves}")).unwrap_or_default();
+    let (family, classes) = (info.family.name(), info.class_names.len());
+    line!("what          {family} with {classes} classes, {input_width} x {input_height} px{leaves}");
+    let known = info.findings.iter().find(|finding| finding.what == "family");
+    let evidence = known.map(|finding| {
+        let because = finding.because.as_deref().unwrap_or("it says so");
+        format!("{}: {because}", finding.origin)
+    });
+    line!("evidence      {}", evidence.unwrap_or_default());
+    let doubts = if info.doubts.is_empty() { "none".to_owned() } else { info.doubts.join("; ") };
+    line!("doubt         {doubts}");
+    let next = if info.doubts.is_empty() { "run" } else { "settle the doubt, or look at what it sees" };
+    line!(
+        "what to do    {next}: {}",
+        match next {
+            "run" => format!("trackdrop run VIDEO --model {}", file.display()),
+            _ => format!("trackdrop model check {} IMAGE --out SEEN.png", file.display()),
+        }
+    );
+    Ok(())
+}
+
+/// A number of 32 bits with the digits that people gave it.
+fn decimal(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(f64::from(number))
+}
+
+/// What is odd about the detections of a picture: signs of a model that is read wrongly.
+fn oddities(found: &[Detection], width: u32, height: u32) -> Vec<String> {
+    let mut odd = Vec::new();
+    let of = found.len();
+    let share = |is: &dyn Fn(&Detection) -> bool| found.iter().filter(|one| is(one)).count() as f64 / of.max(1) as f64;
+    if of >= 20 && share(&|one| one.score == found[0].score) > 0.9 {
+        odd.push(format!("nearly all of {of} boxes have one score, {:.3}", found[0].score));
+    }
+    let (width, height) = (width as f32, height as f32);
+    let covers = |one: &Detection| (one.x2 - one.x1) * (one.y2 - one.y1) > 0.9 * width * height;
+    if of >= 10 && share(&covers) > 0.5 {
+        odd.push(format!("most of {of} boxes cover the whole picture"));
+    }
+    if of >= 10 && share(&|one| (one.x2 - one.x1).max(one.y2 - one.y1) < 2.0) > 0.5 {
+        odd.push(format!("most of {of} boxes are smaller than 2 pixels"));
+    }
+    if of >= 250 {
+        odd.push(format!("{of} boxes are more than a picture has objects; a higher --min-score shows the best"));
+    }
+    odd
+}
+
 fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     let still = read_still(&arguments.image, &Limits::default())?;
     let model = arguments.file.clone();
@@ -79,6 +137,11 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     let started = Instant::now();
     let found = detect(&detector, &still, arguments.min_score)?;
     let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+    let mut odd = oddities(&found, still.width(), still.height());
+    odd.extend(detector.info().doubts.iter().cloned());
+    for what in &odd {
+        eprintln!("trackdrop: {what}: is the model read rightly? `trackdrop model inspect` tells how");
+    }
     let names: Vec<_> = found.iter().map(|detection| detector.info().class_name(detection.class_id)).collect();
     let marks: Vec<_> = (1..)
         .zip(found.iter().zip(&names))
@@ -108,7 +171,7 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
         let device = detector.device().to_string();
         line!(
             "{}",
-            json!({ "width": still.width(), "height": still.height(), "device": device, "detections": detections })
+            json!({ "width": still.width(), "height": still.height(), "device": device, "detections": detections, "odd": odd })
         );
         return Ok(());
     }
@@ -151,4 +214,30 @@ fn build(arguments: &BuildArguments) -> anyhow::Result<()> {
         started.elapsed().as_secs_f64()
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_wrong_reading_gives_is_odd_and_a_street_is_not() {
+        let at =
+            |x: f32, size: f32, score: f32| Detection { x1: x, y1: x, x2: x + size, y2: x + size, score, class_id: 0 };
+        let of = |count: usize, make: &dyn Fn(f32) -> Detection| {
+            let found: Vec<_> = (0..count).map(|number| make(number as f32)).collect();
+            oddities(&found, 640, 480).join("; ")
+        };
+        assert!(of(300, &|number| at(number, 20.0, 1.0)).contains("one score, 1.000"));
+        assert!(of(30, &|number| at(0.0, 640.0, number / 30.0)).contains("cover the whole picture"));
+        assert!(of(30, &|number| at(number, 1.0, number / 30.0)).contains("smaller than 2 pixels"));
+        assert!(of(400, &|number| at(number, 20.0, number / 400.0)).contains("400 boxes"));
+        assert_eq!(of(40, &|number| at(number * 10.0, 30.0, 0.3 + number / 100.0)), "");
+        assert_eq!(of(0, &|number| at(number, 1.0, 0.5)), "");
+    }
+
+    #[test]
+    fn a_number_keeps_its_digits() {
+        assert_eq!(serde_json::to_string(&decimal(0.7)).expect("a number"), "0.7");
+    }
 }

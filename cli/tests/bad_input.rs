@@ -254,7 +254,7 @@ fn a_model_that_is_none_fails_and_a_good_one_then_works_without_force() {
     for (model, reason) in [
         (model("text.onnx", b"not a model"), "not an ONNX model"),
         (model("empty.onnx", b""), "not an ONNX model"),
-        (of_no_family, "known families"),
+        (of_no_family, "as a classifier or an embedding does"),
         (bad_card, "familly"),
     ] {
         let ended = data.trackdrop(["run".as_ref(), "--model".as_ref(), model.as_os_str(), video.as_os_str()]);

@@ -50,6 +50,13 @@ impl ImageBatch {
         batch
     }
 
+    /// A batch of pictures that fill the model's input, for a model of which no more is known.
+    pub(crate) fn of_input(slots: usize, width: u32, height: u32) -> Self {
+        let shape = Shape { width: width as usize, height: height as usize, pad_color: [0; 3] };
+        let placement = Placement::new(crate::Letterbox::Stretch, (width, height), (width, height));
+        Self { shape, pixels: vec![0; slots * shape.bytes()], placements: vec![placement; slots] }
+    }
+
     /// How many pictures fit.
     #[must_use]
     pub fn slots(&self) -> usize {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::{DetectorError, Family, Letterbox};
+use crate::{BoxFormat, DetectorError, Family, Letterbox, RowOrder};
 
 /// The JSON file beside a model (`model.onnx`, `model.json`). Every field is optional and overrides what the model's
 /// metadata or its family says; an unknown field is an error, so that a spelling mistake does not pass in silence.
@@ -54,6 +54,10 @@ pub struct Card {
     /// Whether the boxes are in input pixels (true) or relative to grid cells (false), for families whose exports do
     /// either; by default NanoDet's shape tells, and YOLOX is asked with a grey picture.
     pub decoded: Option<bool>,
+    /// What the four numbers of a box are, for families whose exports differ; by default the model's metadata or its numbers tell.
+    pub boxes: Option<BoxFormat>,
+    /// In which order a row about an object has its parts, for families that list objects.
+    pub order: Option<RowOrder>,
     /// The most detections of one picture; the best stay.
     pub max_detections: Option<usize>,
     /// The `track_thresh` of ByteTrack that suits the scale of the model's scores.

@@ -36,9 +36,9 @@ pub(crate) fn are_coco(classes: usize) -> bool {
     classes == COCO.len() || classes == CATEGORIES
 }
 
-/// Reads the `names` that Ultralytics writes into a model's metadata, a Python dictionary such as
-/// `{0: 'person', 1: "men's room"}`, or, as older YOLOv5 does, a list of the names alone. None if the text is anything else, or
-/// the numbers are not 0, 1, 2, ...
+/// Reads the names in a model's metadata: a Python dictionary such as `{0: 'person', 1: "men's room"}` (Ultralytics), the same in JSON
+/// (`{"0": "person"}`, LibreYOLO), or a list of the names alone in either. None if the text is anything else, or the numbers are not
+/// 0, 1, 2, ...
 pub(crate) fn parse_names(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     let list = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
@@ -46,7 +46,10 @@ pub(crate) fn parse_names(text: &str) -> Option<Vec<String>> {
     let mut names = Vec::new();
     while !rest.is_empty() {
         if list.is_none() {
-            let (number, after) = rest.split_once(':')?;
+            let (number, after) = match quoted(rest) {
+                Some((number, after)) => (number, after.trim_start().strip_prefix(':')?),
+                None => rest.split_once(':').map(|(number, after)| (number.to_owned(), after))?,
+            };
             if number.trim().parse() != Ok(names.len()) {
                 return None;
             }
@@ -60,16 +63,53 @@ pub(crate) fn parse_names(text: &str) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
 
-/// A Python string at the start of `text`, and what follows it.
+/// One name a line, as `PaddleOCR`'s tools write them.
+pub(crate) fn parse_lines(text: &str) -> Option<Vec<String>> {
+    let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    (!names.is_empty()).then_some(names)
+}
+
+/// A string of Python or JSON at the start of `text`, and what follows it.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut chars = text.char_indices();
     let (_, quote) = chars.next().filter(|(_, c)| ['\'', '"'].contains(c))?;
-    let mut name = String::new();
+    let mut units: Vec<u16> = Vec::new();
+    let push = |units: &mut Vec<u16>, c: char| units.extend_from_slice(c.encode_utf16(&mut [0; 2]));
     while let Some((at, c)) = chars.next() {
         match c {
-            '\\' => name.push(chars.next()?.1),
-            c if c == quote => return Some((name, &text[at + c.len_utf8()..])),
-            c => name.push(c),
+            '\\' => {
+                let escaped = chars.next()?.1;
+                let digits = match escaped {
+                    'x' => 2,
+                    'u' => 4,
+                    'U' => 8,
+                    _ => 0,
+                };
+                if digits > 0 {
+                    let code = (0..digits)
+                        .try_fold(0u32, |code, _| Some(code.checked_mul(16)? + chars.next()?.1.to_digit(16)?))?;
+                    match u16::try_from(code) {
+                        // Half of a pair, as JSON writes what lies beyond 16 bits, is a unit too.
+                        Ok(unit) => units.push(unit),
+                        Err(_) => push(&mut units, char::from_u32(code)?),
+                    }
+                } else {
+                    let meant = match escaped {
+                        'n' => '\n',
+                        't' => '\t',
+                        'r' => '\r',
+                        'b' => '\u{8}',
+                        'f' => '\u{c}',
+                        'a' => '\u{7}',
+                        'v' => '\u{b}',
+                        '0' => '\0',
+                        other => other,
+                    };
+                    push(&mut units, meant);
+                }
+            }
+            c if c == quote => return Some((String::from_utf16(&units).ok()?, &text[at + c.len_utf8()..])),
+            c => push(&mut units, c),
         }
     }
     None
@@ -85,6 +125,18 @@ mod tests {
         assert_eq!(names.unwrap(), ["person", "men's room", "it's", "a, b: {c}"]);
         assert_eq!(parse_names("{0: 'no parking',}").unwrap(), ["no parking"]);
         assert_eq!(parse_names(r#"['person', "men's room",'car' ]"#).unwrap(), ["person", "men's room", "car"]);
+    }
+
+    #[test]
+    fn reads_names_with_the_escapes_of_python_and_of_json() {
+        assert_eq!(parse_names(r#"{"0": "person", "1": "men's \"room\""}"#).unwrap(), ["person", "men's \"room\""]);
+        assert_eq!(parse_names(r#"["person", "car"]"#).unwrap(), ["person", "car"]);
+        let names = parse_names(r"{0: 'no\xa0parking', 1: 'a\tb\\c', 2: '\u200bx', 3: '\U0001f697'}").unwrap();
+        assert_eq!(names, ["no\u{a0}parking", "a\tb\\c", "\u{200b}x", "\u{1f697}"]);
+        assert_eq!(parse_names(r#"{"0": "\ud83d\ude97"}"#).unwrap(), ["\u{1f697}"], "a pair of JSON's");
+        assert_eq!(parse_names(r#"{"0": "\ud83d"}"#), None, "half a pair");
+        assert_eq!(parse_names(r"{0: '\xg0'}"), None);
+        assert_eq!(parse_lines(" text\ntitle\r\n\n").unwrap(), ["text", "title"]);
     }
 
     #[test]

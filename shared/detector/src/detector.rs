@@ -10,11 +10,12 @@ use sha2::{Digest, Sha256};
 use crate::convert::Normalizer;
 use crate::engine::{Engine, EngineSpec};
 use crate::family::{Candidates, Decoder, Output};
-use crate::model::{Sources, resolve};
+use crate::model::{Sources, before_trial, resolve};
 use crate::session::Opener;
+use crate::trial::Trial;
 use crate::{
-    Card, Detection, DetectorError, Device, DeviceChoice, Finding, Found, ImageBatch, ModelInfo, Origin, PassedOver,
-    Suppressor, default_model_path, graph_cache, session,
+    Card, Detection, DetectorError, Device, DeviceChoice, Found, ImageBatch, ModelInfo, PassedOver, Suppressor,
+    default_model_path, graph_cache, session,
 };
 
 /// What to open, and how it may use the machine.
@@ -107,14 +108,20 @@ impl Drop for FreeLane<'_> {
 impl Detector {
     /// Loads a model.
     ///
-    /// On a GPU it also runs once, so that whatever the runtime builds or searches at its first run is done: with TensorRT
-    /// that may take minutes, once a model and GPU.
+    /// It runs once on a made-up picture, which tells what shapes leave open. On a GPU whatever the runtime builds or searches at its
+    /// first run is then done: with TensorRT that may take minutes, once a model and GPU.
     ///
     /// # Errors
     ///
     /// Every variant of [`DetectorError`] but `Batch`; all are permanent, except for a failing disk or device.
     pub fn open(options: &DetectorOptions) -> Result<Self, DetectorError> {
         let path = &options.model;
+        if path.is_dir() {
+            return Err(DetectorError::NotOnnx {
+                path: path.clone(),
+                reason: "it is a directory: give the .onnx file in it".into(),
+            });
+        }
         if !path.is_file() {
             return Err(DetectorError::ModelNotFound { path: path.clone() });
         }
@@ -125,18 +132,38 @@ impl Detector {
 
         let (inputs, declared) = session::declared(path, &opened.session)?;
         // A model of batch 0 would be as open.
-        let batch = usize::try_from(declared.input[0]).ok().filter(|batch| *batch > 0);
-        let batch = batch.unwrap_or_else(|| options.batch_on(opened.device));
-        let (is_half, all_outputs) = (declared.is_half, declared.outputs.clone());
-        let (info, fit) = resolve(Sources { path: path.clone(), sha256, card, card_sha256 }, declared)?;
+        let fixed = usize::try_from(declared.input[0]).ok().filter(|batch| *batch > 0);
+        let batch = fixed.unwrap_or_else(|| options.batch_on(opened.device));
+        let all_outputs = declared.outputs.clone();
+        let (size, order, mean, std) = before_trial(path, &card, &declared)?;
+        // On a GPU this also builds or searches what the runtime needs for batches of that size.
+        let tried = if opened.device == Device::Cpu { fixed.unwrap_or(1) } else { batch };
+        let normalizer = Normalizer::new(order, mean, std);
+        let (trial, session) =
+            Trial::run(opened.session, opened.device, &inputs, &all_outputs, (tried, size), normalizer)?;
+        let (info, fit) = resolve(Sources { path: path.clone(), sha256, card, card_sha256 }, declared, Some(&trial))?;
+        drop(trial);
+        for doubt in &info.doubts {
+            tracing::warn!(model = info.name, doubt, "the model leaves a doubt");
+        }
+        let batch = match (fit.has_batch, fixed) {
+            (true, _) => batch,
+            (false, None | Some(1)) => 1,
+            (false, Some(fixed)) => {
+                return Err(DetectorError::Outputs {
+                    reason: format!(
+                        "it takes {fixed} pictures and gives the objects of one: export it for a batch of 1"
+                    ),
+                });
+            }
+        };
         let spec = EngineSpec {
             device: opened.device,
-            input_name: inputs.pictures,
-            size_name: inputs.size,
-            is_half,
+            inputs,
             batch,
             size: info.input(),
             outputs: fit.outputs.iter().map(|&output| all_outputs[output].clone()).collect(),
+            has_batch: fit.has_batch,
         };
         let normalizer = Normalizer::new(info.color_order, info.mean, info.std);
         let lane = |session| {
@@ -146,12 +173,12 @@ impl Detector {
         };
         // A GPU is filled by its batch.
         let lanes = if opened.device == Device::Cpu { options.lanes.max(1) } else { 1 };
-        let mut free = vec![lane(opened.session)?];
+        let mut free = vec![lane(session)?];
         for _ in 1..lanes {
             free.push(lane(opener.open_on_processor()?)?);
         }
         let suppression_groups = info.suppression_groups();
-        let mut detector = Self {
+        let detector = Self {
             info,
             device: opened.device,
             passed_over: opened.passed_over,
@@ -162,9 +189,6 @@ impl Detector {
             free: Mutex::new(free),
             returned: Condvar::new(),
         };
-        if detector.decoder.is_undecided() || detector.device != Device::Cpu {
-            detector.try_grey_picture()?;
-        }
         // What TensorRT built is written now.
         drop(opened.engine_lock);
         let info = &detector.info;
@@ -181,28 +205,6 @@ impl Detector {
             "opened the detector"
         );
         Ok(detector)
-    }
-
-    /// Runs once on an even grey, and lets the decoder decide by the outputs what the shapes leave open.
-    fn try_grey_picture(&mut self) -> Result<(), DetectorError> {
-        let (batch, input) = (self.batch, self.info.input());
-        let mut images = ImageBatch::new(&self.info, batch, input.width, input.height);
-        images.copy_from(0, &vec![GREY; input.width as usize * input.height as usize * 3]);
-        let Some(lane) = self.free.get_mut().unwrap_or_else(PoisonError::into_inner).first_mut() else {
-            return Ok(());
-        };
-        let decoder = &mut self.decoder;
-        let decision = lane.engine.run(&images, 1, |numbers| {
-            if !decoder.is_undecided() {
-                return Ok(None);
-            }
-            let decided = numbers.of_slot(0, |outputs| decoder.decide(outputs, input));
-            decided.map(Some).map_err(|reason| DetectorError::Outputs { reason })
-        })?;
-        if let Some(value) = decision {
-            self.info.findings.push(Finding { what: "decoded", value, origin: Origin::GreyPicture, because: None });
-        }
-        Ok(())
     }
 
     /// What the model runs on.
@@ -359,8 +361,6 @@ impl FreeLane<'_> {
 
 /// Enough to fill an L4 with the usual detectors, at little memory.
 const GPU_BATCH: usize = 16;
-/// The value of the bytes of the picture that a model is tried with: that of usual padding.
-const GREY: u8 = 114;
 
 impl fmt::Debug for Detector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,6 +9,7 @@ use ort::value::{DynValue, Tensor, TensorElementType};
 use crate::batch::Surroundings;
 use crate::convert::{Normalizer, Number};
 use crate::family::{Output, OutputSpec, Size};
+use crate::session::{Inputs, NumberType, PictureInput, PictureLayout, SizeInput};
 use crate::{DetectorError, Device, ImageBatch};
 
 /// Runs the model on batches of one shape. Inputs and outputs lie in memory that the device copies from and to by itself:
@@ -27,19 +28,23 @@ pub(crate) struct Engine {
     surroundings: Vec<Option<Surroundings>>,
     normalizer: Normalizer,
     input_name: String,
+    has_batch: bool,
+    /// Whether the model wants pixels rather than planes.
+    is_packed: bool,
     /// Outputs that are not f32, as f32; kept from run to run.
     converted: [Vec<f32>; MOST_OUTPUTS],
     /// The shapes of the outputs; kept from run to run.
     shapes: [Vec<usize>; MOST_OUTPUTS],
 }
 
-/// No family has more: labels, boxes, scores.
-pub(crate) const MOST_OUTPUTS: usize = 3;
+/// What is looked at; no family reads more than 8.
+pub(crate) const MOST_OUTPUTS: usize = 16;
 
-/// The input tensor [batch, 3, height, width].
+/// The input tensor, in the layout that the model wants.
 enum Pictures {
     F32(Tensor<f32>),
     F16(Tensor<f16>),
+    U8(Tensor<u8>),
 }
 
 impl Pictures {
@@ -47,6 +52,7 @@ impl Pictures {
         match self {
             Self::F32(tensor) => binding.bind_input(name, tensor),
             Self::F16(tensor) => binding.bind_input(name, tensor),
+            Self::U8(tensor) => binding.bind_input(name, tensor),
         }
     }
 }
@@ -55,13 +61,12 @@ impl Pictures {
 #[derive(Debug, Clone)]
 pub(crate) struct EngineSpec {
     pub(crate) device: Device,
-    pub(crate) input_name: String,
-    /// The input that asks for the size of the boxes' picture, i64 [batch, 2].
-    pub(crate) size_name: Option<String>,
-    pub(crate) is_half: bool,
+    pub(crate) inputs: Inputs,
     pub(crate) batch: usize,
     pub(crate) size: Size,
     pub(crate) outputs: Vec<OutputSpec>,
+    /// Whether each output has an entry per picture; else the numbers are of one picture, or nobody knows.
+    pub(crate) has_batch: bool,
 }
 
 /// The numbers of the outputs for the whole batch.
@@ -70,14 +75,21 @@ pub(crate) struct Numbers<'a> {
     /// Shapes [batch, ...] and numbers; those beyond `count` are empty.
     outputs: [Output<'a>; MOST_OUTPUTS],
     count: usize,
-    batch: usize,
+    /// None where the outputs have no entry per picture.
+    batch: Option<usize>,
 }
 
 impl<'a> Numbers<'a> {
+    /// The outputs as they are.
+    pub(crate) fn whole(&self) -> &[Output<'a>] {
+        &self.outputs[..self.count]
+    }
+
     /// One picture's share of the outputs, given to `read`.
     pub(crate) fn of_slot<T>(&self, slot: usize, read: impl FnOnce(&[Output<'a>]) -> T) -> T {
+        let Some(batch) = self.batch else { return read(self.whole()) };
         let share = self.outputs.map(|Output { shape, data }| {
-            let length = data.len() / self.batch;
+            let length = data.len() / batch;
             Output { shape: shape.get(1..).unwrap_or_default(), data: &data[slot * length..][..length] }
         });
         read(&share[..self.count])
@@ -88,7 +100,12 @@ impl Engine {
     /// `normalizer` gives the input's floats.
     pub(crate) fn new(session: Session, spec: EngineSpec, normalizer: Normalizer) -> Result<Self, ort::Error> {
         let (width, height) = (spec.size.width as usize, spec.size.height as usize);
-        let shape = [spec.batch, 3, height, width];
+        let PictureInput { name: input_name, number, layout } = spec.inputs.pictures;
+        let shape = match layout {
+            PictureLayout::Planes => vec![spec.batch, 3, height, width],
+            PictureLayout::Packed => vec![spec.batch, height, width, 3],
+            PictureLayout::OnePicture => vec![3, height, width],
+        };
         let memory = |memory_type| match spec.device.gpu() {
             None => MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, memory_type),
             Some(id) => {
@@ -100,22 +117,32 @@ impl Engine {
             _ => (Allocator::new(&session, memory(MemoryType::CPUInput)?)?, memory(MemoryType::CPUOutput)?),
         };
         let mut binding = session.create_binding()?;
-        let pictures = if spec.is_half {
-            Pictures::F16(Tensor::new(&input_allocator, shape)?)
-        } else {
-            Pictures::F32(Tensor::new(&input_allocator, shape)?)
+        let pictures = match number {
+            NumberType::F32 => Pictures::F32(Tensor::new(&input_allocator, shape)?),
+            NumberType::F16 => Pictures::F16(Tensor::new(&input_allocator, shape)?),
+            NumberType::U8 => Pictures::U8(Tensor::new(&input_allocator, shape)?),
         };
         if spec.device == Device::Cpu {
             // The memory itself, which every run fills anew. A GPU is given a copy, so there each run binds it.
-            pictures.bind(&mut binding, &spec.input_name)?;
+            pictures.bind(&mut binding, &input_name)?;
         }
-        for output in spec.outputs.iter().filter(|output| output.has_fixed_shape()) {
+        for output in spec.outputs.iter().filter(|output| output.has_fixed_shape(spec.has_batch)) {
             binding.bind_output_to_device(&output.name, &output_memory)?;
         }
-        if let Some(name) = &spec.size_name {
-            // RT-DETR and D-FINE scale their boxes to it: with the input's own size they stay in input pixels.
-            let size = [width as i64, height as i64].repeat(spec.batch);
-            binding.bind_input(name, &Tensor::from_array(([spec.batch, 2], size))?)?;
+        for SizeInput { name, number } in &spec.inputs.sizes {
+            let numbers = size_for(name, spec.size).repeat(spec.batch);
+            let shape = [spec.batch, 2];
+            match number {
+                TensorElementType::Float32 => binding.bind_input(name, &Tensor::from_array((shape, numbers))?)?,
+                TensorElementType::Int32 => {
+                    let whole: Vec<_> = numbers.into_iter().map(|number| number as i32).collect();
+                    binding.bind_input(name, &Tensor::from_array((shape, whole))?)?;
+                }
+                _ => {
+                    let whole: Vec<_> = numbers.into_iter().map(|number| number as i64).collect();
+                    binding.bind_input(name, &Tensor::from_array((shape, whole))?)?;
+                }
+            }
         }
         Ok(Self {
             session,
@@ -129,8 +156,15 @@ impl Engine {
             pictures,
             surroundings: vec![None; spec.batch],
             normalizer,
-            input_name: spec.input_name,
+            input_name,
+            has_batch: spec.has_batch,
+            is_packed: layout == PictureLayout::Packed,
         })
+    }
+
+    /// The session, for another engine.
+    pub(crate) fn into_session(self) -> Session {
+        self.session
     }
 
     /// Runs the first `used` pictures of a batch, zeros in the other slots, and gives the outputs to `read`.
@@ -141,33 +175,38 @@ impl Engine {
         read: impl FnOnce(&Numbers<'_>) -> Result<T, DetectorError>,
     ) -> Result<T, DetectorError> {
         let failed = |error: ort::Error| DetectorError::inference(&error);
-        match &mut self.pictures {
-            Pictures::F32(tensor) => {
-                fill(&self.normalizer, images, used, &mut self.surroundings, tensor.extract_tensor_mut().1);
+        let (normalizer, surroundings) = (&self.normalizer, &mut self.surroundings);
+        match (&mut self.pictures, self.is_packed) {
+            (Pictures::F32(tensor), false) => {
+                fill(normalizer, images, used, surroundings, tensor.extract_tensor_mut().1)
             }
-            Pictures::F16(tensor) => {
-                fill(&self.normalizer, images, used, &mut self.surroundings, tensor.extract_tensor_mut().1);
+            (Pictures::F16(tensor), false) => {
+                fill(normalizer, images, used, surroundings, tensor.extract_tensor_mut().1)
             }
+            (Pictures::U8(tensor), false) => {
+                fill(normalizer, images, used, surroundings, tensor.extract_tensor_mut().1)
+            }
+            (Pictures::F32(tensor), true) => pack(normalizer, images, used, tensor.extract_tensor_mut().1),
+            (Pictures::F16(tensor), true) => pack(normalizer, images, used, tensor.extract_tensor_mut().1),
+            (Pictures::U8(tensor), true) => pack(normalizer, images, used, tensor.extract_tensor_mut().1),
         }
         if self.device != Device::Cpu {
             self.pictures.bind(&mut self.binding, &self.input_name).map_err(failed)?;
         }
         // Anew for every run: an output whose shape depends on the picture must not keep the last one's.
-        for output in self.outputs.iter().filter(|output| !output.has_fixed_shape()) {
+        for output in self.outputs.iter().filter(|output| !output.has_fixed_shape(self.has_batch)) {
             self.binding.bind_output_to_device(&output.name, &self.output_memory).map_err(failed)?;
         }
         let results = self.session.run_binding(&self.binding).map_err(failed)?;
         self.binding.synchronize_outputs().map_err(failed)?;
 
-        let mut numbers = Numbers {
-            outputs: [Output { shape: &[], data: &[] }; MOST_OUTPUTS],
-            count: self.outputs.len(),
-            batch: self.batch,
-        };
+        let batch = self.has_batch.then_some(self.batch);
+        let mut numbers =
+            Numbers { outputs: [Output { shape: &[], data: &[] }; MOST_OUTPUTS], count: self.outputs.len(), batch };
         let buffers = self.converted.iter_mut().zip(&mut self.shapes);
         for ((output, (converted, shape)), place) in self.outputs.iter().zip(buffers).zip(&mut numbers.outputs) {
             let data = as_f32(&results[output.name.as_str()], converted, shape).map_err(failed)?;
-            if !output.allows(shape, self.batch) {
+            if !output.allows(shape, batch) {
                 return Err(DetectorError::Outputs {
                     reason: format!("output {} is {shape:?}, declared as {:?}", output.name, output.shape),
                 });
@@ -199,6 +238,32 @@ fn fill<T: Number>(
             normalizer.convert(images.picture(slot), planes, std::iter::once(0..picture / 3));
             *around = Some(images.surroundings(slot));
         }
+    }
+}
+
+/// As `fill`, for pixels instead of planes.
+fn pack<T: Number>(normalizer: &Normalizer, images: &ImageBatch, used: usize, input: &mut [T]) {
+    let picture = input.len() / images.slots();
+    let mut planes = vec![T::default(); picture];
+    for (slot, pixels) in input.chunks_exact_mut(picture).enumerate() {
+        if slot >= used {
+            pixels.fill(T::default());
+            continue;
+        }
+        normalizer.convert(images.picture(slot), &mut planes, std::iter::once(0..picture / 3));
+        for (place, pixel) in pixels.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            *pixel = [0, 1, 2].map(|plane| planes[plane * (picture / 3) + place]);
+        }
+    }
+}
+
+/// What an input for sizes is given, so that boxes stay in input pixels: `PaddleDetection` asks for the scale that was applied, and for
+/// height and width; RT-DETR and D-FINE ask for width and height of the picture that the boxes shall be of.
+fn size_for(name: &str, size: Size) -> [f32; 2] {
+    match name {
+        "scale_factor" => [1.0; 2],
+        "im_shape" => [size.height as f32, size.width as f32],
+        _ => [size.width as f32, size.height as f32],
     }
 }
 

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Device;
 
@@ -49,8 +49,8 @@ pub enum DetectorError {
 
     /// A valid ONNX model, but not one that takes one batch of pictures.
     #[error(
-        "{} has the inputs {seen}; a detector takes one f32 or f16 tensor [batch, 3, height, width], and may take an i64 \
-         tensor [batch, 2] for the size: export the model so", .path.display()
+        "{} has the inputs {seen}; a detector takes pictures, one tensor of f32, f16 or u8 [batch, 3, height, width] or \
+         [batch, height, width, 3], and may take tensors [batch, 2] for sizes: export the model so", .path.display()
     )]
     UnsupportedInput {
         /// The model file.
@@ -60,11 +60,7 @@ pub enum DetectorError {
     },
 
     /// The outputs fit no known family, or more than one.
-    #[error(
-        "{} has the outputs {seen}, which fit {}; known families: {known}. Set \"family\" in {} to say which it is, or \
-         \"class_names\" if the number of classes is the doubt",
-        .path.display(), fitting(.candidates), .card.display()
-    )]
+    #[error("{} {reason}. It has the outputs {seen}. {}", .path.display(), remedy(.readings, .card))]
     UnknownFamily {
         /// The model file.
         path: PathBuf,
@@ -72,10 +68,10 @@ pub enum DetectorError {
         card: PathBuf,
         /// The outputs as the model declares them, and its task if it names one.
         seen: String,
-        /// The families that fit: none, or at least two.
-        candidates: Vec<&'static str>,
-        /// All known families with the shapes of their outputs.
-        known: String,
+        /// Why, as the end of a sentence about the model.
+        reason: String,
+        /// The readings that are left, each with the card that makes it the only one: none, or at least two.
+        readings: Vec<(String, String)>,
     },
 
     /// The card is not valid, contradicts the model, or lacks what the model does not say itself.
@@ -140,6 +136,10 @@ fn paths(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn fitting(candidates: &[&str]) -> String {
-    if candidates.is_empty() { "none".into() } else { format!("more than one family ({})", candidates.join(", ")) }
+fn remedy(readings: &[(String, String)], card: &Path) -> String {
+    if readings.is_empty() {
+        return format!("What can be read is in docs/models.md; if it is such a model, say so in {}", card.display());
+    }
+    let choices: Vec<_> = readings.iter().map(|(reading, card)| format!("{reading}: {card}")).collect();
+    format!("Write the right one into {}, then look at `model check`: {}", card.display(), choices.join("; or "))
 }

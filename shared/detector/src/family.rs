@@ -3,10 +3,17 @@
 //! A family is one file with one [`Head`], and one line in [`Family`] and in [`Family::head`]. A head says whether a model's
 //! outputs can be its own, and gives the [`Decoder`] that reads them.
 
+mod boxes_and_scores;
+mod corners;
+mod detections;
 mod detr;
 mod end_to_end;
 mod grid;
+mod layout;
+mod libreyolo;
 mod nanodet;
+mod picodet;
+mod recognise;
 mod yolov5;
 mod yolov8;
 mod yolox;
@@ -15,6 +22,12 @@ use std::fmt;
 
 use serde::Deserialize;
 
+pub(crate) use layout::Extra;
+pub use layout::{BoxFormat, RowOrder};
+pub(crate) use recognise::{Recognised, recognise};
+
+use crate::metadata::{Exporter, Metadata, Ultralytics};
+use crate::trial::Trial;
 use crate::{ColorOrder, Detection, Letterbox};
 
 /// What a model's output looks like. B pictures, N candidates, C classes.
@@ -29,7 +42,7 @@ pub enum Family {
     /// YOLOv5, [B, N, 5 + C]: centre and size, objectness, class scores.
     #[serde(rename = "yolov5")]
     YoloV5,
-    /// YOLOv8, v9, 11 and 12, [B, 4 + C, N]: centre and size, class scores.
+    /// YOLOv8, v9, 11 and 12, [B, 4 + C, N]: a box, class scores. The box is centre and size, or corners (`LibreYOLO`).
     #[serde(rename = "yolov8")]
     YoloV8,
     /// YOLOX, [B, N, 5 + C]: centre and size, objectness, class scores; one candidate a grid cell, whose box may still be
@@ -39,16 +52,40 @@ pub enum Family {
     /// YOLOv10, 26 and others that suppress duplicates themselves, [B, N, 6]: corners, score, class.
     EndToEnd,
     /// RT-DETR and D-FINE: logits [B, N, C] and boxes [B, N, 4]; or labels, boxes and scores for the size that a second
-    /// input gives; or Ultralytics' [B, N, 4 + C].
+    /// input gives; or Ultralytics' [B, N, 6] and, before 8.4, [B, N, 4 + C].
     #[serde(alias = "d_fine")]
     RtDetr,
-    /// RF-DETR, boxes [B, N, 4] and logits [B, N, C].
+    /// RF-DETR, boxes [B, N, 4] and logits [B, N, C], whose last class may be the background.
     RfDetr,
+    /// DETR and YOLOS: logits [B, N, C + 1], of which a softmax is taken and the last class is no object, and boxes [B, N, 4].
+    Detr,
+    /// Boxes [B, N, 4] and scores [B, N, C] of their own, to be suppressed: PP-YOLOE, YOLO-NAS, YOLOv4.
+    BoxesAndScores,
+    /// RTMDet, PicoDet, `RetinaNet` as `LibreYOLO` writes them, [B, N, 4 + C]: corners, class scores.
+    Corners,
+    /// PicoDet's head: for each stride scores [B, N, C], then for each stride distributions [B, N, 4 * bins].
+    #[serde(rename = "picodet")]
+    PicoDet,
+    /// Objects, one by one, with nothing left to do: torchvision, mmdeploy, `PaddleDetection`, `EfficientNMS`, YOLOv7 and YOLO-NAS
+    /// with suppression inside.
+    Detections,
 }
 
 impl Family {
-    const ALL: [Self; 7] =
-        [Self::NanoDet, Self::YoloV5, Self::YoloV8, Self::YoloX, Self::EndToEnd, Self::RtDetr, Self::RfDetr];
+    const ALL: [Self; 12] = [
+        Self::NanoDet,
+        Self::YoloV5,
+        Self::YoloV8,
+        Self::YoloX,
+        Self::EndToEnd,
+        Self::RtDetr,
+        Self::RfDetr,
+        Self::Detr,
+        Self::BoxesAndScores,
+        Self::Corners,
+        Self::PicoDet,
+        Self::Detections,
+    ];
 
     /// Its name, as in a card.
     #[must_use]
@@ -65,33 +102,12 @@ impl Family {
             Self::EndToEnd => &end_to_end::EndToEnd,
             Self::RtDetr => &detr::RT_DETR,
             Self::RfDetr => &detr::RF_DETR,
+            Self::Detr => &detr::DETR,
+            Self::BoxesAndScores => &boxes_and_scores::BoxesAndScores,
+            Self::Corners => &corners::Corners,
+            Self::PicoDet => &picodet::PicoDet,
+            Self::Detections => &detections::Detections,
         }
-    }
-
-    /// The one family that fits the outputs, or all that do if that is not one.
-    ///
-    /// Without class names, the 80 of COCO are tried before any other number.
-    pub(crate) fn recognise(evidence: &Evidence<'_>) -> Result<(Self, Fit), Vec<Self>> {
-        let fitting = |named: Option<usize>| -> Vec<(Self, Fit)> {
-            let evidence = Evidence { named, ..*evidence };
-            let fit = |family: Self| Some((family, family.head().recognise(&evidence)?));
-            Self::ALL.into_iter().filter_map(fit).collect()
-        };
-        let guesses = if evidence.named.is_some() { vec![evidence.named] } else { vec![Some(80), None] };
-        for guess in guesses {
-            let mut fits = fitting(guess);
-            match fits.len() {
-                0 => {}
-                1 => return fits.pop().ok_or_else(Vec::new),
-                _ => return Err(fits.iter().map(|(family, _)| *family).collect()),
-            }
-        }
-        Err(Vec::new())
-    }
-
-    /// All families with their shapes, for messages.
-    pub(crate) fn known() -> String {
-        Self::ALL.map(|family| format!("{} {}", family.name(), family.head().layout())).join(", ")
     }
 }
 
@@ -111,58 +127,100 @@ pub(crate) struct OutputSpec {
 }
 
 impl OutputSpec {
-    /// Whether an output of this shape keeps what was declared, with one entry per picture. ONNX Runtime only warns.
-    pub(crate) fn allows(&self, shape: &[usize], batch: usize) -> bool {
+    /// Whether an output of this shape keeps what was declared, with one entry per picture; of a batch of none, any shape that was
+    /// declared. ONNX Runtime only warns.
+    pub(crate) fn allows(&self, shape: &[usize], batch: Option<usize>) -> bool {
         let sides = self.shape.iter().zip(shape);
         shape.len() == self.shape.len()
-            && shape.first() == Some(&batch)
+            && batch.is_none_or(|batch| shape.first() == Some(&batch))
             && sides
-                .skip(1)
+                .skip(usize::from(batch.is_some()))
                 .all(|(&declared, &side)| usize::try_from(declared).is_ok_and(|d| d == side) || declared < 0)
     }
 
-    /// Whether nothing but the batch is known only when it runs. The batch is always the same.
-    pub(crate) fn has_fixed_shape(&self) -> bool {
-        self.shape.iter().skip(1).all(|&side| side >= 0)
+    /// Whether nothing but the batch, where there is one, is known only when it runs. The batch is always the same.
+    pub(crate) fn has_fixed_shape(&self, has_batch: bool) -> bool {
+        self.shape.iter().skip(usize::from(has_batch)).all(|&side| side >= 0)
     }
 }
 
 /// What is known of a model whose family is sought.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Evidence<'a> {
+    /// With the shapes that they had in the trial, where there was one.
     pub(crate) outputs: &'a [OutputSpec],
     /// How many class names are known.
     pub(crate) named: Option<usize>,
     /// The input, if it is known.
     pub(crate) input: Option<Size>,
-    /// Whether the metadata names classes, as Ultralytics' exports do.
-    pub(crate) is_ultralytics: bool,
-    /// The metadata's description, as Ultralytics writes it.
-    pub(crate) description: Option<&'a str>,
+    pub(crate) metadata: &'a Metadata,
     /// What the card says about the boxes: decoded, or relative to their cells.
     pub(crate) decoded: Option<bool>,
+    /// What the card says about the four numbers of a box.
+    pub(crate) boxes: Option<BoxFormat>,
+    /// What the card says about the order of a row's parts.
+    pub(crate) order: Option<RowOrder>,
+    /// Names of further inputs.
+    pub(crate) size_inputs: &'a [String],
+    /// What the model gave for a picture.
+    pub(crate) trial: Option<&'a Trial>,
 }
 
-impl Evidence<'_> {
+/// The output that says all about the objects of a picture.
+#[derive(Debug, Clone, Copy)]
+struct Table {
+    /// Its index among the outputs.
+    output: usize,
+    rows: i64,
+    columns: i64,
+    /// Masks of which an object's own is a mixture: the output beside it of four dimensions, as segmentation has.
+    masks: usize,
+}
+
+impl<'a> Evidence<'a> {
     /// The only output of three dimensions, and what it has after the batch; none if there is another one of use. The
-    /// feature maps that old exports give beside it, of five dimensions, are of none.
-    fn only_table(&self) -> Option<(usize, i64, i64)> {
-        let mut tables = self.outputs.iter().enumerate().filter(|(_, output)| output.shape.len() != 5);
+    /// feature maps that old exports give beside it, of five dimensions, are of none; masks count.
+    fn only_table(&self) -> Option<Table> {
+        let of_rank = |rank: usize| self.outputs.iter().enumerate().filter(move |(_, o)| o.shape.len() == rank);
+        let others = self.outputs.iter().filter(|output| ![3, 4, 5].contains(&output.shape.len())).count();
+        let mut masks = of_rank(4);
+        let (mask, second) = (masks.next(), masks.next());
+        let mut tables = of_rank(3);
         match (tables.next(), tables.next()) {
-            (Some((index, OutputSpec { shape, is_integer: false, .. })), None) => match shape[..] {
-                [_, rows, columns] => Some((index, rows, columns)),
-                _ => None,
-            },
+            (Some((output, OutputSpec { shape, is_integer: false, .. })), None) if others == 0 && second.is_none() => {
+                let masks = mask.map_or(Some(0), |(_, mask)| usize::try_from(mask.shape[1]).ok())?;
+                Some(Table { output, rows: shape[1], columns: shape[2], masks })
+            }
             _ => None,
         }
     }
 
-    /// Whether Ultralytics exported the model, and says that it is an RT-DETR.
-    fn is_ultralytics_rtdetr(&self) -> bool {
-        self.description.is_some_and(|text| {
-            let text = text.to_ascii_lowercase();
-            text.contains("rtdetr") || text.contains("rt-detr")
-        })
+    fn ultralytics(&self) -> Option<&'a Ultralytics> {
+        match &self.metadata.exporter {
+            Exporter::Ultralytics(facts) => Some(facts),
+            _ => None,
+        }
+    }
+
+    /// What lies behind the `before` numbers that a detector has about an object and its classes, of `total` numbers; `before` without
+    /// the classes.
+    fn extra(&self, table: Table, total: i64, before: usize) -> Extra {
+        let rest = |named: usize| usize::try_from(total).ok()?.checked_sub(before + named).filter(|rest| *rest > 0);
+        match self.metadata.task.as_deref() {
+            Some("pose") => {
+                let known = self.ultralytics().and_then(|facts| facts.keypoint_numbers);
+                known.or_else(|| rest(self.named?)).map_or(Extra::None, Extra::Keypoints)
+            }
+            Some("obb") => Extra::Angle,
+            _ if table.masks > 0 => Extra::Masks(table.masks),
+            Some("segment") => self.named.and_then(rest).map_or(Extra::None, Extra::Masks),
+            _ => Extra::None,
+        }
+    }
+
+    /// What an output was for the trial's picture: rows, columns and numbers.
+    fn tried(&self, output: usize) -> Option<(usize, usize, &'a [f32])> {
+        self.trial?.table(output)
     }
 }
 
@@ -176,6 +234,75 @@ pub(crate) struct Fit {
     pub(crate) defaults: Defaults,
     /// What was seen, for people.
     pub(crate) because: String,
+    /// What the four numbers of a box are taken for, where others are possible.
+    pub(crate) boxes: Option<BoxFormat>,
+    /// In which order a row is read, where others are possible.
+    pub(crate) order: Option<RowOrder>,
+    /// Whether each output has an entry per picture; else there is one picture.
+    pub(crate) has_batch: bool,
+    /// Whether every place of the picture has a candidate, so that there is always something; else a row may be empty.
+    pub(crate) is_dense: bool,
+    /// What the model knows and the results lack.
+    pub(crate) leaves: Option<&'static str>,
+    /// What nothing settles, and what to do about it.
+    pub(crate) doubts: Vec<String>,
+}
+
+impl Fit {
+    fn new(
+        classes: usize,
+        outputs: Vec<usize>,
+        decoder: impl Decoder + 'static,
+        defaults: Defaults,
+        because: String,
+    ) -> Self {
+        Self {
+            classes,
+            outputs,
+            decoder: Box::new(decoder),
+            defaults,
+            because,
+            boxes: None,
+            order: None,
+            has_batch: true,
+            is_dense: true,
+            leaves: None,
+            doubts: Vec::new(),
+        }
+    }
+
+    fn boxes(self, boxes: BoxFormat) -> Self {
+        Self { boxes: Some(boxes), ..self }
+    }
+
+    /// A list of objects, in this order.
+    fn order(self, order: RowOrder) -> Self {
+        Self { order: Some(order), is_dense: false, ..self }
+    }
+
+    fn leaving(self, extra: Extra) -> Self {
+        Self { leaves: extra.in_words(), ..self }
+    }
+
+    fn doubting(mut self, doubt: impl Into<String>) -> Self {
+        self.doubts.push(doubt.into());
+        self
+    }
+
+    /// In a few words, for a choice between readings.
+    pub(crate) fn reading(&self) -> String {
+        match self.boxes {
+            Some(boxes) => format!("{}, boxes by {}", self.because, boxes.in_words()),
+            None => self.because.clone(),
+        }
+    }
+
+    /// The card that makes this reading the only one.
+    pub(crate) fn card(&self, family: Family) -> String {
+        let boxes = self.boxes.map(|boxes| format!(r#", "boxes": "{}""#, boxes.name())).unwrap_or_default();
+        let order = self.order.map(|order| format!(r#", "order": "{}""#, order.name())).unwrap_or_default();
+        format!(r#"{{"family": "{}"{boxes}{order}}}"#, family.name())
+    }
 }
 
 /// What one output says about one picture: the batch dimension is gone.
@@ -207,6 +334,20 @@ impl Defaults {
         pad_color: [114; 3],
         nms_iou: Some(0.7),
     };
+
+    /// As torchvision and Hugging Face train: RGB with the mean and deviation of ImageNet, stretched.
+    const IMAGENET: Self = Self {
+        color_order: ColorOrder::Rgb,
+        mean: [123.675, 116.28, 103.53],
+        std: [58.395, 57.12, 57.375],
+        letterbox: Letterbox::Stretch,
+        pad_color: [124, 116, 104],
+        nms_iou: None,
+    };
+
+    /// RGB within 0 to 1, stretched.
+    const STRETCHED: Self =
+        Self { letterbox: Letterbox::Stretch, pad_color: [0; 3], nms_iou: None, ..Self::ULTRALYTICS };
 }
 
 /// What a decoder finds in one picture. Kept from picture to picture, so that none costs an allocation.
@@ -235,9 +376,10 @@ pub(crate) trait Head: Sync {
     /// How to read the outputs, if they can be of this family and agree with the number of names where that is known.
     fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit>;
 
-    /// Like `fit`, but for a model whose card does not name the family: stricter where shapes are alike.
-    fn recognise(&self, evidence: &Evidence<'_>) -> Option<Fit> {
-        self.fit(evidence)
+    /// Like `fit`, but for a model whose card does not name the family: stricter where shapes are alike, and with every reading that
+    /// remains.
+    fn recognise(&self, evidence: &Evidence<'_>) -> Vec<Fit> {
+        self.fit(evidence).into_iter().collect()
     }
 }
 
@@ -261,6 +403,11 @@ pub(crate) trait Decoder: fmt::Debug + Send + Sync {
     fn scores_are_lost(&self, outputs: &[Output<'_>]) -> bool {
         let mut values = outputs.iter().flat_map(|output| output.data).peekable();
         values.peek().is_some() && values.all(|value| !value.is_finite())
+    }
+
+    /// The numbers that it takes for scores within 0 to 1, least and most; none where any number will do, or there is none.
+    fn score_range(&self, _outputs: &[Output<'_>]) -> Option<(f32, f32)> {
+        None
     }
 
     /// Whether it needs the outputs for a grey picture to decide how to read them.
@@ -293,6 +440,15 @@ fn classes_in(dimension: i64, extra: i64, named: Option<usize>) -> Option<usize>
     named.is_none_or(|named| named == classes).then_some(classes)
 }
 
+/// The least and the most of the numbers that are finite.
+fn range_of<'a>(numbers: impl Iterator<Item = &'a f32>) -> Option<(f32, f32)> {
+    let finite = numbers.copied().filter(|number| number.is_finite());
+    finite.fold(None, |range, number| {
+        let (least, most) = range.unwrap_or((number, number));
+        Some((number.min(least), number.max(most)))
+    })
+}
+
 /// Whether any score is at least `min_score`. Nearly all rows are background, and counting, unlike looking for the best,
 /// is done several scores at a time.
 fn any_reaches(scores: &[f32], min_score: f32) -> bool {
@@ -320,14 +476,44 @@ fn centred([x, y, width, height]: [f32; 4], score: f32, class_id: u32) -> Detect
 mod tests {
     use super::*;
 
-    fn evidence(outputs: &[OutputSpec], named: Option<usize>) -> Evidence<'_> {
-        let input = Some(Size { width: 640, height: 640 });
-        Evidence { outputs, named, input, is_ultralytics: false, description: None, decoded: None }
+    fn metadata(description: Option<&str>) -> Metadata {
+        let exporter = match description {
+            Some(_) => Exporter::Ultralytics(Ultralytics::default()),
+            None => Exporter::Unknown,
+        };
+        Metadata { description: description.map(ToOwned::to_owned), exporter, ..Metadata::default() }
     }
 
-    fn recognised(shape: &[i64], named: Option<usize>) -> Result<(Family, usize), Vec<Family>> {
+    /// By shapes alone; the cards that settle it where there is more than one reading.
+    fn known(outputs: &[OutputSpec], named: Option<usize>, metadata: &Metadata) -> Result<(Family, Fit), Vec<String>> {
+        let input = Some(Size { width: 640, height: 640 });
+        let evidence = Evidence {
+            outputs,
+            named,
+            input,
+            metadata,
+            decoded: None,
+            boxes: None,
+            order: None,
+            size_inputs: &[],
+            trial: None,
+        };
+        match recognise(&evidence) {
+            Ok(Recognised { family, fit, .. }) => Ok((family, fit)),
+            Err(doubt) => Err(doubt.readings.into_iter().map(|(_, card)| card).collect()),
+        }
+    }
+
+    fn card_of(family: &str) -> String {
+        match family {
+            "end_to_end" => r#"{"family": "end_to_end", "boxes": "corners", "order": "box_score_class"}"#.into(),
+            _ => format!(r#"{{"family": "{family}"}}"#),
+        }
+    }
+
+    fn recognised(shape: &[i64], named: Option<usize>) -> Result<(Family, usize), Vec<String>> {
         let output = OutputSpec { name: "output0".into(), shape: shape.to_vec(), is_integer: false };
-        Family::recognise(&evidence(&[output], named)).map(|(family, fit)| (family, fit.classes))
+        known(&[output], named, &metadata(None)).map(|(family, fit)| (family, fit.classes))
     }
 
     #[test]
@@ -357,8 +543,7 @@ mod tests {
         let output =
             |name: &str, shape: &[i64], is_integer| OutputSpec { name: name.into(), shape: shape.to_vec(), is_integer };
         let recognised = |outputs: &[OutputSpec], named, description| {
-            let evidence = Evidence { description, ..evidence(outputs, named) };
-            let (family, fit) = Family::recognise(&evidence).unwrap();
+            let (family, fit) = known(outputs, named, &metadata(description)).unwrap();
             (family, fit.classes, fit.outputs)
         };
         let hugging_face = [output("logits", &[-1, 300, 80], false), output("pred_boxes", &[-1, 300, 4], false)];
@@ -366,7 +551,9 @@ mod tests {
         let roboflow = [output("dets", &[1, 300, 4], false), output("labels", &[1, 300, 91], false)];
         assert_eq!(recognised(&roboflow, None, None), (Family::RfDetr, 91, vec![1, 0]));
         let four = [output("dets", &[1, 300, 4], false), output("labels", &[1, 300, 4], false)];
-        assert_eq!(recognised(&four, None, None), (Family::RfDetr, 4, vec![1, 0]));
+        assert_eq!(recognised(&four, None, None), (Family::RfDetr, 3, vec![1, 0]), "the last is the background");
+        assert_eq!(recognised(&four, Some(4), None), (Family::RfDetr, 4, vec![1, 0]));
+        assert_eq!(recognised(&four, Some(3), None), (Family::RfDetr, 3, vec![1, 0]));
         let original = [
             output("labels", &[-1, 300], true),
             output("boxes", &[-1, 300, 4], false),
@@ -382,10 +569,12 @@ mod tests {
     fn feature_maps_beside_the_table_are_not_read() {
         let output = |shape: &[i64]| OutputSpec { name: String::new(), shape: shape.to_vec(), is_integer: false };
         let outputs = [output(&[1, 3, 80, 80, 85]), output(&[1, 25200, 85]), output(&[1, 3, 40, 40, 85])];
-        let (family, fit) = Family::recognise(&evidence(&outputs, None)).unwrap();
+        let (family, fit) = known(&outputs, Some(80), &metadata(None)).unwrap();
         assert_eq!((family, fit.outputs), (Family::YoloV5, vec![1]));
         let segmentation = [output(&[1, 116, 8400]), output(&[1, 32, 160, 160])];
-        assert_eq!(Family::recognise(&evidence(&segmentation, None)).unwrap_err(), []);
+        let (family, fit) = known(&segmentation, None, &metadata(None)).unwrap();
+        assert_eq!((family, fit.classes), (Family::YoloV8, 80), "32 of the rows are of masks");
+        assert!(fit.leaves.unwrap().contains("masks"));
     }
 
     #[test]
@@ -394,16 +583,20 @@ mod tests {
             assert_eq!(recognised(shape, None), Err(vec![]), "{shape:?}");
         }
         assert_eq!(recognised(&[1, 84, 8400], Some(3)), Err(vec![]), "81 classes short");
-        assert_eq!(recognised(&[1, -1, 6], Some(1)), Err(vec![Family::YoloV5, Family::YoloX, Family::EndToEnd]));
-        assert_eq!(recognised(&[1, 8400, 50], None), Err(vec![Family::NanoDet, Family::YoloX]), "18 or 45 classes");
+        assert_eq!(recognised(&[1, -1, 6], Some(1)), Err(["yolov5", "yolox", "end_to_end"].map(card_of).to_vec()));
+        assert_eq!(
+            recognised(&[1, 8400, 50], None),
+            Err(["nanodet", "yolox"].map(card_of).to_vec()),
+            "18 or 45 classes"
+        );
     }
 
     #[test]
     fn an_output_must_keep_its_declared_shape() {
         let declared = OutputSpec { name: "output0".into(), shape: vec![-1, -1, 6], is_integer: false };
-        assert!(declared.allows(&[2, 0, 6], 2) && declared.allows(&[2, 300, 6], 2));
+        assert!(declared.allows(&[2, 0, 6], Some(2)) && declared.allows(&[2, 300, 6], Some(2)));
         for shape in [&[1, 300, 6][..], &[2, 300, 7], &[2, 300], &[]] {
-            assert!(!declared.allows(shape, 2), "{shape:?}");
+            assert!(!declared.allows(shape, Some(2)), "{shape:?}");
         }
     }
 

@@ -32,8 +32,8 @@ pub enum Origin {
     Coco,
     /// Nothing says it: classes are numbered.
     Numbers,
-    /// The model's answer to a grey picture.
-    GreyPicture,
+    /// The model's answer to a made-up picture.
+    Trial,
 }
 
 impl fmt::Display for Origin {
@@ -45,7 +45,7 @@ impl fmt::Display for Origin {
             Self::Family => "family",
             Self::Coco => "COCO",
             Self::Numbers => "numbered",
-            Self::GreyPicture => "grey picture",
+            Self::Trial => "trial picture",
         })
     }
 }

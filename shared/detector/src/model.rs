@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use crate::class_names::{are_coco, default_names, parse_names};
-use crate::family::{Evidence, Family, Fit, OutputSpec, Size};
+use crate::class_names::{are_coco, default_names};
+use crate::family::{self, Evidence, Family, Fit, OutputSpec, Recognised, Size};
 use crate::finding::{Findings, Origin};
+use crate::metadata::Metadata;
+use crate::session::NumberType;
+use crate::trial::{Suspicion, Trial};
 use crate::{Card, ColorOrder, DetectorError, Finding, Letterbox, Placement, runtime};
 
 /// Where `scripts/setup` puts the default model: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/models/nanodet-g-416.onnx`.
@@ -60,6 +63,10 @@ pub struct ModelInfo {
     pub class_groups: Vec<Vec<String>>,
     /// What was found out about the model, and from what, in the order of reading.
     pub findings: Vec<Finding>,
+    /// What the model knows about objects and the results lack, such as masks.
+    pub leaves: Option<&'static str>,
+    /// What nothing settles, or what is odd, each with what to do about it.
+    pub doubts: Vec<String>,
 }
 
 impl ModelInfo {
@@ -98,16 +105,11 @@ impl ModelInfo {
 pub(crate) struct Declared {
     /// `[batch, 3, height, width]`; -1 is decided when it runs.
     pub(crate) input: [i64; 4],
-    /// Whether the input is f16 instead of f32.
-    pub(crate) is_half: bool,
+    pub(crate) number: NumberType,
     pub(crate) outputs: Vec<OutputSpec>,
-    /// Metadata as Ultralytics writes it.
-    pub(crate) names: Option<String>,
-    pub(crate) imgsz: Option<String>,
-    pub(crate) task: Option<String>,
-    pub(crate) version: Option<String>,
-    pub(crate) description: Option<String>,
-    pub(crate) license: Option<String>,
+    /// Names of further inputs.
+    pub(crate) size_inputs: Vec<String>,
+    pub(crate) metadata: Metadata,
 }
 
 /// A model file with its hash, and its card.
@@ -119,42 +121,146 @@ pub(crate) struct Sources {
     pub(crate) card_sha256: Option<String>,
 }
 
-/// Puts together what the model, its family and its card say; the card wins, then the model.
-pub(crate) fn resolve(sources: Sources, declared: Declared) -> Result<(ModelInfo, Fit), DetectorError> {
+/// The input's size by the model, its card and its metadata.
+struct Sides {
+    width: Result<(u32, Origin), String>,
+    height: Result<(u32, Origin), String>,
+}
+
+impl Sides {
+    fn of(declared: &Declared, card: &Card) -> Self {
+        let imgsz = declared.metadata.imgsz;
+        let width = side("input_width", declared.input[3], card.input_width, imgsz.map(|size| size.1));
+        let height = side("input_height", declared.input[2], card.input_height, imgsz.map(|size| size.0));
+        Self { width, height }
+    }
+
+    fn known(&self) -> Option<Size> {
+        let (width, height) = self.width.as_ref().ok().zip(self.height.as_ref().ok())?;
+        Some(Size { width: width.0, height: height.0 })
+    }
+}
+
+/// What a trial of the model takes: the size of its input, and how its pictures are most likely made.
+///
+/// # Errors
+///
+/// Nothing says how large the input is, or the outputs would be absurdly large.
+pub(crate) fn before_trial(
+    path: &Path,
+    card: &Card,
+    declared: &Declared,
+) -> Result<(Size, ColorOrder, [f32; 3], [f32; 3]), DetectorError> {
+    check_outputs(declared)?;
+    let sides = Sides::of(declared, card);
+    let contradiction = |reason: String| DetectorError::Card { path: Card::path_for(path), reason };
+    let size = Size { width: sides.width.map_err(contradiction)?.0, height: sides.height.map_err(contradiction)?.0 };
+    let evidence = evidence(declared, &declared.outputs, card, Some(size), None);
+    let guess = match card.family {
+        Some(family) => family.head().fit(&evidence),
+        None => family::recognise(&evidence).ok().map(|recognised| recognised.fit),
+    };
+    let defaults = guess.map(|fit| own_normalisation(fit.defaults, declared.number));
+    let (order, mean, std) =
+        defaults.map_or((ColorOrder::Rgb, [0.0; 3], [255.0; 3]), |usual| (usual.color_order, usual.mean, usual.std));
+    let std = if declared.number == NumberType::U8 { [1.0; 3] } else { std };
+    Ok((size, card.color_order.unwrap_or(order), card.mean.unwrap_or(mean), card.std.unwrap_or(std)))
+}
+
+/// A model that takes bytes normalises them by itself.
+fn own_normalisation(usual: family::Defaults, number: NumberType) -> family::Defaults {
+    match number {
+        NumberType::U8 => family::Defaults { mean: [0.0; 3], std: [1.0; 3], ..usual },
+        _ => usual,
+    }
+}
+
+fn evidence<'a>(
+    declared: &'a Declared,
+    outputs: &'a [OutputSpec],
+    card: &Card,
+    input: Option<Size>,
+    trial: Option<&'a Trial>,
+) -> Evidence<'a> {
+    let named = card.class_names.as_ref().or(declared.metadata.names.as_ref()).map(Vec::len);
+    Evidence {
+        outputs,
+        named,
+        input,
+        metadata: &declared.metadata,
+        decoded: card.decoded,
+        boxes: card.boxes,
+        order: card.order,
+        size_inputs: &declared.size_inputs,
+        trial,
+    }
+}
+
+/// Puts together what the model, its family and its card say, and what it gave in a trial; the card wins, then the model.
+pub(crate) fn resolve(
+    sources: Sources,
+    declared: Declared,
+    trial: Option<&Trial>,
+) -> Result<(ModelInfo, Fit), DetectorError> {
     let Sources { path, sha256, card, card_sha256 } = sources;
     let card_path = Card::path_for(&path);
     let contradiction = |reason: String| DetectorError::Card { path: card_path.clone(), reason };
     let mut findings = Findings::default();
+    check_outputs(&declared)?;
 
-    let type_name = if declared.is_half { "f16" } else { "f32" };
+    let type_name = match declared.number {
+        NumberType::F32 => "f32",
+        NumberType::F16 => "f16",
+        NumberType::U8 => "u8",
+    };
     findings.add("input", format!("{type_name} {}", dimensions(&declared.input)), Origin::Model);
-    let metadata_names = declared.names.as_deref().and_then(parse_names);
-    let is_ultralytics = metadata_names.is_some();
-    let names = match (card.class_names.clone(), metadata_names) {
-        (Some(names), _) => Some((names, Origin::Card)),
-        (None, names) => names.map(|names| (names, Origin::Metadata)),
+    let sides = Sides::of(&declared, &card);
+    let input = sides.known();
+    // What the model declares is sharpened by what it gave.
+    let shapes = |(index, spec): (usize, &OutputSpec)| {
+        let tried = trial.and_then(|trial| trial.outputs.get(index)).filter(|tried| !tried.shape.is_empty());
+        let shape =
+            tried.map_or_else(|| spec.shape.clone(), |tried| tried.shape.iter().map(|&side| side as i64).collect());
+        OutputSpec { shape, ..spec.clone() }
     };
-    let imgsz = declared.imgsz.as_deref().and_then(parse_imgsz);
-    let width = side("input_width", declared.input[3], card.input_width, imgsz.map(|size| size.1));
-    let height = side("input_height", declared.input[2], card.input_height, imgsz.map(|size| size.0));
-    let known_size = width.as_ref().ok().zip(height.as_ref().ok());
-
-    let evidence = Evidence {
-        outputs: &declared.outputs,
-        named: names.as_ref().map(|(names, _)| names.len()),
-        input: known_size.map(|(width, height)| Size { width: width.0, height: height.0 }),
-        is_ultralytics,
-        description: declared.description.as_deref(),
-        decoded: card.decoded,
-    };
-    let (family, fit) = family(&path, &card, &evidence, &declared)?;
+    let outputs: Vec<OutputSpec> = declared.outputs.iter().enumerate().map(shapes).collect();
+    let evidence = evidence(&declared, &outputs, &card, input, trial);
+    let Recognised { family, mut fit, origin } = family(&path, &card, &evidence, &declared)?;
+    if let Some((trial, input)) = trial.zip(input) {
+        if let Some(decision) = trial.decide(&mut fit, input) {
+            let decision = decision.map_err(|reason| DetectorError::Outputs { reason })?;
+            findings.add("decoded", decision, Origin::Trial);
+        }
+        match trial.doubts(&fit, input) {
+            Some(Suspicion::NoScores { step }) => {
+                return Err(DetectorError::Outputs {
+                    reason: format!(
+                        "every score is 0, as boxes and scores share one output of 8 bits whose step is {step}: no score \
+                         between 0 and 1 can be told from 0. Quantise the model without its last layers (those that join \
+                         boxes and scores)"
+                    ),
+                });
+            }
+            Some(Suspicion::Odd(doubt)) => {
+                fit.doubts.push(format!("{doubt}; try `model check` on a picture of your own"))
+            }
+            None => {}
+        }
+    }
     findings.add("outputs", describe(&declared), Origin::Model);
-    findings.because(
-        "family",
-        family.name(),
-        if card.family.is_some() { Origin::Card } else { Origin::Model },
-        &fit.because,
-    );
+    findings.because("family", family.name(), origin, &fit.because);
+    if let Some(boxes) = fit.boxes {
+        let origin = if card.boxes.is_some() { Origin::Card } else { origin };
+        findings.add("boxes", boxes.in_words().to_owned(), origin);
+    }
+    fit.defaults = own_normalisation(fit.defaults, declared.number);
+    let names = match (card.class_names.clone(), declared.metadata.names.clone()) {
+        (Some(names), _) => Some((names, Origin::Card)),
+        // A model that counts by COCO's 91 categories may name the 80 of them that are used.
+        (None, Some(names)) if names.len() == fit.classes => Some((names, Origin::Metadata)),
+        _ => None,
+    };
+    let Sides { width, height } = sides;
     let defaults = &fit.defaults;
     let (input_width, origin) = width.map_err(contradiction)?;
     let (input_height, _) = height.map_err(contradiction)?;
@@ -177,10 +283,10 @@ pub(crate) fn resolve(sources: Sources, declared: Declared) -> Result<(ModelInfo
 
     let info = ModelInfo {
         name: card.name.unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned()),
-        version: card.version.or(declared.version),
-        description: card.description.or(declared.description),
+        version: card.version.or(declared.metadata.version),
+        description: card.description.or(declared.metadata.description),
         source: card.source,
-        license: card.license.or(declared.license),
+        license: card.license.or(declared.metadata.license),
         sha256,
         card_sha256,
         family,
@@ -197,6 +303,8 @@ pub(crate) fn resolve(sources: Sources, declared: Declared) -> Result<(ModelInfo
         class_names,
         class_groups,
         findings: findings.into_list(),
+        leaves: fit.leaves,
+        doubts: fit.doubts.clone(),
     };
     Ok((info, fit))
 }
@@ -206,7 +314,10 @@ fn side(name: &str, declared: i64, card: Option<u32>, metadata: Option<u32>) -> 
     let declared = u32::try_from(declared).ok().filter(|side| *side > 0);
     let (side, origin) = match (declared, card, metadata) {
         (Some(declared), Some(said), _) if said != declared => {
-            return Err(format!("{name} is {said}, but the model's input has {declared}"));
+            return Err(format!(
+                "{name} is {said}, but the model's input has {declared} pixels and no others: remove {name}, or export the \
+                 model for {said}"
+            ));
         }
         (Some(side), _, _) => (side, Origin::Model),
         (None, Some(side), _) => (side, Origin::Card),
@@ -242,13 +353,7 @@ const MAX_SIDE: u32 = 8192;
 /// The most numbers that a model may declare about one picture: 1 GiB of them. The largest detectors have 10 million.
 const MAX_VALUES: i64 = 1 << 28;
 
-/// The family, and how it reads the outputs.
-fn family(
-    path: &Path,
-    card: &Card,
-    evidence: &Evidence<'_>,
-    declared: &Declared,
-) -> Result<(Family, Fit), DetectorError> {
+fn check_outputs(declared: &Declared) -> Result<(), DetectorError> {
     for output in &declared.outputs {
         let values = output.shape.iter().skip(1).fold(1i64, |product, &side| product.saturating_mul(side.max(1)));
         if values > MAX_VALUES {
@@ -262,9 +367,14 @@ fn family(
             });
         }
     }
+    Ok(())
+}
+
+/// The family, and how it reads the outputs.
+fn family(path: &Path, card: &Card, evidence: &Evidence<'_>, declared: &Declared) -> Result<Recognised, DetectorError> {
     if let Some(family) = card.family {
         return match family.head().fit(evidence) {
-            Some(fit) => Ok((family, fit)),
+            Some(fit) => Ok(Recognised { family, fit, origin: Origin::Card }),
             None => Err(DetectorError::Card {
                 path: Card::path_for(path),
                 reason: format!(
@@ -277,21 +387,17 @@ fn family(
             }),
         };
     }
-    let recognised = match &declared.task {
-        Some(task) if task != "detect" => Err(Vec::new()),
-        _ => Family::recognise(evidence),
-    };
-    recognised.map_err(|candidates| DetectorError::UnknownFamily {
+    family::recognise(evidence).map_err(|doubt| DetectorError::UnknownFamily {
         path: path.to_owned(),
         card: Card::path_for(path),
         seen: describe(declared),
-        candidates: candidates.into_iter().map(Family::name).collect(),
-        known: Family::known(),
+        reason: doubt.reason,
+        readings: doubt.readings,
     })
 }
 
 /// A shape for people, `[batch, 3, 640, 640]`, with a question mark for what is known only when it runs.
-fn dimensions(shape: &[i64]) -> String {
+pub(crate) fn dimensions(shape: &[i64]) -> String {
     let side = |&side: &i64| if side < 0 { "?".to_owned() } else { side.to_string() };
     format!("[{}]", shape.iter().map(side).collect::<Vec<_>>().join(", "))
 }
@@ -305,14 +411,8 @@ fn summary(names: &[String]) -> String {
 
 fn describe(declared: &Declared) -> String {
     let outputs = declared.outputs.iter().map(|output| format!("{} {}", output.name, dimensions(&output.shape)));
-    let task = declared.task.iter().map(|task| format!("task {task}"));
+    let task = declared.metadata.task.iter().map(|task| format!("task {task}"));
     outputs.chain(task).collect::<Vec<_>>().join(", ")
-}
-
-/// Height and width from Ultralytics' metadata, `[480, 640]`.
-fn parse_imgsz(text: &str) -> Option<(u32, u32)> {
-    let (height, width) = text.trim().strip_prefix('[')?.strip_suffix(']')?.split_once(',')?;
-    Some((height.trim().parse().ok()?, width.trim().parse().ok()?))
 }
 
 #[cfg(test)]
@@ -324,9 +424,13 @@ mod tests {
         Declared { input, outputs, ..Declared::default() }
     }
 
+    fn named(names: &[&str]) -> Metadata {
+        Metadata { names: Some(names.iter().map(ToString::to_string).collect()), ..Metadata::default() }
+    }
+
     fn resolved(card: Card, declared: Declared) -> Result<ModelInfo, DetectorError> {
         let path = PathBuf::from("models/some-net.onnx");
-        resolve(Sources { path, sha256: "00".into(), card, card_sha256: None }, declared).map(|(info, _)| info)
+        resolve(Sources { path, sha256: "00".into(), card, card_sha256: None }, declared, None).map(|(info, _)| info)
     }
 
     #[test]
@@ -346,7 +450,7 @@ mod tests {
             class_names: Some(vec!["cat".into(), "dog".into()]),
             ..Card::default()
         };
-        let model = Declared { names: Some("{0: 'a', 1: 'b'}".into()), ..declared([1, 3, 64, 64], &[1, 100, 6]) };
+        let model = Declared { metadata: named(&["a", "b"]), ..declared([1, 3, 64, 64], &[1, 100, 6]) };
         let info = resolved(card, model).unwrap();
         assert_eq!((info.family, info.mean, info.class_name(1).as_ref()), (Family::NanoDet, [1.0; 3], "dog"));
     }
@@ -356,7 +460,11 @@ mod tests {
         let open = declared([-1, 3, -1, -1], &[-1, 84, -1]);
         let error = resolved(Card::default(), open.clone()).unwrap_err().to_string();
         assert!(error.contains("set input_width") && error.contains("some-net.json"), "{error}");
-        let info = resolved(Card::default(), Declared { imgsz: Some("[480, 640]".into()), ..open.clone() }).unwrap();
+        let info = resolved(
+            Card::default(),
+            Declared { metadata: Metadata { imgsz: Some((480, 640)), ..Metadata::default() }, ..open.clone() },
+        )
+        .unwrap();
         assert_eq!((info.input_width, info.input_height), (640, 480));
         let card = Card { input_width: Some(320), input_height: Some(256), ..Card::default() };
         let info = resolved(card.clone(), open).unwrap();
@@ -374,16 +482,18 @@ mod tests {
 
     #[test]
     fn models_of_another_task_are_refused() {
-        let model = Declared { task: Some("segment".into()), ..declared([1, 3, 640, 640], &[1, 84, 8400]) };
+        let model = Declared {
+            metadata: Metadata { task: Some("classify".into()), ..Metadata::default() },
+            ..declared([1, 3, 640, 640], &[1, 84, 8400])
+        };
         let error = resolved(Card::default(), model).unwrap_err();
-        assert!(matches!(&error, DetectorError::UnknownFamily { seen, .. } if seen.contains("segment")), "{error}");
+        assert!(matches!(&error, DetectorError::UnknownFamily { seen, .. } if seen.contains("classify")), "{error}");
         assert!(!error.is_transient());
     }
 
     #[test]
     fn class_groups_name_classes_of_the_model_and_need_a_suppression() {
-        let model =
-            || Declared { names: Some("{0: 'a', 1: 'b', 2: 'c'}".into()), ..declared([1, 3, 64, 64], &[1, 7, 84]) };
+        let model = || Declared { metadata: named(&["a", "b", "c"]), ..declared([1, 3, 64, 64], &[1, 7, 84]) };
         let with = |groups: &[&[&str]]| Card {
             class_groups: Some(groups.iter().map(|group| group.iter().map(ToString::to_string).collect()).collect()),
             ..Card::default()

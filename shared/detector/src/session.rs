@@ -13,9 +13,11 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{TensorElementType, ValueType};
 use sha2::{Digest, Sha256};
 
+use crate::engine::MOST_OUTPUTS;
 use crate::family::OutputSpec;
 use crate::graph_cache::{GraphCache, has_external_weights};
-use crate::model::Declared;
+use crate::metadata::Metadata;
+use crate::model::{Declared, dimensions};
 use crate::{DetectorError, DetectorOptions, Device, DeviceChoice, PassedOver, runtime};
 
 /// A session, and what it was opened on.
@@ -166,7 +168,7 @@ impl<'a> Opener<'a> {
     }
 
     fn not_onnx(&self, error: &ort::Error) -> DetectorError {
-        DetectorError::NotOnnx { path: self.options.model.clone(), reason: error.to_string() }
+        crate::unreadable::why(&self.options.model, &error.to_string())
     }
 }
 
@@ -263,29 +265,64 @@ fn gpu_name() -> String {
 }
 
 /// What the model takes.
+#[derive(Debug, Clone)]
 pub(crate) struct Inputs {
-    /// The name of the pictures.
-    pub(crate) pictures: String,
-    /// The name of the input for the size of the pictures.
-    pub(crate) size: Option<String>,
+    pub(crate) pictures: PictureInput,
+    /// Further inputs, which ask for sizes.
+    pub(crate) sizes: Vec<SizeInput>,
+}
+
+/// The input for the pictures.
+#[derive(Debug, Clone)]
+pub(crate) struct PictureInput {
+    pub(crate) name: String,
+    pub(crate) number: NumberType,
+    pub(crate) layout: PictureLayout,
+}
+
+/// What an input's numbers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum NumberType {
+    #[default]
+    F32,
+    F16,
+    U8,
+}
+
+/// How an input holds pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PictureLayout {
+    /// [batch, 3, height, width]
+    Planes,
+    /// [batch, height, width, 3]
+    Packed,
+    /// [3, height, width]
+    OnePicture,
+}
+
+/// An input [batch, 2] for sizes of each picture.
+#[derive(Debug, Clone)]
+pub(crate) struct SizeInput {
+    pub(crate) name: String,
+    pub(crate) number: TensorElementType,
 }
 
 /// Reads what the model says about itself; an error if its inputs are not those of a detector.
 pub(crate) fn declared(path: &Path, session: &Session) -> Result<(Inputs, Declared), DetectorError> {
     let mut pictures = None;
-    let mut size = None;
+    let mut sizes = Vec::new();
     let mut others = 0;
     for input in session.inputs() {
         match kind(input.dtype()) {
-            Some(Kind::Pictures(shape, is_half)) if pictures.is_none() => {
-                pictures = Some((input.name().to_owned(), shape, is_half));
+            Some(Kind::Pictures(shape, number, layout)) if pictures.is_none() => {
+                pictures = Some((shape, PictureInput { name: input.name().to_owned(), number, layout }));
             }
-            Some(Kind::Size) if size.is_none() => size = Some(input.name().to_owned()),
+            Some(Kind::Size(number)) => sizes.push(SizeInput { name: input.name().to_owned(), number }),
             _ => others += 1,
         }
     }
-    let Some((name, input, is_half)) = pictures.filter(|_| others == 0) else {
-        let seen = session.inputs().iter().map(|input| format!("{} {:?}", input.name(), input.dtype()));
+    let Some((input, pictures)) = pictures.filter(|_| others == 0) else {
+        let seen = session.inputs().iter().map(|input| in_words(input.name(), input.dtype()));
         return Err(DetectorError::UnsupportedInput {
             path: path.to_owned(),
             seen: seen.collect::<Vec<_>>().join(", "),
@@ -300,29 +337,62 @@ pub(crate) fn declared(path: &Path, session: &Session) -> Result<(Inputs, Declar
         };
         Some(OutputSpec { name: name.to_owned(), shape: shape.to_vec(), is_integer })
     };
-    let outputs = session.outputs().iter().filter_map(|output| spec((output.name(), output.dtype()))).collect();
+    let outputs = session.outputs().iter().filter_map(|output| spec((output.name(), output.dtype())));
+    let outputs = outputs.take(MOST_OUTPUTS).collect();
     let metadata = session.metadata().map_err(|error| DetectorError::inference(&error))?;
-    let [names, imgsz, task, version, description, license] =
-        ["names", "imgsz", "task", "version", "description", "license"].map(|key| metadata.custom(key));
-    let declared = Declared { input, is_half, outputs, names, imgsz, task, version, description, license };
-    Ok((Inputs { pictures: name, size }, declared))
+    let metadata = Metadata::read(|key| metadata.custom(key));
+    let size_inputs = sizes.iter().map(|size| size.name.clone()).collect();
+    let declared = Declared { input, number: pictures.number, outputs, size_inputs, metadata };
+    Ok((Inputs { pictures, sizes }, declared))
 }
 
 enum Kind {
-    /// `[batch, 3, height, width]` with -1 for an open dimension, and whether it is f16.
-    Pictures([i64; 4], bool),
-    Size,
+    /// `[batch, 3, height, width]` with -1 for an open dimension.
+    Pictures([i64; 4], NumberType, PictureLayout),
+    Size(TensorElementType),
 }
 
 fn kind(dtype: &ValueType) -> Option<Kind> {
     let ValueType::Tensor { ty, shape, .. } = dtype else { return None };
-    match (ty, &shape[..]) {
-        (TensorElementType::Float32 | TensorElementType::Float16, &[batch, 3 | -1, height, width]) => {
-            Some(Kind::Pictures([batch, 3, height, width], *ty == TensorElementType::Float16))
+    let number = match ty {
+        TensorElementType::Float32 => Some(NumberType::F32),
+        TensorElementType::Float16 => Some(NumberType::F16),
+        TensorElementType::Uint8 => Some(NumberType::U8),
+        _ => None,
+    };
+    match (number, ty, &shape[..]) {
+        (Some(number), _, &[batch, height, width, 3]) => {
+            Some(Kind::Pictures([batch, 3, height, width], number, PictureLayout::Packed))
         }
-        (TensorElementType::Int64, &[_, 2 | -1]) => Some(Kind::Size),
+        (Some(number), _, &[batch, 3 | -1, height, width]) => {
+            Some(Kind::Pictures([batch, 3, height, width], number, PictureLayout::Planes))
+        }
+        (Some(number), _, &[3, height, width]) => {
+            Some(Kind::Pictures([1, 3, height, width], number, PictureLayout::OnePicture))
+        }
+        (_, TensorElementType::Int64 | TensorElementType::Int32 | TensorElementType::Float32, &[_, 2 | -1]) => {
+            Some(Kind::Size(*ty))
+        }
         _ => None,
     }
+}
+
+/// An input for people: `images f32 [1, 3, ?, ?]`.
+fn in_words(name: &str, dtype: &ValueType) -> String {
+    let ValueType::Tensor { ty, shape, .. } = dtype else { return format!("{name} (no tensor)") };
+    let ty = match ty {
+        TensorElementType::Float32 => "f32",
+        TensorElementType::Float16 => "f16",
+        TensorElementType::Float64 => "f64",
+        TensorElementType::Uint8 => "u8",
+        TensorElementType::Int8 => "i8",
+        TensorElementType::Int32 => "i32",
+        TensorElementType::Int64 => "i64",
+        TensorElementType::Bool => "bool",
+        TensorElementType::String => "text",
+        _ => "another type",
+    };
+    format!("{name} {ty} {}", dimensions(shape))
 }
 
 #[cfg(test)]

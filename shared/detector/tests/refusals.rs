@@ -31,17 +31,17 @@ fn files_that_are_not_onnx() {
 #[test]
 fn outputs_that_fit_no_family() {
     let error = try_open(fixture("classifier.onnx"), 1).unwrap_err();
-    let DetectorError::UnknownFamily { candidates, .. } = &error else { panic!("{error}") };
-    assert!(candidates.is_empty());
+    let DetectorError::UnknownFamily { readings, .. } = &error else { panic!("{error}") };
+    assert!(readings.is_empty());
     let message = error.to_string();
-    assert!(message.contains("output0 [1, 3]") && message.contains("yolov8 [B, 4 + C, N]"), "{message}");
+    assert!(message.contains("output0 [1, 3]") && message.contains("a classifier") && message.len() < 400, "{message}");
 }
 
 #[test]
 fn outputs_that_fit_two_families_need_a_card_and_the_card_decides() {
     let error = try_open(fixture("ambiguous.onnx"), 1).unwrap_err();
-    let DetectorError::UnknownFamily { candidates, .. } = &error else { panic!("{error}") };
-    assert_eq!(candidates, &["yolov5", "end_to_end"]);
+    let DetectorError::UnknownFamily { readings, .. } = &error else { panic!("{error}") };
+    assert_eq!(readings.len(), 2, "{error}");
     assert!(error.to_string().contains("ambiguous.json"), "{error}");
 
     let dir = tempfile::tempdir().unwrap();

@@ -1,27 +1,45 @@
+use super::corners::rows;
+use super::detections::{Separate, format_in, listing};
+use super::end_to_end::Listed;
 use super::{
-    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, OutputSpec, Size, any_reaches, centred, table,
+    BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, OutputSpec, RowOrder, Size,
+    any_reaches, table,
 };
-use crate::{ColorOrder, Detection, Letterbox};
 
 /// Transformers that give one box per object. In the layouts of their exports:
 ///
-/// - logits [B, N, C] and boxes [B, N, 4], centre and size as shares of the input (Hugging Face, RF-DETR);
-/// - labels [B, N] (integers), boxes [B, N, 4], corners, and scores [B, N], for the size that a second input asks for
+/// - logits [B, N, C] and boxes [B, N, 4], centre and size as shares of the input (Hugging Face, RF-DETR, `LibreYOLO`);
+/// - labels [B, N], boxes [B, N, 4], corners, and scores [B, N], for the size that a second input asks for
 ///   (RT-DETR, D-FINE): here the input's own;
-/// - Ultralytics' RT-DETR: [B, N, 4 + C], centre and size as shares of the input, then scores.
+/// - Ultralytics' RT-DETR: [B, N, 6], centre and size as shares of the input, score, class; before 8.4 [B, N, 4 + C], scores.
 pub(crate) struct Detr {
     name: &'static str,
     layout: &'static str,
-    /// RF-DETR names its outputs so; it is trained with other colours.
-    is_rf: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A sigmoid for each class.
+    Rt,
+    /// The same; RF-DETR names its outputs so that it is known, is trained with other colours, and may have a class for the background.
+    Rf,
+    /// A softmax over the classes and "no object".
+    Softmax,
 }
 
 pub(crate) const RT_DETR: Detr = Detr {
     name: "rt_detr",
-    layout: "logits [B, N, C] + boxes [B, N, 4], or labels [B, N] + boxes [B, N, 4] + scores [B, N], or [B, N, 4 + C]",
-    is_rf: false,
+    layout: "logits [B, N, C] + boxes [B, N, 4], or labels [B, N] + boxes [B, N, 4] + scores [B, N], or [B, N, 6], or [B, N, 4 + C]",
+    kind: Kind::Rt,
 };
-pub(crate) const RF_DETR: Detr = Detr { name: "rf_detr", layout: "dets [B, N, 4] + labels [B, N, C]", is_rf: true };
+pub(crate) const RF_DETR: Detr =
+    Detr { name: "rf_detr", layout: "dets [B, N, 4] + labels [B, N, C] or [B, N, C + 1]", kind: Kind::Rf };
+pub(crate) const DETR: Detr =
+    Detr { name: "detr", layout: "logits [B, N, C + 1] + boxes [B, N, 4]", kind: Kind::Softmax };
+
+/// Columns of models that count classes by COCO's categories, 0 to 90.
+const COCO_CATEGORIES: usize = 91;
 
 impl Head for Detr {
     fn name(&self) -> &'static str {
@@ -33,44 +51,154 @@ impl Head for Detr {
     }
 
     fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit> {
-        let defaults = Defaults {
-            color_order: ColorOrder::Rgb,
-            mean: if self.is_rf { [123.675, 116.28, 103.53] } else { [0.0; 3] },
-            std: if self.is_rf { [58.395, 57.12, 57.375] } else { [255.0; 3] },
-            letterbox: Letterbox::Stretch,
-            pad_color: [0; 3],
-            nms_iou: None,
-        };
-        let fit = |classes: usize, outputs: Vec<usize>, decoder: Box<dyn Decoder>, because: String| {
-            Some(Fit { classes, outputs, decoder, defaults: defaults.clone(), because })
-        };
-        if let Some((logits, boxes, classes)) = logits_and_boxes(evidence.outputs) {
-            let agrees = evidence.named.is_none_or(|named| named == classes);
-            let because = format!("logits of {classes} classes beside boxes of 4 numbers");
-            return agrees.then(|| fit(classes, vec![logits, boxes], Box::new(Logits), because))?;
+        if let Some((logits, boxes, columns)) = logits_and_boxes(evidence.outputs) {
+            let classes = self.classes(columns, evidence.named)?;
+            let defaults = match self.kind {
+                // Those with COCO's categories (Deformable DETR, LW-DETR) see ImageNet's colours; RT-DETR and D-FINE have 80 classes.
+                Kind::Rt if columns != COCO_CATEGORIES => Defaults::STRETCHED,
+                _ => Defaults::IMAGENET,
+            };
+            return Some(logits_of(logits, boxes, classes, columns, self.kind == Kind::Softmax, defaults));
         }
-        if self.is_rf {
+        if self.kind != Kind::Rt {
             return None;
         }
-        if let Some(outputs) = labels_boxes_scores(evidence.outputs) {
+        if let Some(found) = listing(evidence).filter(|found| found.has_batch)
+            && let Some(scores) = found.scores
+        {
+            let format = format_in(evidence, found.boxes, 4);
             let because = "labels, boxes and scores are outputs of their own".to_owned();
-            return fit(evidence.named.unwrap_or(80), outputs, Box::new(Finished), because);
+            let outputs = vec![found.labels, found.boxes, scores];
+            let decoder = Separate { format, has_scores: true };
+            let classes = evidence.named.unwrap_or(80);
+            let fit = Fit::new(classes, outputs, decoder, Defaults::STRETCHED, because).boxes(format);
+            return Some(Fit { is_dense: false, ..fit });
         }
-        let (output, rows, columns) = evidence.only_table()?;
-        let classes = super::classes_in(columns, 4, evidence.named)?;
-        let because = format!("{rows} objects of a box and the classes; the metadata or the card names RT-DETR");
-        fit(classes, vec![output], Box::new(Shares), because)
+        let table = evidence.only_table()?;
+        let boxes = evidence.boxes.unwrap_or(BoxFormat::CenterShares);
+        if table.columns == 6 && (evidence.named != Some(2) || evidence.tried(table.output).is_none_or(lists_classes)) {
+            let decoder = Listed { order: RowOrder::BoxScoreClass, after: 0, boxes, extra: Extra::None };
+            let because = format!("a row for each of {} objects: box, score, class", table.rows);
+            let classes = evidence.named.unwrap_or(80);
+            let fit = Fit::new(classes, vec![table.output], decoder, Defaults::STRETCHED, because).boxes(boxes);
+            return Some(Fit { is_dense: false, ..fit });
+        }
+        let classes = super::classes_in(table.columns, 4, evidence.named)?;
+        Some(rows(table.output, classes, 0, boxes, Defaults::STRETCHED))
     }
 
-    fn recognise(&self, evidence: &Evidence<'_>) -> Option<Fit> {
-        let is_named_rf = evidence.outputs.iter().any(|output| output.name == "dets");
-        let is_table = evidence.only_table().is_some();
-        let fits = is_named_rf == self.is_rf && (!is_table || evidence.is_ultralytics_rtdetr());
-        fits.then(|| self.fit(evidence))?
+    fn recognise(&self, evidence: &Evidence<'_>) -> Vec<Fit> {
+        let is_named_rf = evidence.outputs.iter().any(|output| output.name == "dets" && output.shape.len() == 3);
+        let Some((logits, _, columns)) = logits_and_boxes(evidence.outputs) else {
+            let is_table = evidence.only_table().is_some();
+            let is_counted = listing(evidence).is_some_and(|found| found.count.is_some());
+            let fits = self.kind == Kind::Rt && (!is_table || evidence.metadata.is_ultralytics_rtdetr()) && !is_counted;
+            return if fits { self.fit(evidence).into_iter().collect() } else { Vec::new() };
+        };
+        let fits = if is_named_rf || self.kind == Kind::Rf {
+            is_named_rf && self.kind == Kind::Rf
+        } else {
+            readings(evidence, logits, columns).contains(&self.kind)
+        };
+        if fits { self.fit(evidence).into_iter().collect() } else { Vec::new() }
     }
 }
 
-/// Indices of logits and boxes, and the number of classes.
+/// How logits of so many columns may be read.
+fn readings(evidence: &Evidence<'_>, logits: usize, columns: usize) -> &'static [Kind] {
+    const BOTH: &[Kind] = &[Kind::Rt, Kind::Softmax];
+    let last = last_column(evidence, logits, columns);
+    if last.is_some_and(|last| !last.are_logits) {
+        return &[];
+    }
+    match (evidence.named, columns, last) {
+        (Some(named), _, _) if named == columns => &BOTH[..1],
+        (Some(named), _, _) if named + 1 == columns => &BOTH[1..],
+        (Some(_), _, _) => &[],
+        // COCO's categories with "no object"; its classes; its categories.
+        (None, 92, _) => &BOTH[1..],
+        (None, 80 | COCO_CATEGORIES, _) => &BOTH[..1],
+        (None, _, Some(LastColumn { surely: true, .. })) => &BOTH[1..],
+        (None, _, Some(LastColumn { wins: true, .. })) => BOTH,
+        (None, _, _) => &BOTH[..1],
+    }
+}
+
+impl Detr {
+    /// The classes in so many columns, if that agrees with the names.
+    fn classes(&self, columns: usize, named: Option<usize>) -> Option<usize> {
+        let without_last = columns.checked_sub(1).filter(|classes| *classes > 0);
+        match (self.kind, named) {
+            (Kind::Rt, None) => Some(columns),
+            (Kind::Softmax, None) => without_last,
+            (Kind::Softmax, Some(named)) => without_last.filter(|classes| *classes == named),
+            // A model that counts by COCO's categories has no class for the background.
+            (Kind::Rf, None) => {
+                if columns == COCO_CATEGORIES {
+                    Some(columns)
+                } else {
+                    without_last.or(Some(columns))
+                }
+            }
+            (Kind::Rf, Some(named)) if without_last == Some(named) => without_last,
+            (_, Some(named)) => (named == columns).then_some(columns),
+        }
+    }
+}
+
+/// What the last column of logits looks like in the trial.
+#[derive(Debug, Clone, Copy)]
+struct LastColumn {
+    /// It is the best of most objects, by far: "no object".
+    wins: bool,
+    /// It is so for nearly all, and above 0, as no sigmoid of a class would be.
+    surely: bool,
+    /// Numbers lie outside of 0 to 1, as scores would not.
+    are_logits: bool,
+}
+
+fn last_column(evidence: &Evidence<'_>, logits: usize, columns: usize) -> Option<LastColumn> {
+    let (rows, _, numbers) = evidence.tried(logits).filter(|tried| tried.0 > 0 && tried.1 == columns)?;
+    let margin = |row: &[f32]| {
+        let (last, others) = row.split_last()?;
+        Some((*last - others.iter().copied().fold(f32::NEG_INFINITY, f32::max), *last))
+    };
+    let all = || numbers.chunks_exact(columns).filter_map(margin);
+    let share = |count: usize| count as f32 / rows as f32;
+    let far = share(all().filter(|(margin, _)| *margin > 1.0).count());
+    let positive = share(all().filter(|(margin, last)| *margin > 1.0 && *last > 0.0).count());
+    let are_logits = super::range_of(numbers.iter()).is_none_or(|(least, most)| least < -0.001 || most > 1.001);
+    Some(LastColumn { wins: far > 0.6 && columns > 1, surely: positive > 0.6 && columns > 1, are_logits })
+}
+
+/// The reading of logits beside boxes: of `columns` logits, the first `classes` are classes.
+pub(super) fn logits_of(
+    logits: usize,
+    boxes: usize,
+    classes: usize,
+    columns: usize,
+    is_softmax: bool,
+    defaults: Defaults,
+) -> Fit {
+    let background = match (is_softmax, columns - classes) {
+        (true, _) => " and \"no object\"",
+        (false, 0) => "",
+        (false, _) => " and the background",
+    };
+    let because = format!("logits of {classes} classes{background} beside boxes of 4 numbers");
+    if is_softmax {
+        Fit::new(classes, vec![logits, boxes], Softmax, defaults, because)
+    } else {
+        Fit::new(classes, vec![logits, boxes], Logits { classes }, defaults, because)
+    }
+}
+
+/// Whether the last of six columns holds classes rather than scores.
+fn lists_classes((_, _, numbers): (usize, usize, &[f32])) -> bool {
+    numbers.chunks_exact(6).all(|row| row[5].fract() == 0.0)
+}
+
+/// Indices of logits and boxes, and the number of columns. What else there is, such as masks, joints or hidden states, is left.
 fn logits_and_boxes(outputs: &[OutputSpec]) -> Option<(usize, usize, usize)> {
     let tables: Vec<(usize, i64, &str)> = outputs
         .iter()
@@ -78,42 +206,46 @@ fn logits_and_boxes(outputs: &[OutputSpec]) -> Option<(usize, usize, usize)> {
         .filter(|(_, output)| output.shape.len() == 3 && !output.is_integer)
         .map(|(index, output)| (index, output.shape[2], output.name.as_str()))
         .collect();
-    let (logits, boxes) = match tables[..] {
-        // Four classes: only the names tell.
-        [first, second] if (first.1, second.1) == (4, 4) => {
-            if first.2.contains("box") || first.2 == "dets" {
-                (second, first)
-            } else {
-                (first, second)
+    let named = |names: [&str; 3]| tables.iter().find(|table| names.contains(&table.2)).copied();
+    let by_name = named(["logits", "pred_logits", "labels"])
+        .zip(named(["pred_boxes", "dets", "boxes"]).filter(|boxes| boxes.1 == 4));
+    let (logits, boxes) =
+        match (by_name, &tables[..]) {
+            (Some(found), _) => found,
+            // Four classes: only the names tell.
+            (None, &[first, second]) if (first.1, second.1) == (4, 4) => {
+                if first.2.contains("box") || first.2 == "dets" { (second, first) } else { (first, second) }
             }
-        }
-        [first, second] if first.1 == 4 => (second, first),
-        [first, second] if second.1 == 4 => (first, second),
-        _ => return None,
-    };
+            (None, &[first, second]) if first.1 == 4 => (second, first),
+            (None, &[first, second]) if second.1 == 4 => (first, second),
+            _ => return None,
+        };
     Some((logits.0, boxes.0, usize::try_from(logits.1).ok().filter(|classes| *classes > 0)?))
 }
 
-/// Indices of labels, boxes and scores, which type and shape tell apart.
-fn labels_boxes_scores(outputs: &[OutputSpec]) -> Option<Vec<usize>> {
-    let find = |sides: usize, is_integer: bool| {
-        let mut fitting = (0..outputs.len())
-            .filter(|&index| outputs[index].shape.len() == sides && outputs[index].is_integer == is_integer);
-        fitting.next().filter(|_| fitting.next().is_none())
-    };
-    let boxes = find(3, false).filter(|&index| outputs[index].shape[2] == 4)?;
-    (outputs.len() == 3).then_some(vec![find(2, true)?, boxes, find(2, false)?])
+/// Rows of logits, and a box for each.
+struct Parts<'a> {
+    logits: &'a [f32],
+    columns: usize,
+    boxes: &'a [[f32; 4]],
 }
 
-/// Centre and size as shares of the input.
-fn from_shares(shares: &[f32], input: Size, score: f32, class_id: u32) -> Detection {
-    let (width, height) = (input.width as f32, input.height as f32);
-    centred([shares[0] * width, shares[1] * height, shares[2] * width, shares[3] * height], score, class_id)
+fn parts<'a>(outputs: &[Output<'a>]) -> Result<Parts<'a>, String> {
+    let [logits, boxes] = outputs else { return Err("it lacks logits or boxes".into()) };
+    let (rows, columns, logits) = table(&[*logits], 1)?;
+    let (box_rows, _, boxes) = table(&[*boxes], 4)?;
+    if rows != box_rows {
+        return Err(format!("it has logits for {rows} objects, but boxes for {box_rows}"));
+    }
+    Ok(Parts { logits, columns, boxes: boxes.as_chunks::<4>().0 })
 }
 
 /// Logits and boxes. As in the references, each pair of object and class counts on its own.
 #[derive(Debug)]
-struct Logits;
+struct Logits {
+    /// What lies behind them is the background.
+    classes: usize,
+}
 
 impl Decoder for Logits {
     fn decode(
@@ -123,23 +255,19 @@ impl Decoder for Logits {
         min_score: f32,
         candidates: &mut Candidates,
     ) -> Result<(), String> {
-        let [logits, boxes] = outputs else { return Err("it lacks logits or boxes".into()) };
-        let (rows, classes, logits) = table(&[*logits], 1)?;
-        let (box_rows, _, boxes) = table(&[*boxes], 4)?;
-        if rows != box_rows {
-            return Err(format!("it has logits for {rows} objects, but boxes for {box_rows}"));
-        }
+        let Parts { logits, columns, boxes } = parts(outputs)?;
         // Sigmoid rises with its argument, so most objects are dismissed without an exponential. The margin is for
         // rounding; the score itself decides.
         let floor = if min_score > 0.0 { (min_score / (1.0 - min_score)).ln() - 1e-3 } else { f32::NEG_INFINITY };
-        for (row, shares) in logits.chunks_exact(classes).zip(boxes.chunks_exact(4)) {
+        for (row, shares) in logits.chunks_exact(columns).zip(boxes) {
+            let row = &row[..self.classes.min(columns)];
             if !any_reaches(row, floor) {
                 continue;
             }
             for (class, &logit) in row.iter().enumerate().filter(|(_, logit)| **logit >= floor) {
                 let score = 1.0 / (1.0 + (-logit).exp());
                 if score >= min_score {
-                    candidates.push(from_shares(shares, input, score, class as u32));
+                    candidates.push(BoxFormat::CenterShares.read(*shares, input, score, class as u32));
                 }
             }
         }
@@ -151,43 +279,11 @@ impl Decoder for Logits {
     }
 }
 
-/// Labels, boxes and scores of the size of the input.
+/// Logits and boxes, of which a softmax is taken; the last class is no object. Each object has its best class, as in the reference.
 #[derive(Debug)]
-struct Finished;
+struct Softmax;
 
-impl Decoder for Finished {
-    fn decode(
-        &self,
-        outputs: &[Output<'_>],
-        _: Size,
-        min_score: f32,
-        candidates: &mut Candidates,
-    ) -> Result<(), String> {
-        let [labels, boxes, scores] = outputs else { return Err("it lacks labels, boxes or scores".into()) };
-        let (rows, _, corners) = table(&[*boxes], 4)?;
-        if (labels.data.len(), scores.data.len()) != (rows, rows) {
-            let (labels, scores) = (labels.data.len(), scores.data.len());
-            return Err(format!("it has {labels} labels, {rows} boxes and {scores} scores"));
-        }
-        for ((&label, corner), &score) in labels.data.iter().zip(corners.as_chunks::<4>().0).zip(scores.data) {
-            if score >= min_score && label >= 0.0 {
-                let [x1, y1, x2, y2] = *corner;
-                candidates.push(Detection { x1, y1, x2, y2, score, class_id: label as u32 });
-            }
-        }
-        Ok(())
-    }
-
-    fn scores_are_lost(&self, outputs: &[Output<'_>]) -> bool {
-        outputs.last().is_some_and(|scores| !scores.data.is_empty() && scores.data.iter().all(|v| !v.is_finite()))
-    }
-}
-
-/// One table of shares and scores.
-#[derive(Debug)]
-struct Shares;
-
-impl Decoder for Shares {
+impl Decoder for Softmax {
     fn decode(
         &self,
         outputs: &[Output<'_>],
@@ -195,13 +291,20 @@ impl Decoder for Shares {
         min_score: f32,
         candidates: &mut Candidates,
     ) -> Result<(), String> {
-        let (_, columns, data) = table(outputs, 5)?;
-        for row in data.chunks_exact(columns) {
-            if any_reaches(&row[4..], min_score) {
-                let (class, score) = super::best_class(&row[4..]);
-                candidates.push(from_shares(row, input, score, class));
+        let Parts { logits, columns, boxes } = parts(outputs)?;
+        for (row, shares) in logits.chunks_exact(columns).zip(boxes) {
+            let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f32 = row.iter().map(|logit| (logit - most).exp()).sum();
+            let (class, logit) = super::best_class(&row[..columns - 1]);
+            let score = (logit - most).exp() / sum;
+            if score >= min_score {
+                candidates.push(BoxFormat::CenterShares.read(*shares, input, score, class));
             }
         }
         Ok(())
+    }
+
+    fn scores_are_lost(&self, outputs: &[Output<'_>]) -> bool {
+        outputs.first().is_some_and(|logits| !logits.data.is_empty() && logits.data.iter().all(|v| !v.is_finite()))
     }
 }

@@ -1,6 +1,7 @@
+use super::corners::rows as rows_of;
 use super::{
-    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, any_reaches, best_class, classes_in, grid, table,
-    yolov5::is_grid,
+    BoxFormat, Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, Table, any_reaches, best_class,
+    classes_in, grid, range_of, table, yolov5::is_grid,
 };
 use crate::{ColorOrder, Detection, Letterbox};
 
@@ -22,32 +23,31 @@ impl Head for NanoDet {
     }
 
     fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit> {
-        let (output, rows, columns) = evidence.only_table()?;
+        let Table { output, rows, columns, .. } = evidence.only_table()?;
         if evidence.decoded != Some(true)
             && let Some((classes, bins)) = distribution(columns, evidence)
         {
-            return Some(Fit {
-                classes,
-                outputs: vec![output],
-                decoder: Box::new(Distribution { classes, bins }),
-                // NanoDet-Plus, which alone has a fourth stride, stretches its pictures.
-                defaults: if has_four_strides(rows, evidence.input) { STRETCHED } else { LETTERBOXED },
-                because: format!("{classes} class scores and 4 distributions over {bins} distances per cell"),
-            });
+            // NanoDet-Plus, which alone has a fourth stride, stretches its pictures.
+            let defaults = if has_four_strides(rows, evidence.input) { STRETCHED } else { LETTERBOXED };
+            let because = format!("{classes} class scores and 4 distributions over {bins} distances per cell");
+            return Some(Fit::new(classes, vec![output], Distribution { classes, bins }, defaults, because));
         }
-        Some(Fit {
-            classes: classes_in(columns, 4, evidence.named).filter(|_| evidence.decoded != Some(false))?,
-            outputs: vec![output],
-            decoder: Box::new(Corners),
-            defaults: LETTERBOXED,
-            because: format!("{columns} numbers a candidate: the corners and the classes"),
-        })
+        let classes = classes_in(columns, 4, evidence.named).filter(|_| evidence.decoded != Some(false))?;
+        let boxes = evidence.boxes.unwrap_or(BoxFormat::Corners);
+        Some(rows_of(output, classes, 0, boxes, LETTERBOXED))
     }
 
-    fn recognise(&self, evidence: &Evidence<'_>) -> Option<Fit> {
-        let (_, rows, columns) = evidence.only_table()?;
-        distribution(columns, evidence)?;
-        (rows < 0 || is_grid(rows, evidence.input)).then(|| self.fit(evidence))?
+    fn recognise(&self, evidence: &Evidence<'_>) -> Vec<Fit> {
+        let Some(Table { output, rows, columns, masks: 0 }) = evidence.only_table() else { return Vec::new() };
+        let fits = distribution(columns, evidence).is_some() && (rows < 0 || is_grid(rows, evidence.input));
+        let Some(fit) = self.fit(evidence).filter(|_| fits) else { return Vec::new() };
+        // Scores come first, here alone; numbers beyond 0 and 1 are none.
+        let begins_with_scores = evidence.tried(output).is_none_or(|(_, columns, numbers)| {
+            let classes = fit.classes.min(columns);
+            let range = range_of(numbers.chunks_exact(columns).flat_map(|row| &row[..classes]));
+            range.is_none_or(|(least, most)| least >= -0.001 && most <= 1.001)
+        });
+        if begins_with_scores { vec![fit] } else { Vec::new() }
     }
 }
 
@@ -79,31 +79,9 @@ fn has_four_strides(rows: i64, input: Option<Size>) -> bool {
 }
 
 #[derive(Debug)]
-struct Corners;
-
-impl Decoder for Corners {
-    fn decode(
-        &self,
-        outputs: &[Output<'_>],
-        _: Size,
-        min_score: f32,
-        candidates: &mut Candidates,
-    ) -> Result<(), String> {
-        let (_, columns, data) = table(outputs, 5)?;
-        for row in data.chunks_exact(columns) {
-            if any_reaches(&row[4..], min_score) {
-                let (class_id, score) = best_class(&row[4..]);
-                candidates.push(Detection { x1: row[0], y1: row[1], x2: row[2], y2: row[3], score, class_id });
-            }
-        }
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Distribution {
-    classes: usize,
-    bins: usize,
+pub(super) struct Distribution {
+    pub(super) classes: usize,
+    pub(super) bins: usize,
 }
 
 impl Decoder for Distribution {
@@ -140,10 +118,15 @@ impl Decoder for Distribution {
         }
         Ok(())
     }
+
+    fn score_range(&self, outputs: &[Output<'_>]) -> Option<(f32, f32)> {
+        let (_, columns, data) = table(outputs, self.classes + 4 * self.bins).ok()?;
+        range_of(data.chunks_exact(columns).flat_map(|row| &row[..self.classes]))
+    }
 }
 
 /// The expected index of a softmax.
-fn expectation(logits: &[f32]) -> f32 {
+pub(super) fn expectation(logits: &[f32]) -> f32 {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let (mut sum, mut weighted) = (0.0, 0.0);
     for (index, logit) in logits.iter().enumerate() {

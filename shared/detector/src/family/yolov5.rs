@@ -1,5 +1,6 @@
 use super::{
-    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, best_class, centred, classes_in, grid, table,
+    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, best_class, centred, classes_in, grid, range_of,
+    table,
 };
 
 /// YOLOv5: [B, N, 5 + C], centre and size in input pixels, objectness, and class scores that count times objectness.
@@ -15,23 +16,37 @@ impl Head for YoloV5 {
     }
 
     fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit> {
-        let (output, _, columns) = evidence.only_table()?;
-        Some(Fit {
-            classes: classes_in(columns, 5, evidence.named)?,
-            outputs: vec![output],
-            decoder: Box::new(Objectness { relative: None }),
-            defaults: Defaults { nms_iou: Some(0.45), ..Defaults::ULTRALYTICS },
-            because: format!("{columns} numbers a candidate: a box, objectness and the classes"),
-        })
+        let table = evidence.only_table()?;
+        let extra = evidence.extra(table, table.columns, 5);
+        let classes = classes_in(table.columns, 5 + extra.numbers() as i64, evidence.named)?;
+        let decoder = Objectness { relative: None, classes };
+        let defaults = Defaults { nms_iou: Some(0.45), ..Defaults::ULTRALYTICS };
+        let because = format!("{} numbers a candidate: a box, objectness and the classes", table.columns);
+        Some(Fit::new(classes, vec![table.output], decoder, defaults, because).leaving(extra))
     }
 
-    fn recognise(&self, evidence: &Evidence<'_>) -> Option<Fit> {
+    fn recognise(&self, evidence: &Evidence<'_>) -> Vec<Fit> {
         // A dense head has thousands of rows; a few hundred are an end-to-end head, which one class makes look alike.
         // Without names any table of rows would fit, such as one without objectness, and one class would be lost.
-        let (_, rows, columns) = evidence.only_table()?;
-        let fits = evidence.named.is_some() && (rows < 0 || rows > columns.max(1000));
-        (fits && !is_grid(rows, evidence.input)).then(|| self.fit(evidence))?
+        let Some(table) = evidence.only_table() else { return Vec::new() };
+        let is_long = table.rows < 0 || table.rows > table.columns.max(1000);
+        let is_wide = evidence.tried(table.output).is_some() && table.columns > 6;
+        let fits = (evidence.named.is_some() || is_wide) && is_long && !is_grid(table.rows, evidence.input);
+        // Ultralytics' newer heads have no objectness.
+        let is_other = evidence.ultralytics().is_some_and(|facts| facts.head.is_some());
+        let fit = if fits && !is_other { self.fit(evidence) } else { None };
+        // Centre and size: a table of corners is another family's.
+        fit.filter(|_| !evidence.tried(table.output).is_some_and(|tried| has_corners(tried.1, tried.2)))
+            .into_iter()
+            .collect()
     }
+}
+
+/// Whether the rows begin with corners in pixels: then the second two numbers lie behind the first two in all of them.
+fn has_corners(columns: usize, numbers: &[f32]) -> bool {
+    let rows = || numbers.chunks_exact(columns).filter(|row| row[..4].iter().any(|value| *value != 0.0));
+    let ordered = rows().filter(|row| row[0] <= row[2] && row[1] <= row[3]).count();
+    ordered >= 8 && ordered * 100 >= rows().count() * 98
 }
 
 /// One row a cell, as YOLOX has; YOLOv5 has three.
@@ -45,6 +60,8 @@ pub(super) fn is_grid(rows: i64, input: Option<Size>) -> bool {
 pub(super) struct Objectness {
     /// How boxes are given: none for input pixels; else relative to the row's cell, as YOLOX does.
     pub(super) relative: Option<Relative>,
+    /// What lies behind them is not read.
+    pub(super) classes: usize,
 }
 
 /// What boxes that are relative to a cell mean.
@@ -58,12 +75,12 @@ impl Decoder for Objectness {
         min_score: f32,
         candidates: &mut Candidates,
     ) -> Result<(), String> {
-        let (rows, columns, data) = table(outputs, 6)?;
+        let (rows, columns, data) = table(outputs, 5 + self.classes)?;
         // Most rows are background: a class score is at most 1, so they need no look at their classes.
         let mut push = |row: &[f32], place: &dyn Fn([f32; 4]) -> [f32; 4]| {
             let objectness = row[4];
             if objectness >= min_score {
-                let (class_id, class_score) = best_class(&row[5..]);
+                let (class_id, class_score) = best_class(&row[5..5 + self.classes]);
                 let score = objectness * class_score;
                 if score >= min_score {
                     candidates.push(centred(place([row[0], row[1], row[2], row[3]]), score, class_id));
@@ -81,5 +98,10 @@ impl Decoder for Objectness {
             }
         }
         Ok(())
+    }
+
+    fn score_range(&self, outputs: &[Output<'_>]) -> Option<(f32, f32)> {
+        let (_, columns, data) = table(outputs, 5 + self.classes).ok()?;
+        range_of(data.chunks_exact(columns).flat_map(|row| &row[4..5 + self.classes]))
     }
 }

@@ -1,4 +1,4 @@
-use super::yolov5::{Objectness, is_grid};
+use super::yolov5::{Objectness, Relative, is_grid};
 use super::{Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, classes_in, grid, table};
 use crate::{ColorOrder, Letterbox};
 
@@ -16,47 +16,45 @@ impl Head for YoloX {
     }
 
     fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit> {
-        let (output, rows, columns) = evidence.only_table()?;
-        if rows >= 0 && evidence.input.is_some() && !is_grid(rows, evidence.input) {
+        let table = evidence.only_table()?;
+        if table.rows >= 0 && evidence.input.is_some() && !is_grid(table.rows, evidence.input) {
             return None;
         }
         let reading = evidence.decoded.map(|decoded| if decoded { DECODED } else { RAW });
-        Some(Fit {
-            classes: classes_in(columns, 5, evidence.named)?,
-            outputs: vec![output],
-            decoder: Box::new(Cells { reading }),
-            defaults: Defaults {
-                color_order: ColorOrder::Bgr,
-                mean: [0.0; 3],
-                std: [1.0; 3],
-                letterbox: Letterbox::TopLeft,
-                pad_color: [114; 3],
-                nms_iou: Some(0.45),
-            },
-            because: format!("{columns} numbers a candidate, and one candidate ({rows}) per cell of the strides"),
-        })
+        let classes = classes_in(table.columns, 5, evidence.named)?;
+        let defaults = Defaults {
+            color_order: ColorOrder::Bgr,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+            letterbox: Letterbox::TopLeft,
+            pad_color: [114; 3],
+            nms_iou: Some(0.45),
+        };
+        let (columns, rows) = (table.columns, table.rows);
+        let because = format!("{columns} numbers a candidate, and one candidate ({rows}) per cell of the strides");
+        Some(Fit::new(classes, vec![table.output], Cells { reading, classes }, defaults, because))
     }
 
-    fn recognise(&self, evidence: &Evidence<'_>) -> Option<Fit> {
-        let (_, rows, _) = evidence.only_table()?;
+    fn recognise(&self, evidence: &Evidence<'_>) -> Vec<Fit> {
+        let Some(table) = evidence.only_table() else { return Vec::new() };
         // Where the number of rows is open, only Ultralytics' metadata can tell that it is none.
-        let fits = if rows < 0 { !evidence.is_ultralytics } else { is_grid(rows, evidence.input) };
-        fits.then(|| self.fit(evidence))?
+        let is_ultralytics = evidence.ultralytics().is_some();
+        let fits = if table.rows < 0 { !is_ultralytics } else { is_grid(table.rows, evidence.input) };
+        if fits && table.masks == 0 { self.fit(evidence).into_iter().collect() } else { Vec::new() }
     }
 }
 
 /// `(offset + cell) * stride` and `exp(size) * stride`.
-const RAW: Objectness = Objectness {
-    relative: Some(|(column, row, stride), [x, y, width, height]| {
-        [(x + column) * stride, (y + row) * stride, width.exp() * stride, height.exp() * stride]
-    }),
-};
-const DECODED: Objectness = Objectness { relative: None };
+const RAW: Option<Relative> = Some(|(column, row, stride), [x, y, width, height]| {
+    [(x + column) * stride, (y + row) * stride, width.exp() * stride, height.exp() * stride]
+});
+const DECODED: Option<Relative> = None;
 
 /// One row per cell; which of the two readings is known from the card or seen in a grey picture.
 #[derive(Debug)]
 struct Cells {
-    reading: Option<Objectness>,
+    reading: Option<Option<Relative>>,
+    classes: usize,
 }
 
 impl Decoder for Cells {
@@ -67,10 +65,16 @@ impl Decoder for Cells {
         min_score: f32,
         candidates: &mut Candidates,
     ) -> Result<(), String> {
-        match &self.reading {
-            Some(reading) => reading.decode(outputs, input, min_score, candidates),
+        match self.reading {
+            Some(relative) => {
+                Objectness { relative, classes: self.classes }.decode(outputs, input, min_score, candidates)
+            }
             None => Err("whether its boxes are decoded was not found out".into()),
         }
+    }
+
+    fn score_range(&self, outputs: &[Output<'_>]) -> Option<(f32, f32)> {
+        Objectness { relative: DECODED, classes: self.classes }.score_range(outputs)
     }
 
     fn is_undecided(&self) -> bool {
@@ -95,6 +99,6 @@ impl Decoder for Cells {
         let decoded = from_cell < from_zero;
         self.reading = Some(if decoded { DECODED } else { RAW });
         let (what, how) = if decoded { ("decoded", "around") } else { ("raw", "relative to") };
-        Ok(format!("{what}: for a grey picture the boxes lie {how} their cells (\"decoded\" in the card overrides)"))
+        Ok(format!("{what}: in a trial the boxes lie {how} their cells (\"decoded\" in the card overrides)"))
     }
 }

@@ -1,0 +1,226 @@
+//! One run of a model on a made-up picture: the evidence of last resort.
+
+use ort::session::Session;
+
+use crate::convert::Normalizer;
+use crate::engine::{Engine, EngineSpec};
+use crate::family::{Candidates, Decoder, Fit, Output, OutputSpec, Size};
+use crate::session::Inputs;
+use crate::{DetectorError, Device, ImageBatch};
+
+/// What a model gave for the trial's picture.
+#[derive(Debug, Default)]
+pub(crate) struct Trial {
+    /// In the order of the model's outputs; an output that is neither float nor integer is empty.
+    pub(crate) outputs: Vec<Tried>,
+}
+
+/// An output of the trial.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tried {
+    /// With the batch.
+    pub(crate) shape: Vec<usize>,
+    pub(crate) numbers: Vec<f32>,
+}
+
+impl Trial {
+    /// Runs the model once, and gives the session back.
+    pub(crate) fn run(
+        session: Session,
+        device: Device,
+        inputs: &Inputs,
+        outputs: &[OutputSpec],
+        (batch, size): (usize, Size),
+        normalizer: Normalizer,
+    ) -> Result<(Self, Session), DetectorError> {
+        let (inputs, outputs) = (inputs.clone(), outputs.to_vec());
+        let spec = EngineSpec { device, inputs, batch, size, outputs, has_batch: false };
+        let mut engine = Engine::new(session, spec, normalizer).map_err(|error| DetectorError::inference(&error))?;
+        let mut images = ImageBatch::of_input(batch, size.width, size.height);
+        images.copy_from(0, &picture(size.width as usize, size.height as usize));
+        let outputs = engine.run(&images, 1, |numbers| {
+            let kept = |output: &Output<'_>| Tried { shape: output.shape.to_vec(), numbers: output.data.to_vec() };
+            Ok(numbers.whole().iter().map(kept).collect())
+        })?;
+        Ok((Self { outputs }, engine.into_session()))
+    }
+
+    /// The first picture's rows, columns and numbers of an output of three dimensions, or of two where there is no batch.
+    pub(crate) fn table(&self, output: usize) -> Option<(usize, usize, &[f32])> {
+        let Tried { shape, numbers } = self.outputs.get(output)?;
+        let (rows, columns) = match shape[..] {
+            [_, rows, columns] | [rows, columns] => (rows, columns),
+            _ => return None,
+        };
+        Some((rows, columns, numbers.get(..rows * columns)?))
+    }
+
+    /// The outputs that a reading wants, as its decoder is given them.
+    fn outputs_of(&self, fit: &Fit) -> Option<Vec<Output<'_>>> {
+        let output = |&index: &usize| {
+            let Tried { shape, numbers } = self.outputs.get(index)?;
+            if !fit.has_batch {
+                return Some(Output { shape, data: numbers });
+            }
+            let of_one = shape.get(1..)?;
+            Some(Output { shape: of_one, data: numbers.get(..of_one.iter().product())? })
+        };
+        fit.outputs.iter().map(output).collect()
+    }
+
+    /// What speaks against a reading so strongly that it can't be right; none if nothing does.
+    pub(crate) fn refutes(&self, fit: &Fit, input: Size) -> Option<String> {
+        let outputs = self.outputs_of(fit)?;
+        if fit.is_dense && outputs.iter().all(|output| output.data.iter().all(|number| *number == 0.0)) {
+            return Some("every number would be 0".into());
+        }
+        if let Some((least, most)) = fit.decoder.score_range(&outputs)
+            && (least < -0.01 || most > 1.01)
+        {
+            return Some(format!("scores would lie between {least:.3} and {most:.3}, not within 0 and 1"));
+        }
+        if fit.decoder.is_undecided() {
+            return None;
+        }
+        let boxes = match decoded(&*fit.decoder, &outputs, input) {
+            Ok(boxes) => boxes,
+            Err(reason) => return Some(format!("does not fit: {reason}")),
+        };
+        let share = |of: &dyn Fn(&crate::Detection) -> bool| {
+            boxes.iter().filter(|one| of(one)).count() as f32 / boxes.len() as f32
+        };
+        if boxes.len() < FEW {
+            return None;
+        }
+        let (width, height) = (input.width as f32, input.height as f32);
+        if width > 8.0 && height > 8.0 && share(&|b| (b.x2 - b.x1).abs() < 1.0 && (b.y2 - b.y1).abs() < 1.0) > 0.95 {
+            return Some("nearly all boxes would be smaller than a pixel".into());
+        }
+        if share(&|b| b.x1 <= b.x2 && b.y1 <= b.y2) < 0.05 {
+            return Some("nearly all boxes would have their right edge left of their left one".into());
+        }
+        let centre_is_inside = |b: &crate::Detection| {
+            let (x, y) = ((b.x1 + b.x2) / 2.0, (b.y1 + b.y2) / 2.0);
+            (-0.1 * width..=1.1 * width).contains(&x) && (-0.1 * height..=1.1 * height).contains(&y)
+        };
+        if share(&centre_is_inside) < 0.05 {
+            return Some("nearly all boxes would lie outside of the picture".into());
+        }
+        None
+    }
+
+    /// Lets a decoder that is undecided decide; what it decided, for people, or why it can't.
+    pub(crate) fn decide(&self, fit: &mut Fit, input: Size) -> Option<Result<String, String>> {
+        if !fit.decoder.is_undecided() {
+            return None;
+        }
+        let outputs = self.outputs_of(fit)?;
+        Some(fit.decoder.decide(&outputs, input))
+    }
+
+    /// What should make people look twice at a reading, or the reason why the model can't find anything.
+    pub(crate) fn doubts(&self, fit: &Fit, input: Size) -> Option<Suspicion> {
+        let outputs = self.outputs_of(fit)?;
+        let boxes = decoded(&*fit.decoder, &outputs, input).ok()?;
+        if boxes.len() < FEW {
+            return None;
+        }
+        let first = boxes.first()?.score;
+        let at_one_score = boxes.iter().filter(|one| one.score == first).count();
+        if at_one_score == boxes.len() && first == 0.0 {
+            if let Some(step) = outputs.first().and_then(|output| step(output.data)).filter(|step| *step > 0.01) {
+                return Some(Suspicion::NoScores { step });
+            }
+            return Some(Suspicion::Odd("it scores nothing above 0 on the trial picture".into()));
+        }
+        let strong: Vec<_> = boxes.iter().filter(|one| one.score > 0.4).collect();
+        let same = strong.iter().filter(|one| one.score == strong[0].score).count();
+        (strong.len() >= 100 && same * 10 > strong.len() * 9).then(|| {
+            let (of, score) = (strong.len(), strong[0].score);
+            Suspicion::Odd(format!("{same} of {of} boxes of the trial picture have one score, {score:.3}"))
+        })
+    }
+}
+
+/// What is odd about a model that can be read.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Suspicion {
+    /// Every score is 0 as the output's steps are too coarse for one.
+    NoScores {
+        step: f32,
+    },
+    Odd(String),
+}
+
+/// Fewer boxes prove nothing.
+const FEW: usize = 8;
+
+/// All candidates of the trial's picture whose numbers are finite, or why the decoder can't read it.
+fn decoded(decoder: &dyn Decoder, outputs: &[Output<'_>], input: Size) -> Result<Vec<crate::Detection>, String> {
+    let mut candidates = Candidates::default();
+    decoder.decode(outputs, input, f32::NEG_INFINITY, &mut candidates)?;
+    // Rows of zeros fill up a table.
+    let is_box = |d: &crate::Detection| [d.x1, d.y1, d.x2, d.y2] != [0.0; 4];
+    let is_finite = |d: &crate::Detection| [d.x1, d.y1, d.x2, d.y2, d.score].iter().all(|value| value.is_finite());
+    candidates.boxes.retain(|d| is_box(d) && is_finite(d));
+    Ok(candidates.boxes)
+}
+
+/// The step between the values of numbers that were whole numbers of 8 bits; none if they were not.
+fn step(numbers: &[f32]) -> Option<f32> {
+    let mut values: Vec<f32> = numbers.iter().copied().filter(|value| value.is_finite()).collect();
+    values.sort_by(f32::total_cmp);
+    values.dedup();
+    if !(2..=256).contains(&values.len()) || numbers.len() < 256 {
+        return None;
+    }
+    let least = values.windows(2).map(|pair| pair[1] - pair[0]).fold(f32::INFINITY, f32::min);
+    let is_multiple = |value: &f32| ((value / least).round() * least - value).abs() <= 1e-3 * value.abs().max(least);
+    values.iter().all(is_multiple).then_some(least)
+}
+
+/// The picture: grey with a few shapes of other colours and shades in its lower half, which is natural enough for a detector to
+/// answer and even enough for cells without an object. u8 RGB, packed.
+pub(crate) fn picture(width: usize, height: usize) -> Vec<u8> {
+    let mut rgb = vec![GREY; width * height * 3];
+    for (place, pixel) in rgb.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+        let (x, y) = ((place % width) as f32 / width as f32, (place / width) as f32 / height as f32);
+        let in_disc = (x - 0.28).powi(2) + ((y - 0.62) * 1.2).powi(2) < 0.006;
+        let in_body = (0.22..0.34).contains(&x) && (0.7..0.95).contains(&y);
+        let in_car = (0.55..0.9).contains(&x) && (0.72..0.88).contains(&y);
+        if in_disc {
+            *pixel = [214, 170, 140];
+        } else if in_body {
+            *pixel = [40, 60, (90.0 + 300.0 * (y - 0.7)) as u8];
+        } else if in_car {
+            *pixel = [(170.0 + 80.0 * (x - 0.55)) as u8, 30, 40];
+        } else if y > 0.66 {
+            *pixel = [90, (96.0 + 20.0 * y) as u8, 84];
+        }
+    }
+    rgb
+}
+
+/// That of usual padding.
+const GREY: u8 = 114;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steps_of_eight_bits_are_seen() {
+        let coarse: Vec<f32> = (0..2000).map(|i| (i % 200) as f32 * 2.5).collect();
+        assert_eq!(step(&coarse), Some(2.5));
+        let fine: Vec<f32> = (0..2000).map(|i| (i as f32).sin() * 100.0).collect();
+        assert_eq!(step(&fine), None);
+        assert_eq!(step(&[0.0; 2000]), None, "one value has no step");
+    }
+
+    #[test]
+    fn the_picture_is_mostly_grey() {
+        let picture = picture(64, 48);
+        let grey = picture.iter().filter(|byte| **byte == GREY).count();
+        assert!(grey * 2 > picture.len() && grey < picture.len());
+    }
+}

@@ -1,0 +1,236 @@
+//! Models as real exporters write them (`fixtures/make_exporters.py` names package and version of each) give the right boxes, or are
+//! refused with the reason.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+mod support;
+
+use std::collections::HashMap;
+use std::fs;
+
+use support::{assert_same, batch_of, fixture, picture, try_open};
+use trackdrop_detector::{Detector, DetectorError, Family};
+
+fn model(name: &str) -> std::path::PathBuf {
+    fixture(&format!("exporters/{name}.onnx"))
+}
+
+fn expected(name: &str) -> serde_json::Value {
+    let all = fs::read_to_string(fixture("exporters/expected.json")).unwrap();
+    serde_json::from_str::<HashMap<String, serde_json::Value>>(&all).unwrap().remove(name).unwrap()
+}
+
+fn open(name: &str) -> Detector {
+    try_open(model(name), 1).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Each is recognised as this family and gives what was computed for it.
+fn are_right(family: Family, names: &[&str]) {
+    for name in names {
+        println!("{name}");
+        let detector = open(name);
+        assert_eq!(detector.info().family, family, "{name}");
+        let found = detector.detect(&batch_of(&detector, 200, 100), 1, 0.1).unwrap();
+        assert_same(&found[0], &expected(name));
+    }
+}
+
+/// Why a model is refused.
+fn refusal(name: &str) -> String {
+    let error = match try_open(model(name), 1) {
+        Ok(detector) => panic!("{name} is taken for {:?}", detector.info().family),
+        Err(error) => error,
+    };
+    assert!(matches!(error, DetectorError::UnknownFamily { .. } | DetectorError::Outputs { .. }), "{error}");
+    assert!(!error.is_transient(), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn the_corners_that_libreyolo_gives_in_the_shape_of_yolov8_are_read_as_corners() {
+    let families = ["yolo9", "yolo9_dynamic", "yolo9_center", "yolo9_e2e", "yolo2", "yolo3", "yolo4", "yolo7", "ssd"];
+    let names = families.map(|family| format!("libre_{family}"));
+    are_right(Family::YoloV8, &names.each_ref().map(String::as_str));
+    assert_eq!(open("libre_ssd").info().mean, [123.0, 117.0, 104.0]);
+}
+
+#[test]
+fn without_metadata_the_numbers_tell_corners_from_centre_and_size() {
+    are_right(Family::YoloV8, &["corners_in_columns"]);
+}
+
+#[test]
+fn ultralytics_detectors_of_today_whatever_their_size() {
+    are_right(Family::YoloV8, &["ultralytics_detect", "ultralytics_small"]);
+    are_right(Family::EndToEnd, &["ultralytics_nms", "ultralytics_e2e", "ultralytics_e2e_2000"]);
+}
+
+#[test]
+fn ultralytics_rt_detr_lists_classes_with_any_number_of_them_and_under_any_name() {
+    let names =
+        ["ultralytics_rtdetr_nc2", "ultralytics_mydetector_nc2", "ultralytics_rtdetr_nc1", "ultralytics_rtdetr_80"];
+    are_right(Family::RtDetr, &names);
+}
+
+#[test]
+fn shares_are_told_from_pixels_by_their_numbers() {
+    are_right(Family::EndToEnd, &["shares_score_class"]);
+}
+
+#[test]
+fn models_of_masks_poses_and_turned_boxes_give_their_boxes_and_say_what_is_left() {
+    let raw = ["ultralytics_segment", "segment_without_metadata", "ultralytics_pose", "ultralytics_obb"];
+    are_right(Family::YoloV8, &raw);
+    are_right(Family::EndToEnd, &["ultralytics_segment_nms", "ultralytics_pose_nms", "ultralytics_obb_nms"]);
+    let cases = [("ultralytics_segment", "masks"), ("ultralytics_pose_nms", "keypoints"), ("ultralytics_obb", "angle")];
+    for (name, left) in cases {
+        let detector = open(name);
+        let leaves = detector.info().leaves.unwrap();
+        assert!(leaves.contains(left), "{leaves}");
+    }
+}
+
+#[test]
+fn rows_of_corners_and_scores_that_libreyolo_writes() {
+    are_right(Family::Corners, &["libre_rtmdet", "libre_picodet", "libre_retinanet", "libre_fcos"]);
+    are_right(Family::EndToEnd, &["libre_efficientdet"]);
+    assert_eq!(open("libre_rtmdet").info().class_names[1], "men's room", "names in JSON are read");
+}
+
+#[test]
+fn boxes_and_scores_of_their_own_are_suppressed() {
+    are_right(Family::BoxesAndScores, &["libre_ppyoloe", "libre_yolonas", "boxes_and_scores", "yolov4"]);
+}
+
+#[test]
+fn open_shapes_are_known_once_the_model_has_run() {
+    are_right(Family::YoloX, &["yolox_dynamic"]);
+    are_right(Family::RtDetr, &["pydfine_i64"]);
+}
+
+#[test]
+fn transformers_with_a_sigmoid_see_the_colours_that_they_were_trained_with() {
+    are_right(Family::RtDetr, &["libre_dfine", "libre_deim", "libre_rtdetrv2", "libre_rtdetrv4", "libre_ec"]);
+    are_right(Family::RtDetr, &["libre_lwdetr", "libre_deformable_detr"]);
+    for (name, mean) in [("libre_dfine", 0.0), ("libre_ec", 123.675), ("libre_lwdetr", 123.675)] {
+        assert_eq!(open(name).info().mean[0], mean, "{name}");
+    }
+    assert_eq!(open("libre_lwdetr").info().class_name(1), "person", "it counts by COCO's categories");
+}
+
+#[test]
+fn no_object_is_no_class_where_a_softmax_is_taken() {
+    are_right(Family::Detr, &["hf_detr", "hf_yolos_hidden", "hf_detr_finetuned", "libre_detr"]);
+    let detector = open("hf_detr");
+    assert_eq!((detector.info().class_names.len(), detector.info().mean[0]), (91, 123.675));
+}
+
+#[test]
+fn the_background_of_a_fine_tuned_rf_detr_is_no_class() {
+    are_right(Family::RfDetr, &["rf_detr_finetuned"]);
+}
+
+#[test]
+fn sizes_may_be_asked_for_in_any_type_and_labels_given_in_any() {
+    are_right(Family::RtDetr, &["pydfine_i32", "pydfine_f32", "pydfine_float_labels", "pydfine_segment"]);
+}
+
+#[test]
+fn lists_of_finished_objects() {
+    let names = [
+        "torchvision_faster_rcnn",
+        "torchvision_retinanet",
+        "mmdeploy",
+        "efficient_nms",
+        "paddle",
+        "yolov7_end2end",
+        "yolonas_flat",
+    ];
+    are_right(Family::Detections, &names);
+    let error = try_open(model("torchvision_faster_rcnn"), 4).unwrap();
+    assert_eq!(error.batch(), 1, "its outputs are of one picture");
+}
+
+#[test]
+fn picodet_with_a_tensor_for_each_stride() {
+    are_right(Family::PicoDet, &["picodet_raw"]);
+    assert_eq!(open("picodet_raw").info().class_names, ["person", "men's room", "car"]);
+}
+
+#[test]
+fn models_that_take_bytes_or_pixels_see_the_same_picture() {
+    for name in ["u8", "nhwc", "u8_nhwc"] {
+        let detector = open(name);
+        let mut images = batch_of(&detector, 96, 48);
+        images.copy_from(0, &picture(0, 48, 24));
+        let found = detector.detect(&images, 1, 0.1).unwrap();
+        support::assert_within(&found[0], &expected(name), 0.01, 1e-5);
+    }
+}
+
+#[test]
+fn how_many_objects_there_are_may_differ_from_picture_to_picture() {
+    let detector = open("torchvision_varying");
+    let mut images = batch_of(&detector, 64, 64);
+    for (byte, count) in [(90, 2), (250, 5), (10, 1), (170, 4)] {
+        images.copy_from(0, &[byte; 64 * 64 * 3]);
+        assert_eq!(detector.detect(&images, 1, 0.1).unwrap()[0].len(), count, "{byte}");
+    }
+}
+
+#[test]
+fn an_embedding_is_no_detector() {
+    for name in ["vit", "clip", "dino", "unit", "zeros"] {
+        let reason = refusal(&format!("embedding_{name}"));
+        let parts = ["not within 0 and 1", "smaller than a pixel", "every number would be 0"];
+        assert!(parts.iter().any(|part| reason.contains(part)), "{name}: {reason}");
+    }
+}
+
+#[test]
+fn other_models_are_refused_with_what_they_are() {
+    for (name, part) in [
+        ("depth", "a map of the picture"),
+        ("classify", "its task is classify"),
+        ("yolov3_heads", "no anchors"),
+        ("yolov3_zoo", ""),
+    ] {
+        let reason = refusal(name);
+        assert!(reason.contains(part), "{name}: {reason}");
+    }
+}
+
+#[test]
+fn scores_that_eight_bits_made_0_are_refused_with_the_remedy() {
+    let reason = refusal("whole_int8");
+    assert!(reason.contains("every score is 0") && reason.contains("step is 2.5"), "{reason}");
+}
+
+#[test]
+fn where_two_readings_remain_both_are_named_with_the_cards_that_settle_it() {
+    for (name, cards) in [
+        ("nothing_found", [r#""order": "box_score_class"}"#, r#""order": "class_score_box"}"#]),
+        ("softmax_or_sigmoid", [r#"{"family": "rt_detr"}"#, r#"{"family": "detr"}"#]),
+        ("one_of_sevens", [r#""order": "box_class_score"}"#, r#""order": "box_score_class"}"#]),
+    ] {
+        let reason = refusal(name);
+        assert!(cards.iter().all(|card| reason.contains(card)), "{name}: {reason}");
+        assert!(reason.contains(&format!("{name}.json")) && reason.len() < 900, "{name}: {reason}");
+    }
+}
+
+#[test]
+fn the_cards_that_a_refusal_names_settle_it() {
+    for name in ["nothing_found", "softmax_or_sigmoid", "one_of_sevens"] {
+        let Err(DetectorError::UnknownFamily { readings, .. }) = try_open(model(name), 1) else { panic!("{name}") };
+        for (reading, card) in readings {
+            let dir = tempfile::tempdir().unwrap();
+            let copy = dir.path().join("model.onnx");
+            fs::copy(model(name), &copy).unwrap();
+            fs::write(dir.path().join("model.json"), &card).unwrap();
+            let detector = try_open(copy, 1).unwrap_or_else(|error| panic!("{name}, {card}: {error}"));
+            let because = detector.info().findings.iter().find_map(|finding| finding.because.clone()).unwrap();
+            assert!(reading.starts_with(&because), "{reading} is not {because}");
+        }
+    }
+}
