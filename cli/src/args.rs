@@ -1,4 +1,4 @@
-//! What the user can say.
+//! Commands and options.
 
 use crate::model_get::Sha256Hex;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -11,7 +11,7 @@ use trackdrop_pipeline::Rational;
 #[derive(Debug, Parser)]
 #[command(name = "trackdrop", version, propagate_version = true)]
 pub(crate) struct Arguments {
-    /// Where uploads, work and results are kept
+    /// Where uploads, work and results are stored
     #[arg(long, global = true, value_name = "DIR", env = "TRACKDROP_DATA", default_value = "trackdrop-data")]
     pub(crate) data: PathBuf,
     #[command(subcommand)]
@@ -34,15 +34,15 @@ pub(crate) enum Command {
     Eval(EvalArguments),
     /// Write a request's tracks in another tool's format
     Export(ExportArguments),
-    /// Look into a detector, try it on a picture, build it for a GPU
+    /// Inspect a detector, try it on a picture, build it for a GPU
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Predict time and cost of a video, before they are spent
+    /// Predict time and cost of a video
     Plan(PlanArguments),
-    /// Print what the tables and views of a warehouse are made of
+    /// Print the schemas of the tables and views
     #[command(subcommand)]
     Schema(SchemaCommand),
-    /// Look through the deliveries that Pub/Sub gave up; let their requests go on, or forget them
+    /// Inspect the dead letters of Pub/Sub; resume their requests, or discard them
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
     /// Run the whole flow in a simulation that tries to break it: every fault, a virtual clock, one seed a run
@@ -51,7 +51,7 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
 }
 
-/// What the tracker does with the detections; every deviation from the paper's reference is off unless asked for.
+/// What the tracker does with the detections; every deviation from the paper's reference is off by default.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tracker")]
 pub(crate) struct TrackerArguments {
@@ -61,7 +61,7 @@ pub(crate) struct TrackerArguments {
     /// Cost limit of the first association [default: 0.9]
     #[arg(long, value_name = "0..1")]
     pub(crate) match_thresh: Option<f64>,
-    /// Frames that a lost track is kept, whatever the frame rate [default: 30]
+    /// Frames for which a lost track is retained, at any frame rate [default: 30]
     #[arg(long, value_name = "FRAMES")]
     pub(crate) track_buffer: Option<u32>,
     /// Don't weigh the cost by the detection's score, as the reference does for MOT20
@@ -69,11 +69,11 @@ pub(crate) struct TrackerArguments {
     pub(crate) no_score_fusion: bool,
 }
 
-/// What goes beyond the tracker. Ids stay what they are without these, but for --per-class and --scale-buffer.
+/// What goes beyond the tracker. Only --per-class and --scale-buffer change ids.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Deviations from the reference")]
 pub(crate) struct DeviationArguments {
-    /// Keep a lost track for --track-buffer / 30 seconds, whatever the frame rate
+    /// Retain a lost track for --track-buffer / 30 seconds, at any frame rate
     #[arg(long)]
     pub(crate) scale_buffer: bool,
     /// Associate each class by itself
@@ -203,7 +203,7 @@ pub(crate) struct RunArguments {
     /// The detector, an ONNX file [default: the one that scripts/setup fetched]
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
-    /// int8 takes the quantised model that lies beside the detector (NAME-int8.onnx; scripts/int8 makes the default one's)
+    /// int8 takes the quantised model in the detector's folder (NAME-int8.onnx; scripts/int8 makes the default one's)
     #[arg(long, value_enum, default_value_t = Precision::Fp32)]
     pub(crate) precision: Precision,
     /// What to detect on: auto (the best there is), cpu, cuda, tensorrt; a colon and a number choose the GPU, as in cuda:1
@@ -212,7 +212,7 @@ pub(crate) struct RunArguments {
     /// Pictures per inference, for models that leave it open: what `model build` was given [default: 1 on the processor, 16 on a GPU]
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<NonZeroUsize>,
-    /// Target length of the segments that are worked on at the same time; results do not depend on it
+    /// Target length of the segments, which are processed in parallel; results do not depend on it
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,
     #[command(flatten)]
@@ -223,10 +223,10 @@ pub(crate) struct RunArguments {
     /// The share of damaged frames above which a video fails [default: 0.5]
     #[arg(long, value_name = "0..1")]
     pub(crate) max_damaged_share: Option<f64>,
-    /// Count time_s from the zero of the video's own clock, however late the video begins on it [default: from the first frame, if that is late]
+    /// Count time_s from the zero of the video's own clock, even if the video begins late on it [default: from the first frame, if that is late]
     #[arg(long)]
     pub(crate) source_clock: bool,
-    /// Process again what was processed before
+    /// Process videos again that were processed before
     #[arg(long)]
     pub(crate) force: bool,
     /// Print the summaries as JSON, one line a video, on standard output
@@ -273,7 +273,7 @@ pub(crate) struct RequestsArguments {
     /// Print JSON, one line a request
     #[arg(long)]
     pub(crate) json: bool,
-    /// Find the requests that stand still, say why, and set them going again
+    /// Find stalled requests, say why, and restart them
     #[arg(long)]
     pub(crate) sweep: bool,
 }
@@ -384,7 +384,7 @@ pub(crate) struct PlanArguments {
     /// The most GPU instances at a time
     #[arg(long, value_name = "N")]
     pub(crate) max_instances: NonZeroUsize,
-    /// Seconds until a new instance can detect
+    /// Seconds from the start of a new instance until it can detect
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub(crate) start_seconds: f64,
     /// Target length of the segments
@@ -399,11 +399,11 @@ pub(crate) struct PlanArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLettersCommand {
-    /// List them; takes nothing away
+    /// List them; changes nothing
     List(ListDeadLettersArguments),
-    /// Open their requests again and tell what they wait for once more; needs the services' environment (docs/services.md)
+    /// Reopen their requests and publish again the events that they wait for; needs the services' environment (docs/services.md)
     Replay(ChosenDeadLettersArguments),
-    /// Forget them; their requests stay failed
+    /// Discard them; their requests stay failed
     Drop(ChosenDeadLettersArguments),
 }
 

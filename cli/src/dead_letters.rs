@@ -18,7 +18,7 @@ use std::{
 use trackdrop_cloud::google::{Buckets, PubSubMessage, Subscription, pubsub_from_environment};
 use trackdrop_flow::{
     Cloud, end, manifest,
-    sweep::{self, Done},
+    sweep::{self, Treatment},
 };
 use trackdrop_pipeline::{ObjectFinalized, RequestId, RequestState, Timestamp, names::ObjectName};
 
@@ -190,7 +190,7 @@ async fn replay(
     let event = event_of(cloud, buckets, letter).await?;
     let request = event.request().with_context(|| format!("{} belongs to no request", event.object))?;
     match tried.borrow().get(&request) {
-        Some(Ok(())) => return Ok(format!("{request} goes on already")),
+        Some(Ok(())) => return Ok(format!("{request} is resumed already")),
         Some(Err(reason)) => bail!("{reason}"),
         None => {}
     }
@@ -212,7 +212,7 @@ async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Ti
         Some((RequestState::Done, _)) => return Ok(format!("{request} is done: there is nothing to do")),
         Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) => {}
         // Its rows wait to be loaded, and its annotated video is given up.
-        Some(_) if manifest::read(cloud, request).await?.is_some_and(|(manifest, _)| manifest.error.is_some()) => {}
+        Some(_) if manifest::read(cloud, request).await?.is_some_and(|manifest| manifest.error.is_some()) => {}
         // It was opened again after this letter: another one did that, or a replaying that was broken off and is repeated.
         Some(_) if round > published => {}
         // The same letter went to `fail`, which would end the request after all, and this letter be gone.
@@ -224,9 +224,9 @@ async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Ti
     end::reopen(cloud, request, published).await?;
     // Not only this letter's event: others of the request were answered while it stood as failed.
     match sweep::go_on(cloud, request).await? {
-        Done::ToldAgain(events) => Ok(format!("{request} goes on: {events} events were told again")),
-        Done::Healed | Done::Nothing => Ok(format!("{request} goes on: it waited for no event")),
-        Done::Failed(reason) => bail!("{request} can't go on and stays failed: {reason}"),
+        Treatment::ToldAgain(events) => Ok(format!("{request} resumes: {events} events were published again")),
+        Treatment::Healed | Treatment::Nothing => Ok(format!("{request} resumes: it waited for no event")),
+        Treatment::Failed(reason) => bail!("{request} can't resume and stays failed: {reason}"),
     }
 }
 
@@ -240,7 +240,7 @@ async fn event_of(cloud: &Cloud, buckets: &Buckets, letter: &PubSubMessage) -> a
     let object = ObjectName::new(role, name.clone());
     let generation: i64 = attribute("objectGeneration")?.parse().context("objectGeneration is no number")?;
     let info = cloud.find(&object).await?.filter(|info| info.generation == generation);
-    let info = info.with_context(|| format!("{object} was deleted or overwritten: there is nothing to go on with"))?;
+    let info = info.with_context(|| format!("{object} was deleted or overwritten: there is nothing to resume with"))?;
     Ok(ObjectFinalized { object, generation, created: info.created })
 }
 

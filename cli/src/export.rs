@@ -15,7 +15,7 @@ pub(crate) async fn export(data: &Path, arguments: &ExportArguments) -> anyhow::
     let unknown = || anyhow!("there is no request {request} in {data:?} (trackdrop requests lists them)");
     let local = open_existing(data)?.ok_or_else(unknown)?;
     let cloud = crate::host::cloud_of(&local);
-    let (manifest, _) = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
+    let manifest = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
     let Some(video) = manifest.source.video.as_ref().filter(|_| manifest.state.has_rows()) else {
         bail!("{request} is not done ({}): there are no tracks to export", manifest.state.as_str());
     };

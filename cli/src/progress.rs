@@ -23,11 +23,11 @@ pub(crate) struct Tracked {
     pub(crate) is_over: bool,
     segments: u64,
     frames: u64,
-    stages: BTreeMap<Stage, Done>,
+    stages: BTreeMap<Stage, StageProgress>,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Done {
+struct StageProgress {
     segments: u64,
     frames: u64,
 }
@@ -35,7 +35,7 @@ struct Done {
 impl Tracked {
     pub(crate) async fn look(host: &Host, request: &RequestId, is_over: bool) -> anyhow::Result<Self> {
         let mut tracked = Self { request: request.clone(), is_over, segments: 0, frames: 0, stages: BTreeMap::new() };
-        let Some((manifest, _)) = trackdrop_flow::manifest::read(&host.cloud, request).await? else {
+        let Some(manifest) = trackdrop_flow::manifest::read(&host.cloud, request).await? else {
             return Ok(tracked);
         };
         tracked.segments = u64::from(manifest.segment_count);
@@ -49,7 +49,7 @@ impl Tracked {
         for (stage, kind, wanted) in counted {
             if wanted {
                 let prefix = ObjectName::new(Bucket::Work, kind.prefix(request));
-                let mut done = Done::default();
+                let mut done = StageProgress::default();
                 for info in host.cloud.storage.list(&prefix).await? {
                     done.segments += 1;
                     done.frames += WorkReport::from_metadata(&info.metadata).frames;
@@ -65,8 +65,11 @@ impl Tracked {
         for (stage, object, wanted) in whole {
             if wanted {
                 let stands = host.cloud.find(&object).await?.is_some();
-                let done =
-                    if stands { Done { segments: tracked.segments, frames: tracked.frames } } else { Done::default() };
+                let done = if stands {
+                    StageProgress { segments: tracked.segments, frames: tracked.frames }
+                } else {
+                    StageProgress::default()
+                };
                 tracked.stages.insert(stage, done);
             }
         }
@@ -117,7 +120,7 @@ impl Progress {
         if frames == 0 {
             return;
         }
-        let mut stages: BTreeMap<Stage, Done> = BTreeMap::new();
+        let mut stages: BTreeMap<Stage, StageProgress> = BTreeMap::new();
         for (&stage, done) in tracked.iter().flat_map(|tracked| &tracked.stages) {
             let sum = stages.entry(stage).or_default();
             sum.segments += done.segments;
@@ -136,7 +139,7 @@ impl Progress {
         }
     }
 
-    fn line(&mut self, stage: Stage, done: Done, segments: u64, frames: u64) {
+    fn line(&mut self, stage: Stage, done: StageProgress, segments: u64, frames: u64) {
         let terminal = &self.terminal;
         let line = self.lines.entry(stage).or_insert_with(|| {
             let bar = match terminal {

@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode};
 use trackdrop_flow::{
     end, manifest, round,
-    sweep::{self, Done, Patience, StandsStill},
+    sweep::{self, Patience, StandsStill, Treatment},
 };
 use trackdrop_pipeline::{
     Bucket, Delivery, Manifest, ObjectFinalized, RequestId,
@@ -27,7 +27,7 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
     if let Some(local) = open_existing(data)? {
         let cloud = cloud_of(&local);
         for request in manifest::all(&cloud).await? {
-            if let Some((manifest, _)) = manifest::read(&cloud, &request).await? {
+            if let Some(manifest) = manifest::read(&cloud, &request).await? {
                 let video = end::video_name(&manifest);
                 rows.push((manifest.source.uploaded_at, request, video, Some(manifest)));
             }
@@ -97,10 +97,10 @@ async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     .await?;
     written?;
     if let Some((request, failure)) = first_failure {
-        bail!("{request} can't be looked after: {failure}");
+        bail!("{request} can't be checked: {failure}");
     }
     if !is_found && !json {
-        line!("no request stands still");
+        line!("no request is stalled");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -110,14 +110,14 @@ fn tell(found: &StandsStill, json: bool) -> anyhow::Result<()> {
         line!("{}", serde_json::to_string(found)?);
         return Ok(());
     }
-    line!("{}  stands still in {}: {}", found.request_id, found.stage, found.why);
+    line!("{}  is stalled in {}: {}", found.request_id, found.stage, found.why);
     match &found.done {
-        Done::ToldAgain(events) => {
+        Treatment::ToldAgain(events) => {
             line!("    {events} events are queued again: the next `trackdrop run` delivers them")
         }
-        Done::Healed => line!("    it is set going again: the next `trackdrop run` goes on"),
-        Done::Failed(reason) => line!("    failed: {reason}"),
-        Done::Nothing => {}
+        Treatment::Healed => line!("    it is restarted: the next `trackdrop run` resumes it"),
+        Treatment::Failed(reason) => line!("    failed: {reason}"),
+        Treatment::Nothing => {}
     }
     Ok(())
 }
@@ -151,7 +151,7 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
     };
     let unknown = || anyhow!("there is no request {request} in {place}");
     let cloud = cloud.ok_or_else(unknown)?;
-    let (manifest, _) = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
+    let manifest = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
     if arguments.timeline {
         timeline::show(&cloud, &manifest, arguments.json).await?;
         return Ok(ExitCode::SUCCESS);

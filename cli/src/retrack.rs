@@ -32,7 +32,7 @@ async fn retrack_request(data: &Path, of: &RequestId, arguments: &RetrackArgumen
     }
     let started = Instant::now();
     let host = Host::open(data, host::detectors(DeviceChoice::Auto, None))?;
-    let (manifest, _) = manifest::read(&host.cloud, of).await?.ok_or_else(unknown)?;
+    let manifest = manifest::read(&host.cloud, of).await?.ok_or_else(unknown)?;
     let asked = settings::of_version(&manifest.settings, arguments)?;
     let version = version::make(&host.cloud, &manifest, asked).await?;
     let request = version.request;

@@ -25,7 +25,7 @@ use trackdrop_flow::{
     manifest,
 };
 use trackdrop_pipeline::{
-    Bucket, FailureKind, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Stage,
+    Bucket, FailureKind, Manifest, RequestId, RequestSettings, RequestState, Stage,
     names::{ObjectName, ResultFile},
 };
 
@@ -76,7 +76,7 @@ pub(crate) async fn see_through(host: &Host, jobs: &[Job], json: bool, started: 
     }
     let mut failed = Vec::new();
     for job in jobs {
-        let Some((manifest, _)) = manifest::read(&host.cloud, &job.request).await? else {
+        let Some(manifest) = manifest::read(&host.cloud, &job.request).await? else {
             bail!("{} has no manifest", job.request)
         };
         if let Some(error) = &manifest.error {
@@ -104,10 +104,9 @@ pub(crate) async fn see_through(host: &Host, jobs: &[Job], json: bool, started: 
 /// one is tried again, a finished one is left alone unless forced.
 async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: bool) -> anyhow::Result<Job> {
     let info = upload::upload(&host.local, video, settings).await?;
-    let uploaded = ObjectFinalized { object: info.object.clone(), generation: info.generation, created: info.created };
-    let request = uploaded.request().context("an upload makes a request")?;
+    let request = info.finalized().request().context("an upload makes a request")?;
     let mut job = Job { request: request.clone(), video: info.object.name.clone(), finished_before: false };
-    let standing = manifest::read(&host.cloud, &request).await?.map(|(manifest, _)| manifest);
+    let standing = manifest::read(&host.cloud, &request).await?;
     let before = match &standing {
         Some(manifest) => manifest.settings.clone(),
         None => RequestSettings::of_upload(&info.metadata)?,
@@ -222,7 +221,7 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
         return Err(give_up(host, error).await);
     }
     if let Some(request) = stands_still {
-        bail!("{request} stands still: nothing is queued for it. Give the same command again to go on");
+        bail!("{request} is stalled: nothing is queued for it. Give the same command again to resume");
     }
     if interrupted {
         eprintln!("trackdrop: stopped. Give the same command again to go on from here");
@@ -245,15 +244,14 @@ async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
             }
         }
     }
-    anyhow::Error::from(error).context("stopped; what is finished is kept, and the same command goes on from here")
+    anyhow::Error::from(error).context("stopped; what is finished is stored, and the same command resumes from here")
 }
 
 /// What the upload says of a request that has no manifest yet.
 async fn describe(host: &Host, request: &RequestId) -> Option<Manifest> {
     let uploads = host.cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await.ok()?;
     uploads.into_iter().find_map(|info| {
-        let (object, generation, created) = (info.object.clone(), info.generation, info.created);
-        let upload = ObjectFinalized { object, generation, created };
+        let upload = info.finalized();
         let settings = RequestSettings::of_upload(&info.metadata).unwrap_or_default();
         let is_it = upload.request().as_ref() == Some(request);
         is_it.then(|| manifest::unplanned(request, &upload, Some(&info), settings))
@@ -270,9 +268,7 @@ async fn look_at(host: &Host, jobs: &[&Job]) -> anyhow::Result<Vec<Tracked>> {
 }
 
 async fn summary_of(host: &Host, request: &RequestId) -> anyhow::Result<Summary> {
-    let object = ResultFile::Summary.object(request);
-    let (_, json) = host.cloud.storage.get(&object).await?;
-    serde_json::from_slice(&json).with_context(|| format!("{object} can't be read"))
+    end::read_summary(&host.cloud, request).await?.with_context(|| format!("{request} has no summary"))
 }
 
 fn result_path(host: &Host, request: &RequestId, file: ResultFile) -> std::path::PathBuf {

@@ -28,7 +28,7 @@ use trackdrop_flow::{
     Cloud,
     end::{self, Summary},
     manifest, round,
-    sweep::{self, Done, Patience},
+    sweep::{self, Patience, Treatment},
 };
 use trackdrop_pipeline::{
     Bucket, DeadLetter, Delivery, Event, Failure, Handler, NamePatterns, ObjectFinalized, RequestId, RequestState,
@@ -225,7 +225,7 @@ impl Scene {
         }
         let (request, object) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
         let info = world.local.stat(&object).await.unwrap();
-        let upload = ObjectFinalized { object, generation: info.generation, created: info.created };
+        let upload = info.finalized();
         let scene = Self { world, request, upload, heard, jobs };
         scene.lose_messages();
         scene
@@ -311,7 +311,7 @@ impl Scene {
     async fn is_opened_again_and_done(&self) {
         let (cloud, request) = (&self.world.cloud, &self.request);
         end::reopen(cloud, request, None).await.unwrap();
-        assert_eq!(sweep::go_on(cloud, request).await.unwrap(), Done::ToldAgain(1));
+        assert_eq!(sweep::go_on(cloud, request).await.unwrap(), Treatment::ToldAgain(1));
         self.world.settle(std::slice::from_ref(request)).await;
         self.was_told_as_done("at its end").await;
     }
@@ -431,7 +431,7 @@ async fn the_end_of_a_later_round_that_nobody_told_is_found_by_the_sweeper() {
                     .unwrap();
             assert!(swept.failed.is_empty(), "{:?}", swept.failed);
             let done: Vec<_> = swept.found.iter().map(|found| &found.done).collect();
-            assert_eq!(done, [&Done::Healed], "{hold}");
+            assert_eq!(done, [&Treatment::Healed], "{hold}");
             scene.was_told_as_done(&format!("after a crash at operation {hold}")).await;
             true
         })
@@ -510,7 +510,7 @@ async fn a_planned_request_keeps_its_plan_and_what_can_not_go_on_says_why() {
     end::reopen(cloud, request, None).await.unwrap();
     assert_eq!(scene.world.manifest(request).await.segments, plan);
     assert!(scene.rows().await.is_empty(), "the failure is taken back");
-    let Done::Failed(reason) = sweep::go_on(cloud, request).await.unwrap() else { panic!() };
+    let Treatment::Failed(reason) = sweep::go_on(cloud, request).await.unwrap() else { panic!() };
     assert!(reason.contains("gone: upload the video again"), "{reason}");
     let rows = scene.rows().await;
     assert_eq!((rows.len(), &rows[0]["state"]), (1, &"failed".into()));

@@ -110,7 +110,7 @@ fn what_a_killed_run_left_to_nobody_is_found_by_a_sweep_and_goes_on_with_the_nex
     assert!(running.until(|| !data.objects("work/split_chunks/").is_empty()));
     running.kill();
     let sweep = |options: &[&str]| data.trackdrop([&["requests", "--sweep"], options].concat()).expect_success();
-    assert_eq!(sweep(&[]).stdout, "no request stands still\n", "its events are queued");
+    assert_eq!(sweep(&[]).stdout, "no request is stalled\n", "its events are queued");
     // As after a repair by hand: the store is whole, the queue is empty.
     let catalog = rusqlite::Connection::open(data.0.join(".store/catalog.db")).unwrap();
     catalog.execute("DELETE FROM messages", []).unwrap();
@@ -119,12 +119,12 @@ fn what_a_killed_run_left_to_nobody_is_found_by_a_sweep_and_goes_on_with_the_nex
     assert!(found["why"].as_str().is_some_and(|why| !why.is_empty()), "{found}");
     let told = found["done"]["told_again"].as_u64().unwrap_or_else(|| panic!("{found}"));
     assert!(told > 0);
-    assert_eq!(sweep(&[]).stdout, "no request stands still\n", "they are queued again");
+    assert_eq!(sweep(&[]).stdout, "no request is stalled\n", "they are queued again");
 
     catalog.execute("DELETE FROM messages", []).unwrap();
     let said = sweep(&[]).stdout;
     let expected = format!("    {told} events are queued again: the next `trackdrop run` delivers them");
-    assert!(said.contains("  stands still in ") && said.lines().any(|line| line == expected), "{said}");
+    assert!(said.contains("  is stalled in ") && said.lines().any(|line| line == expected), "{said}");
     let summary = data.run(&[&video], OPTIONS).expect_success().json().remove(0);
     assert_eq!(summary["ledger"]["frames_whole"], 200);
     assert_eq!(sweep(&["--json"]).stdout, "");

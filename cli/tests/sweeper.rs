@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use trackdrop_cloud::Storage;
 use trackdrop_flow::{
     manifest,
-    sweep::{self, Done, Patience, StandsStill},
+    sweep::{self, Patience, StandsStill, Treatment},
 };
 use trackdrop_pipeline::{
     Bucket, Delivery, FailureKind, NamePatterns, RequestId, RequestState, SegmentNumber, Stage, Timestamp,
@@ -138,11 +138,11 @@ async fn the_time_until_the_next_telling_doubles_and_in_the_end_it_fails_with_th
         drop(clock);
         match found.as_slice() {
             [] => assert!(hour < 2, "hour {hour}"),
-            [one] if one.done == Done::Nothing => assert!(hour > 2),
-            [one] if one.done == Done::ToldAgain(1) => told.push(hour),
+            [one] if one.done == Treatment::Nothing => assert!(hour > 2),
+            [one] if one.done == Treatment::ToldAgain(1) => told.push(hour),
             [one] => {
                 assert_eq!(hour, 110, "{one:?}");
-                let Done::Failed(reason) = &one.done else { panic!("{one:?}") };
+                let Treatment::Failed(reason) = &one.done else { panic!("{one:?}") };
                 assert!(
                     reason.contains("stood still for 113 hours, though it was told again (6 times)")
                         && reason.contains("never planned"),
@@ -165,7 +165,7 @@ async fn days_in_a_queue_fail_nothing_that_was_not_told_again_in_vain() {
     let (request, _) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
     let began = Timestamp::now().micros();
     // Nobody looked for five days; and once told, it waits again for longer than anybody has patience with what stands still.
-    for (day, expected) in [(5, Done::ToldAgain(1)), (6, Done::Nothing)] {
+    for (day, expected) in [(5, Treatment::ToldAgain(1)), (6, Treatment::Nothing)] {
         let clock = ClockInPlace::new(move || Timestamp::from_micros(began + day * DAY_US));
         let found = sweep::sweep(
             &world.cloud,
@@ -220,7 +220,7 @@ async fn what_can_not_go_on_fails_with_the_reason() {
     .await
     .unwrap();
     let found = sweep_at_once(&world).await;
-    let Done::Failed(reason) = &found[0].done else { panic!("{found:?}") };
+    let Treatment::Failed(reason) = &found[0].done else { panic!("{found:?}") };
     assert!(reason.contains("are gone: upload the video again"), "{reason}");
     assert_eq!(world.manifest(&request).await.state, RequestState::Failed);
     let swept = world.local.list(&ObjectName::new(Bucket::Work, "swept/")).await.unwrap();

@@ -12,8 +12,7 @@ use trackdrop_flow::{
     sweep::{self, Patience},
 };
 use trackdrop_pipeline::{
-    Bucket, Delivery, NamePatterns, ObjectFinalized, RequestId, RequestSettings, RequestState, names::ObjectName,
-    settings::METADATA_KEY,
+    Bucket, Delivery, NamePatterns, RequestId, RequestSettings, RequestState, names::ObjectName, settings::METADATA_KEY,
 };
 
 const CLIP: &str = "frames=30 gop=10 seed=3";
@@ -65,7 +64,7 @@ async fn another_content_another_name_other_settings_and_a_wish_make_a_new_reque
     ]);
     let (object, options) = (ObjectName::new(Bucket::Uploads, "v.mp4"), PutOptions { metadata, ..Default::default() });
     let info = world.local.put(&object, Content::Bytes(CLIP.into()), options).await.unwrap();
-    let wished = ObjectFinalized { object, generation: info.generation, created: info.created }.request().unwrap();
+    let wished = info.finalized().request().unwrap();
     come_to(&world, &[wished], 5).await;
 }
 

@@ -29,7 +29,7 @@ use trackdrop_otlp_receiver::Receiver;
 use trackdrop_pipeline::{
     RequestId,
     names::Bucket,
-    trigger::{Source, Trigger},
+    trigger::{EventSource, Trigger},
 };
 use trackdrop_pull_server::PullServer;
 use trackdrop_tables::schema::{REQUESTS, TRACKS, Table};
@@ -243,11 +243,11 @@ impl Deployment {
     /// As `terraform/modules/events` makes it, with shorter backoffs.
     fn subscription(&self, trigger: &Trigger) -> Value {
         let (topic, filter) = match &trigger.on {
-            Source::ObjectFinalized { prefix, .. } if prefix.is_empty() => (OBJECTS.to_owned(), String::new()),
-            Source::ObjectFinalized { prefix, .. } => {
+            EventSource::ObjectFinalized { prefix, .. } if prefix.is_empty() => (OBJECTS.to_owned(), String::new()),
+            EventSource::ObjectFinalized { prefix, .. } => {
                 (OBJECTS.to_owned(), format!("hasPrefix(attributes.objectId, {prefix:?})"))
             }
-            Source::MessagePublished { topic } => (format!("trackdrop-{topic}"), String::new()),
+            EventSource::MessagePublished { topic } => (format!("trackdrop-{topic}"), String::new()),
         };
         let dead_letter = trigger.dead_letter.as_deref().unwrap_or("undeliverable");
         let backoff = |seconds: f64| format!("{:.3}s", seconds / BACKOFF_DIVISOR);
@@ -565,7 +565,7 @@ impl Pull {
                 for Pulled { data, attributes } in take(&http, &host, &subscription).await {
                     // The subscription's filter, which the emulator has accepted and ignores.
                     let object = attributes.get("objectId").map(String::as_str).unwrap_or_default();
-                    if matches!(&on, Source::ObjectFinalized { prefix, .. } if object.starts_with(prefix)) {
+                    if matches!(&on, EventSource::ObjectFinalized { prefix, .. } if object.starts_with(prefix)) {
                         fed.add(attributes, data.into());
                     }
                 }

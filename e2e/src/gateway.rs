@@ -23,7 +23,7 @@ use tokio::{
     net::TcpListener,
     sync::{RwLock, Semaphore},
 };
-use trackdrop_pipeline::trigger::{Source, Trigger};
+use trackdrop_pipeline::trigger::{EventSource, Trigger};
 
 /// What goes wrong on the way to the services.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -265,7 +265,7 @@ impl Front {
 impl Gateway {
     /// What the subscription's filter and its topic would let through.
     fn filter(&self, trigger: &Trigger, message: &Message) -> bool {
-        let Source::ObjectFinalized { bucket, prefix, ignore } = &trigger.on else { return true };
+        let EventSource::ObjectFinalized { bucket, prefix, ignore } = &trigger.on else { return true };
         let attribute = |name: &str| message.attributes.get(name).map(String::as_str).unwrap_or_default();
         let name = attribute("objectId");
         // Of what is ignored a filter can say how a name begins, and only so (`terraform/modules/events`).

@@ -104,7 +104,7 @@ async fn dead_letters_are_listed_replayed_and_dropped(scene: &Scene) {
 
     deployment.gateway.begin(Fault::None);
     let said = deployment.trackdrop(&["dead-letters", "replay", letter_of(&one)]);
-    assert!(said.contains(&format!("{one} goes on: 1 events")), "{said}");
+    assert!(said.contains(&format!("{one} resumes: 1 events")), "{said}");
     scene.ends_like_the_local_run(&one).await;
     deployment.trackdrop(&["dead-letters", "drop", letter_of(&other)]);
     assert!(list().is_empty());
@@ -151,7 +151,7 @@ async fn a_letter_is_not_replayed_before_its_request_has_failed(scene: &Scene) {
     deployment.publish_dead_letter("merge", Bucket::Work, &tracked).await;
     assert_eq!(deployment.finished(&request).await.state, "failed");
     let said = deployment.trackdrop(&["dead-letters", "replay", "--all"]);
-    assert!(said.contains("goes on: 1 events") && said.contains("goes on already"), "{said}");
+    assert!(said.contains("resumes: 1 events") && said.contains("is resumed already"), "{said}");
     scene.ends_like_the_local_run(&request).await;
     assert!(letters(deployment).is_empty());
 }

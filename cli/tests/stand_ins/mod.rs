@@ -17,7 +17,7 @@ use trackdrop_join::Join;
 use trackdrop_load::Load;
 use trackdrop_merge::Merge;
 use trackdrop_pipeline::{
-    Bucket, Handler, Manifest, ObjectFinalized, RequestId, RequestSettings,
+    Bucket, Handler, Manifest, RequestId, RequestSettings,
     names::{ObjectName, ResultFile},
     settings::METADATA_KEY,
     trigger::Trigger,
@@ -94,7 +94,7 @@ impl Hosted {
         let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(settings).unwrap())]);
         let options = PutOptions { metadata, ..Default::default() };
         let info = self.local.put(&object, Content::Bytes(text.to_owned().into()), options).await.unwrap();
-        let upload = ObjectFinalized { object: object.clone(), generation: info.generation, created: info.created };
+        let upload = info.finalized();
         (upload.request().unwrap(), object)
     }
 
@@ -126,7 +126,7 @@ impl Hosted {
     }
 
     pub async fn manifest(&self, request: &RequestId) -> Manifest {
-        manifest::read(&self.cloud, request).await.unwrap().unwrap().0
+        manifest::read(&self.cloud, request).await.unwrap().unwrap()
     }
 
     pub async fn bytes(&self, request: &RequestId, file: ResultFile) -> bytes::Bytes {

@@ -1,6 +1,7 @@
 //! `annotate`: the final tracks of a segment become an annotated segment.
 //!
-//! A second fan-out, because the ids exist only after `merge`. The annotated segment is created once, and its existence is the count.
+//! A second fan-out, because the ids exist only after `merge`. The annotated segment is created once. The files that exist
+//! are the count of finished segments.
 
 mod media;
 

@@ -1,8 +1,8 @@
-//! `fail`: a delivery that no attempt took ends its request with the reason, so that no request hangs for ever; and by the clock, requests that
-//! stand still are set going again.
+//! `fail`: a dead letter ends its request with the reason, so that no request hangs forever. On a schedule, it also restarts
+//! stalled requests.
 //!
-//! A delivery may have been given up although what it was for stands: each attempt failed on the way to telling so. Then no work is lost,
-//! and this handler does what was left to do instead of failing the request.
+//! A delivery may end as a dead letter although its result exists: each attempt failed after the result was stored, before the
+//! acknowledgement. Then this handler does the missing steps and does not fail the request.
 
 mod letter;
 
@@ -84,7 +84,7 @@ impl Handler for Fail {
             Ok(info) => {
                 // Overwritten meanwhile, it was an upload all the same, and whoever dropped it is to hear of its end.
                 let is_overwritten = info.as_ref().is_some_and(|info| info.generation > started_by.generation);
-                let info = info.filter(|info| sweep::finalized(info).request().as_ref() == Some(&request));
+                let info = info.filter(|info| info.finalized().request().as_ref() == Some(&request));
                 let is_there = is_overwritten || info.is_some();
                 (info, is_there)
             }
@@ -141,7 +141,7 @@ impl Fail {
         if started_by.object.bucket == Bucket::Uploads {
             return Ok(None);
         }
-        let planned = manifest::read(&self.cloud, request).await?.map_or(0, |(manifest, _)| manifest.segment_count);
+        let planned = manifest::read(&self.cloud, request).await?.map_or(0, |manifest| manifest.segment_count);
         let object = started_by.object.clone();
         Ok((number.get() >= planned).then_some(letter::Absurd::NoSegment { object, planned }))
     }
@@ -190,7 +190,7 @@ impl Fail {
         if self.cloud.find(&result.object(request, number)).await?.is_none() {
             return Ok(false);
         }
-        let Some((manifest, _)) = manifest::read(&self.cloud, request).await? else { return Ok(false) };
+        let Some(manifest) = manifest::read(&self.cloud, request).await? else { return Ok(false) };
         count::complete(&self.cloud, counted, request, number, manifest.segment_count, delivery).await?;
         Ok(true)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use trackdrop_cloud::{Content, ObjectInfo, PutOptions, Storage, local::LocalCloud};
 use trackdrop_fail::Fail;
-use trackdrop_flow::{Cloud, manifest, sweep};
+use trackdrop_flow::{Cloud, manifest};
 use trackdrop_pipeline::{
     Bucket, DeadLetter, Delivery, Event, Handler, ObjectFinalized, RequestId, RequestSettings, RequestState,
     SegmentNumber, Timestamp,
@@ -26,7 +26,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let local = Arc::new(LocalCloud::open(folder.path(), vec![]).unwrap());
         let cloud = Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local.clone() };
-        let upload = sweep::finalized(&put(&local, ObjectName::new(Bucket::Uploads, "v.mp4")).await);
+        let upload = put(&local, ObjectName::new(Bucket::Uploads, "v.mp4")).await.finalized();
         let request = upload.request().unwrap();
         let mut planned = manifest::unplanned(&request, &upload, None, RequestSettings::default());
         planned.state = RequestState::Tracking;
@@ -115,7 +115,7 @@ async fn a_letter_that_can_be_fails_its_request_and_one_of_an_upload_that_was_ne
     let world = World::new().await;
     world.give("track", 100, &world.chunk(1)).await;
     assert_eq!(manifest::state(&world.cloud, &world.request).await.unwrap(), Some(RequestState::Failed));
-    let upload = sweep::finalized(&put(&world.local, ObjectName::new(Bucket::Uploads, "w.mp4")).await);
+    let upload = put(&world.local, ObjectName::new(Bucket::Uploads, "w.mp4")).await.finalized();
     world.give("split", 5, &upload).await;
     let request = upload.request().unwrap();
     assert_eq!(manifest::state(&world.cloud, &request).await.unwrap(), Some(RequestState::Failed));

@@ -79,9 +79,7 @@ impl StageHandler for Join {
         let result = ResultFile::AnnotatedVideo.object(request);
         if self.cloud.find(&result).await?.is_none() {
             let started = Stopwatch::start();
-            let Some((manifest, _)) = manifest::read(&self.cloud, request).await? else {
-                return Err(Failure::transient(format!("{request} has no manifest yet")));
-            };
+            let manifest = manifest::expect(&self.cloud, request).await?;
             let (video, Joined { frames, notes }) = self.join(&manifest, delivery).await?;
             // Before the video: whoever finds that one does not look at the sound again.
             manifest::update(&self.cloud, request, |manifest| {

@@ -1,4 +1,5 @@
-//! `load`: the tracks of merged requests become rows of the warehouse, exactly once: each request by itself, or all that a window gathered.
+//! `load`: the tracks of merged requests become rows of the warehouse, exactly once. A load job has the rows of
+//! one request, or of all requests of a window.
 
 mod window;
 
@@ -74,7 +75,7 @@ impl Load {
 
 /// Says that the rows stand; with the time that it took, where that was spent on this request alone.
 async fn mark_loaded(cloud: &Cloud, request: &RequestId, took: Option<(&Delivery, Stopwatch)>) -> Result<(), Failure> {
-    let marker = NewObject::of_bytes(Marker::Loaded.object(request), "", "application/octet-stream");
+    let marker = NewObject::marker(Marker::Loaded.object(request));
     if cloud.find(&marker.object).await?.is_none() {
         let tracks = cloud.find(&ResultFile::Tracks.object(request)).await?;
         let merged = tracks.map(|tracks| WorkReport::from_metadata(&tracks.metadata)).unwrap_or_default();

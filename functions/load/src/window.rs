@@ -8,13 +8,13 @@
 //!
 //! The list is frozen by one write that only one can win: create-only at first, and then on the condition that nobody has written since the
 //! last window was seen closed. The warehouse makes the job's id from the list. So the clock may call twice, and from two places at once; and
-//! whoever finds a window open, because the one who froze it died, goes on with that very list. A window is closed after each of its requests
+//! whoever finds a window open, because the one who froze it died, resumes that list. A window is closed after each of its requests
 //! has the marker `loaded`, and what has the marker is in no later window: no rows are in two jobs.
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tracing::Instrument;
-use trackdrop_cloud::{Content, Precondition, PutOptions, TracksFile, WarehouseError};
+use trackdrop_cloud::{Precondition, TracksFile, WarehouseError};
 use trackdrop_flow::{Cloud, Doing, NewObject, blocking::AtOnce, end, manifest, trace};
 use trackdrop_pipeline::{
     Activity, Bucket, Delivery, Failure, FailureKind, RequestId, RequestState, Stage,
@@ -31,7 +31,7 @@ const WAITING: &str = "loads/waiting/";
 
 /// The files that are loaded together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Window {
+struct LoadWindow {
     files: Vec<TracksFile>,
     /// Whether they were refused together, so that each is loaded alone. Kept, because some may have been by the time somebody else tries.
     #[serde(default)]
@@ -48,7 +48,7 @@ fn window_object() -> ObjectName {
 
 /// Lets a request wait for the next window.
 pub(crate) async fn wait(cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
-    cloud.create(NewObject::of_bytes(waiting(request), "", "application/octet-stream")).await.map(drop)
+    cloud.mark(waiting(request)).await.map(drop)
 }
 
 /// Whether a request waits for a window, and so must not be loaded alone.
@@ -78,43 +78,34 @@ pub(crate) async fn load_all(cloud: &Cloud, delivery: &Delivery) -> Result<(), F
         };
         if !load(cloud, &window, delivery).await? {
             // Refused together. Whoever loses this write finds the list as it is by now.
-            write(cloud, &Window { is_one_by_one: true, ..window }, Precondition::Generation(generation)).await?;
+            write(cloud, &LoadWindow { is_one_by_one: true, ..window }, Precondition::Generation(generation)).await?;
             continue;
         }
         // Whoever loses this write did the same work.
-        write(cloud, &Window::default(), Precondition::Generation(generation)).await?;
+        write(cloud, &LoadWindow::default(), Precondition::Generation(generation)).await?;
     }
 }
 
 /// The open window, if there is one, and what the next writing must find.
-async fn read(cloud: &Cloud) -> Result<(Option<Window>, Precondition), Failure> {
-    match cloud.storage.get(&window_object()).await {
-        Ok((info, json)) => {
-            let window: Window = serde_json::from_slice(&json)
-                .map_err(|error| Failure::permanent(format!("{} can't be read: {error}", window_object())))?;
-            let open = Some(window).filter(|window| !window.files.is_empty());
-            Ok((open, Precondition::Generation(info.generation)))
-        }
-        Err(error) if error.is_not_found() => Ok((None, Precondition::NotExists)),
-        Err(error) => Err(error.into()),
-    }
+async fn read(cloud: &Cloud) -> Result<(Option<LoadWindow>, Precondition), Failure> {
+    let Some((info, window)) = cloud.get_json::<LoadWindow>(&window_object()).await? else {
+        return Ok((None, Precondition::NotExists));
+    };
+    let open = Some(window).filter(|window| !window.files.is_empty());
+    Ok((open, Precondition::Generation(info.generation)))
 }
 
 /// Gives the generation; none where somebody else has written the window.
-async fn write(cloud: &Cloud, window: &Window, precondition: Precondition) -> Result<Option<i64>, Failure> {
+async fn write(cloud: &Cloud, window: &LoadWindow, precondition: Precondition) -> Result<Option<i64>, Failure> {
     let json = serde_json::to_vec(window)
         .map_err(|error| Failure::permanent(format!("the window can't be written: {error}")))?;
-    let options = PutOptions { precondition, content_type: "application/json", ..Default::default() };
-    match cloud.storage.put(&window_object(), Content::Bytes(json.into()), options).await {
-        Ok(info) => Ok(Some(info.generation)),
-        Err(error) if error.is_precondition() || error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let new = NewObject::of_bytes(window_object(), json, "application/json");
+    Ok(cloud.put_if(precondition, new).await?.map(|info| info.generation))
 }
 
 /// What waits and is not loaded yet, in the order of the requests; and why others can't be looked after just now, which must not keep
 /// these waiting. What is loaded, or over, is sent on and waits no more.
-async fn gather(cloud: &Cloud, delivery: &Delivery) -> Result<(Window, Option<Failure>), Failure> {
+async fn gather(cloud: &Cloud, delivery: &Delivery) -> Result<(LoadWindow, Option<Failure>), Failure> {
     let waiting = cloud.storage.list(&ObjectName::new(Bucket::Work, WAITING)).await?;
     let mut looks = Vec::new();
     for info in waiting {
@@ -126,7 +117,7 @@ async fn gather(cloud: &Cloud, delivery: &Delivery) -> Result<(Window, Option<Fa
     let mut files: Vec<_> = looked.into_iter().flatten().collect();
     files.sort();
     files.truncate(MOST_FILES);
-    Ok((Window { files, is_one_by_one: false }, failure))
+    Ok((LoadWindow { files, is_one_by_one: false }, failure))
 }
 
 /// The file of a request that waits to be loaded; none where there is nothing to load any more.
@@ -144,7 +135,7 @@ async fn look(cloud: Cloud, request_id: RequestId) -> Result<Option<TracksFile>,
 }
 
 /// Loads the files of a window, and marks the requests whose rows stand. False where nothing was loaded because the files were refused together.
-async fn load(cloud: &Cloud, window: &Window, delivery: &Delivery) -> Result<bool, Failure> {
+async fn load(cloud: &Cloud, window: &LoadWindow, delivery: &Delivery) -> Result<bool, Failure> {
     let files = &window.files;
     let mut loading = Doing::begin(delivery, Activity::Load);
     let (loaded, failure) = if window.is_one_by_one {

@@ -275,7 +275,7 @@ async fn a_file_that_is_refused_ends_its_request_and_holds_up_no_other() {
         world.tick().await.unwrap();
         let good = [requests[0].clone(), requests[2].clone(), requests[3].clone()];
         world.all_are_loaded_once(&good).await;
-        let (manifest, _) = manifest::read(&world.cloud, &requests[1]).await.unwrap().unwrap();
+        let manifest = manifest::read(&world.cloud, &requests[1]).await.unwrap().unwrap();
         assert_eq!(
             (manifest.state, manifest.error.unwrap().message),
             (RequestState::Failed, "loading: bad rows".into())

@@ -1,8 +1,8 @@
 //! `merge` tracks: all detections of a video become its tracks. (`track` detects; the names of the functions are given.)
 //!
-//! Identity is one ordered fold over all detections, segment after segment, so a chunk border does not exist for it. Before
-//! anything of a segment is written, the ledger checks that it accounts for exactly the frames of the plan. Everything written is a pure
-//! function of the stored detections and the settings.
+//! Identity is one ordered fold over all detections, segment after segment, so chunk borders have no effect. The ledger
+//! checks that a segment accounts for exactly the frames of the plan, before any result of that segment is written.
+//! Every result is a pure function of the stored detections and the settings.
 
 mod classes;
 mod damage;
@@ -180,8 +180,7 @@ impl Merge {
         let file = NewObject::of_file(ResultFile::Tracks.object(request), tracks, PARQUET);
         self.cloud.create(file.with_work(&work)).await?;
         self.record(request, ledger, model).await?;
-        let marker = NewObject::of_bytes(Marker::Merged.object(request), "", "application/octet-stream");
-        self.cloud.create(marker).await?;
+        self.cloud.mark(Marker::Merged.object(request)).await?;
         Ok(())
     }
 
@@ -224,7 +223,8 @@ async fn next(
     let started = Stopwatch::start();
     let bytes = downloads.next().await;
     delivery.spend(Activity::Download, started.seconds());
-    bytes.unwrap_or_else(|| Err(Failure::permanent("there are fewer detections than segments: process the video anew")))
+    bytes
+        .unwrap_or_else(|| Err(Failure::permanent("there are fewer detections than segments: process the video again")))
 }
 
 /// The state of the fold between two segments.
@@ -336,7 +336,7 @@ impl Merging {
             None => self.model = Some(footer.model.clone()),
             Some(model) if model.sha256 != footer.model.sha256 => {
                 return Err(Failure::permanent(format!(
-                    "segment {segment} was detected by another model ({} instead of {}): process the video anew",
+                    "segment {segment} was detected by another model ({} instead of {}): process the video again",
                     footer.model.name, model.name
                 )));
             }
@@ -378,7 +378,7 @@ fn of_segment<'a>(rows: &'a [TrackRow], segment: &ManifestSegment) -> &'a [Track
 }
 
 fn video_of(manifest: &Manifest) -> Result<&VideoInfo, Failure> {
-    let unplanned = || Failure::permanent("the manifest has no plan: process the video anew");
+    let unplanned = || Failure::permanent("the manifest has no plan: process the video again");
     manifest.source.video.as_ref().ok_or_else(unplanned)
 }
 

@@ -10,7 +10,7 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 use tempfile::TempPath;
 use trackdrop_cloud::{Content, PutOptions, Storage, local::LocalCloud};
 use trackdrop_flow::{Cloud, manifest, stage::Staged};
-use trackdrop_pipeline::{Bucket, Delivery, Event, Handler, ObjectFinalized, names::ObjectName};
+use trackdrop_pipeline::{Bucket, Delivery, Event, Handler, names::ObjectName};
 use trackdrop_split::{MediaCutter, Split};
 
 #[tokio::main]
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let object = ObjectName::new(Bucket::Uploads, "video");
     let content = Content::File(TempPath::try_from_path(video)?);
     let info = local.put(&object, content, PutOptions::default()).await?;
-    let upload = ObjectFinalized { object, generation: info.generation, created: info.created };
+    let upload = info.finalized();
     let request = upload.request().ok_or("an upload names its request")?;
 
     let started = Instant::now();
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     split.handle(&Event::ObjectFinalized(upload), &Delivery::new()).await?;
     let seconds = started.elapsed().as_secs_f64();
 
-    let (manifest, _) = manifest::read(&cloud, &request).await?.ok_or("there is no manifest")?;
+    let manifest = manifest::read(&cloud, &request).await?.ok_or("there is no manifest")?;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak_kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
     let result = serde_json::json!({

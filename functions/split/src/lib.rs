@@ -1,7 +1,7 @@
 //! `split`: a new object in `uploads/` becomes a manifest and chunks.
 //!
-//! The plan is written first; each chunk starts `track` as soon as it stands, while the next one is cut. A delivery that comes again
-//! finds the plan and the chunks that stand, and cuts what is missing.
+//! The plan is written first. Each chunk starts `track` as soon as it is stored, while the next one is cut. A redelivery
+//! finds the plan and the chunks that exist, and cuts the missing ones.
 
 mod media;
 mod notes;
@@ -181,8 +181,7 @@ fn plan(
     video: &dyn OpenVideo,
 ) -> Result<Manifest, Failure> {
     let permanent = |error| Failure::from_error(FailureKind::Permanent, error);
-    let upload = ObjectFinalized { object: info.object.clone(), generation: info.generation, created: info.created };
-    let mut manifest = manifest::unplanned(request, &upload, Some(info), settings);
+    let mut manifest = manifest::unplanned(request, &info.finalized(), Some(info), settings);
     let (mut video_info, segments) = (video.info(), video.segments());
     if manifest.settings.source_clock {
         video_info.origin_pts = 0;
@@ -239,7 +238,7 @@ fn agree(standing: &Manifest, ours: &Manifest) -> Result<(), Failure> {
     if plan(standing) == plan(ours) {
         return Ok(());
     }
-    Err(Failure::permanent("the plan that stands differs from this version's: process the video anew (--force)"))
+    Err(Failure::permanent("the stored plan differs from this version's: process the video again (--force)"))
 }
 
 impl Split {

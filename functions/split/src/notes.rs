@@ -29,11 +29,8 @@ impl InWork {
 
 impl Notes for InWork {
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        match self.runtime.block_on(self.cloud.storage.get(&self.object(name))) {
-            Ok((_, part)) => Ok(Some(part.into())),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(io::Error::other(error)),
-        }
+        let part = self.runtime.block_on(self.cloud.get(&self.object(name))).map_err(io::Error::other)?;
+        Ok(part.map(|(_, part)| part.into()))
     }
 
     fn write(&self, name: &str, part: Vec<u8>) -> io::Result<()> {

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use trackdrop_cloud::{
     Content, LocalFile, ObjectInfo, OpenObject, PutOptions, ReadRange, Storage, StorageError, local::LocalCloud,
 };
-use trackdrop_flow::{Cloud, manifest, stage::Staged, sweep};
+use trackdrop_flow::{Cloud, manifest, stage::Staged};
 use trackdrop_pipeline::{Bucket, Delivery, Event, Failure, Handler, ObjectFinalized, names::ObjectName};
 use trackdrop_split::{MediaCutter, NoteEvery, Split};
 
@@ -106,7 +106,7 @@ impl World {
         let metadata = [("trackdrop-settings".to_owned(), r#"{"segment_seconds":2}"#.to_owned())].into();
         let options = PutOptions { metadata, ..Default::default() };
         let info = local.put(&object, Content::Bytes(content.into()), options).await.unwrap();
-        Self { local, slow, split: Staged(split), upload: sweep::finalized(&info), _folder: folder }
+        Self { local, slow, split: Staged(split), upload: info.finalized(), _folder: folder }
     }
 
     /// A delivery whose time is over after so many bytes.
@@ -126,7 +126,7 @@ impl World {
     async fn made(&self) -> (serde_json::Value, Vec<Bytes>) {
         let request = self.upload.request().unwrap();
         let cloud = Cloud { storage: self.local.clone(), publisher: self.local.clone(), warehouse: self.local.clone() };
-        let (manifest, _) = manifest::read(&cloud, &request).await.unwrap().unwrap();
+        let manifest = manifest::read(&cloud, &request).await.unwrap().unwrap();
         let mut plan = serde_json::to_value((&manifest.segments, &manifest.source.video)).unwrap();
         for segment in plan[0].as_array_mut().unwrap() {
             for own in ["request_id", "segment_file"] {

@@ -1,7 +1,7 @@
 //! `track` detects: a new chunk becomes detections. (`merge` tracks; the names of the functions are given.)
 //!
-//! Detection needs no memory of other frames, so every chunk is worked on by itself; identities are given later, by `merge`. The
-//! detections file is created once, and its existence is the count of finished segments.
+//! Detection needs no memory of other frames, so chunks are processed in parallel. `merge` assigns identities later.
+//! The detections file is created once. The files that exist are the count of finished segments.
 
 mod files;
 mod pipeline;

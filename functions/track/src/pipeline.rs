@@ -44,11 +44,11 @@ impl SegmentDetector for MediaSegmentDetector {
         let settings = &segment.settings;
         match &settings.model_sha256 {
             Some(_) if settings.card_sha256 != info.card_sha256 => Err(Failure::permanent(format!(
-                "the card of the model {} has changed since the request was made: process the video anew",
+                "the card of the model {} has changed since the request was made: process the video again",
                 info.name
             ))),
             Some(expected) if *expected != info.sha256 => Err(Failure::permanent(format!(
-                "the model file {} has changed since the request was made (sha256 {}, then {expected}): process the video anew",
+                "the model file {} has changed since the request was made (sha256 {}, then {expected}): process the video again",
                 info.name, info.sha256
             ))),
             _ => Ok(ModelFacts {
@@ -275,7 +275,7 @@ fn check_owner(source: &ChunkDescription, segment: &SegmentDescription) -> Resul
     let pts_sha256 = pts_list(source.frame_pts.clone())?.sha256();
     if (start_pts, end_pts) != (segment.start_pts, segment.end_pts) || pts_sha256 != segment.pts_sha256 {
         return Err(Failure::permanent(format!(
-            "the chunk of segment {} holds other frames than its description says: process the video anew",
+            "the chunk of segment {} holds other frames than its description says: process the video again",
             segment.segment_number
         )));
     }

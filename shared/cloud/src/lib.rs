@@ -1,11 +1,11 @@
-//! What the functions need of a cloud, as three traits, and the back ends that give it.
+//! The three traits of a cloud that the functions use, and their back ends.
 //!
 //! - [`Storage`]: objects with generations and preconditions, in the sense of Google Cloud Storage.
 //! - [`Publisher`]: messages on topics.
-//! - [`Warehouse`]: rows that are queried in SQL, loaded exactly once.
+//! - [`Warehouse`]: rows for SQL queries, loaded exactly once.
 //!
-//! [`local`] gives all three from one directory, `google` (a feature) from Google Cloud. [`conformance`] is the suite that every `Storage` passes: a back end is one that
-//! passes it, whatever it is made of.
+//! [`local`] implements all three in one directory. `google` (a feature) implements them on Google Cloud. Every `Storage`
+//! passes the suite [`conformance`].
 
 pub mod conformance;
 #[cfg(feature = "google")]

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 use tempfile::TempPath;
-use trackdrop_pipeline::{Failure, FailureKind, Timestamp, names::ObjectName};
+use trackdrop_pipeline::{Failure, FailureKind, ObjectFinalized, Timestamp, names::ObjectName};
 
 /// A store of objects.
 ///
@@ -180,6 +180,11 @@ impl Obstacle {
 }
 
 impl ObjectInfo {
+    /// What a notification says of the object.
+    pub fn finalized(&self) -> ObjectFinalized {
+        ObjectFinalized { object: self.object.clone(), generation: self.generation, created: self.created }
+    }
+
     /// Refuses what has an obstacle.
     pub(crate) fn check_readable(&self) -> Result<(), StorageError> {
         match self.obstacle {

@@ -17,7 +17,7 @@ const TAIL_BYTES: usize = 4096;
 
 /// Bytes that can be read from any place: a file, or what came through a pipe.
 #[derive(Debug)]
-pub(crate) enum Source {
+pub(crate) enum BlockSource {
     File { file: File, len: u64 },
     Memory(Vec<u8>),
 }
@@ -43,7 +43,7 @@ impl<E> From<io::Error> for BlockError<E> {
     }
 }
 
-impl Source {
+impl BlockSource {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;

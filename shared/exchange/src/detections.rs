@@ -1,7 +1,7 @@
 //! Anyone's detections, told apart by their content.
 
 use crate::{
-    blocks::{BlockError, Source},
+    blocks::{BlockError, BlockSource},
     detection_text::{Layout, LayoutError, parse_lines},
     error::ExchangeError,
     frames::{Frames, MAX_FRAME, Part},
@@ -29,7 +29,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// # Errors
 /// The first line, in the order of the file, that is no detection; or the file cannot be read.
 pub fn read_detections(path: &Path) -> Result<Frames, ExchangeError> {
-    let source = Source::open(path).map_err(|source| ExchangeError::Read { path: path.into(), source })?;
+    let source = BlockSource::open(path).map_err(|source| ExchangeError::Read { path: path.into(), source })?;
     let head = source.head(HEAD_BYTES).map_err(|source| ExchangeError::Read { path: path.into(), source })?;
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     if head.starts_with(b"PAR1") || ending == "parquet" {

@@ -1,5 +1,5 @@
-//! What the chunks of a request are, as the manifest says it: `split` completes the manifest with it, and where `split` did not get to that,
-//! whoever ends the request or looks after it does.
+//! Size and SHA-256 of a request's chunks in the manifest. `split` records them. If `split` was interrupted before that, the
+//! function that ends the request, or the sweeper, does.
 
 use crate::{Cloud, manifest};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use trackdrop_pipeline::{
 /// Size in bytes and SHA-256 of chunks.
 pub type Chunks = BTreeMap<SegmentNumber, (u64, String)>;
 
-/// The chunks of a request that stand.
+/// The chunks of a request that exist.
 pub async fn standing(cloud: &Cloud, request: &RequestId) -> Result<Chunks, Failure> {
     let prefix = ObjectName::new(Bucket::Work, PerSegment::Chunk.prefix(request));
     let mut chunks = Chunks::new();
@@ -55,7 +55,7 @@ pub async fn record(cloud: &Cloud, request: &RequestId, chunks: &Chunks) -> Resu
 /// What an earlier delivery left to do once every chunk stands: to record them. The upload, which may be gone by now, is not needed for
 /// that, and the request may even be done, because chunks are worked on as soon as they stand. Gives false where chunks are missing.
 pub async fn record_if_all_stand(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
-    let Some((manifest, _)) = manifest::read(cloud, request).await? else { return Ok(false) };
+    let Some(manifest) = manifest::read(cloud, request).await? else { return Ok(false) };
     if manifest.segments.is_empty() {
         return Ok(false);
     }

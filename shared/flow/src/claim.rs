@@ -9,14 +9,12 @@
 //! processed anew, upload it with other settings, or with any new text as custom metadata [`AGAIN_KEY`].
 
 use crate::{
-    Cloud, Created, NewObject,
-    count::MARKER_TYPE,
-    end, manifest,
+    Cloud, Created, NewObject, end, manifest,
     round::{self, Round},
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions};
+use trackdrop_cloud::{ObjectInfo, Precondition};
 use trackdrop_pipeline::{
     Bucket, Failure, RequestId, RequestSettings, RequestState, Stage, Timestamp,
     names::{Marker, ObjectName},
@@ -99,8 +97,8 @@ impl Claim {
         let Some(claim) = &self.0 else { return Ok(None) };
         let metadata = BTreeMap::from([(REQUEST_KEY.to_owned(), request.to_string())]);
         for _ in 0..ATTEMPTS {
-            let new = NewObject::of_bytes(claim.clone(), "", MARKER_TYPE).with_metadata(metadata.clone());
-            if let Created::Now(_) = cloud.create(new).await? {
+            let new = || NewObject::marker(claim.clone()).with_metadata(metadata.clone());
+            if let Created::Now(_) = cloud.create(new()).await? {
                 return Ok(None);
             }
             let generation = match holder(cloud, claim, request).await? {
@@ -121,15 +119,8 @@ impl Claim {
                 Holder::Free(generation) => generation,
             };
             let Some(generation) = generation else { continue };
-            let options = PutOptions {
-                precondition: Precondition::Generation(generation),
-                content_type: MARKER_TYPE,
-                metadata: metadata.clone(),
-            };
-            match cloud.storage.put(claim, Content::Bytes("".into()), options).await {
-                Ok(_) => return Ok(None),
-                Err(error) if error.is_precondition() || error.is_not_found() => {}
-                Err(error) => return Err(error.into()),
+            if cloud.put_if(Precondition::Generation(generation), new()).await?.is_some() {
+                return Ok(None);
             }
         }
         Err(Failure::transient(format!("the claim {claim} was written by others {ATTEMPTS} times in a row")))
@@ -164,7 +155,7 @@ pub async fn leave_to(
     upload: &ObjectName,
     other: &RequestId,
 ) -> Result<(), Failure> {
-    let marker = NewObject::of_bytes(Marker::Ended.object(request), "", MARKER_TYPE);
+    let marker = NewObject::marker(Marker::Ended.object(request));
     cloud.create(marker.with_metadata(round::left_to(other))).await?;
     let reason = format!("{upload} was uploaded before with this content and these settings: {other}");
     tracing::info!(function = "split", %request, reason, "upload ignored");

@@ -1,6 +1,6 @@
 //! The completion counter over a store: see [`trackdrop_pipeline::counter`] for why it is made this way.
 
-use crate::{Cloud, NewObject, manifest};
+use crate::{Cloud, manifest};
 use trackdrop_cloud::StorageError;
 use trackdrop_pipeline::{
     Bucket, Delivery, Failure, RequestId, SegmentNumber,
@@ -8,11 +8,8 @@ use trackdrop_pipeline::{
     names::ObjectName,
 };
 
-/// MIME type of a marker, which is empty.
-pub const MARKER_TYPE: &str = "application/octet-stream";
-
-/// To be called after the segment's result object stands, by every delivery of it: counts, and creates the stage's marker when the
-/// count is complete. A crash before or in it is healed by the redelivery, which calls it again.
+/// Counts a segment, and creates the stage's marker when the count is complete. Every delivery calls it after the segment's
+/// result exists. Idempotent: after a crash the redelivery calls it again.
 pub async fn complete(
     cloud: &Cloud,
     counted: Counted,
@@ -44,17 +41,13 @@ async fn mark_if_complete(
     }
     let groups = group_count(segment_count);
     if groups > 1 {
-        cloud.create(marker(counted.group_marker(request, segment))).await?;
+        cloud.mark(counted.group_marker(request, segment)).await?;
         if count(cloud, &counted.group_marker_prefix(request)).await? < groups {
             return Ok(());
         }
     }
-    cloud.create(marker(counted.marker().object(request))).await?;
+    cloud.mark(counted.marker().object(request)).await?;
     Ok(())
-}
-
-fn marker(object: ObjectName) -> NewObject {
-    NewObject::of_bytes(object, "", MARKER_TYPE)
 }
 
 async fn count(cloud: &Cloud, prefix: &str) -> Result<u32, StorageError> {

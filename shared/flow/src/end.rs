@@ -1,17 +1,17 @@
-//! How a request ends: exactly once in effect, whoever gets there and however often.
+//! How a request ends. Idempotent: any delivery may end it, any number of times.
 
 use crate::{
-    Cloud, VERSION, WorkReport, busy_seconds,
+    Cloud, NewObject, VERSION, WorkReport, busy_seconds,
     chunks::{self, Chunks},
-    count::MARKER_TYPE,
     manifest,
     round::{self, Round},
+    store::parse_json,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{cmp::Ordering, collections::BTreeMap};
 use tracing::Instrument;
-use trackdrop_cloud::{Content, Precondition, PutOptions, TOPIC_REQUESTS};
+use trackdrop_cloud::{Precondition, TOPIC_REQUESTS};
 use trackdrop_pipeline::{
     Bucket, Event, Failure, Manifest, RequestFinished, RequestId, RequestState, Stage, Timestamp,
     cost::{CostEstimate, Prices},
@@ -63,9 +63,7 @@ pub struct Summary {
 
 /// Ends the request if all its results exist. Call it after writing the load marker or the annotated video.
 pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
-    let Some((manifest, _)) = manifest::read(cloud, request).await? else {
-        return Err(Failure::transient(format!("{request} has no manifest yet")));
-    };
+    let manifest = manifest::expect(cloud, request).await?;
     if manifest.state.lacks_something() {
         return tell(cloud, &manifest).await;
     }
@@ -178,7 +176,7 @@ pub async fn tell_failed(cloud: &Cloud, request: &RequestId, round: Round) -> Re
         return Ok(());
     }
     match manifest::read(cloud, request).await? {
-        Some((manifest, _)) if manifest.state.lacks_something() => tell(cloud, &manifest).await,
+        Some(manifest) if manifest.state.lacks_something() => tell(cloud, &manifest).await,
         _ => Ok(()),
     }
 }
@@ -194,7 +192,7 @@ pub async fn is_told(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure
 /// begins after `after`, too: what is known of the failure by then is not of this round. Where the request stands as neither, this does
 /// what an earlier call may have left undone.
 pub async fn reopen(cloud: &Cloud, request: &RequestId, after: Option<Timestamp>) -> Result<(), Failure> {
-    let Some((failed, _)) = manifest::read(cloud, request).await? else { return Ok(()) };
+    let Some(failed) = manifest::read(cloud, request).await? else { return Ok(()) };
     let mut reopened_at = failed.reopened_at;
     let lacks_something = |manifest: &Manifest| {
         // One whose rows are not loaded yet goes on although its video is given up.
@@ -250,15 +248,19 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
         return Ok(());
     }
     let summary = summarise(cloud, manifest).await?;
-    let json = serde_json::to_vec_pretty(&summary)
-        .map_err(|error| Failure::permanent(format!("the summary can't be written: {error}")))?;
+    let json: Bytes = serde_json::to_vec_pretty(&summary)
+        .map_err(|error| Failure::permanent(format!("the summary can't be written: {error}")))?
+        .into();
     let file = ResultFile::Summary.object(request);
-    let summary = match tell_of_round(cloud, &file, round, json.into(), "application/json").await? {
-        Told::Now => summary,
-        // Another delivery wrote it: the row must say what the file says, to the moment at which the request ended.
-        Told::Before(json) => parse_summary(&file, &json)?,
-        Told::LaterRound => return Ok(()),
-    };
+    let summary =
+        match tell_of_round(cloud, round, || NewObject::of_bytes(file.clone(), json.clone(), "application/json"))
+            .await?
+        {
+            Told::Now => summary,
+            // Another delivery wrote it: the row must say what the file says, to the moment at which the request ended.
+            Told::Before(json) => parse_json(&file, &json)?,
+            Told::LaterRound => return Ok(()),
+        };
     // Whoever opened it again may have died before.
     forget_failures_before(cloud, request, round).await?;
     let row = row(manifest, &summary);
@@ -270,7 +272,7 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     };
     cloud.publisher.publish(TOPIC_REQUESTS, &Event::RequestFinished(finished)).await?;
     let began_at = began_at(cloud, manifest).await?;
-    if let Told::Now = tell_of_round(cloud, &told, round, Bytes::new(), MARKER_TYPE).await? {
+    if let Told::Now = tell_of_round(cloud, round, || NewObject::marker(told.clone())).await? {
         log_end(manifest, &summary, began_at);
     }
     Ok(())
@@ -287,47 +289,32 @@ enum Told {
 }
 
 /// Writes an object that tells of a round, once a round: over one of an earlier round, never over one of the same or a later one.
-async fn tell_of_round(
-    cloud: &Cloud,
-    object: &ObjectName,
-    round: Round,
-    content: Bytes,
-    content_type: &'static str,
-) -> Result<Told, Failure> {
+async fn tell_of_round(cloud: &Cloud, round: Round, new: impl Fn() -> NewObject + Send) -> Result<Told, Failure> {
+    let object = new().object;
     let mut precondition = Precondition::NotExists;
     for _ in 0..ATTEMPTS {
-        let options = PutOptions { precondition, content_type, metadata: round::metadata(round) };
-        match cloud.storage.put(object, Content::Bytes(content.clone()), options).await {
-            Ok(_) => return Ok(Told::Now),
-            Err(error) if error.is_precondition() || error.is_not_found() => {}
-            Err(error) => return Err(error.into()),
+        if cloud.put_if(precondition, new().with_metadata(round::metadata(round))).await?.is_some() {
+            return Ok(Told::Now);
         }
-        precondition = match cloud.storage.get(object).await {
-            Ok((info, content)) => match round::told(&info).cmp(&Some(round)) {
+        precondition = match cloud.get(&object).await? {
+            Some((info, content)) => match round::told(&info).cmp(&Some(round)) {
                 Ordering::Less => Precondition::Generation(info.generation),
                 Ordering::Equal => return Ok(Told::Before(content)),
                 Ordering::Greater => return Ok(Told::LaterRound),
             },
-            Err(error) if error.is_not_found() => Precondition::NotExists,
-            Err(error) => return Err(error.into()),
+            None => Precondition::NotExists,
         };
     }
     Err(Failure::transient(format!("{object} was changed by others {ATTEMPTS} times in a row")))
 }
 
-/// None where somebody took it away.
-async fn read_summary(cloud: &Cloud, request: &RequestId) -> Result<Option<Summary>, Failure> {
-    let file = ResultFile::Summary.object(request);
-    match cloud.storage.get(&file).await {
-        Ok((_, json)) => parse_summary(&file, &json).map(Some),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn parse_summary(file: &ObjectName, json: &[u8]) -> Result<Summary, Failure> {
-    serde_json::from_slice(json)
-        .map_err(|error| Failure::permanent(format!("the summary {file} can't be read: {error}")))
+/// What the summary of a finished request says; none where there is none.
+///
+/// # Errors
+/// Those of the store; permanent where the object is no summary.
+pub async fn read_summary(cloud: &Cloud, request: &RequestId) -> Result<Option<Summary>, Failure> {
+    let read = cloud.get_json(&ResultFile::Summary.object(request)).await?;
+    Ok(read.map(|(_, summary)| summary))
 }
 
 /// The target of the one line that the log has of a request's end; a trace's outermost span is made of it.

@@ -7,7 +7,7 @@ use crate::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use trackdrop_cloud::{Content, Listing, ObjectInfo, Precondition, PutOptions};
+use trackdrop_cloud::{Listing, ObjectInfo, Precondition};
 use trackdrop_pipeline::{
     Bucket, Failure, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState, Timestamp,
     manifest::{Progress, SourceInfo},
@@ -117,24 +117,38 @@ pub fn state_of(info: &ObjectInfo) -> Option<RequestState> {
 }
 
 /// Reads a request's manifest; none where it has none yet.
-pub async fn read(cloud: &Cloud, request: &RequestId) -> Result<Option<(Manifest, i64)>, Failure> {
-    let object = ResultFile::Manifest.object(request);
-    match cloud.storage.get(&object).await {
-        Ok((info, json)) => {
-            let manifest = serde_json::from_slice(&json)
-                .map_err(|error| Failure::permanent(format!("the manifest {object} can't be read: {error}")))?;
-            Ok(Some((manifest, info.generation)))
-        }
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+///
+/// # Errors
+/// Those of the store; permanent where the object is no manifest.
+pub async fn read(cloud: &Cloud, request: &RequestId) -> Result<Option<Manifest>, Failure> {
+    Ok(read_generation(cloud, request).await?.map(|(manifest, _)| manifest))
+}
+
+/// Reads a request's manifest, which another delivery is about to write where there is none.
+///
+/// # Errors
+/// As [`read`]; transient where there is none yet.
+pub async fn expect(cloud: &Cloud, request: &RequestId) -> Result<Manifest, Failure> {
+    read(cloud, request).await?.ok_or_else(|| none_yet(request))
+}
+
+fn none_yet(request: &RequestId) -> Failure {
+    Failure::transient(format!("{request} has no manifest yet"))
+}
+
+async fn read_generation(cloud: &Cloud, request: &RequestId) -> Result<Option<(Manifest, i64)>, Failure> {
+    let read = cloud.get_json(&ResultFile::Manifest.object(request)).await?;
+    Ok(read.map(|(info, manifest)| (manifest, info.generation)))
+}
+
+fn to_object(manifest: &Manifest) -> Result<NewObject, Failure> {
+    let object = ResultFile::Manifest.object(&manifest.request_id);
+    Ok(NewObject::of_bytes(object, to_json(manifest)?, CONTENT_TYPE).with_metadata(metadata(manifest)))
 }
 
 /// Creates the manifest unless there is one.
 pub async fn create(cloud: &Cloud, manifest: &Manifest) -> Result<Created, Failure> {
-    let object = ResultFile::Manifest.object(&manifest.request_id);
-    let new = NewObject::of_bytes(object, to_json(manifest)?, CONTENT_TYPE);
-    cloud.create(new.with_metadata(metadata(manifest))).await
+    cloud.create(to_object(manifest)?).await
 }
 
 /// Changes the manifest; `change` says whether there is anything to write and may run several times. Gives the manifest as it
@@ -144,23 +158,13 @@ pub async fn update(
     request: &RequestId,
     mut change: impl FnMut(&mut Manifest) -> bool + Send,
 ) -> Result<Manifest, Failure> {
-    let object = ResultFile::Manifest.object(request);
     for _ in 0..ATTEMPTS {
-        let Some((mut manifest, generation)) = read(cloud, request).await? else {
-            return Err(Failure::transient(format!("{request} has no manifest yet")));
-        };
+        let (mut manifest, generation) = read_generation(cloud, request).await?.ok_or_else(|| none_yet(request))?;
         if !change(&mut manifest) {
             return Ok(manifest);
         }
-        let options = PutOptions {
-            precondition: Precondition::Generation(generation),
-            content_type: CONTENT_TYPE,
-            metadata: metadata(&manifest),
-        };
-        match cloud.storage.put(&object, Content::Bytes(to_json(&manifest)?), options).await {
-            Ok(_) => return Ok(manifest),
-            Err(error) if error.is_precondition() || error.is_not_found() => {}
-            Err(error) => return Err(error.into()),
+        if cloud.put_if(Precondition::Generation(generation), to_object(&manifest)?).await?.is_some() {
+            return Ok(manifest);
         }
     }
     Err(Failure::transient(format!("the manifest of {request} was changed by others {ATTEMPTS} times in a row")))
@@ -215,19 +219,14 @@ pub async fn fold_progress(cloud: &Cloud, request: &RequestId, fold: impl Fn(&mu
         Ok(info) if due(info.created) => {}
         _ => return,
     }
-    let Ok(Some((mut manifest, generation))) = read(cloud, request).await else { return };
+    let Ok(Some((mut manifest, generation))) = read_generation(cloud, request).await else { return };
     if manifest.state.is_final() {
         return;
     }
     fold(&mut manifest.progress);
     manifest.progress.updated_at = Timestamp::now();
-    let Ok(json) = to_json(&manifest) else { return };
-    let options = PutOptions {
-        precondition: Precondition::Generation(generation),
-        content_type: CONTENT_TYPE,
-        metadata: metadata(&manifest),
-    };
-    if let Err(error) = cloud.storage.put(&object, Content::Bytes(json), options).await {
+    let Ok(new) = to_object(&manifest) else { return };
+    if let Err(error) = cloud.put_if(Precondition::Generation(generation), new).await {
         tracing::debug!(%request, %error, "progress not folded");
     }
 }

@@ -3,7 +3,7 @@
 //! A round is named by the moment at which it began ([`Manifest::reopened_at`](trackdrop_pipeline::Manifest::reopened_at)); the first has none
 //! and comes before all others. What is told of an end says of which round: the summary and the marker `ended` carry it in their metadata, as
 //! the manifest does, so that listings show it. Nothing is deleted when a request is opened again, and a later round writes over what an earlier
-//! one told, never the other way round. So whoever tells the end of an earlier round, however late, finds that it is told, and changes nothing.
+//! one told, never the other way round. So a late delivery that publishes the end of an earlier round finds it published, and changes nothing.
 //!
 //! A round begins after all that was told of the one before ([`crate::end::reopen`]), by the moments themselves and not by anyone's clock.
 

@@ -35,7 +35,7 @@ impl<S: StageHandler> Handler for Staged<S> {
         let Event::ObjectFinalized(started_by) = event else { return Ok(()) };
         let Some(request) = started_by.request() else { return Ok(()) };
         let cloud = self.0.cloud();
-        // Work for a request that has failed is waste; finished work is recognised by each stage, which heals what is missing.
+        // Work for a request that has failed is waste; finished work is recognised by each stage, which repairs what is missing.
         let standing = manifest::look(cloud, &request).await?;
         let round = standing.and_then(|(_, round)| round);
         if let Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) = standing {

@@ -1,4 +1,4 @@
-//! Finds requests that stand still, says why, and sets them going again.
+//! Finds stalled requests, says why, and restarts them.
 //!
 //! Every event is delivered until it is taken or a dead letter ends its request, so while all is well this finds nothing. What it is for: an
 //! event that was lost all the same (a subscription that was made too late or purged, a message that outlived its retention), and a crash that
@@ -13,9 +13,7 @@
 mod known;
 
 use crate::{
-    Cloud, NewObject,
-    count::MARKER_TYPE,
-    end,
+    Cloud, end,
     manifest::{self, unplanned},
     round::{self, Round},
     trace,
@@ -75,13 +73,13 @@ pub struct StandsStill {
     /// What is missing.
     pub why: String,
     /// What was done about it.
-    pub done: Done,
+    pub done: Treatment,
 }
 
 /// What was done about a request that stands still.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Done {
+pub enum Treatment {
     /// So many events were told once more.
     ToldAgain(usize),
     /// What was left undone was done.
@@ -173,7 +171,7 @@ pub async fn sweep_each(
         if info.bytes == 0 || ignored.matching(&info.object.name).is_some() {
             continue;
         }
-        let upload = finalized(&info);
+        let upload = info.finalized();
         let Some(request) = upload.request() else { continue };
         let is_too_old =
             Timestamp::now().seconds_since(info.created) >= GIVEN_UP_WITHIN * patience.give_up_s + UPLOADS_AFTER_S;
@@ -199,8 +197,8 @@ pub async fn sweep_each(
 }
 
 /// Tells all that a request waits for once more, at once; for one that was opened again. Gives what was done.
-pub async fn go_on(cloud: &Cloud, request: &RequestId) -> Result<Done, Failure> {
-    let mut done = Done::Nothing;
+pub async fn go_on(cloud: &Cloud, request: &RequestId) -> Result<Treatment, Failure> {
+    let mut done = Treatment::Nothing;
     let note: &mut (dyn FnMut(LookedAfter) + Send + Sync) = &mut |looked_after| {
         if let Ok(found) = looked_after {
             done = found.done;
@@ -259,7 +257,7 @@ impl Sweeper<'_> {
     }
 
     async fn look_after(&mut self, request: &RequestId) -> Result<(), Failure> {
-        let Some((manifest, _)) = manifest::read(self.cloud, request).await? else { return Ok(()) };
+        let Some(manifest) = manifest::read(self.cloud, request).await? else { return Ok(()) };
         let standing = look(self.cloud, &manifest).await?;
         if !self.stands_still(&standing) {
             return Ok(());
@@ -281,16 +279,16 @@ impl Sweeper<'_> {
         let Standing { round, last, stage, why, remedies } = standing;
         let now = Timestamp::now();
         let seconds = now.seconds_since(last);
-        let (mut reason, mut told, mut done) = (None, Vec::new(), Done::Nothing);
+        let (mut reason, mut told, mut done) = (None, Vec::new(), Treatment::Nothing);
         for remedy in remedies {
             match remedy {
                 Remedy::Mark(marker) => {
-                    self.cloud.create(NewObject::of_bytes(marker.object(request), "", MARKER_TYPE)).await?;
-                    done = Done::Healed;
+                    self.cloud.mark(marker.object(request)).await?;
+                    done = Treatment::Healed;
                 }
                 Remedy::End => {
                     end::finish_if_complete(self.cloud, request).await?;
-                    done = Done::Healed;
+                    done = Treatment::Healed;
                 }
                 Remedy::Tell(objects) => told.extend(objects),
                 Remedy::Gone(what) => reason = Some(what),
@@ -305,7 +303,7 @@ impl Sweeper<'_> {
         }
         if let Some(reason) = reason {
             end::fail_in_stage(self.cloud, request, stage, &reason, round, describe).await?;
-            done = Done::Failed(reason);
+            done = Treatment::Failed(reason);
         } else if !told.is_empty() {
             done = self.tell(request, last, &before, &told).await?;
         }
@@ -315,11 +313,8 @@ impl Sweeper<'_> {
     }
 
     async fn told_before(&self, request: &RequestId) -> Result<ToldBefore, Failure> {
-        match self.cloud.storage.get(&record_of(request)).await {
-            Ok((_, json)) => Ok(serde_json::from_slice(&json).unwrap_or_default()),
-            Err(error) if error.is_not_found() => Ok(ToldBefore::default()),
-            Err(error) => Err(error.into()),
-        }
+        let record = self.cloud.get(&record_of(request)).await?;
+        Ok(record.and_then(|(_, json)| serde_json::from_slice(&json).ok()).unwrap_or_default())
     }
 
     /// Tells of the objects once more, unless that was done not long ago: not before as much time has passed since as had passed then since
@@ -330,12 +325,12 @@ impl Sweeper<'_> {
         last: Timestamp,
         before: &ToldBefore,
         objects: &[ObjectFinalized],
-    ) -> Result<Done, Failure> {
+    ) -> Result<Treatment, Failure> {
         let now = Timestamp::now();
         let wait_s = before.at.map(|at| at.seconds_since(last).max(self.patience.still_s));
         let is_due = before.at.zip(wait_s).is_none_or(|(at, wait_s)| now.seconds_since(at) >= wait_s);
         if !is_due && self.patience != Patience::NONE {
-            return Ok(Done::Nothing);
+            return Ok(Treatment::Nothing);
         }
         for object in objects {
             self.cloud.publisher.tell_again(object).await?;
@@ -347,13 +342,8 @@ impl Sweeper<'_> {
         let (record, options) =
             (record_of(request), PutOptions { content_type: "application/json", ..Default::default() });
         self.cloud.storage.put(&record, Content::Bytes(json.into()), options).await?;
-        Ok(Done::ToldAgain(objects.len()))
+        Ok(Treatment::ToldAgain(objects.len()))
     }
-}
-
-/// What a notification says of an object.
-pub fn finalized(info: &ObjectInfo) -> ObjectFinalized {
-    ObjectFinalized { object: info.object.clone(), generation: info.generation, created: info.created }
 }
 
 /// What a request waits for, and since when.
@@ -416,7 +406,7 @@ struct Stands {
 type Waits = (Stage, String, Remedy);
 
 fn tell(info: &ObjectInfo) -> Remedy {
-    Remedy::Tell(vec![finalized(info)])
+    Remedy::Tell(vec![info.finalized()])
 }
 
 async fn before_tracked(cloud: &Cloud, manifest: &Manifest, seen: &Seen) -> Result<Vec<Waits>, Failure> {
@@ -442,7 +432,7 @@ async fn before_tracked(cloud: &Cloud, manifest: &Manifest, seen: &Seen) -> Resu
     };
     let mut waits = vec![(Stage::Split, why, remedy)];
     let not_tracked = chunks.iter().filter(|(segment, _)| !detections.contains_key(segment));
-    let objects: Vec<_> = not_tracked.map(|(_, info)| finalized(info)).collect();
+    let objects: Vec<_> = not_tracked.map(|(_, info)| info.finalized()).collect();
     if !objects.is_empty() {
         waits.push((Stage::Track, format!("{} of them are not tracked", objects.len()), Remedy::Tell(objects)));
     }
@@ -498,7 +488,7 @@ fn untaken(started_by: &BTreeMap<u32, ObjectInfo>, done: &BTreeMap<u32, ObjectIn
     let mut objects = Vec::new();
     for segment in (0..segments).filter(|segment| !done.contains_key(segment)) {
         match started_by.get(&segment) {
-            Some(info) => objects.push(finalized(info)),
+            Some(info) => objects.push(info.finalized()),
             None => {
                 return Remedy::Gone(format!("what segment {segment} is made from is gone: upload the video again"));
             }
@@ -512,7 +502,7 @@ async fn upload_of(cloud: &Cloud, manifest: &Manifest) -> Result<Remedy, Failure
     let object = ObjectName::new(Bucket::Uploads, end::video_name(manifest));
     let upload = cloud.find(&object).await?.filter(|info| info.generation == manifest.source.generation);
     Ok(match upload {
-        Some(info) => Remedy::Tell(vec![finalized(&info)]),
+        Some(info) => Remedy::Tell(vec![info.finalized()]),
         None => Remedy::Gone(format!("{object} was deleted or overwritten before it was cut: upload it again")),
     })
 }

@@ -3,7 +3,7 @@
 //! A version is a request of its own that begins at the marker `tracked`: `merge`, `load`, `annotate` and `join` take it from there as they
 //! take any other. What it is named follows from the request and the settings, so asking twice makes one version.
 
-use crate::{Cloud, Created, NewObject, count, manifest};
+use crate::{Cloud, Created, manifest};
 use std::collections::BTreeMap;
 use trackdrop_pipeline::{
     Failure, Manifest, RequestId, RequestSettings, RequestState, Timestamp, manifest::Progress, names::Marker,
@@ -37,7 +37,7 @@ pub struct Version {
     pub is_new: bool,
 }
 
-/// Makes a version of the tracks of `of`, which has this manifest. Only what `merge` and the functions after it heed may differ in
+/// Makes a version of the tracks of `of`, which has this manifest. Only what `merge` and the functions after it read may differ in
 /// `settings`: the tracker, refinements, classes, the minimum score, and whether there is an annotated video.
 ///
 /// # Errors
@@ -73,7 +73,7 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
         segment.request_id = request.clone();
     }
     let created = manifest::create(cloud, &manifest).await?;
-    // After the manifest, and by every call: a crash between the two is healed by asking again.
-    cloud.create(NewObject::of_bytes(Marker::Tracked.object(&request), "", count::MARKER_TYPE)).await?;
+    // After the manifest, and by every call: a crash between the two is repaired by the same call again.
+    cloud.mark(Marker::Tracked.object(&request)).await?;
     Ok(Version { request, is_new: matches!(created, Created::Now(_)) })
 }

@@ -6,7 +6,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::LazyLock,
 };
-use trackdrop_pipeline::{Activity, Delivery, Stopwatch, Timestamp, activity::Done};
+use trackdrop_pipeline::{Activity, Delivery, Stopwatch, Timestamp, activity::WorkDone};
 
 /// The work that made an object.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ impl WorkReport {
     /// The work of an attempt since `started`, on so many frames that are shown for so many seconds; the attempt counts it as done.
     pub fn of(delivery: &Delivery, started: Stopwatch, frames: u64, video_seconds: f64) -> Self {
         let seconds = started.seconds();
-        delivery.report(Done { seconds, frames, video_seconds });
+        delivery.report(WorkDone { seconds, frames, video_seconds });
         let started_at = Timestamp::from_micros(Timestamp::now().micros() - (seconds * 1e6) as i64);
         let activities = delivery.take_spent();
         Self { seconds, started_at: Some(started_at), instance: Some(*INSTANCE), activities, frames, ..Self::default() }

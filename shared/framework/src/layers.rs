@@ -1,6 +1,6 @@
 //! What is around every event, one layer a file, outermost first.
 
-pub(crate) mod kept;
+pub(crate) mod detached;
 
 pub(crate) mod trace_context;
 

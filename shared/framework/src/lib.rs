@@ -1,20 +1,20 @@
 //! Runs a function as an HTTP service on Google Cloud: an event in, an outcome out.
 //!
-//! [`serve`] is the whole `main` of a service. Requests in any shape in which Google Cloud delivers an event (see [`decode`]) become one
-//! typed event for the handler, and its outcome becomes the answer that makes the queue do the right thing (see [`Answer`]): 2xx only when
-//! every effect is stored.
+//! [`serve`] is the whole `main` of a service. Google Cloud delivers an event in one of several HTTP formats (see [`decode`]).
+//! Each becomes one typed event for the handler. The handler's outcome becomes the HTTP status (see [`Answer`]), on which
+//! Pub/Sub retries or acknowledges: 2xx only when every effect is stored.
 //!
-//! Around every event, outermost first: a task of its own that a caller who hangs up does not end, trace context, access log, deadline below the acknowledgement deadline, panics as diagnostics, the
+//! Around every event, outermost first: a task of its own that continues when the caller disconnects, trace context, access log, deadline below the acknowledgement deadline, panics as diagnostics, the
 //! caller's identity, bounds on the body, a bound on concurrency. `GET /healthz` answers once the process listens, `GET /readyz` once the
-//! handler is there (a model may have to be loaded).
+//! handler exists (a model may have to be loaded).
 //!
-//! With the feature `pull`, `serve_or_pull` is the same for a function that may also take its events out of a subscription itself.
+//! With the feature `pull`, `serve_or_pull` is the same for a function that may also pull its events from a subscription.
 
 mod answer;
 mod arguments;
 mod connections;
 mod decode;
-mod domain;
+mod google_event;
 mod layers;
 pub mod oidc;
 #[cfg(feature = "pull")]
@@ -24,10 +24,11 @@ mod service;
 mod settings;
 mod stuck;
 pub mod telemetry;
-mod typed;
+mod translate;
 
 pub use answer::Answer;
 pub use decode::{Malformed, decode};
+pub use google_event::{FinalizedObject, GoogleEvent};
 #[cfg(feature = "pull")]
 pub use pull::Subscription;
 #[cfg(feature = "pull")]
@@ -36,4 +37,3 @@ pub use serve::{Environment, serve};
 pub use service::Service;
 pub use settings::{PushIdentity, ServiceSettings};
 pub use trackdrop_cloud::google::variable;
-pub use typed::{FinalizedObject, Typed};

@@ -4,16 +4,16 @@ use crate::{
     answer::Answer,
     connections,
     decode::decode,
-    domain::Domain,
+    google_event::GoogleEvent,
     layers::{
         access_log,
         authorisation::{self, MayPush},
-        body, concurrency, deadline, kept, panic, trace_context,
+        body, concurrency, deadline, detached, panic, trace_context,
     },
     oidc::Verifier,
     stuck::{self, Stuck},
     telemetry::{self, EventSpan},
-    typed::Typed,
+    translate::Translator,
 };
 use axum::{
     Extension, Router,
@@ -50,7 +50,7 @@ pub struct Service {
     concurrency: usize,
     places: Arc<Semaphore>,
     /// What is in work.
-    kept: TaskTracker,
+    detached: TaskTracker,
     stuck: Stuck,
     deadline: Duration,
     may_push: MayPush,
@@ -77,7 +77,7 @@ impl Service {
             buckets,
             concurrency,
             places,
-            kept: TaskTracker::new(),
+            detached: TaskTracker::new(),
             stuck: Stuck::after(stuck::PATIENCE),
             deadline,
             may_push: MayPush::ThisMachine,
@@ -147,8 +147,8 @@ impl Service {
         let serving = async {
             connections::serve(listener, router, until.stopped()).await;
             // Of whom no caller waits any more.
-            self.kept.close();
-            self.kept.wait().await;
+            self.detached.close();
+            self.detached.wait().await;
             Ok(())
         };
         tokio::select! {
@@ -219,7 +219,7 @@ impl Service {
             .layer(from_fn_with_state(deadline, deadline::layer))
             .layer(from_fn_with_state(function, access_log::layer))
             .layer(from_fn(trace_context::layer))
-            .layer(from_fn_with_state(self.kept.clone(), kept::layer))
+            .layer(from_fn_with_state(self.detached.clone(), detached::layer))
     }
 }
 
@@ -279,7 +279,7 @@ async fn take(
     body: Bytes,
 ) -> Answer {
     let Some(handler) = service.handler.get() else { return Answer::Transient("starting".into()) };
-    let typed = match decode(&headers, &body).and_then(|event| Typed::of(&event)) {
+    let typed = match decode(&headers, &body).and_then(|event| GoogleEvent::of(&event)) {
         Ok(typed) => typed,
         Err(malformed) => return Answer::Malformed(malformed.to_string()),
     };
@@ -294,17 +294,17 @@ impl Service {
     async fn run(
         &self,
         handler: &dyn Handler,
-        typed: Typed,
+        typed: GoogleEvent,
         delivery: &Delivery,
         span: &EventSpan,
     ) -> Result<Answer, Failure> {
-        let domain = Domain {
+        let translator = Translator {
             buckets: &self.buckets,
             storage: &*self.storage,
             trigger: &self.trigger,
             uploads: self.uploads.as_deref(),
         };
-        let (event, trace) = match domain.event_of(typed).await? {
+        let (event, trace) = match translator.event_of(typed).await? {
             Ok(known) => known,
             Err(answer) => return Ok(answer),
         };

@@ -19,8 +19,8 @@ mod export;
 mod log;
 mod metrics;
 mod request_span;
+mod span_buffer;
 mod traced;
-mod whole;
 
 pub(crate) use context::{RequestTrace, TraceContext};
 pub(crate) use metrics::{delivery_done, upload_ignored};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cloudevents::{AttributesReader, Data, Event};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use trackdrop_framework::{FinalizedObject, Typed, decode};
+use trackdrop_framework::{FinalizedObject, GoogleEvent, decode};
 
 fn folders() -> Vec<PathBuf> {
     std::iter::once(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/events")).chain(googles()).collect()
@@ -72,20 +72,20 @@ fn the_data_of_googles_own_events_is_understood() {
         let data: Value = serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap();
         let event = serde_json::json!({ "specversion": "1.0", "id": "1", "source": "//x", "type": kind, "data": data });
         let event = decode(&HeaderMap::new(), &event.to_string().into()).unwrap();
-        (Typed::of(&event).unwrap(), event)
+        (GoogleEvent::of(&event).unwrap(), event)
     };
     for (name, object, generation) in
         [("simple", "folder/Test.cs", 1_587_627_537_231_057), ("complex", "MyFile", 96_883_251)]
     {
         let (typed, _) = typed(&format!("StorageObjectData-{name}.json"), "google.cloud.storage.object.v1.finalized");
-        let Typed::ObjectFinalized(finalized) = typed else { panic!("{typed:?}") };
+        let GoogleEvent::ObjectFinalized(finalized) = typed else { panic!("{typed:?}") };
         assert_eq!((finalized.name.as_str(), finalized.generation), (object, generation));
     }
     for name in ["binary", "text", "duplicatedFields"] {
         let kind = "google.cloud.pubsub.topic.v1.messagePublished";
         let file = format!("MessagePublishedData-{name}.json");
         let (typed, event) = typed(&file, kind);
-        assert!(matches!(typed, Typed::Other(_)), "{typed:?}");
+        assert!(matches!(typed, GoogleEvent::Other(_)), "{typed:?}");
         let came: Value = serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap();
         assert_eq!(event.data(), Some(&Data::Json(came)));
     }
@@ -179,12 +179,12 @@ fn background_events_of_firebase_and_firestore_become_cloudevents_that_are_of_no
         assert_eq!((event.ty(), event.source().as_str(), event.subject()), (&*event_type, source, subject), "{kind}");
         assert_eq!((event.data(), event.id()), (Some(&Data::Json(expected.clone())), "1"), "{kind}");
         assert!(event.time().is_some());
-        assert_eq!(Typed::of(&event).unwrap(), Typed::Other(event_type));
+        assert_eq!(GoogleEvent::of(&event).unwrap(), GoogleEvent::Other(event_type));
     }
     let change = serde_json::json!({ "eventId": "1", "eventType": of("cloud.storage/eventTypes/object.change"), "resource": of_object,
         "data": object("exists") });
     let event = decode(&HeaderMap::new(), &change.to_string().into()).unwrap();
-    assert!(matches!(Typed::of(&event).unwrap(), Typed::ObjectFinalized(object) if object.name == "f/n#1"));
+    assert!(matches!(GoogleEvent::of(&event).unwrap(), GoogleEvent::ObjectFinalized(object) if object.name == "f/n#1"));
 }
 
 fn notification(attributes: &[(&str, &str)], payload: &str) -> Bytes {
@@ -197,8 +197,8 @@ fn notification(attributes: &[(&str, &str)], payload: &str) -> Bytes {
     serde_json::json!({ "message": message, "subscription": "projects/acme/subscriptions/split" }).to_string().into()
 }
 
-fn finalized(created: Option<&str>) -> Typed {
-    Typed::ObjectFinalized(FinalizedObject {
+fn finalized(created: Option<&str>) -> GoogleEvent {
+    GoogleEvent::ObjectFinalized(FinalizedObject {
         bucket: "acme-uploads".into(),
         name: "a b/../%41#?\nü.mp4".into(),
         generation: 1_790_000_000_123_456,
@@ -224,7 +224,7 @@ fn a_storage_notification_names_the_object_exactly_wrapped_or_not_with_payload_o
     let push = headers(&[("content-type", "application/json")]);
     let with_payload = [ATTRIBUTES, &[("payloadFormat", "JSON_API_V1")]].concat();
     let without = [ATTRIBUTES, &[("payloadFormat", "NONE")]].concat();
-    let typed = |headers: &HeaderMap, body: &Bytes| Typed::of(&decode(headers, body).unwrap()).unwrap();
+    let typed = |headers: &HeaderMap, body: &Bytes| GoogleEvent::of(&decode(headers, body).unwrap()).unwrap();
     assert_eq!(typed(&push, &notification(&with_payload, PAYLOAD)), finalized(CREATED));
     assert_eq!(typed(&push, &notification(&without, "")), finalized(None));
     // The emulator's content type; header values can't hold the name, so it is what some proxy made of it.
@@ -250,7 +250,7 @@ fn what_happens_to_objects_otherwise_is_of_no_interest() {
         let mut attributes = ATTRIBUTES.to_vec();
         attributes[0].1 = other;
         let event = decode(&HeaderMap::new(), &notification(&attributes, PAYLOAD)).unwrap();
-        assert_eq!(Typed::of(&event).unwrap(), Typed::Other(other.into()));
+        assert_eq!(GoogleEvent::of(&event).unwrap(), GoogleEvent::Other(other.into()));
     }
 }
 
@@ -266,13 +266,13 @@ fn a_dead_letter_says_how_often_which_subscription_when_and_what() {
     ]
     .concat();
     let event = decode(&HeaderMap::new(), &notification(&dead, PAYLOAD)).unwrap();
-    let expected = Typed::DeadLetter {
+    let expected = GoogleEvent::DeadLetter {
         attempts: 5,
         subscription: "acme-split".into(),
         published: Some("2026-09-21T13:33:20.5Z".parse().unwrap()),
         event: Box::new(finalized(CREATED)),
     };
-    assert_eq!(Typed::of(&event).unwrap(), expected);
+    assert_eq!(GoogleEvent::of(&event).unwrap(), expected);
 }
 
 #[test]
@@ -280,7 +280,9 @@ fn one_of_our_own_events_is_known_alone_and_in_a_message() {
     let ours = r#"{"specversion":"1.0","id":"1","source":"//trackdrop","type":"trackdrop.request.finished",
         "datacontenttype":"application/json","data":{"request_id":"req_0aZ9bY8c_20261123T182501","state":"done"}}"#;
     for body in [Bytes::from(ours), notification(&[], ours)] {
-        let Typed::Ours(event) = Typed::of(&decode(&HeaderMap::new(), &body).unwrap()).unwrap() else { panic!() };
+        let GoogleEvent::Ours(event) = GoogleEvent::of(&decode(&HeaderMap::new(), &body).unwrap()).unwrap() else {
+            panic!()
+        };
         assert_eq!(event.type_name(), "trackdrop.request.finished");
     }
 }
@@ -326,7 +328,7 @@ fn what_is_no_event_is_refused_with_what_is_wrong_with_it() {
         (&json, r#"{"message":{"data":"!","messageId":"1"},"subscription":"s"}"#, "base64"),
     ];
     for (headers, body, expected) in cases {
-        let outcome = decode(headers, &Bytes::from((*body).to_owned())).and_then(|event| Typed::of(&event));
+        let outcome = decode(headers, &Bytes::from((*body).to_owned())).and_then(|event| GoogleEvent::of(&event));
         let error = outcome.expect_err(body).to_string();
         assert!(error.contains(expected), "{body}: {error}");
     }
@@ -351,7 +353,7 @@ fn a_subject_that_is_not_percent_encoded_stays_as_it_is_and_the_data_name_the_ob
         (r#"{"generation":"7"}"#, "50%FF off.mp4"),
     ] {
         let event = decode(&headers, &data.into()).unwrap();
-        let Typed::ObjectFinalized(object) = Typed::of(&event).unwrap() else { panic!() };
+        let GoogleEvent::ObjectFinalized(object) = GoogleEvent::of(&event).unwrap() else { panic!() };
         assert_eq!(object.name, expected);
     }
 }
@@ -366,7 +368,7 @@ fn numbers_and_texts_are_both_generations() {
         let event = decode(&HeaderMap::new(), &json.into()).unwrap();
         assert!(matches!(event.data(), Some(Data::Json(_))));
         assert_eq!(event.subject(), Some("objects/n"));
-        let Typed::ObjectFinalized(object) = Typed::of(&event).unwrap() else { panic!() };
+        let GoogleEvent::ObjectFinalized(object) = GoogleEvent::of(&event).unwrap() else { panic!() };
         assert_eq!((object.bucket.as_str(), object.name.as_str(), object.generation), ("b", "n", 352));
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use trackdrop_framework::{Typed, decode};
+use trackdrop_framework::{GoogleEvent, decode};
 
 const FINALIZED: &str = "google.cloud.storage.object.v1.finalized";
 const SOURCE: &str = "//storage.googleapis.com/projects/_/buckets/acme-uploads";
@@ -72,7 +72,7 @@ proptest! {
     ) {
         for (shape, headers, body) in shapes(&name) {
             let event = decode(&headers, &Bytes::from(body.to_string())).unwrap();
-            let Typed::ObjectFinalized(object) = Typed::of(&event).unwrap() else { panic!("{shape}: {event:?}") };
+            let GoogleEvent::ObjectFinalized(object) = GoogleEvent::of(&event).unwrap() else { panic!("{shape}: {event:?}") };
             prop_assert_eq!((object.bucket.as_str(), &object.name, object.generation), ("acme-uploads", &name, 7), "{}", shape);
         }
     }
@@ -97,6 +97,6 @@ proptest! {
             }
         }
         // Good or malformed: either is an answer.
-        let _ = decode(&headers, &body.into()).and_then(|event| Typed::of(&event));
+        let _ = decode(&headers, &body.into()).and_then(|event| GoogleEvent::of(&event));
     }
 }

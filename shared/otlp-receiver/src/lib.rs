@@ -39,7 +39,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 pub struct Receiver {
     host: String,
     endpoint: String,
-    kept: Arc<Kept>,
+    shared: Arc<Shared>,
     spans: watch::Receiver<usize>,
     serving: JoinHandle<()>,
 }
@@ -52,14 +52,14 @@ struct Received {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Shared {
     /// Whose telemetry is taken, by Google's Telemetry API; none for a collector, which takes everybody's.
     project: Option<String>,
     received: Mutex<Received>,
     count: watch::Sender<usize>,
 }
 
-impl Kept {
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, Received> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,16 +88,16 @@ impl Receiver {
         let host = listener.local_addr()?.to_string();
         let endpoint = format!("http://{host}");
         let (count, spans) = watch::channel(0);
-        let kept = Arc::new(Kept { project, received: Mutex::default(), count });
+        let shared = Arc::new(Shared { project, received: Mutex::default(), count });
         let router = Router::new()
             .route("/v1/traces", post(take_traces))
             .route("/v1/metrics", post(take_metrics))
-            .with_state(kept.clone());
+            .with_state(shared.clone());
         let serving = tokio::spawn(async move {
             // It ends with the test that it is for.
             let _ = axum::serve(listener, router).await;
         });
-        Ok(Self { host, endpoint, kept, spans, serving })
+        Ok(Self { host, endpoint, shared, spans, serving })
     }
 
     /// `host:port`.
@@ -115,7 +115,7 @@ impl Receiver {
     /// # Panics
     /// Where something arrived that is no OTLP.
     pub fn traces(&self) -> BTreeMap<String, Trace> {
-        let received = self.kept.lock();
+        let received = self.shared.lock();
         assert!(received.malformed.is_empty(), "not OTLP: {:?}", received.malformed);
         let mut traces: BTreeMap<String, Trace> = BTreeMap::new();
         for span in &received.spans {
@@ -139,7 +139,7 @@ impl Receiver {
 
     /// The metrics that arrived last, by service and name: sums (of all attributes together), counts of histograms, values of gauges.
     pub fn metrics(&self) -> BTreeMap<(String, String), f64> {
-        self.kept.lock().metrics.clone()
+        self.shared.lock().metrics.clone()
     }
 }
 
@@ -149,18 +149,18 @@ impl Drop for Receiver {
     }
 }
 
-async fn take_traces(State(kept): State<Arc<Kept>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    if kept.project.is_some() && !has_token(&headers) {
+async fn take_traces(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if shared.project.is_some() && !has_token(&headers) {
         return StatusCode::UNAUTHORIZED;
     }
     let request = match ExportTraceServiceRequest::decode(body) {
         Ok(request) => request,
-        Err(error) => return malformed(&kept, error),
+        Err(error) => return malformed(&shared, error),
     };
-    let mut received = kept.lock();
+    let mut received = shared.lock();
     for of_resource in request.resource_spans {
         let belongs_to = attribute_of(of_resource.resource.clone(), "gcp.project_id");
-        if kept.project.as_ref().is_some_and(|project| *project != belongs_to) {
+        if shared.project.as_ref().is_some_and(|project| *project != belongs_to) {
             return StatusCode::BAD_REQUEST;
         }
         let service = service_of(of_resource.resource);
@@ -168,19 +168,19 @@ async fn take_traces(State(kept): State<Arc<Kept>>, headers: HeaderMap, body: By
             received.spans.push(Span::of(span, &service));
         }
     }
-    kept.count.send_replace(received.spans.len());
+    shared.count.send_replace(received.spans.len());
     StatusCode::OK
 }
 
-async fn take_metrics(State(kept): State<Arc<Kept>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    if kept.project.is_some() && !has_token(&headers) {
+async fn take_metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if shared.project.is_some() && !has_token(&headers) {
         return StatusCode::UNAUTHORIZED;
     }
     let request = match ExportMetricsServiceRequest::decode(body) {
         Ok(request) => request,
-        Err(error) => return malformed(&kept, error),
+        Err(error) => return malformed(&shared, error),
     };
-    let mut received = kept.lock();
+    let mut received = shared.lock();
     for of_resource in request.resource_metrics {
         let service = service_of(of_resource.resource);
         for metric in of_resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics) {
@@ -209,7 +209,7 @@ fn attribute_of(resource: Option<Resource>, name: &str) -> String {
     attributes.remove(name).unwrap_or_default()
 }
 
-fn malformed(kept: &Kept, error: prost::DecodeError) -> StatusCode {
-    kept.lock().malformed.push(error.to_string());
+fn malformed(shared: &Shared, error: prost::DecodeError) -> StatusCode {
+    shared.lock().malformed.push(error.to_string());
     StatusCode::BAD_REQUEST
 }

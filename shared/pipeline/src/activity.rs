@@ -58,7 +58,7 @@ impl fmt::Display for Activity {
 
 /// What an attempt has got done, as far as it reported it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Done {
+pub struct WorkDone {
     /// Seconds of work.
     pub seconds: f64,
     /// Frames.

@@ -1,7 +1,7 @@
 //! One attempt to hand an event to a function, and the function's side of it.
 
 use crate::{
-    activity::{Activity, Done},
+    activity::{Activity, WorkDone},
     event::Event,
     failure::Failure,
 };
@@ -42,7 +42,7 @@ struct State {
 struct Account {
     /// Seconds by activity, since they were last taken.
     spent: BTreeMap<Activity, f64>,
-    done: Option<Done>,
+    done: Option<WorkDone>,
     segments_waiting: Option<u32>,
 }
 
@@ -91,7 +91,7 @@ impl Delivery {
     }
 
     /// Reports work that is done. Not to be called for work that an earlier attempt had done.
-    pub fn report(&self, done: Done) {
+    pub fn report(&self, done: WorkDone) {
         let mut account = self.account();
         let sum = account.done.get_or_insert_default();
         sum.seconds += done.seconds;
@@ -100,7 +100,7 @@ impl Delivery {
     }
 
     /// The work that was reported; none where the attempt found everything done.
-    pub fn done(&self) -> Option<Done> {
+    pub fn done(&self) -> Option<WorkDone> {
         self.account().done
     }
 

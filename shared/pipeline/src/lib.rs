@@ -1,10 +1,9 @@
 //! The domain of Trackdrop: what a request is, how it is cut, named, counted, proven and described.
 //!
 //! Nothing here reads a file, opens a socket or knows a cloud; every rule can be tested as a pure function.
-//! Words mean the same everywhere: a *request* is one uploaded video (one generation of one object), or
-//! another version of one's tracks; a *segment* is a
-//! planned interval of it; a *chunk* is the file that holds a segment's packets. Intervals are half-open, frame
-//! indices start at 0, time is PTS times a rational time base.
+//! A *request* is one uploaded video (one generation of one object), or another version of its tracks. A *segment* is a
+//! planned interval of the video. A *chunk* is the file that holds a segment's packets. Intervals are half-open. Frame
+//! indices start at 0. Time is PTS times a rational time base.
 
 pub mod activity;
 pub mod clock;

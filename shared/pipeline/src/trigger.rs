@@ -17,7 +17,7 @@ pub struct Trigger {
     /// The function that is started.
     pub function: String,
     /// What starts it.
-    pub on: Source,
+    pub on: EventSource,
     /// Deliveries that one instance works on at the same time.
     pub concurrency: u32,
     /// On a laptop and for workers that pull: seconds without progress after which a delivery counts as lost and is made again. For push: the
@@ -33,7 +33,7 @@ pub struct Trigger {
 /// What starts a function.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "event", deny_unknown_fields)]
-pub enum Source {
+pub enum EventSource {
     /// A new object whose name begins with a prefix.
     #[serde(rename = "object.finalized")]
     ObjectFinalized {
@@ -126,7 +126,8 @@ impl Trigger {
     /// # Errors
     /// Where a pattern can't be honoured.
     pub fn ignoring(mut self, text: Option<&str>) -> Result<Self, TriggerError> {
-        if let (Source::ObjectFinalized { bucket: Bucket::Uploads, ignore, .. }, Some(text)) = (&mut self.on, text) {
+        if let (EventSource::ObjectFinalized { bucket: Bucket::Uploads, ignore, .. }, Some(text)) = (&mut self.on, text)
+        {
             *ignore = NamePatterns::of_text(text).map_err(|error| TriggerError::Value {
                 function: self.function.clone(),
                 what: format!("{error}; {IGNORE_VARIABLE} takes patterns such as *.srt,drafts/* or the word none"),
@@ -138,15 +139,15 @@ impl Trigger {
     /// The names that are ignored.
     pub fn ignored(&self) -> NamePatterns {
         match &self.on {
-            Source::ObjectFinalized { ignore, .. } => ignore.clone(),
-            Source::MessagePublished { .. } => NamePatterns::default(),
+            EventSource::ObjectFinalized { ignore, .. } => ignore.clone(),
+            EventSource::MessagePublished { .. } => NamePatterns::default(),
         }
     }
 
     /// Why an object of which it would otherwise be started is ignored: by its name, or because it is known to be an empty upload, which is the
     /// first step of whoever writes in two. None where it is not ignored.
     pub fn ignores(&self, object: &ObjectName, bytes: Option<u64>) -> Option<String> {
-        let Source::ObjectFinalized { bucket, prefix, ignore } = &self.on else { return None };
+        let EventSource::ObjectFinalized { bucket, prefix, ignore } = &self.on else { return None };
         if object.bucket != *bucket || !object.name.starts_with(prefix.as_str()) {
             return None;
         }
@@ -163,13 +164,13 @@ impl Trigger {
             return topic.is_none() && function == self.function;
         }
         match (&self.on, event) {
-            (Source::ObjectFinalized { bucket, prefix, .. }, Event::ObjectFinalized(finalized)) => {
+            (EventSource::ObjectFinalized { bucket, prefix, .. }, Event::ObjectFinalized(finalized)) => {
                 topic.is_none()
                     && finalized.object.bucket == *bucket
                     && finalized.object.name.starts_with(prefix.as_str())
                     && self.ignores(&finalized.object, None).is_none()
             }
-            (Source::MessagePublished { topic: wanted }, _) => topic == Some(wanted),
+            (EventSource::MessagePublished { topic: wanted }, _) => topic == Some(wanted),
             _ => false,
         }
     }

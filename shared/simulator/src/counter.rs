@@ -179,8 +179,7 @@ async fn raise(worker: &Attempt, cloud: &Cloud, request: &RequestId, segments: u
         // Not `put`, which waits by itself on the same number: after a 429 the number is read again.
         match worker.put_once(&object, &count.to_string().into(), &options).await {
             Ok(_) if count == segments => {
-                let marker = NewObject::of_bytes(Marker::Tracked.object(request), "", count::MARKER_TYPE);
-                return cloud.create(marker).await.map(|_| ());
+                return cloud.mark(Marker::Tracked.object(request)).await.map(|_| ());
             }
             Ok(_) => return Ok(()),
             Err(_) => {

@@ -73,11 +73,11 @@ pub type Placed = (String, Fault);
 /// the seed and the place, not from one stream.
 pub(crate) struct Fate {
     seed: u64,
-    source: Source,
+    source: FaultSource,
     state: Mutex<State>,
 }
 
-enum Source {
+enum FaultSource {
     Drawn(Rates),
     Given(BTreeMap<String, Fault>),
 }
@@ -99,11 +99,11 @@ pub(crate) struct Budget {
 
 impl Fate {
     pub(crate) fn drawn(seed: u64, rates: Rates) -> Self {
-        Self { seed, source: Source::Drawn(rates), state: Mutex::default() }
+        Self { seed, source: FaultSource::Drawn(rates), state: Mutex::default() }
     }
 
     pub(crate) fn given(seed: u64, faults: &[Placed]) -> Self {
-        Self { seed, source: Source::Given(faults.iter().cloned().collect()), state: Mutex::default() }
+        Self { seed, source: FaultSource::Given(faults.iter().cloned().collect()), state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -131,8 +131,8 @@ impl Fate {
         draw: impl FnOnce(&Rates, &mut fastrand::Rng) -> Option<Fault>,
     ) -> Option<Fault> {
         let fault = match &self.source {
-            Source::Drawn(rates) => draw(rates, &mut self.random(&format!("fault {place}")))?,
-            Source::Given(faults) => *faults.get(place)?,
+            FaultSource::Drawn(rates) => draw(rates, &mut self.random(&format!("fault {place}")))?,
+            FaultSource::Given(faults) => *faults.get(place)?,
         };
         if let Some(budget) = budget.filter(|_| fault.uses_an_attempt_up())
             && !self.use_up(budget)

@@ -18,7 +18,7 @@ use std::{
 use trackdrop_cloud::{ObjectInfo, PutOptions};
 use trackdrop_flow::blocking::AtOnce;
 use trackdrop_pipeline::{
-    Bucket, Event, Manifest, ObjectFinalized, RequestId,
+    Bucket, Event, Manifest, RequestId,
     clock::ClockInPlace,
     names::{Marker, ObjectName, ResultFile},
     settings::METADATA_KEY,
@@ -301,8 +301,7 @@ impl Users {
         let options = PutOptions { metadata, ..PutOptions::default() };
         match self.world.memory.write(&upload.object(), upload.text.clone().into(), options) {
             Ok(info) => {
-                let (object, generation, created) = (info.object.clone(), info.generation, info.created);
-                if let Some(request) = (ObjectFinalized { object, generation, created }).request() {
+                if let Some(request) = info.finalized().request() {
                     self.world.log(format_args!("{} is uploaded: {request}", info.object));
                     self.lock().push(Dropped { upload, info, request, taken_away: false });
                 }

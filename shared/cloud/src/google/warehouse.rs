@@ -43,7 +43,7 @@ pub struct BigQuery {
 }
 
 /// Where the rows of a load come from.
-enum Source<'a> {
+enum Rows<'a> {
     /// Parquet files in Cloud Storage.
     Parquet(Vec<String>),
     /// One row as JSON, sent with the job.
@@ -95,10 +95,10 @@ impl BigQuery {
     }
 
     /// Loads rows under an id made from `identity`, once.
-    async fn load(&self, table: &Table, identity: &str, source: Source<'_>) -> Result<LoadOutcome, WarehouseError> {
+    async fn load(&self, table: &Table, identity: &str, source: Rows<'_>) -> Result<LoadOutcome, WarehouseError> {
         let doing = format!("loading into {}.{}.{}", self.dataset.0, self.dataset.1, table.name);
         let digest: String = Sha256::digest(identity).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let are_several = matches!(&source, Source::Parquet(uris) if uris.len() > 1);
+        let are_several = matches!(&source, Rows::Parquet(uris) if uris.len() > 1);
         let mut last = None;
         for suffix in 0..=LARGEST_SUFFIX {
             let id = match suffix {
@@ -141,7 +141,7 @@ impl BigQuery {
         }
     }
 
-    async fn insert(&self, doing: &str, table: &Table, id: &str, source: &Source<'_>) -> Result<Job, ApiError> {
+    async fn insert(&self, doing: &str, table: &Table, id: &str, source: &Rows<'_>) -> Result<Job, ApiError> {
         let location = self.location(doing).await?;
         let mut load = json!({
             "destinationTable": { "projectId": self.dataset.0, "datasetId": self.dataset.1, "tableId": table.name },
@@ -149,11 +149,11 @@ impl BigQuery {
             "writeDisposition": "WRITE_APPEND",
         });
         match source {
-            Source::Parquet(uris) => {
+            Rows::Parquet(uris) => {
                 load["sourceFormat"] = "PARQUET".into();
                 load["sourceUris"] = json!(uris);
             }
-            Source::Row(_) => load["sourceFormat"] = "NEWLINE_DELIMITED_JSON".into(),
+            Rows::Row(_) => load["sourceFormat"] = "NEWLINE_DELIMITED_JSON".into(),
         }
         let job = json!({
             "jobReference": { "projectId": self.project, "jobId": id, "location": location },
@@ -162,11 +162,11 @@ impl BigQuery {
         let (endpoint, project) = (self.api.endpoint(), &self.project);
         // Safe to repeat: the id admits one.
         let answer = match source {
-            Source::Parquet(_) => {
+            Rows::Parquet(_) => {
                 let url = format!("{endpoint}/bigquery/v2/projects/{project}/jobs");
                 self.api.call(doing, Repeat::Safe, |http| http.post(&url).json(&job)).await?
             }
-            Source::Row(row) => {
+            Rows::Row(row) => {
                 let url = format!("{endpoint}/upload/bigquery/v2/projects/{project}/jobs?uploadType=multipart");
                 let boundary = format!("trackdrop-{:032x}", fastrand::u128(..));
                 let kind = format!("multipart/related; boundary={boundary}");
@@ -230,7 +230,7 @@ impl Warehouse for BigQuery {
         let uris: Vec<_> = files.iter().map(uri).collect();
         let of_file = |(file, uri): (&TracksFile, &String)| format!("{} {uri} {}", file.request_id, file.generation);
         let identity = files.iter().zip(&uris).map(of_file).collect::<Vec<_>>().join("\n");
-        self.load(&TRACKS, &identity, Source::Parquet(uris)).await
+        self.load(&TRACKS, &identity, Rows::Parquet(uris)).await
     }
 
     async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
@@ -239,7 +239,7 @@ impl Warehouse for BigQuery {
             reason: error.to_string(),
         })?;
         // The first row stays, whatever a later one would say; a request that was opened again ends another time.
-        self.load(&REQUESTS, &format!("{} {}", row.request_id, row.finished_at), Source::Row(&json)).await
+        self.load(&REQUESTS, &format!("{} {}", row.request_id, row.finished_at), Rows::Row(&json)).await
     }
 
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {

@@ -36,25 +36,25 @@ impl Asked {
 type Answer = (StatusCode, HeaderMap, String);
 
 #[derive(Clone, Default)]
-struct Kept {
+struct Exchanges {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 /// Runs until the test's runtime ends.
 pub struct Stub {
-    kept: Kept,
+    exchanges: Exchanges,
     host: String,
 }
 
 impl Stub {
     pub async fn start() -> Self {
-        let kept = Kept::default();
+        let exchanges = Exchanges::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
-        let router = Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(kept.clone());
+        let router = Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(exchanges.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { kept, host }
+        Self { exchanges, host }
     }
 
     /// Lines up an answer.
@@ -66,15 +66,15 @@ impl Stub {
     pub fn will_with(&self, status: u16, headers: &[(&'static str, &str)], body: impl ToString) -> &Self {
         let headers = headers.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let answer = (StatusCode::from_u16(status).unwrap(), headers, body.to_string());
-        self.kept.answers.lock().unwrap().push_back(answer);
+        self.exchanges.answers.lock().unwrap().push_back(answer);
         self
     }
 
     /// What was asked since this was last called; every answer that was lined up must have been taken.
     pub fn asked(&self) -> Vec<Asked> {
-        let left: Vec<_> = self.kept.answers.lock().unwrap().drain(..).collect();
+        let left: Vec<_> = self.exchanges.answers.lock().unwrap().drain(..).collect();
         assert!(left.is_empty(), "answers that nobody asked for: {left:?}");
-        std::mem::take(&mut self.kept.asked.lock().unwrap())
+        std::mem::take(&mut self.exchanges.asked.lock().unwrap())
     }
 
     /// `host:port`.
@@ -89,10 +89,16 @@ impl Stub {
     }
 }
 
-async fn answer(State(kept): State<Kept>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State(exchanges): State<Exchanges>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let what = format!("{method} {uri}");
-    kept.asked.lock().unwrap().push(Asked { method, uri, headers, body });
-    let answer = kept.answers.lock().unwrap().pop_front();
+    exchanges.asked.lock().unwrap().push(Asked { method, uri, headers, body });
+    let answer = exchanges.answers.lock().unwrap().pop_front();
     // 418 is no status that is tried again, so a call too many is told and not repeated for ever.
     answer
         .unwrap_or_else(|| (StatusCode::IM_A_TEAPOT, HeaderMap::new(), format!("nobody expected {what}")))

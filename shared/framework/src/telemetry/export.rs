@@ -1,6 +1,6 @@
 //! Export by OTLP over HTTP with protobuf, through the HTTP client that the service has anyway.
 
-use super::{Export, TelemetrySettings, request_span::Ids, whole::Whole};
+use super::{Export, TelemetrySettings, request_span::Ids, span_buffer::SpanBuffer};
 use async_trait::async_trait;
 use bytes::Bytes;
 use opentelemetry::KeyValue;
@@ -63,7 +63,7 @@ pub(super) fn providers(
     let traces = SdkTracerProvider::builder()
         .with_resource(resource.clone())
         .with_id_generator(Ids::default())
-        .with_span_processor(Whole::new(batches, at_once_of(queue)))
+        .with_span_processor(SpanBuffer::new(batches, at_once_of(queue)))
         .build();
     if is_google {
         return Ok(Providers { traces, meters: None });

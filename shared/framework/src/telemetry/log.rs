@@ -105,9 +105,9 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct Lines(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Kept {
+    impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn a_line_names_its_severity_its_trace_and_its_request_and_stays_one_line() {
-        let kept = Kept::default();
-        let to = kept.clone();
+        let lines = Lines::default();
+        let to = lines.clone();
         let layer = GoogleLog { project: Some("acme".into()), write: move || to.clone() };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             let span = tracing::info_span!(
@@ -135,7 +135,7 @@ mod tests {
             span.record("request", "req_1");
             span.in_scope(|| tracing::warn!(status = 503u64, "two\nlines"));
         });
-        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), 1);
         let line: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(line["severity"], "WARNING");

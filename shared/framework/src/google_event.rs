@@ -9,7 +9,7 @@ use trackdrop_pipeline::Timestamp;
 
 /// What an event means, in Google Cloud's words.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Typed {
+pub enum GoogleEvent {
     /// An object stands in a bucket.
     ObjectFinalized(FinalizedObject),
     /// The message of another event, which no attempt of a subscription took.
@@ -46,7 +46,7 @@ pub struct FinalizedObject {
     pub metadata: Option<BTreeMap<String, String>>,
 }
 
-impl Typed {
+impl GoogleEvent {
     /// What an event means.
     pub fn of(event: &Event) -> Result<Self, Malformed> {
         match event.ty() {
@@ -72,12 +72,12 @@ fn object_of(event: &Event) -> Result<&Map<String, Value>, Malformed> {
     }
 }
 
-fn finalized(event: &Event) -> Result<Typed, Malformed> {
+fn finalized(event: &Event) -> Result<GoogleEvent, Malformed> {
     let data = object_of(event)?;
     let bucket_of_source = || event.source().as_str().rsplit_once("/buckets/").map(|(_, bucket)| bucket.to_owned());
     let name_of_subject = || event.subject().and_then(|subject| subject.strip_prefix("objects/")).map(str::to_owned);
     let text = |member: &str| data.get(member).and_then(Value::as_str).map(str::to_owned);
-    Ok(Typed::ObjectFinalized(FinalizedObject {
+    Ok(GoogleEvent::ObjectFinalized(FinalizedObject {
         bucket: text("bucket").or_else(bucket_of_source).ok_or_else(|| Malformed::new("no bucket is named"))?,
         name: text("name").or_else(name_of_subject).ok_or_else(|| Malformed::new("no object is named"))?,
         generation: generation(data.get("generation"))?,
@@ -115,7 +115,7 @@ fn metadata(object: &Map<String, Value>) -> BTreeMap<String, String> {
     all.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
-fn message(event: &Event) -> Result<Typed, Malformed> {
+fn message(event: &Event) -> Result<GoogleEvent, Malformed> {
     let Some(Value::Object(message)) = object_of(event)?.get("message") else {
         return Err(Malformed::new("the event carries no message"));
     };
@@ -129,12 +129,12 @@ fn message(event: &Event) -> Result<Typed, Malformed> {
     };
     let meaning = match (attribute("eventType"), attribute("bucketId")) {
         (Some("OBJECT_FINALIZE"), Some(bucket)) => notification(bucket, &attribute, &data)?,
-        (Some(other), Some(_)) => Typed::Other(other.to_owned()),
-        _ => our_event(&data)?.unwrap_or_else(|| Typed::Other("a message that is none of ours".into())),
+        (Some(other), Some(_)) => GoogleEvent::Other(other.to_owned()),
+        _ => our_event(&data)?.unwrap_or_else(|| GoogleEvent::Other("a message that is none of ours".into())),
     };
     let Some(subscription) = attribute("CloudPubSubDeadLetterSourceSubscription") else { return Ok(meaning) };
     let attempts = attribute("CloudPubSubDeadLetterSourceDeliveryCount").and_then(|count| count.parse().ok());
-    Ok(Typed::DeadLetter {
+    Ok(GoogleEvent::DeadLetter {
         attempts: attempts.unwrap_or_default(),
         subscription: subscription.to_owned(),
         published: message.get("publishTime").and_then(Value::as_str).and_then(|time| time.parse().ok()),
@@ -147,7 +147,7 @@ fn notification<'a>(
     bucket: &str,
     attribute: &impl Fn(&str) -> Option<&'a str>,
     data: &[u8],
-) -> Result<Typed, Malformed> {
+) -> Result<GoogleEvent, Malformed> {
     let payload = match attribute("payloadFormat") {
         Some("JSON_API_V1") => serde_json::from_slice(data)
             .map_err(|error| Malformed(format!("the notification's payload is not a JSON object: {error}")))?,
@@ -157,7 +157,7 @@ fn notification<'a>(
     let generation_attribute = attribute("objectGeneration").map(Value::from);
     // A header can't hold every name, so where both say it the payload wins.
     let name = text("name").or_else(|| attribute("objectId")).ok_or_else(|| Malformed::new("no object is named"))?;
-    Ok(Typed::ObjectFinalized(FinalizedObject {
+    Ok(GoogleEvent::ObjectFinalized(FinalizedObject {
         bucket: text("bucket").unwrap_or(bucket).to_owned(),
         name: name.to_owned(),
         generation: generation(payload.get("generation").or(generation_attribute.as_ref()))?,
@@ -169,11 +169,11 @@ fn notification<'a>(
 }
 
 /// One of our own events, alone or as a CloudEvent in structured mode.
-fn our_event(data: &[u8]) -> Result<Option<Typed>, Malformed> {
+fn our_event(data: &[u8]) -> Result<Option<GoogleEvent>, Malformed> {
     let Ok(json) = serde_json::from_slice::<Value>(data) else { return Ok(None) };
     if !json.get("type").and_then(Value::as_str).is_some_and(|name| name.starts_with("trackdrop.")) {
         return Ok(None);
     }
     let event = serde_json::from_value(json).map_err(|error| Malformed(format!("not an event of ours: {error}")))?;
-    Ok(Some(Typed::Ours(event)))
+    Ok(Some(GoogleEvent::Ours(event)))
 }

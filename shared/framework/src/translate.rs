@@ -2,8 +2,8 @@
 
 use crate::{
     answer::Answer,
+    google_event::{FinalizedObject, GoogleEvent},
     telemetry::TraceContext,
-    typed::{FinalizedObject, Typed},
 };
 use std::collections::BTreeMap;
 use trackdrop_cloud::{Storage, google::Buckets};
@@ -18,7 +18,7 @@ pub(crate) type Known = Result<(Event, Option<TraceContext>), Answer>;
 
 /// What an event is understood by.
 #[derive(Clone, Copy)]
-pub(crate) struct Domain<'a> {
+pub(crate) struct Translator<'a> {
     pub(crate) buckets: &'a Buckets,
     pub(crate) storage: &'a dyn Storage,
     /// Of the function that gets the event.
@@ -27,20 +27,20 @@ pub(crate) struct Domain<'a> {
     pub(crate) uploads: Option<&'a Trigger>,
 }
 
-impl Domain<'_> {
+impl Translator<'_> {
     /// What an event means to us.
-    pub(crate) async fn event_of(self, typed: Typed) -> Result<Known, Failure> {
+    pub(crate) async fn event_of(self, typed: GoogleEvent) -> Result<Known, Failure> {
         match typed {
-            Typed::Ours(Event::DeadLetter(_)) => Ok(Err(Answer::Ignored(
+            GoogleEvent::Ours(Event::DeadLetter(_)) => Ok(Err(Answer::Ignored(
                 "a dead letter is a message that Pub/Sub gave up, and not what its data says".to_owned(),
             ))),
-            Typed::Ours(event) => Ok(Ok((event, None))),
-            Typed::Other(what) => Ok(Err(Answer::Ignored(format!("{what} is of no interest here")))),
-            Typed::ObjectFinalized(object) => self.finalized(object).await,
-            Typed::DeadLetter { attempts, subscription, published, event } => {
+            GoogleEvent::Ours(event) => Ok(Ok((event, None))),
+            GoogleEvent::Other(what) => Ok(Err(Answer::Ignored(format!("{what} is of no interest here")))),
+            GoogleEvent::ObjectFinalized(object) => self.finalized(object).await,
+            GoogleEvent::DeadLetter { attempts, subscription, published, event } => {
                 let event = match *event {
-                    Typed::ObjectFinalized(object) => self.finalized(object).await?,
-                    Typed::Ours(event) => Ok((event, None)),
+                    GoogleEvent::ObjectFinalized(object) => self.finalized(object).await?,
+                    GoogleEvent::Ours(event) => Ok((event, None)),
                     _ => {
                         Err(Answer::Ignored(format!("{subscription} gave up a message that says nothing of a request")))
                     }

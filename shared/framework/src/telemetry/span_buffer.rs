@@ -19,7 +19,7 @@ use std::{
 /// Holds spans back until the outermost one of this process that they lie below has ended. Where more come at once than go into the next
 /// one's queue (`merge` makes a few a segment), they go on in pieces, each once the one before is sent.
 #[derive(Debug)]
-pub(super) struct Whole<P> {
+pub(super) struct SpanBuffer<P> {
     next: Arc<P>,
     at_once: usize,
     held: Mutex<Held>,
@@ -37,7 +37,7 @@ struct Held {
     ended: BTreeMap<[u8; 8], Vec<SpanData>>,
 }
 
-impl<P: SpanProcessor + 'static> Whole<P> {
+impl<P: SpanProcessor + 'static> SpanBuffer<P> {
     pub(super) fn new(next: P, at_once: usize) -> Self {
         Self { next: Arc::new(next), at_once, held: Mutex::default(), in_pieces: Mutex::default() }
     }
@@ -75,7 +75,7 @@ impl<P: SpanProcessor + 'static> Whole<P> {
     }
 }
 
-impl<P: SpanProcessor + 'static> SpanProcessor for Whole<P> {
+impl<P: SpanProcessor + 'static> SpanProcessor for SpanBuffer<P> {
     fn on_start(&self, span: &mut Span, context: &Context) {
         let own = span.span_context().span_id();
         let parent = context.span().span_context().clone();
@@ -138,9 +138,9 @@ mod tests {
     use std::sync::Arc;
 
     #[derive(Clone, Debug, Default)]
-    struct Kept(Arc<Mutex<Vec<String>>>);
+    struct Names(Arc<Mutex<Vec<String>>>);
 
-    impl SpanProcessor for Kept {
+    impl SpanProcessor for Names {
         fn on_start(&self, _: &mut Span, _: &Context) {}
 
         fn on_end(&self, span: SpanData) {
@@ -159,10 +159,10 @@ mod tests {
 
     #[test]
     fn nothing_of_a_delivery_goes_on_before_the_delivery_has_ended_and_then_all_of_it_does() {
-        let kept = Kept::default();
-        let provider = SdkTracerProvider::builder().with_span_processor(Whole::new(kept.clone(), 10)).build();
+        let recorded = Names::default();
+        let provider = SdkTracerProvider::builder().with_span_processor(SpanBuffer::new(recorded.clone(), 10)).build();
         let tracer = provider.tracer("test");
-        let names = || kept.0.lock().unwrap().clone();
+        let names = || recorded.0.lock().unwrap().clone();
         let delivery = Context::new().with_span(tracer.start_with_context("delivery", &Context::new()));
         let other = Context::new().with_span(tracer.start_with_context("other", &Context::new()));
         let inner = delivery.with_span(tracer.start_with_context("inner", &delivery));
@@ -179,8 +179,8 @@ mod tests {
 
     #[test]
     fn more_spans_than_the_queue_holds_go_on_in_pieces_and_a_shutdown_waits_for_them() {
-        let kept = Kept::default();
-        let provider = SdkTracerProvider::builder().with_span_processor(Whole::new(kept.clone(), 4)).build();
+        let recorded = Names::default();
+        let provider = SdkTracerProvider::builder().with_span_processor(SpanBuffer::new(recorded.clone(), 4)).build();
         let tracer = provider.tracer("test");
         let delivery = Context::new().with_span(tracer.start_with_context("delivery", &Context::new()));
         for number in 0..8 {
@@ -189,6 +189,6 @@ mod tests {
         delivery.span().end();
         provider.shutdown().unwrap();
         let expected = "0 1 2 3 flush 4 5 6 7 flush delivery flush";
-        assert_eq!(kept.0.lock().unwrap().join(" "), expected);
+        assert_eq!(recorded.0.lock().unwrap().join(" "), expected);
     }
 }

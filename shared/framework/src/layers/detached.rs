@@ -8,8 +8,8 @@ use axum::{
 };
 use tokio_util::task::TaskTracker;
 
-pub(crate) async fn layer(State(kept): State<TaskTracker>, request: Request, next: Next) -> Response {
-    match kept.spawn(next.run(request)).await {
+pub(crate) async fn layer(State(tasks): State<TaskTracker>, request: Request, next: Next) -> Response {
+    match tasks.spawn(next.run(request)).await {
         Ok(response) => response,
         Err(error) => Answer::Transient(format!("the event has no answer: {error}")).into_response(),
     }

@@ -1,0 +1,144 @@
+//! The store's idioms: create once, mark, put on a condition, get what may not exist.
+
+use crate::{Cloud, WorkReport};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use tempfile::TempPath;
+use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions, StorageError};
+use trackdrop_pipeline::{Failure, FailureKind, ObjectFinalized, names::ObjectName};
+
+/// MIME type of a marker, which is empty.
+const MARKER_TYPE: &str = "application/octet-stream";
+
+/// A new object that is created once.
+#[derive(Debug)]
+pub struct NewObject {
+    /// Bucket and name.
+    pub object: ObjectName,
+    /// What is written.
+    pub content: Content,
+    /// MIME type.
+    pub content_type: &'static str,
+    /// Custom metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl NewObject {
+    /// From bytes in memory.
+    pub fn of_bytes(object: ObjectName, bytes: impl Into<Bytes>, content_type: &'static str) -> Self {
+        Self { object, content: Content::Bytes(bytes.into()), content_type, metadata: BTreeMap::new() }
+    }
+
+    /// An empty object, whose existence says something.
+    pub fn marker(object: ObjectName) -> Self {
+        Self::of_bytes(object, "", MARKER_TYPE)
+    }
+
+    /// From a finished temporary file.
+    pub fn of_file(object: ObjectName, file: TempPath, content_type: &'static str) -> Self {
+        Self { object, content: Content::File(file), content_type, metadata: BTreeMap::new() }
+    }
+
+    /// With a report of the work that made it.
+    #[must_use]
+    pub fn with_work(mut self, work: &WorkReport) -> Self {
+        self.metadata.extend(work.to_metadata());
+        self
+    }
+
+    /// With more custom metadata.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: BTreeMap<String, String>) -> Self {
+        self.metadata.extend(metadata);
+        self
+    }
+}
+
+impl Cloud {
+    /// Creates an object, or finds that it was created before: a duplicate delivery is no error.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn create(&self, new: NewObject) -> Result<Created, Failure> {
+        let written = self.put_if(Precondition::NotExists, new).await?;
+        Ok(written.map_or(Created::Before, Created::Now))
+    }
+
+    /// Creates an empty object, whose existence says something.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn mark(&self, marker: ObjectName) -> Result<Created, Failure> {
+        self.create(NewObject::marker(marker)).await
+    }
+
+    /// Writes an object on a condition. None, and no effect, where the condition did not hold.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn put_if(&self, precondition: Precondition, new: NewObject) -> Result<Option<ObjectInfo>, Failure> {
+        let NewObject { object, content, content_type, metadata } = new;
+        let options = PutOptions { precondition, content_type, metadata };
+        let needs_one = matches!(precondition, Precondition::Generation(_));
+        match self.storage.put(&object, content, options).await {
+            Ok(info) => Ok(Some(info)),
+            Err(error) if error.is_precondition() || (needs_one && error.is_not_found()) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An object with its content, meant for small ones; none where it does not exist.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn get(&self, object: &ObjectName) -> Result<Option<(ObjectInfo, Bytes)>, Failure> {
+        found(self.storage.get(object).await)
+    }
+
+    /// An object of JSON; none where it does not exist.
+    ///
+    /// # Errors
+    /// Those of the store; permanent where the content is something else.
+    pub async fn get_json<T: DeserializeOwned>(&self, object: &ObjectName) -> Result<Option<(ObjectInfo, T)>, Failure> {
+        let Some((info, json)) = self.get(object).await? else { return Ok(None) };
+        Ok(Some((info, parse_json(object, &json)?)))
+    }
+
+    /// What is known of an upload that an event told of; none where it does not exist, was overwritten by another one, or can't be looked at.
+    pub async fn find_upload(&self, upload: &ObjectFinalized) -> Result<Option<ObjectInfo>, Failure> {
+        match self.find(&upload.object).await {
+            Ok(info) => Ok(info.filter(|info| info.generation == upload.generation)),
+            // Its request is to be told so, which must not fail for the same reason.
+            Err(failure) if failure.kind() == FailureKind::Permanent => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// What is known of an object; none where it does not exist.
+    pub async fn find(&self, object: &ObjectName) -> Result<Option<ObjectInfo>, Failure> {
+        found(self.storage.stat(object).await)
+    }
+}
+
+fn found<T>(outcome: Result<T, StorageError>) -> Result<Option<T>, Failure> {
+    match outcome {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the JSON of an object says.
+pub(crate) fn parse_json<T: DeserializeOwned>(object: &ObjectName, json: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(json).map_err(|error| Failure::permanent(format!("{object} can't be read: {error}")))
+}
+
+/// Who created an object.
+#[derive(Debug)]
+pub enum Created {
+    /// This call.
+    Now(ObjectInfo),
+    /// An earlier one.
+    Before,
+}
