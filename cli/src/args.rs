@@ -152,6 +152,15 @@ pub(crate) struct FilterArguments {
     pub(crate) min_score: Option<f32>,
 }
 
+/// What is made beside the tracks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub(crate) struct ResultArguments {
+    /// Write the tracks in these formats, too, as files beside the results: any that `trackdrop export` knows
+    #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
+    pub(crate) exports: Option<Vec<ExportFormat>>,
+}
+
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["request", "detections"]))]
 pub(crate) struct RetrackArguments {
@@ -178,6 +187,8 @@ pub(crate) struct RetrackArguments {
     /// Frames of the video, where --detections end before it [default: the last frame with a detection]
     #[arg(long, value_name = "N", requires = "detections")]
     pub(crate) frames: Option<u32>,
+    #[command(flatten)]
+    pub(crate) results: ResultArguments,
     #[command(flatten)]
     pub(crate) tracker: TrackerArguments,
     #[command(flatten)]
@@ -214,7 +225,7 @@ pub(crate) struct ExportArguments {
     /// The request: its id or a beginning of it, its video's name, or latest
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
-    /// mot, coco, cvat, csv or ndjson
+    /// mot, coco, cvat, csv, ndjson, video-intelligence, video-intelligence-streaming or rekognition-persons
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: ExportFormat,
     /// Where it goes [default: standard output]
@@ -264,6 +275,8 @@ pub(crate) struct RunArguments {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) reading: ReadingArguments,
+    #[command(flatten)]
+    pub(crate) results: ResultArguments,
     #[command(flatten)]
     pub(crate) tracker: TrackerArguments,
     #[command(flatten)]

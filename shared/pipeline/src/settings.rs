@@ -1,7 +1,7 @@
 //! What a user asks for with an upload. The settings travel with the request: results depend on these and on
 //! nothing that a function is deployed with.
 
-use crate::{names::cut, time::Rational};
+use crate::{export_format::ExportFormat, names::cut, time::Rational};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -44,6 +44,9 @@ pub struct RequestSettings {
     /// The share of damaged frames above which the request fails; none means one half.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_damaged_share: Option<f64>,
+    /// Formats of other tools in which the tracks are written beside the results, too; a file each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ExportFormat>,
     /// Whether `time_s` counts from the zero of the source's own clock, however late the video begins on it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub source_clock: bool,
@@ -135,6 +138,9 @@ pub enum SettingsError {
     /// The share of damaged frames is outside 0 to 1.
     #[error("largest share of damaged frames {0} is not between 0 and 1")]
     MaxDamagedShare(f64),
+    /// A format that is asked for twice, whose file could be written once only.
+    #[error("the format {0} is named twice in the list of exports")]
+    ExportTwice(ExportFormat),
     /// A class list that names nothing.
     #[error("the list of classes is empty or has an empty name in it")]
     Classes,
@@ -185,6 +191,7 @@ impl Default for RequestSettings {
             video_stream: None,
             raw_frame_rate: None,
             max_damaged_share: None,
+            exports: Vec::new(),
             source_clock: false,
             tracker: TrackerOverrides::default(),
             refine: Refinements::default(),
@@ -231,6 +238,9 @@ impl RequestSettings {
         }
         if let Some(share) = self.max_damaged_share.filter(|share| !(0.0..=1.0).contains(share)) {
             return Err(SettingsError::MaxDamagedShare(share));
+        }
+        if let Some((_, &format)) = (0..).zip(&self.exports).find(|&(at, format)| self.exports[..at].contains(format)) {
+            return Err(SettingsError::ExportTwice(format));
         }
         match (self.min_score, &self.classes) {
             (Some(score), _) if !(0.0..=1.0).contains(&score) => Err(SettingsError::MinScore(score)),
