@@ -2,6 +2,7 @@
 //!
 //! - [`read_detections`] reads CSV, MOTChallenge or Trackdrop's Parquet into [`Frames`].
 //! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`].
+//! - [`retrack_refined`] refines what the tracker gives, and [`refine_tracks`] what another tracker gave.
 //! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON.
 //!
 //! ```no_run
@@ -9,7 +10,7 @@
 //! use trackdrop_tracker::Settings;
 //!
 //! let detections = read_detections("det.txt".as_ref())?;
-//! let mut tracks = TrackFile::create("tracks.csv".as_ref())?;
+//! let mut tracks = TrackFile::create("tracks.csv".as_ref(), false)?;
 //! let retracked = retrack(&detections, &Settings::default(), None, &mut tracks)?;
 //! println!("{} objects in {} frames", retracked.ids, retracked.frames);
 //! # Ok::<(), trackdrop_exchange::ExchangeError>(())
@@ -27,6 +28,7 @@ mod error;
 mod export;
 mod frames;
 mod number_text;
+mod refined;
 mod retrack;
 mod track_file;
 mod track_parquet;
@@ -36,6 +38,7 @@ pub use detections::read_detections;
 pub use error::{ExchangeError, LineProblem};
 pub use export::{ExportError, ExportFormat, UnknownFormat, VideoMeta, export};
 pub use frames::{Frames, MAX_FRAME};
+pub use refined::{refine_tracks, retrack_refined};
 pub use retrack::{Retracked, TrackSink, retrack};
 pub use track_file::TrackFile;
 pub use track_parquet::{ParquetSink, WrittenTrack, read_written_tracks};
