@@ -12,7 +12,7 @@ use std::{
     path::Path,
 };
 use trackdrop_cloud::local::LoadedFile;
-use trackdrop_tables::schema::{REQUESTS, TRACKS, VIEWS};
+use trackdrop_tables::schema::{REQUESTS, TRACKS, duckdb_views};
 
 pub(crate) async fn query(data: &Path, arguments: &QueryArguments) -> anyhow::Result<()> {
     let (files, rows) = match open_existing(data)? {
@@ -48,15 +48,10 @@ fn open(files: &[LoadedFile], rows: &[String]) -> anyhow::Result<Connection> {
         insert.execute(params_from_iter(values))?;
     }
     drop(insert);
-    for (name, sql) in VIEWS {
-        database.execute_batch(&format!("CREATE VIEW {name} AS {}", in_duckdb(sql)))?;
+    for (name, sql) in duckdb_views() {
+        database.execute_batch(&format!("CREATE VIEW {name} AS {sql}"))?;
     }
     Ok(database)
-}
-
-/// The views are written for both engines; only the constructor of a struct differs.
-fn in_duckdb(sql: &str) -> String {
-    sql.replace("STRUCT(x1 AS x1, y1 AS y1, x2 AS x2, y2 AS y2)", "{'x1': x1, 'y1': y1, 'x2': x2, 'y2': y2}")
 }
 
 fn print(database: &Connection, sql: &str, format: Format) -> anyhow::Result<()> {

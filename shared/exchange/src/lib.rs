@@ -2,6 +2,7 @@
 //!
 //! - [`read_detections`] reads CSV, MOTChallenge or Trackdrop's Parquet into [`Frames`].
 //! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`].
+//! - [`read_track_parquet`] reads tracks back.
 //! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON.
 //!
 //! ```no_run
@@ -30,6 +31,7 @@ mod number_text;
 mod retrack;
 mod track_file;
 mod track_parquet;
+mod track_rows;
 mod track_text;
 
 pub use detections::read_detections;
@@ -39,4 +41,5 @@ pub use frames::{Frames, MAX_FRAME};
 pub use retrack::{Retracked, TrackSink, retrack};
 pub use track_file::TrackFile;
 pub use track_parquet::{ParquetSink, WrittenTrack, read_written_tracks};
+pub use track_rows::{FileTrack, FileTracks, read_track_parquet};
 pub use track_text::{TextFormat, TextSink};
