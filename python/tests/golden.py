@@ -8,6 +8,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
+import trackdrop
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 #: Runs of our own scenes, which are in the repository.
 OWN = CHECKOUT / "shared" / "tracker" / "tests" / "fixtures"
@@ -50,3 +52,20 @@ def runs(folder: Path) -> Iterator[Run]:
             "score_fusion": not parameters["mot20"],
         }
         yield Run(f"{run['seq']}.{run['set']}", settings, frames, _table(folder / run["output"]).reshape(-1, 8))
+
+
+def tracks_with_truth() -> Iterator[Tuple[str, Path, np.ndarray]]:
+    """Of each sequence with ground truth: its name, the ground truth's file, and rows of frame, id, x, y, w, h, score.
+
+    The rows are those that the reference would write; where its own are not there, they are tracked here.
+    """
+    for file in sorted((REFERENCE / "gt").glob("*.txt")):
+        output = REFERENCE / "mot" / "out" / f"{file.stem}.eval.csv.gz"
+        if output.is_file():
+            rows = _table(output)
+            yield file.stem, file, rows[rows[:, 7] == 1][:, :7]
+            continue
+        table = trackdrop.track(_table(REFERENCE / "mot" / "inputs" / f"{file.stem}.csv.gz"))
+        rows = np.column_stack([table[name] for name in ("frame", "id", "x1", "y1", "x2", "y2", "score")])
+        rows[:, 4:6] -= rows[:, 2:4]
+        yield file.stem, file, rows

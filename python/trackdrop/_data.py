@@ -67,7 +67,7 @@ class Frame(NamedTuple):
     """One frame of a request's video."""
 
     #: Index in the whole video, from 0.
-    index: int
+    frame_index: int
     #: Presentation timestamp, in ticks of the video's time base.
     pts: int
     #: Presentation time, seconds.
@@ -218,8 +218,17 @@ class Data:
     def _query(self, sql: str) -> List[Tuple[Any, ...]]:
         import sqlite3
 
-        connection = sqlite3.connect(f"{self._catalog.absolute().as_uri()}?mode=ro", uri=True)
+        def rows(how: str) -> List[Tuple[Any, ...]]:
+            connection = sqlite3.connect(f"{self._catalog.absolute().as_uri()}?{how}", uri=True)
+            try:
+                return connection.execute(sql).fetchall()
+            finally:
+                connection.close()
+
         try:
-            return connection.execute(sql).fetchall()
-        finally:
-            connection.close()
+            return rows("mode=ro")
+        except sqlite3.OperationalError:
+            # Readers share a file beside the catalog, which a read-only folder does not take: there nobody writes either.
+            if os.access(self._catalog.parent, os.W_OK):
+                raise
+            return rows("immutable=1")

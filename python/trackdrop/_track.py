@@ -41,7 +41,8 @@ def track(
         such columns; or a list that has, for each frame, an object with ``xyxy`` and ``confidence``. Frames count from 1; a
         column ``frame_index`` counts from 0. Boxes are in px. The order within a frame matters: ids are given in it.
     track_thresh, match_thresh, track_buffer, frame_rate, score_fusion
-        As in :class:`ByteTrack`.
+        As in :class:`ByteTrack`. The card of a request's model may name another ``track_thresh`` than 0.6 (0.45 for the default
+        model, nanodet-g-416), which is not among the results: give it to have the request's own tracks.
     per_class
         Associate each class by itself.
     classes, min_score
