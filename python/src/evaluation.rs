@@ -2,7 +2,11 @@
 
 use crate::{arrays, error};
 use pyo3::prelude::*;
-use std::path::{Path, PathBuf};
+use std::{
+    panic::resume_unwind,
+    path::{Path, PathBuf},
+    thread,
+};
 use trackdrop_eval::{Options, Preprocessing, Row, Sequence};
 use trackdrop_exchange::{FileTrack, read_track_parquet};
 
@@ -47,7 +51,12 @@ pub(crate) fn evaluate(
     };
     let (truth, tracks) = (Unread::new("gt", ground_truth)?, Unread::new("tracks", tracks)?);
     py.detach(|| {
-        let (truth, tracks) = (truth.read("gt")?, tracks.read("tracks")?);
+        let (truth, tracks) = thread::scope(|scope| {
+            let truth = scope.spawn(|| truth.read("gt"));
+            let tracks = tracks.read("tracks");
+            (truth.join().unwrap_or_else(|panic| resume_unwind(panic)), tracks)
+        });
+        let (truth, tracks) = (truth?, tracks?);
         let preprocessing = preprocessing.unwrap_or_else(|| Preprocessing::suggested_for(&truth));
         let evaluation = trackdrop_eval::evaluate(&truth, &tracks, &Options { iou, preprocessing });
         Ok((serde_json::to_string(&evaluation).map_err(error::value)?, evaluation.to_string()))
