@@ -5,7 +5,7 @@ use crate::{
     host::{self, Host},
     output::line,
     run::{Job, redrive, see_through},
-    settings,
+    settings, which_request,
 };
 use anyhow::{anyhow, bail};
 use std::{path::Path, process::ExitCode, time::Instant};
@@ -13,26 +13,27 @@ use trackdrop_cloud::local::{LocalCloud, Redrive};
 use trackdrop_detector::DeviceChoice;
 use trackdrop_exchange::{TrackFile, read_detections};
 use trackdrop_flow::{end, manifest, version};
-use trackdrop_pipeline::{RequestId, RequestState};
+use trackdrop_pipeline::RequestState;
 use trackdrop_tracker::Settings;
 
 pub(crate) async fn retrack(data: &Path, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
     match (&arguments.request, &arguments.detections, &arguments.out) {
-        (Some(request), ..) => retrack_request(data, &request.parse()?, arguments).await,
+        (Some(request), ..) => retrack_request(data, request, arguments).await,
         (None, Some(detections), Some(out)) => retrack_file(detections, out, arguments),
         (None, ..) => bail!("give a request, or --detections and --out"),
     }
 }
 
 /// Makes another version of a request's tracks.
-async fn retrack_request(data: &Path, of: &RequestId, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
-    let unknown = || anyhow!("there is no request {of} in {data:?} (trackdrop requests lists them)");
+async fn retrack_request(data: &Path, asked: &str, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
+    let unknown = || anyhow!("there is no request {asked:?} in {data:?} (trackdrop requests lists them)");
     if !LocalCloud::exists(data) {
         return Err(unknown());
     }
     let started = Instant::now();
     let host = Host::open(data, host::detectors(DeviceChoice::Auto, None))?;
-    let manifest = manifest::read(&host.cloud, of).await?.ok_or_else(unknown)?;
+    let of = which_request::of(&host.cloud, asked).await?;
+    let manifest = manifest::read(&host.cloud, &of).await?.ok_or_else(unknown)?;
     let asked = settings::of_version(&manifest.settings, arguments)?;
     let version = version::make(&host.cloud, &manifest, asked).await?;
     let request = version.request;
@@ -66,6 +67,7 @@ fn retrack_file(detections: &Path, out: &Path, arguments: &RetrackArguments) -> 
         (deviations.per_class, "--per-class", "give each class a file"),
         (deviations.fill_gaps.is_some(), "--fill-gaps", "the formats can't mark rows that were not observed"),
         (deviations.smooth.is_some(), "--smooth", "the formats hold what the tracker gives"),
+        (arguments.results.exports.is_some(), "--exports", "--out has one format, by its ending"),
         (deviations.backfill, "--backfill", "the formats can't mark rows that were not observed"),
     ] {
         if given {

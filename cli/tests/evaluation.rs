@@ -152,8 +152,8 @@ fn what_can_t_be_honoured_is_refused_with_the_reason() {
         (vec!["retrack", "--detections", detections, "--out", "tracks.xlsx"], "xlsx"),
         (vec!["retrack", "--detections", "missing.csv", "--out", out], "missing.csv"),
         (vec!["retrack", "--detections", detections, "--out", out, "--fill-gaps", "8"], "--fill-gaps is for a REQUEST"),
-        (vec!["retrack", "req_00000000_20260101T000000"], "there is no request req_00000000_20260101T000000"),
-        (vec!["retrack", "clip.mp4"], "not a request id"),
+        (vec!["retrack", "req_00000000_20260101T000000"], "there is no request \"req_00000000_20260101T000000\""),
+        (vec!["retrack", "clip.mp4"], "there is no request \"clip.mp4\""),
         (vec!["eval", "--gt", detections, "--tracks", detections, "--iou", "2"], "2"),
     ] {
         let ended = scene.data().trackdrop(&arguments).expect_code(1);
