@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod progress;
 mod query;
+mod refine;
 mod report;
 mod retrack;
 mod run;

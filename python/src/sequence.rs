@@ -3,24 +3,16 @@
 use crate::{arrays, error, table::Table};
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array};
 use pyo3::prelude::*;
-use std::{collections::BTreeMap, sync::Arc};
-use trackdrop_eval::{
-    Row, Sequence,
-    offline::{Backfill, Gaps, Smoothing, backfill_first_boxes, fill_gaps, smooth},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 use trackdrop_exchange::{ExchangeError, MAX_FRAME};
+use trackdrop_refine::{Backfill, Detection as Free, Gaps, Link, Refine, Row, Smooth, Smoothing, Video};
 use trackdrop_tracker::{BIRTH_MARGIN, ByteTrack, Detection, PerClass, Rules, Settings, Track};
 
 /// Coordinates beyond this are in no picture; the refinements refuse them.
 const MAX_MAGNITUDE_PX: f64 = 1e9;
-
-/// What is asked of a sequence besides the tracker's settings.
-struct Wanted {
-    per_class: bool,
-    fill_gaps: Option<u32>,
-    smooth: Option<f64>,
-    backfill: bool,
-}
 
 /// All detections, by frame.
 struct Detections {
@@ -29,19 +21,55 @@ struct Detections {
     ends: Vec<(u32, usize)>,
 }
 
-/// An object in a frame.
-struct TrackRow {
-    frame: u32,
-    id: u64,
-    corners: [f64; 4],
-    score: f64,
-    observed: bool,
+/// How boxes are smoothed: `"rts"`, or the standard deviation of a Gaussian in frames.
+#[derive(FromPyObject)]
+enum AskedSmooth {
+    Gaussian(f64),
+    Named(String),
+}
+
+/// The options of a sequence besides the tracker's.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct Options {
+    frame_count: Option<u32>,
+    per_class: bool,
+    link: Option<f64>,
+    recover: bool,
+    backfill: bool,
+    fill_gaps: Option<u32>,
+    smooth: Option<AskedSmooth>,
+    size_px: Option<[f64; 2]>,
+}
+
+impl Options {
+    fn refine(&self, birth_score: f64) -> PyResult<Refine> {
+        if let Some(max_gap_s) = self.link.filter(|seconds| !(0.0..=MAX_LINK_S).contains(seconds)) {
+            return Err(error::value(format!("link must be from 0 to {MAX_LINK_S} seconds, got {max_gap_s}")));
+        }
+        let smooth = match &self.smooth {
+            None => None,
+            Some(AskedSmooth::Named(name)) if name == "rts" => Some(Smooth::Rts),
+            Some(AskedSmooth::Named(name)) => {
+                return Err(error::value(format!("smooth must be \"rts\" or a number of frames, got {name:?}")));
+            }
+            Some(AskedSmooth::Gaussian(sigma)) => Some(Smooth::Gaussian(Smoothing::new(*sigma).map_err(error::value)?)),
+        };
+        let per_class = self.per_class;
+        Ok(Refine {
+            link: self.link.map(|max_gap_s| Link { max_gap_s, per_class }),
+            recover: self.recover,
+            per_class,
+            backfill: self.backfill.then(|| Backfill { min_score: birth_score, ..Backfill::default() }),
+            fill_gaps: self.fill_gaps.map(|max_missing_frames| Gaps { max_missing_frames, ..Gaps::default() }),
+            smooth,
+        })
+    }
 }
 
 /// See `_trackdrop.pyi`.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "called by trackdrop.track only")]
-#[allow(clippy::fn_params_excessive_bools, reason = "each has a name in Python")]
 pub(crate) fn track_sequence(
     py: Python<'_>,
     frames: &Bound<'_, PyAny>,
@@ -49,15 +77,12 @@ pub(crate) fn track_sequence(
     scores: &Bound<'_, PyAny>,
     class_ids: Option<&Bound<'_, PyAny>>,
     tracker: (f64, f64, u32, f64, bool),
-    frame_count: Option<u32>,
-    per_class: bool,
-    fill_gaps: Option<u32>,
-    smooth: Option<f64>,
-    backfill: bool,
+    options: Options,
 ) -> PyResult<Table> {
     let (track_thresh, match_thresh, track_buffer, frame_rate, score_fusion) = tracker;
     let settings = Settings { track_thresh, match_thresh, track_buffer, frame_rate, score_fusion };
     settings.validate().map_err(error::value)?;
+    let refine = options.refine(track_thresh + BIRTH_MARGIN)?;
     let frames = arrays::whole_numbers("frames", frames)?;
     let detections = arrays::detections(xyxy, scores)?;
     arrays::same_length("frames", frames.len(), detections.len())?;
@@ -67,20 +92,22 @@ pub(crate) fn track_sequence(
         None => vec![0; detections.len()],
     };
     arrays::same_length("class_ids", classes.len(), detections.len())?;
-    if per_class && !has_classes {
+    if options.per_class && !has_classes {
         return Err(error::value("per_class needs the classes of the detections"));
     }
-    let wanted = Wanted { per_class, fill_gaps, smooth, backfill };
     py.detach(|| {
         let detections = Detections::new(&frames, &detections, &classes)?;
         let last = detections.ends.last().map_or(0, |&(frame, _)| frame);
-        let asked = frame_count.unwrap_or(last);
+        let asked = options.frame_count.unwrap_or(last);
         if asked < last {
             return Err(error::exchange(ExchangeError::TooFewFrames { asked, last }));
         }
-        let (mut rows, class_of) = associate(&detections, &settings, asked, &wanted)?;
-        refine(&mut rows, &detections, settings.track_thresh + BIRTH_MARGIN, &wanted)?;
-        to_table(&rows, has_classes.then_some(&class_of))
+        let mut rows = associate(&detections, &settings, asked, options.per_class)?;
+        if refine != Refine::default() {
+            let video = Video { frame_rate, frame_count: asked, size_px: options.size_px };
+            rows = refined(rows, &detections, asked, &refine, &video);
+        }
+        to_table(&rows, has_classes.then(|| classes_of(&rows)).as_ref())
     })
 }
 
@@ -123,113 +150,94 @@ impl Detections {
     }
 }
 
-/// The tracker's rows, and each identity's class: the one that its detections' scores vote for.
-fn associate(
-    detections: &Detections,
-    settings: &Settings,
-    last: u32,
-    wanted: &Wanted,
-) -> PyResult<(Vec<TrackRow>, BTreeMap<u64, i32>)> {
+/// The tracker's rows, by frame, with indices from 0.
+fn associate(detections: &Detections, settings: &Settings, last: u32, by_class: bool) -> PyResult<Vec<Row>> {
     let mut together = ByteTrack::new(settings.clone()).map_err(error::value)?;
     let mut per_class = PerClass::new(settings.clone(), Rules::REFERENCE).map_err(error::value)?;
-    let (mut rows, mut votes, mut shown) = (Vec::new(), BTreeMap::<(u64, i32), f64>::new(), Vec::new());
+    let (mut rows, mut shown) = (Vec::new(), Vec::new());
     for (frame, of_frame) in detections.frames(last) {
-        let by_class;
-        let tracks: &[Track] = if wanted.per_class {
-            by_class = per_class.step(of_frame).map_err(error::value)?;
-            &by_class
+        let of_classes;
+        let tracks: &[Track] = if by_class {
+            of_classes = per_class.step(of_frame).map_err(error::value)?;
+            &of_classes
         } else {
             shown.clear();
             shown.extend(of_frame.iter().map(|&(detection, _)| detection));
             together.step(&shown)
         };
-        for &Track { id, x1, y1, x2, y2, score, detection } in tracks {
-            *votes.entry((id, of_frame[detection].1)).or_default() += score;
-            rows.push(TrackRow { frame, id, corners: [x1, y1, x2, y2], score, observed: true });
+        rows.extend(tracks.iter().map(|&Track { id, x1, y1, x2, y2, score, detection }| {
+            let (found, class) = of_frame[detection];
+            let measured = [found.x1, found.y1, found.x2, found.y2];
+            Row { measured, score, class, ..Row::new(frame - 1, id, [x1, y1, x2, y2]) }
+        }));
+    }
+    Ok(rows)
+}
+
+/// The refined rows: by frame, within a frame those of the tracker first. Rows whose box is none stay as they are.
+fn refined(rows: Vec<Row>, detections: &Detections, last: u32, refine: &Refine, video: &Video) -> Vec<Row> {
+    let (usable, odd): (Vec<Row>, Vec<Row>) =
+        rows.into_iter().partition(|row| is_usable(row.bbox) && is_usable(row.measured));
+    let mut free = Vec::new();
+    if refine.backfill.is_some() || refine.recover {
+        let all = detections.frames(last).flat_map(|(frame, of_frame)| of_frame.iter().map(move |&one| (frame - 1, one)));
+        let one = |(frame, (Detection { x1, y1, x2, y2, score }, class))| Free { frame, bbox: [x1, y1, x2, y2], score, class };
+        let is_box = |one: &Free| is_usable(one.bbox) && one.score.is_finite();
+        free.extend(all.map(one).filter(is_box));
+        if refine.backfill.is_none() {
+            // Only what no track has: of two detections that are the same in all, either.
+            let key = |frame: u32, bbox: [f64; 4]| (frame, bbox.map(f64::to_bits));
+            let taken: BTreeSet<_> = usable.iter().map(|row| key(row.frame, row.measured)).collect();
+            free.retain(|one| !taken.contains(&key(one.frame, one.bbox)));
         }
     }
+    let mut rows = refine.apply(usable, &free, video).rows;
+    if !odd.is_empty() {
+        rows.extend(odd);
+        // Stable: those of the tracker stay first in their frame.
+        rows.sort_by_key(|row| row.frame);
+    }
+    rows
+}
+
+/// Whether refinements can work with a box.
+fn is_usable(bbox: [f64; 4]) -> bool {
+    let [x1, y1, x2, y2] = bbox;
+    bbox.iter().all(|edge| edge.abs() < MAX_MAGNITUDE_PX) && x1 <= x2 && y1 <= y2
+}
+
+/// Each identity's class: the one that the scores of its observed rows vote for, of equals the lowest.
+fn classes_of(rows: &[Row]) -> BTreeMap<u64, i32> {
+    let mut votes = BTreeMap::<(u64, i32), f64>::new();
+    for row in rows.iter().filter(|row| row.is_observed()) {
+        *votes.entry((row.id, row.class)).or_default() += row.score;
+    }
     let mut best: BTreeMap<u64, (i32, f64)> = BTreeMap::new();
-    // Ascending, so that of equals the lowest class stays.
     for ((id, class), score) in votes {
         let winner = best.entry(id).or_insert((class, score));
         if score > winner.1 {
             *winner = (class, score);
         }
     }
-    Ok((rows, best.into_iter().map(|(id, (class, _))| (id, class)).collect()))
+    best.into_iter().map(|(id, (class, _))| (id, class)).collect()
 }
 
-/// Rows that a refinement does not change keep every bit that the tracker gave them.
-fn refine(rows: &mut Vec<TrackRow>, detections: &Detections, birth_score: f64, wanted: &Wanted) -> PyResult<()> {
-    let smoothing = wanted.smooth.map(Smoothing::new).transpose().map_err(error::value)?;
-    if wanted.fill_gaps.is_none() && smoothing.is_none() && !wanted.backfill {
-        return Ok(());
-    }
-    let (mut places, mut given) = (Vec::new(), Vec::new());
-    for (place, row) in rows.iter().enumerate() {
-        if let Some(row) = to_row(row.frame, row.id, row.corners, row.score) {
-            places.push(place);
-            given.push(row);
-        }
-    }
-    let mut refined = Sequence::from_rows(given).map_err(error::value)?;
-    if wanted.backfill {
-        let last = detections.ends.last().map_or(0, |&(frame, _)| frame);
-        let all =
-            detections.frames(last).flat_map(|(frame, of_frame)| of_frame.iter().map(move |&(one, _)| (frame, one)));
-        let numbered = (0..).zip(all).filter_map(|(id, (frame, Detection { x1, y1, x2, y2, score }))| {
-            to_row(frame, id, [x1, y1, x2, y2], score)
-        });
-        let detections = Sequence::from_rows(numbered.collect()).map_err(error::value)?;
-        let births = Backfill { min_score: birth_score, ..Backfill::default() };
-        refined = backfill_first_boxes(&refined, &detections, &births);
-    }
-    if let Some(max_missing_frames) = wanted.fill_gaps {
-        refined = fill_gaps(&refined, &Gaps { max_missing_frames, ..Gaps::default() });
-    }
-    if let Some(smoothing) = smoothing {
-        refined = smooth(&refined, &smoothing);
-    }
-    let mut places = places.into_iter();
-    let mut added = Vec::new();
-    for row in refined.rows() {
-        let corners = [row.x, row.y, row.x + row.w, row.y + row.h];
-        if !row.observed {
-            // A row between two detections has no score of its own.
-            let score = row.score.max(0.0);
-            added.push(TrackRow { frame: row.frame, id: row.id, corners, score, observed: false });
-        } else if let (Some(place), true) = (places.next(), wanted.smooth.is_some()) {
-            rows[place].corners = corners;
-        }
-    }
-    rows.extend(added);
-    // Stable: those of the tracker stay first in their frame.
-    rows.sort_by_key(|row| row.frame);
-    Ok(())
-}
-
-/// A row as the refinements take it; none for a box that is none, which stays as it is.
-fn to_row(frame: u32, id: u64, corners: [f64; 4], score: f64) -> Option<Row> {
-    let [x1, y1, x2, y2] = corners;
-    let in_range = corners.iter().all(|edge| edge.abs() < MAX_MAGNITUDE_PX) && score.is_finite();
-    (in_range && x1 <= x2 && y1 <= y2).then(|| Row { score, ..Row::new(frame, id, [x1, y1, x2 - x1, y2 - y1]) })
-}
-
-fn to_table(rows: &[TrackRow], class_of: Option<&BTreeMap<u64, i32>>) -> PyResult<Table> {
-    let edge = |i: usize| Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.corners[i]))) as ArrayRef;
+fn to_table(rows: &[Row], class_of: Option<&BTreeMap<u64, i32>>) -> PyResult<Table> {
+    let edge = |i: usize| Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.bbox[i]))) as ArrayRef;
     let mut columns: Vec<(&str, ArrayRef)> = vec![
-        ("frame", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| i64::from(row.frame))))),
+        ("frame", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| i64::from(row.frame) + 1)))),
         ("id", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id as i64)))),
         ("x1", edge(0)),
         ("y1", edge(1)),
         ("x2", edge(2)),
         ("y2", edge(3)),
-        ("score", Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.score)))),
+        // A row between two detections has no score of its own.
+        ("score", Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.score.max(0.0))))),
     ];
     if let Some(class_of) = class_of {
         let classes = rows.iter().map(|row| class_of.get(&row.id).map_or(0, |&class| i64::from(class)));
         columns.push(("class_id", Arc::new(Int64Array::from_iter_values(classes))));
     }
-    columns.push(("observed", Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.observed))))));
+    columns.push(("observed", Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.is_observed()))))));
     Table::from_columns(columns)
 }

@@ -46,7 +46,7 @@ pub fn read_track_parquet(path: &Path) -> Result<FileTracks, ExchangeError> {
     if let Some(rows) = read_written_tracks(bytes.clone()).map_err(unreadable)? {
         let to_row = |(index, row): (usize, &crate::WrittenTrack)| {
             let (frame, id) = place(index, Some(row.frame), row.id)?;
-            Ok(FileTrack { frame, id, tlwh: row.tlwh, score: row.score, observed: true })
+            Ok(FileTrack { frame, id, tlwh: row.tlwh, score: row.score, observed: row.observed })
         };
         let rows = rows.iter().enumerate().map(to_row).collect::<Result<_, ExchangeError>>()?;
         return Ok(FileTracks { rows, single_precision: false });
