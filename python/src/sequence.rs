@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 use trackdrop_exchange::{ExchangeError, MAX_FRAME};
+use trackdrop_pipeline as pipeline;
 use trackdrop_refine::{Backfill, Detection as Free, Gaps, Link, Refine, Row, Smooth, Smoothing, Video};
 use trackdrop_tracker::{BIRTH_MARGIN, ByteTrack, Detection, PerClass, Rules, Settings, Track};
 
@@ -44,16 +45,23 @@ pub(crate) struct Options {
 
 impl Options {
     fn refine(&self, birth_score: f64) -> PyResult<Refine> {
-        if let Some(max_gap_s) = self.link.filter(|seconds| !(0.0..=MAX_LINK_S).contains(seconds)) {
-            return Err(error::value(format!("link must be from 0 to {MAX_LINK_S} seconds, got {max_gap_s}")));
-        }
-        let smooth = match &self.smooth {
+        let asked = match &self.smooth {
             None => None,
-            Some(AskedSmooth::Named(name)) if name == "rts" => Some(Smooth::Rts),
+            Some(AskedSmooth::Named(name)) if name == "rts" => Some(pipeline::Smooth::RTS),
             Some(AskedSmooth::Named(name)) => {
                 return Err(error::value(format!("smooth must be \"rts\" or a number of frames, got {name:?}")));
             }
-            Some(AskedSmooth::Gaussian(sigma)) => Some(Smooth::Gaussian(Smoothing::new(*sigma).map_err(error::value)?)),
+            Some(AskedSmooth::Gaussian(sigma)) => Some(pipeline::Smooth::Gaussian(*sigma)),
+        };
+        // The command's ranges, in its words.
+        let refine = pipeline::Refinements { link: self.link, smooth: asked, ..pipeline::Refinements::default() };
+        pipeline::RequestSettings { refine, ..Default::default() }.check().map_err(error::value)?;
+        let smooth = match asked {
+            None => None,
+            Some(pipeline::Smooth::Named(_)) => Some(Smooth::Rts),
+            Some(pipeline::Smooth::Gaussian(sigma)) => {
+                Some(Smooth::Gaussian(Smoothing::new(sigma).map_err(error::value)?))
+            }
         };
         let per_class = self.per_class;
         Ok(Refine {
@@ -180,8 +188,14 @@ fn refined(rows: Vec<Row>, detections: &Detections, last: u32, refine: &Refine, 
         rows.into_iter().partition(|row| is_usable(row.bbox) && is_usable(row.measured));
     let mut free = Vec::new();
     if refine.backfill.is_some() || refine.recover {
-        let all = detections.frames(last).flat_map(|(frame, of_frame)| of_frame.iter().map(move |&one| (frame - 1, one)));
-        let one = |(frame, (Detection { x1, y1, x2, y2, score }, class))| Free { frame, bbox: [x1, y1, x2, y2], score, class };
+        let all =
+            detections.frames(last).flat_map(|(frame, of_frame)| of_frame.iter().map(move |&one| (frame - 1, one)));
+        let one = |(frame, (Detection { x1, y1, x2, y2, score }, class))| Free {
+            frame,
+            bbox: [x1, y1, x2, y2],
+            score,
+            class,
+        };
         let is_box = |one: &Free| is_usable(one.bbox) && one.score.is_finite();
         free.extend(all.map(one).filter(is_box));
         if refine.backfill.is_none() {

@@ -61,6 +61,20 @@ def test_a_gap_is_filled_and_boxes_smoothed_and_first_boxes_found_on_request() -
     assert (added[0], added[2]) == (11, late[0, 1])
 
 
+def test_a_walker_behind_a_pillar_is_linked_recovered_and_smoothed_on_request() -> None:
+    frames = [frame for frame in range(1, 121) if not 50 <= frame < 95]
+    walk = np.array([[frame, 100 + 4 * frame, 50, 140 + 4 * frame, 150, 0.9] for frame in frames], dtype=float)
+    plain = trackdrop.track(walk, track_buffer=5)
+    assert set(plain["id"]) == {1, 2}
+    assert set(trackdrop.track(walk, track_buffer=5, link=3.0)["id"]) == {1}
+    refined = trackdrop.track(walk, track_buffer=5, refine=True)
+    assert set(refined["id"]) == {1} and len(refined) >= len(plain)
+    faint = walk.copy()
+    faint[20, 5] = 0.05
+    recovered = trackdrop.track(faint, recover=True)
+    assert 21 in recovered["frame"][~recovered["observed"]]
+
+
 def test_classes_are_filtered_and_associated_by_themselves_on_request() -> None:
     turns = np.array([[frame, 100 + frame, 0, 150 + frame, 80, 0.9, (frame - 1) // 2 % 2] for frame in range(1, 7)])
     assert trackdrop.track(turns)["id"].tolist() == [1] * 6
@@ -78,7 +92,9 @@ def test_frames_that_start_at_0_and_too_few_of_them_are_refused() -> None:
         (r"frames must be whole numbers, got 1.5", [[1.5, *box]], {}),
         (r"must have the shape \[N, 6 or more\]", [[1, *box[:3]]], {}),
         (r"per_class needs the classes", [[1, *box]], {"per_class": True}),
-        (r"sigma must be above 0 and at most 1000 frames, got 0", [[1, *box]], {"smooth": 0.0}),
+        (r'smooth must be "rts" or a number of frames, got "mine"', [[1, *box]], {"smooth": "mine"}),
+        (r"linking over -1 s: it must be above 0", [[1, *box]], {"link": -1.0}),
+        (r"smoothing over 0 frames: it must be above 0 and at most 1,000", [[1, *box]], {"smooth": 0.0}),
         (r"there is no column score or confidence or conf; there are frame, x1", {n: [1] for n in NAMES[:5]}, {}),
     ]:
         with pytest.raises(ValueError, match=match):

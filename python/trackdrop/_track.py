@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,14 @@ def track(
     per_class: bool = False,
     classes: Optional[Sequence[int]] = None,
     min_score: Optional[float] = None,
-    fill_gaps: Optional[int] = None,
-    smooth: Optional[float] = None,
+    refine: bool = False,
+    link: Optional[float] = None,
+    recover: bool = False,
     backfill: bool = False,
+    fill_gaps: Optional[int] = None,
+    smooth: Union[None, float, Literal["rts"]] = None,
     frame_count: Optional[int] = None,
+    size_px: Optional[Tuple[float, float]] = None,
     data: Optional[_columns.PathLikeStr] = None,
 ) -> Table:
     """Track all detections of a sequence, as ``trackdrop retrack`` does.
@@ -47,14 +51,24 @@ def track(
         Associate each class by itself.
     classes, min_score
         Show the tracker only detections of these class ids, and of at least this score.
+    refine
+        All that is best: ``link=3``, ``recover=True`` and ``smooth="rts"``, where these are not given.
+    link
+        Cut tracks at each missing frame and link the pieces again over the whole sequence, at most this many seconds apart.
+        Changes ids. ``frame_rate`` should be the video's.
+    recover
+        Give detections that no track took to the tracks that pass there.
+    backfill
+        Begin a track with the detection that it was born from.
     fill_gaps
         Fill gaps of up to this many frames by straight lines, for ids with at least 6 rows.
     smooth
-        Smooth boxes over time by a Gaussian of this standard deviation in frames.
-    backfill
-        Begin a track with the detection that it was born from.
+        Smooth boxes over time: by a Gaussian of this standard deviation in frames, or ``"rts"``, by the motion and the noise
+        of the video itself, which also fills gaps of up to 18 frames.
     frame_count
         Frames of the sequence; by default up to the last detection.
+    size_px
+        Width and height of the picture, which linking respects; by default what the boxes cover.
     data
         The data directory of a request; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
 
@@ -85,9 +99,17 @@ def track(
         frames, xyxy, scores = np.asarray(frames)[shown], np.asarray(xyxy)[shown], np.asarray(scores)[shown]
         class_ids = None if class_ids is None else np.asarray(class_ids)[shown]
     tracker = (track_thresh, match_thresh, track_buffer, frame_rate, score_fusion)
-    return _trackdrop.track_sequence(
-        frames, xyxy, scores, class_ids, tracker, frame_count, per_class, fill_gaps, smooth, backfill
-    )
+    options: Dict[str, Any] = {
+        "frame_count": frame_count,
+        "per_class": per_class,
+        "link": 3.0 if refine and link is None else link,
+        "recover": recover or refine,
+        "backfill": backfill,
+        "fill_gaps": fill_gaps,
+        "smooth": "rts" if refine and smooth is None else smooth,
+        "size_px": size_px,
+    }
+    return _trackdrop.track_sequence(frames, xyxy, scores, class_ids, tracker, options)
 
 
 def _arrays(given: Any, data: Optional[_columns.PathLikeStr]) -> _Arrays:

@@ -1,7 +1,7 @@
 """The compiled half of the package."""
 
 from os import PathLike
-from typing import Any, List, Literal, Optional, Tuple, TypeVar, Union, overload
+from typing import Any, Dict, List, Literal, Optional, Tuple, TypeVar, Union, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -92,11 +92,7 @@ def track_sequence(
     scores: ArrayLike,
     class_ids: Optional[ArrayLike],
     tracker: Tuple[float, float, int, float, bool],
-    frame_count: Optional[int],
-    per_class: bool,
-    fill_gaps: Optional[int],
-    smooth: Optional[float],
-    backfill: bool,
+    options: Dict[str, Any],
 ) -> Table: ...
 def evaluate(
     ground_truth: Union[_Path, _Columns], tracks: Union[_Path, _Columns], iou: float, preprocessing: str
