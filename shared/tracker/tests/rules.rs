@@ -46,11 +46,11 @@ fn boxes_that_only_share_the_extra_pixel_do_not_overlap() {
 #[test]
 fn two_boxes_are_one_object_only_when_they_are_closer() {
     let rules = Rules { close_duplicates: true, ..PLAIN };
-    // The first is lost; another is born four pixels beside it.
+    // The first is lost; another is born two pixels beside it.
     let frames = [
         vec![walker(0.0, 0.9), walker(500.0, 0.9)],
         vec![walker(500.0, 0.9)],
-        vec![walker(500.0, 0.9), walker(4.0, 0.71)],
+        vec![walker(500.0, 0.9), walker(2.0, 0.71)],
     ];
     let settings = Settings { match_thresh: 0.3, ..Settings::default() };
     let mut frames = frames.to_vec();
