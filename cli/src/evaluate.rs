@@ -2,11 +2,9 @@
 
 use crate::{args::EvalArguments, output::line, refine};
 use anyhow::{Context, bail};
-use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use trackdrop_eval::{CompareOptions, Evaluation, Options, Preprocessing, Row, Sequence};
-use trackdrop_exchange::{WrittenTrack, read_written_tracks};
-use trackdrop_tables::tracks;
+use trackdrop_exchange::{FileTrack, read_track_parquet};
 
 pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
     let iou = arguments.iou;
@@ -103,32 +101,12 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Tracks> {
     if path.extension().is_none_or(|ending| ending != "parquet") {
         return Ok(Tracks { sequence: trackdrop_eval::read_file(path)?, single_precision: false });
     }
-    let shown = path.display();
-    let unreadable = || format!("{shown} can't be read");
-    let bytes = Bytes::from(std::fs::read(path).with_context(unreadable)?);
-    if let Some(rows) = read_written_tracks(bytes.clone()).with_context(unreadable)? {
-        let to_row = |row: WrittenTrack| -> anyhow::Result<Row> {
-            let frame = u32::try_from(row.frame).with_context(|| format!("{shown}: frame {}", row.frame))?;
-            let id = u64::try_from(row.id).with_context(|| format!("{shown}: id {}", row.id))?;
-            Ok(Row { score: row.score, observed: row.observed, ..Row::new(frame, id, row.tlwh) })
-        };
-        return Ok(Tracks { sequence: sequence(rows.into_iter().map(to_row), path)?, single_precision: false });
-    }
-    let rows = tracks::read(bytes).with_context(unreadable)?;
-    let to_row = |row: tracks::TrackRow| -> anyhow::Result<Row> {
-        let [x1, y1, x2, y2] = row.bbox.map(f64::from);
-        // Frames count from 0 with us and from 1 in evaluation.
-        let frame = row.frame_index.checked_add(1).and_then(|frame| u32::try_from(frame).ok());
-        let frame = frame.with_context(|| format!("{shown}: frame_index {}", row.frame_index))?;
-        let id = u64::try_from(row.track_id).with_context(|| format!("{shown}: track_id {}", row.track_id))?;
-        let mut row_out = Row::new(frame, id, [x1, y1, x2 - x1, y2 - y1]);
-        (row_out.score, row_out.observed) = (f64::from(row.score), row.observed);
-        Ok(row_out)
-    };
-    Ok(Tracks { sequence: sequence(rows.into_iter().map(to_row), path)?, single_precision: true })
-}
-
-fn sequence(rows: impl Iterator<Item = anyhow::Result<Row>>, path: &Path) -> anyhow::Result<Sequence> {
-    let rows = rows.collect::<anyhow::Result<_>>()?;
-    Sequence::from_rows(rows).with_context(|| path.display().to_string())
+    let file = read_track_parquet(path)?;
+    let to_row =
+        |row: FileTrack| Row { score: row.score, observed: row.observed, ..Row::new(row.frame, row.id, row.tlwh) };
+    let sequence = Sequence::from_rows(file.rows.into_iter().map(to_row).collect());
+    Ok(Tracks {
+        sequence: sequence.with_context(|| path.display().to_string())?,
+        single_precision: file.single_precision,
+    })
 }

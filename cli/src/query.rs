@@ -13,7 +13,7 @@ use std::{
 };
 use trackdrop_cloud::local::LoadedFile;
 use trackdrop_scenes::{Scene, sql};
-use trackdrop_tables::schema::{REQUESTS, SCENES, TRACKS, Table, VIEWS};
+use trackdrop_tables::schema::{REQUESTS, SCENES, TRACKS, Table, duckdb_views};
 
 pub(crate) async fn query(data: &Path, arguments: &QueryArguments) -> anyhow::Result<()> {
     let (files, rows, scenes) = match open_existing(data)? {
@@ -114,15 +114,10 @@ fn open(files: &[LoadedFile], rows: &[String], span: &Span) -> anyhow::Result<Co
         .collect::<Result<_, _>>()
         .context("a row of requests can't be read")?;
     insert(&database, &REQUESTS, rows.into_iter())?;
-    for (name, sql) in VIEWS {
-        database.execute_batch(&format!("CREATE VIEW {name} AS {}", in_duckdb(sql)))?;
+    for (name, sql) in duckdb_views() {
+        database.execute_batch(&format!("CREATE VIEW {name} AS {sql}"))?;
     }
     Ok(database)
-}
-
-/// The views are written for both engines; only the constructor of a struct differs.
-fn in_duckdb(sql: &str) -> String {
-    sql.replace("STRUCT(x1 AS x1, y1 AS y1, x2 AS x2, y2 AS y2)", "{'x1': x1, 'y1': y1, 'x2': x2, 'y2': y2}")
 }
 
 fn print(database: &Connection, sql: &str, format: Format) -> anyhow::Result<()> {

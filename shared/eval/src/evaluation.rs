@@ -1,6 +1,8 @@
 //! Tracks against ground truth: all metrics at once.
 
 use std::fmt;
+use std::panic::resume_unwind;
+use std::thread;
 
 use serde::Serialize;
 
@@ -53,16 +55,31 @@ pub struct Evaluation {
 #[must_use]
 pub fn evaluate(ground_truth: &Sequence, tracks: &Sequence, options: &Options) -> Evaluation {
     let (truth, tracks) = options.preprocessing.apply(ground_truth, tracks);
-    let scene = Scene::new(&truth, &tracks);
-    Evaluation {
-        hota: Hota::new(&scene),
-        clear: Clear::new(&scene, options.iou),
-        identity: Identity::new(&scene, options.iou),
-        objects: scene.truth_rows.len() as u64,
-        tracks: scene.track_rows.len() as u64,
-        frame_shift: frame_shift(&truth, &tracks, options.iou),
-    }
+    let (truth, tracks) = (truth.as_ref(), tracks.as_ref());
+    let metrics = || {
+        let scene = Scene::new(truth, tracks);
+        (
+            Hota::new(&scene),
+            Clear::new(&scene, options.iou),
+            Identity::new(&scene, options.iou),
+            [scene.truth_rows.len() as u64, scene.track_rows.len() as u64],
+        )
+    };
+    // The search for a shift matches all frames three times, which is as much work as all metrics together.
+    let shift = || frame_shift(truth, tracks, options.iou);
+    let ((hota, clear, identity, [objects, tracks]), frame_shift) = if truth.rows().len() < ROWS_WORTH_A_THREAD {
+        (metrics(), shift())
+    } else {
+        thread::scope(|scope| {
+            let shift = scope.spawn(shift);
+            (metrics(), shift.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        })
+    };
+    Evaluation { hota, clear, identity, objects, tracks, frame_shift }
 }
+
+/// Below this the work of a thread takes hardly longer than to start it.
+const ROWS_WORTH_A_THREAD: usize = 1_000;
 
 /// A table of three lines of numbers below their names, and a warning where there is one.
 impl fmt::Display for Evaluation {

@@ -56,6 +56,22 @@ pub enum ExchangeError {
         /// Columns of its first line.
         columns: usize,
     },
+    /// A row of a file of tracks has a frame or an id that can't be one.
+    #[error(
+        "{}, row {row}: frame {} and id {id}; frames count from 1 and ids from 0",
+        path.display(),
+        frame.map_or_else(|| "out of range".to_owned(), |frame| frame.to_string())
+    )]
+    TrackRow {
+        /// The file of tracks.
+        path: PathBuf,
+        /// From 0.
+        row: usize,
+        /// The frame, from 1, where it is in range.
+        frame: Option<i64>,
+        /// The id.
+        id: i64,
+    },
     /// It is gzip.
     #[error("{}: it is compressed with gzip; unpack it with gunzip first", path.display())]
     Compressed {

@@ -2,6 +2,7 @@
 //!
 //! - [`read_detections`] reads CSV, MOTChallenge or Trackdrop's Parquet into [`Frames`].
 //! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`].
+//! - [`read_track_parquet`] reads tracks back.
 //! - [`retrack_refined`] refines what the tracker gives, and [`refine_tracks`] what another tracker gave.
 //! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON, or as Google's Video Intelligence API
 //!   and Amazon Rekognition's people pathing answered.
@@ -33,6 +34,7 @@ mod refined;
 mod retrack;
 mod track_file;
 mod track_parquet;
+mod track_rows;
 mod track_text;
 
 pub use detections::read_detections;
@@ -43,5 +45,6 @@ pub use refined::{refine_tracks, retrack_refined};
 pub use retrack::{Retracked, TrackSink, retrack};
 pub use track_file::TrackFile;
 pub use track_parquet::{ParquetSink, WrittenTrack, read_written_tracks};
+pub use track_rows::{FileTrack, FileTracks, read_track_parquet};
 pub use track_text::{TextFormat, TextSink};
 pub use trackdrop_pipeline::export_format::{ExportFormat, UnknownFormat};

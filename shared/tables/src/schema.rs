@@ -260,6 +260,13 @@ LEFT JOIN (
     ),
 ];
 
+/// Name and SQL of every view, for DuckDB. [`VIEWS`] are written for both engines; only the constructor of a struct differs.
+pub fn duckdb_views() -> impl Iterator<Item = (&'static str, String)> {
+    const STRUCT: [&str; 2] =
+        ["STRUCT(x1 AS x1, y1 AS y1, x2 AS x2, y2 AS y2)", "{'x1': x1, 'y1': y1, 'x2': x2, 'y2': y2}"];
+    VIEWS.iter().map(|&(name, sql)| (name, sql.replace(STRUCT[0], STRUCT[1])))
+}
+
 impl ColumnType {
     fn arrow(self) -> DataType {
         match self {

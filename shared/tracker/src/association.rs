@@ -2,6 +2,7 @@
 
 use crate::assignment::{Edge, Solver};
 use crate::iou::Rect;
+use crate::rules::Rules;
 use crate::sweep::Sweep;
 
 /// Buffers reused from one association to the next.
@@ -17,18 +18,24 @@ impl Association {
     ///
     /// `cost(IoU, index of the detection)` must not fall below 1 for an IoU of 0, and `limit` must not exceed 1: pairs that
     /// do not overlap are never considered.
+    ///
+    /// With [`Rules::pairs_at_limit`] the least sum is that of `cost - limit - 0.0001`, over pairs that cost at most the limit.
     pub(crate) fn solve(
         &mut self,
         tracks: &[Rect],
         detections: &[Rect],
         cost: impl Fn(f64, usize) -> f64,
         limit: f64,
+        rules: &Rules,
     ) -> &[u32] {
         self.edges.clear();
         let edges = &mut self.edges;
-        self.sweep.overlaps(tracks, detections, |row, column, iou| {
-            let price = cost(iou, column as usize) - limit;
-            if price < 0.0 {
+        let limit = if rules.single_precision { f64::from(limit as f32) } else { limit };
+        let margin = rules.limit_margin();
+        self.sweep.overlaps(tracks, detections, rules.extra_pixel(), |row, column, iou| {
+            let above = cost(iou, column as usize) - limit;
+            let price = above - margin;
+            if above <= 0.0 && price < 0.0 {
                 edges.push(Edge { row, column, price });
             }
         });
@@ -41,9 +48,10 @@ impl Association {
         distance: f64,
         first: &[Rect],
         second: &[Rect],
+        rules: &Rules,
         mut visit: impl FnMut(usize, usize),
     ) {
-        self.sweep.overlaps(first, second, |i, j, iou| {
+        self.sweep.overlaps(first, second, rules.extra_pixel(), |i, j, iou| {
             if 1.0 - iou < distance {
                 visit(i as usize, j as usize);
             }
@@ -59,4 +67,15 @@ pub(crate) fn iou_cost(iou: f64, _score: f64) -> f64 {
 /// Distance that also distrusts uncertain detections, in the reference's order of operations.
 pub(crate) fn fused_cost(iou: f64, score: f64) -> f64 {
     1.0 - (1.0 - iou_cost(iou, score)) * score
+}
+
+/// [`iou_cost`] as `f32`.
+pub(crate) fn single_iou_cost(iou: f64, _score: f64) -> f64 {
+    f64::from(1.0 - iou as f32)
+}
+
+/// [`fused_cost`] as `f32`.
+pub(crate) fn single_fused_cost(iou: f64, score: f64) -> f64 {
+    let cost = 1.0 - iou as f32;
+    f64::from(1.0 - (1.0 - cost) * score as f32)
 }

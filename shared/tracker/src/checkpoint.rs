@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kalman::{AXES, Covariance, Kalman};
 use crate::lifecycle::TrackState;
+use crate::rules::Rules;
 use crate::settings::{MAX_FRAMES, Settings, SettingsError};
 use crate::step::ByteTrack;
 
@@ -24,6 +25,9 @@ const MAX_COUNT: u64 = MAX_FRAMES;
 pub struct Checkpoint {
     version: u32,
     settings: SavedSettings,
+    /// Absent in checkpoints of trackers that follow the reference.
+    #[serde(default, skip_serializing_if = "Rules::is_reference")]
+    rules: Rules,
     frame_count: u64,
     last_id: u64,
     refused: u64,
@@ -113,6 +117,7 @@ impl ByteTrack {
         Checkpoint {
             version: VERSION,
             settings: SavedSettings::from(&self.settings),
+            rules: self.rules,
             frame_count: self.frame_count,
             last_id: self.last_id,
             refused: self.refused,
@@ -126,7 +131,7 @@ impl ByteTrack {
     /// # Errors
     /// The checkpoint is of another version, or holds what no tracker can have written: it may come from anywhere.
     pub fn restore(checkpoint: Checkpoint) -> Result<Self, RestoreError> {
-        let Checkpoint { version, settings, frame_count, last_id, refused, tracked, lost } = checkpoint;
+        let Checkpoint { version, settings, rules, frame_count, last_id, refused, tracked, lost } = checkpoint;
         if version != VERSION {
             return Err(RestoreError::Version { found: version });
         }
@@ -135,16 +140,16 @@ impl ByteTrack {
                 return Err(RestoreError::Count { name, value });
             }
         }
-        let mut tracker = Self::new(Settings::from(&settings))?;
+        let mut tracker = Self::with_rules(Settings::from(&settings), rules)?;
         (tracker.frame_count, tracker.last_id, tracker.refused) = (frame_count, last_id, refused);
 
         let mut ids = BTreeSet::new();
         for (saved, is_lost) in tracked.iter().map(|track| (track, false)).chain(lost.iter().map(|track| (track, true)))
         {
             saved
-                .check(frame_count, last_id, is_lost)
+                .check(frame_count, last_id, is_lost, &rules)
                 .map_err(|problem| RestoreError::Track { id: saved.id, problem })?;
-            if !ids.insert(saved.id) {
+            if saved.id != 0 && !ids.insert(saved.id) {
                 return Err(RestoreError::Track { id: saved.id, problem: "is there twice" });
             }
             let slot = tracker.tracks.insert(TrackState::from(saved));
@@ -156,11 +161,12 @@ impl ByteTrack {
 
 impl SavedTrack {
     /// What the steps rely on. Numbers need only be finite: steps cope with any of them.
-    fn check(&self, frame_count: u64, last_id: u64, is_lost: bool) -> Result<(), &'static str> {
+    fn check(&self, frame_count: u64, last_id: u64, is_lost: bool, rules: &Rules) -> Result<(), &'static str> {
         let means = self.position.iter().chain(&self.rate);
         let numbers = means.chain(&self.length).chain(&self.aspect).chain([&self.score]);
+        let nameless = rules.ids_at_confirmation && !self.confirmed;
         let problems = [
-            (self.id == 0 || self.id > last_id, "has an id that was never given"),
+            ((self.id == 0 && !nameless) || self.id > last_id, "has an id that was never given"),
             (self.first_frame == 0 || self.first_frame > self.last_frame, "was seen before it was born"),
             (is_lost && self.last_frame >= frame_count, "is lost but was seen in the latest frame"),
             (is_lost && !self.confirmed, "is lost but was never confirmed"),

@@ -2,6 +2,7 @@
 
 use crate::iou::Rect;
 use crate::kalman::Measurement;
+use crate::rules::Rules;
 
 /// Larger values mean no place in any picture, and their squares would eat the precision of the covariances.
 const MAX_MAGNITUDE: f64 = 1e9;
@@ -40,8 +41,7 @@ impl Detection {
     }
 
     /// Centre, aspect ratio and height, as the filter measures them.
-    pub(crate) fn measurement(&self) -> Measurement {
-        let (width, height) = (self.x2 - self.x1, self.y2 - self.y1);
-        [self.x1 + width / 2.0, self.y1 + height / 2.0, width / height, height]
+    pub(crate) fn measurement(&self, rules: &Rules) -> Measurement {
+        rules.measurement(self.x1, self.y1, self.x2 - self.x1, self.y2 - self.y1)
     }
 }

@@ -14,19 +14,20 @@ impl Rect {
         Self { x1: x, y1: y, x2: x + width, y2: y + height }
     }
 
-    /// `IoU = I / (A + B - I)` with every side one pixel longer than the difference of its corners, 0 if apart.
-    pub(crate) fn iou(&self, other: &Self) -> f64 {
-        let width = self.x2.min(other.x2) - self.x1.max(other.x1) + 1.0;
-        let height = self.y2.min(other.y2) - self.y1.max(other.y1) + 1.0;
+    /// `IoU = I / (A + B - I)` with every side `extra` px (in the reference 1) longer than the difference of its corners, 0 if
+    /// apart.
+    pub(crate) fn iou(&self, other: &Self, extra: f64) -> f64 {
+        let width = self.x2.min(other.x2) - self.x1.max(other.x1) + extra;
+        let height = self.y2.min(other.y2) - self.y1.max(other.y1) + extra;
         if width <= 0.0 || height <= 0.0 {
             return 0.0;
         }
         let intersection = width * height;
-        intersection / (self.area() + other.area() - intersection)
+        intersection / (self.area(extra) + other.area(extra) - intersection)
     }
 
-    fn area(&self) -> f64 {
-        (self.x2 - self.x1 + 1.0) * (self.y2 - self.y1 + 1.0)
+    fn area(&self, extra: f64) -> f64 {
+        (self.x2 - self.x1 + extra) * (self.y2 - self.y1 + extra)
     }
 }
 
@@ -38,13 +39,14 @@ mod tests {
     fn boxes_that_touch_share_one_pixel() {
         let left = Rect { x1: 0.0, y1: 0.0, x2: 9.0, y2: 9.0 };
         let right = Rect { x1: 9.0, y1: 0.0, x2: 18.0, y2: 9.0 };
-        assert_eq!(left.iou(&right), 10.0 / 190.0);
+        assert_eq!(left.iou(&right, 1.0), 10.0 / 190.0);
+        assert_eq!(left.iou(&right, 0.0), 0.0);
     }
 
     #[test]
     fn boxes_one_pixel_apart_share_nothing() {
         let left = Rect { x1: 0.0, y1: 0.0, x2: 9.0, y2: 9.0 };
         let right = Rect { x1: 10.0, y1: 0.0, x2: 19.0, y2: 9.0 };
-        assert_eq!(left.iou(&right), 0.0);
+        assert_eq!(left.iou(&right, 1.0), 0.0);
     }
 }

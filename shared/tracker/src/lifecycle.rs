@@ -8,6 +8,7 @@ use crate::kalman::{Kalman, Measurement};
 /// What is remembered of one object.
 #[derive(Debug, Clone)]
 pub(crate) struct TrackState {
+    /// From 1; 0 until it is confirmed, where ids are given then.
     pub(crate) id: u64,
     pub(crate) first_frame: u64,
     /// When it was last matched.
@@ -34,13 +35,13 @@ pub(crate) struct Sighting {
 }
 
 impl TrackState {
-    pub(crate) fn born(id: u64, frame: u64, sighting: &Sighting) -> Self {
+    pub(crate) fn born(id: u64, frame: u64, confirmed: bool, sighting: &Sighting) -> Self {
         Self {
             id,
             first_frame: frame,
             last_frame: frame,
             score: sighting.score,
-            confirmed: frame == 1,
+            confirmed,
             timed_out: false,
             duplicate: false,
             detection: sighting.detection,
@@ -53,7 +54,6 @@ impl TrackState {
         self.last_frame = frame;
         self.score = sighting.score;
         self.detection = sighting.detection;
-        self.confirmed = true;
     }
 
     /// Frames between birth and last sighting: of two duplicates the one with the longer life stays.

@@ -1,14 +1,16 @@
 //! One frame of ByteTrack.
 
 use crate::assignment::NONE;
-use crate::association::{Association, fused_cost, iou_cost};
+use crate::association::{Association, fused_cost, iou_cost, single_fused_cost, single_iou_cost};
 use crate::detection::Detection;
 use crate::iou::Rect;
 use crate::lifecycle::{Sighting, TrackState, Tracks};
 use crate::output::Track;
-use crate::settings::{
-    BIRTH_MARGIN, DUPLICATE_DISTANCE, LOW_FLOOR, LOW_MATCH_LIMIT, Settings, SettingsError, UNCONFIRMED_MATCH_LIMIT,
-};
+use crate::rules::{Level, Rules};
+use crate::settings::{LOW_MATCH_LIMIT, Settings, SettingsError, UNCONFIRMED_MATCH_LIMIT};
+
+/// The cost limit of [`ByteTrack::overlapping`].
+const OVERLAP_LIMIT: f64 = 0.5;
 
 /// The tracker of Zhang et al., *ByteTrack*, ECCV 2022, as its reference implementation behaves.
 ///
@@ -32,6 +34,7 @@ use crate::settings::{
 #[derive(Debug)]
 pub struct ByteTrack {
     pub(crate) settings: Settings,
+    pub(crate) rules: Rules,
     pub(crate) frame_count: u64,
     pub(crate) last_id: u64,
     pub(crate) refused: u64,
@@ -52,6 +55,8 @@ struct Scratch {
     high: Sightings,
     low: Sightings,
     left_over: Sightings,
+    /// Places among sightings.
+    order: Vec<usize>,
     pool: Candidates,
     still_tracked: Candidates,
     unconfirmed: Candidates,
@@ -80,9 +85,18 @@ impl ByteTrack {
     /// # Errors
     /// A setting is out of its range.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        Self::with_rules(settings, Rules::REFERENCE)
+    }
+
+    /// A tracker that departs from the reference where `rules` says so.
+    ///
+    /// # Errors
+    /// A setting is out of its range.
+    pub fn with_rules(settings: Settings, rules: Rules) -> Result<Self, SettingsError> {
         Ok(Self {
             max_time_lost: settings.max_time_lost()?,
             settings,
+            rules,
             frame_count: 0,
             last_id: 0,
             refused: 0,
@@ -128,7 +142,41 @@ impl ByteTrack {
         &self.settings
     }
 
-    /// Both comparisons are strict: a score of exactly the threshold belongs to neither.
+    /// Where it departs from the reference.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// For each detection the latest step's track whose box it overlaps, as an index into what the step returned: the
+    /// assignment with the least sum of `1 - IoU - 0.5001` over pairs of an IoU of at least 0.5.
+    ///
+    /// So supervision tells which detections were tracked. A tracked object whose filtered box is far from every detection
+    /// has none; see [`Track::detection`] for the detection that a track was really matched with.
+    pub fn overlapping(&mut self, detections: &[Detection]) -> Vec<Option<usize>> {
+        let usable: Vec<usize> = (0..detections.len()).filter(|&index| !detections[index].is_degenerate()).collect();
+        let rects: Vec<Rect> = usable
+            .iter()
+            .map(|&index| Rect {
+                x1: detections[index].x1,
+                y1: detections[index].y1,
+                x2: detections[index].x2,
+                y2: detections[index].y2,
+            })
+            .collect();
+        let tracks: Vec<Rect> =
+            self.output.iter().map(|&Track { x1, y1, x2, y2, .. }| Rect { x1, y1, x2, y2 }).collect();
+        let rules = Rules { plain_iou: true, pairs_at_limit: true, ..self.rules };
+        let cost = iou_cost_of(&rules);
+        let matched = self.scratch.association.solve(&rects, &tracks, |iou, _| cost(iou, 1.0), OVERLAP_LIMIT, &rules);
+        let mut of_detection = vec![None; detections.len()];
+        for (&index, &track) in usable.iter().zip(matched) {
+            of_detection[index] = (track != NONE).then_some(track as usize);
+        }
+        of_detection
+    }
+
+    /// Both comparisons are strict in the reference: a score of exactly the threshold belongs to neither.
     fn split_by_score(&mut self, detections: &[Detection]) {
         let Scratch { high, low, .. } = &mut self.scratch;
         high.clear();
@@ -136,10 +184,12 @@ impl ByteTrack {
         for (index, detection) in (0..).zip(detections) {
             if detection.is_degenerate() {
                 self.refused += 1;
-            } else if detection.score > self.settings.track_thresh {
-                high.push(index, detection);
-            } else if detection.score > LOW_FLOOR && detection.score < self.settings.track_thresh {
-                low.push(index, detection);
+                continue;
+            }
+            match self.rules.level(detection.score, self.settings.track_thresh) {
+                Some(Level::High) => high.push(index, detection, &self.rules),
+                Some(Level::Low) => low.push(index, detection, &self.rules),
+                None => {}
             }
         }
     }
@@ -154,23 +204,29 @@ impl ByteTrack {
             let track = &mut self.tracks[slot];
             if track.confirmed {
                 track.kalman.predict();
-                pool.push(slot, track);
+                pool.push(slot, track, &self.rules);
             } else {
-                unconfirmed.push(slot, track);
+                unconfirmed.push(slot, track, &self.rules);
             }
         }
         for &slot in &self.lost {
             let track = &mut self.tracks[slot];
             track.kalman.freeze_height();
             track.kalman.predict();
-            pool.push(slot, track);
+            pool.push(slot, track, &self.rules);
         }
     }
 
     fn associate_high(&mut self) {
         let Scratch { association, pool, high, .. } = &mut self.scratch;
-        let cost = high_cost(&self.settings);
-        associate(association, pool, high, &mut self.tracks, self.frame_count, cost, self.settings.match_thresh);
+        let mut update = Update {
+            tracks: &mut self.tracks,
+            frame: self.frame_count,
+            last_id: &mut self.last_id,
+            rules: &self.rules,
+        };
+        let cost = high_cost(&self.settings, &self.rules);
+        update.associate(association, pool, high, cost, self.settings.match_thresh);
     }
 
     /// Low scores are often occluded objects, so they may continue a track, but they are too weak to find a lost one again.
@@ -184,29 +240,34 @@ impl ByteTrack {
                 still_tracked.rects.push(rect);
             }
         }
-        associate(association, still_tracked, low, &mut self.tracks, self.frame_count, iou_cost, LOW_MATCH_LIMIT);
+        let mut update = Update {
+            tracks: &mut self.tracks,
+            frame: self.frame_count,
+            last_id: &mut self.last_id,
+            rules: &self.rules,
+        };
+        update.associate(association, still_tracked, low, iou_cost_of(&self.rules), LOW_MATCH_LIMIT);
     }
 
     fn associate_unconfirmed(&mut self) {
-        let Scratch { association, unconfirmed, high, left_over, .. } = &mut self.scratch;
+        let Scratch { association, unconfirmed, high, left_over, order, .. } = &mut self.scratch;
+        self.rules.order_of_untaken(&high.taken, order);
         left_over.clear();
-        left_over.extend_from_untaken(high);
-        let cost = high_cost(&self.settings);
-        associate(
-            association,
-            unconfirmed,
-            left_over,
-            &mut self.tracks,
-            self.frame_count,
-            cost,
-            UNCONFIRMED_MATCH_LIMIT,
-        );
+        left_over.extend_from(high, order);
+        let mut update = Update {
+            tracks: &mut self.tracks,
+            frame: self.frame_count,
+            last_id: &mut self.last_id,
+            rules: &self.rules,
+        };
+        let cost = high_cost(&self.settings, &self.rules);
+        update.associate(association, unconfirmed, left_over, cost, UNCONFIRMED_MATCH_LIMIT);
     }
 
     /// Tracked: those seen, then the newborn, then those found again. Lost: the old ones, then the new ones.
     fn update_lists(&mut self) {
-        let Self { tracks, tracked, lost, scratch, frame_count, max_time_lost, .. } = self;
-        let Scratch { left_over, newly_lost, found_again, .. } = scratch;
+        let Self { tracks, tracked, lost, scratch, frame_count, max_time_lost, rules, .. } = self;
+        let Scratch { left_over, newly_lost, found_again, order, .. } = scratch;
         let frame = *frame_count;
         newly_lost.clear();
         found_again.clear();
@@ -226,6 +287,7 @@ impl ByteTrack {
         lost.retain(|&slot| {
             let track = &mut tracks[slot];
             if track.last_frame == frame {
+                track.timed_out &= !rules.forgive_timeout;
                 found_again.push(slot);
                 return false;
             }
@@ -239,11 +301,14 @@ impl ByteTrack {
         });
         lost.extend_from_slice(newly_lost);
 
-        let birth_thresh = self.settings.track_thresh + BIRTH_MARGIN;
-        for (sighting, _) in left_over.sightings.iter().zip(&left_over.taken).filter(|&(_, &taken)| !taken) {
-            if sighting.score >= birth_thresh {
-                self.last_id += 1;
-                tracked.push(tracks.insert(TrackState::born(self.last_id, frame, sighting)));
+        rules.order_of_untaken(&left_over.taken, order);
+        for sighting in order.iter().map(|&place| &left_over.sightings[place]) {
+            if rules.gives_birth(sighting.score, &self.settings) {
+                let confirmed = frame == 1 && rules.confirm_frames <= 1;
+                let has_id = confirmed || !rules.ids_at_confirmation;
+                self.last_id += u64::from(has_id);
+                let id = if has_id { self.last_id } else { 0 };
+                tracked.push(tracks.insert(TrackState::born(id, frame, confirmed, sighting)));
             }
         }
         tracked.extend_from_slice(found_again);
@@ -254,14 +319,14 @@ impl ByteTrack {
         if self.lost.is_empty() {
             return;
         }
-        let Self { tracks, tracked, lost, scratch, .. } = self;
+        let Self { tracks, tracked, lost, scratch, rules, .. } = self;
         let Scratch { association, pool, still_tracked: gone, .. } = scratch;
         pool.clear();
-        tracked.iter().for_each(|&slot| pool.push(slot, &tracks[slot]));
+        tracked.iter().for_each(|&slot| pool.push(slot, &tracks[slot], rules));
         gone.clear();
-        lost.iter().for_each(|&slot| gone.push(slot, &tracks[slot]));
+        lost.iter().for_each(|&slot| gone.push(slot, &tracks[slot], rules));
 
-        association.closer_than(DUPLICATE_DISTANCE, &pool.rects, &gone.rects, |i, j| {
+        association.closer_than(rules.duplicate_distance(), &pool.rects, &gone.rects, rules, |i, j| {
             let (seen, unseen) = (pool.slots[i], gone.slots[j]);
             let dropped = if tracks[seen].age() > tracks[unseen].age() { unseen } else { seen };
             tracks[dropped].duplicate = true;
@@ -291,29 +356,60 @@ impl ByteTrack {
 }
 
 /// The cost of the first and the third association.
-fn high_cost(settings: &Settings) -> fn(f64, f64) -> f64 {
-    if settings.score_fusion { fused_cost } else { iou_cost }
+fn high_cost(settings: &Settings, rules: &Rules) -> fn(f64, f64) -> f64 {
+    match (settings.score_fusion, rules.single_precision) {
+        (true, false) => fused_cost,
+        (true, true) => single_fused_cost,
+        (false, _) => iou_cost_of(rules),
+    }
 }
 
-/// Assigns sightings to candidates, updates the matched tracks, and marks the matched sightings as taken.
-fn associate(
-    association: &mut Association,
-    candidates: &Candidates,
-    sightings: &mut Sightings,
-    tracks: &mut Tracks,
+fn iou_cost_of(rules: &Rules) -> fn(f64, f64) -> f64 {
+    if rules.single_precision { single_iou_cost } else { iou_cost }
+}
+
+/// What an association changes.
+struct Update<'a> {
+    tracks: &'a mut Tracks,
     frame: u64,
-    cost: fn(f64, f64) -> f64,
-    limit: f64,
-) {
-    if candidates.slots.is_empty() || sightings.taken.is_empty() {
-        return;
+    last_id: &'a mut u64,
+    rules: &'a Rules,
+}
+
+impl Update<'_> {
+    /// Assigns sightings to candidates, updates the matched tracks, and marks the matched sightings as taken.
+    fn associate(
+        &mut self,
+        association: &mut Association,
+        candidates: &Candidates,
+        sightings: &mut Sightings,
+        cost: fn(f64, f64) -> f64,
+        limit: f64,
+    ) {
+        if candidates.slots.is_empty() || sightings.taken.is_empty() {
+            return;
+        }
+        let Sightings { rects, sightings, taken } = sightings;
+        let cost_of = |iou, column: usize| cost(iou, sightings[column].score);
+        let matched = association.solve(&candidates.rects, rects, cost_of, limit, self.rules);
+        for (&slot, &column) in candidates.slots.iter().zip(matched) {
+            if column != NONE {
+                taken[column as usize] = true;
+                self.matched(slot, &sightings[column as usize]);
+            }
+        }
     }
-    let Sightings { rects, sightings, taken } = sightings;
-    let matched = association.solve(&candidates.rects, rects, |iou, column| cost(iou, sightings[column].score), limit);
-    for (&slot, &column) in candidates.slots.iter().zip(matched) {
-        if column != NONE {
-            taken[column as usize] = true;
-            tracks[slot].matched(frame, &sightings[column as usize]);
+
+    fn matched(&mut self, slot: u32, sighting: &Sighting) {
+        let track = &mut self.tracks[slot];
+        track.matched(self.frame, sighting);
+        // Until it is confirmed, a track is seen in every frame of its life.
+        if !track.confirmed && self.frame - track.first_frame + 1 >= u64::from(self.rules.confirm_frames) {
+            track.confirmed = true;
+            if self.rules.ids_at_confirmation {
+                *self.last_id += 1;
+                track.id = *self.last_id;
+            }
         }
     }
 }
@@ -325,18 +421,18 @@ impl Sightings {
         self.taken.clear();
     }
 
-    fn push(&mut self, index: u32, detection: &Detection) {
-        self.rects.push(detection.rect());
+    fn push(&mut self, index: u32, detection: &Detection, rules: &Rules) {
+        self.rects.push(rules.rect(detection.rect()));
         self.sightings.push(Sighting {
-            measurement: detection.measurement(),
+            measurement: detection.measurement(rules),
             score: detection.score,
             detection: index,
         });
         self.taken.push(false);
     }
 
-    fn extend_from_untaken(&mut self, others: &Self) {
-        for index in (0..others.taken.len()).filter(|&index| !others.taken[index]) {
+    fn extend_from(&mut self, others: &Self, places: &[usize]) {
+        for &index in places {
             self.rects.push(others.rects[index]);
             self.sightings.push(others.sightings[index]);
             self.taken.push(false);
@@ -350,8 +446,8 @@ impl Candidates {
         self.slots.clear();
     }
 
-    fn push(&mut self, slot: u32, track: &TrackState) {
-        self.rects.push(track.kalman.rect());
+    fn push(&mut self, slot: u32, track: &TrackState, rules: &Rules) {
+        self.rects.push(rules.rect(track.kalman.rect()));
         self.slots.push(slot);
     }
 }

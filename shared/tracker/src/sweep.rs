@@ -14,7 +14,7 @@ const COMPARE_ALL_LIMIT: usize = 128;
 /// Set in the low half of a key for boxes of the second set.
 const SECOND: u32 = 1 << 31;
 
-/// A box of one set while the line crosses it. Right and lower edge include the extra pixel of the IoU.
+/// A box of one set while the line crosses it. Right and lower edge include the extra pixel that an IoU may have.
 #[derive(Debug, Clone, Copy)]
 struct Open {
     right: f32,
@@ -33,10 +33,17 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
-    /// Calls `visit(index in first, index in second, IoU)` once for each pair with an IoU above 0, in no defined order.
-    pub(crate) fn overlaps(&mut self, first: &[Rect], second: &[Rect], mut visit: impl FnMut(u32, u32, f64)) {
+    /// Calls `visit(index in first, index in second, IoU)` once for each pair with an IoU above 0, in no defined order. Sides
+    /// are `extra` px, at most 1, longer than the difference of their corners.
+    pub(crate) fn overlaps(
+        &mut self,
+        first: &[Rect],
+        second: &[Rect],
+        extra: f64,
+        mut visit: impl FnMut(u32, u32, f64),
+    ) {
         let mut check = |i: u32, j: u32| {
-            let iou = first[i as usize].iou(&second[j as usize]);
+            let iou = first[i as usize].iou(&second[j as usize], extra);
             if iou > 0.0 {
                 visit(i, j, iou);
             }
@@ -135,9 +142,9 @@ mod tests {
             let (first, second) = (boxes(5 + seed % 40, seed), boxes(30, seed + 1_000));
             assert!(first.len() * second.len() > COMPARE_ALL_LIMIT, "or it is no sweep");
             let mut found = Vec::new();
-            sweep.overlaps(&first, &second, |i, j, iou| found.push((i, j, iou)));
+            sweep.overlaps(&first, &second, 1.0, |i, j, iou| found.push((i, j, iou)));
             found.sort_unstable_by_key(|&(i, j, _)| (i, j));
-            let all = (0..).zip(&first).flat_map(|(i, a)| (0..).zip(&second).map(move |(j, b)| (i, j, a.iou(b))));
+            let all = (0..).zip(&first).flat_map(|(i, a)| (0..).zip(&second).map(move |(j, b)| (i, j, a.iou(b, 1.0))));
             assert_eq!(found, all.filter(|&(_, _, iou)| iou > 0.0).collect::<Vec<_>>());
         }
     }

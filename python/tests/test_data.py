@@ -1,0 +1,128 @@
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import trackdrop
+
+
+def test_a_request_is_read_by_its_id_its_folder_or_its_file(data: Path, request_id: str) -> None:
+    folder = data / "results" / request_id
+    by_id = trackdrop.read(request_id, data=data)
+    assert len(by_id) == 614 and by_id.column_names[:2] == ["request_id", "video"]
+    for other in (folder, str(folder), folder / "tracks.parquet"):
+        assert (trackdrop.read(other)["track_id"] == by_id["track_id"]).all()
+    assert len(trackdrop.read(request_id, table="detections", data=data)) == 5602
+    assert by_id["uploaded_at"].dtype == "datetime64[us]" and by_id["class_name"].dtype == object
+    assert "x1" in by_id and "mask" not in by_id
+    with pytest.raises(KeyError, match="there is no column 'mask'|no column \"mask\""):
+        by_id["mask"]
+
+
+def test_the_data_directory_is_the_environments_where_none_is_given(
+    data: Path, request_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACKDROP_DATA", str(data))
+    assert len(trackdrop.read(request_id)) == 614 and len(trackdrop.open_data().requests) == 1
+
+
+def test_every_frame_comes_once_in_order_with_its_rows(data: Path, request_id: str) -> None:
+    table = trackdrop.read(request_id, data=data)
+    frames = list(trackdrop.frames(request_id, data=data))
+    assert [frame.frame_index for frame in frames] == list(range(80))
+    assert [frame.pts for frame in frames] == list(range(0, 80 * 1024, 1024))
+    assert frames[15].time_s == pytest.approx(1.5)
+    assert (np.concatenate([frame.rows.track_id for frame in frames]) == table["track_id"]).all()
+    assert (np.concatenate([frame.rows.xyxy for frame in frames])[:, 2] == table["x2"]).all()
+    assert set(frames[-1].rows.class_name) == {"person", "car"}
+
+
+def test_tracking_a_requests_detections_again_gives_the_commands_tracks(data: Path, request_id: str) -> None:
+    stored = trackdrop.read(request_id, data=data)
+    again = trackdrop.track(request_id, data=data, track_thresh=0.45)  # As the card of its model says.
+    assert (again["frame"] == stored["frame_index"] + 1).all() and (again["id"] == stored["track_id"]).all()
+    assert (again["x1"].astype(np.float32) == stored["x1"]).all()
+    assert (again["class_id"] == stored["class_id"]).all()
+    same = trackdrop.evaluate(again, request_id, data=data)
+    assert same["IDF1"] == 100 and same["MOTA"] == 100
+
+
+def test_finished_requests_are_a_table(data: Path, request_id: str) -> None:
+    opened = trackdrop.open_data(data)
+    requests = opened.requests
+    assert requests["request_id"].tolist() == [request_id]
+    assert (requests["frames"][0], requests["state"][0], requests["retrack_of"][0]) == (80, "done", None)
+    assert len(opened.tracks(request_id)) == 614 and len(list(opened.frames(request_id))) == 80
+
+
+def test_a_folder_that_can_only_be_read_is_opened(
+    data: Path, request_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write anywhere, so the catalog is opened as on a medium that refuses the shared file beside it."""
+    copied = shutil.copytree(data, tmp_path / "data")
+    connect = sqlite3.connect
+
+    def refusing(address: str, **options: bool) -> sqlite3.Connection:
+        if "immutable" not in address:
+            raise sqlite3.OperationalError("unable to open database file")
+        return connect(address, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", refusing)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert trackdrop.open_data(copied).requests["request_id"].tolist() == [request_id]
+
+
+def test_what_is_not_there_is_told_with_its_place(data: Path, tmp_path: Path) -> None:
+    for match, call in [
+        ("req_aaaaaaaa_20260101T000000.*is not there", lambda: trackdrop.read("req_aaaaaaaa_20260101T000000", data=data)),
+        ("there is no data directory of trackdrop here", lambda: trackdrop.open_data(tmp_path)),
+        ("nowhere.parquet", lambda: trackdrop.read("nowhere.parquet")),
+        ("nowhere.txt", lambda: trackdrop.read("nowhere.txt")),
+    ]:
+        with pytest.raises(FileNotFoundError, match=match):
+            call()
+    damaged = tmp_path / "damaged.parquet"
+    damaged.write_bytes(b"PAR1 not really PAR1")
+    with pytest.raises(ValueError, match="damaged.parquet"):
+        trackdrop.read(damaged)
+    with pytest.raises(ValueError, match="'mine' is no request id"):
+        list(trackdrop.frames("mine", data=data))
+
+
+def test_arrow_libraries_take_a_table_without_a_copy(data: Path, request_id: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    table = trackdrop.read(request_id, data=data)
+    one, other = pyarrow.table(table), pyarrow.table(table)
+
+    def address(of: object) -> int:
+        return of["x1"].chunk(0).buffers()[1].address  # type: ignore[index]
+
+    assert one.num_rows == 614 and address(one) == address(other)
+    assert one.schema.field("uploaded_at").type == pyarrow.timestamp("us", "UTC")
+    polars = pytest.importorskip("polars")
+    assert polars.DataFrame(table).height == 614
+    assert trackdrop.evaluate(polars.DataFrame(table), one)["MOTA"] == 100
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame.from_arrow(table) if hasattr(pandas.DataFrame, "from_arrow") else one.to_pandas()
+    assert trackdrop.evaluate(frame, table)["MOTA"] == 100
+
+
+def test_a_connection_has_the_tables_and_views_of_the_command(data: Path, request_id: str, tmp_path: Path) -> None:
+    pytest.importorskip("duckdb")
+    connection = trackdrop.open_data(data).connect()
+    count = connection.execute("SELECT count(*), min(class_name) FROM tracks").fetchone()
+    assert count == (614, "car")
+    longest = "SELECT request_id, frames_seen FROM track_summary ORDER BY dwell_s DESC LIMIT 1"
+    assert connection.execute(longest).fetchone() == (request_id, 80)
+    assert connection.execute("SELECT frames, state FROM requests").fetchone() == (80, "done")
+    assert connection.execute("SELECT max(objects) FROM objects_per_second").fetchone()[0] > 1
+    assert connection.execute("SELECT box.x2 > box.x1 FROM tracking_results LIMIT 1").fetchone() == (True,)
+    empty = tmp_path / "empty"
+    shutil.copytree(data / ".store", empty / ".store")
+    with sqlite3.connect(empty / ".store" / "catalog.db") as catalog:
+        catalog.execute("DELETE FROM loaded_tracks")
+        catalog.execute("DELETE FROM request_rows")
+    nothing = trackdrop.open_data(empty).connect()
+    assert nothing.execute("SELECT count(*) FROM track_summary").fetchone() == (0,)

@@ -1,0 +1,234 @@
+"""Results of requests, in the data directory of ``trackdrop run``."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Iterator, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _trackdrop
+from ._columns import PathLikeStr
+from ._trackdrop import Table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_REQUEST = re.compile(r"req_[0-9A-Za-z]{8}_[0-9]{8}T[0-9]{6}")
+
+
+def is_request(given: object) -> bool:
+    """Whether it is the id of a request."""
+    return isinstance(given, str) and _REQUEST.fullmatch(given) is not None
+
+
+def data_directory(data: Optional[PathLikeStr]) -> Path:
+    """The data directory asked for, or the command's default."""
+    return Path(data if data is not None else os.environ.get("TRACKDROP_DATA") or "trackdrop-data")
+
+
+def result_file(request: str, name: str, data: Optional[PathLikeStr]) -> Path:
+    """A file among the results of a request.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none.
+    """
+    results = data_directory(data) / "results"
+    path = results / request / name
+    if not path.is_file():
+        lack = f"has no {name}" if (results / request).is_dir() else "is not there"
+        raise FileNotFoundError(f"{path}: the request {lack} (trackdrop requests lists them; data= names the data directory)")
+    return path
+
+
+class Rows(NamedTuple):
+    """The objects in one frame, in the tracker's order. N may be 0."""
+
+    #: Identities over the whole video. Shape [N].
+    track_id: NDArray[np.int64]
+    #: Left, top, right and bottom, px of the upright picture. Shape [N, 4].
+    xyxy: NDArray[np.float32]
+    #: Scores of the detections. Shape [N].
+    score: NDArray[np.float32]
+    #: Class index of the model. Shape [N].
+    class_id: NDArray[np.int32]
+    #: Class name of the model. Shape [N].
+    class_name: NDArray[np.object_]
+    #: False where the row was interpolated. Shape [N].
+    observed: NDArray[np.bool_]
+
+
+class Frame(NamedTuple):
+    """One frame of a request's video."""
+
+    #: Index in the whole video, from 0.
+    frame_index: int
+    #: Presentation timestamp, in ticks of the video's time base.
+    pts: int
+    #: Presentation time, seconds.
+    time_s: float
+    #: The objects in it.
+    rows: Rows
+
+
+def read(path_or_request: PathLikeStr, *, table: str = "tracks", data: Optional[PathLikeStr] = None) -> Table:
+    """Read results as Arrow.
+
+    Parameters
+    ----------
+    path_or_request
+        A Parquet file, a text file of tracks or ground truth (MOTChallenge or CSV), a folder of results, or a request's id.
+    table
+        Of a request: ``"tracks"`` or ``"detections"``.
+    data
+        The data directory of a request; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
+
+    Raises
+    ------
+    ValueError
+        The file is not what its name says.
+    OSError
+        The file can't be read.
+    """
+    if table not in ("tracks", "detections"):
+        raise ValueError(f'table must be "tracks" or "detections", got {table!r}')
+    if isinstance(path_or_request, str) and is_request(path_or_request):
+        return _trackdrop.read_parquet(result_file(path_or_request, f"{table}.parquet", data))
+    path = Path(path_or_request)
+    if path.is_dir():
+        return _trackdrop.read_parquet(path / f"{table}.parquet")
+    return _trackdrop.read_parquet(path) if path.suffix.lower() == ".parquet" else _trackdrop.read_tracks(path)
+
+
+def frames(request: str, *, data: Optional[PathLikeStr] = None) -> Iterator[Frame]:
+    """Every frame of a request's video in order, also those without an object, each with its rows.
+
+    For people who draw themselves: decode the video beside it, one picture per :class:`Frame`.
+
+    Parameters
+    ----------
+    request
+        The request's id.
+    data
+        The data directory; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
+    """
+    if not is_request(request):
+        raise ValueError(f"{request!r} is no request id, such as req_0aZ9bY8c_20261123T182501")
+    pts, numerator, denominator, origin = _trackdrop.planned_frames(result_file(request, "manifest.json", data))
+    table = read(request, data=data)
+    index = table["frame_index"]
+    columns = [table[name] for name in ("track_id", "score", "class_id", "class_name", "observed")]
+    boxes = np.stack([table[name] for name in ("x1", "y1", "x2", "y2")], axis=1)
+    ends = np.searchsorted(index, np.arange(len(pts) + 1))
+    for number, ticks in enumerate(pts.tolist()):
+        part = slice(ends[number], ends[number + 1])
+        identity, score, kind, name, observed = (column[part] for column in columns)
+        time_s = (ticks - origin) * numerator / denominator
+        yield Frame(number, ticks, time_s, Rows(identity, boxes[part], score, kind, name, observed))
+
+
+def open_data(data: Optional[PathLikeStr] = None) -> Data:
+    """Open the data directory of ``trackdrop run``; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
+
+    Raises
+    ------
+    FileNotFoundError
+        It is none.
+    """
+    return Data(data_directory(data))
+
+
+class Data:
+    """A data directory. It is only read, and may be in use meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._catalog = path / ".store" / "catalog.db"
+        if not self._catalog.is_file():
+            raise FileNotFoundError(f"{path}: there is no data directory of trackdrop here (trackdrop run makes one)")
+
+    def __repr__(self) -> str:
+        return f"<trackdrop.Data in {self.path}>"
+
+    @property
+    def requests(self) -> Table:
+        """One row per finished request: the table ``requests`` of ``trackdrop query``."""
+        return _trackdrop.requests_table(self._request_rows())
+
+    def tracks(self, request: str) -> Table:
+        """The tracks of a request."""
+        return read(request, data=self.path)
+
+    def detections(self, request: str) -> Table:
+        """What the detector saw."""
+        return read(request, table="detections", data=self.path)
+
+    def frames(self, request: str) -> Iterator[Frame]:
+        """As :func:`frames`."""
+        return frames(request, data=self.path)
+
+    def connect(self) -> DuckDBPyConnection:
+        """An in-memory DuckDB connection with the tables and views of ``trackdrop query``: ``tracks``, ``requests``, ``track_summary``,
+        ``objects_per_second`` and ``tracking_results``. Needs the package ``duckdb``.
+        """
+        try:
+            import duckdb
+        except ImportError as error:
+            raise ImportError("connect() needs DuckDB: pip install duckdb") from error
+        tracks, requests, views = _trackdrop.duckdb_schema()
+        connection = duckdb.connect()
+        connection.execute("SET TimeZone = 'UTC'")
+        files = self._loaded_files()
+        if files:
+            listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+            connection.execute(f"CREATE VIEW tracks AS SELECT * FROM read_parquet([{listed}])")
+        else:
+            connection.execute(f"CREATE TABLE tracks ({tracks})")
+        connection.execute(f"CREATE TABLE requests ({requests})")
+        rows = self._request_values([column.split()[0] for column in requests.split(", ")])
+        if rows:
+            marks = ", ".join("?" for _ in rows[0])
+            connection.executemany(f"INSERT INTO requests VALUES ({marks})", rows)
+        for name, sql in views:
+            connection.execute(f"CREATE VIEW {name} AS {sql}")
+        return connection
+
+    def _request_rows(self) -> List[str]:
+        return [row for (row,) in self._query("SELECT row FROM request_rows ORDER BY request")]
+
+    def _request_values(self, names: List[str]) -> List[List[Optional[str]]]:
+        """The rows as text: DuckDB casts each value to its column's type."""
+        import json
+
+        def text(value: Any) -> Optional[str]:
+            return value if value is None or isinstance(value, str) else json.dumps(value)
+
+        rows = [json.loads(row) for row in self._request_rows()]
+        return [[text(row.get(name)) for name in names] for row in rows]
+
+    def _loaded_files(self) -> List[Path]:
+        loaded = self._query("SELECT generation FROM loaded_tracks ORDER BY request")
+        return [(self.path / ".store" / "blobs" / str(generation)).absolute() for (generation,) in loaded]
+
+    def _query(self, sql: str) -> List[Tuple[Any, ...]]:
+        import sqlite3
+
+        def rows(how: str) -> List[Tuple[Any, ...]]:
+            connection = sqlite3.connect(f"{self._catalog.absolute().as_uri()}?{how}", uri=True)
+            try:
+                return connection.execute(sql).fetchall()
+            finally:
+                connection.close()
+
+        try:
+            return rows("mode=ro")
+        except sqlite3.OperationalError:
+            # Readers share a file beside the catalog, which a read-only folder does not take: there nobody writes either.
+            if os.access(self._catalog.parent, os.W_OK):
+                raise
+            return rows("immutable=1")

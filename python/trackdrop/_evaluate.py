@@ -1,0 +1,85 @@
+"""Tracks against ground truth."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, Optional, Tuple
+
+import numpy as np
+
+from . import _columns, _trackdrop
+from ._data import is_request, result_file
+
+
+class Evaluation(Dict[str, Any]):
+    """The metrics by TrackEval's names, shares in percent: ``evaluation["HOTA"]``. Printed, it is the command's table."""
+
+    def __init__(self, metrics: Dict[str, Any], text: str) -> None:
+        super().__init__(metrics)
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+
+def evaluate(
+    gt: Any,
+    tracks: Any,
+    *,
+    iou: float = 0.5,
+    preprocessing: str = "auto",
+    data: Optional[_columns.PathLikeStr] = None,
+) -> Evaluation:
+    """HOTA, CLEAR and identity metrics of one video, as TrackEval defines them.
+
+    Parameters
+    ----------
+    gt, tracks
+        One of: a file (MOTChallenge text, CSV, Parquet); a request's id; an array of shape [N, 6 or more] with ``frame, id,
+        x, y, w, h[, score[, class]]``; a data frame, table or dictionary with the columns ``frame`` (from 1, or ``frame_index``
+        from 0), ``id`` or ``track_id``, and ``x, y, w, h`` or ``x1, y1, x2, y2`` (px). In ground truth a score of 0 means that the row is
+        not to be counted.
+    iou
+        The overlap that CLEAR and identity metrics ask of a match, above 0, at most 1. HOTA has its own 19.
+    preprocessing
+        ``"plain"`` as for MOT15, ``"mot17"`` (only pedestrians count, tracks of distractors are left out), ``"mot20"``, or
+        ``"auto"``: that of MOT17 if every row of ground truth has one of its classes and not all are pedestrians.
+    data
+        The data directory of a request; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
+
+    Raises
+    ------
+    ValueError
+        A value is out of range, or an id is twice in a frame.
+    OSError
+        A file can't be read.
+    """
+    metrics, text = _trackdrop.evaluate(_source("gt", gt, data), _source("tracks", tracks, data), iou, preprocessing)
+    return Evaluation(json.loads(metrics), text)
+
+
+def _source(what: str, given: Any, data: Optional[_columns.PathLikeStr]) -> Any:
+    if is_request(given):
+        return result_file(given, "tracks.parquet", data)
+    if _columns.is_path(given):
+        return given
+    columns = _columns.named(given)
+    if columns is None:
+        array = _columns.matrix(what, given, 6, "frame, id, x, y, w, h")
+        width = array.shape[1]
+        score, kind = array[:, 6] if width > 6 else None, array[:, 7] if width > 7 else None
+        return array[:, 0], array[:, 1], array[:, 2:6], score, kind
+    if "w" in columns:
+        tlwh = _columns.stacked(what, columns, ["x", "y", "w", "h"])
+    else:
+        tlwh = _columns.stacked(what, columns, ["x1", "y1", "x2", "y2"])
+        tlwh = np.concatenate([tlwh[:, :2], tlwh[:, 2:] - tlwh[:, :2]], axis=1)
+    identities = _columns.needed(what, columns, ["id", "track_id", "tracker_id"])
+    result: Tuple[Any, ...] = (
+        _columns.frame_numbers(what, columns),
+        identities,
+        tlwh,
+        _columns.first(columns, ["score", "confidence", "conf"]),
+        _columns.first(columns, ["class"]),
+    )
+    return result

@@ -1,0 +1,150 @@
+"""A whole sequence at once."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _columns, _trackdrop
+from ._data import is_request, result_file
+from ._trackdrop import Table
+
+_Arrays = Tuple[Any, Any, Any, Optional[Any]]
+
+
+def track(
+    detections: Any,
+    *,
+    track_thresh: float = 0.6,
+    match_thresh: float = 0.9,
+    track_buffer: int = 30,
+    frame_rate: float = 30.0,
+    score_fusion: bool = True,
+    per_class: bool = False,
+    classes: Optional[Sequence[int]] = None,
+    min_score: Optional[float] = None,
+    refine: bool = False,
+    link: Optional[float] = None,
+    recover: bool = False,
+    backfill: bool = False,
+    fill_gaps: Optional[int] = None,
+    smooth: Union[None, float, Literal["rts"]] = None,
+    frame_count: Optional[int] = None,
+    size_px: Optional[Tuple[float, float]] = None,
+    data: Optional[_columns.PathLikeStr] = None,
+) -> Table:
+    """Track all detections of a sequence, as ``trackdrop retrack`` does.
+
+    Parameters
+    ----------
+    detections
+        One of: a file (CSV with ``frame,x1,y1,x2,y2,score``, MOTChallenge text, ``detections.parquet``); a request's id; an
+        array of shape [N, 6] or [N, 7] with ``frame, x1, y1, x2, y2, score[, class]``; a data frame, table or dictionary with
+        such columns; or a list that has, for each frame, an object with ``xyxy`` and ``confidence``. Frames count from 1; a
+        column ``frame_index`` counts from 0. Boxes are in px. The order within a frame matters: ids are given in it.
+    track_thresh, match_thresh, track_buffer, frame_rate, score_fusion
+        As in :class:`ByteTrack`. The card of a request's model may name another ``track_thresh`` than 0.6 (0.45 for the default
+        model, nanodet-g-416), which is not among the results: give it to have the request's own tracks.
+    per_class
+        Associate each class by itself.
+    classes, min_score
+        Show the tracker only detections of these class ids, and of at least this score.
+    refine
+        All that is best: ``link=3``, ``recover=True`` and ``smooth="rts"``, where these are not given.
+    link
+        Cut tracks at each missing frame and link the pieces again over the whole sequence, at most this many seconds apart.
+        Changes ids. ``frame_rate`` should be the video's.
+    recover
+        Give detections that no track took to the tracks that pass there.
+    backfill
+        Begin a track with the detection that it was born from.
+    fill_gaps
+        Fill gaps of up to this many frames by straight lines, for ids with at least 6 rows.
+    smooth
+        Smooth boxes over time: by a Gaussian of this standard deviation in frames, or ``"rts"``, by the motion and the noise
+        of the video itself, which also fills gaps of up to 18 frames.
+    frame_count
+        Frames of the sequence; by default up to the last detection.
+    size_px
+        Width and height of the picture, which linking respects; by default what the boxes cover.
+    data
+        The data directory of a request; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
+
+    Returns
+    -------
+    Table
+        One row per object per frame: ``frame`` (from 1), ``id``, ``x1, y1, x2, y2`` (px), ``score``, ``class_id`` (where the
+        detections have classes: the one that an id's detections vote for), ``observed`` (False in rows that a refinement
+        added).
+
+    Raises
+    ------
+    ValueError
+        A parameter or a value is out of range.
+    OSError
+        A file can't be read.
+    """
+    frames, xyxy, scores, class_ids = _arrays(detections, data)
+    if classes is not None or min_score is not None:
+        shown = np.ones(len(scores), dtype=bool)
+        if classes is not None:
+            if class_ids is None:
+                raise ValueError("classes needs the classes of the detections")
+            shown &= np.isin(class_ids, np.asarray(classes))
+        if min_score is not None:
+            shown &= np.asarray(scores) >= min_score
+        frame_count = frame_count if frame_count is not None else int(np.max(frames, initial=0))
+        frames, xyxy, scores = np.asarray(frames)[shown], np.asarray(xyxy)[shown], np.asarray(scores)[shown]
+        class_ids = None if class_ids is None else np.asarray(class_ids)[shown]
+    tracker = (track_thresh, match_thresh, track_buffer, frame_rate, score_fusion)
+    options: Dict[str, Any] = {
+        "frame_count": frame_count,
+        "per_class": per_class,
+        "link": 3.0 if refine and link is None else link,
+        "recover": recover or refine,
+        "backfill": backfill,
+        "fill_gaps": fill_gaps,
+        "smooth": "rts" if refine and smooth is None else smooth,
+        "size_px": size_px,
+    }
+    return _trackdrop.track_sequence(frames, xyxy, scores, class_ids, tracker, options)
+
+
+def _arrays(given: Any, data: Optional[_columns.PathLikeStr]) -> _Arrays:
+    what = "detections"
+    if is_request(given):
+        return _trackdrop.read_detections(result_file(given, "detections.parquet", data))
+    if _columns.is_path(given):
+        return _trackdrop.read_detections(given)
+    columns = _columns.named(given)
+    if columns is not None:
+        return (
+            _columns.frame_numbers(what, columns),
+            _columns.stacked(what, columns, ["x1", "y1", "x2", "y2"]),
+            _columns.needed(what, columns, ["score", "confidence", "conf"]),
+            _columns.first(columns, ["class_id", "class"]),
+        )
+    if isinstance(given, (list, tuple)) and given and all(hasattr(one, "xyxy") for one in given):
+        return _of_frames(given)
+    array = _columns.matrix(what, given, 6, "frame, x1, y1, x2, y2, score")
+    return array[:, 0], array[:, 1:5], array[:, 5], array[:, 6] if array.shape[1] > 6 else None
+
+
+def _of_frames(frames: Sequence[Any]) -> _Arrays:
+    numbers: List[NDArray[np.int64]] = []
+    for number, one in enumerate(frames, start=1):
+        if one.confidence is None:
+            raise ValueError(f"the detections of frame {number} have no confidence, which tracking needs")
+        numbers.append(np.full(len(one.xyxy), number, dtype=np.int64))
+    classes = [getattr(one, "class_id", None) for one in frames]
+    with_classes = all(ids is not None or len(one.xyxy) == 0 for ids, one in zip(classes, frames))
+    return (
+        np.concatenate(numbers),
+        np.concatenate([np.asarray(one.xyxy, dtype=np.float64).reshape(-1, 4) for one in frames]),
+        np.concatenate([np.asarray(one.confidence, dtype=np.float64) for one in frames]),
+        np.concatenate([np.asarray(ids if ids is not None else [], dtype=np.int64) for ids in classes])
+        if with_classes
+        else None,
+    )

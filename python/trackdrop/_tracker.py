@@ -1,0 +1,72 @@
+"""The tracker, frame by frame."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from . import _trackdrop
+
+_Detections = TypeVar("_Detections")
+
+
+class ByteTrack(_trackdrop.ByteTrack):
+    """ByteTrack (Zhang et al., ECCV 2022), row for row the same as the authors' reference implementation.
+
+    Parameters
+    ----------
+    track_thresh
+        Detections scoring strictly above are high, those between 0.1 and this are low. In 0..1.
+    match_thresh
+        Cost limit of the first association, ``1 - IoU * score``. Above 0, at most 1.
+    track_buffer
+        Frames at 30 frames per second for which a lost track may be found again.
+    frame_rate
+        Frames per second of the input; scales ``track_buffer``. The reference's evaluator always has 30.
+    score_fusion
+        Whether costs weigh the IoU with the detection's score; the reference's MOT20 mode is False.
+    boxes
+        ``"tracker"`` returns the tracker's estimate for every object seen, as the reference. ``"detections"`` returns the
+        detections that overlap such a box by an IoU of at least 0.5, as they were given.
+    thresh_is_high, birth_thresh_capped, plain_iou, close_duplicates, forgive_timeout, ids_at_confirmation, \
+confirm_frames, pairs_at_limit, single_precision, births_in_set_order
+        Where supervision's tracker departs from the reference; each is described in ``docs/how-to/python.md``.
+        :meth:`like_supervision` sets them all.
+
+    Raises
+    ------
+    ValueError
+        A parameter is out of its range.
+    """
+
+    @classmethod
+    def like_supervision(
+        cls,
+        track_activation_threshold: float = 0.25,
+        lost_track_buffer: int = 30,
+        minimum_matching_threshold: float = 0.8,
+        frame_rate: float = 30,
+        minimum_consecutive_frames: int = 1,
+    ) -> ByteTrack:
+        """The ``ByteTrack`` of supervision 0.30, its last: the same parameters, defaults, ids and boxes."""
+        return cls(
+            track_thresh=track_activation_threshold,
+            match_thresh=minimum_matching_threshold,
+            track_buffer=lost_track_buffer,
+            frame_rate=frame_rate,
+            boxes="detections",
+            thresh_is_high=True,
+            birth_thresh_capped=True,
+            plain_iou=True,
+            close_duplicates=True,
+            forgive_timeout=True,
+            ids_at_confirmation=True,
+            confirm_frames=minimum_consecutive_frames,
+            pairs_at_limit=True,
+            single_precision=True,
+            births_in_set_order=True,
+        )
+
+    def update_with_detections(self, detections: _Detections) -> _Detections:
+        """As :meth:`update` of one object; the name that supervision's tracker has for it."""
+        updated: Any = self.update(detections)
+        return updated  # type: ignore[no-any-return]
