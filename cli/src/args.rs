@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Eval(EvalArguments),
     /// Write a request's tracks in another tool's format
     Export(ExportArguments),
+    /// List where the identities of a request that was tracked with --link or --refine are weakest
+    Links(LinksArguments),
     /// Inspect a detector, try it on a picture, build it for a GPU
     #[command(subcommand)]
     Model(ModelCommand),
@@ -217,6 +219,19 @@ pub(crate) struct EvalArguments {
     #[arg(long, value_name = "0..1", default_value_t = 0.5)]
     pub(crate) iou: f64,
     /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinksArguments {
+    /// The request's id, as `trackdrop requests` lists it
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: String,
+    /// At most so many, the weakest first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) weakest: usize,
+    /// Print JSON, one line a link
     #[arg(long)]
     pub(crate) json: bool,
 }

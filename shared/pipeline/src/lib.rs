@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod event;
 pub mod failure;
 pub mod ledger;
+pub mod links;
 pub mod manifest;
 pub mod models;
 pub mod names;

@@ -5,7 +5,7 @@ use crate::motion::Motion;
 use crate::noise::{Noise, median};
 use crate::parallel;
 use crate::row::{Origin, Row, Video, centre, corners};
-use crate::tracks::{by_id, measured_pieces, tracks, with_added};
+use crate::tracks::{add, by_id, measured_pieces, tracks};
 use std::ops::Range;
 
 /// Gaps of up to so many frames are filled in ids with at least so many rows, as the reference's `tools/interpolation` does.
@@ -26,32 +26,32 @@ pub(crate) const MIN_HEIGHT_PX: f64 = 1.0;
 /// Centre, width and height of the *detections* move with constant velocity each, driven by white acceleration. Filled rows have score
 /// -1; ids, scores and frames of the others stay.
 #[must_use]
-pub fn smooth_rts(rows: &[Row], video: &Video) -> Vec<Row> {
-    let order = by_id(rows);
+pub fn smooth_rts(mut rows: Vec<Row>, video: &Video) -> Vec<Row> {
+    let order = by_id(&rows);
     let measured = |place: usize| Measured::of(&rows[order[place] as usize]);
-    let noise = Noise::of(&measured_pieces(rows, &order), video.frame_rate, |before, at, after| {
+    let noise = Noise::of(&measured_pieces(&rows, &order), video.frame_rate, |before, at, after| {
         let (before, at, after) = (measured(before), measured(at), measured(after));
         std::array::from_fn(|i| (before.0[i] - 2.0 * at.0[i] + after.0[i]) / at.height())
     });
     let noise = Relative::of(&noise);
-    let tracks = tracks(rows, &order);
+    let tracks = tracks(&rows, &order);
     let parts = parallel::over(tracks.len(), |part| {
         let mut smoother = Smoother { noise, frame_rate: video.frame_rate, ..Smoother::default() };
         for track in &tracks[part] {
-            smoother.track(rows, &order[track.clone()]);
+            smoother.track(&rows, &order[track.clone()]);
         }
         (smoother.boxes, smoother.filled)
     });
-    let mut smoothed = rows.to_vec();
     let mut filled = Vec::new();
     let mut places = order.iter();
     for (boxes, of_part) in parts {
         for (bbox, &place) in boxes.into_iter().zip(&mut places) {
-            smoothed[place as usize].bbox = bbox;
+            rows[place as usize].bbox = bbox;
         }
         filled.extend(of_part);
     }
-    with_added(&smoothed, filled)
+    add(&mut rows, filled);
+    rows
 }
 
 /// Centre, width and height of a detection.
