@@ -101,7 +101,7 @@ pub(crate) struct RefineArguments {
     /// Fill gaps of up to this many frames by straight lines (rows with observed = false)
     #[arg(long, value_name = "FRAMES")]
     pub(crate) fill_gaps: Option<u32>,
-    /// Smooth boxes over time: rts, by the motion and the noise of the video itself, which also fills gaps of up to 18 frames; or the
+    /// Smooth boxes over time: rts, by the motion and the noise of the video itself, which also fills gaps of up to 18 frames or one second; or the
     /// standard deviation of a Gaussian in frames
     #[arg(long, value_name = "rts|FRAMES", value_parser = smooth)]
     pub(crate) smooth: Option<Smooth>,

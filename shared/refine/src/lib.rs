@@ -20,6 +20,7 @@
 
 mod backfill;
 mod camera;
+mod crowding;
 mod gaps;
 mod link;
 mod motion;

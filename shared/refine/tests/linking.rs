@@ -147,6 +147,8 @@ fn smoothing_by_motion_brings_boxes_nearer_to_the_truth_and_fills_gaps() {
 fn longer_gaps_and_tracks_of_five_rows_are_not_filled() {
     let long = sorted(walk(1, 0..10, 0.0, 5.0, 100.0).chain(walk(1, 29..40, 0.0, 5.0, 100.0)));
     assert_eq!(smooth_rts(long.clone(), &VIDEO).len(), long.len());
+    let second = Video { frame_rate: 30.0, ..VIDEO };
+    assert_eq!(smooth_rts(long.clone(), &second).len(), long.len() + 19, "a second has more than 18 frames there");
     let short = sorted(walk(1, 0..3, 0.0, 5.0, 100.0).chain(walk(1, 5..7, 0.0, 5.0, 100.0)));
     assert_eq!(smooth_rts(short.clone(), &VIDEO).len(), short.len());
 }
