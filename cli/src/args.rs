@@ -49,8 +49,35 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersCommand),
     /// Run the whole flow in a simulation that tries to break it: every fault, a virtual clock, one seed a run
     Simulate(SimulateArguments),
+    /// Say what of this machine the command needs, what is missing, and how to get it (exit code 1: something is)
+    Doctor(DoctorArguments),
+    /// Print the completions of a shell
+    Completions(CompletionsArguments),
+    /// Write manual pages: `man -l FOLDER/trackdrop-run.1` shows one
+    Man(ManArguments),
     /// Prove that cutting a video loses and invents no frame: its chunks against a serial decode (exit code 3: they differ)
     Verify(VerifyArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Print JSON, one line a finding
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// Which shell; for bash: `trackdrop completions bash > ~/.local/share/bash-completion/completions/trackdrop`
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArguments {
+    /// Where they go; it is made where it is not there
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }
 
 /// What the tracker does with the detections; every deviation from the paper's reference is off by default.
@@ -153,6 +180,15 @@ pub(crate) struct FilterArguments {
     pub(crate) min_score: Option<f32>,
 }
 
+/// What is made beside the tracks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub(crate) struct ResultArguments {
+    /// Write the tracks in these formats, too, as files beside the results: any that `trackdrop export` knows
+    #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
+    pub(crate) exports: Option<Vec<ExportFormat>>,
+}
+
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["request", "detections", "tracks"]))]
 pub(crate) struct RetrackArguments {
@@ -183,6 +219,8 @@ pub(crate) struct RetrackArguments {
     /// Frames of the video, where --detections or --tracks end before it [default: the last frame in the file]
     #[arg(long, value_name = "N", conflicts_with = "request")]
     pub(crate) frames: Option<u32>,
+    #[command(flatten)]
+    pub(crate) results: ResultArguments,
     #[command(flatten)]
     pub(crate) tracker: TrackerArguments,
     #[command(flatten)]
@@ -238,10 +276,10 @@ pub(crate) struct LinksArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArguments {
-    /// The request's id, as `trackdrop requests` lists it
+    /// The request: its id or a beginning of it, its video's name, or latest
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
-    /// mot, coco, cvat, csv or ndjson
+    /// mot, coco, cvat, csv, ndjson, video-intelligence, video-intelligence-streaming or rekognition-persons
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: ExportFormat,
     /// Where it goes [default: standard output]
@@ -251,9 +289,12 @@ pub(crate) struct ExportArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
-    /// Video files
+    /// Video files, folders of them, or quoted patterns such as 'cam*/2026-11-*.mp4'
     #[arg(required = true, value_name = "VIDEO")]
     pub(crate) videos: Vec<PathBuf>,
+    /// Look for videos in the folders of folders, too
+    #[arg(long, short)]
+    pub(crate) recursive: bool,
     /// The detector, an ONNX file [default: the one that scripts/setup fetched]
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
@@ -288,6 +329,8 @@ pub(crate) struct RunArguments {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) reading: ReadingArguments,
+    #[command(flatten)]
+    pub(crate) results: ResultArguments,
     #[command(flatten)]
     pub(crate) tracker: TrackerArguments,
     #[command(flatten)]
@@ -334,7 +377,7 @@ pub(crate) struct RequestsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArguments {
-    /// The request's id, as `trackdrop requests` lists it
+    /// The request: its id or a beginning of it, its video's name, or latest
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
     /// Print where the time went, and what would have to be faster

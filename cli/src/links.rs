@@ -4,19 +4,21 @@ use crate::{
     args::LinksArguments,
     host::{cloud_of, open_existing},
     output::line,
+    which_request,
 };
 use anyhow::{anyhow, bail};
 use std::path::Path;
 use trackdrop_cloud::Storage;
 use trackdrop_flow::manifest;
-use trackdrop_pipeline::{RequestId, links::IdentityLink, names::ResultFile};
+use trackdrop_pipeline::{links::IdentityLink, names::ResultFile};
 use trackdrop_tables::tracks;
 
 pub(crate) async fn links(data: &Path, arguments: &LinksArguments) -> anyhow::Result<()> {
-    let request: RequestId = arguments.request.parse()?;
-    let unknown = || anyhow!("there is no request {request} in {data:?} (trackdrop requests lists them)");
+    let unknown = || anyhow!("there is no request {:?} in {data:?} (trackdrop requests lists them)", arguments.request);
     let local = open_existing(data)?.ok_or_else(unknown)?;
-    let manifest = manifest::read(&cloud_of(&local), &request).await?.ok_or_else(unknown)?;
+    let cloud = cloud_of(&local);
+    let request = which_request::of(&cloud, &arguments.request).await?;
+    let manifest = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
     if manifest.settings.refine.link.is_none() {
         bail!("{request} was tracked without links: trackdrop retrack {request} --refine makes a version with them");
     }

@@ -6,7 +6,7 @@ use crate::{
     output::line,
     refine,
     run::{Job, redrive, see_through},
-    settings,
+    settings, which_request,
 };
 use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode, time::Instant};
@@ -14,27 +14,28 @@ use trackdrop_cloud::local::{LocalCloud, Redrive};
 use trackdrop_detector::DeviceChoice;
 use trackdrop_exchange::{Retracked, TrackFile, read_detections, refine_tracks, retrack_refined};
 use trackdrop_flow::{end, manifest, version};
-use trackdrop_pipeline::{RequestId, RequestState};
+use trackdrop_pipeline::RequestState;
 use trackdrop_refine::Refine;
 use trackdrop_tracker::Settings;
 
 pub(crate) async fn retrack(data: &Path, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
     match (&arguments.request, &arguments.out) {
-        (Some(request), ..) => retrack_request(data, &request.parse()?, arguments).await,
+        (Some(request), ..) => retrack_request(data, request, arguments).await,
         (None, Some(out)) => retrack_file(out, arguments),
         (None, None) => bail!("give a request, or --detections and --out, or --tracks and --out"),
     }
 }
 
 /// Makes another version of a request's tracks.
-async fn retrack_request(data: &Path, of: &RequestId, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
-    let unknown = || anyhow!("there is no request {of} in {data:?} (trackdrop requests lists them)");
+async fn retrack_request(data: &Path, asked: &str, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
+    let unknown = || anyhow!("there is no request {asked:?} in {data:?} (trackdrop requests lists them)");
     if !LocalCloud::exists(data) {
         return Err(unknown());
     }
     let started = Instant::now();
     let host = Host::open(data, host::detectors(DeviceChoice::Auto, None))?;
-    let manifest = manifest::read(&host.cloud, of).await?.ok_or_else(unknown)?;
+    let of = which_request::of(&host.cloud, asked).await?;
+    let manifest = manifest::read(&host.cloud, &of).await?.ok_or_else(unknown)?;
     let asked = settings::of_version(&manifest.settings, arguments)?;
     let version = version::make(&host.cloud, &manifest, asked).await?;
     let request = version.request;
@@ -66,6 +67,7 @@ fn retrack_file(out: &Path, arguments: &RetrackArguments) -> anyhow::Result<Exit
         (arguments.filter.min_score.is_some(), "--min-score", "leave the others out of the file"),
         (deviations.scale_buffer && refine.is_none(), "--scale-buffer", "--frame-rate scales the buffer"),
         (deviations.per_class, "--per-class", "give each class a file"),
+        (arguments.results.exports.is_some(), "--exports", "--out has one format, by its ending"),
     ] {
         if given {
             bail!("{option} is for a REQUEST and not for a file: {instead}");

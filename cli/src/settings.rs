@@ -2,8 +2,8 @@
 
 use crate::{
     args::{
-        DeviationArguments, FilterArguments, Precision, ReadingArguments, RefineArguments, RetrackArguments,
-        RunArguments, TrackerArguments,
+        DeviationArguments, FilterArguments, Precision, ReadingArguments, RefineArguments, ResultArguments,
+        RetrackArguments, RunArguments, TrackerArguments,
     },
     upload,
 };
@@ -52,6 +52,7 @@ pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings
         ..RequestSettings::default()
     };
     overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
+    overlay_results(&mut settings, &arguments.results);
     settings.check()?;
     Ok(settings)
 }
@@ -82,6 +83,7 @@ fn quantised(model: &Path) -> anyhow::Result<PathBuf> {
 pub(crate) fn of_version(of: &RequestSettings, arguments: &RetrackArguments) -> anyhow::Result<RequestSettings> {
     let mut settings = RequestSettings { video: !arguments.no_video, ..of.clone() };
     overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
+    overlay_results(&mut settings, &arguments.results);
     settings.check()?;
     Ok(settings)
 }
@@ -114,6 +116,12 @@ pub(crate) fn refine(refine: &mut Refinements, given: &RefineArguments) {
     refine.fill_gaps = given.fill_gaps.or(refine.fill_gaps);
     refine.smooth = given.smooth.or(best.smooth).or(refine.smooth);
     refine.backfill |= given.backfill;
+}
+
+fn overlay_results(settings: &mut RequestSettings, results: &ResultArguments) {
+    if let Some(exports) = &results.exports {
+        settings.exports.clone_from(exports);
+    }
 }
 
 /// In what two settings differ, for people: `what: before, now after; ...`.

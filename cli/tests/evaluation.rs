@@ -213,8 +213,8 @@ fn what_can_t_be_honoured_is_refused_with_the_reason() {
         (vec!["retrack", "--detections", detections, "--out", out, "--refine", "--frame-rate", "0"], "--frame-rate 0"),
         (vec!["retrack", "--tracks", detections, "--out", out], "--tracks are refined"),
         (vec!["retrack", "--tracks", detections, "--out", out, "--refine"], "give them by --detections"),
-        (vec!["retrack", "req_00000000_20260101T000000"], "there is no request req_00000000_20260101T000000"),
-        (vec!["retrack", "clip.mp4"], "not a request id"),
+        (vec!["retrack", "req_00000000_20260101T000000"], "there is no request \"req_00000000_20260101T000000\""),
+        (vec!["retrack", "clip.mp4"], "there is no request \"clip.mp4\""),
         (vec!["eval", "--gt", detections, "--tracks", detections, "--iou", "2"], "2"),
     ] {
         let ended = scene.data().trackdrop(&arguments).expect_code(1);

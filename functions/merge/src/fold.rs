@@ -65,10 +65,7 @@ impl Fold {
         } else {
             Association::Together(Box::new(tracker))
         };
-        let wanted = settings
-            .classes
-            .as_ref()
-            .map(|classes| footer.class_names.iter().map(|name| classes.contains(name)).collect());
+        let wanted = settings.wanted_classes(&footer.class_names);
         let min_score = settings.min_score.unwrap_or(0.0);
         Ok(Self { association, wanted, min_score, shown: Vec::new(), input: Vec::new() })
     }

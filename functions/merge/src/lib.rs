@@ -6,6 +6,7 @@
 
 mod classes;
 mod damage;
+mod exports;
 mod fold;
 mod refine;
 
@@ -183,6 +184,7 @@ impl Merge {
         (work.rows, work.tracks) = (rows, by_class);
         let file = NewObject::of_file(ResultFile::Detections.object(request), detections, PARQUET);
         self.cloud.create(file).await?;
+        exports::create(&self.cloud, manifest, &tracks, delivery).await?;
         let file = NewObject::of_file(ResultFile::Tracks.object(request), tracks, PARQUET);
         self.cloud.create(file.with_work(&work)).await?;
         self.record(request, ledger, model).await?;

@@ -1,7 +1,7 @@
 //! What a user asks for with an upload. The settings travel with the request: results depend on these and on
 //! nothing that a function is deployed with.
 
-use crate::{names::cut, time::Rational};
+use crate::{export_format::ExportFormat, names::cut, time::Rational};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -44,6 +44,9 @@ pub struct RequestSettings {
     /// The share of damaged frames above which the request fails; none means one half.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_damaged_share: Option<f64>,
+    /// Formats of other tools in which the tracks are written beside the results, too; a file each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ExportFormat>,
     /// Whether `time_s` counts from the zero of the source's own clock, however late the video begins on it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub source_clock: bool,
@@ -178,6 +181,9 @@ pub enum SettingsError {
     /// The share of damaged frames is outside 0 to 1.
     #[error("largest share of damaged frames {0} is not between 0 and 1")]
     MaxDamagedShare(f64),
+    /// A format that is asked for twice, whose file could be written once only.
+    #[error("the format {0} is named twice in the list of exports")]
+    ExportTwice(ExportFormat),
     /// A class list that names nothing.
     #[error("the list of classes is empty or has an empty name in it")]
     Classes,
@@ -251,6 +257,7 @@ impl Default for RequestSettings {
             video_stream: None,
             raw_frame_rate: None,
             max_damaged_share: None,
+            exports: Vec::new(),
             source_clock: false,
             tracker: TrackerOverrides::default(),
             refine: Refinements::default(),
@@ -303,6 +310,9 @@ impl RequestSettings {
         if let Some(share) = self.max_damaged_share.filter(|share| !(0.0..=1.0).contains(share)) {
             return Err(SettingsError::MaxDamagedShare(share));
         }
+        if let Some((_, &format)) = (0..).zip(&self.exports).find(|&(at, format)| self.exports[..at].contains(format)) {
+            return Err(SettingsError::ExportTwice(format));
+        }
         match (self.min_score, &self.classes) {
             (Some(score), _) if !(0.0..=1.0).contains(&score) => Err(SettingsError::MinScore(score)),
             (_, Some(classes)) if classes.is_empty() || classes.iter().any(|name| name.trim().is_empty()) => {
@@ -312,11 +322,30 @@ impl RequestSettings {
         }
     }
 
+    /// Of each of a model's classes whether its objects are tracked; none where all are.
+    pub fn wanted_classes(&self, names: &[String]) -> Option<Vec<bool>> {
+        let asked = self.classes.as_ref()?;
+        let wanted: Vec<usize> = asked.iter().flat_map(|asked| classes_named(asked, names)).collect();
+        Some((0..names.len()).map(|class| wanted.contains(&class)).collect())
+    }
+
+    /// Writes the classes that are asked for as the model does, so that other capitals are no other settings.
+    pub fn name_classes_as(&mut self, names: &[String]) {
+        if let (Some(wanted), Some(asked)) = (self.wanted_classes(names), &mut self.classes) {
+            let wanted = names.iter().zip(wanted).filter(|(_, is_wanted)| *is_wanted);
+            *asked = wanted.map(|(name, _)| name.clone()).collect();
+        }
+    }
+
     /// Whether both give the same results. The segment length is left out: results do not depend on it (promise 1). So is where the
     /// model lies, when it is known what it is.
     pub fn same_results(&self, other: &Self) -> bool {
         let essence = |settings: &Self| Self {
             segment_seconds: 0.0,
+            classes: settings.classes.clone().map(|mut classes| {
+                classes.sort();
+                classes
+            }),
             model: settings.model.clone().filter(|_| settings.model_sha256.is_none()),
             ..settings.clone()
         };
@@ -324,9 +353,30 @@ impl RequestSettings {
     }
 }
 
+/// The ids of the classes that a user means by a name: those of exactly this name, else those that differ from it by capitals only.
+pub fn classes_named(asked: &str, names: &[String]) -> Vec<usize> {
+    let those = |is_meant: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        (0..names.len()).filter(|&class| is_meant(&names[class])).collect()
+    };
+    match those(&|name| name == asked) {
+        exact if !exact.is_empty() => exact,
+        _ => those(&|name| name.to_lowercase() == asked.to_lowercase()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_class_may_be_named_without_its_capitals_unless_two_differ_by_them_only() {
+        let names = ["person", "Car", "car"].map(str::to_owned);
+        let named = |asked: &str| classes_named(asked, &names);
+        assert_eq!((named("Person"), named("car"), named("CAR"), named("bus")), (vec![0], vec![2], vec![1, 2], vec![]));
+        let settings = RequestSettings { classes: Some(vec!["Person".into()]), ..Default::default() };
+        assert_eq!(settings.wanted_classes(&names), Some(vec![true, false, false]));
+        assert_eq!(RequestSettings::default().wanted_classes(&names), None);
+    }
 
     #[test]
     fn settings_that_no_stage_could_honour_are_refused_with_the_value() {
