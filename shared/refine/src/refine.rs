@@ -12,11 +12,11 @@ const MAX_FRAME_RATE: f64 = 1e6;
 /// What is done to the tracks; the default is nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Refine {
-    /// See [`link`].
+    /// See [`link()`].
     pub link: Option<Link>,
-    /// See [`recover`].
+    /// See [`recover()`].
     pub recover: bool,
-    /// Whether [`recover`] respects classes.
+    /// Whether [`recover()`] respects classes.
     pub per_class: bool,
     /// See [`backfill_first_boxes`].
     pub backfill: Option<Backfill>,
