@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Eval(EvalArguments),
     /// Write a request's tracks in another tool's format
     Export(ExportArguments),
+    /// List where the identities of a request that was tracked with --link or --refine are weakest
+    Links(LinksArguments),
     /// Inspect a detector, try it on a picture, build it for a GPU
     #[command(subcommand)]
     Model(ModelCommand),
@@ -130,7 +132,7 @@ pub(crate) struct RefineArguments {
     /// Fill gaps of up to this many frames by straight lines (rows with observed = false)
     #[arg(long, value_name = "FRAMES")]
     pub(crate) fill_gaps: Option<u32>,
-    /// Smooth boxes over time: rts, by the motion and the noise of the video itself, which also fills gaps of up to 18 frames; or the
+    /// Smooth boxes over time: rts, by the motion and the noise of the video itself, which also fills gaps of up to 18 frames or one second; or the
     /// standard deviation of a Gaussian in frames
     #[arg(long, value_name = "rts|FRAMES", value_parser = smooth)]
     pub(crate) smooth: Option<Smooth>,
@@ -259,6 +261,19 @@ pub(crate) struct EvalArguments {
     #[arg(long, value_name = "0..1", default_value_t = 0.5)]
     pub(crate) iou: f64,
     /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinksArguments {
+    /// The request's id, as `trackdrop requests` lists it
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: String,
+    /// At most so many, the weakest first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) weakest: usize,
+    /// Print JSON, one line a link
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -8,6 +8,7 @@ mod evaluate;
 mod export;
 mod google;
 mod host;
+mod links;
 mod model;
 mod model_get;
 mod output;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
             Command::Retrack(retrack) => retrack::retrack(&arguments.data, retrack).await,
             Command::Eval(eval) => evaluate::eval(eval).map(|()| ExitCode::SUCCESS),
             Command::Export(export) => export::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
+            Command::Links(links) => links::links(&arguments.data, links).await.map(|()| ExitCode::SUCCESS),
             Command::Model(model) => model::model(model).await.map(|()| ExitCode::SUCCESS),
             Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
             Command::DeadLetters(command) => dead_letters::dead_letters(command).await.map(|()| ExitCode::SUCCESS),

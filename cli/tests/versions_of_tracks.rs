@@ -11,7 +11,7 @@ use trackdrop_pipeline::{
     Bucket, FailureKind, Refinements, RequestId, RequestSettings, RequestState, Smooth, TrackerOverrides,
     names::{ObjectName, ResultFile},
 };
-use trackdrop_tables::tracks::TrackRow;
+use trackdrop_tables::tracks::{self, TrackRow};
 
 /// A version of `of` with settings changed by `change`, settled.
 async fn versioned(world: &World, of: &RequestId, change: impl FnOnce(&mut RequestSettings)) -> RequestId {
@@ -135,11 +135,14 @@ async fn refinements_add_marked_rows_and_do_not_depend_on_the_cut() {
             assert!(rows.iter().all(|row| row.observed || (0.0..=1.0).contains(&row.score)));
             let mut seen = BTreeSet::new();
             assert!(rows.iter().all(|row| seen.insert((row.frame_index, row.track_id))), "no id twice: {refine:?}");
-            of_version.push(rows);
+            let file = world.bytes(&version, ResultFile::Tracks).await;
+            let links = tracks::read_links(file).unwrap();
+            assert_eq!(links.is_some(), link.is_some());
+            of_version.push((rows, links));
         }
         of_cut.push(of_version);
     }
-    assert!(of_cut[0] == of_cut[1], "80 segments and 1 give the same rows");
+    assert!(of_cut[0] == of_cut[1], "80 segments and 1 give the same rows and links");
 }
 
 #[tokio::test(flavor = "multi_thread")]

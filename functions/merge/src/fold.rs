@@ -280,7 +280,7 @@ mod tests {
                 file.push(Classes::default().row(index, index, &matched)).unwrap();
             }
         }
-        (rows, file.finish().unwrap().0)
+        (rows, file.finish(None).unwrap().0)
     }
 
     /// Up to six people and cars, each near a place of its own, who come, go and waver between scores and classes.

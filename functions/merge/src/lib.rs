@@ -26,6 +26,7 @@ use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage,
     Stopwatch,
     ledger::{Ledger, LedgerTotal},
+    links::IdentityLink,
     manifest::{ManifestSegment, ModelIdentity, VideoInfo},
     names::{Marker, PerSegment, ResultFile},
 };
@@ -98,6 +99,7 @@ impl StageHandler for Merge {
             let (of, votes, video) = (Arc::clone(&manifest), merging.votes.take(), refined_video(&manifest)?);
             let refined = blocking(move || refiner.finish(&of, &video, votes.unwrap_or_default())).await?;
             merging.classes = Arc::new(refined.classes);
+            merging.links = refined.links;
             let rows = Arc::new(refined.rows);
             for segment in &manifest.segments {
                 delivery.step()?;
@@ -242,6 +244,8 @@ struct Merging {
     refiner: Option<Refiner>,
     /// With which refined tracks choose their classes: links make other identities than those of the first pass.
     votes: Option<Votes>,
+    /// What was linked, where that was asked for.
+    links: Option<Vec<IdentityLink>>,
     model: Option<ModelIdentity>,
     detections: DetectionsWriter<BufWriter<NamedTempFile>>,
     tracks: TracksWriter<BufWriter<NamedTempFile>>,
@@ -270,6 +274,7 @@ impl Merging {
             classes: Arc::new(classes),
             refiner: None,
             votes: None,
+            links: None,
             model: None,
             detections: DetectionsWriter::new(file()?).map_err(table)?,
             tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
@@ -359,12 +364,12 @@ impl Merging {
         for row in &self.recent {
             writer.push(row.clone()).map_err(table)?;
         }
-        Ok(writer.finish().map_err(table)?.0)
+        Ok(writer.finish(None).map_err(table)?.0)
     }
 
     fn finish(self) -> Result<Finished, Failure> {
         let (detections, _) = self.detections.finish(None).map_err(table)?;
-        let (tracks, rows) = self.tracks.finish().map_err(table)?;
+        let (tracks, rows) = self.tracks.finish(self.links.as_deref()).map_err(table)?;
         let close = |buffer: BufWriter<NamedTempFile>| {
             let file = buffer.into_inner().map_err(|error| Failure::from_io("writing results", error.into_error()))?;
             Ok::<_, Failure>(file.into_temp_path())

@@ -4,9 +4,10 @@
 use crate::{
     classes::{Classes, Votes},
     fold::Matched,
+    video_of,
 };
-use trackdrop_pipeline::{Failure, FailureKind, Manifest, RequestSettings, Smooth as AskedSmooth};
-use trackdrop_refine::{Backfill, Detection, Gaps, Link, Refine, Row, Smooth, Smoothing, Video};
+use trackdrop_pipeline::{Failure, FailureKind, Manifest, RequestSettings, Smooth as AskedSmooth, links::IdentityLink};
+use trackdrop_refine::{Backfill, Detection, Gaps, Link, LinkMade, Refine, Row, Smooth, Smoothing, Video};
 use trackdrop_tables::{detections::DetectionRow, tracks::TrackRow};
 
 /// Coordinates beyond this are in no picture; the refinements refuse them.
@@ -88,7 +89,8 @@ impl Refiner {
     /// rows that the tracker returned.
     pub(crate) fn finish(self, manifest: &Manifest, video: &Video, mut votes: Votes) -> Result<Finished, Failure> {
         let Self { refine, rows, odd, detections } = self;
-        let mut rows = refine.apply(rows, &detections, video).rows;
+        let refined = refine.apply(rows, &detections, video);
+        let (mut rows, links) = (refined.rows, refine.link.map(|_| refined.links));
         if !odd.is_empty() {
             rows.extend(odd);
             // Stable: those of the tracker stay first in their frame.
@@ -100,7 +102,8 @@ impl Refiner {
         let classes = votes.decide();
         let pts = Pts { manifest };
         let rows = rows.iter().map(|row| track_row(row, &pts, &classes)).collect::<Result<_, _>>()?;
-        Ok(Finished { rows, classes })
+        let named = |links: Vec<LinkMade>| links.iter().map(|link| pts.link(link)).collect::<Result<_, _>>();
+        Ok(Finished { rows, classes, links: links.map(named).transpose()? })
     }
 }
 
@@ -108,6 +111,8 @@ impl Refiner {
 pub(crate) struct Finished {
     pub(crate) rows: Vec<TrackRow>,
     pub(crate) classes: Classes,
+    /// None where none were asked for.
+    pub(crate) links: Option<Vec<IdentityLink>>,
 }
 
 fn frame_of(frame_index: i64) -> Result<u32, Failure> {
@@ -142,6 +147,19 @@ struct Pts<'a> {
 }
 
 impl Pts<'_> {
+    fn link(&self, link: &LinkMade) -> Result<IdentityLink, Failure> {
+        let video = video_of(self.manifest)?;
+        let time_s = |frame: u32| Ok::<_, Failure>(video.time_base.seconds(self.of(frame.into())? - video.origin_pts));
+        Ok(IdentityLink {
+            track_id: link.id,
+            last_frame_index: link.last_frame.into(),
+            last_time_s: time_s(link.last_frame)?,
+            first_frame_index: link.first_frame.into(),
+            first_time_s: time_s(link.first_frame)?,
+            identity_margin: link.margin,
+        })
+    }
+
     fn of(&self, frame_index: u64) -> Result<i64, Failure> {
         let segments = &self.manifest.segments;
         let after = segments.partition_point(|segment| segment.first_frame <= frame_index);

@@ -358,7 +358,7 @@ fn parquet(rows: i64) -> Vec<u8> {
             })
             .unwrap();
     }
-    writer.finish().unwrap().0
+    writer.finish(None).unwrap().0
 }
 
 #[tokio::test(flavor = "multi_thread")]

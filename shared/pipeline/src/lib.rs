@@ -14,6 +14,7 @@ pub mod event;
 pub mod export_format;
 pub mod failure;
 pub mod ledger;
+pub mod links;
 pub mod manifest;
 pub mod models;
 pub mod names;

@@ -119,7 +119,7 @@ pub enum Smooth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NamedSmooth {
-    /// A Kalman filter and the smoother of Rauch, Tung and Striebel, with the video's own noise; fills gaps of up to 18 frames.
+    /// A Kalman filter and the smoother of Rauch, Tung and Striebel, with the video's own noise; fills gaps of up to 18 frames or one second.
     Rts,
 }
 

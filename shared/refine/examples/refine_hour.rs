@@ -16,31 +16,50 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut number = |usual: f64| arguments.next().map_or(Ok(usual), |argument| argument.parse::<f64>());
     let (frame_count, objects, missed) = (number(108_000.0)? as u32, number(50.0)? as u32, number(0.02)?);
     let detections = crowd(frame_count, objects, missed);
-    let start = Instant::now();
+    let mut clock = Clock::start()?;
     let (rows, free) = track(&detections, frame_count)?;
-    println!("{} rows tracked in {:.2} s", rows.len(), start.elapsed().as_secs_f64());
+    clock.lap(&format!("ByteTrack, with {} rows", rows.len()))?;
     let video = Video { frame_rate: 30.0, frame_count, size_px: Some(AREA_PX) };
 
-    let pieces = 1 + {
-        let mut by_id: Vec<(u64, u32)> = rows.iter().map(|row| (row.id, row.frame)).collect();
-        by_id.sort_unstable();
-        by_id.windows(2).filter(|two| two[0].0 != two[1].0 || two[0].1 + 1 != two[1].1).count()
-    };
-    let start = Instant::now();
-    let linked = link(&rows, &video, &Link::default());
-    println!("link: {pieces} pieces, {} links in {:.2} s", linked.links.len(), start.elapsed().as_secs_f64());
-    let start = Instant::now();
-    let recovered = recover(&linked.rows, &free, &video, false);
-    println!("recover: {} rows added in {:.2} s", recovered.len() - rows.len(), start.elapsed().as_secs_f64());
-    let start = Instant::now();
-    let smoothed = smooth_rts(&recovered, &video);
-    println!("rts: {} rows added in {:.2} s", smoothed.len() - recovered.len(), start.elapsed().as_secs_f64());
-    drop((linked, recovered, smoothed));
+    let mut clock = Clock::start()?;
+    let linked = link(rows.clone(), &video, &Link::default());
+    clock.lap(&format!("link, with {} links", linked.links.len()))?;
+    let before = linked.rows.len();
+    let recovered = recover(linked.rows, &free, &video, false);
+    clock.lap(&format!("recover, with {} rows added", recovered.len() - before))?;
+    let before = recovered.len();
+    let smoothed = smooth_rts(recovered, &video);
+    clock.lap(&format!("rts, with {} rows added", smoothed.len() - before))?;
+    drop(smoothed);
     let all = Refine { link: Some(Link::default()), recover: true, smooth: Some(Smooth::Rts), ..Refine::default() };
-    let start = Instant::now();
+    clock = Clock::start()?;
     let refined = all.apply(rows, &free, &video);
-    println!("all in one: {} rows in {:.2} s", refined.rows.len(), start.elapsed().as_secs_f64());
+    clock.lap(&format!("all of it, {} rows", refined.rows.len()))?;
     Ok(())
+}
+
+/// Seconds by the wall, and of all processors, which tells what a machine with other work on it hides.
+struct Clock(Instant, f64);
+
+impl Clock {
+    fn start() -> Result<Self, Box<dyn Error>> {
+        Ok(Self(Instant::now(), processor_s()?))
+    }
+
+    fn lap(&mut self, what: &str) -> Result<(), Box<dyn Error>> {
+        let (wall, processors) = (self.0.elapsed().as_secs_f64(), processor_s()? - self.1);
+        println!("{what}: {wall:.2} s, of processors {processors:.2} s");
+        *self = Self::start()?;
+        Ok(())
+    }
+}
+
+/// User and system time of the threads of this process so far: fields 14 and 15 of `proc(5)`, in hundredths.
+fn processor_s() -> Result<f64, Box<dyn Error>> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: Vec<f64> = fields.skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() / 100.0)
 }
 
 /// ByteTrack's rows, and the detections that have none.

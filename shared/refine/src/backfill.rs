@@ -2,7 +2,7 @@
 
 use crate::overlap::Sweep;
 use crate::row::{Detection, Row, frames, of_frame};
-use crate::tracks::with_added;
+use crate::tracks::add;
 use std::collections::HashSet;
 use trackdrop_assignment::{Assigner, Edge};
 
@@ -29,15 +29,15 @@ impl Default for Backfill {
 ///
 /// `detections` holds what the tracker was given, by frame.
 #[must_use]
-pub fn backfill_first_boxes(rows: &[Row], detections: &[Detection], backfill: &Backfill) -> Vec<Row> {
+pub fn backfill_first_boxes(mut rows: Vec<Row>, detections: &[Detection], backfill: &Backfill) -> Vec<Row> {
     let (mut added, mut seen) = (Vec::new(), HashSet::new());
     let (mut sweep, mut assigner, mut edges) = (Sweep::default(), Assigner::default(), Vec::new());
     let (mut wanted, mut boxes, mut offered) = (Vec::<&Row>::new(), Vec::new(), Vec::new());
-    for (frame, of_this) in frames(rows) {
+    for (frame, of_this) in frames(&rows) {
         let newborn: Vec<&Row> = of_this.iter().filter(|row| seen.insert(row.id)).collect();
         let Some(before) = frame.checked_sub(1).filter(|_| !newborn.is_empty()) else { continue };
         let candidates = of_frame(detections, before, |detection| detection.frame);
-        let present = of_frame(rows, before, |row| row.frame);
+        let present = of_frame(&rows, before, |row| row.frame);
         wanted.clear();
         wanted.extend(present.iter().chain(newborn));
         boxes.clear();
@@ -58,5 +58,6 @@ pub fn backfill_first_boxes(rows: &[Row], detections: &[Detection], backfill: &B
             }
         }
     }
-    with_added(rows, added)
+    add(&mut rows, added);
+    rows
 }

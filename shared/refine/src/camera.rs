@@ -39,35 +39,32 @@ struct Shift {
 pub(crate) fn camera_path(rows: &[Row], order: &[u32], pieces: &[Range<usize>], video: &Video) -> Vec<[f64; 2]> {
     let reach = (video.frames(OWN_MOTION_S) as usize).max(2);
     let frame_count = rows.last().map_or(0, |row| row.frame as usize + 1);
-    let mut counts = vec![0_usize; frame_count + 1];
-    let informative = |piece: &&Range<usize>| piece.len() > 2 * LEAST_REACH + 1;
-    // A piece of n rows has n - 1 shifts, of which the outermost on either side tell nothing.
-    let shifts_of = |piece: &Range<usize>| piece.start + LEAST_REACH..piece.end - 1 - LEAST_REACH;
-    for place in pieces.iter().filter(informative).flat_map(shifts_of) {
-        counts[rows[order[place] as usize].frame as usize + 1] += 1;
+    let informative: Vec<&Range<usize>> = pieces.iter().filter(|piece| piece.len() > 2 * LEAST_REACH + 1).collect();
+    let parts = parallel::over(informative.len(), |part| {
+        let (mut shifts, mut seen) = (Vec::new(), Vec::new());
+        for piece in &informative[part] {
+            seen.clear();
+            seen.extend(order[(*piece).clone()].iter().map(|&place| {
+                let row = &rows[place as usize];
+                (centre(row.bbox), row.bbox[3] - row.bbox[1])
+            }));
+            let first_frame = rows[order[piece.start] as usize].frame;
+            shifts_of(&seen, first_frame, reach, &mut shifts);
+        }
+        shifts
+    });
+    let mut starts = vec![0_usize; frame_count + 1];
+    for (frame, _) in parts.iter().flatten() {
+        starts[*frame as usize + 1] += 1;
     }
-    for frame in 1..counts.len() {
-        counts[frame] += counts[frame - 1];
+    for frame in 1..starts.len() {
+        starts[frame] += starts[frame - 1];
     }
-    let starts = counts;
     let mut next = starts.clone();
     let mut shifts = vec![Shift::default(); starts[frame_count]];
-    for piece in pieces.iter().filter(informative) {
-        for place in shifts_of(piece) {
-            let count = piece.len() - 1;
-            let index = place - piece.start;
-            let around = index.min(count - 1 - index).min(reach);
-            let at = |place: usize| centre(rows[order[place] as usize].bbox);
-            let (here, after) = (at(place), at(place + 1));
-            // The mean of shifts in a row is the difference of their ends.
-            let (first, last) = (at(place - around), at(place + around + 1));
-            let own = |axis: usize| (last[axis] - first[axis]) / (2 * around + 1) as f64;
-            let row = &rows[order[place] as usize];
-            let deviation = SHIFT_DEVIATION * (row.bbox[3] - row.bbox[1]).max(LEAST_HEIGHT_PX);
-            let slot = &mut next[row.frame as usize];
-            shifts[*slot] = Shift { x: after[0] - here[0] - own(0), y: after[1] - here[1] - own(1), deviation };
-            *slot += 1;
-        }
+    for (frame, shift) in parts.into_iter().flatten() {
+        shifts[next[frame as usize]] = shift;
+        next[frame as usize] += 1;
     }
     let moves = parallel::over(frame_count, |frames| {
         let mut scratch = Vec::new();
@@ -80,6 +77,22 @@ pub(crate) fn camera_path(rows: &[Row], order: &[u32], pieces: &[Range<usize>], 
         at = [at[0] + x, at[1] + y];
     }
     path
+}
+
+/// The shifts of a piece from each of its frames to the next, less its own; centres and heights in px. A piece of n rows has n - 1 shifts,
+/// of which the outermost on either side tell nothing.
+fn shifts_of(seen: &[([f64; 2], f64)], first_frame: u32, reach: usize, shifts: &mut Vec<(u32, Shift)>) {
+    let count = seen.len() - 1;
+    for index in LEAST_REACH..count - LEAST_REACH {
+        let around = index.min(count - 1 - index).min(reach);
+        let ((here, height), (after, _)) = (seen[index], seen[index + 1]);
+        // The mean of shifts in a row is the difference of their ends.
+        let (first, last) = (seen[index - around].0, seen[index + around + 1].0);
+        let own = |axis: usize| (last[axis] - first[axis]) / (2 * around + 1) as f64;
+        let deviation = SHIFT_DEVIATION * height.max(LEAST_HEIGHT_PX);
+        let shift = Shift { x: after[0] - here[0] - own(0), y: after[1] - here[1] - own(1), deviation };
+        shifts.push((first_frame + index as u32, shift));
+    }
 }
 
 /// The shift that the boxes of a frame share.
@@ -95,11 +108,17 @@ fn common(shifts: &[Shift], scratch: &mut Vec<f64>) -> [f64; 2] {
     let mut mean = [middle(|shift| shift.x), middle(|shift| shift.y)];
     let (mut sum, mut squares, mut spread) = (0.0, 0.0, 0.0);
     for _ in 0..ROUNDS {
-        let error = |shift: &Shift| (shift.x - mean[0]).hypot(shift.y - mean[1]) / shift.deviation;
+        // Squares alone: of a median's root and a root's median the first is one root instead of many.
+        let error2 = |shift: &Shift| {
+            ((shift.x - mean[0]).powi(2) + (shift.y - mean[1]).powi(2)) / (shift.deviation * shift.deviation)
+        };
         scratch.clear();
-        scratch.extend(shifts.iter().map(error));
-        let scale = 2.0 * median(scratch).max(0.5);
-        let weight = |shift: &Shift| (shift.deviation * (1.0 + (error(shift) / scale).powi(2))).powi(-2);
+        scratch.extend(shifts.iter().map(error2));
+        let scale2 = 4.0 * median(scratch).max(0.25);
+        let weight = |shift: &Shift| {
+            let damped = shift.deviation * (1.0 + error2(shift) / scale2);
+            1.0 / (damped * damped)
+        };
         let mut moment = [0.0; 2];
         (sum, squares) = (0.0, 0.0);
         let mut around = 0.0;

@@ -1,7 +1,7 @@
 //! Filling gaps by straight lines.
 
 use crate::row::{Origin, Row, corners, tlwh};
-use crate::tracks::{by_id, tracks, with_added};
+use crate::tracks::{add, by_id, tracks};
 
 /// The score of a row that nobody saw, as the reference writes it.
 pub(crate) const NO_SCORE: f64 = -1.0;
@@ -25,10 +25,10 @@ impl Default for Gaps {
 /// Adds rows where an id is missing for a few frames: left, top, width and height on straight lines between the row before
 /// and the row after. Rows added have score -1 and the class of the row before.
 #[must_use]
-pub fn fill_gaps(rows: &[Row], gaps: &Gaps) -> Vec<Row> {
-    let order = by_id(rows);
+pub fn fill_gaps(mut rows: Vec<Row>, gaps: &Gaps) -> Vec<Row> {
+    let order = by_id(&rows);
     let mut added = Vec::new();
-    for track in tracks(rows, &order) {
+    for track in tracks(&rows, &order) {
         if track.len() < gaps.min_rows {
             continue;
         }
@@ -40,7 +40,8 @@ pub fn fill_gaps(rows: &[Row], gaps: &Gaps) -> Vec<Row> {
             }
         }
     }
-    with_added(rows, added)
+    add(&mut rows, added);
+    rows
 }
 
 /// The row of a frame between two of one id, on the straight line.

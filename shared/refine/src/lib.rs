@@ -3,8 +3,8 @@
 //!
 //! | function | ids | boxes | adds rows |
 //! |---|---|---|---|
-//! | [`link`] | changes them | leaves them | no |
-//! | [`recover`] | leaves them | leaves them | detections that no track had |
+//! | [`link()`] | changes them | leaves them | no |
+//! | [`recover()`] | leaves them | leaves them | detections that no track had |
 //! | [`backfill_first_boxes`] | leaves them | leaves them | the detection before a track's first row |
 //! | [`fill_gaps`] | leaves them | leaves them | straight lines |
 //! | [`smooth`] | leaves them | changes them | no |
@@ -20,6 +20,7 @@
 
 mod backfill;
 mod camera;
+mod crowding;
 mod gaps;
 mod link;
 mod motion;

@@ -68,9 +68,9 @@ pub struct Linked {
 /// another track as well, it is the earlier one's, and the other gets a new id, above all others. `rows` are sorted by frame and have no
 /// id twice in one; only their order within a frame is free, and has no effect.
 #[must_use]
-pub fn link(rows: &[Row], video: &Video, link: &Link) -> Linked {
-    let pieces = Pieces::cut(rows, video);
-    let edges = candidates(&pieces, video, link, size_px(rows, video));
+pub fn link(mut rows: Vec<Row>, video: &Video, link: &Link) -> Linked {
+    let pieces = Pieces::cut(&rows, video);
+    let edges = candidates(&pieces, video, link, size_px(&rows, video));
     let mut assigner = Assigner::default();
     let chosen: Vec<Edge> = assigner.maximise(&edges).iter().map(|&edge| edges[edge]).collect();
     let mut next = vec![None; pieces.pieces.len()];
@@ -80,13 +80,12 @@ pub fn link(rows: &[Row], video: &Video, link: &Link) -> Linked {
         continues[edge.column as usize] = true;
     }
     let ids = names(&pieces.pieces, &next, &continues);
-    let mut renamed = rows.to_vec();
     for (piece, &id) in pieces.pieces.iter().zip(&ids) {
         for &place in &pieces.order[piece.rows.clone()] {
-            renamed[place as usize].id = id;
+            rows[place as usize].id = id;
         }
     }
-    Linked { rows: renamed, links: made(&pieces.pieces, &edges, &chosen, &ids) }
+    Linked { links: made(&pieces.pieces, &edges, &chosen, &ids), rows }
 }
 
 /// The picture, or what the boxes cover.

@@ -1,20 +1,17 @@
 //! Pieces of tracks, and what their ends say of where the object is and how it moves.
 
 use crate::camera::camera_path;
+use crate::crowding::crowding;
 use crate::motion::Motion;
 use crate::noise::{Noise, median};
-use crate::overlap::Sweep;
 use crate::parallel;
-use crate::row::{Row, Video, centre, frames};
+use crate::row::{Row, Video, centre};
 use crate::rts::MIN_HEIGHT_PX;
 use crate::tracks::{by_id, measured_pieces};
 use std::ops::Range;
 
 /// An end is judged by so many rows.
 const EVIDENCE_ROWS: usize = 60;
-
-/// A box that overlaps another by `mx` is measured with a variance of 1 + (12 mx)² times that of one that stands free.
-const CROWDING: f64 = 12.0;
 
 /// Noise that the calibration is added to: 0.04 of the height, and half as much again as measured.
 const LEAST_NOISE: f64 = 0.04;
@@ -94,8 +91,7 @@ impl Pieces {
             let piece = |range: &Range<usize>| {
                 let seen = |place: usize| {
                     let row = row(place);
-                    let crowded = 1.0 + (CROWDING * crowding[order[place] as usize]).powi(2);
-                    Seen { position: position(row), height: height(row), crowded }
+                    Seen { position: position(row), height: height(row), crowded: crowding[order[place] as usize] }
                 };
                 let tail = filter.run(range.clone().skip(range.len().saturating_sub(EVIDENCE_ROWS)).map(seen));
                 let head = filter.run(range.clone().take(EVIDENCE_ROWS).rev().map(seen));
@@ -131,23 +127,6 @@ impl Calibration {
 
 fn height(row: &Row) -> f64 {
     (row.measured[3] - row.measured[1]).max(MIN_HEIGHT_PX)
-}
-
-/// For each row the largest overlap with another row of its frame.
-fn crowding(rows: &[Row]) -> Vec<f64> {
-    let frames: Vec<&[Row]> = frames(rows).map(|(_, rows)| rows).collect();
-    let parts = parallel::over(frames.len(), |part| {
-        let (mut sweep, mut boxes, mut largest) = (Sweep::default(), Vec::new(), Vec::new());
-        for rows in &frames[part] {
-            boxes.clear();
-            boxes.extend(rows.iter().map(|row| row.bbox));
-            let start = largest.len();
-            largest.resize(start + rows.len(), 0.0);
-            sweep.largest(&boxes, &mut largest[start..]);
-        }
-        largest
-    });
-    parts.concat()
 }
 
 /// A row as the filter sees it.

@@ -3,7 +3,7 @@
 use crate::gaps::between;
 use crate::overlap::{Sweep, iou};
 use crate::row::{Detection, Row, Video, centre, of_frame};
-use crate::tracks::{by_id, tracks, with_added};
+use crate::tracks::{add, by_id, tracks};
 use std::ops::Range;
 use trackdrop_assignment::{Assigner, Edge};
 
@@ -32,18 +32,19 @@ const LEAST_EVIDENCE_ROWS: usize = 3;
 /// `rows` and `detections` are sorted by frame; `detections` may hold those that rows are matched with, since one that overlaps a row
 /// of its frame by 0.6 or more is never taken. With `per_class` a detection is only taken by a track of its class.
 #[must_use]
-pub fn recover(rows: &[Row], detections: &[Detection], video: &Video, per_class: bool) -> Vec<Row> {
-    let order = by_id(rows);
-    let tracks = tracks(rows, &order);
-    let mut free = Free::new(rows, detections);
+pub fn recover(mut rows: Vec<Row>, detections: &[Detection], video: &Video, per_class: bool) -> Vec<Row> {
+    let order = by_id(&rows);
+    let tracks = tracks(&rows, &order);
+    let mut free = Free::new(&rows, detections);
     let mut added = Vec::new();
-    free.in_gaps(rows, &order, &tracks, video, per_class, &mut added);
+    free.in_gaps(&rows, &order, &tracks, video, per_class, &mut added);
     for is_forward in [false, true] {
         for track in &tracks {
-            free.at_end(rows, &order[track.clone()], video, is_forward, per_class, &mut added);
+            free.at_end(&rows, &order[track.clone()], video, is_forward, per_class, &mut added);
         }
     }
-    with_added(rows, added)
+    add(&mut rows, added);
+    rows
 }
 
 /// Detections that are free, by frame, and within a frame in an order that depends on themselves alone.

@@ -12,11 +12,11 @@ const MAX_FRAME_RATE: f64 = 1e6;
 /// What is done to the tracks; the default is nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Refine {
-    /// See [`link`].
+    /// See [`link()`].
     pub link: Option<Link>,
-    /// See [`recover`].
+    /// See [`recover()`].
     pub recover: bool,
-    /// Whether [`recover`] respects classes.
+    /// Whether [`recover()`] respects classes.
     pub per_class: bool,
     /// See [`backfill_first_boxes`].
     pub backfill: Option<Backfill>,
@@ -54,21 +54,21 @@ impl Refine {
         let video = &Video { frame_rate: if is_rate { video.frame_rate } else { USUAL_FRAME_RATE }, ..*video };
         let (mut rows, mut links) = (rows, Vec::new());
         if let Some(options) = &self.link {
-            let linked = link(&rows, video, options);
+            let linked = link(rows, video, options);
             (rows, links) = (linked.rows, linked.links);
         }
         if let Some(backfill) = &self.backfill {
-            rows = backfill_first_boxes(&rows, detections, backfill);
+            rows = backfill_first_boxes(rows, detections, backfill);
         }
         if self.recover {
-            rows = recover(&rows, detections, video, self.per_class);
+            rows = recover(rows, detections, video, self.per_class);
         }
         if let Some(gaps) = &self.fill_gaps {
-            rows = fill_gaps(&rows, gaps);
+            rows = fill_gaps(rows, gaps);
         }
         match &self.smooth {
-            Some(Smooth::Gaussian(smoothing)) => rows = smooth(&rows, smoothing),
-            Some(Smooth::Rts) => rows = smooth_rts(&rows, video),
+            Some(Smooth::Gaussian(smoothing)) => rows = smooth(rows, smoothing),
+            Some(Smooth::Rts) => rows = smooth_rts(rows, video),
             None => {}
         }
         Refined { rows, links }

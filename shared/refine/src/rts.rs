@@ -1,15 +1,18 @@
 //! Smoothing by the motion itself: a Kalman filter forwards, and the smoother of Rauch, Tung and Striebel back.
 
+use crate::crowding::crowding;
 use crate::gaps::NO_SCORE;
 use crate::motion::Motion;
 use crate::noise::{Noise, median};
 use crate::parallel;
 use crate::row::{Origin, Row, Video, centre, corners};
-use crate::tracks::{by_id, measured_pieces, tracks, with_added};
+use crate::tracks::{add, by_id, measured_pieces, tracks};
 use std::ops::Range;
 
-/// Gaps of up to so many frames are filled in ids with at least so many rows, as the reference's `tools/interpolation` does.
+/// Gaps of up to so many frames are filled in ids with at least so many rows, as the reference's `tools/interpolation` does; where more
+/// frames pass in it, of up to so long.
 const MAX_MISSING_FRAMES: u32 = 18;
+const MAX_MISSING_S: f64 = 1.0;
 const MIN_ROWS: usize = 6;
 
 /// Where the video has too few rows to say: measurement noise in box heights, acceleration in heights²/s³.
@@ -20,38 +23,41 @@ const ACCELERATION: Range<f64> = 0.01..6.0;
 /// Smaller boxes are measured as if they had this height.
 pub(crate) const MIN_HEIGHT_PX: f64 = 1.0;
 
-/// Replaces each box by what its whole track says of it, and fills gaps of up to 18 frames, in ids with more than five rows, by the
-/// same motion. Nothing is set by hand: measurement noise and acceleration are those of the video.
+/// Replaces each box by what its whole track says of it, and fills gaps of up to 18 frames or one second, whichever is longer, in ids
+/// with more than five rows, by the same motion. Nothing is set by hand: measurement noise and acceleration are those of the video.
 ///
-/// Centre, width and height of the *detections* move with constant velocity each, driven by white acceleration. Filled rows have score
+/// Centre, width and height of the *detections* move with constant velocity each, driven by white acceleration. A box that others
+/// cover counts for less. Filled rows have score
 /// -1; ids, scores and frames of the others stay.
 #[must_use]
-pub fn smooth_rts(rows: &[Row], video: &Video) -> Vec<Row> {
-    let order = by_id(rows);
+pub fn smooth_rts(mut rows: Vec<Row>, video: &Video) -> Vec<Row> {
+    let order = by_id(&rows);
     let measured = |place: usize| Measured::of(&rows[order[place] as usize]);
-    let noise = Noise::of(&measured_pieces(rows, &order), video.frame_rate, |before, at, after| {
+    let noise = Noise::of(&measured_pieces(&rows, &order), video.frame_rate, |before, at, after| {
         let (before, at, after) = (measured(before), measured(at), measured(after));
         std::array::from_fn(|i| (before.0[i] - 2.0 * at.0[i] + after.0[i]) / at.height())
     });
     let noise = Relative::of(&noise);
-    let tracks = tracks(rows, &order);
+    let longest_gap = video.frames(MAX_MISSING_S).max(MAX_MISSING_FRAMES);
+    let crowding = crowding(&rows);
+    let tracks = tracks(&rows, &order);
     let parts = parallel::over(tracks.len(), |part| {
-        let mut smoother = Smoother { noise, frame_rate: video.frame_rate, ..Smoother::default() };
+        let mut smoother = Smoother { noise, frame_rate: video.frame_rate, longest_gap, ..Smoother::default() };
         for track in &tracks[part] {
-            smoother.track(rows, &order[track.clone()]);
+            smoother.track(&rows, &crowding, &order[track.clone()]);
         }
         (smoother.boxes, smoother.filled)
     });
-    let mut smoothed = rows.to_vec();
     let mut filled = Vec::new();
     let mut places = order.iter();
     for (boxes, of_part) in parts {
         for (bbox, &place) in boxes.into_iter().zip(&mut places) {
-            smoothed[place as usize].bbox = bbox;
+            rows[place as usize].bbox = bbox;
         }
         filled.extend(of_part);
     }
-    with_added(&smoothed, filled)
+    add(&mut rows, filled);
+    rows
 }
 
 /// Centre, width and height of a detection.
@@ -90,6 +96,8 @@ impl Relative {
 struct Smoother {
     noise: Relative,
     frame_rate: f64,
+    /// In frames.
+    longest_gap: u32,
     /// Filtered states by step: seconds since the step before, and the row or none.
     steps: Vec<(f64, Option<u32>, u32)>,
     states: Vec<[Motion; 4]>,
@@ -101,7 +109,7 @@ struct Smoother {
 }
 
 impl Smoother {
-    fn track(&mut self, rows: &[Row], track: &[u32]) {
+    fn track(&mut self, rows: &[Row], crowding: &[f64], track: &[u32]) {
         let first = &rows[track[0] as usize];
         self.heights.clear();
         self.heights.extend(track.iter().map(|&place| Measured::of(&rows[place as usize]).height()));
@@ -113,7 +121,7 @@ impl Smoother {
         let mut last = first.frame;
         for &place in track {
             let frame = rows[place as usize].frame;
-            if frame - last <= MAX_MISSING_FRAMES + 1 && track.len() >= MIN_ROWS {
+            if frame - last <= self.longest_gap.saturating_add(1) && track.len() >= MIN_ROWS {
                 self.steps.extend((last + 1..frame).map(|missing| (1.0 / self.frame_rate, None, missing)));
                 last = last.max(frame.saturating_sub(1));
             }
@@ -127,9 +135,10 @@ impl Smoother {
         self.states.push(state);
         for &(dt, place, _) in &self.steps[1..] {
             state = std::array::from_fn(|i| state[i].predicted(dt, acceleration[i]));
-            if let Some(row) = place.map(|place| &rows[place as usize]).filter(|row| row.origin != Origin::Filled) {
+            let row = place.map(|place| (&rows[place as usize], crowding[place as usize]));
+            if let Some((row, crowded)) = row.filter(|(row, _)| row.origin != Origin::Filled) {
                 let seen = Measured::of(row).0;
-                state = std::array::from_fn(|i| state[i].updated(seen[i], variance[i]));
+                state = std::array::from_fn(|i| state[i].updated(seen[i], variance[i] * crowded));
             }
             self.states.push(state);
         }

@@ -42,13 +42,13 @@ pub struct SmoothingError {
 /// Unlike a Gaussian mean, a line does not pull moving boxes back at the ends of a track or beside a gap. Rows stay what they
 /// are, observed or not, with their scores; only boxes change. Where the line would leave a box without area, it stays.
 #[must_use]
-pub fn smooth(rows: &[Row], smoothing: &Smoothing) -> Vec<Row> {
-    let mut smoothed = rows.to_vec();
-    let order = by_id(rows);
+pub fn smooth(rows: Vec<Row>, smoothing: &Smoothing) -> Vec<Row> {
+    let mut smoothed = rows.clone();
+    let order = by_id(&rows);
     let reach = (REACH_SIGMAS * smoothing.sigma_frames).floor() as u32;
     let weights: Vec<f64> =
         (0..=reach).map(|distance| (-0.5 * (f64::from(distance) / smoothing.sigma_frames).powi(2)).exp()).collect();
-    for track in tracks(rows, &order) {
+    for track in tracks(&rows, &order) {
         let track = &order[track];
         let (mut start, mut end) = (0, 0);
         for &place in track {

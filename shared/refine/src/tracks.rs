@@ -52,16 +52,17 @@ pub(crate) fn measured_pieces(rows: &[Row], order: &[u32]) -> Vec<Range<usize>> 
 }
 
 /// Puts added rows after those that are there, frame by frame.
-pub(crate) fn with_added(rows: &[Row], mut added: Vec<Row>) -> Vec<Row> {
+pub(crate) fn add(rows: &mut Vec<Row>, mut added: Vec<Row>) {
     added.sort_by_key(|row| (row.frame, row.id));
-    let mut all = Vec::with_capacity(rows.len() + added.len());
-    let mut rest = rows;
-    for added in added.chunk_by(|a, b| a.frame == b.frame) {
-        let (before, after) = rest.split_at(rest.partition_point(|row| row.frame <= added[0].frame));
-        all.extend_from_slice(before);
-        all.extend_from_slice(added);
-        rest = after;
+    let (Some(&last), mut place) = (added.last(), rows.len() + added.len()) else { return };
+    let mut rest = rows.len();
+    rows.resize(place, last);
+    // From the end on, so that every row moves once and none is overwritten.
+    for row in added.into_iter().rev() {
+        let stay = rows[..rest].partition_point(|there| there.frame <= row.frame);
+        rows.copy_within(stay..rest, place - (rest - stay));
+        place -= rest - stay + 1;
+        rest = stay;
+        rows[place] = row;
     }
-    all.extend_from_slice(rest);
-    all
 }

@@ -36,7 +36,7 @@ fn a_gap_is_filled_by_a_straight_line() {
     let class = 1;
     let start = Row { score: 0.9, class, ..boxed(10, 7, [100.0, 50.0, 40.0, 80.0]) };
     let end = Row { score: 0.8, class, ..boxed(14, 7, [120.0, 42.0, 44.0, 90.0]) };
-    let filled = fill_gaps(&sequence([start, end]), &Gaps { max_missing_frames: 3, min_rows: 2 });
+    let filled = fill_gaps(sequence([start, end]), &Gaps { max_missing_frames: 3, min_rows: 2 });
     let made_up = |frame, tlwh| Row { score: -1.0, class, origin: Origin::Filled, ..boxed(frame, 7, tlwh) };
     let expected = [
         start,
@@ -51,23 +51,23 @@ fn a_gap_is_filled_by_a_straight_line() {
 #[test]
 fn the_default_fills_what_the_reference_fills() {
     let eighteen_missing = seen_in(1, &[1, 2, 3, 4, 5, 24]);
-    assert_eq!(frames_of(&fill_gaps(&eighteen_missing, &Gaps::default())), (1..=24).collect::<Vec<_>>());
+    assert_eq!(frames_of(&fill_gaps(eighteen_missing.clone(), &Gaps::default())), (1..=24).collect::<Vec<_>>());
     let nineteen_missing = seen_in(1, &[1, 2, 3, 4, 5, 25]);
-    assert_eq!(fill_gaps(&nineteen_missing, &Gaps::default()), nineteen_missing);
+    assert_eq!(fill_gaps(nineteen_missing.clone(), &Gaps::default()), nineteen_missing);
     let five_rows = seen_in(1, &[1, 2, 3, 4, 6]);
-    assert_eq!(fill_gaps(&five_rows, &Gaps::default()), five_rows);
+    assert_eq!(fill_gaps(five_rows.clone(), &Gaps::default()), five_rows);
 }
 
 #[test]
 fn gaps_are_those_of_one_id() {
     let both = sequence([seen_in(1, &[1, 2]), seen_in(2, &[4, 5])].concat());
-    assert_eq!(fill_gaps(&both, &Gaps { max_missing_frames: 9, min_rows: 1 }), both);
+    assert_eq!(fill_gaps(both.clone(), &Gaps { max_missing_frames: 9, min_rows: 1 }), both);
 }
 
 #[test]
 fn rows_made_up_come_after_those_of_their_frame() {
     let both = sequence([seen_in(1, &[1, 3]), seen_in(2, &[2])].concat());
-    let filled = fill_gaps(&both, &Gaps { max_missing_frames: 1, min_rows: 1 });
+    let filled = fill_gaps(both.clone(), &Gaps { max_missing_frames: 1, min_rows: 1 });
     assert_eq!(
         frame(&filled, 2).iter().map(|row| (row.id, row.is_observed())).collect::<Vec<_>>(),
         [(2, true), (1, false)]
@@ -99,7 +99,7 @@ fn smoothing_fits_a_weighted_line_around_every_row() {
         49.85369276504419,
     ];
     let rows = (0..7).map(|i| boxed(frames[i], 3, [x[i], 8.0, 30.0, h[i]]));
-    let smoothed = smooth(&sequence(rows), &Smoothing::new(1.5).unwrap());
+    let smoothed = smooth(sequence(rows), &Smoothing::new(1.5).unwrap());
     for (i, row) in smoothed.iter().enumerate() {
         for (is, should_be) in tlwh(row).into_iter().zip([smooth_x[i], 8.0, 30.0, smooth_h[i]]) {
             assert!((is - should_be).abs() < 1e-9, "frame {}: {is} instead of {should_be}", row.frame);
@@ -110,7 +110,7 @@ fn smoothing_fits_a_weighted_line_around_every_row() {
 #[test]
 fn steady_motion_is_left_alone() {
     let steady = seen_in(1, &[1, 2, 3, 4, 7, 8, 20, 21]);
-    let smoothed = smooth(&steady, &Smoothing::default());
+    let smoothed = smooth(steady.clone(), &Smoothing::default());
     for (is, was) in smoothed.iter().zip(&steady) {
         assert!((is.bbox[0] - was.bbox[0]).abs() < 1e-9, "{is:?} was {was:?}");
     }
@@ -119,7 +119,7 @@ fn steady_motion_is_left_alone() {
 #[test]
 fn a_lone_row_is_left_alone() {
     let lone = seen_in(1, &[9]);
-    assert_eq!(smooth(&lone, &Smoothing::default()), lone);
+    assert_eq!(smooth(lone.clone(), &Smoothing::default()), lone);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn detection(frame: u32, x: f64, score: f64) -> Detection {
 fn a_track_gets_back_the_detection_it_was_born_from() {
     let tracks = sequence([boxed(1, 1, [0.0, 5.0, 40.0, 90.0]), boxed(6, 4, [102.0, 5.0, 40.0, 90.0])]);
     let detections = [detection(5, 300.0, 0.9), detection(5, 100.0, 0.8)];
-    let whole = backfill_first_boxes(&tracks, &detections, &Backfill::default());
+    let whole = backfill_first_boxes(tracks.clone(), &detections, &Backfill::default());
     let first = Row { score: 0.8, origin: Origin::Detected, ..boxed(5, 4, [100.0, 5.0, 40.0, 90.0]) };
     assert_eq!(whole, [tracks[0], first, tracks[1]]);
 }
@@ -148,13 +148,13 @@ fn a_detection_that_another_track_has_is_not_taken_twice() {
     let neighbour = boxed(5, 1, [100.0, 5.0, 40.0, 90.0]);
     let tracks = sequence([neighbour, boxed(6, 4, [104.0, 5.0, 40.0, 90.0])]);
     let detections = [detection(5, 100.0, 0.9)];
-    assert_eq!(backfill_first_boxes(&tracks, &detections, &Backfill::default()), tracks);
+    assert_eq!(backfill_first_boxes(tracks.clone(), &detections, &Backfill::default()), tracks);
 }
 
 #[test]
 fn a_detection_too_weak_or_too_far_starts_no_track() {
     let tracks = seen_in(4, &[6]);
     for weak_or_far in [detection(5, 12.0, 0.69), detection(5, 40.0, 0.9)] {
-        assert_eq!(backfill_first_boxes(&tracks, &[weak_or_far], &Backfill::default()), tracks);
+        assert_eq!(backfill_first_boxes(tracks.clone(), &[weak_or_far], &Backfill::default()), tracks);
     }
 }

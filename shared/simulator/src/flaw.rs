@@ -210,7 +210,7 @@ fn last_row_twice(memory: &MemoryCloud, object: &ObjectName, content: &Bytes) ->
     for row in rows.iter().chain(rows.last()) {
         writer.push(row.clone()).ok()?;
     }
-    Some(writer.finish().ok()?.0.into())
+    Some(writer.finish(None).ok()?.0.into())
 }
 
 fn without_reason(content: &Bytes) -> Option<Bytes> {

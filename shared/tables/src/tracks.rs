@@ -12,7 +12,7 @@ use arrow_array::{
 };
 use bytes::Bytes;
 use std::{io::Write, path::Path, sync::Arc};
-use trackdrop_pipeline::{Rational, RequestId, Timestamp};
+use trackdrop_pipeline::{Rational, RequestId, Timestamp, links::IdentityLink};
 
 /// One row: an object in a frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,9 @@ pub struct TracksOf {
     pub origin_pts: i64,
 }
 
+/// The key of the links in the file's footer.
+const LINKS_KEY: &str = "trackdrop.identity_links";
+
 /// Gathers rows and writes them in groups of a fixed size.
 #[derive(Debug)]
 pub struct TracksWriter<W: Write + Send> {
@@ -80,9 +83,13 @@ impl<W: Write + Send> TracksWriter<W> {
         Ok(())
     }
 
-    /// Writes the rest; gives the sink back and the number of rows.
-    pub fn finish(mut self) -> Result<(W, u64), TableError> {
+    /// Writes the rest; gives the sink back and the number of rows. `links` are put into the footer, where tracks were linked.
+    pub fn finish(mut self, links: Option<&[IdentityLink]>) -> Result<(W, u64), TableError> {
         self.flush()?;
+        if let Some(links) = links {
+            let json = serde_json::to_string(links).map_err(|error| TableError::Format(error.to_string()))?;
+            self.groups.annotate(LINKS_KEY, json);
+        }
         Ok((self.groups.finish()?, self.written))
     }
 }
@@ -111,6 +118,13 @@ fn to_batch(of: &TracksOf, rows: &[TrackRow]) -> Result<RecordBatch, TableError>
         Arc::new(rows.iter().map(|row| Some(row.observed)).collect::<BooleanArray>()),
     ];
     Ok(RecordBatch::try_new(TRACKS.arrow(), columns)?)
+}
+
+/// Reads the links in a file's footer; none where its tracks were not linked.
+pub fn read_links(bytes: Bytes) -> Result<Option<Vec<IdentityLink>>, TableError> {
+    let reader = GroupReader::open_bytes(bytes, &TRACKS.arrow())?;
+    let parse = |json| serde_json::from_str(json).map_err(|error| TableError::Format(error.to_string()));
+    reader.footer(LINKS_KEY).map(parse).transpose()
 }
 
 /// Reads the rows of a file, in order.
@@ -198,7 +212,7 @@ mod tests {
         let write = || {
             let mut writer = TracksWriter::new(Vec::new(), of()).unwrap();
             rows.iter().for_each(|row| writer.push(row.clone()).unwrap());
-            writer.finish().unwrap().0
+            writer.finish(None).unwrap().0
         };
         let bytes = write();
         assert_eq!(bytes, write());
@@ -208,5 +222,25 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         assert_eq!(streamed.unwrap(), rows);
         assert_eq!(read(bytes.into()).unwrap(), rows);
+    }
+
+    #[test]
+    fn links_are_in_the_footer_and_leave_the_rows_alone() {
+        let links = [IdentityLink {
+            track_id: 3,
+            last_frame_index: 9,
+            last_time_s: 0.3,
+            first_frame_index: 12,
+            first_time_s: 0.4,
+            identity_margin: 1.0 / 3.0,
+        }];
+        let write = |links| {
+            let mut writer = TracksWriter::new(Vec::new(), of()).unwrap();
+            writer.push(row(0)).unwrap();
+            Bytes::from(writer.finish(links).unwrap().0)
+        };
+        assert_eq!(read_links(write(Some(&links))).unwrap(), Some(links.to_vec()));
+        assert_eq!(read(write(Some(&links))).unwrap(), [row(0)]);
+        assert_eq!(read_links(write(None)).unwrap(), None);
     }
 }

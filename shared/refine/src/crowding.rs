@@ -1,0 +1,28 @@
+//! What it does to a measured box that another one covers.
+
+use crate::overlap::Sweep;
+use crate::parallel;
+use crate::row::{Row, frames};
+
+/// A box that overlaps another by an intersection over union of `mx` is measured with a variance of 1 + (12 mx)² times that of one that
+/// stands free: detectors mix up what belongs to whom.
+const CROWDING: f64 = 12.0;
+
+/// For each row by how much the variance of its measurement is greater than that of a box that stands free in its frame.
+pub(crate) fn crowding(rows: &[Row]) -> Vec<f64> {
+    let frames: Vec<&[Row]> = frames(rows).map(|(_, rows)| rows).collect();
+    let parts = parallel::over(frames.len(), |part| {
+        let (mut sweep, mut boxes, mut largest) = (Sweep::default(), Vec::new(), Vec::new());
+        for rows in &frames[part] {
+            boxes.clear();
+            boxes.extend(rows.iter().map(|row| row.bbox));
+            let start = largest.len();
+            largest.resize(start + rows.len(), 0.0);
+            sweep.largest(&boxes, &mut largest[start..]);
+        }
+        largest
+    });
+    let mut all = parts.concat();
+    all.iter_mut().for_each(|largest| *largest = 1.0 + (CROWDING * *largest).powi(2));
+    all
+}
