@@ -1,7 +1,9 @@
 //! `trackdrop`: drop a video, query its object tracks in SQL. The same handlers as in the cloud, on one machine.
 
 mod args;
+mod crops;
 mod dead_letters;
+mod delete;
 mod evaluate;
 mod export;
 mod google;
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
             Command::Retrack(retrack) => retrack::retrack(&arguments.data, retrack).await,
             Command::Eval(eval) => evaluate::eval(eval).map(|()| ExitCode::SUCCESS),
             Command::Export(export) => export::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
+            Command::Crops(crops) => crops::crops(&arguments.data, crops).await.map(|()| ExitCode::SUCCESS),
+            Command::Delete(delete) => delete::delete(&arguments.data, delete).await.map(|()| ExitCode::SUCCESS),
             Command::Model(model) => model::model(model).await.map(|()| ExitCode::SUCCESS),
             Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
             Command::DeadLetters(command) => dead_letters::dead_letters(command).await.map(|()| ExitCode::SUCCESS),

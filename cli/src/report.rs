@@ -10,7 +10,7 @@ use crate::{
 use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode};
 use trackdrop_flow::{
-    end, manifest, round,
+    delete, end, manifest, round,
     sweep::{self, Patience, StandsStill, Treatment},
 };
 use trackdrop_pipeline::{
@@ -36,7 +36,8 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
             let (object, generation, created) = (upload.object, upload.generation, upload.created);
             let video = object.name.clone();
             let Some(request) = (ObjectFinalized { object, generation, created }).request() else { continue };
-            if !rows.iter().any(|(_, known, ..)| *known == request) {
+            // One that was deleted waits for nothing.
+            if !rows.iter().any(|(_, known, ..)| *known == request) && !delete::is_deleted(&cloud, &request).await? {
                 rows.push((created, request, video, None));
             }
         }

@@ -66,6 +66,9 @@ fn retrack_file(detections: &Path, out: &Path, arguments: &RetrackArguments) -> 
         (deviations.per_class, "--per-class", "give each class a file"),
         (deviations.fill_gaps.is_some(), "--fill-gaps", "the formats can't mark rows that were not observed"),
         (deviations.smooth.is_some(), "--smooth", "the formats hold what the tracker gives"),
+        (arguments.results.blur.is_some(), "--blur", "no video is made"),
+        (arguments.results.boxes.is_some(), "--boxes", "no video is made"),
+        (arguments.results.crops, "--crops", "no video is read"),
         (arguments.results.exports.is_some(), "--exports", "--out has one format, by its ending"),
         (deviations.backfill, "--backfill", "the formats can't mark rows that were not observed"),
     ] {

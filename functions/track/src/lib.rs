@@ -152,7 +152,7 @@ impl Track {
 
 /// Refuses a class that the model does not know, before any frame is decoded.
 fn check_classes(segment: &SegmentDescription, model: &ModelFacts) -> Result<(), Failure> {
-    for class in segment.settings.classes.iter().flatten() {
+    for class in segment.settings.classes.iter().flatten().chain(&segment.settings.blur) {
         if !model.class_names.contains(class) {
             let known = model.class_names.join(", ");
             return Err(Failure::permanent(format!(
