@@ -324,7 +324,8 @@ def verdict(one, file, judge):
     if rows is None:
         if not said or "panicked" in said:
             return "WRONG", said or "no reason"
-        return "refused", said
+        # Whether another reader shows it, so that a refusal that could be spared is seen.
+        return "refused", f"{said}\n{len(pictures)}"
     if said:
         return "WRONG", said
     whole = [(pts, md5) for pts, md5, damaged in rows if not damaged]
@@ -392,7 +393,7 @@ def main():
                     lines = [line for line in stderr.splitlines() if file.name in line]
                     result, reason = "WRONG", f"run fails: {lines[-1] if lines else stderr[-300:]}"
                 elif summary["error"] and not summary["ledger"]["frames"]:
-                    result, reason = "refused", summary["error"]["message"]
+                    result, reason = "refused", f"{summary['error']['message']}\n{len(witness(file)[1])}"
                 else:
                     times, frames = witness(file)[0], summary["ledger"]["frames"]
                     planned = [rows.get(index) for index in range(frames)]
@@ -444,11 +445,13 @@ def report(found):
     reasons = collections.defaultdict(list)
     for one, result, reason in found:
         if result == "refused":
-            reasons[reason.removeprefix("trackdrop: ")].append(one)
+            reason, pictures = reason.removeprefix("trackdrop: ").rsplit("\n", 1)
+            reasons[reason].append((one, int(pictures)))
     if reasons:
-        print("\n| refused | of them |\n|---|---|")
+        print("\n| refused | ffmpeg shows pictures of | such as | reason |\n|---|---|---|---|")
         for reason, ones in sorted(reasons.items(), key=lambda item: -len(item[1])):
-            print(f"| {len(ones)}, such as `{ones[0].name}` | {reason} |")
+            shown = [one for one, pictures in ones if pictures]
+            print(f"| {len(ones)} | {len(shown)} | `{(shown or [ones[0][0]])[0].name}` | {' '.join(reason.split())} |")
 
 
 if __name__ == "__main__":

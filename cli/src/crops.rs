@@ -1,22 +1,22 @@
 //! `trackdrop crops`: the best crop of each object, as files or as one picture.
 
-use crate::{args::CropsArguments, host, output::line};
+use crate::{args::CropsArguments, host, output::line, which_request};
 use anyhow::{Context, anyhow, bail};
 use std::{fs, path::Path};
 use trackdrop_cloud::Storage;
 use trackdrop_flow::manifest;
 use trackdrop_media::{MOST_ON_A_SHEET, SheetPicture, contact_sheet};
-use trackdrop_pipeline::{RequestId, names::ResultFile};
+use trackdrop_pipeline::names::ResultFile;
 use trackdrop_tables::crops::{self, Crop};
 
 /// Characters of a class that are in a file's name.
 const LONGEST_CLASS: usize = 40;
 
 pub(crate) async fn crops(data: &Path, arguments: &CropsArguments) -> anyhow::Result<()> {
-    let request: RequestId = arguments.request.parse()?;
-    let unknown = || anyhow!("there is no request {request} in {data:?} (trackdrop requests lists them)");
+    let unknown = || anyhow!("there is no request {:?} in {data:?} (trackdrop requests lists them)", arguments.request);
     let local = host::open_existing(data)?.ok_or_else(unknown)?;
     let cloud = host::cloud_of(&local);
+    let request = which_request::of(&cloud, &arguments.request).await?;
     let manifest = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
     let object = ResultFile::Crops.object(&request);
     let file = match cloud.find(&object).await? {

@@ -1,20 +1,20 @@
 //! `trackdrop export`: a request's tracks in anyone's format.
 
-use crate::{args::ExportArguments, host::open_existing, whole_file};
+use crate::{args::ExportArguments, host::open_existing, which_request, whole_file};
 use anyhow::{Context, anyhow, bail};
 use std::{io, path::Path};
 use trackdrop_cloud::Storage;
 use trackdrop_exchange::{ExportFormat, VideoMeta, export as write_export};
 use trackdrop_flow::{end, manifest};
-use trackdrop_pipeline::{RequestId, names::ResultFile};
+use trackdrop_pipeline::names::ResultFile;
 use trackdrop_tables::tracks;
 
 /// Writes a request's tracks in another tool's format.
 pub(crate) async fn export(data: &Path, arguments: &ExportArguments) -> anyhow::Result<()> {
-    let request: RequestId = arguments.request.parse()?;
-    let unknown = || anyhow!("there is no request {request} in {data:?} (trackdrop requests lists them)");
+    let unknown = || anyhow!("there is no request {:?} in {data:?} (trackdrop requests lists them)", arguments.request);
     let local = open_existing(data)?.ok_or_else(unknown)?;
     let cloud = crate::host::cloud_of(&local);
+    let request = which_request::of(&cloud, &arguments.request).await?;
     let manifest = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
     let Some(video) = manifest.source.video.as_ref().filter(|_| manifest.state.has_rows()) else {
         bail!("{request} is not done ({}): there are no tracks to export", manifest.state.as_str());

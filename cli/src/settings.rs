@@ -2,8 +2,8 @@
 
 use crate::{
     args::{
-        BoxesChoice, DeviationArguments, FilterArguments, Precision, ReadingArguments, ResultArguments,
-        RetrackArguments, RunArguments, TrackerArguments,
+        BoxesChoice, DeviationArguments, FilterArguments, Precision, ReadingArguments, RefineArguments,
+        ResultArguments, RetrackArguments, RunArguments, TrackerArguments,
     },
     upload,
 };
@@ -15,7 +15,7 @@ use std::{
 };
 use trackdrop_detector::default_model_path;
 use trackdrop_media::Source;
-use trackdrop_pipeline::{Boxes, RequestSettings};
+use trackdrop_pipeline::{Boxes, Refinements, RequestSettings};
 
 /// The settings of a run.
 pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings> {
@@ -107,10 +107,17 @@ fn overlay(
     of.score_fusion = tracker.no_score_fusion.then_some(false).or(of.score_fusion);
     of.scale_buffer |= deviations.scale_buffer;
     of.per_class |= deviations.per_class;
-    let refine = &mut settings.refine;
-    refine.fill_gaps = deviations.fill_gaps.or(refine.fill_gaps);
-    refine.smooth = deviations.smooth.or(refine.smooth);
-    refine.backfill |= deviations.backfill;
+    refine(&mut settings.refine, &deviations.refine);
+}
+
+/// What is given replaces what is there; what is given by itself replaces what --refine stands for.
+pub(crate) fn refine(refine: &mut Refinements, given: &RefineArguments) {
+    let best = if given.refine { Refinements::best() } else { Refinements::default() };
+    refine.link = given.link.or(best.link).or(refine.link);
+    refine.recover |= given.recover || best.recover;
+    refine.fill_gaps = given.fill_gaps.or(refine.fill_gaps);
+    refine.smooth = given.smooth.or(best.smooth).or(refine.smooth);
+    refine.backfill |= given.backfill;
 }
 
 fn overlay_results(settings: &mut RequestSettings, results: &ResultArguments) {

@@ -29,7 +29,9 @@ use trackdrop_pipeline::{
     ledger::{Ledger, LedgerTotal},
     manifest::{ManifestSegment, ModelIdentity, VideoInfo},
     names::{Marker, PerSegment, ResultFile},
+    settings::classes_named,
 };
+use trackdrop_refine::Video;
 use trackdrop_tables::{
     TableError,
     detections::{self, DetectionRow, DetectionsWriter, SegmentFooter},
@@ -44,6 +46,7 @@ use fold::Fold;
 use refine::Refiner;
 
 pub use fold::tracker_settings;
+pub use refine::refine_of;
 
 /// How many frames of tracks before a segment go with it, for the trails that are drawn.
 pub const TRAIL_FRAMES: u64 = 30;
@@ -82,9 +85,9 @@ impl StageHandler for Merge {
         let started = Stopwatch::start();
         // Shared with the blocking work: the plan lists every frame, so a copy a segment would grow with the square of the length.
         let manifest = Arc::new(manifest::advance(&self.cloud, request, RequestState::Merging).await?);
-        let Voted { classes, absences } = self.vote(&manifest, delivery).await?;
+        let Voted { classes, absences, blur } = self.vote(&manifest, delivery).await?;
         let mut merging = Merging::begin(&self.cloud, &manifest, classes, delivery)?;
-        merging.draw(&manifest, absences);
+        merging.draw(&manifest, blur.clone(), absences);
         let mut downloads = pin!(self.downloads(&manifest));
         let mut writes = Beside::new(AT_ONCE);
         for segment in &manifest.segments {
@@ -96,10 +99,12 @@ impl StageHandler for Merge {
             self.write_segment(&mut writes, &manifest, segment, tracks).await?;
         }
         if let Some(refiner) = merging.refiner.take() {
-            let (of, classes) = (Arc::clone(&manifest), merging.classes.clone());
-            let rows = Arc::new(blocking(move || refiner.finish(&of, &classes)).await?);
-            // Refined tracks have fewer gaps, and other boxes.
-            merging.draw(&manifest, Absences::of_rows(&rows, video_of(&manifest)?.time_base));
+            let (of, votes, video) = (Arc::clone(&manifest), merging.votes.take(), refined_video(&manifest)?);
+            let refined = blocking(move || refiner.finish(&of, &video, votes.unwrap_or_default())).await?;
+            merging.classes = Arc::new(refined.classes);
+            let rows = Arc::new(refined.rows);
+            // Refined tracks have fewer gaps, other boxes, and may have other ids.
+            merging.draw(&manifest, blur, Absences::of_rows(&rows, video_of(&manifest)?.time_base));
             for segment in &manifest.segments {
                 delivery.step()?;
                 let (plan, of, rows) = (segment.clone(), Arc::clone(&manifest), Arc::clone(&rows));
@@ -127,6 +132,7 @@ impl Merge {
     /// beside detection, and no memory that grows with the video's rows.
     async fn vote(&self, manifest: &Arc<Manifest>, delivery: &Delivery) -> Result<Voted, Failure> {
         let mut voting: Option<(Fold, Votes)> = None;
+        let mut blur = Vec::new();
         let mut absences = Absences::new(video_of(manifest)?.time_base);
         let mut damage = Damage::default();
         let mut association = Doing::begin(delivery, Activity::Association);
@@ -135,13 +141,13 @@ impl Merge {
             delivery.step()?;
             let bytes = next(&mut downloads, delivery).await?;
             let (segment, manifest) = (segment.clone(), Arc::clone(manifest));
-            (voting, absences, damage, association) = blocking(move || {
+            (voting, absences, blur, damage, association) = blocking(move || {
                 let (rows, footer) = read_segment(&segment, bytes)?;
                 damage.take(&segment, &footer.account);
                 let (mut fold, mut votes) = match voting {
                     Some(voting) => voting,
                     None => {
-                        check_blurred(&manifest, &footer)?;
+                        blur = blurred(&manifest, &footer)?;
                         (
                             Fold::new(&manifest.settings, &footer, video_of(&manifest)?.frame_rate.to_f64())?,
                             Votes::new(&footer),
@@ -150,7 +156,7 @@ impl Merge {
                 };
                 let is_blurred = !manifest.settings.blur.is_empty();
                 association.time(|| {
-                    fold.frames(&segment, &rows, |frame_index, pts, tracks| {
+                    fold.frames(&segment, &rows, |frame_index, pts, tracks, _| {
                         votes.take(tracks);
                         for matched in tracks.iter().filter(|_| is_blurred) {
                             absences.take(matched.track.id as i64, frame_index, pts, matched.bbox());
@@ -158,12 +164,12 @@ impl Merge {
                     })
                 })?;
                 association.frames(segment.frame_count);
-                Ok((Some((fold, votes)), absences, damage, association))
+                Ok((Some((fold, votes)), absences, blur, damage, association))
             })
             .await?;
         }
         damage.check(manifest)?;
-        Ok(Voted { classes: voting.map(|(_, votes)| votes.decide()).unwrap_or_default(), absences })
+        Ok(Voted { classes: voting.map(|(_, votes)| votes.decide()).unwrap_or_default(), absences, blur })
     }
 
     async fn write_segment(
@@ -251,18 +257,26 @@ struct Voted {
     classes: Classes,
     /// Where tracks have no row, where that matters.
     absences: Absences,
+    /// The classes that are to be blurred, as the model names them.
+    blur: Vec<String>,
 }
 
-/// Refuses a class that the model does not know: nothing of it would be blurred.
-fn check_blurred(manifest: &Manifest, footer: &SegmentFooter) -> Result<(), Failure> {
-    match manifest.settings.blur.iter().find(|name| !footer.class_names.contains(name)) {
-        None => Ok(()),
-        Some(unknown) => Err(Failure::permanent(format!(
-            "class {unknown:?} is to be blurred, but the model {} does not know it; it knows: {}",
-            footer.model.name,
-            footer.class_names.join(", ")
-        ))),
+/// The classes that are to be blurred, as the model names them. Refuses one that it does not know: nothing of it would be blurred.
+fn blurred(manifest: &Manifest, footer: &SegmentFooter) -> Result<Vec<String>, Failure> {
+    let names = &footer.class_names;
+    let mut blurred = Vec::new();
+    for asked in &manifest.settings.blur {
+        let classes = classes_named(asked, names);
+        if classes.is_empty() {
+            return Err(Failure::permanent(format!(
+                "class {asked:?} is to be blurred, but the model {} does not know it; it knows: {}",
+                footer.model.name,
+                names.join(", ")
+            )));
+        }
+        blurred.extend(classes.into_iter().map(|class| names[class].clone()));
     }
+    Ok(blurred)
 }
 
 /// The state of the fold between two segments.
@@ -272,6 +286,8 @@ struct Merging {
     classes: Arc<Classes>,
     /// Where tracks are refined: rows are held until all are known.
     refiner: Option<Refiner>,
+    /// With which refined tracks choose their classes: links make other identities than those of the first pass.
+    votes: Option<Votes>,
     model: Option<ModelIdentity>,
     detections: DetectionsWriter<BufWriter<NamedTempFile>>,
     tracks: TracksWriter<BufWriter<NamedTempFile>>,
@@ -301,6 +317,7 @@ impl Merging {
             fold: None,
             classes: Arc::new(classes),
             refiner: None,
+            votes: None,
             model: None,
             detections: DetectionsWriter::new(file()?).map_err(table)?,
             tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
@@ -311,14 +328,14 @@ impl Merging {
     }
 
     /// Says how segments are drawn from here on.
-    fn draw(&mut self, manifest: &Manifest, absences: Absences) {
-        let RequestSettings { boxes, crops, blur, .. } = &manifest.settings;
+    fn draw(&mut self, manifest: &Manifest, blur: Vec<String>, absences: Absences) {
+        let RequestSettings { boxes, crops, .. } = &manifest.settings;
         let is_blurred = |track_id: i64| {
             let class = u64::try_from(track_id).ok().and_then(|id| self.classes.of(id));
             class.is_some_and(|(_, name)| blur.iter().any(|blurred| **blurred == **name))
         };
         let between = if blur.is_empty() { Vec::new() } else { absences.of(is_blurred) };
-        self.drawing = Drawing { boxes: *boxes, blur: blur.clone(), between, crops: *crops };
+        self.drawing = Drawing { boxes: *boxes, blur, between, crops: *crops };
     }
 
     /// Checks the ledger and folds one segment in; gives the segment's own tracks where they are to be drawn.
@@ -340,28 +357,27 @@ impl Merging {
             Some(fold) => fold,
             None => self.begin_fold(manifest, &footer)?,
         };
-        let mut tracks = Vec::new();
-        let classes = &self.classes;
+        let (mut tracks, mut refused) = (Vec::new(), Ok(()));
+        let (classes, refiner) = (&self.classes, &mut self.refiner);
         self.association.time(|| {
-            fold.frames(segment, &rows, |frame_index, pts, matched| {
-                tracks.extend(matched.iter().map(|matched| classes.row(frame_index, pts, matched)));
+            fold.frames(segment, &rows, |frame_index, pts, matched, shown| match refiner {
+                Some(refiner) if refused.is_ok() => refused = refiner.take(frame_index, matched, shown),
+                Some(_) => {}
+                None => tracks.extend(matched.iter().map(|matched| classes.row(frame_index, pts, matched))),
             })
         })?;
+        refused?;
         self.association.frames(segment.frame_count);
-        if let Some(refiner) = &mut self.refiner {
-            refiner.take(tracks, rows.iter().filter(|row| fold.shows(row)))?;
-            self.fold = Some(fold);
-            return Ok((self, None));
-        }
         self.fold = Some(fold);
-        self.emit(manifest, segment, &tracks)
+        if self.refiner.is_some() { Ok((self, None)) } else { self.emit(manifest, segment, &tracks) }
     }
 
     fn begin_fold(&mut self, manifest: &Manifest, footer: &SegmentFooter) -> Result<Fold, Failure> {
         let (settings, frame_rate) = (&manifest.settings, video_of(manifest)?.frame_rate.to_f64());
         if !settings.refine.is_none() {
             let birth_score = tracker_settings(settings, footer.track_thresh, frame_rate).track_thresh + BIRTH_MARGIN;
-            self.refiner = Some(Refiner::new(settings.refine.clone(), birth_score));
+            self.refiner = Some(Refiner::new(refine_of(settings, birth_score)?));
+            self.votes = Some(Votes::new(footer));
         }
         Fold::new(settings, footer, frame_rate)
     }
@@ -435,6 +451,17 @@ fn of_segment<'a>(rows: &'a [TrackRow], segment: &ManifestSegment) -> &'a [Track
 fn video_of(manifest: &Manifest) -> Result<&VideoInfo, Failure> {
     let unplanned = || Failure::permanent("the manifest has no plan: process the video again");
     manifest.source.video.as_ref().ok_or_else(unplanned)
+}
+
+/// The video as the refinements know it.
+fn refined_video(manifest: &Manifest) -> Result<Video, Failure> {
+    let video = video_of(manifest)?;
+    let frames: u64 = manifest.segments.iter().map(|segment| segment.frame_count).sum();
+    Ok(Video {
+        frame_rate: video.frame_rate.to_f64(),
+        frame_count: u32::try_from(frames).unwrap_or(u32::MAX),
+        size_px: Some([f64::from(video.width_px), f64::from(video.height_px)]),
+    })
 }
 
 fn tracks_of(manifest: &Manifest) -> Result<TracksOf, Failure> {
