@@ -191,6 +191,7 @@ module "warehouse" {
   name                     = local.name
   dataset                  = var.dataset
   location                 = var.region
+  results_bucket           = module.storage.buckets["results"]
   require_partition_filter = false
   function_accounts        = module.functions.accounts
   deletion_protection      = var.deletion_protection

@@ -22,8 +22,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Track the objects in videos
     Run(RunArguments),
-    /// Query the tracks in SQL: tables tracks and requests; views track_summary, objects_per_second, tracking_results
+    /// Query the tracks in SQL: tables tracks, requests and scenes; views track_summary, objects_per_second, tracking_results, and of scenes
+    /// line_crossings, line_counts, zone_visits, zone_occupancy, flows, track_speeds, heatmap, encounters
     Query(QueryArguments),
+    /// Lines and zones that the stored tracks are asked about
+    #[command(subcommand)]
+    Scene(SceneCommand),
     /// List the requests with state, progress and error
     Requests(RequestsArguments),
     /// Show one request: manifest, timings, the reason of a failure
@@ -397,6 +401,12 @@ pub(crate) struct QueryArguments {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+    /// Read the tracks of uploads from this time on only: a date, or a date and time in UTC
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Read the tracks of uploads before this time only
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -576,6 +586,75 @@ pub(crate) struct ChosenDeadLettersArguments {
     /// All of them
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// Where scenes are stored.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct SceneStore {
+    /// In the results bucket of the deployment on Google Cloud that the environment names, instead of the data directory
+    #[arg(long)]
+    pub(crate) google: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SceneCommand {
+    /// Check scene files: every fault with its place and what to do
+    Check {
+        /// Scene files, YAML or JSON
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Check scene files and store them; a scene of the same name is replaced
+    Add {
+        /// Scene files, YAML or JSON
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        store: SceneStore,
+    },
+    /// List the stored scenes
+    List {
+        #[command(flatten)]
+        store: SceneStore,
+        /// Print each as a line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a stored scene as JSON, which is a scene file
+    Show {
+        /// The scene's name
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        store: SceneStore,
+    },
+    /// Remove stored scenes; no track changes
+    Remove {
+        /// The scenes' names
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        store: SceneStore,
+    },
+    /// Draw a scene on a still of a video
+    Preview {
+        /// A scene file, or the name of a stored scene
+        #[arg(value_name = "SCENE")]
+        scene: String,
+        /// A video, or a picture
+        #[arg(value_name = "VIDEO")]
+        video: PathBuf,
+        /// The SVG file to write
+        #[arg(long, value_name = "FILE", default_value = "scene.svg")]
+        out: PathBuf,
+        /// Seconds into the video
+        #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+        at: f64,
+        #[command(flatten)]
+        reading: ReadingArguments,
+    },
+    /// Print the JSON Schema of the scene file
+    Schema,
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,6 +20,7 @@ mod refine;
 mod report;
 mod retrack;
 mod run;
+mod scene;
 mod schema;
 mod settings;
 mod simulate;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         match &arguments.command {
             Command::Run(run) => run::run(&arguments.data, run).await,
             Command::Query(query) => query::query(&arguments.data, query).await.map(|()| ExitCode::SUCCESS),
+            Command::Scene(command) => scene::scene(&arguments.data, command).await.map(|()| ExitCode::SUCCESS),
             Command::Requests(requests) => report::requests(&arguments.data, requests).await,
             Command::Show(show) => report::show(&arguments.data, show).await,
             Command::Retrack(retrack) => retrack::retrack(&arguments.data, retrack).await,

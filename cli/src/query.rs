@@ -2,9 +2,9 @@
 
 use crate::{
     args::{Format, QueryArguments},
-    host::open_existing,
+    host::{cloud_of, open_existing},
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use duckdb::{Connection, arrow::util::pretty::pretty_format_batches, params_from_iter};
 use std::{
     fs::File,
@@ -12,42 +12,108 @@ use std::{
     path::Path,
 };
 use trackdrop_cloud::local::LoadedFile;
-use trackdrop_tables::schema::{REQUESTS, TRACKS, VIEWS};
+use trackdrop_scenes::{Scene, sql};
+use trackdrop_tables::schema::{REQUESTS, SCENES, TRACKS, Table, VIEWS};
 
 pub(crate) async fn query(data: &Path, arguments: &QueryArguments) -> anyhow::Result<()> {
-    let (files, rows) = match open_existing(data)? {
-        Some(local) => (local.loaded_tracks().await?, local.request_rows().await?),
+    let (files, rows, scenes) = match open_existing(data)? {
+        Some(local) => {
+            let scenes = crate::scene::stored(&*cloud_of(&local).storage).await?;
+            (local.loaded_tracks().await?, local.request_rows().await?, scenes)
+        }
         None => Default::default(),
     };
     let (sql, format) = (arguments.sql.clone(), arguments.format);
-    tokio::task::spawn_blocking(move || print(&open(&files, &rows)?, &sql, format)).await?
+    let span = Span { since: arguments.since.clone(), until: arguments.until.clone() };
+    tokio::task::spawn_blocking(move || {
+        let database = open(&files, &rows, &span)?;
+        ask_about(&database, &scenes, &sql)?;
+        print(&database, &sql, format)
+    })
+    .await?
 }
 
-/// An in-memory database whose tables are the warehouse's.
-fn open(files: &[LoadedFile], rows: &[String]) -> anyhow::Result<Connection> {
-    let database = Connection::open_in_memory().context("DuckDB can't start")?;
-    database.execute_batch("SET TimeZone = 'UTC'")?;
-    if files.is_empty() {
-        database.execute_batch(&format!("CREATE TABLE tracks ({})", TRACKS.duckdb()))?;
-    } else {
-        let paths: Vec<_> = files.iter().map(|file| quoted(&file.path.to_string_lossy())).collect();
-        let sql = format!("CREATE VIEW tracks AS SELECT * FROM read_parquet([{}])", paths.join(", "));
-        database.execute_batch(&sql)?;
+/// Which uploads' tracks are read, by their time; all where it says nothing.
+struct Span {
+    since: Option<String>,
+    until: Option<String>,
+}
+
+impl Span {
+    /// What follows the table's name.
+    fn condition(&self, database: &Connection) -> anyhow::Result<String> {
+        let mut conditions = Vec::new();
+        for (name, time, compared) in [("--since", &self.since, ">="), ("--until", &self.until, "<")] {
+            let Some(time) = time else { continue };
+            let literal = format!("CAST({} AS TIMESTAMPTZ)", quoted(time));
+            if database.execute_batch(&format!("SELECT {literal}")).is_err() {
+                bail!("{name} {time:?} is no time: give such as 2026-11-23 or \"2026-11-23 18:00:00\", in UTC");
+            }
+            conditions.push(format!("uploaded_at {compared} {literal}"));
+        }
+        Ok(if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) })
     }
-    database.execute_batch(&format!("CREATE TABLE requests ({})", REQUESTS.duckdb()))?;
-    let marks: Vec<_> = REQUESTS.columns.iter().map(|_| "?").collect();
-    let mut insert = database.prepare(&format!("INSERT INTO requests VALUES ({})", marks.join(", ")))?;
+}
+
+/// The table of scenes and their views: those that the statement speaks of are made of it before it runs.
+fn ask_about(database: &Connection, scenes: &[Scene], statement: &str) -> anyhow::Result<()> {
+    create(database, &SCENES)?;
+    for scene in scenes {
+        insert(database, &SCENES, scene.rows().into_iter().map(serde_json::Value::Object))?;
+    }
+    database.execute_batch(&sql::duckdb_start())?;
+    // Without a scene every view is empty, however it is made.
+    let asked = if scenes.is_empty() { Vec::new() } else { sql::views_in(statement) };
+    for statement in sql::duckdb_views(&asked) {
+        database.execute_batch(&statement).map_err(explain)?;
+    }
+    Ok(())
+}
+
+/// A table of the warehouse, empty.
+fn create(database: &Connection, table: &Table) -> anyhow::Result<()> {
+    Ok(database.execute_batch(&format!("CREATE TABLE {} ({})", table.name, table.duckdb()))?)
+}
+
+/// Rows into a table, each a JSON object of columns.
+fn insert(database: &Connection, table: &Table, rows: impl Iterator<Item = serde_json::Value>) -> anyhow::Result<()> {
+    let marks: Vec<_> = table.columns.iter().map(|_| "?").collect();
+    let mut insert = database.prepare(&format!("INSERT INTO {} VALUES ({})", table.name, marks.join(", ")))?;
     for row in rows {
-        let row: serde_json::Value = serde_json::from_str(row).context("a row of requests can't be read")?;
         // As text: DuckDB casts each value to its column's type.
-        let values = REQUESTS.columns.iter().map(|column| match &row[column.name] {
+        let values = table.columns.iter().map(|column| match &row[column.name] {
             serde_json::Value::Null => None,
             serde_json::Value::String(text) => Some(text.clone()),
             other => Some(other.to_string()),
         });
         insert.execute(params_from_iter(values))?;
     }
-    drop(insert);
+    Ok(())
+}
+
+/// An in-memory database whose tables are the warehouse's.
+fn open(files: &[LoadedFile], rows: &[String], span: &Span) -> anyhow::Result<Connection> {
+    let database = Connection::open_in_memory().context("DuckDB can't start")?;
+    database.execute_batch("SET TimeZone = 'UTC'")?;
+    if files.is_empty() {
+        span.condition(&database)?;
+        create(&database, &TRACKS)?;
+    } else {
+        let paths: Vec<_> = files.iter().map(|file| quoted(&file.path.to_string_lossy())).collect();
+        let sql = format!(
+            "CREATE VIEW tracks AS SELECT * FROM read_parquet([{}]){}",
+            paths.join(", "),
+            span.condition(&database)?
+        );
+        database.execute_batch(&sql)?;
+    }
+    create(&database, &REQUESTS)?;
+    let rows: Vec<serde_json::Value> = rows
+        .iter()
+        .map(|row| serde_json::from_str(row))
+        .collect::<Result<_, _>>()
+        .context("a row of requests can't be read")?;
+    insert(&database, &REQUESTS, rows.into_iter())?;
     for (name, sql) in VIEWS {
         database.execute_batch(&format!("CREATE VIEW {name} AS {}", in_duckdb(sql)))?;
     }

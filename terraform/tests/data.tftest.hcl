@@ -95,10 +95,13 @@ run "warehouse" {
   # A view knows no dataset: no table may be left unqualified.
   assert {
     condition = alltrue([for view in google_bigquery_table.view :
-      length(regexall("\\bFROM (tracks|requests)\\b", view.view[0].query)) == 0 &&
+      length(regexall("\\bFROM (tracks|requests|scenes)\\b", view.view[0].query)) == 0 &&
       length(regexall("FROM `a-project-id-of-thirty-letters\\.trackdrop\\.tracks`", view.view[0].query)) >= 1 &&
       view.view[0].use_legacy_sql == false
-    ]) && keys(google_bigquery_table.view) == ["objects_per_second", "track_summary", "tracking_results"]
+    ]) && keys(google_bigquery_table.view) == [
+      "encounters", "flows", "heatmap", "line_counts", "line_crossings", "objects_per_second", "track_speeds", "track_summary",
+      "tracking_results", "zone_occupancy", "zone_visits",
+    ]
     error_message = "A view does not name its table in full."
   }
 

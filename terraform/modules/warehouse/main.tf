@@ -9,7 +9,11 @@ locals {
   views = { for file in fileset(local.schema, "*.sql") : trimsuffix(file, ".sql") => file("${local.schema}/${file}") }
   # A view has no default dataset: the tables it names get their full names.
   qualified = { for view, sql in local.views :
-    view => replace(sql, "/\\bFROM (tracks|requests)\\b/", "FROM `${var.project}.${var.dataset}.$1`")
+    view => replace(sql, "/\\bFROM (tracks|requests|scenes)\\b/", "FROM `${var.project}.${var.dataset}.$1`")
+  }
+  # The same questions as the views of scenes, of the uploads of a span: only its partitions are read.
+  functions = { for file in fileset(local.schema, "*.function") : trimsuffix(file, ".function") =>
+    replace(file("${local.schema}/${file}"), "/\\bFROM (tracks|requests|scenes)\\b/", "FROM `${var.project}.${var.dataset}.$1`")
   }
   load_functions = toset(["load"])
 }
@@ -48,6 +52,55 @@ resource "google_bigquery_table" "table" {
   }
 }
 
+# Scenes are objects that `trackdrop scene add --google` writes: the table reads them whenever it is asked.
+resource "google_bigquery_table" "scenes" {
+  project             = var.project
+  dataset_id          = google_bigquery_dataset.this.dataset_id
+  table_id            = "scenes"
+  deletion_protection = false
+  labels              = var.labels
+
+  external_data_configuration {
+    autodetect    = false
+    source_format = "NEWLINE_DELIMITED_JSON"
+    source_uris   = ["gs://${var.results_bucket}/scenes/*.ndjson"]
+    schema        = file("${local.schema}/scenes.json")
+  }
+
+  depends_on = [google_storage_bucket_object.no_scenes]
+}
+
+# A pattern that no object matches is an error: this one is empty and always there.
+resource "google_storage_bucket_object" "no_scenes" {
+  bucket       = var.results_bucket
+  name         = "scenes/.none.ndjson"
+  content      = "\n"
+  content_type = "application/x-ndjson"
+}
+
+resource "google_bigquery_routine" "function" {
+  for_each = local.functions
+
+  project         = var.project
+  dataset_id      = google_bigquery_dataset.this.dataset_id
+  routine_id      = each.key
+  routine_type    = "TABLE_VALUED_FUNCTION"
+  language        = "SQL"
+  definition_body = each.value
+
+  arguments {
+    name      = "since"
+    data_type = jsonencode({ typeKind = "TIMESTAMP" })
+  }
+
+  arguments {
+    name      = "until"
+    data_type = jsonencode({ typeKind = "TIMESTAMP" })
+  }
+
+  depends_on = [google_bigquery_table.table, google_bigquery_table.scenes]
+}
+
 resource "google_bigquery_table" "view" {
   for_each = local.qualified
 
@@ -62,7 +115,7 @@ resource "google_bigquery_table" "view" {
     use_legacy_sql = false
   }
 
-  depends_on = [google_bigquery_table.table]
+  depends_on = [google_bigquery_table.table, google_bigquery_table.scenes]
 }
 
 # --- Rights -----------------------------------------------------------------------------------------------------------

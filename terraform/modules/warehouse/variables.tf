@@ -18,6 +18,11 @@ variable "location" {
   type        = string
 }
 
+variable "results_bucket" {
+  description = "Name of the bucket of results, where scenes are."
+  type        = string
+}
+
 variable "require_partition_filter" {
   description = "Whether a query of a table must name a span of uploaded_at. The views have no such filter and stop working."
   type        = bool

@@ -1,0 +1,15 @@
+//! Scenes: named lines and zones over a camera's picture, drawn after the fact, and the SQL that asks all stored tracks about them.
+//!
+//! A [`Scene`] is one small file. [`Scene::parse`] reads and checks it; [`Scene::rows`] flattens it into rows of the table `scenes`, where geometry
+//! is plain numbers. [`sql`] holds the definition of every question once, as SQL over `tracks`, `requests` and `scenes` for DuckDB and BigQuery.
+//! Nothing here reads a file or opens a database. `docs/analytics.md` defines what is counted.
+
+mod check;
+mod geometry;
+mod homography;
+mod rows;
+mod scene;
+pub mod sql;
+
+pub use homography::{Homography, HomographyError};
+pub use scene::{CalibrationPair, Encounter, Fault, Line, Picture, Point, Scene, SceneError, Zone};

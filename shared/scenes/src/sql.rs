@@ -1,0 +1,141 @@
+//! Every question once, as SQL that DuckDB and BigQuery both take.
+//!
+//! A question is made of pieces: each file of `sql/` is one SELECT over tables and other pieces, whose names are in braces. For BigQuery the pieces
+//! of a view are its common table expressions. For DuckDB they are tables, made when a statement asks for them: DuckDB then knows how many rows each
+//! has, and three questions in one session share what they have in common.
+
+macro_rules! pieces {
+    ($($name:literal),+ $(,)?) => { &[$(($name, include_str!(concat!("sql/", $name, ".sql")))),+] };
+}
+
+/// The pieces, each after those that it needs.
+const PIECES: &[(&str, &str)] = pieces![
+    "picked",
+    "blocks",
+    "subjects",
+    "elements",
+    "parts",
+    "hulls",
+    "line_blocks",
+    "steps",
+    "nears",
+    "meets",
+    "crossings",
+    "line_crossings",
+    "line_counts",
+    "zone_blocks",
+    "insides",
+    "ends",
+    "zone_visits",
+    "zone_occupancy",
+    "events",
+    "flows",
+    "placed",
+    "track_speeds",
+    "frames",
+    "heatmap",
+    "encounters",
+];
+
+/// The views.
+pub const VIEWS: &[&str] = &[
+    "line_crossings",
+    "line_counts",
+    "zone_visits",
+    "zone_occupancy",
+    "flows",
+    "track_speeds",
+    "heatmap",
+    "encounters",
+];
+
+/// The schema of DuckDB in which the pieces are tables.
+pub const DUCKDB_SCHEMA: &str = "asked";
+
+/// The tables that the pieces read.
+const TABLES: &[&str] = &["tracks", "requests", "scenes"];
+
+/// The text of a piece.
+fn text(name: &str) -> &'static str {
+    PIECES.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
+}
+
+/// What a piece needs, and itself, in the order in which they are made.
+fn needed(name: &str) -> Vec<&'static str> {
+    let mut wanted = vec![name];
+    // From the last to the first: every piece comes after those that it needs.
+    let mut found: Vec<&'static str> = Vec::new();
+    for (piece, sql) in PIECES.iter().rev() {
+        if wanted.contains(piece) {
+            found.push(piece);
+            wanted.extend(PIECES.iter().map(|(other, _)| *other).filter(|other| sql.contains(&format!("{{{other}}}"))));
+        }
+    }
+    found.reverse();
+    found
+}
+
+/// The text with names in the place of braces.
+fn named(sql: &str, piece: impl Fn(&str) -> String, table: impl Fn(&str) -> String) -> String {
+    let mut named = sql.trim_end().to_owned();
+    for (name, _) in PIECES {
+        named = named.replace(&format!("{{{name}}}"), &piece(name));
+    }
+    for name in TABLES {
+        named = named.replace(&format!("{{{name}}}"), &table(name));
+    }
+    named
+}
+
+/// A view of BigQuery. With `between` the text is that of a table function with the parameters `since` and `until`, which reads only the tracks of
+/// uploads from the one to before the other.
+pub fn bigquery(view: &str, between: bool) -> String {
+    let needed = needed(view);
+    let table = |name: &str| match name {
+        "tracks" if between => "tracks WHERE uploaded_at >= since AND uploaded_at < until".to_owned(),
+        name => name.to_owned(),
+    };
+    let one = |name: &str| named(text(name), str::to_owned, table);
+    let (last, before) = (view, &needed[..needed.len().saturating_sub(1)]);
+    let expressions: Vec<_> = before.iter().map(|name| format!("{name} AS (\n{}\n)", one(name))).collect();
+    match expressions.is_empty() {
+        true => one(last),
+        false => format!("WITH {}\n{}", expressions.join(",\n"), one(last)),
+    }
+}
+
+/// The little that DuckDB writes otherwise.
+fn in_duckdb(sql: &str) -> String {
+    sql.replace("UNNEST(GENERATE_ARRAY(", "UNNEST(GENERATE_SERIES(").replace(")) AS second", ")) AS series(second)")
+}
+
+/// In DuckDB: what comes before everything else.
+pub fn duckdb_start() -> String {
+    format!(
+        "CREATE SCHEMA {DUCKDB_SCHEMA};
+         CREATE MACRO REGEXP_CONTAINS(value, expression) AS regexp_matches(value, expression);"
+    )
+}
+
+/// In DuckDB: makes the views, those of `asked` over pieces that are tables; the others are made of their pieces whenever they are read, which takes
+/// longer.
+pub fn duckdb_views(asked: &[&str]) -> Vec<String> {
+    let wanted: Vec<_> = asked.iter().flat_map(|view| needed(view)).collect();
+    let table = |(name, sql): &(&str, &str)| {
+        let sql = named(sql, |piece| format!("{DUCKDB_SCHEMA}.{piece}"), str::to_owned);
+        format!("CREATE TABLE {DUCKDB_SCHEMA}.{name} AS\n{}", in_duckdb(&sql))
+    };
+    let tables = PIECES.iter().filter(|(name, _)| wanted.contains(name)).map(table);
+    let view = |view: &&str| match asked.contains(view) {
+        true => format!("CREATE VIEW {view} AS SELECT * FROM {DUCKDB_SCHEMA}.{view}"),
+        false => format!("CREATE VIEW {view} AS\n{}", in_duckdb(&bigquery(view, false))),
+    };
+    tables.chain(VIEWS.iter().map(view)).collect()
+}
+
+/// The views that a statement speaks of, by their names as words.
+pub fn views_in(statement: &str) -> Vec<&'static str> {
+    let lower = statement.to_ascii_lowercase();
+    let words: Vec<_> = lower.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
+    VIEWS.iter().copied().filter(|view| words.contains(view)).collect()
+}

@@ -1,0 +1,98 @@
+//! Random scenes and tracks, against the definitions told otherwise.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use proptest::prelude::*;
+use support::{At, asked_for, slow};
+use trackdrop_scenes::Scene;
+
+/// Coordinates on a coarse grid: points on lines, on borders and on corners are common.
+fn grid(most: u32) -> impl Strategy<Value = f64> {
+    (0..=most / 10).prop_map(|step| f64::from(step * 10))
+}
+
+fn points(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<[f64; 2]>> {
+    prop::collection::vec((grid(200), grid(100)).prop_map(|(x, y)| [x, y]), count)
+}
+
+/// One track: many short steps, few long ones, gaps, and boxes of several heights.
+fn track(number: i64) -> impl Strategy<Value = Vec<At>> {
+    let step =
+        (-3_i32..=3, -3_i32..=3, prop_oneof![6 => Just(1_i64), 1 => 2..200_i64], 1_u8..4, prop::bool::weighted(0.1));
+    ((0..=20_i32, 0..=10_i32), prop::collection::vec(step, 1..90)).prop_map(move |((mut x, mut y), steps)| {
+        (x, y) = (x * 10, y * 10);
+        let mut frame = 0;
+        let mut rows = Vec::new();
+        for (dx, dy, frames, tall, jump) in steps {
+            let scale = if jump { 20 } else { 5 };
+            (x, y) = ((x + dx * scale).clamp(0, 200), (y + dy * scale).clamp(0, 100));
+            frame += frames;
+            let height = f32::from(tall) * 20.0;
+            rows.push(At {
+                track: number,
+                frame,
+                time_s: frame as f64 / 8.0,
+                x: x as f32,
+                y: y as f32,
+                height,
+                class: "person",
+                observed: true,
+            });
+        }
+        rows
+    })
+}
+
+fn drawn(kind: &str, points: &[[f64; 2]], rest: &str) -> Option<Scene> {
+    let text = format!(
+        "name: s\nvideos: ['*']\npicture: {{width_px: 200, height_px: 100}}\n{rest}\n{kind}: [{{name: it, points: {points:?}}}]"
+    );
+    Scene::parse(&text).ok()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn crossings_are_those_of_the_slow_walk(
+        line in points(2..6), hysteresis in prop_oneof![Just(0.0), Just(0.1), Just(0.25), Just(1.0)],
+        tracks in prop::collection::vec(track(0), 1..6),
+    ) {
+        let Some(scene) = drawn("lines", &line, &format!("hysteresis: {hysteresis}")) else { return Ok(()) };
+        let tracks: Vec<Vec<At>> = (1..).zip(tracks).map(|(number, track)| track.into_iter().map(|at| At { track: number, ..at }).collect()).collect();
+        let mut expected = Vec::new();
+        for track in &tracks {
+            for (inwards, frame) in slow::crossings(&line, hysteresis, track) {
+                expected.push(format!("{},{},{frame}", track[0].track, if inwards { "in" } else { "out" }));
+            }
+        }
+        let mut rows = tracks.concat();
+        // The order of rows is of no matter.
+        rows.reverse();
+        let database = asked_for(scene, &rows, &["line_crossings"]);
+        let found = database.ask("SELECT track_id, direction, frame_index FROM line_crossings ORDER BY track_id, frame_index");
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn visits_are_those_of_the_slow_walk(
+        corners in points(3..8), absence_s in prop_oneof![Just(0.0), Just(0.25), Just(2.0)], settle_s in prop_oneof![Just(0.0), Just(1.0)],
+        tracks in prop::collection::vec(track(0), 1..6),
+    ) {
+        let Some(scene) = drawn("zones", &corners, &format!("absence_s: {absence_s}\nsettle_s: {settle_s}")) else { return Ok(()) };
+        let tracks: Vec<Vec<At>> = (1..).zip(tracks).map(|(number, track)| track.into_iter().map(|at| At { track: number, ..at }).collect()).collect();
+        let mut expected = Vec::new();
+        for track in &tracks {
+            for (first, last) in slow::visits(&corners, absence_s, settle_s, track) {
+                expected.push(format!("{},{first},{last}", track[0].track));
+            }
+        }
+        let mut rows = tracks.concat();
+        rows.reverse();
+        let database = asked_for(scene, &rows, &["zone_visits"]);
+        let found = database.ask("SELECT track_id, enter_frame, exit_frame FROM zone_visits ORDER BY ALL");
+        prop_assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,116 @@
+WITH picked AS (
+-- Which requests a scene is asked of, and by how much their pictures differ in size from the one that it was drawn on.
+SELECT ROW_NUMBER() OVER (ORDER BY s.scene, r.request_id) AS pick, s.scene, r.request_id, r.video, r.uploaded_at,
+       s.width_px / r.width_px AS sx, s.height_px / r.height_px AS sy,
+       s.hysteresis, s.absence_s, s.settle_s, s.interval_s, s.cell_px, s.near_distance, s.near_s,
+       s.h11, s.h12, s.h13, s.h21, s.h22, s.h23, s.h31, s.h32, s.h33, s.residual_m,
+       c.lo_rx, c.hi_rx, c.lo_ry, c.hi_ry
+FROM (
+  SELECT * FROM scenes WHERE kind = 'scene'
+) AS s
+JOIN (
+  SELECT scene, MIN(ax) AS lo_rx, MAX(ax) AS hi_rx, MIN(ay) AS lo_ry, MAX(ay) AS hi_ry
+  FROM scenes
+  WHERE kind = 'reference'
+  GROUP BY scene
+) AS c ON c.scene = s.scene
+CROSS JOIN (
+  SELECT request_id, MAX(video) AS video, MAX(uploaded_at) AS uploaded_at,
+         MAX(width_px) AS width_px, MAX(height_px) AS height_px
+  FROM requests
+  GROUP BY request_id
+) AS r
+WHERE REGEXP_CONTAINS(r.video, s.videos)
+  AND ABS(s.width_px * r.height_px - s.height_px * r.width_px) <= GREATEST(s.width_px, s.height_px)
+),
+blocks AS (
+-- 32 frames of a track as one row, with the extent of its reference points: what lets most rows be passed over.
+SELECT pick, track_id, frame_index >> 5 AS block, class_name, COUNT(*) AS class_rows,
+       MIN(time_s) AS first_s, MAX(time_s) AS last_s,
+       MIN((x1 * (1 - lo_rx) + x2 * lo_rx) * sx) AS lo_x, MAX((x1 * (1 - hi_rx) + x2 * hi_rx) * sx) AS hi_x,
+       MIN((y1 * (1 - lo_ry) + y2 * lo_ry) * sy) AS lo_y, MAX((y1 * (1 - hi_ry) + y2 * hi_ry) * sy) AS hi_y,
+       MAX((y2 - y1) * sy) AS most_h
+FROM (
+  SELECT * FROM tracks
+) AS t
+JOIN picked USING (request_id)
+GROUP BY pick, track_id, frame_index >> 5, class_name
+),
+subjects AS (
+-- One row an identity and scene: its class is the one that most of its rows have, its reference point is that class's.
+SELECT p.pick, p.scene, p.request_id, p.video, p.uploaded_at, p.sx, p.sy, p.hysteresis, p.absence_s, p.settle_s,
+       t.track_id, t.class_name, t.first_s, t.last_s,
+       COALESCE(c.ax, d.ax) AS rx, COALESCE(c.ay, d.ay) AS ry
+FROM (
+  SELECT pick, track_id, class_name,
+         MIN(first_s) OVER (PARTITION BY pick, track_id) AS first_s,
+         MAX(last_s) OVER (PARTITION BY pick, track_id) AS last_s,
+         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY class_rows DESC, class_name) AS choice
+  FROM (
+    SELECT pick, track_id, class_name, SUM(class_rows) AS class_rows,
+           MIN(first_s) AS first_s, MAX(last_s) AS last_s
+    FROM blocks
+    GROUP BY pick, track_id, class_name
+  ) AS votes
+) AS t
+JOIN picked AS p ON p.pick = t.pick
+JOIN (
+  SELECT scene, ax, ay FROM scenes WHERE kind = 'reference' AND name = ''
+) AS d ON d.scene = p.scene
+LEFT JOIN (
+  SELECT scene, name, ax, ay FROM scenes WHERE kind = 'reference'
+) AS c ON c.scene = p.scene AND c.name = t.class_name
+WHERE t.choice = 1
+),
+placed AS (
+-- Where an identity was, on the ground where there is a calibration: in metres, else in pixels of the video. A point at or
+-- beyond the horizon is nowhere.
+SELECT pick, scene, request_id, video, uploaded_at, track_id, class_name, frame_index, time_s, x, y, residual_m,
+       near_distance, near_s, absence_s,
+       CASE WHEN h33 IS NULL THEN x / sx ELSE (h11 * x + h12 * y + h13) / depth END AS ground_x,
+       CASE WHEN h33 IS NULL THEN y / sy ELSE (h21 * x + h22 * y + h23) / depth END AS ground_y
+FROM (
+  SELECT *, CASE WHEN h31 * x + h32 * y + h33 > 0 THEN h31 * x + h32 * y + h33 END AS depth
+  FROM (
+    SELECT s.pick, s.scene, s.request_id, s.video, s.uploaded_at, s.track_id, s.class_name, s.sx, s.sy, s.absence_s,
+           t.frame_index, t.time_s,
+           t.x1 * s.sx * (1 - s.rx) + t.x2 * s.sx * s.rx AS x, t.y1 * s.sy * (1 - s.ry) + t.y2 * s.sy * s.ry AS y,
+           k.near_distance, k.near_s, k.h11, k.h12, k.h13, k.h21, k.h22, k.h23, k.h31, k.h32, k.h33, k.residual_m
+    FROM (
+      SELECT * FROM tracks
+    ) AS t
+    JOIN subjects AS s ON s.request_id = t.request_id AND s.track_id = t.track_id
+    JOIN picked AS k ON k.pick = s.pick
+  ) AS points
+) AS deep
+)
+SELECT scene, request_id, MAX(video) AS video, MAX(uploaded_at) AS uploaded_at, track_a, track_b,
+       MAX(class_a) AS class_a, MAX(class_b) AS class_b,
+       MIN(time_s) AS start_s, MAX(time_s) AS end_s, MAX(time_s) - MIN(time_s) AS duration_s,
+       MIN(distance) AS min_distance, MAX(unit) AS unit
+FROM (
+  SELECT *, SUM(begins) OVER (
+           PARTITION BY pick, track_a, track_b ORDER BY frame_index ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+         ) AS meeting
+  FROM (
+    SELECT *, CASE
+             WHEN time_s - LAG(time_s) OVER (PARTITION BY pick, track_a, track_b ORDER BY frame_index) <= absence_s THEN 0
+             ELSE 1
+           END AS begins
+    FROM (
+      SELECT a.pick, a.scene, a.request_id, a.video, a.uploaded_at, a.frame_index, a.time_s, a.absence_s, a.near_s,
+             a.track_id AS track_a, b.track_id AS track_b, a.class_name AS class_a, b.class_name AS class_b,
+             CASE WHEN a.residual_m IS NULL THEN 'px' ELSE 'm' END AS unit,
+             SQRT((a.ground_x - b.ground_x) * (a.ground_x - b.ground_x)
+               + (a.ground_y - b.ground_y) * (a.ground_y - b.ground_y)) AS distance
+      FROM placed AS a
+      JOIN placed AS b ON b.pick = a.pick AND b.frame_index = a.frame_index
+      WHERE a.track_id < b.track_id AND a.near_distance IS NOT NULL
+        AND ABS(a.ground_x - b.ground_x) <= a.near_distance AND ABS(a.ground_y - b.ground_y) <= a.near_distance
+        AND (a.ground_x - b.ground_x) * (a.ground_x - b.ground_x)
+          + (a.ground_y - b.ground_y) * (a.ground_y - b.ground_y) < a.near_distance * a.near_distance
+    ) AS close
+  ) AS marked
+) AS numbered
+GROUP BY scene, request_id, pick, track_a, track_b, meeting
+HAVING MAX(time_s) - MIN(time_s) >= MAX(near_s)
