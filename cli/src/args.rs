@@ -40,6 +40,10 @@ pub(crate) enum Command {
     Export(ExportArguments),
     /// List where the identities of a request that was tracked with --link or --refine are weakest
     Links(LinksArguments),
+    /// Take the best crop of each object out of a request: as files, or as one picture
+    Crops(CropsArguments),
+    /// Delete requests everywhere: results, rows, work, and with --upload the video
+    Delete(DeleteArguments),
     /// Inspect a detector, try it on a picture, build it for a GPU
     #[command(subcommand)]
     Model(ModelCommand),
@@ -191,6 +195,23 @@ pub(crate) struct ResultArguments {
     /// Write the tracks in these formats, too, as files beside the results: any that `trackdrop export` knows
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     pub(crate) exports: Option<Vec<ExportFormat>>,
+    /// Make objects of these classes unrecognisable in the annotated video
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) blur: Option<Vec<String>>,
+    /// What is drawn into the annotated video [default: all]
+    #[arg(long, value_enum)]
+    pub(crate) boxes: Option<BoxesChoice>,
+    /// Write the best crop of each object to crops.parquet (`trackdrop crops` takes them out)
+    #[arg(long)]
+    pub(crate) crops: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BoxesChoice {
+    /// Boxes, labels and trails
+    All,
+    /// Nothing
+    None,
 }
 
 #[derive(Debug, Args)]
@@ -289,6 +310,44 @@ pub(crate) struct ExportArguments {
     /// Where it goes [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CropsArguments {
+    /// The request: its id or a beginning of it, its video's name, or latest
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: String,
+    /// Write one JPEG an object into this folder: 000007-person.jpg
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write all of them as one picture: .jpg or .png
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sheet: Option<PathBuf>,
+    /// Print JSON, one line a crop
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArguments {
+    /// The requests' ids, as `trackdrop requests` lists them
+    #[arg(required = true, value_name = "REQUEST")]
+    pub(crate) requests: Vec<String>,
+    /// Delete the upload, too
+    #[arg(long)]
+    pub(crate) upload: bool,
+    /// Say what would be deleted, and delete nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Delete also what is in progress, or what a version in progress needs
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Requests of the services on Google Cloud, not of the data directory; needs the services' environment (docs/services.md)
+    #[arg(long)]
+    pub(crate) google: bool,
+    /// Print JSON, one line a request
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

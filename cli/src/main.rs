@@ -2,7 +2,9 @@
 
 mod args;
 mod completions;
+mod crops;
 mod dead_letters;
+mod delete;
 mod doctor;
 mod evaluate;
 mod export;
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
             Command::Eval(eval) => evaluate::eval(eval).map(|()| ExitCode::SUCCESS),
             Command::Export(export) => export::export(&arguments.data, export).await.map(|()| ExitCode::SUCCESS),
             Command::Links(links) => links::links(&arguments.data, links).await.map(|()| ExitCode::SUCCESS),
+            Command::Crops(crops) => crops::crops(&arguments.data, crops).await.map(|()| ExitCode::SUCCESS),
+            Command::Delete(delete) => delete::delete(&arguments.data, delete).await.map(|()| ExitCode::SUCCESS),
             Command::Model(model) => model::model(model).await.map(|()| ExitCode::SUCCESS),
             Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
             Command::DeadLetters(command) => dead_letters::dead_letters(command).await.map(|()| ExitCode::SUCCESS),

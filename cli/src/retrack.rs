@@ -67,6 +67,9 @@ fn retrack_file(out: &Path, arguments: &RetrackArguments) -> anyhow::Result<Exit
         (arguments.filter.min_score.is_some(), "--min-score", "leave the others out of the file"),
         (deviations.scale_buffer && refine.is_none(), "--scale-buffer", "--frame-rate scales the buffer"),
         (deviations.per_class, "--per-class", "give each class a file"),
+        (arguments.results.blur.is_some(), "--blur", "no video is made"),
+        (arguments.results.boxes.is_some(), "--boxes", "no video is made"),
+        (arguments.results.crops, "--crops", "no video is read"),
         (arguments.results.exports.is_some(), "--exports", "--out has one format, by its ending"),
     ] {
         if given {

@@ -21,6 +21,7 @@ use trackdrop_cloud::{
 };
 use trackdrop_detector::{DeviceChoice, PassedOver};
 use trackdrop_flow::{
+    delete,
     end::{self, Summary},
     manifest,
 };
@@ -116,7 +117,8 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
     };
     let same = before.same_results(settings);
     let state = standing.as_ref().map(|manifest| manifest.state);
-    if force {
+    // One that was deleted begins anew, with what is asked for now.
+    if force || (standing.is_none() && delete::is_deleted(&host.cloud, &request).await?) {
         restart(host, &info, &request, settings, Redrive::Reset).await?;
         return Ok(job);
     }

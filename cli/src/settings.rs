@@ -2,8 +2,8 @@
 
 use crate::{
     args::{
-        DeviationArguments, FilterArguments, Precision, ReadingArguments, RefineArguments, ResultArguments,
-        RetrackArguments, RunArguments, TrackerArguments,
+        BoxesChoice, DeviationArguments, FilterArguments, Precision, ReadingArguments, RefineArguments,
+        ResultArguments, RetrackArguments, RunArguments, TrackerArguments,
     },
     upload,
 };
@@ -15,7 +15,7 @@ use std::{
 };
 use trackdrop_detector::default_model_path;
 use trackdrop_media::Source;
-use trackdrop_pipeline::{Refinements, RequestSettings};
+use trackdrop_pipeline::{Boxes, Refinements, RequestSettings};
 
 /// The settings of a run.
 pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings> {
@@ -81,7 +81,9 @@ fn quantised(model: &Path) -> anyhow::Result<PathBuf> {
 
 /// The settings of another version of a request's tracks: what is not given stays as it is.
 pub(crate) fn of_version(of: &RequestSettings, arguments: &RetrackArguments) -> anyhow::Result<RequestSettings> {
-    let mut settings = RequestSettings { video: !arguments.no_video, ..of.clone() };
+    // Crops are made with the video.
+    let video = !arguments.no_video;
+    let mut settings = RequestSettings { video, crops: of.crops && video, ..of.clone() };
     overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
     overlay_results(&mut settings, &arguments.results);
     settings.check()?;
@@ -122,6 +124,16 @@ fn overlay_results(settings: &mut RequestSettings, results: &ResultArguments) {
     if let Some(exports) = &results.exports {
         settings.exports.clone_from(exports);
     }
+    if let Some(names) = &results.blur {
+        settings.blur = names.iter().map(|name| name.trim().to_owned()).collect();
+    }
+    if let Some(boxes) = results.boxes {
+        settings.boxes = match boxes {
+            BoxesChoice::All => Boxes::All,
+            BoxesChoice::None => Boxes::None,
+        };
+    }
+    settings.crops |= results.crops;
 }
 
 /// In what two settings differ, for people: `what: before, now after; ...`.

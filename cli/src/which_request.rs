@@ -1,7 +1,7 @@
 //! Which request a user means: its id, a beginning of it that no other has, the name of its video, or `latest`.
 
 use anyhow::bail;
-use trackdrop_flow::{Cloud, end, manifest};
+use trackdrop_flow::{Cloud, delete, end, manifest};
 use trackdrop_pipeline::{
     Bucket, Manifest, ObjectFinalized, RequestId, Timestamp,
     names::{LONGEST_SHOWN, ObjectName, cut},
@@ -49,7 +49,8 @@ pub(crate) async fn all(cloud: &Cloud) -> anyhow::Result<Vec<Known>> {
         let (object, generation, created) = (upload.object, upload.generation, upload.created);
         let video = object.name.clone();
         let Some(request) = (ObjectFinalized { object, generation, created }).request() else { continue };
-        if !known.iter().any(|known| known.request == request) {
+        // One that was deleted waits for nothing.
+        if !known.iter().any(|known| known.request == request) && !delete::is_deleted(cloud, &request).await? {
             known.push(Known { uploaded_at: created, request, video, manifest: None });
         }
     }

@@ -125,6 +125,10 @@ impl Warehouse for Gated {
         self.1.pass().await;
         self.0.warehouse.forget_failure(request, before).await
     }
+
+    async fn forget_request(&self, request: &RequestId) -> Result<(), WarehouseError> {
+        self.0.warehouse.forget_request(request).await
+    }
 }
 
 /// The table `requests` of a warehouse that knows ends by the ids of jobs, as BigQuery does: each adds its row once, beside all others, and does not
@@ -156,6 +160,11 @@ impl Warehouse for Jobs {
     async fn forget_failure(&self, _: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
         let stays = |row: &RequestRow| row.state == RequestState::Done || row.finished_at >= before;
         self.0.lock().unwrap().rows.retain(stays);
+        Ok(())
+    }
+
+    async fn forget_request(&self, _: &RequestId) -> Result<(), WarehouseError> {
+        self.0.lock().unwrap().rows.clear();
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use trackdrop_e2e::{
     local::{LocalRun, clip},
 };
 use trackdrop_pipeline::{Bucket, RequestId};
-use trackdrop_tables::schema::TRACKS;
+use trackdrop_tables::schema::{REQUESTS, TRACKS};
 
 const SETTLES_WITHIN: Duration = Duration::from_secs(120);
 
@@ -52,7 +52,31 @@ async fn what_stopped_goes_on_and_comes_to_the_same() {
     }
     dead_letters_are_listed_replayed_and_dropped(&scene).await;
     a_letter_is_not_replayed_before_its_request_has_failed(&scene).await;
+    a_deleted_request_is_gone_and_nothing_makes_it_again(&scene).await;
     scene.deployment.check_rights("set_going_again");
+}
+
+async fn a_deleted_request_is_gone_and_nothing_makes_it_again(scene: &Scene) {
+    let deployment = &scene.deployment;
+    deployment.gateway.begin(Fault::None);
+    let (gone, stays) = (scene.upload("people walking.mp4").await, scene.upload("others.mp4").await);
+    scene.ends_like_the_local_run(&gone).await;
+    assert_eq!(deployment.finished(&stays).await.state, "done");
+    deployment.gateway.settled(0, SETTLES_WITHIN).await;
+    let of_other = deployment.rows(&TRACKS, &stays).await.len();
+    let said = deployment.trackdrop(&["delete", gone.as_str(), "--google", "--dry-run"]);
+    assert!(said.contains("would be deleted"), "{said}");
+    scene.ends_like_the_local_run(&gone).await;
+
+    deployment.trackdrop(&["delete", gone.as_str(), "--google"]);
+    assert_eq!(deployment.clock("fail", "trackdrop.requests.sweep").await, 204);
+    deployment.gateway.settled(0, SETTLES_WITHIN).await;
+    assert!(deployment.object(Bucket::Results, &format!("{gone}/manifest.json")).await.is_none());
+    for table in [&TRACKS, &REQUESTS] {
+        assert!(deployment.rows(table, &gone).await.is_empty(), "{}", table.name);
+    }
+    assert_eq!(deployment.rows(&TRACKS, &stays).await.len(), of_other);
+    assert!(deployment.object(Bucket::Uploads, "people walking.mp4").await.is_some());
 }
 
 async fn lost_events_are_told_again(scene: &Scene, function: &'static str, stands: Option<&str>) {

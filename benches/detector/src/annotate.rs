@@ -10,7 +10,7 @@ use trackdrop_media::{
     VideoParams, draw,
 };
 use trackdrop_pipeline::Delivery;
-use trackdrop_tables::tracks::TrackRow;
+use trackdrop_tables::tracks::{SegmentTracks, TrackRow};
 
 const OBJECTS: i64 = 50;
 /// Frames of the pictures that are encoded alone, all of which are in memory.
@@ -64,6 +64,7 @@ pub(crate) fn annotate(video: &str, rounds: usize) -> Result<()> {
     }
     drop(reader);
 
+    let tracks = SegmentTracks { rows, ..SegmentTracks::default() };
     let mut alone = Timed::default();
     let mut whole = Timed::default();
     let mut decoding = Timed::default();
@@ -75,7 +76,7 @@ pub(crate) fn annotate(video: &str, rounds: usize) -> Result<()> {
             }
             Ok(encoder.finish()?)
         })?;
-        whole.add(|| Ok(renderer.render(chunk, segment, &rows, &whole_file, &Delivery::new())?))?;
+        whole.add(|| Ok(renderer.render(chunk, segment, &tracks, &whole_file, &Delivery::new())?.frames))?;
         decoding.add(|| {
             let (mut reader, mut frames) = (open()?, 0);
             while let Some(frame) = reader.next()? {

@@ -4,6 +4,8 @@
 //! are the count of finished segments.
 
 mod media;
+mod pick;
+mod scene;
 
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
@@ -13,23 +15,35 @@ use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, Stopwatch,
     counter::Counted, names, names::PerSegment,
 };
-use trackdrop_tables::tracks::{self, TrackRow};
+use trackdrop_tables::{
+    crops::{self, Crop},
+    tracks::{self, SegmentTracks},
+};
 
 pub use media::MediaRenderer;
 pub use trackdrop_media::{Limits, VideoEngine};
 
 /// Draws a segment; blocking.
 pub trait Renderer: Send + Sync {
-    /// Decodes the frames that the chunk owns, draws each frame's rows and encodes into `out`; gives the number of frames. Rows of frames
-    /// before the segment's first one are where the objects came from: their trails.
+    /// Decodes the frames that the chunk owns, draws each frame's rows and encodes into `out`. Rows of frames before the segment's first one are
+    /// where the objects came from: their trails.
     fn render(
         &self,
         chunk: &Path,
         segment: &SegmentDescription,
-        rows: &[TrackRow],
+        tracks: &SegmentTracks,
         out: &Path,
         delivery: &Delivery,
-    ) -> Result<u64, Failure>;
+    ) -> Result<Rendered, Failure>;
+}
+
+/// What was drawn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rendered {
+    /// Frames in the annotated segment.
+    pub frames: u64,
+    /// The best crop of each object in the segment, by track id, where they are wanted.
+    pub crops: Vec<Crop>,
 }
 
 /// The handler.
@@ -76,10 +90,18 @@ impl StageHandler for Annotate {
         let result = PerSegment::Annotated.object(request, number);
         if self.cloud.find(&result).await?.is_none() {
             let (_, bytes) = self.cloud.storage.get(&started_by.object).await?;
-            let rows = tracks::read(bytes)
+            let tracks = tracks::read_segment(bytes)
                 .map_err(|error| Failure::permanent(format!("tracks of segment {number}: {error}")))?;
-            let video = self.render(file, segment.clone(), rows, delivery.clone()).await?;
+            let crops_are_wanted = tracks.drawing.crops;
+            let (video, crops) = self.render(file, segment.clone(), tracks, delivery.clone()).await?;
             let work = WorkReport::of(delivery, started, segment.frame_count, segment.seconds());
+            if crops_are_wanted {
+                // Before the segment, whose existence says that it is done.
+                let bytes = crops::write(&crops, Vec::new())
+                    .map_err(|error| Failure::permanent(format!("crops of segment {number}: {error}")))?;
+                let object = names::crops(request, number);
+                self.cloud.create(NewObject::of_bytes(object, bytes, "application/vnd.apache.parquet")).await?;
+            }
             self.cloud.create(NewObject::of_file(result, video, "video/mp4").with_work(&work)).await?;
         }
         count::complete(&self.cloud, Counted::Annotate, request, number, segment.segment_count, delivery).await
@@ -91,17 +113,17 @@ impl Annotate {
         &self,
         chunk: trackdrop_cloud::LocalFile,
         segment: SegmentDescription,
-        rows: Vec<TrackRow>,
+        tracks: SegmentTracks,
         delivery: Delivery,
-    ) -> Result<TempPath, Failure> {
+    ) -> Result<(TempPath, Vec<Crop>), Failure> {
         let (renderer, scratch) = (self.renderer.clone(), self.cloud.storage.scratch().to_owned());
         blocking(move || {
             let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
             let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
-            renderer
-                .render(chunk.path(), &segment, &rows, &out, &delivery)
+            let rendered = renderer
+                .render(chunk.path(), &segment, &tracks, &out, &delivery)
                 .map_err(|failure| named(failure, chunk.path(), &format!("chunk {}", segment.segment_number)))?;
-            Ok(out)
+            Ok((out, rendered.crops))
         })
         .await
     }

@@ -1,21 +1,17 @@
 //! The renderer that draws on real video: decoding and drawing run ahead of the encoder by a few pictures, in a thread of their own.
 
-use crate::Renderer;
+use crate::{Rendered, Renderer, pick::Picked, scene::Scene};
 use std::{
-    collections::{BTreeMap, VecDeque},
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 use trackdrop_flow::{Doing, room::Room};
 use trackdrop_media::{
-    Annotation, BoxMark, Canvas, ChunkDescription, ChunkReader, Limits, MediaError, SegmentEncoder, Trail, VideoEngine,
-    VideoParams, draw,
+    Canvas, ChunkDescription, ChunkReader, Limits, MediaError, SegmentEncoder, VideoEngine, VideoParams,
 };
 use trackdrop_pipeline::{Activity, Delivery, Failure, SegmentDescription};
-use trackdrop_tables::tracks::TrackRow;
+use trackdrop_tables::tracks::SegmentTracks;
 
-/// Points of a trail; older ones fade out of the picture by not being there.
-const TRAIL_POINTS: usize = 30;
 /// An encoder at its preset takes some five times as long for a picture as a decoder and drawing (docs/speed.md), so one
 /// thread keeps this many of the encoder's busy; more of them would only cost what threads cost to agree.
 const ENCODER_THREADS_A_DECODER: usize = 4;
@@ -38,10 +34,10 @@ impl Renderer for MediaRenderer {
         &self,
         chunk: &Path,
         segment: &SegmentDescription,
-        rows: &[TrackRow],
+        tracks: &SegmentTracks,
         out: &Path,
         delivery: &Delivery,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Rendered, Failure> {
         let params: VideoParams = serde_json::from_value(segment.presentation.clone())
             .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
         let source = ChunkDescription::read(chunk, &self.limits)?;
@@ -56,28 +52,29 @@ impl Renderer for MediaRenderer {
         let (drawn_sender, drawn) = sync_channel(effort.pictures_ahead);
         // Canvases go back, so that none is allocated twice: those ahead, one that is drawn on, one that is encoded.
         let (used_sender, used) = sync_channel(effort.pictures_ahead + 2);
-        let scene = Scene::before(segment.first_frame as i64, rows);
+        let scene = Scene::before(segment.first_frame as i64, tracks);
         let span = tracing::Span::current();
-        std::thread::scope(|scope| -> Result<(), Failure> {
+        let picked = std::thread::scope(|scope| -> Result<Vec<Picked>, Failure> {
             let params = &params;
             let drawing =
                 scope.spawn(move || span.in_scope(|| draw_frames(reader, scene, params, used, drawn_sender, delivery)));
             let encoded = encode_frames(|canvas, pts| encoder.write(canvas, pts), drawn, used_sender, &mut encoding);
             // If the encoder failed, drawing stopped without a failure of its own.
-            drawing.join().unwrap_or_else(|_| Err(Failure::transient("drawing stopped unexpectedly")))?;
-            encoded
+            let picked = drawing.join().unwrap_or_else(|_| Err(Failure::transient("drawing stopped unexpectedly")))?;
+            encoded.map(|()| picked)
         })?;
         let frames = encoding.time(|| encoder.finish())?;
         encoding.frames(frames);
         encoding.bytes(std::fs::metadata(out).map_or(0, |file| file.len()));
-        Ok(frames)
+        let crops = picked.into_iter().map(|picked| picked.into_crop(segment.time_base, params.origin_pts)).collect();
+        Ok(Rendered { frames, crops })
     }
 }
 
 /// A picture that is ready for the encoder, and when it is shown.
 type Drawn = (Canvas, i64);
 
-/// Decodes and draws until there are no more frames, or nobody wants them.
+/// Decodes and draws until there are no more frames, or nobody wants them; gives the crops that are wanted.
 fn draw_frames(
     mut reader: ChunkReader,
     mut scene: Scene<'_>,
@@ -85,7 +82,7 @@ fn draw_frames(
     used: Receiver<Canvas>,
     drawn: SyncSender<Drawn>,
     delivery: &Delivery,
-) -> Result<(), Failure> {
+) -> Result<Vec<Picked>, Failure> {
     let mut decoding = Doing::begin(delivery, Activity::Decode);
     let mut drawing = Doing::begin(delivery, Activity::Drawing);
     while let Some(frame) = decoding.time(|| reader.next())? {
@@ -95,17 +92,17 @@ fn draw_frames(
         let canvas = drawing.time(|| -> Result<Canvas, Failure> {
             let mut canvas = used.try_recv().or_else(|_| Canvas::new(params))?;
             canvas.load(&frame)?;
-            scene.draw_frame(&mut canvas, pts);
+            scene.draw_frame(&mut canvas, pts)?;
             Ok(canvas)
         })?;
         drawing.frames(1);
         reader.take_back(frame);
         if drawn.send((canvas, pts)).is_err() {
             // The encoder failed; its failure is the one to report.
-            return Ok(());
+            return Ok(Vec::new());
         }
     }
-    Ok(())
+    Ok(scene.picked())
 }
 
 /// Writes picture after picture until there are no more. Waiting for one is no encoding.
@@ -123,74 +120,15 @@ fn encode_frames(
     Ok(())
 }
 
-/// What is in the picture, and where it came from.
-struct Scene<'a> {
-    rows: &'a [TrackRow],
-    next: usize,
-    trails: BTreeMap<i64, VecDeque<(f32, f32)>>,
-}
-
-impl<'a> Scene<'a> {
-    /// The scene just before a frame: rows of earlier frames are trails already.
-    fn before(first_frame: i64, rows: &'a [TrackRow]) -> Self {
-        let mut scene = Self { rows, next: 0, trails: BTreeMap::new() };
-        while let Some(row) = rows.get(scene.next).filter(|row| row.frame_index < first_frame) {
-            let pts = row.pts;
-            scene.take(pts);
-        }
-        scene
-    }
-
-    /// The rows of one frame; trails grow by them, and those of objects that are not in this frame end.
-    fn take(&mut self, pts: i64) -> &'a [TrackRow] {
-        let from = self.next;
-        while self.rows.get(self.next).is_some_and(|row| row.pts <= pts) {
-            self.next += 1;
-        }
-        // Rows of frames that could not be decoded are passed over with the next frame that could.
-        let rows = &self.rows[from..self.next];
-        let last_frame = rows.last().map(|row| row.frame_index);
-        let of_frame = &rows[rows.partition_point(|row| Some(row.frame_index) < last_frame)..];
-        let of_frame = if rows.last().is_some_and(|row| row.pts == pts) { of_frame } else { &[] };
-        self.trails.retain(|id, _| of_frame.iter().any(|row| row.track_id == *id));
-        for row in of_frame {
-            let trail = self.trails.entry(row.track_id).or_default();
-            let [x1, _, x2, y2] = row.bbox;
-            trail.push_back(((x1 + x2) / 2.0, y2));
-            if trail.len() > TRAIL_POINTS {
-                trail.pop_front();
-            }
-        }
-        of_frame
-    }
-
-    fn draw_frame(&mut self, canvas: &mut Canvas, pts: i64) {
-        let boxes: Vec<_> = self
-            .take(pts)
-            .iter()
-            .map(|row| BoxMark {
-                x1: row.bbox[0],
-                y1: row.bbox[1],
-                x2: row.bbox[2],
-                y2: row.bbox[3],
-                track_id: row.track_id as u64,
-                label: &row.class_name,
-                score: row.score,
-            })
-            .collect();
-        let points: Vec<(u64, Vec<(f32, f32)>)> =
-            self.trails.iter().map(|(&id, points)| (id as u64, points.iter().copied().collect())).collect();
-        let trails: Vec<_> = points.iter().map(|(track_id, points)| Trail { track_id: *track_id, points }).collect();
-        draw(canvas, &Annotation { boxes: &boxes, trails: &trails });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
+    use std::{
+        collections::BTreeMap,
+        sync::{
+            Arc,
+            atomic::{AtomicI64, Ordering},
+        },
     };
     use trackdrop_media::{ColorTags, Orientation, Rational};
     use trackdrop_pipeline::{Timestamp, clock::ClockInPlace};

@@ -8,6 +8,7 @@ use common::{FRAMES, chunk, renderer};
 use std::{path::Path, process::Command};
 use trackdrop_annotate::Renderer;
 use trackdrop_pipeline::Delivery;
+use trackdrop_tables::tracks::SegmentTracks;
 
 const OUT: &str = "TRACKDROP_TEST_OUT";
 
@@ -20,7 +21,13 @@ fn render_if_told() -> bool {
     let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/demo.jpg");
     let input = ["-loop", "1", "-framerate", "25", "-i", picture, "-t", "4", "-vf", moving, "-qp", "0"];
     let (chunk, segment) = chunk(&folder, &input);
-    assert_eq!(renderer().render(&chunk, &segment, &[], Path::new(&out), &Delivery::new()).unwrap(), FRAMES);
+    assert_eq!(
+        renderer()
+            .render(&chunk, &segment, &SegmentTracks::default(), Path::new(&out), &Delivery::new())
+            .unwrap()
+            .frames,
+        FRAMES
+    );
     true
 }
 

@@ -1,5 +1,6 @@
 //! `join`: the annotated segments become one video, by packet copy, with the source's audio.
 
+mod crops;
 mod media;
 
 use async_trait::async_trait;
@@ -88,6 +89,10 @@ impl StageHandler for Join {
                 changes
             })
             .await?;
+            if manifest.settings.crops {
+                // Before the video, too, whose existence says that all is joined.
+                crops::create(&self.cloud, &manifest, delivery).await?;
+            }
             let video_seconds = manifest.source.video.as_ref().map_or(0.0, VideoInfo::seconds);
             let work = WorkReport::of(delivery, started, frames, video_seconds);
             self.cloud.create(NewObject::of_file(result, video, "video/mp4").with_work(&work)).await?;

@@ -113,6 +113,12 @@ impl Warehouse for Jobs {
         requests.retain(|of, row| of != request || row.state == RequestState::Done || row.finished_at >= before);
         Ok(())
     }
+
+    async fn forget_request(&self, request: &RequestId) -> Result<(), WarehouseError> {
+        self.requests.lock().unwrap().remove(request);
+        self.jobs.lock().unwrap().retain(|files, _| files.iter().all(|file| file.request_id != *request));
+        Ok(())
+    }
 }
 
 struct World {

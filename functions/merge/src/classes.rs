@@ -67,7 +67,7 @@ impl Classes {
             class_id,
             class_name,
             score: detection.score,
-            bbox: [track.x1, track.y1, track.x2, track.y2].map(|edge| edge as f32),
+            bbox: matched.bbox(),
             observed: true,
         }
     }

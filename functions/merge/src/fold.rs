@@ -12,6 +12,14 @@ pub(crate) struct Matched<'a> {
     pub(crate) detection: &'a DetectionRow,
 }
 
+impl Matched<'_> {
+    /// The tracker's estimate, as rows have it.
+    pub(crate) fn bbox(&self) -> [f32; 4] {
+        let Track { x1, y1, x2, y2, .. } = self.track;
+        [x1, y1, x2, y2].map(|edge| edge as f32)
+    }
+}
+
 /// The tracker's parameters for a request of a video of so many frames per second. `track_thresh` is the model's own, if its card has
 /// one: the score scale is the model's.
 pub fn tracker_settings(settings: &RequestSettings, track_thresh: Option<f64>, frame_rate: f64) -> Settings {

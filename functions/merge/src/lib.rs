@@ -4,6 +4,7 @@
 //! checks that a segment accounts for exactly the frames of the plan, before any result of that segment is written.
 //! Every result is a pure function of the stored detections and the settings.
 
+mod blur;
 mod classes;
 mod damage;
 mod exports;
@@ -23,21 +24,23 @@ use trackdrop_flow::{
     Cloud, Doing, NewObject, WorkReport, beside::Beside, blocking, end, manifest, stage::StageHandler, version,
 };
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage,
-    Stopwatch,
+    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState,
+    SegmentNumber, Stage, Stopwatch,
     ledger::{Ledger, LedgerTotal},
     links::IdentityLink,
     manifest::{ManifestSegment, ModelIdentity, VideoInfo},
     names::{Marker, PerSegment, ResultFile},
+    settings::classes_named,
 };
 use trackdrop_refine::Video;
 use trackdrop_tables::{
     TableError,
     detections::{self, DetectionRow, DetectionsWriter, SegmentFooter},
-    tracks::{TrackRow, TracksOf, TracksWriter},
+    tracks::{Drawing, TrackRow, TracksOf, TracksWriter},
 };
 use trackdrop_tracker::BIRTH_MARGIN;
 
+use blur::Absences;
 use classes::{Classes, Votes};
 use damage::Damage;
 use fold::Fold;
@@ -83,8 +86,9 @@ impl StageHandler for Merge {
         let started = Stopwatch::start();
         // Shared with the blocking work: the plan lists every frame, so a copy a segment would grow with the square of the length.
         let manifest = Arc::new(manifest::advance(&self.cloud, request, RequestState::Merging).await?);
-        let classes = self.vote(&manifest, delivery).await?;
+        let Voted { classes, absences, blur } = self.vote(&manifest, delivery).await?;
         let mut merging = Merging::begin(&self.cloud, &manifest, classes, delivery)?;
+        merging.draw(&manifest, blur.clone(), absences);
         let mut downloads = pin!(self.downloads(&manifest));
         let mut writes = Beside::new(AT_ONCE);
         for segment in &manifest.segments {
@@ -101,6 +105,8 @@ impl StageHandler for Merge {
             merging.classes = Arc::new(refined.classes);
             merging.links = refined.links;
             let rows = Arc::new(refined.rows);
+            // Refined tracks have fewer gaps, other boxes, and may have other ids.
+            merging.draw(&manifest, blur, Absences::of_rows(&rows, video_of(&manifest)?.time_base));
             for segment in &manifest.segments {
                 delivery.step()?;
                 let (plan, of, rows) = (segment.clone(), Arc::clone(&manifest), Arc::clone(&rows));
@@ -126,8 +132,10 @@ impl Merge {
 
     /// The first of two passes: which class each identity has over the whole video. A second pass costs little
     /// beside detection, and no memory that grows with the video's rows.
-    async fn vote(&self, manifest: &Arc<Manifest>, delivery: &Delivery) -> Result<Classes, Failure> {
+    async fn vote(&self, manifest: &Arc<Manifest>, delivery: &Delivery) -> Result<Voted, Failure> {
         let mut voting: Option<(Fold, Votes)> = None;
+        let mut blur = Vec::new();
+        let mut absences = Absences::new(video_of(manifest)?.time_base);
         let mut damage = Damage::default();
         let mut association = Doing::begin(delivery, Activity::Association);
         let mut downloads = pin!(self.downloads(manifest));
@@ -135,24 +143,35 @@ impl Merge {
             delivery.step()?;
             let bytes = next(&mut downloads, delivery).await?;
             let (segment, manifest) = (segment.clone(), Arc::clone(manifest));
-            (voting, damage, association) = blocking(move || {
+            (voting, absences, blur, damage, association) = blocking(move || {
                 let (rows, footer) = read_segment(&segment, bytes)?;
                 damage.take(&segment, &footer.account);
                 let (mut fold, mut votes) = match voting {
                     Some(voting) => voting,
-                    None => (
-                        Fold::new(&manifest.settings, &footer, video_of(&manifest)?.frame_rate.to_f64())?,
-                        Votes::new(&footer),
-                    ),
+                    None => {
+                        blur = blurred(&manifest, &footer)?;
+                        (
+                            Fold::new(&manifest.settings, &footer, video_of(&manifest)?.frame_rate.to_f64())?,
+                            Votes::new(&footer),
+                        )
+                    }
                 };
-                association.time(|| fold.frames(&segment, &rows, |_, _, tracks, _| votes.take(tracks)))?;
+                let is_blurred = !manifest.settings.blur.is_empty();
+                association.time(|| {
+                    fold.frames(&segment, &rows, |frame_index, pts, tracks, _| {
+                        votes.take(tracks);
+                        for matched in tracks.iter().filter(|_| is_blurred) {
+                            absences.take(matched.track.id as i64, frame_index, pts, matched.bbox());
+                        }
+                    })
+                })?;
                 association.frames(segment.frame_count);
-                Ok((Some((fold, votes)), damage, association))
+                Ok((Some((fold, votes)), absences, blur, damage, association))
             })
             .await?;
         }
         damage.check(manifest)?;
-        Ok(voting.map(|(_, votes)| votes.decide()).unwrap_or_default())
+        Ok(Voted { classes: voting.map(|(_, votes)| votes.decide()).unwrap_or_default(), absences, blur })
     }
 
     async fn write_segment(
@@ -235,6 +254,33 @@ async fn next(
         .unwrap_or_else(|| Err(Failure::permanent("there are fewer detections than segments: process the video again")))
 }
 
+/// What the first pass comes to.
+struct Voted {
+    classes: Classes,
+    /// Where tracks have no row, where that matters.
+    absences: Absences,
+    /// The classes that are to be blurred, as the model names them.
+    blur: Vec<String>,
+}
+
+/// The classes that are to be blurred, as the model names them. Refuses one that it does not know: nothing of it would be blurred.
+fn blurred(manifest: &Manifest, footer: &SegmentFooter) -> Result<Vec<String>, Failure> {
+    let names = &footer.class_names;
+    let mut blurred = Vec::new();
+    for asked in &manifest.settings.blur {
+        let classes = classes_named(asked, names);
+        if classes.is_empty() {
+            return Err(Failure::permanent(format!(
+                "class {asked:?} is to be blurred, but the model {} does not know it; it knows: {}",
+                footer.model.name,
+                names.join(", ")
+            )));
+        }
+        blurred.extend(classes.into_iter().map(|class| names[class].clone()));
+    }
+    Ok(blurred)
+}
+
 /// The state of the fold between two segments.
 struct Merging {
     ledger: Ledger,
@@ -251,6 +297,8 @@ struct Merging {
     tracks: TracksWriter<BufWriter<NamedTempFile>>,
     /// Rows of the segment in hand, after the trail that leads into it.
     recent: VecDeque<TrackRow>,
+    /// How segments are drawn, with where objects to be blurred are in the whole video.
+    drawing: Drawing,
     association: Doing,
 }
 
@@ -279,8 +327,20 @@ impl Merging {
             detections: DetectionsWriter::new(file()?).map_err(table)?,
             tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
             recent: VecDeque::new(),
+            drawing: Drawing::default(),
             association: Doing::begin(delivery, Activity::Association),
         })
+    }
+
+    /// Says how segments are drawn from here on.
+    fn draw(&mut self, manifest: &Manifest, blur: Vec<String>, absences: Absences) {
+        let RequestSettings { boxes, crops, .. } = &manifest.settings;
+        let is_blurred = |track_id: i64| {
+            let class = u64::try_from(track_id).ok().and_then(|id| self.classes.of(id));
+            class.is_some_and(|(_, name)| blur.iter().any(|blurred| **blurred == **name))
+        };
+        let between = if blur.is_empty() { Vec::new() } else { absences.of(is_blurred) };
+        self.drawing = Drawing { boxes: *boxes, blur, between, crops: *crops };
     }
 
     /// Checks the ledger and folds one segment in; gives the segment's own tracks where they are to be drawn.
@@ -340,7 +400,7 @@ impl Merging {
         for row in rows {
             self.tracks.push(row.clone()).map_err(table)?;
         }
-        let tracks = if manifest.settings.video { Some(self.segment_tracks(manifest)?) } else { None };
+        let tracks = if manifest.settings.video { Some(self.segment_tracks(manifest, segment)?) } else { None };
         Ok((self, tracks))
     }
 
@@ -359,12 +419,15 @@ impl Merging {
     }
 
     /// The segment's own tracks, after those of the frames just before it: what `annotate` draws.
-    fn segment_tracks(&self, manifest: &Manifest) -> Result<Vec<u8>, Failure> {
+    fn segment_tracks(&self, manifest: &Manifest, segment: &ManifestSegment) -> Result<Vec<u8>, Failure> {
         let mut writer = TracksWriter::new(Vec::new(), tracks_of(manifest)?).map_err(table)?;
         for row in &self.recent {
             writer.push(row.clone()).map_err(table)?;
         }
-        Ok(writer.finish(None).map_err(table)?.0)
+        let Drawing { boxes, blur, between, crops } = &self.drawing;
+        let between = blur::within(between, segment);
+        let drawing = Drawing { boxes: *boxes, blur: blur.clone(), between, crops: *crops };
+        Ok(writer.finish_segment(&drawing).map_err(table)?.0)
     }
 
     fn finish(self) -> Result<Finished, Failure> {

@@ -157,7 +157,9 @@ impl Track {
 /// Permanent: such a class, and those that the model knows.
 pub fn check_classes(settings: &RequestSettings, model: &ModelFacts) -> Result<(), Failure> {
     let names = &model.class_names;
-    if let Some(class) = settings.classes.iter().flatten().find(|class| classes_named(class, names).is_empty()) {
+    if let Some(class) =
+        settings.classes.iter().flatten().chain(&settings.blur).find(|class| classes_named(class, names).is_empty())
+    {
         let mut nearest: Vec<&String> = names.iter().collect();
         if names.len() > NEAREST {
             nearest.sort_by(|a, b| likeness(class, b).total_cmp(&likeness(class, a)));

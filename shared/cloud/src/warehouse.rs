@@ -19,6 +19,9 @@ pub trait Warehouse: Send + Sync + std::fmt::Debug {
 
     /// Takes back that a request has failed before this moment, where that is recorded: it was opened again then.
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError>;
+
+    /// Deletes all rows of a request, in both tables; without any it does nothing.
+    async fn forget_request(&self, request: &RequestId) -> Result<(), WarehouseError>;
 }
 
 /// The `tracks.parquet` of a request.

@@ -42,7 +42,7 @@ fn row() -> RequestRow {
         request_id: request(),
         retrack_of: None,
         video: "gate \"3\".mp4".into(),
-        uploaded_at: Timestamp::from_micros(1_790_000_000_000_000),
+        uploaded_at: request().uploaded_at().unwrap(),
         finished_at: Timestamp::from_micros(1_790_000_060_000_000),
         state: RequestState::Failed,
         error_stage: Some(trackdrop_pipeline::Stage::Split),
@@ -339,7 +339,7 @@ fn parquet(rows: i64) -> Vec<u8> {
     let of = TracksOf {
         request_id: request(),
         video: "gate.mp4".into(),
-        uploaded_at: Timestamp::from_micros(1_790_000_000_000_000),
+        uploaded_at: request().uploaded_at().unwrap(),
         time_base: Rational::new(1, 25).unwrap(),
         origin_pts: 0,
     };
@@ -393,6 +393,22 @@ async fn a_failure_is_taken_back_where_it_is_of_an_earlier_moment_and_does_not_c
     assert_eq!(warehouse.record_request(&done).await.unwrap(), LoadOutcome::Loaded);
     warehouse.forget_failure(&done.request_id, Timestamp::from_micros(later.micros() + 1)).await.unwrap();
     assert_eq!(emulated.count("requests").await, "1", "it is no failure");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rows_of_a_request_are_deleted_and_those_of_others_stay() {
+    let Some(emulated) = Emulated::start().await else { return };
+    let generation = emulated.put(parquet(25)).await;
+    emulated.warehouse.load_tracks(&tracks(generation)).await.unwrap();
+    emulated.warehouse.record_request(&row()).await.unwrap();
+    let another: RequestId = "req_0aZ9bY8d_20261123T182501".parse().unwrap();
+    emulated.warehouse.record_request(&RequestRow { request_id: another.clone(), ..row() }).await.unwrap();
+    for _ in 0..2 {
+        emulated.warehouse.forget_request(&request()).await.unwrap();
+        assert_eq!((emulated.count("tracks").await.as_str(), emulated.count("requests").await.as_str()), ("0", "1"));
+    }
+    emulated.warehouse.forget_request(&another).await.unwrap();
+    assert_eq!(emulated.count("requests").await, "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use crate::{
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use trackdrop_cloud::{ObjectInfo, Precondition};
+use trackdrop_cloud::{Listing, ObjectInfo, Precondition};
 use trackdrop_pipeline::{
     Bucket, Failure, RequestId, RequestSettings, RequestState, Stage, Timestamp,
     names::{Marker, ObjectName},
@@ -125,6 +125,18 @@ impl Claim {
         }
         Err(Failure::transient(format!("the claim {claim} was written by others {ATTEMPTS} times in a row")))
     }
+}
+
+/// The claims that a request holds. Their names don't tell: all of them are looked at.
+pub(crate) async fn held_by(cloud: &Cloud, request: &RequestId) -> Result<Vec<ObjectName>, Failure> {
+    let mut held = Vec::new();
+    let mut claims = Listing::of(&*cloud.storage, ObjectName::new(Bucket::Work, PREFIX));
+    while let Some(claim) = claims.next().await? {
+        if claim.metadata.get(REQUEST_KEY).is_some_and(|holder| holder == request.as_str()) {
+            held.push(claim.object);
+        }
+    }
+    Ok(held)
 }
 
 /// Whose a claim is. One request is decided by its own manifest alone: it was planned, or opened again, which is to ask for it.

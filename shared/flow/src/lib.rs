@@ -8,6 +8,7 @@
 //! - [`claim`]: an unchanged upload of the same name makes no second request.
 //! - [`count`]: counts a segment; the worker that completes the stage creates the stage's marker.
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
+//! - [`delete`]: removes a request everywhere.
 //! - [`end`]: how a request ends, with a result or with an error; idempotent.
 //! - [`room`]: shares the memory of a process among its concurrent deliveries.
 //! - [`round`]: a reopened request ends again; the rounds keep its ends apart.
@@ -24,6 +25,7 @@ pub mod blocking;
 pub mod chunks;
 pub mod claim;
 pub mod count;
+pub mod delete;
 pub mod end;
 pub mod manifest;
 pub mod room;

@@ -15,6 +15,9 @@ const KEY: &str = "trackdrop-reopened-at";
 /// On a marker `ended` of a request that never was one: its content has made the request that is named here.
 const LEFT_TO: &str = "trackdrop-left-to";
 
+/// On a marker `ended` of a request that was deleted: what is still told of it has no effect.
+const DELETED: &str = "trackdrop-deleted";
+
 /// When a round began; none for the first one.
 pub type Round = Option<Timestamp>;
 
@@ -30,7 +33,17 @@ pub(crate) fn left_to(other: &RequestId) -> BTreeMap<String, String> {
 
 /// The round whose end a summary or a marker `ended` tells of; none, which comes before all rounds, where it tells of no end.
 pub(crate) fn told(info: &ObjectInfo) -> Option<Round> {
-    (!info.metadata.contains_key(LEFT_TO)).then(|| of(info))
+    (!info.metadata.contains_key(LEFT_TO) && !is_of_deleted(info)).then(|| of(info))
+}
+
+/// Custom metadata of a marker `ended` of a request that was deleted.
+pub(crate) fn deleted() -> BTreeMap<String, String> {
+    BTreeMap::from([(DELETED.to_owned(), "true".to_owned())])
+}
+
+/// Whether a marker `ended` says that its request was deleted.
+pub(crate) fn is_of_deleted(info: &ObjectInfo) -> bool {
+    info.metadata.contains_key(DELETED)
 }
 
 /// The round that a manifest is in, or that a summary or a marker `ended` tells of.

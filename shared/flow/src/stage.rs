@@ -1,6 +1,6 @@
 //! The frame around a handler.
 
-use crate::{Cloud, end, manifest};
+use crate::{Cloud, delete, end, manifest};
 use async_trait::async_trait;
 use trackdrop_pipeline::{
     Delivery, Event, Failure, FailureKind, Handler, Manifest, ObjectFinalized, RequestId, RequestState, Stage,
@@ -37,6 +37,10 @@ impl<S: StageHandler> Handler for Staged<S> {
         let cloud = self.0.cloud();
         // Work for a request that has failed is waste; finished work is recognised by each stage, which repairs what is missing.
         let standing = manifest::look(cloud, &request).await?;
+        if standing.is_none() && delete::is_deleted(cloud, &request).await? {
+            tracing::info!(%request, stage = %S::STAGE, "the request was deleted");
+            return Ok(());
+        }
         let round = standing.and_then(|(_, round)| round);
         if let Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) = standing {
             return end::tell_failed(cloud, &request, round).await;

@@ -141,8 +141,13 @@ impl Canvas {
             width: self.width as i32,
             height: self.height as i32,
             full_range: self.full_range,
-            is_bt709: self.matrix.as_deref() == Some("bt709"),
+            is_bt709: self.colours().1,
         }
+    }
+
+    /// Whether the range is full, and whether the matrix is that of BT.709.
+    pub(crate) fn colours(&self) -> (bool, bool) {
+        (self.full_range, self.matrix.as_deref() == Some("bt709"))
     }
 
     fn pad_to_even(&mut self) {

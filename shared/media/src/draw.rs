@@ -117,6 +117,15 @@ fn draw_label(surface: &mut Surface<'_>, outline: Rect, line: i32, mark: &BoxMar
     }
 }
 
+/// A line of text in the smallest font, cut to a width in pixels.
+pub(crate) fn caption(surface: &mut Surface<'_>, ink: Brush, text: &str, left: i32, top: i32, width: i32) {
+    let font = Font::for_height(0);
+    for (nth, letter) in text.chars().take((width / font.advance) as usize).enumerate() {
+        let shown = if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' };
+        font.draw(surface, ink, shown, left + font.advance * nth as i32, top);
+    }
+}
+
 fn label_text(mark: &BoxMark<'_>) -> String {
     let name: String =
         mark.label.chars().take(24).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();

@@ -19,6 +19,8 @@ use crate::{
 
 /// No picture that the limits allow needs more.
 const MAX_BYTES: u64 = 1 << 30;
+/// Near the best quality that JPEG has.
+const FINEST: i32 = 2;
 const TICK: Rational = Rational { num: 1, den: 1 };
 
 /// Reads a picture: PNG, JPEG, BMP or WebP, by its first bytes whatever its name is. A photograph whose EXIF data say how it is stored
@@ -32,7 +34,13 @@ pub fn read_still(path: &Path, limits: &Limits) -> Result<Frame, MediaError> {
     let limits = Limits { max_bytes: limits.max_bytes.min(MAX_BYTES), ..limits.clone() };
     check_file(path, &limits)?;
     let bytes = fs::read(path).map_err(|error| MediaError::io("read", path, error))?;
-    let Some((id, name)) = format_of(&bytes) else {
+    decode_still(&bytes, path, &limits)
+}
+
+/// The picture in a file's bytes; `path` is what it is called.
+pub(crate) fn decode_still(bytes: &[u8], path: &Path, limits: &Limits) -> Result<Frame, MediaError> {
+    quiet_ffmpeg();
+    let Some((id, name)) = format_of(bytes) else {
         return Err(MediaError::Unsupported {
             reason: format!("{path:?} as a picture; give a PNG, JPEG, BMP or WebP file"),
         });
@@ -48,9 +56,9 @@ pub fn read_still(path: &Path, limits: &Limits) -> Result<Frame, MediaError> {
         (*parameters.as_mut_ptr()).codec_type = ffmpeg::ffi::AVMediaType::AVMEDIA_TYPE_VIDEO;
         (*parameters.as_mut_ptr()).codec_id = id.into();
     }
-    let mut decoder = Decoder::open(parameters, TICK, 1, &limits, path)?;
+    let mut decoder = Decoder::open(parameters, TICK, 1, limits, path)?;
     let mut picture = frame::Video::empty();
-    decoder.send(&Packet::copy(&bytes))?;
+    decoder.send(&Packet::copy(bytes))?;
     decoder.send_eof()?;
     if decoder.receive(&mut picture)? != Step::Picture {
         return Err(broken("the picture is damaged or cut off"));
@@ -111,7 +119,7 @@ impl Canvas {
     pub fn write_still(&self, path: &Path) -> Result<(), MediaError> {
         let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
         let bytes = match ending.to_str() {
-            Some("png") => encode(codec::Id::PNG, &self.rgb(self.width(), self.height())?)?,
+            Some("png") => encode(codec::Id::PNG, &self.rgb(self.width(), self.height())?, FINEST)?,
             Some("jpg" | "jpeg") => {
                 // With the padding to even sides: where a side is odd, the scaler leaves the last chroma samples out.
                 let (width, height) = (self.picture.width(), self.picture.height());
@@ -122,7 +130,7 @@ impl Canvas {
                 yuv.set_height(self.height());
                 // The same planes, under the name that FFmpeg has for them where the range is full.
                 yuv.set_format(Pixel::YUVJ420P);
-                encode(codec::Id::MJPEG, &yuv)?
+                encode(codec::Id::MJPEG, &yuv, FINEST)?
             }
             _ => {
                 let reason = format!("a picture named {path:?}; end the name in .png or .jpg");
@@ -153,7 +161,8 @@ impl Canvas {
     }
 }
 
-fn encode(id: codec::Id, picture: &frame::Video) -> Result<Vec<u8>, MediaError> {
+/// Encodes a picture; `quality` is FFmpeg's scale of JPEG's, from 2 on. PNG loses nothing anyway.
+pub(crate) fn encode(id: codec::Id, picture: &frame::Video, quality: i32) -> Result<Vec<u8>, MediaError> {
     let failed = |error| MediaError::ffmpeg("encode a picture", None, error);
     let encoder = encoder::find(id)
         .ok_or_else(|| MediaError::Unsupported { reason: format!("this FFmpeg has no encoder for {id:?}") })?;
@@ -162,9 +171,8 @@ fn encode(id: codec::Id, picture: &frame::Video) -> Result<Vec<u8>, MediaError> 
     context.set_height(picture.height());
     context.set_format(picture.format());
     context.set_time_base((1, 1));
-    // Near the best quality that JPEG has; PNG loses nothing anyway.
-    context.set_qmin(2);
-    context.set_qmax(2);
+    context.set_qmin(quality);
+    context.set_qmax(quality);
     let mut context = context.open_as(encoder).map_err(failed)?;
     context.send_frame(picture).map_err(failed)?;
     context.send_eof().map_err(failed)?;

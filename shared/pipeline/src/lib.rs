@@ -39,5 +39,5 @@ pub use patterns::NamePatterns;
 pub use pts_list::PtsList;
 pub use request::RequestId;
 pub use segment::{SegmentDescription, SegmentNumber};
-pub use settings::{NamedSmooth, Refinements, RequestSettings, Smooth, TrackerOverrides};
+pub use settings::{Boxes, NamedSmooth, Refinements, RequestSettings, Smooth, TrackerOverrides};
 pub use time::{Rational, Timestamp};

@@ -9,6 +9,7 @@
 //!            tracks/<request_id>/000007.parquet          the final tracks of that segment
 //!            merged/<request_id>                         created once, when tracks.parquet stands in results
 //!            processed_chunks/<request_id>/000007.mp4    the annotated segment; its existence is the count
+//!            crops/<request_id>/000007.parquet           the best crops of that segment's objects, where the setting `crops` asks for them
 //!            annotated/<request_id>                      created once, when all segments are annotated
 //!            loaded/<request_id>                         created once, when the rows are in the warehouse
 //!            ended/<request_id>                          when the end of the request is published, or it is left to another; a later round overwrites it
@@ -17,10 +18,11 @@
 //!            loads/                                      windows of `load`
 //!            counted/<stage>/<request_id>/000            created once, when a group of 1,000 segments is complete
 //! results/   <request_id>/manifest.json, detections.parquet, tracks.parquet, annotated.mp4, summary.json
+//!            <request_id>/crops.parquet                  the best crop of each object, where the setting `crops` asks for them
 //!            <request_id>/video-intelligence.json ...    the tracks in another tool's format, where the setting `exports` asks for it
 //! ```
 
-use crate::{export_format::ExportFormat, request::RequestId, segment::SegmentNumber};
+use crate::{counter::Counted, export_format::ExportFormat, request::RequestId, segment::SegmentNumber};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, fmt};
@@ -178,6 +180,8 @@ pub enum ResultFile {
     AnnotatedVideo,
     /// Counts and timings of a finished request.
     Summary,
+    /// The best crop of each object, where the setting `crops` asks for them.
+    Crops,
     /// The tracks in another tool's format, where the setting `exports` asks for it.
     Export(ExportFormat),
 }
@@ -191,6 +195,7 @@ impl ResultFile {
             Self::Tracks => "tracks.parquet",
             Self::AnnotatedVideo => "annotated.mp4",
             Self::Summary => "summary.json",
+            Self::Crops => "crops.parquet",
             Self::Export(format) => format.file_name(),
         }
     }
@@ -201,9 +206,34 @@ impl ResultFile {
     }
 }
 
+/// The best crops of a segment's objects.
+pub fn crops(request: &RequestId, segment: SegmentNumber) -> ObjectName {
+    ObjectName::new(Bucket::Work, format!("{}{segment}.parquet", crops_prefix(request)))
+}
+
+fn crops_prefix(request: &RequestId) -> String {
+    format!("crops/{request}/")
+}
+
 /// What the names of the objects begin with that say what was found so far of a request's upload.
 pub fn indexed_prefix(request: &RequestId) -> String {
     format!("indexed/{request}/")
+}
+
+/// What the names of all objects of a request begin with, but for those that are one for several requests; each ends where the request's id ends,
+/// or after the `/` that follows it.
+pub fn of_request(request: &RequestId) -> Vec<ObjectName> {
+    let per_segment = [PerSegment::Chunk, PerSegment::Detections, PerSegment::Tracks, PerSegment::Annotated];
+    let markers = [Marker::Tracked, Marker::Merged, Marker::Annotated, Marker::Loaded, Marker::Ended];
+    let mut names: Vec<_> = per_segment.iter().map(|kind| kind.prefix(request)).collect();
+    names.extend(markers.iter().map(|marker| marker.object(request).name));
+    names.push(indexed_prefix(request));
+    names.push(crops_prefix(request));
+    names.extend([Counted::Track, Counted::Annotate].map(|counted| counted.group_marker_prefix(request)));
+    names.extend([format!("swept/{request}"), format!("loads/waiting/{request}")]);
+    let mut all: Vec<_> = names.into_iter().map(|name| ObjectName::new(Bucket::Work, name)).collect();
+    all.push(ObjectName::new(Bucket::Results, format!("{request}/")));
+    all
 }
 
 /// The request that an object of `work` or `results` belongs to; none for uploads and for names we never write.
@@ -249,6 +279,31 @@ mod tests {
             assert_eq!(request_of(&marker.object(&request())), Some(request()));
         }
         assert_eq!(request_of(&ResultFile::Tracks.object(&request())), Some(request()));
+    }
+
+    #[test]
+    fn all_that_is_of_a_request_is_found_by_its_names_and_nothing_of_another_one() {
+        let seven = SegmentNumber::new(7).unwrap();
+        let of = |request: &RequestId| {
+            vec![
+                PerSegment::Chunk.object(request, seven),
+                PerSegment::Annotated.object(request, seven),
+                Counted::Track.group_marker(request, seven),
+                Marker::Ended.object(request),
+                crops(request, seven),
+                ResultFile::Crops.object(request),
+                ResultFile::Export(ExportFormat::Csv).object(request),
+                ObjectName::new(Bucket::Work, format!("{}000000", indexed_prefix(request))),
+            ]
+        };
+        let prefixes = of_request(&request());
+        let is_found = |object: &ObjectName| {
+            prefixes.iter().any(|p| p.bucket == object.bucket && object.name.starts_with(&p.name))
+        };
+        assert!(of(&request()).iter().all(is_found));
+        for other in ["req_0aZ9bY8c_20261123T182502", "req_0aZ9bY8d_20261123T182501"] {
+            assert!(!of(&other.parse().unwrap()).iter().any(is_found), "{other}");
+        }
     }
 
     #[test]

@@ -34,6 +34,20 @@ impl RequestId {
         Self::hashed(&[b"version", self.0.as_bytes(), settings_json], time)
     }
 
+    /// When the upload was created, to the second; none where the id's time is no moment.
+    pub fn uploaded_at(&self) -> Option<Timestamp> {
+        let (date, time) = self.0.rsplit('_').next()?.split_once('T')?;
+        let part = |text: &str, at: std::ops::Range<usize>| text.get(at).map(str::to_owned);
+        let (year, month, day) = (part(date, 0..4)?, part(date, 4..6)?, part(date, 6..8)?);
+        let (hours, minutes, seconds) = (part(time, 0..2)?, part(time, 2..4)?, part(time, 4..6)?);
+        format!("{year}-{month}-{day}T{hours}:{minutes}:{seconds}Z").parse().ok()
+    }
+
+    /// Whether both ids may be of the same upload, or of versions of its tracks: their times are the same.
+    pub fn may_share_upload(&self, other: &Self) -> bool {
+        self.0.rsplit('_').next() == other.0.rsplit('_').next()
+    }
+
     fn hashed(parts: &[&[u8]], time: &str) -> Self {
         // Lengths before the texts keep ("a", "bc") and ("ab", "c") apart.
         let mut hash = Sha256::new();

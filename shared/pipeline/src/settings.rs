@@ -34,6 +34,16 @@ pub struct RequestSettings {
     pub min_score: Option<f32>,
     /// Whether the annotated video is made.
     pub video: bool,
+    /// Objects of these classes are made unrecognisable in the annotated video, in every frame from shortly before a track begins until shortly after
+    /// it ends.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blur: Vec<String>,
+    /// What is drawn into the annotated video.
+    #[serde(skip_serializing_if = "Boxes::are_all")]
+    pub boxes: Boxes,
+    /// Whether the best crop of each object is written, in the same pass that makes the annotated video.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub crops: bool,
     /// Which of the file's video streams is tracked, from 0, cover pictures not counted; none means the one that the manifest's
     /// `video_streams` says.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +66,24 @@ pub struct RequestSettings {
     /// What is done to the tracks once all frames are known.
     #[serde(skip_serializing_if = "Refinements::is_none", deserialize_with = "refinements")]
     pub refine: Refinements,
+}
+
+/// What is drawn into an annotated video.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Boxes {
+    /// The box, the label and the trail of every object.
+    #[default]
+    All,
+    /// Nothing.
+    None,
+}
+
+impl Boxes {
+    /// Whether all of them are drawn.
+    pub fn are_all(&self) -> bool {
+        *self == Self::All
+    }
 }
 
 /// ByteTrack's parameters, each left to its default unless given.
@@ -184,8 +212,14 @@ pub enum SettingsError {
     /// A format that is asked for twice, whose file could be written once only.
     #[error("the format {0} is named twice in the list of exports")]
     ExportTwice(ExportFormat),
+    /// A class that is to be blurred is not tracked, so nobody would know where its objects are.
+    #[error("class {0:?} is to be blurred, but only other classes are tracked: add it to the list of classes")]
+    BlurUntracked(String),
+    /// Crops are made with the annotated video.
+    #[error("crops are made in the pass that makes the annotated video: leave that on, or the crops out")]
+    CropsWithoutVideo,
     /// A class list that names nothing.
-    #[error("the list of classes is empty or has an empty name in it")]
+    #[error("a list of classes is empty or has an empty name in it")]
     Classes,
     /// The settings of an upload do not parse.
     #[error("the upload's `trackdrop-settings` metadata can't be read: {0}")]
@@ -254,6 +288,9 @@ impl Default for RequestSettings {
             classes: None,
             min_score: None,
             video: true,
+            blur: Vec::new(),
+            boxes: Boxes::All,
+            crops: false,
             video_stream: None,
             raw_frame_rate: None,
             max_damaged_share: None,
@@ -312,6 +349,18 @@ impl RequestSettings {
         }
         if let Some((_, &format)) = (0..).zip(&self.exports).find(|&(at, format)| self.exports[..at].contains(format)) {
             return Err(SettingsError::ExportTwice(format));
+        }
+        if self.crops && !self.video {
+            return Err(SettingsError::CropsWithoutVideo);
+        }
+        if self.blur.iter().any(|name| name.trim().is_empty()) {
+            return Err(SettingsError::Classes);
+        }
+        if let Some(classes) = &self.classes
+            && let Some(untracked) =
+                self.blur.iter().find(|name| !classes.iter().any(|class| class.to_lowercase() == name.to_lowercase()))
+        {
+            return Err(SettingsError::BlurUntracked(cut(untracked, LONGEST_REASON).into_owned()));
         }
         match (self.min_score, &self.classes) {
             (Some(score), _) if !(0.0..=1.0).contains(&score) => Err(SettingsError::MinScore(score)),
@@ -418,6 +467,15 @@ mod tests {
         }
         let many = RequestSettings { classes: Some(vec!["x".repeat(100); 40]), ..Default::default() };
         assert!(many.check().unwrap_err().to_string().contains("4096"), "{many:?}");
+        let blur = |classes: Option<&str>| RequestSettings {
+            classes: classes.map(|name| vec![name.to_owned()]),
+            blur: vec!["person".into()],
+            ..Default::default()
+        };
+        assert_eq!((blur(None).check(), blur(Some("person")).check()), (Ok(()), Ok(())));
+        assert_eq!(blur(Some("car")).check(), Err(SettingsError::BlurUntracked("person".into())));
+        let crops = RequestSettings { crops: true, video: false, ..Default::default() };
+        assert_eq!(crops.check(), Err(SettingsError::CropsWithoutVideo));
         let misspelt = BTreeMap::from([(METADATA_KEY.to_owned(), r#"{"segment_secs": 3}"#.to_owned())]);
         assert!(RequestSettings::of_upload(&misspelt).is_err());
     }

@@ -387,6 +387,11 @@ impl Warehouse for Attempt {
         self.world.broken(format!("{} takes back how {request} ended", self.name));
         Ok(())
     }
+
+    async fn forget_request(&self, request: &RequestId) -> Result<(), WarehouseError> {
+        self.world.broken(format!("{} deletes the rows of {request}", self.name));
+        Ok(())
+    }
 }
 
 fn warehouse_error(reason: &str) -> WarehouseError {

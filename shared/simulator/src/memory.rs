@@ -279,6 +279,13 @@ impl Warehouse for MemoryCloud {
         self.lock().request_rows.retain(|(of, at), row| stays(of, *at, row));
         Ok(())
     }
+
+    async fn forget_request(&self, request: &RequestId) -> Result<(), WarehouseError> {
+        let mut state = self.lock();
+        state.request_rows.retain(|(of, _), _| of != request);
+        state.tracks.retain(|(of, _)| of != request);
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{
     },
 };
 use tempfile::TempPath;
-use trackdrop_annotate::Renderer;
+use trackdrop_annotate::{Rendered, Renderer};
 use trackdrop_join::{Joined, Joiner, Part};
 use trackdrop_pipeline::{
     Delivery, Failure, PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber, Stage,
@@ -19,7 +19,7 @@ use trackdrop_pipeline::{
     manifest::{ModelIdentity, VideoInfo},
 };
 use trackdrop_split::{Cutter, OpenVideo, PlannedSegment, Source};
-use trackdrop_tables::{detections::DetectionRow, tracks::TrackRow};
+use trackdrop_tables::{detections::DetectionRow, tracks::SegmentTracks};
 use trackdrop_track::{ModelFacts, SegmentDetections, SegmentDetector};
 
 /// What goes wrong, and how often.
@@ -227,18 +227,18 @@ impl Renderer for StandIn {
         &self,
         chunk: &Path,
         segment: &SegmentDescription,
-        rows: &[TrackRow],
+        tracks: &SegmentTracks,
         out: &Path,
         _: &Delivery,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Rendered, Failure> {
         self.0.check(Stage::Annotate)?;
         // What is drawn on is in the picture.
         let mut drawn = read(chunk)? + "\n";
-        for row in rows {
+        for row in &tracks.rows {
             drawn += &format!("{} {} {}\n", row.frame_index, row.track_id, row.class_name);
         }
         write(out, drawn)?;
-        Ok(segment.frame_count)
+        Ok(Rendered { frames: segment.frame_count, crops: vec![] })
     }
 }
 

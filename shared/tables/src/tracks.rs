@@ -11,8 +11,9 @@ use arrow_array::{
     types::{Float32Type, Int32Type, Int64Type},
 };
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::{io::Write, path::Path, sync::Arc};
-use trackdrop_pipeline::{Rational, RequestId, Timestamp, links::IdentityLink};
+use trackdrop_pipeline::{Boxes, Rational, RequestId, Timestamp, links::IdentityLink};
 
 /// One row: an object in a frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +54,67 @@ pub struct TracksOf {
 /// The key of the links in the file's footer.
 const LINKS_KEY: &str = "trackdrop.identity_links";
 
+/// What is drawn of the rows of a segment, in the footer of its file; a file without it is drawn in the usual way.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Drawing {
+    /// What is drawn over the picture.
+    #[serde(default)]
+    pub boxes: Boxes,
+    /// Classes whose objects are made unrecognisable.
+    #[serde(default)]
+    pub blur: Vec<String>,
+    /// Where objects of these classes are in frames in which they have no row.
+    #[serde(default)]
+    pub between: Vec<Between>,
+    /// Whether the best crop of each object is wanted.
+    #[serde(default)]
+    pub crops: bool,
+}
+
+/// Where an object is between two moments, exclusive: on the straight line between two boxes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Between {
+    /// PTS of the first box.
+    pub from_pts: i64,
+    /// PTS of the second box.
+    pub to_pts: i64,
+    /// `[x1, y1, x2, y2]`.
+    pub from: [f32; 4],
+    /// `[x1, y1, x2, y2]`.
+    pub to: [f32; 4],
+}
+
+impl Between {
+    /// The box at a moment; none outside.
+    pub fn at(&self, pts: i64) -> Option<[f32; 4]> {
+        if pts <= self.from_pts || pts >= self.to_pts {
+            return None;
+        }
+        let part = (pts - self.from_pts) as f64 / (self.to_pts - self.from_pts) as f64;
+        let edge = |i: usize| f64::from(self.from[i]) * (1.0 - part) + f64::from(self.to[i]) * part;
+        Some([0, 1, 2, 3].map(|i| edge(i) as f32))
+    }
+}
+
+const DRAWING_KEY: &str = "trackdrop.drawing";
+
+/// The rows of a segment, after those of its trails, and what is drawn of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SegmentTracks {
+    /// In frame order.
+    pub rows: Vec<TrackRow>,
+    /// How.
+    pub drawing: Drawing,
+}
+
+/// Reads the tracks of a segment.
+pub fn read_segment(bytes: Bytes) -> Result<SegmentTracks, TableError> {
+    let reader = GroupReader::open_bytes(bytes, &TRACKS.arrow())?;
+    let drawing = reader.footer(DRAWING_KEY).map(serde_json::from_str).transpose();
+    let drawing = drawing.map_err(|error| TableError::Format(format!("{DRAWING_KEY}: {error}")))?.unwrap_or_default();
+    Ok(SegmentTracks { rows: rows(reader).collect::<Result<_, _>>()?, drawing })
+}
+
 /// Gathers rows and writes them in groups of a fixed size.
 #[derive(Debug)]
 pub struct TracksWriter<W: Write + Send> {
@@ -89,6 +151,16 @@ impl<W: Write + Send> TracksWriter<W> {
         if let Some(links) = links {
             let json = serde_json::to_string(links).map_err(|error| TableError::Format(error.to_string()))?;
             self.groups.annotate(LINKS_KEY, json);
+        }
+        Ok((self.groups.finish()?, self.written))
+    }
+
+    /// The same for the tracks of a segment. What is drawn in the usual way is not told.
+    pub fn finish_segment(mut self, drawing: &Drawing) -> Result<(W, u64), TableError> {
+        self.flush()?;
+        if *drawing != Drawing::default() {
+            let json = serde_json::to_string(drawing).map_err(|error| TableError::Format(error.to_string()))?;
+            self.groups.annotate(DRAWING_KEY, json);
         }
         Ok((self.groups.finish()?, self.written))
     }

@@ -206,6 +206,42 @@ impl BigQuery {
         Ok(job.status)
     }
 
+    /// Deletes those rows of a request for which `which` holds, with these parameters. Only the partitions of its upload's day are read, and the table
+    /// may require that a query says which.
+    async fn delete_rows(
+        &self,
+        table: &Table,
+        request: &RequestId,
+        which: &str,
+        parameters: &[(&str, String)],
+    ) -> Result<(), WarehouseError> {
+        let doing = format!("deleting rows of {request} from {}", table.name);
+        let table = format!("{}.{}.{}", self.dataset.0, self.dataset.1, table.name);
+        let url = format!("{}/bigquery/v2/projects/{}/queries", self.api.endpoint(), self.project);
+        let location = self.location(&doing).await.map_err(|error| failed(&doing, error))?;
+        let parameter = |(name, value): &(&str, String)| json!({ "name": name, "parameterType": { "type": "STRING" }, "parameterValue": { "value": value } });
+        let around = |days: i64| {
+            let at = request.uploaded_at().map_or(0, Timestamp::micros);
+            Timestamp::from_micros(at.saturating_add(days * 86_400_000_000)).to_string()
+        };
+        let mut all = vec![("request", request.to_string()), ("from", around(-1)), ("until", around(1))];
+        all.extend_from_slice(parameters);
+        let of_request =
+            "request_id = @request AND uploaded_at >= TIMESTAMP(@from) AND uploaded_at < TIMESTAMP(@until)";
+        let query = json!({
+            "query": format!("DELETE FROM `{table}` WHERE {of_request} AND {which}"),
+            "useLegacySql": false, "location": location, "parameterMode": "NAMED", "timeoutMs": 60_000,
+            "queryParameters": all.iter().map(parameter).collect::<Vec<_>>(),
+        });
+        // Safe to repeat: what is deleted stays so.
+        let answer = self.api.call(&doing, Repeat::Safe, |http| http.post(&url).json(&query)).await;
+        let answer = async { json::<Value>(&doing, answer?).await }.await.map_err(|error| failed(&doing, error))?;
+        match answer["jobComplete"].as_bool() {
+            Some(true) => Ok(()),
+            _ => Err(WarehouseError::Unavailable { doing, reason: "the query did not end within a minute".into() }),
+        }
+    }
+
     /// Where the dataset lies, which its jobs must say.
     async fn location(&self, doing: &str) -> Result<&str, ApiError> {
         let look = async || -> Result<String, ApiError> {
@@ -243,24 +279,15 @@ impl Warehouse for BigQuery {
     }
 
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
-        let doing = format!("deleting the row of {request}");
-        let table = format!("{}.{}.{}", self.dataset.0, self.dataset.1, REQUESTS.name);
-        let url = format!("{}/bigquery/v2/projects/{}/queries", self.api.endpoint(), self.project);
-        let location = self.location(&doing).await.map_err(|error| failed(&doing, error))?;
-        let parameter = |name: &str, value: String| json!({ "name": name, "parameterType": { "type": "STRING" }, "parameterValue": { "value": value } });
-        let which = "request_id = @request AND state <> 'done' AND finished_at < TIMESTAMP(@before)";
-        let query = json!({
-            "query": format!("DELETE FROM `{table}` WHERE {which}"),
-            "useLegacySql": false, "location": location, "parameterMode": "NAMED", "timeoutMs": 60_000,
-            "queryParameters": [parameter("request", request.to_string()), parameter("before", before.to_string())],
-        });
-        // Safe to repeat: what is deleted stays so.
-        let answer = self.api.call(&doing, Repeat::Safe, |http| http.post(&url).json(&query)).await;
-        let answer = async { json::<Value>(&doing, answer?).await }.await.map_err(|error| failed(&doing, error))?;
-        match answer["jobComplete"].as_bool() {
-            Some(true) => Ok(()),
-            _ => Err(WarehouseError::Unavailable { doing, reason: "the query did not end within a minute".into() }),
+        let which = "state <> 'done' AND finished_at < TIMESTAMP(@before)";
+        self.delete_rows(&REQUESTS, request, which, &[("before", before.to_string())]).await
+    }
+
+    async fn forget_request(&self, request: &RequestId) -> Result<(), WarehouseError> {
+        for table in [&TRACKS, &REQUESTS] {
+            self.delete_rows(table, request, "TRUE", &[]).await?;
         }
+        Ok(())
     }
 }
 

@@ -190,6 +190,30 @@ impl LocalCloud {
         .await
     }
 
+    /// Drops the messages of a request that wait. Gives false, and does nothing, when some process is working on one right now.
+    pub async fn drop_messages(&self, request: &RequestId) -> Result<bool, StorageError> {
+        let request = request.clone();
+        self.on_catalog(move |inner| {
+            let doing = format!("dropping the messages of {request}");
+            let fail = |error| inner.sql_error(&doing, error);
+            inner.transaction(&doing, |transaction| {
+                let busy: i64 = transaction
+                    .query_row(
+                        "SELECT COUNT(*) FROM messages WHERE request = ?1 AND owner IS NOT NULL",
+                        [request.as_str()],
+                        |row| row.get(0),
+                    )
+                    .map_err(fail)?;
+                if busy == 0 {
+                    transaction.execute("DELETE FROM messages WHERE request = ?1", [request.as_str()]).map_err(fail)?;
+                    transaction.execute("DELETE FROM turns WHERE request = ?1", [request.as_str()]).map_err(fail)?;
+                }
+                Ok(busy == 0)
+            })
+        })
+        .await
+    }
+
     /// The requests that have messages waiting or being worked on, by whichever process.
     pub async fn busy(&self) -> Result<BTreeSet<RequestId>, StorageError> {
         self.on_catalog(|inner| {

@@ -49,6 +49,14 @@ impl Warehouse for LocalCloud {
                    AND json_extract(row, '$.finished_at') < ?2";
         self.insert_once(sql, move |delete| delete.execute(params![request, before])).await.map(drop)
     }
+
+    async fn forget_request(&self, request: &RequestId) -> Result<(), WarehouseError> {
+        for sql in ["DELETE FROM loaded_tracks WHERE request = ?1", "DELETE FROM request_rows WHERE request = ?1"] {
+            let request = request.to_string();
+            self.insert_once(sql, move |delete| delete.execute(params![request])).await?;
+        }
+        Ok(())
+    }
 }
 
 impl LocalCloud {

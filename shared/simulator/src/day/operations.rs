@@ -115,7 +115,8 @@ pub const fn fold() -> Operations {
 pub fn split_begins() -> Operations {
     LOOK + Operations {
         uploads: Verbs { fetch: 1, ..NONE },
-        work: Verbs { list: 1, ..NONE },
+        // Whether it was deleted; which chunks exist.
+        work: Verbs { stat: 1, list: 1, ..NONE },
         results: Verbs { get: 1, put: 1, ..NONE },
         ..NOTHING
     }

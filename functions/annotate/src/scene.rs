@@ -1,0 +1,98 @@
+//! What is in each picture, and where it came from.
+
+use crate::pick::{Picked, Picker};
+use std::collections::{BTreeMap, VecDeque};
+use trackdrop_media::{Annotation, BoxMark, Canvas, Trail, draw, pixelate};
+use trackdrop_pipeline::Failure;
+use trackdrop_tables::tracks::{Drawing, SegmentTracks, TrackRow};
+
+/// Points of a trail; older ones fade out of the picture by not being there.
+const TRAIL_POINTS: usize = 30;
+
+/// What is in the picture, and where it came from.
+pub(crate) struct Scene<'a> {
+    rows: &'a [TrackRow],
+    drawing: &'a Drawing,
+    next: usize,
+    trails: BTreeMap<i64, VecDeque<(f32, f32)>>,
+    picker: Option<Picker>,
+}
+
+impl<'a> Scene<'a> {
+    /// The scene just before a frame: rows of earlier frames are trails already.
+    pub(crate) fn before(first_frame: i64, tracks: &'a SegmentTracks) -> Self {
+        let SegmentTracks { rows, drawing } = tracks;
+        let picker = drawing.crops.then(Picker::default);
+        let mut scene = Self { rows, drawing, next: 0, trails: BTreeMap::new(), picker };
+        while let Some(row) = rows.get(scene.next).filter(|row| row.frame_index < first_frame) {
+            let pts = row.pts;
+            scene.take(pts);
+        }
+        scene
+    }
+
+    /// The rows of one frame; trails grow by them, and those of objects that are not in this frame end.
+    fn take(&mut self, pts: i64) -> &'a [TrackRow] {
+        let from = self.next;
+        while self.rows.get(self.next).is_some_and(|row| row.pts <= pts) {
+            self.next += 1;
+        }
+        // Rows of frames that could not be decoded are passed over with the next frame that could.
+        let rows = &self.rows[from..self.next];
+        let last_frame = rows.last().map(|row| row.frame_index);
+        let of_frame = &rows[rows.partition_point(|row| Some(row.frame_index) < last_frame)..];
+        let of_frame = if rows.last().is_some_and(|row| row.pts == pts) { of_frame } else { &[] };
+        self.trails.retain(|id, _| of_frame.iter().any(|row| row.track_id == *id));
+        for row in of_frame {
+            let trail = self.trails.entry(row.track_id).or_default();
+            let [x1, _, x2, y2] = row.bbox;
+            trail.push_back(((x1 + x2) / 2.0, y2));
+            if trail.len() > TRAIL_POINTS {
+                trail.pop_front();
+            }
+        }
+        of_frame
+    }
+
+    /// Blurs, then picks crops, then draws: a crop shows no more than the video does, and nothing that was drawn.
+    pub(crate) fn draw_frame(&mut self, canvas: &mut Canvas, pts: i64) -> Result<(), Failure> {
+        let of_frame = self.take(pts);
+        let is_blurred = |row: &TrackRow| self.drawing.blur.iter().any(|name| **name == *row.class_name);
+        let between = self.drawing.between.iter().filter_map(|between| between.at(pts));
+        let areas: Vec<_> = of_frame.iter().filter(|row| is_blurred(row)).map(|row| row.bbox).chain(between).collect();
+        pixelate(canvas, &areas);
+        if let Some(picker) = &mut self.picker {
+            for row in of_frame.iter().filter(|row| row.observed && !is_blurred(row)) {
+                picker.look(canvas, row)?;
+            }
+        }
+        if self.drawing.boxes.are_all() {
+            self.draw_boxes(canvas, of_frame);
+        }
+        Ok(())
+    }
+
+    /// The best crop of each object, by track id.
+    pub(crate) fn picked(self) -> Vec<Picked> {
+        self.picker.map(Picker::picked).unwrap_or_default()
+    }
+
+    fn draw_boxes(&self, canvas: &mut Canvas, of_frame: &[TrackRow]) {
+        let boxes: Vec<_> = of_frame
+            .iter()
+            .map(|row| BoxMark {
+                x1: row.bbox[0],
+                y1: row.bbox[1],
+                x2: row.bbox[2],
+                y2: row.bbox[3],
+                track_id: row.track_id as u64,
+                label: &row.class_name,
+                score: row.score,
+            })
+            .collect();
+        let points: Vec<(u64, Vec<(f32, f32)>)> =
+            self.trails.iter().map(|(&id, points)| (id as u64, points.iter().copied().collect())).collect();
+        let trails: Vec<_> = points.iter().map(|(track_id, points)| Trail { track_id: *track_id, points }).collect();
+        draw(canvas, &Annotation { boxes: &boxes, trails: &trails });
+    }
+}
