@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf};
 use trackdrop_detector::DeviceChoice;
 use trackdrop_exchange::ExportFormat;
-use trackdrop_pipeline::Rational;
+use trackdrop_pipeline::{Rational, Smooth};
 
 /// Drop a video, query its object tracks in SQL.
 #[derive(Debug, Parser)]
@@ -51,8 +51,35 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersCommand),
     /// Run the whole flow in a simulation that tries to break it: every fault, a virtual clock, one seed a run
     Simulate(SimulateArguments),
+    /// Say what of this machine the command needs, what is missing, and how to get it (exit code 1: something is)
+    Doctor(DoctorArguments),
+    /// Print the completions of a shell
+    Completions(CompletionsArguments),
+    /// Write manual pages: `man -l FOLDER/trackdrop-run.1` shows one
+    Man(ManArguments),
     /// Prove that cutting a video loses and invents no frame: its chunks against a serial decode (exit code 3: they differ)
     Verify(VerifyArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Print JSON, one line a finding
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// Which shell; for bash: `trackdrop completions bash > ~/.local/share/bash-completion/completions/trackdrop`
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArguments {
+    /// Where they go; it is made where it is not there
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }
 
 /// What the tracker does with the detections; every deviation from the paper's reference is off by default.
@@ -73,7 +100,7 @@ pub(crate) struct TrackerArguments {
     pub(crate) no_score_fusion: bool,
 }
 
-/// What goes beyond the tracker. Only --per-class and --scale-buffer change ids.
+/// What goes beyond the tracker.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Deviations from the reference")]
 pub(crate) struct DeviationArguments {
@@ -83,15 +110,41 @@ pub(crate) struct DeviationArguments {
     /// Associate each class by itself
     #[arg(long)]
     pub(crate) per_class: bool,
+    #[command(flatten)]
+    pub(crate) refine: RefineArguments,
+}
+
+/// What is done to tracks once all frames are known. Only --link changes ids; rows that are added have observed = false.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Refinements")]
+pub(crate) struct RefineArguments {
+    /// All that is best: --link, --recover and --smooth rts
+    #[arg(long)]
+    pub(crate) refine: bool,
+    /// Cut tracks at each missing frame, and link the pieces again over the whole video, at most so many seconds apart [default: 3]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "3")]
+    pub(crate) link: Option<f64>,
+    /// Give detections that no track took to the tracks that pass there (rows with observed = false)
+    #[arg(long)]
+    pub(crate) recover: bool,
     /// Fill gaps of up to this many frames by straight lines (rows with observed = false)
     #[arg(long, value_name = "FRAMES")]
     pub(crate) fill_gaps: Option<u32>,
-    /// Smooth boxes over time by a Gaussian of this standard deviation
-    #[arg(long, value_name = "FRAMES")]
-    pub(crate) smooth: Option<f64>,
+    /// Smooth boxes over time: rts, by the motion and the noise of the video itself, which also fills gaps of up to 18 frames; or the
+    /// standard deviation of a Gaussian in frames
+    #[arg(long, value_name = "rts|FRAMES", value_parser = smooth)]
+    pub(crate) smooth: Option<Smooth>,
     /// Begin a track with the detection that it was born from (a row with observed = false)
     #[arg(long)]
     pub(crate) backfill: bool,
+}
+
+fn smooth(text: &str) -> Result<Smooth, String> {
+    match text.parse() {
+        _ if text == "rts" => Ok(Smooth::RTS),
+        Ok(sigma_frames) => Ok(Smooth::Gaussian(sigma_frames)),
+        Err(_) => Err(format!("{text:?} is neither rts nor a number of frames")),
+    }
 }
 
 /// How a video is read, where the file leaves a choice.
@@ -129,11 +182,20 @@ pub(crate) struct FilterArguments {
     pub(crate) min_score: Option<f32>,
 }
 
+/// What is made beside the tracks.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["request", "detections"]))]
+#[command(next_help_heading = "Results")]
+pub(crate) struct ResultArguments {
+    /// Write the tracks in these formats, too, as files beside the results: any that `trackdrop export` knows
+    #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
+    pub(crate) exports: Option<Vec<ExportFormat>>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["request", "detections", "tracks"]))]
 pub(crate) struct RetrackArguments {
     /// Make another version of this request's tracks, and of its annotated video; what is not given stays as it is there
-    #[arg(value_name = "REQUEST")]
+    #[arg(value_name = "REQUEST", conflicts_with_all = ["detections", "tracks"])]
     pub(crate) request: Option<String>,
     /// Don't make the annotated video
     #[arg(long, requires = "request")]
@@ -146,15 +208,21 @@ pub(crate) struct RetrackArguments {
     /// Or track anyone's detections: CSV with header frame,x1,y1,x2,y2,score, MOTChallenge det.txt, or our detections.parquet
     #[arg(long, value_name = "FILE", requires = "out")]
     pub(crate) detections: Option<PathBuf>,
-    /// Where the tracks of --detections go: .csv, .txt (MOTChallenge) or .parquet
-    #[arg(long, value_name = "FILE", requires = "detections")]
+    /// Or refine anyone's tracks: MOTChallenge text, CSV, or our tracks.parquet; --recover and --backfill look among --detections
+    #[arg(long, value_name = "FILE", requires = "out")]
+    pub(crate) tracks: Option<PathBuf>,
+    /// Where the tracks go: .csv, .txt (MOTChallenge) or .parquet
+    #[arg(long, value_name = "FILE", conflicts_with = "request")]
     pub(crate) out: Option<PathBuf>,
-    /// Frame rate of --detections, which scales the buffer [default: 30]
-    #[arg(long, value_name = "FPS", requires = "detections")]
+    /// Frame rate of --detections or --tracks, by which refinements count seconds; without refinements it scales the buffer, with them only
+    /// --scale-buffer does [default: 30]
+    #[arg(long, value_name = "FPS", conflicts_with = "request")]
     pub(crate) frame_rate: Option<f64>,
-    /// Frames of the video, where --detections end before it [default: the last frame with a detection]
-    #[arg(long, value_name = "N", requires = "detections")]
+    /// Frames of the video, where --detections or --tracks end before it [default: the last frame in the file]
+    #[arg(long, value_name = "N", conflicts_with = "request")]
     pub(crate) frames: Option<u32>,
+    #[command(flatten)]
+    pub(crate) results: ResultArguments,
     #[command(flatten)]
     pub(crate) tracker: TrackerArguments,
     #[command(flatten)]
@@ -163,18 +231,27 @@ pub(crate) struct RetrackArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArguments {
-    /// Ground truth: MOTChallenge gt.txt, or a CSV with header frame,id,x,y,w,h
+    /// Ground truth: MOTChallenge gt.txt, or a CSV with header frame,id,x,y,w,h; several are pooled as TrackEval's COMBINED
     #[arg(
         long,
         value_name = "FILE",
+        num_args = 1..,
         requires = "tracks",
         conflicts_with = "compare",
         required_unless_present = "compare"
     )]
-    pub(crate) gt: Option<PathBuf>,
-    /// Tracks: MOTChallenge text, CSV, or our tracks.parquet
-    #[arg(long, value_name = "FILE", requires = "gt")]
-    pub(crate) tracks: Option<PathBuf>,
+    pub(crate) gt: Vec<PathBuf>,
+    /// Tracks: MOTChallenge text, CSV, or our tracks.parquet; one for each --gt, in its order
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "gt")]
+    pub(crate) tracks: Vec<PathBuf>,
+    /// Detections, among which --recover and --backfill look; one for each --gt
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "gt")]
+    pub(crate) detections: Vec<PathBuf>,
+    /// Frame rate, by which refinements count seconds; one for all, or one for each --gt [default: 30]
+    #[arg(long, value_name = "FPS", num_args = 1.., requires = "gt")]
+    pub(crate) frame_rate: Vec<f64>,
+    #[command(flatten)]
+    pub(crate) refine: RefineArguments,
     /// Compare two tracker outputs with each other
     #[arg(long, num_args = 2, value_names = ["A", "B"])]
     pub(crate) compare: Option<Vec<PathBuf>>,
@@ -188,10 +265,10 @@ pub(crate) struct EvalArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArguments {
-    /// The request's id, as `trackdrop requests` lists it
+    /// The request: its id or a beginning of it, its video's name, or latest
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
-    /// mot, coco, cvat, csv or ndjson
+    /// mot, coco, cvat, csv, ndjson, video-intelligence, video-intelligence-streaming or rekognition-persons
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: ExportFormat,
     /// Where it goes [default: standard output]
@@ -201,9 +278,12 @@ pub(crate) struct ExportArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
-    /// Video files
+    /// Video files, folders of them, or quoted patterns such as 'cam*/2026-11-*.mp4'
     #[arg(required = true, value_name = "VIDEO")]
     pub(crate) videos: Vec<PathBuf>,
+    /// Look for videos in the folders of folders, too
+    #[arg(long, short)]
+    pub(crate) recursive: bool,
     /// The detector, an ONNX file [default: the one that scripts/setup fetched]
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
@@ -238,6 +318,8 @@ pub(crate) struct RunArguments {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) reading: ReadingArguments,
+    #[command(flatten)]
+    pub(crate) results: ResultArguments,
     #[command(flatten)]
     pub(crate) tracker: TrackerArguments,
     #[command(flatten)]
@@ -290,7 +372,7 @@ pub(crate) struct RequestsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArguments {
-    /// The request's id, as `trackdrop requests` lists it
+    /// The request: its id or a beginning of it, its video's name, or latest
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
     /// Print where the time went, and what would have to be faster

@@ -1,7 +1,9 @@
 //! `trackdrop`: drop a video, query its object tracks in SQL. The same handlers as in the cloud, on one machine.
 
 mod args;
+mod completions;
 mod dead_letters;
+mod doctor;
 mod evaluate;
 mod export;
 mod google;
@@ -12,6 +14,7 @@ mod output;
 mod plan;
 mod progress;
 mod query;
+mod refine;
 mod report;
 mod retrack;
 mod run;
@@ -22,6 +25,8 @@ mod simulate;
 mod timeline;
 mod upload;
 mod verify;
+mod videos;
+mod which_request;
 mod whole_file;
 
 use args::{Arguments, Command};
@@ -56,6 +61,9 @@ fn main() -> ExitCode {
             Command::Plan(plan) => plan::plan(plan).map(|()| ExitCode::SUCCESS),
             Command::DeadLetters(command) => dead_letters::dead_letters(command).await.map(|()| ExitCode::SUCCESS),
             Command::Schema(command) => schema::schema(command).map(|()| ExitCode::SUCCESS),
+            Command::Doctor(doctor) => doctor::doctor(&arguments.data, doctor).await,
+            Command::Completions(completions) => completions::completions(completions).map(|()| ExitCode::SUCCESS),
+            Command::Man(man) => completions::man(man).map(|()| ExitCode::SUCCESS),
             Command::Simulate(simulate) => simulate::simulate(simulate),
             Command::Verify(arguments) => verify::verify(arguments),
         }

@@ -6,6 +6,7 @@ use crate::{
     host::{cloud_of, open_existing, uploads},
     output::line,
     timeline,
+    which_request::{self, Known},
 };
 use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode};
@@ -13,37 +14,18 @@ use trackdrop_flow::{
     end, manifest, round,
     sweep::{self, Patience, StandsStill, Treatment},
 };
-use trackdrop_pipeline::{
-    Bucket, Delivery, Manifest, ObjectFinalized, RequestId,
-    manifest::VideoInfo,
-    names::{ObjectName, ResultFile},
-};
+use trackdrop_pipeline::{Delivery, Manifest, manifest::VideoInfo, names::ResultFile};
 
 pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyhow::Result<ExitCode> {
     if arguments.sweep {
         return sweep(data, arguments.json).await;
     }
-    let mut rows = Vec::new();
-    if let Some(local) = open_existing(data)? {
-        let cloud = cloud_of(&local);
-        for request in manifest::all(&cloud).await? {
-            if let Some(manifest) = manifest::read(&cloud, &request).await? {
-                let video = end::video_name(&manifest);
-                rows.push((manifest.source.uploaded_at, request, video, Some(manifest)));
-            }
-        }
-        for upload in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
-            let (object, generation, created) = (upload.object, upload.generation, upload.created);
-            let video = object.name.clone();
-            let Some(request) = (ObjectFinalized { object, generation, created }).request() else { continue };
-            if !rows.iter().any(|(_, known, ..)| *known == request) {
-                rows.push((created, request, video, None));
-            }
-        }
-    }
-    rows.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    for (created, request, video, manifest) in &rows {
-        let state = manifest.as_ref().map_or("waiting", |manifest| manifest.state.as_str());
+    let rows = match open_existing(data)? {
+        Some(local) => which_request::all(&cloud_of(&local)).await?,
+        None => Vec::new(),
+    };
+    for row in &rows {
+        let (Known { uploaded_at, request, video, manifest }, state) = (row, row.state());
         let error = manifest.as_ref().and_then(|manifest| manifest.error.as_ref());
         let version_of = manifest.as_ref().and_then(|manifest| manifest.retrack_of.as_ref());
         if arguments.json {
@@ -52,7 +34,7 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
             line!(
                 "{}",
                 serde_json::json!({
-                    "request_id": request, "retrack_of": version_of, "video": video, "uploaded_at": created, "state": state,
+                    "request_id": request, "retrack_of": version_of, "video": video, "uploaded_at": uploaded_at, "state": state,
                     "segments": segments, "progress": progress, "error": error,
                     "ledger": manifest.as_ref().and_then(|manifest| manifest.ledger.as_ref()),
                 })
@@ -138,7 +120,6 @@ fn progress(manifest: &Manifest) -> String {
 }
 
 pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Result<ExitCode> {
-    let request: RequestId = arguments.request.parse()?;
     let (cloud, place) = match arguments.google {
         true => {
             let (cloud, buckets) = google::deployment()?;
@@ -149,8 +130,9 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
             (local.as_ref().map(cloud_of), format!("{data:?} (trackdrop requests lists them)"))
         }
     };
-    let unknown = || anyhow!("there is no request {request} in {place}");
+    let unknown = || anyhow!("there is no request {:?} in {place}", arguments.request);
     let cloud = cloud.ok_or_else(unknown)?;
+    let request = which_request::of(&cloud, &arguments.request).await?;
     let manifest = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
     if arguments.timeline {
         timeline::show(&cloud, &manifest, arguments.json).await?;

@@ -4,35 +4,38 @@ use crate::{
     args::RetrackArguments,
     host::{self, Host},
     output::line,
+    refine,
     run::{Job, redrive, see_through},
-    settings,
+    settings, which_request,
 };
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode, time::Instant};
 use trackdrop_cloud::local::{LocalCloud, Redrive};
 use trackdrop_detector::DeviceChoice;
-use trackdrop_exchange::{TrackFile, read_detections};
+use trackdrop_exchange::{Retracked, TrackFile, read_detections, refine_tracks, retrack_refined};
 use trackdrop_flow::{end, manifest, version};
-use trackdrop_pipeline::{RequestId, RequestState};
+use trackdrop_pipeline::RequestState;
+use trackdrop_refine::Refine;
 use trackdrop_tracker::Settings;
 
 pub(crate) async fn retrack(data: &Path, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
-    match (&arguments.request, &arguments.detections, &arguments.out) {
-        (Some(request), ..) => retrack_request(data, &request.parse()?, arguments).await,
-        (None, Some(detections), Some(out)) => retrack_file(detections, out, arguments),
-        (None, ..) => bail!("give a request, or --detections and --out"),
+    match (&arguments.request, &arguments.out) {
+        (Some(request), ..) => retrack_request(data, request, arguments).await,
+        (None, Some(out)) => retrack_file(out, arguments),
+        (None, None) => bail!("give a request, or --detections and --out, or --tracks and --out"),
     }
 }
 
 /// Makes another version of a request's tracks.
-async fn retrack_request(data: &Path, of: &RequestId, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
-    let unknown = || anyhow!("there is no request {of} in {data:?} (trackdrop requests lists them)");
+async fn retrack_request(data: &Path, asked: &str, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
+    let unknown = || anyhow!("there is no request {asked:?} in {data:?} (trackdrop requests lists them)");
     if !LocalCloud::exists(data) {
         return Err(unknown());
     }
     let started = Instant::now();
     let host = Host::open(data, host::detectors(DeviceChoice::Auto, None))?;
-    let manifest = manifest::read(&host.cloud, of).await?.ok_or_else(unknown)?;
+    let of = which_request::of(&host.cloud, asked).await?;
+    let manifest = manifest::read(&host.cloud, &of).await?.ok_or_else(unknown)?;
     let asked = settings::of_version(&manifest.settings, arguments)?;
     let version = version::make(&host.cloud, &manifest, asked).await?;
     let request = version.request;
@@ -55,37 +58,32 @@ async fn retrack_request(data: &Path, of: &RequestId, arguments: &RetrackArgumen
     see_through(&host, &[job], arguments.json, started).await
 }
 
-/// Tracks a file of detections; nothing but the tracker is needed.
-fn retrack_file(detections: &Path, out: &Path, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
+/// Tracks a file of detections, or refines a file of tracks; nothing but the tracker and the refinements is needed.
+fn retrack_file(out: &Path, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
     let deviations = &arguments.deviations;
-    let filter = &arguments.filter;
+    let refine = refine::of(&deviations.refine, &arguments.tracker)?;
     for (given, option, instead) in [
-        (filter.classes.is_some(), "--classes", "leave the others out of the file"),
-        (filter.min_score.is_some(), "--min-score", "leave the others out of the file"),
-        (deviations.scale_buffer, "--scale-buffer", "--frame-rate scales the buffer"),
+        (arguments.filter.classes.is_some(), "--classes", "leave the others out of the file"),
+        (arguments.filter.min_score.is_some(), "--min-score", "leave the others out of the file"),
+        (deviations.scale_buffer && refine.is_none(), "--scale-buffer", "--frame-rate scales the buffer"),
         (deviations.per_class, "--per-class", "give each class a file"),
-        (deviations.fill_gaps.is_some(), "--fill-gaps", "the formats can't mark rows that were not observed"),
-        (deviations.smooth.is_some(), "--smooth", "the formats hold what the tracker gives"),
-        (deviations.backfill, "--backfill", "the formats can't mark rows that were not observed"),
+        (arguments.results.exports.is_some(), "--exports", "--out has one format, by its ending"),
     ] {
         if given {
-            bail!("{option} is for a REQUEST and not for --detections: {instead}");
+            bail!("{option} is for a REQUEST and not for a file: {instead}");
         }
     }
-    let defaults = Settings::default();
-    let tracker = &arguments.tracker;
-    let settings = Settings {
-        track_thresh: tracker.track_thresh.unwrap_or(defaults.track_thresh),
-        match_thresh: tracker.match_thresh.unwrap_or(defaults.match_thresh),
-        track_buffer: tracker.track_buffer.unwrap_or(defaults.track_buffer),
-        frame_rate: arguments.frame_rate.unwrap_or(defaults.frame_rate),
-        score_fusion: !tracker.no_score_fusion,
-    };
-    settings.validate()?;
     let started = Instant::now();
-    let frames = read_detections(detections)?;
-    let mut file = TrackFile::create(out)?;
-    let done = trackdrop_exchange::retrack(&frames, &settings, arguments.frames, &mut file)?;
+    let done = match (&arguments.tracks, &arguments.detections) {
+        (Some(tracks), detections) => {
+            let refine = refine.context(
+                "--tracks are refined: give --refine, or some of --link, --recover, --smooth, --fill-gaps, --backfill",
+            )?;
+            refine_file(tracks, detections.as_deref(), out, &refine, arguments)?
+        }
+        (None, Some(detections)) => track_file(detections, out, refine.as_ref(), arguments)?,
+        (None, None) => bail!("give a request, or --detections and --out, or --tracks and --out"),
+    };
     let seconds = started.elapsed().as_secs_f64();
     line!("{} frames, {} tracks, {} rows in {seconds:.2} s", done.frames, done.ids, done.rows);
     if done.refused > 0 {
@@ -93,4 +91,48 @@ fn retrack_file(detections: &Path, out: &Path, arguments: &RetrackArguments) -> 
     }
     line!("{}", out.display());
     Ok(ExitCode::SUCCESS)
+}
+
+fn track_file(
+    detections: &Path,
+    out: &Path,
+    refine: Option<&Refine>,
+    arguments: &RetrackArguments,
+) -> anyhow::Result<Retracked> {
+    let (defaults, tracker) = (Settings::default(), &arguments.tracker);
+    let video = refine::video(arguments.frame_rate)?;
+    let scales_buffer = refine.is_none() || arguments.deviations.scale_buffer;
+    let settings = Settings {
+        track_thresh: tracker.track_thresh.unwrap_or(defaults.track_thresh),
+        match_thresh: tracker.match_thresh.unwrap_or(defaults.match_thresh),
+        track_buffer: tracker.track_buffer.unwrap_or(defaults.track_buffer),
+        frame_rate: arguments.frame_rate.filter(|_| scales_buffer).unwrap_or(defaults.frame_rate),
+        score_fusion: !tracker.no_score_fusion,
+    };
+    settings.validate()?;
+    let frames = read_detections(detections)?;
+    let mut file = TrackFile::create(out, refine.is_some())?;
+    let done = match refine {
+        None => trackdrop_exchange::retrack(&frames, &settings, arguments.frames, &mut file)?,
+        Some(refine) => retrack_refined(&frames, &settings, arguments.frames, refine, &video, &mut file)?,
+    };
+    Ok(done)
+}
+
+fn refine_file(
+    tracks: &Path,
+    detections: Option<&Path>,
+    out: &Path,
+    refine: &Refine,
+    arguments: &RetrackArguments,
+) -> anyhow::Result<Retracked> {
+    let tracker = &arguments.tracker;
+    if tracker.match_thresh.is_some() || tracker.track_buffer.is_some() || tracker.no_score_fusion {
+        bail!(
+            "--match-thresh, --track-buffer and --no-score-fusion are for a tracker, and --tracks are tracked already"
+        );
+    }
+    let given = refine::Given::read(tracks, detections, refine, arguments.frame_rate, arguments.frames)?;
+    let mut file = TrackFile::create(out, true)?;
+    Ok(refine_tracks(given.rows, &given.detections, &given.video, refine, &mut file)?)
 }

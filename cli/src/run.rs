@@ -5,7 +5,7 @@ use crate::{
     host::{self, Host},
     output::line,
     progress::{Progress, Tracked},
-    settings, upload,
+    settings, upload, videos,
 };
 use anyhow::{Context, bail};
 use std::{
@@ -43,22 +43,25 @@ pub(crate) struct Job {
 }
 
 pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
-    let settings = settings::of_run(arguments)?;
+    let mut settings = settings::of_run(arguments)?;
     // Before anything is uploaded: a name that was mistyped must not leave the other videos half way.
     let uploads = host::uploads()?;
-    for video in &arguments.videos {
+    let given = videos::meant(&arguments.videos, arguments.recursive, &uploads)?;
+    for video in &given {
         upload::check_readable(video)?;
         upload::check_name(video, &uploads)?;
     }
     let detectors = host::detectors(arguments.device, arguments.batch);
-    if arguments.device != DeviceChoice::Auto {
-        // A device that is not there is told before anything is uploaded.
-        detectors.get(settings.model.as_deref())?;
+    if arguments.device != DeviceChoice::Auto || settings.model.is_some() || settings.classes.is_some() {
+        // A device that is not there, a model that is no detector, a class that it does not know: told before anything is uploaded.
+        let model = detectors.facts(&settings)?;
+        trackdrop_track::check_classes(&settings, &model)?;
+        settings.name_classes_as(&model.class_names);
     }
     let host = Host::open(data, detectors)?;
     let started = Instant::now();
     let mut jobs: Vec<Job> = Vec::new();
-    for video in &arguments.videos {
+    for video in &given {
         let job = begin(&host, video, &settings, arguments.force).await?;
         // The same file given twice is one upload.
         if !jobs.iter().any(|known| known.request == job.request) {

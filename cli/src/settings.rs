@@ -2,8 +2,8 @@
 
 use crate::{
     args::{
-        DeviationArguments, FilterArguments, Precision, ReadingArguments, RetrackArguments, RunArguments,
-        TrackerArguments,
+        DeviationArguments, FilterArguments, Precision, ReadingArguments, RefineArguments, ResultArguments,
+        RetrackArguments, RunArguments, TrackerArguments,
     },
     upload,
 };
@@ -15,7 +15,7 @@ use std::{
 };
 use trackdrop_detector::default_model_path;
 use trackdrop_media::Source;
-use trackdrop_pipeline::RequestSettings;
+use trackdrop_pipeline::{Refinements, RequestSettings};
 
 /// The settings of a run.
 pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings> {
@@ -52,6 +52,7 @@ pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings
         ..RequestSettings::default()
     };
     overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
+    overlay_results(&mut settings, &arguments.results);
     settings.check()?;
     Ok(settings)
 }
@@ -82,6 +83,7 @@ fn quantised(model: &Path) -> anyhow::Result<PathBuf> {
 pub(crate) fn of_version(of: &RequestSettings, arguments: &RetrackArguments) -> anyhow::Result<RequestSettings> {
     let mut settings = RequestSettings { video: !arguments.no_video, ..of.clone() };
     overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
+    overlay_results(&mut settings, &arguments.results);
     settings.check()?;
     Ok(settings)
 }
@@ -103,10 +105,23 @@ fn overlay(
     of.score_fusion = tracker.no_score_fusion.then_some(false).or(of.score_fusion);
     of.scale_buffer |= deviations.scale_buffer;
     of.per_class |= deviations.per_class;
-    let refine = &mut settings.refine;
-    refine.fill_gaps = deviations.fill_gaps.or(refine.fill_gaps);
-    refine.smooth = deviations.smooth.or(refine.smooth);
-    refine.backfill |= deviations.backfill;
+    refine(&mut settings.refine, &deviations.refine);
+}
+
+/// What is given replaces what is there; what is given by itself replaces what --refine stands for.
+pub(crate) fn refine(refine: &mut Refinements, given: &RefineArguments) {
+    let best = if given.refine { Refinements::best() } else { Refinements::default() };
+    refine.link = given.link.or(best.link).or(refine.link);
+    refine.recover |= given.recover || best.recover;
+    refine.fill_gaps = given.fill_gaps.or(refine.fill_gaps);
+    refine.smooth = given.smooth.or(best.smooth).or(refine.smooth);
+    refine.backfill |= given.backfill;
+}
+
+fn overlay_results(settings: &mut RequestSettings, results: &ResultArguments) {
+    if let Some(exports) = &results.exports {
+        settings.exports.clone_from(exports);
+    }
 }
 
 /// In what two settings differ, for people: `what: before, now after; ...`.

@@ -196,6 +196,8 @@ fn what_is_no_file_is_refused_before_anything_is_made() {
     let error = only_error(&data.run(&[&scene.path("nowhere.mp4")], &[]));
     assert!(error.contains("nowhere.mp4") && error.contains("No such file"), "{error}");
     let error = only_error(&data.run(&[scene.folder.path()], &[]));
+    assert!(error.contains("there is no video in"), "{error}");
+    let error = only_error(&data.run(&[Path::new("/dev/null")], &[]));
     assert!(error.contains("is not a file"), "{error}");
     assert!(data.requests().is_empty());
 }
@@ -241,7 +243,7 @@ fn settings_that_make_no_sense_are_refused_before_anything_is_made() {
 }
 
 #[test]
-fn a_model_that_is_none_fails_and_a_good_one_then_works_without_force() {
+fn a_model_that_is_none_is_refused_before_anything_is_uploaded_and_a_good_one_then_works_without_force() {
     let (scene, video) = Scene::with_clip("clip.mp4", 2, codec::H264);
     let data = scene.data();
     let model = |name: &str, content: &[u8]| {
@@ -260,8 +262,8 @@ fn a_model_that_is_none_fails_and_a_good_one_then_works_without_force() {
         let ended = data.trackdrop(["run".as_ref(), "--model".as_ref(), model.as_os_str(), video.as_os_str()]);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
         let [error] = ended.errors()[..] else { panic!("not one error: {ended:?}") };
-        assert!(error.contains("failed in track") && error.contains(reason), "{error}");
-        assert_eq!(data.requests()[0]["state"], "failed");
+        assert!(error.contains(reason), "{error}");
+        assert!(!data.0.exists(), "{model:?} left something behind");
     }
     let summary = data.run_json(&[&video], &[]).remove(0);
     assert_eq!(summary["state"], "done");
@@ -274,5 +276,8 @@ fn a_class_that_the_model_does_not_know() {
     let data = scene.data();
     let error = only_error(&data.run(&[&video], &["--classes", "person,unicorn"]));
     assert!(error.contains("no class \"unicorn\"; it knows: person, car"), "{error}");
-    data.run(&[&video], &["--classes", "person"]).expect_success();
+    assert!(!data.0.exists(), "it was refused after something was uploaded");
+    data.run(&[&video], &["--classes", "Person"]).expect_success();
+    let again = data.run(&[&video], &["--classes", "person"]).expect_success();
+    assert!(!again.stderr.contains("other settings"), "capitals made another setting: {again:?}");
 }

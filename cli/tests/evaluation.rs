@@ -50,7 +50,7 @@ fn a_finished_request_is_tracked_anew_without_a_detector() {
     let request = first["request_id"].as_str().unwrap();
     let stood = data.objects("");
 
-    let retrack = ["retrack", request, "--track-thresh", "0.2", "--fill-gaps", "8", "--json"];
+    let retrack = ["retrack", request, "--track-thresh", "0.2", "--refine", "--fill-gaps", "8", "--json"];
     let version = data.trackdrop(retrack).expect_success().json().remove(0);
     assert_eq!(version["retrack_of"], first["request_id"]);
     assert_eq!(version["ledger"], first["ledger"]);
@@ -73,7 +73,11 @@ fn a_finished_request_is_tracked_anew_without_a_detector() {
 
     let quiet = data.trackdrop(["retrack", id, "--no-video", "--backfill", "--json"]).expect_success().json().remove(0);
     assert_eq!((&quiet["retrack_of"], quiet["annotated"].is_null()), (&first["request_id"], true));
-    assert_eq!(data.manifest(quiet["request_id"].as_str().unwrap())["settings"]["refine"]["fill_gaps"], 8);
+    let refine = data.manifest(quiet["request_id"].as_str().unwrap())["settings"]["refine"].clone();
+    assert_eq!(
+        refine,
+        serde_json::json!({ "fill_gaps": 8, "smooth": "rts", "backfill": true, "link": 3.0, "recover": true })
+    );
 }
 
 #[test]
@@ -141,6 +145,48 @@ fn a_finished_request_is_exported_in_every_format() {
 }
 
 #[test]
+fn refined_tracks_are_the_same_from_detections_and_from_a_file_of_tracks_and_eval_refines_as_well() {
+    let scene = Scene::new();
+    unpacked(&scene, "synth10.in.csv.gz", "detections.csv");
+    let [detections, refined, tracked, text, shuffled, again] =
+        ["detections.csv", "refined.csv", "tracked.csv", "refined.txt", "shuffled.csv", "again.csv"]
+            .map(|name| scene.path(name).to_str().unwrap().to_owned());
+    let run = |arguments: &[&str]| scene.data().trackdrop(arguments.to_vec()).expect_success();
+    run(&["retrack", "--detections", &detections, "--out", &tracked]);
+    run(&["retrack", "--detections", &detections, "--out", &refined, "--refine", "--frame-rate", "25"]);
+    let written = std::fs::read_to_string(&refined).unwrap();
+    assert!(written.starts_with("frame,id,x,y,w,h,score,observed\n") && written.contains(",0\n"));
+    // From tracks alone, in any order of rows.
+    let link = ["--link=2", "--smooth", "rts", "--frame-rate", "25"];
+    let refine_tracks = |from: &str, to: &str| run(&[&["retrack", "--tracks", from, "--out", to], &link[..]].concat());
+    refine_tracks(&tracked, &text);
+    assert!(std::fs::read_to_string(&text).unwrap().lines().any(|line| line.ends_with(",-1,-1,-1,-1")));
+    let lines = std::fs::read_to_string(&tracked).unwrap();
+    let (header, rows) = lines.split_once('\n').unwrap();
+    let reversed: Vec<&str> = rows.lines().rev().collect();
+    std::fs::write(&shuffled, format!("{header}\n{}\n", reversed.join("\n"))).unwrap();
+    let straight = scene.path("straight.csv");
+    refine_tracks(&tracked, straight.to_str().unwrap());
+    refine_tracks(&shuffled, &again);
+    assert_eq!(std::fs::read(&straight).unwrap(), std::fs::read(&again).unwrap(), "permuted rows give the same bytes");
+    // `eval` refines on the way, and pools several sequences.
+    let eval = |more: &[&str]| {
+        let arguments = [&["eval", "--json", "--gt", &tracked, &tracked], more].concat();
+        run(&arguments).json().remove(0)
+    };
+    let as_they_are = eval(&["--tracks", &tracked, &tracked]);
+    assert_eq!(as_they_are["pooled"]["HOTA"], 100.0);
+    assert_eq!(
+        as_they_are["pooled"]["IDTP"].as_u64().unwrap(),
+        2 * as_they_are["sequences"][0]["metrics"]["IDTP"].as_u64().unwrap()
+    );
+    let on_the_way = eval(&[&["--tracks", &tracked, &tracked], &link[..]].concat());
+    let from_file = eval(&["--tracks", &text, &text]);
+    assert_eq!(on_the_way["pooled"]["IDTP"], from_file["pooled"]["IDTP"]);
+    assert_ne!(on_the_way["pooled"]["HOTA"], 100.0);
+}
+
+#[test]
 fn what_can_t_be_honoured_is_refused_with_the_reason() {
     let scene = Scene::new();
     let detections = unpacked(&scene, "synth10.in.csv.gz", "detections.csv");
@@ -151,9 +197,14 @@ fn what_can_t_be_honoured_is_refused_with_the_reason() {
         (vec!["retrack", "--detections", detections, "--out", out, "--track-thresh", "1.5"], "1.5"),
         (vec!["retrack", "--detections", detections, "--out", "tracks.xlsx"], "xlsx"),
         (vec!["retrack", "--detections", "missing.csv", "--out", out], "missing.csv"),
-        (vec!["retrack", "--detections", detections, "--out", out, "--fill-gaps", "8"], "--fill-gaps is for a REQUEST"),
-        (vec!["retrack", "req_00000000_20260101T000000"], "there is no request req_00000000_20260101T000000"),
-        (vec!["retrack", "clip.mp4"], "not a request id"),
+        (vec!["retrack", "--detections", detections, "--out", out, "--per-class"], "--per-class is for a REQUEST"),
+        (vec!["retrack", "--detections", detections, "--out", out, "--link=-1"], "linking over -1 s"),
+        (vec!["retrack", "--detections", detections, "--out", out, "--smooth", "0"], "smoothing over 0 frames"),
+        (vec!["retrack", "--detections", detections, "--out", out, "--refine", "--frame-rate", "0"], "--frame-rate 0"),
+        (vec!["retrack", "--tracks", detections, "--out", out], "--tracks are refined"),
+        (vec!["retrack", "--tracks", detections, "--out", out, "--refine"], "give them by --detections"),
+        (vec!["retrack", "req_00000000_20260101T000000"], "there is no request \"req_00000000_20260101T000000\""),
+        (vec!["retrack", "clip.mp4"], "there is no request \"clip.mp4\""),
         (vec!["eval", "--gt", detections, "--tracks", detections, "--iou", "2"], "2"),
     ] {
         let ended = scene.data().trackdrop(&arguments).expect_code(1);

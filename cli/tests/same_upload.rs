@@ -92,7 +92,7 @@ fn another_model_file_or_card_is_another_setting() {
     std::fs::remove_file(&card).unwrap();
     run().expect_success();
     let mut bytes = std::fs::read(&model).unwrap();
-    bytes.extend([0x42, 0x00]); // an empty domain: another file, the same model
+    bytes.extend(b"\x72\x06\x0a\x01k\x12\x01v"); // one more entry of metadata_props: another file, the same model
     std::fs::write(&model, bytes).unwrap();
     let other = run().expect_code(1);
     assert!(other.stderr.contains("model_sha256: "), "{}", other.stderr);

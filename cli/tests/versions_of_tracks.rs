@@ -4,11 +4,11 @@
 mod stand_ins;
 
 use stand_ins::{Trouble, World, seconds};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use trackdrop_cloud::Storage;
 use trackdrop_flow::version;
 use trackdrop_pipeline::{
-    Bucket, FailureKind, Refinements, RequestId, RequestSettings, RequestState, TrackerOverrides,
+    Bucket, FailureKind, Refinements, RequestId, RequestSettings, RequestState, Smooth, TrackerOverrides,
     names::{ObjectName, ResultFile},
 };
 use trackdrop_tables::tracks::TrackRow;
@@ -97,8 +97,19 @@ async fn what_can_t_be_a_version_is_refused_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refinements_add_marked_rows_change_no_id_and_do_not_depend_on_the_cut() {
-    let all = Refinements { fill_gaps: Some(20), smooth: Some(2.0), backfill: true };
+async fn refinements_add_marked_rows_and_do_not_depend_on_the_cut() {
+    let gaussian = Some(Smooth::Gaussian(2.0));
+    let none = Refinements::default();
+    let refinements = [
+        Refinements { fill_gaps: Some(20), ..none.clone() },
+        Refinements { backfill: true, ..none.clone() },
+        Refinements { fill_gaps: Some(20), smooth: gaussian, backfill: true, ..none.clone() },
+        Refinements { smooth: Some(Smooth::RTS), ..none.clone() },
+        Refinements { link: Some(3.0), ..none.clone() },
+        // One missing frame at most: longer gaps end an identity, so that ids change.
+        Refinements { link: Some(0.2), recover: true, fill_gaps: Some(5), ..none.clone() },
+        Refinements::best(),
+    ];
     let mut of_cut = Vec::new();
     for length in [0.5, 1_000.0] {
         let world = World::new(Trouble::default());
@@ -106,21 +117,24 @@ async fn refinements_add_marked_rows_change_no_id_and_do_not_depend_on_the_cut()
         world.settle(std::slice::from_ref(&first)).await;
         let tracked = world.tracks(&first).await;
         let mut of_version = Vec::new();
-        for refine in [
-            Refinements { fill_gaps: Some(20), ..Default::default() },
-            Refinements { backfill: true, ..Default::default() },
-            all.clone(),
-        ] {
-            let smooths = refine.smooth.is_some();
-            let version = versioned(&world, &first, |settings| settings.refine = refine).await;
+        for refine in refinements.clone() {
+            let Refinements { smooth, link, .. } = refine;
+            let version = versioned(&world, &first, |settings| settings.refine = refine.clone()).await;
             let rows = world.tracks(&version).await;
-            assert!(rows.len() > tracked.len(), "rows were added");
-            let identity = |row: &TrackRow| (row.frame_index, row.pts, row.track_id, row.class_id, row.score.to_bits());
+            assert!(rows.len() > tracked.len() || refine == refinements[4], "rows were added: {refine:?}");
+            let place = |row: &TrackRow| (row.frame_index, row.pts, row.score.to_bits());
+            let identity = |row: &TrackRow| (place(row), row.track_id, row.class_id);
             let observed = core(&rows);
-            assert!(observed.iter().map(identity).eq(tracked.iter().map(identity)), "ids, frames and scores stay");
-            assert_eq!(observed == tracked, !smooths, "boxes stay unless they are smoothed");
+            assert!(observed.iter().map(place).eq(tracked.iter().map(place)), "frames and scores stay");
+            let ids_stay = observed.iter().map(identity).eq(tracked.iter().map(identity));
+            assert!(ids_stay || link.is_some(), "only links change ids: {refine:?}");
+            assert!(!ids_stay || link != Some(0.2), "a short link changes some");
+            let boxes_stay = observed.iter().zip(&tracked).all(|(is, was)| is.bbox == was.bbox);
+            assert_eq!(boxes_stay, smooth.is_none(), "boxes stay unless they are smoothed: {refine:?}");
             assert!(rows.is_sorted_by_key(|row| row.frame_index));
             assert!(rows.iter().all(|row| row.observed || (0.0..=1.0).contains(&row.score)));
+            let mut seen = BTreeSet::new();
+            assert!(rows.iter().all(|row| seen.insert((row.frame_index, row.track_id))), "no id twice: {refine:?}");
             of_version.push(rows);
         }
         of_cut.push(of_version);

@@ -262,7 +262,7 @@ run "services" {
         track    = ["counted/track/", "detections/", "ended/", "tracked/"]
         merge    = ["ended/", "merged/", "tracks/"]
         load     = ["ended/", "loaded/", "loads/"]
-        annotate = ["annotated/", "counted/annotate/", "ended/", "processed_chunks/"]
+        annotate = ["annotated/", "counted/annotate/", "crops/", "ended/", "processed_chunks/"]
         join     = ["ended/"]
         fail     = ["annotated/", "counted/annotate/", "counted/track/", "ended/", "swept/", "tracked/"]
         } : function => join(" || ", [
@@ -270,12 +270,16 @@ run "services" {
       ])
       } && { for function, member in google_storage_bucket_iam_member.writes_results : function => member.condition[0].expression } == {
       for function, files in {
-        split    = ["manifest.json", "summary.json"]
-        track    = ["manifest.json", "summary.json"]
-        merge    = ["detections.parquet", "manifest.json", "summary.json", "tracks.parquet"]
+        split = ["manifest.json", "summary.json"]
+        track = ["manifest.json", "summary.json"]
+        merge = [
+          "detections.parquet", "manifest.json", "summary.json", "tracks.parquet",
+          "coco.json", "cvat.xml", "mot.txt", "rekognition-persons.ndjson", "tracks.csv", "tracks.ndjson",
+          "video-intelligence-streaming.ndjson", "video-intelligence.json",
+        ]
         load     = ["manifest.json", "summary.json"]
         annotate = ["manifest.json", "summary.json"]
-        join     = ["annotated.mp4", "manifest.json", "summary.json"]
+        join     = ["annotated.mp4", "crops.parquet", "manifest.json", "summary.json"]
         fail     = ["manifest.json", "summary.json"]
       } : function => join(" || ", [for file in files : "resource.name.endsWith(\"/${file}\")"])
     }

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use trackdrop_tables::{detections::SegmentFooter, tracks::TrackRow};
 
 /// The votes so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Votes {
     names: Vec<Arc<str>>,
     /// By identity and class id: the sum of scores.
@@ -28,9 +28,13 @@ impl Votes {
 
     pub(crate) fn take(&mut self, frame: &[Matched<'_>]) {
         for Matched { track, detection } in frame {
-            let of_track = self.scores.entry(track.id).or_default();
-            *of_track.entry(detection.class_id).or_default() += f64::from(detection.score);
+            self.vote(track.id, detection.class_id, f64::from(detection.score));
         }
+    }
+
+    /// One detection of an identity.
+    pub(crate) fn vote(&mut self, id: u64, class_id: i32, score: f64) {
+        *self.scores.entry(id).or_default().entry(class_id).or_default() += score;
     }
 
     pub(crate) fn decide(self) -> Classes {

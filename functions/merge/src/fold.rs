@@ -65,20 +65,18 @@ impl Fold {
         } else {
             Association::Together(Box::new(tracker))
         };
-        let wanted = settings
-            .classes
-            .as_ref()
-            .map(|classes| footer.class_names.iter().map(|name| classes.contains(name)).collect());
+        let wanted = settings.wanted_classes(&footer.class_names);
         let min_score = settings.min_score.unwrap_or(0.0);
         Ok(Self { association, wanted, min_score, shown: Vec::new(), input: Vec::new() })
     }
 
-    /// Steps once for every planned frame of a segment, also where nothing was detected; `take` gets frame index, PTS and tracks.
+    /// Steps once for every planned frame of a segment, also where nothing was detected; `take` gets frame index, PTS, tracks
+    /// and the detections that the tracker was shown.
     pub(crate) fn frames(
         &mut self,
         segment: &ManifestSegment,
         rows: &[DetectionRow],
-        mut take: impl FnMut(i64, i64, &[Matched<'_>]),
+        mut take: impl FnMut(i64, i64, &[Matched<'_>], &mut dyn Iterator<Item = &DetectionRow>),
     ) -> Result<(), Failure> {
         let mut rest = rows;
         for (i, &pts) in segment.frame_pts.as_slice().iter().enumerate() {
@@ -87,15 +85,11 @@ impl Fold {
             if let Some(row) = of_frame.iter().find(|row| row.frame_index != frame_index || row.pts != pts) {
                 return Err(foreign(segment, row));
             }
-            take(frame_index, pts, &self.step(of_frame)?);
+            let matched = self.step(of_frame)?;
+            take(frame_index, pts, &matched, &mut self.shown.iter().map(|&i| &of_frame[i]));
             rest = after;
         }
         rest.first().map_or(Ok(()), |row| Err(foreign(segment, row)))
-    }
-
-    /// Whether the tracker is shown this detection.
-    pub(crate) fn shows(&self, row: &DetectionRow) -> bool {
-        shows(&self.wanted, self.min_score, row)
     }
 
     fn step<'a>(&mut self, detections: &'a [DetectionRow]) -> Result<Vec<Matched<'a>>, Failure> {

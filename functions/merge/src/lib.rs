@@ -6,6 +6,7 @@
 
 mod classes;
 mod damage;
+mod exports;
 mod fold;
 mod refine;
 
@@ -28,6 +29,7 @@ use trackdrop_pipeline::{
     manifest::{ManifestSegment, ModelIdentity, VideoInfo},
     names::{Marker, PerSegment, ResultFile},
 };
+use trackdrop_refine::Video;
 use trackdrop_tables::{
     TableError,
     detections::{self, DetectionRow, DetectionsWriter, SegmentFooter},
@@ -41,6 +43,7 @@ use fold::Fold;
 use refine::Refiner;
 
 pub use fold::tracker_settings;
+pub use refine::refine_of;
 
 /// How many frames of tracks before a segment go with it, for the trails that are drawn.
 pub const TRAIL_FRAMES: u64 = 30;
@@ -92,8 +95,10 @@ impl StageHandler for Merge {
             self.write_segment(&mut writes, &manifest, segment, tracks).await?;
         }
         if let Some(refiner) = merging.refiner.take() {
-            let (of, classes) = (Arc::clone(&manifest), merging.classes.clone());
-            let rows = Arc::new(blocking(move || refiner.finish(&of, &classes)).await?);
+            let (of, votes, video) = (Arc::clone(&manifest), merging.votes.take(), refined_video(&manifest)?);
+            let refined = blocking(move || refiner.finish(&of, &video, votes.unwrap_or_default())).await?;
+            merging.classes = Arc::new(refined.classes);
+            let rows = Arc::new(refined.rows);
             for segment in &manifest.segments {
                 delivery.step()?;
                 let (plan, of, rows) = (segment.clone(), Arc::clone(&manifest), Arc::clone(&rows));
@@ -138,7 +143,7 @@ impl Merge {
                         Votes::new(&footer),
                     ),
                 };
-                association.time(|| fold.frames(&segment, &rows, |_, _, tracks| votes.take(tracks)))?;
+                association.time(|| fold.frames(&segment, &rows, |_, _, tracks, _| votes.take(tracks)))?;
                 association.frames(segment.frame_count);
                 Ok((Some((fold, votes)), damage, association))
             })
@@ -177,6 +182,7 @@ impl Merge {
         (work.rows, work.tracks) = (rows, by_class);
         let file = NewObject::of_file(ResultFile::Detections.object(request), detections, PARQUET);
         self.cloud.create(file).await?;
+        exports::create(&self.cloud, manifest, &tracks, delivery).await?;
         let file = NewObject::of_file(ResultFile::Tracks.object(request), tracks, PARQUET);
         self.cloud.create(file.with_work(&work)).await?;
         self.record(request, ledger, model).await?;
@@ -234,6 +240,8 @@ struct Merging {
     classes: Arc<Classes>,
     /// Where tracks are refined: rows are held until all are known.
     refiner: Option<Refiner>,
+    /// With which refined tracks choose their classes: links make other identities than those of the first pass.
+    votes: Option<Votes>,
     model: Option<ModelIdentity>,
     detections: DetectionsWriter<BufWriter<NamedTempFile>>,
     tracks: TracksWriter<BufWriter<NamedTempFile>>,
@@ -261,6 +269,7 @@ impl Merging {
             fold: None,
             classes: Arc::new(classes),
             refiner: None,
+            votes: None,
             model: None,
             detections: DetectionsWriter::new(file()?).map_err(table)?,
             tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
@@ -288,28 +297,27 @@ impl Merging {
             Some(fold) => fold,
             None => self.begin_fold(manifest, &footer)?,
         };
-        let mut tracks = Vec::new();
-        let classes = &self.classes;
+        let (mut tracks, mut refused) = (Vec::new(), Ok(()));
+        let (classes, refiner) = (&self.classes, &mut self.refiner);
         self.association.time(|| {
-            fold.frames(segment, &rows, |frame_index, pts, matched| {
-                tracks.extend(matched.iter().map(|matched| classes.row(frame_index, pts, matched)));
+            fold.frames(segment, &rows, |frame_index, pts, matched, shown| match refiner {
+                Some(refiner) if refused.is_ok() => refused = refiner.take(frame_index, matched, shown),
+                Some(_) => {}
+                None => tracks.extend(matched.iter().map(|matched| classes.row(frame_index, pts, matched))),
             })
         })?;
+        refused?;
         self.association.frames(segment.frame_count);
-        if let Some(refiner) = &mut self.refiner {
-            refiner.take(tracks, rows.iter().filter(|row| fold.shows(row)))?;
-            self.fold = Some(fold);
-            return Ok((self, None));
-        }
         self.fold = Some(fold);
-        self.emit(manifest, segment, &tracks)
+        if self.refiner.is_some() { Ok((self, None)) } else { self.emit(manifest, segment, &tracks) }
     }
 
     fn begin_fold(&mut self, manifest: &Manifest, footer: &SegmentFooter) -> Result<Fold, Failure> {
         let (settings, frame_rate) = (&manifest.settings, video_of(manifest)?.frame_rate.to_f64());
         if !settings.refine.is_none() {
             let birth_score = tracker_settings(settings, footer.track_thresh, frame_rate).track_thresh + BIRTH_MARGIN;
-            self.refiner = Some(Refiner::new(settings.refine.clone(), birth_score));
+            self.refiner = Some(Refiner::new(refine_of(settings, birth_score)?));
+            self.votes = Some(Votes::new(footer));
         }
         Fold::new(settings, footer, frame_rate)
     }
@@ -380,6 +388,17 @@ fn of_segment<'a>(rows: &'a [TrackRow], segment: &ManifestSegment) -> &'a [Track
 fn video_of(manifest: &Manifest) -> Result<&VideoInfo, Failure> {
     let unplanned = || Failure::permanent("the manifest has no plan: process the video again");
     manifest.source.video.as_ref().ok_or_else(unplanned)
+}
+
+/// The video as the refinements know it.
+fn refined_video(manifest: &Manifest) -> Result<Video, Failure> {
+    let video = video_of(manifest)?;
+    let frames: u64 = manifest.segments.iter().map(|segment| segment.frame_count).sum();
+    Ok(Video {
+        frame_rate: video.frame_rate.to_f64(),
+        frame_count: u32::try_from(frames).unwrap_or(u32::MAX),
+        size_px: Some([f64::from(video.width_px), f64::from(video.height_px)]),
+    })
 }
 
 fn tracks_of(manifest: &Manifest) -> Result<TracksOf, Failure> {

@@ -1,12 +1,12 @@
 //! Named deviations from what the tracker gave, asked for by the user and made once all frames are known: they hold the video's rows
-//! in memory. Ids never change, no row is taken away, and every row that is added has `observed == false`.
+//! in memory. No row is taken away, and every row that is added has `observed == false`.
 
-use crate::classes::Classes;
-use trackdrop_eval::{
-    Row, Sequence,
-    offline::{Backfill, Gaps, Smoothing, backfill_first_boxes, fill_gaps, smooth},
+use crate::{
+    classes::{Classes, Votes},
+    fold::Matched,
 };
-use trackdrop_pipeline::{Failure, FailureKind, Manifest, Refinements};
+use trackdrop_pipeline::{Failure, FailureKind, Manifest, RequestSettings, Smooth as AskedSmooth};
+use trackdrop_refine::{Backfill, Detection, Gaps, Link, Refine, Row, Smooth, Smoothing, Video};
 use trackdrop_tables::{detections::DetectionRow, tracks::TrackRow};
 
 /// Coordinates beyond this are in no picture; the refinements refuse them.
@@ -14,115 +14,141 @@ const MAX_MAGNITUDE_PX: f32 = 1e9;
 
 /// Gathers what the refinements need.
 pub(crate) struct Refiner {
-    refine: Refinements,
-    /// The least score from which a track is born.
-    birth_score: f64,
-    tracks: Vec<TrackRow>,
-    /// What the tracker was shown; only where first boxes are looked for among them.
-    detections: Vec<Row>,
+    refine: Refine,
+    rows: Vec<Row>,
+    /// Rows whose box is none: they stay as they are.
+    odd: Vec<Row>,
+    /// What the tracker was shown; only what the refinements look at.
+    detections: Vec<Detection>,
+}
+
+/// What the request asks for. `birth_score` is the least from which a track is born.
+pub fn refine_of(settings: &RequestSettings, birth_score: f64) -> Result<Refine, Failure> {
+    let (asked, per_class) = (&settings.refine, settings.tracker.per_class);
+    let smooth = match asked.smooth {
+        None => None,
+        Some(AskedSmooth::Named(_)) => Some(Smooth::Rts),
+        Some(AskedSmooth::Gaussian(sigma_frames)) => {
+            let smoothing = Smoothing::new(sigma_frames);
+            Some(Smooth::Gaussian(smoothing.map_err(|error| Failure::from_error(FailureKind::Permanent, error))?))
+        }
+    };
+    Ok(Refine {
+        link: asked.link.map(|max_gap_s| Link { max_gap_s, per_class }),
+        recover: asked.recover,
+        per_class,
+        backfill: asked.backfill.then(|| Backfill { min_score: birth_score, ..Backfill::default() }),
+        fill_gaps: asked.fill_gaps.map(|max_missing_frames| Gaps { max_missing_frames, ..Gaps::default() }),
+        smooth,
+    })
 }
 
 impl Refiner {
-    pub(crate) fn new(refine: Refinements, birth_score: f64) -> Self {
-        Self { refine, birth_score, tracks: Vec::new(), detections: Vec::new() }
+    pub(crate) fn new(refine: Refine) -> Self {
+        Self { refine, rows: Vec::new(), odd: Vec::new(), detections: Vec::new() }
     }
 
-    /// Takes the rows of the next frames, and the detections that the tracker was shown in them.
+    /// Takes the tracks of the next frame, and the detections that the tracker was shown in it.
     pub(crate) fn take<'a>(
         &mut self,
-        tracks: impl IntoIterator<Item = TrackRow>,
-        detections: impl IntoIterator<Item = &'a DetectionRow>,
+        frame_index: i64,
+        matched: &[Matched<'_>],
+        shown: impl IntoIterator<Item = &'a DetectionRow>,
     ) -> Result<(), Failure> {
-        self.tracks.extend(tracks);
-        if self.refine.backfill {
-            for row in detections {
-                // Any number that no other detection of the frame has.
-                let id = self.detections.len() as u64;
-                self.detections.extend(to_row(row.frame_index, id, row.bbox, row.score)?);
-            }
+        let frame = frame_of(frame_index)?;
+        for Matched { track, detection } in matched {
+            let bbox = [track.x1, track.y1, track.x2, track.y2].map(|edge| edge as f32);
+            let row = Row {
+                measured: detection.bbox.map(f64::from),
+                score: f64::from(detection.score),
+                class: detection.class_id,
+                ..Row::new(frame, track.id, bbox.map(f64::from))
+            };
+            let usable = is_usable(bbox, detection.score) && is_usable(detection.bbox, detection.score);
+            if usable { self.rows.push(row) } else { self.odd.push(row) }
+        }
+        let needs_all = self.refine.backfill.is_some();
+        if needs_all || self.refine.recover {
+            let mut taken: Vec<*const DetectionRow> =
+                matched.iter().map(|matched| &raw const *matched.detection).collect();
+            taken.sort_unstable();
+            let is_free = |row: &&DetectionRow| needs_all || taken.binary_search(&&raw const **row).is_err();
+            let usable = shown.into_iter().filter(is_free).filter(|row| is_usable(row.bbox, row.score));
+            self.detections.extend(usable.map(|row| Detection {
+                frame,
+                bbox: row.bbox.map(f64::from),
+                score: f64::from(row.score),
+                class: row.class_id,
+            }));
         }
         Ok(())
     }
 
-    /// All rows of the video: by frame, within a frame those of the tracker first.
-    pub(crate) fn finish(self, manifest: &Manifest, classes: &Classes) -> Result<Vec<TrackRow>, Failure> {
-        let Self { refine, birth_score, mut tracks, detections } = self;
-        let (mut places, mut rows) = (Vec::new(), Vec::new());
-        for (place, row) in tracks.iter().enumerate() {
-            if let Some(row) = to_row(row.frame_index, row.track_id as u64, row.bbox, row.score)? {
-                places.push(place);
-                rows.push(row);
-            }
+    /// All rows of the video: by frame, within a frame those of the tracker first; and the class of each identity, by the votes of its
+    /// rows that the tracker returned.
+    pub(crate) fn finish(self, manifest: &Manifest, video: &Video, mut votes: Votes) -> Result<Finished, Failure> {
+        let Self { refine, rows, odd, detections } = self;
+        let mut rows = refine.apply(rows, &detections, video).rows;
+        if !odd.is_empty() {
+            rows.extend(odd);
+            // Stable: those of the tracker stay first in their frame.
+            rows.sort_by_key(|row| row.frame);
         }
-        let mut refined = Sequence::from_rows(rows).map_err(permanent)?;
-        if refine.backfill {
-            let detections = Sequence::from_rows(detections).map_err(permanent)?;
-            let births = Backfill { min_score: birth_score, ..Backfill::default() };
-            refined = backfill_first_boxes(&refined, &detections, &births);
+        for row in rows.iter().filter(|row| row.is_observed()) {
+            votes.vote(row.id, row.class, row.score);
         }
-        if let Some(max_missing_frames) = refine.fill_gaps {
-            refined = fill_gaps(&refined, &Gaps { max_missing_frames, ..Gaps::default() });
-        }
-        if let Some(sigma_frames) = refine.smooth {
-            refined = smooth(&refined, &Smoothing::new(sigma_frames).map_err(permanent)?);
-        }
-        let mut places = places.into_iter();
-        let mut added = Vec::new();
-        for row in refined.rows() {
-            if !row.observed {
-                added.push(added_row(row, manifest, classes)?);
-            } else if let (Some(place), true) = (places.next(), refine.smooth.is_some()) {
-                tracks[place].bbox = corners(row);
-            }
-        }
-        tracks.extend(added);
-        // Stable: those of the tracker stay first in their frame.
-        tracks.sort_by_key(|row| row.frame_index);
-        Ok(tracks)
+        let classes = votes.decide();
+        let pts = Pts { manifest };
+        let rows = rows.iter().map(|row| track_row(row, &pts, &classes)).collect::<Result<_, _>>()?;
+        Ok(Finished { rows, classes })
     }
 }
 
-/// A row as the refinements take it; none for a box that is none, which stays as it is.
-fn to_row(frame_index: i64, id: u64, bbox: [f32; 4], score: f32) -> Result<Option<Row>, Failure> {
-    let frame = u32::try_from(frame_index + 1)
-        .map_err(|_| Failure::permanent(format!("frame {frame_index} is beyond what refinements can count")))?;
+/// Refined rows, with the class of each identity.
+pub(crate) struct Finished {
+    pub(crate) rows: Vec<TrackRow>,
+    pub(crate) classes: Classes,
+}
+
+fn frame_of(frame_index: i64) -> Result<u32, Failure> {
+    u32::try_from(frame_index)
+        .map_err(|_| Failure::permanent(format!("frame {frame_index} is beyond what refinements can count")))
+}
+
+/// Whether refinements can work with a box.
+fn is_usable(bbox: [f32; 4], score: f32) -> bool {
     let [x1, y1, x2, y2] = bbox;
-    let in_range = bbox.iter().all(|edge| edge.abs() < MAX_MAGNITUDE_PX) && score.is_finite();
-    let wide = |from: f32, to: f32| f64::from(to) - f64::from(from);
-    let row = Row::new(frame, id, [f64::from(x1), f64::from(y1), wide(x1, x2), wide(y1, y2)]);
-    let row = Row { score: f64::from(score), ..row };
-    Ok((in_range && x1 <= x2 && y1 <= y2).then_some(row))
+    bbox.iter().all(|edge| edge.abs() < MAX_MAGNITUDE_PX) && score.is_finite() && x1 <= x2 && y1 <= y2
 }
 
-fn corners(row: &Row) -> [f32; 4] {
-    [row.x, row.y, row.x + row.w, row.y + row.h].map(|edge| edge as f32)
-}
-
-fn added_row(row: &Row, manifest: &Manifest, classes: &Classes) -> Result<TrackRow, Failure> {
-    let frame_index = u64::from(row.frame - 1);
+fn track_row(row: &Row, pts: &Pts<'_>, classes: &Classes) -> Result<TrackRow, Failure> {
     let (class_id, class_name) = classes.of(row.id).cloned().unwrap_or((0, "class_0".into()));
     Ok(TrackRow {
-        frame_index: frame_index as i64,
-        pts: pts_of(manifest, frame_index)?,
+        frame_index: i64::from(row.frame),
+        pts: pts.of(u64::from(row.frame))?,
         track_id: row.id as i64,
         class_id,
         class_name,
         // A row between two detections has no score of its own.
         score: row.score.max(0.0) as f32,
-        bbox: corners(row),
-        observed: false,
+        bbox: row.bbox.map(|edge| edge as f32),
+        observed: row.is_observed(),
     })
 }
 
-fn pts_of(manifest: &Manifest, frame_index: u64) -> Result<i64, Failure> {
-    let segments = &manifest.segments;
-    let after = segments.partition_point(|segment| segment.first_frame <= frame_index);
-    let segment = after.checked_sub(1).and_then(|last| segments.get(last));
-    let pts = segment
-        .and_then(|segment| segment.frame_pts.as_slice().get((frame_index - segment.first_frame) as usize).copied());
-    pts.ok_or_else(|| Failure::permanent(format!("frame {frame_index} is not in the plan")))
+/// The plan's PTS.
+struct Pts<'a> {
+    manifest: &'a Manifest,
 }
 
-fn permanent(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Failure::from_error(FailureKind::Permanent, error)
+impl Pts<'_> {
+    fn of(&self, frame_index: u64) -> Result<i64, Failure> {
+        let segments = &self.manifest.segments;
+        let after = segments.partition_point(|segment| segment.first_frame <= frame_index);
+        let segment = after.checked_sub(1).and_then(|last| segments.get(last));
+        let pts = segment.and_then(|segment| {
+            segment.frame_pts.as_slice().get((frame_index - segment.first_frame) as usize).copied()
+        });
+        pts.ok_or_else(|| Failure::permanent(format!("frame {frame_index} is not in the plan")))
+    }
 }

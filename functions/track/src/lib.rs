@@ -11,12 +11,13 @@ use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
 use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, count, named, stage::StageHandler};
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, ObjectFinalized, PtsList, RequestId, SegmentDescription, Stage,
-    Stopwatch,
+    Activity, Delivery, Failure, FailureKind, ObjectFinalized, PtsList, RequestId, RequestSettings, SegmentDescription,
+    Stage, Stopwatch,
     counter::Counted,
     ledger::FrameAccount,
     manifest::ModelIdentity,
     names::{LONGEST_SHOWN, PerSegment, cut},
+    settings::classes_named,
 };
 use trackdrop_tables::{
     TableError,
@@ -52,8 +53,8 @@ pub struct ModelFacts {
 
 /// Decodes a chunk's window and detects; blocking.
 pub trait SegmentDetector: Send + Sync {
-    /// The model that a segment's settings ask for, loaded.
-    fn model(&self, segment: &SegmentDescription) -> Result<ModelFacts, Failure>;
+    /// The model that a request's settings ask for, loaded.
+    fn model(&self, settings: &RequestSettings) -> Result<ModelFacts, Failure>;
 
     /// The detections of all frames that the chunk owns.
     fn detect(
@@ -125,8 +126,8 @@ impl Track {
         delivery.spend(Activity::Download, fetching.seconds());
         let detector = self.detector.clone();
         blocking(move || {
-            let model = Doing::begin(&delivery, Activity::Model).time(|| detector.model(&segment))?;
-            check_classes(&segment, &model)?;
+            let model = Doing::begin(&delivery, Activity::Model).time(|| detector.model(&segment.settings))?;
+            check_classes(&segment.settings, &model)?;
             let found = detector
                 .detect(file.path(), &segment, &delivery)
                 .map_err(|failure| named(failure, file.path(), &format!("chunk {}", segment.segment_number)))?;
@@ -151,16 +152,35 @@ impl Track {
 }
 
 /// Refuses a class that the model does not know, before any frame is decoded.
-fn check_classes(segment: &SegmentDescription, model: &ModelFacts) -> Result<(), Failure> {
-    for class in segment.settings.classes.iter().flatten() {
-        if !model.class_names.contains(class) {
-            let known = model.class_names.join(", ");
-            return Err(Failure::permanent(format!(
-                "the model {} knows no class {:?}; it knows: {known}",
-                model.identity.name,
-                cut(class, LONGEST_SHOWN)
-            )));
+///
+/// # Errors
+/// Permanent: such a class, and those that the model knows.
+pub fn check_classes(settings: &RequestSettings, model: &ModelFacts) -> Result<(), Failure> {
+    let names = &model.class_names;
+    if let Some(class) = settings.classes.iter().flatten().find(|class| classes_named(class, names).is_empty()) {
+        let mut nearest: Vec<&String> = names.iter().collect();
+        if names.len() > NEAREST {
+            nearest.sort_by(|a, b| likeness(class, b).total_cmp(&likeness(class, a)));
         }
+        let nearest: Vec<&str> = nearest.iter().take(NEAREST).map(|name| name.as_str()).collect();
+        let others = match names.len().saturating_sub(NEAREST) {
+            0 => String::new(),
+            others => format!(", and {others} more, which `trackdrop model inspect FILE --json` lists"),
+        };
+        return Err(Failure::permanent(format!(
+            "the model {} knows no class {:?}; it knows: {}{others}",
+            model.identity.name,
+            cut(class, LONGEST_SHOWN),
+            nearest.join(", ")
+        )));
     }
     Ok(())
+}
+
+/// Class names that are shown of a model that lacks the one asked for.
+const NEAREST: usize = 5;
+
+/// How much a user's word is like a class name, 0 to 1.
+fn likeness(asked: &str, name: &str) -> f64 {
+    strsim::jaro_winkler(&asked.to_lowercase(), &name.to_lowercase())
 }

@@ -12,8 +12,7 @@ use trackdrop_detector::{Detection, Detector, Found, ImageBatch};
 use trackdrop_flow::{Doing, room::Room};
 use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, VideoEngine, VideoParams, Window};
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, PtsList, SegmentDescription, ledger::FrameAccount,
-    manifest::ModelIdentity,
+    Activity, Delivery, Failure, FailureKind, PtsList, RequestSettings, SegmentDescription, ledger::FrameAccount,
 };
 use trackdrop_tables::detections::DetectionRow;
 
@@ -38,25 +37,8 @@ pub struct MediaSegmentDetector {
 }
 
 impl SegmentDetector for MediaSegmentDetector {
-    fn model(&self, segment: &SegmentDescription) -> Result<ModelFacts, Failure> {
-        let detector = self.pool.get(segment.settings.model.as_deref())?;
-        let info = detector.info();
-        let settings = &segment.settings;
-        match &settings.model_sha256 {
-            Some(_) if settings.card_sha256 != info.card_sha256 => Err(Failure::permanent(format!(
-                "the card of the model {} has changed since the request was made: process the video again",
-                info.name
-            ))),
-            Some(expected) if *expected != info.sha256 => Err(Failure::permanent(format!(
-                "the model file {} has changed since the request was made (sha256 {}, then {expected}): process the video again",
-                info.name, info.sha256
-            ))),
-            _ => Ok(ModelFacts {
-                identity: ModelIdentity { name: info.name.clone(), sha256: info.sha256.clone() },
-                class_names: info.class_names.clone(),
-                track_thresh: info.track_thresh,
-            }),
-        }
+    fn model(&self, settings: &RequestSettings) -> Result<ModelFacts, Failure> {
+        self.pool.facts(settings)
     }
 
     fn detect(

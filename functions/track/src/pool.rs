@@ -1,13 +1,16 @@
 //! The detectors that a process has loaded: one session a model, shared by all segments, and no more of them than their bounds allow.
 
-use crate::files::{AnyPath, FoundModel, ModelFile, ModelFiles};
+use crate::{
+    ModelFacts,
+    files::{AnyPath, FoundModel, ModelFile, ModelFiles},
+};
 use std::{
     num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 use trackdrop_detector::{Detector, DetectorOptions, Device, DeviceChoice, PassedOver, default_model_path};
-use trackdrop_pipeline::Failure;
+use trackdrop_pipeline::{Failure, RequestSettings, manifest::ModelIdentity};
 
 /// Inferences at the same time, at most: each has the weights for itself. Two on one thread each gave 1.27 times the frames
 /// of one on two threads (1.65 times in int8), because no thread waits for another at every layer (docs/speed.md).
@@ -105,6 +108,30 @@ impl DetectorPool {
     /// How many models are loaded.
     pub fn sessions(&self) -> usize {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// What the flow must know of the model that a request's settings ask for, which is loaded for it.
+    ///
+    /// # Errors
+    /// Permanent: there is no such model, it is no detector, or it or its card is not what the request was made with.
+    pub fn facts(&self, settings: &RequestSettings) -> Result<ModelFacts, Failure> {
+        let detector = self.get(settings.model.as_deref())?;
+        let info = detector.info();
+        match &settings.model_sha256 {
+            Some(_) if settings.card_sha256 != info.card_sha256 => Err(Failure::permanent(format!(
+                "the card of the model {} has changed since the request was made: process the video again",
+                info.name
+            ))),
+            Some(expected) if *expected != info.sha256 => Err(Failure::permanent(format!(
+                "the model file {} has changed since the request was made (sha256 {}, then {expected}): process the video again",
+                info.name, info.sha256
+            ))),
+            _ => Ok(ModelFacts {
+                identity: ModelIdentity { name: info.name.clone(), sha256: info.sha256.clone() },
+                class_names: info.class_names.clone(),
+                track_thresh: info.track_thresh,
+            }),
+        }
     }
 
     /// The detector of the model that was asked for, loaded where it is not; none means the default model. Blocks.

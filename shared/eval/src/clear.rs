@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::assignment::{Assigner, Edge};
 use crate::scene::Scene;
+use trackdrop_assignment::{Assigner, Edge};
 
 /// To go on with the track of the previous frame outweighs every overlap, in one frame of up to 1,000 objects.
 const CONTINUITY: f64 = 1000.0;

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::assignment::{Assigner, Edge};
 use crate::iou::Sweep;
 use crate::scene::shared_frames;
 use crate::sequence::Sequence;
+use trackdrop_assignment::{Assigner, Edge};
 
 /// A shift is reported if it raises the overlap by at least this share. On real tracks at 7 to 25 frames per second a wrong frame
 /// costs 1 to 10 %, and right frames gain nothing by a shift.

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use crate::assignment::{Assigner, Edge};
 use crate::scene::Scene;
+use trackdrop_assignment::{Assigner, Edge};
 
 /// How many overlap thresholds HOTA is averaged over.
 pub const ALPHAS: usize = 19;
 
 /// Threshold number `index`: 0.05, 0.10, ... 0.95, with the rounding of TrackEval.
-fn alpha(index: usize) -> f64 {
+pub(crate) fn alpha(index: usize) -> f64 {
     0.05 + index as f64 * 0.05
 }
 

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::assignment::{Assigner, Edge};
 use crate::scene::Scene;
+use trackdrop_assignment::{Assigner, Edge};
 
 /// How much is right if every object may have one track, and every track one object; shares in percent.
 #[derive(Debug, Clone, PartialEq, Serialize)]

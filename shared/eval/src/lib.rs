@@ -18,7 +18,6 @@
 //! ```
 //!
 //! Files are read by [`read_file`]; rows from elsewhere (Parquet, say) go through [`Sequence::from_rows`].
-//! [`offline`] holds what can be improved once all frames are known: opt-in, and never part of an evaluation by itself.
 //!
 //! # Conventions
 //! - Frames count from 1, as in every file of MOTChallenge. Frame 0 is refused, and a [`FrameShift`] is reported where moving
@@ -33,7 +32,6 @@
 //! a Data Set for Multi-Target, Multi-Camera Tracking*, 2016; Crouse, *On Implementing 2D Rectangular Assignment
 //! Algorithms*, 2016.
 
-mod assignment;
 mod clear;
 mod comparison;
 mod evaluation;
@@ -41,7 +39,7 @@ mod frame_shift;
 mod hota;
 mod identity;
 mod iou;
-pub mod offline;
+mod pooled;
 mod preprocessing;
 mod read;
 mod row;
@@ -54,6 +52,7 @@ pub use evaluation::{Evaluation, Options, evaluate};
 pub use frame_shift::{FrameShift, frame_shift};
 pub use hota::{ALPHAS, Hota, HotaAtAlpha};
 pub use identity::Identity;
+pub use pooled::pooled;
 pub use preprocessing::Preprocessing;
 pub use read::{ReadError, ReadErrorKind, parse, read_file};
 pub use row::Row;

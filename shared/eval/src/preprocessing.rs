@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::assignment::{Assigner, Edge};
 use crate::iou::Sweep;
 use crate::row::Row;
 use crate::scene::shared_frames;
 use crate::sequence::Sequence;
+use trackdrop_assignment::{Assigner, Edge};
 
 /// An overlap from which a track is taken to follow a distractor, whatever threshold is asked for.
 const DISTRACTOR_IOU: f64 = 0.5;

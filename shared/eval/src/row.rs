@@ -36,11 +36,4 @@ impl Row {
     pub fn tlwh(&self) -> [f64; 4] {
         [self.x, self.y, self.w, self.h]
     }
-
-    /// The same row with another box.
-    #[must_use]
-    pub(crate) fn with_tlwh(self, tlwh: [f64; 4]) -> Self {
-        let [x, y, w, h] = tlwh;
-        Self { x, y, w, h, ..self }
-    }
 }

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let frames = read_detections(&input)?;
             read.add(&start)?;
             let tracking = Clock::start()?;
-            let mut file = TrackFile::create(&output)?;
+            let mut file = TrackFile::create(&output, false)?;
             retrack(&frames, &settings, None, &mut file)?;
             rest.add(&tracking)?;
             whole.add(&start)?;
@@ -123,9 +123,9 @@ fn measure_alone(frames: &Frames, settings: &Settings, [track, write]: &mut [Tim
     tracks.extend((1..=frames.last_frame()).map(|number| tracker.step(frames.frame(number)).to_vec()));
     assert_eq!(rows, tracks.iter().map(Vec::len).sum::<usize>());
     let start = Clock::start()?;
-    let mut sink = TextSink::new(io::sink(), TextFormat::Csv);
+    let mut sink = TextSink::new(io::sink(), TextFormat::Csv, false);
     for (tracks, number) in tracks.iter().zip(1..) {
-        sink.frame(number, tracks)?;
+        sink.frame(number, tracks, &[])?;
     }
     sink.finish()?;
     write.add(&start)

@@ -1,98 +1,49 @@
-//! The tracks of a request in the formats of other tools.
+//! The tracks of a request in the formats of other tools. Boxes are in pixels of the source, with the origin in its upper left corner.
+//!
+//! | format | frames from | box | ids |
+//! |---|---|---|---|
+//! | MOTChallenge | 1 | left, top, width, height | track id |
+//! | COCO | 0 (`frame_index`, `frame_id`); image `id` from 1 | left, top, width, height | track id; category = class + 1 |
+//! | CVAT | 0 | left, top, right, bottom | track id; label = class name |
+//! | CSV, NDJSON | 0 | left, top, right, bottom | as in `tracks.parquet` |
+//! | Video Intelligence | time in nanoseconds | left, top, right, bottom as parts of the picture, clipped to it | one annotation a track, in the order of track ids |
+//! | the same, streaming | time in nanoseconds | the same | `trackId` = track id |
+//! | Rekognition | time in milliseconds | left, top, width, height as parts of the picture, clipped to it | `Index` = track id |
+//!
+//! Every number is the shortest that reads back as the same `f32`; widths and heights are differences in `f32`.
 
+mod by_track;
 mod coco;
 mod csv;
 mod cvat;
 mod mot;
 mod ndjson;
 mod record;
+mod rekognition;
+mod video_intelligence;
 
+use serde::Serialize;
 use std::{
     borrow::Borrow,
-    fmt,
     io::{self, BufWriter, Write},
-    str::FromStr,
+    path::Path,
 };
-use trackdrop_pipeline::Rational;
-use trackdrop_tables::tracks::TrackRow;
-
-/// A format of another tool. Boxes are in pixels of the source, with the origin in its upper left corner.
-///
-/// | format | frames from | box | ids |
-/// |---|---|---|---|
-/// | MOTChallenge | 1 | left, top, width, height | track id |
-/// | COCO | 0 (`frame_index`, `frame_id`); image `id` from 1 | left, top, width, height | track id; category = class + 1 |
-/// | CVAT | 0 | left, top, right, bottom | track id; label = class name |
-/// | CSV, NDJSON | 0 | left, top, right, bottom | as in `tracks.parquet` |
-///
-/// Every number is the shortest that reads back as the same `f32`; widths and heights are differences in `f32`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExportFormat {
-    /// MOTChallenge text: `frame,id,x,y,w,h,score,-1,-1,-1`. Classes are left out.
-    MotChallenge,
-    /// COCO JSON with `videos`, and `track_id` in the annotations.
-    CocoVideo,
-    /// CVAT for video 1.1, XML. All rows are held in memory, since CVAT wants them by track.
-    CvatVideo,
-    /// Comma-separated values with a header.
-    Csv,
-    /// One JSON object a line.
-    Ndjson,
-}
-
-impl ExportFormat {
-    /// Every format.
-    pub const ALL: [Self; 5] = [Self::MotChallenge, Self::CocoVideo, Self::CvatVideo, Self::Csv, Self::Ndjson];
-
-    /// Its name on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MotChallenge => "mot",
-            Self::CocoVideo => "coco",
-            Self::CvatVideo => "cvat",
-            Self::Csv => "csv",
-            Self::Ndjson => "ndjson",
-        }
-    }
-
-    /// The usual ending of its files, without the dot.
-    #[must_use]
-    pub fn ending(self) -> &'static str {
-        match self {
-            Self::MotChallenge => "txt",
-            Self::CocoVideo => "json",
-            Self::CvatVideo => "xml",
-            Self::Csv => "csv",
-            Self::Ndjson => "ndjson",
-        }
-    }
-}
-
-impl fmt::Display for ExportFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for ExportFormat {
-    type Err = UnknownFormat;
-
-    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
-        Self::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| UnknownFormat(name.to_owned()))
-    }
-}
-
-/// A name that is no [`ExportFormat`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a format: expected mot, coco, cvat, csv or ndjson")]
-pub struct UnknownFormat(String);
+use trackdrop_pipeline::{ExportFormat, Manifest, Rational, manifest::VideoInfo};
+use trackdrop_tables::{TableError, tracks::TrackRow};
 
 /// What the formats want to know about the video.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VideoMeta {
+    /// The request's id.
+    pub request: String,
+    /// Path of the upload, with its bucket's role: `uploads/clip.mp4`.
+    pub uri: String,
     /// File name.
     pub name: String,
+    /// Container format, as FFmpeg calls it.
+    pub container: String,
+    /// Codec of the video stream, as FFmpeg calls it.
+    pub codec: String,
     /// Width of a frame, px.
     pub width: u32,
     /// Height of a frame, px.
@@ -105,9 +56,45 @@ pub struct VideoMeta {
     pub time_base: Rational,
     /// The PTS of the presentation's time 0.
     pub origin_pts: i64,
+    /// End of the shown interval, exclusive, as a PTS.
+    pub end_pts: i64,
 }
 
 impl VideoMeta {
+    /// Of a planned request; `name` is the upload's.
+    #[must_use]
+    pub fn new(manifest: &Manifest, video: &VideoInfo, name: String) -> Self {
+        Self {
+            request: manifest.request_id.to_string(),
+            uri: manifest.source.uri.clone(),
+            name,
+            container: video.container.clone(),
+            codec: video.codec.clone(),
+            width: video.width_px,
+            height: video.height_px,
+            frame_rate: video.frame_rate,
+            frame_count: video.frame_count,
+            time_base: video.time_base,
+            origin_pts: video.origin_pts,
+            end_pts: video.end_pts,
+        }
+    }
+
+    /// A PTS on the presentation's clock, in units of which a second has so many, rounded to the nearest.
+    fn time_in(&self, pts: i64, units_a_second: i128) -> i128 {
+        let ticks = i128::from(pts) - i128::from(self.origin_pts);
+        let (scaled, den) =
+            (ticks * i128::from(self.time_base.num()) * units_a_second, i128::from(self.time_base.den()));
+        (2 * scaled + den).div_euclid(2 * den)
+    }
+
+    /// Left, top, right and bottom as parts of the picture, from 0 to 1: what is beyond its edges is cut off.
+    fn ltrb_of_picture(&self, row: &TrackRow) -> [f32; 4] {
+        let part = |edge: f32, whole: u32| (f64::from(edge) / f64::from(whole.max(1))).clamp(0.0, 1.0) as f32;
+        let [x1, y1, x2, y2] = row.bbox;
+        [part(x1, self.width), part(y1, self.height), part(x2, self.width), part(y2, self.height)]
+    }
+
     fn time_s(&self, row: &TrackRow) -> f64 {
         self.time_base.seconds(row.pts - self.origin_pts)
     }
@@ -120,6 +107,9 @@ pub enum ExportError {
     /// The output failed.
     #[error("cannot write the export: {0}")]
     Io(#[from] io::Error),
+    /// The rows can't be read.
+    #[error("the tracks can't be read: {0}")]
+    Table(#[from] TableError),
     /// The row lies outside the video: rows and video do not belong together.
     #[error("track {track_id} has a row in frame_index {frame_index}, but the video has {frame_count} frames, from 0")]
     NoSuchFrame {
@@ -148,25 +138,30 @@ pub enum ExportError {
     },
 }
 
-/// Writes the rows, which come in frame order, in a format. `out` needs no buffer; it is flushed.
+/// Writes the rows, which come in frame order, in a format. `out` needs no buffer; it is flushed. What is held does not grow with the rows, but
+/// for CVAT's; where a format wants them by track, they are sorted in temporary files in `scratch`, of 44 bytes a row.
 ///
 /// # Errors
-/// A row outside the video or with a value that is not finite; a track twice in a frame (found by CVAT only); or `out`
-/// fails. What was written by then is no complete file.
+/// A row that can't be read, is outside the video or has a value that is not finite; a track twice in a frame (found by the formats that go by
+/// track); or `out` or `scratch` fails. What was written by then is no complete file.
 pub fn export<R: Borrow<TrackRow>>(
     format: ExportFormat,
     meta: &VideoMeta,
-    rows: impl IntoIterator<Item = R>,
+    rows: impl IntoIterator<Item = Result<R, TableError>>,
+    scratch: &Path,
     out: impl Write,
 ) -> Result<(), ExportError> {
     let mut out = BufWriter::with_capacity(1 << 18, out);
-    let rows = rows.into_iter().map(|row| checked(meta, row));
+    let rows = rows.into_iter().map(|row| checked(meta, row?));
     match format {
         ExportFormat::MotChallenge => mot::write(rows, &mut out)?,
         ExportFormat::CocoVideo => coco::write(meta, rows, &mut out)?,
         ExportFormat::CvatVideo => cvat::write(meta, rows, &mut out)?,
         ExportFormat::Csv => csv::write(meta, rows, &mut out)?,
         ExportFormat::Ndjson => ndjson::write(meta, rows, &mut out)?,
+        ExportFormat::VideoIntelligence => video_intelligence::write(meta, rows, scratch, &mut out)?,
+        ExportFormat::VideoIntelligenceStreaming => video_intelligence::write_streaming(meta, rows, &mut out)?,
+        ExportFormat::RekognitionPersons => rekognition::write(meta, rows, &mut out)?,
     }
     Ok(out.flush()?)
 }
@@ -184,4 +179,8 @@ fn checked<R: Borrow<TrackRow>>(meta: &VideoMeta, row: R) -> Result<R, ExportErr
 fn tlwh(row: &TrackRow) -> [f32; 4] {
     let [x1, y1, x2, y2] = row.bbox;
     [x1, y1, x2 - x1, y2 - y1]
+}
+
+fn json(out: &mut impl Write, value: &impl Serialize) -> Result<(), ExportError> {
+    Ok(serde_json::to_writer(out, value).map_err(io::Error::from)?)
 }

@@ -2,21 +2,23 @@
 //!
 //! - [`read_detections`] reads CSV, MOTChallenge or Trackdrop's Parquet into [`Frames`].
 //! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`].
-//! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON.
+//! - [`retrack_refined`] refines what the tracker gives, and [`refine_tracks`] what another tracker gave.
+//! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON, or as Google's Video Intelligence API
+//!   and Amazon Rekognition's people pathing answered.
 //!
 //! ```no_run
 //! use trackdrop_exchange::{TrackFile, read_detections, retrack};
 //! use trackdrop_tracker::Settings;
 //!
 //! let detections = read_detections("det.txt".as_ref())?;
-//! let mut tracks = TrackFile::create("tracks.csv".as_ref())?;
+//! let mut tracks = TrackFile::create("tracks.csv".as_ref(), false)?;
 //! let retracked = retrack(&detections, &Settings::default(), None, &mut tracks)?;
 //! println!("{} objects in {} frames", retracked.ids, retracked.frames);
 //! # Ok::<(), trackdrop_exchange::ExchangeError>(())
 //! ```
 //!
 //! Frames are numbered from 1 in [`Frames`] and in the files of trackers (CSV, MOTChallenge), and indexed from 0 in
-//! Trackdrop's own tables. Which exporter counts from what is said at [`ExportFormat`].
+//! Trackdrop's own tables. What each exporter counts from is said in the table of `src/export.rs`.
 //!
 //! It knows nothing of video, clouds or the detector.
 
@@ -27,6 +29,7 @@ mod error;
 mod export;
 mod frames;
 mod number_text;
+mod refined;
 mod retrack;
 mod track_file;
 mod track_parquet;
@@ -34,9 +37,11 @@ mod track_text;
 
 pub use detections::read_detections;
 pub use error::{ExchangeError, LineProblem};
-pub use export::{ExportError, ExportFormat, UnknownFormat, VideoMeta, export};
+pub use export::{ExportError, VideoMeta, export};
 pub use frames::{Frames, MAX_FRAME};
+pub use refined::{refine_tracks, retrack_refined};
 pub use retrack::{Retracked, TrackSink, retrack};
 pub use track_file::TrackFile;
 pub use track_parquet::{ParquetSink, WrittenTrack, read_written_tracks};
 pub use track_text::{TextFormat, TextSink};
+pub use trackdrop_pipeline::export_format::{ExportFormat, UnknownFormat};

@@ -10,11 +10,12 @@ use trackdrop_tracker::{ByteTrack, Settings, Track};
 
 /// Takes tracks, frame by frame.
 pub trait TrackSink {
-    /// The tracks of the next frame, in the tracker's order; frames are numbered from 1, and none is left out.
+    /// The tracks of the next frame, in the tracker's order, and after them those that a refinement added, whose `detection` means
+    /// nothing; frames are numbered from 1, and none is left out.
     ///
     /// # Errors
     /// They can't be written. The sink is not used again.
-    fn frame(&mut self, number: u32, tracks: &[Track]) -> io::Result<()>;
+    fn frame(&mut self, number: u32, tracks: &[Track], added: &[Track]) -> io::Result<()>;
 
     /// Writes the rest, after the last frame.
     ///
@@ -128,7 +129,7 @@ fn write(sink: &mut dyn TrackSink, to_write: &Receiver<Batch>, used: &Sender<Bat
         let mut start = 0;
         for &end in &batch.ends {
             number += 1;
-            sink.frame(number, &batch.tracks[start..end])?;
+            sink.frame(number, &batch.tracks[start..end], &[])?;
             start = end;
         }
         // The tracker may have finished.

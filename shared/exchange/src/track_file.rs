@@ -33,11 +33,11 @@ impl fmt::Debug for TrackFile {
 }
 
 impl TrackFile {
-    /// Starts a file.
+    /// Starts a file; `is_refined` where rows may be added to what the tracker returned, and so must be told apart.
     ///
     /// # Errors
     /// The ending is none of the three, or the folder does not exist or take a file.
-    pub fn create(path: &Path) -> Result<Self, ExchangeError> {
+    pub fn create(path: &Path, is_refined: bool) -> Result<Self, ExchangeError> {
         let format = match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => Some(TextFormat::Csv),
             Some("txt") => Some(TextFormat::MotChallenge),
@@ -53,8 +53,8 @@ impl TrackFile {
             let pending = builder.tempfile_in(folder)?;
             let out = pending.as_file().try_clone()?;
             let sink: Box<dyn TrackSink> = match format {
-                Some(format) => Box::new(TextSink::new(out, format)),
-                None => Box::new(ParquetSink::new(out)?),
+                Some(format) => Box::new(TextSink::new(out, format, is_refined)),
+                None => Box::new(ParquetSink::new(out, is_refined)?),
             };
             Ok((pending, sink))
         };
@@ -64,8 +64,8 @@ impl TrackFile {
 }
 
 impl TrackSink for TrackFile {
-    fn frame(&mut self, number: u32, tracks: &[Track]) -> io::Result<()> {
-        self.sink.frame(number, tracks).map_err(|error| with_path(&self.path, error))
+    fn frame(&mut self, number: u32, tracks: &[Track], added: &[Track]) -> io::Result<()> {
+        self.sink.frame(number, tracks, added).map_err(|error| with_path(&self.path, error))
     }
 
     fn finish(&mut self) -> io::Result<()> {

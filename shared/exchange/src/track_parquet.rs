@@ -2,7 +2,7 @@
 
 use crate::retrack::TrackSink;
 use arrow_array::{
-    ArrayRef, Float64Array, Int64Array, RecordBatch,
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch,
     cast::AsArray,
     types::{Float64Type, Int64Type},
 };
@@ -17,7 +17,7 @@ use parquet::{
 };
 use std::{
     io::{self, Write},
-    mem,
+    iter, mem,
     sync::Arc,
 };
 use trackdrop_tracker::Track;
@@ -26,45 +26,53 @@ const ROWS_PER_GROUP: usize = 1 << 16;
 
 const INTEGERS: [&str; 2] = ["frame", "id"];
 const FLOATS: [&str; 5] = ["x", "y", "w", "h", "score"];
+const OBSERVED: &str = "observed";
 
 /// Writes every track it is given as a row: `frame` (from 1) and `id` as 64-bit integers, then `x`, `y`, `w`, `h` and
-/// `score` as 64-bit floats.
+/// `score` as 64-bit floats. Refined tracks have the column `observed` after these, false in rows that a refinement added.
 #[derive(Debug)]
 pub struct ParquetSink<W: Write + Send> {
     writer: ArrowWriter<W>,
     schema: SchemaRef,
     integers: [Vec<i64>; INTEGERS.len()],
     floats: [Vec<f64>; FLOATS.len()],
+    /// None where no row may be added.
+    observed: Option<Vec<bool>>,
 }
 
 impl<W: Write + Send> ParquetSink<W> {
-    /// Into `out`, which needs no buffer of its own.
+    /// Into `out`, which needs no buffer of its own; `is_refined` where rows may be added to what the tracker returned.
     ///
     /// # Errors
     /// `out` refuses the first bytes.
-    pub fn new(out: W) -> io::Result<Self> {
-        let schema = schema();
+    pub fn new(out: W, is_refined: bool) -> io::Result<Self> {
+        let schema = schema(is_refined);
         // Filtered coordinates hardly ever repeat: a dictionary of them would only cost time.
         let properties = FLOATS.into_iter().fold(WriterProperties::builder(), |builder, name| {
             builder.set_column_dictionary_enabled(ColumnPath::from(name), false)
         });
         let properties = properties.set_compression(Compression::SNAPPY).set_created_by("trackdrop".to_owned()).build();
         let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(to_io)?;
-        Ok(Self { writer, schema, integers: Default::default(), floats: Default::default() })
+        let observed = is_refined.then(Vec::new);
+        Ok(Self { writer, schema, integers: Default::default(), floats: Default::default(), observed })
     }
 
     fn write_group(&mut self) -> io::Result<()> {
         let integers = self.integers.each_mut().map(|column| Arc::new(Int64Array::from(mem::take(column))) as ArrayRef);
         let floats = self.floats.each_mut().map(|column| Arc::new(Float64Array::from(mem::take(column))) as ArrayRef);
-        let columns = integers.into_iter().chain(floats).collect();
+        let observed = self.observed.as_mut().map(|column| Arc::new(BooleanArray::from(mem::take(column))) as ArrayRef);
+        let columns = integers.into_iter().chain(floats).chain(observed).collect();
         let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(io::Error::other)?;
         self.writer.write(&batch).and_then(|()| self.writer.flush()).map_err(to_io)
     }
 }
 
 impl<W: Write + Send> TrackSink for ParquetSink<W> {
-    fn frame(&mut self, number: u32, tracks: &[Track]) -> io::Result<()> {
-        for track in tracks {
+    fn frame(&mut self, number: u32, tracks: &[Track], added: &[Track]) -> io::Result<()> {
+        for (track, is_observed) in tracks.iter().zip(iter::repeat(true)).chain(added.iter().zip(iter::repeat(false))) {
+            if let Some(column) = &mut self.observed {
+                column.push(is_observed);
+            }
             let [frames, ids] = &mut self.integers;
             frames.push(i64::from(number));
             ids.push(track.id as i64); // Ids are counted up from 1.
@@ -95,6 +103,8 @@ pub struct WrittenTrack {
     pub tlwh: [f64; 4],
     /// Score of the detection matched in this frame.
     pub score: f64,
+    /// False where a refinement added the row.
+    pub observed: bool,
 }
 
 /// Reads what a [`ParquetSink`] wrote, in order; `None` if the file has other columns.
@@ -104,7 +114,8 @@ pub struct WrittenTrack {
 pub fn read_written_tracks(file: Bytes) -> io::Result<Option<Vec<WrittenTrack>>> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(to_io)?;
     // Fields alone: a schema's metadata is the writer's own business.
-    if reader.schema().fields() != schema().fields() {
+    let is_refined = reader.schema().fields() == schema(true).fields();
+    if !is_refined && reader.schema().fields() != schema(false).fields() {
         return Ok(None);
     }
     let mut rows = Vec::new();
@@ -113,21 +124,24 @@ pub fn read_written_tracks(file: Bytes) -> io::Result<Option<Vec<WrittenTrack>>>
         let [frames, ids] = [0, 1].map(|column| batch.column(column).as_primitive::<Int64Type>().values());
         let [x, y, w, h, score] =
             [2, 3, 4, 5, 6].map(|column| batch.column(column).as_primitive::<Float64Type>().values());
+        let observed = is_refined.then(|| batch.column(7).as_boolean().values());
         rows.extend((0..batch.num_rows()).map(|row| WrittenTrack {
             frame: frames[row],
             id: ids[row],
             tlwh: [x[row], y[row], w[row], h[row]],
             score: score[row],
+            observed: observed.is_none_or(|observed| observed.value(row)),
         }));
     }
     Ok(Some(rows))
 }
 
-fn schema() -> SchemaRef {
+fn schema(is_refined: bool) -> SchemaRef {
     let field = |name, kind: &DataType| Field::new(name, kind.clone(), false);
     let integers = INTEGERS.into_iter().map(|name| field(name, &DataType::Int64));
     let floats = FLOATS.into_iter().map(|name| field(name, &DataType::Float64));
-    Arc::new(Schema::new(integers.chain(floats).collect::<Vec<_>>()))
+    let observed = is_refined.then(|| field(OBSERVED, &DataType::Boolean));
+    Arc::new(Schema::new(integers.chain(floats).chain(observed).collect::<Vec<_>>()))
 }
 
 /// A full disk must stay recognisable.

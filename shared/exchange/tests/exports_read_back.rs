@@ -21,6 +21,10 @@ const COLUMNS: [&str; 12] =
 
 fn meta() -> VideoMeta {
     VideoMeta {
+        request: "req_0aZ9bY8c_20261123T182501".into(),
+        uri: "uploads/été \"one\" & <two>, 'three'.mp4".into(),
+        container: "mov,mp4,m4a,3gp,3g2,mj2".into(),
+        codec: "h264".into(),
         name: "été \"one\" & <two>, 'three'.mp4".into(),
         width: 1920,
         height: 1080,
@@ -28,6 +32,7 @@ fn meta() -> VideoMeta {
         frame_count: FRAMES,
         time_base: Rational::new(1, 30_000).unwrap(),
         origin_pts: 2002,
+        end_pts: 2002 + FRAMES as i64 * 1001,
     }
 }
 
@@ -88,7 +93,8 @@ fn expected(rows: &[TrackRow]) -> Value {
     json!({
         "meta": {
             "name": meta.name, "width": meta.width, "height": meta.height, "frame_count": meta.frame_count,
-            "fps": 30_000.0 / 1001.0,
+            "fps": 30_000.0 / 1001.0, "origin_pts": meta.origin_pts, "end_pts": meta.end_pts, "time_base": 30_000,
+            "uri": meta.uri, "request": meta.request, "codec": meta.codec, "container": meta.container,
         },
         "columns": COLUMNS,
         "rows": rows.iter().map(record).collect::<Vec<_>>(),
@@ -98,7 +104,7 @@ fn expected(rows: &[TrackRow]) -> Value {
 
 fn written(format: ExportFormat, rows: &[TrackRow]) -> Vec<u8> {
     let mut out = Vec::new();
-    export(format, &meta(), rows, &mut out).unwrap();
+    export(format, &meta(), rows.iter().map(Ok), &std::env::temp_dir(), &mut out).unwrap();
     out
 }
 
@@ -107,7 +113,13 @@ fn read_back(format: ExportFormat, folder: &Path, export: &[u8], expected: &Valu
     fs::write(&file, export).unwrap();
     fs::write(&json, expected.to_string()).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/read_back.py");
-    Command::new(venv::python("readers", "tests/readers/requirements.txt"))
+    let (name, requirements) = match format {
+        ExportFormat::VideoIntelligence
+        | ExportFormat::VideoIntelligenceStreaming
+        | ExportFormat::RekognitionPersons => ("closing", "tests/readers/requirements-closing.txt"),
+        _ => ("readers", "tests/readers/requirements.txt"),
+    };
+    Command::new(venv::python(name, requirements))
         .arg("-B")
         .arg(script)
         .arg(format.name())
@@ -126,8 +138,8 @@ fn check(format: ExportFormat) {
     let right = read(&expected(&rows));
     assert!(right.status.success(), "{format}: {}", String::from_utf8_lossy(&right.stderr));
 
-    let tampers: [fn(&mut TrackRow); 3] =
-        [|row| row.frame_index += 1, |row| row.track_id += 20, |row| row.bbox[2] += 1.0];
+    let later = |row: &mut TrackRow| (row.frame_index, row.pts) = (row.frame_index + 1, row.pts + 1001);
+    let tampers: [fn(&mut TrackRow); 3] = [later, |row| row.track_id += 20, |row| row.bbox[2] += 1.0];
     for tamper in tampers {
         let mut wrong = rows.clone();
         tamper(&mut wrong[8]);
@@ -165,6 +177,46 @@ fn pythons_json_reads_every_line_of_the_ndjson() {
 }
 
 #[test]
+fn googles_classes_read_the_answer_of_video_intelligence_without_loss() {
+    check(ExportFormat::VideoIntelligence);
+}
+
+#[test]
+fn googles_classes_read_the_answers_of_its_streaming_mode_without_loss() {
+    check(ExportFormat::VideoIntelligenceStreaming);
+}
+
+#[test]
+fn botocore_reads_the_answer_of_get_person_tracking_without_loss() {
+    check(ExportFormat::RekognitionPersons);
+}
+
+#[test]
+fn a_page_of_persons_has_1000_and_the_token_of_the_next_line() {
+    let of = |persons: i64| {
+        let rows: Vec<_> = (0..persons).map(|id| TrackRow { track_id: id + 1, ..row(2, 1) }).collect();
+        let text = String::from_utf8(written(ExportFormat::RekognitionPersons, &rows)).unwrap();
+        let pages: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let of_page = |page: &Value| (page["Persons"].as_array().unwrap().len(), page["NextToken"].clone());
+        pages.iter().map(of_page).collect::<Vec<_>>()
+    };
+    assert_eq!(of(1000), [(1000, Value::Null)]);
+    assert_eq!(of(2001), [(1000, json!("1")), (1000, json!("2")), (1, Value::Null)]);
+}
+
+#[test]
+fn what_is_beyond_the_picture_is_cut_off_for_the_services_that_had_parts_of_it() {
+    let wide = TrackRow { bbox: [-192.0, -10.0, 2400.0, 540.0], ..row(0, 1) };
+    let of = |format| serde_json::from_slice::<Value>(&written(format, std::slice::from_ref(&wide))).unwrap();
+    let box_of = of(ExportFormat::VideoIntelligence)["annotationResults"][0]["objectAnnotations"][0]["frames"][0]
+        ["normalizedBoundingBox"]
+        .clone();
+    assert_eq!(box_of, json!({ "left": 0.0, "top": 0.0, "right": 1.0, "bottom": 0.5 }));
+    let box_of = of(ExportFormat::RekognitionPersons)["Persons"][0]["Person"]["BoundingBox"].clone();
+    assert_eq!(box_of, json!({ "Left": 0.0, "Top": 0.0, "Width": 1.0, "Height": 0.5 }));
+}
+
+#[test]
 fn a_video_without_tracks_is_exported_too() {
     let text = |format| String::from_utf8(written(format, &[])).unwrap();
     assert_eq!(text(ExportFormat::MotChallenge), "");
@@ -174,6 +226,11 @@ fn a_video_without_tracks_is_exported_too() {
     let coco: Value = serde_json::from_str(&text(ExportFormat::CocoVideo)).unwrap();
     assert_eq!(coco["images"].as_array().unwrap().len(), FRAMES as usize);
     assert_eq!((&coco["annotations"], &coco["categories"]), (&json!([]), &json!([])));
+    assert_eq!(text(ExportFormat::VideoIntelligenceStreaming), "");
+    let answer: Value = serde_json::from_str(&text(ExportFormat::VideoIntelligence)).unwrap();
+    assert_eq!(answer["annotationResults"][0]["objectAnnotations"], json!([]));
+    let page: Value = serde_json::from_str(&text(ExportFormat::RekognitionPersons)).unwrap();
+    assert_eq!((&page["Persons"], &page["NextToken"]), (&json!([]), &Value::Null));
 }
 
 #[test]
@@ -196,15 +253,19 @@ fn characters_that_xml_cannot_hold_are_replaced() {
 
 #[test]
 fn rows_that_do_not_fit_the_video_are_refused() {
-    let refused = |format, rows: &[TrackRow]| export(format, &meta(), rows, Vec::new()).unwrap_err();
+    let refused = |format, rows: &[TrackRow]| {
+        export(format, &meta(), rows.iter().map(Ok), &std::env::temp_dir(), Vec::new()).unwrap_err()
+    };
     for frame_index in [-1, FRAMES as i64] {
         let error = refused(ExportFormat::Csv, &[row(frame_index, 1)]);
         assert!(matches!(error, ExportError::NoSuchFrame { track_id: 1, .. }), "{error}");
     }
     let nan = TrackRow { score: f32::NAN, ..row(1, 1) };
     assert!(matches!(refused(ExportFormat::CocoVideo, &[nan]), ExportError::NotFinite { frame_index: 1, .. }));
-    let twice = refused(ExportFormat::CvatVideo, &[row(1, 1), row(1, 1)]);
-    assert!(matches!(twice, ExportError::TwiceInFrame { frame_index: 1, track_id: 1 }), "{twice}");
+    for format in [ExportFormat::CvatVideo, ExportFormat::VideoIntelligence] {
+        let twice = refused(format, &[row(1, 1), row(1, 1)]);
+        assert!(matches!(twice, ExportError::TwiceInFrame { frame_index: 1, track_id: 1 }), "{twice}");
+    }
 }
 
 #[test]

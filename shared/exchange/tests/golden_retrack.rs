@@ -57,7 +57,7 @@ fn every_golden_run_comes_out_row_by_row_as_the_reference_wrote_it() {
 
         for ending in ["csv", "txt"] {
             let output = folder.path().join("out").with_extension(ending);
-            let mut file = TrackFile::create(&output).unwrap();
+            let mut file = TrackFile::create(&output, false).unwrap();
             let detections = read_detections(&input).unwrap();
             let retracked = retrack(&detections, &settings(run), Some(frame_count), &mut file).unwrap();
             assert_eq!(retracked.frames, frame_count, "{name}");

@@ -10,8 +10,9 @@ use std::{
 };
 use trackdrop_exchange::{
     ExchangeError, Frames, Retracked, TextFormat, TextSink, TrackFile, TrackSink, WrittenTrack, read_detections,
-    read_written_tracks, retrack,
+    read_written_tracks, retrack, retrack_refined,
 };
+use trackdrop_refine::{Link, Refine, Smooth, Video};
 use trackdrop_tracker::{Settings, Track};
 
 /// Somebody who walks to the right through frames 2 to `last`, and a box without a size in each of them.
@@ -36,7 +37,7 @@ struct Log {
 }
 
 impl TrackSink for Log {
-    fn frame(&mut self, number: u32, tracks: &[Track]) -> io::Result<()> {
+    fn frame(&mut self, number: u32, tracks: &[Track], _: &[Track]) -> io::Result<()> {
         self.frames.push(number);
         self.tracked.extend(tracks.iter().map(|_| number));
         Ok(())
@@ -51,7 +52,7 @@ impl TrackSink for Log {
 struct FullDisk;
 
 impl TrackSink for FullDisk {
-    fn frame(&mut self, _: u32, _: &[Track]) -> io::Result<()> {
+    fn frame(&mut self, _: u32, _: &[Track], _: &[Track]) -> io::Result<()> {
         Err(io::ErrorKind::StorageFull.into())
     }
 
@@ -105,10 +106,10 @@ fn a_file_appears_only_when_it_is_complete_and_replaces_an_older_one() {
     for ending in ["csv", "txt", "parquet"] {
         let path = folder.path().join("tracks").with_extension(ending);
         let before = entries();
-        drop(TrackFile::create(&path).unwrap());
+        drop(TrackFile::create(&path, false).unwrap());
         assert_eq!(entries(), before, "nothing is left of a file that was not finished");
         for _ in 0..2 {
-            retrack(&walker(5), &Settings::default(), None, &mut TrackFile::create(&path).unwrap()).unwrap();
+            retrack(&walker(5), &Settings::default(), None, &mut TrackFile::create(&path, false).unwrap()).unwrap();
         }
         assert_eq!(entries(), before + 1);
         assert!(fs::metadata(&path).unwrap().len() > 50);
@@ -117,9 +118,9 @@ fn a_file_appears_only_when_it_is_complete_and_replaces_an_older_one() {
 
 #[test]
 fn an_output_that_cannot_be_is_refused_before_any_work() {
-    let unknown = TrackFile::create(Path::new("tracks.mot")).unwrap_err();
+    let unknown = TrackFile::create(Path::new("tracks.mot"), false).unwrap_err();
     assert!(unknown.to_string().contains(".parquet"), "{unknown}");
-    let nowhere = TrackFile::create(Path::new("no/such/folder/tracks.csv")).unwrap_err();
+    let nowhere = TrackFile::create(Path::new("no/such/folder/tracks.csv"), false).unwrap_err();
     assert!(nowhere.to_string().contains("no/such/folder"), "{nowhere}");
 }
 
@@ -128,7 +129,7 @@ fn the_three_formats_hold_the_same_numbers_to_the_last_bit() {
     let (frames, folder) = (walker(70_000), tempfile::tempdir().unwrap());
     let path = |ending: &str| folder.path().join("tracks").with_extension(ending);
     for ending in ["csv", "txt", "parquet"] {
-        retrack(&frames, &Settings::default(), None, &mut TrackFile::create(&path(ending)).unwrap()).unwrap();
+        retrack(&frames, &Settings::default(), None, &mut TrackFile::create(&path(ending), false).unwrap()).unwrap();
     }
     let csv = fs::read_to_string(path("csv")).unwrap();
     let csv: Vec<_> = csv.lines().skip(1).collect();
@@ -140,7 +141,8 @@ fn the_three_formats_hold_the_same_numbers_to_the_last_bit() {
     assert_eq!(names, ["frame", "id", "x", "y", "w", "h", "score"]);
     let written = read_written_tracks(fs::read(path("parquet")).unwrap().into()).unwrap().unwrap();
     let text = |track: &WrittenTrack| {
-        let WrittenTrack { frame, id, tlwh: [x, y, w, h], score } = *track;
+        let WrittenTrack { frame, id, tlwh: [x, y, w, h], score, observed } = *track;
+        assert!(observed);
         // Rust's own text is the shortest that reads back, too.
         format!("{frame},{id},{}", [x, y, w, h, score].map(|value| value.to_string()).join(","))
     };
@@ -152,9 +154,44 @@ fn the_three_formats_hold_the_same_numbers_to_the_last_bit() {
 #[test]
 fn text_goes_to_any_writer() {
     let mut out = Vec::new();
-    retrack(&walker(3), &Settings::default(), None, &mut TextSink::new(&mut out, TextFormat::Csv)).unwrap();
+    retrack(&walker(3), &Settings::default(), None, &mut TextSink::new(&mut out, TextFormat::Csv, false)).unwrap();
     let text = String::from_utf8(out).unwrap();
     let (header, row) = text.split_once('\n').unwrap();
     assert_eq!(header, "frame,id,x,y,w,h,score");
     assert!(row.starts_with("3,1,") && row.ends_with(",0.9\n"), "{row}");
+}
+
+#[test]
+fn refined_tracks_say_in_every_format_which_rows_were_not_observed() {
+    // Seen in 40 frames, but for six in the middle.
+    let text: String = (1..=40)
+        .filter(|frame| !(20..26).contains(frame))
+        .map(|frame| format!("{frame},{},10,{},60,0.9\n", frame * 2, frame * 2 + 30))
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("detections.csv");
+    fs::write(&input, format!("frame,x1,y1,x2,y2,score\n{text}")).unwrap();
+    let frames = read_detections(&input).unwrap();
+    let refine = Refine { link: Some(Link::default()), recover: true, smooth: Some(Smooth::Rts), ..Refine::default() };
+    let video = Video { frame_rate: 10.0, frame_count: 0, size_px: None };
+    let path = |ending: &str| folder.path().join("tracks").with_extension(ending);
+    for ending in ["csv", "txt", "parquet"] {
+        let mut file = TrackFile::create(&path(ending), true).unwrap();
+        let done = retrack_refined(&frames, &Settings::default(), Some(45), &refine, &video, &mut file).unwrap();
+        assert_eq!((done.frames, done.rows, done.ids), (45, 40, 1), "{ending}");
+    }
+    let csv = fs::read_to_string(path("csv")).unwrap();
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("frame,id,x,y,w,h,score,observed"));
+    let added: Vec<u32> = lines
+        .filter(|line| line.ends_with(",0"))
+        .map(|line| line.split(',').next().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(added, (20..26).collect::<Vec<_>>());
+    let mot = fs::read_to_string(path("txt")).unwrap();
+    let added = mot.lines().filter(|line| line.ends_with(",-1,-1,-1,-1")).count();
+    assert_eq!((added, mot.lines().count()), (6, 40));
+    let written = read_written_tracks(fs::read(path("parquet")).unwrap().into()).unwrap().unwrap();
+    let added: Vec<i64> = written.iter().filter(|row| !row.observed).map(|row| row.frame).collect();
+    assert_eq!(added, (20..26).collect::<Vec<_>>());
 }

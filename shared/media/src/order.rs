@@ -86,7 +86,7 @@ pub(crate) fn show_as_decoded(
     times.sort_unstable();
     order.iter().zip(times).for_each(|(&at, time)| packets[at].pts = time);
     warnings.push(
-        "the container gives pictures their decoding times, so they are shown in the order in which a decoder puts them out".into(),
+        "the container's times of its pictures contradict the order in which a decoder puts them out; they are shown in the decoder's order".into(),
     );
     true
 }

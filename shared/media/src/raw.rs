@@ -23,8 +23,8 @@ pub(crate) fn count_out(
         let reason = "it is a single still picture".into();
         return Err(MediaError::NotAVideo { path: demuxer.path().to_owned(), reason });
     }
-    let ShownPictures { order, is_shown, stated_rate } = shown_pictures(packets.len(), demuxer, limits)?;
-    if order.is_empty() {
+    let ShownPictures { pictures, is_shown, stated_rate } = shown_pictures(packets.len(), demuxer, limits)?;
+    if pictures.is_empty() {
         // Any text is taken for a bare stream if its name ends so.
         let reason = "no supported format recognises it, and as a bare stream it has no picture".into();
         return Err(MediaError::NotAVideo { path: demuxer.path().to_owned(), reason });
@@ -42,8 +42,8 @@ pub(crate) fn count_out(
         (packet.pts, packet.dts, packet.duration) = (None, None, tick.rescale(1, time_base));
         packet.has_picture = is_shown;
     }
-    for (nth, &index) in order.iter().enumerate() {
-        packets[index].pts = Some(tick.rescale(nth as i64, time_base));
+    for (nth, picture) in pictures.iter().enumerate() {
+        packets[picture.packet].pts = Some(tick.rescale(nth as i64, time_base));
     }
     Ok(rate)
 }

@@ -288,9 +288,9 @@ pub(crate) fn settle_times(
 ) -> Result<Settled, MediaError> {
     let time_base = source.time_base()?;
     if let Some(fine) = time_base.finer(FINENESS).filter(|_| outruns_its_clock(packets)) {
-        let ShownPictures { order: shown, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
+        let ShownPictures { pictures, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
         packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
-        spread_over_ticks(packets, &shown);
+        spread_over_ticks(packets, &pictures);
         warnings
             .push("more pictures than ticks of the container's clock: those that share one are spread over it".into());
         return Ok(Settled { times_are_stated: false, time_base: fine, fineness: FINENESS });
@@ -321,19 +321,19 @@ fn outruns_its_clock(packets: &[ScannedPacket]) -> bool {
 }
 
 /// Makes all times [`FINENESS`] times as fine, and gives pictures of one tick times at even distances in it, in the order of `shown`.
-fn spread_over_ticks(packets: &mut [ScannedPacket], shown: &[usize]) {
+fn spread_over_ticks(packets: &mut [ScannedPacket], shown: &[DecodedPicture]) {
     for packet in packets.iter_mut() {
         packet.pts = packet.pts.map(|pts| pts.saturating_mul(FINENESS));
         packet.dts = packet.dts.map(|dts| dts.saturating_mul(FINENESS));
         packet.duration = packet.duration.saturating_mul(FINENESS);
     }
-    let mut times: Vec<i64> = shown.iter().filter_map(|&at| packets[at].pts).collect();
+    let mut times: Vec<i64> = shown.iter().filter_map(|picture| packets[picture.packet].pts).collect();
     times.sort_unstable();
     let mut spread = Vec::with_capacity(times.len());
     for tick in times.chunk_by(|a, b| a == b) {
         spread.extend(tick.iter().zip(0..).map(|(time, nth)| time + nth * FINENESS / tick.len() as i64));
     }
-    shown.iter().zip(spread).for_each(|(&at, time)| packets[at].pts = Some(time));
+    shown.iter().zip(spread).for_each(|(picture, time)| packets[picture.packet].pts = Some(time));
 }
 
 fn settle_stated_times(
@@ -342,44 +342,44 @@ fn settle_stated_times(
     limits: &Limits,
     warnings: &mut Vec<String>,
 ) -> Result<bool, MediaError> {
-    let mut are_stated = true;
-    if packets.iter().any(|p| p.has_picture && p.pts.is_none()) {
-        are_stated = false;
-        let ShownPictures { order: shown, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
-        let missing = packets.iter().zip(&is_shown).filter(|(p, shown)| p.has_picture && !**shown).count();
+    let are_all_there = packets.iter().all(|p| !p.has_picture || p.pts.is_some());
+    let mut decoded = None;
+    if !are_all_there {
+        let shown = shown_pictures(packets.len(), source, limits)?;
+        let missing = packets.iter().zip(&shown.is_shown).filter(|(p, shown)| p.has_picture && !**shown).count();
         if missing > 0 {
             warnings.push(format!("{missing} packets without a timestamp show no picture"));
         }
-        packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
+        packets.iter_mut().zip(&shown.is_shown).for_each(|(p, &shown)| p.has_picture = shown);
+        let order: Vec<usize> = shown.pictures.iter().map(|picture| picture.packet).collect();
         let is_avi = source.input().format().name() == "avi";
-        if is_avi || shown.iter().all(|&index| packets[index].pts.is_none()) {
-            show_at_decoding_times(packets, &shown)?;
+        if is_avi || order.iter().all(|&index| packets[index].pts.is_none()) {
+            show_at_decoding_times(packets, &order)?;
         } else {
-            fill_gaps(packets, &shown);
+            fill_gaps(packets, &order);
         }
+        decoded = Some(shown.pictures);
     }
     check_clock(packets, source.time_base()?)?;
-    if make_unique(packets, warnings) > 0 {
-        // The clock contradicts itself. What the decoder puts out first is shown first, whatever the container says.
-        if are_stated {
-            let ShownPictures { order: shown, is_shown, .. } = shown_pictures(packets.len(), source, limits)?;
-            packets.iter_mut().zip(&is_shown).for_each(|(p, &shown)| p.has_picture = shown);
-            let mut times: Vec<i64> = shown.iter().filter_map(|&i| packets[i].pts).collect();
-            times.sort_unstable();
-            shown.iter().zip(times).for_each(|(&index, time)| packets[index].pts = Some(time));
-        }
-        are_stated = false;
+    let are_unique = make_unique(packets, warnings) == 0;
+    if are_all_there && !are_unique {
+        // The clock contradicts itself.
+        let shown = shown_pictures(packets.len(), source, limits)?;
+        packets.iter_mut().zip(&shown.is_shown).for_each(|(p, &shown)| p.has_picture = shown);
+        decoded = Some(shown.pictures);
     }
-    if are_stated && order::contradicts_times(packets) {
-        are_stated = !order::show_as_decoded(packets, &decode_order_of_pictures(source, limits)?.0, warnings);
+    if decoded.is_none() && order::contradicts_times(packets) {
+        decoded = Some(decode_order_of_pictures(source, limits)?.0);
     }
-    Ok(are_stated)
+    // What the decoder puts out first is shown first, whatever the container says.
+    let are_reordered = decoded.is_some_and(|pictures| order::show_as_decoded(packets, &pictures, warnings));
+    Ok(are_all_there && are_unique && !are_reordered)
 }
 
 /// What decoding the whole stream shows.
 pub(crate) struct ShownPictures {
-    /// The packet index of each picture, in the order in which they come out.
-    pub order: Vec<usize>,
+    /// The pictures, in the order in which they come out.
+    pub pictures: Vec<DecodedPicture>,
     /// Of each packet, whether a picture comes out of it.
     pub is_shown: Vec<bool>,
     /// Pictures a second, if the stream itself says so.
@@ -388,12 +388,11 @@ pub(crate) struct ShownPictures {
 
 /// Decodes the whole stream.
 pub(crate) fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) -> Result<ShownPictures, MediaError> {
-    let (decoded, stated_rate) = decode_order_of_pictures(source, limits)?;
-    let order: Vec<usize> = decoded.iter().map(|picture| picture.packet).collect();
+    let (pictures, stated_rate) = decode_order_of_pictures(source, limits)?;
     let mut is_shown = vec![false; packets];
-    for &index in &order {
+    for picture in &pictures {
         // A file that grew since it was scanned has packets that are not known.
-        if is_shown.get_mut(index).is_none_or(|shown| std::mem::replace(shown, true)) {
+        if is_shown.get_mut(picture.packet).is_none_or(|shown| std::mem::replace(shown, true)) {
             return Err(MediaError::Unsupported {
                 reason: "packets hold two pictures each (packed B-frames); \
                          remux the file with `-c copy -bsf:v mpeg4_unpack_bframes`"
@@ -401,7 +400,7 @@ pub(crate) fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) 
             });
         }
     }
-    Ok(ShownPictures { order, is_shown, stated_rate })
+    Ok(ShownPictures { pictures, is_shown, stated_rate })
 }
 
 /// The n-th picture of `shown` gets the n-th decoding time.

@@ -173,6 +173,8 @@ torture! {
     equal_times_mpeg2_mkv "equal-times-mpeg2.mkv" ExactByOrder;
     equal_times_mkv "equal-times.mkv" ExactByOrder;
     equal_times_ts "equal-times.ts" ExactByOrder;
+    equal_times_mpeg2_vob "equal-times-mpeg2.vob" ExactByOrder;
+    equal_times_mpeg2_mpg "equal-times-mpeg2.mpg" ExactByOrder;
     no_offsets_mp4 "no-offsets.mp4" ExactByOrder;
     late_b_frames_mp4 "late-b-frames.mp4" ExactByOrder;
     edits_on_mp4 "edits-on.mp4" Exact;

@@ -17,9 +17,10 @@
 //!            loads/                                      windows of `load`
 //!            counted/<stage>/<request_id>/000            created once, when a group of 1,000 segments is complete
 //! results/   <request_id>/manifest.json, detections.parquet, tracks.parquet, annotated.mp4, summary.json
+//!            <request_id>/video-intelligence.json ...    the tracks in another tool's format, where the setting `exports` asks for it
 //! ```
 
-use crate::{request::RequestId, segment::SegmentNumber};
+use crate::{export_format::ExportFormat, request::RequestId, segment::SegmentNumber};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, fmt};
@@ -177,6 +178,8 @@ pub enum ResultFile {
     AnnotatedVideo,
     /// Counts and timings of a finished request.
     Summary,
+    /// The tracks in another tool's format, where the setting `exports` asks for it.
+    Export(ExportFormat),
 }
 
 impl ResultFile {
@@ -188,6 +191,7 @@ impl ResultFile {
             Self::Tracks => "tracks.parquet",
             Self::AnnotatedVideo => "annotated.mp4",
             Self::Summary => "summary.json",
+            Self::Export(format) => format.file_name(),
         }
     }
 

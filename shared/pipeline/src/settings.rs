@@ -1,7 +1,7 @@
 //! What a user asks for with an upload. The settings travel with the request: results depend on these and on
 //! nothing that a function is deployed with.
 
-use crate::{names::cut, time::Rational};
+use crate::{export_format::ExportFormat, names::cut, time::Rational};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -44,6 +44,9 @@ pub struct RequestSettings {
     /// The share of damaged frames above which the request fails; none means one half.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_damaged_share: Option<f64>,
+    /// Formats of other tools in which the tracks are written beside the results, too; a file each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ExportFormat>,
     /// Whether `time_s` counts from the zero of the source's own clock, however late the video begins on it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub source_clock: bool,
@@ -51,7 +54,7 @@ pub struct RequestSettings {
     #[serde(deserialize_with = "object")]
     pub tracker: TrackerOverrides,
     /// What is done to the tracks once all frames are known.
-    #[serde(skip_serializing_if = "Refinements::is_none", deserialize_with = "object")]
+    #[serde(skip_serializing_if = "Refinements::is_none", deserialize_with = "refinements")]
     pub refine: Refinements,
 }
 
@@ -79,23 +82,63 @@ pub struct TrackerOverrides {
     pub per_class: bool,
 }
 
-/// Named deviations from what the tracker gave, each off by default. Ids never change, no row is taken away, and rows that are added
-/// have `observed = false`.
+/// Named deviations from what the tracker gave, each off by default. Only `link` changes ids, no row is taken away, and rows that are
+/// added have `observed = false`. An upload may say `"refine": true` for [`Refinements::best`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Refinements {
     /// Gaps of up to so many frames are filled by straight lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fill_gaps: Option<u32>,
-    /// Boxes are smoothed over time by a Gaussian of this standard deviation in frames.
+    /// How boxes are smoothed over time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub smooth: Option<f64>,
+    pub smooth: Option<Smooth>,
     /// The detection that a track was born from becomes its first row.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub backfill: bool,
+    /// Tracks are cut at each missing frame, and their pieces linked again over the whole video where at most so many seconds are between
+    /// them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<f64>,
+    /// Detections that no track took are taken by the tracks that pass there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub recover: bool,
 }
 
+/// How boxes are smoothed over time: by a Gaussian of this standard deviation in frames, or as its name says.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Smooth {
+    /// Standard deviation in frames.
+    Gaussian(f64),
+    /// By name.
+    Named(NamedSmooth),
+}
+
+/// A way to smooth that has no parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NamedSmooth {
+    /// A Kalman filter and the smoother of Rauch, Tung and Striebel, with the video's own noise; fills gaps of up to 18 frames.
+    Rts,
+}
+
+impl Smooth {
+    /// The smoother of Rauch, Tung and Striebel.
+    pub const RTS: Self = Self::Named(NamedSmooth::Rts);
+}
+
+/// The longest gap that is linked over unless another is asked for, s.
+pub const LINK_GAP_S: f64 = 3.0;
+/// A longer gap can't be asked for: a prediction over a minute says nothing.
+pub const LONGEST_LINK_GAP_S: f64 = 60.0;
+
 impl Refinements {
+    /// What is best on the sequences of MOTChallenge that it was measured on: link, recover, and smooth by RTS.
+    pub fn best() -> Self {
+        Self { link: Some(LINK_GAP_S), recover: true, smooth: Some(Smooth::RTS), ..Self::default() }
+    }
+
     /// Whether tracks stay as the tracker gave them.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
@@ -129,12 +172,18 @@ pub enum SettingsError {
     /// The standard deviation of the smoothing is out of its range.
     #[error("smoothing over {0} frames: it must be above 0 and at most 1,000")]
     Smooth(f64),
+    /// The longest gap to link over is out of its range.
+    #[error("linking over {0} s: it must be above 0 and at most {LONGEST_LINK_GAP_S}")]
+    Link(f64),
     /// The rate of a bare stream is out of its range.
     #[error("raw frame rate {0}: it must be above 0 and at most 1,000 pictures a second")]
     RawFrameRate(Rational),
     /// The share of damaged frames is outside 0 to 1.
     #[error("largest share of damaged frames {0} is not between 0 and 1")]
     MaxDamagedShare(f64),
+    /// A format that is asked for twice, whose file could be written once only.
+    #[error("the format {0} is named twice in the list of exports")]
+    ExportTwice(ExportFormat),
     /// A class list that names nothing.
     #[error("the list of classes is empty or has an empty name in it")]
     Classes,
@@ -169,6 +218,29 @@ fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Re
     deserializer.deserialize_map(Object(PhantomData))
 }
 
+/// Reads refinements from an object, or from `true`, which is the best of them, and `false`, which is none.
+fn refinements<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Refinements, D::Error> {
+    struct ObjectOrBool;
+
+    impl<'de> Visitor<'de> for ObjectOrBool {
+        type Value = Refinements;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("true, false or an object, {...}")
+        }
+
+        fn visit_bool<E>(self, best: bool) -> Result<Refinements, E> {
+            Ok(if best { Refinements::best() } else { Refinements::default() })
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Refinements, A::Error> {
+            Refinements::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_any(ObjectOrBool)
+}
+
 /// The key of an upload's custom metadata that holds its settings as JSON.
 pub const METADATA_KEY: &str = "trackdrop-settings";
 
@@ -185,6 +257,7 @@ impl Default for RequestSettings {
             video_stream: None,
             raw_frame_rate: None,
             max_damaged_share: None,
+            exports: Vec::new(),
             source_clock: false,
             tracker: TrackerOverrides::default(),
             refine: Refinements::default(),
@@ -223,14 +296,22 @@ impl RequestSettings {
         if let Some(value) = match_thresh.filter(|value| !(*value > 0.0 && *value <= 1.0)) {
             return Err(SettingsError::Threshold { name: "match_thresh", value, range: "above 0 and at most 1" });
         }
-        if let Some(sigma) = self.refine.smooth.filter(|sigma| !(*sigma > 0.0 && *sigma <= 1000.0)) {
+        if let Some(Smooth::Gaussian(sigma)) = self.refine.smooth
+            && !(sigma > 0.0 && sigma <= 1000.0)
+        {
             return Err(SettingsError::Smooth(sigma));
+        }
+        if let Some(gap_s) = self.refine.link.filter(|gap_s| !(*gap_s > 0.0 && *gap_s <= LONGEST_LINK_GAP_S)) {
+            return Err(SettingsError::Link(gap_s));
         }
         if let Some(rate) = self.raw_frame_rate.filter(|rate| !(rate.num() > 0 && rate.to_f64() <= 1000.0)) {
             return Err(SettingsError::RawFrameRate(rate));
         }
         if let Some(share) = self.max_damaged_share.filter(|share| !(0.0..=1.0).contains(share)) {
             return Err(SettingsError::MaxDamagedShare(share));
+        }
+        if let Some((_, &format)) = (0..).zip(&self.exports).find(|&(at, format)| self.exports[..at].contains(format)) {
+            return Err(SettingsError::ExportTwice(format));
         }
         match (self.min_score, &self.classes) {
             (Some(score), _) if !(0.0..=1.0).contains(&score) => Err(SettingsError::MinScore(score)),
@@ -241,11 +322,30 @@ impl RequestSettings {
         }
     }
 
+    /// Of each of a model's classes whether its objects are tracked; none where all are.
+    pub fn wanted_classes(&self, names: &[String]) -> Option<Vec<bool>> {
+        let asked = self.classes.as_ref()?;
+        let wanted: Vec<usize> = asked.iter().flat_map(|asked| classes_named(asked, names)).collect();
+        Some((0..names.len()).map(|class| wanted.contains(&class)).collect())
+    }
+
+    /// Writes the classes that are asked for as the model does, so that other capitals are no other settings.
+    pub fn name_classes_as(&mut self, names: &[String]) {
+        if let (Some(wanted), Some(asked)) = (self.wanted_classes(names), &mut self.classes) {
+            let wanted = names.iter().zip(wanted).filter(|(_, is_wanted)| *is_wanted);
+            *asked = wanted.map(|(name, _)| name.clone()).collect();
+        }
+    }
+
     /// Whether both give the same results. The segment length is left out: results do not depend on it (promise 1). So is where the
     /// model lies, when it is known what it is.
     pub fn same_results(&self, other: &Self) -> bool {
         let essence = |settings: &Self| Self {
             segment_seconds: 0.0,
+            classes: settings.classes.clone().map(|mut classes| {
+                classes.sort();
+                classes
+            }),
             model: settings.model.clone().filter(|_| settings.model_sha256.is_none()),
             ..settings.clone()
         };
@@ -253,9 +353,30 @@ impl RequestSettings {
     }
 }
 
+/// The ids of the classes that a user means by a name: those of exactly this name, else those that differ from it by capitals only.
+pub fn classes_named(asked: &str, names: &[String]) -> Vec<usize> {
+    let those = |is_meant: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        (0..names.len()).filter(|&class| is_meant(&names[class])).collect()
+    };
+    match those(&|name| name == asked) {
+        exact if !exact.is_empty() => exact,
+        _ => those(&|name| name.to_lowercase() == asked.to_lowercase()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_class_may_be_named_without_its_capitals_unless_two_differ_by_them_only() {
+        let names = ["person", "Car", "car"].map(str::to_owned);
+        let named = |asked: &str| classes_named(asked, &names);
+        assert_eq!((named("Person"), named("car"), named("CAR"), named("bus")), (vec![0], vec![2], vec![1, 2], vec![]));
+        let settings = RequestSettings { classes: Some(vec!["Person".into()]), ..Default::default() };
+        assert_eq!(settings.wanted_classes(&names), Some(vec![true, false, false]));
+        assert_eq!(RequestSettings::default().wanted_classes(&names), None);
+    }
 
     #[test]
     fn settings_that_no_stage_could_honour_are_refused_with_the_value() {
@@ -281,8 +402,12 @@ mod tests {
             }
         }
         for bad in [0.0, f64::NAN, 1001.0] {
-            let refine = Refinements { smooth: Some(bad), ..Default::default() };
-            assert!(RequestSettings { refine, ..Default::default() }.check().is_err(), "{bad}");
+            for refine in [
+                Refinements { smooth: Some(Smooth::Gaussian(bad)), ..Default::default() },
+                Refinements { link: Some(bad), ..Default::default() },
+            ] {
+                assert!(RequestSettings { refine, ..Default::default() }.check().is_err(), "{bad}");
+            }
         }
         for bad in ["0/1", "-25/1", "1001/1"] {
             let settings = RequestSettings { raw_frame_rate: Some(bad.parse().unwrap()), ..Default::default() };
@@ -302,6 +427,12 @@ mod tests {
         let of = |json: &str| RequestSettings::of_upload(&BTreeMap::from([(METADATA_KEY.to_owned(), json.to_owned())]));
         assert_eq!(of("{}").unwrap(), RequestSettings::default());
         assert!(of(r#"{"tracker": {"track_thresh": 0.4}, "refine": {"backfill": true}}"#).is_ok());
+        assert_eq!(of(r#"{"refine": true}"#).unwrap().refine, Refinements::best());
+        assert_eq!(of(r#"{"refine": false}"#).unwrap().refine, Refinements::default());
+        let both = of(r#"{"refine": {"smooth": "rts", "link": 1.5}}"#).unwrap().refine;
+        assert_eq!(both, Refinements { smooth: Some(Smooth::RTS), link: Some(1.5), ..Default::default() });
+        assert_eq!(serde_json::to_string(&both).unwrap(), r#"{"smooth":"rts","link":1.5}"#);
+        assert_eq!(of(r#"{"refine": {"smooth": 2}}"#).unwrap().refine.smooth, Some(Smooth::Gaussian(2.0)));
         let long = format!(r#"{{"{}": 1}}"#, "x\\n".repeat(2_000));
         for bad in [
             "[]",
@@ -313,6 +444,8 @@ mod tests {
             "{} {}",
             r#"{"tracker": []}"#,
             r#"{"refine": []}"#,
+            r#"{"refine": 1}"#,
+            r#"{"refine": {"smooth": "gauss"}}"#,
             r#"{"tracker": [0.5]}"#,
             r#"{"video": true, "video": false}"#,
             r#"{"segment_seconds": 1e999}"#,

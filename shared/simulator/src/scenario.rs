@@ -1,7 +1,7 @@
 //! What happens in a run apart from faults: who uploads, overwrites and deletes what, and how rough the run is.
 
 use crate::stand_ins::UNJOINABLE;
-use trackdrop_pipeline::{Bucket, RequestSettings, names::ObjectName};
+use trackdrop_pipeline::{Bucket, Refinements, RequestSettings, names::ObjectName};
 
 /// How often things go wrong, as probabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -70,7 +70,9 @@ const NAMES: [&str; 3] = ["clip.mp4", "a b/день.mkv", "req_00000000_20260101
 /// Settings that random uploads have.
 fn settings(random: &mut fastrand::Rng) -> RequestSettings {
     let segment_seconds = [1.0, 2.0, 4.0][random.usize(..3)];
-    RequestSettings { segment_seconds, video: random.u8(..3) > 0, ..RequestSettings::default() }
+    // Whoever cuts into the longest segments gets refined tracks.
+    let refine = if segment_seconds == 4.0 { Refinements::best() } else { Refinements::default() };
+    RequestSettings { segment_seconds, video: random.u8(..3) > 0, refine, ..RequestSettings::default() }
 }
 
 /// A random upload's video and its settings. Most have few segments, so that many seeds can be run; one in three hundred has up to

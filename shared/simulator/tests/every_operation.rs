@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use trackdrop_pipeline::RequestSettings;
+use trackdrop_pipeline::{Refinements, RequestSettings};
 use trackdrop_simulator::{AT_AN_OPERATION, Fault, Outcome, Placed, Scenario, Upload, simulate_with};
 
 fn upload(text: &str) -> Upload {
@@ -24,7 +24,14 @@ struct Case {
     functions: &'static [&'static str],
 }
 
-fn cases() -> [Case; 4] {
+/// The same, with refined tracks: `merge` then writes in a second pass.
+fn refined_request() -> Scenario {
+    let mut upload = upload("frames=24 gop=5 seed=13");
+    upload.settings.refine = Refinements::best();
+    Scenario::undisturbed(&upload)
+}
+
+fn cases() -> [Case; 5] {
     let is_lost = ("split uploads/clip.mp4@1767225601000000#1 lost".to_owned(), Fault::Lost);
     [
         Case {
@@ -33,6 +40,7 @@ fn cases() -> [Case; 4] {
             done: 1,
             functions: &["split", "track", "merge", "load", "annotate", "join"],
         },
+        Case { scenario: refined_request(), on_its_way: vec![], done: 1, functions: &["merge"] },
         // What fails for good.
         Case {
             scenario: Scenario::undisturbed(&upload("no video at all")),

@@ -11,7 +11,7 @@ use arrow_array::{
     types::{Float32Type, Int32Type, Int64Type},
 };
 use bytes::Bytes;
-use std::{io::Write, sync::Arc};
+use std::{io::Write, path::Path, sync::Arc};
 use trackdrop_pipeline::{Rational, RequestId, Timestamp};
 
 /// One row: an object in a frame.
@@ -115,38 +115,54 @@ fn to_batch(of: &TracksOf, rows: &[TrackRow]) -> Result<RecordBatch, TableError>
 
 /// Reads the rows of a file, in order.
 pub fn read(bytes: Bytes) -> Result<Vec<TrackRow>, TableError> {
-    let mut rows = Vec::new();
+    rows(GroupReader::open_bytes(bytes, &TRACKS.arrow())?).collect()
+}
+
+/// Reads the rows of a file one after the other, in order: what is held is one group of them, however long the file is.
+///
+/// # Errors
+/// The file can't be opened or is none of ours. A damaged group is found when its turn comes; no row follows it.
+pub fn stream(path: &Path) -> Result<impl Iterator<Item = Result<TrackRow, TableError>> + use<>, TableError> {
+    Ok(rows(GroupReader::open_path(path, &TRACKS.arrow())?))
+}
+
+fn rows(reader: GroupReader) -> impl Iterator<Item = Result<TrackRow, TableError>> {
     let mut names: Vec<Arc<str>> = Vec::new();
-    for batch in GroupReader::open_bytes(bytes, &TRACKS.arrow())?.batches() {
-        let batch = batch?;
-        let int64 = |i: usize| batch.column(i).as_primitive::<Int64Type>().values();
-        let float = |i: usize| batch.column(i).as_primitive::<Float32Type>().values();
-        let (frames, pts, ids) = (int64(3), int64(4), int64(8));
-        let classes = batch.column(9).as_primitive::<Int32Type>().values();
-        let class_names = batch.column(10).as_string::<i32>();
-        let (scores, observed) = (float(11), batch.column(16).as_boolean());
-        for i in 0..batch.num_rows() {
-            let name = class_names.value(i);
-            let class_name = match names.iter().find(|known| ***known == *name) {
-                Some(known) => known.clone(),
-                None => {
-                    names.push(name.into());
-                    names[names.len() - 1].clone()
-                }
-            };
-            rows.push(TrackRow {
-                frame_index: frames[i],
-                pts: pts[i],
-                track_id: ids[i],
-                class_id: classes[i],
-                class_name,
-                score: scores[i],
-                bbox: [float(12)[i], float(13)[i], float(14)[i], float(15)[i]],
-                observed: observed.value(i),
-            });
+    reader.batches().flat_map(move |batch| {
+        let (rows, error) = match batch {
+            Ok(batch) => (of_batch(&batch, &mut names), None),
+            Err(error) => (Vec::new(), Some(Err(error))),
+        };
+        rows.into_iter().map(Ok).chain(error)
+    })
+}
+
+fn of_batch(batch: &RecordBatch, names: &mut Vec<Arc<str>>) -> Vec<TrackRow> {
+    let int64 = |i: usize| batch.column(i).as_primitive::<Int64Type>().values();
+    let float = |i: usize| batch.column(i).as_primitive::<Float32Type>().values();
+    let (frames, pts, ids) = (int64(3), int64(4), int64(8));
+    let classes = batch.column(9).as_primitive::<Int32Type>().values();
+    let class_names = batch.column(10).as_string::<i32>();
+    let (scores, observed) = (float(11), batch.column(16).as_boolean());
+    let mut name_of = |name: &str| match names.iter().find(|known| ***known == *name) {
+        Some(known) => known.clone(),
+        None => {
+            let name: Arc<str> = name.into();
+            names.push(name.clone());
+            name
         }
-    }
-    Ok(rows)
+    };
+    let row = |i: usize| TrackRow {
+        frame_index: frames[i],
+        pts: pts[i],
+        track_id: ids[i],
+        class_id: classes[i],
+        class_name: name_of(class_names.value(i)),
+        score: scores[i],
+        bbox: [float(12)[i], float(13)[i], float(14)[i], float(15)[i]],
+        observed: observed.value(i),
+    };
+    (0..batch.num_rows()).map(row).collect()
 }
 
 #[cfg(test)]
@@ -186,6 +202,11 @@ mod tests {
         };
         let bytes = write();
         assert_eq!(bytes, write());
+        let file = std::env::temp_dir().join(format!("trackdrop-tables-{}.parquet", std::process::id()));
+        std::fs::write(&file, &bytes).unwrap();
+        let streamed: Result<Vec<_>, _> = stream(&file).unwrap().collect();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(streamed.unwrap(), rows);
         assert_eq!(read(bytes.into()).unwrap(), rows);
     }
 }

@@ -24,20 +24,25 @@ locals {
     track    = ["counted/track/", "detections/", "ended/", "tracked/"]
     merge    = ["ended/", "merged/", "tracks/"]
     load     = ["ended/", "loaded/", "loads/"]
-    annotate = ["annotated/", "counted/annotate/", "ended/", "processed_chunks/"]
+    annotate = ["annotated/", "counted/annotate/", "crops/", "ended/", "processed_chunks/"]
     join     = ["ended/"]
     # It counts a segment whose last delivery was given up though its result stands. And the sweeper runs in `fail`: it creates the marker that a
     # crash left out, and notes when it told of what.
     fail = ["annotated/", "counted/annotate/", "counted/track/", "ended/", "swept/", "tracked/"]
   }
+  # What the setting `exports` of a request may ask for: file names of `ExportFormat` in shared/pipeline.
+  exports = [
+    "coco.json", "cvat.xml", "mot.txt", "rekognition-persons.ndjson", "tracks.csv", "tracks.ndjson",
+    "video-intelligence-streaming.ndjson", "video-intelligence.json",
+  ]
   # Files of `results/<request_id>/` that each function writes. The manifest carries progress and the end.
   writes_results = {
     split    = ["manifest.json", "summary.json"]
     track    = ["manifest.json", "summary.json"]
-    merge    = ["detections.parquet", "manifest.json", "summary.json", "tracks.parquet"]
+    merge    = concat(["detections.parquet", "manifest.json", "summary.json", "tracks.parquet"], local.exports)
     load     = ["manifest.json", "summary.json"]
     annotate = ["manifest.json", "summary.json"]
-    join     = ["annotated.mp4", "manifest.json", "summary.json"]
+    join     = ["annotated.mp4", "crops.parquet", "manifest.json", "summary.json"]
     fail     = ["manifest.json", "summary.json"]
   }
   # Functions that read the source itself: `join` for its sound, `fail` to describe what was never planned,

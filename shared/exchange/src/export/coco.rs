@@ -4,7 +4,7 @@
 //! for video: `videos`, and `video_id`, `frame_id` and `instance_id`. The bounding box is left, top, width and height with
 //! 0-based coordinates. Ids start from 1, since 0 means "none" to some readers.
 
-use super::{ExportError, VideoMeta, tlwh};
+use super::{ExportError, VideoMeta, json, tlwh};
 use serde::Serialize;
 use std::{
     borrow::Borrow,
@@ -137,10 +137,6 @@ fn annotation(id: u64, row: &TrackRow) -> Annotation {
         score: row.score,
         observed: row.observed,
     }
-}
-
-fn json(out: &mut impl Write, value: &impl Serialize) -> Result<(), ExportError> {
-    Ok(serde_json::to_writer(out, value).map_err(io::Error::from)?)
 }
 
 fn separate(out: &mut impl Write, first: bool) -> io::Result<()> {

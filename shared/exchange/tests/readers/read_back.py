@@ -9,11 +9,20 @@ reader itself rounds, its rows are compared to its precision, and the file's num
 import csv
 import json
 import sys
+from datetime import timedelta
+from fractions import Fraction
 from xml.etree import ElementTree
 
-import numpy as np
+try:
+    import numpy as np
 
-f32 = np.float32
+    f32 = np.float32
+except ImportError:
+    # The environment of the services' classes has none; its readers do not compare to a precision.
+    import ctypes
+
+    def f32(value):
+        return ctypes.c_float(value).value
 
 
 def mot(path, expected):
@@ -115,6 +124,134 @@ def ndjson(path, expected):
         rows_of_text([json.loads(line) for line in file.read().split("\n")[:-1]], expected)
 
 
+def part_of_picture(row, meta):
+    """Left, top, right and bottom from 0 to 1."""
+    def part(edge, whole):
+        return f32(min(max(f32(edge) / whole, 0.0), 1.0))
+
+    width, height = meta["width"], meta["height"]
+    return part(row["x1"], width), part(row["y1"], height), part(row["x2"], width), part(row["y2"], height)
+
+
+def seconds(pts, meta):
+    return Fraction(pts - meta["origin_pts"], meta["time_base"])
+
+
+def nanos(pts, meta):
+    return round(seconds(pts, meta) * 10**9)
+
+
+def of_message(text, kind):
+    """The message, which must hold all that the text does: written again it is the same but for what has its default value."""
+    from google.protobuf import json_format
+
+    message = json_format.Parse(text, kind.pb()())
+    compare(json_format.MessageToDict(message), without_defaults(json.loads(text)))
+    return kind.wrap(message)
+
+
+def without_defaults(value):
+    if isinstance(value, dict):
+        kept = {key: without_defaults(child) for key, child in value.items()}
+        return {key: child for key, child in kept.items() if child not in (0, "", [])}
+    return [without_defaults(child) for child in value] if isinstance(value, list) else value
+
+
+def google_box(box):
+    return tuple(map(f32, (box.left, box.top, box.right, box.bottom)))
+
+
+def google_nanos(offset):
+    # proto-plus gives microseconds; the message has them all.
+    return offset.seconds * 10**9 + offset.nanos
+
+
+def video_intelligence(path, expected):
+    from google.cloud import videointelligence_v1 as service
+
+    with open(path, encoding="utf-8") as file:
+        answer = of_message(file.read(), service.AnnotateVideoResponse)
+    result, = answer.annotation_results
+    meta = expected["meta"]
+    compare(result.input_uri, "/" + meta["uri"])
+    compare(google_nanos(service.VideoSegment.pb(result.segment).end_time_offset), nanos(meta["end_pts"], meta))
+    compare(len(result.segment_label_annotations) + len(result.shot_annotations), 0)
+    compare(isinstance(result.object_annotations[0].frames[0].time_offset, timedelta), True)
+    by_track = {}
+    for row in sorted(expected["rows"], key=lambda row: (row["track_id"], row["frame_index"])):
+        by_track.setdefault(row["track_id"], []).append(row)
+    compare(len(result.object_annotations), len(by_track))
+    found, written = [], []
+    for annotation, (track_id, rows) in zip(result.object_annotations, by_track.items()):
+        pb = service.ObjectTrackingAnnotation.pb(annotation)
+        compare(pb.WhichOneof("track_info"), "segment")
+        for frame in pb.frames:
+            found.append((pb.entity.description, google_nanos(frame.time_offset), *google_box(frame.normalized_bounding_box)))
+        written += [(rows[0]["class_name"], nanos(row["pts"], meta), *part_of_picture(row, meta)) for row in rows]
+        # A track that came or went by a frame, which the boxes alone would not tell.
+        found.append((google_nanos(pb.segment.start_time_offset), google_nanos(pb.segment.end_time_offset), pb.confidence))
+        mean = f32(sum(f32(row["score"]) for row in rows) / len(rows))
+        written.append((nanos(rows[0]["pts"], meta), nanos(rows[-1]["pts"], meta), mean))
+    compare(found, written)
+
+
+def video_intelligence_streaming(path, expected):
+    from google.cloud import videointelligence_v1p3beta1 as service
+
+    meta, rows = expected["meta"], []
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().split("\n")[:-1]
+    compare(len(lines), len({row["frame_index"] for row in expected["rows"]}))
+    for line in lines:
+        answer = of_message(line, service.StreamingAnnotateVideoResponse)
+        for annotation in service.StreamingAnnotateVideoResponse.pb(answer).annotation_results.object_annotations:
+            compare(annotation.WhichOneof("track_info"), "track_id")
+            frame, = annotation.frames
+            rows.append((annotation.track_id, annotation.entity.description, f32(annotation.confidence),
+                         google_nanos(frame.time_offset), *google_box(frame.normalized_bounding_box)))
+    compare(rows, [(r["track_id"], r["class_name"], f32(r["score"]), nanos(r["pts"], meta), *part_of_picture(r, meta))
+                   for r in expected["rows"]])
+
+
+def rekognition_persons(path, expected):
+    import botocore.session
+    from botocore.parsers import create_parser
+    from botocore.validate import ParamValidator
+
+    model = botocore.session.Session().get_service_model("rekognition")
+    shape = model.operation_model("GetPersonTracking").output_shape
+    meta, rows = expected["meta"], []
+    with open(path, encoding="utf-8") as file:
+        pages = file.read().split("\n")[:-1]
+    for number, page in enumerate(pages):
+        answer = create_parser(model.metadata["protocol"]).parse(
+            {"status_code": 200, "headers": {}, "body": page.encode()}, shape)
+        del answer["ResponseMetadata"]
+        # Its parser drops what the shape does not know: nothing may be missing.
+        compare(answer, json.loads(page))
+        errors = ParamValidator().validate(answer, shape)
+        compare(errors.has_errors(), False)
+        compare(answer["JobStatus"], "SUCCEEDED")
+        compare(answer.get("NextToken"), str(number + 1) if number + 1 < len(pages) else None)
+        compare(answer["JobId"], meta["request"])
+        compare(answer["VideoMetadata"], {
+            "Codec": meta["codec"], "Format": meta["container"], "FrameWidth": meta["width"], "FrameHeight": meta["height"],
+            "DurationMillis": round(seconds(meta["end_pts"], meta) * 1000),
+            "FrameRate": answer["VideoMetadata"]["FrameRate"]})
+        compare(f32(answer["VideoMetadata"]["FrameRate"]), f32(meta["fps"]))
+        for person in answer["Persons"]:
+            box = person["Person"]["BoundingBox"]
+            rows.append((person["Timestamp"], person["Person"]["Index"],
+                         *(f32(box[key]) for key in ("Left", "Top", "Width", "Height"))))
+    written = []
+    for row in expected["rows"]:
+        if row["class_name"] == "person":
+            left, top, right, bottom = part_of_picture(row, meta)
+            written.append((round(seconds(row["pts"], meta) * 1000), row["track_id"],
+                            left, top, f32(right - left), f32(bottom - top)))
+    compare(rows, written)
+
+
 def xywh(row):
     x1, y1, x2, y2 = (f32(row[key]) for key in ("x1", "y1", "x2", "y2"))
     return x1, y1, x2 - x1, y2 - y1
@@ -132,7 +269,9 @@ def main():
     format_name, export, expected = sys.argv[1:]
     with open(expected, encoding="utf-8") as file:
         expected = json.load(file)
-    readers = {"mot": mot, "coco": coco, "cvat": cvat, "csv": csv_text, "ndjson": ndjson}
+    readers = {"mot": mot, "coco": coco, "cvat": cvat, "csv": csv_text, "ndjson": ndjson,
+               "video-intelligence": video_intelligence, "video-intelligence-streaming": video_intelligence_streaming,
+               "rekognition-persons": rekognition_persons}
     readers[format_name](export, expected)
 
 

@@ -1,8 +1,7 @@
 //! Smoothing the boxes of each id over time.
 
-use crate::offline::rows_by_id;
-use crate::row::Row;
-use crate::sequence::Sequence;
+use crate::row::{Row, corners, tlwh};
+use crate::tracks::{by_id, tracks};
 
 /// Rows further away than this many sigmas weigh less than 1 in 2,900 and are left out.
 const REACH_SIGMAS: f64 = 4.0;
@@ -43,29 +42,30 @@ pub struct SmoothingError {
 /// Unlike a Gaussian mean, a line does not pull moving boxes back at the ends of a track or beside a gap. Rows stay what they
 /// are, observed or not, with their scores; only boxes change. Where the line would leave a box without area, it stays.
 #[must_use]
-pub fn smooth(tracks: &Sequence, smoothing: &Smoothing) -> Sequence {
-    let rows = tracks.rows();
+pub fn smooth(rows: &[Row], smoothing: &Smoothing) -> Vec<Row> {
     let mut smoothed = rows.to_vec();
+    let order = by_id(rows);
     let reach = (REACH_SIGMAS * smoothing.sigma_frames).floor() as u32;
     let weights: Vec<f64> =
         (0..=reach).map(|distance| (-0.5 * (f64::from(distance) / smoothing.sigma_frames).powi(2)).exp()).collect();
-    for track in rows_by_id(tracks).chunk_by(|&a, &b| rows[a].id == rows[b].id) {
+    for track in tracks(rows, &order) {
+        let track = &order[track];
         let (mut start, mut end) = (0, 0);
         for &place in track {
-            let frame = rows[place].frame;
-            while frame - rows[track[start]].frame > reach {
+            let frame = rows[place as usize].frame;
+            while frame - rows[track[start] as usize].frame > reach {
                 start += 1;
             }
-            while end < track.len() && rows[track[end]].frame.saturating_sub(frame) <= reach {
+            while end < track.len() && rows[track[end] as usize].frame.saturating_sub(frame) <= reach {
                 end += 1;
             }
-            let tlwh = line_at(frame, track[start..end].iter().map(|&near| &rows[near]), &weights);
-            if tlwh[2] > 0.0 && tlwh[3] > 0.0 {
-                smoothed[place] = rows[place].with_tlwh(tlwh);
+            let line = line_at(frame, track[start..end].iter().map(|&near| &rows[near as usize]), &weights);
+            if line[2] > 0.0 && line[3] > 0.0 {
+                smoothed[place as usize].bbox = corners(line);
             }
         }
     }
-    Sequence::from_derived_rows(smoothed)
+    smoothed
 }
 
 /// The value at `frame` of the weighted least-squares line through the rows, for each side of the box.
@@ -79,7 +79,7 @@ fn line_at<'a>(frame: u32, near: impl Iterator<Item = &'a Row>, weights: &[f64])
         s0 += weight;
         s1 += weight * time;
         s2 += weight * time * time;
-        for (side, value) in row.tlwh().into_iter().enumerate() {
+        for (side, value) in tlwh(row.bbox).into_iter().enumerate() {
             values[side] += weight * value;
             moments[side] += weight * time * value;
         }

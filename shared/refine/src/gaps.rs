@@ -1,11 +1,10 @@
 //! Filling gaps by straight lines.
 
-use crate::offline::rows_by_id;
-use crate::row::Row;
-use crate::sequence::Sequence;
+use crate::row::{Origin, Row, corners, tlwh};
+use crate::tracks::{by_id, tracks, with_added};
 
 /// The score of a row that nobody saw, as the reference writes it.
-const NO_SCORE: f64 = -1.0;
+pub(crate) const NO_SCORE: f64 = -1.0;
 
 /// Which gaps to fill. The default is that of the reference's `tools/interpolation`: gaps between rows less than 20 frames apart,
 /// of ids with more than 5 rows.
@@ -24,29 +23,30 @@ impl Default for Gaps {
 }
 
 /// Adds rows where an id is missing for a few frames: left, top, width and height on straight lines between the row before
-/// and the row after. Rows added have `observed == false`, score -1 and the class of the row before; in their frame they come after
-/// all others.
+/// and the row after. Rows added have score -1 and the class of the row before.
 #[must_use]
-pub fn fill_gaps(tracks: &Sequence, gaps: &Gaps) -> Sequence {
-    let rows = tracks.rows();
-    let mut all = rows.to_vec();
-    for track in rows_by_id(tracks).chunk_by(|&a, &b| rows[a].id == rows[b].id) {
+pub fn fill_gaps(rows: &[Row], gaps: &Gaps) -> Vec<Row> {
+    let order = by_id(rows);
+    let mut added = Vec::new();
+    for track in tracks(rows, &order) {
         if track.len() < gaps.min_rows {
             continue;
         }
+        let track = &order[track];
         for (&before, &after) in track.iter().zip(&track[1..]) {
-            let (before, after) = (&rows[before], &rows[after]);
+            let (before, after) = (&rows[before as usize], &rows[after as usize]);
             if after.frame - before.frame - 1 <= gaps.max_missing_frames {
-                all.extend((before.frame + 1..after.frame).map(|frame| between(before, after, frame)));
+                added.extend((before.frame + 1..after.frame).map(|frame| between(before, after, frame)));
             }
         }
     }
-    Sequence::from_derived_rows(all)
+    with_added(rows, added)
 }
 
-fn between(before: &Row, after: &Row, frame: u32) -> Row {
+/// The row of a frame between two of one id, on the straight line.
+pub(crate) fn between(before: &Row, after: &Row, frame: u32) -> Row {
     let (passed, length) = (f64::from(frame - before.frame), f64::from(after.frame - before.frame));
-    let (start, end) = (before.tlwh(), after.tlwh());
-    let tlwh = std::array::from_fn(|side| (end[side] - start[side]) * passed / length + start[side]);
-    Row { frame, score: NO_SCORE, observed: false, ..before.with_tlwh(tlwh) }
+    let (start, end) = (tlwh(before.bbox), tlwh(after.bbox));
+    let bbox = corners(std::array::from_fn(|side| (end[side] - start[side]) * passed / length + start[side]));
+    Row { frame, bbox, measured: bbox, score: NO_SCORE, origin: Origin::Filled, ..*before }
 }

@@ -8,10 +8,13 @@ const NONE: usize = usize::MAX;
 
 /// A row and a column that may be assigned to each other, for a positive score.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Edge {
-    pub(crate) row: u32,
-    pub(crate) column: u32,
-    pub(crate) score: f64,
+pub struct Edge {
+    /// Which row.
+    pub row: u32,
+    /// Which column.
+    pub column: u32,
+    /// What is gained; above 0.
+    pub score: f64,
 }
 
 /// Solves assignments; keeps its buffers from one to the next.
@@ -23,7 +26,7 @@ pub(crate) struct Edge {
 /// Inside, costs are negated scores. With the potentials `u` of rows and `v` of columns, every reduced cost
 /// `-score - u - v` and `-u` (to stay alone) is at least 0, and 0 where assigned. Rows enter one by one.
 #[derive(Debug, Default)]
-pub(crate) struct Assigner {
+pub struct Assigner {
     /// `edges[starts[r]..starts[r + 1]]` are those of row `r`; rows are numbered by appearance.
     starts: Vec<usize>,
     u: Vec<f64>,
@@ -80,7 +83,7 @@ enum End {
 
 impl Assigner {
     /// The indices of the edges chosen, ascending. `edges` are sorted by row.
-    pub(crate) fn maximise(&mut self, edges: &[Edge]) -> &[usize] {
+    pub fn maximise(&mut self, edges: &[Edge]) -> &[usize] {
         debug_assert!(edges.is_sorted_by_key(|edge| edge.row));
         debug_assert!(edges.iter().all(|edge| edge.score > 0.0));
         self.reset(edges);

@@ -1,0 +1,115 @@
+//! Which request a user means: its id, a beginning of it that no other has, the name of its video, or `latest`.
+
+use anyhow::bail;
+use trackdrop_flow::{Cloud, end, manifest};
+use trackdrop_pipeline::{
+    Bucket, Manifest, ObjectFinalized, RequestId, Timestamp,
+    names::{LONGEST_SHOWN, ObjectName, cut},
+};
+
+/// The word for the request that was made last.
+const LATEST: &str = "latest";
+/// What every id begins with.
+const ID_START: &str = "req_";
+/// A beginning of an id has at least so many characters, so that a short word is not taken for one by chance.
+const SHORTEST_BEGINNING: usize = 4;
+/// Requests that are named where a word means several.
+const MOST_NAMED: usize = 5;
+
+/// A request of the data directory.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// When its video was uploaded.
+    pub(crate) uploaded_at: Timestamp,
+    /// The request.
+    pub(crate) request: RequestId,
+    /// The object name of its upload.
+    pub(crate) video: String,
+    /// None where it is not planned yet.
+    pub(crate) manifest: Option<Manifest>,
+}
+
+impl Known {
+    /// A word for its state.
+    pub(crate) fn state(&self) -> &'static str {
+        self.manifest.as_ref().map_or("waiting", |manifest| manifest.state.as_str())
+    }
+}
+
+/// All requests, planned or not, by the time of their uploads.
+pub(crate) async fn all(cloud: &Cloud) -> anyhow::Result<Vec<Known>> {
+    let mut known = Vec::new();
+    for request in manifest::all(cloud).await? {
+        if let Some(manifest) = manifest::read(cloud, &request).await? {
+            let video = end::video_name(&manifest);
+            known.push(Known { uploaded_at: manifest.source.uploaded_at, request, video, manifest: Some(manifest) });
+        }
+    }
+    for upload in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
+        let (object, generation, created) = (upload.object, upload.generation, upload.created);
+        let video = object.name.clone();
+        let Some(request) = (ObjectFinalized { object, generation, created }).request() else { continue };
+        if !known.iter().any(|known| known.request == request) {
+            known.push(Known { uploaded_at: created, request, video, manifest: None });
+        }
+    }
+    known.sort_by(|a, b| (a.uploaded_at, &a.request).cmp(&(b.uploaded_at, &b.request)));
+    Ok(known)
+}
+
+/// The request that `asked` means. A whole id is taken as it is, whether there is such a request or not.
+///
+/// # Errors
+/// No request is meant, or several are; the message names them.
+pub(crate) async fn of(cloud: &Cloud, asked: &str) -> anyhow::Result<RequestId> {
+    if let Ok(request) = asked.parse() {
+        return Ok(request);
+    }
+    let known = all(cloud).await?;
+    let shown = cut(asked, LONGEST_SHOWN);
+    if known.is_empty() {
+        bail!("there is no request {shown:?}: there are none yet; trackdrop run VIDEO makes one");
+    }
+    if asked == LATEST {
+        return latest(cloud, known).await;
+    }
+    let begins = |id: &str| {
+        let (id, asked) = (id.trim_start_matches(ID_START), asked.trim_start_matches(ID_START));
+        asked.chars().count() >= SHORTEST_BEGINNING && id.starts_with(asked)
+    };
+    // The same file name in another folder is another video, which is stored under its hash.
+    let is_named = |video: &str| video == asked || video.rsplit('/').next() == Some(asked);
+    let meant: Vec<&Known> =
+        known.iter().filter(|known| begins(known.request.as_str()) || is_named(&known.video)).collect();
+    match meant[..] {
+        [only] => Ok(only.request.clone()),
+        [] => bail!(
+            "there is no request {shown:?}: give an id or its first {SHORTEST_BEGINNING} characters or more, the name of a video, or {LATEST:?} \
+             (trackdrop requests lists them)"
+        ),
+        _ => {
+            let named = meant.iter().rev().take(MOST_NAMED);
+            let named: Vec<String> =
+                named.map(|known| format!("{} of {:?}, {}", known.request, known.video, known.state())).collect();
+            let more = meant.len().saturating_sub(MOST_NAMED);
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            bail!("{shown:?} means {} requests, the latest first: {}{more}", meant.len(), named.join("; "))
+        }
+    }
+}
+
+/// The request that was made last. Another version of a request's tracks was made when that was asked for, and not with its upload.
+async fn latest(cloud: &Cloud, known: Vec<Known>) -> anyhow::Result<RequestId> {
+    let mut latest: Option<(Timestamp, RequestId)> = None;
+    for Known { uploaded_at, request, manifest, .. } in known {
+        let made_at = match &manifest {
+            Some(manifest) => end::began_at(cloud, manifest).await?,
+            None => uploaded_at,
+        };
+        latest = latest.max(Some((made_at, request)));
+    }
+    match latest {
+        Some((_, request)) => Ok(request),
+        None => bail!("there are no requests yet: trackdrop run VIDEO makes one"),
+    }
+}

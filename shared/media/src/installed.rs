@@ -1,0 +1,48 @@
+//! What the FFmpeg of this machine can do of what is needed.
+
+use ffmpeg::{decoder, encoder, ffi};
+use ffmpeg_next as ffmpeg;
+use std::ffi::CStr;
+
+/// Decoders that videos of phones, cameras, recorders and the web need; FFmpeg's names.
+const DECODERS: &[&str] =
+    &["h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mjpeg", "prores", "ffv1", "rawvideo"];
+/// AV1 has a decoder under another name in builds without hardware.
+const ALSO_AV1: &str = "libdav1d";
+/// What the annotated video and its sound, and chunks that are re-encoded, are written by.
+const ENCODERS: &[&str] = &["libx264", "aac", "ffv1"];
+
+/// The FFmpeg libraries that this process uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledFfmpeg {
+    /// As FFmpeg's own programs print it, such as `5.1.6-0+deb12u1`.
+    pub version: String,
+    /// The licence of this build, such as `GPL version 2 or later`.
+    pub license: String,
+    /// The decoders and encoders that are needed and that it lacks, by FFmpeg's names.
+    pub lacks: Vec<&'static str>,
+}
+
+impl InstalledFfmpeg {
+    /// Asks the libraries.
+    pub fn find() -> Self {
+        let has_decoder = |name: &str| decoder::find_by_name(name).is_some();
+        let is_lacking = |name: &&str| !has_decoder(name) && !(*name == "av1" && has_decoder(ALSO_AV1));
+        let decoders = DECODERS.iter().copied().filter(is_lacking);
+        let encoders = ENCODERS.iter().copied().filter(|name| encoder::find_by_name(name).is_none());
+        Self {
+            // SAFETY: both give static strings.
+            version: text(unsafe { ffi::av_version_info() }),
+            license: text(unsafe { ffi::avcodec_license() }),
+            lacks: decoders.chain(encoders).collect(),
+        }
+    }
+}
+
+fn text(pointer: *const std::ffi::c_char) -> String {
+    if pointer.is_null() {
+        return "unknown".into();
+    }
+    // SAFETY: not null; FFmpeg's strings end with a zero and are never freed.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}

@@ -1,0 +1,122 @@
+//! How the camera moves, told from the boxes alone.
+
+use crate::noise::median;
+use crate::parallel;
+use crate::row::{Row, Video, centre};
+use std::ops::Range;
+
+/// A track's own motion is its mean over so much time on either side.
+const OWN_MOTION_S: f64 = 1.0;
+
+/// Fewer frames than this on either side tell no own motion.
+const LEAST_REACH: usize = 2;
+
+/// So many boxes must agree.
+const LEAST_BOXES: usize = 3;
+
+/// Standard deviation of a box's shift in box heights, and the least height that it is scaled by.
+const SHIFT_DEVIATION: f64 = 0.02;
+const LEAST_HEIGHT_PX: f64 = 8.0;
+
+const ROUNDS: usize = 5;
+
+/// What is left of a track's shift once its own motion is taken away.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shift {
+    x: f64,
+    y: f64,
+    deviation: f64,
+}
+
+/// Where the camera has moved the picture by each frame since the first, px: subtracting it makes boxes stand as they would before a
+/// still camera, but for slow pans, which stay in the tracks' own velocities.
+///
+/// For each track seen in two neighbouring frames: its shift, less its own mean shift in a window around. The robust mean of these over
+/// all tracks (weights of Geman & McClure 1985) is the camera's, shrunk by its standard error as James & Stein (1961) do, so that what
+/// few or contrary boxes say counts for nothing. Without the shrinking a camera at rest would be made to move.
+///
+/// `pieces` are stretches of `order` without a missing frame.
+pub(crate) fn camera_path(rows: &[Row], order: &[u32], pieces: &[Range<usize>], video: &Video) -> Vec<[f64; 2]> {
+    let reach = (video.frames(OWN_MOTION_S) as usize).max(2);
+    let frame_count = rows.last().map_or(0, |row| row.frame as usize + 1);
+    let mut counts = vec![0_usize; frame_count + 1];
+    let informative = |piece: &&Range<usize>| piece.len() > 2 * LEAST_REACH + 1;
+    // A piece of n rows has n - 1 shifts, of which the outermost on either side tell nothing.
+    let shifts_of = |piece: &Range<usize>| piece.start + LEAST_REACH..piece.end - 1 - LEAST_REACH;
+    for place in pieces.iter().filter(informative).flat_map(shifts_of) {
+        counts[rows[order[place] as usize].frame as usize + 1] += 1;
+    }
+    for frame in 1..counts.len() {
+        counts[frame] += counts[frame - 1];
+    }
+    let starts = counts;
+    let mut next = starts.clone();
+    let mut shifts = vec![Shift::default(); starts[frame_count]];
+    for piece in pieces.iter().filter(informative) {
+        for place in shifts_of(piece) {
+            let count = piece.len() - 1;
+            let index = place - piece.start;
+            let around = index.min(count - 1 - index).min(reach);
+            let at = |place: usize| centre(rows[order[place] as usize].bbox);
+            let (here, after) = (at(place), at(place + 1));
+            // The mean of shifts in a row is the difference of their ends.
+            let (first, last) = (at(place - around), at(place + around + 1));
+            let own = |axis: usize| (last[axis] - first[axis]) / (2 * around + 1) as f64;
+            let row = &rows[order[place] as usize];
+            let deviation = SHIFT_DEVIATION * (row.bbox[3] - row.bbox[1]).max(LEAST_HEIGHT_PX);
+            let slot = &mut next[row.frame as usize];
+            shifts[*slot] = Shift { x: after[0] - here[0] - own(0), y: after[1] - here[1] - own(1), deviation };
+            *slot += 1;
+        }
+    }
+    let moves = parallel::over(frame_count, |frames| {
+        let mut scratch = Vec::new();
+        frames.map(|frame| common(&shifts[starts[frame]..starts[frame + 1]], &mut scratch)).collect::<Vec<_>>()
+    });
+    let mut path = Vec::with_capacity(frame_count);
+    let mut at = [0.0; 2];
+    for [x, y] in moves.into_iter().flatten() {
+        path.push(at);
+        at = [at[0] + x, at[1] + y];
+    }
+    path
+}
+
+/// The shift that the boxes of a frame share.
+fn common(shifts: &[Shift], scratch: &mut Vec<f64>) -> [f64; 2] {
+    if shifts.len() < LEAST_BOXES {
+        return [0.0; 2];
+    }
+    let mut middle = |of: fn(&Shift) -> f64| {
+        scratch.clear();
+        scratch.extend(shifts.iter().map(of));
+        median(scratch)
+    };
+    let mut mean = [middle(|shift| shift.x), middle(|shift| shift.y)];
+    let (mut sum, mut squares, mut spread) = (0.0, 0.0, 0.0);
+    for _ in 0..ROUNDS {
+        let error = |shift: &Shift| (shift.x - mean[0]).hypot(shift.y - mean[1]) / shift.deviation;
+        scratch.clear();
+        scratch.extend(shifts.iter().map(error));
+        let scale = 2.0 * median(scratch).max(0.5);
+        let weight = |shift: &Shift| (shift.deviation * (1.0 + (error(shift) / scale).powi(2))).powi(-2);
+        let mut moment = [0.0; 2];
+        (sum, squares) = (0.0, 0.0);
+        let mut around = 0.0;
+        for shift in shifts {
+            let weight = weight(shift);
+            sum += weight;
+            squares += weight * weight;
+            moment = [moment[0] + weight * shift.x, moment[1] + weight * shift.y];
+            around += weight * ((shift.x - mean[0]).powi(2) + (shift.y - mean[1]).powi(2));
+        }
+        let before = mean;
+        mean = moment.map(|moment| moment / sum);
+        // Around the new mean, by the theorem of Steiner.
+        spread = around / sum - (mean[0] - before[0]).powi(2) - (mean[1] - before[1]).powi(2);
+    }
+    let independent = sum * sum / squares;
+    let error2 = spread.max(0.0) / (independent - 1.0).max(0.5);
+    let length2 = (mean[0] * mean[0] + mean[1] * mean[1]).max(1e-9);
+    mean.map(|mean| mean * (1.0 - 2.0 * error2 / length2).max(0.0))
+}

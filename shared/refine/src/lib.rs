@@ -1,0 +1,44 @@
+//! What can be improved once all frames are known. Each function is a named deviation from what the tracker returned: a pure
+//! function from rows to rows that nobody has to call. [`Refine`] applies several in the right order.
+//!
+//! | function | ids | boxes | adds rows |
+//! |---|---|---|---|
+//! | [`link`] | changes them | leaves them | no |
+//! | [`recover`] | leaves them | leaves them | detections that no track had |
+//! | [`backfill_first_boxes`] | leaves them | leaves them | the detection before a track's first row |
+//! | [`fill_gaps`] | leaves them | leaves them | straight lines |
+//! | [`smooth`] | leaves them | changes them | no |
+//! | [`smooth_rts`] | leaves them | changes them | the motion through gaps |
+//!
+//! No row is taken away, no id is given twice in a frame, and every row that is added says so by its [`Origin`]. The effects are
+//! measured in `docs/tracking.md`.
+//!
+//! # Conventions
+//! Frames count from 0. Boxes are left, top, right and bottom edges in px. Rows are sorted by frame; rows added come after all others
+//! of their frame. All computation is `f64` and deterministic: neither the order of rows within a frame nor the number of cores has an
+//! effect on what is in a row.
+
+mod backfill;
+mod camera;
+mod gaps;
+mod link;
+mod motion;
+mod noise;
+mod overlap;
+mod parallel;
+mod pieces;
+mod recover;
+mod refine;
+mod row;
+mod rts;
+mod smoothing;
+mod tracks;
+
+pub use backfill::{Backfill, backfill_first_boxes};
+pub use gaps::{Gaps, fill_gaps};
+pub use link::{Link, LinkMade, Linked, link};
+pub use recover::recover;
+pub use refine::{Refine, Refined, Smooth};
+pub use row::{Detection, Origin, Row, Video};
+pub use rts::smooth_rts;
+pub use smoothing::{Smoothing, SmoothingError, smooth};

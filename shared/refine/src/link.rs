@@ -1,0 +1,218 @@
+//! Linking the pieces of tracks over the whole video.
+
+use crate::parallel;
+use crate::pieces::{Piece, Pieces, SIZE_DRIFT, VELOCITY};
+use crate::row::{Row, Video};
+use std::f64::consts::TAU;
+use trackdrop_assignment::{Assigner, Edge};
+
+/// Limits of Mahalanobis distances, squared: of position and velocity (4 degrees of freedom), and of size (1).
+const MAX_MOTION: f64 = 25.0;
+const MAX_SIZE: f64 = 12.0;
+
+/// A link must be this much better than a birth, in natural logarithms, and more for each second without a row.
+const PRIOR: f64 = 3.0;
+const PER_MISSING_SECOND: f64 = 0.7;
+
+/// Standard deviation of ln h between two objects.
+const SIZE_SPREAD: f64 = 0.5;
+
+/// What may be linked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Link {
+    /// The longest time between the last row of one piece and the first of the next, s.
+    pub max_gap_s: f64,
+    /// Whether only pieces of one class are linked, for tracks of classes that were associated each by itself.
+    pub per_class: bool,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self { max_gap_s: 3.0, per_class: false }
+    }
+}
+
+/// Two pieces that were given one identity.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinkMade {
+    /// The identity.
+    pub id: u64,
+    /// The last frame of the earlier piece.
+    pub last_frame: u32,
+    /// The first frame of the later one.
+    pub first_frame: u32,
+    /// How much better this link is than the best other use of one of its two ends: another link, or none. In natural logarithms of
+    /// likelihood; below 0 where the whole was better served by a link that is not the best of its own.
+    pub margin: f64,
+}
+
+/// Tracks whose pieces were linked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Linked {
+    /// The rows given, in their order, with other ids.
+    pub rows: Vec<Row>,
+    /// The links, by id and time.
+    pub links: Vec<LinkMade>,
+}
+
+/// Cuts every track at each missing frame, and decides again which pieces belong together: over the whole video at once, and exactly.
+///
+/// A tracker decides frame by frame, as if the future were unknown; what it takes up again after a gap is often another object. Here
+/// both sides are known. From each piece's last rows follows where the object would be later, from the next one's first rows where it
+/// was before. The likelihood that both are one, against that of an object that appears anywhere, is the score of a link; of all ways
+/// to link ends and starts one to one, the one with the greatest sum is taken (Zhang, Li & Nevatia, *Global data association for
+/// multi-object tracking using network flows*, 2008, for pieces instead of detections). Noise and the camera's motion are estimated
+/// from the rows.
+///
+/// No box changes, and no id is twice in a frame. A track made of pieces has the id of its first one; where the tracker gave that id to
+/// another track as well, it is the earlier one's, and the other gets a new id, above all others. `rows` are sorted by frame and have no
+/// id twice in one; only their order within a frame is free, and has no effect.
+#[must_use]
+pub fn link(rows: &[Row], video: &Video, link: &Link) -> Linked {
+    let pieces = Pieces::cut(rows, video);
+    let edges = candidates(&pieces, video, link, size_px(rows, video));
+    let mut assigner = Assigner::default();
+    let chosen: Vec<Edge> = assigner.maximise(&edges).iter().map(|&edge| edges[edge]).collect();
+    let mut next = vec![None; pieces.pieces.len()];
+    let mut continues = vec![false; pieces.pieces.len()];
+    for edge in &chosen {
+        next[edge.row as usize] = Some(edge.column as usize);
+        continues[edge.column as usize] = true;
+    }
+    let ids = names(&pieces.pieces, &next, &continues);
+    let mut renamed = rows.to_vec();
+    for (piece, &id) in pieces.pieces.iter().zip(&ids) {
+        for &place in &pieces.order[piece.rows.clone()] {
+            renamed[place as usize].id = id;
+        }
+    }
+    Linked { rows: renamed, links: made(&pieces.pieces, &edges, &chosen, &ids) }
+}
+
+/// The picture, or what the boxes cover.
+fn size_px(rows: &[Row], video: &Video) -> [f64; 2] {
+    let covered = |axis: usize| {
+        let far = rows.iter().map(|row| row.bbox[axis + 2]).fold(f64::NEG_INFINITY, f64::max);
+        let near = rows.iter().map(|row| row.bbox[axis]).fold(f64::INFINITY, f64::min);
+        (far - near.max(0.0).min(far)).max(1.0)
+    };
+    video.size_px.unwrap_or_else(|| [covered(0), covered(1)])
+}
+
+/// All links that are better than none: rows are ends, columns are starts.
+fn candidates(pieces: &Pieces, video: &Video, link: &Link, [width, height]: [f64; 2]) -> Vec<Edge> {
+    let Pieces { pieces, acceleration, .. } = pieces;
+    let mut starts: Vec<u32> = (0..pieces.len() as u32).collect();
+    starts.sort_by_key(|&piece| pieces[piece as usize].first_frame);
+    let frames = video.frames(link.max_gap_s);
+    let first_from = |frame: u32| starts.partition_point(|&piece| pieces[piece as usize].first_frame < frame);
+    let parts = parallel::over(pieces.len(), |part| {
+        let mut edges = Vec::new();
+        for row in part {
+            let end = &pieces[row];
+            let last = end.last_frame.saturating_add(frames).saturating_add(1);
+            for &column in &starts[first_from(end.last_frame + 1)..first_from(last)] {
+                let start = &pieces[column as usize];
+                if link.per_class && end.class != start.class {
+                    continue;
+                }
+                let seconds = f64::from(start.first_frame - end.last_frame) / video.frame_rate;
+                let missing = seconds - 1.0 / video.frame_rate;
+                if let Some(likelihood) = likelihood(end, start, seconds, *acceleration, width * height) {
+                    let score = likelihood - PRIOR - PER_MISSING_SECOND * missing;
+                    if score > 0.0 {
+                        edges.push(Edge { row: row as u32, column, score });
+                    }
+                }
+            }
+        }
+        edges
+    });
+    parts.concat()
+}
+
+/// The logarithm of how much likelier it is that two pieces are one object than that another one appears; none beyond the limits.
+fn likelihood(end: &Piece, start: &Piece, seconds: f64, acceleration: [f64; 2], area_px2: f64) -> Option<f64> {
+    let (tail, head) = (&end.tail, &start.head);
+    let size = head.ln_height - tail.ln_height;
+    let size_variance = tail.ln_height_variance + head.ln_height_variance + SIZE_DRIFT * seconds;
+    let of_size = size * size / size_variance;
+    if of_size >= MAX_SIZE {
+        return None;
+    }
+    let height2 = (tail.ln_height + head.ln_height).exp();
+    let (mut of_motion, mut determinants) = (0.0, 1.0);
+    for ((tail, before), q) in tail.motion.iter().zip(&head.motion).zip(acceleration) {
+        let after = tail.predicted(seconds, q * height2);
+        let (xx, xv, vv) = (after.xx + before.xx, after.xv + before.xv, after.vv + before.vv);
+        let determinant = (xx * vv - xv * xv).max(1e-12);
+        let (x, v) = (before.x - after.x, before.v - after.v);
+        of_motion += (vv * x * x - 2.0 * xv * x * v + xx * v * v) / determinant;
+        determinants *= determinant;
+    }
+    if of_motion >= MAX_MOTION {
+        return None;
+    }
+    // Both with the factor 1/√2π of ln h left out.
+    let same = -0.5 * (of_motion + determinants.ln() + of_size + size_variance.ln()) - 2.0 * TAU.ln();
+    let velocity_variance = VELOCITY * VELOCITY * height2;
+    let speed2 = head.motion[0].v.powi(2) + head.motion[1].v.powi(2);
+    let birth = -area_px2.ln()
+        - (TAU * velocity_variance).ln()
+        - 0.5 * speed2 / velocity_variance
+        - SIZE_SPREAD.ln()
+        - 0.5 * (size / SIZE_SPREAD).powi(2);
+    Some(same - birth)
+}
+
+/// The id of each piece.
+fn names(pieces: &[Piece], next: &[Option<usize>], continues: &[bool]) -> Vec<u64> {
+    let mut beginnings: Vec<usize> = (0..pieces.len()).filter(|&piece| !continues[piece]).collect();
+    beginnings.sort_by_key(|&piece| (pieces[piece].first_frame, pieces[piece].id));
+    let mut taken = std::collections::HashSet::new();
+    let mut last = pieces.iter().map(|piece| piece.id).max().unwrap_or(0);
+    let mut ids = vec![0; pieces.len()];
+    for beginning in beginnings {
+        let mut id = pieces[beginning].id;
+        if !taken.insert(id) {
+            last += 1;
+            id = last;
+        }
+        let mut piece = Some(beginning);
+        while let Some(at) = piece {
+            ids[at] = id;
+            piece = next[at];
+        }
+    }
+    ids
+}
+
+fn made(pieces: &[Piece], edges: &[Edge], chosen: &[Edge], ids: &[u64]) -> Vec<LinkMade> {
+    // The two best uses of each end and of each start; to stay alone scores 0.
+    let (mut of_end, mut of_start) = (vec![[0.0; 2]; pieces.len()], vec![[0.0; 2]; pieces.len()]);
+    for edge in edges {
+        for best in [&mut of_end[edge.row as usize], &mut of_start[edge.column as usize]] {
+            if edge.score > best[0] {
+                *best = [edge.score, best[0]];
+            } else if edge.score > best[1] {
+                best[1] = edge.score;
+            }
+        }
+    }
+    let other = |best: [f64; 2], own: f64| if own == best[0] { best[1] } else { best[0] };
+    let mut links: Vec<LinkMade> = chosen
+        .iter()
+        .map(|edge| {
+            let (end, start) = (edge.row as usize, edge.column as usize);
+            let rival = other(of_end[end], edge.score).max(other(of_start[start], edge.score));
+            LinkMade {
+                id: ids[end],
+                last_frame: pieces[end].last_frame,
+                first_frame: pieces[start].first_frame,
+                margin: edge.score - rival,
+            }
+        })
+        .collect();
+    links.sort_by_key(|link| (link.id, link.first_frame));
+    links
+}

@@ -1,0 +1,201 @@
+//! Pieces of tracks, and what their ends say of where the object is and how it moves.
+
+use crate::camera::camera_path;
+use crate::motion::Motion;
+use crate::noise::{Noise, median};
+use crate::overlap::Sweep;
+use crate::parallel;
+use crate::row::{Row, Video, centre, frames};
+use crate::rts::MIN_HEIGHT_PX;
+use crate::tracks::{by_id, measured_pieces};
+use std::ops::Range;
+
+/// An end is judged by so many rows.
+const EVIDENCE_ROWS: usize = 60;
+
+/// A box that overlaps another by `mx` is measured with a variance of 1 + (12 mx)² times that of one that stands free.
+const CROWDING: f64 = 12.0;
+
+/// Noise that the calibration is added to: 0.04 of the height, and half as much again as measured.
+const LEAST_NOISE: f64 = 0.04;
+const NOISE_FACTOR: f64 = 1.5;
+
+const ACCELERATION: Range<f64> = 0.05..6.0;
+const USUAL_ACCELERATION: f64 = 0.15;
+const USUAL_MEASUREMENT: f64 = 0.03;
+
+/// Standard deviation of an unknown velocity, heights a second.
+pub(crate) const VELOCITY: f64 = 1.0;
+
+/// Variance that ln h gains in a second.
+pub(crate) const SIZE_DRIFT: f64 = 0.04;
+
+/// A stretch of one track without a missing frame.
+#[derive(Debug, Clone)]
+pub(crate) struct Piece {
+    /// Its rows: places in [`Pieces::order`].
+    pub(crate) rows: Range<usize>,
+    pub(crate) id: u64,
+    pub(crate) class: i32,
+    pub(crate) first_frame: u32,
+    pub(crate) last_frame: u32,
+    /// What its first rows say, run backwards.
+    pub(crate) head: End,
+    /// What its last rows say.
+    pub(crate) tail: End,
+}
+
+/// The state at one end of a piece, before a still camera.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct End {
+    pub(crate) motion: [Motion; 2],
+    pub(crate) ln_height: f64,
+    pub(crate) ln_height_variance: f64,
+}
+
+/// All pieces of a video by id and time.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    pub(crate) order: Vec<u32>,
+    pub(crate) pieces: Vec<Piece>,
+    /// Acceleration an axis, heights²/s³.
+    pub(crate) acceleration: [f64; 2],
+}
+
+/// Noise in heights.
+#[derive(Debug, Clone, Copy)]
+struct Calibration {
+    position: [f64; 2],
+    ln_height: f64,
+    acceleration: [f64; 2],
+}
+
+impl Pieces {
+    /// Cuts every track at each missing frame. `rows` are sorted by frame.
+    pub(crate) fn cut(rows: &[Row], video: &Video) -> Self {
+        let order = by_id(rows);
+        let ranges = measured_pieces(rows, &order);
+        let crowding = crowding(rows);
+        let path = camera_path(rows, &order, &ranges, video);
+        let row = |place: usize| &rows[order[place] as usize];
+        let position = |row: &Row| {
+            let ([x, y], [dx, dy]) = (centre(row.measured), path[row.frame as usize]);
+            [x - dx, y - dy]
+        };
+        let calibration = Calibration::of(&Noise::of(&ranges, video.frame_rate, |before, at, after| {
+            let (before, at, after) = (row(before), row(at), row(after));
+            let (p, q, r) = (position(before), position(at), position(after));
+            let second = |axis: usize| (p[axis] - 2.0 * q[axis] + r[axis]) / height(at);
+            [second(0), second(1), height(before).ln() - 2.0 * height(at).ln() + height(after).ln()]
+        }));
+        let dt = 1.0 / video.frame_rate;
+        let parts = parallel::over(ranges.len(), |part| {
+            let mut filter = Filter { calibration, dt, heights: Vec::new(), seen: Vec::new() };
+            let piece = |range: &Range<usize>| {
+                let seen = |place: usize| {
+                    let row = row(place);
+                    let crowded = 1.0 + (CROWDING * crowding[order[place] as usize]).powi(2);
+                    Seen { position: position(row), height: height(row), crowded }
+                };
+                let tail = filter.run(range.clone().skip(range.len().saturating_sub(EVIDENCE_ROWS)).map(seen));
+                let head = filter.run(range.clone().take(EVIDENCE_ROWS).rev().map(seen));
+                let (first, last) = (row(range.start), row(range.end - 1));
+                Piece {
+                    rows: range.clone(),
+                    id: first.id,
+                    class: first.class,
+                    first_frame: first.frame,
+                    last_frame: last.frame,
+                    head: End { motion: head.motion.map(Motion::reversed), ..head },
+                    tail,
+                }
+            };
+            ranges[part].iter().map(piece).collect::<Vec<_>>()
+        });
+        let pieces = parts.into_iter().flatten().collect();
+        Self { order, pieces, acceleration: calibration.acceleration }
+    }
+}
+
+impl Calibration {
+    fn of(noise: &Noise<3>) -> Self {
+        let [x, y, ln_height] = noise.measurement.unwrap_or([USUAL_MEASUREMENT; 3]);
+        // The calibration is of second differences: see `noise`.
+        let of = |measured: f64| LEAST_NOISE + NOISE_FACTOR * measured;
+        let acceleration = noise
+            .acceleration
+            .map_or([USUAL_ACCELERATION; 2], |[x, y, _]| [x, y].map(|q| q.clamp(ACCELERATION.start, ACCELERATION.end)));
+        Self { position: [of(x), of(y)], ln_height: of(ln_height), acceleration }
+    }
+}
+
+fn height(row: &Row) -> f64 {
+    (row.measured[3] - row.measured[1]).max(MIN_HEIGHT_PX)
+}
+
+/// For each row the largest overlap with another row of its frame.
+fn crowding(rows: &[Row]) -> Vec<f64> {
+    let frames: Vec<&[Row]> = frames(rows).map(|(_, rows)| rows).collect();
+    let parts = parallel::over(frames.len(), |part| {
+        let (mut sweep, mut boxes, mut largest) = (Sweep::default(), Vec::new(), Vec::new());
+        for rows in &frames[part] {
+            boxes.clear();
+            boxes.extend(rows.iter().map(|row| row.bbox));
+            let start = largest.len();
+            largest.resize(start + rows.len(), 0.0);
+            sweep.largest(&boxes, &mut largest[start..]);
+        }
+        largest
+    });
+    parts.concat()
+}
+
+/// A row as the filter sees it.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    position: [f64; 2],
+    height: f64,
+    /// By how much the variance of its measurement is greater than that of a box that stands free.
+    crowded: f64,
+}
+
+struct Filter {
+    calibration: Calibration,
+    dt: f64,
+    heights: Vec<f64>,
+    seen: Vec<Seen>,
+}
+
+impl Filter {
+    /// The state after rows of neighbouring frames.
+    fn run(&mut self, rows: impl Iterator<Item = Seen>) -> End {
+        self.seen.clear();
+        self.seen.extend(rows);
+        let Some((first, others)) = self.seen.split_first() else { return End::default() };
+        self.heights.clear();
+        self.heights.extend(self.seen.iter().map(|seen| seen.height));
+        let (height, dt) = (median(&mut self.heights), self.dt);
+        let Calibration { position, ln_height, acceleration } = self.calibration;
+        let variance = position.map(|r| (r * height).powi(2));
+        let density = acceleration.map(|q| q * height * height);
+        let size_variance = ln_height * ln_height;
+        let mut end = End {
+            motion: std::array::from_fn(|axis| {
+                Motion::at(first.position[axis], variance[axis] * first.crowded, (VELOCITY * height).powi(2))
+            }),
+            ln_height: first.height.ln(),
+            ln_height_variance: size_variance * first.crowded,
+        };
+        for seen in others {
+            end.motion = std::array::from_fn(|axis| {
+                let predicted = end.motion[axis].predicted(dt, density[axis]);
+                predicted.updated(seen.position[axis], variance[axis] * seen.crowded)
+            });
+            let predicted = end.ln_height_variance + SIZE_DRIFT * dt;
+            let gain = predicted / (predicted + size_variance * seen.crowded);
+            end.ln_height += gain * (seen.height.ln() - end.ln_height);
+            end.ln_height_variance = predicted * (1.0 - gain);
+        }
+        end
+    }
+}

@@ -1,0 +1,76 @@
+//! Several refinements, in the order in which each gains from those before it.
+
+use crate::{
+    Backfill, Detection, Gaps, Link, LinkMade, Row, Smoothing, Video, backfill_first_boxes, fill_gaps, link, recover,
+    smooth, smooth_rts,
+};
+
+/// Taken where a video's own rate is none that a camera has: a still picture, or a damaged header.
+const USUAL_FRAME_RATE: f64 = 30.0;
+const MAX_FRAME_RATE: f64 = 1e6;
+
+/// What is done to the tracks; the default is nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Refine {
+    /// See [`link`].
+    pub link: Option<Link>,
+    /// See [`recover`].
+    pub recover: bool,
+    /// Whether [`recover`] respects classes.
+    pub per_class: bool,
+    /// See [`backfill_first_boxes`].
+    pub backfill: Option<Backfill>,
+    /// See [`fill_gaps`].
+    pub fill_gaps: Option<Gaps>,
+    /// How boxes are smoothed.
+    pub smooth: Option<Smooth>,
+}
+
+/// How boxes are smoothed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Smooth {
+    /// See [`smooth`].
+    Gaussian(Smoothing),
+    /// See [`smooth_rts`].
+    Rts,
+}
+
+/// Refined tracks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refined {
+    /// By frame; those that were given first, in their order.
+    pub rows: Vec<Row>,
+    /// The links, by id and time.
+    pub links: Vec<LinkMade>,
+}
+
+impl Refine {
+    /// Links first, since what is missing is known only then; smooths last, since every row helps.
+    ///
+    /// `rows` and `detections` are sorted by frame; no id is twice in a frame.
+    #[must_use]
+    pub fn apply(&self, rows: Vec<Row>, detections: &[Detection], video: &Video) -> Refined {
+        let is_rate = video.frame_rate > 0.0 && video.frame_rate <= MAX_FRAME_RATE;
+        let video = &Video { frame_rate: if is_rate { video.frame_rate } else { USUAL_FRAME_RATE }, ..*video };
+        let (mut rows, mut links) = (rows, Vec::new());
+        if let Some(options) = &self.link {
+            let linked = link(&rows, video, options);
+            (rows, links) = (linked.rows, linked.links);
+        }
+        if let Some(backfill) = &self.backfill {
+            rows = backfill_first_boxes(&rows, detections, backfill);
+        }
+        if self.recover {
+            rows = recover(&rows, detections, video, self.per_class);
+        }
+        if let Some(gaps) = &self.fill_gaps {
+            rows = fill_gaps(&rows, gaps);
+        }
+        match &self.smooth {
+            Some(Smooth::Gaussian(smoothing)) => rows = smooth(&rows, smoothing),
+            Some(Smooth::Rts) => rows = smooth_rts(&rows, video),
+            None => {}
+        }
+        Refined { rows, links }
+    }
+}

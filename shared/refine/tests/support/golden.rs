@@ -1,0 +1,112 @@
+//! Sequences with ground truth, from the folder of golden runs beside the checkout. Their data derives from MOTChallenge and
+//! may not be copied into the repository.
+#![allow(dead_code, reason = "each user needs a part of it")]
+
+use std::error::Error;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use trackdrop_eval::{Evaluation, Options, Preprocessing, Sequence, evaluate, read_file};
+use trackdrop_refine::{Detection, Origin, Row, Video};
+use trackdrop_tracker::{ByteTrack, MAX_ASPECT, MIN_BOX_AREA_PX2, Settings, passes_output_filter};
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// A sequence as MOTChallenge describes it: name, frames per second, width and height.
+pub(crate) type Known = (&'static str, f64, [f64; 2]);
+
+pub(crate) const MOT17: [Known; 4] = [
+    ("MOT17-02", 30.0, [1920.0, 1080.0]),
+    ("MOT17-05", 14.0, [640.0, 480.0]),
+    ("MOT17-09", 30.0, [1920.0, 1080.0]),
+    ("MOT17-10", 30.0, [1920.0, 1080.0]),
+];
+
+pub(crate) const MOT15: [Known; 3] = [
+    ("MOT15-KITTI-17", 10.0, [1242.0, 375.0]),
+    ("MOT15-PETS09-S2L1", 7.0, [768.0, 576.0]),
+    ("MOT15-TUD-Campus", 25.0, [640.0, 480.0]),
+];
+
+/// A sequence, tracked by ByteTrack as it is.
+pub(crate) struct Tracked {
+    pub(crate) name: &'static str,
+    pub(crate) video: Video,
+    /// Rows that pass the reference's output filter.
+    pub(crate) rows: Vec<Row>,
+    /// Detections that pass it.
+    pub(crate) detections: Vec<Detection>,
+    /// All that the tracker was given.
+    pub(crate) all_detections: Vec<Detection>,
+    truth: Sequence,
+}
+
+/// Where the golden runs are, if they are.
+pub(crate) fn folder() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
+    if folder.exists() {
+        return Some(folder);
+    }
+    println!("SKIPPED: no golden runs at {}", folder.display());
+    None
+}
+
+impl Tracked {
+    pub(crate) fn of(folder: &Path, (name, frame_rate, size): Known, settings: Settings) -> Result<Self> {
+        let truth = read_file(&folder.join("gt").join(name).with_extension("txt"))?;
+        let detections = detections(folder, name)?;
+        let frame_count = detections.last().map_or(0, |last| last.frame + 1).max(truth.last_frame());
+        let mut tracker = ByteTrack::new(settings)?;
+        let (mut rows, mut rest) = (Vec::new(), detections.as_slice());
+        for frame in 0..frame_count {
+            let (now, after) = rest.split_at(rest.partition_point(|detection| detection.frame <= frame));
+            let boxes = now.iter().map(|&Detection { bbox: [x1, y1, x2, y2], score, .. }| {
+                trackdrop_tracker::Detection { x1, y1, x2, y2, score }
+            });
+            for track in tracker.step(&boxes.collect::<Vec<_>>()) {
+                if passes_output_filter(track, MIN_BOX_AREA_PX2, MAX_ASPECT) {
+                    let bbox = [track.x1, track.y1, track.x2, track.y2];
+                    let measured = now[track.detection].bbox;
+                    rows.push(Row { measured, score: track.score, ..Row::new(frame, track.id, bbox) });
+                }
+            }
+            rest = after;
+        }
+        let passes = |detection: &&Detection| {
+            let [x1, y1, x2, y2] = detection.bbox;
+            (x2 - x1) * (y2 - y1) > MIN_BOX_AREA_PX2 && x2 - x1 <= MAX_ASPECT * (y2 - y1)
+        };
+        let all_detections = detections;
+        let detections = all_detections.iter().filter(passes).copied().collect();
+        let video = Video { frame_rate, frame_count, size_px: Some(size) };
+        Ok(Self { name, video, rows, detections, all_detections, truth })
+    }
+
+    pub(crate) fn evaluate(&self, rows: &[Row]) -> Result<Evaluation> {
+        let to_eval = |row: &Row| {
+            let [x1, y1, x2, y2] = row.bbox;
+            let mut out = trackdrop_eval::Row::new(row.frame + 1, row.id, [x1, y1, x2 - x1, y2 - y1]);
+            (out.score, out.observed) = (row.score, row.origin == Origin::Tracked);
+            out
+        };
+        let tracks = Sequence::from_rows(rows.iter().map(to_eval).collect())?;
+        let options = Options { preprocessing: Preprocessing::suggested_for(&self.truth), ..Options::default() };
+        Ok(evaluate(&self.truth, &tracks, &options))
+    }
+}
+
+/// All detections of a sequence by frame.
+fn detections(folder: &Path, name: &str) -> Result<Vec<Detection>> {
+    let mut text = String::new();
+    GzDecoder::new(File::open(folder.join(format!("mot/inputs/{name}.csv.gz")))?).read_to_string(&mut text)?;
+    let line = |line: &str| {
+        let values = line.split(',').map(str::parse).collect::<std::result::Result<Vec<f64>, _>>()?;
+        let &[frame, x1, y1, x2, y2, score] = values.as_slice() else { return Err("six values".into()) };
+        Ok(Detection { frame: frame as u32 - 1, bbox: [x1, y1, x2, y2], score, class: 0 })
+    };
+    let mut detections = text.lines().skip(1).map(line).collect::<Result<Vec<_>>>()?;
+    detections.sort_by_key(|detection| detection.frame);
+    Ok(detections)
+}
