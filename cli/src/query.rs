@@ -15,6 +15,9 @@ use trackdrop_cloud::local::LoadedFile;
 use trackdrop_scenes::{Scene, sql};
 use trackdrop_tables::schema::{REQUESTS, SCENES, TRACKS, Table, duckdb_views};
 
+/// Lines of what does not fit, at most.
+const MOST_NOTES: usize = 5;
+
 pub(crate) async fn query(data: &Path, arguments: &QueryArguments) -> anyhow::Result<()> {
     let (files, rows, scenes) = match open_existing(data)? {
         Some(local) => {
@@ -66,6 +69,27 @@ fn ask_about(database: &Connection, scenes: &[Scene], statement: &str) -> anyhow
     let asked = if scenes.is_empty() { Vec::new() } else { sql::views_in(statement) };
     for statement in sql::duckdb_views(&asked) {
         database.execute_batch(&statement).map_err(explain)?;
+    }
+    if asked.is_empty() { Ok(()) } else { say_what_does_not_fit(database) }
+}
+
+/// Says which requests a scene is for by their names and was not asked of, since their pictures have another shape.
+fn say_what_does_not_fit(database: &Connection) -> anyhow::Result<()> {
+    let mut statement = database.prepare(
+        "SELECT 'the scene ' || scene || ' was drawn on ' || s.width_px::BIGINT || 'x' || s.height_px::BIGINT || ' and is not asked of '
+                || request_id || ', whose picture is ' || COALESCE(r.width_px || 'x' || r.height_px, 'of unknown size')
+                || ': draw another scene for it, or narrow the scene''s videos'
+         FROM scenes AS s, requests AS r
+         WHERE kind = 'scene' AND r.state <> 'failed' AND REGEXP_CONTAINS(r.video, s.videos)
+           AND COALESCE(ABS(s.width_px * r.height_px - s.height_px * r.width_px) > GREATEST(s.width_px, s.height_px), true)
+         ORDER BY 1",
+    )?;
+    let notes: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for note in notes.iter().take(MOST_NOTES) {
+        eprintln!("trackdrop: {note}");
+    }
+    if notes.len() > MOST_NOTES {
+        eprintln!("trackdrop: and {} more like these", notes.len() - MOST_NOTES);
     }
     Ok(())
 }

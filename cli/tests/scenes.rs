@@ -61,6 +61,21 @@ fn trackdrop_scenes_views() -> &'static [&'static str] {
 }
 
 #[test]
+fn a_video_of_another_shape_is_not_asked_and_that_is_said() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 1, codec::H264);
+    let square = scene.path("square.mp4");
+    support::ffmpeg("-f lavfi -i testsrc2=s=120x120:r=25:d=1", &square);
+    let data = scene.data();
+    data.run_json(&[&video, &square], &[]);
+    add(&scene, &data, "gate.yaml", GATE).expect_success();
+    let ended = data.trackdrop(["query", "SELECT DISTINCT video FROM zone_visits", "--format", "csv"]).expect_success();
+    assert_eq!(ended.stdout, "video\nclip.mp4\n");
+    let said = &ended.stderr;
+    assert!(said.contains("gate was drawn on 160x120 and is not asked of req_") && said.contains("120x120"), "{said}");
+    assert_eq!(data.trackdrop(["query", "SELECT COUNT(*) FROM tracks"]).expect_success().stderr, "");
+}
+
+#[test]
 fn scenes_are_checked_added_listed_shown_and_removed() {
     let scene = Scene::new();
     let data = scene.data();

@@ -98,7 +98,7 @@ run "warehouse" {
       length(regexall("\\bFROM (tracks|requests|scenes)\\b", view.view[0].query)) == 0 &&
       length(regexall("FROM `a-project-id-of-thirty-letters\\.trackdrop\\.tracks`", view.view[0].query)) >= 1 &&
       view.view[0].use_legacy_sql == false
-    ]) && keys(google_bigquery_table.view) == [
+      ]) && keys(google_bigquery_table.view) == [
       "encounters", "flows", "heatmap", "line_counts", "line_crossings", "objects_per_second", "track_speeds", "track_summary",
       "tracking_results", "zone_occupancy", "zone_visits",
     ]

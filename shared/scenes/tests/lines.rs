@@ -255,3 +255,20 @@ fn a_view_that_was_not_asked_for_by_name_answers_the_same() {
         database.ask(&format!("SELECT * FROM {view}"));
     }
 }
+
+/// The cases of the table in docs/analytics.md, where supervision's numbers are those that scripts/bench-analytics finds.
+#[test]
+fn the_cases_of_the_comparison_count_what_the_docs_say() {
+    let line = "lines: [{name: gate, points: [[100, 85], [100, 15]]}]";
+    let count = |rows: &[At]| asked(scene(line), rows).ask("SELECT * FROM line_crossings").len();
+    assert_eq!(count(&seen(1, &[(70., 22.), (90., 24.), (110., 26.), (130., 28.)])), 1);
+    assert_eq!(count(&seen(1, &[(80., 40.), (100., 42.), (80., 44.)])), 0);
+    assert_eq!(count(&seen(1, &[(90., 50.), (101., 50.), (90., 50.)])), 0);
+    let jitter = [(90., 55.), (99., 56.), (101., 57.), (99., 58.), (101., 59.)];
+    assert_eq!(count(&seen(1, &[&jitter[..], &[(99., 60.), (90., 62.)]].concat())), 0);
+    assert_eq!(count(&seen(1, &[&jitter[..], &[(120., 60.)]].concat())), 1);
+    assert_eq!(count(&seen(1, &[(90., 50.), (90., 95.), (110., 95.), (110., 50.)])), 0);
+    assert_eq!(count(&seen(1, &[(100., 30.), (80., 30.), (50., 30.)])), 0);
+    assert_eq!(count(&seen(1, &[(80., 95.), (120., 65.), (150., 60.)])), 1);
+    assert_eq!(count(&walk(1, &[Some((60., 50.)), None, None, Some((140., 50.))])), 1);
+}
