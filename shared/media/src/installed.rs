@@ -27,15 +27,15 @@ impl InstalledFfmpeg {
     /// Asks the libraries.
     pub fn find() -> Self {
         let has_decoder = |name: &str| decoder::find_by_name(name).is_some();
-        let is_lacking = |name: &&str| !has_decoder(name) && !(*name == "av1" && has_decoder(ALSO_AV1));
+        let is_there = |name: &str| has_decoder(name) || (name == "av1" && has_decoder(ALSO_AV1));
+        let is_lacking = |name: &&str| !is_there(name);
         let decoders = DECODERS.iter().copied().filter(is_lacking);
         let encoders = ENCODERS.iter().copied().filter(|name| encoder::find_by_name(name).is_none());
-        Self {
-            // SAFETY: both give static strings.
-            version: text(unsafe { ffi::av_version_info() }),
-            license: text(unsafe { ffi::avcodec_license() }),
-            lacks: decoders.chain(encoders).collect(),
-        }
+        // SAFETY: gives a static string.
+        let version = text(unsafe { ffi::av_version_info() });
+        // SAFETY: gives a static string.
+        let license = text(unsafe { ffi::avcodec_license() });
+        Self { version, license, lacks: decoders.chain(encoders).collect() }
     }
 }
 
