@@ -13,6 +13,7 @@ variables {
   kms_key                  = "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"
   labels                   = {}
   dataset                  = "trackdrop"
+  results_bucket           = "a-project-id-of-thirty-letters-trackdrop-results"
   require_partition_filter = false
   deletion_protection      = true
   function_accounts        = { for function in ["split", "track", "merge", "load", "annotate", "join", "fail"] : function => "${function}@example.com" }
