@@ -1,11 +1,17 @@
 //! Commands and options.
 
-use crate::model_get::Sha256Hex;
+mod model;
+mod request;
+mod scene;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf};
 use trackdrop_detector::DeviceChoice;
 use trackdrop_exchange::ExportFormat;
-use trackdrop_pipeline::{Rational, Smooth};
+
+pub(crate) use model::*;
+pub(crate) use request::*;
+pub(crate) use scene::*;
 
 /// Drop a video, query its object tracks in SQL.
 #[derive(Debug, Parser)]
@@ -86,132 +92,6 @@ pub(crate) struct ManArguments {
     /// Where they go; it is made where it is not there
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
-}
-
-/// What the tracker does with the detections; every deviation from the paper's reference is off by default.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Tracker")]
-pub(crate) struct TrackerArguments {
-    /// Score above which a detection takes part in the first association [default: the model card's, or 0.6]
-    #[arg(long, value_name = "0..1")]
-    pub(crate) track_thresh: Option<f64>,
-    /// Cost limit of the first association [default: 0.9]
-    #[arg(long, value_name = "0..1")]
-    pub(crate) match_thresh: Option<f64>,
-    /// Frames for which a lost track is retained, at any frame rate [default: 30]
-    #[arg(long, value_name = "FRAMES")]
-    pub(crate) track_buffer: Option<u32>,
-    /// Don't weigh the cost by the detection's score, as the reference does for MOT20
-    #[arg(long)]
-    pub(crate) no_score_fusion: bool,
-}
-
-/// What goes beyond the tracker.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Deviations from the reference")]
-pub(crate) struct DeviationArguments {
-    /// Retain a lost track for --track-buffer / 30 seconds, at any frame rate
-    #[arg(long)]
-    pub(crate) scale_buffer: bool,
-    /// Associate each class by itself
-    #[arg(long)]
-    pub(crate) per_class: bool,
-    #[command(flatten)]
-    pub(crate) refine: RefineArguments,
-}
-
-/// What is done to tracks once all frames are known. Only --link changes ids; rows that are added have observed = false.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Refinements")]
-pub(crate) struct RefineArguments {
-    /// All that is best: --link, --recover and --smooth rts
-    #[arg(long)]
-    pub(crate) refine: bool,
-    /// Cut tracks at each missing frame, and link the pieces again over the whole video, at most so many seconds apart [default: 3]
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "3")]
-    pub(crate) link: Option<f64>,
-    /// Give detections that no track took to the tracks that pass there (rows with observed = false)
-    #[arg(long)]
-    pub(crate) recover: bool,
-    /// Fill gaps of up to this many frames by straight lines (rows with observed = false)
-    #[arg(long, value_name = "FRAMES")]
-    pub(crate) fill_gaps: Option<u32>,
-    /// Smooth boxes over time: rts, by the motion and the noise of the video itself, which also fills gaps of up to 18 frames or one second; or the
-    /// standard deviation of a Gaussian in frames
-    #[arg(long, value_name = "rts|FRAMES", value_parser = smooth)]
-    pub(crate) smooth: Option<Smooth>,
-    /// Begin a track with the detection that it was born from (a row with observed = false)
-    #[arg(long)]
-    pub(crate) backfill: bool,
-}
-
-fn smooth(text: &str) -> Result<Smooth, String> {
-    match text.parse() {
-        _ if text == "rts" => Ok(Smooth::RTS),
-        Ok(sigma_frames) => Ok(Smooth::Gaussian(sigma_frames)),
-        Err(_) => Err(format!("{text:?} is neither rts nor a number of frames")),
-    }
-}
-
-/// How a video is read, where the file leaves a choice.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Reading")]
-pub(crate) struct ReadingArguments {
-    /// Which of the file's video streams, from 0, cover pictures not counted [default: the default one, the largest, the first]
-    #[arg(long, value_name = "N")]
-    pub(crate) video_stream: Option<u32>,
-    /// Pictures a second of a bare stream (.h264, .hevc ...), such as 25, 29.97 or 30000/1001 [default: what the stream says, or 25]
-    #[arg(long, value_name = "RATE", value_parser = frame_rate)]
-    pub(crate) raw_frame_rate: Option<Rational>,
-}
-
-/// A rate as people write it: a whole number, a decimal one or a fraction.
-fn frame_rate(text: &str) -> Result<Rational, String> {
-    let refused = || format!("{text:?} is no frame rate: give such as 25, 29.97 or 30000/1001");
-    let fraction = match text.split_once('.') {
-        _ if text.contains('/') => text.to_owned(),
-        None => format!("{text}/1"),
-        Some((whole, decimals)) => format!("{whole}{decimals}/1{}", "0".repeat(decimals.len())),
-    };
-    let rate: Rational = fraction.parse().map_err(|_| refused())?;
-    if rate.num() > 0 { Ok(rate) } else { Err(refused()) }
-}
-
-/// Which detections are tracked.
-#[derive(Debug, Args)]
-pub(crate) struct FilterArguments {
-    /// Track objects of these classes only
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
-    pub(crate) classes: Option<Vec<String>>,
-    /// Ignore detections that score below this
-    #[arg(long, value_name = "0..1")]
-    pub(crate) min_score: Option<f32>,
-}
-
-/// What is made beside the tracks.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Results")]
-pub(crate) struct ResultArguments {
-    /// Write the tracks in these formats, too, as files beside the results: any that `trackdrop export` knows
-    #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
-    pub(crate) exports: Option<Vec<ExportFormat>>,
-    /// Make objects of these classes unrecognisable in the annotated video
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
-    pub(crate) blur: Option<Vec<String>>,
-    /// What is drawn into the annotated video [default: all]
-    #[arg(long, value_enum)]
-    pub(crate) boxes: Option<BoxesChoice>,
-    /// Write the best crop of each object to crops.parquet (`trackdrop crops` takes them out)
-    #[arg(long)]
-    pub(crate) crops: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BoxesChoice {
-    /// Boxes, labels and trails
-    All,
-    /// Nothing
-    None,
 }
 
 #[derive(Debug, Args)]
@@ -460,85 +340,6 @@ pub(crate) struct ShowArguments {
     pub(crate) google: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum ModelCommand {
-    /// Fetch a published detector, pinned by its hash; without a name, list those that are known
-    Get(GetArguments),
-    /// Tell what a model is, what it is read from, or why it can't be used
-    Inspect(InspectArguments),
-    /// Draw a model's detections on a picture
-    Check(CheckArguments),
-    /// Build what a device needs for a model ahead: the TensorRT engine, the processor's optimised graph
-    Build(BuildArguments),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GetArguments {
-    /// A name of the list, or the http or https address of an ONNX file
-    #[arg(value_name = "NAME|URL")]
-    pub(crate) which: Option<String>,
-    /// What the file at an address must have as its SHA-256; without it the file is fetched and its hash told, but not installed
-    #[arg(long, value_name = "HEX")]
-    pub(crate) sha256: Option<Sha256Hex>,
-    /// What the model of an address is called here [default: the address's last part without .onnx]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// Where it goes [default: ${TRACKDROP_CACHE:-~/.cache/trackdrop}/models]
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) to: Option<PathBuf>,
-    /// Where models of the list are fetched instead, as NAME.onnx; their hashes stay
-    #[arg(long, value_name = "URL", env = "TRACKDROP_MODEL_MIRROR")]
-    pub(crate) mirror: Option<String>,
-    /// Print JSON, one line a model
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InspectArguments {
-    /// The ONNX file
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CheckArguments {
-    /// The ONNX file
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// PNG, JPEG, BMP or WebP
-    #[arg(value_name = "IMAGE")]
-    pub(crate) image: PathBuf,
-    /// Where the picture with the detections goes: .png or .jpg
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
-    /// Leave out detections that score below this
-    #[arg(long, value_name = "0..1", default_value_t = 0.3)]
-    pub(crate) min_score: f32,
-    /// What to detect on: auto, cpu, cuda, tensorrt; a colon and a number choose the GPU, as in cuda:1
-    #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
-    pub(crate) device: DeviceChoice,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BuildArguments {
-    /// The ONNX file
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// What to build for: tensorrt, or tensorrt:1 for the second GPU, or cpu; cuda needs nothing built, but is tried
-    #[arg(long, value_name = "DEVICE", default_value = "tensorrt")]
-    pub(crate) device: DeviceChoice,
-    /// Pictures per inference, for models that leave it open [default: 16]
-    #[arg(long, value_name = "N")]
-    pub(crate) batch: Option<NonZeroUsize>,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct PlanArguments {
     /// The video
@@ -601,75 +402,6 @@ pub(crate) struct ChosenDeadLettersArguments {
     /// All of them
     #[arg(long)]
     pub(crate) all: bool,
-}
-
-/// Where scenes are stored.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct SceneStore {
-    /// In the results bucket of the deployment on Google Cloud that the environment names, instead of the data directory
-    #[arg(long)]
-    pub(crate) google: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SceneCommand {
-    /// Check scene files: every fault with its place and what to do
-    Check {
-        /// Scene files, YAML or JSON
-        #[arg(value_name = "FILE", required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// Check scene files and store them; a scene of the same name is replaced
-    Add {
-        /// Scene files, YAML or JSON
-        #[arg(value_name = "FILE", required = true)]
-        files: Vec<PathBuf>,
-        #[command(flatten)]
-        store: SceneStore,
-    },
-    /// List the stored scenes
-    List {
-        #[command(flatten)]
-        store: SceneStore,
-        /// Print each as a line of JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print a stored scene as JSON, which is a scene file
-    Show {
-        /// The scene's name
-        #[arg(value_name = "NAME")]
-        name: String,
-        #[command(flatten)]
-        store: SceneStore,
-    },
-    /// Remove stored scenes; no track changes
-    Remove {
-        /// The scenes' names
-        #[arg(value_name = "NAME", required = true)]
-        names: Vec<String>,
-        #[command(flatten)]
-        store: SceneStore,
-    },
-    /// Draw a scene on a still of a video
-    Preview {
-        /// A scene file, or the name of a stored scene
-        #[arg(value_name = "SCENE")]
-        scene: String,
-        /// A video, or a picture
-        #[arg(value_name = "VIDEO")]
-        video: PathBuf,
-        /// The SVG file to write
-        #[arg(long, value_name = "FILE", default_value = "scene.svg")]
-        out: PathBuf,
-        /// Seconds into the video
-        #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
-        at: f64,
-        #[command(flatten)]
-        reading: ReadingArguments,
-    },
-    /// Print the JSON Schema of the scene file
-    Schema,
 }
 
 #[derive(Debug, Subcommand)]
@@ -744,19 +476,4 @@ pub(crate) struct VerifyArguments {
     /// Print the verdict as a cell of a table, a refusal too
     #[arg(long, hide = true, conflicts_with = "json")]
     pub(crate) markdown: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_is_read_as_people_write_it() {
-        for (text, rate) in [("25", "25/1"), ("29.97", "2997/100"), ("30000/1001", "30000/1001"), ("12.5", "125/10")] {
-            assert_eq!(frame_rate(text).unwrap().to_string(), rate);
-        }
-        for wrong in ["", "0", "-25", "25/0", "fast", "1.", "1.2.3", "99999999999"] {
-            assert!(wrong == "1." || frame_rate(wrong).unwrap_err().contains(wrong));
-        }
-    }
 }

@@ -61,7 +61,7 @@ pub(crate) async fn crops(data: &Path, arguments: &CropsArguments) -> anyhow::Re
         return Ok(());
     }
     let bytes: usize = all.iter().map(|crop| crop.jpeg.len()).sum();
-    line!("{request}: {} crops, {:.1} MB", all.len(), bytes as f64 / 1e6);
+    line!("{request}: {} crops, {:.0} kB", all.len(), bytes as f64 / 1e3);
     for path in arguments.out.iter().chain(&arguments.sheet) {
         line!("  {}", path.display());
     }
