@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use std::process::ExitCode;
 use trackdrop_framework::serve;
-use trackdrop_pipeline::{Delivery, Event, Failure, Handler};
+use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::files};
 
 struct NoOp;
 
@@ -15,5 +15,5 @@ impl Handler for NoOp {
 }
 
 fn main() -> ExitCode {
-    serve(include_str!("../../../triggers/track.yaml"), async |_service| Ok(NoOp))
+    serve(files::TRACK, async |_service| Ok(NoOp))
 }
