@@ -1,7 +1,7 @@
 """Builds images in plain roots, step by step as their Dockerfiles say, and starts their services.
 
 An image is a stack of layers (overlayfs), one for each RUN and COPY, as with a container engine; equal steps on equal stacks are run once
-for all functions. `scripts/image-check` calls this and says what stands for what.
+for all functions. `scripts/images/check` calls this and says what stands for what.
 """
 
 import argparse

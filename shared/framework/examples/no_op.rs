@@ -1,4 +1,4 @@
-//! The smallest service: takes each chunk's event and does nothing. `scripts/bench-services` measures the adapter with it.
+//! The smallest service: takes each chunk's event and does nothing. `scripts/bench/services` measures the adapter with it.
 
 use async_trait::async_trait;
 use std::process::ExitCode;
