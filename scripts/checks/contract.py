@@ -100,7 +100,7 @@ for name in sorted(told):
     if not said(name):
         faults.append(f"no service reads the variable {name}")
 # What an image brings with it.
-for dockerfile in sorted(root.glob("functions/*/Dockerfile")):
+for dockerfile in sorted(root.glob("functions/**/Dockerfile")):
     told |= set(re.findall(r"\b(TRACKDROP_[A-Z_]+)=", dockerfile.read_text(encoding="utf-8")))
 # Every setting there is; a test of the framework writes it from the list that `--help` shows.
 known = {setting["name"] for setting in json.loads((root / "shared/framework/settings.json").read_text(encoding="utf-8"))}
