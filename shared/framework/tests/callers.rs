@@ -23,7 +23,7 @@ use trackdrop_cloud::{google::Buckets, local::LocalCloud};
 use trackdrop_framework::Service;
 use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
 
-const TRACK: &str = include_str!("../../../triggers/track.yaml");
+const TRACK: &str = trackdrop_pipeline::trigger::files::TRACK;
 
 struct Nothing;
 

@@ -26,7 +26,7 @@ use trackdrop_framework::{Service, Subscription};
 use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
 use trackdrop_pull_server::PullServer;
 
-const TRACK: &str = include_str!("../../../triggers/track.yaml");
+const TRACK: &str = trackdrop_pipeline::trigger::files::TRACK;
 const SUBSCRIPTION: &str = "projects/demo/subscriptions/track";
 /// The shortest that there is.
 const LEASE: Duration = Duration::from_secs(10);

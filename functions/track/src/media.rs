@@ -10,14 +10,14 @@ use std::{
 };
 use trackdrop_detector::{Detection, Detector, Found, ImageBatch};
 use trackdrop_flow::{Doing, room::Room};
-use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, VideoEngine, VideoParams, Window};
+use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, Source, VideoEngine, VideoWork, Window};
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, PtsList, RequestSettings, SegmentDescription, ledger::FrameAccount,
+    Activity, Delivery, Failure, FailureKind, RequestSettings, SegmentDescription, ledger::FrameAccount,
 };
 use trackdrop_tables::detections::DetectionRow;
 
-/// Detections up to this score never count: ByteTrack's floor.
-const LOWEST_SCORE: f32 = 0.1;
+/// Detections up to this score never count.
+const LOWEST_SCORE: f32 = trackdrop_tracker::LOW_FLOOR as f32;
 /// Batches that decoding may be ahead of the network: enough to hide a slow frame, little memory.
 const BATCHES_AHEAD: usize = 2;
 
@@ -48,15 +48,15 @@ impl SegmentDetector for MediaSegmentDetector {
         delivery: &Delivery,
     ) -> Result<SegmentDetections, Failure> {
         let detector = self.pool.get(segment.settings.model.as_deref())?;
-        let source = ChunkDescription::read(chunk, &self.limits)?;
+        let chunk = Source::from(chunk).named(segment.chunk_name());
+        let source = ChunkDescription::read(&chunk, &self.limits)?;
         check_owner(&source, segment)?;
-        let params: VideoParams = serde_json::from_value(segment.presentation.clone())
-            .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
+        let params = &segment.presentation;
         let threads = params.effort(self.decoder_threads).threads;
         let _room = self.room.take(params.decoding_bytes(threads), delivery)?;
         let open = |engine| {
             let ChunkDescription { window, frame_pts, .. } = &source;
-            ChunkReader::open_on(engine, chunk, window, frame_pts, &self.limits, threads)
+            ChunkReader::open_on(engine, &chunk, window, frame_pts, &self.limits, threads)
                 .map(|reader| reader.with_orientation(params.orientation))
         };
         let reader = open(self.video_engine)?;
@@ -73,7 +73,7 @@ impl SegmentDetector for MediaSegmentDetector {
         }
         let account = FrameAccount::of(&source.frame_pts, &seen)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
-        Ok(SegmentDetections { rows, frame_pts: pts_list(source.frame_pts)?, account })
+        Ok(SegmentDetections { rows, frame_pts: source.frame_pts, account })
     }
 }
 
@@ -171,7 +171,7 @@ fn in_order(
     for &((pts, _), detections) in &frames {
         let place = source.frame_pts.partition_point(|&planned| planned < pts) as u64;
         rows.extend(detections.iter().map(|found| DetectionRow {
-            frame_index: (segment.first_frame + place) as i64,
+            frame_index: (segment.span.first_frame + place) as i64,
             pts,
             bbox: [found.x1, found.y1, found.x2, found.y2],
             score: found.score,
@@ -254,18 +254,15 @@ fn decode(
 /// The chunk must be the one that its description speaks of.
 fn check_owner(source: &ChunkDescription, segment: &SegmentDescription) -> Result<(), Failure> {
     let Window { start_pts, end_pts, .. } = source.window;
-    let pts_sha256 = pts_list(source.frame_pts.clone())?.sha256();
-    if (start_pts, end_pts) != (segment.start_pts, segment.end_pts) || pts_sha256 != segment.pts_sha256 {
+    if (start_pts, end_pts) != (segment.span.start_pts, segment.span.end_pts)
+        || source.frame_pts.sha256() != segment.pts_sha256
+    {
         return Err(Failure::permanent(format!(
             "the chunk of segment {} holds other frames than its description says: process the video again",
             segment.segment_number
         )));
     }
     Ok(())
-}
-
-fn pts_list(pts: Vec<i64>) -> Result<PtsList, Failure> {
-    PtsList::new(pts).map_err(|error| Failure::from_error(FailureKind::Permanent, error))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ for page in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")]):
 # What scripts, Terraform and workflows tell people to read.
 for folder in ("scripts", "terraform", ".github"):
     for file in sorted(path for path in (root / folder).rglob("*") if path.is_file()):
-        if ".terraform" in file.parts or "tests" in file.parts:
+        if ".terraform" in file.parts or {"tests", "checks"} & set(file.parts):
             continue
         for page, anchor in re.findall(r"\b(docs/[\w-]+\.md)(?:#([\w-]+))?", file.read_text(encoding="utf-8", errors="ignore")):
             count += 1
