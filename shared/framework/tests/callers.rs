@@ -114,7 +114,7 @@ async fn a_head_that_does_not_come_ends_its_connection() {
 
 /// Its log up to the line that says that it is ready, and whether it listens on two addresses of this machine.
 async fn starts(variables: &[(&str, &str)]) -> (String, [bool; 2]) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = trackdrop_emulators::free_port();
     let mut process = Command::new(program())
         .env("PORT", port.to_string())
         .envs(["STORAGE", "PUBSUB", "BIGQUERY"].map(|name| (format!("{name}_EMULATOR_HOST"), "127.0.0.1:9")))

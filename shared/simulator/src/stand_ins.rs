@@ -54,6 +54,9 @@ pub struct StandIn(pub Trouble);
 /// In the text of a video whose annotated segments can't be joined.
 pub const UNJOINABLE: &str = "unjoinable";
 
+/// In the text of a video with sound, for which `join` opens the upload.
+pub const WITH_SOUND: &str = "sound";
+
 /// Ten pictures a second, each a tick.
 const FRAME_RATE: Rational = Rational::of(10, 1);
 const TIME_BASE: Rational = Rational::of(1, 10);
@@ -63,6 +66,7 @@ struct Text {
     seed: Option<i64>,
     segments: Vec<PlannedSegment>,
     is_joinable: bool,
+    has_sound: bool,
     trouble: Trouble,
 }
 
@@ -96,7 +100,9 @@ impl Cutter for StandIn {
             })
             .collect::<Result<_, Failure>>()?;
         let is_joinable = !text.contains(UNJOINABLE);
-        Ok(Box::new(Text { frames, seed: number(&text, "seed"), segments, is_joinable, trouble: self.0.clone() }))
+        let has_sound = text.contains(WITH_SOUND);
+        let (seed, trouble) = (number(&text, "seed"), self.0.clone());
+        Ok(Box::new(Text { frames, seed, segments, is_joinable, has_sound, trouble }))
     }
 }
 
@@ -121,7 +127,7 @@ impl OpenVideo for Text {
             start_pts: 0,
             end_pts: self.frames,
             video_streams: None,
-            audio_codec: None,
+            audio_codec: self.has_sound.then(|| "text".into()),
             presentation: VideoParams::plain(640, 480, TIME_BASE, FRAME_RATE),
             warnings: vec![],
         }

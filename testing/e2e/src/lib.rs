@@ -15,9 +15,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 pub mod deployment;
-#[path = "../../shared/cloud/tests/support/emulators.rs"]
-#[allow(missing_docs)]
-pub mod emulators;
 pub mod gateway;
 pub mod local;
 mod proxy;

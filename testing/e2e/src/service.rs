@@ -1,12 +1,12 @@
 //! One service as a process of its own.
 
-use crate::emulators::free_port;
 use std::{
     fs::{File, OpenOptions},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+use trackdrop_emulators::free_port;
 
 /// None of them takes a tenth of it.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);

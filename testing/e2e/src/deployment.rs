@@ -1,7 +1,6 @@
 //! Everything that Terraform would make, made on emulators: buckets, topics, subscriptions from `triggers/*.yaml`, tables, services.
 
 use crate::{
-    emulators::{self, Emulator},
     gateway::Gateway,
     rights::{
         gate::{self, Behind, Rights, RightsGate},
@@ -25,6 +24,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::task::JoinSet;
+use trackdrop_emulators::{self as emulators, Emulator};
 use trackdrop_otlp_receiver::Receiver;
 use trackdrop_pipeline::{
     RequestId,
@@ -48,7 +48,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(240);
 
 /// The checkout.
 pub fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
 /// Says something that the test harness does not swallow.

@@ -220,7 +220,7 @@ async fn answer(State(gate): State<RightsGate>, method: Method, uri: Uri, header
     };
     let Some((api, takes)) = call.takes() else {
         let refused = format!(
-            "{} calls {method} {uri}, and nobody has looked up what that takes (e2e/src/rights/calls.rs)",
+            "{} calls {method} {uri}, and nobody has looked up what that takes (testing/e2e/src/rights/calls.rs)",
             gate.account
         );
         gate.rights.state.lock().unwrap().refused.push(refused.clone());

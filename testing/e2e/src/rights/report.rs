@@ -1,6 +1,6 @@
 //! Which rights are used, by which tests; which are not, and why they are granted all the same. And the table of `docs/deploy.md` that says so.
 //!
-//! `e2e/rights/used/TEST.txt` has the rights that a test is sure to use, one a line; the test fails where it did not. `e2e/rights/justified.txt` has the others with
+//! `testing/e2e/rights/used/TEST.txt` has the rights that a test is sure to use, one a line; the test fails where it did not. `testing/e2e/rights/justified.txt` has the others with
 //! the reason. Both are lists for people, too: a right that stands in neither is to be removed from Terraform.
 
 use super::{
@@ -32,9 +32,9 @@ impl Justified {
     }
 }
 
-/// `e2e/rights/justified.txt`: `PATTERN: REASON`, the pattern being a right's text without the word "on".
+/// `testing/e2e/rights/justified.txt`: `PATTERN: REASON`, the pattern being a right's text without the word "on".
 pub fn justified(checkout: &Path) -> Vec<Justified> {
-    let path = checkout.join("e2e/rights/justified.txt");
+    let path = checkout.join("testing/e2e/rights/justified.txt");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let of = |line: &str| {
@@ -46,14 +46,16 @@ pub fn justified(checkout: &Path) -> Vec<Justified> {
 }
 
 fn used_by(checkout: &Path, test: &str) -> PathBuf {
-    checkout.join(format!("e2e/rights/used/{test}.txt"))
+    checkout.join(format!("testing/e2e/rights/used/{test}.txt"))
 }
 
 /// What every test is sure to use, by the right's text: the tests' names.
 pub fn used(checkout: &Path) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut files: Vec<_> =
-        std::fs::read_dir(checkout.join("e2e/rights/used")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(checkout.join("testing/e2e/rights/used"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     for file in files {
         let test = file.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -80,7 +82,7 @@ pub fn check_used(checkout: &Path, test: &str, rights: &Rights) {
     let unused: Vec<_> = listed.lines().filter(|line| !used.contains(*line)).collect();
     assert!(
         unused.is_empty(),
-        "{test} did not use {unused:#?}: UPDATE_RIGHTS=1 scripts/e2e writes the lists anew; what a test uses only sometimes belongs in e2e/rights/justified.txt"
+        "{test} did not use {unused:#?}: UPDATE_RIGHTS=1 scripts/e2e writes the lists anew; what a test uses only sometimes belongs in testing/e2e/rights/justified.txt"
     );
 }
 

@@ -210,7 +210,7 @@ fn every_right_of_a_function_is_used_by_a_test_or_justified() {
         let lines: String = unused.iter().map(|right| format!("{right}\n")).collect();
         assert!(
             unused.is_empty(),
-            "{example}: take these out of Terraform, or say in e2e/rights/justified.txt why not:\n{lines}"
+            "{example}: take these out of Terraform, or say in testing/e2e/rights/justified.txt why not:\n{lines}"
         );
     }
 }

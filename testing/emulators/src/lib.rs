@@ -1,8 +1,21 @@
-//! Starts the emulators that `scripts/emulators` fetched, each on a free port of the loopback, and ends them.
+//! Starts the emulators that `scripts/emulators` fetched, each on a port of the loopback that no one else is given, and ends them.
+//! For tests: it panics with what went wrong, as tests do.
+//!
+//! ```no_run
+//! // None where `scripts/emulators` could not fetch it, which it says loudly.
+//! if let Some(store) = trackdrop_emulators::cloud_storage(None) {
+//!     println!("Cloud Storage answers at http://{}", store.host());
+//! }
+//! ```
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+mod ports;
+
+pub use ports::free_port;
 
 use std::{
     io::Write,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -15,6 +28,7 @@ const STARTS_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Emulator {
     child: Child,
+    /// Of the loopback.
     pub port: u16,
 }
 
@@ -26,6 +40,7 @@ impl Drop for Emulator {
 }
 
 impl Emulator {
+    /// Its address, `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -44,11 +59,6 @@ impl Emulator {
         }
         emulator
     }
-}
-
-/// A port that nobody listens on just now.
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Where `scripts/emulators` put one; none, and said loudly, where it could not.
