@@ -9,10 +9,8 @@
 use ffmpeg::{Dictionary, format::context::Input};
 use ffmpeg_next as ffmpeg;
 
-use crate::{Limits, MediaError, PtsList, Rational, Source, Window, packing::Packing};
+use crate::{Limits, MediaError, PtsList, Rational, Source, Window, packing::Packing, rational::MILLISECOND};
 
-/// Matroska's clock.
-pub(crate) const MILLISECOND: Rational = Rational::of(1, 1000);
 const TAG_START: &str = "TRACKDROP_START_MS";
 const TAG_WINDOW: &str = "TRACKDROP_WINDOW";
 const TAG_FRAMES: &str = "TRACKDROP_FRAMES";

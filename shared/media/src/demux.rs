@@ -20,10 +20,9 @@ use ffmpeg_next as ffmpeg;
 use crate::{
     Limits, MediaError, Rational, Source,
     avio::{Bytes, Line},
-    chunk_format::MILLISECOND,
     error::check,
     log,
-    rational::FfmpegRational,
+    rational::{FfmpegRational, MILLISECOND},
     streams::{self, VideoStreams},
     ts_watch::TsWatch,
 };

@@ -7,13 +7,13 @@ use ffmpeg_next as ffmpeg;
 
 use crate::{
     ChunkDescription, ColorTags, Effort, Frame, Limits, MediaError, Orientation, PlannedSegment, PtsList, VideoIndex,
-    chunk_format::{MILLISECOND, owned_times_ms},
+    chunk_format::owned_times_ms,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline},
     mux::Muxer,
     packing::Packing,
     picture_format::FfmpegColors,
-    rational::FfmpegRational,
+    rational::{FfmpegRational, MILLISECOND},
     scan::tag_packet,
 };
 

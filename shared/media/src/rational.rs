@@ -4,6 +4,9 @@ use ffmpeg_next::ffi::AVRational;
 
 use crate::Rational;
 
+/// Matroska's clock.
+pub(crate) const MILLISECOND: Rational = Rational::of(1, 1000);
+
 /// To and from FFmpeg's fractions, which may have a denominator of 0.
 pub(crate) trait FfmpegRational {
     /// FFmpeg's value; `otherwise` where it is not positive, which is how FFmpeg says that it is not known.
