@@ -55,6 +55,7 @@ mod head;
 mod index;
 mod installed;
 mod join;
+mod keyframes;
 mod limits;
 mod log;
 mod lossless;

@@ -14,7 +14,7 @@ use crate::{
     demux::{Demuxer, Timeline, codec_name},
     entry_point::{Bitstream, LeadIn},
     h264,
-    index::check_clock,
+    keyframes::check_clock,
     notebook::{Notebook, Then},
     order,
     picture_head::PictureHeads,

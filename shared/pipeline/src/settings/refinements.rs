@@ -1,0 +1,94 @@
+//! What is asked of finished tracks.
+
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use std::fmt;
+
+/// Named deviations from what the tracker gave, each off by default. Only `link` changes ids, no row is taken away, and rows that are
+/// added have `observed = false`. An upload may say `"refine": true` for [`Refinements::best`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Refinements {
+    /// Gaps of up to so many frames are filled by straight lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill_gaps: Option<u32>,
+    /// How boxes are smoothed over time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smooth: Option<Smooth>,
+    /// The detection that a track was born from becomes its first row.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub backfill: bool,
+    /// Tracks are cut at each missing frame, and their pieces linked again over the whole video where at most so many seconds are between
+    /// them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<f64>,
+    /// Detections that no track took are taken by the tracks that pass there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub recover: bool,
+}
+
+/// How boxes are smoothed over time: by a Gaussian of this standard deviation in frames, or as its name says.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Smooth {
+    /// Standard deviation in frames.
+    Gaussian(f64),
+    /// By name.
+    Named(NamedSmooth),
+}
+
+/// A way to smooth that has no parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NamedSmooth {
+    /// A Kalman filter and the smoother of Rauch, Tung and Striebel, with the video's own noise; fills gaps of up to 18 frames or one second.
+    Rts,
+}
+
+impl Smooth {
+    /// The smoother of Rauch, Tung and Striebel.
+    pub const RTS: Self = Self::Named(NamedSmooth::Rts);
+}
+
+/// The longest gap that is linked over unless another is asked for, s.
+pub const LINK_GAP_S: f64 = 3.0;
+/// A longer gap can't be asked for: a prediction over a minute says nothing.
+pub const LONGEST_LINK_GAP_S: f64 = 60.0;
+
+impl Refinements {
+    /// What is best on the sequences of MOTChallenge that it was measured on: link, recover, and smooth by RTS.
+    pub fn best() -> Self {
+        Self { link: Some(LINK_GAP_S), recover: true, smooth: Some(Smooth::RTS), ..Self::default() }
+    }
+
+    /// Whether tracks stay as the tracker gave them.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Reads refinements from an object, or from `true`, which is the best of them, and `false`, which is none.
+pub(super) fn refinements<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Refinements, D::Error> {
+    struct ObjectOrBool;
+
+    impl<'de> Visitor<'de> for ObjectOrBool {
+        type Value = Refinements;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("true, false or an object, {...}")
+        }
+
+        fn visit_bool<E>(self, best: bool) -> Result<Refinements, E> {
+            Ok(if best { Refinements::best() } else { Refinements::default() })
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Refinements, A::Error> {
+            Refinements::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_any(ObjectOrBool)
+}
