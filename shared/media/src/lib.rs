@@ -109,7 +109,7 @@ pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
 pub use sheet::{MOST_ON_A_SHEET, SheetPicture, contact_sheet};
 pub use source::{Reading, Source};
-pub use still::read_still;
+pub use still::{StillFormat, read_still};
 pub use streams::{VideoStreamInfo, VideoStreams};
 pub use verify::{Difference, Verification, VerifiedFrame, VerifyOptions, verify, verify_each};
 pub use video_engine::VideoEngine;
