@@ -169,7 +169,7 @@ export function PlayerView({ facts, times }) {
       <div class="controls second">
         <form onSubmit=${jumpTo}><label>Go to <input value=${jump} onInput=${(e) => setJump(e.target.value)} placeholder="frame, 0:04.8 or #track" size="18" /></label></form>
         <label>Speed <select value=${String(state?.rate ?? 1)} onChange=${(e) => player.current.speed(Number(e.target.value))}>${RATES.map((rate) => html`<option value=${String(rate)}>${rate}×</option>`)}</select></label>
-        <label>Video <select value=${state?.which ?? ""} onChange=${(e) => player.current.use(e.target.value)}>
+        <label>Video <select class="which" value=${state?.which ?? ""} onChange=${(e) => player.current.use(e.target.value)}>
           ${(player.current?.choices() ?? []).map((one) => html`<option value=${one}>${one}</option>`)}
           ${state?.which === null && html`<option value="">stills</option>`}
         </select></label>

@@ -184,7 +184,7 @@ def exactness(browser, data, address):
             browser.settled(0)
             for label in ("Ids", "Classes", "Trails"):
                 browser.page.get_by_label(label, exact=True).uncheck()
-            took = browser.page.get_by_label("Video", exact=True).input_value()
+            took = browser.page.locator("select.which").input_value()
             wrong, froms, started = [], {}, time.monotonic()
 
             def check(one, wanted, what):

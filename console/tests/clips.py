@@ -52,7 +52,7 @@ def make(folder):
     one("dropped.mp4", "-fps_mode", "vfr", after=",select='not(between(mod(n\\,20)\\,5\\,8))'")
     edited = folder / "edit-list.mp4"
     edited.write_bytes(constant.read_bytes())
-    subprocess.run([ROOT / "scripts/mp4-edit", edited, "edits", "0.5:0.9", "1.5:0.7"], check=True)
+    subprocess.run([ROOT / "scripts/mp4-edit", edited, "edits", "0.5:1.7"], check=True)
     one("open-gop.mp4", "-x264-params", "open-gop=1:scenecut=0")
     turn(one("turned.mp4", after=",transpose=cclock"))
     one("late.mp4", "-output_ts_offset", "0.5")
