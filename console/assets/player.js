@@ -17,7 +17,8 @@ import { FrameTable } from "./table.js";
 const AIMS = [0.5, 0.25, 0.8, 0.1];
 /** A seek whose picture has not come by then is made again. */
 const PICTURE_MS = 400;
-const SEEK_MS = 4000;
+/** A seek that has not ended by then never does: Chromium 156 stalls on leading pictures of open GOPs, and the element is of no use until it is loaded again. */
+const SEEK_MS = 2500;
 
 export class Player {
   /** `facts` is the server's answer about the request; `changed` is called with each new state, `sized` with each new size of the canvas. */
@@ -43,6 +44,9 @@ export class Player {
     this.offsetUs = 0;
     this.which = null;
     this.isTrusted = true;
+    this.isChosen = false;
+    /** Frames at which the element stalls. */
+    this.stalls = new Set();
     this.note = null;
     this.closed = new AbortController();
     const { signal } = this.closed;
@@ -78,8 +82,9 @@ export class Player {
   }
 
   /** Plays one of the videos from now on; where the browser can't, the other one, and where there is none, stills. */
-  async use(which) {
+  async use(which, isChosen = false) {
     this.pause();
+    this.isChosen = isChosen;
     const frame = this.wanted ?? Math.max(0, this.shown.frame);
     const rest = this.choices().filter((other) => other !== which);
     for (const one of [which, ...rest].filter(Boolean)) {
@@ -193,8 +198,24 @@ export class Player {
     });
     const picture = this.#picture(SEEK_MS);
     video.currentTime = seconds;
-    if (!(await sought)) return;
+    if (!(await sought)) return false;
     await Promise.race([picture, this.#picture(PICTURE_MS)]);
+    return true;
+  }
+
+  /** The element stalls at a frame: another video takes its place where nobody chose this one, else it is loaded again. */
+  async #recover(frame) {
+    this.stalls.add(frame);
+    const other = this.choices().find((one) => one !== this.which);
+    const next = !this.isChosen && other ? other : this.which;
+    if ((await this.#load(next)) !== null) return void (this.which = null);
+    if (next !== this.which) {
+      this.note = `This browser stalls in the ${this.which} video, so the ${next} one is shown.`;
+      this.which = next;
+      this.isTrusted = true;
+      this.stalls.clear();
+      await this.#find();
+    }
   }
 
   /** Shows exactly this frame. The last one that was asked for wins. */
@@ -227,12 +248,17 @@ export class Player {
   }
 
   async #pictureOf(frame) {
-    for (const aim of this.which === null ? [] : AIMS) {
+    for (const aim of AIMS) {
       if (this.wanted !== frame) return null;
+      if (this.which === null || this.stalls.has(frame)) break;
       let picture = this.#grab();
       if (picture === null || this.#frameOf(picture) !== frame) {
         picture?.close();
-        await this.#seek((this.table.us[frame] + this.offsetUs + aim * this.table.lasts(frame)) / 1e6);
+        const isSought = await this.#seek((this.table.us[frame] + this.offsetUs + aim * this.table.lasts(frame)) / 1e6);
+        if (!isSought) {
+          await this.#recover(frame);
+          continue;
+        }
         picture = this.#grab();
       }
       if (picture === null) continue;

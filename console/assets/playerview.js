@@ -43,7 +43,7 @@ export function PlayerView({ facts, times }) {
     if (isBurned(which)) one.set({ ids: false, labels: false, trails: false });
     one.wanted = Number(asked.get("frame") ?? 0) || 0;
     if (asked.get("track") !== null) one.select(Number(asked.get("track")));
-    one.use(which);
+    one.use(which, which === asked.get("video"));
     if (facts.has.tracks) api.tracks(facts.request_id).then(setTracks, (error) => setProblem(error.message));
     return () => one.close();
   }, []);
@@ -169,7 +169,7 @@ export function PlayerView({ facts, times }) {
       <div class="controls second">
         <form onSubmit=${jumpTo}><label>Go to <input value=${jump} onInput=${(e) => setJump(e.target.value)} placeholder="frame, 0:04.8 or #track" size="18" /></label></form>
         <label>Speed <select value=${String(state?.rate ?? 1)} onChange=${(e) => player.current.speed(Number(e.target.value))}>${RATES.map((rate) => html`<option value=${String(rate)}>${rate}×</option>`)}</select></label>
-        <label>Video <select class="which" value=${state?.which ?? ""} onChange=${(e) => player.current.use(e.target.value)}>
+        <label>Video <select class="which" value=${state?.which ?? ""} onChange=${(e) => player.current.use(e.target.value, true)}>
           ${(player.current?.choices() ?? []).map((one) => html`<option value=${one}>${one}</option>`)}
           ${state?.which === null && html`<option value="">stills</option>`}
         </select></label>

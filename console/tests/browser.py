@@ -30,7 +30,7 @@ CHROMIUM = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
-SEEKS, STEPS = 14, 8
+SEEKS, STEPS = 8, 5
 LEAST_WHILE_PLAYING = 0.99
 #: Milliseconds that nothing of these tests takes.
 HANGS_MS = 20_000
@@ -59,8 +59,12 @@ READ = """(tracks) => {
   return {number, edges, believed: Number(canvas.dataset.frame), from: canvas.dataset.from};
 }""".replace("BITS", str(clips.BITS)).replace("BAND", str(clips.BAND)).replace("HEIGHT", str(clips.HEIGHT))
 
-SAMPLE = """(tracks) => new Promise((done) => {
+SAMPLE = """(tracks) => new Promise((done, hangs) => {
   const read = (READ);
+  const video = document.querySelector("video");
+  setTimeout(() => hangs(new Error(`playing hangs: ${JSON.stringify({
+    at: video.currentTime, is: [video.paused, video.ended, video.seeking, video.readyState], saw: seen.length, button: button.ariaLabel,
+  })}`)), HANGS_MS);
   const seen = [];
   const button = document.querySelector("button.main");
   const look = () => {
@@ -70,7 +74,7 @@ SAMPLE = """(tracks) => new Promise((done) => {
   };
   button.click();
   requestAnimationFrame(look);
-})""".replace("READ", READ)
+})""".replace("READ", READ).replace("HANGS_MS", str(HANGS_MS))
 
 
 def say(*words):
@@ -90,7 +94,7 @@ class Data:
             shutil.rmtree(folder, ignore_errors=True)
             self.clips.mkdir(parents=True)
             videos = clips.make(self.clips)
-            self.run("run", "--model", MODEL, "--segment-seconds", "1", "--crops", "--", *videos)
+            self.run("run", "--model", MODEL, "--segment-seconds", "1", "--crops", "--boxes", "none", "--", *videos)
             mark.write_text(version)
         self.requests = {one["video"]: one["request_id"] for one in map(json.loads, self.run("requests", "--json").splitlines())}
 
@@ -174,7 +178,7 @@ def exactness(browser, data, address):
     failures, table = [], []
     for path in sorted(data.clips.iterdir()):
         video = path.name
-        if video not in data.requests or video.startswith("<"):
+        if video not in data.requests or video.startswith("<") or os.environ.get("CLIP", "") not in video:
             continue
         rows = data.rows(video)
         truth = clips.numbers(path, 1 if video.startswith("two") else 0)
