@@ -15,8 +15,9 @@ use tokio::net::TcpListener;
 use trackdrop_console::{Console, Token, serve};
 
 pub(crate) async fn console(data: &Path, arguments: &ConsoleArguments) -> anyhow::Result<()> {
-    let local = open_existing(data)?
-        .ok_or_else(|| anyhow!("{data:?} is no data directory: process a video first (trackdrop run VIDEO), or give --data"))?;
+    let local = open_existing(data)?.ok_or_else(|| {
+        anyhow!("{data:?} is no data directory: process a video first (trackdrop run VIDEO), or give --data")
+    })?;
     let token = Token::random()?;
     // Loopback only: the page has no other lock than the token.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await.with_context(|| {
@@ -41,10 +42,6 @@ pub(crate) async fn console(data: &Path, arguments: &ConsoleArguments) -> anyhow
 
 /// Opens the address in the browser of this desktop, where there is one. The address was printed, so that nothing is lost where there is none.
 fn open(address: &str) {
-    let _ = Command::new("xdg-open")
-        .arg(address)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
+    let _ =
+        Command::new("xdg-open").arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
 }

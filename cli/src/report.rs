@@ -5,8 +5,7 @@ use crate::{
     google,
     host::{cloud_of, open_existing, uploads},
     output::line,
-    timeline,
-    which_request,
+    timeline, which_request,
 };
 use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode};

@@ -61,7 +61,11 @@ pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Result<Response, Prob
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return Ok(StatusCode::NOT_MODIFIED.into_response());
     }
-    let headers = [(header::CONTENT_TYPE, asset.kind.to_owned()), (header::CACHE_CONTROL, "no-cache".into()), (header::ETAG, tag)];
+    let headers = [
+        (header::CONTENT_TYPE, asset.kind.to_owned()),
+        (header::CACHE_CONTROL, "no-cache".into()),
+        (header::ETAG, tag),
+    ];
     Ok((headers, asset.bytes).into_response())
 }
 

@@ -54,7 +54,8 @@ pub(crate) async fn span(
         packed(&batches, from, (to - from) as usize)
     })
     .await??;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, "no-store")], bytes).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, "no-store")], bytes)
+        .into_response())
 }
 
 /// Columns that lie in their batches, in one piece each.

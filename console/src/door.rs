@@ -103,12 +103,7 @@ pub(crate) async fn guard(State(console): State<Arc<Console>>, request: Request,
 }
 
 /// Checks a request; gives the cookie that is to be set where it came with the token in its address.
-fn admit(
-    token: &Token,
-    method: &Method,
-    query: Option<&str>,
-    headers: &HeaderMap,
-) -> Result<Option<String>, Problem> {
+fn admit(token: &Token, method: &Method, query: Option<&str>, headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |h| h.0);

@@ -1,20 +1,17 @@
 //! The time of every frame. The page decides nothing by time x rate.
 
 use crate::{Console, json::Json, problem::Problem, requests};
-use axum::{
-    extract::{Path, State},
-};
+use axum::extract::{Path, State};
 use serde_json::json;
 use std::sync::Arc;
 
-pub(crate) async fn table(
-    State(console): State<Arc<Console>>,
-    Path(request): Path<String>,
-) -> Result<Json, Problem> {
+pub(crate) async fn table(State(console): State<Arc<Console>>, Path(request): Path<String>) -> Result<Json, Problem> {
     let manifest = requests::found(&console, &request).await?;
-    let video = manifest.source.video.as_ref().ok_or_else(|| {
-        Problem::not_found(format!("{request} has no frames: it is {}", manifest.state.as_str()))
-    })?;
+    let video = manifest
+        .source
+        .video
+        .as_ref()
+        .ok_or_else(|| Problem::not_found(format!("{request} has no frames: it is {}", manifest.state.as_str())))?;
     // Run-length coded, as the manifest writes them: an hour at a constant rate takes a few bytes a segment.
     let segments: Vec<_> = manifest.segments.iter().map(|segment| segment.frame_pts.to_string()).collect();
     Ok(Json(json!({

@@ -30,7 +30,10 @@ mod video;
 
 pub use door::{Token, TokenError};
 
-use axum::{Router, middleware, routing::{get, post, put}};
+use axum::{
+    Router, middleware,
+    routing::{get, post, put},
+};
 use duckdb::Connection;
 use std::{
     future::Future,

@@ -1,9 +1,7 @@
 //! The list of requests, and the page of one.
 
 use crate::{Console, json::Json, problem::Problem};
-use axum::{
-    extract::{Path, State},
-};
+use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -70,10 +68,7 @@ pub(crate) async fn list(State(console): State<Arc<Console>>) -> Result<Json, Pr
     Ok(Json(json!({ "requests": lines })))
 }
 
-pub(crate) async fn page(
-    State(console): State<Arc<Console>>,
-    Path(request): Path<String>,
-) -> Result<Json, Problem> {
+pub(crate) async fn page(State(console): State<Arc<Console>>, Path(request): Path<String>) -> Result<Json, Problem> {
     let manifest = found(&console, &request).await?;
     let (cloud, id) = (&console.cloud, &manifest.request_id);
     let notes: Vec<_> = manifest.notes().collect();

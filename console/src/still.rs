@@ -119,9 +119,8 @@ pub(crate) async fn picture(
 }
 
 async fn decoded(console: &Console, manifest: &Manifest, frame: u64, kind: Kind) -> Result<Bytes, Problem> {
-    let owner = |segment: &&ManifestSegment| {
-        (segment.first_frame..segment.first_frame + segment.frame_count).contains(&frame)
-    };
+    let owner =
+        |segment: &&ManifestSegment| (segment.first_frame..segment.first_frame + segment.frame_count).contains(&frame);
     let segment = manifest.segments.iter().find(owner);
     let (Some(segment), Some(video)) = (segment, manifest.source.video.as_ref()) else {
         let frames: u64 = manifest.segments.iter().map(|segment| segment.frame_count).sum();

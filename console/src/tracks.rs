@@ -1,18 +1,13 @@
 //! One line a track, as columns.
 
 use crate::{Console, json::Json, problem::Problem, requests};
-use axum::{
-    extract::{Path, State},
-};
+use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use trackdrop_database::quoted;
 use trackdrop_pipeline::names::ResultFile;
 
-pub(crate) async fn all(
-    State(console): State<Arc<Console>>,
-    Path(request): Path<String>,
-) -> Result<Json, Problem> {
+pub(crate) async fn all(State(console): State<Arc<Console>>, Path(request): Path<String>) -> Result<Json, Problem> {
     let manifest = requests::found(&console, &request).await?;
     let file = console.files.get(&*console.cloud.storage, &ResultFile::Tracks.object(&manifest.request_id)).await?;
     let columns = tokio::task::spawn_blocking(move || -> Result<Value, Problem> {

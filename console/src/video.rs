@@ -44,7 +44,8 @@ pub(crate) async fn play(
         Asked::All => None,
         Asked::Part(range) => Some(range),
         Asked::Beyond => {
-            let mut response = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, format!("the video has {bytes} bytes")).into_response();
+            let mut response =
+                Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, format!("the video has {bytes} bytes")).into_response();
             put(&mut response, header::CONTENT_RANGE, format!("bytes */{bytes}"));
             return Ok(response);
         }
@@ -53,7 +54,11 @@ pub(crate) async fn play(
     let mut response = Response::new(Body::from_stream(pieces(Reader::of(content)?, sent.clone())));
     if range.is_some() {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-        put(&mut response, header::CONTENT_RANGE, format!("bytes {}-{}/{bytes}", sent.start, sent.end.saturating_sub(1)));
+        put(
+            &mut response,
+            header::CONTENT_RANGE,
+            format!("bytes {}-{}/{bytes}", sent.start, sent.end.saturating_sub(1)),
+        );
     }
     put(&mut response, header::CONTENT_LENGTH, (sent.end - sent.start).to_string());
     put(&mut response, header::CONTENT_TYPE, kind.into());
@@ -94,9 +99,13 @@ impl Asked {
         };
         let (first, last) = (first.trim(), last.trim());
         match (first.parse::<u64>(), last.parse::<u64>()) {
-            (Ok(first), Ok(last)) if first <= last && first < bytes => Self::Part(first..last.saturating_add(1).min(bytes)),
+            (Ok(first), Ok(last)) if first <= last && first < bytes => {
+                Self::Part(first..last.saturating_add(1).min(bytes))
+            }
             (Ok(first), Err(_)) if last.is_empty() && first < bytes => Self::Part(first..bytes),
-            (Err(_), Ok(last)) if first.is_empty() && last > 0 && bytes > 0 => Self::Part(bytes.saturating_sub(last)..bytes),
+            (Err(_), Ok(last)) if first.is_empty() && last > 0 && bytes > 0 => {
+                Self::Part(bytes.saturating_sub(last)..bytes)
+            }
             (Ok(first), Ok(last)) if first > last => Self::All,
             (Ok(_), Ok(_)) => Self::Beyond,
             (Ok(_), Err(_)) if last.is_empty() => Self::Beyond,
@@ -175,7 +184,9 @@ mod tests {
             assert_eq!(Asked::of(header, 10), Asked::Beyond, "{header}");
         }
         assert_eq!(Asked::of("bytes=0-", 0), Asked::Beyond);
-        for header in ["", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-2", "lines=0-1", "bytes=0-1,3-4", "bytes=-1-2"] {
+        for header in
+            ["", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-2", "lines=0-1", "bytes=0-1,3-4", "bytes=-1-2"]
+        {
             assert_eq!(Asked::of(header, 10), Asked::All, "{header}");
         }
     }

@@ -24,7 +24,7 @@ def scene(rate="25", after="", seconds=SECONDS):
     return ";".join([
         still("0x808080", f"{WIDTH}x{HEIGHT}", "grey"), still("red", "40x22", "red"), still("lime", "18x30", "green"), still("blue", "26x26", "blue"),
         "[grey][red]overlay=x=4+t*45:y=20+t*6:format=yuv444[one]",
-        "[one][green]overlay=x=165-t*30:y=46+t*8:format=yuv444[two]",
+        "[one][green]overlay=x=165-t*15:y=46+t*8:format=yuv444[two]",
         f"[two][blue]overlay=x=20+t*30:y=76-t*3:format=yuv444,geq=lum='if(lt(Y,{BAND}),16+219*{block},lum(X,Y))'"
         f":cb='if(lt(Y,{BAND}),128,cb(X,Y))':cr='if(lt(Y,{BAND}),128,cr(X,Y))',format=yuv420p{after}",
     ])
