@@ -16,21 +16,10 @@ use trackdrop_load::Load;
 use trackdrop_merge::Merge;
 use trackdrop_pipeline::{
     Handler,
-    trigger::{self, IGNORE_VARIABLE, Trigger},
+    trigger::{self, IGNORE_VARIABLE, Trigger, files},
 };
 use trackdrop_split::{Limits, MediaCutter, Split};
 use trackdrop_track::{DetectorPool, MediaSegmentDetector, Track, VideoEngine};
-
-/// The trigger files, built in so that the installed command needs no checkout.
-const TRIGGERS: &[(&str, &str)] = &[
-    ("split.yaml", include_str!("../../triggers/split.yaml")),
-    ("track.yaml", include_str!("../../triggers/track.yaml")),
-    ("merge.yaml", include_str!("../../triggers/merge.yaml")),
-    ("load.yaml", include_str!("../../triggers/load.yaml")),
-    ("annotate.yaml", include_str!("../../triggers/annotate.yaml")),
-    ("join.yaml", include_str!("../../triggers/join.yaml")),
-    ("fail.yaml", include_str!("../../triggers/fail.yaml")),
-];
 
 /// The functions over a data directory.
 pub(crate) struct Host {
@@ -42,7 +31,7 @@ pub(crate) struct Host {
 
 /// Opens the data directory; nothing is delivered until the bus runs.
 pub(crate) fn open_data(data: &Path) -> anyhow::Result<Arc<LocalCloud>> {
-    let triggers = TRIGGERS
+    let triggers = files::ALL
         .iter()
         .map(|(file, yaml)| {
             let ignore = ignore()?;
@@ -133,9 +122,9 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../triggers");
         let files: BTreeSet<String> =
             std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        assert_eq!(files, TRIGGERS.iter().map(|(file, _)| (*file).to_owned()).collect());
+        assert_eq!(files, files::ALL.iter().map(|(file, _)| (*file).to_owned()).collect());
         let functions = concat!(env!("CARGO_MANIFEST_DIR"), "/../functions");
-        for (file, yaml) in TRIGGERS {
+        for (file, yaml) in files::ALL {
             let trigger = Trigger::parse(yaml).unwrap();
             assert_eq!(format!("{}.yaml", trigger.function), *file);
             assert!(Path::new(functions).join(&trigger.function).is_dir(), "{file}");

@@ -32,7 +32,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
     let source = settings::source(&arguments.video, &arguments.reading)?;
     let video = index(&source, &crate::host::limits()?)?;
     let frames: Vec<u64> =
-        video.plan(arguments.segment_seconds)?.iter().map(|segment| segment.expected_frames).collect();
+        video.plan(arguments.segment_seconds)?.iter().map(|segment| segment.span.frame_count).collect();
     let prices = Prices::built_in();
     let predicted =
         predict(&frames, arguments.fps_per_gpu, arguments.max_instances.get(), arguments.start_seconds, &prices);

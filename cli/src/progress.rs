@@ -39,7 +39,7 @@ impl Tracked {
             return Ok(tracked);
         };
         tracked.segments = u64::from(manifest.segment_count);
-        tracked.frames = manifest.segments.iter().map(|segment| segment.frame_count).sum();
+        tracked.frames = manifest.segments.iter().map(|segment| segment.span.frame_count).sum();
         let video = manifest.settings.video;
         let counted = [
             (Stage::Split, PerSegment::Chunk, true),

@@ -191,8 +191,8 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
             segment.segment_number,
             segment.start_time,
             segment.duration,
-            segment.first_frame,
-            segment.first_frame + segment.frame_count
+            segment.span.first_frame,
+            segment.span.end_frame()
         );
     }
     if manifest.segments.len() > 20 {

@@ -28,7 +28,7 @@ async fn an_upload_becomes_tracks_rows_and_a_video() {
     let starts: Vec<_> = manifest.segments.iter().map(|segment| segment.start_time.as_str()).collect();
     assert_eq!(starts, ["0", "2", "4", "6", "8"]);
     assert_eq!(manifest.segments[4].duration, "1.5");
-    assert_eq!(manifest.segments[4].first_frame, 80);
+    assert_eq!(manifest.segments[4].span.first_frame, 80);
     assert!(manifest.segments.iter().all(|segment| segment.sha256.is_some() && segment.bytes.is_some()));
     assert_eq!(manifest.ledger.unwrap().frames_whole, 95);
     let tracks = world.tracks(&request).await;
@@ -288,7 +288,7 @@ async fn a_segments_tracks_lead_in_with_the_trail_of_the_frames_before() {
     let object = PerSegment::Tracks.object(&request, SegmentNumber::new(2).unwrap());
     let rows = tracks::read(world.local.get(&object).await.unwrap().1).unwrap();
     let frames: Vec<i64> = rows.iter().map(|row| row.frame_index).collect();
-    assert_eq!((frames[0], frames[frames.len() - 1]), (100 - trackdrop_merge::TRAIL_FRAMES as i64, 119));
+    assert_eq!((frames[0], frames[frames.len() - 1]), (100 - trackdrop_tables::tracks::TRAIL_FRAMES as i64, 119));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,22 +120,21 @@ pub(crate) async fn picture(
 
 async fn decoded(console: &Console, manifest: &Manifest, frame: u64, kind: Kind) -> Result<Bytes, Problem> {
     let owner =
-        |segment: &&ManifestSegment| (segment.first_frame..segment.first_frame + segment.frame_count).contains(&frame);
+        |segment: &&ManifestSegment| segment.span.first_frame..segment.span.end_frame().contains(&frame);
     let segment = manifest.segments.iter().find(owner);
     let (Some(segment), Some(video)) = (segment, manifest.source.video.as_ref()) else {
-        let frames: u64 = manifest.segments.iter().map(|segment| segment.frame_count).sum();
+        let frames: u64 = manifest.segments.iter().map(|segment| segment.span.frame_count).sum();
         return Err(Problem::not_found(format!("there is no frame {frame}: the video has {frames}, from 0")));
     };
     let chunk: ObjectName = PerSegment::Chunk.object(manifest.detected_in(), segment.segment_number);
-    let params: VideoParams = serde_json::from_value(video.presentation.clone())
-        .map_err(|error| Problem::bad(format!("the manifest's presentation can't be read: {error}")))?;
+    let params = video.presentation.clone();
     let file = console.files.get(&*console.cloud.storage, &chunk).await.map_err(|problem| match problem.status {
         axum::http::StatusCode::NOT_FOUND => Problem::not_found(format!(
             "frame {frame} can't be decoded: its chunk is no longer in the bucket of work; process the video again for stills"
         )),
         _ => problem,
     })?;
-    let place = (frame - segment.first_frame) as usize;
+    let place = (frame - segment.span.first_frame) as usize;
     let limits = console.limits.clone();
     tokio::task::spawn_blocking(move || still(file.path(), place, &params, &limits, kind)).await?
 }
@@ -149,12 +148,12 @@ fn still(
 ) -> Result<Bytes, Problem> {
     let described = ChunkDescription::read(chunk, limits)?;
     let missing = || Problem::not_found("this frame is damaged: no decoder gives a picture of it");
-    let pts = *described.frame_pts.get(place).ok_or_else(missing)?;
+    let pts = *described.frame_pts.as_slice().get(place).ok_or_else(missing)?;
     let (first, last) = match kind {
         Kind::Thumbs => (place.saturating_sub(1), (place + 1).min(described.frame_pts.len() - 1)),
         Kind::Jpeg | Kind::Png => (place, place),
     };
-    let wanted = described.frame_pts[first]..=described.frame_pts[last];
+    let wanted = described.frame_pts.as_slice()[first]..=described.frame_pts.as_slice()[last];
     let mut reader = ChunkReader::open(chunk, &described.window, &described.frame_pts, limits, 1)?
         .with_orientation(params.orientation);
     let mut thumbs = Vec::new();

@@ -4,7 +4,7 @@
     browser.py TRACKDROP FOLDER [PART]...     the command, where clips, data and screenshots go, and which parts to run [default: all]
 
 The frame is read from the pixels of the canvas: its number from the blocks that are burned into the clip, and the boxes' frame from where their edges are
-drawn, by the rows that `trackdrop query` gives. The page's own belief is only compared with these. scripts/tests/console calls this.
+drawn, by the rows that `trackdrop query` gives. The page's own belief is only compared with these. scripts/checks/console calls this.
 """
 
 import contextlib

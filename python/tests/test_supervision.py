@@ -1,4 +1,4 @@
-"""The switches against supervision itself, where it is installed (scripts/tests/python installs it in a venv of its own)."""
+"""The switches against supervision itself, where it is installed (scripts/checks/python installs it in a venv of its own)."""
 
 import golden
 import numpy as np

@@ -1,7 +1,7 @@
 """Builds images in plain roots, step by step as their Dockerfiles say, and starts their services.
 
 An image is a stack of layers (overlayfs), one for each RUN and COPY, as with a container engine; equal steps on equal stacks are run once
-for all functions. `scripts/image-check` calls this and says what stands for what.
+for all functions. `scripts/images/check` calls this and says what stands for what.
 """
 
 import argparse
@@ -77,6 +77,7 @@ class Builder:
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         self.base = Image("debian", (str(base), str(self._machine())), environment={"PATH": path})
         self._rust = None
+        self.given = {}
 
     def _machine(self):
         """A layer with this machine's ways to package mirrors."""
@@ -113,14 +114,15 @@ class Builder:
 
     # --- Steps
 
-    def build(self, path):
-        """The image of a Dockerfile's last stage."""
+    def build(self, path, given):
+        """The image of a Dockerfile's last stage, with these build arguments."""
+        self.given = BUILD_ARGUMENTS | given
         stages, outside, image, named = {}, {}, None, None
         for instruction in dockerfile.read(path):
             try:
                 if instruction.name == "ARG" and image is None:
                     name, default = dockerfile.argument(instruction.text)
-                    outside[name] = BUILD_ARGUMENTS.get(name, default)
+                    outside[name] = self.given.get(name, default)
                 elif instruction.name == "FROM":
                     image, named = self.begin(instruction.text, outside, stages)
                 else:
@@ -150,7 +152,7 @@ class Builder:
         variables = image.arguments | image.environment
         if name == "ARG":
             name, default = dockerfile.argument(text)
-            value = BUILD_ARGUMENTS.get(name, outside.get(name) if default is None else dockerfile.expand(default, variables))
+            value = self.given.get(name, outside.get(name) if default is None else dockerfile.expand(default, variables))
             if value is None:
                 raise Failed(f"the build argument {name} has no default")
             return replace(image, arguments=image.arguments | {name: value})
@@ -310,7 +312,7 @@ def check_image(builder, path, image):
     owners = {line.split(":")[0] for line in owners.splitlines()}
     last = [instruction for instruction in dockerfile.read(path) if instruction.name in ("FROM", "RUN")]
     last = last[max(i for i, instruction in enumerate(last) if instruction.name == "FROM"):]
-    installed = " ".join(dockerfile.expand(found, BUILD_ARGUMENTS) for instruction in last
+    installed = " ".join(dockerfile.expand(found, builder.given) for instruction in last
         for found in re.findall(r"apt-get install ([^&]*)", instruction.text)).split()
     superfluous = [name for name in installed if name.startswith("lib") and name not in owners]
     if superfluous:
@@ -386,10 +388,14 @@ def main():
     try:
         builder = Builder(os.getcwd(), arguments.base, work, arguments.target)
         for function in arguments.functions:
-            path = f"functions/{function}/Dockerfile"
+            path, given = f"functions/{function}/Dockerfile", {}
+            if not os.path.exists(path):
+                path = "functions/Dockerfile"
+                lines = subprocess.run(["scripts/images/arguments", "--plain", function], text=True, capture_output=True, check=True).stdout
+                given = dict(line.split("=", 1) for line in lines.splitlines())
             say(function)
             try:
-                image = builder.build(path)
+                image = builder.build(path, given)
                 check_image(builder, path, image)
                 check_service(builder, image)
             except Failed as error:

@@ -20,14 +20,14 @@ pub(crate) fn annotate(video: &str, rounds: usize) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let clip = cut(Path::new(video), None)?;
     let (chunk, segment) = &clip.chunks[0];
-    let params: VideoParams = serde_json::from_value(segment.presentation.clone())?;
+    let params = segment.presentation.clone();
     let source = ChunkDescription::read(chunk, &Limits::default())?;
     let window = source.window;
     let open = || {
         ChunkReader::open(chunk, &source.window, &source.frame_pts, &Limits::default(), threads)
             .map(|reader| reader.with_orientation(params.orientation))
     };
-    let rows = rows(&source.frame_pts, segment.first_frame as i64, &params);
+    let rows = rows(&source.frame_pts, segment.span.first_frame as i64, &params);
     let renderer = MediaRenderer {
         limits: Limits::default(),
         room: Room::new(u64::MAX),

@@ -4,7 +4,7 @@ use anyhow::Result;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use trackdrop_media::{Cutter, Limits, index};
-use trackdrop_pipeline::{PtsList, Rational, RequestSettings, SegmentDescription};
+use trackdrop_pipeline::{RequestSettings, SegmentDescription};
 
 /// The chunks of a video and what `track` and `annotate` are told of them.
 pub(crate) struct Clip {
@@ -18,7 +18,7 @@ pub(crate) fn cut(video: &Path, model: Option<&str>) -> Result<Clip> {
     let index = index(video, &Limits::default())?;
     let planned = index.plan(10.0)?;
     let mut cutter = Cutter::open(video, &index, &planned)?;
-    let (mut chunks, mut first_frame) = (Vec::new(), 0);
+    let mut chunks = Vec::new();
     let settings = RequestSettings { model: model.map(str::to_owned), ..RequestSettings::default() };
     for segment in &planned {
         let chunk = dir.path().join(format!("{:06}.mkv", segment.number));
@@ -27,18 +27,13 @@ pub(crate) fn cut(video: &Path, model: Option<&str>) -> Result<Clip> {
             request_id: "req_AAAAAAAA_20260101T000000".parse()?,
             segment_number: segment.number.try_into()?,
             segment_count: planned.len() as u32,
-            first_frame,
-            frame_count: segment.expected_frames,
-            start_pts: segment.start_pts,
-            end_pts: segment.end_pts,
-            time_base: Rational::new(index.time_base.num, index.time_base.den)?,
-            pts_sha256: PtsList::new(segment.frame_pts.clone())?.sha256(),
+            span: segment.span,
+            pts_sha256: segment.frame_pts.sha256(),
             sha256: String::new(),
-            presentation: serde_json::to_value(index.video_params())?,
+            presentation: index.video_params(),
             settings: settings.clone(),
         };
-        first_frame += segment.expected_frames;
         chunks.push((chunk, description));
     }
-    Ok(Clip { chunks, frames: first_frame, _dir: dir })
+    Ok(Clip { chunks, frames: index.frame_count(), _dir: dir })
 }

@@ -1,4 +1,4 @@
-//! What `scripts/bench-detector` times inside one process, by turns, so that the ratios hold on a machine that others use too.
+//! What `scripts/bench/detector` times inside one process, by turns, so that the ratios hold on a machine that others use too.
 //!
 //! ```text
 //! bench stage MODEL VIDEO ROUNDS      the track stage beside ONNX Runtime alone; pieces of it

@@ -8,7 +8,7 @@ use crate::{
 use anyhow::Result;
 use std::{path::Path, sync::Arc};
 use trackdrop_flow::room::Room;
-use trackdrop_media::{Limits, Turn, VideoEngine, VideoParams};
+use trackdrop_media::{Limits, Turn, VideoEngine};
 use trackdrop_track::{DetectorPool, MediaSegmentDetector};
 
 /// By turns, so that both see the same machine. The network gets as many pixels either way; only the turn is more.
@@ -23,9 +23,7 @@ pub(crate) fn turn(model: &str, video: &str, rounds: usize) -> Result<()> {
     let upright = cut(Path::new(video), Some(model))?;
     let mut turned = cut(Path::new(video), Some(model))?;
     for (_, segment) in &mut turned.chunks {
-        let mut params: VideoParams = serde_json::from_value(segment.presentation.clone())?;
-        params.orientation.turn = Turn::Clockwise;
-        segment.presentation = serde_json::to_value(params)?;
+        segment.presentation.orientation.turn = Turn::Clockwise;
     }
     let (mut plain, mut with_turn) = (Vec::new(), Vec::new());
     let (mut decoding, mut decoding_turned) = (Vec::new(), Vec::new());

@@ -26,7 +26,7 @@ fn compare(video: &Path, index: &VideoIndex, side: u32) -> Result<(), Box<dyn Er
     let chunk = dir.path().join("chunk.mkv");
     let segments = index.plan(10.0)?;
     Cutter::open(video, index, &segments)?.next_chunk(&chunk)?;
-    let window = segments[0].window(index.time_base);
+    let window = segments[0].window();
     let mut reader = ChunkReader::open(&chunk, &window, &segments[0].frame_pts, &Limits::default(), 1)?;
     let gain = f64::from(side) / f64::from(index.width.max(index.height));
     let to = |length: u32| (f64::from(length) * gain).round() as u32;

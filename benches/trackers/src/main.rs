@@ -1,4 +1,4 @@
-//! Times trackers side by side: `cargo run --release` in this folder, or `scripts/bench-trackers` from anywhere.
+//! Times trackers side by side: `cargo run --release` in this folder, or `scripts/bench/trackers` from anywhere.
 //!
 //! A round walks every tracker over the whole scene, one after the other, so that what else the machine does meets all of them
 //! alike. The table gives the median over the rounds of the mean time of a frame, output included, and how many times longer than ours

@@ -56,7 +56,7 @@ fn still(video: &Path, at_s: f64, reading: &ReadingArguments, scratch: &Path) ->
         if segment.frame_pts.last().is_none_or(|last| *last < target) {
             continue;
         }
-        let window = segment.window(found.time_base);
+        let window = segment.window();
         let orientation = found.orientation;
         let mut reader =
             ChunkReader::open(&chunk, &window, &segment.frame_pts, &limits, 1)?.with_orientation(orientation);

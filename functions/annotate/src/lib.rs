@@ -10,7 +10,7 @@ mod scene;
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
 use tempfile::TempPath;
-use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, named, stage::StageHandler, version};
+use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler, version};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, Stopwatch,
     counter::Counted, names, names::PerSegment,
@@ -94,7 +94,7 @@ impl StageHandler for Annotate {
                 .map_err(|error| Failure::permanent(format!("tracks of segment {number}: {error}")))?;
             let crops_are_wanted = tracks.drawing.crops;
             let (video, crops) = self.render(file, segment.clone(), tracks, delivery.clone()).await?;
-            let work = WorkReport::of(delivery, started, segment.frame_count, segment.seconds());
+            let work = WorkReport::of(delivery, started, segment.span.frame_count, segment.span.seconds());
             if crops_are_wanted {
                 // Before the segment, whose existence says that it is done.
                 let bytes = crops::write(&crops, Vec::new())
@@ -120,9 +120,7 @@ impl Annotate {
         blocking(move || {
             let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
             let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
-            let rendered = renderer
-                .render(chunk.path(), &segment, &tracks, &out, &delivery)
-                .map_err(|failure| named(failure, chunk.path(), &format!("chunk {}", segment.segment_number)))?;
+            let rendered = renderer.render(chunk.path(), &segment, &tracks, &out, &delivery)?;
             Ok((out, rendered.crops))
         })
         .await

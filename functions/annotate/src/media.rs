@@ -7,7 +7,8 @@ use std::{
 };
 use trackdrop_flow::{Doing, room::Room};
 use trackdrop_media::{
-    Canvas, ChunkDescription, ChunkReader, Limits, MediaError, SegmentEncoder, VideoEngine, VideoParams,
+    Canvas, ChunkDescription, ChunkReader, Limits, MediaError, SegmentEncoder, Source, VideoEngine, VideoParams,
+    VideoWork,
 };
 use trackdrop_pipeline::{Activity, Delivery, Failure, SegmentDescription};
 use trackdrop_tables::tracks::SegmentTracks;
@@ -38,24 +39,23 @@ impl Renderer for MediaRenderer {
         out: &Path,
         delivery: &Delivery,
     ) -> Result<Rendered, Failure> {
-        let params: VideoParams = serde_json::from_value(segment.presentation.clone())
-            .map_err(|error| Failure::permanent(format!("the chunk's description can't be read: {error}")))?;
-        let source = ChunkDescription::read(chunk, &self.limits)?;
+        let params = &segment.presentation;
+        let chunk = Source::from(chunk).named(segment.chunk_name());
+        let source = ChunkDescription::read(&chunk, &self.limits)?;
         let effort = params.effort(self.threads);
         let _room = self.room.take(params.drawing_bytes(self.threads), delivery)?;
         let threads = (effort.threads / ENCODER_THREADS_A_DECODER).max(1);
-        let reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &self.limits, threads)?
+        let reader = ChunkReader::open(&chunk, &source.window, &source.frame_pts, &self.limits, threads)?
             .with_orientation(params.orientation);
-        let mut encoder = SegmentEncoder::create_on(self.video_engine, out, &params, &source.window, self.threads)?;
+        let mut encoder = SegmentEncoder::create_on(self.video_engine, out, params, &source.window, self.threads)?;
         let mut encoding = Doing::begin(delivery, Activity::Encoding);
 
         let (drawn_sender, drawn) = sync_channel(effort.pictures_ahead);
         // Canvases go back, so that none is allocated twice: those ahead, one that is drawn on, one that is encoded.
         let (used_sender, used) = sync_channel(effort.pictures_ahead + 2);
-        let scene = Scene::before(segment.first_frame as i64, tracks);
+        let scene = Scene::before(segment.span.first_frame as i64, tracks);
         let span = tracing::Span::current();
         let picked = std::thread::scope(|scope| -> Result<Vec<Picked>, Failure> {
-            let params = &params;
             let drawing =
                 scope.spawn(move || span.in_scope(|| draw_frames(reader, scene, params, used, drawn_sender, delivery)));
             let encoded = encode_frames(|canvas, pts| encoder.write(canvas, pts), drawn, used_sender, &mut encoding);
@@ -66,7 +66,8 @@ impl Renderer for MediaRenderer {
         let frames = encoding.time(|| encoder.finish())?;
         encoding.frames(frames);
         encoding.bytes(std::fs::metadata(out).map_or(0, |file| file.len()));
-        let crops = picked.into_iter().map(|picked| picked.into_crop(segment.time_base, params.origin_pts)).collect();
+        let crops =
+            picked.into_iter().map(|picked| picked.into_crop(segment.span.time_base, params.origin_pts)).collect();
         Ok(Rendered { frames, crops })
     }
 }
@@ -130,28 +131,13 @@ mod tests {
             atomic::{AtomicI64, Ordering},
         },
     };
-    use trackdrop_media::{ColorTags, Orientation, Rational};
-    use trackdrop_pipeline::{Timestamp, clock::ClockInPlace};
+    use trackdrop_pipeline::{Rational, Timestamp, clock::ClockInPlace};
 
     const PICTURES: i64 = 4;
 
     #[test]
     fn waiting_for_a_picture_is_no_encoding() {
-        let second = Rational { num: 1, den: 1 };
-        let params = VideoParams {
-            width: 16,
-            height: 16,
-            time_base: second,
-            frame_rate: second,
-            sample_aspect_ratio: second,
-            orientation: Orientation::UPRIGHT,
-            field_order: None,
-            pixel_format: "yuv420p".into(),
-            color: ColorTags::default(),
-            origin_pts: 0,
-            has_presented_times: true,
-            creation_time: None,
-        };
+        let params = VideoParams::plain(16, 16, Rational::ONE, Rational::ONE);
         let micros = Arc::new(AtomicI64::new(0));
         let pass = |seconds: i64| micros.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
         let clock = micros.clone();

@@ -4,10 +4,7 @@ use crate::pick::{Picked, Picker};
 use std::collections::{BTreeMap, VecDeque};
 use trackdrop_media::{Annotation, BoxMark, Canvas, Trail, draw, pixelate};
 use trackdrop_pipeline::Failure;
-use trackdrop_tables::tracks::{Drawing, SegmentTracks, TrackRow};
-
-/// Points of a trail; older ones fade out of the picture by not being there.
-const TRAIL_POINTS: usize = 30;
+use trackdrop_tables::tracks::{Drawing, SegmentTracks, TRAIL_FRAMES, TrackRow};
 
 /// What is in the picture, and where it came from.
 pub(crate) struct Scene<'a> {
@@ -47,7 +44,7 @@ impl<'a> Scene<'a> {
             let trail = self.trails.entry(row.track_id).or_default();
             let [x1, _, x2, y2] = row.bbox;
             trail.push_back(((x1 + x2) / 2.0, y2));
-            if trail.len() > TRAIL_POINTS {
+            if trail.len() as u64 > TRAIL_FRAMES {
                 trail.pop_front();
             }
         }

@@ -51,8 +51,8 @@ fn person(frame: i64) -> [f32; 4] {
 const CAR: [f32; 4] = [250.0, 120.0, 310.0, 170.0];
 
 fn tracks(segment: &SegmentDescription, drawing: Drawing) -> SegmentTracks {
-    let ticks = (segment.end_pts - segment.start_pts) / FRAMES as i64;
-    let pts = |frame: i64| segment.start_pts + frame * ticks;
+    let ticks = (segment.span.end_pts - segment.span.start_pts) / FRAMES as i64;
+    let pts = |frame: i64| segment.span.start_pts + frame * ticks;
     let row = |frame_index: i64, track_id: i64, name: &str, bbox: [f32; 4]| TrackRow {
         frame_index,
         pts: pts(frame_index),

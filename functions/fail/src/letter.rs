@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use trackdrop_pipeline::{
     DeadLetter, Event, ObjectFinalized, RequestId, Stage,
     names::ObjectName,
-    trigger::{STAGES, Trigger},
+    trigger::{Trigger, files::STAGES},
 };
 
 static TRIGGERS: LazyLock<Vec<Trigger>> =

@@ -3,23 +3,17 @@
 use std::process::ExitCode;
 use trackdrop_fail::Fail;
 use trackdrop_flow::sweep::Patience;
-use trackdrop_framework::{serve, variable};
-use trackdrop_pipeline::Failure;
+use trackdrop_framework::{serve, setting};
+use trackdrop_pipeline::trigger::files;
 
 fn main() -> ExitCode {
-    serve(include_str!("../../../triggers/fail.yaml"), async |service| {
+    serve(files::FAIL, async |service| {
         let usual = Patience::default();
         let patience = Patience {
-            still_s: seconds("TRACKDROP_STILL_S", usual.still_s)?,
-            give_up_s: seconds("TRACKDROP_GIVE_UP_S", usual.give_up_s)?,
+            still_s: service.values.get(&setting::STILL_S)?.unwrap_or(usual.still_s),
+            give_up_s: service.values.get(&setting::GIVE_UP_S)?.unwrap_or(usual.give_up_s),
         };
         let ignored = service.uploads()?.ignored();
         Ok(Fail::new(service.cloud.clone()).with_patience(patience).with_ignored(ignored))
     })
-}
-
-fn seconds(name: &'static str, usual: f64) -> Result<f64, Failure> {
-    let Some(text) = variable(name)? else { return Ok(usual) };
-    let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0 && seconds.is_finite());
-    seconds.ok_or_else(|| Failure::permanent(format!("{name} is {text:?}: it must be a number of seconds")))
 }

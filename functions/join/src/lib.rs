@@ -10,13 +10,13 @@ use trackdrop_cloud::{LocalFile, OpenObject};
 use trackdrop_flow::{
     Cloud, Doing, NewObject, WorkReport, blocking,
     blocking::{ReadTime, read_at},
-    end, manifest, named,
+    end, manifest,
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
     Activity, Bucket, Delivery, Failure, Manifest, ObjectFinalized, RequestId, Stage, Stopwatch,
     manifest::VideoInfo,
-    names::{ObjectName, PerSegment, ResultFile},
+    names::{LONGEST_SHOWN, ObjectName, PerSegment, ResultFile, cut},
 };
 
 pub use media::MediaJoiner;
@@ -115,7 +115,7 @@ impl Join {
             .segments
             .iter()
             .map(|segment| {
-                (PerSegment::Annotated.object(&manifest.request_id, segment.segment_number), segment.start_pts)
+                (PerSegment::Annotated.object(&manifest.request_id, segment.segment_number), segment.span.start_pts)
             })
             .collect();
         let cloud = self.cloud.clone();
@@ -139,7 +139,8 @@ impl Join {
                             Source::of_ranges(&upload.name, info.bytes, read_at(ranges.clone(), &reads))
                         }
                     };
-                    source = Some(of_object.read_as((&manifest.settings).into()));
+                    let name = cut(&upload.name, LONGEST_SHOWN);
+                    source = Some(of_object.named(&*name).read_as((&manifest.settings).into()));
                     opened = Some(object);
                 }
                 Err(error) if error.is_not_found() => {
@@ -163,15 +164,7 @@ impl Join {
             let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
             let joined = joining.time(|| joiner.join(&parts, source.as_ref(), &video, &out));
             joining.reads(&reads);
-            let mut joined = joined.map_err(|failure| match &source {
-                Some(source) => named(failure, source.path(), &upload.name),
-                None => failure,
-            })?;
-            // The stored file is of no use to whoever reads it.
-            if let Some(source) = &source {
-                let (path, name) = (format!("{:?}", source.path()), format!("{:?}", upload.name));
-                joined.notes.iter_mut().for_each(|note| *note = note.replace(&path, &name));
-            }
+            let mut joined = joined?;
             joined.notes.extend(gone);
             let frames = joined.frames;
             joining.frames(frames);

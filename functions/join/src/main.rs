@@ -4,9 +4,8 @@ use std::{process::ExitCode, sync::Arc};
 use trackdrop_flow::stage::Staged;
 use trackdrop_framework::serve;
 use trackdrop_join::{Join, MediaJoiner};
+use trackdrop_pipeline::trigger::files;
 
 fn main() -> ExitCode {
-    serve(include_str!("../../../triggers/join.yaml"), async |service| {
-        Ok(Staged(Join::new(service.cloud.clone(), Arc::new(MediaJoiner))))
-    })
+    serve(files::JOIN, async |service| Ok(Staged(Join::new(service.cloud.clone(), Arc::new(MediaJoiner)))))
 }

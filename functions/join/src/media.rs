@@ -2,7 +2,7 @@
 
 use crate::{Joined, Joiner, Part};
 use std::path::Path;
-use trackdrop_media::{JoinPart, Source, VideoParams};
+use trackdrop_media::{JoinPart, Source};
 use trackdrop_pipeline::{Failure, manifest::VideoInfo};
 
 /// Joins by packet copy with FFmpeg.
@@ -11,11 +11,9 @@ pub struct MediaJoiner;
 
 impl Joiner for MediaJoiner {
     fn join(&self, parts: &[Part], source: Option<&Source>, video: &VideoInfo, out: &Path) -> Result<Joined, Failure> {
-        let params: VideoParams = serde_json::from_value(video.presentation.clone())
-            .map_err(|error| Failure::permanent(format!("the manifest's presentation can't be read: {error}")))?;
         let parts: Vec<_> =
             parts.iter().map(|part| JoinPart { path: part.file.path(), start_pts: part.start_pts }).collect();
-        let report = trackdrop_media::join(&parts, source, &params, out)?;
+        let report = trackdrop_media::join(&parts, source, &video.presentation, out)?;
         if let Some(reason) = &report.audio_left_out {
             tracing::warn!(reason, "sound is left out of the annotated video");
         }

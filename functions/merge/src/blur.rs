@@ -62,7 +62,8 @@ impl Absences {
 
 /// Those that reach into a segment.
 pub(crate) fn within(all: &[Between], segment: &ManifestSegment) -> Vec<Between> {
-    let reaches = |between: &&Between| between.from_pts < segment.end_pts && between.to_pts > segment.start_pts;
+    let reaches =
+        |between: &&Between| between.from_pts < segment.span.end_pts && between.to_pts > segment.span.start_pts;
     all.iter().filter(reaches).copied().collect()
 }
 

@@ -23,14 +23,14 @@ struct First {
 impl Damage {
     /// Takes a segment's account in; segments come in order.
     pub(crate) fn take(&mut self, segment: &ManifestSegment, account: &FrameAccount) {
-        self.frames += segment.frame_count;
+        self.frames += segment.span.frame_count;
         self.damaged += (account.missing_pts.len() + account.damaged_pts.len()) as u64;
         if self.first.is_none()
             && let Some(&pts) = account.missing_pts.iter().chain(&account.damaged_pts).min()
         {
             let place = segment.frame_pts.as_slice().partition_point(|&planned| planned < pts) as u64;
             let is_missing = account.missing_pts.contains(&pts);
-            self.first = Some(First { frame_index: segment.first_frame + place, pts, is_missing });
+            self.first = Some(First { frame_index: segment.span.first_frame + place, pts, is_missing });
         }
     }
 

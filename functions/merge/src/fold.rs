@@ -1,9 +1,8 @@
 //! The fold itself: the detections of one frame after the other in, the tracks of that frame out.
 
-use std::collections::{BTreeMap, btree_map::Entry};
 use trackdrop_pipeline::{Failure, FailureKind, RequestSettings, manifest::ManifestSegment};
 use trackdrop_tables::detections::{DetectionRow, SegmentFooter};
-use trackdrop_tracker::{ByteTrack, Detection, Settings, Track};
+use trackdrop_tracker::{ByteTrack, Detection, PerClass, Rules, Settings, SettingsError, Track};
 
 /// An object in a frame: what the tracker says, and the detection that it was matched with.
 #[derive(Debug)]
@@ -51,28 +50,16 @@ enum Association {
     PerClass(PerClass),
 }
 
-/// A tracker a class; they number their tracks together, in the order in which these are first seen.
-struct PerClass {
-    settings: Settings,
-    /// By class id; a class that was not seen yet has none.
-    trackers: BTreeMap<i32, ByteTrack>,
-    /// By class id and the number that its tracker gave.
-    ids: BTreeMap<(i32, u64), u64>,
-    /// Whether the first frame is over, which a tracker treats differently.
-    began: bool,
-}
-
 impl Fold {
     pub(crate) fn new(settings: &RequestSettings, footer: &SegmentFooter, frame_rate: f64) -> Result<Self, Failure> {
         let per_class = settings.tracker.per_class;
-        let settings_of_tracker = tracker_settings(settings, footer.track_thresh, frame_rate);
-        let tracker = new_tracker(&settings_of_tracker)?;
+        let of_tracker = tracker_settings(settings, footer.track_thresh, frame_rate);
         let association = if per_class {
-            let (trackers, ids) = Default::default();
-            Association::PerClass(PerClass { settings: settings_of_tracker, trackers, ids, began: false })
+            PerClass::new(of_tracker, Rules::REFERENCE).map(Association::PerClass)
         } else {
-            Association::Together(Box::new(tracker))
+            ByteTrack::new(of_tracker).map(|tracker| Association::Together(Box::new(tracker)))
         };
+        let association = association.map_err(refused)?;
         let wanted = settings.wanted_classes(&footer.class_names);
         let min_score = settings.min_score.unwrap_or(0.0);
         Ok(Self { association, wanted, min_score, shown: Vec::new(), input: Vec::new() })
@@ -88,7 +75,7 @@ impl Fold {
     ) -> Result<(), Failure> {
         let mut rest = rows;
         for (i, &pts) in segment.frame_pts.as_slice().iter().enumerate() {
-            let frame_index = (segment.first_frame + i as u64) as i64;
+            let frame_index = (segment.span.first_frame + i as u64) as i64;
             let (of_frame, after) = rest.split_at(rest.partition_point(|row| row.frame_index <= frame_index));
             if let Some(row) = of_frame.iter().find(|row| row.frame_index != frame_index || row.pts != pts) {
                 return Err(foreign(segment, row));
@@ -104,11 +91,22 @@ impl Fold {
         self.shown.clear();
         let shown = detections.iter().enumerate().filter(|(_, row)| shows(&self.wanted, self.min_score, row));
         self.shown.extend(shown.map(|(i, _)| i));
+        let shown = &self.shown;
+        let input = |i: &usize| {
+            let [x1, y1, x2, y2] = detections[*i].bbox.map(f64::from);
+            Detection { x1, y1, x2, y2, score: f64::from(detections[*i].score) }
+        };
+        let matched = |track: &Track| Matched { track: *track, detection: &detections[shown[track.detection]] };
         match &mut self.association {
             Association::Together(tracker) => {
-                Ok(track(tracker, &mut self.input, &self.shown, detections, |track| track))
+                self.input.clear();
+                self.input.extend(shown.iter().map(input));
+                Ok(tracker.step(&self.input).iter().map(matched).collect())
             }
-            Association::PerClass(classes) => classes.step(&self.shown, &mut self.input, detections),
+            Association::PerClass(trackers) => {
+                let shown: Vec<_> = shown.iter().map(|i| (input(i), detections[*i].class_id)).collect();
+                Ok(trackers.step(&shown).map_err(refused)?.iter().map(matched).collect())
+            }
         }
     }
 }
@@ -122,59 +120,8 @@ fn shows(wanted: &Option<Vec<bool>>, min_score: f32, row: &DetectionRow) -> bool
     wanted && row.score >= min_score
 }
 
-impl PerClass {
-    fn step<'a>(
-        &mut self,
-        shown: &[usize],
-        input: &mut Vec<Detection>,
-        detections: &'a [DetectionRow],
-    ) -> Result<Vec<Matched<'a>>, Failure> {
-        let mut of_class: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
-        for &i in shown {
-            let class = detections[i].class_id;
-            of_class.entry(class).or_default().push(i);
-            if let Entry::Vacant(unseen) = self.trackers.entry(class) {
-                let tracker = unseen.insert(new_tracker(&self.settings)?);
-                if self.began {
-                    // Many empty frames leave a tracker as one does.
-                    tracker.step(&[]);
-                }
-            }
-        }
-        self.began = true;
-        let mut all = Vec::new();
-        for (&class, tracker) in &mut self.trackers {
-            // Also where nothing of a class was detected: its tracks grow old.
-            let shown = of_class.get(&class).map_or(&[][..], Vec::as_slice);
-            let ids = &mut self.ids;
-            all.extend(track(tracker, input, shown, detections, |track| {
-                let next = ids.len() as u64 + 1;
-                Track { id: *ids.entry((class, track.id)).or_insert(next), ..track }
-            }));
-        }
-        Ok(all)
-    }
-}
-
-fn new_tracker(settings: &Settings) -> Result<ByteTrack, Failure> {
-    ByteTrack::new(settings.clone()).map_err(|error| Failure::from_error(FailureKind::Permanent, error))
-}
-
-/// One step of one tracker over the detections of a frame that it is shown.
-fn track<'a>(
-    tracker: &mut ByteTrack,
-    input: &mut Vec<Detection>,
-    shown: &[usize],
-    detections: &'a [DetectionRow],
-    mut named: impl FnMut(Track) -> Track,
-) -> Vec<Matched<'a>> {
-    input.clear();
-    input.extend(shown.iter().map(|&i| {
-        let [x1, y1, x2, y2] = detections[i].bbox.map(f64::from);
-        Detection { x1, y1, x2, y2, score: f64::from(detections[i].score) }
-    }));
-    let matched = |track: &Track| Matched { track: named(*track), detection: &detections[shown[track.detection]] };
-    tracker.step(input).iter().map(matched).collect()
+fn refused(error: SettingsError) -> Failure {
+    Failure::from_error(FailureKind::Permanent, error)
 }
 
 fn foreign(segment: &ManifestSegment, row: &DetectionRow) -> Failure {
@@ -249,7 +196,7 @@ mod tests {
         assert_eq!(ids(true), [(0, 1), (0, 1), (1, 2), (0, 1), (0, 1)]);
     }
 
-    /// The fold as another process would go on with it: its trackers are restored from checkpoints that were text.
+    /// The fold as another process would resume it: its trackers are restored from checkpoints that were text.
     fn handed_on(fold: Fold) -> Fold {
         let restored = |tracker: &ByteTrack| {
             let text = serde_json::to_string(&tracker.checkpoint()).unwrap();
@@ -257,10 +204,10 @@ mod tests {
         };
         let association = match fold.association {
             Association::Together(tracker) => Association::Together(Box::new(restored(&tracker))),
-            Association::PerClass(classes) => Association::PerClass(PerClass {
-                trackers: classes.trackers.iter().map(|(&class, tracker)| (class, restored(tracker))).collect(),
-                ..classes
-            }),
+            Association::PerClass(trackers) => {
+                let text = serde_json::to_string(&trackers.checkpoint().unwrap()).unwrap();
+                Association::PerClass(PerClass::restore(serde_json::from_str(&text).unwrap()).unwrap())
+            }
         };
         Fold { association, shown: Vec::new(), input: Vec::new(), ..fold }
     }

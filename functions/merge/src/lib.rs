@@ -9,25 +9,19 @@ mod classes;
 mod damage;
 mod exports;
 mod fold;
+mod merging;
 mod refine;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, Stream, StreamExt};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    io::BufWriter,
-    pin::pin,
-    sync::Arc,
-};
-use tempfile::{NamedTempFile, TempPath};
+use std::{pin::pin, sync::Arc};
 use trackdrop_flow::{
-    Cloud, Doing, NewObject, WorkReport, beside::Beside, blocking, end, manifest, stage::StageHandler, version,
+    Cloud, Doing, NewObject, WorkReport, beside::Beside, blocking, manifest, stage::StageHandler, version,
 };
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestSettings, RequestState,
-    SegmentNumber, Stage, Stopwatch,
-    ledger::{Ledger, LedgerTotal},
-    links::IdentityLink,
+    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage,
+    Stopwatch,
+    ledger::LedgerTotal,
     manifest::{ManifestSegment, ModelIdentity, VideoInfo},
     names::{Marker, PerSegment, ResultFile},
     settings::classes_named,
@@ -35,22 +29,18 @@ use trackdrop_pipeline::{
 use trackdrop_refine::Video;
 use trackdrop_tables::{
     TableError,
-    detections::{self, DetectionRow, DetectionsWriter, SegmentFooter},
-    tracks::{Drawing, TrackRow, TracksOf, TracksWriter},
+    detections::{self, DetectionRow, SegmentFooter},
+    tracks::TrackRow,
 };
-use trackdrop_tracker::BIRTH_MARGIN;
 
 use blur::Absences;
 use classes::{Classes, Votes};
 use damage::Damage;
 use fold::Fold;
-use refine::Refiner;
+use merging::{Finished, Merging};
 
 pub use fold::tracker_settings;
 pub use refine::refine_of;
-
-/// How many frames of tracks before a segment go with it, for the trails that are drawn.
-pub const TRAIL_FRAMES: u64 = 30;
 
 /// Segments that are read ahead, and that are written at the same time: a store answers each in tens of milliseconds, and folding takes one or two. The
 /// fold itself takes one after the other, in order.
@@ -165,7 +155,7 @@ impl Merge {
                         }
                     })
                 })?;
-                association.frames(segment.frame_count);
+                association.frames(segment.span.frame_count);
                 Ok((Some((fold, votes)), absences, blur, damage, association))
             })
             .await?;
@@ -263,6 +253,33 @@ struct Voted {
     blur: Vec<String>,
 }
 
+fn video_of(manifest: &Manifest) -> Result<&VideoInfo, Failure> {
+    let unplanned = || Failure::permanent("the manifest has no plan: process the video again");
+    manifest.source.video.as_ref().ok_or_else(unplanned)
+}
+
+/// The video as the refinements know it.
+fn refined_video(manifest: &Manifest) -> Result<Video, Failure> {
+    let video = video_of(manifest)?;
+    let frames: u64 = manifest.segments.iter().map(|segment| segment.span.frame_count).sum();
+    Ok(Video {
+        frame_rate: video.frame_rate.to_f64(),
+        frame_count: u32::try_from(frames).unwrap_or(u32::MAX),
+        size_px: Some([f64::from(video.width_px), f64::from(video.height_px)]),
+    })
+}
+
+/// The rows of a segment's frames, out of those of all frames.
+fn of_segment<'a>(rows: &'a [TrackRow], segment: &ManifestSegment) -> &'a [TrackRow] {
+    let until = |frame: u64| rows.partition_point(|row| row.frame_index < frame as i64);
+    &rows[until(segment.span.first_frame)..until(segment.span.first_frame + segment.span.frame_count)]
+}
+
+fn read_segment(segment: &ManifestSegment, bytes: bytes::Bytes) -> Result<(Vec<DetectionRow>, SegmentFooter), Failure> {
+    detections::read_segment(bytes)
+        .map_err(|error| Failure::permanent(format!("detections of segment {}: {error}", segment.segment_number)))
+}
+
 /// The classes that are to be blurred, as the model names them. Refuses one that it does not know: nothing of it would be blurred.
 fn blurred(manifest: &Manifest, footer: &SegmentFooter) -> Result<Vec<String>, Failure> {
     let names = &footer.class_names;
@@ -279,205 +296,6 @@ fn blurred(manifest: &Manifest, footer: &SegmentFooter) -> Result<Vec<String>, F
         blurred.extend(classes.into_iter().map(|class| names[class].clone()));
     }
     Ok(blurred)
-}
-
-/// The state of the fold between two segments.
-struct Merging {
-    ledger: Ledger,
-    fold: Option<Fold>,
-    classes: Arc<Classes>,
-    /// Where tracks are refined: rows are held until all are known.
-    refiner: Option<Refiner>,
-    /// With which refined tracks choose their classes: links make other identities than those of the first pass.
-    votes: Option<Votes>,
-    /// What was linked, where that was asked for.
-    links: Option<Vec<IdentityLink>>,
-    model: Option<ModelIdentity>,
-    detections: DetectionsWriter<BufWriter<NamedTempFile>>,
-    tracks: TracksWriter<BufWriter<NamedTempFile>>,
-    /// Rows of the segment in hand, after the trail that leads into it.
-    recent: VecDeque<TrackRow>,
-    /// How segments are drawn, with where objects to be blurred are in the whole video.
-    drawing: Drawing,
-    association: Doing,
-}
-
-/// The results, written.
-struct Finished {
-    detections: TempPath,
-    tracks: TempPath,
-    rows: u64,
-    by_class: BTreeMap<String, u64>,
-}
-
-impl Merging {
-    fn begin(cloud: &Cloud, manifest: &Manifest, classes: Classes, delivery: &Delivery) -> Result<Self, Failure> {
-        let file = || -> Result<_, Failure> {
-            let file = NamedTempFile::new_in(cloud.storage.scratch());
-            Ok(BufWriter::new(file.map_err(|error| Failure::from_io("making a temporary file", error))?))
-        };
-        Ok(Self {
-            ledger: Ledger::default(),
-            fold: None,
-            classes: Arc::new(classes),
-            refiner: None,
-            votes: None,
-            links: None,
-            model: None,
-            detections: DetectionsWriter::new(file()?).map_err(table)?,
-            tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
-            recent: VecDeque::new(),
-            drawing: Drawing::default(),
-            association: Doing::begin(delivery, Activity::Association),
-        })
-    }
-
-    /// Says how segments are drawn from here on.
-    fn draw(&mut self, manifest: &Manifest, blur: Vec<String>, absences: Absences) {
-        let RequestSettings { boxes, crops, .. } = &manifest.settings;
-        let is_blurred = |track_id: i64| {
-            let class = u64::try_from(track_id).ok().and_then(|id| self.classes.of(id));
-            class.is_some_and(|(_, name)| blur.iter().any(|blurred| **blurred == **name))
-        };
-        let between = if blur.is_empty() { Vec::new() } else { absences.of(is_blurred) };
-        self.drawing = Drawing { boxes: *boxes, blur, between, crops: *crops };
-    }
-
-    /// Checks the ledger and folds one segment in; gives the segment's own tracks where they are to be drawn.
-    fn take(
-        mut self,
-        manifest: &Manifest,
-        segment: &ManifestSegment,
-        bytes: bytes::Bytes,
-    ) -> Result<(Self, Option<Vec<u8>>), Failure> {
-        let (rows, footer) = read_segment(segment, bytes)?;
-        self.ledger
-            .take(&segment.planned(), &footer.account)
-            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
-        self.agree_on_model(segment.segment_number, &footer)?;
-        for &row in &rows {
-            self.detections.push(row).map_err(table)?;
-        }
-        let mut fold = match self.fold.take() {
-            Some(fold) => fold,
-            None => self.begin_fold(manifest, &footer)?,
-        };
-        let (mut tracks, mut refused) = (Vec::new(), Ok(()));
-        let (classes, refiner) = (&self.classes, &mut self.refiner);
-        self.association.time(|| {
-            fold.frames(segment, &rows, |frame_index, pts, matched, shown| match refiner {
-                Some(refiner) if refused.is_ok() => refused = refiner.take(frame_index, matched, shown),
-                Some(_) => {}
-                None => tracks.extend(matched.iter().map(|matched| classes.row(frame_index, pts, matched))),
-            })
-        })?;
-        refused?;
-        self.association.frames(segment.frame_count);
-        self.fold = Some(fold);
-        if self.refiner.is_some() { Ok((self, None)) } else { self.emit(manifest, segment, &tracks) }
-    }
-
-    fn begin_fold(&mut self, manifest: &Manifest, footer: &SegmentFooter) -> Result<Fold, Failure> {
-        let (settings, frame_rate) = (&manifest.settings, video_of(manifest)?.frame_rate.to_f64());
-        if !settings.refine.is_none() {
-            let birth_score = tracker_settings(settings, footer.track_thresh, frame_rate).track_thresh + BIRTH_MARGIN;
-            self.refiner = Some(Refiner::new(refine_of(settings, birth_score)?));
-            self.votes = Some(Votes::new(footer));
-        }
-        Fold::new(settings, footer, frame_rate)
-    }
-
-    /// Writes the final rows of a segment; gives the segment's own tracks where they are to be drawn.
-    fn emit(
-        mut self,
-        manifest: &Manifest,
-        segment: &ManifestSegment,
-        rows: &[TrackRow],
-    ) -> Result<(Self, Option<Vec<u8>>), Failure> {
-        let trail_from = segment.first_frame.saturating_sub(TRAIL_FRAMES) as i64;
-        self.recent.retain(|row| row.frame_index >= trail_from);
-        self.recent.extend(rows.iter().cloned());
-        for row in rows {
-            self.tracks.push(row.clone()).map_err(table)?;
-        }
-        let tracks = if manifest.settings.video { Some(self.segment_tracks(manifest, segment)?) } else { None };
-        Ok((self, tracks))
-    }
-
-    fn agree_on_model(&mut self, segment: SegmentNumber, footer: &SegmentFooter) -> Result<(), Failure> {
-        match &self.model {
-            None => self.model = Some(footer.model.clone()),
-            Some(model) if model.sha256 != footer.model.sha256 => {
-                return Err(Failure::permanent(format!(
-                    "segment {segment} was detected by another model ({} instead of {}): process the video again",
-                    footer.model.name, model.name
-                )));
-            }
-            Some(_) => {}
-        }
-        Ok(())
-    }
-
-    /// The segment's own tracks, after those of the frames just before it: what `annotate` draws.
-    fn segment_tracks(&self, manifest: &Manifest, segment: &ManifestSegment) -> Result<Vec<u8>, Failure> {
-        let mut writer = TracksWriter::new(Vec::new(), tracks_of(manifest)?).map_err(table)?;
-        for row in &self.recent {
-            writer.push(row.clone()).map_err(table)?;
-        }
-        let Drawing { boxes, blur, between, crops } = &self.drawing;
-        let between = blur::within(between, segment);
-        let drawing = Drawing { boxes: *boxes, blur: blur.clone(), between, crops: *crops };
-        Ok(writer.finish_segment(&drawing).map_err(table)?.0)
-    }
-
-    fn finish(self) -> Result<Finished, Failure> {
-        let (detections, _) = self.detections.finish(None).map_err(table)?;
-        let (tracks, rows) = self.tracks.finish(self.links.as_deref()).map_err(table)?;
-        let close = |buffer: BufWriter<NamedTempFile>| {
-            let file = buffer.into_inner().map_err(|error| Failure::from_io("writing results", error.into_error()))?;
-            Ok::<_, Failure>(file.into_temp_path())
-        };
-        let by_class = self.classes.count();
-        Ok(Finished { detections: close(detections)?, tracks: close(tracks)?, rows, by_class })
-    }
-}
-
-fn read_segment(segment: &ManifestSegment, bytes: bytes::Bytes) -> Result<(Vec<DetectionRow>, SegmentFooter), Failure> {
-    detections::read_segment(bytes)
-        .map_err(|error| Failure::permanent(format!("detections of segment {}: {error}", segment.segment_number)))
-}
-
-/// The rows of a segment's frames, out of those of all frames.
-fn of_segment<'a>(rows: &'a [TrackRow], segment: &ManifestSegment) -> &'a [TrackRow] {
-    let until = |frame: u64| rows.partition_point(|row| row.frame_index < frame as i64);
-    &rows[until(segment.first_frame)..until(segment.first_frame + segment.frame_count)]
-}
-
-fn video_of(manifest: &Manifest) -> Result<&VideoInfo, Failure> {
-    let unplanned = || Failure::permanent("the manifest has no plan: process the video again");
-    manifest.source.video.as_ref().ok_or_else(unplanned)
-}
-
-/// The video as the refinements know it.
-fn refined_video(manifest: &Manifest) -> Result<Video, Failure> {
-    let video = video_of(manifest)?;
-    let frames: u64 = manifest.segments.iter().map(|segment| segment.frame_count).sum();
-    Ok(Video {
-        frame_rate: video.frame_rate.to_f64(),
-        frame_count: u32::try_from(frames).unwrap_or(u32::MAX),
-        size_px: Some([f64::from(video.width_px), f64::from(video.height_px)]),
-    })
-}
-
-fn tracks_of(manifest: &Manifest) -> Result<TracksOf, Failure> {
-    let video = video_of(manifest)?;
-    Ok(TracksOf {
-        request_id: manifest.request_id.clone(),
-        video: end::video_name(manifest),
-        uploaded_at: manifest.source.uploaded_at,
-        time_base: video.time_base,
-        origin_pts: video.origin_pts,
-    })
 }
 
 fn table(error: TableError) -> Failure {

@@ -162,11 +162,10 @@ impl Pts<'_> {
 
     fn of(&self, frame_index: u64) -> Result<i64, Failure> {
         let segments = &self.manifest.segments;
-        let after = segments.partition_point(|segment| segment.first_frame <= frame_index);
+        let after = segments.partition_point(|segment| segment.span.first_frame <= frame_index);
         let segment = after.checked_sub(1).and_then(|last| segments.get(last));
-        let pts = segment.and_then(|segment| {
-            segment.frame_pts.as_slice().get((frame_index - segment.first_frame) as usize).copied()
-        });
+        let pts = segment
+            .and_then(|segment| segment.frame_pts.get((frame_index - segment.span.first_frame) as usize).copied());
         pts.ok_or_else(|| Failure::permanent(format!("frame {frame_index} is not in the plan")))
     }
 }

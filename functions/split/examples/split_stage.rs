@@ -1,5 +1,5 @@
 //! The whole `split` stage on one video, on the local back end: index, plan, manifest, cut, SHA-256, durable chunks. Prints what it took
-//! as JSON; `scripts/bench-split` compares it.
+//! as JSON; `scripts/bench/split` compares it.
 //!
 //!     cargo run --release -p trackdrop-split --example split_stage -- VIDEO FOLDER
 //!

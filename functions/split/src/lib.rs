@@ -18,14 +18,14 @@ use trackdrop_flow::{
     blocking::{ReadTime, items, read_at},
     chunks::{self, Chunks},
     claim::{self, Claim},
-    manifest, named,
+    manifest,
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, OfferedModels, PtsList, RequestId,
-    RequestSettings, SegmentDescription, SegmentNumber, Stage, Stopwatch,
+    RequestSettings, SegmentDescription, SegmentNumber, SegmentSpan, Stage, Stopwatch,
     manifest::{ManifestSegment, Progress, VideoInfo},
-    names::PerSegment,
+    names::{LONGEST_SHOWN, PerSegment, cut},
 };
 
 use notes::InWork;
@@ -56,14 +56,12 @@ pub trait OpenVideo: Send {
     ) -> Result<(), Failure>;
 }
 
-/// A planned segment: the half-open interval of PTS and the frames in it.
+/// A planned segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedSegment {
-    /// First owned PTS.
-    pub start_pts: i64,
-    /// End of the owned interval, exclusive.
-    pub end_pts: i64,
-    /// The owned frames.
+    /// The frames that it owns.
+    pub span: SegmentSpan,
+    /// Their PTS.
     pub frame_pts: PtsList,
     /// Whether its frames are re-encoded without loss.
     pub lossless_transcode: bool,
@@ -187,33 +185,29 @@ fn plan(
         video_info.origin_pts = 0;
     }
     let (base, origin) = (video_info.time_base, video_info.origin_pts);
-    let mut first_frame = 0;
+    let mut frames = 0;
     for (number, segment) in segments.into_iter().enumerate() {
         let segment_number = SegmentNumber::new(number as u64).map_err(permanent)?;
-        let frame_count = segment.frame_pts.len() as u64;
+        let span = segment.span;
+        frames += span.frame_count;
         manifest.segments.push(ManifestSegment {
             request_id: request.clone(),
             segment_file: PerSegment::Chunk.object(request, segment_number).name,
             segment_number,
-            start_time: base.decimal_seconds(segment.start_pts - origin),
-            duration: base.decimal_seconds(segment.end_pts - segment.start_pts),
+            start_time: base.decimal_seconds(span.start_pts - origin),
+            duration: base.decimal_seconds(span.end_pts - span.start_pts),
             original_video: manifest.source.uri.clone(),
-            first_frame,
-            frame_count,
-            start_pts: segment.start_pts,
-            end_pts: segment.end_pts,
-            time_base: base,
+            span,
             pts_sha256: segment.frame_pts.sha256(),
             frame_pts: segment.frame_pts,
             lossless_transcode: segment.lossless_transcode,
             bytes: None,
             sha256: None,
         });
-        first_frame += frame_count;
     }
     manifest.segment_count = manifest.segments.len() as u32;
     manifest.source.video = Some(video_info);
-    if first_frame == 0 {
+    if frames == 0 {
         return Err(Failure::permanent("the video has no frame that is shown"));
     }
     // What each chunk is to carry must fit into its metadata: told before the first one is cut, by the one with the longest numbers.
@@ -232,7 +226,7 @@ fn agree(standing: &Manifest, ours: &Manifest) -> Result<(), Failure> {
         manifest
             .segments
             .iter()
-            .map(|segment| (segment.start_pts, segment.end_pts, segment.pts_sha256.clone()))
+            .map(|segment| (segment.span.start_pts, segment.span.end_pts, segment.pts_sha256.clone()))
             .collect()
     };
     if plan(standing) == plan(ours) {
@@ -261,24 +255,25 @@ impl Split {
         settings: RequestSettings,
         delivery: &Delivery,
     ) -> Result<Box<dyn OpenVideo>, Failure> {
-        let (cutter, name, attempt) = (self.cutter.clone(), info.object.name.clone(), delivery.clone());
+        let (cutter, name, attempt) = (self.cutter.clone(), &info.object.name, delivery.clone());
         let progress = IndexProgress::begin(delivery, info.bytes);
         let source = match &opened {
             OpenObject::File(file) => Source::from(file.path()),
             OpenObject::Ranges(ranges) => {
-                Source::of_ranges(&name, info.bytes, progress.of(read_at(ranges.clone(), reads)))
+                Source::of_ranges(name, info.bytes, progress.of(read_at(ranges.clone(), reads)))
                     .with_spool(self.cloud.storage.scratch(), self.spool_bytes)
                     .with_notes(Arc::new(InWork::of(&self.cloud, request)), self.note_every)
             }
         };
+        let source = source.named(&*cut(name, LONGEST_SHOWN));
         let reads = reads.clone();
         blocking(move || {
             let mut indexing = Doing::begin(&attempt, Activity::Index);
             let video = indexing.time(|| cutter.open(&source, &settings));
             indexing.reads(&reads);
-            let video = video.map_err(|failure| progress.explain(named(failure, source.path(), &name)))?;
+            let video = video.map_err(|failure| progress.explain(failure))?;
             indexing.frames(video.info().frame_count);
-            Ok(Box::new(WithSource { video, source, opened, name }) as Box<dyn OpenVideo>)
+            Ok(Box::new(WithSource { video, opened }) as Box<dyn OpenVideo>)
         })
         .await
     }
@@ -327,7 +322,7 @@ impl Split {
             let description = describe_chunk(planned, number, sha256.clone())?;
             let metadata =
                 description.to_metadata().map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
-            let work = WorkReport::of(delivery, since, description.frame_count, description.seconds());
+            let work = WorkReport::of(delivery, since, description.span.frame_count, description.span.seconds());
             since = Stopwatch::start();
             let object = PerSegment::Chunk.object(request, number);
             let new = NewObject::of_file(object, chunk, "video/x-matroska").with_metadata(metadata).with_work(&work);
@@ -354,31 +349,26 @@ fn describe_chunk(planned: &Manifest, number: SegmentNumber, sha256: String) -> 
         .segments
         .get(number.index())
         .ok_or_else(|| Failure::permanent(format!("segment {number} is not in the plan")))?;
-    let presentation = planned.source.video.as_ref().map(|video| video.presentation.clone()).unwrap_or_default();
+    let video =
+        planned.source.video.as_ref().ok_or_else(|| Failure::permanent("the plan does not describe its video"))?;
     Ok(SegmentDescription {
         request_id: planned.request_id.clone(),
         segment_number: number,
         segment_count: planned.segment_count,
-        first_frame: segment.first_frame,
-        frame_count: segment.frame_count,
-        start_pts: segment.start_pts,
-        end_pts: segment.end_pts,
-        time_base: segment.time_base,
+        span: segment.span,
         pts_sha256: segment.pts_sha256.clone(),
         sha256,
-        presentation,
+        presentation: video.presentation.clone(),
         settings: planned.settings.clone(),
     })
 }
 
-/// Keeps the source's file for as long as the video is open, and calls it by the user's name in messages.
+/// Keeps the source's file for as long as the video is open.
 struct WithSource {
     video: Box<dyn OpenVideo>,
-    source: Source,
     /// A copy is deleted with it.
     #[expect(dead_code, reason = "it is held")]
     opened: OpenObject,
-    name: String,
 }
 
 impl OpenVideo for WithSource {
@@ -396,7 +386,7 @@ impl OpenVideo for WithSource {
         scratch: &Path,
         take: &mut dyn FnMut(SegmentNumber, TempPath) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.video.cut(wanted, scratch, take).map_err(|failure| named(failure, self.source.path(), &self.name))
+        self.video.cut(wanted, scratch, take)
     }
 }
 

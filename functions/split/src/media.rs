@@ -3,9 +3,9 @@
 use crate::{Cutter, OpenVideo, PlannedSegment};
 use std::path::Path;
 use tempfile::TempPath;
-use trackdrop_media::{Limits, Source, VideoIndex};
+use trackdrop_media::{Limits, Source, VideoIndex, VideoWork};
 use trackdrop_pipeline::{
-    Failure, FailureKind, PtsList, Rational, RequestSettings, SegmentNumber,
+    Failure, FailureKind, RequestSettings, SegmentNumber,
     manifest::{VideoInfo, VideoStream, VideoStreams},
 };
 
@@ -34,9 +34,8 @@ impl MediaCutter {
         if segments <= bound {
             return Ok(());
         }
-        let base = index.time_base;
         let ticks = index.shown_end_pts.saturating_sub(index.shown_start_pts);
-        let seconds = ticks as f64 * f64::from(base.num) / f64::from(base.den);
+        let seconds = index.time_base.seconds(ticks);
         Err(Failure::permanent(format!(
             "segments of {target_s} s would be {segments}, and a video may have {bound}: give segment_seconds of {:.0} or more, \
              or raise max_segments in TRACKDROP_LIMITS",
@@ -54,7 +53,6 @@ struct Video {
 impl OpenVideo for Video {
     fn info(&self) -> VideoInfo {
         let index = &self.index;
-        let rational = |r: trackdrop_media::Rational| Rational::new(r.num, r.den);
         let mut warnings = index.warnings.clone();
         let reencoded = self.planned.iter().filter(|segment| segment.is_reencoded).count();
         if reencoded > 0 {
@@ -76,12 +74,11 @@ impl OpenVideo for Video {
             height_px,
             stored_width_px: Some(index.width),
             stored_height_px: Some(index.height),
-            // The index holds no fraction without a positive denominator; 1/1 stands for one that is not known.
-            time_base: rational(index.time_base).unwrap_or(Rational::ONE),
-            frame_rate: rational(index.frame_rate).unwrap_or(Rational::ONE),
+            time_base: index.time_base,
+            frame_rate: index.frame_rate,
             rotation_degrees: index.orientation.turn.degrees(),
             mirrored: Some(index.orientation.mirrored),
-            sample_aspect_ratio: rational(params.upright_aspect()).ok(),
+            sample_aspect_ratio: Some(params.upright_aspect()),
             shown_width_px: Some(shown_width_px),
             shown_height_px: Some(shown_height_px),
             frame_count: index.frame_count(),
@@ -104,17 +101,15 @@ impl OpenVideo for Video {
                     .collect(),
             }),
             audio_codec: index.audio.as_ref().map(|audio| audio.codec.clone()),
-            presentation: serde_json::to_value(params).unwrap_or_default(),
+            presentation: params,
             warnings,
         }
     }
 
     fn segments(&self) -> Vec<PlannedSegment> {
         let to_plan = |segment: &trackdrop_media::PlannedSegment| PlannedSegment {
-            start_pts: segment.start_pts,
-            end_pts: segment.end_pts,
-            // The index lists PTS ascending and unique; a list that is not would show as frames that the ledger misses.
-            frame_pts: PtsList::new(segment.frame_pts.clone()).unwrap_or_default(),
+            span: segment.span,
+            frame_pts: segment.frame_pts.clone(),
             lossless_transcode: segment.is_reencoded,
         };
         self.planned.iter().map(to_plan).collect()

@@ -4,12 +4,12 @@
 //! The detections file is created once. The files that exist are the count of finished segments.
 
 mod files;
-mod pipeline;
+mod media;
 mod pool;
 
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
-use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, count, named, stage::StageHandler};
+use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, count, stage::StageHandler};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, FailureKind, ObjectFinalized, PtsList, RequestId, RequestSettings, SegmentDescription,
     Stage, Stopwatch,
@@ -25,7 +25,7 @@ use trackdrop_tables::{
 };
 
 pub use files::{AnyPath, FoundModel, ModelFile, ModelFiles, Offered, StorageOf};
-pub use pipeline::MediaSegmentDetector;
+pub use media::MediaSegmentDetector;
 pub use pool::{DetectorPool, SessionBounds};
 pub use trackdrop_media::{Limits, VideoEngine};
 
@@ -103,7 +103,7 @@ impl StageHandler for Track {
         if self.cloud.find(&result).await?.is_none() {
             let started = Stopwatch::start();
             let (bytes, rows) = self.detect(chunk, segment.clone(), delivery.clone()).await?;
-            let mut work = WorkReport::of(delivery, started, segment.frame_count, segment.seconds());
+            let mut work = WorkReport::of(delivery, started, segment.span.frame_count, segment.span.seconds());
             work.rows = rows;
             let new = NewObject::of_bytes(result, bytes, "application/vnd.apache.parquet").with_work(&work);
             self.cloud.create(new).await?;
@@ -128,9 +128,7 @@ impl Track {
         blocking(move || {
             let model = Doing::begin(&delivery, Activity::Model).time(|| detector.model(&segment.settings))?;
             check_classes(&segment.settings, &model)?;
-            let found = detector
-                .detect(file.path(), &segment, &delivery)
-                .map_err(|failure| named(failure, file.path(), &format!("chunk {}", segment.segment_number)))?;
+            let found = detector.detect(file.path(), &segment, &delivery)?;
             let footer = SegmentFooter {
                 frame_pts: found.frame_pts,
                 account: found.account,

@@ -5,16 +5,13 @@
 #![cfg(feature = "google")]
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/emulators.rs"]
-#[allow(dead_code, unreachable_pub, missing_docs)]
-mod emulators;
-
 use std::{io::Write, sync::Arc};
 use trackdrop_cloud::{
     Content, PutOptions, Storage,
     conformance::check_all,
     google::{Api, Buckets, CloudStorage},
 };
+use trackdrop_emulators as emulators;
 use trackdrop_pipeline::{Bucket, names::ObjectName};
 
 async fn storage() -> Option<(emulators::Emulator, CloudStorage)> {

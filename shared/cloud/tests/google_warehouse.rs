@@ -4,9 +4,6 @@
 #![cfg(feature = "google")]
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/emulators.rs"]
-#[allow(dead_code, unreachable_pub, missing_docs)]
-mod emulators;
 #[path = "support/stub.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs)]
 mod stub;
@@ -18,6 +15,7 @@ use trackdrop_cloud::{
     Content, LoadOutcome, PutOptions, Storage, TracksFile, Warehouse, WarehouseError,
     google::{Api, BigQuery, Buckets, CloudStorage},
 };
+use trackdrop_emulators as emulators;
 use trackdrop_pipeline::{Bucket, Rational, RequestId, RequestState, Timestamp, names::ObjectName};
 use trackdrop_tables::{
     requests::{PictureColumns, RequestRow},

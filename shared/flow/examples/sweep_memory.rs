@@ -1,4 +1,4 @@
-//! How much memory a sweep takes, for `scripts/bench-sweep`.
+//! How much memory a sweep takes, for `scripts/bench/sweep`.
 //!
 //!   sweep_memory fill STORE REQUESTS UPLOADS    makes so many requests that are over, and so many uploads that nothing took
 //!   sweep_memory sweep STORE                    sweeps, and prints what it found, how long it took, and the most memory that the process had

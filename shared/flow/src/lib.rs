@@ -41,12 +41,8 @@ pub mod trace;
 pub mod version;
 mod work;
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 use trackdrop_cloud::{Publisher, Storage, Warehouse};
-use trackdrop_pipeline::{
-    Failure,
-    names::{LONGEST_SHOWN, cut},
-};
 
 pub use activity::Doing;
 pub use blocking::blocking;
@@ -65,11 +61,4 @@ pub struct Cloud {
     pub publisher: Arc<dyn Publisher>,
     /// Rows.
     pub warehouse: Arc<dyn Warehouse>,
-}
-
-/// A message that speaks of a stored or fetched file speaks of what people call it instead, which may be long.
-pub fn named(failure: Failure, path: &Path, name: &str) -> Failure {
-    let message = failure.to_string();
-    let renamed = message.replace(&format!("{path:?}"), &format!("{:?}", cut(name, LONGEST_SHOWN)));
-    if renamed == message { failure } else { Failure::new(failure.kind(), renamed) }
 }

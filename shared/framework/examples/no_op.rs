@@ -1,9 +1,9 @@
-//! The smallest service: takes each chunk's event and does nothing. `scripts/bench-services` measures the adapter with it.
+//! The smallest service: takes each chunk's event and does nothing. `scripts/bench/services` measures the adapter with it.
 
 use async_trait::async_trait;
 use std::process::ExitCode;
 use trackdrop_framework::serve;
-use trackdrop_pipeline::{Delivery, Event, Failure, Handler};
+use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::files};
 
 struct NoOp;
 
@@ -15,5 +15,5 @@ impl Handler for NoOp {
 }
 
 fn main() -> ExitCode {
-    serve(include_str!("../../../triggers/track.yaml"), async |_service| Ok(NoOp))
+    serve(files::TRACK, async |_service| Ok(NoOp))
 }

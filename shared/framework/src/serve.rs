@@ -4,6 +4,7 @@ use crate::{
     Service, ServiceSettings,
     arguments::{self, Start},
     oidc::Verifier,
+    setting::Values,
     telemetry::{Telemetry, TelemetrySettings, traced},
 };
 use std::{
@@ -33,6 +34,8 @@ pub struct Environment {
     pub cloud: Cloud,
     /// How the service runs.
     pub settings: ServiceSettings,
+    /// What only this function reads ([`crate::setting`]).
+    pub values: Values,
 }
 
 impl Environment {
@@ -106,7 +109,8 @@ where
         Ok(Start::Pushed) => pushed(trigger, start),
         Ok(Start::Pulling) => main(trigger, true, start, async move |service, environment, listener, stop| {
             let ServiceSettings { concurrency, google, subscription, .. } = &environment.settings;
-            let named = subscription.as_deref().ok_or(SettingsError::Missing("TRACKDROP_SUBSCRIPTION"))?;
+            let named =
+                subscription.as_deref().ok_or(SettingsError::Missing(crate::setting::SUBSCRIPTION.about.name))?;
             let (emulator, endpoint) = (google.pubsub_emulator.as_deref(), google.endpoints.pubsub.as_deref());
             let subscription = Subscription::open(named, *concurrency, LEASE, emulator, endpoint).await?;
             Ok(service.pull(listener, subscription, stop).await?)
@@ -177,8 +181,8 @@ where
 {
     let started = Instant::now();
     let trigger = Trigger::parse(trigger)?;
-    let variables = trackdrop_cloud::google::variables();
-    let settings = ServiceSettings::from_variables(&variables, &trigger, is_pulled)?;
+    let values = Values::of_process()?;
+    let settings = ServiceSettings::from_values(&values, &trigger, is_pulled)?;
     let google = &settings.google;
     let storage = Arc::new(google.storage()?);
     let cloud = traced(Cloud {
@@ -207,7 +211,7 @@ where
         }
     });
     tracing::info!(function, %address, ms = started.elapsed().as_millis() as u64, "listening");
-    let environment = Environment { cloud, settings };
+    let environment = Environment { cloud, settings, values };
     let ready = async {
         let handler = start(&environment).await.map_err(|failure| format!("{function} can't start: {failure}"))?;
         service.is_ready_with(Arc::new(handler));

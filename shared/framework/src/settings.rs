@@ -1,17 +1,16 @@
 //! How a service runs, from the environment.
 
-use crate::{layers::deadline::STOPS_WITHIN, oidc::GOOGLE_KEYS};
+use crate::{
+    layers::deadline::STOPS_WITHIN,
+    oidc::GOOGLE_KEYS,
+    setting::{self, Values},
+};
 use std::{
-    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
 use trackdrop_cloud::google::{GoogleSettings, SettingsError, check_subscription};
-use trackdrop_pipeline::{
-    OfferedModels,
-    models::MODELS_VARIABLE,
-    trigger::{IGNORE_VARIABLE, Trigger},
-};
+use trackdrop_pipeline::{OfferedModels, trigger::Trigger};
 
 /// How a service runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,39 +53,28 @@ pub struct PushIdentity {
 
 /// An answer takes its time to arrive.
 const DEADLINE_MARGIN_S: u64 = 10;
-const LISTEN: &str = "TRACKDROP_LISTEN";
-const SUBSCRIPTION: &str = "TRACKDROP_SUBSCRIPTION";
 
 impl ServiceSettings {
-    /// From these variables, and a trigger for what they don't say; for a service that events are pushed to, or a worker that pulls them.
-    pub fn from_variables(
-        variables: &BTreeMap<String, String>,
-        trigger: &Trigger,
-        is_pulled: bool,
-    ) -> Result<Self, SettingsError> {
-        let optional = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
-        let number = |name: &'static str, default: u64, most: u64, must_be: &'static str| match optional(name) {
-            None => Ok(default),
-            Some(value) => match value.parse() {
-                Ok(number) if (1..=most).contains(&number) => Ok(number),
-                _ => Err(SettingsError::Value { name, value, must_be }),
-            },
-        };
-        let push = match (optional("TRACKDROP_PUSH_AUDIENCE"), optional("TRACKDROP_PUSH_SERVICE_ACCOUNT")) {
+    /// From these values, and a trigger for what they don't say; for a service that events are pushed to, or a worker that pulls them.
+    ///
+    /// # Errors
+    /// A value that is missing, or that a setting can't have.
+    pub fn from_values(values: &Values, trigger: &Trigger, is_pulled: bool) -> Result<Self, SettingsError> {
+        let push = match (values.get(&setting::PUSH_AUDIENCE)?, values.get(&setting::PUSH_SERVICE_ACCOUNT)?) {
             (Some(audience), Some(service_account)) => {
-                let keys_url = optional("TRACKDROP_PUSH_KEYS_URL").unwrap_or_else(|| GOOGLE_KEYS.to_owned());
+                let keys_url = values.get(&setting::PUSH_KEYS_URL)?.unwrap_or_else(|| GOOGLE_KEYS.to_owned());
                 Some(PushIdentity { audience, service_account, keys_url })
             }
-            (None, None) if optional("TRACKDROP_PUSH_KEYS_URL").is_none() => None,
+            (None, None) if !values.has(&setting::PUSH_KEYS_URL) => None,
             // Half a check would look like one.
-            (Some(_), None) => return Err(SettingsError::Missing("TRACKDROP_PUSH_SERVICE_ACCOUNT")),
-            (None, _) => return Err(SettingsError::Missing("TRACKDROP_PUSH_AUDIENCE")),
+            (Some(_), None) => return Err(SettingsError::Missing(setting::PUSH_SERVICE_ACCOUNT.about.name)),
+            (None, _) => return Err(SettingsError::Missing(setting::PUSH_AUDIENCE.about.name)),
         };
-        let subscription = match optional(SUBSCRIPTION) {
+        let subscription = match values.get(&setting::SUBSCRIPTION)? {
             _ if !is_pulled => None,
-            None => return Err(SettingsError::Missing(SUBSCRIPTION)),
+            None => return Err(SettingsError::Missing(setting::SUBSCRIPTION.about.name)),
             Some(name) => {
-                check_subscription(SUBSCRIPTION, &name)?;
+                check_subscription(setting::SUBSCRIPTION.about.name, &name)?;
                 Some(name)
             }
         };
@@ -99,28 +87,24 @@ impl ServiceSettings {
                 "a whole number of seconds, at least 1 and at most the trigger's deadline_s (when the event is delivered again) less 2",
             ),
         };
-        let deadline_s = number("TRACKDROP_DEADLINE_S", usual_s, longest_s, must_be)?;
-        let places = u64::from(trigger.concurrency);
+        let deadline_s = values.get(&setting::DEADLINE_S)?.unwrap_or(usual_s);
+        if !(1..=longest_s).contains(&deadline_s) {
+            let name = setting::DEADLINE_S.about.name;
+            return Err(SettingsError::Value { name, value: deadline_s.to_string(), must_be });
+        }
         Ok(Self {
-            port: number("PORT", 8_080, u64::from(u16::MAX), "a port, 1 to 65535")? as u16,
-            listen: match optional(LISTEN) {
-                None => IpAddr::V4(Ipv4Addr::LOCALHOST),
-                Some(value) => value.parse().map_err(|_| SettingsError::Value {
-                    name: LISTEN,
-                    value,
-                    must_be: "an IP address: 127.0.0.1 for this machine only, 0.0.0.0 for all that can reach it",
-                })?,
-            },
-            concurrency: number("TRACKDROP_CONCURRENCY", places, 10_000, "a whole number, 1 to 10000")? as usize,
+            port: values.get(&setting::PORT)?.unwrap_or(8_080),
+            listen: values.get(&setting::LISTEN)?.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            concurrency: values.get(&setting::CONCURRENCY)?.unwrap_or(trigger.concurrency as usize),
             deadline: Duration::from_secs(deadline_s),
             push,
-            guarded_by: optional("TRACKDROP_GUARDED_BY"),
+            guarded_by: values.get(&setting::GUARDED_BY)?,
             subscription,
-            model: optional("TRACKDROP_MODEL"),
-            ignore: optional(IGNORE_VARIABLE),
-            models: OfferedModels::of_text(&optional(MODELS_VARIABLE).unwrap_or_default())
+            model: values.get(&setting::MODEL)?,
+            ignore: values.get(&setting::IGNORE)?,
+            models: OfferedModels::of_text(&values.get(&setting::MODELS)?.unwrap_or_default())
                 .map_err(|error| SettingsError::Host(error.to_string()))?,
-            google: GoogleSettings::from_variables(variables)?,
+            google: GoogleSettings::from_variables(values.variables())?,
         })
     }
 }
@@ -128,6 +112,8 @@ impl ServiceSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+    use trackdrop_pipeline::trigger::files;
 
     fn settings(more: &[(&str, &str)]) -> Result<ServiceSettings, SettingsError> {
         settings_of(false, more)
@@ -141,9 +127,10 @@ mod tests {
             ("TRACKDROP_TOPIC_REQUESTS", "projects/p/topics/requests"),
             ("TRACKDROP_DATASET", "p.d"),
         ];
-        let variables = pairs.iter().chain(more).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let trigger = Trigger::parse(include_str!("../../../triggers/track.yaml")).unwrap();
-        ServiceSettings::from_variables(&variables, &trigger, is_pulled)
+        let pairs = pairs.iter().chain(more).map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        let values = pairs.collect::<BTreeMap<_, _>>().into();
+        let trigger = Trigger::parse(files::TRACK).unwrap();
+        ServiceSettings::from_values(&values, &trigger, is_pulled)
     }
 
     #[test]

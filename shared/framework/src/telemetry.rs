@@ -26,6 +26,7 @@ pub(crate) use context::{RequestTrace, TraceContext};
 pub(crate) use metrics::{delivery_done, upload_ignored};
 pub use traced::traced;
 
+use crate::setting;
 use opentelemetry::{
     Context,
     trace::{SpanContext, TraceContextExt, TracerProvider},
@@ -71,8 +72,8 @@ pub enum Export {
     Google(String),
 }
 
-const COLLECTOR: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-const GOOGLE: &str = "TRACKDROP_TELEMETRY_ENDPOINT";
+const COLLECTOR: &str = setting::COLLECTOR.about.name;
+const GOOGLE: &str = setting::TELEMETRY_ENDPOINT.about.name;
 
 impl TelemetrySettings {
     /// From the process's environment, for this function.

@@ -10,7 +10,7 @@ use trackdrop_cloud::{Storage, google::Buckets};
 use trackdrop_pipeline::{
     DeadLetter, Event, Failure, ObjectFinalized, Stage, Timestamp,
     names::{LONGEST_SHOWN, ObjectName, cut},
-    trigger::{STAGES, Trigger},
+    trigger::{Trigger, files::STAGES},
 };
 
 /// Our event, with the trace that its object belongs to where it says so; or the answer where there is nothing to do.

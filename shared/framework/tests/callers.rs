@@ -23,7 +23,7 @@ use trackdrop_cloud::{google::Buckets, local::LocalCloud};
 use trackdrop_framework::Service;
 use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
 
-const TRACK: &str = include_str!("../../../triggers/track.yaml");
+const TRACK: &str = trackdrop_pipeline::trigger::files::TRACK;
 
 struct Nothing;
 
@@ -114,7 +114,7 @@ async fn a_head_that_does_not_come_ends_its_connection() {
 
 /// Its log up to the line that says that it is ready, and whether it listens on two addresses of this machine.
 async fn starts(variables: &[(&str, &str)]) -> (String, [bool; 2]) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = trackdrop_emulators::free_port();
     let mut process = Command::new(program())
         .env("PORT", port.to_string())
         .envs(["STORAGE", "PUBSUB", "BIGQUERY"].map(|name| (format!("{name}_EMULATOR_HOST"), "127.0.0.1:9")))

@@ -3,7 +3,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -26,7 +26,7 @@ impl Running {
     fn start() -> Self {
         let binary = std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("no_op");
         assert!(binary.is_file(), "{} is missing: cargo build -p trackdrop-framework --examples", binary.display());
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], trackdrop_emulators::free_port()));
         let nobody = "127.0.0.1:9";
         let process = Command::new(binary)
             .env("PORT", address.port().to_string())

@@ -3,12 +3,7 @@
 //! nothing into one that is closed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../../cloud/tests/support/emulators.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod emulators;
-
 use async_trait::async_trait;
-use emulators::Emulator;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -26,11 +21,12 @@ use tokio::{
     time::timeout,
 };
 use trackdrop_cloud::{google::Buckets, local::LocalCloud};
+use trackdrop_emulators::{self as emulators, Emulator};
 use trackdrop_framework::{Service, Subscription};
 use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
 use trackdrop_pull_server::PullServer;
 
-const TRACK: &str = include_str!("../../../triggers/track.yaml");
+const TRACK: &str = trackdrop_pipeline::trigger::files::TRACK;
 const SUBSCRIPTION: &str = "projects/demo/subscriptions/track";
 /// The shortest that there is.
 const LEASE: Duration = Duration::from_secs(10);

@@ -18,9 +18,9 @@ use trackdrop_cloud::{Content, PutOptions, Storage, google::Buckets, local::Loca
 use trackdrop_framework::{Service, oidc::Verifier};
 use trackdrop_pipeline::{Bucket, Delivery, Event, Failure, FailureKind, Handler, names::ObjectName, trigger::Trigger};
 
-const TRACK: &str = include_str!("../../../triggers/track.yaml");
-const SPLIT: &str = include_str!("../../../triggers/split.yaml");
-const FAIL: &str = include_str!("../../../triggers/fail.yaml");
+const TRACK: &str = trackdrop_pipeline::trigger::files::TRACK;
+const SPLIT: &str = trackdrop_pipeline::trigger::files::SPLIT;
+const FAIL: &str = trackdrop_pipeline::trigger::files::FAIL;
 
 /// A handler that does what the test says, and keeps what it was given.
 #[derive(Default)]
@@ -152,7 +152,7 @@ fn notification(bucket: &str, name: &str, more: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn the_clock_starts_the_function_that_it_is_meant_for() {
-    const LOAD: &str = include_str!("../../../triggers/load.yaml");
+    const LOAD: &str = trackdrop_pipeline::trigger::files::LOAD;
     let window = [Event::LoadWindow {}];
     for (trigger, taken) in [(LOAD, &window[..]), (TRACK, &[]), (FAIL, &[])] {
         let world = World::of(trigger, |service| service).await;

@@ -40,7 +40,7 @@ fn main() -> Result<(), MediaError> {
     for segment in &segments {
         let chunk = work.join("chunk.mkv");
         cutter.next_chunk(&chunk)?;
-        let window = segment.window(video.time_base);
+        let window = segment.window();
         let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &limits, THREADS)?
             .with_orientation(params.orientation);
         let file = work.join(format!("{:06}.mp4", segment.number));
@@ -66,7 +66,7 @@ fn main() -> Result<(), MediaError> {
     }
     clock.lap(&format!("cut; decoded in {decoding:?}, drew in {drawing:?}, encoded in {encoding:?}"));
     let parts: Vec<_> =
-        files.iter().zip(&segments).map(|(path, s)| JoinPart { path, start_pts: s.start_pts }).collect();
+        files.iter().zip(&segments).map(|(path, s)| JoinPart { path, start_pts: s.span.start_pts }).collect();
     let report = join(&parts, Some(&source.into()), &params, out)?;
     clock.lap(&format!("joined: {report:?}"));
     Ok(())

@@ -8,6 +8,7 @@ use ffmpeg_next as ffmpeg;
 use crate::{
     Limits, MediaError, Rational, Source, VideoParams,
     demux::{self, OpenInput, Timeline, read_packet},
+    rational::FfmpegRational,
     streams,
     transcode::AacTranscoder,
 };
@@ -53,14 +54,14 @@ impl Audio {
     pub(crate) fn open(source: &Source, params: &VideoParams, coding: SoundCoding) -> Result<Sound, MediaError> {
         let limits = Limits { max_bytes: u64::MAX, max_streams: 1000, ..Limits::default() };
         let mut input = demux::open_input(source, Timeline::Presented, &limits)?;
-        let (video, _) = streams::choose(&input, source.path(), source.reading().video_stream)?;
+        let (video, _) = streams::choose(&input, source.name(), source.reading().video_stream)?;
         let Some(stream) = streams::sound_of(&input, video) else {
             let has_others = input.streams().any(|stream| stream.parameters().medium() == media::Type::Audio);
             let why = "all sound in the file is of other programmes than the picture".to_owned();
             return Ok(if has_others { Sound::NotSo(why) } else { Sound::None });
         };
         let (stream_index, parameters) = (stream.index(), stream.parameters());
-        let time_base = Rational::from_ffmpeg(stream.time_base().into(), Rational { num: 1, den: 48_000 });
+        let time_base = Rational::from_ffmpeg(stream.time_base().into(), Rational::of(1, 48_000));
         let codec = streams::codec_name(&parameters);
         let (mut transcoder, mut transcoded_from) = (None, None);
         match coding {
@@ -118,7 +119,7 @@ impl Audio {
         let mut packet = Packet::empty();
         loop {
             let outcome = read_packet(&mut self.input, &mut packet);
-            self.input.check_reading(self.source.path())?;
+            self.input.check_reading(self.source.name())?;
             match outcome {
                 Ok(()) if packet.stream() != self.stream_index || packet.size() == 0 => {}
                 Ok(()) => {
@@ -129,7 +130,7 @@ impl Audio {
                 }
                 Err(ffmpeg::Error::Eof) => return Ok(None),
                 Err(error) => {
-                    let error = MediaError::ffmpeg("read the audio of", Some(self.source.path()), error);
+                    let error = MediaError::ffmpeg("read the audio of", Some(self.source.name()), error);
                     // A cut-off tail of the source ends the audio; the video is complete without it.
                     return if error.is_transient() { Err(error) } else { Ok(None) };
                 }

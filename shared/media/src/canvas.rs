@@ -5,6 +5,7 @@ use ffmpeg_next as ffmpeg;
 
 use crate::{
     Frame, MediaError, Orientation, VideoParams,
+    orientation::copy_upright,
     scale::{Scaler, Target},
 };
 
@@ -100,7 +101,8 @@ impl Canvas {
             let half = usize::from(plane > 0);
             let size = ((width as usize + half) >> half, (height as usize + half) >> half);
             let stride = self.picture.stride(plane);
-            orientation.copy_upright(
+            copy_upright(
+                orientation,
                 stored.data(plane),
                 stored.stride(plane),
                 size,

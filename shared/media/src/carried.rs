@@ -55,7 +55,7 @@ type Seen = Vec<(String, u32, u32, [u8; 16])>;
 
 fn through_chunk(source: &Demuxer, packets: Vec<Packet>, limits: &Limits) -> Result<Seen, MediaError> {
     let memory = Memory::default();
-    let mut muxer = Muxer::matroska_in_memory(memory.clone(), source.parameters()?, Rational { num: 1, den: 1000 })?;
+    let mut muxer = Muxer::matroska_in_memory(memory.clone(), source.parameters()?, Rational::of(1, 1000))?;
     packets.into_iter().try_for_each(|packet| muxer.write(packet))?;
     muxer.finish()?;
     let content = memory.take();

@@ -9,11 +9,10 @@
 use ffmpeg::{Dictionary, format::context::Input};
 use ffmpeg_next as ffmpeg;
 
-use trackdrop_pipeline::PtsList;
+use crate::{Limits, MediaError, PtsList, Rational, Source, Window, packing::Packing};
 
-use crate::{Limits, MediaError, Rational, Window, packing::Packing};
-
-const MILLISECOND: Rational = Rational { num: 1, den: 1000 };
+/// Matroska's clock.
+pub(crate) const MILLISECOND: Rational = Rational::of(1, 1000);
 const TAG_START: &str = "TRACKDROP_START_MS";
 const TAG_WINDOW: &str = "TRACKDROP_WINDOW";
 const TAG_FRAMES: &str = "TRACKDROP_FRAMES";
@@ -47,22 +46,17 @@ pub(crate) fn earlier_times_ms(time_base: Rational, before: &[i64], first_owned:
     times
 }
 
-/// The list as the manifest and the chunk write it.
-pub(crate) fn pts_list(pts: &[i64]) -> Result<PtsList, MediaError> {
-    PtsList::new(pts.to_vec()).map_err(|error| MediaError::Mismatch { reason: error.to_string() })
-}
-
 /// What a chunk says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkDescription {
     /// The stretch of the source that it owns.
     pub window: Window,
     /// PTS of each frame it owns, in the source's time base, ascending.
-    pub frame_pts: Vec<i64>,
+    pub frame_pts: PtsList,
     /// The chunk's own time of its first owned frame, in milliseconds.
     pub(crate) start_ms: i64,
     /// PTS of owned frames that were damaged in the source; only a chunk that was re-encoded has to say so.
-    pub(crate) damaged_pts: Vec<i64>,
+    pub(crate) damaged_pts: PtsList,
     /// What its pictures stand for, where a chunk that was re-encoded holds the bytes of others.
     pub(crate) packing: Option<Packing>,
 }
@@ -72,25 +66,24 @@ impl ChunkDescription {
     ///
     /// # Errors
     /// [`MediaError::Mismatch`] if the file is a video but no chunk.
-    pub fn read(chunk: &std::path::Path, limits: &Limits) -> Result<Self, MediaError> {
+    pub fn read(chunk: impl Into<Source>, limits: &Limits) -> Result<Self, MediaError> {
         let input = crate::demux::open_header(&chunk.into(), crate::demux::Timeline::Media, limits)?;
         Self::from_tags(&input, limits)
     }
 
-    pub(crate) fn to_tags(&self) -> Result<Dictionary<'static>, MediaError> {
+    pub(crate) fn to_tags(&self) -> Dictionary<'static> {
         let Window { start_pts, end_pts, time_base } = self.window;
         let mut tags = Dictionary::new();
         tags.set(TAG_START, &self.start_ms.to_string());
         tags.set(TAG_WINDOW, &format!("{start_pts};{end_pts};{time_base}"));
-        let frames = pts_list(&self.frame_pts)?;
-        tags.set(TAG_FRAMES, &frames.to_string());
+        tags.set(TAG_FRAMES, &self.frame_pts.to_string());
         if !self.damaged_pts.is_empty() {
-            tags.set(TAG_DAMAGED, &pts_list(&self.damaged_pts)?.to_string());
+            tags.set(TAG_DAMAGED, &self.damaged_pts.to_string());
         }
         if let Some(packing) = self.packing {
             tags.set(TAG_PACKING, &packing.to_string());
         }
-        Ok(tags)
+        tags
     }
 
     pub(crate) fn from_tags(input: &Input, limits: &Limits) -> Result<Self, MediaError> {
@@ -105,14 +98,13 @@ impl ChunkDescription {
         let (Some(window), Ok(start_ms)) = (parse_window(window), start.parse()) else {
             return Err(bad(&format!("{window} {start}")));
         };
-        let frames: PtsList = tag(TAG_FRAMES)?.parse().map_err(|_| bad("the list of frames"))?;
-        limits.check_frames(frames.len() as u64)?;
-        let damaged: PtsList = match tags.get(TAG_DAMAGED) {
+        let frame_pts: PtsList = tag(TAG_FRAMES)?.parse().map_err(|_| bad("the list of frames"))?;
+        limits.check_frames(frame_pts.len() as u64)?;
+        let damaged_pts: PtsList = match tags.get(TAG_DAMAGED) {
             Some(list) => list.parse().map_err(|_| bad("the list of damaged frames"))?,
             None => PtsList::default(),
         };
-        limits.check_frames(damaged.len() as u64)?;
-        let (frame_pts, damaged_pts) = (frames.as_slice().to_vec(), damaged.as_slice().to_vec());
+        limits.check_frames(damaged_pts.len() as u64)?;
         let packing = tags.get(TAG_PACKING).map(|text| text.parse().map_err(|()| bad(text))).transpose()?;
         Ok(Self { window, frame_pts, start_ms, damaged_pts, packing })
     }
@@ -121,12 +113,7 @@ impl ChunkDescription {
 fn parse_window(text: &str) -> Option<Window> {
     let (start, rest) = text.split_once(';')?;
     let (end, rate) = rest.split_once(';')?;
-    let (num, den) = rate.split_once('/')?;
-    Some(Window {
-        start_pts: start.parse().ok()?,
-        end_pts: end.parse().ok()?,
-        time_base: Rational::new(num.parse().ok()?, den.parse().ok()?)?,
-    })
+    Some(Window { start_pts: start.parse().ok()?, end_pts: end.parse().ok()?, time_base: rate.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -135,7 +122,7 @@ mod tests {
 
     #[test]
     fn every_picture_has_a_time_of_its_own_even_at_10000_per_second() {
-        let tb = Rational { num: 1, den: 90_000 };
+        let tb = Rational::of(1, 90_000);
         let pts: Vec<i64> = (0..500).map(|i| 7_000_000 + i * 9).collect();
         let times = owned_times_ms(tb, &pts);
         assert!(times.windows(2).all(|w| w[0] < w[1]));
@@ -146,7 +133,7 @@ mod tests {
 
     #[test]
     fn ordinary_rates_keep_their_rounded_times() {
-        let tb = Rational { num: 1, den: 30_000 };
+        let tb = Rational::of(1, 30_000);
         let pts: Vec<i64> = (0..4).map(|i| 5_000 + i * 1001).collect();
         assert_eq!(owned_times_ms(tb, &pts), [0, 33, 67, 100]);
     }

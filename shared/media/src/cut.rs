@@ -10,7 +10,7 @@ use ffmpeg::{
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    ChunkDescription, Limits, MediaError, PlannedSegment, Rational, Source, VideoIndex,
+    ChunkDescription, Limits, MediaError, PlannedSegment, PtsList, Rational, Source, VideoIndex,
     chunk_format::{earlier_times_ms, owned_times_ms},
     demux::{Demuxer, Timeline},
     error::check,
@@ -83,7 +83,8 @@ impl<'a> Cutter<'a> {
             }
         }
         let follows = |a: &PlannedSegment, b: &PlannedSegment| {
-            a.end_pts <= b.start_pts && (a.first_keyframe < b.first_keyframe || a.is_reencoded && b.is_reencoded)
+            a.span.end_pts <= b.span.start_pts
+                && (a.first_keyframe < b.first_keyframe || a.is_reencoded && b.is_reencoded)
         };
         if segments.windows(2).any(|w| !follows(&w[0], &w[1])) {
             return Err(MediaError::Mismatch { reason: "the segments to cut are not in ascending order".into() });
@@ -121,7 +122,7 @@ impl<'a> Cutter<'a> {
         let range = packet_range(self.index, segment);
         let plan = ChunkTimes::of(self.index, segment, range.clone());
         let mut muxer =
-            Muxer::matroska(chunk_out, self.demuxer.parameters()?, self.index.time_base, plan.description.to_tags()?)?;
+            Muxer::matroska(chunk_out, self.demuxer.parameters()?, self.index.time_base, plan.description.to_tags())?;
         for at in range.clone() {
             let mut packet = self.led_packet(at, segment, range.start)?;
             let times = plan.times_ms[at - range.start];
@@ -290,8 +291,9 @@ impl ChunkTimes {
         let packets = &index.packets[range];
         let mut pictures: Vec<i64> = packets.iter().filter(|p| !p.is_lost).filter_map(|p| p.pts).collect();
         pictures.sort_unstable();
-        let (before, owned_and_after) = pictures.split_at(pictures.partition_point(|&pts| pts < segment.start_pts));
-        let first = owned_and_after.first().copied().unwrap_or(segment.start_pts);
+        let (before, owned_and_after) =
+            pictures.split_at(pictures.partition_point(|&pts| pts < segment.span.start_pts));
+        let first = owned_and_after.first().copied().unwrap_or(segment.span.start_pts);
         let mut times = earlier_times_ms(time_base, before, first);
         times.extend(owned_times_ms(time_base, owned_and_after));
 
@@ -323,12 +325,11 @@ impl ChunkTimes {
             })
             .collect();
         times_ms.reverse();
-        let window = segment.window(time_base);
         let description = ChunkDescription {
-            window,
+            window: segment.window(),
             frame_pts: segment.frame_pts.clone(),
             start_ms,
-            damaged_pts: Vec::new(),
+            damaged_pts: PtsList::default(),
             packing: None,
         };
         Self { description, times_ms }

@@ -8,7 +8,7 @@ use std::{
 use ffmpeg::{Packet, codec, ffi, frame};
 use ffmpeg_next as ffmpeg;
 
-use crate::{Limits, MediaError, Rational, VideoEngine, h264, video_engine::say_software};
+use crate::{Limits, MediaError, Rational, VideoEngine, h264, rational::FfmpegRational, video_engine::say_software};
 
 /// What the decoder answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Decoder {
     pub(crate) fn frame_rate(&self) -> Option<Rational> {
         // SAFETY: a plain field of a live context.
         let rate = unsafe { (*self.inner.as_ptr()).framerate };
-        (rate.num > 0 && rate.den > 0).then_some(Rational { num: rate.num, den: rate.den })
+        (rate.num > 0 && rate.den > 0).then_some(Rational::of(rate.num, rate.den))
     }
 
     /// Feeds a packet. An undecodable one is `Ok(false)`: the loss shows as a missing picture.
@@ -218,7 +218,7 @@ mod tests {
                 (*raw).codec_id = id.into();
                 (*raw).format = format as i32;
             }
-            open_nvidia(99, parameters, Rational { num: 1, den: 1000 }, &Limits::default()).err().unwrap()
+            open_nvidia(99, parameters, Rational::of(1, 1000), &Limits::default()).err().unwrap()
         };
         let (plain, deep) = (ffi::AVPixelFormat::AV_PIX_FMT_YUV420P, ffi::AVPixelFormat::AV_PIX_FMT_YUV420P10LE);
         assert!(refusal(codec::Id::MPEG4, plain).contains("not mpeg4"));

@@ -20,8 +20,10 @@ use ffmpeg_next as ffmpeg;
 use crate::{
     Limits, MediaError, Rational, Source,
     avio::{Bytes, Line},
+    chunk_format::MILLISECOND,
     error::check,
     log,
+    rational::FfmpegRational,
     streams::{self, VideoStreams},
     ts_watch::TsWatch,
 };
@@ -37,7 +39,6 @@ const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv
 const RAW_FORMATS: [&str; 9] = ["h264", "hevc", "mpegvideo", "m4v", "mjpeg", "jpeg_pipe", "vc1", "obu", "av1"];
 const PROBE_BYTES: &str = "33554432";
 const ANALYZE_US: &str = "10000000";
-const MILLISECOND: Rational = Rational { num: 1, den: 1000 };
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 64 << 10;
 /// Codecs of which an MP4 holds one picture in a packet and says which are key frames: no parser has to look at the data.
@@ -68,7 +69,7 @@ impl Demuxer {
     pub(crate) fn open(source: impl Into<Source>, timeline: Timeline, limits: &Limits) -> Result<Self, MediaError> {
         let source = source.into();
         let input = open_input(&source, timeline, limits)?;
-        let (stream_index, choice) = streams::choose(&input, source.path(), source.reading().video_stream)?;
+        let (stream_index, choice) = streams::choose(&input, source.name(), source.reading().video_stream)?;
         let opened = Self { choice, ..Self::of(input, stream_index, source) };
         opened.refuse_what_no_decoder_can_read()?;
         Ok(opened)
@@ -91,14 +92,13 @@ impl Demuxer {
     /// Opens a chunk that [`crate::cut`] wrote. Its container states what a software decoder must know, so FFmpeg looks into it only
     /// where that is not so, or where more has to be known (`with_probe`): for H.264 it would decode up to twenty pictures, which are
     /// then decoded again.
-    pub(crate) fn open_chunk(chunk: &Path, with_probe: bool, limits: &Limits) -> Result<Self, MediaError> {
-        let source = Source::from(chunk);
-        let mut input = open_header(&source, Timeline::Media, limits)?;
+    pub(crate) fn open_chunk(chunk: Source, with_probe: bool, limits: &Limits) -> Result<Self, MediaError> {
+        let mut input = open_header(&chunk, Timeline::Media, limits)?;
         if with_probe || !states_its_decoder(&input) {
-            look_into_streams(&mut input, chunk, limits)?;
+            look_into_streams(&mut input, chunk.name(), limits)?;
         }
-        let (stream_index, _) = streams::choose(&input, chunk, None)?;
-        Ok(Self::of(input, stream_index, source))
+        let (stream_index, _) = streams::choose(&input, chunk.name(), None)?;
+        Ok(Self::of(input, stream_index, chunk))
     }
 
     fn of(mut input: OpenInput, stream_index: usize, source: Source) -> Self {
@@ -160,8 +160,9 @@ impl Demuxer {
         &self.input
     }
 
+    /// What messages call it.
     pub(crate) fn path(&self) -> &Path {
-        self.source.path()
+        self.source.name()
     }
 
     pub(crate) fn source(&self) -> &Source {
@@ -207,7 +208,7 @@ impl Demuxer {
         loop {
             let outcome = read_packet(&mut self.input, packet);
             self.broken_places += log::take_demuxer_errors();
-            self.input.check_reading(self.source.path())?;
+            self.input.check_reading(self.source.name())?;
             match outcome {
                 Ok(()) if packet.stream() == self.stream_index => return Ok(true),
                 Ok(()) => {
@@ -265,7 +266,7 @@ impl Demuxer {
         };
         log::take_demuxer_errors();
         self.broken_places = 0;
-        self.input.check_reading(self.source.path())?;
+        self.input.check_reading(self.source.name())?;
         Ok(moved)
     }
 
@@ -334,9 +335,9 @@ impl OpenInput {
     /// The one place where a source is opened for reading.
     fn open(source: &Source, timeline: Timeline, limits: &Limits, flags: i32) -> Result<Self, MediaError> {
         quiet_ffmpeg();
-        let (path, bytes) = (source.path(), source.check(limits)?);
+        let (path, bytes) = (source.name(), source.check(limits)?);
         // FFmpeg opens nothing by it: it looks at the ending.
-        let url = literal_url(path)?;
+        let url = literal_url(source.path())?;
         let line = Arc::new(Line::default());
         let stream = Bytes::new(source.open()?, bytes, line.clone());
         let failed = |error| MediaError::ffmpeg("open", Some(path), error);
@@ -382,7 +383,7 @@ impl OpenInput {
 /// Opens a source and looks into its streams.
 pub(crate) fn open_input(source: &Source, timeline: Timeline, limits: &Limits) -> Result<OpenInput, MediaError> {
     let mut input = OpenInput::open(source, timeline, limits, 0)?;
-    look_into_streams(&mut input, source.path(), limits)?;
+    look_into_streams(&mut input, source.name(), limits)?;
     Ok(input)
 }
 
@@ -438,7 +439,7 @@ fn find_stream_info(input: &mut Input, path: &Path, limits: &Limits) -> Result<(
 
 /// Why a source was refused by its first bytes.
 fn not_a_video(source: &Source, code: i32) -> MediaError {
-    let path = source.path();
+    let path = source.name();
     let (error, code) = (MediaError::ffmpeg("open", Some(path), ffmpeg::Error::from(code)), ffmpeg::Error::from(code));
     if !matches!(error, MediaError::Ffmpeg { .. }) {
         return error;

@@ -10,7 +10,12 @@ use ffmpeg::{Dictionary, Packet, codec, encoder, format::Pixel};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Canvas, FieldOrder, MediaError, VideoEngine, VideoParams, Window, mux::Muxer, params::OutputClock,
+    Canvas, FieldOrder, MediaError, VideoEngine, VideoParams, Window,
+    memory::VideoWork,
+    mux::Muxer,
+    params::{OutputClock, coded_fields},
+    picture_format::FfmpegColors,
+    rational::FfmpegRational,
     video_engine::say_software,
 };
 
@@ -64,7 +69,7 @@ impl SegmentEncoder {
     ) -> Result<Self, MediaError> {
         let encoder = match engine {
             VideoEngine::Software => open_encoder(params, threads)?,
-            VideoEngine::Nvidia(_) if params.coded_fields().is_some() => {
+            VideoEngine::Nvidia(_) if coded_fields(params).is_some() => {
                 say_software("encodes", "interlaced pictures are not encoded there");
                 open_encoder(params, threads)?
             }
@@ -73,7 +78,7 @@ impl SegmentEncoder {
                 None => open_encoder(params, threads)?,
             },
         };
-        let clock = params.output_clock();
+        let clock = OutputClock::exact(params.time_base);
         let mut muxer = Muxer::create(out, c"mp4")?;
         muxer.add_stream(codec::Parameters::from(&encoder), clock.time_base())?;
         muxer.write_header(mp4_options(clock, false))?;
@@ -83,7 +88,7 @@ impl SegmentEncoder {
             path: out.to_owned(),
             clock,
             window: *window,
-            fields: params.coded_fields(),
+            fields: coded_fields(params),
             last_pts: None,
             waiting: None,
             frames: 0,
@@ -192,7 +197,7 @@ fn open_encoder(params: &VideoParams, threads: usize) -> Result<encoder::Video, 
         options.set("rc-lookahead", &pictures.to_string());
     }
     // FFmpeg tells x264 that fields are coded, but not which of them is first.
-    let fields = (params.coded_fields() == Some(FieldOrder::BottomFirst)).then_some("bff=1");
+    let fields = (coded_fields(params) == Some(FieldOrder::BottomFirst)).then_some("bff=1");
     let parameters: Vec<&str> = instructions().into_iter().chain(fields).collect();
     if !parameters.is_empty() {
         options.set("x264-params", &parameters.join(":"));
@@ -261,14 +266,13 @@ fn context(encoder: &str, params: &VideoParams) -> Result<encoder::video::Video,
     video.set_width(width);
     video.set_height(height);
     video.set_format(Pixel::YUV420P);
-    video.set_time_base(ffmpeg::Rational(params.time_base.num, params.time_base.den));
-    video.set_frame_rate(Some(ffmpeg::Rational(params.frame_rate.num, params.frame_rate.den)));
-    let shape = params.upright_aspect();
-    video.set_aspect_ratio(ffmpeg::Rational(shape.num, shape.den));
+    video.set_time_base(params.time_base.to_wrapper());
+    video.set_frame_rate(Some(params.frame_rate.to_wrapper()));
+    video.set_aspect_ratio(params.upright_aspect().to_wrapper());
     video.set_gop(two_seconds);
     video.set_max_b_frames(0);
     let mut flags = codec::Flags::GLOBAL_HEADER | codec::Flags::CLOSED_GOP;
-    if params.coded_fields().is_some() {
+    if coded_fields(params).is_some() {
         flags |= codec::Flags::INTERLACED_DCT | codec::Flags::INTERLACED_ME;
     }
     video.set_flags(flags);

@@ -5,7 +5,8 @@ use ffmpeg_next as ffmpeg;
 
 use crate::{
     ColorTags, MediaError, Orientation,
-    picture_format::pixel_format_name,
+    orientation::copy_upright,
+    picture_format::{FfmpegColors, pixel_format_name},
     scale::{RgbPlanes, Scaler, Target},
 };
 
@@ -106,7 +107,7 @@ impl Frame {
         let size = (stored.0 as usize, stored.1 as usize);
         for (nth, target) in rgb.into_iter().enumerate() {
             let (plane, stride) = planes.plane(nth);
-            self.orientation.copy_upright(plane, stride, size, target, stride_bytes);
+            copy_upright(self.orientation, plane, stride, size, target, stride_bytes);
         }
         Ok(())
     }

@@ -6,11 +6,11 @@ use ffmpeg::{Packet, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Limits, MediaError,
+    ColorTags, FieldOrder, Limits, MediaError,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline, codec_name},
     orientation::matrix_of_picture,
-    picture_format::{ColorTags, FieldOrder, pixel_format_name},
+    picture_format::{FfmpegColors, field_order, pixel_format_name},
     scan::{ScannedPacket, tag_packet},
 };
 
@@ -61,7 +61,7 @@ pub(crate) fn try_decoding(
                     height_px: picture.height(),
                     pixel_format: pixel_format_name(&picture),
                     color: ColorTags::of(&picture),
-                    field_order: FieldOrder::of(&picture),
+                    field_order: field_order(&picture),
                     display_matrix: matrix_of_picture(&picture),
                     whole: BTreeSet::new(),
                 });

@@ -7,13 +7,15 @@ use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ColorTags, FieldOrder, Limits, MediaError, Orientation, Rational, Source, VideoParams, carried, continuation,
+    ColorTags, FieldOrder, Limits, MediaError, Orientation, PtsList, Rational, Source, VideoParams, carried,
+    continuation,
     demux::{Demuxer, Timeline, codec_name},
     entry_point::LeadIn,
     head::{self, Head},
-    orientation::matrix_of_stream,
+    orientation::{matrix_of_stream, of_matrix},
     origin,
     params::OutputClock,
+    rational::FfmpegRational,
     raw,
     scan::{self, Scan, ScannedPacket},
     shown,
@@ -71,7 +73,7 @@ pub struct VideoIndex {
     /// Just after the last shown picture: its PTS plus its duration.
     pub shown_end_pts: i64,
     /// PTS of every shown picture, ascending and unique.
-    pub frame_pts: Vec<i64>,
+    pub frame_pts: PtsList,
     /// Whether the container states the time of every picture. Otherwise some were found by decoding, or moved by a tick to
     /// be unique.
     pub times_are_stated: bool,
@@ -193,7 +195,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         packets.iter().filter(|p| p.has_picture && !p.is_lost && !p.is_hidden).filter_map(|p| p.pts).collect();
     frame_pts.sort_unstable();
     let (Some(&shown_start_pts), Some(&last)) = (frame_pts.first(), frame_pts.last()) else {
-        return Err(MediaError::Damaged { path: source.path().into(), reason: "none of its pictures is shown".into() });
+        return Err(MediaError::Damaged { path: source.name().into(), reason: "none of its pictures is shown".into() });
     };
     let origin_pts = origin::origin_pts(&demuxer, time_base, shown_start_pts);
     let shown_end_pts = last + last_duration(&packets, &frame_pts, last);
@@ -218,7 +220,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         warnings
             .push(format!("the header promises {declared_s:.3} s but {found_s:.3} s can be read; the file is cut off"));
     }
-    let guess = Rational { num: 25, den: 1 };
+    let guess = Rational::of(25, 1);
     let average = Rational::from_ffmpeg(stream.avg_frame_rate().into(), guess);
     let measured = measured_rate(&frame_pts, time_base, average);
     let counts_fields = packets.iter().any(|packet| packet.is_second_field);
@@ -248,7 +250,7 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         origin_pts,
         shown_start_pts,
         shown_end_pts,
-        frame_pts,
+        frame_pts: PtsList::new(frame_pts).map_err(|error| MediaError::Mismatch { reason: error.to_string() })?,
         times_are_stated,
         keyframes,
         can_be_copied,
@@ -467,11 +469,11 @@ fn measured_rate(frame_pts: &[i64], time_base: Rational, otherwise: Rational) ->
         return otherwise;
     }
     let milli = ((frame_pts.len() - 1) as f64 / seconds * 1000.0).round();
-    if (1.0..1e9).contains(&milli) { Rational { num: milli as i32, den: 1000 } } else { otherwise }
+    if (1.0..1e9).contains(&milli) { Rational::of(milli as i32, 1000) } else { otherwise }
 }
 
 fn pixel_shape(demuxer: &Demuxer) -> Result<Rational, MediaError> {
-    let square = Rational { num: 1, den: 1 };
+    let square = Rational::of(1, 1);
     let stream = demuxer.stream()?;
     // SAFETY: the context and the stream are live; a null frame is allowed; nothing is written through the pointers.
     let ratio = unsafe {
@@ -493,13 +495,13 @@ fn creation_time(demuxer: &Demuxer) -> Result<Option<String>, MediaError> {
 /// By the container's display matrix, as browsers and players go by; where it has none, by the first picture's own, as FFmpeg's `-autorotate`
 /// does.
 fn orientation(stream: &ffmpeg::Stream<'_>, head: &Head, warnings: &mut Vec<String>) -> Orientation {
-    let of_picture = head.display_matrix.as_ref().map(Orientation::of_matrix);
+    let of_picture = head.display_matrix.as_ref().map(of_matrix);
     let Some(matrix) = matrix_of_stream(stream) else {
         let (orientation, odd) = of_picture.unwrap_or_default();
         warnings.extend(odd);
         return orientation;
     };
-    let (orientation, odd) = Orientation::of_matrix(&matrix);
+    let (orientation, odd) = of_matrix(&matrix);
     warnings.extend(odd);
     if let Some((other, _)) = of_picture.filter(|(other, _)| *other != orientation) {
         warnings.push(format!(

@@ -13,6 +13,7 @@ use crate::{
     encode::mp4_options,
     mux::Muxer,
     params::OutputClock,
+    rational::FfmpegRational,
 };
 
 /// One annotated segment, as [`crate::SegmentEncoder`] wrote it.
@@ -88,7 +89,7 @@ fn join_with(
     params: &VideoParams,
     out: &Path,
 ) -> Result<JoinReport, MediaError> {
-    let clock = params.output_clock();
+    let clock = OutputClock::exact(params.time_base);
     let mut video = VideoParts::open(parts, params, clock)?;
     let mut muxer = Muxer::create(out, c"mp4")?;
     let video_stream = muxer.add_stream(video.parameters.clone(), clock.time_base())?;
@@ -142,12 +143,12 @@ fn join_with(
 }
 
 fn rescale(packet: &mut Packet, from: Rational, to: Rational) {
-    packet.rescale_ts(ffmpeg::Rational(from.num, from.den), ffmpeg::Rational(to.num, to.den));
+    packet.rescale_ts(from.to_wrapper(), to.to_wrapper());
 }
 
 /// Whether `a` is decoded before `b`, each in its own time base.
 fn starts_before(a: &Packet, a_base: Rational, b: &Packet, b_base: Rational) -> bool {
-    let common = Rational { num: 1, den: 1_000_000 };
+    let common = Rational::of(1, 1_000_000);
     let time = |packet: &Packet, base: Rational| base.rescale(packet.dts().or(packet.pts()).unwrap_or(0), common);
     time(a, a_base) <= time(b, b_base)
 }

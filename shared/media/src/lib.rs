@@ -15,12 +15,12 @@
 //! for segment in &segments {
 //!     let chunk = format!("{:06}.mkv", segment.number);
 //!     cutter.next_chunk(Path::new(&chunk))?;
-//!     let window = segment.window(video.time_base);
+//!     let window = segment.window();
 //!     let mut reader = ChunkReader::open(Path::new(&chunk), &window, &segment.frame_pts, &limits, 2)?;
 //!     while let Some(frame) = reader.next()? {
 //!         println!("{} {}x{}", frame.pts, frame.width(), frame.height());
 //!     }
-//!     assert_eq!(reader.report().frames, segment.expected_frames);
+//!     assert_eq!(reader.report().frames, segment.span.frame_count);
 //! }
 //! # Ok(())
 //! # }
@@ -99,18 +99,18 @@ pub use index::{AudioInfo, Keyframe, VideoIndex, index};
 pub use installed::InstalledFfmpeg;
 pub use join::{JoinPart, JoinReport, join};
 pub use limits::Limits;
-pub use memory::Effort;
+pub use memory::{Effort, VideoWork};
 pub use notebook::{NoteEvery, Notes};
-pub use orientation::{Orientation, Turn};
-pub use params::VideoParams;
-pub use picture_format::{ColorTags, FieldOrder};
 pub use plan::{PlannedSegment, Window};
-pub use rational::Rational;
 pub use reader::{ChunkReader, DecodeReport};
 pub use sheet::{MOST_ON_A_SHEET, SheetPicture, contact_sheet};
 pub use source::{Reading, Source};
 pub use still::{StillFormat, read_still};
 pub use streams::{VideoStreamInfo, VideoStreams};
+pub use trackdrop_pipeline::{
+    PtsList, Rational, SegmentSpan, VideoParams,
+    video::{ColorTags, FieldOrder, Orientation, Turn},
+};
 pub use verify::{Difference, Verification, VerifiedFrame, VerifyOptions, verify, verify_each};
 pub use video_engine::VideoEngine;
 

@@ -1,5 +1,7 @@
 //! Bounds on what is accepted, checked before memory or time is spent.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::MediaError;
@@ -43,6 +45,15 @@ impl Default for Limits {
             max_segments: 20_000,
             max_memory_bytes: 5 << 30,
         }
+    }
+}
+
+/// The defaults with what a text sets, as [`Limits::with`] reads it.
+impl FromStr for Limits {
+    type Err = MediaError;
+
+    fn from_str(text: &str) -> Result<Self, MediaError> {
+        Self::default().with(text)
     }
 }
 

@@ -6,17 +6,17 @@ use ffmpeg::{Dictionary, Packet, codec, encoder, format::Pixel, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    ChunkDescription, Effort, Frame, Limits, MediaError, Orientation, PlannedSegment, Rational, VideoIndex,
-    chunk_format::owned_times_ms,
+    ChunkDescription, ColorTags, Effort, Frame, Limits, MediaError, Orientation, PlannedSegment, PtsList, VideoIndex,
+    chunk_format::{MILLISECOND, owned_times_ms},
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline},
     mux::Muxer,
     packing::Packing,
-    picture_format::ColorTags,
+    picture_format::FfmpegColors,
+    rational::FfmpegRational,
     scan::tag_packet,
 };
 
-const MILLISECOND: Rational = Rational { num: 1, den: 1000 };
 /// Pixel formats that x264 stores as they are. It takes others, and gives them back as one of these.
 const X264_FORMATS: [&str; 9] =
     ["yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"];
@@ -60,18 +60,18 @@ impl Stretch {
     ) -> Result<(), MediaError> {
         let times_ms = owned_times_ms(index.time_base, &segment.frame_pts);
         let mut description = ChunkDescription {
-            window: segment.window(index.time_base),
+            window: segment.window(),
             frame_pts: segment.frame_pts.clone(),
             start_ms: 0,
-            damaged_pts: Vec::new(),
+            damaged_pts: PtsList::default(),
             packing: None,
         };
-        let mut chunk: Option<LosslessChunk> = None;
-        while let Some(mut frame) = self.next_before(segment.end_pts, index, packets)? {
+        let (mut chunk, mut damaged): (Option<LosslessChunk>, _) = (None, Vec::new());
+        while let Some(mut frame) = self.next_before(segment.span.end_pts, index, packets)? {
             // Before the segment lie the frames of one that is not wanted.
             let Ok(place) = segment.frame_pts.binary_search(&frame.pts) else { continue };
             if frame.is_damaged {
-                description.damaged_pts.push(frame.pts);
+                damaged.push(frame.pts);
             }
             let chunk = match &mut chunk {
                 Some(chunk) => chunk,
@@ -91,7 +91,12 @@ impl Stretch {
                 chunk.finish()?;
             }
         }
-        if description.damaged_pts.is_empty() { Ok(()) } else { describe_again(out, &description) }
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        description.damaged_pts =
+            PtsList::new(damaged).map_err(|error| MediaError::Mismatch { reason: error.to_string() })?;
+        describe_again(out, &description)
     }
 
     fn next_before(
@@ -187,7 +192,7 @@ impl LosslessChunk {
         let (encoder, packing) = open_encoder(shape, index)?;
         description.packing = packing;
         let parameters = codec::Parameters::from(&encoder);
-        let muxer = Muxer::matroska(out, parameters, MILLISECOND, description.to_tags()?)?;
+        let muxer = Muxer::matroska(out, parameters, MILLISECOND, description.to_tags())?;
         Ok(Self { encoder, muxer, shape: shape.clone(), packing })
     }
 
@@ -275,8 +280,8 @@ fn try_encoder(
     video.set_width(shape.width);
     video.set_height(shape.height);
     video.set_format(shape.format);
-    video.set_time_base(ffmpeg::Rational(1, 1000));
-    video.set_aspect_ratio(ffmpeg::Rational(index.sample_aspect_ratio.num, index.sample_aspect_ratio.den));
+    video.set_time_base(MILLISECOND.to_wrapper());
+    video.set_aspect_ratio(index.sample_aspect_ratio.to_wrapper());
     video.set_max_b_frames(0);
     video.set_flags(codec::Flags::GLOBAL_HEADER | codec::Flags::BITEXACT);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
@@ -294,7 +299,7 @@ fn describe_again(chunk: &Path, description: &ChunkDescription) -> Result<(), Me
     let mut demuxer = Demuxer::open(chunk, Timeline::Media, &limits)?;
     let part = chunk.with_extension("described.mkv");
     let mut rewrite = || {
-        let mut muxer = Muxer::matroska(&part, demuxer.parameters()?, MILLISECOND, description.to_tags()?)?;
+        let mut muxer = Muxer::matroska(&part, demuxer.parameters()?, MILLISECOND, description.to_tags())?;
         let mut packet = Packet::empty();
         while demuxer.read(&mut packet)? {
             muxer.write(packet.clone())?;

@@ -49,19 +49,34 @@ impl Effort {
     }
 }
 
-impl VideoParams {
+/// What work on a video takes.
+pub trait VideoWork {
     /// How much of the video is in work at a time where a machine would take so many threads.
-    pub fn effort(&self, threads: usize) -> Effort {
+    fn effort(&self, threads: usize) -> Effort;
+
+    /// Bytes that decoding on so many threads takes at most.
+    fn decoding_bytes(&self, threads: usize) -> u64;
+
+    /// Bytes that decoding on one thread, drawing, and encoding on so many threads take at most.
+    fn drawing_bytes(&self, threads: usize) -> u64;
+
+    /// Refuses a video that no stage could work on within the bound on memory.
+    ///
+    /// # Errors
+    /// [`MediaError::LimitExceeded`].
+    fn check_memory(&self, limits: &Limits) -> Result<(), MediaError>;
+}
+
+impl VideoWork for VideoParams {
+    fn effort(&self, threads: usize) -> Effort {
         Effort::of(self.width, self.height, threads)
     }
 
-    /// Bytes that decoding on so many threads takes at most.
-    pub fn decoding_bytes(&self, threads: usize) -> u64 {
-        self.picture_bytes() * (DECODED + 2 * (threads.max(1) as u64 - 1))
+    fn decoding_bytes(&self, threads: usize) -> u64 {
+        picture_bytes(self) * (DECODED + 2 * (threads.max(1) as u64 - 1))
     }
 
-    /// Bytes that decoding on one thread, drawing, and encoding on so many threads take at most.
-    pub fn drawing_bytes(&self, threads: usize) -> u64 {
+    fn drawing_bytes(&self, threads: usize) -> u64 {
         let effort = self.effort(threads);
         let pixels = u64::from(self.width) * u64::from(self.height);
         let encoder = ENCODER_BYTES_A_PIXEL
@@ -73,23 +88,19 @@ impl VideoParams {
         self.decoding_bytes(1) + pixels * (encoder + canvases)
     }
 
-    /// Refuses a video that no stage could work on within the bound on memory.
-    ///
-    /// # Errors
-    /// [`MediaError::LimitExceeded`].
-    pub fn check_memory(&self, limits: &Limits) -> Result<(), MediaError> {
+    fn check_memory(&self, limits: &Limits) -> Result<(), MediaError> {
         limits.check_memory(self.drawing_bytes(MOST_THREADS))
     }
+}
 
-    /// A decoded picture in its own format. One that FFmpeg does not know counts as the largest there is.
-    fn picture_bytes(&self) -> u64 {
-        let largest = (u64::from(self.width) * u64::from(self.height)).saturating_mul(8);
-        let Ok(name) = CString::new(self.pixel_format.as_str()) else { return largest };
-        let [width, height] = [self.width, self.height].map(|side| i32::try_from(side).unwrap_or(i32::MAX));
-        // SAFETY: the name is NUL-terminated; the other function takes any numbers and says below 0 what it can't measure.
-        let bytes = unsafe { ffi::av_image_get_buffer_size(ffi::av_get_pix_fmt(name.as_ptr()), width, height, 64) };
-        u64::try_from(bytes).unwrap_or(largest)
-    }
+/// A decoded picture in its own format. One that FFmpeg does not know counts as the largest there is.
+fn picture_bytes(params: &VideoParams) -> u64 {
+    let largest = (u64::from(params.width) * u64::from(params.height)).saturating_mul(8);
+    let Ok(name) = CString::new(params.pixel_format.as_str()) else { return largest };
+    let [width, height] = [params.width, params.height].map(|side| i32::try_from(side).unwrap_or(i32::MAX));
+    // SAFETY: the name is NUL-terminated; the other function takes any numbers and says below 0 what it can't measure.
+    let bytes = unsafe { ffi::av_image_get_buffer_size(ffi::av_get_pix_fmt(name.as_ptr()), width, height, 64) };
+    u64::try_from(bytes).unwrap_or(largest)
 }
 
 /// For the largest pictures threads are few however many the machine has; for others this many fit anyway.
@@ -98,24 +109,11 @@ const MOST_THREADS: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ColorTags, Orientation, Rational};
+    use crate::Rational;
 
     fn params(width: u32, height: u32, pixel_format: &str) -> VideoParams {
-        let tick = Rational { num: 1, den: 1 };
-        VideoParams {
-            width,
-            height,
-            time_base: tick,
-            frame_rate: tick,
-            sample_aspect_ratio: tick,
-            orientation: Orientation::UPRIGHT,
-            field_order: None,
-            pixel_format: pixel_format.into(),
-            color: ColorTags::default(),
-            origin_pts: 0,
-            has_presented_times: true,
-            creation_time: None,
-        }
+        let plain = VideoParams::plain(width, height, Rational::ONE, Rational::ONE);
+        VideoParams { pixel_format: pixel_format.into(), ..plain }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{
     MediaError, Rational,
     demux::{literal_url, quiet_ffmpeg},
     error::check,
+    rational::FfmpegRational,
 };
 
 /// A container being written. Dropping it without [`Muxer::finish`] leaves an unusable file.
@@ -133,7 +134,7 @@ impl Muxer {
 
     /// Seconds per tick that the container chose for a stream.
     pub(crate) fn time_base(&self, stream: usize) -> Rational {
-        let fallback = Rational { num: 1, den: 1000 };
+        let fallback = Rational::of(1, 1000);
         self.output.stream(stream).map_or(fallback, |s| Rational::from_ffmpeg(s.time_base().into(), fallback))
     }
 

@@ -2,177 +2,111 @@
 
 use ffmpeg::{codec::packet::side_data, ffi, frame};
 use ffmpeg_next as ffmpeg;
-use serde::{Deserialize, Serialize};
+
+use crate::{Orientation, Turn};
 
 /// Degrees by which a matrix may miss a quarter turn and still be one, as in FFmpeg's own `-autorotate`.
 const TOLERANCE_DEGREES: f64 = 1.0;
 /// Part by which the sides that a matrix makes may differ from the picture's own before that is worth saying.
 const SCALE_TOLERANCE: f64 = 0.01;
 
-/// What makes a stored picture upright: first mirrored left to right or not, then turned clockwise, as EXIF and H.264 (D.2.29) have it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Orientation {
-    /// Whether the stored picture has to be mirrored left to right.
-    pub mirrored: bool,
-    /// How far it has to be turned after that.
-    pub turn: Turn,
+/// What a display matrix asks for (ISO/IEC 14496-12, 6.2.2: `[a b u  c d v  x y w]`, 16.16 and 2.30 fixed point), and what it asks for that
+/// is not done. A turn that is no quarter turn is not made at all, as in browsers and OpenCV.
+pub(crate) fn of_matrix(matrix: &[i32; 9]) -> (Orientation, Option<String>) {
+    let [a, b, u, c, d, v, ..] = matrix.map(|cell| f64::from(cell) / 65_536.0);
+    let determinant = a * d - b * c;
+    if determinant == 0.0 {
+        let reason = format!("the display matrix [{a} {b}; {c} {d}] leaves nothing of the picture and is not followed");
+        return (Orientation::UPRIGHT, Some(reason));
+    }
+    let mirrored = determinant < 0.0;
+    let sign = if mirrored { -1.0 } else { 1.0 };
+    // Of both axes: a matrix that shears turns them differently.
+    let angles = [(sign * b).atan2(sign * a), (-c).atan2(d)].map(|angle| angle.to_degrees().rem_euclid(360.0));
+    let off = |turn: Turn, angle: f64| {
+        let difference = (angle - f64::from(turn.degrees())).abs();
+        difference.min(360.0 - difference)
+    };
+    let fits = |turn: &Turn| angles.iter().all(|&angle| off(*turn, angle) <= TOLERANCE_DEGREES);
+    let Some(turn) = Turn::ALL.into_iter().find(fits) else {
+        let reason = format!(
+            "the display matrix turns the picture by {:.0} degrees, which is no quarter turn: it is tracked and drawn as it is stored, as \
+             browsers and OpenCV show it. Turn the pictures themselves and upload the video again to have it upright",
+            angles[0]
+        );
+        return (Orientation::UPRIGHT, Some(reason));
+    };
+    let (scale_x, scale_y) = (a.hypot(c), b.hypot(d));
+    let odd = if u != 0.0 || v != 0.0 {
+        Some("the display matrix has a perspective, which is left out; boxes count stored pixels".to_owned())
+    } else if (scale_x - 1.0).abs() > SCALE_TOLERANCE || (scale_y - 1.0).abs() > SCALE_TOLERANCE {
+        Some(format!(
+            "the display matrix also scales the picture, by {scale_x:.2} across and {scale_y:.2} down: boxes count stored pixels"
+        ))
+    } else {
+        None
+    };
+    (Orientation { mirrored, turn }, odd)
 }
 
-/// Quarter turns.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Turn {
-    /// Not at all.
-    #[default]
-    None,
-    /// By 90 degrees clockwise.
-    Clockwise,
-    /// By 180 degrees.
-    Half,
-    /// By 270 degrees clockwise.
-    CounterClockwise,
+/// What the number in a photograph's EXIF tag `Orientation` asks for (EXIF 2.32, 4.6.4); upright for any that is none.
+pub(crate) fn of_exif(number: u32) -> Orientation {
+    let (mirrored, turn) = match number {
+        2 => (true, Turn::None),
+        3 => (false, Turn::Half),
+        4 => (true, Turn::Half),
+        5 => (true, Turn::CounterClockwise),
+        6 => (false, Turn::Clockwise),
+        7 => (true, Turn::Clockwise),
+        8 => (false, Turn::CounterClockwise),
+        _ => (false, Turn::None),
+    };
+    Orientation { mirrored, turn }
 }
 
-impl Turn {
-    const ALL: [Self; 4] = [Self::None, Self::Clockwise, Self::Half, Self::CounterClockwise];
-
-    /// Degrees clockwise: 0, 90, 180 or 270.
-    pub fn degrees(self) -> i32 {
-        90 * self as i32
-    }
-}
-
-/// As a sentence goes on: `turned by 90 degrees clockwise`.
-impl std::fmt::Display for Orientation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.mirrored, self.turn) {
-            (false, Turn::None) => f.write_str("upright"),
-            (true, Turn::None) => f.write_str("mirrored"),
-            (false, turn) => write!(f, "turned by {} degrees clockwise", turn.degrees()),
-            (true, turn) => write!(f, "mirrored, then turned by {} degrees clockwise", turn.degrees()),
-        }
-    }
-}
-
-impl Orientation {
-    /// Stored as it is seen.
-    pub const UPRIGHT: Self = Self { mirrored: false, turn: Turn::None };
-
-    /// Whether nothing has to be done.
-    pub fn is_upright(self) -> bool {
-        self == Self::UPRIGHT
-    }
-
-    /// Whether rows become columns.
-    pub fn swaps_sides(self) -> bool {
-        matches!(self.turn, Turn::Clockwise | Turn::CounterClockwise)
-    }
-
-    /// The upright size of a stored one, and the stored size of an upright one.
-    pub fn size(self, (width, height): (u32, u32)) -> (u32, u32) {
-        if self.swaps_sides() { (height, width) } else { (width, height) }
-    }
-
-    /// What a display matrix asks for (ISO/IEC 14496-12, 6.2.2: `[a b u  c d v  x y w]`, 16.16 and 2.30 fixed point), and what it asks for that
-    /// is not done. A turn that is no quarter turn is not made at all, as in browsers and OpenCV.
-    pub(crate) fn of_matrix(matrix: &[i32; 9]) -> (Self, Option<String>) {
-        let [a, b, u, c, d, v, ..] = matrix.map(|cell| f64::from(cell) / 65_536.0);
-        let determinant = a * d - b * c;
-        if determinant == 0.0 {
-            let reason =
-                format!("the display matrix [{a} {b}; {c} {d}] leaves nothing of the picture and is not followed");
-            return (Self::UPRIGHT, Some(reason));
-        }
-        let mirrored = determinant < 0.0;
-        let sign = if mirrored { -1.0 } else { 1.0 };
-        // Of both axes: a matrix that shears turns them differently.
-        let angles = [(sign * b).atan2(sign * a), (-c).atan2(d)].map(|angle| angle.to_degrees().rem_euclid(360.0));
-        let off = |turn: Turn, angle: f64| {
-            let difference = (angle - f64::from(turn.degrees())).abs();
-            difference.min(360.0 - difference)
-        };
-        let fits = |turn: &Turn| angles.iter().all(|&angle| off(*turn, angle) <= TOLERANCE_DEGREES);
-        let Some(turn) = Turn::ALL.into_iter().find(fits) else {
-            let reason = format!(
-                "the display matrix turns the picture by {:.0} degrees, which is no quarter turn: it is tracked and drawn as it is stored, as \
-                 browsers and OpenCV show it. Turn the pictures themselves and upload the video again to have it upright",
-                angles[0]
-            );
-            return (Self::UPRIGHT, Some(reason));
-        };
-        let (scale_x, scale_y) = (a.hypot(c), b.hypot(d));
-        let odd = if u != 0.0 || v != 0.0 {
-            Some("the display matrix has a perspective, which is left out; boxes count stored pixels".to_owned())
-        } else if (scale_x - 1.0).abs() > SCALE_TOLERANCE || (scale_y - 1.0).abs() > SCALE_TOLERANCE {
-            Some(format!(
-                "the display matrix also scales the picture, by {scale_x:.2} across and {scale_y:.2} down: boxes count stored pixels"
-            ))
-        } else {
-            None
-        };
-        (Self { mirrored, turn }, odd)
-    }
-
-    /// What the number in a photograph's EXIF tag `Orientation` asks for (EXIF 2.32, 4.6.4); upright for any that is none.
-    pub(crate) fn of_exif(number: u32) -> Self {
-        let (mirrored, turn) = match number {
-            2 => (true, Turn::None),
-            3 => (false, Turn::Half),
-            4 => (true, Turn::Half),
-            5 => (true, Turn::CounterClockwise),
-            6 => (false, Turn::Clockwise),
-            7 => (true, Turn::Clockwise),
-            8 => (false, Turn::CounterClockwise),
-            _ => (false, Turn::None),
-        };
-        Self { mirrored, turn }
-    }
-
-    /// Copies a plane of `stored_size` bytes upright. Rows start a stride apart; what lies between them is left alone.
-    pub(crate) fn copy_upright(
-        self,
-        stored: &[u8],
-        stored_stride: usize,
-        stored_size: (usize, usize),
-        upright: &mut [u8],
-        upright_stride: usize,
-    ) {
-        let (width, height) = stored_size;
-        let (from_right, from_bottom) = match self.turn {
-            Turn::None => (self.mirrored, false),
-            Turn::Clockwise => (self.mirrored, true),
-            Turn::Half => (!self.mirrored, true),
-            Turn::CounterClockwise => (!self.mirrored, false),
-        };
-        let row_of = |y: usize| &stored[if from_bottom { height - 1 - y } else { y } * stored_stride..][..width];
-        if !self.swaps_sides() {
-            for (y, target) in upright.chunks_mut(upright_stride).take(height).enumerate() {
-                let target = &mut target[..width];
-                target.copy_from_slice(row_of(y));
-                if from_right {
-                    target.reverse();
-                }
-            }
-            return;
-        }
-        // Column x of what is stored becomes this row.
-        let place = |x: usize| if from_right { width - 1 - x } else { x } * upright_stride;
-        let (whole_width, whole_height) = (width / TILE * TILE, height / TILE * TILE);
-        for across in (0..whole_height).step_by(TILE) {
-            for x in (0..whole_width).step_by(TILE) {
-                let rows = std::array::from_fn(|n| eight(&row_of(across + n)[x..]));
-                for (n, column) in transposed(rows).into_iter().enumerate() {
-                    upright[place(x + n) + across..][..TILE].copy_from_slice(&column.to_le_bytes());
-                }
+/// Copies a plane of `stored_size` bytes upright. Rows start a stride apart; what lies between them is left alone.
+pub(crate) fn copy_upright(
+    orientation: Orientation,
+    stored: &[u8],
+    stored_stride: usize,
+    stored_size: (usize, usize),
+    upright: &mut [u8],
+    upright_stride: usize,
+) {
+    let (width, height) = stored_size;
+    let (from_right, from_bottom) = match orientation.turn {
+        Turn::None => (orientation.mirrored, false),
+        Turn::Clockwise => (orientation.mirrored, true),
+        Turn::Half => (!orientation.mirrored, true),
+        Turn::CounterClockwise => (!orientation.mirrored, false),
+    };
+    let row_of = |y: usize| &stored[if from_bottom { height - 1 - y } else { y } * stored_stride..][..width];
+    if !orientation.swaps_sides() {
+        for (y, target) in upright.chunks_mut(upright_stride).take(height).enumerate() {
+            let target = &mut target[..width];
+            target.copy_from_slice(row_of(y));
+            if from_right {
+                target.reverse();
             }
         }
-        for across in 0..height {
-            let row = row_of(across);
-            let rest = if across < whole_height { whole_width } else { 0 };
-            for x in rest..width {
-                upright[place(x) + across] = row[x];
+        return;
+    }
+    // Column x of what is stored becomes this row.
+    let place = |x: usize| if from_right { width - 1 - x } else { x } * upright_stride;
+    let (whole_width, whole_height) = (width / TILE * TILE, height / TILE * TILE);
+    for across in (0..whole_height).step_by(TILE) {
+        for x in (0..whole_width).step_by(TILE) {
+            let rows = std::array::from_fn(|n| eight(&row_of(across + n)[x..]));
+            for (n, column) in transposed(rows).into_iter().enumerate() {
+                upright[place(x + n) + across..][..TILE].copy_from_slice(&column.to_le_bytes());
             }
+        }
+    }
+    for across in 0..height {
+        let row = row_of(across);
+        let rest = if across < whole_height { whole_width } else { 0 };
+        for x in rest..width {
+            upright[place(x) + across] = row[x];
         }
     }
 }
@@ -253,9 +187,9 @@ mod tests {
     fn each_orientation_is_read_from_its_matrix_and_scaling_does_not_change_it() {
         for orientation in all() {
             let matrix = written(orientation);
-            assert_eq!(Orientation::of_matrix(&matrix), (orientation, None));
+            assert_eq!(of_matrix(&matrix), (orientation, None));
             let doubled = matrix.map(|cell| if cell == 1 << 30 { cell } else { cell * 2 });
-            let (read, odd) = Orientation::of_matrix(&doubled);
+            let (read, odd) = of_matrix(&doubled);
             assert_eq!(read, orientation);
             assert!(odd.unwrap().contains("2.00 across and 2.00 down"));
         }
@@ -272,7 +206,7 @@ mod tests {
                 let (seen_width, seen_height) = (seen_width as usize, seen_height as usize);
                 let seen_stride = seen_width + 5;
                 let mut seen = vec![255; seen_stride * seen_height];
-                orientation.copy_upright(&stored, stride, (width, height), &mut seen, seen_stride);
+                copy_upright(orientation, &stored, stride, (width, height), &mut seen, seen_stride);
                 let [a, b, _, c, d, ..] = written(orientation).map(|cell| f64::from(cell) / ONE);
                 for y in 0..height {
                     for x in 0..width {
@@ -301,28 +235,19 @@ mod tests {
             (fixed(0.0, 0.0, 0.0, 0.0), "nothing of the picture"),
             (fixed(1.0, 1.0, 1.0, 1.0), "nothing of the picture"),
         ] {
-            let (orientation, odd) = Orientation::of_matrix(&matrix);
+            let (orientation, odd) = of_matrix(&matrix);
             assert!(orientation.is_upright());
             assert!(odd.as_deref().is_some_and(|odd| odd.contains(told)), "{odd:?}");
         }
         let (sin, cos) = 89.5f64.to_radians().sin_cos();
         let nearly = Orientation { mirrored: false, turn: Turn::Clockwise };
-        assert_eq!(Orientation::of_matrix(&fixed(cos, sin, -sin, cos)).0, nearly);
+        assert_eq!(of_matrix(&fixed(cos, sin, -sin, cos)).0, nearly);
     }
 
     #[test]
     fn hostile_matrices_are_read_without_a_panic() {
         for matrix in [[i32::MIN; 9], [i32::MAX; 9], [0; 9], [1, -1, i32::MAX, i32::MIN, 0, 0, 5, 5, 5]] {
-            let _ = Orientation::of_matrix(&matrix);
-        }
-    }
-
-    #[test]
-    fn an_orientation_of_a_later_or_earlier_description_is_read() {
-        assert_eq!(serde_json::from_str::<Orientation>("{}").unwrap(), Orientation::UPRIGHT);
-        for orientation in all() {
-            let text = serde_json::to_string(&orientation).unwrap();
-            assert_eq!(serde_json::from_str::<Orientation>(&text).unwrap(), orientation);
+            let _ = of_matrix(&matrix);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MediaError, Rational, VideoIndex};
+use crate::{MediaError, PtsList, Rational, SegmentSpan, VideoIndex};
 
 /// A stretch without a place to cut may be this many targets long, and always this many seconds, before it is re-encoded.
 const LONGEST_TARGETS: f64 = 4.0;
@@ -19,7 +19,7 @@ pub struct Window {
     pub time_base: Rational,
 }
 
-/// One piece of work: all frames with a PTS in `start_pts..end_pts`.
+/// One piece of work: the frames of its span.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedSegment {
     /// From 0, in the order of time.
@@ -28,24 +28,26 @@ pub struct PlannedSegment {
     pub first_keyframe: usize,
     /// The key frame at which the next segment starts, or the first one after the shown part; `None`: to the end.
     pub end_keyframe: Option<usize>,
-    /// First tick inside.
-    pub start_pts: i64,
-    /// First tick after it.
-    pub end_pts: i64,
-    /// Number of frames it owns; `frame_pts.len()`.
-    pub expected_frames: u64,
-    /// PTS of each frame it owns, ascending. The chunk carries it as well.
-    pub frame_pts: Vec<i64>,
+    /// The frames that it owns, in the source's time base.
+    pub span: SegmentSpan,
+    /// PTS of each of them. The chunk carries it as well.
+    pub frame_pts: PtsList,
     /// Whether its frames are re-encoded without loss, because the source has no key frame to cut at for too long, or because a chunk can't
     /// hold the source's packets. Then it is a
     /// part of the stretch from `first_keyframe` to `end_keyframe`, and its chunk holds its own frames and no others.
     pub is_reencoded: bool,
 }
 
+impl From<SegmentSpan> for Window {
+    fn from(SegmentSpan { start_pts, end_pts, time_base, .. }: SegmentSpan) -> Self {
+        Self { start_pts, end_pts, time_base }
+    }
+}
+
 impl PlannedSegment {
     /// The stretch it owns, in the source's time base.
-    pub fn window(&self, time_base: Rational) -> Window {
-        Window { start_pts: self.start_pts, end_pts: self.end_pts, time_base }
+    pub fn window(&self) -> Window {
+        self.span.into()
     }
 }
 
@@ -127,16 +129,19 @@ impl VideoIndex {
     ) -> Result<PlannedSegment, MediaError> {
         let from = self.frame_pts.partition_point(|&pts| pts < start_pts);
         let to = self.frame_pts.partition_point(|&pts| pts < end_pts);
-        let frame_pts = self.frame_pts[from..to].to_vec();
         Ok(PlannedSegment {
             number: u32::try_from(number)
                 .map_err(|_| MediaError::Unsupported { reason: "more than 4294967295 segments".into() })?,
             first_keyframe,
             end_keyframe,
-            start_pts,
-            end_pts,
-            expected_frames: frame_pts.len() as u64,
-            frame_pts,
+            span: SegmentSpan {
+                first_frame: from as u64,
+                frame_count: (to - from) as u64,
+                start_pts,
+                end_pts,
+                time_base: self.time_base,
+            },
+            frame_pts: self.frame_pts.part(from..to),
             is_reencoded: false,
         })
     }

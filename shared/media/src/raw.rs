@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Taken where neither the stream nor the user says a rate.
-const USUAL_RATE: Rational = Rational { num: 25, den: 1 };
+const USUAL_RATE: Rational = Rational::of(25, 1);
 /// Pictures a second that a stream may say of itself; another number is none.
 const CREDIBLE: std::ops::RangeInclusive<f64> = 1.0..=1000.0;
 
@@ -37,7 +37,7 @@ pub(crate) fn count_out(
         }
     };
     warnings.push(format!("a bare stream without a clock: its pictures are counted out at {rate} a second, {why}"));
-    let (tick, time_base) = (Rational { num: rate.den, den: rate.num }, demuxer.time_base()?);
+    let (tick, time_base) = (Rational::of(rate.den(), rate.num()), demuxer.time_base()?);
     for (packet, is_shown) in packets.iter_mut().zip(is_shown) {
         (packet.pts, packet.dts, packet.duration) = (None, None, tick.rescale(1, time_base));
         packet.has_picture = is_shown;

@@ -1,14 +1,12 @@
 //! Decoding a chunk: exactly the frames it owns, at exactly the source's times.
 
-use std::path::Path;
-
 use ffmpeg::{Packet, frame};
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    ChunkDescription, Frame, Limits, MediaError, Orientation, VideoEngine, Window,
+    ChunkDescription, Frame, Limits, MediaError, Orientation, PtsList, Source, VideoEngine, Window,
     chunk_format::owned_times_ms,
     decoder::{Decoder, Step},
     demux::Demuxer,
@@ -48,11 +46,11 @@ pub struct ChunkReader {
     spare: Option<Frame>,
     limits: Limits,
     orientation: Orientation,
-    frame_pts: Vec<i64>,
+    frame_pts: PtsList,
     /// The chunk's own time of each owned frame, in milliseconds.
     times_ms: Vec<i64>,
     /// PTS of frames that were damaged before they were re-encoded.
-    damaged_before: Vec<i64>,
+    damaged_before: PtsList,
     /// What the chunk's pictures stand for, where they hold the bytes of others.
     packing: Option<Packing>,
     /// Place in `frame_pts` after the last frame given out.
@@ -87,15 +85,15 @@ impl std::fmt::Debug for PacketSlot {
 }
 
 impl ChunkReader {
-    /// Opens a chunk that [`crate::cut`] wrote. `window` and `frame_pts` are what the manifest says about it, in the
+    /// Opens a chunk that [`crate::cut`] wrote, a path or a [`Source`]. `window` and `frame_pts` are what the manifest says about it, in the
     /// source's time base; they are compared with what the chunk says about itself. `threads` decode in parallel.
     ///
     /// # Errors
     /// [`MediaError::Mismatch`] if the file is no chunk or that of another segment.
     pub fn open(
-        chunk: &Path,
+        chunk: impl Into<Source>,
         window: &Window,
-        frame_pts: &[i64],
+        frame_pts: &PtsList,
         limits: &Limits,
         threads: usize,
     ) -> Result<Self, MediaError> {
@@ -108,16 +106,16 @@ impl ChunkReader {
     /// As [`ChunkReader::open`].
     pub fn open_on(
         engine: VideoEngine,
-        chunk: &Path,
+        chunk: impl Into<Source>,
         window: &Window,
-        frame_pts: &[i64],
+        frame_pts: &PtsList,
         limits: &Limits,
         threads: usize,
     ) -> Result<Self, MediaError> {
         // A video engine is asked for pixel formats that it may not take, and these are in the packets.
-        let demuxer = Demuxer::open_chunk(chunk, engine != VideoEngine::Software, limits)?;
+        let demuxer = Demuxer::open_chunk(chunk.into(), engine != VideoEngine::Software, limits)?;
         let description = ChunkDescription::from_tags(demuxer.input(), limits)?;
-        if description.window != *window || description.frame_pts != frame_pts {
+        if description.window != *window || description.frame_pts != *frame_pts {
             return Err(MediaError::Mismatch {
                 reason: format!(
                     "the chunk owns {} frames of {:?}, but {} frames of {window:?} were asked for",
@@ -127,12 +125,8 @@ impl ChunkReader {
                 ),
             });
         }
-        if frame_pts.windows(2).any(|w| w[0] >= w[1])
-            || frame_pts.iter().any(|pts| !(window.start_pts..window.end_pts).contains(pts))
-        {
-            return Err(MediaError::Mismatch {
-                reason: "the chunk's list of frames is not ascending or leaves its window".into(),
-            });
+        if frame_pts.iter().any(|pts| !(window.start_pts..window.end_pts).contains(pts)) {
+            return Err(MediaError::Mismatch { reason: "the chunk's list of frames leaves its window".into() });
         }
         let times_ms = owned_times_ms(window.time_base, frame_pts).iter().map(|t| t + description.start_ms).collect();
         let (parameters, time_base) = (demuxer.parameters()?, demuxer.time_base()?);
@@ -140,7 +134,7 @@ impl ChunkReader {
         let max_pixels =
             limits.max_pixels.saturating_mul(if description.packing.is_some() { MOST_PIXEL_BYTES } else { 1 });
         let decoder_limits = Limits { max_pixels, ..limits.clone() };
-        let decoder = Decoder::open_on(engine, parameters, time_base, threads, &decoder_limits, chunk)?;
+        let decoder = Decoder::open_on(engine, parameters, time_base, threads, &decoder_limits, demuxer.path())?;
         Ok(Self {
             demuxer,
             decoder,
@@ -148,7 +142,7 @@ impl ChunkReader {
             spare: None,
             limits: limits.clone(),
             orientation: Orientation::UPRIGHT,
-            frame_pts: frame_pts.to_vec(),
+            frame_pts: frame_pts.clone(),
             times_ms,
             damaged_before: description.damaged_pts,
             packing: description.packing,

@@ -3,7 +3,10 @@
 use ffmpeg::{ffi, frame};
 use ffmpeg_next as ffmpeg;
 
-use crate::{ColorTags, MediaError, picture_format::pixel_format_name};
+use crate::{
+    ColorTags, MediaError,
+    picture_format::{FfmpegColors, pixel_format_name},
+};
 
 /// Where the scaled picture goes: up to three planes of borrowed memory, checked by its constructors.
 pub(crate) struct Target<'a> {

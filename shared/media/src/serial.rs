@@ -35,7 +35,7 @@ impl<'a> SerialDecoder<'a> {
         threads: usize,
     ) -> Result<Self, MediaError> {
         let mut demuxer = Demuxer::open(source, Timeline::Presented, limits)?;
-        let decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
+        let decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.name())?;
         let places = || index.packets.iter().enumerate().map(|(at, packet)| ((packet.position, packet.size), at));
         let by_place: Option<HashMap<_, _>> = demuxer.is_mp4().then(|| places().collect());
         let mut before = VecDeque::new();

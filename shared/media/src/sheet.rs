@@ -5,7 +5,7 @@ use ffmpeg_next as ffmpeg;
 use std::path::Path;
 
 use crate::{
-    Canvas, ColorTags, Limits, MediaError, Orientation, Rational, VideoParams,
+    Canvas, Limits, MediaError, Rational, VideoParams,
     canvas::Surface,
     draw::caption,
     paint::{Brush, Rect},
@@ -62,21 +62,7 @@ pub fn contact_sheet(pictures: &[SheetPicture<'_>]) -> Result<Canvas, MediaError
 }
 
 fn blank(width: u32, height: u32) -> Result<Canvas, MediaError> {
-    let tick = Rational { num: 1, den: 1 };
-    let mut sheet = Canvas::new(&VideoParams {
-        width,
-        height,
-        time_base: tick,
-        frame_rate: tick,
-        sample_aspect_ratio: tick,
-        orientation: Orientation::UPRIGHT,
-        field_order: None,
-        pixel_format: "yuv420p".into(),
-        color: ColorTags::default(),
-        origin_pts: 0,
-        has_presented_times: true,
-        creation_time: None,
-    })?;
+    let mut sheet = Canvas::new(&VideoParams::plain(width, height, Rational::ONE, Rational::ONE))?;
     let surface = &mut sheet.surface();
     let all = Rect { x0: 0, y0: 0, x1: surface.width, y1: surface.height };
     Brush::from_rgb(surface, [0.12; 3]).fill(surface, all);

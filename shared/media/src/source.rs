@@ -27,6 +27,8 @@ const KEPT_BYTES: u64 = 16 << 20;
 /// A video to read. Made from a path, or by [`Source::of_ranges`] from bytes that lie elsewhere.
 #[derive(Debug, Clone)]
 pub struct Source {
+    file: PathBuf,
+    /// What messages call it.
     name: PathBuf,
     ranges: Option<Arc<Ranges>>,
     noted: Option<Noted>,
@@ -44,14 +46,14 @@ pub struct Reading {
 
 impl From<&RequestSettings> for Reading {
     fn from(settings: &RequestSettings) -> Self {
-        let raw_frame_rate = settings.raw_frame_rate.and_then(|rate| Rational::new(rate.num(), rate.den()));
-        Self { video_stream: settings.video_stream, raw_frame_rate }
+        Self { video_stream: settings.video_stream, raw_frame_rate: settings.raw_frame_rate }
     }
 }
 
 impl<P: AsRef<Path> + ?Sized> From<&P> for Source {
     fn from(path: &P) -> Self {
-        Self { name: path.as_ref().to_owned(), ranges: None, noted: None, reading: Reading::default() }
+        let file = path.as_ref().to_owned();
+        Self { name: file.clone(), file, ranges: None, noted: None, reading: Reading::default() }
     }
 }
 
@@ -73,25 +75,19 @@ impl Source {
         read_at: impl Fn(u64, &mut [u8]) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         let ranges = Ranges { bytes, read_at: Box::new(read_at), spool: None, kept: Mutex::default() };
-        Self {
-            name: name.as_ref().to_owned(),
-            ranges: Some(Arc::new(ranges)),
-            noted: None,
-            reading: Reading::default(),
-        }
+        Self { ranges: Some(Arc::new(ranges)), ..Self::from(&name) }
     }
 
     /// The same source, which in containers that have to be read whole to be planned keeps up to `most_bytes` of them in a file in
     /// `folder`, so that cutting need not read these again. Without it, and beyond the bound, they are read twice.
     #[must_use]
     pub fn with_spool(self, folder: &Path, most_bytes: u64) -> Self {
-        let Self { name, ranges, noted, reading } = self;
-        let ranges = ranges.map(|ranges| match Arc::try_unwrap(ranges) {
+        let ranges = self.ranges.map(|ranges| match Arc::try_unwrap(ranges) {
             Ok(ranges) => Arc::new(Ranges { spool: Some(Spool { folder: folder.to_owned(), most_bytes }), ..ranges }),
             // Already being read: too late to keep what was read.
             Err(ranges) => ranges,
         });
-        Self { name, ranges, noted, reading }
+        Self { ranges, ..self }
     }
 
     /// The same source with notes of what earlier scans of it found: where it has to be read whole to be planned, and that was interrupted, it is
@@ -121,14 +117,25 @@ impl Source {
         self.reading
     }
 
-    /// The file; for other sources the name that messages use.
+    /// The same source, which messages call by this name: a copy of an upload is called as the upload.
+    #[must_use]
+    pub fn named(self, name: impl AsRef<Path>) -> Self {
+        Self { name: name.as_ref().to_owned(), ..self }
+    }
+
+    /// The file; for other sources the name that they were made with, whose ending says how a bare stream is read.
     pub fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// What messages call it.
+    pub fn name(&self) -> &Path {
         &self.name
     }
 
     /// Refuses what needs no demuxer to refuse; returns the size in bytes.
     pub(crate) fn check(&self, limits: &Limits) -> Result<u64, MediaError> {
-        let Some(ranges) = &self.ranges else { return check_file(&self.name, limits) };
+        let Some(ranges) = &self.ranges else { return check_file(&self.file, &self.name, limits) };
         if ranges.bytes == 0 {
             return Err(MediaError::Empty { path: self.name.clone() });
         }
@@ -159,19 +166,19 @@ impl Source {
     pub(crate) fn open(&self) -> Result<Opened, MediaError> {
         match &self.ranges {
             Some(ranges) => Ok(Opened::Ranges { ranges: ranges.clone(), reads_next: 0, request_bytes: LEAST_BYTES }),
-            None => fs::File::open(&self.name).map(Opened::File).map_err(|e| MediaError::io("open", &self.name, e)),
+            None => fs::File::open(&self.file).map(Opened::File).map_err(|e| MediaError::io("open", &self.name, e)),
         }
     }
 }
 
-/// As [`Source::check`], for a file.
-pub(crate) fn check_file(path: &Path, limits: &Limits) -> Result<u64, MediaError> {
-    let metadata = fs::metadata(path).map_err(|e| MediaError::io("open", path, e))?;
+/// As [`Source::check`], for a file that messages call `path`.
+pub(crate) fn check_file(file: &Path, path: &Path, limits: &Limits) -> Result<u64, MediaError> {
+    let metadata = fs::metadata(file).map_err(|e| MediaError::io("open", path, e))?;
     if !metadata.is_file() {
         let reason = if metadata.is_dir() { "it is a directory" } else { "it is not a regular file" };
         return Err(MediaError::NotAVideo { path: path.to_owned(), reason: reason.into() });
     }
-    fs::File::open(path).map_err(|e| MediaError::io("open", path, e))?;
+    fs::File::open(file).map_err(|e| MediaError::io("open", path, e))?;
     if metadata.len() == 0 {
         return Err(MediaError::Empty { path: path.to_owned() });
     }

@@ -12,7 +12,8 @@ use crate::{
     Canvas, Frame, Limits, MediaError, Orientation, Rational, VideoParams,
     decoder::{Decoder, Step},
     demux::quiet_ffmpeg,
-    orientation::matrix_of_picture,
+    orientation::{matrix_of_picture, of_exif, of_matrix},
+    picture_format::pixel_format_name,
     scale::{Scaler, Target},
     source::check_file,
 };
@@ -21,7 +22,7 @@ use crate::{
 const MAX_BYTES: u64 = 1 << 30;
 /// Near the best quality that JPEG has.
 const FINEST: i32 = 2;
-const TICK: Rational = Rational { num: 1, den: 1 };
+const TICK: Rational = Rational::of(1, 1);
 
 /// How a picture is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub enum StillFormat {
 pub fn read_still(path: &Path, limits: &Limits) -> Result<Frame, MediaError> {
     quiet_ffmpeg();
     let limits = Limits { max_bytes: limits.max_bytes.min(MAX_BYTES), ..limits.clone() };
-    check_file(path, &limits)?;
+    check_file(path, path, &limits)?;
     let bytes = fs::read(path).map_err(|error| MediaError::io("read", path, error))?;
     decode_still(&bytes, path, &limits)
 }
@@ -79,10 +80,10 @@ pub(crate) fn decode_still(bytes: &[u8], path: &Path, limits: &Limits) -> Result
 /// FFmpeg 5 to 7 give what EXIF says as a tag of the picture, FFmpeg 8 as a display matrix.
 fn orientation(picture: &frame::Video) -> Orientation {
     match matrix_of_picture(picture) {
-        Some(matrix) => Orientation::of_matrix(&matrix).0,
+        Some(matrix) => of_matrix(&matrix).0,
         None => {
             let tag = picture.metadata().get("Orientation").and_then(|number| number.trim().parse().ok());
-            tag.map_or(Orientation::UPRIGHT, Orientation::of_exif)
+            tag.map_or(Orientation::UPRIGHT, of_exif)
         }
     }
 }
@@ -103,19 +104,11 @@ impl Canvas {
     /// # Errors
     /// [`MediaError::Unsupported`] for a size or pixel format that can't be drawn on.
     pub fn of_still(still: &Frame) -> Result<Self, MediaError> {
+        let picture = &still.picture;
         let mut canvas = Self::new(&VideoParams {
-            width: still.picture.width(),
-            height: still.picture.height(),
-            time_base: TICK,
-            frame_rate: TICK,
-            sample_aspect_ratio: TICK,
             orientation: still.orientation,
-            field_order: None,
-            pixel_format: crate::picture_format::pixel_format_name(&still.picture),
-            color: crate::ColorTags::default(),
-            origin_pts: 0,
-            has_presented_times: true,
-            creation_time: None,
+            pixel_format: pixel_format_name(picture),
+            ..VideoParams::plain(picture.width(), picture.height(), TICK, TICK)
         })?;
         canvas.load(still)?;
         Ok(canvas)

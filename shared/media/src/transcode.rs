@@ -59,7 +59,7 @@ impl AacTranscoder {
 
     /// One sample.
     pub(crate) fn time_base(&self) -> Rational {
-        Rational { num: 1, den: self.rate.min(i32::MAX as u32) as i32 }
+        Rational::of(1, self.rate.min(i32::MAX as u32) as i32)
     }
 
     /// Seconds of sound that came out of the decoder with another rate or number of channels than at the start.

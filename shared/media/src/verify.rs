@@ -12,8 +12,8 @@ use trackdrop_pipeline::{
 };
 
 use crate::{
-    ChunkReader, Cutter, Frame, Limits, MediaError, Orientation, PlannedSegment, Source, VideoIndex,
-    chunk_format::pts_list, index, serial::SerialDecoder,
+    ChunkReader, Cutter, Frame, Limits, MediaError, Orientation, PlannedSegment, Source, VideoIndex, index,
+    serial::SerialDecoder,
 };
 
 /// How to cut and decode.
@@ -174,7 +174,6 @@ pub fn verify_each(
     let segments = video.plan(options.segment_seconds)?;
     let mut serial = SerialDecoder::open(source, &video, &options.limits, options.threads)?;
     let mut chunks = Chunks {
-        index: &video,
         cutter: Cutter::open(source, &video, &segments)?,
         waiting: segments.iter().collect(),
         current: None,
@@ -182,7 +181,6 @@ pub fn verify_each(
         options,
         ledger: Ledger::default(),
         broken_ledger: None,
-        first_frame: 0,
     };
     let mut comparison = Comparison::new(&video, each);
     let (mut left, mut right) = (serial.next()?, chunks.next()?);
@@ -230,7 +228,6 @@ type Seen = (i64, bool);
 
 /// The frames of all chunks in order, each chunk cut when the one before it is decoded.
 struct Chunks<'a> {
-    index: &'a VideoIndex,
     cutter: Cutter<'a>,
     waiting: VecDeque<&'a PlannedSegment>,
     current: Option<(&'a PlannedSegment, ChunkReader, Vec<Seen>)>,
@@ -238,7 +235,6 @@ struct Chunks<'a> {
     options: &'a VerifyOptions,
     ledger: Ledger,
     broken_ledger: Option<String>,
-    first_frame: u64,
 }
 
 impl Chunks<'_> {
@@ -254,14 +250,13 @@ impl Chunks<'_> {
                     seen.push((frame.pts, frame.is_damaged));
                     return Ok(Some(frame));
                 }
-                let outcome = account(segment, self.first_frame, seen, &mut self.ledger);
+                let outcome = account(segment, seen, &mut self.ledger);
                 self.broken_ledger = self.broken_ledger.take().or(outcome.err());
-                self.first_frame += segment.expected_frames;
             }
             self.current = None;
             let Some(segment) = self.waiting.pop_front() else { return Ok(None) };
             self.cutter.next_chunk(&self.file)?;
-            let window = segment.window(self.index.time_base);
+            let window = segment.window();
             let VerifyOptions { limits, threads, .. } = self.options;
             let reader = ChunkReader::open(&self.file, &window, &segment.frame_pts, limits, *threads)?;
             self.current = Some((segment, reader, Vec::new()));
@@ -270,15 +265,12 @@ impl Chunks<'_> {
 }
 
 /// Enters a segment into the ledger, as `merge` does; the error says how it does not fit.
-fn account(segment: &PlannedSegment, first_frame: u64, seen: &[Seen], ledger: &mut Ledger) -> Result<(), String> {
+fn account(segment: &PlannedSegment, seen: &[Seen], ledger: &mut Ledger) -> Result<(), String> {
     let account = FrameAccount::of(&segment.frame_pts, seen).map_err(|error| error.to_string())?;
-    let pts_sha256 = pts_list(&segment.frame_pts).map_err(|error| error.to_string())?.sha256();
+    let pts_sha256 = segment.frame_pts.sha256();
     let planned = PlannedFrames {
         segment: SegmentNumber::new(segment.number.into()).map_err(|error| error.to_string())?,
-        first_frame,
-        frame_count: segment.expected_frames,
-        start_pts: segment.start_pts,
-        end_pts: segment.end_pts,
+        span: segment.span,
         pts_sha256: &pts_sha256,
     };
     ledger.take(&planned, &account).map_err(|error| error.to_string())

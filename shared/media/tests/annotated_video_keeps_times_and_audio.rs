@@ -19,7 +19,7 @@ fn keeps_times(source: &Path) -> (tempfile::TempDir, PathBuf, VideoIndex, JoinRe
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("annotated.mp4");
     let (video, report, given) = annotate(source, &out, 1.0);
-    assert_eq!(given, video.frame_pts);
+    assert_eq!(given, *video.frame_pts);
     let expected: Vec<i64> = video.frame_pts.iter().map(|pts| pts - video.origin_pts).collect();
     assert_eq!(shown_times(&out, video.time_base), expected);
     (dir, out, video, report)
@@ -93,7 +93,7 @@ fn packet_times_s(path: &Path, stream: &str) -> Vec<f64> {
 
 /// From the first picture to each packet of sound. An MP4's clock begins where its picture or sound does, a transport stream's anywhere.
 fn sound_against_picture_s(path: &Path) -> Vec<f64> {
-    let picture = serial_decode(path, Rational { num: 1, den: 90_000_000 });
+    let picture = serial_decode(path, Rational::of(1, 90_000_000));
     let first = picture[0].ticks as f64 / 90e6;
     packet_times_s(path, "a:0").into_iter().map(|time| time - first).collect()
 }
@@ -167,10 +167,10 @@ fn more_than_10_000_segments_are_joined_in_the_order_of_their_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let (file, out) = (dir.path().join("part.mp4"), dir.path().join("annotated.mp4"));
     let params = video.video_params();
-    let mut encoder = SegmentEncoder::create(&file, &params, &segments[0].window(video.time_base), 1).unwrap();
-    encoder.write(&mut Canvas::new(&params).unwrap(), segments[0].start_pts).unwrap();
+    let mut encoder = SegmentEncoder::create(&file, &params, &segments[0].window(), 1).unwrap();
+    encoder.write(&mut Canvas::new(&params).unwrap(), segments[0].span.start_pts).unwrap();
     encoder.finish().unwrap();
-    let parts: Vec<_> = segments.iter().map(|s| JoinPart { path: &file, start_pts: s.start_pts }).collect();
+    let parts: Vec<_> = segments.iter().map(|s| JoinPart { path: &file, start_pts: s.span.start_pts }).collect();
     assert_eq!(join(&parts, None, &params, &out).unwrap().video_frames, 10_050);
     let joined = index(&out, &Limits::default()).unwrap();
     let seconds = |video: &VideoIndex| -> Vec<f64> {
@@ -243,7 +243,7 @@ fn an_odd_turned_video_is_upright_with_its_pixel_shape_and_colours() {
     let again = index(&out, &Limits::default()).unwrap();
     assert_eq!((again.width, again.height), (92, 162));
     assert!(again.orientation.is_upright());
-    assert_eq!((video.sample_aspect_ratio.num, video.sample_aspect_ratio.den), (4, 3));
-    assert_eq!((again.sample_aspect_ratio.num, again.sample_aspect_ratio.den), (3, 4));
+    assert_eq!((video.sample_aspect_ratio.num(), video.sample_aspect_ratio.den()), (4, 3));
+    assert_eq!((again.sample_aspect_ratio.num(), again.sample_aspect_ratio.den()), (3, 4));
     assert_eq!(again.color.matrix.as_deref(), Some("bt709"));
 }

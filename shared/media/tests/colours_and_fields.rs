@@ -18,7 +18,7 @@ fn colours(path: &Path) -> Vec<[u8; 3]> {
     let mut colours = Vec::new();
     for segment in &segments {
         cutter.next_chunk(&chunk).unwrap();
-        let window = segment.window(video.time_base);
+        let window = segment.window();
         let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 1).unwrap();
         let mut scaler = RgbScaler::new();
         while let Some(frame) = reader.next().unwrap() {

@@ -15,7 +15,7 @@ fn first_frame(path: &Path) -> (Frame, Canvas) {
     let segment = &video.plan(f64::INFINITY).unwrap()[0];
     let chunk = path.with_extension("chunk.mkv");
     cut(path, &video, segment, &chunk).unwrap();
-    let window = segment.window(video.time_base);
+    let window = segment.window();
     let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 1).unwrap();
     let frame = reader.next().unwrap().unwrap();
     let mut canvas = Canvas::new(&video.video_params()).unwrap();

@@ -7,7 +7,7 @@ mod common;
 use std::{fs, os::unix::ffi::OsStrExt, path::Path};
 
 use common::{PICTURE, chunked_decode, make};
-use trackdrop_media::{ChunkReader, Limits, MediaError, Window, index};
+use trackdrop_media::{ChunkReader, Limits, MediaError, PtsList, Window, index};
 
 fn refused(path: &Path) -> MediaError {
     let error = index(path, &Limits::default()).unwrap_err();
@@ -175,7 +175,7 @@ fn random_damage_never_panics_and_every_planned_frame_is_accounted_for() {
             let (_dir, path) = written(name, &broken);
             let Ok(video) = index(&path, &Limits::default()) else { continue };
             for (segment, report) in video.plan(0.3).unwrap().iter().zip(chunked_decode(&path, &video, 0.3).1) {
-                assert!(report.frames + report.damaged.len() as u64 >= segment.expected_frames, "{name} {round}");
+                assert!(report.frames + report.damaged.len() as u64 >= segment.span.frame_count, "{name} {round}");
             }
         }
     }
@@ -235,7 +235,7 @@ fn decoding_that_gives_no_picture_for_too_long_is_stopped_in_the_source_and_in_a
     let segment = &video.plan(0.5).unwrap()[1];
     let chunk = clip.dir.path().join("chunk.mkv");
     trackdrop_media::cut(&clip.path, &video, segment, &chunk).unwrap();
-    let window = segment.window(video.time_base);
+    let window = segment.window();
     let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &none, 1).unwrap();
     stopped(reader.next().unwrap_err());
     let options = trackdrop_media::VerifyOptions { segment_seconds: 0.5, limits: none, threads: 1 };
@@ -249,11 +249,11 @@ fn a_chunk_of_another_segment_is_refused() {
     let segments = video.plan(0.5).unwrap();
     let chunk = clip.dir.path().join("chunk.mkv");
     trackdrop_media::cut(&clip.path, &video, &segments[1], &chunk).unwrap();
-    let open = |window: &Window, frames: &[i64]| ChunkReader::open(&chunk, window, frames, &Limits::default(), 1);
-    assert!(open(&segments[1].window(video.time_base), &segments[1].frame_pts).is_ok());
-    let wrong = open(&segments[2].window(video.time_base), &segments[2].frame_pts).unwrap_err();
+    let open = |window: &Window, frames: &PtsList| ChunkReader::open(&chunk, window, frames, &Limits::default(), 1);
+    assert!(open(&segments[1].window(), &segments[1].frame_pts).is_ok());
+    let wrong = open(&segments[2].window(), &segments[2].frame_pts).unwrap_err();
     assert!(matches!(wrong, MediaError::Mismatch { .. }), "{wrong}");
-    let plain = open(&segments[1].window(video.time_base), &[]).unwrap_err();
+    let plain = open(&segments[1].window(), &PtsList::default()).unwrap_err();
     assert!(matches!(plain, MediaError::Mismatch { .. }), "{plain}");
 }
 

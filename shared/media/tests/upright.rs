@@ -60,7 +60,7 @@ fn first_frame(path: &Path) -> (VideoIndex, u32, u32, Vec<u8>) {
     let segment = &video.plan(f64::INFINITY).unwrap()[0];
     let chunk = path.with_extension("chunk.mkv");
     cut(path, &video, segment, &chunk).unwrap();
-    let window = segment.window(video.time_base);
+    let window = segment.window();
     let reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 1).unwrap();
     let frame = reader.with_orientation(video.orientation).next().unwrap().unwrap();
     let (width, height) = (frame.width(), frame.height());

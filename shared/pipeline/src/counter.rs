@@ -8,10 +8,10 @@
 //! creations, for 1 segment and for 1,000,000.
 
 use crate::{
-    failure::Stage,
     names::{Bucket, Marker, ObjectName, PerSegment},
     request::RequestId,
     segment::SegmentNumber,
+    stage::Stage,
 };
 
 /// Segments in a full group: what one page of a listing holds.

@@ -5,7 +5,7 @@
 
 use crate::{
     pts_list::{PtsList, PtsListError},
-    segment::SegmentNumber,
+    segment::{SegmentNumber, SegmentSpan},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,14 +15,8 @@ use serde::{Deserialize, Serialize};
 pub struct PlannedFrames<'a> {
     /// Which segment.
     pub segment: SegmentNumber,
-    /// Index in the whole video of its first frame.
-    pub first_frame: u64,
-    /// How many frames it owns.
-    pub frame_count: u64,
-    /// First owned PTS.
-    pub start_pts: i64,
-    /// End of the owned interval, exclusive.
-    pub end_pts: i64,
+    /// The frames that it owns.
+    pub span: SegmentSpan,
     /// Digest of the owned PTS.
     pub pts_sha256: &'a str,
 }
@@ -132,17 +126,17 @@ pub struct Ledger {
 impl Ledger {
     /// Takes the next segment: what was planned against what was accounted for.
     pub fn take(&mut self, planned: &PlannedFrames<'_>, account: &FrameAccount) -> Result<(), LedgerError> {
-        let segment = planned.segment;
-        if let Some(expected) = self.end_pts.filter(|&end| end != planned.start_pts) {
-            return Err(LedgerError::Border { segment, start_pts: planned.start_pts, expected });
+        let (segment, span) = (planned.segment, planned.span);
+        if let Some(expected) = self.end_pts.filter(|&end| end != span.start_pts) {
+            return Err(LedgerError::Border { segment, start_pts: span.start_pts, expected });
         }
-        if planned.first_frame != self.total.frames {
-            let (first_frame, expected) = (planned.first_frame, self.total.frames);
+        if span.first_frame != self.total.frames {
+            let (first_frame, expected) = (span.first_frame, self.total.frames);
             return Err(LedgerError::FirstFrame { segment, first_frame, expected });
         }
         let missing = account.missing_pts.len() as u64;
-        if account.frames_decoded + missing != planned.frame_count {
-            let (planned, decoded) = (planned.frame_count, account.frames_decoded);
+        if account.frames_decoded + missing != span.frame_count {
+            let (planned, decoded) = (span.frame_count, account.frames_decoded);
             return Err(LedgerError::Count { segment, planned, decoded, missing });
         }
         if account.pts_sha256 != planned.pts_sha256 {
@@ -150,10 +144,10 @@ impl Ledger {
             return Err(LedgerError::Times { segment, found, planned });
         }
         let damaged = missing + account.damaged_pts.len() as u64;
-        self.total.frames += planned.frame_count;
+        self.total.frames += span.frame_count;
         self.total.frames_damaged += damaged;
-        self.total.frames_whole += planned.frame_count.saturating_sub(damaged);
-        self.end_pts = Some(planned.end_pts);
+        self.total.frames_whole += span.frame_count.saturating_sub(damaged);
+        self.end_pts = Some(span.end_pts);
         Ok(())
     }
 
@@ -166,10 +160,12 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Rational;
 
     fn planned(n: u64, first_frame: u64, frame_count: u64, start_pts: i64, end_pts: i64) -> PlannedFrames<'static> {
         let segment = SegmentNumber::new(n).unwrap();
-        PlannedFrames { segment, first_frame, frame_count, start_pts, end_pts, pts_sha256: "aa" }
+        let span = SegmentSpan { first_frame, frame_count, start_pts, end_pts, time_base: Rational::ONE };
+        PlannedFrames { segment, span, pts_sha256: "aa" }
     }
 
     fn account(frames_decoded: u64, missing: &[i64]) -> FrameAccount {

@@ -1,13 +1,14 @@
 //! The manifest: what a request is, how it was cut, how far it is and how it ended. `results/<request_id>/manifest.json`.
 
 use crate::{
-    failure::Stage,
     ledger::{LedgerTotal, PlannedFrames},
     pts_list::{FRAME_LIMIT, PtsList},
     request::RequestId,
-    segment::SegmentNumber,
+    segment::{SegmentNumber, SegmentSpan},
     settings::RequestSettings,
+    stage::Stage,
     time::{Rational, Timestamp},
+    video::VideoParams,
 };
 use schemars::JsonSchema;
 use serde::{
@@ -162,7 +163,8 @@ pub struct VideoInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,
     /// What the annotated video takes over (size, aspect, orientation, colours), as the media library writes and reads it.
-    pub presentation: serde_json::Value,
+    #[schemars(with = "serde_json::Value")]
+    pub presentation: VideoParams,
     /// What is worth knowing of how the file could be honoured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -183,16 +185,9 @@ pub struct ManifestSegment {
     pub duration: String,
     /// The upload, as a path for people.
     pub original_video: String,
-    /// Index in the whole video of the first owned frame.
-    pub first_frame: u64,
-    /// How many frames the segment owns.
-    pub frame_count: u64,
-    /// First owned PTS.
-    pub start_pts: i64,
-    /// End of the owned interval, exclusive.
-    pub end_pts: i64,
-    /// Seconds a tick.
-    pub time_base: Rational,
+    /// The frames that it owns.
+    #[serde(flatten)]
+    pub span: SegmentSpan,
     /// The PTS of every owned frame, run-length coded.
     #[schemars(with = "String")]
     pub frame_pts: PtsList,
@@ -220,14 +215,7 @@ impl VideoInfo {
 impl ManifestSegment {
     /// The segment's line of the ledger's plan.
     pub fn planned(&self) -> PlannedFrames<'_> {
-        PlannedFrames {
-            segment: self.segment_number,
-            first_frame: self.first_frame,
-            frame_count: self.frame_count,
-            start_pts: self.start_pts,
-            end_pts: self.end_pts,
-            pts_sha256: &self.pts_sha256,
-        }
+        PlannedFrames { segment: self.segment_number, span: self.span, pts_sha256: &self.pts_sha256 }
     }
 }
 

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
-use std::{fmt, fmt::Write as _, str::FromStr};
+use std::{
+    fmt::{self, Write as _},
+    ops::{Deref, Range},
+    str::FromStr,
+};
 
 /// PTS in presentation order, strictly increasing, in some time base.
 ///
@@ -34,6 +38,9 @@ pub(crate) const FRAME_LIMIT: usize = 100_000_000;
 
 impl PtsList {
     /// Checks that the PTS strictly increase.
+    ///
+    /// # Errors
+    /// [`PtsListError::NotIncreasing`] with the first two that do not.
     pub fn new(pts: Vec<i64>) -> Result<Self, PtsListError> {
         match pts.windows(2).position(|pair| pair[0] >= pair[1]) {
             Some(i) => Err(PtsListError::NotIncreasing { index: i + 1, previous: pts[i], next: pts[i + 1] }),
@@ -46,14 +53,13 @@ impl PtsList {
         &self.0
     }
 
-    /// How many frames there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is no frame.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// The PTS of these frames, which are counted from 0.
+    ///
+    /// # Panics
+    /// As a slice's, if there are fewer frames.
+    #[must_use]
+    pub fn part(&self, frames: Range<usize>) -> Self {
+        Self(self.0[frames].to_vec())
     }
 
     /// SHA-256 over the PTS as little-endian i64, hex: equal digests prove equal lists.
@@ -67,6 +73,24 @@ impl PtsList {
             let _ = write!(hex, "{byte:02x}");
             hex
         })
+    }
+}
+
+/// Reading is as in a slice.
+impl Deref for PtsList {
+    type Target = [i64];
+
+    fn deref(&self) -> &[i64] {
+        &self.0
+    }
+}
+
+impl<'a> IntoIterator for &'a PtsList {
+    type Item = &'a i64;
+    type IntoIter = std::slice::Iter<'a, i64>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
     }
 }
 

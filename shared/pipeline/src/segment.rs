@@ -1,6 +1,6 @@
 //! Segments: the planned intervals of a video, and what a chunk says of itself.
 
-use crate::{request::RequestId, settings::RequestSettings, time::Rational};
+use crate::{request::RequestId, settings::RequestSettings, time::Rational, video::VideoParams};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -58,6 +58,33 @@ impl fmt::Display for SegmentNumber {
     }
 }
 
+/// Which frames of the video a segment owns: those with `start_pts <= pts < end_pts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SegmentSpan {
+    /// Index in the whole video of the first owned frame.
+    pub first_frame: u64,
+    /// How many frames the segment owns.
+    pub frame_count: u64,
+    /// First owned PTS.
+    pub start_pts: i64,
+    /// End of the owned interval, exclusive.
+    pub end_pts: i64,
+    /// Seconds a tick.
+    pub time_base: Rational,
+}
+
+impl SegmentSpan {
+    /// Seconds that the segment is shown for.
+    pub fn seconds(&self) -> f64 {
+        self.time_base.seconds(self.end_pts.saturating_sub(self.start_pts))
+    }
+
+    /// Index in the whole video of the first frame after it.
+    pub fn end_frame(&self) -> u64 {
+        self.first_frame + self.frame_count
+    }
+}
+
 /// Everything a worker must know of a chunk, carried in the chunk object's custom metadata so that no other read is needed.
 ///
 /// The chunk owns the frames with `start_pts <= pts < end_pts`; it may hold more packets than that, which decoders need.
@@ -69,22 +96,15 @@ pub struct SegmentDescription {
     pub segment_number: SegmentNumber,
     /// How many segments the request has.
     pub segment_count: u32,
-    /// Index in the whole video of the first owned frame.
-    pub first_frame: u64,
-    /// How many frames the segment owns.
-    pub frame_count: u64,
-    /// First owned PTS, in `time_base` ticks.
-    pub start_pts: i64,
-    /// End of the owned interval, exclusive, in `time_base` ticks.
-    pub end_pts: i64,
-    /// Seconds a tick, exactly.
-    pub time_base: Rational,
+    /// The frames that it owns.
+    #[serde(flatten)]
+    pub span: SegmentSpan,
     /// SHA-256 over the owned PTS list (little-endian i64), hex.
     pub pts_sha256: String,
     /// SHA-256 of the chunk file, hex.
     pub sha256: String,
-    /// What the annotated segment takes over from the source, as the media library writes and reads it.
-    pub presentation: serde_json::Value,
+    /// What the annotated segment takes over from the source, as the media library reads and applies it.
+    pub presentation: VideoParams,
     /// How this request is to be processed.
     pub settings: RequestSettings,
 }
@@ -112,9 +132,9 @@ pub enum DescriptionError {
 }
 
 impl SegmentDescription {
-    /// Seconds that the segment is shown for.
-    pub fn seconds(&self) -> f64 {
-        self.time_base.seconds(self.end_pts - self.start_pts)
+    /// What messages call the chunk, wherever its file is.
+    pub fn chunk_name(&self) -> String {
+        format!("chunk {}", self.segment_number)
     }
 
     /// As an object's custom metadata, within the 8 KiB that Cloud Storage allows.

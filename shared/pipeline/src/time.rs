@@ -21,7 +21,15 @@ impl Rational {
     /// One second a tick.
     pub const ONE: Self = Self { num: 1, den: 1 };
 
+    /// `num / den`, where the denominator is known to be positive; any other counts as 1.
+    pub const fn of(num: i32, den: i32) -> Self {
+        Self { num, den: if den > 0 { den } else { 1 } }
+    }
+
     /// `num / den`; the denominator must be positive.
+    ///
+    /// # Errors
+    /// The fraction, if it is not.
     pub fn new(num: i32, den: i32) -> Result<Self, RationalError> {
         if den > 0 { Ok(Self { num, den }) } else { Err(RationalError(format!("{num}/{den}"))) }
     }
@@ -44,6 +52,20 @@ impl Rational {
     /// `ticks` of this time base in seconds.
     pub fn seconds(self, ticks: i64) -> f64 {
         ticks as f64 * f64::from(self.num) / f64::from(self.den)
+    }
+
+    /// `ticks` of this time base as whole units of `to`, rounded to nearest, ties away from zero.
+    pub fn rescale(self, ticks: i64, to: Self) -> i64 {
+        let num = i128::from(ticks) * i128::from(self.num) * i128::from(to.den);
+        let den = (i128::from(self.den) * i128::from(to.num)).max(1);
+        let half = if num < 0 { -(den / 2) } else { den / 2 };
+        ((num + half) / den).clamp(i128::from(i64::MIN + 1), i128::from(i64::MAX)) as i64
+    }
+
+    /// A time base with so many ticks in one of this; `None` where a denominator can't hold it.
+    pub fn finer(self, fineness: i64) -> Option<Self> {
+        let den = i64::from(self.den).checked_mul(fineness)?;
+        i32::try_from(den).ok().filter(|den| *den > 0).map(|den| Self { den, ..self })
     }
 
     /// `ticks` of this time base as decimal seconds, rounded half away from zero to the microsecond and written
@@ -185,6 +207,15 @@ mod tests {
         assert_eq!(Rational::new(1, 3).unwrap().decimal_seconds(2), "0.666667");
         assert_eq!(Rational::new(1, 90_000).unwrap().decimal_seconds(-45_000), "-0.5");
         assert_eq!(Rational::new(1, 90_000).unwrap().decimal_seconds(i64::MAX / 2), "51240955760304.310033");
+    }
+
+    #[test]
+    fn rescaling_rounds_to_nearest_on_both_sides_of_zero() {
+        let (base, milliseconds) = (Rational::of(1, 90_000), Rational::of(1, 1000));
+        assert_eq!(base.rescale(45, milliseconds), 1); // half a millisecond
+        assert_eq!(base.rescale(44, milliseconds), 0);
+        assert_eq!(base.rescale(-45, milliseconds), -1);
+        assert_eq!(base.rescale(i64::MAX, Rational::of(1, i32::MAX)), i64::MAX);
     }
 
     #[test]

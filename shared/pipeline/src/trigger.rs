@@ -2,6 +2,8 @@
 //!
 //! One YAML file a trigger in `triggers/`. Terraform, the local bus and the tests read the same files.
 
+pub mod files;
+
 use crate::{
     event::Event,
     names::{Bucket, ObjectName},
@@ -82,16 +84,6 @@ pub enum TriggerError {
     },
 }
 
-/// The files of the triggers that start the stages, in the order of the flow.
-pub const STAGES: [&str; 6] = [
-    include_str!("../../../triggers/split.yaml"),
-    include_str!("../../../triggers/track.yaml"),
-    include_str!("../../../triggers/merge.yaml"),
-    include_str!("../../../triggers/load.yaml"),
-    include_str!("../../../triggers/annotate.yaml"),
-    include_str!("../../../triggers/join.yaml"),
-];
-
 /// The variable that replaces the list of what is ignored in `uploads`: patterns separated by commas, or `none`.
 pub const IGNORE_VARIABLE: &str = "TRACKDROP_IGNORE";
 
@@ -100,7 +92,7 @@ pub const IGNORE_VARIABLE: &str = "TRACKDROP_IGNORE";
 /// # Errors
 /// Where a pattern can't be honoured.
 pub fn of_uploads(ignore: Option<&str>) -> Result<Trigger, TriggerError> {
-    Trigger::parse(include_str!("../../../triggers/split.yaml"))?.ignoring(ignore)
+    Trigger::parse(files::SPLIT)?.ignoring(ignore)
 }
 
 impl Trigger {

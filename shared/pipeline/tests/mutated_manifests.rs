@@ -31,7 +31,13 @@ fn whole(segments: Vec<Value>) -> Value {
             "video": {
                 "container": "mov,mp4,m4a,3gp,3g2,mj2", "codec": "h264", "width_px": 640, "height_px": 360, "time_base": "1/90000",
                 "frame_rate": "30000/1001", "rotation_degrees": 0, "frame_count": 180, "origin_pts": 0, "start_pts": 0,
-                "end_pts": 540_540, "audio_codec": "aac", "presentation": { "width": 640 }, "warnings": ["a note"],
+                "end_pts": 540_540, "audio_codec": "aac", "warnings": ["a note"],
+                "presentation": {
+                    "color": { "matrix": "bt709", "primaries": null, "range": "tv", "transfer": null },
+                    "frame_rate": { "den": 1001, "num": 30_000 }, "has_presented_times": true, "height": 360,
+                    "orientation": { "mirrored": false, "turn": "none" }, "origin_pts": 0, "pixel_format": "yuv420p",
+                    "sample_aspect_ratio": { "den": 1, "num": 1 }, "time_base": { "den": 90_000, "num": 1 }, "width": 640,
+                },
             },
         },
         "settings": {}, "version": "0.1.0",
@@ -68,4 +74,12 @@ fn many_segments_that_each_claim_as_many_frames_as_a_request_may_have_are_refuse
     let text = whole((0..1_000).map(|number| segment(number, "0 +1*60000000")).collect());
     let error = serde_json::from_value::<Manifest>(text).unwrap_err().to_string();
     assert!(error.contains("frames"), "{error}");
+}
+
+/// What `trackdrop demo` wrote before fields had types of their own.
+#[test]
+fn a_manifest_that_was_written_before_has_the_same_bytes_when_it_is_written_again() {
+    let written = include_str!("../../../examples/data/results/req_V4j2dFlj_20261129T165643/manifest.json");
+    let manifest: Manifest = serde_json::from_str(written).unwrap();
+    assert_eq!(serde_json::to_string_pretty(&manifest).unwrap().trim_end(), written.trim_end());
 }

@@ -1,4 +1,4 @@
-//! Times the questions about an hour of 30 frames a second with 50 objects. `scripts/bench-analytics` runs it, and supervision beside it.
+//! Times the questions about an hour of 30 frames a second with 50 objects. `scripts/bench/analytics` runs it, and supervision beside it.
 //!
 //! `bench FOLDER` writes `tracks.parquet` (5.4 million rows) there, and prints a table; `bench FOLDER FRAMES` also writes `few.parquet`, the first
 //! frames, and `few.json`, what is counted in them without hysteresis.

@@ -8,57 +8,27 @@ mod support;
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    net::TcpStream,
 };
 use support::{At, Database, REQUEST, scene, seen, walk};
+use tempfile::TempDir;
+use trackdrop_emulators::Emulator;
 use trackdrop_scenes::{Scene, sql};
 use trackdrop_tables::schema::{SCENES, Table};
 
 /// The emulator, and its folder of rows.
-struct Emulator {
-    process: Child,
-    port: u16,
-    folder: PathBuf,
+struct BigQuery {
+    emulator: Emulator,
+    _folder: TempDir,
 }
 
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-impl Emulator {
+impl BigQuery {
     fn start() -> Option<Self> {
-        let cache = std::env::var_os("TRACKDROP_CACHE").map(PathBuf::from);
-        let cache = cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/trackdrop"));
-        let link = cache.join("emulators/local-bigquery");
-        let program = if link.is_dir() { link.join("run") } else { link };
-        if !program.exists() {
-            assert!(std::env::var_os("TRACKDROP_REQUIRE_EMULATORS").is_none(), "{program:?} is missing");
-            eprintln!("*** SKIPPED: there is no {program:?} (scripts/emulators fetches it) ***");
-            return None;
-        }
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bigquery-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let port = free_port();
-        let mut command = Command::new(program);
-        command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--grpc-port", &free_port().to_string()]);
-        command.args(["--project", "p", "--dataset", "trackdrop", "--data-dir"]).arg(&folder).arg("serve");
-        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let mut emulator = Self { process, port, folder };
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert_eq!(emulator.process.try_wait().unwrap(), None, "the emulator ended");
-            std::thread::yield_now();
-        }
-        Some(emulator)
+        let folder = tempfile::tempdir().unwrap();
+        let emulator = trackdrop_emulators::bigquery("p", "127.0.0.1:9", folder.path())?;
+        let bigquery = Self { emulator, _folder: folder };
+        bigquery.ask("CREATE SCHEMA trackdrop");
+        Some(bigquery)
     }
 
     /// The rows of an answer, their values with commas between.
@@ -66,7 +36,7 @@ impl Emulator {
         let dataset = json!({ "projectId": "p", "datasetId": "trackdrop" });
         let body = json!({ "query": query, "useLegacySql": false, "maxResults": 100_000, "defaultDataset": dataset })
             .to_string();
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let mut stream = TcpStream::connect(self.emulator.host()).unwrap();
         write!(
             stream,
             "POST /bigquery/v2/projects/p/queries HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -142,7 +112,7 @@ calibration: [{pixel: [0, 0], metre: [0, 0]}, {pixel: [200, 0], metre: [20, 0]},
 
 #[test]
 fn the_same_rows_give_equal_answers_in_both_engines() {
-    let Some(emulator) = Emulator::start() else { return };
+    let Some(emulator) = BigQuery::start() else { return };
     let (scene, rows) = (questions(), rows());
     let database = Database::new(std::slice::from_ref(&scene));
     database.request(REQUEST, "gate/a.mp4", 200, 100).rows(REQUEST, &rows).views(sql::VIEWS);

@@ -256,7 +256,7 @@ fn a_view_that_was_not_asked_for_by_name_answers_the_same() {
     }
 }
 
-/// The cases of the table in docs/analytics.md, where supervision's numbers are those that scripts/bench-analytics finds.
+/// The cases of the table in docs/analytics.md, where supervision's numbers are those that scripts/bench/analytics finds.
 #[test]
 fn the_cases_of_the_comparison_count_what_the_docs_say() {
     let line = "lines: [{name: gate, points: [[100, 85], [100, 15]]}]";

@@ -32,21 +32,11 @@ use trackdrop_merge::Merge;
 use trackdrop_pipeline::{
     DeadLetter, Delivery, Event, Failure, FailureKind, Handler, ObjectFinalized, RequestId, Timestamp,
     names::{self, ObjectName, PerSegment, ResultFile},
-    trigger::{Trigger, TriggerError},
+    trigger::{Trigger, TriggerError, files},
 };
 use trackdrop_split::Split;
 use trackdrop_track::Track;
 
-/// The trigger files of the product.
-const TRIGGERS: [&str; 7] = [
-    include_str!("../../../triggers/split.yaml"),
-    include_str!("../../../triggers/track.yaml"),
-    include_str!("../../../triggers/merge.yaml"),
-    include_str!("../../../triggers/load.yaml"),
-    include_str!("../../../triggers/annotate.yaml"),
-    include_str!("../../../triggers/join.yaml"),
-    include_str!("../../../triggers/fail.yaml"),
-];
 /// Nobody is turned away here for being full, so no trigger needs more.
 const MOST_ATTEMPTS: u32 = 10;
 /// Of one message at most so many are lost.
@@ -72,7 +62,7 @@ pub(crate) struct Bus {
 
 impl Bus {
     pub(crate) fn new(world: Arc<World>, is_by_window: bool, is_swept: bool) -> Result<Self, TriggerError> {
-        let triggers = TRIGGERS.into_iter().map(Trigger::parse).collect::<Result<_, _>>()?;
+        let triggers = files::ALL.into_iter().map(|(_, text)| Trigger::parse(text)).collect::<Result<_, _>>()?;
         Ok(Self { world, triggers, is_by_window, is_swept, sent: Mutex::default(), running: Mutex::default() })
     }
 

@@ -14,7 +14,8 @@ use tempfile::TempPath;
 use trackdrop_annotate::{Rendered, Renderer};
 use trackdrop_join::{Joined, Joiner, Part};
 use trackdrop_pipeline::{
-    Delivery, Failure, PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber, Stage,
+    Delivery, Failure, PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber, SegmentSpan, Stage,
+    VideoParams,
     ledger::FrameAccount,
     manifest::{ModelIdentity, VideoInfo},
 };
@@ -53,11 +54,19 @@ pub struct StandIn(pub Trouble);
 /// In the text of a video whose annotated segments can't be joined.
 pub const UNJOINABLE: &str = "unjoinable";
 
+/// In the text of a video with sound, for which `join` opens the upload.
+pub const WITH_SOUND: &str = "sound";
+
+/// Ten pictures a second, each a tick.
+const FRAME_RATE: Rational = Rational::of(10, 1);
+const TIME_BASE: Rational = Rational::of(1, 10);
+
 struct Text {
     frames: i64,
     seed: Option<i64>,
     segments: Vec<PlannedSegment>,
     is_joinable: bool,
+    has_sound: bool,
     trouble: Trouble,
 }
 
@@ -69,10 +78,9 @@ impl Cutter for StandIn {
     /// A time base of 1/10 s: one frame each tenth of a second.
     fn open(&self, source: &Source, settings: &RequestSettings) -> Result<Box<dyn OpenVideo>, Failure> {
         self.0.check(Stage::Split)?;
-        let source = source.path();
-        let text = read(source)?;
+        let text = read(source.path())?;
         let (Some(frames), Some(gop)) = (number(&text, "frames"), number(&text, "gop")) else {
-            return Err(Failure::permanent(format!("{source:?} is not a video")));
+            return Err(Failure::permanent(format!("{:?} is not a video", source.name())));
         };
         let gops = ((settings.segment_seconds * 10.0) as i64).div_euclid(gop).max(1);
         let starts: Vec<i64> = (0..frames).step_by((gop * gops) as usize).collect();
@@ -81,11 +89,20 @@ impl Cutter for StandIn {
             .map(|&start| {
                 let end = (start + gop * gops).min(frames);
                 let frame_pts = pts_list((start..end).collect())?;
-                Ok(PlannedSegment { start_pts: start, end_pts: end, frame_pts, lossless_transcode: false })
+                let span = SegmentSpan {
+                    first_frame: start as u64,
+                    frame_count: frame_pts.len() as u64,
+                    start_pts: start,
+                    end_pts: end,
+                    time_base: TIME_BASE,
+                };
+                Ok(PlannedSegment { span, frame_pts, lossless_transcode: false })
             })
             .collect::<Result<_, Failure>>()?;
         let is_joinable = !text.contains(UNJOINABLE);
-        Ok(Box::new(Text { frames, seed: number(&text, "seed"), segments, is_joinable, trouble: self.0.clone() }))
+        let has_sound = text.contains(WITH_SOUND);
+        let (seed, trouble) = (number(&text, "seed"), self.0.clone());
+        Ok(Box::new(Text { frames, seed, segments, is_joinable, has_sound, trouble }))
     }
 }
 
@@ -98,8 +115,8 @@ impl OpenVideo for Text {
             height_px: 480,
             stored_width_px: Some(640),
             stored_height_px: Some(480),
-            time_base: Rational::new(1, 10).unwrap_or(Rational::ONE),
-            frame_rate: Rational::new(10, 1).unwrap_or(Rational::ONE),
+            time_base: TIME_BASE,
+            frame_rate: FRAME_RATE,
             rotation_degrees: 0,
             mirrored: Some(false),
             sample_aspect_ratio: Some(Rational::ONE),
@@ -110,8 +127,8 @@ impl OpenVideo for Text {
             start_pts: 0,
             end_pts: self.frames,
             video_streams: None,
-            audio_codec: None,
-            presentation: serde_json::Value::Null,
+            audio_codec: self.has_sound.then(|| "text".into()),
+            presentation: VideoParams::plain(640, 480, TIME_BASE, FRAME_RATE),
             warnings: vec![],
         }
     }
@@ -192,11 +209,11 @@ impl SegmentDetector for StandIn {
         let (planned, seed) = text.split_once(';').ok_or_else(no_chunk)?;
         let (planned, seed): (PtsList, _) = (planned.parse().map_err(|_| no_chunk())?, seed.parse::<u64>().ok());
         let unseen = |pts: i64| trouble.lost_frame == Some(pts) || trouble.missing_frame == Some(pts);
-        let seen: Vec<i64> = planned.as_slice().iter().copied().filter(|&pts| !unseen(pts)).collect();
+        let seen: Vec<i64> = planned.iter().copied().filter(|&pts| !unseen(pts)).collect();
         let mut rows = vec![];
         for &pts in &seen {
             delivery.step()?;
-            let frame_index = (segment.first_frame as i64) + pts - segment.start_pts;
+            let frame_index = (segment.span.first_frame as i64) + pts - segment.span.start_pts;
             if let Some(seed) = seed {
                 rows.extend(random_frame(seed, frame_index, pts));
                 continue;
@@ -208,8 +225,7 @@ impl SegmentDetector for StandIn {
                 rows.push(DetectionRow { frame_index, pts, bbox: [x, 50.0, x + 40.0, 150.0], score, class_id });
             }
         }
-        let missing_pts: Vec<i64> =
-            planned.as_slice().iter().copied().filter(|&pts| trouble.missing_frame == Some(pts)).collect();
+        let missing_pts: Vec<i64> = planned.iter().copied().filter(|&pts| trouble.missing_frame == Some(pts)).collect();
         let mut all = [seen.clone(), missing_pts.clone()].concat();
         all.sort_unstable();
         let account = FrameAccount {
@@ -238,7 +254,7 @@ impl Renderer for StandIn {
             drawn += &format!("{} {} {}\n", row.frame_index, row.track_id, row.class_name);
         }
         write(out, drawn)?;
-        Ok(Rendered { frames: segment.frame_count, crops: vec![] })
+        Ok(Rendered { frames: segment.span.frame_count, crops: vec![] })
     }
 }
 

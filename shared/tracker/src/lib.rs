@@ -40,7 +40,7 @@ mod sweep;
 pub use checkpoint::{Checkpoint, RestoreError};
 pub use detection::Detection;
 pub use output::{MAX_ASPECT, MIN_BOX_AREA_PX2, Track, passes_output_filter};
-pub use per_class::PerClass;
+pub use per_class::{PerClass, PerClassCheckpoint};
 pub use rules::Rules;
 pub use settings::{BIRTH_MARGIN, LOW_FLOOR, Settings, SettingsError};
 pub use step::ByteTrack;

@@ -1,8 +1,10 @@
 //! Each class associated by itself.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-use crate::{ByteTrack, Detection, Rules, Settings, SettingsError, Track};
+use serde::{Deserialize, Serialize};
+
+use crate::{ByteTrack, Checkpoint, Detection, RestoreError, Rules, Settings, SettingsError, Track};
 
 /// A tracker a class; they number their tracks together, in the order in which these are first seen.
 #[derive(Debug)]
@@ -14,6 +16,18 @@ pub struct PerClass {
     /// By class id and the number that its tracker gave.
     ids: BTreeMap<(i32, u64), u64>,
     /// Whether the first frame is over, which a tracker treats differently.
+    began: bool,
+}
+
+/// The state of a tracker a class. Opaque, as [`Checkpoint`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PerClassCheckpoint {
+    /// Of a tracker that has seen nothing: the settings of all.
+    unseen: Checkpoint,
+    trackers: BTreeMap<i32, Checkpoint>,
+    /// Class, the number that its tracker gave, and the number among all.
+    ids: Vec<(i32, u64, u64)>,
     began: bool,
 }
 
@@ -58,6 +72,39 @@ impl PerClass {
             }
         }
         Ok(all)
+    }
+
+    /// The state after the latest step.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), which has excluded them.
+    pub fn checkpoint(&self) -> Result<PerClassCheckpoint, SettingsError> {
+        Ok(PerClassCheckpoint {
+            unseen: ByteTrack::with_rules(self.settings.clone(), self.rules)?.checkpoint(),
+            trackers: self.trackers.iter().map(|(&class, tracker)| (class, tracker.checkpoint())).collect(),
+            ids: self.ids.iter().map(|(&(class, own), &id)| (class, own, id)).collect(),
+            began: self.began,
+        })
+    }
+
+    /// Trackers that continue where the checkpoint was taken.
+    ///
+    /// # Errors
+    /// As [`ByteTrack::restore`]; or numbers that the trackers together can't have given.
+    pub fn restore(checkpoint: PerClassCheckpoint) -> Result<Self, RestoreError> {
+        let PerClassCheckpoint { unseen, trackers, ids, began } = checkpoint;
+        let unseen = ByteTrack::restore(unseen)?;
+        let (settings, rules) = (unseen.settings().clone(), *unseen.rules());
+        let mut given = BTreeSet::new();
+        for &(class, _, id) in &ids {
+            if !trackers.contains_key(&class) || !(1..=ids.len() as u64).contains(&id) || !given.insert(id) {
+                return Err(RestoreError::Track { id, problem: "has a number that was given twice or never" });
+            }
+        }
+        let restore = |(class, tracker)| Ok((class, ByteTrack::restore(tracker)?));
+        let trackers = trackers.into_iter().map(restore).collect::<Result<_, RestoreError>>()?;
+        let ids = ids.into_iter().map(|(class, own, id)| ((class, own), id)).collect();
+        Ok(Self { settings, rules, trackers, ids, began })
     }
 
     /// Degenerate detections refused so far.

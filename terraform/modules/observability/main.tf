@@ -1,7 +1,7 @@
 # What the logs count, what wakes somebody up, and what that person reads first (docs/runbook.md).
 
 locals {
-  # What shared/framework and shared/flow log, which scripts/tests/contract.py checks: "delivery done" with its work (none where
+  # What shared/framework and shared/flow log, which scripts/checks/contract.py checks: "delivery done" with its work (none where
   # an earlier attempt had done it), "request done" and "request failed", and what the sweeper finds.
   services = "resource.type=(\"cloud_run_revision\" OR \"cloud_run_worker_pool\") AND (resource.labels.service_name=~\"^${var.name}-\" OR resource.labels.worker_pool_name=~\"^${var.name}-\")"
 

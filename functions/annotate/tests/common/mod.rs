@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use trackdrop_annotate::{Limits, MediaRenderer, VideoEngine};
 use trackdrop_flow::room::Room;
 use trackdrop_media::{Cutter, index};
-use trackdrop_pipeline::{PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber};
+use trackdrop_pipeline::{RequestSettings, SegmentDescription, SegmentNumber};
 
 /// Pictures of the chunk.
 pub const FRAMES: u64 = 100;
@@ -38,14 +38,10 @@ pub fn chunk(folder: &TempDir, input: &[&str]) -> (PathBuf, SegmentDescription) 
         request_id: "req_AAAAAAAA_20260101T000000".parse().unwrap(),
         segment_number: SegmentNumber::new(0).unwrap(),
         segment_count: 1,
-        first_frame: 0,
-        frame_count: segment.expected_frames,
-        start_pts: segment.start_pts,
-        end_pts: segment.end_pts,
-        time_base: Rational::new(video.time_base.num, video.time_base.den).unwrap(),
-        pts_sha256: PtsList::new(segment.frame_pts.clone()).unwrap().sha256(),
+        span: segment.span,
+        pts_sha256: segment.frame_pts.sha256(),
         sha256: String::new(),
-        presentation: serde_json::to_value(video.video_params()).unwrap(),
+        presentation: video.video_params(),
         settings: RequestSettings::default(),
     };
     (chunk, description)

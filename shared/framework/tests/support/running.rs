@@ -2,7 +2,7 @@
 
 use reqwest::{Client, StatusCode};
 use std::{
-    net::TcpListener,
+    net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -34,7 +34,7 @@ impl Running {
 
     /// The same with these arguments.
     pub async fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], trackdrop_emulators::free_port()));
         let nobody = "127.0.0.1:9";
         let process = Command::new(program())
             .args(arguments)

@@ -19,7 +19,7 @@ pub fn annotate(source: &Path, out: &Path, segment_seconds: f64) -> (VideoIndex,
     for segment in &segments {
         let chunk = dir.path().join("chunk.mkv");
         cutter.next_chunk(&chunk).unwrap();
-        let window = segment.window(video.time_base);
+        let window = segment.window();
         let mut reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 1)
             .unwrap()
             .with_orientation(params.orientation);
@@ -36,7 +36,7 @@ pub fn annotate(source: &Path, out: &Path, segment_seconds: f64) -> (VideoIndex,
         files.push(file);
     }
     let parts: Vec<JoinPart<'_>> =
-        files.iter().zip(&segments).map(|(path, s)| JoinPart { path, start_pts: s.start_pts }).collect();
+        files.iter().zip(&segments).map(|(path, s)| JoinPart { path, start_pts: s.span.start_pts }).collect();
     let report = join(&parts, Some(&source.into()), &params, out).unwrap();
     (video, report, given)
 }

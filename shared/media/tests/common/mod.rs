@@ -95,8 +95,8 @@ pub fn serial_decode_of(path: &Path, time_base: Rational, stream: u32) -> Vec<Sh
         .filter(|l| !l.starts_with('#'))
         .map(|line| {
             let fields: Vec<_> = line.split(',').map(str::trim).collect();
-            let exact = fields[2].parse::<i128>().unwrap() * num * i128::from(time_base.den);
-            let den = den * i128::from(time_base.num);
+            let exact = fields[2].parse::<i128>().unwrap() * num * i128::from(time_base.den());
+            let den = den * i128::from(time_base.num());
             assert_eq!(exact % den, 0, "the reference's time is a whole number of source ticks");
             Shown { ticks: (exact / den) as i64, md5: fields[5].to_owned() }
         })
@@ -112,7 +112,7 @@ pub fn chunked_decode(clip: &Path, index: &VideoIndex, target_seconds: f64) -> (
     for segment in &segments {
         let chunk = dir.path().join(format!("{}.mkv", segment.number));
         assert_eq!(cutter.next_chunk(&chunk).unwrap(), Some(segment.number));
-        let (some, report) = decode_chunk(&chunk, index, segment);
+        let (some, report) = decode_chunk(&chunk, segment);
         frames.extend(some);
         reports.push(report);
     }
@@ -120,12 +120,8 @@ pub fn chunked_decode(clip: &Path, index: &VideoIndex, target_seconds: f64) -> (
     (frames, reports)
 }
 
-pub fn decode_chunk(
-    chunk: &Path,
-    index: &VideoIndex,
-    segment: &trackdrop_media::PlannedSegment,
-) -> (Vec<Shown>, DecodeReport) {
-    let window = segment.window(index.time_base);
+pub fn decode_chunk(chunk: &Path, segment: &trackdrop_media::PlannedSegment) -> (Vec<Shown>, DecodeReport) {
+    let window = segment.window();
     let mut reader = ChunkReader::open(chunk, &window, &segment.frame_pts, &Limits::default(), 2).unwrap();
     let mut frames = Vec::new();
     while let Some(frame) = reader.next().unwrap() {

@@ -14,14 +14,17 @@ use super::{
     operations::{self as ops, Operations, Verbs},
     pool::{Place, Pool, PoolOptions},
     profile::{Profile, TrackDelivery},
-    stages::{FUNCTIONS, Function, triggers},
+    stages::{shape, triggers},
     warehouse::{Jobs, Loaded},
 };
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
 };
-use trackdrop_pipeline::trigger::{Trigger, TriggerError};
+use trackdrop_pipeline::{
+    Stage,
+    trigger::{Trigger, TriggerError},
+};
 
 /// Nothing is waited for longer.
 const LAST_US: u64 = 14 * 86_400_000_000;
@@ -66,7 +69,7 @@ struct Message {
 /// A delivery that an instance has, or that waits for one.
 #[derive(Clone, Debug)]
 struct Job {
-    function: Function,
+    function: Stage,
     message: Message,
     serial: u32,
     place: Place,
@@ -77,10 +80,10 @@ struct Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
     Upload { length_ms: u64 },
-    Deliver { function: Function, request: RequestNumber, segment: u32, attempts: u32 },
-    TurnAway { function: Function, job: JobNumber, serial: u32 },
-    Up { function: Function, place: Place },
-    Idle { function: Function, place: Place, version: u32 },
+    Deliver { function: Stage, request: RequestNumber, segment: u32, attempts: u32 },
+    TurnAway { function: Stage, job: JobNumber, serial: u32 },
+    Up { function: Stage, place: Place },
+    Idle { function: Stage, place: Place, version: u32 },
     Step { job: JobNumber },
     GpuDone { place: Place, version: u32 },
     Look,
@@ -172,16 +175,16 @@ impl<'a> Day<'a> {
         let (deployment, limits, times) = (&profile.deployment, &profile.limits, &profile.times);
         let mut pools = vec![];
         let mut subscriptions = vec![];
-        for (function, trigger) in FUNCTIONS.into_iter().zip(triggers()?) {
-            let is_gpu = function == Function::Track;
+        for (function, trigger) in Stage::ALL.into_iter().zip(triggers()?) {
+            let is_gpu = function == Stage::Track;
             let is_pulled = is_gpu && deployment.track_delivery == TrackDelivery::Pull;
             let max = match function {
-                Function::Split => deployment.split_max_instances,
-                Function::Track => deployment.gpus,
-                Function::Merge => deployment.merge_max_instances,
-                Function::Load => deployment.load_max_instances,
-                Function::Annotate => deployment.annotate_max_instances,
-                Function::Join => deployment.join_max_instances,
+                Stage::Split => deployment.split_max_instances,
+                Stage::Track => deployment.gpus,
+                Stage::Merge => deployment.merge_max_instances,
+                Stage::Load => deployment.load_max_instances,
+                Stage::Annotate => deployment.annotate_max_instances,
+                Stage::Join => deployment.join_max_instances,
             };
             let min = match (deployment.all_started, is_gpu) {
                 (true, _) => max,
@@ -325,7 +328,7 @@ impl<'a> Day<'a> {
         self.sums.video_s += length_s;
         self.sums.frames += length_s * self.profile.video.frame_rate;
         self.sums.segments += u64::from(segments);
-        self.publish(Function::Split, number, 0, self.now_us);
+        self.publish(Stage::Split, number, 0, self.now_us);
         self.next_upload();
     }
 }

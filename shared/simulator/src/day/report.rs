@@ -8,10 +8,11 @@ use super::{
     limits::source_of,
     operations::Operations,
     profile::{Profile, TrackDelivery},
-    stages::{FUNCTIONS, Function},
+    stages::shape,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
+use trackdrop_pipeline::Stage;
 
 /// A day's report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -179,7 +180,7 @@ pub(crate) fn of(day: &Day<'_>, profile: &Profile, seed: u64, now_us: u64) -> Re
     let per_video = |us: u128| us as f64 / 1e6 / sums.uploaded.max(1) as f64;
     let mut functions = BTreeMap::new();
     let mut operations = BTreeMap::new();
-    for function in FUNCTIONS {
+    for function in Stage::ALL {
         let at = function as usize;
         let pool = &day.pools[at];
         let deliveries = sums.deliveries[at];
@@ -199,8 +200,8 @@ pub(crate) fn of(day: &Day<'_>, profile: &Profile, seed: u64, now_us: u64) -> Re
         );
         operations.insert(function.name(), sums.operations[at]);
     }
-    let (gpu_s, gpu_busy_s) = day.pools[Function::Track as usize].seconds(now_us);
-    let concurrency = day.pools[Function::Track as usize].options.concurrency;
+    let (gpu_s, gpu_busy_s) = day.pools[Stage::Track as usize].seconds(now_us);
+    let concurrency = day.pools[Stage::Track as usize].options.concurrency;
     let fps_at_most = day.speeds.at_most(concurrency);
     let held_by = if fps_at_most < profile.times.fps_per_gpu { "decoding on its processors" } else { "the network" };
     let gpu = Gpus { hours: gpu_s / 3_600.0, busy_hours: gpu_busy_s / 3_600.0, fps_at_most, held_by };
@@ -247,11 +248,11 @@ fn cost(day: &Day<'_>, profile: &Profile, now_us: u64, gpu_s: f64, fps_at_most: 
     let second = |vcpus: f64, gib: f64| vcpus * prices.vcpu_second + gib * prices.gib_second;
     let gpu_second = prices.gpu_second + second(deployment.gpu_vcpus, deployment.gpu_gib);
     let mut other_instances = 0.0;
-    for function in FUNCTIONS.into_iter().filter(|function| *function != Function::Track) {
+    for function in Stage::ALL.into_iter().filter(|function| *function != Stage::Track) {
         let pool = &day.pools[function as usize];
         let (_, busy_s) = pool.seconds(now_us);
         let started_s = pool.starts as f64 * pool.options.start_us as f64 / 1e6;
-        let (vcpus, gib) = function.shape();
+        let (vcpus, gib) = shape(function);
         other_instances += (busy_s + started_s) * second(vcpus, gib);
     }
     let all = sums.operations.iter().fold(Operations::default(), |all, operations| all + *operations);
@@ -299,12 +300,12 @@ fn uses(day: &Day<'_>, profile: &Profile, fps_at_most: f64) -> Vec<Use> {
     };
     let gpus_wanted = sums.frames * a_second / fps_at_most;
     add("GPUs".into(), gpus_wanted, f64::from(deployment.gpus), "instances", setting.into());
-    for function in FUNCTIONS.into_iter().filter(|function| *function != Function::Track) {
+    for function in Stage::ALL.into_iter().filter(|function| *function != Stage::Track) {
         let at = function as usize;
         let options = day.pools[at].options;
         let wanted = sums.worked_us[at] as f64 / 1e6 * a_second / f64::from(options.concurrency);
         let bound = match function {
-            Function::Annotate => "annotate_max_instances".to_owned(),
+            Stage::Annotate => "annotate_max_instances".to_owned(),
             function => format!("max of {} in terraform/modules/functions/main.tf", function.name()),
         };
         add(format!("instances of {}", function.name()), wanted, f64::from(options.max), "instances", bound);
@@ -339,9 +340,9 @@ fn uses(day: &Day<'_>, profile: &Profile, fps_at_most: f64) -> Vec<Use> {
     let published = (all.work.put + sums.uploaded + all.publish) as f64 * a_second * profile.times.message_bytes;
     let bound = source_of("publish_bytes_per_s");
     add("messages published".into(), published, limits.publish_bytes_per_s, "bytes a second", bound.into());
-    let pushed: u64 = FUNCTIONS
+    let pushed: u64 = Stage::ALL
         .into_iter()
-        .filter(|function| *function != Function::Track || deployment.track_delivery == TrackDelivery::Push)
+        .filter(|function| *function != Stage::Track || deployment.track_delivery == TrackDelivery::Push)
         .map(|function| sums.deliveries[function as usize])
         .sum();
     let pushed = pushed as f64 * a_second * profile.times.message_bytes;

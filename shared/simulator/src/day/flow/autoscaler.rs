@@ -1,6 +1,6 @@
 //! The autoscaler of workers that pull.
 
-use super::{Day, Function, Happening, LOOK_US, SHRINK_AFTER_LOOKS, us};
+use super::{Day, Happening, LOOK_US, SHRINK_AFTER_LOOKS, Stage, us};
 
 impl Day<'_> {
     pub(super) fn look(&mut self) {
@@ -8,7 +8,7 @@ impl Day<'_> {
             return;
         }
         self.tell(self.now_us + LOOK_US, Happening::Look);
-        let at = Function::Track as usize;
+        let at = Stage::Track as usize;
         let (deployment, subscription) = (&self.profile.deployment, &self.subscriptions[at]);
         let undelivered = subscription.waiting.len() + subscription.outstanding as usize;
         let oldest_us = subscription.waiting.front().map_or(0, |message| self.now_us - message.came_us);
@@ -33,7 +33,7 @@ impl Day<'_> {
         for _ in count..most {
             if let Some(place) = self.pools[at].start_one(now_us) {
                 let up_us = now_us + self.pools[at].options.start_us;
-                self.tell(up_us, Happening::Up { function: Function::Track, place });
+                self.tell(up_us, Happening::Up { function: Stage::Track, place });
             }
         }
         let enough = self.wanted.iter().copied().max().unwrap_or_default();

@@ -1,15 +1,15 @@
 //! How a delivery comes to an instance and how it ends.
 
-use super::{ANSWER_MARGIN_S, Day, Function, Happening, Job, JobNumber, Message, Place, RequestNumber, us};
+use super::{ANSWER_MARGIN_S, Day, Happening, Job, JobNumber, Message, Place, RequestNumber, Stage, us};
 
 impl Day<'_> {
-    pub(super) fn publish(&mut self, function: Function, request: RequestNumber, segment: u32, at_us: u64) {
+    pub(super) fn publish(&mut self, function: Stage, request: RequestNumber, segment: u32, at_us: u64) {
         let at_us = at_us + us(self.profile.times.event_s);
         self.tell(at_us, Happening::Deliver { function, request, segment, attempts: 0 });
     }
 
     /// Gives what waits to instances that have room, and starts more where deliveries do that.
-    pub(super) fn hand_out(&mut self, function: Function) {
+    pub(super) fn hand_out(&mut self, function: Stage) {
         let at = function as usize;
         while let Some(&job) = self.pools[at].queue.front()
             && let Some(place) = self.pools[at].take(self.now_us)
@@ -50,7 +50,7 @@ impl Day<'_> {
         }
     }
 
-    pub(super) fn new_job(&mut self, function: Function, message: Message) -> JobNumber {
+    pub(super) fn new_job(&mut self, function: Stage, message: Message) -> JobNumber {
         let mut job = Job { function, message, serial: 0, place: 0, step: 0, began_us: 0 };
         match self.free_jobs.pop() {
             Some(number) => {
@@ -73,14 +73,14 @@ impl Day<'_> {
         job.serial = job.serial.wrapping_add(1);
         let (function, message) = (job.function, job.message);
         self.sums.waited_us[function as usize] += u128::from(now_us - message.came_us);
-        if function == Function::Split && message.attempts == 0 {
+        if function == Stage::Split && message.attempts == 0 {
             self.sums.to_split.note(now_us - self.requests[message.request as usize].uploaded_us);
         }
         self.step(number);
     }
 
     /// Cloud Run answers 429: the delivery counts as an attempt, and comes again after a while.
-    pub(super) fn turn_away(&mut self, function: Function, job: JobNumber, serial: u32) {
+    pub(super) fn turn_away(&mut self, function: Stage, job: JobNumber, serial: u32) {
         let at = function as usize;
         if self.jobs[job as usize].serial != serial || self.pools[at].queue.front() != Some(&job) {
             return;

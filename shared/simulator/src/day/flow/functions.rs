@@ -1,8 +1,8 @@
 //! What each function does, step by step.
 
 use super::{
-    DETECTION_BYTES, Day, Function, Happening, JobNumber, Loaded, Message, Place, Request, RequestNumber, TRACK_BYTES,
-    ops, us,
+    DETECTION_BYTES, Day, Happening, JobNumber, Loaded, Message, Place, Request, RequestNumber, Stage, TRACK_BYTES,
+    ops, shape, us,
 };
 
 impl Day<'_> {
@@ -13,12 +13,12 @@ impl Day<'_> {
         job.step += 1;
         let (function, message) = (job.function, job.message);
         match function {
-            Function::Split => self.split(number, message.request, step),
-            Function::Track => self.track(number, message, step),
-            Function::Merge => self.merge(number, message.request, step),
-            Function::Load => self.load(number, message.request, step),
-            Function::Annotate => self.annotate(number, message, step),
-            Function::Join => self.join(number, message.request, step),
+            Stage::Split => self.split(number, message.request, step),
+            Stage::Track => self.track(number, message, step),
+            Stage::Merge => self.merge(number, message.request, step),
+            Stage::Load => self.load(number, message.request, step),
+            Stage::Annotate => self.annotate(number, message, step),
+            Stage::Join => self.join(number, message.request, step),
         }
     }
 
@@ -37,7 +37,7 @@ impl Day<'_> {
     pub(super) fn split(&mut self, number: JobNumber, request: RequestNumber, step: u32) {
         let (now_us, segments) = (self.now_us, self.requests[request as usize].segments);
         if step == 0 {
-            let begun_us = now_us + self.spend(Function::Split, ops::split_begins());
+            let begun_us = now_us + self.spend(Stage::Split, ops::split_begins());
             let planned_us = self.write_manifest(request, begun_us);
             let (cut_us, write_us) = self.chunk_us(request, 0);
             return self.step_at(number, planned_us + cut_us + write_us);
@@ -46,14 +46,14 @@ impl Day<'_> {
             return self.finish(number);
         }
         // A chunk stands.
-        let mut next_us = now_us + self.charge(Function::Split, ops::split_chunk());
-        self.publish(Function::Track, request, step - 1, now_us);
-        next_us += self.fold_progress(Function::Split, request);
+        let mut next_us = now_us + self.charge(Stage::Split, ops::split_chunk());
+        self.publish(Stage::Track, request, step - 1, now_us);
+        next_us += self.fold_progress(Stage::Split, request);
         if step < segments {
             let (cut_us, write_us) = self.chunk_us(request, step);
             return self.step_at(number, next_us + cut_us.max(write_us / trackdrop_split::WRITES_AT_ONCE as u64));
         }
-        next_us += self.spend(Function::Split, ops::split_ends());
+        next_us += self.spend(Stage::Split, ops::split_ends());
         let ended_us = self.write_manifest(request, next_us);
         self.step_at(number, ended_us);
     }
@@ -64,7 +64,7 @@ impl Day<'_> {
         let frames = segment_s * self.profile.video.frame_rate;
         match step {
             0 => {
-                let begun_us = self.spend(Function::Track, ops::track_begins());
+                let begun_us = self.spend(Stage::Track, ops::track_begins());
                 let fetched_us = self.transfer(segment_s * self.profile.video.bytes_per_s);
                 self.step_at(number, self.now_us + begun_us + fetched_us);
             }
@@ -74,7 +74,7 @@ impl Day<'_> {
                 self.tell_gpu(place, next);
             }
             2 => {
-                let ended_us = self.spend(Function::Track, ops::segment_ends());
+                let ended_us = self.spend(Stage::Track, ops::segment_ends());
                 let written_us = self.transfer(frames * self.profile.video.objects * DETECTION_BYTES);
                 self.step_at(number, self.now_us + ended_us + written_us);
             }
@@ -82,11 +82,11 @@ impl Day<'_> {
                 self.requests[request as usize].tracked += 1;
                 let Request { tracked, segments, uploaded_us, .. } = self.requests[request as usize];
                 if tracked == segments {
-                    let marked_us = self.now_us + self.count_complete(Function::Track, segments);
+                    let marked_us = self.now_us + self.count_complete(Stage::Track, segments);
                     self.sums.to_tracked.note(marked_us - uploaded_us);
-                    self.publish(Function::Merge, request, 0, marked_us);
+                    self.publish(Stage::Merge, request, 0, marked_us);
                 }
-                self.fold_progress(Function::Track, request);
+                self.fold_progress(Stage::Track, request);
                 self.finish(number);
             }
         }
@@ -99,7 +99,7 @@ impl Day<'_> {
     }
 
     /// The markers of a stage that is complete; gives the microseconds that they take.
-    pub(super) fn count_complete(&mut self, function: Function, segments: u32) -> u64 {
+    pub(super) fn count_complete(&mut self, function: Stage, segments: u32) -> u64 {
         let groups = u64::from(ops::group_of(segments.saturating_sub(1))) + 1;
         self.charge(function, ops::group_complete(segments) * (groups - 1));
         let last = ops::group_complete(segments) + ops::stage_complete();
@@ -120,32 +120,32 @@ impl Day<'_> {
         let write_us = write_us / (trackdrop_merge::AT_ONCE as u64).min(u64::from(segments));
         let each = u64::from(segments);
         if step == 0 {
-            let begun_us = now_us + self.spend(Function::Merge, ops::merge_begins());
+            let begun_us = now_us + self.spend(Stage::Merge, ops::merge_begins());
             let begun_us = self.write_manifest(request, begun_us);
-            let waited_us = self.charge(Function::Merge, ops::merge_votes() * each);
+            let waited_us = self.charge(Stage::Merge, ops::merge_votes() * each);
             let voted_us = begun_us + waited_us + each * (work_us + read_us);
             if annotated {
                 return self.step_at(number, voted_us);
             }
-            let waited_us = self.charge(Function::Merge, ops::merge_folds(false) * each);
+            let waited_us = self.charge(Stage::Merge, ops::merge_folds(false) * each);
             // The tracks of all segments at once: nobody waits for each.
             self.jobs[number as usize].step = segments + 1;
             return self.step_at(number, voted_us + waited_us + each * (work_us + read_us));
         }
         if step <= segments {
-            let waited_us = self.charge(Function::Merge, ops::merge_folds(true));
+            let waited_us = self.charge(Stage::Merge, ops::merge_folds(true));
             let at_us = now_us + waited_us + (work_us + read_us).max(write_us);
-            self.publish(Function::Annotate, request, step - 1, at_us);
+            self.publish(Stage::Annotate, request, step - 1, at_us);
             return self.step_at(number, at_us);
         }
         if step == segments + 1 {
             let written_us = self.transfer(rows * (DETECTION_BYTES + TRACK_BYTES));
-            let ended_us = now_us + written_us + self.spend(Function::Merge, ops::merge_ends());
+            let ended_us = now_us + written_us + self.spend(Stage::Merge, ops::merge_ends());
             let ended_us = self.write_manifest(request, ended_us);
             return self.step_at(number, ended_us);
         }
         self.sums.to_merged.note(now_us - self.requests[request as usize].uploaded_us);
-        self.publish(Function::Load, request, 0, now_us);
+        self.publish(Stage::Load, request, 0, now_us);
         self.finish(number);
     }
 
@@ -154,12 +154,12 @@ impl Day<'_> {
         let is_by_window = self.profile.deployment.load_window_minutes > 0.0;
         match step {
             0 if is_by_window => {
-                let waits_us = now_us + self.spend(Function::Load, ops::load_waits());
+                let waits_us = now_us + self.spend(Stage::Load, ops::load_waits());
                 self.step_at(number, waits_us);
             }
             0 if self.requests[request as usize].has_rows => self.end(number, request),
             0 => {
-                let begun_us = now_us + self.spend(Function::Load, ops::load_begins() + ops::load_job());
+                let begun_us = now_us + self.spend(Stage::Load, ops::load_begins() + ops::load_job());
                 match self.warehouse.load(Loaded::Tracks, begun_us) {
                     Some(done_us) => self.step_at(number, done_us),
                     None => self.fail(number),
@@ -171,8 +171,8 @@ impl Day<'_> {
             }
             1 => {
                 self.rows_stand(request);
-                self.charge(Function::Load, ops::mark_loaded());
-                self.charge(Function::Load, ops::is_over(annotated));
+                self.charge(Stage::Load, ops::mark_loaded());
+                self.charge(Stage::Load, ops::is_over(annotated));
                 if annotated && !self.requests[request as usize].is_joined {
                     return self.finish(number);
                 }
@@ -196,20 +196,20 @@ impl Day<'_> {
         match step {
             0 => {
                 let bytes = segment_s * video.bytes_per_s;
-                let of_each = Function::Annotate.shape().0 / f64::from(self.pools[4].options.concurrency);
+                let of_each = shape(Stage::Annotate).0 / f64::from(self.pools[4].options.concurrency);
                 let work_us = us(segment_s * video.frame_rate * video.annotate_ms / 1e3 / of_each);
                 let moved_us = self.transfer(2.0 * bytes);
-                let asked_us = self.spend(Function::Annotate, ops::annotate_begins() + ops::segment_ends());
+                let asked_us = self.spend(Stage::Annotate, ops::annotate_begins() + ops::segment_ends());
                 self.step_at(number, self.now_us + asked_us + moved_us + work_us);
             }
             _ => {
                 self.requests[request as usize].annotated += 1;
                 let Request { annotated, segments, .. } = self.requests[request as usize];
                 if annotated == segments {
-                    let marked_us = self.now_us + self.count_complete(Function::Annotate, segments);
-                    self.publish(Function::Join, request, 0, marked_us);
+                    let marked_us = self.now_us + self.count_complete(Stage::Annotate, segments);
+                    self.publish(Stage::Join, request, 0, marked_us);
                 }
-                self.fold_progress(Function::Annotate, request);
+                self.fold_progress(Stage::Annotate, request);
                 self.finish(number);
             }
         }
@@ -222,13 +222,13 @@ impl Day<'_> {
             0 => {
                 let bytes = length_s * self.profile.video.bytes_per_s;
                 let moved_us = self.transfer(2.0 * bytes) + us(bytes / self.profile.times.cut_bytes_per_s);
-                let asked_us = self.spend(Function::Join, ops::join_begins(segments) + ops::join_ends());
+                let asked_us = self.spend(Stage::Join, ops::join_begins(segments) + ops::join_ends());
                 self.step_at(number, self.now_us + asked_us + moved_us);
             }
             1 => {
                 self.requests[request as usize].is_joined = true;
                 let over = if has_rows { ops::is_over(true) } else { ops::is_not_loaded() };
-                self.charge(Function::Join, over);
+                self.charge(Stage::Join, over);
                 if !has_rows {
                     return self.finish(number);
                 }
@@ -253,7 +253,7 @@ impl Day<'_> {
         }
     }
 
-    pub(super) fn record(&mut self, function: Function, request: RequestNumber) -> Option<u64> {
+    pub(super) fn record(&mut self, function: Stage, request: RequestNumber) -> Option<u64> {
         let segments = self.requests[request as usize].segments;
         let told_us = self.now_us + self.spend(function, ops::end(segments));
         let told_us = self.write_manifest(request, told_us);

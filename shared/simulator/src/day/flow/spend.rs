@@ -1,10 +1,10 @@
 //! What operations take: their count, room in a bucket, time.
 
-use super::{Day, Function, Operations, PROGRESS_EVERY_US, RequestNumber, Verbs, ops, us};
+use super::{Day, Operations, PROGRESS_EVERY_US, RequestNumber, Stage, Verbs, ops, us};
 
 impl Day<'_> {
     /// Counts operations and takes them from the buckets; gives the microseconds that they wait for room there.
-    pub(super) fn charge(&mut self, function: Function, operations: Operations) -> u64 {
+    pub(super) fn charge(&mut self, function: Stage, operations: Operations) -> u64 {
         self.sums.operations[function as usize] += operations;
         let mut longest = 0;
         for (bucket, verbs) in [operations.uploads, operations.work, operations.results].into_iter().enumerate() {
@@ -25,7 +25,7 @@ impl Day<'_> {
     }
 
     /// Both.
-    pub(super) fn spend(&mut self, function: Function, operations: Operations) -> u64 {
+    pub(super) fn spend(&mut self, function: Stage, operations: Operations) -> u64 {
         self.charge(function, operations) + self.latency(operations)
     }
 
@@ -46,7 +46,7 @@ impl Day<'_> {
     }
 
     /// Progress is written where it is due; gives the microseconds that it takes.
-    pub(super) fn fold_progress(&mut self, function: Function, request: RequestNumber) -> u64 {
+    pub(super) fn fold_progress(&mut self, function: Stage, request: RequestNumber) -> u64 {
         let written_us = self.requests[request as usize].manifest_us;
         if self.now_us.saturating_sub(written_us) < PROGRESS_EVERY_US {
             return 0;

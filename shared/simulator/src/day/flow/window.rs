@@ -1,6 +1,6 @@
 //! The window of `load`.
 
-use super::{ANSWER_MARGIN_S, Day, Function, Happening, Loaded, WINDOW_AT_ONCE, ops};
+use super::{ANSWER_MARGIN_S, Day, Happening, Loaded, Stage, WINDOW_AT_ONCE, ops};
 
 impl Day<'_> {
     /// What was loaded is let go and what waits is loaded, again and again until nothing waits.
@@ -11,7 +11,7 @@ impl Day<'_> {
         let pages = (self.gathered.len() + self.loaded.len()).div_ceil(1_000).max(1) as u64;
         let mut list = ops::window_gathers();
         list.work.list = pages;
-        let mut at_us = self.now_us + self.spend(Function::Load, list);
+        let mut at_us = self.now_us + self.spend(Stage::Load, list);
         let Some(let_go_us) = self.let_go() else { return };
         at_us += let_go_us;
         let files = self.gathered.len().min(self.profile.limits.load_files as usize);
@@ -20,8 +20,8 @@ impl Day<'_> {
             return;
         }
         let looks = ops::window_looks() * files as u64;
-        at_us += self.charge(Function::Load, looks) + self.latency(looks) / WINDOW_AT_ONCE;
-        at_us += self.spend(Function::Load, ops::window_writes() + ops::load_job());
+        at_us += self.charge(Stage::Load, looks) + self.latency(looks) / WINDOW_AT_ONCE;
+        at_us += self.spend(Stage::Load, ops::window_writes() + ops::load_job());
         match self.warehouse.load(Loaded::Tracks, at_us) {
             Some(done_us) => {
                 self.in_window = self.gathered.drain(..files).collect();
@@ -36,17 +36,17 @@ impl Day<'_> {
     pub(super) fn let_go(&mut self) -> Option<u64> {
         let each = ops::window_lets_go(self.profile.annotated);
         let each_us = self.latency(each + ops::end(1)) / WINDOW_AT_ONCE;
-        let deadline_s = self.subscriptions[Function::Load as usize].trigger.deadline_s;
+        let deadline_s = self.subscriptions[Stage::Load as usize].trigger.deadline_s;
         let in_time = (deadline_s.saturating_sub(ANSWER_MARGIN_S) * 1_000_000 / each_us.max(1)) as usize;
         let (all, mut left) = (self.loaded.len(), self.loaded.len().min(in_time));
-        let waited_us = self.charge(Function::Load, each * left as u64);
+        let waited_us = self.charge(Stage::Load, each * left as u64);
         while left > 0
             && let Some(&request) = self.loaded.front()
         {
             if !self.profile.annotated || self.requests[request as usize].is_joined {
                 // Where a quota is used up they wait on, for a day with jobs left; each tells all but its row again.
-                let Some(done_us) = self.record(Function::Load, request) else {
-                    self.charge(Function::Load, ops::end(1) * (left as u64 - 1));
+                let Some(done_us) = self.record(Stage::Load, request) else {
+                    self.charge(Stage::Load, ops::end(1) * (left as u64 - 1));
                     break;
                 };
                 self.is_done(request, done_us);
@@ -55,7 +55,7 @@ impl Day<'_> {
             left -= 1;
         }
         if all > in_time {
-            self.sums.past_deadline[Function::Load as usize] += 1;
+            self.sums.past_deadline[Stage::Load as usize] += 1;
             return None;
         }
         Some(waited_us + each_us * all as u64)
@@ -69,8 +69,8 @@ impl Day<'_> {
             self.rows_stand(request);
         }
         self.loaded.extend(in_window.into_iter().map(|(request, _)| request));
-        let marked_us = self.charge(Function::Load, marks) + self.latency(marks) / WINDOW_AT_ONCE;
-        let closed_us = marked_us + self.spend(Function::Load, ops::window_writes());
+        let marked_us = self.charge(Stage::Load, marks) + self.latency(marks) / WINDOW_AT_ONCE;
+        let closed_us = marked_us + self.spend(Stage::Load, ops::window_writes());
         // The next pass looks again at once.
         self.tell(self.now_us + closed_us, Happening::Gather);
         self.is_window_open = false;

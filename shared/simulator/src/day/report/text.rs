@@ -1,6 +1,6 @@
 //! The report for people.
 
-use super::{Cost, FUNCTIONS, Goal, Gpus, Percentiles, Report, Use};
+use super::{Cost, Goal, Gpus, Percentiles, Report, Stage, Use};
 use std::fmt;
 
 impl fmt::Display for Report {
@@ -28,7 +28,7 @@ impl fmt::Display for Report {
             "starts",
             "instances"
         )?;
-        for function in FUNCTIONS {
+        for function in Stage::ALL {
             let of = self.functions.get(function.name()).copied().unwrap_or_default();
             writeln!(
                 f,

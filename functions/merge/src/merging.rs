@@ -1,0 +1,205 @@
+//! What the second pass has in hand between two segments: checks the ledger, folds a segment in, writes its final rows.
+
+use crate::{
+    blur::{self, Absences},
+    classes::{Classes, Votes},
+    fold::{Fold, tracker_settings},
+    read_segment,
+    refine::{Refiner, refine_of},
+    table, video_of,
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::BufWriter,
+    sync::Arc,
+};
+use tempfile::{NamedTempFile, TempPath};
+use trackdrop_flow::{Cloud, Doing, end};
+use trackdrop_pipeline::{
+    Activity, Delivery, Failure, FailureKind, Manifest, RequestSettings, SegmentNumber,
+    ledger::Ledger,
+    links::IdentityLink,
+    manifest::{ManifestSegment, ModelIdentity},
+};
+use trackdrop_tables::{
+    detections::{DetectionsWriter, SegmentFooter},
+    tracks::{Drawing, TRAIL_FRAMES, TrackRow, TracksOf, TracksWriter},
+};
+use trackdrop_tracker::BIRTH_MARGIN;
+
+/// The state of the fold between two segments.
+pub(crate) struct Merging {
+    pub(crate) ledger: Ledger,
+    fold: Option<Fold>,
+    pub(crate) classes: Arc<Classes>,
+    /// Where tracks are refined: rows are held until all are known.
+    pub(crate) refiner: Option<Refiner>,
+    /// With which refined tracks choose their classes: links make other identities than those of the first pass.
+    pub(crate) votes: Option<Votes>,
+    /// What was linked, where that was asked for.
+    pub(crate) links: Option<Vec<IdentityLink>>,
+    pub(crate) model: Option<ModelIdentity>,
+    detections: DetectionsWriter<BufWriter<NamedTempFile>>,
+    tracks: TracksWriter<BufWriter<NamedTempFile>>,
+    /// Rows of the segment in hand, after the trail that leads into it.
+    recent: VecDeque<TrackRow>,
+    /// How segments are drawn, with where objects to be blurred are in the whole video.
+    drawing: Drawing,
+    association: Doing,
+}
+
+/// The results, written.
+pub(crate) struct Finished {
+    pub(crate) detections: TempPath,
+    pub(crate) tracks: TempPath,
+    pub(crate) rows: u64,
+    pub(crate) by_class: BTreeMap<String, u64>,
+}
+
+impl Merging {
+    pub(crate) fn begin(
+        cloud: &Cloud,
+        manifest: &Manifest,
+        classes: Classes,
+        delivery: &Delivery,
+    ) -> Result<Self, Failure> {
+        let file = || -> Result<_, Failure> {
+            let file = NamedTempFile::new_in(cloud.storage.scratch());
+            Ok(BufWriter::new(file.map_err(|error| Failure::from_io("making a temporary file", error))?))
+        };
+        Ok(Self {
+            ledger: Ledger::default(),
+            fold: None,
+            classes: Arc::new(classes),
+            refiner: None,
+            votes: None,
+            links: None,
+            model: None,
+            detections: DetectionsWriter::new(file()?).map_err(table)?,
+            tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
+            recent: VecDeque::new(),
+            drawing: Drawing::default(),
+            association: Doing::begin(delivery, Activity::Association),
+        })
+    }
+
+    /// Says how segments are drawn from here on.
+    pub(crate) fn draw(&mut self, manifest: &Manifest, blur: Vec<String>, absences: Absences) {
+        let RequestSettings { boxes, crops, .. } = &manifest.settings;
+        let is_blurred = |track_id: i64| {
+            let class = u64::try_from(track_id).ok().and_then(|id| self.classes.of(id));
+            class.is_some_and(|(_, name)| blur.iter().any(|blurred| **blurred == **name))
+        };
+        let between = if blur.is_empty() { Vec::new() } else { absences.of(is_blurred) };
+        self.drawing = Drawing { boxes: *boxes, blur, between, crops: *crops };
+    }
+
+    /// Checks the ledger and folds one segment in; gives the segment's own tracks where they are to be drawn.
+    pub(crate) fn take(
+        mut self,
+        manifest: &Manifest,
+        segment: &ManifestSegment,
+        bytes: bytes::Bytes,
+    ) -> Result<(Self, Option<Vec<u8>>), Failure> {
+        let (rows, footer) = read_segment(segment, bytes)?;
+        self.ledger
+            .take(&segment.planned(), &footer.account)
+            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        self.agree_on_model(segment.segment_number, &footer)?;
+        for &row in &rows {
+            self.detections.push(row).map_err(table)?;
+        }
+        let mut fold = match self.fold.take() {
+            Some(fold) => fold,
+            None => self.begin_fold(manifest, &footer)?,
+        };
+        let (mut tracks, mut refused) = (Vec::new(), Ok(()));
+        let (classes, refiner) = (&self.classes, &mut self.refiner);
+        self.association.time(|| {
+            fold.frames(segment, &rows, |frame_index, pts, matched, shown| match refiner {
+                Some(refiner) if refused.is_ok() => refused = refiner.take(frame_index, matched, shown),
+                Some(_) => {}
+                None => tracks.extend(matched.iter().map(|matched| classes.row(frame_index, pts, matched))),
+            })
+        })?;
+        refused?;
+        self.association.frames(segment.span.frame_count);
+        self.fold = Some(fold);
+        if self.refiner.is_some() { Ok((self, None)) } else { self.emit(manifest, segment, &tracks) }
+    }
+
+    fn begin_fold(&mut self, manifest: &Manifest, footer: &SegmentFooter) -> Result<Fold, Failure> {
+        let (settings, frame_rate) = (&manifest.settings, video_of(manifest)?.frame_rate.to_f64());
+        if !settings.refine.is_none() {
+            let birth_score = tracker_settings(settings, footer.track_thresh, frame_rate).track_thresh + BIRTH_MARGIN;
+            self.refiner = Some(Refiner::new(refine_of(settings, birth_score)?));
+            self.votes = Some(Votes::new(footer));
+        }
+        Fold::new(settings, footer, frame_rate)
+    }
+
+    /// Writes the final rows of a segment; gives the segment's own tracks where they are to be drawn.
+    pub(crate) fn emit(
+        mut self,
+        manifest: &Manifest,
+        segment: &ManifestSegment,
+        rows: &[TrackRow],
+    ) -> Result<(Self, Option<Vec<u8>>), Failure> {
+        let trail_from = segment.span.first_frame.saturating_sub(TRAIL_FRAMES) as i64;
+        self.recent.retain(|row| row.frame_index >= trail_from);
+        self.recent.extend(rows.iter().cloned());
+        for row in rows {
+            self.tracks.push(row.clone()).map_err(table)?;
+        }
+        let tracks = if manifest.settings.video { Some(self.segment_tracks(manifest, segment)?) } else { None };
+        Ok((self, tracks))
+    }
+
+    fn agree_on_model(&mut self, segment: SegmentNumber, footer: &SegmentFooter) -> Result<(), Failure> {
+        match &self.model {
+            None => self.model = Some(footer.model.clone()),
+            Some(model) if model.sha256 != footer.model.sha256 => {
+                return Err(Failure::permanent(format!(
+                    "segment {segment} was detected by another model ({} instead of {}): process the video again",
+                    footer.model.name, model.name
+                )));
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The segment's own tracks, after those of the frames just before it: what `annotate` draws.
+    fn segment_tracks(&self, manifest: &Manifest, segment: &ManifestSegment) -> Result<Vec<u8>, Failure> {
+        let mut writer = TracksWriter::new(Vec::new(), tracks_of(manifest)?).map_err(table)?;
+        for row in &self.recent {
+            writer.push(row.clone()).map_err(table)?;
+        }
+        let Drawing { boxes, blur, between, crops } = &self.drawing;
+        let between = blur::within(between, segment);
+        let drawing = Drawing { boxes: *boxes, blur: blur.clone(), between, crops: *crops };
+        Ok(writer.finish_segment(&drawing).map_err(table)?.0)
+    }
+
+    pub(crate) fn finish(self) -> Result<Finished, Failure> {
+        let (detections, _) = self.detections.finish(None).map_err(table)?;
+        let (tracks, rows) = self.tracks.finish(self.links.as_deref()).map_err(table)?;
+        let close = |buffer: BufWriter<NamedTempFile>| {
+            let file = buffer.into_inner().map_err(|error| Failure::from_io("writing results", error.into_error()))?;
+            Ok::<_, Failure>(file.into_temp_path())
+        };
+        let by_class = self.classes.count();
+        Ok(Finished { detections: close(detections)?, tracks: close(tracks)?, rows, by_class })
+    }
+}
+
+fn tracks_of(manifest: &Manifest) -> Result<TracksOf, Failure> {
+    let video = video_of(manifest)?;
+    Ok(TracksOf {
+        request_id: manifest.request_id.clone(),
+        video: end::video_name(manifest),
+        uploaded_at: manifest.source.uploaded_at,
+        time_base: video.time_base,
+        origin_pts: video.origin_pts,
+    })
+}

@@ -1,0 +1,280 @@
+//! The detector that looks at real video: decoding runs ahead of the network by a few frames, in a thread of its own.
+
+use crate::{DetectorPool, ModelFacts, SegmentDetections, SegmentDetector};
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+};
+use trackdrop_detector::{Detection, Detector, Found, ImageBatch};
+use trackdrop_flow::{Doing, room::Room};
+use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, Source, VideoEngine, VideoWork, Window};
+use trackdrop_pipeline::{
+    Activity, Delivery, Failure, FailureKind, RequestSettings, SegmentDescription, ledger::FrameAccount,
+};
+use trackdrop_tables::detections::DetectionRow;
+
+/// Detections up to this score never count.
+const LOWEST_SCORE: f32 = trackdrop_tracker::LOW_FLOOR as f32;
+/// Batches that decoding may be ahead of the network: enough to hide a slow frame, little memory.
+const BATCHES_AHEAD: usize = 2;
+
+/// Decodes with FFmpeg, detects with ONNX Runtime.
+#[derive(Debug)]
+pub struct MediaSegmentDetector {
+    /// Where detectors come from.
+    pub pool: Arc<DetectorPool>,
+    /// What is refused.
+    pub limits: Limits,
+    /// The memory for pictures, shared by all that this process works on at a time.
+    pub room: Room,
+    /// Threads of a decoder.
+    pub decoder_threads: usize,
+    /// What decodes, where it can.
+    pub video_engine: VideoEngine,
+}
+
+impl SegmentDetector for MediaSegmentDetector {
+    fn model(&self, settings: &RequestSettings) -> Result<ModelFacts, Failure> {
+        self.pool.facts(settings)
+    }
+
+    fn detect(
+        &self,
+        chunk: &Path,
+        segment: &SegmentDescription,
+        delivery: &Delivery,
+    ) -> Result<SegmentDetections, Failure> {
+        let detector = self.pool.get(segment.settings.model.as_deref())?;
+        let chunk = Source::from(chunk).named(segment.chunk_name());
+        let source = ChunkDescription::read(&chunk, &self.limits)?;
+        check_owner(&source, segment)?;
+        let params = &segment.presentation;
+        let threads = params.effort(self.decoder_threads).threads;
+        let _room = self.room.take(params.decoding_bytes(threads), delivery)?;
+        let open = |engine| {
+            let ChunkDescription { window, frame_pts, .. } = &source;
+            ChunkReader::open_on(engine, &chunk, window, frame_pts, &self.limits, threads)
+                .map(|reader| reader.with_orientation(params.orientation))
+        };
+        let reader = open(self.video_engine)?;
+        let in_hardware = reader.is_in_hardware();
+        let (mut rows, mut seen) = self.detect_frames(reader, &detector, segment, &source, delivery)?;
+        if in_hardware && !is_whole(&source.frame_pts, &seen) {
+            tracing::warn!(
+                frames = seen.len(),
+                planned = source.frame_pts.len(),
+                "the GPU's video engine does not give every frame whole: the segment is decoded anew in software, which tells \
+                 what is damaged"
+            );
+            (rows, seen) = self.detect_frames(open(VideoEngine::Software)?, &detector, segment, &source, delivery)?;
+        }
+        let account = FrameAccount::of(&source.frame_pts, &seen)
+            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        Ok(SegmentDetections { rows, frame_pts: source.frame_pts, account })
+    }
+}
+
+/// Whether each planned frame came out without damage.
+fn is_whole(planned: &[i64], seen: &[Seen]) -> bool {
+    seen.iter().map(|&(pts, _)| pts).eq(planned.iter().copied()) && seen.iter().all(|&(_, is_damaged)| !is_damaged)
+}
+
+/// A frame that was decoded: its PTS, and whether it is damaged.
+type Seen = (i64, bool);
+
+/// Pictures on their way to the network, and which frames they are.
+struct Batch {
+    images: ImageBatch,
+    frames: Vec<Seen>,
+}
+
+/// What one lane found, in the order in which it worked.
+#[derive(Default)]
+struct LaneFound {
+    /// Each frame, and where its detections end.
+    frames: Vec<(Seen, usize)>,
+    detections: Vec<Detection>,
+}
+
+impl MediaSegmentDetector {
+    fn detect_frames(
+        &self,
+        reader: ChunkReader,
+        detector: &Detector,
+        segment: &SegmentDescription,
+        source: &ChunkDescription,
+        delivery: &Delivery,
+    ) -> Result<(Vec<DetectionRow>, Vec<Seen>), Failure> {
+        let (full_sender, full) = sync_channel::<Batch>(BATCHES_AHEAD);
+        // Empty batches go back to the decoder, so that no picture is allocated twice.
+        let lanes = detector.lanes();
+        let (empty_sender, empty) = sync_channel::<Batch>(BATCHES_AHEAD + lanes);
+        // None once a lane has failed: that stops the decoder and the other lanes.
+        let full = Mutex::new(Some(full));
+        let span = tracing::Span::current();
+        let lanes = std::thread::scope(|scope| -> Result<Vec<LaneFound>, Failure> {
+            let of_decoder = span.clone();
+            let decoding =
+                scope.spawn(move || of_decoder.in_scope(|| decode(reader, detector, empty, full_sender, delivery)));
+            let (full, span) = (&full, &span);
+            let workers: Vec<_> = (0..lanes)
+                .map(|_| {
+                    let empty_sender = empty_sender.clone();
+                    scope.spawn(move || {
+                        let found = span.in_scope(|| detect_batches(full, &empty_sender, detector, delivery));
+                        if found.is_err() {
+                            drop(full.lock().unwrap_or_else(PoisonError::into_inner).take());
+                        }
+                        found
+                    })
+                })
+                .collect();
+            let mut all = Vec::new();
+            let mut outcome = Ok(());
+            for worker in workers {
+                match worker.join().unwrap_or_else(|_| {
+                    drop(full.lock().unwrap_or_else(PoisonError::into_inner).take());
+                    Err(Failure::transient("the detector stopped unexpectedly"))
+                }) {
+                    Ok(found) => all.push(found),
+                    Err(failure) => outcome = outcome.and(Err(failure)),
+                }
+            }
+            let decoded =
+                decoding.join().unwrap_or_else(|_| Err(Failure::transient("the decoder stopped unexpectedly")));
+            outcome.and(decoded).map(|()| all)
+        })?;
+        Ok(in_order(&lanes, segment, source))
+    }
+}
+
+/// Lanes finish in any order; rows are in that of the frames.
+fn in_order(
+    lanes: &[LaneFound],
+    segment: &SegmentDescription,
+    source: &ChunkDescription,
+) -> (Vec<DetectionRow>, Vec<Seen>) {
+    let mut frames: Vec<(Seen, &[Detection])> = Vec::with_capacity(source.frame_pts.len());
+    for lane in lanes {
+        let mut start = 0;
+        for &(seen, end) in &lane.frames {
+            frames.push((seen, &lane.detections[start..end]));
+            start = end;
+        }
+    }
+    // The reader gives frames out with their PTS ascending, so this is the order of decoding.
+    frames.sort_unstable_by_key(|((pts, _), _)| *pts);
+    let mut rows = Vec::with_capacity(lanes.iter().map(|lane| lane.detections.len()).sum());
+    for &((pts, _), detections) in &frames {
+        let place = source.frame_pts.partition_point(|&planned| planned < pts) as u64;
+        rows.extend(detections.iter().map(|found| DetectionRow {
+            frame_index: (segment.span.first_frame + place) as i64,
+            pts,
+            bbox: [found.x1, found.y1, found.x2, found.y2],
+            score: found.score,
+            class_id: found.class_id as i32,
+        }));
+    }
+    (rows, frames.into_iter().map(|(seen, _)| seen).collect())
+}
+
+/// One lane: detects in batch after batch until there are no more.
+fn detect_batches(
+    full: &Mutex<Option<Receiver<Batch>>>,
+    empty: &SyncSender<Batch>,
+    detector: &Detector,
+    delivery: &Delivery,
+) -> Result<LaneFound, Failure> {
+    let mut inference = Doing::begin(delivery, Activity::Inference);
+    let (mut all, mut found) = (LaneFound::default(), Found::default());
+    loop {
+        // The lock is held while it waits: the next batch belongs to one lane.
+        let next = full.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|full| full.recv().ok());
+        let Some(mut batch) = next else { return Ok(all) };
+        // Segments share the lanes: the wait for one is no inference.
+        let mut lane = detector.wait_for_lane();
+        inference.time(|| lane.detect_into(&batch.images, batch.frames.len(), LOWEST_SCORE, &mut found))?;
+        drop(lane);
+        inference.frames(batch.frames.len() as u64);
+        for (&seen, detections) in batch.frames.iter().zip(found.pictures()) {
+            delivery.step()?;
+            all.detections.extend_from_slice(detections);
+            all.frames.push((seen, all.detections.len()));
+        }
+        batch.frames.clear();
+        // The decoder may be done and gone.
+        let _ = empty.try_send(batch);
+    }
+}
+
+fn decode(
+    mut reader: ChunkReader,
+    detector: &Detector,
+    empty: Receiver<Batch>,
+    full: SyncSender<Batch>,
+    delivery: &Delivery,
+) -> Result<(), Failure> {
+    let info = detector.info();
+    let mut decoding = Doing::begin(delivery, Activity::Decode);
+    let mut scaler = RgbScaler::new();
+    let mut batch: Option<Batch> = None;
+    while let Some(frame) = decoding.time(|| reader.next())? {
+        let mut filling = batch.take().unwrap_or_else(|| {
+            empty.try_recv().unwrap_or_else(|_| Batch {
+                images: ImageBatch::new(info, detector.batch(), frame.width(), frame.height()),
+                frames: Vec::with_capacity(detector.batch()),
+            })
+        });
+        let slot = filling.frames.len();
+        let placement = info.placement(frame.width(), frame.height());
+        filling.images.set_placement(slot, placement);
+        let (planes, stride_bytes) = filling.images.slot_mut(slot);
+        decoding.time(|| {
+            frame.rgb_scaled_into(&mut scaler, placement.inner_width, placement.inner_height, planes, stride_bytes)
+        })?;
+        decoding.frames(1);
+        filling.frames.push((frame.pts, frame.is_damaged));
+        reader.take_back(frame);
+        if filling.frames.len() < detector.batch() {
+            batch = Some(filling);
+        } else if full.send(filling).is_err() {
+            // The network failed; its failure is the one to report.
+            return Ok(());
+        }
+    }
+    if let Some(last) = batch {
+        let _ = full.send(last);
+    }
+    Ok(())
+}
+
+/// The chunk must be the one that its description speaks of.
+fn check_owner(source: &ChunkDescription, segment: &SegmentDescription) -> Result<(), Failure> {
+    let Window { start_pts, end_pts, .. } = source.window;
+    if (start_pts, end_pts) != (segment.span.start_pts, segment.span.end_pts)
+        || source.frame_pts.sha256() != segment.pts_sha256
+    {
+        return Err(Failure::permanent(format!(
+            "the chunk of segment {} holds other frames than its description says: process the video again",
+            segment.segment_number
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_is_whole_if_each_planned_frame_came_out_undamaged() {
+        let planned = [0, 40, 80];
+        assert!(is_whole(&planned, &[(0, false), (40, false), (80, false)]));
+        for seen in [&[(0, false), (40, true), (80, false)][..], &[(0, false), (80, false)], &[]] {
+            assert!(!is_whole(&planned, seen), "{seen:?}");
+        }
+    }
+}

@@ -1,0 +1,513 @@
+//! Every setting of a service, once: its name, the functions that read it, what it holds, its default, and how a value is read.
+//!
+//! `--help`, the table in `docs/services.md` and `settings.json`, against which `scripts` check what Terraform sets, come from [`ALL`].
+
+use std::{collections::BTreeMap, env, fmt::Display, num::NonZeroUsize, str::FromStr};
+use trackdrop_cloud::google::SettingsError;
+use trackdrop_pipeline::{Failure, models::MODELS_VARIABLE, trigger::IGNORE_VARIABLE};
+
+/// A setting whose values are read as `T`.
+#[derive(Debug)]
+pub struct Setting<T> {
+    /// What people read of it.
+    pub about: About,
+    /// A value; none where the text is not what it must be.
+    parse: fn(&str) -> Option<T>,
+    must_be: &'static str,
+}
+
+/// What people read of a setting.
+#[derive(Debug)]
+pub struct About {
+    /// The variable.
+    pub name: &'static str,
+    /// The functions that read it; none are named where all do.
+    pub functions: &'static [&'static str],
+    /// What it holds.
+    pub meaning: &'static str,
+    /// What holds where it is not set; empty where nothing does.
+    pub default: &'static str,
+    /// Where a page says more: Markdown; empty where none does.
+    pub see: &'static str,
+}
+
+const fn text(
+    functions: &'static [&'static str],
+    name: &'static str,
+    meaning: &'static str,
+    default: &'static str,
+    see: &'static str,
+) -> Setting<String> {
+    Setting {
+        about: About { name, functions, meaning, default, see },
+        parse: |text| Some(text.to_owned()),
+        must_be: "",
+    }
+}
+
+const fn read<T>(of: Setting<String>, parse: fn(&str) -> Option<T>, must_be: &'static str) -> Setting<T> {
+    let Setting { about: About { name, functions, meaning, default, see }, .. } = of;
+    Setting { about: About { name, functions, meaning, default, see }, parse, must_be }
+}
+
+const EACH: &[&str] = &[];
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $constant:ident: $type:ty = $value:expr;)*) => {
+        $($(#[$doc])* pub static $constant: Setting<$type> = $value;)*
+
+        /// Every setting, in the order in which they are listed.
+        pub static ALL: &[&About] = &[$(&$constant.about),*];
+    };
+}
+
+settings! {
+    /// The port.
+    PORT: u16 = read(text(EACH, "PORT", "the port", "8080", ""), port, "a port, 1 to 65535");
+    /// The address.
+    LISTEN: std::net::IpAddr = read(
+        text(EACH, "TRACKDROP_LISTEN", "the IP address on which the service listens", "127.0.0.1; the images set 0.0.0.0", ""),
+        |text| text.parse().ok(),
+        "an IP address: 127.0.0.1 for this machine only, 0.0.0.0 for all that can reach it",
+    );
+    /// The bucket of uploads.
+    BUCKET_UPLOADS: String = text(EACH, "TRACKDROP_BUCKET_UPLOADS", "name of the bucket into which videos are dropped", "", "");
+    /// The bucket of work.
+    BUCKET_WORK: String =
+        text(EACH, "TRACKDROP_BUCKET_WORK", "name of the bucket through which the functions pass objects to each other", "", "");
+    /// The bucket of results.
+    BUCKET_RESULTS: String =
+        text(EACH, "TRACKDROP_BUCKET_RESULTS", "name of the bucket of manifests, tracks and annotated videos", "", "");
+    /// The topic of ends.
+    TOPIC_REQUESTS: String = text(
+        EACH,
+        "TRACKDROP_TOPIC_REQUESTS",
+        "`projects/P/topics/T`: the topic to which the ends of requests are published",
+        "",
+        "",
+    );
+    /// The topic of uploads.
+    TOPIC_UPLOADS: String = text(
+        EACH,
+        "TRACKDROP_TOPIC_UPLOADS",
+        "`projects/P/topics/T`: the topic of the notifications of `uploads`. The sweeper of `fail` and `dead-letters replay` publish events there \
+         again; the others don't need it",
+        "",
+        "",
+    );
+    /// The topic of work.
+    TOPIC_WORK: String =
+        text(EACH, "TRACKDROP_TOPIC_WORK", "`projects/P/topics/T`: the same for the notifications of `work`", "", "");
+    /// The dataset.
+    DATASET: String = text(EACH, "TRACKDROP_DATASET", "`PROJECT.DATASET` of the tables", "", "");
+    /// Where the dataset is.
+    DATASET_LOCATION: String = text(
+        EACH,
+        "TRACKDROP_DATASET_LOCATION",
+        "location of the dataset, such as `europe-west4` or `EU`",
+        "BigQuery's answer, for which the account needs `bigquery.datasets.get`",
+        "",
+    );
+    /// The project.
+    PROJECT: String = text(
+        EACH,
+        "GOOGLE_CLOUD_PROJECT",
+        "the project in which load jobs run and to which traces belong",
+        "the dataset's project",
+        "",
+    );
+    /// Events at a time.
+    CONCURRENCY: usize = read(
+        text(EACH, "TRACKDROP_CONCURRENCY", "events processed at the same time", "the trigger's `concurrency`", ""),
+        |text| text.parse().ok().filter(|number| (1..=10_000).contains(number)),
+        "a whole number, 1 to 10000",
+    );
+    /// Time of an event.
+    DEADLINE_S: u64 = read(
+        text(
+            EACH,
+            "TRACKDROP_DEADLINE_S",
+            "seconds after which the service answers 503; at least 2 below the subscription's acknowledgement deadline. For a worker that pulls: \
+             seconds without progress",
+            "the trigger's less 10",
+            "",
+        ),
+        |text| text.parse().ok(),
+        "a whole number of seconds",
+    );
+    /// What tokens are for.
+    PUSH_AUDIENCE: String = text(
+        EACH,
+        "TRACKDROP_PUSH_AUDIENCE",
+        "set with `TRACKDROP_PUSH_SERVICE_ACCOUNT`: pushes must carry an OIDC token for this audience",
+        "",
+        "[who may call](#who-may-call)",
+    );
+    /// Whose tokens.
+    PUSH_SERVICE_ACCOUNT: String =
+        text(EACH, "TRACKDROP_PUSH_SERVICE_ACCOUNT", "the account whose OIDC tokens pushes must carry", "", "");
+    /// Keys of tokens.
+    PUSH_KEYS_URL: String = text(
+        EACH,
+        "TRACKDROP_PUSH_KEYS_URL",
+        "address of the public keys with which these tokens are signed",
+        "Google's",
+        "",
+    );
+    /// Another guard.
+    GUARDED_BY: String = text(
+        EACH,
+        "TRACKDROP_GUARDED_BY",
+        "set and not empty, where no tokens are required: what else checks callers, in any words, such as `cloud-run-iam`",
+        "",
+        "[who may call](#who-may-call)",
+    );
+    /// Names that are ignored.
+    IGNORE: String = text(
+        &["split", "fail"],
+        IGNORE_VARIABLE,
+        "names in `uploads` that are ignored, also by `trackdrop run`: patterns separated by commas, or `none`",
+        "the trigger's",
+        "[what an upload is](how-to/uploads.md)",
+    );
+    /// What is stored of an upload.
+    SPOOL_BYTES: u64 = read(
+        text(
+            &["split"],
+            "TRACKDROP_SPOOL_BYTES",
+            "bytes of a file that are retained on disk while it is planned",
+            "1073741824",
+            "[how a source is read](video.md#how-a-source-is-read)",
+        ),
+        |text| text.parse().ok(),
+        "a number of bytes",
+    );
+    /// Bounds on videos.
+    LIMITS: String = text(
+        &["split", "track", "annotate"],
+        "TRACKDROP_LIMITS",
+        "bounds beyond which a video is refused, such as `max_bytes=5000000000,max_frames=100000`",
+        "",
+        "[all names](video.md#bounds)",
+    );
+    /// Where events are pulled from.
+    SUBSCRIPTION: String = text(
+        &["track"],
+        "TRACKDROP_SUBSCRIPTION",
+        "`projects/P/subscriptions/S`: the subscription from which `--pull` takes events",
+        "",
+        "[workers that pull](#workers-that-pull)",
+    );
+    /// The detector.
+    MODEL: String = text(
+        &["track"],
+        "TRACKDROP_MODEL",
+        "the detector: a path, or `gs://BUCKET/OBJECT` with its card next to it",
+        "",
+        "",
+    );
+    /// Detectors that uploads may name.
+    MODELS: String = text(
+        &["split", "track"],
+        MODELS_VARIABLE,
+        "models that uploads may ask for besides the default: `NAME=PATH`, `NAME=gs://BUCKET/OBJECT`, `gs://BUCKET/FOLDER/`, separated by commas",
+        "none",
+        "",
+    );
+    /// Detectors at a time.
+    MODEL_SESSIONS: usize = read(
+        text(&["track"], "TRACKDROP_MODEL_SESSIONS", "detectors that are held at a time", "4", ""),
+        |text| text.parse().ok().filter(|number| *number > 0),
+        "a whole number above 0",
+    );
+    /// Bytes of detectors.
+    MODEL_BYTES: u64 = read(
+        text(
+            &["track"],
+            "TRACKDROP_MODEL_BYTES",
+            "bytes of a model's file at most, and of all that are held, counted once per parallel inference",
+            "4294967296",
+            "",
+        ),
+        |text| text.parse().ok().filter(|number| *number > 0),
+        "a whole number above 0",
+    );
+    /// What detects.
+    DEVICE: String = text(
+        &["track"],
+        "TRACKDROP_DEVICE",
+        "device on which objects are detected: `auto`, `cpu`, `cuda[:GPU]`, `tensorrt[:GPU]`; a named device that is missing is an error",
+        "auto",
+        "",
+    );
+    /// Pictures at a time.
+    BATCH: NonZeroUsize = read(
+        text(
+            &["track"],
+            "TRACKDROP_BATCH",
+            "pictures per inference, for models with an open batch size. A TensorRT engine is for one batch size, so this must be the value of \
+             `model build --batch`",
+            "16 on a GPU, 1 on the processor",
+            "",
+        ),
+        |text| text.parse().ok(),
+        "a number of pictures above 0",
+    );
+    /// What was built of models.
+    CACHE: String = text(
+        &["track"],
+        "TRACKDROP_CACHE",
+        "a folder for TensorRT engines and optimised graphs; on a volume it makes later starts fast",
+        "",
+        "",
+    );
+    /// ONNX Runtime.
+    ORT_DYLIB_PATH: String = text(&["track"], "ORT_DYLIB_PATH", "ONNX Runtime's library", "", "");
+    /// What decodes and encodes.
+    VIDEO_ENGINE: String = text(
+        &["track", "annotate"],
+        "TRACKDROP_VIDEO_ENGINE",
+        "`software`, or `nvidia[:GPU]`: NVDEC in `track`, NVENC in `annotate`, if stream and GPU allow. Not yet run on a GPU",
+        "software",
+        "",
+    );
+    /// Whether loading waits for the clock.
+    LOAD_WINDOW: String = text(
+        &["load"],
+        "TRACKDROP_LOAD_WINDOW",
+        "set and not empty: merged requests wait for the clock",
+        "",
+        "[loading by window](#loading-by-window)",
+    );
+    /// When a request is stalled.
+    STILL_S: f64 = read(
+        text(
+            &["fail"],
+            "TRACKDROP_STILL_S",
+            "seconds without activity after which the sweeper publishes a request's events again",
+            "7200",
+            "[requests that stall](#requests-that-stall)",
+        ),
+        seconds,
+        "a number of seconds",
+    );
+    /// When a stalled request is failed.
+    GIVE_UP_S: f64 = read(
+        text(
+            &["fail"],
+            "TRACKDROP_GIVE_UP_S",
+            "seconds after which the sweeper fails a request that did not continue",
+            "172800",
+            "[requests that stall](#requests-that-stall)",
+        ),
+        seconds,
+        "a number of seconds",
+    );
+    /// Cloud Storage's address.
+    STORAGE_ENDPOINT: String = text(
+        EACH,
+        "TRACKDROP_STORAGE_ENDPOINT",
+        "base URL that replaces Cloud Storage's public one and is called with credentials (Private Service Connect); `https`, or an address of \
+         this machine",
+        "",
+        "",
+    );
+    /// Pub/Sub's address.
+    PUBSUB_ENDPOINT: String = text(EACH, "TRACKDROP_PUBSUB_ENDPOINT", "the same for Pub/Sub", "", "");
+    /// BigQuery's address.
+    BIGQUERY_ENDPOINT: String = text(EACH, "TRACKDROP_BIGQUERY_ENDPOINT", "the same for BigQuery", "", "");
+    /// Cloud Storage's emulator.
+    STORAGE_EMULATOR: String = text(
+        EACH,
+        "STORAGE_EMULATOR_HOST",
+        "`host:port` or URL that is called without credentials instead of Cloud Storage",
+        "",
+        "",
+    );
+    /// Pub/Sub's emulator.
+    PUBSUB_EMULATOR: String = text(EACH, "PUBSUB_EMULATOR_HOST", "the same for Pub/Sub", "", "");
+    /// BigQuery's emulator.
+    BIGQUERY_EMULATOR: String = text(EACH, "BIGQUERY_EMULATOR_HOST", "the same for BigQuery", "", "");
+    /// The log.
+    LOG: String =
+        text(EACH, "RUST_LOG", "level of the log, which has one JSON object per line in Google's format", "info,ort=warn", "");
+    /// A collector.
+    COLLECTOR: String = text(
+        EACH,
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "base URL of a collector: traces go to `/v1/traces`, metrics to `/v1/metrics` (OTLP, HTTP, protobuf)",
+        "",
+        "[traces, metrics, log](#traces-metrics-log)",
+    );
+    /// Google's collector.
+    TELEMETRY_ENDPOINT: String = text(
+        EACH,
+        "TRACKDROP_TELEMETRY_ENDPOINT",
+        "`https://telemetry.googleapis.com`: if no collector is named, traces go there with the service's own account \
+         (`telemetry.tracesWriter`), for the project of `GOOGLE_CLOUD_PROJECT`; with neither there are only logs",
+        "",
+        "",
+    );
+    /// The service's name.
+    SERVICE_NAME: String = text(
+        EACH,
+        "OTEL_SERVICE_NAME",
+        "name of the service in traces",
+        "`K_SERVICE`, which Cloud Run sets; or `trackdrop-FUNCTION`",
+        "",
+    );
+}
+
+fn port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| *port > 0)
+}
+
+fn seconds(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|seconds: &f64| *seconds >= 0.0 && seconds.is_finite())
+}
+
+impl About {
+    /// Whether a function reads it.
+    pub fn is_of(&self, function: &str) -> bool {
+        self.functions.is_empty() || self.functions.contains(&function)
+    }
+
+    /// The flag that sets it: `--bucket-work` of `TRACKDROP_BUCKET_WORK`, `--port` of `PORT`.
+    pub fn flag(&self) -> String {
+        format!("--{}", self.name.trim_start_matches("TRACKDROP_").to_lowercase().replace('_', "-"))
+    }
+}
+
+/// The values of settings. One that is empty is one that is not set.
+#[derive(Clone, Debug, Default)]
+pub struct Values(BTreeMap<String, String>);
+
+impl From<BTreeMap<String, String>> for Values {
+    fn from(variables: BTreeMap<String, String>) -> Self {
+        Self(variables)
+    }
+}
+
+impl Values {
+    /// Those of this process's environment.
+    ///
+    /// # Errors
+    /// A setting that is not text.
+    pub fn of_process() -> Result<Self, SettingsError> {
+        for About { name, .. } in ALL {
+            if let Err(env::VarError::NotUnicode(value)) = env::var(name) {
+                let value = value.to_string_lossy().into_owned();
+                return Err(SettingsError::Value { name, value, must_be: "text in UTF-8" });
+            }
+        }
+        Ok(Self(trackdrop_cloud::google::variables()))
+    }
+
+    /// As they are, for what reads them itself.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether it is set.
+    pub fn has<T>(&self, setting: &Setting<T>) -> bool {
+        self.text(setting.about.name).is_some()
+    }
+
+    /// Its value; none where it is not set.
+    ///
+    /// # Errors
+    /// A value that it can't have.
+    pub fn get<T>(&self, setting: &Setting<T>) -> Result<Option<T>, SettingsError> {
+        let (name, must_be) = (setting.about.name, setting.must_be);
+        let parse = |value: &str| {
+            let refused = || SettingsError::Value { name, value: value.to_owned(), must_be };
+            (setting.parse)(value).ok_or_else(refused)
+        };
+        self.text(name).map(parse).transpose()
+    }
+
+    /// Its value as a type that a library reads from text, and whose errors say what it must be.
+    ///
+    /// # Errors
+    /// A value that it can't have.
+    pub fn parsed<T: FromStr<Err: Display>>(&self, setting: &Setting<String>) -> Result<Option<T>, Failure> {
+        let name = setting.about.name;
+        let parse = |value: &str| value.parse().map_err(|error| Failure::permanent(format!("{name}: {error}")));
+        self.text(name).map(parse).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::BTreeSet, fs};
+
+    const FUNCTIONS: [&str; 7] = ["split", "track", "merge", "load", "annotate", "join", "fail"];
+
+    /// Compares a file, or a part of it, with what the list says; `UPDATE_SETTINGS=1 cargo test -p trackdrop-framework` writes it again.
+    fn is_written(path: &str, part: impl Fn(&str) -> String) {
+        let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        let expected = part(&found);
+        if env::var_os("UPDATE_SETTINGS").is_some() {
+            fs::write(&path, &expected).unwrap();
+        }
+        assert!(
+            fs::read_to_string(&path).unwrap() == expected,
+            "{path} is not what the list says: run with UPDATE_SETTINGS=1"
+        );
+    }
+
+    #[test]
+    fn the_page_of_services_has_the_table_of_all_settings() {
+        let row = |about: &&About| {
+            let About { name, functions, meaning, default, see } = about;
+            let functions = if functions.is_empty() { "all".to_owned() } else { functions.join(", ") };
+            let default = if default.is_empty() { String::new() } else { format!(" ({default})") };
+            let see = if see.is_empty() { String::new() } else { format!("; {see}") };
+            format!("| `{name}` | {functions} | {meaning}{default}{see} |\n")
+        };
+        let rows: String = ALL.iter().map(row).collect();
+        const HEAD: &str = "| variable | functions | holds (default) |\n|---|---|---|\n";
+        is_written("../../docs/services.md", |page| {
+            let (before, rest) = page.split_once(HEAD).unwrap();
+            let after = rest.find("\n\n").unwrap();
+            format!("{before}{HEAD}{}{}", rows.trim_end(), &rest[after..])
+        });
+    }
+
+    #[test]
+    fn what_terraform_is_checked_against_is_the_list() {
+        let list: Vec<_> =
+            ALL.iter().map(|about| serde_json::json!({"name": about.name, "functions": about.functions})).collect();
+        is_written("settings.json", |_| serde_json::to_string_pretty(&list).unwrap() + "\n");
+    }
+
+    #[test]
+    fn a_setting_has_a_name_of_its_own_and_functions_that_exist() {
+        let names: BTreeSet<_> = ALL.iter().map(|about| about.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        assert!(ALL.iter().flat_map(|about| about.functions).all(|function| FUNCTIONS.contains(function)));
+    }
+
+    #[test]
+    fn a_value_is_read_or_refused_with_its_name_and_what_it_must_be() {
+        let values = |name: &str, value: &str| Values(BTreeMap::from([(name.to_owned(), value.to_owned())]));
+        assert_eq!(values("TRACKDROP_BATCH", "").get(&BATCH), Ok(None));
+        assert_eq!(values("TRACKDROP_BATCH", "4").get(&BATCH), Ok(NonZeroUsize::new(4)));
+        assert_eq!(values("TRACKDROP_STILL_S", "0.5").get(&STILL_S), Ok(Some(0.5)));
+        assert!(values("TRACKDROP_LOAD_WINDOW", "0").has(&LOAD_WINDOW));
+        for (name, bad) in [("TRACKDROP_STILL_S", "-1"), ("TRACKDROP_GIVE_UP_S", "inf"), ("TRACKDROP_STILL_S", "soon")]
+        {
+            let setting = if name == "TRACKDROP_STILL_S" { &STILL_S } else { &GIVE_UP_S };
+            let error = values(name, bad).get(setting).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(bad) && error.contains("seconds"), "{error}");
+        }
+        assert!(values("TRACKDROP_MODEL_SESSIONS", "0").get(&MODEL_SESSIONS).is_err());
+        assert!(values("TRACKDROP_SPOOL_BYTES", "1 GB").get(&SPOOL_BYTES).is_err());
+    }
+}
