@@ -93,6 +93,7 @@ export class Player {
       if (failure === null) {
         this.which = one;
         this.isTrusted = one === "annotated" || this.#isPlain();
+        this.#overBurned();
         this.note = one === which || which === undefined ? null : `This browser can't play the ${which} video, so the ${one} one is shown.`;
         if (await this.#find()) {
           this.#say();
@@ -106,6 +107,11 @@ export class Player {
     this.note = "This browser plays none of the videos: each frame is a still of the server's decoder.";
     this.#say();
     return this.show(frame);
+  }
+
+  /** What is in the annotated video's pictures already is not written over them once more. */
+  #overBurned() {
+    if (this.which === "annotated" && this.facts.settings.boxes !== "none") Object.assign(this.options, { ids: false, labels: false, trails: false });
   }
 
   async #load(which) {
@@ -214,6 +220,7 @@ export class Player {
       this.which = next;
       this.isTrusted = true;
       this.stalls.clear();
+      this.#overBurned();
       await this.#find();
     }
   }

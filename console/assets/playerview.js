@@ -37,10 +37,7 @@ export function PlayerView({ facts, times }) {
     const asked = new URLSearchParams(location.search);
     const one = new Player({ canvas: canvas.current, video: video.current, facts, times, changed: setState, sized: setSize });
     player.current = one;
-    // Boxes that are in the pictures already are not drawn twice.
-    const isBurned = (which) => which === "annotated" && facts.settings.boxes !== "none";
     const which = one.choices().includes(asked.get("video")) ? asked.get("video") : one.choices()[0];
-    if (isBurned(which)) one.set({ ids: false, labels: false, trails: false });
     one.wanted = Number(asked.get("frame") ?? 0) || 0;
     if (asked.get("track") !== null) one.select(Number(asked.get("track")));
     one.use(which, which === asked.get("video"));
