@@ -134,7 +134,7 @@ def served(data):
 
 
 class Browser:
-    """A page that keeps all that it complains of."""
+    """A page that keeps all that it complains of. What it waits for is a function: the page's policy lets nothing evaluate a text again and again."""
 
     def __init__(self, playwright, folder):
         self.complaints = []
@@ -273,7 +273,7 @@ def use(browser, data, address):
     page = browser.page
     page.goto(address)
     page.get_by_label("Search").fill("constant")
-    page.wait_for_function("document.querySelectorAll('tbody tr').length === 1")
+    page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
     page.get_by_role("link", name="constant.mp4").click()
     browser.settled(0)
     go_to = page.get_by_label("Go to")
@@ -287,7 +287,7 @@ def use(browser, data, address):
     page.keyboard.press("p")
     last = int(data.run("query", "--format", "csv", f"SELECT MAX(frame_index) FROM tracks WHERE track_id = 2 AND request_id = '{data.requests['constant.mp4']}'").split()[1])
     browser.settled(last)
-    page.wait_for_function("location.search.includes('track=2')")
+    page.wait_for_function("() => location.search.includes('track=2')")
     shared = page.url
     page.goto(address)
     page.goto(shared)
@@ -297,7 +297,7 @@ def use(browser, data, address):
     go_to.press("Enter")
     assert "neither a frame" in page.locator(".notes").inner_text()
     page.get_by_text("Best pictures").click()
-    page.wait_for_function("[...document.querySelectorAll('.gallery img')].length > 1 && [...document.querySelectorAll('.gallery img')].every((i) => i.complete && i.naturalWidth > 0)")
+    page.wait_for_function("() => [...document.querySelectorAll('.gallery img')].length > 1 && [...document.querySelectorAll('.gallery img')].every((i) => i.complete && i.naturalWidth > 0)")
 
 
 def lines(browser, data, address):
@@ -316,7 +316,7 @@ def lines(browser, data, address):
     for point in (at(40, 60), at(90, 60), at(90, 105), at(40, 105)):
         page.mouse.click(*point)
     page.get_by_role("button", name="Done").click()
-    page.wait_for_function("document.querySelector('.counts').innerText.includes('visits')")
+    page.wait_for_function("() => document.querySelector('.counts').innerText.includes('visits')")
     shown = page.locator(".counts").inner_text()
     # A point that is dragged counts again.
     page.get_by_label("Scene", exact=True).fill("drawn")

@@ -76,7 +76,7 @@ def numbers(path, stream=0):
     if int(said.get("rotation", 0)) % 180:
         width, height = height, width
     raw = subprocess.run(
-        ["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-map", f"0:v:{stream}", "-fps_mode", "passthrough", *turned, "-pix_fmt", "gray", "-f", "rawvideo", "-"],
+        ["ffmpeg", "-nostdin", "-v", "fatal", "-i", path, "-map", f"0:v:{stream}", "-fps_mode", "passthrough", *turned, "-pix_fmt", "gray", "-f", "rawvideo", "-"],
         check=True, stdout=subprocess.PIPE,
     ).stdout
     row = height * BAND // HEIGHT // 2 * width
