@@ -277,7 +277,8 @@ def witness(file):
     hashes = ["ffmpeg", "-nostdin", "-v", "quiet", "-noautorotate", "-i", str(file), "-map", "0:v:0", "-fps_mode", "passthrough"]
     printed = subprocess.run([*hashes, "-c:v", "rawvideo", "-f", "framehash", "-hash", "md5", "-"], capture_output=True, text=True).stdout
     pictures = [line.rsplit(",", 1)[1].strip() for line in printed.splitlines() if line and not line.startswith("#")]
-    return times, pictures
+    # ffprobe opens the sound's decoder, too, and says nothing where that one can't be opened: then nothing is known of the times.
+    return times or [None] * len(pictures), pictures
 
 
 class Judge:

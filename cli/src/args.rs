@@ -31,6 +31,8 @@ pub(crate) enum Command {
     /// Query the tracks in SQL: tables tracks, requests and scenes; views track_summary, objects_per_second, tracking_results, and of scenes
     /// line_crossings, line_counts, zone_visits, zone_occupancy, flows, track_speeds, heatmap, encounters
     Query(QueryArguments),
+    /// Look at the results on a page of this machine: requests, the video with its boxes, frame by frame (docs/console.md)
+    Console(ConsoleArguments),
     /// Lines and zones that the stored tracks are asked about
     #[command(subcommand)]
     Scene(SceneCommand),
@@ -71,6 +73,16 @@ pub(crate) enum Command {
     Man(ManArguments),
     /// Prove that cutting a video loses and invents no frame: its chunks against a serial decode (exit code 3: they differ)
     Verify(VerifyArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConsoleArguments {
+    /// Port of 127.0.0.1; 0 for any that is free
+    #[arg(long, value_name = "PORT", default_value_t = 8765)]
+    pub(crate) port: u16,
+    /// Print the address, and open no browser
+    #[arg(long)]
+    pub(crate) no_open: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod completions;
+mod console;
 mod crops;
 mod dead_letters;
 mod delete;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         match &arguments.command {
             Command::Run(run) => run::run(&arguments.data, run).await,
             Command::Query(query) => query::query(&arguments.data, query).await.map(|()| ExitCode::SUCCESS),
+            Command::Console(console) => console::console(&arguments.data, console).await.map(|()| ExitCode::SUCCESS),
             Command::Scene(command) => scene::scene(&arguments.data, command).await.map(|()| ExitCode::SUCCESS),
             Command::Requests(requests) => report::requests(&arguments.data, requests).await,
             Command::Show(show) => report::show(&arguments.data, show).await,

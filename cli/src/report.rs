@@ -5,13 +5,14 @@ use crate::{
     google,
     host::{cloud_of, open_existing, uploads},
     output::line,
-    timeline,
-    which_request::{self, Known},
+    timeline, which_request,
 };
 use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode};
 use trackdrop_flow::{
-    end, manifest, round,
+    end,
+    known::{self, Known},
+    manifest, round,
     sweep::{self, Patience, StandsStill, Treatment},
 };
 use trackdrop_pipeline::{Delivery, Manifest, manifest::VideoInfo, names::ResultFile};
@@ -21,7 +22,7 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
         return sweep(data, arguments.json).await;
     }
     let rows = match open_existing(data)? {
-        Some(local) => which_request::all(&cloud_of(&local)).await?,
+        Some(local) => known::all(&cloud_of(&local)).await?,
         None => Vec::new(),
     };
     for row in &rows {

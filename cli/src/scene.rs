@@ -11,12 +11,8 @@ use crate::{
 use anyhow::{Context, bail};
 use std::{path::Path, sync::Arc};
 use trackdrop_cloud::{Content, PutOptions, Storage};
-use trackdrop_pipeline::{Bucket, names::ObjectName};
+use trackdrop_database::scenes;
 use trackdrop_scenes::{Homography, Scene};
-
-/// Where scenes are in `results`.
-const FOLDER: &str = "scenes/";
-const ENDING: &str = ".ndjson";
 
 pub(crate) async fn scene(data: &Path, command: &SceneCommand) -> anyhow::Result<()> {
     match command {
@@ -27,17 +23,17 @@ pub(crate) async fn scene(data: &Path, command: &SceneCommand) -> anyhow::Result
         }
         SceneCommand::Add { files, store } => {
             // All are read before the first is written.
-            let scenes = files.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
+            let all = files.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
             let storage = to_write(data, store)?;
-            for scene in scenes {
-                let options = PutOptions { content_type: "application/x-ndjson", ..PutOptions::default() };
-                storage.put(&object(&scene.name), Content::Bytes(scene.ndjson().into()), options).await?;
+            for scene in all {
+                let options = PutOptions { content_type: scenes::CONTENT_TYPE, ..PutOptions::default() };
+                storage.put(&scenes::object(&scene.name), Content::Bytes(scene.ndjson().into()), options).await?;
                 line!("{}", described(&scene));
             }
         }
         SceneCommand::List { store, json } => {
             if let Some(storage) = to_read(data, store)? {
-                for scene in stored(&*storage).await? {
+                for scene in scenes::stored(&*storage).await? {
                     match json {
                         true => line!("{}", serde_json::to_string(&scene)?),
                         false => line!("{}", described(&scene)),
@@ -51,7 +47,7 @@ pub(crate) async fn scene(data: &Path, command: &SceneCommand) -> anyhow::Result
         SceneCommand::Remove { names, store } => {
             for name in names {
                 let storage = known(data, name, store).await?;
-                storage.delete(&object(name)).await?;
+                storage.delete(&scenes::object(name)).await?;
                 line!("{name}: removed");
             }
         }
@@ -67,35 +63,9 @@ pub(crate) async fn scene(data: &Path, command: &SceneCommand) -> anyhow::Result
     Ok(())
 }
 
-/// All scenes of a store, by name.
-pub(crate) async fn stored(storage: &dyn Storage) -> anyhow::Result<Vec<Scene>> {
-    let mut scenes = Vec::new();
-    for info in storage.list(&ObjectName::new(Bucket::Results, FOLDER)).await? {
-        let Some(name) = info.object.name.strip_prefix(FOLDER).and_then(|name| name.strip_suffix(ENDING)) else {
-            continue;
-        };
-        // An object of Terraform's, so that the table's source is never empty.
-        if info.bytes == 0 || name.contains('/') || name.starts_with('.') {
-            continue;
-        }
-        let (_, bytes) = storage.get(&info.object).await?;
-        scenes.push(parsed(&bytes).with_context(|| format!("the stored scene {name:?}"))?);
-    }
-    scenes.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(scenes)
-}
-
-fn parsed(bytes: &[u8]) -> anyhow::Result<Scene> {
-    Ok(Scene::of_ndjson(std::str::from_utf8(bytes).context("it is no text")?)?)
-}
-
 fn read(file: &Path) -> anyhow::Result<Scene> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{file:?} can't be read"))?;
     Scene::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", file.display().to_string().escape_debug()))
-}
-
-fn object(name: &str) -> ObjectName {
-    ObjectName::new(Bucket::Results, format!("{FOLDER}{name}{ENDING}"))
 }
 
 fn to_write(data: &Path, store: &SceneStore) -> anyhow::Result<Arc<dyn Storage>> {
@@ -117,7 +87,7 @@ fn to_read(data: &Path, store: &SceneStore) -> anyhow::Result<Option<Arc<dyn Sto
 async fn known(data: &Path, name: &str, store: &SceneStore) -> anyhow::Result<Arc<dyn Storage>> {
     let missing = || format!("there is no scene {name:?} (trackdrop scene list lists them)");
     let Some(storage) = to_read(data, store)? else { bail!(missing()) };
-    match storage.stat(&object(name)).await {
+    match storage.stat(&scenes::object(name)).await {
         Ok(_) => Ok(storage),
         Err(error) if error.is_not_found() => bail!(missing()),
         Err(error) => Err(error.into()),
@@ -125,8 +95,8 @@ async fn known(data: &Path, name: &str, store: &SceneStore) -> anyhow::Result<Ar
 }
 
 async fn one(data: &Path, name: &str, store: &SceneStore) -> anyhow::Result<Scene> {
-    let (_, bytes) = known(data, name, store).await?.get(&object(name)).await?;
-    parsed(&bytes)
+    let (_, bytes) = known(data, name, store).await?.get(&scenes::object(name)).await?;
+    Ok(scenes::parsed(name, &bytes)?)
 }
 
 /// A scene in a line.

@@ -1,10 +1,13 @@
 //! Which request a user means: its id, a beginning of it that no other has, the name of its video, or `latest`.
 
 use anyhow::bail;
-use trackdrop_flow::{Cloud, delete, end, manifest};
+use trackdrop_flow::{
+    Cloud, end,
+    known::{Known, all},
+};
 use trackdrop_pipeline::{
-    Bucket, Manifest, ObjectFinalized, RequestId, Timestamp,
-    names::{LONGEST_SHOWN, ObjectName, cut},
+    RequestId, Timestamp,
+    names::{LONGEST_SHOWN, cut},
 };
 
 /// The word for the request that was made last.
@@ -15,48 +18,6 @@ const ID_START: &str = "req_";
 const SHORTEST_BEGINNING: usize = 4;
 /// Requests that are named where a word means several.
 const MOST_NAMED: usize = 5;
-
-/// A request of the data directory.
-#[derive(Debug)]
-pub(crate) struct Known {
-    /// When its video was uploaded.
-    pub(crate) uploaded_at: Timestamp,
-    /// The request.
-    pub(crate) request: RequestId,
-    /// The object name of its upload.
-    pub(crate) video: String,
-    /// None where it is not planned yet.
-    pub(crate) manifest: Option<Manifest>,
-}
-
-impl Known {
-    /// A word for its state.
-    pub(crate) fn state(&self) -> &'static str {
-        self.manifest.as_ref().map_or("waiting", |manifest| manifest.state.as_str())
-    }
-}
-
-/// All requests, planned or not, by the time of their uploads.
-pub(crate) async fn all(cloud: &Cloud) -> anyhow::Result<Vec<Known>> {
-    let mut known = Vec::new();
-    for request in manifest::all(cloud).await? {
-        if let Some(manifest) = manifest::read(cloud, &request).await? {
-            let video = end::video_name(&manifest);
-            known.push(Known { uploaded_at: manifest.source.uploaded_at, request, video, manifest: Some(manifest) });
-        }
-    }
-    for upload in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
-        let (object, generation, created) = (upload.object, upload.generation, upload.created);
-        let video = object.name.clone();
-        let Some(request) = (ObjectFinalized { object, generation, created }).request() else { continue };
-        // One that was deleted waits for nothing.
-        if !known.iter().any(|known| known.request == request) && !delete::is_deleted(cloud, &request).await? {
-            known.push(Known { uploaded_at: created, request, video, manifest: None });
-        }
-    }
-    known.sort_by(|a, b| (a.uploaded_at, &a.request).cmp(&(b.uploaded_at, &b.request)));
-    Ok(known)
-}
 
 /// The request that `asked` means. A whole id is taken as it is, whether there is such a request or not.
 ///

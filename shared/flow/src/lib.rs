@@ -7,6 +7,7 @@
 //! - [`chunks`]: what the chunks are, recorded in the manifest.
 //! - [`claim`]: an unchanged upload of the same name makes no second request.
 //! - [`count`]: counts a segment; the worker that completes the stage creates the stage's marker.
+//! - [`known`]: which requests there are.
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
 //! - [`delete`]: removes a request everywhere.
 //! - [`end`]: how a request ends, with a result or with an error; idempotent.
@@ -15,6 +16,7 @@
 //! - [`version`]: another version of a request's tracks, from the stored detections.
 //! - `store`: get, mark and put on a condition, each said once; its types are at the root.
 //! - [`sweep`]: finds stalled requests, and restarts them or fails them with the reason.
+//! - [`timeline`]: where the time of a request went.
 //! - [`trace`]: the trace of work that a schedule starts.
 //! - [`stage`]: the frame around each handler: finds the request, skips ended ones, records permanent failures.
 
@@ -27,12 +29,14 @@ pub mod claim;
 pub mod count;
 pub mod delete;
 pub mod end;
+pub mod known;
 pub mod manifest;
 pub mod room;
 pub mod round;
 pub mod stage;
 mod store;
 pub mod sweep;
+pub mod timeline;
 pub mod trace;
 pub mod version;
 mod work;

@@ -106,7 +106,7 @@ pub use plan::{PlannedSegment, Window};
 pub use reader::{ChunkReader, DecodeReport};
 pub use sheet::{MOST_ON_A_SHEET, SheetPicture, contact_sheet};
 pub use source::{Reading, Source};
-pub use still::read_still;
+pub use still::{StillFormat, read_still};
 pub use streams::{VideoStreamInfo, VideoStreams};
 pub use trackdrop_pipeline::{
     PtsList, Rational, SegmentSpan, VideoParams,

@@ -24,6 +24,15 @@ const MAX_BYTES: u64 = 1 << 30;
 const FINEST: i32 = 2;
 const TICK: Rational = Rational::of(1, 1);
 
+/// How a picture is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StillFormat {
+    /// Without loss.
+    Png,
+    /// Near the best quality that JPEG has.
+    Jpeg,
+}
+
 /// Reads a picture: PNG, JPEG, BMP or WebP, by its first bytes whatever its name is. A photograph whose EXIF data say how it is stored
 /// comes upright.
 ///
@@ -105,15 +114,14 @@ impl Canvas {
         Ok(canvas)
     }
 
-    /// Writes the picture as PNG or JPEG, by the name's ending. The file is complete or not there.
+    /// The picture as a file's bytes.
     ///
     /// # Errors
-    /// [`MediaError::Unsupported`] for another ending, [`MediaError::Ffmpeg`], [`MediaError::Io`].
-    pub fn write_still(&self, path: &Path) -> Result<(), MediaError> {
-        let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
-        let bytes = match ending.to_str() {
-            Some("png") => encode(codec::Id::PNG, &self.rgb(self.width(), self.height())?, FINEST)?,
-            Some("jpg" | "jpeg") => {
+    /// [`MediaError::Unsupported`] where this FFmpeg has no such encoder, [`MediaError::Ffmpeg`].
+    pub fn encode_still(&self, format: StillFormat) -> Result<Vec<u8>, MediaError> {
+        match format {
+            StillFormat::Png => encode(codec::Id::PNG, &self.rgb(self.width(), self.height())?, FINEST),
+            StillFormat::Jpeg => {
                 // With the padding to even sides: where a side is odd, the scaler leaves the last chroma samples out.
                 let (width, height) = (self.picture.width(), self.picture.height());
                 let mut yuv = frame::Video::new(Pixel::YUV420P, width, height);
@@ -123,13 +131,26 @@ impl Canvas {
                 yuv.set_height(self.height());
                 // The same planes, under the name that FFmpeg has for them where the range is full.
                 yuv.set_format(Pixel::YUVJ420P);
-                encode(codec::Id::MJPEG, &yuv, FINEST)?
+                encode(codec::Id::MJPEG, &yuv, FINEST)
             }
+        }
+    }
+
+    /// Writes the picture as PNG or JPEG, by the name's ending. The file is complete or not there.
+    ///
+    /// # Errors
+    /// [`MediaError::Unsupported`] for another ending, [`MediaError::Ffmpeg`], [`MediaError::Io`].
+    pub fn write_still(&self, path: &Path) -> Result<(), MediaError> {
+        let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
+        let format = match ending.to_str() {
+            Some("png") => StillFormat::Png,
+            Some("jpg" | "jpeg") => StillFormat::Jpeg,
             _ => {
                 let reason = format!("a picture named {path:?}; end the name in .png or .jpg");
                 return Err(MediaError::Unsupported { reason });
             }
         };
+        let bytes = self.encode_still(format)?;
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);

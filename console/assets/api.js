@@ -1,0 +1,35 @@
+// What the page asks the server for.
+
+export class Problem extends Error {}
+
+async function ask(path, options) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Problem("The console does not answer: is `trackdrop console` still running?");
+  }
+  if (!response.ok) {
+    const said = await response.json().catch(() => ({}));
+    throw new Problem(said.problem ?? `The console answered ${response.status}.`);
+  }
+  return response;
+}
+
+const of = (request) => `/api/requests/${encodeURIComponent(request)}`;
+
+export const requests = async () => (await (await ask("/api/requests")).json()).requests;
+export const request = async (id) => (await ask(of(id))).json();
+export const frames = async (id) => (await ask(`${of(id)}/frames`)).json();
+export const tracks = async (id) => (await ask(`${of(id)}/tracks`)).json();
+export const boxes = async (id, from, to) => (await ask(`${of(id)}/boxes/${from}/${to}`)).arrayBuffer();
+export const still = async (id, frame) => (await ask(`${of(id)}/stills/${frame}.jpg`)).blob();
+export const thumbs = async (id, frame) => new Uint8Array(await (await ask(`${of(id)}/stills/${frame}.thumbs`)).arrayBuffer());
+export const videoUrl = (id, which) => `${of(id)}/video/${which}`;
+export const stillUrl = (id, frame) => `${of(id)}/stills/${frame}.png`;
+export const cropUrl = (id, track) => `${of(id)}/crops/${track}`;
+
+const send = (method, body) => ({ method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+export const count = async (id, scene) => (await ask(`${of(id)}/count`, send("POST", scene))).json();
+export const scenes = async () => (await (await ask("/api/scenes")).json()).scenes;
+export const storeScene = async (scene) => (await ask(`/api/scenes/${encodeURIComponent(scene.name)}`, send("PUT", scene))).json();

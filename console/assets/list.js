@@ -1,0 +1,95 @@
+// The list of requests: search, sort, state.
+
+import * as api from "./api.js";
+import { html, useEffect, useMemo, useState } from "./html.js";
+import { clock, number, STATES, when } from "./text.js";
+
+const COLUMNS = [
+  { key: "video", name: "Video", of: (line) => line.video.toLowerCase() },
+  { key: "state", name: "State", of: (line) => line.state },
+  { key: "uploaded_at", name: "Uploaded", of: (line) => line.uploaded_at },
+  { key: "seconds", name: "Length", of: (line) => line.seconds ?? -1, isNumber: true },
+  { key: "frames", name: "Frames", of: (line) => line.frames ?? -1, isNumber: true },
+  { key: "tracks", name: "Objects", of: (line) => line.tracks ?? -1, isNumber: true },
+];
+
+/** A word with a sign, so that colour is not all that says it. */
+export function State({ state }) {
+  const sign = { done: "✓", failed: "✕", done_without_video: "✓" }[state] ?? "…";
+  return html`<span class="state state-${state}"><span aria-hidden="true">${sign}</span> ${STATES[state] ?? state}</span>`;
+}
+
+export function List() {
+  const [lines, setLines] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const [search, setSearch] = useState(new URLSearchParams(location.search).get("q") ?? "");
+  const [order, setOrder] = useState({ key: "uploaded_at", down: true });
+
+  useEffect(() => {
+    document.title = "Requests - Trackdrop";
+    api.requests().then(setLines, (error) => setProblem(error.message));
+  }, []);
+  useEffect(() => {
+    const url = new URL(location.href);
+    search ? url.searchParams.set("q", search) : url.searchParams.delete("q");
+    history.replaceState(null, "", url);
+  }, [search]);
+
+  const shown = useMemo(() => {
+    const { of } = COLUMNS.find((column) => column.key === order.key);
+    const found = (lines ?? []).filter((line) => `${line.video} ${line.request_id} ${line.state}`.toLowerCase().includes(search.toLowerCase()));
+    const compared = (a, b) => (of(a) < of(b) ? -1 : of(a) > of(b) ? 1 : 0) * (order.down ? -1 : 1);
+    return found.sort(compared);
+  }, [lines, search, order]);
+
+  return html`
+    <main class="list">
+      <div class="bar">
+        <h1>Requests</h1>
+        <label class="search">Search <input type="search" value=${search} onInput=${(e) => setSearch(e.target.value)} placeholder="name, id or state" /></label>
+      </div>
+      ${problem && html`<p class="problem" role="alert">${problem}</p>`}
+      ${lines?.length === 0 && html`<p class="empty">There are no requests yet. <code>trackdrop run VIDEO</code> makes one.</p>`}
+      ${lines?.length > 0 &&
+      html`
+        <div class="scroll">
+          <table>
+            <caption class="hidden">Requests, the order is that of the chosen column</caption>
+            <thead>
+              <tr>
+                ${COLUMNS.map(
+                  ({ key, name, isNumber }) => html`
+                    <th scope="col" class=${isNumber ? "number" : ""} aria-sort=${order.key === key ? (order.down ? "descending" : "ascending") : null}>
+                      <button type="button" onClick=${() => setOrder({ key, down: order.key === key ? !order.down : isNumber || key === "uploaded_at" })}>
+                        ${name}<span aria-hidden="true">${order.key === key ? (order.down ? " ↓" : " ↑") : ""}</span>
+                      </button>
+                    </th>
+                  `,
+                )}
+              </tr>
+            </thead>
+            <tbody>
+              ${shown.map(
+                (line) => html`
+                  <tr key=${line.request_id}>
+                    <td>
+                      <a href=${`/request/${line.request_id}`}>${line.video}</a>
+                      <div class="id">${line.request_id}${line.retrack_of && `, a version of ${line.retrack_of}`}</div>
+                      ${line.error && html`<div class="error">${line.error}</div>`}
+                    </td>
+                    <td><${State} state=${line.state} />${line.frames_damaged > 0 && html`<div class="warn">${number(line.frames_damaged)} damaged frames</div>`}</td>
+                    <td>${when(line.uploaded_at)}</td>
+                    <td class="number">${line.seconds === null ? "" : clock(line.seconds, 0)}</td>
+                    <td class="number">${line.frames === null ? "" : number(line.frames)}</td>
+                    <td class="number">${line.tracks === null ? "" : number(line.tracks)}</td>
+                  </tr>
+                `,
+              )}
+            </tbody>
+          </table>
+          ${shown.length === 0 && html`<p class="empty">No request has “${search}” in its name, id or state.</p>`}
+        </div>
+      `}
+    </main>
+  `;
+}

@@ -1,0 +1,55 @@
+//! Objects as files, kept while they are of use: a store in a cloud gives a copy each time.
+
+use crate::problem::Problem;
+use std::{
+    collections::VecDeque,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use trackdrop_cloud::{LocalFile, ObjectInfo, Storage};
+use trackdrop_pipeline::names::ObjectName;
+
+/// Files that are kept.
+const MOST_KEPT: usize = 8;
+
+/// An object as a file.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) info: ObjectInfo,
+    file: LocalFile,
+}
+
+impl Fetched {
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+}
+
+/// The files that were asked for last, the latest at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Files(Mutex<VecDeque<Arc<Fetched>>>);
+
+impl Files {
+    /// The object as it is now.
+    pub(crate) async fn get(&self, storage: &dyn Storage, object: &ObjectName) -> Result<Arc<Fetched>, Problem> {
+        let now = storage.stat(object).await?;
+        let is_it = |kept: &Arc<Fetched>| kept.info.object == *object && kept.info.generation == now.generation;
+        if let Some(kept) = self.kept().iter().find(|kept| is_it(kept)) {
+            return Ok(kept.clone());
+        }
+        let (info, file) = storage.fetch(object, Some(now.generation)).await?;
+        let fetched = Arc::new(Fetched { info, file });
+        let mut kept = self.kept();
+        kept.retain(|one| one.info.object != *object);
+        kept.push_back(fetched.clone());
+        if kept.len() > MOST_KEPT {
+            kept.pop_front();
+        }
+        Ok(fetched)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Arc<Fetched>>> {
+        // A panic elsewhere leaves a list of whole files.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,109 @@
+//! Lines and zones: what they count in one request, before they are stored and afterwards, and where they are stored.
+//!
+//! A draft is asked by the same SQL as a stored scene, over the rows of its request alone, so that a count of the page is `trackdrop query`'s.
+
+use crate::{Console, json::Json, problem::Problem, requests};
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use duckdb::Connection;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use trackdrop_cloud::{Content, PutOptions};
+use trackdrop_database::{Contents, Span, ask_about, open, scenes};
+use trackdrop_pipeline::names::ResultFile;
+use trackdrop_scenes::{Scene, SceneError};
+
+/// The views that a draft is asked about.
+const VIEWS: &str = "line_crossings zone_visits";
+/// Crossings that are sent, to be jumped to.
+const MOST_CROSSINGS: usize = 5000;
+
+fn read(body: &[u8]) -> Result<Scene, Problem> {
+    let text = std::str::from_utf8(body).map_err(|_| Problem::bad("the scene is no text"))?;
+    Scene::parse(text).map_err(|error: SceneError| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))
+}
+
+/// What the lines and zones of a scene count in a request.
+pub(crate) async fn count(
+    State(console): State<Arc<Console>>,
+    Path(request): Path<String>,
+    body: Bytes,
+) -> Result<Json, Problem> {
+    let manifest = requests::found(&console, &request).await?;
+    // Whatever videos the scene is for, this one is asked.
+    let scene = Scene { videos: vec!["*".into()], ..read(&body)? };
+    let video = manifest.source.video.as_ref();
+    if let Some(video) = video.filter(|video| !scene.fits(video.width_px, video.height_px)) {
+        return Err(Problem::bad(format!(
+            "the scene was drawn on {}x{} and the picture is {}x{}, another shape: draw one for this camera",
+            scene.picture.width_px, scene.picture.height_px, video.width_px, video.height_px
+        )));
+    }
+    let file = console.files.get(&*console.cloud.storage, &ResultFile::Tracks.object(&manifest.request_id)).await?;
+    let of_request = |row: &String| {
+        let row: Result<Value, _> = serde_json::from_str(row);
+        row.is_ok_and(|row| row["request_id"] == manifest.request_id.as_str())
+    };
+    let all = console.tables.contents().await?;
+    let rows: Vec<String> = all.requests.into_iter().filter(of_request).collect();
+    if rows.is_empty() {
+        return Err(Problem::bad(format!("{request} can't be counted in yet: its rows are not loaded")));
+    }
+    let contents = Contents { tracks: vec![file.path().to_owned()], requests: rows, scenes: vec![scene] };
+    tokio::task::spawn_blocking(move || -> Result<Json, Problem> {
+        let database = open(&contents, &Span::default())?;
+        ask_about(&database, &contents.scenes, VIEWS)?;
+        let crossings = "SELECT line, direction, class_name, track_id, frame_index, time_s FROM line_crossings";
+        Ok(Json(json!({
+            "lines": rows_of(&database, &format!(
+                "SELECT line, direction, class_name, COUNT(*) AS crossings FROM ({crossings}) GROUP BY ALL ORDER BY ALL"
+            ))?,
+            "zones": rows_of(&database,
+                "SELECT zone, class_name, COUNT(*) AS visits, AVG(dwell_s) AS mean_dwell_s, MAX(dwell_s) AS longest_dwell_s,
+                        SUM(CASE WHEN left_scene THEN 1 ELSE 0 END)::BIGINT AS ended_inside
+                 FROM zone_visits GROUP BY ALL ORDER BY ALL"
+            )?,
+            "crossings": rows_of(&database, &format!("{crossings} ORDER BY time_s, track_id LIMIT {MOST_CROSSINGS}"))?,
+        })))
+    })
+    .await?
+}
+
+/// The rows of an answer as objects. DuckDB writes them, since it knows every type.
+fn rows_of(database: &Connection, sql: &str) -> Result<Vec<Value>, Problem> {
+    let mut statement = database.prepare(&format!("SELECT TO_JSON(answer)::VARCHAR FROM ({sql}) AS answer"))?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(serde_json::from_str(&row.get::<_, String>(0)?).unwrap_or_default());
+    }
+    Ok(found)
+}
+
+/// All stored scenes.
+pub(crate) async fn list(State(console): State<Arc<Console>>) -> Result<Json, Problem> {
+    let all = scenes::stored(&*console.cloud.storage).await?;
+    let mut listed = Vec::new();
+    for scene in all {
+        listed.push(serde_json::to_value(scene).map_err(|error| Problem::bad(error.to_string()))?);
+    }
+    Ok(Json(json!({ "scenes": listed })))
+}
+
+/// Stores a scene, as `trackdrop scene add` does; one of the same name is replaced.
+pub(crate) async fn store(
+    State(console): State<Arc<Console>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json, Problem> {
+    let scene = read(&body)?;
+    if scene.name != name {
+        return Err(Problem::bad(format!("the scene is named {:?} and not {name:?}", scene.name)));
+    }
+    let options = PutOptions { content_type: scenes::CONTENT_TYPE, ..PutOptions::default() };
+    console.cloud.storage.put(&scenes::object(&name), Content::Bytes(scene.ndjson().into()), options).await?;
+    Ok(Json(Value::Object(Map::from_iter([("stored".to_owned(), Value::from(name))]))))
+}

@@ -1,0 +1,402 @@
+#!/usr/bin/env python3
+"""The console in a real browser: the frame in the picture is the frame of the boxes, and the page is safe, quiet and readable.
+
+    browser.py TRACKDROP FOLDER [PART]...     the command, where clips, data and screenshots go, and which parts to run [default: all]
+
+The frame is read from the pixels of the canvas: its number from the blocks that are burned into the clip, and the boxes' frame from where their edges are
+drawn, by the rows that `trackdrop query` gives. The page's own belief is only compared with these. scripts/checks/console calls this.
+"""
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import time
+import urllib.parse
+
+from playwright.sync_api import sync_playwright
+
+import clips
+
+HERE = pathlib.Path(__file__).resolve().parent
+MODEL = clips.ROOT / "cli/tests/fixtures/moments.onnx"
+CHROMIUM = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+SEEKS, STEPS = 8, 5
+LEAST_WHILE_PLAYING = 0.99
+#: Milliseconds that nothing of these tests takes.
+HANGS_MS = 20_000
+
+READ = """(tracks) => {
+  const canvas = document.querySelector("canvas");
+  const pen = canvas.getContext("2d");
+  const {width, height} = canvas;
+  const row = pen.getImageData(0, Math.floor(height * BAND / HEIGHT / 2), width, 1).data;
+  let number = 0;
+  for (let bit = 0; bit < BITS; bit++) if (row[4 * Math.floor((2 * bit + 1) * width / (2 * BITS)) + 1] > 128) number |= 1 << bit;
+  // The left edge of a track's box: the first column that has its colour in enough rows.
+  const all = pen.getImageData(0, 0, width, height).data;
+  const edges = {};
+  for (const [track, [r, g, b]] of Object.entries(tracks)) {
+    const [counts, least] = [new Uint16Array(width), height / 16];
+    for (let y = Math.ceil(height * BAND / HEIGHT); y < height; y++) for (let x = 0; x < width; x++) {
+      const at = 4 * (y * width + x);
+      if (Math.abs(all[at] - r) + Math.abs(all[at + 1] - g) + Math.abs(all[at + 2] - b) < 70) counts[x]++;
+    }
+    const first = counts.findIndex((count) => count >= least);
+    let last = first;
+    while (first >= 0 && counts[last + 1] >= least) last++;
+    edges[track] = first < 0 ? null : (first + last + 1) / 2 / width;
+  }
+  return {number, edges, believed: Number(canvas.dataset.frame), from: canvas.dataset.from};
+}""".replace("BITS", str(clips.BITS)).replace("BAND", str(clips.BAND)).replace("HEIGHT", str(clips.HEIGHT))
+
+SAMPLE = """(tracks) => new Promise((done, hangs) => {
+  const read = (READ);
+  const video = document.querySelector("video");
+  setTimeout(() => hangs(new Error(`playing hangs: ${JSON.stringify({
+    at: video.currentTime, is: [video.paused, video.ended, video.seeking, video.readyState], saw: seen.length, button: button.ariaLabel,
+  })}`)), HANGS_MS);
+  const seen = [];
+  const button = document.querySelector("button.main");
+  const look = () => {
+    const one = read(tracks);
+    if (one.believed >= 0 && seen.at(-1)?.believed !== one.believed) seen.push(one);
+    button.ariaLabel === "Play" && seen.length > 1 ? done(seen) : requestAnimationFrame(look);
+  };
+  button.click();
+  requestAnimationFrame(look);
+})""".replace("READ", READ).replace("HANGS_MS", str(HANGS_MS))
+
+
+def say(*words):
+    print("console:", *words, flush=True)
+
+
+class Data:
+    """A data directory with a request for each clip."""
+
+    def __init__(self, command, folder):
+        self.command, self.folder, self.data = command, folder, folder / "data"
+        made_by = [HERE / "clips.py", MODEL, clips.ROOT / "scripts/mp4-edit", pathlib.Path(command)]
+        version = hashlib.sha256(b"".join(path.read_bytes() for path in made_by)).hexdigest()
+        mark = folder / "made-by"
+        self.clips = folder / "clips"
+        if not mark.is_file() or mark.read_text() != version:
+            shutil.rmtree(folder, ignore_errors=True)
+            self.clips.mkdir(parents=True)
+            videos = clips.make(self.clips)
+            self.run("run", "--model", MODEL, "--segment-seconds", "1", "--crops", "--boxes", "none", "--", *videos)
+            mark.write_text(version)
+        self.requests = {one["video"]: one["request_id"] for one in map(json.loads, self.run("requests", "--json").splitlines())}
+
+    def run(self, *arguments):
+        command = [self.command, "--data", self.data, *arguments]
+        ended = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if ended.returncode:
+            sys.exit(f"console: error: {' '.join(map(str, command))}: {ended.stderr}")
+        return ended.stdout
+
+    def rows(self, video):
+        """x1 as a share of the picture's width, by track and frame."""
+        sql = f"""SELECT track_id, frame_index, x1 / width_px AS x1 FROM tracks JOIN requests USING (request_id)
+                  WHERE request_id = '{self.requests[video]}' ORDER BY ALL"""
+        found = {}
+        for row in map(json.loads, self.run("query", "--format", "json", sql).splitlines()):
+            found.setdefault(row["track_id"], {})[row["frame_index"]] = row["x1"]
+        return found
+
+
+def colour(track):
+    """As shared/media/src/paint.rs gives it."""
+    hue = ((track * 0x9E3779B97F4A7C15 % 2**64) >> 40) / 2**24
+    part = lambda n: round(255 * (0.98 - 0.98 * 0.78 * min(1, max(0, min((n + hue * 6) % 6, 4 - (n + hue * 6) % 6)))))
+    return [part(5), part(3), part(1)]
+
+
+@contextlib.contextmanager
+def served(data):
+    """The console as a process; its address."""
+    process = subprocess.Popen([data.command, "--data", str(data.data), "console", "--port", "0", "--no-open"], stdout=subprocess.PIPE, text=True)
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+class Browser:
+    """A page that keeps all that it complains of. What it waits for is a function: the page's policy lets nothing evaluate a text again and again."""
+
+    def __init__(self, playwright, folder):
+        self.complaints = []
+        self.context = playwright.chromium.launch_persistent_context(
+            str(folder / "profile"), executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=CHROMIUM, viewport={"width": 1280, "height": 900}
+        )
+        self.context.set_default_timeout(HANGS_MS)
+        self.context.add_init_script(
+            "addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective, e.blockedURI, e.sourceFile, e.lineNumber))"
+        )
+        self.page = self.context.new_page()
+        self.page.on("console", lambda message: message.type in ("error", "warning") and "willReadFrequently" not in message.text and self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+
+    def settled(self, frame):
+        self.page.wait_for_selector(f'canvas[data-settled="{frame}"]')
+
+    def read(self, tracks):
+        return self.page.evaluate(READ, {str(track): colour(track) for track in tracks})
+
+
+def boxes_frame(rows, edges):
+    """The frame at which the boxes are, and how far they are off, in frames: by the track in the middle, since things cover each other's edges."""
+    measured = {}
+    for track, by_frame in rows.items():
+        frames = sorted(by_frame)
+        step = abs(by_frame[frames[-1]] - by_frame[frames[0]]) / max(1, frames[-1] - frames[0])
+        if edges.get(str(track)) is not None and step > 0:
+            measured[track] = step
+
+    def off(frame):
+        offs = sorted(abs(rows[track][frame] - edges[str(track)]) / step for track, step in measured.items() if frame in rows[track])
+        return offs[len(offs) // 2] if len(offs) > 1 else float("inf")
+
+    best = min({frame for by_frame in rows.values() for frame in by_frame}, key=off)
+    return (best, off(best)) if off(best) < float("inf") else (None, None)
+
+
+def exactness(browser, data, address):
+    """Seeks, steps and playing on every clip: what is on the canvas is one frame."""
+    chance = random.Random(23)
+    failures, table = [], []
+    for path in sorted(data.clips.iterdir()):
+        video = path.name
+        if video not in data.requests or video.startswith("<") or os.environ.get("CLIP", "") not in video:
+            continue
+        rows = data.rows(video)
+        truth = clips.numbers(path, 1 if video.startswith("two") else 0)
+        manifest = json.loads(data.run("show", "--json", data.requests[video]))
+        for which in ("source", "annotated"):
+            browser.page.goto(f"{address}/request/{data.requests[video]}?video={which}")
+            browser.settled(0)
+            for label in ("Ids", "Classes", "Trails"):
+                browser.page.get_by_label(label, exact=True).uncheck()
+            took = browser.page.locator("select.which").input_value()
+            wrong, froms, started = [], {}, time.monotonic()
+
+            def check(one, wanted, what):
+                froms[one["from"]] = froms.get(one["from"], 0) + 1
+                frame, off = boxes_frame(rows, one["edges"])
+                number = truth[wanted] if wanted is not None else None
+                picture = truth.index(one["number"]) if one["number"] in truth else None
+                is_right = frame == picture and off is not None and off < 0.5 and (wanted is None or one["number"] == number)
+                if not is_right:
+                    wrong.append(f"{what}: picture {one['number']} (frame {picture}), boxes of {frame} (off {off}), wanted {wanted} ({number}), from {one['from']}")
+                return is_right
+
+            if len(truth) != manifest["source"]["video"]["frame_count"]:
+                failures.append(f"{video}: ffmpeg shows {len(truth)} frames, the manifest has {manifest['source']['video']['frame_count']}")
+                continue
+            last = len(truth) - 1
+            wanted = [last, 0, *(chance.randrange(len(truth)) for _ in range(SEEKS))]
+            for frame in wanted:
+                browser.page.evaluate("(n) => { const i = document.querySelector('.scrub'); i.value = n; i.dispatchEvent(new Event('input', {bubbles: true})) }", frame)
+                browser.settled(frame)
+                check(browser.read(rows), frame, f"seek {frame}")
+            browser.page.locator(".stage").focus()
+            at = wanted[-1]
+            for key, by in [("ArrowRight", 1)] * STEPS + [("ArrowLeft", -1)] * STEPS:
+                browser.page.keyboard.press(key)
+                at = max(0, min(last, at + by))
+                browser.settled(at)
+                check(browser.read(rows), at, f"step {at}")
+            exact, seeks = len(wanted) + 2 * STEPS - len(wrong), len(wanted) + 2 * STEPS
+            browser.page.keyboard.press("Home")
+            browser.settled(0)
+            failures += [f"{video} ({which}): {one}" for one in wrong]
+            wrong = []
+            seen = browser.page.evaluate(SAMPLE, {str(track): colour(track) for track in rows})
+            right = sum(check(one, None, "playing") for one in seen)
+            if right < LEAST_WHILE_PLAYING * len(seen):
+                failures += [f"{video} ({which}): {one}" for one in wrong]
+            table.append((video, which, took, f"{exact}/{seeks}", f"{right}/{len(seen)}", froms.get("still", 0), time.monotonic() - started))
+            say(*table[-1][:-1], f"{table[-1][-1]:.1f} s")
+    assert not failures, "\n".join(failures)
+
+
+def safety(browser, data, address):
+    """Nobody comes in without the token, from another page, or by another name."""
+    host = urllib.parse.urlsplit(address).netloc
+    any_request = next(iter(data.requests.values()))
+
+    def status(path, headers, method="GET"):
+        connection = http.client.HTTPConnection(host)
+        connection.request(method, path, headers={"Host": host} | headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+    cookies = {cookie["name"]: cookie for cookie in browser.context.cookies()}
+    [(name, cookie)] = [(name, cookie) for name, cookie in cookies.items() if name.startswith("trackdrop_console_")]
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Strict", cookie
+    ours = {"Cookie": f"{name}={cookie['value']}"}
+    for path in ["/", "/api/requests", f"/api/requests/{any_request}", f"/api/requests/{any_request}/video/source", f"/api/requests/{any_request}/stills/0.jpg"]:
+        assert status(path, ours) == 200, path
+        assert status(path, {}) == 401, path
+        assert status(path, ours | {"Host": "evil.example"}) == 403, path
+        assert status(path, ours | {"Origin": "http://evil.example"}) == 403, path
+        assert status(path, ours, "POST") in (403, 405), path
+    assert "token" not in browser.page.url, browser.page.url
+
+
+def names_are_data(browser, data, address):
+    """A video named as markup is shown as it is named."""
+    [hostile] = [video for video in data.requests if video.startswith("<")]
+    browser.page.goto(address)
+    browser.page.get_by_role("link", name=hostile).click()
+    browser.settled(0)
+    assert browser.page.locator("h1").inner_text() == hostile
+    assert browser.page.locator("main img[src=x]").count() == 0
+
+
+def use(browser, data, address):
+    """What people do: search, choose a track, go to a time, share the address."""
+    page = browser.page
+    page.goto(address)
+    page.get_by_label("Search").fill("constant")
+    page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
+    page.get_by_role("link", name="constant.mp4").click()
+    browser.settled(0)
+    go_to = page.get_by_label("Go to")
+    go_to.fill("0:01.0")
+    go_to.press("Enter")
+    browser.settled(25)
+    go_to.fill("#2")
+    go_to.press("Enter")
+    page.wait_for_selector('.lane[aria-pressed="true"]')
+    assert "#2" in page.locator(".chosen").inner_text()
+    page.keyboard.press("p")
+    last = int(data.run("query", "--format", "csv", f"SELECT MAX(frame_index) FROM tracks WHERE track_id = 2 AND request_id = '{data.requests['constant.mp4']}'").split()[1])
+    browser.settled(last)
+    page.wait_for_function("() => location.search.includes('track=2')")
+    shared = page.url
+    page.goto(address)
+    page.goto(shared)
+    browser.settled(last)
+    assert "#2" in page.locator(".chosen").inner_text()
+    go_to.fill("nonsense")
+    go_to.press("Enter")
+    assert "neither a frame" in page.locator(".notes").inner_text()
+    page.get_by_text("Best pictures").click()
+    page.wait_for_function("() => [...document.querySelectorAll('.gallery img')].length > 1 && [...document.querySelectorAll('.gallery img')].every((i) => i.complete && i.naturalWidth > 0)")
+
+
+def lines(browser, data, address):
+    """A line drawn by mouse counts what `trackdrop query` counts of the scene that it is saved as."""
+    page = browser.page
+    page.goto(f"{address}/request/{data.requests['constant.mp4']}")
+    browser.settled(0)
+    page.get_by_text("Lines and zones").click()
+    place = page.locator("canvas").bounding_box()
+    at = lambda x, y: (place["x"] + place["width"] * x / clips.WIDTH, place["y"] + place["height"] * y / clips.HEIGHT)
+    page.get_by_role("button", name="Draw a line").click()
+    for point in (at(90, 18), at(90, 100)):
+        page.mouse.click(*point)
+    page.wait_for_selector(".counts strong")
+    page.get_by_role("button", name="Draw a zone").click()
+    for point in (at(40, 60), at(90, 60), at(90, 105), at(40, 105)):
+        page.mouse.click(*point)
+    page.get_by_role("button", name="Done").click()
+    page.wait_for_function("() => document.querySelector('.counts').innerText.includes('visits')")
+    shown = page.locator(".counts").inner_text()
+    # A point that is dragged counts again.
+    page.get_by_label("Scene", exact=True).fill("drawn")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved: ").wait_for()
+    request = data.requests["constant.mp4"]
+    of_scene = f"WHERE scene = 'drawn' AND request_id = '{request}' GROUP BY ALL"
+    ask = lambda sql: [json.loads(line) for line in data.run("query", "--format", "json", sql).splitlines()]
+    crossings = ask(f"SELECT direction, class_name, SUM(crossings)::BIGINT AS n FROM line_counts {of_scene}")
+    visits = ask(f"SELECT class_name, COUNT(*) AS n FROM zone_visits {of_scene}")
+    assert crossings and visits
+    for row in crossings:
+        assert f"{row['direction']}: {row['n']} {row['class_name']}" in shown, (row, shown)
+    for row in visits:
+        assert f"{row['n']} visits of {row['class_name']}" in shown, (row, shown)
+    page.screenshot(path=data.folder / "lines.png")
+    before = page.locator(".drawing .handle").first.get_attribute("cx")
+    page.mouse.move(*at(90, 18))
+    page.mouse.down()
+    page.mouse.move(*at(140, 18), steps=4)
+    page.mouse.up()
+    page.wait_for_function("(before) => document.querySelector('.drawing .handle').getAttribute('cx') !== before", arg=before)
+    page.locator(".crossings button").first.click()
+    page.wait_for_selector('.lane[aria-pressed="true"]')
+    data.run("scene", "remove", "drawn")
+
+
+def readable(browser, data, address):
+    """axe-core finds nothing serious, in light and in dark; a phone needs no sideways scrolling."""
+    axe = os.environ.get("AXE")
+    page = browser.page
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for path in ("/", f"/request/{data.requests['constant.mp4']}"):
+            page.goto(address + path)
+            browser.settled(0) if "request" in path else page.wait_for_selector("tbody tr")
+            page.screenshot(path=data.folder / f"{'request' if 'request' in path else 'list'}-{scheme}.png", full_page=True)
+            if axe:
+                page.evaluate(pathlib.Path(axe).read_text())
+                found = page.evaluate("axe.run().then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => v.id + ': ' + v.nodes[0].html.slice(0, 160) + ' ' + v.nodes[0].failureSummary))")
+                assert not found, f"{scheme} {path}: " + "\n".join(found)
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in ("/", f"/request/{data.requests['constant.mp4']}"):
+        page.goto(address + path)
+        browser.settled(0) if "request" in path else page.wait_for_selector("tbody tr")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+    page.screenshot(path=data.folder / "phone.png")
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+PARTS = {part.__name__: part for part in (use, names_are_data, lines, exactness, readable, safety)}
+
+
+def main():
+    command, folder, *chosen = sys.argv[1:]
+    data = Data(command, pathlib.Path(folder).resolve())
+    with served(data) as opened, sync_playwright() as playwright:
+        address = opened.split("/?")[0]
+        shutil.rmtree(data.folder / "profile", ignore_errors=True)
+        browser = Browser(playwright, data.folder)
+        failed = []
+        try:
+            browser.page.goto(opened)
+            for name in chosen or PARTS:
+                started = time.monotonic()
+                try:
+                    PARTS[name](browser, data, address)
+                    assert not browser.complaints, "the page complained: " + "\n".join(browser.complaints)
+                    say(f"{name}: passed in {time.monotonic() - started:.1f} s")
+                except Exception as error:  # Each part says what it found, and the others run.
+                    browser.page.screenshot(path=data.folder / f"failed-{name}.png")
+                    say(f"{name}: FAILED: {error}")
+                    say(*browser.complaints)
+                    failed.append(name)
+                browser.complaints.clear()
+        finally:
+            browser.context.close()
+        if failed:
+            sys.exit("console: failed: " + ", ".join(failed))
+
+
+main()

@@ -1,0 +1,240 @@
+//! The warehouse's tables and views as a DuckDB database in memory, over Parquet files that stay where they are.
+//!
+//! `trackdrop query` and the console ask the same database: [`open`] makes the tables and views, [`ask_about`] those of the scenes that a statement
+//! speaks of, and [`confine`] takes away what a statement of others must not do. [`scenes`] says where scenes are stored.
+
+pub mod scenes;
+
+use async_trait::async_trait;
+use duckdb::{Connection, params_from_iter};
+use std::path::{Path, PathBuf};
+use trackdrop_cloud::{StorageError, local::LocalCloud};
+use trackdrop_scenes::{Scene, SceneError, sql};
+use trackdrop_tables::schema::{REQUESTS, SCENES, TRACKS, Table, duckdb_views};
+
+/// What the tables hold.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// Parquet files whose rows are the table `tracks`.
+    pub tracks: Vec<PathBuf>,
+    /// Rows of `requests`, each a JSON object.
+    pub requests: Vec<String>,
+    /// The scenes.
+    pub scenes: Vec<Scene>,
+}
+
+/// Why the database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// DuckDB can't start.
+    #[error("DuckDB can't start: {0}")]
+    Start(#[source] duckdb::Error),
+    /// A statement failed.
+    #[error("the query failed: {0}")]
+    Query(String),
+    /// A row of the table `requests` is no JSON.
+    #[error("a row of requests can't be read: {0}")]
+    Row(#[from] serde_json::Error),
+    /// A bound of time is none.
+    #[error("{name} {time:?} is no time: give such as 2026-11-23 or \"2026-11-23 18:00:00\", in UTC")]
+    Time {
+        /// The option.
+        name: &'static str,
+        /// What it was given.
+        time: String,
+    },
+    /// A stored scene can't be read.
+    #[error("the stored scene {name:?}: {source}")]
+    Scene {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: SceneError,
+    },
+    /// A stored scene is no text.
+    #[error("the stored scene {0:?} is no text")]
+    NoText(String),
+    /// The store did not give what the tables hold.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<duckdb::Error> for DatabaseError {
+    fn from(error: duckdb::Error) -> Self {
+        match error {
+            duckdb::Error::DuckDBFailure(_, Some(message)) => Self::Query(message),
+            other => Self::Query(other.to_string()),
+        }
+    }
+}
+
+/// Where the tables' contents come from.
+#[async_trait]
+pub trait Tables: Send + Sync + std::fmt::Debug {
+    /// What the tables hold now.
+    ///
+    /// # Errors
+    /// Those of the store, and [`DatabaseError::Scene`].
+    async fn contents(&self) -> Result<Contents, DatabaseError>;
+}
+
+#[async_trait]
+impl Tables for LocalCloud {
+    async fn contents(&self) -> Result<Contents, DatabaseError> {
+        let tracks = self.loaded_tracks().await?.into_iter().map(|file| file.path).collect();
+        Ok(Contents { tracks, requests: self.request_rows().await?, scenes: scenes::stored(self).await? })
+    }
+}
+
+/// Which uploads' tracks are read, by their time; all where it says nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Span {
+    /// From then on.
+    pub since: Option<String>,
+    /// Before then.
+    pub until: Option<String>,
+}
+
+impl Span {
+    /// What follows the table's name.
+    fn condition(&self, database: &Connection) -> Result<String, DatabaseError> {
+        let mut conditions = Vec::new();
+        for (name, time, compared) in [("--since", &self.since, ">="), ("--until", &self.until, "<")] {
+            let Some(time) = time else { continue };
+            let literal = format!("CAST({} AS TIMESTAMPTZ)", quoted(time));
+            if database.execute_batch(&format!("SELECT {literal}")).is_err() {
+                return Err(DatabaseError::Time { name, time: time.clone() });
+            }
+            conditions.push(format!("uploaded_at {compared} {literal}"));
+        }
+        Ok(if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) })
+    }
+}
+
+/// An in-memory database whose tables are the warehouse's.
+///
+/// # Errors
+/// [`DatabaseError::Start`], [`DatabaseError::Time`], [`DatabaseError::Row`], and [`DatabaseError::Query`] where a file of tracks can't be read.
+pub fn open(contents: &Contents, span: &Span) -> Result<Connection, DatabaseError> {
+    let database = Connection::open_in_memory().map_err(DatabaseError::Start)?;
+    database.execute_batch("SET TimeZone = 'UTC'")?;
+    let condition = span.condition(&database)?;
+    if contents.tracks.is_empty() {
+        create(&database, &TRACKS)?;
+    } else {
+        let sql = format!("CREATE VIEW tracks AS SELECT * FROM read_parquet([{}]){condition}", list(&contents.tracks));
+        database.execute_batch(&sql)?;
+    }
+    create(&database, &REQUESTS)?;
+    let rows: Vec<serde_json::Value> =
+        contents.requests.iter().map(|row| serde_json::from_str(row)).collect::<Result<_, _>>()?;
+    insert(&database, &REQUESTS, rows.into_iter())?;
+    for (name, sql) in duckdb_views() {
+        database.execute_batch(&format!("CREATE VIEW {name} AS {sql}"))?;
+    }
+    Ok(database)
+}
+
+/// The table of scenes and their views: those that the statement speaks of are made of it before it runs. Gives what does not fit: which requests a
+/// scene is for by their names and was not asked of.
+///
+/// # Errors
+/// [`DatabaseError::Query`].
+pub fn ask_about(database: &Connection, scenes: &[Scene], statement: &str) -> Result<Vec<String>, DatabaseError> {
+    create(database, &SCENES)?;
+    for scene in scenes {
+        insert(database, &SCENES, scene.rows().into_iter().map(serde_json::Value::Object))?;
+    }
+    database.execute_batch(&sql::duckdb_start())?;
+    // Without a scene every view is empty, however it is made.
+    let asked = if scenes.is_empty() { Vec::new() } else { sql::views_in(statement) };
+    for statement in sql::duckdb_views(&asked) {
+        database.execute_batch(&statement)?;
+    }
+    if asked.is_empty() { Ok(Vec::new()) } else { what_does_not_fit(database) }
+}
+
+/// Which requests a scene is for by their names and was not asked of, since their pictures have another shape.
+fn what_does_not_fit(database: &Connection) -> Result<Vec<String>, DatabaseError> {
+    let mut statement = database.prepare(
+        "SELECT 'the scene ' || scene || ' was drawn on ' || s.width_px::BIGINT || 'x' || s.height_px::BIGINT || ' and is not asked of '
+                || request_id || ', whose picture is ' || COALESCE(r.width_px || 'x' || r.height_px, 'of unknown size')
+                || ': draw another scene for it, or narrow the scene''s videos'
+         FROM scenes AS s, requests AS r
+         WHERE kind = 'scene' AND r.state <> 'failed' AND REGEXP_CONTAINS(r.video, s.videos)
+           AND COALESCE(ABS(s.width_px * r.height_px - s.height_px * r.width_px) > GREATEST(s.width_px, s.height_px), true)
+         ORDER BY 1",
+    )?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// How much a statement of others may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// Takes away from a database what a statement of others must not do: reading other files than those of the tables and `more`, writing any, loading
+/// anything, and setting any of that back.
+///
+/// # Errors
+/// [`DatabaseError::Query`].
+pub fn confine(
+    database: &Connection,
+    contents: &Contents,
+    more: &[PathBuf],
+    bounds: Bounds,
+) -> Result<(), DatabaseError> {
+    let Bounds { memory_bytes, threads } = bounds;
+    let paths: Vec<_> = contents.tracks.iter().chain(more).collect();
+    Ok(database.execute_batch(&format!(
+        "SET memory_limit = '{memory_bytes}B';
+         SET threads = {threads};
+         SET temp_directory = '';
+         SET max_temp_directory_size = '0B';
+         SET autoinstall_known_extensions = false;
+         SET autoload_known_extensions = false;
+         SET allow_community_extensions = false;
+         SET allowed_paths = [{}];
+         SET enable_external_access = false;
+         SET lock_configuration = true",
+        list(&paths)
+    ))?)
+}
+
+/// A table of the warehouse, empty.
+fn create(database: &Connection, table: &Table) -> Result<(), DatabaseError> {
+    Ok(database.execute_batch(&format!("CREATE TABLE {} ({})", table.name, table.duckdb()))?)
+}
+
+/// Rows into a table, each a JSON object of columns.
+fn insert(
+    database: &Connection,
+    table: &Table,
+    rows: impl Iterator<Item = serde_json::Value>,
+) -> Result<(), DatabaseError> {
+    let marks: Vec<_> = table.columns.iter().map(|_| "?").collect();
+    let mut insert = database.prepare(&format!("INSERT INTO {} VALUES ({})", table.name, marks.join(", ")))?;
+    for row in rows {
+        // As text: DuckDB casts each value to its column's type.
+        let values = table.columns.iter().map(|column| match &row[column.name] {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        });
+        insert.execute(params_from_iter(values))?;
+    }
+    Ok(())
+}
+
+fn list(paths: &[impl AsRef<Path>]) -> String {
+    paths.iter().map(|path| quoted(&path.as_ref().to_string_lossy())).collect::<Vec<_>>().join(", ")
+}
+
+/// A text as SQL has it.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
