@@ -119,8 +119,7 @@ pub(crate) async fn picture(
 }
 
 async fn decoded(console: &Console, manifest: &Manifest, frame: u64, kind: Kind) -> Result<Bytes, Problem> {
-    let owner =
-        |segment: &&ManifestSegment| (segment.span.first_frame..segment.span.end_frame()).contains(&frame);
+    let owner = |segment: &&ManifestSegment| (segment.span.first_frame..segment.span.end_frame()).contains(&frame);
     let segment = manifest.segments.iter().find(owner);
     let (Some(segment), Some(video)) = (segment, manifest.source.video.as_ref()) else {
         let frames: u64 = manifest.segments.iter().map(|segment| segment.span.frame_count).sum();

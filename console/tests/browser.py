@@ -306,8 +306,11 @@ def lines(browser, data, address):
     page.goto(f"{address}/request/{data.requests['constant.mp4']}")
     browser.settled(0)
     page.get_by_text("Lines and zones").click()
-    place = page.locator("canvas").bounding_box()
-    at = lambda x, y: (place["x"] + place["width"] * x / clips.WIDTH, place["y"] + place["height"] * y / clips.HEIGHT)
+
+    def at(x, y):
+        place = page.locator("canvas").bounding_box()
+        return place["x"] + place["width"] * x / clips.WIDTH, place["y"] + place["height"] * y / clips.HEIGHT
+
     page.get_by_role("button", name="Draw a line").click()
     for point in (at(90, 18), at(90, 100)):
         page.mouse.click(*point)
@@ -318,7 +321,6 @@ def lines(browser, data, address):
     page.get_by_role("button", name="Done").click()
     page.wait_for_function("() => document.querySelector('.counts').innerText.includes('visits')")
     shown = page.locator(".counts").inner_text()
-    # A point that is dragged counts again.
     page.get_by_label("Scene", exact=True).fill("drawn")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved: ").wait_for()
@@ -333,6 +335,8 @@ def lines(browser, data, address):
     for row in visits:
         assert f"{row['n']} visits of {row['class_name']}" in shown, (row, shown)
     page.screenshot(path=data.folder / "lines.png")
+    # A point that is dragged counts again.
+    page.locator("canvas").scroll_into_view_if_needed()
     before = page.locator(".drawing .handle").first.get_attribute("cx")
     page.mouse.move(*at(90, 18))
     page.mouse.down()

@@ -1,7 +1,7 @@
 //! The warehouse's tables and views as a DuckDB database in memory, over Parquet files that stay where they are.
 //!
-//! `trackdrop query` and the console ask the same database: [`open`] makes the tables and views, [`ask_about`] those of the scenes that a statement
-//! speaks of, and [`confine`] takes away what a statement of others must not do. [`scenes`] says where scenes are stored.
+//! `trackdrop query` and the console ask the same database: [`open`] makes the tables and views, and [`ask_about`] those of the scenes that a
+//! statement speaks of. [`scenes`] says where scenes are stored.
 
 pub mod scenes;
 
@@ -166,43 +166,6 @@ fn what_does_not_fit(database: &Connection) -> Result<Vec<String>, DatabaseError
          ORDER BY 1",
     )?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
-}
-
-/// How much a statement of others may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Memory in bytes.
-    pub memory_bytes: u64,
-    /// Threads.
-    pub threads: usize,
-}
-
-/// Takes away from a database what a statement of others must not do: reading other files than those of the tables and `more`, writing any, loading
-/// anything, and setting any of that back.
-///
-/// # Errors
-/// [`DatabaseError::Query`].
-pub fn confine(
-    database: &Connection,
-    contents: &Contents,
-    more: &[PathBuf],
-    bounds: Bounds,
-) -> Result<(), DatabaseError> {
-    let Bounds { memory_bytes, threads } = bounds;
-    let paths: Vec<_> = contents.tracks.iter().chain(more).collect();
-    Ok(database.execute_batch(&format!(
-        "SET memory_limit = '{memory_bytes}B';
-         SET threads = {threads};
-         SET temp_directory = '';
-         SET max_temp_directory_size = '0B';
-         SET autoinstall_known_extensions = false;
-         SET autoload_known_extensions = false;
-         SET allow_community_extensions = false;
-         SET allowed_paths = [{}];
-         SET enable_external_access = false;
-         SET lock_configuration = true",
-        list(&paths)
-    ))?)
 }
 
 /// A table of the warehouse, empty.
