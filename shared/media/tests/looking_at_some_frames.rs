@@ -18,10 +18,10 @@ fn equals_full_decode(path: &Path) {
     let mut cutter = Cutter::open(path, &video, &segments).unwrap();
     for segment in &segments {
         cutter.next_chunk(&chunk).unwrap();
-        let (all, full) = decode_chunk(&chunk, &video, segment);
+        let (all, full) = decode_chunk(&chunk, segment);
         for (every, from) in [(1, 0), (2, 0), (2, 1), (3, 0), (3, 2), (4, 1), (7, 3), (1000, 5)] {
             let wanted: Vec<i64> = segment.frame_pts.iter().copied().skip(from).step_by(every).collect();
-            let window = segment.window(video.time_base);
+            let window = segment.window();
             let reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 2).unwrap();
             let mut reader = reader.only(&wanted);
             let mut some = Vec::new();
@@ -73,11 +73,11 @@ fn damage_is_told_of_the_frames_that_are_wanted() {
     }
     std::fs::write(&chunk, bytes).unwrap();
     let segment = &segments[0];
-    let (_, full) = decode_chunk(&chunk, &video, segment);
+    let (_, full) = decode_chunk(&chunk, segment);
     assert!(!full.damaged.is_empty(), "something is damaged");
     for every in [2, 3, 5] {
         let wanted: Vec<i64> = segment.frame_pts.iter().copied().step_by(every).collect();
-        let window = segment.window(video.time_base);
+        let window = segment.window();
         let reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 2).unwrap();
         let mut reader = reader.only(&wanted);
         while reader.next().unwrap().is_some() {}
