@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf};
 use trackdrop_detector::DeviceChoice;
 use trackdrop_exchange::ExportFormat;
+use trackdrop_pipeline::DetectEvery;
 
 pub(crate) use model::*;
 pub(crate) use request::*;
@@ -357,7 +358,7 @@ pub(crate) struct PlanArguments {
     /// The video
     #[arg(value_name = "VIDEO")]
     pub(crate) video: PathBuf,
-    /// Frames per second that one GPU detects: `fps_per_instance` in summary.json of an earlier run on such a GPU
+    /// Frames per second that one GPU looks at: `fps_per_instance` in summary.json of an earlier run on such a GPU
     #[arg(long, value_name = "F")]
     pub(crate) fps_per_gpu: f64,
     /// The most GPU instances at a time
@@ -369,6 +370,9 @@ pub(crate) struct PlanArguments {
     /// Target length of the segments
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,
+    /// The detector looks at every N-th frame of the video only
+    #[arg(long, value_name = "N", default_value_t = DetectEvery::ALL)]
+    pub(crate) detect_every: DetectEvery,
     #[command(flatten)]
     pub(crate) reading: ReadingArguments,
     /// Print JSON

@@ -3,13 +3,17 @@
 use crate::{args::PlanArguments, output::line, settings};
 use anyhow::bail;
 use serde_json::json;
-use trackdrop_media::index;
-use trackdrop_pipeline::cost::{CostEstimate, Prices};
+use trackdrop_media::{PlannedSegment, index};
+use trackdrop_pipeline::{
+    Looks,
+    cost::{CostEstimate, Prices},
+};
 
 /// What detection of a video would take.
 #[derive(Debug)]
 struct Prediction {
-    frames: u64,
+    /// Frames that the detector looks at.
+    looks: u64,
     segments: usize,
     instances: usize,
     /// From the first segment's event to the last segment's detections.
@@ -31,21 +35,25 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
     }
     let source = settings::source(&arguments.video, &arguments.reading)?;
     let video = index(&source, &crate::host::limits()?)?;
-    let frames: Vec<u64> =
-        video.plan(arguments.segment_seconds)?.iter().map(|segment| segment.span.frame_count).collect();
+    let every = arguments.detect_every.get();
+    let (frames, looks) = (video.frame_count(), looks_of(&video.plan(arguments.segment_seconds)?, every));
     let prices = Prices::built_in();
     let predicted =
-        predict(&frames, arguments.fps_per_gpu, arguments.max_instances.get(), arguments.start_seconds, &prices);
+        predict(&looks, arguments.fps_per_gpu, arguments.max_instances.get(), arguments.start_seconds, &prices);
     if arguments.json {
         let all = json!({
-            "frames": predicted.frames, "segments": predicted.segments, "instances": predicted.instances,
+            "frames": frames, "detect_every": every, "looks": predicted.looks,
+            "segments": predicted.segments, "instances": predicted.instances,
             "warnings": video.warnings, "wall_seconds": predicted.wall_s, "gpu_seconds": predicted.busy_s, "cost": predicted.cost,
         });
         line!("{all}");
         return Ok(());
     }
     let cost = &predicted.cost;
-    line!("frames     {} in {} segments", predicted.frames, predicted.segments);
+    line!("frames     {frames} in {} segments", predicted.segments);
+    if every > 1 {
+        line!("looks      at {} of them, every {every} frames", predicted.looks);
+    }
     line!(
         "detection  {:.0} s on {} instances at {} frames/s each, {} s to start included",
         predicted.wall_s,
@@ -62,20 +70,27 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How many frames of each segment the detector looks at.
+fn looks_of(segments: &[PlannedSegment], every: u32) -> Vec<u64> {
+    let last_frame = segments.last().and_then(|last| last.span.end_frame().checked_sub(1));
+    let looks = Looks::new(every, last_frame);
+    segments.iter().map(|segment| looks.count(segment.span.first_frame, segment.span.frame_count)).collect()
+}
+
 /// Segments go in order, each to the instance that is free first. An instance more than segments would be idle.
-fn predict(frames: &[u64], fps: f64, max_instances: usize, start_s: f64, prices: &Prices) -> Prediction {
-    let instances = max_instances.min(frames.len()).max(1);
+fn predict(looks: &[u64], fps: f64, max_instances: usize, start_s: f64, prices: &Prices) -> Prediction {
+    let instances = max_instances.min(looks.len()).max(1);
     let mut free_at = vec![start_s; instances];
-    for &count in frames {
+    for &count in looks {
         if let Some(first) = free_at.iter_mut().min_by(|a, b| a.total_cmp(b)) {
             *first += count as f64 / fps;
         }
     }
-    let total: u64 = frames.iter().sum();
+    let total: u64 = looks.iter().sum();
     let busy_s = total as f64 / fps + start_s * instances as f64;
     Prediction {
-        frames: total,
-        segments: frames.len(),
+        looks: total,
+        segments: looks.len(),
         instances,
         wall_s: free_at.into_iter().fold(0.0, f64::max),
         busy_s,

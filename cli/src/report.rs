@@ -172,8 +172,16 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
     if let Some(model) = &manifest.model {
         line!("model     {} (sha256 {})", model.name, model.sha256);
     }
+    if !manifest.settings.detect_every.is_all() {
+        line!("looks     at every {} frames", manifest.settings.detect_every);
+    }
     if let Some(ledger) = &manifest.ledger {
-        line!("ledger    {} frames, {} whole, {} damaged", ledger.frames, ledger.frames_whole, ledger.frames_damaged);
+        let passed_over = match ledger.frames_passed_over {
+            0 => String::new(),
+            frames => format!(", {frames} passed over"),
+        };
+        let (frames, whole, damaged) = (ledger.frames, ledger.frames_whole, ledger.frames_damaged);
+        line!("ledger    {frames} frames, {whole} whole, {damaged} damaged{passed_over}");
     }
     let summary = ResultFile::Summary.object(&request);
     // One that was opened again after it had failed has the summary of that until it ends once more.

@@ -65,6 +65,7 @@ fn retrack_file(out: &Path, arguments: &RetrackArguments) -> anyhow::Result<Exit
     for (given, option, instead) in [
         (arguments.filter.classes.is_some(), "--classes", "leave the others out of the file"),
         (arguments.filter.min_score.is_some(), "--min-score", "leave the others out of the file"),
+        (arguments.filter.detect_every.is_some(), "--detect-every", "leave the frames between out of the file"),
         (deviations.scale_buffer && refine.is_none(), "--scale-buffer", "--frame-rate scales the buffer"),
         (deviations.per_class, "--per-class", "give each class a file"),
         (arguments.results.blur.is_some(), "--blur", "no video is made"),

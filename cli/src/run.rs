@@ -297,6 +297,7 @@ fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<
         "state": manifest.state,
         "error": manifest.error,
         "segments": summary.segments,
+        "detect_every": summary.detect_every,
         "ledger": summary.ledger,
         "detections": summary.detections,
         "track_rows": summary.track_rows,
@@ -330,6 +331,9 @@ fn print_summary(
         damaged => format!(", {damaged} of them damaged"),
     };
     line!("  frames      {}{damaged}, in {} segments", ledger.frames, summary.segments);
+    if !summary.detect_every.is_all() {
+        line!("  looked at   {} of them, every {} frames", ledger.looks(), summary.detect_every);
+    }
     line!("  detections  {}", summary.detections);
     let mut classes: Vec<_> = summary.tracks_by_class.iter().collect();
     classes.sort_by_key(|&(name, count)| (std::cmp::Reverse(count), name));

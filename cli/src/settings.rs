@@ -100,6 +100,7 @@ fn overlay(
         settings.classes = Some(names.iter().map(|name| name.trim().to_owned()).collect());
     }
     settings.min_score = filter.min_score.or(settings.min_score);
+    settings.detect_every = filter.detect_every.unwrap_or(settings.detect_every);
     let of = &mut settings.tracker;
     of.track_thresh = tracker.track_thresh.or(of.track_thresh);
     of.match_thresh = tracker.match_thresh.or(of.match_thresh);

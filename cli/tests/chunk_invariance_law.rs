@@ -1,5 +1,6 @@
 //! Promise 1 as a law: random detections, cut at random, delivered late, twice and out of order, to one worker or many processes,
-//! give the bytes of one undisturbed run; and those are what the tracker gives when it is simply run over all frames.
+//! give the bytes of one undisturbed run; and those are what the tracker gives when it is simply run over all frames, or over every so many
+//! where the detector looks at no others.
 #![allow(clippy::unwrap_used)]
 
 mod stand_ins;
@@ -12,7 +13,9 @@ use trackdrop_cloud::{
     local::{LocalCloud, Redrive},
 };
 use trackdrop_flow::Cloud;
-use trackdrop_pipeline::{RequestId, names::ObjectName, names::ResultFile, settings::METADATA_KEY};
+use trackdrop_pipeline::{
+    Looks, RequestId, RequestSettings, names::ObjectName, names::ResultFile, settings::METADATA_KEY,
+};
 use trackdrop_tracker::{ByteTrack, Detection, Settings};
 
 #[derive(Clone, Debug)]
@@ -56,10 +59,16 @@ fn disturb(world: &World, cut: &Cut) {
         .unwrap();
 }
 
-async fn process(world: &World, request: &RequestId, upload: &ObjectName, cut: &Cut) -> Vec<bytes::Bytes> {
+/// The settings of a video in which every so many frames are looked at.
+fn looking(detect_every: u32, segment_seconds: f64) -> RequestSettings {
+    RequestSettings { detect_every: detect_every.try_into().unwrap(), ..seconds(segment_seconds) }
+}
+
+async fn process(world: &World, request: &RequestId, upload: &ObjectName, cut: &Cut, every: u32) -> Vec<bytes::Bytes> {
     disturb(world, cut);
     let mut metadata = world.local.stat(upload).await.unwrap().metadata;
-    metadata.insert(METADATA_KEY.to_owned(), serde_json::to_string(&seconds(cut.segment_seconds)).unwrap());
+    let settings = looking(every, cut.segment_seconds);
+    metadata.insert(METADATA_KEY.to_owned(), serde_json::to_string(&settings).unwrap());
     assert!(world.local.redrive(request, Some((upload.clone(), metadata)), Redrive::Reset).await.unwrap());
     // Other processes on the same directory, each with its own connection, lock and bus.
     let mut others = vec![];
@@ -77,11 +86,12 @@ async fn process(world: &World, request: &RequestId, upload: &ObjectName, cut: &
     vec![world.bytes(request, ResultFile::Tracks).await, world.bytes(request, ResultFile::Detections).await]
 }
 
-/// The tracker by itself over all frames: frame, id and box of every row.
-fn serial(seed: u64, frames: i64) -> Vec<(i64, i64, [f32; 4])> {
+/// The tracker by itself over all frames that are looked at: frame, id and box of every row.
+fn serial(seed: u64, frames: i64, looks: Looks) -> Vec<(i64, i64, [f32; 4])> {
     let mut tracker = ByteTrack::new(Settings::default()).unwrap();
     let mut rows = vec![];
-    for frame in 0..frames {
+    let mut last = -1;
+    for frame in (0..frames).filter(|&frame| looks.at(frame as u64)) {
         let detections: Vec<_> = random_frame(seed, frame, frame)
             .iter()
             .map(|row| {
@@ -90,10 +100,11 @@ fn serial(seed: u64, frames: i64) -> Vec<(i64, i64, [f32; 4])> {
             })
             .collect();
         rows.extend(
-            tracker.step(&detections).iter().map(|track| {
+            tracker.step_after((frame - last) as u32, &detections).iter().map(|track| {
                 (frame, track.id as i64, [track.x1, track.y1, track.x2, track.y2].map(|edge| edge as f32))
             }),
         );
+        last = frame;
     }
     rows
 }
@@ -104,20 +115,34 @@ proptest! {
 
     #[test]
     fn any_cut_order_retry_and_worker_count_gives_the_same_bytes(
-        seed in 1u64..1_000_000, frames in 1i64..90, gop in 1i64..12, cuts in prop::collection::vec(cuts(), 2)
+        seed in 1u64..1_000_000, frames in 1i64..90, gop in 1i64..12, cuts in prop::collection::vec(cuts(), 2),
+        every in prop_oneof![Just(1u32), 2u32..9]
     ) {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let world = World::new(Trouble::default());
             let text = format!("frames={frames} gop={gop} seed={seed}");
-            let (request, upload) = world.upload("v.mp4", &text, &seconds(1_000.0)).await;
+            let (request, upload) = world.upload("v.mp4", &text, &looking(every, 1_000.0)).await;
             world.settle(std::slice::from_ref(&request)).await;
             let undisturbed =
                 vec![world.bytes(&request, ResultFile::Tracks).await, world.bytes(&request, ResultFile::Detections).await];
-            let rows = world.tracks(&request).await;
-            let rows: Vec<_> = rows.iter().map(|row| (row.frame_index, row.track_id, row.bbox)).collect();
-            assert_eq!(rows, serial(seed, frames));
+            let looks = Looks::new(every, Some(frames as u64 - 1));
+            let (seen, between): (Vec<_>, Vec<_>) = world.tracks(&request).await.into_iter().partition(|row| row.observed);
+            let seen: Vec<_> = seen.iter().map(|row| (row.frame_index, row.track_id, row.bbox)).collect();
+            assert_eq!(seen, serial(seed, frames, looks));
+            assert!(every > 1 || between.is_empty());
+            for pair in seen.iter().flat_map(|a| seen.iter().map(move |b| (a, b))) {
+                let ((start, id, _), (end, other, _)) = pair;
+                let follows = start < end && (start + 1..*end).all(|frame| !looks.at(frame as u64));
+                if id == other && follows {
+                    let rows = between.iter().filter(|row| row.track_id == *id && (start..end).contains(&&row.frame_index));
+                    assert_eq!(rows.count() as i64, end - start - 1, "every frame between two looks has its row");
+                }
+            }
+            let ledger = world.manifest(&request).await.ledger.unwrap();
+            let looked = (0..frames).filter(|&frame| looks.at(frame as u64)).count() as u64;
+            assert_eq!((ledger.frames_whole, ledger.frames_passed_over), (looked, frames as u64 - looked));
             for cut in &cuts {
-                assert!(process(&world, &request, &upload, cut).await == undisturbed, "{cut:?}");
+                assert!(process(&world, &request, &upload, cut, every).await == undisturbed, "{cut:?}");
                 assert_eq!(world.rows().await.len(), 1, "one row a request");
             }
             let loaded: BTreeMap<_, _> =

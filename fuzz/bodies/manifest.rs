@@ -7,7 +7,7 @@ pub fn read_manifest(data: &[u8]) {
     let Ok(manifest) = serde_json::from_slice::<Manifest>(data) else { return };
     assert!(manifest.source.video.as_ref().is_none_or(|video| video.seconds().is_finite()));
     for segment in &manifest.segments {
-        let _ = segment.planned();
+        let _ = segment.planned(&trackdrop_pipeline::Looks::ALL);
         assert!(segment.frame_pts.as_slice().is_sorted_by(|a, b| a < b));
     }
     let written = match serde_json::to_vec(&manifest) {

@@ -1,7 +1,7 @@
 //! What a request is processed by: options that several commands share.
 
 use clap::{Args, ValueEnum};
-use trackdrop_pipeline::{ExportFormat, Rational, Smooth};
+use trackdrop_pipeline::{DetectEvery, ExportFormat, Rational, Smooth};
 
 /// What the tracker does with the detections; every deviation from the paper's reference is off by default.
 #[derive(Debug, Args)]
@@ -101,6 +101,10 @@ pub(crate) struct FilterArguments {
     /// Ignore detections that score below this
     #[arg(long, value_name = "0..1")]
     pub(crate) min_score: Option<f32>,
+    /// Let the detector look at every N-th frame of the video only; objects have rows in the frames between all the same (observed = false). A
+    /// request that was detected with N can be tracked again with a multiple of it [default: 1, every frame]
+    #[arg(long, value_name = "N")]
+    pub(crate) detect_every: Option<DetectEvery>,
 }
 
 /// What is made beside the tracks.

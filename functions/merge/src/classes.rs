@@ -102,6 +102,7 @@ mod tests {
                 missing_pts: vec![],
                 damaged_pts: vec![],
                 pts_sha256: String::new(),
+                detect_every: 1,
             },
             model: ModelIdentity { name: "m".into(), sha256: String::new() },
             class_names: vec!["person".into(), "skis".into()],

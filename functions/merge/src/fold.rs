@@ -1,6 +1,6 @@
 //! The fold itself: the detections of one frame after the other in, the tracks of that frame out.
 
-use trackdrop_pipeline::{Failure, FailureKind, RequestSettings, manifest::ManifestSegment};
+use trackdrop_pipeline::{Failure, FailureKind, Looks, RequestSettings, manifest::ManifestSegment};
 use trackdrop_tables::detections::{DetectionRow, SegmentFooter};
 use trackdrop_tracker::{ByteTrack, Detection, PerClass, Rules, Settings, SettingsError, Track};
 
@@ -16,6 +16,24 @@ impl Matched<'_> {
     pub(crate) fn bbox(&self) -> [f32; 4] {
         let Track { x1, y1, x2, y2, .. } = self.track;
         [x1, y1, x2, y2].map(|edge| edge as f32)
+    }
+}
+
+/// What a frame that is looked at comes to.
+pub(crate) struct Looked<'a> {
+    /// The tracks seen in it.
+    pub(crate) matched: &'a [Matched<'a>],
+    /// Of tracks that were born in the look before, and are seen in this one: the id, and the detection of their birth.
+    pub(crate) births: &'a [(u64, DetectionRow)],
+    detections: &'a [DetectionRow],
+    shown: &'a [usize],
+}
+
+impl<'a> Looked<'a> {
+    /// The detections that the tracker was shown.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &'a DetectionRow> + use<'a> {
+        let detections = self.detections;
+        self.shown.iter().map(|&i| &detections[i])
     }
 }
 
@@ -42,6 +60,10 @@ pub(crate) struct Fold {
     /// The detections shown in this frame: which row each is.
     shown: Vec<usize>,
     input: Vec<Detection>,
+    /// The frame that was looked at last, and what the tracker was shown in it where frames were passed over before it.
+    last_look: Option<i64>,
+    last_shown: Vec<DetectionRow>,
+    births: Vec<(u64, DetectionRow)>,
 }
 
 /// How detections become tracks: all together as in the paper, or each class by itself.
@@ -62,16 +84,18 @@ impl Fold {
         let association = association.map_err(refused)?;
         let wanted = settings.wanted_classes(&footer.class_names);
         let min_score = settings.min_score.unwrap_or(0.0);
-        Ok(Self { association, wanted, min_score, shown: Vec::new(), input: Vec::new() })
+        let (shown, input, last_shown, births) = Default::default();
+        Ok(Self { association, wanted, min_score, shown, input, last_look: None, last_shown, births })
     }
 
-    /// Steps once for every planned frame of a segment, also where nothing was detected; `take` gets frame index, PTS, tracks
-    /// and the detections that the tracker was shown.
+    /// Steps once for every frame of a segment that is looked at, also where nothing was detected; `take` gets its index and PTS, and what it
+    /// comes to.
     pub(crate) fn frames(
         &mut self,
         segment: &ManifestSegment,
+        looks: &Looks,
         rows: &[DetectionRow],
-        mut take: impl FnMut(i64, i64, &[Matched<'_>], &mut dyn Iterator<Item = &DetectionRow>),
+        mut take: impl FnMut(i64, i64, Looked<'_>),
     ) -> Result<(), Failure> {
         let mut rest = rows;
         for (i, &pts) in segment.frame_pts.as_slice().iter().enumerate() {
@@ -80,14 +104,22 @@ impl Fold {
             if let Some(row) = of_frame.iter().find(|row| row.frame_index != frame_index || row.pts != pts) {
                 return Err(foreign(segment, row));
             }
-            let matched = self.step(of_frame)?;
-            take(frame_index, pts, &matched, &mut self.shown.iter().map(|&i| &of_frame[i]));
             rest = after;
+            // A version of tracks may be made of fewer frames than the detector looked at.
+            if !looks.at(frame_index as u64) {
+                continue;
+            }
+            let passed = self.last_look.map_or(1, |last| frame_index - last);
+            self.last_look = Some(frame_index);
+            let matched = self.step(passed as u32, of_frame)?;
+            let (shown, births) = (&self.shown, &self.births);
+            take(frame_index, pts, Looked { matched: &matched, births, detections: of_frame, shown });
         }
         rest.first().map_or(Ok(()), |row| Err(foreign(segment, row)))
     }
 
-    fn step<'a>(&mut self, detections: &'a [DetectionRow]) -> Result<Vec<Matched<'a>>, Failure> {
+    /// A step over so many frames.
+    fn step<'a>(&mut self, frames: u32, detections: &'a [DetectionRow]) -> Result<Vec<Matched<'a>>, Failure> {
         self.shown.clear();
         let shown = detections.iter().enumerate().filter(|(_, row)| shows(&self.wanted, self.min_score, row));
         self.shown.extend(shown.map(|(i, _)| i));
@@ -97,17 +129,27 @@ impl Fold {
             Detection { x1, y1, x2, y2, score: f64::from(detections[*i].score) }
         };
         let matched = |track: &Track| Matched { track: *track, detection: &detections[shown[track.detection]] };
-        match &mut self.association {
+        let (matched, births) = match &mut self.association {
             Association::Together(tracker) => {
                 self.input.clear();
                 self.input.extend(shown.iter().map(input));
-                Ok(tracker.step(&self.input).iter().map(matched).collect())
+                let matched = tracker.step_after(frames, &self.input).iter().map(matched).collect();
+                (matched, tracker.births())
             }
             Association::PerClass(trackers) => {
                 let shown: Vec<_> = shown.iter().map(|i| (input(i), detections[*i].class_id)).collect();
-                Ok(trackers.step(&shown).map_err(refused)?.iter().map(matched).collect())
+                let matched = trackers.step_after(frames, &shown).map_err(refused)?.iter().map(matched).collect();
+                (matched, trackers.births())
             }
+        };
+        let last_shown = &self.last_shown;
+        self.births.clear();
+        self.births.extend(births.iter().filter_map(|&(id, at)| Some((id, *last_shown.get(at)?))));
+        self.last_shown.clear();
+        if frames > 1 {
+            self.last_shown.extend(shown.iter().map(|&i| detections[i]));
         }
+        Ok(matched)
     }
 }
 
@@ -154,6 +196,7 @@ mod tests {
                 missing_pts: vec![],
                 damaged_pts: vec![],
                 pts_sha256: "".into(),
+                detect_every: 1,
             },
             model: ModelIdentity { name: "m".into(), sha256: String::new() },
             class_names: vec!["person".into(), "car".into()],
@@ -167,7 +210,9 @@ mod tests {
         let mut seen = Vec::new();
         for i in 0..6 {
             let rows = [frame((i / 2 % 2) as i32, i, 100.0 + i as f32)];
-            seen.extend(fold.step(&rows).unwrap().iter().map(|matched| (matched.detection.class_id, matched.track.id)));
+            seen.extend(
+                fold.step(1, &rows).unwrap().iter().map(|matched| (matched.detection.class_id, matched.track.id)),
+            );
         }
         seen
     }
@@ -227,7 +272,7 @@ mod tests {
             if borders.contains(&frame_index) {
                 fold = handed_on(fold);
             }
-            for matched in fold.step(detections).unwrap() {
+            for matched in fold.step(1, detections).unwrap() {
                 let Track { id, x1, y1, x2, y2, score, .. } = matched.track;
                 let [x1, y1, x2, y2, score] = [x1, y1, x2, y2, score].map(f64::to_bits);
                 rows.push([id, x1, y1, x2, y2, score]);

@@ -9,6 +9,7 @@ mod classes;
 mod damage;
 mod exports;
 mod fold;
+mod looks;
 mod merging;
 mod refine;
 
@@ -37,6 +38,7 @@ use blur::Absences;
 use classes::{Classes, Votes};
 use damage::Damage;
 use fold::Fold;
+use looks::Strides;
 use merging::{Finished, Merging};
 
 pub use fold::tracker_settings;
@@ -123,7 +125,7 @@ impl Merge {
     /// The first of two passes: which class each identity has over the whole video. A second pass costs little
     /// beside detection, and no memory that grows with the video's rows.
     async fn vote(&self, manifest: &Arc<Manifest>, delivery: &Delivery) -> Result<Voted, Failure> {
-        let mut voting: Option<(Fold, Votes)> = None;
+        let mut voting: Option<(Strides, Fold, Votes)> = None;
         let mut blur = Vec::new();
         let mut absences = Absences::new(video_of(manifest)?.time_base);
         let mut damage = Damage::default();
@@ -136,11 +138,12 @@ impl Merge {
             (voting, absences, blur, damage, association) = blocking(move || {
                 let (rows, footer) = read_segment(&segment, bytes)?;
                 damage.take(&segment, &footer.account);
-                let (mut fold, mut votes) = match voting {
+                let (strides, mut fold, mut votes) = match voting {
                     Some(voting) => voting,
                     None => {
                         blur = blurred(&manifest, &footer)?;
                         (
+                            Strides::of(&manifest, &footer.account)?,
                             Fold::new(&manifest.settings, &footer, video_of(&manifest)?.frame_rate.to_f64())?,
                             Votes::new(&footer),
                         )
@@ -148,20 +151,20 @@ impl Merge {
                 };
                 let is_blurred = !manifest.settings.blur.is_empty();
                 association.time(|| {
-                    fold.frames(&segment, &rows, |frame_index, pts, tracks, _| {
-                        votes.take(tracks);
-                        for matched in tracks.iter().filter(|_| is_blurred) {
+                    fold.frames(&segment, &strides.tracked, &rows, |frame_index, pts, frame| {
+                        votes.take(frame.matched);
+                        for matched in frame.matched.iter().filter(|_| is_blurred) {
                             absences.take(matched.track.id as i64, frame_index, pts, matched.bbox());
                         }
                     })
                 })?;
                 association.frames(segment.span.frame_count);
-                Ok((Some((fold, votes)), absences, blur, damage, association))
+                Ok((Some((strides, fold, votes)), absences, blur, damage, association))
             })
             .await?;
         }
         damage.check(manifest)?;
-        Ok(Voted { classes: voting.map(|(_, votes)| votes.decide()).unwrap_or_default(), absences, blur })
+        Ok(Voted { classes: voting.map(|(.., votes)| votes.decide()).unwrap_or_default(), absences, blur })
     }
 
     async fn write_segment(

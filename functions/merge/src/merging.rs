@@ -4,6 +4,7 @@ use crate::{
     blur::{self, Absences},
     classes::{Classes, Votes},
     fold::{Fold, tracker_settings},
+    looks::Strides,
     read_segment,
     refine::{Refiner, refine_of},
     table, video_of,
@@ -30,7 +31,8 @@ use trackdrop_tracker::BIRTH_MARGIN;
 /// The state of the fold between two segments.
 pub(crate) struct Merging {
     pub(crate) ledger: Ledger,
-    fold: Option<Fold>,
+    /// From the first segment on.
+    fold: Option<(Strides, Fold)>,
     pub(crate) classes: Arc<Classes>,
     /// Where tracks are refined: rows are held until all are known.
     pub(crate) refiner: Option<Refiner>,
@@ -102,40 +104,42 @@ impl Merging {
         bytes: bytes::Bytes,
     ) -> Result<(Self, Option<Vec<u8>>), Failure> {
         let (rows, footer) = read_segment(segment, bytes)?;
+        let (strides, mut fold) = match self.fold.take() {
+            Some(fold) => fold,
+            None => self.begin_fold(manifest, &footer)?,
+        };
+        let looks = strides.detected(segment.segment_number, &footer.account)?;
         self.ledger
-            .take(&segment.planned(), &footer.account)
+            .take(&segment.planned(looks), &footer.account)
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
         self.agree_on_model(segment.segment_number, &footer)?;
         for &row in &rows {
             self.detections.push(row).map_err(table)?;
         }
-        let mut fold = match self.fold.take() {
-            Some(fold) => fold,
-            None => self.begin_fold(manifest, &footer)?,
-        };
         let (mut tracks, mut refused) = (Vec::new(), Ok(()));
         let (classes, refiner) = (&self.classes, &mut self.refiner);
         self.association.time(|| {
-            fold.frames(segment, &rows, |frame_index, pts, matched, shown| match refiner {
-                Some(refiner) if refused.is_ok() => refused = refiner.take(frame_index, matched, shown),
+            fold.frames(segment, &strides.tracked, &rows, |frame_index, pts, frame| match refiner {
+                Some(refiner) if refused.is_ok() => refused = refiner.take(frame_index, frame),
                 Some(_) => {}
-                None => tracks.extend(matched.iter().map(|matched| classes.row(frame_index, pts, matched))),
+                None => tracks.extend(frame.matched.iter().map(|matched| classes.row(frame_index, pts, matched))),
             })
         })?;
         refused?;
         self.association.frames(segment.span.frame_count);
-        self.fold = Some(fold);
+        self.fold = Some((strides, fold));
         if self.refiner.is_some() { Ok((self, None)) } else { self.emit(manifest, segment, &tracks) }
     }
 
-    fn begin_fold(&mut self, manifest: &Manifest, footer: &SegmentFooter) -> Result<Fold, Failure> {
+    fn begin_fold(&mut self, manifest: &Manifest, footer: &SegmentFooter) -> Result<(Strides, Fold), Failure> {
+        let strides = Strides::of(manifest, &footer.account)?;
         let (settings, frame_rate) = (&manifest.settings, video_of(manifest)?.frame_rate.to_f64());
-        if !settings.refine.is_none() {
+        if !settings.refine.is_none() || strides.tracked.every() > 1 {
             let birth_score = tracker_settings(settings, footer.track_thresh, frame_rate).track_thresh + BIRTH_MARGIN;
-            self.refiner = Some(Refiner::new(refine_of(settings, birth_score)?));
+            self.refiner = Some(Refiner::new(refine_of(settings, birth_score)?, strides.tracked));
             self.votes = Some(Votes::new(footer));
         }
-        Fold::new(settings, footer, frame_rate)
+        Ok((strides, Fold::new(settings, footer, frame_rate)?))
     }
 
     /// Writes the final rows of a segment; gives the segment's own tracks where they are to be drawn.

@@ -3,11 +3,14 @@
 
 use crate::{
     classes::{Classes, Votes},
-    fold::Matched,
+    fold::{Looked, Matched},
     video_of,
 };
-use trackdrop_pipeline::{Failure, FailureKind, Manifest, RequestSettings, Smooth as AskedSmooth, links::IdentityLink};
-use trackdrop_refine::{Backfill, Detection, Gaps, Link, LinkMade, Refine, Row, Smooth, Smoothing, Video};
+use std::num::NonZeroU32;
+use trackdrop_pipeline::{
+    Failure, FailureKind, Looks, Manifest, RequestSettings, Smooth as AskedSmooth, links::IdentityLink,
+};
+use trackdrop_refine::{Backfill, Detection, Gaps, Link, LinkMade, Origin, Refine, Row, Smooth, Smoothing, Video};
 use trackdrop_tables::{detections::DetectionRow, tracks::TrackRow};
 
 /// Coordinates beyond this are in no picture; the refinements refuse them.
@@ -16,6 +19,7 @@ const MAX_MAGNITUDE_PX: f32 = 1e9;
 /// Gathers what the refinements need.
 pub(crate) struct Refiner {
     refine: Refine,
+    looks: Looks,
     rows: Vec<Row>,
     /// Rows whose box is none: they stay as they are.
     odd: Vec<Row>,
@@ -45,18 +49,22 @@ pub fn refine_of(settings: &RequestSettings, birth_score: f64) -> Result<Refine,
 }
 
 impl Refiner {
-    pub(crate) fn new(refine: Refine) -> Self {
-        Self { refine, rows: Vec::new(), odd: Vec::new(), detections: Vec::new() }
+    pub(crate) fn new(refine: Refine, looks: Looks) -> Self {
+        // Without a look at every frame each track begins with its first detection anyway.
+        let refine = Refine { backfill: refine.backfill.filter(|_| looks.every() == 1), ..refine };
+        Self { refine, looks, rows: Vec::new(), odd: Vec::new(), detections: Vec::new() }
     }
 
-    /// Takes the tracks of the next frame, and the detections that the tracker was shown in it.
-    pub(crate) fn take<'a>(
-        &mut self,
-        frame_index: i64,
-        matched: &[Matched<'_>],
-        shown: impl IntoIterator<Item = &'a DetectionRow>,
-    ) -> Result<(), Failure> {
+    /// Takes what the next frame that is looked at comes to.
+    pub(crate) fn take(&mut self, frame_index: i64, looked: Looked<'_>) -> Result<(), Failure> {
+        let Looked { matched, births, .. } = looked;
         let frame = frame_of(frame_index)?;
+        for (id, first) in births.iter().filter(|(_, first)| is_usable(first.bbox, first.score)) {
+            // Frames without a look on either side are a long time, so a track begins with the detection that it was born from.
+            let at_birth = Row::new(frame_of(first.frame_index)?, *id, first.bbox.map(f64::from));
+            let (score, class, origin) = (f64::from(first.score), first.class_id, Origin::Detected);
+            self.rows.push(Row { score, class, origin, ..at_birth });
+        }
         for Matched { track, detection } in matched {
             let bbox = [track.x1, track.y1, track.x2, track.y2].map(|edge| edge as f32);
             let row = Row {
@@ -74,7 +82,7 @@ impl Refiner {
                 matched.iter().map(|matched| &raw const *matched.detection).collect();
             taken.sort_unstable();
             let is_free = |row: &&DetectionRow| needs_all || taken.binary_search(&&raw const **row).is_err();
-            let usable = shown.into_iter().filter(is_free).filter(|row| is_usable(row.bbox, row.score));
+            let usable = looked.shown().filter(is_free).filter(|row| is_usable(row.bbox, row.score));
             self.detections.extend(usable.map(|row| Detection {
                 frame,
                 bbox: row.bbox.map(f64::from),
@@ -88,8 +96,11 @@ impl Refiner {
     /// All rows of the video: by frame, within a frame those of the tracker first; and the class of each identity, by the votes of its
     /// rows that the tracker returned.
     pub(crate) fn finish(self, manifest: &Manifest, video: &Video, mut votes: Votes) -> Result<Finished, Failure> {
-        let Self { refine, rows, odd, detections } = self;
-        let refined = refine.apply(rows, &detections, video);
+        let Self { refine, looks, mut rows, odd, detections } = self;
+        // Stable, as below: a birth is known one look later.
+        rows.sort_by_key(|row| row.frame);
+        let every = NonZeroU32::new(looks.every()).unwrap_or(NonZeroU32::MIN);
+        let refined = refine.apply_to_looks(rows, &detections, video, every);
         let (mut rows, links) = (refined.rows, refine.link.map(|_| refined.links));
         if !odd.is_empty() {
             rows.extend(odd);

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
 use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, count, stage::StageHandler};
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, ObjectFinalized, PtsList, RequestId, RequestSettings, SegmentDescription,
-    Stage, Stopwatch,
+    Activity, Delivery, Failure, FailureKind, Looks, ObjectFinalized, PtsList, RequestId, RequestSettings,
+    SegmentDescription, Stage, Stopwatch,
     counter::Counted,
     ledger::FrameAccount,
     manifest::ModelIdentity,
@@ -56,11 +56,12 @@ pub trait SegmentDetector: Send + Sync {
     /// The model that a request's settings ask for, loaded.
     fn model(&self, settings: &RequestSettings) -> Result<ModelFacts, Failure>;
 
-    /// The detections of all frames that the chunk owns.
+    /// The detections of all frames that the chunk owns and that are looked at.
     fn detect(
         &self,
         chunk: &Path,
         segment: &SegmentDescription,
+        looks: Looks,
         delivery: &Delivery,
     ) -> Result<SegmentDetections, Failure>;
 }
@@ -102,8 +103,10 @@ impl StageHandler for Track {
         let result = PerSegment::Detections.object(request, segment.segment_number);
         if self.cloud.find(&result).await?.is_none() {
             let started = Stopwatch::start();
-            let (bytes, rows) = self.detect(chunk, segment.clone(), delivery.clone()).await?;
-            let mut work = WorkReport::of(delivery, started, segment.span.frame_count, segment.span.seconds());
+            let looks = segment.looks(segment.settings.detect_every.get());
+            let (bytes, rows) = self.detect(chunk, segment.clone(), looks, delivery.clone()).await?;
+            let seen = looks.count(segment.span.first_frame, segment.span.frame_count);
+            let mut work = WorkReport::of(delivery, started, seen, segment.span.seconds());
             work.rows = rows;
             let new = NewObject::of_bytes(result, bytes, "application/vnd.apache.parquet").with_work(&work);
             self.cloud.create(new).await?;
@@ -119,6 +122,7 @@ impl Track {
         &self,
         chunk: &ObjectFinalized,
         segment: SegmentDescription,
+        looks: Looks,
         delivery: Delivery,
     ) -> Result<(Vec<u8>, u64), Failure> {
         let fetching = Stopwatch::start();
@@ -128,7 +132,7 @@ impl Track {
         blocking(move || {
             let model = Doing::begin(&delivery, Activity::Model).time(|| detector.model(&segment.settings))?;
             check_classes(&segment.settings, &model)?;
-            let found = detector.detect(file.path(), &segment, &delivery)?;
+            let found = detector.detect(file.path(), &segment, looks, &delivery)?;
             let footer = SegmentFooter {
                 frame_pts: found.frame_pts,
                 account: found.account,

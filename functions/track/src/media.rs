@@ -12,7 +12,7 @@ use trackdrop_detector::{Detection, Detector, Found, ImageBatch};
 use trackdrop_flow::{Doing, room::Room};
 use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, Source, VideoEngine, VideoWork, Window};
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, RequestSettings, SegmentDescription, ledger::FrameAccount,
+    Activity, Delivery, Failure, FailureKind, Looks, RequestSettings, SegmentDescription, ledger::FrameAccount,
 };
 use trackdrop_tables::detections::DetectionRow;
 
@@ -45,6 +45,7 @@ impl SegmentDetector for MediaSegmentDetector {
         &self,
         chunk: &Path,
         segment: &SegmentDescription,
+        looks: Looks,
         delivery: &Delivery,
     ) -> Result<SegmentDetections, Failure> {
         let detector = self.pool.get(segment.settings.model.as_deref())?;
@@ -54,30 +55,31 @@ impl SegmentDetector for MediaSegmentDetector {
         let params = &segment.presentation;
         let threads = params.effort(self.decoder_threads).threads;
         let _room = self.room.take(params.decoding_bytes(threads), delivery)?;
+        let to_look_at: Vec<i64> = looks.of(segment.span.first_frame, &source.frame_pts).copied().collect();
         let open = |engine| {
             let ChunkDescription { window, frame_pts, .. } = &source;
             ChunkReader::open_on(engine, &chunk, window, frame_pts, &self.limits, threads)
-                .map(|reader| reader.with_orientation(params.orientation))
+                .map(|reader| reader.with_orientation(params.orientation).only(&to_look_at))
         };
         let reader = open(self.video_engine)?;
         let in_hardware = reader.is_in_hardware();
         let (mut rows, mut seen) = self.detect_frames(reader, &detector, segment, &source, delivery)?;
-        if in_hardware && !is_whole(&source.frame_pts, &seen) {
+        if in_hardware && !is_whole(&to_look_at, &seen) {
             tracing::warn!(
                 frames = seen.len(),
-                planned = source.frame_pts.len(),
+                planned = to_look_at.len(),
                 "the GPU's video engine does not give every frame whole: the segment is decoded anew in software, which tells \
                  what is damaged"
             );
             (rows, seen) = self.detect_frames(open(VideoEngine::Software)?, &detector, segment, &source, delivery)?;
         }
-        let account = FrameAccount::of(&source.frame_pts, &seen)
+        let account = FrameAccount::of(&to_look_at, &seen, looks.every())
             .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
         Ok(SegmentDetections { rows, frame_pts: source.frame_pts, account })
     }
 }
 
-/// Whether each planned frame came out without damage.
+/// Whether each frame that is to be looked at came out without damage.
 fn is_whole(planned: &[i64], seen: &[Seen]) -> bool {
     seen.iter().map(|&(pts, _)| pts).eq(planned.iter().copied()) && seen.iter().all(|&(_, is_damaged)| !is_damaged)
 }

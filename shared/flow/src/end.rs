@@ -13,7 +13,7 @@ use std::{cmp::Ordering, collections::BTreeMap};
 use tracing::Instrument;
 use trackdrop_cloud::{Precondition, TOPIC_REQUESTS};
 use trackdrop_pipeline::{
-    Bucket, Event, Failure, Manifest, RequestFinished, RequestId, RequestState, Stage, Timestamp,
+    Bucket, DetectEvery, Event, Failure, Manifest, RequestFinished, RequestId, RequestState, Stage, Timestamp,
     cost::{CostEstimate, Prices},
     ledger::LedgerTotal,
     manifest::{ModelIdentity, RequestError},
@@ -38,6 +38,9 @@ pub struct Summary {
     pub finished_at: Timestamp,
     /// Segments that the video was cut into.
     pub segments: u32,
+    /// How many frames came from one look of the detector to the next.
+    #[serde(default, skip_serializing_if = "DetectEvery::is_all")]
+    pub detect_every: DetectEvery,
     /// The account of its frames.
     pub ledger: LedgerTotal,
     /// Detections stored.
@@ -50,7 +53,7 @@ pub struct Summary {
     pub model: Option<ModelIdentity>,
     /// Seconds of work a stage, all segments together.
     pub seconds_by_stage: BTreeMap<Stage, f64>,
-    /// Frames in a second in which an instance was busy with `track`, however many segments it worked on in it: what
+    /// Frames looked at in a second in which an instance was busy with `track`, however many segments it worked on in it: what
     /// `trackdrop plan --fps-per-gpu` wants.
     #[serde(default)]
     pub fps_per_instance: Option<f64>,
@@ -390,8 +393,9 @@ async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summary, Failur
         // Its round's rows are told apart from those of earlier ones by the moment, whatever the clocks say.
         finished_at: manifest.reopened_at.map_or(now, |began_at| now.max(began_at)),
         segments: manifest.segment_count,
-        fps_per_instance: track_s.map(|seconds| ledger.frames as f64 / seconds),
+        fps_per_instance: track_s.map(|seconds| ledger.looks() as f64 / seconds),
         cost,
+        detect_every: manifest.settings.detect_every,
         ledger,
         detections,
         track_rows: merged.rows,

@@ -47,6 +47,18 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
     if settings == of.settings {
         return Err(Failure::permanent(format!("{} was tracked with these very settings", of.request_id)));
     }
+    let detected_in = match manifest::read(cloud, &root).await? {
+        Some(root) => root.settings.detect_every,
+        None => of.settings.detect_every,
+    };
+    let (detected, asked) = (detected_in.get(), settings.detect_every.get());
+    if !asked.is_multiple_of(detected) {
+        return Err(Failure::permanent(format!(
+            "the detector looked at every {detected} frames, so the tracks can be made of every {detected}, {} and so on, and not of every \
+             {asked}: give such a number as --detect-every, or process the video again",
+            2 * detected
+        )));
+    }
     if cloud.find(&Marker::Tracked.object(&root)).await?.is_none() {
         return Err(Failure::permanent(format!(
             "{root} has no complete set of detections (it is {}): process the video first",

@@ -80,6 +80,7 @@ mod serial;
 mod sheet;
 mod shown;
 mod source;
+mod spares;
 mod still;
 mod streams;
 mod transcode;

@@ -49,6 +49,10 @@ pub struct ChunkReader {
     frame_pts: PtsList,
     /// The chunk's own time of each owned frame, in milliseconds.
     times_ms: Vec<i64>,
+    /// Of each owned frame whether it is given out.
+    is_wanted: Vec<bool>,
+    /// Whether what no wanted frame needs is left out.
+    may_skip: bool,
     /// PTS of frames that were damaged before they were re-encoded.
     damaged_before: PtsList,
     /// What the chunk's pictures stand for, where they hold the bytes of others.
@@ -143,6 +147,8 @@ impl ChunkReader {
             limits: limits.clone(),
             orientation: Orientation::UPRIGHT,
             frame_pts: frame_pts.clone(),
+            is_wanted: vec![true; frame_pts.len()],
+            may_skip: false,
             times_ms,
             damaged_before: description.damaged_pts,
             packing: description.packing,
@@ -156,6 +162,15 @@ impl ChunkReader {
     #[must_use]
     pub fn with_orientation(self, orientation: Orientation) -> Self {
         Self { orientation, ..self }
+    }
+
+    /// Gives out the frames of these PTS only, ascending; the report speaks of no other. What no such frame needs is not decoded where that can
+    /// be known: pictures that no other refers to, and in a codec of key frames alone every other picture.
+    #[must_use]
+    pub fn only(mut self, wanted_pts: &[i64]) -> Self {
+        self.is_wanted = self.frame_pts.iter().map(|pts| wanted_pts.binary_search(pts).is_ok()).collect();
+        self.may_skip = self.is_wanted.contains(&false);
+        self
     }
 
     /// The next frame of the window; `None` after the last.
@@ -215,7 +230,12 @@ impl ChunkReader {
         if self.phase == Phase::Draining {
             self.finish();
         } else if self.demuxer.read(&mut self.packet.0)? {
-            self.decoder.send(&self.packet.0)?;
+            let place = self.packet.0.pts().and_then(|time| self.times_ms.binary_search(&time).ok());
+            let is_wanted = !self.may_skip || place.is_some_and(|place| self.is_wanted[place]);
+            match is_wanted {
+                true => self.decoder.send(&self.packet.0)?,
+                false => self.decoder.send_unwanted(&self.packet.0)?,
+            };
         } else {
             self.phase = Phase::Draining;
             self.decoder.send_eof()?;
@@ -232,8 +252,11 @@ impl ChunkReader {
             self.tally.outside += 1;
             return Ok(None);
         };
-        self.tally.damaged.extend(&self.frame_pts[self.next_place..place]);
+        self.pass_over(place);
         self.next_place = place + 1;
+        if !self.is_wanted[place] {
+            return Ok(None);
+        }
         let pts = self.frame_pts[place];
         let is_damaged =
             picture.is_corrupt() || picture.has_decode_errors() || self.damaged_before.binary_search(&pts).is_ok();
@@ -249,7 +272,15 @@ impl ChunkReader {
 
     fn finish(&mut self) {
         self.phase = Phase::Done;
-        self.tally.damaged.extend(&self.frame_pts[self.next_place..]);
+        self.pass_over(self.frame_pts.len());
         self.next_place = self.frame_pts.len();
+    }
+
+    /// Reports what was wanted and did not come out before a place.
+    fn pass_over(&mut self, place: usize) {
+        let passed = self.next_place..place;
+        let lost =
+            self.frame_pts[passed.clone()].iter().zip(&self.is_wanted[passed]).filter(|(_, is_wanted)| **is_wanted);
+        self.tally.damaged.extend(lost.map(|(pts, _)| pts));
     }
 }

@@ -266,12 +266,13 @@ impl Chunks<'_> {
 
 /// Enters a segment into the ledger, as `merge` does; the error says how it does not fit.
 fn account(segment: &PlannedSegment, seen: &[Seen], ledger: &mut Ledger) -> Result<(), String> {
-    let account = FrameAccount::of(&segment.frame_pts, seen).map_err(|error| error.to_string())?;
+    let account = FrameAccount::of(&segment.frame_pts, seen, 1).map_err(|error| error.to_string())?;
     let pts_sha256 = segment.frame_pts.sha256();
     let planned = PlannedFrames {
         segment: SegmentNumber::new(segment.number.into()).map_err(|error| error.to_string())?,
         span: segment.span,
-        pts_sha256: &pts_sha256,
+        looks: segment.span.frame_count,
+        pts_sha256: pts_sha256.into(),
     };
     ledger.take(&planned, &account).map_err(|error| error.to_string())
 }

@@ -1,14 +1,17 @@
-//! The ledger: proof that each frame of the source was decoded by exactly one chunk.
+//! The ledger: proof that each frame of the source was looked at in exactly one chunk, or passed over by plan.
 //!
-//! The plan lists the PTS of every frame. A worker answers with the PTS it decoded and those it could not; together they must
-//! be the planned list, which digests prove. Segments must tile the shown interval: no hole, no overlap.
+//! The plan lists the PTS of every frame, and says which of them are looked at: all, unless the request says otherwise ([`Looks`]). A worker
+//! answers with the PTS it decoded and those it could not; together they must be the frames to look at, which digests prove. Segments
+//! must tile the shown interval: no hole, no overlap.
 
 use crate::{
+    looks::Looks,
     pts_list::{PtsList, PtsListError},
     segment::{SegmentNumber, SegmentSpan},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What the plan says of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +20,10 @@ pub struct PlannedFrames<'a> {
     pub segment: SegmentNumber,
     /// The frames that it owns.
     pub span: SegmentSpan,
-    /// Digest of the owned PTS.
-    pub pts_sha256: &'a str,
+    /// How many of them are looked at.
+    pub looks: u64,
+    /// Digest of the PTS of those.
+    pub pts_sha256: Cow<'a, str>,
 }
 
 /// What a worker accounts for after decoding a segment's window.
@@ -32,15 +37,26 @@ pub struct FrameAccount {
     pub damaged_pts: Vec<i64>,
     /// Digest of the decoded and the missing PTS together, in order.
     pub pts_sha256: String,
+    /// Frames from one look to the next: those in between were passed over by plan, and none of these lists speaks of them.
+    #[serde(default = "every_frame", skip_serializing_if = "is_every_frame")]
+    pub detect_every: u32,
+}
+
+fn every_frame() -> u32 {
+    Looks::ALL.every()
+}
+
+fn is_every_frame(every: &u32) -> bool {
+    *every == every_frame()
 }
 
 impl FrameAccount {
-    /// What was decoded, in order, against what was planned; `seen` is each decoded PTS and whether the frame is damaged. Frames that
+    /// What was decoded, in order, against what was to be looked at, all frames or every so many of them; `seen` is each decoded PTS and whether the frame is damaged. Frames that
     /// were not planned make the digest differ, which the ledger refuses.
     ///
     /// # Errors
     /// A PTS that was seen twice.
-    pub fn of(planned: &[i64], seen: &[(i64, bool)]) -> Result<Self, PtsListError> {
+    pub fn of(planned: &[i64], seen: &[(i64, bool)], detect_every: u32) -> Result<Self, PtsListError> {
         let decoded: Vec<i64> = seen.iter().map(|&(pts, _)| pts).collect();
         let missing_pts: Vec<i64> = planned.iter().copied().filter(|pts| decoded.binary_search(pts).is_err()).collect();
         let mut all = [decoded, missing_pts.clone()].concat();
@@ -50,6 +66,7 @@ impl FrameAccount {
             missing_pts,
             damaged_pts: seen.iter().filter(|(_, is_damaged)| *is_damaged).map(|&(pts, _)| pts).collect(),
             pts_sha256: PtsList::new(all)?.sha256(),
+            detect_every,
         })
     }
 }
@@ -59,10 +76,24 @@ impl FrameAccount {
 pub struct LedgerTotal {
     /// Frames that the plan holds.
     pub frames: u64,
-    /// Frames decoded without error.
+    /// Frames looked at, and decoded without error.
     pub frames_whole: u64,
-    /// Frames decoded with errors or not at all: each is reported, none is skipped in silence.
+    /// Frames that were to be looked at and were decoded with errors or not at all: each is reported, none is skipped in silence.
     pub frames_damaged: u64,
+    /// Frames that were not looked at, by plan; 0 where every frame is.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub frames_passed_over: u64,
+}
+
+fn is_none(frames: &u64) -> bool {
+    *frames == 0
+}
+
+impl LedgerTotal {
+    /// Frames that were to be looked at.
+    pub fn looks(&self) -> u64 {
+        self.frames.saturating_sub(self.frames_passed_over)
+    }
 }
 
 /// How the account departs from the plan.
@@ -92,12 +123,12 @@ pub enum LedgerError {
     },
     /// The number of frames differs.
     #[error(
-        "segment {segment} was planned with {planned} frames, but {decoded} were decoded and {missing} are known to be missing"
+        "segment {segment} was planned with {planned} frames to look at, but {decoded} were decoded and {missing} are known to be missing"
     )]
     Count {
         /// The segment.
         segment: SegmentNumber,
-        /// Frames planned.
+        /// Frames to look at.
         planned: u64,
         /// Frames decoded.
         decoded: u64,
@@ -135,18 +166,19 @@ impl Ledger {
             return Err(LedgerError::FirstFrame { segment, first_frame, expected });
         }
         let missing = account.missing_pts.len() as u64;
-        if account.frames_decoded + missing != span.frame_count {
-            let (planned, decoded) = (span.frame_count, account.frames_decoded);
+        if account.frames_decoded + missing != planned.looks {
+            let (planned, decoded) = (planned.looks, account.frames_decoded);
             return Err(LedgerError::Count { segment, planned, decoded, missing });
         }
         if account.pts_sha256 != planned.pts_sha256 {
-            let (found, planned) = (account.pts_sha256.clone(), planned.pts_sha256.to_owned());
+            let (found, planned) = (account.pts_sha256.clone(), planned.pts_sha256.clone().into_owned());
             return Err(LedgerError::Times { segment, found, planned });
         }
         let damaged = missing + account.damaged_pts.len() as u64;
         self.total.frames += span.frame_count;
         self.total.frames_damaged += damaged;
-        self.total.frames_whole += span.frame_count.saturating_sub(damaged);
+        self.total.frames_whole += planned.looks.saturating_sub(damaged);
+        self.total.frames_passed_over += span.frame_count.saturating_sub(planned.looks);
         self.end_pts = Some(span.end_pts);
         Ok(())
     }
@@ -165,11 +197,12 @@ mod tests {
     fn planned(n: u64, first_frame: u64, frame_count: u64, start_pts: i64, end_pts: i64) -> PlannedFrames<'static> {
         let segment = SegmentNumber::new(n).unwrap();
         let span = SegmentSpan { first_frame, frame_count, start_pts, end_pts, time_base: Rational::ONE };
-        PlannedFrames { segment, span, pts_sha256: "aa" }
+        PlannedFrames { segment, span, looks: frame_count, pts_sha256: "aa".into() }
     }
 
     fn account(frames_decoded: u64, missing: &[i64]) -> FrameAccount {
-        FrameAccount { frames_decoded, missing_pts: missing.to_vec(), damaged_pts: vec![], pts_sha256: "aa".into() }
+        let (missing_pts, pts_sha256) = (missing.to_vec(), "aa".into());
+        FrameAccount { frames_decoded, missing_pts, damaged_pts: vec![], pts_sha256, detect_every: 1 }
     }
 
     #[test]
@@ -177,7 +210,21 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.take(&planned(0, 0, 10, -3, 97), &account(10, &[])).unwrap();
         ledger.take(&planned(1, 10, 5, 97, 150), &account(4, &[110])).unwrap();
-        assert_eq!(*ledger.total(), LedgerTotal { frames: 15, frames_whole: 14, frames_damaged: 1 });
+        let total = LedgerTotal { frames: 15, frames_whole: 14, frames_damaged: 1, frames_passed_over: 0 };
+        assert_eq!(*ledger.total(), total);
+    }
+
+    #[test]
+    fn a_frame_is_looked_at_or_passed_over_by_plan_or_damaged() {
+        let mut ledger = Ledger::default();
+        let account = |frames, missing: &[i64]| FrameAccount { detect_every: 3, ..account(frames, missing) };
+        ledger.take(&PlannedFrames { looks: 4, ..planned(0, 0, 10, 0, 100) }, &account(3, &[30])).unwrap();
+        let rest = PlannedFrames { looks: 3, ..planned(1, 10, 6, 100, 160) };
+        assert!(matches!(ledger.clone().take(&rest, &account(6, &[])), Err(LedgerError::Count { .. })));
+        ledger.take(&rest, &account(3, &[])).unwrap();
+        let total = ledger.total();
+        assert_eq!(*total, LedgerTotal { frames: 16, frames_whole: 6, frames_damaged: 1, frames_passed_over: 9 });
+        assert_eq!(total.looks(), 7);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::{
     ledger::{LedgerTotal, PlannedFrames},
+    looks::Looks,
     pts_list::{FRAME_LIMIT, PtsList},
     request::RequestId,
     segment::{SegmentNumber, SegmentSpan},
@@ -15,7 +16,7 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error as _, SeqAccess, Visitor},
 };
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// Where a request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -214,8 +215,18 @@ impl VideoInfo {
 
 impl ManifestSegment {
     /// The segment's line of the ledger's plan.
-    pub fn planned(&self) -> PlannedFrames<'_> {
-        PlannedFrames { segment: self.segment_number, span: self.span, pts_sha256: &self.pts_sha256 }
+    pub fn planned(&self, looks: &Looks) -> PlannedFrames<'_> {
+        let SegmentSpan { first_frame, frame_count, .. } = self.span;
+        let pts_sha256 = match looks.every() {
+            1 => Cow::Borrowed(self.pts_sha256.as_str()),
+            // Out of a list that increases, so it increases.
+            _ => PtsList::new(looks.of(first_frame, self.frame_pts.as_slice()).copied().collect())
+                .unwrap_or_default()
+                .sha256()
+                .into(),
+        };
+        let looks = looks.count(first_frame, frame_count);
+        PlannedFrames { segment: self.segment_number, span: self.span, looks, pts_sha256 }
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod refinements;
 
-use crate::{export_format::ExportFormat, names::cut, time::Rational};
+use crate::{export_format::ExportFormat, looks::DetectEvery, names::cut, time::Rational};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -37,6 +37,10 @@ pub struct RequestSettings {
     /// Detections that score below this are ignored. Detections up to 0.1 never count (ByteTrack's floor).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_score: Option<f32>,
+    /// How many frames come from one look of the detector to the next, 1 to 100. Frames in between are passed over; an object that is
+    /// seen in both looks has a row in each of them with `observed = false`.
+    #[serde(skip_serializing_if = "DetectEvery::is_all")]
+    pub detect_every: DetectEvery,
     /// Whether the annotated video is made.
     pub video: bool,
     /// Objects of these classes are made unrecognisable in the annotated video, in every frame from shortly before a track begins until shortly after
@@ -206,6 +210,7 @@ impl Default for RequestSettings {
             card_sha256: None,
             classes: None,
             min_score: None,
+            detect_every: DetectEvery::ALL,
             video: true,
             blur: Vec::new(),
             boxes: Boxes::All,
@@ -409,6 +414,8 @@ mod tests {
         let both = of(r#"{"refine": {"smooth": "rts", "link": 1.5}}"#).unwrap().refine;
         assert_eq!(both, Refinements { smooth: Some(Smooth::RTS), link: Some(1.5), ..Default::default() });
         assert_eq!(serde_json::to_string(&both).unwrap(), r#"{"smooth":"rts","link":1.5}"#);
+        assert_eq!(of(r#"{"detect_every": 3}"#).unwrap().detect_every, 3.try_into().unwrap());
+        assert_eq!(serde_json::to_value(of("{}").unwrap()).unwrap().get("detect_every"), None);
         assert_eq!(of(r#"{"refine": {"smooth": 2}}"#).unwrap().refine.smooth, Some(Smooth::Gaussian(2.0)));
         let long = format!(r#"{{"{}": 1}}"#, "x\\n".repeat(2_000));
         for bad in [
@@ -420,6 +427,8 @@ mod tests {
             "\"x\"",
             "{} {}",
             r#"{"tracker": []}"#,
+            r#"{"detect_every": "often"}"#,
+            r#"{"detect_every": 0}"#,
             r#"{"refine": []}"#,
             r#"{"refine": 1}"#,
             r#"{"refine": {"smooth": "gauss"}}"#,

@@ -50,8 +50,21 @@ impl Refine {
     /// `rows` and `detections` are sorted by frame; no id is twice in a frame.
     #[must_use]
     pub fn apply(&self, rows: Vec<Row>, detections: &[Detection], video: &Video) -> Refined {
-        let is_rate = video.frame_rate > 0.0 && video.frame_rate <= MAX_FRAME_RATE;
-        let video = &Video { frame_rate: if is_rate { video.frame_rate } else { USUAL_FRAME_RATE }, ..*video };
+        let video = &video.at_a_rate();
+        let Refined { mut rows, links } = self.decide(rows, detections, video);
+        if let Some(gaps) = &self.fill_gaps {
+            rows = fill_gaps(rows, gaps);
+        }
+        match &self.smooth {
+            Some(Smooth::Gaussian(smoothing)) => rows = smooth(rows, smoothing),
+            Some(Smooth::Rts) => rows = smooth_rts(rows, video),
+            None => {}
+        }
+        Refined { rows, links }
+    }
+
+    /// What decides which detections are of which object, and changes no box.
+    pub(crate) fn decide(&self, rows: Vec<Row>, detections: &[Detection], video: &Video) -> Refined {
         let (mut rows, mut links) = (rows, Vec::new());
         if let Some(options) = &self.link {
             let linked = link(rows, video, options);
@@ -63,14 +76,14 @@ impl Refine {
         if self.recover {
             rows = recover(rows, detections, video, self.per_class);
         }
-        if let Some(gaps) = &self.fill_gaps {
-            rows = fill_gaps(rows, gaps);
-        }
-        match &self.smooth {
-            Some(Smooth::Gaussian(smoothing)) => rows = smooth(rows, smoothing),
-            Some(Smooth::Rts) => rows = smooth_rts(rows, video),
-            None => {}
-        }
         Refined { rows, links }
+    }
+}
+
+impl Video {
+    /// With a rate that a camera can have.
+    pub(crate) fn at_a_rate(&self) -> Self {
+        let is_rate = self.frame_rate > 0.0 && self.frame_rate <= MAX_FRAME_RATE;
+        Self { frame_rate: if is_rate { self.frame_rate } else { USUAL_FRAME_RATE }, ..*self }
     }
 }

@@ -30,14 +30,14 @@ pub(crate) const MIN_HEIGHT_PX: f64 = 1.0;
 /// cover counts for less. Filled rows have score
 /// -1; ids, scores and frames of the others stay.
 #[must_use]
-pub fn smooth_rts(mut rows: Vec<Row>, video: &Video) -> Vec<Row> {
+pub fn smooth_rts(rows: Vec<Row>, video: &Video) -> Vec<Row> {
+    let noise = Relative::of_rows(&rows, video);
+    smooth_by(rows, video, noise)
+}
+
+/// The same with noise that is known.
+pub(crate) fn smooth_by(mut rows: Vec<Row>, video: &Video, noise: Relative) -> Vec<Row> {
     let order = by_id(&rows);
-    let measured = |place: usize| Measured::of(&rows[order[place] as usize]);
-    let noise = Noise::of(&measured_pieces(&rows, &order), video.frame_rate, |before, at, after| {
-        let (before, at, after) = (measured(before), measured(at), measured(after));
-        std::array::from_fn(|i| (before.0[i] - 2.0 * at.0[i] + after.0[i]) / at.height())
-    });
-    let noise = Relative::of(&noise);
     let longest_gap = video.frames(MAX_MISSING_S).max(MAX_MISSING_FRAMES);
     let crowding = crowding(&rows);
     let tracks = tracks(&rows, &order);
@@ -77,12 +77,22 @@ impl Measured {
 
 /// Variance of measurements and density of acceleration, in box heights.
 #[derive(Debug, Clone, Copy, Default)]
-struct Relative {
+pub(crate) struct Relative {
     variance: [f64; 4],
     acceleration: [f64; 4],
 }
 
 impl Relative {
+    /// What rows of neighbouring frames say.
+    pub(crate) fn of_rows(rows: &[Row], video: &Video) -> Self {
+        let order = by_id(rows);
+        let measured = |place: usize| Measured::of(&rows[order[place] as usize]);
+        Self::of(&Noise::of(&measured_pieces(rows, &order), video.frame_rate, |before, at, after| {
+            let (before, at, after) = (measured(before), measured(at), measured(after));
+            std::array::from_fn(|i| (before.0[i] - 2.0 * at.0[i] + after.0[i]) / at.height())
+        }))
+    }
+
     fn of(noise: &Noise<4>) -> Self {
         // The least variance keeps the filter invertible where detections never move.
         let variance = noise.measurement.unwrap_or([USUAL_MEASUREMENT / 6_f64.sqrt(); 4]).map(|r| r * r + 1e-6);

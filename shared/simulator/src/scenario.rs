@@ -1,7 +1,7 @@
 //! What happens in a run apart from faults: who uploads, overwrites and deletes what, and how rough the run is.
 
 use crate::stand_ins::UNJOINABLE;
-use trackdrop_pipeline::{Bucket, RequestSettings, names::ObjectName};
+use trackdrop_pipeline::{Bucket, DetectEvery, RequestSettings, names::ObjectName};
 
 /// How often things go wrong, as probabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -85,6 +85,9 @@ fn video(random: &mut fastrand::Rng) -> (String, RequestSettings) {
             let frames = [10, 24, 35, 60][random.usize(..4)];
             let seed = [3, 13, 20, 32][random.usize(..4)];
             let video = format!("frames={frames} gop=5 seed={seed}");
+            if (frames, seed) == (24, 20) {
+                settings.detect_every = 3.try_into().unwrap_or(DetectEvery::ALL);
+            }
             if (frames, seed) == (35, 32) { format!("{video} {UNJOINABLE}") } else { video }
         }
     };

@@ -14,8 +14,8 @@ use tempfile::TempPath;
 use trackdrop_annotate::{Rendered, Renderer};
 use trackdrop_join::{Joined, Joiner, Part};
 use trackdrop_pipeline::{
-    Delivery, Failure, PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber, SegmentSpan, Stage,
-    VideoParams,
+    Delivery, Failure, Looks, PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber, SegmentSpan,
+    Stage, VideoParams,
     ledger::FrameAccount,
     manifest::{ModelIdentity, VideoInfo},
 };
@@ -197,6 +197,7 @@ impl SegmentDetector for StandIn {
         &self,
         chunk: &Path,
         segment: &SegmentDescription,
+        looks: Looks,
         delivery: &Delivery,
     ) -> Result<SegmentDetections, Failure> {
         let trouble = &self.0;
@@ -209,7 +210,8 @@ impl SegmentDetector for StandIn {
         let (planned, seed) = text.split_once(';').ok_or_else(no_chunk)?;
         let (planned, seed): (PtsList, _) = (planned.parse().map_err(|_| no_chunk())?, seed.parse::<u64>().ok());
         let unseen = |pts: i64| trouble.lost_frame == Some(pts) || trouble.missing_frame == Some(pts);
-        let seen: Vec<i64> = planned.iter().copied().filter(|&pts| !unseen(pts)).collect();
+        let to_look_at: Vec<i64> = looks.of(segment.span.first_frame, &planned).copied().collect();
+        let seen: Vec<i64> = to_look_at.iter().copied().filter(|&pts| !unseen(pts)).collect();
         let mut rows = vec![];
         for &pts in &seen {
             delivery.step()?;
@@ -225,7 +227,8 @@ impl SegmentDetector for StandIn {
                 rows.push(DetectionRow { frame_index, pts, bbox: [x, 50.0, x + 40.0, 150.0], score, class_id });
             }
         }
-        let missing_pts: Vec<i64> = planned.iter().copied().filter(|&pts| trouble.missing_frame == Some(pts)).collect();
+        let missing_pts: Vec<i64> =
+            to_look_at.iter().copied().filter(|&pts| trouble.missing_frame == Some(pts)).collect();
         let mut all = [seen.clone(), missing_pts.clone()].concat();
         all.sort_unstable();
         let account = FrameAccount {
@@ -233,6 +236,7 @@ impl SegmentDetector for StandIn {
             missing_pts,
             damaged_pts: vec![],
             pts_sha256: pts_list(all)?.sha256(),
+            detect_every: looks.every(),
         };
         Ok(SegmentDetections { rows, frame_pts: planned, account })
     }

@@ -161,6 +161,7 @@ mod tests {
                 missing_pts: vec![],
                 damaged_pts: vec![],
                 pts_sha256: "aa".into(),
+                detect_every: 1,
             },
             model: ModelIdentity { name: "m".into(), sha256: "bb".into() },
             class_names: vec!["person".into()],

@@ -71,6 +71,21 @@ impl Kalman {
         }
     }
 
+    /// So many frames ahead, one after the other.
+    pub(crate) fn predict_frames(&mut self, frames: u64) {
+        for _ in 0..frames {
+            self.predict();
+        }
+    }
+
+    /// How far a measurement is from where it should be, in standard deviations of centre and height together, squared (Mahalanobis 1936).
+    pub(crate) fn distance2(&self, measured: &Measurement) -> f64 {
+        let deviation = POSITION_WEIGHT * self.position[HEIGHT];
+        let variance = self.length.p + deviation * deviation;
+        let off = |axis: usize| (measured[axis] - self.position[axis]).powi(2);
+        (off(0) + off(1) + off(HEIGHT)) / variance
+    }
+
     /// An unseen box keeps moving but must not keep growing.
     pub(crate) fn freeze_height(&mut self) {
         self.rate[HEIGHT] = 0.0;

@@ -17,6 +17,9 @@ pub struct PerClass {
     ids: BTreeMap<(i32, u64), u64>,
     /// Whether the first frame is over, which a tracker treats differently.
     began: bool,
+    /// By class: which of the latest step's detections it was shown.
+    places: BTreeMap<i32, Vec<usize>>,
+    births: Vec<(u64, usize)>,
 }
 
 /// The state of a tracker a class. Opaque, as [`Checkpoint`].
@@ -38,7 +41,8 @@ impl PerClass {
     /// A setting is out of its range.
     pub fn new(settings: Settings, rules: Rules) -> Result<Self, SettingsError> {
         settings.validate()?;
-        Ok(Self { settings, rules, trackers: BTreeMap::new(), ids: BTreeMap::new(), began: false })
+        let (trackers, ids, places, births) = Default::default();
+        Ok(Self { settings, rules, trackers, ids, began: false, places, births })
     }
 
     /// Takes the detections of the next frame, each with its class, and returns the tracks seen in it: by class, within a
@@ -47,6 +51,20 @@ impl PerClass {
     /// # Errors
     /// As [`new`](Self::new), which has excluded them.
     pub fn step(&mut self, detections: &[(Detection, i32)]) -> Result<Vec<Track>, SettingsError> {
+        self.step_after(1, detections)
+    }
+
+    /// As [`ByteTrack::births`].
+    #[must_use]
+    pub fn births(&self) -> &[(u64, usize)] {
+        &self.births
+    }
+
+    /// As [`step`](Self::step), for the frame that comes so many after the one before: see [`ByteTrack::step_after`].
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), which has excluded them.
+    pub fn step_after(&mut self, frames: u32, detections: &[(Detection, i32)]) -> Result<Vec<Track>, SettingsError> {
         let mut of_class: BTreeMap<i32, (Vec<usize>, Vec<Detection>)> = BTreeMap::new();
         for (index, &(detection, class)) in detections.iter().enumerate() {
             let (places, shown) = of_class.entry(class).or_default();
@@ -62,13 +80,22 @@ impl PerClass {
         }
         self.began = true;
         let mut all = Vec::new();
+        self.births.clear();
+        let before = std::mem::take(&mut self.places);
         for (&class, tracker) in &mut self.trackers {
             // Also where nothing of a class was detected: its tracks grow old.
             let (places, shown) = of_class.remove(&class).unwrap_or_default();
-            for track in tracker.step(&shown) {
+            for track in tracker.step_after(frames, &shown) {
                 let next = self.ids.len() as u64 + 1;
                 let id = *self.ids.entry((class, track.id)).or_insert(next);
                 all.push(Track { id, detection: places[track.detection], ..*track });
+            }
+            let born = |&(id, at): &(u64, usize)| {
+                Some((*self.ids.get(&(class, id))?, *before.get(&class).and_then(|places| places.get(at))?))
+            };
+            self.births.extend(tracker.births().iter().filter_map(born));
+            if frames > 1 {
+                self.places.insert(class, places);
             }
         }
         Ok(all)
@@ -104,7 +131,7 @@ impl PerClass {
         let restore = |(class, tracker)| Ok((class, ByteTrack::restore(tracker)?));
         let trackers = trackers.into_iter().map(restore).collect::<Result<_, RestoreError>>()?;
         let ids = ids.into_iter().map(|(class, own, id)| ((class, own), id)).collect();
-        Ok(Self { settings, rules, trackers, ids, began })
+        Ok(Self { settings, rules, trackers, ids, began, places: BTreeMap::new(), births: Vec::new() })
     }
 
     /// Degenerate detections refused so far.

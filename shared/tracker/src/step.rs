@@ -1,5 +1,8 @@
 //! One frame of ByteTrack.
 
+mod camera;
+mod far;
+
 use crate::assignment::NONE;
 use crate::association::{Association, fused_cost, iou_cost, single_fused_cost, single_iou_cost};
 use crate::detection::Detection;
@@ -44,6 +47,11 @@ pub struct ByteTrack {
     /// Slots of the tracks that may be found again.
     pub(crate) lost: Vec<u32>,
     max_time_lost: u64,
+    /// Frames from the latest step but one to the latest.
+    passed: u64,
+    /// Of a step over several frames: the tracks born in it, by id and index of the detection.
+    newborn: Vec<(u64, usize)>,
+    births: Vec<(u64, usize)>,
     scratch: Scratch,
     output: Vec<Track>,
 }
@@ -62,6 +70,8 @@ struct Scratch {
     unconfirmed: Candidates,
     newly_lost: Vec<u32>,
     found_again: Vec<u32>,
+    far: far::Far,
+    off: camera::Off,
 }
 
 /// Detections that wait for a track.
@@ -103,6 +113,9 @@ impl ByteTrack {
             tracks: Tracks::default(),
             tracked: Vec::new(),
             lost: Vec::new(),
+            passed: 1,
+            newborn: Vec::new(),
+            births: Vec::new(),
             scratch: Scratch::default(),
             output: Vec::new(),
         })
@@ -113,18 +126,45 @@ impl ByteTrack {
     ///
     /// The order of detections matters: new ids are given in it. Never panics, whatever the values.
     pub fn step(&mut self, detections: &[Detection]) -> &[Track] {
-        self.frame_count += 1;
+        self.step_after(1, detections)
+    }
+
+    /// As [`step`](Self::step), for the frame that comes so many after the one before; nobody looked at those in between. The video's
+    /// first frame comes 1 after none, and no frame comes less than 1 after another.
+    ///
+    /// Where it is more than 1, the tracker departs from the reference in what time does:
+    /// - the filters of all tracks, newborn ones included, go so many frames ahead, so their uncertainty grows as it would frame by frame;
+    /// - a lost track is kept for as many *frames* as otherwise;
+    /// - after the associations by overlap, which need boxes that moved less than their own size, a track that was seen in the latest look
+    ///   may take a high detection that its filter does not rule out: at most 2 standard deviations from where it should be;
+    /// - what all tracks are off by together is the camera's motion, and is made good before anything is associated.
+    pub fn step_after(&mut self, frames: u32, detections: &[Detection]) -> &[Track] {
+        self.passed = u64::from(frames.max(1));
+        self.frame_count += self.passed;
         self.split_by_score(detections);
         self.predict();
+        if self.passed > 1 {
+            self.follow_camera();
+        }
         self.associate_high();
         self.associate_low();
         self.associate_unconfirmed();
+        if self.passed > 1 {
+            self.associate_far();
+        }
         self.update_lists();
         self.drop_duplicates();
         self.report()
     }
 
-    /// Steps so far: the number of the latest frame, counted from 1.
+    /// The tracks that the latest step returned first and that were born in the step before, where that went over several frames: the id, and
+    /// the index of the detection in what that step was given. A checkpoint does not hold it.
+    #[must_use]
+    pub fn births(&self) -> &[(u64, usize)] {
+        &self.births
+    }
+
+    /// The number of the latest frame, counted from 1.
     #[must_use]
     pub fn frame_count(&self) -> u64 {
         self.frame_count
@@ -197,22 +237,26 @@ impl ByteTrack {
     /// Tracks born in the previous frame are not predicted: they have no rate yet, and the reference skips the growth of
     /// their covariance, too.
     fn predict(&mut self) {
+        let passed = self.passed;
         let Scratch { pool, unconfirmed, .. } = &mut self.scratch;
         pool.clear();
         unconfirmed.clear();
         for &slot in &self.tracked {
             let track = &mut self.tracks[slot];
             if track.confirmed {
-                track.kalman.predict();
+                track.kalman.predict_frames(passed);
                 pool.push(slot, track, &self.rules);
             } else {
+                if passed > 1 {
+                    track.kalman.predict_frames(passed);
+                }
                 unconfirmed.push(slot, track, &self.rules);
             }
         }
         for &slot in &self.lost {
             let track = &mut self.tracks[slot];
             track.kalman.freeze_height();
-            track.kalman.predict();
+            track.kalman.predict_frames(passed);
             pool.push(slot, track, &self.rules);
         }
     }
@@ -235,7 +279,7 @@ impl ByteTrack {
         still_tracked.clear();
         for (&slot, &rect) in pool.slots.iter().zip(&pool.rects) {
             let last_frame = self.tracks[slot].last_frame;
-            if last_frame == self.frame_count - 1 {
+            if last_frame == self.frame_count - self.passed {
                 still_tracked.slots.push(slot);
                 still_tracked.rects.push(rect);
             }
@@ -350,6 +394,14 @@ impl ByteTrack {
                 let Rect { x1, y1, x2, y2 } = kalman.rect();
                 self.output.push(Track { id: *id, x1, y1, x2, y2, score: *score, detection: *detection as usize });
             }
+        }
+        let Self { tracks, tracked, newborn, births, output, .. } = self;
+        births.clear();
+        births.extend(newborn.drain(..).filter(|(id, _)| output.iter().any(|track| track.id == *id)));
+        if self.passed > 1 {
+            let tracks = tracked.iter().map(|&slot| &tracks[slot]);
+            let is_new = |track: &&TrackState| !track.confirmed && track.first_frame == self.frame_count;
+            newborn.extend(tracks.filter(is_new).map(|track| (track.id, track.detection as usize)));
         }
         &self.output
     }

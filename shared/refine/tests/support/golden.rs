@@ -5,11 +5,12 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::Read;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use trackdrop_eval::{Evaluation, Options, Preprocessing, Sequence, evaluate, read_file};
-use trackdrop_refine::{Detection, Origin, Row, Video};
+use trackdrop_refine::{Detection, Looks, Origin, Row, Video};
 use trackdrop_tracker::{ByteTrack, MAX_ASPECT, MIN_BOX_AREA_PX2, Settings, passes_output_filter};
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -54,26 +55,47 @@ pub(crate) fn folder() -> Option<PathBuf> {
 }
 
 impl Tracked {
-    pub(crate) fn of(folder: &Path, (name, frame_rate, size): Known, settings: Settings) -> Result<Self> {
+    pub(crate) fn of(folder: &Path, known: Known, settings: Settings) -> Result<Self> {
+        Self::looking(folder, known, settings, NonZeroU32::MIN)
+    }
+
+    /// The same where only every so many frames were looked at.
+    pub(crate) fn looking(
+        folder: &Path,
+        (name, frame_rate, size): Known,
+        settings: Settings,
+        every: NonZeroU32,
+    ) -> Result<Self> {
         let truth = read_file(&folder.join("gt").join(name).with_extension("txt"))?;
         let detections = detections(folder, name)?;
         let frame_count = detections.last().map_or(0, |last| last.frame + 1).max(truth.last_frame());
         let mut tracker = ByteTrack::new(settings)?;
+        let looks = Looks::new(every, frame_count);
+        let detections: Vec<Detection> = detections.into_iter().filter(|seen| looks.at(seen.frame)).collect();
         let (mut rows, mut rest) = (Vec::new(), detections.as_slice());
-        for frame in 0..frame_count {
+        let (mut last, mut before) = (None, &[][..]);
+        for frame in (0..frame_count).filter(|&frame| looks.at(frame)) {
             let (now, after) = rest.split_at(rest.partition_point(|detection| detection.frame <= frame));
             let boxes = now.iter().map(|&Detection { bbox: [x1, y1, x2, y2], score, .. }| {
                 trackdrop_tracker::Detection { x1, y1, x2, y2, score }
             });
-            for track in tracker.step(&boxes.collect::<Vec<_>>()) {
+            let passed = last.map_or(1, |last| frame - last);
+            last = Some(frame);
+            for track in tracker.step_after(passed, &boxes.collect::<Vec<_>>()) {
                 if passes_output_filter(track, MIN_BOX_AREA_PX2, MAX_ASPECT) {
                     let bbox = [track.x1, track.y1, track.x2, track.y2];
                     let measured = now[track.detection].bbox;
                     rows.push(Row { measured, score: track.score, ..Row::new(frame, track.id, bbox) });
                 }
             }
-            rest = after;
+            for &(id, detection) in tracker.births() {
+                let first: &Detection = &before[detection];
+                let at_birth = Row::new(first.frame, id, first.bbox);
+                rows.push(Row { score: first.score, origin: Origin::Detected, ..at_birth });
+            }
+            (before, rest) = (now, after);
         }
+        rows.sort_by_key(|row| row.frame);
         let passes = |detection: &&Detection| {
             let [x1, y1, x2, y2] = detection.bbox;
             (x2 - x1) * (y2 - y1) > MIN_BOX_AREA_PX2 && x2 - x1 <= MAX_ASPECT * (y2 - y1)
