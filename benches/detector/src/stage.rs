@@ -23,7 +23,7 @@ use trackdrop_detector::{
 };
 use trackdrop_flow::room::Room;
 use trackdrop_media::{ChunkReader, Frame, Limits, RgbScaler, VideoEngine};
-use trackdrop_pipeline::Delivery;
+use trackdrop_pipeline::{Delivery, Looks};
 use trackdrop_track::{DetectorPool, MediaSegmentDetector, SegmentDetector};
 
 pub(crate) const CPU: DeviceChoice = DeviceChoice::Only(Device::Cpu);
@@ -46,7 +46,8 @@ pub(crate) fn run_stage(detector: &MediaSegmentDetector, clip: &Clip) -> Result<
                 scope.spawn(|| -> Result<usize> {
                     let mut frames = 0;
                     while let Some((chunk, segment)) = clip.chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        frames += detector.detect(chunk, segment, &delivery)?.account.frames_decoded as usize;
+                        frames +=
+                            detector.detect(chunk, segment, Looks::ALL, &delivery)?.account.frames_decoded as usize;
                     }
                     Ok(frames)
                 })

@@ -9,7 +9,7 @@ use ffmpeg::{Packet, codec, ffi, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Limits, MediaError, Rational, VideoEngine, h264, rational::FfmpegRational, spares::Spares,
+    Limits, MediaError, Rational, VideoEngine, h264, rational::FfmpegRational, spares::is_intra_only,
     video_engine::say_software,
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Decoder {
     /// Time spent inside the decoder since the last picture; what the caller does meanwhile does not count.
     without_picture: Duration,
     is_in_hardware: bool,
-    spares: Spares,
+    is_intra_only: bool,
 }
 
 impl Decoder {
@@ -52,10 +52,16 @@ impl Decoder {
             reason: "its decoder does not take what the file says of the stream, which is damaged or of a kind that it does not know".into(),
         }
         };
-        let spares = Spares::of(&parameters, &codec);
+        let is_intra_only = is_intra_only(&parameters);
         let context = context(parameters, &codec, time_base, threads, limits).map_err(refuse)?;
         let inner = context.decoder().video().map_err(refuse)?;
-        Ok(Self { inner, limits: limits.clone(), without_picture: Duration::ZERO, is_in_hardware: false, spares })
+        Ok(Self {
+            inner,
+            limits: limits.clone(),
+            without_picture: Duration::ZERO,
+            is_in_hardware: false,
+            is_intra_only,
+        })
     }
 
     /// On the video engine that is asked for, or in software where that can't be.
@@ -71,8 +77,8 @@ impl Decoder {
             match open_nvidia(gpu, parameters.clone(), time_base, limits) {
                 Ok(inner) => {
                     let limits = limits.clone();
-                    let (without_picture, is_in_hardware, spares) = (Duration::ZERO, true, Spares::Nothing);
-                    return Ok(Self { inner, limits, without_picture, is_in_hardware, spares });
+                    let (without_picture, is_in_hardware, is_intra_only) = (Duration::ZERO, true, false);
+                    return Ok(Self { inner, limits, without_picture, is_in_hardware, is_intra_only });
                 }
                 Err(reason) => say_software("decodes", &reason),
             }
@@ -103,21 +109,7 @@ impl Decoder {
 
     /// Feeds a packet whose picture nobody looks at. It is not decoded where no other picture needs it.
     pub(crate) fn send_unwanted(&mut self, packet: &Packet) -> Result<bool, MediaError> {
-        match self.spares {
-            Spares::Nothing => self.send(packet),
-            Spares::NonReferences => {
-                self.discard(ffi::AVDiscard::AVDISCARD_NONREF);
-                let outcome = self.send(packet);
-                self.discard(ffi::AVDiscard::AVDISCARD_DEFAULT);
-                outcome
-            }
-            Spares::All => Ok(true),
-        }
-    }
-
-    fn discard(&mut self, what: ffi::AVDiscard) {
-        // SAFETY: a plain field of a live context, which its threads take over with the next packet.
-        unsafe { (*self.inner.as_mut_ptr()).skip_frame = what }
+        if self.is_intra_only { Ok(true) } else { self.send(packet) }
     }
 
     /// Says that no more packets follow.

@@ -164,8 +164,8 @@ impl ChunkReader {
         Self { orientation, ..self }
     }
 
-    /// Gives out the frames of these PTS only, ascending; the report speaks of no other. What no such frame needs is not decoded where that can
-    /// be known: pictures that no other refers to, and in a codec of key frames alone every other picture.
+    /// Gives out the frames of these PTS only, ascending; the report speaks of no other. In a codec of key frames
+    /// alone the other pictures are not decoded.
     #[must_use]
     pub fn only(mut self, wanted_pts: &[i64]) -> Self {
         self.is_wanted = self.frame_pts.iter().map(|pts| wanted_pts.binary_search(pts).is_ok()).collect();
