@@ -11,8 +11,16 @@ pub(crate) struct Scene<'a> {
     rows: &'a [TrackRow],
     drawing: &'a Drawing,
     next: usize,
-    trails: BTreeMap<i64, VecDeque<(f32, f32)>>,
+    tracks: BTreeMap<i64, Past>,
     picker: Option<Picker>,
+}
+
+/// What is known of an object that is in the picture.
+#[derive(Default)]
+struct Past {
+    trail: VecDeque<(f32, f32)>,
+    /// The score of the last row that somebody saw. Rows between have none of their own, and a label that changes with each frame can't be read.
+    score: Option<f32>,
 }
 
 impl<'a> Scene<'a> {
@@ -20,7 +28,7 @@ impl<'a> Scene<'a> {
     pub(crate) fn before(first_frame: i64, tracks: &'a SegmentTracks) -> Self {
         let SegmentTracks { rows, drawing } = tracks;
         let picker = drawing.crops.then(Picker::default);
-        let mut scene = Self { rows, drawing, next: 0, trails: BTreeMap::new(), picker };
+        let mut scene = Self { rows, drawing, next: 0, tracks: BTreeMap::new(), picker };
         while let Some(row) = rows.get(scene.next).filter(|row| row.frame_index < first_frame) {
             let pts = row.pts;
             scene.take(pts);
@@ -39,9 +47,12 @@ impl<'a> Scene<'a> {
         let last_frame = rows.last().map(|row| row.frame_index);
         let of_frame = &rows[rows.partition_point(|row| Some(row.frame_index) < last_frame)..];
         let of_frame = if rows.last().is_some_and(|row| row.pts == pts) { of_frame } else { &[] };
-        self.trails.retain(|id, _| of_frame.iter().any(|row| row.track_id == *id));
+        self.tracks.retain(|id, _| of_frame.iter().any(|row| row.track_id == *id));
         for row in of_frame {
-            let trail = self.trails.entry(row.track_id).or_default();
+            let Past { trail, score } = self.tracks.entry(row.track_id).or_default();
+            if row.observed {
+                *score = Some(row.score);
+            }
             let [x1, _, x2, y2] = row.bbox;
             trail.push_back(((x1 + x2) / 2.0, y2));
             if trail.len() as u64 > TRAIL_FRAMES {
@@ -84,11 +95,12 @@ impl<'a> Scene<'a> {
                 y2: row.bbox[3],
                 track_id: row.track_id as u64,
                 label: &row.class_name,
-                score: row.score,
+                // No number shows no score.
+                score: self.tracks.get(&row.track_id).and_then(|past| past.score).unwrap_or(f32::NAN),
             })
             .collect();
         let points: Vec<(u64, Vec<(f32, f32)>)> =
-            self.trails.iter().map(|(&id, points)| (id as u64, points.iter().copied().collect())).collect();
+            self.tracks.iter().map(|(&id, past)| (id as u64, past.trail.iter().copied().collect())).collect();
         let trails: Vec<_> = points.iter().map(|(track_id, points)| Trail { track_id: *track_id, points }).collect();
         draw(canvas, &Annotation { boxes: &boxes, trails: &trails });
     }

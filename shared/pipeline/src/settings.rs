@@ -161,6 +161,11 @@ pub enum SettingsError {
     /// A class that is to be blurred is not tracked, so nobody would know where its objects are.
     #[error("class {0:?} is to be blurred, but only other classes are tracked: add it to the list of classes")]
     BlurUntracked(String),
+    /// Where not every frame is looked at, an object may be in the picture before anybody knows of it.
+    #[error(
+        "objects can be blurred only where every frame is looked at, and detect_every is {0}: make it 1, or blur nothing"
+    )]
+    BlurBetweenLooks(DetectEvery),
     /// Crops are made with the annotated video.
     #[error("crops are made in the pass that makes the annotated video: leave that on, or the crops out")]
     CropsWithoutVideo,
@@ -286,6 +291,9 @@ impl RequestSettings {
         {
             return Err(SettingsError::BlurUntracked(cut(untracked, LONGEST_REASON).into_owned()));
         }
+        if !self.blur.is_empty() && !self.detect_every.is_all() {
+            return Err(SettingsError::BlurBetweenLooks(self.detect_every));
+        }
         match (self.min_score, &self.classes) {
             (Some(score), _) if !(0.0..=1.0).contains(&score) => Err(SettingsError::MinScore(score)),
             (_, Some(classes)) if classes.is_empty() || classes.iter().any(|name| name.trim().is_empty()) => {
@@ -398,6 +406,9 @@ mod tests {
         };
         assert_eq!((blur(None).check(), blur(Some("person")).check()), (Ok(()), Ok(())));
         assert_eq!(blur(Some("car")).check(), Err(SettingsError::BlurUntracked("person".into())));
+        let detect_every = 2.try_into().unwrap();
+        let between = RequestSettings { detect_every, ..blur(None) };
+        assert_eq!(between.check(), Err(SettingsError::BlurBetweenLooks(detect_every)));
         let crops = RequestSettings { crops: true, video: false, ..Default::default() };
         assert_eq!(crops.check(), Err(SettingsError::CropsWithoutVideo));
         let misspelt = BTreeMap::from([(METADATA_KEY.to_owned(), r#"{"segment_secs": 3}"#.to_owned())]);
