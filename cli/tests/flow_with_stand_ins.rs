@@ -222,7 +222,7 @@ async fn a_frame_lost_in_silence_fails_loudly_and_one_reported_missing_is_counte
     let error = world.manifest(&request).await.error.unwrap();
     assert_eq!(error.stage, Stage::Merge);
     assert!(
-        error.message.contains("segment 000001 was planned with 10 frames, but 9 were decoded"),
+        error.message.contains("segment 000001 was planned with 10 frames to look at, but 9 were decoded"),
         "{}",
         error.message
     );

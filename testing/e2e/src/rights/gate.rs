@@ -277,7 +277,12 @@ async fn answer(State(gate): State<RightsGate>, method: Method, uri: Uri, header
 async fn as_google_calls_duplicates(answer: Response) -> Response {
     let (parts, body) = answer.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    if String::from_utf8_lossy(&body).contains("violates primary key constraint") {
+    let said = String::from_utf8_lossy(&body);
+    // At once, or where the second one commits.
+    if ["violates primary key constraint", "PRIMARY KEY or UNIQUE constraint violation"]
+        .iter()
+        .any(|words| said.contains(words))
+    {
         return refusal(Api::BigQuery, StatusCode::CONFLICT, "Already Exists: Job", "duplicate");
     }
     Response::from_parts(parts, body.into())
