@@ -61,7 +61,8 @@ fn pictures_between_are_the_same_whether_they_were_decoded_or_not() {
     }
 }
 
-/// As above where packets are damaged: the same pictures come out, and the report says of each wanted one what a full decode says of it.
+/// As above where packets are damaged: the report says of each wanted frame what a full decode says of it. On one thread, since FFmpeg 5.1 reports
+/// other damage of the same H.264 stream from run to run where it decodes several pictures at a time.
 #[test]
 fn damage_is_told_of_the_frames_that_are_wanted() {
     let clip = make("broken.mkv", &format!("{PICTURE} -c:v libx264 -g 24 -bf 3 -x264-params scenecut=0 OUT"));
@@ -77,16 +78,18 @@ fn damage_is_told_of_the_frames_that_are_wanted() {
     }
     std::fs::write(&chunk, bytes).unwrap();
     let segment = &segments[0];
-    let (_, full) = decode_chunk(&chunk, segment);
-    assert!(!full.damaged.is_empty(), "something is damaged");
+    let damaged = |wanted: &[i64]| {
+        let window = segment.window();
+        let reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 1).unwrap();
+        let mut reader = reader.only(wanted);
+        while reader.next().unwrap().is_some() {}
+        reader.report().damaged
+    };
+    let full = damaged(&segment.frame_pts);
+    assert!(!full.is_empty(), "something is damaged");
     for every in [2, 3, 5] {
         let wanted: Vec<i64> = segment.frame_pts.iter().copied().step_by(every).collect();
-        let window = segment.window();
-        let reader = ChunkReader::open(&chunk, &window, &segment.frame_pts, &Limits::default(), 2).unwrap();
-        let mut reader = reader.only(&wanted);
-        while reader.next().unwrap().is_some() {}
-        let report = reader.report();
-        let damaged: Vec<i64> = full.damaged.iter().copied().filter(|pts| wanted.contains(pts)).collect();
-        assert_eq!(report.damaged, damaged, "every {every}");
+        let expected: Vec<i64> = full.iter().copied().filter(|pts| wanted.contains(pts)).collect();
+        assert_eq!(damaged(&wanted), expected, "every {every}");
     }
 }
