@@ -53,7 +53,7 @@ pub fn checkout() -> PathBuf {
 
 /// Says something that the test harness does not swallow.
 pub fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    writeln!(std::io::stderr(), "{text}").ok();
 }
 
 /// A whole deployment; all of it ends with this value.

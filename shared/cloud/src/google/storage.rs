@@ -82,6 +82,9 @@ struct ListedResources {
 
 impl CloudStorage {
     /// Over these buckets.
+    ///
+    /// # Errors
+    /// There are no credentials, or no folder for temporary files can be made.
     pub fn new(api: Api, buckets: Buckets) -> Result<Self, SettingsError> {
         let scratch = tempfile::Builder::new().prefix("trackdrop-").tempdir();
         let scratch = scratch
