@@ -28,7 +28,7 @@ locals {
   # The smallest pool first: it is the one to find out with, for pools have no traffic that could be split.
   worker_regions = [for pool in sort([for region, pool in var.workers : format("%06d %s", pool.max, region)]) : split(" ", pool)[1]]
   deploy_command = join("", [
-    "scripts/build-images --registry ${module.delivery.registry} && scripts/deploy --project ${var.project} --region ${var.region}",
+    "scripts/delivery/build-images --registry ${module.delivery.registry} && scripts/delivery/deploy --project ${var.project} --region ${var.region}",
     length(local.pulled) > 0 ? " --worker-regions \"${join(" ", local.worker_regions)}\"" : "",
   ])
 }

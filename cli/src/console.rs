@@ -42,6 +42,5 @@ pub(crate) async fn console(data: &Path, arguments: &ConsoleArguments) -> anyhow
 
 /// Opens the address in the browser of this desktop, where there is one. The address was printed, so that nothing is lost where there is none.
 fn open(address: &str) {
-    let _ =
-        Command::new("xdg-open").arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    Command::new("xdg-open").arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok();
 }

@@ -52,7 +52,7 @@ impl Answer {
         }
         let body = &self.body[..self.breaks_after.unwrap_or(self.body.len())];
         // Who asks may hang up.
-        let _ = to.write_all(format!("{head}\r\n").as_bytes()).and_then(|()| to.write_all(body));
+        to.write_all(format!("{head}\r\n").as_bytes()).and_then(|()| to.write_all(body)).ok();
     }
 }
 

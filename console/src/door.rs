@@ -47,7 +47,7 @@ impl Token {
         File::open("/dev/urandom")?.read_exact(&mut bytes)?;
         Ok(Self(bytes.iter().fold(String::new(), |mut hex, byte| {
             // Writing to a String can't fail.
-            let _ = write!(hex, "{byte:02x}");
+            write!(hex, "{byte:02x}").ok();
             hex
         })))
     }

@@ -14,7 +14,7 @@ run "project_and_region_are_enough" {
     condition = (
       output.upload_command == "gcloud storage cp VIDEO gs://a-project-id-of-thirty-letters-trackdrop-uploads/" &&
       startswith(output.query_url, "https://console.cloud.google.com/bigquery?project=a-project-id-of-thirty-letters") &&
-      endswith(output.deploy_command, "scripts/deploy --project a-project-id-of-thirty-letters --region europe-west4") &&
+      endswith(output.deploy_command, "scripts/delivery/deploy --project a-project-id-of-thirty-letters --region europe-west4") &&
       [output.next[0], output.next[1], output.next[2]] == [output.deploy_command, output.upload_command, output.query_url]
     )
     error_message = "The outputs do not say what to do next."

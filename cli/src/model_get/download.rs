@@ -53,8 +53,8 @@ enum Trouble {
 pub(crate) fn shown(url: &Url) -> String {
     let mut url = url.clone();
     // Both fail only for addresses that can't have them.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
+    url.set_username("").ok();
+    url.set_password(None).ok();
     url.set_query(None);
     url.set_fragment(None);
     url.into()

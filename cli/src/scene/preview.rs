@@ -84,12 +84,12 @@ fn drawn(scene: &Scene, jpeg: &str) -> String {
         let count = zone.points.len() as f64;
         let [x, y] = [0, 1].map(|k| zone.points.iter().map(|point| point[k]).sum::<f64>() / count);
         let points = path(&zone.points);
-        let _ = writeln!(
+        writeln!(
             svg,
             "<polygon points=\"{points}\" fill=\"#2a9d8f\" fill-opacity=\"0.35\" stroke=\"#2a9d8f\" stroke-width=\"{unit}\"/>\n\
              <text x=\"{x}\" y=\"{y}\" fill=\"white\" text-anchor=\"middle\">{}</text>",
             zone.name
-        );
+        ).ok();
     }
     for line in &scene.lines {
         let middle = (line.points.len() - 1) / 2;
@@ -100,7 +100,7 @@ fn drawn(scene: &Scene, jpeg: &str) -> String {
         let (rx, ry) = (-dy * scale, dx * scale);
         let (mx, my) = ((ax + zx) / 2.0, (ay + zy) / 2.0);
         let points = path(&line.points);
-        let _ = writeln!(
+        writeln!(
             svg,
             "<polyline points=\"{points}\" fill=\"none\" stroke=\"#e76f51\" stroke-width=\"{}\"/>\n\
              <line x1=\"{mx}\" y1=\"{my}\" x2=\"{}\" y2=\"{}\" stroke=\"#e9c46a\" stroke-width=\"{unit}\"/>\n\
@@ -117,7 +117,8 @@ fn drawn(scene: &Scene, jpeg: &str) -> String {
             my + ry * 1.8,
             line.in_name,
             line.name
-        );
+        )
+        .ok();
     }
     svg.push_str("</svg>\n");
     svg

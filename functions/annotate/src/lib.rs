@@ -27,6 +27,9 @@ pub use trackdrop_media::{Limits, VideoEngine};
 pub trait Renderer: Send + Sync {
     /// Decodes the frames that the chunk owns, draws each frame's rows and encodes into `out`. Rows of frames before the segment's first one are
     /// where the objects came from: their trails.
+    ///
+    /// # Errors
+    /// Permanent: a chunk that cannot be decoded, or a picture that cannot be encoded. Transient: no room on disk.
     fn render(
         &self,
         chunk: &Path,

@@ -116,7 +116,7 @@ fn encode_frames(
     for (mut canvas, pts) in drawn {
         encoding.time(|| write(&mut canvas, pts))?;
         // The decoder may be done and gone.
-        let _ = used.try_send(canvas);
+        used.try_send(canvas).ok();
     }
     Ok(())
 }

@@ -37,6 +37,9 @@ pub struct Part {
 /// Joins annotated segments; blocking.
 pub trait Joiner: Send + Sync {
     /// Joins the parts, in order, and adds the audio of `source`, where there is one to be added.
+    ///
+    /// # Errors
+    /// Permanent: parts or audio that cannot be copied into one file. Transient: a read or write that may succeed later.
     fn join(&self, parts: &[Part], source: Option<&Source>, video: &VideoInfo, out: &Path) -> Result<Joined, Failure>;
 }
 

@@ -28,6 +28,9 @@ pub(crate) struct Refiner {
 }
 
 /// What the request asks for. `birth_score` is the least from which a track is born.
+///
+/// # Errors
+/// Permanent: a smoothing that is not above 0.
 pub fn refine_of(settings: &RequestSettings, birth_score: f64) -> Result<Refine, Failure> {
     let (asked, per_class) = (&settings.refine, settings.tracker.per_class);
     let smooth = match asked.smooth {

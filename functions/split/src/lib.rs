@@ -38,6 +38,9 @@ pub use trackdrop_media::{Limits, NoteEvery, Source};
 pub trait Cutter: Send + Sync {
     /// Indexes the video in `source`, the stream that the settings choose, and plans segments of about their length. The same file and settings
     /// always give the same plan.
+    ///
+    /// # Errors
+    /// Permanent: no video that can be cut. Transient: the source cannot be read now.
     fn open(&self, source: &Source, settings: &RequestSettings) -> Result<Box<dyn OpenVideo>, Failure>;
 }
 
@@ -48,6 +51,9 @@ pub trait OpenVideo: Send {
     /// The segments, in order.
     fn segments(&self) -> Vec<PlannedSegment>;
     /// Cuts the wanted segments, in ascending order, each into a temporary file in `scratch` that `take` gets.
+    ///
+    /// # Errors
+    /// What `take` gives, and a chunk that cannot be read or written.
     fn cut(
         &mut self,
         wanted: &[SegmentNumber],

@@ -139,6 +139,6 @@ impl OpenVideo for Video {
 fn write_back(chunk: &Path) {
     if let Ok(file) = std::fs::File::open(chunk) {
         // A thread that can't be started costs time and nothing else.
-        let _ = std::thread::Builder::new().name("write-back".into()).spawn(move || file.sync_data());
+        std::thread::Builder::new().name("write-back".into()).spawn(move || file.sync_data()).ok();
     }
 }

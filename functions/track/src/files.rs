@@ -29,6 +29,9 @@ pub trait ModelFiles: Send + Sync + Debug {
     fn find(&self, asked: &str) -> Result<FoundModel, Failure>;
 
     /// The file, here.
+    ///
+    /// # Errors
+    /// Permanent where this host has no such file.
     fn open(&self, found: &FoundModel) -> Result<ModelFile, Failure> {
         match &found.place {
             Place::Path(path) => Ok(ModelFile { path: path.clone(), _folder: None }),

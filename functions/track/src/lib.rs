@@ -54,9 +54,15 @@ pub struct ModelFacts {
 /// Decodes a chunk's window and detects; blocking.
 pub trait SegmentDetector: Send + Sync {
     /// The model that a request's settings ask for, loaded.
+    ///
+    /// # Errors
+    /// Permanent: a model that is not offered or cannot be used. Transient: it cannot be fetched now.
     fn model(&self, settings: &RequestSettings) -> Result<ModelFacts, Failure>;
 
     /// The detections of all frames that the chunk owns and that are looked at.
+    ///
+    /// # Errors
+    /// Permanent: a chunk whose frames are not those of its segment, or a model that fails on them.
     fn detect(
         &self,
         chunk: &Path,

@@ -208,7 +208,7 @@ fn detect_batches(
         }
         batch.frames.clear();
         // The decoder may be done and gone.
-        let _ = empty.try_send(batch);
+        empty.try_send(batch).ok();
     }
 }
 
@@ -248,7 +248,7 @@ fn decode(
         }
     }
     if let Some(last) = batch {
-        let _ = full.send(last);
+        full.send(last).ok();
     }
     Ok(())
 }

@@ -76,8 +76,7 @@ async fn receive(receiver: &mut mpsc::UnboundedReceiver<Event>) -> Event {
     tokio::time::timeout(Duration::from_secs(30), receiver.recv()).await.unwrap().unwrap()
 }
 
-fn pending(cloud: &LocalCloud, folder: &std::path::Path) -> i64 {
-    let _ = cloud;
+fn pending(folder: &std::path::Path) -> i64 {
     let catalog = rusqlite::Connection::open(folder.join(".store/catalog.db")).unwrap();
     catalog.query_row("SELECT COUNT(*) FROM messages", [], |row| row.get(0)).unwrap()
 }
@@ -99,7 +98,7 @@ async fn an_event_that_fails_comes_back_until_it_is_taken() {
             assert_eq!(object_of(&receive(&mut seen).await), "a");
         }
         // Taken at the third attempt: once the message is gone, nothing more comes.
-        while pending(&cloud, folder.path()) > 0 {
+        while pending(folder.path()) > 0 {
             tokio::task::yield_now().await;
         }
     };
@@ -167,7 +166,7 @@ async fn a_handler_that_stands_still_loses_its_delivery_and_one_that_advances_ke
     let mut given_up = vec![];
     let stop = async {
         assert!(receiver.recv().await.unwrap(), "only the one that advances is heard to the end");
-        while pending(&cloud, folder.path()) > 0 {
+        while pending(folder.path()) > 0 {
             tokio::task::yield_now().await;
         }
     };

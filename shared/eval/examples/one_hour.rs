@@ -50,7 +50,7 @@ fn scene(noise: u32) -> String {
             let stay = STAY - noise * 7 * (object % 50);
             let id = (frame + object * 17) / stay * OBJECTS + object;
             // Writing to a string can't fail.
-            let _ = writeln!(text, "{frame},{id},{x:.2},{y:.2},60,150,1,-1,-1,-1");
+            writeln!(text, "{frame},{id},{x:.2},{y:.2},60,150,1,-1,-1,-1").ok();
         }
     }
     text

@@ -133,7 +133,7 @@ fn write(sink: &mut dyn TrackSink, to_write: &Receiver<Batch>, used: &Sender<Bat
             start = end;
         }
         // The tracker may have finished.
-        let _ = used.send(batch);
+        used.send(batch).ok();
     }
     Ok(())
 }

@@ -47,6 +47,9 @@ impl Drop for AtOnce {
 }
 
 /// Runs work that blocks off the threads that wait, in the span that it is called in. A panic in it is a transient failure with a diagnostic.
+///
+/// # Errors
+/// The work's own failure; transient if it panicked.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -114,6 +117,9 @@ enum Work {
 }
 
 /// Runs work that blocks and makes items, each of which it hands to its argument; at most `ahead` of them wait to be taken.
+///
+/// # Errors
+/// The work's own failure, when the items are taken.
 pub fn items<T: Send + 'static>(
     ahead: usize,
     work: impl FnOnce(&mut dyn FnMut(T) -> Result<(), Failure>) -> Result<(), Failure> + Send + 'static,
@@ -139,6 +145,9 @@ impl<T> Items<T> {
     }
 
     /// How the work ended.
+    ///
+    /// # Errors
+    /// The work's own failure; transient if it panicked.
     pub async fn end(self) -> Result<(), Failure> {
         match self.work {
             Work::Done(done) => done,

@@ -12,6 +12,9 @@ use trackdrop_pipeline::{
 pub type Chunks = BTreeMap<SegmentNumber, (u64, String)>;
 
 /// The chunks of a request that exist.
+///
+/// # Errors
+/// Transient: the store did not answer. Permanent: a chunk without a description.
 pub async fn standing(cloud: &Cloud, request: &RequestId) -> Result<Chunks, Failure> {
     let prefix = ObjectName::new(Bucket::Work, PerSegment::Chunk.prefix(request));
     let mut chunks = Chunks::new();
@@ -39,6 +42,9 @@ pub(crate) fn note(manifest: &mut Manifest, chunks: &Chunks) {
 }
 
 /// Completes the manifest with what the chunks are, all of them, and moves the request on.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn record(cloud: &Cloud, request: &RequestId, chunks: &Chunks) -> Result<(), Failure> {
     manifest::update(cloud, request, |manifest| {
         note(manifest, chunks);
@@ -54,6 +60,9 @@ pub async fn record(cloud: &Cloud, request: &RequestId, chunks: &Chunks) -> Resu
 
 /// What an earlier delivery left to do once every chunk stands: to record them. The upload, which may be gone by now, is not needed for
 /// that, and the request may even be done, because chunks are worked on as soon as they stand. Gives false where chunks are missing.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn record_if_all_stand(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
     let Some(manifest) = manifest::read(cloud, request).await? else { return Ok(false) };
     if manifest.segments.is_empty() {

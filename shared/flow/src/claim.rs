@@ -67,6 +67,9 @@ impl Claim {
     }
 
     /// The request that this content has made already, where it is another one and will go on without this upload.
+    ///
+    /// # Errors
+    /// Transient: the store did not answer.
     pub async fn is_taken(&self, cloud: &Cloud, request: &RequestId) -> Result<Option<RequestId>, Failure> {
         let Some(claim) = &self.0 else { return Ok(None) };
         Ok(match holder(cloud, claim, request).await? {
@@ -76,6 +79,9 @@ impl Claim {
     }
 
     /// Whether the claim that a request took still is its own, once its plan is written; else what it fails with.
+    ///
+    /// # Errors
+    /// Permanent: the claim is another request's by now. Transient: the store did not answer.
     pub async fn check(&self, cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
         let Some(claim) = &self.0 else { return Ok(()) };
         let holder = cloud.find(claim).await?.and_then(|info| info.metadata.get(REQUEST_KEY).cloned());
@@ -161,6 +167,9 @@ async fn holder(cloud: &Cloud, claim: &ObjectName, request: &RequestId) -> Resul
 }
 
 /// Says that nothing comes of an upload, because its content has made another request; nothing is looked for then.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn leave_to(
     cloud: &Cloud,
     request: &RequestId,

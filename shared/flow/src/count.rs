@@ -10,6 +10,9 @@ use trackdrop_pipeline::{
 
 /// Counts a segment, and creates the stage's marker when the count is complete. Every delivery calls it after the segment's
 /// result exists. Idempotent: after a crash the redelivery calls it again.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn complete(
     cloud: &Cloud,
     counted: Counted,

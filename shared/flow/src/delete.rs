@@ -58,6 +58,9 @@ impl Deletion {
 }
 
 /// Whether a request, which has no manifest, was deleted.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn is_deleted(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
     Ok(cloud.find(&Marker::Ended.object(request)).await?.is_some_and(|marker| round::is_of_deleted(&marker)))
 }

@@ -65,6 +65,9 @@ pub struct Summary {
 }
 
 /// Ends the request if all its results exist. Call it after writing the load marker or the annotated video.
+///
+/// # Errors
+/// Transient: store, warehouse or publisher did not answer.
 pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
     let manifest = manifest::expect(cloud, request).await?;
     if manifest.state.lacks_something() {
@@ -109,6 +112,9 @@ pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<()
 
 /// Ends what a stage failed in for good: the request; or, where that was to draw or to join, the annotated video alone, on which the rows do not
 /// hang: then the request ends when they are loaded, and says what is missing. The first reason stays. As [`fail`] in all else.
+///
+/// # Errors
+/// Transient: store, warehouse or publisher did not answer.
 pub async fn fail_in_stage(
     cloud: &Cloud,
     request: &RequestId,
@@ -134,6 +140,9 @@ pub async fn fail_in_stage(
 
 /// Ends a request with a reason; the first reason stays. One that was opened again after `known_at` goes on: the reason is of the time before.
 /// A round stands for the moment at which it began. `manifest_if_none` describes a request that has no manifest yet.
+///
+/// # Errors
+/// Transient: store, warehouse or publisher did not answer.
 pub async fn fail(
     cloud: &Cloud,
     request: &RequestId,
@@ -174,6 +183,9 @@ pub async fn fail(
 }
 
 /// For a request that ended without all that was asked for in this round: tells its end again if a crash came between.
+///
+/// # Errors
+/// Transient: store, warehouse or publisher did not answer.
 pub async fn tell_failed(cloud: &Cloud, request: &RequestId, round: Round) -> Result<(), Failure> {
     if cloud.find(&Marker::Ended.object(request)).await?.is_some_and(|told| round::told(&told) >= Some(round)) {
         return Ok(());
@@ -185,6 +197,9 @@ pub async fn tell_failed(cloud: &Cloud, request: &RequestId, round: Round) -> Re
 }
 
 /// Whether the request is over and its end is told to all: the end of the round that it is in.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn is_told(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
     let Some(told) = cloud.find(&Marker::Ended.object(request)).await? else { return Ok(false) };
     // Without a manifest there is nothing to tell: its content has made another request.
@@ -194,6 +209,9 @@ pub async fn is_told(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure
 /// Opens a request again that failed, or that lacks its annotated video, so that what is missing can be done: the reason may be gone (a full disk, a wrong model file). Its new round
 /// begins after `after`, too: what is known of the failure by then is not of this round. Where the request stands as neither, this does
 /// what an earlier call may have left undone.
+///
+/// # Errors
+/// Permanent: the request cannot continue. Transient: store or warehouse did not answer.
 pub async fn reopen(cloud: &Cloud, request: &RequestId, after: Option<Timestamp>) -> Result<(), Failure> {
     let Some(failed) = manifest::read(cloud, request).await? else { return Ok(()) };
     let mut reopened_at = failed.reopened_at;
@@ -340,6 +358,9 @@ fn log_end(manifest: &Manifest, summary: &Summary, began_at: Timestamp) {
 }
 
 /// When a request began: with its upload, or, where it is another version of one's tracks, when that was asked for.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn began_at(cloud: &Cloud, manifest: &Manifest) -> Result<Timestamp, Failure> {
     if manifest.retrack_of.is_some()
         && let Some(marker) = cloud.find(&Marker::Tracked.object(&manifest.request_id)).await?

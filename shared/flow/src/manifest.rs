@@ -74,11 +74,17 @@ fn metadata(manifest: &Manifest) -> BTreeMap<String, String> {
 }
 
 /// Every request that has a manifest, in the order of their ids.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn all(cloud: &Cloud) -> Result<Vec<RequestId>, Failure> {
     Ok(listed(cloud).await?.into_iter().map(|(request, _)| request).collect())
 }
 
 /// The same with what is known of the manifests without reading them.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn listed(cloud: &Cloud) -> Result<Vec<(RequestId, ObjectInfo)>, Failure> {
     let (mut all, mut listed) = (Vec::new(), Listed::begin(cloud));
     while let Some(one) = listed.next().await? {
@@ -98,6 +104,9 @@ impl<'a> Listed<'a> {
     }
 
     /// The next one.
+    ///
+    /// # Errors
+    /// Transient: the store did not answer.
     pub async fn next(&mut self) -> Result<Option<(RequestId, ObjectInfo)>, Failure> {
         while let Some(info) = self.0.next().await? {
             if let Some(request) = names::request_of(&info.object)
@@ -147,12 +156,18 @@ fn to_object(manifest: &Manifest) -> Result<NewObject, Failure> {
 }
 
 /// Creates the manifest unless there is one.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn create(cloud: &Cloud, manifest: &Manifest) -> Result<Created, Failure> {
     cloud.create(to_object(manifest)?).await
 }
 
 /// Changes the manifest; `change` says whether there is anything to write and may run several times. Gives the manifest as it
 /// stands afterwards.
+///
+/// # Errors
+/// Permanent: there is no manifest, or it cannot be read. Transient: the store did not answer, or others changed it too often.
 pub async fn update(
     cloud: &Cloud,
     request: &RequestId,
@@ -172,6 +187,9 @@ pub async fn update(
 
 /// Writes a plan: into a new manifest, or into one that says only that the request failed before it was planned and was opened again. Gives the
 /// manifest that stands, which has another plan, or none, where it was neither.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn plan(cloud: &Cloud, planned: &Manifest) -> Result<Manifest, Failure> {
     if let Created::Now(_) = create(cloud, planned).await? {
         return Ok(planned.clone());
@@ -187,17 +205,26 @@ pub async fn plan(cloud: &Cloud, planned: &Manifest) -> Result<Manifest, Failure
 }
 
 /// Where a request stands, by a look at metadata only; none where it has no manifest.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn state(cloud: &Cloud, request: &RequestId) -> Result<Option<RequestState>, Failure> {
     Ok(look(cloud, request).await?.map(|(state, _)| state))
 }
 
 /// The same with the round that the request is in.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn look(cloud: &Cloud, request: &RequestId) -> Result<Option<(RequestState, Round)>, Failure> {
     let info = cloud.find(&ResultFile::Manifest.object(request)).await?;
     Ok(info.and_then(|info| Some((state_of(&info)?, round::of(&info)))))
 }
 
 /// Moves the state on; it never moves back, and a final one stays.
+///
+/// # Errors
+/// Permanent: there is no manifest, or it cannot be read. Transient: the store did not answer.
 pub async fn advance(cloud: &Cloud, request: &RequestId, to: RequestState) -> Result<Manifest, Failure> {
     update(cloud, request, |manifest| {
         let moves = !manifest.state.is_final() && (manifest.state as u8) < to as u8;

@@ -106,6 +106,9 @@ impl Cloud {
     }
 
     /// What is known of an upload that an event told of; none where it does not exist, was overwritten by another one, or can't be looked at.
+    ///
+    /// # Errors
+    /// Transient: the store did not answer.
     pub async fn find_upload(&self, upload: &ObjectFinalized) -> Result<Option<ObjectInfo>, Failure> {
         match self.find(&upload.object).await {
             Ok(info) => Ok(info.filter(|info| info.generation == upload.generation)),
@@ -116,6 +119,9 @@ impl Cloud {
     }
 
     /// What is known of an object; none where it does not exist.
+    ///
+    /// # Errors
+    /// Transient: the store did not answer.
     pub async fn find(&self, object: &ObjectName) -> Result<Option<ObjectInfo>, Failure> {
         found(self.storage.stat(object).await)
     }

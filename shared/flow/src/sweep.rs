@@ -197,6 +197,9 @@ pub async fn sweep_each(
 }
 
 /// Tells all that a request waits for once more, at once; for one that was opened again. Gives what was done.
+///
+/// # Errors
+/// Permanent: the request cannot continue. Transient: store or publisher did not answer.
 pub async fn go_on(cloud: &Cloud, request: &RequestId) -> Result<Treatment, Failure> {
     let mut done = Treatment::Nothing;
     let note: &mut (dyn FnMut(LookedAfter) + Send + Sync) = &mut |looked_after| {

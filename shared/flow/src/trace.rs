@@ -19,7 +19,7 @@ static PLACE: OnceLock<Place> = OnceLock::new();
 
 /// How spans are placed from now on; only the first call counts.
 pub fn place_with(place: Place) {
-    let _ = PLACE.set(place);
+    PLACE.set(place).ok();
 }
 
 /// A span of what the clock has done for a request: a `sweep`, a `window`.
@@ -34,6 +34,9 @@ pub fn by_clock(name: &'static str, request: &RequestId, carrier: Option<&Object
 }
 
 /// The same, for a request that is merged.
+///
+/// # Errors
+/// Transient: the store did not answer.
 pub async fn by_clock_after_merge(name: &'static str, cloud: &Cloud, request: &RequestId) -> Result<Span, Failure> {
     let carrier = first_that_stands(cloud, [Marker::Merged.object(request)]).await?;
     Ok(by_clock(name, request, carrier.as_ref()))

@@ -42,7 +42,7 @@ pub(crate) fn follow(function: &str, can_pull: bool) -> Result<Start, String> {
     match known.parse(env::args_os().skip(1)).map_err(|error| error.to_string())? {
         Asked::Help => {
             // Whoever reads no further, as `head` does, has what they wanted.
-            let _ = io::Write::write_all(&mut io::stdout(), known.help().as_bytes());
+            io::Write::write_all(&mut io::stdout(), known.help().as_bytes()).ok();
             Ok(Start::Ended)
         }
         Asked::Run { variables, is_pulling } if variables.is_empty() => {
@@ -107,15 +107,15 @@ impl Known<'_> {
     fn list(&self) -> String {
         let mut list = String::new();
         if self.can_pull {
-            let _ = writeln!(list, "  {PULL:<30}  take events out of the subscription; without it they are pushed");
+            writeln!(list, "  {PULL:<30}  take events out of the subscription; without it they are pushed").ok();
         }
         for about in self.settings() {
             let default = if about.default.is_empty() { String::new() } else { format!(" ({})", about.default) };
             let line = format!("{:<30}  {}{default} [{}]", about.flag(), about.meaning, about.name);
             // Markdown's marks are of the page that has the same list.
-            let _ = writeln!(list, "  {}", line.replace('`', ""));
+            writeln!(list, "  {}", line.replace('`', "")).ok();
         }
-        let _ = writeln!(list, "  {:<30}  say this", "--help");
+        writeln!(list, "  {:<30}  say this", "--help").ok();
         list
     }
 }

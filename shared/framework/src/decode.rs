@@ -39,6 +39,9 @@ impl Malformed {
 }
 
 /// The event that a request carries, in the form of Google's CloudEvents.
+///
+/// # Errors
+/// [`Malformed`], with the status that the sender gets.
 pub fn decode(headers: &HeaderMap, body: &Bytes) -> Result<Event, Malformed> {
     if cloudevent::is_one(headers) {
         return cloudevent::decode(headers, body);

@@ -48,6 +48,9 @@ pub struct FinalizedObject {
 
 impl GoogleEvent {
     /// What an event means.
+    ///
+    /// # Errors
+    /// [`Malformed`]: an event without what its type must have.
     pub fn of(event: &Event) -> Result<Self, Malformed> {
         match event.ty() {
             STORAGE_FINALIZED => finalized(event),

@@ -107,6 +107,9 @@ impl Verifier {
     }
 
     /// Checks the value of an `Authorization` header.
+    ///
+    /// # Errors
+    /// [`Refused`]: no token, one of another identity, or keys that cannot be fetched.
     pub async fn verify(&self, authorization: Option<&str>) -> Result<(), Refused> {
         let token = authorization.and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;

@@ -40,6 +40,9 @@ pub struct Environment {
 
 impl Environment {
     /// The trigger of uploads, which says which names are no video; with the list of this environment.
+    ///
+    /// # Errors
+    /// Permanent: a pattern that cannot be honoured.
     pub fn uploads(&self) -> Result<Trigger, Failure> {
         of_uploads(self.settings.ignore.as_deref()).map_err(|error| Failure::from_error(FailureKind::Permanent, error))
     }
@@ -51,6 +54,9 @@ impl Environment {
 
     /// The detector's file; none where the environment names none. One in Cloud Storage (with its card beside it, where it has one) is
     /// fetched once, into a folder of this process.
+    ///
+    /// # Errors
+    /// Permanent: the setting names no object. Transient: the object cannot be fetched now.
     pub async fn model_file(&self) -> Result<Option<PathBuf>, Failure> {
         let Some(model) = &self.settings.model else { return Ok(None) };
         let Some(address) = model.strip_prefix("gs://") else { return Ok(Some(model.into())) };

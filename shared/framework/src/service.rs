@@ -129,7 +129,7 @@ impl Service {
 
     /// From now on events are taken; only the first call counts.
     pub fn is_ready_with(&self, handler: Arc<dyn Handler>) {
-        let _ = self.handler.set(handler);
+        self.handler.set(handler).ok();
     }
 
     /// Serves until `stop` ends, and then until what is in work is finished or handed back.
@@ -160,6 +160,9 @@ impl Service {
 
     /// Takes events out of a subscription until `stop` ends, and then until what is in work is finished or handed back. Over HTTP only
     /// health is told: nobody pushes to a worker.
+    ///
+    /// # Errors
+    /// Health cannot be served, the subscription cannot be pulled, or every place is stuck.
     #[cfg(feature = "pull")]
     pub async fn pull(
         &self,
@@ -246,9 +249,9 @@ impl Drain {
     async fn bound(self, stop: impl Future<Output = ()>) {
         stop.await;
         tracing::info!("stopping");
-        let _ = self.stopping.send(true);
+        self.stopping.send(true).ok();
         tokio::time::sleep(FINISHES_WITHIN).await;
-        let _ = self.hand_back.send(true);
+        self.hand_back.send(true).ok();
         tokio::time::sleep(GONE_WITHIN - FINISHES_WITHIN).await;
         tracing::warn!("some work did not stop in time");
     }

@@ -2,9 +2,11 @@
 //!
 //! `--help`, the table in `docs/services.md` and `settings.json`, against which `scripts` check what Terraform sets, come from [`ALL`].
 
-use std::{collections::BTreeMap, env, fmt::Display, num::NonZeroUsize, str::FromStr};
-use trackdrop_cloud::google::SettingsError;
-use trackdrop_pipeline::{Failure, models::MODELS_VARIABLE, trigger::IGNORE_VARIABLE};
+mod values;
+
+use std::num::NonZeroUsize;
+use trackdrop_pipeline::{models::MODELS_VARIABLE, trigger::IGNORE_VARIABLE};
+pub use values::Values;
 
 /// A setting whose values are read as `T`.
 #[derive(Debug)]
@@ -378,73 +380,10 @@ impl About {
     }
 }
 
-/// The values of settings. One that is empty is one that is not set.
-#[derive(Clone, Debug, Default)]
-pub struct Values(BTreeMap<String, String>);
-
-impl From<BTreeMap<String, String>> for Values {
-    fn from(variables: BTreeMap<String, String>) -> Self {
-        Self(variables)
-    }
-}
-
-impl Values {
-    /// Those of this process's environment.
-    ///
-    /// # Errors
-    /// A setting that is not text.
-    pub fn of_process() -> Result<Self, SettingsError> {
-        for About { name, .. } in ALL {
-            if let Err(env::VarError::NotUnicode(value)) = env::var(name) {
-                let value = value.to_string_lossy().into_owned();
-                return Err(SettingsError::Value { name, value, must_be: "text in UTF-8" });
-            }
-        }
-        Ok(Self(trackdrop_cloud::google::variables()))
-    }
-
-    /// As they are, for what reads them itself.
-    pub fn variables(&self) -> &BTreeMap<String, String> {
-        &self.0
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    /// Whether it is set.
-    pub fn has<T>(&self, setting: &Setting<T>) -> bool {
-        self.text(setting.about.name).is_some()
-    }
-
-    /// Its value; none where it is not set.
-    ///
-    /// # Errors
-    /// A value that it can't have.
-    pub fn get<T>(&self, setting: &Setting<T>) -> Result<Option<T>, SettingsError> {
-        let (name, must_be) = (setting.about.name, setting.must_be);
-        let parse = |value: &str| {
-            let refused = || SettingsError::Value { name, value: value.to_owned(), must_be };
-            (setting.parse)(value).ok_or_else(refused)
-        };
-        self.text(name).map(parse).transpose()
-    }
-
-    /// Its value as a type that a library reads from text, and whose errors say what it must be.
-    ///
-    /// # Errors
-    /// A value that it can't have.
-    pub fn parsed<T: FromStr<Err: Display>>(&self, setting: &Setting<String>) -> Result<Option<T>, Failure> {
-        let name = setting.about.name;
-        let parse = |value: &str| value.parse().map_err(|error| Failure::permanent(format!("{name}: {error}")));
-        self.text(name).map(parse).transpose()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{collections::BTreeSet, fs};
+    use std::{collections::BTreeSet, env, fs};
 
     const FUNCTIONS: [&str; 7] = ["split", "track", "merge", "load", "annotate", "join", "fail"];
 
@@ -492,22 +431,5 @@ mod tests {
         let names: BTreeSet<_> = ALL.iter().map(|about| about.name).collect();
         assert_eq!(names.len(), ALL.len());
         assert!(ALL.iter().flat_map(|about| about.functions).all(|function| FUNCTIONS.contains(function)));
-    }
-
-    #[test]
-    fn a_value_is_read_or_refused_with_its_name_and_what_it_must_be() {
-        let values = |name: &str, value: &str| Values(BTreeMap::from([(name.to_owned(), value.to_owned())]));
-        assert_eq!(values("TRACKDROP_BATCH", "").get(&BATCH), Ok(None));
-        assert_eq!(values("TRACKDROP_BATCH", "4").get(&BATCH), Ok(NonZeroUsize::new(4)));
-        assert_eq!(values("TRACKDROP_STILL_S", "0.5").get(&STILL_S), Ok(Some(0.5)));
-        assert!(values("TRACKDROP_LOAD_WINDOW", "0").has(&LOAD_WINDOW));
-        for (name, bad) in [("TRACKDROP_STILL_S", "-1"), ("TRACKDROP_GIVE_UP_S", "inf"), ("TRACKDROP_STILL_S", "soon")]
-        {
-            let setting = if name == "TRACKDROP_STILL_S" { &STILL_S } else { &GIVE_UP_S };
-            let error = values(name, bad).get(setting).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains(bad) && error.contains("seconds"), "{error}");
-        }
-        assert!(values("TRACKDROP_MODEL_SESSIONS", "0").get(&MODEL_SESSIONS).is_err());
-        assert!(values("TRACKDROP_SPOOL_BYTES", "1 GB").get(&SPOOL_BYTES).is_err());
     }
 }

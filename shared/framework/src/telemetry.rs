@@ -153,7 +153,7 @@ impl Telemetry {
         let in_log = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("trackdrop")).or(said);
         let log = log::GoogleLog { project: settings.project.clone(), write: std::io::stdout }.with_filter(in_log);
         trackdrop_flow::trace::place_with(place);
-        let _ = tracing_subscriber::registry().with(spans).with(request_spans).with(log).try_init();
+        tracing_subscriber::registry().with(spans).with(request_spans).with(log).try_init().ok();
         if let Some(meters) = providers.as_ref().and_then(|providers| providers.meters.as_ref()) {
             opentelemetry::global::set_meter_provider(meters.clone());
         }
@@ -163,8 +163,8 @@ impl Telemetry {
     /// Sends what has ended so far; blocks.
     pub fn flush(&self) {
         if let Some(export::Providers { traces, meters }) = &self.providers {
-            let _ = traces.force_flush();
-            let _ = meters.as_ref().map(SdkMeterProvider::force_flush);
+            traces.force_flush().ok();
+            meters.as_ref().map(SdkMeterProvider::force_flush);
         }
     }
 
@@ -278,7 +278,7 @@ fn lies_below(span: &tracing::Span, parent: SpanContext) {
         }
     });
     // Fails only where nothing is exported.
-    let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+    span.set_parent(Context::new().with_remote_span_context(parent)).ok();
 }
 
 /// The context that what is made within a span carries: the span's own, or where it has none that of the request's outermost span.

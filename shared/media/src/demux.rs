@@ -305,7 +305,7 @@ pub(crate) fn quiet_ffmpeg() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // Only fills tables, among them the texts of error numbers; it cannot fail.
-        let _ = ffmpeg::init();
+        ffmpeg::init().ok();
         log::install();
     });
 }

@@ -150,6 +150,6 @@ mod tests {
     fn no_size_overflows() {
         let most = params(u32::MAX, u32::MAX, "rgba64le");
         assert!(most.effort(0).threads == 0);
-        let _ = params(16_384, 16_384, "gbrapf32le").drawing_bytes(64);
+        params(16_384, 16_384, "gbrapf32le").drawing_bytes(64);
     }
 }

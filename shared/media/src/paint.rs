@@ -51,9 +51,9 @@ impl Brush {
     }
 
     /// Black or white, whichever reads better on this colour.
-    pub(crate) fn readable_ink(self, surface: &Surface<'_>) -> Brush {
+    pub(crate) fn readable_ink(self, surface: &Surface<'_>) -> Self {
         let grey = if self.yuv[0] > 110 { 0.05 } else { 1.0 };
-        Brush::from_rgb(surface, [grey; 3])
+        Self::from_rgb(surface, [grey; 3])
     }
 
     /// Covers the rectangle.

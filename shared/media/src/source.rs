@@ -57,8 +57,8 @@ impl<P: AsRef<Path> + ?Sized> From<&P> for Source {
     }
 }
 
-impl From<&Source> for Source {
-    fn from(source: &Source) -> Self {
+impl From<&Self> for Source {
+    fn from(source: &Self) -> Self {
         source.clone()
     }
 }

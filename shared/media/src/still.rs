@@ -155,7 +155,7 @@ impl Canvas {
         part.push(".part");
         let part = PathBuf::from(part);
         fs::write(&part, bytes).and_then(|()| fs::rename(&part, path)).map_err(|error| {
-            let _ = fs::remove_file(&part);
+            fs::remove_file(&part).ok();
             MediaError::io("write", path, error)
         })
     }

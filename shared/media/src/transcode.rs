@@ -70,9 +70,9 @@ impl AacTranscoder {
     /// Takes a packet of the source, or `None` at the end; returns what is encoded by then.
     pub(crate) fn push(&mut self, packet: Option<&Packet>) -> Result<Vec<Packet>, MediaError> {
         // An undecodable packet leaves a hole that the next time stamp turns into silence.
-        let _ = match packet {
-            Some(packet) => self.decoder.send_packet(packet),
-            None => self.decoder.send_eof(),
+        match packet {
+            Some(packet) => self.decoder.send_packet(packet).ok(),
+            None => self.decoder.send_eof().ok(),
         };
         let mut decoded = frame::Audio::empty();
         while self.decoder.receive_frame(&mut decoded).is_ok() {

@@ -68,6 +68,9 @@ impl Delivery {
     }
 
     /// Reports a step; fails when the handler was asked to stop. Long loops call this once a frame.
+    ///
+    /// # Errors
+    /// The handler was asked to stop.
     pub fn step(&self) -> Result<(), Failure> {
         if self.state.cancelled.load(Ordering::Relaxed) {
             return Err(Failure::cancelled());

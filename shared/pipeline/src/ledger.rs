@@ -156,6 +156,9 @@ pub struct Ledger {
 
 impl Ledger {
     /// Takes the next segment: what was planned against what was accounted for.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: how the account departs from the plan.
     pub fn take(&mut self, planned: &PlannedFrames<'_>, account: &FrameAccount) -> Result<(), LedgerError> {
         let (segment, span) = (planned.segment, planned.span);
         if let Some(expected) = self.end_pts.filter(|&end| end != span.start_pts) {

@@ -20,6 +20,9 @@ impl SegmentNumber {
     pub const LIMIT: u32 = 1_000_000;
 
     /// Checks the range once; the inside cannot hold a bad number.
+    ///
+    /// # Errors
+    /// A number of more than six digits.
     pub fn new(number: u64) -> Result<Self, SegmentNumberError> {
         match u32::try_from(number) {
             Ok(value) if value < Self::LIMIT => Ok(Self(value)),
@@ -138,6 +141,9 @@ impl SegmentDescription {
     }
 
     /// As an object's custom metadata, within the 8 KiB that Cloud Storage allows.
+    ///
+    /// # Errors
+    /// [`DescriptionError::TooLong`].
     pub fn to_metadata(&self) -> Result<BTreeMap<String, String>, DescriptionError> {
         let json = serde_json::to_string(self)?;
         match json.len() {
@@ -147,6 +153,9 @@ impl SegmentDescription {
     }
 
     /// From an object's custom metadata.
+    ///
+    /// # Errors
+    /// [`DescriptionError::Missing`] or [`DescriptionError::Malformed`].
     pub fn from_metadata(metadata: &BTreeMap<String, String>) -> Result<Self, DescriptionError> {
         Ok(serde_json::from_str(metadata.get(METADATA_KEY).ok_or(DescriptionError::Missing)?)?)
     }

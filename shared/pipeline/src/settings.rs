@@ -233,6 +233,9 @@ impl Default for RequestSettings {
 
 impl RequestSettings {
     /// The settings an upload carries in its custom metadata; the defaults where it carries none.
+    ///
+    /// # Errors
+    /// Metadata that is not a JSON object of settings, or a value that no stage could honour.
     pub fn of_upload(metadata: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
         let Some(json) = metadata.get(METADATA_KEY) else { return Ok(Self::default()) };
         let malformed = |error: serde_json::Error| {
@@ -246,6 +249,9 @@ impl RequestSettings {
     }
 
     /// Refuses values that no stage could honour.
+    ///
+    /// # Errors
+    /// The first value that no stage could honour.
     pub fn check(&self) -> Result<(), SettingsError> {
         if !(self.segment_seconds >= SHORTEST_SEGMENT_S && self.segment_seconds.is_finite()) {
             return Err(SettingsError::SegmentSeconds(self.segment_seconds));

@@ -97,6 +97,9 @@ pub fn of_uploads(ignore: Option<&str>) -> Result<Trigger, TriggerError> {
 
 impl Trigger {
     /// Parses one trigger file.
+    ///
+    /// # Errors
+    /// Text that is not a trigger, or a value that makes no sense.
     pub fn parse(yaml: &str) -> Result<Self, TriggerError> {
         let trigger: Self = serde_saphyr::from_str(yaml).map_err(|error| TriggerError::Malformed(error.to_string()))?;
         let bad = |what: &str| Err(TriggerError::Value { function: trigger.function.clone(), what: what.to_owned() });

@@ -138,12 +138,12 @@ impl Attempt {
             Some(Fault::ErrorBefore) => Err(fail("503")),
             Some(Fault::CrashBefore) => return self.die(&place).await,
             Some(Fault::CrashAfter) => {
-                let _ = effect();
+                effect().ok();
                 return self.die(&place).await;
             }
             Some(Fault::ErrorAfter) => effect().and(Err(fail("503 after the effect"))),
             Some(Fault::DoneTwice) => {
-                let _ = effect();
+                effect().ok();
                 world.executor.sleep(Duration::from_millis(random.u64(100..3_000))).await;
                 effect()
             }

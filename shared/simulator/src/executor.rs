@@ -190,7 +190,7 @@ mod tests {
         executor.spawn(async move {
             for _ in 0..1_000 {
                 let (done, outcome) = tokio::sync::oneshot::channel();
-                let _ = done.send(());
+                done.send(()).ok();
                 drop(outcome.await);
                 *inner.lock().unwrap() += 1;
             }

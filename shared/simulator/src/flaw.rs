@@ -150,7 +150,7 @@ impl Flaw {
         let (info, file) = memory.copy(object, generation)?;
         if let (Self::LeavesTemporaryFiles, LocalFile::Copied(copy)) = (self, &file) {
             // Another name of the same file, which nobody deletes.
-            let _ = std::fs::hard_link(copy, copy.with_extension("left"));
+            std::fs::hard_link(copy, copy.with_extension("left")).ok();
         }
         Ok((info, file))
     }

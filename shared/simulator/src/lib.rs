@@ -38,16 +38,25 @@ use shrink::Shrunk;
 use std::collections::BTreeSet;
 
 /// Runs the scenario of a seed, with a flaw planted where one is given.
+///
+/// # Errors
+/// The scenario could not be set up.
 pub fn simulate(seed: u64, flaw: Option<Flaw>) -> Result<Outcome, SimulationError> {
     run::run(&Scenario::of(seed), Options { seed, flaw, ..Options::default() })
 }
 
 /// Runs a scenario with faults drawn from the seed at the scenario's rates.
+///
+/// # Errors
+/// The scenario could not be set up.
 pub fn simulate_scenario(scenario: &Scenario, seed: u64) -> Result<Outcome, SimulationError> {
     run::run(scenario, Options { seed, ..Options::default() })
 }
 
 /// Runs a scenario with exactly these faults; the seed decides only how long operations take.
+///
+/// # Errors
+/// The scenario could not be set up.
 pub fn simulate_with(scenario: &Scenario, seed: u64, faults: &[Placed]) -> Result<Outcome, SimulationError> {
     run::run(scenario, Options { seed, faults: Some(faults), with_places: true, ..Options::default() })
 }
@@ -61,6 +70,9 @@ fn rule(broken: &str) -> String {
 }
 
 /// What a seed broke, the few faults that it takes, and what happened then, for a person; none where nothing is broken.
+///
+/// # Errors
+/// The scenario could not be set up.
 pub fn explain(seed: u64, flaw: Option<Flaw>) -> Result<Option<String>, SimulationError> {
     let (scenario, outcome) = (Scenario::of(seed), simulate(seed, flaw)?);
     if outcome.broken.is_empty() {

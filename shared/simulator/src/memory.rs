@@ -59,6 +59,9 @@ impl fmt::Debug for MemoryCloud {
 impl MemoryCloud {
     /// An empty cloud. Only its scratch folder, for files on their way, is a real one: in memory too where the system has a place for that,
     /// since making and deleting many small files is most of the work of a disk's file system.
+    ///
+    /// # Errors
+    /// The scratch folder cannot be made.
     pub fn new(notify: Notify) -> io::Result<Self> {
         let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
         Ok(Self { state: Mutex::default(), notify, scratch })
@@ -74,6 +77,9 @@ impl MemoryCloud {
     }
 
     /// Files that were left in the scratch folder.
+    ///
+    /// # Errors
+    /// The scratch folder cannot be read.
     pub fn files_left(&self) -> io::Result<usize> {
         Ok(std::fs::read_dir(self.scratch.path())?.count())
     }

@@ -96,6 +96,9 @@ fn to_batch(crops: &[Crop]) -> Result<RecordBatch, TableError> {
 }
 
 /// Writes crops; the same crops make the same bytes. Gives the sink back.
+///
+/// # Errors
+/// [`TableError`]: the sink cannot be written.
 pub fn write<W: Write + Send>(crops: &[Crop], sink: W) -> Result<W, TableError> {
     let mut groups = GroupWriter::new(sink, schema())?;
     for group in crops.chunks(CROPS_PER_GROUP) {
@@ -105,6 +108,9 @@ pub fn write<W: Write + Send>(crops: &[Crop], sink: W) -> Result<W, TableError> 
 }
 
 /// Reads crops, in the file's order.
+///
+/// # Errors
+/// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
 pub fn read(path: &Path) -> Result<Vec<Crop>, TableError> {
     let mut crops = Vec::new();
     for batch in GroupReader::open_path(path, &schema())?.batches() {

@@ -62,11 +62,17 @@ impl<W: Write + Send> std::fmt::Debug for GroupWriter<W> {
 
 impl<W: Write + Send> DetectionsWriter<W> {
     /// A new file into `sink`.
+    ///
+    /// # Errors
+    /// [`TableError`]: the sink cannot be written.
     pub fn new(sink: W) -> Result<Self, TableError> {
         Ok(Self { groups: GroupWriter::new(sink, DETECTIONS.arrow())?, rows: Vec::new(), written: 0 })
     }
 
     /// Appends a row; rows come in frame order.
+    ///
+    /// # Errors
+    /// [`TableError`]: the sink cannot be written.
     pub fn push(&mut self, row: DetectionRow) -> Result<(), TableError> {
         self.rows.push(row);
         if self.rows.len() == ROWS_PER_GROUP { self.flush() } else { Ok(()) }
@@ -82,6 +88,9 @@ impl<W: Write + Send> DetectionsWriter<W> {
     }
 
     /// Writes the rest and the footer; gives the sink back and the number of rows.
+    ///
+    /// # Errors
+    /// [`TableError`]: the sink cannot be written.
     pub fn finish(mut self, footer: Option<&SegmentFooter>) -> Result<(W, u64), TableError> {
         self.flush()?;
         if let Some(footer) = footer {
@@ -123,6 +132,9 @@ fn from_batch(batch: &RecordBatch, rows: &mut Vec<DetectionRow>) {
 }
 
 /// Reads a segment's file: its rows in order, and its footer.
+///
+/// # Errors
+/// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
 pub fn read_segment(bytes: Bytes) -> Result<(Vec<DetectionRow>, SegmentFooter), TableError> {
     let reader = GroupReader::open_bytes(bytes, &DETECTIONS.arrow())?;
     let json = reader.footer(FOOTER_KEY).ok_or_else(|| TableError::Format("it has no segment footer".into()))?;
@@ -135,6 +147,9 @@ pub fn read_segment(bytes: Bytes) -> Result<(Vec<DetectionRow>, SegmentFooter), 
 }
 
 /// Reads a whole video's file, or a segment's without its footer.
+///
+/// # Errors
+/// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
 pub fn read_rows(path: &Path) -> Result<Vec<DetectionRow>, TableError> {
     let mut rows = Vec::new();
     for batch in GroupReader::open_path(path, &DETECTIONS.arrow())?.batches() {

@@ -112,6 +112,9 @@ pub struct SegmentTracks {
 }
 
 /// Reads the tracks of a segment.
+///
+/// # Errors
+/// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
 pub fn read_segment(bytes: Bytes) -> Result<SegmentTracks, TableError> {
     let reader = GroupReader::open_bytes(bytes, &TRACKS.arrow())?;
     let drawing = reader.footer(DRAWING_KEY).map(serde_json::from_str).transpose();
@@ -130,11 +133,17 @@ pub struct TracksWriter<W: Write + Send> {
 
 impl<W: Write + Send> TracksWriter<W> {
     /// A new file into `sink`.
+    ///
+    /// # Errors
+    /// [`TableError`]: the sink cannot be written.
     pub fn new(sink: W, of: TracksOf) -> Result<Self, TableError> {
         Ok(Self { of, groups: GroupWriter::new(sink, TRACKS.arrow())?, rows: Vec::new(), written: 0 })
     }
 
     /// Appends a row; rows come in frame order, within a frame in the tracker's order.
+    ///
+    /// # Errors
+    /// [`TableError`]: the sink cannot be written.
     pub fn push(&mut self, row: TrackRow) -> Result<(), TableError> {
         self.rows.push(row);
         if self.rows.len() == ROWS_PER_GROUP { self.flush() } else { Ok(()) }
@@ -150,6 +159,9 @@ impl<W: Write + Send> TracksWriter<W> {
     }
 
     /// Writes the rest; gives the sink back and the number of rows. `links` are put into the footer, where tracks were linked.
+    ///
+    /// # Errors
+    /// [`TableError`]: the sink cannot be written.
     pub fn finish(mut self, links: Option<&[IdentityLink]>) -> Result<(W, u64), TableError> {
         self.flush()?;
         if let Some(links) = links {
@@ -160,6 +172,9 @@ impl<W: Write + Send> TracksWriter<W> {
     }
 
     /// The same for the tracks of a segment. What is drawn in the usual way is not told.
+    ///
+    /// # Errors
+    /// [`TableError`]: the sink cannot be written.
     pub fn finish_segment(mut self, drawing: &Drawing) -> Result<(W, u64), TableError> {
         self.flush()?;
         if *drawing != Drawing::default() {
@@ -197,6 +212,9 @@ fn to_batch(of: &TracksOf, rows: &[TrackRow]) -> Result<RecordBatch, TableError>
 }
 
 /// Reads the links in a file's footer; none where its tracks were not linked.
+///
+/// # Errors
+/// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
 pub fn read_links(bytes: Bytes) -> Result<Option<Vec<IdentityLink>>, TableError> {
     let reader = GroupReader::open_bytes(bytes, &TRACKS.arrow())?;
     let parse = |json| serde_json::from_str(json).map_err(|error| TableError::Format(error.to_string()));
@@ -204,6 +222,9 @@ pub fn read_links(bytes: Bytes) -> Result<Option<Vec<IdentityLink>>, TableError>
 }
 
 /// Reads the rows of a file, in order.
+///
+/// # Errors
+/// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
 pub fn read(bytes: Bytes) -> Result<Vec<TrackRow>, TableError> {
     rows(GroupReader::open_bytes(bytes, &TRACKS.arrow())?).collect()
 }

@@ -1,18 +1,23 @@
 //! Everything that Terraform would make, made on emulators: buckets, topics, subscriptions from `triggers/*.yaml`, tables, services.
 
+mod messages;
+mod objects;
+mod tables;
+
 use crate::{
     gateway::Gateway,
     rights::{
-        gate::{self, Behind, Rights, RightsGate},
-        grants::{Grants, Need, PERSON},
+        gate::{Behind, Rights, RightsGate},
+        grants::{Grants, PERSON},
         report,
     },
-    rows::{Rows, of_bigquery},
     service::{ServiceProcess, program},
     storage_gate::StorageGate,
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use messages::Pull;
+pub use messages::{Finished, Pulled};
+pub(crate) use objects::request_of;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -20,19 +25,16 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tempfile::TempDir;
-use tokio::task::JoinSet;
 use trackdrop_emulators::{self as emulators, Emulator};
 use trackdrop_otlp_receiver::Receiver;
 use trackdrop_pipeline::{
-    RequestId,
     names::Bucket,
     trigger::{EventSource, Trigger},
 };
 use trackdrop_pull_server::PullServer;
-use trackdrop_tables::schema::{REQUESTS, TRACKS, Table};
 
 const PROJECT: &str = "demo";
 const DATASET: &str = "trackdrop";
@@ -53,7 +55,7 @@ pub fn checkout() -> PathBuf {
 
 /// Says something that the test harness does not swallow.
 pub fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    writeln!(std::io::stderr(), "{text}").ok();
 }
 
 /// A whole deployment; all of it ends with this value.
@@ -88,15 +90,6 @@ pub struct Setup {
     pub is_track_pulled: bool,
     /// `load` gathers windows: [`Deployment::clock`] ends them.
     pub is_loaded_by_window: bool,
-}
-
-/// The end of a request, as the users' own systems are told.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finished {
-    /// `done`, `done_without_video` or `failed`.
-    pub state: String,
-    /// Why it failed.
-    pub error: Option<String>,
 }
 
 /// The variables that every service gets, besides those that say how it reaches Google Cloud.
@@ -309,17 +302,6 @@ impl Deployment {
         command.envs(self.environment(PERSON)).args(arguments).output().unwrap()
     }
 
-    /// The load jobs of a table, with how many files each loads.
-    pub async fn load_jobs(&self, table: &Table) -> Vec<usize> {
-        let host = self.bigquery.host();
-        let url = format!("http://{host}/bigquery/v2/projects/{PROJECT}/jobs?projection=full&maxResults=1000");
-        let page: Value = serde_json::from_slice(&expect(self.http.get(url)).await).unwrap();
-        let jobs = page["jobs"].as_array().cloned().unwrap_or_default();
-        let loads = jobs.iter().map(|job| &job["configuration"]["load"]);
-        let into = |load: &&Value| load["destinationTable"]["tableId"] == table.name;
-        loads.filter(into).map(|load| load["sourceUris"].as_array().map_or(0, Vec::len)).collect()
-    }
-
     /// Starts a worker that pulls, and does not wait for it; `name` is that of its log's folder.
     pub fn worker(&self, name: &str, more: &[(&str, &str)]) -> ServiceProcess {
         let mut variables = self.environment("trackdrop-track");
@@ -336,169 +318,6 @@ impl Deployment {
     /// What workers pull from.
     pub fn pull_server(&self) -> &PullServer {
         &self.pull.as_ref().expect("`is_track_pulled` sets it up").server
-    }
-
-    /// Names and generations of the objects of a bucket that begin with `prefix`.
-    pub async fn list(&self, bucket: Bucket, prefix: &str) -> Vec<(String, String)> {
-        let bucket = bucket_name(bucket);
-        let url = format!("http://{}/storage/v1/b/{bucket}/o?prefix={prefix}", self.storage.host());
-        let page: Value = serde_json::from_slice(&expect(self.http.get(url)).await).unwrap();
-        let text = |object: &Value, member: &str| object[member].as_str().unwrap().to_owned();
-        let objects = page["items"].as_array().cloned().unwrap_or_default();
-        objects.iter().map(|object| (text(object, "name"), text(object, "generation"))).collect()
-    }
-
-    /// Waits until so many objects of a bucket begin with `prefix`.
-    pub async fn until_listed(&self, bucket: Bucket, prefix: &str, count: usize) -> Vec<(String, String)> {
-        let until = Instant::now() + ENDS_WITHIN;
-        loop {
-            let listed = self.list(bucket, prefix).await;
-            if listed.len() >= count {
-                return listed;
-            }
-            assert!(Instant::now() < until, "{bucket}/{prefix}: {listed:?}\n{}", self.gateway.logs().await);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    /// Deletes an object behind everybody's back.
-    pub async fn delete(&self, bucket: Bucket, name: &str) {
-        let (bucket, name) = (bucket_name(bucket), name.replace('/', "%2F"));
-        expect(self.http.delete(format!("http://{}/storage/v1/b/{bucket}/o/{name}", self.storage.host()))).await;
-    }
-
-    /// Publishes once more what was published when the object was made.
-    pub async fn publish_again(&self, bucket: Bucket, name: &str, generation: &str) {
-        let attributes = json!({
-            "eventType": "OBJECT_FINALIZE", "payloadFormat": "NONE",
-            "bucketId": bucket_name(bucket), "objectId": name, "objectGeneration": generation,
-        });
-        self.pubsub(
-            "POST",
-            &format!("topics/{OBJECTS}:publish"),
-            json!({ "messages": [{ "attributes": attributes }] }),
-        )
-        .await;
-    }
-
-    /// Publishes what Pub/Sub does when the subscription of a function gives up the event of this object.
-    pub async fn publish_dead_letter(&self, function: &str, bucket: Bucket, name: &str) {
-        let generation = self.list(bucket, name).await.remove(0).1;
-        let attributes = json!({
-            "eventType": "OBJECT_FINALIZE", "payloadFormat": "NONE",
-            "bucketId": bucket_name(bucket), "objectId": name, "objectGeneration": generation,
-            "CloudPubSubDeadLetterSourceSubscription": format!("trackdrop-{function}"),
-            "CloudPubSubDeadLetterSourceDeliveryCount": "5",
-        });
-        let letter = json!({ "messages": [{ "attributes": attributes }] });
-        self.pubsub("POST", "topics/trackdrop-dead-letters:publish", letter).await;
-    }
-
-    /// One call of Pub/Sub's API; the path begins after the project.
-    pub async fn pubsub(&self, method: &str, path: &str, body: Value) -> Value {
-        let url = format!("http://{}/v1/projects/{PROJECT}/{path}", self.pubsub.host());
-        let answer = expect(self.http.request(method.parse().unwrap(), url).json(&body)).await;
-        serde_json::from_slice(&answer).unwrap_or_default()
-    }
-
-    /// Uploads by the plain HTTP API and gives the request that it makes: each time another one, though the same may have been uploaded before.
-    pub async fn upload(&self, name: &str, content: &[u8], settings: Option<&Value>) -> RequestId {
-        let metadata = settings.map(|settings| json!({ "trackdrop-settings": settings.to_string() }));
-        self.upload_with(name, content, metadata.unwrap_or(json!({}))).await
-    }
-
-    /// The same, with this custom metadata.
-    pub async fn upload_with(&self, name: &str, content: &[u8], mut metadata: Value) -> RequestId {
-        metadata["trackdrop-again"] = format!("{:?}", Instant::now()).into();
-        self.upload_as_it_is(name, content, metadata).await
-    }
-
-    /// Uploads with no more custom metadata than this.
-    pub async fn upload_as_it_is(&self, name: &str, content: &[u8], metadata: Value) -> RequestId {
-        request_of(&self.put(Bucket::Uploads, name, content, metadata).await)
-    }
-
-    /// Writes an object as whoever may write anything, and gives its description.
-    pub async fn put(&self, bucket: Bucket, name: &str, content: &[u8], metadata: Value) -> Value {
-        let resource = json!({ "name": name, "contentType": "video/mp4", "metadata": metadata });
-        let mut body = format!(
-            "--cut\r\nContent-Type: application/json\r\n\r\n{resource}\r\n--cut\r\nContent-Type: video/mp4\r\n\r\n"
-        )
-        .into_bytes();
-        body.extend_from_slice(content);
-        body.extend_from_slice(b"\r\n--cut--\r\n");
-        let bucket = bucket_name(bucket);
-        let url = format!("http://{}/upload/storage/v1/b/{bucket}/o?uploadType=multipart", self.storage.host());
-        let post = self.http.post(url).header("content-type", "multipart/related; boundary=cut").body(body);
-        serde_json::from_slice(&expect(post).await).unwrap()
-    }
-
-    /// The metadata of an object.
-    pub async fn metadata(&self, bucket: Bucket, name: &str) -> Value {
-        let (bucket, name) = (bucket_name(bucket), name.replace('/', "%2F"));
-        let get = self.http.get(format!("http://{}/storage/v1/b/{bucket}/o/{name}", self.storage.host()));
-        let object: Value = serde_json::from_slice(&expect(get).await).unwrap();
-        object["metadata"].clone()
-    }
-
-    /// Waits until the end of a request is told; other requests' ends are kept for whoever asks.
-    pub async fn finished(&self, request: &RequestId) -> Finished {
-        let until = Instant::now() + ENDS_WITHIN;
-        loop {
-            let refused = self.rights.refused();
-            assert!(refused.is_empty(), "Google Cloud would have refused: {refused:#?}");
-            for message in self.pull("finished").await {
-                let event: Value = serde_json::from_slice(&message.data).unwrap();
-                assert_eq!(event["type"], "trackdrop.request.finished");
-                let text = |member: &str| event["data"][member].as_str().map(str::to_owned);
-                let finished = Finished { state: text("state").unwrap(), error: text("error") };
-                self.ended.lock().unwrap().insert(text("request_id").unwrap(), finished);
-            }
-            if let Some(finished) = self.ended.lock().unwrap().remove(request.as_str()) {
-                return finished;
-            }
-            assert!(
-                Instant::now() < until,
-                "{request} did not end: {:?}\n{}",
-                self.gateway.count(),
-                self.gateway.logs().await
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Takes the messages that wait in a subscription; does not wait for any.
-    pub async fn pull(&self, subscription: &str) -> Vec<Pulled> {
-        take(&self.http, &self.pubsub.host(), subscription).await
-    }
-
-    /// An object's content; none where it does not exist.
-    pub async fn object(&self, bucket: Bucket, name: &str) -> Option<Bytes> {
-        let name = name.replace('/', "%2F");
-        let url = format!("http://{}/storage/v1/b/{}/o/{name}?alt=media", self.storage.host(), bucket_name(bucket));
-        let answer = self.http.get(url).send().await.unwrap();
-        if answer.status() == 404 {
-            return None;
-        }
-        Some(answer.error_for_status().unwrap().bytes().await.unwrap())
-    }
-
-    /// The rows of a request in BigQuery, without what the upload decides.
-    pub async fn rows(&self, table: &Table, request: &RequestId) -> Rows {
-        let order = if table.name == TRACKS.name { " ORDER BY frame_index, track_id" } else { "" };
-        let query = format!("SELECT * FROM `{PROJECT}.{DATASET}.{}` WHERE request_id = '{request}'{order}", table.name);
-        let url = format!("http://{}/bigquery/v2/projects/{PROJECT}/queries", self.bigquery.host());
-        let ask = json!({ "query": query, "useLegacySql": false, "maxResults": 1_000_000 });
-        let answer: Value = serde_json::from_slice(&expect(self.http.post(url).json(&ask)).await).unwrap();
-        assert_eq!(answer["jobComplete"], true, "{answer}");
-        of_bigquery(table, &answer)
-    }
-
-    /// The row of the table `requests`; there must be exactly one.
-    pub async fn request_row(&self, request: &RequestId) -> BTreeMap<String, String> {
-        let mut rows = self.rows(&REQUESTS, request).await;
-        assert_eq!(rows.len(), 1, "{request}: {rows:?}");
-        rows.remove(0)
     }
 
     /// The environment that makes the `trackdrop` command and more workers work on this deployment, as this account.
@@ -518,81 +337,6 @@ impl Drop for Deployment {
         let refused = self.rights.refused();
         assert!(std::thread::panicking() || refused.is_empty(), "Google Cloud would have refused: {refused:#?}");
     }
-}
-
-/// The request that an upload makes, as the API describes it.
-pub(crate) fn request_of(object: &Value) -> RequestId {
-    let generation = object["generation"].as_str().unwrap().parse().unwrap();
-    let created = object["timeCreated"].as_str().unwrap().parse().unwrap();
-    RequestId::of_upload(Bucket::Uploads.as_str(), object["name"].as_str().unwrap(), generation, created)
-}
-
-/// A message that was taken out of a subscription.
-#[derive(Clone, Debug)]
-pub struct Pulled {
-    /// What it carries.
-    pub data: Vec<u8>,
-    /// Its attributes.
-    pub attributes: BTreeMap<String, String>,
-}
-
-/// The server that workers pull from, and the task that brings it what the emulator's subscription gets.
-#[derive(Debug)]
-struct Pull {
-    server: Arc<PullServer>,
-    #[expect(dead_code, reason = "it ends when it is dropped")]
-    feeding: JoinSet<()>,
-}
-
-impl Pull {
-    async fn start(deployment: &Deployment, trigger: &Trigger) -> Self {
-        let host = deployment.pubsub.host();
-        let subscription = format!("trackdrop-{}", trigger.function);
-        let account = format!("trackdrop-{}", trigger.function);
-        let (rights, port) = (deployment.rights.clone(), deployment.gates[&account].port);
-        let behind = format!("127.0.0.1:{port}");
-        let on = format!("subscription {subscription}");
-        let may = move |token: Option<&str>| {
-            let need = Need { permission: "pubsub.subscriptions.consume", on: on.clone(), object: None };
-            token == Some(&*format!("Bearer {}", gate::token_of(&account))) && rights.decide(&account, &need)
-        };
-        let name = deployment.subscription_name(&subscription);
-        let server = PullServer::start_for(&name, Some(&behind), Box::new(may)).await.unwrap();
-        let (server, mut feeding) = (Arc::new(server), JoinSet::new());
-        let (http, fed, on) = (deployment.http.clone(), server.clone(), trigger.on.clone());
-        feeding.spawn(async move {
-            loop {
-                for Pulled { data, attributes } in take(&http, &host, &subscription).await {
-                    // The subscription's filter, which the emulator has accepted and ignores.
-                    let object = attributes.get("objectId").map(String::as_str).unwrap_or_default();
-                    if matches!(&on, EventSource::ObjectFinalized { prefix, .. } if object.starts_with(prefix)) {
-                        fed.add(attributes, data.into());
-                    }
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
-        Self { server, feeding }
-    }
-}
-
-/// Takes the messages that wait in a subscription.
-async fn take(http: &reqwest::Client, host: &str, subscription: &str) -> Vec<Pulled> {
-    let post = async |verb: &str, body: Value| -> Value {
-        let url = format!("http://{host}/v1/projects/{PROJECT}/subscriptions/{subscription}:{verb}");
-        serde_json::from_slice(&expect(http.post(url).json(&body)).await).unwrap_or_default()
-    };
-    let answer = post("pull", json!({ "maxMessages": 100, "returnImmediately": true })).await;
-    let received = answer["receivedMessages"].as_array().cloned().unwrap_or_default();
-    if !received.is_empty() {
-        let ids: Vec<_> = received.iter().map(|message| message["ackId"].clone()).collect();
-        post("acknowledge", json!({ "ackIds": ids })).await;
-    }
-    let pulled = |received: &Value| Pulled {
-        data: BASE64_STANDARD.decode(received["message"]["data"].as_str().unwrap_or_default()).unwrap(),
-        attributes: serde_json::from_value(received["message"]["attributes"].clone()).unwrap_or_default(),
-    };
-    received.iter().map(pulled).collect()
 }
 
 /// The body of an answer that must be a success.

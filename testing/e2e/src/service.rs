@@ -83,8 +83,8 @@ impl ServiceProcess {
 
     /// SIGKILL, and waits until it is dead.
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 
     /// Waits for the end that was asked for; gives whether it was a good one.

@@ -138,7 +138,7 @@ impl StorageGate {
         let mut holds = self.holds.lock().unwrap();
         let Some(hold) = holds.iter_mut().find(|hold| name.contains(&hold.part)) else { return false };
         if let Some(held) = hold.held.take() {
-            let _ = held.send(name);
+            held.send(name).ok();
         }
         true
     }

@@ -34,8 +34,8 @@ pub struct Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 
@@ -73,7 +73,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
     let required = std::env::var("TRACKDROP_REQUIRE_EMULATORS").is_ok_and(|value| value == "1");
     assert!(!required, "{} is missing and required: run scripts/emulators", path.display());
     // Past the test harness, which swallows what tests that pass print.
-    let _ = writeln!(std::io::stderr(), "*** SKIPPED: {} is missing (scripts/emulators says why) ***", path.display());
+    writeln!(std::io::stderr(), "*** SKIPPED: {} is missing (scripts/emulators says why) ***", path.display()).ok();
     None
 }
 

@@ -95,7 +95,7 @@ impl Receiver {
             .with_state(shared.clone());
         let serving = tokio::spawn(async move {
             // It ends with the test that it is for.
-            let _ = axum::serve(listener, router).await;
+            axum::serve(listener, router).await.ok();
         });
         Ok(Self { host, endpoint, shared, spans, serving })
     }
@@ -133,7 +133,7 @@ impl Receiver {
                 return;
             }
             // The sender lives as long as this receiver.
-            let _ = spans.changed().await;
+            spans.changed().await.ok();
         }
     }
 

@@ -127,7 +127,7 @@ impl Trace {
     fn draw(&self, span: &Span, depth: usize, text: &mut String) {
         let ms = span.end_ns.saturating_sub(span.start_ns) as f64 / 1e6;
         // Writing into a string can't fail.
-        let _ = writeln!(text, "{:indent$}{} {ms:.1} ms {:?}", "", span.name, span.attributes, indent = depth * 2);
+        writeln!(text, "{:indent$}{} {ms:.1} ms {:?}", "", span.name, span.attributes, indent = depth * 2).ok();
         // A span that is its own ancestor ends here.
         if depth < 20 {
             let mut children: Vec<_> = self.children(span).collect();

@@ -78,11 +78,17 @@ impl Shared {
 
 impl PullServer {
     /// Listens on a free port of loopback, in front of the emulator at `behind` (`host:port`), for everybody.
+    ///
+    /// # Errors
+    /// No port is free.
     pub async fn start(subscription: &str, behind: Option<&str>) -> io::Result<Self> {
         Self::start_for(subscription, behind, Box::new(|_| true)).await
     }
 
     /// The same for those who may; others are told `PERMISSION_DENIED`. Who calls what is passed on is not looked at here.
+    ///
+    /// # Errors
+    /// No port is free.
     pub async fn start_for(subscription: &str, behind: Option<&str>, may: May) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             subscription: subscription.to_owned(),
@@ -104,7 +110,7 @@ impl PullServer {
         let mut running = JoinSet::new();
         running.spawn(async move {
             // It serves until it is dropped.
-            let _ = axum::serve(listener, router).await;
+            axum::serve(listener, router).await.ok();
         });
         let looked_at = shared.clone();
         running.spawn(async move {

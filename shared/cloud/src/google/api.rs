@@ -117,6 +117,9 @@ impl Identity {
 
 impl Api {
     /// The service at `endpoint` with the default credentials, or the emulator, as `host:port` or URL, without any.
+    ///
+    /// # Errors
+    /// There are no credentials, or the HTTP client cannot be made.
     pub fn new(endpoint: &str, emulator: Option<&str>) -> Result<Self, SettingsError> {
         let http = Client::builder().connect_timeout(CONNECT_WITHIN).read_timeout(SILENT_FOR).build();
         let http = http.map_err(|error| SettingsError::Host(format!("the HTTP client can't be made: {error}")))?;

@@ -84,6 +84,9 @@ impl Endpoints {
 }
 
 /// Pub/Sub, for whoever needs nothing else: from the process's environment alone.
+///
+/// # Errors
+/// An endpoint to which credentials may not be sent, or no credentials.
 pub fn pubsub_from_environment() -> Result<Api, SettingsError> {
     let variables = variables();
     let endpoint = Endpoints::from_variables(&variables)?.pubsub;
@@ -162,11 +165,17 @@ pub fn variable(name: &'static str) -> Result<Option<String>, SettingsError> {
 
 impl GoogleSettings {
     /// From the process's environment.
+    ///
+    /// # Errors
+    /// A variable that is missing or has a value it cannot have.
     pub fn from_environment() -> Result<Self, SettingsError> {
         Self::from_variables(&variables())
     }
 
     /// From these variables.
+    ///
+    /// # Errors
+    /// A variable that is missing or has a value it cannot have.
     pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
         let optional = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
         let required = |name: &'static str| optional(name).ok_or(SettingsError::Missing(name));
@@ -214,6 +223,9 @@ impl GoogleSettings {
     }
 
     /// Cloud Storage.
+    ///
+    /// # Errors
+    /// There are no credentials.
     pub fn storage(&self) -> Result<CloudStorage, SettingsError> {
         let endpoint = self.endpoints.storage.as_deref().unwrap_or(STORAGE);
         let api = Api::new(endpoint, self.storage_emulator.as_deref())?;
@@ -221,12 +233,18 @@ impl GoogleSettings {
     }
 
     /// Cloud Storage, where every role is this one bucket: for reading what is none of ours, such as a model.
+    ///
+    /// # Errors
+    /// There are no credentials.
     pub fn storage_of(&self, bucket: &str) -> Result<CloudStorage, SettingsError> {
         let buckets = Buckets { uploads: bucket.into(), work: bucket.into(), results: bucket.into() };
         Self { buckets, ..self.clone() }.storage()
     }
 
     /// Pub/Sub.
+    ///
+    /// # Errors
+    /// There are no credentials.
     pub fn publisher(&self) -> Result<PubSub, SettingsError> {
         Ok(PubSub::new(self.pubsub()?, self.topics.clone(), self.buckets.clone()))
     }
@@ -237,6 +255,9 @@ impl GoogleSettings {
     }
 
     /// BigQuery.
+    ///
+    /// # Errors
+    /// There are no credentials.
     pub fn warehouse(&self) -> Result<BigQuery, SettingsError> {
         let endpoint = self.endpoints.bigquery.as_deref().unwrap_or(BIGQUERY);
         let api = Api::new(endpoint, self.bigquery_emulator.as_deref())?;

@@ -51,6 +51,9 @@ struct Pulled {
 }
 
 /// Whether a value is the full name of a subscription; `name` is the setting that holds it.
+///
+/// # Errors
+/// A name of another form, with the setting that holds it.
 pub fn check_subscription(name: &'static str, value: &str) -> Result<(), SettingsError> {
     let is_full = matches!(value.split('/').collect::<Vec<_>>()[..], ["projects", project, "subscriptions", subscription] if !project.is_empty() && !subscription.is_empty());
     let must_be = "projects/PROJECT/subscriptions/SUBSCRIPTION";
@@ -59,12 +62,18 @@ pub fn check_subscription(name: &'static str, value: &str) -> Result<(), Setting
 
 impl Subscription {
     /// The subscription of this full name, whose setting is called `setting`; `api` calls Pub/Sub.
+    ///
+    /// # Errors
+    /// A name of another form, with the setting that holds it.
     pub fn new(setting: &'static str, name: &str, api: Api) -> Result<Self, SettingsError> {
         check_subscription(setting, name)?;
         Ok(Self { api, name: name.to_owned() })
     }
 
     /// Leases at most so many messages that are there by now; does not wait for any, and may overlook some.
+    ///
+    /// # Errors
+    /// Pub/Sub refused the call, or could not be reached.
     pub async fn pull(&self, most: usize) -> Result<Vec<Leased>, ApiError> {
         let doing = format!("pulling from {}", self.name);
         // Safe: a message whose answer is lost is there again when its lease ends.
@@ -74,12 +83,18 @@ impl Subscription {
     }
 
     /// These messages are gone for good.
+    ///
+    /// # Errors
+    /// Pub/Sub refused the call, or could not be reached.
     pub async fn acknowledge(&self, ack_ids: &[String]) -> Result<(), ApiError> {
         let doing = format!("acknowledging on {}", self.name);
         self.post("acknowledge", &doing, &json!({ "ackIds": ack_ids })).await.map(drop)
     }
 
     /// These messages are leased for so many seconds from now; 0 hands them back.
+    ///
+    /// # Errors
+    /// Pub/Sub refused the call, or could not be reached.
     pub async fn lease(&self, ack_ids: &[String], seconds: u32) -> Result<(), ApiError> {
         let doing = format!("leasing on {}", self.name);
         let ask = json!({ "ackIds": ack_ids, "ackDeadlineSeconds": seconds });

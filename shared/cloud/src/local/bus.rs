@@ -126,6 +126,9 @@ impl Bus {
     }
 
     /// Delivers until `stop` is ready, then hands back what is in flight. Ends with a failure where the host itself can't go on.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read or written.
     pub async fn run(&self, stop: impl Future<Output = ()>, mut watch: impl FnMut(BusEvent)) -> Result<(), BusError> {
         tokio::pin!(stop);
         let mut running: JoinSet<Ended> = JoinSet::new();
@@ -254,7 +257,7 @@ impl Bus {
         let until = Instant::now() + STOP_WITHIN;
         while let Ok(Some(Ok(ended))) = tokio::time::timeout_at(until, running.join_next()).await {
             // What can't be put back now is taken over by the next process.
-            let _ = self.settle(ended, watch).await;
+            self.settle(ended, watch).await.ok();
         }
     }
 }

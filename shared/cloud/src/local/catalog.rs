@@ -84,6 +84,9 @@ pub enum OpenError {
 
 impl LocalCloud {
     /// Opens a data directory, making it where it is missing, and takes over what dead processes left.
+    ///
+    /// # Errors
+    /// The directory cannot be made, is of another version, or is not a data directory.
     pub fn open(root: &Path, triggers: Vec<Trigger>) -> Result<Self, OpenError> {
         let io_error = |path: &Path| {
             let path = path.to_owned();
@@ -106,7 +109,7 @@ impl LocalCloud {
         if !reserve.exists() {
             // Best effort: a full disk must not keep anyone from reading what is there.
             if std::fs::write(&reserve, vec![0x54; RESERVE_BYTES]).is_err() {
-                let _ = std::fs::remove_file(&reserve);
+                std::fs::remove_file(&reserve).ok();
             }
         }
         let cloud = Self {
@@ -131,7 +134,7 @@ impl LocalCloud {
 
     /// Gives up the reserve, so that a failure can be recorded on a full disk. The next `open` makes it again.
     pub fn release_reserve(&self) {
-        let _ = std::fs::remove_file(self.inner.store.join("reserve"));
+        std::fs::remove_file(self.inner.store.join("reserve")).ok();
     }
 
     /// Runs `work` on the catalog on a thread that may block.

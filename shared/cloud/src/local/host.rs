@@ -40,8 +40,8 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         // What is not removed here, the next process sweeps.
-        let _ = std::fs::remove_dir_all(&self.scratch);
-        let _ = std::fs::remove_file(&self.lock_path);
+        std::fs::remove_dir_all(&self.scratch).ok();
+        std::fs::remove_file(&self.lock_path).ok();
     }
 }
 
@@ -74,8 +74,8 @@ impl Inner {
         self.sweep_blobs()?;
         self.link_all_results()?;
         for (id, _lock, path) in &dead {
-            let _ = std::fs::remove_dir_all(self.store.join("tmp").join(id));
-            let _ = std::fs::remove_file(path);
+            std::fs::remove_dir_all(self.store.join("tmp").join(id)).ok();
+            std::fs::remove_file(path).ok();
             tracing::debug!(host = id, "took over from a dead process");
         }
         Ok(dead.len())
@@ -116,7 +116,7 @@ impl Inner {
                     continue;
                 };
                 if !named.exists(params![generation]).map_err(|error| self.sql_error(doing, error))? {
-                    let _ = std::fs::remove_file(entry.path());
+                    std::fs::remove_file(entry.path()).ok();
                 }
             }
             Ok(())

@@ -179,6 +179,9 @@ pub enum Redrive {
 
 impl LocalCloud {
     /// How many messages of a request are waiting or being worked on, by whichever process.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read or written.
     pub async fn pending(&self, request: &RequestId) -> Result<i64, StorageError> {
         let request = request.to_string();
         self.on_catalog(move |inner| {
@@ -191,6 +194,9 @@ impl LocalCloud {
     }
 
     /// Drops the messages of a request that wait. Gives false, and does nothing, when some process is working on one right now.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read or written.
     pub async fn drop_messages(&self, request: &RequestId) -> Result<bool, StorageError> {
         let request = request.clone();
         self.on_catalog(move |inner| {
@@ -215,6 +221,9 @@ impl LocalCloud {
     }
 
     /// The requests that have messages waiting or being worked on, by whichever process.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read or written.
     pub async fn busy(&self) -> Result<BTreeSet<RequestId>, StorageError> {
         self.on_catalog(|inner| {
             let requests: Vec<String> = inner
@@ -229,6 +238,9 @@ impl LocalCloud {
 
     /// Starts a request again, with the upload that starts it, if one does, whose custom metadata is replaced at the same moment. Gives
     /// false, and does nothing, when some process is working on it right now.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read or written.
     pub async fn redrive(
         &self,
         request: &RequestId,

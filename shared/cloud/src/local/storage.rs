@@ -102,6 +102,9 @@ impl Storage for LocalCloud {
 
 impl LocalCloud {
     /// Gives a request's results their place among the user's files again, where they were deleted.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read or written.
     pub async fn restore_results(&self, request: &RequestId) -> Result<(), StorageError> {
         let request = request.clone();
         self.on_catalog(move |inner| inner.relink(&request)).await
@@ -178,14 +181,14 @@ impl Inner {
         match written {
             Ok((info, replaced)) => {
                 if let Some(generation) = replaced {
-                    let _ = std::fs::remove_file(self.blob(generation));
+                    std::fs::remove_file(self.blob(generation)).ok();
                 }
                 self.link_result(&info).map_err(io_error)?;
                 Ok(info)
             }
             Err(error) => {
                 if let Some(blob) = placed {
-                    let _ = std::fs::remove_file(blob);
+                    std::fs::remove_file(blob).ok();
                 }
                 Err(error)
             }
@@ -263,9 +266,9 @@ impl Inner {
 
     pub(super) fn drop_contents(&self, object: &ObjectName, generation: Option<i64>) {
         if let Some(generation) = generation {
-            let _ = std::fs::remove_file(self.blob(generation));
+            std::fs::remove_file(self.blob(generation)).ok();
             if let Some(link) = self.link_path(object) {
-                let _ = std::fs::remove_file(link);
+                std::fs::remove_file(link).ok();
             }
         }
     }

@@ -85,6 +85,9 @@ impl LocalCloud {
     }
 
     /// The files that make up the table `tracks`, in order of their requests.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read or written.
     pub async fn loaded_tracks(&self) -> Result<Vec<LoadedFile>, StorageError> {
         self.on_catalog(|inner| {
             let rows: Vec<(String, i64)> = inner
@@ -99,6 +102,9 @@ impl LocalCloud {
     }
 
     /// The rows of the table `requests` as JSON, in order of the requests.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read or written.
     pub async fn request_rows(&self) -> Result<Vec<String>, StorageError> {
         self.on_catalog(|inner| {
             inner

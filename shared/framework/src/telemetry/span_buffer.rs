@@ -53,9 +53,9 @@ impl<P: SpanProcessor + 'static> SpanBuffer<P> {
             for piece in spans.chunks(at_once) {
                 piece.iter().for_each(|span| next.on_end(span.clone()));
                 // A collector that can't be reached is the exporter's to tell.
-                let _ = next.force_flush();
+                next.force_flush().ok();
             }
-            let _ = done.send(());
+            done.send(()).ok();
         });
         let mut in_pieces = self.in_pieces.lock().unwrap_or_else(PoisonError::into_inner);
         in_pieces.retain(|other| matches!(other.try_recv(), Err(mpsc::TryRecvError::Empty)));
@@ -66,7 +66,7 @@ impl<P: SpanProcessor + 'static> SpanBuffer<P> {
     fn wait(&self, within: Duration) {
         let until = Instant::now() + within;
         for is_done in std::mem::take(&mut *self.in_pieces.lock().unwrap_or_else(PoisonError::into_inner)) {
-            let _ = is_done.recv_timeout(until.saturating_duration_since(Instant::now()));
+            is_done.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
         }
     }
 

@@ -134,7 +134,7 @@ pub fn table(checkout: &Path, examples: &[&str]) -> String {
         let tests = tests.iter().map(|test| format!("`{test}`")).collect::<Vec<_>>().join(", ");
         let why = if tests.is_empty() { reasons.into_iter().collect::<Vec<_>>().join("; ") } else { tests };
         // Writing into a string can't fail.
-        let _ = writeln!(text, "| {on} | `{permission}` | {who} | {why} |");
+        writeln!(text, "| {on} | `{permission}` | {who} | {why} |").ok();
     }
     text
 }

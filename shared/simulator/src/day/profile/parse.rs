@@ -49,6 +49,9 @@ impl Profile {
     }
 
     /// From YAML or JSON that says what differs from the defaults, with single values set after it by their path (`limits.load_files`, `5`).
+    ///
+    /// # Errors
+    /// A name that is unknown, or a value out of its range.
     pub fn parse(text: &str, set: &[(String, String)]) -> Result<Self, ProfileError> {
         let nothing = Value::Object(serde_json::Map::new());
         let given: Value = match text.trim().is_empty() {

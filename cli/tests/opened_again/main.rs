@@ -1,28 +1,20 @@
 //! A request that failed is opened again and ends another time, while others are still busy with its earlier end, or die over it.
 #![allow(clippy::unwrap_used)]
 
+mod late;
+#[path = "../stand_ins/mod.rs"]
 mod stand_ins;
+mod told;
 
-use async_trait::async_trait;
 use bytes::Bytes;
+use late::Late;
 use stand_ins::{Trouble, World, seconds};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-};
-use trackdrop_cloud::{
-    Content, LoadOutcome, LocalFile, ObjectInfo, PublishError, Publisher, PutOptions, Storage, StorageError,
-    TracksFile, Warehouse, WarehouseError,
-    local::{LocalCloud, Redrive},
-};
+use told::{Heard, Jobs, Table};
+use trackdrop_cloud::{Content, PutOptions, Storage, local::Redrive};
 use trackdrop_fail::Fail;
 use trackdrop_flow::{
     Cloud,
@@ -36,174 +28,6 @@ use trackdrop_pipeline::{
     names::{Marker, ObjectName, PerSegment, ResultFile},
 };
 use trackdrop_tables::requests::RequestRow;
-
-/// Holds the one who comes to its operation of this number, until it is opened.
-#[derive(Debug)]
-struct Gate {
-    hold: usize,
-    passed: AtomicUsize,
-    held: Notify,
-    open: watch::Sender<bool>,
-}
-
-impl Gate {
-    async fn pass(&self) {
-        if self.passed.fetch_add(1, Ordering::SeqCst) == self.hold {
-            self.held.notify_one();
-            self.open.subscribe().wait_for(|open| *open).await.unwrap();
-        }
-    }
-}
-
-/// A cloud with a gate before each operation.
-#[derive(Clone, Debug)]
-struct Gated(Cloud, Arc<Gate>);
-
-#[async_trait]
-impl Storage for Gated {
-    async fn put(&self, object: &ObjectName, content: Content, put: PutOptions) -> Result<ObjectInfo, StorageError> {
-        self.1.pass().await;
-        self.0.storage.put(object, content, put).await
-    }
-
-    async fn stat(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
-        self.1.pass().await;
-        self.0.storage.stat(object).await
-    }
-
-    async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError> {
-        self.1.pass().await;
-        self.0.storage.get(object).await
-    }
-
-    async fn fetch(&self, object: &ObjectName, at: Option<i64>) -> Result<(ObjectInfo, LocalFile), StorageError> {
-        self.1.pass().await;
-        self.0.storage.fetch(object, at).await
-    }
-
-    async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
-        self.1.pass().await;
-        self.0.storage.list(prefix).await
-    }
-
-    async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {
-        self.1.pass().await;
-        self.0.storage.delete(object).await
-    }
-
-    fn scratch(&self) -> &Path {
-        self.0.storage.scratch()
-    }
-}
-
-#[async_trait]
-impl Publisher for Gated {
-    async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
-        self.1.pass().await;
-        self.0.publisher.publish(topic, event).await
-    }
-
-    async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError> {
-        self.1.pass().await;
-        self.0.publisher.tell_again(object).await
-    }
-}
-
-#[async_trait]
-impl Warehouse for Gated {
-    async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
-        self.1.pass().await;
-        self.0.warehouse.load_tracks(files).await
-    }
-
-    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
-        self.1.pass().await;
-        self.0.warehouse.record_request(row).await
-    }
-
-    async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
-        self.1.pass().await;
-        self.0.warehouse.forget_failure(request, before).await
-    }
-
-    async fn forget_request(&self, request: &RequestId) -> Result<(), WarehouseError> {
-        self.0.warehouse.forget_request(request).await
-    }
-}
-
-/// The table `requests` of a warehouse that knows ends by the ids of jobs, as BigQuery does: each adds its row once, beside all others, and does not
-/// add it again when it was taken back.
-#[derive(Debug, Default)]
-struct Jobs(Mutex<Table>);
-
-#[derive(Debug, Default)]
-struct Table {
-    jobs: BTreeSet<Timestamp>,
-    rows: Vec<RequestRow>,
-}
-
-#[async_trait]
-impl Warehouse for Jobs {
-    async fn load_tracks(&self, _: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
-        Ok(LoadOutcome::Loaded)
-    }
-
-    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
-        let mut table = self.0.lock().unwrap();
-        if !table.jobs.insert(row.finished_at) {
-            return Ok(LoadOutcome::AlreadyLoaded);
-        }
-        table.rows.push(row.clone());
-        Ok(LoadOutcome::Loaded)
-    }
-
-    async fn forget_failure(&self, _: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
-        let stays = |row: &RequestRow| row.state == RequestState::Done || row.finished_at >= before;
-        self.0.lock().unwrap().rows.retain(stays);
-        Ok(())
-    }
-
-    async fn forget_request(&self, _: &RequestId) -> Result<(), WarehouseError> {
-        self.0.lock().unwrap().rows.clear();
-        Ok(())
-    }
-}
-
-/// Remembers what is published on the topic of the ends.
-#[derive(Debug)]
-struct Heard(Arc<LocalCloud>, Arc<Mutex<Vec<RequestState>>>);
-
-#[async_trait]
-impl Publisher for Heard {
-    async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError> {
-        if let Event::RequestFinished(finished) = event {
-            self.1.lock().unwrap().push(finished.state);
-        }
-        self.0.publish(topic, event).await
-    }
-
-    async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError> {
-        self.0.tell_again(object).await
-    }
-}
-
-/// Somebody who is held at an operation.
-struct Late<T> {
-    gate: Arc<Gate>,
-    task: JoinHandle<T>,
-}
-
-impl<T: std::fmt::Debug> Late<T> {
-    async fn goes_on(self) -> T {
-        self.gate.open.send_replace(true);
-        self.task.await.unwrap()
-    }
-
-    async fn dies(self) {
-        self.task.abort();
-        assert!(self.task.await.unwrap_err().is_cancelled());
-    }
-}
 
 struct Scene {
     world: World,
@@ -297,26 +121,6 @@ impl Scene {
         end::tell_failed(cloud, &self.request, self.round().await).await
     }
 
-    /// Somebody does this and is held at the operation of this number; none where there are not so many.
-    async fn late<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
-        &self,
-        hold: usize,
-        what: impl FnOnce(Cloud) -> F,
-    ) -> Option<Late<T>> {
-        let gate =
-            Arc::new(Gate { hold, passed: AtomicUsize::new(0), held: Notify::new(), open: watch::Sender::new(false) });
-        let gated = Arc::new(Gated(self.world.cloud.clone(), gate.clone()));
-        let cloud = Cloud { storage: gated.clone(), publisher: gated.clone(), warehouse: gated };
-        let mut task = tokio::spawn(what(cloud));
-        tokio::select! {
-            _ = gate.held.notified() => Some(Late { gate, task }),
-            ended = &mut task => {
-                ended.unwrap();
-                None
-            }
-        }
-    }
-
     async fn is_opened_again_and_done(&self) {
         let (cloud, request) = (&self.world.cloud, &self.request);
         end::reopen(cloud, request, None).await.unwrap();
@@ -372,7 +176,10 @@ async fn who_tells_an_earlier_end_too_late_changes_nothing() {
                 }
                 let (request, round) = (scene.request.clone(), scene.round().await);
                 assert_eq!(round.is_some(), rounds_before > 0);
-                let late = scene.late(hold, async move |cloud| end::tell_failed(&cloud, &request, round).await).await;
+                let late = Late::held(&scene.world.cloud, hold, async move |cloud| {
+                    end::tell_failed(&cloud, &request, round).await
+                })
+                .await;
                 let Some(late) = late else { return false };
                 if goes_on_while_it_runs {
                     end::reopen(cloud, &scene.request, None).await.unwrap();
@@ -397,7 +204,9 @@ async fn who_opens_it_again_too_late_changes_nothing_and_who_dies_over_it_is_rep
             for scene in Scene::of_each_warehouse().await {
                 scene.fails().await;
                 let request = scene.request.clone();
-                let late = scene.late(hold, async move |cloud| end::reopen(&cloud, &request, None).await).await;
+                let late =
+                    Late::held(&scene.world.cloud, hold, async move |cloud| end::reopen(&cloud, &request, None).await)
+                        .await;
                 let Some(late) = late else { return false };
                 if dies {
                     late.dies().await;
@@ -431,7 +240,10 @@ async fn the_end_of_a_later_round_that_nobody_told_is_found_by_the_sweeper() {
             scene.has_only(&row);
             scene.heard.lock().unwrap().clear();
             let completed = request.clone();
-            let late = scene.late(hold, async move |cloud| end::finish_if_complete(&cloud, &completed).await).await;
+            let late = Late::held(&scene.world.cloud, hold, async move |cloud| {
+                end::finish_if_complete(&cloud, &completed).await
+            })
+            .await;
             let Some(late) = late else { return false };
             late.dies().await;
             let swept =
@@ -455,7 +267,10 @@ async fn a_dead_letter_of_before_it_was_opened_again_fails_nothing_however_late_
         scene.fails().await;
         let published = Timestamp::now();
         let letter = scene.letter(Some(published));
-        let late = scene.late(hold, async move |cloud| Fail::new(cloud).handle(&letter, &Delivery::new()).await).await;
+        let late = Late::held(&scene.world.cloud, hold, async move |cloud| {
+            Fail::new(cloud).handle(&letter, &Delivery::new()).await
+        })
+        .await;
         let Some(late) = late else { return false };
         end::reopen(&scene.world.cloud, &scene.request, Some(published)).await.unwrap();
         late.goes_on().await.unwrap();

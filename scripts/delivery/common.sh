@@ -58,7 +58,7 @@ print(images[-2])
 # Sets `commit`, and IMAGES for every one of FUNCTIONS.
 declare -A IMAGES=()
 read_images() { # images.json
-  [[ -f $1 ]] || die "there is no $1: scripts/build-images writes it"
+  [[ -f $1 ]] || die "there is no $1: scripts/delivery/build-images writes it"
   local function image lines
   lines=$(python3 -c '
 import json, sys
@@ -66,7 +66,7 @@ record = json.load(open(sys.argv[1], encoding="utf-8"))
 print("commit", record["commit"])
 for function, image in record["images"].items():
     print(function, image)
-' "$1") || die "$1 can't be read: it is written by scripts/build-images"
+' "$1") || die "$1 can't be read: it is written by scripts/delivery/build-images"
   while read -r function image; do IMAGES[$function]=$image; done <<<"$lines"
   # shellcheck disable=SC2034 # used by the scripts that source this
   commit=${IMAGES[commit]}
