@@ -28,7 +28,7 @@ pub(crate) use recognise::{Recognised, recognise};
 
 use crate::metadata::{Exporter, Metadata, Ultralytics};
 use crate::trial::Trial;
-use crate::{ColorOrder, Detection, Letterbox};
+use crate::{ColorOrder, Detection, Letterbox, Resize};
 
 /// What a model's output looks like. B pictures, N candidates, C classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -151,6 +151,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) outputs: &'a [OutputSpec],
     /// How many class names are known.
     pub(crate) named: Option<usize>,
+    /// Whether that number is only COCO's, tried as nothing says another.
+    pub(crate) is_guess: bool,
     /// The input, if it is known.
     pub(crate) input: Option<Size>,
     pub(crate) metadata: &'a Metadata,
@@ -320,6 +322,8 @@ pub(crate) struct Defaults {
     pub(crate) std: [f32; 3],
     pub(crate) letterbox: Letterbox,
     pub(crate) pad_color: [u8; 3],
+    pub(crate) longest_side: Option<u32>,
+    pub(crate) resize: Resize,
     /// None for families without duplicates.
     pub(crate) nms_iou: Option<f32>,
 }
@@ -332,6 +336,8 @@ impl Defaults {
         std: [255.0; 3],
         letterbox: Letterbox::Center,
         pad_color: [114; 3],
+        longest_side: None,
+        resize: Resize::OpenCv,
         nms_iou: Some(0.7),
     };
 
@@ -342,12 +348,19 @@ impl Defaults {
         std: [58.395, 57.12, 57.375],
         letterbox: Letterbox::Stretch,
         pad_color: [124, 116, 104],
+        longest_side: None,
+        resize: Resize::Swscale,
         nms_iou: None,
     };
 
     /// RGB within 0 to 1, stretched.
-    const STRETCHED: Self =
-        Self { letterbox: Letterbox::Stretch, pad_color: [0; 3], nms_iou: None, ..Self::ULTRALYTICS };
+    const STRETCHED: Self = Self {
+        letterbox: Letterbox::Stretch,
+        pad_color: [0; 3],
+        resize: Resize::Swscale,
+        nms_iou: None,
+        ..Self::ULTRALYTICS
+    };
 }
 
 /// What a decoder finds in one picture. Kept from picture to picture, so that none costs an allocation.
@@ -490,6 +503,7 @@ mod tests {
         let evidence = Evidence {
             outputs,
             named,
+            is_guess: false,
             input,
             metadata,
             decoded: None,

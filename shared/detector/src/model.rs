@@ -9,7 +9,7 @@ use crate::finding::{Findings, Origin};
 use crate::metadata::Metadata;
 use crate::session::NumberType;
 use crate::trial::{Suspicion, Trial};
-use crate::{Card, ColorOrder, DetectorError, Finding, Letterbox, Placement, runtime};
+use crate::{Card, ColorOrder, DetectorError, Finding, Letterbox, Placement, Resize, runtime};
 
 /// Where `scripts/setup` puts the default model: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/models/nanodet-g-416.onnx`.
 #[must_use]
@@ -49,6 +49,10 @@ pub struct ModelInfo {
     pub std: [f32; 3],
     /// How a frame of another shape is put into the input.
     pub letterbox: Letterbox,
+    /// The most pixels of a side of a frame whose ratio is kept; none for those of the input.
+    pub longest_side: Option<u32>,
+    /// By which filter a frame is scaled.
+    pub resize: Resize,
     /// Red, green and blue of the padding.
     pub pad_color: [u8; 3],
     /// Intersection over union above which a box gives way to a better one of its class; none if the model sees to it.
@@ -73,7 +77,8 @@ impl ModelInfo {
     /// Where a frame of that many pixels lies in the model's input.
     #[must_use]
     pub fn placement(&self, frame_width: u32, frame_height: u32) -> Placement {
-        Placement::new(self.letterbox, (self.input_width, self.input_height), (frame_width, frame_height))
+        let input = (self.input_width, self.input_height);
+        Placement::new(self.letterbox, input, self.longest_side, (frame_width, frame_height))
     }
 
     /// The name of a class; `class_<id>` for one that the model has no name for.
@@ -186,6 +191,7 @@ fn evidence<'a>(
     Evidence {
         outputs,
         named,
+        is_guess: false,
         input,
         metadata: &declared.metadata,
         decoded: card.decoded,
@@ -260,6 +266,13 @@ pub(crate) fn resolve(
         (None, Some(names)) if names.len() == fit.classes => Some((names, Origin::Metadata)),
         _ => None,
     };
+    if names.is_none() && !fit.is_dense {
+        fit.doubts.push(
+            "the file says neither how many classes it has nor their names: COCO's are assumed; if it was trained on others, set \
+             class_names in the card"
+                .to_owned(),
+        );
+    }
     let Sides { width, height } = sides;
     let defaults = &fit.defaults;
     let (input_width, origin) = width.map_err(contradiction)?;
@@ -281,6 +294,11 @@ pub(crate) fn resolve(
         findings.add("class_groups", format!("{class_groups:?}"), Origin::Card);
     }
 
+    let longest_side = card.longest_side.or(defaults.longest_side);
+    if let Some(side) = longest_side {
+        let origin = if card.longest_side.is_some() { Origin::Card } else { Origin::Family };
+        findings.add("longest_side", format!("{side} px"), origin);
+    }
     let info = ModelInfo {
         name: card.name.unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned()),
         version: card.version.or(declared.metadata.version),
@@ -296,6 +314,8 @@ pub(crate) fn resolve(
         mean: findings.pick("mean", card.mean, defaults.mean, |mean| format!("{mean:?}")),
         std: findings.pick("std", card.std, defaults.std, |std| format!("{std:?}")),
         letterbox: findings.pick("letterbox", card.letterbox, defaults.letterbox, |letterbox| format!("{letterbox:?}")),
+        longest_side,
+        resize: findings.pick("resize", card.resize, defaults.resize, |resize| resize.name().to_owned()),
         pad_color: findings.pick("pad_color", card.pad_color, defaults.pad_color, |color| format!("{color:?}")),
         nms_iou,
         max_detections: findings.pick("max_detections", card.max_detections, 300, ToString::to_string),
