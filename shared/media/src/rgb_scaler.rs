@@ -71,7 +71,7 @@ impl RgbScaler {
                 self.yuv.insert(yuv).run(&planes, matrix, target, stride);
             }
             (ResizeFilter::OpenCv, None) => {
-                self.to_whole(picture)?;
+                self.fill_whole(picture)?;
                 let opencv = match self.opencv.take() {
                     Some(opencv) if opencv.sizes() == sizes => opencv,
                     _ => OpenCv::new(sizes),
@@ -84,7 +84,7 @@ impl RgbScaler {
                 }
             }
             (ResizeFilter::Pillow, _) => {
-                self.to_whole(picture)?;
+                self.fill_whole(picture)?;
                 let pillow = match self.pillow.take() {
                     Some(pillow) if pillow.sizes() == sizes => pillow,
                     _ => Pillow::new(sizes),
@@ -100,7 +100,7 @@ impl RgbScaler {
         Ok(&self.scaled)
     }
 
-    fn to_whole(&mut self, picture: &frame::Video) -> Result<(), MediaError> {
+    fn fill_whole(&mut self, picture: &frame::Video) -> Result<(), MediaError> {
         self.scaler.run(picture, Target::planar_rgb(picture.width(), picture.height(), &mut self.whole))
     }
 
@@ -165,7 +165,7 @@ mod tests {
     /// The whole picture in RGB by swscale, and that by OpenCV's filter.
     fn in_two_steps(picture: &frame::Video, size: (u32, u32)) -> Vec<u8> {
         let mut scaler = RgbScaler::new();
-        scaler.to_whole(picture).unwrap();
+        scaler.fill_whole(picture).unwrap();
         let from = (picture.width() as usize, picture.height() as usize);
         let mut opencv = OpenCv::new(Sizes { from, to: (size.0 as usize, size.1 as usize) });
         let (target, stride) = scaler.scaled.planes_mut(size.0, size.1);
