@@ -6,7 +6,7 @@
 #[derive(Debug, Clone, PartialEq)]
 struct Between {
     samples: Vec<[u32; 2]>,
-    weights: Vec<[i32; 2]>,
+    weights: Vec<[i16; 2]>,
 }
 
 /// The weights of OpenCV for bytes.
@@ -27,10 +27,34 @@ impl Between {
                 (before, share) = (before.clamp(0, last), 0.0);
             }
             samples.push([before, before + 1].map(|sample| sample.clamp(0, last) as u32));
-            weights.push([1.0 - share, share].map(|share| (share * one).round_ties_even() as i32));
+            weights.push([1.0 - share, share].map(|share| (share * one).round_ties_even() as i16));
         }
         Self { samples, weights }
     }
+}
+
+/// For each column of the target the two neighbours that it is made of, and their weights.
+#[derive(Debug)]
+struct Windows(Vec<(u32, [i16; 2])>);
+
+impl Windows {
+    /// Where there is only one sample, the row must be longer.
+    fn new(samples: usize, columns: &Between) -> Self {
+        let last_start = samples.saturating_sub(2) as u32;
+        let window = |(&[first, _], &weights): (&[u32; 2], &[i16; 2])| match first > last_start {
+            // The outermost sample alone.
+            true => (last_start, [0, weights[0]]),
+            false => (first, weights),
+        };
+        Self(columns.samples.iter().zip(&columns.weights).map(window).collect())
+    }
+}
+
+/// The weighted sum of the two samples of a window.
+#[inline(always)]
+fn sum_of<T: Copy + Default + Into<i32>>(samples: &[T], (start, weights): &(u32, [i16; 2])) -> i32 {
+    let [first, second] = samples[*start as usize..].first_chunk::<2>().copied().unwrap_or_default();
+    first.into() * i32::from(weights[0]) + second.into() * i32::from(weights[1])
 }
 
 /// The sides of a plane of bytes and of what it becomes.
@@ -44,10 +68,12 @@ pub(crate) struct Sizes {
 #[derive(Debug)]
 pub(crate) struct OpenCv {
     sizes: Sizes,
-    columns: Between,
+    columns: Windows,
     rows: Between,
-    /// Two rows of the source, scaled across, and which they are.
-    across: [(Option<u32>, Vec<i32>); 2],
+    /// Two rows of the source, scaled across, and which they are. Of the 11 bits of a weight, 7 are kept.
+    across: [(Option<u32>, Vec<i16>); 2],
+    /// A row of one byte, which is no window.
+    short: [u8; 2],
 }
 
 impl OpenCv {
@@ -55,9 +81,10 @@ impl OpenCv {
         let Sizes { from, to } = sizes;
         Self {
             sizes,
-            columns: Between::new(from.0, to.0, true),
+            columns: Windows::new(from.0, &Between::new(from.0, to.0, true)),
             rows: Between::new(from.1, to.1, false),
             across: [(None, vec![0; to.0]), (None, vec![0; to.0])],
+            short: [0; 2],
         }
     }
 
@@ -65,7 +92,25 @@ impl OpenCv {
         self.sizes
     }
 
+    /// Rows start a stride apart; what lies between them is left alone.
     pub(crate) fn run(&mut self, source: &[u8], source_stride: usize, target: &mut [u8], target_stride: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has what it is compiled for.
+            return unsafe { self.run_on_avx2(source, source_stride, target, target_stride) };
+        }
+        self.run_anywhere(source, source_stride, target, target_stride);
+    }
+
+    /// The same numbers on wider registers.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn run_on_avx2(&mut self, source: &[u8], source_stride: usize, target: &mut [u8], target_stride: usize) {
+        self.run_anywhere(source, source_stride, target, target_stride);
+    }
+
+    #[inline(always)]
+    fn run_anywhere(&mut self, source: &[u8], source_stride: usize, target: &mut [u8], target_stride: usize) {
         let (width, columns) = (self.sizes.from.0, &self.columns);
         self.across.iter_mut().for_each(|(row, _)| *row = None);
         let rows = self.rows.samples.iter().zip(&self.rows.weights);
@@ -76,26 +121,30 @@ impl OpenCv {
             }
             for ((row, across), wanted) in self.across.iter_mut().zip([upper, lower]) {
                 if *row != Some(wanted) {
-                    scale_across(columns, &source[wanted as usize * source_stride..][..width], across);
+                    let mut source = &source[wanted as usize * source_stride..][..width];
+                    if let &[only] = source {
+                        self.short[0] = only;
+                        source = &self.short;
+                    }
+                    for (number, window) in across.iter_mut().zip(&columns.0) {
+                        *number = (sum_of(source, window) >> 4) as i16;
+                    }
                     *row = Some(wanted);
                 }
             }
             let [(_, upper), (_, lower)] = &self.across;
-            for ((byte, upper), lower) in target.iter_mut().zip(upper).zip(lower) {
-                // As its vector code, which keeps 16 bits of each product.
-                let sum = ((of_upper * (upper >> 4)) >> 16) + ((of_lower * (lower >> 4)) >> 16);
+            for ((byte, &upper), &lower) in target.iter_mut().zip(upper).zip(lower) {
+                // As its vector code, which keeps the upper 16 bits of each product.
+                let sum = upper_half(of_upper, upper) + upper_half(of_lower, lower);
                 *byte = ((sum + 2) >> 2).clamp(0, 255) as u8;
             }
         }
     }
 }
 
-fn scale_across(columns: &Between, source: &[u8], across: &mut [i32]) {
-    for ((number, &[left, right]), &[of_left, of_right]) in
-        across.iter_mut().zip(&columns.samples).zip(&columns.weights)
-    {
-        *number = i32::from(source[left as usize]) * of_left + i32::from(source[right as usize]) * of_right;
-    }
+#[inline(always)]
+fn upper_half(one: i16, other: i16) -> i16 {
+    ((i32::from(one) * i32::from(other)) >> 16) as i16
 }
 
 /// `BILINEAR` of Pillow for one plane of bytes: a triangle as wide as two steps, across and then down, rounded to bytes in between.
@@ -191,12 +240,15 @@ impl Pillow {
 pub(crate) struct Yuv {
     layout: YuvLayout,
     sizes: Sizes,
-    luma: (Between, Between),
-    chroma: (Near, Near),
-    /// A row of each kind of sample, summed down.
-    summed: [Vec<i32>; 3],
-    /// The same, across too: 8 bits behind the point.
-    across: [Vec<i32>; 3],
+    columns: Windows,
+    luma_rows: Between,
+    chroma_rows: Near,
+    /// A row of each kind of sample, summed down: 7 bits behind the point.
+    summed: [Vec<i16>; 3],
+    /// The rows of chroma, as wide as that of luma.
+    widened: [Vec<i16>; 2],
+    /// The same, across too, from black and from grey: 6 bits behind the point.
+    across: [Vec<i16>; 3],
 }
 
 /// How a picture in YUV is stored.
@@ -216,11 +268,11 @@ pub(crate) struct YuvMatrix {
     pub(crate) is_full_range: bool,
 }
 
-/// For each output the three chroma samples that it may be made of, and their weights of 13 bits.
+/// For each row of the target the three rows of chroma that it may be made of, and their weights of 13 bits.
 #[derive(Debug)]
 struct Near {
     samples: Vec<[u32; 3]>,
-    weights: Vec<[i32; 3]>,
+    weights: Vec<[i16; 3]>,
 }
 
 impl Near {
@@ -229,8 +281,8 @@ impl Near {
         let last = chroma as i64 - 1;
         let (mut samples, mut weights) = (Vec::new(), Vec::new());
         for (places, shares) in luma.samples.iter().zip(&luma.weights) {
-            let mut near: Vec<(i64, i32)> = Vec::with_capacity(4);
-            let mut add = |sample: i64, weight: i32| {
+            let mut near: Vec<(i64, i16)> = Vec::with_capacity(4);
+            let mut add = |sample: i64, weight: i16| {
                 let sample = sample.clamp(0, last);
                 match near.iter_mut().find(|(known, _)| *known == sample) {
                     Some((_, sum)) => *sum += weight,
@@ -238,9 +290,9 @@ impl Near {
                 }
             };
             for (&place, &share) in places.iter().zip(shares) {
-                let (place, half) = (i64::from(place), i64::from(place) / 2);
+                let half = i64::from(place) / 2;
                 match (smaller, place % 2) {
-                    (0, _) => add(place, 4 * share),
+                    (0, _) => add(i64::from(place), 4 * share),
                     (_, 0) => [(half - 1, 1), (half, 3)].into_iter().for_each(|(at, part)| add(at, part * share)),
                     _ => [(half, 3), (half + 1, 1)].into_iter().for_each(|(at, part)| add(at, part * share)),
                 }
@@ -253,24 +305,26 @@ impl Near {
     }
 }
 
-/// Bits behind the point of a row of luma that is summed down, of a row of chroma, and of both once they are summed across.
-const LUMA_BITS: u32 = WEIGHT_BITS;
-const CHROMA_BITS: u32 = 7;
-const SUM_BITS: u32 = 8;
+/// Bits of a chroma sample's weight, and those behind the point once rows are summed, and once columns are.
+const CHROMA_WEIGHT_BITS: u32 = WEIGHT_BITS + 2;
+const SUMMED_BITS: u32 = 7;
+const ACROSS_BITS: u32 = 6;
 
 impl Yuv {
     pub(crate) fn new(layout: YuvLayout, sizes: Sizes) -> Self {
         let Sizes { from, to } = sizes;
         let luma = (Between::new(from.0, to.0, true), Between::new(from.1, to.1, false));
         let chroma = Self::chroma_sides(layout, from);
-        let near = (Near::new(&luma.0, chroma.0, layout.smaller.0), Near::new(&luma.1, chroma.1, layout.smaller.1));
-        let samples = if layout.is_paired { 2 * chroma.0 } else { chroma.0 };
+        // A window's room, should a row have less.
+        let row = |samples: usize| vec![0; samples.max(2)];
         Self {
             layout,
             sizes,
-            luma,
-            chroma: near,
-            summed: [vec![0; from.0], vec![0; samples], vec![0; samples]],
+            columns: Windows::new(from.0, &luma.0),
+            chroma_rows: Near::new(&luma.1, chroma.1, layout.smaller.1),
+            luma_rows: luma.1,
+            summed: [row(from.0), row(chroma.0), row(chroma.0)],
+            widened: [row(from.0), row(from.0)],
             across: [vec![0; to.0], vec![0; to.0], vec![0; to.0]],
         }
     }
@@ -292,44 +346,84 @@ impl Yuv {
         target: [&mut [u8]; 3],
         target_stride: usize,
     ) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has what it is compiled for.
+            return unsafe { self.run_on_avx2(planes, matrix, target, target_stride) };
+        }
+        self.run_anywhere(planes, matrix, target, target_stride);
+    }
+
+    /// The same numbers on wider registers.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn run_on_avx2(
+        &mut self,
+        planes: &[(&[u8], usize)],
+        matrix: YuvMatrix,
+        target: [&mut [u8]; 3],
+        target_stride: usize,
+    ) {
+        self.run_anywhere(planes, matrix, target, target_stride);
+    }
+
+    #[inline(always)]
+    fn run_anywhere(
+        &mut self,
+        planes: &[(&[u8], usize)],
+        matrix: YuvMatrix,
+        target: [&mut [u8]; 3],
+        target_stride: usize,
+    ) {
         let colors = Colors::new(matrix);
         let (luma_width, chroma_width) = (self.sizes.from.0, Self::chroma_sides(self.layout, self.sizes.from).0);
-        let (pair, step) = if self.layout.is_paired { (2, 2) } else { (1, 1) };
         let [summed_y, summed_u, summed_v] = &mut self.summed;
         let [y, u, v] = &mut self.across;
         let [red, green, blue] = target.map(|plane| plane.chunks_mut(target_stride));
         for (row, ((red, green), blue)) in (0..self.sizes.to.1).zip(red.zip(green).zip(blue)) {
-            let (luma, luma_stride) = planes[0];
-            let [upper, lower] = self.luma.1.samples[row].map(|at| &luma[at as usize * luma_stride..][..luma_width]);
-            let [of_upper, of_lower] = self.luma.1.weights[row];
+            let (luma, stride) = planes[0];
+            let [upper, lower] = self.luma_rows.samples[row].map(|at| &luma[at as usize * stride..][..luma_width]);
+            let [of_upper, of_lower] = self.luma_rows.weights[row];
             for ((sum, &upper), &lower) in summed_y.iter_mut().zip(upper).zip(lower) {
-                *sum = i32::from(upper) * of_upper + i32::from(lower) * of_lower;
+                *sum = weighed(&[upper, lower], &[of_upper, of_lower], WEIGHT_BITS - SUMMED_BITS);
             }
-            let (near, weights) = (self.chroma.1.samples[row], self.chroma.1.weights[row]);
-            for (summed, &(chroma, stride)) in [&mut *summed_u, &mut *summed_v].into_iter().zip(&planes[1..]) {
-                let rows = near.map(|at| &chroma[at as usize * stride..][..pair * chroma_width]);
-                for (at, sum) in summed.iter_mut().enumerate() {
-                    let exact = i32::from(rows[0][at]) * weights[0]
-                        + i32::from(rows[1][at]) * weights[1]
-                        + i32::from(rows[2][at]) * weights[2];
-                    *sum = (exact + (1 << (13 - CHROMA_BITS - 1))) >> (13 - CHROMA_BITS);
+            let (near, weights) = (self.chroma_rows.samples[row], self.chroma_rows.weights[row]);
+            let rows = |plane: usize, width: usize| {
+                let (chroma, stride) = planes[plane];
+                near.map(|at| &chroma[at as usize * stride..][..width])
+            };
+            const BITS: u32 = CHROMA_WEIGHT_BITS - SUMMED_BITS;
+            if self.layout.is_paired {
+                let [first, second, third] = rows(1, 2 * chroma_width).map(|row| row.as_chunks::<2>().0);
+                let pairs = first.iter().zip(second).zip(third);
+                for ((u, v), ((a, b), c)) in summed_u.iter_mut().zip(&mut *summed_v).zip(pairs) {
+                    *u = weighed(&[a[0], b[0], c[0]], &weights, BITS);
+                    *v = weighed(&[a[1], b[1], c[1]], &weights, BITS);
+                }
+            } else {
+                for (summed, plane) in [(&mut *summed_u, 1), (&mut *summed_v, 2)] {
+                    let [first, second, third] = rows(plane, chroma_width);
+                    for (sum, ((&a, &b), &c)) in summed.iter_mut().zip(first.iter().zip(second).zip(third)) {
+                        *sum = weighed(&[a, b, c], &weights, BITS);
+                    }
                 }
             }
-            let columns = &self.luma.0;
-            for ((sum, &[left, right]), &[of_left, of_right]) in
-                y.iter_mut().zip(&columns.samples).zip(&columns.weights)
-            {
-                let exact = summed_y[left as usize] * of_left + summed_y[right as usize] * of_right;
-                *sum = exact >> (LUMA_BITS + WEIGHT_BITS - SUM_BITS);
-            }
-            // Paired samples all lie in the first of the two rows.
-            let second = if self.layout.is_paired { (&*summed_u, 1) } else { (&*summed_v, 0) };
-            for (across, (summed, offset)) in [(&mut *u, (&*summed_u, 0)), (&mut *v, second)] {
-                let columns = &self.chroma.0;
-                for ((sum, at), weights) in across.iter_mut().zip(&columns.samples).zip(&columns.weights) {
-                    let sample = |n: usize| summed[at[n] as usize * step + offset] * weights[n];
-                    *sum = (sample(0) + sample(1) + sample(2)) >> (CHROMA_BITS + 13 - SUM_BITS);
-                }
+            let (wide_u, wide_v): (&[i16], &[i16]) = if self.layout.smaller.0 == 0 {
+                (summed_u, summed_v)
+            } else {
+                let [wide_u, wide_v] = &mut self.widened;
+                widen(&summed_u[..chroma_width], &mut wide_u[..luma_width]);
+                widen(&summed_v[..chroma_width], &mut wide_v[..luma_width]);
+                (wide_u, wide_v)
+            };
+            let outputs = y.iter_mut().zip(&mut *u).zip(&mut *v);
+            for (((y, u), v), window) in outputs.zip(&self.columns.0) {
+                let sum = |samples: &[i16], zero: i32| {
+                    ((sum_of(samples, window) >> (WEIGHT_BITS + SUMMED_BITS - ACROSS_BITS)) - zero) as i16
+                };
+                *y = sum(summed_y, colors.black);
+                *u = sum(wide_u, 128 << ACROSS_BITS);
+                *v = sum(wide_v, 128 << ACROSS_BITS);
             }
             let rgb = red.iter_mut().zip(green).zip(blue);
             for (((red, green), blue), ((&y, &u), &v)) in rgb.zip(y.iter().zip(&*u).zip(&*v)) {
@@ -339,39 +433,65 @@ impl Yuv {
     }
 }
 
-/// Numbers of 8 bits behind the point to bytes of RGB.
-#[derive(Debug, Clone, Copy)]
-struct Colors {
-    luma: i32,
-    black: i32,
-    red_by_v: i32,
-    blue_by_u: i32,
-    green_by_u: i32,
-    green_by_v: i32,
+/// Samples to twice as many, each of a quarter and three quarters of two; at the edges there is one.
+#[inline(always)]
+fn widen(samples: &[i16], wide: &mut [i16]) {
+    let (Some(&first), Some(&last)) = (samples.first(), samples.last()) else { return };
+    let between = |near: i16, far: i16| ((3 * i32::from(near) + i32::from(far) + 2) >> 2) as i16;
+    wide[0] = first;
+    // Those between two samples.
+    let pairs = wide[1..].as_chunks_mut::<2>().0.iter_mut().zip(samples.iter().zip(&samples[1..]));
+    for ([after, before], (&left, &right)) in pairs {
+        (*after, *before) = (between(left, right), between(right, left));
+    }
+    // An odd width has no half of the last sample.
+    if let Some(end) = wide.get_mut(2 * samples.len() - 1) {
+        *end = last;
+    }
 }
 
-/// Bits behind the point of a colour's factors: their products with numbers of 16 bits, two of them, stay within 32.
+/// The weighted sum of bytes without its last bits, rounded. All products fit into 32 bits, and the sum into 16.
+#[inline(always)]
+fn weighed<const N: usize>(samples: &[u8; N], weights: &[i16; N], bits: u32) -> i16 {
+    let sum: i32 = (0..N).map(|n| i32::from(i16::from(samples[n])) * i32::from(weights[n])).sum();
+    ((sum + (1 << (bits - 1))) >> bits) as i16
+}
+
+/// Numbers from black and from grey to bytes of RGB.
+#[derive(Debug, Clone, Copy)]
+struct Colors {
+    luma: i16,
+    black: i32,
+    red_by_v: i16,
+    blue_by_u: i16,
+    green_by_u: i16,
+    green_by_v: i16,
+}
+
+/// Bits behind the point of a colour's factors, which fit into 16 bits.
 const FACTOR_BITS: u32 = 13;
 
 impl Colors {
     fn new(YuvMatrix { chroma, is_full_range }: YuvMatrix) -> Self {
-        const BEHIND: i32 = 1 << (16 - FACTOR_BITS);
-        let factor = |number: i32| (number + BEHIND / 2) / BEHIND;
-        let [red_by_v, blue_by_u, green_by_u, green_by_v] =
-            chroma.map(|number| factor(if is_full_range { (i64::from(number) * 224 / 255) as i32 } else { number }));
+        const BEHIND: i64 = 1 << (16 - FACTOR_BITS);
+        let factor = |number: i64| ((number + BEHIND / 2) / BEHIND) as i16;
+        let [red_by_v, blue_by_u, green_by_u, green_by_v] = chroma.map(|number| match is_full_range {
+            true => factor(i64::from(number) * 224 / 255),
+            false => factor(i64::from(number)),
+        });
         let luma = factor(if is_full_range { 1 << 16 } else { (1 << 16) * 255 / 219 });
-        let black = if is_full_range { 0 } else { 16 << SUM_BITS };
+        let black = if is_full_range { 0 } else { 16 << ACROSS_BITS };
         Self { luma, black, red_by_v, blue_by_u, green_by_u, green_by_v }
     }
 
-    #[inline]
-    fn rgb(self, y: i32, u: i32, v: i32) -> [u8; 3] {
-        const MIDDLE: i32 = 128 << SUM_BITS;
-        const BITS: u32 = FACTOR_BITS + SUM_BITS;
-        let (y, u, v) = ((y - self.black) * self.luma + (1 << (BITS - 1)), u - MIDDLE, v - MIDDLE);
-        let red = y + v * self.red_by_v;
-        let green = y - u * self.green_by_u - v * self.green_by_v;
-        let blue = y + u * self.blue_by_u;
+    #[inline(always)]
+    fn rgb(self, y: i16, u: i16, v: i16) -> [u8; 3] {
+        const BITS: u32 = FACTOR_BITS + ACROSS_BITS;
+        let by = |number: i16, factor: i16| i32::from(number) * i32::from(factor);
+        let y = by(y, self.luma) + (1 << (BITS - 1));
+        let red = y + by(v, self.red_by_v);
+        let green = y - by(u, self.green_by_u) - by(v, self.green_by_v);
+        let blue = y + by(u, self.blue_by_u);
         [red, green, blue].map(|sum| (sum >> BITS).clamp(0, 255) as u8)
     }
 }
@@ -426,10 +546,16 @@ mod tests {
 
     #[test]
     fn chroma_of_half_the_size_lies_between_the_luma() {
+        for (width, expected) in [(6, vec![10, 12, 18, 26, 34, 38]), (5, vec![10, 12, 18, 26, 34])] {
+            let mut wide = vec![0; width];
+            widen(&[10, 20, 40], &mut wide);
+            let near = wide.iter().zip(&expected).all(|(a, b): (&i16, &i16)| a.abs_diff(*b) <= 3);
+            assert!(near && wide[0] == 10, "{wide:?}");
+        }
         let luma = Between::new(8, 8, true);
         let near = Near::new(&luma, 4, 1);
         assert_eq!((near.samples[2][..2].to_vec(), near.weights[2]), (vec![0, 1], [2048, 6144, 0]));
         assert_eq!((near.samples[0][0], near.weights[0]), (0, [8192, 0, 0]), "at the edge there is one");
-        assert!(near.weights.iter().all(|weights| weights.iter().sum::<i32>() == 8192));
+        assert!(near.weights.iter().all(|weights| weights.iter().sum::<i16>() == 8192));
     }
 }
