@@ -126,9 +126,21 @@ impl Detector {
             return Err(DetectorError::ModelNotFound { path: path.clone() });
         }
         let (card, card_sha256) = Card::read(&Card::path_for(path))?;
-        let sha256 = sha256(path).map_err(|source| DetectorError::Read { path: path.clone(), source })?;
-        let opener = Opener::new(options, &sha256)?;
-        let opened = opener.open()?;
+        let hash = || sha256(path).map_err(|source| DetectorError::Read { path: path.clone(), source });
+        // What was made of the model before lies under its hash. Where nothing did, the file is hashed while it is loaded.
+        let is_kept = options.graphs.is_some() || options.device != DeviceChoice::Only(Device::Cpu);
+        let known = is_kept.then(hash).transpose()?;
+        let opener = Opener::new(options, known.as_deref().unwrap_or_default())?;
+        let (opened, hashed) = thread::scope(|scope| {
+            let hashing = known.is_none().then(|| scope.spawn(hash));
+            (opener.open(), hashing.and_then(|hashing| hashing.join().ok()))
+        });
+        let opened = opened?;
+        let sha256 = match known {
+            Some(known) => known,
+            // A hash does not panic; were it to, it would be done again.
+            None => hashed.unwrap_or_else(hash)?,
+        };
 
         let (inputs, declared) = session::declared(path, &opened.session)?;
         // A model of batch 0 would be as open.

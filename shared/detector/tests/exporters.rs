@@ -147,7 +147,10 @@ fn open_shapes_are_known_once_the_model_has_run() {
 fn transformers_with_a_sigmoid_see_the_colours_that_they_were_trained_with() {
     are_right(Family::RtDetr, &["libre_dfine", "libre_deim", "libre_rtdetrv2", "libre_rtdetrv4", "libre_ec"]);
     are_right(Family::RtDetr, &["libre_lwdetr", "libre_deformable_detr"]);
-    for (name, mean) in [("libre_dfine", 0.0), ("libre_ec", 123.675), ("libre_lwdetr", 123.675)] {
+    are_right(Family::RtDetr, &["libre_domedetr"]);
+    for (name, mean) in
+        [("libre_dfine", 0.0), ("libre_domedetr", 0.0), ("libre_ec", 123.675), ("libre_lwdetr", 123.675)]
+    {
         assert_eq!(open(name).info().mean[0], mean, "{name}");
     }
     assert_eq!(open("libre_lwdetr").info().class_name(1), "person", "it counts by COCO's categories");

@@ -79,7 +79,7 @@ pub(super) fn claim(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<Result
         }
         "detr" => (Family::Detr, with(DETR.fit(evidence), Defaults::IMAGENET)),
         "rtdetr" => (Family::RtDetr, with(RT_DETR.fit(evidence), linear(Defaults::STRETCHED))),
-        "dfine" | "deim" | "rtdetrv2" | "rtdetrv4" => {
+        "dfine" | "deim" | "domedetr" | "rtdetrv2" | "rtdetrv4" => {
             (Family::RtDetr, with(RT_DETR.fit(evidence), Defaults::STRETCHED))
         }
         // Those with DINO's backbone see ImageNet's colours.
