@@ -7,7 +7,7 @@ use crate::{
     track_files::{SINGLE_PRECISION_PX, read},
 };
 use anyhow::bail;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use trackdrop_eval::{CompareOptions, Evaluation, Options, Preprocessing};
 
 pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
