@@ -252,12 +252,13 @@ fn a_bad_threshold_is_refused_in_the_same_words_by_flags_uploads_and_cards() {
     std::fs::write(scene.path("carded.json"), r#"{ "track_thresh": -0.1 }"#).unwrap();
     let flag = "--track-thresh=-0.1".as_ref();
     let detections = scene.path("detections.csv");
+    let (detections, out) = (option("--detections", &detections), option("--out", &scene.path("tracks.csv")));
     for arguments in [
-        ["run".as_ref(), video.as_os_str(), flag],
-        ["run".as_ref(), video.as_os_str(), &option("--model", &model)],
-        ["retrack".as_ref(), &option("--detections", &detections), flag],
+        vec!["run".as_ref(), video.as_os_str(), flag],
+        vec!["run".as_ref(), video.as_os_str(), &option("--model", &model)],
+        vec!["retrack".as_ref(), &detections, &out, flag],
     ] {
-        let error = only_error(&scene.data().trackdrop(arguments));
+        let error = only_error(&scene.data().trackdrop(&arguments));
         assert!(error.contains(words), "{arguments:?}: {error}");
     }
     let upload = BTreeMap::from([(METADATA_KEY.to_owned(), r#"{"tracker": {"track_thresh": -0.1}}"#.to_owned())]);
