@@ -260,21 +260,21 @@ class Maker:
 
 def is_damaged(file):
     """Whether ffmpeg itself finds the stream damaged: then it conceals, and what it shows depends on what it decoded before."""
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(file), "-map", "0:v:0", "-f", "null", "-"]
+    command = ["ffmpeg", "-nostdin", "-threads", "1", "-v", "error", "-i", str(file), "-map", "0:v:0", "-f", "null", "-"]
     said = subprocess.run(command, capture_output=True, text=True).stderr
     return any("@ 0x" in line and not line.startswith("[null") for line in said.splitlines())
 
 
 def witness(file):
     """The pictures that ffmpeg decodes: presentation time and MD5 of each in the order of showing; None where it decodes none."""
-    probe = ["ffprobe", "-v", "quiet", "-select_streams", "v:0", "-show_entries", "frame=pts,best_effort_timestamp", "-of", "csv=p=0"]
+    probe = ["ffprobe", "-threads", "1", "-v", "quiet", "-select_streams", "v:0", "-show_entries", "frame=pts,best_effort_timestamp", "-of", "csv=p=0"]
     printed = subprocess.run([*probe, str(file)], capture_output=True, text=True).stdout
     times = []
     for line in printed.splitlines():
         fields = [field for field in line.split(",") if field.lstrip("-").isdigit() or field == "N/A"]
         if fields:
             times.append(next((int(field) for field in fields if field != "N/A"), None))
-    hashes = ["ffmpeg", "-nostdin", "-v", "quiet", "-noautorotate", "-i", str(file), "-map", "0:v:0", "-fps_mode", "passthrough"]
+    hashes = ["ffmpeg", "-nostdin", "-threads", "1", "-v", "quiet", "-noautorotate", "-i", str(file), "-map", "0:v:0", "-fps_mode", "passthrough"]
     printed = subprocess.run([*hashes, "-c:v", "rawvideo", "-f", "framehash", "-hash", "md5", "-"], capture_output=True, text=True).stdout
     pictures = [line.rsplit(",", 1)[1].strip() for line in printed.splitlines() if line and not line.startswith("#")]
     # ffprobe opens the sound's decoder, too, and says nothing where that one can't be opened: then nothing is known of the times.

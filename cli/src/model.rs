@@ -194,7 +194,8 @@ fn detect(detector: &Detector, still: &Frame, min_score: f32) -> anyhow::Result<
     let placement = images.placement(0);
     let (planes, stride_bytes) = images.slot_mut(0);
     let (width, height) = (placement.inner_width, placement.inner_height);
-    still.rgb_scaled_into(&mut RgbScaler::new(), width, height, planes, stride_bytes)?;
+    let mut scaler = RgbScaler::with_filter(trackdrop_track::filter_of(detector.info().resize));
+    still.rgb_scaled_into(&mut scaler, width, height, planes, stride_bytes)?;
     Ok(detector.detect(&images, 1, min_score)?.pop().unwrap_or_default())
 }
 

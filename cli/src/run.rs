@@ -19,7 +19,7 @@ use trackdrop_cloud::{
     ObjectInfo,
     local::{BusError, BusEvent, Redrive},
 };
-use trackdrop_detector::{DeviceChoice, PassedOver};
+use trackdrop_detector::{DeviceChoice, PassedOver, default_model_path};
 use trackdrop_flow::{
     delete,
     end::{self, Summary},
@@ -53,8 +53,9 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
         upload::check_name(video, &uploads)?;
     }
     let detectors = host::detectors(arguments.device, arguments.batch);
-    if arguments.device != DeviceChoice::Auto || settings.model.is_some() || settings.classes.is_some() {
-        // A device that is not there, a model that is no detector, a class that it does not know: told before anything is uploaded.
+    let is_there = settings.model.is_none() && default_model_path().is_file();
+    if arguments.device != DeviceChoice::Auto || !is_there || settings.classes.is_some() {
+        // A device that is not there, a model that is no detector or not there, a class that it does not know: told before anything is uploaded.
         let model = detectors.facts(&settings)?;
         trackdrop_track::check_classes(&settings, &model)?;
         settings.name_classes_as(&model.class_names);

@@ -300,6 +300,20 @@ fn a_model_that_is_none_is_refused_before_anything_is_uploaded_and_a_good_one_th
 }
 
 #[test]
+fn a_default_model_that_is_not_installed_is_told_before_anything_is_uploaded() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 1, codec::H264);
+    let data = scene.data();
+    let mut command = data.command();
+    command
+        .env("TRACKDROP_CACHE", scene.path("no-cache"))
+        .env("ORT_DYLIB_PATH", trackdrop_detector::find_runtime().unwrap());
+    let ended = support::Running::start(command.arg("run").arg(&video)).end();
+    let error = only_error(&ended);
+    assert!(error.contains("there is no model at") && error.contains("scripts/setup"), "{error}");
+    assert!(!data.0.exists(), "something was uploaded");
+}
+
+#[test]
 fn a_class_that_the_model_does_not_know() {
     let (scene, video) = Scene::with_clip("clip.mp4", 1, codec::H264);
     let data = scene.data();

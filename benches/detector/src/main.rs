@@ -4,12 +4,16 @@
 //! bench stage MODEL VIDEO ROUNDS      the track stage beside ONNX Runtime alone; pieces of it
 //! bench memory MODEL VIDEO TIMES      the track stage over the video so many times; its memory after each
 //! bench start MODEL ROUNDS            opening a detector with a kept optimised graph and without one
+//! bench inspect TRACKDROP MODEL ROUNDS  `trackdrop model inspect` beside ONNX Runtime that loads the model
+//! bench load MODEL                    what it is compared with
+//! bench model FILE CONVOLUTIONS       writes a large model for it
 //! bench turn MODEL VIDEO ROUNDS       the track stage on a clip as it is, and as if it were stored on its side
 //! bench annotate VIDEO ROUNDS         the annotate stage beside the encoder alone; pieces of it
 //! ```
 
 mod annotate;
 mod clip;
+mod inspect;
 mod stage;
 mod turn;
 
@@ -24,10 +28,14 @@ fn main() -> Result<()> {
         ["stage", model, video, rounds] => stage::stage(model, video, count(rounds)?),
         ["memory", model, video, times] => stage::memory(model, video, count(times)?),
         ["start", model, rounds] => stage::start(model, count(rounds)?),
+        ["inspect", trackdrop, model, rounds] => inspect::inspect(trackdrop, model, count(rounds)?),
+        ["load", model] => inspect::load(model),
+        ["model", file, convolutions] => inspect::write_model(file, count(convolutions)?),
         ["turn", model, video, rounds] => turn::turn(model, video, count(rounds)?),
         ["annotate", video, rounds] => annotate::annotate(video, count(rounds)?),
         _ => bail!(
-            "give: stage MODEL VIDEO ROUNDS, memory MODEL VIDEO TIMES, start MODEL ROUNDS, turn MODEL VIDEO ROUNDS, or annotate VIDEO ROUNDS"
+            "give: stage MODEL VIDEO ROUNDS, memory MODEL VIDEO TIMES, start MODEL ROUNDS, \
+             inspect TRACKDROP MODEL ROUNDS, load MODEL, model FILE CONVOLUTIONS, turn MODEL VIDEO ROUNDS, or annotate VIDEO ROUNDS"
         ),
     }
 }

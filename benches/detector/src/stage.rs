@@ -24,7 +24,7 @@ use trackdrop_detector::{
 use trackdrop_flow::room::Room;
 use trackdrop_media::{ChunkReader, Frame, Limits, RgbScaler, VideoEngine};
 use trackdrop_pipeline::{Delivery, Looks};
-use trackdrop_track::{DetectorPool, MediaSegmentDetector, SegmentDetector};
+use trackdrop_track::{DetectorPool, MediaSegmentDetector, SegmentDetector, filter_of};
 
 pub(crate) const CPU: DeviceChoice = DeviceChoice::Only(Device::Cpu);
 /// Tensors that the limit takes in turn.
@@ -115,7 +115,7 @@ impl Alone {
 }
 
 /// As Trackdrop's sessions are set.
-fn session(environment: &Environment, model: &str, threads: usize) -> Result<Session, ort::Error> {
+pub(crate) fn session(environment: &Environment, model: &str, threads: usize) -> Result<Session, ort::Error> {
     Session::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::Level3)?
         .with_intra_threads(threads)?
@@ -135,7 +135,7 @@ fn prepare(clip: &Clip, info: &ModelInfo) -> Result<Prepared> {
     let source = trackdrop_media::ChunkDescription::read(chunk, &Limits::default())?;
     let mut reader = ChunkReader::open(chunk, &source.window, &source.frame_pts, &Limits::default(), 1)?;
     let (mut frames, mut batches, mut tensors) = (Vec::new(), Vec::new(), Vec::new());
-    let mut scaler = RgbScaler::new();
+    let mut scaler = RgbScaler::with_filter(filter_of(info.resize));
     while let Some(frame) = reader.next()?.filter(|_| frames.len() < TENSORS) {
         let mut batch = ImageBatch::new(info, 1, frame.width(), frame.height());
         let placement = batch.placement(0);
@@ -273,7 +273,7 @@ fn pieces(
     }
     add("1 decode", 1000.0 * started.elapsed().as_secs_f64() / f64::from(decoded));
 
-    let mut scaler = RgbScaler::new();
+    let mut scaler = RgbScaler::with_filter(filter_of(info.resize));
     let mut batch = batches[0].clone();
     let placement = batch.placement(0);
     add(

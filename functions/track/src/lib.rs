@@ -25,7 +25,7 @@ use trackdrop_tables::{
 };
 
 pub use files::{AnyPath, FoundModel, ModelFile, ModelFiles, Offered, StorageOf};
-pub use media::MediaSegmentDetector;
+pub use media::{MediaSegmentDetector, filter_of};
 pub use pool::{DetectorPool, SessionBounds};
 pub use trackdrop_media::{Limits, VideoEngine};
 

@@ -8,9 +8,11 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
 };
-use trackdrop_detector::{Detection, Detector, Found, ImageBatch};
+use trackdrop_detector::{Detection, Detector, Found, ImageBatch, Resize};
 use trackdrop_flow::{Doing, room::Room};
-use trackdrop_media::{ChunkDescription, ChunkReader, Limits, RgbScaler, Source, VideoEngine, VideoWork, Window};
+use trackdrop_media::{
+    ChunkDescription, ChunkReader, Limits, ResizeFilter, RgbScaler, Source, VideoEngine, VideoWork, Window,
+};
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, Looks, RequestSettings, SegmentDescription, ledger::FrameAccount,
 };
@@ -220,7 +222,7 @@ fn decode(
 ) -> Result<(), Failure> {
     let info = detector.info();
     let mut decoding = Doing::begin(delivery, Activity::Decode);
-    let mut scaler = RgbScaler::new();
+    let mut scaler = RgbScaler::with_filter(filter_of(info.resize));
     let mut batch: Option<Batch> = None;
     while let Some(frame) = decoding.time(|| reader.next())? {
         let mut filling = batch.take().unwrap_or_else(|| {
@@ -250,6 +252,15 @@ fn decode(
         full.send(last).ok();
     }
     Ok(())
+}
+
+/// What a model asks for, of what scales the pictures.
+pub fn filter_of(resize: Resize) -> ResizeFilter {
+    match resize {
+        Resize::Swscale => ResizeFilter::Swscale,
+        Resize::OpenCv => ResizeFilter::OpenCv,
+        Resize::Pillow => ResizeFilter::Pillow,
+    }
 }
 
 /// The chunk must be the one that its description speaks of.

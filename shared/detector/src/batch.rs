@@ -53,7 +53,7 @@ impl ImageBatch {
     /// A batch of pictures that fill the model's input, for a model of which no more is known.
     pub(crate) fn of_input(slots: usize, width: u32, height: u32) -> Self {
         let shape = Shape { width: width as usize, height: height as usize, pad_color: [0; 3] };
-        let placement = Placement::new(crate::Letterbox::Stretch, (width, height), (width, height));
+        let placement = Placement::new(crate::Letterbox::Stretch, (width, height), None, (width, height));
         Self { shape, pixels: vec![0; slots * shape.bytes()], placements: vec![placement; slots] }
     }
 

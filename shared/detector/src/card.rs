@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::{BoxFormat, DetectorError, Family, Letterbox, RowOrder};
+use crate::{BoxFormat, DetectorError, Family, Letterbox, Resize, RowOrder};
 
 /// The JSON file beside a model (`model.onnx`, `model.json`). Every field is optional and overrides what the model's
 /// metadata or its family says; an unknown field is an error, so that a spelling mistake does not pass in silence.
@@ -44,6 +44,10 @@ pub struct Card {
     pub std: Option<[f32; 3]>,
     /// Where the scaled frame lies in the input.
     pub letterbox: Option<Letterbox>,
+    /// The most pixels of a side of the scaled frame, where its ratio is kept and the input has more: 636 for YOLO-NAS.
+    pub longest_side: Option<u32>,
+    /// By which filter the frame is scaled.
+    pub resize: Option<Resize>,
     /// Red, green and blue of the area that the frame does not cover.
     pub pad_color: Option<[u8; 3]>,
     /// Intersection over union above which the lower score of two boxes of a class is dropped.
@@ -108,6 +112,9 @@ impl Card {
         self.track_thresh.map_or(Ok(()), trackdrop_tracker::check_track_thresh).map_err(|error| error.to_string())?;
         if self.class_names.as_ref().is_some_and(Vec::is_empty) {
             return Err("class_names must not be empty".into());
+        }
+        if self.longest_side == Some(0) {
+            return Err("longest_side must be at least 1".into());
         }
         if self.max_detections == Some(0) {
             return Err("max_detections must be at least 1".into());

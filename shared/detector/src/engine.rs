@@ -9,7 +9,7 @@ use ort::value::{DynValue, Tensor, TensorElementType};
 use crate::batch::Surroundings;
 use crate::convert::{Normalizer, Number};
 use crate::family::{Output, OutputSpec, Size};
-use crate::session::{Inputs, NumberType, PictureInput, PictureLayout, SizeInput};
+use crate::session::{Inputs, MaskInput, NumberType, PictureInput, PictureLayout, SizeInput};
 use crate::{DetectorError, Device, ImageBatch};
 
 /// Runs the model on batches of one shape. Inputs and outputs lie in memory that the device copies from and to by itself:
@@ -131,18 +131,14 @@ impl Engine {
         }
         for SizeInput { name, number } in &spec.inputs.sizes {
             let numbers = size_for(name, spec.size).repeat(spec.batch);
-            let shape = [spec.batch, 2];
-            match number {
-                TensorElementType::Float32 => binding.bind_input(name, &Tensor::from_array((shape, numbers))?)?,
-                TensorElementType::Int32 => {
-                    let whole: Vec<_> = numbers.into_iter().map(|number| number as i32).collect();
-                    binding.bind_input(name, &Tensor::from_array((shape, whole))?)?;
-                }
-                _ => {
-                    let whole: Vec<_> = numbers.into_iter().map(|number| number as i64).collect();
-                    binding.bind_input(name, &Tensor::from_array((shape, whole))?)?;
-                }
-            }
+            bind_numbers(&mut binding, name, *number, vec![spec.batch, 2], numbers)?;
+        }
+        for MaskInput { name, number, shape } in &spec.inputs.masks {
+            let side = |declared: i64, own: usize| usize::try_from(declared).unwrap_or(own);
+            let shape = vec![side(shape[0], spec.batch), side(shape[1], height), side(shape[2], width)];
+            // Padding is a part of the picture, as it was when the model was trained with pictures of one size.
+            let ones = vec![1.0; shape.iter().product()];
+            bind_numbers(&mut binding, name, *number, shape, ones)?;
         }
         Ok(Self {
             session,
@@ -253,6 +249,31 @@ fn pack<T: Number>(normalizer: &Normalizer, images: &ImageBatch, used: usize, in
         normalizer.convert(images.picture(slot), &mut planes, std::iter::once(0..picture / 3));
         for (place, pixel) in pixels.as_chunks_mut::<3>().0.iter_mut().enumerate() {
             *pixel = [0, 1, 2].map(|plane| planes[plane * (picture / 3) + place]);
+        }
+    }
+}
+
+/// Binds numbers that stay the same for every run, in the type that the model wants.
+fn bind_numbers(
+    binding: &mut IoBinding,
+    name: &str,
+    number: TensorElementType,
+    shape: Vec<usize>,
+    numbers: Vec<f32>,
+) -> Result<(), ort::Error> {
+    match number {
+        TensorElementType::Float32 => binding.bind_input(name, &Tensor::from_array((shape, numbers))?),
+        TensorElementType::Int32 => {
+            let whole: Vec<_> = numbers.into_iter().map(|number| number as i32).collect();
+            binding.bind_input(name, &Tensor::from_array((shape, whole))?)
+        }
+        TensorElementType::Bool => {
+            let flags: Vec<_> = numbers.into_iter().map(|number| number != 0.0).collect();
+            binding.bind_input(name, &Tensor::from_array((shape, flags))?)
+        }
+        _ => {
+            let whole: Vec<_> = numbers.into_iter().map(|number| number as i64).collect();
+            binding.bind_input(name, &Tensor::from_array((shape, whole))?)
         }
     }
 }

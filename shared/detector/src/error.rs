@@ -50,7 +50,8 @@ pub enum DetectorError {
     /// A valid ONNX model, but not one that takes one batch of pictures.
     #[error(
         "{} has the inputs {seen}; a detector takes pictures, one tensor of f32, f16 or u8 [batch, 3, height, width] or \
-         [batch, height, width, 3], and may take tensors [batch, 2] for sizes: export the model so", .path.display()
+         [batch, height, width, 3], and may take tensors [batch, 2] for sizes and a \
+         mask [batch, height, width]: export the model so", .path.display()
     )]
     UnsupportedInput {
         /// The model file.

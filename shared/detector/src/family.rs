@@ -8,6 +8,8 @@ mod corners;
 mod detections;
 mod detr;
 mod end_to_end;
+mod evidence;
+mod fit;
 mod grid;
 mod layout;
 mod libreyolo;
@@ -22,13 +24,14 @@ use std::fmt;
 
 use serde::Deserialize;
 
+pub(crate) use evidence::Evidence;
+use evidence::Table;
+pub(crate) use fit::{Defaults, Fit};
 pub(crate) use layout::Extra;
 pub use layout::{BoxFormat, RowOrder};
 pub(crate) use recognise::{Recognised, recognise};
 
-use crate::metadata::{Exporter, Metadata, Ultralytics};
-use crate::trial::Trial;
-use crate::{ColorOrder, Detection, Letterbox};
+use crate::{ColorOrder, Detection, Letterbox, Resize};
 
 /// What a model's output looks like. B pictures, N candidates, C classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -144,210 +147,11 @@ impl OutputSpec {
     }
 }
 
-/// What is known of a model whose family is sought.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Evidence<'a> {
-    /// With the shapes that they had in the trial, where there was one.
-    pub(crate) outputs: &'a [OutputSpec],
-    /// How many class names are known.
-    pub(crate) named: Option<usize>,
-    /// The input, if it is known.
-    pub(crate) input: Option<Size>,
-    pub(crate) metadata: &'a Metadata,
-    /// What the card says about the boxes: decoded, or relative to their cells.
-    pub(crate) decoded: Option<bool>,
-    /// What the card says about the four numbers of a box.
-    pub(crate) boxes: Option<BoxFormat>,
-    /// What the card says about the order of a row's parts.
-    pub(crate) order: Option<RowOrder>,
-    /// Names of further inputs.
-    pub(crate) size_inputs: &'a [String],
-    /// What the model gave for a picture.
-    pub(crate) trial: Option<&'a Trial>,
-}
-
-/// The output that says all about the objects of a picture.
-#[derive(Debug, Clone, Copy)]
-struct Table {
-    /// Its index among the outputs.
-    output: usize,
-    rows: i64,
-    columns: i64,
-    /// Masks of which an object's own is a mixture: the output beside it of four dimensions, as segmentation has.
-    masks: usize,
-}
-
-impl<'a> Evidence<'a> {
-    /// The only output of three dimensions, and what it has after the batch; none if there is another one of use. The
-    /// feature maps that old exports give beside it, of five dimensions, are of none; masks count.
-    fn only_table(&self) -> Option<Table> {
-        let of_rank = |rank: usize| self.outputs.iter().enumerate().filter(move |(_, o)| o.shape.len() == rank);
-        let others = self.outputs.iter().filter(|output| ![3, 4, 5].contains(&output.shape.len())).count();
-        let mut masks = of_rank(4);
-        let (mask, second) = (masks.next(), masks.next());
-        let mut tables = of_rank(3);
-        match (tables.next(), tables.next()) {
-            (Some((output, OutputSpec { shape, is_integer: false, .. })), None) if others == 0 && second.is_none() => {
-                let masks = mask.map_or(Some(0), |(_, mask)| usize::try_from(mask.shape[1]).ok())?;
-                Some(Table { output, rows: shape[1], columns: shape[2], masks })
-            }
-            _ => None,
-        }
-    }
-
-    fn ultralytics(&self) -> Option<&'a Ultralytics> {
-        match &self.metadata.exporter {
-            Exporter::Ultralytics(facts) => Some(facts),
-            _ => None,
-        }
-    }
-
-    /// What lies behind the `before` numbers that a detector has about an object and its classes, of `total` numbers; `before` without
-    /// the classes.
-    fn extra(&self, table: Table, total: i64, before: usize) -> Extra {
-        let rest = |named: usize| usize::try_from(total).ok()?.checked_sub(before + named).filter(|rest| *rest > 0);
-        match self.metadata.task.as_deref() {
-            Some("pose") => {
-                let known = self.ultralytics().and_then(|facts| facts.keypoint_numbers);
-                known.or_else(|| rest(self.named?)).map_or(Extra::None, Extra::Keypoints)
-            }
-            Some("obb") => Extra::Angle,
-            _ if table.masks > 0 => Extra::Masks(table.masks),
-            Some("segment") => self.named.and_then(rest).map_or(Extra::None, Extra::Masks),
-            _ => Extra::None,
-        }
-    }
-
-    /// What an output was for the trial's picture: rows, columns and numbers.
-    fn tried(&self, output: usize) -> Option<(usize, usize, &'a [f32])> {
-        self.trial?.table(output)
-    }
-}
-
-/// How a family reads the outputs of a model.
-#[derive(Debug)]
-pub(crate) struct Fit {
-    pub(crate) classes: usize,
-    /// Indices of the outputs that the decoder reads, in its order.
-    pub(crate) outputs: Vec<usize>,
-    pub(crate) decoder: Box<dyn Decoder>,
-    pub(crate) defaults: Defaults,
-    /// What was seen, for people.
-    pub(crate) because: String,
-    /// What the four numbers of a box are taken for, where others are possible.
-    pub(crate) boxes: Option<BoxFormat>,
-    /// In which order a row is read, where others are possible.
-    pub(crate) order: Option<RowOrder>,
-    /// Whether each output has an entry per picture; else there is one picture.
-    pub(crate) has_batch: bool,
-    /// Whether every place of the picture has a candidate, so that there is always something; else a row may be empty.
-    pub(crate) is_dense: bool,
-    /// What the model knows and the results lack.
-    pub(crate) leaves: Option<&'static str>,
-    /// What nothing settles, and what to do about it.
-    pub(crate) doubts: Vec<String>,
-}
-
-impl Fit {
-    fn new(
-        classes: usize,
-        outputs: Vec<usize>,
-        decoder: impl Decoder + 'static,
-        defaults: Defaults,
-        because: String,
-    ) -> Self {
-        Self {
-            classes,
-            outputs,
-            decoder: Box::new(decoder),
-            defaults,
-            because,
-            boxes: None,
-            order: None,
-            has_batch: true,
-            is_dense: true,
-            leaves: None,
-            doubts: Vec::new(),
-        }
-    }
-
-    fn boxes(self, boxes: BoxFormat) -> Self {
-        Self { boxes: Some(boxes), ..self }
-    }
-
-    /// A list of objects, in this order.
-    fn order(self, order: RowOrder) -> Self {
-        Self { order: Some(order), is_dense: false, ..self }
-    }
-
-    fn leaving(self, extra: Extra) -> Self {
-        Self { leaves: extra.in_words(), ..self }
-    }
-
-    fn doubting(mut self, doubt: impl Into<String>) -> Self {
-        self.doubts.push(doubt.into());
-        self
-    }
-
-    /// In a few words, for a choice between readings.
-    pub(crate) fn reading(&self) -> String {
-        match self.boxes {
-            Some(boxes) => format!("{}, boxes by {}", self.because, boxes.in_words()),
-            None => self.because.clone(),
-        }
-    }
-
-    /// The card that makes this reading the only one.
-    pub(crate) fn card(&self, family: Family) -> String {
-        let boxes = self.boxes.map(|boxes| format!(r#", "boxes": "{}""#, boxes.name())).unwrap_or_default();
-        let order = self.order.map(|order| format!(r#", "order": "{}""#, order.name())).unwrap_or_default();
-        format!(r#"{{"family": "{}"{boxes}{order}}}"#, family.name())
-    }
-}
-
 /// What one output says about one picture: the batch dimension is gone.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output<'a> {
     pub(crate) shape: &'a [usize],
     pub(crate) data: &'a [f32],
-}
-
-/// How models of a family are usually trained and run; the card overrides each.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Defaults {
-    pub(crate) color_order: ColorOrder,
-    pub(crate) mean: [f32; 3],
-    pub(crate) std: [f32; 3],
-    pub(crate) letterbox: Letterbox,
-    pub(crate) pad_color: [u8; 3],
-    /// None for families without duplicates.
-    pub(crate) nms_iou: Option<f32>,
-}
-
-impl Defaults {
-    /// Ultralytics' convolutional models: RGB within 0 to 1, grey bars on both sides.
-    const ULTRALYTICS: Self = Self {
-        color_order: ColorOrder::Rgb,
-        mean: [0.0; 3],
-        std: [255.0; 3],
-        letterbox: Letterbox::Center,
-        pad_color: [114; 3],
-        nms_iou: Some(0.7),
-    };
-
-    /// As torchvision and Hugging Face train: RGB with the mean and deviation of ImageNet, stretched.
-    const IMAGENET: Self = Self {
-        color_order: ColorOrder::Rgb,
-        mean: [123.675, 116.28, 103.53],
-        std: [58.395, 57.12, 57.375],
-        letterbox: Letterbox::Stretch,
-        pad_color: [124, 116, 104],
-        nms_iou: None,
-    };
-
-    /// RGB within 0 to 1, stretched.
-    const STRETCHED: Self =
-        Self { letterbox: Letterbox::Stretch, pad_color: [0; 3], nms_iou: None, ..Self::ULTRALYTICS };
 }
 
 /// What a decoder finds in one picture. Kept from picture to picture, so that none costs an allocation.
@@ -475,6 +279,7 @@ fn centred([x, y, width, height]: [f32; 4], score: f32, class_id: u32) -> Detect
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::{Exporter, Metadata, Ultralytics};
 
     fn metadata(description: Option<&str>) -> Metadata {
         let exporter = match description {
@@ -490,6 +295,7 @@ mod tests {
         let evidence = Evidence {
             outputs,
             named,
+            is_guess: false,
             input,
             metadata,
             decoded: None,

@@ -70,5 +70,5 @@ pub use finding::{Finding, Origin};
 pub use found::Found;
 pub use model::{ModelInfo, default_model_path};
 pub use nms::Suppressor;
-pub use placement::{Letterbox, Placement};
+pub use placement::{Letterbox, Placement, Resize};
 pub use runtime::{find_runtime, onnx_runtime};

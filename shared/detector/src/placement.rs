@@ -16,6 +16,29 @@ pub enum Letterbox {
     Stretch,
 }
 
+/// The filter by which a frame is scaled to its place in the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resize {
+    /// swscale's bilinear filter, which in a reduction averages over all pixels that it leaves out.
+    Swscale,
+    /// `INTER_LINEAR` of OpenCV: two pixels a side whatever the reduction. So do Ultralytics' and most others' programs.
+    OpenCv,
+    /// `BILINEAR` of Pillow, to the byte: the same filter as swscale's, of the whole picture in RGB.
+    Pillow,
+}
+
+impl Resize {
+    /// The name in a card.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Swscale => "swscale",
+            Self::OpenCv => "opencv",
+            Self::Pillow => "pillow",
+        }
+    }
+}
+
 /// The rectangle of the model's input that the scaled frame fills; the rest is padding.
 ///
 /// Input pixel x lies at source pixel `(x - pad_left) / scale_x`.
@@ -41,17 +64,20 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Places a frame of `frame` pixels (width, height) into an input of `input` pixels. A zero counts as 1.
-    pub(crate) fn new(letterbox: Letterbox, input: (u32, u32), frame: (u32, u32)) -> Self {
+    /// Places a frame of `frame` pixels (width, height) into an input of `input` pixels. A zero counts as 1. No side of a frame whose
+    /// ratio is kept has more than `longest_side` pixels.
+    pub(crate) fn new(letterbox: Letterbox, input: (u32, u32), longest_side: Option<u32>, frame: (u32, u32)) -> Self {
         let (input, frame) = ((input.0.max(1), input.1.max(1)), (frame.0.max(1), frame.1.max(1)));
-        let ratio = (f64::from(input.0) / f64::from(frame.0)).min(f64::from(input.1) / f64::from(frame.1));
+        let most = longest_side.unwrap_or(u32::MAX).max(1);
+        let limit = (input.0.min(most), input.1.min(most));
+        let ratio = (f64::from(limit.0) / f64::from(frame.0)).min(f64::from(limit.1) / f64::from(frame.1));
         // As the families' own programs do: Ultralytics rounds, YOLOX cuts off. A frame that is a thread keeps one pixel; a u32
         // always holds it as it is at most the input's size.
         let whole = if letterbox == Letterbox::TopLeft { f64::floor } else { f64::round };
         let scaled = |length: u32, limit: u32| (whole(f64::from(length) * ratio) as u32).clamp(1, limit);
         let inner = match letterbox {
             Letterbox::Stretch => input,
-            Letterbox::Center | Letterbox::TopLeft => (scaled(frame.0, input.0), scaled(frame.1, input.1)),
+            Letterbox::Center | Letterbox::TopLeft => (scaled(frame.0, limit.0), scaled(frame.1, limit.1)),
         };
         let pad = match letterbox {
             Letterbox::Center => ((input.0 - inner.0) / 2, (input.1 - inner.1) / 2),
@@ -97,17 +123,25 @@ mod tests {
 
     #[test]
     fn a_wide_frame_lies_between_two_bars() {
-        let p = Placement::new(Letterbox::Center, (416, 416), (768, 576));
+        let p = Placement::new(Letterbox::Center, (416, 416), None, (768, 576));
         assert_eq!((p.inner_width, p.inner_height, p.pad_left, p.pad_top), (416, 312, 0, 52));
-        let p = Placement::new(Letterbox::TopLeft, (640, 640), (1080, 1920));
+        let p = Placement::new(Letterbox::TopLeft, (640, 640), None, (1080, 1920));
         assert_eq!((p.inner_width, p.inner_height, p.pad_left, p.pad_top), (360, 640, 0, 0));
+    }
+
+    #[test]
+    fn a_longest_side_leaves_a_margin_where_the_input_is_larger() {
+        let p = Placement::new(Letterbox::Center, (640, 640), Some(636), (1280, 720));
+        assert_eq!((p.inner_width, p.inner_height, p.pad_left, p.pad_top), (636, 358, 2, 141));
+        let p = Placement::new(Letterbox::Center, (320, 320), Some(636), (1280, 720));
+        assert_eq!((p.inner_width, p.inner_height, p.pad_left, p.pad_top), (320, 180, 0, 70));
     }
 
     #[test]
     fn a_row_that_is_scaled_to_a_part_of_one_counts_where_its_family_counts_it() {
         // 359.7 rows.
         for (letterbox, rows) in [(Letterbox::Center, 360), (Letterbox::TopLeft, 359)] {
-            let p = Placement::new(letterbox, (640, 640), (854, 480));
+            let p = Placement::new(letterbox, (640, 640), None, (854, 480));
             assert_eq!((p.inner_width, p.inner_height), (640, rows), "{letterbox:?}");
         }
     }
@@ -118,7 +152,8 @@ mod tests {
         for case in 0..3000 {
             let input = (1 + random(state, 1280), 1 + random(state, 1280));
             let frame = (1 + random(state, 7680), 1 + random(state, 4320));
-            let p = Placement::new(ALL[case % 3], input, frame);
+            let longest_side = (case % 5 == 0).then(|| 1 + random(state, 1280));
+            let p = Placement::new(ALL[case % 3], input, longest_side, frame);
             assert!(p.inner_width >= 1 && p.pad_left + p.inner_width <= input.0, "{p:?}");
             assert!(p.inner_height >= 1 && p.pad_top + p.inner_height <= input.1, "{p:?}");
 
@@ -152,7 +187,7 @@ mod tests {
 
     #[test]
     fn boxes_are_cut_at_the_frame_and_boxes_in_the_padding_vanish() {
-        let p = Placement::new(Letterbox::Center, (100, 100), (200, 100));
+        let p = Placement::new(Letterbox::Center, (100, 100), None, (200, 100));
         let at = |x1, y1, x2, y2| p.to_source(Detection { x1, y1, x2, y2, score: 0.5, class_id: 0 });
         let whole = at(-5.0, -5.0, 500.0, 500.0).unwrap();
         assert_eq!((whole.x1, whole.y1, whole.x2, whole.y2), (0.0, 0.0, 200.0, 100.0));

@@ -270,6 +270,8 @@ pub(crate) struct Inputs {
     pub(crate) pictures: PictureInput,
     /// Further inputs, which ask for sizes.
     pub(crate) sizes: Vec<SizeInput>,
+    /// Further inputs, which ask where the picture is.
+    pub(crate) masks: Vec<MaskInput>,
 }
 
 /// The input for the pictures.
@@ -307,17 +309,27 @@ pub(crate) struct SizeInput {
     pub(crate) number: TensorElementType,
 }
 
+/// An input [batch, height, width] that is 1 where the picture is and 0 where there is padding, as DETR of Hugging Face has it.
+#[derive(Debug, Clone)]
+pub(crate) struct MaskInput {
+    pub(crate) name: String,
+    pub(crate) number: TensorElementType,
+    /// As declared; -1 is a side of the batch or of the pictures.
+    pub(crate) shape: [i64; 3],
+}
+
 /// Reads what the model says about itself; an error if its inputs are not those of a detector.
 pub(crate) fn declared(path: &Path, session: &Session) -> Result<(Inputs, Declared), DetectorError> {
     let mut pictures = None;
-    let mut sizes = Vec::new();
+    let (mut sizes, mut masks) = (Vec::new(), Vec::new());
     let mut others = 0;
     for input in session.inputs() {
-        match kind(input.dtype()) {
+        match kind(input.name(), input.dtype()) {
             Some(Kind::Pictures(shape, number, layout)) if pictures.is_none() => {
                 pictures = Some((shape, PictureInput { name: input.name().to_owned(), number, layout }));
             }
             Some(Kind::Size(number)) => sizes.push(SizeInput { name: input.name().to_owned(), number }),
+            Some(Kind::Mask(shape, number)) => masks.push(MaskInput { name: input.name().to_owned(), number, shape }),
             _ => others += 1,
         }
     }
@@ -343,17 +355,26 @@ pub(crate) fn declared(path: &Path, session: &Session) -> Result<(Inputs, Declar
     let metadata = Metadata::read(|key| metadata.custom(key));
     let size_inputs = sizes.iter().map(|size| size.name.clone()).collect();
     let declared = Declared { input, number: pictures.number, outputs, size_inputs, metadata };
-    Ok((Inputs { pictures, sizes }, declared))
+    Ok((Inputs { pictures, sizes, masks }, declared))
 }
 
 enum Kind {
     /// `[batch, 3, height, width]` with -1 for an open dimension.
     Pictures([i64; 4], NumberType, PictureLayout),
     Size(TensorElementType),
+    /// `[batch, height, width]`
+    Mask([i64; 3], TensorElementType),
 }
 
-fn kind(dtype: &ValueType) -> Option<Kind> {
+fn kind(name: &str, dtype: &ValueType) -> Option<Kind> {
+    use TensorElementType as Type;
     let ValueType::Tensor { ty, shape, .. } = dtype else { return None };
+    if let &[batch, height, width] = &shape[..]
+        && name.to_ascii_lowercase().contains("mask")
+        && matches!(ty, Type::Int64 | Type::Int32 | Type::Float32 | Type::Bool)
+    {
+        return Some(Kind::Mask([batch, height, width], *ty));
+    }
     let number = match ty {
         TensorElementType::Float32 => Some(NumberType::F32),
         TensorElementType::Float16 => Some(NumberType::F16),

@@ -179,27 +179,37 @@ fn step(numbers: &[f32]) -> Option<f32> {
     values.iter().all(is_multiple).then_some(least)
 }
 
-/// The picture: grey with a few shapes of other colours and shades in its lower half, which is natural enough for a detector to
-/// answer and even enough for cells without an object. u8 RGB, packed.
+/// The picture: grey, so that there are cells without an object, and in its lower half a photograph of a person, which a detector answers
+/// as it answers pictures of the world. u8 RGB, packed.
 pub(crate) fn picture(width: usize, height: usize) -> Vec<u8> {
     let mut rgb = vec![GREY; width * height * 3];
-    for (place, pixel) in rgb.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-        let (x, y) = ((place % width) as f32 / width as f32, (place / width) as f32 / height as f32);
-        let in_disc = (x - 0.28).powi(2) + ((y - 0.62) * 1.2).powi(2) < 0.006;
-        let in_body = (0.22..0.34).contains(&x) && (0.7..0.95).contains(&y);
-        let in_car = (0.55..0.9).contains(&x) && (0.72..0.88).contains(&y);
-        if in_disc {
-            *pixel = [214, 170, 140];
-        } else if in_body {
-            *pixel = [40, 60, (90.0 + 300.0 * (y - 0.7)) as u8];
-        } else if in_car {
-            *pixel = [(170.0 + 80.0 * (x - 0.55)) as u8, 30, 40];
-        } else if y > 0.66 {
-            *pixel = [90, (96.0 + 20.0 * y) as u8, 84];
+    // Its ratio is kept.
+    let scale = (0.6 * height as f32 / PHOTO_SIZE.1 as f32).min(width as f32 / PHOTO_SIZE.0 as f32);
+    let [across, down] = [PHOTO_SIZE.0, PHOTO_SIZE.1].map(|side| (side as f32 * scale) as usize);
+    let (left, top) = ((width - across) / 2, height - down);
+    for y in 0..down {
+        for x in 0..across {
+            let at = ((top + y) * width + left + x) * 3;
+            rgb[at..at + 3].copy_from_slice(&photo_at(x as f32 / scale, y as f32 / scale));
         }
     }
     rgb
 }
+
+/// The photograph's colours between its pixels.
+fn photo_at(x: f32, y: f32) -> [u8; 3] {
+    let (column, row) = ((x as usize).min(PHOTO_SIZE.0 - 2), (y as usize).min(PHOTO_SIZE.1 - 2));
+    let (dx, dy) = ((x - column as f32).min(1.0), (y - row as f32).min(1.0));
+    let at = |column: usize, row: usize, color: usize| f32::from(PHOTO[(row * PHOTO_SIZE.0 + column) * 3 + color]);
+    std::array::from_fn(|color| {
+        let of_row = |row| at(column, row, color) * (1.0 - dx) + at(column + 1, row, color) * dx;
+        (of_row(row) * (1.0 - dy) + of_row(row + 1) * dy).round() as u8
+    })
+}
+
+/// Rear Admiral Grace M. Hopper, official photograph of the United States Navy, in the public domain; scaled down. u8 RGB, packed.
+const PHOTO: &[u8; PHOTO_SIZE.0 * PHOTO_SIZE.1 * 3] = include_bytes!("trial_picture.rgb");
+const PHOTO_SIZE: (usize, usize) = (96, 112);
 
 /// That of usual padding.
 const GREY: u8 = 114;
@@ -218,9 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_is_mostly_grey() {
-        let picture = picture(64, 48);
-        let grey = picture.iter().filter(|byte| **byte == GREY).count();
-        assert!(grey * 2 > picture.len() && grey < picture.len());
+    fn half_of_the_picture_is_grey_and_a_tenth_is_of_the_world_whatever_its_size() {
+        for (width, height) in [(64, 48), (640, 640), (640, 384), (320, 1280), (7, 5), (1, 1)] {
+            let picture = picture(width, height);
+            assert_eq!(picture.len(), width * height * 3);
+            let grey = picture.as_chunks::<3>().0.iter().filter(|pixel| **pixel == [GREY; 3]).count();
+            assert!(grey * 2 > width * height, "{width} x {height}");
+            assert!(width < 64 || grey * 10 < width * height * 9, "{width} x {height}");
+        }
     }
 }

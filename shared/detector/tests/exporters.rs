@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fs;
 
 use support::{assert_same, batch_of, fixture, picture, try_open};
-use trackdrop_detector::{Detector, DetectorError, Family};
+use trackdrop_detector::{ColorOrder, Detector, DetectorError, Family};
 
 fn model(name: &str) -> std::path::PathBuf {
     fixture(&format!("exporters/{name}.onnx"))
@@ -103,8 +103,43 @@ fn boxes_and_scores_of_their_own_are_suppressed() {
 }
 
 #[test]
+fn yolo_nas_leaves_a_margin_in_an_input_of_640() {
+    are_right(Family::BoxesAndScores, &["libre_yolonas_640"]);
+    assert_eq!(open("libre_yolonas_640").info().longest_side, Some(636));
+}
+
+#[test]
+fn joints_in_an_output_of_their_own_are_left() {
+    are_right(Family::YoloV8, &["libre_yolo9_pose"]);
+    are_right(Family::BoxesAndScores, &["libre_yolonas_pose"]);
+    for name in ["libre_yolo9_pose", "libre_yolonas_pose"] {
+        let detector = open(name);
+        assert!(detector.info().leaves.is_some_and(|leaves| leaves.contains("keypoints")), "{name}");
+    }
+    assert_eq!(open("libre_yolonas_pose").info().color_order, ColorOrder::Bgr);
+}
+
+#[test]
+fn angles_in_an_output_of_their_own_are_refused() {
+    assert!(refusal("libre_rfdetr_obb").contains("angles of turned boxes"));
+}
+
+#[test]
+fn scores_of_0_are_no_logits_of_a_half() {
+    let detector = open("no_scores");
+    assert_eq!(detector.info().family, Family::BoxesAndScores);
+    assert!(detector.detect(&batch_of(&detector, 200, 100), 1, 0.1).unwrap()[0].is_empty());
+    assert!(
+        detector.info().doubts.iter().any(|doubt| doubt.contains("nothing above 0")),
+        "{:?}",
+        detector.info().doubts
+    );
+}
+
+#[test]
 fn open_shapes_are_known_once_the_model_has_run() {
-    are_right(Family::YoloX, &["yolox_dynamic"]);
+    are_right(Family::YoloX, &["yolox_dynamic", "yolox_dynamic_raw"]);
+    are_right(Family::YoloV8, &["libre_yolo9_e2e_dynamic"]);
     are_right(Family::RtDetr, &["pydfine_i64"]);
 }
 
@@ -126,8 +161,14 @@ fn no_object_is_no_class_where_a_softmax_is_taken() {
 }
 
 #[test]
+fn a_mask_of_pixels_says_that_all_of_the_input_is_picture() {
+    are_right(Family::Detr, &["hf_detr_mask_i64", "hf_detr_mask_bool"]);
+}
+
+#[test]
 fn the_background_of_a_fine_tuned_rf_detr_is_no_class() {
-    are_right(Family::RfDetr, &["rf_detr_finetuned"]);
+    are_right(Family::RfDetr, &["rf_detr_finetuned", "rf_detr_80"]);
+    assert_eq!(open("rf_detr_80").info().class_name(79), "toothbrush");
 }
 
 #[test]
@@ -143,12 +184,15 @@ fn lists_of_finished_objects() {
         "mmdeploy",
         "efficient_nms",
         "paddle",
+        "paddle_ppyoloe",
+        "torchvision_fcos",
         "yolov7_end2end",
         "yolonas_flat",
     ];
     are_right(Family::Detections, &names);
     let error = try_open(model("torchvision_faster_rcnn"), 4).unwrap();
     assert_eq!(error.batch(), 1, "its outputs are of one picture");
+    assert_eq!(open("torchvision_fcos").info().class_name(90), "toothbrush", "COCO's 91 numbers");
 }
 
 #[test]

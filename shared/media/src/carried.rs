@@ -90,7 +90,8 @@ fn pictures(
                 let format = crate::picture_format::pixel_format_name(&frame.picture);
                 seen.push((format, frame.width(), frame.height(), frame.md5()?));
             }
-            Step::Error => {}
+            // One thread tells what is damaged.
+            Step::Error | Step::IsDamaged => {}
             Step::Finished => return Ok(seen),
             Step::NeedsPacket if at_end => return Ok(seen),
             Step::NeedsPacket => match packets.next() {

@@ -9,7 +9,7 @@ use ffmpeg::{Packet, codec, ffi, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Limits, MediaError, Rational, VideoEngine, h264, rational::FfmpegRational, spares::is_intra_only,
+    Limits, MediaError, Rational, VideoEngine, h264, log::Complaints, rational::FfmpegRational, spares::is_intra_only,
     video_engine::say_software,
 };
 
@@ -22,13 +22,19 @@ pub(crate) enum Step {
     NeedsPacket,
     /// Part of the stream could not be decoded; go on.
     Error,
+    /// Something is damaged, and what exactly can't be told by a decoder that works on several pictures at a time: begin once more with
+    /// one thread. All that came out so far was sound.
+    IsDamaged,
     /// Everything has come out.
     Finished,
 }
 
-/// A decoder of one video stream. Frame threads and slice threads give the same pixels as one thread.
+/// A decoder of one video stream. Where nothing is damaged, several threads give the same pixels as one; see [`Step::IsDamaged`].
 pub(crate) struct Decoder {
     inner: codec::decoder::Video,
+    /// Dropped after `inner`, which points to it.
+    complaints: Complaints,
+    threads: usize,
     limits: Limits,
     /// Time spent inside the decoder since the last picture; what the caller does meanwhile does not count.
     without_picture: Duration,
@@ -53,10 +59,15 @@ impl Decoder {
         }
         };
         let is_intra_only = is_intra_only(&parameters);
-        let context = context(parameters, &codec, time_base, threads, limits).map_err(refuse)?;
+        let mut context = context(parameters, &codec, time_base, threads, limits).map_err(refuse)?;
+        let complaints = Complaints::default();
+        // SAFETY: the decoder is dropped before its field `complaints`.
+        unsafe { complaints.listen_to(&mut context) };
         let inner = context.decoder().video().map_err(refuse)?;
         Ok(Self {
             inner,
+            complaints,
+            threads,
             limits: limits.clone(),
             without_picture: Duration::ZERO,
             is_in_hardware: false,
@@ -78,7 +89,16 @@ impl Decoder {
                 Ok(inner) => {
                     let limits = limits.clone();
                     let (without_picture, is_in_hardware, is_intra_only) = (Duration::ZERO, true, false);
-                    return Ok(Self { inner, limits, without_picture, is_in_hardware, is_intra_only });
+                    let complaints = Complaints::default();
+                    return Ok(Self {
+                        inner,
+                        complaints,
+                        threads: 1,
+                        limits,
+                        without_picture,
+                        is_in_hardware,
+                        is_intra_only,
+                    });
                 }
                 Err(reason) => say_software("decodes", &reason),
             }
@@ -121,6 +141,9 @@ impl Decoder {
         let began = Instant::now();
         let outcome = self.inner.receive_frame(picture);
         self.without_picture += began.elapsed();
+        if self.threads > 1 && self.complaints.are_there() {
+            return Ok(Step::IsDamaged);
+        }
         match outcome {
             Ok(()) => {
                 self.without_picture = Duration::ZERO;

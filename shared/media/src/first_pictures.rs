@@ -76,7 +76,8 @@ pub(crate) fn try_decoding(
                 }
             }
             Step::Finished => break,
-            Step::Error => {}
+            // One thread tells what is damaged.
+            Step::Error | Step::IsDamaged => {}
             Step::NeedsPacket if at_end => break,
             Step::NeedsPacket => {
                 at_end = index > first_entry + MAX_TRIAL_PACKETS || !demuxer.read(&mut packet)?;

@@ -7,7 +7,7 @@ use crate::{
     ColorTags, MediaError, Orientation,
     orientation::copy_upright,
     picture_format::{FfmpegColors, pixel_format_name},
-    scale::{RgbPlanes, Scaler, Target},
+    rgb_scaler::RgbScaler,
 };
 
 /// A decoded picture of the source. Its size and its pixels are those of the upright picture, before its sample aspect ratio.
@@ -31,20 +31,6 @@ impl std::fmt::Debug for Frame {
             .field("orientation", &self.orientation)
             .field("pixel_format", &pixel_format_name(&self.picture))
             .finish()
-    }
-}
-
-/// Scales frames to RGB; keeps its tables and its memory from frame to frame. One per thread.
-#[derive(Debug, Default)]
-pub struct RgbScaler {
-    scaler: Scaler,
-    planes: RgbPlanes,
-}
-
-impl RgbScaler {
-    /// A scaler that has seen no frame yet.
-    pub fn new() -> Self {
-        Self::default()
     }
 }
 
@@ -73,7 +59,7 @@ impl Frame {
         ColorTags::of(&self.picture)
     }
 
-    /// Writes the upright frame as `width` x `height` pixels of RGB, bilinear, into a plane for each of red, green and blue, whose rows start
+    /// Writes the upright frame as `width` x `height` pixels of RGB, by the scaler's filter, into a plane for each of red, green and blue, whose rows start
     /// `stride_bytes` apart. The colours follow the frame's own matrix and range (BT.601 where it has none). Nothing is written between
     /// the rows.
     ///
@@ -99,11 +85,10 @@ impl Frame {
                 ),
             });
         }
-        let RgbScaler { scaler, planes } = scaler;
         // By way of memory of its own: swscale writes beyond the ends of rows. Copying takes a fiftieth of scaling.
         // What is copied anyway is turned on the way: of the picture that was scaled down, not of the whole one.
         let stored = self.orientation.size((width, height));
-        scaler.run(&self.picture, Target::planar_rgb(stored.0, stored.1, planes))?;
+        let planes = scaler.run(&self.picture, stored)?;
         let size = (stored.0 as usize, stored.1 as usize);
         for (nth, target) in rgb.into_iter().enumerate() {
             let (plane, stride) = planes.plane(nth);

@@ -1,13 +1,19 @@
-//! FFmpeg's log: kept off the terminal, but what demuxers complain about is counted.
+//! FFmpeg's log: kept off the terminal, but what demuxers and decoders complain about is noticed.
 //!
-//! A demuxer that meets a broken stretch goes on behind it and returns no error; that something was lost is said in its log alone.
+//! A demuxer that meets a broken stretch goes on behind it and returns no error; that something was lost is said in its log alone. A decoder
+//! that works on several pictures at a time says what is damaged in its log alone, too: the flags of its pictures depend on how fast its
+//! threads were (FFmpeg 5.1, H.264 and MPEG-4).
 
 use std::{
     cell::Cell,
-    ffi::{c_char, c_int, c_void},
+    ffi::{CStr, c_char, c_int, c_void},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
-use ffmpeg_next::ffi;
+use ffmpeg_next::{codec, ffi};
+
+/// How the message begins that says that a part of a picture was made up. It is no error to FFmpeg.
+const CONCEALING: &[u8] = b"concealing";
 
 thread_local! {
     static DEMUXER_ERRORS: Cell<u64> = const { Cell::new(0) };
@@ -16,7 +22,7 @@ thread_local! {
 /// Takes FFmpeg's log over, for the whole process.
 pub(crate) fn install() {
     // SAFETY: the callback has the signature that FFmpeg calls; it may be called from any thread.
-    unsafe { ffi::av_log_set_callback(Some(count)) };
+    unsafe { ffi::av_log_set_callback(Some(notice)) };
 }
 
 /// Complaints of demuxers on this thread since the last call. Demuxers run on the thread that reads.
@@ -24,17 +30,47 @@ pub(crate) fn take_demuxer_errors() -> u64 {
     DEMUXER_ERRORS.take()
 }
 
+/// Whether a decoder has complained, on whichever of its threads.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints(Box<AtomicBool>);
+
+impl Complaints {
+    /// Notes from now on what a decoder complains of, which is not open yet.
+    ///
+    /// # Safety
+    /// This lives longer than the context and all that is opened from it.
+    pub(crate) unsafe fn listen_to(&self, context: &mut codec::context::Context) {
+        // SAFETY: `opaque` is the user's own field. FFmpeg copies it into the context of each of its threads and follows it nowhere.
+        unsafe { (*context.as_mut_ptr()).opaque = std::ptr::from_ref(&*self.0).cast_mut().cast() }
+    }
+
+    /// Whether there was one. A picture is given out when the thread that decoded it is done, so all of its complaints are known.
+    pub(crate) fn are_there(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// Generic in the last argument, C's `va_list`, because its type differs from platform to platform. It is not used.
-unsafe extern "C" fn count<VaList>(context: *mut c_void, level: c_int, _: *const c_char, _: VaList) {
-    if level > ffi::AV_LOG_ERROR || context.is_null() {
+unsafe extern "C" fn notice<VaList>(context: *mut c_void, level: c_int, message: *const c_char, _: VaList) {
+    if context.is_null() || level > ffi::AV_LOG_INFO {
         return;
     }
-    // SAFETY: what logs is null or starts with a pointer to its class, which may be null (libavutil/log.h); the class is static.
-    let is_demuxer = unsafe {
+    // SAFETY: what logs is null or starts with a pointer to its class, which may be null (libavutil/log.h); the class is static. A context
+    // of a codec has the class that `avcodec_get_class` returns, and its `opaque` is null or was set by `Complaints::listen_to`, whose
+    // caller keeps it alive. A message is a string in C's form.
+    unsafe {
         let class = *context.cast::<*const ffi::AVClass>();
-        !class.is_null() && (*class).category == ffi::AVClassCategory::AV_CLASS_CATEGORY_DEMUXER
-    };
-    if is_demuxer {
-        DEMUXER_ERRORS.set(DEMUXER_ERRORS.get() + 1);
+        if class.is_null() {
+            return;
+        }
+        let is_error = level <= ffi::AV_LOG_ERROR;
+        if class == ffi::avcodec_get_class() {
+            let complained = (*context.cast::<ffi::AVCodecContext>()).opaque.cast::<AtomicBool>();
+            if !complained.is_null() && (is_error || CStr::from_ptr(message).to_bytes().starts_with(CONCEALING)) {
+                (*complained).store(true, Ordering::Release);
+            }
+        } else if is_error && (*class).category == ffi::AVClassCategory::AV_CLASS_CATEGORY_DEMUXER {
+            DEMUXER_ERRORS.set(DEMUXER_ERRORS.get() + 1);
+        }
     }
 }

@@ -1,12 +1,16 @@
 //! Frames that can't be copied, re-encoded without loss: the same pixels, in chunks that start with a key frame.
 
-use std::{ops::Range, path::Path};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use ffmpeg::{Dictionary, Packet, codec, encoder, format::Pixel, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    ChunkDescription, ColorTags, Effort, Frame, Limits, MediaError, Orientation, PlannedSegment, PtsList, VideoIndex,
+    ChunkDescription, ColorTags, Effort, Frame, Limits, MediaError, Orientation, PlannedSegment, PtsList, Rational,
+    VideoIndex,
     chunk_format::owned_times_ms,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline},
@@ -23,10 +27,34 @@ const X264_FORMATS: [&str; 9] =
 /// Those that FFV1 takes and gives back as another one, or with other bytes between the pixels.
 const NOT_FFV1_FORMATS: [&str; 3] = ["rgb48le", "rgba64le", "bgr0"];
 
+/// Opens the decoder of a stream.
+struct Opener {
+    parameters: codec::Parameters,
+    time_base: Rational,
+    path: PathBuf,
+}
+
+impl Opener {
+    fn open(&self, threads: usize) -> Result<Decoder, MediaError> {
+        let limits = Limits { max_bytes: u64::MAX, max_pixels: u64::MAX, ..Limits::default() };
+        Decoder::open(self.parameters.clone(), self.time_base, threads, &limits, &self.path)
+    }
+}
+
+impl std::fmt::Debug for Opener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opener")
+    }
+}
+
 /// A stretch of packets of the source, decoded from its first one on.
 #[derive(Debug)]
 pub(crate) struct Stretch {
     decoder: Decoder,
+    /// What opens the decoder once more.
+    opener: Opener,
+    /// All packets of the stretch.
+    all: Range<usize>,
     /// Packets that are still to be decoded.
     packets: Range<usize>,
     at_end: bool,
@@ -42,11 +70,12 @@ pub(crate) type Packets<'a> = dyn FnMut(usize) -> Result<Packet, MediaError> + '
 impl Stretch {
     /// Opens a decoder for packets of the source; decoding may start at the first of them.
     pub(crate) fn open(source: &Demuxer, index: &VideoIndex, packets: Range<usize>) -> Result<Self, MediaError> {
-        let limits = Limits { max_bytes: u64::MAX, max_pixels: u64::MAX, ..Limits::default() };
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let Effort { threads, .. } = Effort::of(index.width, index.height, threads);
-        let decoder = Decoder::open(source.parameters()?, source.time_base()?, threads, &limits, source.path())?;
-        Ok(Self { decoder, packets, at_end: false, waiting: None, last_pts: i64::MIN })
+        let opener =
+            Opener { parameters: source.parameters()?, time_base: source.time_base()?, path: source.path().to_owned() };
+        let (decoder, all) = (opener.open(threads)?, packets.clone());
+        Ok(Self { decoder, opener, all, packets, at_end: false, waiting: None, last_pts: i64::MIN })
     }
 
     /// Writes the chunk of a segment: its own frames, whole ones and damaged ones. Those that can't be decoded are missing in it,
@@ -123,6 +152,11 @@ impl Stretch {
         let mut picture = frame::Video::empty();
         loop {
             match self.decoder.receive(&mut picture)? {
+                // What came out already is not later than what came out last.
+                Step::IsDamaged => {
+                    self.decoder = self.opener.open(1)?;
+                    (self.packets, self.at_end) = (self.all.clone(), false);
+                }
                 Step::Picture => {
                     let place = picture.pts().and_then(|tag| usize::try_from(tag).ok());
                     let packet = place.and_then(|place| index.packets.get(place)).filter(|packet| !packet.is_lost);

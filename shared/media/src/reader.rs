@@ -57,8 +57,10 @@ pub struct ChunkReader {
     damaged_before: PtsList,
     /// What the chunk's pictures stand for, where they hold the bytes of others.
     packing: Option<Packing>,
-    /// Place in `frame_pts` after the last frame given out.
+    /// Place in `frame_pts` after the last frame that came out.
     next_place: usize,
+    /// Place in `frame_pts` after the last frame that was given out before the decoder began once more.
+    given_out: usize,
     phase: Phase,
     tally: Tally,
 }
@@ -116,9 +118,7 @@ impl ChunkReader {
         limits: &Limits,
         threads: usize,
     ) -> Result<Self, MediaError> {
-        // A video engine is asked for pixel formats that it may not take, and these are in the packets.
-        let demuxer = Demuxer::open_chunk(chunk.into(), engine != VideoEngine::Software, limits)?;
-        let description = ChunkDescription::from_tags(demuxer.input(), limits)?;
+        let (demuxer, decoder, description) = open_pictures(chunk.into(), engine, limits, threads)?;
         if description.window != *window || description.frame_pts != *frame_pts {
             return Err(MediaError::Mismatch {
                 reason: format!(
@@ -133,12 +133,6 @@ impl ChunkReader {
             return Err(MediaError::Mismatch { reason: "the chunk's list of frames leaves its window".into() });
         }
         let times_ms = owned_times_ms(window.time_base, frame_pts).iter().map(|t| t + description.start_ms).collect();
-        let (parameters, time_base) = (demuxer.parameters()?, demuxer.time_base()?);
-        // A grey picture has as many pixels as the picture in it has bytes. That one is checked when it is there.
-        let max_pixels =
-            limits.max_pixels.saturating_mul(if description.packing.is_some() { MOST_PIXEL_BYTES } else { 1 });
-        let decoder_limits = Limits { max_pixels, ..limits.clone() };
-        let decoder = Decoder::open_on(engine, parameters, time_base, threads, &decoder_limits, demuxer.path())?;
         Ok(Self {
             demuxer,
             decoder,
@@ -153,6 +147,7 @@ impl ChunkReader {
             damaged_before: description.damaged_pts,
             packing: description.packing,
             next_place: 0,
+            given_out: 0,
             phase: Phase::Reading,
             tally: Tally::default(),
         })
@@ -185,7 +180,8 @@ impl ChunkReader {
         while self.phase != Phase::Done {
             match self.decoder.receive(&mut picture)? {
                 Step::Picture => {
-                    if let Some((pts, is_damaged)) = self.accept(&picture)? {
+                    let accepted = self.accept(&picture)?;
+                    if let Some((pts, is_damaged)) = accepted.filter(|_| self.next_place > self.given_out) {
                         let picture = match self.packing {
                             Some(packing) => packing.unpack(&picture)?,
                             None => picture,
@@ -195,6 +191,7 @@ impl ChunkReader {
                     }
                 }
                 Step::Error => {}
+                Step::IsDamaged => self.begin_again()?,
                 Step::Finished => self.finish(),
                 Step::NeedsPacket => self.feed()?,
             }
@@ -224,6 +221,17 @@ impl ChunkReader {
             damaged,
             discarded_outside_window: self.tally.outside,
         }
+    }
+
+    /// Decodes once more on one thread, which tells what is damaged the same way each time. What was given out is not given out twice, but
+    /// counted anew.
+    fn begin_again(&mut self) -> Result<(), MediaError> {
+        let chunk = self.demuxer.source().clone();
+        tracing::info!(chunk = %chunk.name().display(), frames = self.next_place, "FFmpeg complains: decoded once more on one thread");
+        (self.demuxer, self.decoder, _) = open_pictures(chunk, VideoEngine::Software, &self.limits, 1)?;
+        self.given_out = self.next_place;
+        (self.next_place, self.phase, self.tally) = (0, Phase::Reading, Tally::default());
+        Ok(())
     }
 
     fn feed(&mut self) -> Result<(), MediaError> {
@@ -283,4 +291,22 @@ impl ChunkReader {
             self.frame_pts[passed.clone()].iter().zip(&self.is_wanted[passed]).filter(|(_, is_wanted)| **is_wanted);
         self.tally.damaged.extend(lost.map(|(pts, _)| pts));
     }
+}
+
+/// A chunk's packets, what decodes them, and what the chunk says about itself.
+fn open_pictures(
+    chunk: Source,
+    engine: VideoEngine,
+    limits: &Limits,
+    threads: usize,
+) -> Result<(Demuxer, Decoder, ChunkDescription), MediaError> {
+    // A video engine is asked for pixel formats that it may not take, and these are in the packets.
+    let demuxer = Demuxer::open_chunk(chunk, engine != VideoEngine::Software, limits)?;
+    let description = ChunkDescription::from_tags(demuxer.input(), limits)?;
+    let (parameters, time_base) = (demuxer.parameters()?, demuxer.time_base()?);
+    // A grey picture has as many pixels as the picture in it has bytes. That one is checked when it is there.
+    let max_pixels = limits.max_pixels.saturating_mul(if description.packing.is_some() { MOST_PIXEL_BYTES } else { 1 });
+    let decoder_limits = Limits { max_pixels, ..limits.clone() };
+    let decoder = Decoder::open_on(engine, parameters, time_base, threads, &decoder_limits, demuxer.path())?;
+    Ok((demuxer, decoder, description))
 }

@@ -6,6 +6,7 @@ use ffmpeg_next as ffmpeg;
 use crate::{
     ColorTags, MediaError,
     picture_format::{FfmpegColors, pixel_format_name},
+    resize::YuvMatrix,
 };
 
 /// Where the scaled picture goes: up to three planes of borrowed memory, checked by its constructors.
@@ -101,6 +102,15 @@ impl RgbPlanes {
         self.plane_bytes = self.stride * height as usize + VECTOR_BYTES;
         self.bytes.resize(3 * self.plane_bytes, 0);
         self.stride
+    }
+
+    /// Red, green and blue, and the bytes from row to row.
+    pub(crate) fn planes_mut(&mut self, width: u32, height: u32) -> ([&mut [u8]; 3], usize) {
+        let stride = self.make_room(width, height);
+        let bytes = stride * height as usize;
+        let (red, rest) = self.bytes.split_at_mut(self.plane_bytes);
+        let (green, blue) = rest.split_at_mut(self.plane_bytes);
+        ([red, green, blue].map(|plane| &mut plane[..bytes]), stride)
     }
 
     /// A plane (0 red, 1 green, 2 blue), and the bytes from row to row.
@@ -222,6 +232,15 @@ impl Scaler {
         self.key = Some(key);
         Ok(())
     }
+}
+
+/// What the numbers of a picture in YUV mean.
+pub(crate) fn yuv_matrix(picture: &frame::Video) -> YuvMatrix {
+    let color = ColorTags::of(picture);
+    let number = matrix_number(color.matrix_for(picture.width(), picture.height()));
+    // SAFETY: gives a static table of four numbers for any number.
+    let chroma = unsafe { std::ptr::read(ffi::sws_getCoefficients(number).cast::<[i32; 4]>()) };
+    YuvMatrix { chroma, is_full_range: color.is_full_range() }
 }
 
 /// swscale's number of a YUV matrix; BT.601 for one that it does not know.

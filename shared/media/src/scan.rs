@@ -411,8 +411,15 @@ fn decode_order_of_pictures(
     source: &Demuxer,
     limits: &Limits,
 ) -> Result<(Vec<DecodedPicture>, Option<Rational>), MediaError> {
+    decode_order_on(std::thread::available_parallelism().map_or(1, usize::from), source, limits)
+}
+
+fn decode_order_on(
+    threads: usize,
+    source: &Demuxer,
+    limits: &Limits,
+) -> Result<(Vec<DecodedPicture>, Option<Rational>), MediaError> {
     let mut demuxer = Demuxer::open(source.source(), Timeline::Media, limits)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut decoder = Decoder::open(demuxer.parameters()?, demuxer.time_base()?, threads, limits, source.path())?;
     let (mut packet, mut picture) = (Packet::empty(), frame::Video::empty());
     let (mut order, mut fed, mut finished) = (Vec::new(), 0usize, false);
@@ -424,6 +431,7 @@ fn decode_order_of_pictures(
                 order.extend(packet.map(|packet| DecodedPicture { packet, is_whole }));
             }
             Step::Finished => return Ok((order, decoder.frame_rate())),
+            Step::IsDamaged => return decode_order_on(1, source, limits),
             Step::Error => {}
             Step::NeedsPacket if finished => return Ok((order, decoder.frame_rate())),
             Step::NeedsPacket => {

@@ -14,12 +14,17 @@ use crate::{
 
 /// Decodes a whole source from its first packet to its last. It knows nothing of segments, windows or chunks.
 pub(crate) struct SerialDecoder<'a> {
+    source: &'a Source,
+    limits: &'a Limits,
     demuxer: Demuxer,
     decoder: Decoder,
     packet: Packet,
     index: &'a VideoIndex,
     /// Packets given to the decoder.
     fed: usize,
+    /// Pictures that came out, and how many of them were given out before it began once more.
+    pictures: u64,
+    given_out: u64,
     at_end: bool,
     /// Where the packets are known by what they are, not by how many came before: an edit list leaves packets out or gives some twice.
     by_place: Option<HashMap<(i64, u32), usize>>,
@@ -29,9 +34,9 @@ pub(crate) struct SerialDecoder<'a> {
 
 impl<'a> SerialDecoder<'a> {
     pub(crate) fn open(
-        source: &Source,
+        source: &'a Source,
         index: &'a VideoIndex,
-        limits: &Limits,
+        limits: &'a Limits,
         threads: usize,
     ) -> Result<Self, MediaError> {
         let mut demuxer = Demuxer::open(source, Timeline::Presented, limits)?;
@@ -48,7 +53,20 @@ impl<'a> SerialDecoder<'a> {
             }
             before.push_back(first);
         }
-        Ok(Self { demuxer, decoder, packet: Packet::empty(), index, fed: 0, at_end: false, by_place, before })
+        Ok(Self {
+            source,
+            limits,
+            demuxer,
+            decoder,
+            packet: Packet::empty(),
+            index,
+            fed: 0,
+            pictures: 0,
+            given_out: 0,
+            at_end: false,
+            by_place,
+            before,
+        })
     }
 
     /// Reads the next packet to decode.
@@ -69,6 +87,10 @@ impl<'a> SerialDecoder<'a> {
             let mut picture = frame::Video::empty();
             match self.decoder.receive(&mut picture)? {
                 Step::Picture => {
+                    self.pictures += 1;
+                    if self.pictures <= self.given_out {
+                        continue;
+                    }
                     let pts = if self.index.times_are_stated {
                         picture.timestamp()
                     } else {
@@ -81,6 +103,10 @@ impl<'a> SerialDecoder<'a> {
                     return Ok(Some((pts, frame)));
                 }
                 Step::Error => {}
+                Step::IsDamaged => {
+                    let again = Self::open(self.source, self.index, self.limits, 1)?;
+                    *self = Self { given_out: self.pictures, ..again };
+                }
                 Step::Finished => return Ok(None),
                 Step::NeedsPacket if self.at_end => return Ok(None),
                 Step::NeedsPacket if self.read()? => {

@@ -1,6 +1,6 @@
 use super::{
-    BoxFormat, Candidates, ColorOrder, Decoder, Defaults, Evidence, Fit, Head, Letterbox, Output, Size, any_reaches,
-    best_class, classes_in, range_of, table,
+    BoxFormat, Candidates, ColorOrder, Decoder, Defaults, Evidence, Fit, Head, Letterbox, Output, Resize, Size,
+    any_reaches, best_class, classes_in, range_of, table,
 };
 
 /// [B, N, 4 + C], a row per candidate: a box and a score per class, to be suppressed. `LibreYOLO` writes RTMDet, PicoDet and
@@ -14,6 +14,8 @@ pub(super) const RTMDET: Defaults = Defaults {
     std: [57.375, 57.12, 58.395],
     letterbox: Letterbox::TopLeft,
     pad_color: [114; 3],
+    longest_side: None,
+    resize: Resize::OpenCv,
     nms_iou: Some(0.65),
 };
 

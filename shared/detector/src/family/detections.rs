@@ -1,7 +1,7 @@
 use super::end_to_end::Listed;
 use super::{
-    BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Letterbox, Output, OutputSpec, RowOrder,
-    Size, range_of,
+    BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Letterbox, Output, OutputSpec, Resize,
+    RowOrder, Size, range_of,
 };
 
 /// Objects with nothing left to do, in the layouts of exports with suppression inside:
@@ -116,7 +116,7 @@ impl Listing {
             ),
             (true, None, _) => (
                 80,
-                Defaults { letterbox: Letterbox::TopLeft, ..Defaults::IMAGENET },
+                Defaults { letterbox: Letterbox::TopLeft, resize: Resize::OpenCv, ..Defaults::IMAGENET },
                 "dets of corners and score, and labels, as mmdeploy gives them",
                 Some(
                     "mean, std and colours are those of most configurations of mmdetection; set those of the model's \
@@ -131,7 +131,9 @@ impl Listing {
             ),
             (true, Some(_), None) => return None,
         };
-        let fit = Fit::new(evidence.named.unwrap_or(classes), outputs, decoder, defaults, because.to_owned());
+        // No shape tells how many classes there are.
+        let classes = evidence.named.filter(|_| !evidence.is_guess).unwrap_or(classes);
+        let fit = Fit::new(classes, outputs, decoder, defaults, because.to_owned());
         let fit = Fit { has_batch, is_dense: false, ..fit.boxes(format) };
         Some(match doubt {
             Some(doubt) => fit.doubting(doubt),

@@ -2,7 +2,7 @@ use super::corners::rows;
 use super::detections::{Separate, format_in, listing};
 use super::end_to_end::Listed;
 use super::{
-    BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, OutputSpec, RowOrder, Size,
+    BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, OutputSpec, Resize, RowOrder, Size,
     any_reaches, table,
 };
 
@@ -38,6 +38,9 @@ pub(crate) const RF_DETR: Detr =
 pub(crate) const DETR: Detr =
     Detr { name: "detr", layout: "logits [B, N, C + 1] + boxes [B, N, 4]", kind: Kind::Softmax };
 
+/// Ultralytics' RT-DETR, whose program stretches with OpenCV.
+const ULTRALYTICS: Defaults = Defaults { resize: Resize::OpenCv, ..Defaults::STRETCHED };
+
 /// Columns of models that count classes by COCO's categories, 0 to 90.
 const COCO_CATEGORIES: usize = 91;
 
@@ -54,6 +57,8 @@ impl Head for Detr {
         if let Some((logits, boxes, columns)) = logits_and_boxes(evidence.outputs) {
             let classes = self.classes(columns, evidence.named)?;
             let defaults = match self.kind {
+                // Roboflow's program scales without antialiasing.
+                Kind::Rf => Defaults { resize: Resize::OpenCv, ..Defaults::IMAGENET },
                 // Those with COCO's categories (Deformable DETR, LW-DETR) see ImageNet's colours; RT-DETR and D-FINE have 80 classes.
                 Kind::Rt if columns != COCO_CATEGORIES => Defaults::STRETCHED,
                 _ => Defaults::IMAGENET,
@@ -80,11 +85,11 @@ impl Head for Detr {
             let decoder = Listed { order: RowOrder::BoxScoreClass, after: 0, boxes, extra: Extra::None };
             let because = format!("a row for each of {} objects: box, score, class", table.rows);
             let classes = evidence.named.unwrap_or(80);
-            let fit = Fit::new(classes, vec![table.output], decoder, Defaults::STRETCHED, because).boxes(boxes);
+            let fit = Fit::new(classes, vec![table.output], decoder, ULTRALYTICS, because).boxes(boxes);
             return Some(Fit { is_dense: false, ..fit });
         }
         let classes = super::classes_in(table.columns, 4, evidence.named)?;
-        Some(rows(table.output, classes, 0, boxes, Defaults::STRETCHED))
+        Some(rows(table.output, classes, 0, boxes, ULTRALYTICS))
     }
 
     fn recognise(&self, evidence: &Evidence<'_>) -> Vec<Fit> {

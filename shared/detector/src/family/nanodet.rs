@@ -5,7 +5,7 @@ use super::{
     BoxFormat, Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, Table, any_reaches, best_class,
     classes_in, grid, range_of, table, yolov5::is_grid,
 };
-use crate::{ColorOrder, Detection, Letterbox};
+use crate::{ColorOrder, Detection, Letterbox, Resize};
 
 /// NanoDet (Lyu, 2020) and NanoDet-Plus. The export gives [B, N, C + 4 * bins], a row per cell: a score per class, then for
 /// each side of the box a distribution over the distances 0, 1, ... in strides ("generalized focal loss", Li et al.,
@@ -59,6 +59,9 @@ const LETTERBOXED: Defaults = Defaults {
     std: [57.375, 57.12, 58.395],
     letterbox: Letterbox::Center,
     pad_color: [0; 3],
+    longest_side: None,
+    // Its own program warps by pixel index, which is none of the filters.
+    resize: Resize::Swscale,
     nms_iou: Some(0.6),
 };
 const STRETCHED: Defaults = Defaults { letterbox: Letterbox::Stretch, ..LETTERBOXED };

@@ -1,6 +1,7 @@
 use super::nanodet::of_sides;
 use super::{
-    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, OutputSpec, Size, any_reaches, grid, range_of, table,
+    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, OutputSpec, Resize, Size, any_reaches, grid, range_of,
+    table,
 };
 
 /// PicoDet (Yu et al., 2021) as `PaddleDetection` exports it without its last step: for each of the strides 8, 16, 32 and 64 scores
@@ -37,7 +38,7 @@ impl Head for PicoDet {
         let because =
             format!("scores of {classes} classes and distributions of the sides for each of {levels} strides");
         let outputs = (0..outputs.len()).collect();
-        let defaults = Defaults { nms_iou: Some(0.5), ..Defaults::IMAGENET };
+        let defaults = Defaults { nms_iou: Some(0.5), resize: Resize::OpenCv, ..Defaults::IMAGENET };
         Some(Fit::new(classes, outputs, Levels { classes, bins: numbers / 4 }, defaults, because))
     }
 }

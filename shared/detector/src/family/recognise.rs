@@ -46,7 +46,7 @@ pub(crate) fn recognise(evidence: &Evidence<'_>) -> Result<Recognised, Doubt> {
     let guesses = if evidence.named.is_some() { vec![evidence.named] } else { vec![Some(80), None] };
     let mut refuted = Vec::new();
     for named in guesses {
-        let evidence = Evidence { named, ..*evidence };
+        let evidence = Evidence { named, is_guess: evidence.named.is_none() && named.is_some(), ..*evidence };
         let readings = Family::ALL.iter().flat_map(|family| {
             let fits = family.head().recognise(&evidence);
             fits.into_iter().map(move |fit| (*family, fit))

@@ -1,6 +1,6 @@
 use super::yolov5::{Objectness, Relative, is_grid};
 use super::{Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, classes_in, grid, table};
-use crate::{ColorOrder, Letterbox};
+use crate::{ColorOrder, Letterbox, Resize};
 
 /// YOLOX (Ge et al., 2021): [B, N, 5 + C], one row per cell of the strides 8, 16 and 32 (and 64). Its exports give the box
 /// relative to the cell (the default) or in input pixels (`--decode_in_inference`), in the same shape.
@@ -28,6 +28,8 @@ impl Head for YoloX {
             std: [1.0; 3],
             letterbox: Letterbox::TopLeft,
             pad_color: [114; 3],
+            longest_side: None,
+            resize: Resize::OpenCv,
             nms_iou: Some(0.45),
         };
         let (columns, rows) = (table.columns, table.rows);
