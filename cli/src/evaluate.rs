@@ -1,10 +1,14 @@
 //! `trackdrop eval`: tracks against ground truth, or against another tracker's.
 
-use crate::{args::EvalArguments, output::line, refine};
-use anyhow::{Context, bail};
-use std::path::{Path, PathBuf};
-use trackdrop_eval::{CompareOptions, Evaluation, Options, Preprocessing, Row, Sequence};
-use trackdrop_exchange::{FileTrack, read_track_parquet};
+use crate::{
+    args::EvalArguments,
+    output::line,
+    refine,
+    track_files::{SINGLE_PRECISION_PX, read},
+};
+use anyhow::bail;
+use std::path::PathBuf;
+use trackdrop_eval::{CompareOptions, Evaluation, Options, Preprocessing};
 
 pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
     let iou = arguments.iou;
@@ -83,30 +87,4 @@ fn told(names: &[PathBuf], evaluations: &[Evaluation]) -> anyhow::Result<(String
     }
     text.push_str(&format!("pooled\n{pooled}"));
     Ok((text, serde_json::json!({ "sequences": sequences, "pooled": pooled })))
-}
-
-/// Boxes of `tracks.parquet` are `f32`: in a picture of 8,192 pixels two edges of a box that was rounded are together less than this away
-/// from the tracker's own.
-const SINGLE_PRECISION_PX: f64 = 1e-3;
-
-/// Tracks from a file.
-pub(crate) struct Tracks {
-    pub(crate) sequence: Sequence,
-    /// Whether the file holds boxes as `f32`.
-    single_precision: bool,
-}
-
-/// Any file of tracks: text by its content, Parquet by its ending: a request's `tracks.parquet`, or what `retrack --out` wrote.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Tracks> {
-    if path.extension().is_none_or(|ending| ending != "parquet") {
-        return Ok(Tracks { sequence: trackdrop_eval::read_file(path)?, single_precision: false });
-    }
-    let file = read_track_parquet(path)?;
-    let to_row =
-        |row: FileTrack| Row { score: row.score, observed: row.observed, ..Row::new(row.frame, row.id, row.tlwh) };
-    let sequence = Sequence::from_rows(file.rows.into_iter().map(to_row).collect());
-    Ok(Tracks {
-        sequence: sequence.with_context(|| path.display().to_string())?,
-        single_precision: file.single_precision,
-    })
 }

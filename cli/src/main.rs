@@ -27,6 +27,7 @@ mod schema;
 mod settings;
 mod simulate;
 mod timeline;
+mod track_files;
 mod upload;
 mod verify;
 mod videos;

@@ -2,7 +2,7 @@
 
 use crate::{
     args::{RefineArguments, TrackerArguments},
-    evaluate, settings,
+    settings, track_files,
 };
 use anyhow::{Context, bail};
 use std::path::Path;
@@ -62,7 +62,7 @@ impl Given {
                 tracks.display()
             );
         }
-        let rows = rows(&evaluate::read(tracks)?.sequence);
+        let rows = rows(&track_files::read(tracks)?.sequence);
         let detections = match detections {
             None => Vec::new(),
             Some(path) => free(path)?,
@@ -85,8 +85,7 @@ fn rows(tracks: &Sequence) -> Vec<Row> {
             false => Origin::Filled,
         };
         let class = row.class.map_or(0, i32::from);
-        let bbox = [row.x, row.y, row.x + row.w, row.y + row.h];
-        Row { score: row.score, class, origin, ..Row::new(row.frame - 1, row.id, bbox) }
+        Row { score: row.score, class, origin, ..Row::new(row.frame_index(), row.id, row.corners()) }
     };
     let mut rows: Vec<Row> = tracks.rows().iter().map(to_row).collect();
     rows.sort_by_key(|row| (row.frame, row.id));
@@ -111,10 +110,8 @@ fn free(path: &Path) -> anyhow::Result<Vec<Detection>> {
 /// Refined rows as the metrics take them.
 pub(crate) fn sequence(rows: &[Row]) -> anyhow::Result<Sequence> {
     let to_row = |row: &Row| {
-        let [x1, y1, x2, y2] = row.bbox;
-        let mut out = trackdrop_eval::Row::new(row.frame + 1, row.id, [x1, y1, x2 - x1, y2 - y1]);
-        (out.score, out.observed) = (row.score, row.is_observed());
-        out
+        let out = trackdrop_eval::Row::of_corners(row.frame, row.id, row.bbox);
+        trackdrop_eval::Row { score: row.score, observed: row.is_observed(), ..out }
     };
     Sequence::from_rows(rows.iter().map(to_row).collect()).context("refined tracks")
 }

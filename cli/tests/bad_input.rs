@@ -5,12 +5,13 @@
 mod support;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
 };
 use support::{Data, Ended, Running, Scene, clip, codec, ffmpeg, ffprobe};
+use trackdrop_pipeline::{RequestSettings, settings::METADATA_KEY};
 
 /// The one error of a command that failed: one line that says no word of the program's inside.
 #[track_caller]
@@ -240,6 +241,34 @@ fn settings_that_make_no_sense_are_refused_before_anything_is_made() {
         assert_eq!(ended.stdout, "", "{option}");
         assert!(!data.0.exists(), "{option} left something behind");
     }
+}
+
+#[test]
+fn a_bad_threshold_is_refused_in_the_same_words_by_flags_uploads_and_cards() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 1, codec::H264);
+    let words = "track_thresh must be between 0 and 1, got -0.1";
+    let model = scene.path("carded.onnx");
+    std::fs::copy(support::model(), &model).unwrap();
+    std::fs::write(scene.path("carded.json"), r#"{ "track_thresh": -0.1 }"#).unwrap();
+    let flag = "--track-thresh=-0.1".as_ref();
+    let detections = scene.path("detections.csv");
+    let (detections, out) = (option("--detections", &detections), option("--out", &scene.path("tracks.csv")));
+    for arguments in [
+        vec!["run".as_ref(), video.as_os_str(), flag],
+        vec!["run".as_ref(), video.as_os_str(), &option("--model", &model)],
+        vec!["retrack".as_ref(), &detections, &out, flag],
+    ] {
+        let error = only_error(&scene.data().trackdrop(&arguments));
+        assert!(error.contains(words), "{arguments:?}: {error}");
+    }
+    let upload = BTreeMap::from([(METADATA_KEY.to_owned(), r#"{"tracker": {"track_thresh": -0.1}}"#.to_owned())]);
+    assert_eq!(RequestSettings::of_upload(&upload).unwrap_err().to_string(), words);
+}
+
+fn option(name: &str, path: &Path) -> OsString {
+    let mut option = OsString::from(format!("{name}="));
+    option.push(path);
+    option
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub(crate) async fn page(State(console): State<Arc<Console>>, Path(request): Pat
         let name = info.object.name.rsplit('/').next().unwrap_or_default().to_owned();
         files.push(json!({ "name": name, "bytes": info.bytes }));
     }
-    let source = crate::video::source(&manifest);
+    let source = source(&manifest);
     let has_source = cloud.find(&source).await?.is_some_and(|info| info.generation == manifest.source.generation);
     let has = |file: ResultFile| files.iter().any(|one| one["name"] == file.file_name());
     let video = manifest.source.video.as_ref().map(|video| {
@@ -119,4 +119,9 @@ pub(crate) async fn page(State(console): State<Arc<Console>>, Path(request): Pat
             "crops": has(ResultFile::Crops),
         },
     })))
+}
+
+/// The upload of a request.
+pub(crate) fn source(manifest: &Manifest) -> ObjectName {
+    ObjectName::new(Bucket::Uploads, trackdrop_flow::end::video_name(manifest))
 }

@@ -11,18 +11,10 @@ use bytes::Bytes;
 use futures_util::stream;
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, sync::Arc};
 use trackdrop_cloud::{LocalFile, OpenObject, ReadRange};
-use trackdrop_pipeline::{
-    Bucket, Manifest,
-    names::{ObjectName, ResultFile},
-};
+use trackdrop_pipeline::{Manifest, names::ResultFile};
 
 /// Bytes that are read at a time.
 const PIECE_BYTES: u64 = 256 << 10;
-
-/// The upload of a request.
-pub(crate) fn source(manifest: &Manifest) -> ObjectName {
-    ObjectName::new(Bucket::Uploads, trackdrop_flow::end::video_name(manifest))
-}
 
 pub(crate) async fn play(
     State(console): State<Arc<Console>>,
@@ -31,7 +23,7 @@ pub(crate) async fn play(
 ) -> Result<Response, Problem> {
     let manifest = requests::found(&console, &request).await?;
     let (object, generation, kind) = match which.as_str() {
-        "source" => (source(&manifest), Some(manifest.source.generation), media_type(&manifest)),
+        "source" => (requests::source(&manifest), Some(manifest.source.generation), media_type(&manifest)),
         "annotated" => (ResultFile::AnnotatedVideo.object(&manifest.request_id), None, "video/mp4"),
         _ => return Err(Problem::not_found(format!("no video {which:?}: there are source and annotated"))),
     };

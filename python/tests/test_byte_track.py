@@ -109,7 +109,7 @@ def test_bad_input_is_refused_with_the_value_and_leaves_the_tracker_as_it_was() 
             tracker.update(*arguments)
     with pytest.raises(TypeError, match="got ndarray without scores"):
         tracker.update(np.empty((0, 4)))
-    with pytest.raises(ValueError, match=r"track_thresh must be within 0..=1, got 1.5"):
+    with pytest.raises(ValueError, match=r"track_thresh must be between 0 and 1, got 1.5"):
         trackdrop.ByteTrack(track_thresh=1.5)
     with pytest.raises(ValueError, match='boxes must be "tracker" or "detections", got "mine"'):
         trackdrop.ByteTrack(boxes="mine")

@@ -10,10 +10,12 @@ mod scene;
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
 use tempfile::TempPath;
-use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, stage::StageHandler, version};
+use trackdrop_flow::{
+    Cloud, NewObject, WorkReport, blocking, count, downloading, scratch_file, stage::StageHandler, version,
+};
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, ObjectFinalized, RequestId, SegmentDescription, Stage, Stopwatch,
-    counter::Counted, names, names::PerSegment,
+    Delivery, Failure, ObjectFinalized, RequestId, SegmentDescription, Stage, Stopwatch, counter::Counted, names,
+    names::PerSegment,
 };
 use trackdrop_tables::{
     crops::{self, Crop},
@@ -24,7 +26,7 @@ pub use media::MediaRenderer;
 pub use trackdrop_media::{Limits, VideoEngine};
 
 /// Draws a segment; blocking.
-pub trait Renderer: Send + Sync {
+pub trait Renderer: Send + Sync + std::fmt::Debug {
     /// Decodes the frames that the chunk owns, draws each frame's rows and encodes into `out`. Rows of frames before the segment's first one are
     /// where the objects came from: their trails.
     ///
@@ -50,15 +52,10 @@ pub struct Rendered {
 }
 
 /// The handler.
+#[derive(Debug)]
 pub struct Annotate {
     cloud: Cloud,
     renderer: Arc<dyn Renderer>,
-}
-
-impl std::fmt::Debug for Annotate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Annotate")
-    }
 }
 
 impl Annotate {
@@ -86,10 +83,8 @@ impl StageHandler for Annotate {
         let tracks = self.cloud.storage.stat(&started_by.object).await?;
         let chunk = PerSegment::Chunk.object(&version::chunks_of(request, &tracks.metadata)?, number);
         let started = Stopwatch::start();
-        let (info, file) = self.cloud.storage.fetch(&chunk, None).await?;
-        delivery.spend(Activity::Download, started.seconds());
-        let segment = SegmentDescription::from_metadata(&info.metadata)
-            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        let (info, file) = downloading(delivery, self.cloud.storage.fetch(&chunk, None)).await?;
+        let segment = SegmentDescription::from_metadata(&info.metadata).map_err(Failure::permanent_from)?;
         let result = PerSegment::Annotated.object(request, number);
         if self.cloud.find(&result).await?.is_none() {
             let (_, bytes) = self.cloud.storage.get(&started_by.object).await?;
@@ -121,8 +116,7 @@ impl Annotate {
     ) -> Result<(TempPath, Vec<Crop>), Failure> {
         let (renderer, scratch) = (self.renderer.clone(), self.cloud.storage.scratch().to_owned());
         blocking(move || {
-            let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
-            let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
+            let out = scratch_file(&scratch, ".mp4")?.into_temp_path();
             let rendered = renderer.render(chunk.path(), &segment, &tracks, &out, &delivery)?;
             Ok((out, rendered.crops))
         })

@@ -1,8 +1,7 @@
 //! The best crop of each object in the whole video, of the best ones in the segments.
 
 use std::{collections::BTreeMap, io::BufWriter};
-use tempfile::NamedTempFile;
-use trackdrop_flow::{Cloud, NewObject, blocking};
+use trackdrop_flow::{Cloud, NewObject, blocking, scratch_file};
 use trackdrop_pipeline::{
     Delivery, Failure, Manifest,
     names::{self, ResultFile},
@@ -30,8 +29,7 @@ pub(crate) async fn create(cloud: &Cloud, manifest: &Manifest, delivery: &Delive
     let scratch = cloud.storage.scratch().to_owned();
     let file = blocking(move || {
         let all: Vec<_> = best.into_values().collect();
-        let file =
-            NamedTempFile::new_in(scratch).map_err(|error| Failure::from_io("making a temporary file", error))?;
+        let file = scratch_file(&scratch, "")?;
         let written = crops::write(&all, BufWriter::new(file)).map_err(table)?;
         let file = written.into_inner().map_err(|error| Failure::from_io("writing crops", error.into_error()))?;
         Ok(file.into_temp_path())

@@ -10,7 +10,7 @@ use trackdrop_cloud::{LocalFile, OpenObject};
 use trackdrop_flow::{
     Cloud, Doing, NewObject, WorkReport, blocking,
     blocking::{ReadTime, read_at},
-    end, manifest,
+    downloading, end, manifest, scratch_file,
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
@@ -35,7 +35,7 @@ pub struct Part {
 }
 
 /// Joins annotated segments; blocking.
-pub trait Joiner: Send + Sync {
+pub trait Joiner: Send + Sync + std::fmt::Debug {
     /// Joins the parts, in order, and adds the audio of `source`, where there is one to be added.
     ///
     /// # Errors
@@ -53,15 +53,10 @@ pub struct Joined {
 }
 
 /// The handler.
+#[derive(Debug)]
 pub struct Join {
     cloud: Cloud,
     joiner: Arc<dyn Joiner>,
-}
-
-impl std::fmt::Debug for Join {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Join")
-    }
 }
 
 impl Join {
@@ -112,8 +107,6 @@ async fn fetch(cloud: Cloud, object: ObjectName, start_pts: i64) -> Result<Part,
 impl Join {
     async fn join(&self, manifest: &Manifest, delivery: &Delivery) -> Result<(tempfile::TempPath, Joined), Failure> {
         let storage = &self.cloud.storage;
-        let fetching = Stopwatch::start();
-        let mut parts = Vec::with_capacity(manifest.segments.len());
         let objects: Vec<_> = manifest
             .segments
             .iter()
@@ -123,18 +116,23 @@ impl Join {
             .collect();
         let cloud = self.cloud.clone();
         let fetch = move |(object, start_pts)| fetch(cloud.clone(), object, start_pts);
-        let mut fetched = pin!(stream::iter(objects).map(fetch).buffered(AT_ONCE));
-        while let Some(part) = fetched.next().await {
-            parts.push(part?);
-            delivery.step()?;
-        }
+        let parts = downloading(delivery, async {
+            let mut parts = Vec::with_capacity(objects.len());
+            let mut fetched = pin!(stream::iter(objects).map(fetch).buffered(AT_ONCE));
+            while let Some(part) = fetched.next().await {
+                parts.push(part?);
+                delivery.step()?;
+            }
+            Ok::<_, Failure>(parts)
+        })
+        .await?;
         let video = manifest.source.video.clone().ok_or_else(|| Failure::permanent("the manifest has no plan"))?;
         let upload = ObjectName::new(Bucket::Uploads, end::video_name(manifest));
         let reads = ReadTime::default();
         let (mut source, mut opened, mut gone) = (None, None, None);
         // The picture is in the parts; the upload has the sound.
         if video.audio_codec.is_some() {
-            match storage.open(&upload, Some(manifest.source.generation)).await {
+            match downloading(delivery, storage.open(&upload, Some(manifest.source.generation))).await {
                 Ok((info, object)) => {
                     let of_object = match &object {
                         OpenObject::File(file) => Source::from(file.path()),
@@ -154,7 +152,6 @@ impl Join {
                 Err(error) => return Err(error.into()),
             }
         }
-        delivery.spend(Activity::Download, fetching.seconds());
         let (joiner, scratch) = (self.joiner.clone(), storage.scratch().to_owned());
         let planned = video.frame_count;
         let damaged = manifest.ledger.as_ref().map(|ledger| ledger.frames_damaged).unwrap_or_default();
@@ -163,8 +160,7 @@ impl Join {
             // A copy is deleted with it.
             let _opened = opened;
             let mut joining = Doing::begin(&attempt, Activity::Join);
-            let out = tempfile::Builder::new().suffix(".mp4").tempfile_in(scratch);
-            let out = out.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
+            let out = scratch_file(&scratch, ".mp4")?.into_temp_path();
             let joined = joining.time(|| joiner.join(&parts, source.as_ref(), &video, &out));
             joining.reads(&reads);
             let mut joined = joined?;

@@ -2,9 +2,9 @@
 
 use crate::{table, video_of};
 use std::path::{Path, PathBuf};
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempPath;
 use trackdrop_exchange::{ExportError, ExportFormat, VideoMeta, export};
-use trackdrop_flow::{Cloud, NewObject, blocking, end};
+use trackdrop_flow::{Cloud, NewObject, blocking, end, scratch_file};
 use trackdrop_pipeline::{Delivery, Failure, Manifest, names::ResultFile};
 use trackdrop_tables::tracks;
 
@@ -28,8 +28,7 @@ pub(crate) async fn create(
 }
 
 fn write(format: ExportFormat, meta: &VideoMeta, tracks: &Path, scratch: PathBuf) -> Result<TempPath, Failure> {
-    let file = NamedTempFile::new_in(&scratch);
-    let file = file.map_err(|error| Failure::from_io("making a temporary file", error))?;
+    let file = scratch_file(&scratch, "")?;
     let rows = tracks::stream(tracks).map_err(table)?;
     export(format, meta, rows, &scratch, file.as_file()).map_err(|error| match error {
         ExportError::Io(error) => Failure::from_io(&format!("writing the export {format}"), error),

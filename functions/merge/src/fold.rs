@@ -1,6 +1,6 @@
 //! The fold itself: the detections of one frame after the other in, the tracks of that frame out.
 
-use trackdrop_pipeline::{Failure, FailureKind, Looks, RequestSettings, manifest::ManifestSegment};
+use trackdrop_pipeline::{Failure, Looks, RequestSettings, manifest::ManifestSegment};
 use trackdrop_tables::detections::{DetectionRow, SegmentFooter};
 use trackdrop_tracker::{ByteTrack, Detection, PerClass, Rules, Settings, SettingsError, Track};
 
@@ -163,7 +163,7 @@ fn shows(wanted: &Option<Vec<bool>>, min_score: f32, row: &DetectionRow) -> bool
 }
 
 fn refused(error: SettingsError) -> Failure {
-    Failure::from_error(FailureKind::Permanent, error)
+    Failure::permanent_from(error)
 }
 
 fn foreign(segment: &ManifestSegment, row: &DetectionRow) -> Failure {
@@ -217,7 +217,7 @@ mod tests {
         seen
     }
 
-    /// Both refuse: settings before anything is detected, and the tracker, which knows why.
+    /// Both refuse, in the same words: settings before anything is detected, and the tracker.
     #[test]
     fn an_upload_may_ask_for_whatever_the_tracker_takes_and_for_nothing_else() {
         let values = [-0.1, 0.0, 1e-9, 0.5, 1.0, 1.1, f64::NAN];
@@ -229,8 +229,9 @@ mod tests {
                 ..TrackerOverrides::default()
             };
             let settings = RequestSettings { tracker, ..RequestSettings::default() };
-            let is_taken = tracker_settings(&settings, None, 30.0).validate().is_ok();
-            assert_eq!(settings.check().is_ok(), is_taken, "{track_thresh} {match_thresh}");
+            let by_the_tracker = tracker_settings(&settings, None, 30.0).validate().map_err(|error| error.to_string());
+            let told = settings.check().map_err(|error| error.to_string());
+            assert_eq!(told, by_the_tracker, "{track_thresh} {match_thresh}");
         }
     }
 

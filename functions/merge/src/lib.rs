@@ -17,11 +17,10 @@ use async_trait::async_trait;
 use futures_util::stream::{self, Stream, StreamExt};
 use std::{pin::pin, sync::Arc};
 use trackdrop_flow::{
-    Cloud, Doing, NewObject, WorkReport, beside::Beside, blocking, manifest, stage::StageHandler, version,
+    Cloud, Doing, NewObject, WorkReport, beside::Beside, blocking, downloading, manifest, stage::StageHandler, version,
 };
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage,
-    Stopwatch,
+    Activity, Delivery, Failure, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage, Stopwatch,
     ledger::LedgerTotal,
     manifest::{ManifestSegment, ModelIdentity, VideoInfo},
     names::{Marker, PerSegment, ResultFile},
@@ -240,10 +239,8 @@ async fn next(
     downloads: &mut (impl Stream<Item = Result<bytes::Bytes, Failure>> + Unpin + Send),
     delivery: &Delivery,
 ) -> Result<bytes::Bytes, Failure> {
-    let started = Stopwatch::start();
-    let bytes = downloads.next().await;
-    delivery.spend(Activity::Download, started.seconds());
-    bytes
+    downloading(delivery, downloads.next())
+        .await
         .unwrap_or_else(|| Err(Failure::permanent("there are fewer detections than segments: process the video again")))
 }
 
@@ -304,6 +301,6 @@ fn blurred(manifest: &Manifest, footer: &SegmentFooter) -> Result<Vec<String>, F
 fn table(error: TableError) -> Failure {
     match error {
         TableError::Io(error) => Failure::from_io("writing results", error),
-        TableError::Format(_) => Failure::from_error(FailureKind::Permanent, error),
+        TableError::Format(_) => Failure::permanent_from(error),
     }
 }

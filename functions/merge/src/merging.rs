@@ -15,9 +15,9 @@ use std::{
     sync::Arc,
 };
 use tempfile::{NamedTempFile, TempPath};
-use trackdrop_flow::{Cloud, Doing, end};
+use trackdrop_flow::{Cloud, Doing, end, scratch_file};
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, Manifest, RequestSettings, SegmentNumber,
+    Activity, Delivery, Failure, Manifest, RequestSettings, SegmentNumber,
     ledger::Ledger,
     links::IdentityLink,
     manifest::{ManifestSegment, ModelIdentity},
@@ -65,10 +65,7 @@ impl Merging {
         classes: Classes,
         delivery: &Delivery,
     ) -> Result<Self, Failure> {
-        let file = || -> Result<_, Failure> {
-            let file = NamedTempFile::new_in(cloud.storage.scratch());
-            Ok(BufWriter::new(file.map_err(|error| Failure::from_io("making a temporary file", error))?))
-        };
+        let file = || scratch_file(cloud.storage.scratch(), "").map(BufWriter::new);
         Ok(Self {
             ledger: Ledger::default(),
             fold: None,
@@ -109,9 +106,7 @@ impl Merging {
             None => self.begin_fold(manifest, &footer)?,
         };
         let looks = strides.detected(segment.segment_number, &footer.account)?;
-        self.ledger
-            .take(&segment.planned(looks), &footer.account)
-            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        self.ledger.take(&segment.planned(looks), &footer.account).map_err(Failure::permanent_from)?;
         self.agree_on_model(segment.segment_number, &footer)?;
         for &row in &rows {
             self.detections.push(row).map_err(table)?;

@@ -7,9 +7,7 @@ use crate::{
     video_of,
 };
 use std::num::NonZeroU32;
-use trackdrop_pipeline::{
-    Failure, FailureKind, Looks, Manifest, RequestSettings, Smooth as AskedSmooth, links::IdentityLink,
-};
+use trackdrop_pipeline::{Failure, Looks, Manifest, RequestSettings, Smooth as AskedSmooth, links::IdentityLink};
 use trackdrop_refine::{Backfill, Detection, Gaps, Link, LinkMade, Origin, Refine, Row, Smooth, Smoothing, Video};
 use trackdrop_tables::{detections::DetectionRow, tracks::TrackRow};
 
@@ -38,7 +36,7 @@ pub fn refine_of(settings: &RequestSettings, birth_score: f64) -> Result<Refine,
         Some(AskedSmooth::Named(_)) => Some(Smooth::Rts),
         Some(AskedSmooth::Gaussian(sigma_frames)) => {
             let smoothing = Smoothing::new(sigma_frames);
-            Some(Smooth::Gaussian(smoothing.map_err(|error| Failure::from_error(FailureKind::Permanent, error))?))
+            Some(Smooth::Gaussian(smoothing.map_err(Failure::permanent_from)?))
         }
     };
     Ok(Refine {

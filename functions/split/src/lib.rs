@@ -18,12 +18,12 @@ use trackdrop_flow::{
     blocking::{ReadTime, items, read_at},
     chunks::{self, Chunks},
     claim::{self, Claim},
-    manifest,
+    downloading, manifest,
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, Manifest, ObjectFinalized, OfferedModels, PtsList, RequestId,
-    RequestSettings, SegmentDescription, SegmentNumber, SegmentSpan, Stage, Stopwatch,
+    Activity, Delivery, Failure, Manifest, ObjectFinalized, OfferedModels, PtsList, RequestId, RequestSettings,
+    SegmentDescription, SegmentNumber, SegmentSpan, Stage, Stopwatch,
     manifest::{ManifestSegment, Progress, VideoInfo},
     names::{LONGEST_SHOWN, PerSegment, cut},
 };
@@ -35,7 +35,7 @@ pub use media::MediaCutter;
 pub use trackdrop_media::{Limits, NoteEvery, Source};
 
 /// Opens videos to cut them; blocking.
-pub trait Cutter: Send + Sync {
+pub trait Cutter: Send + Sync + std::fmt::Debug {
     /// Indexes the video in `source`, the stream that the settings choose, and plans segments of about their length. The same file and settings
     /// always give the same plan.
     ///
@@ -74,18 +74,13 @@ pub struct PlannedSegment {
 }
 
 /// The handler. An upload that is not on this host is read in ranges: there is no copy of it.
+#[derive(Debug)]
 pub struct Split {
     cloud: Cloud,
     cutter: Arc<dyn Cutter>,
     spool_bytes: u64,
     note_every: NoteEvery,
     models: Option<OfferedModels>,
-}
-
-impl std::fmt::Debug for Split {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Split")
-    }
 }
 
 /// What is kept of an upload that has to be read whole before it can be cut: see [`Source::with_spool`].
@@ -134,12 +129,10 @@ impl StageHandler for Split {
             return Ok(());
         }
         let started = Stopwatch::start();
-        let (info, opened) = self.find(upload).await?;
-        delivery.spend(Activity::Download, started.seconds());
-        let settings = RequestSettings::of_upload(&info.metadata)
-            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        let (info, opened) = downloading(delivery, self.find(upload)).await?;
+        let settings = RequestSettings::of_upload(&info.metadata).map_err(Failure::permanent_from)?;
         if let (Some(offered), Some(asked)) = (&self.models, &settings.model) {
-            offered.find(asked).map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+            offered.find(asked).map_err(Failure::permanent_from)?;
         }
         let reads = ReadTime::default();
         let may_be_noted = matches!(opened, OpenObject::Ranges(_)) && info.bytes > self.note_every.bytes;
@@ -184,7 +177,7 @@ fn plan(
     settings: RequestSettings,
     video: &dyn OpenVideo,
 ) -> Result<Manifest, Failure> {
-    let permanent = |error| Failure::from_error(FailureKind::Permanent, error);
+    let permanent = Failure::permanent_from;
     let mut manifest = manifest::unplanned(request, &info.finalized(), Some(info), settings);
     let (mut video_info, segments) = (video.info(), video.segments());
     if manifest.settings.source_clock {
@@ -219,9 +212,7 @@ fn plan(
     // What each chunk is to carry must fit into its metadata: told before the first one is cut, by the one with the longest numbers.
     if let Some(last) = manifest.segments.last() {
         let sha256 = "0".repeat(64);
-        describe_chunk(&manifest, last.segment_number, sha256)?
-            .to_metadata()
-            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        describe_chunk(&manifest, last.segment_number, sha256)?.to_metadata().map_err(Failure::permanent_from)?;
     }
     Ok(manifest)
 }
@@ -326,8 +317,7 @@ impl Split {
             // Beside the cutting of the next one.
             let (chunk, sha256, bytes) = writes.during(blocking(move || sha256_of(chunk))).await??;
             let description = describe_chunk(planned, number, sha256.clone())?;
-            let metadata =
-                description.to_metadata().map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+            let metadata = description.to_metadata().map_err(Failure::permanent_from)?;
             let work = WorkReport::of(delivery, since, description.span.frame_count, description.span.seconds());
             since = Stopwatch::start();
             let object = PerSegment::Chunk.object(request, number);

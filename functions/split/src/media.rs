@@ -3,9 +3,10 @@
 use crate::{Cutter, OpenVideo, PlannedSegment};
 use std::path::Path;
 use tempfile::TempPath;
+use trackdrop_flow::scratch_file;
 use trackdrop_media::{Limits, Source, VideoIndex, VideoWork};
 use trackdrop_pipeline::{
-    Failure, FailureKind, RequestSettings, SegmentNumber,
+    Failure, RequestSettings, SegmentNumber,
     manifest::{VideoInfo, VideoStream, VideoStreams},
 };
 
@@ -124,11 +125,9 @@ impl OpenVideo for Video {
         let segments: Vec<_> = wanted.iter().filter_map(|number| self.planned.get(number.index()).cloned()).collect();
         let mut cutter = trackdrop_media::Cutter::open(&self.source, &self.index, &segments)?;
         loop {
-            let chunk = tempfile::Builder::new().suffix(".mkv").tempfile_in(scratch);
-            let chunk = chunk.map_err(|error| Failure::from_io("making a temporary file", error))?.into_temp_path();
+            let chunk = scratch_file(scratch, ".mkv")?.into_temp_path();
             let Some(number) = cutter.next_chunk(&chunk)? else { return Ok(()) };
-            let number = SegmentNumber::new(u64::from(number))
-                .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+            let number = SegmentNumber::new(u64::from(number)).map_err(Failure::permanent_from)?;
             write_back(&chunk);
             take(number, chunk)?;
         }

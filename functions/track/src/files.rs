@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 use trackdrop_cloud::Storage;
 use trackdrop_pipeline::{
-    Bucket, Failure, FailureKind, OfferedModels,
+    Bucket, Failure, OfferedModels,
     models::object_of,
     names::{ObjectName, cut},
 };
@@ -127,7 +127,7 @@ impl Offered {
 
 impl ModelFiles for Offered {
     fn find(&self, asked: &str) -> Result<FoundModel, Failure> {
-        let place = self.models.find(asked).map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        let place = self.models.find(asked).map_err(Failure::permanent_from)?;
         let Some((bucket, name)) = object_of(&place) else { return Ok(FoundModel::of_path(Path::new(&place))) };
         if let Some(found) = self.known().get(&place) {
             return Ok(found.clone());
@@ -190,6 +190,7 @@ mod tests {
     use super::*;
     use trackdrop_cloud::{Content, PutOptions, local::LocalCloud};
     use trackdrop_flow::blocking;
+    use trackdrop_pipeline::FailureKind;
 
     async fn put(cloud: &LocalCloud, name: &str, content: &'static [u8]) {
         let object = ObjectName::new(Bucket::Work, name);

@@ -9,10 +9,10 @@ mod pool;
 
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
-use trackdrop_flow::{Cloud, Doing, NewObject, WorkReport, blocking, count, stage::StageHandler};
+use trackdrop_flow::{Cloud, NewObject, WorkReport, blocking, count, downloading, stage::StageHandler};
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, Looks, ObjectFinalized, PtsList, RequestId, RequestSettings,
-    SegmentDescription, Stage, Stopwatch,
+    Delivery, Failure, Looks, ObjectFinalized, PtsList, RequestId, RequestSettings, SegmentDescription, Stage,
+    Stopwatch,
     counter::Counted,
     ledger::FrameAccount,
     manifest::ModelIdentity,
@@ -52,12 +52,12 @@ pub struct ModelFacts {
 }
 
 /// Decodes a chunk's window and detects; blocking.
-pub trait SegmentDetector: Send + Sync {
+pub trait SegmentDetector: Send + Sync + std::fmt::Debug {
     /// The model that a request's settings ask for, loaded.
     ///
     /// # Errors
     /// Permanent: a model that is not offered or cannot be used. Transient: it cannot be fetched now.
-    fn model(&self, settings: &RequestSettings) -> Result<ModelFacts, Failure>;
+    fn model(&self, settings: &RequestSettings, delivery: &Delivery) -> Result<ModelFacts, Failure>;
 
     /// The detections of all frames that the chunk owns and that are looked at.
     ///
@@ -73,15 +73,10 @@ pub trait SegmentDetector: Send + Sync {
 }
 
 /// The handler.
+#[derive(Debug)]
 pub struct Track {
     cloud: Cloud,
     detector: Arc<dyn SegmentDetector>,
-}
-
-impl std::fmt::Debug for Track {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Track")
-    }
 }
 
 impl Track {
@@ -104,8 +99,7 @@ impl StageHandler for Track {
             // The request was started anew, and this chunk is of the past.
             return Ok(());
         };
-        let segment = SegmentDescription::from_metadata(&info.metadata)
-            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        let segment = SegmentDescription::from_metadata(&info.metadata).map_err(Failure::permanent_from)?;
         let result = PerSegment::Detections.object(request, segment.segment_number);
         if self.cloud.find(&result).await?.is_none() {
             let started = Stopwatch::start();
@@ -131,12 +125,11 @@ impl Track {
         looks: Looks,
         delivery: Delivery,
     ) -> Result<(Vec<u8>, u64), Failure> {
-        let fetching = Stopwatch::start();
-        let (_, file) = self.cloud.storage.fetch(&chunk.object, Some(chunk.generation)).await?;
-        delivery.spend(Activity::Download, fetching.seconds());
+        let fetch = self.cloud.storage.fetch(&chunk.object, Some(chunk.generation));
+        let (_, file) = downloading(&delivery, fetch).await?;
         let detector = self.detector.clone();
         blocking(move || {
-            let model = Doing::begin(&delivery, Activity::Model).time(|| detector.model(&segment.settings))?;
+            let model = detector.model(&segment.settings, &delivery)?;
             check_classes(&segment.settings, &model)?;
             let found = detector.detect(file.path(), &segment, looks, &delivery)?;
             let footer = SegmentFooter {
@@ -153,7 +146,7 @@ impl Track {
                 }
                 writer.finish(Some(&footer))
             };
-            write().map_err(|error| Failure::from_error(FailureKind::Permanent, error))
+            write().map_err(Failure::permanent_from)
         })
         .await
     }

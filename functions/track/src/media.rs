@@ -14,7 +14,7 @@ use trackdrop_media::{
     ChunkDescription, ChunkReader, Limits, ResizeFilter, RgbScaler, Source, VideoEngine, VideoWork, Window,
 };
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, FailureKind, Looks, RequestSettings, SegmentDescription, ledger::FrameAccount,
+    Activity, Delivery, Failure, Looks, RequestSettings, SegmentDescription, ledger::FrameAccount,
 };
 use trackdrop_tables::detections::DetectionRow;
 
@@ -39,8 +39,8 @@ pub struct MediaSegmentDetector {
 }
 
 impl SegmentDetector for MediaSegmentDetector {
-    fn model(&self, settings: &RequestSettings) -> Result<ModelFacts, Failure> {
-        self.pool.facts(settings)
+    fn model(&self, settings: &RequestSettings, delivery: &Delivery) -> Result<ModelFacts, Failure> {
+        Doing::begin(delivery, Activity::Model).time(|| self.pool.facts(settings))
     }
 
     fn detect(
@@ -75,8 +75,7 @@ impl SegmentDetector for MediaSegmentDetector {
             );
             (rows, seen) = self.detect_frames(open(VideoEngine::Software)?, &detector, segment, &source, delivery)?;
         }
-        let account = FrameAccount::of(&to_look_at, &seen, looks.every())
-            .map_err(|error| Failure::from_error(FailureKind::Permanent, error))?;
+        let account = FrameAccount::of(&to_look_at, &seen, looks.every()).map_err(Failure::permanent_from)?;
         Ok(SegmentDetections { rows, frame_pts: source.frame_pts, account })
     }
 }

@@ -1,4 +1,14 @@
 //! Exact one-to-one assignment that maximises the sum of scores.
+//!
+//! ```
+//! use trackdrop_assignment::{Assigner, Edge};
+//!
+//! let edge = |row, column, score| Edge { row, column, score };
+//! // Row 0 gives up its best column, and the sum is higher.
+//! assert_eq!(Assigner::default().maximise(&[edge(0, 0, 0.9), edge(0, 1, 0.8), edge(1, 0, 0.7)]), [1, 2]);
+//! ```
+//!
+//! The tracker has a solver of its own: its golden rows depend on how that one breaks ties.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;

@@ -4,12 +4,13 @@
 //! - [`Publisher`]: messages on topics.
 //! - [`Warehouse`]: rows for SQL queries, loaded exactly once.
 //!
-//! [`local`] implements all three in one directory. `google` (a feature) implements them on Google Cloud. Every `Storage`
+//! `local` (a feature) implements all three in one directory, and `google` (another one) on Google Cloud. Every `Storage`
 //! passes the suite [`conformance`].
 
 pub mod conformance;
 #[cfg(feature = "google")]
 pub mod google;
+#[cfg(feature = "local")]
 pub mod local;
 mod publisher;
 mod storage;

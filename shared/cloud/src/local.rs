@@ -21,6 +21,7 @@ mod catalog;
 mod host;
 mod queue;
 mod storage;
+mod takeover;
 mod warehouse;
 
 pub use bus::{Bus, BusError, BusEvent, InFlight};

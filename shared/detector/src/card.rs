@@ -109,9 +109,7 @@ impl Card {
         if let Some(iou) = self.nms_iou.filter(|iou| !(0.0..=1.0).contains(iou)) {
             return Err(format!("nms_iou {iou} must be within 0 to 1"));
         }
-        if let Some(thresh) = self.track_thresh.filter(|thresh| !(0.0..=1.0).contains(thresh)) {
-            return Err(format!("track_thresh {thresh} must be within 0 to 1"));
-        }
+        self.track_thresh.map_or(Ok(()), trackdrop_tracker::check_track_thresh).map_err(|error| error.to_string())?;
         if self.class_names.as_ref().is_some_and(Vec::is_empty) {
             return Err("class_names must not be empty".into());
         }

@@ -9,7 +9,7 @@ use ort::value::{DynValue, Tensor, TensorElementType};
 use crate::batch::Surroundings;
 use crate::convert::{Normalizer, Number};
 use crate::family::{Output, OutputSpec, Size};
-use crate::session::{Inputs, MaskInput, NumberType, PictureInput, PictureLayout, SizeInput};
+use crate::inputs::{Inputs, MaskInput, NumberType, PictureInput, PictureLayout, SizeInput};
 use crate::{DetectorError, Device, ImageBatch};
 
 /// Runs the model on batches of one shape. Inputs and outputs lie in memory that the device copies from and to by itself:

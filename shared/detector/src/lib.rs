@@ -50,6 +50,7 @@ mod family;
 mod finding;
 mod found;
 mod graph_cache;
+mod inputs;
 mod metadata;
 mod model;
 mod nms;

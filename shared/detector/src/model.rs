@@ -8,8 +8,8 @@ use std::path::PathBuf;
 pub(crate) use resolve::{before_trial, resolve};
 
 use crate::family::{Family, OutputSpec, Size};
+use crate::inputs::NumberType;
 use crate::metadata::Metadata;
-use crate::session::NumberType;
 use crate::{Card, ColorOrder, Finding, Letterbox, Placement, Resize, runtime};
 
 /// Where `scripts/setup` puts the default model: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/models/nanodet-g-416.onnx`.

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::engine::MOST_OUTPUTS;
 use crate::family::OutputSpec;
 use crate::graph_cache::{GraphCache, has_external_weights};
+use crate::inputs::{Inputs, MaskInput, NumberType, PictureInput, PictureLayout, SizeInput};
 use crate::metadata::Metadata;
 use crate::model::{Declared, dimensions};
 use crate::{DetectorError, DetectorOptions, Device, DeviceChoice, PassedOver, runtime};
@@ -262,60 +263,6 @@ fn gpu_name() -> String {
     names.sort();
     names.dedup();
     if names.is_empty() { "gpu".into() } else { names.join("+") }
-}
-
-/// What the model takes.
-#[derive(Debug, Clone)]
-pub(crate) struct Inputs {
-    pub(crate) pictures: PictureInput,
-    /// Further inputs, which ask for sizes.
-    pub(crate) sizes: Vec<SizeInput>,
-    /// Further inputs, which ask where the picture is.
-    pub(crate) masks: Vec<MaskInput>,
-}
-
-/// The input for the pictures.
-#[derive(Debug, Clone)]
-pub(crate) struct PictureInput {
-    pub(crate) name: String,
-    pub(crate) number: NumberType,
-    pub(crate) layout: PictureLayout,
-}
-
-/// What an input's numbers are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum NumberType {
-    #[default]
-    F32,
-    F16,
-    U8,
-}
-
-/// How an input holds pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PictureLayout {
-    /// [batch, 3, height, width]
-    Planes,
-    /// [batch, height, width, 3]
-    Packed,
-    /// [3, height, width]
-    OnePicture,
-}
-
-/// An input [batch, 2] for sizes of each picture.
-#[derive(Debug, Clone)]
-pub(crate) struct SizeInput {
-    pub(crate) name: String,
-    pub(crate) number: TensorElementType,
-}
-
-/// An input [batch, height, width] that is 1 where the picture is and 0 where there is padding, as DETR of Hugging Face has it.
-#[derive(Debug, Clone)]
-pub(crate) struct MaskInput {
-    pub(crate) name: String,
-    pub(crate) number: TensorElementType,
-    /// As declared; -1 is a side of the batch or of the pictures.
-    pub(crate) shape: [i64; 3],
 }
 
 /// Reads what the model says about itself; an error if its inputs are not those of a detector.

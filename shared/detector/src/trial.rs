@@ -5,7 +5,7 @@ use ort::session::Session;
 use crate::convert::Normalizer;
 use crate::engine::{Engine, EngineSpec};
 use crate::family::{Candidates, Decoder, Fit, Output, OutputSpec, Size};
-use crate::session::Inputs;
+use crate::inputs::Inputs;
 use crate::{DetectorError, Device, ImageBatch};
 
 /// What a model gave for the trial's picture.

@@ -7,11 +7,11 @@ const EMPTY_PX2: f64 = f64::EPSILON;
 
 /// Intersection over union of two boxes; 0 if either is empty. The operations and their order are those of TrackEval.
 pub(crate) fn iou(a: &Row, b: &Row) -> f64 {
-    let (a_right, a_bottom, b_right, b_bottom) = (a.x + a.w, a.y + a.h, b.x + b.w, b.y + b.h);
-    let width = a_right.min(b_right) - a.x.max(b.x);
-    let height = a_bottom.min(b_bottom) - a.y.max(b.y);
-    let a_area = (a_right - a.x) * (a_bottom - a.y);
-    let b_area = (b_right - b.x) * (b_bottom - b.y);
+    let ([ax1, ay1, ax2, ay2], [bx1, by1, bx2, by2]) = (a.corners(), b.corners());
+    let width = ax2.min(bx2) - ax1.max(bx1);
+    let height = ay2.min(by2) - ay1.max(by1);
+    let a_area = (ax2 - ax1) * (ay2 - ay1);
+    let b_area = (bx2 - bx1) * (by2 - by1);
     if width <= 0.0 || height <= 0.0 || a_area <= EMPTY_PX2 || b_area <= EMPTY_PX2 {
         return 0.0;
     }

@@ -31,6 +31,24 @@ impl Row {
         Self { frame, id, x, y, w, h, score: 1.0, class: None, observed: true }
     }
 
+    /// The same of what counts frames from 0 and has left, top, right and bottom edge in px.
+    #[must_use]
+    pub fn of_corners(frame_index: u32, id: u64, [x1, y1, x2, y2]: [f64; 4]) -> Self {
+        Self::new(frame_index + 1, id, [x1, y1, x2 - x1, y2 - y1])
+    }
+
+    /// Left, top, right and bottom edge, px: what the metrics compare.
+    #[must_use]
+    pub fn corners(&self) -> [f64; 4] {
+        [self.x, self.y, self.x + self.w, self.y + self.h]
+    }
+
+    /// The frame's index, from 0.
+    #[must_use]
+    pub fn frame_index(&self) -> u32 {
+        self.frame.saturating_sub(1)
+    }
+
     /// Left, top, width and height, px.
     #[must_use]
     pub fn tlwh(&self) -> [f64; 4] {

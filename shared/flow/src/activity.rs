@@ -3,6 +3,14 @@
 use crate::blocking::ReadTime;
 use trackdrop_pipeline::{Activity, Delivery, Stopwatch};
 
+/// Waits for what is got from the store: that is downloading. It has no span, since the store's calls have theirs.
+pub async fn downloading<T>(delivery: &Delivery, getting: impl Future<Output = T> + Send) -> T {
+    let started = Stopwatch::start();
+    let got = getting.await;
+    delivery.spend(Activity::Download, started.seconds());
+    got
+}
+
 /// An activity of an attempt: a span of the attempt's trace from here until it is dropped, with the frames and bytes that went through
 /// it. Where activities alternate (decode a frame, draw it, encode it), each has one span over all frames, whose `busy_s` says how
 /// long it was at work.

@@ -44,9 +44,9 @@ mod work;
 use std::sync::Arc;
 use trackdrop_cloud::{Publisher, Storage, Warehouse};
 
-pub use activity::Doing;
+pub use activity::{Doing, downloading};
 pub use blocking::blocking;
-pub use store::{Created, NewObject};
+pub use store::{Created, NewObject, scratch_file};
 pub use work::{WorkReport, busy_seconds};
 
 /// The version that manifests and rows carry.

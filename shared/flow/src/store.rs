@@ -3,8 +3,8 @@
 use crate::{Cloud, WorkReport};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
-use tempfile::TempPath;
+use std::{collections::BTreeMap, path::Path};
+use tempfile::{NamedTempFile, TempPath};
 use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions, StorageError};
 use trackdrop_pipeline::{Failure, FailureKind, ObjectFinalized, names::ObjectName};
 
@@ -125,6 +125,15 @@ impl Cloud {
     pub async fn find(&self, object: &ObjectName) -> Result<Option<ObjectInfo>, Failure> {
         found(self.storage.stat(object).await)
     }
+}
+
+/// A temporary file in a scratch folder, deleted with its path.
+///
+/// # Errors
+/// The file cannot be made.
+pub fn scratch_file(folder: &Path, ending: &str) -> Result<NamedTempFile, Failure> {
+    let file = tempfile::Builder::new().suffix(ending).tempfile_in(folder);
+    file.map_err(|error| Failure::from_io("making a temporary file", error))
 }
 
 fn found<T>(outcome: Result<T, StorageError>) -> Result<Option<T>, Failure> {

@@ -14,6 +14,7 @@ mod answer;
 mod arguments;
 mod connections;
 mod decode;
+mod drain;
 mod google_event;
 mod layers;
 pub mod oidc;

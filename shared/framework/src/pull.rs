@@ -5,7 +5,7 @@
 //! push: an event goes through the same layers, is acknowledged where a push would be answered with 2xx (every effect is stored), and is
 //! handed back where not. An acknowledgement that is lost is no harm: the event comes again and is found done.
 
-use crate::{layers::concurrency::Place, service::Draining};
+use crate::{drain::Draining, layers::concurrency::Place};
 use axum::{
     Router,
     body::Body,

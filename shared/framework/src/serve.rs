@@ -22,7 +22,7 @@ use tokio::{
 use trackdrop_cloud::Storage;
 use trackdrop_flow::Cloud;
 use trackdrop_pipeline::{
-    Bucket, Failure, FailureKind, Handler,
+    Bucket, Failure, Handler,
     names::ObjectName,
     trigger::{Trigger, of_uploads},
 };
@@ -44,7 +44,7 @@ impl Environment {
     /// # Errors
     /// Permanent: a pattern that cannot be honoured.
     pub fn uploads(&self) -> Result<Trigger, Failure> {
-        of_uploads(self.settings.ignore.as_deref()).map_err(|error| Failure::from_error(FailureKind::Permanent, error))
+        of_uploads(self.settings.ignore.as_deref()).map_err(Failure::permanent_from)
     }
 
     /// Threads that one event's work may use: all that the instance has.

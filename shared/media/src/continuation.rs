@@ -3,7 +3,7 @@
 use crate::{
     MediaError,
     demux::Demuxer,
-    scan::ScannedPacket,
+    scanned_packet::ScannedPacket,
     streams::{codec_name, sound_of},
     ts_watch::Moved,
 };

@@ -10,15 +10,16 @@ use crate::{
     ColorTags, FieldOrder, Limits, MediaError, Orientation, PtsList, Rational, Source, VideoParams, carried,
     continuation,
     demux::{Demuxer, Timeline, codec_name},
+    edit_list,
     entry_point::LeadIn,
-    head::{self, Head},
+    first_pictures::{Head, try_decoding},
     keyframes::{check_gaps, drop_undecodable_leading, first_entry, keyframes},
     orientation::{matrix_of_stream, of_matrix},
     origin,
     rational::FfmpegRational,
     raw,
-    scan::{self, Scan, ScannedPacket},
-    shown,
+    scan::{self, Scan},
+    scanned_packet::ScannedPacket,
     streams::{VideoStreams, sound_of},
 };
 
@@ -174,15 +175,15 @@ pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, M
         false => None,
     };
     let container = demuxer.input().format().name().to_owned();
-    let ahead = if demuxer.is_mp4() { shown::present(&demuxer, &mut packets, limits)? } else { 0 };
+    let ahead = if demuxer.is_mp4() { edit_list::present(&demuxer, &mut packets, limits)? } else { 0 };
     let settled = scan::settle_times(&mut packets, &demuxer, limits, &mut warnings)?;
-    shown::check_hidden(&packets)?;
+    edit_list::check_hidden(&packets)?;
 
     let scan::Settled { times_are_stated, time_base, fineness } = settled;
     let times_are_stated = times_are_stated && raw_rate.is_none();
     let first_entry = first_entry(&mut packets, &demuxer, &mut warnings)?;
     let keyframes = keyframes(&packets, first_entry)?;
-    let head = head::try_decoding(&demuxer, &packets, first_entry, limits)?;
+    let head = try_decoding(&demuxer, &packets, first_entry, limits)?;
     let can_be_copied = can_be_copied && carried::holds(&demuxer, first_entry, limits)?;
     drop_undecodable_leading(&mut packets, &keyframes, &head.whole, &mut warnings);
 

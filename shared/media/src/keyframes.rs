@@ -6,7 +6,7 @@ use crate::{
     Keyframe, MediaError, Rational,
     demux::{Demuxer, codec_name},
     params::OutputClock,
-    scan::ScannedPacket,
+    scanned_packet::ScannedPacket,
 };
 
 /// What to do about a clock that jumps.

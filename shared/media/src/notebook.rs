@@ -14,7 +14,7 @@ use ffmpeg_next as ffmpeg;
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
 
-use crate::{MediaError, demux::Demuxer, scan::ScannedPacket};
+use crate::{MediaError, demux::Demuxer, scanned_packet::ScannedPacket};
 
 /// Where the parts are kept. What one call writes is there whole or not at all.
 pub trait Notes: Send + Sync {

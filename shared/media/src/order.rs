@@ -8,7 +8,7 @@ use crate::{
     MediaError,
     demux::Demuxer,
     picture_head::PictureHeads,
-    scan::{DecodedPicture, ScannedPacket},
+    scanned_packet::{DecodedPicture, ScannedPacket},
 };
 
 /// An MP4 whose pictures take up to this many bytes is looked at whole: reading keeps as much in memory, so cutting need not read it again.

@@ -3,7 +3,8 @@
 use crate::{
     Limits, MediaError, Rational,
     demux::Demuxer,
-    scan::{ScannedPacket, ShownPictures, shown_pictures},
+    scan::{ShownPictures, shown_pictures},
+    scanned_packet::ScannedPacket,
 };
 
 /// Taken where neither the stream nor the user says a rate.

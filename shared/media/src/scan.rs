@@ -6,48 +6,20 @@ use ffmpeg::{
     ffi, frame,
 };
 use ffmpeg_next as ffmpeg;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Limits, MediaError, Rational,
     decoder::{Decoder, Step},
     demux::{Demuxer, Timeline, codec_name},
-    entry_point::{Bitstream, LeadIn},
+    entry_point::Bitstream,
     h264,
     keyframes::check_clock,
     notebook::{Notebook, Then},
     order,
     picture_head::PictureHeads,
+    scanned_packet::{DecodedPicture, ScannedPacket},
     source::Opened,
 };
-
-/// A packet as the container stores it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ScannedPacket {
-    pub pts: Option<i64>,
-    pub dts: Option<i64>,
-    pub duration: i64,
-    pub position: i64,
-    pub size: usize,
-    /// A decoder may start here.
-    pub is_entry: bool,
-    /// The container says that this picture is not for showing.
-    pub is_discarded: bool,
-    /// A picture comes out of it (VP8 and VP9 have packets that only update references).
-    pub has_picture: bool,
-    /// Its picture refers to a part of the stream that the file does not hold.
-    pub is_lost: bool,
-    /// An edit list hides its picture.
-    pub is_hidden: bool,
-    /// It completes the frame of the packet before it, and has no picture of its own.
-    pub is_second_field: bool,
-    /// The bitstream says that it is shown before the picture that is stored ahead of it.
-    pub shows_before_previous: bool,
-    /// The container describes the stream anew from this packet on.
-    pub new_extradata: Option<Box<[u8]>>,
-    /// What a chunk needs in front of it.
-    pub lead_in: Option<Box<LeadIn>>,
-}
 
 /// What one pass found.
 #[derive(Debug)]
@@ -432,15 +404,6 @@ fn fill_gaps(packets: &mut [ScannedPacket], shown: &[usize]) {
         };
         packets[shown[at]].pts = Some(guess);
     }
-}
-
-/// A picture that came out of a decoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct DecodedPicture {
-    /// Index of its packet.
-    pub packet: usize,
-    /// It was decoded without errors.
-    pub is_whole: bool,
 }
 
 /// Decodes the whole stream; returns its pictures in the order in which they come out, and the rate that the stream says of itself.

@@ -37,9 +37,11 @@ fn in_place() -> Option<Timestamp> {
     clock.map(|clock| clock())
 }
 
-/// The present moment.
-pub(crate) fn now() -> Timestamp {
-    in_place().unwrap_or_else(|| Timestamp::from_micros(Utc::now().timestamp_micros()))
+impl Timestamp {
+    /// The present moment of this machine's clock, or of the one in its place.
+    pub fn now() -> Self {
+        in_place().unwrap_or_else(|| Self::from_micros(Utc::now().timestamp_micros()))
+    }
 }
 
 /// Measures how long work takes; no clock that is set back makes it negative.

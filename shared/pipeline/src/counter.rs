@@ -8,7 +8,7 @@
 //! creations, for 1 segment and for 1,000,000.
 
 use crate::{
-    names::{Bucket, Marker, ObjectName, PerSegment},
+    names::{Bucket, Marker, ObjectName, PerSegment, counted_prefix},
     request::RequestId,
     segment::SegmentNumber,
     stage::Stage,
@@ -63,7 +63,7 @@ impl Counted {
 
     /// The names' prefix of all group markers.
     pub fn group_marker_prefix(self, request: &RequestId) -> String {
-        format!("counted/{}/{request}/", self.stage())
+        counted_prefix(self.stage(), request)
     }
 }
 

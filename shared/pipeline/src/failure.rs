@@ -54,6 +54,11 @@ impl Failure {
         Self { kind: FailureKind::Permanent, message: message.into(), source: None }
     }
 
+    /// A permanent failure whose message is the error's own.
+    pub fn permanent_from(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::from_error(FailureKind::Permanent, error)
+    }
+
     /// A failure of this kind whose message is the error's own.
     pub fn from_error(kind: FailureKind, error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self { kind, message: error.to_string(), source: Some(Box::new(error)) }

@@ -3,7 +3,7 @@
 //! It is told by the index of a frame in the whole video, so it does not depend on how the video was cut: every so many frames from frame 0
 //! on, and the last frame, so that each other frame lies between two that were looked at.
 
-use crate::{manifest::Manifest, segment::SegmentDescription};
+use crate::segment::SegmentDescription;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -122,14 +122,6 @@ impl SegmentDescription {
         let is_last = self.segment_number.get().saturating_add(1) == self.segment_count;
         let end = self.span.first_frame.saturating_add(self.span.frame_count);
         Looks::new(every, end.checked_sub(1).filter(|_| is_last))
-    }
-}
-
-impl Manifest {
-    /// The frames that are looked at.
-    pub fn looks(&self, every: u32) -> Looks {
-        let end = self.segments.last().map(|last| last.span.first_frame.saturating_add(last.span.frame_count));
-        Looks::new(every, end.and_then(|end| end.checked_sub(1)))
     }
 }
 

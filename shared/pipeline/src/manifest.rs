@@ -329,6 +329,12 @@ fn within_the_frame_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 impl Manifest {
+    /// The frames that are looked at.
+    pub fn looks(&self, every: u32) -> Looks {
+        let end = self.segments.last().map(|last| last.span.first_frame.saturating_add(last.span.frame_count));
+        Looks::new(every, end.and_then(|end| end.checked_sub(1)))
+    }
+
     /// All that a person should know of how the file and its sound could be honoured.
     pub fn notes(&self) -> impl Iterator<Item = &String> {
         self.source.video.iter().flat_map(|video| &video.warnings).chain(&self.video_notes)

@@ -22,7 +22,7 @@
 //!            <request_id>/video-intelligence.json ...    the tracks in another tool's format, where the setting `exports` asks for it
 //! ```
 
-use crate::{counter::Counted, export_format::ExportFormat, request::RequestId, segment::SegmentNumber};
+use crate::{export_format::ExportFormat, request::RequestId, segment::SegmentNumber, stage::Stage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, fmt};
@@ -220,6 +220,11 @@ pub fn indexed_prefix(request: &RequestId) -> String {
     format!("indexed/{request}/")
 }
 
+/// What the names of the markers begin with that say which groups of a stage's segments are complete.
+pub(crate) fn counted_prefix(stage: Stage, request: &RequestId) -> String {
+    format!("counted/{stage}/{request}/")
+}
+
 /// What the names of all objects of a request begin with, but for those that are one for several requests; each ends where the request's id ends,
 /// or after the `/` that follows it.
 pub fn of_request(request: &RequestId) -> Vec<ObjectName> {
@@ -229,7 +234,7 @@ pub fn of_request(request: &RequestId) -> Vec<ObjectName> {
     names.extend(markers.iter().map(|marker| marker.object(request).name));
     names.push(indexed_prefix(request));
     names.push(crops_prefix(request));
-    names.extend([Counted::Track, Counted::Annotate].map(|counted| counted.group_marker_prefix(request)));
+    names.extend([Stage::Track, Stage::Annotate].map(|stage| counted_prefix(stage, request)));
     names.extend([format!("swept/{request}"), format!("loads/waiting/{request}")]);
     let mut all: Vec<_> = names.into_iter().map(|name| ObjectName::new(Bucket::Work, name)).collect();
     all.push(ObjectName::new(Bucket::Results, format!("{request}/")));
@@ -262,6 +267,7 @@ pub fn segment_of(object: &ObjectName) -> Option<SegmentNumber> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counter::Counted;
 
     fn request() -> RequestId {
         "req_0aZ9bY8c_20261123T182501".parse().unwrap()

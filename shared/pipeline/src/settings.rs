@@ -10,6 +10,7 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use trackdrop_tracker::{check_match_thresh, check_track_thresh};
 
 use refinements::refinements;
 pub use refinements::{LINK_GAP_S, LONGEST_LINK_GAP_S, NamedSmooth, Refinements, Smooth};
@@ -133,16 +134,9 @@ pub enum SettingsError {
     /// The score bound is outside 0 to 1.
     #[error("minimum score {0} is not between 0 and 1")]
     MinScore(f32),
-    /// A threshold of the tracker is out of its range.
-    #[error("{name} {value} is not {range}")]
-    Threshold {
-        /// Which one.
-        name: &'static str,
-        /// The refused value.
-        value: f64,
-        /// Where it must lie.
-        range: &'static str,
-    },
+    /// The tracker would refuse it.
+    #[error(transparent)]
+    Tracker(#[from] trackdrop_tracker::SettingsError),
     /// The standard deviation of the smoothing is out of its range.
     #[error("smoothing over {0} frames: it must be above 0 and at most 1,000")]
     Smooth(f64),
@@ -260,14 +254,9 @@ impl RequestSettings {
             Ok(json) if json.len() > LONGEST_BYTES => return Err(SettingsError::TooLong(json.len())),
             _ => {}
         }
-        // Here as well as in the tracker: a bad value is told before the detector has worked for hours.
-        let TrackerOverrides { track_thresh, match_thresh, .. } = self.tracker;
-        if let Some(value) = track_thresh.filter(|value| !(0.0..=1.0).contains(value)) {
-            return Err(SettingsError::Threshold { name: "track_thresh", value, range: "between 0 and 1" });
-        }
-        if let Some(value) = match_thresh.filter(|value| !(*value > 0.0 && *value <= 1.0)) {
-            return Err(SettingsError::Threshold { name: "match_thresh", value, range: "above 0 and at most 1" });
-        }
+        // Before the detector has worked for hours.
+        self.tracker.track_thresh.map_or(Ok(()), check_track_thresh)?;
+        self.tracker.match_thresh.map_or(Ok(()), check_match_thresh)?;
         if let Some(Smooth::Gaussian(sigma)) = self.refine.smooth
             && !(sigma > 0.0 && sigma <= 1000.0)
         {

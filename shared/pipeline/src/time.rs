@@ -126,11 +126,6 @@ impl JsonSchema for Rational {
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The present moment of this machine's clock, or of the one in its place.
-    pub fn now() -> Self {
-        crate::clock::now()
-    }
-
     /// From microseconds since the Unix epoch. Moments outside the years that RFC 3339 can write are clamped.
     pub fn from_micros(micros: i64) -> Self {
         const YEAR_0000: i64 = -62_167_219_200_000_000;

@@ -3,7 +3,7 @@
 use crate::{
     geometry::{double_area, meet},
     homography::Homography,
-    scene::{Fault, Point, Scene},
+    scene::{Fault, Point, Scene, SceneError},
 };
 use std::collections::BTreeSet;
 
@@ -14,8 +14,29 @@ const MOST_POINTS: usize = 500;
 /// Zones and lines together.
 const MOST_ELEMENTS: usize = 500;
 
+/// As long as a scene's text may be.
+const LONGEST_BYTES: usize = 1 << 20;
+
+impl Scene {
+    /// Reads a scene from YAML or JSON, and checks it.
+    ///
+    /// # Errors
+    /// [`SceneError::Malformed`] for a text that is no scene, with line and column; [`SceneError::Refused`] with every fault found.
+    pub fn parse(text: &str) -> Result<Self, SceneError> {
+        if text.len() > LONGEST_BYTES {
+            let what = format!("the scene has {} bytes, and may have {LONGEST_BYTES}", text.len());
+            return Err(SceneError::Malformed(what));
+        }
+        // The text is shown by whoever opened it; the first line says what and where.
+        let scene: Self = serde_saphyr::from_str(text)
+            .map_err(|error| SceneError::Malformed(error.to_string().lines().next().unwrap_or_default().to_owned()))?;
+        let faults = faults(&scene);
+        if faults.is_empty() { Ok(scene) } else { Err(SceneError::Refused(faults)) }
+    }
+}
+
 /// All that is wrong.
-pub(crate) fn faults(scene: &Scene) -> Vec<Fault> {
+fn faults(scene: &Scene) -> Vec<Fault> {
     let mut checks = Checks { scene, faults: Vec::new() };
     checks.head();
     checks.numbers();

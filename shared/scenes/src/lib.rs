@@ -2,6 +2,17 @@
 //!
 //! A [`Scene`] is one small file. [`Scene::parse`] reads and checks it; [`Scene::rows`] flattens it into rows of the table `scenes`, where geometry
 //! is plain numbers. [`sql`] holds the definition of every question once, as SQL over `tracks`, `requests` and `scenes` for DuckDB and BigQuery.
+//!
+//! ```
+//! use trackdrop_scenes::Scene;
+//!
+//! let scene = Scene::parse(
+//!     "{name: gate, videos: ['gate/*'], picture: {width_px: 200, height_px: 100}, lines: [{name: a, points: [[1, 2], [3, 4]]}]}",
+//! )?;
+//! assert!(scene.is_for("gate/monday.mp4"));
+//! # Ok::<(), trackdrop_scenes::SceneError>(())
+//! ```
+//!
 //! Nothing here reads a file or opens a database. `docs/analytics.md` defines what is counted.
 
 mod check;

@@ -156,26 +156,7 @@ pub enum SceneError {
     Refused(Vec<Fault>),
 }
 
-/// As long as a scene's text may be.
-const LONGEST_BYTES: usize = 1 << 20;
-
 impl Scene {
-    /// Reads a scene from YAML or JSON, and checks it.
-    ///
-    /// # Errors
-    /// [`SceneError::Malformed`] for a text that is no scene, with line and column; [`SceneError::Refused`] with every fault found.
-    pub fn parse(text: &str) -> Result<Self, SceneError> {
-        if text.len() > LONGEST_BYTES {
-            let what = format!("the scene has {} bytes, and may have {LONGEST_BYTES}", text.len());
-            return Err(SceneError::Malformed(what));
-        }
-        // The text is shown by whoever opened it; the first line says what and where.
-        let scene: Self = serde_saphyr::from_str(text)
-            .map_err(|error| SceneError::Malformed(error.to_string().lines().next().unwrap_or_default().to_owned()))?;
-        let faults = crate::check::faults(&scene);
-        if faults.is_empty() { Ok(scene) } else { Err(SceneError::Refused(faults)) }
-    }
-
     /// The JSON Schema of the file.
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()

@@ -304,7 +304,7 @@ impl Storage for Attempt {
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError> {
         let effect = || match self.world.flaw {
             None => Ok(self.world.memory.all(prefix)),
-            Some(flaw) => Ok(flaw.list(&self.world, prefix)),
+            Some(flaw) => Ok(flaw.list(&self.world.memory, prefix)),
         };
         self.operation(format!("list {prefix}"), effect, storage_error(format!("listing {prefix}"))).await
     }

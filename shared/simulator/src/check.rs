@@ -1,9 +1,9 @@
 //! What must hold at the end of every run.
 
 use crate::{
+    after::{After, Dropped},
     fault::{Fault, Placed},
     memory::State,
-    run::{After, Dropped},
     stand_ins::UNJOINABLE,
     world::GivenUp,
 };

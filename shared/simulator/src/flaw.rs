@@ -1,6 +1,6 @@
 //! Mistakes planted under the handlers, to prove that the rules find them.
 
-use crate::{memory::MemoryCloud, world::World};
+use crate::memory::MemoryCloud;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use trackdrop_cloud::{LocalFile, ObjectInfo, Precondition, PutOptions, StorageError};
@@ -156,10 +156,10 @@ impl Flaw {
     }
 
     /// Lists as this mistake does.
-    pub(crate) fn list(self, world: &World, prefix: &ObjectName) -> Vec<ObjectInfo> {
-        let mut all = world.memory.all(prefix);
+    pub(crate) fn list(self, memory: &MemoryCloud, prefix: &ObjectName) -> Vec<ObjectInfo> {
+        let mut all = memory.all(prefix);
         if self == Self::StaleListings {
-            let now = world.wall_clock();
+            let now = Timestamp::now();
             all.retain(|info| now.seconds_since(info.created) > 0.1);
         }
         all

@@ -12,6 +12,7 @@
 //! - [`counter`] measures the completion counter.
 //! - [`day`] lets a day of up to millions of videos pass, by what the handlers ask of the cloud and what its services take.
 
+mod after;
 mod attempt;
 mod bus;
 mod check;

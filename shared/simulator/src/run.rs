@@ -1,6 +1,7 @@
 //! One run: a scenario, a source of faults, and what came of them.
 
 use crate::{
+    after::{After, Dropped},
     bus::Bus,
     check,
     executor::{Executor, Restless},
@@ -8,17 +9,17 @@ use crate::{
     flaw::Flaw,
     memory::{MemoryCloud, State},
     scenario::{Rates, Scenario, Upload},
-    world::{GivenUp, World},
+    world::World,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use trackdrop_cloud::{ObjectInfo, PutOptions};
+use trackdrop_cloud::PutOptions;
 use trackdrop_flow::blocking::AtOnce;
 use trackdrop_pipeline::{
-    Bucket, Event, Manifest, RequestId,
+    Bucket, Event, Manifest,
     clock::ClockInPlace,
     names::{Marker, ObjectName, ResultFile},
     settings::METADATA_KEY,
@@ -44,16 +45,6 @@ pub enum SimulationError {
     Trigger(#[from] TriggerError),
 }
 
-/// A request of a run.
-#[derive(Clone, Debug)]
-pub(crate) struct Dropped {
-    pub(crate) upload: Upload,
-    pub(crate) info: ObjectInfo,
-    pub(crate) request: RequestId,
-    /// Whether the upload was deleted or overwritten before the flow had no more use for it.
-    pub(crate) taken_away: bool,
-}
-
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -77,17 +68,6 @@ pub struct Outcome {
     pub seconds: f64,
     /// Steps of its tasks: how much work it was, the same on every machine.
     pub steps: u64,
-}
-
-/// What a run leaves for the checks.
-pub(crate) struct After {
-    pub(crate) state: State,
-    pub(crate) dropped: Vec<Dropped>,
-    pub(crate) faults: Vec<Placed>,
-    pub(crate) tries: BTreeMap<(String, String), BTreeSet<String>>,
-    pub(crate) told_again: Vec<ObjectName>,
-    pub(crate) killed: Vec<String>,
-    pub(crate) given_up: Vec<GivenUp>,
 }
 
 /// How a run is made.

@@ -185,7 +185,7 @@ impl Random {
 }
 
 impl SegmentDetector for StandIn {
-    fn model(&self, _: &RequestSettings) -> Result<ModelFacts, Failure> {
+    fn model(&self, _: &RequestSettings, _: &Delivery) -> Result<ModelFacts, Failure> {
         Ok(ModelFacts {
             identity: ModelIdentity { name: "stand-in".into(), sha256: "00".into() },
             class_names: vec!["person".into(), "car".into()],

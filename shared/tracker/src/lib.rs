@@ -42,5 +42,5 @@ pub use detection::Detection;
 pub use output::{MAX_ASPECT, MIN_BOX_AREA_PX2, Track, passes_output_filter};
 pub use per_class::{PerClass, PerClassCheckpoint};
 pub use rules::Rules;
-pub use settings::{BIRTH_MARGIN, LOW_FLOOR, Settings, SettingsError};
+pub use settings::{BIRTH_MARGIN, LOW_FLOOR, Settings, SettingsError, check_match_thresh, check_track_thresh};
 pub use step::ByteTrack;

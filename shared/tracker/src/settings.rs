@@ -59,13 +59,8 @@ impl Settings {
 
     /// `trunc(frame_rate / 30 * track_buffer)`: a track unseen for more frames than this times out.
     pub(crate) fn max_time_lost(&self) -> Result<u64, SettingsError> {
-        if !(0.0..=1.0).contains(&self.track_thresh) {
-            return Err(SettingsError::TrackThresh(self.track_thresh));
-        }
-        // Above 1 the reference pairs boxes that do not even touch, which no sweep over overlaps could find.
-        if !(self.match_thresh > 0.0 && self.match_thresh <= 1.0) {
-            return Err(SettingsError::MatchThresh(self.match_thresh));
-        }
+        check_track_thresh(self.track_thresh)?;
+        check_match_thresh(self.match_thresh)?;
         if !(self.frame_rate > 0.0 && self.frame_rate.is_finite()) {
             return Err(SettingsError::FrameRate(self.frame_rate));
         }
@@ -77,12 +72,29 @@ impl Settings {
     }
 }
 
+/// Checks a [`Settings::track_thresh`] by itself, for those who know of one long before a tracker starts.
+///
+/// # Errors
+/// [`SettingsError::TrackThresh`].
+pub fn check_track_thresh(value: f64) -> Result<(), SettingsError> {
+    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(SettingsError::TrackThresh(value)) }
+}
+
+/// The same for a [`Settings::match_thresh`].
+///
+/// # Errors
+/// [`SettingsError::MatchThresh`].
+pub fn check_match_thresh(value: f64) -> Result<(), SettingsError> {
+    // Above 1 the reference pairs boxes that do not even touch, which no sweep over overlaps could find.
+    if value > 0.0 && value <= 1.0 { Ok(()) } else { Err(SettingsError::MatchThresh(value)) }
+}
+
 /// A setting out of its range, with the refused value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
     /// See [`Settings::track_thresh`].
-    #[error("track_thresh must be within 0..=1, got {0}")]
+    #[error("track_thresh must be between 0 and 1, got {0}")]
     TrackThresh(f64),
     /// See [`Settings::match_thresh`].
     #[error("match_thresh must be above 0 and at most 1, got {0}")]

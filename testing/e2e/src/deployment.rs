@@ -11,7 +11,7 @@ use crate::{
         grants::{Grants, PERSON},
         report,
     },
-    service::{ServiceProcess, program},
+    service::{FUNCTIONS, ServiceProcess, program},
     storage_gate::StorageGate,
 };
 use bytes::Bytes;
@@ -41,8 +41,6 @@ const DATASET: &str = "trackdrop";
 /// The emulator publishes the events of all buckets on one topic, which stands for those of Terraform.
 const OBJECTS: &str = "trackdrop-objects";
 const TOPICS_OF_BUCKETS: [&str; 2] = ["trackdrop-uploads", "trackdrop-work"];
-/// The functions, each of which is a program `trackdrop-FUNCTION`.
-pub const FUNCTIONS: [&str; 7] = ["split", "track", "merge", "load", "annotate", "join", "fail"];
 /// Backoffs of the trigger files are for a cloud's minutes; here they are this much shorter.
 const BACKOFF_DIVISOR: f64 = 20.0;
 /// No scenario takes a tenth of it.

@@ -8,6 +8,9 @@ use std::{
 };
 use trackdrop_emulators::free_port;
 
+/// The functions, each of which is a program `trackdrop-FUNCTION`.
+pub const FUNCTIONS: [&str; 7] = ["split", "track", "merge", "load", "annotate", "join", "fail"];
+
 /// None of them takes a tenth of it.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);

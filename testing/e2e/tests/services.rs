@@ -11,9 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 use trackdrop_e2e::{
-    deployment::{Deployment, FUNCTIONS, Finished, say},
+    deployment::{Deployment, Finished, say},
     gateway::{Count, Fault},
     local::{LocalRun, clip},
+    service::FUNCTIONS,
 };
 use trackdrop_pipeline::{Bucket, RequestId};
 use trackdrop_tables::schema::TRACKS;

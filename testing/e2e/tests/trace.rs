@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 use trackdrop_e2e::{
-    deployment::{Deployment, FUNCTIONS, say},
+    deployment::{Deployment, say},
     gateway::Fault,
     local::clip,
+    service::FUNCTIONS,
 };
 use trackdrop_otlp_receiver::{Receiver, Span, Trace};
 use trackdrop_pipeline::{Bucket, RequestId, Timestamp};

@@ -6,7 +6,7 @@ use super::{Declared, ModelInfo, Sources, dimensions};
 use crate::class_names::{are_coco, default_names};
 use crate::family::{self, Evidence, Fit, OutputSpec, Recognised, Size};
 use crate::finding::{Findings, Origin};
-use crate::session::NumberType;
+use crate::inputs::NumberType;
 use crate::trial::{Suspicion, Trial};
 use crate::{Card, ColorOrder, DetectorError};
 

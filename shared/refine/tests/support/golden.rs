@@ -108,10 +108,8 @@ impl Tracked {
 
     pub(crate) fn evaluate(&self, rows: &[Row]) -> Result<Evaluation> {
         let to_eval = |row: &Row| {
-            let [x1, y1, x2, y2] = row.bbox;
-            let mut out = trackdrop_eval::Row::new(row.frame + 1, row.id, [x1, y1, x2 - x1, y2 - y1]);
-            (out.score, out.observed) = (row.score, row.origin == Origin::Tracked);
-            out
+            let out = trackdrop_eval::Row::of_corners(row.frame, row.id, row.bbox);
+            trackdrop_eval::Row { score: row.score, observed: row.is_observed(), ..out }
         };
         let tracks = Sequence::from_rows(rows.iter().map(to_eval).collect())?;
         let options = Options { preprocessing: Preprocessing::suggested_for(&self.truth), ..Options::default() };

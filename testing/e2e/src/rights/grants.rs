@@ -193,7 +193,7 @@ impl Grants {
 /// The account of a function, by its e-mail.
 fn account_of(member: &str) -> Option<&str> {
     let account = member.strip_suffix("@PROJECT.iam.gserviceaccount.com")?;
-    crate::deployment::FUNCTIONS.iter().any(|function| account == format!("trackdrop-{function}")).then_some(account)
+    crate::service::FUNCTIONS.iter().any(|function| account == format!("trackdrop-{function}")).then_some(account)
 }
 
 #[cfg(test)]

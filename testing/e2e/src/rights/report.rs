@@ -125,7 +125,7 @@ pub fn table(checkout: &Path, examples: &[&str]) -> String {
     }
     let mut text = String::from("| on | may | who | used by, or why |\n| --- | --- | --- | --- |\n");
     for ((on, permission, _), Line { accounts, tests, reasons }) in lines {
-        let all = crate::deployment::FUNCTIONS.len();
+        let all = crate::service::FUNCTIONS.len();
         let who = if accounts.len() == all {
             "all seven".to_owned()
         } else {

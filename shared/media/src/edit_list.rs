@@ -6,7 +6,8 @@ use crate::{
     Limits, MediaError,
     demux::{Demuxer, Timeline},
     entry_point::Bitstream,
-    scan::{self, ScannedPacket},
+    scan,
+    scanned_packet::ScannedPacket,
 };
 
 /// Moves the times of `packets` from the media's own clock to the presentation's, which is what players and other readers give, and marks the

@@ -11,7 +11,8 @@ use crate::{
     demux::{Demuxer, Timeline, codec_name},
     orientation::matrix_of_picture,
     picture_format::{FfmpegColors, field_order, pixel_format_name},
-    scan::{ScannedPacket, tag_packet},
+    scan::tag_packet,
+    scanned_packet::ScannedPacket,
 };
 
 /// A stream that shows no picture within this many packets after its first key frame has none.
