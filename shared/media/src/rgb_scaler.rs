@@ -116,7 +116,8 @@ impl RgbScaler {
     }
 }
 
-/// How the samples of a picture in YUV of 8 bits lie; none for any other.
+/// How the samples of a picture in YUV of 8 bits lie; none for any other, and none where the last row or column of chroma stands for half of one:
+/// swscale stretches it over the picture, and what the family's own program sees of such a picture is swscale's.
 fn layout_of(picture: &frame::Video) -> Option<YuvLayout> {
     let planar = |across, down| Some(YuvLayout { smaller: (across, down), is_paired: false });
     let layout = match picture.format() {
@@ -128,7 +129,11 @@ fn layout_of(picture: &frame::Video) -> Option<YuvLayout> {
     };
     // SAFETY: a plain field of a live frame. Rows that go upwards are left to swscale.
     let goes_down = unsafe { (*picture.as_ptr()).linesize.iter().take(picture.planes()).all(|&stride| stride > 0) };
-    layout.filter(|_| goes_down)
+    let is_even = |layout: &YuvLayout| {
+        let sides = [(picture.width(), layout.smaller.0), (picture.height(), layout.smaller.1)];
+        sides.iter().all(|(side, bits)| side.is_multiple_of(1 << bits))
+    };
+    layout.filter(is_even).filter(|_| goes_down)
 }
 
 #[cfg(test)]
@@ -176,7 +181,6 @@ mod tests {
         shown(&scaler.scaled, size)
     }
 
-    /// Of sides that are even: swscale stretches chroma whose last row or column stands for half of one.
     #[test]
     fn samples_of_every_layout_give_the_colours_that_the_whole_picture_gives() {
         let formats = [Pixel::YUV420P, Pixel::YUVJ420P, Pixel::YUV422P, Pixel::YUV444P, Pixel::NV12];
@@ -195,8 +199,15 @@ mod tests {
             let most = once.iter().zip(&twice).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
             assert!(most <= 2, "{format:?} {from:?} to {to:?}: {most}");
         }
-        let odd = noise(Pixel::YUV420P, (63, 47));
-        assert!(RgbScaler::with_filter(ResizeFilter::OpenCv).run(&odd, (20, 21)).is_ok());
+    }
+
+    #[test]
+    fn chroma_that_stands_for_half_a_row_or_column_is_stretched_as_swscale_does() {
+        for from in [(63, 48), (64, 47), (63, 47)] {
+            let odd = noise(Pixel::YUV420P, from);
+            let mut scaler = RgbScaler::with_filter(ResizeFilter::OpenCv);
+            assert!(shown(scaler.run(&odd, (20, 21)).unwrap(), (20, 21)) == in_two_steps(&odd, (20, 21)), "{from:?}");
+        }
     }
 
     #[test]
