@@ -163,7 +163,8 @@ impl<'a> Cutter<'a> {
         behind(if at == start { &lead_in.at_start } else { &lead_in.changed }, packet)
     }
 
-    /// The packet number `at`, from those held or from the source. Packets are asked for in order; those from `shared_from` on stay held.
+    /// The packet number `at`, from those held or from the source. Packets are asked for in order, but for a stretch that is decoded once more
+    /// from its start; those from `shared_from` on stay held.
     fn packet(&mut self, at: usize, shared_from: usize) -> Result<Packet, MediaError> {
         while self.held.front().is_some_and(|held| held.index < at.min(shared_from)) {
             self.held.pop_front();
@@ -175,6 +176,13 @@ impl<'a> Cutter<'a> {
             if let Some(held) = self.held.remove(place) {
                 return Ok(held.packet);
             }
+        }
+        if at < self.position {
+            let source = self.demuxer.source().clone();
+            (self.demuxer, self.position) = (open_source(&source, self.index)?, 0);
+            self.held.clear();
+            self.seek(&source, at)?;
+            return self.packet(at, shared_from);
         }
         loop {
             let mut packet = Packet::empty();

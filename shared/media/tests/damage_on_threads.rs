@@ -8,7 +8,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{PICTURE, hex, make};
+use common::{PICTURE, chunked_decode, hex, make};
 use trackdrop_media::{ChunkReader, Cutter, DecodeReport, Limits, PlannedSegment, index};
 
 /// Each frame that came out: PTS, MD5, whether it is damaged; and the report.
@@ -23,6 +23,28 @@ fn decode(chunk: &Path, segment: &PlannedSegment, threads: usize) -> Decoded {
         reader.take_back(frame);
     }
     (frames, reader.report())
+}
+
+/// A stretch without key frames is decoded when it is cut, once more from its start where something is damaged.
+#[test]
+fn damage_in_a_stretch_that_is_coded_anew_is_the_same_in_each_run() {
+    let clip = make("long.mp4", &format!("{PICTURE} -c:v libx264 -g 999 -bf 3 -x264-params scenecut=0 OUT"));
+    let mut bytes = std::fs::read(&clip.path).unwrap();
+    for at in (bytes.len() / 2..bytes.len() / 4 * 3).step_by(997) {
+        bytes[at] ^= 0x55;
+    }
+    std::fs::write(&clip.path, bytes).unwrap();
+    let video = index(&clip.path, &Limits::default()).unwrap();
+    assert!(video.plan(0.5).unwrap().iter().filter(|segment| segment.is_reencoded).count() > 3);
+    let run = || {
+        let (frames, reports) = chunked_decode(&clip.path, &video, 0.5);
+        (frames, reports.into_iter().flat_map(|report| report.damaged).collect::<Vec<_>>())
+    };
+    let first = run();
+    assert_ne!(first.1, Vec::<i64>::new(), "something is damaged");
+    for _ in 0..3 {
+        assert_eq!(run(), first);
+    }
 }
 
 #[test]
