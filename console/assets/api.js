@@ -6,7 +6,8 @@ async function ask(path, options) {
   let response;
   try {
     response = await fetch(path, options);
-  } catch {
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     throw new Problem("The console does not answer: is `trackdrop console` still running?");
   }
   if (!response.ok) {
@@ -33,3 +34,7 @@ const send = (method, body) => ({ method, headers: { "content-type": "applicatio
 export const count = async (id, scene) => (await ask(`${of(id)}/count`, send("POST", scene))).json();
 export const scenes = async () => (await (await ask("/api/scenes")).json()).scenes;
 export const storeScene = async (scene) => (await ask(`/api/scenes/${encodeURIComponent(scene.name)}`, send("PUT", scene))).json();
+
+/** The answer to one SELECT; it is stopped where the signal says so. */
+export const query = async (sql, signal) => (await ask("/api/ask", { ...send("POST", { sql }), signal })).json();
+export const tables = async () => (await (await ask("/api/tables")).json()).tables;

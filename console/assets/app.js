@@ -1,5 +1,7 @@
 // The page: which view an address means.
 
+import { go } from "./address.js";
+import { AskPage } from "./ask.js";
 import { html, render, useEffect, useState } from "./html.js";
 import { List } from "./list.js";
 import { RequestPage } from "./request.js";
@@ -9,12 +11,6 @@ const address = new URL(location.href);
 if (address.searchParams.has("token")) {
   address.searchParams.delete("token");
   history.replaceState(null, "", address);
-}
-
-/** Goes to another view without loading the page again. */
-export function go(href) {
-  history.pushState(null, "", href);
-  dispatchEvent(new PopStateEvent("popstate"));
 }
 
 function Link(event) {
@@ -34,12 +30,16 @@ function App() {
     return () => removeEventListener("popstate", moved);
   }, []);
   const request = path.match(/^\/request\/([^/]+)$/)?.[1];
+  const isAsk = path === "/ask";
   return html`
     <header class="top">
       <a class="brand" href="/"><img src="/assets/icon.svg" alt="" width="24" height="24" /> Trackdrop</a>
-      <nav aria-label="Views"><a href="/" aria-current=${request ? null : "page"}>Requests</a></nav>
+      <nav aria-label="Views">
+        <a href="/" aria-current=${request || isAsk ? null : "page"}>Requests</a>
+        <a href="/ask" aria-current=${isAsk ? "page" : null}>Ask</a>
+      </nav>
     </header>
-    ${request ? html`<${RequestPage} key=${request} id=${decodeURIComponent(request)} />` : html`<${List} />`}
+    ${request ? html`<${RequestPage} key=${request} id=${decodeURIComponent(request)} />` : isAsk ? html`<${AskPage} />` : html`<${List} />`}
   `;
 }
 

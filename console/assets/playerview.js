@@ -22,7 +22,8 @@ const HELP = [
   ["n p", "beginning or end of the chosen track"], ["Esc", "choose no track"], ["b i c s t d u", "what is drawn"],
 ];
 
-export function PlayerView({ facts, times }) {
+/** `handle` is given what shows a frame, with a track chosen where one is given. */
+export function PlayerView({ facts, times, handle }) {
   const [canvas, video, stage] = [useRef(), useRef(), useRef()];
   const player = useRef(null);
   const [state, setState] = useState(null);
@@ -42,6 +43,12 @@ export function PlayerView({ facts, times }) {
     if (asked.get("track") !== null) one.select(Number(asked.get("track")));
     one.use(which, which === asked.get("video"));
     if (facts.has.tracks) api.tracks(facts.request_id).then(setTracks, (error) => setProblem(error.message));
+    handle.current = ({ frame, track }) => {
+      if (track !== null) one.select(track);
+      one.show(frame);
+      stage.current.scrollIntoView({ block: "nearest" });
+      stage.current.focus({ preventScroll: true });
+    };
     return () => one.close();
   }, []);
 

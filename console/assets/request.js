@@ -1,7 +1,8 @@
 // The page of a request: the player, its tracks, and what is known of it.
 
 import * as api from "./api.js";
-import { html, useEffect, useState } from "./html.js";
+import { AskPanel } from "./ask.js";
+import { html, useEffect, useRef, useState } from "./html.js";
 import { State } from "./list.js";
 import { PlayerView } from "./playerview.js";
 import { bytes, clock, number, when } from "./text.js";
@@ -12,6 +13,7 @@ export function RequestPage({ id }) {
   const [facts, setFacts] = useState(null);
   const [times, setTimes] = useState(null);
   const [problem, setProblem] = useState(null);
+  const player = useRef(null);
   useEffect(() => {
     api
       .request(id)
@@ -33,8 +35,9 @@ export function RequestPage({ id }) {
       </div>
       ${facts.error &&
       html`<div class="problem" role="alert"><strong>Failed in ${facts.error.stage}.</strong> ${facts.error.message}</div>`}
-      ${times !== null && html`<${PlayerView} facts=${facts} times=${times} />`}
+      ${times !== null && html`<${PlayerView} facts=${facts} times=${times} handle=${player} />`}
       <${Warnings} facts=${facts} />
+      ${facts.has.tracks && facts.is_final && html`<${AskPanel} request=${id} show=${(where) => player.current?.(where)} />`}
       <div class="cards">
         <${Source} facts=${facts} />
         <${Result} facts=${facts} />

@@ -26,11 +26,15 @@ struct Asset {
 
 const ASSETS: &[Asset] = assets![
     "index.html": PAGE,
+    "address.js": SCRIPT,
     "app.css": STYLE,
     "app.js": SCRIPT,
     "api.js": SCRIPT,
+    "ask.js": SCRIPT,
     "boxes.js": SCRIPT,
     "colour.js": SCRIPT,
+    "csv.js": SCRIPT,
+    "grid.js": SCRIPT,
     "html.js": SCRIPT,
     "icon.svg": PICTURE,
     "lanes.js": SCRIPT,

@@ -9,11 +9,13 @@
 //! - `video`: the source and the annotated video, in ranges.
 //! - `still`: any frame as a picture, exactly.
 //! - `crops`: the best picture of each object.
+//! - `ask`: SQL of the page over the tables, read-only and bounded.
 //! - `scenes`: lines and zones, what they count, and where they are stored.
 //! - `files`: objects as files, kept open while they are of use.
 //!
 //! Names, labels and messages are data everywhere: the server sends JSON and pictures, and the page makes text of them.
 
+mod ask;
 mod assets;
 mod boxes;
 mod crops;
@@ -40,7 +42,7 @@ use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use trackdrop_database::{DatabaseError, Tables};
 use trackdrop_flow::Cloud;
 use trackdrop_media::Limits;
@@ -60,6 +62,8 @@ pub struct Console {
     files: files::Files,
     database: Mutex<Connection>,
     stills: still::Stills,
+    /// Statements of the page run one after the other.
+    turns: Arc<Semaphore>,
 }
 
 impl Console {
@@ -78,6 +82,7 @@ impl Console {
             files: files::Files::default(),
             database: Mutex::new(database),
             stills: still::Stills::default(),
+            turns: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -99,6 +104,8 @@ impl Console {
             .route("/api/requests/{request}/stills/{frame}", get(still::picture))
             .route("/api/requests/{request}/crops/{track}", get(crops::picture))
             .route("/api/requests/{request}/count", post(scenes::count))
+            .route("/api/ask", post(ask::ask))
+            .route("/api/tables", get(ask::tables))
             .route("/api/scenes", get(scenes::list))
             .route("/api/scenes/{name}", put(scenes::store))
             .fallback(get(assets::serve))

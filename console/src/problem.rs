@@ -62,7 +62,9 @@ impl From<Failure> for Problem {
 impl From<DatabaseError> for Problem {
     fn from(error: DatabaseError) -> Self {
         match error {
-            DatabaseError::Query(_) => Self::bad(error.to_string()),
+            DatabaseError::Query(_) | DatabaseError::NotOne => Self::bad(error.to_string()),
+            // Not 408, which browsers take for a reason to ask again.
+            DatabaseError::TooLong(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
             error => Self::internal(error),
         }
     }

@@ -255,6 +255,9 @@ def safety(browser, data, address):
         assert status(path, ours | {"Host": "evil.example"}) == 403, path
         assert status(path, ours | {"Origin": "http://evil.example"}) == 403, path
         assert status(path, ours, "POST") in (403, 405), path
+    own = ours | {"Origin": f"http://{host}"}
+    for headers, wanted in [(own, 400), (ours, 403), ({"Origin": own["Origin"]}, 401), (own | {"Origin": "http://evil.example"}, 403), (own | {"Host": "evil.example"}, 403)]:
+        assert status("/api/ask", headers, "POST") == wanted, (headers, wanted)
     assert "token" not in browser.page.url, browser.page.url
 
 
@@ -348,31 +351,130 @@ def lines(browser, data, address):
     data.run("scene", "remove", "drawn")
 
 
+def grid(page):
+    """What is on the screen of the answer's rows, by column."""
+    names = page.locator(".grid thead th").all_inner_texts()
+    rows = page.locator(".grid tbody tr:not(.gap)").all()
+    return [dict(zip(names, row.locator("td").all_inner_texts())) for row in rows]
+
+
+def ask(browser, data, address):
+    """SQL that is typed answers as `trackdrop query` does; a row shows its frame; what is refused says why."""
+    page = browser.page
+    query = lambda form, sql: data.run("query", "--format", form, sql)
+    request = data.requests["constant.mp4"]
+
+    def typed(sql):
+        page.get_by_label("One SELECT").fill(sql)
+        page.get_by_label("One SELECT").press("Control+Enter")
+
+    page.goto(f"{address}/ask")
+    page.get_by_role("heading", name="Ask", exact=True).wait_for()
+    sql = "SELECT video, class_name, COUNT(*) AS objects, AVG(dwell_s) AS mean_s FROM track_summary GROUP BY ALL ORDER BY ALL"
+    typed(sql)
+    page.wait_for_selector(".grid tbody tr")
+    shown, wanted = grid(page), [json.loads(line) for line in query("json", sql).splitlines()]
+    assert len(shown) > 1 and page.get_by_text(f"{len(wanted)} rows,").count() == 1
+    for row, one in zip(shown, wanted):
+        assert (row["video"], row["class_name"], int(row["objects"])) == (one["video"], one["class_name"], one["objects"]), (row, one)
+        assert abs(float(row["mean_s"]) - one["mean_s"]) < 1e-9, (row, one)
+    assert page.locator("main img[src=x]").count() == 0, "a name became markup"
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as CSV").click()
+    assert pathlib.Path(saved.value.path()).read_text() == query("csv", sql)
+    # The statement is in the address, and back is the one before.
+    typed("SELECT 1 AS one, '' AS empty, NULL AS nothing")
+    page.wait_for_function("() => document.querySelector('.grid th')?.innerText === 'one'")
+    assert "sql=SELECT+1" in page.url, page.url
+    page.go_back()
+    page.wait_for_function("() => document.querySelector('.grid th')?.innerText === 'video'")
+    assert page.get_by_label("One SELECT").input_value() == sql
+    # Many rows: those on the screen are in the document, and the last one is where scrolling ends.
+    typed("SELECT range AS n FROM range(20000)")
+    page.get_by_text("The first 10,000 rows").wait_for()
+    assert 0 < len(grid(page)) < 100
+    page.evaluate("() => { const grid = document.querySelector('.grid'); grid.scrollTop = grid.scrollHeight }")
+    page.wait_for_function("() => [...document.querySelectorAll('.grid tbody tr:not(.gap)')].at(-1).innerText.trim() === '9999'")
+    # What is refused; the browser itself writes a line for each answer that is no success, and the page none.
+    browser.complaints.clear()
+    for wrong, words in [
+        ("SELECT tack_id FROM tracks", "LINE 1: SELECT tack_id FROM tracks"), ("DROP VIEW tracks", "only one SELECT"),
+        ("SELECT * FROM read_text('/etc/hostname')", "Permission Error"), ("SELECT 1; SELECT 2", "only one SELECT"),
+    ]:
+        typed(wrong)
+        page.locator("pre.problem").get_by_text(words).wait_for()
+    assert len(browser.complaints) == 4 and all("status of 400" in one for one in browser.complaints), browser.complaints
+    browser.complaints.clear()
+    # One that has no end is stopped by the button, and the next one is answered.
+    typed("SELECT COUNT(*) FROM range(1000000) AS a, range(1000000) AS b, range(1000000) AS c WHERE (a.range + b.range + c.range) % 7 = 3")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("Stopped.").wait_for()
+    # A name of the list is written where the cursor is.
+    page.get_by_label("One SELECT").fill("SELECT COUNT(*) AS n FROM ")
+    page.get_by_label("One SELECT").press("End")
+    page.locator(".tables summary").filter(has_text="objects_per_second").click()
+    page.get_by_role("button", name="Insert objects_per_second").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("1 row,").wait_for()
+    assert grid(page)[0]["n"] == query("csv", "SELECT COUNT(*) FROM objects_per_second").splitlines()[1]
+    # A row shows its frame: another view's, by a click, and this player's, by key.
+    sql = f"SELECT request_id, frame_index, track_id FROM tracks WHERE request_id = '{request}' AND track_id = 2 ORDER BY frame_index DESC LIMIT 5"
+    rows = [json.loads(line) for line in query("json", sql).splitlines()]
+    typed(sql)
+    page.wait_for_function("() => document.querySelectorAll('.grid tbody tr.goes').length === 5")
+    page.locator(".grid tbody tr").nth(1).locator("td").nth(2).click()
+    browser.settled(rows[1]["frame_index"])
+    assert "#2" in page.locator(".chosen").inner_text()
+    page.get_by_text("Ask in SQL").click()
+    typed(sql)
+    page.wait_for_function("() => document.querySelectorAll('.grid tbody tr.goes').length === 5")
+    page.screenshot(path=data.folder / "panel.png", full_page=True)
+    page.get_by_role("link", name=f"Show frame {rows[4]['frame_index']} with track 2").press("Enter")
+    browser.settled(rows[4]["frame_index"])
+    shared = page.url
+    page.goto(address)
+    page.goto(shared)
+    browser.settled(rows[4]["frame_index"])
+    page.wait_for_function("() => document.querySelectorAll('.grid tbody tr.goes').length === 5")
+
+
+def views(data):
+    """An address of each view."""
+    sql = "SELECT request_id, video, track_id, class_name, first_frame, dwell_s FROM track_summary ORDER BY dwell_s DESC"
+    return {"list": "/", "request": f"/request/{data.requests['constant.mp4']}", "ask": "/ask?" + urllib.parse.urlencode({"sql": sql})}
+
+
+def open_view(browser, url):
+    browser.page.goto(url)
+    browser.settled(0) if "/request/" in url else browser.page.wait_for_selector("tbody tr")
+    if "/ask" in url:
+        browser.page.locator(".tables details").first.wait_for()
+        browser.page.locator(".tables summary").first.click()
+
+
 def readable(browser, data, address):
     """axe-core finds nothing serious, in light and in dark; a phone needs no sideways scrolling."""
     axe = os.environ.get("AXE")
     page = browser.page
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        for path in ("/", f"/request/{data.requests['constant.mp4']}"):
-            page.goto(address + path)
-            browser.settled(0) if "request" in path else page.wait_for_selector("tbody tr")
-            page.screenshot(path=data.folder / f"{'request' if 'request' in path else 'list'}-{scheme}.png", full_page=True)
+        for name, path in views(data).items():
+            open_view(browser, address + path)
+            page.screenshot(path=data.folder / f"{name}-{scheme}.png", full_page=True)
             if axe:
                 page.evaluate(pathlib.Path(axe).read_text())
                 found = page.evaluate("axe.run().then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => v.id + ': ' + v.nodes[0].html.slice(0, 160) + ' ' + v.nodes[0].failureSummary))")
                 assert not found, f"{scheme} {path}: " + "\n".join(found)
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("/", f"/request/{data.requests['constant.mp4']}"):
-        page.goto(address + path)
-        browser.settled(0) if "request" in path else page.wait_for_selector("tbody tr")
+    for path in views(data).values():
+        open_view(browser, address + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
     page.screenshot(path=data.folder / "phone.png")
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-PARTS = {part.__name__: part for part in (use, names_are_data, lines, exactness, readable, safety)}
+PARTS = {part.__name__: part for part in (use, names_are_data, lines, ask, exactness, readable, safety)}
 
 
 def main():

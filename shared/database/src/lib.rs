@@ -1,8 +1,9 @@
 //! The warehouse's tables and views as a DuckDB database in memory, over Parquet files that stay where they are.
 //!
 //! `trackdrop query` and the console ask the same database: [`open`] makes the tables and views, and [`ask_about`] those of the scenes that a
-//! statement speaks of. [`scenes`] says where scenes are stored.
+//! statement speaks of. [`bounded`] answers a statement of others. [`scenes`] says where scenes are stored.
 
+pub mod bounded;
 pub mod scenes;
 
 use async_trait::async_trait;
@@ -32,6 +33,19 @@ pub enum DatabaseError {
     /// A statement failed.
     #[error("the query failed: {0}")]
     Query(String),
+    /// It is no SELECT, or there is more than one statement.
+    #[error(
+        "only one SELECT can be asked: nothing is written, set, attached or loaded here, and a second statement is refused"
+    )]
+    NotOne,
+    /// A statement was stopped since its time was over.
+    #[error(
+        "the query was stopped after {0} s: ask about fewer rows, such as one request, or use `trackdrop query`, which has no such bound"
+    )]
+    TooLong(f64),
+    /// Nobody waits for the answer any longer.
+    #[error("the query was stopped, since nobody waits for its answer")]
+    Left,
     /// A row of the table `requests` is no JSON.
     #[error("a row of requests can't be read: {0}")]
     Row(#[from] serde_json::Error),

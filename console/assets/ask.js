@@ -1,0 +1,168 @@
+// SQL, asked of the tables that `trackdrop query` has.
+
+import { go, hrefOf, param, setParam } from "./address.js";
+import * as api from "./api.js";
+import { saveCsv } from "./csv.js";
+import { Grid, placesIn } from "./grid.js";
+import { html, useEffect, useMemo, useRef, useState } from "./html.js";
+import { number } from "./text.js";
+
+const OF_ALL = [
+  ["Objects of each class", "SELECT video, class_name, COUNT(*) AS objects\nFROM track_summary\nGROUP BY ALL\nORDER BY objects DESC"],
+  ["Longest stays", "SELECT request_id, video, track_id, class_name, first_frame, dwell_s\nFROM track_summary\nORDER BY dwell_s DESC\nLIMIT 100"],
+  ["Fullest frames", "SELECT request_id, video, frame_index, COUNT(*) AS objects\nFROM tracks\nGROUP BY ALL\nORDER BY objects DESC, frame_index\nLIMIT 100"],
+  ["Crossings of lines", "SELECT request_id, video, scene, line, direction, class_name, track_id, frame_index, time_s\nFROM line_crossings\nORDER BY video, time_s\nLIMIT 1000"],
+  ["Where the time went", "SELECT video, frames, split_s, track_s, merge_s, annotate_s, join_s\nFROM requests\nORDER BY finished_at DESC"],
+];
+
+/** Characters of a statement that is part of the address: a longer address is none that a server takes. */
+const MOST_IN_ADDRESS = 16_000;
+
+/** Examples about one request. */
+const of = (id) => [
+  ["Objects", `SELECT request_id, track_id, class_name, first_frame, dwell_s, mean_score\nFROM track_summary\nWHERE request_id = '${id}'\nORDER BY dwell_s DESC`],
+  ["Fullest frames", `SELECT request_id, frame_index, COUNT(*) AS objects\nFROM tracks\nWHERE request_id = '${id}'\nGROUP BY ALL\nORDER BY objects DESC, frame_index\nLIMIT 100`],
+  ["Objects each second", `SELECT second, class_name, objects\nFROM objects_per_second\nWHERE request_id = '${id}'\nORDER BY second, class_name`],
+  ["Crossings of lines", `SELECT request_id, scene, line, direction, class_name, track_id, frame_index, time_s\nFROM line_crossings\nWHERE request_id = '${id}'\nORDER BY time_s`],
+];
+
+/** The view of its own. */
+export function AskPage() {
+  useEffect(() => {
+    document.title = "Ask - Trackdrop";
+  }, []);
+  return html`
+    <main>
+      <div class="bar"><h1>Ask</h1><span class="id">SQL over all requests, the tables of <code>trackdrop query</code></span></div>
+      <${Ask} request=${null} open=${(where) => go(hrefOf(where))} />
+    </main>
+  `;
+}
+
+/** On the page of a request: rows of it are shown in its player. */
+export function AskPanel({ request, show }) {
+  const [isOpen, setOpen] = useState(param("sql") !== null);
+  const open = (where) => (where.request === request ? show(where) : go(hrefOf(where)));
+  return html`
+    <details class="panel" open=${isOpen} onToggle=${(event) => setOpen(event.target.open)}>
+      <summary>Ask in SQL</summary>
+      ${isOpen && html`<${Ask} request=${request} open=${open} />`}
+    </details>
+  `;
+}
+
+function Ask({ request, open }) {
+  const examples = useMemo(() => (request === null ? OF_ALL : of(request)), [request]);
+  const [sql, setSql] = useState(param("sql") ?? examples[0][1]);
+  const [asked, setAsked] = useState({ sql: null, answer: null, problem: null, isRunning: false });
+  const [tables, setTables] = useState([]);
+  const box = useRef();
+  const running = useRef(null);
+
+  const run = async (text, isStep = true) => {
+    running.current?.abort();
+    const mine = new AbortController();
+    running.current = mine;
+    setSql(text);
+    setParam("sql", text.length > MOST_IN_ADDRESS ? null : text, isStep);
+    setAsked({ sql: text, answer: null, problem: null, isRunning: true });
+    const ended = (found) => mine === running.current && setAsked({ sql: text, answer: null, problem: null, isRunning: false, ...found });
+    try {
+      ended({ answer: await api.query(text, mine.signal) });
+    } catch (error) {
+      ended({ problem: error.name === "AbortError" ? "Stopped." : error.message });
+    }
+  };
+
+  useEffect(() => {
+    api.tables().then(setTables, (error) => setAsked((now) => ({ ...now, problem: error.message })));
+    if (param("sql") !== null) run(sql, false);
+    const path = location.pathname;
+    const moved = () => {
+      const text = param("sql");
+      if (location.pathname === path && text !== null) run(text, false);
+    };
+    addEventListener("popstate", moved);
+    return () => {
+      removeEventListener("popstate", moved);
+      // Its answer has no place any longer: the server stops it.
+      const left = running.current;
+      running.current = null;
+      left?.abort();
+    };
+  }, []);
+
+  const insert = (name) => {
+    const { selectionStart, selectionEnd } = box.current;
+    box.current.setRangeText(name, selectionStart, selectionEnd, "end");
+    setSql(box.current.value);
+    box.current.focus();
+  };
+  const { answer } = asked;
+  const place = useMemo(
+    () => answer && placesIn(answer.columns, request !== null && asked.sql.includes(request) ? request : null),
+    [answer],
+  );
+  const key = (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    run(box.current.value);
+  };
+
+  return html`
+    <div class="ask">
+      <div class="asking">
+        <label class="above" for="sql">One SELECT</label>
+        <textarea id="sql" ref=${box} rows="7" spellcheck=${false} autocomplete="off" autocapitalize="off" aria-describedby="sql-help" value=${sql}
+          onInput=${(event) => setSql(event.target.value)} onKeyDown=${key}></textarea>
+        <div class="controls">
+          <button type="button" class="main" onClick=${() => run(sql)}>Run</button>
+          ${asked.isRunning && html`<button type="button" onClick=${() => running.current?.abort()}>Stop</button>`}
+          <span class="id" id="sql-help">Ctrl+Enter runs it. It reads the tables and nothing else.</span>
+        </div>
+        <div class="controls" role="group" aria-label="Examples">
+          <span class="id">Examples</span>
+          ${examples.map(([name, text]) => html`<button type="button" class="small" onClick=${() => run(text)}>${name}</button>`)}
+        </div>
+        <p class="said" role="status">${asked.isRunning ? "Running…" : answer && said(answer)}</p>
+        ${asked.problem !== null && html`<pre class="problem" role="alert" tabindex="0">${asked.problem}</pre>`}
+        ${answer?.notes.length > 0 && html`<ul class="warnings" aria-label="Notes">${answer.notes.map((note) => html`<li>${note}</li>`)}</ul>`}
+        ${answer &&
+        html`
+          <div class="controls">
+            <button type="button" onClick=${() => saveCsv("answer", answer)}>Save as CSV</button>
+            ${place !== null && html`<span class="id">A click on a row shows its frame.</span>`}
+          </div>
+          <${Grid} answer=${answer} place=${place} open=${open} />
+        `}
+      </div>
+      <${Tables} tables=${tables} insert=${insert} />
+    </div>
+  `;
+}
+
+function said({ rows, is_cut, seconds }) {
+  const took = `${seconds.toFixed(2)} s`;
+  if (is_cut) return `The first ${number(rows.length)} rows, in ${took}. There are more: count or narrow them, or use trackdrop query, which has no such bound.`;
+  return `${number(rows.length)} ${rows.length === 1 ? "row" : "rows"}, in ${took}.`;
+}
+
+/** What can be asked about; a click writes the name. */
+function Tables({ tables, insert }) {
+  return html`
+    <section class="tables" aria-label="Tables and columns">
+      <h2>Tables</h2>
+      ${tables.map(
+        ({ name, columns }) => html`
+          <details key=${name}>
+            <summary>${name}</summary>
+            <ul>
+              <li><button type="button" onClick=${() => insert(name)}>Insert ${name}</button></li>
+              ${columns.map((column) => html`<li><button type="button" title=${column.holds} onClick=${() => insert(column.name)}>${column.name}</button> <span class="id">${column.type}</span></li>`)}
+            </ul>
+          </details>
+        `,
+      )}
+    </section>
+  `;
+}
