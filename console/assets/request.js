@@ -5,6 +5,7 @@ import { AskPanel } from "./ask.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { State } from "./list.js";
 import { PlayerView } from "./playerview.js";
+import { Plots } from "./plots.js";
 import { bytes, clock, number, when } from "./text.js";
 
 const STAGES = ["split", "track", "merge", "load", "annotate", "join"];
@@ -37,7 +38,7 @@ export function RequestPage({ id }) {
       html`<div class="problem" role="alert"><strong>Failed in ${facts.error.stage}.</strong> ${facts.error.message}</div>`}
       ${times !== null && html`<${PlayerView} facts=${facts} times=${times} handle=${player} />`}
       <${Warnings} facts=${facts} />
-      ${facts.has.tracks && facts.is_final && html`<${AskPanel} request=${id} show=${(where) => player.current?.(where)} />`}
+      ${facts.has.tracks && facts.is_final && html`<${Plots} facts=${facts} /><${AskPanel} request=${id} show=${(where) => player.current?.(where)} />`}
       <div class="cards">
         <${Source} facts=${facts} />
         <${Result} facts=${facts} />

@@ -438,15 +438,64 @@ def ask(browser, data, address):
     page.wait_for_function("() => document.querySelectorAll('.grid tbody tr.goes').length === 5")
 
 
+def plots(browser, data, address):
+    """What is drawn adds up to what `trackdrop query` gives for the plot's own statement, and for another one."""
+    page = browser.page
+    request = data.requests["constant.mp4"]
+    scene = data.folder / "plotted.json"
+    picture = {"width_px": clips.WIDTH, "height_px": clips.HEIGHT}
+    scene.write_text(json.dumps({"name": "plotted", "videos": ["constant.mp4"], "picture": picture, "lines": [{"name": "middle", "points": [[90, 18], [90, 100]]}]}))
+    data.run("scene", "add", scene)
+    page.goto(f"{address}/request/{request}?plots=1")
+    page.wait_for_function("() => document.querySelectorAll('.plot .chart').length === 4")
+    number = lambda sql: float(data.run("query", "--format", "csv", sql).splitlines()[1])
+    others = {
+        "objects-per-second": f"SELECT SUM(objects) FROM objects_per_second WHERE request_id = '{request}'",
+        "new-objects": f"SELECT COUNT(DISTINCT track_id) FROM tracks WHERE request_id = '{request}'",
+        "crossings": f"SELECT SUM(crossings) FROM line_counts WHERE request_id = '{request}' AND scene = 'plotted'",
+        "dwell": f"SELECT COUNT(*) FROM track_summary WHERE request_id = '{request}'",
+    }
+    for name, other in others.items():
+        figure = page.locator(f".plot[data-plot={name}]")
+        figure.locator("summary").click()
+        sql = figure.locator("pre").inner_text()
+        own = data.run("query", "--format", "csv", sql)
+        wanted = sum(float(line.rsplit(",", 1)[1]) for line in own.splitlines()[1:])
+        if name == "dwell":
+            drawn = sum(int(title.split(": ")[1].split()[0]) for title in figure.locator("rect title").all_text_contents())
+            heights = [float(bar.get_attribute("height")) for bar in figure.locator("rect").all()]
+            counts = [int(title.split(": ")[1].split()[0]) for title in figure.locator("rect title").all_text_contents()]
+            assert all(abs(height / max(heights) - count / max(counts)) < 0.01 for height, count in zip(heights, counts)), (heights, counts)
+        else:
+            # From the lines' heights, in units of the highest number that is written at the axis.
+            paths = [[float(part.split("H")[0]) for part in path.get_attribute("d").split("V")[1:]] for path in figure.locator(".chart path").all()]
+            marks = [(float(text.get_attribute("y")) - 4, int(text.text_content())) for text in figure.locator(".chart g text").all()]
+            (zero, _), (one, most) = marks[0], marks[-1]
+            drawn = sum(round((zero - y) / (zero - one) * most) for ys in paths for y in ys)
+        assert drawn == wanted == number(other) > 0, (name, drawn, wanted, number(other))
+        assert figure.locator(".chart").get_attribute("aria-label").startswith(figure.locator("figcaption").inner_text())
+        with page.expect_download() as saved:
+            figure.get_by_role("button", name="CSV").click()
+        assert pathlib.Path(saved.value.path()).read_text() == own, name
+    page.screenshot(path=data.folder / "plots.png", full_page=True)
+    # The statement is asked further where all are asked.
+    page.locator(".plot[data-plot=crossings]").get_by_role("link", name="Open under Ask").click()
+    page.wait_for_selector(".grid tbody tr")
+    assert "plotted: middle" in grid(page)[0]["crossing"]
+    data.run("scene", "remove", "plotted")
+
+
 def views(data):
     """An address of each view."""
     sql = "SELECT request_id, video, track_id, class_name, first_frame, dwell_s FROM track_summary ORDER BY dwell_s DESC"
-    return {"list": "/", "request": f"/request/{data.requests['constant.mp4']}", "ask": "/ask?" + urllib.parse.urlencode({"sql": sql})}
+    return {"list": "/", "request": f"/request/{data.requests['constant.mp4']}", "plots": f"/request/{data.requests['constant.mp4']}?plots=1", "ask": "/ask?" + urllib.parse.urlencode({"sql": sql})}
 
 
 def open_view(browser, url):
     browser.page.goto(url)
     browser.settled(0) if "/request/" in url else browser.page.wait_for_selector("tbody tr")
+    if "plots" in url:
+        browser.page.wait_for_function("() => document.querySelectorAll('.plot .chart').length >= 3 && !document.querySelector('.plots [role=status]')")
     if "/ask" in url:
         browser.page.locator(".tables details").first.wait_for()
         browser.page.locator(".tables summary").first.click()
@@ -474,7 +523,7 @@ def readable(browser, data, address):
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-PARTS = {part.__name__: part for part in (use, names_are_data, lines, ask, exactness, readable, safety)}
+PARTS = {part.__name__: part for part in (use, names_are_data, lines, ask, plots, exactness, readable, safety)}
 
 
 def main():
