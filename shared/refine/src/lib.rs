@@ -15,7 +15,7 @@
 //!
 //! let rows = vec![Row::new(0, 1, [0.0, 0.0, 10.0, 20.0]), Row::new(2, 1, [4.0, 0.0, 14.0, 20.0])];
 //! let filled = fill_gaps(rows, &Gaps { max_missing_frames: 1, min_rows: 2 });
-//! assert_eq!((filled[2].frame, filled[2].bbox), (1, [2.0, 0.0, 12.0, 20.0]));
+//! assert_eq!((filled[1].frame, filled[1].bbox), (1, [2.0, 0.0, 12.0, 20.0]));
 //! ```
 //!
 //! No row is taken away, no id is given twice in a frame, and every row that is added says so by its [`Origin`]. The effects are
