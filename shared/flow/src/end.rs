@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{cmp::Ordering, collections::BTreeMap};
 use tracing::Instrument;
-use trackdrop_cloud::{Precondition, TOPIC_REQUESTS};
+use trackdrop_cloud::{LoadOutcome, Precondition, TOPIC_REQUESTS};
 use trackdrop_pipeline::{
     Bucket, DetectEvery, Event, Failure, Manifest, RequestFinished, RequestId, RequestState, Stage, Timestamp,
     cost::{CostEstimate, Prices},
@@ -285,7 +285,10 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     // Whoever opened it again may have died before.
     forget_failures_before(cloud, request, round).await?;
     let row = row(manifest, &summary);
-    cloud.warehouse.record_request(&row).instrument(tracing::info_span!("record")).await?;
+    // Deliveries that find it over at the same moment all come here: the warehouse takes the row of one.
+    let span = tracing::info_span!("record", loaded = tracing::field::Empty);
+    let outcome = cloud.warehouse.record_request(&row).instrument(span.clone()).await?;
+    span.record("loaded", outcome == LoadOutcome::Loaded);
     let finished = RequestFinished {
         request_id: request.clone(),
         state: manifest.state,
