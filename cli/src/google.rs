@@ -9,10 +9,7 @@ use trackdrop_flow::Cloud;
 pub(crate) fn deployment() -> anyhow::Result<(Cloud, Buckets)> {
     let settings = GoogleSettings::from_environment()
         .context("this needs what the services know, their environment variables (docs/services.md lists them)")?;
-    let cloud = Cloud {
-        storage: Arc::new(settings.storage()?),
-        publisher: Arc::new(settings.publisher()?),
-        warehouse: Arc::new(settings.warehouse()?),
-    };
+    let cloud =
+        Cloud::new(Arc::new(settings.storage()?), Arc::new(settings.publisher()?), Arc::new(settings.warehouse()?));
     Ok((cloud, settings.buckets))
 }

@@ -61,7 +61,7 @@ pub(crate) fn open_existing(data: &Path) -> anyhow::Result<Option<Arc<LocalCloud
 
 /// All three traits from the one local back end.
 pub(crate) fn cloud_of(local: &Arc<LocalCloud>) -> Cloud {
-    Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local.clone() }
+    Cloud::new(local.clone(), local.clone(), local.clone())
 }
 
 /// Detectors on this device, of this batch where it is given; none is loaded yet.

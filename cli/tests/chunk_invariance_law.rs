@@ -74,7 +74,7 @@ async fn process(world: &World, request: &RequestId, upload: &ObjectName, cut: &
     let mut others = vec![];
     for _ in 1..cut.processes {
         let local = Arc::new(LocalCloud::open(world.folder.path(), stand_ins::triggers()).unwrap());
-        let cloud = Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local.clone() };
+        let cloud = Cloud::new(local.clone(), local.clone(), local.clone());
         let (request, most_at_once) = (request.clone(), cut.most_at_once);
         let other = stand_ins::Hosted { local, cloud, trouble: Trouble::default() };
         others.push(tokio::spawn(async move { other.settle_with(&[request], most_at_once).await.len() }));

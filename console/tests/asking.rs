@@ -26,7 +26,7 @@ impl Served {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let local = Arc::new(LocalCloud::open(folder.path(), Vec::new()).unwrap());
-        let cloud = Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local.clone() };
+        let cloud = Cloud::new(local.clone(), local.clone(), local.clone());
         let token = Token::random().unwrap();
         let console = Console::new(cloud, local, Limits::default(), token.clone()).unwrap();
         let runtime = Runtime::new().unwrap();

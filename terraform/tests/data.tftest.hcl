@@ -56,7 +56,7 @@ run "buckets" {
   assert {
     condition = { for rule in google_storage_bucket.this["work"].lifecycle_rule : one(rule.condition).age => one(rule.condition).matches_prefix if one(rule.action).type == "Delete" } == {
       "90" = tolist(["detections/"])
-      "7" = tolist(["annotated/", "counted/", "ended/", "indexed/", "loaded/", "loads/", "merged/", "processed_chunks/", "split_chunks/", "swept/", "tracked/", "tracks/"
+      "7" = tolist(["annotated/", "counted/", "ended/", "indexed/", "loaded/", "loads/", "merged/", "processed_chunks/", "split_chunks/", "swept/", "tracked/", "tracks/", "waiting_ends/"
       ])
     }
     error_message = "What the functions hand to each other is not cleaned up, or detections not kept longer."

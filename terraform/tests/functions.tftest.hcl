@@ -80,7 +80,7 @@ run "services" {
         function == "track" ? ["TRACKDROP_BATCH", "TRACKDROP_DEVICE", "TRACKDROP_MODEL", "TRACKDROP_MODELS", "TRACKDROP_VIDEO_ENGINE"] : [],
         function == "split" ? ["TRACKDROP_IGNORE", "TRACKDROP_MODELS", "TRACKDROP_SPOOL_BYTES"] : [],
         contains(["split", "track", "annotate"], function) ? ["TRACKDROP_LIMITS"] : [],
-        function == "load" ? ["TRACKDROP_LOAD_WINDOW"] : [],
+        ["TRACKDROP_LOAD_WINDOW"],
         function == "fail" ? ["TRACKDROP_GIVE_UP_S", "TRACKDROP_IGNORE", "TRACKDROP_STILL_S", "TRACKDROP_TOPIC_UPLOADS", "TRACKDROP_TOPIC_WORK"] : [],
       ))
     ])
@@ -112,15 +112,17 @@ run "services" {
       fail = {
         TRACKDROP_GIVE_UP_S     = "86400"
         TRACKDROP_IGNORE        = join(",", run.files.triggers["split"].on.ignore)
+        TRACKDROP_LOAD_WINDOW   = "1"
         TRACKDROP_STILL_S       = "7200"
         TRACKDROP_TOPIC_UPLOADS = "projects/a-project-id-of-thirty-letters/topics/trackdrop-uploads"
         TRACKDROP_TOPIC_WORK    = "projects/a-project-id-of-thirty-letters/topics/trackdrop-work"
       }
       load  = { TRACKDROP_LOAD_WINDOW = "1" }
-      merge = {}
+      merge = { TRACKDROP_LOAD_WINDOW = "1" }
       split = {
         TRACKDROP_IGNORE      = join(",", run.files.triggers["split"].on.ignore)
         TRACKDROP_LIMITS      = "max_frames=5"
+        TRACKDROP_LOAD_WINDOW = "1"
         TRACKDROP_MODELS      = "big=gs://acme-models/big.onnx,fast=/models/fast.onnx,gs://acme-free/a/"
         TRACKDROP_SPOOL_BYTES = "1073741824"
       }
@@ -128,6 +130,7 @@ run "services" {
         TRACKDROP_BATCH        = "8"
         TRACKDROP_DEVICE       = "tensorrt"
         TRACKDROP_LIMITS       = "max_frames=5"
+        TRACKDROP_LOAD_WINDOW  = "1"
         TRACKDROP_MODEL        = "/models/other.onnx"
         TRACKDROP_MODELS       = "big=gs://acme-models/big.onnx,fast=/models/fast.onnx,gs://acme-free/a/"
         TRACKDROP_VIDEO_ENGINE = "nvidia"
@@ -258,13 +261,13 @@ run "services" {
   assert {
     condition = { for function, member in google_storage_bucket_iam_member.writes_work : function => member.condition[0].expression } == {
       for function, folders in {
-        split    = ["ended/", "indexed/", "split_chunks/", "uploaded/"]
-        track    = ["counted/track/", "detections/", "ended/", "tracked/"]
-        merge    = ["ended/", "merged/", "tracks/"]
-        load     = ["ended/", "loaded/", "loads/"]
-        annotate = ["annotated/", "counted/annotate/", "crops/", "ended/", "processed_chunks/"]
-        join     = ["ended/"]
-        fail     = ["annotated/", "counted/annotate/", "counted/track/", "ended/", "swept/", "tracked/"]
+        split    = ["ended/", "indexed/", "split_chunks/", "uploaded/", "waiting_ends/"]
+        track    = ["counted/track/", "detections/", "ended/", "tracked/", "waiting_ends/"]
+        merge    = ["ended/", "merged/", "tracks/", "waiting_ends/"]
+        load     = ["ended/", "loaded/", "loads/", "waiting_ends/"]
+        annotate = ["annotated/", "counted/annotate/", "crops/", "ended/", "processed_chunks/", "waiting_ends/"]
+        join     = ["ended/", "waiting_ends/"]
+        fail     = ["annotated/", "counted/annotate/", "counted/track/", "ended/", "loads/", "swept/", "tracked/", "waiting_ends/"]
         } : function => join(" || ", [
           for folder in folders : "resource.name.startsWith(\"projects/_/buckets/${var.buckets.work}/objects/${folder}\")"
       ])

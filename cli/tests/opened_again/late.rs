@@ -37,7 +37,7 @@ impl<T: std::fmt::Debug + Send + 'static> Late<T> {
         let gate =
             Arc::new(Gate { hold, passed: AtomicUsize::new(0), held: Notify::new(), open: watch::Sender::new(false) });
         let gated = Arc::new(Gated(cloud.clone(), gate.clone()));
-        let cloud = Cloud { storage: gated.clone(), publisher: gated.clone(), warehouse: gated };
+        let cloud = Cloud::new(gated.clone(), gated.clone(), gated);
         let mut task = tokio::spawn(what(cloud));
         tokio::select! {
             _ = gate.held.notified() => Some(Self { gate, task }),
@@ -138,9 +138,9 @@ impl Warehouse for Gated {
         self.0.warehouse.load_tracks(files).await
     }
 
-    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
+    async fn record_requests(&self, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError> {
         self.1.pass().await;
-        self.0.warehouse.record_request(row).await
+        self.0.warehouse.record_requests(rows).await
     }
 
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {

@@ -107,7 +107,7 @@ impl Scene {
                 self.catalog().execute("UPDATE request_rows SET row = ?1", [&row]).unwrap();
             }
             Some(jobs) => {
-                let (jobs_before, rows) = (BTreeSet::from([row.finished_at]), vec![row.clone()]);
+                let (jobs_before, rows) = (BTreeSet::from([vec![row.finished_at]]), vec![row.clone()]);
                 *jobs.0.lock().unwrap() = Table { jobs: jobs_before, rows };
             }
         }

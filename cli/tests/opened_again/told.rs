@@ -16,7 +16,7 @@ pub(crate) struct Jobs(pub(crate) Mutex<Table>);
 
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    pub(crate) jobs: BTreeSet<Timestamp>,
+    pub(crate) jobs: BTreeSet<Vec<Timestamp>>,
     pub(crate) rows: Vec<RequestRow>,
 }
 
@@ -26,12 +26,12 @@ impl Warehouse for Jobs {
         Ok(LoadOutcome::Loaded)
     }
 
-    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
+    async fn record_requests(&self, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError> {
         let mut table = self.0.lock().unwrap();
-        if !table.jobs.insert(row.finished_at) {
+        if !table.jobs.insert(rows.iter().map(|row| row.finished_at).collect()) {
             return Ok(LoadOutcome::AlreadyLoaded);
         }
-        table.rows.push(row.clone());
+        table.rows.extend_from_slice(rows);
         Ok(LoadOutcome::Loaded)
     }
 

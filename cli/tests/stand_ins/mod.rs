@@ -67,7 +67,7 @@ impl World {
     pub fn new(trouble: Trouble) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let local = Arc::new(LocalCloud::open(folder.path(), triggers()).unwrap());
-        let cloud = Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local.clone() };
+        let cloud = Cloud::new(local.clone(), local.clone(), local.clone());
         Self { hosted: Hosted { local, cloud, trouble }, folder }
     }
 }

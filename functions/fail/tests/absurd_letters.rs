@@ -25,7 +25,7 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let local = Arc::new(LocalCloud::open(folder.path(), vec![]).unwrap());
-        let cloud = Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local.clone() };
+        let cloud = Cloud::new(local.clone(), local.clone(), local.clone());
         let upload = put(&local, ObjectName::new(Bucket::Uploads, "v.mp4")).await.finalized();
         let request = upload.request().unwrap();
         let mut planned = manifest::unplanned(&request, &upload, None, RequestSettings::default());

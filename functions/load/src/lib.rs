@@ -18,19 +18,12 @@ use trackdrop_pipeline::{
 #[derive(Debug)]
 pub struct Load {
     cloud: Cloud,
-    is_by_window: bool,
 }
 
 impl Load {
-    /// A handler over this cloud that loads each request by itself.
+    /// A handler over this cloud. Where that is by window, a merged request waits until the clock ends the window.
     pub fn new(cloud: Cloud) -> Self {
-        Self { cloud, is_by_window: false }
-    }
-
-    /// Where `is_by_window`, a merged request waits until the clock ends the window.
-    #[must_use]
-    pub fn by_window(self, is_by_window: bool) -> Self {
-        Self { is_by_window, ..self }
+        Self { cloud }
     }
 }
 
@@ -44,7 +37,7 @@ impl StageHandler for Load {
 
     async fn work(&self, request: &RequestId, _: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
         if self.cloud.find(&Marker::Loaded.object(request)).await?.is_none() {
-            if self.is_by_window {
+            if self.cloud.is_by_window {
                 return window::wait(&self.cloud, request).await;
             }
             if window::waits(&self.cloud, request).await? {

@@ -5,18 +5,22 @@
 
 use async_trait::async_trait;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 use tempfile::TempDir;
 use tokio::{sync::Notify, task::JoinSet};
 use trackdrop_cloud::{Content, LoadOutcome, PutOptions, TracksFile, Warehouse, WarehouseError, local::LocalCloud};
-use trackdrop_flow::{Cloud, end, manifest, stage::Staged};
+use trackdrop_flow::{
+    Cloud, delete, end, manifest,
+    stage::Staged,
+    sweep::{Patience, sweep},
+};
 use trackdrop_load::{Load, LoadService};
 use trackdrop_pipeline::{
-    Bucket, Delivery, Event, Failure, FailureKind, Handler, ObjectFinalized, RequestId, RequestSettings, RequestState,
-    Stage, Timestamp,
-    names::{Marker, ObjectName, ResultFile},
+    Bucket, Delivery, Event, Failure, FailureKind, Handler, NamePatterns, ObjectFinalized, RequestId, RequestSettings,
+    RequestState, Stage, Timestamp,
+    names::{self, Marker, ObjectName, ResultFile},
 };
 use trackdrop_tables::requests::RequestRow;
 
@@ -25,8 +29,12 @@ use trackdrop_tables::requests::RequestRow;
 struct Jobs {
     /// By the files of a job: whether it is done, or refused.
     jobs: Mutex<BTreeMap<Vec<TracksFile>, bool>>,
-    requests: Mutex<BTreeMap<RequestId, RequestRow>>,
+    /// The ends of each job, and the table that they made.
+    ends: Mutex<BTreeSet<Vec<(RequestId, Timestamp)>>>,
+    requests: Mutex<Vec<RequestRow>>,
     bad: Mutex<Vec<RequestId>>,
+    /// Requests whose rows in `requests` are refused.
+    refused: Mutex<Vec<RequestId>>,
     /// Whether the next job of several files is refused without a trace, as a call is that the service does not like.
     is_refusing: Mutex<bool>,
     /// The next job of this request alone can't be made just now.
@@ -42,18 +50,38 @@ struct Jobs {
 enum Dies {
     BeforeTheJob(usize),
     AfterTheJob(usize),
+    BeforeTheRows,
+    AfterTheRows,
 }
 
 impl Jobs {
     /// Counts a call down; whether this is the one.
     fn is_now(&self, which: fn(usize) -> Dies) -> bool {
         let mut dies = self.dies.lock().unwrap();
-        let (Dies::BeforeTheJob(calls) | Dies::AfterTheJob(calls)) = (*dies).unwrap_or(Dies::BeforeTheJob(usize::MAX));
+        let Some(Dies::BeforeTheJob(calls) | Dies::AfterTheJob(calls)) = *dies else { return false };
         if *dies != Some(which(calls)) {
             return false;
         }
         *dies = calls.checked_sub(1).map(which);
         calls == 0
+    }
+
+    async fn dies_at(&self, at: Dies) {
+        if *self.dies.lock().unwrap() == Some(at) {
+            self.died.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// How many ends each job had.
+    fn jobs_of_ends(&self) -> Vec<usize> {
+        self.ends.lock().unwrap().iter().map(Vec::len).collect()
+    }
+
+    /// States of the rows of a request, in the table `requests`.
+    fn rows_of(&self, request: &RequestId) -> Vec<RequestState> {
+        let rows = self.requests.lock().unwrap();
+        rows.iter().filter(|row| row.request_id == *request).map(|row| row.state).collect()
     }
 
     /// How often each file's rows were added.
@@ -103,19 +131,29 @@ impl Warehouse for Jobs {
         }
     }
 
-    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
-        self.requests.lock().unwrap().entry(row.request_id.clone()).or_insert_with(|| row.clone());
-        Ok(LoadOutcome::Loaded)
+    async fn record_requests(&self, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError> {
+        self.dies_at(Dies::BeforeTheRows).await;
+        if rows.iter().any(|row| self.refused.lock().unwrap().contains(&row.request_id)) {
+            return Err(WarehouseError::Refused { doing: "recording".into(), reason: "a bad row".into() });
+        }
+        let ends = rows.iter().map(|row| (row.request_id.clone(), row.finished_at)).collect();
+        let is_new = self.ends.lock().unwrap().insert(ends);
+        if is_new {
+            self.requests.lock().unwrap().extend_from_slice(rows);
+        }
+        self.dies_at(Dies::AfterTheRows).await;
+        Ok(if is_new { LoadOutcome::Loaded } else { LoadOutcome::AlreadyLoaded })
     }
 
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
         let mut requests = self.requests.lock().unwrap();
-        requests.retain(|of, row| of != request || row.state == RequestState::Done || row.finished_at >= before);
+        requests
+            .retain(|row| row.request_id != *request || row.state == RequestState::Done || row.finished_at >= before);
         Ok(())
     }
 
     async fn forget_request(&self, request: &RequestId) -> Result<(), WarehouseError> {
-        self.requests.lock().unwrap().remove(request);
+        self.requests.lock().unwrap().retain(|row| row.request_id != *request);
         self.jobs.lock().unwrap().retain(|files, _| files.iter().all(|file| file.request_id != *request));
         Ok(())
     }
@@ -132,12 +170,12 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let local = Arc::new(LocalCloud::open(folder.path(), vec![]).unwrap());
         let jobs = Arc::new(Jobs::default());
-        let cloud = Cloud { storage: local.clone(), publisher: local, warehouse: jobs.clone() };
+        let cloud = Cloud::new(local.clone(), local, jobs.clone()).by_window(true);
         Self { cloud, jobs, _folder: folder }
     }
 
     fn service(&self) -> LoadService {
-        LoadService::new(Load::new(self.cloud.clone()).by_window(true))
+        LoadService::new(Load::new(self.cloud.clone()))
     }
 
     /// A request whose tracks stand, and the event that says so.
@@ -182,6 +220,13 @@ impl World {
         *self.jobs.dies.lock().unwrap() = None;
     }
 
+    async fn nothing_waits(&self) {
+        for waiting in [ObjectName::new(Bucket::Work, "loads/waiting/"), names::waiting_ends()] {
+            let waiting = self.cloud.storage.list(&waiting).await.unwrap();
+            assert!(waiting.is_empty(), "{waiting:?}");
+        }
+    }
+
     /// Each request's rows are there once, and its end is told.
     async fn all_are_loaded_once(&self, requests: &[RequestId]) {
         let once: BTreeMap<_, _> = requests.iter().map(|request| (request.clone(), 1)).collect();
@@ -189,10 +234,9 @@ impl World {
         for request in requests {
             assert_eq!(manifest::state(&self.cloud, request).await.unwrap(), Some(RequestState::Done));
             assert!(self.cloud.find(&Marker::Ended.object(request)).await.unwrap().is_some());
-            assert!(self.jobs.requests.lock().unwrap().contains_key(request));
+            assert_eq!(self.jobs.rows_of(request), [RequestState::Done]);
         }
-        let waiting = self.cloud.storage.list(&ObjectName::new(Bucket::Work, "loads/waiting/")).await.unwrap();
-        assert!(waiting.is_empty(), "{waiting:?}");
+        self.nothing_waits().await;
     }
 }
 
@@ -203,13 +247,13 @@ async fn what_waits_is_loaded_by_one_job_and_every_request_ends() {
     assert!(world.jobs.done().is_empty(), "nothing is loaded before the clock calls");
     world.tick().await.unwrap();
     world.all_are_loaded_once(&requests).await;
-    assert_eq!(world.jobs.done(), [5]);
+    assert_eq!((world.jobs.done(), world.jobs.jobs_of_ends()), (vec![5], vec![5]));
     // Events that come again, and a clock that calls for nothing, change nothing.
     world.merge_and_wait(0..5).await;
     world.tick().await.unwrap();
     world.tick().await.unwrap();
     world.all_are_loaded_once(&requests).await;
-    assert_eq!(world.jobs.done(), [5]);
+    assert_eq!((world.jobs.done(), world.jobs.jobs_of_ends()), (vec![5], vec![5]));
 }
 
 #[tokio::test]
@@ -321,6 +365,97 @@ async fn what_waits_is_loaded_though_windows_were_turned_off() {
     let world = World::new();
     let requests = world.merge_and_wait(0..2).await;
     let (_, event) = world.merged(0).await;
-    Staged(Load::new(world.cloud.clone())).handle(&event, &Delivery::new()).await.unwrap();
+    let cloud = world.cloud.clone().by_window(false);
+    Staged(Load::new(cloud)).handle(&event, &Delivery::new()).await.unwrap();
     world.all_are_loaded_once(&requests).await;
+}
+
+#[tokio::test]
+async fn whoever_dies_at_the_rows_of_ends_leaves_the_very_rows_to_the_next() {
+    for at in [Dies::BeforeTheRows, Dies::AfterTheRows] {
+        let world = World::new();
+        world.merge_and_wait(0..3).await;
+        world.tick_that_dies(at).await;
+        let requests = world.merge_and_wait(0..5).await;
+        world.tick().await.unwrap();
+        world.all_are_loaded_once(&requests).await;
+        let mut jobs = world.jobs.jobs_of_ends();
+        jobs.sort_unstable();
+        assert_eq!(jobs, [2, 3], "{at:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_refused_holds_up_no_other_end() {
+    let world = World::new();
+    let requests = world.merge_and_wait(0..3).await;
+    *world.jobs.refused.lock().unwrap() = vec![requests[1].clone()];
+    world.tick().await.unwrap();
+    assert!(world.jobs.rows_of(&requests[1]).is_empty());
+    assert!(world.cloud.find(&Marker::Ended.object(&requests[1])).await.unwrap().is_none());
+    for request in [&requests[0], &requests[2]] {
+        assert_eq!(world.jobs.rows_of(request), [RequestState::Done]);
+    }
+    world.nothing_waits().await;
+    // Somebody mends the table, and the sweeper finds that its end was not told.
+    world.jobs.refused.lock().unwrap().clear();
+    end::finish_if_complete(&world.cloud, &requests[1]).await.unwrap();
+    world.tick().await.unwrap();
+    world.all_are_loaded_once(&requests).await;
+}
+
+#[tokio::test]
+async fn an_end_that_waits_is_told_before_its_request_is_opened_again() {
+    for dies in [None, Some(Dies::BeforeTheRows), Some(Dies::AfterTheRows)] {
+        let world = World::new();
+        let requests = world.merge_and_wait(0..2).await;
+        end::fail(&world.cloud, &requests[0], Stage::Load, "the table is gone", None, || None).await.unwrap();
+        assert!(world.jobs.rows_of(&requests[0]).is_empty(), "it waits");
+        if let Some(at) = dies {
+            world.tick_that_dies(at).await;
+        }
+        end::reopen(&world.cloud, &requests[0], None).await.unwrap();
+        assert!(world.jobs.rows_of(&requests[0]).is_empty(), "its failure was recorded and is taken back: {dies:?}");
+        world.merge_and_wait(0..2).await;
+        world.tick().await.unwrap();
+        world.tick().await.unwrap();
+        world.all_are_loaded_once(&requests).await;
+    }
+}
+
+#[tokio::test]
+async fn the_sweeper_tells_ends_that_wait_where_no_clock_calls() {
+    let world = World::new();
+    let requests = world.merge_and_wait(0..2).await;
+    for request in &requests {
+        end::fail(&world.cloud, request, Stage::Load, "the table is gone", None, || None).await.unwrap();
+    }
+    // Windows were turned off, but how an end is told was decided when its summary was written.
+    let cloud = world.cloud.clone().by_window(false);
+    end::tell_failed(&cloud, &requests[0], None).await.unwrap();
+    assert!(world.jobs.rows_of(&requests[0]).is_empty(), "it waits");
+    let patience = Patience { still_s: 0.0, ..Patience::default() };
+    sweep(&cloud, patience, &NamePatterns::default(), &BTreeSet::new(), &Delivery::new()).await.unwrap();
+    for request in &requests {
+        assert_eq!(world.jobs.rows_of(request), [RequestState::Failed]);
+    }
+    assert_eq!(world.jobs.jobs_of_ends(), [2]);
+}
+
+#[tokio::test]
+async fn a_request_that_is_deleted_while_its_end_waits_leaves_no_row() {
+    for dies in [None, Some(Dies::BeforeTheRows), Some(Dies::AfterTheRows)] {
+        let world = World::new();
+        let requests = world.merge_and_wait(0..2).await;
+        end::fail(&world.cloud, &requests[0], Stage::Load, "the table is gone", None, || None).await.unwrap();
+        if let Some(at) = dies {
+            world.tick_that_dies(at).await;
+        }
+        let deletion = delete::look(&world.cloud, &requests[0]).await.unwrap().unwrap();
+        delete::carry_out(&world.cloud, &deletion, false, |_| {}).await.unwrap();
+        world.tick().await.unwrap();
+        assert!(world.jobs.rows_of(&requests[0]).is_empty(), "{dies:?}");
+        assert!(delete::is_deleted(&world.cloud, &requests[0]).await.unwrap());
+        world.all_are_loaded_once(&requests[1..]).await;
+    }
 }

@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: split_stage VIDEO FOLDER".into());
     };
     let local = Arc::new(LocalCloud::open(&folder, vec![])?);
-    let cloud = Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local.clone() };
+    let cloud = Cloud::new(local.clone(), local.clone(), local.clone());
     let object = ObjectName::new(Bucket::Uploads, "video");
     let content = Content::File(TempPath::try_from_path(video)?);
     let info = local.put(&object, content, PutOptions::default()).await?;

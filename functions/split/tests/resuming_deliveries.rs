@@ -98,7 +98,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let local = Arc::new(LocalCloud::open(folder.path(), vec![]).unwrap());
         let slow = Arc::new(Slow { local: local.clone(), delivery: Mutex::default(), left_bytes: Arc::default() });
-        let cloud = Cloud { storage: slow.clone(), publisher: local.clone(), warehouse: local.clone() };
+        let cloud = Cloud::new(slow.clone(), local.clone(), local.clone());
         let split = Split::new(cloud, Arc::new(MediaCutter::default()));
         // As for a long film, on a short one; and what is read twice is read from the store twice.
         let split = split.with_notes_every(NoteEvery { bytes: 64 << 10, overlap_packets: 40 }).with_spool(0);
@@ -125,7 +125,7 @@ impl World {
     /// Plan and chunks; without what tells requests apart.
     async fn made(&self) -> (serde_json::Value, Vec<Bytes>) {
         let request = self.upload.request().unwrap();
-        let cloud = Cloud { storage: self.local.clone(), publisher: self.local.clone(), warehouse: self.local.clone() };
+        let cloud = Cloud::new(self.local.clone(), self.local.clone(), self.local.clone());
         let manifest = manifest::read(&cloud, &request).await.unwrap().unwrap();
         let mut plan = serde_json::to_value((&manifest.segments, &manifest.source.video)).unwrap();
         for segment in plan[0].as_array_mut().unwrap() {

@@ -13,9 +13,10 @@ pub trait Warehouse: Send + Sync + std::fmt::Debug {
     /// refused together stay so, and may be loaded one by one.
     async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError>;
 
-    /// Records how a request ended: one row an end (which its request and moment name), the first one stays. One that was taken back does not
-    /// come again, or goes when a later end is recorded.
-    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError>;
+    /// Records how requests ended: one row an end (which its request and moment name), all of them or none; of the same list the first one stays.
+    /// One that was taken back does not come again, or goes when a later end is recorded. Which ends are recorded together must be decided
+    /// once: in another company an end would be recorded again. Several that were refused together stay so, and may be recorded one by one.
+    async fn record_requests(&self, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError>;
 
     /// Takes back that a request has failed before this moment, where that is recorded: it was opened again then.
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError>;

@@ -269,11 +269,11 @@ async fn the_row_of_a_request_is_one_line_sent_with_its_job_and_the_first_one_st
     let stub = Stub::start().await;
     let warehouse = warehouse(&stub);
     stub.will(200, done());
-    warehouse.record_request(&row()).await.unwrap();
+    warehouse.record_requests(&[row()]).await.unwrap();
     let mut other = row();
     other.error = Some("another reason".into());
     stub.will(409, "{}").will(200, done());
-    assert_eq!(warehouse.record_request(&other).await.unwrap(), LoadOutcome::AlreadyLoaded);
+    assert_eq!(warehouse.record_requests(std::slice::from_ref(&other)).await.unwrap(), LoadOutcome::AlreadyLoaded);
     let asked = stub.asked();
     assert_eq!(job_of(&asked[1]), job_of(&asked[2]), "the id follows from the request and when it ended");
     let body = String::from_utf8(asked[1].body.to_vec()).unwrap();
@@ -370,7 +370,7 @@ async fn an_emulator_of_others_holds_every_row_once_however_often_it_is_loaded()
     }
     assert_eq!(emulated.count("tracks").await, "25");
     for expected in [LoadOutcome::Loaded, LoadOutcome::AlreadyLoaded] {
-        assert_eq!(emulated.warehouse.record_request(&row()).await.unwrap(), expected);
+        assert_eq!(emulated.warehouse.record_requests(&[row()]).await.unwrap(), expected);
     }
     assert_eq!(emulated.count("requests").await, "1");
 }
@@ -380,15 +380,15 @@ async fn a_failure_is_taken_back_where_it_is_of_an_earlier_moment_and_does_not_c
     let Some(emulated) = Emulated::start().await else { return };
     let (warehouse, failed) = (&emulated.warehouse, row());
     let later = Timestamp::from_micros(failed.finished_at.micros() + 1);
-    warehouse.record_request(&failed).await.unwrap();
+    warehouse.record_requests(std::slice::from_ref(&failed)).await.unwrap();
     warehouse.forget_failure(&failed.request_id, failed.finished_at).await.unwrap();
     assert_eq!(emulated.count("requests").await, "1", "it is of this very moment");
     warehouse.forget_failure(&failed.request_id, later).await.unwrap();
     assert_eq!(emulated.count("requests").await, "0");
-    assert_eq!(warehouse.record_request(&failed).await.unwrap(), LoadOutcome::AlreadyLoaded);
+    assert_eq!(warehouse.record_requests(std::slice::from_ref(&failed)).await.unwrap(), LoadOutcome::AlreadyLoaded);
     assert_eq!(emulated.count("requests").await, "0");
     let done = RequestRow { state: RequestState::Done, error: None, error_stage: None, finished_at: later, ..failed };
-    assert_eq!(warehouse.record_request(&done).await.unwrap(), LoadOutcome::Loaded);
+    assert_eq!(warehouse.record_requests(std::slice::from_ref(&done)).await.unwrap(), LoadOutcome::Loaded);
     warehouse.forget_failure(&done.request_id, Timestamp::from_micros(later.micros() + 1)).await.unwrap();
     assert_eq!(emulated.count("requests").await, "1", "it is no failure");
 }
@@ -398,9 +398,9 @@ async fn the_rows_of_a_request_are_deleted_and_those_of_others_stay() {
     let Some(emulated) = Emulated::start().await else { return };
     let generation = emulated.put(parquet(25)).await;
     emulated.warehouse.load_tracks(&tracks(generation)).await.unwrap();
-    emulated.warehouse.record_request(&row()).await.unwrap();
+    emulated.warehouse.record_requests(&[row()]).await.unwrap();
     let another: RequestId = "req_0aZ9bY8d_20261123T182501".parse().unwrap();
-    emulated.warehouse.record_request(&RequestRow { request_id: another.clone(), ..row() }).await.unwrap();
+    emulated.warehouse.record_requests(&[RequestRow { request_id: another.clone(), ..row() }]).await.unwrap();
     for _ in 0..2 {
         emulated.warehouse.forget_request(&request()).await.unwrap();
         assert_eq!((emulated.count("tracks").await.as_str(), emulated.count("requests").await.as_str()), ("0", "1"));

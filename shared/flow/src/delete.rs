@@ -8,7 +8,7 @@ use crate::{Cloud, claim, end, manifest, round};
 use serde::{Deserialize, Serialize};
 use trackdrop_cloud::{Content, Listing, ObjectInfo, PutOptions};
 use trackdrop_pipeline::{
-    Bucket, Failure, Manifest, RequestId, RequestState,
+    Bucket, Delivery, Failure, Manifest, RequestId, RequestState,
     names::{self, Marker, ObjectName},
 };
 
@@ -161,6 +161,11 @@ pub async fn carry_out(
         let found = objects(cloud, request).await?;
         if found.is_empty() {
             break;
+        }
+        if found.iter().any(|info| names::of_waiting_end(&info.object).is_some()) {
+            // Its row may be in a window that is open: once that is closed, none comes after the deletion.
+            end::tell_all(cloud, &Delivery::new()).await?;
+            cloud.warehouse.forget_request(request).await?;
         }
         for info in found {
             cloud.storage.delete(&info.object).await?;

@@ -1,5 +1,7 @@
 //! How a request ends. Idempotent: any delivery may end it, any number of times.
 
+mod waiting;
+
 use crate::{
     Cloud, NewObject, VERSION, WorkReport, busy_seconds,
     chunks::{self, Chunks},
@@ -11,16 +13,20 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{cmp::Ordering, collections::BTreeMap};
 use tracing::Instrument;
-use trackdrop_cloud::{LoadOutcome, Precondition, TOPIC_REQUESTS};
+use trackdrop_cloud::{LoadOutcome, ObjectInfo, Precondition, TOPIC_REQUESTS, WarehouseError};
 use trackdrop_pipeline::{
-    Bucket, DetectEvery, Event, Failure, Manifest, RequestFinished, RequestId, RequestState, Stage, Timestamp,
+    Bucket, Delivery, DetectEvery, Event, Failure, Manifest, RequestFinished, RequestId, RequestState, Stage,
+    Timestamp,
     cost::{CostEstimate, Prices},
     ledger::LedgerTotal,
     manifest::{ModelIdentity, RequestError},
     names::{Marker, ObjectName, PerSegment, ResultFile},
 };
 use trackdrop_tables::requests::{PictureColumns, RequestRow};
+pub use waiting::{ROWS_OF_A_WINDOW, tell_all};
 
+/// On a summary whose row waits for a window.
+const ENDS_BY_WINDOW: &str = "trackdrop-by-window";
 /// Attempts of a write on the condition of what stands. Only another round's write makes one fail.
 const ATTEMPTS: u32 = 10;
 
@@ -222,7 +228,7 @@ pub async fn reopen(cloud: &Cloud, request: &RequestId, after: Option<Timestamp>
     if lacks_something(&failed) {
         if failed.state.is_final() {
             // The end is told whole before it is taken back, so that whoever is telling it, too, has nothing left to write.
-            tell(cloud, &failed).await?;
+            tell_now(cloud, &failed).await?;
         }
         let ended_at = read_summary(cloud, request).await?.map(|summary| summary.finished_at);
         let earlier = [ended_at, failed.reopened_at, after].into_iter().flatten().map(just_after);
@@ -262,6 +268,7 @@ async fn forget_failures_before(cloud: &Cloud, request: &RequestId, round: Round
 /// Tells the end of a request: the summary, the row, the message, and then the marker that it is told. Every delivery that finds the
 /// request over repeats this until the marker stands, so a crash between the steps loses none; the row is written once, the message
 /// at least once. What was told of an earlier round is overwritten; where the end of a later one is told, this one is outdated and changes nothing.
+/// Where rows are recorded by window, the end waits for that after the summary.
 async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     let (request, round) = (&manifest.request_id, manifest.reopened_at);
     let told = Marker::Ended.object(request);
@@ -273,31 +280,47 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
         .map_err(|error| Failure::permanent(format!("the summary can't be written: {error}")))?
         .into();
     let file = ResultFile::Summary.object(request);
-    let summary =
-        match tell_of_round(cloud, round, || NewObject::of_bytes(file.clone(), json.clone(), "application/json"))
-            .await?
-        {
-            Told::Now => summary,
-            // Another delivery wrote it: the row must say what the file says, to the moment at which the request ended.
-            Told::Before(json) => parse_json(&file, &json)?,
-            Told::LaterRound => return Ok(()),
-        };
+    let by_window = cloud.is_by_window.then(|| (ENDS_BY_WINDOW.to_owned(), "true".to_owned()));
+    let by_window: BTreeMap<_, _> = by_window.into_iter().collect();
+    let new = || NewObject::of_bytes(file.clone(), json.clone(), "application/json").with_metadata(by_window.clone());
+    let (summary, is_by_window) = match tell_of_round(cloud, round, new).await? {
+        Told::Now => (summary, cloud.is_by_window),
+        // Another delivery wrote it: the row must say what the file says, to the moment at which the request ended.
+        Told::Before(info, json) => (parse_json(&file, &json)?, waiting::is_by_window(&info)),
+        Told::LaterRound => return Ok(()),
+    };
     // Whoever opened it again may have died before.
     forget_failures_before(cloud, request, round).await?;
+    if is_by_window {
+        return waiting::wait(cloud, request, round).await;
+    }
     let row = row(manifest, &summary);
-    // Deliveries that find it over at the same moment all come here: the warehouse takes the row of one.
-    let span = tracing::info_span!("record", loaded = tracing::field::Empty);
-    let outcome = cloud.warehouse.record_request(&row).instrument(span.clone()).await?;
+    record(cloud, std::slice::from_ref(&row)).await?;
+    publish(cloud, &row, round).await
+}
+
+/// The same, without waiting for the clock.
+async fn tell_now(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
+    tell(cloud, manifest).await?;
+    if is_told(cloud, &manifest.request_id).await? { Ok(()) } else { tell_all(cloud, &Delivery::new()).await }
+}
+
+/// Records rows of requests, together and once. Deliveries that end a request at the same moment all come here: the warehouse takes the row of one.
+async fn record(cloud: &Cloud, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError> {
+    let span = tracing::info_span!("record", rows = rows.len(), loaded = tracing::field::Empty);
+    let outcome = cloud.warehouse.record_requests(rows).instrument(span.clone()).await?;
     span.record("loaded", outcome == LoadOutcome::Loaded);
-    let finished = RequestFinished {
-        request_id: request.clone(),
-        state: manifest.state,
-        error: manifest.error.as_ref().map(|error| error.message.clone()),
-    };
+    Ok(outcome)
+}
+
+/// Publishes the end that a row tells of, and marks that it is told.
+async fn publish(cloud: &Cloud, row: &RequestRow, round: Round) -> Result<(), Failure> {
+    let told = Marker::Ended.object(&row.request_id);
+    let finished = RequestFinished { request_id: row.request_id.clone(), state: row.state, error: row.error.clone() };
     cloud.publisher.publish(TOPIC_REQUESTS, &Event::RequestFinished(finished)).await?;
-    let began_at = began_at(cloud, manifest).await?;
+    let began_at = asked_at(cloud, &row.request_id, row.retrack_of.is_some(), row.uploaded_at).await?;
     if let Told::Now = tell_of_round(cloud, round, || NewObject::marker(told.clone())).await? {
-        log_end(manifest, &summary, began_at);
+        log_end(row, began_at);
     }
     Ok(())
 }
@@ -307,8 +330,8 @@ enum Told {
     /// It is told by this call.
     Now,
     /// It was told before, in these words.
-    Before(Bytes),
-    /// A later round has told its own: this one is outdated.
+    Before(ObjectInfo, Bytes),
+    /// A later round has told its own, or the request was deleted: this one is outdated.
     LaterRound,
 }
 
@@ -321,9 +344,10 @@ async fn tell_of_round(cloud: &Cloud, round: Round, new: impl Fn() -> NewObject 
             return Ok(Told::Now);
         }
         precondition = match cloud.get(&object).await? {
+            Some((info, _)) if round::is_of_deleted(&info) => return Ok(Told::LaterRound),
             Some((info, content)) => match round::told(&info).cmp(&Some(round)) {
                 Ordering::Less => Precondition::Generation(info.generation),
-                Ordering::Equal => return Ok(Told::Before(content)),
+                Ordering::Equal => return Ok(Told::Before(info, content)),
                 Ordering::Greater => return Ok(Told::LaterRound),
             },
             None => Precondition::NotExists,
@@ -341,22 +365,28 @@ pub async fn read_summary(cloud: &Cloud, request: &RequestId) -> Result<Option<S
     Ok(read.map(|(_, summary)| summary))
 }
 
+/// The same, where it is of this round.
+async fn read_summary_of(cloud: &Cloud, request: &RequestId, round: Round) -> Result<Option<Summary>, Failure> {
+    let read = cloud.get_json(&ResultFile::Summary.object(request)).await?;
+    Ok(read.filter(|(info, _)| round::told(info) == Some(round)).map(|(_, summary)| summary))
+}
+
 /// The target of the one line that the log has of a request's end; a trace's outermost span is made of it.
 pub const LOG_TARGET: &str = "trackdrop_flow::end";
 
-fn log_end(manifest: &Manifest, summary: &Summary, began_at: Timestamp) {
-    let (request, segments, frames) = (&manifest.request_id, summary.segments, summary.ledger.frames);
-    let seconds = summary.finished_at.seconds_since(began_at);
-    match &manifest.error {
-        Some(error) if manifest.state == RequestState::DoneWithoutVideo => {
-            let (stage, error) = (error.stage.name(), error.message.as_str());
-            tracing::error!(target: LOG_TARGET, %request, %began_at, seconds, segments, frames, stage, error, "request done without its video");
+fn log_end(row: &RequestRow, began_at: Timestamp) {
+    let (request, segments, frames) = (&row.request_id, row.segments, row.frames);
+    let seconds = row.finished_at.seconds_since(began_at);
+    match (&row.error, row.error_stage) {
+        (Some(error), Some(stage)) => {
+            let (stage, error) = (stage.name(), error.as_str());
+            if row.state == RequestState::DoneWithoutVideo {
+                tracing::error!(target: LOG_TARGET, %request, %began_at, seconds, segments, frames, stage, error, "request done without its video");
+            } else {
+                tracing::error!(target: LOG_TARGET, %request, %began_at, seconds, segments, frames, stage, error, "request failed");
+            }
         }
-        Some(error) => {
-            let (stage, error) = (error.stage.name(), error.message.as_str());
-            tracing::error!(target: LOG_TARGET, %request, %began_at, seconds, segments, frames, stage, error, "request failed");
-        }
-        None => tracing::info!(target: LOG_TARGET, %request, %began_at, seconds, segments, frames, "request done"),
+        _ => tracing::info!(target: LOG_TARGET, %request, %began_at, seconds, segments, frames, "request done"),
     }
 }
 
@@ -365,12 +395,19 @@ fn log_end(manifest: &Manifest, summary: &Summary, began_at: Timestamp) {
 /// # Errors
 /// Transient: the store did not answer.
 pub async fn began_at(cloud: &Cloud, manifest: &Manifest) -> Result<Timestamp, Failure> {
-    if manifest.retrack_of.is_some()
-        && let Some(marker) = cloud.find(&Marker::Tracked.object(&manifest.request_id)).await?
-    {
+    asked_at(cloud, &manifest.request_id, manifest.retrack_of.is_some(), manifest.source.uploaded_at).await
+}
+
+async fn asked_at(
+    cloud: &Cloud,
+    request: &RequestId,
+    is_version: bool,
+    uploaded_at: Timestamp,
+) -> Result<Timestamp, Failure> {
+    if is_version && let Some(marker) = cloud.find(&Marker::Tracked.object(request)).await? {
         return Ok(marker.created);
     }
-    Ok(manifest.source.uploaded_at)
+    Ok(uploaded_at)
 }
 
 /// Adds up the work reports that the request's objects carry.

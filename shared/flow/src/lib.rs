@@ -39,6 +39,7 @@ pub mod sweep;
 pub mod timeline;
 pub mod trace;
 pub mod version;
+pub mod window;
 mod work;
 
 use std::sync::Arc;
@@ -61,4 +62,19 @@ pub struct Cloud {
     pub publisher: Arc<dyn Publisher>,
     /// Rows.
     pub warehouse: Arc<dyn Warehouse>,
+    /// Whether rows wait until the clock ends a window, so that those of many requests are in one job.
+    pub is_by_window: bool,
+}
+
+impl Cloud {
+    /// Of these, with each request's rows in jobs of their own.
+    pub fn new(storage: Arc<dyn Storage>, publisher: Arc<dyn Publisher>, warehouse: Arc<dyn Warehouse>) -> Self {
+        Self { storage, publisher, warehouse, is_by_window: false }
+    }
+
+    /// With rows by window where `is_by_window`.
+    #[must_use]
+    pub fn by_window(self, is_by_window: bool) -> Self {
+        Self { is_by_window, ..self }
+    }
 }

@@ -191,11 +191,9 @@ where
     let settings = ServiceSettings::from_values(&values, &trigger, is_pulled)?;
     let google = &settings.google;
     let storage = Arc::new(google.storage()?);
-    let cloud = traced(Cloud {
-        storage: storage.clone(),
-        publisher: Arc::new(google.publisher()?),
-        warehouse: Arc::new(google.warehouse()?),
-    });
+    let cloud = Cloud::new(storage.clone(), Arc::new(google.publisher()?), Arc::new(google.warehouse()?));
+    // Rows wait for the clock, which posts `trackdrop.load.window` to `load`.
+    let cloud = traced(cloud.by_window(values.has(&crate::setting::LOAD_WINDOW)));
     let (trigger, uploads) = (trigger.ignoring(settings.ignore.as_deref())?, of_uploads(settings.ignore.as_deref())?);
     let function = trigger.function.clone();
     let mut service = Service::new(trigger, storage, google.buckets.clone())

@@ -273,11 +273,11 @@ settings! {
         "software",
         "",
     );
-    /// Whether loading waits for the clock.
+    /// Whether rows wait for the clock.
     LOAD_WINDOW: String = text(
-        &["load"],
+        EACH,
         "TRACKDROP_LOAD_WINDOW",
-        "set and not empty: merged requests wait for the clock",
+        "set and not empty: the rows of merged and of ended requests wait for the clock",
         "",
         "[loading by window](#loading-by-window)",
     );

@@ -15,14 +15,15 @@
 //!            ended/<request_id>                          when the end of the request is published, or it is left to another; a later round overwrites it
 //!            swept/<request_id>                          when it was last set going again; nothing rests on it
 //!            uploaded/<hash>                             which request an upload of this name, content and settings made
-//!            loads/                                      windows of `load`
+//!            loads/                                      what waits for the next window of `load`, and the lists of the open windows
+//!            waiting_ends/<request_id>/<round>           an end whose row waits for the next window; deleted when it is told
 //!            counted/<stage>/<request_id>/000            created once, when a group of 1,000 segments is complete
 //! results/   <request_id>/manifest.json, detections.parquet, tracks.parquet, annotated.mp4, summary.json
 //!            <request_id>/crops.parquet                  the best crop of each object, where the setting `crops` asks for them
 //!            <request_id>/video-intelligence.json ...    the tracks in another tool's format, where the setting `exports` asks for it
 //! ```
 
-use crate::{export_format::ExportFormat, request::RequestId, segment::SegmentNumber, stage::Stage};
+use crate::{export_format::ExportFormat, request::RequestId, segment::SegmentNumber, stage::Stage, time::Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, fmt};
@@ -220,6 +221,26 @@ pub fn indexed_prefix(request: &RequestId) -> String {
     format!("indexed/{request}/")
 }
 
+const WAITING_ENDS: &str = "waiting_ends/";
+
+/// What the names of all ends begin with whose rows wait for a window.
+pub fn waiting_ends() -> ObjectName {
+    ObjectName::new(Bucket::Work, WAITING_ENDS)
+}
+
+/// The end of a request's round that waits for a window; the round is named by the moment at which it began, or none.
+pub fn waiting_end(request: &RequestId, round: Option<Timestamp>) -> ObjectName {
+    let round = round.map_or(0, Timestamp::micros);
+    ObjectName::new(Bucket::Work, format!("{WAITING_ENDS}{request}/{round}"))
+}
+
+/// The request and the round that such an object is of.
+pub fn of_waiting_end(object: &ObjectName) -> Option<(RequestId, Option<Timestamp>)> {
+    let (request, round) = object.name.strip_prefix(WAITING_ENDS)?.split_once('/')?;
+    let round: i64 = round.parse().ok()?;
+    Some((request.parse().ok()?, (round != 0).then(|| Timestamp::from_micros(round))))
+}
+
 /// What the names of the markers begin with that say which groups of a stage's segments are complete.
 pub(crate) fn counted_prefix(stage: Stage, request: &RequestId) -> String {
     format!("counted/{stage}/{request}/")
@@ -235,7 +256,7 @@ pub fn of_request(request: &RequestId) -> Vec<ObjectName> {
     names.push(indexed_prefix(request));
     names.push(crops_prefix(request));
     names.extend([Stage::Track, Stage::Annotate].map(|stage| counted_prefix(stage, request)));
-    names.extend([format!("swept/{request}"), format!("loads/waiting/{request}")]);
+    names.extend([format!("swept/{request}"), format!("loads/waiting/{request}"), format!("{WAITING_ENDS}{request}/")]);
     let mut all: Vec<_> = names.into_iter().map(|name| ObjectName::new(Bucket::Work, name)).collect();
     all.push(ObjectName::new(Bucket::Results, format!("{request}/")));
     all
@@ -247,7 +268,7 @@ pub fn request_of(object: &ObjectName) -> Option<RequestId> {
     let id = match (object.bucket, &parts[..]) {
         (Bucket::Uploads, _) => return None,
         (Bucket::Results, [id, _]) => id,
-        (Bucket::Work, ["counted", _, id, _]) => id,
+        (Bucket::Work, ["counted", _, id, _] | ["loads", "waiting", id]) => id,
         (Bucket::Work, [_, id] | [_, id, _]) => id,
         _ => return None,
     };
@@ -300,8 +321,11 @@ mod tests {
                 ResultFile::Crops.object(request),
                 ResultFile::Export(ExportFormat::Csv).object(request),
                 ObjectName::new(Bucket::Work, format!("{}000000", indexed_prefix(request))),
+                ObjectName::new(Bucket::Work, format!("loads/waiting/{request}")),
+                waiting_end(request, None),
             ]
         };
+        assert!(of(&request()).iter().all(|object| request_of(object) == Some(request())));
         let prefixes = of_request(&request());
         let is_found = |object: &ObjectName| {
             prefixes.iter().any(|p| p.bucket == object.bucket && object.name.starts_with(&p.name))
@@ -317,6 +341,20 @@ mod tests {
         let name = |n| PerSegment::Annotated.object(&request(), SegmentNumber::new(n).unwrap()).name;
         assert!(name(9) < name(10) && name(9_999) < name(10_000) && name(99_999) < name(100_000));
         assert!(SegmentNumber::new(1_000_000).is_err());
+    }
+
+    #[test]
+    fn an_end_that_waits_names_its_request_and_its_round() {
+        for round in [None, Some(Timestamp::from_micros(1_700_000_000_000_001))] {
+            let waiting = waiting_end(&request(), round);
+            assert!(waiting.name.starts_with(&waiting_ends().name));
+            assert_eq!(of_waiting_end(&waiting), Some((request(), round)));
+        }
+        for name in
+            ["waiting_ends/", "waiting_ends/req_x/0", "waiting_ends/req_0aZ9bY8c_20261123T182501/", "loads/ends.json"]
+        {
+            assert_eq!(of_waiting_end(&ObjectName::new(Bucket::Work, name)), None, "{name}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use trackdrop_cloud::{
 use trackdrop_flow::claim;
 use trackdrop_pipeline::{
     Event, ObjectFinalized, RequestId, Timestamp,
-    names::{Bucket, Marker, ObjectName, ResultFile, request_of},
+    names::{self, Bucket, Marker, ObjectName, ResultFile, request_of},
 };
 use trackdrop_tables::requests::RequestRow;
 
@@ -177,14 +177,11 @@ impl Attempt {
 
     /// Notes and checks a write before it is tried.
     fn about_to_write(&self, object: &ObjectName) {
-        let owner = match object.name.strip_prefix(WAITING) {
-            Some(request) => request.parse().ok(),
-            None => request_of(object),
-        };
+        let owner = request_of(object);
         // A claim is of an upload, whichever request it makes; and who takes one over ends the request that had it.
         let of_a_claim = object.name.starts_with(claim::PREFIX)
             || [MANIFEST, "/summary.json"].iter().any(|ending| object.name.ends_with(ending))
-            || object.name.starts_with(&Marker::Ended.prefix());
+            || [Marker::Ended.prefix(), names::waiting_ends().name].iter().any(|of| object.name.starts_with(of));
         let is_its_own = match &self.works_for {
             WorksFor::One(_) if of_a_claim && self.name.starts_with("split ") => true,
             WorksFor::One(request) => owner.as_ref() == Some(request),
@@ -310,7 +307,8 @@ impl Storage for Attempt {
     }
 
     async fn delete(&self, object: &ObjectName) -> Result<(), StorageError> {
-        if self.works_for != WorksFor::All || !object.name.starts_with(WAITING) {
+        let waits = [WAITING, &names::waiting_ends().name].iter().any(|waiting| object.name.starts_with(waiting));
+        if self.works_for != WorksFor::All || !waits {
             self.world.broken(format!("{} deletes {object}", self.name));
         }
         let effect = || {
@@ -377,10 +375,17 @@ impl Warehouse for Attempt {
         self.operation(format!("load {}", names.join(", ")), effect, warehouse_error).await
     }
 
-    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
-        let recorded = self.world.flaw.map_or_else(|| Some(row.clone()), |flaw| flaw.row(row, self.is_second()));
-        let effect = || Ok(recorded.as_ref().map_or(LoadOutcome::Loaded, |row| self.world.memory.record(row)));
-        self.operation(format!("record {}", row.request_id), effect, warehouse_error).await
+    async fn record_requests(&self, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError> {
+        let is_second = self.is_second();
+        let recorded =
+            |row| self.world.flaw.map_or_else(|| Some(RequestRow::clone(row)), |flaw| flaw.row(row, is_second));
+        let recorded: Vec<_> = rows.iter().filter_map(recorded).collect();
+        let effect = || match recorded[..] {
+            [] => Ok(LoadOutcome::Loaded),
+            _ => Ok(self.world.memory.record(&recorded)),
+        };
+        let requests: Vec<_> = rows.iter().map(|row| row.request_id.to_string()).collect();
+        self.operation(format!("record {}", requests.join(", ")), effect, warehouse_error).await
     }
 
     async fn forget_failure(&self, request: &RequestId, _: Timestamp) -> Result<(), WarehouseError> {

@@ -346,7 +346,7 @@ fn made_from(function: &str, event: &Event) -> Option<ObjectName> {
 fn handler(attempt: Attempt, is_by_window: bool, works: Arc<AtomicU32>) -> Option<Box<dyn Handler>> {
     let function = attempt.function.clone();
     let attempt = Arc::new(attempt);
-    let cloud = Cloud { storage: attempt.clone(), publisher: attempt.clone(), warehouse: attempt };
+    let cloud = Cloud::new(attempt.clone(), attempt.clone(), attempt).by_window(is_by_window);
     let stand_in = Arc::new(StandIn(Trouble { works, ..Trouble::default() }));
     fn staged<S: StageHandler + 'static>(stage: S) -> Option<Box<dyn Handler>> {
         Some(Box::new(Staged(stage)))
@@ -355,7 +355,7 @@ fn handler(attempt: Attempt, is_by_window: bool, works: Arc<AtomicU32>) -> Optio
         "split" => staged(Split::new(cloud, stand_in)),
         "track" => staged(Track::new(cloud, stand_in)),
         "merge" => staged(Merge::new(cloud)),
-        "load" => Some(Box::new(LoadService::new(Load::new(cloud).by_window(is_by_window)))),
+        "load" => Some(Box::new(LoadService::new(Load::new(cloud)))),
         "annotate" => staged(Annotate::new(cloud, stand_in)),
         "join" => staged(Join::new(cloud, stand_in)),
         "fail" => Some(Box::new(Fail::new(cloud))),

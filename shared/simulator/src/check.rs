@@ -2,6 +2,7 @@
 
 use crate::{
     after::{After, Dropped},
+    attempt::WAITING,
     fault::{Fault, Placed},
     memory::State,
     stand_ins::UNJOINABLE,
@@ -15,7 +16,7 @@ use trackdrop_cloud::TOPIC_REQUESTS;
 use trackdrop_flow::{chunks, claim, end::Summary};
 use trackdrop_pipeline::{
     Bucket, Event, Manifest, RequestFinished, RequestId, RequestSettings, RequestState, Stage, Timestamp,
-    names::{Marker, ObjectName, ResultFile, request_of},
+    names::{self, Marker, ObjectName, ResultFile, request_of},
 };
 use trackdrop_tables::tracks;
 
@@ -145,7 +146,7 @@ fn told_once_and_the_same_everywhere(state: &State, request: &RequestId) -> Resu
         Some((_, json)) => serde_json::from_slice(json).map_err(|error| format!("summary: {error}"))?,
         None => return Err("has no summary".to_owned()),
     };
-    let rows: Vec<_> = state.request_rows.iter().filter(|((of, _), _)| of == request).map(|(_, row)| row).collect();
+    let rows: Vec<_> = state.request_rows.iter().filter(|row| row.request_id == *request).collect();
     let [row] = rows[..] else { return Err(format!("has {} rows in requests", rows.len())) };
     let numbers = [row.segments, row.frames, row.frames_damaged, row.detections, row.track_rows, row.track_count];
     let of_row =
@@ -219,7 +220,7 @@ fn same_bytes(state: &State, expected: &State, request: &RequestId) -> Result<()
     };
     let told = [ResultFile::Manifest, ResultFile::Summary].map(|file| file.object(request));
     let (ours, theirs) = (of(state), of(expected));
-    let is_its_own = |object: &ObjectName| told.contains(object) || object.name.starts_with(SWEPT);
+    let is_its_own = |object: &ObjectName| told.contains(object) || object.name.starts_with(SWEPT) || waits(object);
     for (object, content) in ours.iter().filter(|(object, _)| !is_its_own(object)) {
         match theirs.get(object) {
             None => return Err(format!("{object} stands, which an undisturbed run does not make")),
@@ -289,13 +290,19 @@ fn nothing_else_was_touched(after: &After) -> Vec<String> {
     broken
 }
 
+/// Whether it lets a request wait for a window. Who comes late may do so once more, and the next window finds that there is nothing to wait for.
+fn waits(object: &ObjectName) -> bool {
+    [WAITING, &names::waiting_ends().name].iter().any(|waiting| object.name.starts_with(waiting))
+}
+
 /// Everything is created once and never written again, but for the manifest and the notes of those whom the clock starts.
 fn everything_was_written_once(state: &State) -> Vec<String> {
     let again = state.writes.iter().filter(|&(object, &times)| {
         let may_change = object.bucket == Bucket::Uploads
             || object.name.ends_with("/manifest.json")
             || (object.bucket == Bucket::Work
-                && [SWEPT, WINDOWS, claim::PREFIX].iter().any(|prefix| object.name.starts_with(prefix)));
+                && [SWEPT, WINDOWS, claim::PREFIX].iter().any(|prefix| object.name.starts_with(prefix)))
+            || waits(object);
         times > 1 && !may_change
     });
     again.map(|(object, times)| format!("{object} was written {times} times")).collect()

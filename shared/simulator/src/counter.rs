@@ -147,7 +147,7 @@ fn worker(world: &Arc<World>, request: &RequestId, name: String) -> Attempt {
 
 fn cloud(worker: &Attempt) -> Cloud {
     let worker = Arc::new(worker.clone());
-    Cloud { storage: worker.clone(), publisher: worker.clone(), warehouse: worker }
+    Cloud::new(worker.clone(), worker.clone(), worker)
 }
 
 /// The manifest stands from the beginning, so that completions fold their progress into it as they do in the product.

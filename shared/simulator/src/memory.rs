@@ -42,11 +42,11 @@ pub struct State {
     /// The table `tracks`: what each job added, as the content of `tracks.parquet` that it found.
     pub tracks: Vec<(RequestId, Bytes)>,
     /// The table `requests`. As in a real one, a row of another moment is another row.
-    pub request_rows: BTreeMap<(RequestId, Timestamp), RequestRow>,
+    pub request_rows: Vec<RequestRow>,
     /// Every message that was published, by topic.
     pub messages: Vec<(String, Event)>,
     /// The ends that were ever recorded: a job is done once, though its row may be taken back.
-    recorded: BTreeSet<(RequestId, Timestamp)>,
+    recorded: BTreeSet<Vec<(RequestId, Timestamp)>>,
     last_generation: i64,
 }
 
@@ -192,12 +192,13 @@ impl MemoryCloud {
         Ok(LoadOutcome::Loaded)
     }
 
-    pub(crate) fn record(&self, row: &RequestRow) -> LoadOutcome {
-        let (mut state, end) = (self.lock(), (row.request_id.clone(), row.finished_at));
-        if !state.recorded.insert(end.clone()) {
+    /// As BigQuery does: the same list of ends is the same job, and the rows of another are added.
+    pub(crate) fn record(&self, rows: &[RequestRow]) -> LoadOutcome {
+        let mut state = self.lock();
+        if !state.recorded.insert(rows.iter().map(|row| (row.request_id.clone(), row.finished_at)).collect()) {
             return LoadOutcome::AlreadyLoaded;
         }
-        state.request_rows.insert(end, row.clone());
+        state.request_rows.extend_from_slice(rows);
         LoadOutcome::Loaded
     }
 }
@@ -274,21 +275,21 @@ impl Warehouse for MemoryCloud {
         self.load(files)
     }
 
-    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
-        Ok(self.record(row))
+    async fn record_requests(&self, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError> {
+        Ok(self.record(rows))
     }
 
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
-        let stays = |of: &RequestId, at: Timestamp, row: &RequestRow| {
-            of != request || at >= before || row.state == RequestState::Done
+        let stays = |row: &RequestRow| {
+            row.request_id != *request || row.finished_at >= before || row.state == RequestState::Done
         };
-        self.lock().request_rows.retain(|(of, at), row| stays(of, *at, row));
+        self.lock().request_rows.retain(stays);
         Ok(())
     }
 
     async fn forget_request(&self, request: &RequestId) -> Result<(), WarehouseError> {
         let mut state = self.lock();
-        state.request_rows.retain(|(of, _), _| of != request);
+        state.request_rows.retain(|row| row.request_id != *request);
         state.tracks.retain(|(of, _)| of != request);
         Ok(())
     }

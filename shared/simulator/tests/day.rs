@@ -115,12 +115,20 @@ fn whatever_there_is_too_little_of_is_named_first() {
 
 #[test]
 fn a_quota_that_is_used_up_keeps_rows_waiting_and_loses_none() {
-    let set = [("limits.table_loads_per_day", "600"), ("deployment.load_window_minutes", "2")];
-    let report = built_in("thousand", &set);
-    assert_eq!((report.with_rows, report.failed), (1_000, 0), "windows are few");
-    assert!(report.latency["5 over"].longest_s > 3_600.0, "the rows in requests wait for another day: {report}");
-    assert_eq!(report.done, 1_000);
-    assert_eq!(report.uses[0].what, "load jobs of table requests");
+    let by_window = ("deployment.load_window_minutes", "2");
+    let report = built_in("thousand", &[("limits.table_loads_per_day", "100"), by_window]);
+    assert_eq!((report.with_rows, report.done, report.failed), (1_000, 1_000, 0));
+    assert!(report.latency["4 rows"].longest_s > 3_600.0, "rows wait for another day: {report}");
+}
+
+#[test]
+fn windows_are_few_whatever_the_volume() {
+    let quota = ("limits.table_loads_per_day", "720");
+    let alone = built_in("thousand", &[quota]);
+    assert!(alone.done < 1_000, "each video is a job of each table: {alone}");
+    let report = built_in("thousand", &[quota, ("deployment.load_window_minutes", "2")]);
+    assert_eq!((report.with_rows, report.done, report.failed), (1_000, 1_000, 0));
+    assert!(report.latency["5 over"].longest_s < 3_600.0, "{report}");
 }
 
 #[test]

@@ -18,17 +18,17 @@ resource "google_service_account" "invoker" {
 }
 
 locals {
-  # Folders of `work` in which each function creates objects. `ended/`: any function may be the one that ends a request.
+  # Folders of `work` in which each function creates objects. `ended/` and `waiting_ends/`: any function may be the one that ends a request.
   writes_work = {
-    split    = ["ended/", "indexed/", "split_chunks/", "uploaded/"]
-    track    = ["counted/track/", "detections/", "ended/", "tracked/"]
-    merge    = ["ended/", "merged/", "tracks/"]
-    load     = ["ended/", "loaded/", "loads/"]
-    annotate = ["annotated/", "counted/annotate/", "crops/", "ended/", "processed_chunks/"]
-    join     = ["ended/"]
+    split    = ["ended/", "indexed/", "split_chunks/", "uploaded/", "waiting_ends/"]
+    track    = ["counted/track/", "detections/", "ended/", "tracked/", "waiting_ends/"]
+    merge    = ["ended/", "merged/", "tracks/", "waiting_ends/"]
+    load     = ["ended/", "loaded/", "loads/", "waiting_ends/"]
+    annotate = ["annotated/", "counted/annotate/", "crops/", "ended/", "processed_chunks/", "waiting_ends/"]
+    join     = ["ended/", "waiting_ends/"]
     # It counts a segment whose last delivery was given up though its result stands. And the sweeper runs in `fail`: it creates the marker that a
-    # crash left out, and notes when it told of what.
-    fail = ["annotated/", "counted/annotate/", "counted/track/", "ended/", "swept/", "tracked/"]
+    # crash left out, notes when it told of what, and ends the window of ends that no clock ended.
+    fail = ["annotated/", "counted/annotate/", "counted/track/", "ended/", "loads/", "swept/", "tracked/", "waiting_ends/"]
   }
   # What the setting `exports` of a request may ask for: file names of `ExportFormat` in shared/pipeline.
   exports = [

@@ -54,8 +54,8 @@ locals {
     TRACKDROP_SPOOL_BYTES = function == "split" ? tostring(floor(
       local.shapes[function].scratch_gib * pow(1024, 3) / 2 / local.triggers[function].concurrency
     )) : null
-    # Merged requests wait for the clock in place of being loaded one by one.
-    TRACKDROP_LOAD_WINDOW = function == "load" && var.load_window ? "1" : null
+    # Rows wait for the clock in place of being loaded request by request: those of merged requests, and those of ended ones, which any function ends.
+    TRACKDROP_LOAD_WINDOW = var.load_window ? "1" : null
     # The sweeper tells of objects once more where Cloud Storage told of them first.
     TRACKDROP_TOPIC_UPLOADS     = function == "fail" && var.sweep != null ? "projects/${var.project}/topics/${var.name}-uploads" : null
     TRACKDROP_TOPIC_WORK        = function == "fail" && var.sweep != null ? "projects/${var.project}/topics/${var.name}-work" : null

@@ -10,7 +10,7 @@ locals {
       "rest" = {
         prefixes = [
           "annotated/", "counted/", "ended/", "indexed/", "loaded/", "loads/", "merged/", "processed_chunks/",
-          "split_chunks/", "swept/", "tracked/", "tracks/",
+          "split_chunks/", "swept/", "tracked/", "tracks/", "waiting_ends/",
         ]
         days = var.work_days
       }

@@ -176,7 +176,7 @@ impl Deployment {
             let way = RightsGate::start(rights.clone(), &account, behind).await;
             let mut variables = [variables(folder.path()), way.environment()].concat();
             gates.insert(account, way);
-            if function == "load" && setup.is_loaded_by_window {
+            if setup.is_loaded_by_window {
                 variables.push(("TRACKDROP_LOAD_WINDOW".to_owned(), "1".to_owned()));
             }
             services.push((trigger, ServiceProcess::start(function, &[], &variables, folder.path()).await, gate));

@@ -388,7 +388,7 @@ fn the_clocks(mut traces: BTreeMap<String, Trace>, function: &str) -> (Span, Tra
     assert!(traces.is_empty(), "more than the clock's trace is left: {traces:?}");
     let root = trace.check_one_tree().unwrap().clone();
     assert_eq!(root.name, function);
-    for name in ["request", "record", "publish"] {
+    for name in ["request", "publish"] {
         assert_eq!(trace.named(name).count(), 0, "{name}:\n{}", trace.drawn());
     }
     (root, trace)
@@ -445,7 +445,9 @@ async fn what_the_sweeper_ends_is_ended_in_the_requests_trace(scene: &Scene) {
 
 async fn what_a_window_loads_is_in_the_trace_of_each_of_its_requests(scene: &Scene) {
     let (deployment, gateway) = (&scene.deployment, &scene.deployment.gateway);
-    gateway.process("load").await.set("TRACKDROP_LOAD_WINDOW", "1");
+    for function in FUNCTIONS {
+        gateway.process(function).await.set("TRACKDROP_LOAD_WINDOW", "1");
+    }
     scene.services_end_and_start_again().await;
     let before = scene.known();
     gateway.begin(Fault::None);
@@ -466,17 +468,20 @@ async fn what_a_window_loads_is_in_the_trace_of_each_of_its_requests(scene: &Sce
     let (mut one, other) = (Told::take(&mut traces, &one), Told::take(&mut traces, &other));
     assert_eq!(one.id, WINDOW_TRACE, "the uploader's trace goes on");
     let (clock, of_clock) = the_clocks(traces, "load");
-    // One job for all of them.
-    let job = of_clock.named("load").filter(|span| span.parent.as_ref() == Some(&clock.span_id));
-    assert_eq!(job.count(), 1, "{}", of_clock.drawn());
+    // One job of each table for all of them.
+    for name in ["load", "record"] {
+        let job = of_clock.named(name).filter(|span| span.parent.as_ref() == Some(&clock.span_id));
+        assert_eq!(job.count(), 1, "{name}: {}", of_clock.drawn());
+    }
     one.below_the_uploaders_span();
     for (told, outermost) in [(&one, "outside"), (&other, "request")] {
         assert_eq!(told.is_one_tree("a window loads two requests").name, outermost);
         // Its rows stand; its end is told.
         let window = told.by_clock("window", &clock);
-        assert_eq!(window.len(), 2, "{}", told.trace.drawn());
-        let record = told.the_row();
-        assert!(window.iter().any(|span| record.parent.as_ref() == Some(&span.span_id)), "{}", told.trace.drawn());
+        assert_eq!(window.len(), 3, "marked, let go, told: {}", told.trace.drawn());
+        let [publish] = told.trace.named("publish").collect::<Vec<_>>()[..] else { panic!("{}", told.trace.drawn()) };
+        assert!(window.iter().any(|span| publish.parent.as_ref() == Some(&span.span_id)), "{}", told.trace.drawn());
+        assert_eq!(told.trace.named("record").count(), 0, "{}", told.trace.drawn());
         assert!(told.trace.spans.iter().all(|span| !span.failed), "{}", told.trace.drawn());
     }
 }

@@ -46,8 +46,8 @@ pub struct BigQuery {
 enum Rows<'a> {
     /// Parquet files in Cloud Storage.
     Parquet(Vec<String>),
-    /// One row as JSON, sent with the job.
-    Row(&'a str),
+    /// Rows as JSON, a line each, sent with the job.
+    Lines(&'a [String]),
 }
 
 #[derive(Deserialize)]
@@ -98,7 +98,10 @@ impl BigQuery {
     async fn load(&self, table: &Table, identity: &str, source: Rows<'_>) -> Result<LoadOutcome, WarehouseError> {
         let doing = format!("loading into {}.{}.{}", self.dataset.0, self.dataset.1, table.name);
         let digest: String = Sha256::digest(identity).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let are_several = matches!(&source, Rows::Parquet(uris) if uris.len() > 1);
+        let are_several = match &source {
+            Rows::Parquet(uris) => uris.len() > 1,
+            Rows::Lines(lines) => lines.len() > 1,
+        };
         let mut last = None;
         for suffix in 0..=LARGEST_SUFFIX {
             let id = match suffix {
@@ -153,7 +156,7 @@ impl BigQuery {
                 load["sourceFormat"] = "PARQUET".into();
                 load["sourceUris"] = json!(uris);
             }
-            Rows::Row(_) => load["sourceFormat"] = "NEWLINE_DELIMITED_JSON".into(),
+            Rows::Lines(_) => load["sourceFormat"] = "NEWLINE_DELIMITED_JSON".into(),
         }
         let job = json!({
             "jobReference": { "projectId": self.project, "jobId": id, "location": location },
@@ -166,13 +169,14 @@ impl BigQuery {
                 let url = format!("{endpoint}/bigquery/v2/projects/{project}/jobs");
                 self.api.call(doing, Repeat::Safe, |http| http.post(&url).json(&job)).await?
             }
-            Rows::Row(row) => {
+            Rows::Lines(lines) => {
                 let url = format!("{endpoint}/upload/bigquery/v2/projects/{project}/jobs?uploadType=multipart");
                 let boundary = format!("trackdrop-{:032x}", fastrand::u128(..));
                 let kind = format!("multipart/related; boundary={boundary}");
+                let lines = lines.join("\n");
                 let body = format!(
                     "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{job}\r\n\
-                     --{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n{row}\n\r\n--{boundary}--\r\n"
+                     --{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n{lines}\n\r\n--{boundary}--\r\n"
                 );
                 let post = |http: &reqwest::Client| http.post(&url).header(CONTENT_TYPE, &kind).body(body.clone());
                 self.api.call(doing, Repeat::Safe, post).await?
@@ -269,13 +273,16 @@ impl Warehouse for BigQuery {
         self.load(&TRACKS, &identity, Rows::Parquet(uris)).await
     }
 
-    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
-        let json = serde_json::to_string(row).map_err(|error| WarehouseError::Refused {
-            doing: "recording a request".into(),
+    async fn record_requests(&self, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError> {
+        let lines: Result<Vec<_>, _> = rows.iter().map(serde_json::to_string).collect();
+        let lines = lines.map_err(|error| WarehouseError::Refused {
+            doing: "recording requests".into(),
             reason: error.to_string(),
         })?;
         // The first row stays, whatever a later one would say; a request that was opened again ends another time.
-        self.load(&REQUESTS, &format!("{} {}", row.request_id, row.finished_at), Rows::Row(&json)).await
+        let ends = rows.iter().map(|row| format!("{} {}", row.request_id, row.finished_at));
+        let identity = ends.collect::<Vec<_>>().join("\n");
+        self.load(&REQUESTS, &identity, Rows::Lines(&lines)).await
     }
 
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {

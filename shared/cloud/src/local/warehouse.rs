@@ -30,16 +30,20 @@ impl Warehouse for LocalCloud {
         .await
     }
 
-    async fn record_request(&self, row: &RequestRow) -> Result<LoadOutcome, WarehouseError> {
+    async fn record_requests(&self, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError> {
         let unavailable = |error: serde_json::Error| WarehouseError::Unavailable {
-            doing: "recording a request".into(),
+            doing: "recording requests".into(),
             reason: error.to_string(),
         };
-        let (request, json) = (row.request_id.to_string(), serde_json::to_string(row).map_err(unavailable)?);
+        let to_json = |row: &RequestRow| Ok((row.request_id.to_string(), serde_json::to_string(row)?));
+        let rows: Vec<_> = rows.iter().map(to_json).collect::<Result<_, _>>().map_err(unavailable)?;
         // Of two ends the later one: an earlier one was taken back when the request was opened again, and whoever records it does so too late.
         let sql = "INSERT INTO request_rows VALUES (?1, ?2) ON CONFLICT (request) DO UPDATE SET row = excluded.row \
                    WHERE json_extract(excluded.row, '$.finished_at') > json_extract(request_rows.row, '$.finished_at')";
-        self.insert_once(sql, move |insert| insert.execute(params![request, json])).await
+        self.insert_once(sql, move |insert| {
+            rows.iter().map(|(request, json)| insert.execute(params![request, json])).sum()
+        })
+        .await
     }
 
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {

@@ -20,8 +20,8 @@ use trackdrop_pipeline::{Bucket, Event, ObjectFinalized, Stopwatch, names::Objec
 /// The same cloud: downloads, uploads and messages are spans with their bytes, and what is written into `work`, where objects start
 /// functions, carries the context of the span that writes it.
 pub fn traced(cloud: Cloud) -> Cloud {
-    let Cloud { storage, publisher, warehouse } = cloud;
-    Cloud { storage: Arc::new(Traced(storage)), publisher: Arc::new(Traced(publisher)), warehouse }
+    let Cloud { storage, publisher, .. } = cloud;
+    Cloud { storage: Arc::new(Traced(storage)), publisher: Arc::new(Traced(publisher)), ..cloud }
 }
 
 #[derive(Debug)]

@@ -90,6 +90,7 @@ enum Happening {
     Window,
     Gather,
     WindowLoaded,
+    EndsRecorded,
 }
 
 #[derive(Debug)]
@@ -158,6 +159,9 @@ pub(crate) struct Day<'a> {
     gathered: Vec<(RequestNumber, u64)>,
     in_window: Vec<(RequestNumber, u64)>,
     loaded: VecDeque<RequestNumber>,
+    /// Ends that wait for the next window, and those of the open one.
+    ends: Vec<RequestNumber>,
+    ends_in_window: Vec<RequestNumber>,
     is_window_open: bool,
     /// What the autoscaler saw: how many waited, for how long the oldest one.
     seen: VecDeque<(usize, u64)>,
@@ -226,6 +230,8 @@ impl<'a> Day<'a> {
             gathered: vec![],
             in_window: vec![],
             loaded: VecDeque::new(),
+            ends: vec![],
+            ends_in_window: vec![],
             is_window_open: false,
             seen: VecDeque::new(),
             wanted: VecDeque::new(),
@@ -296,6 +302,7 @@ impl<'a> Day<'a> {
             }
             Happening::Gather => self.gather(),
             Happening::WindowLoaded => self.window_loaded(),
+            Happening::EndsRecorded => self.ends_recorded(),
         }
     }
 

@@ -234,15 +234,34 @@ pub fn is_not_loaded() -> Operations {
 
 /// The end: the state, the summary from the reports of all objects, the row, the message, the marker.
 pub fn end(segments: u32) -> Operations {
+    end_waits(segments) + record() + Operations { publish: 1, ..NOTHING }
+}
+
+/// The end where windows gather: the state, the summary, and the marker that it waits.
+pub fn end_waits(segments: u32) -> Operations {
     let pages = u64::from(segments.div_ceil(1_000).max(1));
-    let told = Operations {
-        work: Verbs { stat: 1, put: 1, list: 3 * pages, ..NONE },
+    let summed_up = Operations {
+        work: Verbs { stat: 1, list: 3 * pages, ..NONE },
         results: Verbs { stat: 2, put: 1, ..NONE },
-        publish: 1,
-        record: 1,
         ..NOTHING
     };
-    CHANGE + told
+    CHANGE + summed_up + MARKER
+}
+
+/// The job of the rows in `requests`.
+pub fn record() -> Operations {
+    Operations { record: 1, ..NOTHING }
+}
+
+/// A window: whether an end that waits is to be told, and what its row is.
+pub fn window_looks_at_end() -> Operations {
+    Operations { work: Verbs { stat: 1, ..NONE }, results: Verbs { get: 2, ..NONE }, ..NOTHING }
+}
+
+/// A window: an end whose row stands is told, and waits no more.
+pub fn window_tells_end() -> Operations {
+    let work = Verbs { stat: 1, delete: 1, ..NONE };
+    MARKER + Operations { work, results: Verbs { get: 1, ..NONE }, publish: 1, ..NOTHING }
 }
 
 /// `annotate`, until it can decode.
@@ -292,7 +311,9 @@ pub fn of_request(segments: u32, annotated: bool, ended_by: EndedBy) -> Vec<(&'s
     let mut all = vec![("split", split), ("track", track), ("merge", merge), ("load", load)];
     if by_window {
         let first = window_gathers() + window_looks() + window_writes() + load_job() + mark_loaded() + window_writes();
-        all.push(("window", first + window_gathers() + window_lets_go(annotated) + end(segments)));
+        let lets_go = window_gathers() + window_lets_go(annotated) + end_waits(segments);
+        let recorded = window_looks_at_end() + window_writes() + record() + window_tells_end() + window_writes();
+        all.push(("window", first + lets_go + window_gathers() * 2 + recorded));
     }
     if annotated {
         let over = if ended_by == EndedBy::Join { is_over(true) + end(segments) } else { is_not_loaded() };

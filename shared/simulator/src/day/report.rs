@@ -331,12 +331,15 @@ fn uses(day: &Day<'_>, profile: &Profile, fps_at_most: f64) -> Vec<Use> {
         let bound = source_of("load_files");
         add("files in a load window".into(), files, f64::from(limits.load_files), "files", bound.into());
     }
-    add("load jobs of table requests".into(), videos, limits.table_loads_per_day, "a day", per_day.into());
     let per_project = source_of("project_loads_per_day");
-    add("load jobs of the project".into(), loads + videos, limits.project_loads_per_day, "a day", per_project.into());
-    let per_10_s = source_of("table_loads_per_10_s");
-    let in_10_s = videos * a_second * 10.0;
-    add("load jobs of table requests at once".into(), in_10_s, limits.table_loads_per_10_s, "in 10 s", per_10_s.into());
+    add("load jobs of the project".into(), 2.0 * loads, limits.project_loads_per_day, "a day", per_project.into());
+    if windows == 0.0 {
+        add("load jobs of table requests".into(), videos, limits.table_loads_per_day, "a day", per_day.into());
+        let per_10_s = source_of("table_loads_per_10_s");
+        let in_10_s = videos * a_second * 10.0;
+        let what = "load jobs of table requests at once";
+        add(what.into(), in_10_s, limits.table_loads_per_10_s, "in 10 s", per_10_s.into());
+    }
     let published = (all.work.put + sums.uploaded + all.publish) as f64 * a_second * profile.times.message_bytes;
     let bound = source_of("publish_bytes_per_s");
     add("messages published".into(), published, limits.publish_bytes_per_s, "bytes a second", bound.into());

@@ -240,9 +240,13 @@ impl Day<'_> {
         }
     }
 
-    /// A delivery ends its request: the row in `requests` is a load job of its own.
+    /// A delivery ends its request: the row in `requests` is a load job of its own, or waits for a window.
     pub(super) fn end(&mut self, number: JobNumber, request: RequestNumber) {
         let function = self.jobs[number as usize].function;
+        if self.profile.deployment.load_window_minutes > 0.0 {
+            self.end_waits(function, request);
+            return self.finish(number);
+        }
         match self.record(function, request) {
             Some(at_us) => {
                 // The step after this is the last one.
@@ -258,6 +262,12 @@ impl Day<'_> {
         let told_us = self.now_us + self.spend(function, ops::end(segments));
         let told_us = self.write_manifest(request, told_us);
         self.warehouse.load(Loaded::Requests, told_us)
+    }
+
+    pub(super) fn end_waits(&mut self, function: Stage, request: RequestNumber) {
+        let segments = self.requests[request as usize].segments;
+        self.charge(function, ops::end_waits(segments));
+        self.ends.push(request);
     }
 
     pub(super) fn ended(&mut self, number: JobNumber, request: RequestNumber) {

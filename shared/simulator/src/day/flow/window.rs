@@ -1,6 +1,7 @@
 //! The window of `load`.
 
 use super::{ANSWER_MARGIN_S, Day, Happening, Loaded, Stage, WINDOW_AT_ONCE, ops};
+use trackdrop_flow::end::ROWS_OF_A_WINDOW;
 
 impl Day<'_> {
     /// What was loaded is let go and what waits is loaded, again and again until nothing waits.
@@ -17,7 +18,7 @@ impl Day<'_> {
         let files = self.gathered.len().min(self.profile.limits.load_files as usize);
         self.is_window_open = files > 0;
         if files == 0 {
-            return;
+            return self.gather_ends(at_us);
         }
         let looks = ops::window_looks() * files as u64;
         at_us += self.charge(Stage::Load, looks) + self.latency(looks) / WINDOW_AT_ONCE;
@@ -31,11 +32,43 @@ impl Day<'_> {
         }
     }
 
+    /// Nothing waits to be loaded: what has ended is recorded with one job, and told.
+    fn gather_ends(&mut self, mut at_us: u64) {
+        let pages = self.ends.len().div_ceil(1_000).max(1) as u64;
+        let mut list = ops::window_gathers();
+        list.work.list = pages;
+        at_us += self.spend(Stage::Load, list);
+        let rows = self.ends.len().min(ROWS_OF_A_WINDOW);
+        if rows == 0 {
+            return;
+        }
+        let looks = ops::window_looks_at_end() * rows as u64;
+        at_us += self.charge(Stage::Load, looks) + self.latency(looks) / WINDOW_AT_ONCE;
+        at_us += self.spend(Stage::Load, ops::window_writes() + ops::record());
+        if let Some(done_us) = self.warehouse.load(Loaded::Requests, at_us) {
+            self.is_window_open = true;
+            self.ends_in_window = self.ends.drain(..rows).collect();
+            self.tell(done_us, Happening::EndsRecorded);
+        }
+    }
+
+    pub(super) fn ends_recorded(&mut self) {
+        let in_window = std::mem::take(&mut self.ends_in_window);
+        let tellings = ops::window_tells_end() * in_window.len() as u64;
+        let told_us = self.charge(Stage::Load, tellings) + self.latency(tellings) / WINDOW_AT_ONCE;
+        for request in in_window {
+            self.is_done(request, self.now_us + told_us);
+        }
+        let closed_us = told_us + self.spend(Stage::Load, ops::window_writes());
+        self.tell(self.now_us + closed_us, Happening::Gather);
+        self.is_window_open = false;
+    }
+
     /// Ends what is loaded and waits for nothing else; gives the microseconds that it takes, or nothing where that is more than a delivery has: then it is
     /// asked to stop before it comes to what is to be loaded.
     pub(super) fn let_go(&mut self) -> Option<u64> {
         let each = ops::window_lets_go(self.profile.annotated);
-        let each_us = self.latency(each + ops::end(1)) / WINDOW_AT_ONCE;
+        let each_us = self.latency(each + ops::end_waits(1)) / WINDOW_AT_ONCE;
         let deadline_s = self.subscriptions[Stage::Load as usize].trigger.deadline_s;
         let in_time = (deadline_s.saturating_sub(ANSWER_MARGIN_S) * 1_000_000 / each_us.max(1)) as usize;
         let (all, mut left) = (self.loaded.len(), self.loaded.len().min(in_time));
@@ -44,12 +77,7 @@ impl Day<'_> {
             && let Some(&request) = self.loaded.front()
         {
             if !self.profile.annotated || self.requests[request as usize].is_joined {
-                // Where a quota is used up they wait on, for a day with jobs left; each tells all but its row again.
-                let Some(done_us) = self.record(Stage::Load, request) else {
-                    self.charge(Stage::Load, ops::end(1) * (left as u64 - 1));
-                    break;
-                };
-                self.is_done(request, done_us);
+                self.end_waits(Stage::Load, request);
             }
             self.loaded.pop_front();
             left -= 1;

@@ -1,10 +1,13 @@
 //! How much memory a sweep takes, for `scripts/bench/sweep`.
 //!
 //!   sweep_memory fill STORE REQUESTS UPLOADS    makes so many requests that are over, and so many uploads that nothing took
+//!   sweep_memory serve REQUESTS UPLOADS         answers for as many at `STORAGE_EMULATOR_HOST`, as Cloud Storage would, and keeps nothing
 //!   sweep_memory sweep STORE                    sweeps, and prints what it found, how long it took, and the most memory that the process had
 //!
-//! STORE is a folder, which becomes a local store, or `emulator`: the one of Cloud Storage at `STORAGE_EMULATOR_HOST`, whose buckets `sweep-uploads`,
-//! `sweep-work` and `sweep-results` exist. What is published goes nowhere.
+//! STORE is a folder, which becomes a local store, or `emulator`: what answers at `STORAGE_EMULATOR_HOST`, be it an emulator of Cloud Storage, whose
+//! buckets `sweep-uploads`, `sweep-work` and `sweep-results` exist, or what is served here. What is published goes nowhere.
+
+mod served;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -152,7 +155,7 @@ async fn main() -> Outcome<()> {
         let named = |role: &str| format!("sweep-{role}");
         let buckets = Buckets { uploads: named("uploads"), work: named("work"), results: named("results") };
         let storage = Arc::new(CloudStorage::new(api, buckets)?);
-        Ok(Cloud { storage, publisher: nowhere.clone(), warehouse: nowhere.clone() })
+        Ok(Cloud::new(storage, nowhere.clone(), nowhere.clone()))
     };
     let nowhere = Arc::new(LocalCloud::open(scratch.path(), vec![])?);
     match arguments[..] {
@@ -160,13 +163,17 @@ async fn main() -> Outcome<()> {
             fill_emulator(emulator(&nowhere)?.storage, requests.parse()?, uploads.parse()?).await
         }
         ["fill", folder, requests, uploads] => fill_local(Path::new(folder), requests.parse()?, uploads.parse()?),
+        ["serve", requests, uploads] => {
+            let address = std::env::var("STORAGE_EMULATOR_HOST")?;
+            served::serve(&address, requests.parse()?, uploads.parse()?).await
+        }
         // What was just written stands still at once.
         ["sweep", "emulator"] => sweep(&emulator(&nowhere)?, Patience { still_s: 0.0, ..Patience::default() }).await,
         ["sweep", folder] => {
             let local = Arc::new(LocalCloud::open(Path::new(folder), vec![])?);
-            let cloud = Cloud { storage: local.clone(), publisher: local.clone(), warehouse: local };
+            let cloud = Cloud::new(local.clone(), local.clone(), local);
             sweep(&cloud, Patience::default()).await
         }
-        _ => Err("usage: sweep_memory fill STORE REQUESTS UPLOADS | sweep_memory sweep STORE".into()),
+        _ => Err("usage: sweep_memory fill STORE REQUESTS UPLOADS | serve REQUESTS UPLOADS | sweep STORE".into()),
     }
 }

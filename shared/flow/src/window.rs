@@ -1,0 +1,147 @@
+//! Windows: what waits in a folder of `work` goes into the warehouse together, with one job instead of many.
+//!
+//! The list of an open window is frozen by one write that only one can win: create-only at first, and then on the condition that nobody has
+//! written since the last window was seen closed. The warehouse makes the job's id from the list. So the clock may call twice, and from two
+//! places at once; and whoever finds a window open, because the one who froze it died, resumes that list. A window is closed after each of its
+//! items has a marker of its own, and what has that marker is in no later window: no rows are in two jobs.
+
+use crate::{Cloud, NewObject, blocking::AtOnce};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::task::JoinSet;
+use tracing::Instrument;
+use trackdrop_cloud::Precondition;
+use trackdrop_pipeline::{Delivery, Failure, FailureKind, names::ObjectName};
+
+/// Items that are looked after at the same time.
+const AT_ONCE: usize = 16;
+
+/// What is loaded together; empty while no window is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window<T> {
+    /// The frozen list.
+    pub items: Vec<T>,
+    /// Whether they were refused together, so that each is loaded alone. Kept, because some may have been by the time somebody else tries.
+    #[serde(default)]
+    pub is_one_by_one: bool,
+}
+
+/// What windows gather, and what is done about it.
+#[async_trait]
+pub trait Gathering: Sync {
+    /// What is in the list.
+    type Item: Clone + Serialize + DeserializeOwned + Send + Sync;
+
+    /// Holds the list of the open window.
+    fn object(&self) -> ObjectName;
+
+    /// What waits and has no marker yet, in a fixed order, as many as one job takes; and why others can't be looked after just now, which must
+    /// not keep these waiting.
+    async fn gather(&self, cloud: &Cloud, delivery: &Delivery) -> Result<(Vec<Self::Item>, Option<Failure>), Failure>;
+
+    /// Loads a window and marks what stands then. False where nothing was loaded because the items were refused together.
+    async fn load(&self, cloud: &Cloud, window: &Window<Self::Item>, delivery: &Delivery) -> Result<bool, Failure>;
+}
+
+/// Goes on with the window that is open, if one is, and then loads all that waits.
+///
+/// # Errors
+/// Those of the store and the warehouse, and where `delivery` is asked to stop: the next call goes on.
+pub async fn load_all<G: Gathering>(cloud: &Cloud, gathering: &G, delivery: &Delivery) -> Result<(), Failure> {
+    loop {
+        delivery.step()?;
+        let (open, precondition) = read(cloud, gathering).await?;
+        let (window, generation) = match (open, precondition) {
+            (Some(window), Precondition::Generation(generation)) => (window, generation),
+            _ => {
+                // Gathered after the last window was seen closed: what that one loaded is not gathered again.
+                let (items, failure) = gathering.gather(cloud, delivery).await?;
+                if items.is_empty() {
+                    return failure.map_or(Ok(()), Err);
+                }
+                let window = Window { items, is_one_by_one: false };
+                match write(cloud, gathering, &window, precondition).await? {
+                    Some(generation) => (window, generation),
+                    // Somebody else froze a list: go on with that one.
+                    None => continue,
+                }
+            }
+        };
+        let next = match gathering.load(cloud, &window, delivery).await? {
+            true => Window { items: vec![], is_one_by_one: false },
+            false => Window { is_one_by_one: true, ..window },
+        };
+        // Whoever loses this write did the same work, or finds the list as it is by now.
+        write(cloud, gathering, &next, Precondition::Generation(generation)).await?;
+    }
+}
+
+/// The open window, if there is one, and what the next writing must find.
+async fn read<G: Gathering>(cloud: &Cloud, gathering: &G) -> Result<(Option<Window<G::Item>>, Precondition), Failure> {
+    let Some((info, window)) = cloud.get_json::<Window<G::Item>>(&gathering.object()).await? else {
+        return Ok((None, Precondition::NotExists));
+    };
+    let open = Some(window).filter(|window| !window.items.is_empty());
+    Ok((open, Precondition::Generation(info.generation)))
+}
+
+/// Gives the generation; none where somebody else has written the window.
+async fn write<G: Gathering>(
+    cloud: &Cloud,
+    gathering: &G,
+    window: &Window<G::Item>,
+    precondition: Precondition,
+) -> Result<Option<i64>, Failure> {
+    let json = serde_json::to_vec(window)
+        .map_err(|error| Failure::permanent(format!("the window can't be written: {error}")))?;
+    let new = NewObject::of_bytes(gathering.object(), json, "application/json");
+    Ok(cloud.put_if(precondition, new).await?.map(|info| info.generation))
+}
+
+/// Does all of these, some at the same time, in no order. All are done although some fail; the first failure that may pass is given with
+/// what was made. What fails for good is logged: it must not keep the others waiting for ever.
+///
+/// # Errors
+/// Where the delivery was asked to stop before all had begun. What had begun has ended.
+pub async fn all_of<T: Send + 'static>(
+    all: Vec<impl Future<Output = Result<T, Failure>> + Send + 'static>,
+    delivery: &Delivery,
+) -> Result<(Vec<T>, Option<Failure>), Failure> {
+    let (mut running, mut done, mut failure) = (JoinSet::new(), Vec::new(), None);
+    let mut all = all.into_iter();
+    while AtOnce::is_begun()
+        && let Some(next) = all.next()
+    {
+        // In a simulation one after the other, so that it can be replayed.
+        delivery.step()?;
+        match next.await {
+            Ok(made) => done.push(made),
+            Err(error) if error.kind() == FailureKind::Permanent => {}
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    let mut asked_to_stop = None;
+    loop {
+        while running.len() < AT_ONCE
+            && asked_to_stop.is_none()
+            && let Some(next) = all.next()
+        {
+            match delivery.step() {
+                Ok(()) => drop(running.spawn(next.in_current_span())),
+                Err(stop) => asked_to_stop = Some(stop),
+            }
+        }
+        match running.join_next().await {
+            None => break,
+            Some(Ok(Ok(made))) => done.push(made),
+            Some(Ok(Err(error))) if error.kind() == FailureKind::Permanent => {
+                tracing::error!(%error, "a request of the window is left out");
+            }
+            Some(Ok(Err(error))) => failure = failure.or(Some(error)),
+            Some(Err(error)) => {
+                failure = failure.or(Some(Failure::transient(format!("ended without an answer: {error}"))));
+            }
+        }
+    }
+    asked_to_stop.map_or(Ok((done, failure)), Err)
+}
