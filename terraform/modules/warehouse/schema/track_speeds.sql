@@ -23,18 +23,23 @@ CROSS JOIN (
 WHERE REGEXP_CONTAINS(r.video, s.videos)
   AND ABS(s.width_px * r.height_px - s.height_px * r.width_px) <= GREATEST(s.width_px, s.height_px)
 ),
-blocks AS (
--- 32 frames of a track as one row, with the extent of its reference points: what lets most rows be passed over.
-SELECT pick, track_id, frame_index >> 5 AS block, class_name, COUNT(*) AS class_rows,
+seconds AS (
+-- A second of a track as one row, with a box around its reference points and their hysteresis: what lets most rows be passed
+-- over.
+SELECT pick, track_id, second, class_name, COUNT(*) AS frames, MIN(frame_index) AS first_frame, MAX(frame_index) AS last_frame,
        MIN(time_s) AS first_s, MAX(time_s) AS last_s,
-       MIN((x1 * (1 - lo_rx) + x2 * lo_rx) * sx) AS lo_x, MAX((x1 * (1 - hi_rx) + x2 * hi_rx) * sx) AS hi_x,
-       MIN((y1 * (1 - lo_ry) + y2 * lo_ry) * sy) AS lo_y, MAX((y1 * (1 - hi_ry) + y2 * hi_ry) * sy) AS hi_y,
-       MAX((y2 - y1) * sy) AS most_h
+       MIN(left_x - margin) AS lo_x, MAX(right_x + margin) AS hi_x, MIN(upper_y - margin) AS lo_y, MAX(lower_y + margin) AS hi_y
 FROM (
-  SELECT * FROM tracks
-) AS t
-JOIN picked USING (request_id)
-GROUP BY pick, track_id, frame_index >> 5, class_name
+  SELECT k.pick, t.track_id, t.frame_index, CAST(FLOOR(t.time_s) AS BIGINT) AS second, t.class_name, t.time_s,
+         (t.x1 * (1 - k.lo_rx) + t.x2 * k.lo_rx) * k.sx AS left_x, (t.x1 * (1 - k.hi_rx) + t.x2 * k.hi_rx) * k.sx AS right_x,
+         (t.y1 * (1 - k.lo_ry) + t.y2 * k.lo_ry) * k.sy AS upper_y, (t.y1 * (1 - k.hi_ry) + t.y2 * k.hi_ry) * k.sy AS lower_y,
+         1 + k.hysteresis * (t.y2 - t.y1) * k.sy AS margin
+  FROM (
+    SELECT * FROM tracks
+  ) AS t
+  JOIN picked AS k ON k.request_id = t.request_id
+) AS points
+GROUP BY pick, track_id, second, class_name
 ),
 subjects AS (
 -- One row an identity and scene: its class is the one that most of its rows have, its reference point is that class's.
@@ -45,11 +50,11 @@ FROM (
   SELECT pick, track_id, class_name,
          MIN(first_s) OVER (PARTITION BY pick, track_id) AS first_s,
          MAX(last_s) OVER (PARTITION BY pick, track_id) AS last_s,
-         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY class_rows DESC, class_name) AS choice
+         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY frames DESC, class_name) AS choice
   FROM (
-    SELECT pick, track_id, class_name, SUM(class_rows) AS class_rows,
+    SELECT pick, track_id, class_name, SUM(frames) AS frames,
            MIN(first_s) AS first_s, MAX(last_s) AS last_s
-    FROM blocks
+    FROM seconds
     GROUP BY pick, track_id, class_name
   ) AS votes
 ) AS t
