@@ -170,7 +170,7 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         let (frames, whole, damaged) = (ledger.frames, ledger.frames_whole, ledger.frames_damaged);
         line!("ledger    {frames} frames, {whole} whole, {damaged} damaged{passed_over}");
     }
-    let summary = ResultFile::Summary.object(&request);
+    let summary = ResultFile::Summary.object(request);
     // One that was opened again after it had failed has the summary of that until it ends once more.
     if cloud.find(&summary).await?.is_some_and(|info| round::of(&info) == manifest.reopened_at) {
         let (_, json) = cloud.storage.get(&summary).await?;
