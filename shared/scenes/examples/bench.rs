@@ -119,7 +119,14 @@ fn main() {
         Connection::open_in_memory().unwrap().execute_batch(&sql).unwrap();
         file
     };
-    let hour = write("tracks.parquet", FRAMES);
+    // By another process, so that what writing takes is not counted as what asking takes.
+    if arguments.get(1).is_some_and(|what| what == "rows") {
+        write("tracks.parquet", FRAMES);
+        return;
+    }
+    let mut rows = std::process::Command::new(std::env::current_exe().unwrap());
+    assert!(rows.args([folder, "rows"]).status().unwrap().success());
+    let hour = format!("{folder}/tracks.parquet");
     println!(
         "| questions about one hour, 5.4 million rows | rows of answers | seconds | computed, both cores |\n|---|---|---|---|"
     );
