@@ -125,7 +125,8 @@ async fn views_answer_the_same(deployment: &Deployment, local: &LocalRun, reques
     for (view, columns) in QUESTIONS {
         let mut ours = local.asked(&format!("SELECT {columns} FROM {view}"));
         let mut theirs = deployment.asked(view, columns, request).await;
-        (ours.sort(), theirs.sort());
+        ours.sort();
+        theirs.sort();
         assert!(!ours.is_empty(), "{view} has no rows to compare");
         assert_eq!(theirs, ours, "{view}");
     }
