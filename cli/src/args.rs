@@ -203,6 +203,9 @@ pub(crate) struct ExportArguments {
     /// Where it goes [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// A request of the services on Google Cloud, not of the data directory; needs the services' environment (docs/services.md)
+    #[arg(long)]
+    pub(crate) google: bool,
 }
 
 #[derive(Debug, Args)]
@@ -219,6 +222,9 @@ pub(crate) struct CropsArguments {
     /// Print JSON, one line a crop
     #[arg(long)]
     pub(crate) json: bool,
+    /// A request of the services on Google Cloud, not of the data directory; needs the services' environment (docs/services.md)
+    #[arg(long)]
+    pub(crate) google: bool,
 }
 
 #[derive(Debug, Args)]

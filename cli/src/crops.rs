@@ -1,10 +1,8 @@
 //! `trackdrop crops`: the best crop of each object, as files or as one picture.
 
-use crate::{args::CropsArguments, host, output::line, which_request};
-use anyhow::{Context, anyhow, bail};
+use crate::{args::CropsArguments, output::line, which_request};
+use anyhow::{Context, bail};
 use std::{fs, path::Path};
-use trackdrop_cloud::Storage;
-use trackdrop_flow::manifest;
 use trackdrop_media::{MOST_ON_A_SHEET, SheetPicture, contact_sheet};
 use trackdrop_pipeline::names::ResultFile;
 use trackdrop_tables::crops::{self, Crop};
@@ -13,14 +11,14 @@ use trackdrop_tables::crops::{self, Crop};
 const LONGEST_CLASS: usize = 40;
 
 pub(crate) async fn crops(data: &Path, arguments: &CropsArguments) -> anyhow::Result<()> {
-    let unknown = || anyhow!("there is no request {:?} in {data:?} (trackdrop requests lists them)", arguments.request);
-    let local = host::open_existing(data)?.ok_or_else(unknown)?;
-    let cloud = host::cloud_of(&local);
-    let request = which_request::of(&cloud, &arguments.request).await?;
-    let manifest = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
-    let object = ResultFile::Crops.object(&request);
+    let (cloud, manifest) = which_request::stored(data, &arguments.request, arguments.google).await?;
+    let request = &manifest.request_id;
+    let object = ResultFile::Crops.object(request);
     let file = match cloud.find(&object).await? {
-        Some(_) => local.fetch(&object, None).await?.1,
+        Some(_) => cloud.storage.fetch(&object, None).await?.1,
+        None if !manifest.settings.crops && arguments.google => bail!(
+            "{request} has no crops: they were not asked for. Give new uploads the setting `crops` (docs/how-to/uploads.md)"
+        ),
         None if !manifest.settings.crops => bail!(
             "{request} has no crops: they were not asked for. `trackdrop retrack {request} --crops` makes a version with them; no detector runs"
         ),

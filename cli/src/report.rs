@@ -2,17 +2,16 @@
 
 use crate::{
     args::{RequestsArguments, ShowArguments},
-    google,
     host::{cloud_of, open_existing, uploads},
     output::line,
     timeline, which_request,
 };
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use std::{path::Path, process::ExitCode};
 use trackdrop_flow::{
     end,
     known::{self, Known},
-    manifest, round,
+    round,
     sweep::{self, Patience, StandsStill, Treatment},
 };
 use trackdrop_pipeline::{Delivery, Manifest, manifest::VideoInfo, names::ResultFile};
@@ -121,20 +120,8 @@ fn progress(manifest: &Manifest) -> String {
 }
 
 pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Result<ExitCode> {
-    let (cloud, place) = match arguments.google {
-        true => {
-            let (cloud, buckets) = google::deployment()?;
-            (Some(cloud), format!("the bucket {} (its upload may not have been planned yet)", buckets.results))
-        }
-        false => {
-            let local = open_existing(data)?;
-            (local.as_ref().map(cloud_of), format!("{data:?} (trackdrop requests lists them)"))
-        }
-    };
-    let unknown = || anyhow!("there is no request {:?} in {place}", arguments.request);
-    let cloud = cloud.ok_or_else(unknown)?;
-    let request = which_request::of(&cloud, &arguments.request).await?;
-    let manifest = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
+    let (cloud, manifest) = which_request::stored(data, &arguments.request, arguments.google).await?;
+    let request = &manifest.request_id;
     if arguments.timeline {
         timeline::show(&cloud, &manifest, arguments.json).await?;
         return Ok(ExitCode::SUCCESS);
@@ -183,7 +170,7 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         let (frames, whole, damaged) = (ledger.frames, ledger.frames_whole, ledger.frames_damaged);
         line!("ledger    {frames} frames, {whole} whole, {damaged} damaged{passed_over}");
     }
-    let summary = ResultFile::Summary.object(&request);
+    let summary = ResultFile::Summary.object(request);
     // One that was opened again after it had failed has the summary of that until it ends once more.
     if cloud.find(&summary).await?.is_some_and(|info| round::of(&info) == manifest.reopened_at) {
         let (_, json) = cloud.storage.get(&summary).await?;

@@ -1,12 +1,18 @@
 //! Which request a user means: its id, a beginning of it that no other has, the name of its video, or `latest`.
 
-use anyhow::bail;
+use crate::{
+    google,
+    host::{cloud_of, open_existing},
+};
+use anyhow::{anyhow, bail};
+use std::path::Path;
 use trackdrop_flow::{
     Cloud, end,
     known::{Known, all},
+    manifest,
 };
 use trackdrop_pipeline::{
-    RequestId, Timestamp,
+    Manifest, RequestId, Timestamp,
     names::{LONGEST_SHOWN, cut},
 };
 
@@ -18,6 +24,28 @@ const ID_START: &str = "req_";
 const SHORTEST_BEGINNING: usize = 4;
 /// Requests that are named where a word means several.
 const MOST_NAMED: usize = 5;
+
+/// The manifest of the request that `asked` means, and where it is stored: the data directory, or the deployment on Google Cloud.
+///
+/// # Errors
+/// As [`of`], and where there is no such request.
+pub(crate) async fn stored(data: &Path, asked: &str, is_on_google: bool) -> anyhow::Result<(Cloud, Manifest)> {
+    let (cloud, place) = match is_on_google {
+        true => {
+            let (cloud, buckets) = google::deployment()?;
+            (Some(cloud), format!("the bucket {} (its upload may not have been planned yet)", buckets.results))
+        }
+        false => {
+            let local = open_existing(data)?;
+            (local.as_ref().map(cloud_of), format!("{data:?} (trackdrop requests lists them)"))
+        }
+    };
+    let unknown = || anyhow!("there is no request {asked:?} in {place}");
+    let cloud = cloud.ok_or_else(unknown)?;
+    let request = of(&cloud, asked).await?;
+    let manifest = manifest::read(&cloud, &request).await?.ok_or_else(unknown)?;
+    Ok((cloud, manifest))
+}
 
 /// The request that `asked` means. A whole id is taken as it is, whether there is such a request or not.
 ///

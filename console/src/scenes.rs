@@ -12,7 +12,7 @@ use duckdb::Connection;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use trackdrop_cloud::{Content, PutOptions};
-use trackdrop_database::{Contents, Span, ask_about, open, scenes};
+use trackdrop_database::{Contents, LoadedFile, Span, ask_about, open, scenes};
 use trackdrop_pipeline::names::ResultFile;
 use trackdrop_scenes::{Scene, SceneError};
 
@@ -52,7 +52,11 @@ pub(crate) async fn count(
     if rows.is_empty() {
         return Err(Problem::bad(format!("{request} can't be counted in yet: its rows are not loaded")));
     }
-    let contents = Contents { tracks: vec![file.path().to_owned()], requests: rows, scenes: vec![scene] };
+    let contents = Contents {
+        tracks: vec![LoadedFile { request_id: manifest.request_id.to_string(), path: file.path().to_owned() }],
+        requests: rows,
+        scenes: vec![scene],
+    };
     tokio::task::spawn_blocking(move || -> Result<Json, Problem> {
         let database = open(&contents, &Span::default())?;
         ask_about(&database, &contents.scenes, VIEWS)?;

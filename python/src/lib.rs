@@ -8,6 +8,7 @@ mod byte_track;
 mod error;
 mod evaluation;
 mod files;
+mod scenes;
 mod sequence;
 mod table;
 
@@ -18,6 +19,7 @@ mod _trackdrop {
         byte_track::{ByteTrack, Tracks},
         evaluation::evaluate,
         files::{duckdb_schema, planned_frames, read_detection_file, read_parquet, read_tracks, requests_table},
+        scenes::{scene_rows, scene_schema},
         sequence::track_sequence,
         table::Table,
     };

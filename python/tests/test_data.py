@@ -1,3 +1,4 @@
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -126,3 +127,48 @@ def test_a_connection_has_the_tables_and_views_of_the_command(data: Path, reques
         catalog.execute("DELETE FROM request_rows")
     nothing = trackdrop.open_data(empty).connect()
     assert nothing.execute("SELECT count(*) FROM track_summary").fetchone() == (0,)
+
+
+ROAD = {
+    "name": "road",
+    "videos": ["*.mp4"],
+    "picture": {"width_px": 768, "height_px": 576},
+    "lines": [{"name": "road", "points": [[430, 560], [430, 150]], "in": "right", "out": "left"}],
+    "zones": [{"name": "pavement", "points": [[0, 330], [430, 330], [430, 575], [0, 575]]}],
+}
+
+
+def test_a_connection_is_asked_about_lines_and_zones(data: Path, request_id: str, tmp_path: Path) -> None:
+    pytest.importorskip("duckdb")
+    opened = trackdrop.open_data(data)
+    assert opened.scenes == []
+    assert opened.connect().execute("SELECT count(*) FROM line_crossings").fetchone() == (0,), "nothing is drawn"
+    ask = "SELECT line, direction, track_id, round(time_s, 2), near_birth_or_end FROM line_crossings ORDER BY time_s"
+    # What `trackdrop query` says of the same scene.
+    expected = [("road", "left", 5, 1.22, False), ("road", "left", 1, 4.46, False), ("road", "left", 9, 7.15, True)]
+    assert opened.connect(scenes=[ROAD]).execute(ask).fetchall() == expected
+    file = tmp_path / "road.json"
+    file.write_text(json.dumps(ROAD))
+    connection = opened.connect(scenes=[file, {**ROAD, "name": "again"}])
+    assert connection.execute(ask).fetchall() == sorted(expected * 2, key=lambda row: row[3])
+    assert connection.execute("SELECT DISTINCT scene FROM zone_visits ORDER BY scene").fetchall() == [("again",), ("road",)]
+    for view in ("line_counts", "zone_occupancy", "flows", "track_speeds", "heatmap"):
+        assert connection.execute(f"SELECT count(*) > 0 FROM {view}").fetchone() == (True,), view
+    with pytest.raises(ValueError, match='zone "pavement", point 4.*outside of the picture of 768x576'):
+        opened.connect(scenes=[{**ROAD, "zones": [{"name": "pavement", "points": [[0, 0], [9, 0], [9, 9], [0, 600]]}]}])
+    file.write_text("{")
+    with pytest.raises(ValueError, match="road.json: "):
+        opened.connect(scenes=[file])
+
+
+def test_stored_scenes_are_those_of_the_command(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("duckdb")
+    copied = shutil.copytree(data, tmp_path / "data")
+    # As `trackdrop scene add` stores it: an object of its rows.
+    (copied / ".store" / "blobs" / "7").write_text(trackdrop._trackdrop.scene_rows(json.dumps(ROAD)))
+    with sqlite3.connect(copied / ".store" / "catalog.db") as catalog:
+        row = ("results", b"scenes/road.ndjson", 7, 0, 1, 0, "application/x-ndjson", "{}")
+        catalog.execute("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    opened = trackdrop.open_data(copied)
+    assert [scene["name"] for scene in opened.scenes] == ["road"] and opened.scenes[0]["picture"] == ROAD["picture"]
+    assert opened.connect().execute("SELECT count(*) FROM line_crossings").fetchone() == (3,)

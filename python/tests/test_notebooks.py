@@ -35,5 +35,5 @@ def test_a_notebook_runs_and_prints_what_it_is_committed_with(path):
 
 def test_there_is_a_notebook_for_each_thing_that_people_begin_with():
     assert {path.stem for path in NOTEBOOKS} == {
-        "compare-trackers", "first-look", "line-count", "migrate", "retrack-refine"
+        "compare-trackers", "first-look", "line-count", "lines-and-zones", "migrate", "retrack-refine"
     }

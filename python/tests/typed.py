@@ -21,6 +21,9 @@ def people_write(boxes: NDArray[np.float32], scores: NDArray[np.float32], detect
     same_kind: Detections = tracker.update(detections)
     moved: trackdrop.ByteTrack = trackdrop.ByteTrack.like_supervision(frame_rate=25)
     same_kind = moved.update_with_detections(same_kind)
+    trackdrop.open_data().connect(scenes=["gate.yaml", {"name": "yard", "videos": ["*"]}]).sql("SELECT 1")
+    names_of_scenes: List[str] = [scene["name"] for scene in trackdrop.open_data().scenes]
+    print(names_of_scenes)
     table: trackdrop.Table = trackdrop.track("det.txt", fill_gaps=18)
     evaluation: trackdrop.Evaluation = trackdrop.evaluate("gt.txt", table, preprocessing="mot17")
     names: List[str] = table.column_names

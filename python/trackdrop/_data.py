@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from ._trackdrop import Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+#: A scene: its file, or what is in it.
+Scene = Union[PathLikeStr, Mapping[str, Any]]
 
 _REQUEST = re.compile(r"req_[0-9A-Za-z]{8}_[0-9]{8}T[0-9]{6}")
 
@@ -132,6 +135,39 @@ def frames(request: str, *, data: Optional[PathLikeStr] = None) -> Iterator[Fram
         yield Frame(number, ticks, time_s, Rows(identity, boxes[part], score, kind, name, observed))
 
 
+def _rows(lines: str) -> List[Dict[str, Any]]:
+    import json
+
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def _scene_rows(scene: Scene) -> List[Dict[str, Any]]:
+    """A scene as rows of the table ``scenes``."""
+    import json
+
+    if isinstance(scene, Mapping):
+        return _rows(_trackdrop.scene_rows(json.dumps(scene)))
+    path = Path(scene)
+    text = path.read_text(encoding="utf-8")
+    try:
+        return _rows(_trackdrop.scene_rows(text))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _insert(connection: DuckDBPyConnection, table: str, columns: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as text: DuckDB casts each value to its column's type."""
+    import json
+
+    def text(value: Any) -> Optional[str]:
+        return value if value is None or isinstance(value, str) else json.dumps(value)
+
+    names = [column.split()[0] for column in columns.split(", ")]
+    if rows:
+        marks = ", ".join("?" for _ in names)
+        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", [[text(row.get(name)) for name in names] for row in rows])
+
+
 def open_data(data: Optional[PathLikeStr] = None) -> Data:
     """Open the data directory of ``trackdrop run``; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
 
@@ -172,10 +208,31 @@ class Data:
         """As :func:`frames`."""
         return frames(request, data=self.path)
 
-    def connect(self) -> DuckDBPyConnection:
-        """An in-memory DuckDB connection with the tables and views of ``trackdrop query``: ``tracks``, ``requests``, ``track_summary``,
-        ``objects_per_second`` and ``tracking_results``. Needs the package ``duckdb``.
+    @property
+    def scenes(self) -> List[Dict[str, Any]]:
+        """The scenes that ``trackdrop scene add`` stored, by name."""
+        import json
+
+        return [json.loads(rows[0]["definition"]) for rows in self._stored_scenes()]
+
+    def connect(self, *, scenes: Optional[Iterable[Scene]] = None) -> DuckDBPyConnection:
+        """An in-memory DuckDB connection with the tables and views of ``trackdrop query``: ``tracks``, ``requests``, ``scenes``,
+        ``track_summary``, ``objects_per_second``, ``tracking_results``, and those about lines and zones: ``line_crossings``,
+        ``line_counts``, ``zone_visits``, ``zone_occupancy``, ``flows``, ``track_speeds``, ``heatmap``, ``encounters``. Needs the
+        package ``duckdb``.
+
+        Parameters
+        ----------
+        scenes
+            The scenes that the views are asked about: files, or what is in them as dictionaries. By default those that
+            ``trackdrop scene add`` stored. Nothing is stored here.
+
+        Raises
+        ------
+        ValueError
+            A scene is none; the message names every fault with its place and what to do.
         """
+        asked = self._stored_scenes() if scenes is None else [_scene_rows(scene) for scene in scenes]
         try:
             import duckdb
         except ImportError as error:
@@ -190,30 +247,38 @@ class Data:
         else:
             connection.execute(f"CREATE TABLE tracks ({tracks})")
         connection.execute(f"CREATE TABLE requests ({requests})")
-        rows = self._request_values([column.split()[0] for column in requests.split(", ")])
-        if rows:
-            marks = ", ".join("?" for _ in rows[0])
-            connection.executemany(f"INSERT INTO requests VALUES ({marks})", rows)
+        _insert(connection, "requests", requests, self._request_values())
         for name, sql in views:
             connection.execute(f"CREATE VIEW {name} AS {sql}")
+        columns, statements = _trackdrop.scene_schema()
+        connection.execute(f"CREATE TABLE scenes ({columns})")
+        _insert(connection, "scenes", columns, [row for rows in asked for row in rows])
+        for statement in statements:
+            connection.execute(statement)
         return connection
 
     def _request_rows(self) -> List[str]:
         return [row for (row,) in self._query("SELECT row FROM request_rows ORDER BY request")]
 
-    def _request_values(self, names: List[str]) -> List[List[Optional[str]]]:
-        """The rows as text: DuckDB casts each value to its column's type."""
+    def _request_values(self) -> List[Dict[str, Any]]:
         import json
 
-        def text(value: Any) -> Optional[str]:
-            return value if value is None or isinstance(value, str) else json.dumps(value)
+        return [json.loads(row) for row in self._request_rows()]
 
-        rows = [json.loads(row) for row in self._request_rows()]
-        return [[text(row.get(name)) for name in names] for row in rows]
+    def _stored_scenes(self) -> List[List[Dict[str, Any]]]:
+        """The rows of each."""
+        stored = self._query(
+            "SELECT generation FROM objects WHERE bucket = 'results' AND CAST(name AS TEXT) GLOB 'scenes/*.ndjson' AND bytes > 0 "
+            "ORDER BY name"
+        )
+        return [_rows(self._blob(generation).read_text(encoding="utf-8")) for (generation,) in stored]
 
     def _loaded_files(self) -> List[Path]:
         loaded = self._query("SELECT generation FROM loaded_tracks ORDER BY request")
-        return [(self.path / ".store" / "blobs" / str(generation)).absolute() for (generation,) in loaded]
+        return [self._blob(generation) for (generation,) in loaded]
+
+    def _blob(self, generation: int) -> Path:
+        return (self.path / ".store" / "blobs" / str(generation)).absolute()
 
     def _query(self, sql: str) -> List[Tuple[Any, ...]]:
         import sqlite3

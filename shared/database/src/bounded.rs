@@ -163,7 +163,8 @@ fn watch(events: &Receiver<Event>, time: Duration, interrupt: &Arc<InterruptHand
 pub fn confine(database: &Connection, contents: &Contents, bounds: Bounds) -> Result<(), DatabaseError> {
     let Bounds { memory_bytes, threads, .. } = bounds;
     // Which paths are allowed can only be said while all are.
-    let allowed = match contents.tracks.as_slice() {
+    let paths: Vec<_> = contents.tracks.iter().map(|file| &file.path).collect();
+    let allowed = match paths.as_slice() {
         [] => String::new(),
         paths => format!("SET allowed_paths = [{}];", list(paths)),
     };

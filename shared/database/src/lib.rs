@@ -8,7 +8,8 @@ pub mod scenes;
 
 use async_trait::async_trait;
 use duckdb::{Connection, params_from_iter};
-use std::path::{Path, PathBuf};
+use std::{collections::BTreeSet, path::Path};
+pub use trackdrop_cloud::local::LoadedFile;
 use trackdrop_cloud::{StorageError, local::LocalCloud};
 use trackdrop_scenes::{Scene, SceneError, sql};
 use trackdrop_tables::schema::{REQUESTS, SCENES, TRACKS, Table, duckdb_views};
@@ -16,8 +17,8 @@ use trackdrop_tables::schema::{REQUESTS, SCENES, TRACKS, Table, duckdb_views};
 /// What the tables hold.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
-    /// Parquet files whose rows are the table `tracks`.
-    pub tracks: Vec<PathBuf>,
+    /// Parquet files whose rows are the table `tracks`, one a request.
+    pub tracks: Vec<LoadedFile>,
     /// Rows of `requests`, each a JSON object.
     pub requests: Vec<String>,
     /// The scenes.
@@ -95,8 +96,11 @@ pub trait Tables: Send + Sync + std::fmt::Debug {
 #[async_trait]
 impl Tables for LocalCloud {
     async fn contents(&self) -> Result<Contents, DatabaseError> {
-        let tracks = self.loaded_tracks().await?.into_iter().map(|file| file.path).collect();
-        Ok(Contents { tracks, requests: self.request_rows().await?, scenes: scenes::stored(self).await? })
+        Ok(Contents {
+            tracks: self.loaded_tracks().await?,
+            requests: self.request_rows().await?,
+            scenes: scenes::stored(self).await?,
+        })
     }
 }
 
@@ -125,7 +129,7 @@ impl Span {
     }
 }
 
-/// An in-memory database whose tables are the warehouse's.
+/// An in-memory database whose tables are the warehouse's. Of a span, no file of another upload is opened.
 ///
 /// # Errors
 /// [`DatabaseError::Start`], [`DatabaseError::Time`], [`DatabaseError::Row`], and [`DatabaseError::Query`] where a file of tracks can't be read.
@@ -133,20 +137,33 @@ pub fn open(contents: &Contents, span: &Span) -> Result<Connection, DatabaseErro
     let database = Connection::open_in_memory().map_err(DatabaseError::Start)?;
     database.execute_batch("SET TimeZone = 'UTC'")?;
     let condition = span.condition(&database)?;
-    if contents.tracks.is_empty() {
-        create(&database, &TRACKS)?;
-    } else {
-        let sql = format!("CREATE VIEW tracks AS SELECT * FROM read_parquet([{}]){condition}", list(&contents.tracks));
-        database.execute_batch(&sql)?;
-    }
     create(&database, &REQUESTS)?;
     let rows: Vec<serde_json::Value> =
         contents.requests.iter().map(|row| serde_json::from_str(row)).collect::<Result<_, _>>()?;
     insert(&database, &REQUESTS, rows.into_iter())?;
+    let outside = outside(&database, &condition)?;
+    let files = contents.tracks.iter().filter(|file| !outside.contains(&file.request_id));
+    let files: Vec<_> = files.map(|file| &file.path).collect();
+    if files.is_empty() {
+        create(&database, &TRACKS)?;
+    } else {
+        let sql = format!("CREATE VIEW tracks AS SELECT * FROM read_parquet([{}]){condition}", list(&files));
+        database.execute_batch(&sql)?;
+    }
     for (name, sql) in duckdb_views() {
         database.execute_batch(&format!("CREATE VIEW {name} AS {sql}"))?;
     }
     Ok(database)
+}
+
+/// The requests whose uploads are known not to be of the span.
+fn outside(database: &Connection, condition: &str) -> Result<BTreeSet<String>, DatabaseError> {
+    if condition.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mut statement = database
+        .prepare(&format!("SELECT request_id FROM requests EXCEPT SELECT request_id FROM requests{condition}"))?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
 /// The table of scenes and their views: those that the statement speaks of are made of it before it runs. Gives what does not fit: which requests a

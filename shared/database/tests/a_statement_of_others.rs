@@ -13,7 +13,7 @@ use std::{
 };
 use tempfile::TempDir;
 use trackdrop_database::{
-    Contents, DatabaseError, Span,
+    Contents, DatabaseError, LoadedFile, Span,
     bounded::{Answer, Bounds, answer, asker, confine},
     open, quoted,
 };
@@ -41,7 +41,8 @@ impl Store {
         let sql = format!("COPY (SELECT {columns} FROM range(250)) TO {} (FORMAT parquet)", text(&tracks));
         Connection::open_in_memory().unwrap().execute_batch(&sql).unwrap();
         fs::write(folder.path().join("other.csv"), "secret\n42\n").unwrap();
-        Self { contents: Contents { tracks: vec![tracks], ..Contents::default() }, folder }
+        let tracks = vec![LoadedFile { request_id: "req_1".to_owned(), path: tracks }];
+        Self { contents: Contents { tracks, ..Contents::default() }, folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {

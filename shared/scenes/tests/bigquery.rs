@@ -168,7 +168,13 @@ fn the_same_rows_give_equal_answers_in_both_engines() {
         assert_eq!(ours, theirs, "{view}");
         // The table function is the same text with two parameters.
         let between = sql::bigquery(view, true);
-        assert!(between.contains("FROM tracks WHERE uploaded_at >= since AND uploaded_at < until"), "{view}");
+        let of_the_span = "FROM tracks WHERE uploaded_at >= since AND uploaded_at < until";
+        assert!(between.contains(of_the_span), "{view}");
+        assert_eq!(
+            between.matches(of_the_span).count(),
+            between.matches("FROM tracks").count(),
+            "{view}: reads all days"
+        );
         for (since, until, whole) in [("2026-11-23", "2026-11-24", true), ("2026-11-24", "2026-11-25", false)] {
             let bound = between
                 .replace(">= since", &format!(">= TIMESTAMP '{since} 00:00:00+00'"))

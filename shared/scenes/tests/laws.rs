@@ -17,15 +17,15 @@ fn points(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<[f64; 2]>>
     prop::collection::vec((grid(200), grid(100)).prop_map(|(x, y)| [x, y]), count)
 }
 
-/// One track: many short steps, few long ones, gaps, and boxes of several heights.
+/// One track: many short steps, few long ones, gaps, boxes of several heights, and another class now and then.
 fn track(number: i64) -> impl Strategy<Value = Vec<At>> {
-    let step =
-        (-3_i32..=3, -3_i32..=3, prop_oneof![6 => Just(1_i64), 1 => 2..200_i64], 1_u8..4, prop::bool::weighted(0.1));
+    let (jump, other) = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+    let step = (-3_i32..=3, -3_i32..=3, prop_oneof![6 => Just(1_i64), 1 => 2..200_i64], 1_u8..4, jump, other);
     ((0..=20_i32, 0..=10_i32), prop::collection::vec(step, 1..90)).prop_map(move |((mut x, mut y), steps)| {
         (x, y) = (x * 10, y * 10);
         let mut frame = 0;
         let mut rows = Vec::new();
-        for (dx, dy, frames, tall, jump) in steps {
+        for (dx, dy, frames, tall, jump, other) in steps {
             let scale = if jump { 20 } else { 5 };
             (x, y) = ((x + dx * scale).clamp(0, 200), (y + dy * scale).clamp(0, 100));
             frame += frames;
@@ -37,7 +37,7 @@ fn track(number: i64) -> impl Strategy<Value = Vec<At>> {
                 x: x as f32,
                 y: y as f32,
                 height,
-                class: "person",
+                class: if other { "car" } else { "person" },
                 observed: true,
             });
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     deployment::checkout,
-    rows::{Rows, of_lines},
+    rows::{Rows, of_lines, plain},
     service::program,
 };
 use bytes::Bytes;
@@ -40,6 +40,17 @@ impl LocalRun {
     /// The file of the results.
     pub fn result(&self, file: &str) -> Bytes {
         std::fs::read(self.data.join("results").join(&self.request).join(file)).unwrap().into()
+    }
+
+    /// Runs the command on this data directory; gives its standard output.
+    pub fn trackdrop(&self, arguments: &[&str]) -> String {
+        trackdrop(&self.data, arguments)
+    }
+
+    /// The rows of an answer, their values with commas between; none has one in itself.
+    pub fn asked(&self, sql: &str) -> Vec<String> {
+        let csv = self.trackdrop(&["query", "--format", "csv", sql]);
+        csv.lines().skip(1).map(|line| plain(line.split(','))).collect()
     }
 
     /// The rows of the table `tracks`, without what the upload decides.

@@ -30,6 +30,12 @@ pub fn of_lines(table: &Table, lines: &str) -> Rows {
     lines.lines().map(row).collect()
 }
 
+/// Values with commas between, each number in one form.
+pub(crate) fn plain<'a>(values: impl Iterator<Item = &'a str>) -> String {
+    let one = |value: &str| value.parse::<f64>().map_or_else(|_| value.to_owned(), |number| format!("{number:?}"));
+    values.map(one).collect::<Vec<_>>().join(",")
+}
+
 fn array(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }

@@ -1,22 +1,18 @@
 -- The steps of one stay within the hysteresis are one crossing or none: what counts is on which side it began and ended.
-SELECT m.element, m.pick, m.track_id, m.frame_index, m.pts, m.time_s, m.observed, m.x, m.y, m.px, m.py, m.p_frame, m.sign, m.share,
-       p.time_s AS p_time_s, p.observed AS p_observed
+SELECT m.element, l.pick, m.track_id, m.frame_index, m.pts, m.observed, m.sign, m.at_s, m.at_x, m.at_y
 FROM (
-  SELECT *,
-         ROW_NUMBER() OVER (PARTITION BY element, pick, track_id, stay, sign ORDER BY n DESC, share DESC, part) AS choice
+  SELECT *, SUM(sign) OVER (PARTITION BY element, track_id, stay) AS net,
+         ROW_NUMBER() OVER (PARTITION BY element, track_id, stay, sign ORDER BY n DESC, share DESC, part) AS choice
   FROM (
-    SELECT m.*, COALESCE(a.run_first_n, b.run_first_n, -m.n) AS stay,
-           COALESCE(a.run_first_s, b.run_first_s) AS stay_first_s,
-           COALESCE(a.run_last_s, b.run_last_s) AS stay_last_s,
-           SUM(m.sign) OVER (
-             PARTITION BY m.element, m.pick, m.track_id, COALESCE(a.run_first_n, b.run_first_n, -m.n)
-           ) AS net
-    FROM {meets} AS m
-    LEFT JOIN {nears} AS a ON a.element = m.element AND a.pick = m.pick AND a.track_id = m.track_id AND a.n = m.n
-    LEFT JOIN {nears} AS b ON b.element = m.element AND b.pick = m.pick AND b.track_id = m.track_id AND b.n = m.n - 1
+    SELECT m.*, COALESCE(r.first_n, -m.n) AS stay, r.first_s AS stay_first_s, r.last_s AS stay_last_s
+    FROM (
+      SELECT * FROM {touches} WHERE sign <> 0
+    ) AS m
+    LEFT JOIN {nears} AS r
+      ON r.element = m.element AND r.track_id = m.track_id AND r.first_n <= m.n AND r.last_n >= m.n - 1
   ) AS stays
 ) AS m
-JOIN {subjects} AS s ON s.pick = m.pick AND s.track_id = m.track_id
-JOIN {steps} AS p ON p.pick = m.pick AND p.track_id = m.track_id AND p.n = m.n - 1
+JOIN {elements} AS l ON l.element = m.element
+JOIN {subjects} AS s ON s.pick = l.pick AND s.track_id = m.track_id
 WHERE choice = 1 AND net * sign > 0
   AND (stay_first_s IS NULL OR (stay_first_s > s.first_s AND stay_last_s < s.last_s))

@@ -6,11 +6,11 @@ FROM (
   SELECT pick, track_id, class_name,
          MIN(first_s) OVER (PARTITION BY pick, track_id) AS first_s,
          MAX(last_s) OVER (PARTITION BY pick, track_id) AS last_s,
-         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY class_rows DESC, class_name) AS choice
+         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY frames DESC, class_name) AS choice
   FROM (
-    SELECT pick, track_id, class_name, SUM(class_rows) AS class_rows,
+    SELECT pick, track_id, class_name, SUM(frames) AS frames,
            MIN(first_s) AS first_s, MAX(last_s) AS last_s
-    FROM {blocks}
+    FROM {seconds}
     GROUP BY pick, track_id, class_name
   ) AS votes
 ) AS t

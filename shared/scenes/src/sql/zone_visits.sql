@@ -1,12 +1,7 @@
 SELECT s.scene, s.request_id, s.video, s.uploaded_at, e.name AS zone, s.track_id, s.class_name,
        v.enter_frame, v.enter_s, v.exit_frame, v.exit_s, v.exit_s - v.enter_s AS dwell_s, v.frames_inside,
        v.enter_s = s.first_s AS born_inside, v.exit_s = s.last_s AS left_scene
-FROM (
-  SELECT element, pick, track_id, MIN(frame_index) AS enter_frame, MIN(time_s) AS enter_s,
-         MAX(frame_index) AS exit_frame, MAX(time_s) AS exit_s, MAX(n) - MIN(n) + 1 AS frames_inside
-  FROM {ends}
-  GROUP BY element, pick, track_id, stay
-) AS v
+FROM {stays} AS v
 JOIN {subjects} AS s ON s.pick = v.pick AND s.track_id = v.track_id
-JOIN {elements} AS e ON e.pick = v.pick AND e.element = v.element
+JOIN {elements} AS e ON e.element = v.element
 WHERE v.exit_s - v.enter_s >= s.settle_s

@@ -23,18 +23,25 @@ CROSS JOIN (
 WHERE REGEXP_CONTAINS(r.video, s.videos)
   AND ABS(s.width_px * r.height_px - s.height_px * r.width_px) <= GREATEST(s.width_px, s.height_px)
 ),
-blocks AS (
--- 32 frames of a track as one row, with the extent of its reference points: what lets most rows be passed over.
-SELECT pick, track_id, frame_index >> 5 AS block, class_name, COUNT(*) AS class_rows,
-       MIN(time_s) AS first_s, MAX(time_s) AS last_s,
-       MIN((x1 * (1 - lo_rx) + x2 * lo_rx) * sx) AS lo_x, MAX((x1 * (1 - hi_rx) + x2 * hi_rx) * sx) AS hi_x,
-       MIN((y1 * (1 - lo_ry) + y2 * lo_ry) * sy) AS lo_y, MAX((y1 * (1 - hi_ry) + y2 * hi_ry) * sy) AS hi_y,
-       MAX((y2 - y1) * sy) AS most_h
+seconds AS (
+-- A second of a track as one row, with a box around its reference points and their hysteresis: what lets most rows be passed
+-- over.
+SELECT b.pick, b.track_id, b.second, b.class_name, b.frames, b.first_frame, b.last_frame, b.first_s, b.last_s,
+       b.lo_x * k.sx - 1 - k.hysteresis * b.most_h * k.sy AS lo_x, b.hi_x * k.sx + 1 + k.hysteresis * b.most_h * k.sy AS hi_x,
+       b.lo_y * k.sy - 1 - k.hysteresis * b.most_h * k.sy AS lo_y, b.hi_y * k.sy + 1 + k.hysteresis * b.most_h * k.sy AS hi_y
 FROM (
-  SELECT * FROM tracks
-) AS t
-JOIN picked USING (request_id)
-GROUP BY pick, track_id, frame_index >> 5, class_name
+  SELECT k.pick, t.track_id, CAST(FLOOR(t.time_s) AS BIGINT) AS second, t.class_name, COUNT(*) AS frames,
+         MIN(t.frame_index) AS first_frame, MAX(t.frame_index) AS last_frame, MIN(t.time_s) AS first_s, MAX(t.time_s) AS last_s,
+         MIN(t.x1 * (1 - k.lo_rx) + t.x2 * k.lo_rx) AS lo_x, MAX(t.x1 * (1 - k.hi_rx) + t.x2 * k.hi_rx) AS hi_x,
+         MIN(t.y1 * (1 - k.lo_ry) + t.y2 * k.lo_ry) AS lo_y, MAX(t.y1 * (1 - k.hi_ry) + t.y2 * k.hi_ry) AS hi_y,
+         MAX(t.y2 - t.y1) AS most_h
+  FROM (
+    SELECT * FROM tracks
+  ) AS t
+  JOIN picked AS k ON k.request_id = t.request_id
+  GROUP BY pick, track_id, second, class_name
+) AS b
+JOIN picked AS k ON k.pick = b.pick
 ),
 subjects AS (
 -- One row an identity and scene: its class is the one that most of its rows have, its reference point is that class's.
@@ -45,11 +52,11 @@ FROM (
   SELECT pick, track_id, class_name,
          MIN(first_s) OVER (PARTITION BY pick, track_id) AS first_s,
          MAX(last_s) OVER (PARTITION BY pick, track_id) AS last_s,
-         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY class_rows DESC, class_name) AS choice
+         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY frames DESC, class_name) AS choice
   FROM (
-    SELECT pick, track_id, class_name, SUM(class_rows) AS class_rows,
+    SELECT pick, track_id, class_name, SUM(frames) AS frames,
            MIN(first_s) AS first_s, MAX(last_s) AS last_s
-    FROM blocks
+    FROM seconds
     GROUP BY pick, track_id, class_name
   ) AS votes
 ) AS t

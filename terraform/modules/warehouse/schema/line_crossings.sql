@@ -23,18 +23,25 @@ CROSS JOIN (
 WHERE REGEXP_CONTAINS(r.video, s.videos)
   AND ABS(s.width_px * r.height_px - s.height_px * r.width_px) <= GREATEST(s.width_px, s.height_px)
 ),
-blocks AS (
--- 32 frames of a track as one row, with the extent of its reference points: what lets most rows be passed over.
-SELECT pick, track_id, frame_index >> 5 AS block, class_name, COUNT(*) AS class_rows,
-       MIN(time_s) AS first_s, MAX(time_s) AS last_s,
-       MIN((x1 * (1 - lo_rx) + x2 * lo_rx) * sx) AS lo_x, MAX((x1 * (1 - hi_rx) + x2 * hi_rx) * sx) AS hi_x,
-       MIN((y1 * (1 - lo_ry) + y2 * lo_ry) * sy) AS lo_y, MAX((y1 * (1 - hi_ry) + y2 * hi_ry) * sy) AS hi_y,
-       MAX((y2 - y1) * sy) AS most_h
+seconds AS (
+-- A second of a track as one row, with a box around its reference points and their hysteresis: what lets most rows be passed
+-- over.
+SELECT b.pick, b.track_id, b.second, b.class_name, b.frames, b.first_frame, b.last_frame, b.first_s, b.last_s,
+       b.lo_x * k.sx - 1 - k.hysteresis * b.most_h * k.sy AS lo_x, b.hi_x * k.sx + 1 + k.hysteresis * b.most_h * k.sy AS hi_x,
+       b.lo_y * k.sy - 1 - k.hysteresis * b.most_h * k.sy AS lo_y, b.hi_y * k.sy + 1 + k.hysteresis * b.most_h * k.sy AS hi_y
 FROM (
-  SELECT * FROM tracks
-) AS t
-JOIN picked USING (request_id)
-GROUP BY pick, track_id, frame_index >> 5, class_name
+  SELECT k.pick, t.track_id, CAST(FLOOR(t.time_s) AS BIGINT) AS second, t.class_name, COUNT(*) AS frames,
+         MIN(t.frame_index) AS first_frame, MAX(t.frame_index) AS last_frame, MIN(t.time_s) AS first_s, MAX(t.time_s) AS last_s,
+         MIN(t.x1 * (1 - k.lo_rx) + t.x2 * k.lo_rx) AS lo_x, MAX(t.x1 * (1 - k.hi_rx) + t.x2 * k.hi_rx) AS hi_x,
+         MIN(t.y1 * (1 - k.lo_ry) + t.y2 * k.lo_ry) AS lo_y, MAX(t.y1 * (1 - k.hi_ry) + t.y2 * k.hi_ry) AS hi_y,
+         MAX(t.y2 - t.y1) AS most_h
+  FROM (
+    SELECT * FROM tracks
+  ) AS t
+  JOIN picked AS k ON k.request_id = t.request_id
+  GROUP BY pick, track_id, second, class_name
+) AS b
+JOIN picked AS k ON k.pick = b.pick
 ),
 subjects AS (
 -- One row an identity and scene: its class is the one that most of its rows have, its reference point is that class's.
@@ -45,11 +52,11 @@ FROM (
   SELECT pick, track_id, class_name,
          MIN(first_s) OVER (PARTITION BY pick, track_id) AS first_s,
          MAX(last_s) OVER (PARTITION BY pick, track_id) AS last_s,
-         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY class_rows DESC, class_name) AS choice
+         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY frames DESC, class_name) AS choice
   FROM (
-    SELECT pick, track_id, class_name, SUM(class_rows) AS class_rows,
+    SELECT pick, track_id, class_name, SUM(frames) AS frames,
            MIN(first_s) AS first_s, MAX(last_s) AS last_s
-    FROM blocks
+    FROM seconds
     GROUP BY pick, track_id, class_name
   ) AS votes
 ) AS t
@@ -64,11 +71,10 @@ WHERE t.choice = 1
 ),
 elements AS (
 -- The lines and zones of each request that a scene is asked of, by number, with their boxes.
-SELECT k.pick, e.kind, e.name, e.element, e.lo_x, e.hi_x, e.lo_y, e.hi_y
+SELECT ROW_NUMBER() OVER (ORDER BY k.pick, e.kind, e.name) AS element, k.pick, e.kind, e.name, e.lo_x, e.hi_x, e.lo_y, e.hi_y
 FROM picked AS k
 JOIN (
-  SELECT scene, kind, name, ROW_NUMBER() OVER (ORDER BY scene, kind, name) AS element,
-         MIN(lo_x) AS lo_x, MAX(hi_x) AS hi_x, MIN(lo_y) AS lo_y, MAX(hi_y) AS hi_y
+  SELECT scene, kind, name, MIN(lo_x) AS lo_x, MAX(hi_x) AS hi_x, MIN(lo_y) AS lo_y, MAX(hi_y) AS hi_y
   FROM scenes
   WHERE kind IN ('line', 'zone')
   GROUP BY scene, kind, name
@@ -76,7 +82,7 @@ JOIN (
 ),
 parts AS (
 -- Their segments and trapezoids.
-SELECT e.pick, e.element, s.*
+SELECT e.element, s.*
 FROM elements AS e
 JOIN picked AS k ON k.pick = e.pick
 JOIN (
@@ -86,155 +92,162 @@ JOIN (
   WHERE kind IN ('line', 'zone')
 ) AS s ON s.scene = k.scene AND s.kind = e.kind AND s.name = e.name
 ),
-hulls AS (
--- A block's box together with those of the blocks before and after it, since a step leads from one to the next.
-SELECT pick, track_id, block,
-       LAG(block) OVER (PARTITION BY pick, track_id ORDER BY block) AS block_before,
-       MIN(lo_x) OVER (PARTITION BY pick, track_id ORDER BY block ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS lo_x,
-       MAX(hi_x) OVER (PARTITION BY pick, track_id ORDER BY block ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS hi_x,
-       MIN(lo_y) OVER (PARTITION BY pick, track_id ORDER BY block ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS lo_y,
-       MAX(hi_y) OVER (PARTITION BY pick, track_id ORDER BY block ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS hi_y,
-       MAX(most_h) OVER (PARTITION BY pick, track_id ORDER BY block ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS most_h
+line_seconds AS (
+-- The seconds of tracks that matter to a line. All positions of those that come near it (whole is 1). Where only the step from
+-- the second before may meet it, that step: this second's first position, and the last one of the second before.
+SELECT n.element, n.track_id, n.second, n.whole, n.first_s, n.last_s, s.request_id, s.sx, s.sy, s.rx, s.ry, s.hysteresis
 FROM (
-  SELECT pick, track_id, block, MIN(lo_x) AS lo_x, MAX(hi_x) AS hi_x, MIN(lo_y) AS lo_y, MAX(hi_y) AS hi_y,
-         MAX(most_h) AS most_h
-  FROM blocks
-  GROUP BY pick, track_id, block
-) AS whole
+  SELECT element, pick, track_id, second, MAX(whole) AS whole, MAX(first_s) AS first_s, MAX(last_s) AS last_s
+  FROM (
+    SELECT l.element, b.pick, b.track_id,
+           CASE WHEN e.step_end = 1 THEN b.second ELSE b.second_before END AS second,
+           CASE
+             WHEN e.step_end = 1 AND b.lo_x <= l.hi_x AND b.hi_x >= l.lo_x AND b.lo_y <= l.hi_y AND b.hi_y >= l.lo_y THEN 1
+             ELSE 0
+           END AS whole,
+           CASE WHEN e.step_end = 1 THEN b.first_s END AS first_s,
+           CASE WHEN e.step_end = 0 THEN b.last_s_before END AS last_s
+    FROM (
+      SELECT *,
+             LAG(second) OVER (PARTITION BY pick, track_id ORDER BY second) AS second_before,
+             LAG(last_s) OVER (PARTITION BY pick, track_id ORDER BY second) AS last_s_before,
+             LAG(lo_x) OVER (PARTITION BY pick, track_id ORDER BY second) AS lo_x_before,
+             LAG(hi_x) OVER (PARTITION BY pick, track_id ORDER BY second) AS hi_x_before,
+             LAG(lo_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS lo_y_before,
+             LAG(hi_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS hi_y_before
+      FROM (
+        SELECT pick, track_id, second, MIN(first_s) AS first_s, MAX(last_s) AS last_s,
+               MIN(lo_x) AS lo_x, MAX(hi_x) AS hi_x, MIN(lo_y) AS lo_y, MAX(hi_y) AS hi_y
+        FROM seconds
+        GROUP BY pick, track_id, second
+      ) AS all_classes
+    ) AS b
+    JOIN elements AS l ON l.pick = b.pick AND l.kind = 'line'
+    CROSS JOIN (
+      SELECT 0 AS step_end UNION ALL SELECT 1 AS step_end
+    ) AS e
+    WHERE LEAST(b.lo_x, COALESCE(b.lo_x_before, b.lo_x)) <= l.hi_x AND GREATEST(b.hi_x, COALESCE(b.hi_x_before, b.hi_x)) >= l.lo_x
+      AND LEAST(b.lo_y, COALESCE(b.lo_y_before, b.lo_y)) <= l.hi_y AND GREATEST(b.hi_y, COALESCE(b.hi_y_before, b.hi_y)) >= l.lo_y
+      AND (e.step_end = 1 OR b.second_before IS NOT NULL)
+  ) AS step_ends
+  GROUP BY element, pick, track_id, second
+) AS n
+JOIN subjects AS s ON s.pick = n.pick AND s.track_id = n.track_id
 ),
-line_blocks AS (
--- The blocks that come near a line. Any other has no step that meets one, and no position within the hysteresis of one.
-SELECT DISTINCT b.pick, b.track_id, b.block, b.block_before,
-       s.request_id, s.sx, s.sy, s.rx, s.ry, s.hysteresis
-FROM hulls AS b
-JOIN subjects AS s ON s.pick = b.pick AND s.track_id = b.track_id
-JOIN elements AS l ON l.pick = s.pick AND l.kind = 'line'
-WHERE b.lo_x <= l.hi_x + 1 + s.hysteresis * b.most_h AND b.hi_x >= l.lo_x - 1 - s.hysteresis * b.most_h
-  AND b.lo_y <= l.hi_y + 1 + s.hysteresis * b.most_h AND b.hi_y >= l.lo_y - 1 - s.hysteresis * b.most_h
-),
-steps AS (
--- Positions near lines, each with the one before it. n counts a track's positions here; between two stretches of them the
--- track was away from every line, and no step is made up.
-SELECT pick, track_id, frame_index, pts, time_s, observed, x, y, h, hysteresis * h AS margin, n, p_frame,
-       CASE WHEN p_frame >> 5 IN (frame_index >> 5, block_before) THEN px END AS px, py
+touches AS (
+-- Positions nearer to a line than the hysteresis, or on it (near), and steps that meet a segment of it. sign is 1 from left to
+-- right, seen from the line's first point to its last, and 0 for no step; at_s, at_x and at_y are where it meets the segment.
+-- A point on the line, and a step through a vertex, are taken as if the track were the tiniest bit further right, and down.
+-- n counts the positions of a track that matter to a line.
+SELECT element, track_id, n, part, near, CASE WHEN meets THEN to_side ELSE 0 END AS sign, share,
+       frame_index, pts, time_s, observed,
+       p_time_s + (time_s - p_time_s) * share AS at_s, px + (x - px) * share AS at_x, py + (y - py) * share AS at_y
 FROM (
   SELECT *,
-         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY frame_index) AS n,
-         LAG(x) OVER (PARTITION BY pick, track_id ORDER BY frame_index) AS px,
-         LAG(y) OVER (PARTITION BY pick, track_id ORDER BY frame_index) AS py,
-         LAG(frame_index) OVER (PARTITION BY pick, track_id ORDER BY frame_index) AS p_frame
+         CASE
+           WHEN along <= 0 THEN (x - ax) * (x - ax) + (y - ay) * (y - ay)
+           WHEN along >= square THEN (x - zx) * (x - zx) + (y - zy) * (y - zy)
+           ELSE side * side / square
+         END < margin * margin
+         OR (side = 0 AND along >= 0 AND along <= square) AS near,
+         to_side <> from_side
+           AND (first_beyond > 0 OR (first_beyond = 0 AND end_tie)) <> (last_beyond > 0 OR (last_beyond = 0 AND end_tie)) AS meets,
+         p_side / NULLIF(p_side - side, 0) AS share
   FROM (
-    SELECT b.pick, b.hysteresis, b.block_before, t.track_id, t.frame_index, t.pts, t.time_s, t.observed,
-           t.x1 * b.sx * (1 - b.rx) + t.x2 * b.sx * b.rx AS x, t.y1 * b.sy * (1 - b.ry) + t.y2 * b.sy * b.ry AS y,
-           t.y2 * b.sy - t.y1 * b.sy AS h
+    SELECT *,
+           CASE WHEN side > 0 OR (side = 0 AND tie > 0) THEN 1 ELSE -1 END AS to_side,
+           CASE WHEN p_side > 0 OR (p_side = 0 AND tie > 0) THEN 1 ELSE -1 END AS from_side,
+           first_end - extend_first * (last_end - first_end) AS first_beyond,
+           last_end + extend_last * (last_end - first_end) AS last_beyond,
+           y > py OR (y = py AND x < px) AS end_tie
     FROM (
-      SELECT * FROM tracks
-    ) AS t
-    JOIN line_blocks AS b ON b.request_id = t.request_id AND b.track_id = t.track_id AND b.block = t.frame_index >> 5
-  ) AS positions
-) AS followed
-),
-nears AS (
--- Positions nearer to a line than the hysteresis, or on it, in unbroken runs.
-SELECT element, pick, track_id, n,
-       MIN(n) OVER (PARTITION BY element, pick, track_id, run) AS run_first_n,
-       MIN(time_s) OVER (PARTITION BY element, pick, track_id, run) AS run_first_s,
-       MAX(time_s) OVER (PARTITION BY element, pick, track_id, run) AS run_last_s
-FROM (
-  SELECT element, pick, track_id, n, time_s,
-         n - ROW_NUMBER() OVER (PARTITION BY element, pick, track_id ORDER BY n) AS run
-  FROM (
-    SELECT element, pick, track_id, n, MIN(time_s) AS time_s
-    FROM (
-      SELECT l.element, p.pick, p.track_id, p.n, p.time_s, p.margin, p.x, p.y, l.ax, l.ay, l.zx, l.zy,
+      SELECT l.part, l.tie, l.extend_first, l.extend_last, l.ax, l.ay, l.zx, l.zy, p.*,
              (l.zx - l.ax) * (p.y - l.ay) - (l.zy - l.ay) * (p.x - l.ax) AS side,
              (l.zx - l.ax) * (p.x - l.ax) + (l.zy - l.ay) * (p.y - l.ay) AS along,
-             (l.zx - l.ax) * (l.zx - l.ax) + (l.zy - l.ay) * (l.zy - l.ay) AS square
-      FROM steps AS p
-      JOIN parts AS l ON l.pick = p.pick AND l.kind = 'line'
-      WHERE p.x >= l.lo_x - 1 - p.margin AND p.x <= l.hi_x + 1 + p.margin
-        AND p.y >= l.lo_y - 1 - p.margin AND p.y <= l.hi_y + 1 + p.margin
+             (l.zx - l.ax) * (l.zx - l.ax) + (l.zy - l.ay) * (l.zy - l.ay) AS square,
+             (l.zx - l.ax) * (p.py - l.ay) - (l.zy - l.ay) * (p.px - l.ax) AS p_side,
+             (p.x - p.px) * (l.ay - p.py) - (p.y - p.py) * (l.ax - p.px) AS first_end,
+             (p.x - p.px) * (l.zy - p.py) - (p.y - p.py) * (l.zx - p.px) AS last_end
+      FROM (
+        SELECT element, track_id, frame_index, pts, time_s, x, y, margin,
+               COALESCE(
+                 LAG(seen_frame) OVER (PARTITION BY element, track_id ORDER BY frame_index) = seen_frame - 1, FALSE
+               ) AS observed,
+               ROW_NUMBER() OVER (PARTITION BY element, track_id ORDER BY frame_index) AS n,
+               LAG(x) OVER (PARTITION BY element, track_id ORDER BY frame_index) AS px,
+               LAG(y) OVER (PARTITION BY element, track_id ORDER BY frame_index) AS py,
+               LAG(time_s) OVER (PARTITION BY element, track_id ORDER BY frame_index) AS p_time_s
+        FROM (
+          SELECT b.element, t.track_id, t.frame_index, t.pts, t.time_s,
+                 t.x1 * b.sx * (1 - b.rx) + t.x2 * b.sx * b.rx AS x, t.y1 * b.sy * (1 - b.ry) + t.y2 * b.sy * b.ry AS y,
+                 CASE WHEN b.whole = 1 OR t.time_s = b.first_s THEN b.hysteresis * (t.y2 * b.sy - t.y1 * b.sy) END AS margin,
+                 CASE WHEN t.observed THEN t.frame_index END AS seen_frame
+          FROM (
+            SELECT * FROM tracks
+          ) AS t
+          JOIN line_seconds AS b
+            ON b.request_id = t.request_id AND b.track_id = t.track_id AND b.second = CAST(FLOOR(t.time_s) AS BIGINT)
+          WHERE b.whole = 1 OR t.time_s = b.first_s OR t.time_s = b.last_s
+        ) AS positions
+      ) AS p
+      JOIN parts AS l ON l.element = p.element
+      WHERE GREATEST(COALESCE(p.px, p.x), p.x) >= l.lo_x - 1 - p.margin
+        AND LEAST(COALESCE(p.px, p.x), p.x) <= l.hi_x + 1 + p.margin
+        AND GREATEST(COALESCE(p.py, p.y), p.y) >= l.lo_y - 1 - p.margin
+        AND LEAST(COALESCE(p.py, p.y), p.y) <= l.hi_y + 1 + p.margin
     ) AS close
-    WHERE CASE
-        WHEN along <= 0 THEN (x - ax) * (x - ax) + (y - ay) * (y - ay)
-        WHEN along >= square THEN (x - zx) * (x - zx) + (y - zy) * (y - zy)
-        ELSE side * side / square
-      END < margin * margin
-      OR (side = 0 AND along >= 0 AND along <= square)
-    GROUP BY element, pick, track_id, n
-  ) AS near
-) AS counted
+  ) AS sided
+) AS told
+WHERE near OR meets
 ),
-meets AS (
--- Steps that meet a segment of a line: sign 1 is from left to right, seen from the line's first point to its last. A point
--- on the line, and a step through a vertex, are taken as if the track were the tiniest bit further right, and down.
-SELECT element, pick, track_id, n, part, frame_index, pts, time_s, observed, x, y, px, py, p_frame,
-       to_side AS sign, p_side / NULLIF(p_side - side, 0) AS share
+nears AS (
+-- Unbroken runs of positions within the hysteresis.
+SELECT element, track_id, MIN(n) AS first_n, MAX(n) AS last_n, MIN(time_s) AS first_s, MAX(time_s) AS last_s
 FROM (
-  SELECT *,
-         CASE WHEN side > 0 OR (side = 0 AND tie > 0) THEN 1 ELSE -1 END AS to_side,
-         CASE WHEN p_side > 0 OR (p_side = 0 AND tie > 0) THEN 1 ELSE -1 END AS from_side,
-         first_end - extend_first * (last_end - first_end) AS first_beyond,
-         last_end + extend_last * (last_end - first_end) AS last_beyond,
-         y > py OR (y = py AND x < px) AS end_tie
+  SELECT element, track_id, n, time_s, n - ROW_NUMBER() OVER (PARTITION BY element, track_id ORDER BY n) AS run
   FROM (
-    SELECT l.element, l.part, l.tie, l.extend_first, l.extend_last, p.pick, p.track_id, p.n, p.frame_index, p.pts, p.time_s,
-           p.observed, p.x, p.y, p.px, p.py, p.p_frame,
-           (l.zx - l.ax) * (p.y - l.ay) - (l.zy - l.ay) * (p.x - l.ax) AS side,
-           (l.zx - l.ax) * (p.py - l.ay) - (l.zy - l.ay) * (p.px - l.ax) AS p_side,
-           (p.x - p.px) * (l.ay - p.py) - (p.y - p.py) * (l.ax - p.px) AS first_end,
-           (p.x - p.px) * (l.zy - p.py) - (p.y - p.py) * (l.zx - p.px) AS last_end
-    FROM steps AS p
-    JOIN parts AS l ON l.pick = p.pick AND l.kind = 'line'
-    WHERE p.px IS NOT NULL
-      AND GREATEST(p.px, p.x) >= l.lo_x - 1 AND LEAST(p.px, p.x) <= l.hi_x + 1
-      AND GREATEST(p.py, p.y) >= l.lo_y - 1 AND LEAST(p.py, p.y) <= l.hi_y + 1
-  ) AS near
-) AS sided
-WHERE to_side <> from_side
-  AND (first_beyond > 0 OR (first_beyond = 0 AND end_tie)) <> (last_beyond > 0 OR (last_beyond = 0 AND end_tie))
+    SELECT element, track_id, n, MIN(time_s) AS time_s
+    FROM touches
+    WHERE near
+    GROUP BY element, track_id, n
+  ) AS once
+) AS counted
+GROUP BY element, track_id, run
 ),
 crossings AS (
 -- The steps of one stay within the hysteresis are one crossing or none: what counts is on which side it began and ended.
-SELECT m.element, m.pick, m.track_id, m.frame_index, m.pts, m.time_s, m.observed, m.x, m.y, m.px, m.py, m.p_frame, m.sign, m.share,
-       p.time_s AS p_time_s, p.observed AS p_observed
+SELECT m.element, l.pick, m.track_id, m.frame_index, m.pts, m.observed, m.sign, m.at_s, m.at_x, m.at_y
 FROM (
-  SELECT *,
-         ROW_NUMBER() OVER (PARTITION BY element, pick, track_id, stay, sign ORDER BY n DESC, share DESC, part) AS choice
+  SELECT *, SUM(sign) OVER (PARTITION BY element, track_id, stay) AS net,
+         ROW_NUMBER() OVER (PARTITION BY element, track_id, stay, sign ORDER BY n DESC, share DESC, part) AS choice
   FROM (
-    SELECT m.*, COALESCE(a.run_first_n, b.run_first_n, -m.n) AS stay,
-           COALESCE(a.run_first_s, b.run_first_s) AS stay_first_s,
-           COALESCE(a.run_last_s, b.run_last_s) AS stay_last_s,
-           SUM(m.sign) OVER (
-             PARTITION BY m.element, m.pick, m.track_id, COALESCE(a.run_first_n, b.run_first_n, -m.n)
-           ) AS net
-    FROM meets AS m
-    LEFT JOIN nears AS a ON a.element = m.element AND a.pick = m.pick AND a.track_id = m.track_id AND a.n = m.n
-    LEFT JOIN nears AS b ON b.element = m.element AND b.pick = m.pick AND b.track_id = m.track_id AND b.n = m.n - 1
+    SELECT m.*, COALESCE(r.first_n, -m.n) AS stay, r.first_s AS stay_first_s, r.last_s AS stay_last_s
+    FROM (
+      SELECT * FROM touches WHERE sign <> 0
+    ) AS m
+    LEFT JOIN nears AS r
+      ON r.element = m.element AND r.track_id = m.track_id AND r.first_n <= m.n AND r.last_n >= m.n - 1
   ) AS stays
 ) AS m
-JOIN subjects AS s ON s.pick = m.pick AND s.track_id = m.track_id
-JOIN steps AS p ON p.pick = m.pick AND p.track_id = m.track_id AND p.n = m.n - 1
+JOIN elements AS l ON l.element = m.element
+JOIN subjects AS s ON s.pick = l.pick AND s.track_id = m.track_id
 WHERE choice = 1 AND net * sign > 0
   AND (stay_first_s IS NULL OR (stay_first_s > s.first_s AND stay_last_s < s.last_s))
 )
-SELECT s.scene, s.request_id, s.video, s.uploaded_at, e.name AS line,
+SELECT s.scene, s.request_id, s.video, s.uploaded_at, l.name AS line,
        CASE WHEN c.sign > 0 THEN e.in_name ELSE e.out_name END AS direction,
-       c.track_id, s.class_name, c.frame_index, c.pts,
-       c.p_time_s + (c.time_s - c.p_time_s) * c.share AS time_s,
-       (c.px + (c.x - c.px) * c.share) / s.sx AS x, (c.py + (c.y - c.py) * c.share) / s.sy AS y,
-       c.observed AND c.p_observed AND c.frame_index = c.p_frame + 1 AS observed,
+       c.track_id, s.class_name, c.frame_index, c.pts, c.at_s AS time_s, c.at_x / s.sx AS x, c.at_y / s.sy AS y, c.observed,
        b.track_id IS NOT NULL AS born_on_line,
-       c.p_time_s + (c.time_s - c.p_time_s) * c.share <= s.first_s + 1
-         OR c.p_time_s + (c.time_s - c.p_time_s) * c.share >= s.last_s - 1 AS near_birth_or_end
+       c.at_s <= s.first_s + 1 OR c.at_s >= s.last_s - 1 AS near_birth_or_end
 FROM crossings AS c
 JOIN subjects AS s ON s.pick = c.pick AND s.track_id = c.track_id
-JOIN elements AS n ON n.pick = c.pick AND n.element = c.element
+JOIN elements AS l ON l.element = c.element
 JOIN (
   SELECT scene, name, in_name, out_name FROM scenes WHERE kind = 'line' AND part = 0
-) AS e ON e.scene = s.scene AND e.name = n.name
+) AS e ON e.scene = s.scene AND e.name = l.name
 LEFT JOIN (
-  SELECT DISTINCT n.element, n.pick, n.track_id
-  FROM nears AS n
-  JOIN subjects AS s ON s.pick = n.pick AND s.track_id = n.track_id AND s.first_s = n.run_first_s
-) AS b ON b.element = c.element AND b.pick = c.pick AND b.track_id = c.track_id
+  SELECT r.element, r.track_id
+  FROM nears AS r
+  JOIN elements AS l ON l.element = r.element
+  JOIN subjects AS s ON s.pick = l.pick AND s.track_id = r.track_id AND s.first_s = r.first_s
+) AS b ON b.element = c.element AND b.track_id = c.track_id

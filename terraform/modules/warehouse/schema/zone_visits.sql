@@ -23,18 +23,25 @@ CROSS JOIN (
 WHERE REGEXP_CONTAINS(r.video, s.videos)
   AND ABS(s.width_px * r.height_px - s.height_px * r.width_px) <= GREATEST(s.width_px, s.height_px)
 ),
-blocks AS (
--- 32 frames of a track as one row, with the extent of its reference points: what lets most rows be passed over.
-SELECT pick, track_id, frame_index >> 5 AS block, class_name, COUNT(*) AS class_rows,
-       MIN(time_s) AS first_s, MAX(time_s) AS last_s,
-       MIN((x1 * (1 - lo_rx) + x2 * lo_rx) * sx) AS lo_x, MAX((x1 * (1 - hi_rx) + x2 * hi_rx) * sx) AS hi_x,
-       MIN((y1 * (1 - lo_ry) + y2 * lo_ry) * sy) AS lo_y, MAX((y1 * (1 - hi_ry) + y2 * hi_ry) * sy) AS hi_y,
-       MAX((y2 - y1) * sy) AS most_h
+seconds AS (
+-- A second of a track as one row, with a box around its reference points and their hysteresis: what lets most rows be passed
+-- over.
+SELECT b.pick, b.track_id, b.second, b.class_name, b.frames, b.first_frame, b.last_frame, b.first_s, b.last_s,
+       b.lo_x * k.sx - 1 - k.hysteresis * b.most_h * k.sy AS lo_x, b.hi_x * k.sx + 1 + k.hysteresis * b.most_h * k.sy AS hi_x,
+       b.lo_y * k.sy - 1 - k.hysteresis * b.most_h * k.sy AS lo_y, b.hi_y * k.sy + 1 + k.hysteresis * b.most_h * k.sy AS hi_y
 FROM (
-  SELECT * FROM tracks
-) AS t
-JOIN picked USING (request_id)
-GROUP BY pick, track_id, frame_index >> 5, class_name
+  SELECT k.pick, t.track_id, CAST(FLOOR(t.time_s) AS BIGINT) AS second, t.class_name, COUNT(*) AS frames,
+         MIN(t.frame_index) AS first_frame, MAX(t.frame_index) AS last_frame, MIN(t.time_s) AS first_s, MAX(t.time_s) AS last_s,
+         MIN(t.x1 * (1 - k.lo_rx) + t.x2 * k.lo_rx) AS lo_x, MAX(t.x1 * (1 - k.hi_rx) + t.x2 * k.hi_rx) AS hi_x,
+         MIN(t.y1 * (1 - k.lo_ry) + t.y2 * k.lo_ry) AS lo_y, MAX(t.y1 * (1 - k.hi_ry) + t.y2 * k.hi_ry) AS hi_y,
+         MAX(t.y2 - t.y1) AS most_h
+  FROM (
+    SELECT * FROM tracks
+  ) AS t
+  JOIN picked AS k ON k.request_id = t.request_id
+  GROUP BY pick, track_id, second, class_name
+) AS b
+JOIN picked AS k ON k.pick = b.pick
 ),
 subjects AS (
 -- One row an identity and scene: its class is the one that most of its rows have, its reference point is that class's.
@@ -45,11 +52,11 @@ FROM (
   SELECT pick, track_id, class_name,
          MIN(first_s) OVER (PARTITION BY pick, track_id) AS first_s,
          MAX(last_s) OVER (PARTITION BY pick, track_id) AS last_s,
-         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY class_rows DESC, class_name) AS choice
+         ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY frames DESC, class_name) AS choice
   FROM (
-    SELECT pick, track_id, class_name, SUM(class_rows) AS class_rows,
+    SELECT pick, track_id, class_name, SUM(frames) AS frames,
            MIN(first_s) AS first_s, MAX(last_s) AS last_s
-    FROM blocks
+    FROM seconds
     GROUP BY pick, track_id, class_name
   ) AS votes
 ) AS t
@@ -64,11 +71,10 @@ WHERE t.choice = 1
 ),
 elements AS (
 -- The lines and zones of each request that a scene is asked of, by number, with their boxes.
-SELECT k.pick, e.kind, e.name, e.element, e.lo_x, e.hi_x, e.lo_y, e.hi_y
+SELECT ROW_NUMBER() OVER (ORDER BY k.pick, e.kind, e.name) AS element, k.pick, e.kind, e.name, e.lo_x, e.hi_x, e.lo_y, e.hi_y
 FROM picked AS k
 JOIN (
-  SELECT scene, kind, name, ROW_NUMBER() OVER (ORDER BY scene, kind, name) AS element,
-         MIN(lo_x) AS lo_x, MAX(hi_x) AS hi_x, MIN(lo_y) AS lo_y, MAX(hi_y) AS hi_y
+  SELECT scene, kind, name, MIN(lo_x) AS lo_x, MAX(hi_x) AS hi_x, MIN(lo_y) AS lo_y, MAX(hi_y) AS hi_y
   FROM scenes
   WHERE kind IN ('line', 'zone')
   GROUP BY scene, kind, name
@@ -76,7 +82,7 @@ JOIN (
 ),
 parts AS (
 -- Their segments and trapezoids.
-SELECT e.pick, e.element, s.*
+SELECT e.element, s.*
 FROM elements AS e
 JOIN picked AS k ON k.pick = e.pick
 JOIN (
@@ -86,59 +92,78 @@ JOIN (
   WHERE kind IN ('line', 'zone')
 ) AS s ON s.scene = k.scene AND s.kind = e.kind AND s.name = e.name
 ),
-zone_blocks AS (
--- The blocks whose boxes touch the box of a zone: any other has no position in one.
-SELECT DISTINCT b.pick, b.track_id, b.block, s.request_id, s.sx, s.sy, s.rx, s.ry
-FROM blocks AS b
+zone_seconds AS (
+-- The seconds of tracks that come near a zone; enclosed is 1 where all positions are inside, and no absence is too long.
+SELECT element, b.track_id, second, s.request_id, s.sx, s.sy, s.rx, s.ry, s.absence_s,
+       first_frame, last_frame, b.first_s, b.last_s, frames,
+       CASE WHEN inside = 1 AND b.last_s - b.first_s <= s.absence_s THEN 1 ELSE 0 END AS enclosed
+FROM (
+  SELECT z.element, b.pick, b.track_id, b.second, MIN(b.first_frame) AS first_frame, MAX(b.last_frame) AS last_frame,
+         MIN(b.first_s) AS first_s, MAX(b.last_s) AS last_s, SUM(b.frames) AS frames,
+         MIN(CASE WHEN p.element IS NULL THEN 0 ELSE 1 END) AS inside
+  FROM seconds AS b
+  JOIN elements AS z ON z.pick = b.pick AND z.kind = 'zone'
+  LEFT JOIN parts AS p ON p.element = z.element AND b.lo_y >= p.lo_y AND b.hi_y <= p.hi_y
+    AND (p.zx - p.ax) * (b.lo_y - p.ay) - (p.zy - p.ay) * (b.lo_x - p.ax) <= 0
+    AND (p.zx - p.ax) * (b.hi_y - p.ay) - (p.zy - p.ay) * (b.lo_x - p.ax) <= 0
+    AND (p.right_zx - p.right_ax) * (b.lo_y - p.right_ay) - (p.right_zy - p.right_ay) * (b.hi_x - p.right_ax) > 0
+    AND (p.right_zx - p.right_ax) * (b.hi_y - p.right_ay) - (p.right_zy - p.right_ay) * (b.hi_x - p.right_ax) > 0
+  WHERE b.lo_x <= z.hi_x AND b.hi_x >= z.lo_x AND b.lo_y <= z.hi_y AND b.hi_y >= z.lo_y
+  GROUP BY z.element, b.pick, b.track_id, b.second
+) AS b
 JOIN subjects AS s ON s.pick = b.pick AND s.track_id = b.track_id
-JOIN elements AS z ON z.pick = s.pick AND z.kind = 'zone'
-WHERE b.lo_x <= z.hi_x + 1 AND b.hi_x >= z.lo_x - 1 AND b.lo_y <= z.hi_y + 1 AND b.hi_y >= z.lo_y - 1
 ),
 insides AS (
--- Positions in zones. A zone's parts are trapezoids that overlap nowhere; a border belongs to what is right of it or below.
-SELECT z.element, p.pick, p.track_id, p.frame_index, p.time_s
+-- Positions in zones, those of half a tolerated absence as one row, since they are of one stay; and so whole seconds. A zone's
+-- parts are trapezoids that overlap nowhere; a border belongs to what is right of it or below.
+SELECT p.element, p.track_id, MIN(p.frame_index) AS first_frame, MAX(p.frame_index) AS last_frame,
+       MIN(p.time_s) AS first_s, MAX(p.time_s) AS last_s, COUNT(*) AS frames
 FROM (
-  SELECT b.pick, t.track_id, t.frame_index, t.time_s,
+  SELECT b.element, t.track_id, t.frame_index, t.time_s,
+         CASE
+           WHEN b.absence_s > 0 THEN CAST(FLOOR(t.time_s * 2 / b.absence_s) AS BIGINT)
+           ELSE t.frame_index
+         END AS slot,
          t.x1 * b.sx * (1 - b.rx) + t.x2 * b.sx * b.rx AS x, t.y1 * b.sy * (1 - b.ry) + t.y2 * b.sy * b.ry AS y
   FROM (
     SELECT * FROM tracks
   ) AS t
-  JOIN zone_blocks AS b ON b.request_id = t.request_id AND b.track_id = t.track_id AND b.block = t.frame_index >> 5
+  JOIN zone_seconds AS b
+    ON b.request_id = t.request_id AND b.track_id = t.track_id AND b.second = CAST(FLOOR(t.time_s) AS BIGINT)
+  WHERE b.enclosed = 0
 ) AS p
-JOIN parts AS z ON z.pick = p.pick AND z.kind = 'zone'
+JOIN parts AS z ON z.element = p.element
 WHERE p.y >= z.lo_y AND p.y < z.hi_y AND p.x >= z.lo_x AND p.x <= z.hi_x
   AND (z.zx - z.ax) * (p.y - z.ay) - (z.zy - z.ay) * (p.x - z.ax) <= 0
   AND (z.right_zx - z.right_ax) * (p.y - z.right_ay) - (z.right_zy - z.right_ay) * (p.x - z.right_ax) > 0
+GROUP BY p.element, p.track_id, p.slot
+UNION ALL
+SELECT element, track_id, first_frame, last_frame, first_s, last_s, frames
+FROM zone_seconds
+WHERE enclosed = 1
 ),
-ends AS (
--- The first and the last positions of stays: those with nothing inside for longer than the tolerated absence before or after
--- them. Each is numbered among its kind, and n counts all positions inside.
-SELECT element, pick, track_id, frame_index, time_s, n, enters, exits,
-       SUM(enters) OVER (PARTITION BY element, pick, track_id ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS stay
+stays AS (
+-- Positions inside with no absence longer than the tolerated one between them.
+SELECT element, pick, track_id, MIN(first_frame) AS enter_frame, MIN(first_s) AS enter_s, MAX(last_frame) AS exit_frame,
+       MAX(last_s) AS exit_s, SUM(frames) AS frames_inside
 FROM (
-  SELECT i.element, i.pick, i.track_id, i.frame_index, i.time_s, i.n,
-         CASE WHEN i.time_s - i.before_s <= k.absence_s THEN 0 ELSE 1 END AS enters,
-         CASE WHEN i.after_s - i.time_s <= k.absence_s THEN 0 ELSE 1 END AS exits
+  SELECT i.*, e.pick,
+         SUM(CASE WHEN i.first_s - i.before_s <= k.absence_s THEN 0 ELSE 1 END) OVER (
+           PARTITION BY i.element, i.track_id ORDER BY i.first_frame ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+         ) AS stay
   FROM (
-    SELECT element, pick, track_id, frame_index, time_s,
-           ROW_NUMBER() OVER (PARTITION BY element, pick, track_id ORDER BY frame_index) AS n,
-           LAG(time_s) OVER (PARTITION BY element, pick, track_id ORDER BY frame_index) AS before_s,
-           LEAD(time_s) OVER (PARTITION BY element, pick, track_id ORDER BY frame_index) AS after_s
+    SELECT *, LAG(last_s) OVER (PARTITION BY element, track_id ORDER BY first_frame) AS before_s
     FROM insides
   ) AS i
-  JOIN picked AS k ON k.pick = i.pick
-) AS marked
-WHERE enters + exits > 0
+  JOIN elements AS e ON e.element = i.element
+  JOIN picked AS k ON k.pick = e.pick
+) AS numbered
+GROUP BY element, pick, track_id, stay
 )
 SELECT s.scene, s.request_id, s.video, s.uploaded_at, e.name AS zone, s.track_id, s.class_name,
        v.enter_frame, v.enter_s, v.exit_frame, v.exit_s, v.exit_s - v.enter_s AS dwell_s, v.frames_inside,
        v.enter_s = s.first_s AS born_inside, v.exit_s = s.last_s AS left_scene
-FROM (
-  SELECT element, pick, track_id, MIN(frame_index) AS enter_frame, MIN(time_s) AS enter_s,
-         MAX(frame_index) AS exit_frame, MAX(time_s) AS exit_s, MAX(n) - MIN(n) + 1 AS frames_inside
-  FROM ends
-  GROUP BY element, pick, track_id, stay
-) AS v
+FROM stays AS v
 JOIN subjects AS s ON s.pick = v.pick AND s.track_id = v.track_id
-JOIN elements AS e ON e.pick = v.pick AND e.element = v.element
+JOIN elements AS e ON e.element = v.element
 WHERE v.exit_s - v.enter_s >= s.settle_s
