@@ -125,6 +125,42 @@ fn angles_in_an_output_of_their_own_are_refused() {
 }
 
 #[test]
+fn candidates_that_libreyolo_writes_for_deepstream() {
+    let families = ["yolo9", "yolo9_e2e", "rtmdet", "ec", "dfine_segment"];
+    let names = families.map(|family| format!("libre_{family}_deepstream"));
+    are_right(Family::EndToEnd, &names.each_ref().map(String::as_str));
+    // What the graph does to the colours is not done before it.
+    for (name, std) in [("rtmdet", 1.0), ("ec", 255.0)] {
+        let detector = open(&format!("libre_{name}_deepstream"));
+        assert_eq!((detector.info().mean[0], detector.info().std[0]), (0.0, std), "{name}");
+    }
+    let masks = open("libre_dfine_segment_deepstream");
+    assert!(masks.info().leaves.is_some_and(|leaves| leaves.contains("masks")));
+}
+
+#[test]
+fn upright_boxes_around_the_turned_ones_that_libreyolo_writes() {
+    are_right(Family::BoxesAndScores, &["libre_yolonas_obb"]);
+    are_right(Family::RtDetr, &["libre_rtdetrv2_obb", "libre_gtr_obb"]);
+    for (name, mean) in [("libre_rtdetrv2_obb", 0.0), ("libre_gtr_obb", 123.675)] {
+        let detector = open(name);
+        assert_eq!(detector.info().mean[0], mean, "{name}");
+        assert!(detector.info().leaves.is_some_and(|leaves| leaves.contains("angle")), "{name}");
+    }
+}
+
+#[test]
+fn a_model_of_keypoints_alone_is_refused() {
+    assert!(refusal("libre_ec_pose").contains("keypoints and no boxes"));
+}
+
+#[test]
+fn what_is_padded_with_zeros_is_padded_with_zeros() {
+    // ONNX Runtime 1.26.0 by itself takes the least number there is.
+    are_right(Family::YoloV8, &["padded_pool"]);
+}
+
+#[test]
 fn scores_of_0_are_no_logits_of_a_half() {
     let detector = open("no_scores");
     assert_eq!(detector.info().family, Family::BoxesAndScores);

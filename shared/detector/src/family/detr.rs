@@ -1,10 +1,16 @@
+use std::f32::consts::PI;
+use std::slice::ChunksExact;
+
 use super::corners::rows;
 use super::detections::{Separate, format_in, listing};
 use super::end_to_end::Listed;
+use super::layout::around;
 use super::{
     BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, OutputSpec, Resize, RowOrder, Size,
     any_reaches, table,
 };
+use crate::Detection;
+use crate::metadata::Exporter;
 
 /// Transformers that give one box per object. In the layouts of their exports:
 ///
@@ -63,7 +69,16 @@ impl Head for Detr {
                 Kind::Rt if columns != COCO_CATEGORIES => Defaults::STRETCHED,
                 _ => Defaults::IMAGENET,
             };
-            return Some(logits_of(logits, boxes, classes, columns, self.kind == Kind::Softmax, defaults));
+            if evidence.outputs[boxes].shape[2] != 5 {
+                return Some(logits_of(logits, boxes, classes, columns, self.kind == Kind::Softmax, defaults));
+            }
+            // What the fifth number is only the exporter can say.
+            if self.kind != Kind::Rt || !matches!(evidence.metadata.exporter, Exporter::LibreYolo(_)) {
+                return None;
+            }
+            let because = format!("logits of {classes} classes beside turned boxes of 5 numbers");
+            let decoder = Logits { classes, is_turned: true };
+            return Some(Fit::new(classes, vec![logits, boxes], decoder, defaults, because).leaving(Extra::Angle));
         }
         if self.kind != Kind::Rt {
             return None;
@@ -177,7 +192,7 @@ fn last_column(evidence: &Evidence<'_>, logits: usize, columns: usize) -> Option
 }
 
 /// The reading of logits beside boxes: of `columns` logits, the first `classes` are classes.
-pub(super) fn logits_of(
+fn logits_of(
     logits: usize,
     boxes: usize,
     classes: usize,
@@ -194,7 +209,7 @@ pub(super) fn logits_of(
     if is_softmax {
         Fit::new(classes, vec![logits, boxes], Softmax, defaults, because)
     } else {
-        Fit::new(classes, vec![logits, boxes], Logits { classes }, defaults, because)
+        Fit::new(classes, vec![logits, boxes], Logits { classes, is_turned: false }, defaults, because)
     }
 }
 
@@ -213,7 +228,7 @@ fn logits_and_boxes(outputs: &[OutputSpec]) -> Option<(usize, usize, usize)> {
         .collect();
     let named = |names: [&str; 3]| tables.iter().find(|table| names.contains(&table.2)).copied();
     let by_name = named(["logits", "pred_logits", "labels"])
-        .zip(named(["pred_boxes", "dets", "boxes"]).filter(|boxes| boxes.1 == 4));
+        .zip(named(["pred_boxes", "dets", "boxes"]).filter(|boxes| boxes.1 == 4 || (boxes.1, boxes.2) == (5, "pred_boxes")));
     let (logits, boxes) =
         match (by_name, &tables[..]) {
             (Some(found), _) => found,
@@ -232,17 +247,22 @@ fn logits_and_boxes(outputs: &[OutputSpec]) -> Option<(usize, usize, usize)> {
 struct Parts<'a> {
     logits: &'a [f32],
     columns: usize,
-    boxes: &'a [[f32; 4]],
+    boxes: ChunksExact<'a, f32>,
 }
 
 fn parts<'a>(outputs: &[Output<'a>]) -> Result<Parts<'a>, String> {
     let [logits, boxes] = outputs else { return Err("it lacks logits or boxes".into()) };
     let (rows, columns, logits) = table(&[*logits], 1)?;
-    let (box_rows, _, boxes) = table(&[*boxes], 4)?;
+    let (box_rows, numbers, boxes) = table(&[*boxes], 4)?;
     if rows != box_rows {
         return Err(format!("it has logits for {rows} objects, but boxes for {box_rows}"));
     }
-    Ok(Parts { logits, columns, boxes: boxes.as_chunks::<4>().0 })
+    Ok(Parts { logits, columns, boxes: boxes.chunks_exact(numbers) })
+}
+
+/// A box of at least four shares.
+fn shared(shares: &[f32], input: Size, score: f32, class_id: u32) -> Detection {
+    BoxFormat::CenterShares.read([shares[0], shares[1], shares[2], shares[3]], input, score, class_id)
 }
 
 /// Logits and boxes. As in the references, each pair of object and class counts on its own.
@@ -250,6 +270,8 @@ fn parts<'a>(outputs: &[Output<'a>]) -> Result<Parts<'a>, String> {
 struct Logits {
     /// What lies behind them is the background.
     classes: usize,
+    /// A fifth number of each box is its angle, as a share of half a turn.
+    is_turned: bool,
 }
 
 impl Decoder for Logits {
@@ -272,7 +294,8 @@ impl Decoder for Logits {
             for (class, &logit) in row.iter().enumerate().filter(|(_, logit)| **logit >= floor) {
                 let score = 1.0 / (1.0 + (-logit).exp());
                 if score >= min_score {
-                    candidates.push(BoxFormat::CenterShares.read(*shares, input, score, class as u32));
+                    let upright = shared(shares, input, score, class as u32);
+                    candidates.push(if self.is_turned { around(upright, shares[4] * PI) } else { upright });
                 }
             }
         }
@@ -303,7 +326,7 @@ impl Decoder for Softmax {
             let (class, logit) = super::best_class(&row[..columns - 1]);
             let score = (logit - most).exp() / sum;
             if score >= min_score {
-                candidates.push(BoxFormat::CenterShares.read(*shares, input, score, class));
+                candidates.push(shared(shares, input, score, class));
             }
         }
         Ok(())
