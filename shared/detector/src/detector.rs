@@ -70,6 +70,8 @@ pub struct Detector {
     passed_over: Vec<PassedOver>,
     batch: usize,
     decoder: Box<dyn Decoder>,
+    /// Whether boxes are cut at the edges of the frame before they are compared.
+    cuts_first: bool,
     /// For each class the one whose boxes it competes with.
     suppression_groups: Vec<u32>,
     lanes: usize,
@@ -196,6 +198,7 @@ impl Detector {
             passed_over: opened.passed_over,
             batch,
             decoder: fit.decoder,
+            cuts_first: fit.cuts_first,
             suppression_groups,
             lanes,
             free: Mutex::new(free),
@@ -323,9 +326,12 @@ impl Detector {
                 self.info.name
             )));
         }
+        let placement = images.placement(slot);
+        if self.cuts_first {
+            boxes.retain_mut(|detection| placement.cut(*detection).map(|cut| *detection = cut).is_some());
+        }
         let (iou, most) = (self.info.nms_iou, self.info.max_detections);
         suppressor.suppress(boxes, iou, most, &self.suppression_groups, found.open());
-        let placement = images.placement(slot);
         found.close(|detection| placement.to_source(detection));
         Ok(())
     }

@@ -192,14 +192,7 @@ fn last_column(evidence: &Evidence<'_>, logits: usize, columns: usize) -> Option
 }
 
 /// The reading of logits beside boxes: of `columns` logits, the first `classes` are classes.
-fn logits_of(
-    logits: usize,
-    boxes: usize,
-    classes: usize,
-    columns: usize,
-    is_softmax: bool,
-    defaults: Defaults,
-) -> Fit {
+fn logits_of(logits: usize, boxes: usize, classes: usize, columns: usize, is_softmax: bool, defaults: Defaults) -> Fit {
     let background = match (is_softmax, columns - classes) {
         (true, _) => " and \"no object\"",
         (false, 0) => "",
@@ -227,8 +220,9 @@ fn logits_and_boxes(outputs: &[OutputSpec]) -> Option<(usize, usize, usize)> {
         .map(|(index, output)| (index, output.shape[2], output.name.as_str()))
         .collect();
     let named = |names: [&str; 3]| tables.iter().find(|table| names.contains(&table.2)).copied();
-    let by_name = named(["logits", "pred_logits", "labels"])
-        .zip(named(["pred_boxes", "dets", "boxes"]).filter(|boxes| boxes.1 == 4 || (boxes.1, boxes.2) == (5, "pred_boxes")));
+    let by_name = named(["logits", "pred_logits", "labels"]).zip(
+        named(["pred_boxes", "dets", "boxes"]).filter(|boxes| boxes.1 == 4 || (boxes.1, boxes.2) == (5, "pred_boxes")),
+    );
     let (logits, boxes) =
         match (by_name, &tables[..]) {
             (Some(found), _) => found,

@@ -28,7 +28,9 @@ pub(super) fn claim(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<Result
         return Some(Err(reason.to_owned()));
     }
     if has("pred_keypoints") && !has("pred_boxes") {
-        return Some(Err("it gives keypoints and no boxes, from which a track could be made: use its detect model".to_owned()));
+        return Some(Err(
+            "it gives keypoints and no boxes, from which a track could be made: use its detect model".to_owned()
+        ));
     }
     let (kind, fit) = if facts.is_deepstream {
         // For each candidate corners, the best score and its class, to be suppressed where the family's are; poses are as ever.
@@ -38,7 +40,9 @@ pub(super) fn claim(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<Result
     } else {
         layout.fit(evidence, defaults)
     };
-    let said = |fit: Fit| Fit { because: format!("{}, as LibreYOLO's {family} has", fit.because), ..fit };
+    let because = |fit: &Fit| format!("{}, as LibreYOLO's {family} has", fit.because);
+    // Its programs cut all boxes at the edges of the picture first.
+    let said = |fit: Fit| Fit { because: because(&fit), cuts_first: true, ..fit };
     Some(
         fit.map(|fit| (kind, said(fit)))
             .ok_or_else(|| format!("its metadata says LibreYOLO's {family}, whose outputs are others")),
@@ -118,7 +122,9 @@ fn usual(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<(Layout, Defaults
         "dfine" | "deim" | "domedetr" | "rtdetrv2" | "rtdetrv4" => rt(upright(Defaults::STRETCHED)),
         // Those with DINO's backbone see ImageNet's colours.
         "deimv2" if !["s", "m", "l", "x"].contains(&facts.size.as_str()) => rt(Defaults::STRETCHED),
-        "deimv2" | "ec" | "lwdetr" | "deformable_detr" | "dinodetr" | "tinyformer" | "gtr" => rt(upright(Defaults::IMAGENET)),
+        "deimv2" | "ec" | "lwdetr" | "deformable_detr" | "dinodetr" | "tinyformer" | "gtr" => {
+            rt(upright(Defaults::IMAGENET))
+        }
         "rfdetr" => (Layout::Transformer(Family::RfDetr, &RF_DETR), linear(Defaults::IMAGENET)),
         "yolox" => (Layout::YoloX, smooth(YOLOX)),
         _ => return None,
