@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fs;
 
 use support::{assert_same, batch_of, fixture, picture, try_open};
-use trackdrop_detector::{ColorOrder, Detector, DetectorError, Family};
+use trackdrop_detector::{ColorOrder, Detector, DetectorError, DetectorOptions, Device, DeviceChoice, Family};
 
 fn model(name: &str) -> std::path::PathBuf {
     fixture(&format!("exporters/{name}.onnx"))
@@ -82,7 +82,13 @@ fn models_of_masks_poses_and_turned_boxes_give_their_boxes_and_say_what_is_left(
     let raw = ["ultralytics_segment", "segment_without_metadata", "ultralytics_pose", "ultralytics_obb"];
     are_right(Family::YoloV8, &raw);
     are_right(Family::EndToEnd, &["ultralytics_segment_nms", "ultralytics_pose_nms", "ultralytics_obb_nms"]);
-    let cases = [("ultralytics_segment", "masks"), ("ultralytics_pose_nms", "keypoints"), ("ultralytics_obb", "angle")];
+    let cases = [
+        ("ultralytics_segment", "masks"),
+        ("ultralytics_pose_nms", "keypoints"),
+        ("ultralytics_obb", "angle"),
+        ("pydfine_segment", "masks"),
+        ("rf_detr_keypoints", "keypoints"),
+    ];
     for (name, left) in cases {
         let detector = open(name);
         let leaves = detector.info().leaves.unwrap();
@@ -150,6 +156,13 @@ fn upright_boxes_around_the_turned_ones_that_libreyolo_writes() {
 }
 
 #[test]
+fn points_under_the_names_of_rf_detr_are_boxes_that_were_never_trained() {
+    let detector = open("rf_detr_points");
+    assert_eq!(detector.info().family, Family::RfDetr);
+    assert!(detector.detect(&batch_of(&detector, 200, 100), 1, 0.1).unwrap()[0].is_empty());
+}
+
+#[test]
 fn a_model_of_keypoints_alone_is_refused() {
     assert!(refusal("libre_ec_pose").contains("keypoints and no boxes"));
 }
@@ -158,6 +171,52 @@ fn a_model_of_keypoints_alone_is_refused() {
 fn what_is_padded_with_zeros_is_padded_with_zeros() {
     // ONNX Runtime 1.26.0 by itself takes the least number there is.
     are_right(Family::YoloV8, &["padded_pool"]);
+}
+
+#[test]
+fn what_an_exporter_says_of_itself_needs_no_trial_and_a_quantised_model_does() {
+    let untried = |name: &str| {
+        let model = model(name);
+        let options = DetectorOptions {
+            model,
+            device: DeviceChoice::Only(Device::Cpu),
+            always_tried: false,
+            ..DetectorOptions::default()
+        };
+        Detector::open(&options)
+    };
+    let all = [
+        "ultralytics_detect",
+        "ultralytics_e2e",
+        "libre_yolo9",
+        "libre_dfine",
+        "ultralytics_rtdetr_nc2",
+        "ultralytics_2023",
+    ];
+    for name in all {
+        let (quick, tried) = (untried(name).unwrap(), open(name));
+        let but_origins = |detector: &Detector| {
+            let mut info = detector.info().clone();
+            info.findings.clear();
+            info
+        };
+        assert_eq!(but_origins(&quick), but_origins(&tried), "{name}");
+        let images = batch_of(&quick, 200, 100);
+        assert_same(&quick.detect(&images, 1, 0.1).unwrap()[0], &expected(name));
+    }
+    // All zeros is odd, which only a trial tells.
+    assert!(untried("dead").unwrap().info().doubts.is_empty());
+    assert!(!open("dead").info().doubts.is_empty());
+    for name in ["dead_quantised", "yolox_dynamic", "libre_yolo9_dynamic"] {
+        assert_eq!(untried(name).unwrap().info(), open(name).info(), "{name}");
+    }
+}
+
+#[test]
+fn colours_that_nothing_tells_are_doubted() {
+    let detector = open("hf_rtdetr_finetuned");
+    assert!(detector.info().doubts.iter().any(|doubt| doubt.contains("mean and std")), "{:?}", detector.info().doubts);
+    are_right(Family::RtDetr, &["hf_rtdetr_finetuned"]);
 }
 
 #[test]
@@ -275,6 +334,8 @@ fn other_models_are_refused_with_what_they_are() {
     for (name, part) in [
         ("depth", "a map of the picture"),
         ("classify", "its task is classify"),
+        ("semantic", "its task is semantic"),
+        ("map_of_classes", "no whole numbers of 32 or 64 bits"),
         ("yolov3_heads", "no anchors"),
         ("yolov3_zoo", ""),
     ] {

@@ -120,7 +120,14 @@ impl Head for Detr {
         } else {
             readings(evidence, logits, columns).contains(&self.kind)
         };
-        if fits { self.fit(evidence).into_iter().collect() } else { Vec::new() }
+        let fit = if fits { self.fit(evidence) } else { None };
+        // Of COCO's models the number of columns tells the colours.
+        let is_open = self.kind == Kind::Rt && ![80, COCO_CATEGORIES].contains(&columns);
+        let doubt = "the file does not say mean and std: 0 to 1 is assumed, as RT-DETR and D-FINE see it; Deformable DETR, Conditional \
+                     DETR, LW-DETR and RF-DETR see ImageNet's. Set them in the card";
+        let is_named = evidence.outputs.iter().any(|output| ["dets", "pred_boxes"].contains(&output.name.as_str()));
+        let named = |fit: Fit| Fit { is_named, ..fit };
+        fit.map(named).map(|fit| if is_open { fit.doubting(doubt) } else { fit }).into_iter().collect()
     }
 }
 
