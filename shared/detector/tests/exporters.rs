@@ -52,6 +52,8 @@ fn the_corners_that_libreyolo_gives_in_the_shape_of_yolov8_are_read_as_corners()
     let names = families.map(|family| format!("libre_{family}"));
     are_right(Family::YoloV8, &names.each_ref().map(String::as_str));
     assert_eq!(open("libre_ssd").info().mean, [123.0, 117.0, 104.0]);
+    // With suppression in the graph a box comes once for each of its classes; beside it lies what that was made of.
+    are_right(Family::YoloV8, &["libre_yolo9_nms"]);
 }
 
 #[test]
@@ -163,6 +165,15 @@ fn points_under_the_names_of_rf_detr_are_boxes_that_were_never_trained() {
 }
 
 #[test]
+fn an_operator_that_this_runtime_lacks_is_named_with_what_to_do() {
+    let Err(error @ DetectorError::NotOnnx { .. }) = try_open(model("double_cos"), 1) else {
+        panic!("it has a cosine of f64")
+    };
+    let told = error.to_string();
+    assert!(told.contains("no Cos") && told.contains("ORT_DYLIB_PATH"), "{told}");
+}
+
+#[test]
 fn a_model_of_keypoints_alone_is_refused() {
     assert!(refusal("libre_ec_pose").contains("keypoints and no boxes"));
 }
@@ -253,7 +264,7 @@ fn transformers_with_a_sigmoid_see_the_colours_that_they_were_trained_with() {
 
 #[test]
 fn no_object_is_no_class_where_a_softmax_is_taken() {
-    are_right(Family::Detr, &["hf_detr", "hf_yolos_hidden", "hf_detr_finetuned", "libre_detr"]);
+    are_right(Family::Detr, &["hf_detr", "hf_yolos_hidden", "hf_detr_finetuned", "libre_detr", "hf_detr_colours"]);
     let detector = open("hf_detr");
     assert_eq!((detector.info().class_names.len(), detector.info().mean[0]), (91, 123.675));
 }

@@ -65,6 +65,8 @@ impl Head for Detr {
             let defaults = match self.kind {
                 // Roboflow's program scales without antialiasing.
                 Kind::Rf => Defaults { resize: Resize::OpenCv, ..Defaults::IMAGENET },
+                // In the trial "no object" is sought in the colours of the models that have one.
+                Kind::Rt if columns != 80 && evidence.named.is_none() && evidence.trial.is_none() => Defaults::IMAGENET,
                 // Those with COCO's categories (Deformable DETR, LW-DETR) see ImageNet's colours; RT-DETR and D-FINE have 80 classes.
                 Kind::Rt if columns != COCO_CATEGORIES => Defaults::STRETCHED,
                 _ => Defaults::IMAGENET,

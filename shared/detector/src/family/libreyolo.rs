@@ -173,7 +173,13 @@ fn with(fit: Option<Fit>, defaults: Defaults) -> Option<Fit> {
 }
 
 fn corners_in_columns(evidence: &Evidence<'_>, defaults: Defaults) -> Option<Fit> {
-    // With suppression in the graph there is a table of six beside the raw one.
+    // With suppression in the graph, which lists a box once for each of its classes, the raw table lies beside the finished one; its
+    // own program reads that.
+    if let Some(at) = evidence.outputs.iter().position(|output| output.name == "raw") {
+        let of_raw = Evidence { outputs: std::slice::from_ref(&evidence.outputs[at]), ..*evidence };
+        let classes = classes_in(of_raw.only_table()?.rows, 4, evidence.named)?;
+        return Some(columns(at, classes, Extra::None, evidence.boxes.unwrap_or(BoxFormat::Corners), defaults));
+    }
     if let Some(fit) = suppressed(evidence, &defaults) {
         return Some(fit);
     }
