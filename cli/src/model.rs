@@ -22,8 +22,9 @@ pub(crate) async fn model(command: &ModelCommand) -> anyhow::Result<()> {
 fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
     let model = arguments.file.clone();
     let device = DeviceChoice::Only(Device::Cpu);
-    // No graph is kept: that would load the model twice.
-    let detector = Detector::open(&DetectorOptions { model, device, graphs: None, ..DetectorOptions::default() })?;
+    // No graph is kept: that would load the model twice. Nor does it run where that would tell nothing.
+    let options = DetectorOptions { model, device, graphs: None, always_tried: false, ..DetectorOptions::default() };
+    let detector = Detector::open(&options)?;
     let info = detector.info();
     if arguments.json {
         let findings: Vec<_> = info

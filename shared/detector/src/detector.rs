@@ -1,16 +1,17 @@
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
+use memchr::memmem;
 use sha2::{Digest, Sha256};
 
 use crate::convert::Normalizer;
 use crate::engine::{Engine, EngineSpec};
 use crate::family::{Candidates, Decoder, Output};
-use crate::model::{Sources, before_trial, resolve};
+use crate::model::{Sources, before_trial, is_settled_by_its_words, resolve};
 use crate::session::Opener;
 use crate::trial::Trial;
 use crate::{
@@ -37,6 +38,9 @@ pub struct DetectorOptions {
     /// Where optimised graphs are kept from start to start, for the processor; none keeps none. A folder that can't be written
     /// to is as good as none.
     pub graphs: Option<PathBuf>,
+    /// Whether a model also runs on the made-up picture on the processor where its exporter's own words settle how it is read.
+    /// Without, what is odd about its numbers is not seen.
+    pub always_tried: bool,
 }
 
 impl Default for DetectorOptions {
@@ -50,6 +54,7 @@ impl Default for DetectorOptions {
             batch: None,
             device: DeviceChoice::Auto,
             graphs: graph_cache::default_folder(),
+            always_tried: true,
         }
     }
 }
@@ -70,6 +75,8 @@ pub struct Detector {
     passed_over: Vec<PassedOver>,
     batch: usize,
     decoder: Box<dyn Decoder>,
+    /// Whether boxes are cut at the edges of the frame before they are compared.
+    cuts_first: bool,
     /// For each class the one whose boxes it competes with.
     suppression_groups: Vec<u32>,
     lanes: usize,
@@ -108,7 +115,8 @@ impl Drop for FreeLane<'_> {
 impl Detector {
     /// Loads a model.
     ///
-    /// It runs once on a made-up picture, which tells what shapes leave open. On a GPU whatever the runtime builds or searches at its
+    /// It runs once on a made-up picture, which tells what shapes leave open, unless [`DetectorOptions::always_tried`] is false and
+    /// nothing is left open. On a GPU whatever the runtime builds or searches at its
     /// first run is then done: with TensorRT that may take minutes, once a model and GPU.
     ///
     /// # Errors
@@ -126,17 +134,18 @@ impl Detector {
             return Err(DetectorError::ModelNotFound { path: path.clone() });
         }
         let (card, card_sha256) = Card::read(&Card::path_for(path))?;
-        let hash = || sha256(path).map_err(|source| DetectorError::Read { path: path.clone(), source });
+        let hash = || file_facts(path).map_err(|source| DetectorError::Read { path: path.clone(), source });
         // What was made of the model before lies under its hash. Where nothing did, the file is hashed while it is loaded.
         let is_kept = options.graphs.is_some() || options.device != DeviceChoice::Only(Device::Cpu);
         let known = is_kept.then(hash).transpose()?;
-        let opener = Opener::new(options, known.as_deref().unwrap_or_default())?;
+        let known_hash = known.as_ref().map(|facts| facts.sha256.as_str());
+        let opener = Opener::new(options, known_hash.unwrap_or_default())?;
         let (opened, hashed) = thread::scope(|scope| {
             let hashing = known.is_none().then(|| scope.spawn(hash));
             (opener.open(), hashing.and_then(|hashing| hashing.join().ok()))
         });
         let opened = opened?;
-        let sha256 = match known {
+        let FileFacts { sha256, is_quantised } = match known {
             Some(known) => known,
             // A hash does not panic; were it to, it would be done again.
             None => hashed.unwrap_or_else(hash)?,
@@ -148,12 +157,19 @@ impl Detector {
         let batch = fixed.unwrap_or_else(|| options.batch_on(opened.device));
         let all_outputs = declared.outputs.clone();
         let (size, order, mean, std) = before_trial(path, &card, &declared)?;
-        // On a GPU this also builds or searches what the runtime needs for batches of that size.
-        let tried = if opened.device == Device::Cpu { fixed.unwrap_or(1) } else { batch };
-        let normalizer = Normalizer::new(order, mean, std);
-        let (trial, session) =
-            Trial::run(opened.session, opened.device, &inputs, &all_outputs, (tried, size), normalizer)?;
-        let (info, fit) = resolve(Sources { path: path.clone(), sha256, card, card_sha256 }, declared, Some(&trial))?;
+        let is_settled = !options.always_tried && opened.device == Device::Cpu && !is_quantised;
+        let (trial, session) = if is_settled && is_settled_by_its_words(&card, &declared, size) {
+            (None, opened.session)
+        } else {
+            // On a GPU this also builds or searches what the runtime needs for batches of that size.
+            let tried = if opened.device == Device::Cpu { fixed.unwrap_or(1) } else { batch };
+            let normalizer = Normalizer::new(order, mean, std);
+            let (trial, session) =
+                Trial::run(opened.session, opened.device, &inputs, &all_outputs, (tried, size), normalizer)?;
+            (Some(trial), session)
+        };
+        let sources = Sources { path: path.clone(), sha256, card, card_sha256 };
+        let (info, fit) = resolve(sources, declared, trial.as_ref())?;
         drop(trial);
         for doubt in &info.doubts {
             tracing::warn!(model = info.name, doubt, "the model leaves a doubt");
@@ -196,6 +212,7 @@ impl Detector {
             passed_over: opened.passed_over,
             batch,
             decoder: fit.decoder,
+            cuts_first: fit.cuts_first,
             suppression_groups,
             lanes,
             free: Mutex::new(free),
@@ -323,9 +340,12 @@ impl Detector {
                 self.info.name
             )));
         }
+        let placement = images.placement(slot);
+        if self.cuts_first {
+            boxes.retain_mut(|detection| placement.cut(*detection).map(|cut| *detection = cut).is_some());
+        }
         let (iou, most) = (self.info.nms_iou, self.info.max_detections);
         suppressor.suppress(boxes, iou, most, &self.suppression_groups, found.open());
-        let placement = images.placement(slot);
         found.close(|detection| placement.to_source(detection));
         Ok(())
     }
@@ -380,9 +400,58 @@ impl fmt::Debug for Detector {
     }
 }
 
-/// The hash of a file in hexadecimal.
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut hasher)?;
-    Ok(format!("{:x}", hasher.finalize()))
+/// What a file is, from reading it once.
+struct FileFacts {
+    /// In hexadecimal.
+    sha256: String,
+    /// It names an operator that makes whole numbers of 8 bits.
+    is_quantised: bool,
+}
+
+fn file_facts(path: &Path) -> io::Result<FileFacts> {
+    let (mut hasher, quantise) = (Sha256::new(), memmem::Finder::new("QuantizeLinear"));
+    let mut is_quantised = false;
+    let mut file = File::open(path)?;
+    // The end of each part is looked at again with the next, so that no name is cut.
+    let kept = quantise.needle().len() - 1;
+    let mut buffer = vec![0; PART_BYTES];
+    let mut start = 0;
+    loop {
+        let read = match file.read(&mut buffer[start..]) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let end = start + read;
+        hasher.update(&buffer[start..end]);
+        is_quantised = is_quantised || quantise.find(&buffer[..end]).is_some();
+        start = kept.min(end);
+        buffer.copy_within(end - start..end, 0);
+    }
+    Ok(FileFacts { sha256: format!("{:x}", hasher.finalize()), is_quantised })
+}
+
+const PART_BYTES: usize = 1 << 18;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_hashed_and_searched_whatever_the_parts_it_is_read_in() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("model.onnx");
+        // The name lies across the end of the first part, then of a later one.
+        for at in [PART_BYTES - 5, 3 * PART_BYTES - 60, 0] {
+            let mut bytes = vec![7u8; 3 * PART_BYTES + 11];
+            bytes[at..at + 14].copy_from_slice(b"QuantizeLinear");
+            std::fs::write(&path, &bytes).expect("written");
+            let facts = file_facts(&path).expect("read");
+            assert!(facts.is_quantised, "{at}");
+            assert_eq!(facts.sha256, format!("{:x}", Sha256::digest(&bytes)));
+        }
+        std::fs::write(&path, b"").expect("written");
+        assert!(!file_facts(&path).expect("read").is_quantised);
+    }
 }

@@ -29,7 +29,7 @@ use evidence::Table;
 pub(crate) use fit::{Defaults, Fit};
 pub(crate) use layout::Extra;
 pub use layout::{BoxFormat, RowOrder};
-pub(crate) use recognise::{Recognised, recognise};
+pub(crate) use recognise::{Doubt, Recognised, in_words, recognise, without_boxes};
 
 use crate::{ColorOrder, Detection, Letterbox, Resize};
 
@@ -235,6 +235,23 @@ fn table<'a>(outputs: &[Output<'a>], least: usize) -> Result<(usize, usize, &'a 
             let seen: Vec<_> = outputs.iter().map(|output| output.shape).collect();
             Err(format!("for one picture it is {seen:?}, not one table of at least {least} columns"))
         }
+    }
+}
+
+/// What the outputs that a reading leaves out are, by their names; of one picture's list, by their shapes too.
+pub(crate) fn left_out(outputs: &[OutputSpec], fit: &Fit) -> Extra {
+    let rest =
+        || outputs.iter().enumerate().filter(|(index, _)| !fit.outputs.contains(index)).map(|(_, output)| output);
+    let is = |part: &str, rank: usize| {
+        rest().any(|output| {
+            let is_named = output.name.to_ascii_lowercase().contains(part);
+            is_named || (!fit.has_batch && output.shape.len() == rank && !output.is_integer)
+        })
+    };
+    match (is("mask", 4), is("keypoint", 3)) {
+        (true, _) => Extra::Masks(0),
+        (_, true) => Extra::Keypoints(0),
+        _ => Extra::None,
     }
 }
 

@@ -33,7 +33,7 @@ impl GraphCache {
     fn named(folder: &Path, model_sha256: &str, runtime: &str, processor: &str) -> Self {
         let mut key = Sha256::new();
         // How it is made: provider and level. Threads and batch do not change a graph.
-        for part in ["cpu", "level3", model_sha256, runtime, processor] {
+        for part in ["cpu", "level3 without Pad_Fusion", model_sha256, runtime, processor] {
             key.update(part.len().to_le_bytes());
             key.update(part);
         }

@@ -48,6 +48,8 @@ pub(crate) struct LibreYolo {
     pub(crate) size: String,
     /// `letterbox_pad` is `center`; anything else is `topleft`.
     pub(crate) is_centred: bool,
+    /// `deepstream`: corners, score and class of each candidate in one output.
+    pub(crate) is_deepstream: bool,
 }
 
 impl Metadata {
@@ -69,6 +71,7 @@ impl Metadata {
                 family: family.to_ascii_lowercase(),
                 size: get("size").or_else(|| get("model_size")).unwrap_or_default(),
                 is_centred: get("letterbox_pad").is_some_and(|pad| pad.to_ascii_lowercase().starts_with("cent")),
+                is_deepstream: get("deepstream").as_deref().and_then(flag) == Some(true),
             })
         } else if is_ultralytics {
             Exporter::Ultralytics(Ultralytics {
@@ -181,7 +184,7 @@ mod tests {
             ("imgsz", "640"),
             ("letterbox_pad", "topleft"),
         ]);
-        let facts = LibreYolo { family: "yolo9".into(), size: "t".into(), is_centred: false };
+        let facts = LibreYolo { family: "yolo9".into(), size: "t".into(), is_centred: false, is_deepstream: false };
         assert_eq!((metadata.exporter, metadata.imgsz), (Exporter::LibreYolo(facts), Some((640, 640))));
         assert_eq!(read(&[("imgsz_h", "480"), ("imgsz_w", "640")]).imgsz, Some((480, 640)));
     }

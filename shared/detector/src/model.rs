@@ -5,7 +5,7 @@ mod resolve;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-pub(crate) use resolve::{before_trial, resolve};
+pub(crate) use resolve::{before_trial, is_settled_by_its_words, resolve};
 
 use crate::family::{Family, OutputSpec, Size};
 use crate::inputs::NumberType;

@@ -99,6 +99,17 @@ impl Placement {
         }
     }
 
+    /// Cuts a box in input pixels at the edges of the frame; none if nothing is left of it.
+    pub(crate) fn cut(self, detection: Detection) -> Option<Detection> {
+        let (left, top) = (self.pad_left as f32, self.pad_top as f32);
+        let right = left + self.frame_width as f32 * self.scale_x;
+        let bottom = top + self.frame_height as f32 * self.scale_y;
+        let Detection { x1, y1, x2, y2, .. } = detection;
+        let (x1, x2) = (x1.clamp(left, right), x2.clamp(left, right));
+        let (y1, y2) = (y1.clamp(top, bottom), y2.clamp(top, bottom));
+        (x1 < x2 && y1 < y2).then_some(Detection { x1, y1, x2, y2, ..detection })
+    }
+
     /// Takes a box from input pixels to source pixels, cut at the edges of the frame; none if nothing is left of it.
     pub(crate) fn to_source(self, detection: Detection) -> Option<Detection> {
         let x = |x: f32| ((x - self.pad_left as f32) / self.scale_x).clamp(0.0, self.frame_width as f32);

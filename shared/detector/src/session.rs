@@ -186,7 +186,10 @@ fn with_settings(builder: SessionBuilder, options: &DetectorOptions) -> Result<S
     Ok(builder
         .with_intra_threads(options.intra_threads.max(1))?
         // Between two inferences the cores belong to the video decoder, not to waiting threads.
-        .with_config_entry("session.force_spinning_stop", "1")?)
+        .with_config_entry("session.force_spinning_stop", "1")?
+        // It lets a MaxPool do the padding with zeros before it, and then pads with less than any number (in 1.26.0): the small
+        // YOLOv3 and others with negative activations there would give other boxes.
+        .with_config_entry("optimization.disable_specified_optimizers", "Pad_Fusion")?)
 }
 
 fn cuda(id: u16) -> ep::CUDA {

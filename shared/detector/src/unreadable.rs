@@ -37,7 +37,19 @@ pub(crate) fn why(path: &Path, reason: &str) -> DetectorError {
             missing.display()
         ));
     }
+    if let Some(operator) = lacking(reason) {
+        return not_onnx(format!(
+            "this ONNX Runtime has no {operator} for the numbers that the model gives it, such as f64: export it in f32, or set \
+             ORT_DYLIB_PATH to the library of a newer ONNX Runtime"
+        ));
+    }
     not_onnx(plain(reason))
+}
+
+/// The operator that ONNX Runtime knows and has not for a node's type of numbers.
+fn lacking(reason: &str) -> Option<&str> {
+    let (_, after) = reason.split_once("Could not find an implementation for ")?;
+    after.split(['(', ' ']).next().filter(|operator| !operator.is_empty())
 }
 
 /// Enough to know a file by.
@@ -97,6 +109,14 @@ mod tests {
         ] {
             assert!(told(bytes).contains(part), "{}", told(bytes));
         }
+    }
+
+    #[test]
+    fn an_operator_that_is_lacking_is_named_with_what_to_do() {
+        let reason =
+            "Load model from a.onnx failed:Could not find an implementation for Cos(7) node with name '/encoder/Cos'";
+        assert_eq!(lacking(reason), Some("Cos"));
+        assert_eq!(lacking("Protobuf parsing failed."), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
+use super::layout::around;
 use super::{
-    BoxFormat, Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, OutputSpec, Size, any_reaches, best_class,
-    range_of, table,
+    BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, OutputSpec, Size, any_reaches,
+    best_class, range_of, table,
 };
 
 /// Boxes [B, N, 4] and scores [B, N, C] within 0 to 1, each an output of its own, to be suppressed: PP-YOLOE, YOLO-NAS, and
@@ -57,7 +58,14 @@ impl Head for BoxesAndScores {
 /// The reading of two outputs.
 pub(super) fn pair(boxes: usize, scores: usize, classes: usize, format: BoxFormat, defaults: Defaults) -> Fit {
     let because = format!("boxes, and scores of {classes} classes beside them, not yet suppressed");
-    Fit::new(classes, vec![boxes, scores], Pair { format }, defaults, because).boxes(format)
+    Fit::new(classes, vec![boxes, scores], Pair { format, is_turned: false }, defaults, because).boxes(format)
+}
+
+/// The same with five numbers a box, the last of which is its angle in radians.
+pub(super) fn turned_pair(boxes: usize, scores: usize, classes: usize, format: BoxFormat, defaults: Defaults) -> Fit {
+    let because = format!("turned boxes, and scores of {classes} classes beside them, not yet suppressed");
+    let decoder = Pair { format, is_turned: true };
+    Fit::new(classes, vec![boxes, scores], decoder, defaults, because).boxes(format).leaving(Extra::Angle)
 }
 
 /// Indices of boxes and scores, and the number of classes. YOLOv4 has its boxes in four dimensions.
@@ -82,6 +90,8 @@ fn two_tables(outputs: &[OutputSpec]) -> Option<(usize, usize, usize)> {
 #[derive(Debug)]
 struct Pair {
     format: BoxFormat,
+    /// A fifth number of each box is its angle.
+    is_turned: bool,
 }
 
 impl Decoder for Pair {
@@ -94,14 +104,16 @@ impl Decoder for Pair {
     ) -> Result<(), String> {
         let [boxes, scores] = outputs else { return Err("it lacks boxes or scores".into()) };
         let (rows, classes, scores) = table(&[*scores], 1)?;
-        let boxes = boxes.data.as_chunks::<4>().0;
+        let boxes = boxes.data.chunks_exact(if self.is_turned { 5 } else { 4 });
         if rows != boxes.len() {
             return Err(format!("it has scores for {rows} objects, but boxes for {}", boxes.len()));
         }
         for (row, numbers) in scores.chunks_exact(classes).zip(boxes) {
             if any_reaches(row, min_score) {
                 let (class_id, score) = best_class(row);
-                candidates.push(self.format.read(*numbers, input, score, class_id));
+                let corners = [numbers[0], numbers[1], numbers[2], numbers[3]];
+                let upright = self.format.read(corners, input, score, class_id);
+                candidates.push(if self.is_turned { around(upright, numbers[4]) } else { upright });
             }
         }
         Ok(())

@@ -1,10 +1,16 @@
+use std::f32::consts::PI;
+use std::slice::ChunksExact;
+
 use super::corners::rows;
 use super::detections::{Separate, format_in, listing};
 use super::end_to_end::Listed;
+use super::layout::around;
 use super::{
     BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, OutputSpec, Resize, RowOrder, Size,
     any_reaches, table,
 };
+use crate::Detection;
+use crate::metadata::Exporter;
 
 /// Transformers that give one box per object. In the layouts of their exports:
 ///
@@ -59,11 +65,22 @@ impl Head for Detr {
             let defaults = match self.kind {
                 // Roboflow's program scales without antialiasing.
                 Kind::Rf => Defaults { resize: Resize::OpenCv, ..Defaults::IMAGENET },
+                // In the trial "no object" is sought in the colours of the models that have one.
+                Kind::Rt if columns != 80 && evidence.named.is_none() && evidence.trial.is_none() => Defaults::IMAGENET,
                 // Those with COCO's categories (Deformable DETR, LW-DETR) see ImageNet's colours; RT-DETR and D-FINE have 80 classes.
                 Kind::Rt if columns != COCO_CATEGORIES => Defaults::STRETCHED,
                 _ => Defaults::IMAGENET,
             };
-            return Some(logits_of(logits, boxes, classes, columns, self.kind == Kind::Softmax, defaults));
+            if evidence.outputs[boxes].shape[2] != 5 {
+                return Some(logits_of(logits, boxes, classes, columns, self.kind == Kind::Softmax, defaults));
+            }
+            // What the fifth number is only the exporter can say.
+            if self.kind != Kind::Rt || !matches!(evidence.metadata.exporter, Exporter::LibreYolo(_)) {
+                return None;
+            }
+            let because = format!("logits of {classes} classes beside turned boxes of 5 numbers");
+            let decoder = Logits { classes, is_turned: true };
+            return Some(Fit::new(classes, vec![logits, boxes], decoder, defaults, because).leaving(Extra::Angle));
         }
         if self.kind != Kind::Rt {
             return None;
@@ -105,7 +122,14 @@ impl Head for Detr {
         } else {
             readings(evidence, logits, columns).contains(&self.kind)
         };
-        if fits { self.fit(evidence).into_iter().collect() } else { Vec::new() }
+        let fit = if fits { self.fit(evidence) } else { None };
+        // Of COCO's models the number of columns tells the colours.
+        let is_open = self.kind == Kind::Rt && ![80, COCO_CATEGORIES].contains(&columns);
+        let doubt = "the file does not say mean and std: 0 to 1 is assumed, as RT-DETR and D-FINE see it; Deformable DETR, Conditional \
+                     DETR, LW-DETR and RF-DETR see ImageNet's. Set them in the card";
+        let is_named = evidence.outputs.iter().any(|output| ["dets", "pred_boxes"].contains(&output.name.as_str()));
+        let named = |fit: Fit| Fit { is_named, ..fit };
+        fit.map(named).map(|fit| if is_open { fit.doubting(doubt) } else { fit }).into_iter().collect()
     }
 }
 
@@ -177,14 +201,7 @@ fn last_column(evidence: &Evidence<'_>, logits: usize, columns: usize) -> Option
 }
 
 /// The reading of logits beside boxes: of `columns` logits, the first `classes` are classes.
-pub(super) fn logits_of(
-    logits: usize,
-    boxes: usize,
-    classes: usize,
-    columns: usize,
-    is_softmax: bool,
-    defaults: Defaults,
-) -> Fit {
+fn logits_of(logits: usize, boxes: usize, classes: usize, columns: usize, is_softmax: bool, defaults: Defaults) -> Fit {
     let background = match (is_softmax, columns - classes) {
         (true, _) => " and \"no object\"",
         (false, 0) => "",
@@ -194,7 +211,7 @@ pub(super) fn logits_of(
     if is_softmax {
         Fit::new(classes, vec![logits, boxes], Softmax, defaults, because)
     } else {
-        Fit::new(classes, vec![logits, boxes], Logits { classes }, defaults, because)
+        Fit::new(classes, vec![logits, boxes], Logits { classes, is_turned: false }, defaults, because)
     }
 }
 
@@ -212,8 +229,9 @@ fn logits_and_boxes(outputs: &[OutputSpec]) -> Option<(usize, usize, usize)> {
         .map(|(index, output)| (index, output.shape[2], output.name.as_str()))
         .collect();
     let named = |names: [&str; 3]| tables.iter().find(|table| names.contains(&table.2)).copied();
-    let by_name = named(["logits", "pred_logits", "labels"])
-        .zip(named(["pred_boxes", "dets", "boxes"]).filter(|boxes| boxes.1 == 4));
+    let by_name = named(["logits", "pred_logits", "labels"]).zip(
+        named(["pred_boxes", "dets", "boxes"]).filter(|boxes| boxes.1 == 4 || (boxes.1, boxes.2) == (5, "pred_boxes")),
+    );
     let (logits, boxes) =
         match (by_name, &tables[..]) {
             (Some(found), _) => found,
@@ -232,17 +250,22 @@ fn logits_and_boxes(outputs: &[OutputSpec]) -> Option<(usize, usize, usize)> {
 struct Parts<'a> {
     logits: &'a [f32],
     columns: usize,
-    boxes: &'a [[f32; 4]],
+    boxes: ChunksExact<'a, f32>,
 }
 
 fn parts<'a>(outputs: &[Output<'a>]) -> Result<Parts<'a>, String> {
     let [logits, boxes] = outputs else { return Err("it lacks logits or boxes".into()) };
     let (rows, columns, logits) = table(&[*logits], 1)?;
-    let (box_rows, _, boxes) = table(&[*boxes], 4)?;
+    let (box_rows, numbers, boxes) = table(&[*boxes], 4)?;
     if rows != box_rows {
         return Err(format!("it has logits for {rows} objects, but boxes for {box_rows}"));
     }
-    Ok(Parts { logits, columns, boxes: boxes.as_chunks::<4>().0 })
+    Ok(Parts { logits, columns, boxes: boxes.chunks_exact(numbers) })
+}
+
+/// A box of at least four shares.
+fn shared(shares: &[f32], input: Size, score: f32, class_id: u32) -> Detection {
+    BoxFormat::CenterShares.read([shares[0], shares[1], shares[2], shares[3]], input, score, class_id)
 }
 
 /// Logits and boxes. As in the references, each pair of object and class counts on its own.
@@ -250,6 +273,8 @@ fn parts<'a>(outputs: &[Output<'a>]) -> Result<Parts<'a>, String> {
 struct Logits {
     /// What lies behind them is the background.
     classes: usize,
+    /// A fifth number of each box is its angle, as a share of half a turn.
+    is_turned: bool,
 }
 
 impl Decoder for Logits {
@@ -272,7 +297,8 @@ impl Decoder for Logits {
             for (class, &logit) in row.iter().enumerate().filter(|(_, logit)| **logit >= floor) {
                 let score = 1.0 / (1.0 + (-logit).exp());
                 if score >= min_score {
-                    candidates.push(BoxFormat::CenterShares.read(*shares, input, score, class as u32));
+                    let upright = shared(shares, input, score, class as u32);
+                    candidates.push(if self.is_turned { around(upright, shares[4] * PI) } else { upright });
                 }
             }
         }
@@ -303,7 +329,7 @@ impl Decoder for Softmax {
             let (class, logit) = super::best_class(&row[..columns - 1]);
             let score = (logit - most).exp() / sum;
             if score >= min_score {
-                candidates.push(BoxFormat::CenterShares.read(*shares, input, score, class));
+                candidates.push(shared(shares, input, score, class));
             }
         }
         Ok(())

@@ -2,6 +2,7 @@ use super::layout::around;
 use super::{
     BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, RowOrder, Size, range_of, table,
 };
+use crate::metadata::Exporter;
 
 /// Models that give one box per object by themselves (YOLOv10, YOLO26, exports with suppression inside): [B, N, 6], a box, score,
 /// class; N of a few hundred. Models of masks, poses and turned boxes have more columns behind these.
@@ -21,11 +22,14 @@ impl Head for EndToEnd {
 
     fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit> {
         let table = evidence.only_table()?;
+        let is_deepstream = matches!(&evidence.metadata.exporter, Exporter::LibreYolo(facts) if facts.is_deepstream);
         let extra = match (evidence.metadata.task.as_deref(), table.columns - 6) {
             (_, 0) => Extra::None,
             (Some("pose"), more) => Extra::Keypoints(usize::try_from(more).ok()?),
             (Some("obb"), 1) => Extra::Angle,
             (_, more) if table.masks > 0 && more == table.masks as i64 => Extra::Masks(table.masks),
+            // Each object has its own mask.
+            (Some("segment"), more) if table.masks == 0 && is_deepstream => Extra::Masks(usize::try_from(more).ok()?),
             _ => return None,
         };
         // A turned box is given by its centre.

@@ -21,6 +21,10 @@ pub(crate) struct Fit {
     pub(crate) has_batch: bool,
     /// Whether every place of the picture has a candidate, so that there is always something; else a row may be empty.
     pub(crate) is_dense: bool,
+    /// Whether the outputs have the names that an exporter of this family gives them.
+    pub(crate) is_named: bool,
+    /// Whether boxes are cut at the edges of the frame before they are compared for suppression.
+    pub(crate) cuts_first: bool,
     /// What the model knows and the results lack.
     pub(crate) leaves: Option<&'static str>,
     /// What nothing settles, and what to do about it.
@@ -45,6 +49,8 @@ impl Fit {
             order: None,
             has_batch: true,
             is_dense: true,
+            is_named: false,
+            cuts_first: false,
             leaves: None,
             doubts: Vec::new(),
         }

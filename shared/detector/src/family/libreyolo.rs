@@ -1,13 +1,13 @@
 //! What `LibreYOLO` 1.6 writes for each of its families. The family stands in the metadata; shapes alone would mislead, as it gives
 //! corners where Ultralytics gives centre and size.
 
-use super::boxes_and_scores::pair;
+use super::boxes_and_scores::{pair, turned_pair};
 use super::corners::{RTMDET, rows};
 use super::detections::Detections;
-use super::detr::{DETR, RF_DETR, RT_DETR};
+use super::detr::{DETR, Detr, RF_DETR, RT_DETR};
 use super::end_to_end::EndToEnd;
 use super::yolov8::columns;
-use super::yolox::YoloX;
+use super::yolox::{YOLOX, YoloX};
 use super::{
     BoxFormat, ColorOrder, Defaults, Evidence, Extra, Family, Fit, Head, Letterbox, OutputSpec, Resize, classes_in,
 };
@@ -20,6 +20,51 @@ const IOU: Option<f32> = Some(0.45);
 /// family's are.
 pub(super) fn claim(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<Result<(Family, Fit), String>> {
     let family = facts.family.as_str();
+    let (layout, defaults) = usual(evidence, facts)?;
+    let has = |name: &str| evidence.outputs.iter().any(|output| output.name == name);
+    if has("angles") {
+        let reason = "it gives the angles of turned boxes in an output of their own, and sides as shares of a stretched picture, which \
+                      is not read: use its detect model";
+        return Some(Err(reason.to_owned()));
+    }
+    if has("pred_keypoints") && !has("pred_boxes") {
+        return Some(Err(
+            "it gives keypoints and no boxes, from which a track could be made: use its detect model".to_owned()
+        ));
+    }
+    let (kind, fit) = if facts.is_deepstream {
+        // For each candidate corners, the best score and its class, to be suppressed where the family's are; poses are as ever.
+        let defaults = for_deepstream(family, defaults);
+        let layout = if evidence.only_table().is_some() { Layout::Listed } else { layout };
+        layout.fit(evidence, defaults)
+    } else {
+        layout.fit(evidence, defaults)
+    };
+    let because = |fit: &Fit| format!("{}, as LibreYOLO's {family} has", fit.because);
+    // Its programs cut all boxes at the edges of the picture first.
+    let said = |fit: Fit| Fit { because: because(&fit), cuts_first: true, ..fit };
+    Some(
+        fit.map(|fit| (kind, said(fit)))
+            .ok_or_else(|| format!("its metadata says LibreYOLO's {family}, whose outputs are others")),
+    )
+}
+
+/// What a family's outputs are.
+enum Layout {
+    CornersInColumns,
+    /// With so many numbers between box and scores.
+    CornersInRows(usize),
+    TwoOutputs,
+    /// Box, score, class.
+    Listed,
+    /// Boxes, scores and labels of one picture.
+    Finished,
+    Transformer(Family, &'static Detr),
+    YoloX,
+}
+
+/// What a family's outputs are, and how its own program prepares a picture.
+fn usual(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<(Layout, Defaults)> {
     let letterbox = if facts.is_centred { Letterbox::Center } else { Letterbox::TopLeft };
     let boxed = Defaults { letterbox, nms_iou: IOU, ..Defaults::ULTRALYTICS };
     let imagenet = Defaults { nms_iou: IOU, ..Defaults::IMAGENET };
@@ -27,39 +72,37 @@ pub(super) fn claim(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<Result
     let linear = |defaults: Defaults| Defaults { resize: Resize::OpenCv, ..defaults };
     let smooth = |defaults: Defaults| Defaults { resize: Resize::Swscale, ..defaults };
     let is_turned = evidence.metadata.task.as_deref() == Some("obb");
-    if is_turned && evidence.outputs.iter().any(|output| output.name == "angles") {
-        let reason =
-            "it gives the angles of turned boxes in an output of their own, which is not read: use its detect model";
-        return Some(Err(reason.to_owned()));
-    }
-    let (kind, fit) = match family {
-        "yolo9" | "yolo9_e2e" | "yolo9_p2" | "yolo7" | "yolo1" | "yolo2" | "yolo3" | "yolo4" | "ssd" => {
-            let defaults = match family {
-                "yolo9_e2e" => Defaults { nms_iou: None, ..boxed },
-                "yolo1" => Defaults { nms_iou: IOU, ..Defaults::STRETCHED },
-                "yolo2" | "yolo3" | "yolo4" => smooth(Defaults { pad_color: [128; 3], ..boxed }),
-                "yolo7" => smooth(boxed),
-                "ssd" => {
-                    linear(Defaults { mean: [123.0, 117.0, 104.0], std: [1.0; 3], nms_iou: IOU, ..Defaults::STRETCHED })
-                }
-                _ => boxed,
-            };
-            (Family::YoloV8, corners_in_columns(evidence, defaults))
+    // Turned boxes keep their shape in a picture whose ratio is kept.
+    let upright = |defaults: Defaults| {
+        let kept = Defaults { letterbox: Letterbox::TopLeft, pad_color: [0; 3], ..defaults.clone() };
+        if is_turned { kept } else { defaults }
+    };
+    let rt = |defaults: Defaults| (Layout::Transformer(Family::RtDetr, &RT_DETR), defaults);
+    Some(match facts.family.as_str() {
+        "yolo9_e2e" => (Layout::CornersInColumns, Defaults { nms_iou: None, ..boxed }),
+        "yolo9" | "yolo9_p2" => (Layout::CornersInColumns, boxed),
+        "yolo1" => (Layout::CornersInColumns, Defaults { nms_iou: IOU, ..Defaults::STRETCHED }),
+        "yolo2" | "yolo3" | "yolo4" => (Layout::CornersInColumns, smooth(Defaults { pad_color: [128; 3], ..boxed })),
+        "yolo7" => (Layout::CornersInColumns, smooth(boxed)),
+        "ssd" => {
+            let own = Defaults { mean: [123.0, 117.0, 104.0], std: [1.0; 3], nms_iou: IOU, ..Defaults::STRETCHED };
+            (Layout::CornersInColumns, linear(own))
         }
-        "rtmdet" => (Family::Corners, corners_in_rows(evidence, 0, smooth(Defaults { nms_iou: IOU, ..RTMDET }))),
-        "picodet" => (Family::Corners, corners_in_rows(evidence, 0, linear(imagenet))),
-        "retinanet" => {
-            let defaults = linear(Defaults { letterbox: Letterbox::TopLeft, ..imagenet });
-            (Family::Corners, corners_in_rows(evidence, 0, defaults))
-        }
+        "rtmdet" => (Layout::CornersInRows(0), smooth(Defaults { nms_iou: IOU, ..RTMDET })),
+        "picodet" => (Layout::CornersInRows(0), linear(imagenet)),
+        "retinanet" => (Layout::CornersInRows(0), linear(Defaults { letterbox: Letterbox::TopLeft, ..imagenet })),
         // The number of the level lies between box and scores.
         "fcos" => {
             let defaults = linear(Defaults { letterbox: Letterbox::TopLeft, nms_iou: Some(0.6), ..imagenet });
-            (Family::Corners, corners_in_rows(evidence, 1, defaults))
+            (Layout::CornersInRows(1), defaults)
         }
-        "ppyoloe" => (Family::BoxesAndScores, two_outputs(evidence, linear(imagenet))),
-        "yolonas" => (Family::BoxesAndScores, two_outputs(evidence, smooth(yolo_nas(evidence, boxed)))),
-        "efficientdet" => (Family::EndToEnd, listed(evidence, Defaults { letterbox: Letterbox::TopLeft, ..imagenet })),
+        "ppyoloe" => (Layout::TwoOutputs, linear(imagenet)),
+        "yolonas" if is_turned => {
+            let own = Defaults { color_order: ColorOrder::Bgr, letterbox: Letterbox::TopLeft, ..boxed };
+            (Layout::TwoOutputs, linear(Defaults { nms_iou: Some(0.25), ..own }))
+        }
+        "yolonas" => (Layout::TwoOutputs, smooth(yolo_nas(evidence, boxed))),
+        "efficientdet" => (Layout::Listed, Defaults { letterbox: Letterbox::TopLeft, ..imagenet }),
         "centernet" => {
             let defaults = Defaults {
                 color_order: ColorOrder::Bgr,
@@ -71,41 +114,49 @@ pub(super) fn claim(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<Result
                 resize: Resize::OpenCv,
                 nms_iou: None,
             };
-            (Family::EndToEnd, listed(evidence, defaults))
+            (Layout::Listed, defaults)
         }
-        "faster_rcnn" | "mask_rcnn" => {
-            let fit = Detections.fit(evidence);
-            (Family::Detections, fit.map(|fit| Fit { defaults: Defaults::STRETCHED, ..fit }))
-        }
-        "detr" => (Family::Detr, with(DETR.fit(evidence), Defaults::IMAGENET)),
-        "rtdetr" => (Family::RtDetr, with(RT_DETR.fit(evidence), linear(Defaults::STRETCHED))),
-        "dfine" | "deim" | "domedetr" | "rtdetrv2" | "rtdetrv4" => {
-            (Family::RtDetr, with(RT_DETR.fit(evidence), Defaults::STRETCHED))
-        }
+        "faster_rcnn" | "mask_rcnn" => (Layout::Finished, Defaults::STRETCHED),
+        "detr" => (Layout::Transformer(Family::Detr, &DETR), Defaults::IMAGENET),
+        "rtdetr" => rt(linear(Defaults::STRETCHED)),
+        "dfine" | "deim" | "domedetr" | "rtdetrv2" | "rtdetrv4" => rt(upright(Defaults::STRETCHED)),
         // Those with DINO's backbone see ImageNet's colours.
-        "deimv2" if !["s", "m", "l", "x"].contains(&facts.size.as_str()) => {
-            (Family::RtDetr, with(RT_DETR.fit(evidence), Defaults::STRETCHED))
-        }
+        "deimv2" if !["s", "m", "l", "x"].contains(&facts.size.as_str()) => rt(Defaults::STRETCHED),
         "deimv2" | "ec" | "lwdetr" | "deformable_detr" | "dinodetr" | "tinyformer" | "gtr" => {
-            // Those with COCO's 91 categories name 80 classes.
-            let fit = RT_DETR.fit(evidence).or_else(|| RT_DETR.fit(&Evidence { named: None, ..*evidence }));
-            (Family::RtDetr, with(fit, Defaults::IMAGENET))
+            rt(upright(Defaults::IMAGENET))
         }
-        "rfdetr" => {
-            let fit = RF_DETR.fit(evidence).or_else(|| RF_DETR.fit(&Evidence { named: None, ..*evidence }));
-            (Family::RfDetr, fit)
-        }
-        "yolox" => {
-            let fit = YoloX.fit(evidence);
-            (Family::YoloX, fit.map(|fit| Fit { defaults: smooth(fit.defaults.clone()), ..fit }))
-        }
+        "rfdetr" => (Layout::Transformer(Family::RfDetr, &RF_DETR), linear(Defaults::IMAGENET)),
+        "yolox" => (Layout::YoloX, smooth(YOLOX)),
         _ => return None,
+    })
+}
+
+impl Layout {
+    fn fit(self, evidence: &Evidence<'_>, defaults: Defaults) -> (Family, Option<Fit>) {
+        match self {
+            Self::CornersInColumns => (Family::YoloV8, corners_in_columns(evidence, defaults)),
+            Self::CornersInRows(skip) => (Family::Corners, corners_in_rows(evidence, skip, defaults)),
+            Self::TwoOutputs => (Family::BoxesAndScores, two_outputs(evidence, defaults)),
+            Self::Listed => (Family::EndToEnd, with(EndToEnd.fit(evidence), defaults)),
+            Self::Finished => (Family::Detections, with(Detections.fit(evidence), defaults)),
+            Self::Transformer(family, head) => {
+                // Those with COCO's 91 categories name 80 classes.
+                let fit = head.fit(evidence).or_else(|| head.fit(&Evidence { named: None, ..*evidence }));
+                (family, with(fit, defaults))
+            }
+            Self::YoloX => (Family::YoloX, with(YoloX.fit(evidence), defaults)),
+        }
+    }
+}
+
+/// How a picture is prepared for NVIDIA's `DeepStream`: what a scalar can't do to it is done in the graph.
+fn for_deepstream(family: &str, defaults: Defaults) -> Defaults {
+    let std = match family {
+        "rtmdet" | "picodet" => [1.0; 3],
+        _ if defaults.mean != [0.0; 3] => [255.0; 3],
+        _ => defaults.std,
     };
-    let said = |fit: Fit| Fit { because: format!("{}, as LibreYOLO's {family} has", fit.because), ..fit };
-    Some(
-        fit.map(|fit| (kind, said(fit)))
-            .ok_or_else(|| format!("its metadata says LibreYOLO's {family}, whose outputs are others")),
-    )
+    Defaults { mean: [0.0; 3], std, ..defaults }
 }
 
 /// YOLO-NAS is trained on pictures of 636 pixels within 640; its poses see the blue plane first.
@@ -122,7 +173,13 @@ fn with(fit: Option<Fit>, defaults: Defaults) -> Option<Fit> {
 }
 
 fn corners_in_columns(evidence: &Evidence<'_>, defaults: Defaults) -> Option<Fit> {
-    // With suppression in the graph there is a table of six beside the raw one.
+    // With suppression in the graph, which lists a box once for each of its classes, the raw table lies beside the finished one; its
+    // own program reads that.
+    if let Some(at) = evidence.outputs.iter().position(|output| output.name == "raw") {
+        let of_raw = Evidence { outputs: std::slice::from_ref(&evidence.outputs[at]), ..*evidence };
+        let classes = classes_in(of_raw.only_table()?.rows, 4, evidence.named)?;
+        return Some(columns(at, classes, Extra::None, evidence.boxes.unwrap_or(BoxFormat::Corners), defaults));
+    }
     if let Some(fit) = suppressed(evidence, &defaults) {
         return Some(fit);
     }
@@ -175,12 +232,15 @@ fn two_outputs(evidence: &Evidence<'_>, defaults: Defaults) -> Option<Fit> {
             _ => return None,
         },
     };
-    let classes = classes_in(scores.1, 0, evidence.named).filter(|_| boxes.1 == 4)?;
-    let has_joints = evidence.outputs.iter().any(|output| output.name.starts_with("keypoints"));
-    let fit = pair(boxes.0, scores.0, classes, evidence.boxes.unwrap_or(BoxFormat::Corners), defaults);
-    Some(if has_joints { fit.leaving(Extra::Keypoints(0)) } else { fit })
-}
-
-fn listed(evidence: &Evidence<'_>, defaults: Defaults) -> Option<Fit> {
-    with(EndToEnd.fit(evidence), defaults)
+    let classes = classes_in(scores.1, 0, evidence.named)?;
+    let of_boxes = |usual: BoxFormat| evidence.boxes.unwrap_or(usual);
+    match boxes.1 {
+        5 => Some(turned_pair(boxes.0, scores.0, classes, of_boxes(BoxFormat::Center), defaults)),
+        4 => {
+            let fit = pair(boxes.0, scores.0, classes, of_boxes(BoxFormat::Corners), defaults);
+            let has_joints = evidence.outputs.iter().any(|output| output.name.starts_with("keypoints"));
+            Some(if has_joints { fit.leaving(Extra::Keypoints(0)) } else { fit })
+        }
+        _ => None,
+    }
 }

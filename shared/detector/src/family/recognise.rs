@@ -35,10 +35,8 @@ const WITH_BOXES: [&str; 5] = ["detect", "segment", "pose", "obb", "detection"];
 ///
 /// Without class names, the 80 of COCO are tried before any other number.
 pub(crate) fn recognise(evidence: &Evidence<'_>) -> Result<Recognised, Doubt> {
-    if let Some(task) = evidence.metadata.task.as_deref().filter(|task| !WITH_BOXES.contains(task)) {
-        return Err(Doubt::because(format!(
-            "its metadata says that its task is {task}, which gives no boxes: use a detector"
-        )));
+    if let Some(doubt) = without_boxes(evidence) {
+        return Err(doubt);
     }
     if let Some(said) = said(evidence) {
         return said;
@@ -70,6 +68,31 @@ pub(crate) fn recognise(evidence: &Evidence<'_>) -> Result<Recognised, Doubt> {
     }
     refuted.dedup();
     Err(if refuted.is_empty() { Doubt::because(no_layout(evidence)) } else { Doubt::because(refuted.join("; ")) })
+}
+
+/// Why a model can't be a detector, whatever it gives for a picture.
+pub(crate) fn without_boxes(evidence: &Evidence<'_>) -> Option<Doubt> {
+    if let Some(task) = evidence.metadata.task.as_deref().filter(|task| !WITH_BOXES.contains(task)) {
+        return Some(Doubt::because(format!(
+            "its metadata says that its task is {task}, which gives no boxes: use a detector"
+        )));
+    }
+    evidence.outputs.is_empty().then(|| {
+        Doubt::because(
+            "gives no floats and no whole numbers of 32 or 64 bits, as a map of classes does: use a detector",
+        )
+    })
+}
+
+/// The reading that the exporter's own words make the only one. Ultralytics before 8.4 does not name its head; where the shape is that
+/// of its detectors and agrees with its names, it says as much.
+pub(crate) fn in_words(evidence: &Evidence<'_>) -> Option<Fit> {
+    if let Some(said) = said(evidence) {
+        return said.ok().map(|recognised| recognised.fit);
+    }
+    evidence.ultralytics().filter(|_| evidence.named.is_some())?;
+    let Recognised { family, fit, .. } = recognise(evidence).ok()?;
+    (family == Family::YoloV8).then_some(fit)
 }
 
 /// What the exporter's own words make of the model; none if it has none, or they leave it open.

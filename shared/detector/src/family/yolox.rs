@@ -6,6 +6,18 @@ use crate::{ColorOrder, Letterbox, Resize};
 /// relative to the cell (the default) or in input pixels (`--decode_in_inference`), in the same shape.
 pub(crate) struct YoloX;
 
+/// As its own program has it.
+pub(super) const YOLOX: Defaults = Defaults {
+    color_order: ColorOrder::Bgr,
+    mean: [0.0; 3],
+    std: [1.0; 3],
+    letterbox: Letterbox::TopLeft,
+    pad_color: [114; 3],
+    longest_side: None,
+    resize: Resize::OpenCv,
+    nms_iou: Some(0.45),
+};
+
 impl Head for YoloX {
     fn name(&self) -> &'static str {
         "yolox"
@@ -22,19 +34,9 @@ impl Head for YoloX {
         }
         let reading = evidence.decoded.map(|decoded| if decoded { DECODED } else { RAW });
         let classes = classes_in(table.columns, 5, evidence.named)?;
-        let defaults = Defaults {
-            color_order: ColorOrder::Bgr,
-            mean: [0.0; 3],
-            std: [1.0; 3],
-            letterbox: Letterbox::TopLeft,
-            pad_color: [114; 3],
-            longest_side: None,
-            resize: Resize::OpenCv,
-            nms_iou: Some(0.45),
-        };
         let (columns, rows) = (table.columns, table.rows);
         let because = format!("{columns} numbers a candidate, and one candidate ({rows}) per cell of the strides");
-        Some(Fit::new(classes, vec![table.output], Cells { reading, classes }, defaults, because))
+        Some(Fit::new(classes, vec![table.output], Cells { reading, classes }, YOLOX, because))
     }
 
     fn recognise(&self, evidence: &Evidence<'_>) -> Vec<Fit> {

@@ -34,7 +34,7 @@ impl Sides {
 ///
 /// # Errors
 ///
-/// Nothing says how large the input is, or the outputs would be absurdly large.
+/// Nothing says how large the input is, the outputs would be absurdly large, or it is plain that the model gives no boxes.
 pub(crate) fn before_trial(
     path: &Path,
     card: &Card,
@@ -45,6 +45,9 @@ pub(crate) fn before_trial(
     let contradiction = |reason: String| DetectorError::Card { path: Card::path_for(path), reason };
     let size = Size { width: sides.width.map_err(contradiction)?.0, height: sides.height.map_err(contradiction)?.0 };
     let evidence = evidence(declared, &declared.outputs, card, Some(size), None);
+    if let Some(doubt) = family::without_boxes(&evidence).filter(|_| card.family.is_none()) {
+        return Err(unknown(path, declared, doubt));
+    }
     let guess = match card.family {
         Some(family) => family.head().fit(&evidence),
         None => family::recognise(&evidence).ok().map(|recognised| recognised.fit),
@@ -54,6 +57,16 @@ pub(crate) fn before_trial(
         defaults.map_or((ColorOrder::Rgb, [0.0; 3], [255.0; 3]), |usual| (usual.color_order, usual.mean, usual.std));
     let std = if declared.number == NumberType::U8 { [1.0; 3] } else { std };
     Ok((size, card.color_order.unwrap_or(order), card.mean.unwrap_or(mean), card.std.unwrap_or(std)))
+}
+
+/// Whether the exporter's words and the declared shapes leave nothing that a trial could tell.
+pub(crate) fn is_settled_by_its_words(card: &Card, declared: &Declared, size: Size) -> bool {
+    let evidence = evidence(declared, &declared.outputs, card, Some(size), None);
+    let fit = if card.family.is_some() { None } else { family::in_words(&evidence) };
+    fit.is_some_and(|fit| {
+        let is_fixed = |output: &usize| declared.outputs[*output].has_fixed_shape(true);
+        fit.has_batch && !fit.decoder.is_undecided() && fit.outputs.iter().all(is_fixed)
+    })
 }
 
 /// A model that takes bytes normalises them by itself.
@@ -116,6 +129,7 @@ pub(crate) fn resolve(
     let outputs: Vec<OutputSpec> = declared.outputs.iter().enumerate().map(shapes).collect();
     let evidence = evidence(&declared, &outputs, &card, input, trial);
     let Recognised { family, mut fit, origin } = family(&path, &card, &evidence, &declared)?;
+    fit.leaves = fit.leaves.or_else(|| family::left_out(&outputs, &fit).in_words());
     if let Some((trial, input)) = trial.zip(input) {
         if let Some(decision) = trial.decide(&mut fit, input) {
             let decision = decision.map_err(|reason| DetectorError::Outputs { reason })?;
@@ -274,6 +288,16 @@ fn check_outputs(declared: &Declared) -> Result<(), DetectorError> {
     Ok(())
 }
 
+fn unknown(path: &Path, declared: &Declared, doubt: family::Doubt) -> DetectorError {
+    DetectorError::UnknownFamily {
+        path: path.to_owned(),
+        card: Card::path_for(path),
+        seen: describe(declared),
+        reason: doubt.reason,
+        readings: doubt.readings,
+    }
+}
+
 /// The family, and how it reads the outputs.
 fn family(path: &Path, card: &Card, evidence: &Evidence<'_>, declared: &Declared) -> Result<Recognised, DetectorError> {
     if let Some(family) = card.family {
@@ -291,13 +315,7 @@ fn family(path: &Path, card: &Card, evidence: &Evidence<'_>, declared: &Declared
             }),
         };
     }
-    family::recognise(evidence).map_err(|doubt| DetectorError::UnknownFamily {
-        path: path.to_owned(),
-        card: Card::path_for(path),
-        seen: describe(declared),
-        reason: doubt.reason,
-        readings: doubt.readings,
-    })
+    family::recognise(evidence).map_err(|doubt| unknown(path, declared, doubt))
 }
 
 /// The first names and how many there are.

@@ -18,6 +18,7 @@ pub(crate) fn try_open(model: PathBuf, batch: usize) -> Result<Detector, Detecto
         batch: Some(batch),
         device: DeviceChoice::Auto,
         graphs: None,
+        always_tried: true,
     })
 }
 
