@@ -19,7 +19,8 @@ const AT_ONCE: usize = 16;
 /// What is loaded together; empty while no window is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window<T> {
-    /// The frozen list.
+    /// The frozen list; `files` is what an earlier version called it.
+    #[serde(alias = "files")]
     pub items: Vec<T>,
     /// Whether they were refused together, so that each is loaded alone. Kept, because some may have been by the time somebody else tries.
     #[serde(default)]

@@ -86,6 +86,7 @@ fn every_planted_mistake_is_found_by_the_rule_against_it() {
         (Flaw::DeliversForEver, "something still waits after 30 days"),
         (Flaw::NeverRests, "the handlers keep each other busy for ever"),
         (Flaw::ForgetsWindows, "its rows were loaded 2 times"),
+        (Flaw::ForgetsWindows, "has 2 rows in requests"),
         (Flaw::SweepsInVain, "failed without need: "),
     ] {
         let breaks =
