@@ -40,13 +40,17 @@ pub(crate) async fn waits(cloud: &Cloud, request: &RequestId) -> Result<bool, Fa
     Ok(cloud.find(&waiting(request)).await?.is_some())
 }
 
-/// Goes on with the window that is open, if one is, and then loads all that waits; and then tells the ends that wait, those of what it loaded
-/// among them.
+/// Goes on with the windows that are open, loads all that waits, and tells all ends that wait, those of what it loaded among them. In turns: while
+/// requests keep coming, so do ends.
 pub(crate) async fn load_all(cloud: &Cloud, delivery: &Delivery) -> Result<(), Failure> {
-    let loaded = window::load_all(cloud, &Tracks, delivery).await;
-    // Whatever some rows wait for, those of others are recorded.
-    let told = end::tell_all(cloud, delivery).await;
-    loaded.and(told)
+    loop {
+        let loaded = window::load_next(cloud, &Tracks, delivery).await;
+        // Whatever some rows wait for, those of others are recorded.
+        let told = end::tell_next(cloud, delivery).await;
+        if !(loaded? | told?) {
+            return Ok(());
+        }
+    }
 }
 
 #[derive(Debug)]

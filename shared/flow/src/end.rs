@@ -23,7 +23,7 @@ use trackdrop_pipeline::{
     names::{Marker, ObjectName, PerSegment, ResultFile},
 };
 use trackdrop_tables::requests::{PictureColumns, RequestRow};
-pub use waiting::{ROWS_OF_A_WINDOW, tell_all};
+pub use waiting::{ROWS_OF_A_WINDOW, tell_all, tell_next};
 
 /// On a summary whose row waits for a window.
 const ENDS_BY_WINDOW: &str = "trackdrop-by-window";

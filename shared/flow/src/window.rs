@@ -44,37 +44,36 @@ pub trait Gathering: Sync {
     async fn load(&self, cloud: &Cloud, window: &Window<Self::Item>, delivery: &Delivery) -> Result<bool, Failure>;
 }
 
-/// Goes on with the window that is open, if one is, and then loads all that waits.
+/// Goes on with the window that is open, if one is, or loads what waits, as much as one window takes. Whether there was anything: there may be more.
 ///
 /// # Errors
 /// Those of the store and the warehouse, and where `delivery` is asked to stop: the next call goes on.
-pub async fn load_all<G: Gathering>(cloud: &Cloud, gathering: &G, delivery: &Delivery) -> Result<(), Failure> {
-    loop {
-        delivery.step()?;
-        let (open, precondition) = read(cloud, gathering).await?;
-        let (window, generation) = match (open, precondition) {
-            (Some(window), Precondition::Generation(generation)) => (window, generation),
-            _ => {
-                // Gathered after the last window was seen closed: what that one loaded is not gathered again.
-                let (items, failure) = gathering.gather(cloud, delivery).await?;
-                if items.is_empty() {
-                    return failure.map_or(Ok(()), Err);
-                }
-                let window = Window { items, is_one_by_one: false };
-                match write(cloud, gathering, &window, precondition).await? {
-                    Some(generation) => (window, generation),
-                    // Somebody else froze a list: go on with that one.
-                    None => continue,
-                }
+pub async fn load_next<G: Gathering>(cloud: &Cloud, gathering: &G, delivery: &Delivery) -> Result<bool, Failure> {
+    delivery.step()?;
+    let (open, precondition) = read(cloud, gathering).await?;
+    let (window, generation) = match (open, precondition) {
+        (Some(window), Precondition::Generation(generation)) => (window, generation),
+        _ => {
+            // Gathered after the last window was seen closed: what that one loaded is not gathered again.
+            let (items, failure) = gathering.gather(cloud, delivery).await?;
+            if items.is_empty() {
+                return failure.map_or(Ok(false), Err);
             }
-        };
-        let next = match gathering.load(cloud, &window, delivery).await? {
-            true => Window { items: vec![], is_one_by_one: false },
-            false => Window { is_one_by_one: true, ..window },
-        };
-        // Whoever loses this write did the same work, or finds the list as it is by now.
-        write(cloud, gathering, &next, Precondition::Generation(generation)).await?;
-    }
+            let window = Window { items, is_one_by_one: false };
+            match write(cloud, gathering, &window, precondition).await? {
+                Some(generation) => (window, generation),
+                // Somebody else froze a list: the next call goes on with that one.
+                None => return Ok(true),
+            }
+        }
+    };
+    let next = match gathering.load(cloud, &window, delivery).await? {
+        true => Window { items: vec![], is_one_by_one: false },
+        false => Window { is_one_by_one: true, ..window },
+    };
+    // Whoever loses this write did the same work, or finds the list as it is by now.
+    write(cloud, gathering, &next, Precondition::Generation(generation)).await?;
+    Ok(true)
 }
 
 /// The open window, if there is one, and what the next writing must find.

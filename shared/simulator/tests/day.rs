@@ -132,6 +132,15 @@ fn windows_are_few_whatever_the_volume() {
 }
 
 #[test]
+fn ends_keep_up_while_requests_never_stop_coming() {
+    let report = built_in("hundred-thousand", &[]);
+    assert_eq!((report.with_rows, report.done, report.failed), (100_000, 100_000, 0));
+    // Windows of tracks follow each other through the day; ends are told between them.
+    let [rows, over] = ["4 rows", "5 over"].map(|until| report.latency[until].longest_s);
+    assert!(over < rows + 300.0, "{report}");
+}
+
+#[test]
 fn a_bucket_that_takes_little_makes_everything_late() {
     let quick = built_in("thousand", &[]).latency["4 rows"].p50_s;
     let report = built_in("thousand", &[("limits.bucket_writes_per_s", "1"), ("limits.bucket_doubles_every_s", "1e9")]);

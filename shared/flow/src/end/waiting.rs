@@ -48,12 +48,21 @@ pub(super) async fn wait(cloud: &Cloud, request: &RequestId, round: Round) -> Re
     cloud.mark(names::waiting_end(request, round)).await.map(drop)
 }
 
-/// Tells all ends that wait.
+/// Tells ends that wait, as many as one window takes. Whether there were any: there may be more.
 ///
 /// # Errors
 /// Those of store, warehouse and publisher, and where `delivery` is asked to stop: the next call goes on.
+pub async fn tell_next(cloud: &Cloud, delivery: &Delivery) -> Result<bool, Failure> {
+    window::load_next(cloud, &Ends, delivery).await
+}
+
+/// Tells all ends that wait.
+///
+/// # Errors
+/// As [`tell_next`].
 pub async fn tell_all(cloud: &Cloud, delivery: &Delivery) -> Result<(), Failure> {
-    window::load_all(cloud, &Ends, delivery).await
+    while tell_next(cloud, delivery).await? {}
+    Ok(())
 }
 
 #[derive(Debug)]

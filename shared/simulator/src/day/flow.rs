@@ -90,6 +90,7 @@ enum Happening {
     Window,
     Gather,
     WindowLoaded,
+    GatherEnds,
     EndsRecorded,
 }
 
@@ -302,6 +303,7 @@ impl<'a> Day<'a> {
             }
             Happening::Gather => self.gather(),
             Happening::WindowLoaded => self.window_loaded(),
+            Happening::GatherEnds => self.gather_ends(),
             Happening::EndsRecorded => self.ends_recorded(),
         }
     }

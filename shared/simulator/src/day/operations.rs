@@ -313,7 +313,7 @@ pub fn of_request(segments: u32, annotated: bool, ended_by: EndedBy) -> Vec<(&'s
         let first = window_gathers() + window_looks() + window_writes() + load_job() + mark_loaded() + window_writes();
         let lets_go = window_gathers() + window_lets_go(annotated) + end_waits(segments);
         let recorded = window_looks_at_end() + window_writes() + record() + window_tells_end() + window_writes();
-        all.push(("window", first + lets_go + window_gathers() * 2 + recorded));
+        all.push(("window", first + lets_go + window_gathers() * 4 + recorded));
     }
     if annotated {
         let over = if ended_by == EndedBy::Join { is_over(true) + end(segments) } else { is_not_loaded() };

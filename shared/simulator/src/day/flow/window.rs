@@ -18,7 +18,7 @@ impl Day<'_> {
         let files = self.gathered.len().min(self.profile.limits.load_files as usize);
         self.is_window_open = files > 0;
         if files == 0 {
-            return self.gather_ends(at_us);
+            return self.gather_ends_at(at_us, false);
         }
         let looks = ops::window_looks() * files as u64;
         at_us += self.charge(Stage::Load, looks) + self.latency(looks) / WINDOW_AT_ONCE;
@@ -32,14 +32,24 @@ impl Day<'_> {
         }
     }
 
-    /// Nothing waits to be loaded: what has ended is recorded with one job, and told.
-    fn gather_ends(&mut self, mut at_us: u64) {
+    /// Between two windows of tracks, which come one after the other while requests keep coming.
+    pub(super) fn gather_ends(&mut self) {
+        if !self.is_window_open {
+            self.gather_ends_at(self.now_us, true);
+        }
+    }
+
+    /// What has ended is recorded with one job, and told.
+    fn gather_ends_at(&mut self, mut at_us: u64, is_between: bool) {
         let pages = self.ends.len().div_ceil(1_000).max(1) as u64;
         let mut list = ops::window_gathers();
         list.work.list = pages;
         at_us += self.spend(Stage::Load, list);
         let rows = self.ends.len().min(ROWS_OF_A_WINDOW);
         if rows == 0 {
+            if is_between {
+                self.tell(at_us, Happening::Gather);
+            }
             return;
         }
         let looks = ops::window_looks_at_end() * rows as u64;
@@ -99,8 +109,7 @@ impl Day<'_> {
         self.loaded.extend(in_window.into_iter().map(|(request, _)| request));
         let marked_us = self.charge(Stage::Load, marks) + self.latency(marks) / WINDOW_AT_ONCE;
         let closed_us = marked_us + self.spend(Stage::Load, ops::window_writes());
-        // The next pass looks again at once.
-        self.tell(self.now_us + closed_us, Happening::Gather);
+        self.tell(self.now_us + closed_us, Happening::GatherEnds);
         self.is_window_open = false;
     }
 }
