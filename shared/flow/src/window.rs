@@ -13,8 +13,8 @@ use tracing::Instrument;
 use trackdrop_cloud::Precondition;
 use trackdrop_pipeline::{Delivery, Failure, FailureKind, names::ObjectName};
 
-/// Items that are looked after at the same time.
-const AT_ONCE: usize = 16;
+/// Items that are looked after at the same time. Each waits for the store nearly all the time.
+pub const AT_ONCE: usize = 64;
 
 /// What is loaded together; empty while no window is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

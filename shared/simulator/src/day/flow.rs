@@ -30,8 +30,8 @@ use trackdrop_pipeline::{
 const LAST_US: u64 = 14 * 86_400_000_000;
 /// Progress is written at most so often (`flow::manifest`).
 const PROGRESS_EVERY_US: u64 = 5_000_000;
-/// Requests that a window looks after at the same time (`load::window`).
-const WINDOW_AT_ONCE: u64 = 16;
+/// Requests that a window looks after at the same time.
+const WINDOW_AT_ONCE: u64 = trackdrop_flow::window::AT_ONCE as u64;
 /// How often the autoscaler of workers that pull looks (Terraform's `pollingInterval`), and how long it waits before it takes workers away.
 const LOOK_US: u64 = 30_000_000;
 const SHRINK_AFTER_LOOKS: usize = 10;
