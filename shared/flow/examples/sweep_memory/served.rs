@@ -29,7 +29,7 @@ struct Served {
 /// Answers until the process ends.
 pub(crate) async fn serve(address: &str, requests: u64, hostile: u64) -> Outcome<()> {
     let created = Timestamp::from_micros(Timestamp::now().micros() - (AGE_S * 1e6) as i64);
-    let request = |number| RequestId::of_upload("sweep-uploads", &upload(number), generation(number), created);
+    let request = |number| RequestId::of_upload(Bucket::Uploads.as_str(), &upload(number), generation(number), created);
     let mut requests: Vec<_> = (0..requests).map(request).collect();
     requests.sort_unstable();
     let router = Router::new()
