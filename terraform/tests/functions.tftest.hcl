@@ -357,7 +357,7 @@ run "workers" {
       pool.location == region &&
       pool.template[0].containers[0].args == tolist(["--pull"]) &&
       one([for env in pool.template[0].containers[0].env : env.value if env.name == "TRACKDROP_SUBSCRIPTION"]) == "projects/${var.project}/subscriptions/trackdrop-track" &&
-      toset([for env in pool.template[0].containers[0].env : env.name]) == toset(concat(var.contract, ["TRACKDROP_BATCH", "TRACKDROP_DEVICE", "TRACKDROP_LIMITS", "TRACKDROP_MODEL", "TRACKDROP_MODELS", "TRACKDROP_SUBSCRIPTION", "TRACKDROP_VIDEO_ENGINE"])) &&
+      toset([for env in pool.template[0].containers[0].env : env.name]) == toset(concat(var.contract, ["TRACKDROP_BATCH", "TRACKDROP_DEVICE", "TRACKDROP_LIMITS", "TRACKDROP_LOAD_WINDOW", "TRACKDROP_MODEL", "TRACKDROP_MODELS", "TRACKDROP_SUBSCRIPTION", "TRACKDROP_VIDEO_ENGINE"])) &&
       pool.template[0].service_account == google_service_account.function["track"].email
     ]) && length(google_cloud_run_v2_worker_pool.track) == 2
     error_message = "A pool does not pull, or is not told what the contract says."
