@@ -1,74 +1,35 @@
 //! How a request ends. Idempotent: any delivery may end it, any number of times.
 
+mod summary;
 mod waiting;
 
 use crate::{
-    Cloud, NewObject, VERSION, WorkReport, busy_seconds,
+    Cloud, NewObject,
     chunks::{self, Chunks},
     manifest,
     round::{self, Round},
     store::parse_json,
 };
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use std::{cmp::Ordering, collections::BTreeMap};
+use summary::{row, summarise};
 use tracing::Instrument;
 use trackdrop_cloud::{LoadOutcome, ObjectInfo, Precondition, TOPIC_REQUESTS, WarehouseError};
 use trackdrop_pipeline::{
-    Bucket, Delivery, DetectEvery, Event, Failure, Manifest, RequestFinished, RequestId, RequestState, Stage,
-    Timestamp,
-    cost::{CostEstimate, Prices},
-    ledger::LedgerTotal,
-    manifest::{ModelIdentity, RequestError},
-    names::{Marker, ObjectName, PerSegment, ResultFile},
+    Delivery, Event, Failure, Manifest, RequestFinished, RequestId, RequestState, Stage, Timestamp,
+    manifest::RequestError,
+    names::{Marker, ResultFile},
 };
-use trackdrop_tables::requests::{PictureColumns, RequestRow};
-pub use waiting::{ROWS_OF_A_WINDOW, tell_all, tell_next};
+use trackdrop_tables::requests::RequestRow;
+pub use {
+    summary::{Summary, read_summary, video_name},
+    waiting::{ROWS_OF_A_WINDOW, tell_all, tell_next},
+};
 
 /// On a summary whose row waits for a window.
 const ENDS_BY_WINDOW: &str = "trackdrop-by-window";
 /// Attempts of a write on the condition of what stands. Only another round's write makes one fail.
 const ATTEMPTS: u32 = 10;
-
-/// Counts and timings of a finished request: `results/<request_id>/summary.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// The request.
-    pub request_id: RequestId,
-    /// The request whose detections it was made from, where it is another version of that one's tracks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retrack_of: Option<RequestId>,
-    /// Object name of the upload.
-    pub video: String,
-    /// When the request ended.
-    pub finished_at: Timestamp,
-    /// Segments that the video was cut into.
-    pub segments: u32,
-    /// How many frames came from one look of the detector to the next.
-    #[serde(default, skip_serializing_if = "DetectEvery::is_all")]
-    pub detect_every: DetectEvery,
-    /// The account of its frames.
-    pub ledger: LedgerTotal,
-    /// Detections stored.
-    pub detections: u64,
-    /// Rows in `tracks`.
-    pub track_rows: u64,
-    /// Identities by class name.
-    pub tracks_by_class: BTreeMap<String, u64>,
-    /// The model.
-    pub model: Option<ModelIdentity>,
-    /// Seconds of work a stage, all segments together.
-    pub seconds_by_stage: BTreeMap<Stage, f64>,
-    /// Frames looked at in a second in which an instance was busy with `track`, however many segments it worked on in it: what
-    /// `trackdrop plan --fps-per-gpu` wants.
-    #[serde(default)]
-    pub fps_per_instance: Option<f64>,
-    /// What this work would cost on Cloud Run with L4 GPUs if instances were busy with it for the same time there. An estimate.
-    #[serde(default)]
-    pub cost: Option<CostEstimate>,
-    /// Version of Trackdrop.
-    pub version: String,
-}
 
 /// Ends the request if all its results exist. Call it after writing the load marker or the annotated video.
 ///
@@ -356,21 +317,6 @@ async fn tell_of_round(cloud: &Cloud, round: Round, new: impl Fn() -> NewObject 
     Err(Failure::transient(format!("{object} was changed by others {ATTEMPTS} times in a row")))
 }
 
-/// What the summary of a finished request says; none where there is none.
-///
-/// # Errors
-/// Those of the store; permanent where the object is no summary.
-pub async fn read_summary(cloud: &Cloud, request: &RequestId) -> Result<Option<Summary>, Failure> {
-    let read = cloud.get_json(&ResultFile::Summary.object(request)).await?;
-    Ok(read.map(|(_, summary)| summary))
-}
-
-/// The same, where it is of this round.
-async fn read_summary_of(cloud: &Cloud, request: &RequestId, round: Round) -> Result<Option<Summary>, Failure> {
-    let read = cloud.get_json(&ResultFile::Summary.object(request)).await?;
-    Ok(read.filter(|(info, _)| round::told(info) == Some(round)).map(|(_, summary)| summary))
-}
-
 /// The target of the one line that the log has of a request's end; a trace's outermost span is made of it.
 pub const LOG_TARGET: &str = "trackdrop_flow::end";
 
@@ -408,96 +354,4 @@ async fn asked_at(
         return Ok(marker.created);
     }
     Ok(uploaded_at)
-}
-
-/// Adds up the work reports that the request's objects carry.
-async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summary, Failure> {
-    let request = &manifest.request_id;
-    let mut seconds_by_stage = BTreeMap::new();
-    let mut busy_by_stage = BTreeMap::new();
-    let mut detections = 0;
-    for (kind, stage) in [
-        (PerSegment::Chunk, Stage::Split),
-        (PerSegment::Detections, Stage::Track),
-        (PerSegment::Annotated, Stage::Annotate),
-    ] {
-        let by = if kind == PerSegment::Annotated { request } else { manifest.detected_in() };
-        let all = cloud.storage.list(&ObjectName::new(Bucket::Work, kind.prefix(by))).await?;
-        let reports: Vec<_> = all.iter().map(|info| WorkReport::from_metadata(&info.metadata)).collect();
-        if kind == PerSegment::Detections {
-            detections = reports.iter().map(|report| report.rows).sum::<u64>();
-        }
-        // A version of another request's tracks did not do that one's work again.
-        if by == request && !reports.is_empty() {
-            seconds_by_stage.insert(stage, reports.iter().map(|report| report.seconds).sum::<f64>());
-            busy_by_stage.insert(stage, busy_seconds(&reports));
-        }
-    }
-    let mut merged = WorkReport::default();
-    for (file, stage) in [(ResultFile::Tracks, Stage::Merge), (ResultFile::AnnotatedVideo, Stage::Join)] {
-        let Some(info) = cloud.find(&file.object(request)).await? else { continue };
-        let report = WorkReport::from_metadata(&info.metadata);
-        seconds_by_stage.insert(stage, report.seconds);
-        busy_by_stage.insert(stage, report.seconds);
-        if file == ResultFile::Tracks {
-            merged = report;
-        }
-    }
-    let now = Timestamp::now();
-    let ledger = manifest.ledger.clone().unwrap_or_default();
-    let track_s = busy_by_stage.get(&Stage::Track).copied().filter(|seconds| *seconds > 0.0);
-    let cost = (!busy_by_stage.is_empty()).then(|| Prices::built_in().estimate_by_stage(&busy_by_stage));
-    Ok(Summary {
-        request_id: request.clone(),
-        retrack_of: manifest.retrack_of.clone(),
-        video: video_name(manifest),
-        // Its round's rows are told apart from those of earlier ones by the moment, whatever the clocks say.
-        finished_at: manifest.reopened_at.map_or(now, |began_at| now.max(began_at)),
-        segments: manifest.segment_count,
-        fps_per_instance: track_s.map(|seconds| ledger.looks() as f64 / seconds),
-        cost,
-        detect_every: manifest.settings.detect_every,
-        ledger,
-        detections,
-        track_rows: merged.rows,
-        tracks_by_class: merged.tracks,
-        model: manifest.model.clone(),
-        seconds_by_stage,
-        version: VERSION.to_owned(),
-    })
-}
-
-/// The upload's object name, out of its path for people.
-pub fn video_name(manifest: &Manifest) -> String {
-    let uri = &manifest.source.uri;
-    uri.strip_prefix("uploads/").unwrap_or(uri).to_owned()
-}
-
-fn row(manifest: &Manifest, summary: &Summary) -> RequestRow {
-    let seconds = |stage| summary.seconds_by_stage.get(&stage).copied().unwrap_or_default();
-    RequestRow {
-        request_id: manifest.request_id.clone(),
-        retrack_of: manifest.retrack_of.clone(),
-        video: summary.video.clone(),
-        uploaded_at: manifest.source.uploaded_at,
-        finished_at: summary.finished_at,
-        state: manifest.state,
-        error_stage: manifest.error.as_ref().map(|error| error.stage),
-        error: manifest.error.as_ref().map(|error| error.message.clone()),
-        segments: i64::from(summary.segments),
-        frames: summary.ledger.frames as i64,
-        frames_damaged: summary.ledger.frames_damaged as i64,
-        detections: summary.detections as i64,
-        track_rows: summary.track_rows as i64,
-        track_count: summary.tracks_by_class.values().sum::<u64>() as i64,
-        model: summary.model.as_ref().map(|model| model.name.clone()),
-        model_sha256: summary.model.as_ref().map(|model| model.sha256.clone()),
-        version: summary.version.clone(),
-        split_s: seconds(Stage::Split),
-        track_s: seconds(Stage::Track),
-        merge_s: seconds(Stage::Merge),
-        annotate_s: seconds(Stage::Annotate),
-        join_s: seconds(Stage::Join),
-        picture: manifest.source.video.as_ref().map(PictureColumns::from).unwrap_or_default(),
-    }
 }

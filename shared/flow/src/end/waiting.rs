@@ -9,7 +9,10 @@
 //! Whether an end waits is decided once, by whoever writes the summary of its round: all others do as its metadata says, whatever their own
 //! settings are. So no row is in a job of its own and in a window's, too.
 
-use super::{ENDS_BY_WINDOW, publish, read_summary_of, row};
+use super::{
+    ENDS_BY_WINDOW, publish,
+    summary::{read_summary_of, row},
+};
 use crate::{
     Cloud, manifest,
     round::{self, Round},
