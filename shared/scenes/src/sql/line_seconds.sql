@@ -1,38 +1,47 @@
 -- The seconds of tracks that matter to a line. All positions of those that come near it (whole is 1). Where only the step from
--- the second before may meet it, that step: this second's first position, and the last one of the second before.
+-- the second before may meet it, that step: this second's first position, and the last one of the second before. A box meets a
+-- segment if it meets the segment's box and not all of its corners are on one side of the segment's line.
 SELECT n.element, n.track_id, n.second, n.whole, n.first_s, n.last_s, s.request_id, s.sx, s.sy, s.rx, s.ry, s.hysteresis
 FROM (
   SELECT element, pick, track_id, second, MAX(whole) AS whole, MAX(first_s) AS first_s, MAX(last_s) AS last_s
   FROM (
-    SELECT l.element, b.pick, b.track_id,
+    SELECT l.element, l.pick, b.track_id,
            CASE WHEN e.step_end = 1 THEN b.second ELSE b.second_before END AS second,
            CASE
-             WHEN e.step_end = 1 AND b.lo_x <= l.hi_x AND b.hi_x >= l.lo_x AND b.lo_y <= l.hi_y AND b.hi_y >= l.lo_y THEN 1
+             WHEN e.step_end = 1 AND b.lo_x <= l.hi_x AND b.hi_x >= l.lo_x AND b.lo_y <= l.hi_y AND b.hi_y >= l.lo_y
+               AND ABS((l.zx - l.ax) * (b.lo_y + b.hi_y - 2 * l.ay) - (l.zy - l.ay) * (b.lo_x + b.hi_x - 2 * l.ax))
+                 <= ABS(l.zx - l.ax) * (b.hi_y - b.lo_y) + ABS(l.zy - l.ay) * (b.hi_x - b.lo_x) THEN 1
              ELSE 0
            END AS whole,
            CASE WHEN e.step_end = 1 THEN b.first_s END AS first_s,
            CASE WHEN e.step_end = 0 THEN b.last_s_before END AS last_s
     FROM (
-      SELECT *,
-             LAG(second) OVER (PARTITION BY pick, track_id ORDER BY second) AS second_before,
-             LAG(last_s) OVER (PARTITION BY pick, track_id ORDER BY second) AS last_s_before,
-             LAG(lo_x) OVER (PARTITION BY pick, track_id ORDER BY second) AS lo_x_before,
-             LAG(hi_x) OVER (PARTITION BY pick, track_id ORDER BY second) AS hi_x_before,
-             LAG(lo_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS lo_y_before,
-             LAG(hi_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS hi_y_before
+      SELECT pick, track_id, second, first_s, lo_x, hi_x, lo_y, hi_y, second_before, last_s_before,
+             LEAST(lo_x, COALESCE(lo_x_before, lo_x)) AS step_lo_x, GREATEST(hi_x, COALESCE(hi_x_before, hi_x)) AS step_hi_x,
+             LEAST(lo_y, COALESCE(lo_y_before, lo_y)) AS step_lo_y, GREATEST(hi_y, COALESCE(hi_y_before, hi_y)) AS step_hi_y
       FROM (
-        SELECT pick, track_id, second, MIN(first_s) AS first_s, MAX(last_s) AS last_s,
-               MIN(lo_x) AS lo_x, MAX(hi_x) AS hi_x, MIN(lo_y) AS lo_y, MAX(hi_y) AS hi_y
-        FROM {seconds}
-        GROUP BY pick, track_id, second
-      ) AS all_classes
+        SELECT *,
+               LAG(second) OVER (PARTITION BY pick, track_id ORDER BY second) AS second_before,
+               LAG(last_s) OVER (PARTITION BY pick, track_id ORDER BY second) AS last_s_before,
+               LAG(lo_x) OVER (PARTITION BY pick, track_id ORDER BY second) AS lo_x_before,
+               LAG(hi_x) OVER (PARTITION BY pick, track_id ORDER BY second) AS hi_x_before,
+               LAG(lo_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS lo_y_before,
+               LAG(hi_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS hi_y_before
+        FROM (
+          SELECT pick, track_id, second, MIN(first_s) AS first_s, MAX(last_s) AS last_s,
+                 MIN(lo_x - margin) AS lo_x, MAX(hi_x + margin) AS hi_x, MIN(lo_y - margin) AS lo_y, MAX(hi_y + margin) AS hi_y
+          FROM {seconds}
+          GROUP BY pick, track_id, second
+        ) AS all_classes
+      ) AS followed
     ) AS b
-    JOIN {elements} AS l ON l.pick = b.pick AND l.kind = 'line'
+    JOIN {parts} AS l ON l.pick = b.pick AND l.kind = 'line'
     CROSS JOIN (
       SELECT 0 AS step_end UNION ALL SELECT 1 AS step_end
     ) AS e
-    WHERE LEAST(b.lo_x, COALESCE(b.lo_x_before, b.lo_x)) <= l.hi_x AND GREATEST(b.hi_x, COALESCE(b.hi_x_before, b.hi_x)) >= l.lo_x
-      AND LEAST(b.lo_y, COALESCE(b.lo_y_before, b.lo_y)) <= l.hi_y AND GREATEST(b.hi_y, COALESCE(b.hi_y_before, b.hi_y)) >= l.lo_y
+    WHERE b.step_lo_x <= l.hi_x AND b.step_hi_x >= l.lo_x AND b.step_lo_y <= l.hi_y AND b.step_hi_y >= l.lo_y
+      AND ABS((l.zx - l.ax) * (b.step_lo_y + b.step_hi_y - 2 * l.ay) - (l.zy - l.ay) * (b.step_lo_x + b.step_hi_x - 2 * l.ax))
+        <= ABS(l.zx - l.ax) * (b.step_hi_y - b.step_lo_y) + ABS(l.zy - l.ay) * (b.step_hi_x - b.step_lo_x)
       AND (e.step_end = 1 OR b.second_before IS NOT NULL)
   ) AS step_ends
   GROUP BY element, pick, track_id, second

@@ -1,12 +1,8 @@
--- Unbroken runs of positions within the hysteresis.
+-- Unbroken runs of positions within the hysteresis. A position that is near two segments of a line has one rank.
 SELECT element, track_id, MIN(n) AS first_n, MAX(n) AS last_n, MIN(time_s) AS first_s, MAX(time_s) AS last_s
 FROM (
-  SELECT element, track_id, n, time_s, n - ROW_NUMBER() OVER (PARTITION BY element, track_id ORDER BY n) AS run
-  FROM (
-    SELECT element, track_id, n, MIN(time_s) AS time_s
-    FROM {touches}
-    WHERE near
-    GROUP BY element, track_id, n
-  ) AS once
+  SELECT element, track_id, n, time_s, n - DENSE_RANK() OVER (PARTITION BY element, track_id ORDER BY n) AS run
+  FROM {touches}
+  WHERE near
 ) AS counted
 GROUP BY element, track_id, run

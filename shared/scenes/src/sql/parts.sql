@@ -1,5 +1,5 @@
 -- Their segments and trapezoids.
-SELECT e.element, s.*
+SELECT e.element, e.pick, s.*
 FROM {elements} AS e
 JOIN {picked} AS k ON k.pick = e.pick
 JOIN (
