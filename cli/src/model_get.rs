@@ -21,7 +21,7 @@ use std::{
 use trackdrop_detector::default_model_path;
 
 /// A SHA-256.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sha256Hex([u8; 32]);
 
 impl Sha256Hex {

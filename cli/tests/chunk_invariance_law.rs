@@ -14,7 +14,9 @@ use trackdrop_cloud::{
 };
 use trackdrop_flow::Cloud;
 use trackdrop_pipeline::{
-    Looks, RequestId, RequestSettings, names::ObjectName, names::ResultFile, settings::METADATA_KEY,
+    Looks, RequestId, RequestSettings,
+    names::{ObjectName, ResultFile},
+    settings::METADATA_KEY,
 };
 use trackdrop_tracker::{ByteTrack, Detection, Settings};
 

@@ -13,8 +13,10 @@ use ort::{
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::Arc,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Instant,
 };
 use trackdrop_detector::{

@@ -118,7 +118,7 @@ fn trackforge(scene: &Scene) -> Duration {
     })
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Boxed([f32; 4], f32);
 
 impl DetectionBox for Boxed {

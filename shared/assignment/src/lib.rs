@@ -10,14 +10,13 @@
 //!
 //! The tracker has a solver of its own: its golden rows depend on how that one breaks ties.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::{cmp::Ordering, collections::BinaryHeap};
 
 /// No row, or no edge.
 const NONE: usize = usize::MAX;
 
 /// A row and a column that may be assigned to each other, for a positive score.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Edge {
     /// Which row.
     pub row: u32,
@@ -52,7 +51,7 @@ pub struct Assigner {
     chosen: Vec<usize>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Reached {
     distance: f64,
     edge: usize,
@@ -62,7 +61,7 @@ struct Reached {
 const UNREACHED: Reached = Reached { distance: f64::INFINITY, edge: NONE, row: NONE };
 
 /// A column to go on from; the nearest is the greatest, and of equals the one with the lowest number.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Candidate {
     distance: f64,
     column: usize,
@@ -83,7 +82,7 @@ impl PartialOrd for Candidate {
 }
 
 /// Where a search ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum End {
     /// At a column that no row has.
     FreeColumn(usize),

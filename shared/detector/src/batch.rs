@@ -5,7 +5,7 @@ use crate::{ModelInfo, Placement};
 /// The pictures of one inference, as the model's input wants them: `slots` pictures of u8 RGB [3, H, W].
 ///
 /// A video scaler writes each scaled frame straight into its place; the padding around it is there already.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct ImageBatch {
     shape: Shape,
     pixels: Vec<u8>,
@@ -13,7 +13,7 @@ pub struct ImageBatch {
 }
 
 /// What of the model decides about the pictures.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Shape {
     width: usize,
     height: usize,
@@ -21,7 +21,7 @@ struct Shape {
 }
 
 /// What two pictures have in common if the padding around them is the same.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Surroundings {
     placement: Placement,
     pad_color: [u8; 3],

@@ -17,7 +17,7 @@ use crate::{BoxFormat, DetectorError, Family, Letterbox, Resize, RowOrder};
 /// assert_eq!(card.family, Some(trackdrop_detector::Family::NanoDet));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Card {
     /// What people call the model; by default the file's name.
@@ -71,7 +71,7 @@ pub struct Card {
 }
 
 /// The order of the colour planes of a model's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColorOrder {
     /// Red first.

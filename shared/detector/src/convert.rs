@@ -6,13 +6,13 @@ use std::ops::Range;
 use crate::ColorOrder;
 
 /// `(byte - mean) / std`, from planes of red, green and blue to three planes in the model's colour order.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Normalizer {
     planes: [Plane; 3],
 }
 
 /// How a plane of the input is made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Plane {
     /// The plane of the picture that it takes.
     from: usize,

@@ -1,5 +1,5 @@
 /// One object in one picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
     /// Left edge, in source pixels; 0 is the left edge of the frame.
     pub x1: f32,

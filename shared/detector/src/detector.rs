@@ -1,26 +1,30 @@
-use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread;
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{Condvar, Mutex, PoisonError},
+    thread,
+};
 
 use memchr::memmem;
 use sha2::{Digest, Sha256};
 
-use crate::convert::Normalizer;
-use crate::engine::{Engine, EngineSpec};
-use crate::family::{Candidates, Decoder, Output};
-use crate::model::{Sources, before_trial, is_settled_by_its_words, resolve};
-use crate::session::Opener;
-use crate::trial::Trial;
 use crate::{
     Card, Detection, DetectorError, Device, DeviceChoice, Found, ImageBatch, ModelInfo, PassedOver, Suppressor,
-    default_model_path, graph_cache, session,
+    convert::Normalizer,
+    default_model_path,
+    engine::{Engine, EngineSpec},
+    family::{Candidates, Decoder, Output},
+    graph_cache,
+    model::{Sources, before_trial, is_settled_by_its_words, resolve},
+    session,
+    session::Opener,
+    trial::Trial,
 };
 
 /// What to open, and how it may use the machine.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct DetectorOptions {
     /// The ONNX file; its card lies beside it.
     pub model: PathBuf,

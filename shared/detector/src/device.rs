@@ -1,10 +1,9 @@
 //! What a model runs on.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 /// What the user asks for: `auto`, `cpu`, `cuda`, `tensorrt`, the last two with a GPU number as in `cuda:1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// The first that works of TensorRT, CUDA and the processor.
     #[default]
@@ -14,7 +13,7 @@ pub enum DeviceChoice {
 }
 
 /// What a session runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Device {
     /// The processor.
     Cpu,
@@ -25,7 +24,7 @@ pub enum Device {
 }
 
 /// A device that `auto` tried before the one that it took.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedOver {
     /// Which.
     pub device: Device,

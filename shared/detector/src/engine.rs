@@ -1,16 +1,19 @@
 //! One session with its buffers: pictures in, numbers out.
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
-use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::{IoBinding, Session};
-use ort::value::{DynValue, Tensor, TensorElementType};
+use half::{f16, slice::HalfFloatSliceExt};
+use ort::{
+    memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType},
+    session::{IoBinding, Session},
+    value::{DynValue, Tensor, TensorElementType},
+};
 
-use crate::batch::Surroundings;
-use crate::convert::{Normalizer, Number};
-use crate::family::{Output, OutputSpec, Size};
-use crate::inputs::{Inputs, MaskInput, NumberType, PictureInput, PictureLayout, SizeInput};
-use crate::{DetectorError, Device, ImageBatch};
+use crate::{
+    DetectorError, Device, ImageBatch,
+    batch::Surroundings,
+    convert::{Normalizer, Number},
+    family::{Output, OutputSpec, Size},
+    inputs::{Inputs, MaskInput, NumberType, PictureInput, PictureLayout, SizeInput},
+};
 
 /// Runs the model on batches of one shape. Inputs and outputs lie in memory that the device copies from and to by itself:
 /// pinned for a GPU.
@@ -58,7 +61,7 @@ impl Pictures {
 }
 
 /// What an engine is made for.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct EngineSpec {
     pub(crate) device: Device,
     pub(crate) inputs: Inputs,
@@ -70,7 +73,7 @@ pub(crate) struct EngineSpec {
 }
 
 /// The numbers of the outputs for the whole batch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Numbers<'a> {
     /// Shapes [batch, ...] and numbers; those beyond `count` are empty.
     outputs: [Output<'a>; MOST_OUTPUTS],

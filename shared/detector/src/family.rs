@@ -34,7 +34,7 @@ pub(crate) use recognise::{Doubt, Recognised, in_words, recognise, without_boxes
 use crate::{ColorOrder, Detection, Letterbox, Resize};
 
 /// What a model's output looks like. B pictures, N candidates, C classes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Family {
@@ -115,14 +115,14 @@ impl Family {
 }
 
 /// Pixels of a model's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(crate) width: u32,
     pub(crate) height: u32,
 }
 
 /// An output as the model declares it; -1 is a dimension that is known only when it runs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct OutputSpec {
     pub(crate) name: String,
     pub(crate) shape: Vec<i64>,
@@ -148,7 +148,7 @@ impl OutputSpec {
 }
 
 /// What one output says about one picture: the batch dimension is gone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Output<'a> {
     pub(crate) shape: &'a [usize],
     pub(crate) data: &'a [f32],

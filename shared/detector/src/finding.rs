@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// One thing that is known about a model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
     /// What it is about: the name of the card's field where there is one.
@@ -17,7 +17,7 @@ pub struct Finding {
 }
 
 /// What a finding rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
     /// The card beside the model.

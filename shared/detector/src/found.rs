@@ -2,7 +2,7 @@ use crate::Detection;
 
 /// The detections of a batch, best score first within a picture. Fill it again for the next batch: its memory is kept, so that no
 /// picture costs an allocation.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     detections: Vec<Detection>,
     /// For each picture where its detections end.

@@ -3,10 +3,12 @@
 //! A file is named by all that its content depends on, holds its own checksum, and comes into being by a rename. So a stale one is
 //! never looked for, a damaged one is never used, and processes that write the same one at once do not meet.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest, Sha256};
 

@@ -3,7 +3,7 @@
 use ort::value::TensorElementType;
 
 /// What the model takes.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inputs {
     pub(crate) pictures: PictureInput,
     /// Further inputs, which ask for sizes.
@@ -13,7 +13,7 @@ pub(crate) struct Inputs {
 }
 
 /// The input for the pictures.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct PictureInput {
     pub(crate) name: String,
     pub(crate) number: NumberType,
@@ -21,7 +21,7 @@ pub(crate) struct PictureInput {
 }
 
 /// What an input's numbers are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum NumberType {
     #[default]
     F32,
@@ -30,7 +30,7 @@ pub(crate) enum NumberType {
 }
 
 /// How an input holds pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PictureLayout {
     /// [batch, 3, height, width]
     Planes,
@@ -41,14 +41,14 @@ pub(crate) enum PictureLayout {
 }
 
 /// An input [batch, 2] for sizes of each picture.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct SizeInput {
     pub(crate) name: String,
     pub(crate) number: TensorElementType,
 }
 
 /// An input [batch, height, width] that is 1 where the picture is and 0 where there is padding, as DETR of Hugging Face has it.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct MaskInput {
     pub(crate) name: String,
     pub(crate) number: TensorElementType,

@@ -3,7 +3,7 @@
 use crate::class_names::{parse_lines, parse_names};
 
 /// The metadata of a model, as its exporter wrote it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Metadata {
     /// One name per class.
     pub(crate) names: Option<Vec<String>>,
@@ -17,7 +17,7 @@ pub(crate) struct Metadata {
 }
 
 /// Who wrote the model, and what it says only there.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Exporter {
     /// It does not say.
     #[default]
@@ -27,7 +27,7 @@ pub(crate) enum Exporter {
 }
 
 /// Ultralytics 8.4 writes all of this; before, `head` and `end2end` were lacking, and YOLOv5 writes names and stride alone.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Ultralytics {
     /// The class of the last layer: `Detect`, `RTDETRDecoder`, `Segment`, `OBB`.
     pub(crate) head: Option<String>,
@@ -40,7 +40,7 @@ pub(crate) struct Ultralytics {
 }
 
 /// `LibreYOLO` 1.6.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LibreYolo {
     /// `model_family`: `yolo9`, `rtmdet`, `detr`.
     pub(crate) family: String,

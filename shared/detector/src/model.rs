@@ -2,15 +2,17 @@
 
 mod resolve;
 
-use std::borrow::Cow;
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 pub(crate) use resolve::{before_trial, is_settled_by_its_words, resolve};
 
-use crate::family::{Family, OutputSpec, Size};
-use crate::inputs::NumberType;
-use crate::metadata::Metadata;
-use crate::{Card, ColorOrder, Finding, Letterbox, Placement, Resize, runtime};
+use crate::{
+    Card, ColorOrder, Finding, Letterbox, Placement, Resize,
+    family::{Family, OutputSpec, Size},
+    inputs::NumberType,
+    metadata::Metadata,
+    runtime,
+};
 
 /// Where `scripts/setup` puts the default model: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/models/nanodet-g-416.onnx`.
 #[must_use]
@@ -19,7 +21,7 @@ pub fn default_model_path() -> PathBuf {
 }
 
 /// What a model is and how it wants its pictures.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ModelInfo {
     /// From the card, else the file's name without extension.
@@ -107,7 +109,7 @@ impl ModelInfo {
 }
 
 /// What a model file says about itself.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Declared {
     /// `[batch, 3, height, width]`; -1 is decided when it runs.
     pub(crate) input: [i64; 4],

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::Detection;
 
 /// How a frame of one shape is put into an input of another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Letterbox {
     /// Keep the ratio, pad both sides alike.
@@ -17,7 +17,7 @@ pub enum Letterbox {
 }
 
 /// The filter by which a frame is scaled to its place in the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Resize {
     /// swscale's bilinear filter, which in a reduction averages over all pixels that it leaves out.
@@ -42,7 +42,7 @@ impl Resize {
 /// The rectangle of the model's input that the scaled frame fills; the rest is padding.
 ///
 /// Input pixel x lies at source pixel `(x - pad_left) / scale_x`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Placement {
     /// Width of the source frame in pixels.
     pub frame_width: u32,

@@ -1,8 +1,10 @@
 //! Finds ONNX Runtime and loads it, once per process.
 
-use std::env;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
 use ort::environment::Environment;
 

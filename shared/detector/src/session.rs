@@ -1,25 +1,34 @@
 //! Opens an ONNX model on a device, and reads what it says about itself.
 
-use std::cell::{Cell, OnceCell};
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    cell::{Cell, OnceCell},
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use ort::environment::Environment;
-use ort::ep::{self, ExecutionProvider};
-use ort::logging::LogLevel;
-use ort::session::Session;
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::value::{TensorElementType, ValueType};
+use ort::{
+    environment::Environment,
+    ep::{self, ExecutionProvider},
+    logging::LogLevel,
+    session::{
+        Session,
+        builder::{GraphOptimizationLevel, SessionBuilder},
+    },
+    value::{TensorElementType, ValueType},
+};
 use sha2::{Digest, Sha256};
 
-use crate::engine::MOST_OUTPUTS;
-use crate::family::OutputSpec;
-use crate::graph_cache::{GraphCache, has_external_weights};
-use crate::inputs::{Inputs, MaskInput, NumberType, PictureInput, PictureLayout, SizeInput};
-use crate::metadata::Metadata;
-use crate::model::{Declared, dimensions};
-use crate::{DetectorError, DetectorOptions, Device, DeviceChoice, PassedOver, runtime};
+use crate::{
+    DetectorError, DetectorOptions, Device, DeviceChoice, PassedOver,
+    engine::MOST_OUTPUTS,
+    family::OutputSpec,
+    graph_cache::{GraphCache, has_external_weights},
+    inputs::{Inputs, MaskInput, NumberType, PictureInput, PictureLayout, SizeInput},
+    metadata::Metadata,
+    model::{Declared, dimensions},
+    runtime,
+};
 
 /// A session, and what it was opened on.
 pub(crate) struct Opened {

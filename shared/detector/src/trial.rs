@@ -2,11 +2,13 @@
 
 use ort::session::Session;
 
-use crate::convert::Normalizer;
-use crate::engine::{Engine, EngineSpec};
-use crate::family::{Candidates, Decoder, Fit, Output, OutputSpec, Size};
-use crate::inputs::Inputs;
-use crate::{DetectorError, Device, ImageBatch};
+use crate::{
+    DetectorError, Device, ImageBatch,
+    convert::Normalizer,
+    engine::{Engine, EngineSpec},
+    family::{Candidates, Decoder, Fit, Output, OutputSpec, Size},
+    inputs::Inputs,
+};
 
 /// What a model gave for the trial's picture.
 #[derive(Debug, Default)]
@@ -16,7 +18,7 @@ pub(crate) struct Trial {
 }
 
 /// An output of the trial.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tried {
     /// With the batch.
     pub(crate) shape: Vec<usize>,

@@ -1,8 +1,10 @@
 //! Why a file is no model that ONNX Runtime accepts: in most cases plain from the file itself.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use crate::DetectorError;
 

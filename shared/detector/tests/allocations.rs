@@ -3,8 +3,10 @@
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
 
 use support::{fixture, picture, try_open};
 use trackdrop_detector::{Detection, Found, ImageBatch, Suppressor};

@@ -3,8 +3,7 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::thread;
+use std::{sync::Arc, thread};
 
 use support::{assert_same, assert_within, expected, fixture, picture, try_open};
 use trackdrop_detector::{Detection, DetectorError, ImageBatch};

@@ -5,8 +5,7 @@
 
 mod support;
 
-use std::collections::HashMap;
-use std::fs;
+use std::{collections::HashMap, fs};
 
 use support::{assert_same, batch_of, fixture, picture, try_open};
 use trackdrop_detector::{ColorOrder, Detector, DetectorError, DetectorOptions, Device, DeviceChoice, Family};

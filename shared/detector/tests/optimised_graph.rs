@@ -3,8 +3,10 @@
 
 mod support;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use support::{fixture, picture};
 use trackdrop_detector::{Detection, Detector, DetectorError, DetectorOptions, ImageBatch, default_model_path};

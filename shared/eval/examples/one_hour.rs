@@ -2,10 +2,7 @@
 //!
 //!     cargo run --release -p trackdrop-eval --example one_hour
 
-use std::error::Error;
-use std::fmt::Write;
-use std::path::Path;
-use std::time::Instant;
+use std::{error::Error, fmt::Write, path::Path, time::Instant};
 
 use trackdrop_eval::{CompareOptions, Options, Sequence, compare, evaluate, parse};
 

@@ -18,7 +18,7 @@ const MOSTLY_LOST: f64 = 0.2;
 const NONE: u32 = u32::MAX;
 
 /// The CLEAR metrics; shares in percent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Clear {
     /// Accuracy: 100 less the misses, false alarms and switches per row of ground truth. May be negative.
     #[serde(rename = "MOTA")]
@@ -53,7 +53,7 @@ pub struct Clear {
 }
 
 /// What is known of one object of ground truth.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct History {
     matched: u32,
     /// Starts of stretches in which it is matched frame after frame.

@@ -1,18 +1,13 @@
 //! One tracker's output against another's.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 
-use crate::clear::Clear;
-use crate::identity::Identity;
-use crate::row::Row;
-use crate::scene::Scene;
-use crate::sequence::Sequence;
+use crate::{clear::Clear, identity::Identity, row::Row, scene::Scene, sequence::Sequence};
 
 /// How to compare.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CompareOptions {
     /// The overlap that a match needs, `0 < .. <= 1`.
     pub iou: f64,
@@ -28,7 +23,7 @@ impl Default for CompareOptions {
 }
 
 /// How much two outputs have in common.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
     /// Rows with the same identity, in percent; the same both ways round. 100 if only the ids' numbers differ.
     #[serde(rename = "IDF1")]
@@ -45,7 +40,7 @@ pub struct Comparison {
 }
 
 /// The first frame in which two outputs differ, and how.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// The frame, from 1.
     pub frame: u32,
@@ -58,7 +53,7 @@ pub struct Difference {
 }
 
 /// One id with two boxes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Moved {
     /// The id.
     pub id: u64,

@@ -1,21 +1,21 @@
 //! Tracks against ground truth: all metrics at once.
 
-use std::fmt;
-use std::panic::resume_unwind;
-use std::thread;
+use std::{fmt, panic::resume_unwind, thread};
 
 use serde::Serialize;
 
-use crate::clear::Clear;
-use crate::frame_shift::{FrameShift, frame_shift};
-use crate::hota::Hota;
-use crate::identity::Identity;
-use crate::preprocessing::Preprocessing;
-use crate::scene::Scene;
-use crate::sequence::Sequence;
+use crate::{
+    clear::Clear,
+    frame_shift::{FrameShift, frame_shift},
+    hota::Hota,
+    identity::Identity,
+    preprocessing::Preprocessing,
+    scene::Scene,
+    sequence::Sequence,
+};
 
 /// How to evaluate. The default is TrackEval's for MOT15.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
     /// The overlap that CLEAR and identity metrics ask of a match, `0 < .. <= 1`. HOTA has its own 19.
     pub iou: f64,
@@ -30,7 +30,7 @@ impl Default for Options {
 }
 
 /// All metrics of one video. In JSON they have the names that TrackEval gives them; shares are percentages.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
     /// Detection and association over 19 overlap thresholds.
     #[serde(flatten)]

@@ -4,9 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::iou::Sweep;
-use crate::scene::shared_frames;
-use crate::sequence::Sequence;
+use crate::{iou::Sweep, scene::shared_frames, sequence::Sequence};
 use trackdrop_assignment::{Assigner, Edge};
 
 /// A shift is reported if it raises the overlap by at least this share. On real tracks at 7 to 25 frames per second a wrong frame
@@ -17,7 +15,7 @@ const MIN_GAIN: f64 = 0.01;
 const FRAMES_COMPARED: usize = 10_000;
 
 /// Tracks that would fit ground truth much better one frame earlier or later.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct FrameShift {
     /// What to add to every frame of the tracks: 1 or -1.
     pub add_to_frames: i64,

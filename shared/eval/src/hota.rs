@@ -14,7 +14,7 @@ pub(crate) fn alpha(index: usize) -> f64 {
 }
 
 /// HOTA and its parts in percent, averaged over the thresholds unless the name says otherwise.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Hota {
     /// The mean over all thresholds of the geometric mean of detection and association accuracy.
     #[serde(rename = "HOTA")]
@@ -45,7 +45,7 @@ pub struct Hota {
 }
 
 /// HOTA where a match needs an overlap of at least `alpha`; in percent.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct HotaAtAlpha {
     /// The threshold, `0..=1`.
     pub alpha: f64,

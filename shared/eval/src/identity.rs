@@ -6,7 +6,7 @@ use crate::scene::Scene;
 use trackdrop_assignment::{Assigner, Edge};
 
 /// How much is right if every object may have one track, and every track one object; shares in percent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Identity {
     /// Rows with the right identity among the mean number of rows of both sides.
     #[serde(rename = "IDF1")]

@@ -1,9 +1,11 @@
 //! Several videos as one.
 
-use crate::clear::Clear;
-use crate::evaluation::Evaluation;
-use crate::hota::{ALPHAS, Hota, HotaAtAlpha};
-use crate::identity::Identity;
+use crate::{
+    clear::Clear,
+    evaluation::Evaluation,
+    hota::{ALPHAS, Hota, HotaAtAlpha},
+    identity::Identity,
+};
 
 /// The evaluations of several videos as if their frames were one after the other and no object were in two of them: TrackEval's
 /// `COMBINED`. Counts are added and shares are of the added counts, so that a long video weighs more than a short one.

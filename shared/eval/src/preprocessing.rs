@@ -4,10 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::iou::Sweep;
-use crate::row::Row;
-use crate::scene::shared_frames;
-use crate::sequence::Sequence;
+use crate::{iou::Sweep, row::Row, scene::shared_frames, sequence::Sequence};
 use trackdrop_assignment::{Assigner, Edge};
 
 /// An overlap from which a track is taken to follow a distractor, whatever threshold is asked for.
@@ -26,7 +23,7 @@ const OTHER_VEHICLE: u16 = 6;
 const CLASSES: std::ops::RangeInclusive<u16> = 1..=13;
 
 /// What is left out before anything is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Preprocessing {

@@ -1,11 +1,15 @@
 //! Track files and ground truth as text: MOTChallenge, and CSV with a header.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::{Path, PathBuf},
+};
 
-use crate::row::Row;
-use crate::sequence::{Sequence, SequenceError};
+use crate::{
+    row::Row,
+    sequence::{Sequence, SequenceError},
+};
 
 /// Reads a file of tracks or ground truth.
 ///

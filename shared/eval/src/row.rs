@@ -1,7 +1,7 @@
 //! One box of one object in one frame.
 
 /// One line of a track file or of ground truth.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
     /// Frame number, from 1.
     pub frame: u32,

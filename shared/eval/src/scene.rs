@@ -1,12 +1,8 @@
 //! Ground truth and tracks of one video brought together: what all metrics start from.
 
-use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::ops::Range;
+use std::{cmp::Ordering, collections::HashMap, ops::Range};
 
-use crate::iou::Sweep;
-use crate::row::Row;
-use crate::sequence::Sequence;
+use crate::{iou::Sweep, row::Row, sequence::Sequence};
 
 /// Two sequences with ids numbered from 0 in order of appearance, and everything that overlaps.
 #[derive(Debug)]
@@ -22,7 +18,7 @@ pub(crate) struct Scene {
     overlaps: Vec<Overlap>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Pair {
     pub(crate) truth: u32,
     pub(crate) track: u32,
@@ -36,7 +32,7 @@ pub(crate) struct SharedFrame {
 }
 
 /// An object and a track that overlap in a frame.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Overlap {
     /// Which row of ground truth in this frame.
     pub(crate) truth_row: u32,

@@ -8,7 +8,7 @@ use crate::row::Row;
 const MAX_MAGNITUDE: f64 = 1e9;
 
 /// The rows of one video by frame; within a frame in the order given, with no id twice.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sequence {
     rows: Vec<Row>,
     /// Frames that have rows, ascending.
@@ -16,7 +16,7 @@ pub struct Sequence {
 }
 
 /// Which rows a frame has.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FrameRows {
     pub(crate) frame: u32,
     pub(crate) rows: Range<usize>,
@@ -118,7 +118,7 @@ fn check(index: usize, row: &Row) -> Result<(), SequenceError> {
 }
 
 /// Rows that make no sequence. `row` is the place in the list given, from 0.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SequenceError {
     /// The classic mistake: frames counted from 0.

@@ -116,7 +116,7 @@ pub enum ExchangeError {
 }
 
 /// What is wrong with one line of a text file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LineProblem {
     /// A value is no number.

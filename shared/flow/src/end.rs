@@ -12,6 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{cmp::Ordering, collections::BTreeMap};
+pub use summary::{Summary, read_summary, video_name};
 use summary::{row, summarise};
 use tracing::Instrument;
 use trackdrop_cloud::{LoadOutcome, ObjectInfo, Precondition, TOPIC_REQUESTS, WarehouseError};
@@ -21,10 +22,7 @@ use trackdrop_pipeline::{
     names::{Marker, ResultFile},
 };
 use trackdrop_tables::requests::RequestRow;
-pub use {
-    summary::{Summary, read_summary, video_name},
-    waiting::{ROWS_OF_A_WINDOW, tell_all, tell_next},
-};
+pub use waiting::{ROWS_OF_A_WINDOW, tell_all, tell_next};
 
 /// On a summary whose row waits for a window.
 const ENDS_BY_WINDOW: &str = "trackdrop-by-window";

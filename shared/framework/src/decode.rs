@@ -28,7 +28,7 @@ pub(crate) const MESSAGE_PUBLISHED: &str = "google.cloud.pubsub.topic.v1.message
 const MESSAGE_TYPE: &str = "type.googleapis.com/google.pubsub.v1.PubsubMessage";
 
 /// A request that is no event in any known shape; sending it again can't help.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed event: {0}")]
 pub struct Malformed(pub String);
 

@@ -31,7 +31,7 @@ pub(crate) struct Audio {
 }
 
 /// How the source's sound gets into the video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SoundCoding {
     /// Bit by bit.
     Copied,

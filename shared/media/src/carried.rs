@@ -106,7 +106,7 @@ fn pictures(
 }
 
 /// A file in memory, which the muxer writes and we read.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Memory(Arc<Mutex<Cursor<Vec<u8>>>>);
 
 impl Memory {

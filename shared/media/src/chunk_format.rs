@@ -45,7 +45,7 @@ pub(crate) fn earlier_times_ms(time_base: Rational, before: &[i64], first_owned:
 }
 
 /// What a chunk says about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkDescription {
     /// The stretch of the source that it owns.
     pub window: Window,

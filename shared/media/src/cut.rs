@@ -280,7 +280,7 @@ fn packet_range(index: &VideoIndex, segment: &PlannedSegment) -> std::ops::Range
     start..end
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct PacketTimes {
     pts: i64,
     dts: i64,

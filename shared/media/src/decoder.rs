@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What the decoder answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A picture was written to the frame.
     Picture,

@@ -44,7 +44,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 const INDEXED_CODECS: [&str; 7] = ["h264", "hevc", "av1", "mpeg4", "mjpeg", "prores", "dnxhd"];
 
 /// Which clock an MP4 is read by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timeline {
     /// The media's own clock: every stored picture, edit lists ignored.
     Media,

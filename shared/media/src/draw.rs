@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// One object to mark.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BoxMark<'a> {
     /// Left edge in pixels of the upright picture.
     pub x1: f32,
@@ -28,7 +28,7 @@ pub struct BoxMark<'a> {
 }
 
 /// Where an object was in the frames before.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trail<'a> {
     /// Identity; decides the colour.
     pub track_id: u64,
@@ -37,7 +37,7 @@ pub struct Trail<'a> {
 }
 
 /// All that is drawn on one frame.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Annotation<'a> {
     /// Boxes with labels, the last on top.
     pub boxes: &'a [BoxMark<'a>],
@@ -137,7 +137,7 @@ fn label_text(mark: &BoxMark<'_>) -> String {
 }
 
 /// A bitmap font at the size that suits the picture.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Font {
     raster: RasterHeight,
     /// Whole pixels per pixel of the raster, above 1 only on very large pictures.

@@ -27,7 +27,7 @@ use crate::{
 const CUT_OFF_S: f64 = 0.5;
 /// Everything that later steps need to know about a source. All times are ticks of `time_base` on the clock that players and other readers
 /// of files give, which is after an MP4's edit list; intervals are half-open.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VideoIndex {
     /// FFmpeg's name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
     pub container: String,
@@ -89,7 +89,7 @@ pub struct VideoIndex {
 }
 
 /// The clock by which a container stores its packets, and seeks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredClock {
     /// Its ticks at the presentation's PTS 0.
     pub ahead: i64,
@@ -111,7 +111,7 @@ impl StoredClock {
 }
 
 /// A place where decoding may start and after which nothing shown earlier follows, save its leading pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keyframe {
     /// When it is shown, in ticks.
     pub pts: i64,
@@ -126,7 +126,7 @@ pub struct Keyframe {
 }
 
 /// The audio stream of a source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioInfo {
     /// Index of the stream in the file.
     pub stream_index: usize,
@@ -141,7 +141,7 @@ pub struct AudioInfo {
 }
 
 /// What cutting needs of one packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PacketRecord {
     /// Presentation time, if a picture comes out of it.
     pub pts: Option<i64>,

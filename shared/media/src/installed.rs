@@ -13,7 +13,7 @@ const ALSO_AV1: &str = "libdav1d";
 const ENCODERS: &[&str] = &["libx264", "aac", "ffv1"];
 
 /// The FFmpeg libraries that this process uses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledFfmpeg {
     /// As FFmpeg's own programs print it, such as `5.1.6-0+deb12u1`.
     pub version: String,

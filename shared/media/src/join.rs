@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// One annotated segment, as [`crate::SegmentEncoder`] wrote it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoinPart<'a> {
     /// Its file.
     pub path: &'a Path,
@@ -26,7 +26,7 @@ pub struct JoinPart<'a> {
 }
 
 /// What went into the joined video.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinReport {
     /// Pictures written.
     pub video_frames: u64,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::MediaError;
 
 /// Bounds on a source. Each refusal is a [`MediaError::LimitExceeded`] that names the value and the bound.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Size of the file in bytes.

@@ -188,7 +188,7 @@ impl Stretch {
 }
 
 /// What an encoder is opened for, and what every picture that it gets must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Shape {
     width: u32,
     height: u32,

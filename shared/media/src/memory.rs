@@ -25,7 +25,7 @@ const USUAL_LOOKAHEAD: u32 = 10;
 const USUAL_PICTURES_AHEAD: usize = 2;
 
 /// How much of a video is in work at a time. It depends on the video and the machine alone, so all of its segments are coded alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
     /// Threads of a decoder or an encoder.
     pub threads: usize,

@@ -32,7 +32,7 @@ pub trait Notes: Send + Sync {
 }
 
 /// How often is noted, and how far a later scan goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoteEvery {
     /// Bytes of the source that a part is for. Of a source that is not longer nothing is noted.
     pub bytes: u64,
@@ -92,7 +92,7 @@ pub(crate) struct Notebook {
 }
 
 /// Whether a scan goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
     GoOn,
     /// What is noted can't be reached.

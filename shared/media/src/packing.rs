@@ -9,7 +9,7 @@ use crate::{MediaError, error::check};
 
 /// Which pictures are stored so. Their bytes, plane after plane and without padding, are sorted by their place in a pixel (all blue ones,
 /// all green ones, ...) so that neighbours are alike, and fill the rows of a grey picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packing {
     format: Pixel,
     width: u32,
@@ -17,7 +17,7 @@ pub(crate) struct Packing {
 }
 
 /// The grey picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Grey {
     /// Bytes of the picture that is stored.
     bytes: usize,

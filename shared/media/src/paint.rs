@@ -3,7 +3,7 @@
 use crate::canvas::Surface;
 
 /// A half-open rectangle of pixels; may lie outside the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rect {
     pub x0: i32,
     pub y0: i32,
@@ -19,7 +19,7 @@ impl Rect {
 }
 
 /// A colour in the picture's own YUV.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Brush {
     yuv: [u8; 3],
 }

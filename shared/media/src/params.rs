@@ -12,7 +12,7 @@ pub(crate) fn coded_fields(params: &VideoParams) -> Option<FieldOrder> {
 }
 
 /// An MP4 clock, whose tick is 1/`timescale` s, in which each source tick is a whole number of ticks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutputClock {
     pub timescale: i32,
     /// Output ticks per source tick.

@@ -13,7 +13,7 @@ use crate::{
 const PADDING: usize = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
 
 /// What a packet's first bytes say of its picture.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PictureHead {
     /// It completes the frame that the packet before it began: the decoder gives one picture for both, at the first one's time.
     pub is_second_field: bool,
@@ -22,7 +22,7 @@ pub(crate) struct PictureHead {
 }
 
 /// How a codec says in which order pictures are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OrderBy {
     /// Each has a picture order count, which begins anew at some key frames (H.264, HEVC).
     Count,
@@ -45,13 +45,13 @@ pub(crate) struct PictureHeads {
 }
 
 /// A picture's place in the order of showing.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Shown {
     count: i32,
     is_b: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pairs {
     H264,
     Mpeg2,

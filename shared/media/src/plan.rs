@@ -9,7 +9,7 @@ const LONGEST_TARGETS: f64 = 4.0;
 const LONGEST_AT_LEAST_S: f64 = 1.0;
 
 /// A half-open stretch of the source, in ticks of the source's time base. A frame belongs to it by its PTS alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// First tick inside.
     pub start_pts: i64,
@@ -20,7 +20,7 @@ pub struct Window {
 }
 
 /// One piece of work: the frames of its span.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedSegment {
     /// From 0, in the order of time.
     pub number: u32,

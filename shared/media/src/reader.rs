@@ -17,7 +17,7 @@ use crate::{
 const MOST_PIXEL_BYTES: u64 = 16;
 
 /// What decoding a chunk gave: the entry of one segment in the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecodeReport {
     /// Frames given out, damaged ones included.
     pub frames: u64,
@@ -65,7 +65,7 @@ pub struct ChunkReader {
     tally: Tally,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Reading,
     Draining,

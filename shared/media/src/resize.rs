@@ -3,7 +3,7 @@
 //! OpenCV weighs two samples a side, whatever the reduction; Pillow weighs all samples that an output covers, twice over.
 
 /// How a side of so many samples becomes another: for each output the two samples it lies between, and their weights of 11 bits.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Between {
     samples: Vec<[u32; 2]>,
     weights: Vec<[i16; 2]>,
@@ -58,7 +58,7 @@ fn sum_of<T: Copy + Default + Into<i32>>(samples: &[T], (start, weights): &(u32,
 }
 
 /// The sides of a plane of bytes and of what it becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizes {
     pub(crate) from: (usize, usize),
     pub(crate) to: (usize, usize),
@@ -252,7 +252,7 @@ pub(crate) struct Yuv {
 }
 
 /// How a picture in YUV is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct YuvLayout {
     /// By how many bits the chroma's sides are smaller, across and down.
     pub(crate) smaller: (u32, u32),
@@ -261,7 +261,7 @@ pub(crate) struct YuvLayout {
 }
 
 /// What the numbers mean, as swscale states it: 16 bits behind the point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct YuvMatrix {
     /// Red by V, blue by U, green by U and by V, where samples have the limited range.
     pub(crate) chroma: [i32; 4],
@@ -458,7 +458,7 @@ fn weighed<const N: usize>(samples: &[u8; N], weights: &[i16; N], bits: u32) -> 
 }
 
 /// Numbers from black and from grey to bytes of RGB.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Colors {
     luma: i16,
     black: i32,

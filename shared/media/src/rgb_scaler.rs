@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// By which filter a frame is scaled. All are bilinear; they differ in how many pixels they look at where a frame becomes smaller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResizeFilter {
     /// swscale's: all pixels count.
     #[default]

@@ -126,7 +126,7 @@ pub(crate) struct Scaler {
     key: Option<Key>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Key {
     from: (i32, i32, i32),
     to: (i32, i32, ffi::AVPixelFormat, bool, Option<i32>),

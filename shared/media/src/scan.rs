@@ -272,7 +272,7 @@ pub(crate) fn settle_times(
 }
 
 /// What is known of the times of all pictures.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Settled {
     /// Whether the container stated all of them.
     pub times_are_stated: bool,

@@ -4,7 +4,7 @@ use crate::entry_point::LeadIn;
 use serde::{Deserialize, Serialize};
 
 /// A packet as the container stores it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ScannedPacket {
     pub pts: Option<i64>,
     pub dts: Option<i64>,
@@ -32,7 +32,7 @@ pub(crate) struct ScannedPacket {
 }
 
 /// A picture that came out of a decoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DecodedPicture {
     /// Index of its packet.
     pub packet: usize,

@@ -25,7 +25,7 @@ const STEP_BYTES: u64 = 256 << 10;
 const KEPT_BYTES: u64 = 16 << 20;
 
 /// A video to read. Made from a path, or by [`Source::of_ranges`] from bytes that lie elsewhere.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Source {
     file: PathBuf,
     /// What messages call it.
@@ -36,7 +36,7 @@ pub struct Source {
 }
 
 /// What is taken where a file leaves a choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Which of the file's video streams, from 0, cover pictures not counted. `None`: the one that [`crate::VideoStreams::rule`] says.
     pub video_stream: Option<u32>,

@@ -25,7 +25,7 @@ const FINEST: i32 = 2;
 const TICK: Rational = Rational::of(1, 1);
 
 /// How a picture is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StillFormat {
     /// Without loss.
     Png,

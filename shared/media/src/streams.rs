@@ -13,7 +13,7 @@ const STILLS: [codec::Id; 6] =
     [codec::Id::MJPEG, codec::Id::PNG, codec::Id::BMP, codec::Id::GIF, codec::Id::WEBP, codec::Id::TIFF];
 
 /// The video streams of a file that has several.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VideoStreams {
     /// The number of the one that is read.
     pub taken: u32,
@@ -24,7 +24,7 @@ pub struct VideoStreams {
 }
 
 /// One of several video streams.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VideoStreamInfo {
     /// Its place among the file's video streams, from 0; cover pictures are not counted.
     pub number: u32,
@@ -131,7 +131,7 @@ pub(crate) fn is_film(stream: &Stream<'_>) -> bool {
 }
 
 /// What speaks for a stream, the weightiest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Merits {
     can_be_decoded: bool,
     moves: bool,

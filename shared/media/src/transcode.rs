@@ -2,7 +2,11 @@
 
 use std::collections::VecDeque;
 
-use ffmpeg::{Packet, codec, decoder, encoder, ffi, format::Sample, format::sample::Type, frame};
+use ffmpeg::{
+    Packet, codec, decoder, encoder, ffi,
+    format::{Sample, sample::Type},
+    frame,
+};
 use ffmpeg_next as ffmpeg;
 
 use crate::{MediaError, Rational};

@@ -32,7 +32,7 @@ pub(crate) struct TsWatch {
     pids: BTreeMap<u16, PidFacts>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Step {
     #[default]
     Unknown,
@@ -43,7 +43,7 @@ enum Step {
 }
 
 /// The streams of all programmes as PID and type, from a byte on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Layout {
     from_byte: u64,
     programs: BTreeMap<u16, Vec<(u16, u8)>>,
@@ -57,7 +57,7 @@ struct PidFacts {
 }
 
 /// Where a stream ends because its programme goes on without it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moved {
     /// The first byte of the new layout.
     pub at_byte: u64,

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How to cut and decode.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct VerifyOptions {
     /// Target length of a segment in seconds, as the pipeline would be asked for.
     pub segment_seconds: f64,
@@ -29,7 +29,7 @@ pub struct VerifyOptions {
 
 /// What the comparison found. Without a [`Difference`] every frame of the source is decoded by exactly one chunk, to the same
 /// pixels, at its time.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Verification {
     /// Width and height of the pictures that were compared, as they are stored.
     pub stored_size_px: (u32, u32),
@@ -58,7 +58,7 @@ pub struct Verification {
 }
 
 /// A frame as its chunk gave it out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifiedFrame {
     /// Its index in the plan.
     pub frame_index: u64,
@@ -71,7 +71,7 @@ pub struct VerifiedFrame {
 }
 
 /// A departure of the chunks from the serial decode.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Difference {
     /// The serial decode shows a whole picture that no chunk gave out.

@@ -1,6 +1,10 @@
 //! What decodes and encodes video: the processor, or the video engine of an NVIDIA GPU.
 
-use std::{collections::BTreeSet, str::FromStr, sync::Mutex, sync::PoisonError};
+use std::{
+    collections::BTreeSet,
+    str::FromStr,
+    sync::{Mutex, PoisonError},
+};
 
 use crate::MediaError;
 
@@ -9,7 +13,7 @@ use crate::MediaError;
 ///
 /// A GPU gives the same pictures, but it conceals what is broken in a stream and does not tell. So damage shows only where a picture
 /// is missing; ask for it where sources are sound.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VideoEngine {
     /// FFmpeg's own decoders, and libx264.
     #[default]

@@ -57,7 +57,7 @@ const SOUNDS: [(&str, &str, Fate); 46] = [
     ("asf", "wmav2", Fate::Coded),
 ];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Copied,
     Coded,

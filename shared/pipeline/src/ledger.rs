@@ -97,7 +97,7 @@ impl LedgerTotal {
 }
 
 /// How the account departs from the plan.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
     /// Segments do not follow each other.
     #[error(

@@ -16,7 +16,7 @@ pub const LONGEST_STRIDE: u32 = 100;
 pub struct DetectEvery(u32);
 
 /// A stride out of its range.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is no number of frames from 1 to {LONGEST_STRIDE}")]
 pub struct StrideError(String);
 

@@ -16,7 +16,7 @@ use std::{
 pub struct PtsList(Vec<i64>);
 
 /// A text or list that is not strictly increasing PTS.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PtsListError {
     /// Two neighbours do not increase.
     #[error("frame {index} has PTS {next}, which is not after {previous}")]

@@ -16,7 +16,7 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 pub struct RequestId(String);
 
 /// A text that is not a request id.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a request id: {0:?} (expected req_<8 letters or digits>_<YYYYMMDDTHHMMSS>)")]
 pub struct RequestIdError(String);
 

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt};
 pub struct SegmentNumber(u32);
 
 /// A number that six digits cannot write.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("segment number {0} is out of range (0 to 999999): use longer segments")]
 pub struct SegmentNumberError(u64);
 

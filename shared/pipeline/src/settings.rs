@@ -121,7 +121,7 @@ pub struct TrackerOverrides {
 }
 
 /// Settings that cannot be honoured.
-#[derive(Debug, thiserror::Error, PartialEq)]
+#[derive(Debug, PartialEq, thiserror::Error)]
 pub enum SettingsError {
     /// The target length is no number, or too small.
     #[error("segment length {0} s is not a number of at least {SHORTEST_SEGMENT_S}")]

@@ -13,7 +13,7 @@ pub struct Rational {
 }
 
 /// A fraction that is not `integer/positive integer`.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a fraction: {0:?} (expected \"num/den\" with a positive denominator)")]
 pub struct RationalError(String);
 

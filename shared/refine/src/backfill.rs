@@ -1,13 +1,15 @@
 //! The first box of a track, which the tracker keeps to itself until the next frame confirms it.
 
-use crate::overlap::Sweep;
-use crate::row::{Detection, Row, frames, of_frame};
-use crate::tracks::add;
+use crate::{
+    overlap::Sweep,
+    row::{Detection, Row, frames, of_frame},
+    tracks::add,
+};
 use std::collections::HashSet;
 use trackdrop_assignment::{Assigner, Edge};
 
 /// Which detections can have been the first of a track.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backfill {
     /// The score that starts a track; for ByteTrack `track_thresh + 0.1`, 0.7 by default.
     pub min_score: f64,

@@ -1,8 +1,10 @@
 //! How the camera moves, told from the boxes alone.
 
-use crate::noise::median;
-use crate::parallel;
-use crate::row::{Row, Video, centre};
+use crate::{
+    noise::median,
+    parallel,
+    row::{Row, Video, centre},
+};
 use std::ops::Range;
 
 /// A track's own motion is its mean over so much time on either side.
@@ -21,7 +23,7 @@ const LEAST_HEIGHT_PX: f64 = 8.0;
 const ROUNDS: usize = 5;
 
 /// What is left of a track's shift once its own motion is taken away.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Shift {
     x: f64,
     y: f64,

@@ -1,8 +1,10 @@
 //! What it does to a measured box that another one covers.
 
-use crate::overlap::Sweep;
-use crate::parallel;
-use crate::row::{Row, frames};
+use crate::{
+    overlap::Sweep,
+    parallel,
+    row::{Row, frames},
+};
 
 /// A box that overlaps another by an intersection over union of `mx` is measured with a variance of 1 + (12 mx)² times that of one that
 /// stands free: detectors mix up what belongs to whom.

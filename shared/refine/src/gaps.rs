@@ -1,14 +1,16 @@
 //! Filling gaps by straight lines.
 
-use crate::row::{Origin, Row, corners, tlwh};
-use crate::tracks::{add, by_id, tracks};
+use crate::{
+    row::{Origin, Row, corners, tlwh},
+    tracks::{add, by_id, tracks},
+};
 
 /// The score of a row that nobody saw, as the reference writes it.
 pub(crate) const NO_SCORE: f64 = -1.0;
 
 /// Which gaps to fill. The default is that of the reference's `tools/interpolation`: gaps between rows less than 20 frames apart,
 /// of ids with more than 5 rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gaps {
     /// The longest gap to fill: how many frames in a row may be missing.
     pub max_missing_frames: u32,

@@ -1,8 +1,10 @@
 //! Linking the pieces of tracks over the whole video.
 
-use crate::parallel;
-use crate::pieces::{Piece, Pieces, SIZE_DRIFT, VELOCITY};
-use crate::row::{Row, Video};
+use crate::{
+    parallel,
+    pieces::{Piece, Pieces, SIZE_DRIFT, VELOCITY},
+    row::{Row, Video},
+};
 use std::f64::consts::TAU;
 use trackdrop_assignment::{Assigner, Edge};
 
@@ -18,7 +20,7 @@ const PER_MISSING_SECOND: f64 = 0.7;
 const SIZE_SPREAD: f64 = 0.5;
 
 /// What may be linked.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Link {
     /// The longest time between the last row of one piece and the first of the next, s.
     pub max_gap_s: f64,
@@ -33,7 +35,7 @@ impl Default for Link {
 }
 
 /// Two pieces that were given one identity.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LinkMade {
     /// The identity.
     pub id: u64,
@@ -47,7 +49,7 @@ pub struct LinkMade {
 }
 
 /// Tracks whose pieces were linked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Linked {
     /// The rows given, in their order, with other ids.
     pub rows: Vec<Row>,

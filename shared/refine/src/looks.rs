@@ -1,14 +1,17 @@
 //! Tracks of a video in which only every so many frames were looked at.
 
-use crate::gaps::between;
-use crate::row::{Detection, Row, Video};
-use crate::rts::{Relative, smooth_by};
-use crate::tracks::{add, by_id, tracks};
-use crate::{Refine, Refined, Smooth, fill_gaps, smooth};
+use crate::{
+    Refine, Refined, Smooth, fill_gaps,
+    gaps::between,
+    row::{Detection, Row, Video},
+    rts::{Relative, smooth_by},
+    smooth,
+    tracks::{add, by_id, tracks},
+};
 use std::num::NonZeroU32;
 
 /// Which frames of a video were looked at: every so many from frame 0 on, and the last one, so that each other frame lies between two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Looks {
     every: u32,
     frame_count: u32,

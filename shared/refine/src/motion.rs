@@ -2,7 +2,7 @@
 //! Tracking and Navigation*, 2001, section 6.2): position and velocity, driven by white acceleration.
 
 /// Position and velocity with their covariance. Units are px and seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Motion {
     pub(crate) x: f64,
     pub(crate) v: f64,

@@ -18,7 +18,7 @@ const LONG_STEP_S: f64 = 0.4;
 const NORMAL_OF_MEDIAN: f64 = 1.4826;
 
 /// What a video says of the noise of `D` values, in the unit of those.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Noise<const D: usize> {
     /// Standard deviation of a measurement.
     pub(crate) measurement: Option<[f64; D]>,

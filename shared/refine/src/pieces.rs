@@ -1,13 +1,15 @@
 //! Pieces of tracks, and what their ends say of where the object is and how it moves.
 
-use crate::camera::camera_path;
-use crate::crowding::crowding;
-use crate::motion::Motion;
-use crate::noise::{Noise, median};
-use crate::parallel;
-use crate::row::{Row, Video, centre};
-use crate::rts::MIN_HEIGHT_PX;
-use crate::tracks::{by_id, measured_pieces};
+use crate::{
+    camera::camera_path,
+    crowding::crowding,
+    motion::Motion,
+    noise::{Noise, median},
+    parallel,
+    row::{Row, Video, centre},
+    rts::MIN_HEIGHT_PX,
+    tracks::{by_id, measured_pieces},
+};
 use std::ops::Range;
 
 /// An end is judged by so many rows.
@@ -28,7 +30,7 @@ pub(crate) const VELOCITY: f64 = 1.0;
 pub(crate) const SIZE_DRIFT: f64 = 0.04;
 
 /// A stretch of one track without a missing frame.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Piece {
     /// Its rows: places in [`Pieces::order`].
     pub(crate) rows: Range<usize>,
@@ -43,7 +45,7 @@ pub(crate) struct Piece {
 }
 
 /// The state at one end of a piece, before a still camera.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct End {
     pub(crate) motion: [Motion; 2],
     pub(crate) ln_height: f64,
@@ -60,7 +62,7 @@ pub(crate) struct Pieces {
 }
 
 /// Noise in heights.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Calibration {
     position: [f64; 2],
     ln_height: f64,
@@ -130,7 +132,7 @@ fn height(row: &Row) -> f64 {
 }
 
 /// A row as the filter sees it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Seen {
     position: [f64; 2],
     height: f64,

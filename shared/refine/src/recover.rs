@@ -1,9 +1,11 @@
 //! Detections that no track took, taken by the tracks that pass there.
 
-use crate::gaps::between;
-use crate::overlap::{Sweep, iou};
-use crate::row::{Detection, Row, Video, centre, of_frame};
-use crate::tracks::{add, by_id, tracks};
+use crate::{
+    gaps::between,
+    overlap::{Sweep, iou},
+    row::{Detection, Row, Video, centre, of_frame},
+    tracks::{add, by_id, tracks},
+};
 use std::ops::Range;
 use trackdrop_assignment::{Assigner, Edge};
 

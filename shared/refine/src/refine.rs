@@ -10,7 +10,7 @@ const USUAL_FRAME_RATE: f64 = 30.0;
 const MAX_FRAME_RATE: f64 = 1e6;
 
 /// What is done to the tracks; the default is nothing.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Refine {
     /// See [`link()`].
     pub link: Option<Link>,
@@ -27,7 +27,7 @@ pub struct Refine {
 }
 
 /// How boxes are smoothed.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Smooth {
     /// See [`smooth`].
     Gaussian(Smoothing),
@@ -36,7 +36,7 @@ pub enum Smooth {
 }
 
 /// Refined tracks.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Refined {
     /// By frame; those that were given first, in their order.
     pub rows: Vec<Row>,

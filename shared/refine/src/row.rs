@@ -1,7 +1,7 @@
 //! Rows of tracks, and what else is known of a video.
 
 /// One box of one object in one frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
     /// Frame index, from 0.
     pub frame: u32,
@@ -20,7 +20,7 @@ pub struct Row {
 }
 
 /// Where a row is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The tracker returned it.
     Tracked,
@@ -51,7 +51,7 @@ impl Row {
 }
 
 /// One box that the detector returned.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
     /// Frame index, from 0.
     pub frame: u32,
@@ -64,7 +64,7 @@ pub struct Detection {
 }
 
 /// What is known of the video beside its rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Video {
     /// Frames per second.
     pub frame_rate: f64,

@@ -1,12 +1,14 @@
 //! Smoothing by the motion itself: a Kalman filter forwards, and the smoother of Rauch, Tung and Striebel back.
 
-use crate::crowding::crowding;
-use crate::gaps::NO_SCORE;
-use crate::motion::Motion;
-use crate::noise::{Noise, median};
-use crate::parallel;
-use crate::row::{Origin, Row, Video, centre, corners};
-use crate::tracks::{add, by_id, measured_pieces, tracks};
+use crate::{
+    crowding::crowding,
+    gaps::NO_SCORE,
+    motion::Motion,
+    noise::{Noise, median},
+    parallel,
+    row::{Origin, Row, Video, centre, corners},
+    tracks::{add, by_id, measured_pieces, tracks},
+};
 use std::ops::Range;
 
 /// Gaps of up to so many frames are filled in ids with at least so many rows, as the reference's `tools/interpolation` does; where more
@@ -61,7 +63,7 @@ pub(crate) fn smooth_by(mut rows: Vec<Row>, video: &Video, noise: Relative) -> V
 }
 
 /// Centre, width and height of a detection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Measured([f64; 4]);
 
 impl Measured {
@@ -76,7 +78,7 @@ impl Measured {
 }
 
 /// Variance of measurements and density of acceleration, in box heights.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Relative {
     variance: [f64; 4],
     acceleration: [f64; 4],

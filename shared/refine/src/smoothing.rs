@@ -1,13 +1,15 @@
 //! Smoothing the boxes of each id over time.
 
-use crate::row::{Row, corners, tlwh};
-use crate::tracks::{by_id, tracks};
+use crate::{
+    row::{Row, corners, tlwh},
+    tracks::{by_id, tracks},
+};
 
 /// Rows further away than this many sigmas weigh less than 1 in 2,900 and are left out.
 const REACH_SIGMAS: f64 = 4.0;
 
 /// How far to smooth. The default is 2 frames.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Smoothing {
     sigma_frames: f64,
 }
@@ -30,7 +32,7 @@ impl Smoothing {
 }
 
 /// A sigma that smooths nothing, or everything.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("sigma must be above 0 and at most 1000 frames, got {sigma_frames}")]
 pub struct SmoothingError {
     sigma_frames: f64,

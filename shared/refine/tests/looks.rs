@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::{collections::BTreeMap, num::NonZeroU32};
 use trackdrop_refine::{Detection, Gaps, Link, Looks, Origin, Refine, Row, Smooth, Video};
 
 fn every(frames: u32) -> NonZeroU32 {

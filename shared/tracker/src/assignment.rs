@@ -16,14 +16,14 @@
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// A pair worth taking: `price = c - L < 0`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Edge {
     pub(crate) row: u32,
     pub(crate) column: u32,
     pub(crate) price: f64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Column {
     /// Dual price `v`, at most 0.
     v: f64,

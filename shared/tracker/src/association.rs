@@ -1,9 +1,11 @@
 //! Pairing tracks with detections: overlaps, costs, and the best assignment below a cost limit.
 
-use crate::assignment::{Edge, Solver};
-use crate::iou::Rect;
-use crate::rules::Rules;
-use crate::sweep::Sweep;
+use crate::{
+    assignment::{Edge, Solver},
+    iou::Rect,
+    rules::Rules,
+    sweep::Sweep,
+};
 
 /// Buffers reused from one association to the next.
 #[derive(Debug, Default)]

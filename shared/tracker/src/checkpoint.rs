@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kalman::{AXES, Covariance, Kalman};
-use crate::lifecycle::TrackState;
-use crate::rules::Rules;
-use crate::settings::{MAX_FRAMES, Settings, SettingsError};
-use crate::step::ByteTrack;
+use crate::{
+    kalman::{AXES, Covariance, Kalman},
+    lifecycle::TrackState,
+    rules::Rules,
+    settings::{MAX_FRAMES, Settings, SettingsError},
+    step::ByteTrack,
+};
 
 /// Raised whenever the fields below change their shape or their meaning.
 const VERSION: u32 = 1;
@@ -20,7 +22,7 @@ const MAX_COUNT: u64 = MAX_FRAMES;
 ///
 /// Numbers are kept as the bits of their `f64`, so a text format cannot round them: steps after
 /// [`ByteTrack::restore`] return the same bits as steps without the interruption.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
     version: u32,
@@ -35,7 +37,7 @@ pub struct Checkpoint {
     lost: Vec<SavedTrack>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedSettings {
     track_thresh: Bits,
@@ -45,7 +47,7 @@ struct SavedSettings {
     score_fusion: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedTrack {
     id: u64,
@@ -62,7 +64,7 @@ struct SavedTrack {
 }
 
 /// An `f64` that survives every format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Bits(u64);
 
@@ -79,7 +81,7 @@ impl From<Bits> for f64 {
 }
 
 /// A checkpoint that no tracker of this version can have written.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
     /// Written by another version of this crate.

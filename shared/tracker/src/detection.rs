@@ -1,8 +1,6 @@
 //! One box as a detector reports it.
 
-use crate::iou::Rect;
-use crate::kalman::Measurement;
-use crate::rules::Rules;
+use crate::{iou::Rect, kalman::Measurement, rules::Rules};
 
 /// Larger values mean no place in any picture, and their squares would eat the precision of the covariances.
 const MAX_MAGNITUDE: f64 = 1e9;
@@ -11,7 +9,7 @@ const MAX_MAGNITUDE: f64 = 1e9;
 const MIN_SIDE_PX: f64 = 1e-6;
 
 /// A detected box in pixels (never normalised: the reference's IoU counts whole pixels) and how sure the detector is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
     /// Left edge, px.
     pub x1: f64,

@@ -1,7 +1,7 @@
 //! Intersection over union in the reference's pixel-inclusive convention.
 
 /// A box by its corners, px.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Rect {
     pub(crate) x1: f64,
     pub(crate) y1: f64,

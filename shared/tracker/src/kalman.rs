@@ -31,7 +31,7 @@ const ASPECT_RATE_DEVIATION: f64 = 1e-5;
 const ASPECT_MEASUREMENT_DEVIATION: f64 = 1e-1;
 
 /// Mean and covariance of the four axes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Kalman {
     pub(crate) position: [f64; AXES],
     pub(crate) rate: [f64; AXES],
@@ -42,7 +42,7 @@ pub(crate) struct Kalman {
 }
 
 /// `[[p, b], [b, c]]` of a position and its rate.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Covariance {
     pub(crate) p: f64,
     pub(crate) b: f64,

@@ -6,7 +6,7 @@
 use crate::kalman::{Kalman, Measurement};
 
 /// What is remembered of one object.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct TrackState {
     /// From 1; 0 until it is confirmed, where ids are given then.
     pub(crate) id: u64,
@@ -26,7 +26,7 @@ pub(crate) struct TrackState {
 }
 
 /// A detection on its way into a track.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Sighting {
     pub(crate) measurement: Measurement,
     pub(crate) score: f64,
@@ -63,7 +63,7 @@ impl TrackState {
 }
 
 /// Tracks in fixed slots, so that lists of them are lists of numbers; slots of dropped tracks are used again.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tracks {
     slots: Vec<TrackState>,
     free: Vec<u32>,

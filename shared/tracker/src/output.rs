@@ -7,7 +7,7 @@ pub const MIN_BOX_AREA_PX2: f64 = 100.0;
 pub const MAX_ASPECT: f64 = 1.6;
 
 /// One object in one frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Track {
     /// The same number in every frame where the object is recognised; from 1, with gaps.
     pub id: u64,

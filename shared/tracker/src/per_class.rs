@@ -23,7 +23,7 @@ pub struct PerClass {
 }
 
 /// The state of a tracker a class. Opaque, as [`Checkpoint`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PerClassCheckpoint {
     /// Of a tracker that has seen nothing: the settings of all.

@@ -2,16 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::iou::Rect;
-use crate::kalman::Measurement;
-use crate::set_order::after_difference;
-use crate::settings::{BIRTH_MARGIN, DUPLICATE_DISTANCE, LOW_FLOOR, Settings};
+use crate::{
+    iou::Rect,
+    kalman::Measurement,
+    set_order::after_difference,
+    settings::{BIRTH_MARGIN, DUPLICATE_DISTANCE, LOW_FLOOR, Settings},
+};
 
 /// Departures from the reference, each by itself. The default is none; [`Rules::SUPERVISION`] is how the last ByteTrack of
 /// the Python package supervision (0.30) behaves.
 ///
 /// They exist so that whoever moves from another tracker can have the same identities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
     /// A score of exactly `track_thresh` is high; in the reference it is neither high nor low.
@@ -148,7 +150,7 @@ impl Rules {
 }
 
 /// Which association a detection takes part in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
     High,
     Low,

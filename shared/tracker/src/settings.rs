@@ -26,7 +26,7 @@ pub(crate) const MAX_FRAMES: u64 = 1 << 53;
 /// The parameters of [`ByteTrack`](crate::ByteTrack). The default is that of the reference's evaluator.
 ///
 /// The reference's demo uses `track_thresh` 0.5 and `match_thresh` 0.8; its MOT20 mode is `score_fusion: false`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Detections scoring strictly above are *high*, those between [`LOW_FLOOR`] and this are *low*; a score that equals
@@ -90,7 +90,7 @@ pub fn check_match_thresh(value: f64) -> Result<(), SettingsError> {
 }
 
 /// A setting out of its range, with the refused value.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
     /// See [`Settings::track_thresh`].

@@ -3,14 +3,16 @@
 mod camera;
 mod far;
 
-use crate::assignment::NONE;
-use crate::association::{Association, fused_cost, iou_cost, single_fused_cost, single_iou_cost};
-use crate::detection::Detection;
-use crate::iou::Rect;
-use crate::lifecycle::{Sighting, TrackState, Tracks};
-use crate::output::Track;
-use crate::rules::{Level, Rules};
-use crate::settings::{LOW_MATCH_LIMIT, Settings, SettingsError, UNCONFIRMED_MATCH_LIMIT};
+use crate::{
+    assignment::NONE,
+    association::{Association, fused_cost, iou_cost, single_fused_cost, single_iou_cost},
+    detection::Detection,
+    iou::Rect,
+    lifecycle::{Sighting, TrackState, Tracks},
+    output::Track,
+    rules::{Level, Rules},
+    settings::{LOW_MATCH_LIMIT, Settings, SettingsError, UNCONFIRMED_MATCH_LIMIT},
+};
 
 /// The cost limit of [`ByteTrack::overlapping`].
 const OVERLAP_LIMIT: f64 = 0.5;

@@ -15,7 +15,7 @@ const COMPARE_ALL_LIMIT: usize = 128;
 const SECOND: u32 = 1 << 31;
 
 /// A box of one set while the line crosses it. Right and lower edge include the extra pixel that an IoU may have.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Open {
     right: f32,
     top: f32,

@@ -6,8 +6,10 @@
 #[allow(dead_code, reason = "shared with other tests")]
 mod crowd;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use trackdrop_tracker::{ByteTrack, Detection, Settings};
 

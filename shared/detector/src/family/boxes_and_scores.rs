@@ -1,7 +1,6 @@
-use super::layout::around;
 use super::{
     BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, OutputSpec, Size, any_reaches,
-    best_class, range_of, table,
+    best_class, layout::around, range_of, table,
 };
 
 /// Boxes [B, N, 4] and scores [B, N, C] within 0 to 1, each an output of its own, to be suppressed: PP-YOLOE, YOLO-NAS, and

@@ -1,7 +1,6 @@
-use super::end_to_end::Listed;
 use super::{
     BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Letterbox, Output, OutputSpec, Resize,
-    RowOrder, Size, range_of,
+    RowOrder, Size, end_to_end::Listed, range_of,
 };
 
 /// Objects with nothing left to do, in the layouts of exports with suppression inside:

@@ -1,16 +1,15 @@
-use std::f32::consts::PI;
-use std::slice::ChunksExact;
+use std::{f32::consts::PI, slice::ChunksExact};
 
-use super::corners::rows;
-use super::detections::{Separate, format_in, listing};
-use super::end_to_end::Listed;
-use super::layout::around;
 use super::{
     BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, OutputSpec, Resize, RowOrder, Size,
-    any_reaches, table,
+    any_reaches,
+    corners::rows,
+    detections::{Separate, format_in, listing},
+    end_to_end::Listed,
+    layout::around,
+    table,
 };
-use crate::Detection;
-use crate::metadata::Exporter;
+use crate::{Detection, metadata::Exporter};
 
 /// Transformers that give one box per object. In the layouts of their exports:
 ///
@@ -24,7 +23,7 @@ pub(crate) struct Detr {
     kind: Kind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// A sigmoid for each class.
     Rt,
@@ -176,7 +175,7 @@ impl Detr {
 }
 
 /// What the last column of logits looks like in the trial.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct LastColumn {
     /// It is the best of most objects, by far: "no object".
     wins: bool,

@@ -1,6 +1,6 @@
-use super::layout::around;
 use super::{
-    BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, RowOrder, Size, range_of, table,
+    BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, RowOrder, Size, layout::around,
+    range_of, table,
 };
 use crate::metadata::Exporter;
 

@@ -1,11 +1,13 @@
 //! What is known of a model whose family is sought.
 
 use super::{BoxFormat, Extra, OutputSpec, RowOrder, Size};
-use crate::metadata::{Exporter, Metadata, Ultralytics};
-use crate::trial::Trial;
+use crate::{
+    metadata::{Exporter, Metadata, Ultralytics},
+    trial::Trial,
+};
 
 /// What is known of a model whose family is sought.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence<'a> {
     /// With the shapes that they had in the trial, where there was one.
     pub(crate) outputs: &'a [OutputSpec],
@@ -29,7 +31,7 @@ pub(crate) struct Evidence<'a> {
 }
 
 /// The output that says all about the objects of a picture.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Table {
     /// Its index among the outputs.
     pub(super) output: usize,

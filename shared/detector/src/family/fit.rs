@@ -91,7 +91,7 @@ impl Fit {
 }
 
 /// How models of a family are usually trained and run; the card overrides each.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Defaults {
     pub(crate) color_order: ColorOrder,
     pub(crate) mean: [f32; 3],

@@ -6,7 +6,7 @@ use super::{Size, centred};
 use crate::Detection;
 
 /// What the four numbers of a box are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BoxFormat {
@@ -57,7 +57,7 @@ impl BoxFormat {
 }
 
 /// In which order a row about an object has its parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RowOrder {
@@ -108,7 +108,7 @@ impl RowOrder {
 }
 
 /// Numbers about each object beyond its box and its classes. They are left; the angle of a box is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Extra {
     #[default]
     None,

@@ -1,15 +1,16 @@
 //! What `LibreYOLO` 1.6 writes for each of its families. The family stands in the metadata; shapes alone would mislead, as it gives
 //! corners where Ultralytics gives centre and size.
 
-use super::boxes_and_scores::{pair, turned_pair};
-use super::corners::{RTMDET, rows};
-use super::detections::Detections;
-use super::detr::{DETR, Detr, RF_DETR, RT_DETR};
-use super::end_to_end::EndToEnd;
-use super::yolov8::columns;
-use super::yolox::{YOLOX, YoloX};
 use super::{
-    BoxFormat, ColorOrder, Defaults, Evidence, Extra, Family, Fit, Head, Letterbox, OutputSpec, Resize, classes_in,
+    BoxFormat, ColorOrder, Defaults, Evidence, Extra, Family, Fit, Head, Letterbox, OutputSpec, Resize,
+    boxes_and_scores::{pair, turned_pair},
+    classes_in,
+    corners::{RTMDET, rows},
+    detections::Detections,
+    detr::{DETR, Detr, RF_DETR, RT_DETR},
+    end_to_end::EndToEnd,
+    yolov8::columns,
+    yolox::{YOLOX, YoloX},
 };
 use crate::metadata::LibreYolo;
 

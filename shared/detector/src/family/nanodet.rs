@@ -1,9 +1,8 @@
 use std::slice::ChunksExact;
 
-use super::corners::rows as rows_of;
 use super::{
     BoxFormat, Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, Table, any_reaches, best_class,
-    classes_in, grid, range_of, table, yolov5::is_grid,
+    classes_in, corners::rows as rows_of, grid, range_of, table, yolov5::is_grid,
 };
 use crate::{ColorOrder, Detection, Letterbox, Resize};
 

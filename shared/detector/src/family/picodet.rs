@@ -1,7 +1,6 @@
-use super::nanodet::of_sides;
 use super::{
-    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, OutputSpec, Resize, Size, any_reaches, grid, range_of,
-    table,
+    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, OutputSpec, Resize, Size, any_reaches, grid,
+    nanodet::of_sides, range_of, table,
 };
 
 /// PicoDet (Yu et al., 2021) as `PaddleDetection` exports it without its last step: for each of the strides 8, 16, 32 and 64 scores

@@ -1,9 +1,7 @@
 //! Which family a model is of: its exporter's own words first, then shapes, then what it gave for a picture.
 
-use super::{Evidence, Family, Fit, Table, libreyolo, yolov8::YoloV8};
-use super::{Head, detr::RT_DETR, end_to_end::EndToEnd};
-use crate::Origin;
-use crate::metadata::Exporter;
+use super::{Evidence, Family, Fit, Head, Table, detr::RT_DETR, end_to_end::EndToEnd, libreyolo, yolov8::YoloV8};
+use crate::{Origin, metadata::Exporter};
 
 /// The one reading that is left.
 #[derive(Debug)]

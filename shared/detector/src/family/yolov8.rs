@@ -1,6 +1,6 @@
-use super::layout::around;
 use super::{
-    BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, Size, classes_in, range_of, table,
+    BoxFormat, Candidates, Decoder, Defaults, Evidence, Extra, Fit, Head, Output, Size, classes_in, layout::around,
+    range_of, table,
 };
 
 /// YOLOv8 and its successors with the same head (v9, 11, 12): [B, 4 + C, N], a box in input pixels, and a score per class; one

@@ -1,5 +1,7 @@
-use super::yolov5::{Objectness, Relative, is_grid};
-use super::{Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, classes_in, grid, table};
+use super::{
+    Candidates, Decoder, Defaults, Evidence, Fit, Head, Output, Size, classes_in, grid, table,
+    yolov5::{Objectness, Relative, is_grid},
+};
 use crate::{ColorOrder, Letterbox, Resize};
 
 /// YOLOX (Ge et al., 2021): [B, N, 5 + C], one row per cell of the strides 8, 16 and 32 (and 64). Its exports give the box

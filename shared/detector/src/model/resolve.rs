@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use super::{Declared, ModelInfo, Sources, dimensions};
-use crate::class_names::{are_coco, default_names};
-use crate::family::{self, Evidence, Fit, OutputSpec, Recognised, Size};
-use crate::finding::{Findings, Origin};
-use crate::inputs::NumberType;
-use crate::trial::{Suspicion, Trial};
-use crate::{Card, ColorOrder, DetectorError};
+use crate::{
+    Card, ColorOrder, DetectorError,
+    class_names::{are_coco, default_names},
+    family::{self, Evidence, Fit, OutputSpec, Recognised, Size},
+    finding::{Findings, Origin},
+    inputs::NumberType,
+    trial::{Suspicion, Trial},
+};
 
 /// The input's size by the model, its card and its metadata.
 struct Sides {
@@ -336,8 +338,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::Family;
-    use crate::metadata::Metadata;
+    use crate::{Family, metadata::Metadata};
 
     fn declared(input: [i64; 4], shape: &[i64]) -> Declared {
         let outputs = vec![OutputSpec { name: "output0".into(), shape: shape.to_vec(), is_integer: false }];

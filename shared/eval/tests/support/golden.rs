@@ -1,10 +1,12 @@
 //! Sequences with ground truth, from the folder of golden runs beside the checkout. Their data derives from MOTChallenge and
 //! may not be copied into the repository.
 
-use std::error::Error;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::{
+    error::Error,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use flate2::read::GzDecoder;
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! Bits of a stream's headers, first bit first, and the Exp-Golomb numbers of H.264 and HEVC.
 
 /// Reads bits from bytes; behind the end all bits are 0, and the reader says that it went beyond.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -3,7 +3,7 @@
 use super::{Look, bits::Bits};
 
 /// How the first bits are to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FirstBits {
     Vp8,
     Vp9,

@@ -25,7 +25,7 @@ use units::Framing;
 const NOT_INTRA_ONLY: [&str; 4] = ["mss2", "jv", "rl2", "fraps"];
 
 /// What a packet is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
     /// Decoding may start at it.
     pub is_entry: bool,
@@ -39,7 +39,7 @@ impl Look {
 }
 
 /// Parameter sets to be put in front of a packet, since a chunk's own description has them otherwise; framed as the packets are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeadIn {
     /// Wherever the packet stands in a chunk: the container changed its description of the stream here.
     pub changed: Vec<u8>,
@@ -48,7 +48,7 @@ pub(crate) struct LeadIn {
 }
 
 /// How pictures at which decoding may start are told from others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Nal(Family, Framing),
     Obu,
@@ -61,7 +61,7 @@ enum Kind {
 }
 
 /// A stream of packets, looked at in stored order.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Bitstream {
     kind: Kind,
     /// The container's description of the stream, as it is now.

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Which codec, by what its start codes mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Syntax {
     /// MPEG-1 and MPEG-2 (ISO/IEC 13818-2, 6.2).
     Mpeg12,
@@ -19,7 +19,7 @@ pub(crate) enum Syntax {
 }
 
 /// What begins at a start code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     /// The headers that a decoder must have seen.
     Headers,

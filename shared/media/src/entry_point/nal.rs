@@ -11,14 +11,14 @@ use super::{
 const HEAD_BYTES: usize = 128;
 
 /// Which of the two codecs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     H264,
     Hevc,
 }
 
 /// What a unit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// A part of a picture at which decoding may start.
     Entry,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const MOST_BYTES: usize = 8 << 10;
 
 /// Which parameter set: what kind in the order in which a decoder needs them, and its number. A later one takes an earlier one's place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub class: u8,
     pub number: u16,
@@ -18,7 +18,7 @@ impl Key {
 }
 
 /// Parameter sets in effect.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ParameterSets(BTreeMap<Key, Vec<u8>>);
 
 impl ParameterSets {

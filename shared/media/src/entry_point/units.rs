@@ -1,7 +1,7 @@
 //! The units that H.264 and HEVC packets are made of (NAL units), and those of MPEG behind start codes.
 
 /// How units are told apart in a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// 00 00 01 before each.
     StartCodes,

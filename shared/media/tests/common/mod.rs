@@ -56,7 +56,7 @@ pub fn ffmpeg_md5(input: &str) -> Vec<String> {
 }
 
 /// A frame as time in an exact fraction of seconds, and the MD5 of its pixels.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     pub ticks: i64,
     pub md5: String,

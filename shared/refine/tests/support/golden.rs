@@ -2,11 +2,13 @@
 //! may not be copied into the repository.
 #![allow(dead_code, reason = "each user needs a part of it")]
 
-use std::error::Error;
-use std::fs::File;
-use std::io::Read;
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::{
+    error::Error,
+    fs::File,
+    io::Read,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
 
 use flate2::read::GzDecoder;
 use trackdrop_eval::{Evaluation, Options, Preprocessing, Sequence, evaluate, read_file};

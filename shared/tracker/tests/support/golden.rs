@@ -1,9 +1,11 @@
 //! Golden runs: detections, settings, and what the reference returned for them.
 
-use std::error::Error;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::{
+    error::Error,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
