@@ -2,6 +2,17 @@
 //!
 //! A second fan-out, because the ids exist only after `merge`. The annotated segment is created once. The files that exist
 //! are the count of finished segments.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use trackdrop_annotate::{Annotate, MediaRenderer};
+//! use trackdrop_flow::{Cloud, stage::Staged};
+//! use trackdrop_pipeline::Handler;
+//!
+//! fn handler(cloud: Cloud, renderer: MediaRenderer) -> impl Handler {
+//!     Staged(Annotate::new(cloud, Arc::new(renderer)))
+//! }
+//! ```
 
 mod media;
 mod pick;

@@ -3,6 +3,16 @@
 //!
 //! A delivery may end as a dead letter although its result exists: each attempt failed after the result was stored, before the
 //! acknowledgement. Then this handler does the missing steps and does not fail the request.
+//!
+//! ```
+//! use trackdrop_fail::Fail;
+//! use trackdrop_flow::{Cloud, sweep::Patience};
+//! use trackdrop_pipeline::Handler;
+//!
+//! fn handler(cloud: Cloud) -> impl Handler {
+//!     Fail::new(cloud).with_patience(Patience::default())
+//! }
+//! ```
 
 mod letter;
 

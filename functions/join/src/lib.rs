@@ -1,4 +1,15 @@
 //! `join`: the annotated segments become one video, by packet copy, with the source's audio.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use trackdrop_flow::{Cloud, stage::Staged};
+//! use trackdrop_join::{Join, MediaJoiner};
+//! use trackdrop_pipeline::Handler;
+//!
+//! fn handler(cloud: Cloud) -> impl Handler {
+//!     Staged(Join::new(cloud, Arc::new(MediaJoiner)))
+//! }
+//! ```
 
 mod crops;
 mod media;

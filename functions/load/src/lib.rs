@@ -1,5 +1,15 @@
 //! `load`: the tracks of merged requests become rows of the warehouse, exactly once. A load job has the rows of
 //! one request, or of all requests of a window.
+//!
+//! ```
+//! use trackdrop_flow::Cloud;
+//! use trackdrop_load::{Load, LoadService};
+//! use trackdrop_pipeline::Handler;
+//!
+//! fn handler(cloud: Cloud) -> impl Handler {
+//!     LoadService::new(Load::new(cloud))
+//! }
+//! ```
 
 mod window;
 

@@ -3,6 +3,16 @@
 //! Identity is one ordered fold over all detections, segment after segment, so chunk borders have no effect. The ledger
 //! checks that a segment accounts for exactly the frames of the plan, before any result of that segment is written.
 //! Every result is a pure function of the stored detections and the settings.
+//!
+//! ```
+//! use trackdrop_flow::{Cloud, stage::Staged};
+//! use trackdrop_merge::Merge;
+//! use trackdrop_pipeline::Handler;
+//!
+//! fn handler(cloud: Cloud) -> impl Handler {
+//!     Staged(Merge::new(cloud))
+//! }
+//! ```
 
 mod blur;
 mod classes;

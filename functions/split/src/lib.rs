@@ -2,6 +2,17 @@
 //!
 //! The plan is written first. Each chunk starts `track` as soon as it is stored, while the next one is cut. A redelivery
 //! finds the plan and the chunks that exist, and cuts the missing ones.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use trackdrop_flow::{Cloud, stage::Staged};
+//! use trackdrop_pipeline::Handler;
+//! use trackdrop_split::{Limits, MediaCutter, Split};
+//!
+//! fn handler(cloud: Cloud) -> impl Handler {
+//!     Staged(Split::new(cloud, Arc::new(MediaCutter { limits: Limits::default() })))
+//! }
+//! ```
 
 mod media;
 mod notes;

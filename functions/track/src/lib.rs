@@ -2,6 +2,17 @@
 //!
 //! Detection needs no memory of other frames, so chunks are processed in parallel. `merge` assigns identities later.
 //! The detections file is created once. The files that exist are the count of finished segments.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use trackdrop_flow::{Cloud, stage::Staged};
+//! use trackdrop_pipeline::Handler;
+//! use trackdrop_track::{MediaSegmentDetector, Track};
+//!
+//! fn handler(cloud: Cloud, detector: MediaSegmentDetector) -> impl Handler {
+//!     Staged(Track::new(cloud, Arc::new(detector)))
+//! }
+//! ```
 
 mod files;
 mod media;

@@ -6,6 +6,26 @@
 //!
 //! `local` (a feature) implements all three in one directory, and `google` (another one) on Google Cloud. Every `Storage`
 //! passes the suite [`conformance`].
+//!
+//! ```
+//! # #[cfg(feature = "local")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use trackdrop_cloud::{Content, Precondition, PutOptions, Storage, local::LocalCloud};
+//! use trackdrop_pipeline::{Bucket, names::ObjectName};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let cloud = LocalCloud::open(folder.path(), Vec::new())?;
+//! let object = ObjectName::new(Bucket::Work, "once");
+//! let once = PutOptions { precondition: Precondition::NotExists, ..PutOptions::default() };
+//! cloud.put(&object, Content::Bytes("the first".into()), once.clone()).await?;
+//! let second = cloud.put(&object, Content::Bytes("the second".into()), once).await;
+//! assert!(second.is_err_and(|error| error.is_precondition()));
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "local"))]
+//! # fn main() {}
+//! ```
 
 pub mod conformance;
 #[cfg(feature = "google")]

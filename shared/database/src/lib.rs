@@ -2,6 +2,15 @@
 //!
 //! `trackdrop query` and the console ask the same database: [`open`] makes the tables and views, and [`ask_about`] those of the scenes that a
 //! statement speaks of. [`bounded`] answers a statement of others. [`scenes`] says where scenes are stored.
+//!
+//! ```no_run
+//! use trackdrop_database::{Contents, Span, open};
+//!
+//! let database = open(&Contents::default(), &Span::default())?;
+//! let rows: i64 = database.query_row("SELECT COUNT(*) FROM tracks", [], |row| row.get(0))?;
+//! assert_eq!(rows, 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod bounded;
 pub mod scenes;

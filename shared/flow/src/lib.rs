@@ -19,6 +19,25 @@
 //! - [`timeline`]: where the time of a request went.
 //! - [`trace`]: the trace of work that a schedule starts.
 //! - [`stage`]: the frame around each handler: finds the request, skips ended ones, records permanent failures.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use trackdrop_cloud::local::LocalCloud;
+//! use trackdrop_flow::{Cloud, Created};
+//! use trackdrop_pipeline::{Bucket, names::ObjectName};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let local = Arc::new(LocalCloud::open(folder.path(), Vec::new())?);
+//! let cloud = Cloud::new(local.clone(), local.clone(), local);
+//! let marker = ObjectName::new(Bucket::Work, "marker");
+//! assert!(matches!(cloud.mark(marker.clone()).await?, Created::Now(_)));
+//! // A redelivery has no effect.
+//! assert!(matches!(cloud.mark(marker).await?, Created::Before));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod activity;
 pub mod allocator;

@@ -9,6 +9,26 @@
 //! handler exists (a model may have to be loaded).
 //!
 //! With the feature `pull`, `serve_or_pull` is the same for a function that may also pull its events from a subscription.
+//!
+//! ```
+//! use async_trait::async_trait;
+//! use std::process::ExitCode;
+//! use trackdrop_framework::serve;
+//! use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::files};
+//!
+//! struct Ignore;
+//!
+//! #[async_trait]
+//! impl Handler for Ignore {
+//!     async fn handle(&self, _: &Event, _: &Delivery) -> Result<(), Failure> {
+//!         Ok(())
+//!     }
+//! }
+//!
+//! fn the_main_of_a_service() -> ExitCode {
+//!     serve(files::LOAD, async |_| Ok(Ignore))
+//! }
+//! ```
 
 mod answer;
 mod arguments;

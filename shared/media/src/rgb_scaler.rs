@@ -5,7 +5,7 @@ use ffmpeg_next as ffmpeg;
 
 use crate::{
     MediaError,
-    resize::{OpenCv, Pillow, Sizes, Yuv, YuvLayout, YuvMatrix},
+    resize::{OpenCv, Pillow, PlaneFilter, Sizes, Yuv, YuvLayout, YuvMatrix},
     scale::{RgbPlanes, Scaler, Target, yuv_matrix},
 };
 
@@ -72,29 +72,11 @@ impl RgbScaler {
             }
             (ResizeFilter::OpenCv, None) => {
                 self.fill_whole(picture)?;
-                let opencv = match self.opencv.take() {
-                    Some(opencv) if opencv.sizes() == sizes => opencv,
-                    _ => OpenCv::new(sizes),
-                };
-                let opencv = self.opencv.insert(opencv);
-                let (target, stride) = self.scaled.planes_mut(width, height);
-                for (plane, target) in target.into_iter().enumerate() {
-                    let (source, source_stride) = self.whole.plane(plane);
-                    opencv.run(source, source_stride, target, stride);
-                }
+                scale_planes(&mut self.opencv, sizes, &self.whole, &mut self.scaled);
             }
             (ResizeFilter::Pillow, _) => {
                 self.fill_whole(picture)?;
-                let pillow = match self.pillow.take() {
-                    Some(pillow) if pillow.sizes() == sizes => pillow,
-                    _ => Pillow::new(sizes),
-                };
-                let pillow = self.pillow.insert(pillow);
-                let (target, stride) = self.scaled.planes_mut(width, height);
-                for (plane, target) in target.into_iter().enumerate() {
-                    let (source, source_stride) = self.whole.plane(plane);
-                    pillow.run(source, source_stride, target, stride);
-                }
+                scale_planes(&mut self.pillow, sizes, &self.whole, &mut self.scaled);
             }
         }
         Ok(&self.scaled)
@@ -113,6 +95,18 @@ impl RgbScaler {
             Some((known, matrix)) if known == key => matrix,
             _ => self.matrix.insert((key, yuv_matrix(picture))).1,
         }
+    }
+}
+
+/// All planes of a picture by one filter, which is made anew where the sizes are others.
+fn scale_planes<F: PlaneFilter>(filter: &mut Option<F>, sizes: Sizes, whole: &RgbPlanes, scaled: &mut RgbPlanes) {
+    let fitting = filter.take().filter(|filter| filter.sizes() == sizes).unwrap_or_else(|| F::new(sizes));
+    let filter = filter.insert(fitting);
+    // Sides fit into 32 bits: they came from there.
+    let (target, stride) = scaled.planes_mut(sizes.to.0 as u32, sizes.to.1 as u32);
+    for (plane, target) in target.into_iter().enumerate() {
+        let (source, source_stride) = whole.plane(plane);
+        filter.run(source, source_stride, target, stride);
     }
 }
 

@@ -4,6 +4,18 @@
 //! A *request* is one uploaded video (one generation of one object), or another version of its tracks. A *segment* is a
 //! planned interval of the video. A *chunk* is the file that holds a segment's packets. Intervals are half-open. Frame
 //! indices start at 0. Time is PTS times a rational time base.
+//!
+//! ```
+//! use trackdrop_pipeline::{
+//!     RequestId, SegmentNumber,
+//!     names::{PerSegment, request_of},
+//! };
+//!
+//! let request = RequestId::of_upload("acme-uploads", "gate/a.mp4", 1, "2026-11-23T18:25:01Z".parse()?);
+//! let chunk = PerSegment::Chunk.object(&request, SegmentNumber::new(7)?);
+//! assert_eq!(request_of(&chunk), Some(request));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod activity;
 pub mod clock;

@@ -11,6 +11,12 @@
 //! - [`MemoryCloud`] is the cloud in memory; it passes the conformance suite of every storage.
 //! - [`counter`] measures the completion counter.
 //! - [`day`] lets a day of up to millions of videos pass, by what the handlers ask of the cloud and what its services take.
+//!
+//! ```
+//! let outcome = trackdrop_simulator::simulate(7, None)?;
+//! assert_eq!(outcome.broken, Vec::<String>::new());
+//! # Ok::<(), trackdrop_simulator::SimulationError>(())
+//! ```
 
 mod after;
 mod attempt;

@@ -3,6 +3,16 @@
 //! [`schema`] is the one definition of every column; the Arrow, BigQuery and DuckDB schemas are made from it.
 //! [`detections`] is what the detector saw, [`tracks`] what the tracker made of it, [`crops`] the best picture of each object. A file's bytes depend on its rows only, not on
 //! how they arrived: rows are gathered into row groups of a fixed size before anything is encoded.
+//!
+//! ```
+//! use trackdrop_tables::detections::{DetectionRow, DetectionsWriter};
+//!
+//! let mut writer = DetectionsWriter::new(Vec::new())?;
+//! writer.push(DetectionRow { frame_index: 0, pts: 0, bbox: [10.0, 20.0, 30.0, 60.0], score: 0.9, class_id: 0 })?;
+//! let (parquet, rows) = writer.finish(None)?;
+//! assert_eq!((rows, &parquet[..4]), (1, &b"PAR1"[..]));
+//! # Ok::<(), trackdrop_tables::TableError>(())
+//! ```
 
 pub mod crops;
 pub mod detections;
