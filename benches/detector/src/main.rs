@@ -8,12 +8,14 @@
 //! bench load MODEL                    what it is compared with
 //! bench model FILE CONVOLUTIONS       writes a large model for it
 //! bench turn MODEL VIDEO ROUNDS       the track stage on a clip as it is, and as if it were stored on its side
+//! bench resize MODEL VIDEO ROUNDS    the track stage with OpenCV's filter and with FFmpeg's
 //! bench annotate VIDEO ROUNDS         the annotate stage beside the encoder alone; pieces of it
 //! ```
 
 mod annotate;
 mod clip;
 mod inspect;
+mod resize;
 mod stage;
 mod turn;
 
@@ -32,10 +34,12 @@ fn main() -> Result<()> {
         ["load", model] => inspect::load(model),
         ["model", file, convolutions] => inspect::write_model(file, count(convolutions)?),
         ["turn", model, video, rounds] => turn::turn(model, video, count(rounds)?),
+        ["resize", model, video, rounds] => resize::resize(model, video, count(rounds)?),
         ["annotate", video, rounds] => annotate::annotate(video, count(rounds)?),
         _ => bail!(
             "give: stage MODEL VIDEO ROUNDS, memory MODEL VIDEO TIMES, start MODEL ROUNDS, \
-             inspect TRACKDROP MODEL ROUNDS, load MODEL, model FILE CONVOLUTIONS, turn MODEL VIDEO ROUNDS, or annotate VIDEO ROUNDS"
+             inspect TRACKDROP MODEL ROUNDS, load MODEL, model FILE CONVOLUTIONS, turn MODEL VIDEO ROUNDS, \
+             resize MODEL VIDEO ROUNDS, or annotate VIDEO ROUNDS"
         ),
     }
 }
