@@ -63,7 +63,7 @@ def trackers() -> None:
 
 def evaluation() -> None:
     if not golden.REFERENCE.is_dir():
-        print("evaluation: SKIPPED, shared/golden is not beside the checkout")
+        print("evaluation: SKIPPED, TRACKDROP_GOLDEN names no folder of golden runs")
         return
     sequences = list(golden.tracks_with_truth())
     with tempfile.TemporaryDirectory() as folder:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
@@ -13,8 +14,8 @@ import trackdrop
 CHECKOUT = Path(__file__).resolve().parents[2]
 #: Runs of our own scenes, which are in the repository.
 OWN = CHECKOUT / "shared" / "tracker" / "tests" / "fixtures"
-#: Runs of MOTChallenge data, which may not be copied into it.
-REFERENCE = CHECKOUT.parent / "shared" / "golden"
+#: Runs of MOTChallenge data, which may not be copied into it: the folder that TRACKDROP_GOLDEN names.
+REFERENCE = Path(os.environ.get("TRACKDROP_GOLDEN", "/no golden runs"))
 
 
 class Run(NamedTuple):

@@ -144,7 +144,7 @@ def test_what_can_not_be_evaluated_is_refused() -> None:
         trackdrop.evaluate("nowhere.txt", tracks)
 
 
-@pytest.mark.skipif(not golden.REFERENCE.is_dir(), reason="shared/golden is not beside the checkout")
+@pytest.mark.skipif(not golden.REFERENCE.is_dir(), reason="TRACKDROP_GOLDEN names no folder of golden runs")
 def test_numbers_are_those_of_trackeval() -> None:
     expected = json.loads((golden.REFERENCE / "metrics.json").read_text())["metrics"]
     checked = 0

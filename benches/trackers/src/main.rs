@@ -46,8 +46,8 @@ fn main() {
         });
     }
     for name in ["MOT17-04.eval", "MOT20-01.eval", "synth10.eval", "synth50.eval", "synth200.eval"] {
-        let runs = golden::read_runs(&golden::reference_folder(), |run| run == name);
-        match runs.ok().and_then(|mut runs| runs.pop()) {
+        let runs = golden::reference_folder().and_then(|folder| golden::read_runs(&folder, |run| run == name).ok());
+        match runs.and_then(|mut runs| runs.pop()) {
             Some(run) => measure(&Scene { name: name.trim_end_matches(".eval").into(), frames: run.frames }),
             None => eprintln!("no golden run {name} here: left out"),
         }

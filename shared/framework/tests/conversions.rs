@@ -1,7 +1,7 @@
 //! Events in the shapes of old and new become Google's CloudEvents. Each `tests/events/NAME-legacy-input.json` must come out as
 //! `NAME-cloudevent-output.json`, and each `NAME-cloudevent-input.json` as it came: its `data.subscription`, which background events don't have, is
 //! kept. The files are ours, in the layout of Google's functions-framework-conformance; that project's own files are tested as
-//! well where they lie in `../shared/fixtures/events` beside the checkout, or in the folder that `TRACKDROP_EVENT_FIXTURES` names.
+//! well where `TRACKDROP_EVENT_FIXTURES` names their folder.
 #![allow(clippy::unwrap_used)]
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -17,8 +17,7 @@ fn folders() -> Vec<PathBuf> {
 
 /// Google's own files, where they are.
 fn googles() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/events");
-    std::env::var_os("TRACKDROP_EVENT_FIXTURES").map(PathBuf::from).or_else(|| beside.is_dir().then_some(beside))
+    std::env::var_os("TRACKDROP_EVENT_FIXTURES").map(PathBuf::from)
 }
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {

@@ -31,8 +31,8 @@ fn piled_up(bencher: Bencher, people: usize) {
 
 #[divan::bench(args = ["MOT17-04.eval", "MOT20-01.eval", "synth10.eval", "synth50.eval", "synth200.eval"], sample_count = 20, sample_size = 2_100)]
 fn golden_run(bencher: Bencher, name: &str) {
-    let runs = golden::read_runs(&golden::reference_folder(), |run| run == name);
-    if let Some(run) = runs.ok().and_then(|mut runs| runs.pop()) {
+    let runs = golden::reference_folder().and_then(|folder| golden::read_runs(&folder, |run| run == name).ok());
+    if let Some(run) = runs.and_then(|mut runs| runs.pop()) {
         step_there_and_back(bencher, run.settings, run.frames);
     }
 }

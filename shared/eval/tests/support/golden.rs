@@ -14,14 +14,13 @@ use trackdrop_eval::{Row, Sequence, parse, read_file};
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Where the golden runs are, if they are.
+/// The folder of golden runs that `TRACKDROP_GOLDEN` names.
 pub(crate) fn folder() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
-    if folder.exists() {
-        return Some(folder);
+    let folder = std::env::var_os("TRACKDROP_GOLDEN").map(PathBuf::from);
+    if folder.is_none() {
+        println!("SKIPPED: TRACKDROP_GOLDEN names no folder of golden runs");
     }
-    println!("SKIPPED: no golden runs at {}", folder.display());
-    None
+    folder
 }
 
 /// The sequences with ground truth: their names, and TrackEval's numbers for the reference's `eval` run.

@@ -1,4 +1,4 @@
-//! Sequences with ground truth, from the folder of golden runs beside the checkout. Their data derives from MOTChallenge and
+//! Sequences with ground truth, from the folder of golden runs. Their data derives from MOTChallenge and
 //! may not be copied into the repository.
 #![allow(dead_code, reason = "each user needs a part of it")]
 
@@ -46,14 +46,13 @@ pub(crate) struct Tracked {
     truth: Sequence,
 }
 
-/// Where the golden runs are, if they are.
+/// The folder of golden runs that `TRACKDROP_GOLDEN` names.
 pub(crate) fn folder() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
-    if folder.exists() {
-        return Some(folder);
+    let folder = std::env::var_os("TRACKDROP_GOLDEN").map(PathBuf::from);
+    if folder.is_none() {
+        println!("SKIPPED: TRACKDROP_GOLDEN names no folder of golden runs");
     }
-    println!("SKIPPED: no golden runs at {}", folder.display());
-    None
+    folder
 }
 
 impl Tracked {

@@ -11,10 +11,10 @@ use flate2::read::GzDecoder;
 use serde_json::Value;
 use trackdrop_tracker::{ByteTrack, Detection, LOW_FLOOR, MAX_ASPECT, Settings, passes_output_filter};
 
-/// The runs of MOTChallenge data, which may not be copied into the repository; absent from an ordinary checkout.
+/// The runs of MOTChallenge data, which may not be copied into the repository: the folder that `TRACKDROP_GOLDEN` names.
 #[allow(dead_code, reason = "not every test reads it")]
-pub(crate) fn reference_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden")
+pub(crate) fn reference_folder() -> Option<PathBuf> {
+    std::env::var_os("TRACKDROP_GOLDEN").map(PathBuf::from)
 }
 
 /// Largest difference of a coordinate or score, px.
