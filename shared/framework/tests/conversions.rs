@@ -1,7 +1,7 @@
 //! Events in the shapes of old and new become Google's CloudEvents. Each `tests/events/NAME-legacy-input.json` must come out as
-//! `NAME-cloudevent-output.json`, and each `NAME-cloudevent-input.json` as it came: its `data.subscription`, which background events don't have, is
-//! kept. The files are ours, in the layout of Google's functions-framework-conformance; that project's own files are tested as
-//! well where they lie in `../shared/fixtures/events` beside the checkout, or in the folder that `TRACKDROP_EVENT_FIXTURES` names.
+//! `NAME-cloudevent-output.json`. Each `NAME-cloudevent-input.json` must come out unchanged: its `data.subscription`, which background events don't
+//! have, is retained. The files are ours, in the layout of Google's functions-framework-conformance. That project's own files are tested too, if they
+//! are in `../shared/fixtures/events` beside the checkout, or in the folder that `TRACKDROP_EVENT_FIXTURES` names.
 #![allow(clippy::unwrap_used)]
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};

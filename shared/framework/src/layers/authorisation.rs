@@ -20,7 +20,7 @@ pub(crate) enum MayPush {
     Holders(Arc<Verifier>),
     /// Programs of this machine, and no page that a browser shows here.
     ThisMachine,
-    /// Whoever gets here: something else has checked them.
+    /// Any caller that reaches this service: something else has checked it.
     Anyone,
 }
 

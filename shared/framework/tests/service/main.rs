@@ -135,7 +135,7 @@ async fn a_service_that_is_stopped_finishes_what_it_is_at() {
     let first = world.pushing();
     world.stand.entered.notified().await;
     drop(world.stop.take());
-    // It no longer listens; what is in work goes on.
+    // It no longer listens; work in progress continues.
     while tokio::net::TcpStream::connect(world.url.trim_start_matches("http://")).await.is_ok() {
         tokio::task::yield_now().await;
     }
