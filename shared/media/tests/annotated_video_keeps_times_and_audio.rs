@@ -152,7 +152,7 @@ fn more_than_10_000_segments_are_joined_in_the_order_of_their_numbers() {
     assert_eq!(segments.len(), 10_050);
     let numbers: Vec<u32> = segments.iter().map(|segment| segment.number).collect();
     assert_eq!(numbers, (0..10_050).collect::<Vec<_>>());
-    // As objects they have names; whoever lists those gets the segments in the same order.
+    // As objects they have names; a listing returns the segments in the same order.
     let request = "req_abcdefgh_20260102T030405".parse().unwrap();
     let names: Vec<String> = numbers
         .iter()
