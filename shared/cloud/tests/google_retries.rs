@@ -216,7 +216,7 @@ async fn a_resumable_upload_whose_session_is_lost_is_begun_anew_once_where_that_
         stub.will_begin().has(8 << 20).will(status, "").will_begin().has(8 << 20).will(200, resource(&large(), 9));
         assert_eq!(upload(&stub, Precondition::NotExists).await.unwrap(), 9);
         stub.asked();
-        // It had been complete: what stands is what was sent.
+        // It had been complete: the stored object is what was sent.
         stub.will_begin().has(8 << 20).will(status, "").will_begin().has(8 << 20).will(412, "");
         stub.will(200, resource(&large(), 7));
         assert_eq!(upload(&stub, Precondition::NotExists).await.unwrap(), 7);
