@@ -1,4 +1,4 @@
-//! An optimised graph that was kept gives the same detections, bit for bit, and a damaged or impossible one stops nobody.
+//! A stored optimised graph gives the same detections, bit for bit; a damaged or impossible one stops nobody.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod support;
