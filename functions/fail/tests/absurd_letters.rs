@@ -47,7 +47,7 @@ impl World {
         Fail::new(self.cloud.clone()).handle(&letter, &Delivery::new()).await.unwrap();
     }
 
-    /// All that stands, with the generations.
+    /// All objects, with their generations.
     async fn all(&self) -> Vec<ObjectInfo> {
         let mut all = Vec::new();
         for bucket in Bucket::ALL {
