@@ -98,7 +98,7 @@ fn inside([x1, y1, x2, y2]: [f32; 4]) -> [usize; 4] {
 }
 
 #[test]
-fn no_frame_of_a_blurred_track_is_left_sharp_gaps_included_and_nothing_else_is_touched() {
+fn every_frame_of_a_blurred_track_is_blurred_gaps_included_and_nothing_else_changes() {
     let blur = Drawing { boxes: Boxes::None, blur: vec!["person".into()], crops: true, ..Drawing::default() };
     let (source, blurred, crops) = rendered(blur);
     let [first, second] = SEEN;

@@ -410,7 +410,7 @@ async fn the_rows_of_a_request_are_deleted_and_those_of_others_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_an_emulator_of_others_refuses_is_refused_with_its_reason_and_may_be_put_right() {
+async fn a_file_that_the_emulator_refuses_is_refused_with_its_reason_and_can_be_replaced() {
     let Some(emulated) = Emulated::start().await else { return };
     let broken = emulated.put("this is no Parquet").await;
     for _ in 0..2 {

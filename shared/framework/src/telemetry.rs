@@ -310,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_without_an_exporter_names_the_trace_of_the_request_that_it_is_made_for() {
+    fn spans_made_without_an_exporter_name_the_trace_of_their_request() {
         let log = log::GoogleLog { project: None, write: std::io::sink };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(log), || {
             let request = "req_0aZ9bY8c_20261123T182501".parse().unwrap();

@@ -216,7 +216,7 @@ async fn a_worker_keeps_what_it_works_on_for_longer_than_a_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_workers_share_what_waits_and_what_neither_has_a_place_for_waits_where_both_can_take_it() {
+async fn two_workers_share_the_events_and_those_without_a_place_wait_for_either_of_them() {
     let server = server_with(6).await;
     // The first one to come could take all: the server keeps nothing back for the second.
     let one = Worker::start(server.host(), 2).await;
@@ -236,7 +236,7 @@ async fn two_workers_share_what_waits_and_what_neither_has_a_place_for_waits_whe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_end_in_time_is_handed_back_when_the_worker_stops_and_another_has_it_at_once() {
+async fn a_worker_that_stops_returns_unfinished_events_and_another_gets_them_at_once() {
     let server = server_with(2).await;
     let one = Worker::start(server.host(), 2).await;
     one.has_seen(2).await;

@@ -99,7 +99,7 @@ fn sound_against_picture_s(path: &Path) -> Vec<f64> {
 }
 
 #[test]
-fn sound_stays_within_one_of_its_frames_in_every_container_however_it_starts_and_ends() {
+fn sound_keeps_its_place_within_one_of_its_frames_in_every_container() {
     let late_sound = "-itsoffset 0.7 -f lavfi -i sine=f=440:d=4:r=48000";
     let sound = "-f lavfi -i sine=f=440:r=48000";
     for (what, inputs, filter) in [

@@ -106,7 +106,7 @@ fn one_fault_at_every_single_operation_changes_nothing() {
 }
 
 #[test]
-fn a_crash_at_every_operation_and_again_at_every_attempt_but_the_last_changes_nothing() {
+fn a_crash_at_every_operation_and_at_every_attempt_but_the_last_changes_nothing() {
     for case in cases() {
         let crashing = |place: &String, fault| {
             let places = (1..=4).map(|attempt| place.replacen("#1/1/", &format!("#1/{attempt}/"), 1));
@@ -130,7 +130,7 @@ fn effect_of(place: &str) -> bool {
 }
 
 #[test]
-fn a_delivery_that_is_given_up_at_any_operation_ends_its_request_and_fails_it_only_where_its_work_is_missing() {
+fn an_abandoned_delivery_ends_its_request_and_fails_it_only_if_its_work_is_missing() {
     // The first attempt goes as far as an operation, the others fail as soon as they begin.
     let [case, ..] = cases();
     let places = operations(&case);

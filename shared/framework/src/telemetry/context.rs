@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_one_trace_whichever_of_its_objects_is_asked_and_an_uploaders_trace_goes_on_in_it() {
+    fn all_objects_of_a_request_give_one_trace_which_continues_the_uploaders_trace() {
         let request: RequestId = "req_0aZ9bY8c_20261123T182501".parse().unwrap();
         let alone = RequestTrace::of(&request, true, None);
         assert_eq!(alone, RequestTrace::of(&request, false, None));

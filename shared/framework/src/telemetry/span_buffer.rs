@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_delivery_goes_on_before_the_delivery_has_ended_and_then_all_of_it_does() {
+    fn no_span_of_a_delivery_is_exported_before_the_delivery_has_ended_and_then_all_are() {
         let recorded = Names::default();
         let provider = SdkTracerProvider::builder().with_span_processor(SpanBuffer::new(recorded.clone(), 10)).build();
         let tracer = provider.tracer("test");

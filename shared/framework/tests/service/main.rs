@@ -83,7 +83,7 @@ async fn work_that_does_not_stop_keeps_its_place_though_its_answer_is_given() {
 }
 
 #[tokio::test]
-async fn an_instance_whose_places_are_all_kept_by_work_that_does_nothing_ends_with_the_reason() {
+async fn an_instance_whose_places_are_all_held_by_stuck_work_ends_with_the_reason() {
     let short = Duration::from_millis(50);
     let with = |service: Service| service.with_deadline(short).with_patience(short).with_concurrency(2);
     let world = World::of(TRACK, with).await;
