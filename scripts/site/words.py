@@ -19,19 +19,6 @@ RUST = re.compile(
     r"""|[bc]?r(?P<hashes>\#*)".*?"(?P=hashes)|[bc]?"(?:\\.|[^"\\])*"|b?'(?:\\[^\n]*?|[^'\\\n])'|'\w+""",
     re.DOTALL,
 )
-# Folders whose comments are not reworded yet.
-NOT_YET = (
-    "cli/",
-    "console/",
-    "functions/merge/",
-    "functions/split/",
-    "functions/track/",
-    "python/",
-    "shared/exchange/",
-    "shared/pipeline/",
-    "shared/refine/",
-    "shared/tracker/",
-)
 
 
 def blanked(match: re.Match) -> str:
@@ -56,7 +43,7 @@ def sources() -> list[str]:
     else:
         found = [path.relative_to(root) for path in root.rglob("*.rs")]
         found = [str(path) for path in found if path.parts[0] != "target" and not any(part[0] == "." for part in path.parts)]
-    return sorted(name for name in found if not name.startswith(NOT_YET))
+    return sorted(found)
 
 
 def comments(rust: str) -> str:
