@@ -1,7 +1,7 @@
-//! `trackdrop dead-letters`: what Pub/Sub gave up after the last attempt, in the subscription that keeps it.
+//! `trackdrop dead-letters`: the events whose attempts all failed, in the subscription that stores them.
 //!
-//! On one machine there are none to look through: a delivery that is given up ends its request there and then, and the same `trackdrop run`
-//! goes on with it.
+//! On one machine there are none to look through: a delivery whose attempts all failed ends its request at once, and the same `trackdrop run` resumes
+//! it.
 
 use crate::{
     args::{ChosenDeadLettersArguments, DeadLettersCommand, ListDeadLettersArguments},
@@ -26,9 +26,9 @@ use trackdrop_pipeline::{ObjectFinalized, RequestId, RequestState, Timestamp, na
 const AT_ONCE: usize = 100;
 /// Pub/Sub may overlook some: so many calls in a row that bring nothing new are the end.
 const EMPTY_CALLS: u32 = 3;
-/// How long they stay taken while they are looked through; handed back afterwards.
+/// How long letters stay leased while they are looked through; they are released afterwards.
 const LEASE_S: u32 = 600;
-/// How long after that was said it is said again, before the next letter: one letter may take minutes, a job of the warehouse long.
+/// How long after a lease it is renewed, before the next letter: one letter may take minutes, because a job of the warehouse takes long.
 const RENEW_AFTER: Duration = Duration::from_secs(60);
 
 pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result<()> {
@@ -43,7 +43,7 @@ pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result
     }
 }
 
-/// Messages that are leased to this process; handed back at the end, but for those that were taken.
+/// Messages that are leased to this process; released at the end, except those that were acknowledged.
 struct Taken {
     subscription: Subscription,
     /// By message id.
@@ -54,8 +54,7 @@ struct Taken {
 }
 
 impl Taken {
-    /// Leases all letters, gives them to `look`, and hands back what is left, whatever came of it: what stays leased can't be found by the
-    /// next call.
+    /// Leases all letters, gives them to `look`, and releases what is left, whatever the outcome: the next call can't find what stays leased.
     async fn look_through(name: &str, look: impl AsyncFnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let subscription = Subscription::new("TRACKDROP_DEAD_LETTERS_SUBSCRIPTION", name, pubsub_from_environment()?)?;
         let mut taken =
@@ -180,7 +179,7 @@ async fn chosen(
     .await
 }
 
-/// Lets the request of a letter go on, once for all its letters; and says of all of them why where it can't.
+/// Resumes the request of a letter, once for all its letters. If that fails, each of its letters gets the reason.
 async fn replay(
     cloud: &Cloud,
     buckets: &Buckets,
@@ -211,11 +210,11 @@ async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Ti
     match standing {
         Some((RequestState::Done, _)) => return Ok(format!("{request} is done: there is nothing to do")),
         Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) => {}
-        // Its rows wait to be loaded, and its annotated video is given up.
+        // Its rows wait to be loaded, and its annotated video has failed.
         Some(_) if manifest::read(cloud, request).await?.is_some_and(|manifest| manifest.error.is_some()) => {}
-        // It was opened again after this letter: another one did that, or a replaying that was broken off and is repeated.
+        // It was reopened after this letter: for another letter, or by a replay that was interrupted and is repeated.
         Some(_) if round > published => {}
-        // The same letter went to `fail`, which would end the request after all, and this letter be gone.
+        // The function `fail` gets the same letter. It would end the request after all, and this letter would be gone.
         _ => bail!(
             "{request} has not failed: the function fail, which gets the same letter, has not handled it yet or went on with its work; the letter \
              stays, replay it when the request is over"

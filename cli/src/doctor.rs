@@ -11,10 +11,10 @@ use trackdrop_detector::{Detector, DetectorOptions, find_runtime, onnx_runtime};
 use trackdrop_flow::manifest;
 use trackdrop_media::InstalledFfmpeg;
 
-/// A data directory with less free space than this, in bytes, is told: a video is copied, cut and drawn there.
+/// A data directory with less free space than this, in bytes, gets a warning: a video is copied, cut and drawn there.
 const LITTLE_SPACE: u64 = 5 << 30;
 
-/// How it stands with a thing.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {

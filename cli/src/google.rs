@@ -5,7 +5,7 @@ use std::sync::Arc;
 use trackdrop_cloud::google::{Buckets, GoogleSettings};
 use trackdrop_flow::Cloud;
 
-/// Its objects, topics and tables, and its buckets' own names; with the credentials of whoever calls.
+/// Its objects, topics and tables, and its buckets' own names; with the caller's credentials.
 pub(crate) fn deployment() -> anyhow::Result<(Cloud, Buckets)> {
     let settings = GoogleSettings::from_environment()
         .context("this needs what the services know, their environment variables (docs/services.md lists them)")?;

@@ -42,7 +42,7 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     trackdrop_flow::allocator::settle();
     let arguments = Arguments::parse();
-    // The user gets progress lines and one message; the log is for whoever asks for it with RUST_LOG.
+    // The user gets progress lines and one message; the log is for a user who asks for it with RUST_LOG.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -22,7 +22,7 @@ pub(crate) async fn model(command: &ModelCommand) -> anyhow::Result<()> {
 fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
     let model = arguments.file.clone();
     let device = DeviceChoice::Only(Device::Cpu);
-    // No graph is kept: that would load the model twice. Nor does it run where that would tell nothing.
+    // No graph is stored: that would load the model twice. The model does not run where a run would show nothing.
     let options = DetectorOptions { model, device, graphs: None, always_tried: false, ..DetectorOptions::default() };
     let detector = Detector::open(&options)?;
     let info = detector.info();

@@ -14,10 +14,10 @@ use trackdrop_pipeline::{
     names::{Marker, ObjectName, PerSegment, ResultFile},
 };
 
-/// How often a stage that goes on is reported where there is no terminal.
+/// How often a running stage is reported where there is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// How far one request is, by what stands in the store: whichever process did it.
+/// The progress of one request, by the objects in the store: it includes the work of other processes.
 pub(crate) struct Tracked {
     pub(crate) request: RequestId,
     pub(crate) is_over: bool,

@@ -31,7 +31,7 @@ pub(crate) async fn query(data: &Path, arguments: &QueryArguments) -> anyhow::Re
     .await?
 }
 
-/// Says what the scenes were not asked of.
+/// Prints which scenes were not applied to which requests.
 fn say(notes: &[String]) {
     for note in notes.iter().take(MOST_NOTES) {
         eprintln!("trackdrop: {note}");

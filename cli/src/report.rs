@@ -57,7 +57,7 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
     Ok(ExitCode::SUCCESS)
 }
 
-/// Here it is known what waits in the queue, so whatever is not over and has nothing queued stands still.
+/// The queue is known here, so a request that is not over and has nothing queued is stalled.
 async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let Some(local) = open_existing(data)? else { return Ok(ExitCode::SUCCESS) };
     let (mut is_found, mut written, mut first_failure) = (false, Ok(()), None);
@@ -66,7 +66,7 @@ async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
         match looked_after {
             Ok(found) => {
                 is_found = true;
-                // Whoever reads no further still has all requests looked after.
+                // If the reader of the output stops early, all requests are handled all the same.
                 if written.is_ok() {
                     written = tell(&found, json);
                 }

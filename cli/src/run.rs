@@ -55,7 +55,7 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
     let detectors = host::detectors(arguments.device, arguments.batch);
     let is_there = settings.model.is_none() && default_model_path().is_file();
     if arguments.device != DeviceChoice::Auto || !is_there || settings.classes.is_some() {
-        // A device that is not there, a model that is no detector or not there, a class that it does not know: told before anything is uploaded.
+        // A missing device, a missing model, a model that is not a detector, a class that it does not know: reported before anything is uploaded.
         let model = detectors.facts(&settings)?;
         trackdrop_track::check_classes(&settings, &model)?;
         settings.name_classes_as(&model.class_names);
@@ -105,8 +105,8 @@ pub(crate) async fn see_through(host: &Host, jobs: &[Job], json: bool, started: 
     }
 }
 
-/// Uploads a video and sees to it that its request will end: a new one is started by its upload, an interrupted one goes on, a failed
-/// one is tried again, a finished one is left alone unless forced.
+/// Uploads a video and makes sure that its request will end. A new request is started by its upload, an interrupted one resumes, a failed one is
+/// tried again, and a finished one is left alone unless forced.
 async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: bool) -> anyhow::Result<Job> {
     let info = upload::upload(&host.local, video, settings).await?;
     let request = info.finalized().request().context("an upload makes a request")?;
@@ -118,7 +118,7 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
     };
     let same = before.same_results(settings);
     let state = standing.as_ref().map(|manifest| manifest.state);
-    // One that was deleted begins anew, with what is asked for now.
+    // A request that was deleted starts again, with the settings of this call.
     if force || (standing.is_none() && delete::is_deleted(&host.cloud, &request).await?) {
         restart(host, &info, &request, settings, Redrive::Reset).await?;
         return Ok(job);
@@ -126,7 +126,7 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
     match state {
         Some(RequestState::Failed | RequestState::DoneWithoutVideo) if same => {
             end::reopen(&host.cloud, &request, None).await?;
-            // A plan that stands was made for its own segment length.
+            // An existing plan was made for its own segment length.
             let settings = RequestSettings { segment_seconds: before.segment_seconds, ..settings.clone() };
             restart(host, &info, &request, &settings, Redrive::Resume).await?;
         }
@@ -138,13 +138,13 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
             info.object.name,
             settings::difference(&before, settings)
         ),
-        // Its end is told after its state is set: killed in between, the delivery that tells it is still queued.
+        // Its end is published after its state is set. If the process was killed in between, the delivery that publishes it is still queued.
         Some(RequestState::Done) if end::is_told(&host.cloud, &request).await? => {
             job.finished_before = true;
             host.local.restore_results(&request).await?;
         }
         Some(_) | None => {
-            // Nothing queued and not over: a crash came between opening it again and queueing its events.
+            // Nothing queued and not over: a crash came between reopening it and queueing its events.
             if host.local.pending(&request).await? == 0 {
                 restart(host, &info, &request, &before, Redrive::Resume).await?;
             }
@@ -236,7 +236,7 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
     Ok(None)
 }
 
-/// The host itself can't go on. Where that is for want of space, the request is told so while the reserve lasts.
+/// The host itself can't continue. If the reason is a lack of space, the request's failure is recorded while the reserve lasts.
 async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
     if let (FailureKind::Exhausted, Some((function, request))) = (error.failure.kind(), &error.during) {
         host.local.release_reserve();

@@ -31,7 +31,7 @@ pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings
             Some(absolute.to_str().with_context(|| format!("the model's path {shown} is not UTF-8"))?.to_owned())
         }
     };
-    // What the model is, so that a change of its file or card is noticed. A default model that is missing is told by the detector.
+    // The model's hash, so that a change of its file or card is noticed. The detector reports a default model that is missing.
     let file = model.as_ref().map_or_else(default_model_path, PathBuf::from);
     let model_sha256 = match upload::sha256_of(&file) {
         Ok(sha256) => Some(sha256),
@@ -111,7 +111,7 @@ fn overlay(
     refine(&mut settings.refine, &deviations.refine);
 }
 
-/// What is given replaces what is there; what is given by itself replaces what --refine stands for.
+/// A given value replaces the existing one; a value that is given by itself also replaces the one that --refine sets.
 pub(crate) fn refine(refine: &mut Refinements, given: &RefineArguments) {
     let best = if given.refine { Refinements::best() } else { Refinements::default() };
     refine.link = given.link.or(best.link).or(refine.link);

@@ -1,4 +1,4 @@
-//! Files of tracks, whoever wrote them.
+//! Files of tracks, from this program or another.
 
 use anyhow::Context;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What can't be processed is refused with a reason that a person can act on, told the same way everywhere, and nothing hangs.
+//! What can't be processed is refused with a reason that a person can act on. The reason is the same everywhere, and nothing hangs.
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,7 +26,7 @@ fn only_error(ended: &Ended) -> String {
     error.to_owned()
 }
 
-/// Runs a video that must fail in `stage`, and checks that everyone is told the reason; gives it.
+/// Runs a video that must fail in `stage`, checks that the reason is the same everywhere, and returns it.
 #[track_caller]
 fn fails_everywhere_alike(data: &Data, video: &Path, stage: &str) -> String {
     let error = only_error(&data.run(&[video], &[]));

@@ -1,4 +1,4 @@
-//! `--blur` and `--boxes none`: whoever is blurred can't be recognised in any frame of the annotated video.
+//! `--blur` and `--boxes none`: a blurred person can't be recognised in any frame of the annotated video.
 
 #![allow(clippy::unwrap_used)]
 

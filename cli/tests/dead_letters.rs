@@ -1,4 +1,4 @@
-//! `trackdrop dead-letters` hands back what it looked through, whatever became of it: what stays leased can't be found by the next call.
+//! `trackdrop dead-letters` releases the letters that it looked through, whatever the outcome: the next call can't find letters that stay leased.
 
 #![allow(clippy::unwrap_used)]
 

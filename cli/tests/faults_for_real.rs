@@ -36,7 +36,7 @@ fn twenty_kills_at_random_moments_change_no_byte() {
     let started = Instant::now();
     scene.other("undisturbed").run_json(&[&video], SHORT);
     let whole = started.elapsed();
-    // Seeded by the moment, and told, so that the moments of a failure are known.
+    // Seeded by the current time, and printed, so that a failure's sequence of kills is known.
     let seed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
     eprintln!("seed {seed}");
     let (mut state, mut kills, mut directories) = (seed, 0, 0);

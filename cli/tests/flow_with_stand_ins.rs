@@ -152,7 +152,7 @@ async fn rows_do_not_hang_on_the_annotated_video() {
         assert_eq!(rows[0]["track_rows"], calm.tracks(&whole).await.len());
         assert!(world.cloud.find(&Marker::Loaded.object(&request)).await.unwrap().is_some(), "its rows are loaded");
 
-        // What was missing is made once the reason is gone, and nothing else is told of it any more.
+        // The missing result is made once the reason is gone, and then no error is left.
         world.hosted.trouble.broken = None;
         end::reopen(&world.cloud, &request, None).await.unwrap();
         let metadata = world.local.stat(&upload).await.unwrap().metadata;

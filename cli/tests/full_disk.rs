@@ -1,4 +1,4 @@
-//! A disk that fills up ends the run with a clear word; with more space the same command goes on.
+//! A disk that fills up ends the run with a clear message; with more space the same command resumes.
 
 #![allow(clippy::unwrap_used)]
 

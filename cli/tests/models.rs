@@ -49,10 +49,10 @@ fn same(a: &Row, b: &Row) -> bool {
 /// How far pixels that differ in their last digits may move an overlap.
 const OVERLAP: f64 = 0.005;
 
-/// Suppression is a yes or no, and the last digits may decide it. So `one`, which only one side has, is no error where the other side must
-/// have weighed it against a box that both have or would have, and the family's threshold lies between the two outcomes:
+/// Suppression is a yes or no, and the last digits may decide it. `one` is a box that only one side has. It is no error if the other side must have
+/// weighed it against a box that both have or would have, and the family's threshold lies between the two outcomes:
 /// - a box that both sides have, of a better score, overlaps it by the threshold, give or take what digits do; or
-/// - two boxes of one object score the same to the tolerance, so that each side kept another of the two: `one`, and one that `one`'s side lacks.
+/// - two boxes of one object score the same to the tolerance, so that each side retained another of the two: `one`, and one that `one`'s side lacks.
 fn is_on_the_verge(one: &Row, some: &[Row], others: &[Row], threshold: f64) -> bool {
     let rivals = |list: &[Row], least: f64| -> Vec<Row> {
         list.iter().filter(|other| other[5] == one[5] && other[4] >= least && *other != one).copied().collect()

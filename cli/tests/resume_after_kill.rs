@@ -1,4 +1,4 @@
-//! A run that dies or is stopped at any moment goes on where it was when the same command is given again.
+//! A run that dies or is stopped at any moment resumes when the same command is given again.
 
 #![allow(clippy::unwrap_used)]
 

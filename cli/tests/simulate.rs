@@ -1,4 +1,4 @@
-//! `trackdrop simulate` tells how far it is, and goes on where it was interrupted.
+//! `trackdrop simulate` reports its progress, and resumes where it was interrupted.
 
 #![allow(clippy::unwrap_used)]
 

@@ -102,7 +102,7 @@ async fn wherever_the_events_are_lost_the_request_is_found_and_comes_to_the_same
 async fn events_that_are_told_again_beside_the_lost_ones_change_nothing() {
     let world = World::new(Trouble::default());
     let (request, _) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
-    // Told three times by three sweepers, while the event itself still waits.
+    // Published again three times by three sweepers, while the event itself still waits.
     for _ in 0..3 {
         sweep::sweep(&world.cloud, Patience::NONE, &NamePatterns::default(), &BTreeSet::new(), &Delivery::new())
             .await
@@ -164,7 +164,8 @@ async fn days_in_a_queue_fail_nothing_that_was_not_told_again_in_vain() {
     let world = World::new(Trouble::default());
     let (request, _) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
     let began = Timestamp::now().micros();
-    // Nobody looked for five days; and once told, it waits again for longer than anybody has patience with what stands still.
+    // No sweep ran for five days. After its event was published again, the request waits once more for longer than the patience with stalled
+    // requests.
     for (day, expected) in [(5, Treatment::ToldAgain(1)), (6, Treatment::Nothing)] {
         let clock = ClockInPlace::new(move || Timestamp::from_micros(began + day * DAY_US));
         let found = sweep::sweep(

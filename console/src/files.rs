@@ -1,4 +1,4 @@
-//! Objects as files, kept while they are of use: a store in a cloud gives a copy each time.
+//! Objects as files, cached while they are of use: a store in a cloud makes a copy each time.
 
 use crate::problem::Problem;
 use std::{
@@ -9,7 +9,7 @@ use std::{
 use trackdrop_cloud::{LocalFile, ObjectInfo, Storage};
 use trackdrop_pipeline::names::ObjectName;
 
-/// Files that are kept.
+/// Files that are cached.
 const MOST_KEPT: usize = 8;
 
 /// An object as a file.

@@ -11,7 +11,7 @@
 //! - `crops`: the best picture of each object.
 //! - `ask`: SQL of the page over the tables, read-only and bounded.
 //! - `scenes`: lines and zones, what they count, and where they are stored.
-//! - `files`: objects as files, kept open while they are of use.
+//! - `files`: objects as files, held open while they are of use.
 //!
 //! Names, labels and messages are data everywhere: the server sends JSON and pictures, and the page makes text of them.
 

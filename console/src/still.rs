@@ -20,7 +20,7 @@ use trackdrop_pipeline::{
     names::{ObjectName, PerSegment},
 };
 
-/// Stills that are kept, so that a step back is quick.
+/// Stills that are cached, so that a step back is quick.
 const MOST_KEPT: usize = 48;
 /// Videos that are decoded at the same time.
 const AT_ONCE: usize = 1;

@@ -1,4 +1,4 @@
-//! SQL is asked of a running console over HTTP, by who may come in and by nobody else.
+//! SQL is sent to a running console over HTTP, and only callers with its token get an answer.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,16 +1,24 @@
-"""The pages use the words of CONTRIBUTING.md, lines of at most 120 columns, and Markdown that MkDocs reads as code hosts do: words.py CHECKOUT.
+"""Pages and the comments of Rust use the words of CONTRIBUTING.md; pages have lines of at most 120 columns, and Markdown that MkDocs reads as
+code hosts do: words.py CHECKOUT.
 
 Tables, code and what a program writes between markers may be longer; code may hold any word.
 """
 
 import pathlib
 import re
+import subprocess
 import sys
 
 root = pathlib.Path(sys.argv[1])
 LONGEST = 120
 # What programs write: scripts/torture-set --docs, and the test of rights.
 GENERATED = re.compile(r"<!-- (?:table|rights).*?-->.*?(?:<!-- (?:table|rights)[^>]*end[^>]*-->|\Z)", re.DOTALL)
+# The parts of Rust that may hold slashes: comments, strings, characters. A lifetime is here so that its quote opens nothing.
+RUST = re.compile(
+    r"""(?P<comment>//[/!]?(?P<line>[^\n]*)|/\*(?P<block>.*?)\*/)"""
+    r"""|[bc]?r(?P<hashes>\#*)".*?"(?P=hashes)|[bc]?"(?:\\.|[^"\\])*"|b?'(?:\\[^\n]*?|[^'\\\n])'|'\w+""",
+    re.DOTALL,
+)
 
 
 def blanked(match: re.Match) -> str:
@@ -25,6 +33,39 @@ def words() -> dict[str, str]:
         for word in re.sub(r"\([^)]*\)", "", left).split(","):
             found[word.strip()] = right.strip()
     return found
+
+
+def sources() -> list[str]:
+    """The Rust of the checkout; in a copy without its history, all Rust outside the folders of tools."""
+    if (root / ".git").exists():
+        tracked = subprocess.run(["git", "ls-files", "-z", "*.rs"], cwd=root, check=True, capture_output=True, text=True)
+        found = [name for name in tracked.stdout.split("\0") if name and (root / name).exists()]
+    else:
+        found = [path.relative_to(root) for path in root.rglob("*.rs")]
+        found = [str(path) for path in found if path.parts[0] != "target" and not any(part[0] == "." for part in path.parts)]
+    return sorted(found)
+
+
+def comments(rust: str) -> str:
+    """Each line's comment, on the same line: so a phrase that two lines share is found too."""
+    lines = [""] * (rust.count("\n") + 1)
+    at, number = 0, 0
+    for part in RUST.finditer(rust):
+        if part["comment"]:
+            number += rust.count("\n", at, part.start())
+            at = part.start()
+            for offset, line in enumerate((part["line"] or part["block"] or "").split("\n")):
+                lines[number + offset] += line
+    return "\n".join(lines)
+
+
+def check_words(name: str, prose: str) -> None:
+    """Code in backticks may hold any word; it may span two lines."""
+    prose = re.sub(r"`[^`\n]*(?:\n[^`\n]+)?`", lambda match: blanked(match) or "`", prose)
+    for word, better in instead.items():
+        pattern = r"\b" + r"\s+".join(map(re.escape, word.split())) + r"\b"
+        for match in re.finditer(pattern, prose, re.IGNORECASE):
+            faults.append(f"{name}:{prose.count(chr(10), 0, match.start()) + 1}: instead of \"{word}\": {better}")
 
 
 faults, count = [], 0
@@ -54,12 +95,14 @@ for page in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")]):
             faults.append(f"{name}:{number}: a table needs an empty line before it")
         before = line
     prose = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
-    prose = re.sub(r"`[^`]*`", lambda match: blanked(match) or "`", prose)
-    prose = re.sub(r"\]\([^)]*\)", "]", prose)
-    for word, better in instead.items():
-        pattern = r"\b" + r"\s+".join(map(re.escape, word.split())) + r"\b"
-        for match in re.finditer(pattern, prose, re.IGNORECASE):
-            faults.append(f"{name}:{prose.count(chr(10), 0, match.start()) + 1}: instead of \"{word}\": {better}")
+    check_words(name, re.sub(r"\]\([^)]*\)", "]", prose))
+rust = sources()
+lines = 0
+for name in rust:
+    prose = comments((root / name).read_text(encoding="utf-8"))
+    lines += sum(1 for line in prose.split("\n") if line.strip())
+    check_words(name, prose)
+assert lines > 5000, f"only {lines} lines of comments were found in {len(rust)} files of Rust"
 print("\n".join(faults)) if faults else None
-print(f"{count} pages, {len(faults)} faults of words and lines")
+print(f"{count} pages, {lines} lines of comments, {len(faults)} faults of words and lines")
 sys.exit(1 if faults or not count else 0)

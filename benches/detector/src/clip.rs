@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use trackdrop_media::{Cutter, Limits, index};
 use trackdrop_pipeline::{RequestSettings, SegmentDescription};
 
-/// The chunks of a video and what `track` and `annotate` are told of them.
+/// The chunks of a video, and their descriptions for `track` and `annotate`.
 pub(crate) struct Clip {
     pub(crate) chunks: Vec<(PathBuf, SegmentDescription)>,
     pub(crate) frames: u64,

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! bench stage MODEL VIDEO ROUNDS      the track stage beside ONNX Runtime alone; pieces of it
-//! bench memory MODEL VIDEO TIMES      the track stage over the video so many times; its memory after each
-//! bench start MODEL ROUNDS            opening a detector with a kept optimised graph and without one
+//! bench memory MODEL VIDEO TIMES      the track stage over the video TIMES times; its memory after each
+//! bench start MODEL ROUNDS            opening a detector with a stored optimised graph and without one
 //! bench inspect TRACKDROP MODEL ROUNDS  `trackdrop model inspect` beside ONNX Runtime that loads the model
 //! bench load MODEL                    what it is compared with
 //! bench model FILE CONVOLUTIONS       writes a large model for it

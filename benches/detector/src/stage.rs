@@ -325,8 +325,8 @@ fn crowd() -> Vec<Detection> {
         .collect()
 }
 
-/// What the process holds after each pass over the clip. Where `in use` stands still and the rest grows, the allocator keeps memory that
-/// nobody has; `after trim` is what is left once it has given back what it can.
+/// What the process holds after each pass over the clip. If `in use` stays constant and the rest grows, the allocator holds memory that nothing uses;
+/// `after trim` is what is left once it has returned what it can.
 pub(crate) fn memory(model: &str, video: &str, times: usize) -> Result<()> {
     let pool = Arc::new(DetectorPool::new(threads(), CPU));
     let clip = cut(Path::new(video), Some(model))?;

@@ -22,7 +22,7 @@ pub(crate) struct GetArguments {
     /// A name of the list, or the http or https address of an ONNX file
     #[arg(value_name = "NAME|URL")]
     pub(crate) which: Option<String>,
-    /// What the file at an address must have as its SHA-256; without it the file is fetched and its hash told, but not installed
+    /// The SHA-256 that the file at an address must have; without it the file is fetched and its hash printed, but not installed
     #[arg(long, value_name = "HEX")]
     pub(crate) sha256: Option<Sha256Hex>,
     /// What the model of an address is called here [default: the address's last part without .onnx]

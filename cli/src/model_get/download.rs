@@ -28,7 +28,7 @@ const SILENT_FOR: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub(crate) url: Url,
-    /// None: whatever comes; then nothing that an earlier run left can be told from it.
+    /// None: any content; then this can't recognise what an earlier run left.
     pub(crate) sha256: Option<Sha256Hex>,
     pub(crate) bytes: Option<u64>,
 }

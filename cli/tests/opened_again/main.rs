@@ -72,7 +72,7 @@ impl Scene {
         self.catalog().execute("DELETE FROM messages", []).unwrap();
     }
 
-    /// It fails, and nobody is told: whoever was to tell it died.
+    /// It fails, and its end is not published: the process that was to publish it died.
     async fn fails_untold(&self) {
         let (cloud, request) = (&self.world.cloud, &self.request);
         manifest::create(cloud, &manifest::unplanned(request, &self.upload, None, seconds(1.0))).await.unwrap();
@@ -232,7 +232,8 @@ async fn the_end_of_a_later_round_that_nobody_told_is_found_by_the_sweeper() {
         let row: RequestRow = serde_json::from_value(scene.rows().await.remove(0)).unwrap();
         scene.is_opened_again_and_done().await;
         at_every_operation(10, async |hold| {
-            // Back to where all results stand, and what was told is that it failed: whoever opened it again died before he took the row back.
+            // Back to the moment at which all results exist, but the published end is the failure: the process that reopened the request died before
+            // it removed the row.
             let summary = (ResultFile::Summary.object(request), told.clone());
             for (object, content) in [summary, (Marker::Ended.object(request), Bytes::new())] {
                 cloud.storage.put(&object, Content::Bytes(content), PutOptions::default()).await.unwrap();
@@ -280,7 +281,7 @@ async fn a_dead_letter_of_before_it_was_opened_again_fails_nothing_however_late_
     .await;
     let scene = Scene::new().await;
     scene.fails().await;
-    // By the clock of whoever publishes, which is ahead.
+    // By the clock of the publisher, which is ahead.
     let published = Timestamp::from_micros(Timestamp::now().micros() + 5_000_000);
     end::reopen(&scene.world.cloud, &scene.request, Some(published)).await.unwrap();
     let fail = Fail::new(scene.world.cloud.clone());

@@ -1,4 +1,4 @@
-//! Who is told of the ends of requests: a warehouse, and a topic.
+//! Where the ends of requests are published: a warehouse, and a topic.
 
 use async_trait::async_trait;
 use std::{

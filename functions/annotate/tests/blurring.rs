@@ -98,13 +98,13 @@ fn inside([x1, y1, x2, y2]: [f32; 4]) -> [usize; 4] {
 }
 
 #[test]
-fn no_frame_of_a_blurred_track_is_left_sharp_gaps_included_and_nothing_else_is_touched() {
+fn every_frame_of_a_blurred_track_is_blurred_gaps_included_and_nothing_else_changes() {
     let blur = Drawing { boxes: Boxes::None, blur: vec!["person".into()], crops: true, ..Drawing::default() };
     let (source, blurred, crops) = rendered(blur);
     let [first, second] = SEEN;
     for frame in 0..FRAMES as i64 {
         let of = |video: &[Vec<u8>], bbox| sharpness(&video[frame as usize], inside(bbox));
-        // Where a track begins and ends it is taken to stand still.
+        // Where a track begins and ends, the object is assumed not to move.
         let at = person(frame.clamp(first.start, second.end - 1));
         let left = of(&blurred, at) / of(&source, at);
         let is_covered = (first.start - AROUND + 1..second.end - 1 + AROUND).contains(&frame);

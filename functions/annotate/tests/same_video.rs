@@ -12,7 +12,7 @@ use trackdrop_tables::tracks::SegmentTracks;
 
 const OUT: &str = "TRACKDROP_TEST_OUT";
 
-/// Renders in this process if it was told where to.
+/// Renders in this process if the variable says where to.
 fn render_if_told() -> bool {
     let Some(out) = std::env::var_os(OUT) else { return false };
     let folder = tempfile::tempdir().unwrap();

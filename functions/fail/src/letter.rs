@@ -1,6 +1,6 @@
-//! Dead letters that can't be. Whoever may publish on the topic could fail anyone's request with one, so a letter that contradicts itself, the
-//! triggers or what stands is passed over: it changes nothing, and the log says so. Should a request really stand still behind one, the sweeper
-//! finds it.
+//! Dead letters that can't be real. Any caller that may publish on the topic could fail anyone's request with one. So a letter that contradicts
+//! itself, the triggers or the existing objects is passed over: it changes nothing, and the log says so. If a request really stalls behind such a
+//! letter, the sweeper finds it.
 
 use std::sync::LazyLock;
 use trackdrop_pipeline::{
@@ -35,7 +35,7 @@ impl Absurd {
     }
 }
 
-/// The stage that gave up, the request, and the object that started it.
+/// The stage whose attempts all failed, the request, and the object that started it.
 pub(crate) fn read(letter: &DeadLetter) -> Result<(Stage, RequestId, &ObjectFinalized), Absurd> {
     let function = letter.function.clone();
     let Event::ObjectFinalized(started_by) = &*letter.event else { return Err(Absurd::NoObject) };

@@ -49,7 +49,7 @@ impl Fail {
         Self { ignored, ..self }
     }
 
-    /// With another patience with requests that stand still.
+    /// Sets the patience with stalled requests.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
@@ -89,16 +89,16 @@ impl Handler for Fail {
         };
         let standing = manifest::look(&self.cloud, &request).await?;
         let round = standing.and_then(|(_, round)| round);
-        // What stands under the name by now may be another upload, of another request.
+        // The object that has this name now may be another upload, of another request.
         let (info, is_there) = match self.cloud.find(&started_by.object).await {
             Ok(info) => {
-                // Overwritten meanwhile, it was an upload all the same, and whoever dropped it is to hear of its end.
+                // Overwritten meanwhile, it was an upload all the same, and its uploader must be notified of its end.
                 let is_overwritten = info.as_ref().is_some_and(|info| info.generation > started_by.generation);
                 let info = info.filter(|info| info.finalized().request().as_ref() == Some(&request));
                 let is_there = is_overwritten || info.is_some();
                 (info, is_there)
             }
-            // It is there and can't be understood: its request is to be told so.
+            // It exists and is invalid: its request must be notified of the failure.
             Err(failure) if failure.kind() == FailureKind::Permanent => (None, true),
             Err(failure) => return Err(failure),
         };
@@ -107,12 +107,12 @@ impl Handler for Fail {
             letter::Absurd::NoRequest(request).log();
             return Ok(());
         }
-        // A letter that does not say when it was published is of the round that stands.
+        // A letter that does not say when it was published belongs to the current round.
         let known_at = letter.published.or(round);
         if known_at < round {
-            // Two clocks, the topic's and that of whoever opened it again, may be seconds apart. A letter is published minutes after the first
-            // attempt of what it is about, and if it should be taken for an earlier one all the same, it stays in its other subscription and the
-            // sweeper finds the request. One that was replayed is never taken for a later one: the round begins after it.
+            // Two clocks may differ by seconds: the topic's, and that of the process that reopened the request. A letter is published minutes after
+            // the first attempt of its event. If it is taken for a letter of an earlier round all the same, it stays in its other subscription, and
+            // the sweeper finds the request. A letter that was replayed is never taken for a later one: the round begins after it.
             tracing::info!(%request, %stage, "the request was opened again after this dead letter");
             return Ok(());
         }
@@ -122,7 +122,7 @@ impl Handler for Fail {
                 return Ok(());
             }
             match self.ends_what_is_done(&request, stage, started_by, delivery).await {
-                // What can't be ended can't go on: the request fails with the reason why the delivery was given up.
+                // Work that can't be ended can't continue: the request fails with the reason why the delivery was abandoned.
                 Err(failure) if failure.kind() == FailureKind::Permanent => {}
                 Ok(false) => {}
                 outcome => return outcome.map(drop),
@@ -187,7 +187,7 @@ impl Fail {
         }
     }
 
-    /// Counts a segment whose result stands.
+    /// Counts a segment whose result exists.
     async fn counts(
         &self,
         counted: Counted,

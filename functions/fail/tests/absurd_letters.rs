@@ -47,7 +47,7 @@ impl World {
         Fail::new(self.cloud.clone()).handle(&letter, &Delivery::new()).await.unwrap();
     }
 
-    /// All that stands, with the generations.
+    /// All objects, with their generations.
     async fn all(&self) -> Vec<ObjectInfo> {
         let mut all = Vec::new();
         for bucket in Bucket::ALL {
@@ -111,7 +111,7 @@ async fn a_letter_of_a_request_that_is_over_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_letter_that_can_be_fails_its_request_and_one_of_an_upload_that_was_never_planned_too() {
+async fn a_valid_letter_fails_its_request_also_one_of_an_upload_that_was_never_planned() {
     let world = World::new().await;
     world.give("track", 100, &world.chunk(1)).await;
     assert_eq!(manifest::state(&world.cloud, &world.request).await.unwrap(), Some(RequestState::Failed));

@@ -91,7 +91,7 @@ impl StageHandler for Join {
             let started = Stopwatch::start();
             let manifest = manifest::expect(&self.cloud, request).await?;
             let (video, Joined { frames, notes }) = self.join(&manifest, delivery).await?;
-            // Before the video: whoever finds that one does not look at the sound again.
+            // Before the video: a delivery that finds the video does not look at the sound again.
             manifest::update(&self.cloud, request, |manifest| {
                 let changes = manifest.video_notes != notes;
                 manifest.video_notes.clone_from(&notes);

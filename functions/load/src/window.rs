@@ -2,7 +2,7 @@
 //! one job ([`trackdrop_flow::window`]).
 //!
 //! ```text
-//! loads/waiting/<request_id>   created once, when the request is merged; deleted when its rows stand and it is told so
+//! loads/waiting/<request_id>   created once, when the request is merged; deleted when its rows exist and its marker says so
 //! loads/window.json            the frozen list of the files of the open window; empty while none is open
 //! ```
 //!
@@ -40,12 +40,12 @@ pub(crate) async fn waits(cloud: &Cloud, request: &RequestId) -> Result<bool, Fa
     Ok(cloud.find(&waiting(request)).await?.is_some())
 }
 
-/// Goes on with the windows that are open, loads all that waits, and tells all ends that wait, those of what it loaded among them. In turns: while
-/// requests keep coming, so do ends.
+/// Resumes the windows that are open, loads all that waits, and publishes all ends that wait, among them those of the requests that it loaded. In
+/// turns: while requests arrive, ends do too.
 pub(crate) async fn load_all(cloud: &Cloud, delivery: &Delivery) -> Result<(), Failure> {
     loop {
         let loaded = window::load_next(cloud, &Tracks, delivery).await;
-        // Whatever some rows wait for, those of others are recorded.
+        // Whatever delays some rows, those of others are recorded.
         let told = end::tell_next(cloud, delivery).await;
         if !(loaded? | told?) {
             return Ok(());

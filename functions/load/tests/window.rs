@@ -210,7 +210,7 @@ impl World {
         self.service().handle(&Event::LoadWindow {}, &Delivery::new()).await
     }
 
-    /// The clock calls, and the process dies where the warehouse was told that it does.
+    /// The clock calls, and the process dies at the point that the test set in the warehouse.
     async fn tick_that_dies(&self, at: Dies) {
         *self.jobs.dies.lock().unwrap() = Some(at);
         tokio::select! {
@@ -227,7 +227,7 @@ impl World {
         }
     }
 
-    /// Each request's rows are there once, and its end is told.
+    /// Each request's rows exist once, and its end is published.
     async fn all_are_loaded_once(&self, requests: &[RequestId]) {
         let once: BTreeMap<_, _> = requests.iter().map(|request| (request.clone(), 1)).collect();
         assert_eq!(self.jobs.rows(), once);
@@ -354,7 +354,7 @@ async fn rows_of_a_request_that_failed_meanwhile_are_not_loaded_again_when_it_go
     end::fail(&world.cloud, &requests[0], Stage::Join, "the disk is full", None, || None).await.unwrap();
     world.tick().await.unwrap();
     end::reopen(&world.cloud, &requests[0], None).await.unwrap();
-    // Its event is told again, and it would wait for a window with other companions.
+    // Its event is published again, and it would wait for a window with other companions.
     let all = world.merge_and_wait(0..3).await;
     world.tick().await.unwrap();
     world.all_are_loaded_once(&all).await;
@@ -397,7 +397,7 @@ async fn a_row_that_is_refused_holds_up_no_other_end() {
         assert_eq!(world.jobs.rows_of(request), [RequestState::Done]);
     }
     world.nothing_waits().await;
-    // Somebody mends the table, and the sweeper finds that its end was not told.
+    // Somebody repairs the table, and the sweeper finds that its end was not published.
     world.jobs.refused.lock().unwrap().clear();
     end::finish_if_complete(&world.cloud, &requests[1]).await.unwrap();
     world.tick().await.unwrap();
@@ -430,7 +430,7 @@ async fn the_sweeper_tells_ends_that_wait_where_no_clock_calls() {
     for request in &requests {
         end::fail(&world.cloud, request, Stage::Load, "the table is gone", None, || None).await.unwrap();
     }
-    // Windows were turned off, but how an end is told was decided when its summary was written.
+    // Windows were turned off, but the way in which an end is published was decided when its summary was written.
     let cloud = world.cloud.clone().by_window(false);
     end::tell_failed(&cloud, &requests[0], None).await.unwrap();
     assert!(world.jobs.rows_of(&requests[0]).is_empty(), "it waits");

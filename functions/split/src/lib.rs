@@ -94,7 +94,7 @@ pub struct Split {
     models: Option<OfferedModels>,
 }
 
-/// What is kept of an upload that has to be read whole before it can be cut: see [`Source::with_spool`].
+/// Bytes on disk for an upload that has to be read whole before it can be cut: see [`Source::with_spool`].
 const SPOOL_BYTES: u64 = 1 << 30;
 /// Chunks that may wait to be written while the next one is cut: they take disk, so not many.
 const CHUNKS_AHEAD: usize = 2;
@@ -107,20 +107,20 @@ impl Split {
         Self { cloud, cutter, spool_bytes: SPOOL_BYTES, note_every: NoteEvery::default(), models: None }
     }
 
-    /// With another bound than 1 GiB on what is kept on disk of an upload that has to be read whole before it can be cut, such as a
-    /// Matroska file or a transport stream. What is beyond it is read twice.
+    /// Sets another bound than 1 GiB on the disk space for an upload that has to be read whole before it can be cut, such as a Matroska file or a
+    /// transport stream. What is beyond the bound is read twice.
     #[must_use]
     pub fn with_spool(self, spool_bytes: u64) -> Self {
         Self { spool_bytes, ..self }
     }
 
-    /// With another measure of how often it is noted what was found of such an upload so far, for the deliveries that go on with it.
+    /// Sets how often the results so far about such an upload are stored, for the deliveries that resume it.
     #[must_use]
     pub fn with_notes_every(self, note_every: NoteEvery) -> Self {
         Self { note_every, ..self }
     }
 
-    /// With the models that uploads may ask for; without, whoever uploads may name any, as a person on their own machine.
+    /// Sets the models that uploads may ask for. Without it an upload may name any model, as a person may on their own machine.
     #[must_use]
     pub fn with_models(self, models: OfferedModels) -> Self {
         Self { models: Some(models), ..self }
@@ -220,7 +220,8 @@ fn plan(
     if frames == 0 {
         return Err(Failure::permanent("the video has no frame that is shown"));
     }
-    // What each chunk is to carry must fit into its metadata: told before the first one is cut, by the one with the longest numbers.
+    // The description of each chunk must fit into its metadata. This is checked before the first chunk is cut, with the chunk that has the longest
+    // numbers.
     if let Some(last) = manifest.segments.last() {
         let sha256 = "0".repeat(64);
         describe_chunk(&manifest, last.segment_number, sha256)?.to_metadata().map_err(Failure::permanent_from)?;
@@ -228,7 +229,7 @@ fn plan(
     Ok(manifest)
 }
 
-/// Checks that the plan that stands is the one this version makes.
+/// Checks that the existing plan is the one that this version makes.
 fn agree(standing: &Manifest, ours: &Manifest) -> Result<(), Failure> {
     let plan = |manifest: &Manifest| -> Vec<_> {
         manifest
@@ -343,7 +344,7 @@ impl Split {
     }
 }
 
-/// Writes a chunk, which is about the `nth` that stands.
+/// Writes a chunk, which is about the `nth` that exists.
 async fn write_chunk(cloud: Cloud, request: RequestId, new: NewObject, nth: u32) -> Result<(), Failure> {
     cloud.create(new).await?;
     let fold = |progress: &mut Progress| progress.segments_split = progress.segments_split.max(nth);

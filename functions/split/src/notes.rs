@@ -1,4 +1,4 @@
-//! What was found so far of an upload that takes long to index, kept in `work` for the deliveries that follow.
+//! What was found so far of an upload that takes long to index, stored in `work` for the deliveries that follow.
 
 use std::io;
 use tokio::runtime::Handle;
@@ -9,7 +9,7 @@ use trackdrop_pipeline::{
     names::{ObjectName, indexed_prefix},
 };
 
-/// The notes of one request. Each part is created once, so whoever writes it first, and however many do, it is whole.
+/// The notes of one request. Each part is created once, so it is whole, whichever delivery writes it first and however many write it.
 pub(crate) struct InWork {
     cloud: Cloud,
     request: RequestId,

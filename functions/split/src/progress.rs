@@ -1,4 +1,4 @@
-//! How far the reading of an upload came, for whoever has to know why it was not planned.
+//! How far the reading of an upload came, for the message that says why it was not planned.
 
 use std::{
     io,

@@ -15,7 +15,7 @@ use trackdrop_pipeline::{
     names::{ObjectName, cut},
 };
 
-/// Characters of what was asked for that people are told.
+/// Characters of the requested name that messages show.
 const LONGEST_SHOWN: usize = 200;
 /// Models of buckets that are known at the same time.
 const MOST_KNOWN: usize = 1_000;
@@ -59,7 +59,7 @@ enum Place {
 }
 
 impl FoundModel {
-    /// The model at a path of this host; one that is not there is told by whoever opens it.
+    /// The model at a path of this host. If it does not exist, opening it reports that.
     pub fn of_path(path: &Path) -> Self {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let bytes = std::fs::metadata(&path).map(|file| file.len()).unwrap_or_default();
@@ -146,7 +146,7 @@ impl ModelFiles for Offered {
         if known.len() >= MOST_KNOWN {
             known.clear();
         }
-        // Of two who looked at once both go on with what the first one saw.
+        // If two threads looked at once, both continue with the first result.
         Ok(known.entry(place).or_insert(found).clone())
     }
 

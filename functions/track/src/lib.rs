@@ -107,7 +107,7 @@ impl StageHandler for Track {
 
     async fn work(&self, request: &RequestId, chunk: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
         let Some(info) = self.cloud.find(&chunk.object).await? else {
-            // The request was started anew, and this chunk is of the past.
+            // The request was started again, and this chunk belongs to the past.
             return Ok(());
         };
         let segment = SegmentDescription::from_metadata(&info.metadata).map_err(Failure::permanent_from)?;

@@ -182,7 +182,7 @@ impl DetectorPool {
             !loaded.is_empty() && (loaded.len() >= sessions.max(1) || taken.saturating_add(bytes) > most)
         };
         while is_full(loaded) {
-            // Whoever detects with it holds it too.
+            // A detection in progress holds the detector too.
             let Some(at) = loaded.iter().position(|loaded| Arc::strong_count(&loaded.detector) == 1) else {
                 return Err(Failure::transient(format!(
                     "{} models are in use, and there is no room for {} beside them (TRACKDROP_MODEL_SESSIONS, TRACKDROP_MODEL_BYTES)",

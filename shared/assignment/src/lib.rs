@@ -4,7 +4,7 @@
 //! use trackdrop_assignment::{Assigner, Edge};
 //!
 //! let edge = |row, column, score| Edge { row, column, score };
-//! // Row 0 gives up its best column, and the sum is higher.
+//! // Row 0 is not assigned its best column, so that the sum is higher.
 //! assert_eq!(Assigner::default().maximise(&[edge(0, 0, 0.9), edge(0, 1, 0.8), edge(1, 0, 0.7)]), [1, 2]);
 //! ```
 //!
@@ -60,7 +60,7 @@ struct Reached {
 
 const UNREACHED: Reached = Reached { distance: f64::INFINITY, edge: NONE, row: NONE };
 
-/// A column to go on from; the nearest is the greatest, and of equals the one with the lowest number.
+/// A column to continue from. The nearest column compares as the greatest; of equals, the one with the lowest number does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Candidate {
     distance: f64,
@@ -157,7 +157,7 @@ impl Assigner {
                     self.queue.push(Candidate { distance: reached.distance, column });
                 }
             }
-            // A column reached again by a shorter way lies in the queue twice; the longer way is stale.
+            // A column that is reached again by a shorter path is in the queue twice; the entry of the longer path is stale.
             let next = loop {
                 match self.queue.pop() {
                     Some(next) if next.distance > self.reached[next.column].distance => {}

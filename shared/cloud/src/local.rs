@@ -6,7 +6,7 @@
 //! DATA/.store/blobs/<generation>  immutable contents
 //! DATA/.store/tmp/<host>/         temporary files of a running process
 //! DATA/.store/hosts/<host>        locked for as long as that process lives
-//! DATA/.store/reserve             given up when the disk is full, so that the failure can still be recorded
+//! DATA/.store/reserve             deleted when the disk is full, so that the failure can still be recorded
 //! ```
 //!
 //! - **Atomic.** A blob is written and synced first; one transaction then checks the precondition, names the object and queues the

@@ -14,7 +14,7 @@ pub trait Publisher: Send + Sync + std::fmt::Debug {
     /// Returns once the message is stored.
     async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError>;
 
-    /// Tells once more that an object stands, to whichever function that starts: for an event that was lost. Returns once the message is
+    /// Publishes the event of an existing object again, to the functions that it starts: for an event that was lost. Returns once the message is
     /// stored.
     async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError>;
 }

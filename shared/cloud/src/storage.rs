@@ -79,7 +79,7 @@ pub struct Listing<'a> {
     storage: &'a dyn Storage,
     prefix: ObjectName,
     objects: std::vec::IntoIter<ObjectInfo>,
-    /// Where it goes on: at the beginning, at the next part, or not at all.
+    /// Where the listing continues: at the beginning, at the next part, or not at all.
     next: Option<Option<String>>,
 }
 
@@ -159,7 +159,7 @@ pub struct ObjectInfo {
 /// Why the content of an object can't be read as it was uploaded. Only uploads of others have one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// It is encrypted with a key that only whoever uploaded it has.
+    /// It is encrypted with a key that only its uploader has.
     CustomerKey,
     /// It is stored compressed (`Content-Encoding`). Cloud Storage unpacks what is stored with gzip as it sends it, whole whatever range is asked for.
     Compressed,

@@ -112,7 +112,7 @@ async fn an_answer_that_stays_is_taken_at_once_and_a_busy_service_is_given_up_in
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_recognised_and_another_ones_write_is_not_taken_for_it() {
+async fn a_write_whose_answer_was_lost_is_recognised_and_another_writers_write_is_not() {
     let stub = Stub::start().await;
     let storage = storage(&stub);
     stub.will(503, "").will(412, "").will(200, resource(b"four", 7));
@@ -210,13 +210,13 @@ async fn a_resumable_upload_asks_for_its_precondition_and_heeds_it() {
 }
 
 #[tokio::test]
-async fn a_resumable_upload_whose_session_is_lost_is_begun_anew_once_where_that_can_double_nothing() {
+async fn an_upload_whose_session_is_lost_restarts_once_if_that_can_double_nothing() {
     let stub = Stub::start().await;
     for status in [404, 410] {
         stub.will_begin().has(8 << 20).will(status, "").will_begin().has(8 << 20).will(200, resource(&large(), 9));
         assert_eq!(upload(&stub, Precondition::NotExists).await.unwrap(), 9);
         stub.asked();
-        // It had been complete: what stands is what was sent.
+        // It had been complete: the stored object is what was sent.
         stub.will_begin().has(8 << 20).will(status, "").will_begin().has(8 << 20).will(412, "");
         stub.will(200, resource(&large(), 7));
         assert_eq!(upload(&stub, Precondition::NotExists).await.unwrap(), 7);

@@ -1,6 +1,6 @@
-//! Rows in BigQuery are there exactly once: job ids follow from what is loaded, and a job that stands says how it went.
+//! Rows in BigQuery exist exactly once: job ids follow from what is loaded, and an existing job says how it went.
 //!
-//! Against a stub, which can be told what to answer, and against local-bigquery with fake-gcs-server, which others wrote.
+//! Tested against a stub whose answers the test sets, and against local-bigquery with fake-gcs-server, which others wrote.
 #![cfg(feature = "google")]
 #![allow(clippy::unwrap_used)]
 
@@ -63,7 +63,7 @@ fn row() -> RequestRow {
     }
 }
 
-/// A warehouse whose dataset lies in the EU.
+/// A warehouse whose dataset is in the EU.
 fn warehouse(stub: &Stub) -> BigQuery {
     stub.will(200, json!({ "location": "EU" }));
     BigQuery::new(stub.api(), "acme".into(), ("data".into(), "tracking".into()), buckets())
@@ -228,7 +228,7 @@ async fn errors_are_told_row_by_row_and_what_may_pass_is_left_to_the_next_delive
         assert!(text.contains("row 40: score is no number"), "{text}");
         stub.asked();
     }
-    // A table or a right that is missing can be mended while deliveries go on; a request that makes no sense can't.
+    // A missing table or right can be repaired while deliveries continue; a request that is malformed can't.
     for (status, may_pass) in [(404, true), (403, true), (400, false)] {
         stub.will(status, r#"{"error":{"message":"Not found: Table data:tracking.tracks"}}"#);
         let error = warehouse.load_tracks(&tracks(7)).await.unwrap_err();
@@ -410,7 +410,7 @@ async fn the_rows_of_a_request_are_deleted_and_those_of_others_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_an_emulator_of_others_refuses_is_refused_with_its_reason_and_may_be_put_right() {
+async fn a_file_that_the_emulator_refuses_is_refused_with_its_reason_and_can_be_replaced() {
     let Some(emulated) = Emulated::start().await else { return };
     let broken = emulated.put("this is no Parquet").await;
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! The bus delivers at least once, retries with backoff, gives up in the open, and shares the machine fairly.
+//! The bus delivers at least once, retries with backoff, reports what it abandons, and shares the machine fairly.
 #![allow(clippy::unwrap_used)]
 
 use async_trait::async_trait;
@@ -32,7 +32,7 @@ const UPLOADS: &str = "{event: object.finalized, bucket: uploads}";
 const CHUNKS: &str = "{event: object.finalized, bucket: work, prefix: split_chunks/}";
 const DEAD: &str = "{event: message.published, topic: dead-letters}";
 
-/// Answers the nth delivery as told and reports what it saw.
+/// Answers the nth delivery with what `answer` returns, and reports what it saw.
 struct Scripted<F> {
     answer: F,
     seen: mpsc::UnboundedSender<Event>,
@@ -133,7 +133,7 @@ async fn a_delivery_that_no_attempt_took_becomes_a_dead_letter_with_the_reason()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_stands_still_loses_its_delivery_and_one_that_advances_keeps_it() {
-    /// Works until the other one is given up, and says so as it goes, or not.
+    /// Works until the other delivery is abandoned. It reports progress or not, as `advances` says.
     struct Slow {
         advances: bool,
         until: watch::Receiver<bool>,

@@ -1,4 +1,4 @@
-//! Objects as other people's tools leave them in a bucket: one that is odd is left out, or told, and never in the way of the others.
+//! Objects as other people's tools leave them in a bucket. An odd one is left out or reported, and never blocks the others.
 #![cfg(feature = "google")]
 #![allow(clippy::unwrap_used)]
 

@@ -57,7 +57,7 @@ async fn put(cloud: &LocalCloud, bucket: Bucket, name: &str) {
     cloud.put(&ObjectName::new(bucket, name), content, PutOptions::default()).await.unwrap();
 }
 
-/// What the handlers of these names were told until `count` events had come, after these objects.
+/// The events that the handlers of these names received, until there were `count` of them, after these objects were written.
 async fn told(
     triggers: Vec<Trigger>,
     answers: &[(&'static str, Result<(), &'static str>)],
@@ -291,7 +291,7 @@ async fn deadline_is_how_long_a_delivery_may_stand_still() {
     let handler: Arc<dyn Handler> = Arc::new(Still(started));
     let bus = Bus::new(cloud, BTreeMap::from([("split".to_owned(), handler)]), 8);
     let mut reasons = vec![];
-    // Started anew, because the first attempt was given up.
+    // Started again, because the first attempt was abandoned.
     let stop = async {
         receiver.recv().await.unwrap();
         receiver.recv().await.unwrap();

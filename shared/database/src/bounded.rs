@@ -52,7 +52,7 @@ pub struct Answer {
     pub rows: Vec<Vec<Option<String>>>,
     /// Whether there are more rows than these, because of the bound of rows or bytes.
     pub is_cut: bool,
-    /// Which scenes were not asked of which requests, and why.
+    /// Which scenes were not applied to which requests, and why.
     pub notes: Vec<String>,
 }
 

@@ -175,8 +175,8 @@ fn outside(database: &Connection, condition: &str) -> Result<BTreeSet<String>, D
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
-/// The table of scenes and their views: those that the statement speaks of are made of it before it runs. Gives what does not fit: which requests a
-/// scene is for by their names and was not asked of.
+/// Creates the table of scenes, and the views that the statement names, before the statement runs. Returns what does not fit: the requests whose
+/// names match a scene, but to which the scene was not applied.
 ///
 /// # Errors
 /// [`DatabaseError::Query`].
@@ -194,7 +194,7 @@ pub fn ask_about(database: &Connection, scenes: &[Scene], statement: &str) -> Re
     if asked.is_empty() { Ok(Vec::new()) } else { what_does_not_fit(database) }
 }
 
-/// Which requests a scene is for by their names and was not asked of, since their pictures have another shape.
+/// The requests whose names match a scene, but to which it was not applied, because their pictures have another shape.
 fn what_does_not_fit(database: &Connection) -> Result<Vec<String>, DatabaseError> {
     let mut statement = database.prepare(
         "SELECT 'the scene ' || scene || ' was drawn on ' || s.width_px::BIGINT || 'x' || s.height_px::BIGINT || ' and is not asked of '

@@ -1,6 +1,6 @@
 //! A statement of others reads the tables and nothing else, writes nothing, and is bounded in time, memory and rows.
 //!
-//! Each refusal stands beside the same statement without the bound, which does what is refused.
+//! Each refusal is tested beside the same statement without the bound, which does what is refused.
 
 #![allow(clippy::unwrap_used)]
 

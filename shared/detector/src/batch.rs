@@ -63,7 +63,7 @@ impl ImageBatch {
         self.placements.len()
     }
 
-    /// Where the scaled frame lies in a slot. Panics if there is no such slot, like indexing.
+    /// The place of the scaled frame in a slot. Panics if there is no such slot, like indexing.
     #[must_use]
     pub fn placement(&self, slot: usize) -> Placement {
         self.placements[slot]

@@ -42,9 +42,9 @@ pub struct Card {
     pub mean: Option<[f32; 3]>,
     /// What the difference is divided by, per plane in `color_order`.
     pub std: Option<[f32; 3]>,
-    /// Where the scaled frame lies in the input.
+    /// The place of the scaled frame in the input.
     pub letterbox: Option<Letterbox>,
-    /// The most pixels of a side of the scaled frame, where its ratio is kept and the input has more: 636 for YOLO-NAS.
+    /// The most pixels of a side of the scaled frame, if its ratio is preserved and the input has more: 636 for YOLO-NAS.
     pub longest_side: Option<u32>,
     /// By which filter the frame is scaled.
     pub resize: Option<Resize>,

@@ -39,8 +39,8 @@ pub struct DetectorOptions {
     pub batch: Option<usize>,
     /// What to run on.
     pub device: DeviceChoice,
-    /// Where optimised graphs are kept from start to start, for the processor; none keeps none. A folder that can't be written
-    /// to is as good as none.
+    /// Where optimised graphs for the processor are stored between starts; none stores none. A folder that can't be written to has the same effect as
+    /// none.
     pub graphs: Option<PathBuf>,
     /// Whether a model also runs on the made-up picture on the processor where its exporter's own words settle how it is read.
     /// Without, what is odd about its numbers is not seen.
@@ -308,7 +308,7 @@ impl Detector {
 
     /// Waits until a lane is free. For those who time the inference and not the wait for it.
     pub fn wait_for_lane(&self) -> FreeLane<'_> {
-        // A panic of another thread leaves at worst a half-written input, which the next inference writes anew.
+        // A panic of another thread leaves at worst a half-written input, which the next inference overwrites.
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let lane = loop {
             match free.pop() {

@@ -28,7 +28,7 @@ pub enum Device {
 pub struct PassedOver {
     /// Which.
     pub device: Device,
-    /// Why it is not to be had.
+    /// Why it is not available.
     pub reason: String,
 }
 

@@ -34,9 +34,9 @@ pub(crate) struct Engine {
     has_batch: bool,
     /// Whether the model wants pixels rather than planes.
     is_packed: bool,
-    /// Outputs that are not f32, as f32; kept from run to run.
+    /// Outputs that are not f32, as f32; reused from run to run.
     converted: [Vec<f32>; MOST_OUTPUTS],
-    /// The shapes of the outputs; kept from run to run.
+    /// The shapes of the outputs; reused from run to run.
     shapes: [Vec<usize>; MOST_OUTPUTS],
 }
 
@@ -126,7 +126,7 @@ impl Engine {
             NumberType::U8 => Pictures::U8(Tensor::new(&input_allocator, shape)?),
         };
         if spec.device == Device::Cpu {
-            // The memory itself, which every run fills anew. A GPU is given a copy, so there each run binds it.
+            // Binds the memory itself, which every run overwrites. A GPU gets a copy, so there each run binds it.
             pictures.bind(&mut binding, &input_name)?;
         }
         for output in spec.outputs.iter().filter(|output| output.has_fixed_shape(spec.has_batch)) {
@@ -192,7 +192,7 @@ impl Engine {
         if self.device != Device::Cpu {
             self.pictures.bind(&mut self.binding, &self.input_name).map_err(failed)?;
         }
-        // Anew for every run: an output whose shape depends on the picture must not keep the last one's.
+        // Again for every run: an output whose shape depends on the picture must not have the shape of the last one.
         for output in self.outputs.iter().filter(|output| !output.has_fixed_shape(self.has_batch)) {
             self.binding.bind_output_to_device(&output.name, &self.output_memory).map_err(failed)?;
         }

@@ -112,7 +112,7 @@ pub enum DetectorError {
     Inference {
         /// What ONNX Runtime said.
         reason: String,
-        /// Whether the cause lies in the machine (memory, device) and not in the model.
+        /// Whether the cause is the machine (memory, device) and not the model.
         transient: bool,
     },
 }

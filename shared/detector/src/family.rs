@@ -154,7 +154,7 @@ pub(crate) struct Output<'a> {
     pub(crate) data: &'a [f32],
 }
 
-/// What a decoder finds in one picture. Kept from picture to picture, so that none costs an allocation.
+/// What a decoder finds in one picture. Reused from picture to picture, so that none costs an allocation.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
     /// In the order of the output.

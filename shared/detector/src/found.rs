@@ -1,7 +1,7 @@
 use crate::Detection;
 
-/// The detections of a batch, best score first within a picture. Fill it again for the next batch: its memory is kept, so that no
-/// picture costs an allocation.
+/// The detections of a batch, best score first within a picture. Fill it again for the next batch: it reuses its memory, so that no picture costs an
+/// allocation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     detections: Vec<Detection>,

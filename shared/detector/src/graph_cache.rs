@@ -1,4 +1,4 @@
-//! Optimised graphs on disk: what ONNX Runtime makes of a model for this processor, kept so that the next start is quick.
+//! Optimised graphs on disk: ONNX Runtime's result for a model on this processor, stored so that the next start is quick.
 //!
 //! A file is named by all that its content depends on, holds its own checksum, and comes into being by a rename. So a stale one is
 //! never looked for, a damaged one is never used, and processes that write the same one at once do not meet.
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::runtime;
 
-/// Where graphs are kept by default: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/graphs`.
+/// Where graphs are stored by default: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/graphs`.
 pub(crate) fn default_folder() -> Option<PathBuf> {
     Some(runtime::cache_dir()?.join("graphs"))
 }
@@ -59,7 +59,8 @@ impl GraphCache {
         Some(graph)
     }
 
-    /// The graph that `optimise` writes to the path it is given. It is kept if the disk allows; if not, it still serves this process.
+    /// Returns the graph that `optimise` writes to the path it is given. The graph is stored if the disk allows; if not, it still serves this
+    /// process.
     ///
     /// # Errors
     ///

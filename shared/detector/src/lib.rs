@@ -17,9 +17,9 @@
 //! # }
 //! ```
 //!
-//! The pieces, in the order a picture meets them: a [`Placement`] says where the scaled frame lies in the model's input
-//! (letterbox); an [`ImageBatch`] holds the pictures as bytes; the model's [`Family`] turns its output into
-//! candidates; suppression keeps one box per object; the placement takes the boxes back to source pixels.
+//! The pieces, in the order a picture meets them. A [`Placement`] says where the scaled frame is in the model's input (letterbox). An [`ImageBatch`]
+//! holds the pictures as bytes. The model's [`Family`] turns its output into candidates. Suppression leaves one box per object. The placement takes
+//! the boxes back to source pixels.
 //!
 //! What a model needs is read from the model itself and from its card, a JSON file of the same name beside it
 //! (`model.onnx`, `model.json`; see [`Card`]). The card wins.

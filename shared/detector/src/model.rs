@@ -52,7 +52,7 @@ pub struct ModelInfo {
     pub std: [f32; 3],
     /// How a frame of another shape is put into the input.
     pub letterbox: Letterbox,
-    /// The most pixels of a side of a frame whose ratio is kept; none for those of the input.
+    /// The most pixels of a side of a frame whose ratio is preserved; none means those of the input.
     pub longest_side: Option<u32>,
     /// By which filter a frame is scaled.
     pub resize: Resize,
@@ -77,7 +77,7 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
-    /// Where a frame of that many pixels lies in the model's input.
+    /// The place of a frame of that many pixels in the model's input.
     #[must_use]
     pub fn placement(&self, frame_width: u32, frame_height: u32) -> Placement {
         let input = (self.input_width, self.input_height);

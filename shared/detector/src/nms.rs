@@ -14,7 +14,7 @@ impl Suppressor {
     /// better one of their class by more than `iou`; without `iou` nothing is dropped for overlap. At most `limit` boxes stay.
     ///
     /// `groups` maps a class to the one whose boxes it competes with; a class beyond its end competes with itself alone.
-    /// Greedy, O(n log n + kept * n). Scores and coordinates must be finite.
+    /// Greedy, `O(n log n + kept * n)`. Scores and coordinates must be finite.
     pub fn suppress(
         &mut self,
         candidates: &[Detection],

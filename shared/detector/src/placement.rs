@@ -1,4 +1,4 @@
-//! Where a frame lies in the model's input, and the way back.
+//! The place of a frame in the model's input, and the way back.
 
 use serde::Deserialize;
 
@@ -56,16 +56,16 @@ pub struct Placement {
     pub pad_left: u32,
     /// Input pixels above the scaled frame.
     pub pad_top: u32,
-    /// Input pixels per source pixel, horizontally. The same as `scale_y` where the ratio is kept, although the inner
-    /// rectangle is whole pixels: so do the families' own programs.
+    /// Input pixels per source pixel, horizontally. The same as `scale_y` if the ratio is preserved, although the inner rectangle is whole pixels:
+    /// the families' own programs do so too.
     pub scale_x: f32,
     /// Input pixels per source pixel, vertically.
     pub scale_y: f32,
 }
 
 impl Placement {
-    /// Places a frame of `frame` pixels (width, height) into an input of `input` pixels. A zero counts as 1. No side of a frame whose
-    /// ratio is kept has more than `longest_side` pixels.
+    /// Places a frame of `frame` pixels (width, height) into an input of `input` pixels. A zero counts as 1. No side of a frame whose ratio is
+    /// preserved has more than `longest_side` pixels.
     pub(crate) fn new(letterbox: Letterbox, input: (u32, u32), longest_side: Option<u32>, frame: (u32, u32)) -> Self {
         let (input, frame) = ((input.0.max(1), input.1.max(1)), (frame.0.max(1), frame.1.max(1)));
         let most = longest_side.unwrap_or(u32::MAX).max(1);

@@ -22,7 +22,7 @@ const VERSION: &str = "1.26.0";
 /// [`DetectorError::RuntimeNotFound`] with every path that was tried.
 pub fn find_runtime() -> Result<PathBuf, DetectorError> {
     let searched = match env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
-        // Only this one: whoever sets it does not want another library to be used in silence.
+        // Only this one: a user who sets it does not want another library to be used silently.
         Some(path) => vec![PathBuf::from(path)],
         None => {
             let executable = env::current_exe().ok();

@@ -45,7 +45,7 @@ pub(crate) struct Opener<'a> {
     options: &'a DetectorOptions,
     environment: Environment,
     model_sha256: String,
-    /// What ONNX Runtime makes of the model for this processor; none where that can't be had. Asked for once the processor is needed.
+    /// ONNX Runtime's optimised graph of the model for this processor; none if it is not available. It is made once the processor is needed.
     graph: OnceCell<Option<Vec<u8>>>,
     /// The session by which it was found to be of use.
     first: Cell<Option<Session>>,
@@ -139,7 +139,8 @@ impl<'a> Opener<'a> {
         .map_err(|error| self.not_onnx(&error))
     }
 
-    /// From the cache, or made anew and put there. None if it can't be kept, which costs time at each start and nothing else.
+    /// From the cache, or made and stored there. None without a folder for graphs, for a model whose weights are in other files, and if the graph can't be
+    /// made or read back. That costs only time at each start.
     fn optimised_graph(&self) -> Option<Vec<u8>> {
         let cache = GraphCache::of(self.options.graphs.as_deref()?, &self.model_sha256, ort::info());
         if has_external_weights(&self.options.model) {
@@ -227,7 +228,7 @@ fn register<P: ExecutionProvider>(
     provider.register(builder).map_err(|error| DetectorError::Device { device, reason: error.to_string() })
 }
 
-/// Where the engines of a model for this GPU are kept, made and locked.
+/// Makes the folder that stores the engines of a model for this GPU, and locks it.
 fn engine_folder(
     device: Device,
     model_sha256: &str,

@@ -190,7 +190,7 @@ fn step(numbers: &[f32]) -> Option<f32> {
 /// as it answers pictures of the world. u8 RGB, packed.
 pub(crate) fn picture(width: usize, height: usize) -> Vec<u8> {
     let mut rgb = vec![GREY; width * height * 3];
-    // Its ratio is kept.
+    // Its ratio is preserved.
     let scale = (0.6 * height as f32 / PHOTO_SIZE.1 as f32).min(width as f32 / PHOTO_SIZE.0 as f32);
     let [across, down] = [PHOTO_SIZE.0, PHOTO_SIZE.1].map(|side| (side as f32 * scale) as usize);
     let (left, top) = ((width - across) / 2, height - down);

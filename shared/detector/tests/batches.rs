@@ -1,4 +1,4 @@
-//! What lies in the other slots of a batch never changes the detections of a picture.
+//! The contents of the other slots of a batch never change the detections of a picture.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! An optimised graph that was kept gives the same detections, bit for bit, and a damaged or impossible one stops nobody.
+//! A stored optimised graph gives the same detections, bit for bit; a damaged or impossible one stops nobody.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
 mod support;
@@ -84,7 +84,7 @@ fn processes_that_start_at_once_all_have_the_right_graph() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_to_and_a_file_that_is_no_model_are_what_they_were() {
+fn an_unwritable_graph_folder_is_no_failure_and_a_file_that_is_no_model_stays_one() {
     let nowhere = Path::new("/dev/null/graphs");
     assert!(!found(&open(fixture("yolov8.onnx"), Some(nowhere)).unwrap()).is_empty());
     let dir = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::scene::Scene;
 use trackdrop_assignment::{Assigner, Edge};
 
-/// To go on with the track of the previous frame outweighs every overlap, in one frame of up to 1,000 objects.
+/// Continuing the track of the previous frame outweighs every overlap, in one frame of up to 1,000 objects.
 const CONTINUITY: f64 = 1000.0;
 
 /// An object with more than this share of its rows matched is mostly tracked.

@@ -39,8 +39,8 @@ impl fmt::Display for FrameShift {
 
 /// Whether the tracks would fit much better with 1 added to, or subtracted from, their frames. `iou` is what a match needs.
 ///
-/// Compared is the overlap of what matches, summed over all frames: it falls as soon as things move, long before matches are
-/// lost. Where nothing moves no shift can be told, and none matters.
+/// It compares the overlap of the matches, summed over all frames: that falls as soon as things move, long before matches are lost. If nothing moves,
+/// no shift can be found, and none matters.
 #[must_use]
 pub fn frame_shift(ground_truth: &Sequence, tracks: &Sequence, iou: f64) -> Option<FrameShift> {
     let stride = ground_truth.spans().len().div_ceil(FRAMES_COMPARED).max(1);

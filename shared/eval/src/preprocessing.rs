@@ -40,7 +40,7 @@ pub enum Preprocessing {
 
 impl Preprocessing {
     /// A guess by the class column: the rules of MOT17 if every row has one of its classes and not all are pedestrians.
-    /// (MOT20 can't be told from MOT17 by its rows.)
+    /// (The rows of MOT20 and MOT17 look alike.)
     #[must_use]
     pub fn suggested_for(ground_truth: &Sequence) -> Self {
         let classes = || ground_truth.rows().iter().map(|row| row.class);

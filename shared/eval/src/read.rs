@@ -72,7 +72,7 @@ pub fn parse(mut text: impl BufRead, name: &Path) -> Result<Sequence, ReadError>
     })
 }
 
-/// Where each value stands in a line.
+/// The position of each value in a line.
 #[derive(Debug)]
 struct Columns {
     frame: usize,
@@ -275,7 +275,7 @@ pub enum ReadErrorKind {
     NotANumber {
         /// The column.
         column: &'static str,
-        /// What stands there.
+        /// The value in the file.
         value: String,
     },
     /// Not a whole number where one belongs, or one that can't be.
@@ -283,9 +283,9 @@ pub enum ReadErrorKind {
     NotWhole {
         /// The column.
         column: &'static str,
-        /// What stands there.
+        /// The value in the file.
         value: String,
-        /// What may stand there.
+        /// Which values are allowed.
         allowed: &'static str,
     },
     /// Neither `true` nor `false`, nor 1 or 0.
@@ -293,7 +293,7 @@ pub enum ReadErrorKind {
     NotABool {
         /// The column.
         column: &'static str,
-        /// What stands there.
+        /// The value in the file.
         value: String,
     },
     /// Detections, which have no identity.

@@ -134,7 +134,7 @@ pub enum SequenceError {
         row: usize,
         /// Its column.
         column: &'static str,
-        /// What stands there.
+        /// The value of the row.
         value: f64,
     },
     /// A width or height below 0.
@@ -146,7 +146,7 @@ pub enum SequenceError {
         row: usize,
         /// Its column.
         column: &'static str,
-        /// What stands there.
+        /// The value of the row.
         value: f64,
     },
     /// One object at two places at once.

@@ -1,4 +1,4 @@
-//! Anyone's detections, told apart by their content.
+//! Detections from any tool; the format is recognised by the content.
 
 use crate::{
     blocks::{BlockError, BlockSource},
@@ -14,7 +14,7 @@ const HEAD_BYTES: usize = 64 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads the detections of a video. What the file is, is told from its content:
+/// Reads the detections of a video. The format is recognised by the content of the file:
 ///
 /// | file | frames | boxes |
 /// |---|---|---|
@@ -22,9 +22,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// | MOTChallenge text, `frame,id,x,y,w,h,score,...`, no header, ids ignored | from 1 | left, top, width, height |
 /// | Trackdrop's `detections.parquet` | `frame_index` from 0, read as frame 1 | corners, widened from `f32` |
 ///
-/// Frames may come in any order; within a frame the order of the file is kept, since new ids are given in it. Coordinates
-/// are passed on as they are, also NaN and boxes without a size: the tracker refuses and counts them. Classes are ignored.
-/// Text fields may have spaces around them, but no quotes.
+/// Frames may come in any order; within a frame the order of the file is retained, since new ids are given in it. Coordinates are passed on as they
+/// are, also NaN and boxes without a size: the tracker refuses and counts them. Classes are ignored. Text fields may have spaces around them, but no
+/// quotes.
 ///
 /// # Errors
 /// The first line, in the order of the file, that is no detection; or the file cannot be read.

@@ -33,7 +33,7 @@ impl fmt::Debug for TrackFile {
 }
 
 impl TrackFile {
-    /// Starts a file; `is_refined` where rows may be added to what the tracker returned, and so must be told apart.
+    /// Starts a file. `is_refined` says that rows may be added to those of the tracker, so that the file must distinguish them.
     ///
     /// # Errors
     /// The ending is none of the three, or the folder does not exist or take a file.

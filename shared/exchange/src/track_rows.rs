@@ -1,4 +1,4 @@
-//! Tracks from Parquet, whoever wrote them: a request's `tracks.parquet`, or a [`TrackFile`](crate::TrackFile).
+//! Tracks from Parquet, from this program or another: a request's `tracks.parquet`, or a [`TrackFile`](crate::TrackFile).
 
 use crate::{error::ExchangeError, track_parquet::read_written_tracks};
 use bytes::Bytes;

@@ -63,7 +63,7 @@ fn our_parquet_counts_frames_from_0_and_is_widened() {
     writer.push(row).unwrap();
     writer.push(DetectionRow { frame_index: 2, ..row }).unwrap();
     let bytes = Bytes::from(writer.finish(None).unwrap().0);
-    // Told by content, whatever its name.
+    // Recognised by content, whatever its name.
     for name in ["detections.parquet", "detections.bin"] {
         let frames = read(name, &bytes).unwrap();
         assert_eq!(frames.frame(1), [detection([f64::from(0.1_f32), 1.0, 2.0, 3.0, f64::from(0.3_f32)])]);
@@ -187,7 +187,7 @@ fn a_file_of_many_blocks_is_the_same_as_its_lines() {
     assert_eq!(frames.detections(), expected);
     assert_eq!(frames.frame(8_000), &expected[7 * 7_999..7 * 8_000]);
 
-    // The first bad line is told, though a later one is found at the same time.
+    // The first bad line is reported, though a later one is found at the same time.
     let at = |line: usize| text.match_indices('\n').nth(line - 2).unwrap().0 + 1;
     let mut broken = text.clone().into_bytes();
     for line in [30_000, 59_000] {

@@ -1,4 +1,4 @@
-//! Work that waits for others, such as writing objects, beside other work and so much of it at the same time.
+//! Runs work that waits for others, such as writing objects, beside other work, with at most N pieces at a time.
 
 use futures_util::{
     future::BoxFuture,
@@ -7,8 +7,8 @@ use futures_util::{
 use std::{future::Future, pin::pin};
 use trackdrop_pipeline::Failure;
 
-/// Pieces of work that are under way. They go on while [`Beside::during`] or [`Beside::add`] waits, in the caller's own task, so that a simulation can be
-/// replayed; what is under way when this is dropped is left where it is.
+/// Pieces of work that are in progress. They advance only while [`Beside::during`], [`Beside::add`] or [`Beside::end`] waits, in the caller's own
+/// task, so that a simulation can be replayed. Dropping this cancels the pieces that have not ended.
 pub struct Beside {
     at_once: usize,
     running: FuturesUnordered<BoxFuture<'static, Result<(), Failure>>>,
@@ -21,12 +21,12 @@ impl std::fmt::Debug for Beside {
 }
 
 impl Beside {
-    /// None yet, and so many at the same time at most.
+    /// Starts empty; at most `at_once` pieces run at a time.
     pub fn new(at_once: usize) -> Self {
         Self { at_once: at_once.max(1), running: FuturesUnordered::new() }
     }
 
-    /// One more, when there is room for it.
+    /// Adds a piece, as soon as there is room for it.
     ///
     /// # Errors
     /// The failure of a piece that ended meanwhile.
@@ -41,7 +41,7 @@ impl Beside {
         Ok(())
     }
 
-    /// Waits for something else, while all of them go on.
+    /// Waits for `other`; the pieces advance meanwhile.
     ///
     /// # Errors
     /// The failure of a piece that ended meanwhile.

@@ -58,8 +58,8 @@ pub async fn record(cloud: &Cloud, request: &RequestId, chunks: &Chunks) -> Resu
     Ok(())
 }
 
-/// What an earlier delivery left to do once every chunk stands: to record them. The upload, which may be gone by now, is not needed for
-/// that, and the request may even be done, because chunks are worked on as soon as they stand. Gives false where chunks are missing.
+/// Records the chunks that an earlier delivery wrote, once every chunk exists. This needs no upload, which may be deleted by now. The request may
+/// even be done: chunks are processed as soon as they exist. Returns false if chunks are missing.
 ///
 /// # Errors
 /// Transient: the store did not answer.

@@ -1,12 +1,13 @@
-//! One request for one content under one name: what is uploaded again as it was makes no second one.
+//! One request for one content under one name: uploading the same content again creates no second request.
 //!
 //! A script that is run again, a restore from soft delete, a rewrite into another storage class, the same parts composed again: each writes a new
-//! generation, and each generation has a request id of its own. Before a request is planned it claims its upload: the name, the content (size and
-//! CRC32C) and the settings, but for the length of segments, on which no result depends. Whoever finds the claim of a request that is cut, or done,
-//! leaves it at that. A claim of one that failed is taken over: it was uploaded again because of that.
+//! generation, and each generation has a request id of its own. Before a request is planned, it claims its upload. A claim is made from the name, the
+//! content (size and CRC32C) and the settings; the length of segments is left out, because no result depends on it. A request that finds the claim of
+//! another one does nothing if that other one is cut or done. It takes over the claim of a request that failed: the user uploaded the file again
+//! because of the failure.
 //!
-//! A copy under another name is another video: rows carry the name, and two who upload the same film both want to find it. To have the same one
-//! processed anew, upload it with other settings, or with any new text as custom metadata [`AGAIN_KEY`].
+//! A copy under another name is another video: rows carry the name, and two users who upload the same film both expect to find it. To process the
+//! same file again, upload it with other settings, or with any new text as custom metadata [`AGAIN_KEY`].
 
 use crate::{
     Cloud, Created, NewObject, end, manifest,
@@ -28,24 +29,24 @@ const REQUEST_KEY: &str = "trackdrop-request";
 const PLANNED_WITHIN_S: f64 = 30.0;
 /// What the names of claims begin with in `work`.
 pub const PREFIX: &str = "uploaded/";
-/// Attempts to take a claim over. Whoever lost so often tries again by redelivery.
+/// Attempts to take over a claim. If all of them lose, the delivery fails as transient, and a redelivery tries again.
 const ATTEMPTS: u32 = 5;
 
-/// A claim of an upload; none where its store does not tell what is in it.
+/// A claim of an upload; none if its store does not report a checksum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim(Option<ObjectName>);
 
-/// Whose a claim is.
+/// Who holds a claim.
 enum Holder {
-    /// Nobody's, or of one who will not go on; with the generation that is written over.
+    /// Nobody, or a request that cannot continue; with the generation that a new claim overwrites.
     Free(Option<i64>),
-    /// Ours.
+    /// This request.
     Ours,
-    /// Of a request that is cut.
+    /// A request that is cut.
     Other(RequestId),
-    /// Of a request that is being cut, from a generation that ours has overwritten.
+    /// A request that is being cut from a generation that this upload has overwritten.
     InTheWay(RequestId, Round),
-    /// Of a request that is about to write its plan.
+    /// A request that is about to write its plan.
     Undecided(RequestId),
 }
 
@@ -66,7 +67,7 @@ impl Claim {
         Self(Some(ObjectName::new(Bucket::Work, format!("{PREFIX}{:x}", hash.finalize()))))
     }
 
-    /// The request that this content has made already, where it is another one and will go on without this upload.
+    /// Returns another request of the same content, if it continues without this upload.
     ///
     /// # Errors
     /// Transient: the store did not answer.

@@ -24,12 +24,12 @@ pub struct UploadOf {
     pub generation: i64,
 }
 
-/// What deleting a request would remove, and what hangs on it.
+/// What deleting a request would remove, and what depends on it.
 #[derive(Clone, Debug)]
 pub struct Deletion {
     /// The request.
     pub request: RequestId,
-    /// Where it stands; none where an earlier deletion has come so far that nothing says it.
+    /// Its state; none if an earlier deletion has already removed the manifest.
     pub state: Option<RequestState>,
     /// Its upload.
     pub upload: Option<UploadOf>,
@@ -140,7 +140,7 @@ async fn objects(cloud: &Cloud, request: &RequestId) -> Result<Vec<ObjectInfo>, 
 /// Removes what [`look`] found, and what came since. `progress` is given the number of objects that are gone.
 ///
 /// # Errors
-/// Those of the store and the warehouse: the same call again goes on.
+/// Those of the store and the warehouse. Calling it again resumes the deletion.
 pub async fn carry_out(
     cloud: &Cloud,
     deletion: &Deletion,
@@ -153,7 +153,7 @@ pub async fn carry_out(
     let record = record.map_err(|error| Failure::permanent(format!("{marker} can't be written: {error}")))?;
     let options = PutOptions { content_type: "application/json", metadata: round::deleted(), ..Default::default() };
     cloud.storage.put(&marker, Content::Bytes(record.unwrap_or_default().into()), options).await?;
-    // Without it nothing that is still under way can go on, or say anything of the request.
+    // Without its manifest, work in progress can neither continue nor publish anything about the request.
     cloud.storage.delete(&names::ResultFile::Manifest.object(request)).await?;
     cloud.warehouse.forget_request(request).await?;
     let mut gone = 0;

@@ -26,7 +26,7 @@ pub use waiting::{ROWS_OF_A_WINDOW, tell_all, tell_next};
 
 /// On a summary whose row waits for a window.
 const ENDS_BY_WINDOW: &str = "trackdrop-by-window";
-/// Attempts of a write on the condition of what stands. Only another round's write makes one fail.
+/// Attempts of a conditional write. Only a write for another round makes one fail.
 const ATTEMPTS: u32 = 10;
 
 /// Ends the request if all its results exist. Call it after writing the load marker or the annotated video.
@@ -75,8 +75,9 @@ pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<()
     if manifest.state.is_final() { tell(cloud, &manifest).await } else { Ok(()) }
 }
 
-/// Ends what a stage failed in for good: the request; or, where that was to draw or to join, the annotated video alone, on which the rows do not
-/// hang: then the request ends when they are loaded, and says what is missing. The first reason stays. As [`fail`] in all else.
+/// Ends what a stage failed in permanently. That is the request, except for the stages that draw and join: these fail only the annotated video, and
+/// the rows do not depend on it. The request then ends when its rows are loaded, and its end says what is missing. The first reason is retained. All
+/// else is as in [`fail`].
 ///
 /// # Errors
 /// Transient: store, warehouse or publisher did not answer.
@@ -103,8 +104,8 @@ pub async fn fail_in_stage(
     finish_if_complete(cloud, request).await
 }
 
-/// Ends a request with a reason; the first reason stays. One that was opened again after `known_at` goes on: the reason is of the time before.
-/// A round stands for the moment at which it began. `manifest_if_none` describes a request that has no manifest yet.
+/// Ends a request with a reason; the first reason is retained. A request that was reopened after `known_at` continues, because the reason belongs to
+/// an earlier round. A round is identified by the moment at which it began. `manifest_if_none` describes a request that has no manifest yet.
 ///
 /// # Errors
 /// Transient: store, warehouse or publisher did not answer.
@@ -143,11 +144,11 @@ pub async fn fail(
         tracing::info!(%request, %stage, message, "opened again since: this failure is of the time before");
         return Ok(());
     }
-    // It may have been done all the same, and its last delivery given up on the way to telling so.
+    // The request may be done all the same: its last delivery may have been abandoned before it published the end.
     tell(cloud, &manifest).await
 }
 
-/// For a request that ended without all that was asked for in this round: tells its end again if a crash came between.
+/// Publishes the end of a request again if a crash came between; for one that ended in this round without all that was asked for.
 ///
 /// # Errors
 /// Transient: store, warehouse or publisher did not answer.
@@ -161,19 +162,19 @@ pub async fn tell_failed(cloud: &Cloud, request: &RequestId, round: Round) -> Re
     }
 }
 
-/// Whether the request is over and its end is told to all: the end of the round that it is in.
+/// Whether the request is over, and the end of its current round is published.
 ///
 /// # Errors
 /// Transient: the store did not answer.
 pub async fn is_told(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
     let Some(told) = cloud.find(&Marker::Ended.object(request)).await? else { return Ok(false) };
-    // Without a manifest there is nothing to tell: its content has made another request.
+    // Without a manifest there is nothing to publish: its content belongs to another request, or the request was deleted.
     Ok(manifest::look(cloud, request).await?.is_none_or(|(_, round)| round::told(&told) >= Some(round)))
 }
 
-/// Opens a request again that failed, or that lacks its annotated video, so that what is missing can be done: the reason may be gone (a full disk, a wrong model file). Its new round
-/// begins after `after`, too: what is known of the failure by then is not of this round. Where the request stands as neither, this does
-/// what an earlier call may have left undone.
+/// Reopens a request that failed, or that lacks its annotated video, so that the missing work can be done: the cause may be gone (a full disk, a
+/// wrong model file). The new round begins later than `after`: a failure known by then belongs to an earlier round. A request in neither state is not
+/// reopened; this then completes what an earlier call may have left undone.
 ///
 /// # Errors
 /// Permanent: the request cannot continue. Transient: store or warehouse did not answer.
@@ -181,12 +182,13 @@ pub async fn reopen(cloud: &Cloud, request: &RequestId, after: Option<Timestamp>
     let Some(failed) = manifest::read(cloud, request).await? else { return Ok(()) };
     let mut reopened_at = failed.reopened_at;
     let lacks_something = |manifest: &Manifest| {
-        // One whose rows are not loaded yet goes on although its video is given up.
+        // A request whose rows are not loaded yet continues although its video has failed.
         manifest.state.lacks_something() || (!manifest.state.is_final() && manifest.error.is_some())
     };
     if lacks_something(&failed) {
         if failed.state.is_final() {
-            // The end is told whole before it is taken back, so that whoever is telling it, too, has nothing left to write.
+            // The end is published completely before it is withdrawn. A process that is publishing it at the same time then has nothing left to
+            // write.
             tell_now(cloud, &failed).await?;
         }
         let ended_at = read_summary(cloud, request).await?.map(|summary| summary.finished_at);
@@ -215,7 +217,7 @@ fn just_after(moment: Timestamp) -> Timestamp {
     Timestamp::from_micros(moment.micros().saturating_add(1))
 }
 
-/// Takes the rows of earlier rounds back. They are of earlier moments than the round, so the row of this one is never among them, whoever
+/// Removes the rows of earlier rounds. Their moments are before this round began, so this round's own row is never among them, whichever process
 /// recorded it.
 async fn forget_failures_before(cloud: &Cloud, request: &RequestId, round: Round) -> Result<(), Failure> {
     match round {
@@ -224,10 +226,10 @@ async fn forget_failures_before(cloud: &Cloud, request: &RequestId, round: Round
     }
 }
 
-/// Tells the end of a request: the summary, the row, the message, and then the marker that it is told. Every delivery that finds the
-/// request over repeats this until the marker stands, so a crash between the steps loses none; the row is written once, the message
-/// at least once. What was told of an earlier round is overwritten; where the end of a later one is told, this one is outdated and changes nothing.
-/// Where rows are recorded by window, the end waits for that after the summary.
+/// Publishes the end of a request: the summary, the row, the message, and then the marker that the end is published. Every delivery that finds the
+/// request over repeats these steps until the marker exists, so a crash between them loses none. The row is written once, the message at least once.
+/// This overwrites what an earlier round published. If a later round has published its end, this one is outdated and changes nothing. If rows are
+/// recorded by window, the end waits for its window after the summary.
 async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     let (request, round) = (&manifest.request_id, manifest.reopened_at);
     let told = Marker::Ended.object(request);
@@ -248,7 +250,7 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
         Told::Before(info, json) => (parse_json(&file, &json)?, waiting::is_by_window(&info)),
         Told::LaterRound => return Ok(()),
     };
-    // Whoever opened it again may have died before.
+    // The process that reopened the request may have died before it removed them.
     forget_failures_before(cloud, request, round).await?;
     if is_by_window {
         return waiting::wait(cloud, request, round).await;
@@ -272,7 +274,7 @@ async fn record(cloud: &Cloud, rows: &[RequestRow]) -> Result<LoadOutcome, Wareh
     Ok(outcome)
 }
 
-/// Publishes the end that a row tells of, and marks that it is told.
+/// Publishes the end that a row describes, then marks it as published.
 async fn publish(cloud: &Cloud, row: &RequestRow, round: Round) -> Result<(), Failure> {
     let told = Marker::Ended.object(&row.request_id);
     let finished = RequestFinished { request_id: row.request_id.clone(), state: row.state, error: row.error.clone() };
@@ -284,17 +286,17 @@ async fn publish(cloud: &Cloud, row: &RequestRow, round: Round) -> Result<(), Fa
     Ok(())
 }
 
-/// What became of something that was to be told of a round.
+/// What became of something that was to be published for a round.
 enum Told {
-    /// It is told by this call.
+    /// This call published it.
     Now,
-    /// It was told before, in these words.
+    /// An earlier call published it, with this content.
     Before(ObjectInfo, Bytes),
-    /// A later round has told its own, or the request was deleted: this one is outdated.
+    /// A later round has published its own, or the request was deleted: this one is outdated.
     LaterRound,
 }
 
-/// Writes an object that tells of a round, once a round: over one of an earlier round, never over one of the same or a later one.
+/// Writes an object once per round. It overwrites one of an earlier round, never one of the same or a later round.
 async fn tell_of_round(cloud: &Cloud, round: Round, new: impl Fn() -> NewObject + Send) -> Result<Told, Failure> {
     let object = new().object;
     let mut precondition = Precondition::NotExists;

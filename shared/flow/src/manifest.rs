@@ -17,10 +17,11 @@ use trackdrop_pipeline::{
 /// State and round also stand in the object's custom metadata, so that a look at them needs no read of the whole manifest.
 const STATE_KEY: &str = "trackdrop-state";
 const CONTENT_TYPE: &str = "application/json";
-/// Attempts of a compare-and-set. Writers are few and stop after they won; whoever lost this often tries again by redelivery.
+/// Attempts of a compare-and-set. Writers are few, and each stops after its write succeeds. A delivery that loses this often fails as transient, and
+/// a redelivery tries again.
 const ATTEMPTS: u32 = 50;
-/// Cloud Storage takes about one write a second of an object. Progress leaves most of them to the writes that the flow rests on: a client that was
-/// told to wait, twice at the most, comes to a second in which nobody else writes.
+/// Cloud Storage accepts about one write a second of an object. Progress leaves most of those writes to the flow itself: a client whose write was
+/// rejected finds a second without another write after at most two waits.
 const PROGRESS_EVERY_S: f64 = 5.0;
 
 /// The manifest of a request of which nothing is known but its upload.
@@ -119,7 +120,7 @@ impl<'a> Listed<'a> {
     }
 }
 
-/// Where a request stands, by what is known of its manifest without reading it.
+/// The state of a request, read from the manifest's metadata only.
 pub fn state_of(info: &ObjectInfo) -> Option<RequestState> {
     let text = info.metadata.get(STATE_KEY).cloned().unwrap_or_default();
     serde_json::from_value(serde_json::Value::String(text)).ok()
@@ -163,8 +164,7 @@ pub async fn create(cloud: &Cloud, manifest: &Manifest) -> Result<Created, Failu
     cloud.create(to_object(manifest)?).await
 }
 
-/// Changes the manifest; `change` says whether there is anything to write and may run several times. Gives the manifest as it
-/// stands afterwards.
+/// Changes the manifest. `change` returns whether there is anything to write, and may run several times. Returns the manifest as it is afterwards.
 ///
 /// # Errors
 /// Permanent: there is no manifest, or it cannot be read. Transient: the store did not answer, or others changed it too often.
@@ -185,8 +185,8 @@ pub async fn update(
     Err(Failure::transient(format!("the manifest of {request} was changed by others {ATTEMPTS} times in a row")))
 }
 
-/// Writes a plan: into a new manifest, or into one that says only that the request failed before it was planned and was opened again. Gives the
-/// manifest that stands, which has another plan, or none, where it was neither.
+/// Writes a plan: into a new manifest, or into one that says only that the request failed before it was planned and was reopened. In any other case
+/// it writes nothing. Returns the manifest that exists then: it may have another plan, or none.
 ///
 /// # Errors
 /// Transient: the store did not answer.
@@ -204,7 +204,7 @@ pub async fn plan(cloud: &Cloud, planned: &Manifest) -> Result<Manifest, Failure
     .await
 }
 
-/// Where a request stands, by a look at metadata only; none where it has no manifest.
+/// The state of a request, read from metadata only; none if it has no manifest.
 ///
 /// # Errors
 /// Transient: the store did not answer.

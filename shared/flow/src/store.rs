@@ -105,14 +105,14 @@ impl Cloud {
         Ok(Some((info, parse_json(object, &json)?)))
     }
 
-    /// What is known of an upload that an event told of; none where it does not exist, was overwritten by another one, or can't be looked at.
+    /// What is known of an upload that an event names; none if it does not exist, was overwritten by another one, or can't be looked at.
     ///
     /// # Errors
     /// Transient: the store did not answer.
     pub async fn find_upload(&self, upload: &ObjectFinalized) -> Result<Option<ObjectInfo>, Failure> {
         match self.find(&upload.object).await {
             Ok(info) => Ok(info.filter(|info| info.generation == upload.generation)),
-            // Its request is to be told so, which must not fail for the same reason.
+            // The request must still be notified of the failure, and that must not fail for the same reason.
             Err(failure) if failure.kind() == FailureKind::Permanent => Ok(None),
             Err(failure) => Err(failure),
         }

@@ -1,14 +1,14 @@
 //! Finds stalled requests, says why, and restarts them.
 //!
-//! Every event is delivered until it is taken or a dead letter ends its request, so while all is well this finds nothing. What it is for: an
-//! event that was lost all the same (a subscription that was made too late or purged, a message that outlived its retention), and a crash that
-//! nothing was delivered again after. It looks at what stands in the buckets, which alone says how far a request is:
+//! Every event is delivered until a handler accepts it or a dead letter ends its request. So the sweeper finds nothing in normal operation. It exists
+//! for two cases: an event that was lost all the same (a subscription that was created too late or purged, a message that outlived its retention),
+//! and a crash after which nothing was redelivered. It reads the objects in the buckets, because only they say how far a request is:
 //!
-//! - what has everything it needs but a marker, or the telling of its end, gets that;
-//! - what waits for an event is told of the object once more. An event that was not lost but waits in a queue comes twice then, which changes
-//!   nothing; so that a long queue is not filled with repetitions, the time until the next telling doubles;
-//! - what can't go on (its chunk is gone), or did not in days after it was told of for the last time, is failed with the reason. Days without a
-//!   sign of life alone are no failure: the queue may be that long.
+//! - A request that has everything but a marker gets the marker. A request whose end is not published gets its end published.
+//! - For a request that waits for an event, the object's event is published again. If the first event was not lost but waits in a queue, the handler
+//!   receives it twice, which changes nothing. The time until the next publication doubles, so that repetitions do not fill a long queue.
+//! - A request that can't continue (its chunk is gone), or that did not continue for days after its event was last published again, is failed with
+//!   the reason. Days without a sign of life alone are no failure: the queue may be that long.
 
 mod known;
 
@@ -33,24 +33,25 @@ use trackdrop_pipeline::{
 const SPAN: &str = "sweep";
 /// How many missing segments are named.
 const NAMED: usize = 10;
-/// How long an upload is still looked at after it must have been given up: results may have been cleared away by then, and are not to be made anew.
+/// How long an upload is still examined after the time by which its request must be abandoned. Results may have been removed by then, and must not be
+/// recreated.
 const UPLOADS_AFTER_S: f64 = 86_400.0;
-/// Whatever stands still is given up before it has for so many times as long as the patience.
+/// Every stalled request is abandoned before it has stalled for this many times the patience.
 const GIVEN_UP_WITHIN: f64 = 3.0;
 
-/// How long requests may stand still.
+/// How long requests may stall.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Patience {
-    /// Seconds without a sign of life after which a request is set going again.
+    /// Seconds without a sign of life after which a request is restarted.
     pub still_s: f64,
-    /// Seconds after which it is failed, from when it was last told again. That is while the time until the next telling is longer, so it is between
-    /// twice and three times as long without a sign of life.
+    /// Seconds after which it is failed, counted from the last time its events were published again. It is failed only while the next publication is
+    /// further away than that. So it is failed after between twice and three times as long without a sign of life.
     pub give_up_s: f64,
 }
 
 impl Default for Patience {
-    /// Two hours, as the alert on stalled requests; two days, which fail it after four to six: Pub/Sub and the bucket keep messages and chunks
-    /// for seven.
+    /// Two hours, as the alert on stalled requests; and two days, so a request is failed after four to six. Pub/Sub and the bucket retain messages
+    /// and chunks for seven.
     fn default() -> Self {
         Self { still_s: 7_200.0, give_up_s: 2.0 * 86_400.0 }
     }
@@ -61,12 +62,12 @@ impl Patience {
     pub const NONE: Self = Self { still_s: f64::NEG_INFINITY, give_up_s: f64::INFINITY };
 }
 
-/// A request that stands still.
+/// A stalled request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StandsStill {
     /// The request.
     pub request_id: RequestId,
-    /// The stage that does not go on.
+    /// The stage that stalled.
     pub stage: Stage,
     /// Seconds since the last sign of life.
     pub seconds: f64,
@@ -76,31 +77,31 @@ pub struct StandsStill {
     pub done: Treatment,
 }
 
-/// What was done about a request that stands still.
+/// What was done about a stalled request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Treatment {
-    /// So many events were told once more.
+    /// This many events were published again.
     ToldAgain(usize),
-    /// What was left undone was done.
+    /// A missing step was completed: a marker was written, or the end was published.
     Healed,
     /// It was failed with this reason.
     Failed(String),
-    /// Nothing this time: it was told again not long ago.
+    /// Nothing this time: its events were published again not long ago.
     Nothing,
 }
 
-/// What a sweep came to.
+/// The result of a sweep.
 #[derive(Debug, Default)]
 pub struct Swept {
-    /// The requests that stand still, in the order of their ids.
+    /// The stalled requests, in the order of their ids.
     pub found: Vec<StandsStill>,
-    /// Requests that could not be looked after, and why: they keep nobody else waiting.
+    /// Requests that could not be handled, and why. They do not delay the others.
     pub failed: Vec<(RequestId, Failure)>,
 }
 
-/// Looks after all requests but those of `busy`, which are known to be worked on. Of uploads that `ignored` names nothing is expected, nor of
-/// empty ones.
+/// Handles all requests except those of `busy`, which are known to be in progress. Uploads that `ignored` names, and empty uploads, are expected to
+/// make no request.
 ///
 /// # Errors
 /// Where the buckets can't be listed, and where `delivery` is asked to stop: the next sweep looks at all of them again.
@@ -121,11 +122,11 @@ pub async fn sweep(
     Ok(swept)
 }
 
-/// What `sweep` hands out as it goes: a request that stands still, or one that could not be looked after, and why.
+/// What `sweep_each` passes to `note`: a stalled request, or one that could not be handled, and why.
 pub type LookedAfter = Result<StandsStill, (RequestId, Failure)>;
 
-/// The same, for as many requests and uploads as there may be: what it finds goes to `note` one by one, those of requests before those of uploads
-/// that nobody took, and of what is listed it holds no more than 16 bytes a request.
+/// The same, for any number of requests and uploads. It passes what it finds to `note` one by one: first the requests, then the uploads that no
+/// request took. Of each listed request it holds at most 16 bytes.
 ///
 /// # Errors
 /// As [`sweep`].
@@ -211,7 +212,7 @@ pub async fn go_on(cloud: &Cloud, request: &RequestId) -> Result<Treatment, Fail
     Ok(done)
 }
 
-/// Where a request stands.
+/// The state of a request.
 struct Standing {
     round: Round,
     /// The last sign of life.
@@ -226,15 +227,15 @@ struct Standing {
 enum Remedy {
     /// To tell of these objects once more.
     Tell(Vec<ObjectFinalized>),
-    /// A marker; all that it stands for is there.
+    /// A marker; everything that it states is complete.
     Mark(Marker),
-    /// To tell its end.
+    /// Publish its end.
     End,
     /// Nothing: what it needs is gone.
     Gone(String),
 }
 
-/// When a request was last told again, and how often: `work/swept/<request_id>`.
+/// When the events of a request were last published again, and how often: `work/swept/<request_id>`.
 #[derive(Default, Serialize, Deserialize)]
 struct ToldBefore {
     times: u32,
@@ -322,8 +323,8 @@ impl Sweeper<'_> {
         Ok(record.and_then(|(_, json)| serde_json::from_slice(&json).ok()).unwrap_or_default())
     }
 
-    /// Tells of the objects once more, unless that was done not long ago: not before as much time has passed since as had passed then since
-    /// the last sign of life.
+    /// Publishes the objects' events again, unless that was done a short time ago: the time since the last publication must be at least as long as
+    /// the time from the last sign of life to that publication.
     async fn tell(
         &self,
         request: &RequestId,
@@ -407,7 +408,7 @@ struct Stands {
     video: Option<ObjectInfo>,
 }
 
-/// The stage that does not go on, what it waits for, and what helps.
+/// The stalled stage, what it waits for, and the remedy.
 type Waits = (Stage, String, Remedy);
 
 fn tell(info: &ObjectInfo) -> Remedy {
@@ -451,7 +452,7 @@ fn after_merged(manifest: &Manifest, seen: &Seen, stands: &Stands, merged: &Obje
     if stands.loaded.is_none() {
         waits.push((Stage::Load, "its rows are not loaded".to_owned(), tell(merged)));
     }
-    // One whose video is given up ends without it.
+    // A request whose video has failed ends without it.
     if manifest.settings.video && stands.video.is_none() && manifest.error.is_none() {
         waits.push(match &stands.annotated {
             Some(annotated) => (Stage::Join, "all segments are drawn, but not joined".to_owned(), tell(annotated)),

@@ -84,7 +84,7 @@ pub struct StageTime {
     pub to_s: f64,
     /// Pieces of work.
     pub pieces: usize,
-    /// How many went on at the same time at most.
+    /// How many pieces ran at the same time at most.
     pub at_once: usize,
     /// Seconds of all pieces together.
     pub work_s: f64,

@@ -1,7 +1,7 @@
-//! Work for a request that no event of that request started: what the clock has done belongs to the request's trace all the same.
+//! Work for a request that was not started by an event of that request, but by the clock: it belongs to the request's trace all the same.
 //!
-//! The flow knows no more of traces than that work has spans. Whoever exports them says, once for the process, how a span is placed below a
-//! request; where nobody does, nothing is looked up for it.
+//! The flow knows only that work has spans. The process that exports traces sets once how a span is placed below a request; in a process that sets
+//! nothing, nothing is looked up for it.
 
 use crate::{Cloud, end};
 use std::sync::OnceLock;
@@ -52,7 +52,7 @@ pub(crate) async fn by_clock_anywhere(name: &'static str, cloud: &Cloud, manifes
         carriers.push(ObjectName::new(Bucket::Uploads, end::video_name(manifest)));
     }
     let carrier = first_that_stands(cloud, carriers).await?;
-    // What stands under the name by now may be another upload.
+    // The object that has this name now may be another upload.
     let is_ours =
         |info: &ObjectInfo| info.object.bucket != Bucket::Uploads || info.generation == manifest.source.generation;
     Ok(by_clock(name, request, carrier.filter(is_ours).as_ref()))

@@ -2,8 +2,9 @@
 //!
 //! The list of an open window is frozen by one write that only one can win: create-only at first, and then on the condition that nobody has
 //! written since the last window was seen closed. The warehouse makes the job's id from the list. So the clock may call twice, and from two
-//! places at once; and whoever finds a window open, because the one who froze it died, resumes that list. A window is closed after each of its
-//! items has a marker of its own, and what has that marker is in no later window: no rows are in two jobs.
+//! So the clock may call twice, and from two places at once. A process that finds a window open, because the one that froze it died, resumes that
+//! list. A window is closed after each of its items has a marker of its own, and no later window includes an item that has its marker. So no rows are
+//! in two jobs.
 
 use crate::{Cloud, NewObject, blocking::AtOnce};
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use tracing::Instrument;
 use trackdrop_cloud::Precondition;
 use trackdrop_pipeline::{Delivery, Failure, FailureKind, names::ObjectName};
 
-/// Items that are looked after at the same time. Each waits for the store nearly all the time.
+/// Items that are handled at the same time. Each waits for the store nearly all the time.
 pub const AT_ONCE: usize = 64;
 
 /// What is loaded together; empty while no window is open.
@@ -22,7 +23,8 @@ pub struct Window<T> {
     /// The frozen list; `files` is what an earlier version called it.
     #[serde(alias = "files")]
     pub items: Vec<T>,
-    /// Whether they were refused together, so that each is loaded alone. Kept, because some may have been by the time somebody else tries.
+    /// Whether the items were refused together, so that each is loaded alone. This is stored because some may already be loaded when another process
+    /// resumes.
     #[serde(default)]
     pub is_one_by_one: bool,
 }
@@ -36,18 +38,19 @@ pub trait Gathering: Sync {
     /// Holds the list of the open window.
     fn object(&self) -> ObjectName;
 
-    /// What waits and has no marker yet, in a fixed order, as many as one job takes; and why others can't be looked after just now, which must
-    /// not keep these waiting.
+    /// What waits and has no marker yet, in a fixed order, at most what one job accepts. The failure says why others can't be handled just now; they
+    /// must not delay these.
     async fn gather(&self, cloud: &Cloud, delivery: &Delivery) -> Result<(Vec<Self::Item>, Option<Failure>), Failure>;
 
-    /// Loads a window and marks what stands then. False where nothing was loaded because the items were refused together.
+    /// Loads a window, and marks the items that are then loaded. Returns false if nothing was loaded because the items were refused together.
     async fn load(&self, cloud: &Cloud, window: &Window<Self::Item>, delivery: &Delivery) -> Result<bool, Failure>;
 }
 
-/// Goes on with the window that is open, if one is, or loads what waits, as much as one window takes. Whether there was anything: there may be more.
+/// Resumes the window that is open, if there is one, or loads what waits, at most one window. Returns whether there was anything; more may be
+/// waiting.
 ///
 /// # Errors
-/// Those of the store and the warehouse, and where `delivery` is asked to stop: the next call goes on.
+/// Those of the store and the warehouse, and when `delivery` is asked to stop. The next call resumes.
 pub async fn load_next<G: Gathering>(cloud: &Cloud, gathering: &G, delivery: &Delivery) -> Result<bool, Failure> {
     delivery.step()?;
     let (open, precondition) = read(cloud, gathering).await?;
@@ -62,7 +65,7 @@ pub async fn load_next<G: Gathering>(cloud: &Cloud, gathering: &G, delivery: &De
             let window = Window { items, is_one_by_one: false };
             match write(cloud, gathering, &window, precondition).await? {
                 Some(generation) => (window, generation),
-                // Somebody else froze a list: the next call goes on with that one.
+                // Another process froze a list: the next call resumes that one.
                 None => return Ok(true),
             }
         }
@@ -71,7 +74,7 @@ pub async fn load_next<G: Gathering>(cloud: &Cloud, gathering: &G, delivery: &De
         true => Window { items: vec![], is_one_by_one: false },
         false => Window { is_one_by_one: true, ..window },
     };
-    // Whoever loses this write did the same work, or finds the list as it is by now.
+    // A process that loses this write did the same work, or finds the list as it is by now.
     write(cloud, gathering, &next, Precondition::Generation(generation)).await?;
     Ok(true)
 }
@@ -98,8 +101,8 @@ async fn write<G: Gathering>(
     Ok(cloud.put_if(precondition, new).await?.map(|info| info.generation))
 }
 
-/// Does all of these, some at the same time, in no order. All are done although some fail; the first failure that may pass is given with
-/// what was made. What fails for good is logged: it must not keep the others waiting for ever.
+/// Does all of these, some at the same time, in no order. All are done although some fail. Returns what succeeded, with the first failure that is
+/// transient. A permanent failure is logged only: it must not delay the others forever.
 ///
 /// # Errors
 /// Where the delivery was asked to stop before all had begun. What had begun has ended.

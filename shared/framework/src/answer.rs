@@ -1,4 +1,4 @@
-//! What a delivery is answered with. Pub/Sub and Eventarc take any 2xx for done and deliver everything else again.
+//! The answer to a delivery. Pub/Sub and Eventarc treat any 2xx as done, and deliver everything else again.
 
 use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
@@ -13,9 +13,9 @@ pub enum Answer {
     Done,
     /// The event is none of this function's business.
     Ignored(String),
-    /// The object is one that this function is not to be started by, though others like it are: it is no video by its name, or empty.
+    /// The object is of a kind that starts this function, but this one does not: its name is not a video's, or it is empty.
     PassedOver(String),
-    /// The event is about a bucket that is none of ours: one that holds other things as well, or a setting that names the wrong one.
+    /// The event is about a bucket that is not one of ours: one that holds other things as well, or a setting that names the wrong one.
     Foreign(String),
     /// No event at all.
     Malformed(String),
@@ -31,7 +31,7 @@ pub enum Answer {
     Full,
     /// Another attempt may succeed.
     Transient(String),
-    /// No attempt can succeed, and there is no request that could be told so: it ends as a dead letter.
+    /// No attempt can succeed, and there is no request to record the failure in: it ends as a dead letter.
     Unrecorded(String),
 }
 
@@ -59,7 +59,7 @@ impl Answer {
         }
     }
 
-    /// What is said, to the log and to whoever called; nothing where all is well.
+    /// The text for the log and for the caller; none if all is well.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Done => None,

@@ -36,12 +36,12 @@ pub(crate) enum Start {
 /// reads the environment finds them there: a process can't change its own while other threads may read it.
 ///
 /// # Errors
-/// What to tell whoever called.
+/// The message for the caller.
 pub(crate) fn follow(function: &str, can_pull: bool) -> Result<Start, String> {
     let known = Known { function, can_pull };
     match known.parse(env::args_os().skip(1)).map_err(|error| error.to_string())? {
         Asked::Help => {
-            // Whoever reads no further, as `head` does, has what they wanted.
+            // A reader that stops early, as `head` does, has what it wanted.
             io::Write::write_all(&mut io::stdout(), known.help().as_bytes()).ok();
             Ok(Start::Ended)
         }

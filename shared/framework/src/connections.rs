@@ -1,4 +1,4 @@
-//! Connections of callers, none of which is kept by one that does not speak.
+//! Connections of callers. A caller that sends nothing does not keep its connection.
 
 use axum::{Router, body::Body, extract::Request, serve::Listener};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -24,7 +24,7 @@ pub(crate) async fn serve(mut listener: TcpListener, router: Router, stop: impl 
         let (stream, address) = tokio::select! {
             biased;
             () = &mut stop => break,
-            // Goes on after what it can't accept.
+            // Continues after a connection that it can't accept.
             accepted = Listener::accept(&mut listener) => accepted,
         };
         let (router, peer) = (router.clone(), Peer(address.ip()));

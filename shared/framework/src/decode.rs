@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 use cloudevents::{Event, EventBuilder, EventBuilderV10};
 use serde_json::{Map, Value};
 
-/// The type of an event that says that an object stands in Cloud Storage.
+/// The type of an event that says that an object exists in Cloud Storage.
 pub(crate) const STORAGE_FINALIZED: &str = "google.cloud.storage.object.v1.finalized";
 /// The type of an event that carries a Pub/Sub message.
 pub(crate) const MESSAGE_PUBLISHED: &str = "google.cloud.pubsub.topic.v1.messagePublished";

@@ -1,19 +1,19 @@
-//! How a service comes to its end.
+//! How a service stops.
 
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Cloud Run kills a process 10 s after it asked it to stop. Until the first bound what is in work may end by itself; then it is handed back.
+/// Cloud Run kills a process 10 s after it asked it to stop. Until the first bound, work in progress may end by itself; then its events are returned.
 const FINISHES_WITHIN: Duration = Duration::from_secs(6);
 const GONE_WITHIN: Duration = Duration::from_secs(9);
 
-/// How a service comes to its end: it is told to stop, it hands back what is still in work, it is gone.
+/// How a service stops: it is asked to stop, it returns the events that are still in progress, it exits.
 pub(crate) struct Drain {
     stopping: watch::Sender<bool>,
     hand_back: watch::Sender<bool>,
 }
 
-/// The same, seen by those who must heed it.
+/// The same, seen by the code that must respect it.
 #[derive(Clone, Debug)]
 pub(crate) struct Draining {
     stopping: watch::Receiver<bool>,
@@ -39,10 +39,10 @@ impl Drain {
 }
 
 impl Draining {
-    /// Waits until it is told to stop.
+    /// Waits until the service is asked to stop.
     pub(crate) async fn stopped(&mut self) {
         if self.stopping.wait_for(|&stopping| stopping).await.is_err() {
-            // Whoever tells is gone, and so is whoever waits.
+            // The sender is gone, so the service is stopping and this waiter is dropped with it.
             std::future::pending().await
         }
     }

@@ -1,4 +1,4 @@
-//! CloudEvents to what they mean: an object stands, a delivery was given up, a message of ours.
+//! Turns CloudEvents into what they mean: an object exists, a delivery was moved to the dead letters, or a message of ours.
 
 use crate::decode::{MESSAGE_PUBLISHED, Malformed, STORAGE_FINALIZED};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -10,13 +10,13 @@ use trackdrop_pipeline::Timestamp;
 /// What an event means, in Google Cloud's words.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GoogleEvent {
-    /// An object stands in a bucket.
+    /// An object exists in a bucket.
     ObjectFinalized(FinalizedObject),
     /// The message of another event, which no attempt of a subscription took.
     DeadLetter {
         /// How often it was tried.
         attempts: u32,
-        /// The subscription that gave it up.
+        /// The subscription whose attempts all failed.
         subscription: String,
         /// When that was published, where the message says so.
         published: Option<Timestamp>,
@@ -29,7 +29,7 @@ pub enum GoogleEvent {
     Other(String),
 }
 
-/// An object that stands: this generation of it.
+/// An object that exists: this generation of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinalizedObject {
     /// The bucket's own name.
@@ -100,7 +100,7 @@ fn generation(value: Option<&Value>) -> Result<i64, Malformed> {
     number.ok_or_else(|| Malformed(format!("the generation {} is not a number", value.unwrap_or(&Value::Null))))
 }
 
-/// The size; one that is no number says nothing, and whoever needs it looks at the object.
+/// The size. A text that is not a number gives none, and the caller that needs the size then looks at the object.
 fn bytes(object: &Map<String, Value>) -> Option<u64> {
     match object.get("size")? {
         Value::String(text) => text.parse().ok(),
@@ -165,7 +165,7 @@ fn notification<'a>(
         name: name.to_owned(),
         generation: generation(payload.get("generation").or(generation_attribute.as_ref()))?,
         bytes: bytes(&payload),
-        // The attribute is ours: it is there where an object is told of again.
+        // The attribute is ours: it exists on an event that was published again.
         created: created(&payload)?.or_else(|| attribute("timeCreated")?.parse().ok()),
         metadata: payload.contains_key("timeCreated").then(|| metadata(&payload)),
     }))

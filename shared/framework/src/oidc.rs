@@ -1,4 +1,4 @@
-//! The identity of whoever pushes: an OIDC token in the `Authorization` header.
+//! The identity of the caller that pushes: an OIDC token in the `Authorization` header.
 //!
 //! Cloud Run checks the same before a request arrives here, unless a service is open to all; then this is the only check. The official
 //! `google-cloud-auth` has a verifier too, but one request that fetches keys makes all requests beside it fail (its cache is entered by
@@ -16,8 +16,8 @@ use tokio::sync::{Mutex, RwLock};
 /// Google's public keys.
 pub const GOOGLE_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
 const ISSUERS: &[&str] = &["https://accounts.google.com", "accounts.google.com"];
-/// Keys older than this are fetched anew, so that a withdrawn one is forgotten; what comes meanwhile is still checked with the old ones. Google says
-/// six hours.
+/// Keys older than this are fetched again, so that a withdrawn key is forgotten. Tokens that arrive meanwhile are still checked with the old keys.
+/// Google says six hours.
 const KEYS_LIVE: Duration = Duration::from_secs(3_600);
 /// Keys are fetched, or tried to be, not more often than this: unknown ids cost an attacker nothing, and a key server that is down a lot.
 const FETCH_EVERY: Duration = Duration::from_secs(10);
@@ -92,7 +92,7 @@ impl Verifier {
         self
     }
 
-    /// With another age of the keys after which they are fetched anew.
+    /// Sets the age after which keys are fetched again.
     #[must_use]
     pub fn with_keys_live(mut self, live: Duration) -> Self {
         self.keys_live = live;
@@ -136,7 +136,7 @@ impl Verifier {
         }
     }
 
-    /// The key of an id. Known ids are never held up by a fetch, and go on working while the keys can't be fetched.
+    /// The key of an id. Known ids never wait for a fetch, and they still work while the keys can't be fetched.
     async fn key(&self, id: &str) -> Result<DecodingKey, Refused> {
         if let Some((key, is_fresh)) = self.known(id).await {
             if !is_fresh {
@@ -146,7 +146,7 @@ impl Verifier {
             return Ok(key);
         }
         let mut last = self.fetching.lock().await;
-        // Whoever was before may have fetched it.
+        // The task that held the lock before may have fetched it.
         if let Some((key, _)) = self.known(id).await {
             return Ok(key);
         }

@@ -1,9 +1,9 @@
 //! A function as a worker that pulls: for GPUs that a push would overrun.
 //!
 //! It holds as many events as it has places and no more, so what waits, waits in Pub/Sub, for whichever worker is free first. The lease of an
-//! event is extended for as long as it is in work; a worker that dies lets it go within a minute. Everything else is what happens to a
-//! push: an event goes through the same layers, is acknowledged where a push would be answered with 2xx (every effect is stored), and is
-//! handed back where not. An acknowledgement that is lost is no harm: the event comes again and is found done.
+//! event is extended for as long as it is in progress; a worker that dies loses it within a minute. Everything else is as for a push. An event goes
+//! through the same layers. It is acknowledged if a push would be answered with 2xx (every effect is stored), and otherwise returned. A lost
+//! acknowledgement does no harm: the event is delivered again, and its work is found done.
 
 use crate::{drain::Draining, layers::concurrency::Place};
 use axum::{
@@ -33,7 +33,7 @@ use trackdrop_cloud::google::SettingsError;
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
 /// How long an event may be on its way into a stream, and how long it may take Pub/Sub to see that the stream is closed.
 const ARRIVES_WITHIN: Duration = Duration::from_millis(250);
-/// No event is in work for so long: without progress it is handed back long before.
+/// No event is in progress for this long: without progress it is returned long before.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 /// An open subscription.
@@ -44,8 +44,8 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The subscription of this full name, from which as many events are held as there are `places`, each under a lease that is extended by
-    /// `lease` (10 to 600 s); of the emulator, where there is one, or at the `endpoint` that stands for Google's. Nothing is pulled yet.
+    /// The subscription of this full name. It holds at most as many events as there are `places`, each under a lease that is extended by `lease` (10
+    /// to 600 s). It connects to the emulator, if there is one, or to `endpoint` in place of Google's. Nothing is pulled yet.
     ///
     /// # Errors
     /// Where there are no credentials.
@@ -75,8 +75,8 @@ impl Subscription {
     }
 }
 
-/// Pulls and has each event answered by `events`, until it is told to stop; then waits for what is in work, and until the acknowledgements have
-/// been sent.
+/// Pulls, and passes each event to `events` for an answer, until it is asked to stop. Then it waits for the work in progress, and until the
+/// acknowledgements have been sent.
 ///
 /// # Errors
 /// Where nothing can be pulled, and trying again would not help: there is no such subscription, or no right to it.
@@ -99,8 +99,8 @@ pub(crate) async fn work(
             tokio::select! {
                 biased;
                 () = draining.stopped() => break 'pulling Ok(()),
-                // Waiting for the next goes on meanwhile: dropped while it opens a stream again, it would leave what comes first out of that stream
-                // leased to nobody.
+                // The wait for the next event continues meanwhile. If it were dropped while it reopens a stream, the first events of that stream
+                // would stay leased without a worker.
                 Some(_) = in_work.join_next(), if !in_work.is_empty() => {}
                 next = &mut next => break next,
             }
@@ -117,8 +117,8 @@ pub(crate) async fn work(
             None => break 'pulling Err(io::Error::other(format!("{name} ended"))),
         }
     };
-    // What Pub/Sub has sent by now and nobody took is handed back, but only once the stream is closed: it would be sent into it again. Left in the
-    // stream it would stay leased to nobody. Leases of what is in work are extended on.
+    // Events that Pub/Sub has sent and no worker took are returned, but only once the stream is closed: Pub/Sub would send them into it again. Left
+    // in the stream, they would stay leased without a worker. Leases of events in progress are still extended.
     let (until, mut came) = (Instant::now() + ARRIVES_WITHIN, Vec::new());
     while let Ok(Some(Ok((_, handler)))) = timeout_at(until, messages.next()).await {
         came.push(handler);
@@ -154,7 +154,7 @@ fn request(subscription: &str, message: Message, place: Place) -> Request {
     request
 }
 
-/// Has one event answered. Dropped without an answer it is handed back.
+/// Has one event answered. If this is dropped without an answer, the event is returned.
 async fn answer(events: Router, request: Request, handler: Handler) {
     let status = events.oneshot(request).await.map_or(StatusCode::SERVICE_UNAVAILABLE, |response| response.status());
     if status.is_success() { handler.ack() } else { handler.nack() }

@@ -39,7 +39,7 @@ use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
 #[derive(Clone)]
 pub struct Service {
     trigger: Arc<Trigger>,
-    /// That of uploads, which says what is no video by its name; none for the one that is built in.
+    /// The trigger of uploads, which says what name is not a video's; none for the built-in one.
     uploads: Option<Arc<Trigger>>,
     handler: Arc<SetOnce<Arc<dyn Handler>>>,
     storage: Arc<dyn Storage>,
@@ -96,7 +96,7 @@ impl Service {
         self
     }
 
-    /// With another time after which an event is handed back.
+    /// Sets the time after which an event is returned.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -117,7 +117,7 @@ impl Service {
         self
     }
 
-    /// Open to whoever gets here: something else checks callers.
+    /// Open to any caller that reaches it: something else checks callers.
     #[must_use]
     pub fn guarded_elsewhere(mut self) -> Self {
         self.may_push = MayPush::Anyone;
@@ -129,7 +129,7 @@ impl Service {
         self.handler.set(handler).ok();
     }
 
-    /// Serves until `stop` ends, and then until what is in work is finished or handed back.
+    /// Serves until `stop` ends, and then until the work in progress is finished or its events are returned.
     ///
     /// # Errors
     /// Where work that does not stop keeps all places: only a new process can take events again.
@@ -155,8 +155,8 @@ impl Service {
         }
     }
 
-    /// Takes events out of a subscription until `stop` ends, and then until what is in work is finished or handed back. Over HTTP only
-    /// health is told: nobody pushes to a worker.
+    /// Takes events from a subscription until `stop` ends, and then until the work in progress is finished or its events are returned. HTTP serves
+    /// only health: nobody pushes to a worker.
     ///
     /// # Errors
     /// Health cannot be served, the subscription cannot be pulled, or every place is stuck.
@@ -172,7 +172,7 @@ impl Service {
         let events = self.events(&draining, true).with_state(self.clone());
         let mut until = draining.clone();
         let pulling = async {
-            // Before the handler is there an event would only be handed back.
+            // Before the handler exists, an event would only be returned.
             tokio::select! {
                 _ = self.handler.wait() => {}
                 () = until.stopped() => return Ok(()),

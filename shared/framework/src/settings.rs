@@ -21,8 +21,8 @@ pub struct ServiceSettings {
     pub listen: IpAddr,
     /// `TRACKDROP_CONCURRENCY`: events that are worked on at the same time; what the trigger says unless set.
     pub concurrency: usize,
-    /// `TRACKDROP_DEADLINE_S`: an event that takes longer is handed back. Below the subscription's acknowledgement deadline, after which the
-    /// event is delivered again anyway, where events are pushed; a little less than the trigger's unless set.
+    /// `TRACKDROP_DEADLINE_S`: an event that takes longer is returned. If events are pushed, this must be below the subscription's acknowledgement
+    /// deadline, after which Pub/Sub delivers the event again anyway. Unless set, it is a little less than the trigger's deadline.
     pub deadline: Duration,
     /// `TRACKDROP_PUSH_AUDIENCE` and `TRACKDROP_PUSH_SERVICE_ACCOUNT`: whose tokens are asked for.
     pub push: Option<PushIdentity>,

@@ -1,5 +1,5 @@
-//! Work that was asked to stop and does neither stop nor get on: a hang in a driver, say. It keeps its place, and once all places are kept so, the
-//! instance takes nothing any more.
+//! Work that was asked to stop, and neither stops nor makes progress, for example because a driver hangs. It keeps its place. Once stuck work holds
+//! all places, the instance takes no more events.
 
 use axum::response::Response;
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -21,7 +21,7 @@ impl Stuck {
         Self { patience, pieces: Arc::default() }
     }
 
-    /// Keeps an eye on work that was asked to stop in vain, for as long as it goes on.
+    /// Watches work that did not stop when asked, for as long as it continues.
     pub(crate) fn watch(&self, mut work: Pin<Box<dyn Future<Output = Response> + Send>>, delivery: Delivery) {
         let Self { patience, pieces } = self.clone();
         tokio::spawn(async move {

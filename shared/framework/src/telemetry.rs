@@ -1,13 +1,13 @@
 //! Traces, metrics and the log of a service.
 //!
-//! **One trace a request.** Its id follows from the request's id, or is that of the upload's own `traceparent` where whoever uploaded set
-//! one. The outermost span, `request`, is told when the request ends, and its id follows from the request as well; every delivery, also
-//! of a retry, is a span directly below it, and what the delivery did lies below that. The trace context travels in the custom metadata
-//! of the objects that start functions (`traceparent`, `tracestate`), because notifications carry no headers: [`traced`] writes it, the
-//! service reads it, no handler knows of it. A delivery links to the span that wrote the object which started it. What the clock has done for a
-//! request is placed below that request by [`trackdrop_flow::trace`], and links to the clock's delivery.
+//! **One trace a request.** Its id follows from the request's id, or is that of the upload's own `traceparent` if the uploader set one. The outermost
+//! span, `request`, is created when the request ends; its id also follows from the request. Every delivery, also of a retry, is a span directly below
+//! it, and the spans of the delivery's work are below that. The trace context travels in the custom metadata of the objects that start functions
+//! (`traceparent`, `tracestate`), because notifications carry no headers: [`traced`] writes it, the service reads it, and handlers do not know it. A
+//! delivery links to the span that wrote the object which started it. Work that the clock started for a request is placed below that request by
+//! [`trackdrop_flow::trace`], and links to the clock's delivery.
 //!
-//! A service that is killed leaves no torso: a delivery's spans are exported when the delivery ends, all together.
+//! A service that is killed leaves no partial trace of a delivery: a delivery's spans are exported when the delivery ends, all together.
 //!
 //! Spans and metrics go by OTLP (HTTP, protobuf) to `OTEL_EXPORTER_OTLP_ENDPOINT`. Where none is named, spans go to Google's Telemetry API at
 //! `TRACKDROP_TELEMETRY_ENDPOINT`, as the service's own account; metrics don't, because Google Cloud has them from the log. With neither there are
@@ -68,7 +68,7 @@ pub struct TelemetrySettings {
 pub enum Export {
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`: a collector, which takes metrics too and asks for no credentials.
     Collector(String),
-    /// `TRACKDROP_TELEMETRY_ENDPOINT`: Google's Telemetry API, which takes spans from whoever may write them to the project.
+    /// `TRACKDROP_TELEMETRY_ENDPOINT`: Google's Telemetry API, which accepts spans from any identity that may write them to the project.
     Google(String),
 }
 
@@ -172,7 +172,8 @@ impl Telemetry {
     pub fn end(self) {
         const WITHIN: Duration = Duration::from_millis(800);
         let Some(export::Providers { traces, meters }) = self.providers else { return };
-        // What can't be sent now is lost, and the log has said so. Others wait for it, since the SDK's reader of metrics waits 5 s whatever it is told.
+        // What can't be sent now is lost, and the log has said so. Other threads wait for it, because the SDK's reader of metrics waits 5 s even with
+        // a shorter timeout.
         let (traces_sent, sent) = mpsc::channel();
         if let Some(meters) = meters {
             let metrics_sent = traces_sent.clone();
@@ -266,7 +267,7 @@ fn place(span: &tracing::Span, request: &RequestId, carrier: Option<&ObjectInfo>
     names_itself(span);
 }
 
-/// Below what a span lies, kept with it: what it makes must name the trace where nothing is exported, too, and spans have no ids then.
+/// The parent of a span, stored with it. Objects that the span writes must name the trace even if nothing is exported, and spans have no ids then.
 struct Below(SpanContext);
 
 fn lies_below(span: &tracing::Span, parent: SpanContext) {
@@ -309,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_without_an_exporter_names_the_trace_of_the_request_that_it_is_made_for() {
+    fn spans_made_without_an_exporter_name_the_trace_of_their_request() {
         let log = log::GoogleLog { project: None, write: std::io::sink };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(log), || {
             let request = "req_0aZ9bY8c_20261123T182501".parse().unwrap();

@@ -1,4 +1,4 @@
-//! What an event means, in our own words: buckets by role, the creation time known, dead letters with the function that gave up.
+//! Translates an event into our own terms: buckets by role, the creation time known, dead letters with the function whose attempts all failed.
 
 use crate::{
     answer::Answer,
@@ -62,7 +62,7 @@ impl Translator<'_> {
             ))));
         };
         let object = ObjectName::new(role, name);
-        // Before anything is asked: it costs nothing but this.
+        // Before any call to the store: this check needs none.
         if let Some(why) = self.trigger.ignores(&object, bytes) {
             return Ok(Err(Answer::PassedOver(why)));
         }
@@ -76,7 +76,7 @@ impl Translator<'_> {
                     None => (info.created, trace_of(&info.metadata)),
                 },
                 (Err(error), _) if !error.is_not_found() => return Err(error.into()),
-                // It is gone, and whoever takes the event must say so: a request may wait for what came of it.
+                // The object is gone, and the handler that takes the event must say so: a request may wait for the result of it.
                 (_, Some(created)) => (created, None),
                 (Ok(_), None) => {
                     return Ok(Err(Answer::Ignored(format!("generation {generation} of {object} was overwritten"))));
@@ -102,13 +102,14 @@ impl Translator<'_> {
             .find(|trigger| trigger.takes(&event, None))
             .map(|trigger| trigger.function)
             .ok_or_else(|| Answer::Ignored(format!("{subscription} gave up an event that starts no function")))?;
-        // `trackdrop-track`, or what somebody calls it: one that is named after another function gave up something else.
+        // The name is `trackdrop-track`, or another name that contains the function's. A subscription that is named after another function has no
+        // events of this one.
         let named =
             |stage: &str| subscription.rsplit('/').next().is_some_and(|name| name.split('-').any(|word| word == stage));
         if !named(&function) && Stage::ALL.iter().any(|stage| named(stage.name())) {
             return Err(Answer::Ignored(format!("{subscription} has no events of {function} to give up")));
         }
-        // Pub/Sub keeps no answers; the function's log does.
+        // Pub/Sub retains no answers; the function's log does.
         let reason = format!("{function} never took the event; its log says why (subscription {subscription})");
         Ok(Event::DeadLetter(DeadLetter { function, event: Box::new(event), attempts, reason, published }))
     }

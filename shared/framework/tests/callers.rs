@@ -148,7 +148,7 @@ async fn starts(variables: &[(&str, &str)]) -> (String, [bool; 2]) {
 }
 
 #[tokio::test]
-async fn a_service_listens_on_loopback_unless_told_otherwise_and_says_where_it_asks_for_no_tokens() {
+async fn a_service_listens_on_loopback_by_default_and_says_where_it_asks_for_no_tokens() {
     let (log, listens) = starts(&[]).await;
     assert_eq!(listens, [true, false]);
     assert!(log.contains("only callers on this machine are taken") && log.contains("TRACKDROP_GUARDED_BY"), "{log}");

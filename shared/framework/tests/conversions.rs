@@ -1,7 +1,7 @@
 //! Events in the shapes of old and new become Google's CloudEvents. Each `tests/events/NAME-legacy-input.json` must come out as
-//! `NAME-cloudevent-output.json`, and each `NAME-cloudevent-input.json` as it came: its `data.subscription`, which background events don't have, is
-//! kept. The files are ours, in the layout of Google's functions-framework-conformance; that project's own files are tested as
-//! well where `TRACKDROP_EVENT_FIXTURES` names their folder.
+//! `NAME-cloudevent-output.json`. Each `NAME-cloudevent-input.json` must come out unchanged: its `data.subscription`, which background events don't
+//! have, is retained. The files are ours, in the layout of Google's functions-framework-conformance. That project's own files are tested too, if
+//! `TRACKDROP_EVENT_FIXTURES` names their folder.
 #![allow(clippy::unwrap_used)]
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -47,7 +47,7 @@ fn pairs() -> Vec<(PathBuf, Bytes, Event)> {
 }
 
 #[test]
-fn every_background_event_becomes_its_cloudevent_and_every_cloudevent_stays_as_it_came() {
+fn every_background_event_becomes_its_cloudevent_and_cloudevents_stay_unchanged() {
     let pairs = pairs();
     assert!(pairs.len() >= 7, "{}", pairs.len());
     for (path, input, expected) in pairs {
@@ -117,7 +117,7 @@ fn binary_mode_gives_what_structured_mode_gives() {
 }
 
 #[test]
-fn a_pushed_message_keeps_every_member_and_has_googles_spelling_of_those_that_it_lacks() {
+fn a_pushed_message_retains_every_member_and_gets_googles_missing_spellings() {
     let push = r#"{"message":{"data":"aGk=","message_id":"7","publish_time":"2026-09-21T13:33:20.5Z","orderingKey":"a","ordering_key":"b",
         "attributes":{"region":"north"},"ours":1},"subscription":"projects/acme/subscriptions/s","deliveryAttempt":5}"#;
     let event = decode(&HeaderMap::new(), &push.into()).unwrap();
@@ -134,7 +134,7 @@ fn a_pushed_message_keeps_every_member_and_has_googles_spelling_of_those_that_it
 }
 
 #[test]
-fn background_events_of_firebase_and_firestore_become_cloudevents_that_are_of_no_interest() {
+fn events_of_firebase_and_firestore_become_cloudevents_that_are_ignored() {
     let firestore = "google.cloud.firestore.document.v1";
     let user = serde_json::json!({ "uid": "u1", "email": "a@b.c", "metadata": { "createdAt": "2026-05-26T10:42:27Z",
         "lastSignedInAt": "2026-10-24T11:00:00Z" } });
@@ -219,7 +219,7 @@ const PAYLOAD: &str = r#"{"kind":"storage#object","name":"a b/../%41#?\nü.mp4",
 const CREATED: Option<&str> = Some("2026-09-21T13:33:20.123Z");
 
 #[test]
-fn a_storage_notification_names_the_object_exactly_wrapped_or_not_with_payload_or_without() {
+fn a_storage_notification_names_the_object_exactly_in_each_of_its_forms() {
     let push = headers(&[("content-type", "application/json")]);
     let with_payload = [ATTRIBUTES, &[("payloadFormat", "JSON_API_V1")]].concat();
     let without = [ATTRIBUTES, &[("payloadFormat", "NONE")]].concat();
@@ -334,7 +334,7 @@ fn what_is_no_event_is_refused_with_what_is_wrong_with_it() {
 }
 
 #[test]
-fn a_subject_that_is_not_percent_encoded_stays_as_it_is_and_the_data_name_the_object() {
+fn a_subject_without_percent_encoding_is_unchanged_and_the_data_name_the_object() {
     let mut headers = HeaderMap::new();
     for (name, value) in [
         ("ce-specversion", "1.0"),

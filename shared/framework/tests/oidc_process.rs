@@ -27,7 +27,7 @@ fn with(key: &Key, name: &str, value: impl Into<Value>) -> String {
 }
 
 #[tokio::test]
-async fn a_service_takes_pushes_of_its_own_subscription_only_also_after_the_keys_were_rotated() {
+async fn a_service_accepts_only_pushes_of_its_own_subscription_also_after_key_rotation() {
     let (old, new, stranger) = (Key::new("old"), Key::new("new"), Key::new("old"));
     let server = KeyServer::default();
     server.keys.lock().unwrap().push(old.public());

@@ -1,6 +1,6 @@
-//! A worker that pulls: it takes no more than it has places for, keeps what it works on, and hands back what it can't finish. Over Google's Pub/Sub
-//! emulator; and over a server of ours that keeps to what Pub/Sub promises where the emulator does not: it heeds how much a stream asks for, and sends
-//! nothing into one that is closed.
+//! A worker that pulls: it takes at most as many events as it has places, keeps the lease of what it works on, and returns what it can't finish.
+//! Tested with Google's Pub/Sub emulator, and with our own server. Our server does what Pub/Sub promises and the emulator does not: it respects how
+//! many events a stream asks for, and sends nothing into a stream that is closed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use async_trait::async_trait;
@@ -216,7 +216,7 @@ async fn a_worker_keeps_what_it_works_on_for_longer_than_a_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_workers_share_what_waits_and_what_neither_has_a_place_for_waits_where_both_can_take_it() {
+async fn two_workers_share_the_events_and_those_without_a_place_wait_for_either_of_them() {
     let server = server_with(6).await;
     // The first one to come could take all: the server keeps nothing back for the second.
     let one = Worker::start(server.host(), 2).await;
@@ -225,7 +225,7 @@ async fn two_workers_share_what_waits_and_what_neither_has_a_place_for_waits_whe
     let other = Worker::start(server.host(), 2).await;
     other.has_seen(2).await;
     assert_eq!((server.waiting(), server.left()), (2, 6));
-    // Whoever is free first gets the rest.
+    // The worker that is free first gets the rest.
     other.stand.may_end.add_permits(4);
     other.has_seen(4).await;
     assert_eq!((one.seen().len(), server.waiting()), (2, 0));
@@ -236,7 +236,7 @@ async fn two_workers_share_what_waits_and_what_neither_has_a_place_for_waits_whe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_end_in_time_is_handed_back_when_the_worker_stops_and_another_has_it_at_once() {
+async fn a_worker_that_stops_returns_unfinished_events_and_another_gets_them_at_once() {
     let server = server_with(2).await;
     let one = Worker::start(server.host(), 2).await;
     one.has_seen(2).await;

@@ -27,7 +27,7 @@ fn chunk(request: &str, segment: u32, traceparent: Option<&str>) -> Value {
 }
 
 #[tokio::test]
-async fn deliveries_of_a_request_are_one_trace_which_names_its_causes_and_is_sent_before_the_service_ends() {
+async fn a_request_is_one_trace_with_its_causes_and_is_sent_before_the_service_ends() {
     let receiver = Receiver::start().await.unwrap();
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint());
     let service = Running::start(&[endpoint, ("OTEL_SERVICE_NAME", "gate")]).await;

@@ -1,7 +1,7 @@
-//! How FFmpeg reads a source: through one stream of bytes, whatever lies behind it.
+//! How FFmpeg reads a source: through one stream of bytes, whatever is behind it.
 //!
-//! To plan an MP4, the sizes and times in its index are enough. FFmpeg's demuxer gives them with the packets, so the packets are read as
-//! well; while a reading is *hollow*, the media data come as zeros and nothing is asked of the source but what lies between them.
+//! To plan an MP4, the sizes and times in its index are enough. FFmpeg's demuxer returns them with the packets, so the packets are read as well.
+//! While a reading is *hollow*, the media data come as zeros, and only the bytes between them are read from the source.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},

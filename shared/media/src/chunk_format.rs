@@ -1,10 +1,9 @@
-//! How a chunk keeps the source's timestamps exactly, although Matroska counts in milliseconds.
+//! How a chunk stores the source's timestamps exactly, although Matroska counts in milliseconds.
 //!
-//! A source time such as 3003/90000 s is no whole number of milliseconds, so rounding alone would lose it. The chunk
-//! therefore carries the list of the PTS it owns ([`PtsList`], also kept in the manifest), and its own clock is a
-//! *strictly increasing* function of the place in that list: the rounded millisecond, or one more than the picture
-//! before, whichever is later. So each picture has a time that no other one has, whatever the frame rate, and reading
-//! turns the time back into the place in the list and the place into the exact PTS. No nearest-neighbour guess is made.
+//! A source time such as 3003/90000 s is not a whole number of milliseconds, so rounding alone would lose it. The chunk therefore carries the list of
+//! the PTS it owns ([`PtsList`], also stored in the manifest). Its own clock is a *strictly increasing* function of the place in that list: the
+//! rounded millisecond, or one more than the picture before, whichever is later. So each picture has a time that no other one has, whatever the frame
+//! rate. Reading turns the time back into the place in the list, and the place into the exact PTS. No nearest-neighbour guess is made.
 
 use ffmpeg::{Dictionary, format::context::Input};
 use ffmpeg_next as ffmpeg;

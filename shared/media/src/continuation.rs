@@ -1,4 +1,4 @@
-//! Whether the file goes on in another stream where the video that is read ends, or can't be read at all.
+//! Whether the file continues in another stream where the video that is read ends, or becomes unreadable.
 
 use crate::{
     MediaError,
@@ -8,8 +8,8 @@ use crate::{
     ts_watch::Moved,
 };
 
-/// Refuses a video that goes on where the demuxer does not follow it, unless this very stream was asked for, and one that is scrambled; says so
-/// of the sound.
+/// Refuses a video that continues where the demuxer does not follow it, unless the caller chose this very stream, and a video that is scrambled. Adds
+/// a warning if the same holds for the sound.
 pub(crate) fn check(
     demuxer: &Demuxer,
     packets: &[ScannedPacket],

@@ -1,4 +1,4 @@
-//! A video decoder that goes on after errors.
+//! A video decoder that continues after errors.
 
 use std::{
     path::Path,
@@ -20,10 +20,10 @@ pub(crate) enum Step {
     Picture,
     /// It needs another packet first.
     NeedsPacket,
-    /// Part of the stream could not be decoded; go on.
+    /// Part of the stream could not be decoded; the decoder can continue.
     Error,
-    /// Something is damaged, and what exactly can't be told by a decoder that works on several pictures at a time: begin once more with
-    /// one thread. All that came out so far was sound.
+    /// Something is damaged. A decoder that works on several pictures at a time can't say what exactly, so decode again with one thread. All pictures
+    /// that came out so far are sound.
     IsDamaged,
     /// Everything has come out.
     Finished,
@@ -162,7 +162,7 @@ impl std::fmt::Debug for Decoder {
     }
 }
 
-/// What every decoder is told.
+/// The settings of every decoder.
 fn context(
     parameters: codec::Parameters,
     codec: &str,

@@ -104,7 +104,7 @@ impl Demuxer {
         // SAFETY: a plain field of a live context.
         let may_get_more_streams = unsafe { (*input.as_ptr()).ctx_flags } & ffi::AVFMTCTX_NOHEADER != 0;
         for (index, mut stream) in input.streams_mut().enumerate() {
-            // Where streams come and go, one may be what another goes on as.
+            // In a format where streams come and go, another stream may continue this one.
             let may_follow = may_get_more_streams && streams::is_film(&stream);
             if index != stream_index && !may_follow {
                 // SAFETY: the stream belongs to `input`, which is borrowed mutably; `discard` is a plain field.
@@ -168,8 +168,8 @@ impl Demuxer {
         &self.source
     }
 
-    /// How long a Matroska header says that the video is: the stream's own statistics, else the whole file's length where the
-    /// video is its only stream. Other containers are told by their frame counts, or say nothing that can be relied on.
+    /// How long a Matroska header says that the video is: the stream's own statistics, or the whole file's length if the video is its only stream.
+    /// For other containers the frame counts say it, or nothing reliable does.
     pub(crate) fn declared_duration_s(&self) -> Option<f64> {
         if !self.input.format().name().contains("matroska") {
             return None;
@@ -243,7 +243,7 @@ impl Demuxer {
         self.other_videos.iter().filter_map(|(&index, &place)| Some((self.input.stream(index)?, place)))
     }
 
-    /// Places read so far where the demuxer found the file broken and went on behind.
+    /// Number of places read so far where the demuxer found the file broken and continued after them.
     pub(crate) fn broken_places(&self) -> u64 {
         self.broken_places
     }
@@ -253,8 +253,8 @@ impl Demuxer {
         self.broken_places = places;
     }
 
-    /// Moves to a packet that was read before, or to before it: to where it lies in containers that can be entered anywhere, else by the time at
-    /// which it is decoded. `Ok(false)` if the format cannot. What is broken there is counted anew.
+    /// Moves to a packet that was read before, or to a place before it: by its position in containers that can be entered anywhere, else by the time
+    /// at which it is decoded. `Ok(false)` if the format cannot. Broken places are counted from 0 again.
     pub(crate) fn go_to(&mut self, position: i64, dts: i64) -> Result<bool, MediaError> {
         let moved = match self.input.format().name() {
             // SAFETY: `input` owns a live AVFormatContext; no stream is named.
@@ -386,7 +386,7 @@ pub(crate) fn open_input(source: &Source, timeline: Timeline, limits: &Limits) -
     Ok(input)
 }
 
-/// Opens a source and reads what stands in front of its packets, nothing more.
+/// Opens a source and reads only what comes before its packets.
 pub(crate) fn open_header(source: &Source, timeline: Timeline, limits: &Limits) -> Result<OpenInput, MediaError> {
     let input = OpenInput::open(source, timeline, limits, 0)?;
     log::take_demuxer_errors();
@@ -402,9 +402,9 @@ fn look_into_streams(input: &mut OpenInput, path: &Path, limits: &Limits) -> Res
     limits.check_streams(input.nb_streams())
 }
 
-/// Whether a decoder finds all it must know in the container and in the packets. Only H.264 is worth the question: looking into other
-/// codecs takes a picture at most. A decoder of it that is told to be strict, as ours is, takes the reorder depth out of the parameter
-/// sets, or the largest one where they are silent; it needs no guess.
+/// Whether a decoder finds all it must know in the container and in the packets. The check pays only for H.264: FFmpeg needs at most one picture of
+/// any other codec. Our decoder of H.264 runs in strict mode: it takes the reorder depth from the parameter sets, or the largest one if they don't
+/// state it. So it needs no guess.
 fn states_its_decoder(input: &Input) -> bool {
     let is_stated = |stream: Stream<'_>| {
         let parameters = stream.parameters();

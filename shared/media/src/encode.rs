@@ -55,8 +55,8 @@ impl SegmentEncoder {
         Self::create_on(VideoEngine::Software, out, params, window, threads)
     }
 
-    /// As [`SegmentEncoder::create`], encoded on a video engine where that can be, else in software. All segments of a video must be
-    /// encoded by the same one, so a process that has once encoded pictures of a size on a GPU goes on there.
+    /// As [`SegmentEncoder::create`], encoded on a video engine where possible, else in software. The same encoder must encode all segments of a
+    /// video, so a process that has once encoded pictures of a size on a GPU continues on the GPU.
     ///
     /// # Errors
     /// As [`SegmentEncoder::create`]; [`MediaError::Io`], which is transient, for a GPU that took such pictures before and does not now.
@@ -254,7 +254,7 @@ fn open_nvidia(gpu: u16, params: &VideoParams, out: &Path) -> Result<Option<enco
     }
 }
 
-/// What every encoder is told.
+/// The settings of every encoder.
 fn context(encoder: &str, params: &VideoParams) -> Result<encoder::video::Video, ffmpeg::Error> {
     crate::demux::quiet_ffmpeg();
     let codec = encoder::find_by_name(encoder).ok_or(ffmpeg::Error::EncoderNotFound)?;

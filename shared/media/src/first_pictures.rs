@@ -18,7 +18,7 @@ use crate::{
 /// A stream that shows no picture within this many packets after its first key frame has none.
 const MAX_TRIAL_PACKETS: usize = 600;
 
-/// What the first pictures told.
+/// What the first pictures show.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub width_px: u32,

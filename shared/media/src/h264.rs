@@ -15,7 +15,7 @@ pub(crate) fn extradata(parameters: &codec::Parameters) -> &[u8] {
     }
 }
 
-/// What stands behind each start code, to the end of the data.
+/// The bytes after each start code, to the end of the data.
 pub(crate) fn start_code_units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let starts = data.windows(3).enumerate().filter(|(_, bytes)| *bytes == [0, 0, 1]).map(|(at, _)| at + 3);
     starts.map(move |at| &data[at..])

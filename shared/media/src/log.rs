@@ -1,8 +1,8 @@
-//! FFmpeg's log: kept off the terminal, but what demuxers and decoders complain about is noticed.
+//! FFmpeg's log: it does not reach the terminal, but the complaints of demuxers and decoders are counted.
 //!
-//! A demuxer that meets a broken stretch goes on behind it and returns no error; that something was lost is said in its log alone. A decoder
-//! that works on several pictures at a time says what is damaged in its log alone, too: the flags of its pictures depend on how fast its
-//! threads were (FFmpeg 5.1, H.264 and MPEG-4).
+//! A demuxer that meets a broken stretch continues after it and returns no error; only its log says that something was lost. A decoder that works on
+//! several pictures at a time also reports damage only in its log: the flags of its pictures depend on how fast its threads were (FFmpeg 5.1, H.264
+//! and MPEG-4).
 
 use std::{
     cell::Cell,

@@ -327,7 +327,7 @@ fn try_encoder(
     video.open_with(options)
 }
 
-/// Writes the chunk anew with what is known now. A container's description stands before its pictures.
+/// Rewrites the chunk with what is known now. A container's description comes before its pictures.
 fn describe_again(chunk: &Path, description: &ChunkDescription) -> Result<(), MediaError> {
     let limits = Limits { max_bytes: u64::MAX, max_pixels: u64::MAX, ..Limits::default() };
     let mut demuxer = Demuxer::open(chunk, Timeline::Media, &limits)?;

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_videos_fit_into_the_default_bound_and_what_does_not_is_refused_with_it() {
+    fn the_largest_videos_fit_the_default_bound_and_a_refusal_names_the_bound() {
         let limits = Limits::default();
         params(7680, 4320, "yuv420p10le").check_memory(&limits).unwrap();
         params(8192, 8192, "yuv444p12le").check_memory(&limits).unwrap();

@@ -1,11 +1,12 @@
-//! A scan that was interrupted goes on where it stood.
+//! A scan that was interrupted resumes where it stopped.
 //!
-//! Where all packets of a long source have to be read to plan it, what was found is noted in parts as the scan goes. A later scan reads these, goes
-//! back to a little before their end, and reads on from there. A demuxer that begins in the middle may know less than one that comes from the
-//! start, so what it gives counts only once it has given exactly the packets that are noted, over a long stretch up to the last of them. Where it
-//! does not, the scan is made from the start.
+//! To plan some long sources, all their packets have to be read. The scan then stores its results in parts as it advances. A later scan reads these
+//! parts, goes back to a little before their end, and reads on from there. A demuxer that begins in the middle may know less than one that comes from
+//! the start. So its packets count only once it has returned exactly the packets that are noted, over a long stretch up to the last of them. If it
+//! does not, the scan starts again.
 //!
-//! Parts end where a packet lies beyond the next multiple of so many bytes, so two scans of one source make the same parts.
+//! A part ends at the first packet whose position is beyond the next multiple of a fixed number of bytes, so two scans of one source make the same
+//! parts.
 
 use std::{collections::VecDeque, fmt, io, sync::Arc};
 
@@ -16,12 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{MediaError, demux::Demuxer, scanned_packet::ScannedPacket};
 
-/// Where the parts are kept. What one call writes is there whole or not at all.
+/// Where the parts are stored. A write is atomic: a part is stored whole or not at all.
 pub trait Notes: Send + Sync {
     /// The part of this name, if it is there.
     ///
     /// # Errors
-    /// Where that can't be told: the scan fails, and may be made again.
+    /// If the store does not answer: the scan fails, and may be repeated.
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
 
     /// Keeps a part. Another one of its name, which is the same, may be there already.
@@ -87,11 +88,11 @@ pub(crate) struct Notebook {
     in_parts: usize,
     /// Broken places when each of the last packets was read.
     broken: VecDeque<u64>,
-    /// Something stands beside the packets that a scan from here on would not know of.
+    /// The source contains something beside the packets that a scan which starts here would not know.
     is_over: bool,
 }
 
-/// Whether a scan goes on.
+/// Whether a scan continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
     GoOn,
@@ -159,7 +160,8 @@ impl Notebook {
         !self.known.is_empty()
     }
 
-    /// To be told of each packet after it was found; `packets` are all that were found so far, and `is_plain` says that nothing is known but them.
+    /// Notes a packet; call it for each packet after it was found. `packets` are all that were found so far. `is_plain` says that nothing is known
+    /// but them.
     pub(crate) fn note(
         &mut self,
         packets: &mut Vec<ScannedPacket>,

@@ -104,7 +104,7 @@ impl Packing {
         Ok(out)
     }
 
-    /// The picture that a grey one stands for.
+    /// The picture that a grey one encodes.
     pub(crate) fn unpack(self, stored: &frame::Video) -> Result<frame::Video, MediaError> {
         self.check(stored)?;
         let (format, width, height) = self.raw();

@@ -1,5 +1,5 @@
-//! What the first bytes of a packet say of its picture, told by FFmpeg's parsers: is it the second field of a frame that the packet before it
-//! began, and does the bitstream show it before the picture that is stored ahead of it?
+//! What the first bytes of a packet say of its picture, as FFmpeg's parsers read them. Is it the second field of a frame that the packet before it
+//! began? Does the bitstream show it before the picture that is stored ahead of it?
 
 use ffmpeg::{codec, ffi};
 use ffmpeg_next as ffmpeg;
@@ -24,7 +24,7 @@ pub(crate) struct PictureHead {
 /// How a codec says in which order pictures are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OrderBy {
-    /// Each has a picture order count, which begins anew at some key frames (H.264, HEVC).
+    /// Each has a picture order count, which restarts at some key frames (H.264, HEVC).
     Count,
     /// A B-picture is shown before the reference picture that is stored ahead of it (MPEG-1, MPEG-2, MPEG-4 part 2, VC-1).
     Kind,

@@ -153,7 +153,7 @@ impl ChunkReader {
         })
     }
 
-    /// Gives frames out upright. What is stored how is told by the index of the source; a chunk may say something else, or nothing.
+    /// Returns frames upright. The orientation comes from the index of the source; a chunk may say something else, or nothing.
     #[must_use]
     pub fn with_orientation(self, orientation: Orientation) -> Self {
         Self { orientation, ..self }
@@ -175,7 +175,7 @@ impl ChunkReader {
     /// [`DecodeReport::damaged`].
     #[expect(clippy::should_implement_trait, reason = "an iterator of results would hide that this reads a file")]
     pub fn next(&mut self) -> Result<Option<Frame>, MediaError> {
-        // Kept while the decoder asks for packets and gives pictures of neighbours.
+        // Reused while the decoder asks for packets and returns pictures of neighbours.
         let mut picture = self.spare.take().map_or_else(frame::Video::empty, |frame| frame.picture);
         while self.phase != Phase::Done {
             match self.decoder.receive(&mut picture)? {
@@ -223,8 +223,8 @@ impl ChunkReader {
         }
     }
 
-    /// Decodes once more on one thread, which tells what is damaged the same way each time. What was given out is not given out twice, but
-    /// counted anew.
+    /// Decodes again on one thread, which always reports the same damage. Frames that were returned already are not returned twice, but counted
+    /// again.
     fn begin_again(&mut self) -> Result<(), MediaError> {
         let chunk = self.demuxer.source().clone();
         tracing::info!(chunk = %chunk.name().display(), frames = self.next_place, "FFmpeg complains: decoded once more on one thread");

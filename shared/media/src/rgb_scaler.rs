@@ -86,7 +86,7 @@ impl RgbScaler {
         self.scaler.run(picture, Target::planar_rgb(picture.width(), picture.height(), &mut self.whole))
     }
 
-    /// Names are made anew for every picture, so they are asked for only where something changed.
+    /// FFmpeg builds the names again for every picture, so they are read only if something changed.
     fn matrix_of(&mut self, picture: &frame::Video) -> YuvMatrix {
         // SAFETY: plain fields of a live frame.
         let (range, space) = unsafe { ((*picture.as_ptr()).color_range, (*picture.as_ptr()).colorspace) };
@@ -98,7 +98,7 @@ impl RgbScaler {
     }
 }
 
-/// All planes of a picture by one filter, which is made anew where the sizes are others.
+/// Scales all planes of a picture by one filter, which is recreated if the sizes are others.
 fn scale_planes<F: PlaneFilter>(filter: &mut Option<F>, sizes: Sizes, whole: &RgbPlanes, scaled: &mut RgbPlanes) {
     let fitting = filter.take().filter(|filter| filter.sizes() == sizes).unwrap_or_else(|| F::new(sizes));
     let filter = filter.insert(fitting);
@@ -110,8 +110,8 @@ fn scale_planes<F: PlaneFilter>(filter: &mut Option<F>, sizes: Sizes, whole: &Rg
     }
 }
 
-/// How the samples of a picture in YUV of 8 bits lie; none for any other, and none where the last row or column of chroma stands for half of one:
-/// swscale stretches it over the picture, and what the family's own program sees of such a picture is swscale's.
+/// The layout of the samples of a picture in 8-bit YUV. None for any other picture, and none if the last row or column of chroma covers only half a
+/// sample: swscale stretches it over the picture, and the family's own program sees the picture as swscale makes it.
 fn layout_of(picture: &frame::Video) -> Option<YuvLayout> {
     let planar = |across, down| Some(YuvLayout { smaller: (across, down), is_paired: false });
     let layout = match picture.format() {

@@ -130,7 +130,7 @@ pub(crate) struct Scaler {
 struct Key {
     from: (i32, i32, i32),
     to: (i32, i32, ffi::AVPixelFormat, bool, Option<i32>),
-    /// As the picture has them: their names would be made anew for every picture.
+    /// As the picture has them: their names would be built again for every picture.
     color: (ffi::AVColorRange, ffi::AVColorSpace),
 }
 

@@ -94,7 +94,7 @@ fn look_into_key_frames(scan: &mut Scan, demuxer: &Demuxer, mut stream: Bitstrea
         let data = first_bytes(&mut source, packet, whole, &stream)
             .map_err(|error| MediaError::io("read", demuxer.path(), error))?;
         let (look, lead_in) = stream.look(&data);
-        // What shows no picture is told by the packet's end, too; in an MP4 every packet is one.
+        // The end of a packet also says whether it shows a picture; in an MP4 every packet does.
         (packet.is_entry, packet.lead_in) = (look.is_entry, lead_in);
     }
     scan.can_be_copied &= stream.can_be_copied;
@@ -126,8 +126,8 @@ fn are_far_apart(packets: &[ScannedPacket], time_base: Rational) -> bool {
     times.windows(2).any(|pair| (pair[1] as f64 - pair[0] as f64) * time_base.to_f64() > FAR_APART_S)
 }
 
-/// Reads every packet of the stream, or those that are not noted. Without a `stream` to look into them by, the container's word stands for what
-/// they are.
+/// Reads every packet of the stream, or those that are not noted. Without a `stream` to look into the packets, this trusts what the container says of
+/// them.
 pub(crate) fn read_all(
     demuxer: &mut Demuxer,
     mut stream: Option<&mut Bitstream>,
@@ -224,7 +224,7 @@ fn read_on(
         }
     }
     if !can_be_copied {
-        // A decoder that starts later has not been told.
+        // A decoder that starts later was not given the new description.
         let entries = packets.iter_mut().filter(|packet| packet.is_entry);
         entries.skip(1).for_each(|packet| packet.is_entry = false);
     }

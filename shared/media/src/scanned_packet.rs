@@ -25,7 +25,7 @@ pub(crate) struct ScannedPacket {
     pub is_second_field: bool,
     /// The bitstream says that it is shown before the picture that is stored ahead of it.
     pub shows_before_previous: bool,
-    /// The container describes the stream anew from this packet on.
+    /// The container describes the stream again from this packet on.
     pub new_extradata: Option<Box<[u8]>>,
     /// What a chunk needs in front of it.
     pub lead_in: Option<Box<LeadIn>>,

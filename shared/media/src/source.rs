@@ -21,10 +21,10 @@ const LEAST_BYTES: u64 = 4 << 10;
 const MOST_BYTES: u64 = 4 << 20;
 /// A step forward of up to this is reading on: the sound between two pictures.
 const STEP_BYTES: u64 = 256 << 10;
-/// What was read last is kept in memory up to this: a video is opened several times, and its index read each time.
+/// The bytes that were read last are cached in memory up to this: a video is opened several times, and its index read each time.
 const KEPT_BYTES: u64 = 16 << 20;
 
-/// A video to read. Made from a path, or by [`Source::of_ranges`] from bytes that lie elsewhere.
+/// A video to read. Made from a path, or by [`Source::of_ranges`] from bytes that are elsewhere.
 #[derive(Clone, Debug)]
 pub struct Source {
     file: PathBuf,
@@ -143,7 +143,7 @@ impl Source {
         Ok(ranges.bytes)
     }
 
-    /// From now on what is read is kept on disk, if there is a spool.
+    /// From now on, bytes that are read are stored on disk, if there is a spool.
     pub(crate) fn keep_what_is_read(&self) -> Result<(), MediaError> {
         let Some((ranges, spool)) = self.ranges.as_ref().and_then(|r| Some((r, r.spool.as_ref()?))) else {
             return Ok(());

@@ -56,7 +56,7 @@ struct PidFacts {
     last_byte: u64,
 }
 
-/// Where a stream ends because its programme goes on without it.
+/// Where a stream ends because its programme continues without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moved {
     /// The first byte of the new layout.
@@ -193,7 +193,7 @@ impl TsWatch {
         self.pids.get(&pid).is_some_and(|facts| facts.scrambled * SCRAMBLED_ONE_IN > facts.packets)
     }
 
-    /// Where the programme of a PID goes on without that PID, or with another stream in it.
+    /// Where the programme of a PID continues without that PID, or with another stream in it.
     pub(crate) fn moved(&self, pid: u16) -> Option<Moved> {
         let has = |layout: &Layout| {
             layout.programs.iter().find_map(|(&program, streams)| {

@@ -149,9 +149,8 @@ impl Verification {
     }
 }
 
-/// Cuts `source` as the pipeline does, decodes each chunk in its window, decodes the source in one piece beside it, and
-/// compares frame by frame: MD5 of the decoded picture, PTS, key flag. One chunk at a time lies in `scratch`; memory does not
-/// grow with the file but by its list of packets.
+/// Cuts `source` as the pipeline does, decodes each chunk in its window, decodes the source in one piece beside it, and compares frame by frame: MD5
+/// of the decoded picture, PTS, key flag. `scratch` holds one chunk at a time. Memory grows with the file only by its list of packets.
 ///
 /// # Errors
 /// As [`index`] and [`Cutter`]: a file that is refused is not compared.

@@ -99,7 +99,7 @@ fn sound_against_picture_s(path: &Path) -> Vec<f64> {
 }
 
 #[test]
-fn sound_stays_within_one_of_its_frames_in_every_container_however_it_starts_and_ends() {
+fn sound_keeps_its_place_within_one_of_its_frames_in_every_container() {
     let late_sound = "-itsoffset 0.7 -f lavfi -i sine=f=440:d=4:r=48000";
     let sound = "-f lavfi -i sine=f=440:r=48000";
     for (what, inputs, filter) in [
@@ -152,7 +152,7 @@ fn more_than_10_000_segments_are_joined_in_the_order_of_their_numbers() {
     assert_eq!(segments.len(), 10_050);
     let numbers: Vec<u32> = segments.iter().map(|segment| segment.number).collect();
     assert_eq!(numbers, (0..10_050).collect::<Vec<_>>());
-    // As objects they have names; whoever lists those gets the segments in the same order.
+    // As objects they have names; a listing returns the segments in the same order.
     let request = "req_abcdefgh_20260102T030405".parse().unwrap();
     let names: Vec<String> = numbers
         .iter()

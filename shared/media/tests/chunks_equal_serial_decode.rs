@@ -188,7 +188,7 @@ fn an_edit_list_hides_what_was_trimmed() {
 
 /// FFmpeg begins at the first packet of the edit that is called a key frame, and makes up what its picture refers to.
 #[test]
-fn pictures_whose_entry_point_an_edit_list_hides_come_out_as_they_are_though_all_are_called_key_frames() {
+fn pictures_come_out_unchanged_where_an_edit_list_hides_their_entry_point() {
     let encoder = "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=60:bframes=3";
     let clip = make("true.mp4", &format!("{PICTURE} -t 2 {encoder} -bsf:v setts=pts=DTS OUT"));
     let lies = clip.dir.path().join("lies.mp4");

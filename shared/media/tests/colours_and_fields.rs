@@ -80,7 +80,7 @@ fn an_interlaced_source_is_annotated_in_its_fields() {
         ("bff=1", "0", "0", "bb"),
         // The last row comes first.
         ("tff=1", "1", "180", "bb"),
-        // Fields that are columns can't be told.
+        // Fields that a rotation turned into columns can't be stated.
         ("tff=1", "1", "90", "progressive"),
     ] {
         let encode = format!("-c:v libx264 -preset ultrafast -flags +ildct+ilme -top {top} -x264-params {order}");

@@ -223,7 +223,7 @@ fn limits_are_enforced_with_value_and_bound() {
 
 /// A bound of 0 s is passed by the first packet that is decoded without a picture coming out: B-pictures make the decoder wait.
 #[test]
-fn decoding_that_gives_no_picture_for_too_long_is_stopped_in_the_source_and_in_a_chunk() {
+fn decoding_without_a_picture_for_too_long_is_stopped_in_the_source_and_in_a_chunk() {
     let clip = make("a.mp4", &format!("{PICTURE} -c:v libx264 -g 15 -bf 2 OUT"));
     let (all, none) = (Limits::default(), Limits { max_decode_s: 0, ..Limits::default() });
     let stopped = |error: MediaError| {

@@ -1,4 +1,4 @@
-//! What was read is not kept: memory does not grow with what goes through. A test of its own, because it looks at the whole process.
+//! Packets are not retained after they are read: memory does not grow with the data. A test of its own, because it looks at the whole process.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails, in its helpers too")]
 
@@ -36,7 +36,7 @@ fn reading_a_file_again_and_again_keeps_nothing_of_it() {
     assert!(size_mib >= 10, "{size_mib} MiB");
     let video = index(&clip.path, &limits).unwrap();
 
-    // Each of these would keep 150 MiB or more if packets were kept.
+    // Each of these would hold 150 MiB or more if packets were retained.
     let indexing = growth_kib(|| drop(index(&clip.path, &limits).unwrap()));
     let cutting_and_decoding = growth_kib(|| drop(chunked_decode(&clip.path, &video, 1.0)));
     let out = clip.dir.path().join("out.mp4");

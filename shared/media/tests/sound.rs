@@ -1,4 +1,4 @@
-//! The sound of the annotated video: whatever a container holds, the video is joined; what can't be kept is said.
+//! The sound of the annotated video: whatever a container holds, the video is joined; a warning names what can't be retained.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -7,7 +7,7 @@ mod common;
 use common::annotate::annotate;
 use std::{path::Path, process::Command};
 
-/// Codecs that the ffmpeg command writes into each container, and whether the sound is copied, coded anew or left out.
+/// Codecs that the ffmpeg command writes into each container, and whether the sound is copied, encoded again or left out.
 const SOUNDS: [(&str, &str, Fate); 46] = [
     ("mkv", "aac", Fate::Copied),
     ("mkv", "libmp3lame", Fate::Copied),

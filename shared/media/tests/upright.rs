@@ -114,7 +114,7 @@ fn a_frame_is_as_ffmpeg_shows_it_for_each_display_matrix() {
 
 /// By the message of H.264 that a container may know nothing of.
 #[test]
-fn a_frame_is_as_ffmpeg_shows_it_where_the_pictures_themselves_say_how_they_are_stored() {
+fn a_frame_is_as_ffmpeg_shows_it_if_the_pictures_state_their_own_orientation() {
     let clip = picture("160x90", "yuv420p", "-c:v libx264 -qp 10", "a.mp4");
     for (ending, turned) in [("mp4", "rotate=90"), ("mkv", "rotate=180"), ("ts", "rotate=270:flip=horizontal")] {
         let says = clip.dir.path().join(format!("says.{ending}"));

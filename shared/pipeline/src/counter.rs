@@ -3,9 +3,8 @@
 //! A single counter object can be rewritten about once a second, so the count is sharded in the Firestore manner: every
 //! segment's result object *is* a shard, created only once, so that a duplicate delivery cannot count twice and result and
 //! count are one atomic write. After its write a worker lists the shards of its group; the names' first three digits are the
-//! group, so a group is at most 1,000 names: one page of a listing. With more than one group, whoever sees a group complete
-//! creates the group's marker and counts the markers the same way. So a completion costs at most two listings and two
-//! creations, for 1 segment and for 1,000,000.
+//! group, so a group is at most 1,000 names: one page of a listing. With more than one group, a worker that finds a group complete creates the
+//! group's marker and counts the markers the same way. So a completion costs at most two listings and two creations, for 1 segment and for 1,000,000.
 
 use crate::{
     names::{Bucket, Marker, ObjectName, PerSegment, counted_prefix},
@@ -56,7 +55,7 @@ impl Counted {
         format!("{}{:03}", self.shard().prefix(request), group_of(segment))
     }
 
-    /// The marker that stands for a complete group.
+    /// The marker of a complete group.
     pub fn group_marker(self, request: &RequestId, segment: SegmentNumber) -> ObjectName {
         ObjectName::new(Bucket::Work, format!("{}{:03}", self.group_marker_prefix(request), group_of(segment)))
     }

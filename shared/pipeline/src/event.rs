@@ -1,4 +1,4 @@
-//! What functions are told: an event in, an outcome out.
+//! The events that functions receive: an event in, an outcome out.
 
 use crate::{
     manifest::RequestState,
@@ -12,19 +12,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub enum Event {
-    /// An object stands in a bucket, whole.
+    /// An object exists in a bucket, whole.
     #[serde(rename = "trackdrop.object.finalized")]
     ObjectFinalized(ObjectFinalized),
     /// A request has ended.
     #[serde(rename = "trackdrop.request.finished")]
     RequestFinished(RequestFinished),
-    /// A delivery was given up after its last attempt.
+    /// The attempts of a delivery all failed.
     #[serde(rename = "trackdrop.delivery.dead")]
     DeadLetter(DeadLetter),
     /// The clock ends a window: what waits for it is loaded.
     #[serde(rename = "trackdrop.load.window")]
     LoadWindow {},
-    /// The clock asks for requests that stand still.
+    /// The clock asks for a sweep of stalled requests.
     #[serde(rename = "trackdrop.requests.sweep")]
     RequestsSweep {},
 }
@@ -51,7 +51,7 @@ impl Event {
     }
 }
 
-/// An object stands in a bucket, whole: this generation of it.
+/// An object exists in a bucket, whole: this generation of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObjectFinalized {
     /// Bucket and name.
@@ -86,7 +86,7 @@ pub struct RequestFinished {
     pub error: Option<String>,
 }
 
-/// A delivery was given up after its last attempt.
+/// The attempts of a delivery all failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The function that did not take it.

@@ -1,7 +1,7 @@
 //! Which frames of a video the detector looks at.
 //!
-//! It is told by the index of a frame in the whole video, so it does not depend on how the video was cut: every so many frames from frame 0
-//! on, and the last frame, so that each other frame lies between two that were looked at.
+//! A frame's index in the whole video decides this, so it does not depend on how the video was cut. The detector looks at every nth frame from frame
+//! 0 on, and at the last frame. So each other frame lies between two that were looked at.
 
 use crate::segment::SegmentDescription;
 use schemars::JsonSchema;

@@ -18,21 +18,21 @@ use serde::{
 };
 use std::{borrow::Cow, fmt};
 
-/// Where a request stands.
+/// The state of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestState {
     /// Planned; chunks are being cut, and tracked as they come.
     Splitting,
-    /// All chunks are cut; detection goes on.
+    /// All chunks are cut; detection continues.
     Tracking,
     /// Identities are being given.
     Merging,
-    /// The tracks stand; rows are loaded and segments drawn.
+    /// The tracks exist; rows are loaded and segments drawn.
     Annotating,
-    /// All results stand.
+    /// All results exist.
     Done,
-    /// It ended: the tracks stand and their rows are loaded, but the annotated video is missing, and the error says why.
+    /// It ended: the tracks exist and their rows are loaded, but the annotated video is missing, and the error says why.
     DoneWithoutVideo,
     /// It ended with a reason.
     Failed,
@@ -269,12 +269,12 @@ pub struct Manifest {
     /// The request whose chunks and detections this one uses, where it is another version of that one's tracks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrack_of: Option<RequestId>,
-    /// Where it stands.
+    /// Its state.
     pub state: RequestState,
-    /// Why it failed; or, where the tracks do not hang on it, why the annotated video is missing.
+    /// Why it failed; or, if the tracks do not depend on that, why the annotated video is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<RequestError>,
-    /// When it was last opened again after it had failed; later than all that was told of that end.
+    /// When it was last reopened after it had ended without all results; later than everything that was published about that end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reopened_at: Option<Timestamp>,
     /// What was uploaded.
@@ -345,7 +345,7 @@ impl Manifest {
         self.retrack_of.as_ref().unwrap_or(&self.request_id)
     }
 
-    /// The JSON Schema of the manifest, kept in `shared/pipeline/manifest.schema.json`.
+    /// The JSON Schema of the manifest, stored in `shared/pipeline/manifest.schema.json`.
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
     }

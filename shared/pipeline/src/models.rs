@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 /// The variable that says what uploads may ask for: `NAME=PLACE` and `gs://BUCKET/FOLDER/`, separated by commas.
 pub const MODELS_VARIABLE: &str = "TRACKDROP_MODELS";
-/// Characters that are told of what was asked for.
+/// Characters of the requested model that messages show.
 const LONGEST_SHOWN: usize = 100;
 /// What addresses of objects begin with.
 const SCHEME: &str = "gs://";
 
-/// The detectors that uploads may ask for. Nothing but what is named here is ever looked for, so asking tells nothing of anything else.
+/// The detectors that uploads may ask for. Only what is named here is ever looked for, so a request reveals nothing about any other file.
 ///
 /// - `NAME=PLACE` gives a model a name. The place is a path on the host of `track`, or `gs://BUCKET/OBJECT`.
 /// - `gs://BUCKET/FOLDER/` lets uploads ask for any object below, by its whole address; `gs://BUCKET/` for any of the bucket.
@@ -81,12 +81,12 @@ impl OfferedModels {
     /// Where the model is that was asked for: a path or the address of an object.
     ///
     /// # Errors
-    /// Where it is not offered. What is told then is the same whether or not there is such a file.
+    /// If it is not offered. The message is then the same whether or not there is such a file.
     pub fn find(&self, asked: &str) -> Result<String, NotOffered> {
         if let Some(place) = self.named.get(asked) {
             return Ok(place.clone());
         }
-        // Names of objects are no paths, and nothing in them is resolved; but whoever gave a folder must not be surprised.
+        // Names of objects are no paths, and nothing in them is resolved. But a configured folder must offer only what is below it.
         let is_plain = |rest: &str| rest.split('/').all(|part| !matches!(part, "" | "." | ".."));
         let is_below = |folder: &String| asked.strip_prefix(folder.as_str()).is_some_and(is_plain);
         if self.folders.iter().any(is_below) {

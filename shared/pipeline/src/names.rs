@@ -1,4 +1,4 @@
-//! Where every object lies. `work` is stage-first, so that a trigger can filter by object-name prefix.
+//! The name of every object. `work` is stage-first, so that a trigger can filter by object-name prefix.
 //!
 //! ```text
 //! uploads/   anything the user drops
@@ -7,16 +7,16 @@
 //!            detections/<request_id>/000007.parquet      created once; its existence is the count
 //!            tracked/<request_id>                        created once, when all segments are tracked
 //!            tracks/<request_id>/000007.parquet          the final tracks of that segment
-//!            merged/<request_id>                         created once, when tracks.parquet stands in results
+//!            merged/<request_id>                         created once, when tracks.parquet exists in results
 //!            processed_chunks/<request_id>/000007.mp4    the annotated segment; its existence is the count
 //!            crops/<request_id>/000007.parquet           the best crops of that segment's objects, where the setting `crops` asks for them
 //!            annotated/<request_id>                      created once, when all segments are annotated
 //!            loaded/<request_id>                         created once, when the rows are in the warehouse
 //!            ended/<request_id>                          when the end of the request is published, or it is left to another; a later round overwrites it
-//!            swept/<request_id>                          when it was last set going again; nothing rests on it
+//!            swept/<request_id>                          when its events were last published again; nothing rests on it
 //!            uploaded/<hash>                             which request an upload of this name, content and settings made
 //!            loads/                                      what waits for the next window of `load`, and the lists of the open windows
-//!            waiting_ends/<request_id>/<round>           an end whose row waits for the next window; deleted when it is told
+//!            waiting_ends/<request_id>/<round>           an end whose row waits for the next window; deleted when it is published
 //!            counted/<stage>/<request_id>/000            created once, when a group of 1,000 segments is complete
 //! results/   <request_id>/manifest.json, detections.parquet, tracks.parquet, annotated.mp4, summary.json
 //!            <request_id>/crops.parquet                  the best crop of each object, where the setting `crops` asks for them
@@ -135,13 +135,13 @@ impl PerSegment {
 pub enum Marker {
     /// All segments are tracked.
     Tracked,
-    /// `tracks.parquet` stands in results.
+    /// `tracks.parquet` exists in results.
     Merged,
     /// All segments are annotated.
     Annotated,
     /// The rows are in the warehouse.
     Loaded,
-    /// The end of the request is told to the warehouse and on the topic.
+    /// The end of the request is published, to the warehouse and on the topic.
     Ended,
 }
 

@@ -1,13 +1,14 @@
-//! Patterns of object names: what is no video by its name.
+//! Patterns of object names: which names are not a video's.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// A list of patterns, in the order in which they were given.
 ///
-/// - `*` stands for any text, a `/` in it or none at all; everything else for itself. Upper and lower case of the letters A to Z are the same.
-/// - A pattern without a `/` is held against the last part of a name, one with a `/` against the whole of it: `*.srt` is a subtitle in any folder,
-///   `drafts/*` whatever lies in `drafts`, `*/` what ends in a `/`.
+/// - `*` matches any text, with or without a `/`, also none; every other character matches itself. Upper and lower case of the letters A to Z are the
+///   same.
+/// - A pattern without a `/` is compared with the last part of a name, one with a `/` with the whole of it. `*.srt` matches a subtitle in any folder,
+///   `drafts/*` everything in `drafts`, and `*/` every name that ends in a `/`.
 ///
 /// ```
 /// let patterns = trackdrop_pipeline::NamePatterns::of_text("*.srt, drafts/*").unwrap();
@@ -109,7 +110,7 @@ impl TryFrom<Vec<String>> for NamePatterns {
     }
 }
 
-/// Whether the whole text matches: goes on from the last `*` wherever the rest fails, so it takes at most the product of both lengths.
+/// Whether the whole text matches. If the rest fails, it continues from the last `*`, so it takes at most the product of both lengths.
 fn matches(pattern: &[u8], text: &str) -> bool {
     let text = text.as_bytes();
     let (mut at, mut in_text, mut star) = (0, 0, None);

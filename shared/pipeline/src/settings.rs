@@ -106,7 +106,7 @@ pub struct TrackerOverrides {
     /// Cost limit of the first association.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub match_thresh: Option<f64>,
-    /// Frames that a lost track is kept, whatever the frame rate; with `scale_buffer` frames at 30 fps.
+    /// Frames for which a lost track is retained, whatever the frame rate; with `scale_buffer` frames at 30 fps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub track_buffer: Option<u32>,
     /// Whether the cost is weighed by the detection's score.
@@ -175,7 +175,7 @@ pub enum SettingsError {
 pub const SHORTEST_SEGMENT_S: f64 = 0.1;
 /// Settings travel in the custom metadata of each chunk, of which Cloud Storage takes 8 KiB in all ([`crate::segment`]).
 pub const LONGEST_BYTES: usize = 4_096;
-/// How much of what a parser says is told: it repeats what it did not understand.
+/// How many characters of a parser's message are shown: it repeats what it did not understand.
 const LONGEST_REASON: usize = 300;
 
 /// Reads a struct from an object alone: by itself serde takes a list of its fields for one as well, hence an empty list for all the defaults.

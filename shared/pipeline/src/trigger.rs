@@ -44,7 +44,7 @@ pub enum EventSource {
         /// What the name begins with; empty for every object.
         #[serde(default)]
         prefix: String,
-        /// What the name must not match: what is no video by its name. Such an object starts nothing, and somebody is told so in the log.
+        /// What the name must not match: names that are not a video's. Such an object starts nothing, and the log says so.
         #[serde(default)]
         ignore: NamePatterns,
     },
@@ -139,8 +139,8 @@ impl Trigger {
         }
     }
 
-    /// Why an object of which it would otherwise be started is ignored: by its name, or because it is known to be an empty upload, which is the
-    /// first step of whoever writes in two. None where it is not ignored.
+    /// Why an object that would otherwise start this function is ignored. Either its name is not a video's, or it is known to be an empty upload,
+    /// which some clients create before they write the content. None if it is not ignored.
     pub fn ignores(&self, object: &ObjectName, bytes: Option<u64>) -> Option<String> {
         let EventSource::ObjectFinalized { bucket, prefix, ignore } = &self.on else { return None };
         if object.bucket != *bucket || !object.name.starts_with(prefix.as_str()) {

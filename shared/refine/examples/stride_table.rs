@@ -11,7 +11,7 @@ use trackdrop_eval::{Evaluation, pooled};
 use trackdrop_refine::{Link, Refine, Smooth};
 use trackdrop_tracker::Settings;
 
-/// Sequences whose camera stands still.
+/// Sequences whose camera does not move.
 const STATIC: [&str; 4] = ["MOT17-02", "MOT17-09", "MOT15-PETS09-S2L1", "MOT15-TUD-Campus"];
 const STRIDES: [u32; 5] = [1, 2, 3, 4, 6];
 

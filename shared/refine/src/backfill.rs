@@ -23,7 +23,7 @@ impl Default for Backfill {
     }
 }
 
-/// Adds to each id the detection it was born from, one frame before its first row, if that can be told.
+/// Adds to each id the detection it was born from, one frame before its first row, if that can be determined.
 ///
 /// ByteTrack returns a track born after frame 0 only from its second frame on. The box is found again by assigning the
 /// detections of that frame to the tracks seen in it *and* to those first seen in the next, so that the overlap in sum is

@@ -1,4 +1,4 @@
-//! How the camera moves, told from the boxes alone.
+//! How the camera moves, estimated from the boxes alone.
 
 use crate::{
     noise::median,

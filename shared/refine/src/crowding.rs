@@ -6,11 +6,11 @@ use crate::{
     row::{Row, frames},
 };
 
-/// A box that overlaps another by an intersection over union of `mx` is measured with a variance of 1 + (12 mx)² times that of one that
-/// stands free: detectors mix up what belongs to whom.
+/// A box that overlaps another by an intersection over union of `mx` is measured with a variance of 1 + (12 mx)² times that of one that overlaps
+/// none: detectors mix up what belongs to whom.
 const CROWDING: f64 = 12.0;
 
-/// For each row by how much the variance of its measurement is greater than that of a box that stands free in its frame.
+/// For each row the factor of its measurement's variance over that of a box that overlaps none in its frame.
 pub(crate) fn crowding(rows: &[Row]) -> Vec<f64> {
     let frames: Vec<&[Row]> = frames(rows).map(|(_, rows)| rows).collect();
     let parts = parallel::over(frames.len(), |part| {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-/// From so many second differences on the noise can be told.
+/// The least number of second differences from which the noise is estimated.
 const FEWEST: usize = 30;
 
 /// More differences than this are sampled at equal distances: the median hardly moves, and takes no time in long videos.

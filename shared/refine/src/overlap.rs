@@ -13,7 +13,7 @@ pub(crate) fn iou(a: &[f64; 4], b: &[f64; 4]) -> f64 {
     intersection / (a_area + b_area - intersection)
 }
 
-/// Finds overlapping boxes by their order on the x axis, with buffers that are kept from frame to frame.
+/// Finds overlapping boxes by their order on the x axis, with buffers that are reused from frame to frame.
 #[derive(Debug, Default)]
 pub(crate) struct Sweep {
     by_left_edge: Vec<u32>,

@@ -136,7 +136,7 @@ fn height(row: &Row) -> f64 {
 struct Seen {
     position: [f64; 2],
     height: f64,
-    /// By how much the variance of its measurement is greater than that of a box that stands free.
+    /// The factor of its measurement's variance over that of a box that overlaps none.
     crowded: f64,
 }
 

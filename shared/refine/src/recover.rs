@@ -20,7 +20,7 @@ const MAX_GAP_S: f64 = 2.0;
 const MIN_IOU_IN_GAP: f64 = 0.5;
 
 const MIN_IOU_AT_END: f64 = 0.6;
-/// An end is followed for so many frames, and given up after so many without a detection.
+/// An end is followed for at most this many frames, and abandoned after this many without a detection.
 const MAX_STEPS: u32 = 30;
 const MAX_MISSES: u32 = 3;
 /// The velocity at an end is that of its last rows.

@@ -27,7 +27,7 @@ impl Scene {
             let what = format!("the scene has {} bytes, and may have {LONGEST_BYTES}", text.len());
             return Err(SceneError::Malformed(what));
         }
-        // The text is shown by whoever opened it; the first line says what and where.
+        // The caller that opened the file can show the text; the first line says what is wrong and where.
         let scene: Self = serde_saphyr::from_str(text)
             .map_err(|error| SceneError::Malformed(error.to_string().lines().next().unwrap_or_default().to_owned()))?;
         let faults = faults(&scene);

@@ -13,7 +13,7 @@ pub type Point = [f64; 2];
 pub struct Scene {
     /// The name, by which rows speak of it: letters, digits, `_` and `-`, at most 64.
     pub name: String,
-    /// Which videos it is for: patterns of the upload's whole name, where `*` stands for any text and `?` for one character.
+    /// Which videos it is for: patterns of the upload's whole name, where `*` matches any text and `?` matches one character.
     pub videos: Vec<String>,
     /// The upright picture that it was drawn on. A picture of the same shape and another size is scaled; another shape is refused.
     pub picture: Picture,
@@ -23,7 +23,7 @@ pub struct Scene {
     /// Lines with a direction.
     #[serde(default)]
     pub lines: Vec<Line>,
-    /// The point of a box that stands for its object, from [0, 0], the upper left corner, to [1, 1], the lower right one.
+    /// The point of a box that represents its object, from [0, 0], the upper left corner, to [1, 1], the lower right one.
     #[serde(default = "bottom_centre")]
     pub reference: Point,
     /// The same for objects of one class.

@@ -1,4 +1,4 @@
-//! Random scenes and tracks, against the definitions told otherwise.
+//! Random scenes and tracks, against a second implementation of the definitions.
 
 #![allow(clippy::unwrap_used)]
 

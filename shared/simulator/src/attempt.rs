@@ -30,7 +30,7 @@ use trackdrop_pipeline::{
 };
 use trackdrop_tables::requests::RequestRow;
 
-/// How long a client of the cloud tries again by itself when it is told that it writes too often.
+/// How long a client of the cloud repeats a write by itself when the store answers that it writes too often.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(32);
 const MANIFEST: &str = "/manifest.json";
 
@@ -238,7 +238,7 @@ fn storage_error(doing: String) -> impl Fn(&str) -> StorageError {
 
 #[async_trait]
 impl Storage for Attempt {
-    /// A client of the cloud waits and tries again by itself when it is told that it writes an object too often.
+    /// A client of the cloud waits and tries again by itself when the store answers that it writes an object too often.
     async fn put(
         &self,
         object: &ObjectName,

@@ -53,7 +53,7 @@ pub(crate) struct Bus {
     triggers: Vec<Trigger>,
     /// Whether requests wait for a window of `load`.
     is_by_window: bool,
-    /// Whether a sweeper looks for requests that stand still, so that even the handler of dead letters may be given up.
+    /// Whether a sweeper looks for stalled requests; if so, even the deliveries of the handler of dead letters may be abandoned.
     is_swept: bool,
     /// How many messages of each name there were.
     sent: Mutex<BTreeMap<String, u32>>,
@@ -91,7 +91,7 @@ impl Bus {
         }
     }
 
-    /// Begins a delivery unless the event is lost: once or twice, so that what is told again and again arrives.
+    /// Begins a delivery unless the event is lost. It is lost at most `MOST_LOST` times, so that an event that is published again and again arrives.
     fn begin_losing(self: &Arc<Self>, trigger: Trigger, event: Event, message: String) {
         let copies = self.sent.lock().unwrap_or_else(PoisonError::into_inner).get(&message).copied();
         let copy = copies.unwrap_or_default() + 1;
@@ -118,7 +118,7 @@ impl Bus {
         self.world.executor.spawn(async move { bus.deliver(trigger, event, message, copy).await });
     }
 
-    /// The life of a message, until it is acknowledged or given up.
+    /// The life of a message, until it is acknowledged or moved to the dead letters.
     async fn deliver(self: Arc<Self>, trigger: Trigger, event: Event, message: String, copy: u32) {
         let (world, name) = (&self.world, format!("{message}#{copy}"));
         let mut random = world.fate.random(&name);
@@ -213,7 +213,7 @@ impl Bus {
         }
     }
 
-    /// Begins an attempt in a process of its own. It goes on when nobody waits for it any more.
+    /// Begins an attempt in a process of its own. It continues when nobody waits for it any more.
     fn attempt(
         self: &Arc<Self>,
         trigger: &Trigger,

@@ -54,21 +54,21 @@ fn manifest(state: &State, request: &RequestId) -> Option<Manifest> {
     serde_json::from_slice(json).ok()
 }
 
-/// How a request stands.
+/// The state of a request.
 pub(crate) fn state_of(state: &State, request: &RequestId) -> Option<&'static str> {
     manifest(state, request).map(|manifest| manifest.state.as_str())
 }
 
-/// None hangs; a failed one says why; and faults that pass fail none.
+/// No request hangs; a failed one says why; and transient faults fail none.
 fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
     let Some(manifest) = manifest(&after.state, &dropped.request) else {
-        // Its event was lost and then the upload itself was taken away: nothing is left that speaks of it.
+        // Its event was lost and then the upload itself was taken away: no object names it any more.
         let upload = format!("split {}@{}#", dropped.info.object, dropped.info.generation);
         let was_lost = |(place, fault): &Placed| *fault == Fault::Lost && place.starts_with(&upload);
         if dropped.taken_away && after.faults.iter().any(was_lost) {
             return Ok(());
         }
-        // Its content has made another request, which is told of.
+        // Its content belongs to another request, and its marker says so.
         let is_left = after.state.objects.contains_key(&Marker::Ended.object(&dropped.request));
         if is_left
             && after.dropped.iter().any(|other| is_the_same(dropped, other) && is_cut(&after.state, &other.request))
@@ -200,7 +200,7 @@ fn rows_are_there_once(state: &State, request: &RequestId) -> Result<(), String>
     if keys.len() == rows.len() { Ok(()) } else { Err("tracks.parquet has rows twice".to_owned()) }
 }
 
-/// Whatever stands has the bytes of an undisturbed run, and a request that is done has all of it.
+/// Every object that exists has the bytes of an undisturbed run, and a request that is done has all of them.
 fn same_bytes(state: &State, expected: &State, request: &RequestId) -> Result<(), String> {
     let undisturbed = manifest(expected, request);
     // Done, or without its video where that can't be made.
@@ -313,7 +313,7 @@ fn no_more_work_than_the_faults_explain(after: &After) -> Vec<String> {
     let mut broken = vec![];
     for ((message, result), deliveries) in &after.tries {
         if message.starts_with("trackdrop.") {
-            // The clock starts it again and again, and it goes on with what it finds.
+            // The clock starts it again and again, and it resumes with what it finds.
             continue;
         }
         let of_message = |place: &str| {
@@ -335,7 +335,7 @@ fn no_more_work_than_the_faults_explain(after: &After) -> Vec<String> {
     broken
 }
 
-/// Only faults use attempts up: each attempt of a delivery that was given up was lost to one.
+/// Only faults use up attempts: each attempt of an abandoned delivery was lost to one.
 fn given_up_by_faults_alone(after: &After) -> Vec<String> {
     let unexplained = after.given_up.iter().filter(|given_up| !given_up.unexplained.is_empty());
     unexplained

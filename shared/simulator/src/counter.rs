@@ -1,7 +1,7 @@
 //! The completion counter, measured: many segments that finish at the same virtual moment, in a store that takes one write a second of an
 //! object.
 //!
-//! The product's counter is the real code, [`trackdrop_flow::count`]. Next to it stands the naive one: a number in one object, raised by
+//! The product's counter is the real code, [`trackdrop_flow::count`]. The naive one is compared with it: a number in one object, raised by
 //! compare-and-set, with exponential backoff after a lost race or a 429.
 
 use crate::{
@@ -150,7 +150,7 @@ fn cloud(worker: &Attempt) -> Cloud {
     Cloud::new(worker.clone(), worker.clone(), worker)
 }
 
-/// The manifest stands from the beginning, so that completions fold their progress into it as they do in the product.
+/// The manifest exists from the beginning, so that completions fold their progress into it as they do in the product.
 async fn begin_request(worker: Attempt, request: RequestId) {
     let object = ObjectName::new(Bucket::Uploads, "clip.mp4");
     let upload = ObjectFinalized { object, generation: 1, created: Timestamp::from_micros(0) };

@@ -53,7 +53,7 @@ impl Wake for Readies {
 pub(crate) enum Restless {
     /// Something was still waiting for a moment beyond the last one.
     TooLong,
-    /// The tasks kept each other busy and let no time pass.
+    /// The tasks repeatedly woke each other and let no time pass.
     TooBusy,
 }
 
@@ -68,8 +68,8 @@ impl Executor {
         lock(&self.shared).polls
     }
 
-    /// Begins a task. It owes nobody a turn: in a thread of a runtime, what waits would else be told after some hundred polls to come again
-    /// for ever, since the runtime's budget is renewed only where the runtime itself polls.
+    /// Begins a task without a budget. In a thread of a runtime, a waiting task with a budget would have to yield after some hundred polls, and
+    /// forever: the runtime's budget is renewed only where the runtime itself polls.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut shared = lock(&self.shared);
         let id = shared.tasks_begun;

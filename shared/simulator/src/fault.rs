@@ -13,7 +13,7 @@ use std::{
 pub enum Fault {
     /// An operation fails and had no effect.
     ErrorBefore,
-    /// An operation has its effect, but its caller is told that it failed.
+    /// An operation has its effect, but its caller gets an error.
     ErrorAfter,
     /// An operation has its effect, the answer is lost, and the client does it again.
     DoneTwice,

@@ -18,23 +18,23 @@ use trackdrop_tables::{
 pub enum Flaw {
     /// Listings don't see the writes of the last 100 ms: the completion counter loses count.
     StaleListings,
-    /// Create-only writes overwrite what stands.
+    /// Create-only writes overwrite what exists.
     CreatesOverwrite,
     /// Compare-and-set writes don't look at the generation.
     BlindCompareAndSet,
-    /// What is fetched is what stands under the name, of whatever generation.
+    /// A fetch returns what the name holds now, of whatever generation.
     FetchesAnyGeneration,
-    /// What is fetched stays on the disk of whoever fetched it.
+    /// Fetched files stay on the disk of the process that fetched them.
     LeavesTemporaryFiles,
     /// Deliveries are acknowledged before their handler has succeeded.
     AcknowledgedFirst,
-    /// A delivery is given up after its first failure.
+    /// A delivery is abandoned after its first failure.
     GivesUpAtOnce,
     /// Every message is delivered twice, though no fault says so.
     DeliversTwice,
     /// What was acknowledged is delivered again a day later, and so on.
     DeliversForEver,
-    /// A process that died goes on waking itself, and so nothing ever comes to rest.
+    /// A process that died continues to wake itself, and so nothing ever comes to rest.
     NeverRests,
     /// Loads into the warehouse add their rows each time.
     LoadsAdd,
@@ -48,13 +48,13 @@ pub enum Flaw {
     SecondRowOfAnotherMoment,
     /// What is loaded are the rows of an empty file.
     LoadsOtherRows,
-    /// `track` does not see that its result stands.
+    /// `track` does not see that its result exists.
     DoesNotLook,
-    /// The end of a failed request is told without its reason.
+    /// The end of a failed request is published without its reason.
     TellsNoReason,
-    /// The end of a request is told to nobody.
+    /// The end of a request is not published.
     TellsNobody,
-    /// The end of every request is told as a failure.
+    /// The end of every request is published as a failure.
     TellsFailures,
     /// Handlers panic at their second attempt.
     PanicsTheSecondTime,
@@ -96,7 +96,7 @@ impl Flaw {
         }
     }
 
-    /// Writes as this mistake does; a second attempt is told so.
+    /// Writes as this mistake does; `is_second` marks a second attempt.
     pub(crate) fn write(
         self,
         memory: &MemoryCloud,

@@ -19,8 +19,8 @@ use trackdrop_tables::requests::RequestRow;
 
 const LONGEST_NAME_BYTES: usize = 1_024;
 
-/// What is told of every event: the event, and the topic of a message. It is called in the same step that stores what caused the event,
-/// as the notifications of a bucket are.
+/// Receives every event, and the topic of a message. It is called in the same step that stores what caused the event, as the notifications of a
+/// bucket are.
 pub type Notify = Arc<dyn Fn(Event, Option<&str>) + Send + Sync>;
 
 /// All three traits in memory, without any fault.

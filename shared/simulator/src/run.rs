@@ -101,7 +101,7 @@ struct Known {
     objects: usize,
 }
 
-/// Objects that the undisturbed runs which are kept may have, all together.
+/// How many objects the cached undisturbed runs may have, all together.
 const MOST_OBJECTS_KEPT: usize = 20_000;
 
 /// What the upload gives when nothing goes wrong.
@@ -249,7 +249,7 @@ impl Users {
         });
     }
 
-    /// The clock starts a function again and again until every request is over; where one hangs it takes ever longer and then gives up.
+    /// The clock starts a function again and again until every request is over. If a request hangs, the interval grows, and at last the clock stops.
     fn tick(&self, every_s: u64, event: Event, last_upload_s: i64) {
         let (users, executor) = (self.clone(), self.world.executor.clone());
         self.world.executor.spawn(async move {

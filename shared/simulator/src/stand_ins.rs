@@ -32,7 +32,7 @@ pub struct Trouble {
     pub lost_frame: Option<i64>,
     /// This frame can't be decoded, and the worker says so.
     pub missing_frame: Option<i64>,
-    /// The stage whose work fails for good.
+    /// The stage whose work fails permanently.
     pub broken: Option<Stage>,
     /// Counts how often detector, encoder or joiner are set to work.
     pub works: Arc<AtomicU32>,

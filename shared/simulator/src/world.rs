@@ -29,7 +29,7 @@ pub(crate) struct World {
     record: Mutex<Record>,
 }
 
-/// A delivery that was given up after its last attempt.
+/// A delivery that was abandoned after its last attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct GivenUp {
     pub(crate) message: String,
@@ -44,15 +44,15 @@ pub(crate) struct GivenUp {
 pub(crate) struct Record {
     log: Fnv,
     pub(crate) lines: Option<Vec<String>>,
-    /// Rules that were broken while the run went on.
+    /// Rules that were broken during the run.
     pub(crate) broken: Vec<String>,
     /// By message and result: the deliveries that tried to write it.
     pub(crate) tries: BTreeMap<(String, String), BTreeSet<String>>,
     /// Every place where an operation was done, in order.
     pub(crate) places: Option<Vec<String>>,
-    /// Objects whose events the sweeper told once more.
+    /// Objects whose events the sweeper published again.
     pub(crate) told_again: Vec<ObjectName>,
-    /// Deliveries that were given up after their last attempt.
+    /// Deliveries that were abandoned after their last attempt.
     pub(crate) given_up: Vec<GivenUp>,
     /// Deliveries that died with their host.
     pub(crate) killed: Vec<String>,

@@ -135,7 +135,7 @@ fn windows_are_few_whatever_the_volume() {
 fn ends_keep_up_while_requests_never_stop_coming() {
     let report = built_in("hundred-thousand", &[]);
     assert_eq!((report.with_rows, report.done, report.failed), (100_000, 100_000, 0));
-    // Windows of tracks follow each other through the day; ends are told between them.
+    // Windows of tracks follow each other through the day; ends are published between them.
     let [rows, over] = ["4 rows", "5 over"].map(|until| report.latency[until].longest_s);
     assert!(over < rows + 300.0, "{report}");
 }

@@ -41,7 +41,7 @@ fn cases() -> [Case; 5] {
             functions: &["split", "track", "merge", "load", "annotate", "join"],
         },
         Case { scenario: refined_request(), on_its_way: vec![], done: 1, functions: &["merge"] },
-        // What fails for good.
+        // A permanent failure.
         Case {
             scenario: Scenario::undisturbed(&upload("no video at all")),
             on_its_way: vec![],
@@ -106,7 +106,7 @@ fn one_fault_at_every_single_operation_changes_nothing() {
 }
 
 #[test]
-fn a_crash_at_every_operation_and_again_at_every_attempt_but_the_last_changes_nothing() {
+fn a_crash_at_every_operation_and_at_every_attempt_but_the_last_changes_nothing() {
     for case in cases() {
         let crashing = |place: &String, fault| {
             let places = (1..=4).map(|attempt| place.replacen("#1/1/", &format!("#1/{attempt}/"), 1));
@@ -121,7 +121,7 @@ fn a_crash_at_every_operation_and_again_at_every_attempt_but_the_last_changes_no
     }
 }
 
-/// What a stage is for: once it stands, the stage's other operations only say so.
+/// The effect of a stage: once it exists, the stage's other operations only record it.
 fn effect_of(place: &str) -> bool {
     let Some((_, put)) = place.split_once("/put ") else { return false };
     ["work/detections/", "work/merged/", "work/loaded/", "work/processed_chunks/"].iter().any(|of| put.starts_with(of))
@@ -130,7 +130,7 @@ fn effect_of(place: &str) -> bool {
 }
 
 #[test]
-fn a_delivery_that_is_given_up_at_any_operation_ends_its_request_and_fails_it_only_where_its_work_is_missing() {
+fn an_abandoned_delivery_ends_its_request_and_fails_it_only_if_its_work_is_missing() {
     // The first attempt goes as far as an operation, the others fail as soon as they begin.
     let [case, ..] = cases();
     let places = operations(&case);
@@ -151,7 +151,7 @@ fn a_delivery_that_is_given_up_at_any_operation_ends_its_request_and_fails_it_on
         let of_message: Vec<_> = places.iter().filter(|place| place.starts_with(&format!("{message}#"))).collect();
         let effect = of_message.iter().position(|place| effect_of(place)).unwrap();
         let struck = of_message.iter().position(|of| *of == place).unwrap();
-        // A fold of progress may fail: the attempt goes on.
+        // A fold of progress may fail: the attempt continues.
         if struck >= effect {
             assert_eq!(outcome.done, 1, "{faults:?}");
         }

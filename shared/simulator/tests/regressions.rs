@@ -1,6 +1,6 @@
-//! Mistakes of the product that the simulation found, each as the uploads and the few faults that it took: what a seed means changes with
-//! every handler, these stay. Each fault must strike: where a handler no longer comes to its place, the run proves nothing and is to be
-//! recorded anew. docs/faults.md lists the mistakes.
+//! Mistakes of the product that the simulation found, each as the uploads and the few faults that it took. The meaning of a seed changes with every
+//! handler; these do not. Each fault must strike: if a handler no longer comes to its place, the run proves nothing and must be recorded again.
+//! docs/faults.md lists the mistakes.
 #![allow(clippy::unwrap_used)]
 
 use trackdrop_pipeline::{RequestId, RequestSettings, Timestamp};

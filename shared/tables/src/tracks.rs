@@ -171,7 +171,7 @@ impl<W: Write + Send> TracksWriter<W> {
         Ok((self.groups.finish()?, self.written))
     }
 
-    /// The same for the tracks of a segment. What is drawn in the usual way is not told.
+    /// The same for the tracks of a segment. The usual drawing is not recorded.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.

@@ -1,4 +1,4 @@
-//! The whole state of a tracker as plain data, to stop after one chunk and go on in another process.
+//! The whole state of a tracker as plain data, to stop after one chunk and resume in another process.
 
 use std::collections::BTreeSet;
 
@@ -20,8 +20,8 @@ const MAX_COUNT: u64 = MAX_FRAMES;
 
 /// A tracker's state. Opaque; store it with serde, in any format that keeps 64-bit integers.
 ///
-/// Numbers are kept as the bits of their `f64`, so a text format cannot round them: steps after
-/// [`ByteTrack::restore`] return the same bits as steps without the interruption.
+/// Numbers are stored as the bits of their `f64`, so a text format cannot round them: steps after [`ByteTrack::restore`] return the same bits as
+/// steps without the interruption.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
@@ -128,7 +128,7 @@ impl ByteTrack {
         }
     }
 
-    /// A tracker that goes on where the checkpoint was taken.
+    /// A tracker that resumes where the checkpoint was taken.
     ///
     /// # Errors
     /// The checkpoint is of another version, or holds what no tracker can have written: it may come from anywhere.

@@ -15,7 +15,7 @@
 //! # Ok::<(), trackdrop_tracker::SettingsError>(())
 //! ```
 //!
-//! How a frame is processed is told in [`ByteTrack`]; where this crate departs from the reference is listed there too.
+//! [`ByteTrack`] describes how a frame is processed, and lists where this crate departs from the reference.
 //! What it does not do: read video, run a detector, interpolate gaps, tell classes apart, or compute metrics.
 //!
 //! Papers: Zhang et al., *ByteTrack: Multi-Object Tracking by Associating Every Detection Box*, ECCV 2022; Kalman, *A New

@@ -1,7 +1,7 @@
-//! One object's track over its life, and where tracks are kept.
+//! One object's track over its life, and where tracks are stored.
 //!
-//! The reference keeps a state in every track. Here a track's state is the list that holds its slot (tracked or lost), and
-//! `confirmed` and `timed_out` tell the rest.
+//! The reference stores a state in every track. Here a track's state is the list that holds its slot (tracked or lost), and `confirmed` and
+//! `timed_out` say the rest.
 
 use crate::kalman::{Kalman, Measurement};
 

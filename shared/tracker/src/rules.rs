@@ -12,7 +12,7 @@ use crate::{
 /// Departures from the reference, each by itself. The default is none; [`Rules::SUPERVISION`] is how the last ByteTrack of
 /// the Python package supervision (0.30) behaves.
 ///
-/// They exist so that whoever moves from another tracker can have the same identities.
+/// They exist so that a user who moves from another tracker can have the same identities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {

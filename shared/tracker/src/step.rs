@@ -27,8 +27,8 @@ const OVERLAP_LIMIT: f64 = 0.5;
 /// 5. starts a new track from each high detection left over, if its score is high enough;
 /// 6. loses what was not seen, drops what was lost for too long, and drops one of two tracks on the same spot.
 ///
-/// Two quirks of the reference are kept, since identities depend on them. A track that times out stays one frame longer, and
-/// can still be matched in it. A track saved that way is dropped at once when it is lost again.
+/// Two quirks of the reference are retained, since identities depend on them. A track that times out stays one frame longer, and can still be matched
+/// in it. A track saved that way is dropped at once when it is lost again.
 ///
 /// # Departures from the reference
 /// - Ids are counted per tracker, not per process.
@@ -136,7 +136,7 @@ impl ByteTrack {
     ///
     /// Where it is more than 1, the tracker departs from the reference in what time does:
     /// - the filters of all tracks, newborn ones included, go so many frames ahead, so their uncertainty grows as it would frame by frame;
-    /// - a lost track is kept for as many *frames* as otherwise;
+    /// - a lost track is retained for as many *frames* as otherwise;
     /// - after the associations by overlap, which need boxes that moved less than their own size, a track that was seen in the latest look
     ///   may take a high detection that its filter does not rule out: at most 2 standard deviations from where it should be;
     /// - what all tracks are off by together is the camera's motion, and is made good before anything is associated.

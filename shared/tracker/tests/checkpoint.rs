@@ -1,4 +1,4 @@
-//! A tracker may stop after any frame and go on elsewhere.
+//! A tracker may stop after any frame and resume elsewhere.
 
 #![allow(clippy::expect_used, reason = "a test may fail loudly")]
 

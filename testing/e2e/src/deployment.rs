@@ -38,7 +38,7 @@ use trackdrop_pull_server::PullServer;
 
 const PROJECT: &str = "demo";
 const DATASET: &str = "trackdrop";
-/// The emulator publishes the events of all buckets on one topic, which stands for those of Terraform.
+/// The emulator publishes the events of all buckets on one topic, which takes the place of those of Terraform.
 const OBJECTS: &str = "trackdrop-objects";
 const TOPICS_OF_BUCKETS: [&str; 2] = ["trackdrop-uploads", "trackdrop-work"];
 /// Backoffs of the trigger files are for a cloud's minutes; here they are this much shorter.
@@ -74,7 +74,7 @@ pub struct Deployment {
     pubsub: Emulator,
     bigquery: Emulator,
     setup: Setup,
-    /// The ends that were told while another one was waited for.
+    /// The ends that were published while the test waited for another one.
     ended: Mutex<BTreeMap<String, Finished>>,
     /// Logs, data of emulators, and whatever a test puts there.
     pub folder: TempDir,
@@ -83,8 +83,8 @@ pub struct Deployment {
 /// What is other than Terraform's defaults.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup {
-    /// `track` has no service and nobody pushes to it: [`Deployment::worker`] starts those who pull. They open their streams not to the emulator, which
-    /// goes on sending into streams that are closed and heeds no flow control, but to a server that has their events out of it.
+    /// `track` has no service and nobody pushes to it: [`Deployment::worker`] starts workers that pull. They open their streams not to the emulator,
+    /// which continues to send into closed streams and respects no flow control, but to a server that takes their events from it.
     pub is_track_pulled: bool,
     /// `load` gathers windows: [`Deployment::clock`] ends them.
     pub is_loaded_by_window: bool,
@@ -101,7 +101,7 @@ fn variables(home: &Path) -> Vec<(String, String)> {
         ("TRACKDROP_DATASET_LOCATION".to_owned(), "US".to_owned()),
         ("HOME".to_owned(), home.display().to_string()),
         ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "500".to_owned()),
-        // Here no request has to stand still for hours before the sweeper looks after it.
+        // Here no request has to stall for hours before the sweeper handles it.
         ("TRACKDROP_STILL_S".to_owned(), "0".to_owned()),
         (
             "TRACKDROP_DEAD_LETTERS_SUBSCRIPTION".to_owned(),

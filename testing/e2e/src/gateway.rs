@@ -1,4 +1,4 @@
-//! What stands between Pub/Sub and the services in the cloud, and the faults that a test asks for.
+//! What is between Pub/Sub and the services in the cloud, and the faults that a test asks for.
 //!
 //! - A subscription's filter: the emulator takes filters and ignores them, so what no filter would let through is acknowledged here.
 //! - Cloud Run's queue: no more requests in a service at the same time than its trigger says, and the others wait; while a service starts, all of

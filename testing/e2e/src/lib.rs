@@ -8,10 +8,10 @@
 //!                                                      local-bigquery ◄─ load jobs ─────────────────┘
 //! ```
 //!
-//! The [`Gateway`](gateway::Gateway) stands where Pub/Sub's filters (which the emulator accepts and ignores) and Cloud Run's queue stand, and makes the faults.
-//! A [`StorageGate`](storage_gate::StorageGate) stands between each service and its objects, so that a kill strikes a handler that is in the middle.
-//! A [`RightsGate`](rights::gate::RightsGate) stands before all three for each service, and lets through what Terraform grants to the service's own account.
-//! A test support crate: it panics with what went wrong, as tests do.
+//! The [`Gateway`](gateway::Gateway) takes the place of Pub/Sub's filters (which the emulator accepts and ignores) and of Cloud Run's queue, and
+//! makes the faults. A [`StorageGate`](storage_gate::StorageGate) is between each service and its objects, so that a kill strikes a handler that is
+//! in the middle. A [`RightsGate`](rights::gate::RightsGate) is in front of all three for each service, and lets through what Terraform grants to the
+//! service's own account. A test support crate: it panics with what went wrong, as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 pub mod deployment;

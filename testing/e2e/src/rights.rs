@@ -9,7 +9,7 @@
 //! - [`grants`] reads `terraform/rights/EXAMPLE.json`, which `scripts/terraform-test --write-rights` derives from the example and `scripts/terraform-test` proves
 //!   current; and takes roles apart to single [`Right`](grants::Right)s.
 //! - [`calls`] says which permissions a call takes, by Google's documentation.
-//! - [`gate`] stands between one service and everything that it calls.
+//! - [`gate`] is between one service and everything that it calls.
 //! - [`report`] says which rights were used by which test, which were not and why they are granted all the same, and writes the table of `docs/deploy.md`.
 
 pub mod calls;

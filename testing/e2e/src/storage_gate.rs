@@ -1,5 +1,5 @@
-//! What stands between one service and Cloud Storage: passes everything on, and holds the writes that a test wants held, so that a process can be
-//! killed when its handler has done its work and nothing of it stands yet, whatever the machine's speed.
+//! A proxy between one service and Cloud Storage. It passes everything on, and holds the writes that a test wants held. So a process can be killed
+//! when its handler has done its work and no result of it exists yet, whatever the machine's speed.
 
 use axum::{
     Router,
@@ -36,11 +36,11 @@ pub enum Oddity {
     WithoutChecksum,
     /// Its description lacks what every other has.
     WithoutGeneration,
-    /// It is encrypted with a customer-supplied key: no checksums are told, and its content to nobody without the key.
+    /// It is encrypted with a customer-supplied key: its description has no checksums, and its content is readable only with the key.
     CustomerKey,
     /// It is stored with `Content-Encoding: gzip`: whatever range is asked for, it is sent whole and unpacked.
     Packed,
-    /// The same; but its description does not tell.
+    /// The same; but its description does not say so.
     PackedInSecret,
 }
 

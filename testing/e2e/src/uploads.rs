@@ -4,7 +4,7 @@ use crate::deployment::{Deployment, bucket_name, expect, request_of};
 use serde_json::{Value, json};
 use trackdrop_pipeline::{Bucket, RequestId};
 
-/// Where `gcloud storage cp` puts the parts of one upload, unless it is told otherwise.
+/// Where `gcloud storage cp` puts the parts of one upload by default.
 pub const GCLOUD_PARTS: &str = "gcloud/tmp/parallel_composite_uploads/see_gcloud_storage_cp_help_for_details/";
 /// Where gsutil does; the number is another one for each upload.
 pub const GSUTIL_PARTS: &str = "116049342853/gsutil/tmp/parallel_composite_uploads/for_details_see/gsutil_help_cp/";
@@ -27,7 +27,7 @@ impl Deployment {
         composed
     }
 
-    /// Composes objects into one, with this custom metadata, and sees to it that its event is told.
+    /// Composes objects into one, with this custom metadata, and makes sure that its event is published.
     pub async fn compose(&self, from: &[String], to: &str, metadata: Value) -> RequestId {
         let (bucket, name) = (bucket_name(Bucket::Uploads), to.replace('/', "%2F"));
         let sources: Vec<_> = from.iter().map(|name| json!({ "name": name })).collect();
@@ -38,7 +38,7 @@ impl Deployment {
         self.http.delete(&object).send().await.unwrap();
         let url = format!("{object}/compose");
         let object: Value = serde_json::from_slice(&expect(self.http.post(&url).json(&body)).await).unwrap();
-        // The emulator tells of what is written and not of what is composed; Cloud Storage tells of both alike.
+        // The emulator publishes events of written objects but not of composed ones; Cloud Storage publishes both.
         self.publish_again(Bucket::Uploads, to, object["generation"].as_str().unwrap()).await;
         request_of(&object)
     }

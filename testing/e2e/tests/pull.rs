@@ -1,6 +1,6 @@
-//! `track --pull` as processes of their own: nothing is lost and nothing doubled when a worker is told to stop in the middle, when every event comes
-//! twice and two workers share them, and when work fails for good. The events come out of Google's Pub/Sub emulator; the streams are those of a
-//! server of ours, because the emulator leases events to streams that are closed, and to one worker what another would have a place for.
+//! `track --pull` as processes of their own. Nothing is lost and nothing doubled when a worker is asked to stop in the middle, when every event
+//! arrives twice and two workers share them, and when work fails permanently. The events come from Google's Pub/Sub emulator. The streams are those
+//! of a server of ours, because the emulator leases events to streams that are closed, and leases to one worker what another would have a place for.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ use trackdrop_pipeline::{Bucket, RequestId};
 use trackdrop_tables::schema::TRACKS;
 
 const SEGMENTS: usize = 4;
-/// How long events may be on their way after the end of a request was told.
+/// How long events may be on their way after the end of a request was published.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(240);
 
 struct Scene {

@@ -18,7 +18,7 @@ use trackdrop_pipeline::{Bucket, RequestId};
 
 const WITHIN: Duration = Duration::from_secs(120);
 const EXAMPLES: [&str; 2] = ["smallest", "pull-workers"];
-/// Where the table stands in `docs/deploy.md`.
+/// Where the table is in `docs/deploy.md`.
 const TABLE: (&str, &str) =
     ("<!-- rights: written by UPDATE_RIGHTS=1 scripts/e2e rights -->\n\n", "\n<!-- rights: end -->");
 

@@ -19,7 +19,7 @@ use trackdrop_e2e::{
 use trackdrop_pipeline::{Bucket, RequestId};
 use trackdrop_tables::schema::TRACKS;
 
-/// How long deliveries may go on after the end of a request was told; none takes a tenth of it.
+/// How long deliveries may continue after the end of a request was published; none takes a tenth of it.
 const SETTLES_WITHIN: Duration = Duration::from_secs(120);
 
 /// A line of the table that the test prints.

@@ -1,4 +1,4 @@
-//! What stopped goes on, over the emulators: an event that was lost, by the sweeper; dead letters, by `trackdrop dead-letters`.
+//! Stalled requests resume, over the emulators: after a lost event, by the sweeper; after dead letters, by `trackdrop dead-letters`.
 
 #![allow(clippy::unwrap_used)]
 

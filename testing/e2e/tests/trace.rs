@@ -17,7 +17,7 @@ use trackdrop_otlp_receiver::{Receiver, Span, Trace};
 use trackdrop_pipeline::{Bucket, RequestId, Timestamp};
 
 const SETTLES_WITHIN: Duration = Duration::from_secs(120);
-/// Whoever uploads has a trace of its own, which goes on in the request.
+/// The uploader has a trace of its own, which continues in the request.
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SWEPT_TRACE: &str = "5bf92f3577b34da6a3ce929d0e0e4736";
 const WINDOW_TRACE: &str = "6bf92f3577b34da6a3ce929d0e0e4736";
@@ -476,7 +476,7 @@ async fn what_a_window_loads_is_in_the_trace_of_each_of_its_requests(scene: &Sce
     one.below_the_uploaders_span();
     for (told, outermost) in [(&one, "outside"), (&other, "request")] {
         assert_eq!(told.is_one_tree("a window loads two requests").name, outermost);
-        // Its rows stand; its end is told.
+        // Its rows exist; its end is published.
         let window = told.by_clock("window", &clock);
         assert_eq!(window.len(), 3, "marked, let go, told: {}", told.trace.drawn());
         let [publish] = told.trace.named("publish").collect::<Vec<_>>()[..] else { panic!("{}", told.trace.drawn()) };

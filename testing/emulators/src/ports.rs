@@ -1,9 +1,8 @@
-//! Ports for programs that are told theirs, and can't be given an open listener.
+//! Ports for programs that take a port number, and can't be given an open listener.
 //!
-//! A port that the system picks is free only as long as nobody else asks: another test, another test process, or any
-//! outgoing connection may get it before the program listens. A connection to a port of that range may even meet itself.
-//! So these ports lie below the range of outgoing connections, and each is leased by a locked file until the process that
-//! asked for it ends.
+//! A port that the system picks is free only as long as nobody else asks: another test, another test process, or any outgoing connection may get it
+//! before the program listens. A connection to a port of that range may even meet itself. So these ports are below the range of outgoing connections,
+//! and each is leased by a locked file until the process that asked for it ends.
 
 use std::{
     fs::{File, OpenOptions},
@@ -68,7 +67,7 @@ mod tests {
     fn another_process_is_given_another_port() {
         let port = free_port();
         let path = folder().join(port.to_string());
-        // A lock belongs to the open file, so another opening of it stands for another process.
+        // A lock belongs to the open file, so opening it again has the same effect as another process.
         assert!(OpenOptions::new().write(true).open(path).unwrap().try_lock().is_err());
     }
 }

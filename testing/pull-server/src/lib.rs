@@ -85,7 +85,7 @@ impl PullServer {
         Self::start_for(subscription, behind, Box::new(|_| true)).await
     }
 
-    /// The same for those who may; others are told `PERMISSION_DENIED`. Who calls what is passed on is not looked at here.
+    /// The same for callers that `may` accepts; others get `PERMISSION_DENIED`. Callers of requests that are passed on are not checked here.
     ///
     /// # Errors
     /// No port is free.
@@ -127,13 +127,13 @@ impl PullServer {
         &self.host
     }
 
-    /// An event for whoever pulls.
+    /// Adds an event for the workers that pull.
     pub fn add(&self, attributes: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>, data: Bytes) {
         let attributes = attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         self.shared.queue().add(PubsubMessage { data, attributes, message_id: String::new() });
     }
 
-    /// Sends nothing as long as fewer streams are open: so it can be told how events are shared out between them.
+    /// Sends nothing while fewer streams are open: so a test can see how events are shared out between them.
     pub fn wait_for_streams(&self, count: usize) {
         self.shared.queue().least_streams = count;
     }
@@ -149,7 +149,7 @@ impl PullServer {
         waiting + leased
     }
 
-    /// How many times an event was handed back.
+    /// How many times an event was returned.
     pub fn handed_back(&self) -> usize {
         self.shared.queue().handed_back
     }
@@ -178,7 +178,7 @@ async fn streaming_pull(State(shared): State<Arc<Shared>>, request: Request) -> 
             let (sender, messages) = mpsc::unbounded_channel();
             let lease = Duration::from_secs(first.stream_ack_deadline_seconds.max(0) as u64);
             shared.queue().open(Stream { places: first.max_outstanding_messages, lease, sender });
-            // Kept-alive messages say nothing more.
+            // Messages that keep the stream alive say nothing more.
             tokio::spawn(async move { while let Some(Ok(_)) = asked.next().await {} });
             Ok(tonic::Response::new(Messages(messages)))
         }

@@ -66,7 +66,7 @@ impl Queue {
         self.share_out();
     }
 
-    /// Leases from now on; no time at all hands back.
+    /// Leases from now on; 0 seconds releases the event.
     pub(crate) fn lease(&mut self, ack_ids: &[String], seconds: u64) {
         for id in ack_ids {
             if seconds > 0 {
@@ -94,9 +94,9 @@ impl Queue {
         self.share_out();
     }
 
-    /// Gives what waits to the first stream that has a place: whoever asks for more than it can work on gets it, and keeps others from it.
+    /// Gives what waits to the first stream that has a place. A stream that asks for more than it can work on gets it, and others do not.
     fn share_out(&mut self) {
-        // What a stream that is gone has leased stays leased until it is acknowledged, handed back, or the lease ends.
+        // Events leased by a closed stream stay leased until they are acknowledged or returned, or the lease ends.
         self.streams.retain(|_, stream| !stream.sender.is_closed());
         while !self.waiting.is_empty() && self.streams.len() >= self.least_streams {
             let held = |number: u64| self.leased.values().filter(|leased| leased.stream == number).count() as i64;

@@ -87,7 +87,7 @@ pub struct Api {
     retry: Retry,
 }
 
-/// Who calls: the service's own account, or whoever is logged in on a laptop.
+/// The caller: the service's own account, or the user who is logged in on a laptop.
 #[derive(Clone, Debug)]
 pub struct Identity(Credentials);
 
@@ -146,7 +146,7 @@ impl Api {
         self.retry
     }
 
-    /// Makes a call; `make` is given the client and makes the request anew for each attempt. Gives any answer that is a success.
+    /// Makes a call. `make` gets the client and builds the request again for each attempt. Returns any answer that is a success.
     pub(super) async fn call(
         &self,
         doing: &str,

@@ -1,4 +1,4 @@
-//! Uploads that go on where a broken connection left them.
+//! Uploads that resume where a broken connection stopped them.
 
 use super::{
     api::{Api, ApiError, Repeat, json},
@@ -63,7 +63,8 @@ impl Upload<'_> {
                 Err(error) => error,
             };
             failures += 1;
-            // The session is lost. If the upload was complete all the same, a precondition stops the one that is begun anew, and the object is looked at.
+            // The session is lost. The upload may have been complete all the same. Then the precondition stops the session that is begun again, and
+            // the object is compared.
             if matches!(error.status, Some(404 | 410)) && !is_anew && self.has_precondition() {
                 session = self.begin().await?;
                 (at, is_known, is_anew) = (0, true, true);

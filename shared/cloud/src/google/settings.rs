@@ -83,7 +83,7 @@ impl Endpoints {
     }
 }
 
-/// Pub/Sub, for whoever needs nothing else: from the process's environment alone.
+/// Pub/Sub, for a process that needs nothing else: from the process's environment alone.
 ///
 /// # Errors
 /// An endpoint to which credentials may not be sent, or no credentials.
@@ -310,7 +310,7 @@ mod tests {
             ("TRACKDROP_TOPIC_REQUESTS", "requests"),
             ("TRACKDROP_DATASET", "a.b.c"),
             ("TRACKDROP_STORAGE_ENDPOINT", "storage.example"),
-            // Whoever listens on the way would have the token.
+            // A listener on the way would get the token.
             ("TRACKDROP_PUBSUB_ENDPOINT", "http://pubsub.example"),
             ("TRACKDROP_BIGQUERY_ENDPOINT", "ftp://127.0.0.1"),
         ] {

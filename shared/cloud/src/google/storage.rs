@@ -25,7 +25,7 @@ const RESUMABLE_FROM_BYTES: usize = 8 << 20;
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// Objects that a listing leaves out which are named.
 const NAMED: usize = 5;
-/// Downloads that are begun anew because the object was overwritten in between.
+/// Downloads that are restarted because the object was overwritten in between.
 const OVERTAKEN: u32 = 5;
 
 /// Cloud Storage.
@@ -221,7 +221,7 @@ fn unavailable(doing: &str, reason: impl std::fmt::Display) -> StorageError {
     StorageError::Unavailable { doing: doing.to_owned(), reason: reason.to_string() }
 }
 
-/// The bucket asks whoever reads to pay, and nobody is named who does.
+/// The bucket requires the requester to pay, and the request names no payer.
 fn is_requester_pays(error: &ApiError) -> bool {
     let says = |text: &str| text.to_ascii_lowercase().contains("requester pays");
     error.status == Some(400) && (error.code.as_deref() == Some("UserProjectMissing") || says(&error.reason))

@@ -82,7 +82,7 @@ impl Subscription {
         Ok(json::<Pulled>(&doing, answer).await?.received_messages)
     }
 
-    /// These messages are gone for good.
+    /// These messages are removed permanently.
     ///
     /// # Errors
     /// Pub/Sub refused the call, or could not be reached.
@@ -91,7 +91,7 @@ impl Subscription {
         self.post("acknowledge", &doing, &json!({ "ackIds": ack_ids })).await.map(drop)
     }
 
-    /// These messages are leased for so many seconds from now; 0 hands them back.
+    /// These messages are leased for `seconds` from now; 0 releases them.
     ///
     /// # Errors
     /// Pub/Sub refused the call, or could not be reached.

@@ -1,9 +1,8 @@
 //! Rows in BigQuery, by load jobs whose ids are made from what they load.
 //!
-//! A job id can be used once in a project. So a repeated load meets 409, and the job that stands says how it went: done means that the rows
-//! are there, running means to wait, failed means to try under the next id (`..._r1`), because a failed id stays taken. A load job is
-//! atomic, so the rows of a request are there exactly once or not at all. Files that are loaded together share a job, whose id is made from all
-//! of them.
+//! A job id can be used once in a project. So a repeated load meets 409, and the existing job says how it went: done means that the rows exist,
+//! running means to wait, failed means to try under the next id (`..._r1`), because a failed id stays taken. A load job is atomic, so the rows of a
+//! request exist exactly once or not at all. Files that are loaded together share a job, whose id is made from all of them.
 
 use super::{
     Buckets,
@@ -23,8 +22,8 @@ use trackdrop_tables::{
     schema::{REQUESTS, TRACKS, Table},
 };
 
-/// Jobs of one load: every delivery goes on where the last one left, and walks past those that failed. More than the deliveries of days, for
-/// as long as it may take until somebody makes the table that is missing.
+/// Jobs of one load. Every delivery resumes where the last one stopped, and skips the ids of jobs that failed. This is more than the deliveries of
+/// days, to last until somebody creates a table that is missing.
 const LARGEST_SUFFIX: u32 = 200;
 /// How often a running job is looked at, at first and at most.
 const LOOK_FIRST: Duration = Duration::from_millis(100);
@@ -120,7 +119,8 @@ impl BigQuery {
             };
             let all = status.errors.iter().map(describe).collect::<Vec<_>>().join("; ");
             let reason = format!("job {id} failed: {}", if all.is_empty() { describe(&error) } else { all });
-            // Some of several may have been loaded alone since they were refused together: whoever looks at the job must come to the same.
+            // Some of these files may have been loaded alone after they were refused together. Every process that looks at the job must reach the
+            // same result.
             let are_refused = are_several && !error.may_pass();
             match outcome {
                 // Somebody's earlier failure: try again under the next id.
@@ -298,7 +298,7 @@ impl Warehouse for BigQuery {
     }
 }
 
-/// Whether it is about the moment, or about a table or a right that somebody can mend while deliveries go on; and not about the rows.
+/// Whether the error is about the moment, or about a table or a right that somebody can repair while deliveries continue; and not about the rows.
 fn may_pass(code: &str, message: &str) -> bool {
     // A file that is gone stays so: its rows come from nowhere else.
     let is_about_file = ["gs://", "/bigstore/"].iter().any(|address| message.contains(address));
@@ -328,7 +328,7 @@ fn describe(error: &JobError) -> String {
 
 fn failed(doing: &str, error: ApiError) -> WarehouseError {
     let (doing, reason) = (doing.to_owned(), error.reason.clone());
-    // A table or a right that is missing: nothing in the rows is wrong, and somebody can mend it while deliveries go on.
+    // A table or a right is missing: the rows are not at fault, and somebody can repair it while deliveries continue.
     // And its word for what is wrong says more than the status, which may be 400 where the moment is wrong.
     let may_pass = error.code.as_deref().is_some_and(|code| may_pass(code, &error.reason));
     let is_transient = error.is_transient() || may_pass || matches!(error.status, Some(401 | 403 | 404));

@@ -55,7 +55,7 @@ pub struct InFlight {
     pub delivery: Delivery,
 }
 
-/// What the bus tells whoever watches it.
+/// What the bus reports to the caller that watches it.
 #[derive(Clone, Debug)]
 pub enum BusEvent {
     /// An attempt failed and will be repeated.
@@ -80,7 +80,7 @@ pub enum BusEvent {
     },
 }
 
-/// Why a bus can't go on: the host's own trouble, not that of one event.
+/// Why a bus can't continue: the host's own trouble, not that of one event.
 #[derive(Debug, thiserror::Error)]
 #[error("{failure}")]
 pub struct BusError {
@@ -125,7 +125,7 @@ impl Bus {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Delivers until `stop` is ready, then hands back what is in flight. Ends with a failure where the host itself can't go on.
+    /// Delivers until `stop` is ready, then returns the events in progress. Ends with a failure if the host itself can't continue.
     ///
     /// # Errors
     /// The catalogue cannot be read or written.
@@ -194,7 +194,7 @@ impl Bus {
         Ok(())
     }
 
-    /// An error that kept the next message from being taken, with what that message is about.
+    /// An error that prevented the next message from being taken, with what that message is about.
     async fn about_next(&self, function: &str, error: StorageError) -> BusError {
         let name = function.to_owned();
         let next = self.cloud.on_catalog(move |inner| inner.peek(&name)).await;

@@ -11,7 +11,7 @@ use std::{
 };
 use trackdrop_pipeline::trigger::Trigger;
 
-/// Bytes kept back on disk for recording a failure when the disk is full.
+/// Bytes reserved on disk for recording a failure when the disk is full.
 const RESERVE_BYTES: usize = 1 << 20;
 /// How long a transaction waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -99,7 +99,8 @@ impl LocalCloud {
             std::fs::create_dir_all(&folder).map_err(io_error(&folder))?;
         }
         let host = Host::start(&store).map_err(io_error(&store))?;
-        // One process opens the catalog at a time: two that turn on its write-ahead log together don't wait for each other, one is told "locked".
+        // One process opens the catalog at a time. Two that turn on its write-ahead log together don't wait for each other: one gets the error
+        // "locked".
         let opening = store.join("opening");
         let turn = std::fs::File::create(&opening).map_err(io_error(&opening))?;
         turn.lock().map_err(io_error(&opening))?;
@@ -107,7 +108,7 @@ impl LocalCloud {
         drop(turn);
         let reserve = store.join("reserve");
         if !reserve.exists() {
-            // Best effort: a full disk must not keep anyone from reading what is there.
+            // Best effort: a full disk must not prevent reading.
             if std::fs::write(&reserve, vec![0x54; RESERVE_BYTES]).is_err() {
                 std::fs::remove_file(&reserve).ok();
             }
@@ -132,7 +133,7 @@ impl LocalCloud {
         &self.inner.root
     }
 
-    /// Gives up the reserve, so that a failure can be recorded on a full disk. The next `open` makes it again.
+    /// Deletes the reserve, so that a failure can be recorded on a full disk. The next `open` makes it again.
     pub fn release_reserve(&self) {
         std::fs::remove_file(self.inner.store.join("reserve")).ok();
     }

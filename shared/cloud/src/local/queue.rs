@@ -150,7 +150,7 @@ impl Inner {
         })
     }
 
-    /// The message was given up: in one transaction it is gone and its dead letter queued.
+    /// The message's attempts all failed: one transaction removes it and queues its dead letter.
     pub(super) fn bury(&self, lease: &Lease, topic: Option<&str>, letter: &Event) -> Result<(), StorageError> {
         self.transaction("giving a message up", |transaction| {
             if let Some(topic) = topic {
@@ -171,7 +171,7 @@ impl Inner {
 /// How a request is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redrive {
-    /// What stands is kept: every event of the request happens again, and idempotent handlers do what is missing.
+    /// Existing objects are retained. Every event of the request is delivered again, and idempotent handlers do what is missing.
     Resume,
     /// Everything but the upload is forgotten, in one step.
     Reset,

@@ -37,7 +37,7 @@ impl Warehouse for LocalCloud {
         };
         let to_json = |row: &RequestRow| Ok((row.request_id.to_string(), serde_json::to_string(row)?));
         let rows: Vec<_> = rows.iter().map(to_json).collect::<Result<_, _>>().map_err(unavailable)?;
-        // Of two ends the later one: an earlier one was taken back when the request was opened again, and whoever records it does so too late.
+        // Of two ends the later one: the earlier one was withdrawn when the request was reopened, and a process that records it does so too late.
         let sql = "INSERT INTO request_rows VALUES (?1, ?2) ON CONFLICT (request) DO UPDATE SET row = excluded.row \
                    WHERE json_extract(excluded.row, '$.finished_at') > json_extract(request_rows.row, '$.finished_at')";
         self.insert_once(sql, move |insert| {

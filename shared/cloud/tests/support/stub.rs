@@ -99,7 +99,7 @@ async fn answer(
     let what = format!("{method} {uri}");
     exchanges.asked.lock().unwrap().push(Asked { method, uri, headers, body });
     let answer = exchanges.answers.lock().unwrap().pop_front();
-    // 418 is no status that is tried again, so a call too many is told and not repeated for ever.
+    // 418 is not a status that is retried, so an unexpected call is reported and not repeated forever.
     answer
         .unwrap_or_else(|| (StatusCode::IM_A_TEAPOT, HeaderMap::new(), format!("nobody expected {what}")))
         .into_response()

@@ -1,5 +1,5 @@
-//! What `LibreYOLO` 1.6 writes for each of its families. The family stands in the metadata; shapes alone would mislead, as it gives
-//! corners where Ultralytics gives centre and size.
+//! What `LibreYOLO` 1.6 writes for each of its families. The metadata name the family. Shapes alone would mislead, because it returns corners where
+//! Ultralytics returns centre and size.
 
 use super::{
     BoxFormat, ColorOrder, Defaults, Evidence, Extra, Family, Fit, Head, Letterbox, OutputSpec, Resize,
@@ -73,7 +73,7 @@ fn usual(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<(Layout, Defaults
     let linear = |defaults: Defaults| Defaults { resize: Resize::OpenCv, ..defaults };
     let smooth = |defaults: Defaults| Defaults { resize: Resize::Swscale, ..defaults };
     let is_turned = evidence.metadata.task.as_deref() == Some("obb");
-    // Turned boxes keep their shape in a picture whose ratio is kept.
+    // Turned boxes retain their shape only in a picture whose ratio is preserved.
     let upright = |defaults: Defaults| {
         let kept = Defaults { letterbox: Letterbox::TopLeft, pad_color: [0; 3], ..defaults.clone() };
         if is_turned { kept } else { defaults }

@@ -18,7 +18,7 @@ const RUN_ROWS: usize = 1 << 18;
 const RUN_BUFFER_BYTES: usize = 1 << 16;
 const ROW_BYTES: usize = 44;
 
-/// What is kept of a row until its track's turn.
+/// What is stored of a row until its track's turn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct KeptRow {
     pub(super) track_id: i64,
@@ -71,7 +71,7 @@ pub(super) struct ByTrack {
 }
 
 impl ByTrack {
-    /// Sorts rows, which come in frame order; `ltrb` makes what is kept of a box.
+    /// Sorts rows, which come in frame order; `ltrb` returns what is stored of a box.
     pub(super) fn sort<R: Borrow<TrackRow>>(
         rows: impl Iterator<Item = Result<R, ExportError>>,
         ltrb: impl Fn(&TrackRow) -> [f32; 4],

@@ -1,4 +1,4 @@
-//! A Python virtual environment for tests, made once and kept in the cache.
+//! A Python virtual environment for tests, made once and stored in the cache.
 
 use sha2::{Digest, Sha256};
 use std::{

@@ -34,7 +34,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Writes of the emulator that are made at the same time.
 const AT_ONCE: usize = 32;
-/// Longer ago than a request may stand still, and not so long that nobody looks any more.
+/// Longer ago than a request may stall, and not so long ago that the sweeper skips it.
 const AGE_S: f64 = 86_400.0;
 
 /// As long as a name may be.
@@ -51,7 +51,7 @@ fn done() -> BTreeMap<String, String> {
     BTreeMap::from([("trackdrop-state".to_owned(), "done".to_owned())])
 }
 
-/// What a request leaves behind: its upload, its results and the marker that its end is told.
+/// What a request leaves behind: its upload, its results and the marker that its end is published.
 fn left_by(request: &RequestId, upload: ObjectName) -> Vec<(ObjectName, BTreeMap<String, String>)> {
     let files = [ResultFile::Detections, ResultFile::Tracks, ResultFile::AnnotatedVideo, ResultFile::Summary];
     let mut left = vec![
@@ -167,7 +167,7 @@ async fn main() -> Outcome<()> {
             let address = std::env::var("STORAGE_EMULATOR_HOST")?;
             served::serve(&address, requests.parse()?, uploads.parse()?).await
         }
-        // What was just written stands still at once.
+        // Everything that was just written counts as stalled at once.
         ["sweep", "emulator"] => sweep(&emulator(&nowhere)?, Patience { still_s: 0.0, ..Patience::default() }).await,
         ["sweep", folder] => {
             let local = Arc::new(LocalCloud::open(Path::new(folder), vec![])?);

@@ -115,7 +115,7 @@ pub(super) async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summ
         request_id: request.clone(),
         retrack_of: manifest.retrack_of.clone(),
         video: video_name(manifest),
-        // Its round's rows are told apart from those of earlier ones by the moment, whatever the clocks say.
+        // The moment distinguishes the rows of this round from those of earlier rounds, whatever the clocks say.
         finished_at: manifest.reopened_at.map_or(now, |began_at| now.max(began_at)),
         segments: manifest.segment_count,
         fps_per_instance: track_s.map(|seconds| ledger.looks() as f64 / seconds),

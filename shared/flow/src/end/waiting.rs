@@ -1,13 +1,13 @@
-//! Ends by window, for more videos a day than a table takes jobs: the rows in `requests` of all that ended since the last window are recorded
-//! with one job, and then their ends are told.
+//! Ends by window, for more videos a day than a table accepts jobs. One job records the rows in `requests` of all requests that ended since the last
+//! window; then their ends are published.
 //!
 //! ```text
-//! waiting_ends/<request_id>/<round>   created once the summary of a round stands; deleted when its end is told
+//! waiting_ends/<request_id>/<round>   created once the summary of a round exists; deleted when its end is published
 //! loads/ends.json                     the frozen rows of the open window; empty while none is open
 //! ```
 //!
-//! Whether an end waits is decided once, by whoever writes the summary of its round: all others do as its metadata says, whatever their own
-//! settings are. So no row is in a job of its own and in a window's, too.
+//! Whether an end waits is decided once, by the process that writes the summary of its round. All others follow the summary's metadata, whatever
+//! their own settings are. So no row is both in a job of its own and in a window's.
 
 use super::{
     ENDS_BY_WINDOW, publish,
@@ -34,7 +34,7 @@ pub const ROWS_OF_A_WINDOW: usize = 5_000;
 /// What is done for a request of a window, in that request's trace; the job itself is one for all of them.
 const SPAN: &str = "window";
 
-/// An end that is to be told.
+/// An end that is to be published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Ended {
     round: Round,
@@ -51,15 +51,15 @@ pub(super) async fn wait(cloud: &Cloud, request: &RequestId, round: Round) -> Re
     cloud.mark(names::waiting_end(request, round)).await.map(drop)
 }
 
-/// Tells ends that wait, as many as one window takes. Whether there were any: there may be more.
+/// Publishes ends that wait, at most one window of them. Returns whether there were any; more may be waiting.
 ///
 /// # Errors
-/// Those of store, warehouse and publisher, and where `delivery` is asked to stop: the next call goes on.
+/// Those of store, warehouse and publisher, and when `delivery` is asked to stop. The next call resumes.
 pub async fn tell_next(cloud: &Cloud, delivery: &Delivery) -> Result<bool, Failure> {
     window::load_next(cloud, &Ends, delivery).await
 }
 
-/// Tells all ends that wait.
+/// Publishes all ends that wait.
 ///
 /// # Errors
 /// As [`tell_next`].
@@ -119,7 +119,7 @@ impl Gathering for Ends {
     }
 }
 
-/// The end that waits; none where there is nothing to tell any more: then it waits no longer.
+/// The end that waits. If nothing is left to publish, this returns none and removes the waiting marker.
 async fn look(cloud: Cloud, request: RequestId, round: Round) -> Result<Option<Ended>, Failure> {
     let marker = cloud.find(&Marker::Ended.object(&request)).await?;
     let is_told = marker.is_some_and(|told| round::is_of_deleted(&told) || round::told(&told) >= Some(round));
@@ -140,7 +140,7 @@ async fn end_of(cloud: &Cloud, request: &RequestId, round: Round) -> Result<Opti
     Ok(summary.map(|summary| Ended { round, row: row(&manifest, &summary) }))
 }
 
-/// Gives the end if its row stands. One that is refused is left to the sweeper, as the end of a request that is recorded alone would be.
+/// Returns the end if its row exists. A row that the warehouse refuses is left to the sweeper, like that of a request that is recorded alone.
 async fn record_alone(cloud: Cloud, ended: Ended) -> Result<Option<Ended>, Failure> {
     match cloud.warehouse.record_requests(std::slice::from_ref(&ended.row)).await {
         Ok(LoadOutcome::Loaded | LoadOutcome::AlreadyLoaded) => Ok(Some(ended)),
@@ -154,7 +154,8 @@ async fn record_alone(cloud: Cloud, ended: Ended) -> Result<Option<Ended>, Failu
     }
 }
 
-/// Tells an end whose row stands. Whatever becomes of that, the window stays open until the marker stands: a later one would record the row again.
+/// Publishes an end whose row exists. On any failure the window stays open until the marker exists, because a later window would record the row
+/// again.
 async fn tell(cloud: Cloud, ended: Ended) -> Result<(), Failure> {
     let told = try_to_tell(&cloud, &ended).await;
     told.map_err(|failure| Failure::transient(format!("the end of {} can't be told: {failure}", ended.row.request_id)))

@@ -18,7 +18,7 @@ impl<'a> Ended<'a> {
         Self(Listing::of(&*cloud.storage, ObjectName::new(Bucket::Work, Marker::Ended.prefix())))
     }
 
-    /// The next request, and the round whose end is told, if any is.
+    /// The next request, and the round whose end is published, if there is one.
     pub(super) async fn next(&mut self) -> Result<Option<(RequestId, Option<Round>)>, Failure> {
         while let Some(info) = self.0.next().await? {
             if let Some(request) = names::request_of(&info.object) {
@@ -54,7 +54,7 @@ impl Complete {
     }
 }
 
-/// The letters and digits that an id is told from others by: seven bits for each of 8, 47 for the number that the 14 digits of the time are.
+/// The letters and digits that distinguish an id from others: seven bits for each of 8, and 47 for the number that the 14 digits of the time form.
 fn packed(request: &RequestId) -> u128 {
     let (token, time) = request.as_str().trim_start_matches("req_").split_once('_').unwrap_or_default();
     let token = token.bytes().fold(0, |packed, byte| packed << 7 | u128::from(byte));

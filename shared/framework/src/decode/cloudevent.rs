@@ -41,7 +41,7 @@ pub(super) fn decode(headers: &HeaderMap, body: &Bytes) -> Result<Event, Malform
     normalise(event)
 }
 
-/// An event whose JSON stands for all of it.
+/// An event whose JSON holds all of it.
 pub(super) fn structured(json: Value) -> Result<Event, Malformed> {
     normalise(serde_json::from_value(json).map_err(|error| Malformed(format!("not a CloudEvent: {error}")))?)
 }

@@ -1,6 +1,6 @@
-//! Background events, which functions of the first generation got: `context` and `data`. They are converted as Google's frameworks do it
-//! (functions-framework-conformance, `docs/mapping.md`), those of Firebase and Firestore too: they start nothing here, and whoever sends them is
-//! told so, and not that they are broken.
+//! Background events, which functions of the first generation received: `context` and `data`. They are converted as Google's frameworks convert them
+//! (functions-framework-conformance, `docs/mapping.md`), including those of Firebase and Firestore. Those start nothing here. Because they are
+//! converted, the sender gets the answer that they start nothing, and not that they are malformed.
 
 use super::{Attributes, MESSAGE_PUBLISHED, Malformed, STORAGE_FINALIZED, build, optional_text, push, text};
 use cloudevents::Event;

@@ -33,10 +33,10 @@ pub(crate) async fn layer(
         // Its own line is said where the work is counted.
         Some(Answer::Done) => tracing::debug!(function, status, ms, "answered"),
         Some(Answer::Ignored(_)) => tracing::debug!(function, status, ms, reason, "ignored"),
-        // Once an object, since it is acknowledged: whoever misses a video finds here what became of it.
+        // Once per object, since it is acknowledged: a user who misses a video finds the reason here.
         Some(Answer::PassedOver(_)) => telemetry::upload_ignored(function, reason),
-        // Acknowledged like them, because other objects of a shared bucket must not fill the dead letters; but where a setting is wrong, this is all
-        // that tells of uploads that nothing becomes of.
+        // Acknowledged like them, because other objects of a shared bucket must not fill the dead letters. But if a setting is wrong, this line is
+        // the only sign of uploads that start nothing.
         Some(Answer::Foreign(_)) => tracing::warn!(function, status, ms, "not taken: {reason}"),
         Some(Answer::Full) => tracing::info!(function, status, ms, "handed back: {reason}"),
         Some(Answer::Transient(_)) => {

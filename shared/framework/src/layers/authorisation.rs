@@ -20,7 +20,7 @@ pub(crate) enum MayPush {
     Holders(Arc<Verifier>),
     /// Programs of this machine, and no page that a browser shows here.
     ThisMachine,
-    /// Whoever gets here: something else has checked them.
+    /// Any caller that reaches this service: something else has checked it.
     Anyone,
 }
 
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_tokens_only_programs_of_this_machine_may_push_unless_something_else_checks_callers() {
+    async fn without_tokens_only_this_machine_may_push_unless_something_else_checks_callers() {
         for (peer, expected) in [
             (Some("127.0.0.1"), StatusCode::OK),
             (Some("127.8.9.10"), StatusCode::OK),

@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_dribbles_is_given_up_at_the_bound_and_one_that_comes_within_it_is_taken() {
+    async fn a_slow_body_is_abandoned_at_the_bound_and_one_that_arrives_within_it_is_accepted() {
         let every = |wait: Duration, pieces: usize| {
             let piece = move |_| async move {
                 tokio::time::sleep(wait).await;

@@ -9,7 +9,7 @@ use axum::{
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The place that an event brings along: whoever pulls takes one before the event.
+/// The place that an event brings along: a worker that pulls takes a place before it pulls the event.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     _permit: Arc<OwnedSemaphorePermit>,
@@ -24,7 +24,7 @@ impl From<OwnedSemaphorePermit> for Place {
 pub(crate) async fn layer(State(places): State<Arc<Semaphore>>, mut request: Request, next: Next) -> Response {
     let brought = request.extensions_mut().remove::<Place>();
     let place = brought.or_else(|| places.try_acquire_owned().ok().map(Place::from));
-    // Kept until the work has ended, though its answer may have been given before.
+    // Held until the work has ended, though its answer may have been given before.
     match place {
         Some(_place) => next.run(request).await,
         None => Answer::Full.into_response(),

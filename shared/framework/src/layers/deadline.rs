@@ -1,4 +1,4 @@
-//! An answer before the acknowledgement deadline, and before the process must go: the work is asked to stop, and the event is handed back.
+//! Answers before the acknowledgement deadline, and before the process must exit: the work is asked to stop, and the event is returned.
 
 use crate::{answer::Answer, stuck::Stuck};
 use axum::{
@@ -13,7 +13,7 @@ use trackdrop_pipeline::Delivery;
 /// How long work that was asked to stop may take to say so itself.
 pub(crate) const STOPS_WITHIN: Duration = Duration::from_secs(1);
 
-/// When work is handed back.
+/// When an event is returned.
 #[derive(Clone, Debug)]
 pub(crate) struct Deadline {
     pub(crate) after: Duration,
@@ -25,8 +25,8 @@ pub(crate) struct Deadline {
     pub(crate) stuck: Stuck,
 }
 
-/// Puts a [`Delivery`] beside the request and cancels it when its time is over. What does not stop then goes on without an answer and
-/// keeps its place: its effects are the same as those of the attempt that follows.
+/// Puts a [`Delivery`] beside the request and cancels it when its time is over. Work that does not stop then continues without an answer and keeps
+/// its place. This does no harm: its effects are the same as those of the attempt that follows.
 pub(crate) async fn layer(State(deadline): State<Deadline>, mut request: Request, next: Next) -> Response {
     let Deadline { after, is_put_off, mut hand_back, stuck } = deadline;
     let delivery = Delivery::new();

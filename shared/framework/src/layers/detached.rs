@@ -1,4 +1,5 @@
-//! Work goes on to its end, under its deadline and into the log, though the caller hangs up; and the service knows of it when it stops.
+//! Work continues to its end, under its deadline and with its log line, even if the caller closes the connection; and the service waits for it when
+//! it stops.
 
 use crate::answer::Answer;
 use axum::{

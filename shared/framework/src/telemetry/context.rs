@@ -73,7 +73,7 @@ pub(crate) fn inject(context: &SpanContext, metadata: &mut BTreeMap<String, Stri
     }
 }
 
-/// Where a request stands in its trace.
+/// The place of a request in its trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequestTrace {
     pub(crate) trace_id: TraceId,
@@ -84,7 +84,7 @@ pub(crate) struct RequestTrace {
 }
 
 impl RequestTrace {
-    /// By the context that an object of the request carries; an upload's is that of whoever uploaded.
+    /// From the context that an object of the request carries; an upload's is the uploader's own.
     pub(crate) fn of(request: &RequestId, is_upload: bool, from: Option<&TraceContext>) -> Self {
         let digest = Sha256::digest(format!("trace of {request}"));
         let mut ids = [0; 24];
@@ -107,8 +107,8 @@ impl RequestTrace {
     }
 }
 
-/// What the sampler says of a trace that begins with us. The request's outermost span is told last of all, but all below it must be exported or
-/// not as it will be.
+/// The sampler's decision about a trace that begins with us. The request's outermost span is created last, but all spans below it must be exported or
+/// not as that one will be.
 fn is_sampled_at_its_root(trace: TraceId) -> bool {
     static SAMPLER: OnceLock<Sampler> = OnceLock::new();
     let variable = |name| std::env::var(name).ok();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_one_trace_whichever_of_its_objects_is_asked_and_an_uploaders_trace_goes_on_in_it() {
+    fn all_objects_of_a_request_give_one_trace_which_continues_the_uploaders_trace() {
         let request: RequestId = "req_0aZ9bY8c_20261123T182501".parse().unwrap();
         let alone = RequestTrace::of(&request, true, None);
         assert_eq!(alone, RequestTrace::of(&request, false, None));

@@ -16,7 +16,7 @@ pub(super) struct GoogleLog<W> {
     pub(super) write: W,
 }
 
-/// The fields of a span, kept for its events.
+/// The fields of a span, stored for its events.
 struct Fields(Map<String, Value>);
 
 struct Collect<'a>(&'a mut Map<String, Value>);

@@ -1,4 +1,4 @@
-//! The outermost span of a request, told by the one line that the log has of its end.
+//! The outermost span of a request, made from the one log line about its end.
 
 use super::context::{RequestTrace, outside_of};
 use opentelemetry::{

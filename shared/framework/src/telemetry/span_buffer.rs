@@ -1,4 +1,4 @@
-//! Spans of a delivery go on together, when the delivery has ended: one whose process was killed leaves no span without a parent.
+//! Exports the spans of a delivery together, when the delivery has ended. A process that is killed then leaves no span without a parent.
 
 use opentelemetry::{
     Context,
@@ -16,14 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Holds spans back until the outermost one of this process that they lie below has ended. Where more come at once than go into the next
-/// one's queue (`merge` makes a few a segment), they go on in pieces, each once the one before is sent.
+/// Holds spans until the outermost one of this process that they are below has ended. If more come at once than fit into the next processor's queue
+/// (`merge` makes a few a segment), they are passed on in pieces, each once the previous one is sent.
 #[derive(Debug)]
 pub(super) struct SpanBuffer<P> {
     next: Arc<P>,
     at_once: usize,
     held: Mutex<Held>,
-    /// Each tells when its pieces are sent.
+    /// Each signals when its pieces are sent.
     in_pieces: Mutex<Vec<mpsc::Receiver<()>>>,
 }
 
@@ -62,7 +62,7 @@ impl<P: SpanProcessor + 'static> SpanBuffer<P> {
         in_pieces.push(is_done);
     }
 
-    /// Waits for what goes on in pieces.
+    /// Waits for the spans that are passed on in pieces.
     fn wait(&self, within: Duration) {
         let until = Instant::now() + within;
         for is_done in std::mem::take(&mut *self.in_pieces.lock().unwrap_or_else(PoisonError::into_inner)) {
@@ -104,7 +104,7 @@ impl<P: SpanProcessor + 'static> SpanProcessor for SpanBuffer<P> {
             ended.push(span);
             return;
         } else {
-            // Work that went on after its delivery was handed back.
+            // Work that continued after its event was returned.
             vec![span]
         };
         drop(held);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_delivery_goes_on_before_the_delivery_has_ended_and_then_all_of_it_does() {
+    fn no_span_of_a_delivery_is_exported_before_the_delivery_has_ended_and_then_all_are() {
         let recorded = Names::default();
         let provider = SdkTracerProvider::builder().with_span_processor(SpanBuffer::new(recorded.clone(), 10)).build();
         let tracer = provider.tracer("test");

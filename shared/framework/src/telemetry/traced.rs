@@ -60,7 +60,7 @@ impl Storage for Traced<dyn Storage> {
             context::inject(&context_of(&span), &mut options.metadata);
         }
         let outcome = self.0.put(object, content, options).instrument(span.clone()).await;
-        // An object that stands already is how a duplicate delivery ends well.
+        // An object that exists already is the good outcome of a redelivery.
         let fails = !outcome.as_ref().is_err_and(StorageError::is_precondition);
         ended(&span, &outcome, |info| Some(info.bytes), fails);
         outcome

@@ -92,7 +92,7 @@ fn notification_of(name: &str, size: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_no_video_by_its_name_is_acknowledged_told_once_and_makes_no_call() {
+async fn an_upload_whose_name_is_not_a_videos_is_acknowledged_logged_once_without_a_call() {
     // Without a payload everybody else would have to look the object up.
     let bare = |name: &str| {
         let attributes = json!({ "eventType": "OBJECT_FINALIZE", "bucketId": "acme-up", "objectId": name,
@@ -158,7 +158,7 @@ async fn users_say_what_is_no_video_and_dead_letters_are_judged_by_the_same_list
 }
 
 #[tokio::test]
-async fn an_object_of_a_bucket_that_is_none_of_ours_is_acknowledged_with_a_warning_that_names_the_settings() {
+async fn an_object_of_a_foreign_bucket_is_acknowledged_with_a_warning_that_names_settings() {
     let log = Log::default();
     let written = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || written.clone()).finish();

@@ -83,7 +83,7 @@ async fn work_that_does_not_stop_keeps_its_place_though_its_answer_is_given() {
 }
 
 #[tokio::test]
-async fn an_instance_whose_places_are_all_kept_by_work_that_does_nothing_ends_with_the_reason() {
+async fn an_instance_whose_places_are_all_held_by_stuck_work_ends_with_the_reason() {
     let short = Duration::from_millis(50);
     let with = |service: Service| service.with_deadline(short).with_patience(short).with_concurrency(2);
     let world = World::of(TRACK, with).await;
@@ -135,7 +135,7 @@ async fn a_service_that_is_stopped_finishes_what_it_is_at() {
     let first = world.pushing();
     world.stand.entered.notified().await;
     drop(world.stop.take());
-    // It no longer listens; what is in work goes on.
+    // It no longer listens; work in progress continues.
     while tokio::net::TcpStream::connect(world.url.trim_start_matches("http://")).await.is_ok() {
         tokio::task::yield_now().await;
     }

@@ -21,7 +21,7 @@ pub(crate) enum FirstBits {
     MsMpeg4,
     /// WMV 8.
     Wmv2,
-    /// WMV 9, the simple and main profile of VC-1: what stands before a picture's type.
+    /// WMV 9, the simple and main profile of VC-1: the bits that come before a picture's type.
     Wmv3 {
         has_interpolation: bool,
         has_range: bool,

@@ -1,7 +1,7 @@
-//! What a packet's first bytes say: may decoding start here, does a picture come out, and what has a decoder to be told first?
+//! What a packet's first bytes say: may decoding start here, does a picture come out, and what must the decoder be given first?
 //!
-//! Containers say of each packet whether it is a key frame. Some writers call every packet one, others none, and many pictures that are
-//! coded on their own need what stands before them all the same. So the stream itself is asked.
+//! Containers say of each packet whether it is a key frame. Some writers call every packet one, others none. Many pictures that are intra-coded still
+//! need what comes before them. So the stream itself is examined.
 
 mod bits;
 mod first_bits;
@@ -41,13 +41,13 @@ impl Look {
 /// Parameter sets to be put in front of a packet, since a chunk's own description has them otherwise; framed as the packets are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeadIn {
-    /// Wherever the packet stands in a chunk: the container changed its description of the stream here.
+    /// For a packet at any place in a chunk: the container changed its description of the stream here.
     pub changed: Vec<u8>,
     /// Where a chunk starts with it: what is in effect here.
     pub at_start: Vec<u8>,
 }
 
-/// How pictures at which decoding may start are told from others.
+/// How to recognise pictures at which decoding may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Nal(Family, Framing),
@@ -112,7 +112,8 @@ impl Bitstream {
         }
     }
 
-    /// The container describes the stream anew from the next packet on. False if it is another one, in a way that a decoder does not follow.
+    /// The container describes the stream again from the next packet on. Returns false if it is another stream, in a way that a decoder does not
+    /// follow.
     pub(crate) fn describe_anew(&mut self, extradata: &[u8]) -> bool {
         if self.extradata == extradata {
             return true;
@@ -161,10 +162,11 @@ impl Bitstream {
             Kind::FirstBits(kind) => kind.look(data),
             Kind::IntraOnly | Kind::Untold => self.look_at_none(),
         };
-        // A decoder that starts where packets are framed otherwise has not been told.
+        // A decoder that starts after the framing of packets has changed was not given the new framing.
         let look = Look { is_entry: look.is_entry && !self.is_framed_anew, ..look };
         self.in_effect.replace_by(&own);
-        // A chunk's decoder knows what is described. If that is not what holds here, it is told all that does, unless the packet says all.
+        // A chunk's decoder knows the description. If other parameter sets are in effect here, it is given all of them, unless the packet holds them
+        // all.
         let is_told =
             !look.is_entry || self.in_effect.unlike(&self.described).is_empty() || own.holds_all_of(&self.in_effect);
         let at_start = if is_told { ParameterSets::default() } else { self.in_effect.clone() };

@@ -79,8 +79,8 @@ impl Syntax {
         }
     }
 
-    /// Decoding may start at a picture that is coded on its own. In MPEG-1, MPEG-2 and VC-1 its packet must begin the sequence anew: between
-    /// two such places a stream may change what else is kept, such as quantisation matrices.
+    /// Decoding may start at an intra-coded picture. In MPEG-1, MPEG-2 and VC-1 its packet must begin a new sequence: between two such places a
+    /// stream may change other state, such as quantisation matrices.
     pub(crate) fn look(self, data: &[u8], own: &mut ParameterSets) -> Look {
         let (headers, picture) = self.parts(data);
         if let Some(headers) = headers {

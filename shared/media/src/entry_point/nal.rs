@@ -85,7 +85,7 @@ impl Family {
         false
     }
 
-    /// Reads what stands in front of a packet's first picture, and that picture's head. Parameter sets go to `own`.
+    /// Reads what comes before a packet's first picture, and that picture's head. Parameter sets go to `own`.
     pub(crate) fn look(
         self,
         framing: Framing,
@@ -169,7 +169,7 @@ fn number(payload: &[u8]) -> Option<u32> {
     Bits::new(&content(payload, HEAD_BYTES)).exp_golomb()
 }
 
-/// `sps_seq_parameter_set_id`, which stands behind profile, tier and levels of each sub-layer (HEVC 7.3.2.2, 7.3.3).
+/// `sps_seq_parameter_set_id`, which comes after profile, tier and levels of each sub-layer (HEVC 7.3.2.2, 7.3.3).
 fn hevc_sequence_number(payload: &[u8]) -> Option<u32> {
     let content = content(payload, HEAD_BYTES);
     let mut bits = Bits::new(&content);

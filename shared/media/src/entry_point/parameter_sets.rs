@@ -1,8 +1,8 @@
-//! What a decoder has to be told before it can decode a picture, as it is in effect at some place of a stream.
+//! What a decoder must be given before it can decode a picture, as it is in effect at some place of a stream.
 
 use std::collections::BTreeMap;
 
-/// A larger set is not kept. Real ones have a few dozen bytes; what a hostile stream can make us keep stays below 3 MiB.
+/// A larger set is not retained. Real ones have a few dozen bytes. A hostile stream can make us hold less than 3 MiB.
 const MOST_BYTES: usize = 8 << 10;
 
 /// Which parameter set: what kind in the order in which a decoder needs them, and its number. A later one takes an earlier one's place.

@@ -67,7 +67,7 @@ fn h264_begins_at_an_idr_picture_and_at_one_that_recovers_at_once() {
 }
 
 #[test]
-fn a_packet_of_messages_and_parameter_sets_shows_nothing_and_a_damaged_one_is_a_picture_that_is_lost() {
+fn a_packet_without_slices_shows_nothing_and_a_damaged_packet_is_a_lost_picture() {
     assert_eq!(h264(Framing::StartCodes, &[&SPS, &PPS, &RECOVERS_LATER]), Look::NOTHING);
     assert_eq!(h264(Framing::Lengths(4), &[&[9, 0x10], &SPS]), Look::NOTHING);
     assert_eq!(h264(Framing::Lengths(4), &[&[0; 9]]), Look::PICTURE);
@@ -76,7 +76,7 @@ fn a_packet_of_messages_and_parameter_sets_shows_nothing_and_a_damaged_one_is_a_
 }
 
 #[test]
-fn hevc_begins_at_idr_bla_and_cra_and_skips_what_a_broken_link_leaves_without_its_references() {
+fn hevc_begins_at_idr_bla_and_cra_and_skips_rasl_pictures_after_a_broken_link() {
     let (trail, rasl, bla, idr, cra) = (1, 9, 16, 19, 21);
     let looks = hevc(&[idr, trail, cra, rasl, bla, rasl, trail, cra, rasl]);
     let entries: Vec<bool> = looks.iter().map(|look| look.is_entry).collect();
@@ -128,7 +128,7 @@ fn sets_that_are_described_lead_in_nothing() {
 }
 
 #[test]
-fn a_description_that_is_repeated_changes_nothing_and_another_one_stands_in_the_stream() {
+fn a_repeated_description_changes_nothing_and_another_one_is_added_to_the_stream() {
     let framing = Framing::Lengths(4);
     let mut stream = bitstream(Kind::Nal(Family::H264, framing), &avcc([&SPS, &PPS]));
     stream.look(&packet(framing, &[&IDR]));

@@ -1,6 +1,6 @@
 //! The units that H.264 and HEVC packets are made of (NAL units), and those of MPEG behind start codes.
 
-/// How units are told apart in a stream.
+/// How the units of a stream are separated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// 00 00 01 before each.
@@ -88,7 +88,7 @@ impl<'a> Iterator for Units<'a> {
 pub(crate) fn start_code(data: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        // Every third byte is enough to find a 1 that stands behind two zeros, and most bytes are larger than 1.
+        // Checking every third byte is enough to find a 1 after two zeros, and most bytes are larger than 1.
         match data.get(at + 2)? {
             0 => at += 1,
             1 if data[at] == 0 && data[at + 1] == 0 => return Some(at),

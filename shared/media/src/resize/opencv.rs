@@ -63,7 +63,7 @@ pub(crate) struct OpenCv {
     sizes: Sizes,
     columns: Windows,
     rows: Between,
-    /// Two rows of the source, scaled across, and which they are. Of the 11 bits of a weight, 7 are kept.
+    /// Two rows of the source, scaled across, and which rows they are. Of the 11 bits of a weight, 7 are used.
     across: [(Option<u32>, Vec<i16>); 2],
     /// A row of one byte, which is no window.
     short: [u8; 2],

@@ -18,7 +18,7 @@ pub struct Clip {
     pub path: PathBuf,
 }
 
-/// Runs `ffmpeg` with space-separated arguments; `OUT` stands for the clip's path.
+/// Runs `ffmpeg` with space-separated arguments; `OUT` is replaced by the clip's path.
 pub fn make(name: &str, arguments: &str) -> Clip {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(name);

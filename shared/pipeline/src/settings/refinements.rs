@@ -1,4 +1,4 @@
-//! What is asked of finished tracks.
+//! The refinements of finished tracks that a request asks for.
 
 use schemars::JsonSchema;
 use serde::{

@@ -1,5 +1,5 @@
-//! The definitions again, told otherwise: walks one track at a time, with exact integers, and knows nothing of the SQL.
-//! Coordinates are multiples of an eighth of a pixel, so that all of it is exact.
+//! A second implementation of the definitions: walks one track at a time, with exact integers, and shares no code with the SQL. Coordinates are
+//! multiples of an eighth of a pixel, so that all of it is exact.
 
 use super::At;
 use std::cmp::Ordering;

@@ -13,7 +13,7 @@ pub(crate) struct Arrivals {
     part: usize,
     left_in_part: u32,
     at_s: f64,
-    /// The day begins with its first upload: nobody pays for what stands idle before.
+    /// The day begins with its first upload: instances that are idle before it cost nothing.
     begins_s: Option<f64>,
     lengths: Vec<Length>,
     shares: f64,

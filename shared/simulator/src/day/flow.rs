@@ -1,4 +1,4 @@
-//! The day itself: moments on a heap, deliveries that begin, go on and end.
+//! The day itself: moments on a heap, deliveries that begin, continue and end.
 
 mod autoscaler;
 mod delivery;
@@ -35,7 +35,7 @@ const WINDOW_AT_ONCE: u64 = trackdrop_flow::window::AT_ONCE as u64;
 /// How often the autoscaler of workers that pull looks (Terraform's `pollingInterval`), and how long it waits before it takes workers away.
 const LOOK_US: u64 = 30_000_000;
 const SHRINK_AFTER_LOOKS: usize = 10;
-/// A service gives up so long before Pub/Sub does (Terraform's `answer_margin_s`).
+/// A service abandons a delivery this long before Pub/Sub does (Terraform's `answer_margin_s`).
 const ANSWER_MARGIN_S: u64 = 15;
 /// Bytes of a row of detections, and of tracks: 160 and 203 MB of 5.4 million (`docs/tracking.md`).
 const DETECTION_BYTES: f64 = 30.0;
@@ -138,7 +138,7 @@ pub(crate) struct Sums {
     pub(crate) most_waiting: usize,
 }
 
-/// A day that goes on.
+/// A day that is being simulated.
 pub(crate) struct Day<'a> {
     profile: &'a Profile,
     now_us: u64,
@@ -249,7 +249,7 @@ impl<'a> Day<'a> {
         Ok(day)
     }
 
-    /// Goes on until nothing is left to do; gives the moment.
+    /// Runs until nothing is left to do; returns the moment of the end.
     pub(crate) fn run(&mut self) -> u64 {
         while let Some(Reverse((at_us, _, happening))) = self.heap.pop() {
             if at_us > LAST_US {

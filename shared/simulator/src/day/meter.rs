@@ -2,8 +2,8 @@
 
 /// Requests of one kind on one bucket.
 ///
-/// What is asked for beyond the capacity waits: a client that is told 429 tries again until there is room. The capacity doubles where a minute of the
-/// last ramp used more than half of it.
+/// Requests beyond the capacity wait: a client that gets 429 tries again until there is room. The capacity doubles if a minute of the last ramp used
+/// more than half of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
     capacity: f64,

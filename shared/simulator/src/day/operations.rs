@@ -111,7 +111,7 @@ pub const fn fold() -> Operations {
     CHANGE
 }
 
-/// `split`, until the first chunk can be cut: the upload, the plan, what stands.
+/// `split`, until the first chunk can be cut: the upload, the plan, what exists.
 pub fn split_begins() -> Operations {
     LOOK + Operations {
         uploads: Verbs { fetch: 1, ..NONE },
@@ -143,7 +143,7 @@ pub fn segment_ends() -> Operations {
     Operations { work: Verbs { put: 1, list: 1, ..NONE }, ..NOTHING } + PROGRESS
 }
 
-/// Whoever finds its group of the counter complete.
+/// Finds that a group of the counter is complete.
 pub fn group_complete(segments: u32) -> Operations {
     match group_count(segments) {
         0 | 1 => NOTHING,
@@ -151,7 +151,7 @@ pub fn group_complete(segments: u32) -> Operations {
     }
 }
 
-/// Whoever finds all of them complete.
+/// Finds that all groups are complete.
 pub fn stage_complete() -> Operations {
     MARKER
 }
@@ -221,7 +221,7 @@ pub fn window_lets_go(annotated: bool) -> Operations {
     Operations { work: Verbs { stat: 1, delete: 1, ..NONE }, ..NOTHING } + is_over(annotated)
 }
 
-/// Whether the request is over, asked by whoever made one of its last results and finds the rows there.
+/// Whether the request is over, checked by a handler that made one of its last results and finds the rows loaded.
 pub fn is_over(annotated: bool) -> Operations {
     let results = Verbs { get: 1, stat: annotated.into(), ..NONE };
     Operations { work: Verbs { stat: 1, ..NONE }, results, ..NOTHING }
@@ -253,12 +253,12 @@ pub fn record() -> Operations {
     Operations { record: 1, ..NOTHING }
 }
 
-/// A window: whether an end that waits is to be told, and what its row is.
+/// A window: whether an end that waits is to be published, and what its row is.
 pub fn window_looks_at_end() -> Operations {
     Operations { work: Verbs { stat: 1, ..NONE }, results: Verbs { get: 2, ..NONE }, ..NOTHING }
 }
 
-/// A window: an end whose row stands is told, and waits no more.
+/// A window: an end whose row exists is published, and waits no more.
 pub fn window_tells_end() -> Operations {
     let work = Verbs { stat: 1, delete: 1, ..NONE };
     MARKER + Operations { work, results: Verbs { get: 1, ..NONE }, publish: 1, ..NOTHING }
@@ -291,7 +291,7 @@ pub fn join_ends() -> Operations {
 pub enum EndedBy {
     /// `load`: its rows stand last, or it has no annotated video.
     Load,
-    /// `join`: its annotated video stands last.
+    /// `join`: its annotated video is its last result.
     Join,
     /// The window of `load`, in which it waits alone, until it is drawn.
     Window,
@@ -343,7 +343,7 @@ mod tests {
         count(&outcome.log)
     }
 
-    /// Counts the operations of a log; one that was told to wait is done again, and counts once.
+    /// Counts the operations of a log. An operation that was rejected because of its rate is repeated, and counts once.
     fn count(log: &[String]) -> BTreeMap<String, Operations> {
         let mut all: BTreeMap<String, Operations> = BTreeMap::new();
         for line in log {

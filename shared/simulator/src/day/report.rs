@@ -27,11 +27,11 @@ pub struct Report {
     pub segments: u64,
     /// Videos whose rows stand.
     pub with_rows: u64,
-    /// Videos that are over and told so.
+    /// Videos that are over and whose end is published.
     pub done: u64,
-    /// Videos that failed: a delivery was given up.
+    /// Videos that failed: a delivery was abandoned.
     pub failed: u64,
-    /// Videos that have their rows and whose end was not told within the time that was simulated.
+    /// Videos that have their rows, but whose end was not published within the simulated time.
     pub untold: u64,
     /// From the upload on, seconds by what was reached.
     pub latency: BTreeMap<&'static str, Percentiles>,

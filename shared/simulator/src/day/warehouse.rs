@@ -53,7 +53,7 @@ impl Jobs {
             return None;
         }
         table.today += 1;
-        // Beyond so many in ten seconds the job is told to wait, and is tried again.
+        // Above this number in ten seconds the job has to wait, and is tried again.
         let most = (self.limits.table_loads_per_10_s.max(1.0)) as usize;
         let mut at_us = now_us;
         if table.last.len() >= most {

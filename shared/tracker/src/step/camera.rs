@@ -1,4 +1,4 @@
-//! What the camera did between two looks, told from the boxes alone.
+//! How the camera moved between two looks, estimated from the boxes alone.
 
 use super::{ByteTrack, Scratch, high_cost};
 use crate::assignment::NONE;
@@ -54,7 +54,7 @@ impl ByteTrack {
 }
 
 impl Off {
-    /// What all have in common; none where it can't be told from nothing.
+    /// What all have in common; none if it can't be distinguished from zero.
     fn common(&mut self) -> Option<[f64; 2]> {
         let Self { axes, deviations } = self;
         let count = axes[0].len();

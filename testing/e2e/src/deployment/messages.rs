@@ -17,7 +17,7 @@ use trackdrop_pipeline::{
 };
 use trackdrop_pull_server::PullServer;
 
-/// The end of a request, as the users' own systems are told.
+/// The end of a request, as the users' own systems are notified of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
     /// `done`, `done_without_video` or `failed`.
@@ -41,7 +41,7 @@ impl Deployment {
         .await;
     }
 
-    /// Publishes what Pub/Sub does when the subscription of a function gives up the event of this object.
+    /// Publishes what Pub/Sub publishes when all attempts of a function's subscription to deliver the event of this object have failed.
     pub async fn publish_dead_letter(&self, function: &str, bucket: Bucket, name: &str) {
         let generation = self.list(bucket, name).await.remove(0).1;
         let attributes = json!({
@@ -61,7 +61,7 @@ impl Deployment {
         serde_json::from_slice(&answer).unwrap_or_default()
     }
 
-    /// Waits until the end of a request is told; other requests' ends are kept for whoever asks.
+    /// Waits until the end of a request is published; other requests' ends are stored for later calls.
     pub async fn finished(&self, request: &RequestId) -> Finished {
         let until = Instant::now() + ENDS_WITHIN;
         loop {

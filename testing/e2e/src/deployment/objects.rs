@@ -53,7 +53,7 @@ impl Deployment {
         request_of(&self.put(Bucket::Uploads, name, content, metadata).await)
     }
 
-    /// Writes an object as whoever may write anything, and gives its description.
+    /// Writes an object as an account that may write anything, and returns its description.
     pub async fn put(&self, bucket: Bucket, name: &str, content: &[u8], metadata: Value) -> Value {
         let resource = json!({ "name": name, "contentType": "video/mp4", "metadata": metadata });
         let mut body = format!(

@@ -27,9 +27,9 @@ pub struct Takes {
     pub needs: Vec<Need>,
     /// The object whose replacement takes `storage.objects.delete`, too, where it exists: bucket and name. Asked before any precondition.
     pub replaces: Option<(String, String)>,
-    /// The object whose absence is told as 404 only to those who may list its bucket.
+    /// The object whose absence is answered with 404 only to accounts that may list its bucket.
     pub reads: Option<(String, String)>,
-    /// The job that only others than whoever made it need `bigquery.jobs.get` for.
+    /// The job that its creator may read without `bigquery.jobs.get`.
     pub job: Option<String>,
     /// The job that it makes.
     pub makes_job: Option<String>,
@@ -160,7 +160,7 @@ impl Call<'_> {
         })
     }
 
-    /// A load job. The rights to the table and to what is loaded are those of whoever makes the job.
+    /// A load job. It needs the creator's own rights to the table and to the loaded objects.
     fn job(&self, _project: &str) -> Option<Takes> {
         let job = self.description()?;
         let load = &job["configuration"]["load"];

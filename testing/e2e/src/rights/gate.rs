@@ -1,4 +1,5 @@
-//! What stands between one service and Google Cloud: it says who the service is, as Cloud Run's metadata server does, and lets through what this account may do.
+//! A proxy between one service and Google Cloud. It says who the service is, as Cloud Run's metadata server does, and lets through what this account
+//! may do.
 
 use super::{
     calls::{Api, Call, Takes, of_object, on_bucket},
@@ -263,7 +264,7 @@ async fn answer(State(gate): State<RightsGate>, method: Method, uri: Uri, header
     if matches!(api, Api::BigQuery) && answer.status() == StatusCode::BAD_REQUEST {
         answer = as_google_calls_duplicates(answer).await;
     }
-    // The session of an upload: it goes on through here.
+    // The session of an upload: it continues through this gate.
     if let Some(location) = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()) {
         let through = location.splitn(4, '/').nth(3).map(|path| format!("http://127.0.0.1:{}/{path}", gate.port));
         if let Some(through) = through.and_then(|through| HeaderValue::from_str(&through).ok()) {

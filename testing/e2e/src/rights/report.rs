@@ -1,7 +1,8 @@
 //! Which rights are used, by which tests; which are not, and why they are granted all the same. And the table of `docs/deploy.md` that says so.
 //!
-//! `testing/e2e/rights/used/TEST.txt` has the rights that a test is sure to use, one a line; the test fails where it did not. `testing/e2e/rights/justified.txt` has the others with
-//! the reason. Both are lists for people, too: a right that stands in neither is to be removed from Terraform.
+//! `testing/e2e/rights/used/TEST.txt` has the rights that a test is sure to use, one a line; the test fails if it did not use them.
+//! `testing/e2e/rights/justified.txt` has the others with the reason. Both are lists for people, too: a right that is in neither must be removed from
+//! Terraform.
 
 use super::{
     gate::Rights,
@@ -66,7 +67,7 @@ pub fn used(checkout: &Path) -> BTreeMap<String, Vec<String>> {
     all
 }
 
-/// Checks that a test used what its list says that it is sure to. With `UPDATE_RIGHTS=1` the list is written anew.
+/// Checks that a test used the rights that its list names. With `UPDATE_RIGHTS=1` the list is written again.
 pub fn check_used(checkout: &Path, test: &str, rights: &Rights) {
     let justified = justified(checkout);
     let is_sure = |right: &Right| !justified.iter().any(|justified| justified.matches(right));

@@ -21,7 +21,7 @@ pub(in crate::google) struct ObjectResource {
     generation: String,
     time_created: Timestamp,
     size: String,
-    /// Not told of what is encrypted with a customer-supplied key.
+    /// Missing for objects that are encrypted with a customer-supplied key.
     #[serde(default)]
     crc32c: Option<String>,
     #[serde(default)]

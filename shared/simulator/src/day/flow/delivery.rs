@@ -102,7 +102,7 @@ impl Day<'_> {
         if attempts >= subscription.trigger.retry.attempts {
             let request = &mut self.requests[message.request as usize];
             let is_first = !std::mem::replace(&mut request.is_failed, true);
-            // What has its rows only lacks its own row: it has not failed, and is not told to be over.
+            // A request that has its rows lacks only its own row: it has not failed, and its end is not published.
             match request.has_rows {
                 true => self.sums.untold += u64::from(is_first),
                 false => self.sums.failed += u64::from(is_first),
@@ -142,7 +142,7 @@ impl Day<'_> {
         self.hand_out(function);
     }
 
-    /// A delivery is handed back.
+    /// A delivery is returned.
     pub(super) fn fail(&mut self, number: JobNumber) {
         self.leave(number);
         let function = self.jobs[number as usize].function;

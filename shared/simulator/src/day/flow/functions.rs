@@ -45,7 +45,7 @@ impl Day<'_> {
         if step > segments {
             return self.finish(number);
         }
-        // A chunk stands.
+        // A chunk exists.
         let mut next_us = now_us + self.charge(Stage::Split, ops::split_chunk());
         self.publish(Stage::Track, request, step - 1, now_us);
         next_us += self.fold_progress(Stage::Split, request);

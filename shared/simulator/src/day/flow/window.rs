@@ -39,7 +39,7 @@ impl Day<'_> {
         }
     }
 
-    /// What has ended is recorded with one job, and told.
+    /// One job records the requests that have ended; then their ends are published.
     fn gather_ends_at(&mut self, mut at_us: u64, is_between: bool) {
         let pages = self.ends.len().div_ceil(1_000).max(1) as u64;
         let mut list = ops::window_gathers();
