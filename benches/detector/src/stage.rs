@@ -20,8 +20,8 @@ use std::{
     time::Instant,
 };
 use trackdrop_detector::{
-    ColorOrder, Detection, Detector, DetectorOptions, Device, DeviceChoice, Found, ImageBatch, ModelInfo, Suppressor,
-    onnx_runtime,
+    BatchDetections, ColorOrder, Detection, Detector, DetectorOptions, Device, DeviceChoice, ImageBatch, ModelInfo,
+    Suppressor, onnx_runtime,
 };
 use trackdrop_flow::room::Room;
 use trackdrop_media::{ChunkReader, Frame, Limits, RgbScaler, VideoEngine};
@@ -287,7 +287,7 @@ fn pieces(
         })?,
     );
 
-    let mut found = Found::default();
+    let mut found = BatchDetections::default();
     // By turns, since their difference is small beside either.
     let (mut whole, mut alone) = (Vec::new(), Vec::new());
     for time in 0..PIECE {

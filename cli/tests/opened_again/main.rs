@@ -2,18 +2,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod late;
+mod published;
 #[path = "../stand_ins/mod.rs"]
 mod stand_ins;
-mod told;
 
 use bytes::Bytes;
 use late::Late;
+use published::{Heard, Jobs, Table};
 use stand_ins::{Trouble, World, seconds};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
-use told::{Heard, Jobs, Table};
 use trackdrop_cloud::{Content, PutOptions, Storage, local::Redrive};
 use trackdrop_fail::Fail;
 use trackdrop_flow::{

@@ -8,7 +8,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
 };
-use trackdrop_detector::{Detection, Detector, Found, ImageBatch, Resize};
+use trackdrop_detector::{BatchDetections, Detection, Detector, ImageBatch, Resize};
 use trackdrop_flow::{Doing, room::Room};
 use trackdrop_media::{
     ChunkDescription, ChunkReader, Limits, ResizeFilter, RgbScaler, Source, VideoEngine, VideoWork, Window,
@@ -192,7 +192,7 @@ fn detect_batches(
     delivery: &Delivery,
 ) -> Result<LaneFound, Failure> {
     let mut inference = Doing::begin(delivery, Activity::Inference);
-    let (mut all, mut found) = (LaneFound::default(), Found::default());
+    let (mut all, mut found) = (LaneFound::default(), BatchDetections::default());
     loop {
         // The lock is held while it waits: the next batch belongs to one lane.
         let next = full.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|full| full.recv().ok());

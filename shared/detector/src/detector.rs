@@ -11,7 +11,8 @@ use memchr::memmem;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Card, Detection, DetectorError, Device, DeviceChoice, Found, ImageBatch, ModelInfo, PassedOver, Suppressor,
+    BatchDetections, Card, Detection, DetectorError, Device, DeviceChoice, ImageBatch, ModelInfo, PassedOver,
+    Suppressor,
     convert::Normalizer,
     default_model_path,
     engine::{Engine, EngineSpec},
@@ -282,7 +283,7 @@ impl Detector {
         used: usize,
         min_score: f32,
     ) -> Result<Vec<Vec<Detection>>, DetectorError> {
-        let mut found = Found::default();
+        let mut found = BatchDetections::default();
         self.detect_into(images, used, min_score, &mut found)?;
         Ok(found.pictures().map(<[Detection]>::to_vec).collect())
     }
@@ -301,7 +302,7 @@ impl Detector {
         images: &ImageBatch,
         used: usize,
         min_score: f32,
-        found: &mut Found,
+        found: &mut BatchDetections,
     ) -> Result<(), DetectorError> {
         self.wait_for_lane().detect_into(images, used, min_score, found)
     }
@@ -329,7 +330,7 @@ impl Detector {
         min_score: f32,
         candidates: &mut Candidates,
         suppressor: &mut Suppressor,
-        found: &mut Found,
+        found: &mut BatchDetections,
     ) -> Result<(), DetectorError> {
         let wrong = |reason: String| DetectorError::Outputs { reason };
         candidates.boxes.clear();
@@ -379,7 +380,7 @@ impl FreeLane<'_> {
         images: &ImageBatch,
         used: usize,
         min_score: f32,
-        found: &mut Found,
+        found: &mut BatchDetections,
     ) -> Result<(), DetectorError> {
         let detector = self.detector;
         found.clear();

@@ -37,6 +37,7 @@
 //! - Boxes are there, but scores are low everywhere: mean, std or colour order in the card are not those of the training.
 
 mod batch;
+mod batch_detections;
 mod card;
 mod class_names;
 mod convert;
@@ -48,7 +49,6 @@ mod error;
 mod failure;
 mod family;
 mod finding;
-mod found;
 mod graph_cache;
 mod inputs;
 mod metadata;
@@ -61,6 +61,7 @@ mod trial;
 mod unreadable;
 
 pub use batch::ImageBatch;
+pub use batch_detections::BatchDetections;
 pub use card::{Card, ColorOrder};
 pub use detection::Detection;
 pub use detector::{Detector, DetectorOptions, FreeLane};
@@ -68,7 +69,6 @@ pub use device::{Device, DeviceChoice, PassedOver};
 pub use error::DetectorError;
 pub use family::{BoxFormat, Family, RowOrder};
 pub use finding::{Finding, Origin};
-pub use found::Found;
 pub use model::{ModelInfo, default_model_path};
 pub use nms::Suppressor;
 pub use placement::{Letterbox, Placement, Resize};

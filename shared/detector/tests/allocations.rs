@@ -9,7 +9,7 @@ use std::{
 };
 
 use support::{fixture, picture, try_open};
-use trackdrop_detector::{Detection, Found, ImageBatch, Suppressor};
+use trackdrop_detector::{BatchDetections, Detection, ImageBatch, Suppressor};
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
@@ -56,7 +56,7 @@ fn of_a_batch(model: &str, batch: usize) -> u64 {
     for slot in 0..batch {
         images.copy_from(slot, &picture(slot, width, height));
     }
-    let mut found = Found::default();
+    let mut found = BatchDetections::default();
     // Each lane has buffers of its own.
     for _ in 0..2 * detector.lanes() {
         detector.detect_into(&images, batch, 0.1, &mut found).unwrap();

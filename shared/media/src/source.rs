@@ -267,7 +267,7 @@ pub(crate) struct Ranges {
     bytes: u64,
     read_at: Box<ReadAt>,
     spool: Option<Spool>,
-    kept: Mutex<Kept>,
+    kept: Mutex<Pieces>,
 }
 
 impl fmt::Debug for Ranges {
@@ -278,7 +278,7 @@ impl fmt::Debug for Ranges {
 
 /// What was read, by where it begins. Pieces don't overlap.
 #[derive(Default)]
-struct Kept {
+struct Pieces {
     pieces: BTreeMap<u64, Piece>,
     piece_bytes: u64,
     uses: u64,
@@ -294,7 +294,7 @@ struct Piece {
 }
 
 impl Ranges {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, Pieces> {
         // A reader that panicked in between leaves whole pieces behind.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -318,7 +318,7 @@ impl Ranges {
     }
 }
 
-impl Kept {
+impl Pieces {
     fn read(&mut self, offset: u64, into: &mut [u8]) -> io::Result<Option<usize>> {
         if let Some((&start, piece)) = self.pieces.range_mut(..=offset).next_back()
             && let Some(rest) = piece.bytes.get((offset - start) as usize..).filter(|rest| !rest.is_empty())

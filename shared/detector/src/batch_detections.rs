@@ -3,13 +3,13 @@ use crate::Detection;
 /// The detections of a batch, best score first within a picture. Fill it again for the next batch: it reuses its memory, so that no picture costs an
 /// allocation.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
+pub struct BatchDetections {
     detections: Vec<Detection>,
     /// For each picture where its detections end.
     ends: Vec<usize>,
 }
 
-impl Found {
+impl BatchDetections {
     /// The detections of each picture, in the order of the batch's slots.
     pub fn pictures(&self) -> impl ExactSizeIterator<Item = &[Detection]> {
         (0..self.ends.len()).map(|picture| {
