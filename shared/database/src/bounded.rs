@@ -128,7 +128,7 @@ pub fn answer(contents: &Contents, statement: &str, bounds: Bounds, asked: Asked
     let interrupt = database.interrupt_handle();
     let (answered, stopped) = thread::scope(|scope| {
         let watch = scope.spawn(move || watch(&events, bounds.time, &interrupt));
-        // The watch listens until it hears of the end, and of a panic, too.
+        // The watch waits until the statement ends, also by a panic.
         let ends = Ends(&end);
         let answered = rows(&database, contents, statement, bounds);
         drop(ends);
