@@ -210,8 +210,8 @@ impl BigQuery {
         Ok(job.status)
     }
 
-    /// Deletes those rows of a request for which `which` holds, with these parameters. Only the partitions of its upload's day are read, and the table
-    /// may require that a query says which.
+    /// Deletes those rows of a request for which `which` holds, with these parameters. Only the partitions of its upload's day are read, and the
+    /// table may require that a query says which.
     async fn delete_rows(
         &self,
         table: &Table,
