@@ -450,8 +450,8 @@ pub(crate) struct SimulateArguments {
     /// Measure the completion counter instead, beside one object that is raised by compare-and-set
     #[arg(long, conflicts_with_all = ["seed", "runs"])]
     pub(crate) counter: bool,
-    /// Let a day pass on Google Cloud instead, without faults: how long videos take, what they cost, what is used up first. PROFILE is small, hundred,
-    /// thousand, ten-thousand, hundred-thousand, million, hour-on-20, or a YAML or JSON file that says what differs (docs/scale.md)
+    /// Let a day pass on Google Cloud instead, without faults: how long videos take, what they cost, what is used up first. PROFILE is small,
+    /// hundred, thousand, ten-thousand, hundred-thousand, million, hour-on-20, or a YAML or JSON file that says what differs (docs/scale.md)
     #[arg(long, value_name = "PROFILE", conflicts_with_all = ["runs", "counter"])]
     pub(crate) day: Option<String>,
     /// Set a value of the profile by its path, as in limits.bucket_writes_per_s=500; again for another one

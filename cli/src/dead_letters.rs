@@ -24,7 +24,7 @@ use trackdrop_pipeline::{ObjectFinalized, RequestId, RequestState, Timestamp, na
 
 /// Messages of one call.
 const AT_ONCE: usize = 100;
-/// Pub/Sub may overlook some: so many calls in a row that bring nothing new are the end.
+/// Pub/Sub may overlook some letters: after this many calls in a row that return nothing new, the search ends.
 const EMPTY_CALLS: u32 = 3;
 /// How long letters stay leased while they are looked through; they are released afterwards.
 const LEASE_S: u32 = 600;
@@ -157,7 +157,7 @@ async fn chosen(
             false => arguments.ids.iter().cloned().collect(),
         };
         let mut wanted: Vec<_> = wanted.into_iter().collect();
-        // The last ones first: a request that is opened again after the last of its letters is so after all of them.
+        // The last letters first: a request that is reopened after its last letter is reopened after all of them.
         wanted.sort_by_key(|id| Reverse(taken.letters.get(id).and_then(published)));
         let mut failed = Vec::new();
         for id in &wanted {

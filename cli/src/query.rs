@@ -58,7 +58,7 @@ fn print(database: &Connection, sql: &str, format: Format) -> anyhow::Result<()>
             let file = folder.path().join("rows");
             let options = if format == Format::Csv { "FORMAT csv, HEADER" } else { "FORMAT json" };
             let to = quoted(&file.to_string_lossy());
-            // Prepared by itself first: an error then speaks of the user's words and not of ours.
+            // Prepared alone first: an error then names the user's words and not ours.
             drop(database.prepare(sql).map_err(DatabaseError::from)?);
             let copy = format!("COPY (SELECT * FROM ({sql}\n)) TO {to} ({options})");
             database.execute_batch(&copy).map_err(DatabaseError::from)?;

@@ -171,7 +171,7 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         line!("ledger    {frames} frames, {whole} whole, {damaged} damaged{passed_over}");
     }
     let summary = ResultFile::Summary.object(request);
-    // One that was opened again after it had failed has the summary of that until it ends once more.
+    // A request that was reopened has the summary of its failure until it ends once more.
     if cloud.find(&summary).await?.is_some_and(|info| round::of(&info) == manifest.reopened_at) {
         let (_, json) = cloud.storage.get(&summary).await?;
         let summary: end::Summary = serde_json::from_slice(&json).context("the summary can't be read")?;

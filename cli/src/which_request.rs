@@ -20,7 +20,7 @@ use trackdrop_pipeline::{
 const LATEST: &str = "latest";
 /// What every id begins with.
 const ID_START: &str = "req_";
-/// A beginning of an id has at least so many characters, so that a short word is not taken for one by chance.
+/// The beginning of an id has at least this many characters, so that a short word does not match one by chance.
 const SHORTEST_BEGINNING: usize = 4;
 /// Requests that are named where a word means several.
 const MOST_NAMED: usize = 5;

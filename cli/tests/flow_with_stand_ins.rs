@@ -169,7 +169,7 @@ async fn rows_do_not_hang_on_the_annotated_video() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_drawing_that_was_given_up_waits_for_the_rows() {
-    // The reason is known before the rows stand: the request is not over.
+    // The reason is known before the rows exist: the request is not over.
     let world = World::new(Trouble::default());
     let (request, _) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
     world.settle(std::slice::from_ref(&request)).await;

@@ -16,8 +16,9 @@ use trackdrop_database::{
 use trackdrop_scenes::sql;
 use trackdrop_tables::schema::{self, REQUESTS, SCENES, TRACKS};
 
-/// What a statement of the page may take. 10 s: a person waits for it. 512 MB: the bound of the other questions twice, so that the console stays as small
-/// as a browser's tab. 10,000 rows: more than a person reads. 16 MB of values: a browser shows them at once. `trackdrop query` has none of these bounds.
+/// What a statement of the page may take. 10 s: a person waits for it. 512 MB: the bound of the other questions twice, so that the console stays as
+/// small as a browser's tab. 10,000 rows: more than a person reads. 16 MB of values: a browser shows them at once. `trackdrop query` has none of
+/// these bounds.
 const BOUNDS: Bounds =
     Bounds { time: Duration::from_secs(10), memory_bytes: 512_000_000, threads: 2, rows: 10_000, bytes: 16_000_000 };
 /// Bytes of a statement at most.

@@ -73,7 +73,7 @@ pub(crate) async fn page(State(console): State<Arc<Console>>, Path(request): Pat
     let (cloud, id) = (&console.cloud, &manifest.request_id);
     let notes: Vec<_> = manifest.notes().collect();
     let summary_info = cloud.find(&ResultFile::Summary.object(id)).await?;
-    // One that was opened again after it had failed has the summary of that until it ends once more.
+    // A request that was reopened has the summary of its failure until it ends once more.
     let summary = match summary_info.is_some_and(|info| round::of(&info) == manifest.reopened_at) {
         true => end::read_summary(cloud, id).await?,
         false => None,

@@ -55,7 +55,7 @@ pub(crate) fn inspect(trackdrop: &str, model: &str, rounds: usize) -> Result<()>
     Ok(())
 }
 
-/// Writes a detector of so many convolutions of 9.4 MB, with Ultralytics' metadata; its numbers mean nothing.
+/// Writes a detector of `convolutions` convolutions of 9.4 MB, with Ultralytics' metadata; its numbers mean nothing.
 pub(crate) fn write_model(file: &str, convolutions: usize) -> Result<()> {
     let (mut nodes, mut constants) = (Vec::new(), Vec::new());
     let mut weights = |name: &str, shape: &[u64]| constants.push(tensor(name, shape));

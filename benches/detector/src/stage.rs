@@ -64,7 +64,7 @@ pub(crate) fn run_stage(detector: &MediaSegmentDetector, clip: &Clip) -> Result<
     Ok((fps, spent))
 }
 
-/// ONNX Runtime alone: so many sessions at a time, each with so many threads, with the settings of Trackdrop's.
+/// ONNX Runtime alone: sessions side by side, each with its own threads, with the settings of Trackdrop's.
 struct Alone {
     sessions: Vec<Session>,
     tensors: Vec<Tensor<f32>>,
@@ -172,7 +172,7 @@ fn tensor(batch: &mut ImageBatch, info: &ModelInfo) -> Vec<f32> {
     planes
 }
 
-/// Milliseconds of a call, the middle of so many.
+/// Milliseconds of a call, the median of `times` calls.
 fn milliseconds(times: usize, mut work: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     let mut all = Vec::with_capacity(times);
     for time in 0..times {

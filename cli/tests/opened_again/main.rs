@@ -1,4 +1,4 @@
-//! A request that failed is opened again and ends another time, while others are still busy with its earlier end, or die over it.
+//! A request that failed is reopened and ends another time, while other processes still publish its earlier end, or die while they do.
 #![allow(clippy::unwrap_used)]
 
 mod late;

@@ -182,7 +182,7 @@ impl Data {
         requests[0]["request_id"].as_str().unwrap().to_owned()
     }
 
-    /// The objects that stand whose `bucket/name` begins so, with their generations; nothing where there is no catalog yet.
+    /// The existing objects whose `bucket/name` begins so, with their generations; nothing if there is no catalog yet.
     pub fn objects(&self, prefix: &str) -> BTreeMap<String, i64> {
         self.look(prefix).unwrap_or_default()
     }

@@ -156,7 +156,7 @@ impl Fail {
         Ok((number.get() >= planned).then_some(letter::Absurd::NoSegment { object, planned }))
     }
 
-    /// Ends what a stage has done but for telling so. False where its work is missing.
+    /// Completes the missing steps of a stage whose work is done. Returns false if the work itself is missing.
     async fn ends_what_is_done(
         &self,
         request: &RequestId,

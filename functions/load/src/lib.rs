@@ -76,7 +76,7 @@ impl Load {
     }
 }
 
-/// Says that the rows stand; with the time that it took, where that was spent on this request alone.
+/// Marks that the rows exist, with the time that loading took if it was spent on this request alone.
 async fn mark_loaded(cloud: &Cloud, request: &RequestId, took: Option<(&Delivery, Stopwatch)>) -> Result<(), Failure> {
     let marker = NewObject::marker(Marker::Loaded.object(request));
     if cloud.find(&marker.object).await?.is_none() {

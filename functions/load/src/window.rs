@@ -80,7 +80,7 @@ impl Gathering for Tracks {
         Ok((files, failure))
     }
 
-    /// Loads the files of a window, and marks the requests whose rows stand.
+    /// Loads the files of a window, and marks the requests whose rows exist.
     async fn load(&self, cloud: &Cloud, window: &Window<TracksFile>, delivery: &Delivery) -> Result<bool, Failure> {
         let files = &window.items;
         let mut loading = Doing::begin(delivery, Activity::Load);
@@ -127,7 +127,7 @@ async fn mark(cloud: Cloud, file: TracksFile) -> Result<(), Failure> {
     crate::mark_loaded(&cloud, &file.request_id, None).instrument(span).await
 }
 
-/// Gives the file if its rows stand. One that is refused ends its request.
+/// Returns the file if its rows exist. A file that the warehouse refuses ends its request.
 async fn load_alone(cloud: Cloud, file: TracksFile) -> Result<Option<TracksFile>, Failure> {
     if cloud.find(&Marker::Loaded.object(&file.request_id)).await?.is_some() {
         return Ok(Some(file));

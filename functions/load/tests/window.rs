@@ -178,7 +178,7 @@ impl World {
         LoadService::new(Load::new(self.cloud.clone()))
     }
 
-    /// A request whose tracks stand, and the event that says so.
+    /// A request whose tracks exist, and the event that says so.
     async fn merged(&self, number: u32) -> (RequestId, Event) {
         let created = Timestamp::from_micros(1_700_000_000_000_000);
         let object = ObjectName::new(Bucket::Uploads, format!("{number}.mp4"));

@@ -287,7 +287,7 @@ impl Split {
         .await
     }
 
-    /// Cuts the chunks that do not stand yet; gives size and SHA-256 of all.
+    /// Cuts the chunks that do not exist yet; returns size and SHA-256 of all.
     async fn cut_missing(
         &self,
         planned: &Manifest,

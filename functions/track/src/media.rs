@@ -263,7 +263,7 @@ pub fn filter_of(resize: Resize) -> ResizeFilter {
     }
 }
 
-/// The chunk must be the one that its description speaks of.
+/// The chunk must be the one that its description describes.
 fn check_owner(source: &ChunkDescription, segment: &SegmentDescription) -> Result<(), Failure> {
     let Window { start_pts, end_pts, .. } = source.window;
     if (start_pts, end_pts) != (segment.span.start_pts, segment.span.end_pts)

@@ -21,7 +21,8 @@ const MOST_LANES: usize = 8;
 pub struct SessionBounds {
     /// Models.
     pub sessions: usize,
-    /// Bytes of a model's file; and of all that are loaded, each as often as it is loaded for inferences beside each other. One alone is always loaded.
+    /// Bytes of a model's file; and of all that are loaded, each as often as it is loaded for inferences beside each other. One alone is always
+    /// loaded.
     pub bytes: u64,
 }
 

@@ -161,7 +161,8 @@ pub struct ObjectInfo {
 pub enum Obstacle {
     /// It is encrypted with a key that only its uploader has.
     CustomerKey,
-    /// It is stored compressed (`Content-Encoding`). Cloud Storage unpacks what is stored with gzip as it sends it, whole whatever range is asked for.
+    /// It is stored compressed (`Content-Encoding`). Cloud Storage unpacks what is stored with gzip as it sends it, whole whatever range is asked
+    /// for.
     Compressed,
 }
 

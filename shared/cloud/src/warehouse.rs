@@ -18,7 +18,7 @@ pub trait Warehouse: Send + Sync + std::fmt::Debug {
     /// once: in another company an end would be recorded again. Several that were refused together stay so, and may be recorded one by one.
     async fn record_requests(&self, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError>;
 
-    /// Takes back that a request has failed before this moment, where that is recorded: it was opened again then.
+    /// Removes the row of a failure from before this moment, if one is recorded: the request was reopened then.
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError>;
 
     /// Deletes all rows of a request, in both tables; without any it does nothing.

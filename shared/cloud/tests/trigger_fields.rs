@@ -224,7 +224,7 @@ async fn min_and_max_backoff_bound_the_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrency_is_how_many_are_in_work_at_the_same_time() {
-    /// Counts who is in work; with a barrier, waits until as many are.
+    /// Counts the handlers that run; with a barrier, waits until as many do.
     struct Counted {
         in_work: AtomicUsize,
         most: AtomicUsize,

@@ -1,10 +1,10 @@
-//! A statement of others, answered within bounds: it reads the tables and nothing else, writes nothing, and takes no more time, memory and rows than it
-//! is given.
+//! A statement of others, answered within bounds: it reads the tables and nothing else, writes nothing, and takes no more time, memory and rows than
+//! it is given.
 //!
 //! Each bound has its own means, and the tests break each by itself:
 //!
-//! - **One SELECT.** The statement is the text of DuckDB's function `query`, which takes one SELECT. So a second statement, `COPY`, `ATTACH`, `SET` and
-//!   the like are refused before anything runs. That matters most for `COPY`: a file that may be read may be written, too.
+//! - **One SELECT.** The statement is the text of DuckDB's function `query`, which takes one SELECT. So a second statement, `COPY`, `ATTACH`, `SET`
+//!   and the like are refused before anything runs. That matters most for `COPY`: a file that may be read may be written, too.
 //! - **No other file.** [`confine`] leaves the files of the tables, and takes away all others, extensions, and the way back.
 //! - **Time.** A thread interrupts the statement, again and again until it ends: an interruption that comes before it begins is forgotten by DuckDB.
 //! - **Memory.** DuckDB's limit, with no file to spill to. What a function needs for the values of one batch is not counted by DuckDB.
@@ -128,7 +128,7 @@ pub fn answer(contents: &Contents, statement: &str, bounds: Bounds, asked: Asked
     let interrupt = database.interrupt_handle();
     let (answered, stopped) = thread::scope(|scope| {
         let watch = scope.spawn(move || watch(&events, bounds.time, &interrupt));
-        // The watch listens until it hears of the end, and of a panic, too.
+        // The watch waits until the statement ends, also by a panic.
         let ends = Ends(&end);
         let answered = rows(&database, contents, statement, bounds);
         drop(ends);

@@ -1,7 +1,7 @@
 //! The warehouse's tables and views as a DuckDB database in memory, over Parquet files that stay where they are.
 //!
 //! `trackdrop query` and the console ask the same database: [`open`] makes the tables and views, and [`ask_about`] those of the scenes that a
-//! statement speaks of. [`bounded`] answers a statement of others. [`scenes`] says where scenes are stored.
+//! statement names. [`bounded`] answers a statement of others. [`scenes`] says where scenes are stored.
 //!
 //! ```no_run
 //! use trackdrop_database::{Contents, Span, open};

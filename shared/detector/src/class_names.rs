@@ -31,7 +31,7 @@ pub(crate) fn default_names(classes: usize) -> Vec<String> {
     (0..classes).map(name).collect()
 }
 
-/// Whether a model with so many classes and no names gets COCO's.
+/// Whether a model with this many classes and no names gets COCO's.
 pub(crate) fn are_coco(classes: usize) -> bool {
     classes == COCO.len() || classes == CATEGORIES
 }

@@ -225,7 +225,7 @@ pub(crate) trait Decoder: fmt::Debug + Send + Sync {
     }
 }
 
-/// Rows, columns and values of an output that is one table of at least so many columns.
+/// Rows, columns and values of an output that is one table of at least `least` columns.
 fn table<'a>(outputs: &[Output<'a>], least: usize) -> Result<(usize, usize, &'a [f32]), String> {
     match *outputs {
         [Output { shape: &[rows, columns], data }] if columns >= least && data.len() == rows * columns => {

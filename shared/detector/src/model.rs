@@ -58,7 +58,7 @@ pub struct ModelInfo {
     pub resize: Resize,
     /// Red, green and blue of the padding.
     pub pad_color: [u8; 3],
-    /// Intersection over union above which a box gives way to a better one of its class; none if the model sees to it.
+    /// Intersection over union above which a box gives way to a better one of its class; none if the model suppresses boxes itself.
     pub nms_iou: Option<f32>,
     /// The most detections of one picture.
     pub max_detections: usize,

@@ -139,8 +139,8 @@ impl<'a> Opener<'a> {
         .map_err(|error| self.not_onnx(&error))
     }
 
-    /// From the cache, or made and stored there. None without a folder for graphs, for a model whose weights are in other files, and if the graph can't be
-    /// made or read back. That costs only time at each start.
+    /// From the cache, or made and stored there. None without a folder for graphs, for a model whose weights are in other files, and if the graph
+    /// can't be made or read back. That costs only time at each start.
     fn optimised_graph(&self) -> Option<Vec<u8>> {
         let cache = GraphCache::of(self.options.graphs.as_deref()?, &self.model_sha256, ort::info());
         if has_external_weights(&self.options.model) {

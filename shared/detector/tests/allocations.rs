@@ -46,8 +46,8 @@ fn allocations(work: impl FnOnce()) -> u64 {
     COUNT.get() - before
 }
 
-/// Allocations of one batch of so many pictures, once buffers have grown. Those of ONNX Runtime itself are not Rust's and not counted;
-/// those of its wrapper are.
+/// Allocations of one batch of `batch` pictures, once buffers have grown. Those of ONNX Runtime itself are not Rust's and not counted; those of its
+/// wrapper are.
 fn of_a_batch(model: &str, batch: usize) -> u64 {
     let detector = try_open(fixture(model), batch).unwrap();
     let mut images = ImageBatch::new(detector.info(), batch, 96, 48);

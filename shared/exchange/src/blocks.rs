@@ -103,7 +103,7 @@ impl BlockSource {
                 }
                 let result = self.parse_block(start, block, &mut buffer, &parse);
                 if result.is_err() {
-                    // Blocks are taken in order, so every block before this one is in work and may fail, too.
+                    // Blocks are taken in order, so every block before this one is being parsed and may fail, too.
                     next.fetch_max(blocks, Ordering::Relaxed);
                 }
                 parsed.push((block, result));

@@ -69,12 +69,12 @@ impl Doing {
         self.spent_s = self.busy_s;
     }
 
-    /// So many frames more went through.
+    /// This many more frames went through.
     pub fn frames(&mut self, more: u64) {
         self.frames += more;
     }
 
-    /// So many bytes more went through.
+    /// This many more bytes went through.
     pub fn bytes(&mut self, more: u64) {
         self.bytes += more;
     }

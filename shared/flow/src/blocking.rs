@@ -23,7 +23,7 @@ thread_local! {
 #[derive(Debug)]
 #[must_use = "other threads are used again when this is dropped"]
 pub struct AtOnce {
-    /// It speaks of one thread.
+    /// It applies to one thread.
     of_this_thread: PhantomData<*const ()>,
 }
 

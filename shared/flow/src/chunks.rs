@@ -70,7 +70,7 @@ pub async fn record_if_all_stand(cloud: &Cloud, request: &RequestId) -> Result<b
     }
     if are_recorded(&manifest) {
         if manifest.state == RequestState::Splitting {
-            // It was opened again after it had failed.
+            // It was reopened after it had failed.
             manifest::advance(cloud, request, RequestState::Tracking).await?;
         }
         return Ok(true);

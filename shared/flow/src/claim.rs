@@ -146,7 +146,7 @@ pub(crate) async fn held_by(cloud: &Cloud, request: &RequestId) -> Result<Vec<Ob
     Ok(held)
 }
 
-/// Whose a claim is. One request is decided by its own manifest alone: it was planned, or opened again, which is to ask for it.
+/// Who holds a claim. A request is decided by its own manifest alone: if it was planned or reopened, that counts as asking for it.
 async fn holder(cloud: &Cloud, claim: &ObjectName, request: &RequestId) -> Result<Holder, Failure> {
     let Some(info) = cloud.find(claim).await? else { return Ok(Holder::Free(None)) };
     let free = Holder::Free(Some(info.generation));

@@ -47,13 +47,13 @@ pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<()
         return Ok(());
     }
     let segments = manifest.segment_count;
-    // `split` may not have got to it, and may never: chunks are worked on as soon as they stand.
+    // `split` may not have recorded them yet, and may never do so: chunks are processed as soon as they exist.
     let chunks = match chunks::are_recorded(&manifest) {
         true => Chunks::new(),
         false => chunks::standing(cloud, manifest.detected_in()).await?,
     };
     let manifest = manifest::update(cloud, request, |manifest| {
-        // It may have been opened again meanwhile, so that the video is made after all.
+        // It may have been reopened meanwhile, so that the video is made after all.
         let changes = !manifest.state.is_final() && (!lacks_video || manifest.error.is_some());
         if changes {
             chunks::note(manifest, &chunks);

@@ -14,7 +14,7 @@ use trackdrop_pipeline::{
     names::{self, ObjectName, ResultFile},
 };
 
-/// State and round also stand in the object's custom metadata, so that a look at them needs no read of the whole manifest.
+/// State and round are also in the object's custom metadata, so that a look at them needs no read of the whole manifest.
 const STATE_KEY: &str = "trackdrop-state";
 const CONTENT_TYPE: &str = "application/json";
 /// Attempts of a compare-and-set. Writers are few, and each stops after its write succeeds. A delivery that loses this often fails as transient, and

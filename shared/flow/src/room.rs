@@ -7,10 +7,10 @@ use std::{
 };
 use trackdrop_pipeline::{Delivery, Failure};
 
-/// Who waits says so this often, so that it is not taken for stuck and hears when it is to stop.
+/// A waiting thread reports progress this often. So it is not taken for stuck, and it notices when it must stop.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
-/// So many bytes; clones are the same room. Large pictures are worked on by fewer at a time, in the order in which they came.
+/// A number of bytes; clones are the same room. Fewer large pictures are processed at a time, in the order in which they came.
 #[derive(Clone, Debug)]
 pub struct Room(Arc<Inner>);
 
@@ -37,14 +37,14 @@ pub struct Taken {
 }
 
 impl Room {
-    /// A room of so many bytes.
+    /// A room of `bytes` bytes.
     pub fn new(bytes: u64) -> Self {
         let state = State { free: bytes, waiting: VecDeque::new(), next_ticket: 0 };
         Self(Arc::new(Inner { bytes, state: Mutex::new(state), changed: Condvar::new() }))
     }
 
-    /// Waits until so many bytes are free, and takes them; blocking. What needs more than all of the room gets all of it, when nobody else
-    /// has any: what can't fit was to be refused before.
+    /// Waits until `bytes` are free, and takes them; blocking. A request for more than the whole room gets all of it, when nobody else has any: what
+    /// can't fit must have been refused before.
     ///
     /// # Errors
     /// When the attempt is to stop.

@@ -196,7 +196,7 @@ pub async fn sweep_each(
     Ok(())
 }
 
-/// Tells all that a request waits for once more, at once; for one that was opened again. Gives what was done.
+/// Publishes again all events that a request waits for, at once; for a request that was reopened. Returns what was done.
 ///
 /// # Errors
 /// Permanent: the request cannot continue. Transient: store or publisher did not answer.
@@ -317,7 +317,7 @@ impl Sweeper<'_> {
         for object in objects {
             self.cloud.publisher.tell_again(object).await?;
         }
-        // After the telling: a crash in between tells once too often, never once too little.
+        // After the publication: a crash in between publishes once too often, never once too little.
         let told = ToldBefore { times: before.times + 1, at: Some(now) };
         let json = serde_json::to_vec(&told)
             .map_err(|error| Failure::permanent(format!("{} can't be written: {error}", record_of(request))))?;

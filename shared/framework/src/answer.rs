@@ -27,7 +27,7 @@ pub enum Answer {
     Unauthorised(String),
     /// Without tokens only this machine may push.
     Forbidden(String),
-    /// As many events are in work as this instance takes.
+    /// As many events are in progress as this instance takes.
     Full,
     /// Another attempt may succeed.
     Transient(String),

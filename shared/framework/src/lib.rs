@@ -4,9 +4,9 @@
 //! Each becomes one typed event for the handler. The handler's outcome becomes the HTTP status (see [`Answer`]), on which
 //! Pub/Sub retries or acknowledges: 2xx only when every effect is stored.
 //!
-//! Around every event, outermost first: a task of its own that continues when the caller disconnects, trace context, access log, deadline below the acknowledgement deadline, panics as diagnostics, the
-//! caller's identity, bounds on the body, a bound on concurrency. `GET /healthz` answers once the process listens, `GET /readyz` once the
-//! handler exists (a model may have to be loaded).
+//! Around every event, outermost first: a task of its own that continues when the caller disconnects, trace context, access log, deadline below the
+//! acknowledgement deadline, panics as diagnostics, the caller's identity, bounds on the body, a bound on concurrency. `GET /healthz` answers once
+//! the process listens, `GET /readyz` once the handler exists (a model may have to be loaded).
 //!
 //! With the feature `pull`, `serve_or_pull` is the same for a function that may also pull its events from a subscription.
 //!

@@ -101,7 +101,7 @@ where
 }
 
 /// The same; with `--pull` among the process's arguments the function takes its events out of the subscription that `--subscription` or
-/// `TRACKDROP_SUBSCRIPTION` names, and tells only its health over HTTP.
+/// `TRACKDROP_SUBSCRIPTION` names, and serves only its health over HTTP.
 #[cfg(feature = "pull")]
 pub fn serve_or_pull<H, F>(trigger: &str, start: F) -> ExitCode
 where

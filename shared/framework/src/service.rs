@@ -46,7 +46,7 @@ pub struct Service {
     buckets: Arc<Buckets>,
     concurrency: usize,
     places: Arc<Semaphore>,
-    /// What is in work.
+    /// The work in progress.
     detached: TaskTracker,
     stuck: Stuck,
     deadline: Duration,

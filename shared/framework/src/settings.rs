@@ -152,7 +152,7 @@ mod tests {
             let error = deadline(false, seconds).unwrap_err().to_string();
             assert!(error.contains("TRACKDROP_DEADLINE_S") && error.contains(seconds), "{error}");
         }
-        // Whose leases are extended for as long as an event is in work.
+        // A worker that pulls extends its leases for as long as an event is in progress.
         assert_eq!(deadline(true, "86400"), Ok(86_400));
     }
 

@@ -40,7 +40,7 @@ impl Stuck {
         });
     }
 
-    /// Ends when so many pieces of work are stuck.
+    /// Ends when this many pieces of work are stuck.
     pub(crate) async fn are(&self, places: usize) {
         // Fails only where nobody can tell any more, and this holds one who can.
         self.pieces.subscribe().wait_for(|&pieces| pieces >= places).await.ok();

@@ -11,8 +11,8 @@
 //!
 //! Spans and metrics go by OTLP (HTTP, protobuf) to `OTEL_EXPORTER_OTLP_ENDPOINT`. Where none is named, spans go to Google's Telemetry API at
 //! `TRACKDROP_TELEMETRY_ENDPOINT`, as the service's own account; metrics don't, because Google Cloud has them from the log. With neither there are
-//! only logs, which name the trace all the same. The SDK's own variables (`OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_*`, `OTEL_METRIC_EXPORT_INTERVAL`)
-//! hold.
+//! only logs, which name the trace all the same. The SDK's own variables (`OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_*`,
+//! `OTEL_METRIC_EXPORT_INTERVAL`) hold.
 
 mod context;
 mod export;

@@ -1,4 +1,4 @@
-//! A service as a process of its own, and SIGTERM: the example `no_op`, with an event in work whose body is still on its way.
+//! A service as a process of its own, and SIGTERM: the example `no_op`, with an event in progress whose body is still on its way.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -70,7 +70,7 @@ impl Running {
             EVENT.len()
         )
         .unwrap();
-        // It is asked for once the body is waited for, so from here on the event is in work.
+        // The service asks for the body once it waits for it, so from here on the event is in progress.
         let mut asked = [0; 25];
         stream.read_exact(&mut asked).unwrap();
         assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");

@@ -83,7 +83,7 @@ fn chunk(number: u32) -> ([(&'static str, String); 5], String) {
     (attributes, payload.to_string())
 }
 
-/// Our server, with so many chunks that wait.
+/// Our server, with this many chunks that wait.
 async fn server_with(chunks: u32) -> PullServer {
     let server = PullServer::start(SUBSCRIPTION, None).await.unwrap();
     for number in 0..chunks {
@@ -150,7 +150,7 @@ impl Worker {
         let local = Arc::new(LocalCloud::open(folder.path(), vec![]).unwrap());
         let buckets = Buckets { uploads: "acme-up".into(), work: "acme-work".into(), results: "acme-out".into() };
         let service = Service::new(Trigger::parse(TRACK).unwrap(), local, buckets);
-        // Progress puts it off: otherwise nothing here would stay in work for long enough.
+        // Progress extends the deadline: otherwise nothing here would stay in progress for long enough.
         let service = service.with_concurrency(places).with_deadline(Duration::from_secs(1));
         let stand = Arc::new(Stand::default());
         service.is_ready_with(stand.clone());
@@ -162,7 +162,7 @@ impl Worker {
         Self { stand, stop, working, url, _folder: folder }
     }
 
-    /// Waits until it has seen so many events, the same one twice counted twice.
+    /// Waits until it has seen this many events; an event that comes twice counts twice.
     async fn has_seen(&self, count: usize) {
         let seen = async {
             while self.seen().len() < count {

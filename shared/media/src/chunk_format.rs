@@ -54,7 +54,7 @@ pub struct ChunkDescription {
     pub(crate) start_ms: i64,
     /// PTS of owned frames that were damaged in the source; only a chunk that was re-encoded has to say so.
     pub(crate) damaged_pts: PtsList,
-    /// What its pictures stand for, where a chunk that was re-encoded holds the bytes of others.
+    /// What its pictures encode, if a chunk that was re-encoded holds the bytes of others.
     pub(crate) packing: Option<Packing>,
 }
 

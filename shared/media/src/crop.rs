@@ -9,7 +9,7 @@ use crate::{
     still::encode,
 };
 
-/// A crop has at most so many bytes.
+/// The most bytes of a crop.
 pub const MAX_CROP_BYTES: usize = 40_000;
 /// The longer side of a crop, px: larger ones are scaled down.
 const LONGEST_SIDE_PX: u32 = 320;

@@ -248,7 +248,7 @@ impl Demuxer {
         self.broken_places
     }
 
-    /// Counts from so many on.
+    /// Continues to count from this number.
     pub(crate) fn set_broken_places(&mut self, places: u64) {
         self.broken_places = places;
     }

@@ -168,7 +168,7 @@ impl MediaError {
             {
                 Self::io(operation, path, io::Error::from_raw_os_error(errno))
             }
-            // Its text for this one, "Invalid argument", speaks of an argument that no user gave.
+            // FFmpeg's text for this error, "Invalid argument", names an argument that no user gave.
             (ffmpeg::Error::Other { errno: ffmpeg::util::error::EINVAL }, _) => Self::Ffmpeg {
                 operation,
                 path: path.map(Path::to_owned),

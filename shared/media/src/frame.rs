@@ -59,9 +59,9 @@ impl Frame {
         ColorTags::of(&self.picture)
     }
 
-    /// Writes the upright frame as `width` x `height` pixels of RGB, by the scaler's filter, into a plane for each of red, green and blue, whose rows start
-    /// `stride_bytes` apart. The colours follow the frame's own matrix and range (BT.601 where it has none). Nothing is written between
-    /// the rows.
+    /// Writes the upright frame as `width` x `height` pixels of RGB, by the scaler's filter, into a plane for each of red, green and blue, whose rows
+    /// start `stride_bytes` apart. The colours follow the frame's own matrix and range (BT.601 where it has none). Nothing is written between the
+    /// rows.
     ///
     /// # Errors
     /// [`MediaError::Mismatch`] if a plane is too small for that size and stride.

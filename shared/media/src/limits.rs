@@ -26,7 +26,7 @@ pub struct Limits {
     pub max_decode_s: u64,
     /// Segments that a video may be planned into.
     pub max_segments: u64,
-    /// Memory that the pictures in work in one process may take at a time, in bytes.
+    /// Memory that the pictures that one process works on may take at a time, in bytes.
     pub max_memory_bytes: u64,
 }
 

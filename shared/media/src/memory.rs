@@ -24,7 +24,7 @@ const USUAL_LOOKAHEAD: u32 = 10;
 /// Pictures that drawing is ahead of the encoder: enough to hide a slow one.
 const USUAL_PICTURES_AHEAD: usize = 2;
 
-/// How much of a video is in work at a time. It depends on the video and the machine alone, so all of its segments are coded alike.
+/// How much of a video is processed at a time. It depends on the video and the machine alone, so all of its segments are coded alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
     /// Threads of a decoder or an encoder.
@@ -36,7 +36,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// For pictures of this size on a machine that would take so many threads.
+    /// For pictures of this size on a machine that would use this many threads.
     pub(crate) fn of(width: u32, height: u32, threads: usize) -> Self {
         let pixels = u64::from(width) * u64::from(height);
         if pixels <= USUAL_PIXELS {
@@ -51,13 +51,13 @@ impl Effort {
 
 /// What work on a video takes.
 pub trait VideoWork {
-    /// How much of the video is in work at a time where a machine would take so many threads.
+    /// How much of the video is processed at a time, on a machine that would use this many threads.
     fn effort(&self, threads: usize) -> Effort;
 
-    /// Bytes that decoding on so many threads takes at most.
+    /// Bytes that decoding on this many threads takes at most.
     fn decoding_bytes(&self, threads: usize) -> u64;
 
-    /// Bytes that decoding on one thread, drawing, and encoding on so many threads take at most.
+    /// Bytes that decoding on one thread, drawing, and encoding on this many threads take at most.
     fn drawing_bytes(&self, threads: usize) -> u64;
 
     /// Refuses a video that no stage could work on within the bound on memory.

@@ -63,7 +63,7 @@ impl fmt::Debug for Noted {
 
 /// Packets at the end of a scan that the ones after them may still change.
 const UNSETTLED: usize = 4;
-/// A later scan goes back by so many packets at least.
+/// A later scan goes back by at least this many packets.
 const LEAST_OVERLAP: usize = 32;
 
 /// Packets that were found one after the other, and what was true at the last of them.

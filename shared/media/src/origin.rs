@@ -5,7 +5,7 @@ use ffmpeg_next as ffmpeg;
 
 use crate::{Rational, demux::Demuxer};
 
-/// The picture or the sound must begin within so many seconds of a clock's zero for the presentation to begin there.
+/// The picture or the sound must begin within this many seconds of a clock's zero for the presentation to begin there.
 const NEAR_ZERO_S: f64 = 1.0;
 
 /// PTS of the presentation's time 0, by one rule in every container: the zero of the source's clock where the picture or the sound begins

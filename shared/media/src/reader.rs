@@ -55,7 +55,7 @@ pub struct ChunkReader {
     may_skip: bool,
     /// PTS of frames that were damaged before they were re-encoded.
     damaged_before: PtsList,
-    /// What the chunk's pictures stand for, where they hold the bytes of others.
+    /// What the chunk's pictures encode, if they hold the bytes of others.
     packing: Option<Packing>,
     /// Place in `frame_pts` after the last frame that came out.
     next_place: usize,
@@ -159,7 +159,7 @@ impl ChunkReader {
         Self { orientation, ..self }
     }
 
-    /// Gives out the frames of these PTS only, ascending; the report speaks of no other. In a codec of key frames
+    /// Returns the frames of these PTS only, ascending; the report covers no other. In a codec of key frames
     /// alone the other pictures are not decoded.
     #[must_use]
     pub fn only(mut self, wanted_pts: &[i64]) -> Self {

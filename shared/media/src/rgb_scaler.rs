@@ -50,7 +50,7 @@ impl RgbScaler {
         Self { filter, ..Self::default() }
     }
 
-    /// The picture as planes of so many pixels; not upright.
+    /// The picture as planes of this size in pixels; not upright.
     pub(crate) fn run(&mut self, picture: &frame::Video, size: (u32, u32)) -> Result<&RgbPlanes, MediaError> {
         let (width, height) = size;
         let from = (picture.width() as usize, picture.height() as usize);

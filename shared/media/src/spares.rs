@@ -5,8 +5,8 @@ use ffmpeg_next as ffmpeg;
 
 /// Whether every picture of a codec is a key frame, so that leaving one out changes no other.
 ///
-/// Pictures of other codecs are decoded even where they say that none refers to them: it is not proven yet that a damaged stream would be reported as by a
-/// full decode.
+/// Pictures of other codecs are decoded even where they say that none refers to them: it is not proven yet that a damaged stream would be reported as
+/// by a full decode.
 pub(crate) fn is_intra_only(parameters: &codec::Parameters) -> bool {
     // SAFETY: a plain field of live parameters, and a lookup in a constant table.
     unsafe {

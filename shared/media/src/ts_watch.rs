@@ -11,7 +11,7 @@ const SIZES: [usize; 3] = [188, 192, 204];
 const SYNC: u8 = 0x47;
 /// Types of stream that are video (ISO/IEC 13818-1, table 2-34, and what is registered since).
 const VIDEO: [u8; 11] = [0x01, 0x02, 0x10, 0x1b, 0x20, 0x21, 0x24, 0x33, 0x42, 0xd1, 0xea];
-/// Fewer scrambled packets than one in so many may be errors of transmission.
+/// Fewer scrambled packets than one in this many may be errors of transmission.
 const SCRAMBLED_ONE_IN: u64 = 20;
 
 /// Looks at a transport stream from its start. What is read again, or out of order, is not looked at again.

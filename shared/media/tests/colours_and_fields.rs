@@ -96,7 +96,7 @@ fn an_interlaced_source_is_annotated_in_its_fields() {
         let interlaced = frames.lines().filter(|line| line.starts_with('1')).count();
         assert_eq!(interlaced, if expected == "progressive" { 0 } else { 15 }, "{order}, {rotate}");
     }
-    // H.264 has no fields of so many rows.
+    // H.264 has no fields of this number of rows.
     let encode = "-c:v mpeg2video -flags +ildct+ilme -top 1";
     let clip = make("rows.ts", &format!("-f lavfi -i testsrc2=s=320x190:r=25:d=0.6 {encode} OUT"));
     let out = clip.dir.path().join("annotated.mp4");

@@ -34,7 +34,7 @@ impl Notes for InMemory {
     }
 }
 
-/// Scans of one file, each of which may read so many bytes.
+/// Scans of one file, each of which may read this many bytes.
 struct Scans {
     content: Arc<Vec<u8>>,
     notes: Arc<InMemory>,

@@ -46,7 +46,7 @@ enum Answer {
     Exact,
     /// Every frame once, whole; the container states no times, or not all, so FFmpeg's own times are no reference.
     ExactByOrder,
-    /// Every frame is accounted for, so many of them damaged or lost.
+    /// Every frame is accounted for, this many of them damaged or lost.
     Damaged(u64),
     /// Refused, with these words in the reason.
     Refused(&'static str),

@@ -84,7 +84,7 @@ impl Looks {
     /// Every frame.
     pub const ALL: Self = Self { every: 1, last_frame: None };
 
-    /// Every so many frames of a video, and its last one.
+    /// Every nth frame of a video, and its last one.
     pub fn new(every: u32, last_frame: Option<u64>) -> Self {
         Self { every: every.max(1), last_frame }
     }

@@ -44,12 +44,12 @@ impl RequestState {
         matches!(self, Self::Done | Self::DoneWithoutVideo | Self::Failed)
     }
 
-    /// Whether the tracks stand and their rows are loaded.
+    /// Whether the tracks exist and their rows are loaded.
     pub fn has_rows(self) -> bool {
         matches!(self, Self::Done | Self::DoneWithoutVideo)
     }
 
-    /// Whether it ended without all that was asked for; it can be opened again.
+    /// Whether it ended without all that was asked for; it can be reopened.
     pub fn lacks_something(self) -> bool {
         matches!(self, Self::DoneWithoutVideo | Self::Failed)
     }

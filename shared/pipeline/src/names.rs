@@ -86,7 +86,7 @@ impl fmt::Display for ObjectName {
 /// Characters of a name that people are shown.
 pub const LONGEST_SHOWN: usize = 200;
 
-/// A text of others for people to read: the first so many characters of it, and how long it is where that is not all.
+/// A text of others for people to read: its first `most` characters, and how long it is if that is not all.
 pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most) {
         None => Cow::Borrowed(text),

@@ -13,7 +13,7 @@ const OWN_MOTION_S: f64 = 1.0;
 /// Fewer frames than this on either side tell no own motion.
 const LEAST_REACH: usize = 2;
 
-/// So many boxes must agree.
+/// At least this many boxes must agree.
 const LEAST_BOXES: usize = 3;
 
 /// Standard deviation of a box's shift in box heights, and the least height that it is scaled by.

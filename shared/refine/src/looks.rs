@@ -1,4 +1,4 @@
-//! Tracks of a video in which only every so many frames were looked at.
+//! Tracks of a video in which only every nth frame was looked at.
 
 use crate::{
     Refine, Refined, Smooth, fill_gaps,
@@ -10,7 +10,7 @@ use crate::{
 };
 use std::num::NonZeroU32;
 
-/// Which frames of a video were looked at: every so many from frame 0 on, and the last one, so that each other frame lies between two.
+/// Which frames of a video were looked at: every nth from frame 0 on, and the last one, so that each other frame lies between two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Looks {
     every: u32,
@@ -18,7 +18,7 @@ pub struct Looks {
 }
 
 impl Looks {
-    /// Every `every` frames of so many.
+    /// Every nth frame of `frame_count` frames.
     #[must_use]
     pub fn new(every: NonZeroU32, frame_count: u32) -> Self {
         Self { every: every.get(), frame_count }

@@ -45,7 +45,7 @@ impl<const D: usize> Noise<D> {
     }
 }
 
-/// The standard deviation of second differences over so many frames; none where there are too few.
+/// The standard deviation of second differences over `step` frames; none if there are too few.
 fn deviations<const D: usize>(
     pieces: &[Range<usize>],
     step: usize,

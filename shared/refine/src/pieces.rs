@@ -12,7 +12,7 @@ use crate::{
 };
 use std::ops::Range;
 
-/// An end is judged by so many rows.
+/// An end is judged by at most this many rows.
 const EVIDENCE_ROWS: usize = 60;
 
 /// Noise that the calibration is added to: 0.04 of the height, and half as much again as measured.

@@ -1,4 +1,5 @@
-//! From pixels to metres on the ground: a homography by least squares over normalised points (Hartley, "In defense of the eight-point algorithm", 1997).
+//! From pixels to metres on the ground: a homography by least squares over normalised points (Hartley, "In defense of the eight-point algorithm",
+//! 1997).
 
 use crate::scene::{CalibrationPair, Point};
 

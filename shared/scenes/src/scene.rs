@@ -11,7 +11,7 @@ pub type Point = [f64; 2];
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scene {
-    /// The name, by which rows speak of it: letters, digits, `_` and `-`, at most 64.
+    /// The name, which rows use: letters, digits, `_` and `-`, at most 64.
     pub name: String,
     /// Which videos it is for: patterns of the upload's whole name, where `*` matches any text and `?` matches one character.
     pub videos: Vec<String>,
@@ -97,7 +97,7 @@ pub struct Line {
 pub struct Encounter {
     /// Nearer than this: in metres with a calibration, in pixels of the video without.
     pub distance: f64,
-    /// For at least so many seconds.
+    /// For at least this many seconds.
     pub seconds: f64,
 }
 

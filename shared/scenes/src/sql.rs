@@ -131,7 +131,7 @@ pub fn duckdb_views(asked: &[&str]) -> Vec<String> {
     tables.chain(VIEWS.iter().map(view)).collect()
 }
 
-/// The views that a statement speaks of, by their names as words.
+/// The views that a statement names, as words of its text.
 pub fn views_in(statement: &str) -> Vec<&'static str> {
     let lower = statement.to_ascii_lowercase();
     let words: Vec<_> = lower.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();

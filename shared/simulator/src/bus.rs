@@ -39,9 +39,9 @@ use trackdrop_track::Track;
 
 /// Nobody is turned away here for being full, so no trigger needs more.
 const MOST_ATTEMPTS: u32 = 10;
-/// Of one message at most so many are lost.
+/// Of one message at most this many are lost.
 const MOST_LOST: u32 = 2;
-/// A copy of a message is copied at most so often.
+/// A copy of a message is copied at most this often.
 const MOST_COPIES: u32 = 3;
 
 /// What became of an attempt.

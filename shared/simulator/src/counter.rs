@@ -70,7 +70,7 @@ const FINISH_US: i64 = 10_000_000;
 const LONGEST_WAIT_S: f64 = 32.0;
 const MOST_POLLS: u64 = 2_000_000_000;
 
-/// Lets so many segments finish at one virtual moment and counts them.
+/// Lets this many segments finish at one virtual moment and counts them.
 ///
 /// # Errors
 /// Where the folder for temporary files can't be made.

@@ -1,8 +1,8 @@
 //! A day at scale, in virtual time: from a hundred to a million videos, on the services as Terraform declares them.
 //!
 //! Handlers are not run here, because a million videos are a hundred million operations: each delivery is charged with the operations that the real
-//! handlers do ([`operations`], which its tests compare with them), the times that were measured or are assumed ([`Times`]), and what Google's services
-//! take ([`Limits`]). What a day comes to is a [`Report`]. The same profile and seed give the same report.
+//! handlers do ([`operations`], which its tests compare with them), the times that were measured or are assumed ([`Times`]), and what Google's
+//! services take ([`Limits`]). What a day comes to is a [`Report`]. The same profile and seed give the same report.
 //!
 //! ```
 //! use trackdrop_simulator::day::{Profile, simulate};

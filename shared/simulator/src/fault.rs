@@ -17,13 +17,13 @@ pub enum Fault {
     ErrorAfter,
     /// An operation has its effect, the answer is lost, and the client does it again.
     DoneTwice,
-    /// An operation answers late by so many milliseconds.
+    /// An operation answers late, by this many milliseconds.
     Delay(u64),
     /// The handler's process dies before an operation has its effect.
     CrashBefore,
     /// The handler's process dies after an operation had its effect.
     CrashAfter,
-    /// A message arrives late by so many milliseconds.
+    /// A message arrives late, by this many milliseconds.
     Late(u64),
     /// A message is delivered a second time, on its own.
     Duplicate,
@@ -33,7 +33,7 @@ pub enum Fault {
     AckLost,
     /// Every handler that runs at this moment dies.
     HostDies,
-    /// The clock is set back by so many seconds.
+    /// The clock is set back by this many seconds.
     ClockSetBack(u64),
 }
 

@@ -173,7 +173,7 @@ impl MemoryCloud {
         (self.notify)(Event::ObjectFinalized(object.clone()), None);
     }
 
-    /// Adds the rows of the files as they stand now, once for each list of files.
+    /// Adds the rows of the files as they are now, once for each list of files.
     pub(crate) fn load(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError> {
         let mut state = self.lock();
         if state.jobs.contains(files) {

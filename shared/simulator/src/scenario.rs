@@ -14,7 +14,7 @@ pub struct Rates {
     pub late: f64,
     /// That an acknowledgement is lost.
     pub ack_lost: f64,
-    /// That the event of a new object is lost altogether; only the sweeper heals that.
+    /// That the event of a new object is lost altogether; only the sweeper repairs that.
     pub lost: f64,
 }
 
@@ -62,7 +62,7 @@ pub struct Scenario {
 
 /// Segments that a random upload has at most.
 pub const MOST_SEGMENTS: u32 = 2_000;
-/// One in so many uploads has more than 60 segments.
+/// One in this many uploads has more than 60 segments.
 const LONG_ONE_IN: u16 = 300;
 
 const NAMES: [&str; 3] = ["clip.mp4", "a b/день.mkv", "req_00000000_20260101T000000"];

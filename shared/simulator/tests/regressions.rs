@@ -13,8 +13,8 @@ fn upload(at_s: i64, name: &str, text: &str, segment_seconds: f64, video: bool) 
     Upload { at_s, name: name.to_owned(), text: text.to_owned(), settings }
 }
 
-/// Runs with these faults, of which each must strike, and which must change nothing. `UPLOAD` and `REQUEST` in a place stand for those of
-/// the first upload. Gives how many requests were done.
+/// Runs with these faults, of which each must strike, and which must change nothing. `UPLOAD` and `REQUEST` in a place are replaced by those of the
+/// first upload. Returns how many requests were done.
 #[track_caller]
 fn changes_nothing(seed: u64, scenario: &Scenario, faults: &[(&str, Fault)]) -> usize {
     let Upload { at_s, name, .. } = &scenario.uploads[0];
@@ -90,7 +90,7 @@ fn the_last_delivery_is_given_up_while_it_tells_the_end_of_a_done_request() {
     changes_nothing(0, &Scenario { uploads, rough: true, ..Scenario::default() }, &faults);
 }
 
-/// Seeds 1666 and 3564: every attempt of `split` fails once the chunks stand and before the manifest says what they are.
+/// Seeds 1666 and 3564: every attempt of `split` fails once the chunks exist and before the manifest says what they are.
 #[test]
 fn split_is_given_up_before_it_records_its_chunks_and_the_request_is_done_meanwhile() {
     let uploads = vec![upload(1, "a b/день.mkv", "frames=24 gop=5 seed=20", 4.0, true)];

@@ -232,7 +232,7 @@ pub fn read(bytes: Bytes) -> Result<Vec<TrackRow>, TableError> {
 /// Reads the rows of a file one after the other, in order: what is held is one group of them, however long the file is.
 ///
 /// # Errors
-/// The file can't be opened or is none of ours. A damaged group is found when its turn comes; no row follows it.
+/// The file can't be opened or is not one of ours. A damaged group is found when its turn comes; no row follows it.
 pub fn stream(path: &Path) -> Result<impl Iterator<Item = Result<TrackRow, TableError>> + use<>, TableError> {
     Ok(rows(GroupReader::open_path(path, &TRACKS.arrow())?))
 }

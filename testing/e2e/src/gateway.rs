@@ -156,7 +156,7 @@ impl Gateway {
         self.fronts[function].count_on(Count::default())
     }
 
-    /// Waits until so many events of the scenario have come.
+    /// Waits until this many events of the scenario have come.
     pub async fn seen(&self, events: usize, within: Duration) {
         let until = Instant::now() + within;
         while self.count().events < events {
@@ -289,8 +289,8 @@ impl Gateway {
         self.send(port, body.clone()).await
     }
 
-    /// The process dies when it is about to write what the work on this event came to, with whatever else it has in work. Where the handler has
-    /// nothing to write nobody is killed, and the count says so.
+    /// The process dies when it is about to write the result of the work on this event, with all its other work in progress. If the handler has
+    /// nothing to write, nothing is killed, and the count says so.
     async fn forward_and_kill(&self, front: &Front, message: &Message, body: &Bytes) -> StatusCode {
         let _place = front.places.acquire().await.unwrap();
         let port = front.process.read().await.port;

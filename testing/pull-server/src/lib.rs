@@ -1,5 +1,5 @@
-//! For tests: one subscription of Pub/Sub that is pulled from by streams, over gRPC, as Google documents it. A stream holds as many events as it asked
-//! for and no more; a lease ends when its time is over, when it is released, or when it is acknowledged; nothing is sent into a stream that is
+//! For tests: one subscription of Pub/Sub that is pulled from by streams, over gRPC, as Google documents it. A stream holds as many events as it
+//! asked for and no more; a lease ends when its time is over, when it is released, or when it is acknowledged; nothing is sent into a stream that is
 //! closed. Google's emulator keeps to none of these three. All other calls go to the emulator behind it, where there is one.
 //!
 //! ```no_run

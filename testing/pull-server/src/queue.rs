@@ -31,7 +31,7 @@ pub(crate) struct Queue {
     leased: BTreeMap<String, Leased>,
     streams: BTreeMap<u64, Stream>,
     numbers: u64,
-    /// Nothing is sent before so many streams are open.
+    /// Nothing is sent before this many streams are open.
     pub(crate) least_streams: usize,
     pub(crate) handed_back: usize,
 }

@@ -25,7 +25,7 @@ pub struct PubSub {
 pub struct Topics {
     /// Requests that have ended.
     pub requests: String,
-    /// Objects that stand, by bucket: where Cloud Storage publishes its notifications.
+    /// The topic of each bucket on which Cloud Storage publishes its notifications of objects.
     pub objects: BTreeMap<Bucket, String>,
 }
 

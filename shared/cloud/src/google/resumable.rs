@@ -30,14 +30,14 @@ pub(super) struct Upload<'a> {
 
 /// What the service says of an upload under way.
 enum Progress {
-    /// It has so many bytes.
+    /// It has this many bytes.
     Has(u64),
     /// It has all.
     Done(ObjectResource),
 }
 
 impl Upload<'_> {
-    /// Uploads a file of so many bytes, at least one.
+    /// Uploads a file of `bytes` bytes, at least one.
     pub(super) async fn of_file(&self, path: &Path, bytes: u64) -> Result<ObjectResource, ApiError> {
         let mut file = File::open(path).await.map_err(|error| self.failed(error))?;
         let mut session = self.begin().await?;

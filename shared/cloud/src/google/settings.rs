@@ -144,7 +144,7 @@ impl From<SettingsError> for Failure {
     }
 }
 
-/// The variables of the process; but for those that are not text, which are none of ours.
+/// The variables of the process, without those that are not text: Trackdrop has none of that kind.
 pub fn variables() -> BTreeMap<String, String> {
     env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
@@ -232,7 +232,7 @@ impl GoogleSettings {
         CloudStorage::new(api, self.buckets.clone())
     }
 
-    /// Cloud Storage, where every role is this one bucket: for reading what is none of ours, such as a model.
+    /// Cloud Storage, where every role is this one bucket: for reading objects of other buckets than ours, such as a model.
     ///
     /// # Errors
     /// There are no credentials.

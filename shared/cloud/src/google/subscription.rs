@@ -70,7 +70,7 @@ impl Subscription {
         Ok(Self { api, name: name.to_owned() })
     }
 
-    /// Leases at most so many messages that are there by now; does not wait for any, and may overlook some.
+    /// Leases at most this many messages that are there by now; does not wait for any, and may overlook some.
     ///
     /// # Errors
     /// Pub/Sub refused the call, or could not be reached.

@@ -210,8 +210,8 @@ impl BigQuery {
         Ok(job.status)
     }
 
-    /// Deletes those rows of a request for which `which` holds, with these parameters. Only the partitions of its upload's day are read, and the table
-    /// may require that a query says which.
+    /// Deletes those rows of a request for which `which` holds, with these parameters. Only the partitions of its upload's day are read, and the
+    /// table may require that a query says which.
     async fn delete_rows(
         &self,
         table: &Table,
@@ -279,7 +279,7 @@ impl Warehouse for BigQuery {
             doing: "recording requests".into(),
             reason: error.to_string(),
         })?;
-        // The first row stays, whatever a later one would say; a request that was opened again ends another time.
+        // The first row stays, whatever a later one would say; a request that was reopened ends another time.
         let ends = rows.iter().map(|row| format!("{} {}", row.request_id, row.finished_at));
         let identity = ends.collect::<Vec<_>>().join("\n");
         self.load(&REQUESTS, &identity, Rows::Lines(&lines)).await

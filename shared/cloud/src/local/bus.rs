@@ -262,7 +262,7 @@ impl Bus {
     }
 }
 
-/// One attempt: a panic is a transient failure with a diagnostic, and so is standing still for longer than the deadline.
+/// One attempt. A panic is a transient failure with a diagnostic, and so is an attempt that makes no progress for longer than the deadline.
 async fn attempt(
     handler: Arc<dyn Handler>,
     event: &Event,

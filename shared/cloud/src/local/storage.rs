@@ -148,7 +148,7 @@ impl Inner {
             let blob = self.blob(generation);
             move_file(&file, &blob).map_err(io_error)?;
             placed = Some(blob);
-            // The catalog must not outlive the name of what it speaks of through a power cut.
+            // After a power cut the catalog must not name a file whose own name was lost.
             File::open(self.store.join("blobs")).and_then(|folder| folder.sync_all()).map_err(io_error)?;
             transaction
                 .execute(

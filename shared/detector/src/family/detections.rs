@@ -141,7 +141,7 @@ impl Listing {
     }
 }
 
-/// What boxes of so many numbers are, by those of the trial: corners unless they are shares.
+/// The format of boxes of this many numbers, by those of the trial: corners unless they are shares.
 pub(super) fn format_in(evidence: &Evidence<'_>, boxes: usize, numbers: usize) -> BoxFormat {
     if let Some(format) = evidence.boxes {
         return format;

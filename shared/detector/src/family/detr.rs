@@ -132,7 +132,7 @@ impl Head for Detr {
     }
 }
 
-/// How logits of so many columns may be read.
+/// How logits of this many columns may be read.
 fn readings(evidence: &Evidence<'_>, logits: usize, columns: usize) -> &'static [Kind] {
     const BOTH: &[Kind] = &[Kind::Rt, Kind::Softmax];
     let last = last_column(evidence, logits, columns);
@@ -153,7 +153,7 @@ fn readings(evidence: &Evidence<'_>, logits: usize, columns: usize) -> &'static 
 }
 
 impl Detr {
-    /// The classes in so many columns, if that agrees with the names.
+    /// The classes in this many columns, if that agrees with the names.
     fn classes(&self, columns: usize, named: Option<usize>) -> Option<usize> {
         let without_last = columns.checked_sub(1).filter(|classes| *classes > 0);
         match (self.kind, named) {

@@ -5,7 +5,7 @@ use super::Size;
 /// The strides that heads in use have, in input pixels.
 const KNOWN: [&[u32]; 2] = [&[8, 16, 32], &[8, 16, 32, 64]];
 
-/// The strides whose cells are so many, if there are such.
+/// The strides that make this many cells, if there are such.
 pub(super) fn strides_for(rows: usize, input: Size) -> Option<&'static [u32]> {
     KNOWN.into_iter().find(|strides| cells(strides, input).count() == rows)
 }

@@ -90,7 +90,7 @@ impl RowOrder {
         }
     }
 
-    /// Columns of box, score and class, after so many others.
+    /// Columns of box, score and class, after `after` others.
     pub(crate) fn columns(self, after: usize) -> (usize, usize, usize) {
         let (boxes, score, class) = match self {
             Self::BoxScoreClass => (0, 4, 5),

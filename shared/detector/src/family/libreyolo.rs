@@ -53,7 +53,7 @@ pub(super) fn claim(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<Result
 /// What a family's outputs are.
 enum Layout {
     CornersInColumns,
-    /// With so many numbers between box and scores.
+    /// With this many numbers between box and scores.
     CornersInRows(usize),
     TwoOutputs,
     /// Box, score, class.

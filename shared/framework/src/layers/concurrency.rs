@@ -1,4 +1,4 @@
-//! No more events in work than the instance is made for; the others go back to the queue, which waits better than we do.
+//! At most as many events in progress as the instance is made for; the others go back to the queue, which waits better than we do.
 
 use crate::answer::Answer;
 use axum::{

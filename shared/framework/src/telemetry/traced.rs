@@ -132,8 +132,8 @@ impl Storage for Traced<dyn Storage> {
     }
 }
 
-/// Ranges whose reads are one span, from when the object is opened until nobody reads it any more: there may be thousands of them, between which it is
-/// indexed and cut. `busy_s` says how long it was read, `bytes` how much.
+/// Ranges whose reads are one span, from when the object is opened until nobody reads it any more: there may be thousands of them, between which it
+/// is indexed and cut. `busy_s` says how long it was read, `bytes` how much.
 #[derive(Debug)]
 struct TracedRanges {
     ranges: Arc<dyn ReadRange>,

@@ -127,7 +127,7 @@ impl World {
         tokio::spawn(async move { post.send().await.unwrap() })
     }
 
-    /// Pushes a chunk and hangs up once the handler has it.
+    /// Pushes a chunk and closes the connection once the handler has it.
     pub(crate) async fn push_and_hang_up(&self) {
         let body = notification("acme-work", "split_chunks/req_0aZ9bY8c_20261123T182501/000000.mkv", &[]);
         let address = self.url.trim_start_matches("http://");

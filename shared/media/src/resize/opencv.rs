@@ -2,7 +2,7 @@
 
 use super::{PlaneFilter, Sizes};
 
-/// How a side of so many samples becomes another: for each output the two samples it lies between, and their weights of 11 bits.
+/// How a side of N samples becomes another: for each output the two samples it lies between, and their weights of 11 bits.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Between {
     pub(super) samples: Vec<[u32; 2]>,

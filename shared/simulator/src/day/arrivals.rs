@@ -52,7 +52,7 @@ impl Arrivals {
             self.left_in_part = *self.parts.get(self.part)?;
             self.at_s = self.part as f64 * of_part_s;
         }
-        // The first of so many moments that are drawn evenly from what is left of the part.
+        // The first of the moments of the part's remaining uploads, which are drawn evenly from what is left of the part.
         let end_s = (self.part + 1) as f64 * of_part_s;
         let until = self.random.f64().powf(1.0 / f64::from(self.left_in_part));
         self.at_s += (end_s - self.at_s) * (1.0 - until);

@@ -20,12 +20,12 @@ impl Speeds {
         Self { of_segment, of_instance }
     }
 
-    /// Frames a second of each of so many segments.
+    /// Frames a second of each segment, if this many run.
     fn of_each(self, segments: usize) -> f64 {
         self.of_segment.min(self.of_instance / segments.max(1) as f64)
     }
 
-    /// The most that an instance with so many segments at a time makes.
+    /// The most that an instance with this many segments at a time makes.
     pub(crate) fn at_most(self, concurrency: u32) -> f64 {
         self.of_each(concurrency as usize) * f64::from(concurrency)
     }
@@ -34,7 +34,7 @@ impl Speeds {
 /// When a GPU has to be looked at again, and which version of its work that is for.
 type Alarm = (u64, u32);
 
-/// The segments in work on one GPU.
+/// The segments in progress on one GPU.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gpu {
     /// Each with the frames that are left.

@@ -37,7 +37,7 @@ impl Meter {
         }
     }
 
-    /// Takes so many requests; gives the microseconds until the last of them has had its turn.
+    /// Takes `requests` requests; returns the microseconds until the last of them has had its turn.
     pub(crate) fn take(&mut self, now_us: u64, requests: u64) -> u64 {
         if requests == 0 {
             return 0;

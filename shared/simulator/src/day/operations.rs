@@ -289,7 +289,7 @@ pub fn join_ends() -> Operations {
 /// Who makes the last result of a request, and so ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedBy {
-    /// `load`: its rows stand last, or it has no annotated video.
+    /// `load`: its rows are its last result, or it has no annotated video.
     Load,
     /// `join`: its annotated video is its last result.
     Join,

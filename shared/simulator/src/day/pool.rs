@@ -147,7 +147,7 @@ impl Pool {
         }
     }
 
-    /// Stops so many idle instances, at most.
+    /// Stops at most `count` idle instances.
     pub(crate) fn stop_idle(&mut self, count: u32, now_us: u64) {
         let idle: Vec<Place> = self.free.range(..(1, 0)).map(|&(_, place)| place).collect();
         for place in idle.into_iter().rev().take(count as usize) {

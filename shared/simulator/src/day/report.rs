@@ -25,7 +25,7 @@ pub struct Report {
     pub video_hours: f64,
     /// Segments.
     pub segments: u64,
-    /// Videos whose rows stand.
+    /// Videos whose rows exist.
     pub with_rows: u64,
     /// Videos that are over and whose end is published.
     pub done: u64,

@@ -17,7 +17,7 @@ impl Deployment {
         objects.iter().map(|object| (text(object, "name"), text(object, "generation"))).collect()
     }
 
-    /// Waits until so many objects of a bucket begin with `prefix`.
+    /// Waits until `count` objects of a bucket begin with `prefix`.
     pub async fn until_listed(&self, bucket: Bucket, prefix: &str, count: usize) -> Vec<(String, String)> {
         let until = Instant::now() + ENDS_WITHIN;
         loop {

@@ -1,7 +1,7 @@
 //! Which permissions a call of Google's APIs takes.
 //!
-//! Cloud Storage by "IAM permissions for JSON methods"; Pub/Sub by "Access control with IAM", required permissions; BigQuery by the pages of the methods, and
-//! for load jobs by "Loading Parquet data from Cloud Storage", required permissions; telemetry by "Telemetry API roles and permissions".
+//! Cloud Storage by "IAM permissions for JSON methods"; Pub/Sub by "Access control with IAM", required permissions; BigQuery by the pages of the
+//! methods, and for load jobs by "Loading Parquet data from Cloud Storage", required permissions; telemetry by "Telemetry API roles and permissions".
 
 use super::grants::Need;
 use serde_json::Value;

@@ -53,8 +53,8 @@ impl Rights {
         Self { rights: grants.all_rights(), project: project.to_owned(), state: Mutex::default() }
     }
 
-    /// Takes away the rights that these words name, all of which stand in the right's own text; gives how many. A second call takes others, none: all are given
-    /// back.
+    /// Withholds the rights whose own text contains all these words, and returns how many. A second call withholds others, and with no words it
+    /// restores all.
     pub fn withhold(&self, words: &[&str]) -> usize {
         let is_meant = |right: &Right| {
             let text = right.to_string();
@@ -161,7 +161,7 @@ impl RightsGate {
         self.http.get(url).send().await.unwrap().status().is_success()
     }
 
-    /// Everything that the call takes as things stand.
+    /// Everything that the call takes in the current state.
     async fn needs(&self, takes: &Takes) -> Vec<Need> {
         let mut needs = takes.needs.clone();
         if let Some((bucket, name)) = &takes.replaces

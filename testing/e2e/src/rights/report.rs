@@ -24,7 +24,7 @@ pub struct Justified {
 }
 
 impl Justified {
-    /// Whether it speaks of this right.
+    /// Whether it applies to this right.
     pub fn matches(&self, right: &Right) -> bool {
         let text = right.to_string();
         let words: Vec<_> = text.split(' ').filter(|word| *word != "on").collect();

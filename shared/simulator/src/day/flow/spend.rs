@@ -34,7 +34,7 @@ impl Day<'_> {
         us(bytes / self.profile.times.bytes_per_s)
     }
 
-    /// When the manifest can be written, which is about to be at this moment: an object takes so many writes a second.
+    /// When the manifest, which is due at this moment, can be written: an object takes a limited number of writes a second.
     pub(super) fn write_manifest(&mut self, request: RequestNumber, at_us: u64) -> u64 {
         let request = &mut self.requests[request as usize];
         let apart_us = us(1.0 / self.profile.limits.object_writes_per_s);

@@ -74,8 +74,8 @@ impl Day<'_> {
         self.is_window_open = false;
     }
 
-    /// Ends what is loaded and waits for nothing else; gives the microseconds that it takes, or nothing where that is more than a delivery has: then it is
-    /// asked to stop before it comes to what is to be loaded.
+    /// Ends what is loaded and waits for nothing else; gives the microseconds that it takes, or nothing where that is more than a delivery has: then
+    /// it is asked to stop before it comes to what is to be loaded.
     pub(super) fn let_go(&mut self) -> Option<u64> {
         let each = ops::window_lets_go(self.profile.annotated);
         let each_us = self.latency(each + ops::end_waits(1)) / WINDOW_AT_ONCE;
