@@ -16,8 +16,7 @@ mod standing;
 use crate::{
     Cloud, end,
     manifest::{self, unplanned},
-    round::{self, Round},
-    trace,
+    round, trace,
 };
 use known::{Ended, Known};
 use serde::{Deserialize, Serialize};

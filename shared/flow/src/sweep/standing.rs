@@ -1,6 +1,6 @@
 //! What a request waits for, and what lets it continue.
 
-use crate::{Cloud, round::Round};
+use crate::{Cloud, end, round::Round};
 use std::collections::BTreeMap;
 use trackdrop_cloud::ObjectInfo;
 use trackdrop_pipeline::{
