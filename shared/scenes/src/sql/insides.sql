@@ -8,7 +8,7 @@ FROM (
            WHEN b.absence_s > 0 THEN CAST(FLOOR(t.time_s * 2 / b.absence_s) AS BIGINT)
            ELSE t.frame_index
          END AS slot,
-         t.x1 * b.sx * (1 - b.rx) + t.x2 * b.sx * b.rx AS x, t.y1 * b.sy * (1 - b.ry) + t.y2 * b.sy * b.ry AS y
+         t.x1 * b.of_x1 + t.x2 * b.of_x2 AS x, t.y1 * b.of_y1 + t.y2 * b.of_y2 AS y
   FROM (
     SELECT * FROM {tracks}
   ) AS t

@@ -1,7 +1,8 @@
 -- The seconds of tracks that matter to a line. All positions of those that come near it (whole is 1). Where only the step from
 -- the second before may meet it, that step: this second's first position, and the last one of the second before. A box meets a
 -- segment if it meets the segment's box and not all of its corners are on one side of the segment's line.
-SELECT n.element, n.track_id, n.second, n.whole, n.first_s, n.last_s, s.request_id, s.sx, s.sy, s.rx, s.ry, s.hysteresis
+SELECT n.element, n.track_id, n.second, n.whole, n.first_s, n.last_s, s.request_id, s.sy, s.hysteresis,
+       s.sx * (1 - s.rx) AS of_x1, s.sx * s.rx AS of_x2, s.sy * (1 - s.ry) AS of_y1, s.sy * s.ry AS of_y2
 FROM (
   SELECT element, pick, track_id, second, MAX(whole) AS whole, MAX(first_s) AS first_s, MAX(last_s) AS last_s
   FROM (

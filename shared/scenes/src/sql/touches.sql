@@ -42,7 +42,7 @@ FROM (
                LAG(time_s) OVER (PARTITION BY element, track_id ORDER BY frame_index) AS p_time_s
         FROM (
           SELECT b.element, t.track_id, t.frame_index, t.pts, t.time_s,
-                 t.x1 * b.sx * (1 - b.rx) + t.x2 * b.sx * b.rx AS x, t.y1 * b.sy * (1 - b.ry) + t.y2 * b.sy * b.ry AS y,
+                 t.x1 * b.of_x1 + t.x2 * b.of_x2 AS x, t.y1 * b.of_y1 + t.y2 * b.of_y2 AS y,
                  CASE WHEN b.whole = 1 OR t.time_s = b.first_s THEN b.hysteresis * (t.y2 * b.sy - t.y1 * b.sy) END AS margin,
                  CASE WHEN t.observed THEN t.frame_index END AS seen_frame
           FROM (

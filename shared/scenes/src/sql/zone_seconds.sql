@@ -1,5 +1,6 @@
 -- The seconds of tracks that come near a zone; enclosed is 1 where all positions are inside, and no absence is too long.
-SELECT element, b.track_id, second, s.request_id, s.sx, s.sy, s.rx, s.ry, s.absence_s,
+SELECT element, b.track_id, second, s.request_id, s.absence_s,
+       s.sx * (1 - s.rx) AS of_x1, s.sx * s.rx AS of_x2, s.sy * (1 - s.ry) AS of_y1, s.sy * s.ry AS of_y2,
        first_frame, last_frame, b.first_s, b.last_s, frames,
        CASE WHEN inside = 1 AND b.last_s - b.first_s <= s.absence_s THEN 1 ELSE 0 END AS enclosed
 FROM (
