@@ -42,7 +42,7 @@ resource "google_project_service" "this" {
 }
 
 # Neither waits for the services: a data source that waits for a change is not known until it is made, and everything named
-# after it would be planned anew. docs/deploy.md turns on the three services that these two ask.
+# after it would be planned again. docs/deploy.md turns on the three services that these two ask.
 data "google_project" "this" {
   project_id = var.project
 }
@@ -74,14 +74,14 @@ resource "google_kms_crypto_key_iam_member" "agents" {
 }
 
 locals {
-  # Whoever takes the key from here waits until the agents may use it.
+  # A resource that takes the key from here waits until the agents may use it.
   kms_key = var.kms_key == null ? null : values(google_kms_crypto_key_iam_member.agents)[0].crypto_key_id
 }
 
 locals {
-  # Whoever looks for requests that stand still, the alert and the sweeper, has the same patience.
+  # The alert and the sweeper, which look for stalled requests, have the same patience.
   stalled_after_s = 7200
-  # From when it was last told again, which is two to three times as long after it stood still: a day before its chunks go.
+  # Counted from the last publication of its events. So a request fails two to three times as long after it stalled: a day before its chunks go.
   sweep = var.sweep_minutes == 0 ? null : { still_s = local.stalled_after_s, give_up_s = min(9, var.work_days - 1) * 86400 / 3 }
 }
 
@@ -177,7 +177,7 @@ module "events" {
     }
     sweep = {
       function    = "fail", minutes = var.sweep_minutes, event = "trackdrop.requests.sweep"
-      description = "Sets requests going again that stand still."
+      description = "Restarts stalled requests."
     }
   } : job => schedule if schedule.minutes > 0 }
 

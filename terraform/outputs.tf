@@ -54,7 +54,7 @@ output "registry" {
 }
 
 output "deployer" {
-  description = "E-mail of the account that deploys: what production is told about staging."
+  description = "E-mail of the account that deploys: production's variable `staging` needs it."
   value       = module.delivery.deployer
 }
 
@@ -72,7 +72,7 @@ output "github_variables" {
 }
 
 output "schedules" {
-  description = "What the clock starts, and when: cron by event."
+  description = "What Cloud Scheduler starts, and when: cron by event."
   value       = module.events.schedules
 }
 

@@ -96,7 +96,7 @@ variable "annotate_max_instances" {
 }
 
 variable "seconds_per_segment" {
-  description = "Seconds that a segment takes a worker that pulls, for its autoscaler, until the workers' own log tells them."
+  description = "Seconds that a segment takes a worker that pulls, for its autoscaler, until the workers' own log has them."
   type        = number
   default     = 3
 
@@ -129,7 +129,7 @@ variable "load_window_minutes" {
 }
 
 variable "sweep_minutes" {
-  description = "Minutes between looks for requests that stand still, which are set going again, or failed with the reason; 0 for never."
+  description = "Minutes between searches for stalled requests, which are restarted, or failed with the reason; 0 for never."
   type        = number
   default     = 30
 
@@ -191,7 +191,7 @@ variable "deletion_protection" {
   default     = true
 }
 
-# --- Who is told --------------------------------------------------------------------------------------------------------
+# --- Who is notified --------------------------------------------------------------------------------------------------
 
 variable "alert_emails" {
   description = "Addresses that alerts go to."
@@ -222,7 +222,7 @@ variable "runbook_url" {
 }
 
 variable "budget" {
-  description = "Monthly budget of the project: told at 50, 90, 100 % and at a forecast of 120 %. It tells, it never stops. The currency must be the account's."
+  description = "Monthly budget of the project: alerts at 50, 90, 100 % and at a forecast of 120 %. It never stops the spending. The currency must be the account's."
   type        = object({ billing_account = string, amount = number, currency = optional(string, "USD") })
   default     = null
 
@@ -321,7 +321,7 @@ variable "binary_authorization" {
   default     = false
 }
 
-# --- What the services are told -----------------------------------------------------------------------------------------
+# --- Settings of the services -----------------------------------------------------------------------------------------
 
 variable "model" {
   description = "Path of the detector inside the track image; null for the image's own."

@@ -15,7 +15,7 @@ die() {
 need() { # variable option
   [[ -n ${!1:-} ]] || die "$2 is missing; $0 --help tells more"
 }
-usage() { # argument: prints the comment that stands at the top of the script; anything but --help was a mistake
+usage() { # argument: prints the comment at the top of the script; anything but --help was a mistake
   sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
   [[ $1 == -h || $1 == --help ]] && exit 0
   die "\"$1\" is not known; see above"

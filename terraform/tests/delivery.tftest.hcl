@@ -195,7 +195,7 @@ run "observability" {
       google_billing_budget.this[0].amount[0].specified_amount[0].currency_code == "EUR" &&
       toset([for rule in google_billing_budget.this[0].threshold_rules : rule.threshold_percent]) == toset([0.5, 0.9, 1, 1.2])
     )
-    error_message = "The budget does not tell at 50, 90, 100 and 120 %."
+    error_message = "The budget does not alert at 50, 90, 100 and 120 %."
   }
 
   assert {

@@ -1,4 +1,4 @@
-# The services: what they are told, what they may do, who may call them, and that their shapes are legal.
+# The services: their settings, what they may do, who may call them, and that their shapes are legal.
 
 mock_provider "google" {}
 
@@ -39,7 +39,7 @@ variables {
   kms_key                     = null
   deletion_protection         = true
   labels                      = {}
-  # What every service is told, whichever it is.
+  # The settings that every service gets.
   contract = [
     "GOOGLE_CLOUD_PROJECT", "OTEL_EXPORTER_OTLP_ENDPOINT", "TRACKDROP_BUCKET_RESULTS", "TRACKDROP_BUCKET_UPLOADS",
     "TRACKDROP_BUCKET_WORK", "TRACKDROP_CONCURRENCY", "TRACKDROP_DATASET", "TRACKDROP_DATASET_LOCATION", "TRACKDROP_DEADLINE_S",
@@ -84,7 +84,7 @@ run "services" {
         function == "fail" ? ["TRACKDROP_GIVE_UP_S", "TRACKDROP_IGNORE", "TRACKDROP_STILL_S", "TRACKDROP_TOPIC_UPLOADS", "TRACKDROP_TOPIC_WORK"] : [],
       ))
     ])
-    error_message = "A service is not told what the contract says."
+    error_message = "A service does not get the settings of the contract."
   }
 
   assert {
@@ -101,7 +101,7 @@ run "services" {
         TRACKDROP_TOPIC_REQUESTS       = "projects/a-project-id-of-thirty-letters/topics/trackdrop-requests"
       } : one([for env in service.template[0].containers[0].env : env.value if env.name == name]) == value
     ])])
-    error_message = "A service is told a wrong value."
+    error_message = "A service gets a wrong value."
   }
 
   assert {
@@ -136,7 +136,7 @@ run "services" {
         TRACKDROP_VIDEO_ENGINE = "nvidia"
       }
     })
-    error_message = "A service is told another device, batch, model, video engine, bound, spool, window or patience than was set."
+    error_message = "A service gets another device, batch, model, video engine, bound, spool, window or patience than was set."
   }
 
   assert {
@@ -324,7 +324,7 @@ run "nothing_optional" {
   # The values are known only after the accounts are made; the names are.
   assert {
     condition     = toset(flatten([for function in keys(output.environment_names) : output.environment_names[function]])) == toset(concat([for name in var.contract : name if !startswith(name, "OTEL")], ["TRACKDROP_DEVICE", "TRACKDROP_IGNORE", "TRACKDROP_SPOOL_BYTES", "TRACKDROP_TELEMETRY_ENDPOINT"]))
-    error_message = "A service is told of an option that is off, or where no collector is named, not of Google's."
+    error_message = "A service gets the setting of an option that is off, or no Google endpoint where no collector is named."
   }
 
   assert {
@@ -360,7 +360,7 @@ run "workers" {
       toset([for env in pool.template[0].containers[0].env : env.name]) == toset(concat(var.contract, ["TRACKDROP_BATCH", "TRACKDROP_DEVICE", "TRACKDROP_LIMITS", "TRACKDROP_LOAD_WINDOW", "TRACKDROP_MODEL", "TRACKDROP_MODELS", "TRACKDROP_SUBSCRIPTION", "TRACKDROP_VIDEO_ENGINE"])) &&
       pool.template[0].service_account == google_service_account.function["track"].email
     ]) && length(google_cloud_run_v2_worker_pool.track) == 2
-    error_message = "A pool does not pull, or is not told what the contract says."
+    error_message = "A pool does not pull, or does not get the settings of the contract."
   }
 
   assert {

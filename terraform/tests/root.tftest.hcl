@@ -41,7 +41,7 @@ run "the_clock_is_set" {
 
   assert {
     condition     = output.schedules == { "trackdrop.load.window" = "*/2 * * * *", "trackdrop.requests.sweep" = "*/30 * * * *" }
-    error_message = "The clock does not end windows, or does not look for requests that stand still."
+    error_message = "Cloud Scheduler does not close windows, or does not start the search for stalled requests."
   }
 
   # A day before the chunks go.

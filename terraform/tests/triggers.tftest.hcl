@@ -149,7 +149,7 @@ run "every_file_has_its_subscription" {
 
   assert {
     condition     = toset(keys(google_pubsub_topic_iam_member.requests_published)) == toset(var.functions)
-    error_message = "A function may not tell the end of a request."
+    error_message = "A function may not publish the end of a request."
   }
 }
 
@@ -211,7 +211,7 @@ run "the_clock_starts_what_is_scheduled" {
       google_cloud_scheduler_job.this["load-window"].http_target[0].oidc_token[0].service_account_email == "invoker@example.com" &&
       google_cloud_scheduler_job.this["load-window"].http_target[0].oidc_token[0].audience == "https://a-load"
     )
-    error_message = "What the clock starts is not called every two minutes as a CloudEvent with a token."
+    error_message = "A scheduled event is not posted every two minutes as a CloudEvent with a token."
   }
 
   assert {
@@ -219,7 +219,7 @@ run "the_clock_starts_what_is_scheduled" {
       toset(keys(google_pubsub_topic_iam_member.told_again)) == toset(["uploads", "work"]) &&
       alltrue([for member in google_pubsub_topic_iam_member.told_again : member.role == "roles/pubsub.publisher" && member.member == "serviceAccount:fail@example.com"])
     )
-    error_message = "The sweeper may not tell of an object once more."
+    error_message = "The sweeper may not publish an event again."
   }
 }
 

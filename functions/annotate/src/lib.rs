@@ -38,8 +38,8 @@ pub use trackdrop_media::{Limits, VideoEngine};
 
 /// Draws a segment; blocking.
 pub trait Renderer: Send + Sync + std::fmt::Debug {
-    /// Decodes the frames that the chunk owns, draws each frame's rows and encodes into `out`. Rows of frames before the segment's first one are
-    /// where the objects came from: their trails.
+    /// Decodes the frames that the chunk owns, draws each frame's rows and encodes into `out`. Rows before the segment's
+    /// first frame are used for the trails.
     ///
     /// # Errors
     /// Permanent: a chunk that cannot be decoded, or a picture that cannot be encoded. Transient: no room on disk.

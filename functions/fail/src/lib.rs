@@ -1,5 +1,5 @@
-//! `fail`: a dead letter ends its request with the reason, so that no request hangs forever. On a schedule, it also restarts
-//! stalled requests.
+//! `fail`: a dead letter ends its request with the reason, so that no request stalls forever. When the scheduler calls, it also
+//! restarts stalled requests.
 //!
 //! A delivery may end as a dead letter although its result exists: each attempt failed after the result was stored, before the
 //! acknowledgement. Then this handler does the missing steps and does not fail the request.
@@ -43,7 +43,7 @@ impl Fail {
         Self { cloud, patience: Patience::default(), ignored: NamePatterns::default() }
     }
 
-    /// Which uploads are no video by their name, so that nothing is expected of them.
+    /// Names of uploads that are ignored, so that no request is expected for them.
     #[must_use]
     pub fn with_ignored(self, ignored: NamePatterns) -> Self {
         Self { ignored, ..self }

@@ -31,7 +31,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// A handler over this cloud. Where that is by window, a merged request waits until the clock ends the window.
+    /// A handler over this cloud. If loading by window is on, a merged request waits until the scheduler closes the window.
     pub fn new(cloud: Cloud) -> Self {
         Self { cloud }
     }
@@ -92,7 +92,7 @@ async fn mark_loaded(cloud: &Cloud, request: &RequestId, took: Option<(&Delivery
     Ok(())
 }
 
-/// `load` and the clock that ends its windows.
+/// `load`, which also closes windows when the scheduler calls.
 #[derive(Debug)]
 pub struct LoadService(Staged<Load>);
 

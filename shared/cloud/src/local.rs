@@ -13,7 +13,7 @@
 //!   messages of the triggers that match. `kill -9` leaves a blob that nothing names (swept later), never half an object, and never an
 //!   object whose event is lost.
 //! - **At least once.** A message belongs to the process that leased it. The operating system drops that process's file lock when it
-//!   dies, however it dies; any other process, or the next one, then hands the message out again. No clock is involved.
+//!   dies, however it dies; any other process, or the next one, then hands the message out again. No timeout is involved.
 //! - **Several processes** may work on one directory: SQLite serialises them.
 
 mod bus;

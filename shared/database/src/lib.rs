@@ -1,7 +1,7 @@
 //! The warehouse's tables and views as a DuckDB database in memory, over Parquet files that stay where they are.
 //!
-//! `trackdrop query` and the console ask the same database: [`open`] makes the tables and views, and [`ask_about`] those of the scenes that a
-//! statement names. [`bounded`] answers a statement of others. [`scenes`] says where scenes are stored.
+//! `trackdrop query` and the console ask the same database: [`open`] creates the tables and views. [`ask_about`] creates the views of the
+//! scenes that a statement names. [`bounded`] runs an untrusted statement with limits. [`scenes`] names and reads the stored scenes.
 //!
 //! ```no_run
 //! use trackdrop_database::{Contents, Span, open};

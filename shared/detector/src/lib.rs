@@ -32,9 +32,10 @@
 //! - [`DetectorError::RuntimeNotFound`], [`DetectorError::ModelNotFound`]: run `scripts/setup`.
 //! - [`DetectorError::UnknownFamily`]: the shapes in the message fit no family, or more than one. Name the family in the
 //!   card.
-//! - [`DetectorError::Device`]: the device that was asked for is not there; `auto` takes what is.
-//! - [`DetectorError::Outputs`]: the model gives other shapes than it declares, or numbers that are none.
-//! - Boxes are there, but scores are low everywhere: mean, std or colour order in the card are not those of the training.
+//! - [`DetectorError::Device`]: the requested device is missing; `auto` takes an available one.
+//! - [`DetectorError::Outputs`]: the model returns other shapes than it declares, or no usable scores (none is a finite number, or
+//!   all are 0).
+//! - Boxes are right, but all scores are low: mean, std or colour order in the card are not those of the training.
 
 mod batch;
 mod batch_detections;

@@ -260,7 +260,7 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     publish(cloud, &row, round).await
 }
 
-/// The same, without waiting for the clock.
+/// The same, without waiting for the scheduler.
 async fn tell_now(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     tell(cloud, manifest).await?;
     if is_told(cloud, &manifest.request_id).await? { Ok(()) } else { tell_all(cloud, &Delivery::new()).await }

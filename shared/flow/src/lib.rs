@@ -1,23 +1,23 @@
 //! What all functions of the flow share, over the traits of the cloud.
 //!
-//! - [`activity`]: what an attempt spends its time on, as spans of its trace and for the report of its work.
-//! - [`allocator`]: what a process does first, for its memory allocator.
-//! - [`beside`]: writes and other waiting, at most N at a time.
-//! - [`blocking`](mod@blocking): blocking work, off the threads of the asynchronous runtime.
-//! - [`chunks`]: what the chunks are, recorded in the manifest.
+//! - [`activity`]: what an attempt spends its time on, as spans of its trace and in the report of its work.
+//! - [`allocator`]: sets up the memory allocator; a process calls it first.
+//! - [`beside`]: runs writes and other waits concurrently, at most N at a time.
+//! - [`blocking`](mod@blocking): runs blocking work outside the threads of the asynchronous runtime.
+//! - [`chunks`]: records size and checksum of the chunks in the manifest.
 //! - [`claim`]: an unchanged upload of the same name makes no second request.
 //! - [`count`]: counts a segment; the worker that completes the stage creates the stage's marker.
-//! - [`known`]: which requests there are.
+//! - [`known`]: lists the existing requests.
 //! - [`manifest`]: the manifest is created once and changed by compare-and-set.
 //! - [`delete`]: removes a request everywhere.
-//! - [`end`]: how a request ends, with a result or with an error; idempotent.
+//! - [`end`]: ends a request with a result or with an error, and publishes the end; idempotent.
 //! - [`room`]: shares the memory of a process among its concurrent deliveries.
 //! - [`round`]: a reopened request ends again; the rounds keep its ends apart.
 //! - [`version`]: another version of a request's tracks, from the stored detections.
-//! - `store`: get, mark and put on a condition, each said once; its types are at the root.
+//! - `store`: the only implementation of get, mark and conditional put; its types are at the root.
 //! - [`sweep`]: finds stalled requests, and restarts them or fails them with the reason.
-//! - [`timeline`]: where the time of a request went.
-//! - [`trace`]: the trace of work that a schedule starts.
+//! - [`timeline`]: how long each part of a request took.
+//! - [`trace`]: the trace of work that a scheduler starts.
 //! - [`stage`]: the frame around each handler: finds the request, skips ended ones, records permanent failures.
 //!
 //! ```
@@ -81,7 +81,7 @@ pub struct Cloud {
     pub publisher: Arc<dyn Publisher>,
     /// Rows.
     pub warehouse: Arc<dyn Warehouse>,
-    /// Whether rows wait until the clock ends a window, so that those of many requests are in one job.
+    /// Whether rows wait until the scheduler closes a window, so that those of many requests are in one job.
     pub is_by_window: bool,
 }
 

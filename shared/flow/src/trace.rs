@@ -1,4 +1,4 @@
-//! Work for a request that was not started by an event of that request, but by the clock: it belongs to the request's trace all the same.
+//! Work for a request that was not started by an event of that request, but by the scheduler. It belongs to the request's trace all the same.
 //!
 //! The flow knows only that work has spans. The process that exports traces sets once how a span is placed below a request; in a process that sets
 //! nothing, nothing is looked up for it.
@@ -22,7 +22,7 @@ pub fn place_with(place: Place) {
     PLACE.set(place).ok();
 }
 
-/// A span of what the clock has done for a request: a `sweep`, a `window`.
+/// A span of work that the scheduler started for a request: a `sweep`, a `window`.
 pub fn by_clock(name: &'static str, request: &RequestId, carrier: Option<&ObjectInfo>) -> Span {
     // What lies within gets the last three for its lines in the log, as a delivery's does.
     let span =

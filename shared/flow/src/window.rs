@@ -1,8 +1,8 @@
 //! Windows: what waits in a folder of `work` goes into the warehouse together, with one job instead of many.
 //!
 //! The list of an open window is frozen by one write that only one can win: create-only at first, and then on the condition that nobody has
-//! written since the last window was seen closed. The warehouse makes the job's id from the list. So the clock may call twice, and from two
-//! So the clock may call twice, and from two places at once. A process that finds a window open, because the one that froze it died, resumes that
+//! written since the last window was seen closed. The warehouse makes the job's id from the list. So the scheduler may call twice,
+//! also two processes at once. A process that finds a window open, because the one that froze it died, resumes that
 //! list. A window is closed after each of its items has a marker of its own, and no later window includes an item that has its marker. So no rows are
 //! in two jobs.
 

@@ -9,9 +9,9 @@ use trackdrop_pipeline::{Failure, FailureKind};
 /// What a delivery is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Every effect is stored; or a permanent failure is, as the end of its request.
+    /// Every effect is stored, or a permanent failure is stored as the end of its request.
     Done,
-    /// The event is none of this function's business.
+    /// The event starts nothing in this function.
     Ignored(String),
     /// The object is of a kind that starts this function, but this one does not: its name is not a video's, or it is empty.
     PassedOver(String),
@@ -31,12 +31,13 @@ pub enum Answer {
     Full,
     /// Another attempt may succeed.
     Transient(String),
-    /// No attempt can succeed, and there is no request to record the failure in: it ends as a dead letter.
+    /// No attempt can succeed, and no request exists that could record the failure: the delivery becomes a dead letter.
     Unrecorded(String),
 }
 
 impl Answer {
-    /// What the outcome of a handler is answered with.
+    /// What the outcome of a handler is answered with. A permanent failure of a request does not come here: `trackdrop_flow::stage` has recorded it
+    /// as the end of the request, and the outcome is `Ok`. A permanent failure that comes here has no request, so it is answered with 500.
     pub fn of(outcome: Result<(), Failure>) -> Self {
         match outcome {
             Ok(()) => Self::Done,
@@ -78,7 +79,7 @@ impl Answer {
     }
 }
 
-/// Seconds after which a caller that is no queue should try again.
+/// Seconds after which a caller that is not a queue should try again.
 const RETRY_AFTER_S: &str = "10";
 
 impl IntoResponse for Answer {

@@ -4,9 +4,18 @@
 //! Each becomes one typed event for the handler. The handler's outcome becomes the HTTP status (see [`Answer`]), on which
 //! Pub/Sub retries or acknowledges: 2xx only when every effect is stored.
 //!
-//! Around every event, outermost first: a task of its own that continues when the caller disconnects, trace context, access log, deadline below the
-//! acknowledgement deadline, panics as diagnostics, the caller's identity, bounds on the body, a bound on concurrency. `GET /healthz` answers once
-//! the process listens, `GET /readyz` once the handler exists (a model may have to be loaded).
+//! The layers around every event, outermost first:
+//!
+//! 1. a task of its own, which continues when the caller disconnects;
+//! 2. trace context;
+//! 3. access log;
+//! 4. a deadline below the acknowledgement deadline;
+//! 5. panics become diagnostics;
+//! 6. the caller's identity;
+//! 7. bounds on the body;
+//! 8. a bound on concurrency.
+//!
+//! `GET /healthz` answers once the process listens, and `GET /readyz` once the handler exists (a model may have to be loaded).
 //!
 //! With the feature `pull`, `serve_or_pull` is the same for a function that may also pull its events from a subscription.
 //!

@@ -192,7 +192,7 @@ where
     let google = &settings.google;
     let storage = Arc::new(google.storage()?);
     let cloud = Cloud::new(storage.clone(), Arc::new(google.publisher()?), Arc::new(google.warehouse()?));
-    // Rows wait for the clock, which posts `trackdrop.load.window` to `load`.
+    // Rows wait for the scheduler, which posts `trackdrop.load.window` to `load`.
     let cloud = traced(cloud.by_window(values.has(&crate::setting::LOAD_WINDOW)));
     let (trigger, uploads) = (trigger.ignoring(settings.ignore.as_deref())?, of_uploads(settings.ignore.as_deref())?);
     let function = trigger.function.clone();

@@ -273,11 +273,11 @@ settings! {
         "software",
         "",
     );
-    /// Whether rows wait for the clock.
+    /// Whether rows wait for the scheduler.
     LOAD_WINDOW: String = text(
         EACH,
         "TRACKDROP_LOAD_WINDOW",
-        "set and not empty: the rows of merged and of ended requests wait for the clock",
+        "set and not empty: the rows of merged and of ended requests wait for the scheduler",
         "",
         "[loading by window](#loading-by-window)",
     );

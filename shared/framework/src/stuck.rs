@@ -1,5 +1,5 @@
-//! Work that was asked to stop, and neither stops nor makes progress, for example because a driver hangs. It keeps its place. Once stuck work holds
-//! all places, the instance takes no more events.
+//! Work that was asked to stop, and neither stops nor makes progress, for example because a driver hangs. It retains its concurrency slot. Once stuck
+//! work holds all slots, the instance takes no more events.
 
 use axum::response::Response;
 use std::{pin::Pin, sync::Arc, time::Duration};

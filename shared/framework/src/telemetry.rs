@@ -4,8 +4,8 @@
 //! span, `request`, is created when the request ends; its id also follows from the request. Every delivery, also of a retry, is a span directly below
 //! it, and the spans of the delivery's work are below that. The trace context travels in the custom metadata of the objects that start functions
 //! (`traceparent`, `tracestate`), because notifications carry no headers: [`traced`] writes it, the service reads it, and handlers do not know it. A
-//! delivery links to the span that wrote the object which started it. Work that the clock started for a request is placed below that request by
-//! [`trackdrop_flow::trace`], and links to the clock's delivery.
+//! delivery links to the span that wrote the object which started it. Work that the scheduler started for a request is placed below that request by
+//! [`trackdrop_flow::trace`], and links to the scheduler's delivery.
 //!
 //! A service that is killed leaves no partial trace of a delivery: a delivery's spans are exported when the delivery ends, all together.
 //!
@@ -255,7 +255,7 @@ impl EventSpan {
     }
 }
 
-/// Places a span of what the clock has done below the request that it was done for; it links to the delivery that the clock made.
+/// Places a span of work that the scheduler started below its request; it links to the scheduler's delivery.
 fn place(span: &tracing::Span, request: &RequestId, carrier: Option<&ObjectInfo>) {
     let from = carrier.and_then(|carrier| TraceContext::from(|key| Some(&**carrier.metadata.get(key)?)));
     let is_upload = carrier.is_some_and(|carrier| carrier.object.bucket == Bucket::Uploads);

@@ -21,10 +21,10 @@ pub enum Event {
     /// The attempts of a delivery all failed.
     #[serde(rename = "trackdrop.delivery.dead")]
     DeadLetter(DeadLetter),
-    /// The clock ends a window: what waits for it is loaded.
+    /// The scheduler closes a window: what waits for it is loaded.
     #[serde(rename = "trackdrop.load.window")]
     LoadWindow {},
-    /// The clock asks for a sweep of stalled requests.
+    /// The scheduler asks for a sweep of stalled requests.
     #[serde(rename = "trackdrop.requests.sweep")]
     RequestsSweep {},
 }
@@ -41,7 +41,7 @@ impl Event {
         }
     }
 
-    /// The function that the clock starts by this event; none where it is no event of the clock.
+    /// The function that the scheduler starts with this event; none if the scheduler does not send it.
     pub fn started_by_clock(&self) -> Option<&'static str> {
         match self {
             Self::LoadWindow {} => Some("load"),

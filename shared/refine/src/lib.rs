@@ -1,5 +1,5 @@
-//! What can be improved once all frames are known. Each function is a named deviation from what the tracker returned: a pure
-//! function from rows to rows that nobody has to call. [`Refine`] applies several in the right order.
+//! Optional refinements of finished tracks, once all frames are known. Each is a pure function from rows to rows, and a named
+//! deviation from what the tracker returned. [`Refine`] applies several in the right order.
 //!
 //! | function | ids | boxes | adds rows |
 //! |---|---|---|---|

@@ -10,7 +10,7 @@
 //! - [`stand_ins`] take the place of decoder, detector, encoder and joiner.
 //! - [`MemoryCloud`] is the cloud in memory; it passes the conformance suite of every storage.
 //! - [`counter`] measures the completion counter.
-//! - [`day`] lets a day of up to millions of videos pass, by what the handlers ask of the cloud and what its services take.
+//! - [`day`] simulates a day of up to millions of videos, from the operations of the handlers and the limits of the cloud's services.
 //!
 //! ```
 //! let outcome = trackdrop_simulator::simulate(7, None)?;

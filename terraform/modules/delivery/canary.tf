@@ -96,7 +96,7 @@ resource "google_clouddeploy_automation" "function" {
   }
 }
 
-# What Cloud Deploy renders, and the manifests of releases. Its default bucket is made by whoever comes first, who would have to
+# What Cloud Deploy renders, and the manifests of releases. Its default bucket is made by the first caller, who would have to
 # be allowed to make buckets.
 resource "google_storage_bucket" "delivery" {
   project                     = var.project

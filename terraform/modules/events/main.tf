@@ -193,7 +193,7 @@ resource "google_pubsub_subscription_iam_member" "dead_letter_taken" {
 
 # --- The rights of the functions --------------------------------------------------------------------------------------
 
-# Any function may be the one that ends a request and tells it.
+# Any function may be the one that ends a request and publishes the end.
 resource "google_pubsub_topic_iam_member" "requests_published" {
   for_each = var.function_accounts
 
@@ -205,7 +205,7 @@ resource "google_pubsub_topic_iam_member" "requests_published" {
 
 # Nobody but Pub/Sub's agent publishes on a dead letter topic: a function that a hostile video took over could fail anyone's request.
 
-# The sweeper tells of objects once more, whose events were lost.
+# The sweeper publishes lost events again.
 resource "google_pubsub_topic_iam_member" "told_again" {
   for_each = var.sweeper == null ? {} : google_pubsub_topic.bucket
 
@@ -225,7 +225,7 @@ resource "google_pubsub_subscription_iam_member" "pulled" {
   member       = "serviceAccount:${var.function_accounts[each.value]}"
 }
 
-# --- What the clock starts --------------------------------------------------------------------------------------------
+# --- What Cloud Scheduler starts --------------------------------------------------------------------------------------
 
 resource "google_cloud_scheduler_job" "this" {
   for_each = var.schedules
@@ -246,7 +246,7 @@ resource "google_cloud_scheduler_job" "this" {
     http_method = "POST"
     uri         = "${var.endpoints[each.value.function].url}/"
     body        = base64encode("{}")
-    # Always the same id: what it starts may be started twice, and the services tell by what stands what is to be done.
+    # Always the same id: a handler may be started twice, and it decides by the existing objects what is left to do.
     headers = {
       "Content-Type"   = "application/json"
       "ce-specversion" = "1.0"

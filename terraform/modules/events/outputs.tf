@@ -9,7 +9,7 @@ output "dead_letter_subscriptions" {
 }
 
 output "schedules" {
-  description = "What the clock starts, and when: cron by event."
+  description = "What Cloud Scheduler starts, and when: cron by event."
   value       = { for job in google_cloud_scheduler_job.this : job.http_target[0].headers["ce-type"] => job.schedule }
 }
 

@@ -57,7 +57,7 @@ variable "function_accounts" {
 }
 
 variable "sweeper" {
-  description = "The function that looks for requests that stand still; null for none."
+  description = "The function that searches for stalled requests; null for none."
   type        = string
 }
 
@@ -82,7 +82,7 @@ variable "storage_agent" {
 }
 
 variable "schedules" {
-  description = "What the clock starts: every so many minutes an event of this type goes to a function."
+  description = "What Cloud Scheduler starts: every N minutes an event of this type goes to a function."
   type        = map(object({ function = string, minutes = number, event = string, description = string }))
 }
 

@@ -26,8 +26,8 @@ locals {
     load     = ["ended/", "loaded/", "loads/", "waiting_ends/"]
     annotate = ["annotated/", "counted/annotate/", "crops/", "ended/", "processed_chunks/", "waiting_ends/"]
     join     = ["ended/", "waiting_ends/"]
-    # It counts a segment whose last delivery was given up though its result stands. And the sweeper runs in `fail`: it creates the marker that a
-    # crash left out, notes when it told of what, and ends the window of ends that no clock ended.
+    # It counts a segment whose delivery became a dead letter although its result exists. And the sweeper runs in `fail`: it creates the marker that
+    # a crash left out, records when it published which event again, and closes the window of ends that the scheduler never closed.
     fail = ["annotated/", "counted/annotate/", "counted/track/", "ended/", "loads/", "swept/", "tracked/", "waiting_ends/"]
   }
   # What the setting `exports` of a request may ask for: file names of `ExportFormat` in shared/pipeline.

@@ -31,12 +31,12 @@ locals {
     TRACKDROP_BUCKET_RESULTS = var.buckets["results"]
     TRACKDROP_TOPIC_REQUESTS = "projects/${var.project}/topics/${var.name}-requests"
     TRACKDROP_DATASET        = "${var.project}.${var.dataset}"
-    # Told, nobody has to ask BigQuery for it, and nobody needs the right to.
+    # So no function has to read it from BigQuery, and none needs the right to.
     TRACKDROP_DATASET_LOCATION     = var.region
     TRACKDROP_PUSH_AUDIENCE        = local.audiences[function]
     TRACKDROP_PUSH_SERVICE_ACCOUNT = google_service_account.invoker.email
     TRACKDROP_CONCURRENCY          = tostring(local.triggers[function].concurrency)
-    # Pub/Sub sends a message again when the ack deadline is over: the service must have given up before.
+    # Pub/Sub sends a message again when the ack deadline is over: the service must have stopped before.
     TRACKDROP_DEADLINE_S = tostring(local.triggers[function].deadline_s - var.answer_margin_s)
     TRACKDROP_MODEL      = function == "track" ? var.model : null
     # What else uploads may ask for, which split refuses at once and track opens. Nothing else is looked for.
@@ -54,9 +54,9 @@ locals {
     TRACKDROP_SPOOL_BYTES = function == "split" ? tostring(floor(
       local.shapes[function].scratch_gib * pow(1024, 3) / 2 / local.triggers[function].concurrency
     )) : null
-    # Rows wait for the clock in place of being loaded request by request: those of merged requests, and those of ended ones, which any function ends.
+    # Rows wait for the scheduler in place of being loaded request by request: those of merged requests, and those of ended ones, which any function ends.
     TRACKDROP_LOAD_WINDOW = var.load_window ? "1" : null
-    # The sweeper tells of objects once more where Cloud Storage told of them first.
+    # The sweeper publishes events again on the topics to which Cloud Storage published them first.
     TRACKDROP_TOPIC_UPLOADS     = function == "fail" && var.sweep != null ? "projects/${var.project}/topics/${var.name}-uploads" : null
     TRACKDROP_TOPIC_WORK        = function == "fail" && var.sweep != null ? "projects/${var.project}/topics/${var.name}-work" : null
     TRACKDROP_STILL_S           = function == "fail" && var.sweep != null ? tostring(var.sweep.still_s) : null

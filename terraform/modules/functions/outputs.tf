@@ -42,6 +42,6 @@ output "workers_wanted" {
 }
 
 output "environment_names" {
-  description = "Names of the variables that each function is told."
+  description = "Names of the variables that each function gets."
   value       = { for function, variables in local.environment : function => keys(variables) }
 }

@@ -87,7 +87,7 @@ variable "load_window" {
 }
 
 variable "sweep" {
-  description = "Seconds for which a request may stand still before the sweeper sets it going again, and before it fails it; null for no sweeper."
+  description = "Seconds without activity before the sweeper restarts a request, and before it fails it; null for no sweeper."
   type        = object({ still_s = number, give_up_s = number })
 }
 
@@ -143,7 +143,7 @@ variable "annotate_max_instances" {
 }
 
 variable "seconds_per_segment" {
-  description = "Seconds that a segment takes a worker, until its log tells them."
+  description = "Seconds that a segment takes a worker, until its log has them."
   type        = number
 }
 

@@ -1,5 +1,5 @@
 # Workers that pull, for more GPUs than push can keep evenly busy, in as many regions as have some. They share one
-# subscription: whoever is free takes the next chunk, wherever it is. The autoscaler (Google's Cloud Run External Metrics
+# subscription: a free worker takes the next chunk, wherever it is. The autoscaler (Google's Cloud Run External Metrics
 # Autoscaling) sets the number of instances of each pool from one metric: how many workers what waits is worth.
 
 locals {

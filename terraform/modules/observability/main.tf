@@ -9,9 +9,9 @@ locals {
     requests_done   = { message = "request done", description = "Requests that ended well." }
     requests_failed = { message = "request failed", description = "Requests that ended with a reason." }
     # The reason follows.
-    deliveries_failed = { begins = "failed, will be delivered again", description = "Deliveries that were handed back for a fault that may pass." }
-    uploads_ignored   = { message = "upload ignored", description = "Uploads that are no request: no video by their name, empty, or the same again." }
-    requests_still    = { message = "a request stands still", description = "Requests that the sweeper found standing still, each time." }
+    deliveries_failed = { begins = "failed, will be delivered again", description = "Deliveries that failed transiently and are redelivered." }
+    uploads_ignored   = { message = "upload ignored", description = "Uploads that make no request: the ignored patterns match their name, they are empty, or they repeat an upload." }
+    requests_still    = { message = "a request stands still", description = "Requests that the sweeper found stalled, each time." }
   }
   measures = {
     segment_seconds = { message = "delivery done", field = "seconds", unit = "s", description = "Seconds of work a delivery." }
@@ -92,7 +92,7 @@ locals {
   alerts = {
     dead-letters = {
       severity = "ERROR", for_s = 0, canary = true
-      what     = "A delivery was given up: its request failed."
+      what     = "A delivery became a dead letter: its request failed."
       query    = "sum by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages{${local.subscription},subscription_id=~\"${join("|", values(var.dead_letter_subscriptions))}\"}) > 0"
     }
     oldest-message = {
@@ -103,10 +103,10 @@ locals {
     error-ratio = {
       severity = "ERROR", for_s = 120, canary = true
       what     = "A service answers too many deliveries with an error."
-      # 429 is a full service and no fault; it shows as age.
+      # 429 is a full service and not an error; it shows as age.
       query = join(" or ", concat(
         ["((sum by (service_name) (rate(run_googleapis_com:request_count{${local.run},response_code_class=\"5xx\"}[5m])) / sum by (service_name) (rate(run_googleapis_com:request_count{${local.run}}[5m]))) > ${var.error_ratio} and sum by (service_name) (increase(run_googleapis_com:request_count{${local.run},response_code_class=\"5xx\"}[5m])) >= 3)"],
-        # Workers that pull answer nobody; they log what they hand back.
+        # Workers that pull answer nobody; they log what they return.
         local.pulls ? ["((${local.pulled_failed} / (${local.pulled_failed} + (${local.pulled_done} or vector(0)))) > ${var.error_ratio} and ${local.pulled_failed} >= 3)"] : [],
       ))
     }
@@ -120,9 +120,9 @@ locals {
     }
     stalled-requests = {
       severity = "ERROR", for_s = 900, canary = false
-      what     = "Videos were uploaded and no end of their requests was told."
-      # Each upload that split took, and that is no request of its own, is told the end of at least once: uploads of the half day before
-      # the patience, ends of the half day and the patience. (An alert looks back a day at most.)
+      what     = "Videos were uploaded and no end of their requests was published."
+      # The end of each upload that split acknowledged is published at least once; ignored uploads, which make no request, are subtracted.
+      # Counted are uploads of the half day before the patience, and ends of the half day and the patience. (An alert looks back a day at most.)
       query = join(" or ", [
         # The sweeper knows which. Without it:
         "sum(increase(${local.log_metric}_requests_still{monitored_resource=\"cloud_run_revision\"}[1h])) > 0",
@@ -131,7 +131,7 @@ locals {
     }
     failed-requests = {
       severity = "WARNING", for_s = 0, canary = true
-      what     = "Many requests fail: bad videos, or a fault of ours."
+      what     = "Many requests fail: bad videos, or a bug of ours."
       query    = "sum(${replace(local.counted["requests_failed"], "%s", "15m")}) > ${var.failed_requests}"
     }
   }

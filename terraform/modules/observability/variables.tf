@@ -34,12 +34,12 @@ variable "workers_wanted" {
 }
 
 variable "alert_emails" {
-  description = "Who is told of alerts."
+  description = "Who is notified of alerts."
   type        = list(string)
 }
 
 variable "notification_channels" {
-  description = "Channels that exist already (a pager, a chat) and are told too."
+  description = "Channels that exist already (a pager, a chat) and are notified too."
   type        = list(string)
 }
 
@@ -49,7 +49,7 @@ variable "runbook_url" {
 }
 
 variable "oldest_message_s" {
-  description = "Age in seconds of a waiting delivery above which somebody is told."
+  description = "Age in seconds of a waiting delivery above which an alert opens."
   type        = number
 }
 
@@ -69,7 +69,7 @@ variable "stalled_after_s" {
 }
 
 variable "failed_requests" {
-  description = "Failed requests in 15 minutes above which somebody is told."
+  description = "Failed requests in 15 minutes above which an alert opens."
   type        = number
 }
 
