@@ -14,6 +14,7 @@ mod evaluate;
 mod export;
 mod google;
 mod host;
+mod keys;
 mod links;
 mod model;
 mod model_get;

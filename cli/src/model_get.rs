@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
 };
-use trackdrop_detector::default_model_path;
+use trackdrop_detector::{default_model_path, models_folder};
 
 /// No detector is larger.
 const MOST_BYTES: u64 = 4 << 30;
@@ -66,7 +66,7 @@ impl fmt::Display for Sha256Hex {
 pub(crate) async fn get(arguments: &GetArguments) -> anyhow::Result<()> {
     let folder = match &arguments.to {
         Some(folder) => folder.clone(),
-        None => default_model_path().parent().map(Path::to_owned).unwrap_or_default(),
+        None => models_folder(),
     };
     let Some(which) = &arguments.which else { return list(&folder, arguments.json) };
     let asked = Asked::of(which, arguments)?;

@@ -4,6 +4,7 @@ use crate::{
     args::{ProcessingArguments, RunArguments},
     begin::{Again, Job, begin},
     host::{self, Host},
+    keys,
     output::line,
     progress::{Progress, Tracked},
     settings, upload,
@@ -111,7 +112,7 @@ pub(crate) async fn tell(
     let summary = summary_of(host, &job.request).await?;
     let seconds = (!job.finished_before).then(|| started.elapsed().as_secs_f64());
     if json {
-        line!("{}", serde_json::to_string(&to_json(host, &manifest, &summary, seconds))?);
+        line!("{}", keys::of_request(&manifest, to_json(host, &manifest, &summary, seconds))?);
     } else if manifest.state.has_rows() {
         print_summary(host, &manifest, &summary, seconds, beside_others)?;
     }
@@ -237,11 +238,6 @@ fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<
         .collect();
     let path = |file, there: bool| there.then(|| result_path(host, request, file));
     serde_json::json!({
-        "request_id": request,
-        "retrack_of": summary.retrack_of,
-        "video": summary.video,
-        "state": manifest.state,
-        "error": manifest.error,
         "segments": summary.segments,
         "detect_every": summary.detect_every,
         "ledger": summary.ledger,
