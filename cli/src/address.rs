@@ -1,4 +1,4 @@
-//! A video at an address: fetched into the data directory, so that a run that breaks off goes on where it was, and uploaded from there.
+//! A video at an address: fetched into the data directory, so that a download that breaks off resumes in the next run, and uploaded from there.
 
 use crate::{
     download::{self, Wanted, fetch_shown, shown},
@@ -33,7 +33,7 @@ pub(crate) struct Address {
     url: Url,
     /// Its file name.
     name: String,
-    /// Whether it is an object of Cloud Storage, which is fetched with the credentials of whoever calls.
+    /// Whether it is an object of Cloud Storage, which is fetched with the caller's credentials.
     is_google: bool,
     /// Whether Cloud Storage is an emulator of it, which knows no credentials.
     is_emulated: bool,

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Track the objects in videos
     Run(RunArguments),
-    /// Track the videos that appear in a folder, each once it is complete; goes on until it is stopped
+    /// Track the videos that appear in a folder, each once it is complete; runs until it is stopped
     Watch(WatchArguments),
     /// Query the tracks in SQL: tables tracks, requests and scenes; views track_summary, objects_per_second, tracking_results, and of scenes
     /// line_crossings, line_counts, zone_visits, zone_occupancy, flows, track_speeds, heatmap, encounters

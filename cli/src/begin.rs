@@ -45,8 +45,8 @@ pub(crate) enum Again {
     Leave,
 }
 
-/// Sees to it that there will be results by these settings: a new request is started by its upload, an interrupted one goes on, a failed one is
-/// tried again, a finished one is left alone.
+/// Makes sure that there will be results by these settings: a new request is started by its upload, an interrupted one resumes, a failed one is
+/// tried again, and a finished one is left alone.
 pub(crate) async fn begin(
     host: &Host,
     upload: ObjectInfo,
@@ -137,7 +137,7 @@ async fn version_of(
     begin_version(host, of, of_version).await
 }
 
-/// Makes a version of a request's tracks, unless it is there, and sees to it that it will end.
+/// Makes a version of a request's tracks, unless it is there, and makes sure that it will end.
 pub(crate) async fn begin_version(host: &Host, of: &Manifest, settings: RequestSettings) -> anyhow::Result<Job> {
     let known = version::named(of, &settings)?;
     if delete::is_deleted(&host.cloud, &known).await? {
@@ -155,7 +155,7 @@ pub(crate) async fn begin_version(host: &Host, of: &Manifest, settings: RequestS
             end::reopen(&host.cloud, &request, None).await?;
             redrive(host, &request, &job.video, None, Redrive::Resume).await?;
         }
-        // Nothing queued and not over: a crash came between opening it again and queueing its events.
+        // Nothing queued and not over: a crash came between reopening it and queueing its events.
         _ if host.local.pending(&request).await? == 0 => {
             redrive(host, &request, &job.video, None, Redrive::Resume).await?;
         }
@@ -197,9 +197,9 @@ impl Standing {
         Ok(self.manifest.as_ref().filter(|_| is_complete))
     }
 
-    /// Sees to it that this request ends, with these settings where it begins again.
+    /// Makes sure that this request ends, with these settings where it begins again.
     async fn settle(self, host: &Host, settings: &RequestSettings, again: Again) -> anyhow::Result<Job> {
-        // One that was deleted begins anew, with what is asked for now.
+        // A request that was deleted starts again, with the settings of this call.
         if again == Again::Replace || (self.is_deleted && again != Again::Leave) {
             return self.restart(host, settings, Redrive::Reset).await;
         }
@@ -211,20 +211,20 @@ impl Standing {
             }
             Some(RequestState::Failed | RequestState::DoneWithoutVideo) if self.settings.same_results(settings) => {
                 end::reopen(&host.cloud, &self.request, None).await?;
-                // A plan that stands was made for its own segment length.
+                // An existing plan was made for its own segment length.
                 let segment_seconds = self.settings.segment_seconds;
                 let settings = RequestSettings { segment_seconds, ..settings.clone() };
                 return self.restart(host, &settings, Redrive::Resume).await;
             }
             Some(RequestState::Failed) => return self.restart(host, settings, Redrive::Reset).await,
-            // Its end is told after its state is set: killed in between, the delivery that tells it is still queued.
+            // Its end is published after its state is set. If the process was killed in between, the delivery that publishes it is still queued.
             Some(RequestState::Done) if end::is_told(&host.cloud, &self.request).await? => {
                 host.local.restore_results(&self.request).await?;
                 return Ok(job.finished_before());
             }
             Some(_) | None => {}
         }
-        // Nothing queued and not over: a crash came between opening it again and queueing its events.
+        // Nothing queued and not over: a crash came between reopening it and queueing its events.
         if host.local.pending(&self.request).await? == 0 {
             let settings = self.settings.clone();
             return self.restart(host, &settings, Redrive::Resume).await;

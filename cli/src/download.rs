@@ -253,7 +253,7 @@ struct Part {
 
 /// An answer whose head was looked at.
 enum Begun {
-    /// Its body goes on from here; how many bytes the whole file has.
+    /// Its body continues from here; how many bytes the whole file has.
     Body(Option<u64>),
     /// There is nothing more.
     Complete,

@@ -66,8 +66,8 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
     see_through(&host, &jobs, arguments.json, started).await
 }
 
-/// What detects by these settings, in which classes are named as the model names them from then on. A device that is not there, a model that is no
-/// detector or not there, a class that it does not know: told before anything is uploaded.
+/// What detects by these settings, in which classes are named as the model names them from then on. A missing device, a missing model, a
+/// model that is not a detector, a class that it does not know: reported before anything is uploaded.
 pub(crate) fn detectors(
     arguments: &ProcessingArguments,
     settings: &mut RequestSettings,
@@ -98,7 +98,7 @@ pub(crate) async fn see_through(host: &Host, jobs: &[Job], json: bool, started: 
     }
 }
 
-/// Tells what came out of a job that is over, and gives what failed.
+/// Prints what came out of a job that is over, and gives what failed.
 pub(crate) async fn tell(
     host: &Host,
     job: &Job,
@@ -182,7 +182,7 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
     Ok(None)
 }
 
-/// The host itself can't go on. Where that is for want of space, the request is told so while the reserve lasts.
+/// The host itself can't continue. If the reason is a lack of space, the request's failure is recorded while the reserve lasts.
 pub(crate) async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
     if let (FailureKind::Exhausted, Some((function, request))) = (error.failure.kind(), &error.during) {
         host.local.release_reserve();

@@ -106,7 +106,7 @@ pub(crate) fn beside(upload: &ObjectInfo, settings: &RequestSettings) -> anyhow:
     Ok(ObjectName::new(Bucket::Uploads, format!("{}/{}/{name}", &content[..12], &detections[..12])))
 }
 
-/// The hash of an upload's content; where it has none, for it was put there in another way, one that stands for it.
+/// The hash of an upload's content. An upload that was put there in another way has none; it gets one that is its own.
 fn content_of(upload: &ObjectInfo) -> String {
     let known = upload.metadata.get(SHA256_KEY).filter(|sha256| sha256.len() == 64 && sha256.is_ascii());
     known.cloned().unwrap_or_else(|| hex(&Sha256::digest(upload.generation.to_be_bytes())))

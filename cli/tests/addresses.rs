@@ -166,7 +166,7 @@ fn a_line_that_breaks_is_gone_on_with_and_so_is_a_run_that_was_stopped() {
     let (content, server) = served(&scene, 2);
     let data = scene.data();
     let third = content.len() / 3;
-    // Within one run; then it gives up, and the next run goes on.
+    // Within one run; after some breaks the run ends, and the next run resumes.
     server.with(|state| state.breaks_at = vec![third, 2 * third, 2 * third, 2 * third, 2 * third, 2 * third]);
     let broken = run(&data, &server.url("clip.mp4"), &[]).expect_code(1);
     assert!(broken.stderr.contains("Run the command again: it goes on from there"), "{}", broken.stderr);

@@ -28,7 +28,7 @@ fn done(data: &Data) -> Vec<String> {
 
 /// Waits until these are done, and stops as systemd does.
 fn stopped_after(data: &Data, mut watching: Running, videos: &[&str]) -> Ended {
-    // Its end is told after its state is set.
+    // Its end is published after its state is set.
     assert!(watching.until(|| done(data) == videos), "{:?}", watching.end());
     watching.signal("TERM");
     watching.end().expect_success()
@@ -55,7 +55,7 @@ fn what_appears_is_processed_once_it_is_complete_and_not_before() {
     let data = scene.data();
     clip(&scene.path("a.mkv"), 2, codec::H264);
     let whole = fs::read(scene.path("a.mkv")).unwrap();
-    // A Matroska file of which half is there is a video of half the length, for whoever does not ask whether it is written.
+    // A Matroska file of which half is there is a video of half the length, for a program that does not ask whether it is being written.
     let mut written = File::create(folder.join("a.mkv")).unwrap();
     written.write_all(&whole[..whole.len() / 2]).unwrap();
     // An MP4 without its index, by a program that has closed it for now.
