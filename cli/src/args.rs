@@ -2,16 +2,17 @@
 
 mod model;
 mod request;
+mod run;
 mod scene;
 
+use crate::export::ExportChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf};
-use trackdrop_detector::DeviceChoice;
-use trackdrop_exchange::ExportFormat;
 use trackdrop_pipeline::DetectEvery;
 
 pub(crate) use model::*;
 pub(crate) use request::*;
+pub(crate) use run::*;
 pub(crate) use scene::*;
 
 /// Drop a video, query its object tracks in SQL.
@@ -29,6 +30,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Track the objects in videos
     Run(RunArguments),
+    /// Track the videos that appear in a folder, each once it is complete; runs until it is stopped
+    Watch(WatchArguments),
     /// Query the tracks in SQL: tables tracks, requests and scenes; views track_summary, objects_per_second, tracking_results, and of scenes
     /// line_crossings, line_counts, zone_visits, zone_occupancy, flows, track_speeds, heatmap, encounters
     Query(QueryArguments),
@@ -197,9 +200,10 @@ pub(crate) struct ExportArguments {
     /// The request: its id or a beginning of it, its video's name, or latest
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
-    /// mot, coco, cvat, csv, ndjson, video-intelligence, video-intelligence-streaming or rekognition-persons
+    /// mot, coco, cvat, csv, ndjson, video-intelligence, video-intelligence-streaming, rekognition-persons, or cvat-mot: a ZIP archive of gt.txt with
+    /// classes and labels.txt, which CVAT imports as MOT 1.1
     #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: ExportFormat,
+    pub(crate) format: ExportChoice,
     /// Where it goes [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -247,64 +251,6 @@ pub(crate) struct DeleteArguments {
     /// Print JSON, one line a request
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RunArguments {
-    /// Video files, folders of them, or quoted patterns such as 'cam*/2026-11-*.mp4'
-    #[arg(required = true, value_name = "VIDEO")]
-    pub(crate) videos: Vec<PathBuf>,
-    /// Look for videos in the folders of folders, too
-    #[arg(long, short)]
-    pub(crate) recursive: bool,
-    /// The detector, an ONNX file [default: the one that scripts/setup fetched]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) model: Option<PathBuf>,
-    /// int8 takes the quantised model in the detector's folder (NAME-int8.onnx; scripts/int8 makes the default one's)
-    #[arg(long, value_enum, default_value_t = Precision::Fp32)]
-    pub(crate) precision: Precision,
-    /// What to detect on: auto (the best there is), cpu, cuda, tensorrt; a colon and a number choose the GPU, as in cuda:1
-    #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
-    pub(crate) device: DeviceChoice,
-    /// Pictures per inference, for models that leave it open: what `model build` was given [default: 1 on the processor, 16 on a GPU]
-    #[arg(long, value_name = "N")]
-    pub(crate) batch: Option<NonZeroUsize>,
-    /// Target length of the segments, which are processed in parallel; results do not depend on it
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
-    pub(crate) segment_seconds: f64,
-    #[command(flatten)]
-    pub(crate) filter: FilterArguments,
-    /// Don't make the annotated video
-    #[arg(long)]
-    pub(crate) no_video: bool,
-    /// The share of damaged frames above which a video fails [default: 0.5]
-    #[arg(long, value_name = "0..1")]
-    pub(crate) max_damaged_share: Option<f64>,
-    /// Count time_s from the zero of the video's own clock, even if the video begins late on it [default: from the first frame, if that is late]
-    #[arg(long)]
-    pub(crate) source_clock: bool,
-    /// Process videos again that were processed before
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Print the summaries as JSON, one line a video, on standard output
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) reading: ReadingArguments,
-    #[command(flatten)]
-    pub(crate) results: ResultArguments,
-    #[command(flatten)]
-    pub(crate) tracker: TrackerArguments,
-    #[command(flatten)]
-    pub(crate) deviations: DeviationArguments,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Precision {
-    /// The detector as it is
-    Fp32,
-    /// Its quantised copy: faster, a little less precise
-    Int8,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! `trackdrop crops`: the best crop of each object, as files or as one picture.
 
-use crate::{args::CropsArguments, output::line, which_request};
+use crate::{args::CropsArguments, keys, output::line, which_request};
 use anyhow::{Context, bail};
 use std::{fs, path::Path};
 use trackdrop_media::{MOST_ON_A_SHEET, SheetPicture, contact_sheet};
@@ -47,14 +47,12 @@ pub(crate) async fn crops(data: &Path, arguments: &CropsArguments) -> anyhow::Re
     }
     if arguments.json {
         for crop in &all {
-            line!(
-                "{}",
-                serde_json::json!({
-                    "track_id": crop.track_id, "class_name": &*crop.class_name, "frame_index": crop.frame_index, "pts": crop.pts,
-                    "time_s": crop.time_s, "score": crop.score, "quality": crop.quality, "bbox": crop.bbox,
-                    "width": crop.width, "height": crop.height, "bytes": crop.jpeg.len(), "file": file_name(crop),
-                })
-            );
+            let told = serde_json::json!({
+                "track_id": crop.track_id, "class_name": &*crop.class_name, "frame_index": crop.frame_index, "pts": crop.pts,
+                "time_s": crop.time_s, "score": crop.score, "quality": crop.quality, "bbox": crop.bbox,
+                "width": crop.width, "height": crop.height, "bytes": crop.jpeg.len(), "file": file_name(crop),
+            });
+            line!("{}", keys::of_part(&manifest, told)?);
         }
         return Ok(());
     }

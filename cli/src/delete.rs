@@ -92,6 +92,7 @@ async fn carry_out(
 
 fn tell(deletion: &Deletion, arguments: &DeleteArguments) -> anyhow::Result<()> {
     let Deletion { request, upload, upload_exists, objects, version_of, versions, .. } = deletion;
+    let video = upload.as_ref().map(|upload| upload.name.as_str());
     let upload = upload.as_ref().filter(|_| *upload_exists).map(|upload| upload.name.as_str());
     let versions: Vec<_> = versions.iter().map(|(version, _)| version.as_str()).collect();
     if arguments.json {
@@ -99,9 +100,9 @@ fn tell(deletion: &Deletion, arguments: &DeleteArguments) -> anyhow::Result<()> 
         line!(
             "{}",
             serde_json::json!({
-                "request_id": request, "deleted": !arguments.dry_run, "objects": names, "bytes": deletion.bytes(),
+                "request_id": request, "retrack_of": version_of, "video": video, "state": deletion.state, "deleted": !arguments.dry_run, "objects": names, "bytes": deletion.bytes(),
                 "upload": upload, "upload_deleted": arguments.upload && !arguments.dry_run && upload.is_some(),
-                "version_of": version_of, "versions": versions,
+                "versions": versions,
             })
         );
         return Ok(());

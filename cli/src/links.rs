@@ -3,6 +3,7 @@
 use crate::{
     args::LinksArguments,
     host::{cloud_of, open_existing},
+    keys,
     output::line,
     which_request,
 };
@@ -32,7 +33,7 @@ pub(crate) async fn links(data: &Path, arguments: &LinksArguments) -> anyhow::Re
     links.truncate(arguments.weakest);
     if arguments.json {
         for link in &links {
-            line!("{}", serde_json::to_string(link)?);
+            line!("{}", keys::of_part(&manifest, link)?);
         }
         return Ok(());
     }

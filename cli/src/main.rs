@@ -1,16 +1,20 @@
 //! `trackdrop`: drop a video, query its object tracks in SQL. The same handlers as in the cloud, on one machine.
 
+mod address;
 mod args;
+mod begin;
 mod completions;
 mod console;
 mod crops;
 mod dead_letters;
 mod delete;
 mod doctor;
+mod download;
 mod evaluate;
 mod export;
 mod google;
 mod host;
+mod keys;
 mod links;
 mod model;
 mod model_get;
@@ -31,6 +35,7 @@ mod track_files;
 mod upload;
 mod verify;
 mod videos;
+mod watch;
 mod which_request;
 mod whole_file;
 
@@ -55,6 +60,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match &arguments.command {
             Command::Run(run) => run::run(&arguments.data, run).await,
+            Command::Watch(watch) => watch::watch(&arguments.data, watch).await,
             Command::Query(query) => query::query(&arguments.data, query).await.map(|()| ExitCode::SUCCESS),
             Command::Console(console) => console::console(&arguments.data, console).await.map(|()| ExitCode::SUCCESS),
             Command::Scene(command) => scene::scene(&arguments.data, command).await.map(|()| ExitCode::SUCCESS),

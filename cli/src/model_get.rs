@@ -1,14 +1,15 @@
 //! `trackdrop model get`: a published detector into the cache, by a pinned table or from any address with its hash.
 
 pub(crate) mod catalogue;
-mod download;
 
-use crate::{args::GetArguments, output::line};
+use crate::{
+    args::GetArguments,
+    download::{Wanted, fetch_shown, shown},
+    output::line,
+};
 use anyhow::{Context, bail, ensure};
 use catalogue::Entry;
-use download::{Wanted, fetch, shown};
-use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::Url;
+use reqwest::{Url, header::HeaderMap};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::{
@@ -18,14 +19,17 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
 };
-use trackdrop_detector::default_model_path;
+use trackdrop_detector::{default_model_path, models_folder};
+
+/// No detector is larger.
+const MOST_BYTES: u64 = 4 << 30;
 
 /// A SHA-256.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sha256Hex([u8; 32]);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sha256Hex(pub(crate) [u8; 32]);
 
 impl Sha256Hex {
-    fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
@@ -62,7 +66,7 @@ impl fmt::Display for Sha256Hex {
 pub(crate) async fn get(arguments: &GetArguments) -> anyhow::Result<()> {
     let folder = match &arguments.to {
         Some(folder) => folder.clone(),
-        None => default_model_path().parent().map(Path::to_owned).unwrap_or_default(),
+        None => models_folder(),
     };
     let Some(which) = &arguments.which else { return list(&folder, arguments.json) };
     let asked = Asked::of(which, arguments)?;
@@ -157,7 +161,7 @@ impl Asked {
                 && default_model_path().file_stem().is_none_or(|default| *default != *name),
             "{name} is the name of another model: give this one another with --name"
         );
-        Ok(Self { name, entry: None, wanted: Wanted { url, sha256: arguments.sha256, bytes: None } })
+        Ok(Self { name, entry: None, wanted: wanted(url, arguments.sha256, None) })
     }
 
     fn of_entry(entry: &'static Entry, mirror: Option<&str>) -> anyhow::Result<Self> {
@@ -166,7 +170,7 @@ impl Asked {
             None => parse(entry.url)?,
         };
         let sha256 = entry.sha256.parse().map_err(anyhow::Error::msg)?;
-        let wanted = Wanted { url, sha256: Some(sha256), bytes: Some(entry.bytes) };
+        let wanted = wanted(url, Some(sha256), Some(entry.bytes));
         Ok(Self { name: entry.name.to_owned(), entry: Some(entry), wanted })
     }
 
@@ -174,15 +178,7 @@ impl Asked {
         let model = folder.join(format!("{}.onnx", self.name));
         let is_there = || self.is_at(&model);
         if !is_there()? {
-            let bar = ProgressBar::no_length().with_style(style()).with_prefix(self.name.clone());
-            let show = |bytes: u64, total: Option<u64>| {
-                if let Some(total) = total {
-                    bar.set_length(total);
-                }
-                bar.set_position(bytes);
-            };
-            let fetched = fetch(&self.wanted, folder, is_there, &show).await;
-            bar.finish_and_clear();
+            let fetched = fetch_shown(&self.wanted, folder, &self.name, is_there).await;
             if let Some(complete) = fetched? {
                 let (sha256, bytes) = (complete.sha256, complete.bytes);
                 if self.wanted.sha256.is_none() {
@@ -264,10 +260,16 @@ fn parse(address: &str) -> anyhow::Result<Url> {
     Ok(url)
 }
 
-fn style() -> ProgressStyle {
-    let style = ProgressStyle::with_template("{prefix} {bar:24} {bytes} of {total_bytes}, {bytes_per_sec}");
-    // A template that does not parse would be a bug of this line; the plain style serves as well.
-    style.unwrap_or_else(|_| ProgressStyle::default_bar())
+fn wanted(url: Url, sha256: Option<Sha256Hex>, bytes: Option<u64>) -> Wanted {
+    Wanted {
+        url,
+        headers: HeaderMap::new(),
+        sha256,
+        bytes,
+        most_bytes: MOST_BYTES,
+        resumes_version: false,
+        instead: "fetch it elsewhere and give the file to --model",
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::{
     args::{RequestsArguments, ShowArguments},
     host::{cloud_of, open_existing, uploads},
+    keys,
     output::line,
     timeline, which_request,
 };
@@ -127,7 +128,7 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         return Ok(ExitCode::SUCCESS);
     }
     if arguments.json {
-        line!("{}", serde_json::to_string_pretty(&manifest)?);
+        line!("{:#}", keys::of_request(&manifest, &manifest)?);
         return Ok(ExitCode::SUCCESS);
     }
     line!("request   {request}");

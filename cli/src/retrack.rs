@@ -2,19 +2,19 @@
 
 use crate::{
     args::RetrackArguments,
+    begin::begin_version,
     host::{self, Host},
     output::line,
     refine,
-    run::{Job, redrive, see_through},
+    run::see_through,
     settings, which_request,
 };
 use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode, time::Instant};
-use trackdrop_cloud::local::{LocalCloud, Redrive};
+use trackdrop_cloud::local::LocalCloud;
 use trackdrop_detector::DeviceChoice;
 use trackdrop_exchange::{Retracked, TrackFile, read_detections, refine_tracks, retrack_refined};
-use trackdrop_flow::{end, manifest, version};
-use trackdrop_pipeline::RequestState;
+use trackdrop_flow::manifest;
 use trackdrop_refine::Refine;
 use trackdrop_tracker::Settings;
 
@@ -37,24 +37,7 @@ async fn retrack_request(data: &Path, asked: &str, arguments: &RetrackArguments)
     let of = which_request::of(&host.cloud, asked).await?;
     let manifest = manifest::read(&host.cloud, &of).await?.ok_or_else(unknown)?;
     let asked = settings::of_version(&manifest.settings, arguments)?;
-    let version = version::make(&host.cloud, &manifest, asked).await?;
-    let request = version.request;
-    let mut job = Job { request: request.clone(), video: end::video_name(&manifest), finished_before: false };
-    match manifest::state(&host.cloud, &request).await? {
-        Some(RequestState::Done) if end::is_told(&host.cloud, &request).await? => {
-            job.finished_before = true;
-            host.local.restore_results(&request).await?;
-        }
-        Some(RequestState::Failed | RequestState::DoneWithoutVideo) => {
-            end::reopen(&host.cloud, &request, None).await?;
-            redrive(&host, &request, &job.video, None, Redrive::Resume).await?;
-        }
-        // Nothing queued and not over: a crash came between opening it again and queueing its events.
-        _ if host.local.pending(&request).await? == 0 => {
-            redrive(&host, &request, &job.video, None, Redrive::Resume).await?;
-        }
-        _ => {}
-    }
+    let job = begin_version(&host, &manifest, asked).await?;
     see_through(&host, &[job], arguments.json, started).await
 }
 

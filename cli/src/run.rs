@@ -1,27 +1,27 @@
 //! `trackdrop run`: put the files into `uploads`, let the events run, tell what came out.
 
 use crate::{
-    args::RunArguments,
+    args::{ProcessingArguments, RunArguments},
+    begin::{Again, Job, begin},
     host::{self, Host},
+    keys,
     output::line,
     progress::{Progress, Tracked},
-    settings, upload, videos,
+    settings, upload,
+    videos::{self, Given},
 };
 use anyhow::{Context, bail};
 use std::{
     collections::BTreeMap,
     path::Path,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::signal::unix::{SignalKind, signal};
-use trackdrop_cloud::{
-    ObjectInfo,
-    local::{BusError, BusEvent, Redrive},
-};
+use trackdrop_cloud::local::{BusError, BusEvent};
 use trackdrop_detector::{DeviceChoice, PassedOver, default_model_path};
 use trackdrop_flow::{
-    delete,
     end::{self, Summary},
     manifest,
 };
@@ -29,48 +29,57 @@ use trackdrop_pipeline::{
     Bucket, FailureKind, Manifest, RequestId, RequestSettings, RequestState, Stage,
     names::{ObjectName, ResultFile},
 };
+use trackdrop_track::DetectorPool;
 
 /// How often the command looks how far its requests are.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The shell's code for a program that was interrupted.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// One request of this run.
-pub(crate) struct Job {
-    pub(crate) request: RequestId,
-    pub(crate) video: String,
-    /// Whether an earlier run had finished it.
-    pub(crate) finished_before: bool,
-}
-
 pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result<ExitCode> {
-    let mut settings = settings::of_run(arguments)?;
+    let mut settings = settings::of_run(&arguments.processing)?;
     // Before anything is uploaded: a name that was mistyped must not leave the other videos half way.
     let uploads = host::uploads()?;
     let given = videos::meant(&arguments.videos, arguments.recursive, &uploads)?;
     for video in &given {
-        upload::check_readable(video)?;
-        upload::check_name(video, &uploads)?;
+        if let Given::File(path) = video {
+            upload::check_readable(path)?;
+        }
+        upload::check_name(&video.name(), &uploads)?;
     }
-    let detectors = host::detectors(arguments.device, arguments.batch);
-    let is_there = settings.model.is_none() && default_model_path().is_file();
-    if arguments.device != DeviceChoice::Auto || !is_there || settings.classes.is_some() {
-        // A missing device, a missing model, a model that is not a detector, a class that it does not know: reported before anything is uploaded.
-        let model = detectors.facts(&settings)?;
-        trackdrop_track::check_classes(&settings, &model)?;
-        settings.name_classes_as(&model.class_names);
-    }
+    let detectors = detectors(&arguments.processing, &mut settings)?;
     let host = Host::open(data, detectors)?;
+    let again = if arguments.force { Again::Replace } else { Again::Beside };
     let started = Instant::now();
     let mut jobs: Vec<Job> = Vec::new();
     for video in &given {
-        let job = begin(&host, video, &settings, arguments.force).await?;
+        let uploaded = match video {
+            Given::File(path) => upload::upload(&host.local, path, &settings).await?,
+            Given::Address(address) => address.upload(&host.local, &settings).await?,
+        };
+        let job = begin(&host, uploaded, &settings, again).await?;
         // The same file given twice is one upload.
         if !jobs.iter().any(|known| known.request == job.request) {
             jobs.push(job);
         }
     }
     see_through(&host, &jobs, arguments.json, started).await
+}
+
+/// What detects by these settings, in which classes are named as the model names them from then on. A missing device, a missing model, a
+/// model that is not a detector, a class that it does not know: reported before anything is uploaded.
+pub(crate) fn detectors(
+    arguments: &ProcessingArguments,
+    settings: &mut RequestSettings,
+) -> anyhow::Result<Arc<DetectorPool>> {
+    let detectors = host::detectors(arguments.device, arguments.batch);
+    let is_there = settings.model.is_none() && default_model_path().is_file();
+    if arguments.device != DeviceChoice::Auto || !is_there || settings.classes.is_some() {
+        let model = detectors.facts(settings)?;
+        trackdrop_track::check_classes(settings, &model)?;
+        settings.name_classes_as(&model.class_names);
+    }
+    Ok(detectors)
 }
 
 /// Delivers events until every job is over, and tells what came out.
@@ -81,23 +90,7 @@ pub(crate) async fn see_through(host: &Host, jobs: &[Job], json: bool, started: 
     }
     let mut failed = Vec::new();
     for job in jobs {
-        let Some(manifest) = manifest::read(&host.cloud, &job.request).await? else {
-            bail!("{} has no manifest", job.request)
-        };
-        if let Some(error) = &manifest.error {
-            let what = match manifest.state.has_rows() {
-                true => "is tracked, but its annotated video is missing: it failed in",
-                false => "failed in",
-            };
-            failed.push(format!("{:?} {what} {}: {}", job.video, error.stage, error.message));
-        }
-        let summary = summary_of(host, &job.request).await?;
-        let seconds = (!job.finished_before).then(|| started.elapsed().as_secs_f64());
-        if json {
-            line!("{}", serde_json::to_string(&to_json(host, &manifest, &summary, seconds))?);
-        } else if manifest.state.has_rows() {
-            print_summary(host, &manifest, &summary, seconds, jobs.len())?;
-        }
+        failed.extend(tell(host, job, json, started, jobs.len() > 1).await?);
     }
     match failed.len() {
         0 => Ok(ExitCode::SUCCESS),
@@ -105,77 +98,30 @@ pub(crate) async fn see_through(host: &Host, jobs: &[Job], json: bool, started: 
     }
 }
 
-/// Uploads a video and makes sure that its request will end. A new request is started by its upload, an interrupted one resumes, a failed one is
-/// tried again, and a finished one is left alone unless forced.
-async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: bool) -> anyhow::Result<Job> {
-    let info = upload::upload(&host.local, video, settings).await?;
-    let request = info.finalized().request().context("an upload makes a request")?;
-    let mut job = Job { request: request.clone(), video: info.object.name.clone(), finished_before: false };
-    let standing = manifest::read(&host.cloud, &request).await?;
-    let before = match &standing {
-        Some(manifest) => manifest.settings.clone(),
-        None => RequestSettings::of_upload(&info.metadata)?,
+/// Prints what came out of a job that is over, and gives what failed.
+pub(crate) async fn tell(
+    host: &Host,
+    job: &Job,
+    json: bool,
+    started: Instant,
+    beside_others: bool,
+) -> anyhow::Result<Option<String>> {
+    let Some(manifest) = manifest::read(&host.cloud, &job.request).await? else {
+        bail!("{} has no manifest", job.request)
     };
-    let same = before.same_results(settings);
-    let state = standing.as_ref().map(|manifest| manifest.state);
-    // A request that was deleted starts again, with the settings of this call.
-    if force || (standing.is_none() && delete::is_deleted(&host.cloud, &request).await?) {
-        restart(host, &info, &request, settings, Redrive::Reset).await?;
-        return Ok(job);
+    let summary = summary_of(host, &job.request).await?;
+    let seconds = (!job.finished_before).then(|| started.elapsed().as_secs_f64());
+    if json {
+        line!("{}", keys::of_request(&manifest, to_json(host, &manifest, &summary, seconds))?);
+    } else if manifest.state.has_rows() {
+        print_summary(host, &manifest, &summary, seconds, beside_others)?;
     }
-    match state {
-        Some(RequestState::Failed | RequestState::DoneWithoutVideo) if same => {
-            end::reopen(&host.cloud, &request, None).await?;
-            // An existing plan was made for its own segment length.
-            let settings = RequestSettings { segment_seconds: before.segment_seconds, ..settings.clone() };
-            restart(host, &info, &request, &settings, Redrive::Resume).await?;
-        }
-        Some(RequestState::Failed | RequestState::DoneWithoutVideo) => {
-            restart(host, &info, &request, settings, Redrive::Reset).await?
-        }
-        Some(_) | None if !same => bail!(
-            "{:?} was processed before with other settings ({}): give --force to process it again with these",
-            info.object.name,
-            settings::difference(&before, settings)
-        ),
-        // Its end is published after its state is set. If the process was killed in between, the delivery that publishes it is still queued.
-        Some(RequestState::Done) if end::is_told(&host.cloud, &request).await? => {
-            job.finished_before = true;
-            host.local.restore_results(&request).await?;
-        }
-        Some(_) | None => {
-            // Nothing queued and not over: a crash came between reopening it and queueing its events.
-            if host.local.pending(&request).await? == 0 {
-                restart(host, &info, &request, &before, Redrive::Resume).await?;
-            }
-        }
-    }
-    Ok(job)
-}
-
-async fn restart(
-    host: &Host,
-    upload: &ObjectInfo,
-    request: &RequestId,
-    settings: &RequestSettings,
-    how: Redrive,
-) -> anyhow::Result<()> {
-    let metadata = upload::with_settings(upload, settings)?;
-    redrive(host, request, &upload.object.name, Some((upload.object.clone(), metadata)), how).await
-}
-
-/// Starts a request again; with the upload that starts it and its new metadata, where that does.
-pub(crate) async fn redrive(
-    host: &Host,
-    request: &RequestId,
-    video: &str,
-    upload: Option<(ObjectName, BTreeMap<String, String>)>,
-    how: Redrive,
-) -> anyhow::Result<()> {
-    if host.local.redrive(request, upload, how).await? {
-        return Ok(());
-    }
-    bail!("{video:?} is being processed by another trackdrop right now: wait for it or stop it")
+    let Some(error) = &manifest.error else { return Ok(None) };
+    let what = match manifest.state.has_rows() {
+        true => "is tracked, but its annotated video is missing: it failed in",
+        false => "failed in",
+    };
+    Ok(Some(format!("{:?} {what} {}: {}", job.video, error.stage, error.message)))
 }
 
 /// Delivers events until every job is over. Gives an exit code where the run ends before that.
@@ -237,7 +183,7 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
 }
 
 /// The host itself can't continue. If the reason is a lack of space, the request's failure is recorded while the reserve lasts.
-async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
+pub(crate) async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
     if let (FailureKind::Exhausted, Some((function, request))) = (error.failure.kind(), &error.during) {
         host.local.release_reserve();
         let stage = Stage::ALL.into_iter().find(|stage| stage.name() == function.as_str());
@@ -292,11 +238,6 @@ fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<
         .collect();
     let path = |file, there: bool| there.then(|| result_path(host, request, file));
     serde_json::json!({
-        "request_id": request,
-        "retrack_of": summary.retrack_of,
-        "video": summary.video,
-        "state": manifest.state,
-        "error": manifest.error,
         "segments": summary.segments,
         "detect_every": summary.detect_every,
         "ledger": summary.ledger,
@@ -322,10 +263,13 @@ fn print_summary(
     manifest: &Manifest,
     summary: &Summary,
     seconds: Option<f64>,
-    videos: usize,
+    beside_others: bool,
 ) -> anyhow::Result<()> {
     let request = &manifest.request_id;
     line!("{} ({request})", summary.video.escape_debug());
+    if let Some(root) = &manifest.retrack_of {
+        line!("  version     of {root}: its detections, with other settings");
+    }
     let ledger = &summary.ledger;
     let damaged = match ledger.frames_damaged {
         0 => String::new(),
@@ -346,7 +290,7 @@ fn print_summary(
         summary.seconds_by_stage.iter().map(|(stage, seconds)| format!("{stage} {seconds:.1} s")).collect();
     line!("  work        {}", stages.join(", "));
     match seconds {
-        Some(seconds) if videos == 1 => {
+        Some(seconds) if !beside_others => {
             line!("  took        {seconds:.1} s, {:.1} frames/s", ledger.frames as f64 / seconds);
         }
         Some(seconds) => line!("  took        {seconds:.1} s together with the other videos"),

@@ -2,8 +2,8 @@
 
 use crate::{
     args::{
-        BoxesChoice, DeviationArguments, FilterArguments, Precision, ReadingArguments, RefineArguments,
-        ResultArguments, RetrackArguments, RunArguments, TrackerArguments,
+        BoxesChoice, DeviationArguments, FilterArguments, Precision, ProcessingArguments, ReadingArguments,
+        RefineArguments, ResultArguments, RetrackArguments, TrackerArguments,
     },
     upload,
 };
@@ -18,7 +18,7 @@ use trackdrop_media::Source;
 use trackdrop_pipeline::{Boxes, Refinements, RequestSettings};
 
 /// The settings of a run.
-pub(crate) fn of_run(arguments: &RunArguments) -> anyhow::Result<RequestSettings> {
+pub(crate) fn of_run(arguments: &ProcessingArguments) -> anyhow::Result<RequestSettings> {
     let quantised = match arguments.precision {
         Precision::Fp32 => None,
         Precision::Int8 => Some(quantised(&arguments.model.clone().unwrap_or_else(default_model_path))?),

@@ -1,6 +1,6 @@
 //! `trackdrop show REQUEST --timeline`: where the time of a request went, and what would have to be faster.
 
-use crate::output::line;
+use crate::{keys, output::line};
 use trackdrop_flow::{
     Cloud,
     timeline::{self, Slowest, StageTime, Timeline, Work},
@@ -16,7 +16,7 @@ pub(crate) async fn show(cloud: &Cloud, manifest: &Manifest, json: bool) -> anyh
         )
     };
     if json {
-        line!("{}", serde_json::to_string_pretty(&timeline)?);
+        line!("{:#}", keys::of_request(manifest, &timeline)?);
         return Ok(());
     }
     for text in drawn(&timeline, &works) {

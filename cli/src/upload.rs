@@ -8,7 +8,8 @@ use std::{
     io::{self, Read, Write},
     path::Path,
 };
-use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions, Storage, local::LocalCloud};
+use tempfile::TempPath;
+use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions, Storage, StorageError, local::LocalCloud};
 use trackdrop_pipeline::{
     Bucket, RequestSettings,
     names::ObjectName,
@@ -30,35 +31,120 @@ pub(crate) async fn upload(cloud: &LocalCloud, video: &Path, settings: &RequestS
         bail!("{shown} has no usable file name");
     };
     let sha256 = copy(video, &mut io::sink()).with_context(|| format!("{shown} can't be read"))?;
-    let candidates =
-        [name.clone(), format!("{}/{name}", &sha256[..12])].map(|name| ObjectName::new(Bucket::Uploads, name));
-    for object in &candidates {
-        if let Some(same) = same_upload(cloud, object, &sha256).await? {
-            return Ok(same);
-        }
-    }
-    for object in &candidates {
+    let content = || {
         let mut file = tempfile::NamedTempFile::new_in(cloud.scratch())?;
         let copied = copy(video, &mut file).with_context(|| format!("copying {shown} into {:?}", cloud.root()))?;
         if copied != sha256 {
             bail!("{shown} changed while it was read: run again when it is complete");
         }
-        let settings = serde_json::to_string(settings)?;
-        let metadata = BTreeMap::from([(SHA256_KEY.to_owned(), sha256.clone()), (METADATA_KEY.to_owned(), settings)]);
-        let options =
-            PutOptions { precondition: Precondition::NotExists, content_type: "application/octet-stream", metadata };
-        match cloud.put(object, Content::File(file.into_temp_path()), options).await {
+        Ok(file.into_temp_path())
+    };
+    place(cloud, &name, &sha256, BTreeMap::new(), settings, content).await
+}
+
+/// Puts a file that was fetched into `uploads`, as [`upload`] does, without a copy of its bytes. `from` is stored with it.
+pub(crate) async fn upload_fetched(
+    cloud: &LocalCloud,
+    fetched: &Path,
+    name: &str,
+    sha256: &str,
+    from: BTreeMap<String, String>,
+    settings: &RequestSettings,
+) -> anyhow::Result<ObjectInfo> {
+    place(cloud, name, sha256, from, settings, || link(cloud, fetched)).await
+}
+
+/// Puts content into `uploads` by its name or, where that is another file's, by its name and hash; gives what is there where it is.
+async fn place(
+    cloud: &LocalCloud,
+    name: &str,
+    sha256: &str,
+    mut metadata: BTreeMap<String, String>,
+    settings: &RequestSettings,
+    content: impl Fn() -> anyhow::Result<TempPath>,
+) -> anyhow::Result<ObjectInfo> {
+    let candidates = [name.to_owned(), format!("{}/{name}", &sha256[..12])];
+    let candidates = candidates.map(|name| ObjectName::new(Bucket::Uploads, name));
+    for object in &candidates {
+        if let Some(same) = same_upload(cloud, object, sha256).await? {
+            return Ok(same);
+        }
+    }
+    metadata.insert(SHA256_KEY.to_owned(), sha256.to_owned());
+    metadata.insert(METADATA_KEY.to_owned(), serde_json::to_string(settings)?);
+    for object in &candidates {
+        match put_new(cloud, object, content()?, metadata.clone()).await {
             Ok(info) => return Ok(info),
             // Another process was faster, perhaps with this very file.
             Err(error) if error.is_precondition() => {
-                if let Some(same) = same_upload(cloud, object, &sha256).await? {
+                if let Some(same) = same_upload(cloud, object, sha256).await? {
                     return Ok(same);
                 }
             }
             Err(error) => return Err(error.into()),
         }
     }
-    bail!("{shown} can't be uploaded: its names are taken by other files")
+    bail!("{name:?} can't be uploaded: its names are taken by other files")
+}
+
+async fn put_new(
+    cloud: &LocalCloud,
+    object: &ObjectName,
+    content: TempPath,
+    metadata: BTreeMap<String, String>,
+) -> Result<ObjectInfo, StorageError> {
+    let options =
+        PutOptions { precondition: Precondition::NotExists, content_type: "application/octet-stream", metadata };
+    cloud.put(object, Content::File(content), options).await
+}
+
+/// The name of an upload of the same content that is detected by these settings: its hash, that of what detections depend on, and its name.
+pub(crate) fn beside(upload: &ObjectInfo, settings: &RequestSettings) -> anyhow::Result<ObjectName> {
+    let json = serde_json::to_vec(&settings.of_detections())?;
+    let (content, detections) = (content_of(upload), hex(&Sha256::digest(json)));
+    let name = upload.object.name.rsplit('/').next().unwrap_or_default();
+    Ok(ObjectName::new(Bucket::Uploads, format!("{}/{}/{name}", &content[..12], &detections[..12])))
+}
+
+/// The hash of an upload's content. An upload that was put there in another way has none; it gets one that is its own.
+fn content_of(upload: &ObjectInfo) -> String {
+    let known = upload.metadata.get(SHA256_KEY).filter(|sha256| sha256.len() == 64 && sha256.is_ascii());
+    known.cloned().unwrap_or_else(|| hex(&Sha256::digest(upload.generation.to_be_bytes())))
+}
+
+/// Uploads the same content once more, to be detected by other settings. It shares its bytes on disk with the first.
+pub(crate) async fn copy_beside(
+    cloud: &LocalCloud,
+    of: &ObjectInfo,
+    object: &ObjectName,
+    settings: &RequestSettings,
+) -> anyhow::Result<ObjectInfo> {
+    let (_, stored) = cloud.fetch(&of.object, Some(of.generation)).await?;
+    let settings = serde_json::to_string(settings)?;
+    let metadata = BTreeMap::from([(SHA256_KEY.to_owned(), content_of(of)), (METADATA_KEY.to_owned(), settings)]);
+    match put_new(cloud, object, link(cloud, stored.path())?, metadata).await {
+        Err(error) if error.is_precondition() => Ok(cloud.stat(object).await?),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Another name for a file in the data directory, or a copy where the file system has no second names.
+fn link(cloud: &LocalCloud, file: &Path) -> anyhow::Result<TempPath> {
+    let name = tempfile::NamedTempFile::new_in(cloud.scratch())?.into_temp_path();
+    std::fs::remove_file(&name)?;
+    std::fs::hard_link(file, &name)
+        .or_else(|_| std::fs::copy(file, &name).map(drop))
+        .with_context(|| format!("copying {} into {:?}", file.display(), cloud.root()))?;
+    Ok(name)
+}
+
+/// What is known of an object, if there is one.
+pub(crate) async fn stat(cloud: &LocalCloud, object: &ObjectName) -> anyhow::Result<Option<ObjectInfo>> {
+    match cloud.stat(object).await {
+        Ok(info) => Ok(Some(info)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Refuses what can't be uploaded, before anything is.
@@ -73,8 +159,7 @@ pub(crate) fn check_readable(video: &Path) -> anyhow::Result<()> {
 }
 
 /// Refuses what would be ignored, as an upload of that name is everywhere: nothing would ever come of it.
-pub(crate) fn check_name(video: &Path, uploads: &Trigger) -> anyhow::Result<()> {
-    let name = video.file_name().unwrap_or_default().to_string_lossy();
+pub(crate) fn check_name(name: &str, uploads: &Trigger) -> anyhow::Result<()> {
     if let Some(why) = uploads.ignores(&ObjectName::new(Bucket::Uploads, name), None) {
         bail!("{why}: rename it, or set {IGNORE_VARIABLE} to the patterns that you want ignored (or to none)");
     }
@@ -82,11 +167,8 @@ pub(crate) fn check_name(video: &Path, uploads: &Trigger) -> anyhow::Result<()> 
 }
 
 async fn same_upload(cloud: &LocalCloud, object: &ObjectName, sha256: &str) -> anyhow::Result<Option<ObjectInfo>> {
-    match cloud.stat(object).await {
-        Ok(info) => Ok(Some(info).filter(|info| info.metadata.get(SHA256_KEY).is_some_and(|known| known == sha256))),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let is_same = |info: &ObjectInfo| info.metadata.get(SHA256_KEY).is_some_and(|known| known == sha256);
+    Ok(stat(cloud, object).await?.filter(is_same))
 }
 
 /// An upload's custom metadata with other settings.
@@ -117,5 +199,9 @@ fn copy(from: &Path, to: &mut impl Write) -> io::Result<String> {
         }
     }
     to.flush()?;
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,5 +1,6 @@
-//! Which files a user means by the words after `trackdrop run`: files, folders, patterns.
+//! Which videos a user means by the words after `trackdrop run`: files, folders, patterns, addresses.
 
+use crate::address::Address;
 use anyhow::{Context, bail};
 use std::{
     collections::BTreeSet,
@@ -20,34 +21,68 @@ const ENDINGS: &[&str] = &[
     "mxf", "nut", "obu", "ogv", "qt", "ts", "vob", "webm", "wmv", "y4m",
 ];
 
+/// A video that is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// On this machine.
+    File(PathBuf),
+    /// Somewhere else.
+    Address(Address),
+}
+
+impl Given {
+    /// Its file name.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Self::Address(address) => address.name().to_owned(),
+        }
+    }
+}
+
 /// The videos that are meant, each once, in the order of the words and within a folder by name.
 ///
 /// # Errors
 /// Nothing is meant by a word, or a folder can't be read.
-pub(crate) fn meant(words: &[PathBuf], recursive: bool, uploads: &Trigger) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn meant(words: &[PathBuf], recursive: bool, uploads: &Trigger) -> anyhow::Result<Vec<Given>> {
     let mut videos = Vec::new();
     for word in words {
         if let Some(address) = word.to_str().filter(|word| word.contains("://")) {
-            bail!("{:?} is an address and not a file: {}", cut(address, LONGEST_SHOWN), instead_of(address));
-        }
-        if word.is_dir() {
-            let mut found = Vec::new();
-            in_folder(word, recursive, uploads, &mut found)?;
-            if found.is_empty() {
-                let deeper = if recursive { "" } else { "; --recursive looks into its folders, too" };
-                bail!("there is no video in {word:?}{deeper}");
+            match Address::parse(address)? {
+                Some(address) => videos.push(Given::Address(address)),
+                None => bail!("{:?} can't be fetched: {}", cut(address, LONGEST_SHOWN), instead_of(address)),
             }
-            videos.extend(found);
         } else {
-            match word.to_str().filter(|pattern| !word.exists() && pattern.contains(['*', '?', '['])) {
-                Some(pattern) => videos.extend(of_pattern(pattern)?),
-                None => videos.push(word.clone()),
-            }
+            videos.extend(files(word, recursive, uploads)?.into_iter().map(Given::File));
         }
     }
-    let mut seen = BTreeSet::new();
-    videos.retain(|video| seen.insert(video.clone()));
-    Ok(videos)
+    let mut seen: Vec<Given> = Vec::new();
+    let mut files = BTreeSet::new();
+    for video in videos {
+        let is_new = match &video {
+            Given::File(path) => files.insert(path.clone()),
+            Given::Address(_) => !seen.contains(&video),
+        };
+        seen.extend(is_new.then_some(video));
+    }
+    Ok(seen)
+}
+
+/// The files that a path or a pattern means.
+fn files(word: &Path, recursive: bool, uploads: &Trigger) -> anyhow::Result<Vec<PathBuf>> {
+    if word.is_dir() {
+        let mut found = Vec::new();
+        in_folder(word, recursive, uploads, &mut found)?;
+        if found.is_empty() {
+            let deeper = if recursive { "" } else { "; --recursive looks into its folders, too" };
+            bail!("there is no video in {word:?}{deeper}");
+        }
+        return Ok(found);
+    }
+    match word.to_str().filter(|pattern| !word.exists() && pattern.contains(['*', '?', '['])) {
+        Some(pattern) => of_pattern(pattern),
+        None => Ok(vec![word.to_owned()]),
+    }
 }
 
 /// The files that a pattern means which no shell has replaced.
@@ -65,7 +100,15 @@ fn of_pattern(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// The videos in a folder. What an upload's name would have ignored is left out here, too.
-fn in_folder(folder: &Path, recursive: bool, uploads: &Trigger, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+///
+/// # Errors
+/// A folder can't be read.
+pub(crate) fn in_folder(
+    folder: &Path,
+    recursive: bool,
+    uploads: &Trigger,
+    found: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
     let unreadable = || format!("the folder {folder:?} can't be read");
     let mut entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).with_context(unreadable)?;
     entries.sort_by_key(fs::DirEntry::file_name);
@@ -90,18 +133,16 @@ fn is_video(path: &Path) -> bool {
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
-/// What to do with an address.
+/// What to do with an address that can't be fetched.
 fn instead_of(address: &str) -> &'static str {
     match address.split("://").next().unwrap_or_default() {
         "rtsp" | "rtsps" | "rtmp" | "rtmps" | "srt" | "udp" | "rtp" => {
-            "a stream has no end, so record it in pieces and run these: \
-             `ffmpeg -rtsp_transport tcp -i ADDRESS -c copy -f segment -segment_time 600 -strftime 1 cam-%Y%m%dT%H%M%S.mkv`"
-        }
-        "gs" => {
-            "fetch it first, `gcloud storage cp ADDRESS .`; on Google Cloud an upload into the uploads bucket starts by itself"
+            "a stream has no end, so record it in pieces, \
+             `ffmpeg -rtsp_transport tcp -i ADDRESS -c copy -f segment -segment_time 600 -strftime 1 cam-%Y%m%dT%H%M%S.mkv`, and let \
+             `trackdrop watch FOLDER` process each piece once it is complete"
         }
         "s3" => "fetch it first, `aws s3 cp ADDRESS .`",
-        _ => "fetch it first, `curl -fLO ADDRESS`",
+        _ => "give an address that begins with https://, http:// or gs://, or a file",
     }
 }
 
@@ -119,7 +160,10 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         let found = meant(&[folder.path().to_owned()], recursive, &host::uploads().unwrap());
-        let name = |path: &PathBuf| path.strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned();
+        let name = |video: &Given| match video {
+            Given::File(path) => path.strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned(),
+            Given::Address(address) => panic!("{address:?}"),
+        };
         found.map(|found| found.iter().map(name).collect()).map_err(|error| error.to_string())
     }
 
@@ -143,7 +187,7 @@ mod tests {
         fs::write(folder.path().join("a.mp4"), "").unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
         let found = meant(&[folder.path().to_owned()], true, &host::uploads().unwrap()).unwrap();
-        assert_eq!(found, [folder.path().join("a.mp4")]);
+        assert_eq!(found, [Given::File(folder.path().join("a.mp4"))]);
     }
 
     #[test]
@@ -162,12 +206,26 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_refused_with_what_to_do_instead() {
+    fn what_has_no_end_or_can_t_be_fetched_is_refused_with_what_to_do_instead() {
         for (address, remedy) in
-            [("rtsp://camera/1", "-f segment"), ("gs://bucket/a.mp4", "gcloud storage cp"), ("https://a/b.mp4", "curl")]
+            [("rtsp://camera/1", "-f segment"), ("s3://bucket/a.mp4", "aws s3 cp"), ("ftp://a/b.mp4", "https://")]
         {
             let error = meant(&[address.into()], false, &host::uploads().unwrap()).unwrap_err().to_string();
             assert!(error.contains(remedy) && error.contains(address), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_video_of_the_name_at_its_end() {
+        let twice =
+            ["https://example.com/a/gate%201.mp4?token=x".into(), "https://example.com/a/gate%201.mp4?token=x".into()];
+        let [Given::Address(address)] = &meant(&twice, false, &host::uploads().unwrap()).unwrap()[..] else { panic!() };
+        assert_eq!(address.name(), "gate 1.mp4");
+        let google = meant(&["gs://bucket/cams/door.mp4".into()], false, &host::uploads().unwrap()).unwrap();
+        assert_eq!(google[0].name(), "door.mp4");
+        for nameless in ["https://example.com/", "gs://bucket", "gs://bucket/cams/", "https:///a.mp4", "gs:///a.mp4"] {
+            let error = meant(&[nameless.into()], false, &host::uploads().unwrap()).unwrap_err().to_string();
+            assert!(error.contains(nameless), "{error}");
         }
     }
 }

@@ -85,6 +85,37 @@ fn doctor_finds_what_a_run_needs_and_says_how_to_get_what_is_missing() {
 }
 
 #[test]
+fn json_says_the_same_of_a_request_in_the_same_keys_whichever_command_is_asked() {
+    let (scene, video) = Scene::with_clip("gate.mp4", 2, codec::H264);
+    let data = scene.data();
+    let options = ["--crops", "--refine"];
+    let ran = data.run_json(&[&video], &options).remove(0);
+    let request = ran["request_id"].as_str().unwrap();
+    let ask = |arguments: &[&str]| -> serde_json::Value {
+        let told = data.trackdrop(arguments).expect_success().stdout;
+        let first = serde_json::Deserializer::from_str(&told).into_iter().next().expect("an answer").unwrap();
+        serde_json::Value::clone(&first)
+    };
+    let whole = ["request_id", "retrack_of", "video", "uploaded_at", "state", "error"];
+    for arguments in [
+        &["requests", "--json"][..],
+        &["show", request, "--json"],
+        &["show", request, "--timeline", "--json"],
+        &["retrack", request, "--track-buffer", "30", "--json"],
+    ] {
+        let told = ask(arguments);
+        for key in whole {
+            let is_its_own = arguments[0] == "retrack" && key.contains("re");
+            assert!(told.get(key).is_some() && (is_its_own || told[key] == ran[key]), "{arguments:?}, {key}: {told}");
+        }
+    }
+    for arguments in [&["crops", request, "--json"][..], &["delete", request, "--dry-run", "--json"]] {
+        let told = ask(arguments);
+        assert_eq!((&told["request_id"], &told["video"]), (&ran["request_id"], &ran["video"]), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
 fn completions_and_manual_pages_know_every_command() {
     let scene = Scene::new();
     let (data, folder) = (scene.data(), scene.path("man"));

@@ -70,7 +70,7 @@ pub use device::{Device, DeviceChoice, PassedOver};
 pub use error::DetectorError;
 pub use family::{BoxFormat, Family, RowOrder};
 pub use finding::{Finding, Origin};
-pub use model::{ModelInfo, default_model_path};
+pub use model::{ModelInfo, default_model_path, models_folder};
 pub use nms::Suppressor;
 pub use placement::{Letterbox, Placement, Resize};
 pub use runtime::{find_runtime, onnx_runtime};

@@ -2,7 +2,10 @@
 
 mod resolve;
 
-use std::{borrow::Cow, path::PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 pub(crate) use resolve::{before_trial, is_settled_by_its_words, resolve};
 
@@ -14,10 +17,23 @@ use crate::{
     runtime,
 };
 
-/// Where `scripts/setup` puts the default model: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/models/nanodet-g-416.onnx`.
+const DEFAULT_MODEL: &str = "nanodet-g-416.onnx";
+
+/// Where `scripts/setup` puts the default model: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/models/nanodet-g-416.onnx`. Where it is not there, the
+/// one that was installed with the executable: `../share/models` beside it.
 #[must_use]
 pub fn default_model_path() -> PathBuf {
-    runtime::cache_dir().unwrap_or_default().join("models/nanodet-g-416.onnx")
+    let fetched = models_folder().join(DEFAULT_MODEL);
+    let executable = std::env::current_exe().ok();
+    let installed =
+        executable.as_deref().and_then(Path::parent).map(|folder| folder.join("../share/models").join(DEFAULT_MODEL));
+    installed.filter(|installed| !fetched.is_file() && installed.is_file()).unwrap_or(fetched)
+}
+
+/// Where models are fetched to: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/models`.
+#[must_use]
+pub fn models_folder() -> PathBuf {
+    runtime::cache_dir().unwrap_or_default().join("models")
 }
 
 /// What a model is and how it wants its pictures.

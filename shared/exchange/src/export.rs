@@ -2,7 +2,7 @@
 //!
 //! | format | frames from | box | ids |
 //! |---|---|---|---|
-//! | MOTChallenge | 1 | left, top, width, height | track id |
+//! | MOTChallenge, and its ground truth | 1 | left, top, width, height | track id |
 //! | COCO | 0 (`frame_index`, `frame_id`); image `id` from 1 | left, top, width, height | track id; category = class + 1 |
 //! | CVAT | 0 | left, top, right, bottom | track id; label = class name |
 //! | CSV, NDJSON | 0 | left, top, right, bottom | as in `tracks.parquet` |
@@ -164,6 +164,22 @@ pub fn export<R: Borrow<TrackRow>>(
         ExportFormat::RekognitionPersons => rekognition::write(meta, rows, &mut out)?,
     }
     Ok(out.flush()?)
+}
+
+/// Writes the rows, which come in frame order, as MOTChallenge ground truth with classes (`gt/gt.txt`), and gives the lines of `gt/labels.txt`: CVAT's
+/// format "MOT 1.1" is an archive of these two. `out` needs no buffer; it is flushed.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_mot_ground_truth<R: Borrow<TrackRow>>(
+    meta: &VideoMeta,
+    rows: impl IntoIterator<Item = Result<R, TableError>>,
+    out: impl Write,
+) -> Result<Vec<String>, ExportError> {
+    let mut out = BufWriter::with_capacity(1 << 18, out);
+    let labels = mot::write_ground_truth(rows.into_iter().map(|row| checked(meta, row?)), &mut out)?;
+    out.flush()?;
+    Ok(labels)
 }
 
 fn checked<R: Borrow<TrackRow>>(meta: &VideoMeta, row: R) -> Result<R, ExportError> {

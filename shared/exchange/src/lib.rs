@@ -39,7 +39,7 @@ mod track_text;
 
 pub use detections::read_detections;
 pub use error::{ExchangeError, LineProblem};
-pub use export::{ExportError, VideoMeta, export};
+pub use export::{ExportError, VideoMeta, export, export_mot_ground_truth};
 pub use frames::{Frames, MAX_FRAME};
 pub use refined::{refine_tracks, retrack_refined};
 pub use retrack::{Retracked, TrackSink, retrack};

@@ -79,12 +79,24 @@ pub(crate) fn push_line<F: zmij::Float>(
     score: F,
     ending: &[u8],
 ) {
+    push_box(out, frame, id, tlwh);
+    out.push(b',');
+    push_float(out, score);
+    out.extend_from_slice(ending);
+}
+
+/// Appends how a line begins: frame, id, left, top, width, height.
+pub(crate) fn push_box<F: zmij::Float>(
+    out: &mut Vec<u8>,
+    frame: impl itoa::Integer,
+    id: impl itoa::Integer,
+    tlwh: [F; 4],
+) {
     push_integer(out, frame);
     out.push(b',');
     push_integer(out, id);
-    for value in tlwh.into_iter().chain([score]) {
+    for value in tlwh {
         out.push(b',');
         push_float(out, value);
     }
-    out.extend_from_slice(ending);
 }

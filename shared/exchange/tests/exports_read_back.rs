@@ -11,7 +11,7 @@ use std::{
     path::Path,
     process::{Command, Output},
 };
-use trackdrop_exchange::{ExportError, ExportFormat, VideoMeta, export};
+use trackdrop_exchange::{ExportError, ExportFormat, VideoMeta, export, export_mot_ground_truth};
 use trackdrop_pipeline::Rational;
 use trackdrop_tables::tracks::TrackRow;
 
@@ -154,6 +154,37 @@ fn check(format: ExportFormat) {
 #[test]
 fn motmetrics_reads_the_motchallenge_text() {
     check(ExportFormat::MotChallenge);
+}
+
+#[test]
+fn datumaro_reads_the_ground_truth_with_its_classes_and_nothing_but_what_was_not_observed_as_occluded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, gt) = (rows(), folder.path().join("gt"));
+    fs::create_dir(&gt).unwrap();
+    let labels = export_mot_ground_truth(&meta(), rows.iter().map(Ok), fs::File::create(gt.join("gt.txt")).unwrap());
+    fs::write(gt.join("labels.txt"), labels.unwrap().join("\n") + "\n").unwrap();
+    let json = folder.path().join("expected");
+    let read = |rows: &[TrackRow]| {
+        fs::write(&json, expected(rows).to_string()).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers/read_back.py");
+        let mut python = Command::new(venv::python("readers", "tests/readers/requirements.txt"));
+        python.arg("-B").arg(script).arg("mot-ground-truth").args([folder.path(), &json]).output().unwrap()
+    };
+    let right = read(&rows);
+    assert!(right.status.success(), "{}", String::from_utf8_lossy(&right.stderr));
+    let tampers: [fn(&mut TrackRow); 4] = [
+        |row| row.class_name = "car".into(),
+        |row| row.observed = !row.observed,
+        |row| row.frame_index += 1,
+        |row| row.bbox[0] -= 1.0,
+    ];
+    for tamper in tampers {
+        let mut wrong = rows.clone();
+        tamper(&mut wrong[8]);
+        let found = read(&wrong);
+        let said = String::from_utf8_lossy(&found.stderr);
+        assert!(!found.status.success() && said.starts_with("read "), "the check cannot fail: {said}");
+    }
 }
 
 #[test]

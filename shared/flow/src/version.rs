@@ -37,6 +37,16 @@ pub struct Version {
     pub is_new: bool,
 }
 
+/// The request that a version by these settings is, or would be.
+///
+/// # Errors
+/// Permanent where the settings can't be written.
+pub fn named(of: &Manifest, settings: &RequestSettings) -> Result<RequestId, Failure> {
+    let json = serde_json::to_vec(settings)
+        .map_err(|error| Failure::permanent(format!("the settings can't be written: {error}")))?;
+    Ok(of.detected_in().version(&json))
+}
+
 /// Makes a version of the tracks of `of`, which has this manifest. Only what `merge` and the functions after it read may differ in
 /// `settings`: the tracker, refinements, classes, the minimum score, and whether there is an annotated video.
 ///
@@ -65,9 +75,7 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
             of.state.as_str()
         )));
     }
-    let json = serde_json::to_vec(&settings)
-        .map_err(|error| Failure::permanent(format!("the settings can't be written: {error}")))?;
-    let request = root.version(&json);
+    let request = named(of, &settings)?;
     let mut manifest = Manifest {
         request_id: request.clone(),
         retrack_of: Some(root),

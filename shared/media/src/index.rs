@@ -153,6 +153,17 @@ pub(crate) struct PacketRecord {
     pub size: u32,
 }
 
+/// Whether a source is a video as far as its head says: a format that is known, with a video stream that can be decoded. An MP4 whose index has
+/// not been written yet is none.
+///
+/// # Errors
+/// As [`index`], of which this is the first step; it reads some of the source only.
+pub fn check_head(source: impl Into<Source>, limits: &Limits) -> Result<(), MediaError> {
+    let source = source.into();
+    source.check(limits)?;
+    Demuxer::open(&source, Timeline::Media, limits).map(drop)
+}
+
 /// Finds all packets of the video stream of `source` and what is shown when. `source` is a path or a [`Source`].
 ///
 /// Of an MP4 it reads the index and little more, of other containers all. Decodes only the first pictures, except in the rare

@@ -100,7 +100,7 @@ pub use draw::{Annotation, BoxMark, Trail, draw};
 pub use encode::SegmentEncoder;
 pub use error::MediaError;
 pub use frame::Frame;
-pub use index::{AudioInfo, Keyframe, VideoIndex, index};
+pub use index::{AudioInfo, Keyframe, VideoIndex, check_head, index};
 pub use installed::InstalledFfmpeg;
 pub use join::{JoinPart, JoinReport, join};
 pub use limits::Limits;

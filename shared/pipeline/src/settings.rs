@@ -2,6 +2,7 @@
 //! nothing that a function is deployed with.
 
 mod refinements;
+mod sharing;
 
 use crate::{export_format::ExportFormat, looks::DetectEvery, names::cut, time::Rational};
 use schemars::JsonSchema;
@@ -312,21 +313,6 @@ impl RequestSettings {
             *asked = wanted.map(|(name, _)| name.clone()).collect();
         }
     }
-
-    /// Whether both give the same results. The segment length is left out: results do not depend on it (promise 1). So is where the
-    /// model lies, when it is known what it is.
-    pub fn same_results(&self, other: &Self) -> bool {
-        let essence = |settings: &Self| Self {
-            segment_seconds: 0.0,
-            classes: settings.classes.clone().map(|mut classes| {
-                classes.sort();
-                classes
-            }),
-            model: settings.model.clone().filter(|_| settings.model_sha256.is_none()),
-            ..settings.clone()
-        };
-        essence(self) == essence(other)
-    }
 }
 
 /// The ids of the classes that a user means by a name: those of exactly this name, else those that differ from it by capitals only.
@@ -450,12 +436,5 @@ mod tests {
                 "{bad}: {error}"
             );
         }
-    }
-
-    #[test]
-    fn the_segment_length_is_no_part_of_what_the_results_are() {
-        let a = RequestSettings::default();
-        assert!(a.same_results(&RequestSettings { segment_seconds: 2.0, ..a.clone() }));
-        assert!(!a.same_results(&RequestSettings { video: false, ..a.clone() }));
     }
 }

@@ -37,6 +37,30 @@ def mot(path, expected):
     compare(rows, [(r["frame_index"], r["track_id"], *xywh(r), f32(r["score"])) for r in expected["rows"]])
 
 
+def mot_ground_truth(path, expected):
+    from datumaro.components.annotation import AnnotationType
+    from datumaro.components.dataset import Dataset
+
+    data = Dataset.import_from(path, "mot_seq")
+    labels = data.categories()[AnnotationType.label]
+    rows = []
+    for item in data:
+        for box in item.annotations:
+            compare(box.attributes["ignored"], False)
+            rows.append((int(item.id) - 1, box.attributes["track_id"], *map(f32, box.get_bbox()[:2]),
+                         labels[box.label].name, not box.attributes["occluded"]))
+    with open(f"{path}/gt/gt.txt", encoding="utf-8") as file:
+        boxes = [tuple(map(f32, line.split(",")[2:6])) for line in file]
+    compare(boxes, [xywh(r) for r in expected["rows"]])
+    # datumaro rounds edges to hundredths.
+    written = [(r["frame_index"], r["track_id"], f32(r["x1"]), f32(r["y1"]), r["class_name"], r["observed"])
+               for r in expected["rows"]]
+    compare([(*row[:2], *row[4:]) for row in rows], [(*row[:2], *row[4:]) for row in written])
+    for read, wrote in zip(rows, written):
+        if np.abs(np.subtract(read[2:4], wrote[2:4])).max() > 0.0101:
+            sys.exit(f"read    {read}\nwritten {wrote}")
+
+
 def coco(path, expected):
     from pycocotools.coco import COCO
 
@@ -269,8 +293,8 @@ def main():
     format_name, export, expected = sys.argv[1:]
     with open(expected, encoding="utf-8") as file:
         expected = json.load(file)
-    readers = {"mot": mot, "coco": coco, "cvat": cvat, "csv": csv_text, "ndjson": ndjson,
-               "video-intelligence": video_intelligence, "video-intelligence-streaming": video_intelligence_streaming,
+    readers = {"mot": mot, "mot-ground-truth": mot_ground_truth, "coco": coco, "cvat": cvat, "csv": csv_text,
+               "ndjson": ndjson, "video-intelligence": video_intelligence, "video-intelligence-streaming": video_intelligence_streaming,
                "rekognition-persons": rekognition_persons}
     readers[format_name](export, expected)
 

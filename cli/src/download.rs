@@ -1,10 +1,12 @@
 //! A file from the web into a folder: what an earlier run left is gone on with, and nothing is believed that has another hash.
 
-use super::Sha256Hex;
+use crate::model_get::Sha256Hex;
 use anyhow::{Context, anyhow, bail};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{
     Client, Response, StatusCode, Url,
-    header::{ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE},
+    header::{ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, RANGE},
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -14,8 +16,6 @@ use std::{
     time::Duration,
 };
 
-/// No detector is larger.
-const MOST_BYTES: u64 = 4 << 30;
 /// How often a server is asked in one run, and how often in a row without a byte.
 const REQUESTS: u32 = 20;
 const REQUESTS_IN_VAIN: u32 = 4;
@@ -28,9 +28,23 @@ const SILENT_FOR: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub(crate) url: Url,
-    /// None: any content; then this can't recognise what an earlier run left.
+    /// Sent with each request: who asks.
+    pub(crate) headers: HeaderMap,
+    /// None: whatever comes.
     pub(crate) sha256: Option<Sha256Hex>,
     pub(crate) bytes: Option<u64>,
+    /// More is refused.
+    pub(crate) most_bytes: u64,
+    /// Whether what an earlier run left is gone on with where only the server's word, and no hash, says that it is of the same version.
+    pub(crate) resumes_version: bool,
+    /// What to do where it can't be fetched.
+    pub(crate) instead: &'static str,
+}
+
+impl Wanted {
+    fn most_bytes(&self) -> u64 {
+        self.bytes.unwrap_or(self.most_bytes)
+    }
 }
 
 /// A file that is complete, and locked until this is dropped.
@@ -39,7 +53,18 @@ pub(crate) struct Complete {
     pub(crate) path: PathBuf,
     pub(crate) sha256: Sha256Hex,
     pub(crate) bytes: u64,
+    /// What the server called this version.
+    pub(crate) version: Option<String>,
     _lock: File,
+}
+
+impl Complete {
+    /// Removes it, once it is stored elsewhere.
+    pub(crate) fn remove(self) {
+        // What stays is in nobody's way: the next fetch begins with it.
+        fs::remove_file(&self.path).ok();
+        fs::remove_file(version_file(&self.path)).ok();
+    }
 }
 
 /// Why a request brought nothing, or not all.
@@ -81,9 +106,11 @@ pub(crate) async fn fetch(
     if settled()? {
         return Ok(None);
     }
-    let mut part = Part::open(path.clone()).with_context(|| format!("cannot use {}", path.display()))?;
+    let mut part =
+        Part::open(path.clone(), wanted.resumes_version).with_context(|| format!("cannot use {}", path.display()))?;
     let of_earlier_run = part.bytes > 0;
-    if wanted.sha256.is_none() || part.bytes > wanted.bytes.unwrap_or(MOST_BYTES) {
+    let is_known = wanted.sha256.is_some() || part.version.is_some();
+    if !is_known || part.bytes > wanted.most_bytes() {
         part.clear()?;
     }
     let mut sha256 = part.sha256();
@@ -104,8 +131,62 @@ pub(crate) async fn fetch(
             shown(&wanted.url)
         );
     }
+    part.check_crc32c(wanted)?;
     part.file.sync_all().with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Some(Complete { path, sha256, bytes: part.bytes, _lock: lock }))
+    Ok(Some(Complete { path, sha256, bytes: part.bytes, version: part.version, _lock: lock }))
+}
+
+/// [`fetch`] with a bar on a terminal that shows how far it is.
+pub(crate) async fn fetch_shown(
+    wanted: &Wanted,
+    folder: &Path,
+    name: &str,
+    settled: impl FnOnce() -> anyhow::Result<bool>,
+) -> anyhow::Result<Option<Complete>> {
+    let bar = ProgressBar::no_length().with_style(style()).with_prefix(name.to_owned());
+    let show = |bytes: u64, total: Option<u64>| {
+        if let Some(total) = total {
+            bar.set_length(total);
+        }
+        bar.set_position(bytes);
+    };
+    let fetched = fetch(wanted, folder, settled, &show).await;
+    bar.finish_and_clear();
+    fetched
+}
+
+fn style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{prefix} {bar:24} {bytes} of {total_bytes}, {bytes_per_sec}");
+    // A template that does not parse would be a bug of this line; the plain style serves as well.
+    style.unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// What the server calls the version that it has now, read with the first byte of it. None where it does not say, or not now.
+pub(crate) async fn version(url: &Url, headers: &HeaderMap) -> anyhow::Result<Option<String>> {
+    let request = client()?.get(url.clone()).headers(headers.clone());
+    let request = request.header(ACCEPT_ENCODING, "identity").header(RANGE, "bytes=0-0");
+    let answer = request.send().await.map_err(reqwest::Error::without_url);
+    Ok(answer.ok().filter(|answer| answer.status().is_success()).and_then(|answer| version_in(answer.headers())))
+}
+
+/// A strong entity tag, or else when it was changed last.
+fn version_in(headers: &HeaderMap) -> Option<String> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    header(ETAG).filter(|etag| !etag.starts_with("W/")).or_else(|| header(LAST_MODIFIED)).map(str::to_owned)
+}
+
+/// Where it is noted of which version a file is the beginning.
+fn version_file(part: &Path) -> PathBuf {
+    part.with_extension("version")
+}
+
+fn client() -> anyhow::Result<Client> {
+    // Proxies are those of the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY.
+    Ok(Client::builder()
+        .user_agent(concat!("trackdrop/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_WITHIN)
+        .read_timeout(SILENT_FOR)
+        .build()?)
 }
 
 /// Waits until no other process fetches the same.
@@ -129,12 +210,7 @@ async fn receive_all(
     part: &mut Part,
     progress: &dyn Fn(u64, Option<u64>),
 ) -> anyhow::Result<Sha256Hex> {
-    // Proxies are those of the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY.
-    let client = Client::builder()
-        .user_agent(concat!("trackdrop/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_WITHIN)
-        .read_timeout(SILENT_FOR)
-        .build()?;
+    let client = client()?;
     let mut in_vain = 0;
     for request in 1.. {
         let before = part.bytes;
@@ -145,12 +221,13 @@ async fn receive_all(
         };
         in_vain = if part.bytes > before { 0 } else { in_vain + 1 };
         if in_vain == REQUESTS_IN_VAIN || request == REQUESTS {
-            let kept = if wanted.sha256.is_some() { " Run the command again: it goes on from there." } else { "" };
+            let is_kept = wanted.sha256.is_some() || (wanted.resumes_version && part.version.is_some());
+            let kept = if is_kept { " Run the command again: it goes on from there." } else { "" };
             return Err(error.context(format!(
-                "{} was not fetched: {} bytes have come in {request} requests.{kept} If it can't be reached from here, set HTTPS_PROXY, or \
-                 fetch it elsewhere and give the file to --model",
+                "{} was not fetched: {} bytes have come in {request} requests.{kept} If it can't be reached from here, set HTTPS_PROXY, or {}",
                 shown(&wanted.url),
-                part.bytes
+                part.bytes,
+                wanted.instead
             )));
         }
         if in_vain > 0 {
@@ -167,11 +244,24 @@ struct Part {
     bytes: u64,
     hasher: Sha256,
     /// What the server called the version of which this is the beginning.
-    etag: Option<String>,
+    version: Option<String>,
+    /// Whether that is noted beside it, for later runs.
+    is_noted: bool,
+    /// CRC32C of the whole, where the server says it: Cloud Storage does.
+    crc32c: Option<u32>,
+}
+
+/// An answer whose head was looked at.
+enum Begun {
+    /// Its body continues from here; how many bytes the whole file has.
+    Body(Option<u64>),
+    /// There is nothing more.
+    Complete,
 }
 
 impl Part {
-    fn open(path: PathBuf) -> io::Result<Self> {
+    fn open(path: PathBuf, is_noted: bool) -> io::Result<Self> {
+        let version = fs::read_to_string(version_file(&path)).ok().filter(|_| is_noted);
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         let mut hasher = Sha256::new();
         let mut buffer = vec![0; 1 << 20];
@@ -179,7 +269,7 @@ impl Part {
         loop {
             let read = file.read(&mut buffer)?;
             if read == 0 {
-                return Ok(Self { path, file, bytes, hasher, etag: None });
+                return Ok(Self { path, file, bytes, hasher, version, is_noted, crc32c: None });
             }
             hasher.update(&buffer[..read]);
             bytes += read as u64;
@@ -193,7 +283,32 @@ impl Part {
     fn clear(&mut self) -> anyhow::Result<()> {
         let emptied = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
         emptied.with_context(|| format!("cannot write {}", self.path.display()))?;
-        (self.bytes, self.hasher, self.etag) = (0, Sha256::new(), None);
+        (self.bytes, self.hasher, self.version, self.crc32c) = (0, Sha256::new(), None, None);
+        fs::remove_file(version_file(&self.path)).ok();
+        Ok(())
+    }
+
+    /// Compares what has come with the server's CRC32C of it.
+    fn check_crc32c(&mut self, wanted: &Wanted) -> anyhow::Result<()> {
+        let Some(stated) = self.crc32c else { return Ok(()) };
+        let failed = || format!("cannot read {}", self.path.display());
+        let (mut crc32c, mut buffer) = (0, vec![0; 1 << 20]);
+        self.file.seek(SeekFrom::Start(0)).with_context(failed)?;
+        loop {
+            match self.file.read(&mut buffer).with_context(failed)? {
+                0 => break,
+                read => crc32c = crc32c::crc32c_append(crc32c, &buffer[..read]),
+            }
+        }
+        if crc32c != stated {
+            let bytes = self.bytes;
+            self.clear()?;
+            bail!(
+                "{} gave {bytes} bytes with the CRC32C {crc32c:08x}, and says itself that it is {stated:08x}: the download was changed on its \
+                 way. Run the command again",
+                shown(&wanted.url)
+            );
+        }
         Ok(())
     }
 
@@ -205,14 +320,15 @@ impl Part {
         progress: &dyn Fn(u64, Option<u64>),
     ) -> Result<(), Trouble> {
         // Only a hash or the server's own word makes two halves one file.
-        if wanted.sha256.is_none() && self.etag.is_none() {
+        if wanted.sha256.is_none() && self.version.is_none() {
             self.clear().map_err(Trouble::Lasting)?;
         }
-        let mut request = client.get(wanted.url.clone()).header(ACCEPT_ENCODING, "identity");
+        let mut request = client.get(wanted.url.clone()).headers(wanted.headers.clone());
+        request = request.header(ACCEPT_ENCODING, "identity");
         if self.bytes > 0 {
             request = request.header(RANGE, format!("bytes={}-", self.bytes));
-            if let Some(etag) = self.etag.as_ref().filter(|_| wanted.sha256.is_none()) {
-                request = request.header(IF_RANGE, etag);
+            if let Some(version) = self.version.as_ref().filter(|_| wanted.sha256.is_none()) {
+                request = request.header(IF_RANGE, version);
             }
         }
         let sent = request.send().await.map_err(reqwest::Error::without_url);
@@ -221,11 +337,11 @@ impl Part {
             let error = anyhow::Error::new(error).context(format!("{} can't be asked", shown(&wanted.url)));
             if is_lasting { Trouble::Lasting(error) } else { Trouble::Passing(error) }
         })?;
-        let total = self.begin(&response, wanted)?;
+        let Begun::Body(total) = self.begin(&response, wanted)? else { return Ok(()) };
         loop {
             let chunk = response.chunk().await.map_err(reqwest::Error::without_url);
             let Some(chunk) = chunk.context("the download broke off").map_err(Trouble::Passing)? else { break };
-            let most = total.or(wanted.bytes).unwrap_or(MOST_BYTES);
+            let most = total.unwrap_or(wanted.most_bytes());
             if self.bytes + chunk.len() as u64 > most {
                 self.clear().map_err(Trouble::Lasting)?;
                 return Err(Trouble::Lasting(anyhow!("{} gives more than {most} bytes", shown(&wanted.url))));
@@ -247,8 +363,8 @@ impl Part {
         }
     }
 
-    /// Looks at the head of an answer; gives how many bytes the whole file has.
-    fn begin(&mut self, response: &Response, wanted: &Wanted) -> Result<Option<u64>, Trouble> {
+    /// Looks at the head of an answer.
+    fn begin(&mut self, response: &Response, wanted: &Wanted) -> Result<Begun, Trouble> {
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let url = shown(&wanted.url);
         match response.status() {
@@ -263,6 +379,7 @@ impl Part {
             }
             // The server has no parts, or the file is another one now.
             StatusCode::OK => self.clear().map_err(Trouble::Lasting)?,
+            StatusCode::RANGE_NOT_SATISFIABLE if self.is_all(response.headers(), wanted) => return Ok(Begun::Complete),
             StatusCode::RANGE_NOT_SATISFIABLE if self.bytes > 0 => {
                 self.clear().map_err(Trouble::Lasting)?;
                 return Err(Trouble::Passing(anyhow!("{url} has less than an earlier run fetched")));
@@ -272,11 +389,9 @@ impl Part {
             }
             status => {
                 let remedy = match status.as_u16() {
-                    401 | 403 => {
-                        "it wants a login or is closed to you; fetch it in a browser and give the file to --model"
-                    }
-                    404 | 410 => "it is not there (any more); look for it at its publisher's",
-                    _ => "fetch it elsewhere and give the file to --model",
+                    401 | 403 => format!("it wants a login or is closed to you; {}", wanted.instead),
+                    404 | 410 => "it is not there (any more); look for it at its publisher's".to_owned(),
+                    _ => wanted.instead.to_owned(),
                 };
                 return Err(Trouble::Lasting(anyhow!("{url} answers {status}: {remedy}")));
             }
@@ -287,14 +402,37 @@ impl Part {
                  GitHub /raw/ or /releases/download/)"
             )));
         }
-        self.etag = header(ETAG).filter(|etag| !etag.starts_with("W/")).map(str::to_owned);
+        self.version = version_in(response.headers());
+        self.crc32c = stated_crc32c(response.headers());
+        if let Some(version) = self.version.as_ref().filter(|_| self.is_noted) {
+            let noted = fs::write(version_file(&self.path), version);
+            noted.with_context(|| format!("cannot write {}", self.path.display())).map_err(Trouble::Lasting)?;
+        }
         let total = response.content_length().map(|rest| self.bytes + rest);
-        let most = wanted.bytes.unwrap_or(MOST_BYTES);
+        let most = wanted.most_bytes();
         match total {
             Some(total) if total > most => Err(Trouble::Lasting(anyhow!(
                 "{url} has {total} bytes; expected were {most} at most, so it is another file"
             ))),
-            _ => Ok(total),
+            _ => Ok(Begun::Body(total)),
         }
     }
+
+    /// Whether a server that has nothing more to give has given all: it was asked for the rest of the version that is here.
+    fn is_all(&self, headers: &HeaderMap, wanted: &Wanted) -> bool {
+        let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+        let total: Option<u64> = range.and_then(|range| range.strip_prefix("bytes */")?.parse().ok());
+        let is_other = version_in(headers).is_some_and(|version| self.version.as_ref() != Some(&version));
+        wanted.sha256.is_none() && self.version.is_some() && total == Some(self.bytes) && !is_other
+    }
+}
+
+/// The CRC32C that Cloud Storage states of what it sends: `x-goog-hash: crc32c=BASE64`, big end first.
+fn stated_crc32c(headers: &HeaderMap) -> Option<u32> {
+    if headers.get("x-goog-stored-content-encoding").is_some_and(|encoding| encoding != "identity") {
+        return None;
+    }
+    let stated = headers.get_all("x-goog-hash").iter().filter_map(|value| value.to_str().ok());
+    let hash = stated.flat_map(|value| value.split(',')).find_map(|hash| hash.trim().strip_prefix("crc32c="))?;
+    Some(u32::from_be_bytes(BASE64_STANDARD.decode(hash).ok()?.try_into().ok()?))
 }

@@ -1,0 +1,255 @@
+//! From an upload and what is wanted of it to the request that gives it: one that is there, a version of its tracks, or another upload of the
+//! same content beside it. Results of other settings stay.
+
+use crate::{host::Host, settings, upload};
+use anyhow::{Context, bail};
+use std::collections::BTreeMap;
+use trackdrop_cloud::{ObjectInfo, local::Redrive};
+use trackdrop_flow::{
+    delete,
+    end::{self, video_name},
+    manifest,
+    version::{self, Version},
+};
+use trackdrop_pipeline::{
+    Manifest, RequestId, RequestSettings, RequestState,
+    names::{Marker, ObjectName},
+};
+
+/// One request of this run.
+pub(crate) struct Job {
+    pub(crate) request: RequestId,
+    pub(crate) video: String,
+    /// Whether an earlier run had finished it.
+    pub(crate) finished_before: bool,
+}
+
+impl Job {
+    fn of(request: &RequestId, video: &str) -> Self {
+        Self { request: request.clone(), video: video.to_owned(), finished_before: false }
+    }
+
+    fn finished_before(self) -> Self {
+        Self { finished_before: true, ..self }
+    }
+}
+
+/// What becomes of an upload that was processed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Results by other settings are stored beside those that are there.
+    Beside,
+    /// It is processed again, in place of what is there.
+    Replace,
+    /// Nothing, whatever settings it was processed with; what was interrupted is finished.
+    Leave,
+}
+
+/// Makes sure that there will be results by these settings: a new request is started by its upload, an interrupted one resumes, a failed one is
+/// tried again, and a finished one is left alone.
+pub(crate) async fn begin(
+    host: &Host,
+    upload: ObjectInfo,
+    settings: &RequestSettings,
+    again: Again,
+) -> anyhow::Result<Job> {
+    let first = Standing::look(host, upload).await?;
+    if again == Again::Leave || first.is_deleted || first.settings.same_results(settings) {
+        return first.settle(host, settings, again).await;
+    }
+    match first.state() {
+        // Nothing is lost.
+        Some(RequestState::Failed) => first.restart(host, settings, Redrive::Reset).await,
+        Some(state) if state.has_rows() => beside(host, first, settings, again).await,
+        _ if again == Again::Replace => first.restart(host, settings, Redrive::Reset).await,
+        _ => bail!(
+            "{:?} is being processed with other settings ({}): wait for it, or finish it by the command that began it; --force processes it \
+             with these instead",
+            first.upload.object.name,
+            settings::difference(&first.settings, settings)
+        ),
+    }
+}
+
+/// Results by other settings beside those of a request that has rows.
+async fn beside(host: &Host, first: Standing, settings: &RequestSettings, again: Again) -> anyhow::Result<Job> {
+    let mut standing = first;
+    loop {
+        if standing.settings.detections_serve(settings)
+            && let Some(of) = standing.detected(host).await?
+        {
+            return version_of(host, &standing, of, settings, again).await;
+        }
+        let object = upload::beside(&standing.upload, settings)?;
+        if object == standing.upload.object {
+            // Its detections were cleared away, and its place is taken by results with another filter.
+            bail!(
+                "{:?} was processed with other settings ({}), and its detections are no longer there: --force processes it again, in place of \
+                 these results",
+                object.name,
+                settings::difference(&standing.settings, settings)
+            );
+        }
+        let there = upload::stat(&host.local, &object).await?;
+        if there.is_none() && again == Again::Replace {
+            return standing.restart(host, settings, Redrive::Reset).await;
+        }
+        let is_new = there.is_none();
+        let copy = match there {
+            Some(copy) => copy,
+            None => upload::copy_beside(&host.local, &standing.upload, &object, settings).await?,
+        };
+        if is_new {
+            eprintln!("{}", told(&standing, settings, "it is detected again, and both results are stored"));
+        }
+        standing = Standing::look(host, copy).await?;
+        let is_unfinished = standing.state().is_none_or(|state| !state.has_rows());
+        if standing.is_deleted || is_unfinished || standing.settings.same_results(settings) {
+            return standing.settle(host, settings, again).await;
+        }
+    }
+}
+
+fn told(standing: &Standing, settings: &RequestSettings, what: &str) -> String {
+    let difference = settings::difference(&standing.settings, settings);
+    format!("{} was processed with other settings ({difference}): {what}", standing.upload.object.name.escape_debug())
+}
+
+/// Another version of a request's tracks, which needs no detector.
+async fn version_of(
+    host: &Host,
+    standing: &Standing,
+    of: &Manifest,
+    settings: &RequestSettings,
+    again: Again,
+) -> anyhow::Result<Job> {
+    // What results do not depend on must not make another version.
+    let (segment_seconds, model) = (of.settings.segment_seconds, of.settings.model.clone());
+    let of_version = RequestSettings { segment_seconds, model, ..settings.clone() };
+    let known = version::named(of, &of_version)?;
+    let is_there = manifest::read(&host.cloud, &known).await?.is_some();
+    match again {
+        Again::Replace if !is_there => return standing.restart(host, settings, Redrive::Reset).await,
+        Again::Replace => redrive(host, &known, &standing.upload.object.name, None, Redrive::Reset).await?,
+        _ if is_there => {}
+        _ => eprintln!("{}", told(standing, settings, "no detector runs again, and both results are stored")),
+    }
+    begin_version(host, of, of_version).await
+}
+
+/// Makes a version of a request's tracks, unless it is there, and makes sure that it will end.
+pub(crate) async fn begin_version(host: &Host, of: &Manifest, settings: RequestSettings) -> anyhow::Result<Job> {
+    let known = version::named(of, &settings)?;
+    if delete::is_deleted(&host.cloud, &known).await? {
+        // What was deleted is made again where it is asked for again.
+        redrive(host, &known, &video_name(of), None, Redrive::Reset).await?;
+    }
+    let Version { request, .. } = version::make(&host.cloud, of, settings).await?;
+    let job = Job::of(&request, &video_name(of));
+    match manifest::state(&host.cloud, &request).await? {
+        Some(RequestState::Done) if end::is_told(&host.cloud, &request).await? => {
+            host.local.restore_results(&request).await?;
+            return Ok(job.finished_before());
+        }
+        Some(RequestState::Failed | RequestState::DoneWithoutVideo) => {
+            end::reopen(&host.cloud, &request, None).await?;
+            redrive(host, &request, &job.video, None, Redrive::Resume).await?;
+        }
+        // Nothing queued and not over: a crash came between reopening it and queueing its events.
+        _ if host.local.pending(&request).await? == 0 => {
+            redrive(host, &request, &job.video, None, Redrive::Resume).await?;
+        }
+        _ => {}
+    }
+    Ok(job)
+}
+
+/// An upload and the request that it made.
+struct Standing {
+    upload: ObjectInfo,
+    request: RequestId,
+    manifest: Option<Manifest>,
+    /// What it was, or will be, processed with.
+    settings: RequestSettings,
+    is_deleted: bool,
+}
+
+impl Standing {
+    async fn look(host: &Host, upload: ObjectInfo) -> anyhow::Result<Self> {
+        let request = upload.finalized().request().context("an upload makes a request")?;
+        let manifest = manifest::read(&host.cloud, &request).await?;
+        let settings = match &manifest {
+            Some(manifest) => manifest.settings.clone(),
+            None => RequestSettings::of_upload(&upload.metadata)?,
+        };
+        let is_deleted = manifest.is_none() && delete::is_deleted(&host.cloud, &request).await?;
+        Ok(Self { upload, request, manifest, settings, is_deleted })
+    }
+
+    fn state(&self) -> Option<RequestState> {
+        self.manifest.as_ref().map(|manifest| manifest.state)
+    }
+
+    /// Its manifest, where its detections are complete.
+    async fn detected(&self, host: &Host) -> anyhow::Result<Option<&Manifest>> {
+        let marker = Marker::Tracked.object(&self.request);
+        let is_complete = host.cloud.find(&marker).await?.is_some();
+        Ok(self.manifest.as_ref().filter(|_| is_complete))
+    }
+
+    /// Makes sure that this request ends, with these settings where it begins again.
+    async fn settle(self, host: &Host, settings: &RequestSettings, again: Again) -> anyhow::Result<Job> {
+        // A request that was deleted starts again, with the settings of this call.
+        if again == Again::Replace || (self.is_deleted && again != Again::Leave) {
+            return self.restart(host, settings, Redrive::Reset).await;
+        }
+        let job = Job::of(&self.request, &self.upload.object.name);
+        match self.state() {
+            _ if self.is_deleted => return Ok(job.finished_before()),
+            Some(RequestState::Failed | RequestState::DoneWithoutVideo) if again == Again::Leave => {
+                return Ok(job.finished_before());
+            }
+            Some(RequestState::Failed | RequestState::DoneWithoutVideo) if self.settings.same_results(settings) => {
+                end::reopen(&host.cloud, &self.request, None).await?;
+                // An existing plan was made for its own segment length.
+                let segment_seconds = self.settings.segment_seconds;
+                let settings = RequestSettings { segment_seconds, ..settings.clone() };
+                return self.restart(host, &settings, Redrive::Resume).await;
+            }
+            Some(RequestState::Failed) => return self.restart(host, settings, Redrive::Reset).await,
+            // Its end is published after its state is set. If the process was killed in between, the delivery that publishes it is still queued.
+            Some(RequestState::Done) if end::is_told(&host.cloud, &self.request).await? => {
+                host.local.restore_results(&self.request).await?;
+                return Ok(job.finished_before());
+            }
+            Some(_) | None => {}
+        }
+        // Nothing queued and not over: a crash came between reopening it and queueing its events.
+        if host.local.pending(&self.request).await? == 0 {
+            let settings = self.settings.clone();
+            return self.restart(host, &settings, Redrive::Resume).await;
+        }
+        Ok(job)
+    }
+
+    async fn restart(&self, host: &Host, settings: &RequestSettings, how: Redrive) -> anyhow::Result<Job> {
+        let metadata = upload::with_settings(&self.upload, settings)?;
+        let name = &self.upload.object.name;
+        redrive(host, &self.request, name, Some((self.upload.object.clone(), metadata)), how).await?;
+        Ok(Job::of(&self.request, name))
+    }
+}
+
+/// Starts a request again; with the upload that starts it and its new metadata, where that does.
+async fn redrive(
+    host: &Host,
+    request: &RequestId,
+    video: &str,
+    upload: Option<(ObjectName, BTreeMap<String, String>)>,
+    how: Redrive,
+) -> anyhow::Result<()> {
+    if host.local.redrive(request, upload, how).await? {
+        return Ok(());
+    }
+    bail!("{video:?} is being processed by another trackdrop right now: wait for it or stop it")
+}

@@ -1,0 +1,80 @@
+//! What of the settings a result depends on: so it is known which work an earlier request has done already.
+
+use super::RequestSettings;
+use crate::looks::DetectEvery;
+
+impl RequestSettings {
+    /// Whether both give the same results. The segment length is left out: results do not depend on it (promise 1). So is where the
+    /// model lies, when it is known what it is.
+    pub fn same_results(&self, other: &Self) -> bool {
+        let essence = |settings: &Self| Self {
+            segment_seconds: 0.0,
+            classes: settings.classes.clone().map(|mut classes| {
+                classes.sort();
+                classes
+            }),
+            model: settings.model.clone().filter(|_| settings.model_sha256.is_none()),
+            ..settings.clone()
+        };
+        essence(self) == essence(other)
+    }
+
+    /// What detections depend on: where this is the same, the detector has to run once only.
+    pub fn of_detections(&self) -> Self {
+        Self {
+            segment_seconds: 0.0,
+            model: self.model.clone().filter(|_| self.model_sha256.is_none()),
+            model_sha256: self.model_sha256.clone(),
+            card_sha256: self.card_sha256.clone(),
+            detect_every: self.detect_every,
+            video_stream: self.video_stream,
+            raw_frame_rate: self.raw_frame_rate,
+            source_clock: self.source_clock,
+            ..Self::default()
+        }
+    }
+
+    /// Whether tracks by `other` can be made of the detections that were made by these, so that no detector has to run.
+    pub fn detections_serve(&self, other: &Self) -> bool {
+        let every_frame = |settings: &Self| Self { detect_every: DetectEvery::ALL, ..settings.of_detections() };
+        every_frame(self) == every_frame(other) && other.detect_every.get().is_multiple_of(self.detect_every.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Refinements, TrackerOverrides};
+
+    #[test]
+    fn the_segment_length_is_no_part_of_what_the_results_are() {
+        let a = RequestSettings::default();
+        assert!(a.same_results(&RequestSettings { segment_seconds: 2.0, ..a.clone() }));
+        assert!(!a.same_results(&RequestSettings { video: false, ..a.clone() }));
+    }
+
+    #[test]
+    fn detections_serve_other_filters_and_trackers_and_fewer_looks_but_no_other_model() {
+        let every = |frames: u32| DetectEvery::try_from(frames).unwrap();
+        let a = RequestSettings { detect_every: every(2), model_sha256: Some("00".into()), ..Default::default() };
+        let tracker = TrackerOverrides { track_buffer: Some(7), ..Default::default() };
+        for other in [
+            RequestSettings { classes: Some(vec!["car".into()]), min_score: Some(0.5), video: false, ..a.clone() },
+            RequestSettings { tracker, refine: Refinements::best(), segment_seconds: 1.0, ..a.clone() },
+            RequestSettings { detect_every: every(4), model: Some("elsewhere.onnx".into()), ..a.clone() },
+        ] {
+            assert!(a.detections_serve(&other), "{other:?}");
+        }
+        for other in [
+            RequestSettings { detect_every: every(3), ..a.clone() },
+            RequestSettings { detect_every: every(1), ..a.clone() },
+            RequestSettings { model_sha256: Some("01".into()), ..a.clone() },
+            RequestSettings { card_sha256: Some("01".into()), ..a.clone() },
+            RequestSettings { video_stream: Some(1), ..a.clone() },
+            RequestSettings { source_clock: true, ..a.clone() },
+        ] {
+            assert!(!a.detections_serve(&other), "{other:?}");
+            assert_ne!(a.of_detections(), other.of_detections());
+        }
+    }
+}
