@@ -4,6 +4,7 @@ use crate::{
     args::RunArguments,
     host::{self, Host},
     output::line,
+    probe,
     progress::{Progress, Tracked},
     settings, upload, videos,
 };
@@ -299,6 +300,7 @@ fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<
         "error": manifest.error,
         "segments": summary.segments,
         "detect_every": summary.detect_every,
+        "stride": manifest.stride,
         "ledger": summary.ledger,
         "detections": summary.detections,
         "track_rows": summary.track_rows,
@@ -334,6 +336,9 @@ fn print_summary(
     line!("  frames      {}{damaged}, in {} segments", ledger.frames, summary.segments);
     if !summary.detect_every.is_all() {
         line!("  looked at   {} of them, every {} frames", ledger.looks(), summary.detect_every);
+    }
+    if let Some(choice) = &manifest.stride {
+        line!("  auto        {}", probe::in_words(choice));
     }
     line!("  detections  {}", summary.detections);
     let mut classes: Vec<_> = summary.tracks_by_class.iter().collect();

@@ -23,10 +23,10 @@ use trackdrop_pipeline::{
     trigger::Trigger,
 };
 #[allow(unused_imports, reason = "each test file uses its part")]
-pub use trackdrop_simulator::stand_ins::{StandIn, Trouble, random_frame};
+pub use trackdrop_simulator::stand_ins::{BUDGET, StandIn, Trouble, random_frame};
 use trackdrop_split::Split;
 use trackdrop_tables::tracks::{self, TrackRow};
-use trackdrop_track::Track;
+use trackdrop_track::{DetectorProber, Track};
 
 /// The triggers of the product with waits that a test can bear.
 pub fn triggers() -> Vec<Trigger> {
@@ -78,8 +78,9 @@ impl Hosted {
             (S::STAGE.name().to_owned(), Arc::new(Staged(stage)))
         }
         let (cloud, stand_in) = (&self.cloud, Arc::new(StandIn(self.trouble.clone())));
+        let prober = Arc::new(DetectorProber::new(stand_in.clone()));
         BTreeMap::from([
-            named(Split::new(cloud.clone(), stand_in.clone())),
+            named(Split::new(cloud.clone(), stand_in.clone()).with_prober(prober).with_budget(BUDGET)),
             named(Track::new(cloud.clone(), stand_in.clone())),
             named(Merge::new(cloud.clone())),
             named(Load::new(cloud.clone())),

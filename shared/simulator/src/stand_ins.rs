@@ -1,9 +1,10 @@
 //! Stand-ins for decoder, detector, encoder and joiner.
 //!
 //! A stand-in video is text: `frames=<n> gop=<n> seed=<n>`. What is seen in a frame depends on the seed and the frame alone. Without a
-//! seed two objects walk.
+//! seed two objects walk, slowly enough that every tenth look finds them.
 
 use std::{
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -19,7 +20,7 @@ use trackdrop_pipeline::{
     ledger::FrameAccount,
     manifest::{ModelIdentity, VideoInfo},
 };
-use trackdrop_split::{Cutter, OpenVideo, PlannedSegment, Source};
+use trackdrop_split::{Budget, Cutter, OpenVideo, PlannedSegment, Source};
 use trackdrop_tables::{detections::DetectionRow, tracks::SegmentTracks};
 use trackdrop_track::{ModelFacts, SegmentDetections, SegmentDetector};
 
@@ -63,6 +64,7 @@ const TIME_BASE: Rational = Rational::of(1, 10);
 
 struct Text {
     frames: i64,
+    gop: usize,
     seed: Option<i64>,
     segments: Vec<PlannedSegment>,
     is_joinable: bool,
@@ -102,7 +104,8 @@ impl Cutter for StandIn {
         let is_joinable = !text.contains(UNJOINABLE);
         let has_sound = text.contains(WITH_SOUND);
         let (seed, trouble) = (number(&text, "seed"), self.0.clone());
-        Ok(Box::new(Text { frames, seed, segments, is_joinable, has_sound, trouble }))
+        let gop = usize::try_from(gop).unwrap_or(1).max(1);
+        Ok(Box::new(Text { frames, gop, seed, segments, is_joinable, has_sound, trouble }))
     }
 }
 
@@ -146,13 +149,37 @@ impl OpenVideo for Text {
         self.trouble.check(Stage::Split)?;
         for &number in wanted {
             let file = tempfile::NamedTempFile::new_in(scratch).map_err(|error| Failure::from_io("cutting", error))?;
-            let seed = self.seed.map(|seed| seed.to_string()).unwrap_or_default();
-            write(file.path(), format!("{};{seed}", self.segments[number.index()].frame_pts))?;
+            write(file.path(), self.chunk(&self.segments[number.index()].frame_pts))?;
             take(number, file.into_temp_path())?;
         }
         Ok(())
     }
+
+    fn key_frames(&self) -> Vec<u64> {
+        (0..self.frames as u64).step_by(self.gop).collect()
+    }
+
+    fn cut_stretch(&mut self, frames: &Range<u64>, scratch: &Path) -> Result<(PlannedSegment, TempPath), Failure> {
+        self.trouble.check(Stage::Split)?;
+        let (start_pts, end_pts) = (frames.start as i64, frames.end as i64);
+        let frame_pts = pts_list((start_pts..end_pts).collect())?;
+        let (first_frame, frame_count) = (frames.start, frames.end - frames.start);
+        let span = SegmentSpan { first_frame, frame_count, start_pts, end_pts, time_base: TIME_BASE };
+        let file = tempfile::NamedTempFile::new_in(scratch).map_err(|error| Failure::from_io("cutting", error))?;
+        write(file.path(), self.chunk(&frame_pts))?;
+        Ok((PlannedSegment { span, frame_pts, lossless_transcode: false }, file.into_temp_path()))
+    }
 }
+
+impl Text {
+    /// The text of a chunk with these frames.
+    fn chunk(&self, frame_pts: &PtsList) -> String {
+        format!("{frame_pts};{}", self.seed.map(|seed| seed.to_string()).unwrap_or_default())
+    }
+}
+
+/// How much of a stand-in video may be looked at to find out how often it must be: they are short.
+pub const BUDGET: Budget = Budget { most_share: 0.5, shortest: 5, longest: 12, fewest: 2, most: 3 };
 
 /// What a random video shows in a frame: a few objects that walk, vanish now and then, and waver in score and class.
 pub fn random_frame(seed: u64, frame_index: i64, pts: i64) -> Vec<DetectionRow> {

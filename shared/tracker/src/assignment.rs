@@ -8,9 +8,14 @@
 //! Method: shortest augmenting paths (Jonker & Volgenant 1987) with column prices `v`. Rows enter one at a time, in
 //! ascending order; Dijkstra's search over reduced prices `c - v` finds the cheapest way to make room, which ends at a free
 //! column or at a row that is better off alone. Exact up to the rounding of `f64` sums. The worst case is cubic,
-//! `O(rows * columns^2)`; in a crowd nearly every row finds its best column free and is done at once.
+//! `O(rows * columns^2)`; in a crowd nearly every row finds its best column free and is done at once. A pile of boxes that all overlap is
+//! solved in a table by the same search ([`dense`]).
 //!
 //! Ties: of equally cheap columns a free one wins, then the lowest; so a row that came first keeps its column.
+
+mod dense;
+
+use dense::Dense;
 
 /// No partner.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -53,16 +58,25 @@ pub(crate) struct Solver {
     matched: Vec<u32>,
     /// Columns the search has reached.
     reached: Vec<u32>,
+    dense: Dense,
 }
 
 impl Solver {
     /// The column of each row, or [`NONE`]. Edges come in any order, each pair at most once, with finite prices.
     pub(crate) fn solve(&mut self, rows: usize, columns: usize, edges: &[Edge]) -> &[u32] {
+        self.matched.clear();
+        self.matched.resize(rows, NONE);
+        if dense::pays(rows, columns, edges.len()) {
+            self.dense.solve(rows, columns, edges, &mut self.matched);
+            return &self.matched;
+        }
+        self.solve_sparse(rows, columns, edges)
+    }
+
+    fn solve_sparse(&mut self, rows: usize, columns: usize, edges: &[Edge]) -> &[u32] {
         self.group_by_row(rows, edges);
         self.columns.clear();
         self.columns.resize(columns, Column::FREE);
-        self.matched.clear();
-        self.matched.resize(rows, NONE);
         for row in 0..rows as u32 {
             if !self.take_free(row) {
                 self.augment(row);
@@ -257,6 +271,32 @@ mod tests {
             let matched = solver.solve(rows as usize, columns as usize, &edges).to_vec();
             let (found, best) = (sum(&matched, &edges), cheapest(rows, &edges, &mut Vec::new()));
             assert!((found - best).abs() < 1e-9, "problem {problem}: {found} instead of {best} for {edges:?}");
+        }
+    }
+
+    /// Both searches, whatever the table would pay.
+    fn both(rows: u32, columns: u32, edges: &[Edge]) -> [Vec<u32>; 2] {
+        let (mut solver, mut matched) = (Solver::default(), vec![NONE; rows as usize]);
+        solver.dense.solve(rows as usize, columns as usize, edges, &mut matched);
+        solver.matched.resize(rows as usize, NONE);
+        [solver.solve_sparse(rows as usize, columns as usize, edges).to_vec(), matched]
+    }
+
+    #[test]
+    fn a_table_is_searched_to_the_same_choice_ties_included() {
+        let mut random = Random(11);
+        for problem in 0..3_000 {
+            let most = if problem % 50 == 0 { 90 } else { 9 };
+            let (rows, columns) = (1 + random.below(most) as u32, 1 + random.below(most) as u32);
+            let (density, levels) = (3 + random.below(8), [4, 64, 1 << 40][problem % 3]);
+            let mut edges = Vec::new();
+            for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                if random.below(10) < density {
+                    edges.push(Edge { row, column, price: -((1 + random.below(levels)) as f64 / levels as f64) });
+                }
+            }
+            let [sparse, dense] = both(rows, columns, &edges);
+            assert_eq!(sparse, dense, "problem {problem}");
         }
     }
 
