@@ -199,7 +199,20 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
             tokio::select! {
                 _ = interrupt.recv() => { interrupted = true; return }
                 _ = terminate.recv() => { interrupted = true; return }
-                Some(event) = events.recv() => progress.event(&event),
+                Some(event) = events.recv() => match event {
+                    BusEvent::Taken { request, .. } => {
+                        // Its last delivery may have ended it: nobody is to wait for the next look.
+                        if is_idle(host, &request).await
+                            && let Ok(tracked) = look_at(host, jobs).await
+                            && tracked.iter().all(|tracked| tracked.is_over)
+                        {
+                            progress.show(&tracked, &host.bus.in_flight());
+                            return;
+                        }
+                        continue;
+                    }
+                    trouble => progress.event(&trouble),
+                },
                 _ = look.tick() => {}
             }
             let Ok(tracked) = look_at(host, jobs).await else { continue };
@@ -263,6 +276,12 @@ async fn describe(host: &Host, request: &RequestId) -> Option<Manifest> {
         let is_it = upload.request().as_ref() == Some(request);
         is_it.then(|| manifest::unplanned(request, &upload, Some(&info), settings))
     })
+}
+
+/// Whether nothing is queued for a request.
+async fn is_idle(host: &Host, request: &str) -> bool {
+    let Ok(request) = request.parse() else { return false };
+    host.local.pending(&request).await.is_ok_and(|pending| pending == 0)
 }
 
 async fn look_at(host: &Host, jobs: &[&Job]) -> anyhow::Result<Vec<Tracked>> {

@@ -315,17 +315,19 @@ async fn the_rate_of_a_summary_is_that_of_the_time_in_which_instances_were_busy(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_video_chooses_once_how_often_it_is_looked_at() {
     let world = World::new(Trouble::default());
-    let settings = RequestSettings { detect_every: DetectEvery::AUTO, ..seconds(2.0) };
+    // So short stretches cost a walker some frames at their ends.
+    let asked: DetectEvery = "auto:20".parse().unwrap();
+    let settings = RequestSettings { detect_every: asked, ..seconds(2.0) };
     let (request, upload) = world.upload("v.mp4", "frames=120 gop=5", &settings).await;
     world.settle(std::slice::from_ref(&request)).await;
     let manifest = world.manifest(&request).await;
-    assert_eq!((manifest.state, manifest.settings.detect_every), (RequestState::Done, DetectEvery::AUTO));
+    assert_eq!((manifest.state, manifest.settings.detect_every), (RequestState::Done, asked));
     let choice = manifest.stride.clone().unwrap();
     let every = choice.detect_every.get();
     assert!(every > 1, "the two who walk there are easy to follow: {choice:?}");
     let stretches: Vec<_> = choice.stretches.iter().map(|at| (at.first_frame, at.frame_count)).collect();
     assert_eq!((stretches, choice.frames_looked_at), (vec![(20, 12), (60, 12), (100, 12)], 36));
-    assert!(choice.trials.iter().all(|trial| trial.detect_every > choice.detect_every || trial.is_within(1.0)));
+    assert!(choice.trials.iter().all(|trial| trial.detect_every > choice.detect_every || trial.is_within(20.0)));
     // The ledger, the summary and what chunks say of themselves go by the number.
     let looked_at = 1 + 119_u64.div_ceil(every.into());
     let ledger = manifest.ledger.unwrap();

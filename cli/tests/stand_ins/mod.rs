@@ -26,7 +26,7 @@ use trackdrop_pipeline::{
 pub use trackdrop_simulator::stand_ins::{BUDGET, StandIn, Trouble, random_frame};
 use trackdrop_split::Split;
 use trackdrop_tables::tracks::{self, TrackRow};
-use trackdrop_track::{DetectorProber, Track};
+use trackdrop_track::Track;
 
 /// The triggers of the product with waits that a test can bear.
 pub fn triggers() -> Vec<Trigger> {
@@ -78,9 +78,8 @@ impl Hosted {
             (S::STAGE.name().to_owned(), Arc::new(Staged(stage)))
         }
         let (cloud, stand_in) = (&self.cloud, Arc::new(StandIn(self.trouble.clone())));
-        let prober = Arc::new(DetectorProber::new(stand_in.clone()));
         BTreeMap::from([
-            named(Split::new(cloud.clone(), stand_in.clone()).with_prober(prober).with_budget(BUDGET)),
+            named(Split::new(cloud.clone(), stand_in.clone()).with_prober(stand_in.clone()).with_budget(BUDGET)),
             named(Track::new(cloud.clone(), stand_in.clone())),
             named(Merge::new(cloud.clone())),
             named(Load::new(cloud.clone())),
@@ -121,7 +120,11 @@ impl Hosted {
                 tokio::task::yield_now().await;
             }
         };
-        let outcome = tokio::time::timeout(Duration::from_secs(120), bus.run(stop, |event| seen.push(event))).await;
+        let watch = |event| match event {
+            BusEvent::Taken { .. } => {}
+            trouble => seen.push(trouble),
+        };
+        let outcome = tokio::time::timeout(Duration::from_secs(120), bus.run(stop, watch)).await;
         outcome.unwrap().unwrap();
         seen
     }

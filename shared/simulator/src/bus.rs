@@ -35,7 +35,7 @@ use trackdrop_pipeline::{
     trigger::{Trigger, TriggerError, files},
 };
 use trackdrop_split::Split;
-use trackdrop_track::{DetectorProber, Track};
+use trackdrop_track::Track;
 
 /// Nobody is turned away here for being full, so no trigger needs more.
 const MOST_ATTEMPTS: u32 = 10;
@@ -352,10 +352,7 @@ fn handler(attempt: Attempt, is_by_window: bool, works: Arc<AtomicU32>) -> Optio
         Some(Box::new(Staged(stage)))
     }
     match function.as_str() {
-        "split" => {
-            let prober = Arc::new(DetectorProber::new(stand_in.clone()));
-            staged(Split::new(cloud, stand_in).with_prober(prober).with_budget(BUDGET))
-        }
+        "split" => staged(Split::new(cloud, stand_in.clone()).with_prober(stand_in).with_budget(BUDGET)),
         "track" => staged(Track::new(cloud, stand_in)),
         "merge" => staged(Merge::new(cloud)),
         "load" => Some(Box::new(LoadService::new(Load::new(cloud)))),

@@ -89,7 +89,7 @@ fn video(random: &mut fastrand::Rng) -> (String, RequestSettings) {
                 settings.detect_every = 3.try_into().unwrap_or(DetectEvery::ALL);
             }
             if (frames, seed) == (60, 13) {
-                settings.detect_every = DetectEvery::AUTO;
+                settings.detect_every = "auto:50".parse().unwrap_or(DetectEvery::AUTO);
             }
             if (frames, seed) == (35, 32) { format!("{video} {UNJOINABLE}") } else { video }
         }

@@ -1,7 +1,7 @@
 //! Stand-ins for decoder, detector, encoder and joiner.
 //!
 //! A stand-in video is text: `frames=<n> gop=<n> seed=<n>`. What is seen in a frame depends on the seed and the frame alone. Without a
-//! seed two objects walk, slowly enough that every tenth look finds them.
+//! seed two objects walk.
 
 use std::{
     ops::Range,
@@ -20,7 +20,7 @@ use trackdrop_pipeline::{
     ledger::FrameAccount,
     manifest::{ModelIdentity, VideoInfo},
 };
-use trackdrop_split::{Budget, Cutter, OpenVideo, PlannedSegment, Source};
+use trackdrop_split::{Budget, Cutter, OpenVideo, PlannedSegment, Prober, Seen, Source};
 use trackdrop_tables::{detections::DetectionRow, tracks::SegmentTracks};
 use trackdrop_track::{ModelFacts, SegmentDetections, SegmentDetector};
 
@@ -232,41 +232,60 @@ impl SegmentDetector for StandIn {
         if trouble.busy_detector.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(Failure::transient("the GPU is busy"));
         }
-        let text = read(chunk)?;
-        let no_chunk = || Failure::permanent(format!("{text:?} is no chunk"));
-        let (planned, seed) = text.split_once(';').ok_or_else(no_chunk)?;
-        let (planned, seed): (PtsList, _) = (planned.parse().map_err(|_| no_chunk())?, seed.parse::<u64>().ok());
-        let unseen = |pts: i64| trouble.lost_frame == Some(pts) || trouble.missing_frame == Some(pts);
-        let to_look_at: Vec<i64> = looks.of(segment.span.first_frame, &planned).copied().collect();
-        let seen: Vec<i64> = to_look_at.iter().copied().filter(|&pts| !unseen(pts)).collect();
-        let mut rows = vec![];
-        for &pts in &seen {
-            delivery.step()?;
-            let frame_index = (segment.span.first_frame as i64) + pts - segment.span.start_pts;
-            if let Some(seed) = seed {
-                rows.extend(random_frame(seed, frame_index, pts));
-                continue;
-            }
-            for (object, class_id) in [(0, 0), (1, 1)] {
-                // Scores that waver through the threshold, boxes that walk: the tracker's state matters in every frame.
-                let score = if (pts + object) % 7 == 3 { 0.3 } else { 0.8 };
-                let x = 20.0 + 300.0 * object as f32 + 0.37 * pts as f32;
-                rows.push(DetectionRow { frame_index, pts, bbox: [x, 50.0, x + 40.0, 150.0], score, class_id });
-            }
-        }
-        let missing_pts: Vec<i64> =
-            to_look_at.iter().copied().filter(|&pts| trouble.missing_frame == Some(pts)).collect();
-        let mut all = [seen.clone(), missing_pts.clone()].concat();
-        all.sort_unstable();
-        let account = FrameAccount {
-            frames_decoded: seen.len() as u64,
-            missing_pts,
-            damaged_pts: vec![],
-            pts_sha256: pts_list(all)?.sha256(),
-            detect_every: looks.every(),
-        };
-        Ok(SegmentDetections { rows, frame_pts: planned, account })
+        look_at(trouble, chunk, segment, looks, delivery)
     }
+}
+
+/// Looking to find out how often to look is no work on a segment, and is not counted.
+impl Prober for StandIn {
+    fn look(&self, chunk: &Path, stretch: &SegmentDescription, delivery: &Delivery) -> Result<Seen, Failure> {
+        let ModelFacts { class_names, track_thresh, .. } = self.model(&stretch.settings, delivery)?;
+        let rows = look_at(&self.0, chunk, stretch, Looks::ALL, delivery)?.rows;
+        Ok(Seen { rows, class_names, track_thresh })
+    }
+}
+
+/// What is seen in a chunk.
+fn look_at(
+    trouble: &Trouble,
+    chunk: &Path,
+    segment: &SegmentDescription,
+    looks: Looks,
+    delivery: &Delivery,
+) -> Result<SegmentDetections, Failure> {
+    let text = read(chunk)?;
+    let no_chunk = || Failure::permanent(format!("{text:?} is no chunk"));
+    let (planned, seed) = text.split_once(';').ok_or_else(no_chunk)?;
+    let (planned, seed): (PtsList, _) = (planned.parse().map_err(|_| no_chunk())?, seed.parse::<u64>().ok());
+    let unseen = |pts: i64| trouble.lost_frame == Some(pts) || trouble.missing_frame == Some(pts);
+    let to_look_at: Vec<i64> = looks.of(segment.span.first_frame, &planned).copied().collect();
+    let seen: Vec<i64> = to_look_at.iter().copied().filter(|&pts| !unseen(pts)).collect();
+    let mut rows = vec![];
+    for &pts in &seen {
+        delivery.step()?;
+        let frame_index = (segment.span.first_frame as i64) + pts - segment.span.start_pts;
+        if let Some(seed) = seed {
+            rows.extend(random_frame(seed, frame_index, pts));
+            continue;
+        }
+        for (object, class_id) in [(0, 0), (1, 1)] {
+            // Scores that waver through the threshold, boxes that walk: the tracker's state matters in every frame.
+            let score = if (pts + object) % 7 == 3 { 0.3 } else { 0.8 };
+            let x = 20.0 + 300.0 * object as f32 + 0.37 * pts as f32;
+            rows.push(DetectionRow { frame_index, pts, bbox: [x, 50.0, x + 40.0, 150.0], score, class_id });
+        }
+    }
+    let missing_pts: Vec<i64> = to_look_at.iter().copied().filter(|&pts| trouble.missing_frame == Some(pts)).collect();
+    let mut all = [seen.clone(), missing_pts.clone()].concat();
+    all.sort_unstable();
+    let account = FrameAccount {
+        frames_decoded: seen.len() as u64,
+        missing_pts,
+        damaged_pts: vec![],
+        pts_sha256: pts_list(all)?.sha256(),
+        detect_every: looks.every(),
+    };
+    Ok(SegmentDetections { rows, frame_pts: planned, account })
 }
 
 impl Renderer for StandIn {

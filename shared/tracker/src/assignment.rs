@@ -14,8 +14,10 @@
 //! Ties: of equally cheap columns a free one wins, then the lowest; so a row that came first keeps its column.
 
 mod dense;
+mod piles;
 
 use dense::Dense;
+use piles::Piles;
 
 /// No partner.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -58,7 +60,10 @@ pub(crate) struct Solver {
     matched: Vec<u32>,
     /// Columns the search has reached.
     reached: Vec<u32>,
+    piles: Piles,
     dense: Dense,
+    /// The columns of a pile's rows.
+    of_pile: Vec<u32>,
 }
 
 impl Solver {
@@ -66,19 +71,33 @@ impl Solver {
     pub(crate) fn solve(&mut self, rows: usize, columns: usize, edges: &[Edge]) -> &[u32] {
         self.matched.clear();
         self.matched.resize(rows, NONE);
-        if dense::pays(rows, columns, edges.len()) {
-            self.dense.solve(rows, columns, edges, &mut self.matched);
-            return &self.matched;
+        for pile in 0..self.piles.find(rows, columns, edges) {
+            self.solve_pile(pile, rows, edges);
         }
         self.solve_sparse(rows, columns, edges)
     }
 
+    /// Solves a pile in a table.
+    fn solve_pile(&mut self, pile: usize, rows: usize, edges: &[Edge]) {
+        let Self { piles, dense, of_pile, matched, .. } = self;
+        piles.take(pile, rows, edges);
+        of_pile.clear();
+        of_pile.resize(piles.rows.len(), NONE);
+        dense.solve(piles.rows.len(), piles.columns.len(), &piles.edges, of_pile);
+        for (&row, &place) in piles.rows.iter().zip(&*of_pile) {
+            if let Some(&column) = piles.columns.get(place as usize) {
+                matched[row as usize] = column;
+            }
+        }
+    }
+
+    /// Solves what is in no pile.
     fn solve_sparse(&mut self, rows: usize, columns: usize, edges: &[Edge]) -> &[u32] {
         self.group_by_row(rows, edges);
         self.columns.clear();
         self.columns.resize(columns, Column::FREE);
         for row in 0..rows as u32 {
-            if !self.take_free(row) {
+            if !self.piles.has(row) && !self.take_free(row) {
                 self.augment(row);
             }
         }
@@ -279,6 +298,7 @@ mod tests {
         let (mut solver, mut matched) = (Solver::default(), vec![NONE; rows as usize]);
         solver.dense.solve(rows as usize, columns as usize, edges, &mut matched);
         solver.matched.resize(rows as usize, NONE);
+        solver.piles.find(rows as usize, columns as usize, &[]);
         [solver.solve_sparse(rows as usize, columns as usize, edges).to_vec(), matched]
     }
 
@@ -297,6 +317,33 @@ mod tests {
             }
             let [sparse, dense] = both(rows, columns, &edges);
             assert_eq!(sparse, dense, "problem {problem}");
+        }
+    }
+
+    /// Two piles, whose boxes come in turn, among others that hardly overlap.
+    #[test]
+    fn piles_among_others_are_searched_to_the_same_choice() {
+        let mut random = Random(5);
+        for levels in [8, 1 << 40] {
+            let mut edges = Vec::new();
+            for row in 0..330_u32 {
+                for column in 0..320_u32 {
+                    let is_pair = match (row % 3, column % 3) {
+                        (0, 0) | (1, 1) => random.below(10) > 0,
+                        (2, 2) => row.abs_diff(column) < 4,
+                        _ => false,
+                    };
+                    if is_pair {
+                        edges.push(Edge { row, column, price: -((1 + random.below(levels)) as f64 / levels as f64) });
+                    }
+                }
+            }
+            let mut solver = Solver::default();
+            let matched = solver.solve(330, 320, &edges).to_vec();
+            assert_eq!(solver.piles.find(330, 320, &edges), 2);
+            assert_eq!(matched, both(330, 320, &edges)[0]);
+            // What is left of an earlier problem has no effect.
+            assert_eq!(solver.solve(1, 1, &[Edge { row: 0, column: 0, price: -0.5 }]), [0]);
         }
     }
 

@@ -9,8 +9,8 @@ use super::{Edge, NONE};
 const BLOCK: usize = 16;
 
 /// Fewer pairs than these the sparse search finds as fast.
-const FEWEST_EDGES: usize = 4_096;
-/// At least every so manieth pair is worth taking.
+pub(super) const FEWEST_EDGES: usize = 4_096;
+/// At least one pair in so many is worth taking.
 const SHARE: usize = 4;
 
 /// Buffers reused from problem to problem.
