@@ -45,7 +45,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
     let source = settings::source(&arguments.video, &arguments.reading)?;
     let video = index(&source, &crate::host::limits()?)?;
     let chosen = choice.as_ref().map(|choice| choice.detect_every);
-    // A number that is given stands, whatever the probe says.
+    // A number that is given counts, whatever the probe says.
     let every = arguments.detect_every.frames().or(chosen).map_or(1, |stride| stride.get());
     let segments = video.plan(arguments.segment_seconds)?;
     let prices = Prices::built_in();

@@ -431,7 +431,7 @@ fn describe_chunk(planned: &Manifest, number: SegmentNumber, sha256: String) -> 
         pts_sha256: segment.pts_sha256.clone(),
         sha256,
         presentation: video.presentation.clone(),
-        // With the number that stands in the plan: a chunk does not say how it was found.
+        // With the number in the plan: a chunk does not say how it was found.
         settings: RequestSettings { detect_every: planned.detect_every().into(), ..planned.settings.clone() },
     })
 }

@@ -1,5 +1,5 @@
 //! How often the detector is to look at a video that leaves this to itself (`detect_every: auto`): some stretches are looked at in full
-//! before the video is planned. The plan has the answer, and no chunk is cut before the plan stands.
+//! before the video is planned. The plan has the answer, and no chunk is cut before the plan exists.
 
 use crate::OpenVideo;
 use std::{ops::Range, path::Path};
@@ -10,7 +10,7 @@ use trackdrop_pipeline::{
 use trackdrop_probe::{Asked, Budget, Prober, choose};
 
 /// What is to be found out, and for whom.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The request; it names the stretches.
     pub request: &'a RequestId,

@@ -98,7 +98,7 @@ async fn an_event_that_fails_comes_back_until_it_is_taken() {
         for _ in 0..3 {
             assert_eq!(object_of(&receive(&mut seen).await), "a");
         }
-        // Taken at the third attempt, which is told once the message is gone.
+        // Taken at the third attempt, which is published once the message is gone.
         assert_eq!(taken.recv().await.as_deref(), Some("split"));
         assert_eq!(pending(folder.path()), 0);
     };

@@ -52,7 +52,7 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
     let (detected, stride) = (of_root.detect_every().get(), of_root.stride.clone());
     let asked = match (settings.detect_every.frames(), &stride) {
         (Some(asked), _) => asked.get(),
-        // What the video chose stands.
+        // What the video chose remains.
         (None, Some(chosen)) => chosen.detect_every.get(),
         (None, None) => {
             return Err(Failure::permanent(format!(

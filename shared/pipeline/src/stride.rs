@@ -66,7 +66,7 @@ pub struct StrideTrial {
     pub detect_every: Stride,
     /// What it lost on all stretches together, in percent of IDF1 against tracks from all looks.
     pub loss_percent: f64,
-    /// The standard error of that, told from the differences between the stretches. Loss and error together must be within the bound.
+    /// The standard error of that, by the differences between the stretches. Loss and error together must be within the bound.
     pub error_percent: f64,
 }
 

@@ -5,7 +5,7 @@ use trackdrop_refine::{Backfill, Gaps, Link, Refine, Smooth, Smoothing};
 use trackdrop_tracker::{BIRTH_MARGIN, Settings};
 
 /// How a video is to be tracked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     /// The tracker's settings.
     pub tracker: Settings,

@@ -16,7 +16,7 @@ pub trait Prober: Send + Sync + std::fmt::Debug {
 }
 
 /// What was seen in a stretch.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     /// By frame; frames are numbered as in the whole video.
     pub rows: Vec<DetectionRow>,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// How much of a video may be looked at to find out how often it must be looked at.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Budget {
     /// The share of its frames, at most.
     pub most_share: f64,

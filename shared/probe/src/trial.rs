@@ -10,7 +10,7 @@ use trackdrop_tracker::{BIRTH_MARGIN, ByteTrack, PerClass, Rules, SettingsError,
 const BEGINNINGS: u32 = 3;
 
 /// A stretch of a video that was looked at in full.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Stretch {
     /// How many frames it has.
     pub frame_count: u32,

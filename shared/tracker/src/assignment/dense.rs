@@ -5,7 +5,7 @@
 
 use super::{Edge, NONE};
 
-/// Columns whose least distance is kept together, so that the nearest is found without a second pass over all.
+/// Columns whose least distance is stored together, so that the nearest is found without a second pass over all.
 const BLOCK: usize = 16;
 
 /// Fewer pairs than these the sparse search finds as fast.
@@ -136,7 +136,7 @@ impl Dense {
     }
 
     /// Moves every row on the path that ends in column `end`, which is so far, one column on, back to the new row, which had none. The path is
-    /// found again from its end: whoever was visited first and comes to that length.
+    /// found again from its end: the row that was visited first and comes to that length.
     fn shift(&mut self, mut end: u32, length: f64, matched: &mut [u32]) {
         while end != NONE {
             let at = end as usize;

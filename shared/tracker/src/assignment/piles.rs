@@ -4,7 +4,7 @@
 use super::{Edge, dense};
 
 /// One pile.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Size {
     rows: usize,
     columns: usize,
@@ -14,7 +14,7 @@ struct Size {
 /// Buffers reused from problem to problem.
 #[derive(Debug, Default)]
 pub(super) struct Piles {
-    /// Of each row, and after them of each column: one that it is connected with. One that is its own stands for a component.
+    /// Of each row, and after them of each column: one that it is connected with. One that is its own represents its component.
     parent: Vec<u32>,
     sizes: Vec<Size>,
     /// The number of each row and column in its component.
@@ -23,7 +23,7 @@ pub(super) struct Piles {
     pub(super) rows: Vec<u32>,
     pub(super) columns: Vec<u32>,
     pub(super) edges: Vec<Edge>,
-    /// What stands for each pile.
+    /// The representative of each pile.
     roots: Vec<u32>,
     /// Whether a row is in a pile.
     is_in_pile: Vec<bool>,
