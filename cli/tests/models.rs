@@ -380,7 +380,7 @@ fn plan_predicts_time_and_cost_of_a_video() {
 #[test]
 fn plan_with_probe_finds_the_stride_that_a_run_chooses() {
     let (scene, video) = Scene::with_clip("clip.mp4", 100, codec::H264);
-    let (path, model) = (video.to_str().unwrap(), support::model());
+    let (path, model) = (video.to_str().unwrap(), model());
     let plan = ["plan", path, "--fps-per-gpu", "10", "--max-instances", "1", "--detect-every", "auto:50"];
     let ended = scene.data().trackdrop(plan).expect_code(1);
     assert!(ended.errors()[0].contains("--detect-every auto:50 is found out on the video itself"), "{}", ended.stderr);
@@ -388,7 +388,11 @@ fn plan_with_probe_finds_the_stride_that_a_run_chooses() {
     let planned = scene.data().trackdrop([&probing[..], &["--json"]].concat()).expect_success().json().remove(0);
     let stride = &planned["probe"]["stride"];
     // A twentieth of 2,500 frames, in two stretches.
-    assert_eq!((&stride["frames_looked_at"], stride["stretches"].as_array().unwrap().len()), (&124.into(), 2), "{stride}");
+    assert_eq!(
+        (&stride["frames_looked_at"], stride["stretches"].as_array().unwrap().len()),
+        (&124.into(), 2),
+        "{stride}"
+    );
     assert_eq!(stride["detect_every"], planned["detect_every"]);
     let looks: Vec<u64> =
         planned["probe"]["strides"].as_array().unwrap().iter().map(|line| line["looks"].as_u64().unwrap()).collect();
