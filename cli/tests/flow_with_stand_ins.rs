@@ -341,10 +341,11 @@ async fn a_video_chooses_once_how_often_it_is_looked_at() {
         SegmentDescription::from_metadata(&info.metadata).unwrap()
     };
     assert_eq!(description().await.settings.detect_every, choice.detect_every.into());
-    // A chunk is gone and split comes once more, where nobody could look: the plan has the answer.
+    // As if split had died before this chunk, and came once more where nobody could look: the plan has the answer.
     world.local.delete(&chunk).await.unwrap();
     manifest::update(&world.cloud, &request, |manifest| {
         manifest.state = RequestState::Splitting;
+        manifest.segments.iter_mut().for_each(|segment| (segment.bytes, segment.sha256) = (None, None));
         true
     })
     .await
