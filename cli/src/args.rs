@@ -322,9 +322,21 @@ pub(crate) struct PlanArguments {
     /// Target length of the segments
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,
-    /// The detector looks at every N-th frame of the video only
-    #[arg(long, value_name = "N", default_value_t = DetectEvery::ALL)]
+    /// The detector looks at every N-th frame of the video only; auto and auto:PERCENT need --probe
+    #[arg(long, value_name = "N|auto", default_value_t = DetectEvery::ALL)]
     pub(crate) detect_every: DetectEvery,
+    /// Look at a few stretches of the video in full, here and now, and print what each N would lose and cost
+    #[arg(long)]
+    pub(crate) probe: bool,
+    /// With --probe, the detector, an ONNX file [default: the one that scripts/setup fetched]
+    #[arg(long, value_name = "FILE", requires = "probe")]
+    pub(crate) model: Option<PathBuf>,
+    /// With --probe, what to detect on, as for `run`
+    #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto, requires = "probe")]
+    pub(crate) device: DeviceChoice,
+    /// With --probe, tracks as `run --refine` makes them
+    #[arg(long, requires = "probe")]
+    pub(crate) refine: bool,
     #[command(flatten)]
     pub(crate) reading: ReadingArguments,
     /// Print JSON

@@ -19,7 +19,7 @@ use trackdrop_pipeline::{
     trigger::{self, IGNORE_VARIABLE, Trigger, files},
 };
 use trackdrop_split::{Limits, MediaCutter, Split};
-use trackdrop_track::{DetectorPool, MediaSegmentDetector, Track, VideoEngine};
+use trackdrop_track::{DetectorPool, DetectorProber, MediaSegmentDetector, Track, VideoEngine};
 
 /// The functions over a data directory.
 pub(crate) struct Host {
@@ -83,17 +83,12 @@ impl Host {
         let limits = limits()?;
         let video_engine = VideoEngine::from_environment()?;
         let room = Room::new(limits.max_memory_bytes);
-        let detector = MediaSegmentDetector {
-            pool: detectors.clone(),
-            limits: limits.clone(),
-            room: room.clone(),
-            decoder_threads: 1,
-            video_engine,
-        };
+        let detector = Arc::new(segment_detector(detectors.clone(), limits.clone(), room.clone(), video_engine));
+        let prober = Arc::new(DetectorProber::new(detector.clone()));
         let renderer = MediaRenderer { limits: limits.clone(), room, threads: cores, video_engine };
         let handlers: BTreeMap<String, Arc<dyn Handler>> = BTreeMap::from([
-            named(Split::new(cloud.clone(), Arc::new(MediaCutter { limits }))),
-            named(Track::new(cloud.clone(), Arc::new(detector))),
+            named(Split::new(cloud.clone(), Arc::new(MediaCutter { limits })).with_prober(prober)),
+            named(Track::new(cloud.clone(), detector)),
             named(Merge::new(cloud.clone())),
             named(Load::new(cloud.clone())),
             named(Annotate::new(cloud.clone(), Arc::new(renderer))),
@@ -106,6 +101,16 @@ impl Host {
         let bus = Bus::new(local.clone(), handlers, cores.max(2));
         Ok(Self { local, cloud, bus, detectors })
     }
+}
+
+/// What looks at frames on this machine.
+pub(crate) fn segment_detector(
+    pool: Arc<DetectorPool>,
+    limits: Limits,
+    room: Room,
+    video_engine: VideoEngine,
+) -> MediaSegmentDetector {
+    MediaSegmentDetector { pool, limits, room, decoder_threads: 1, video_engine }
 }
 
 fn named<S: StageHandler + 'static>(stage: S) -> (String, Arc<dyn Handler>) {

@@ -20,6 +20,7 @@ mod model;
 mod model_get;
 mod output;
 mod plan;
+mod probe;
 mod progress;
 mod query;
 mod refine;

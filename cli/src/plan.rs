@@ -1,12 +1,13 @@
 //! `trackdrop plan`: what a video would take and cost, before it is spent.
 
-use crate::{args::PlanArguments, output::line, settings};
+use crate::{args::PlanArguments, output::line, probe, settings};
 use anyhow::bail;
 use serde_json::json;
 use trackdrop_media::{PlannedSegment, index};
 use trackdrop_pipeline::{
-    Looks,
+    DetectEvery, Looks, StrideChoice,
     cost::{CostEstimate, Prices},
+    stride::StrideTrial,
 };
 
 /// What detection of a video would take.
@@ -33,24 +34,51 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
             bail!("{name} {value} is no usable number: it must be at least {least:e}");
         }
     }
+    let choice = match (arguments.probe, arguments.detect_every) {
+        (true, _) => Some(probe::probe(arguments)?),
+        (false, DetectEvery::Auto(_)) => bail!(
+            "--detect-every {} is found out on the video itself: give --probe, too, or a number of frames",
+            arguments.detect_every
+        ),
+        (false, _) => None,
+    };
     let source = settings::source(&arguments.video, &arguments.reading)?;
     let video = index(&source, &crate::host::limits()?)?;
-    let every = arguments.detect_every.get();
-    let (frames, looks) = (video.frame_count(), looks_of(&video.plan(arguments.segment_seconds)?, every));
+    let chosen = choice.as_ref().map(|choice| choice.detect_every);
+    // A number that is given counts, whatever the probe says.
+    let every = arguments.detect_every.frames().or(chosen).map_or(1, |stride| stride.get());
+    let segments = video.plan(arguments.segment_seconds)?;
     let prices = Prices::built_in();
-    let predicted =
-        predict(&looks, arguments.fps_per_gpu, arguments.max_instances.get(), arguments.start_seconds, &prices);
+    let predict_for = |every| {
+        let (looks, most) = (looks_of(&segments, every), arguments.max_instances.get());
+        predict(&looks, arguments.fps_per_gpu, most, arguments.start_seconds, &prices)
+    };
+    let (frames, predicted) = (video.frame_count(), predict_for(every));
     if arguments.json {
+        let probed = choice.as_ref().map(|choice| {
+            let strides = rows(choice, predict_for).map(|(every, trial, predicted)| {
+                json!({
+                    "detect_every": every, "looks": predicted.looks, "loss_percent": trial.map(|trial| trial.loss_percent),
+                    "error_percent": trial.map(|trial| trial.error_percent), "wall_seconds": predicted.wall_s,
+                    "gpu_seconds": predicted.busy_s, "usd": predicted.cost.usd,
+                })
+            });
+            json!({ "stride": choice, "strides": strides.collect::<Vec<_>>() })
+        });
         let all = json!({
             "frames": frames, "detect_every": every, "looks": predicted.looks,
             "segments": predicted.segments, "instances": predicted.instances,
             "warnings": video.warnings, "wall_seconds": predicted.wall_s, "gpu_seconds": predicted.busy_s, "cost": predicted.cost,
+            "probe": probed,
         });
         line!("{all}");
         return Ok(());
     }
     let cost = &predicted.cost;
     line!("frames     {frames} in {} segments", predicted.segments);
+    if let Some(choice) = &choice {
+        print_table(choice, predict_for)?;
+    }
     if every > 1 {
         line!("looks      at {} of them, every {every} frames", predicted.looks);
     }
@@ -67,6 +95,31 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
     for warning in &video.warnings {
         line!("note       {warning}");
     }
+    Ok(())
+}
+
+/// What each stride would lose, as far as that was found out, and take.
+fn rows<'a>(
+    choice: &'a StrideChoice,
+    predict_for: impl Fn(u32) -> Prediction + 'a,
+) -> impl Iterator<Item = (u32, Option<&'a StrideTrial>, Prediction)> {
+    let tried = choice.trials.iter().map(|trial| (trial.detect_every.get(), Some(trial)));
+    std::iter::once((1, None)).chain(tried).map(move |(every, trial)| (every, trial, predict_for(every)))
+}
+
+fn print_table(choice: &StrideChoice, predict_for: impl Fn(u32) -> Prediction) -> anyhow::Result<()> {
+    line!("probe      {} frames in {} stretches, looked at in full", choice.frames_looked_at, choice.stretches.len());
+    line!("           every      looks    loss of IDF1     GPU s        $");
+    for (every, trial, predicted) in rows(choice, predict_for) {
+        let loss = match trial {
+            Some(trial) => format!("{:.2} ± {:.2} %", trial.loss_percent, trial.error_percent),
+            None => "none".to_owned(),
+        };
+        let mark = if every == choice.detect_every.get() { "  <- auto" } else { "" };
+        let Prediction { looks, busy_s, cost, .. } = predicted;
+        line!("           {every:>5} {looks:>10} {loss:>15} {busy_s:>9.0} {:>8.4}{mark}", cost.usd);
+    }
+    line!("auto       {}", probe::in_words(choice));
     Ok(())
 }
 

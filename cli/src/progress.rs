@@ -106,6 +106,8 @@ impl Progress {
             BusEvent::GivenUp { function, request, reason } => {
                 format!("{function} of {request} was given up: {reason}")
             }
+            // That is what the bar shows.
+            BusEvent::Taken { .. } => return,
         };
         match &self.terminal {
             Some(terminal) => drop(terminal.println(text)),

@@ -26,7 +26,7 @@ pub(crate) fn of<'a>(
     settings.check()?;
     let given = tracker.into().and_then(|tracker| tracker.track_thresh);
     let birth_score = given.unwrap_or(Settings::default().track_thresh) + BIRTH_MARGIN;
-    Ok(Some(trackdrop_merge::refine_of(&settings, birth_score)?))
+    Ok(Some(trackdrop_probe::refine_of(&settings, birth_score)?))
 }
 
 /// What is known of the video of a file, but for its frames.

@@ -5,7 +5,7 @@ use crate::{
     host::{cloud_of, open_existing, uploads},
     keys,
     output::line,
-    timeline, which_request,
+    probe, timeline, which_request,
 };
 use anyhow::{Context, bail};
 use std::{path::Path, process::ExitCode};
@@ -161,7 +161,10 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
         line!("model     {} (sha256 {})", model.name, model.sha256);
     }
     if !manifest.settings.detect_every.is_all() {
-        line!("looks     at every {} frames", manifest.settings.detect_every);
+        line!("looks     at every {} frames", manifest.detect_every());
+    }
+    if let Some(choice) = &manifest.stride {
+        line!("auto      {}", probe::in_words(choice));
     }
     if let Some(ledger) = &manifest.ledger {
         let passed_over = match ledger.frames_passed_over {

@@ -6,6 +6,7 @@ use crate::{
     host::{self, Host},
     keys,
     output::line,
+    probe,
     progress::{Progress, Tracked},
     settings, upload,
     videos::{self, Given},
@@ -144,7 +145,20 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
             tokio::select! {
                 _ = interrupt.recv() => { interrupted = true; return }
                 _ = terminate.recv() => { interrupted = true; return }
-                Some(event) = events.recv() => progress.event(&event),
+                Some(event) = events.recv() => match event {
+                    BusEvent::Taken { request, .. } => {
+                        // Its last delivery may have ended it: nobody is to wait for the next look.
+                        if is_idle(host, &request).await
+                            && let Ok(tracked) = look_at(host, jobs).await
+                            && tracked.iter().all(|tracked| tracked.is_over)
+                        {
+                            progress.show(&tracked, &host.bus.in_flight());
+                            return;
+                        }
+                        continue;
+                    }
+                    trouble => progress.event(&trouble),
+                },
                 _ = look.tick() => {}
             }
             let Ok(tracked) = look_at(host, jobs).await else { continue };
@@ -210,6 +224,12 @@ async fn describe(host: &Host, request: &RequestId) -> Option<Manifest> {
     })
 }
 
+/// Whether nothing is queued for a request.
+async fn is_idle(host: &Host, request: &str) -> bool {
+    let Ok(request) = request.parse() else { return false };
+    host.local.pending(&request).await.is_ok_and(|pending| pending == 0)
+}
+
 async fn look_at(host: &Host, jobs: &[&Job]) -> anyhow::Result<Vec<Tracked>> {
     let mut all = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -240,6 +260,7 @@ fn to_json(host: &Host, manifest: &Manifest, summary: &Summary, seconds: Option<
     serde_json::json!({
         "segments": summary.segments,
         "detect_every": summary.detect_every,
+        "stride": manifest.stride,
         "ledger": summary.ledger,
         "detections": summary.detections,
         "track_rows": summary.track_rows,
@@ -278,6 +299,9 @@ fn print_summary(
     line!("  frames      {}{damaged}, in {} segments", ledger.frames, summary.segments);
     if !summary.detect_every.is_all() {
         line!("  looked at   {} of them, every {} frames", ledger.looks(), summary.detect_every);
+    }
+    if let Some(choice) = &manifest.stride {
+        line!("  auto        {}", probe::in_words(choice));
     }
     line!("  detections  {}", summary.detections);
     let mut classes: Vec<_> = summary.tracks_by_class.iter().collect();

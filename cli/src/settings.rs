@@ -2,7 +2,7 @@
 
 use crate::{
     args::{
-        BoxesChoice, DeviationArguments, FilterArguments, Precision, ProcessingArguments, ReadingArguments,
+        BoxesChoice, DeviationArguments, FilterArguments, PlanArguments, Precision, ProcessingArguments, ReadingArguments,
         RefineArguments, ResultArguments, RetrackArguments, TrackerArguments,
     },
     upload,
@@ -23,14 +23,7 @@ pub(crate) fn of_run(arguments: &ProcessingArguments) -> anyhow::Result<RequestS
         Precision::Fp32 => None,
         Precision::Int8 => Some(quantised(&arguments.model.clone().unwrap_or_else(default_model_path))?),
     };
-    let model = match quantised.as_ref().or(arguments.model.as_ref()) {
-        None => None,
-        Some(path) => {
-            let shown = path.display();
-            let absolute = path.canonicalize().with_context(|| format!("the model {shown} can't be read"))?;
-            Some(absolute.to_str().with_context(|| format!("the model's path {shown} is not UTF-8"))?.to_owned())
-        }
-    };
+    let model = quantised.as_ref().or(arguments.model.as_ref()).map(|path| model_path(path)).transpose()?;
     // The model's hash, so that a change of its file or card is noticed. The detector reports a default model that is missing.
     let file = model.as_ref().map_or_else(default_model_path, PathBuf::from);
     let model_sha256 = match upload::sha256_of(&file) {
@@ -53,6 +46,28 @@ pub(crate) fn of_run(arguments: &ProcessingArguments) -> anyhow::Result<RequestS
     };
     overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
     overlay_results(&mut settings, &arguments.results);
+    settings.check()?;
+    Ok(settings)
+}
+
+/// A model's path, as settings have it.
+fn model_path(path: &Path) -> anyhow::Result<String> {
+    let shown = path.display();
+    let absolute = path.canonicalize().with_context(|| format!("the model {shown} can't be read"))?;
+    Ok(absolute.to_str().with_context(|| format!("the model's path {shown} is not UTF-8"))?.to_owned())
+}
+
+/// The settings of the request that a plan is of.
+pub(crate) fn of_plan(arguments: &PlanArguments) -> anyhow::Result<RequestSettings> {
+    let settings = RequestSettings {
+        segment_seconds: arguments.segment_seconds,
+        model: arguments.model.as_deref().map(model_path).transpose()?,
+        detect_every: arguments.detect_every,
+        video_stream: arguments.reading.video_stream,
+        raw_frame_rate: arguments.reading.raw_frame_rate,
+        refine: if arguments.refine { Refinements::best() } else { Refinements::default() },
+        ..RequestSettings::default()
+    };
     settings.check()?;
     Ok(settings)
 }

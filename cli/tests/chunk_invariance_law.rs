@@ -1,6 +1,6 @@
 //! Promise 1 as a law: random detections, cut at random, delivered late, twice and out of order, to one worker or many processes,
 //! give the bytes of one undisturbed run; and those are what the tracker gives when it is simply run over all frames, or over every so many
-//! where the detector looks at no others.
+//! where the detector looks at no others. Which these are may be the video's own choice: that does not depend on the cut either.
 #![allow(clippy::unwrap_used)]
 
 mod stand_ins;
@@ -14,7 +14,7 @@ use trackdrop_cloud::{
 };
 use trackdrop_flow::Cloud;
 use trackdrop_pipeline::{
-    Looks, RequestId, RequestSettings,
+    DetectEvery, Looks, RequestId, RequestSettings, StrideChoice,
     names::{ObjectName, ResultFile},
     settings::METADATA_KEY,
 };
@@ -61,15 +61,31 @@ fn disturb(world: &World, cut: &Cut) {
         .unwrap();
 }
 
-/// The settings of a video in which every so many frames are looked at.
-fn looking(detect_every: u32, segment_seconds: f64) -> RequestSettings {
-    RequestSettings { detect_every: detect_every.try_into().unwrap(), ..seconds(segment_seconds) }
+/// How often the detector looks: at all frames, at every so many, or as the video chooses.
+fn looks() -> impl Strategy<Value = DetectEvery> {
+    prop_oneof![
+        Just(DetectEvery::ALL),
+        (2u32..9).prop_map(|frames| frames.try_into().unwrap()),
+        Just(DetectEvery::AUTO),
+        Just("auto:50".parse().unwrap()),
+    ]
 }
 
-async fn process(world: &World, request: &RequestId, upload: &ObjectName, cut: &Cut, every: u32) -> Vec<bytes::Bytes> {
+/// The settings of a video that is looked at so often.
+fn looking(detect_every: DetectEvery, segment_seconds: f64) -> RequestSettings {
+    RequestSettings { detect_every, ..seconds(segment_seconds) }
+}
+
+async fn process(
+    world: &World,
+    request: &RequestId,
+    upload: &ObjectName,
+    cut: &Cut,
+    asked: DetectEvery,
+) -> (Option<StrideChoice>, Vec<bytes::Bytes>) {
     disturb(world, cut);
     let mut metadata = world.local.stat(upload).await.unwrap().metadata;
-    let settings = looking(every, cut.segment_seconds);
+    let settings = looking(asked, cut.segment_seconds);
     metadata.insert(METADATA_KEY.to_owned(), serde_json::to_string(&settings).unwrap());
     assert!(world.local.redrive(request, Some((upload.clone(), metadata)), Redrive::Reset).await.unwrap());
     // Other processes on the same directory, each with its own connection, lock and bus.
@@ -85,7 +101,14 @@ async fn process(world: &World, request: &RequestId, upload: &ObjectName, cut: &
     for other in others {
         other.await.unwrap();
     }
-    vec![world.bytes(request, ResultFile::Tracks).await, world.bytes(request, ResultFile::Detections).await]
+    results(world, request).await
+}
+
+/// What the video chose, the tracks and the detections.
+async fn results(world: &World, request: &RequestId) -> (Option<StrideChoice>, Vec<bytes::Bytes>) {
+    let files =
+        vec![world.bytes(request, ResultFile::Tracks).await, world.bytes(request, ResultFile::Detections).await];
+    (world.manifest(request).await.stride, files)
 }
 
 /// The tracker by itself over all frames that are looked at: frame, id and box of every row.
@@ -118,15 +141,16 @@ proptest! {
     #[test]
     fn any_cut_order_retry_and_worker_count_gives_the_same_bytes(
         seed in 1u64..1_000_000, frames in 1i64..90, gop in 1i64..12, cuts in prop::collection::vec(cuts(), 2),
-        every in prop_oneof![Just(1u32), 2u32..9]
+        asked in looks()
     ) {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let world = World::new(Trouble::default());
             let text = format!("frames={frames} gop={gop} seed={seed}");
-            let (request, upload) = world.upload("v.mp4", &text, &looking(every, 1_000.0)).await;
+            let (request, upload) = world.upload("v.mp4", &text, &looking(asked, 1_000.0)).await;
             world.settle(std::slice::from_ref(&request)).await;
-            let undisturbed =
-                vec![world.bytes(&request, ResultFile::Tracks).await, world.bytes(&request, ResultFile::Detections).await];
+            let undisturbed = results(&world, &request).await;
+            assert_eq!(undisturbed.0.is_some(), asked.frames().is_none());
+            let every = world.manifest(&request).await.detect_every().get();
             let looks = Looks::new(every, Some(frames as u64 - 1));
             let (seen, between): (Vec<_>, Vec<_>) = world.tracks(&request).await.into_iter().partition(|row| row.observed);
             let seen: Vec<_> = seen.iter().map(|row| (row.frame_index, row.track_id, row.bbox)).collect();
@@ -144,7 +168,7 @@ proptest! {
             let looked = (0..frames).filter(|&frame| looks.at(frame as u64)).count() as u64;
             assert_eq!((ledger.frames_whole, ledger.frames_passed_over), (looked, frames as u64 - looked));
             for cut in &cuts {
-                assert!(process(&world, &request, &upload, cut, every).await == undisturbed, "{cut:?}");
+                assert!(process(&world, &request, &upload, cut, asked).await == undisturbed, "{cut:?}");
                 assert_eq!(world.rows().await.len(), 1, "one row a request");
             }
             let loaded: BTreeMap<_, _> =

@@ -3,19 +3,23 @@
 
 mod stand_ins;
 
-use stand_ins::{Trouble, World, seconds};
+use stand_ins::{StandIn, Trouble, World, seconds};
 use std::sync::{Arc, atomic::AtomicU32};
 use trackdrop_cloud::{Storage, local::Redrive};
 use trackdrop_flow::{
     NewObject, WorkReport, busy_seconds,
     end::{self, Summary},
     manifest,
+    stage::StageHandler,
 };
 use trackdrop_pipeline::{
-    Bucket, Manifest, RequestSettings, RequestState, SegmentNumber, Stage,
+    Bucket, Delivery, DetectEvery, FailureKind, Manifest, RequestSettings, RequestState, SegmentDescription,
+    SegmentNumber, Stage,
     names::{Marker, ObjectName, PerSegment, ResultFile},
     settings::METADATA_KEY,
+    stride::StrideReason,
 };
+use trackdrop_split::Split;
 use trackdrop_tables::tracks;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -306,4 +310,85 @@ async fn the_rate_of_a_summary_is_that_of_the_time_in_which_instances_were_busy(
     assert!((summary.fps_per_instance.unwrap() * busy_s - 120.0).abs() < 1e-9, "{summary:?}");
     assert!(busy_s <= summary.seconds_by_stage[&Stage::Track] + 1e-6, "{reports:?}");
     assert!(summary.cost.unwrap().formula.starts_with(&format!("track {busy_s:.1} s x (")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_video_chooses_once_how_often_it_is_looked_at() {
+    let world = World::new(Trouble::default());
+    // So short stretches cost a walker some frames at their ends.
+    let asked: DetectEvery = "auto:20".parse().unwrap();
+    let settings = RequestSettings { detect_every: asked, ..seconds(2.0) };
+    let (request, upload) = world.upload("v.mp4", "frames=120 gop=5", &settings).await;
+    world.settle(std::slice::from_ref(&request)).await;
+    let manifest = world.manifest(&request).await;
+    assert_eq!((manifest.state, manifest.settings.detect_every), (RequestState::Done, asked));
+    let choice = manifest.stride.clone().unwrap();
+    let every = choice.detect_every.get();
+    assert!(every > 1, "the two who walk there are easy to follow: {choice:?}");
+    let stretches: Vec<_> = choice.stretches.iter().map(|at| (at.first_frame, at.frame_count)).collect();
+    assert_eq!((stretches, choice.frames_looked_at), (vec![(20, 12), (60, 12), (100, 12)], 36));
+    assert!(choice.trials.iter().all(|trial| trial.detect_every > choice.detect_every || trial.is_within(20.0)));
+    // The ledger, the summary and what chunks say of themselves go by the number.
+    let looked_at = 1 + 119_u64.div_ceil(every.into());
+    let ledger = manifest.ledger.unwrap();
+    assert_eq!((ledger.frames_whole, ledger.frames_passed_over), (looked_at, 120 - looked_at));
+    let summary = end::read_summary(&world.cloud, &request).await.unwrap().unwrap();
+    assert_eq!(summary.detect_every, choice.detect_every.into());
+    assert_eq!(world.tracks(&request).await.len(), 2 * 120, "every frame has its rows");
+    let chunk = PerSegment::Chunk.object(&request, SegmentNumber::new(3).unwrap());
+    let description = async || {
+        let info = world.local.stat(&chunk).await.unwrap();
+        SegmentDescription::from_metadata(&info.metadata).unwrap()
+    };
+    assert_eq!(description().await.settings.detect_every, choice.detect_every.into());
+    // As if split had died before this chunk, and came once more where nobody could look: the plan has the answer.
+    world.local.delete(&chunk).await.unwrap();
+    manifest::update(&world.cloud, &request, |manifest| {
+        manifest.state = RequestState::Splitting;
+        manifest.segments.iter_mut().for_each(|segment| (segment.bytes, segment.sha256) = (None, None));
+        true
+    })
+    .await
+    .unwrap();
+    let split = Split::new(world.cloud.clone(), Arc::new(StandIn(Trouble::default())));
+    let event = world.local.stat(&upload).await.unwrap().finalized();
+    split.work(&request, &event, &Delivery::new()).await.unwrap();
+    assert_eq!(description().await.settings.detect_every, choice.detect_every.into());
+    assert_eq!(world.manifest(&request).await.stride, Some(choice));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_video_without_objects_or_of_a_few_frames_is_looked_at_in_full() {
+    let world = World::new(Trouble::default());
+    let settings = RequestSettings { detect_every: DetectEvery::AUTO, ..seconds(2.0) };
+    for (name, text, reason, looked_at) in [
+        ("short.mp4", "frames=19 gop=5", StrideReason::TooShort, 0),
+        ("one_key_frame.mp4", "frames=90 gop=1000", StrideReason::TooShort, 0),
+        ("empty.mp4", "frames=120 gop=5 seed=7", StrideReason::NothingSeen, 36),
+    ] {
+        let (request, _) = world.upload(name, text, &settings).await;
+        world.settle(std::slice::from_ref(&request)).await;
+        let manifest = world.manifest(&request).await;
+        let choice = manifest.stride.unwrap();
+        assert_eq!(
+            (choice.detect_every.get(), choice.reason, choice.frames_looked_at),
+            (1, reason, looked_at),
+            "{name}"
+        );
+        assert_eq!(manifest.ledger.unwrap().frames_passed_over, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_is_refused_where_nobody_can_look() {
+    let world = World::new(Trouble::default());
+    let settings = RequestSettings { detect_every: "auto:2.5".parse().unwrap(), ..seconds(2.0) };
+    let (request, upload) = world.upload("v.mp4", "frames=120 gop=5", &settings).await;
+    let event = world.local.stat(&upload).await.unwrap().finalized();
+    let split = Split::new(world.cloud.clone(), Arc::new(StandIn(Trouble::default())));
+    let failure = split.work(&request, &event, &Delivery::new()).await.unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::Permanent);
+    let message = failure.to_string();
+    assert!(message.starts_with("detect_every is auto:2.5, and `split` has no detector"), "{message}");
+    assert!(manifest::read(&world.cloud, &request).await.unwrap().is_none(), "nothing is planned");
 }

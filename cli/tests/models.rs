@@ -376,3 +376,31 @@ fn plan_predicts_time_and_cost_of_a_video() {
         assert!(ended.expect_code(1).errors()[0].contains("--fps-per-gpu"));
     }
 }
+
+#[test]
+fn plan_with_probe_finds_the_stride_that_a_run_chooses() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 100, codec::H264);
+    let (path, model) = (video.to_str().unwrap(), model());
+    let plan = ["plan", path, "--fps-per-gpu", "10", "--max-instances", "1", "--detect-every", "auto:50"];
+    let ended = scene.data().trackdrop(plan).expect_code(1);
+    assert!(ended.errors()[0].contains("--detect-every auto:50 is found out on the video itself"), "{}", ended.stderr);
+    let probing = [&plan[..], &["--probe", "--model", model.to_str().unwrap()]].concat();
+    let planned = scene.data().trackdrop([&probing[..], &["--json"]].concat()).expect_success().json().remove(0);
+    let stride = &planned["probe"]["stride"];
+    // A twentieth of 2,500 frames, in two stretches.
+    assert_eq!(
+        (&stride["frames_looked_at"], stride["stretches"].as_array().unwrap().len()),
+        (&124.into(), 2),
+        "{stride}"
+    );
+    assert_eq!(stride["detect_every"], planned["detect_every"]);
+    let looks: Vec<u64> =
+        planned["probe"]["strides"].as_array().unwrap().iter().map(|line| line["looks"].as_u64().unwrap()).collect();
+    assert_eq!((looks.len(), looks[0]), (8, 2_500));
+    assert!(looks.is_sorted_by(|fewer, more| fewer > more), "{looks:?}");
+    let text = scene.data().trackdrop(probing).expect_success().stdout;
+    assert_eq!(text.matches("<- auto").count(), 1, "{text}");
+    let options = ["--no-video", "--detect-every", "auto:50", "--segment-seconds", "3"];
+    let summary = scene.data().run_json(&[&video], &options).remove(0);
+    assert_eq!((&summary["stride"], &summary["detect_every"]), (stride, &stride["detect_every"]));
+}

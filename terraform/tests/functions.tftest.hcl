@@ -142,7 +142,9 @@ run "services" {
   assert {
     condition = (
       toset(keys(google_storage_bucket_iam_member.reads_models)) == toset(["acme-free", "acme-models"]) &&
-      alltrue([for member in google_storage_bucket_iam_member.reads_models : member.role == "roles/storage.objectViewer" && member.member == "serviceAccount:${google_service_account.function["track"].email}"])
+      alltrue([for member in google_storage_bucket_iam_member.reads_models : member.role == "roles/storage.objectViewer" && member.member == "serviceAccount:${google_service_account.function["track"].email}"]) &&
+      toset(keys(google_storage_bucket_iam_member.split_reads_models)) == toset(["acme-free", "acme-models"]) &&
+      alltrue([for member in google_storage_bucket_iam_member.split_reads_models : member.role == "roles/storage.objectViewer" && member.member == "serviceAccount:${google_service_account.function["split"].email}"])
     )
     error_message = "The models that uploads may ask for can't be read, or by others too."
   }

@@ -23,7 +23,7 @@ use trackdrop_pipeline::{
     trigger::Trigger,
 };
 #[allow(unused_imports, reason = "each test file uses its part")]
-pub use trackdrop_simulator::stand_ins::{StandIn, Trouble, random_frame};
+pub use trackdrop_simulator::stand_ins::{BUDGET, StandIn, Trouble, random_frame};
 use trackdrop_split::Split;
 use trackdrop_tables::tracks::{self, TrackRow};
 use trackdrop_track::Track;
@@ -79,7 +79,7 @@ impl Hosted {
         }
         let (cloud, stand_in) = (&self.cloud, Arc::new(StandIn(self.trouble.clone())));
         BTreeMap::from([
-            named(Split::new(cloud.clone(), stand_in.clone())),
+            named(Split::new(cloud.clone(), stand_in.clone()).with_prober(stand_in.clone()).with_budget(BUDGET)),
             named(Track::new(cloud.clone(), stand_in.clone())),
             named(Merge::new(cloud.clone())),
             named(Load::new(cloud.clone())),
@@ -120,7 +120,11 @@ impl Hosted {
                 tokio::task::yield_now().await;
             }
         };
-        let outcome = tokio::time::timeout(Duration::from_secs(120), bus.run(stop, |event| seen.push(event))).await;
+        let watch = |event| match event {
+            BusEvent::Taken { .. } => {}
+            trouble => seen.push(trouble),
+        };
+        let outcome = tokio::time::timeout(Duration::from_secs(120), bus.run(stop, watch)).await;
         outcome.unwrap().unwrap();
         seen
     }

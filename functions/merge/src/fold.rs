@@ -1,8 +1,9 @@
 //! The fold itself: the detections of one frame after the other in, the tracks of that frame out.
 
 use trackdrop_pipeline::{Failure, Looks, RequestSettings, manifest::ManifestSegment};
+use trackdrop_probe::tracker_settings;
 use trackdrop_tables::detections::{DetectionRow, SegmentFooter};
-use trackdrop_tracker::{ByteTrack, Detection, PerClass, Rules, Settings, SettingsError, Track};
+use trackdrop_tracker::{ByteTrack, Detection, PerClass, Rules, SettingsError, Track};
 
 /// An object in a frame: what the tracker says, and the detection that it was matched with.
 #[derive(Debug)]
@@ -34,20 +35,6 @@ impl<'a> Looked<'a> {
     pub(crate) fn shown(&self) -> impl Iterator<Item = &'a DetectionRow> + use<'a> {
         let detections = self.detections;
         self.shown.iter().map(|&i| &detections[i])
-    }
-}
-
-/// The tracker's parameters for a request of a video of so many frames per second. `track_thresh` is the model's own, if its card has
-/// one: the score scale is the model's.
-pub fn tracker_settings(settings: &RequestSettings, track_thresh: Option<f64>, frame_rate: f64) -> Settings {
-    let defaults = Settings::default();
-    let overrides = &settings.tracker;
-    Settings {
-        track_thresh: overrides.track_thresh.or(track_thresh).unwrap_or(defaults.track_thresh),
-        match_thresh: overrides.match_thresh.unwrap_or(defaults.match_thresh),
-        track_buffer: overrides.track_buffer.unwrap_or(defaults.track_buffer),
-        frame_rate: if overrides.scale_buffer { frame_rate } else { defaults.frame_rate },
-        score_fusion: overrides.score_fusion.unwrap_or(defaults.score_fusion),
     }
 }
 

@@ -51,9 +51,6 @@ use fold::Fold;
 use looks::Strides;
 use merging::{Finished, Merging};
 
-pub use fold::tracker_settings;
-pub use refine::refine_of;
-
 /// Segments that are read ahead, and that are written at the same time: a store answers each in tens of milliseconds, and folding takes one or two.
 /// The fold itself takes one after the other, in order.
 pub const AT_ONCE: usize = 8;

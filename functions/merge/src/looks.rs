@@ -15,7 +15,7 @@ impl Strides {
     /// By what the first segment says; another version of the tracks may ask for fewer looks than there are.
     pub(crate) fn of(manifest: &Manifest, account: &FrameAccount) -> Result<Self, Failure> {
         let detected = account.detect_every.max(1);
-        let tracked = manifest.settings.detect_every.get();
+        let tracked = manifest.detect_every().get();
         if !tracked.is_multiple_of(detected) {
             return Err(Failure::permanent(format!(
                 "the detector looked at every {detected} frames, so the tracks can be made of every {detected}, {} and so on, and not of every \

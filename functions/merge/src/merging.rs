@@ -3,10 +3,10 @@
 use crate::{
     blur::{self, Absences},
     classes::{Classes, Votes},
-    fold::{Fold, tracker_settings},
+    fold::Fold,
     looks::Strides,
     read_segment,
-    refine::{Refiner, refine_of},
+    refine::Refiner,
     table, video_of,
 };
 use std::{
@@ -22,6 +22,7 @@ use trackdrop_pipeline::{
     links::IdentityLink,
     manifest::{ManifestSegment, ModelIdentity},
 };
+use trackdrop_probe::{refine_of, tracker_settings};
 use trackdrop_tables::{
     detections::{DetectionsWriter, SegmentFooter},
     tracks::{Drawing, TRAIL_FRAMES, TrackRow, TracksOf, TracksWriter},

@@ -7,8 +7,8 @@ use crate::{
     video_of,
 };
 use std::num::NonZeroU32;
-use trackdrop_pipeline::{Failure, Looks, Manifest, RequestSettings, Smooth as AskedSmooth, links::IdentityLink};
-use trackdrop_refine::{Backfill, Detection, Gaps, Link, LinkMade, Origin, Refine, Row, Smooth, Smoothing, Video};
+use trackdrop_pipeline::{Failure, Looks, Manifest, links::IdentityLink};
+use trackdrop_refine::{Detection, LinkMade, Origin, Refine, Row, Video};
 use trackdrop_tables::{detections::DetectionRow, tracks::TrackRow};
 
 /// Coordinates beyond this are in no picture; the refinements refuse them.
@@ -23,30 +23,6 @@ pub(crate) struct Refiner {
     odd: Vec<Row>,
     /// What the tracker was shown; only what the refinements look at.
     detections: Vec<Detection>,
-}
-
-/// What the request asks for. `birth_score` is the least from which a track is born.
-///
-/// # Errors
-/// Permanent: a smoothing that is not above 0.
-pub fn refine_of(settings: &RequestSettings, birth_score: f64) -> Result<Refine, Failure> {
-    let (asked, per_class) = (&settings.refine, settings.tracker.per_class);
-    let smooth = match asked.smooth {
-        None => None,
-        Some(AskedSmooth::Named(_)) => Some(Smooth::Rts),
-        Some(AskedSmooth::Gaussian(sigma_frames)) => {
-            let smoothing = Smoothing::new(sigma_frames);
-            Some(Smooth::Gaussian(smoothing.map_err(Failure::permanent_from)?))
-        }
-    };
-    Ok(Refine {
-        link: asked.link.map(|max_gap_s| Link { max_gap_s, per_class }),
-        recover: asked.recover,
-        per_class,
-        backfill: asked.backfill.then(|| Backfill { min_score: birth_score, ..Backfill::default() }),
-        fill_gaps: asked.fill_gaps.map(|max_missing_frames| Gaps { max_missing_frames, ..Gaps::default() }),
-        smooth,
-    })
 }
 
 impl Refiner {

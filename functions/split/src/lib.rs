@@ -1,6 +1,7 @@
 //! `split`: a new object in `uploads/` becomes a manifest and chunks.
 //!
-//! The plan is written first. Each chunk starts `track` as soon as it is stored, while the next one is cut. A redelivery
+//! The plan is written first; where the video is to choose how often the detector looks at it, some stretches of it are looked at before
+//! that. Each chunk starts `track` as soon as it is stored, while the next one is cut. A redelivery
 //! finds the plan and the chunks that exist, and cuts the missing ones.
 //!
 //! ```
@@ -16,10 +17,11 @@
 
 mod media;
 mod notes;
+mod probe;
 mod progress;
 
 use async_trait::async_trait;
-use std::{io::Read, path::Path, sync::Arc};
+use std::{io::Read, ops::Range, path::Path, sync::Arc};
 use tempfile::TempPath;
 use trackdrop_cloud::{ObjectInfo, OpenObject};
 use trackdrop_flow::{
@@ -33,8 +35,8 @@ use trackdrop_flow::{
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, Manifest, ObjectFinalized, OfferedModels, PtsList, RequestId, RequestSettings,
-    SegmentDescription, SegmentNumber, SegmentSpan, Stage, Stopwatch,
+    Activity, Delivery, DetectEvery, Failure, Manifest, ObjectFinalized, OfferedModels, PtsList, RequestId,
+    RequestSettings, SegmentDescription, SegmentNumber, SegmentSpan, Stage, Stopwatch,
     manifest::{ManifestSegment, Progress, VideoInfo},
     names::{LONGEST_SHOWN, PerSegment, cut},
 };
@@ -43,7 +45,9 @@ use notes::InWork;
 use progress::IndexProgress;
 
 pub use media::MediaCutter;
+pub use probe::{Question, probe};
 pub use trackdrop_media::{Limits, NoteEvery, Source};
+pub use trackdrop_probe::{Budget, Prober, Seen};
 
 /// Opens videos to cut them; blocking.
 pub trait Cutter: Send + Sync + std::fmt::Debug {
@@ -71,6 +75,14 @@ pub trait OpenVideo: Send {
         scratch: &Path,
         take: &mut dyn FnMut(SegmentNumber, TempPath) -> Result<(), Failure>,
     ) -> Result<(), Failure>;
+    /// Indices of the frames at which decoding can begin, ascending.
+    fn key_frames(&self) -> Vec<u64>;
+    /// Cuts these frames, the first of which is a key frame, as if they were a segment, into a temporary file in `scratch`. The plan does not matter
+    /// to it.
+    ///
+    /// # Errors
+    /// The source cannot be read, or the file not be written.
+    fn cut_stretch(&mut self, frames: &Range<u64>, scratch: &Path) -> Result<(PlannedSegment, TempPath), Failure>;
 }
 
 /// A planned segment.
@@ -92,6 +104,8 @@ pub struct Split {
     spool_bytes: u64,
     note_every: NoteEvery,
     models: Option<OfferedModels>,
+    prober: Option<Arc<dyn Prober>>,
+    budget: Budget,
 }
 
 /// Bytes on disk for an upload that has to be read whole before it can be cut: see [`Source::with_spool`].
@@ -104,7 +118,8 @@ pub const WRITES_AT_ONCE: usize = 4;
 impl Split {
     /// A handler over this cloud and cutter.
     pub fn new(cloud: Cloud, cutter: Arc<dyn Cutter>) -> Self {
-        Self { cloud, cutter, spool_bytes: SPOOL_BYTES, note_every: NoteEvery::default(), models: None }
+        let (spool_bytes, note_every, budget) = (SPOOL_BYTES, NoteEvery::default(), Budget::default());
+        Self { cloud, cutter, spool_bytes, note_every, models: None, prober: None, budget }
     }
 
     /// Sets another bound than 1 GiB on the disk space for an upload that has to be read whole before it can be cut, such as a Matroska file or a
@@ -124,6 +139,19 @@ impl Split {
     #[must_use]
     pub fn with_models(self, models: OfferedModels) -> Self {
         Self { models: Some(models), ..self }
+    }
+
+    /// With a detector that looks at a few stretches of a video that chooses for itself how often it is looked at; without, such a video is
+    /// refused.
+    #[must_use]
+    pub fn with_prober(self, prober: Arc<dyn Prober>) -> Self {
+        Self { prober: Some(prober), ..self }
+    }
+
+    /// With another measure of how much of a video may be looked at for that.
+    #[must_use]
+    pub fn with_budget(self, budget: Budget) -> Self {
+        Self { budget, ..self }
     }
 }
 
@@ -154,7 +182,8 @@ impl StageHandler for Split {
             return claim::leave_to(&self.cloud, request, &info.object, &other).await;
         }
         let video = self.open(request, &info, opened, &reads, settings.clone(), delivery).await?;
-        let planned = plan(request, &info, settings, &*video)?;
+        let mut planned = plan(request, &info, settings, &*video)?;
+        let video = self.choose_stride(&mut planned, video, is_new, delivery).await?;
         if is_new && let Some(other) = claim.take(&self.cloud, request).await? {
             return claim::leave_to(&self.cloud, request, &info.object, &other).await;
         }
@@ -245,6 +274,41 @@ fn agree(standing: &Manifest, ours: &Manifest) -> Result<(), Failure> {
 }
 
 impl Split {
+    /// Where the settings leave it to the video how often it is looked at: what its plan says already, or what some stretches of it say.
+    async fn choose_stride(
+        &self,
+        planned: &mut Manifest,
+        mut video: Box<dyn OpenVideo>,
+        is_new: bool,
+        delivery: &Delivery,
+    ) -> Result<Box<dyn OpenVideo>, Failure> {
+        let DetectEvery::Auto(most) = planned.settings.detect_every else { return Ok(video) };
+        if !is_new
+            && let Some(standing) = manifest::read(&self.cloud, &planned.request_id).await?
+            && standing.stride.is_some()
+        {
+            planned.stride = standing.stride;
+            return Ok(video);
+        }
+        let Some(prober) = self.prober.clone() else {
+            return Err(Failure::permanent(format!(
+                "detect_every is {}, and `split` has no detector here to find out with: give a number of frames, such as 2, or let \
+                 `trackdrop plan VIDEO --probe` find it",
+                planned.settings.detect_every
+            )));
+        };
+        let (request, settings) = (planned.request_id.clone(), planned.settings.clone());
+        let (scratch, budget, attempt) = (self.cloud.storage.scratch().to_owned(), self.budget, delivery.clone());
+        let (video, choice) = blocking(move || {
+            let question = Question { request: &request, settings: &settings, most, budget, scratch: &scratch };
+            let choice = probe(&mut *video, &question, &*prober, &attempt)?;
+            Ok((video, choice))
+        })
+        .await?;
+        planned.stride = Some(choice);
+        Ok(video)
+    }
+
     async fn find(&self, upload: &ObjectFinalized) -> Result<(ObjectInfo, OpenObject), Failure> {
         match self.cloud.storage.open(&upload.object, Some(upload.generation)).await {
             Err(error) if error.is_not_found() => Err(Failure::permanent(format!(
@@ -367,7 +431,8 @@ fn describe_chunk(planned: &Manifest, number: SegmentNumber, sha256: String) -> 
         pts_sha256: segment.pts_sha256.clone(),
         sha256,
         presentation: video.presentation.clone(),
-        settings: planned.settings.clone(),
+        // With the number in the plan: a chunk does not say how it was found.
+        settings: RequestSettings { detect_every: planned.detect_every().into(), ..planned.settings.clone() },
     })
 }
 
@@ -395,6 +460,14 @@ impl OpenVideo for WithSource {
         take: &mut dyn FnMut(SegmentNumber, TempPath) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         self.video.cut(wanted, scratch, take)
+    }
+
+    fn key_frames(&self) -> Vec<u64> {
+        self.video.key_frames()
+    }
+
+    fn cut_stretch(&mut self, frames: &Range<u64>, scratch: &Path) -> Result<(PlannedSegment, TempPath), Failure> {
+        self.video.cut_stretch(frames, scratch)
     }
 }
 

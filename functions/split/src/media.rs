@@ -1,7 +1,7 @@
 //! The cutter that cuts real video.
 
 use crate::{Cutter, OpenVideo, PlannedSegment};
-use std::path::Path;
+use std::{ops::Range, path::Path};
 use tempfile::TempPath;
 use trackdrop_flow::scratch_file;
 use trackdrop_media::{Limits, Source, VideoIndex, VideoWork};
@@ -108,11 +108,6 @@ impl OpenVideo for Video {
     }
 
     fn segments(&self) -> Vec<PlannedSegment> {
-        let to_plan = |segment: &trackdrop_media::PlannedSegment| PlannedSegment {
-            span: segment.span,
-            frame_pts: segment.frame_pts.clone(),
-            lossless_transcode: segment.is_reencoded,
-        };
         self.planned.iter().map(to_plan).collect()
     }
 
@@ -131,6 +126,26 @@ impl OpenVideo for Video {
             write_back(&chunk);
             take(number, chunk)?;
         }
+    }
+
+    fn key_frames(&self) -> Vec<u64> {
+        self.index.key_frame_indices()
+    }
+
+    /// With a cutter of its own, which seeks to the stretch where the format can.
+    fn cut_stretch(&mut self, frames: &Range<u64>, scratch: &Path) -> Result<(PlannedSegment, TempPath), Failure> {
+        let stretch = self.index.stretch(frames)?;
+        let chunk = scratch_file(scratch, ".mkv")?.into_temp_path();
+        trackdrop_media::cut(&self.source, &self.index, &stretch, &chunk)?;
+        Ok((to_plan(&stretch), chunk))
+    }
+}
+
+fn to_plan(segment: &trackdrop_media::PlannedSegment) -> PlannedSegment {
+    PlannedSegment {
+        span: segment.span,
+        frame_pts: segment.frame_pts.clone(),
+        lossless_transcode: segment.is_reencoded,
     }
 }
 

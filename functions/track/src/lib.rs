@@ -18,6 +18,7 @@
 mod files;
 mod media;
 mod pool;
+mod probe;
 
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};
@@ -39,6 +40,7 @@ use trackdrop_tables::{
 pub use files::{AnyPath, FoundModel, ModelFile, ModelFiles, Offered, StorageOf};
 pub use media::{MediaSegmentDetector, filter_of};
 pub use pool::{DetectorPool, SessionBounds};
+pub use probe::DetectorProber;
 pub use trackdrop_media::{Limits, VideoEngine};
 
 /// What detecting a segment gives.
@@ -115,7 +117,14 @@ impl StageHandler for Track {
         let result = PerSegment::Detections.object(request, segment.segment_number);
         if self.cloud.find(&result).await?.is_none() {
             let started = Stopwatch::start();
-            let looks = segment.looks(segment.settings.detect_every.get());
+            let Some(stride) = segment.settings.detect_every.frames() else {
+                return Err(Failure::permanent(format!(
+                    "{} does not say how often it is to be looked at, but {}: process the video again",
+                    segment.chunk_name(),
+                    segment.settings.detect_every
+                )));
+            };
+            let looks = segment.looks(stride.get());
             let (bytes, rows) = self.detect(chunk, segment.clone(), looks, delivery.clone()).await?;
             let seen = looks.count(segment.span.first_frame, segment.span.frame_count);
             let mut work = WorkReport::of(delivery, started, seen, segment.span.seconds());

@@ -93,17 +93,18 @@ async fn an_event_that_fails_comes_back_until_it_is_taken() {
     });
     let bus = Bus::new(cloud.clone(), BTreeMap::from([("split".to_owned(), handler)]), 8);
     let mut retries = vec![];
+    let (told, mut taken) = tokio::sync::mpsc::unbounded_channel();
     let stop = async {
         for _ in 0..3 {
             assert_eq!(object_of(&receive(&mut seen).await), "a");
         }
-        // Taken at the third attempt: once the message is gone, nothing more comes.
-        while pending(folder.path()) > 0 {
-            tokio::task::yield_now().await;
-        }
+        // Taken at the third attempt, which is published once the message is gone.
+        assert_eq!(taken.recv().await.as_deref(), Some("split"));
+        assert_eq!(pending(folder.path()), 0);
     };
     bus.run(stop, |event| match event {
         BusEvent::Retrying { reason, .. } => retries.push(reason),
+        BusEvent::Taken { function, .. } => told.send(function).unwrap(),
         other => panic!("{other:?}"),
     })
     .await

@@ -51,6 +51,7 @@ pub fn unplanned(
             video: None,
         },
         settings,
+        stride: None,
         model: None,
         version: VERSION.to_owned(),
         progress: none_yet,

@@ -57,11 +57,21 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
     if settings == of.settings {
         return Err(Failure::permanent(format!("{} was tracked with these very settings", of.request_id)));
     }
-    let detected_in = match manifest::read(cloud, &root).await? {
-        Some(root) => root.settings.detect_every,
-        None => of.settings.detect_every,
+    let of_root = manifest::read(cloud, &root).await?;
+    let of_root = of_root.as_ref().unwrap_or(of);
+    let (detected, stride) = (of_root.detect_every().get(), of_root.stride.clone());
+    let asked = match (settings.detect_every.frames(), &stride) {
+        (Some(asked), _) => asked.get(),
+        // What the video chose remains.
+        (None, Some(chosen)) => chosen.detect_every.get(),
+        (None, None) => {
+            return Err(Failure::permanent(format!(
+                "the setting detect_every is {}, which is decided before anything is detected: give a multiple of {detected} as \
+                 --detect-every, or process the video again",
+                settings.detect_every
+            )));
+        }
     };
-    let (detected, asked) = (detected_in.get(), settings.detect_every.get());
     if !asked.is_multiple_of(detected) {
         return Err(Failure::permanent(format!(
             "the detector looked at every {detected} frames, so the tracks can be made of every {detected}, {} and so on, and not of every \
@@ -82,6 +92,7 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
         state: RequestState::Tracking,
         error: None,
         reopened_at: None,
+        stride: stride.filter(|_| settings.detect_every.frames().is_none()),
         settings,
         progress: Progress { segments_annotated: 0, updated_at: Timestamp::now(), ..of.progress.clone() },
         ledger: None,

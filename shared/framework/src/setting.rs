@@ -202,9 +202,9 @@ settings! {
     );
     /// The detector.
     MODEL: String = text(
-        &["track"],
+        &["split", "track"],
         "TRACKDROP_MODEL",
-        "the detector: a path, or `gs://BUCKET/OBJECT` with its card next to it",
+        "the detector: a path, or `gs://BUCKET/OBJECT` with its card next to it; `split` needs it for `detect_every: auto` only",
         "",
         "",
     );

@@ -1,6 +1,7 @@
 //! Dividing a video into segments of about equal length.
 
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 use crate::{MediaError, PtsList, Rational, SegmentSpan, VideoIndex};
 
@@ -95,6 +96,29 @@ impl VideoIndex {
         // What a chunk can't hold is never copied; each segment is then a stretch of its own, from its key frame on.
         segments.iter_mut().for_each(|segment| segment.is_reencoded |= !self.can_be_copied);
         Ok(segments)
+    }
+
+    /// Indices of the frames at which decoding can begin, ascending.
+    pub fn key_frame_indices(&self) -> Vec<u64> {
+        let index = |pts: i64| self.frame_pts.binary_search(&pts).ok().map(|at| at as u64);
+        self.keyframes.iter().filter_map(|key| index(key.pts)).collect()
+    }
+
+    /// A segment of these frames, whatever the plan is: for who has a look at a part of the video. It is none of a plan's.
+    ///
+    /// # Errors
+    /// [`MediaError::Mismatch`] if the video does not have these frames.
+    pub fn stretch(&self, frames: &Range<u64>) -> Result<PlannedSegment, MediaError> {
+        let at = |frame: u64| usize::try_from(frame).ok().and_then(|frame| self.frame_pts.get(frame)).copied();
+        let end = if frames.end == self.frame_count() { Some(self.shown_end_pts) } else { at(frames.end) };
+        let (Some(start_pts), Some(end_pts)) = (at(frames.start), end.filter(|_| !frames.is_empty())) else {
+            let (Range { start, end }, count) = (frames, self.frame_count());
+            return Err(MediaError::Mismatch { reason: format!("there are no frames {start} to {end} of {count}") });
+        };
+        let first = self.keyframes.iter().rposition(|key| key.pts <= start_pts).unwrap_or(0);
+        let after = self.keyframes.iter().enumerate().skip(first + 1).find(|(_, key)| key.pts >= end_pts);
+        let segment = self.segment(0, (first, start_pts), after.map(|(at, _)| at), end_pts)?;
+        Ok(PlannedSegment { is_reencoded: !self.can_be_copied, ..segment })
     }
 
     /// Divides a stretch without a place to cut into segments of the target length.

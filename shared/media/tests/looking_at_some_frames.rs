@@ -61,6 +61,45 @@ fn pictures_between_are_the_same_whether_they_were_decoded_or_not() {
     }
 }
 
+/// A stretch from a key frame on, cut whatever the plan is, has the pictures of a decode of the whole video.
+#[test]
+fn a_stretch_alone_is_that_part_of_the_whole() {
+    for (name, options) in [
+        ("open.mp4", "-c:v libx264 -g 24 -bf 3 -x264-params open-gop=1:b-pyramid=normal:scenecut=0"),
+        ("closed.ts", "-c:v libx264 -g 24 -bf 2"),
+        ("one_key_frame.mkv", "-c:v libx264 -g 1000 -bf 3"),
+        ("mpeg4.avi", "-c:v mpeg4 -g 12 -bf 2"),
+        ("jpeg.avi", "-c:v mjpeg"),
+        ("vp9.webm", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 24"),
+    ] {
+        let clip = make(name, &format!("{PICTURE} {options} OUT"));
+        let video = index(&clip.path, &Limits::default()).unwrap();
+        let count = video.frame_count();
+        let (dir, key_frames) = (tempfile::tempdir().unwrap(), video.key_frame_indices());
+        let chunk = dir.path().join("chunk.mkv");
+        let decoded = |stretch: &trackdrop_media::PlannedSegment| {
+            trackdrop_media::cut(&clip.path, &video, stretch, &chunk).unwrap();
+            let (shown, report) = decode_chunk(&chunk, stretch);
+            assert!(report.damaged.is_empty(), "{name}");
+            shown
+        };
+        let whole = decoded(&video.stretch(&(0..count)).unwrap());
+        assert_eq!(whole.len() as u64, count, "{name}");
+        assert_eq!(key_frames[0], 0, "{name}");
+        let some = key_frames.iter().step_by(key_frames.len().div_ceil(6));
+        for (&start, length) in some.flat_map(|start| [1, 7, 40].map(|length| (start, length))) {
+            let frames = start..(start + length).min(count);
+            let stretch = video.stretch(&frames).unwrap();
+            assert_eq!((stretch.span.first_frame, stretch.span.end_frame()), (frames.start, frames.end));
+            assert!(decoded(&stretch) == whole[frames.start as usize..frames.end as usize], "{frames:?} of {name}");
+        }
+        for frames in [count..count + 1, 3..3, 0..count + 1] {
+            let error = video.stretch(&frames).unwrap_err().to_string();
+            assert!(error.contains(&format!("no frames {} to {} of {count}", frames.start, frames.end)), "{error}");
+        }
+    }
+}
+
 /// As above where packets are damaged: the report says of each wanted frame what a full decode says of it.
 #[test]
 fn damage_is_told_of_the_frames_that_are_wanted() {

@@ -11,27 +11,90 @@ use serde::{Deserialize, Serialize};
 pub const LONGEST_STRIDE: u32 = 100;
 
 /// How many frames come from one look of the detector to the next: 1, which looks at all, to [`LONGEST_STRIDE`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "u32", into = "u32")]
-pub struct DetectEvery(u32);
+pub struct Stride(u32);
 
-/// A stride out of its range.
+/// What `auto` may lose, in tenths of a percent: 0.1 % to 50 % of IDF1 against tracks from all looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MostLoss(u16);
+
+/// How often the detector looks: in every so many frames, or as often as the video itself asks for.
+///
+/// Written as a number, as `"auto"`, or with a bound on the loss in percent as `"auto:2.5"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "Written", into = "Written")]
+pub enum DetectEvery {
+    /// At every so many frames.
+    Frames(Stride),
+    /// `split` looks at a few stretches in full and chooses the largest number of frames that loses no more than this.
+    Auto(MostLoss),
+}
+
+/// As JSON has it.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Written {
+    Frames(u32),
+    Text(String),
+}
+
+/// A stride out of its range, or a text that is none.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no number of frames from 1 to {LONGEST_STRIDE}")]
-pub struct StrideError(String);
+pub enum StrideError {
+    /// No such number.
+    #[error("{0} is no number of frames from 1 to {LONGEST_STRIDE}, and not auto")]
+    Frames(String),
+    /// No such loss.
+    #[error("{0:?}: what auto may lose is 0.1 to 50 percent, in steps of 0.1, such as auto:2.5")]
+    Loss(String),
+}
 
-impl DetectEvery {
+impl Stride {
     /// Every frame.
     pub const ALL: Self = Self(1);
-
-    /// Whether every frame is looked at.
-    pub fn is_all(&self) -> bool {
-        *self == Self::ALL
-    }
 
     /// The number of frames.
     pub fn get(self) -> u32 {
         self.0
+    }
+}
+
+impl MostLoss {
+    /// 1 %, where nothing else is said.
+    pub const USUAL: Self = Self(10);
+    const RANGE: std::ops::RangeInclusive<u16> = 1..=500;
+
+    /// In percent of IDF1.
+    pub fn percent(self) -> f64 {
+        f64::from(self.0) / 10.0
+    }
+
+    fn of_percent(text: &str) -> Option<Self> {
+        let tenths = text.parse::<f64>().ok()? * 10.0;
+        let whole = tenths.round();
+        let is_whole = (tenths - whole).abs() < 1e-6 && whole >= 0.0 && whole <= f64::from(u16::MAX);
+        is_whole.then_some(whole as u16).filter(|tenths| Self::RANGE.contains(tenths)).map(Self)
+    }
+}
+
+impl DetectEvery {
+    /// Every frame.
+    pub const ALL: Self = Self::Frames(Stride::ALL);
+    /// Chosen by the video, with the usual bound.
+    pub const AUTO: Self = Self::Auto(MostLoss::USUAL);
+
+    /// Whether every frame is looked at, whatever the video.
+    pub fn is_all(&self) -> bool {
+        *self == Self::ALL
+    }
+
+    /// The number of frames; none where the video chooses it.
+    pub fn frames(self) -> Option<Stride> {
+        match self {
+            Self::Frames(stride) => Some(stride),
+            Self::Auto(_) => None,
+        }
     }
 }
 
@@ -41,9 +104,44 @@ impl Default for DetectEvery {
     }
 }
 
-impl std::fmt::Display for DetectEvery {
+impl std::fmt::Display for Stride {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl std::fmt::Display for DetectEvery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Frames(stride) => stride.fmt(f),
+            Self::Auto(MostLoss::USUAL) => f.write_str(AUTO),
+            Self::Auto(most) => write!(f, "{AUTO}:{}", most.percent()),
+        }
+    }
+}
+
+const AUTO: &str = "auto";
+
+impl TryFrom<u32> for Stride {
+    type Error = StrideError;
+
+    fn try_from(frames: u32) -> Result<Self, StrideError> {
+        match frames {
+            1..=LONGEST_STRIDE => Ok(Self(frames)),
+            _ => Err(StrideError::Frames(frames.to_string())),
+        }
+    }
+}
+
+impl From<Stride> for u32 {
+    fn from(stride: Stride) -> Self {
+        stride.0
+    }
+}
+
+impl From<Stride> for DetectEvery {
+    fn from(stride: Stride) -> Self {
+        Self::Frames(stride)
     }
 }
 
@@ -51,16 +149,28 @@ impl TryFrom<u32> for DetectEvery {
     type Error = StrideError;
 
     fn try_from(frames: u32) -> Result<Self, StrideError> {
-        match frames {
-            1..=LONGEST_STRIDE => Ok(Self(frames)),
-            _ => Err(StrideError(frames.to_string())),
+        Stride::try_from(frames).map(Self::Frames)
+    }
+}
+
+impl TryFrom<Written> for DetectEvery {
+    type Error = StrideError;
+
+    fn try_from(written: Written) -> Result<Self, StrideError> {
+        match written {
+            Written::Frames(frames) => frames.try_into(),
+            Written::Text(text) if text.starts_with(AUTO) => text.parse(),
+            Written::Text(text) => Err(StrideError::Frames(format!("{text:?}"))),
         }
     }
 }
 
-impl From<DetectEvery> for u32 {
-    fn from(stride: DetectEvery) -> Self {
-        stride.0
+impl From<DetectEvery> for Written {
+    fn from(every: DetectEvery) -> Self {
+        match every {
+            DetectEvery::Frames(stride) => Self::Frames(stride.get()),
+            DetectEvery::Auto(_) => Self::Text(every.to_string()),
+        }
     }
 }
 
@@ -68,7 +178,14 @@ impl std::str::FromStr for DetectEvery {
     type Err = StrideError;
 
     fn from_str(text: &str) -> Result<Self, StrideError> {
-        text.parse().ok().and_then(|frames: u32| frames.try_into().ok()).ok_or_else(|| StrideError(format!("{text:?}")))
+        if text == AUTO {
+            return Ok(Self::AUTO);
+        }
+        if let Some(loss) = text.strip_prefix(AUTO).and_then(|rest| rest.strip_prefix(':')) {
+            return MostLoss::of_percent(loss).map(Self::Auto).ok_or_else(|| StrideError::Loss(text.to_owned()));
+        }
+        let number = text.parse().ok().and_then(|frames: u32| frames.try_into().ok());
+        number.ok_or_else(|| StrideError::Frames(format!("{text:?}")))
     }
 }
 
@@ -150,15 +267,30 @@ mod tests {
     }
 
     #[test]
-    fn a_stride_is_a_number_of_frames() {
-        for frames in [1, 3, 100] {
-            let stride = DetectEvery::try_from(frames).unwrap();
-            assert_eq!((stride.to_string().parse(), stride.get()), (Ok(stride), frames));
-            assert_eq!(serde_json::from_str::<DetectEvery>(&serde_json::to_string(&stride).unwrap()).unwrap(), stride);
+    fn a_stride_is_a_number_of_frames_or_auto() {
+        let json = |every: DetectEvery| serde_json::to_string(&every).unwrap();
+        for (frames, text) in [(1, "1"), (3, "3"), (100, "100")] {
+            let every = DetectEvery::try_from(frames).unwrap();
+            assert_eq!((every.to_string().parse(), every.frames().unwrap().get()), (Ok(every), frames));
+            assert_eq!((json(every).as_str(), serde_json::from_str(text).unwrap()), (text, every));
         }
-        for wrong in ["0", "101", "-1", "1.5", "often", ""] {
+        for (text, percent) in [("auto", 1.0), ("auto:0.1", 0.1), ("auto:2.5", 2.5), ("auto:50", 50.0)] {
+            let every: DetectEvery = text.parse().unwrap();
+            assert!(matches!(every, DetectEvery::Auto(most) if most.percent() == percent), "{every:?}");
+            assert_eq!((every.to_string(), every.frames(), every.is_all()), (text.to_owned(), None, false));
+            assert_eq!(serde_json::from_str::<DetectEvery>(&json(every)).unwrap(), every);
+        }
+        assert_eq!("auto:1".parse(), Ok(DetectEvery::AUTO));
+        for wrong in ["0", "101", "-1", "1.5", "often", "", "automatic"] {
             let error = wrong.parse::<DetectEvery>().unwrap_err().to_string();
-            assert_eq!(error, format!("{wrong:?} is no number of frames from 1 to 100"));
+            assert_eq!(error, format!("{wrong:?} is no number of frames from 1 to 100, and not auto"));
+        }
+        for wrong in ["auto:0", "auto:50.1", "auto:", "auto:x", "auto:1.23", "auto:-1", "auto:NaN"] {
+            let error = wrong.parse::<DetectEvery>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{wrong:?}: what auto may lose is 0.1 to 50 percent")), "{error}");
+        }
+        for wrong in ["0", "101", "\"3\"", "\"often\"", "1.5", "null", "\"auto:0\""] {
+            assert!(serde_json::from_str::<DetectEvery>(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use crate::{
     ledger::{LedgerTotal, PlannedFrames},
-    looks::Looks,
+    looks::{Looks, Stride},
     pts_list::{FRAME_LIMIT, PtsList},
     request::RequestId,
     segment::{SegmentNumber, SegmentSpan},
     settings::RequestSettings,
     stage::Stage,
+    stride::StrideChoice,
     time::{Rational, Timestamp},
     video::VideoParams,
 };
@@ -281,6 +282,9 @@ pub struct Manifest {
     pub source: SourceInfo,
     /// How it is processed.
     pub settings: RequestSettings,
+    /// How often the detector looks and why, where the setting `detect_every` leaves that to the video; none until it is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stride: Option<StrideChoice>,
     /// The model that made the detections; none until they are merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelIdentity>,
@@ -329,6 +333,12 @@ fn within_the_frame_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 impl Manifest {
+    /// How many frames come from one look of the detector to the next: as it was asked for, or as the video chose.
+    pub fn detect_every(&self) -> Stride {
+        let chosen = || self.stride.as_ref().map(|choice| choice.detect_every);
+        self.settings.detect_every.frames().or_else(chosen).unwrap_or(Stride::ALL)
+    }
+
     /// The frames that are looked at.
     pub fn looks(&self, every: u32) -> Looks {
         let end = self.segments.last().map(|last| last.span.first_frame.saturating_add(last.span.frame_count));

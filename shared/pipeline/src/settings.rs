@@ -407,6 +407,7 @@ mod tests {
         assert_eq!(both, Refinements { smooth: Some(Smooth::RTS), link: Some(1.5), ..Default::default() });
         assert_eq!(serde_json::to_string(&both).unwrap(), r#"{"smooth":"rts","link":1.5}"#);
         assert_eq!(of(r#"{"detect_every": 3}"#).unwrap().detect_every, 3.try_into().unwrap());
+        assert_eq!(of(r#"{"detect_every": "auto"}"#).unwrap().detect_every, DetectEvery::AUTO);
         assert_eq!(serde_json::to_value(of("{}").unwrap()).unwrap().get("detect_every"), None);
         assert_eq!(of(r#"{"refine": {"smooth": 2}}"#).unwrap().refine.smooth, Some(Smooth::Gaussian(2.0)));
         let long = format!(r#"{{"{}": 1}}"#, "x\\n".repeat(2_000));
@@ -421,6 +422,7 @@ mod tests {
             r#"{"tracker": []}"#,
             r#"{"detect_every": "often"}"#,
             r#"{"detect_every": 0}"#,
+            r#"{"detect_every": "auto:0"}"#,
             r#"{"refine": []}"#,
             r#"{"refine": 1}"#,
             r#"{"refine": {"smooth": "gauss"}}"#,

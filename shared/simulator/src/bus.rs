@@ -5,7 +5,7 @@ use crate::{
     executor::first_of,
     fault::{Budget, Fault},
     flaw::Flaw,
-    stand_ins::{StandIn, Trouble},
+    stand_ins::{BUDGET, StandIn, Trouble},
     world::{GivenUp, World},
 };
 use std::{
@@ -352,7 +352,7 @@ fn handler(attempt: Attempt, is_by_window: bool, works: Arc<AtomicU32>) -> Optio
         Some(Box::new(Staged(stage)))
     }
     match function.as_str() {
-        "split" => staged(Split::new(cloud, stand_in)),
+        "split" => staged(Split::new(cloud, stand_in.clone()).with_prober(stand_in).with_budget(BUDGET)),
         "track" => staged(Track::new(cloud, stand_in)),
         "merge" => staged(Merge::new(cloud)),
         "load" => Some(Box::new(LoadService::new(Load::new(cloud)))),

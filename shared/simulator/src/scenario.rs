@@ -88,6 +88,9 @@ fn video(random: &mut fastrand::Rng) -> (String, RequestSettings) {
             if (frames, seed) == (24, 20) {
                 settings.detect_every = 3.try_into().unwrap_or(DetectEvery::ALL);
             }
+            if (frames, seed) == (60, 13) {
+                settings.detect_every = "auto:50".parse().unwrap_or(DetectEvery::AUTO);
+            }
             if (frames, seed) == (35, 32) { format!("{video} {UNJOINABLE}") } else { video }
         }
     };

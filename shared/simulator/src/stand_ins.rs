@@ -4,6 +4,7 @@
 //! seed two objects walk.
 
 use std::{
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -19,7 +20,7 @@ use trackdrop_pipeline::{
     ledger::FrameAccount,
     manifest::{ModelIdentity, VideoInfo},
 };
-use trackdrop_split::{Cutter, OpenVideo, PlannedSegment, Source};
+use trackdrop_split::{Budget, Cutter, OpenVideo, PlannedSegment, Prober, Seen, Source};
 use trackdrop_tables::{detections::DetectionRow, tracks::SegmentTracks};
 use trackdrop_track::{ModelFacts, SegmentDetections, SegmentDetector};
 
@@ -63,6 +64,7 @@ const TIME_BASE: Rational = Rational::of(1, 10);
 
 struct Text {
     frames: i64,
+    gop: usize,
     seed: Option<i64>,
     segments: Vec<PlannedSegment>,
     is_joinable: bool,
@@ -102,7 +104,8 @@ impl Cutter for StandIn {
         let is_joinable = !text.contains(UNJOINABLE);
         let has_sound = text.contains(WITH_SOUND);
         let (seed, trouble) = (number(&text, "seed"), self.0.clone());
-        Ok(Box::new(Text { frames, seed, segments, is_joinable, has_sound, trouble }))
+        let gop = usize::try_from(gop).unwrap_or(1).max(1);
+        Ok(Box::new(Text { frames, gop, seed, segments, is_joinable, has_sound, trouble }))
     }
 }
 
@@ -146,13 +149,37 @@ impl OpenVideo for Text {
         self.trouble.check(Stage::Split)?;
         for &number in wanted {
             let file = tempfile::NamedTempFile::new_in(scratch).map_err(|error| Failure::from_io("cutting", error))?;
-            let seed = self.seed.map(|seed| seed.to_string()).unwrap_or_default();
-            write(file.path(), format!("{};{seed}", self.segments[number.index()].frame_pts))?;
+            write(file.path(), self.chunk(&self.segments[number.index()].frame_pts))?;
             take(number, file.into_temp_path())?;
         }
         Ok(())
     }
+
+    fn key_frames(&self) -> Vec<u64> {
+        (0..self.frames as u64).step_by(self.gop).collect()
+    }
+
+    fn cut_stretch(&mut self, frames: &Range<u64>, scratch: &Path) -> Result<(PlannedSegment, TempPath), Failure> {
+        self.trouble.check(Stage::Split)?;
+        let (start_pts, end_pts) = (frames.start as i64, frames.end as i64);
+        let frame_pts = pts_list((start_pts..end_pts).collect())?;
+        let (first_frame, frame_count) = (frames.start, frames.end - frames.start);
+        let span = SegmentSpan { first_frame, frame_count, start_pts, end_pts, time_base: TIME_BASE };
+        let file = tempfile::NamedTempFile::new_in(scratch).map_err(|error| Failure::from_io("cutting", error))?;
+        write(file.path(), self.chunk(&frame_pts))?;
+        Ok((PlannedSegment { span, frame_pts, lossless_transcode: false }, file.into_temp_path()))
+    }
 }
+
+impl Text {
+    /// The text of a chunk with these frames.
+    fn chunk(&self, frame_pts: &PtsList) -> String {
+        format!("{frame_pts};{}", self.seed.map(|seed| seed.to_string()).unwrap_or_default())
+    }
+}
+
+/// How much of a stand-in video may be looked at to find out how often it must be: they are short.
+pub const BUDGET: Budget = Budget { most_share: 0.5, shortest: 5, longest: 12, fewest: 2, most: 3 };
 
 /// What a random video shows in a frame: a few objects that walk, vanish now and then, and waver in score and class.
 pub fn random_frame(seed: u64, frame_index: i64, pts: i64) -> Vec<DetectionRow> {
@@ -205,41 +232,60 @@ impl SegmentDetector for StandIn {
         if trouble.busy_detector.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(Failure::transient("the GPU is busy"));
         }
-        let text = read(chunk)?;
-        let no_chunk = || Failure::permanent(format!("{text:?} is no chunk"));
-        let (planned, seed) = text.split_once(';').ok_or_else(no_chunk)?;
-        let (planned, seed): (PtsList, _) = (planned.parse().map_err(|_| no_chunk())?, seed.parse::<u64>().ok());
-        let unseen = |pts: i64| trouble.lost_frame == Some(pts) || trouble.missing_frame == Some(pts);
-        let to_look_at: Vec<i64> = looks.of(segment.span.first_frame, &planned).copied().collect();
-        let seen: Vec<i64> = to_look_at.iter().copied().filter(|&pts| !unseen(pts)).collect();
-        let mut rows = vec![];
-        for &pts in &seen {
-            delivery.step()?;
-            let frame_index = (segment.span.first_frame as i64) + pts - segment.span.start_pts;
-            if let Some(seed) = seed {
-                rows.extend(random_frame(seed, frame_index, pts));
-                continue;
-            }
-            for (object, class_id) in [(0, 0), (1, 1)] {
-                // Scores that waver through the threshold, boxes that walk: the tracker's state matters in every frame.
-                let score = if (pts + object) % 7 == 3 { 0.3 } else { 0.8 };
-                let x = 20.0 + 300.0 * object as f32 + 0.37 * pts as f32;
-                rows.push(DetectionRow { frame_index, pts, bbox: [x, 50.0, x + 40.0, 150.0], score, class_id });
-            }
-        }
-        let missing_pts: Vec<i64> =
-            to_look_at.iter().copied().filter(|&pts| trouble.missing_frame == Some(pts)).collect();
-        let mut all = [seen.clone(), missing_pts.clone()].concat();
-        all.sort_unstable();
-        let account = FrameAccount {
-            frames_decoded: seen.len() as u64,
-            missing_pts,
-            damaged_pts: vec![],
-            pts_sha256: pts_list(all)?.sha256(),
-            detect_every: looks.every(),
-        };
-        Ok(SegmentDetections { rows, frame_pts: planned, account })
+        look_at(trouble, chunk, segment, looks, delivery)
     }
+}
+
+/// Looking to find out how often to look is no work on a segment, and is not counted.
+impl Prober for StandIn {
+    fn look(&self, chunk: &Path, stretch: &SegmentDescription, delivery: &Delivery) -> Result<Seen, Failure> {
+        let ModelFacts { class_names, track_thresh, .. } = self.model(&stretch.settings, delivery)?;
+        let rows = look_at(&self.0, chunk, stretch, Looks::ALL, delivery)?.rows;
+        Ok(Seen { rows, class_names, track_thresh })
+    }
+}
+
+/// What is seen in a chunk.
+fn look_at(
+    trouble: &Trouble,
+    chunk: &Path,
+    segment: &SegmentDescription,
+    looks: Looks,
+    delivery: &Delivery,
+) -> Result<SegmentDetections, Failure> {
+    let text = read(chunk)?;
+    let no_chunk = || Failure::permanent(format!("{text:?} is no chunk"));
+    let (planned, seed) = text.split_once(';').ok_or_else(no_chunk)?;
+    let (planned, seed): (PtsList, _) = (planned.parse().map_err(|_| no_chunk())?, seed.parse::<u64>().ok());
+    let unseen = |pts: i64| trouble.lost_frame == Some(pts) || trouble.missing_frame == Some(pts);
+    let to_look_at: Vec<i64> = looks.of(segment.span.first_frame, &planned).copied().collect();
+    let seen: Vec<i64> = to_look_at.iter().copied().filter(|&pts| !unseen(pts)).collect();
+    let mut rows = vec![];
+    for &pts in &seen {
+        delivery.step()?;
+        let frame_index = (segment.span.first_frame as i64) + pts - segment.span.start_pts;
+        if let Some(seed) = seed {
+            rows.extend(random_frame(seed, frame_index, pts));
+            continue;
+        }
+        for (object, class_id) in [(0, 0), (1, 1)] {
+            // Scores that waver through the threshold, boxes that walk: the tracker's state matters in every frame.
+            let score = if (pts + object) % 7 == 3 { 0.3 } else { 0.8 };
+            let x = 20.0 + 300.0 * object as f32 + 0.37 * pts as f32;
+            rows.push(DetectionRow { frame_index, pts, bbox: [x, 50.0, x + 40.0, 150.0], score, class_id });
+        }
+    }
+    let missing_pts: Vec<i64> = to_look_at.iter().copied().filter(|&pts| trouble.missing_frame == Some(pts)).collect();
+    let mut all = [seen.clone(), missing_pts.clone()].concat();
+    all.sort_unstable();
+    let account = FrameAccount {
+        frames_decoded: seen.len() as u64,
+        missing_pts,
+        damaged_pts: vec![],
+        pts_sha256: pts_list(all)?.sha256(),
+        detect_every: looks.every(),
+    };
+    Ok(SegmentDetections { rows, frame_pts: planned, account })
 }
 
 impl Renderer for StandIn {

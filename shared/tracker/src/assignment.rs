@@ -8,9 +8,16 @@
 //! Method: shortest augmenting paths (Jonker & Volgenant 1987) with column prices `v`. Rows enter one at a time, in
 //! ascending order; Dijkstra's search over reduced prices `c - v` finds the cheapest way to make room, which ends at a free
 //! column or at a row that is better off alone. Exact up to the rounding of `f64` sums. The worst case is cubic,
-//! `O(rows * columns^2)`; in a crowd nearly every row finds its best column free and is done at once.
+//! `O(rows * columns^2)`; in a crowd nearly every row finds its best column free and is done at once. A pile of boxes that all overlap is
+//! solved in a table by the same search ([`dense`]).
 //!
 //! Ties: of equally cheap columns a free one wins, then the lowest; so a row that came first keeps its column.
+
+mod dense;
+mod piles;
+
+use dense::Dense;
+use piles::Piles;
 
 /// No partner.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -53,18 +60,44 @@ pub(crate) struct Solver {
     matched: Vec<u32>,
     /// Columns the search has reached.
     reached: Vec<u32>,
+    piles: Piles,
+    dense: Dense,
+    /// The columns of a pile's rows.
+    of_pile: Vec<u32>,
 }
 
 impl Solver {
     /// The column of each row, or [`NONE`]. Edges come in any order, each pair at most once, with finite prices.
     pub(crate) fn solve(&mut self, rows: usize, columns: usize, edges: &[Edge]) -> &[u32] {
+        self.matched.clear();
+        self.matched.resize(rows, NONE);
+        for pile in 0..self.piles.find(rows, columns, edges) {
+            self.solve_pile(pile, rows, edges);
+        }
+        self.solve_sparse(rows, columns, edges)
+    }
+
+    /// Solves a pile in a table.
+    fn solve_pile(&mut self, pile: usize, rows: usize, edges: &[Edge]) {
+        let Self { piles, dense, of_pile, matched, .. } = self;
+        piles.take(pile, rows, edges);
+        of_pile.clear();
+        of_pile.resize(piles.rows.len(), NONE);
+        dense.solve(piles.rows.len(), piles.columns.len(), &piles.edges, of_pile);
+        for (&row, &place) in piles.rows.iter().zip(&*of_pile) {
+            if let Some(&column) = piles.columns.get(place as usize) {
+                matched[row as usize] = column;
+            }
+        }
+    }
+
+    /// Solves what is in no pile.
+    fn solve_sparse(&mut self, rows: usize, columns: usize, edges: &[Edge]) -> &[u32] {
         self.group_by_row(rows, edges);
         self.columns.clear();
         self.columns.resize(columns, Column::FREE);
-        self.matched.clear();
-        self.matched.resize(rows, NONE);
         for row in 0..rows as u32 {
-            if !self.take_free(row) {
+            if !self.piles.has(row) && !self.take_free(row) {
                 self.augment(row);
             }
         }
@@ -257,6 +290,60 @@ mod tests {
             let matched = solver.solve(rows as usize, columns as usize, &edges).to_vec();
             let (found, best) = (sum(&matched, &edges), cheapest(rows, &edges, &mut Vec::new()));
             assert!((found - best).abs() < 1e-9, "problem {problem}: {found} instead of {best} for {edges:?}");
+        }
+    }
+
+    /// Both searches, whatever the table would pay.
+    fn both(rows: u32, columns: u32, edges: &[Edge]) -> [Vec<u32>; 2] {
+        let (mut solver, mut matched) = (Solver::default(), vec![NONE; rows as usize]);
+        solver.dense.solve(rows as usize, columns as usize, edges, &mut matched);
+        solver.matched.resize(rows as usize, NONE);
+        solver.piles.find(rows as usize, columns as usize, &[]);
+        [solver.solve_sparse(rows as usize, columns as usize, edges).to_vec(), matched]
+    }
+
+    #[test]
+    fn a_table_is_searched_to_the_same_choice_ties_included() {
+        let mut random = Random(11);
+        for problem in 0..3_000 {
+            let most = if problem % 50 == 0 { 90 } else { 9 };
+            let (rows, columns) = (1 + random.below(most) as u32, 1 + random.below(most) as u32);
+            let (density, levels) = (3 + random.below(8), [4, 64, 1 << 40][problem % 3]);
+            let mut edges = Vec::new();
+            for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                if random.below(10) < density {
+                    edges.push(Edge { row, column, price: -((1 + random.below(levels)) as f64 / levels as f64) });
+                }
+            }
+            let [sparse, dense] = both(rows, columns, &edges);
+            assert_eq!(sparse, dense, "problem {problem}");
+        }
+    }
+
+    /// Two piles, whose boxes come in turn, among others that hardly overlap.
+    #[test]
+    fn piles_among_others_are_searched_to_the_same_choice() {
+        let mut random = Random(5);
+        for levels in [8, 1 << 40] {
+            let mut edges = Vec::new();
+            for row in 0..330_u32 {
+                for column in 0..320_u32 {
+                    let is_pair = match (row % 3, column % 3) {
+                        (0, 0) | (1, 1) => random.below(10) > 0,
+                        (2, 2) => row.abs_diff(column) < 4,
+                        _ => false,
+                    };
+                    if is_pair {
+                        edges.push(Edge { row, column, price: -((1 + random.below(levels)) as f64 / levels as f64) });
+                    }
+                }
+            }
+            let mut solver = Solver::default();
+            let matched = solver.solve(330, 320, &edges).to_vec();
+            assert_eq!(solver.piles.find(330, 320, &edges), 2);
+            assert_eq!(matched, both(330, 320, &edges)[0]);
+            // What is left of an earlier problem has no effect.
+            assert_eq!(solver.solve(1, 1, &[Edge { row: 0, column: 0, price: -0.5 }]), [0]);
         }
     }
 

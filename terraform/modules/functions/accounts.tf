@@ -123,6 +123,15 @@ resource "google_storage_bucket_iam_member" "reads_models" {
   member = "serviceAccount:${google_service_account.function["track"].email}"
 }
 
+# split looks with them at a few stretches of videos that choose for themselves how often they are looked at.
+resource "google_storage_bucket_iam_member" "split_reads_models" {
+  for_each = google_storage_bucket_iam_member.reads_models
+
+  bucket = each.key
+  role   = "roles/storage.objectViewer"
+  member = "serviceAccount:${google_service_account.function["split"].email}"
+}
+
 # "Permissions to load data from Cloud Storage" of BigQuery's documentation names it beside the right to read the objects.
 resource "google_project_iam_custom_role" "bucket_looker" {
   project     = var.project

@@ -58,6 +58,13 @@ pub struct InFlight {
 /// What the bus reports to the caller that watches it.
 #[derive(Clone, Debug)]
 pub enum BusEvent {
+    /// A handler took a delivery, and what it was about is off the queue.
+    Taken {
+        /// The function.
+        function: String,
+        /// The request.
+        request: String,
+    },
     /// An attempt failed and will be repeated.
     Retrying {
         /// The function.
@@ -209,7 +216,11 @@ impl Bus {
         let trigger = self.functions[function].trigger.clone();
         let (name, request) = (trigger.function.clone(), lease.request.clone());
         let failure = match outcome {
-            Ok(()) => return Ok(self.cloud.on_catalog(move |inner| inner.acknowledge(&lease)).await?),
+            Ok(()) => {
+                self.cloud.on_catalog(move |inner| inner.acknowledge(&lease)).await?;
+                watch(BusEvent::Taken { function: name, request });
+                return Ok(());
+            }
             Err(failure) => failure,
         };
         let reason = failure.to_string();

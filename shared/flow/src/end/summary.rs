@@ -120,7 +120,7 @@ pub(super) async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summ
         segments: manifest.segment_count,
         fps_per_instance: track_s.map(|seconds| ledger.looks() as f64 / seconds),
         cost,
-        detect_every: manifest.settings.detect_every,
+        detect_every: manifest.detect_every().into(),
         ledger,
         detections,
         track_rows: merged.rows,
