@@ -33,6 +33,7 @@ mod verify;
 mod videos;
 mod which_request;
 mod whole_file;
+mod workshop;
 
 use args::{Arguments, Command};
 use clap::Parser;

@@ -29,6 +29,7 @@ use trackdrop_pipeline::{
     Bucket, FailureKind, Manifest, RequestId, RequestSettings, RequestState, Stage,
     names::{ObjectName, ResultFile},
 };
+use trackdrop_track::DetectorPool;
 
 /// How often the command looks how far its requests are.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -53,13 +54,7 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
         upload::check_name(video, &uploads)?;
     }
     let detectors = host::detectors(arguments.device, arguments.batch);
-    let is_there = settings.model.is_none() && default_model_path().is_file();
-    if arguments.device != DeviceChoice::Auto || !is_there || settings.classes.is_some() {
-        // A missing device, a missing model, a model that is not a detector, a class that it does not know: reported before anything is uploaded.
-        let model = detectors.facts(&settings)?;
-        trackdrop_track::check_classes(&settings, &model)?;
-        settings.name_classes_as(&model.class_names);
-    }
+    check(&detectors, arguments.device, &mut settings)?;
     let host = Host::open(data, detectors)?;
     let started = Instant::now();
     let mut jobs: Vec<Job> = Vec::new();
@@ -71,6 +66,21 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
         }
     }
     see_through(&host, &jobs, arguments.json, started).await
+}
+
+/// A missing device, a missing model, a model that is not a detector, a class that it does not know: reported before anything is uploaded.
+pub(crate) fn check(
+    detectors: &DetectorPool,
+    device: DeviceChoice,
+    settings: &mut RequestSettings,
+) -> anyhow::Result<()> {
+    let is_there = settings.model.is_none() && default_model_path().is_file();
+    if device != DeviceChoice::Auto || !is_there || settings.classes.is_some() {
+        let model = detectors.facts(settings)?;
+        trackdrop_track::check_classes(settings, &model)?;
+        settings.name_classes_as(&model.class_names);
+    }
+    Ok(())
 }
 
 /// Delivers events until every job is over, and tells what came out.
@@ -105,10 +115,20 @@ pub(crate) async fn see_through(host: &Host, jobs: &[Job], json: bool, started: 
     }
 }
 
-/// Uploads a video and makes sure that its request will end. A new request is started by its upload, an interrupted one resumes, a failed one is
-/// tried again, and a finished one is left alone unless forced.
+/// Uploads a video and makes sure that its request will end.
 async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: bool) -> anyhow::Result<Job> {
     let info = upload::upload(&host.local, video, settings).await?;
+    start(host, &info, settings, force).await
+}
+
+/// Makes sure that the request of an upload will end. A new request is started by its upload, an interrupted one resumes, a failed one is tried
+/// again, and a finished one is left alone unless forced.
+pub(crate) async fn start(
+    host: &Host,
+    info: &ObjectInfo,
+    settings: &RequestSettings,
+    force: bool,
+) -> anyhow::Result<Job> {
     let request = info.finalized().request().context("an upload makes a request")?;
     let mut job = Job { request: request.clone(), video: info.object.name.clone(), finished_before: false };
     let standing = manifest::read(&host.cloud, &request).await?;
@@ -120,7 +140,7 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
     let state = standing.as_ref().map(|manifest| manifest.state);
     // A request that was deleted starts again, with the settings of this call.
     if force || (standing.is_none() && delete::is_deleted(&host.cloud, &request).await?) {
-        restart(host, &info, &request, settings, Redrive::Reset).await?;
+        restart(host, info, &request, settings, Redrive::Reset).await?;
         return Ok(job);
     }
     match state {
@@ -128,10 +148,10 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
             end::reopen(&host.cloud, &request, None).await?;
             // An existing plan was made for its own segment length.
             let settings = RequestSettings { segment_seconds: before.segment_seconds, ..settings.clone() };
-            restart(host, &info, &request, &settings, Redrive::Resume).await?;
+            restart(host, info, &request, &settings, Redrive::Resume).await?;
         }
         Some(RequestState::Failed | RequestState::DoneWithoutVideo) => {
-            restart(host, &info, &request, settings, Redrive::Reset).await?
+            restart(host, info, &request, settings, Redrive::Reset).await?
         }
         Some(_) | None if !same => bail!(
             "{:?} was processed before with other settings ({}): give --force to process it again with these",
@@ -146,7 +166,7 @@ async fn begin(host: &Host, video: &Path, settings: &RequestSettings, force: boo
         Some(_) | None => {
             // Nothing queued and not over: a crash came between reopening it and queueing its events.
             if host.local.pending(&request).await? == 0 {
-                restart(host, &info, &request, &before, Redrive::Resume).await?;
+                restart(host, info, &request, &before, Redrive::Resume).await?;
             }
         }
     }
@@ -237,7 +257,7 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
 }
 
 /// The host itself can't continue. If the reason is a lack of space, the request's failure is recorded while the reserve lasts.
-async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
+pub(crate) async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
     if let (FailureKind::Exhausted, Some((function, request))) = (error.failure.kind(), &error.during) {
         host.local.release_reserve();
         let stage = Stage::ALL.into_iter().find(|stage| stage.name() == function.as_str());
@@ -254,7 +274,7 @@ async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
 }
 
 /// What the upload says of a request that has no manifest yet.
-async fn describe(host: &Host, request: &RequestId) -> Option<Manifest> {
+pub(crate) async fn describe(host: &Host, request: &RequestId) -> Option<Manifest> {
     let uploads = host.cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await.ok()?;
     uploads.into_iter().find_map(|info| {
         let upload = info.finalized();

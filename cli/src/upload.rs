@@ -8,6 +8,7 @@ use std::{
     io::{self, Read, Write},
     path::Path,
 };
+use tempfile::TempPath;
 use trackdrop_cloud::{Content, ObjectInfo, Precondition, PutOptions, Storage, local::LocalCloud};
 use trackdrop_pipeline::{
     Bucket, RequestSettings,
@@ -21,33 +22,51 @@ const SHA256_KEY: &str = "trackdrop-sha256";
 /// Object names have at most 1,024 bytes; the prefix that tells two files of one name apart needs some.
 const LONGEST_FILE_NAME_BYTES: usize = 1_000;
 
+/// How a file comes into the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is somebody's: its content is copied.
+    Copied,
+    /// It is ours, beside the store, and nothing changes it any more: its content gets another name.
+    Linked,
+}
+
 /// Puts a file into `uploads`, unless it is there: the same file dropped again is the same upload. Two different files of one name are
 /// two uploads.
 pub(crate) async fn upload(cloud: &LocalCloud, video: &Path, settings: &RequestSettings) -> anyhow::Result<ObjectInfo> {
     let shown = format!("{:?}", video.display().to_string());
     let name = video.file_name().map(|name| name.to_string_lossy().into_owned());
-    let Some(name) = name.filter(|name| name.len() <= LONGEST_FILE_NAME_BYTES) else {
+    let name = name.with_context(|| format!("{shown} has no usable file name"))?;
+    upload_as(cloud, &name, video, Taken::Copied, settings).await
+}
+
+/// The same, under a name of its own.
+pub(crate) async fn upload_as(
+    cloud: &LocalCloud,
+    name: &str,
+    content: &Path,
+    taken: Taken,
+    settings: &RequestSettings,
+) -> anyhow::Result<ObjectInfo> {
+    let shown = format!("{:?}", content.display().to_string());
+    if name.is_empty() || name.len() > LONGEST_FILE_NAME_BYTES {
         bail!("{shown} has no usable file name");
-    };
-    let sha256 = copy(video, &mut io::sink()).with_context(|| format!("{shown} can't be read"))?;
+    }
+    let sha256 = copy(content, &mut io::sink()).with_context(|| format!("{shown} can't be read"))?;
     let candidates =
-        [name.clone(), format!("{}/{name}", &sha256[..12])].map(|name| ObjectName::new(Bucket::Uploads, name));
+        [name.to_owned(), format!("{}/{name}", &sha256[..12])].map(|name| ObjectName::new(Bucket::Uploads, name));
     for object in &candidates {
         if let Some(same) = same_upload(cloud, object, &sha256).await? {
             return Ok(same);
         }
     }
     for object in &candidates {
-        let mut file = tempfile::NamedTempFile::new_in(cloud.scratch())?;
-        let copied = copy(video, &mut file).with_context(|| format!("copying {shown} into {:?}", cloud.root()))?;
-        if copied != sha256 {
-            bail!("{shown} changed while it was read: run again when it is complete");
-        }
+        let file = take(cloud, content, taken, &sha256)?;
         let settings = serde_json::to_string(settings)?;
         let metadata = BTreeMap::from([(SHA256_KEY.to_owned(), sha256.clone()), (METADATA_KEY.to_owned(), settings)]);
         let options =
             PutOptions { precondition: Precondition::NotExists, content_type: "application/octet-stream", metadata };
-        match cloud.put(object, Content::File(file.into_temp_path()), options).await {
+        match cloud.put(object, Content::File(file), options).await {
             Ok(info) => return Ok(info),
             // Another process was faster, perhaps with this very file.
             Err(error) if error.is_precondition() => {
@@ -59,6 +78,24 @@ pub(crate) async fn upload(cloud: &LocalCloud, video: &Path, settings: &RequestS
         }
     }
     bail!("{shown} can't be uploaded: its names are taken by other files")
+}
+
+/// A temporary file with the content, whose hash is known.
+fn take(cloud: &LocalCloud, content: &Path, taken: Taken, sha256: &str) -> anyhow::Result<TempPath> {
+    let shown = format!("{:?}", content.display().to_string());
+    if taken == Taken::Linked {
+        let linked = tempfile::Builder::new().make_in(cloud.scratch(), |path| std::fs::hard_link(content, path));
+        if let Ok(linked) = linked {
+            return Ok(linked.into_temp_path());
+        }
+        // A file system without links takes a copy.
+    }
+    let mut file = tempfile::NamedTempFile::new_in(cloud.scratch())?;
+    let copied = copy(content, &mut file).with_context(|| format!("copying {shown} into {:?}", cloud.root()))?;
+    if copied != sha256 {
+        bail!("{shown} changed while it was read: run again when it is complete");
+    }
+    Ok(file.into_temp_path())
 }
 
 /// Refuses what can't be uploaded, before anything is.

@@ -17,6 +17,7 @@
 mod blur;
 mod classes;
 mod damage;
+mod edits;
 mod exports;
 mod fold;
 mod looks;
@@ -50,6 +51,7 @@ use fold::Fold;
 use looks::Strides;
 use merging::{Finished, Merging};
 
+pub use edits::{Impossible, apply as apply_edits};
 pub use fold::tracker_settings;
 pub use refine::refine_of;
 
