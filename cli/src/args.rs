@@ -8,7 +8,7 @@ mod scene;
 use crate::export::ExportChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf};
-use trackdrop_pipeline::DetectEvery;
+use trackdrop_pipeline::{DetectEvery, Edit};
 
 pub(crate) use model::*;
 pub(crate) use request::*;
@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// Query the tracks in SQL: tables tracks, requests and scenes; views track_summary, objects_per_second, tracking_results, and of scenes
     /// line_crossings, line_counts, zone_visits, zone_occupancy, flows, track_speeds, heatmap, encounters
     Query(QueryArguments),
-    /// Look at the results on a page of this machine: requests, the video with its boxes, frame by frame (docs/console.md)
+    /// A page of this machine: drop videos, look at their objects frame by frame, ask (docs/console.md)
     Console(ConsoleArguments),
     /// Lines and zones that the stored tracks are asked about
     #[command(subcommand)]
@@ -87,6 +87,9 @@ pub(crate) struct ConsoleArguments {
     /// Print the address, and open no browser
     #[arg(long)]
     pub(crate) no_open: bool,
+    /// The detector of videos that are dropped, where none is chosen on the page: an ONNX file [default: the one that scripts/setup fetched]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -122,6 +125,13 @@ pub(crate) struct RetrackArguments {
     /// Print the summary as JSON
     #[arg(long, requires = "request")]
     pub(crate) json: bool,
+    /// Correct the tracks by hand, last and in this order, after the edits that the request has already: 'merge A B' (B becomes A), 'split A FRAME' (A is a
+    /// new track from there on), 'class A NAME', 'delete A'
+    #[arg(long, value_name = "EDIT", requires = "request")]
+    pub(crate) edit: Vec<Edit>,
+    /// Take back so many of the request's last edits
+    #[arg(long, value_name = "N", requires = "request", default_value_t = 0, hide_default_value = true)]
+    pub(crate) undo: usize,
     #[command(flatten)]
     pub(crate) filter: FilterArguments,
     /// Or track anyone's detections: CSV with header frame,x1,y1,x2,y2,score, MOTChallenge det.txt, or our detections.parquet

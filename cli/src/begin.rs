@@ -241,7 +241,7 @@ impl Standing {
 }
 
 /// Starts a request again; with the upload that starts it and its new metadata, where that does.
-async fn redrive(
+pub(crate) async fn redrive(
     host: &Host,
     request: &RequestId,
     video: &str,

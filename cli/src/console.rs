@@ -2,22 +2,27 @@
 
 use crate::{
     args::ConsoleArguments,
-    host::{cloud_of, limits, open_existing},
+    host::{cloud_of, limits, open_data},
     output::line,
+    workshop::Workshop,
 };
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use std::{
     net::Ipv4Addr,
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
 };
-use tokio::net::TcpListener;
-use trackdrop_console::{Console, Token, serve};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use trackdrop_cloud::local::LocalCloud;
+use trackdrop_console::{Console, Drops, Incoming, Token, serve};
 
 pub(crate) async fn console(data: &Path, arguments: &ConsoleArguments) -> anyhow::Result<()> {
-    let local = open_existing(data)?.ok_or_else(|| {
-        anyhow!("{data:?} is no data directory: process a video first (trackdrop run VIDEO), or give --data")
-    })?;
+    let local = open_data(data)?;
     let token = Token::random()?;
     // Loopback only: the page has no other lock than the token.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await.with_context(|| {
@@ -25,19 +30,49 @@ pub(crate) async fn console(data: &Path, arguments: &ConsoleArguments) -> anyhow
     })?;
     let port = listener.local_addr()?.port();
     let address = format!("http://127.0.0.1:{port}/?token={}", token.as_str());
+    let workshop = Arc::new(Workshop::open(local.clone(), arguments.model.as_deref())?);
     let console = Console::new(cloud_of(&local), local.clone(), limits()?, token)?;
+    let console = console.with_drops(drops(&local, &workshop)?);
+    let (told, mut stop) = watch::channel(false);
+    let working = tokio::spawn({
+        let (workshop, stop) = (workshop.clone(), stop.clone());
+        async move { workshop.run(stop).await }
+    });
     line!("{address}");
     if !arguments.no_open {
         open(&address);
     }
-    serve(listener, console, async {
-        // Without the signal the page is served until the process is killed.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    tokio::spawn(async move {
+        stopped().await;
+        told.send_replace(true);
+    });
+    let served = serve(listener, console, async move {
+        // Nobody else could tell.
+        stop.wait_for(|stop| *stop).await.ok();
+    });
+    served.await.context("the page can't be served any longer")?;
+    working.await.context("the work on requests ended without an answer")
+}
+
+/// What takes videos. A second console of the data directory takes none, and says so on its page.
+fn drops(local: &LocalCloud, workshop: &Arc<Workshop>) -> anyhow::Result<Result<Drops, String>> {
+    let incoming = Incoming::open(&local.incoming(), limits()?.max_bytes);
+    Ok(match incoming {
+        Ok(incoming) => Ok(Drops { incoming, works: workshop.clone() }),
+        Err(error) => Err(error.to_string()),
     })
-    .await
-    .context("the page can't be served any longer")
+}
+
+/// Until the process is asked to stop. Without the signals it runs until it is killed.
+async fn stopped() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 /// Opens the address in the browser of this desktop, where there is one. The address was printed, so that nothing is lost where there is none.

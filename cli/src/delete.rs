@@ -32,7 +32,7 @@ pub(crate) async fn delete(data: &Path, arguments: &DeleteArguments) -> anyhow::
     let mut deletions = Vec::new();
     for request in &requests {
         let deletion = delete::look(&cloud, request).await?.ok_or_else(|| unknown(request))?;
-        check(&deletion, &requests, arguments)?;
+        check(&deletion, &requests, arguments.upload, arguments.force)?;
         deletions.push(deletion);
     }
     for deletion in &deletions {
@@ -45,16 +45,16 @@ pub(crate) async fn delete(data: &Path, arguments: &DeleteArguments) -> anyhow::
 }
 
 /// Refuses what would take something from another request, or from under the feet of a function.
-fn check(deletion: &Deletion, all: &[RequestId], arguments: &DeleteArguments) -> anyhow::Result<()> {
+pub(crate) fn check(deletion: &Deletion, all: &[RequestId], with_upload: bool, force: bool) -> anyhow::Result<()> {
     let request = &deletion.request;
-    if let Some(state) = deletion.state.filter(|state| !state.is_final() && !arguments.force) {
+    if let Some(state) = deletion.state.filter(|state| !state.is_final() && !force) {
         bail!(
             "{request} is in progress ({}): functions may be working for it, and would write what is deleted now. Wait for its end, or give --force",
             state.as_str()
         );
     }
     let needed_by = deletion.versions.iter().find(|(version, state)| !state.is_final() && !all.contains(version));
-    if let Some((version, state)) = needed_by.filter(|_| !arguments.force) {
+    if let Some((version, state)) = needed_by.filter(|_| !force) {
         bail!(
             "{version} is in progress ({}) and needs the chunks and detections of {request}: wait for its end, or give --force",
             state.as_str()
@@ -62,13 +62,13 @@ fn check(deletion: &Deletion, all: &[RequestId], arguments: &DeleteArguments) ->
     }
     let sharing: Vec<_> =
         deletion.sharing_upload().filter(|other| !all.contains(other)).map(RequestId::as_str).collect();
-    if arguments.upload && !sharing.is_empty() {
+    if with_upload && !sharing.is_empty() {
         bail!("the upload of {request} is also that of {}: name them, too, or leave --upload out", sharing.join(", "));
     }
     Ok(())
 }
 
-async fn carry_out(
+pub(crate) async fn carry_out(
     cloud: &Cloud,
     local: Option<&Arc<LocalCloud>>,
     deletion: &Deletion,

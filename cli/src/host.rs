@@ -77,7 +77,11 @@ pub(crate) fn limits() -> anyhow::Result<Limits> {
 
 impl Host {
     pub(crate) fn open(data: &Path, detectors: Arc<DetectorPool>) -> anyhow::Result<Self> {
-        let local = open_data(data)?;
+        Self::over(open_data(data)?, detectors)
+    }
+
+    /// Over a data directory that is open.
+    pub(crate) fn over(local: Arc<LocalCloud>, detectors: Arc<DetectorPool>) -> anyhow::Result<Self> {
         let cloud = cloud_of(&local);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = limits()?;

@@ -39,6 +39,7 @@ mod videos;
 mod watch;
 mod which_request;
 mod whole_file;
+mod workshop;
 
 use args::{Arguments, Command};
 use clap::Parser;

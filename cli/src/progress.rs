@@ -8,11 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 use trackdrop_cloud::local::{BusEvent, InFlight};
-use trackdrop_flow::WorkReport;
-use trackdrop_pipeline::{
-    Bucket, RequestId, Stage,
-    names::{Marker, ObjectName, PerSegment, ResultFile},
-};
+use trackdrop_flow::progress::{self, Finished, Standing};
+use trackdrop_pipeline::{RequestId, Stage};
 
 /// How often a running stage is reported where there is no terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -21,59 +18,13 @@ const PLAIN_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Tracked {
     pub(crate) request: RequestId,
     pub(crate) is_over: bool,
-    segments: u64,
-    frames: u64,
-    stages: BTreeMap<Stage, StageProgress>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct StageProgress {
-    segments: u64,
-    frames: u64,
+    standing: Standing,
 }
 
 impl Tracked {
     pub(crate) async fn look(host: &Host, request: &RequestId, is_over: bool) -> anyhow::Result<Self> {
-        let mut tracked = Self { request: request.clone(), is_over, segments: 0, frames: 0, stages: BTreeMap::new() };
-        let Some(manifest) = trackdrop_flow::manifest::read(&host.cloud, request).await? else {
-            return Ok(tracked);
-        };
-        tracked.segments = u64::from(manifest.segment_count);
-        tracked.frames = manifest.segments.iter().map(|segment| segment.span.frame_count).sum();
-        let video = manifest.settings.video;
-        let counted = [
-            (Stage::Split, PerSegment::Chunk, true),
-            (Stage::Track, PerSegment::Detections, true),
-            (Stage::Annotate, PerSegment::Annotated, video),
-        ];
-        for (stage, kind, wanted) in counted {
-            if wanted {
-                let prefix = ObjectName::new(Bucket::Work, kind.prefix(request));
-                let mut done = StageProgress::default();
-                for info in host.cloud.storage.list(&prefix).await? {
-                    done.segments += 1;
-                    done.frames += WorkReport::from_metadata(&info.metadata).frames;
-                }
-                tracked.stages.insert(stage, done);
-            }
-        }
-        let whole = [
-            (Stage::Merge, Marker::Merged.object(request), true),
-            (Stage::Load, Marker::Loaded.object(request), true),
-            (Stage::Join, ResultFile::AnnotatedVideo.object(request), video),
-        ];
-        for (stage, object, wanted) in whole {
-            if wanted {
-                let stands = host.cloud.find(&object).await?.is_some();
-                let done = if stands {
-                    StageProgress { segments: tracked.segments, frames: tracked.frames }
-                } else {
-                    StageProgress::default()
-                };
-                tracked.stages.insert(stage, done);
-            }
-        }
-        Ok(tracked)
+        let standing = progress::look(&host.cloud, request).await?;
+        Ok(Self { request: request.clone(), is_over, standing })
     }
 }
 
@@ -117,13 +68,13 @@ impl Progress {
 
     /// Shows how far the requests are together.
     pub(crate) fn show(&mut self, tracked: &[Tracked], in_flight: &[InFlight]) {
-        let segments: u64 = tracked.iter().map(|tracked| tracked.segments).sum();
-        let frames: u64 = tracked.iter().map(|tracked| tracked.frames).sum();
+        let segments: u64 = tracked.iter().map(|tracked| tracked.standing.segments).sum();
+        let frames: u64 = tracked.iter().map(|tracked| tracked.standing.frames).sum();
         if frames == 0 {
             return;
         }
-        let mut stages: BTreeMap<Stage, StageProgress> = BTreeMap::new();
-        for (&stage, done) in tracked.iter().flat_map(|tracked| &tracked.stages) {
+        let mut stages: BTreeMap<Stage, Finished> = BTreeMap::new();
+        for (&stage, done) in tracked.iter().flat_map(|tracked| &tracked.standing.stages) {
             let sum = stages.entry(stage).or_default();
             sum.segments += done.segments;
             sum.frames += done.frames;
@@ -141,7 +92,7 @@ impl Progress {
         }
     }
 
-    fn line(&mut self, stage: Stage, done: StageProgress, segments: u64, frames: u64) {
+    fn line(&mut self, stage: Stage, done: Finished, segments: u64, frames: u64) {
         let terminal = &self.terminal;
         let line = self.lines.entry(stage).or_insert_with(|| {
             let bar = match terminal {

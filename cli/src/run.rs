@@ -67,20 +67,30 @@ pub(crate) async fn run(data: &Path, arguments: &RunArguments) -> anyhow::Result
     see_through(&host, &jobs, arguments.json, started).await
 }
 
-/// What detects by these settings, in which classes are named as the model names them from then on. A missing device, a missing model, a
-/// model that is not a detector, a class that it does not know: reported before anything is uploaded.
+/// What detects by these settings, checked.
 pub(crate) fn detectors(
     arguments: &ProcessingArguments,
     settings: &mut RequestSettings,
 ) -> anyhow::Result<Arc<DetectorPool>> {
     let detectors = host::detectors(arguments.device, arguments.batch);
+    check(&detectors, arguments.device, settings)?;
+    Ok(detectors)
+}
+
+/// Classes are named as the model names them from then on. A missing device, a missing model, a model that is not a detector, a class that it does
+/// not know: reported before anything is uploaded.
+pub(crate) fn check(
+    detectors: &DetectorPool,
+    device: DeviceChoice,
+    settings: &mut RequestSettings,
+) -> anyhow::Result<()> {
     let is_there = settings.model.is_none() && default_model_path().is_file();
-    if arguments.device != DeviceChoice::Auto || !is_there || settings.classes.is_some() {
+    if device != DeviceChoice::Auto || !is_there || settings.classes.is_some() {
         let model = detectors.facts(settings)?;
         trackdrop_track::check_classes(settings, &model)?;
         settings.name_classes_as(&model.class_names);
     }
-    Ok(detectors)
+    Ok(())
 }
 
 /// Delivers events until every job is over, and tells what came out.
@@ -214,7 +224,7 @@ pub(crate) async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
 }
 
 /// What the upload says of a request that has no manifest yet.
-async fn describe(host: &Host, request: &RequestId) -> Option<Manifest> {
+pub(crate) async fn describe(host: &Host, request: &RequestId) -> Option<Manifest> {
     let uploads = host.cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await.ok()?;
     uploads.into_iter().find_map(|info| {
         let upload = info.finalized();

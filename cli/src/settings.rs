@@ -2,8 +2,8 @@
 
 use crate::{
     args::{
-        BoxesChoice, DeviationArguments, FilterArguments, PlanArguments, Precision, ProcessingArguments, ReadingArguments,
-        RefineArguments, ResultArguments, RetrackArguments, TrackerArguments,
+        BoxesChoice, DeviationArguments, FilterArguments, PlanArguments, Precision, ProcessingArguments,
+        ReadingArguments, RefineArguments, ResultArguments, RetrackArguments, TrackerArguments,
     },
     upload,
 };
@@ -101,6 +101,11 @@ pub(crate) fn of_version(of: &RequestSettings, arguments: &RetrackArguments) -> 
     let mut settings = RequestSettings { video, crops: of.crops && video, ..of.clone() };
     overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
     overlay_results(&mut settings, &arguments.results);
+    let Some(left) = of.edits.len().checked_sub(arguments.undo) else {
+        bail!("--undo {}: the request has {} edits", arguments.undo, of.edits.len());
+    };
+    settings.edits.truncate(left);
+    settings.edits.extend(arguments.edit.iter().cloned());
     settings.check()?;
     Ok(settings)
 }

@@ -22,24 +22,38 @@ const SHA256_KEY: &str = "trackdrop-sha256";
 /// Object names have at most 1,024 bytes; the prefix that tells two files of one name apart needs some.
 const LONGEST_FILE_NAME_BYTES: usize = 1_000;
 
+/// How a file comes into the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is somebody's: its content is copied.
+    Copied,
+    /// It is ours, beside the store, and nothing changes it any more: its content gets another name.
+    Linked,
+}
+
 /// Puts a file into `uploads`, unless it is there: the same file dropped again is the same upload. Two different files of one name are
 /// two uploads.
 pub(crate) async fn upload(cloud: &LocalCloud, video: &Path, settings: &RequestSettings) -> anyhow::Result<ObjectInfo> {
     let shown = format!("{:?}", video.display().to_string());
     let name = video.file_name().map(|name| name.to_string_lossy().into_owned());
-    let Some(name) = name.filter(|name| name.len() <= LONGEST_FILE_NAME_BYTES) else {
+    let name = name.with_context(|| format!("{shown} has no usable file name"))?;
+    upload_as(cloud, &name, video, Taken::Copied, settings).await
+}
+
+/// The same, under a name of its own.
+pub(crate) async fn upload_as(
+    cloud: &LocalCloud,
+    name: &str,
+    content: &Path,
+    taken: Taken,
+    settings: &RequestSettings,
+) -> anyhow::Result<ObjectInfo> {
+    let shown = format!("{:?}", content.display().to_string());
+    if name.is_empty() || name.len() > LONGEST_FILE_NAME_BYTES {
         bail!("{shown} has no usable file name");
-    };
-    let sha256 = copy(video, &mut io::sink()).with_context(|| format!("{shown} can't be read"))?;
-    let content = || {
-        let mut file = tempfile::NamedTempFile::new_in(cloud.scratch())?;
-        let copied = copy(video, &mut file).with_context(|| format!("copying {shown} into {:?}", cloud.root()))?;
-        if copied != sha256 {
-            bail!("{shown} changed while it was read: run again when it is complete");
-        }
-        Ok(file.into_temp_path())
-    };
-    place(cloud, &name, &sha256, BTreeMap::new(), settings, content).await
+    }
+    let sha256 = copy(content, &mut io::sink()).with_context(|| format!("{shown} can't be read"))?;
+    place(cloud, name, &sha256, BTreeMap::new(), settings, || take(cloud, content, taken, &sha256)).await
 }
 
 /// Puts a file that was fetched into `uploads`, as [`upload`] does, without a copy of its bytes. `from` is stored with it.
@@ -145,6 +159,20 @@ pub(crate) async fn stat(cloud: &LocalCloud, object: &ObjectName) -> anyhow::Res
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A temporary file with the content, whose hash is known.
+fn take(cloud: &LocalCloud, content: &Path, taken: Taken, sha256: &str) -> anyhow::Result<TempPath> {
+    let shown = format!("{:?}", content.display().to_string());
+    if taken == Taken::Linked {
+        return link(cloud, content);
+    }
+    let mut file = tempfile::NamedTempFile::new_in(cloud.scratch())?;
+    let copied = copy(content, &mut file).with_context(|| format!("copying {shown} into {:?}", cloud.root()))?;
+    if copied != sha256 {
+        bail!("{shown} changed while it was read: run again when it is complete");
+    }
+    Ok(file.into_temp_path())
 }
 
 /// Refuses what can't be uploaded, before anything is.

@@ -38,3 +38,13 @@ export const storeScene = async (scene) => (await ask(`/api/scenes/${encodeURICo
 /** The answer to one SELECT; it is stopped where the signal says so. */
 export const query = async (sql, signal) => (await ask("/api/ask", { ...send("POST", { sql }), signal })).json();
 export const tables = async () => (await (await ask("/api/tables")).json()).tables;
+
+/** What the form of dropped videos offers. */
+export const choices = async () => (await ask("/api/choices")).json();
+export const again = async (upload, wishes) => (await ask(`/api/uploads/${upload}/again`, send("POST", wishes))).json();
+export const cancel = async (id) => (await ask(`${of(id)}/cancel`, { method: "POST" })).json();
+export const retry = async (id) => (await ask(`${of(id)}/retry`, { method: "POST" })).json();
+/** Another version of the tracks: the first `keep` edits, and then these. */
+export const mend = async (id, keep, edits) => (await (await ask(`${of(id)}/mend`, send("POST", { keep, edits }))).json()).request;
+export const removal = async (id) => (await ask(`${of(id)}/removal`)).json();
+export const remove = async (id, withVideo) => (await ask(`${of(id)}${withVideo ? "?upload=true" : ""}`, { method: "DELETE" })).json();

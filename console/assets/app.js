@@ -5,6 +5,7 @@ import { AskPage } from "./ask.js";
 import { html, render, useEffect, useState } from "./html.js";
 import { List } from "./list.js";
 import { RequestPage } from "./request.js";
+import { TrackPage } from "./track.js";
 
 // The token has become a cookie: it need not stay in the address, nor in the history.
 const address = new URL(location.href);
@@ -30,16 +31,17 @@ function App() {
     return () => removeEventListener("popstate", moved);
   }, []);
   const request = path.match(/^\/request\/([^/]+)$/)?.[1];
+  const [, of, track] = path.match(/^\/request\/([^/]+)\/track\/(\d+)$/) ?? [];
   const isAsk = path === "/ask";
   return html`
     <header class="top">
       <a class="brand" href="/"><img src="/assets/icon.svg" alt="" width="24" height="24" /> Trackdrop</a>
       <nav aria-label="Views">
-        <a href="/" aria-current=${request || isAsk ? null : "page"}>Requests</a>
+        <a href="/" aria-current=${request || of || isAsk ? null : "page"}>Requests</a>
         <a href="/ask" aria-current=${isAsk ? "page" : null}>Ask</a>
       </nav>
     </header>
-    ${request ? html`<${RequestPage} key=${request} id=${decodeURIComponent(request)} />` : isAsk ? html`<${AskPage} />` : html`<${List} />`}
+    ${of ? html`<${TrackPage} key=${path} id=${decodeURIComponent(of)} track=${Number(track)} />` : request ? html`<${RequestPage} key=${request} id=${decodeURIComponent(request)} />` : isAsk ? html`<${AskPage} />` : html`<${List} />`}
   `;
 }
 

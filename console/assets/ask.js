@@ -2,6 +2,7 @@
 
 import { go, hrefOf, param, setParam } from "./address.js";
 import * as api from "./api.js";
+import { completions } from "./complete.js";
 import { saveCsv } from "./csv.js";
 import { Grid, placesIn } from "./grid.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
@@ -103,22 +104,27 @@ function Ask({ request, open }) {
     () => answer && placesIn(answer.columns, request !== null && asked.sql.includes(request) ? request : null),
     [answer],
   );
+  const completing = useCompletion(box, tables, setSql);
   const key = (event) => {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      completing.close();
+      run(box.current.value);
+    } else if (!completing.key(event)) return;
     event.preventDefault();
-    run(box.current.value);
   };
 
   return html`
     <div class="ask">
       <div class="asking">
         <label class="above" for="sql">One SELECT</label>
-        <textarea id="sql" ref=${box} rows="7" spellcheck=${false} autocomplete="off" autocapitalize="off" aria-describedby="sql-help" value=${sql}
-          onInput=${(event) => setSql(event.target.value)} onKeyDown=${key}></textarea>
+        <textarea id="sql" ref=${box} rows="7" spellcheck=${false} autocomplete="off" autocapitalize="off" aria-describedby="sql-help" aria-autocomplete="list"
+          aria-controls="completions" aria-activedescendant=${completing.active} value=${sql} onKeyDown=${key} onBlur=${completing.close}
+          onInput=${(event) => (setSql(event.target.value), completing.look())} onClick=${completing.close}></textarea>
+        <${Completions} of=${completing} />
         <div class="controls">
           <button type="button" class="main" onClick=${() => run(sql)}>Run</button>
           ${asked.isRunning && html`<button type="button" onClick=${() => running.current?.abort()}>Stop</button>`}
-          <span class="id" id="sql-help">Ctrl+Enter runs it. It reads the tables and nothing else.</span>
+          <span class="id" id="sql-help">Ctrl+Enter runs it, Ctrl+Space names what may stand here. It reads the tables and nothing else.</span>
         </div>
         <div class="controls" role="group" aria-label="Examples">
           <span class="id">Examples</span>
@@ -139,6 +145,46 @@ function Ask({ request, open }) {
       <${Tables} tables=${tables} insert=${insert} />
     </div>
   `;
+}
+
+/** Names for the word at the caret: what is offered, which one is chosen, and what keys do with them. */
+function useCompletion(box, tables, setSql) {
+  const [offered, setOffered] = useState({ from: 0, options: [], at: -1 });
+  const close = () => setOffered((now) => (now.options.length === 0 ? now : { from: 0, options: [], at: -1 }));
+  const look = (isAsked = false) => {
+    const { value, selectionStart, selectionEnd } = box.current;
+    if (selectionStart === selectionEnd) setOffered({ ...completions(value, selectionStart, tables, isAsked), at: -1 });
+    else close();
+  };
+  const take = (at) => {
+    const { text } = offered.options[at];
+    box.current.setRangeText(text, offered.from, box.current.selectionEnd, "end");
+    setSql(box.current.value);
+    close();
+  };
+  const move = (by) => setOffered((now) => ({ ...now, at: (now.at + by + now.options.length + (now.at < 0 && by < 0 ? 1 : 0)) % now.options.length }));
+  /** Whether the key was for the names. */
+  const key = (event) => {
+    if (event.key === " " && event.ctrlKey) return look(true), true;
+    if (offered.options.length === 0 || event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return false;
+    if (event.key === "ArrowDown") return move(1), true;
+    if (event.key === "ArrowUp") return move(-1), true;
+    if (event.key === "Escape") return close(), true;
+    if (event.key === "Tab" || (event.key === "Enter" && offered.at >= 0)) return take(Math.max(0, offered.at)), true;
+    if (["ArrowLeft", "ArrowRight", "Home", "End", "Enter"].includes(event.key)) close();
+    return false;
+  };
+  return { ...offered, active: offered.at >= 0 ? `completion-${offered.at}` : null, close, look, take, key };
+}
+
+function Completions({ of }) {
+  return html`<ul id="completions" class="completions" role="listbox" aria-label="Names that may stand here" hidden=${of.options.length === 0}>
+    ${of.options.map(
+      ({ text, kind }, at) => html`<li key=${text} id=${`completion-${at}`} role="option" aria-selected=${at === of.at} onPointerDown=${(event) => (event.preventDefault(), of.take(at))}>
+        ${text} <span class="id">${kind}</span>
+      </li>`,
+    )}
+  </ul>`;
 }
 
 function said({ rows, is_cut, seconds }) {

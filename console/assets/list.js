@@ -1,7 +1,9 @@
 // The list of requests: search, sort, state.
 
 import * as api from "./api.js";
+import { Drop } from "./drop.js";
 import { html, useEffect, useMemo, useState } from "./html.js";
+import { requestsOf, useLive } from "./live.js";
 import { clock, number, STATES, when } from "./text.js";
 
 const COLUMNS = [
@@ -27,8 +29,13 @@ export function List() {
 
   useEffect(() => {
     document.title = "Requests - Trackdrop";
-    api.requests().then(setLines, (error) => setProblem(error.message));
   }, []);
+  const live = useLive();
+  // The list is asked for again when a request has come to another state, and not while its frames are counted.
+  const states = requestsOf(live).map(({ request_id, state, is_over }) => `${request_id} ${state} ${is_over}`).sort().join();
+  useEffect(() => {
+    api.requests().then((found) => (setLines(found), setProblem(null)), (error) => setProblem(error.message));
+  }, [states]);
   useEffect(() => {
     const url = new URL(location.href);
     search ? url.searchParams.set("q", search) : url.searchParams.delete("q");
@@ -44,12 +51,13 @@ export function List() {
 
   return html`
     <main class="list">
+      <${Drop} live=${live} />
       <div class="bar">
         <h1>Requests</h1>
         <label class="search">Search <input type="search" value=${search} onInput=${(e) => setSearch(e.target.value)} placeholder="name, id or state" /></label>
       </div>
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
-      ${lines?.length === 0 && html`<p class="empty">There are no requests yet. <code>trackdrop run VIDEO</code> makes one.</p>`}
+      ${lines?.length === 0 && html`<p class="empty">There are no requests yet. Drop a video on this page, or give <code>trackdrop run VIDEO</code>.</p>`}
       ${lines?.length > 0 &&
       html`
         <div class="scroll">

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
 import { Lanes } from "./lanes.js";
+import { Mend } from "./mend.js";
 import { Player } from "./player.js";
 import { Drawing, ScenePanel, useDraft } from "./scene.js";
 import { clock, number, seconds } from "./text.js";
@@ -28,7 +29,7 @@ export function PlayerView({ facts, times, handle }) {
   const player = useRef(null);
   const [state, setState] = useState(null);
   const [tracks, setTracks] = useState(null);
-  const [filter, setFilter] = useState({ class: "", least: 0, score: 0, here: false, id: "" });
+  const [filter, setFilter] = useState({ class: "", least: 0, score: 0, here: false, id: "", zone: "" });
   const [problem, setProblem] = useState(null);
   const [jump, setJump] = useState("");
   const [size, setSize] = useState({ width: "0px", height: "0px" });
@@ -63,6 +64,12 @@ export function PlayerView({ facts, times, handle }) {
   }, [state]);
 
   const names = useMemo(() => new Map(tracks?.classes ?? []), [tracks]);
+  // A zone that is not drawn any more filters nothing.
+  const visitors = draft.counts?.visitors ?? [];
+  const inZone = useMemo(() => {
+    const found = visitors.find((one) => one.zone === filter.zone);
+    return found ? new Set(found.tracks) : null;
+  }, [draft.counts, filter.zone]);
   // Which tracks pass the filters, as rows of the server's columns.
   const rows = useMemo(() => {
     if (tracks === null) return [];
@@ -70,11 +77,12 @@ export function PlayerView({ facts, times, handle }) {
     for (let row = 0; row < tracks.id.length; row++) {
       if (filter.class !== "" && String(tracks.class[row]) !== filter.class) continue;
       if (tracks.to_s[row] - tracks.from_s[row] < filter.least || tracks.score[row] < filter.score) continue;
+      if (inZone !== null && !inZone.has(tracks.id[row])) continue;
       if (filter.id !== "" && String(tracks.id[row]) !== filter.id) continue;
       found.push(row);
     }
     return found;
-  }, [tracks, filter.class, filter.least, filter.score, filter.id]);
+  }, [tracks, filter.class, filter.least, filter.score, filter.id, inZone]);
   useEffect(() => {
     if (tracks === null) return;
     const passing = new Set(rows.map((row) => tracks.id[row]));
@@ -197,10 +205,15 @@ export function PlayerView({ facts, times, handle }) {
           </select></label>
           <label>At least <input type="number" min="0" step="0.5" value=${filter.least} onInput=${(e) => setFilter({ ...filter, least: Number(e.target.value) || 0 })} /> s</label>
           <label>Score from <input type="number" min="0" max="1" step="0.05" value=${filter.score} onInput=${(e) => setFilter({ ...filter, score: Number(e.target.value) || 0 })} /></label>
+          ${visitors.length > 0 &&
+          html`<label>Zone <select value=${inZone ? filter.zone : ""} onChange=${(e) => setFilter({ ...filter, zone: e.target.value })}>
+            <option value="">any</option>${visitors.map(({ zone }) => html`<option value=${zone}>${zone}</option>`)}
+          </select></label>`}
           <label class="check"><input type="checkbox" checked=${filter.here} onChange=${(e) => setFilter({ ...filter, here: e.target.checked })} /> In this frame only</label>
-          ${row >= 0 && html`<span class="chosen">#${tracks.id[row]} ${names.get(tracks.class[row])}, ${clock(tracks.from_s[row])} to ${clock(tracks.to_s[row])} <button type="button" onClick=${() => player.current.select(null)}>Show all</button></span>`}
+          ${row >= 0 && html`<span class="chosen">#${tracks.id[row]} ${names.get(tracks.class[row])}, ${clock(tracks.from_s[row])} to ${clock(tracks.to_s[row])} <a href=${`/request/${facts.request_id}/track/${tracks.id[row]}`}>Its page</a> <button type="button" onClick=${() => player.current.select(null)}>Show all</button></span>`}
         </div>
         <${Lanes} tracks=${tracks} rows=${listed} names=${names} count=${times.frame_count} frame=${state?.frame ?? 0} selected=${state?.selected ?? null} choose=${choose} />
+        ${facts.is_final && html`<${Mend} facts=${facts} tracks=${tracks} names=${names} selected=${state?.selected ?? null} frame=${state?.frame ?? 0} />`}
         ${facts.has.crops && html`<${Gallery} facts=${facts} tracks=${tracks} rows=${listed} names=${names} selected=${state?.selected ?? null} choose=${choose} />`}
       `}
     </section>

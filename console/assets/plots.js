@@ -4,6 +4,8 @@ import { param, setParam } from "./address.js";
 import * as api from "./api.js";
 import { Chart, MOST_SERIES, Sample } from "./chart.js";
 import { saveCsv } from "./csv.js";
+import { Matrix, flowsSql } from "./flows.js";
+import { Heat, heatSql } from "./heatmap.js";
 import { html, useEffect, useMemo, useState } from "./html.js";
 import { number } from "./text.js";
 
@@ -49,6 +51,11 @@ function plotsOf(facts) {
       // In thousandths: a tenth has no exact floating-point number.
       sql: `SELECT CAST(FLOOR(ROUND(dwell_s * 1000) / ${dwell * 1000}) AS BIGINT) * ${dwell} AS from_s, COUNT(*) AS objects\nFROM track_summary\n${of}\n${all}`,
     },
+    { name: "heatmap", title: "Where objects spent their time", kind: "heat", sql: heatSql(facts) },
+    {
+      name: "flows", title: "Flows between lines and zones", kind: "matrix", sql: flowsSql(facts),
+      nothing: "No object came from one stored line or zone to another. Draw two or more under “Lines and zones”, and save them.",
+    },
   ];
 }
 
@@ -77,12 +84,15 @@ export function Plots({ facts }) {
   return html`
     <details class="panel" open=${isOpen} onToggle=${(event) => event.target === event.currentTarget && toggled(event)}>
       <summary>Plots</summary>
-      ${isOpen && html`<div class="plots">${plots.map((plot) => html`<${Plot} key=${plot.name} plot=${plot} video=${facts.video} />`)}</div>`}
+      ${isOpen && html`<div class="plots">${plots.map((plot) => html`<${Plot} key=${plot.name} plot=${plot} facts=${facts} />`)}</div>`}
     </details>
   `;
 }
 
-function Plot({ plot, video }) {
+/** How a plot is drawn that is no chart over time. */
+const PICTURES = { heat: Heat, matrix: Matrix };
+
+function Plot({ plot, facts }) {
   const [answer, setAnswer] = useState(null);
   const [problem, setProblem] = useState(null);
   useEffect(() => {
@@ -90,14 +100,16 @@ function Plot({ plot, video }) {
     api.query(plot.sql, left.signal).then(setAnswer, (error) => error.name === "AbortError" || setProblem(error.message));
     return () => left.abort();
   }, [plot.sql]);
-  const series = useMemo(() => answer && seriesOf(answer, plot), [answer]);
+  const Picture = PICTURES[plot.kind];
+  const series = useMemo(() => (answer === null || Picture ? null : seriesOf(answer, plot)), [answer]);
   const drawn = series?.slice(0, MOST_SERIES);
   return html`
     <figure class="plot" data-plot=${plot.name}>
       <figcaption>${plot.title}</figcaption>
       ${problem !== null && html`<pre class="problem" role="alert" tabindex="0">${problem}</pre>`}
-      ${series === null && problem === null && html`<p class="empty" role="status">Counting…</p>`}
-      ${series?.length === 0 && html`<p class="empty">${plot.nothing ?? "There is nothing to draw: no object was tracked."}</p>`}
+      ${answer === null && problem === null && html`<p class="empty" role="status">Counting…</p>`}
+      ${answer?.rows.length > 0 && Picture && html`<${Picture} answer=${answer} facts=${facts} />`}
+      ${answer?.rows.length === 0 && html`<p class="empty">${plot.nothing ?? "There is nothing to draw: no object was tracked."}</p>`}
       ${series?.length > 0 &&
       html`
         <${Chart} series=${drawn} step=${plot.step} kind=${plot.kind} of=${plot.of} across=${plot.across} label=${labelOf(plot, drawn)} />
@@ -110,7 +122,7 @@ function Plot({ plot, video }) {
       ${answer?.is_cut && html`<p class="warn">There are more rows than the page asks for: the end is missing.</p>`}
       <div class="controls">
         <details class="sql"><summary>SQL</summary><pre tabindex="0">${plot.sql}</pre><a href=${`/ask?${new URLSearchParams({ sql: plot.sql })}`}>Open under Ask</a></details>
-        ${answer !== null && html`<button type="button" class="small" onClick=${() => saveCsv(`${video}-${plot.name}`, answer)} aria-label=${`Save ${plot.title} as CSV`}>CSV</button>`}
+        ${answer !== null && html`<button type="button" class="small" onClick=${() => saveCsv(`${facts.video}-${plot.name}`, answer)} aria-label=${`Save ${plot.title} as CSV`}>CSV</button>`}
       </div>
     </figure>
   `;

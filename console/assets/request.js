@@ -1,11 +1,15 @@
 // The page of a request: the player, its tracks, and what is known of it.
 
+import { go } from "./address.js";
 import * as api from "./api.js";
 import { AskPanel } from "./ask.js";
+import { Doing, Progress } from "./drop.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { State } from "./list.js";
+import { requestsOf, useLive } from "./live.js";
 import { PlayerView } from "./playerview.js";
 import { Plots } from "./plots.js";
+import { Remove } from "./removal.js";
 import { bytes, clock, number, when } from "./text.js";
 
 const STAGES = ["split", "track", "merge", "load", "annotate", "join"];
@@ -15,6 +19,8 @@ export function RequestPage({ id }) {
   const [times, setTimes] = useState(null);
   const [problem, setProblem] = useState(null);
   const player = useRef(null);
+  const mine = requestsOf(useLive()).find((request) => request.request_id === id);
+  const moves = mine ? `${mine.state} ${mine.is_over}` : "";
   useEffect(() => {
     api
       .request(id)
@@ -22,10 +28,12 @@ export function RequestPage({ id }) {
         document.title = `${facts.video} - Trackdrop`;
         if (facts.facts) setTimes(await api.frames(id));
         setFacts(facts);
+        setProblem(null);
       })
       .catch((error) => setProblem(error.message));
-  }, [id]);
-  if (problem) return html`<main><p class="problem" role="alert">${problem}</p></main>`;
+  }, [id, moves]);
+  const did = (promise) => promise.then(() => setProblem(null), (error) => setProblem(error.message));
+  if (problem && facts === null) return html`<main><p class="problem" role="alert">${problem}</p></main>`;
   if (facts === null) return html`<main><p class="empty" role="status">Loading…</p></main>`;
   return html`
     <main class="request">
@@ -33,10 +41,16 @@ export function RequestPage({ id }) {
         <h1>${facts.video}</h1>
         <${State} state=${facts.state} />
         <span class="id">${facts.request_id}</span>
+        <span class="doing">
+          ${facts.is_final && facts.state !== "done" && html`<button type="button" onClick=${() => did(api.retry(id))}>Retry</button>`}
+          ${facts.is_final && html`<${Remove} request=${id} name=${facts.video} done=${() => go("/")} />`}
+        </span>
       </div>
+      ${problem && html`<p class="problem" role="alert">${problem}</p>`}
+      ${!facts.is_final && html`<${Live} facts=${facts} mine=${mine} did=${did} />`}
       ${facts.error &&
       html`<div class="problem" role="alert"><strong>Failed in ${facts.error.stage}.</strong> ${facts.error.message}</div>`}
-      ${times !== null && html`<${PlayerView} facts=${facts} times=${times} handle=${player} />`}
+      ${times !== null && html`<${PlayerView} key=${facts.is_final} facts=${facts} times=${times} handle=${player} />`}
       <${Warnings} facts=${facts} />
       ${facts.has.tracks && facts.is_final && html`<${Plots} facts=${facts} /><${AskPanel} request=${id} show=${(where) => player.current?.(where)} />`}
       <div class="cards">
@@ -45,6 +59,17 @@ export function RequestPage({ id }) {
         <${Timeline} timeline=${facts.timeline} />
       </div>
     </main>
+  `;
+}
+
+/** How a request goes on that is not over. One that another process works for is not told of. */
+function Live({ facts, mine, did }) {
+  const request = mine ?? { request_id: facts.request_id, is_worked_for: false };
+  return html`
+    <section class="panel" aria-label="Progress">
+      ${mine ? html`<${Progress} request=${mine} />` : html`<p>This console does not work for it. Another command may; if it was stopped, resume it here.</p>`}
+      <div class="controls"><${Doing} request=${request} name=${facts.video} did=${did} /></div>
+    </section>
   `;
 }
 

@@ -1,12 +1,14 @@
 // Lines and zones, drawn on the picture; what they count appears at once, by the same SQL as `trackdrop query`.
 
 import * as api from "./api.js";
+import { Calibration, calibrationOf } from "./calibrate.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
 import { clock, number } from "./text.js";
 
 /** The draft of a request: its shapes, what they count, and what is drawn just now. */
 export function useDraft(facts) {
   const [shapes, setShapes] = useState([]);
+  const [marks, setMarks] = useState([]);
   const [drawing, setDrawing] = useState(null);
   const [counts, setCounts] = useState(null);
   const [problem, setProblem] = useState(null);
@@ -15,14 +17,14 @@ export function useDraft(facts) {
   const scene = useMemo(() => {
     const of = (kind) => shapes.filter((shape) => shape.kind === kind).map(({ name, points }) => ({ name, points }));
     const { width_px, height_px } = facts.facts;
-    return { name: "draft", videos: ["*"], picture: { width_px, height_px }, lines: of("line"), zones: of("zone") };
-  }, [shapes]);
+    return { name: "draft", videos: ["*"], picture: { width_px, height_px }, lines: of("line"), zones: of("zone"), ...calibrationOf(marks) };
+  }, [shapes, marks]);
 
   const isMoving = shapes.some((shape) => shape.isMoving);
   useEffect(() => {
     if (isMoving) return;
     const mine = ++asked.current;
-    if (shapes.length === 0) {
+    if (shapes.length === 0 && !scene.calibration) {
       setCounts(null);
       setProblem(null);
       return;
@@ -38,15 +40,17 @@ export function useDraft(facts) {
   };
   const finish = () => {
     if (drawing === null) return;
+    if (drawing.kind === "mark") return setDrawing(null);
     const least = drawing.kind === "line" ? 2 : 3;
     if (drawing.points.length >= least) setShapes([...shapes, { ...drawing, name: free(drawing.kind) }]);
     setDrawing(null);
   };
   return {
-    shapes, drawing, counts, problem, scene, finish,
+    shapes, marks, setMarks, drawing, counts, problem, scene, finish,
     begin: (kind) => setDrawing({ kind, points: [] }),
     cancel: () => setDrawing(null),
     add: (point) => {
+      if (drawing.kind === "mark") return setMarks([...marks, { pixel: point, metre: ["", ""] }]);
       const next = { ...drawing, points: [...drawing.points, point] };
       if (next.kind === "line" && next.points.length === 2) {
         setShapes([...shapes, { ...next, name: free("line") }]);
@@ -55,8 +59,10 @@ export function useDraft(facts) {
     },
     change: (at, change) => setShapes(shapes.map((shape, place) => (place === at ? { ...shape, ...change } : shape))),
     remove: (at) => setShapes(shapes.filter((_, place) => place !== at)),
-    load: (stored) =>
-      setShapes([...(stored.lines ?? []).map((one) => ({ kind: "line", ...one })), ...(stored.zones ?? []).map((one) => ({ kind: "zone", ...one }))]),
+    load: (stored) => {
+      setMarks(stored.calibration ?? []);
+      setShapes([...(stored.lines ?? []).map((one) => ({ kind: "line", ...one })), ...(stored.zones ?? []).map((one) => ({ kind: "zone", ...one }))]);
+    },
   };
 }
 
@@ -65,7 +71,7 @@ export function Drawing({ facts, draft, size }) {
   const svg = useRef();
   const { width_px: width, height_px: height } = facts.facts;
   const unit = Math.max(width, height) / 320;
-  const { shapes, drawing } = draft;
+  const { shapes, marks, drawing } = draft;
   const moved = useRef(null);
   const pointOf = (event) => {
     const place = svg.current.getBoundingClientRect();
@@ -119,10 +125,13 @@ export function Drawing({ facts, draft, size }) {
           </g>
         `;
       })}
-      ${drawing && html`<g class=${drawing.kind}><polyline points=${path(drawing.points)} stroke-width=${unit} />${drawing.points.map(([x, y]) => html`<circle class="handle" cx=${x} cy=${y} r=${unit * 3} />`)}</g>`}
+      ${marks.map(({ pixel: [x, y] }, at) => html`<g key=${`mark ${at}`}><path class="mark" d=${`M${x - unit * 4} ${y}H${x + unit * 4}M${x} ${y - unit * 4}V${y + unit * 4}`} stroke-width=${unit} /><text x=${x + unit * 3} y=${y - unit * 2} font-size=${unit * 8}>${at + 1}</text></g>`)}
+      ${drawing && drawing.kind !== "mark" && html`<g class=${drawing.kind}><polyline points=${path(drawing.points)} stroke-width=${unit} />${drawing.points.map(([x, y]) => html`<circle class="handle" cx=${x} cy=${y} r=${unit * 3} />`)}</g>`}
     </svg>
   `;
 }
+
+const HINTS = { line: "Click where it begins and where it ends.", zone: "Click the corners, three or more.", mark: "Click four points on the ground, or more, of which you know the places." };
 
 /** The shapes with their names and counts, and where they are saved. */
 export function ScenePanel({ facts, draft, choose }) {
@@ -149,9 +158,10 @@ export function ScenePanel({ facts, draft, choose }) {
       <div class="controls">
         <button type="button" onClick=${() => draft.begin("line")} aria-pressed=${drawing?.kind === "line"}>Draw a line</button>
         <button type="button" onClick=${() => draft.begin("zone")} aria-pressed=${drawing?.kind === "zone"}>Draw a zone</button>
+        <button type="button" onClick=${() => draft.begin("mark")} aria-pressed=${drawing?.kind === "mark"}>Calibrate</button>
         ${drawing &&
-        html`<span role="status">${drawing.kind === "line" ? "Click where it begins and where it ends." : "Click the corners, three or more."}</span>
-          ${drawing.kind === "zone" && html`<button type="button" onClick=${draft.finish}>Done</button>`}
+        html`<span role="status">${HINTS[drawing.kind]}</span>
+          ${drawing.kind !== "line" && html`<button type="button" onClick=${draft.finish}>Done</button>`}
           <button type="button" onClick=${draft.cancel}>Cancel</button>`}
         ${stored.length > 0 &&
         html`<label>Stored <select value="" onChange=${(e) => {
@@ -164,7 +174,8 @@ export function ScenePanel({ facts, draft, choose }) {
         }}><option value="">choose…</option>${stored.map((one) => html`<option value=${one.name}>${one.name}</option>`)}</select></label>`}
       </div>
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
-      ${shapes.length > 0 &&
+      <${Calibration} draft=${draft} />
+      ${(shapes.length > 0 || draft.scene.calibration) &&
       html`
         <table class="counts">
           <caption class="hidden">What each line and zone counts</caption>
@@ -187,6 +198,8 @@ export function ScenePanel({ facts, draft, choose }) {
             )}
           </tbody>
         </table>
+        ${counts?.flows.length > 0 &&
+        html`<p class="small"><strong>Flows</strong> (objects, from the first to the last): ${counts.flows.filter((row) => row.identities > 0).map((row) => `${row.origin} → ${row.destination}: ${number(row.identities)} ${row.class_name}`).join("; ")}</p>`}
         <form class="controls" onSubmit=${save}>
           <label>Scene <input required pattern="[A-Za-z0-9_\\-]+" value=${name} onInput=${(e) => setName(e.target.value)} placeholder="gate" size="12" /></label>
           <label>for videos <input required value=${videos} onInput=${(e) => setVideos(e.target.value)} size="24" /></label>

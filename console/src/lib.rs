@@ -12,6 +12,9 @@
 //! - `ask`: SQL of the page over the tables, read-only and bounded.
 //! - `scenes`: lines and zones, what they count, and where they are stored.
 //! - `files`: objects as files, held open while they are of use.
+//! - `incoming`: videos that come in pieces, whatever is killed meanwhile; `tus`: the protocol by which they come.
+//! - `works`: what the host of the functions does for the page; `drops`: from an upload to its request, and cancel, retry, delete.
+//! - `live`: the progress of all that, as it happens.
 //!
 //! Names, labels and messages are data everywhere: the server sends JSON and pictures, and the page makes text of them.
 
@@ -20,27 +23,38 @@ mod assets;
 mod boxes;
 mod crops;
 mod door;
+mod drops;
 mod files;
 mod frames;
+mod incoming;
 mod json;
+mod live;
 mod problem;
 mod requests;
 mod scenes;
 mod still;
 mod tracks;
+mod tus;
 mod video;
+mod works;
 
-pub use door::{Token, TokenError};
+pub use {
+    door::{Token, TokenError},
+    drops::Drops,
+    incoming::{Incoming, IncomingOpenError},
+    works::{Model, Refused, Wishes, Works},
+};
 
 use axum::{
     Router, middleware,
-    routing::{get, post, put},
+    routing::{delete, get, options, post, put},
 };
 use duckdb::Connection;
 use std::{
     future::Future,
     io,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use trackdrop_database::{DatabaseError, Tables};
@@ -51,6 +65,9 @@ use trackdrop_media::Limits;
 const THREADS: usize = 2;
 /// Memory of all such questions together.
 const MEMORY: &str = "256MB";
+
+/// What answers that are being sent may still take when the console ends.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What the page is served from.
 #[derive(Debug)]
@@ -64,6 +81,9 @@ pub struct Console {
     stills: still::Stills,
     /// Statements of the page run one after the other.
     turns: Arc<Semaphore>,
+    /// What takes videos; else why nothing does.
+    drops: Result<Drops, String>,
+    live: live::Live,
 }
 
 impl Console {
@@ -83,7 +103,15 @@ impl Console {
             database: Mutex::new(database),
             stills: still::Stills::default(),
             turns: Arc::new(Semaphore::new(1)),
+            drops: Err("this console takes no videos".to_owned()),
+            live: live::Live::default(),
         })
+    }
+
+    /// Takes videos, or tells the page why it does not.
+    #[must_use]
+    pub fn with_drops(self, drops: Result<Drops, String>) -> Self {
+        Self { drops, ..self }
     }
 
     /// A connection of its own to the database in memory, which has no table: questions name the files that they read.
@@ -96,7 +124,11 @@ impl Console {
     fn router(self: Arc<Self>) -> Router {
         Router::new()
             .route("/api/requests", get(requests::list))
-            .route("/api/requests/{request}", get(requests::page))
+            .route("/api/requests/{request}", get(requests::page).delete(drops::remove))
+            .route("/api/requests/{request}/removal", get(drops::removal))
+            .route("/api/requests/{request}/cancel", post(drops::cancel))
+            .route("/api/requests/{request}/retry", post(drops::retry))
+            .route("/api/requests/{request}/mend", post(drops::mend))
             .route("/api/requests/{request}/frames", get(frames::table))
             .route("/api/requests/{request}/boxes/{from}/{to}", get(boxes::span))
             .route("/api/requests/{request}/tracks", get(tracks::all))
@@ -106,6 +138,11 @@ impl Console {
             .route("/api/requests/{request}/count", post(scenes::count))
             .route("/api/ask", post(ask::ask))
             .route("/api/tables", get(ask::tables))
+            .route("/api/live", get(live::stream))
+            .route("/api/choices", get(drops::choices))
+            .route("/api/uploads", options(tus::options).post(tus::create))
+            .route("/api/uploads/{id}", delete(tus::discard).head(tus::offset).patch(tus::append))
+            .route("/api/uploads/{id}/again", post(drops::again))
             .route("/api/scenes", get(scenes::list))
             .route("/api/scenes/{name}", put(scenes::store))
             .fallback(get(assets::serve))
@@ -123,5 +160,20 @@ pub async fn serve(
     console: Console,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, Arc::new(console).router()).with_graceful_shutdown(stop).await
+    let console = Arc::new(console);
+    drops::take_up(&console).await;
+    let looking = tokio::spawn(live::look_on(console.clone()));
+    let (ending, late) = (console.clone(), console.clone());
+    let served = axum::serve(listener, console.router()).with_graceful_shutdown(async move {
+        stop.await;
+        // Their streams have no end of their own.
+        ending.live.end();
+    });
+    let served = tokio::select! {
+        served = served.into_future() => served,
+        // A client that has stopped reading a video or sending an upload is not waited for.
+        () = async { late.live.ended().await; tokio::time::sleep(GRACE).await } => Ok(()),
+    };
+    looking.abort();
+    served
 }

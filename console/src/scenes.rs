@@ -16,8 +16,9 @@ use trackdrop_database::{Contents, LoadedFile, Span, ask_about, open, scenes};
 use trackdrop_pipeline::names::ResultFile;
 use trackdrop_scenes::{Scene, SceneError};
 
-/// The views that a draft is asked about.
-const VIEWS: &str = "line_crossings zone_visits";
+/// The views that a draft is asked about; with a calibration the last one, too.
+const VIEWS: &str = "line_crossings zone_visits flows";
+const SPEEDS: &str = "track_speeds";
 /// Crossings that are sent, to be jumped to.
 const MOST_CROSSINGS: usize = 5000;
 
@@ -59,7 +60,17 @@ pub(crate) async fn count(
     };
     tokio::task::spawn_blocking(move || -> Result<Json, Problem> {
         let database = open(&contents, &Span::default())?;
-        ask_about(&database, &contents.scenes, VIEWS)?;
+        let is_calibrated = contents.scenes.iter().any(|scene| scene.calibration.is_some());
+        let views = if is_calibrated { format!("{VIEWS} {SPEEDS}") } else { VIEWS.to_owned() };
+        ask_about(&database, &contents.scenes, &views)?;
+        let speeds = match is_calibrated {
+            true => rows_of(&database,
+                "SELECT class_name, COUNT(*) AS tracks, MEDIAN(median_speed) AS median_m_s, MAX(max_speed) AS fastest_m_s,
+                        MEDIAN(median_error) AS error_m_s
+                 FROM track_speeds GROUP BY ALL ORDER BY ALL"
+            )?,
+            false => Vec::new(),
+        };
         let crossings = "SELECT line, direction, class_name, track_id, frame_index, time_s FROM line_crossings";
         Ok(Json(json!({
             "lines": rows_of(&database, &format!(
@@ -70,6 +81,15 @@ pub(crate) async fn count(
                         SUM(CASE WHEN left_scene THEN 1 ELSE 0 END)::BIGINT AS ended_inside
                  FROM zone_visits GROUP BY ALL ORDER BY ALL"
             )?,
+            "flows": rows_of(&database,
+                "SELECT origin, destination, class_name, moves::BIGINT AS moves, identities::BIGINT AS identities
+                 FROM flows ORDER BY ALL"
+            )?,
+            "visitors": rows_of(&database,
+                "SELECT zone, LIST(DISTINCT track_id) AS tracks FROM zone_visits GROUP BY zone ORDER BY zone"
+            )?,
+            "speeds": speeds,
+            "residual_m": rows_of(&database, "SELECT residual_m FROM scenes WHERE kind = 'scene'")?[0]["residual_m"],
             "crossings": rows_of(&database, &format!("{crossings} ORDER BY time_s, track_id LIMIT {MOST_CROSSINGS}"))?,
         })))
     })

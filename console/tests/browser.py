@@ -23,6 +23,7 @@ import urllib.parse
 from playwright.sync_api import sync_playwright
 
 import clips
+from dropping import accessible, drop
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODEL = clips.ROOT / "cli/tests/fixtures/moments.onnx"
@@ -145,10 +146,15 @@ class Browser:
         self.context.add_init_script(
             "addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective, e.blockedURI, e.sourceFile, e.lineNumber))"
         )
-        self.page = self.context.new_page()
-        self.page.on("console", lambda message: message.type in ("error", "warning") and "willReadFrequently" not in message.text and self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        self.page = self.opened()
+
+    def opened(self):
+        """Another page, which complains to the same list."""
+        page = self.context.new_page()
+        page.on("console", lambda message: message.type in ("error", "warning") and "willReadFrequently" not in message.text and self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        return page
 
     def settled(self, frame):
         self.page.wait_for_selector(f'canvas[data-settled="{frame}"]')
@@ -303,6 +309,21 @@ def use(browser, data, address):
     page.wait_for_function("() => [...document.querySelectorAll('.gallery img')].length > 1 && [...document.querySelectorAll('.gallery img')].every((i) => i.complete && i.naturalWidth > 0)")
 
 
+def calibrated(page, at, data):
+    """Four corners of a ground of 19.2 by 10.8 m make ten pixels a metre; the form of the scene keeps them."""
+    page.get_by_role("button", name="Calibrate").click()
+    for x, y in ((10, 20), (180, 20), (180, 100), (10, 100)):
+        page.mouse.click(*at(x, y))
+    page.get_by_role("button", name="Done").click()
+    page.get_by_text("Give each point its place.").wait_for()
+    for point, place in enumerate(((1.0, 8.8), (18.0, 8.8), (18.0, 0.8), (1.0, 0.8)), 1):
+        for axis, value in zip(("to the right", "away"), place):
+            page.get_by_label(f"Point {point}, metres {axis}").fill(str(value))
+    page.get_by_text("m/s at most").wait_for()
+    assert "The points fit to 0.00 m." in page.locator(".calibration").inner_text()
+    page.screenshot(path=data.folder / "calibration.png", full_page=True)
+
+
 def lines(browser, data, address):
     """A line drawn by mouse counts what `trackdrop query` counts of the scene that it is saved as."""
     page = browser.page
@@ -324,6 +345,13 @@ def lines(browser, data, address):
     page.get_by_role("button", name="Done").click()
     page.wait_for_function("() => document.querySelector('.counts').innerText.includes('visits')")
     shown = page.locator(".counts").inner_text()
+    # Only those that were in the zone are listed.
+    zone = page.locator(".trackbar label").filter(has_text="Zone").locator("select")
+    zone.select_option("zone-1")
+    inside = page.locator(".trackbar h2 .id").inner_text()
+    page.screenshot(path=data.folder / "zone.png", full_page=True)
+    zone.select_option("")
+    calibrated(page, at, data)
     page.get_by_label("Scene", exact=True).fill("drawn")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved: ").wait_for()
@@ -333,6 +361,10 @@ def lines(browser, data, address):
     crossings = ask(f"SELECT direction, class_name, SUM(crossings)::BIGINT AS n FROM line_counts {of_scene}")
     visits = ask(f"SELECT class_name, COUNT(*) AS n FROM zone_visits {of_scene}")
     assert crossings and visits
+    visitors = f"SELECT COUNT(DISTINCT track_id) AS n FROM zone_visits WHERE scene = 'drawn' AND request_id = '{request}'"
+    assert inside.split()[0] == str(ask(visitors)[0]["n"]), inside
+    units = ask(f"SELECT DISTINCT unit FROM track_speeds WHERE scene = 'drawn' AND request_id = '{request}'")
+    assert units == [{"unit": "m/s"}], units
     for row in crossings:
         assert f"{row['direction']}: {row['n']} {row['class_name']}" in shown, (row, shown)
     for row in visits:
@@ -417,6 +449,23 @@ def ask(browser, data, address):
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("1 row,").wait_for()
     assert grid(page)[0]["n"] == query("csv", "SELECT COUNT(*) FROM objects_per_second").splitlines()[1]
+    # Names are completed: columns of the table, by key, and nothing in a text.
+    box = page.get_by_label("One SELECT")
+    box.fill("SELECT COUNT(*) AS n FROM track_su")
+    page.get_by_role("option", name="track_summary").wait_for()
+    box.press("Tab")
+    box.press_sequentially(" AS s WHERE s.dw")
+    box.press("ArrowDown")
+    assert box.get_attribute("aria-activedescendant") == page.get_by_role("option", name="dwell_s").get_attribute("id")
+    page.screenshot(path=data.folder / "completion.png")
+    box.press("Enter")
+    box.press_sequentially(" > 0 AND s.class_name <> 'tra")
+    assert box.input_value() == "SELECT COUNT(*) AS n FROM track_summary AS s WHERE s.dwell_s > 0 AND s.class_name <> 'tra"
+    assert page.get_by_role("option").count() == 0, "nothing is completed in a text"
+    box.press_sequentially("'")
+    box.press("Control+Enter")
+    page.get_by_text("1 row,").wait_for()
+    assert grid(page)[0]["n"] == query("csv", "SELECT COUNT(*) FROM track_summary WHERE dwell_s > 0").splitlines()[1]
     # A row shows its frame: another view's, by a click, and this player's, by key.
     sql = f"SELECT request_id, frame_index, track_id FROM tracks WHERE request_id = '{request}' AND track_id = 2 ORDER BY frame_index DESC LIMIT 5"
     rows = [json.loads(line) for line in query("json", sql).splitlines()]
@@ -438,13 +487,107 @@ def ask(browser, data, address):
     page.wait_for_function("() => document.querySelectorAll('.grid tbody tr.goes').length === 5")
 
 
+def heat_and_flows(page, data, request, number):
+    """The heatmap has the seconds of the view `heatmap`, and the matrix has the numbers of `flows`."""
+    figure = page.locator(".plot[data-plot=heatmap]")
+    figure.locator(".heat .cell").first.wait_for()
+    figure.locator("summary").click()
+    own = [line.split(",") for line in data.run("query", "--format", "csv", figure.locator("pre").inner_text()).splitlines()[1:]]
+    view = data.run("query", "--format", "csv", f"SELECT class_name, cell_x, cell_y, seconds FROM heatmap WHERE request_id = '{request}' AND scene = 'plotted' ORDER BY ALL")
+    other = [line.split(",") for line in view.splitlines()[1:]]
+    assert [one[:3] for one in own] == [one[:3] for one in other] and len(own) > 10
+    assert all(abs(float(one[3]) - float(two[3])) < 1e-6 for one, two in zip(own, other))
+    cells = {(one[1], one[2]) for one in own}
+    assert figure.locator(".heat .cell").count() == len(cells)
+    page.wait_for_function("async () => { const image = new Image(); image.src = document.querySelector('.heat image').href.baseVal; await image.decode(); return image.naturalWidth > 0 }")
+    matrix = page.locator(".plot[data-plot=flows]")
+    columns = matrix.locator("thead th").all_inner_texts()[1:]
+    for count in ("identities", "moves"):
+        matrix.get_by_label("Count").select_option(count)
+        shown = {}
+        for row in matrix.locator("tbody tr").all():
+            shown |= {(row.locator("th").inner_text(), to): int(cell or 0) for to, cell in zip(columns[:-1], row.locator("td").all_inner_texts())}
+        sql = f"SELECT origin, destination, SUM({count})::BIGINT FROM flows WHERE request_id = '{request}' AND scene = 'plotted' GROUP BY ALL"
+        wanted = {tuple(line.split(",")[:2]): int(line.split(",")[2]) for line in data.run("query", "--format", "csv", sql).splitlines()[1:]}
+        assert {key: value for key, value in shown.items() if value} == {key: value for key, value in wanted.items() if value} != {}, (count, shown, wanted)
+
+
+def track(browser, data, address):
+    """The page of a track says what `trackdrop query` says of it."""
+    page = browser.page
+    request = data.requests["constant.mp4"]
+    page.goto(f"{address}/request/{request}?track=2")
+    browser.settled(0)
+    page.get_by_role("link", name="Its page").click()
+    page.locator("[data-part=path] .path").wait_for()
+    page.locator("[data-part=speed] .chart").wait_for()
+    of = f"WHERE request_id = '{request}' AND track_id = 2"
+    [row] = [json.loads(line) for line in data.run("query", "--format", "json", f"SELECT dwell_s, first_frame FROM track_summary {of}").splitlines()]
+    assert f"{row['dwell_s']:.2f} s" in page.locator(".card dl").first.inner_text()
+    points = page.locator("[data-part=path] .path").get_attribute("points").split()
+    path = [json.loads(line) for line in data.run("query", "--format", "json", f"SELECT (x1 + x2) / 2 AS x, y2 AS y FROM tracks {of} ORDER BY frame_index").splitlines()]
+    drawn = [tuple(map(float, point.split(","))) for point in points]
+    assert len(drawn) == len(path) and all(abs(x - one["x"]) < 1e-3 and abs(y - one["y"]) < 1e-3 for (x, y), one in zip(drawn, path))
+    page.get_by_text("It crossed no line").wait_for()
+    page.screenshot(path=data.folder / "track.png", full_page=True)
+    shared = page.url
+    page.goto(address)
+    page.goto(shared)
+    page.get_by_role("link", name="Show in the player").click()
+    browser.settled(row["first_frame"])
+    assert "#2" in page.locator(".chosen").inner_text()
+
+
+def mend(browser, data, address):
+    """Two tracks are merged, one is split and one is taken out: the version has the rows, and undoing gives the first request back."""
+    page = browser.page
+    request = data.requests["constant.mp4"]
+    page.goto(f"{address}/request/{request}?frame=30&track=1")
+    browser.settled(30)
+    page.locator(".mend summary").click()
+    page.get_by_role("button", name="Split at frame 30").click()
+    page.locator(".mend li").get_by_text("#1 is another object from frame 30 on").wait_for()
+    # What can't be is refused, and nothing is made.
+    page.get_by_label("is also #").fill("2")
+    page.get_by_role("button", name="Merge").click()
+    page.get_by_role("button", name="Make a version").click()
+    page.locator(".mend .problem").get_by_text("both tracks are in frame 0").wait_for()
+    assert len(browser.complaints) == 1 and "422" in browser.complaints[0], browser.complaints
+    browser.complaints.clear()
+    page.get_by_role("button", name="Take the last back").click()
+    page.locator(".lane").nth(1).locator(".name").click()
+    browser.settled(0)
+    page.get_by_role("button", name="It is no object").click()
+    page.screenshot(path=data.folder / "mend.png", full_page=True)
+    accessible(page, "edits that are planned")
+    page.get_by_role("button", name="Make a version").click()
+    page.wait_for_function("(request) => !location.pathname.endsWith(request)", arg=request)
+    version = page.url.split("/request/")[1].split("?")[0]
+    page.locator(".bar .state-done").wait_for(timeout=60_000)
+    page.locator(".lane").nth(2).wait_for()
+    count = lambda of: [json.loads(line) for line in data.run("query", "--format", "json", f"SELECT track_id, COUNT(*) AS n, MIN(frame_index) AS first FROM tracks WHERE request_id = '{of}' GROUP BY ALL ORDER BY ALL").splitlines()]
+    before, after = {row["track_id"]: row for row in count(request)}, {row["track_id"]: row for row in count(version)}
+    assert set(before) == {1, 2, 3} and set(after) == {1, 3, 4}, (before, after)
+    assert after[1]["n"] == 30 and after[4] == {"track_id": 4, "n": before[1]["n"] - 30, "first": 30} and after[3] == before[3]
+    page.locator(".mend summary").click()
+    page.get_by_role("button", name="Undo the last").click()
+    page.wait_for_function("(version) => !location.pathname.endsWith(version)", arg=version)
+    page.locator(".bar .state-done").wait_for(timeout=60_000)
+    page.locator(".mend summary").click()
+    page.get_by_role("button", name="Undo the last").click()
+    page.wait_for_function("(request) => location.pathname.endsWith(request)", arg=request)
+    for one in [json.loads(line) for line in data.run("requests", "--json").splitlines()]:
+        if one["request_id"] not in data.requests.values():
+            data.run("delete", one["request_id"])
+
+
 def plots(browser, data, address):
     """What is drawn adds up to what `trackdrop query` gives for the plot's own statement, and for another one."""
     page = browser.page
     request = data.requests["constant.mp4"]
     scene = data.folder / "plotted.json"
     picture = {"width_px": clips.WIDTH, "height_px": clips.HEIGHT}
-    scene.write_text(json.dumps({"name": "plotted", "videos": ["constant.mp4"], "picture": picture, "lines": [{"name": "middle", "points": [[90, 18], [90, 100]]}]}))
+    scene.write_text(json.dumps({"name": "plotted", "videos": ["constant.mp4"], "picture": picture, "lines": [{"name": "middle", "points": [[90, 18], [90, 100]]}, {"name": "right", "points": [[110, 18], [110, 100]]}]}))
     data.run("scene", "add", scene)
     page.goto(f"{address}/request/{request}?plots=1")
     page.wait_for_function("() => document.querySelectorAll('.plot .chart').length === 4")
@@ -477,6 +620,7 @@ def plots(browser, data, address):
         with page.expect_download() as saved:
             figure.get_by_role("button", name="CSV").click()
         assert pathlib.Path(saved.value.path()).read_text() == own, name
+    heat_and_flows(page, data, request, number)
     page.screenshot(path=data.folder / "plots.png", full_page=True)
     # The statement is asked further where all are asked.
     page.locator(".plot[data-plot=crossings]").get_by_role("link", name="Open under Ask").click()
@@ -488,12 +632,15 @@ def plots(browser, data, address):
 def views(data):
     """An address of each view."""
     sql = "SELECT request_id, video, track_id, class_name, first_frame, dwell_s FROM track_summary ORDER BY dwell_s DESC"
-    return {"list": "/", "request": f"/request/{data.requests['constant.mp4']}", "plots": f"/request/{data.requests['constant.mp4']}?plots=1", "ask": "/ask?" + urllib.parse.urlencode({"sql": sql})}
+    return {"list": "/", "request": f"/request/{data.requests['constant.mp4']}", "plots": f"/request/{data.requests['constant.mp4']}?plots=1", "track": f"/request/{data.requests['constant.mp4']}/track/2", "ask": "/ask?" + urllib.parse.urlencode({"sql": sql})}
 
 
 def open_view(browser, url):
     browser.page.goto(url)
-    browser.settled(0) if "/request/" in url else browser.page.wait_for_selector("tbody tr")
+    if "/track/" in url:
+        browser.page.locator("[data-part=speed] .chart").wait_for()
+    else:
+        browser.settled(0) if "/request/" in url else browser.page.wait_for_selector("tbody tr")
     if "plots" in url:
         browser.page.wait_for_function("() => document.querySelectorAll('.plot .chart').length >= 3 && !document.querySelector('.plots [role=status]')")
     if "/ask" in url:
@@ -503,17 +650,13 @@ def open_view(browser, url):
 
 def readable(browser, data, address):
     """axe-core finds nothing serious, in light and in dark; a phone needs no sideways scrolling."""
-    axe = os.environ.get("AXE")
     page = browser.page
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for name, path in views(data).items():
             open_view(browser, address + path)
             page.screenshot(path=data.folder / f"{name}-{scheme}.png", full_page=True)
-            if axe:
-                page.evaluate(pathlib.Path(axe).read_text())
-                found = page.evaluate("axe.run().then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => v.id + ': ' + v.nodes[0].html.slice(0, 160) + ' ' + v.nodes[0].failureSummary))")
-                assert not found, f"{scheme} {path}: " + "\n".join(found)
+            accessible(page, f"{scheme} {path}")
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 390, "height": 844})
     for path in views(data).values():
@@ -523,7 +666,7 @@ def readable(browser, data, address):
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-PARTS = {part.__name__: part for part in (use, names_are_data, lines, ask, plots, exactness, readable, safety)}
+PARTS = {part.__name__: part for part in (use, names_are_data, lines, ask, plots, track, mend, exactness, readable, safety, drop)}
 
 
 def main():

@@ -26,6 +26,11 @@ impl Votes {
         Self { names, scores: BTreeMap::new() }
     }
 
+    /// The model's classes, by their ids.
+    pub(crate) fn names(&self) -> &[Arc<str>] {
+        &self.names
+    }
+
     pub(crate) fn take(&mut self, frame: &[Matched<'_>]) {
         for Matched { track, detection } in frame {
             self.vote(track.id, detection.class_id, f64::from(detection.score));
@@ -49,6 +54,12 @@ impl Votes {
         };
         let decided = self.scores.iter().map(|(&track, votes)| (track, winner(votes)));
         Classes(decided.map(|(track, id)| (track, (id, name_of(id)))).collect())
+    }
+}
+
+impl FromIterator<(u64, (i32, Arc<str>))> for Classes {
+    fn from_iter<T: IntoIterator<Item = (u64, (i32, Arc<str>))>>(classes: T) -> Self {
+        Self(classes.into_iter().collect())
     }
 }
 

@@ -18,6 +18,7 @@
 mod blur;
 mod classes;
 mod damage;
+mod edits;
 mod exports;
 mod fold;
 mod looks;
@@ -50,6 +51,8 @@ use damage::Damage;
 use fold::Fold;
 use looks::Strides;
 use merging::{Finished, Merging};
+
+pub use edits::{Impossible, apply as apply_edits};
 
 /// Segments that are read ahead, and that are written at the same time: a store answers each in tens of milliseconds, and folding takes one or two.
 /// The fold itself takes one after the other, in order.

@@ -130,7 +130,7 @@ impl Merging {
     fn begin_fold(&mut self, manifest: &Manifest, footer: &SegmentFooter) -> Result<(Strides, Fold), Failure> {
         let strides = Strides::of(manifest, &footer.account)?;
         let (settings, frame_rate) = (&manifest.settings, video_of(manifest)?.frame_rate.to_f64());
-        if !settings.refine.is_none() || strides.tracked.every() > 1 {
+        if !settings.refine.is_none() || strides.tracked.every() > 1 || !settings.edits.is_empty() {
             let birth_score = tracker_settings(settings, footer.track_thresh, frame_rate).track_thresh + BIRTH_MARGIN;
             self.refiner = Some(Refiner::new(refine_of(settings, birth_score)?, strides.tracked));
             self.votes = Some(Votes::new(footer));

@@ -1,8 +1,9 @@
 //! Named deviations from what the tracker gave, asked for by the user and made once all frames are known: they hold the video's rows
-//! in memory. No row is taken away, and every row that is added has `observed == false`.
+//! in memory. No row is taken away, and every row that is added has `observed == false`. A person's edits are made after them, and may do both.
 
 use crate::{
     classes::{Classes, Votes},
+    edits,
     fold::{Looked, Matched},
     video_of,
 };
@@ -87,11 +88,19 @@ impl Refiner {
         for row in rows.iter().filter(|row| row.is_observed()) {
             votes.vote(row.id, row.class, row.score);
         }
+        let (names, log) = (votes.names().to_vec(), &manifest.settings.edits);
         let classes = votes.decide();
         let pts = Pts { manifest };
-        let rows = rows.iter().map(|row| track_row(row, &pts, &classes)).collect::<Result<_, _>>()?;
-        let named = |links: Vec<LinkMade>| links.iter().map(|link| pts.link(link)).collect::<Result<_, _>>();
-        Ok(Finished { rows, classes, links: links.map(named).transpose()? })
+        let rows = rows.iter().map(|row| track_row(row, &pts, &classes)).collect::<Result<Vec<_>, _>>()?;
+        let named = |links: Vec<LinkMade>| links.iter().map(|link| pts.link(link)).collect::<Result<Vec<_>, _>>();
+        let links = links.map(named).transpose()?;
+        if log.is_empty() {
+            return Ok(Finished { rows, classes, links });
+        }
+        let mut edited = rows.clone();
+        edits::apply(log, &mut edited, &names).map_err(Failure::permanent_from)?;
+        let links = links.map(|links| edits::renamed(links, &rows, &edited));
+        Ok(Finished { classes: edits::classes_of(&edited), rows: edited, links })
     }
 }
 

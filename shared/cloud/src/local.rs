@@ -4,6 +4,7 @@
 //! DATA/results/<request_id>/...   what users take away (hard links to the blobs)
 //! DATA/.store/catalog.db          SQLite: objects, messages, warehouse; the one truth
 //! DATA/.store/blobs/<generation>  immutable contents
+//! DATA/.store/incoming/       videos that the console is being sent, piece by piece
 //! DATA/.store/tmp/<host>/         temporary files of a running process
 //! DATA/.store/hosts/<host>        locked for as long as that process lives
 //! DATA/.store/reserve             deleted when the disk is full, so that the failure can still be recorded

@@ -12,6 +12,7 @@
 //! - [`delete`]: removes a request everywhere.
 //! - [`end`]: ends a request with a result or with an error, and publishes the end; idempotent.
 //! - [`room`]: shares the memory of a process among its concurrent deliveries.
+//! - [`progress`]: how far a request is, by the objects in the store.
 //! - [`round`]: a reopened request ends again; the rounds keep its ends apart.
 //! - [`version`]: another version of a request's tracks, from the stored detections.
 //! - `store`: the only implementation of get, mark and conditional put; its types are at the root.
@@ -50,6 +51,7 @@ pub mod delete;
 pub mod end;
 pub mod known;
 pub mod manifest;
+pub mod progress;
 pub mod room;
 pub mod round;
 pub mod stage;

@@ -1,6 +1,7 @@
 //! What a user asks for with an upload. The settings travel with the request: results depend on these and on
 //! nothing that a function is deployed with.
 
+mod edits;
 mod refinements;
 mod sharing;
 
@@ -13,6 +14,7 @@ use serde::{
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 use trackdrop_tracker::{check_match_thresh, check_track_thresh};
 
+pub use edits::{Edit, EditError};
 use refinements::refinements;
 pub use refinements::{LINK_GAP_S, LONGEST_LINK_GAP_S, NamedSmooth, Refinements, Smooth};
 
@@ -77,6 +79,10 @@ pub struct RequestSettings {
     /// What is done to the tracks once all frames are known.
     #[serde(skip_serializing_if = "Refinements::is_none", deserialize_with = "refinements")]
     pub refine: Refinements,
+    /// Corrections by a person, made last and in this order: `merge 3 7`, `split 3 120`, `class 3 car`, `delete 9`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub edits: Vec<Edit>,
 }
 
 /// What is drawn into an annotated video.
@@ -222,6 +228,7 @@ impl Default for RequestSettings {
             source_clock: false,
             tracker: TrackerOverrides::default(),
             refine: Refinements::default(),
+            edits: Vec::new(),
         }
     }
 }

@@ -133,6 +133,11 @@ impl LocalCloud {
         &self.inner.root
     }
 
+    /// Where contents that come in pieces can wait until they are whole: on the disk of the contents, and not swept when a process dies.
+    pub fn incoming(&self) -> PathBuf {
+        self.inner.store.join("incoming")
+    }
+
     /// Deletes the reserve, so that a failure can be recorded on a full disk. The next `open` makes it again.
     pub fn release_reserve(&self) {
         std::fs::remove_file(self.inner.store.join("reserve")).ok();

@@ -1,0 +1,426 @@
+//! What the console has done: the same functions, started in the same way as by `trackdrop run`, for as long as there is something to do.
+
+use crate::{
+    args::{Arguments, Command, ProcessingArguments},
+    begin::{self, Again},
+    delete,
+    host::{self, Host},
+    output::explain,
+    run, settings,
+    upload::{self, Taken},
+};
+use anyhow::{Context, anyhow, bail};
+use async_trait::async_trait;
+use clap::Parser;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{Notify, watch};
+use trackdrop_cloud::local::{BusError, BusEvent, LocalCloud, Redrive};
+use trackdrop_console::{Model, Refused, Wishes, Works};
+use trackdrop_detector::{DeviceChoice, default_model_path};
+use trackdrop_flow::{Cloud, delete as deletion, end, manifest, version};
+use trackdrop_merge::apply_edits;
+use trackdrop_pipeline::{
+    Bucket, Edit, Manifest, RequestId, RequestSettings, RequestState, Stage,
+    names::{ObjectName, PerSegment, ResultFile},
+};
+use trackdrop_tables::{detections, tracks};
+
+/// How often it is looked whether requests are over.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Looks in a row at which nothing is queued for a request that is not over: it would hang for ever.
+const MOST_IDLE_LOOKS: u32 = 8;
+/// The reason of a request that was cancelled.
+const CANCELLED: &str = "it was cancelled on the console; Retry resumes from what is done";
+
+/// The functions over the data directory, at work while there are requests to work for.
+pub(crate) struct Workshop {
+    cloud: Cloud,
+    local: Arc<LocalCloud>,
+    model: Option<PathBuf>,
+    /// Its detectors are loaded once they are needed. Another one takes its place when all is done, so that their memory is given back.
+    host: Mutex<Arc<Host>>,
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    unfinished: BTreeSet<RequestId>,
+    notes: BTreeMap<Option<RequestId>, String>,
+}
+
+impl std::fmt::Debug for Workshop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workshop").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Workshop {
+    pub(crate) fn open(local: Arc<LocalCloud>, model: Option<&Path>) -> anyhow::Result<Self> {
+        let model = match model {
+            Some(path) => {
+                Some(path.canonicalize().with_context(|| format!("the model {} can't be read", path.display()))?)
+            }
+            None => None,
+        };
+        let host = Mutex::new(Arc::new(fresh(&local)?));
+        Ok(Self { cloud: host::cloud_of(&local), local, model, host, state: Mutex::default(), wake: Notify::new() })
+    }
+
+    fn host(&self) -> Arc<Host> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, about: Option<RequestId>, note: String) {
+        self.state().notes.insert(about, note);
+    }
+
+    /// From now on the request is worked for.
+    fn take(&self, request: &RequestId) {
+        let mut state = self.state();
+        state.notes.remove(&Some(request.clone()));
+        state.notes.remove(&None);
+        state.unfinished.insert(request.clone());
+        self.wake.notify_one();
+    }
+
+    fn lay_down(&self, request: &RequestId) {
+        let mut state = self.state();
+        state.unfinished.remove(request);
+        state.notes.remove(&Some(request.clone()));
+    }
+
+    /// Works until `stop` says so.
+    pub(crate) async fn run(&self, mut stop: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return,
+                () = self.wake.notified() => {}
+            }
+            let host = self.host();
+            let outcome = host.bus.run(self.until_idle(&host, &mut stop), |event| self.heard(event)).await;
+            if let Err(error) = outcome {
+                self.broke_off(&host, error).await;
+            }
+            if self.state().unfinished.is_empty()
+                && let Ok(fresh) = fresh(&self.local)
+            {
+                *self.host.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+            }
+        }
+    }
+
+    /// The host itself can't continue: nothing is worked for until somebody asks for it again.
+    async fn broke_off(&self, host: &Host, error: BusError) {
+        let said = explain(&run::give_up(host, error).await);
+        for request in self.unfinished() {
+            if end::is_told(&self.cloud, &request).await.unwrap_or_default() {
+                self.lay_down(&request);
+            }
+        }
+        self.note(None, said);
+        self.state().unfinished.clear();
+    }
+
+    async fn until_idle(&self, host: &Host, stop: &mut watch::Receiver<bool>) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut idle: BTreeMap<RequestId, u32> = BTreeMap::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = stopped(stop) => return,
+                _ = look.tick() => {}
+            }
+            for request in self.unfinished() {
+                if end::is_told(&self.cloud, &request).await.unwrap_or_default() {
+                    self.lay_down(&request);
+                    continue;
+                }
+                let is_idle = host.local.pending(&request).await.is_ok_and(|pending| pending == 0);
+                let looks = if is_idle { idle.get(&request).copied().unwrap_or_default() + 1 } else { 0 };
+                idle.insert(request.clone(), looks);
+                if looks > MOST_IDLE_LOOKS {
+                    self.lay_down(&request);
+                    self.note(Some(request), "nothing is queued for it: Retry resumes from what is done".to_owned());
+                }
+            }
+            if self.state().unfinished.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn heard(&self, event: BusEvent) {
+        let (request, note) = match event {
+            BusEvent::Retrying { function, request, reason, wait } => {
+                (request, format!("{function} failed and is tried again in {:.0} s: {reason}", wait.as_secs_f64()))
+            }
+            BusEvent::GivenUp { function, request, reason } => (request, format!("{function} was given up: {reason}")),
+        };
+        if let Ok(request) = request.parse() {
+            self.note(Some(request), note);
+        }
+    }
+
+    /// The settings that `trackdrop run` makes of these options, checked as it checks them.
+    async fn settings(&self, wishes: &Wishes) -> anyhow::Result<RequestSettings> {
+        let mut settings = settings::of_run(&arguments(wishes, self.model.as_deref())?)?;
+        let host = self.host();
+        tokio::task::spawn_blocking(move || {
+            run::check(&host.detectors, DeviceChoice::Auto, &mut settings)?;
+            Ok(settings)
+        })
+        .await?
+    }
+
+    async fn begun(&self, name: &str, content: &Path, wishes: &Wishes) -> anyhow::Result<RequestId> {
+        let settings = self.settings(wishes).await?;
+        let info = upload::upload_as(&self.local, name, content, Taken::Linked, &settings).await?;
+        let again = if wishes.force { Again::Replace } else { Again::Beside };
+        let job = begin::begin(&self.host(), info, &settings, again).await?;
+        self.take(&job.request);
+        Ok(job.request)
+    }
+
+    async fn gone_on(&self, request: &RequestId) -> anyhow::Result<()> {
+        let host = self.host();
+        let manifest = manifest::read(&self.cloud, request).await?;
+        if let Some(root) = manifest.as_ref().and_then(|manifest| manifest.retrack_of.clone()) {
+            tracing::info!(%request, %root, "a version goes on");
+            end::reopen(&self.cloud, request, None).await?;
+            if self.local.pending(request).await? == 0 {
+                begin::redrive(&host, request, request.as_str(), None, Redrive::Resume).await?;
+            }
+        } else {
+            let info = self.upload_of(request).await?;
+            let settings = match manifest {
+                Some(manifest) => manifest.settings,
+                None => RequestSettings::of_upload(&info.metadata)?,
+            };
+            begin::begin(&host, info, &settings, Again::Beside).await?;
+        }
+        self.take(request);
+        Ok(())
+    }
+
+    async fn upload_of(&self, request: &RequestId) -> anyhow::Result<trackdrop_cloud::ObjectInfo> {
+        let uploads = self.cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await?;
+        let is_it = |info: &trackdrop_cloud::ObjectInfo| info.finalized().request().as_ref() == Some(request);
+        uploads
+            .into_iter()
+            .find(is_it)
+            .with_context(|| format!("the video of {request} is not in the data directory any more: upload it again"))
+    }
+
+    async fn ended(&self, request: &RequestId) -> anyhow::Result<()> {
+        let host = self.host();
+        let standing = manifest::look(&self.cloud, request).await?;
+        let (state, round) = standing.unzip();
+        if state.is_some_and(RequestState::is_final) {
+            bail!("{request} is over already: there is nothing to cancel");
+        }
+        let unplanned: Option<Manifest> = run::describe(&host, request).await;
+        if state.is_none() && unplanned.is_none() {
+            bail!("there is no request {request}: the list of requests has them all");
+        }
+        let stage = stage_of(state);
+        end::fail(&self.cloud, request, stage, CANCELLED, round.flatten(), || unplanned).await?;
+        for in_flight in host.bus.in_flight().iter().filter(|one| one.request == request.as_str()) {
+            in_flight.delivery.cancel();
+        }
+        Ok(())
+    }
+
+    async fn mended(&self, of: &RequestId, keep: usize, edits: Vec<Edit>) -> anyhow::Result<RequestId> {
+        let unknown = || anyhow!("there is no request {of}: the list of requests has them all");
+        let manifest = manifest::read(&self.cloud, of).await?.ok_or_else(unknown)?;
+        let mut settings = manifest.settings.clone();
+        // What the tracks don't allow is refused here, and not by a version that fails.
+        if keep >= settings.edits.len() {
+            self.try_edits(&manifest, edits.clone()).await?;
+        }
+        settings.edits.truncate(keep);
+        settings.edits.extend(edits);
+        settings.check()?;
+        if let Some(first) = manifest::read(&self.cloud, manifest.detected_in()).await?
+            && first.settings == settings
+        {
+            return Ok(first.request_id);
+        }
+        let version = version::make(&self.cloud, &manifest, settings).await?;
+        if !version.is_new && !end::is_told(&self.cloud, &version.request).await? {
+            self.gone_on(&version.request).await?;
+        }
+        self.take(&version.request);
+        Ok(version.request)
+    }
+
+    async fn try_edits(&self, manifest: &Manifest, edits: Vec<Edit>) -> anyhow::Result<()> {
+        let storage = &self.cloud.storage;
+        let (_, file) = storage.fetch(&ResultFile::Tracks.object(&manifest.request_id), None).await?;
+        let segment = manifest.segments.first().context("the request has no plan: process the video first")?;
+        let detections = PerSegment::Detections.object(manifest.detected_in(), segment.segment_number);
+        let (_, bytes) = storage.get(&detections).await?;
+        tokio::task::spawn_blocking(move || {
+            let mut rows = tracks::stream(file.path())?.collect::<Result<Vec<_>, _>>()?;
+            let names = detections::read_segment(bytes)?.1.class_names;
+            let names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(name.as_str())).collect();
+            Ok(apply_edits(&edits, &mut rows, &names)?)
+        })
+        .await?
+    }
+
+    async fn deleted(&self, request: &RequestId, with_upload: bool) -> anyhow::Result<()> {
+        let found = deletion::look(&self.cloud, request).await?;
+        let found = found.ok_or_else(|| anyhow!("there is no request {request}: the list of requests has them all"))?;
+        delete::check(&found, std::slice::from_ref(request), with_upload, false)?;
+        self.lay_down(request);
+        delete::carry_out(&self.cloud, Some(&self.local), &found, with_upload).await
+    }
+}
+
+/// A host whose detectors are not loaded.
+fn fresh(local: &Arc<LocalCloud>) -> anyhow::Result<Host> {
+    Host::over(local.clone(), host::detectors(DeviceChoice::Auto, None))
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Without a sender nobody can say any more that it continues.
+    stop.wait_for(|stop| *stop).await.ok();
+}
+
+/// What a request that ends now was at.
+fn stage_of(state: Option<RequestState>) -> Stage {
+    match state {
+        Some(RequestState::Tracking) => Stage::Track,
+        Some(RequestState::Merging) => Stage::Merge,
+        Some(RequestState::Annotating) => Stage::Annotate,
+        _ => Stage::Split,
+    }
+}
+
+/// The options as the command reads them. Each value is in one word with its option, so that none can be taken for another option.
+fn arguments(wishes: &Wishes, model: Option<&Path>) -> anyhow::Result<ProcessingArguments> {
+    let Wishes { classes, min_score, track_thresh, detect_every, no_video, crops, force, .. } = wishes;
+    let own = model.map(|path| path.to_string_lossy().into_owned());
+    let valued = [
+        ("model", wishes.model.clone().or(own)),
+        ("classes", classes.clone().filter(|classes| !classes.trim().is_empty())),
+        ("min-score", min_score.map(|score| score.to_string())),
+        ("track-thresh", track_thresh.map(|score| score.to_string())),
+        ("detect-every", detect_every.map(|every| every.to_string())),
+    ];
+    let flags = [("no-video", *no_video), ("crops", *crops), ("force", *force)];
+    let valued = valued.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
+    let flags = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| format!("--{name}"));
+    let words = ["trackdrop", "run"].map(str::to_owned).into_iter().chain(valued).chain(flags);
+    let parsed = Arguments::try_parse_from(words.chain(["--", "video"].map(str::to_owned))).map_err(|error| {
+        let text = error.render().to_string();
+        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").trim().to_owned();
+        anyhow!(first)
+    })?;
+    match parsed.command {
+        Command::Run(arguments) => Ok(arguments.processing),
+        other => bail!("not `trackdrop run` but {other:?} was read"),
+    }
+}
+
+fn refused(error: anyhow::Error) -> Refused {
+    Refused(explain(&error))
+}
+
+#[async_trait]
+impl Works for Workshop {
+    fn models(&self) -> Vec<Model> {
+        let default = self.model.clone().unwrap_or_else(default_model_path);
+        let folder = default_model_path().parent().map(Path::to_owned).unwrap_or_default();
+        let others = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut others: Vec<_> = others
+            .filter(|path| path.extension().is_some_and(|extension| extension == "onnx") && *path != default)
+            .collect();
+        others.sort();
+        let model = |path: PathBuf| Model {
+            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            path: path.to_string_lossy().into_owned(),
+        };
+        std::iter::once(default).chain(others).map(model).collect()
+    }
+
+    async fn check(&self, name: &str, wishes: &Wishes) -> Result<(), Refused> {
+        let uploads = host::uploads().map_err(refused)?;
+        upload::check_name(Path::new(name), &uploads).map_err(refused)?;
+        self.settings(wishes).await.map(drop).map_err(refused)
+    }
+
+    async fn begin(&self, name: &str, content: &Path, wishes: &Wishes) -> Result<RequestId, Refused> {
+        self.begun(name, content, wishes).await.map_err(refused)
+    }
+
+    async fn go_on(&self, request: &RequestId) -> Result<(), Refused> {
+        self.gone_on(request).await.map_err(refused)
+    }
+
+    async fn cancel(&self, request: &RequestId) -> Result<(), Refused> {
+        self.ended(request).await.map_err(refused)
+    }
+
+    async fn mend(&self, request: &RequestId, keep: usize, edits: Vec<Edit>) -> Result<RequestId, Refused> {
+        self.mended(request, keep, edits).await.map_err(refused)
+    }
+
+    async fn delete(&self, request: &RequestId, with_upload: bool) -> Result<(), Refused> {
+        self.deleted(request, with_upload).await.map_err(refused)
+    }
+
+    fn unfinished(&self) -> Vec<RequestId> {
+        self.state().unfinished.iter().cloned().collect()
+    }
+
+    fn in_work(&self, request: &RequestId, stage: Stage) -> u64 {
+        let of_it =
+            |one: &&trackdrop_cloud::local::InFlight| one.request == request.as_str() && one.function == stage.name();
+        self.host().bus.in_flight().iter().filter(of_it).map(|one| one.delivery.work_done()).sum()
+    }
+
+    fn notes(&self) -> Vec<(Option<RequestId>, String)> {
+        self.state().notes.clone().into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_are_options_of_run_and_refused_in_its_words() {
+        let wishes = Wishes {
+            classes: Some("person, car".into()),
+            min_score: Some(0.25),
+            detect_every: Some(3),
+            no_video: true,
+            ..Wishes::default()
+        };
+        let read = arguments(&wishes, None).unwrap();
+        assert_eq!(read.filter.classes.unwrap(), ["person", " car"]);
+        assert_eq!((read.filter.min_score, read.no_video, read.force), (Some(0.25), true, false));
+        let wrong = Wishes { detect_every: Some(0), ..Wishes::default() };
+        assert!(arguments(&wrong, None).unwrap_err().to_string().contains("--detect-every"));
+    }
+
+    #[test]
+    fn a_value_is_never_another_option() {
+        let wishes = Wishes { classes: Some("--force".into()), model: Some("--crops".into()), ..Wishes::default() };
+        let read = arguments(&wishes, Some(Path::new("own.onnx"))).unwrap();
+        assert_eq!((read.force, read.results.crops, read.model.unwrap()), (false, false, PathBuf::from("--crops")));
+    }
+}

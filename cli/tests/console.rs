@@ -1,0 +1,266 @@
+//! A video is dropped on the running console, and its rows are queried: the same request as that of `trackdrop run`.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Stdio},
+};
+use support::{Data, Scene, codec, model};
+
+/// `trackdrop console`, killed when dropped.
+struct Console {
+    child: Child,
+    host: String,
+    token: String,
+}
+
+impl Console {
+    fn start(data: &Data) -> Self {
+        let mut command = data.command();
+        command.args(["console", "--port", "0", "--no-open", "--model"]).arg(model()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        let (host, token) = address.trim().strip_prefix("http://").unwrap().split_once("/?token=").unwrap();
+        Self { host: host.to_owned(), token: token.to_owned(), child }
+    }
+
+    fn open(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> BufReader<TcpStream> {
+        let mut stream = TcpStream::connect(&self.host).unwrap();
+        let port = self.host.rsplit(':').next().unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\nCookie: trackdrop_console_{port}={1}\r\n\
+             Tus-Resumable: 1.0.0\r\n{headers}Content-Length: {2}\r\nConnection: close\r\n\r\n",
+            self.host,
+            self.token,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        BufReader::new(stream)
+    }
+
+    /// Status, headers and body.
+    fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String, String) {
+        let mut answer = String::new();
+        self.open(method, path, headers, body).read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_owned(), body.to_owned())
+    }
+
+    fn create(&self, video: &Path, settings: &Value) -> String {
+        let name = video.file_name().unwrap().to_str().unwrap();
+        let bytes = std::fs::metadata(video).unwrap().len();
+        let headers = format!(
+            "Upload-Length: {bytes}\r\nUpload-Metadata: filename {},settings {}\r\n",
+            base64(name.as_bytes()),
+            base64(settings.to_string().as_bytes())
+        );
+        let (status, head, body) = self.send("POST", "/api/uploads", &headers, b"");
+        assert_eq!(status, 201, "{body}");
+        head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().to_owned()
+    }
+
+    fn append(&self, place: &str, content: &[u8], from: usize, to: usize) {
+        let headers = format!("Content-Type: application/offset+octet-stream\r\nUpload-Offset: {from}\r\n");
+        let (status, _, body) = self.send("PATCH", place, &headers, &content[from..to]);
+        assert_eq!(status, 204, "{body}");
+    }
+
+    fn post(&self, path: &str) -> (u16, String) {
+        let (status, _, body) = self.send("POST", path, "", b"");
+        (status, body)
+    }
+
+    /// The first state of the first video in the live stream that is so.
+    fn until(&self, is_so: impl Fn(&Value) -> bool) -> Value {
+        let told = self.open("GET", "/api/live", "", b"").lines().map_while(Result::ok).find_map(|line| {
+            let told: Value = serde_json::from_str(line.strip_prefix("data: ")?).unwrap();
+            let drop = told["drops"][0].clone();
+            is_so(&drop).then_some(drop)
+        });
+        told.unwrap()
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::prelude::BASE64_STANDARD.encode(bytes)
+}
+
+fn is_over(drop: &Value) -> bool {
+    drop["request"]["is_over"] == true
+}
+
+const ROWS: &str = "SELECT frame_index, track_id, class_name, x1, y1, x2, y2 FROM tracks ORDER BY ALL";
+
+#[test]
+fn a_dropped_video_survives_a_killed_server_and_has_the_rows_of_run() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 3, codec::H264);
+    let content = std::fs::read(&video).unwrap();
+    let by_run = scene.other("by-run");
+    by_run.run_json(&[&video], &["--detect-every", "2"]);
+    // The data directory need not be there before.
+    let data = scene.data();
+    let (place, half) = {
+        let console = Console::start(&data);
+        let place = console.create(&video, &json!({ "detect_every": 2 }));
+        let half = content.len() / 2;
+        console.append(&place, &content, 0, half);
+        (place, half)
+    };
+    let console = Console::start(&data);
+    let (_, head, _) = console.send("HEAD", &place, "", b"");
+    assert!(head.contains(&format!("upload-offset: {half}")), "{head}");
+    console.append(&place, &content, half, content.len());
+    let drop = console.until(is_over);
+    assert_eq!(drop["request"]["state"], "done", "{drop}");
+    assert_eq!(data.query(ROWS), by_run.query(ROWS));
+    let manifest = |data: &Data| data.manifest(&data.only_request());
+    let (own, other) = (manifest(&data), manifest(&by_run));
+    assert_eq!(own["source"]["crc32c"], other["source"]["crc32c"]);
+    assert_eq!((&own["settings"]["detect_every"], &own["settings"]), (&json!(2), &other["settings"]));
+    assert!(
+        std::fs::read_dir(data.0.join(".store/incoming"))
+            .unwrap()
+            .all(|entry| { !entry.unwrap().file_name().to_string_lossy().ends_with(".data") })
+    );
+}
+
+#[test]
+fn a_request_is_cancelled_retried_and_deleted_with_its_video() {
+    let (scene, video) = Scene::with_clip("long.mp4", 40, codec::H264);
+    let content = std::fs::read(&video).unwrap();
+    let data = scene.data();
+    let console = Console::start(&data);
+    let place = console.create(&video, &json!({ "no_video": true }));
+    console.append(&place, &content, 0, content.len());
+    let drop = console.until(|drop| drop["request"].is_object());
+    let request = drop["request"]["request_id"].as_str().unwrap().to_owned();
+    let (status, body) = console.post(&format!("/api/requests/{request}/cancel"));
+    assert_eq!(status, 200, "{body}");
+    let drop = console.until(is_over);
+    assert_eq!(drop["request"]["state"], "failed", "{drop}");
+    assert!(drop["request"]["error"]["message"].as_str().unwrap().contains("cancelled"), "{drop}");
+    assert_eq!(console.post(&format!("/api/requests/{request}/cancel")).0, 422, "it is over");
+
+    assert_eq!(console.post(&format!("/api/requests/{request}/retry")).0, 200);
+    let drop = console.until(|drop| drop["request"]["state"] == "done");
+    assert_eq!(drop["request"]["frames"], 1000);
+    let (_, _, removal) = console.send("GET", &format!("/api/requests/{request}/removal"), "", b"");
+    let removal: Value = serde_json::from_str(&removal).unwrap();
+    assert_eq!(removal["upload"], "long.mp4");
+    console.until(is_over);
+    let (status, _, body) = console.send("DELETE", &format!("/api/requests/{request}?upload=true"), "", b"");
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(data.objects("uploads/").len() + data.objects("results/").len(), 0);
+}
+
+#[test]
+fn what_run_refuses_is_refused_before_the_upload_in_its_words() {
+    let scene = Scene::new();
+    let console = Console::start(&scene.data());
+    let refused = |settings: Value, name: &str| {
+        let headers = format!(
+            "Upload-Length: 9\r\nUpload-Metadata: filename {},settings {}\r\n",
+            base64(name.as_bytes()),
+            base64(settings.to_string().as_bytes())
+        );
+        let (status, _, body) = console.send("POST", "/api/uploads", &headers, b"");
+        assert_eq!(status, 422, "{body}");
+        body
+    };
+    assert!(refused(json!({ "classes": "unicorn" }), "a.mp4").contains("unicorn"));
+    assert!(refused(json!({ "detect_every": 0 }), "a.mp4").contains("--detect-every"));
+    assert!(refused(json!({ "model": "/nowhere.onnx" }), "a.mp4").contains("/nowhere.onnx"));
+    assert!(refused(json!({}), ".hidden.mp4").contains("rename"));
+}
+
+#[test]
+fn tracks_are_mended_by_a_version_with_a_log_that_is_undone() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 2, codec::H264);
+    let content = std::fs::read(&video).unwrap();
+    let data = scene.data();
+    let console = Console::start(&data);
+    let place = console.create(&video, &json!({}));
+    console.append(&place, &content, 0, content.len());
+    let drop = console.until(is_over);
+    let first = drop["request"]["request_id"].as_str().unwrap().to_owned();
+    let rows = |request: &str, columns: &str| {
+        data.query(&format!(
+            "SELECT {columns} FROM tracks WHERE request_id = '{request}' ORDER BY frame_index, track_id"
+        ))
+    };
+    let mend = |of: &str, keep: usize, edits: &[&str]| -> Result<String, String> {
+        let body = json!({ "keep": keep, "edits": edits }).to_string();
+        let (status, _, body) = console.send("POST", &format!("/api/requests/{of}/mend"), "", body.as_bytes());
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        match status {
+            200 => Ok(answer["request"].as_str().unwrap().to_owned()),
+            _ => Err(answer["problem"].as_str().unwrap().to_owned()),
+        }
+    };
+    // In every frame there are three objects: none is another one.
+    let said = mend(&first, 0, &["merge 1 2"]).unwrap_err();
+    assert!(said.contains("both tracks are in frame"), "{said}");
+    assert_eq!(data.requests().len(), 1, "no version is made of what is refused");
+
+    let version = mend(&first, 0, &["split 1 20", "delete 2"]).unwrap();
+    let settled = |request: &str| {
+        let is_it = |told: &Value| told["others"].as_array().unwrap().iter().all(|one| one["request_id"] != request);
+        let stream = console.open("GET", "/api/live", "", b"").lines().map_while(Result::ok);
+        let mut told = stream.filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok());
+        told.find(|told: &Value| is_it(told)).unwrap();
+    };
+    settled(&version);
+    let manifest = data.manifest(&version);
+    assert_eq!(
+        (&manifest["state"], &manifest["settings"]["edits"]),
+        (&json!("done"), &json!(["split 1 20", "delete 2"]))
+    );
+    let all = rows(&first, "frame_index, track_id, x1, y1, x2, y2, score");
+    let new = 1 + all.iter().map(|row| row.split(',').nth(1).unwrap().parse::<u32>().unwrap()).max().unwrap();
+    let expected: Vec<_> = all
+        .iter()
+        .map(|row| row.split(',').collect::<Vec<_>>())
+        .filter(|row| row[1] != "2")
+        .map(|row| {
+            let is_new = row[1] == "1" && row[0].parse::<u32>().unwrap() >= 20;
+            let track = if is_new { new.to_string() } else { row[1].to_owned() };
+            (row[0].parse::<u32>().unwrap(), track.parse::<u32>().unwrap(), row[2..].join(","))
+        })
+        .collect();
+    let mut sorted = expected;
+    sorted.sort();
+    let got: Vec<_> = rows(&version, "frame_index, track_id, x1, y1, x2, y2, score")
+        .iter()
+        .map(|row| row.split(',').collect::<Vec<_>>())
+        .map(|row| (row[0].parse::<u32>().unwrap(), row[1].parse::<u32>().unwrap(), row[2..].join(",")))
+        .collect();
+    assert_eq!(got, sorted);
+    assert!(data.result(&version, "annotated.mp4").is_file(), "its video is made");
+
+    // One edit back, then both: the first request, as it is.
+    let half = mend(&version, 1, &[]).unwrap();
+    settled(&half);
+    assert_eq!(data.manifest(&half)["settings"]["edits"], json!(["split 1 20"]));
+    assert_eq!(mend(&half, 0, &[]).unwrap(), first);
+    // The command makes the same versions.
+    let said =
+        data.trackdrop(["retrack", &first, "--edit", "split 1 20", "--edit", "delete 2", "--json"]).expect_success();
+    assert_eq!(said.json()[0]["request_id"], version.as_str());
+    let said = data.trackdrop(["retrack", &version, "--undo", "3"]).expect_code(1);
+    assert!(said.stderr.contains("the request has 2 edits"), "{}", said.stderr);
+}

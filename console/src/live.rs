@@ -1,0 +1,192 @@
+//! The progress of uploads and requests, sent to the page as it happens (server-sent events).
+
+use crate::{Console, drops::Drops, incoming::Upload, problem::Problem};
+use axum::{
+    extract::State,
+    response::sse::{Event, KeepAlive, Sse},
+};
+use futures_util::{Stream, stream};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{Notify, watch};
+use trackdrop_flow::{end, manifest, progress};
+use trackdrop_pipeline::{Failure, RequestId, Stage};
+
+/// How often it is looked while somebody watches.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+
+/// What the watchers saw last.
+#[derive(Debug)]
+pub(crate) struct Live {
+    seen: watch::Sender<Arc<str>>,
+    now: Notify,
+    ending: watch::Sender<bool>,
+    /// The last state of requests that are over: they are not looked at again.
+    over: Mutex<BTreeMap<RequestId, Value>>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            seen: watch::Sender::new(Arc::from("{}")),
+            now: Notify::new(),
+            ending: watch::Sender::new(false),
+            over: Mutex::default(),
+        }
+    }
+}
+
+impl Live {
+    /// Something has changed.
+    pub(crate) fn look_now(&self) {
+        self.now.notify_one();
+    }
+
+    /// Ends all streams.
+    pub(crate) fn end(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// Until all streams end.
+    pub(crate) async fn ended(&self) {
+        ended(&mut self.ending.subscribe()).await;
+    }
+
+    /// One that was deleted is none that is over.
+    pub(crate) fn forget(&self, request: &RequestId) {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).remove(request);
+    }
+}
+
+/// Looks, while somebody watches, for as long as the console runs.
+pub(crate) async fn look_on(console: Arc<Console>) {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = look.tick() => {}
+            () = console.live.now.notified() => {}
+        }
+        if console.live.seen.receiver_count() > 0
+            && let Err(failure) = refresh(&console).await
+        {
+            tracing::warn!(%failure, "how far the requests are can't be seen");
+        }
+    }
+}
+
+async fn refresh(console: &Console) -> Result<(), Failure> {
+    let seen = match console.drops.as_ref() {
+        Ok(drops) => snapshot(console, drops).await?,
+        Err(_) => json!({ "drops": [], "others": [], "notes": [] }),
+    };
+    let text: Arc<str> = seen.to_string().into();
+    console.live.seen.send_if_modified(|seen| {
+        let is_new = **seen != *text;
+        *seen = text;
+        is_new
+    });
+    Ok(())
+}
+
+async fn snapshot(console: &Console, drops: &Drops) -> Result<Value, Failure> {
+    let (mut shown, mut known) = (Vec::new(), Vec::new());
+    for upload in drops.incoming.all() {
+        let request = match &upload.request {
+            Some(request) => {
+                known.push(request.clone());
+                Some(of_request(console, drops, request).await?)
+            }
+            None => None,
+        };
+        shown.push(of_upload(&upload, drops.incoming.is_held(&upload.id), request));
+    }
+    let mut others = Vec::new();
+    for request in drops.works.unfinished().iter().filter(|request| !known.contains(request)) {
+        others.push(of_request(console, drops, request).await?);
+    }
+    let general: Vec<_> =
+        drops.works.notes().into_iter().filter(|(about, _)| about.is_none()).map(|(_, note)| note).collect();
+    Ok(json!({ "drops": shown, "others": others, "notes": general }))
+}
+
+fn of_upload(upload: &Upload, is_held: bool, request: Option<Value>) -> Value {
+    let Upload { id, name, bytes, offset, modified_ms, wishes, problem, .. } = upload;
+    json!({
+        "id": id, "name": name, "bytes": bytes, "offset": offset, "modified_ms": modified_ms, "wishes": wishes,
+        "crc32c": format!("{:08x}", upload.crc32c), "problem": problem, "is_held": is_held, "request": request,
+    })
+}
+
+async fn of_request(console: &Console, drops: &Drops, request: &RequestId) -> Result<Value, Failure> {
+    let is_worked_for = drops.works.unfinished().contains(request);
+    let over = || console.live.over.lock().unwrap_or_else(PoisonError::into_inner);
+    if is_worked_for {
+        over().remove(request);
+    } else if let Some(told) = over().get(request) {
+        return Ok(told.clone());
+    }
+    let manifest = manifest::read(&console.cloud, request).await?;
+    let is_over = !is_worked_for && end::is_told(&console.cloud, request).await?;
+    let standing = progress::look(&console.cloud, request).await?;
+    let stages: Vec<_> = standing
+        .stages
+        .iter()
+        .map(|(stage, done)| {
+            let in_work = match stage {
+                Stage::Track | Stage::Annotate => drops.works.in_work(request, *stage),
+                _ => 0,
+            };
+            let frames = (done.frames + in_work).min(standing.frames);
+            json!({ "stage": stage, "segments": done.segments, "frames": frames })
+        })
+        .collect();
+    let notes: Vec<_> = drops
+        .works
+        .notes()
+        .into_iter()
+        .filter(|(about, _)| about.as_ref() == Some(request))
+        .map(|(_, note)| note)
+        .collect();
+    let told = json!({
+        "request_id": request, "video": manifest.as_ref().map(end::video_name),
+        "state": manifest.as_ref().map_or("waiting", |manifest| manifest.state.as_str()),
+        "error": manifest.as_ref().and_then(|manifest| manifest.error.as_ref()),
+        "segments": standing.segments, "frames": standing.frames, "stages": stages, "notes": notes,
+        "is_over": is_over, "is_worked_for": is_worked_for,
+    });
+    if is_over {
+        over().insert(request.clone(), told.clone());
+    }
+    Ok(told)
+}
+
+/// The stream: how all is now, then each change.
+pub(crate) async fn stream(
+    State(console): State<Arc<Console>>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let (seen, ending) = (console.live.seen.subscribe(), console.live.ending.subscribe());
+    refresh(&console).await?;
+    let events = stream::unfold((seen, ending, true), |(mut seen, mut ending, is_first)| async move {
+        if !is_first {
+            tokio::select! {
+                biased;
+                () = ended(&mut ending) => return None,
+                changed = seen.changed() => changed.ok()?,
+            }
+        }
+        let text = seen.borrow_and_update().clone();
+        Some((Ok(Event::default().data(&*text)), (seen, ending, false)))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+async fn ended(ending: &mut watch::Receiver<bool>) {
+    // Without a sender the console is gone.
+    ending.wait_for(|is_ending| *is_ending).await.ok();
+}

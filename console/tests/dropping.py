@@ -1,0 +1,189 @@
+"""A video is dropped on the page and its objects are watched, whatever is killed meanwhile. A part of browser.py."""
+
+import base64
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+
+import clips
+
+MODEL = clips.ROOT / "cli/tests/fixtures/moments.onnx"
+#: What is added to a clip, so that its upload takes a while: a box that every player passes over.
+PADDING = 400 << 20
+
+DROP = """async ({name, bytes, modified}) => {
+  const moved = new DataTransfer();
+  moved.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name, {type: "video/mp4", lastModified: modified}));
+  for (const kind of ["dragover", "drop"]) document.querySelector("main").dispatchEvent(new DragEvent(kind, {dataTransfer: moved, bubbles: true, cancelable: true}));
+}"""
+
+
+class Console:
+    """`trackdrop console` on a port that it comes back to."""
+
+    def __init__(self, command, data):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.command, self.data, self.process = command, data, None
+
+    def start(self):
+        arguments = [self.command, "--data", self.data, "console", "--port", self.port, "--no-open", "--model", MODEL]
+        self.process = subprocess.Popen(list(map(str, arguments)), stdout=subprocess.PIPE, text=True)
+        return self.process.stdout.readline().strip()
+
+    def kill(self, how=signal.SIGKILL):
+        self.process.send_signal(how)
+        return self.process.wait(timeout=30)
+
+    def run(self, *arguments):
+        return subprocess.run(list(map(str, [self.command, "--data", self.data, *arguments])), check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def accessible(page, what):
+    """axe-core finds nothing serious."""
+    if not (axe := os.environ.get("AXE")):
+        return
+    page.evaluate(pathlib.Path(axe).read_text())
+    found = page.evaluate("axe.run().then((r) => r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => v.id + ': ' + v.nodes[0].html.slice(0, 160) + ' ' + v.nodes[0].failureSummary))")
+    assert not found, f"{what}: " + "\n".join(found)
+
+
+def row_of(page, name):
+    return page.locator(".drops > li").filter(has_text=name)
+
+
+def done(page, name):
+    row_of(page, name).locator(".state-done").wait_for(timeout=120_000)
+
+
+def drop(browser, data, address):
+    """The whole way: dropped, uploaded through kills of the server and of the page, tracked, watched, queried, deleted."""
+    folder = data.folder / "dropped"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    console = Console(data.command, folder / "data")
+    try:
+        small(browser, data, console)
+        large(browser, data, console, folder)
+        removed(browser, data, console)
+    finally:
+        if console.process and console.process.poll() is None:
+            assert console.kill(signal.SIGINT) == 0, "Ctrl-C ends it"
+
+
+def small(browser, data, console):
+    """A video that is dropped is a request, with the rows that `trackdrop run` gives."""
+    page = browser.page
+    page.goto(console.start())
+    page.get_by_text("There are no requests yet").wait_for()
+    page.get_by_text("Settings of the next videos").click()
+    page.get_by_label("Classes").fill("unicorn")
+    clip = data.clips / "constant.mp4"
+
+
+    dropped = {"name": "<b>dropped<b>.mp4", "bytes": base64.b64encode(clip.read_bytes()).decode(), "modified": 1_700_000_000_000}
+    page.evaluate(DROP, dropped)
+    page.locator(".drops .problem").get_by_text("unicorn").wait_for()
+    assert len(browser.complaints) == 1 and "422" in browser.complaints[0], browser.complaints
+    browser.complaints.clear()
+    page.get_by_role("button", name="Dismiss").click()
+    page.get_by_label("Classes").fill("")
+    page.evaluate(DROP, dropped)
+    done(page, dropped["name"])
+    page.screenshot(path=data.folder / "dropped.png", full_page=True)
+    accessible(page, "a dropped video")
+    assert page.locator("main b").count() == 0, "a name became markup"
+    # The list below knows it, too, without being loaded again.
+    page.locator("tbody tr").filter(has_text=dropped["name"]).locator(".state-done").wait_for()
+    page.get_by_role("link", name="Watch its objects").click()
+    browser.settled(0)
+    assert page.locator(".lane").count() > 1
+    sql = "SELECT frame_index, class_name, ROUND(x1, 2) AS x1, ROUND(y1, 2) AS y1 FROM tracks WHERE request_id = '{}' ORDER BY ALL"
+    [request] = [json.loads(line)["request_id"] for line in console.run("requests", "--json").splitlines()]
+    assert console.run("query", "--format", "csv", sql.format(request)) == data.run("query", "--format", "csv", sql.format(data.requests["constant.mp4"]))
+    manifest = json.loads(console.run("show", "--json", request))
+    wanted = json.loads(data.run("show", "--json", data.requests["constant.mp4"]))
+    assert manifest["source"]["crc32c"] == wanted["source"]["crc32c"]
+
+
+def padded(clip, path):
+    """The clip, and after it a box that holds nothing."""
+    with path.open("wb") as out:
+        out.write(clip.read_bytes())
+        out.write(struct.pack(">I4s", PADDING + 8, b"free"))
+        for part in range(PADDING >> 20):
+            out.write(bytes([part % 251]) * (1 << 20))
+
+
+def share(page, name, least):
+    page.wait_for_function(
+        """([name, least]) => [...document.querySelectorAll('.drops > li')].some((row) => {
+          const bar = row.querySelector('.bar-row progress');
+          return row.innerText.includes(name) && bar && bar.value >= least * bar.max && bar.value < bar.max;
+        })""",
+        arg=[name, least],
+    )
+
+
+def large(browser, data, console, folder):
+    """An upload goes on by itself after the server was killed, and after the page was, by choosing the file again."""
+    video = folder / "large.mp4"
+    padded(data.clips / "ntsc.mp4", video)
+    first = browser.page
+    first.goto(f"http://127.0.0.1:{console.port}/")
+    first.locator("input[type=file]").set_input_files(video)
+    share(first, "large.mp4", 0.1)
+    console.kill()
+    first.get_by_text("The console does not answer").wait_for()
+    first.screenshot(path=data.folder / "uploading.png", full_page=True)
+    accessible(first, "an upload that waits")
+    # The page of the new console brings the cookie of its token: the old page goes on.
+    second = browser.opened()
+    second.goto(console.start())
+    share(first, "large.mp4", 0.4)
+    second.locator(".drops > li").filter(has_text="large.mp4").get_by_text("This page does not send it").wait_for()
+    browser.page = second
+    first.close()
+    console.kill()
+    second.goto(console.start())
+    row = row_of(second, "large.mp4")
+    row.get_by_text("This page does not send it").wait_for()
+    offset = float(row.locator(".bar-row progress").get_attribute("value"))
+    assert 0.3 * PADDING < offset < PADDING, offset
+    second.screenshot(path=data.folder / "broken-off.png", full_page=True)
+    second.locator("input[type=file]").set_input_files(video)
+    row.get_by_text("Comparing with what has come").wait_for()
+    done(second, "large.mp4")
+    request = re.search(r"/request/(\w+)", row.get_by_role("link", name="large.mp4").get_attribute("href"))[1]
+    # The same content is the same checksum: that of the file as the command reads it.
+    by_run = subprocess.run(list(map(str, [data.command, "--data", folder / "other", "run", "--model", MODEL, "--json", "--no-video", video])), check=True, stdout=subprocess.PIPE, text=True)
+    other = json.loads(pathlib.Path(json.loads(by_run.stdout)["manifest"]).read_text())
+    own = json.loads(console.run("show", "--json", request))
+    assert own["source"]["crc32c"] == other["source"]["crc32c"] and own["source"]["bytes"] == video.stat().st_size
+    assert not list((folder / "data/.store/incoming").glob("*.data")), "what came is kept once"
+    # What the browser itself says of a server that is gone.
+    assert all("Failed to load resource" in one for one in browser.complaints), browser.complaints
+    browser.complaints.clear()
+
+
+def removed(browser, data, console):
+    """Deleting says what it removes, and removes it."""
+    page = browser.page
+    row = row_of(page, "large.mp4")
+    row.get_by_role("button", name="Delete large.mp4").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text(re.compile(r"Its rows, and \d+ objects of")).wait_for()
+    page.screenshot(path=data.folder / "delete.png")
+    accessible(page, "what is deleted")
+    dialog.get_by_label("The video, too").check()
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    row.wait_for(state="detached")
+    page.locator("tbody tr").filter(has_text="large.mp4").wait_for(state="detached")
+    assert "large.mp4" not in console.run("requests", "--json")

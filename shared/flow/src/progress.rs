@@ -1,0 +1,69 @@
+//! How far a request is, by the objects in the store: it includes the work of all processes.
+
+use crate::{Cloud, WorkReport, manifest};
+use std::collections::BTreeMap;
+use trackdrop_pipeline::{
+    Bucket, Failure, RequestId, Stage,
+    names::{Marker, ObjectName, PerSegment, ResultFile},
+};
+
+/// What of a request is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Segments of its plan; 0 while there is no plan.
+    pub segments: u64,
+    /// Frames of its plan.
+    pub frames: u64,
+    /// What each stage that it goes through has finished.
+    pub stages: BTreeMap<Stage, Finished>,
+}
+
+/// What a stage has finished. Pieces that it works on are not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// Segments.
+    pub segments: u64,
+    /// Frames of them.
+    pub frames: u64,
+}
+
+/// Counts what is done of a request. One without a manifest has nothing yet.
+///
+/// # Errors
+/// Those of the store.
+pub async fn look(cloud: &Cloud, request: &RequestId) -> Result<Standing, Failure> {
+    let mut standing = Standing::default();
+    let Some(manifest) = manifest::read(cloud, request).await? else { return Ok(standing) };
+    standing.segments = u64::from(manifest.segment_count);
+    standing.frames = manifest.segments.iter().map(|segment| segment.span.frame_count).sum();
+    let video = manifest.settings.video;
+    let counted = [
+        (Stage::Split, PerSegment::Chunk, true),
+        (Stage::Track, PerSegment::Detections, true),
+        (Stage::Annotate, PerSegment::Annotated, video),
+    ];
+    for (stage, kind, wanted) in counted {
+        if wanted {
+            let prefix = ObjectName::new(Bucket::Work, kind.prefix(request));
+            let mut done = Finished::default();
+            for info in cloud.storage.list(&prefix).await? {
+                done.segments += 1;
+                done.frames += WorkReport::from_metadata(&info.metadata).frames;
+            }
+            standing.stages.insert(stage, done);
+        }
+    }
+    let whole = [
+        (Stage::Merge, Marker::Merged.object(request), true),
+        (Stage::Load, Marker::Loaded.object(request), true),
+        (Stage::Join, ResultFile::AnnotatedVideo.object(request), video),
+    ];
+    for (stage, object, wanted) in whole {
+        if wanted {
+            let all = Finished { segments: standing.segments, frames: standing.frames };
+            let stands = cloud.find(&object).await?.is_some();
+            standing.stages.insert(stage, if stands { all } else { Finished::default() });
+        }
+    }
+    Ok(standing)
+}
