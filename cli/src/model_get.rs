@@ -25,7 +25,7 @@ use trackdrop_detector::{default_model_path, models_folder};
 const MOST_BYTES: u64 = 4 << 30;
 
 /// A SHA-256.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sha256Hex(pub(crate) [u8; 32]);
 
 impl Sha256Hex {
