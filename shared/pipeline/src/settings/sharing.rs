@@ -37,7 +37,12 @@ impl RequestSettings {
     /// Whether tracks by `other` can be made of the detections that were made by these, so that no detector has to run.
     pub fn detections_serve(&self, other: &Self) -> bool {
         let every_frame = |settings: &Self| Self { detect_every: DetectEvery::ALL, ..settings.of_detections() };
-        every_frame(self) == every_frame(other) && other.detect_every.get().is_multiple_of(self.detect_every.get())
+        let looks_serve = match (self.detect_every.frames(), other.detect_every.frames()) {
+            (Some(ours), Some(others)) => others.get().is_multiple_of(ours.get()),
+            // A version keeps the stride that the video chose. Which one that was is not in the settings.
+            _ => self.detect_every == other.detect_every,
+        };
+        looks_serve && every_frame(self) == every_frame(other)
     }
 }
 
@@ -56,6 +61,10 @@ mod tests {
     #[test]
     fn detections_serve_other_filters_and_trackers_and_fewer_looks_but_no_other_model() {
         let every = |frames: u32| DetectEvery::try_from(frames).unwrap();
+        let chosen = RequestSettings { detect_every: DetectEvery::AUTO, ..Default::default() };
+        assert!(chosen.detections_serve(&RequestSettings { min_score: Some(0.5), ..chosen.clone() }));
+        assert!(!chosen.detections_serve(&RequestSettings { detect_every: every(2), ..chosen.clone() }));
+        assert!(!RequestSettings::default().detections_serve(&chosen));
         let a = RequestSettings { detect_every: every(2), model_sha256: Some("00".into()), ..Default::default() };
         let tracker = TrackerOverrides { track_buffer: Some(7), ..Default::default() };
         for other in [
