@@ -8,6 +8,7 @@ mod scene;
 use crate::export::ExportChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf};
+use trackdrop_detector::DeviceChoice;
 use trackdrop_pipeline::{DetectEvery, Edit};
 
 pub(crate) use model::*;

@@ -1,7 +1,7 @@
 //! What the console has done: the same functions, started in the same way as by `trackdrop run`, for as long as there is something to do.
 
 use crate::{
-    args::{Arguments, Command, ProcessingArguments},
+    args::{Arguments, Command, RunArguments},
     begin::{self, Again},
     delete,
     host::{self, Host},
@@ -165,6 +165,7 @@ impl Workshop {
             BusEvent::Retrying { function, request, reason, wait } => {
                 (request, format!("{function} failed and is tried again in {:.0} s: {reason}", wait.as_secs_f64()))
             }
+            BusEvent::Taken { .. } => return,
             BusEvent::GivenUp { function, request, reason } => (request, format!("{function} was given up: {reason}")),
         };
         if let Ok(request) = request.parse() {
@@ -174,7 +175,7 @@ impl Workshop {
 
     /// The settings that `trackdrop run` makes of these options, checked as it checks them.
     async fn settings(&self, wishes: &Wishes) -> anyhow::Result<RequestSettings> {
-        let mut settings = settings::of_run(&arguments(wishes, self.model.as_deref())?)?;
+        let mut settings = settings::of_run(&arguments(wishes, self.model.as_deref())?.processing)?;
         let host = self.host();
         tokio::task::spawn_blocking(move || {
             run::check(&host.detectors, DeviceChoice::Auto, &mut settings)?;
@@ -310,7 +311,7 @@ fn stage_of(state: Option<RequestState>) -> Stage {
 }
 
 /// The options as the command reads them. Each value is in one word with its option, so that none can be taken for another option.
-fn arguments(wishes: &Wishes, model: Option<&Path>) -> anyhow::Result<ProcessingArguments> {
+fn arguments(wishes: &Wishes, model: Option<&Path>) -> anyhow::Result<RunArguments> {
     let Wishes { classes, min_score, track_thresh, detect_every, no_video, crops, force, .. } = wishes;
     let own = model.map(|path| path.to_string_lossy().into_owned());
     let valued = [
@@ -330,7 +331,7 @@ fn arguments(wishes: &Wishes, model: Option<&Path>) -> anyhow::Result<Processing
         anyhow!(first)
     })?;
     match parsed.command {
-        Command::Run(arguments) => Ok(arguments.processing),
+        Command::Run(arguments) => Ok(arguments),
         other => bail!("not `trackdrop run` but {other:?} was read"),
     }
 }
@@ -358,7 +359,7 @@ impl Works for Workshop {
 
     async fn check(&self, name: &str, wishes: &Wishes) -> Result<(), Refused> {
         let uploads = host::uploads().map_err(refused)?;
-        upload::check_name(Path::new(name), &uploads).map_err(refused)?;
+        upload::check_name(name, &uploads).map_err(refused)?;
         self.settings(wishes).await.map(drop).map_err(refused)
     }
 
@@ -411,8 +412,8 @@ mod tests {
             ..Wishes::default()
         };
         let read = arguments(&wishes, None).unwrap();
-        assert_eq!(read.filter.classes.unwrap(), ["person", " car"]);
-        assert_eq!((read.filter.min_score, read.no_video, read.force), (Some(0.25), true, false));
+        assert_eq!(read.processing.filter.classes.unwrap(), ["person", " car"]);
+        assert_eq!((read.processing.filter.min_score, read.processing.no_video, read.force), (Some(0.25), true, false));
         let wrong = Wishes { detect_every: Some(0), ..Wishes::default() };
         assert!(arguments(&wrong, None).unwrap_err().to_string().contains("--detect-every"));
     }
@@ -421,6 +422,7 @@ mod tests {
     fn a_value_is_never_another_option() {
         let wishes = Wishes { classes: Some("--force".into()), model: Some("--crops".into()), ..Wishes::default() };
         let read = arguments(&wishes, Some(Path::new("own.onnx"))).unwrap();
-        assert_eq!((read.force, read.results.crops, read.model.unwrap()), (false, false, PathBuf::from("--crops")));
+        let (force, read) = (read.force, read.processing);
+        assert_eq!((force, read.results.crops, read.model.unwrap()), (false, false, PathBuf::from("--crops")));
     }
 }
