@@ -145,7 +145,7 @@ async fn receive_all(
         };
         in_vain = if part.bytes > before { 0 } else { in_vain + 1 };
         if in_vain == REQUESTS_IN_VAIN || request == REQUESTS {
-            let kept = if wanted.sha256.is_some() { " Run the command again: it goes on from there." } else { "" };
+            let kept = if wanted.sha256.is_some() { " Run the command again: it resumes the download." } else { "" };
             return Err(error.context(format!(
                 "{} was not fetched: {} bytes have come in {request} requests.{kept} If it can't be reached from here, set HTTPS_PROXY, or \
                  fetch it elsewhere and give the file to --model",

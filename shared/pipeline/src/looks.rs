@@ -17,7 +17,7 @@ pub struct DetectEvery(u32);
 
 /// A stride out of its range.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no number of frames from 1 to {LONGEST_STRIDE}")]
+#[error("{0} is not a number of frames between 1 and {LONGEST_STRIDE}")]
 pub struct StrideError(String);
 
 impl DetectEvery {
@@ -158,7 +158,7 @@ mod tests {
         }
         for wrong in ["0", "101", "-1", "1.5", "often", ""] {
             let error = wrong.parse::<DetectEvery>().unwrap_err().to_string();
-            assert_eq!(error, format!("{wrong:?} is no number of frames from 1 to 100"));
+            assert_eq!(error, format!("{wrong:?} is not a number of frames between 1 and 100"));
         }
     }
 }
