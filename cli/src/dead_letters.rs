@@ -135,7 +135,7 @@ async fn list(arguments: &ListDeadLettersArguments) -> anyhow::Result<()> {
                 );
             } else {
                 let (published, object) = (&message.publish_time, object.escape_debug());
-                line!("{id}  {published}  {stage} gave up after {attempts} attempts: gs://{bucket}/{object}");
+                line!("{id}  {published}  {stage} failed after {attempts} attempts: gs://{bucket}/{object}");
             }
         }
         if taken.letters.is_empty() && !arguments.json {
@@ -216,8 +216,8 @@ async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Ti
         Some(_) if round > published => {}
         // The function `fail` gets the same letter. It would end the request after all, and this letter would be gone.
         _ => bail!(
-            "{request} has not failed: the function fail, which gets the same letter, has not handled it yet or went on with its work; the letter \
-             stays, replay it when the request is over"
+            "{request} has not failed: the function fail, which gets the same dead letter, has not handled it yet, or has completed the missing \
+             steps. The dead letter stays: replay it when the request has ended"
         ),
     }
     end::reopen(cloud, request, published).await?;

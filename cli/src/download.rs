@@ -222,7 +222,7 @@ async fn receive_all(
         in_vain = if part.bytes > before { 0 } else { in_vain + 1 };
         if in_vain == REQUESTS_IN_VAIN || request == REQUESTS {
             let is_kept = wanted.sha256.is_some() || (wanted.resumes_version && part.version.is_some());
-            let kept = if is_kept { " Run the command again: it goes on from there." } else { "" };
+            let kept = if is_kept { " Run the command again: it resumes the download." } else { "" };
             return Err(error.context(format!(
                 "{} was not fetched: {} bytes have come in {request} requests.{kept} If it can't be reached from here, set HTTPS_PROXY, or {}",
                 shown(&wanted.url),

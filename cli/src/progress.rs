@@ -52,10 +52,13 @@ impl Progress {
     pub(crate) fn event(&self, event: &BusEvent) {
         let text = match event {
             BusEvent::Retrying { function, request, reason, wait } => {
-                format!("{function} of {request} failed and is tried again in {:.0} s: {reason}", wait.as_secs_f64())
+                format!(
+                    "{function} of {request} failed and is attempted again in {:.0} s: {reason}",
+                    wait.as_secs_f64()
+                )
             }
             BusEvent::GivenUp { function, request, reason } => {
-                format!("{function} of {request} was given up: {reason}")
+                format!("{function} of {request} failed and is not attempted again: {reason}")
             }
             // That is what the bar shows.
             BusEvent::Taken { .. } => return,

@@ -72,7 +72,7 @@ pub(crate) fn simulate(arguments: &SimulateArguments) -> anyhow::Result<ExitCode
     line!("{} faults in {:.0} virtual hours", sums.faults, sums.virtual_s / 3_600.0);
     if interrupted.load(Ordering::Relaxed) && sums.begun < arguments.runs {
         let (seed, runs) = (arguments.seed.wrapping_add(sums.begun), arguments.runs - sums.begun);
-        eprintln!("trackdrop: stopped. Go on with: trackdrop simulate --seed {seed} --runs {runs}");
+        eprintln!("trackdrop: stopped. Resume with: trackdrop simulate --seed {seed} --runs {runs}");
         return Ok(ExitCode::from(INTERRUPTED));
     }
     Ok(ExitCode::SUCCESS)

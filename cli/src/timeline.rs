@@ -11,7 +11,7 @@ use trackdrop_pipeline::{Manifest, Stage};
 pub(crate) async fn show(cloud: &Cloud, manifest: &Manifest, json: bool) -> anyhow::Result<()> {
     let Some((timeline, works)) = timeline::of(cloud, manifest).await? else {
         anyhow::bail!(
-            "{} has no finished work yet (or an older version did it, which kept no times)",
+            "{} has no finished work yet (or an older version did it, which stored no times)",
             manifest.request_id
         )
     };

@@ -63,5 +63,5 @@ fn an_ordinary_request_has_none_and_a_version_of_it_may() {
     let version = id(&retracked);
     assert!(crops(&data, &version, &[]).len() > 1);
     let refused = data.run(&[&scene.path("clip.mp4")], &["--crops", "--no-video"]).expect_code(1);
-    assert!(refused.errors()[0].contains("leave that on"), "{}", refused.stderr);
+    assert!(refused.errors()[0].contains("set `video` to true"), "{}", refused.stderr);
 }

@@ -119,7 +119,7 @@ async fn work_that_never_succeeds_ends_the_request_with_the_last_reason() {
     let manifest = world.manifest(&request).await;
     let error = manifest.error.unwrap();
     assert_eq!((manifest.state, error.stage), (RequestState::Failed, Stage::Track));
-    assert_eq!(error.message, "gave up after 5 attempts: the GPU is busy");
+    assert_eq!(error.message, "abandoned after 5 attempts: the GPU is busy");
     let rows = world.rows().await;
     assert_eq!((rows[0]["state"].as_str(), rows[0]["error_stage"].as_str()), (Some("failed"), Some("track")));
 }

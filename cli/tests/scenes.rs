@@ -71,7 +71,10 @@ fn a_video_of_another_shape_is_not_asked_and_that_is_said() {
     let ended = data.trackdrop(["query", "SELECT DISTINCT video FROM zone_visits", "--format", "csv"]).expect_success();
     assert_eq!(ended.stdout, "video\nclip.mp4\n");
     let said = &ended.stderr;
-    assert!(said.contains("gate was drawn on 160x120 and is not asked of req_") && said.contains("120x120"), "{said}");
+    assert!(
+        said.contains("gate was drawn on 160x120 and is not applied to req_") && said.contains("120x120"),
+        "{said}"
+    );
     assert_eq!(data.trackdrop(["query", "SELECT COUNT(*) FROM tracks"]).expect_success().stderr, "");
 }
 

@@ -46,13 +46,13 @@ fn stages(request: &RequestId) -> Vec<(Stage, &'static str, Vec<ObjectName>)> {
         (from..3).map(|number| kind.object(request, segment(number))).collect()
     };
     vec![
-        (Stage::Load, "all results stand, but its end was not told", vec![Marker::Ended.object(request)]),
+        (Stage::Load, "all results exist, but the end was not published", vec![Marker::Ended.object(request)]),
         (Stage::Join, "not joined", vec![ResultFile::AnnotatedVideo.object(request)]),
-        (Stage::Annotate, "all segments are drawn, but nobody said so", vec![Marker::Annotated.object(request)]),
+        (Stage::Annotate, "all segments are drawn, but the marker is missing", vec![Marker::Annotated.object(request)]),
         (Stage::Annotate, "1 of 3 segments are drawn; missing: 1, 2", of(PerSegment::Annotated, 1)),
         (Stage::Load, "its rows are not loaded", vec![Marker::Loaded.object(request)]),
         (Stage::Merge, "not merged", [vec![Marker::Merged.object(request)], of(PerSegment::Tracks, 0)].concat()),
-        (Stage::Track, "all segments are tracked, but nobody said so", vec![Marker::Tracked.object(request)]),
+        (Stage::Track, "all segments are tracked, but the marker is missing", vec![Marker::Tracked.object(request)]),
         (Stage::Track, "1 of 3 segments are tracked; missing: 1, 2", of(PerSegment::Detections, 1)),
         (Stage::Split, "2 of 3 chunks are cut", of(PerSegment::Chunk, 2)),
         (Stage::Split, "was never planned", {
@@ -144,7 +144,7 @@ async fn the_time_until_the_next_telling_doubles_and_in_the_end_it_fails_with_th
                 assert_eq!(hour, 110, "{one:?}");
                 let Treatment::Failed(reason) = &one.done else { panic!("{one:?}") };
                 assert!(
-                    reason.contains("stood still for 113 hours, though it was told again (6 times)")
+                    reason.contains("no activity for 113 hours, although its events were published again 6 times")
                         && reason.contains("never planned"),
                     "{reason}"
                 );

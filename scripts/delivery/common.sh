@@ -13,7 +13,7 @@ die() {
   exit 1
 }
 need() { # variable option
-  [[ -n ${!1:-} ]] || die "$2 is missing; $0 --help tells more"
+  [[ -n ${!1:-} ]] || die "$2 is missing; $0 --help says more"
 }
 usage() { # argument: prints the comment at the top of the script; anything but --help was a mistake
   sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"

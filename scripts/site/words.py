@@ -1,5 +1,5 @@
-"""Pages and the comments of Rust use the words of CONTRIBUTING.md; pages have lines of at most 120 columns, and Markdown that MkDocs reads as
-code hosts do: words.py CHECKOUT.
+"""Pages, and the comments and messages of Rust, use the words of CONTRIBUTING.md; pages have lines of at most 120 columns, and Markdown that MkDocs
+reads as code hosts do: words.py CHECKOUT.
 
 Tables, code and what a program writes between markers may be longer; code may hold any word.
 """
@@ -16,9 +16,13 @@ GENERATED = re.compile(r"<!-- (?:table|rights).*?-->.*?(?:<!-- (?:table|rights)[
 # The parts of Rust that may hold slashes: comments, strings, characters. A lifetime is here so that its quote opens nothing.
 RUST = re.compile(
     r"""(?P<comment>//[/!]?(?P<line>[^\n]*)|/\*(?P<block>.*?)\*/)"""
-    r"""|[bc]?r(?P<hashes>\#*)".*?"(?P=hashes)|[bc]?"(?:\\.|[^"\\])*"|b?'(?:\\[^\n]*?|[^'\\\n])'|'\w+""",
+    r"""|[bc]?r(?P<hashes>\#*)"(?P<raw>.*?)"(?P=hashes)|[bc]?"(?P<string>(?:\\.|[^"\\])*)"|b?'(?:\\[^\n]*?|[^'\\\n])'|'\w+""",
     re.DOTALL,
 )
+# Rust whose strings no user reads: tests, and what only developers run.
+FOR_TESTS = re.compile(r"(?:^|/)(?:tests|fixtures)(?:/|\.rs$)|^(?:benches|fuzz|testing)/")
+TEST_MODULE = re.compile(r"^#\[cfg\(test\)\]\s+mod \w+ \{", re.MULTILINE)
+PRINTED = re.compile(r"\be?print(?:ln)?!\(\s*\Z")
 
 
 def blanked(match: re.Match) -> str:
@@ -56,6 +60,24 @@ def comments(rust: str) -> str:
             at = part.start()
             for offset, line in enumerate((part["line"] or part["block"] or "").split("\n")):
                 lines[number + offset] += line
+    return "\n".join(lines)
+
+
+def messages(rust: str) -> str:
+    """The strings of more than one word that are not printed directly, each on its lines: errors and lines of the log are among them."""
+    tests = TEST_MODULE.search(rust)
+    lines = [""] * (rust.count("\n") + 1)
+    at, number = 0, 0
+    for part in RUST.finditer(rust, 0, tests.start() if tests else len(rust)):
+        # A placeholder holds a name of the code.
+        text = re.sub(r"\{[^{}\n]*\}", "{}", part["string"] or part["raw"] or "")
+        if " " not in text or PRINTED.search(rust, max(0, part.start() - 40), part.start()):
+            continue
+        number += rust.count("\n", at, part.start())
+        at = part.start()
+        for offset, line in enumerate(text.split("\n")):
+            # A backslash at the end of a line joins it with the next one.
+            lines[number + offset] += f" {line.removesuffix(chr(92))}"
     return "\n".join(lines)
 
 
@@ -97,12 +119,18 @@ for page in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")]):
     prose = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
     check_words(name, re.sub(r"\]\([^)]*\)", "]", prose))
 rust = sources()
-lines = 0
+lines, said = 0, 0
 for name in rust:
-    prose = comments((root / name).read_text(encoding="utf-8"))
+    text = (root / name).read_text(encoding="utf-8")
+    prose = comments(text)
     lines += sum(1 for line in prose.split("\n") if line.strip())
     check_words(name, prose)
+    if not FOR_TESTS.search(name):
+        prose = messages(text)
+        said += sum(1 for line in prose.split("\n") if line.strip())
+        check_words(name, prose)
 assert lines > 5000, f"only {lines} lines of comments were found in {len(rust)} files of Rust"
+assert said > 1000, f"only {said} lines of messages were found in {len(rust)} files of Rust"
 print("\n".join(faults)) if faults else None
-print(f"{count} pages, {lines} lines of comments, {len(faults)} faults of words and lines")
+print(f"{count} pages, {lines} lines of comments, {said} of messages, {len(faults)} faults of words and lines")
 sys.exit(1 if faults or not count else 0)

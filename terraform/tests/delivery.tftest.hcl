@@ -200,7 +200,7 @@ run "observability" {
 
   assert {
     condition = toset([for tile in jsondecode(google_monitoring_dashboard.this.dashboard_json).mosaicLayout.tiles : tile.widget.title]) == toset([
-      "Cost of the GPUs a video-hour", "Dead letters", "Deliveries handed back, an hour", "Frames a second a GPU", "Instances", "Oldest delivery that waits",
+      "Cost of the GPUs a video-hour", "Dead letters", "Redeliveries, an hour", "Frames a second a GPU", "Instances", "Oldest delivery that waits",
       "Requests by state, an hour", "Seconds a segment", "Segments waiting",
       "Stage latency, 95th percentile",
     ])

@@ -157,7 +157,7 @@ run "services" {
     error_message = "`concurrency` of a trigger is not the concurrency of its service."
   }
 
-  # The ack deadline is deadline_s (triggers.tftest.hcl): the service gives up before it, and Cloud Run not before that.
+  # The ack deadline is deadline_s (triggers.tftest.hcl): the service stops before it, and Cloud Run not before that.
   assert {
     condition = alltrue([for function, service in google_cloud_run_v2_service.this :
       tonumber(one([for env in service.template[0].containers[0].env : env.value if env.name == "TRACKDROP_DEADLINE_S"])) <= run.files.triggers[function].deadline_s - 10 &&

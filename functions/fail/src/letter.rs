@@ -1,5 +1,5 @@
 //! Dead letters that can't be real. Any caller that may publish on the topic could fail anyone's request with one. So a letter that contradicts
-//! itself, the triggers or the existing objects is passed over: it changes nothing, and the log says so. If a request really stalls behind such a
+//! itself, the triggers or the existing objects is ignored: it changes nothing, and the log says so. If a request really stalls behind such a
 //! letter, the sweeper finds it.
 
 use std::sync::LazyLock;
@@ -15,23 +15,23 @@ static TRIGGERS: LazyLock<Vec<Trigger>> =
 /// Why a letter can't be.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Absurd {
-    #[error("it is about no object of a request")]
+    #[error("the dead letter names no object of a request")]
     NoObject,
-    #[error("{0:?} is no stage")]
+    #[error("{0:?} is not a stage")]
     NoStage(String),
     #[error("{object} does not start {function}")]
     OtherFunction { function: String, object: ObjectName },
-    #[error("it tells of {told} attempts: {function} has 1 to {most} (retry.attempts of its trigger)")]
+    #[error("the dead letter states {told} attempts; {function} has 1 to {most} (retry.attempts of its trigger)")]
     Attempts { function: String, told: u32, most: u32 },
-    #[error("there is no request {0}, and no upload of which it could be")]
+    #[error("request {0} does not exist, and no upload matches it")]
     NoRequest(RequestId),
-    #[error("{object} is of no segment: the request has {planned}")]
+    #[error("{object} belongs to no planned segment: the request has {planned}")]
     NoSegment { object: ObjectName, planned: u32 },
 }
 
 impl Absurd {
     pub(crate) fn log(&self) {
-        tracing::warn!("a dead letter was passed over: {self}");
+        tracing::warn!("dead letter ignored: {self}");
     }
 }
 

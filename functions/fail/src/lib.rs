@@ -128,7 +128,7 @@ impl Handler for Fail {
                 outcome => return outcome.map(drop),
             }
         }
-        let reason = format!("gave up after {} attempts: {}", letter.attempts, letter.reason);
+        let reason = format!("abandoned after {} attempts: {}", letter.attempts, letter.reason);
         let describe = || {
             // Only an upload says enough to describe a request that was never planned.
             is_upload.then(|| {

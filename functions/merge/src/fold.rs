@@ -155,7 +155,7 @@ fn refused(error: SettingsError) -> Failure {
 
 fn foreign(segment: &ManifestSegment, row: &DetectionRow) -> Failure {
     Failure::permanent(format!(
-        "the detections of segment {} speak of frame {} at PTS {}, which it does not own",
+        "the detections of segment {} contain frame {} (PTS {}), which is outside the segment",
         segment.segment_number, row.frame_index, row.pts
     ))
 }

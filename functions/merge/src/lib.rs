@@ -238,9 +238,9 @@ async fn detections(cloud: Cloud, manifest: Arc<Manifest>, number: SegmentNumber
     match cloud.storage.get(&object).await {
         Ok((_, bytes)) => Ok(bytes),
         // Its own detections may be on their way; those of another request were there and have been cleared away.
-        Err(error) if error.is_not_found() && manifest.retrack_of.is_some() => {
-            Err(Failure::permanent(format!("{error} any more: process the video again with these settings")))
-        }
+        Err(error) if error.is_not_found() && manifest.retrack_of.is_some() => Err(Failure::permanent(format!(
+            "{error}: the detections of the first request were deleted. Process the video again with these settings"
+        ))),
         Err(error) => Err(error.into()),
     }
 }

@@ -18,14 +18,14 @@ impl Strides {
         let tracked = manifest.detect_every().get();
         if !tracked.is_multiple_of(detected) {
             return Err(Failure::permanent(format!(
-                "the detector looked at every {detected} frames, so the tracks can be made of every {detected}, {} and so on, and not of every \
-                 {tracked}: give such a number as --detect-every (the setting detect_every), or process the video again",
+                "detections exist for every {detected} frames, so --detect-every (the setting detect_every) can be {detected}, {} and so on, and not \
+                 {tracked}: give such a number, or process the video again",
                 2 * detected
             )));
         }
         if tracked != detected && manifest.retrack_of.is_none() {
             return Err(Failure::permanent(format!(
-                "the detector looked at every {detected} frames, and was to look at every {tracked}: process the video again"
+                "the video was sampled every {detected} frames instead of every {tracked}: process the video again"
             )));
         }
         Ok(Self { detected: manifest.looks(detected), tracked: manifest.looks(tracked) })
@@ -36,7 +36,7 @@ impl Strides {
         match account.detect_every == self.detected.every() {
             true => Ok(&self.detected),
             false => Err(Failure::permanent(format!(
-                "segment {segment} was looked at every {} frames, and those before it every {}: process the video again",
+                "segment {segment} was sampled every {} frames, earlier segments every {}: process the video again",
                 account.detect_every,
                 self.detected.every()
             ))),

@@ -38,7 +38,7 @@ impl MediaCutter {
         let ticks = index.shown_end_pts.saturating_sub(index.shown_start_pts);
         let seconds = index.time_base.seconds(ticks);
         Err(Failure::permanent(format!(
-            "segments of {target_s} s would be {segments}, and a video may have {bound}: give segment_seconds of {:.0} or more, \
+            "segments of {target_s} s would be {segments}; the maximum is {bound}: give segment_seconds of {:.0} or more, \
              or raise max_segments in TRACKDROP_LIMITS",
             (seconds / bound.max(1) as f64 * 2.0).max(target_s * 2.0).ceil()
         )))

@@ -51,9 +51,9 @@ impl IndexProgress {
         Failure::new(
             failure.kind(),
             format!(
-                "its time was over after {seconds:.0} s, in which {} were read, up to {} of {}: as much as that can be indexed in one delivery; the \
-                 next one goes on from there. More is read where the service lies in the bucket's region and has more processors; a file that \
-                 is remuxed into an MP4 needs not be read to be planned",
+                "its time was over after {seconds:.0} s, in which {} were read, up to {} of {}: as much can be indexed in one attempt; the \
+                 next one resumes there. More is read where the service is in the bucket's region and has more processors; a file that \
+                 is remuxed into an MP4 need not be read to be planned",
                 gigabytes(read),
                 gigabytes(until),
                 gigabytes(self.size_bytes),

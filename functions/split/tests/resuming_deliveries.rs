@@ -163,7 +163,7 @@ async fn an_upload_that_takes_longer_than_a_delivery_is_planned_by_several_as_by
         // Later ones may stop while they cut.
         if failure.to_string().contains("its time was over") {
             indexed_in += 1;
-            assert!(failure.to_string().contains("the next one goes on from there"), "{failure}");
+            assert!(failure.to_string().contains("the next one resumes there"), "{failure}");
             assert!(now > noted, "delivery {deliveries} noted nothing");
         }
         noted = now;

@@ -70,7 +70,7 @@ impl SegmentDetector for MediaSegmentDetector {
             tracing::warn!(
                 frames = seen.len(),
                 planned = to_look_at.len(),
-                "the GPU's video engine does not give every frame whole: the segment is decoded anew in software, which tells \
+                "the GPU's video engine does not give every frame whole: the segment is decoded again in software, which reports \
                  what is damaged"
             );
             (rows, seen) = self.detect_frames(open(VideoEngine::Software)?, &detector, segment, &source, delivery)?;

@@ -173,7 +173,7 @@ impl DetectorPool {
         let SessionBounds { sessions, bytes: most } = self.bounds;
         if found.bytes > most {
             return Err(Failure::permanent(format!(
-                "the model {} has {} bytes, and may have {most}: raise TRACKDROP_MODEL_BYTES",
+                "the model {} is {} bytes; the maximum is {most}: raise TRACKDROP_MODEL_BYTES",
                 found.shown(),
                 found.bytes
             )));

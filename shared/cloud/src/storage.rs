@@ -238,7 +238,7 @@ pub enum StorageError {
     #[error("{0} does not exist")]
     NotFound(ObjectName),
     /// The precondition did not hold.
-    #[error("{object} was written by someone else (precondition {precondition:?})")]
+    #[error("{object} exists or was changed by another writer (precondition {precondition:?} failed)")]
     Precondition {
         /// The object.
         object: ObjectName,

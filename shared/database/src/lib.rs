@@ -45,7 +45,7 @@ pub enum DatabaseError {
     Query(String),
     /// It is no SELECT, or there is more than one statement.
     #[error(
-        "only one SELECT can be asked: nothing is written, set, attached or loaded here, and a second statement is refused"
+        "only one SELECT statement is allowed: nothing is written, set, attached or loaded here, and a second statement is refused"
     )]
     NotOne,
     /// A statement was stopped since its time was over.
@@ -197,7 +197,7 @@ pub fn ask_about(database: &Connection, scenes: &[Scene], statement: &str) -> Re
 /// The requests whose names match a scene, but to which it was not applied, because their pictures have another shape.
 fn what_does_not_fit(database: &Connection) -> Result<Vec<String>, DatabaseError> {
     let mut statement = database.prepare(
-        "SELECT 'the scene ' || scene || ' was drawn on ' || s.width_px::BIGINT || 'x' || s.height_px::BIGINT || ' and is not asked of '
+        "SELECT 'the scene ' || scene || ' was drawn on ' || s.width_px::BIGINT || 'x' || s.height_px::BIGINT || ' and is not applied to '
                 || request_id || ', whose picture is ' || COALESCE(r.width_px || 'x' || r.height_px, 'of unknown size')
                 || ': draw another scene for it, or narrow the scene''s videos'
          FROM scenes AS s, requests AS r

@@ -52,7 +52,7 @@ impl GraphCache {
         let mut graph = fs::read(&self.file).ok()?;
         let whole = graph.split_first_chunk::<32>().is_some_and(|(sum, rest)| Sha256::digest(rest)[..] == sum[..]);
         if !whole {
-            tracing::warn!(file = %self.file.display(), "an optimised graph is damaged: it is made anew");
+            tracing::warn!(file = %self.file.display(), "an optimised graph is damaged: it is recreated");
             return None;
         }
         graph.drain(..32);
@@ -72,7 +72,7 @@ impl GraphCache {
         optimise(&made)?;
         let graph = fs::read(&made).map_err(|error| error.to_string())?;
         if let Err(error) = self.keep(&graph) {
-            tracing::debug!(%error, file = %self.file.display(), "the optimised graph can't be kept");
+            tracing::debug!(%error, file = %self.file.display(), "the optimised graph can't be stored");
         }
         Ok(graph)
     }

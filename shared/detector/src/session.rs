@@ -76,7 +76,7 @@ impl<'a> Opener<'a> {
                             return Ok(Opened { passed_over, ..opened });
                         }
                         Err(DetectorError::Device { reason, .. }) => {
-                            tracing::info!(%device, reason, "not to be had");
+                            tracing::info!(%device, reason, "device not available");
                             passed_over.push(PassedOver { device, reason });
                         }
                         Err(error) => return Err(error),
@@ -154,7 +154,7 @@ impl<'a> Opener<'a> {
                     self.first.set(Some(session));
                     return Some(graph);
                 }
-                Err(error) => tracing::warn!(%error, "an optimised graph is of no use: it is made anew"),
+                Err(error) => tracing::warn!(%error, "an optimised graph is unusable: it is recreated"),
             }
         }
         let made = cache.make(|path| {
@@ -166,7 +166,7 @@ impl<'a> Opener<'a> {
             let session = builder.and_then(|mut builder| builder.commit_from_file(&self.options.model));
             session.map(drop).map_err(|error| error.to_string())
         });
-        let graph = made.map_err(|reason| tracing::debug!(reason, "no optimised graph is kept")).ok()?;
+        let graph = made.map_err(|reason| tracing::debug!(reason, "no optimised graph is stored")).ok()?;
         // What can't be read back is not used at all.
         self.first.set(Some(from_graph(self.builder().ok()?, &graph).ok()?));
         Some(graph)
@@ -245,7 +245,7 @@ fn engine_folder(
         Ok(lock) => Ok((folder, lock)),
         Err(error) => Err(DetectorError::Device {
             device,
-            reason: format!("its engine can't be kept in {}: {error}", folder.display()),
+            reason: format!("its engine can't be stored in {}: {error}", folder.display()),
         }),
     }
 }

@@ -88,7 +88,7 @@ impl Claim {
         let holder = cloud.find(claim).await?.and_then(|info| info.metadata.get(REQUEST_KEY).cloned());
         match holder {
             Some(other) if other != request.as_str() => Err(Failure::permanent(format!(
-                "the upload was deleted or overwritten before it was planned: the same content is {other}"
+                "the upload was deleted or overwritten before it was planned: request {other} has the same content"
             ))),
             _ => Ok(()),
         }
@@ -113,7 +113,7 @@ impl Claim {
                 Holder::Other(other) => return Ok(Some(other)),
                 Holder::InTheWay(other, round) => {
                     let reason = format!(
-                        "the upload was deleted or overwritten before it was cut: the same content is {request}"
+                        "the upload was deleted or overwritten before it was cut: request {request} has the same content"
                     );
                     end::fail(cloud, &other, Stage::Split, &reason, round, || None).await?;
                     continue;

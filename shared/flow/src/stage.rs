@@ -47,7 +47,7 @@ impl<S: StageHandler> Handler for Staged<S> {
         }
         match self.0.work(&request, started_by, delivery).await {
             Err(failure) if failure.kind() == FailureKind::Permanent => {
-                tracing::error!(%request, stage = %S::STAGE, %failure, "failed for good");
+                tracing::error!(%request, stage = %S::STAGE, %failure, "failed permanently");
                 let description = self.0.describe(&request, started_by).await?;
                 end::fail_in_stage(cloud, &request, S::STAGE, &failure.to_string(), round, || description).await
             }

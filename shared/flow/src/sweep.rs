@@ -230,7 +230,7 @@ struct Sweeper<'a> {
 impl Sweeper<'_> {
     fn failed(&mut self, request: &RequestId, outcome: Result<(), Failure>) {
         if let Err(failure) = outcome {
-            tracing::error!(%request, %failure, "a request can't be looked after");
+            tracing::error!(%request, %failure, "a request can't be checked");
             (self.note)(Err((request.clone(), failure)));
         }
     }
@@ -279,8 +279,9 @@ impl Sweeper<'_> {
         let is_given_up = |at: Timestamp| at >= last && now.seconds_since(at) >= self.patience.give_up_s;
         if !told.is_empty() && before.at.is_some_and(is_given_up) {
             let (hours, times) = (seconds / 3_600.0, before.times);
-            reason =
-                Some(format!("it stood still for {hours:.0} hours, though it was told again ({times} times): {why}"));
+            reason = Some(format!(
+                "no activity for {hours:.0} hours, although its events were published again {times} times: {why}"
+            ));
         }
         if let Some(reason) = reason {
             end::fail_in_stage(self.cloud, request, stage, &reason, round, describe).await?;
@@ -288,7 +289,7 @@ impl Sweeper<'_> {
         } else if !told.is_empty() {
             done = self.tell(request, last, &before, &told).await?;
         }
-        tracing::warn!(%request, %stage, seconds, why, ?done, "a request stands still");
+        tracing::warn!(%request, %stage, seconds, why, ?done, "request stalled");
         (self.note)(Ok(StandsStill { request_id: request.clone(), stage, seconds, why, done }));
         Ok(())
     }

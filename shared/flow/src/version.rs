@@ -74,8 +74,8 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
     };
     if !asked.is_multiple_of(detected) {
         return Err(Failure::permanent(format!(
-            "the detector looked at every {detected} frames, so the tracks can be made of every {detected}, {} and so on, and not of every \
-             {asked}: give such a number as --detect-every, or process the video again",
+            "detections exist for every {detected} frames, so --detect-every can be {detected}, {} and so on, and not {asked}: give such a number, \
+             or process the video again",
             2 * detected
         )));
     }

@@ -66,7 +66,7 @@ impl Answer {
             Self::Done => None,
             Self::TooLarge => Some("the body is larger than any event"),
             Self::TooSlow => Some("the body did not arrive in time"),
-            Self::Full => Some("busy: as many events are in work as this instance takes"),
+            Self::Full => Some("instance full: as many events are in progress as this instance takes"),
             Self::Ignored(reason)
             | Self::PassedOver(reason)
             | Self::Foreign(reason)

@@ -32,7 +32,8 @@ impl Translator<'_> {
     pub(crate) async fn event_of(self, typed: GoogleEvent) -> Result<Known, Failure> {
         match typed {
             GoogleEvent::Ours(Event::DeadLetter(_)) => Ok(Err(Answer::Ignored(
-                "a dead letter is a message that Pub/Sub gave up, and not what its data says".to_owned(),
+                "a dead letter is a message that Pub/Sub moved to a dead letter topic, not one whose data says so"
+                    .to_owned(),
             ))),
             GoogleEvent::Ours(event) => Ok(Ok((event, None))),
             GoogleEvent::Other(what) => Ok(Err(Answer::Ignored(format!("{what} is of no interest here")))),
@@ -41,9 +42,7 @@ impl Translator<'_> {
                 let event = match *event {
                     GoogleEvent::ObjectFinalized(object) => self.finalized(object).await?,
                     GoogleEvent::Ours(event) => Ok((event, None)),
-                    _ => {
-                        Err(Answer::Ignored(format!("{subscription} gave up a message that says nothing of a request")))
-                    }
+                    _ => Err(Answer::Ignored(format!("{subscription} abandoned a message that names no request"))),
                 };
                 let letter = |event| self.dead_letter(event, attempts, &subscription, published);
                 Ok(event.and_then(|(event, trace)| Ok((letter(event)?, trace))))
@@ -101,7 +100,7 @@ impl Translator<'_> {
             .map(|trigger| self.uploads.filter(|_| is_of_uploads(&trigger)).cloned().unwrap_or(trigger))
             .find(|trigger| trigger.takes(&event, None))
             .map(|trigger| trigger.function)
-            .ok_or_else(|| Answer::Ignored(format!("{subscription} gave up an event that starts no function")))?;
+            .ok_or_else(|| Answer::Ignored(format!("{subscription} abandoned an event that starts no function")))?;
         // The name is `trackdrop-track`, or another name that contains the function's. A subscription that is named after another function has no
         // events of this one.
         let named =

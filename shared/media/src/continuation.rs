@@ -33,7 +33,7 @@ fn in_later_stream(demuxer: &Demuxer, packets: &[ScannedPacket]) -> Option<Strin
     let last = packets.iter().map(|packet| packet.position).max()?;
     let (stream, place) = demuxer.other_videos().find(|&(_, place)| place > last)?;
     Some(format!(
-        "the file goes on with another video stream ({}) at byte {place}, behind the last picture of this one. Track each by --video-stream 0, \
+        "the file continues with another video stream ({}) at byte {place}, behind the last picture of this one. Track each by --video-stream 0, \
          1 ... (the setting video_stream), or join them first: `ffmpeg -i FILE -map 0:v:0 -c copy 1.mkv`, `-map 0:v:1` ..., then FFmpeg's concat \
          demuxer",
         codec_name(&stream.parameters())
@@ -59,7 +59,7 @@ fn in_transport_stream(demuxer: &Demuxer, warnings: &mut Vec<String>) -> Result<
         }
     }
     let Some(Moved { at_byte, to_pid }) = transport.moved(pid(&video)) else { return Ok(None) };
-    let how = to_pid.map_or_else(|| "is another one".to_owned(), |to| format!("goes on in PID {to:#x}"));
+    let how = to_pid.map_or_else(|| "is another one".to_owned(), |to| format!("continues in PID {to:#x}"));
     Ok(Some(format!(
         "the streams of the file change at byte {at_byte}: from there on the video of PID {:#x} {how}. Cut the file there (`head -c {at_byte} FILE > \
          1.ts; tail -c +{} FILE > 2.ts`) and track the parts, or join them first by FFmpeg's concat demuxer",

@@ -306,10 +306,10 @@ torture! {
     vp8_ivf "vp8.ivf" Exact;
     recorder_dav "recorder.dav" Exact;
     recorder_dv "recorder.dv" Exact;
-    pid_change_ts "pid-change.ts" Refused("the video of PID 0x100 goes on in PID 0x200. Cut the file there");
+    pid_change_ts "pid-change.ts" Refused("the video of PID 0x100 continues in PID 0x200. Cut the file there");
     pid_swap_ts "pid-swap.ts" Refused("the video of PID 0x100 is another one");
     codec_change_ts "codec-change.ts" Refused("the video of PID 0x100 is another one");
-    codec_change_flv "codec-change.flv" Refused("goes on with another video stream (h264)");
+    codec_change_flv "codec-change.flv" Refused("continues with another video stream (h264)");
     encrypted_mp4 "encrypted.mp4" Refused("is encrypted");
     encrypted_webm "encrypted.webm" Refused("is encrypted");
     scrambled_ts "scrambled.ts" Refused("is encrypted");

@@ -123,7 +123,7 @@ pub enum LedgerError {
     },
     /// The number of frames differs.
     #[error(
-        "segment {segment} was planned with {planned} frames to look at, but {decoded} were decoded and {missing} are known to be missing"
+        "segment {segment} was planned with {planned} frames to look at, but {decoded} were decoded and {missing} could not be decoded"
     )]
     Count {
         /// The segment.

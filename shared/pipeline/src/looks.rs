@@ -43,7 +43,7 @@ enum Written {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StrideError {
     /// No such number.
-    #[error("{0} is no number of frames from 1 to {LONGEST_STRIDE}, and not auto")]
+    #[error("{0} is neither a number of frames between 1 and {LONGEST_STRIDE} nor auto")]
     Frames(String),
     /// No such loss.
     #[error("{0:?}: what auto may lose is 0.1 to 50 percent, in steps of 0.1, such as auto:2.5")]
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!("auto:1".parse(), Ok(DetectEvery::AUTO));
         for wrong in ["0", "101", "-1", "1.5", "often", "", "automatic"] {
             let error = wrong.parse::<DetectEvery>().unwrap_err().to_string();
-            assert_eq!(error, format!("{wrong:?} is no number of frames from 1 to 100, and not auto"));
+            assert_eq!(error, format!("{wrong:?} is neither a number of frames between 1 and 100 nor auto"));
         }
         for wrong in ["auto:0", "auto:50.1", "auto:", "auto:x", "auto:1.23", "auto:-1", "auto:NaN"] {
             let error = wrong.parse::<DetectEvery>().unwrap_err().to_string();

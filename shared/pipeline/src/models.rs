@@ -39,9 +39,7 @@ pub struct OfferError {
 
 /// A model that is not offered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the model {asked:?} is none of those that uploads may ask for here ({offered}): ask for one of them, or leave `model` out"
-)]
+#[error("model {asked:?} is not offered; offered: {offered}. Ask for one of them, or leave `model` out")]
 pub struct NotOffered {
     asked: String,
     offered: String,

@@ -129,7 +129,7 @@ pub enum DescriptionError {
     Malformed(#[from] serde_json::Error),
     /// It would not fit into what an object may carry.
     #[error(
-        "what a chunk must carry of its video has {0} bytes, and may have {LONGEST_BYTES}: give fewer or shorter settings"
+        "what a chunk must carry of its video is {0} bytes; the maximum is {LONGEST_BYTES}: give fewer or shorter settings"
     )]
     TooLong(usize),
 }

@@ -135,7 +135,7 @@ pub enum SettingsError {
     SegmentSeconds(f64),
     /// Written as JSON they would not fit beside a chunk, which carries them.
     #[error(
-        "the settings have {0} bytes as JSON, and may have {LONGEST_BYTES}: name fewer classes, or give shorter names"
+        "the settings are {0} bytes as JSON; the maximum is {LONGEST_BYTES}: name fewer classes, or give shorter names"
     )]
     TooLong(usize),
     /// The score bound is outside 0 to 1.
@@ -168,7 +168,7 @@ pub enum SettingsError {
     )]
     BlurBetweenLooks(DetectEvery),
     /// Crops are made with the annotated video.
-    #[error("crops are made in the pass that makes the annotated video: leave that on, or the crops out")]
+    #[error("crops need the annotated video: set `video` to true (leave out --no-video), or `crops` to false")]
     CropsWithoutVideo,
     /// A class list that names nothing.
     #[error("a list of classes is empty or has an empty name in it")]

@@ -147,7 +147,7 @@ impl Trigger {
             return None;
         }
         match ignore.matching(&object.name) {
-            Some(pattern) => Some(format!("{object} is no video by its name ({pattern})")),
+            Some(pattern) => Some(format!("the name of {object} matches the ignored pattern {pattern}")),
             None if *bucket == Bucket::Uploads && bytes == Some(0) => Some(format!("{object} is empty")),
             None => None,
         }

@@ -24,7 +24,7 @@ impl Scene {
     /// [`SceneError::Malformed`] for a text that is no scene, with line and column; [`SceneError::Refused`] with every fault found.
     pub fn parse(text: &str) -> Result<Self, SceneError> {
         if text.len() > LONGEST_BYTES {
-            let what = format!("the scene has {} bytes, and may have {LONGEST_BYTES}", text.len());
+            let what = format!("the scene is {} bytes; the maximum is {LONGEST_BYTES}", text.len());
             return Err(SceneError::Malformed(what));
         }
         // The caller that opened the file can show the text; the first line says what is wrong and where.
@@ -167,7 +167,7 @@ impl Checks<'_> {
             self.fault(place, format!("it has {} points: give {need}", points.len()));
         }
         if points.len() > MOST_POINTS {
-            self.fault(place, format!("it has {} points, and may have {MOST_POINTS}: simplify it", points.len()));
+            self.fault(place, format!("it has {} points; the maximum is {MOST_POINTS}: simplify it", points.len()));
         }
         let [width, height] = [self.scene.picture.width_px, self.scene.picture.height_px];
         for (index, [x, y]) in points.iter().enumerate() {

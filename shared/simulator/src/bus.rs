@@ -200,7 +200,7 @@ impl Bus {
 
     fn bury(&self, trigger: &Trigger, event: &Event, attempts: u32, reason: String) {
         let function = trigger.function.clone();
-        self.world.log(format_args!("{function} given up: {reason}"));
+        self.world.log(format_args!("{function} abandoned: {reason}"));
         let letter = DeadLetter {
             function,
             event: Box::new(event.clone()),

@@ -104,7 +104,7 @@ fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
                 return Err(format!("ended as {} for what happened in {}", state.as_str(), error.stage));
             }
             if without_video && after.state.objects.contains_key(&ResultFile::AnnotatedVideo.object(&dropped.request)) {
-                return Err("says that it has no video, which stands".to_owned());
+                return Err("says that it has no video, which exists".to_owned());
             }
             let is_unjoinable = dropped.upload.text.contains(UNJOINABLE) && message == "join: the parts do not fit";
             if without_video && is_unjoinable {
@@ -116,7 +116,7 @@ fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
             // Which must be explained: see below.
             let was_given_up =
                 after.given_up.iter().any(|given_up| given_up.request.as_ref() == Some(&dropped.request));
-            let gave_up = message.starts_with("gave up after") || message.starts_with("it stood still for");
+            let gave_up = message.starts_with("abandoned after") || message.starts_with("no activity for");
             if no_video || gone || (gave_up && was_given_up) {
                 return Ok(());
             }
@@ -178,7 +178,7 @@ fn told_once_and_the_same_everywhere(state: &State, request: &RequestId) -> Resu
     let is_the_same =
         |finished: &&RequestFinished| (finished.state, finished.error.as_deref()) == (manifest.state, message);
     if told.is_empty() || !told.iter().all(is_the_same) {
-        return Err(format!("is {} ({message:?}), but was told as {told:?}", manifest.state.as_str()));
+        return Err(format!("is {} ({message:?}), but was published as {told:?}", manifest.state.as_str()));
     }
     Ok(())
 }
@@ -223,7 +223,7 @@ fn same_bytes(state: &State, expected: &State, request: &RequestId) -> Result<()
     let is_its_own = |object: &ObjectName| told.contains(object) || object.name.starts_with(SWEPT) || waits(object);
     for (object, content) in ours.iter().filter(|(object, _)| !is_its_own(object)) {
         match theirs.get(object) {
-            None => return Err(format!("{object} stands, which an undisturbed run does not make")),
+            None => return Err(format!("{object} exists, which an undisturbed run does not make")),
             Some(expected) if expected != content => {
                 return Err(format!("{object} differs from that of an undisturbed run"));
             }
@@ -340,7 +340,7 @@ fn given_up_by_faults_alone(after: &After) -> Vec<String> {
     let unexplained = after.given_up.iter().filter(|given_up| !given_up.unexplained.is_empty());
     unexplained
         .map(|GivenUp { message, reason, unexplained, .. }| {
-            format!("{message} was given up ({reason}), though no fault struck its attempts {unexplained:?}")
+            format!("{message} was abandoned ({reason}), though no fault struck its attempts {unexplained:?}")
         })
         .collect()
 }

@@ -41,7 +41,7 @@ locals {
     TRACKDROP_MODEL      = function == "track" ? var.model : null
     # What else uploads may ask for, which split refuses at once and track opens. Nothing else is looked for.
     TRACKDROP_MODELS = contains(["split", "track"], function) && local.offered_models != "" ? local.offered_models : null
-    # What is no video by its name: one list for the filter, for split, and for the sweeper, which expects nothing of it.
+    # Ignored patterns of names: one list for the filter, for split, and for the sweeper, which expects no request for them.
     TRACKDROP_IGNORE = contains(["split", "fail"], function) ? local.ignored : null
     # Unless it is auto the GPU or an error: an instance that detects on its processor in silence would be paid for as a GPU.
     TRACKDROP_DEVICE = function == "track" ? var.device : null
@@ -97,7 +97,7 @@ resource "google_cloud_run_v2_service" "this" {
     service_account                  = google_service_account.function[each.key].email
     execution_environment            = "EXECUTION_ENVIRONMENT_GEN2"
     max_instance_request_concurrency = local.triggers[each.key].concurrency
-    # As long as Pub/Sub waits; the service itself gives up earlier (TRACKDROP_DEADLINE_S).
+    # As long as Pub/Sub waits; the service itself stops earlier (TRACKDROP_DEADLINE_S).
     timeout                       = "${local.triggers[each.key].deadline_s}s"
     encryption_key                = var.kms_key
     gpu_zonal_redundancy_disabled = each.value.gpu ? true : null

@@ -97,7 +97,7 @@ variable "otlp_endpoint" {
 }
 
 variable "answer_margin_s" {
-  description = "Seconds that a service gives up before Pub/Sub sends its message again."
+  description = "Seconds before Pub/Sub sends a message again at which a service stops working on it."
   type        = number
   default     = 15
 }

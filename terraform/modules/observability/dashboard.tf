@@ -34,8 +34,8 @@ locals {
     { title = "Frames a second a GPU", unit = "1", lines = {
       "track" = "sum(rate(${local.log_metric}_frames_sum{${local.of_track_log}}[5m])) / sum(run_googleapis_com:container_instance_count{${local.of_track}${local.pulls ? "" : ",state=\"active\""}})"
     } },
-    { title = "Deliveries handed back, an hour", unit = "1", lines = {
-      "for a fault that may pass" = "sum(${replace(local.counted["deliveries_failed"], "%s", "1h")})"
+    { title = "Redeliveries, an hour", unit = "1", lines = {
+      "after a transient failure" = "sum(${replace(local.counted["deliveries_failed"], "%s", "1h")})"
     } },
     { title = "Dead letters", unit = "1", lines = {
       "by subscription" = "sum by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${join("|", values(var.dead_letter_subscriptions))}\"})"

@@ -11,7 +11,7 @@ locals {
     # The reason follows.
     deliveries_failed = { begins = "failed, will be delivered again", description = "Deliveries that failed transiently and are redelivered." }
     uploads_ignored   = { message = "upload ignored", description = "Uploads that make no request: the ignored patterns match their name, they are empty, or they repeat an upload." }
-    requests_still    = { message = "a request stands still", description = "Requests that the sweeper found stalled, each time." }
+    requests_still    = { message = "request stalled", description = "Requests that the sweeper found stalled, each time." }
   }
   measures = {
     segment_seconds = { message = "delivery done", field = "seconds", unit = "s", description = "Seconds of work a delivery." }

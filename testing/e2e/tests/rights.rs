@@ -238,5 +238,5 @@ fn the_table_of_rights_in_the_documentation_is_current() {
         std::fs::write(&path, format!("{before}{}{table}{}{after}", TABLE.0, TABLE.1)).unwrap();
         return;
     }
-    assert!(stands == table, "UPDATE_RIGHTS=1 scripts/e2e rights writes it anew:\n{table}");
+    assert!(stands == table, "UPDATE_RIGHTS=1 scripts/e2e rights writes it again:\n{table}");
 }

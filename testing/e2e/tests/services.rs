@@ -168,7 +168,7 @@ impl Scene {
         let finished = self.deployment.finished(&request).await;
         let seconds = started.elapsed().as_secs_f64();
         let reason = finished.error.clone().unwrap();
-        assert!(finished.state == "failed" && reason.contains("gave up after"), "{finished:?}");
+        assert!(finished.state == "failed" && reason.contains("abandoned after"), "{finished:?}");
         self.deployment.gateway.settled(1, SETTLES_WITHIN).await;
         let row = self.deployment.request_row(&request).await;
         assert_eq!((row["state"].as_str(), row["error_stage"].as_str()), ("failed", "merge"));

@@ -366,7 +366,7 @@ async fn the_trace_of_a_request_is_one_tree_across_all_functions_and_retries() {
 
     let told = scene.run(Fault::AlwaysDies { function: "merge" }, &scene.clip, json!({}), 1).await;
     let root = told.is_one_tree("merge dies at every delivery");
-    assert!(root.failed && text(&root, "error").contains("gave up"), "{root:?}");
+    assert!(root.failed && text(&root, "error").contains("abandoned after"), "{root:?}");
     let merge = scene.deployment.gateway.count_of("merge");
     assert!(merge.killed >= 5 && merge.killed == merge.deliveries, "each died in the middle: {merge:?}");
     // No torso of any of them.

@@ -244,7 +244,7 @@ impl Bus {
                 Ok(())
             }
             FailureKind::Transient | FailureKind::Permanent => {
-                tracing::error!(function = name, request, failures, reason, "delivery given up");
+                tracing::error!(function = name, request, failures, reason, "delivery moved to the dead letters");
                 let letter = Event::DeadLetter(DeadLetter {
                     function: name.clone(),
                     event: Box::new(lease.event.clone()),

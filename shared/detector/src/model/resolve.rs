@@ -142,7 +142,7 @@ pub(crate) fn resolve(
                 return Err(DetectorError::Outputs {
                     reason: format!(
                         "every score is 0, as boxes and scores share one output of 8 bits whose step is {step}: no score \
-                         between 0 and 1 can be told from 0. Quantise the model without its last layers (those that join \
+                         between 0 and 1 can be distinguished from 0. Quantise the model without its last layers (those that join \
                          boxes and scores)"
                     ),
                 });

@@ -139,7 +139,7 @@ async fn sweep(cloud: &Cloud, patience: Patience) -> Outcome<()> {
     sweep::sweep_each(cloud, patience, &NamePatterns::default(), &BTreeSet::new(), &Delivery::new(), note).await?;
     let (seconds, most) = (started.elapsed().as_secs_f64(), most_mib()?);
     println!(
-        "{found} stand still, {failed} could not be looked after; {seconds:.1} s; {most} MiB at most ({before} MiB before)"
+        "{found} stalled, {failed} could not be checked; {seconds:.1} s; {most} MiB at most ({before} MiB before)"
     );
     Ok(())
 }

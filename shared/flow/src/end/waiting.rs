@@ -158,7 +158,9 @@ async fn record_alone(cloud: Cloud, ended: Ended) -> Result<Option<Ended>, Failu
 /// again.
 async fn tell(cloud: Cloud, ended: Ended) -> Result<(), Failure> {
     let told = try_to_tell(&cloud, &ended).await;
-    told.map_err(|failure| Failure::transient(format!("the end of {} can't be told: {failure}", ended.row.request_id)))
+    told.map_err(|failure| {
+        Failure::transient(format!("the end of {} can't be published: {failure}", ended.row.request_id))
+    })
 }
 
 async fn try_to_tell(cloud: &Cloud, ended: &Ended) -> Result<(), Failure> {

@@ -39,7 +39,7 @@ pub(super) async fn look(cloud: &Cloud, manifest: &Manifest) -> Result<Standing,
     let request = &manifest.request_id;
     let (round, mut last) = (manifest.reopened_at, manifest.progress.updated_at);
     if manifest.state.is_final() {
-        let why = "it is over, but its end was not told to all".to_owned();
+        let why = "the request ended, but its end was not published everywhere".to_owned();
         return Ok(Standing { round, last, stage: Stage::Load, why, remedies: vec![Remedy::End] });
     }
     let mut seen = Seen::default();
@@ -101,7 +101,7 @@ async fn before_tracked(cloud: &Cloud, manifest: &Manifest, seen: &Seen) -> Resu
     let Seen { chunks, detections, .. } = seen;
     let segments = manifest.segment_count;
     if segments > 0 && detections.len() as u32 >= segments {
-        let why = "all segments are tracked, but nobody said so".to_owned();
+        let why = "all segments are tracked, but the marker is missing".to_owned();
         return Ok(vec![(Stage::Track, why, Remedy::Mark(Marker::Tracked))]);
     }
     let cut = (0..segments).filter(|segment| chunks.contains_key(segment) || detections.contains_key(segment)).count();
@@ -139,14 +139,14 @@ fn after_merged(manifest: &Manifest, seen: &Seen, stands: &Stands, merged: &Obje
         waits.push(match &stands.annotated {
             Some(annotated) => (Stage::Join, "all segments are drawn, but not joined".to_owned(), tell(annotated)),
             None if drawn.len() as u32 >= segments => {
-                let why = "all segments are drawn, but nobody said so".to_owned();
+                let why = "all segments are drawn, but the marker is missing".to_owned();
                 (Stage::Annotate, why, Remedy::Mark(Marker::Annotated))
             }
             None => (Stage::Annotate, missing("drawn", drawn, segments), untaken(tracks, drawn, segments)),
         });
     }
     if waits.is_empty() {
-        waits.push((Stage::Load, "all results stand, but its end was not told".to_owned(), Remedy::End));
+        waits.push((Stage::Load, "all results exist, but the end was not published".to_owned(), Remedy::End));
     }
     waits
 }

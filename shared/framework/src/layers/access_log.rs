@@ -30,7 +30,7 @@ pub(crate) async fn layer(
     }
     let _in_span = span.enter();
     match answer {
-        // Its own line is said where the work is counted.
+        // Its line is written where the work is counted.
         Some(Answer::Done) => tracing::debug!(function, status, ms, "answered"),
         Some(Answer::Ignored(_)) => tracing::debug!(function, status, ms, reason, "ignored"),
         // Once per object, since it is acknowledged: a user who misses a video finds the reason here.
@@ -38,11 +38,11 @@ pub(crate) async fn layer(
         // Acknowledged like them, because other objects of a shared bucket must not fill the dead letters. But if a setting is wrong, this line is
         // the only sign of uploads that start nothing.
         Some(Answer::Foreign(_)) => tracing::warn!(function, status, ms, "not taken: {reason}"),
-        Some(Answer::Full) => tracing::info!(function, status, ms, "handed back: {reason}"),
+        Some(Answer::Full) => tracing::info!(function, status, ms, "rejected: {reason}"),
         Some(Answer::Transient(_)) => {
             tracing::warn!(function, status, ms, "failed, will be delivered again: {reason}");
         }
-        Some(Answer::Unrecorded(_)) => tracing::error!(function, status, ms, "failed for good: {reason}"),
+        Some(Answer::Unrecorded(_)) => tracing::error!(function, status, ms, "failed permanently: {reason}"),
         _ => tracing::warn!(function, status, ms, "refused: {reason}"),
     }
     response

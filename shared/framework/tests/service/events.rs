@@ -108,7 +108,9 @@ async fn an_upload_whose_name_is_not_a_videos_is_acknowledged_logged_once_withou
     let lines: Vec<_> = log.lines().filter(|line| line.contains("upload ignored")).collect();
     assert_eq!(lines.len(), pushes.len(), "{log}");
     assert!(
-        lines.iter().all(|line| line.contains("INFO") && line.contains("no video by its name") && line.len() < 600),
+        lines
+            .iter()
+            .all(|line| line.contains("INFO") && line.contains("matches the ignored pattern") && line.len() < 600),
         "{log}"
     );
     assert!(!log.contains("WARN"), "{log}");

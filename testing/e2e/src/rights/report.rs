@@ -83,7 +83,7 @@ pub fn check_used(checkout: &Path, test: &str, rights: &Rights) {
     let unused: Vec<_> = listed.lines().filter(|line| !used.contains(*line)).collect();
     assert!(
         unused.is_empty(),
-        "{test} did not use {unused:#?}: UPDATE_RIGHTS=1 scripts/e2e writes the lists anew; what a test uses only sometimes belongs in testing/e2e/rights/justified.txt"
+        "{test} did not use {unused:#?}: UPDATE_RIGHTS=1 scripts/e2e writes the lists again; what a test uses only sometimes belongs in testing/e2e/rights/justified.txt"
     );
 }
 
