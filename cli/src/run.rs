@@ -200,7 +200,7 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
         bail!("{request} is stalled: nothing is queued for it. Give the same command again to resume");
     }
     if interrupted {
-        eprintln!("trackdrop: stopped. Give the same command again to go on from here");
+        eprintln!("trackdrop: stopped. Give the same command again to resume");
         return Ok(Some(ExitCode::from(INTERRUPTED)));
     }
     Ok(None)

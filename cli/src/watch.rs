@@ -97,7 +97,7 @@ async fn see_through(host: &Host, watcher: Watcher) -> anyhow::Result<ExitCode> 
     }
     match trouble {
         None => Ok(code),
-        Some(Ok(Err(error))) => Err(error.context("stopped watching; the same command goes on from here")),
+        Some(Ok(Err(error))) => Err(error.context("stopped watching; the same command resumes")),
         Some(Ok(Ok(never))) => match never {},
         Some(Err(error)) => Err(error).context("the folder can't be watched any more"),
     }

@@ -166,7 +166,9 @@ impl Workshop {
                 (request, format!("{function} failed and is tried again in {:.0} s: {reason}", wait.as_secs_f64()))
             }
             BusEvent::Taken { .. } => return,
-            BusEvent::GivenUp { function, request, reason } => (request, format!("{function} was given up: {reason}")),
+            BusEvent::GivenUp { function, request, reason } => {
+                (request, format!("{function} failed and is not attempted again: {reason}"))
+            }
         };
         if let Ok(request) = request.parse() {
             self.note(Some(request), note);
@@ -197,7 +199,7 @@ impl Workshop {
         let host = self.host();
         let manifest = manifest::read(&self.cloud, request).await?;
         if let Some(root) = manifest.as_ref().and_then(|manifest| manifest.retrack_of.clone()) {
-            tracing::info!(%request, %root, "a version goes on");
+            tracing::info!(%request, %root, "a version resumes");
             end::reopen(&self.cloud, request, None).await?;
             if self.local.pending(request).await? == 0 {
                 begin::redrive(&host, request, request.as_str(), None, Redrive::Resume).await?;

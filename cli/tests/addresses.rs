@@ -169,7 +169,7 @@ fn a_line_that_breaks_is_gone_on_with_and_so_is_a_run_that_was_stopped() {
     // Within one run; after some breaks the run ends, and the next run resumes.
     server.with(|state| state.breaks_at = vec![third, 2 * third, 2 * third, 2 * third, 2 * third, 2 * third]);
     let broken = run(&data, &server.url("clip.mp4"), &[]).expect_code(1);
-    assert!(broken.stderr.contains("Run the command again: it goes on from there"), "{}", broken.stderr);
+    assert!(broken.stderr.contains("Run the command again: it resumes the download"), "{}", broken.stderr);
     assert!(data.requests().is_empty(), "a part of a video was processed");
     server.with(|state| state.breaks_at.clear());
     let summary = run(&data, &server.url("clip.mp4"), &[]).expect_success().json().remove(0);

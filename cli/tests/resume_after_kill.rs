@@ -85,7 +85,7 @@ fn stopped_by_ctrl_c_says_how_to_go_on() {
     goes_on_after(stands("work/detections/"), |running| {
         running.signal("INT");
         let ended = running.end().expect_code(130);
-        assert_eq!(ended.errors(), ["stopped. Give the same command again to go on from here"]);
+        assert_eq!(ended.errors(), ["stopped. Give the same command again to resume"]);
         assert_eq!(ended.stdout, "");
     });
 }

@@ -81,7 +81,7 @@ pub(crate) async fn take_up(console: &Arc<Console>) {
             Err(failure) => Err(failure.to_string()),
         };
         if let Err(reason) = outcome {
-            tracing::warn!(%request, reason, "a request of an earlier console does not go on");
+            tracing::warn!(%request, reason, "a request of an earlier console does not resume");
         }
     }
 }

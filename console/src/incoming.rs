@@ -69,15 +69,15 @@ pub(crate) enum IncomingError {
         "{bytes} bytes are to come, and the disk of the data directory has {free} free, of which {KEEP_FREE_BYTES} stay free: delete something, or give --data on a larger disk"
     )]
     NoRoom { bytes: u64, free: u64 },
-    #[error("{MOST} uploads are kept already: discard some first")]
+    #[error("{MOST} uploads are stored already: discard some first")]
     TooMany,
-    #[error("{0:?} is no name of a file: it has between 1 and {LONGEST_NAME_BYTES} bytes, none of them a slash")]
+    #[error("{0:?} is not a file name: a file name has between 1 and {LONGEST_NAME_BYTES} bytes, none of them a slash")]
     Name(String),
-    #[error("the upload is at byte {is} and not at {given}: ask for its offset, and go on from there")]
+    #[error("the upload is at byte {is} and not at {given}: ask for its offset, and resume there")]
     Offset { given: u64, is: u64 },
     #[error("the upload is being written by another request: try again in a moment")]
     InUse,
-    #[error("more came than the {0} bytes that the video was said to have: discard the upload, and begin anew")]
+    #[error("more came than the {0} bytes that the video was said to have: discard the upload, and begin again")]
     Beyond(u64),
     #[error("the piece has CRC32C {is:08x} and was sent with {given:08x}: send it again")]
     Damaged { given: u32, is: u32 },
@@ -471,7 +471,7 @@ mod tests {
         assert!(refused(&incoming, "a.mp4", 1_001).contains("max_bytes=1000"));
         assert!(refused(&incoming, "a.mp4", 0).contains("no bytes"));
         for name in ["", ".", "..", "a/b.mp4", "..\\b.mp4", &"x".repeat(1_001)] {
-            assert!(refused(&incoming, name, 10).contains("no name of a file"), "{name}");
+            assert!(refused(&incoming, name, 10).contains("is not a file name"), "{name}");
         }
         incoming.free = |_| Ok(KEEP_FREE_BYTES + 1_500);
         begun(&incoming, 900);

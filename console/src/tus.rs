@@ -169,7 +169,9 @@ async fn receive(mut writing: Writing<'_>, body: Body, checksum: Option<u32>) ->
                 if checksum.is_none() {
                     tokio::task::block_in_place(|| writing.count())?;
                 }
-                return Err(Problem::bad(format!("the piece broke off: {error}; ask for the offset, and go on")));
+                return Err(Problem::bad(format!(
+                    "the piece broke off: {error}; ask for the offset, and resume there"
+                )));
             }
         };
         tokio::task::block_in_place(|| {
