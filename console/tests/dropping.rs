@@ -206,7 +206,7 @@ fn what_can_not_be_taken_is_refused_before_a_byte_of_it_comes() {
             400,
             "settings",
         ),
-        (format!("{own}{TUS}Upload-Length: 5\r\nUpload-Metadata: filename Li4=\r\n"), 400, "no name of a file"),
+        (format!("{own}{TUS}Upload-Length: 5\r\nUpload-Metadata: filename Li4=\r\n"), 400, "is not a file name"),
         (format!("{own}{TUS}Upload-Length: 5\r\n{refused}"), 422, "<b>give another</b>"),
         (format!("{own}Upload-Length: 5\r\n{name}"), 412, "tus 1.0.0"),
         (format!("{TUS}Upload-Length: 5\r\n{name}"), 403, "another page"),
