@@ -3,7 +3,7 @@
 use crate::{
     download::{self, Wanted, fetch_shown, shown},
     host,
-    model_get::Sha256Hex,
+    sha256_hex::Sha256Hex,
     upload,
 };
 use anyhow::{Context, bail};

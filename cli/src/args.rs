@@ -1,16 +1,17 @@
 //! Commands and options.
 
+mod export;
 mod model;
 mod request;
 mod run;
 mod scene;
 
-use crate::export::ExportChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf};
 use trackdrop_detector::DeviceChoice;
 use trackdrop_pipeline::{DetectEvery, Edit};
 
+pub(crate) use export::*;
 pub(crate) use model::*;
 pub(crate) use request::*;
 pub(crate) use run::*;

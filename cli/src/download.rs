@@ -1,6 +1,6 @@
 //! A file from the web into a folder: what an earlier run left is gone on with, and nothing is believed that has another hash.
 
-use crate::model_get::Sha256Hex;
+use crate::sha256_hex::Sha256Hex;
 use anyhow::{Context, anyhow, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use indicatif::{ProgressBar, ProgressStyle};

@@ -1,41 +1,19 @@
 //! `trackdrop export`: a request's tracks in anyone's format.
 
-use crate::{args::ExportArguments, which_request, whole_file};
+use crate::{
+    args::{ExportArguments, ExportChoice},
+    which_request, whole_file,
+};
 use anyhow::{Context, bail};
 use std::{
     io::{self, Write},
     path::Path,
-    str::FromStr,
 };
 use trackdrop_exchange::{ExportFormat, VideoMeta, export as write_export, export_mot_ground_truth};
 use trackdrop_flow::end;
 use trackdrop_pipeline::names::ResultFile;
 use trackdrop_tables::{TableError, tracks, tracks::TrackRow};
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
-
-/// What `--format` takes: a file's format, or an archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ExportChoice {
-    /// A file.
-    File(ExportFormat),
-    /// CVAT's "MOT 1.1": a ZIP archive of `gt/gt.txt` and `gt/labels.txt`.
-    CvatMot,
-}
-
-/// How the archive is called.
-const CVAT_MOT: &str = "cvat-mot";
-
-impl FromStr for ExportChoice {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name.parse() {
-            _ if name == CVAT_MOT => Ok(Self::CvatMot),
-            Ok(format) => Ok(Self::File(format)),
-            Err(error) => Err(format!("{error}, or {CVAT_MOT}")),
-        }
-    }
-}
 
 /// Writes a request's tracks in another tool's format.
 pub(crate) async fn export(data: &Path, arguments: &ExportArguments) -> anyhow::Result<()> {

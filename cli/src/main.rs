@@ -30,6 +30,7 @@ mod run;
 mod scene;
 mod schema;
 mod settings;
+mod sha256_hex;
 mod simulate;
 mod timeline;
 mod track_files;

@@ -1,6 +1,6 @@
 //! Options of `trackdrop model`.
 
-use crate::model_get::Sha256Hex;
+use crate::sha256_hex::Sha256Hex;
 use clap::{Args, Subcommand};
 use std::{num::NonZeroUsize, path::PathBuf};
 use trackdrop_detector::DeviceChoice;

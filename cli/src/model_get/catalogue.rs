@@ -145,7 +145,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model_get::Sha256Hex;
+    use crate::sha256_hex::Sha256Hex;
     use std::{collections::BTreeSet, str::FromStr};
 
     #[test]
