@@ -127,7 +127,11 @@ impl Scene {
             serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{scenario}: {error}: {text}"))
         };
         let manifest = self.deployment.object(Bucket::Results, &format!("{request}/manifest.json")).await.unwrap();
-        assert_eq!(show(&[]), serde_json::from_slice::<Value>(&manifest).unwrap(), "{scenario}");
+        let manifest: serde_json::Map<String, Value> = serde_json::from_slice(&manifest).unwrap();
+        let shown = show(&[]);
+        // Beside the manifest's own keys those that every answer about a request has.
+        assert!(manifest.iter().all(|(key, value)| shown[key] == *value), "{scenario}: {shown:#}");
+        assert_eq!(shown["uploaded_at"], manifest["source"]["uploaded_at"], "{scenario}");
         let timeline = show(&["--timeline"]);
         let stages = timeline["stages"].as_array().unwrap();
         let names: Vec<_> = stages.iter().filter_map(|stage| stage["stage"].as_str()).collect();
