@@ -23,7 +23,7 @@ fn terraform_builds_the_tables_that_the_parquet_files_fit() {
     assert_eq!(
         files(&committed),
         files(&out),
-        "write them anew: trackdrop schema bigquery --out terraform/modules/warehouse/schema"
+        "write them again: trackdrop schema bigquery --out terraform/modules/warehouse/schema"
     );
 }
 

@@ -24,16 +24,16 @@ WHERE REGEXP_CONTAINS(r.video, s.videos)
   AND ABS(s.width_px * r.height_px - s.height_px * r.width_px) <= GREATEST(s.width_px, s.height_px)
 ),
 seconds AS (
--- A second of a track as one row, with a box around its reference points and their hysteresis: what lets most rows be passed
--- over.
+-- A second of a track as one row, with a box around its reference points and, as margin, their largest hysteresis: what lets
+-- most rows be passed over. The box is a pixel larger than the points, so that no rounding matters.
 SELECT b.pick, b.track_id, b.second, b.class_name, b.frames, b.first_frame, b.last_frame, b.first_s, b.last_s,
-       b.lo_x * k.sx - 1 - k.hysteresis * b.most_h * k.sy AS lo_x, b.hi_x * k.sx + 1 + k.hysteresis * b.most_h * k.sy AS hi_x,
-       b.lo_y * k.sy - 1 - k.hysteresis * b.most_h * k.sy AS lo_y, b.hi_y * k.sy + 1 + k.hysteresis * b.most_h * k.sy AS hi_y
+       b.lo_x * k.sx - 1 AS lo_x, b.hi_x * k.sx + 1 AS hi_x, b.lo_y * k.sy - 1 AS lo_y, b.hi_y * k.sy + 1 AS hi_y,
+       k.hysteresis * b.most_h * k.sy AS margin
 FROM (
   SELECT k.pick, t.track_id, CAST(FLOOR(t.time_s) AS BIGINT) AS second, t.class_name, COUNT(*) AS frames,
          MIN(t.frame_index) AS first_frame, MAX(t.frame_index) AS last_frame, MIN(t.time_s) AS first_s, MAX(t.time_s) AS last_s,
-         MIN(t.x1 * (1 - k.lo_rx) + t.x2 * k.lo_rx) AS lo_x, MAX(t.x1 * (1 - k.hi_rx) + t.x2 * k.hi_rx) AS hi_x,
-         MIN(t.y1 * (1 - k.lo_ry) + t.y2 * k.lo_ry) AS lo_y, MAX(t.y1 * (1 - k.hi_ry) + t.y2 * k.hi_ry) AS hi_y,
+         MIN(t.x1 + (t.x2 - t.x1) * k.lo_rx) AS lo_x, MAX(t.x1 + (t.x2 - t.x1) * k.hi_rx) AS hi_x,
+         MIN(t.y1 + (t.y2 - t.y1) * k.lo_ry) AS lo_y, MAX(t.y1 + (t.y2 - t.y1) * k.hi_ry) AS hi_y,
          MAX(t.y2 - t.y1) AS most_h
   FROM (
     SELECT * FROM tracks
@@ -82,7 +82,7 @@ JOIN (
 ),
 parts AS (
 -- Their segments and trapezoids.
-SELECT e.element, s.*
+SELECT e.element, e.pick, s.*
 FROM elements AS e
 JOIN picked AS k ON k.pick = e.pick
 JOIN (
@@ -94,40 +94,50 @@ JOIN (
 ),
 line_seconds AS (
 -- The seconds of tracks that matter to a line. All positions of those that come near it (whole is 1). Where only the step from
--- the second before may meet it, that step: this second's first position, and the last one of the second before.
-SELECT n.element, n.track_id, n.second, n.whole, n.first_s, n.last_s, s.request_id, s.sx, s.sy, s.rx, s.ry, s.hysteresis
+-- the second before may meet it, that step: this second's first position, and the last one of the second before. A box meets a
+-- segment if it meets the segment's box and not all of its corners are on one side of the segment's line.
+SELECT n.element, n.track_id, n.second, n.whole, n.first_s, n.last_s, s.request_id, s.sy, s.hysteresis,
+       s.sx * (1 - s.rx) AS of_x1, s.sx * s.rx AS of_x2, s.sy * (1 - s.ry) AS of_y1, s.sy * s.ry AS of_y2
 FROM (
   SELECT element, pick, track_id, second, MAX(whole) AS whole, MAX(first_s) AS first_s, MAX(last_s) AS last_s
   FROM (
-    SELECT l.element, b.pick, b.track_id,
+    SELECT l.element, l.pick, b.track_id,
            CASE WHEN e.step_end = 1 THEN b.second ELSE b.second_before END AS second,
            CASE
-             WHEN e.step_end = 1 AND b.lo_x <= l.hi_x AND b.hi_x >= l.lo_x AND b.lo_y <= l.hi_y AND b.hi_y >= l.lo_y THEN 1
+             WHEN e.step_end = 1 AND b.lo_x <= l.hi_x AND b.hi_x >= l.lo_x AND b.lo_y <= l.hi_y AND b.hi_y >= l.lo_y
+               AND ABS((l.zx - l.ax) * (b.lo_y + b.hi_y - 2 * l.ay) - (l.zy - l.ay) * (b.lo_x + b.hi_x - 2 * l.ax))
+                 <= ABS(l.zx - l.ax) * (b.hi_y - b.lo_y) + ABS(l.zy - l.ay) * (b.hi_x - b.lo_x) THEN 1
              ELSE 0
            END AS whole,
            CASE WHEN e.step_end = 1 THEN b.first_s END AS first_s,
            CASE WHEN e.step_end = 0 THEN b.last_s_before END AS last_s
     FROM (
-      SELECT *,
-             LAG(second) OVER (PARTITION BY pick, track_id ORDER BY second) AS second_before,
-             LAG(last_s) OVER (PARTITION BY pick, track_id ORDER BY second) AS last_s_before,
-             LAG(lo_x) OVER (PARTITION BY pick, track_id ORDER BY second) AS lo_x_before,
-             LAG(hi_x) OVER (PARTITION BY pick, track_id ORDER BY second) AS hi_x_before,
-             LAG(lo_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS lo_y_before,
-             LAG(hi_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS hi_y_before
+      SELECT pick, track_id, second, first_s, lo_x, hi_x, lo_y, hi_y, second_before, last_s_before,
+             LEAST(lo_x, COALESCE(lo_x_before, lo_x)) AS step_lo_x, GREATEST(hi_x, COALESCE(hi_x_before, hi_x)) AS step_hi_x,
+             LEAST(lo_y, COALESCE(lo_y_before, lo_y)) AS step_lo_y, GREATEST(hi_y, COALESCE(hi_y_before, hi_y)) AS step_hi_y
       FROM (
-        SELECT pick, track_id, second, MIN(first_s) AS first_s, MAX(last_s) AS last_s,
-               MIN(lo_x) AS lo_x, MAX(hi_x) AS hi_x, MIN(lo_y) AS lo_y, MAX(hi_y) AS hi_y
-        FROM seconds
-        GROUP BY pick, track_id, second
-      ) AS all_classes
+        SELECT *,
+               LAG(second) OVER (PARTITION BY pick, track_id ORDER BY second) AS second_before,
+               LAG(last_s) OVER (PARTITION BY pick, track_id ORDER BY second) AS last_s_before,
+               LAG(lo_x) OVER (PARTITION BY pick, track_id ORDER BY second) AS lo_x_before,
+               LAG(hi_x) OVER (PARTITION BY pick, track_id ORDER BY second) AS hi_x_before,
+               LAG(lo_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS lo_y_before,
+               LAG(hi_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS hi_y_before
+        FROM (
+          SELECT pick, track_id, second, MIN(first_s) AS first_s, MAX(last_s) AS last_s,
+                 MIN(lo_x - margin) AS lo_x, MAX(hi_x + margin) AS hi_x, MIN(lo_y - margin) AS lo_y, MAX(hi_y + margin) AS hi_y
+          FROM seconds
+          GROUP BY pick, track_id, second
+        ) AS all_classes
+      ) AS followed
     ) AS b
-    JOIN elements AS l ON l.pick = b.pick AND l.kind = 'line'
+    JOIN parts AS l ON l.pick = b.pick AND l.kind = 'line'
     CROSS JOIN (
       SELECT 0 AS step_end UNION ALL SELECT 1 AS step_end
     ) AS e
-    WHERE LEAST(b.lo_x, COALESCE(b.lo_x_before, b.lo_x)) <= l.hi_x AND GREATEST(b.hi_x, COALESCE(b.hi_x_before, b.hi_x)) >= l.lo_x
-      AND LEAST(b.lo_y, COALESCE(b.lo_y_before, b.lo_y)) <= l.hi_y AND GREATEST(b.hi_y, COALESCE(b.hi_y_before, b.hi_y)) >= l.lo_y
+    WHERE b.step_lo_x <= l.hi_x AND b.step_hi_x >= l.lo_x AND b.step_lo_y <= l.hi_y AND b.step_hi_y >= l.lo_y
+      AND ABS((l.zx - l.ax) * (b.step_lo_y + b.step_hi_y - 2 * l.ay) - (l.zy - l.ay) * (b.step_lo_x + b.step_hi_x - 2 * l.ax))
+        <= ABS(l.zx - l.ax) * (b.step_hi_y - b.step_lo_y) + ABS(l.zy - l.ay) * (b.step_hi_x - b.step_lo_x)
       AND (e.step_end = 1 OR b.second_before IS NOT NULL)
   ) AS step_ends
   GROUP BY element, pick, track_id, second
@@ -179,7 +189,7 @@ FROM (
                LAG(time_s) OVER (PARTITION BY element, track_id ORDER BY frame_index) AS p_time_s
         FROM (
           SELECT b.element, t.track_id, t.frame_index, t.pts, t.time_s,
-                 t.x1 * b.sx * (1 - b.rx) + t.x2 * b.sx * b.rx AS x, t.y1 * b.sy * (1 - b.ry) + t.y2 * b.sy * b.ry AS y,
+                 t.x1 * b.of_x1 + t.x2 * b.of_x2 AS x, t.y1 * b.of_y1 + t.y2 * b.of_y2 AS y,
                  CASE WHEN b.whole = 1 OR t.time_s = b.first_s THEN b.hysteresis * (t.y2 * b.sy - t.y1 * b.sy) END AS margin,
                  CASE WHEN t.observed THEN t.frame_index END AS seen_frame
           FROM (
@@ -201,16 +211,12 @@ FROM (
 WHERE near OR meets
 ),
 nears AS (
--- Unbroken runs of positions within the hysteresis.
+-- Unbroken runs of positions within the hysteresis. A position that is near two segments of a line has one rank.
 SELECT element, track_id, MIN(n) AS first_n, MAX(n) AS last_n, MIN(time_s) AS first_s, MAX(time_s) AS last_s
 FROM (
-  SELECT element, track_id, n, time_s, n - ROW_NUMBER() OVER (PARTITION BY element, track_id ORDER BY n) AS run
-  FROM (
-    SELECT element, track_id, n, MIN(time_s) AS time_s
-    FROM touches
-    WHERE near
-    GROUP BY element, track_id, n
-  ) AS once
+  SELECT element, track_id, n, time_s, n - DENSE_RANK() OVER (PARTITION BY element, track_id ORDER BY n) AS run
+  FROM touches
+  WHERE near
 ) AS counted
 GROUP BY element, track_id, run
 ),
@@ -255,7 +261,8 @@ LEFT JOIN (
 ),
 zone_seconds AS (
 -- The seconds of tracks that come near a zone; enclosed is 1 where all positions are inside, and no absence is too long.
-SELECT element, b.track_id, second, s.request_id, s.sx, s.sy, s.rx, s.ry, s.absence_s,
+SELECT element, b.track_id, second, s.request_id, s.absence_s,
+       s.sx * (1 - s.rx) AS of_x1, s.sx * s.rx AS of_x2, s.sy * (1 - s.ry) AS of_y1, s.sy * s.ry AS of_y2,
        first_frame, last_frame, b.first_s, b.last_s, frames,
        CASE WHEN inside = 1 AND b.last_s - b.first_s <= s.absence_s THEN 1 ELSE 0 END AS enclosed
 FROM (
@@ -285,7 +292,7 @@ FROM (
            WHEN b.absence_s > 0 THEN CAST(FLOOR(t.time_s * 2 / b.absence_s) AS BIGINT)
            ELSE t.frame_index
          END AS slot,
-         t.x1 * b.sx * (1 - b.rx) + t.x2 * b.sx * b.rx AS x, t.y1 * b.sy * (1 - b.ry) + t.y2 * b.sy * b.ry AS y
+         t.x1 * b.of_x1 + t.x2 * b.of_x2 AS x, t.y1 * b.of_y1 + t.y2 * b.of_y2 AS y
   FROM (
     SELECT * FROM tracks
   ) AS t

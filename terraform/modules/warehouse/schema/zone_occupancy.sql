@@ -24,16 +24,16 @@ WHERE REGEXP_CONTAINS(r.video, s.videos)
   AND ABS(s.width_px * r.height_px - s.height_px * r.width_px) <= GREATEST(s.width_px, s.height_px)
 ),
 seconds AS (
--- A second of a track as one row, with a box around its reference points and their hysteresis: what lets most rows be passed
--- over.
+-- A second of a track as one row, with a box around its reference points and, as margin, their largest hysteresis: what lets
+-- most rows be passed over. The box is a pixel larger than the points, so that no rounding matters.
 SELECT b.pick, b.track_id, b.second, b.class_name, b.frames, b.first_frame, b.last_frame, b.first_s, b.last_s,
-       b.lo_x * k.sx - 1 - k.hysteresis * b.most_h * k.sy AS lo_x, b.hi_x * k.sx + 1 + k.hysteresis * b.most_h * k.sy AS hi_x,
-       b.lo_y * k.sy - 1 - k.hysteresis * b.most_h * k.sy AS lo_y, b.hi_y * k.sy + 1 + k.hysteresis * b.most_h * k.sy AS hi_y
+       b.lo_x * k.sx - 1 AS lo_x, b.hi_x * k.sx + 1 AS hi_x, b.lo_y * k.sy - 1 AS lo_y, b.hi_y * k.sy + 1 AS hi_y,
+       k.hysteresis * b.most_h * k.sy AS margin
 FROM (
   SELECT k.pick, t.track_id, CAST(FLOOR(t.time_s) AS BIGINT) AS second, t.class_name, COUNT(*) AS frames,
          MIN(t.frame_index) AS first_frame, MAX(t.frame_index) AS last_frame, MIN(t.time_s) AS first_s, MAX(t.time_s) AS last_s,
-         MIN(t.x1 * (1 - k.lo_rx) + t.x2 * k.lo_rx) AS lo_x, MAX(t.x1 * (1 - k.hi_rx) + t.x2 * k.hi_rx) AS hi_x,
-         MIN(t.y1 * (1 - k.lo_ry) + t.y2 * k.lo_ry) AS lo_y, MAX(t.y1 * (1 - k.hi_ry) + t.y2 * k.hi_ry) AS hi_y,
+         MIN(t.x1 + (t.x2 - t.x1) * k.lo_rx) AS lo_x, MAX(t.x1 + (t.x2 - t.x1) * k.hi_rx) AS hi_x,
+         MIN(t.y1 + (t.y2 - t.y1) * k.lo_ry) AS lo_y, MAX(t.y1 + (t.y2 - t.y1) * k.hi_ry) AS hi_y,
          MAX(t.y2 - t.y1) AS most_h
   FROM (
     SELECT * FROM tracks
@@ -82,7 +82,7 @@ JOIN (
 ),
 parts AS (
 -- Their segments and trapezoids.
-SELECT e.element, s.*
+SELECT e.element, e.pick, s.*
 FROM elements AS e
 JOIN picked AS k ON k.pick = e.pick
 JOIN (
@@ -94,7 +94,8 @@ JOIN (
 ),
 zone_seconds AS (
 -- The seconds of tracks that come near a zone; enclosed is 1 where all positions are inside, and no absence is too long.
-SELECT element, b.track_id, second, s.request_id, s.sx, s.sy, s.rx, s.ry, s.absence_s,
+SELECT element, b.track_id, second, s.request_id, s.absence_s,
+       s.sx * (1 - s.rx) AS of_x1, s.sx * s.rx AS of_x2, s.sy * (1 - s.ry) AS of_y1, s.sy * s.ry AS of_y2,
        first_frame, last_frame, b.first_s, b.last_s, frames,
        CASE WHEN inside = 1 AND b.last_s - b.first_s <= s.absence_s THEN 1 ELSE 0 END AS enclosed
 FROM (
@@ -124,7 +125,7 @@ FROM (
            WHEN b.absence_s > 0 THEN CAST(FLOOR(t.time_s * 2 / b.absence_s) AS BIGINT)
            ELSE t.frame_index
          END AS slot,
-         t.x1 * b.sx * (1 - b.rx) + t.x2 * b.sx * b.rx AS x, t.y1 * b.sy * (1 - b.ry) + t.y2 * b.sy * b.ry AS y
+         t.x1 * b.of_x1 + t.x2 * b.of_x2 AS x, t.y1 * b.of_y1 + t.y2 * b.of_y2 AS y
   FROM (
     SELECT * FROM tracks
   ) AS t
