@@ -8,18 +8,18 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// Another attempt may succeed: the delivery is repeated with backoff.
+    /// Retried with backoff: another attempt may succeed.
     Transient,
-    /// No attempt can succeed: the request ends as failed, with this reason.
+    /// Not retried: no attempt can succeed. The request ends as failed, with this reason.
     Permanent,
-    /// The host has no room left (disk, memory). Waiting seconds does not help: a service hands the delivery back, a
-    /// local run stops and says what to free.
+    /// Retried later: the host has no room left (disk, memory). Waiting seconds does not help. A service returns the delivery. A local run
+    /// stops and says what to free.
     Exhausted,
-    /// The host is stopping and handed the delivery back; not an attempt.
+    /// Retried: the host is stopping and returned the delivery. This does not count as an attempt.
     Cancelled,
 }
 
-/// Why a delivery did not succeed, decided where the error was born.
+/// Why a delivery did not succeed. The line that creates the error decides the kind.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
