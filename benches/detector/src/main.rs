@@ -13,6 +13,7 @@
 //! ```
 
 mod annotate;
+mod by_turns;
 mod clip;
 mod inspect;
 mod resize;

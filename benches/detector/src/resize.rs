@@ -1,54 +1,23 @@
 //! What the filter of a family's own program costs: the track stage with a model that asks for it, and with FFmpeg's filter.
 
 use crate::{
+    by_turns::by_turns,
     clip::{Clip, cut},
-    median, ratio,
-    stage::{CPU, run_stage, threads},
+    stage::{CPU, detecting, threads},
 };
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::{fs, path::Path, sync::Arc};
 use tempfile::TempDir;
-use trackdrop_flow::room::Room;
-use trackdrop_media::{Limits, VideoEngine};
-use trackdrop_track::{DetectorPool, MediaSegmentDetector};
+use trackdrop_track::DetectorPool;
 
-/// By turns, so that both see the same machine.
+/// The same model with two cards.
 pub(crate) fn resize(model: &str, video: &str, rounds: usize) -> Result<()> {
-    let stage = MediaSegmentDetector {
-        pool: Arc::new(DetectorPool::new(threads(), CPU)),
-        limits: Limits::default(),
-        room: Room::new(u64::MAX),
-        decoder_threads: 1,
-        video_engine: VideoEngine::Software,
-    };
+    let stage = detecting(Arc::new(DetectorPool::new(threads(), CPU)));
     let folder = tempfile::tempdir()?;
-    let (swscale, opencv) = (clip_for("swscale", &folder, model, video)?, clip_for("opencv", &folder, model, video)?);
-    let (mut with_swscale, mut with_opencv) = (Vec::new(), Vec::new());
-    let (mut scaling_swscale, mut scaling_opencv) = (Vec::new(), Vec::new());
-    run_stage(&stage, &swscale)?;
-    run_stage(&stage, &opencv)?;
-    for _ in 0..rounds {
-        for (clip, fps, decode_ms) in
-            [(&swscale, &mut with_swscale, &mut scaling_swscale), (&opencv, &mut with_opencv, &mut scaling_opencv)]
-        {
-            let (of_round, spent) = run_stage(&stage, clip)?;
-            fps.push(of_round);
-            decode_ms.push(spent.get("decode").copied().unwrap_or_default());
-        }
-    }
-    println!("### The filter in the track stage, {rounds} rounds by turns, {} threads\n", threads());
-    println!(
-        "| `resize` | frames/s, median | ratio, median of the rounds | decode and scale, ms a frame |\n|---|---|---|---|"
-    );
-    println!("| `swscale` | {:.1} | 1 | {:.3} |", median(&with_swscale), median(&scaling_swscale));
-    println!(
-        "| `opencv` | {:.1} | {:.3} | {:.3} |\n",
-        median(&with_opencv),
-        ratio(&with_opencv, &with_swscale),
-        median(&scaling_opencv)
-    );
-    Ok(())
+    let [swscale, opencv] = ["swscale", "opencv"].map(|filter| clip_for(filter, &folder, model, video));
+    println!("### The filter in the track stage\n");
+    by_turns(&stage, [("`swscale`", &swscale?), ("`opencv`", &opencv?)], rounds, "decode and scale")
 }
 
 /// The clip for a copy of the model whose card asks for the filter.

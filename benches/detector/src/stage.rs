@@ -34,6 +34,17 @@ const TENSORS: usize = 16;
 /// Frames of a round of a single piece.
 const PIECE: usize = 60;
 
+/// The stage's detector without bounds, as the benches run it.
+pub(crate) fn detecting(pool: Arc<DetectorPool>) -> MediaSegmentDetector {
+    MediaSegmentDetector {
+        pool,
+        limits: Limits::default(),
+        room: Room::new(u64::MAX),
+        decoder_threads: 1,
+        video_engine: VideoEngine::Software,
+    }
+}
+
 pub(crate) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -195,13 +206,7 @@ pub(crate) fn stage(model: &str, video: &str, rounds: usize) -> Result<()> {
     let mut single = Alone::open(&environment, model, 1, 1, &tensors, lanes.info())?;
     let alone =
         Detector::open(&DetectorOptions { model: model.into(), intra_threads: 1, device: CPU, ..Default::default() })?;
-    let stage = MediaSegmentDetector {
-        pool,
-        limits: Limits::default(),
-        room: Room::new(u64::MAX),
-        decoder_threads: 1,
-        video_engine: VideoEngine::Software,
-    };
+    let stage = detecting(pool);
     // As many frames as the clip has, up to what makes a round of a third of a minute.
     let count = (clip.frames as usize).min(600);
     for session in [&mut one, &mut several, &mut single] {
@@ -330,13 +335,7 @@ fn crowd() -> Vec<Detection> {
 pub(crate) fn memory(model: &str, video: &str, times: usize) -> Result<()> {
     let pool = Arc::new(DetectorPool::new(threads(), CPU));
     let clip = cut(Path::new(video), Some(model))?;
-    let stage = MediaSegmentDetector {
-        pool,
-        limits: Limits::default(),
-        room: Room::new(u64::MAX),
-        decoder_threads: 1,
-        video_engine: VideoEngine::Software,
-    };
+    let stage = detecting(pool);
     let name = Path::new(model).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     println!("### Memory of the track stage: {name}, MiB\n");
     println!("| frames | resident | most so far | in use, of the allocator |\n|---|---|---|---|");
