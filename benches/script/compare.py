@@ -1,10 +1,10 @@
 """Times, by turns in one run, on one video: ONNX Runtime alone (the limit), `trackdrop run`, and the script
 beside it. Prints Markdown: the medians of the rounds, and ratios that are medians of the rounds' ratios.
 
-    compare.py TRACKDROP MODEL.onnx VIDEO PART... [--int8 MODEL.onnx] [--rounds N]
+    compare.py TRACKDROP MODEL.onnx VIDEO PART... [--int8 MODEL.onnx] [--rounds N] [--before TRACKDROP]
 
-PART: "fp32 limit", "fp32 lanes", "fp32 run", "fp32 run --no-video", "fp32 script", "fp32 script, no video", and the first four with
-int8. The limit is one session on all threads; the lanes are as many sessions of one thread each.
+PART: "fp32 limit", "fp32 lanes", "fp32 run [OPTION...]", "fp32 script", "fp32 script, no video", and the first three with int8. "before run
+[OPTION...]" is another build of Trackdrop, in fp32. The limit is one session on all threads; the lanes are as many sessions of one thread each.
 """
 
 import argparse
@@ -92,17 +92,19 @@ def main():
         parser.add_argument(name)
     parser.add_argument("parts", nargs="+")
     parser.add_argument("--int8")
+    parser.add_argument("--before")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    models = {"fp32": arguments.model, "int8": arguments.int8}
+    models = {"fp32": arguments.model, "int8": arguments.int8, "before": arguments.model if arguments.before else None}
     card = json.loads(Path(arguments.model).with_suffix(".json").read_text())
     work = Path(tempfile.mkdtemp())
     where, peaks, turn = {}, {}, iter(range(10**6))
 
     def run(name, *options):
+        command = arguments.before if name.startswith("before ") else arguments.trackdrop
         started = time.perf_counter()
         data = work / str(next(turn))
-        found, peak = call(arguments.trackdrop, "--data", data, "run", "--json", *options, "--", arguments.video)
+        found, peak = call(command, "--data", data, "run", "--json", *options, "--", arguments.video)
         # From start to end of the process, what it loads included.
         seconds = time.perf_counter() - started
         peaks[name] = max(peaks.get(name, 0), peak)
@@ -125,9 +127,9 @@ def main():
             limit = Limit(model, card, arguments.video, 1 if what == "limit" else THREADS)
             return limit.fps
         precision = ("--precision", "int8") if kind == "int8" else ()
+        if what.split()[0] == "run":
+            return lambda: run(name, *what.split()[1:], *precision)
         things = {
-            "run": lambda: run(name, *precision),
-            "run --no-video": lambda: run(name, "--no-video", *precision),
             "script": lambda: script(name, model, work / "script.mp4"),
             "script, no video": lambda: script(name, model),
         }
@@ -151,15 +153,18 @@ def main():
         return f"{statistics.median(a / b for a, b in zip(found[name], found[other])):.3f}"
 
     print(f"### {Path(arguments.video).name}, {arguments.rounds} rounds by turns, {THREADS} threads\n")
-    print("| | frames/s, median | of one session | of the lanes | times the fp32 script | most memory, MiB |\n|---|---|---|---|---|---|")
+    print("| | frames/s, median | of one session | of the lanes | times the fp32 script | times the build before | most memory, MiB |")
+    print("|---|---|---|---|---|---|---|")
     for name, values in found.items():
         kind = name.split()[0]
-        beside = ratio(name, "fp32 script, no video" if "no" in name.split()[-1] or "--no" in name else "fp32 script")
+        without_video = name.endswith("no video") or "--no-video" in name
+        beside = ratio(name, "fp32 script, no video" if without_video else "fp32 script")
+        before = ratio(name, "before run --no-video" if without_video else "before run")
         if name.endswith(("limit", "lanes")):
-            beside = ""
+            beside = before = ""
         of = [ratio(name, f"{kind} {limit}") for limit in ("limit", "lanes")]
         memory = f"{peaks[name]:.0f}" if name in peaks else ""
-        print(f"| {name} | {statistics.median(values):.2f} | {of[0]} | {of[1]} | {beside} | {memory} |")
+        print(f"| {name} | {statistics.median(values):.2f} | {of[0]} | {of[1]} | {beside} | {before} | {memory} |")
     if where:
         print("\nMilliseconds a frame, of the last round:\n")
         for name, ms in where.items():

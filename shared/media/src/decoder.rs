@@ -9,7 +9,7 @@ use ffmpeg::{Packet, codec, ffi, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
-    Limits, MediaError, Rational, VideoEngine, h264, log::Complaints, rational::FfmpegRational, spares::is_intra_only,
+    Limits, MediaError, Rational, VideoEngine, h264, log::Complaints, rational::FfmpegRational, spares::Spares,
     video_engine::say_software,
 };
 
@@ -39,7 +39,7 @@ pub(crate) struct Decoder {
     /// Time spent inside the decoder since the last picture; what the caller does meanwhile does not count.
     without_picture: Duration,
     is_in_hardware: bool,
-    is_intra_only: bool,
+    spares: Spares,
 }
 
 impl Decoder {
@@ -58,7 +58,7 @@ impl Decoder {
             reason: "its decoder does not take what the file says of the stream, which is damaged or of a kind that it does not know".into(),
         }
         };
-        let is_intra_only = is_intra_only(&parameters);
+        let spares = Spares::of(&parameters);
         let mut context = context(parameters, &codec, time_base, threads, limits).map_err(refuse)?;
         let complaints = Complaints::default();
         // SAFETY: the decoder is dropped before its field `complaints`.
@@ -71,7 +71,7 @@ impl Decoder {
             limits: limits.clone(),
             without_picture: Duration::ZERO,
             is_in_hardware: false,
-            is_intra_only,
+            spares,
         })
     }
 
@@ -88,17 +88,9 @@ impl Decoder {
             match open_nvidia(gpu, parameters.clone(), time_base, limits) {
                 Ok(inner) => {
                     let limits = limits.clone();
-                    let (without_picture, is_in_hardware, is_intra_only) = (Duration::ZERO, true, false);
+                    let (without_picture, is_in_hardware, spares) = (Duration::ZERO, true, Spares::Unknown);
                     let complaints = Complaints::default();
-                    return Ok(Self {
-                        inner,
-                        complaints,
-                        threads: 1,
-                        limits,
-                        without_picture,
-                        is_in_hardware,
-                        is_intra_only,
-                    });
+                    return Ok(Self { inner, complaints, threads: 1, limits, without_picture, is_in_hardware, spares });
                 }
                 Err(reason) => say_software("decodes", &reason),
             }
@@ -129,7 +121,22 @@ impl Decoder {
 
     /// Feeds a packet whose picture nobody looks at. It is not decoded where no other picture needs it.
     pub(crate) fn send_unwanted(&mut self, packet: &Packet) -> Result<bool, MediaError> {
-        if self.is_intra_only { Ok(true) } else { self.send(packet) }
+        match self.spares {
+            Spares::All => Ok(true),
+            Spares::Unknown => self.send(packet),
+            Spares::Unreferenced => {
+                self.leave_out(ffi::AVDiscard::AVDISCARD_NONREF);
+                let outcome = self.send(packet);
+                self.leave_out(ffi::AVDiscard::AVDISCARD_DEFAULT);
+                outcome
+            }
+        }
+    }
+
+    /// What of the next packet is not decoded.
+    fn leave_out(&mut self, what: ffi::AVDiscard) {
+        // SAFETY: a plain field of a live context, which FFmpeg reads when it takes a packet, also for its threads.
+        unsafe { (*self.inner.as_mut_ptr()).skip_frame = what };
     }
 
     /// Says that no more packets follow.

@@ -53,6 +53,8 @@ pub struct ChunkReader {
     is_wanted: Vec<bool>,
     /// Whether what no wanted frame needs is left out.
     may_skip: bool,
+    /// Pictures that the decoder gave.
+    decoded: u64,
     /// PTS of frames that were damaged before they were re-encoded.
     damaged_before: PtsList,
     /// What the chunk's pictures encode, if they hold the bytes of others.
@@ -143,6 +145,7 @@ impl ChunkReader {
             frame_pts: frame_pts.clone(),
             is_wanted: vec![true; frame_pts.len()],
             may_skip: false,
+            decoded: 0,
             times_ms,
             damaged_before: description.damaged_pts,
             packing: description.packing,
@@ -159,8 +162,9 @@ impl ChunkReader {
         Self { orientation, ..self }
     }
 
-    /// Returns the frames of these PTS only, ascending; the report covers no other. In a codec of key frames
-    /// alone the other pictures are not decoded.
+    /// Returns the frames of these PTS only, ascending; the report covers no other. Of the other pictures those are not decoded that no picture
+    /// refers to: all of them in a codec of key frames alone, and in H.264 without fields those that the stream marks. Nothing is decoded after the
+    /// last of these frames.
     #[must_use]
     pub fn only(mut self, wanted_pts: &[i64]) -> Self {
         self.is_wanted = self.frame_pts.iter().map(|pts| wanted_pts.binary_search(pts).is_ok()).collect();
@@ -178,8 +182,13 @@ impl ChunkReader {
         // Reused while the decoder asks for packets and returns pictures of neighbours.
         let mut picture = self.spare.take().map_or_else(frame::Video::empty, |frame| frame.picture);
         while self.phase != Phase::Done {
+            if self.may_skip && !self.is_wanted[self.next_place..].contains(&true) {
+                self.finish();
+                continue;
+            }
             match self.decoder.receive(&mut picture)? {
                 Step::Picture => {
+                    self.decoded += 1;
                     let accepted = self.accept(&picture)?;
                     if let Some((pts, is_damaged)) = accepted.filter(|_| self.next_place > self.given_out) {
                         let picture = match self.packing {
@@ -207,6 +216,11 @@ impl ChunkReader {
     /// Whether a GPU decodes. It does not tell what is damaged: only frames that do not come out are.
     pub fn is_in_hardware(&self) -> bool {
         self.decoder.is_in_hardware()
+    }
+
+    /// Pictures that came out of the decoder, whoever wants them: what decoding took.
+    pub fn decoded(&self) -> u64 {
+        self.decoded
     }
 
     /// What has been decoded so far.
@@ -239,8 +253,7 @@ impl ChunkReader {
             self.finish();
         } else if self.demuxer.read(&mut self.packet.0)? {
             let place = self.packet.0.pts().and_then(|time| self.times_ms.binary_search(&time).ok());
-            let is_wanted = !self.may_skip || place.is_some_and(|place| self.is_wanted[place]);
-            match is_wanted {
+            match !self.may_skip || place.is_some_and(|place| self.is_wanted[place]) {
                 true => self.decoder.send(&self.packet.0)?,
                 false => self.decoder.send_unwanted(&self.packet.0)?,
             };
