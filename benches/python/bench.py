@@ -1,4 +1,4 @@
-"""Times the Python package beside supervision's last ByteTrack and TrackEval, in one run on the same arrays."""
+"""Times the Python package compared with supervision's last ByteTrack and TrackEval, in one run on the same arrays."""
 
 import contextlib
 import io

@@ -1,5 +1,5 @@
 """Times, by turns in one run, on one video: ONNX Runtime alone (the limit), `trackdrop run`, and the script
-beside it. Prints Markdown: the medians of the rounds, and ratios that are medians of the rounds' ratios.
+of a user. Prints Markdown: the medians of the rounds, and ratios that are medians of the rounds' ratios.
 
     compare.py TRACKDROP MODEL.onnx VIDEO PART... [--int8 MODEL.onnx] [--rounds N] [--before TRACKDROP]
 

@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Inspect a detector, try it on a picture, build it for a GPU
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Predict time and cost of a video
+    /// Predict time and cost of a video, and write nothing
     Plan(PlanArguments),
     /// Print the schemas of the tables and views
     #[command(subcommand)]
@@ -110,7 +110,7 @@ pub(crate) struct CompletionsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArguments {
-    /// Where they go; it is made where it is not there
+    /// The folder for the pages; it is created if it does not exist
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
 }
@@ -145,8 +145,8 @@ pub(crate) struct RetrackArguments {
     /// Where the tracks go: .csv, .txt (MOTChallenge) or .parquet
     #[arg(long, value_name = "FILE", conflicts_with = "request")]
     pub(crate) out: Option<PathBuf>,
-    /// Frame rate of --detections or --tracks, by which refinements count seconds; without refinements it scales the buffer, with them only
-    /// --scale-buffer does [default: 30]
+    /// Frame rate of --detections or --tracks [default: 30]. Refinements count seconds with it. Without a refinement it also scales
+    /// --track-buffer. With a refinement, add --scale-buffer for that
     #[arg(long, value_name = "FPS", conflicts_with = "request")]
     pub(crate) frame_rate: Option<f64>,
     /// Frames of the video, where --detections or --tracks end before it [default: the last frame in the file]
@@ -196,7 +196,7 @@ pub(crate) struct EvalArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct LinksArguments {
-    /// The request's id, as `trackdrop requests` lists it
+    /// The request: its id or a beginning of it, its video's name, or latest
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
     /// At most so many, the weakest first
@@ -245,7 +245,7 @@ pub(crate) struct CropsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArguments {
-    /// The requests' ids, as `trackdrop requests` lists them
+    /// The requests: their whole ids, as `trackdrop requests` lists them
     #[arg(required = true, value_name = "REQUEST")]
     pub(crate) requests: Vec<String>,
     /// Delete the upload, too
@@ -417,7 +417,7 @@ pub(crate) struct SimulateArguments {
     /// How many seeds, one after the other
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) runs: u64,
-    /// Measure the completion counter instead, beside one object that is raised by compare-and-set
+    /// Measure the completion counter instead, compared with one object that is raised by compare-and-set
     #[arg(long, conflicts_with_all = ["seed", "runs"])]
     pub(crate) counter: bool,
     /// Let a day pass on Google Cloud instead, without faults: how long videos take, what they cost, what is used up first. PROFILE is small,

@@ -53,7 +53,7 @@ pub(crate) struct Complete {
     pub(crate) path: PathBuf,
     pub(crate) sha256: Sha256Hex,
     pub(crate) bytes: u64,
-    /// What the server called this version.
+    /// What the server called this content.
     pub(crate) version: Option<String>,
     _lock: File,
 }

@@ -196,7 +196,7 @@ impl Asked {
         match fs::read(&path) {
             Ok(found) if found == card.as_bytes() => return Ok(()),
             Ok(_) => {
-                eprintln!("{} is not the card of this version; it stays. Remove it to get that", path.display());
+                eprintln!("{} is not the card of this release; it stays. Remove it to get that", path.display());
                 return Ok(());
             }
             Err(_) => {}

@@ -11,7 +11,7 @@ use trackdrop_pipeline::{
 use trackdrop_split::{Budget, Cutter, MediaCutter, Question, probe as look_and_choose};
 use trackdrop_track::DetectorProber;
 
-/// As `split` does it for a request that leaves it to the video.
+/// As `split` does it for a request with `detect_every: auto`.
 pub(crate) fn probe(arguments: &PlanArguments) -> anyhow::Result<StrideChoice> {
     let (settings, limits) = (settings::of_plan(arguments)?, host::limits()?);
     let most = match settings.detect_every {

@@ -169,7 +169,7 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
     if let Some(ledger) = &manifest.ledger {
         let passed_over = match ledger.frames_passed_over {
             0 => String::new(),
-            frames => format!(", {frames} passed over"),
+            frames => format!(", {frames} skipped by plan"),
         };
         let (frames, whole, damaged) = (ledger.frames, ledger.frames_whole, ledger.frames_damaged);
         line!("ledger    {frames} frames, {whole} whole, {damaged} damaged{passed_over}");

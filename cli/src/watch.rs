@@ -3,7 +3,7 @@
 //! A file is **complete** when all of this holds:
 //!
 //! 1. it has the name of a video, and not one that uploads ignore (unfinished downloads, hidden files);
-//! 2. two looks in a row found the same file: inode, size and time of its last change;
+//! 2. two checks in a row found the same file: inode, size and time of its last change;
 //! 3. no program has it open for writing, which the operating system is asked; where it can't say (a network drive, another user's file), the file
 //!    stayed as it was for `--quiet-seconds`;
 //! 4. its head is that of a video that can be decoded, which an MP4's is not before its index is written.

@@ -32,7 +32,7 @@ use trackdrop_tables::{detections, tracks};
 
 /// How often it is looked whether requests are over.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Looks in a row at which nothing is queued for a request that is not over: it would hang for ever.
+/// Checks in a row at which nothing is queued for a request that is not over: it would hang for ever.
 const MOST_IDLE_LOOKS: u32 = 8;
 /// The reason of a request that was cancelled.
 const CANCELLED: &str = "it was cancelled on the console; Retry resumes from what is done";

@@ -61,7 +61,7 @@ fn disturb(world: &World, cut: &Cut) {
         .unwrap();
 }
 
-/// How often the detector looks: at all frames, at every so many, or as the video chooses.
+/// How often the detector looks: at all frames, at every so many, or as `split` chooses.
 fn looks() -> impl Strategy<Value = DetectEvery> {
     prop_oneof![
         Just(DetectEvery::ALL),

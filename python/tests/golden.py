@@ -12,7 +12,7 @@ import numpy as np
 import trackdrop
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-#: Runs of our own scenes, which are in the repository.
+#: Runs on our own test sequences, which are in the repository.
 OWN = CHECKOUT / "shared" / "tracker" / "tests" / "fixtures"
 #: Runs of MOTChallenge data, which may not be copied into it: the folder that TRACKDROP_GOLDEN names.
 REFERENCE = Path(os.environ.get("TRACKDROP_GOLDEN", "/no golden runs"))

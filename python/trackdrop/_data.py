@@ -230,7 +230,7 @@ class Data:
         Raises
         ------
         ValueError
-            A scene is none; the message names every fault with its place and what to do.
+            A scene is none; the message names every error, its place and the remedy.
         """
         asked = self._stored_scenes() if scenes is None else [_scene_rows(scene) for scene in scenes]
         try:

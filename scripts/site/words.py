@@ -1,5 +1,5 @@
-"""Pages, and the comments and messages of Rust, use the words of CONTRIBUTING.md; pages have lines of at most 120 columns, and Markdown that MkDocs
-reads as code hosts do: words.py CHECKOUT.
+"""Pages, the comments of Rust and YAML, and the messages of Rust use the words of CONTRIBUTING.md; pages have lines of at most
+120 columns, and Markdown that MkDocs reads as code hosts do: words.py CHECKOUT.
 
 Tables, code and what a program writes between markers may be longer; code may hold any word.
 """
@@ -39,13 +39,14 @@ def words() -> dict[str, str]:
     return found
 
 
-def sources() -> list[str]:
-    """The Rust of the checkout; in a copy without its history, all Rust outside the folders of tools."""
+def sources(*endings: str) -> list[str]:
+    """The files of the checkout with these endings; in a copy without its history, all of them outside the folders of tools."""
+    patterns = [f"*.{ending}" for ending in endings]
     if (root / ".git").exists():
-        tracked = subprocess.run(["git", "ls-files", "-z", "*.rs"], cwd=root, check=True, capture_output=True, text=True)
+        tracked = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=root, check=True, capture_output=True, text=True)
         found = [name for name in tracked.stdout.split("\0") if name and (root / name).exists()]
     else:
-        found = [path.relative_to(root) for path in root.rglob("*.rs")]
+        found = [path.relative_to(root) for pattern in patterns for path in root.rglob(pattern)]
         found = [str(path) for path in found if path.parts[0] != "target" and not any(part[0] == "." for part in path.parts)]
     return sorted(found)
 
@@ -85,7 +86,8 @@ def check_words(name: str, prose: str) -> None:
     """Code in backticks may hold any word; it may span two lines."""
     prose = re.sub(r"`[^`\n]*(?:\n[^`\n]+)?`", lambda match: blanked(match) or "`", prose)
     for word, better in instead.items():
-        pattern = r"\b" + r"\s+".join(map(re.escape, word.split())) + r"\b"
+        # A stand-in is another word than stand.
+        pattern = r"\b" + r"\s+".join(map(re.escape, word.split())) + r"\b(?!-\w)"
         for match in re.finditer(pattern, prose, re.IGNORECASE):
             faults.append(f"{name}:{prose.count(chr(10), 0, match.start()) + 1}: instead of \"{word}\": {better}")
 
@@ -118,7 +120,10 @@ for page in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")]):
         before = line
     prose = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
     check_words(name, re.sub(r"\]\([^)]*\)", "]", prose))
-rust = sources()
+for name in sources("yaml", "yml"):
+    text = (root / name).read_text(encoding="utf-8")
+    check_words(name, "\n".join(line.partition("#")[2] for line in text.split("\n")))
+rust = sources("rs")
 lines, said = 0, 0
 for name in rust:
     text = (root / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-//! The annotate stage beside the encoder alone.
+//! The annotate stage compared with the encoder alone.
 
 use crate::{clip::cut, median, processor_ms, ratio};
 use anyhow::Result;

@@ -1,4 +1,4 @@
-//! `trackdrop model inspect` beside ONNX Runtime loading the same model, each a process of its own.
+//! `trackdrop model inspect` compared with ONNX Runtime loading the same model, each a process of its own.
 
 use crate::{median, ratio, stage::session};
 use anyhow::{Context, Result};

@@ -1,15 +1,15 @@
 //! What `scripts/bench/detector` times inside one process, by turns, so that the ratios hold on a machine that others use too.
 //!
 //! ```text
-//! bench stage MODEL VIDEO ROUNDS      the track stage beside ONNX Runtime alone; pieces of it
+//! bench stage MODEL VIDEO ROUNDS      the track stage compared with ONNX Runtime alone; pieces of it
 //! bench memory MODEL VIDEO TIMES      the track stage over the video TIMES times; its memory after each
 //! bench start MODEL ROUNDS            opening a detector with a stored optimised graph and without one
-//! bench inspect TRACKDROP MODEL ROUNDS  `trackdrop model inspect` beside ONNX Runtime that loads the model
+//! bench inspect TRACKDROP MODEL ROUNDS  `trackdrop model inspect` compared with ONNX Runtime that loads the model
 //! bench load MODEL                    what it is compared with
 //! bench model FILE CONVOLUTIONS       writes a large model for it
 //! bench turn MODEL VIDEO ROUNDS       the track stage on a clip as it is, and as if it were stored on its side
 //! bench resize MODEL VIDEO ROUNDS    the track stage with OpenCV's filter and with FFmpeg's
-//! bench annotate VIDEO ROUNDS         the annotate stage beside the encoder alone; pieces of it
+//! bench annotate VIDEO ROUNDS         the annotate stage compared with the encoder alone; pieces of it
 //! ```
 
 mod annotate;

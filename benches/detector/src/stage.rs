@@ -1,4 +1,4 @@
-//! The track stage beside ONNX Runtime alone.
+//! The track stage compared with ONNX Runtime alone.
 
 use crate::{
     clip::{Clip, cut},
@@ -293,7 +293,7 @@ fn pieces(
     );
 
     let mut found = BatchDetections::default();
-    // By turns, since their difference is small beside either.
+    // By turns, since their difference is small compared with either.
     let (mut whole, mut alone) = (Vec::new(), Vec::new());
     for time in 0..PIECE {
         let started = Instant::now();

@@ -13,7 +13,8 @@ pub(crate) struct TrackerArguments {
     /// Cost limit of the first association [default: 0.9]
     #[arg(long, value_name = "0..1")]
     pub(crate) match_thresh: Option<f64>,
-    /// Frames for which a lost track is retained, at any frame rate [default: 30]
+    /// Frames for which a lost track is retained [default: 30]. --scale-buffer makes it N / 30 seconds. retrack --detections multiplies it by
+    /// --frame-rate / 30, unless tracks are refined
     #[arg(long, value_name = "FRAMES")]
     pub(crate) track_buffer: Option<u32>,
     /// Don't weigh the cost by the detection's score, as the reference does for MOT20
@@ -42,7 +43,8 @@ pub(crate) struct RefineArguments {
     /// All that is best: --link, --recover and --smooth rts
     #[arg(long)]
     pub(crate) refine: bool,
-    /// Cut tracks at each missing frame, and link the pieces again over the whole video, at most so many seconds apart [default: 3]
+    /// Cut tracks at each missing frame, and link the pieces again over the whole video, at most SECONDS apart; --link alone means 3
+    /// [default: off]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "3")]
     pub(crate) link: Option<f64>,
     /// Give detections that no track took to the tracks that pass there (rows with observed = false)

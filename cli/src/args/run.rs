@@ -32,7 +32,7 @@ pub(crate) struct WatchArguments {
     /// Watch the folders in it, too
     #[arg(long, short)]
     pub(crate) recursive: bool,
-    /// How long a file must stay as it is where nothing tells whether a program is still writing it: on network drives, and files of other users
+    /// How long a file must not change if the system can't say whether a program still writes it: on network drives, and files of other users
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub(crate) quiet_seconds: f64,
     /// Print the summaries as JSON, one line a video, on standard output

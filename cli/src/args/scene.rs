@@ -14,7 +14,7 @@ pub(crate) struct SceneStore {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SceneCommand {
-    /// Check scene files: every fault with its place and what to do
+    /// Check scene files: print every error, its place and the remedy
     Check {
         /// Scene files, YAML or JSON
         #[arg(value_name = "FILE", required = true)]

@@ -14,9 +14,9 @@
 //! }
 //! ```
 
+mod drawing;
 mod media;
 mod pick;
-mod scene;
 
 use async_trait::async_trait;
 use std::{path::Path, sync::Arc};

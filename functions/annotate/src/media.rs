@@ -1,6 +1,6 @@
 //! The renderer that draws on real video: decoding and drawing run ahead of the encoder by a few pictures, in a thread of their own.
 
-use crate::{Rendered, Renderer, pick::Picked, scene::Scene};
+use crate::{Rendered, Renderer, drawing::FrameDrawer, pick::Picked};
 use std::{
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -53,11 +53,11 @@ impl Renderer for MediaRenderer {
         let (drawn_sender, drawn) = sync_channel(effort.pictures_ahead);
         // Canvases go back, so that none is allocated twice: those ahead, one that is drawn on, one that is encoded.
         let (used_sender, used) = sync_channel(effort.pictures_ahead + 2);
-        let scene = Scene::before(segment.span.first_frame as i64, tracks);
+        let drawer = FrameDrawer::before(segment.span.first_frame as i64, tracks);
         let span = tracing::Span::current();
         let picked = std::thread::scope(|scope| -> Result<Vec<Picked>, Failure> {
-            let drawing =
-                scope.spawn(move || span.in_scope(|| draw_frames(reader, scene, params, used, drawn_sender, delivery)));
+            let drawing = scope
+                .spawn(move || span.in_scope(|| draw_frames(reader, drawer, params, used, drawn_sender, delivery)));
             let encoded = encode_frames(|canvas, pts| encoder.write(canvas, pts), drawn, used_sender, &mut encoding);
             // If the encoder failed, drawing stopped without a failure of its own.
             let picked = drawing.join().unwrap_or_else(|_| Err(Failure::transient("drawing stopped unexpectedly")))?;
@@ -78,7 +78,7 @@ type Drawn = (Canvas, i64);
 /// Decodes and draws until there are no more frames, or nobody wants them; gives the crops that are wanted.
 fn draw_frames(
     mut reader: ChunkReader,
-    mut scene: Scene<'_>,
+    mut drawer: FrameDrawer<'_>,
     params: &VideoParams,
     used: Receiver<Canvas>,
     drawn: SyncSender<Drawn>,
@@ -93,7 +93,7 @@ fn draw_frames(
         let canvas = drawing.time(|| -> Result<Canvas, Failure> {
             let mut canvas = used.try_recv().or_else(|_| Canvas::new(params))?;
             canvas.load(&frame)?;
-            scene.draw_frame(&mut canvas, pts)?;
+            drawer.draw_frame(&mut canvas, pts)?;
             Ok(canvas)
         })?;
         drawing.frames(1);
@@ -103,7 +103,7 @@ fn draw_frames(
             return Ok(Vec::new());
         }
     }
-    Ok(scene.picked())
+    Ok(drawer.picked())
 }
 
 /// Writes picture after picture until there are no more. Waiting for one is no encoding.

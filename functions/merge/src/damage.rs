@@ -23,7 +23,7 @@ struct First {
 impl Damage {
     /// Takes a segment's account in; segments come in order.
     pub(crate) fn take(&mut self, segment: &ManifestSegment, account: &FrameAccount) {
-        // What was passed over by plan is neither.
+        // What was skipped by plan is neither.
         self.frames += account.frames_decoded + account.missing_pts.len() as u64;
         self.damaged += (account.missing_pts.len() + account.damaged_pts.len()) as u64;
         if self.first.is_none()

@@ -47,7 +47,7 @@ pub(crate) struct Fold {
     /// The detections shown in this frame: which row each is.
     shown: Vec<usize>,
     input: Vec<Detection>,
-    /// The frame that was looked at last, and what the tracker was shown in it where frames were passed over before it.
+    /// The frame that was looked at last, and what the tracker was shown in it where frames were skipped by plan before it.
     last_look: Option<i64>,
     last_shown: Vec<DetectionRow>,
     births: Vec<(u64, DetectionRow)>,

@@ -1,7 +1,7 @@
 //! `split`: a new object in `uploads/` becomes a manifest and chunks.
 //!
-//! The plan is written first; where the video is to choose how often the detector looks at it, some stretches of it are looked at before
-//! that. Each chunk starts `track` as soon as it is stored, while the next one is cut. A redelivery
+//! The plan is written first. With `detect_every: auto`, `split` runs the detector on some stretches of the video before that, and chooses
+//! the stride. Each chunk starts `track` as soon as it is stored, while the next one is cut. A redelivery
 //! finds the plan and the chunks that exist, and cuts the missing ones.
 //!
 //! ```
@@ -141,8 +141,7 @@ impl Split {
         Self { models: Some(models), ..self }
     }
 
-    /// With a detector that looks at a few stretches of a video that chooses for itself how often it is looked at; without, such a video is
-    /// refused.
+    /// With a detector for `detect_every: auto`: it looks at a few stretches of such a video. Without one, such a video is refused.
     #[must_use]
     pub fn with_prober(self, prober: Arc<dyn Prober>) -> Self {
         Self { prober: Some(prober), ..self }
@@ -258,7 +257,7 @@ fn plan(
     Ok(manifest)
 }
 
-/// Checks that the existing plan is the one that this version makes.
+/// Checks that the existing plan is the one that this release makes.
 fn agree(standing: &Manifest, ours: &Manifest) -> Result<(), Failure> {
     let plan = |manifest: &Manifest| -> Vec<_> {
         manifest
@@ -270,11 +269,11 @@ fn agree(standing: &Manifest, ours: &Manifest) -> Result<(), Failure> {
     if plan(standing) == plan(ours) {
         return Ok(());
     }
-    Err(Failure::permanent("the stored plan differs from this version's: process the video again (--force)"))
+    Err(Failure::permanent("the stored plan differs from this release's: process the video again (--force)"))
 }
 
 impl Split {
-    /// Where the settings leave it to the video how often it is looked at: what its plan says already, or what some stretches of it say.
+    /// The stride of a request with `detect_every: auto`: the one in its plan, or the one that some stretches of the video suggest.
     async fn choose_stride(
         &self,
         planned: &mut Manifest,

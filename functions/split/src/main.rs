@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         if let Some(bytes) = service.values.get(&setting::SPOOL_BYTES)? {
             split = split.with_spool(bytes);
         }
-        // Where a model is at hand, a video may choose for itself how often it is looked at. It is loaded when the first one does.
+        // With a model, requests may have `detect_every: auto`. The first of them loads it.
         if let Some(model) = service.model_file().await? {
             let google = service.settings.google.clone();
             let storage_of = move |bucket: &str| Ok(Arc::new(google.storage_of(bucket)?) as Arc<dyn Storage>);

@@ -1,4 +1,4 @@
-//! How often the detector is to look at a video that leaves this to itself (`detect_every: auto`): some stretches are looked at in full
+//! How often the detector is to look at a video whose request has `detect_every: auto`: some stretches are looked at in full
 //! before the video is planned. The plan has the answer, and no chunk is cut before the plan exists.
 
 use crate::OpenVideo;

@@ -1,4 +1,4 @@
-//! The detector of `track`, lent to `split` for the stretches by which a video chooses how often it is looked at.
+//! The detector of `track`, lent to `split` for the stretches by which it chooses a video's stride.
 
 use crate::{SegmentDetector, check_classes};
 use std::{path::Path, sync::Arc};

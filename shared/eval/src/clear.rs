@@ -56,7 +56,7 @@ pub struct Clear {
 #[derive(Clone, Copy, Debug)]
 struct History {
     matched: u32,
-    /// Starts of stretches in which it is matched frame after frame.
+    /// Starts of runs in which it is matched frame after frame.
     stretches: u32,
     /// The last track it had.
     last_track: u32,

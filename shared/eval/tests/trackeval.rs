@@ -1,4 +1,4 @@
-//! Equality with TrackEval on scenes of our own, which travel with the repository. `fixtures/make.py` made scenes and numbers.
+//! Equality with TrackEval on test sequences of our own, which travel with the repository. `fixtures/make.py` made them and the numbers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
 

@@ -6,9 +6,9 @@
 //! | COCO | 0 (`frame_index`, `frame_id`); image `id` from 1 | left, top, width, height | track id; category = class + 1 |
 //! | CVAT | 0 | left, top, right, bottom | track id; label = class name |
 //! | CSV, NDJSON | 0 | left, top, right, bottom | as in `tracks.parquet` |
-//! | Video Intelligence | time in nanoseconds | left, top, right, bottom as parts of the picture, clipped to it | one annotation a track, in the order of track ids |
+//! | Video Intelligence | time in nanoseconds | left, top, right, bottom as fractions of the picture's sides, clipped to it | one annotation a track, in the order of track ids |
 //! | the same, streaming | time in nanoseconds | the same | `trackId` = track id |
-//! | Rekognition | time in milliseconds | left, top, width, height as parts of the picture, clipped to it | `Index` = track id |
+//! | Rekognition | time in milliseconds | left, top, width, height as fractions of the picture's sides, clipped to it | `Index` = track id |
 //!
 //! Every number is the shortest that reads back as the same `f32`; widths and heights are differences in `f32`.
 
@@ -88,7 +88,7 @@ impl VideoMeta {
         (2 * scaled + den).div_euclid(2 * den)
     }
 
-    /// Left, top, right and bottom as parts of the picture, from 0 to 1: what is beyond its edges is cut off.
+    /// Left, top, right and bottom as fractions of the picture's sides, from 0 to 1: what is beyond its edges is cut off.
     fn ltrb_of_picture(&self, row: &TrackRow) -> [f32; 4] {
         let part = |edge: f32, whole: u32| (f64::from(edge) / f64::from(whole.max(1))).clamp(0.0, 1.0) as f32;
         let [x1, y1, x2, y2] = row.bbox;

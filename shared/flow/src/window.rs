@@ -20,7 +20,7 @@ pub const AT_ONCE: usize = 64;
 /// What is loaded together; empty while no window is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window<T> {
-    /// The frozen list; `files` is what an earlier version called it.
+    /// The frozen list; `files` is what an earlier release called it.
     #[serde(alias = "files")]
     pub items: Vec<T>,
     /// Whether the items were refused together, so that each is loaded alone. This is stored because some may already be loaded when another process

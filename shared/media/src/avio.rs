@@ -120,7 +120,7 @@ struct Boxes {
 }
 
 impl Boxes {
-    /// Whether the byte at `place` is media data, and where the stretch ends for which that is so.
+    /// Whether the byte at `place` is media data, and where the range ends for which that is so.
     fn at(&mut self, place: u64, size: u64, source: &mut Opened) -> io::Result<(bool, u64)> {
         while self.walked <= place {
             self.walk(size, source)?;

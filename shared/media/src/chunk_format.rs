@@ -46,7 +46,7 @@ pub(crate) fn earlier_times_ms(time_base: Rational, before: &[i64], first_owned:
 /// What a chunk says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkDescription {
-    /// The stretch of the source that it owns.
+    /// The interval of the source that it owns.
     pub window: Window,
     /// PTS of each frame it owns, in the source's time base, ascending.
     pub frame_pts: PtsList,

@@ -15,7 +15,7 @@ use crate::{
     demux::{Demuxer, Timeline},
     error::check,
     index::PacketRecord,
-    lossless::Stretch,
+    lossless::Reencoded,
     mux::Muxer,
 };
 
@@ -47,8 +47,8 @@ pub struct Cutter<'a> {
     position: usize,
     /// Packets already read that a later chunk needs as well: a key frame and its leading pictures.
     held: VecDeque<HeldPacket>,
-    /// The stretch that is being re-encoded, decoded up to the segment cut last.
-    stretch: Option<(usize, Stretch)>,
+    /// The part that is being re-encoded, decoded up to the segment cut last.
+    reencoded: Option<(usize, Reencoded)>,
 }
 
 struct HeldPacket {
@@ -95,7 +95,7 @@ impl<'a> Cutter<'a> {
             demuxer: open_source(&source, index)?,
             position: 0,
             held: VecDeque::new(),
-            stretch: None,
+            reencoded: None,
         };
         if let Some(first) = segments.first() {
             cutter.seek(&source, index.keyframes[first.first_keyframe].packet_index)?;
@@ -140,20 +140,20 @@ impl<'a> Cutter<'a> {
         muxer.finish()
     }
 
-    /// Re-encodes the frames of a segment, going on in the stretch where the segment before it ended.
+    /// Re-encodes the frames of a segment, continuing in the part where the segment before it ended.
     fn reencode(&mut self, segment: &PlannedSegment, chunk_out: &Path) -> Result<(), MediaError> {
         let range = packet_range(self.index, segment);
-        let mut stretch = match self.stretch.take() {
-            Some((keyframe, stretch)) if keyframe == segment.first_keyframe => stretch,
-            _ => Stretch::open(&self.demuxer, self.index, range.clone())?,
+        let mut reencoded = match self.reencoded.take() {
+            Some((keyframe, reencoded)) if keyframe == segment.first_keyframe => reencoded,
+            _ => Reencoded::open(&self.demuxer, self.index, range.clone())?,
         };
         let index = self.index;
-        stretch.write_chunk(segment, index, chunk_out, &mut |at| self.led_packet(at, segment, range.start))?;
-        self.stretch = Some((segment.first_keyframe, stretch));
+        reencoded.write_chunk(segment, index, chunk_out, &mut |at| self.led_packet(at, segment, range.start))?;
+        self.reencoded = Some((segment.first_keyframe, reencoded));
         Ok(())
     }
 
-    /// The packet number `at` for a segment whose chunk or stretch starts with packet `start`, behind the parameter sets that it needs.
+    /// The packet number `at` for a segment whose chunk or re-encoded part starts with packet `start`, behind the parameter sets that it needs.
     fn led_packet(&mut self, at: usize, segment: &PlannedSegment, start: usize) -> Result<Packet, MediaError> {
         // The next chunk starts with the packets from here on.
         let next = self.segments.iter().find(|next| next.first_keyframe != segment.first_keyframe);
@@ -163,7 +163,7 @@ impl<'a> Cutter<'a> {
         behind(if at == start { &lead_in.at_start } else { &lead_in.changed }, packet)
     }
 
-    /// The packet number `at`, from those held or from the source. Packets are asked for in order, but for a stretch that is decoded once more
+    /// The packet number `at`, from those held or from the source. Packets are asked for in order, but for a part that is decoded once more
     /// from its start; those from `shared_from` on stay held.
     fn packet(&mut self, at: usize, shared_from: usize) -> Result<Packet, MediaError> {
         while self.held.front().is_some_and(|held| held.index < at.min(shared_from)) {

@@ -220,7 +220,7 @@ impl Demuxer {
                     if error.is_transient() {
                         return Err(error);
                     }
-                    // A broken stretch: FFmpeg resynchronises on the next call. The ledger counts what is lost.
+                    // A broken part: FFmpeg resynchronises on the next call. The ledger counts what is lost.
                     bad_in_a_row += 1;
                     if bad_in_a_row > 100 {
                         return Ok(false);

@@ -96,7 +96,7 @@ pub(crate) fn check_clock(packets: &[ScannedPacket], time_base: Rational) -> Res
 fn jumps_back(place: usize) -> MediaError {
     MediaError::Unsupported {
         reason: format!(
-            "the clock jumps back near picture {place}, as where stretches of other clocks were spliced in; {ONE_CLOCK}"
+            "the clock jumps back near picture {place}, as where parts of other clocks were spliced in; {ONE_CLOCK}"
         ),
     }
 }

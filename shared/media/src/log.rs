@@ -1,6 +1,6 @@
 //! FFmpeg's log: it does not reach the terminal, but the complaints of demuxers and decoders are counted.
 //!
-//! A demuxer that meets a broken stretch continues after it and returns no error; only its log says that something was lost. A decoder that works on
+//! A demuxer that meets a broken part continues after it and returns no error; only its log says that something was lost. A decoder that works on
 //! several pictures at a time also reports damage only in its log: the flags of its pictures depend on how fast its threads were (FFmpeg 5.1, H.264
 //! and MPEG-4).
 

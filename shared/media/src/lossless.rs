@@ -47,13 +47,13 @@ impl std::fmt::Debug for Opener {
     }
 }
 
-/// A stretch of packets of the source, decoded from its first one on.
+/// A range of packets of the source, decoded from its first one on.
 #[derive(Debug)]
-pub(crate) struct Stretch {
+pub(crate) struct Reencoded {
     decoder: Decoder,
     /// What opens the decoder once more.
     opener: Opener,
-    /// All packets of the stretch.
+    /// All packets of the range.
     all: Range<usize>,
     /// Packets that are still to be decoded.
     packets: Range<usize>,
@@ -67,7 +67,7 @@ pub(crate) struct Stretch {
 /// Gives a packet of the source by its place.
 pub(crate) type Packets<'a> = dyn FnMut(usize) -> Result<Packet, MediaError> + 'a;
 
-impl Stretch {
+impl Reencoded {
     /// Opens a decoder for packets of the source; decoding may start at the first of them.
     pub(crate) fn open(source: &Demuxer, index: &VideoIndex, packets: Range<usize>) -> Result<Self, MediaError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);

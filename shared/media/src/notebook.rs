@@ -2,7 +2,7 @@
 //!
 //! To plan some long sources, all their packets have to be read. The scan then stores its results in parts as it advances. A later scan reads these
 //! parts, goes back to a little before their end, and reads on from there. A demuxer that begins in the middle may know less than one that comes from
-//! the start. So its packets count only once it has returned exactly the packets that are noted, over a long stretch up to the last of them. If it
+//! the start. So its packets count only once it has returned exactly the packets that are noted, over a long part up to the last of them. If it
 //! does not, the scan starts again.
 //!
 //! A part ends at the first packet whose position is beyond the next multiple of a fixed number of bytes, so two scans of one source make the same
@@ -221,7 +221,7 @@ impl Notebook {
     }
 }
 
-/// A part of this version, since another one may find other things.
+/// A part of this release, since another one may find other things.
 fn name_of(part: u32) -> String {
     // SAFETY: gives a number.
     let version = unsafe { ffi::avformat_version() };

@@ -46,7 +46,7 @@ pub(crate) fn look_at_pictures(packets: &mut [ScannedPacket], demuxer: &Demuxer)
     Ok(())
 }
 
-/// The stretches of packets to look at.
+/// The ranges of packets to look at.
 fn places(packets: &[ScannedPacket]) -> Vec<std::ops::Range<usize>> {
     if packets.iter().map(|packet| packet.size).sum::<usize>() <= FEW_BYTES {
         return std::iter::once(0..packets.len()).collect();

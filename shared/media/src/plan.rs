@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use crate::{MediaError, PtsList, Rational, SegmentSpan, VideoIndex};
 
-/// A stretch without a place to cut may be this many targets long, and always this many seconds, before it is re-encoded.
+/// A part without a place to cut may be this many targets long, and always this many seconds, before it is re-encoded.
 const LONGEST_TARGETS: f64 = 4.0;
 const LONGEST_AT_LEAST_S: f64 = 1.0;
 
-/// A half-open stretch of the source, in ticks of the source's time base. A frame belongs to it by its PTS alone.
+/// A half-open interval of the source, in ticks of the source's time base. A frame belongs to it by its PTS alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// First tick inside.
@@ -35,7 +35,7 @@ pub struct PlannedSegment {
     pub frame_pts: PtsList,
     /// Whether its frames are re-encoded without loss, because the source has no key frame to cut at for too long, or because a chunk can't
     /// hold the source's packets. Then it is a
-    /// part of the stretch from `first_keyframe` to `end_keyframe`, and its chunk holds its own frames and no others.
+    /// part of the frames from `first_keyframe` to `end_keyframe`, and its chunk holds its own frames and no others.
     pub is_reencoded: bool,
 }
 
@@ -46,7 +46,7 @@ impl From<SegmentSpan> for Window {
 }
 
 impl PlannedSegment {
-    /// The stretch it owns, in the source's time base.
+    /// The interval it owns, in the source's time base.
     pub fn window(&self) -> Window {
         self.span.into()
     }
@@ -55,9 +55,9 @@ impl PlannedSegment {
 impl VideoIndex {
     /// Segments that tile `shown_start_pts..shown_end_pts` with no hole and no overlap.
     ///
-    /// A segment ends at the first key frame that makes it at least `target_seconds` long (the last one, and one before a stretch
+    /// A segment ends at the first key frame that makes it at least `target_seconds` long (the last one, and one before a part
     /// that is divided, can be shorter), so `f64::INFINITY` gives one segment.
-    /// A stretch without a key frame that is longer than four targets (and a second) is divided all the same, into segments that
+    /// A part without a key frame that is longer than four targets (and a second) is divided all the same, into segments that
     /// are re-encoded without loss: otherwise one key frame in a video would mean one worker for all of it.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl VideoIndex {
             }
             begin = next.unwrap_or(begin);
         }
-        // What a chunk can't hold is never copied; each segment is then a stretch of its own, from its key frame on.
+        // What a chunk can't hold is never copied; each segment is then a part of its own, from its key frame on.
         segments.iter_mut().for_each(|segment| segment.is_reencoded |= !self.can_be_copied);
         Ok(segments)
     }
@@ -121,7 +121,7 @@ impl VideoIndex {
         Ok(PlannedSegment { is_reencoded: !self.can_be_copied, ..segment })
     }
 
-    /// Divides a stretch without a place to cut into segments of the target length.
+    /// Divides a part without a place to cut into segments of the target length.
     fn divide(
         &self,
         segments: &mut Vec<PlannedSegment>,

@@ -117,7 +117,7 @@ fn first_bytes(
     Ok(data)
 }
 
-/// Whether some stretch has no entry for so long that it is worth looking into all packets.
+/// Whether some part has no entry for so long that it is worth looking into all packets.
 fn are_far_apart(packets: &[ScannedPacket], time_base: Rational) -> bool {
     let time = |packet: &ScannedPacket| packet.dts.or(packet.pts);
     let ends = packets.first().into_iter().chain(packets.last());

@@ -12,8 +12,8 @@ pub enum FailureKind {
     Transient,
     /// Not retried: no attempt can succeed. The request ends as failed, with this reason.
     Permanent,
-    /// Retried later: the host has no room left (disk, memory). Waiting seconds does not help. A service returns the delivery. A local run
-    /// stops and says what to free.
+    /// The host has no room left (disk, memory). Waiting seconds does not help. A service returns the delivery, and it is retried. A local run
+    /// ends, says what to free and records the request as failed; the same command opens it again.
     Exhausted,
     /// Retried: the host is stopping and returned the delivery. This does not count as an attempt.
     Cancelled,

@@ -1,4 +1,4 @@
-//! The ledger: proof that each frame of the source was looked at in exactly one chunk, or passed over by plan.
+//! The ledger: proof that each frame of the source was looked at in exactly one chunk, or skipped by plan.
 //!
 //! The plan lists the PTS of every frame, and says which of them are looked at: all, unless the request says otherwise ([`Looks`]). A worker
 //! answers with the PTS it decoded and those it could not; together they must be the frames to look at, which digests prove. Segments
@@ -37,7 +37,7 @@ pub struct FrameAccount {
     pub damaged_pts: Vec<i64>,
     /// Digest of the decoded and the missing PTS together, in order.
     pub pts_sha256: String,
-    /// Frames from one look to the next: those in between were passed over by plan, and none of these lists speaks of them.
+    /// Frames from one look to the next: those in between were skipped by plan, and none of these lists speaks of them.
     #[serde(default = "every_frame", skip_serializing_if = "is_every_frame")]
     pub detect_every: u32,
 }

@@ -89,7 +89,7 @@ impl DetectEvery {
         *self == Self::ALL
     }
 
-    /// The number of frames; none where the video chooses it.
+    /// The number of frames; none with `auto`, where `split` chooses it.
     pub fn frames(self) -> Option<Stride> {
         match self {
             Self::Frames(stride) => Some(stride),

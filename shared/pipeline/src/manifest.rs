@@ -288,7 +288,7 @@ pub struct Manifest {
     /// The model that made the detections; none until they are merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelIdentity>,
-    /// The product's version that planned it.
+    /// The release of Trackdrop that planned it.
     pub version: String,
     /// How far it is.
     pub progress: Progress,

@@ -130,7 +130,8 @@ impl PerSegment {
     }
 }
 
-/// The kinds of object that a request has one of in `work`: empty; but for the last, created once. The first three start a function.
+/// The kinds of object that a request has one of in `work`. They are empty and created once. Only the last is overwritten: by a later round, or by
+/// a deletion, which writes the upload into it. The first three start a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
     /// All segments are tracked.

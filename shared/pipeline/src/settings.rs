@@ -23,7 +23,7 @@ pub use refinements::{LINK_GAP_S, LONGEST_LINK_GAP_S, NamedSmooth, Refinements, 
 #[serde(deny_unknown_fields, default)]
 pub struct RequestSettings {
     /// Target length of a segment in seconds; cuts fall on keyframes, so segments are at least this long, but for the
-    /// last one and one before a stretch that is divided.
+    /// last one and one before a part that is divided.
     pub segment_seconds: f64,
     /// The detector: on one machine the path of an ONNX file; for the services one that they were set up with, by its name or as
     /// `gs://BUCKET/OBJECT`. None means the default model.
@@ -41,7 +41,7 @@ pub struct RequestSettings {
     /// Detections that score below this are ignored. Detections up to 0.1 never count (ByteTrack's floor).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_score: Option<f32>,
-    /// How many frames come from one look of the detector to the next, 1 to 100. Frames in between are passed over; an object that is
+    /// How many frames come from one look of the detector to the next, 1 to 100. Frames in between are skipped by plan; an object that is
     /// seen in both looks has a row in each of them with `observed = false`.
     #[serde(skip_serializing_if = "DetectEvery::is_all")]
     pub detect_every: DetectEvery,

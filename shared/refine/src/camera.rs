@@ -30,14 +30,14 @@ struct Shift {
     deviation: f64,
 }
 
-/// Where the camera has moved the picture by each frame since the first, px: subtracting it makes boxes stand as they would before a
+/// Where the camera has moved the picture by each frame since the first, px: subtracting it puts boxes where they would be before a
 /// still camera, but for slow pans, which stay in the tracks' own velocities.
 ///
 /// For each track seen in two neighbouring frames: its shift, less its own mean shift in a window around. The robust mean of these over
 /// all tracks (weights of Geman & McClure 1985) is the camera's, shrunk by its standard error as James & Stein (1961) do, so that what
 /// few or contrary boxes say counts for nothing. Without the shrinking a camera at rest would be made to move.
 ///
-/// `pieces` are stretches of `order` without a missing frame.
+/// `pieces` are ranges of `order` without a missing frame.
 pub(crate) fn camera_path(rows: &[Row], order: &[u32], pieces: &[Range<usize>], video: &Video) -> Vec<[f64; 2]> {
     let reach = (video.frames(OWN_MOTION_S) as usize).max(2);
     let frame_count = rows.last().map_or(0, |row| row.frame as usize + 1);

@@ -27,7 +27,7 @@ pub(crate) struct Noise<const D: usize> {
 }
 
 impl<const D: usize> Noise<D> {
-    /// `pieces` are stretches without a missing frame; `second` gives the second differences of three places in them, from the first
+    /// `pieces` are ranges without a missing frame; `second` gives the second differences of three places in them, from the first
     /// to the last.
     pub(crate) fn of(
         pieces: &[Range<usize>],

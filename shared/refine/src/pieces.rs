@@ -29,7 +29,7 @@ pub(crate) const VELOCITY: f64 = 1.0;
 /// Variance that ln h gains in a second.
 pub(crate) const SIZE_DRIFT: f64 = 0.04;
 
-/// A stretch of one track without a missing frame.
+/// A part of one track without a missing frame.
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
     /// Its rows: places in [`Pieces::order`].

@@ -1,4 +1,4 @@
-//! Rows by identity, and the stretches of a track without a missing frame.
+//! Rows by identity, and the parts of a track without a missing frame.
 
 use crate::row::{Origin, Row};
 use std::ops::Range;
@@ -28,7 +28,7 @@ pub(crate) fn by_id(rows: &[Row]) -> Vec<u32> {
     order
 }
 
-/// Stretches of `order` that go together: `together` is given each two neighbours.
+/// Ranges of `order` that go together: `together` is given each two neighbours.
 pub(crate) fn stretches(order: &[u32], mut together: impl FnMut(u32, u32) -> bool) -> Vec<Range<usize>> {
     let mut start = 0;
     let ends = order.chunk_by(|&a, &b| together(a, b)).map(|stretch| {
@@ -38,12 +38,12 @@ pub(crate) fn stretches(order: &[u32], mut together: impl FnMut(u32, u32) -> boo
     ends.collect()
 }
 
-/// The tracks: stretches of one id.
+/// The tracks: ranges of one id.
 pub(crate) fn tracks(rows: &[Row], order: &[u32]) -> Vec<Range<usize>> {
     stretches(order, |a, b| rows[a as usize].id == rows[b as usize].id)
 }
 
-/// The pieces: stretches of one id in which no frame is missing, and none is filled.
+/// The pieces: ranges of one id in which no frame is missing, and none is filled.
 pub(crate) fn measured_pieces(rows: &[Row], order: &[u32]) -> Vec<Range<usize>> {
     stretches(order, |a, b| {
         let (a, b) = (&rows[a as usize], &rows[b as usize]);

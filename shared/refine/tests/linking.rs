@@ -1,4 +1,4 @@
-//! Linking, recovering and smoothing on scenes whose truth is known.
+//! Linking, recovering and smoothing on test sequences whose truth is known.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 

@@ -1,4 +1,4 @@
-//! What is refused of a scene: every fault with its place and the remedy.
+//! What is refused of a scene: every error with its place and the remedy.
 
 use crate::{
     geometry::{double_area, meet},
@@ -21,7 +21,7 @@ impl Scene {
     /// Reads a scene from YAML or JSON, and checks it.
     ///
     /// # Errors
-    /// [`SceneError::Malformed`] for a text that is no scene, with line and column; [`SceneError::Refused`] with every fault found.
+    /// [`SceneError::Malformed`] for a text that is no scene, with line and column; [`SceneError::Refused`] with every error found.
     pub fn parse(text: &str) -> Result<Self, SceneError> {
         if text.len() > LONGEST_BYTES {
             let what = format!("the scene is {} bytes; the maximum is {LONGEST_BYTES}", text.len());

@@ -38,7 +38,7 @@ pub struct RequestRow {
     pub model: Option<String>,
     /// SHA-256 of the model file, hex.
     pub model_sha256: Option<String>,
-    /// Version of Trackdrop.
+    /// Release of Trackdrop.
     pub version: String,
     /// Seconds of work in `split`.
     pub split_s: f64,

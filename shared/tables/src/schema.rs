@@ -83,7 +83,11 @@ pub const TRACKS: Table = Table {
         column("y1", Float32, "Top edge of the box in pixels of the upright picture"),
         column("x2", Float32, "Right edge of the box in pixels of the upright picture"),
         column("y2", Float32, "Bottom edge of the box in pixels of the upright picture"),
-        column("observed", Bool, "False where a refinement added the row and the tracker did not return it"),
+        column(
+            "observed",
+            Bool,
+            "False where the tracker did not return the row: a refinement or detect_every added it",
+        ),
     ],
 };
 
@@ -100,7 +104,7 @@ pub const REQUESTS: Table = Table {
         column("video", Text, "Object name of the uploaded video"),
         column("uploaded_at", Timestamp, "Creation time of the uploaded object"),
         column("finished_at", Timestamp, "When the request ended"),
-        column("state", Text, "done, done_without_video (the rows stand, the annotated video is missing) or failed"),
+        column("state", Text, "done, done_without_video (the rows exist, the annotated video is missing) or failed"),
         nullable("error_stage", Text, "The stage that failed"),
         nullable("error", Text, "Why it failed"),
         column("segments", Int64, "Segments that the video was cut into"),
@@ -111,7 +115,7 @@ pub const REQUESTS: Table = Table {
         column("track_count", Int64, "Identities"),
         nullable("model", Text, "Name of the model"),
         nullable("model_sha256", Text, "SHA-256 of the model file"),
-        column("version", Text, "Version of Trackdrop"),
+        column("version", Text, "Release of Trackdrop"),
         column("split_s", Float64, "Seconds of work in split"),
         column("track_s", Float64, "Seconds of work in track, all segments together"),
         column("merge_s", Float64, "Seconds of work in merge"),

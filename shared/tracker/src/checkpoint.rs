@@ -80,7 +80,7 @@ impl From<Bits> for f64 {
     }
 }
 
-/// A checkpoint that no tracker of this version can have written.
+/// A checkpoint that no tracker of this release can have written.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {

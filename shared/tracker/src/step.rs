@@ -58,7 +58,7 @@ pub struct ByteTrack {
     output: Vec<Track>,
 }
 
-/// Buffers that live as long as the tracker, so that a step allocates only when a scene outgrows all before it.
+/// Buffers that live as long as the tracker, so that a step allocates only when a crowd outgrows all before it.
 #[derive(Debug, Default)]
 struct Scratch {
     association: Association,

@@ -1,4 +1,4 @@
-//! Parity with the reference on our own scenes, which travel with the repository.
+//! Parity with the reference on our own test sequences, which travel with the repository.
 
 #![allow(clippy::expect_used, reason = "a test may fail loudly")]
 

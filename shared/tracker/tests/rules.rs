@@ -1,4 +1,4 @@
-//! Each departure from the reference shows in the scene that it is about. That all together are supervision's tracker is shown by
+//! Each departure from the reference shows in the test sequence that it is about. That all together are supervision's tracker is shown by
 //! `python/tests/test_supervision.py`.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]

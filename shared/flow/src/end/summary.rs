@@ -51,7 +51,7 @@ pub struct Summary {
     /// What this work would cost on Cloud Run with L4 GPUs if instances were busy with it for the same time there. An estimate.
     #[serde(default)]
     pub cost: Option<CostEstimate>,
-    /// Version of Trackdrop.
+    /// Release of Trackdrop.
     pub version: String,
 }
 

@@ -7,7 +7,7 @@ use trackdrop_pipeline::Failure;
 use trackdrop_tables::tracks::{Drawing, SegmentTracks, TRAIL_FRAMES, TrackRow};
 
 /// What is in the picture, and where it came from.
-pub(crate) struct Scene<'a> {
+pub(crate) struct FrameDrawer<'a> {
     rows: &'a [TrackRow],
     drawing: &'a Drawing,
     next: usize,
@@ -23,17 +23,17 @@ struct Past {
     score: Option<f32>,
 }
 
-impl<'a> Scene<'a> {
-    /// The scene just before a frame: rows of earlier frames are trails already.
+impl<'a> FrameDrawer<'a> {
+    /// The state just before a frame: rows of earlier frames are trails already.
     pub(crate) fn before(first_frame: i64, tracks: &'a SegmentTracks) -> Self {
         let SegmentTracks { rows, drawing } = tracks;
         let picker = drawing.crops.then(Picker::default);
-        let mut scene = Self { rows, drawing, next: 0, tracks: BTreeMap::new(), picker };
-        while let Some(row) = rows.get(scene.next).filter(|row| row.frame_index < first_frame) {
+        let mut drawer = Self { rows, drawing, next: 0, tracks: BTreeMap::new(), picker };
+        while let Some(row) = rows.get(drawer.next).filter(|row| row.frame_index < first_frame) {
             let pts = row.pts;
-            scene.take(pts);
+            drawer.take(pts);
         }
-        scene
+        drawer
     }
 
     /// The rows of one frame; trails grow by them, and those of objects that are not in this frame end.
@@ -42,7 +42,7 @@ impl<'a> Scene<'a> {
         while self.rows.get(self.next).is_some_and(|row| row.pts <= pts) {
             self.next += 1;
         }
-        // Rows of frames that could not be decoded are passed over with the next frame that could.
+        // Rows of frames that could not be decoded are skipped together, before the next frame that could.
         let rows = &self.rows[from..self.next];
         let last_frame = rows.last().map(|row| row.frame_index);
         let of_frame = &rows[rows.partition_point(|row| Some(row.frame_index) < last_frame)..];
