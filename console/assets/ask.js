@@ -6,6 +6,7 @@ import { can } from "./can.js";
 import { completions } from "./complete.js";
 import { saveCsv } from "./csv.js";
 import { Grid, placesIn } from "./grid.js";
+import { Highlight } from "./highlight.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
 import { bytes, number } from "./text.js";
 
@@ -130,9 +131,10 @@ function Ask({ request, open }) {
     <div class="ask">
       <div class="asking">
         <label class="above" for="sql">One SELECT</label>
+        <div class="editor"><${Highlight} sql=${sql} box=${box} tables=${tables} />
         <textarea id="sql" ref=${box} rows="7" spellcheck=${false} autocomplete="off" autocapitalize="off" aria-describedby="sql-help" aria-autocomplete="list"
           aria-controls="completions" aria-activedescendant=${completing.active} value=${sql} onKeyDown=${key} onBlur=${completing.close}
-          onInput=${(event) => (setSql(event.target.value), completing.look())} onClick=${completing.close}></textarea>
+          onInput=${(event) => (setSql(event.target.value), completing.look())} onClick=${completing.close}></textarea></div>
         <${Completions} of=${completing} />
         <div class="controls">
           <button type="button" class="main" onClick=${() => run(sql)}>Run</button>

@@ -43,6 +43,7 @@ const ASSETS: &[Asset] = assets![
     "flows.js": SCRIPT,
     "grid.js": SCRIPT,
     "heatmap.js": SCRIPT,
+    "highlight.js": SCRIPT,
     "html.js": SCRIPT,
     "icon.svg": PICTURE,
     "lanes.js": SCRIPT,
