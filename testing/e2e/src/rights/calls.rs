@@ -33,6 +33,8 @@ pub struct Takes {
     pub job: Option<String>,
     /// The job that it makes.
     pub makes_job: Option<String>,
+    /// Whether its address is its authorisation: no token is asked for.
+    pub is_session: bool,
 }
 
 /// Which API a call is of.
@@ -58,8 +60,13 @@ impl Call<'_> {
                 let name = self.query.get("name").cloned().or_else(|| text(&self.description()?["name"]))?;
                 (Api::Storage, writes(bucket, &name))
             }
-            // A session's address is its own authorisation: the right was looked at when it was opened.
-            ["upload", "resumable", _] if matches!(self.method, "PUT" | "DELETE") => (Api::Storage, Takes::default()),
+            // The right was looked at when the session was opened.
+            ["upload", "resumable", _] if matches!(self.method, "PUT" | "DELETE") => (Api::Storage, session()),
+            ["upload", "storage", "v1", "b", _, "o"]
+                if self.method == "PUT" && self.query.contains_key("upload_id") =>
+            {
+                (Api::Storage, session())
+            }
             ["v1", "projects", _, kind, name] => (Api::PubSub, self.pubsub(kind, name)?),
             ["bigquery", "v2", "projects", project, rest @ ..] => (Api::BigQuery, self.bigquery(project, rest)?),
             ["upload", "bigquery", "v2", "projects", project, "jobs"] if self.method == "POST" => {
@@ -241,6 +248,11 @@ fn writes(bucket: &str, name: &str) -> Takes {
         replaces: Some((bucket.to_owned(), name.to_owned())),
         ..Takes::default()
     }
+}
+
+/// A call of an upload that is open.
+fn session() -> Takes {
+    Takes { is_session: true, ..Takes::default() }
 }
 
 fn and(mut takes: Takes, more: Vec<Need>) -> Takes {
