@@ -117,12 +117,15 @@ const later = (milliseconds, signal) =>
     signal.addEventListener("abort", () => (clearTimeout(timer), left(signal.reason)), { once: true });
   });
 
-/** A call of the session: the object where all has come, else null. */
-async function put(one, range, body) {
+/**
+ * A call of the session: the object where all has come, else null; and how much has come. A browser may not show the answer's `Range`. Then that is
+ * `unsaid`, and the CRC of the whole object tells in the end.
+ */
+async function put(one, range, body, unsaid) {
   const response = await fetch(one.address, { method: "PUT", headers: { "Content-Range": range }, body, signal: one.left.signal });
   if (response.status === 308) {
     const last = response.headers.get("range")?.match(/-(\d+)$/)?.[1];
-    return { object: null, offset: last === undefined ? 0 : Number(last) + 1 };
+    return { object: null, offset: last === undefined ? unsaid : Number(last) + 1 };
   }
   if (response.ok) return { object: await response.json().catch(() => ({})), offset: one.file.size };
   throw Object.assign(new Error((await response.text().catch(() => "")).slice(0, 200)), { status: response.status });
@@ -132,7 +135,7 @@ async function put(one, range, body) {
 async function asked(one) {
   one.note = "Asking how much has come already…";
   tell();
-  const { object, offset } = await put(one, `bytes */${one.file.size}`, "");
+  const { object, offset } = await put(one, `bytes */${one.file.size}`, "", 0);
   await read(one, offset);
   one.note = null;
   tell();
@@ -152,7 +155,7 @@ async function read(one, offset) {
 async function piece(one) {
   const [from, size] = [one.offset, one.file.size];
   const bytes = new Uint8Array(await one.file.slice(from, from + PIECE).arrayBuffer());
-  const { object, offset } = await put(one, `bytes ${from}-${from + bytes.length - 1}/${size}`, bytes);
+  const { object, offset } = await put(one, `bytes ${from}-${from + bytes.length - 1}/${size}`, bytes, from + bytes.length);
   // Of a piece it may have taken a part.
   const taken = bytes.subarray(0, Math.max(0, offset - from));
   [one.offset, one.crc, one.note] = [from + taken.length, crc32c(taken, one.crc), null];
