@@ -29,6 +29,7 @@ locals {
     var.kms_key != null ? ["cloudkms.googleapis.com"] : [],
     var.binary_authorization ? ["binaryauthorization.googleapis.com"] : [],
     var.budget != null ? ["billingbudgets.googleapis.com"] : [],
+    var.console != null ? ["iap.googleapis.com"] : [],
   ))
 }
 
@@ -201,6 +202,34 @@ module "warehouse" {
   depends_on = [google_project_service.this]
 }
 
+module "console" {
+  source = "./modules/console"
+  count  = var.console == null ? 0 : 1
+
+  project              = var.project
+  project_number       = local.number
+  region               = var.region
+  name                 = local.name
+  buckets              = module.storage.buckets
+  dataset              = split(".", module.warehouse.dataset)[1]
+  image                = var.initial_image
+  members              = var.console.members
+  hosts                = var.console.hosts
+  max_bytes_billed     = var.console.max_bytes_billed
+  usd_per_tib          = var.console.usd_per_tib
+  max_instances        = var.console.max_instances
+  models               = var.models
+  model_folders        = var.model_folders
+  limits               = var.limits
+  vpc                  = var.vpc
+  binary_authorization = var.binary_authorization
+  kms_key              = local.kms_key
+  deletion_protection  = var.deletion_protection
+  labels               = local.labels
+
+  depends_on = [google_project_service.this]
+}
+
 module "observability" {
   source = "./modules/observability"
 
@@ -228,6 +257,11 @@ module "observability" {
   depends_on = [google_project_service.this]
 }
 
+locals {
+  # What delivery may bring images to: the console is no part of a canary, which follows errors of deliveries.
+  account_ids = merge(module.functions.account_ids, { for console in module.console : "console" => console.account_id })
+}
+
 module "delivery" {
   source = "./modules/delivery"
 
@@ -235,9 +269,10 @@ module "delivery" {
   region                 = var.region
   name                   = local.name
   services               = module.functions.services
+  console                = one(module.console[*].service)
   worker_pools           = module.functions.worker_pools
   worker_regions         = length(local.pulled) > 0 ? local.worker_regions : []
-  account_ids            = module.functions.account_ids
+  account_ids            = local.account_ids
   buckets                = module.storage.buckets
   dataset                = split(".", module.warehouse.dataset)[1]
   github                 = var.github

@@ -38,6 +38,11 @@ output "deploy_command" {
   value       = local.deploy_command
 }
 
+output "console" {
+  description = "Where the console is; null where it is off."
+  value       = one(module.console[*].url)
+}
+
 output "buckets" {
   description = "Name of each bucket by its role."
   value       = module.storage.buckets

@@ -398,6 +398,31 @@ variable "limits" {
   }
 }
 
+variable "console" {
+  description = "Turns on the console behind Identity-Aware Proxy, for these members (user:, serviceAccount:, group:, domain:): host names of one's own in front of it, bytes that a statement may be billed for, BigQuery's price of a TiB, instances at most. Null: there is none."
+  type = object({
+    members          = list(string)
+    hosts            = optional(list(string), [])
+    max_bytes_billed = optional(number, 100000000000)
+    usd_per_tib      = optional(number, 6.25)
+    max_instances    = optional(number, 2)
+  })
+  default = null
+
+  validation {
+    condition     = var.console == null ? true : length(var.console.members) > 0 && alltrue([for member in var.console.members : can(regex("^((user|serviceAccount|group):[^@,\\s]+@[^@,\\s]+|domain:[^@,\\s]+)$", member))])
+    error_message = "console.members is [${var.console == null ? "" : join(", ", var.console.members)}]: name one or more, each user:EMAIL, serviceAccount:EMAIL, group:EMAIL or domain:DOMAIN. Nobody is everybody here."
+  }
+  validation {
+    condition     = var.console == null ? true : var.console.max_bytes_billed >= 10485760 && var.console.usd_per_tib >= 0 && var.console.max_instances >= 1
+    error_message = "console: max_bytes_billed is at least 10485760, the least that BigQuery bills; usd_per_tib is 0 or more; max_instances is 1 or more."
+  }
+  validation {
+    condition     = var.console == null ? true : alltrue([for host in var.console.hosts : can(regex("^[a-z0-9.-]+$", host))])
+    error_message = "console.hosts is [${var.console == null ? "" : join(", ", var.console.hosts)}]: host names only, such as tracks.example.com."
+  }
+}
+
 variable "otlp_endpoint" {
   description = "Base URL of a collector that takes traces and metrics by OTLP over HTTP (port 4318 by custom); null for Google's Telemetry API, which takes the traces."
   type        = string

@@ -8,7 +8,7 @@ async function ask(path, options) {
     response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("The console does not answer: is `trackdrop console` still running?");
+    throw new Problem("The console does not answer: is it still running?");
   }
   if (!response.ok) {
     const said = await response.json().catch(() => ({}));
@@ -35,10 +35,14 @@ export const count = async (id, scene) => (await ask(`${of(id)}/count`, send("PO
 export const scenes = async () => (await (await ask("/api/scenes")).json()).scenes;
 export const storeScene = async (scene) => (await ask(`/api/scenes/${encodeURIComponent(scene.name)}`, send("PUT", scene))).json();
 
-/** The answer to one SELECT; it is stopped where the signal says so. */
-export const query = async (sql, signal) => (await ask("/api/ask", { ...send("POST", { sql }), signal })).json();
+/** The answer to one SELECT; it is stopped where the signal says so. `about` names the request that it is about, or the bytes that may be paid for. */
+export const query = async (sql, signal, about = {}) => (await ask("/api/ask", { ...send("POST", { sql, ...about }), signal })).json();
 export const tables = async () => (await (await ask("/api/tables")).json()).tables;
 
+/** What this console can do. */
+export const can = async () => (await ask("/api/can")).json();
+/** The address of a new upload. */
+export const session = async (upload) => (await (await ask("/api/sessions", send("POST", upload))).json()).address;
 /** What the form of dropped videos offers. */
 export const choices = async () => (await ask("/api/choices")).json();
 export const again = async (upload, wishes) => (await ask(`/api/uploads/${upload}/again`, send("POST", wishes))).json();

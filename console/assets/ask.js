@@ -2,11 +2,13 @@
 
 import { go, hrefOf, param, setParam } from "./address.js";
 import * as api from "./api.js";
+import { can } from "./can.js";
 import { completions } from "./complete.js";
 import { saveCsv } from "./csv.js";
 import { Grid, placesIn } from "./grid.js";
+import { Highlight } from "./highlight.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
-import { number } from "./text.js";
+import { bytes, number } from "./text.js";
 
 const OF_ALL = [
   ["Objects of each class", "SELECT video, class_name, COUNT(*) AS objects\nFROM track_summary\nGROUP BY ALL\nORDER BY objects DESC"],
@@ -18,6 +20,9 @@ const OF_ALL = [
 
 /** Characters of a statement that is part of the address: a longer address is none that a server takes. */
 const MOST_IN_ADDRESS = 16_000;
+
+/** Dollars from which it is asked before a statement runs. */
+const ASKED_FROM_USD = 0.01;
 
 /** Examples about one request. */
 const of = (id) => [
@@ -34,7 +39,7 @@ export function AskPage() {
   }, []);
   return html`
     <main>
-      <div class="bar"><h1>Ask</h1><span class="id">SQL over all requests, the tables of <code>trackdrop query</code></span></div>
+      <div class="bar"><h1>Ask</h1><span class="id">${can.is_paid ? "SQL over all requests, answered by BigQuery. What a statement would cost is said before it runs." : html`SQL over all requests, the tables of <code>trackdrop query</code>`}</span></div>
       <${Ask} request=${null} open=${(where) => go(hrefOf(where))} />
     </main>
   `;
@@ -55,21 +60,30 @@ export function AskPanel({ request, show }) {
 function Ask({ request, open }) {
   const examples = useMemo(() => (request === null ? OF_ALL : of(request)), [request]);
   const [sql, setSql] = useState(param("sql") ?? examples[0][1]);
-  const [asked, setAsked] = useState({ sql: null, answer: null, problem: null, isRunning: false });
+  const [asked, setAsked] = useState({ sql: null, answer: null, problem: null, price: null, isRunning: false });
   const [tables, setTables] = useState([]);
   const box = useRef();
   const running = useRef(null);
 
-  const run = async (text, isStep = true) => {
+  /** `agreed` are bytes that may be paid for; where nothing is paid, or a statement is about this request's own file, none are asked for. */
+  const run = async (text, isStep = true, agreed = null) => {
     running.current?.abort();
     const mine = new AbortController();
     running.current = mine;
     setSql(text);
     setParam("sql", text.length > MOST_IN_ADDRESS ? null : text, isStep);
-    setAsked({ sql: text, answer: null, problem: null, isRunning: true });
-    const ended = (found) => mine === running.current && setAsked({ sql: text, answer: null, problem: null, isRunning: false, ...found });
+    setAsked({ sql: text, answer: null, problem: null, price: null, isRunning: true });
+    const ended = (found) => mine === running.current && setAsked({ sql: text, answer: null, problem: null, price: null, isRunning: false, ...found });
     try {
-      ended({ answer: await api.query(text, mine.signal) });
+      const about = request !== null ? { request } : agreed !== null ? { agreed_bytes: agreed } : {};
+      let found = await api.query(text, mine.signal, about);
+      let price = null;
+      if (found.price) {
+        price = found.price;
+        if (price.usd >= ASKED_FROM_USD) return ended({ price });
+        found = await api.query(text, mine.signal, { agreed_bytes: price.paid_bytes });
+      }
+      ended({ answer: found, price });
     } catch (error) {
       ended({ problem: error.name === "AbortError" ? "Stopped." : error.message });
     }
@@ -117,9 +131,10 @@ function Ask({ request, open }) {
     <div class="ask">
       <div class="asking">
         <label class="above" for="sql">One SELECT</label>
+        <div class="editor"><${Highlight} sql=${sql} box=${box} tables=${tables} />
         <textarea id="sql" ref=${box} rows="7" spellcheck=${false} autocomplete="off" autocapitalize="off" aria-describedby="sql-help" aria-autocomplete="list"
           aria-controls="completions" aria-activedescendant=${completing.active} value=${sql} onKeyDown=${key} onBlur=${completing.close}
-          onInput=${(event) => (setSql(event.target.value), completing.look())} onClick=${completing.close}></textarea>
+          onInput=${(event) => (setSql(event.target.value), completing.look())} onClick=${completing.close}></textarea></div>
         <${Completions} of=${completing} />
         <div class="controls">
           <button type="button" class="main" onClick=${() => run(sql)}>Run</button>
@@ -130,7 +145,8 @@ function Ask({ request, open }) {
           <span class="id">Examples</span>
           ${examples.map(([name, text]) => html`<button type="button" class="small" onClick=${() => run(text)}>${name}</button>`)}
         </div>
-        <p class="said" role="status">${asked.isRunning ? "Running…" : answer && said(answer)}</p>
+        <p class="said" role="status">${asked.isRunning ? "Running…" : answer && `${said(answer)}${asked.price ? ` ${costs(asked.price)}` : ""}`}</p>
+        ${asked.price && answer === null && html`<div class="controls"><strong>${costs(asked.price)}</strong><button type="button" onClick=${() => run(asked.sql, false, asked.price.paid_bytes)}>Run it</button></div>`}
         ${asked.problem !== null && html`<pre class="problem" role="alert" tabindex="0">${asked.problem}</pre>`}
         ${answer?.notes.length > 0 && html`<ul class="warnings" aria-label="Notes">${answer.notes.map((note) => html`<li>${note}</li>`)}</ul>`}
         ${answer &&
@@ -186,6 +202,9 @@ function Completions({ of }) {
     )}
   </ul>`;
 }
+
+/** What a statement reads, in words. */
+const costs = ({ bytes: read, usd }) => `It reads ${bytes(read)}: ${usd === 0 ? "free" : usd < 0.01 ? "less than a cent" : `about $${usd.toFixed(2)}`}.`;
 
 function said({ rows, is_cut, seconds }) {
   const took = `${seconds.toFixed(2)} s`;

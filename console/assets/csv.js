@@ -12,10 +12,13 @@ export function csvOf({ columns, rows }) {
 }
 
 /** Lets the browser save rows as a file. */
-export function saveCsv(name, answer) {
+export const saveCsv = (name, answer) => saveFile(`${name}.csv`, "text/csv", csvOf(answer));
+
+/** Lets the browser save a text as a file. */
+export function saveFile(name, type, text) {
   const anchor = document.createElement("a");
-  anchor.href = URL.createObjectURL(new Blob([csvOf(answer)], { type: "text/csv" }));
-  anchor.download = `${name}.csv`;
+  anchor.href = URL.createObjectURL(new Blob([text], { type }));
+  anchor.download = name;
   anchor.click();
   // The browser has taken it over once the click has been handled.
   setTimeout(() => URL.revokeObjectURL(anchor.href), 10_000);

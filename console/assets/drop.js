@@ -1,11 +1,15 @@
 // Videos are dropped here, and what becomes of them is seen as it happens.
 
 import * as api from "./api.js";
+import { can } from "./can.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { secondsLeft } from "./live.js";
 import { Remove } from "./removal.js";
 import { bytes, clock, number } from "./text.js";
-import { discard, forget, notBegun, ofThisPage, send, watch } from "./tus.js";
+import * as session from "./session.js";
+import * as tus from "./tus.js";
+
+const { discard, forget, notBegun, ofThisPage, send, watch } = can.sends === "tus" ? tus : session;
 
 const STAGES = { split: "Cut", track: "Detect", merge: "Track", load: "Load", annotate: "Draw", join: "Join" };
 const DEFAULTS = { model: "", other: "", classes: "", min_score: "", track_thresh: "", detect_every: "1", video: true, crops: true };
@@ -97,7 +101,7 @@ function Settings({ choices, form, setForm }) {
       <div class="controls">
         <label>Model <select value=${isKnown ? form.model : ""} onChange=${set("model")}>
           ${choices.models.map(({ name, path }, at) => html`<option value=${at === 0 ? "" : path} title=${path}>${name}</option>`)}
-          <option value="other">another file…</option>
+          ${can.work && html`<option value="other">another file…</option>`}
         </select></label>
         ${form.model === "other" && html`<label>Its path on this machine <input value=${form.other} onInput=${set("other")} placeholder="/home/me/model.onnx" size="28" /></label>`}
         <label>Classes <input value=${form.classes} onInput=${set("classes")} placeholder="all, or person, car" size="18" /></label>
@@ -115,8 +119,10 @@ function Settings({ choices, form, setForm }) {
 function Waiting({ one }) {
   return html`<li>
     <strong>${one.file.name}</strong> <span class="id">${bytes(one.file.size)}</span>
+    ${one.problem === null && one.offset > 0 && !one.isWhole && html`<div class="bar-row"><progress max=${one.file.size} value=${one.offset} aria-label=${`Upload of ${one.file.name}`}></progress>
+      <span>${bytes(one.offset)} of ${bytes(one.file.size)}</span></div>`}
     ${one.problem === null
-      ? html`<p class="id" role="status">${one.note ?? "waits for its turn"}</p>`
+      ? html`<p class="id" role="status">${one.note ?? (one.offset > 0 ? "uploading" : "waits for its turn")}</p>${one.isWhole && html`<button type="button" onClick=${() => forget(one.key)}>Dismiss</button>`}`
       : html`<p class="problem" role="alert">${one.problem}</p><button type="button" onClick=${() => forget(one.key)}>Dismiss</button>`}
   </li>`;
 }

@@ -57,7 +57,7 @@ export function List() {
         <label class="search">Search <input type="search" value=${search} onInput=${(e) => setSearch(e.target.value)} placeholder="name, id or state" /></label>
       </div>
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
-      ${lines?.length === 0 && html`<p class="empty">There are no requests yet. Drop a video on this page, or give <code>trackdrop run VIDEO</code>.</p>`}
+      ${lines?.length === 0 && html`<p class="empty">There are no requests yet. Drop a video on this page.</p>`}
       ${lines?.length > 0 &&
       html`
         <div class="scroll">

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
 import { Lanes } from "./lanes.js";
+import { can } from "./can.js";
 import { Mend } from "./mend.js";
 import { Player } from "./player.js";
 import { Drawing, ScenePanel, useDraft } from "./scene.js";
@@ -213,7 +214,7 @@ export function PlayerView({ facts, times, handle }) {
           ${row >= 0 && html`<span class="chosen">#${tracks.id[row]} ${names.get(tracks.class[row])}, ${clock(tracks.from_s[row])} to ${clock(tracks.to_s[row])} <a href=${`/request/${facts.request_id}/track/${tracks.id[row]}`}>Its page</a> <button type="button" onClick=${() => player.current.select(null)}>Show all</button></span>`}
         </div>
         <${Lanes} tracks=${tracks} rows=${listed} names=${names} count=${times.frame_count} frame=${state?.frame ?? 0} selected=${state?.selected ?? null} choose=${choose} />
-        ${facts.is_final && html`<${Mend} facts=${facts} tracks=${tracks} names=${names} selected=${state?.selected ?? null} frame=${state?.frame ?? 0} />`}
+        ${facts.is_final && can.mend && html`<${Mend} facts=${facts} tracks=${tracks} names=${names} selected=${state?.selected ?? null} frame=${state?.frame ?? 0} />`}
         ${facts.has.crops && html`<${Gallery} facts=${facts} tracks=${tracks} rows=${listed} names=${names} selected=${state?.selected ?? null} choose=${choose} />`}
       `}
     </section>

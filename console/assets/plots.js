@@ -97,7 +97,7 @@ function Plot({ plot, facts }) {
   const [problem, setProblem] = useState(null);
   useEffect(() => {
     const left = new AbortController();
-    api.query(plot.sql, left.signal).then(setAnswer, (error) => error.name === "AbortError" || setProblem(error.message));
+    api.query(plot.sql, left.signal, { request: facts.request_id }).then(setAnswer, (error) => error.name === "AbortError" || setProblem(error.message));
     return () => left.abort();
   }, [plot.sql]);
   const Picture = PICTURES[plot.kind];

@@ -3,6 +3,7 @@
 import { go } from "./address.js";
 import * as api from "./api.js";
 import { AskPanel } from "./ask.js";
+import { BY_COMMAND, can } from "./can.js";
 import { Doing, Progress } from "./drop.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { State } from "./list.js";
@@ -42,8 +43,9 @@ export function RequestPage({ id }) {
         <${State} state=${facts.state} />
         <span class="id">${facts.request_id}</span>
         <span class="doing">
-          ${facts.is_final && facts.state !== "done" && html`<button type="button" onClick=${() => did(api.retry(id))}>Retry</button>`}
-          ${facts.is_final && html`<${Remove} request=${id} name=${facts.video} done=${() => go("/")} />`}
+          ${can.work && facts.is_final && facts.state !== "done" && html`<button type="button" onClick=${() => did(api.retry(id))}>Retry</button>`}
+          ${can.delete && facts.is_final && html`<${Remove} request=${id} name=${facts.video} done=${() => go("/")} />`}
+          ${!can.work && html`<span class="id">${BY_COMMAND}</span>`}
         </span>
       </div>
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
@@ -67,8 +69,8 @@ function Live({ facts, mine, did }) {
   const request = mine ?? { request_id: facts.request_id, is_worked_for: false };
   return html`
     <section class="panel" aria-label="Progress">
-      ${mine ? html`<${Progress} request=${mine} />` : html`<p>This console does not work for it. Another command may; if it was stopped, resume it here.</p>`}
-      <div class="controls"><${Doing} request=${request} name=${facts.video} did=${did} /></div>
+      ${mine ? html`<${Progress} request=${mine} />` : !can.work ? html`<p role="status">Its upload is older than two days, and it is not over: docs/runbook.md says what to do.</p>` : html`<p>This console does not work for it. Another command may; if it was stopped, resume it here.</p>`}
+      ${can.work && html`<div class="controls"><${Doing} request=${request} name=${facts.video} did=${did} /></div>`}
     </section>
   `;
 }

@@ -1,7 +1,9 @@
 // Lines and zones, drawn on the picture; what they count appears at once, by the same SQL as `trackdrop query`.
 
 import * as api from "./api.js";
+import { can } from "./can.js";
 import { Calibration, calibrationOf } from "./calibrate.js";
+import { saveFile } from "./csv.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
 import { clock, number } from "./text.js";
 
@@ -146,6 +148,11 @@ export function ScenePanel({ facts, draft, choose }) {
   }, [said]);
   const save = (event) => {
     event.preventDefault();
+    if (!can.save_scenes) {
+      saveFile(`${name}.json`, "application/json", JSON.stringify({ ...draft.scene, name, videos: [videos] }, null, 2));
+      setSaid(`Saved as a file. This console stores none: trackdrop scene add ${name}.json --google`);
+      return;
+    }
     api.storeScene({ ...draft.scene, name, videos: [videos] }).then(
       () => setSaid(`Saved: trackdrop query "SELECT * FROM line_counts WHERE scene = '${name}'"`),
       (error) => setSaid(error.message),
@@ -203,7 +210,7 @@ export function ScenePanel({ facts, draft, choose }) {
         <form class="controls" onSubmit=${save}>
           <label>Scene <input required pattern="[A-Za-z0-9_\\-]+" value=${name} onInput=${(e) => setName(e.target.value)} placeholder="gate" size="12" /></label>
           <label>for videos <input required value=${videos} onInput=${(e) => setVideos(e.target.value)} size="24" /></label>
-          <button>Save</button>
+          <button>${can.save_scenes ? "Save" : "Save as a file"}</button>
           <span role="status">${said}</span>
         </form>
       `}

@@ -32,12 +32,12 @@ ORDER BY half`,
 };
 
 /** The answer to a statement, or why there is none. */
-function useAnswer(sql) {
+function useAnswer(request, sql) {
   const [found, setFound] = useState({ answer: null, problem: null });
   useEffect(() => {
     const left = new AbortController();
     setFound({ answer: null, problem: null });
-    api.query(sql, left.signal).then(
+    api.query(sql, left.signal, { request }).then(
       (answer) => setFound({ answer, problem: null }),
       (error) => error.name === "AbortError" || setFound({ answer: null, problem: error.message }),
     );
@@ -49,7 +49,7 @@ function useAnswer(sql) {
 export function TrackPage({ id, track }) {
   const [facts, setFacts] = useState(null);
   const [problem, setProblem] = useState(null);
-  const summary = useAnswer(STATEMENTS.summary(id, track));
+  const summary = useAnswer(id, STATEMENTS.summary(id, track));
   useEffect(() => {
     document.title = `Track ${track} - Trackdrop`;
     api.request(id).then(setFacts, (error) => setProblem(error.message));
@@ -95,7 +95,7 @@ function Sql({ sql, answer, name, title }) {
 /** Its bottom centre over its first frame. */
 function Path({ facts, track, first }) {
   const sql = STATEMENTS.path(facts.request_id, track);
-  const { answer, problem } = useAnswer(sql);
+  const { answer, problem } = useAnswer(facts.request_id, sql);
   const { width_px: width, height_px: height } = facts.facts;
   const points = useMemo(() => (answer?.rows ?? []).map(([, , frame, , x, y]) => ({ frame: Number(frame), x: Number(x), y: Number(y) })), [answer]);
   const unit = width / 200;
@@ -130,7 +130,7 @@ function Path({ facts, track, first }) {
 
 function Speed({ facts, track }) {
   const sql = STATEMENTS.speed(facts.request_id, track);
-  const { answer, problem } = useAnswer(sql);
+  const { answer, problem } = useAnswer(facts.request_id, sql);
   const values = useMemo(() => {
     const found = (answer?.rows ?? []).map(([from, speed]) => [Math.round(Number(from) * 2), Number(speed)]);
     const all = new Array(1 + Math.max(0, Math.ceil(facts.facts.seconds * 2) - 1, ...found.map(([at]) => at))).fill(0);
@@ -149,7 +149,7 @@ function Speed({ facts, track }) {
 }
 
 function Rows({ id, track, title, sql, nothing, name }) {
-  const { answer, problem } = useAnswer(sql);
+  const { answer, problem } = useAnswer(id, sql);
   const place = useMemo(() => answer && placesIn(answer.columns, id), [answer]);
   return html`
     <section class="card" data-part=${title}>

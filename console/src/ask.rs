@@ -1,6 +1,9 @@
 //! SQL of the page over the tables that `trackdrop query` has.
+//!
+//! On one machine DuckDB answers, and nothing is paid. On Google Cloud DuckDB answers what is asked about one request, from that request's own file. The
+//! warehouse answers what is asked about all: a dry run says what that would cost, and it runs when the page has agreed to so many bytes.
 
-use crate::{Console, json::Json, problem::Problem};
+use crate::{Console, json::Json, problem::Problem, requests, scenes::contents_of};
 use axum::{body::Bytes, extract::State, http::StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -8,11 +11,13 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use trackdrop_cloud::{Answered, Price, QuestionBounds, QuestionError, Questions};
 use trackdrop_database::{
-    Contents, DatabaseError, Span, ask_about,
-    bounded::{Answer, Bounds, answer, asker},
-    open,
+    Contents, DatabaseError, Span, Tables, ask_about,
+    bounded::{Answer, AnswerColumn, Bounds, answer, asker},
+    open, scenes,
 };
+use trackdrop_pipeline::names::ResultFile;
 use trackdrop_scenes::sql;
 use trackdrop_tables::schema::{self, REQUESTS, SCENES, TRACKS};
 
@@ -24,21 +29,75 @@ const BOUNDS: Bounds =
 /// Bytes of a statement at most.
 const MOST_SQL_BYTES: usize = 100_000;
 
+/// Time of a statement that the warehouse answers.
+const PAID_TIME: Duration = Duration::from_secs(30);
+const TIB: f64 = (1u64 << 40) as f64;
+
+/// A warehouse that is paid for what it reads.
+#[derive(Clone, Debug)]
+pub struct Billed {
+    /// The warehouse.
+    pub questions: Arc<dyn Questions>,
+    /// Bytes that a statement may be billed for.
+    pub most_bytes: u64,
+    /// What a TiB costs.
+    pub usd_per_tib: f64,
+}
+
+/// Where the rows of all requests are asked.
+#[derive(Clone, Debug)]
+pub(crate) enum Rows {
+    /// In files of this machine.
+    Files(Arc<dyn Tables>),
+    /// In a warehouse.
+    Billed(Billed),
+}
+
 #[derive(Debug, Deserialize)]
 struct Question {
     sql: String,
+    /// The request that it is about, where it is about one.
+    request: Option<String>,
+    /// Bytes that may be paid for; without it the price is the answer.
+    agreed_bytes: Option<u64>,
+}
+
+impl From<QuestionError> for Problem {
+    fn from(error: QuestionError) -> Self {
+        match error {
+            QuestionError::NotAllowed(_) | QuestionError::Refused(_) => Self::bad(error.to_string()),
+            QuestionError::TooLong(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+            QuestionError::Unavailable { .. } => Self::new(StatusCode::BAD_GATEWAY, error.to_string()),
+        }
+    }
 }
 
 /// Answers a statement. One at a time: the bounds are those of the page, and not of each of its tabs.
 pub(crate) async fn ask(State(console): State<Arc<Console>>, body: Bytes) -> Result<Json, Problem> {
-    let Question { sql } = serde_json::from_slice(&body)
+    let Question { sql, request, agreed_bytes } = serde_json::from_slice(&body)
         .map_err(|error| Problem::bad(format!("no question: {error}; send {{\"sql\": \"SELECT ...\"}}")))?;
     if sql.len() > MOST_SQL_BYTES {
         return Err(Problem::bad(format!("the statement has {} bytes, of {MOST_SQL_BYTES} at most", sql.len())));
     }
+    let contents = match (&console.rows, request) {
+        (Rows::Files(tables), _) => tables.contents().await?,
+        (Rows::Billed(_), Some(request)) => {
+            let manifest = requests::found(&console, &request).await?;
+            let storage = &*console.cloud.storage;
+            let file = console.files.get(storage, &ResultFile::Tracks.object(&manifest.request_id)).await?;
+            let contents = contents_of(&console, &manifest, &file).await?;
+            let contents = Contents { scenes: scenes::stored(storage).await?, ..contents };
+            return from_files(&console, sql, contents).await;
+        }
+        (Rows::Billed(billed), None) => return paid(billed, &sql, agreed_bytes).await,
+    };
+    from_files(&console, sql, contents).await
+}
+
+/// DuckDB's answer. The files must be there until it is given.
+async fn from_files(console: &Console, sql: String, contents: Contents) -> Result<Json, Problem> {
     let closed = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the console is ending");
     let turn = console.turns.clone().acquire_owned().await.map_err(closed)?;
-    let contents = console.tables.contents().await?;
     let (asker, asked) = asker();
     let began = Instant::now();
     let answered = tokio::task::spawn_blocking(move || {
@@ -49,6 +108,46 @@ pub(crate) async fn ask(State(console): State<Arc<Console>>, body: Bytes) -> Res
     .await?;
     drop(asker);
     Ok(Json(written(&answered?, began.elapsed())))
+}
+
+/// The warehouse's answer, or what it would cost.
+async fn paid(billed: &Billed, sql: &str, agreed_bytes: Option<u64>) -> Result<Json, Problem> {
+    let Some(agreed) = agreed_bytes else {
+        let price = billed.questions.price(sql).await?;
+        billed.check(price)?;
+        return Ok(Json(json!({ "price": billed.told(price) })));
+    };
+    let bounds = QuestionBounds { paid_bytes: agreed.min(billed.most_bytes), rows: BOUNDS.rows, time: PAID_TIME };
+    let began = Instant::now();
+    let Answered { columns, rows, is_cut } = billed.questions.answer(sql, bounds).await?;
+    let columns = columns.into_iter().map(|(name, column_type)| AnswerColumn { name, column_type }).collect();
+    Ok(Json(written(&Answer { columns, rows, is_cut, notes: Vec::new() }, began.elapsed())))
+}
+
+impl Billed {
+    fn usd(&self, bytes: u64) -> f64 {
+        bytes as f64 / TIB * self.usd_per_tib
+    }
+
+    fn told(&self, price: Price) -> Value {
+        json!({ "bytes": price.bytes, "paid_bytes": price.paid_bytes, "usd": self.usd(price.paid_bytes) })
+    }
+
+    fn check(&self, price: Price) -> Result<(), Problem> {
+        match price.paid_bytes > self.most_bytes {
+            false => Ok(()),
+            true => Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                format!(
+                    "the statement would read {} bytes for ${:.2}, of {} bytes at most: ask about fewer days with `WHERE uploaded_at >= ...`, name \
+                     fewer columns, or raise `max_bytes_billed` of the Terraform variable `console`",
+                    price.bytes,
+                    self.usd(price.paid_bytes),
+                    self.most_bytes
+                ),
+            )),
+        }
+    }
 }
 
 fn written(answer: &Answer, took: Duration) -> Value {

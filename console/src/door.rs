@@ -4,11 +4,16 @@
 //!
 //! - **A token.** The command prints it in the address that it opens. The first answer makes a cookie of it that no script can read and that the
 //!   browser sends with requests of this page only (`SameSite=Strict`, `HttpOnly`). Nothing else is answered without it.
+//!
 //! - **`Host`** must name the loopback interface: a name of an attacker that resolves to 127.0.0.1 is refused (DNS rebinding).
 //! - **`Origin`**, where it is sent, must be this page's; what changes something must send it (cross-site requests).
 //! - **Content-Security-Policy**: nothing is loaded, run or embedded but what this server serves; no script is in the page itself.
+//!
+//! On Google Cloud Identity-Aware Proxy is in front of it, and takes the token's place: a [`Guard`] checks what the proxy says of each request, and `Host`
+//! must be a name of the service.
 
 use crate::{Console, problem::Problem};
+use async_trait::async_trait;
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -75,9 +80,75 @@ fn cookie_name(host: &str) -> String {
     format!("{COOKIE}_{}", port.trim_end_matches(']'))
 }
 
+/// What is in front of the page where that is not the loopback interface.
+#[async_trait]
+pub trait Guard: fmt::Debug + Send + Sync {
+    /// The names under which the page is asked for.
+    fn hosts(&self) -> &[String];
+
+    /// Whether a request may come in, by its headers.
+    ///
+    /// # Errors
+    /// [`Turned`].
+    async fn admit(&self, headers: &HeaderMap) -> Result<(), Turned>;
+}
+
+/// A request that a [`Guard`] turns away, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Turned {
+    /// Nobody knows who asks.
+    #[error("{0}")]
+    Unknown(String),
+    /// It is somebody who may not.
+    #[error("{0}")]
+    Forbidden(String),
+    /// It can't be decided just now.
+    #[error("{0}")]
+    Later(String),
+}
+
+impl From<Turned> for Problem {
+    fn from(turned: Turned) -> Self {
+        let status = match &turned {
+            Turned::Unknown(_) => StatusCode::UNAUTHORIZED,
+            Turned::Forbidden(_) => StatusCode::FORBIDDEN,
+            Turned::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, turned.to_string())
+    }
+}
+
+/// Who may come in.
+#[derive(Clone, Debug)]
+pub(crate) enum Door {
+    /// Who has the token, on this machine.
+    Token(Token),
+    /// Whom the guard admits.
+    Guard(Arc<dyn Guard>),
+}
+
+impl Door {
+    /// Checks a request; gives the cookie that is to be set, where one is.
+    async fn admit(
+        &self,
+        method: &Method,
+        query: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<Option<String>, Problem> {
+        match self {
+            Self::Token(token) => admit(token, method, query, headers),
+            Self::Guard(guard) => {
+                is_of_page("https", guard.hosts(), method, headers)?;
+                guard.admit(headers).await?;
+                Ok(None)
+            }
+        }
+    }
+}
+
 /// Lets in who may come in, and says to the browser what the page may do.
 pub(crate) async fn guard(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
-    let mut response = match admit(&console.token, request.method(), request.uri().query(), request.headers()) {
+    let mut response = match console.door.admit(request.method(), request.uri().query(), request.headers()).await {
         Ok(cookie) => {
             let mut response = next.run(request).await;
             if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok()) {
@@ -89,7 +160,6 @@ pub(crate) async fn guard(State(console): State<Arc<Console>>, request: Request,
     };
     let headers = response.headers_mut();
     for (name, value) in [
-        ("content-security-policy", POLICY),
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
         ("referrer-policy", "no-referrer"),
@@ -99,34 +169,58 @@ pub(crate) async fn guard(State(console): State<Arc<Console>>, request: Request,
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.insert(header::CONTENT_SECURITY_POLICY, console.policy.clone());
     response
+}
+
+/// The policy of a page that may send to this origin beside its own.
+pub(crate) fn policy(also: Option<&str>) -> HeaderValue {
+    let text = also.map(|also| POLICY.replace("connect-src 'self'", &format!("connect-src 'self' {also}")));
+    text.and_then(|text| HeaderValue::try_from(text).ok()).unwrap_or(HeaderValue::from_static(POLICY))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Whether a request was made under one of these names, and by this page; gives its `Host`.
+fn is_of_page<'a>(
+    scheme: &str,
+    names: &[impl AsRef<str>],
+    method: &Method,
+    headers: &'a HeaderMap,
+) -> Result<&'a str, Problem> {
+    let host = text(headers, &header::HOST).unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |h| h.0);
+    if !names.iter().any(|known| known.as_ref() == name) {
+        let known = names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            format!("the console answers to {known} only, and was asked for as {host:?}"),
+        ));
+    }
+    let ours = format!("{scheme}://{host}");
+    match headers.get(header::ORIGIN) {
+        Some(origin) if origin.to_str().is_ok_and(|origin| origin == ours) => Ok(host),
+        None if is_safe(method) => Ok(host),
+        _ => Err(Problem::new(StatusCode::FORBIDDEN, "this was asked for by another page, which may not")),
+    }
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// Checks a request; gives the cookie that is to be set where it came with the token in its address.
 fn admit(token: &Token, method: &Method, query: Option<&str>, headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let host = text(header::HOST).unwrap_or_default();
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |h| h.0);
-    if !LOOPBACK.contains(&name) {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            format!("the console answers to {} only, and was asked for as {host:?}", LOOPBACK.join(", ")),
-        ));
-    }
-    let ours = format!("http://{host}");
-    let is_safe = matches!(*method, Method::GET | Method::HEAD);
-    match headers.get(header::ORIGIN) {
-        Some(origin) if origin.to_str().is_ok_and(|origin| origin == ours) => {}
-        None if is_safe => {}
-        _ => return Err(Problem::new(StatusCode::FORBIDDEN, "this was asked for by another page, which may not")),
-    }
+    let host = is_of_page("http", &LOOPBACK, method, headers)?;
     let name = cookie_name(host);
     let has_cookie = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).any(|cookies| {
         cookies.split(';').filter_map(|cookie| cookie.trim().split_once('=')).any(|(n, v)| n == name && token.is(v))
     });
     let given = query.into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("token="));
     match given {
-        Some(given) if is_safe && token.is(given) => {
+        Some(given) if is_safe(method) && token.is(given) => {
             Ok(Some(format!("{name}={}; Path=/; HttpOnly; SameSite=Strict", token.as_str())))
         }
         _ if has_cookie => Ok(None),

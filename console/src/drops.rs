@@ -88,6 +88,11 @@ pub(crate) async fn take_up(console: &Arc<Console>) {
 
 /// What the form of the page offers.
 pub(crate) async fn choices(State(console): State<Arc<Console>>) -> Json {
+    if let Some(sessions) = &console.sessions {
+        let models = sessions.models.names().map(|name| json!({ "name": name, "path": name }));
+        let models: Vec<_> = [json!({ "name": "the services' own", "path": "" })].into_iter().chain(models).collect();
+        return Json(json!({ "models": models, "max_bytes": console.limits.max_bytes, "why_not": null }));
+    }
     Json(match console.drops.as_ref() {
         Ok(drops) => {
             json!({ "models": drops.works.models(), "max_bytes": drops.incoming.most_bytes(), "why_not": null })

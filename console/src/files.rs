@@ -9,8 +9,9 @@ use std::{
 use trackdrop_cloud::{LocalFile, ObjectInfo, Storage};
 use trackdrop_pipeline::names::ObjectName;
 
-/// Files that are cached.
+/// Files that are cached, and their bytes: copies may be in an instance's memory.
 const MOST_KEPT: usize = 8;
+const MOST_BYTES: u64 = 600 << 20;
 
 /// An object as a file.
 #[derive(Debug)]
@@ -23,6 +24,10 @@ impl Fetched {
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
     }
+}
+
+fn bytes_of(kept: &VecDeque<Arc<Fetched>>) -> u64 {
+    kept.iter().map(|one| one.info.bytes).sum()
 }
 
 /// The files that were asked for last, the latest at the end.
@@ -42,7 +47,8 @@ impl Files {
         let mut kept = self.kept();
         kept.retain(|one| one.info.object != *object);
         kept.push_back(fetched.clone());
-        if kept.len() > MOST_KEPT {
+        // The one that is asked for stays, whatever its size is.
+        while kept.len() > 1 && (kept.len() > MOST_KEPT || bytes_of(&kept) > MOST_BYTES) {
             kept.pop_front();
         }
         Ok(fetched)

@@ -14,6 +14,7 @@
 //! - `files`: objects as files, held open while they are of use.
 //! - `incoming`: videos that come in pieces, whatever is killed meanwhile; `tus`: the protocol by which they come.
 //! - `works`: what the host of the functions does for the page; `drops`: from an upload to its request, and cancel, retry, delete.
+//! - `sessions`: on Google Cloud, uploads that go straight to the store.
 //! - `live`: the progress of all that, as it happens.
 //!
 //! Names, labels and messages are data everywhere: the server sends JSON and pictures, and the page makes text of them.
@@ -32,6 +33,7 @@ mod live;
 mod problem;
 mod requests;
 mod scenes;
+mod sessions;
 mod still;
 mod tracks;
 mod tus;
@@ -39,14 +41,19 @@ mod video;
 mod works;
 
 pub use {
-    door::{Token, TokenError},
+    ask::Billed,
+    door::{Guard, Token, TokenError, Turned},
     drops::Drops,
     incoming::{Incoming, IncomingOpenError},
+    sessions::Sessions,
     works::{Model, Refused, Wishes, Works},
 };
 
 use axum::{
-    Router, middleware,
+    Router,
+    extract::State,
+    http::{HeaderValue, StatusCode},
+    middleware,
     routing::{delete, get, options, post, put},
 };
 use duckdb::Connection;
@@ -73,18 +80,29 @@ const GRACE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Console {
     cloud: Cloud,
-    tables: Arc<dyn Tables>,
+    rows: ask::Rows,
     limits: Limits,
-    token: Token,
+    door: door::Door,
+    policy: HeaderValue,
     files: files::Files,
+    lines: requests::Lines,
     database: Mutex<Connection>,
     stills: still::Stills,
     /// Statements of the page run one after the other.
     turns: Arc<Semaphore>,
     /// What takes videos; else why nothing does.
     drops: Result<Drops, String>,
+    /// How uploads go straight to the store, where they do.
+    sessions: Option<Sessions>,
+    /// Bytes of a video that are answered at a time, where there is a bound.
+    most_answer_bytes: Option<u64>,
     live: live::Live,
 }
+
+/// What a console on Google Cloud does not do.
+const READS_ONLY: &str = "the console on Google Cloud shows, asks and takes uploads, and changes nothing else";
+/// Cloud Run sends no answer of a known length above 32 MiB.
+const MOST_ANSWER_BYTES: u64 = 16 << 20;
 
 impl Console {
     /// Over a cloud and the tables of its warehouse. `limits` are those of pictures that are decoded for stills.
@@ -92,20 +110,63 @@ impl Console {
     /// # Errors
     /// [`DatabaseError`] where DuckDB can't start.
     pub fn new(cloud: Cloud, tables: Arc<dyn Tables>, limits: Limits, token: Token) -> Result<Self, DatabaseError> {
+        Self::made(cloud, ask::Rows::Files(tables), limits, door::Door::Token(token))
+    }
+
+    /// Over a cloud whose functions run as services, behind a guard: it reads, and opens uploads.
+    ///
+    /// # Errors
+    /// [`DatabaseError`] where DuckDB can't start.
+    pub fn in_cloud(
+        cloud: Cloud,
+        billed: Billed,
+        sessions: Sessions,
+        limits: Limits,
+        guard: Arc<dyn Guard>,
+    ) -> Result<Self, DatabaseError> {
+        let policy = door::policy(Some(&sessions.uploads.origin()));
+        let console = Self::made(cloud, ask::Rows::Billed(billed), limits, door::Door::Guard(guard))?;
+        Ok(Self {
+            policy,
+            sessions: Some(sessions),
+            most_answer_bytes: Some(MOST_ANSWER_BYTES),
+            drops: Err(format!("{READS_ONLY}: use the `trackdrop` command with --google")),
+            ..console
+        })
+    }
+
+    fn made(cloud: Cloud, rows: ask::Rows, limits: Limits, door: door::Door) -> Result<Self, DatabaseError> {
         let database = Connection::open_in_memory().map_err(DatabaseError::Start)?;
         database.execute_batch(&format!("SET threads = {THREADS}; SET memory_limit = '{MEMORY}'"))?;
         Ok(Self {
             cloud,
-            tables,
+            rows,
             limits,
-            token,
+            door,
+            policy: door::policy(None),
             files: files::Files::default(),
+            lines: requests::Lines::default(),
             database: Mutex::new(database),
             stills: still::Stills::default(),
             turns: Arc::new(Semaphore::new(1)),
             drops: Err("this console takes no videos".to_owned()),
+            sessions: None,
+            most_answer_bytes: None,
             live: live::Live::default(),
         })
+    }
+
+    /// Whether the functions run as services.
+    fn is_in_cloud(&self) -> bool {
+        matches!(self.rows, ask::Rows::Billed(_))
+    }
+
+    /// Refuses what changes something where the console may not.
+    fn writes(&self, instead: &str) -> Result<(), problem::Problem> {
+        match self.is_in_cloud() {
+            false => Ok(()),
+            true => Err(problem::Problem::new(StatusCode::FORBIDDEN, format!("{READS_ONLY}: {instead}"))),
+        }
     }
 
     /// Takes videos, or tells the page why it does not.
@@ -122,6 +183,11 @@ impl Console {
 
     /// All that the page asks for.
     fn router(self: Arc<Self>) -> Router {
+        // Asked by what runs the service, which comes through no proxy; they tell nothing.
+        let health = match self.is_in_cloud() {
+            true => Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(async || "ready\n")),
+            false => Router::new(),
+        };
         Router::new()
             .route("/api/requests", get(requests::list))
             .route("/api/requests/{request}", get(requests::page).delete(drops::remove))
@@ -139,7 +205,9 @@ impl Console {
             .route("/api/ask", post(ask::ask))
             .route("/api/tables", get(ask::tables))
             .route("/api/live", get(live::stream))
+            .route("/api/can", get(can))
             .route("/api/choices", get(drops::choices))
+            .route("/api/sessions", post(sessions::open))
             .route("/api/uploads", options(tus::options).post(tus::create))
             .route("/api/uploads/{id}", delete(tus::discard).head(tus::offset).patch(tus::append))
             .route("/api/uploads/{id}/again", post(drops::again))
@@ -147,8 +215,18 @@ impl Console {
             .route("/api/scenes/{name}", put(scenes::store))
             .fallback(get(assets::serve))
             .layer(middleware::from_fn_with_state(self.clone(), door::guard))
+            .merge(health)
             .with_state(self)
     }
+}
+
+/// What this console can do, for the page.
+async fn can(State(console): State<Arc<Console>>) -> json::Json {
+    let is_here = !console.is_in_cloud();
+    json::Json(serde_json::json!({
+        "work": is_here, "mend": is_here, "save_scenes": is_here, "delete": is_here, "is_paid": !is_here,
+        "sends": if is_here { "tus" } else { "session" },
+    }))
 }
 
 /// Serves the page until `stop` is done.

@@ -1,11 +1,11 @@
 //! The progress of uploads and requests, sent to the page as it happens (server-sent events).
 
-use crate::{Console, drops::Drops, incoming::Upload, problem::Problem};
+use crate::{Console, drops::Drops, incoming::Upload, problem::Problem, works::Works};
 use axum::{
     extract::State,
     response::sse::{Event, KeepAlive, Sse},
 };
-use futures_util::{Stream, stream};
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -14,11 +14,20 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{Notify, watch};
-use trackdrop_flow::{end, manifest, progress};
-use trackdrop_pipeline::{Failure, RequestId, Stage};
+use trackdrop_flow::{
+    end,
+    known::{self, Known},
+    manifest, progress,
+};
+use trackdrop_pipeline::{Failure, RequestId, Stage, Timestamp};
 
-/// How often it is looked while somebody watches.
+/// How often it is looked while somebody watches: on this machine, and in a store that is asked over a network and paid for that.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
+const LOOK_EVERY_IN_CLOUD: Duration = Duration::from_secs(3);
+/// In a cloud: how old an upload is at most whose request is looked at, and how many requests are. The sweeper restarts or fails what takes longer.
+const RECENT_S: f64 = 2.0 * 86_400.0;
+const MOST_LOOKED_AT: usize = 50;
+const LOOKED_AT_ONCE: usize = 12;
 
 /// What the watchers saw last.
 #[derive(Debug)]
@@ -65,7 +74,7 @@ impl Live {
 
 /// Looks, while somebody watches, for as long as the console runs.
 pub(crate) async fn look_on(console: Arc<Console>) {
-    let mut look = tokio::time::interval(LOOK_EVERY);
+    let mut look = tokio::time::interval(if console.is_in_cloud() { LOOK_EVERY_IN_CLOUD } else { LOOK_EVERY });
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -83,6 +92,7 @@ pub(crate) async fn look_on(console: Arc<Console>) {
 async fn refresh(console: &Console) -> Result<(), Failure> {
     let seen = match console.drops.as_ref() {
         Ok(drops) => snapshot(console, drops).await?,
+        Err(_) if console.is_in_cloud() => json!({ "drops": [], "others": recent(console).await?, "notes": [] }),
         Err(_) => json!({ "drops": [], "others": [], "notes": [] }),
     };
     let text: Arc<str> = seen.to_string().into();
@@ -94,13 +104,32 @@ async fn refresh(console: &Console) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The requests of recent uploads that are not over, and those that have ended while somebody watched. The services work for them.
+async fn recent(console: &Console) -> Result<Vec<Value>, Failure> {
+    let now = Timestamp::now();
+    let mut uploads = known::uploads(&console.cloud).await?;
+    uploads.retain(|upload| now.seconds_since(upload.uploaded_at) < RECENT_S);
+    uploads.sort_by_key(|upload| std::cmp::Reverse(upload.uploaded_at));
+    uploads.truncate(MOST_LOOKED_AT);
+    let looked = uploads.into_iter().map(|upload| recent_one(console, upload).boxed());
+    stream::iter(looked).buffered(LOOKED_AT_ONCE).try_collect().await
+}
+
+async fn recent_one(console: &Console, upload: Known) -> Result<Value, Failure> {
+    let mut told = of_request(console, None, &upload.request).await?;
+    if told["video"].is_null() {
+        told["video"] = json!(upload.video);
+    }
+    Ok(told)
+}
+
 async fn snapshot(console: &Console, drops: &Drops) -> Result<Value, Failure> {
     let (mut shown, mut known) = (Vec::new(), Vec::new());
     for upload in drops.incoming.all() {
         let request = match &upload.request {
             Some(request) => {
                 known.push(request.clone());
-                Some(of_request(console, drops, request).await?)
+                Some(of_request(console, Some(&*drops.works), request).await?)
             }
             None => None,
         };
@@ -108,7 +137,7 @@ async fn snapshot(console: &Console, drops: &Drops) -> Result<Value, Failure> {
     }
     let mut others = Vec::new();
     for request in drops.works.unfinished().iter().filter(|request| !known.contains(request)) {
-        others.push(of_request(console, drops, request).await?);
+        others.push(of_request(console, Some(&*drops.works), request).await?);
     }
     let general: Vec<_> =
         drops.works.notes().into_iter().filter(|(about, _)| about.is_none()).map(|(_, note)| note).collect();
@@ -123,36 +152,33 @@ fn of_upload(upload: &Upload, is_held: bool, request: Option<Value>) -> Value {
     })
 }
 
-async fn of_request(console: &Console, drops: &Drops, request: &RequestId) -> Result<Value, Failure> {
-    let is_worked_for = drops.works.unfinished().contains(request);
+async fn of_request(console: &Console, works: Option<&dyn Works>, request: &RequestId) -> Result<Value, Failure> {
+    // In a cloud the services work for it.
+    let is_worked_for = works.is_none_or(|works| works.unfinished().contains(request));
     let over = || console.live.over.lock().unwrap_or_else(PoisonError::into_inner);
-    if is_worked_for {
+    if works.is_some() && is_worked_for {
         over().remove(request);
     } else if let Some(told) = over().get(request) {
         return Ok(told.clone());
     }
     let manifest = manifest::read(&console.cloud, request).await?;
-    let is_over = !is_worked_for && end::is_told(&console.cloud, request).await?;
+    let is_over = (works.is_none() || !is_worked_for) && end::is_told(&console.cloud, request).await?;
     let standing = progress::look(&console.cloud, request).await?;
     let stages: Vec<_> = standing
         .stages
         .iter()
         .map(|(stage, done)| {
             let in_work = match stage {
-                Stage::Track | Stage::Annotate => drops.works.in_work(request, *stage),
+                Stage::Track | Stage::Annotate => works.map_or(0, |works| works.in_work(request, *stage)),
                 _ => 0,
             };
             let frames = (done.frames + in_work).min(standing.frames);
             json!({ "stage": stage, "segments": done.segments, "frames": frames })
         })
         .collect();
-    let notes: Vec<_> = drops
-        .works
-        .notes()
-        .into_iter()
-        .filter(|(about, _)| about.as_ref() == Some(request))
-        .map(|(_, note)| note)
-        .collect();
+    let notes = works.map(Works::notes).unwrap_or_default();
+    let notes: Vec<_> =
+        notes.into_iter().filter(|(about, _)| about.as_ref() == Some(request)).map(|(_, note)| note).collect();
     let told = json!({
         "request_id": request, "video": manifest.as_ref().map(end::video_name),
         "state": manifest.as_ref().map_or("waiting", |manifest| manifest.state.as_str()),

@@ -2,18 +2,25 @@
 
 use crate::{Console, json::Json, problem::Problem};
 use axum::extract::{Path, State};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, future, stream};
 use serde::Serialize;
 use serde_json::json;
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use trackdrop_flow::{end, known, manifest, round, timeline};
 use trackdrop_pipeline::{
-    Bucket, Manifest, RequestId, Timestamp,
+    Bucket, Failure, Manifest, RequestId, Timestamp,
     names::{ObjectName, ResultFile},
 };
 
+/// Requests that are read at the same time.
+const READ_AT_ONCE: usize = 24;
+
 /// A line of the list.
-#[derive(Debug, Serialize)]
-struct Line {
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Line {
     request_id: RequestId,
     video: String,
     uploaded_at: Timestamp,
@@ -28,6 +35,30 @@ struct Line {
     segments: Option<u32>,
     segments_tracked: Option<u32>,
     tracks: Option<u64>,
+    cost: Option<serde_json::Value>,
+}
+
+impl Line {
+    /// Of a request of which nothing else is known.
+    fn of(request_id: RequestId) -> Self {
+        Self {
+            request_id,
+            video: String::new(),
+            uploaded_at: Timestamp::from_micros(0),
+            state: "waiting",
+            retrack_of: None,
+            error: None,
+            seconds: None,
+            frames: None,
+            frames_damaged: None,
+            width_px: None,
+            height_px: None,
+            segments: None,
+            segments_tracked: None,
+            tracks: None,
+            cost: None,
+        }
+    }
 }
 
 /// The request that an address names, and its manifest.
@@ -37,35 +68,73 @@ pub(crate) async fn found(console: &Console, request: &str) -> Result<Manifest, 
     manifest::read(&console.cloud, &id).await?.ok_or_else(unknown)
 }
 
-pub(crate) async fn list(State(console): State<Arc<Console>>) -> Result<Json, Problem> {
-    let mut lines = Vec::new();
-    for known in known::all(&console.cloud).await?.into_iter().rev() {
-        let state = known.state();
-        let manifest = known.manifest.as_ref();
-        let video = manifest.and_then(|manifest| manifest.source.video.as_ref());
-        let ledger = manifest.and_then(|manifest| manifest.ledger.as_ref());
-        let summary = match manifest.filter(|manifest| manifest.state.has_rows()) {
-            Some(_) => end::read_summary(&console.cloud, &known.request).await?,
-            None => None,
-        };
-        lines.push(Line {
-            state,
-            retrack_of: manifest.and_then(|manifest| manifest.retrack_of.clone()),
-            error: manifest.and_then(|manifest| Some(manifest.error.as_ref()?.message.clone())),
-            seconds: video.map(|video| video.seconds()),
-            frames: video.map(|video| video.frame_count),
-            frames_damaged: ledger.map(|ledger| ledger.frames_damaged),
-            width_px: video.map(|video| video.width_px),
-            height_px: video.map(|video| video.height_px),
-            segments: manifest.map(|manifest| manifest.segment_count),
-            segments_tracked: manifest.map(|manifest| manifest.progress.segments_tracked),
-            tracks: summary.map(|summary| summary.tracks_by_class.values().sum()),
-            request_id: known.request,
-            video: known.video,
-            uploaded_at: known.uploaded_at,
-        });
+/// The lines of requests that are over, with the generation of the manifest that each was made of: those of a store that answers each question over a
+/// network are read once.
+#[derive(Debug, Default)]
+pub(crate) struct Lines(Mutex<BTreeMap<RequestId, (i64, Line)>>);
+
+impl Lines {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<RequestId, (i64, Line)>> {
+        // A panic elsewhere leaves a list of whole lines.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn find(&self, request: &RequestId, generation: i64) -> Option<Line> {
+        let known = self.known();
+        known.get(request).filter(|(of, _)| *of == generation).map(|(_, line)| line.clone())
+    }
+}
+
+pub(crate) async fn list(State(console): State<Arc<Console>>) -> Result<Json, Problem> {
+    let cloud = &console.cloud;
+    let listed = manifest::listed(cloud).await?;
+    let planned: BTreeSet<_> = listed.iter().map(|(request, _)| request.clone()).collect();
+    let read = listed.into_iter().map(|(request, info)| line_of(&console, request, info.generation).boxed());
+    let mut lines: Vec<Line> =
+        stream::iter(read).buffered(READ_AT_ONCE).try_filter_map(future::ok).try_collect().await?;
+    lines.extend(known::waiting(cloud, &planned).await?.into_iter().map(|known| {
+        let (uploaded_at, state) = (known.uploaded_at, known.state());
+        Line { video: known.video, uploaded_at, state, ..Line::of(known.request) }
+    }));
+    lines.sort_by(|a, b| (b.uploaded_at, &b.request_id).cmp(&(a.uploaded_at, &a.request_id)));
+    console.lines.known().retain(|request, _| planned.contains(request));
     Ok(Json(json!({ "requests": lines })))
+}
+
+/// The line of a request; none where it was deleted meanwhile.
+async fn line_of(console: &Console, request: RequestId, generation: i64) -> Result<Option<Line>, Failure> {
+    if let Some(line) = console.lines.find(&request, generation) {
+        return Ok(Some(line));
+    }
+    let cloud = &console.cloud;
+    let Some(manifest) = manifest::read(cloud, &request).await? else { return Ok(None) };
+    let summary = match manifest.state.has_rows() {
+        true => end::read_summary(cloud, &request).await?,
+        false => None,
+    };
+    let (video, ledger) = (manifest.source.video.as_ref(), manifest.ledger.as_ref());
+    let is_over = manifest.state.is_final() && (summary.is_some() || !manifest.state.has_rows());
+    let line = Line {
+        video: end::video_name(&manifest),
+        uploaded_at: manifest.source.uploaded_at,
+        state: manifest.state.as_str(),
+        retrack_of: manifest.retrack_of.clone(),
+        error: manifest.error.as_ref().map(|error| error.message.clone()),
+        seconds: video.map(|video| video.seconds()),
+        frames: video.map(|video| video.frame_count),
+        frames_damaged: ledger.map(|ledger| ledger.frames_damaged),
+        width_px: video.map(|video| video.width_px),
+        height_px: video.map(|video| video.height_px),
+        segments: Some(manifest.segment_count),
+        segments_tracked: Some(manifest.progress.segments_tracked),
+        tracks: summary.as_ref().map(|summary| summary.tracks_by_class.values().sum()),
+        cost: summary.and_then(|summary| summary.cost).map(|cost| json!(cost)),
+        ..Line::of(request.clone())
+    };
+    if is_over {
+        console.lines.known().insert(request, (generation, line.clone()));
+    }
+    Ok(Some(line))
 }
 
 pub(crate) async fn page(State(console): State<Arc<Console>>, Path(request): Path<String>) -> Result<Json, Problem> {

@@ -2,7 +2,7 @@
 //!
 //! A draft is asked by the same SQL as a stored scene, over the rows of its request alone, so that a count of the page is `trackdrop query`'s.
 
-use crate::{Console, json::Json, problem::Problem, requests};
+use crate::{Console, files::Fetched, json::Json, problem::Problem, requests};
 use axum::{
     body::Bytes,
     extract::{Path, State},
@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use trackdrop_cloud::{Content, PutOptions};
 use trackdrop_database::{Contents, LoadedFile, Span, ask_about, open, scenes};
-use trackdrop_pipeline::names::ResultFile;
+use trackdrop_flow::end;
+use trackdrop_pipeline::{Manifest, names::ResultFile};
 use trackdrop_scenes::{Scene, SceneError};
 
 /// The views that a draft is asked about; with a calibration the last one, too.
@@ -44,20 +45,7 @@ pub(crate) async fn count(
         )));
     }
     let file = console.files.get(&*console.cloud.storage, &ResultFile::Tracks.object(&manifest.request_id)).await?;
-    let of_request = |row: &String| {
-        let row: Result<Value, _> = serde_json::from_str(row);
-        row.is_ok_and(|row| row["request_id"] == manifest.request_id.as_str())
-    };
-    let all = console.tables.contents().await?;
-    let rows: Vec<String> = all.requests.into_iter().filter(of_request).collect();
-    if rows.is_empty() {
-        return Err(Problem::bad(format!("{request} can't be counted in yet: its rows are not loaded")));
-    }
-    let contents = Contents {
-        tracks: vec![LoadedFile { request_id: manifest.request_id.to_string(), path: file.path().to_owned() }],
-        requests: rows,
-        scenes: vec![scene],
-    };
+    let contents = Contents { scenes: vec![scene], ..contents_of(&console, &manifest, &file).await? };
     tokio::task::spawn_blocking(move || -> Result<Json, Problem> {
         let database = open(&contents, &Span::default())?;
         let is_calibrated = contents.scenes.iter().any(|scene| scene.calibration.is_some());
@@ -96,6 +84,19 @@ pub(crate) async fn count(
     .await?
 }
 
+/// The tables with this request in them and no other, and without a scene.
+pub(crate) async fn contents_of(console: &Console, manifest: &Manifest, file: &Fetched) -> Result<Contents, Problem> {
+    let request = &manifest.request_id;
+    let summary = end::read_summary(&console.cloud, request).await?;
+    let summary = summary.ok_or_else(|| Problem::bad(format!("{request} can't be counted in yet: it is not over")))?;
+    let row = serde_json::to_string(&end::row(manifest, &summary)).map_err(|error| Problem::bad(error.to_string()))?;
+    Ok(Contents {
+        tracks: vec![LoadedFile { request_id: request.to_string(), path: file.path().to_owned() }],
+        requests: vec![row],
+        scenes: Vec::new(),
+    })
+}
+
 /// The rows of an answer as objects. DuckDB writes them, since it knows every type.
 fn rows_of(database: &Connection, sql: &str) -> Result<Vec<Value>, Problem> {
     let mut statement = database.prepare(&format!("SELECT TO_JSON(answer)::VARCHAR FROM ({sql}) AS answer"))?;
@@ -123,6 +124,7 @@ pub(crate) async fn store(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Json, Problem> {
+    console.writes("save the scene as a file, and store it with `trackdrop scene add FILE --google`")?;
     let scene = read(&body)?;
     if scene.name != name {
         return Err(Problem::bad(format!("the scene is named {:?} and not {name:?}", scene.name)));

@@ -13,8 +13,9 @@ use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, sync::Arc};
 use trackdrop_cloud::{LocalFile, OpenObject, ReadRange};
 use trackdrop_pipeline::{Manifest, names::ResultFile};
 
-/// Bytes that are read at a time.
+/// Bytes that are read at a time: of a file, and of a store that is asked for each.
 const PIECE_BYTES: u64 = 256 << 10;
+const RANGE_BYTES: u64 = 2 << 20;
 
 pub(crate) async fn play(
     State(console): State<Arc<Console>>,
@@ -42,6 +43,11 @@ pub(crate) async fn play(
             return Ok(response);
         }
     };
+    // A player asks for the rest of what it was given a part of.
+    let range = range.map(|range| match console.most_answer_bytes {
+        Some(most) => range.start..range.end.min(range.start.saturating_add(most)),
+        None => range,
+    });
     let sent = range.clone().unwrap_or(0..bytes);
     let mut response = Response::new(Body::from_stream(pieces(Reader::of(content)?, sent.clone())));
     if range.is_some() {
@@ -52,7 +58,10 @@ pub(crate) async fn play(
             format!("bytes {}-{}/{bytes}", sent.start, sent.end.saturating_sub(1)),
         );
     }
-    put(&mut response, header::CONTENT_LENGTH, (sent.end - sent.start).to_string());
+    // Where an answer is bounded, one that has no length is none that is too long.
+    if range.is_some() || console.most_answer_bytes.is_none() {
+        put(&mut response, header::CONTENT_LENGTH, (sent.end - sent.start).to_string());
+    }
     put(&mut response, header::CONTENT_TYPE, kind.into());
     put(&mut response, header::ACCEPT_RANGES, "bytes".into());
     put(&mut response, header::CACHE_CONTROL, "no-cache".into());
@@ -145,7 +154,11 @@ fn pieces(reader: Reader, range: Range<u64>) -> impl stream::Stream<Item = io::R
         if range.is_empty() {
             return Ok(None);
         }
-        let end = range.end.min(range.start + PIECE_BYTES);
+        let piece = match &reader {
+            Reader::File(_) => PIECE_BYTES,
+            Reader::Ranges(_) => RANGE_BYTES,
+        };
+        let end = range.end.min(range.start + piece);
         let bytes = reader.read(range.start..end).await?;
         Ok(Some((bytes, (reader, end..range.end))))
     })

@@ -411,6 +411,13 @@ def ask(browser, data, address):
         assert (row["video"], row["class_name"], int(row["objects"])) == (one["video"], one["class_name"], one["objects"]), (row, one)
         assert abs(float(row["mean_s"]) - one["mean_s"]) < 1e-9, (row, one)
     assert page.locator("main img[src=x]").count() == 0, "a name became markup"
+    # The colours lie exactly below the words: the same text, broken into lines at the same places.
+    below = page.evaluate("""() => {
+      const [box, pre] = [document.querySelector("#sql"), document.querySelector(".highlight")];
+      const place = (one) => { const {x, y, width, height} = one.getBoundingClientRect(); return [x, y, width, height].map(Math.round).join(); };
+      return [pre.textContent === box.value + " ", place(box) === place(pre), box.scrollHeight === pre.scrollHeight, pre.querySelectorAll(".sql-keyword").length];
+    }""")
+    assert below[:3] == [True, True, True] and below[3] >= 8, below
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save as CSV").click()
     assert pathlib.Path(saved.value.path()).read_text() == query("csv", sql)

@@ -31,6 +31,7 @@ GOOGLES = {
 # What Google Cloud leaves at its default, with the reason.
 UNSET = {
     "TRACKDROP_PUSH_KEYS_URL",  # Google signs the tokens there; a key server of one's own is for tests.
+    "TRACKDROP_IAP_KEYS_URL",  # The same of Identity-Aware Proxy.
     # Push tokens guard the services; it is for a network where something else does.
     "TRACKDROP_GUARDED_BY",
     # What an instance of `track` has room for is right for its memory.
@@ -72,7 +73,7 @@ def texts(*folders: str) -> str:
     return "\n".join(path.read_text(encoding="utf-8").split("#[cfg(test)]\nmod ")[0] for path in paths)
 
 
-services = texts("functions", "shared/framework", "shared/cloud", "shared/flow", "shared/media", "shared/pipeline")
+services = texts("console", "functions", "shared/framework", "shared/cloud", "shared/flow", "shared/media", "shared/pipeline")
 
 
 def said(text: str) -> bool:

@@ -24,6 +24,7 @@ ON = {
     "google_service_account_iam_member": ("account", "service_account_id"),
     "google_cloud_run_v2_service_iam_member": ("service", "name"),
     "google_cloud_run_v2_worker_pool_iam_member": ("worker pool", "name"),
+    "google_iap_web_cloud_run_service_iam_member": ("page", "cloud_run_service_name"),
     "google_artifact_registry_repository_iam_member": ("repository", "repository"),
 }
 

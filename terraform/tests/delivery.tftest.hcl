@@ -21,6 +21,7 @@ run "delivery" {
     services               = { for function in ["split", "track", "merge", "load", "annotate", "join", "fail"] : function => "trackdrop-${function}" }
     worker_pools           = {}
     worker_regions         = ["us-east4", "europe-west4"]
+    console                = null
     account_ids            = { for function in ["split", "track", "merge", "load", "annotate", "join", "fail"] : function => "projects/p/serviceAccounts/${function}@example.com" }
     buckets                = { uploads = "b-uploads", work = "b-work", results = "b-results" }
     dataset                = "trackdrop"

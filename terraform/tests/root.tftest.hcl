@@ -21,6 +21,11 @@ run "project_and_region_are_enough" {
   }
 
   assert {
+    condition     = output.console == null && !contains(keys(google_project_service.this), "iap.googleapis.com")
+    error_message = "There is a console that nobody asked for."
+  }
+
+  assert {
     condition     = var.device == "cuda"
     error_message = "The GPU is not asked for: an instance without one would detect on its processor in silence."
   }
@@ -65,6 +70,14 @@ run "everything_on" {
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 500 }
     alert_emails         = ["oncall@example.com"]
     require_approval     = true
+    models               = { big = "gs://acme-models/big.onnx" }
+    limits               = "max_frames=5"
+    console              = { members = ["user:ann@example.com", "domain:films.example"], hosts = ["tracks.example.com"] }
+  }
+
+  assert {
+    condition     = output.console != null && contains(keys(google_project_service.this), "iap.googleapis.com")
+    error_message = "The console is asked for, and there is none, or no proxy in front of it."
   }
 
   assert {
@@ -110,13 +123,14 @@ run "bad_values_are_refused" {
     budget                 = { billing_account = "mine", amount = 5 }
     github                 = { repository_id = "owner/name" }
     staging                = { project_number = "staging", deployer = "me@example.com" }
+    console                = { members = ["allUsers"], hosts = ["https://a"], max_bytes_billed = 1 }
   }
 
   expect_failures = [
     var.project, var.workers, var.gpu_max_instances, var.gpu_shape, var.annotate_max_instances,
     var.seconds_per_segment, var.drain_target_s, var.load_window_minutes, var.sweep_minutes, var.work_days, var.dataset,
     var.uploads_days, var.alert_emails, var.runbook_url, var.gpu_hour_price, var.cloud_build_repository, var.device, var.batch, var.video_engine, var.limits,
-    var.otlp_endpoint, var.budget, var.github, var.staging,
+    var.otlp_endpoint, var.budget, var.github, var.staging, var.console,
   ]
 }
 
@@ -210,5 +224,18 @@ run "the_production_example_plans" {
   assert {
     condition     = endswith(output.next[0], "--worker-regions \"us-east4 europe-west1 europe-west4\"") && module.trackdrop.schedules["trackdrop.load.window"] == "*/2 * * * *"
     error_message = "The example has no workers in several regions, or does not load by window."
+  }
+}
+
+run "the_example_with_the_console_plans" {
+  command = plan
+
+  module {
+    source = "./examples/console"
+  }
+
+  assert {
+    condition     = startswith(output.console, "https://trackdrop-console-")
+    error_message = "The example does not say where its console is."
   }
 }

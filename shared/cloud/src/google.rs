@@ -13,8 +13,10 @@
 
 mod api;
 mod publisher;
+mod question;
 mod resumable;
 mod retry;
+mod session;
 mod settings;
 mod storage;
 mod subscription;

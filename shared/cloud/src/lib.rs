@@ -4,6 +4,8 @@
 //! - [`Publisher`]: messages on topics.
 //! - [`Warehouse`]: rows for SQL queries, loaded exactly once.
 //!
+//! Two more are for people who look at the results on Google Cloud: [`Questions`] in SQL, and [`UploadSessions`].
+//!
 //! `local` (a feature) implements all three in one directory, and `google` (another one) on Google Cloud. Every `Storage`
 //! passes the suite [`conformance`].
 //!
@@ -33,10 +35,14 @@ pub mod google;
 #[cfg(feature = "local")]
 pub mod local;
 mod publisher;
+mod question;
+mod session;
 mod storage;
 mod warehouse;
 
 pub use publisher::{PublishError, Publisher, TOPIC_DEAD_LETTERS, TOPIC_REQUESTS};
+pub use question::{Answered, Price, QuestionBounds, QuestionError, Questions};
+pub use session::{NewUpload, UploadSessions};
 pub use storage::{
     Content, Listing, LocalFile, ObjectInfo, Obstacle, OpenObject, Page, Precondition, PutOptions, ReadRange, Storage,
     StorageError,

@@ -12,8 +12,8 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{cmp::Ordering, collections::BTreeMap};
-pub use summary::{Summary, read_summary, video_name};
-use summary::{row, summarise};
+use summary::summarise;
+pub use summary::{Summary, read_summary, row, video_name};
 use tracing::Instrument;
 use trackdrop_cloud::{LoadOutcome, ObjectInfo, Precondition, TOPIC_REQUESTS, WarehouseError};
 use trackdrop_pipeline::{

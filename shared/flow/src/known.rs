@@ -1,6 +1,7 @@
 //! Which requests there are, those included that only wait to be planned.
 
 use crate::{Cloud, delete, end, manifest};
+use std::collections::BTreeSet;
 use trackdrop_pipeline::{Bucket, Failure, Manifest, ObjectFinalized, RequestId, Timestamp, names::ObjectName};
 
 /// A request.
@@ -35,15 +36,39 @@ pub async fn all(cloud: &Cloud) -> Result<Vec<Known>, Failure> {
             known.push(Known { uploaded_at: manifest.source.uploaded_at, request, video, manifest: Some(manifest) });
         }
     }
+    let planned = known.iter().map(|known| known.request.clone()).collect();
+    known.extend(waiting(cloud, &planned).await?);
+    known.sort_by(|a, b| (a.uploaded_at, &a.request).cmp(&(b.uploaded_at, &b.request)));
+    Ok(known)
+}
+
+/// The requests that only wait to be planned: those of uploads that are none of the planned ones.
+///
+/// # Errors
+/// Those of the store.
+pub async fn waiting(cloud: &Cloud, planned: &BTreeSet<RequestId>) -> Result<Vec<Known>, Failure> {
+    let mut known = Vec::new();
+    for upload in uploads(cloud).await? {
+        // One that was deleted waits for nothing.
+        if !planned.contains(&upload.request) && !delete::is_deleted(cloud, &upload.request).await? {
+            known.push(upload);
+        }
+    }
+    Ok(known)
+}
+
+/// The requests of all uploads that are there, without their manifests.
+///
+/// # Errors
+/// Those of the store.
+pub async fn uploads(cloud: &Cloud) -> Result<Vec<Known>, Failure> {
+    let mut known = Vec::new();
     for upload in cloud.storage.list(&ObjectName::new(Bucket::Uploads, "")).await? {
         let (object, generation, created) = (upload.object, upload.generation, upload.created);
         let video = object.name.clone();
-        let Some(request) = (ObjectFinalized { object, generation, created }).request() else { continue };
-        // One that was deleted waits for nothing.
-        if !known.iter().any(|known| known.request == request) && !delete::is_deleted(cloud, &request).await? {
+        if let Some(request) = (ObjectFinalized { object, generation, created }).request() {
             known.push(Known { uploaded_at: created, request, video, manifest: None });
         }
     }
-    known.sort_by(|a, b| (a.uploaded_at, &a.request).cmp(&(b.uploaded_at, &b.request)));
     Ok(known)
 }

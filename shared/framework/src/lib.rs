@@ -17,6 +17,8 @@
 //!
 //! `GET /healthz` answers once the process listens, and `GET /readyz` once the handler exists (a model may have to be loaded).
 //!
+//! [`serve_pages`] is the same for a service that people ask through Identity-Aware Proxy ([`iap`]): no event starts it.
+//!
 //! With the feature `pull`, `serve_or_pull` is the same for a function that may also pull its events from a subscription.
 //!
 //! ```
@@ -45,8 +47,11 @@ mod connections;
 mod decode;
 mod drain;
 mod google_event;
+pub mod iap;
+mod keys;
 mod layers;
 pub mod oidc;
+mod pages;
 #[cfg(feature = "pull")]
 mod pull;
 mod serve;
@@ -60,6 +65,7 @@ mod translate;
 pub use answer::Answer;
 pub use decode::{Malformed, decode};
 pub use google_event::{FinalizedObject, GoogleEvent};
+pub use pages::{PagesEnvironment, serve_pages};
 #[cfg(feature = "pull")]
 pub use pull::Subscription;
 #[cfg(feature = "pull")]

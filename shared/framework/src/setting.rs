@@ -186,7 +186,7 @@ settings! {
     );
     /// Bounds on videos.
     LIMITS: String = text(
-        &["split", "track", "annotate"],
+        &["split", "track", "annotate", "console"],
         "TRACKDROP_LIMITS",
         "bounds beyond which a video is refused, such as `max_bytes=5000000000,max_frames=100000`",
         "",
@@ -210,7 +210,7 @@ settings! {
     );
     /// Detectors that uploads may name.
     MODELS: String = text(
-        &["split", "track"],
+        &["split", "track", "console"],
         MODELS_VARIABLE,
         "models that uploads may ask for besides the default: `NAME=PATH`, `NAME=gs://BUCKET/OBJECT`, `gs://BUCKET/FOLDER/`, separated by commas",
         "none",
@@ -280,6 +280,63 @@ settings! {
         "set and not empty: the rows of merged and of ended requests wait for the scheduler",
         "",
         "[loading by window](#loading-by-window)",
+    );
+    /// What the proxy's tokens are for.
+    IAP_AUDIENCE: String = text(
+        &["console"],
+        "TRACKDROP_IAP_AUDIENCE",
+        "`/projects/NUMBER/locations/REGION/services/SERVICE`: the audience of Identity-Aware Proxy's tokens; required",
+        "",
+        "[the console](#the-console)",
+    );
+    /// Keys of the proxy.
+    IAP_KEYS_URL: String = text(
+        &["console"],
+        "TRACKDROP_IAP_KEYS_URL",
+        "address of the public keys with which Identity-Aware Proxy signs",
+        "Google's",
+        "",
+    );
+    /// Who may come.
+    CONSOLE_MEMBERS: String = text(
+        &["console"],
+        "TRACKDROP_CONSOLE_MEMBERS",
+        "who may use the console: `user:EMAIL`, `serviceAccount:EMAIL`, `domain:DOMAIN`, `group:EMAIL`, separated by commas; with a group the \
+         proxy alone decides; required",
+        "",
+        "[the console](#the-console)",
+    );
+    /// Names of the console.
+    CONSOLE_HOSTS: String = text(
+        &["console"],
+        "TRACKDROP_CONSOLE_HOSTS",
+        "the host names under which the console is asked for, separated by commas; required",
+        "",
+        "",
+    );
+    /// What a statement may cost.
+    CONSOLE_MAX_BYTES_BILLED: u64 = read(
+        text(
+            &["console"],
+            "TRACKDROP_CONSOLE_MAX_BYTES_BILLED",
+            "bytes that a statement of the console may be billed for (`maximumBytesBilled`)",
+            "100000000000",
+            "",
+        ),
+        |text| text.parse().ok().filter(|bytes| *bytes > 0),
+        "a number of bytes above 0",
+    );
+    /// Price of what is read.
+    CONSOLE_USD_PER_TIB: f64 = read(
+        text(
+            &["console"],
+            "TRACKDROP_CONSOLE_USD_PER_TIB",
+            "BigQuery's price of a TiB in the dataset's region, from which the console computes what a statement would cost",
+            "6.25",
+            "",
+        ),
+        seconds,
+        "a price of 0 or more",
     );
     /// When a request is stalled.
     STILL_S: f64 = read(
@@ -385,7 +442,7 @@ mod tests {
     use super::*;
     use std::{collections::BTreeSet, env, fs};
 
-    const FUNCTIONS: [&str; 7] = ["split", "track", "merge", "load", "annotate", "join", "fail"];
+    const FUNCTIONS: [&str; 8] = ["split", "track", "merge", "load", "annotate", "join", "fail", "console"];
 
     /// Compares a file, or a part of it, with what the list says; `UPDATE_SETTINGS=1 cargo test -p trackdrop-framework` writes it again.
     fn is_written(path: &str, part: impl Fn(&str) -> String) {

@@ -76,6 +76,11 @@ impl OfferedModels {
         Ok(offered)
     }
 
+    /// The names that are given to models.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str)
+    }
+
     /// Where the model is that was asked for: a path or the address of an object.
     ///
     /// # Errors

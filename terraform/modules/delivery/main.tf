@@ -148,6 +148,16 @@ resource "google_cloud_run_v2_service_iam_member" "deployer" {
   member   = "serviceAccount:${google_service_account.deployer.email}"
 }
 
+resource "google_cloud_run_v2_service_iam_member" "deployer_of_console" {
+  count = var.console == null ? 0 : 1
+
+  project  = var.project
+  location = var.region
+  name     = var.console
+  role     = "roles/run.developer"
+  member   = "serviceAccount:${google_service_account.deployer.email}"
+}
+
 resource "google_cloud_run_v2_worker_pool_iam_member" "deployer" {
   for_each = var.worker_pools
 

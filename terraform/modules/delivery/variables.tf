@@ -13,6 +13,11 @@ variable "name" {
   type        = string
 }
 
+variable "console" {
+  description = "Name of the console's service; null where there is none."
+  type        = string
+}
+
 variable "services" {
   description = "Name of each function's service."
   type        = map(string)

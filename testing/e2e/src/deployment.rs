@@ -88,6 +88,8 @@ pub struct Setup {
     pub is_track_pulled: bool,
     /// `load` gathers windows: [`Deployment::clock`] ends them.
     pub is_loaded_by_window: bool,
+    /// Terraform's variable `console` is set: [`Deployment::console`] starts that service.
+    pub has_console: bool,
 }
 
 /// The variables that every service gets, besides those that say how it reaches Google Cloud.
@@ -131,6 +133,7 @@ impl Deployment {
             .iter()
             .map(|function| format!("trackdrop-{function}"))
             .chain(["trackdrop".to_owned()])
+            .chain(setup.has_console.then(|| "trackdrop-console".to_owned()))
             .filter(|name| program(name).is_none())
             .collect();
         if !missing.is_empty() {
@@ -148,7 +151,11 @@ impl Deployment {
         let storage = emulators::cloud_storage(Some((&pubsub.host(), PROJECT, OBJECTS)))?;
         let bigquery = emulators::bigquery(PROJECT, &storage.host(), &folder.path().join("bigquery"))?;
         let http = reqwest::Client::new();
-        let example = if setup.is_track_pulled { "pull-workers" } else { "smallest" };
+        let example = match setup {
+            Setup { is_track_pulled: true, .. } => "pull-workers",
+            Setup { has_console: true, .. } => "console",
+            _ => "smallest",
+        };
         let rights = Arc::new(Rights::of(&Grants::of_example(&checkout(), example), PROJECT));
         let telemetry = Receiver::start_as_google(PROJECT).await.unwrap();
         let behind = Behind {
@@ -160,6 +167,10 @@ impl Deployment {
         };
         let mut gates = BTreeMap::new();
         gates.insert(PERSON.to_owned(), RightsGate::start(rights.clone(), PERSON, behind.clone()).await);
+        if setup.has_console {
+            let account = "trackdrop-console".to_owned();
+            gates.insert(account.clone(), RightsGate::start(rights.clone(), &account, behind.clone()).await);
+        }
         let (mut services, mut triggers) = (Vec::new(), Vec::new());
         for function in FUNCTIONS {
             let yaml = std::fs::read_to_string(checkout().join(format!("triggers/{function}.yaml"))).unwrap();
@@ -273,6 +284,15 @@ impl Deployment {
         let logs = self.folder.path().join("another");
         std::fs::create_dir_all(&logs).unwrap();
         ServiceProcess::start(function, &[], &self.environment(&format!("trackdrop-{function}")), &logs).await
+    }
+
+    /// Starts the console with these variables beside those that Terraform gives it.
+    pub async fn console(&self, more: &[(&str, &str)]) -> ServiceProcess {
+        let mut variables = self.environment("trackdrop-console");
+        // Terraform sends no traces of it.
+        variables.retain(|(name, _)| name != "TRACKDROP_TELEMETRY_ENDPOINT");
+        variables.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+        ServiceProcess::start("console", &[], &variables, self.folder.path()).await
     }
 
     /// Checks that the test of this name has used the rights that its list says.

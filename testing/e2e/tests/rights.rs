@@ -17,7 +17,7 @@ use trackdrop_e2e::{
 use trackdrop_pipeline::{Bucket, RequestId};
 
 const WITHIN: Duration = Duration::from_secs(120);
-const EXAMPLES: [&str; 2] = ["smallest", "pull-workers"];
+const EXAMPLES: [&str; 3] = ["smallest", "pull-workers", "console"];
 /// Where the table is in `docs/deploy.md`.
 const TABLE: (&str, &str) =
     ("<!-- rights: written by UPDATE_RIGHTS=1 scripts/e2e rights -->\n\n", "\n<!-- rights: end -->");

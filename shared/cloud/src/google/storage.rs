@@ -17,7 +17,7 @@ pub(super) use resource::ObjectResource;
 use resource::{FIELDS, ListedResources};
 use std::{path::Path, sync::Arc};
 use tempfile::{NamedTempFile, TempDir};
-use trackdrop_pipeline::names::ObjectName;
+use trackdrop_pipeline::{Bucket, names::ObjectName};
 
 /// Above this an upload is resumable: a broken connection then costs a chunk and not the whole.
 const RESUMABLE_FROM_BYTES: usize = 8 << 20;
@@ -59,6 +59,15 @@ impl CloudStorage {
     pub fn with_resumable_from(mut self, bytes: usize) -> Self {
         self.resumable_from_bytes = bytes;
         self
+    }
+
+    pub(super) fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Where uploads into a bucket begin.
+    pub(super) fn upload_url(&self, bucket: Bucket) -> String {
+        format!("{}/upload/storage/v1/b/{}/o", self.api.endpoint(), self.buckets.name_of(bucket))
     }
 
     fn object_url(&self, object: &ObjectName) -> String {
@@ -210,14 +219,14 @@ impl Storage for CloudStorage {
     }
 }
 
-fn check(object: &ObjectName) -> Result<(), StorageError> {
+pub(super) fn check(object: &ObjectName) -> Result<(), StorageError> {
     match object.name.len() {
         1..=1_024 => Ok(()),
         length => Err(StorageError::Name(length)),
     }
 }
 
-fn unavailable(doing: &str, reason: impl std::fmt::Display) -> StorageError {
+pub(super) fn unavailable(doing: &str, reason: impl std::fmt::Display) -> StorageError {
     StorageError::Unavailable { doing: doing.to_owned(), reason: reason.to_string() }
 }
 
@@ -234,7 +243,7 @@ fn error_of_listing(prefix: &ObjectName, doing: &str, error: ApiError) -> Storag
     if is_requester_pays(&error) { StorageError::unreadable(prefix, REQUESTER_PAYS) } else { unavailable(doing, error) }
 }
 
-fn error_of(object: &ObjectName, error: ApiError) -> StorageError {
+pub(super) fn error_of(object: &ObjectName, error: ApiError) -> StorageError {
     match error.status {
         _ if is_requester_pays(&error) => StorageError::unreadable(object, REQUESTER_PAYS),
         Some(404) if !error.doing.starts_with("writing") => StorageError::NotFound(object.clone()),
@@ -245,7 +254,6 @@ fn error_of(object: &ObjectName, error: ApiError) -> StorageError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trackdrop_pipeline::Bucket;
 
     #[test]
     fn a_name_is_one_path_segment_of_the_address_whatever_it_holds() {

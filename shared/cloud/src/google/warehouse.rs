@@ -93,6 +93,25 @@ impl BigQuery {
         self
     }
 
+    pub(super) fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The project that jobs run in.
+    pub(super) fn project(&self) -> &str {
+        &self.project
+    }
+
+    /// The dataset of the tables, with its project.
+    pub(super) fn dataset(&self) -> (&str, &str) {
+        (&self.dataset.0, &self.dataset.1)
+    }
+
+    /// Where the tables are that a statement names without a dataset.
+    pub(super) fn default_dataset(&self) -> Value {
+        json!({ "projectId": self.dataset.0, "datasetId": self.dataset.1 })
+    }
+
     /// Loads rows under an id made from `identity`, once.
     async fn load(&self, table: &Table, identity: &str, source: Rows<'_>) -> Result<LoadOutcome, WarehouseError> {
         let doing = format!("loading into {}.{}.{}", self.dataset.0, self.dataset.1, table.name);
@@ -247,7 +266,7 @@ impl BigQuery {
     }
 
     /// Where the dataset lies, which its jobs must say.
-    async fn location(&self, doing: &str) -> Result<&str, ApiError> {
+    pub(super) async fn location(&self, doing: &str) -> Result<&str, ApiError> {
         let look = async || -> Result<String, ApiError> {
             let (project, dataset) = &self.dataset;
             let url = format!("{}/bigquery/v2/projects/{project}/datasets/{dataset}", self.api.endpoint());

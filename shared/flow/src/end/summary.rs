@@ -138,7 +138,7 @@ pub fn video_name(manifest: &Manifest) -> String {
 }
 
 /// The row of a request in the table `requests`.
-pub(super) fn row(manifest: &Manifest, summary: &Summary) -> RequestRow {
+pub fn row(manifest: &Manifest, summary: &Summary) -> RequestRow {
     let seconds = |stage| summary.seconds_by_stage.get(&stage).copied().unwrap_or_default();
     RequestRow {
         request_id: manifest.request_id.clone(),

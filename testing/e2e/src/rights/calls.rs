@@ -5,7 +5,7 @@
 
 use super::grants::Need;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A call, taken apart.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct Takes {
     pub job: Option<String>,
     /// The job that it makes.
     pub makes_job: Option<String>,
+    /// Whether its address is its authorisation: no token is asked for.
+    pub is_session: bool,
 }
 
 /// Which API a call is of.
@@ -58,8 +60,13 @@ impl Call<'_> {
                 let name = self.query.get("name").cloned().or_else(|| text(&self.description()?["name"]))?;
                 (Api::Storage, writes(bucket, &name))
             }
-            // A session's address is its own authorisation: the right was looked at when it was opened.
-            ["upload", "resumable", _] if matches!(self.method, "PUT" | "DELETE") => (Api::Storage, Takes::default()),
+            // The right was looked at when the session was opened.
+            ["upload", "resumable", _] if matches!(self.method, "PUT" | "DELETE") => (Api::Storage, session()),
+            ["upload", "storage", "v1", "b", _, "o"]
+                if self.method == "PUT" && self.query.contains_key("upload_id") =>
+            {
+                (Api::Storage, session())
+            }
             ["v1", "projects", _, kind, name] => (Api::PubSub, self.pubsub(kind, name)?),
             ["bigquery", "v2", "projects", project, rest @ ..] => (Api::BigQuery, self.bigquery(project, rest)?),
             ["upload", "bigquery", "v2", "projects", project, "jobs"] if self.method == "POST" => {
@@ -160,9 +167,15 @@ impl Call<'_> {
         })
     }
 
-    /// A load job. It needs the creator's own rights to the table and to the loaded objects.
+    /// A load job, or a dry run of a query. A load needs the creator's own rights to the table and to the loaded objects.
     fn job(&self, _project: &str) -> Option<Takes> {
         let job = self.description()?;
+        let query = &job["configuration"]["query"];
+        if !query.is_null() {
+            // What runs goes through `queries`, and only what does not may be of another kind.
+            let is_dry = job["configuration"]["dryRun"] == true;
+            return is_dry.then(|| always(reading(&text(&query["query"]).unwrap_or_default())));
+        }
         let load = &job["configuration"]["load"];
         let table = format!("table {}", text(&load["destinationTable"]["tableId"])?);
         let mut needs =
@@ -193,7 +206,12 @@ impl Call<'_> {
 
     /// A query: this knows reading a table and deleting rows of one.
     fn query_job(&self) -> Option<Takes> {
-        let query = text(&self.description()?["query"])?;
+        let description = self.description()?;
+        let query = text(&description["query"])?;
+        if !description["defaultDataset"].is_null() {
+            // Names without a dataset: only reading is known of them.
+            return query.trim_start().starts_with("SELECT").then(|| always(reading(&query)));
+        }
         let table = query.split('`').nth(1)?.rsplit('.').next()?.to_owned();
         let on = format!("table {table}");
         let mut needs = vec![need("bigquery.jobs.create", "project PROJECT"), need("bigquery.tables.getData", &on)];
@@ -212,6 +230,17 @@ impl Call<'_> {
     }
 }
 
+/// What a statement takes that reads tables by their names alone: a job, and the data of each.
+fn reading(query: &str) -> Vec<Need> {
+    let words: Vec<_> = query.split_whitespace().collect();
+    let names =
+        words.windows(2).filter(|pair| ["FROM", "JOIN", "INTO", "TABLE"].contains(&pair[0])).map(|pair| pair[1]);
+    let names = names.map(|name| name.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
+    let tables: BTreeSet<_> = names.filter(|name| !name.is_empty()).collect();
+    let data = tables.into_iter().map(|table| need("bigquery.tables.getData", &format!("table {table}")));
+    [need("bigquery.jobs.create", "project PROJECT")].into_iter().chain(data).collect()
+}
+
 /// An upload, or whatever else makes an object.
 fn writes(bucket: &str, name: &str) -> Takes {
     Takes {
@@ -219,6 +248,11 @@ fn writes(bucket: &str, name: &str) -> Takes {
         replaces: Some((bucket.to_owned(), name.to_owned())),
         ..Takes::default()
     }
+}
+
+/// A call of an upload that is open.
+fn session() -> Takes {
+    Takes { is_session: true, ..Takes::default() }
 }
 
 fn and(mut takes: Takes, more: Vec<Need>) -> Takes {
@@ -379,6 +413,25 @@ mod tests {
                 ],
             ),
             ("POST", "/bigquery/v2/projects/p/queries", &[], r#"{"query":"DROP TABLE `p.d.requests`"}"#, &["unknown"]),
+            (
+                "POST",
+                "/bigquery/v2/projects/p/queries",
+                &[],
+                r#"{"query":"SELECT 1 FROM tracks JOIN requests USING (x)","defaultDataset":{"datasetId":"d"}}"#,
+                &[
+                    "bigquery.jobs.create project PROJECT",
+                    "bigquery.tables.getData table requests",
+                    "bigquery.tables.getData table tracks",
+                ],
+            ),
+            (
+                "POST",
+                jobs,
+                &[],
+                r#"{"configuration":{"dryRun":true,"query":{"query":"DELETE FROM tracks WHERE TRUE"}}}"#,
+                &["bigquery.jobs.create project PROJECT", "bigquery.tables.getData table tracks"],
+            ),
+            ("POST", jobs, &[], r#"{"configuration":{"query":{"query":"SELECT 1"}}}"#, &["unknown"]),
             ("POST", "/v1/traces", &[], "", &["telemetry.traces.write project PROJECT"]),
             ("POST", "/v1/metrics", &[], "", &["unknown"]),
         ] {

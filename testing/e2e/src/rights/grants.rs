@@ -3,6 +3,9 @@
 use serde::Deserialize;
 use std::{collections::BTreeMap, fmt, path::Path};
 
+/// The service that is no function.
+const CONSOLE: &str = "console";
+
 /// Who runs the `trackdrop` command: nobody that Terraform knows.
 pub const PERSON: &str = "a-person";
 
@@ -193,7 +196,8 @@ impl Grants {
 /// The account of a function, by its e-mail.
 fn account_of(member: &str) -> Option<&str> {
     let account = member.strip_suffix("@PROJECT.iam.gserviceaccount.com")?;
-    crate::service::FUNCTIONS.iter().any(|function| account == format!("trackdrop-{function}")).then_some(account)
+    let known = crate::service::FUNCTIONS.into_iter().chain([CONSOLE]);
+    known.into_iter().any(|function| account == format!("trackdrop-{function}")).then_some(account)
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl CloudStorage {
             Precondition::NotExists => query.push(("ifGenerationMatch", "0".into())),
             Precondition::Generation(generation) => query.push(("ifGenerationMatch", generation.to_string())),
         }
-        let url = format!("{}/upload/storage/v1/b/{}/o", self.api.endpoint(), self.buckets.name_of(object.bucket));
+        let url = self.upload_url(object.bucket);
         let repeat = if options.precondition == Precondition::None { Repeat::Never } else { Repeat::Safe };
         let upload = resumable::Upload { api: &self.api, doing: &doing, url: &url, query: &query, resource: &resource };
         let answer = match content {

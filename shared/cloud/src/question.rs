@@ -1,0 +1,73 @@
+//! Questions in SQL to a warehouse that is paid for what a question reads.
+
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// One SELECT over the tables and views of the warehouse. Nothing is written, and no table of anybody else is read.
+#[async_trait]
+pub trait Questions: Send + Sync + std::fmt::Debug {
+    /// What a statement would read. It does not run.
+    ///
+    /// # Errors
+    /// [`QuestionError`]: the statement is not allowed, or is no statement.
+    async fn price(&self, statement: &str) -> Result<Price, QuestionError>;
+
+    /// Runs a statement that [`Questions::price`] allows.
+    ///
+    /// # Errors
+    /// [`QuestionError`]; nothing is paid where it would have read more than the bound.
+    async fn answer(&self, statement: &str, bounds: QuestionBounds) -> Result<Answered, QuestionError>;
+}
+
+/// What a statement reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// Bytes that are read.
+    pub bytes: u64,
+    /// Bytes that are paid for: each table counts as a certain size at least.
+    pub paid_bytes: u64,
+}
+
+/// How much a statement may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuestionBounds {
+    /// Bytes that may be paid for.
+    pub paid_bytes: u64,
+    /// Rows of the answer.
+    pub rows: usize,
+    /// Time.
+    pub time: Duration,
+}
+
+/// What a statement gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// Its columns: name and type.
+    pub columns: Vec<(String, String)>,
+    /// Its rows: of each column the value as text, or none for NULL.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Whether there are more rows than these.
+    pub is_cut: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuestionError {
+    /// It is something else than one SELECT over these tables.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// The warehouse refuses the statement.
+    #[error("the query failed: {0}")]
+    Refused(String),
+    /// It did not end in time.
+    #[error("the query was stopped after {0} s: ask about fewer rows, such as one day of `uploaded_at`")]
+    TooLong(u64),
+    /// The warehouse did not answer.
+    #[error("{doing}: {reason}")]
+    Unavailable {
+        /// What was being done.
+        doing: String,
+        /// What came back.
+        reason: String,
+    },
+}

@@ -1,0 +1,30 @@
+//! Uploads that go from their sender straight to the store, in pieces, and resume where they broke off.
+
+use crate::StorageError;
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use trackdrop_pipeline::names::ObjectName;
+
+/// Opens uploads for senders that have no rights of their own.
+#[async_trait]
+pub trait UploadSessions: Send + Sync + std::fmt::Debug {
+    /// Opens the upload of one new object, and gives its address. Who has the address can send this object and nothing else.
+    ///
+    /// # Errors
+    /// [`StorageError::Precondition`] where there is an object of this name.
+    async fn open_upload(&self, object: &ObjectName, upload: &NewUpload) -> Result<String, StorageError>;
+
+    /// The scheme, host and port of these addresses, which a page must be allowed to send to.
+    fn origin(&self) -> String;
+}
+
+/// What will be uploaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewUpload {
+    /// Bytes of the content.
+    pub bytes: u64,
+    /// Custom metadata of the object.
+    pub metadata: BTreeMap<String, String>,
+    /// The origin of the page that sends it: the store lets no other page read its answers.
+    pub page: String,
+}
