@@ -218,7 +218,7 @@ impl ChunkReader {
         self.decoder.is_in_hardware()
     }
 
-    /// Pictures that came out of the decoder, whoever wants them: what decoding took.
+    /// Pictures that came out of the decoder, wanted or not.
     pub fn decoded(&self) -> u64 {
         self.decoded
     }
