@@ -41,7 +41,7 @@ use trackdrop_pipeline::{
 use trackdrop_refine::Video;
 use trackdrop_tables::{
     TableError,
-    detections::{self, DetectionRow, SegmentFooter},
+    detections::{self, SegmentFile, SegmentFooter},
     tracks::TrackRow,
 };
 
@@ -146,7 +146,7 @@ impl Merge {
             let bytes = next(&mut downloads, delivery).await?;
             let (segment, manifest) = (segment.clone(), Arc::clone(manifest));
             (voting, absences, blur, damage, association) = blocking(move || {
-                let (rows, footer) = read_segment(&segment, bytes)?;
+                let SegmentFile { rows, footer, .. } = read_segment(&segment, bytes)?;
                 damage.take(&segment, &footer.account);
                 let (strides, mut fold, mut votes) = match voting {
                     Some(voting) => voting,
@@ -161,7 +161,7 @@ impl Merge {
                 };
                 let is_blurred = !manifest.settings.blur.is_empty();
                 association.time(|| {
-                    fold.frames(&segment, &strides.tracked, &rows, |frame_index, pts, frame| {
+                    fold.frames(&segment, &strides.tracked, &rows, &[], |frame_index, pts, frame| {
                         votes.take(frame.matched);
                         for matched in frame.matched.iter().filter(|_| is_blurred) {
                             absences.take(matched.track.id as i64, frame_index, pts, matched.bbox());
@@ -286,7 +286,7 @@ fn of_segment<'a>(rows: &'a [TrackRow], segment: &ManifestSegment) -> &'a [Track
     &rows[until(segment.span.first_frame)..until(segment.span.first_frame + segment.span.frame_count)]
 }
 
-fn read_segment(segment: &ManifestSegment, bytes: bytes::Bytes) -> Result<(Vec<DetectionRow>, SegmentFooter), Failure> {
+fn read_segment(segment: &ManifestSegment, bytes: bytes::Bytes) -> Result<SegmentFile, Failure> {
     detections::read_segment(bytes)
         .map_err(|error| Failure::permanent(format!("detections of segment {}: {error}", segment.segment_number)))
 }

@@ -24,7 +24,7 @@ use trackdrop_pipeline::{
 };
 use trackdrop_probe::{refine_of, tracker_settings};
 use trackdrop_tables::{
-    detections::{DetectionsWriter, SegmentFooter},
+    detections::{APPEARANCE_BYTES, DetectionsWriter, SegmentFile, SegmentFooter},
     tracks::{Drawing, TRAIL_FRAMES, TrackRow, TracksOf, TracksWriter},
 };
 use trackdrop_tracker::BIRTH_MARGIN;
@@ -75,7 +75,10 @@ impl Merging {
             votes: None,
             links: None,
             model: None,
-            detections: DetectionsWriter::new(file()?).map_err(table)?,
+            detections: match manifest.settings.appearance {
+                None => DetectionsWriter::new(file()?).map_err(table)?,
+                Some(_) => DetectionsWriter::with_appearance(file()?).map_err(table)?,
+            },
             tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
             recent: VecDeque::new(),
             drawing: Drawing::default(),
@@ -101,7 +104,8 @@ impl Merging {
         segment: &ManifestSegment,
         bytes: bytes::Bytes,
     ) -> Result<(Self, Option<Vec<u8>>), Failure> {
-        let (rows, footer) = read_segment(segment, bytes)?;
+        let SegmentFile { rows, appearances, footer } = read_segment(segment, bytes)?;
+        agree_on_appearance(manifest, segment.segment_number, &footer)?;
         let (strides, mut fold) = match self.fold.take() {
             Some(fold) => fold,
             None => self.begin_fold(manifest, &footer)?,
@@ -109,13 +113,15 @@ impl Merging {
         let looks = strides.detected(segment.segment_number, &footer.account)?;
         self.ledger.take(&segment.planned(looks), &footer.account).map_err(Failure::permanent_from)?;
         self.agree_on_model(segment.segment_number, &footer)?;
-        for &row in &rows {
-            self.detections.push(row).map_err(table)?;
+        let of_row = |at: usize| appearances.get(at).unwrap_or(&[0; APPEARANCE_BYTES]);
+        for (at, &row) in rows.iter().enumerate() {
+            self.detections.push_seen(row, of_row(at)).map_err(table)?;
         }
+        let appearances = if manifest.settings.appearance.is_some() { &appearances[..] } else { &[] };
         let (mut tracks, mut refused) = (Vec::new(), Ok(()));
         let (classes, refiner) = (&self.classes, &mut self.refiner);
         self.association.time(|| {
-            fold.frames(segment, &strides.tracked, &rows, |frame_index, pts, frame| match refiner {
+            fold.frames(segment, &strides.tracked, &rows, appearances, |frame_index, pts, frame| match refiner {
                 Some(refiner) if refused.is_ok() => refused = refiner.take(frame_index, frame),
                 Some(_) => {}
                 None => tracks.extend(frame.matched.iter().map(|matched| classes.row(frame_index, pts, matched))),
@@ -190,6 +196,17 @@ impl Merging {
         };
         let by_class = self.classes.count();
         Ok(Finished { detections: close(detections)?, tracks: close(tracks)?, rows, by_class })
+    }
+}
+
+/// Links by looks need those of all detections.
+fn agree_on_appearance(manifest: &Manifest, segment: SegmentNumber, footer: &SegmentFooter) -> Result<(), Failure> {
+    match manifest.settings.appearance {
+        Some(asked) if footer.appearance != Some(asked) => Err(Failure::permanent(format!(
+            "segment {segment} was detected without --appearance {asked} (the setting appearance): process the video again with it, or track \
+             without it"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 use std::num::NonZeroU32;
 use trackdrop_pipeline::{Failure, Looks, Manifest, links::IdentityLink};
-use trackdrop_refine::{Detection, LinkMade, Origin, Refine, Row, Video};
+use trackdrop_refine::{Appearances, Descriptor, Detection, LinkMade, Origin, Refine, Row, Video};
 use trackdrop_tables::{detections::DetectionRow, tracks::TrackRow};
 
 /// Coordinates beyond this are in no picture; the refinements refuse them.
@@ -24,18 +24,22 @@ pub(crate) struct Refiner {
     odd: Vec<Row>,
     /// What the tracker was shown; only what the refinements look at.
     detections: Vec<Detection>,
+    /// What rows look like, where links go by it.
+    appearances: Appearances,
 }
 
 impl Refiner {
     pub(crate) fn new(refine: Refine, looks: Looks) -> Self {
         // Without a look at every frame each track begins with its first detection anyway.
         let refine = Refine { backfill: refine.backfill.filter(|_| looks.every() == 1), ..refine };
-        Self { refine, looks, rows: Vec::new(), odd: Vec::new(), detections: Vec::new() }
+        let (rows, odd, detections, appearances) = Default::default();
+        Self { refine, looks, rows, odd, detections, appearances }
     }
 
     /// Takes what the next frame that is looked at comes to.
     pub(crate) fn take(&mut self, frame_index: i64, looked: Looked<'_>) -> Result<(), Failure> {
         let Looked { matched, births, .. } = looked;
+        let links = self.refine.link.is_some();
         let frame = frame_of(frame_index)?;
         for (id, first) in births.iter().filter(|(_, first)| is_usable(first.bbox, first.score)) {
             // Frames without a look on either side are a long time, so a track begins with the detection that it was born from.
@@ -43,9 +47,11 @@ impl Refiner {
             let (score, class, origin) = (f64::from(first.score), first.class_id, Origin::Detected);
             self.rows.push(Row { score, class, origin, ..at_birth });
         }
-        for Matched { track, detection } in matched {
+        for one @ Matched { track, detection } in matched {
             let bbox = [track.x1, track.y1, track.x2, track.y2].map(|edge| edge as f32);
+            let seen = looked.appearance(one).filter(|_| links);
             let row = Row {
+                appearance: seen.and_then(|bytes| self.appearances.add(Descriptor(*bytes))),
                 measured: detection.bbox.map(f64::from),
                 score: f64::from(detection.score),
                 class: detection.class_id,
@@ -74,11 +80,11 @@ impl Refiner {
     /// All rows of the video: by frame, within a frame those of the tracker first; and the class of each identity, by the votes of its
     /// rows that the tracker returned.
     pub(crate) fn finish(self, manifest: &Manifest, video: &Video, mut votes: Votes) -> Result<Finished, Failure> {
-        let Self { refine, looks, mut rows, odd, detections } = self;
+        let Self { refine, looks, mut rows, odd, detections, appearances } = self;
         // Stable, as below: a birth is known one look later.
         rows.sort_by_key(|row| row.frame);
         let every = NonZeroU32::new(looks.every()).unwrap_or(NonZeroU32::MIN);
-        let refined = refine.apply_to_looks(rows, &detections, video, every);
+        let refined = refine.apply_to_looks_seen(rows, &detections, &appearances, video, every);
         let (mut rows, links) = (refined.rows, refine.link.map(|_| refined.links));
         if !odd.is_empty() {
             rows.extend(odd);

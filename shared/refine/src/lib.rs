@@ -3,7 +3,7 @@
 //!
 //! | function | ids | boxes | adds rows |
 //! |---|---|---|---|
-//! | [`link()`] | changes them | leaves them | no |
+//! | [`link()`], [`link_seen()`] | changes them | leaves them | no |
 //! | [`recover()`] | leaves them | leaves them | detections that no track had |
 //! | [`backfill_first_boxes`] | leaves them | leaves them | the detection before a track's first row |
 //! | [`fill_gaps`] | leaves them | leaves them | straight lines |
@@ -26,6 +26,7 @@
 //! of their frame. All computation is `f64` and deterministic: neither the order of rows within a frame nor the number of cores has an
 //! effect on what is in a row.
 
+mod appearance;
 mod backfill;
 mod camera;
 mod crowding;
@@ -44,9 +45,10 @@ mod rts;
 mod smoothing;
 mod tracks;
 
+pub use appearance::{Appearances, DESCRIPTOR_BYTES, Descriptor, Picture};
 pub use backfill::{Backfill, backfill_first_boxes};
 pub use gaps::{Gaps, fill_gaps};
-pub use link::{Link, LinkMade, Linked, link};
+pub use link::{Link, LinkMade, Linked, link, link_seen};
 pub use looks::Looks;
 pub use recover::recover;
 pub use refine::{Refine, Refined, Smooth};

@@ -1,8 +1,10 @@
 //! Pieces of tracks, and what their ends say of where the object is and how it moves.
 
 use crate::{
+    Appearances,
+    appearance::{self, Likeness, Looked},
     camera::camera_path,
-    crowding::crowding,
+    crowding::{crowding, crowding_of},
     motion::Motion,
     noise::{Noise, median},
     parallel,
@@ -22,6 +24,9 @@ const NOISE_FACTOR: f64 = 1.5;
 const ACCELERATION: Range<f64> = 0.05..6.0;
 const USUAL_ACCELERATION: f64 = 0.15;
 const USUAL_MEASUREMENT: f64 = 0.03;
+
+/// Boxes that overlap by more than this may be mistaken for each other.
+const OVERLAP_CUT: f64 = 0.3;
 
 /// Standard deviation of an unknown velocity, heights a second.
 pub(crate) const VELOCITY: f64 = 1.0;
@@ -59,6 +64,8 @@ pub(crate) struct Pieces {
     pub(crate) pieces: Vec<Piece>,
     /// Acceleration an axis, heights²/s³.
     pub(crate) acceleration: [f64; 2],
+    /// What the pieces look like, where the video says what differences mean.
+    pub(crate) likeness: Option<Likeness>,
 }
 
 /// Noise in heights.
@@ -70,10 +77,11 @@ struct Calibration {
 }
 
 impl Pieces {
-    /// Cuts every track at each missing frame. `rows` are sorted by frame.
-    pub(crate) fn cut(rows: &[Row], video: &Video) -> Self {
+    /// Cuts every track at each missing frame, and where it is known what objects look like also where boxes overlap. `rows` are sorted by
+    /// frame.
+    pub(crate) fn cut(rows: &[Row], appearances: &Appearances, video: &Video) -> Self {
         let order = by_id(rows);
-        let ranges = measured_pieces(rows, &order);
+        let mut ranges = measured_pieces(rows, &order);
         let crowding = crowding(rows);
         let path = camera_path(rows, &order, &ranges, video);
         let row = |place: usize| &rows[order[place] as usize];
@@ -87,6 +95,12 @@ impl Pieces {
             let second = |axis: usize| (p[axis] - 2.0 * q[axis] + r[axis]) / height(at);
             [second(0), second(1), height(before).ln() - 2.0 * height(at).ln() + height(after).ln()]
         }));
+        let looked = Looked { rows, order: &order, crowding: &crowding, appearances };
+        let likeness = Some(looked).filter(|_| !appearances.is_empty()).and_then(|looked| {
+            let calibration = appearance::Calibration::of(&looked, &ranges)?;
+            ranges = cut_at_overlaps(&ranges, |place| crowding[order[place] as usize]);
+            Some(Likeness::of(&looked, &ranges, calibration))
+        });
         let dt = 1.0 / video.frame_rate;
         let parts = parallel::over(ranges.len(), |part| {
             let mut filter = Filter { calibration, dt, heights: Vec::new(), seen: Vec::new() };
@@ -111,8 +125,36 @@ impl Pieces {
             ranges[part].iter().map(piece).collect::<Vec<_>>()
         });
         let pieces = parts.into_iter().flatten().collect();
-        Self { order, pieces, acceleration: calibration.acceleration }
+        Self { acceleration: calibration.acceleration, order, pieces, likeness }
     }
+}
+
+/// Cuts pieces once in each stretch of boxes that overlap others, where they do so most: there the tracker may have gone over to another object.
+fn cut_at_overlaps(pieces: &[Range<usize>], crowding: impl Fn(usize) -> f64) -> Vec<Range<usize>> {
+    let least = crowding_of(OVERLAP_CUT);
+    let mut cut = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let (mut start, mut place) = (piece.start, piece.start);
+        while place < piece.end {
+            if crowding(place) <= least {
+                place += 1;
+                continue;
+            }
+            let mut most = place;
+            while place < piece.end && crowding(place) > least {
+                if crowding(place) > crowding(most) {
+                    most = place;
+                }
+                place += 1;
+            }
+            if most > start {
+                cut.push(start..most);
+                start = most;
+            }
+        }
+        cut.push(start..piece.end);
+    }
+    cut
 }
 
 impl Calibration {

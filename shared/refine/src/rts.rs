@@ -172,8 +172,16 @@ impl Smoother {
                     self.boxes.push(bbox);
                 }
                 None => {
-                    let origin = Origin::Filled;
-                    self.filled.push(Row { frame, bbox, measured: bbox, score: NO_SCORE, origin, ..*before });
+                    let (origin, appearance) = (Origin::Filled, None);
+                    self.filled.push(Row {
+                        frame,
+                        bbox,
+                        measured: bbox,
+                        score: NO_SCORE,
+                        origin,
+                        appearance,
+                        ..*before
+                    });
                 }
             }
         }
