@@ -42,7 +42,6 @@ use trackdrop_refine::Video;
 use trackdrop_tables::{
     TableError,
     detections::{self, SegmentFile, SegmentFooter},
-    tracks::TrackRow,
 };
 
 use blur::Absences;
@@ -102,19 +101,22 @@ impl StageHandler for Merge {
             self.write_segment(&mut writes, &manifest, segment, tracks).await?;
         }
         if let Some(refiner) = merging.refiner.take() {
-            let (of, votes, video) = (Arc::clone(&manifest), merging.votes.take(), refined_video(&manifest)?);
-            let refined = blocking(move || refiner.finish(&of, &video, votes.unwrap_or_default())).await?;
+            let (of, votes) = (Arc::clone(&manifest), merging.votes.take());
+            let refined = blocking(move || refiner.finish(&of, votes.unwrap_or_default())).await?;
             merging.classes = Arc::new(refined.classes);
             merging.links = refined.links;
-            let rows = Arc::new(refined.rows);
+            let mut rows = refined.rows;
             // Refined tracks have fewer gaps, other boxes, and may have other ids.
-            merging.draw(&manifest, blur, Absences::of_rows(&rows, video_of(&manifest)?.time_base));
+            merging.draw(&manifest, blur, rows.absences(video_of(&manifest)?.time_base));
             for segment in &manifest.segments {
                 delivery.step()?;
-                let (plan, of, rows) = (segment.clone(), Arc::clone(&manifest), Arc::clone(&rows));
-                let emitting = blocking(move || merging.emit(&of, &plan, of_segment(&rows, &plan)));
-                let (emitted, tracks) = writes.during(emitting).await??;
-                merging = emitted;
+                let (plan, of) = (segment.clone(), Arc::clone(&manifest));
+                let emitting = blocking(move || {
+                    let of_segment = rows.of_segment(&of, &merging.classes, &plan)?;
+                    merging.emit(&of, &plan, &of_segment).map(|(merging, tracks)| (rows, merging, tracks))
+                });
+                let (left, emitted, tracks) = writes.during(emitting).await??;
+                (rows, merging) = (left, emitted);
                 self.write_segment(&mut writes, &manifest, segment, tracks).await?;
             }
         }
@@ -278,12 +280,6 @@ fn refined_video(manifest: &Manifest) -> Result<Video, Failure> {
         frame_count: u32::try_from(frames).unwrap_or(u32::MAX),
         size_px: Some([f64::from(video.width_px), f64::from(video.height_px)]),
     })
-}
-
-/// The rows of a segment's frames, out of those of all frames.
-fn of_segment<'a>(rows: &'a [TrackRow], segment: &ManifestSegment) -> &'a [TrackRow] {
-    let until = |frame: u64| rows.partition_point(|row| row.frame_index < frame as i64);
-    &rows[until(segment.span.first_frame)..until(segment.span.first_frame + segment.span.frame_count)]
 }
 
 fn read_segment(segment: &ManifestSegment, bytes: bytes::Bytes) -> Result<SegmentFile, Failure> {

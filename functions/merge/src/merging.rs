@@ -23,6 +23,7 @@ use trackdrop_pipeline::{
     manifest::{ManifestSegment, ModelIdentity},
 };
 use trackdrop_probe::{refine_of, tracker_settings};
+use trackdrop_refine::ScratchFiles;
 use trackdrop_tables::{
     detections::{APPEARANCE_BYTES, DetectionsWriter, SegmentFile, SegmentFooter},
     tracks::{Drawing, TRAIL_FRAMES, TrackRow, TracksOf, TracksWriter},
@@ -42,6 +43,8 @@ pub(crate) struct Merging {
     /// What was linked, where that was asked for.
     pub(crate) links: Option<Vec<IdentityLink>>,
     pub(crate) model: Option<ModelIdentity>,
+    /// Where rows are held that are refined.
+    scratch: Option<ScratchFiles>,
     detections: DetectionsWriter<BufWriter<NamedTempFile>>,
     tracks: TracksWriter<BufWriter<NamedTempFile>>,
     /// Rows of the segment in hand, after the trail that leads into it.
@@ -67,7 +70,16 @@ impl Merging {
         delivery: &Delivery,
     ) -> Result<Self, Failure> {
         let file = || scratch_file(cloud.storage.scratch(), "").map(BufWriter::new);
+        let nameless = || {
+            let file = tempfile::tempfile_in(cloud.storage.scratch());
+            file.map_err(|error| Failure::from_io("making a temporary file", error))
+        };
+        let scratch = match manifest.settings.refine.is_none() {
+            true => None,
+            false => Some([nameless()?, nameless()?, nameless()?]),
+        };
         Ok(Self {
+            scratch,
             ledger: Ledger::default(),
             fold: None,
             classes: Arc::new(classes),
@@ -138,7 +150,8 @@ impl Merging {
         let (settings, frame_rate) = (&manifest.settings, video_of(manifest)?.frame_rate.to_f64());
         if !settings.refine.is_none() || strides.tracked.every() > 1 || !settings.edits.is_empty() {
             let birth_score = tracker_settings(settings, footer.track_thresh, frame_rate).track_thresh + BIRTH_MARGIN;
-            self.refiner = Some(Refiner::new(refine_of(settings, birth_score)?, strides.tracked));
+            let refine = refine_of(settings, birth_score)?;
+            self.refiner = Some(Refiner::new(refine, strides.tracked, manifest, self.scratch.take())?);
             self.votes = Some(Votes::new(footer));
         }
         Ok((strides, Fold::new(settings, footer, frame_rate)?))

@@ -18,6 +18,8 @@
 //! assert_eq!((filled[1].frame, filled[1].bbox), (1, [2.0, 0.0, 12.0, 20.0]));
 //! ```
 //!
+//! [`Streamed`] gives what [`Refine::apply`] gives, for videos that are too long for memory.
+//!
 //! No row is taken away, no id is given twice in a frame, and every row that is added says so by its [`Origin`]. The effects are
 //! measured in `docs/tracking.md`.
 //!
@@ -43,6 +45,7 @@ mod refine;
 mod row;
 mod rts;
 mod smoothing;
+mod streamed;
 mod tracks;
 
 pub use appearance::{Appearances, DESCRIPTOR_BYTES, Descriptor, Picture};
@@ -55,3 +58,4 @@ pub use refine::{Refine, Refined, Smooth};
 pub use row::{Detection, Origin, Row, Video};
 pub use rts::smooth_rts;
 pub use smoothing::{Smoothing, SmoothingError, smooth};
+pub use streamed::{ScratchFiles, Streamed, StreamedRows};

@@ -86,7 +86,24 @@ pub fn link(rows: Vec<Row>, video: &Video, link: &Link) -> Linked {
 #[must_use]
 pub fn link_seen(mut rows: Vec<Row>, appearances: &Appearances, video: &Video, link: &Link) -> Linked {
     let pieces = Pieces::cut(&rows, appearances, video);
-    let edges = candidates(&pieces, video, link, size_px(&rows, video));
+    let Named { ids, links } = decide(&pieces, video, link, size_px(&rows, video));
+    for (piece, &id) in pieces.pieces.iter().zip(&ids) {
+        for &place in &pieces.order[piece.rows.clone()] {
+            rows[place as usize].id = id;
+        }
+    }
+    Linked { rows, links }
+}
+
+/// The id of each piece, and the links.
+pub(crate) struct Named {
+    pub(crate) ids: Vec<u64>,
+    pub(crate) links: Vec<LinkMade>,
+}
+
+/// Which pieces are one object.
+pub(crate) fn decide(pieces: &Pieces, video: &Video, link: &Link, size_px: [f64; 2]) -> Named {
+    let edges = candidates(pieces, video, link, size_px);
     let mut assigner = Assigner::default();
     let chosen: Vec<Edge> = assigner.maximise(&edges).iter().map(|&edge| edges[edge]).collect();
     let mut next = vec![None; pieces.pieces.len()];
@@ -96,12 +113,7 @@ pub fn link_seen(mut rows: Vec<Row>, appearances: &Appearances, video: &Video, l
         continues[edge.column as usize] = true;
     }
     let ids = names(&pieces.pieces, &next, &continues);
-    for (piece, &id) in pieces.pieces.iter().zip(&ids) {
-        for &place in &pieces.order[piece.rows.clone()] {
-            rows[place as usize].id = id;
-        }
-    }
-    Linked { links: made(&pieces.pieces, &edges, &chosen, &ids), rows }
+    Named { links: made(&pieces.pieces, &edges, &chosen, &ids), ids }
 }
 
 /// The picture, or what the boxes cover.
