@@ -45,7 +45,7 @@ async fn measure() -> Result<(), Box<dyn Error>> {
     let request = RequestId::of_upload("uploads", &upload.object.name, upload.generation, upload.created);
     store(&cloud, &request, &upload, settings, segments, crowd(objects, missed)).await?;
 
-    // From here on the peak counts anew.
+    // From here on the peak is that of merge alone.
     std::fs::write("/proc/self/clear_refs", "5")?;
     let (started, before) = (Instant::now(), processor_s()?);
     Merge::new(cloud.clone()).work(&request, &upload, &Delivery::new()).await?;

@@ -79,7 +79,7 @@ fn which_of_two_it_was_who_went_in_is_told_by_the_colour() {
             // Where the first would be, another; and the first a little further on.
             36.. => {
                 scene.add(frame, 2, [along - 8.0, 10.0], 128);
-                scene.add(frame, 3, [along + 36.0, 10.0], 0);
+                scene.add(frame, 3, [along + 22.0, 10.0], 0);
             }
             _ => {}
         }

@@ -104,7 +104,7 @@ fn bin(rgb: [u8; 3]) -> usize {
     let [red, green, blue] = rgb.map(u32::from);
     let (most, least) = (red.max(green).max(blue), red.min(green).min(blue));
     let spread = most - least;
-    let saturation = if most == 0 { 0 } else { 255 * spread / most };
+    let saturation = (255 * spread).checked_div(most).unwrap_or(0);
     if saturation <= LEAST_SATURATION || most <= LEAST_BRIGHTNESS {
         return (HUES * SATURATIONS + most * GREYS / 256) as usize;
     }

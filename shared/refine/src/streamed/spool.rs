@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Bytes that are held before they are written.
-const BUFFER_BYTES: usize = 32 << 20;
+const BUFFER_BYTES: usize = 8 << 20;
 
 /// Records that are read back by key, in the order in which they were written.
 #[derive(Debug)]
