@@ -51,6 +51,7 @@ fn retrack_file(out: &Path, arguments: &RetrackArguments) -> anyhow::Result<Exit
         (arguments.filter.detect_every.is_some(), "--detect-every", "leave the frames between out of the file"),
         (deviations.scale_buffer && refine.is_none(), "--scale-buffer", "--frame-rate scales the buffer"),
         (deviations.per_class, "--per-class", "give each class a file"),
+        (deviations.appearance.is_some(), "--appearance", "a file has no pictures"),
         (arguments.results.blur.is_some(), "--blur", "no video is made"),
         (arguments.results.boxes.is_some(), "--boxes", "no video is made"),
         (arguments.results.crops, "--crops", "no video is read"),

@@ -2,8 +2,8 @@
 
 use crate::{
     args::{
-        BoxesChoice, DeviationArguments, FilterArguments, PlanArguments, Precision, ProcessingArguments,
-        ReadingArguments, RefineArguments, ResultArguments, RetrackArguments, TrackerArguments,
+        AppearanceChoice, BoxesChoice, DeviationArguments, FilterArguments, PlanArguments, Precision,
+        ProcessingArguments, ReadingArguments, RefineArguments, ResultArguments, RetrackArguments, TrackerArguments,
     },
     upload,
 };
@@ -15,7 +15,7 @@ use std::{
 };
 use trackdrop_detector::default_model_path;
 use trackdrop_media::Source;
-use trackdrop_pipeline::{Boxes, Refinements, RequestSettings};
+use trackdrop_pipeline::{Appearance, Boxes, Refinements, RequestSettings};
 
 /// The settings of a run.
 pub(crate) fn of_run(arguments: &ProcessingArguments) -> anyhow::Result<RequestSettings> {
@@ -128,6 +128,12 @@ fn overlay(
     of.score_fusion = tracker.no_score_fusion.then_some(false).or(of.score_fusion);
     of.scale_buffer |= deviations.scale_buffer;
     of.per_class |= deviations.per_class;
+    if let Some(appearance) = deviations.appearance {
+        settings.appearance = match appearance {
+            AppearanceChoice::Color => Some(Appearance::Color),
+            AppearanceChoice::None => None,
+        };
+    }
     refine(&mut settings.refine, &deviations.refine);
 }
 

@@ -276,7 +276,7 @@ impl Workshop {
         let (_, bytes) = storage.get(&detections).await?;
         tokio::task::spawn_blocking(move || {
             let mut rows = tracks::stream(file.path())?.collect::<Result<Vec<_>, _>>()?;
-            let names = detections::read_segment(bytes)?.1.class_names;
+            let names = detections::read_segment(bytes)?.footer.class_names;
             let names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(name.as_str())).collect();
             Ok(apply_edits(&edits, &mut rows, &names)?)
         })

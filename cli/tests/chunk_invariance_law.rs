@@ -14,7 +14,7 @@ use trackdrop_cloud::{
 };
 use trackdrop_flow::Cloud;
 use trackdrop_pipeline::{
-    DetectEvery, Looks, RequestId, RequestSettings, StrideChoice,
+    Appearance, DetectEvery, Looks, Refinements, RequestId, RequestSettings, Smooth, StrideChoice,
     names::{ObjectName, ResultFile},
     settings::METADATA_KEY,
 };
@@ -81,11 +81,11 @@ async fn process(
     request: &RequestId,
     upload: &ObjectName,
     cut: &Cut,
-    asked: DetectEvery,
+    settings: &RequestSettings,
 ) -> (Option<StrideChoice>, Vec<bytes::Bytes>) {
     disturb(world, cut);
     let mut metadata = world.local.stat(upload).await.unwrap().metadata;
-    let settings = looking(asked, cut.segment_seconds);
+    let settings = RequestSettings { segment_seconds: cut.segment_seconds, ..settings.clone() };
     metadata.insert(METADATA_KEY.to_owned(), serde_json::to_string(&settings).unwrap());
     assert!(world.local.redrive(request, Some((upload.clone(), metadata)), Redrive::Reset).await.unwrap());
     // Other processes on the same directory, each with its own connection, lock and bus.
@@ -146,7 +146,8 @@ proptest! {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let world = World::new(Trouble::default());
             let text = format!("frames={frames} gop={gop} seed={seed}");
-            let (request, upload) = world.upload("v.mp4", &text, &looking(asked, 1_000.0)).await;
+            let settings = looking(asked, 1_000.0);
+            let (request, upload) = world.upload("v.mp4", &text, &settings).await;
             world.settle(std::slice::from_ref(&request)).await;
             let undisturbed = results(&world, &request).await;
             assert_eq!(undisturbed.0.is_some(), asked.frames().is_none());
@@ -168,12 +169,34 @@ proptest! {
             let looked = (0..frames).filter(|&frame| looks.at(frame as u64)).count() as u64;
             assert_eq!((ledger.frames_whole, ledger.frames_passed_over), (looked, frames as u64 - looked));
             for cut in &cuts {
-                assert!(process(&world, &request, &upload, cut, asked).await == undisturbed, "{cut:?}");
+                assert!(process(&world, &request, &upload, cut, &settings).await == undisturbed, "{cut:?}");
                 assert_eq!(world.rows().await.len(), 1, "one row a request");
             }
             let loaded: BTreeMap<_, _> =
                 world.local.loaded_tracks().await.unwrap().into_iter().map(|file| (file.request_id, file.path)).collect();
             assert_eq!(loaded.len(), 1);
+        });
+    }
+
+    /// What is decided with the whole video in hand, also by what objects look like.
+    #[test]
+    fn any_cut_gives_the_same_bytes_of_tracks_that_were_refined(
+        seed in 1u64..1_000_000, frames in 100i64..400, gop in 1i64..12, cut in cuts(), link in 0.2f64..4.0,
+        recover: bool, rts: bool, colored: bool, every in 1u32..3
+    ) {
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let world = World::new(Trouble::default());
+            let smooth = rts.then_some(Smooth::RTS);
+            let settings = RequestSettings {
+                refine: Refinements { link: Some(link), recover, smooth, ..Refinements::default() },
+                appearance: colored.then_some(Appearance::Color),
+                ..looking(every.try_into().unwrap(), 1_000.0)
+            };
+            let text = format!("frames={frames} gop={gop} seed={seed}");
+            let (request, upload) = world.upload("v.mp4", &text, &settings).await;
+            world.settle(std::slice::from_ref(&request)).await;
+            let undisturbed = results(&world, &request).await;
+            assert!(process(&world, &request, &upload, &cut, &settings).await == undisturbed, "{cut:?}");
         });
     }
 }

@@ -209,6 +209,7 @@ fn what_can_t_be_honoured_is_refused_with_the_reason() {
         (vec!["retrack", "--detections", "missing.csv", "--out", out], "missing.csv"),
         (vec!["retrack", "--detections", detections, "--out", out, "--per-class"], "--per-class is for a REQUEST"),
         (vec!["retrack", "--detections", detections, "--out", out, "--link=-1"], "linking over -1 s"),
+        (vec!["retrack", "--detections", detections, "--out", out, "--appearance", "color"], "a file has no pictures"),
         (vec!["retrack", "--detections", detections, "--out", out, "--smooth", "0"], "smoothing over 0 frames"),
         (vec!["retrack", "--detections", detections, "--out", out, "--refine", "--frame-rate", "0"], "--frame-rate 0"),
         (vec!["retrack", "--tracks", detections, "--out", out], "--tracks are refined"),

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use trackdrop_cloud::Storage;
 use trackdrop_flow::version;
 use trackdrop_pipeline::{
-    Bucket, FailureKind, Refinements, RequestId, RequestSettings, RequestState, Smooth, TrackerOverrides,
+    Appearance, Bucket, FailureKind, Refinements, RequestId, RequestSettings, RequestState, Smooth, TrackerOverrides,
+    links::IdentityLink,
     names::{ObjectName, ResultFile},
 };
 use trackdrop_tables::tracks::{self, TrackRow};
@@ -143,6 +144,49 @@ async fn refinements_add_marked_rows_and_do_not_depend_on_the_cut() {
         of_cut.push(of_version);
     }
     assert!(of_cut[0] == of_cut[1], "80 segments and 1 give the same rows and links");
+}
+
+/// The rows of a version, and the links between them.
+async fn linked(world: &World, version: &RequestId) -> (Vec<TrackRow>, Option<Vec<IdentityLink>>) {
+    let links = tracks::read_links(world.bytes(version, ResultFile::Tracks).await).unwrap();
+    (world.tracks(version).await, links)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_objects_look_like_is_stored_where_it_is_asked_for_and_links_go_by_it() {
+    let video = "frames=400 gop=5 seed=104";
+    let mut of_cut = Vec::new();
+    for length in [0.5, 1_000.0] {
+        let world = World::new(Trouble::default());
+        let colored = RequestSettings { appearance: Some(Appearance::Color), ..seconds(length) };
+        let (plain, _) = world.upload("plain.mp4", video, &seconds(length)).await;
+        let (first, _) = world.upload("v.mp4", video, &colored).await;
+        world.settle(&[plain.clone(), first.clone()]).await;
+        assert!(world.tracks(&first).await == world.tracks(&plain).await, "without links it changes no track");
+        let [of_plain, of_first] =
+            [world.bytes(&plain, ResultFile::Detections).await, world.bytes(&first, ResultFile::Detections).await];
+        assert!(of_first.len() > of_plain.len(), "the file has one column more");
+
+        let link = |settings: &mut RequestSettings| settings.refine = Refinements::best();
+        let blind = versioned(&world, &first, |settings| {
+            link(settings);
+            settings.appearance = None;
+        });
+        let blind = linked(&world, &blind.await).await;
+        let of_plain = versioned(&world, &plain, link).await;
+        assert!(blind == linked(&world, &of_plain).await, "without it links are as they were");
+        let seeing = versioned(&world, &first, link).await;
+        let seeing = linked(&world, &seeing).await;
+        assert_ne!(seeing.1, blind.1, "links go by it");
+        of_cut.push((seeing, of_first));
+
+        let manifest = world.manifest(&plain).await;
+        let asked = RequestSettings { appearance: Some(Appearance::Color), ..manifest.settings.clone() };
+        let refused = version::make(&world.cloud, &manifest, asked).await.unwrap_err();
+        assert_eq!(refused.kind(), FailureKind::Permanent);
+        assert!(refused.to_string().contains("process the video again"), "{refused}");
+    }
+    assert!(of_cut[0] == of_cut[1], "80 segments and 1 give the same rows, links and detections");
 }
 
 #[tokio::test(flavor = "multi_thread")]

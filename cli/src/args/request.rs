@@ -32,6 +32,10 @@ pub(crate) struct DeviationArguments {
     /// Associate each class by itself
     #[arg(long)]
     pub(crate) per_class: bool,
+    /// Store beside each detection what it looks like, and link by that, too (--link, --refine): color, the colours of the box in 64 bytes; none, for
+    /// a version that leaves it out [default: none; of retrack, that of the request]
+    #[arg(long, value_enum, value_name = "color|none")]
+    pub(crate) appearance: Option<AppearanceChoice>,
     #[command(flatten)]
     pub(crate) refine: RefineArguments,
 }
@@ -60,6 +64,14 @@ pub(crate) struct RefineArguments {
     /// Begin a track with the detection that it was born from (a row with observed = false)
     #[arg(long)]
     pub(crate) backfill: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AppearanceChoice {
+    /// The colours of the box
+    Color,
+    /// Nothing
+    None,
 }
 
 fn smooth(text: &str) -> Result<Smooth, String> {

@@ -31,9 +31,9 @@ impl Absences {
     }
 
     /// Of all rows, in frame order.
-    pub(crate) fn of_rows(rows: &[TrackRow], time_base: Rational) -> Self {
+    pub(crate) fn of_rows<'a>(rows: impl IntoIterator<Item = &'a TrackRow>, time_base: Rational) -> Self {
         let mut absences = Self::new(time_base);
-        rows.iter().for_each(|row| absences.take(row.track_id, row.frame_index, row.pts, row.bbox));
+        rows.into_iter().for_each(|row| absences.take(row.track_id, row.frame_index, row.pts, row.bbox));
         absences
     }
 

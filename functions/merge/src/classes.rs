@@ -118,6 +118,7 @@ mod tests {
             model: ModelIdentity { name: "m".into(), sha256: String::new() },
             class_names: vec!["person".into(), "skis".into()],
             track_thresh: None,
+            appearance: None,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use trackdrop_pipeline::{Failure, Looks, RequestSettings, manifest::ManifestSegment};
 use trackdrop_probe::tracker_settings;
-use trackdrop_tables::detections::{DetectionRow, SegmentFooter};
+use trackdrop_tables::detections::{AppearanceBytes, DetectionRow, SegmentFooter};
 use trackdrop_tracker::{ByteTrack, Detection, PerClass, Rules, SettingsError, Track};
 
 /// An object in a frame: what the tracker says, and the detection that it was matched with.
@@ -27,10 +27,17 @@ pub(crate) struct Looked<'a> {
     /// Of tracks that were born in the look before, and are seen in this one: the id, and the detection of their birth.
     pub(crate) births: &'a [(u64, DetectionRow)],
     detections: &'a [DetectionRow],
+    /// What each of them looks like; empty where it is not known.
+    appearances: &'a [AppearanceBytes],
     shown: &'a [usize],
 }
 
 impl<'a> Looked<'a> {
+    /// What a track's detection looks like.
+    pub(crate) fn appearance(&self, matched: &Matched<'_>) -> Option<&'a AppearanceBytes> {
+        self.appearances.get(*self.shown.get(matched.track.detection)?)
+    }
+
     /// The detections that the tracker was shown.
     pub(crate) fn shown(&self) -> impl Iterator<Item = &'a DetectionRow> + use<'a> {
         let detections = self.detections;
@@ -76,15 +83,16 @@ impl Fold {
     }
 
     /// Steps once for every frame of a segment that is looked at, also where nothing was detected; `take` gets its index and PTS, and what it
-    /// comes to.
+    /// comes to. `appearances` says what each row looks like, or nothing.
     pub(crate) fn frames(
         &mut self,
         segment: &ManifestSegment,
         looks: &Looks,
         rows: &[DetectionRow],
+        appearances: &[AppearanceBytes],
         mut take: impl FnMut(i64, i64, Looked<'_>),
     ) -> Result<(), Failure> {
-        let mut rest = rows;
+        let (mut rest, mut looked) = (rows, appearances);
         for (i, &pts) in segment.frame_pts.as_slice().iter().enumerate() {
             let frame_index = (segment.span.first_frame + i as u64) as i64;
             let (of_frame, after) = rest.split_at(rest.partition_point(|row| row.frame_index <= frame_index));
@@ -92,6 +100,8 @@ impl Fold {
                 return Err(foreign(segment, row));
             }
             rest = after;
+            let (appearances, looked_after) = looked.split_at_checked(of_frame.len()).unwrap_or_default();
+            looked = looked_after;
             // A version of tracks may be made of fewer frames than the detector looked at.
             if !looks.at(frame_index as u64) {
                 continue;
@@ -100,7 +110,7 @@ impl Fold {
             self.last_look = Some(frame_index);
             let matched = self.step(passed as u32, of_frame)?;
             let (shown, births) = (&self.shown, &self.births);
-            take(frame_index, pts, Looked { matched: &matched, births, detections: of_frame, shown });
+            take(frame_index, pts, Looked { matched: &matched, births, detections: of_frame, appearances, shown });
         }
         rest.first().map_or(Ok(()), |row| Err(foreign(segment, row)))
     }
@@ -188,6 +198,7 @@ mod tests {
             model: ModelIdentity { name: "m".into(), sha256: String::new() },
             class_names: vec!["person".into(), "car".into()],
             track_thresh: None,
+            appearance: None,
         };
         Fold::new(&RequestSettings { tracker, ..Default::default() }, &footer, 25.0).unwrap()
     }

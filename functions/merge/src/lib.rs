@@ -41,8 +41,7 @@ use trackdrop_pipeline::{
 use trackdrop_refine::Video;
 use trackdrop_tables::{
     TableError,
-    detections::{self, DetectionRow, SegmentFooter},
-    tracks::TrackRow,
+    detections::{self, SegmentFile, SegmentFooter},
 };
 
 use blur::Absences;
@@ -102,19 +101,22 @@ impl StageHandler for Merge {
             self.write_segment(&mut writes, &manifest, segment, tracks).await?;
         }
         if let Some(refiner) = merging.refiner.take() {
-            let (of, votes, video) = (Arc::clone(&manifest), merging.votes.take(), refined_video(&manifest)?);
-            let refined = blocking(move || refiner.finish(&of, &video, votes.unwrap_or_default())).await?;
+            let (of, votes) = (Arc::clone(&manifest), merging.votes.take());
+            let refined = blocking(move || refiner.finish(&of, votes.unwrap_or_default())).await?;
             merging.classes = Arc::new(refined.classes);
             merging.links = refined.links;
-            let rows = Arc::new(refined.rows);
+            let mut rows = refined.rows;
             // Refined tracks have fewer gaps, other boxes, and may have other ids.
-            merging.draw(&manifest, blur, Absences::of_rows(&rows, video_of(&manifest)?.time_base));
+            merging.draw(&manifest, blur, rows.absences(video_of(&manifest)?.time_base));
             for segment in &manifest.segments {
                 delivery.step()?;
-                let (plan, of, rows) = (segment.clone(), Arc::clone(&manifest), Arc::clone(&rows));
-                let emitting = blocking(move || merging.emit(&of, &plan, of_segment(&rows, &plan)));
-                let (emitted, tracks) = writes.during(emitting).await??;
-                merging = emitted;
+                let (plan, of) = (segment.clone(), Arc::clone(&manifest));
+                let emitting = blocking(move || {
+                    let of_segment = rows.of_segment(&of, &merging.classes, &plan)?;
+                    merging.emit(&of, &plan, &of_segment).map(|(merging, tracks)| (rows, merging, tracks))
+                });
+                let (left, emitted, tracks) = writes.during(emitting).await??;
+                (rows, merging) = (left, emitted);
                 self.write_segment(&mut writes, &manifest, segment, tracks).await?;
             }
         }
@@ -146,7 +148,7 @@ impl Merge {
             let bytes = next(&mut downloads, delivery).await?;
             let (segment, manifest) = (segment.clone(), Arc::clone(manifest));
             (voting, absences, blur, damage, association) = blocking(move || {
-                let (rows, footer) = read_segment(&segment, bytes)?;
+                let SegmentFile { rows, footer, .. } = read_segment(&segment, bytes)?;
                 damage.take(&segment, &footer.account);
                 let (strides, mut fold, mut votes) = match voting {
                     Some(voting) => voting,
@@ -161,7 +163,7 @@ impl Merge {
                 };
                 let is_blurred = !manifest.settings.blur.is_empty();
                 association.time(|| {
-                    fold.frames(&segment, &strides.tracked, &rows, |frame_index, pts, frame| {
+                    fold.frames(&segment, &strides.tracked, &rows, &[], |frame_index, pts, frame| {
                         votes.take(frame.matched);
                         for matched in frame.matched.iter().filter(|_| is_blurred) {
                             absences.take(matched.track.id as i64, frame_index, pts, matched.bbox());
@@ -280,13 +282,7 @@ fn refined_video(manifest: &Manifest) -> Result<Video, Failure> {
     })
 }
 
-/// The rows of a segment's frames, out of those of all frames.
-fn of_segment<'a>(rows: &'a [TrackRow], segment: &ManifestSegment) -> &'a [TrackRow] {
-    let until = |frame: u64| rows.partition_point(|row| row.frame_index < frame as i64);
-    &rows[until(segment.span.first_frame)..until(segment.span.first_frame + segment.span.frame_count)]
-}
-
-fn read_segment(segment: &ManifestSegment, bytes: bytes::Bytes) -> Result<(Vec<DetectionRow>, SegmentFooter), Failure> {
+fn read_segment(segment: &ManifestSegment, bytes: bytes::Bytes) -> Result<SegmentFile, Failure> {
     detections::read_segment(bytes)
         .map_err(|error| Failure::permanent(format!("detections of segment {}: {error}", segment.segment_number)))
 }

@@ -23,8 +23,9 @@ use trackdrop_pipeline::{
     manifest::{ManifestSegment, ModelIdentity},
 };
 use trackdrop_probe::{refine_of, tracker_settings};
+use trackdrop_refine::ScratchFiles;
 use trackdrop_tables::{
-    detections::{DetectionsWriter, SegmentFooter},
+    detections::{APPEARANCE_BYTES, DetectionsWriter, SegmentFile, SegmentFooter},
     tracks::{Drawing, TRAIL_FRAMES, TrackRow, TracksOf, TracksWriter},
 };
 use trackdrop_tracker::BIRTH_MARGIN;
@@ -42,6 +43,8 @@ pub(crate) struct Merging {
     /// What was linked, where that was asked for.
     pub(crate) links: Option<Vec<IdentityLink>>,
     pub(crate) model: Option<ModelIdentity>,
+    /// Where rows are held that are refined.
+    scratch: Option<ScratchFiles>,
     detections: DetectionsWriter<BufWriter<NamedTempFile>>,
     tracks: TracksWriter<BufWriter<NamedTempFile>>,
     /// Rows of the segment in hand, after the trail that leads into it.
@@ -67,7 +70,16 @@ impl Merging {
         delivery: &Delivery,
     ) -> Result<Self, Failure> {
         let file = || scratch_file(cloud.storage.scratch(), "").map(BufWriter::new);
+        let nameless = || {
+            let file = tempfile::tempfile_in(cloud.storage.scratch());
+            file.map_err(|error| Failure::from_io("making a temporary file", error))
+        };
+        let scratch = match manifest.settings.refine.is_none() {
+            true => None,
+            false => Some([nameless()?, nameless()?, nameless()?]),
+        };
         Ok(Self {
+            scratch,
             ledger: Ledger::default(),
             fold: None,
             classes: Arc::new(classes),
@@ -75,7 +87,10 @@ impl Merging {
             votes: None,
             links: None,
             model: None,
-            detections: DetectionsWriter::new(file()?).map_err(table)?,
+            detections: match manifest.settings.appearance {
+                None => DetectionsWriter::new(file()?).map_err(table)?,
+                Some(_) => DetectionsWriter::with_appearance(file()?).map_err(table)?,
+            },
             tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
             recent: VecDeque::new(),
             drawing: Drawing::default(),
@@ -101,7 +116,8 @@ impl Merging {
         segment: &ManifestSegment,
         bytes: bytes::Bytes,
     ) -> Result<(Self, Option<Vec<u8>>), Failure> {
-        let (rows, footer) = read_segment(segment, bytes)?;
+        let SegmentFile { rows, appearances, footer } = read_segment(segment, bytes)?;
+        agree_on_appearance(manifest, segment.segment_number, &footer)?;
         let (strides, mut fold) = match self.fold.take() {
             Some(fold) => fold,
             None => self.begin_fold(manifest, &footer)?,
@@ -109,13 +125,15 @@ impl Merging {
         let looks = strides.detected(segment.segment_number, &footer.account)?;
         self.ledger.take(&segment.planned(looks), &footer.account).map_err(Failure::permanent_from)?;
         self.agree_on_model(segment.segment_number, &footer)?;
-        for &row in &rows {
-            self.detections.push(row).map_err(table)?;
+        let of_row = |at: usize| appearances.get(at).unwrap_or(&[0; APPEARANCE_BYTES]);
+        for (at, &row) in rows.iter().enumerate() {
+            self.detections.push_seen(row, of_row(at)).map_err(table)?;
         }
+        let appearances = if manifest.settings.appearance.is_some() { &appearances[..] } else { &[] };
         let (mut tracks, mut refused) = (Vec::new(), Ok(()));
         let (classes, refiner) = (&self.classes, &mut self.refiner);
         self.association.time(|| {
-            fold.frames(segment, &strides.tracked, &rows, |frame_index, pts, frame| match refiner {
+            fold.frames(segment, &strides.tracked, &rows, appearances, |frame_index, pts, frame| match refiner {
                 Some(refiner) if refused.is_ok() => refused = refiner.take(frame_index, frame),
                 Some(_) => {}
                 None => tracks.extend(frame.matched.iter().map(|matched| classes.row(frame_index, pts, matched))),
@@ -132,7 +150,8 @@ impl Merging {
         let (settings, frame_rate) = (&manifest.settings, video_of(manifest)?.frame_rate.to_f64());
         if !settings.refine.is_none() || strides.tracked.every() > 1 || !settings.edits.is_empty() {
             let birth_score = tracker_settings(settings, footer.track_thresh, frame_rate).track_thresh + BIRTH_MARGIN;
-            self.refiner = Some(Refiner::new(refine_of(settings, birth_score)?, strides.tracked));
+            let refine = refine_of(settings, birth_score)?;
+            self.refiner = Some(Refiner::new(refine, strides.tracked, manifest, self.scratch.take())?);
             self.votes = Some(Votes::new(footer));
         }
         Ok((strides, Fold::new(settings, footer, frame_rate)?))
@@ -190,6 +209,17 @@ impl Merging {
         };
         let by_class = self.classes.count();
         Ok(Finished { detections: close(detections)?, tracks: close(tracks)?, rows, by_class })
+    }
+}
+
+/// Links by looks need those of all detections.
+fn agree_on_appearance(manifest: &Manifest, segment: SegmentNumber, footer: &SegmentFooter) -> Result<(), Failure> {
+    match manifest.settings.appearance {
+        Some(asked) if footer.appearance != Some(asked) => Err(Failure::permanent(format!(
+            "segment {segment} was detected without --appearance {asked} (the setting appearance): process the video again with it, or track \
+             without it"
+        ))),
+        _ => Ok(()),
     }
 }
 

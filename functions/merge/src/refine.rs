@@ -1,15 +1,23 @@
 //! Named deviations from what the tracker gave, asked for by the user and made once all frames are known: they hold the video's rows
-//! in memory. No row is taken away, and every row that is added has `observed == false`. A person's edits are made after them, and may do both.
+//! on disk, or in memory where they look at all of them together. No row is taken away, and every row that is added has `observed == false`. A person's edits are made after them, and may do both.
 
 use crate::{
+    blur::Absences,
     classes::{Classes, Votes},
     edits,
     fold::{Looked, Matched},
-    video_of,
+    refined_video, video_of,
 };
-use std::num::NonZeroU32;
-use trackdrop_pipeline::{Failure, Looks, Manifest, links::IdentityLink};
-use trackdrop_refine::{Detection, LinkMade, Origin, Refine, Row, Video};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    num::NonZeroU32,
+};
+use trackdrop_pipeline::{
+    Failure, Looks, Manifest, Rational, RequestSettings, links::IdentityLink, manifest::ManifestSegment,
+};
+use trackdrop_refine::{
+    Appearances, Descriptor, Detection, LinkMade, Origin, Refine, Row, ScratchFiles, Streamed, StreamedRows,
+};
 use trackdrop_tables::{detections::DetectionRow, tracks::TrackRow};
 
 /// Coordinates beyond this are in no picture; the refinements refuse them.
@@ -19,66 +27,121 @@ const MAX_MAGNITUDE_PX: f32 = 1e9;
 pub(crate) struct Refiner {
     refine: Refine,
     looks: Looks,
-    rows: Vec<Row>,
+    held: Held,
     /// Rows whose box is none: they stay as they are.
     odd: Vec<Row>,
+}
+
+/// Where rows are until all are known.
+enum Held {
+    Memory(InMemory),
+    /// Where neither edits nor blurring look at all rows, and links go by motion alone.
+    Disk(Box<Streamed>),
+}
+
+#[derive(Default)]
+struct InMemory {
+    rows: Vec<Row>,
     /// What the tracker was shown; only what the refinements look at.
     detections: Vec<Detection>,
+    /// What rows look like, where links go by it.
+    appearances: Appearances,
 }
 
 impl Refiner {
-    pub(crate) fn new(refine: Refine, looks: Looks) -> Self {
+    /// Rows are held in these files, where the refinements can do so.
+    pub(crate) fn new(
+        refine: Refine,
+        looks: Looks,
+        manifest: &Manifest,
+        scratch: Option<ScratchFiles>,
+    ) -> Result<Self, Failure> {
         // Without a look at every frame each track begins with its first detection anyway.
         let refine = Refine { backfill: refine.backfill.filter(|_| looks.every() == 1), ..refine };
-        Self { refine, looks, rows: Vec::new(), odd: Vec::new(), detections: Vec::new() }
+        let RequestSettings { appearance, edits, blur, .. } = &manifest.settings;
+        let (video, by_motion) = (refined_video(manifest)?, appearance.is_none() || refine.link.is_none());
+        let is_row_by_row = looks.every() == 1 && by_motion && edits.is_empty() && blur.is_empty();
+        let held = match scratch.filter(|_| is_row_by_row && Streamed::serves(&refine, &video)) {
+            Some(scratch) => Held::Disk(Box::new(Streamed::new(&refine, &video, scratch))),
+            None => Held::Memory(InMemory::default()),
+        };
+        Ok(Self { refine, looks, held, odd: Vec::new() })
     }
 
     /// Takes what the next frame that is looked at comes to.
     pub(crate) fn take(&mut self, frame_index: i64, looked: Looked<'_>) -> Result<(), Failure> {
         let Looked { matched, births, .. } = looked;
         let frame = frame_of(frame_index)?;
+        let mut rows = Vec::with_capacity(matched.len());
         for (id, first) in births.iter().filter(|(_, first)| is_usable(first.bbox, first.score)) {
             // Frames without a look on either side are a long time, so a track begins with the detection that it was born from.
             let at_birth = Row::new(frame_of(first.frame_index)?, *id, first.bbox.map(f64::from));
             let (score, class, origin) = (f64::from(first.score), first.class_id, Origin::Detected);
-            self.rows.push(Row { score, class, origin, ..at_birth });
+            rows.push(Row { score, class, origin, ..at_birth });
         }
-        for Matched { track, detection } in matched {
+        for one @ Matched { track, detection } in matched {
             let bbox = [track.x1, track.y1, track.x2, track.y2].map(|edge| edge as f32);
+            let appearance = match &mut self.held {
+                Held::Memory(held) if self.refine.link.is_some() => {
+                    looked.appearance(one).and_then(|bytes| held.appearances.add(Descriptor(*bytes)))
+                }
+                _ => None,
+            };
             let row = Row {
+                appearance,
                 measured: detection.bbox.map(f64::from),
                 score: f64::from(detection.score),
                 class: detection.class_id,
                 ..Row::new(frame, track.id, bbox.map(f64::from))
             };
             let usable = is_usable(bbox, detection.score) && is_usable(detection.bbox, detection.score);
-            if usable { self.rows.push(row) } else { self.odd.push(row) }
+            if usable { rows.push(row) } else { self.odd.push(row) }
         }
+        let detections = self.detections(frame, &looked);
+        match &mut self.held {
+            Held::Memory(held) => {
+                held.rows.extend(rows);
+                held.detections.extend(detections);
+                Ok(())
+            }
+            Held::Disk(streamed) => streamed.frame(frame, &rows, &detections).map_err(on_disk),
+        }
+    }
+
+    /// The detections of a frame that the refinements look at.
+    fn detections(&self, frame: u32, looked: &Looked<'_>) -> Vec<Detection> {
         let needs_all = self.refine.backfill.is_some();
-        if needs_all || self.refine.recover {
-            let mut taken: Vec<*const DetectionRow> =
-                matched.iter().map(|matched| &raw const *matched.detection).collect();
-            taken.sort_unstable();
-            let is_free = |row: &&DetectionRow| needs_all || taken.binary_search(&&raw const **row).is_err();
-            let usable = looked.shown().filter(is_free).filter(|row| is_usable(row.bbox, row.score));
-            self.detections.extend(usable.map(|row| Detection {
-                frame,
-                bbox: row.bbox.map(f64::from),
-                score: f64::from(row.score),
-                class: row.class_id,
-            }));
+        if !needs_all && !self.refine.recover {
+            return Vec::new();
         }
-        Ok(())
+        let mut taken: Vec<*const DetectionRow> =
+            looked.matched.iter().map(|matched| &raw const *matched.detection).collect();
+        taken.sort_unstable();
+        let is_free = |row: &&DetectionRow| needs_all || taken.binary_search(&&raw const **row).is_err();
+        let usable = looked.shown().filter(is_free).filter(|row| is_usable(row.bbox, row.score));
+        let to_detection = |row: &DetectionRow| Detection {
+            frame,
+            bbox: row.bbox.map(f64::from),
+            score: f64::from(row.score),
+            class: row.class_id,
+        };
+        usable.map(to_detection).collect()
     }
 
     /// All rows of the video: by frame, within a frame those of the tracker first; and the class of each identity, by the votes of its
     /// rows that the tracker returned.
-    pub(crate) fn finish(self, manifest: &Manifest, video: &Video, mut votes: Votes) -> Result<Finished, Failure> {
-        let Self { refine, looks, mut rows, odd, detections } = self;
+    pub(crate) fn finish(self, manifest: &Manifest, mut votes: Votes) -> Result<Finished, Failure> {
+        let Self { refine, looks, held, odd } = self;
+        let held = match held {
+            Held::Memory(held) => held,
+            Held::Disk(streamed) => return from_disk(*streamed, odd, manifest, &refine, votes),
+        };
+        let InMemory { mut rows, detections, appearances } = held;
         // Stable, as below: a birth is known one look later.
         rows.sort_by_key(|row| row.frame);
         let every = NonZeroU32::new(looks.every()).unwrap_or(NonZeroU32::MIN);
-        let refined = refine.apply_to_looks(rows, &detections, video, every);
+        let video = refined_video(manifest)?;
+        let refined = refine.apply_to_looks_seen(rows, &detections, &appearances, &video, every);
         let (mut rows, links) = (refined.rows, refine.link.map(|_| refined.links));
         if !odd.is_empty() {
             rows.extend(odd);
@@ -92,24 +155,93 @@ impl Refiner {
         let classes = votes.decide();
         let pts = Pts { manifest };
         let rows = rows.iter().map(|row| track_row(row, &pts, &classes)).collect::<Result<Vec<_>, _>>()?;
-        let named = |links: Vec<LinkMade>| links.iter().map(|link| pts.link(link)).collect::<Result<Vec<_>, _>>();
-        let links = links.map(named).transpose()?;
+        let links = links.map(|links| pts.links(&links)).transpose()?;
         if log.is_empty() {
-            return Ok(Finished { rows, classes, links });
+            return Ok(Finished { rows: FinalRows::Memory(rows.into()), classes, links });
         }
         let mut edited = rows.clone();
         edits::apply(log, &mut edited, &names).map_err(Failure::permanent_from)?;
         let links = links.map(|links| edits::renamed(links, &rows, &edited));
-        Ok(Finished { classes: edits::classes_of(&edited), rows: edited, links })
+        Ok(Finished { classes: edits::classes_of(&edited), rows: FinalRows::Memory(edited.into()), links })
     }
+}
+
+fn on_disk(error: std::io::Error) -> Failure {
+    Failure::from_io("holding rows on disk", error)
+}
+
+/// The same of rows on disk. Votes are in the order of frames for each identity, as those in memory are: sums of scores depend on it.
+fn from_disk(
+    streamed: Streamed,
+    odd: Vec<Row>,
+    manifest: &Manifest,
+    refine: &Refine,
+    mut votes: Votes,
+) -> Result<Finished, Failure> {
+    let mut waiting: BTreeMap<u64, VecDeque<Row>> = BTreeMap::new();
+    odd.iter().for_each(|row| waiting.entry(row.id).or_default().push_back(*row));
+    let rows = streamed.finish(|row| {
+        if let Some(odd) = waiting.get_mut(&row.id) {
+            while let Some(before) = odd.pop_front_if(|odd| odd.frame < row.frame) {
+                votes.vote(before.id, before.class, before.score);
+            }
+        }
+        votes.vote(row.id, row.class, row.score);
+    });
+    let rows = rows.map_err(on_disk)?;
+    waiting.into_values().flatten().for_each(|row| votes.vote(row.id, row.class, row.score));
+    let links = refine.link.map(|_| Pts { manifest }.links(rows.links())).transpose()?;
+    Ok(Finished { rows: FinalRows::Disk(Box::new(rows), odd.into()), classes: votes.decide(), links })
 }
 
 /// Refined rows, with the class of each identity.
 pub(crate) struct Finished {
-    pub(crate) rows: Vec<TrackRow>,
+    pub(crate) rows: FinalRows,
     pub(crate) classes: Classes,
     /// None where none were asked for.
     pub(crate) links: Option<Vec<IdentityLink>>,
+}
+
+/// Refined rows that are given segment after segment.
+pub(crate) enum FinalRows {
+    Memory(VecDeque<TrackRow>),
+    /// And those whose box is none.
+    Disk(Box<StreamedRows>, VecDeque<Row>),
+}
+
+impl FinalRows {
+    /// The rows of the next segment's frames.
+    pub(crate) fn of_segment(
+        &mut self,
+        manifest: &Manifest,
+        classes: &Classes,
+        segment: &ManifestSegment,
+    ) -> Result<Vec<TrackRow>, Failure> {
+        let end = segment.span.first_frame + segment.span.frame_count;
+        match self {
+            Self::Memory(rows) => {
+                let given = rows.partition_point(|row| row.frame_index < end as i64);
+                Ok(rows.drain(..given).collect())
+            }
+            Self::Disk(rows, odd) => {
+                let mut of_segment = rows.until(u32::try_from(end).unwrap_or(u32::MAX)).map_err(on_disk)?;
+                let odd_ones = odd.partition_point(|row| u64::from(row.frame) < end);
+                of_segment.extend(odd.drain(..odd_ones));
+                // Stable: those of the tracker stay first in their frame.
+                of_segment.sort_by_key(|row| row.frame);
+                let pts = Pts { manifest };
+                of_segment.iter().map(|row| track_row(row, &pts, classes)).collect()
+            }
+        }
+    }
+
+    /// Where tracks have no row; of rows on disk nobody asks.
+    pub(crate) fn absences(&self, time_base: Rational) -> Absences {
+        match self {
+            Self::Memory(rows) => Absences::of_rows(rows, time_base),
+            Self::Disk(..) => Absences::new(time_base),
+        }
+    }
 }
 
 fn frame_of(frame_index: i64) -> Result<u32, Failure> {
@@ -144,6 +276,10 @@ struct Pts<'a> {
 }
 
 impl Pts<'_> {
+    fn links(&self, links: &[LinkMade]) -> Result<Vec<IdentityLink>, Failure> {
+        links.iter().map(|link| self.link(link)).collect()
+    }
+
     fn link(&self, link: &LinkMade) -> Result<IdentityLink, Failure> {
         let video = video_of(self.manifest)?;
         let time_s = |frame: u32| Ok::<_, Failure>(video.time_base.seconds(self.of(frame.into())? - video.origin_pts));

@@ -15,6 +15,7 @@
 //! }
 //! ```
 
+mod appearance;
 mod files;
 mod media;
 mod pool;
@@ -34,7 +35,7 @@ use trackdrop_pipeline::{
 };
 use trackdrop_tables::{
     TableError,
-    detections::{DetectionRow, DetectionsWriter, SegmentFooter},
+    detections::{AppearanceBytes, DetectionRow, DetectionsWriter, SegmentFooter},
 };
 
 pub use files::{AnyPath, FoundModel, ModelFile, ModelFiles, Offered, StorageOf};
@@ -48,6 +49,8 @@ pub use trackdrop_media::{Limits, VideoEngine};
 pub struct SegmentDetections {
     /// The detections, in frame order, within a frame in the detector's order.
     pub rows: Vec<DetectionRow>,
+    /// What each looks like; empty unless the settings ask for it.
+    pub appearances: Vec<AppearanceBytes>,
     /// The frames that the chunk owns.
     pub frame_pts: PtsList,
     /// What became of them.
@@ -159,12 +162,17 @@ impl Track {
                 model: model.identity,
                 class_names: model.class_names,
                 track_thresh: model.track_thresh,
+                appearance: segment.settings.appearance,
             };
             let write = || -> Result<(Vec<u8>, u64), TableError> {
-                let mut writer = DetectionsWriter::new(Vec::new())?;
-                for row in found.rows {
-                    writer.push(row)?;
+                if footer.appearance.is_none() {
+                    let mut writer = DetectionsWriter::new(Vec::new())?;
+                    found.rows.into_iter().try_for_each(|row| writer.push(row))?;
+                    return writer.finish(Some(&footer));
                 }
+                let mut writer = DetectionsWriter::with_appearance(Vec::new())?;
+                let mut seen = found.rows.into_iter().zip(&found.appearances);
+                seen.try_for_each(|(row, appearance)| writer.push_seen(row, appearance))?;
                 writer.finish(Some(&footer))
             };
             write().map_err(Failure::permanent_from)

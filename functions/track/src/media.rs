@@ -1,6 +1,6 @@
 //! The detector that looks at real video: decoding runs ahead of the network by a few frames, in a thread of its own.
 
-use crate::{DetectorPool, ModelFacts, SegmentDetections, SegmentDetector};
+use crate::{DetectorPool, ModelFacts, SegmentDetections, SegmentDetector, appearance::colors};
 use std::{
     path::Path,
     sync::{
@@ -14,9 +14,9 @@ use trackdrop_media::{
     ChunkDescription, ChunkReader, Limits, ResizeFilter, RgbScaler, Source, VideoEngine, VideoWork, Window,
 };
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, Looks, RequestSettings, SegmentDescription, ledger::FrameAccount,
+    Activity, Appearance, Delivery, Failure, Looks, RequestSettings, SegmentDescription, ledger::FrameAccount,
 };
-use trackdrop_tables::detections::DetectionRow;
+use trackdrop_tables::detections::{AppearanceBytes, DetectionRow};
 
 /// Detections up to this score never count.
 const LOWEST_SCORE: f32 = trackdrop_tracker::LOW_FLOOR as f32;
@@ -65,18 +65,19 @@ impl SegmentDetector for MediaSegmentDetector {
         };
         let reader = open(self.video_engine)?;
         let in_hardware = reader.is_in_hardware();
-        let (mut rows, mut seen) = self.detect_frames(reader, &detector, segment, &source, delivery)?;
-        if in_hardware && !is_whole(&to_look_at, &seen) {
+        let mut found = self.detect_frames(reader, &detector, segment, &source, delivery)?;
+        if in_hardware && !is_whole(&to_look_at, &found.seen) {
             tracing::warn!(
-                frames = seen.len(),
+                frames = found.seen.len(),
                 planned = to_look_at.len(),
                 "the GPU's video engine does not give every frame whole: the segment is decoded again in software, which reports \
                  what is damaged"
             );
-            (rows, seen) = self.detect_frames(open(VideoEngine::Software)?, &detector, segment, &source, delivery)?;
+            found = self.detect_frames(open(VideoEngine::Software)?, &detector, segment, &source, delivery)?;
         }
+        let Found { rows, appearances, seen } = found;
         let account = FrameAccount::of(&to_look_at, &seen, looks.every()).map_err(Failure::permanent_from)?;
-        Ok(SegmentDetections { rows, frame_pts: source.frame_pts, account })
+        Ok(SegmentDetections { rows, appearances, frame_pts: source.frame_pts, account })
     }
 }
 
@@ -100,6 +101,15 @@ struct LaneFound {
     /// Each frame, and where its detections end.
     frames: Vec<(Seen, usize)>,
     detections: Vec<Detection>,
+    /// What each looks like, where that is asked for.
+    appearances: Vec<AppearanceBytes>,
+}
+
+/// What all lanes found, in the order of the frames.
+struct Found {
+    rows: Vec<DetectionRow>,
+    appearances: Vec<AppearanceBytes>,
+    seen: Vec<Seen>,
 }
 
 impl MediaSegmentDetector {
@@ -110,7 +120,7 @@ impl MediaSegmentDetector {
         segment: &SegmentDescription,
         source: &ChunkDescription,
         delivery: &Delivery,
-    ) -> Result<(Vec<DetectionRow>, Vec<Seen>), Failure> {
+    ) -> Result<Found, Failure> {
         let (full_sender, full) = sync_channel::<Batch>(BATCHES_AHEAD);
         // Empty batches go back to the decoder, so that no picture is allocated twice.
         let lanes = detector.lanes();
@@ -127,7 +137,8 @@ impl MediaSegmentDetector {
                 .map(|_| {
                     let empty_sender = empty_sender.clone();
                     scope.spawn(move || {
-                        let found = span.in_scope(|| detect_batches(full, &empty_sender, detector, delivery));
+                        let asked = segment.settings.appearance;
+                        let found = span.in_scope(|| detect_batches(full, &empty_sender, detector, asked, delivery));
                         if found.is_err() {
                             drop(full.lock().unwrap_or_else(PoisonError::into_inner).take());
                         }
@@ -155,23 +166,21 @@ impl MediaSegmentDetector {
 }
 
 /// Lanes finish in any order; rows are in that of the frames.
-fn in_order(
-    lanes: &[LaneFound],
-    segment: &SegmentDescription,
-    source: &ChunkDescription,
-) -> (Vec<DetectionRow>, Vec<Seen>) {
-    let mut frames: Vec<(Seen, &[Detection])> = Vec::with_capacity(source.frame_pts.len());
+fn in_order(lanes: &[LaneFound], segment: &SegmentDescription, source: &ChunkDescription) -> Found {
+    let mut frames: Vec<(Seen, &[Detection], &[AppearanceBytes])> = Vec::with_capacity(source.frame_pts.len());
     for lane in lanes {
         let mut start = 0;
         for &(seen, end) in &lane.frames {
-            frames.push((seen, &lane.detections[start..end]));
+            frames.push((seen, &lane.detections[start..end], lane.appearances.get(start..end).unwrap_or_default()));
             start = end;
         }
     }
     // The reader gives frames out with their PTS ascending, so this is the order of decoding.
-    frames.sort_unstable_by_key(|((pts, _), _)| *pts);
+    frames.sort_unstable_by_key(|((pts, _), ..)| *pts);
     let mut rows = Vec::with_capacity(lanes.iter().map(|lane| lane.detections.len()).sum());
-    for &((pts, _), detections) in &frames {
+    let mut appearances = Vec::new();
+    for &((pts, _), detections, looks) in &frames {
+        appearances.extend_from_slice(looks);
         let place = source.frame_pts.partition_point(|&planned| planned < pts) as u64;
         rows.extend(detections.iter().map(|found| DetectionRow {
             frame_index: (segment.span.first_frame + place) as i64,
@@ -181,7 +190,7 @@ fn in_order(
             class_id: found.class_id as i32,
         }));
     }
-    (rows, frames.into_iter().map(|(seen, _)| seen).collect())
+    Found { rows, appearances, seen: frames.into_iter().map(|(seen, ..)| seen).collect() }
 }
 
 /// One lane: detects in batch after batch until there are no more.
@@ -189,6 +198,7 @@ fn detect_batches(
     full: &Mutex<Option<Receiver<Batch>>>,
     empty: &SyncSender<Batch>,
     detector: &Detector,
+    appearance: Option<Appearance>,
     delivery: &Delivery,
 ) -> Result<LaneFound, Failure> {
     let mut inference = Doing::begin(delivery, Activity::Inference);
@@ -202,9 +212,13 @@ fn detect_batches(
         inference.time(|| lane.detect_into(&batch.images, batch.frames.len(), LOWEST_SCORE, &mut found))?;
         drop(lane);
         inference.frames(batch.frames.len() as u64);
-        for (&seen, detections) in batch.frames.iter().zip(found.pictures()) {
+        for (slot, (&seen, detections)) in batch.frames.iter().zip(found.pictures()).enumerate() {
             delivery.step()?;
             all.detections.extend_from_slice(detections);
+            match appearance {
+                Some(Appearance::Color) => all.appearances.extend(colors(&batch.images, slot, detections)),
+                None => {}
+            }
             all.frames.push((seen, all.detections.len()));
         }
         batch.frames.clear();

@@ -87,6 +87,16 @@ impl ImageBatch {
         (self.planes_mut(slot).map(|plane| &mut plane[start..]), stride_bytes)
     }
 
+    /// The planes of a slot (red, green, blue), each from the first pixel of the inner rectangle on, and the bytes from one row to the next.
+    #[must_use]
+    pub fn slot(&self, slot: usize) -> ([&[u8]; 3], usize) {
+        let (placement, stride_bytes) = (self.placements[slot], self.shape.width);
+        let start = placement.pad_top as usize * stride_bytes + placement.pad_left as usize;
+        let plane = self.shape.bytes() / 3;
+        let picture = self.picture(slot);
+        ([0, 1, 2].map(|color| &picture[color * plane + start..(color + 1) * plane]), stride_bytes)
+    }
+
     /// Copies an inner rectangle of tightly packed RGB pixels into a slot.
     ///
     /// # Panics

@@ -79,6 +79,12 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
             2 * detected
         )));
     }
+    if let Some(appearance) = settings.appearance.filter(|asked| of_root.settings.appearance != Some(*asked)) {
+        return Err(Failure::permanent(format!(
+            "{root} was detected without --appearance {appearance} (the setting appearance), so nobody knows what its objects look like: process \
+             the video again with it"
+        )));
+    }
     if cloud.find(&Marker::Tracked.object(&root)).await?.is_none() {
         return Err(Failure::permanent(format!(
             "{root} has no complete set of detections (it is {}): process the video first",

@@ -56,7 +56,9 @@ pub use patterns::NamePatterns;
 pub use pts_list::PtsList;
 pub use request::RequestId;
 pub use segment::{SegmentDescription, SegmentNumber, SegmentSpan};
-pub use settings::{Boxes, Edit, EditError, NamedSmooth, Refinements, RequestSettings, Smooth, TrackerOverrides};
+pub use settings::{
+    Appearance, Boxes, Edit, EditError, NamedSmooth, Refinements, RequestSettings, Smooth, TrackerOverrides,
+};
 pub use stage::Stage;
 pub use stride::StrideChoice;
 pub use time::{Rational, Timestamp};

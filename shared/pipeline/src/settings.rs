@@ -16,7 +16,7 @@ use trackdrop_tracker::{check_match_thresh, check_track_thresh};
 
 pub use edits::{Edit, EditError};
 use refinements::refinements;
-pub use refinements::{LINK_GAP_S, LONGEST_LINK_GAP_S, NamedSmooth, Refinements, Smooth};
+pub use refinements::{Appearance, LINK_GAP_S, LONGEST_LINK_GAP_S, NamedSmooth, Refinements, Smooth};
 
 /// How one request is to be processed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +79,9 @@ pub struct RequestSettings {
     /// What is done to the tracks once all frames are known.
     #[serde(skip_serializing_if = "Refinements::is_none", deserialize_with = "refinements")]
     pub refine: Refinements,
+    /// What the detector stores of how objects look, beside each detection; with `refine.link` tracks are linked by it, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appearance: Option<Appearance>,
     /// Corrections by a person, made last and in this order: `merge 3 7`, `split 3 120`, `class 3 car`, `delete 9`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
@@ -228,6 +231,7 @@ impl Default for RequestSettings {
             source_clock: false,
             tracker: TrackerOverrides::default(),
             refine: Refinements::default(),
+            appearance: None,
             edits: Vec::new(),
         }
     }
@@ -413,6 +417,7 @@ mod tests {
         let both = of(r#"{"refine": {"smooth": "rts", "link": 1.5}}"#).unwrap().refine;
         assert_eq!(both, Refinements { smooth: Some(Smooth::RTS), link: Some(1.5), ..Default::default() });
         assert_eq!(serde_json::to_string(&both).unwrap(), r#"{"smooth":"rts","link":1.5}"#);
+        assert_eq!(of(r#"{"appearance": "color"}"#).unwrap().appearance, Some(Appearance::Color));
         assert_eq!(of(r#"{"detect_every": 3}"#).unwrap().detect_every, 3.try_into().unwrap());
         assert_eq!(of(r#"{"detect_every": "auto"}"#).unwrap().detect_every, DetectEvery::AUTO);
         assert_eq!(serde_json::to_value(of("{}").unwrap()).unwrap().get("detect_every"), None);
@@ -430,6 +435,7 @@ mod tests {
             r#"{"detect_every": "often"}"#,
             r#"{"detect_every": 0}"#,
             r#"{"detect_every": "auto:0"}"#,
+            r#"{"appearance": "smell"}"#,
             r#"{"refine": []}"#,
             r#"{"refine": 1}"#,
             r#"{"refine": {"smooth": "gauss"}}"#,

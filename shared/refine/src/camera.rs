@@ -5,7 +5,7 @@ use crate::{
     parallel,
     row::{Row, Video, centre},
 };
-use std::ops::Range;
+use std::{collections::VecDeque, ops::Range};
 
 /// A track's own motion is its mean over so much time on either side.
 const OWN_MOTION_S: f64 = 1.0;
@@ -24,7 +24,7 @@ const ROUNDS: usize = 5;
 
 /// What is left of a track's shift once its own motion is taken away.
 #[derive(Clone, Copy, Debug, Default)]
-struct Shift {
+pub(crate) struct Shift {
     x: f64,
     y: f64,
     deviation: f64,
@@ -39,7 +39,7 @@ struct Shift {
 ///
 /// `pieces` are ranges of `order` without a missing frame.
 pub(crate) fn camera_path(rows: &[Row], order: &[u32], pieces: &[Range<usize>], video: &Video) -> Vec<[f64; 2]> {
-    let reach = (video.frames(OWN_MOTION_S) as usize).max(2);
+    let reach = reach(video);
     let frame_count = rows.last().map_or(0, |row| row.frame as usize + 1);
     let informative: Vec<&Range<usize>> = pieces.iter().filter(|piece| piece.len() > 2 * LEAST_REACH + 1).collect();
     let parts = parallel::over(informative.len(), |part| {
@@ -81,24 +81,83 @@ pub(crate) fn camera_path(rows: &[Row], order: &[u32], pieces: &[Range<usize>], 
     path
 }
 
+/// Frames on either side over which a track's own motion is taken.
+pub(crate) fn reach(video: &Video) -> usize {
+    (video.frames(OWN_MOTION_S) as usize).max(LEAST_REACH)
+}
+
 /// The shifts of a piece from each of its frames to the next, less its own; centres and heights in px. A piece of n rows has n - 1 shifts,
 /// of which the outermost on either side tell nothing.
 fn shifts_of(seen: &[([f64; 2], f64)], first_frame: u32, reach: usize, shifts: &mut Vec<(u32, Shift)>) {
     let count = seen.len() - 1;
     for index in LEAST_REACH..count - LEAST_REACH {
         let around = index.min(count - 1 - index).min(reach);
-        let ((here, height), (after, _)) = (seen[index], seen[index + 1]);
-        // The mean of shifts in a row is the difference of their ends.
-        let (first, last) = (seen[index - around].0, seen[index + around + 1].0);
-        let own = |axis: usize| (last[axis] - first[axis]) / (2 * around + 1) as f64;
-        let deviation = SHIFT_DEVIATION * height.max(LEAST_HEIGHT_PX);
-        let shift = Shift { x: after[0] - here[0] - own(0), y: after[1] - here[1] - own(1), deviation };
-        shifts.push((first_frame + index as u32, shift));
+        shifts.push((first_frame + index as u32, shift(index, around, |at| seen[at])));
+    }
+}
+
+/// The shift from the row `index` of a piece to the next one, less the piece's own over so many frames around.
+fn shift(index: usize, around: usize, seen: impl Fn(usize) -> ([f64; 2], f64)) -> Shift {
+    let ((here, height), (after, _)) = (seen(index), seen(index + 1));
+    // The mean of shifts in a row is the difference of their ends.
+    let (first, last) = (seen(index - around).0, seen(index + around + 1).0);
+    let own = |axis: usize| (last[axis] - first[axis]) / (2 * around + 1) as f64;
+    let deviation = SHIFT_DEVIATION * height.max(LEAST_HEIGHT_PX);
+    Shift { x: after[0] - here[0] - own(0), y: after[1] - here[1] - own(1), deviation }
+}
+
+/// The end of a piece whose rows come one after the other: its shifts follow by the reach of its own motion.
+#[derive(Debug, Default)]
+pub(crate) struct Trail {
+    first_frame: u32,
+    /// How many rows came, and the last of them.
+    length: usize,
+    seen: VecDeque<([f64; 2], f64)>,
+    /// The next shift that is to be given.
+    next: usize,
+}
+
+impl Trail {
+    /// A piece that begins.
+    pub(crate) fn at(frame: u32) -> Self {
+        Self { first_frame: frame, next: LEAST_REACH, ..Self::default() }
+    }
+
+    /// The frame after its last row.
+    pub(crate) fn end(&self) -> u32 {
+        self.first_frame + self.length as u32
+    }
+
+    /// Takes the next row; gives what is known by it.
+    pub(crate) fn take(&mut self, row: &Row, reach: usize, give: impl FnMut(u32, Shift)) {
+        self.seen.push_back((centre(row.bbox), row.bbox[3] - row.bbox[1]));
+        self.length += 1;
+        // Whatever follows, the reach is there on either side.
+        self.give((self.length - 1).saturating_sub(reach), reach, usize::MAX, give);
+        while self.length - self.seen.len() + reach < self.next {
+            self.seen.pop_front();
+        }
+    }
+
+    /// Gives the rest: no row follows.
+    pub(crate) fn end_here(mut self, reach: usize, give: impl FnMut(u32, Shift)) {
+        let count = self.length - 1;
+        self.give(count.saturating_sub(LEAST_REACH), reach, count, give);
+    }
+
+    /// Shifts up to one, exclusive, of a piece of so many.
+    fn give(&mut self, until: usize, reach: usize, count: usize, mut give: impl FnMut(u32, Shift)) {
+        let passed = self.length - self.seen.len();
+        for index in self.next..until.max(self.next) {
+            let around = index.min(count - 1 - index).min(reach);
+            give(self.first_frame + index as u32, shift(index, around, |at| self.seen[at - passed]));
+        }
+        self.next = self.next.max(until);
     }
 }
 
 /// The shift that the boxes of a frame share.
-fn common(shifts: &[Shift], scratch: &mut Vec<f64>) -> [f64; 2] {
+pub(crate) fn common(shifts: &[Shift], scratch: &mut Vec<f64>) -> [f64; 2] {
     if shifts.len() < LEAST_BOXES {
         return [0.0; 2];
     }

@@ -25,6 +25,19 @@ pub(crate) fn crowding(rows: &[Row]) -> Vec<f64> {
         largest
     });
     let mut all = parts.concat();
-    all.iter_mut().for_each(|largest| *largest = 1.0 + (CROWDING * *largest).powi(2));
+    all.iter_mut().for_each(|largest| *largest = crowding_of(*largest));
     all
+}
+
+/// The same of the boxes of one frame, into a list of as many.
+pub(crate) fn crowding_in(boxes: &[[f64; 4]], sweep: &mut Sweep, crowding: &mut Vec<f64>) {
+    crowding.clear();
+    crowding.resize(boxes.len(), 0.0);
+    sweep.largest(boxes, crowding);
+    crowding.iter_mut().for_each(|largest| *largest = crowding_of(*largest));
+}
+
+/// The factor for a box whose largest overlap with another is `overlap`.
+pub(crate) fn crowding_of(overlap: f64) -> f64 {
+    1.0 + (CROWDING * overlap).powi(2)
 }

@@ -51,5 +51,5 @@ pub(crate) fn between(before: &Row, after: &Row, frame: u32) -> Row {
     let (passed, length) = (f64::from(frame - before.frame), f64::from(after.frame - before.frame));
     let (start, end) = (tlwh(before.bbox), tlwh(after.bbox));
     let bbox = corners(std::array::from_fn(|side| (end[side] - start[side]) * passed / length + start[side]));
-    Row { frame, bbox, measured: bbox, score: NO_SCORE, origin: Origin::Filled, ..*before }
+    Row { frame, bbox, measured: bbox, score: NO_SCORE, origin: Origin::Filled, appearance: None, ..*before }
 }

@@ -3,7 +3,7 @@
 //!
 //! | function | ids | boxes | adds rows |
 //! |---|---|---|---|
-//! | [`link()`] | changes them | leaves them | no |
+//! | [`link()`], [`link_seen()`] | changes them | leaves them | no |
 //! | [`recover()`] | leaves them | leaves them | detections that no track had |
 //! | [`backfill_first_boxes`] | leaves them | leaves them | the detection before a track's first row |
 //! | [`fill_gaps`] | leaves them | leaves them | straight lines |
@@ -18,6 +18,8 @@
 //! assert_eq!((filled[1].frame, filled[1].bbox), (1, [2.0, 0.0, 12.0, 20.0]));
 //! ```
 //!
+//! [`Streamed`] gives what [`Refine::apply`] gives, for videos that are too long for memory.
+//!
 //! No row is taken away, no id is given twice in a frame, and every row that is added says so by its [`Origin`]. The effects are
 //! measured in `docs/tracking.md`.
 //!
@@ -26,6 +28,7 @@
 //! of their frame. All computation is `f64` and deterministic: neither the order of rows within a frame nor the number of cores has an
 //! effect on what is in a row.
 
+mod appearance;
 mod backfill;
 mod camera;
 mod crowding;
@@ -42,14 +45,17 @@ mod refine;
 mod row;
 mod rts;
 mod smoothing;
+mod streamed;
 mod tracks;
 
+pub use appearance::{Appearances, DESCRIPTOR_BYTES, Descriptor, Picture};
 pub use backfill::{Backfill, backfill_first_boxes};
 pub use gaps::{Gaps, fill_gaps};
-pub use link::{Link, LinkMade, Linked, link};
+pub use link::{Link, LinkMade, Linked, link, link_seen};
 pub use looks::Looks;
 pub use recover::recover;
 pub use refine::{Refine, Refined, Smooth};
 pub use row::{Detection, Origin, Row, Video};
 pub use rts::smooth_rts;
 pub use smoothing::{Smoothing, SmoothingError, smooth};
+pub use streamed::{ScratchFiles, Streamed, StreamedRows};

@@ -1,7 +1,7 @@
 //! Linking the pieces of tracks over the whole video.
 
 use crate::{
-    parallel,
+    Appearances, parallel,
     pieces::{Piece, Pieces, SIZE_DRIFT, VELOCITY},
     row::{Row, Video},
 };
@@ -15,6 +15,9 @@ const MAX_SIZE: f64 = 12.0;
 /// A link must be this much better than a birth, in natural logarithms, and more for each second without a row.
 const PRIOR: f64 = 3.0;
 const PER_MISSING_SECOND: f64 = 0.7;
+
+/// What it adds to the score of a link that the tracker had made from one frame to the next.
+const AS_TRACKED: f64 = 4.0;
 
 /// Standard deviation of ln h between two objects.
 const SIZE_SPREAD: f64 = 0.5;
@@ -70,9 +73,37 @@ pub struct Linked {
 /// another track as well, it is the earlier one's, and the other gets a new id, above all others. `rows` are sorted by frame and have no
 /// id twice in one; only their order within a frame is free, and has no effect.
 #[must_use]
-pub fn link(mut rows: Vec<Row>, video: &Video, link: &Link) -> Linked {
-    let pieces = Pieces::cut(&rows, video);
-    let edges = candidates(&pieces, video, link, size_px(&rows, video));
+pub fn link(rows: Vec<Row>, video: &Video, link: &Link) -> Linked {
+    link_seen(rows, &Appearances::default(), video, link)
+}
+
+/// As [`link()`], where it is known what objects look like.
+///
+/// What a difference of looks means is calibrated on the video itself, without labels: the beginning and the end of a piece are one object,
+/// pieces that are seen in one frame are two. How much likelier the looks of two pieces make it that they are one object is added to the
+/// score of their link. Tracks are also cut where boxes overlap by more than 0.3, since with looks it can be decided who is who behind it. A
+/// video that says too little is linked as if no looks were known.
+#[must_use]
+pub fn link_seen(mut rows: Vec<Row>, appearances: &Appearances, video: &Video, link: &Link) -> Linked {
+    let pieces = Pieces::cut(&rows, appearances, video);
+    let Named { ids, links } = decide(&pieces, video, link, size_px(&rows, video));
+    for (piece, &id) in pieces.pieces.iter().zip(&ids) {
+        for &place in &pieces.order[piece.rows.clone()] {
+            rows[place as usize].id = id;
+        }
+    }
+    Linked { rows, links }
+}
+
+/// The id of each piece, and the links.
+pub(crate) struct Named {
+    pub(crate) ids: Vec<u64>,
+    pub(crate) links: Vec<LinkMade>,
+}
+
+/// Which pieces are one object.
+pub(crate) fn decide(pieces: &Pieces, video: &Video, link: &Link, size_px: [f64; 2]) -> Named {
+    let edges = candidates(pieces, video, link, size_px);
     let mut assigner = Assigner::default();
     let chosen: Vec<Edge> = assigner.maximise(&edges).iter().map(|&edge| edges[edge]).collect();
     let mut next = vec![None; pieces.pieces.len()];
@@ -82,12 +113,7 @@ pub fn link(mut rows: Vec<Row>, video: &Video, link: &Link) -> Linked {
         continues[edge.column as usize] = true;
     }
     let ids = names(&pieces.pieces, &next, &continues);
-    for (piece, &id) in pieces.pieces.iter().zip(&ids) {
-        for &place in &pieces.order[piece.rows.clone()] {
-            rows[place as usize].id = id;
-        }
-    }
-    Linked { links: made(&pieces.pieces, &edges, &chosen, &ids), rows }
+    Named { links: made(&pieces.pieces, &edges, &chosen, &ids), ids }
 }
 
 /// The picture, or what the boxes cover.
@@ -102,7 +128,7 @@ fn size_px(rows: &[Row], video: &Video) -> [f64; 2] {
 
 /// All links that are better than none: rows are ends, columns are starts.
 fn candidates(pieces: &Pieces, video: &Video, link: &Link, [width, height]: [f64; 2]) -> Vec<Edge> {
-    let Pieces { pieces, acceleration, .. } = pieces;
+    let Pieces { pieces, acceleration, likeness, .. } = pieces;
     let mut starts: Vec<u32> = (0..pieces.len() as u32).collect();
     starts.sort_by_key(|&piece| pieces[piece as usize].first_frame);
     let frames = video.frames(link.max_gap_s);
@@ -120,7 +146,11 @@ fn candidates(pieces: &Pieces, video: &Video, link: &Link, [width, height]: [f64
                 let seconds = f64::from(start.first_frame - end.last_frame) / video.frame_rate;
                 let missing = seconds - 1.0 / video.frame_rate;
                 if let Some(likelihood) = likelihood(end, start, seconds, *acceleration, width * height) {
-                    let score = likelihood - PRIOR - PER_MISSING_SECOND * missing;
+                    let by_looks = likeness.as_ref().map_or(0.0, |likeness| {
+                        let was_one = end.id == start.id && start.first_frame == end.last_frame + 1;
+                        likeness.ratio(row, column as usize) + if was_one { AS_TRACKED } else { 0.0 }
+                    });
+                    let score = likelihood + by_looks - PRIOR - PER_MISSING_SECOND * missing;
                     if score > 0.0 {
                         edges.push(Edge { row: row as u32, column, score });
                     }

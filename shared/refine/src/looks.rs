@@ -1,7 +1,7 @@
 //! Tracks of a video in which only every nth frame was looked at.
 
 use crate::{
-    Refine, Refined, Smooth, fill_gaps,
+    Appearances, Refine, Refined, Smooth, fill_gaps,
     gaps::between,
     row::{Detection, Row, Video},
     rts::{Relative, smooth_by},
@@ -59,13 +59,26 @@ impl Refine {
     #[must_use]
     pub fn apply_to_looks(
         &self,
-        mut rows: Vec<Row>,
+        rows: Vec<Row>,
         detections: &[Detection],
         video: &Video,
         every: NonZeroU32,
     ) -> Refined {
+        self.apply_to_looks_seen(rows, detections, &Appearances::default(), video, every)
+    }
+
+    /// As [`apply_to_looks`](Self::apply_to_looks), where it is known what objects look like.
+    #[must_use]
+    pub fn apply_to_looks_seen(
+        &self,
+        mut rows: Vec<Row>,
+        detections: &[Detection],
+        appearances: &Appearances,
+        video: &Video,
+        every: NonZeroU32,
+    ) -> Refined {
         if every.get() == 1 {
-            return self.apply(rows, detections, video);
+            return self.apply_seen(rows, detections, appearances, video);
         }
         let looks = Looks::new(every, video.frame_count);
         let video = &video.at_a_rate();
@@ -73,7 +86,7 @@ impl Refine {
         rows.iter_mut().for_each(|row| row.frame = looks.number(row.frame));
         let numbered = |detection: &Detection| Detection { frame: looks.number(detection.frame), ..*detection };
         let detections: Vec<Detection> = detections.iter().map(numbered).collect();
-        let Refined { mut rows, mut links } = self.decide(rows, &detections, of_looks);
+        let Refined { mut rows, mut links } = self.decide(rows, &detections, appearances, of_looks);
         let noise = Relative::of_rows(&rows, of_looks);
         rows.iter_mut().for_each(|row| row.frame = looks.frame(row.frame));
         for link in &mut links {

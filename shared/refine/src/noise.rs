@@ -34,36 +34,83 @@ impl<const D: usize> Noise<D> {
         frame_rate: f64,
         second: impl Fn(usize, usize, usize) -> [f64; D],
     ) -> Self {
+        let mut samples = Samples::new(frame_rate, pieces.iter().map(ExactSizeIterator::len));
+        for piece in pieces {
+            samples.take(piece.len(), |a, b, c| second(piece.start + a, piece.start + b, piece.start + c));
+        }
+        samples.noise()
+    }
+}
+
+/// Second differences of pieces that are known one after the other.
+#[derive(Debug)]
+pub(crate) struct Samples<const D: usize> {
+    frame_rate: f64,
+    one: Deviations<D>,
+    several: Deviations<D>,
+}
+
+impl<const D: usize> Samples<D> {
+    /// Of pieces that have so many rows, in any order.
+    pub(crate) fn new(frame_rate: f64, lengths: impl Iterator<Item = usize> + Clone) -> Self {
         let long = ((LONG_STEP_S * frame_rate).round() as usize).max(2);
-        let seconds = long as f64 / frame_rate;
-        let (one, several) = (deviations(pieces, 1, &second), deviations(pieces, long, &second));
+        let (one, several) = (Deviations::new(1, lengths.clone()), Deviations::new(long, lengths));
+        Self { frame_rate, one, several }
+    }
+
+    /// Takes the next piece, by the order of ids and time. `second` gives the second differences of three of its rows.
+    pub(crate) fn take(&mut self, length: usize, second: impl Fn(usize, usize, usize) -> [f64; D]) {
+        self.one.take(length, &second);
+        self.several.take(length, &second);
+    }
+
+    pub(crate) fn noise(self) -> Noise<D> {
+        let seconds = self.several.step as f64 / self.frame_rate;
+        let (one, several) = (self.one.deviations(), self.several.deviations());
         let acceleration = several.map(|several| {
             let shared = one.unwrap_or([0.0; D]);
             std::array::from_fn(|i| (several[i].powi(2) - shared[i].powi(2)).max(0.0) * 1.5 / seconds.powi(3))
         });
-        Self { measurement: one.map(|one| one.map(|deviation| deviation / 6_f64.sqrt())), acceleration }
+        Noise { measurement: one.map(|one| one.map(|deviation| deviation / 6_f64.sqrt())), acceleration }
     }
 }
 
-/// The standard deviation of second differences over `step` frames; none if there are too few.
-fn deviations<const D: usize>(
-    pieces: &[Range<usize>],
+/// The absolute second differences over `step` frames, at equal distances.
+#[derive(Debug)]
+struct Deviations<const D: usize> {
     step: usize,
-    second: &impl Fn(usize, usize, usize) -> [f64; D],
-) -> Option<[f64; D]> {
-    let middles = |piece: &Range<usize>| piece.start + step..piece.end.saturating_sub(step).max(piece.start + step);
-    let count: usize = pieces.iter().map(|piece| middles(piece).len()).sum();
-    if count < FEWEST {
-        return None;
+    count: usize,
+    every: usize,
+    /// How many are passed over before the next sample.
+    until_next: usize,
+    absolute: [Vec<f64>; D],
+}
+
+impl<const D: usize> Deviations<D> {
+    fn new(step: usize, lengths: impl Iterator<Item = usize>) -> Self {
+        let count = lengths.map(|length| length.saturating_sub(2 * step)).sum::<usize>();
+        let every = count.div_ceil(MOST).max(1);
+        let absolute = std::array::from_fn(|_| Vec::with_capacity(count / every + 1));
+        Self { step, count, every, until_next: 0, absolute }
     }
-    let every = count.div_ceil(MOST);
-    let mut absolute: [Vec<f64>; D] = std::array::from_fn(|_| Vec::with_capacity(count / every + 1));
-    for place in pieces.iter().flat_map(middles).step_by(every) {
-        for (values, value) in absolute.iter_mut().zip(second(place - step, place, place + step)) {
-            values.push(value.abs());
+
+    fn take(&mut self, length: usize, second: &impl Fn(usize, usize, usize) -> [f64; D]) {
+        let middles = length.saturating_sub(2 * self.step);
+        let mut at = self.until_next;
+        while at < middles {
+            let values = second(at, at + self.step, at + 2 * self.step);
+            for (absolute, value) in self.absolute.iter_mut().zip(values) {
+                absolute.push(value.abs());
+            }
+            at += self.every;
         }
+        self.until_next = at - middles;
     }
-    Some(absolute.map(|mut values| NORMAL_OF_MEDIAN * median(&mut values)))
+
+    /// Standard deviations; none of too few.
+    fn deviations(self) -> Option<[f64; D]> {
+        (self.count >= FEWEST).then(|| self.absolute.map(|mut values| NORMAL_OF_MEDIAN * median(&mut values)))
+    }
 }
 
 /// The middle value, or the mean of the two; 0 of none. Reorders the values.

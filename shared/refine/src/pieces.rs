@@ -1,8 +1,10 @@
 //! Pieces of tracks, and what their ends say of where the object is and how it moves.
 
 use crate::{
+    Appearances,
+    appearance::{self, Likeness, Looked},
     camera::camera_path,
-    crowding::crowding,
+    crowding::{crowding, crowding_of},
     motion::Motion,
     noise::{Noise, median},
     parallel,
@@ -22,6 +24,9 @@ const NOISE_FACTOR: f64 = 1.5;
 const ACCELERATION: Range<f64> = 0.05..6.0;
 const USUAL_ACCELERATION: f64 = 0.15;
 const USUAL_MEASUREMENT: f64 = 0.03;
+
+/// Boxes that overlap by more than this may be mistaken for each other.
+const OVERLAP_CUT: f64 = 0.3;
 
 /// Standard deviation of an unknown velocity, heights a second.
 pub(crate) const VELOCITY: f64 = 1.0;
@@ -59,64 +64,92 @@ pub(crate) struct Pieces {
     pub(crate) pieces: Vec<Piece>,
     /// Acceleration an axis, heights²/s³.
     pub(crate) acceleration: [f64; 2],
+    /// What the pieces look like, where the video says what differences mean.
+    pub(crate) likeness: Option<Likeness>,
 }
 
 /// Noise in heights.
 #[derive(Clone, Copy, Debug)]
-struct Calibration {
+pub(crate) struct Calibration {
     position: [f64; 2],
     ln_height: f64,
-    acceleration: [f64; 2],
+    pub(crate) acceleration: [f64; 2],
 }
 
 impl Pieces {
-    /// Cuts every track at each missing frame. `rows` are sorted by frame.
-    pub(crate) fn cut(rows: &[Row], video: &Video) -> Self {
+    /// Cuts every track at each missing frame, and where it is known what objects look like also where boxes overlap. `rows` are sorted by
+    /// frame.
+    pub(crate) fn cut(rows: &[Row], appearances: &Appearances, video: &Video) -> Self {
         let order = by_id(rows);
-        let ranges = measured_pieces(rows, &order);
+        let mut ranges = measured_pieces(rows, &order);
         let crowding = crowding(rows);
         let path = camera_path(rows, &order, &ranges, video);
         let row = |place: usize| &rows[order[place] as usize];
-        let position = |row: &Row| {
-            let ([x, y], [dx, dy]) = (centre(row.measured), path[row.frame as usize]);
-            [x - dx, y - dy]
-        };
         let calibration = Calibration::of(&Noise::of(&ranges, video.frame_rate, |before, at, after| {
-            let (before, at, after) = (row(before), row(at), row(after));
-            let (p, q, r) = (position(before), position(at), position(after));
-            let second = |axis: usize| (p[axis] - 2.0 * q[axis] + r[axis]) / height(at);
-            [second(0), second(1), height(before).ln() - 2.0 * height(at).ln() + height(after).ln()]
+            second_difference([row(before), row(at), row(after)], &path)
         }));
+        let looked = Looked { rows, order: &order, crowding: &crowding, appearances };
+        let likeness = Some(looked).filter(|_| !appearances.is_empty()).and_then(|looked| {
+            let calibration = appearance::Calibration::of(&looked, &ranges)?;
+            ranges = cut_at_overlaps(&ranges, |place| crowding[order[place] as usize]);
+            Some(Likeness::of(&looked, &ranges, calibration))
+        });
         let dt = 1.0 / video.frame_rate;
         let parts = parallel::over(ranges.len(), |part| {
-            let mut filter = Filter { calibration, dt, heights: Vec::new(), seen: Vec::new() };
+            let mut filter = Filter::new(calibration, dt);
             let piece = |range: &Range<usize>| {
-                let seen = |place: usize| {
-                    let row = row(place);
-                    Seen { position: position(row), height: height(row), crowded: crowding[order[place] as usize] }
-                };
-                let tail = filter.run(range.clone().skip(range.len().saturating_sub(EVIDENCE_ROWS)).map(seen));
-                let head = filter.run(range.clone().take(EVIDENCE_ROWS).rev().map(seen));
-                let (first, last) = (row(range.start), row(range.end - 1));
-                Piece {
-                    rows: range.clone(),
-                    id: first.id,
-                    class: first.class,
-                    first_frame: first.frame,
-                    last_frame: last.frame,
-                    head: End { motion: head.motion.map(Motion::reversed), ..head },
-                    tail,
-                }
+                filter.piece(range, &path, |place| (row(place), crowding[order[place] as usize]))
             };
             ranges[part].iter().map(piece).collect::<Vec<_>>()
         });
         let pieces = parts.into_iter().flatten().collect();
-        Self { order, pieces, acceleration: calibration.acceleration }
+        Self { acceleration: calibration.acceleration, order, pieces, likeness }
     }
 }
 
+/// Cuts pieces once in each stretch of boxes that overlap others, where they do so most: there the tracker may have gone over to another object.
+fn cut_at_overlaps(pieces: &[Range<usize>], crowding: impl Fn(usize) -> f64) -> Vec<Range<usize>> {
+    let least = crowding_of(OVERLAP_CUT);
+    let mut cut = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let (mut start, mut place) = (piece.start, piece.start);
+        while place < piece.end {
+            if crowding(place) <= least {
+                place += 1;
+                continue;
+            }
+            let mut most = place;
+            while place < piece.end && crowding(place) > least {
+                if crowding(place) > crowding(most) {
+                    most = place;
+                }
+                place += 1;
+            }
+            if most > start {
+                cut.push(start..most);
+                start = most;
+            }
+        }
+        cut.push(start..piece.end);
+    }
+    cut
+}
+
+/// Before a still camera.
+fn position(row: &Row, path: &[[f64; 2]]) -> [f64; 2] {
+    let ([x, y], [dx, dy]) = (centre(row.measured), path[row.frame as usize]);
+    [x - dx, y - dy]
+}
+
+/// Of position, in heights, and of ln h, over three rows.
+pub(crate) fn second_difference([before, at, after]: [&Row; 3], path: &[[f64; 2]]) -> [f64; 3] {
+    let (p, q, r) = (position(before, path), position(at, path), position(after, path));
+    let second = |axis: usize| (p[axis] - 2.0 * q[axis] + r[axis]) / height(at);
+    [second(0), second(1), height(before).ln() - 2.0 * height(at).ln() + height(after).ln()]
+}
+
 impl Calibration {
-    fn of(noise: &Noise<3>) -> Self {
+    pub(crate) fn of(noise: &Noise<3>) -> Self {
         let [x, y, ln_height] = noise.measurement.unwrap_or([USUAL_MEASUREMENT; 3]);
         // The calibration is of second differences: see `noise`.
         let of = |measured: f64| LEAST_NOISE + NOISE_FACTOR * measured;
@@ -140,7 +173,7 @@ struct Seen {
     crowded: f64,
 }
 
-struct Filter {
+pub(crate) struct Filter {
     calibration: Calibration,
     dt: f64,
     heights: Vec<f64>,
@@ -148,6 +181,36 @@ struct Filter {
 }
 
 impl Filter {
+    /// For rows that are so many seconds apart.
+    pub(crate) fn new(calibration: Calibration, dt: f64) -> Self {
+        Self { calibration, dt, heights: Vec::new(), seen: Vec::new() }
+    }
+
+    /// The piece of some places; `row` gives a row and its crowding.
+    pub(crate) fn piece<'a>(
+        &mut self,
+        rows: &Range<usize>,
+        path: &[[f64; 2]],
+        row: impl Fn(usize) -> (&'a Row, f64),
+    ) -> Piece {
+        let seen = |place: usize| {
+            let (row, crowded) = row(place);
+            Seen { position: position(row, path), height: height(row), crowded }
+        };
+        let tail = self.run(rows.clone().skip(rows.len().saturating_sub(EVIDENCE_ROWS)).map(seen));
+        let head = self.run(rows.clone().take(EVIDENCE_ROWS).rev().map(seen));
+        let ((first, _), (last, _)) = (row(rows.start), row(rows.end - 1));
+        Piece {
+            rows: rows.clone(),
+            id: first.id,
+            class: first.class,
+            first_frame: first.frame,
+            last_frame: last.frame,
+            head: End { motion: head.motion.map(Motion::reversed), ..head },
+            tail,
+        }
+    }
+
     /// The state after rows of neighbouring frames.
     fn run(&mut self, rows: impl Iterator<Item = Seen>) -> End {
         self.seen.clear();

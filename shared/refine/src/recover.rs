@@ -37,57 +37,96 @@ const LEAST_EVIDENCE_ROWS: usize = 3;
 pub fn recover(mut rows: Vec<Row>, detections: &[Detection], video: &Video, per_class: bool) -> Vec<Row> {
     let order = by_id(&rows);
     let tracks = tracks(&rows, &order);
-    let mut free = Free::new(&rows, detections);
+    let mut free = Free::default();
+    let (mut rest, mut boxes) = (rows.as_slice(), Vec::new());
+    for of_frame in detections.chunk_by(|a, b| a.frame == b.frame) {
+        let frame = of_frame[0].frame;
+        rest = &rest[rest.partition_point(|row| row.frame < frame)..];
+        boxes.clear();
+        boxes.extend(rest[..rest.partition_point(|row| row.frame == frame)].iter().map(|row| row.bbox));
+        free.offer(of_frame, &boxes);
+    }
+    let longest = longest_gap(video);
+    let row = |place: &u32| &rows[*place as usize];
+    let gaps = tracks.iter().flat_map(|track| order[track.clone()].windows(2)).filter_map(|two| {
+        let gap = Gap { before: *row(&two[0]), after: *row(&two[1]) };
+        gap.is_at_most(longest).then_some(gap)
+    });
     let mut added = Vec::new();
-    free.in_gaps(&rows, &order, &tracks, video, per_class, &mut added);
+    free.in_gaps(gaps.collect(), per_class, &mut added);
     for is_forward in [false, true] {
         for track in &tracks {
-            free.at_end(&rows, &order[track.clone()], video, is_forward, per_class, &mut added);
+            let track = &order[track.clone()];
+            let Some([from, to]) = end_places(track.len(), video, is_forward) else { continue };
+            free.at_end([row(&track[from]), row(&track[to])], video, is_forward, per_class, &mut added);
         }
     }
     add(&mut rows, added);
     rows
 }
 
+/// The longest gap that is looked into, in frames from row to row.
+pub(crate) fn longest_gap(video: &Video) -> u32 {
+    video.frames(MAX_GAP_S)
+}
+
+/// The rows of a track on either side of missing frames.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gap {
+    pub(crate) before: Row,
+    pub(crate) after: Row,
+}
+
+impl Gap {
+    /// Whether frames are missing, and the rows are no more than so many frames apart.
+    pub(crate) fn is_at_most(&self, frames: u32) -> bool {
+        (2..=frames).contains(&(self.after.frame - self.before.frame))
+    }
+}
+
+/// By which two rows of a track of so many its motion at an end is known: the one within, and the last or first; none of too few.
+pub(crate) fn end_places(length: usize, video: &Video, is_forward: bool) -> Option<[usize; 2]> {
+    let evidence = ((EVIDENCE_S * video.frame_rate) as usize).max(LEAST_EVIDENCE_ROWS).min(length);
+    let places = if is_forward { [length - evidence, length - 1] } else { [evidence - 1, 0] };
+    (evidence >= LEAST_EVIDENCE_ROWS).then_some(places)
+}
+
 /// Detections that are free, by frame, and within a frame in an order that depends on themselves alone.
-struct Free {
+#[derive(Debug, Default)]
+pub(crate) struct Free {
     detections: Vec<Detection>,
     is_taken: Vec<bool>,
+    sweep: Sweep,
 }
 
 impl Free {
-    fn new(rows: &[Row], detections: &[Detection]) -> Self {
-        let (mut sweep, mut boxes, mut offered, mut covered) = (Sweep::default(), Vec::new(), Vec::new(), Vec::new());
-        let mut free = Vec::new();
-        let mut rest = rows;
-        for of_frame in detections.chunk_by(|a, b| a.frame == b.frame) {
-            let frame = of_frame[0].frame;
-            rest = &rest[rest.partition_point(|row| row.frame < frame)..];
-            offered.clear();
-            offered.extend(of_frame.iter().copied().filter(|detection| detection.score > MIN_SCORE));
-            if offered.is_empty() {
-                continue;
-            }
-            let present = &rest[..rest.partition_point(|row| row.frame == frame)];
-            boxes.clear();
-            boxes.extend(present.iter().map(|row| row.bbox));
-            covered.clear();
-            covered.resize(offered.len(), false);
-            let offered_boxes: Vec<_> = offered.iter().map(|detection| detection.bbox).collect();
-            sweep.overlaps(&offered_boxes, &boxes, |index, _, iou| covered[index as usize] |= iou >= DUPLICATE_IOU);
-            let start = free.len();
-            free.extend(
-                offered.iter().zip(&covered).filter(|&(_, &covered)| !covered).map(|(detection, _)| *detection),
-            );
-            let key = |detection: &Detection| {
-                [detection.bbox[0], detection.bbox[1], detection.bbox[2], detection.bbox[3], detection.score]
-            };
-            free[start..].sort_by(|a, b| {
-                let pairs = key(a).into_iter().zip(key(b));
-                pairs.map(|(a, b)| a.total_cmp(&b)).find(|order| order.is_ne()).unwrap_or(a.class.cmp(&b.class))
-            });
+    /// Adds those of the detections of a later frame that are strong enough and no second box of an object that has its row.
+    pub(crate) fn offer(&mut self, of_frame: &[Detection], boxes: &[[f64; 4]]) {
+        let offered: Vec<Detection> =
+            of_frame.iter().copied().filter(|detection| detection.score > MIN_SCORE).collect();
+        if offered.is_empty() {
+            return;
         }
-        Self { is_taken: vec![false; free.len()], detections: free }
+        let mut covered = vec![false; offered.len()];
+        let offered_boxes: Vec<_> = offered.iter().map(|detection| detection.bbox).collect();
+        self.sweep.overlaps(&offered_boxes, boxes, |index, _, iou| covered[index as usize] |= iou >= DUPLICATE_IOU);
+        let start = self.detections.len();
+        self.detections
+            .extend(offered.iter().zip(&covered).filter(|&(_, &covered)| !covered).map(|(detection, _)| *detection));
+        let key = |detection: &Detection| {
+            [detection.bbox[0], detection.bbox[1], detection.bbox[2], detection.bbox[3], detection.score]
+        };
+        self.detections[start..].sort_by(|a, b| {
+            let pairs = key(a).into_iter().zip(key(b));
+            pairs.map(|(a, b)| a.total_cmp(&b)).find(|order| order.is_ne()).unwrap_or(a.class.cmp(&b.class))
+        });
+        self.is_taken.resize(self.detections.len(), false);
+    }
+
+    /// Whether there is any in the frames between the rows of a gap.
+    pub(crate) fn is_any_in(&self, gap: &Gap) -> bool {
+        let after = self.detections.partition_point(|detection| detection.frame <= gap.before.frame);
+        self.detections.get(after).is_some_and(|detection| detection.frame < gap.after.frame)
     }
 
     /// Which are of a frame, taken ones among them.
@@ -96,30 +135,31 @@ impl Free {
         start..start + of_frame(&self.detections[start..], frame, |detection| detection.frame).len()
     }
 
-    fn in_gaps(
-        &mut self,
-        rows: &[Row],
-        order: &[u32],
-        tracks: &[Range<usize>],
-        video: &Video,
-        per_class: bool,
-        added: &mut Vec<Row>,
-    ) {
-        let longest = video.frames(MAX_GAP_S);
-        let mut lines = Vec::new();
-        for track in tracks {
-            for two in order[track.clone()].windows(2) {
-                let (before, after) = (&rows[two[0] as usize], &rows[two[1] as usize]);
-                if after.frame - before.frame <= longest {
-                    lines.extend((before.frame + 1..after.frame).map(|frame| between(before, after, frame)));
-                }
-            }
-        }
-        lines.sort_by_key(|line| (line.frame, line.id));
+    /// Whether there is any so near to an end that it could be followed.
+    pub(crate) fn is_any_beyond(&self, frame: u32, is_forward: bool) -> bool {
+        let frames = if is_forward {
+            frame.saturating_add(1)..=frame.saturating_add(MAX_MISSES + 1)
+        } else {
+            frame.saturating_sub(MAX_MISSES + 1)..=frame.saturating_sub(1)
+        };
+        let first = self.detections.partition_point(|detection| detection.frame < *frames.start());
+        self.detections.get(first).is_some_and(|detection| frames.contains(&detection.frame))
+    }
+
+    pub(crate) fn in_gaps(&mut self, mut gaps: Vec<Gap>, per_class: bool, added: &mut Vec<Row>) {
+        gaps.sort_by_key(|gap| (gap.before.frame, gap.before.id));
+        let (mut open, mut next, mut at): (Vec<Gap>, usize, usize) = (Vec::new(), 0, 0);
         let (mut assigner, mut edges) = (Assigner::default(), Vec::new());
-        for lines in lines.chunk_by(|a, b| a.frame == b.frame) {
-            let free = self.of(lines[0].frame);
+        while let Some(frame) = self.detections.get(at).map(|detection| detection.frame) {
+            let free = self.of(frame);
+            at = free.end;
+            let begun = gaps[next..].partition_point(|gap| gap.before.frame < frame);
+            open.extend_from_slice(&gaps[next..next + begun]);
+            next += begun;
+            open.retain(|gap| gap.after.frame > frame);
+            open.sort_by_key(|gap| gap.before.id);
             edges.clear();
+            let lines: Vec<Row> = open.iter().map(|gap| between(&gap.before, &gap.after, frame)).collect();
             for (line, row) in lines.iter().zip(0..) {
                 for (detection, column) in self.detections[free.clone()].iter().zip(0..) {
                     let score = iou(&line.bbox, &detection.bbox);
@@ -137,21 +177,14 @@ impl Free {
     }
 
     /// Follows a track beyond one of its ends.
-    fn at_end(
+    pub(crate) fn at_end(
         &mut self,
-        rows: &[Row],
-        track: &[u32],
+        [from, end]: [&Row; 2],
         video: &Video,
         is_forward: bool,
         per_class: bool,
         added: &mut Vec<Row>,
     ) {
-        let evidence = ((EVIDENCE_S * video.frame_rate) as usize).max(LEAST_EVIDENCE_ROWS).min(track.len());
-        if evidence < LEAST_EVIDENCE_ROWS {
-            return;
-        }
-        let (from, to) = if is_forward { (track.len() - evidence, track.len() - 1) } else { (evidence - 1, 0) };
-        let (from, end) = (&rows[track[from] as usize], &rows[track[to] as usize]);
         let (before, at) = (centre(from.bbox), centre(end.bbox));
         let frames = f64::from(end.frame.abs_diff(from.frame).max(1));
         let velocity = [(at[0] - before[0]) / frames, (at[1] - before[1]) / frames];

@@ -1,8 +1,8 @@
 //! Several refinements, in the order in which each gains from those before it.
 
 use crate::{
-    Backfill, Detection, Gaps, Link, LinkMade, Row, Smoothing, Video, backfill_first_boxes, fill_gaps, link, recover,
-    smooth, smooth_rts,
+    Appearances, Backfill, Detection, Gaps, Link, LinkMade, Row, Smoothing, Video, backfill_first_boxes, fill_gaps,
+    link_seen, recover, smooth, smooth_rts,
 };
 
 /// Taken where a video's own rate is none that a camera has: a still picture, or a damaged header.
@@ -50,8 +50,20 @@ impl Refine {
     /// `rows` and `detections` are sorted by frame; no id is twice in a frame.
     #[must_use]
     pub fn apply(&self, rows: Vec<Row>, detections: &[Detection], video: &Video) -> Refined {
+        self.apply_seen(rows, detections, &Appearances::default(), video)
+    }
+
+    /// As [`apply`](Self::apply), where it is known what objects look like: see [`link_seen`].
+    #[must_use]
+    pub fn apply_seen(
+        &self,
+        rows: Vec<Row>,
+        detections: &[Detection],
+        appearances: &Appearances,
+        video: &Video,
+    ) -> Refined {
         let video = &video.at_a_rate();
-        let Refined { mut rows, links } = self.decide(rows, detections, video);
+        let Refined { mut rows, links } = self.decide(rows, detections, appearances, video);
         if let Some(gaps) = &self.fill_gaps {
             rows = fill_gaps(rows, gaps);
         }
@@ -64,10 +76,16 @@ impl Refine {
     }
 
     /// What decides which detections are of which object, and changes no box.
-    pub(crate) fn decide(&self, rows: Vec<Row>, detections: &[Detection], video: &Video) -> Refined {
+    pub(crate) fn decide(
+        &self,
+        rows: Vec<Row>,
+        detections: &[Detection],
+        appearances: &Appearances,
+        video: &Video,
+    ) -> Refined {
         let (mut rows, mut links) = (rows, Vec::new());
         if let Some(options) = &self.link {
-            let linked = link(rows, video, options);
+            let linked = link_seen(rows, appearances, video, options);
             (rows, links) = (linked.rows, linked.links);
         }
         if let Some(backfill) = &self.backfill {

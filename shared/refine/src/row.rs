@@ -1,5 +1,7 @@
 //! Rows of tracks, and what else is known of a video.
 
+use std::num::NonZeroU32;
+
 /// One box of one object in one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
@@ -17,6 +19,8 @@ pub struct Row {
     pub class: i32,
     /// Where the row is from.
     pub origin: Origin,
+    /// What the detection behind it looks like: its place in [`Appearances`](crate::Appearances), if it is known.
+    pub appearance: Option<NonZeroU32>,
 }
 
 /// Where a row is from.
@@ -34,7 +38,7 @@ impl Row {
     /// A tracked row of score 1 and class 0; `bbox` is left, top, right and bottom edge in px.
     #[must_use]
     pub fn new(frame: u32, id: u64, bbox: [f64; 4]) -> Self {
-        Self { frame, id, bbox, measured: bbox, score: 1.0, class: 0, origin: Origin::Tracked }
+        Self { frame, id, bbox, measured: bbox, score: 1.0, class: 0, origin: Origin::Tracked, appearance: None }
     }
 
     /// Whether the tracker returned it.
@@ -46,7 +50,7 @@ impl Row {
     /// The row of a detection that the tracker did not return, as part of a track.
     pub(crate) fn of_detection(id: u64, detection: &Detection) -> Self {
         let &Detection { frame, bbox, score, class } = detection;
-        Self { frame, id, bbox, measured: bbox, score, class, origin: Origin::Detected }
+        Self { score, class, origin: Origin::Detected, ..Self::new(frame, id, bbox) }
     }
 }
 

@@ -40,11 +40,10 @@ pub fn smooth_rts(rows: Vec<Row>, video: &Video) -> Vec<Row> {
 /// The same with noise that is known.
 pub(crate) fn smooth_by(mut rows: Vec<Row>, video: &Video, noise: Relative) -> Vec<Row> {
     let order = by_id(&rows);
-    let longest_gap = video.frames(MAX_MISSING_S).max(MAX_MISSING_FRAMES);
     let crowding = crowding(&rows);
     let tracks = tracks(&rows, &order);
     let parts = parallel::over(tracks.len(), |part| {
-        let mut smoother = Smoother { noise, frame_rate: video.frame_rate, longest_gap, ..Smoother::default() };
+        let mut smoother = Smoother::new(noise, video);
         for track in &tracks[part] {
             smoother.track(&rows, &crowding, &order[track.clone()]);
         }
@@ -88,14 +87,13 @@ impl Relative {
     /// What rows of neighbouring frames say.
     pub(crate) fn of_rows(rows: &[Row], video: &Video) -> Self {
         let order = by_id(rows);
-        let measured = |place: usize| Measured::of(&rows[order[place] as usize]);
+        let row = |place: usize| &rows[order[place] as usize];
         Self::of(&Noise::of(&measured_pieces(rows, &order), video.frame_rate, |before, at, after| {
-            let (before, at, after) = (measured(before), measured(at), measured(after));
-            std::array::from_fn(|i| (before.0[i] - 2.0 * at.0[i] + after.0[i]) / at.height())
+            second_difference([row(before), row(at), row(after)])
         }))
     }
 
-    fn of(noise: &Noise<4>) -> Self {
+    pub(crate) fn of(noise: &Noise<4>) -> Self {
         // The least variance keeps the filter invertible where detections never move.
         let variance = noise.measurement.unwrap_or([USUAL_MEASUREMENT / 6_f64.sqrt(); 4]).map(|r| r * r + 1e-6);
         let within = |q: f64| q.clamp(ACCELERATION.start, ACCELERATION.end);
@@ -104,8 +102,15 @@ impl Relative {
     }
 }
 
+/// Of centre, width and height in heights, over three rows.
+pub(crate) fn second_difference(rows: [&Row; 3]) -> [f64; 4] {
+    let [before, at, after] = rows.map(Measured::of);
+    std::array::from_fn(|i| (before.0[i] - 2.0 * at.0[i] + after.0[i]) / at.height())
+}
+
+/// Smooths one track after the other.
 #[derive(Debug, Default)]
-struct Smoother {
+pub(crate) struct Smoother {
     noise: Relative,
     frame_rate: f64,
     /// In frames.
@@ -116,12 +121,18 @@ struct Smoother {
     heights: Vec<f64>,
     later: Vec<[f64; 4]>,
     /// The boxes of all rows so far, in order.
-    boxes: Vec<[f64; 4]>,
-    filled: Vec<Row>,
+    pub(crate) boxes: Vec<[f64; 4]>,
+    pub(crate) filled: Vec<Row>,
 }
 
 impl Smoother {
-    fn track(&mut self, rows: &[Row], crowding: &[f64], track: &[u32]) {
+    pub(crate) fn new(noise: Relative, video: &Video) -> Self {
+        let longest_gap = video.frames(MAX_MISSING_S).max(MAX_MISSING_FRAMES);
+        Self { noise, frame_rate: video.frame_rate, longest_gap, ..Self::default() }
+    }
+
+    /// The rows of a track, by their places.
+    pub(crate) fn track(&mut self, rows: &[Row], crowding: &[f64], track: &[u32]) {
         let first = &rows[track[0] as usize];
         self.heights.clear();
         self.heights.extend(track.iter().map(|&place| Measured::of(&rows[place as usize]).height()));
@@ -172,8 +183,16 @@ impl Smoother {
                     self.boxes.push(bbox);
                 }
                 None => {
-                    let origin = Origin::Filled;
-                    self.filled.push(Row { frame, bbox, measured: bbox, score: NO_SCORE, origin, ..*before });
+                    let (origin, appearance) = (Origin::Filled, None);
+                    self.filled.push(Row {
+                        frame,
+                        bbox,
+                        measured: bbox,
+                        score: NO_SCORE,
+                        origin,
+                        appearance,
+                        ..*before
+                    });
                 }
             }
         }

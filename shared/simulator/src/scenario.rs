@@ -1,7 +1,7 @@
 //! What happens in a run apart from faults: who uploads, overwrites and deletes what, and how rough the run is.
 
 use crate::stand_ins::UNJOINABLE;
-use trackdrop_pipeline::{Bucket, DetectEvery, RequestSettings, names::ObjectName};
+use trackdrop_pipeline::{Appearance, Bucket, DetectEvery, Refinements, RequestSettings, names::ObjectName};
 
 /// How often things go wrong, as probabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -87,6 +87,9 @@ fn video(random: &mut fastrand::Rng) -> (String, RequestSettings) {
             let video = format!("frames={frames} gop=5 seed={seed}");
             if (frames, seed) == (24, 20) {
                 settings.detect_every = 3.try_into().unwrap_or(DetectEvery::ALL);
+            }
+            if (frames, seed) == (60, 3) {
+                (settings.refine, settings.appearance) = (Refinements::best(), Some(Appearance::Color));
             }
             if (frames, seed) == (60, 13) {
                 settings.detect_every = "auto:50".parse().unwrap_or(DetectEvery::AUTO);

@@ -21,7 +21,10 @@ use trackdrop_pipeline::{
     manifest::{ModelIdentity, VideoInfo},
 };
 use trackdrop_split::{Budget, Cutter, OpenVideo, PlannedSegment, Prober, Seen, Source};
-use trackdrop_tables::{detections::DetectionRow, tracks::SegmentTracks};
+use trackdrop_tables::{
+    detections::{AppearanceBytes, DetectionRow},
+    tracks::SegmentTracks,
+};
 use trackdrop_track::{ModelFacts, SegmentDetections, SegmentDetector};
 
 /// What goes wrong, and how often.
@@ -198,6 +201,16 @@ pub fn random_frame(seed: u64, frame_index: i64, pts: i64) -> Vec<DetectionRow> 
     rows
 }
 
+/// A colour of the object, and a little of another that wavers.
+fn look_of(row: &DetectionRow) -> AppearanceBytes {
+    let (object, noise) = (((row.bbox[1] - 40.0) / 13.0) as usize, row.bbox[0].to_bits() as usize);
+    std::array::from_fn(|at| match at % 16 {
+        place if place == object % 16 => 15,
+        place if place == noise % 16 => (noise >> 4) as u8 & 7,
+        _ => 0,
+    })
+}
+
 /// SplitMix64: small, and the same everywhere.
 struct Random(u64);
 
@@ -285,7 +298,8 @@ fn look_at(
         pts_sha256: pts_list(all)?.sha256(),
         detect_every: looks.every(),
     };
-    Ok(SegmentDetections { rows, frame_pts: planned, account })
+    let appearances = segment.settings.appearance.map_or_else(Vec::new, |_| rows.iter().map(look_of).collect());
+    Ok(SegmentDetections { rows, appearances, frame_pts: planned, account })
 }
 
 impl Renderer for StandIn {

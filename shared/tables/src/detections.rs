@@ -1,18 +1,22 @@
 //! What the detector saw, per segment (in `work`) and for the whole video (in `results`).
+//!
+//! There are two versions of the file. The second has a last column, `appearance`: what each detection looks like, in 64 bytes. It is written
+//! only where that was asked for, so without it the bytes are those of the first. Both are read.
 
 use crate::{
     parquet_file::{GroupReader, GroupWriter, ROWS_PER_GROUP, TableError},
     schema::DETECTIONS,
 };
 use arrow_array::{
-    ArrayRef, Float32Array, Int32Array, Int64Array, RecordBatch,
+    ArrayRef, FixedSizeBinaryArray, Float32Array, Int32Array, Int64Array, RecordBatch,
     cast::AsArray,
     types::{Float32Type, Int32Type, Int64Type},
 };
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{io::Write, path::Path, sync::Arc};
-use trackdrop_pipeline::{PtsList, ledger::FrameAccount, manifest::ModelIdentity};
+use trackdrop_pipeline::{Appearance, PtsList, ledger::FrameAccount, manifest::ModelIdentity};
 
 /// One detection: 32-bit floats exactly as the detector gave them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,6 +33,12 @@ pub struct DetectionRow {
     pub class_id: i32,
 }
 
+/// Bytes of [`AppearanceBytes`].
+pub const APPEARANCE_BYTES: usize = 64;
+
+/// What a detection looks like, in the form that the footer names; all 0 where that is not known.
+pub type AppearanceBytes = [u8; APPEARANCE_BYTES];
+
 /// What a segment's detections file says besides its rows, in the Parquet footer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentFooter {
@@ -42,6 +52,20 @@ pub struct SegmentFooter {
     pub class_names: Vec<String>,
     /// The track threshold that the model's card recommends for its score scale.
     pub track_thresh: Option<f64>,
+    /// What the column `appearance` says, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appearance: Option<Appearance>,
+}
+
+/// A segment's file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentFile {
+    /// The detections, in order.
+    pub rows: Vec<DetectionRow>,
+    /// What each looks like; empty where the file does not say.
+    pub appearances: Vec<AppearanceBytes>,
+    /// The rest.
+    pub footer: SegmentFooter,
 }
 
 const FOOTER_KEY: &str = "trackdrop.segment";
@@ -51,6 +75,8 @@ const FOOTER_KEY: &str = "trackdrop.segment";
 pub struct DetectionsWriter<W: Write + Send> {
     groups: GroupWriter<W>,
     rows: Vec<DetectionRow>,
+    /// Of each row, in a file of the second version.
+    appearances: Option<Vec<AppearanceBytes>>,
     written: u64,
 }
 
@@ -66,23 +92,45 @@ impl<W: Write + Send> DetectionsWriter<W> {
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
     pub fn new(sink: W) -> Result<Self, TableError> {
-        Ok(Self { groups: GroupWriter::new(sink, DETECTIONS.arrow())?, rows: Vec::new(), written: 0 })
+        let groups = GroupWriter::new(sink, DETECTIONS.arrow())?;
+        Ok(Self { groups, rows: Vec::new(), appearances: None, written: 0 })
     }
 
-    /// Appends a row; rows come in frame order.
+    /// A new file of the second version, which says what detections look like.
+    ///
+    /// # Errors
+    /// [`TableError`]: the sink cannot be written.
+    pub fn with_appearance(sink: W) -> Result<Self, TableError> {
+        let groups = GroupWriter::new(sink, with_appearance())?;
+        Ok(Self { groups, rows: Vec::new(), appearances: Some(Vec::new()), written: 0 })
+    }
+
+    /// Appends a row of which it is not known what it looks like; rows come in frame order.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
     pub fn push(&mut self, row: DetectionRow) -> Result<(), TableError> {
+        self.push_seen(row, &[0; APPEARANCE_BYTES])
+    }
+
+    /// Appends a row; what it looks like is left out of a file of the first version.
+    ///
+    /// # Errors
+    /// [`TableError`]: the sink cannot be written.
+    pub fn push_seen(&mut self, row: DetectionRow, appearance: &AppearanceBytes) -> Result<(), TableError> {
         self.rows.push(row);
+        if let Some(appearances) = &mut self.appearances {
+            appearances.push(*appearance);
+        }
         if self.rows.len() == ROWS_PER_GROUP { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), TableError> {
         if !self.rows.is_empty() {
-            self.groups.write_group(&to_batch(&self.rows)?)?;
+            self.groups.write_group(&to_batch(&self.rows, self.appearances.as_deref())?)?;
             self.written += self.rows.len() as u64;
             self.rows.clear();
+            self.appearances.iter_mut().for_each(Vec::clear);
         }
         Ok(())
     }
@@ -101,9 +149,22 @@ impl<W: Write + Send> DetectionsWriter<W> {
     }
 }
 
-fn to_batch(rows: &[DetectionRow]) -> Result<RecordBatch, TableError> {
+/// The columns of the second version.
+fn with_appearance() -> SchemaRef {
+    let of_first = DETECTIONS.arrow();
+    let appearance = Field::new("appearance", DataType::FixedSizeBinary(APPEARANCE_BYTES as i32), false);
+    let fields = of_first.fields().iter().cloned().chain([Arc::new(appearance)]);
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The columns of all versions.
+fn versions() -> [SchemaRef; 2] {
+    [DETECTIONS.arrow(), with_appearance()]
+}
+
+fn to_batch(rows: &[DetectionRow], appearances: Option<&[AppearanceBytes]>) -> Result<RecordBatch, TableError> {
     let edge = |i: usize| Arc::new(rows.iter().map(|row| row.bbox[i]).collect::<Float32Array>()) as ArrayRef;
-    let columns: Vec<ArrayRef> = vec![
+    let mut columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|row| row.frame_index).collect::<Int64Array>()),
         Arc::new(rows.iter().map(|row| row.pts).collect::<Int64Array>()),
         edge(0),
@@ -114,7 +175,18 @@ fn to_batch(rows: &[DetectionRow]) -> Result<RecordBatch, TableError> {
         Arc::new(rows.iter().map(|row| row.class_id).collect::<Int32Array>()),
     ];
     // `collect` makes nullable arrays without nulls; the schema's field flags decide.
-    Ok(RecordBatch::try_new(DETECTIONS.arrow(), columns)?)
+    let Some(appearances) = appearances else { return Ok(RecordBatch::try_new(DETECTIONS.arrow(), columns)?) };
+    let bytes = appearances.iter().map(Some);
+    let column = FixedSizeBinaryArray::try_from_sparse_iter_with_size(bytes, APPEARANCE_BYTES as i32)?;
+    columns.push(Arc::new(column));
+    Ok(RecordBatch::try_new(with_appearance(), columns)?)
+}
+
+/// What detections look like, in a file of the second version.
+fn appearances_of(batch: &RecordBatch, appearances: &mut Vec<AppearanceBytes>) {
+    let column = batch.columns().get(8).and_then(|column| column.as_fixed_size_binary_opt());
+    let bytes = column.into_iter().flat_map(|column| column.iter().flatten());
+    appearances.extend(bytes.map(|bytes| bytes.try_into().unwrap_or([0; APPEARANCE_BYTES])));
 }
 
 fn from_batch(batch: &RecordBatch, rows: &mut Vec<DetectionRow>) {
@@ -131,19 +203,21 @@ fn from_batch(batch: &RecordBatch, rows: &mut Vec<DetectionRow>) {
     }));
 }
 
-/// Reads a segment's file: its rows in order, and its footer.
+/// Reads a segment's file.
 ///
 /// # Errors
 /// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
-pub fn read_segment(bytes: Bytes) -> Result<(Vec<DetectionRow>, SegmentFooter), TableError> {
-    let reader = GroupReader::open_bytes(bytes, &DETECTIONS.arrow())?;
+pub fn read_segment(bytes: Bytes) -> Result<SegmentFile, TableError> {
+    let reader = GroupReader::open_bytes_of(bytes, &versions())?;
     let json = reader.footer(FOOTER_KEY).ok_or_else(|| TableError::Format("it has no segment footer".into()))?;
     let footer = serde_json::from_str(json).map_err(|error| TableError::Format(error.to_string()))?;
-    let mut rows = Vec::new();
+    let (mut rows, mut appearances) = (Vec::new(), Vec::new());
     for batch in reader.batches() {
-        from_batch(&batch?, &mut rows);
+        let batch = batch?;
+        from_batch(&batch, &mut rows);
+        appearances_of(&batch, &mut appearances);
     }
-    Ok((rows, footer))
+    Ok(SegmentFile { rows, appearances, footer })
 }
 
 /// Reads a whole video's file, or a segment's without its footer.
@@ -152,7 +226,7 @@ pub fn read_segment(bytes: Bytes) -> Result<(Vec<DetectionRow>, SegmentFooter), 
 /// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
 pub fn read_rows(path: &Path) -> Result<Vec<DetectionRow>, TableError> {
     let mut rows = Vec::new();
-    for batch in GroupReader::open_path(path, &DETECTIONS.arrow())?.batches() {
+    for batch in GroupReader::open_path_of(path, &versions())?.batches() {
         from_batch(&batch?, &mut rows);
     }
     Ok(rows)
@@ -167,9 +241,8 @@ mod tests {
         DetectionRow { frame_index: i / 3, pts: i / 3 * 512, bbox: [x, 1.0, x + 10.0, 20.0], score: 0.1, class_id: 2 }
     }
 
-    #[test]
-    fn a_segment_reads_back_bit_for_bit() {
-        let footer = SegmentFooter {
+    fn footer(appearance: Option<Appearance>) -> SegmentFooter {
+        SegmentFooter {
             frame_pts: PtsList::new(vec![0, 512]).unwrap(),
             account: FrameAccount {
                 frames_decoded: 2,
@@ -181,14 +254,38 @@ mod tests {
             model: ModelIdentity { name: "m".into(), sha256: "bb".into() },
             class_names: vec!["person".into()],
             track_thresh: Some(0.4),
-        };
+            appearance,
+        }
+    }
+
+    #[test]
+    fn a_segment_reads_back_bit_for_bit() {
+        let footer = footer(None);
         let mut writer = DetectionsWriter::new(Vec::new()).unwrap();
         let rows: Vec<_> = (0..70_000).map(row).collect();
         rows.iter().for_each(|&row| writer.push(row).unwrap());
         let (bytes, count) = writer.finish(Some(&footer)).unwrap();
         assert_eq!(count, 70_000);
-        let (read, read_footer) = read_segment(bytes.into()).unwrap();
-        assert_eq!((read, read_footer), (rows, footer));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(!text.contains("appearance"), "a file of the first version is as it always was");
+        assert_eq!(read_segment(bytes.into()).unwrap(), SegmentFile { rows, appearances: Vec::new(), footer });
+    }
+
+    #[test]
+    fn what_detections_look_like_is_read_back_from_a_file_of_the_second_version() {
+        let footer = footer(Some(Appearance::Color));
+        let looks = |i: i64| -> AppearanceBytes { std::array::from_fn(|at| (i * 7 + at as i64) as u8) };
+        let rows: Vec<_> = (0..70_000).map(row).collect();
+        let mut writer = DetectionsWriter::with_appearance(Vec::new()).unwrap();
+        (0..).zip(&rows).for_each(|(i, &row)| writer.push_seen(row, &looks(i)).unwrap());
+        writer.push(rows[0]).unwrap();
+        let (bytes, _) = writer.finish(Some(&footer)).unwrap();
+        let read = read_segment(bytes.into()).unwrap();
+        assert!((0..).zip(&read.appearances[..70_000]).all(|(i, bytes)| *bytes == looks(i)));
+        assert_eq!(read.appearances[70_000..], [[0; APPEARANCE_BYTES]]);
+        assert_eq!((&read.rows[..70_000], &read.footer), (&rows[..], &footer));
+        let empty = DetectionsWriter::with_appearance(Vec::new()).unwrap().finish(Some(&read.footer)).unwrap().0;
+        assert!(read_segment(empty.into()).unwrap().appearances.is_empty());
     }
 
     #[test]

@@ -85,18 +85,28 @@ pub(crate) struct GroupReader {
 
 impl GroupReader {
     pub(crate) fn open_bytes(bytes: Bytes, schema: &SchemaRef) -> Result<Self, TableError> {
-        Self::build(ParquetRecordBatchReaderBuilder::try_new(bytes)?, schema)
+        Self::open_bytes_of(bytes, std::slice::from_ref(schema))
+    }
+
+    /// The same of a file that may have one of several schemas.
+    pub(crate) fn open_bytes_of(bytes: Bytes, schemas: &[SchemaRef]) -> Result<Self, TableError> {
+        Self::build(ParquetRecordBatchReaderBuilder::try_new(bytes)?, schemas)
     }
 
     pub(crate) fn open_path(path: &Path, schema: &SchemaRef) -> Result<Self, TableError> {
-        Self::build(ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path)?)?, schema)
+        Self::open_path_of(path, std::slice::from_ref(schema))
+    }
+
+    /// The same of a file that may have one of several schemas.
+    pub(crate) fn open_path_of(path: &Path, schemas: &[SchemaRef]) -> Result<Self, TableError> {
+        Self::build(ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path)?)?, schemas)
     }
 
     fn build<T: parquet::file::reader::ChunkReader + 'static>(
         builder: ParquetRecordBatchReaderBuilder<T>,
-        schema: &SchemaRef,
+        schemas: &[SchemaRef],
     ) -> Result<Self, TableError> {
-        if builder.schema().fields() != schema.fields() {
+        if !schemas.iter().any(|schema| builder.schema().fields() == schema.fields()) {
             let names: Vec<_> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
             return Err(TableError::Format(format!("it has the columns {}", names.join(", "))));
         }

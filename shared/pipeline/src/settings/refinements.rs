@@ -30,6 +30,22 @@ pub struct Refinements {
     pub recover: bool,
 }
 
+/// What is stored of how detections look, beside them; links then go by it, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Appearance {
+    /// The colours of the box in four stripes, 64 bytes.
+    Color,
+}
+
+impl fmt::Display for Appearance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Color => f.write_str("color"),
+        }
+    }
+}
+
 /// How boxes are smoothed over time: by a Gaussian of this standard deviation in frames, or as its name says.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]

@@ -30,26 +30,29 @@ impl RequestSettings {
             video_stream: self.video_stream,
             raw_frame_rate: self.raw_frame_rate,
             source_clock: self.source_clock,
+            appearance: self.appearance,
             ..Self::default()
         }
     }
 
     /// Whether tracks by `other` can be made of the detections that were made by these, so that no detector has to run.
     pub fn detections_serve(&self, other: &Self) -> bool {
-        let every_frame = |settings: &Self| Self { detect_every: DetectEvery::ALL, ..settings.of_detections() };
+        let every_frame =
+            |settings: &Self| Self { detect_every: DetectEvery::ALL, appearance: None, ..settings.of_detections() };
+        let appearance_serves = other.appearance.is_none() || other.appearance == self.appearance;
         let looks_serve = match (self.detect_every.frames(), other.detect_every.frames()) {
             (Some(ours), Some(others)) => others.get().is_multiple_of(ours.get()),
             // A version keeps the stride that the video chose. Which one that was is not in the settings.
             _ => self.detect_every == other.detect_every,
         };
-        looks_serve && every_frame(self) == every_frame(other)
+        looks_serve && appearance_serves && every_frame(self) == every_frame(other)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Refinements, TrackerOverrides};
+    use crate::settings::{Appearance, Refinements, TrackerOverrides};
 
     #[test]
     fn the_segment_length_is_no_part_of_what_the_results_are() {
@@ -81,9 +84,12 @@ mod tests {
             RequestSettings { card_sha256: Some("01".into()), ..a.clone() },
             RequestSettings { video_stream: Some(1), ..a.clone() },
             RequestSettings { source_clock: true, ..a.clone() },
+            RequestSettings { appearance: Some(Appearance::Color), ..a.clone() },
         ] {
             assert!(!a.detections_serve(&other), "{other:?}");
             assert_ne!(a.of_detections(), other.of_detections());
         }
+        let colored = RequestSettings { appearance: Some(Appearance::Color), ..a.clone() };
+        assert!(colored.detections_serve(&a) && colored.detections_serve(&colored));
     }
 }

@@ -1,0 +1,143 @@
+//! Rows as bytes.
+
+use crate::row::{Origin, Row};
+use std::io;
+
+/// A tracked row on its way to the refinements, by its id.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tracked {
+    pub(super) row: Row,
+    /// Its place among the rows of its frame.
+    pub(super) place: u32,
+    /// See [`crowding`](crate::crowding::crowding).
+    pub(super) crowding: f64,
+}
+
+pub(super) const TRACKED_BYTES: usize = 56;
+pub(super) const BOX_BYTES: usize = 28;
+pub(super) const FINAL_BYTES: usize = 44;
+
+/// Fields one after the other.
+struct Writer<'a>(&'a mut [u8]);
+
+impl Writer<'_> {
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        let (now, rest) = std::mem::take(&mut self.0).split_at_mut(N);
+        now.copy_from_slice(&bytes);
+        self.0 = rest;
+    }
+
+    /// Numbers that are 32-bit floats, as detections have them.
+    fn put_floats<const N: usize>(&mut self, values: [f64; N]) -> io::Result<()> {
+        for value in values {
+            let short = value as f32;
+            if f64::from(short).to_bits() != value.to_bits() {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!("{value} is no 32-bit float: hold the rows in memory instead"),
+                ));
+            }
+            self.put(short.to_le_bytes());
+        }
+        Ok(())
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let (now, rest) = self.0.split_at(N);
+        self.0 = rest;
+        std::array::from_fn(|at| now[at])
+    }
+
+    fn floats<const N: usize>(&mut self) -> [f64; N] {
+        std::array::from_fn(|_| f64::from(f32::from_le_bytes(self.take())))
+    }
+}
+
+impl Tracked {
+    pub(super) fn to_bytes(self) -> io::Result<[u8; TRACKED_BYTES]> {
+        let mut bytes = [0; TRACKED_BYTES];
+        let mut writer = Writer(&mut bytes);
+        writer.put(self.row.frame.to_le_bytes());
+        writer.put(self.place.to_le_bytes());
+        writer.put_floats(self.row.bbox)?;
+        writer.put_floats(self.row.measured)?;
+        writer.put_floats([self.row.score])?;
+        writer.put(self.row.class.to_le_bytes());
+        writer.put(self.crowding.to_le_bytes());
+        Ok(bytes)
+    }
+
+    /// All of some bytes; they are rows of this id.
+    pub(super) fn of_bytes(bytes: &[u8], id: u64) -> impl Iterator<Item = Self> {
+        bytes.as_chunks::<TRACKED_BYTES>().0.iter().map(move |bytes| {
+            let mut reader = Reader(bytes);
+            let (frame, place) = (u32::from_le_bytes(reader.take()), u32::from_le_bytes(reader.take()));
+            let (bbox, measured, [score]) = (reader.floats(), reader.floats(), reader.floats());
+            let class = i32::from_le_bytes(reader.take());
+            let row = Row { measured, score, class, ..Row::new(frame, id, bbox) };
+            Self { row, place, crowding: f64::from_le_bytes(reader.take()) }
+        })
+    }
+}
+
+/// A box of a frame.
+pub(super) fn box_to_bytes(frame: u32, id: u64, bbox: [f64; 4]) -> io::Result<[u8; BOX_BYTES]> {
+    let mut bytes = [0; BOX_BYTES];
+    let mut writer = Writer(&mut bytes);
+    writer.put(frame.to_le_bytes());
+    writer.put(id.to_le_bytes());
+    writer.put_floats(bbox)?;
+    Ok(bytes)
+}
+
+pub(super) fn boxes_of_bytes(bytes: &[u8]) -> impl Iterator<Item = (u32, u64, [f64; 4])> {
+    bytes.as_chunks::<BOX_BYTES>().0.iter().map(|bytes| {
+        let mut reader = Reader(bytes);
+        (u32::from_le_bytes(reader.take()), u64::from_le_bytes(reader.take()), reader.floats())
+    })
+}
+
+/// A refined row, with edges of 32 bits: `place` orders those of a frame and an origin.
+pub(super) fn final_to_bytes(row: &Row, place: u64) -> [u8; FINAL_BYTES] {
+    let mut bytes = [0; FINAL_BYTES];
+    let mut writer = Writer(&mut bytes);
+    let origin: u32 = match row.origin {
+        Origin::Tracked => 0,
+        Origin::Detected => 1,
+        Origin::Filled => 2,
+    };
+    writer.put(row.frame.to_le_bytes());
+    writer.put(((u64::from(origin) << 56) | place).to_le_bytes());
+    writer.put(row.id.to_le_bytes());
+    row.bbox.iter().for_each(|edge| writer.put((*edge as f32).to_le_bytes()));
+    writer.put((row.score as f32).to_le_bytes());
+    writer.put(row.class.to_le_bytes());
+    bytes
+}
+
+/// The rows of some bytes, in order.
+pub(super) fn finals_of_bytes(bytes: &[u8]) -> Vec<Row> {
+    let mut keyed: Vec<((u32, u64), Row)> = bytes
+        .as_chunks::<FINAL_BYTES>()
+        .0
+        .iter()
+        .map(|bytes| {
+            let mut reader = Reader(bytes);
+            let (frame, key) = (u32::from_le_bytes(reader.take()), u64::from_le_bytes(reader.take()));
+            let (id, bbox, [score]) = (u64::from_le_bytes(reader.take()), reader.floats(), reader.floats());
+            let origin = match key >> 56 {
+                0 => Origin::Tracked,
+                1 => Origin::Detected,
+                _ => Origin::Filled,
+            };
+            let class = i32::from_le_bytes(reader.take());
+            ((frame, key), Row { score, class, origin, ..Row::new(frame, id, bbox) })
+        })
+        .collect();
+    keyed.sort_unstable_by_key(|(key, _)| *key);
+    keyed.into_iter().map(|(_, row)| row).collect()
+}

@@ -1,0 +1,130 @@
+//! Records of one length by key, on disk: what is in memory is a buffer, and where each key's records are.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    ops::Range,
+};
+
+/// Bytes that are held before they are written.
+const BUFFER_BYTES: usize = 8 << 20;
+
+/// Records that are read back by key, in the order in which they were written.
+#[derive(Debug)]
+pub(super) struct Spool {
+    file: File,
+    end: u64,
+    record_bytes: usize,
+    held: BTreeMap<u64, Vec<u8>>,
+    held_bytes: usize,
+    written: HashMap<u64, Vec<Chunk>>,
+}
+
+/// Some records of a key that lie together.
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    /// The number of its first record among those of its key.
+    first: usize,
+    records: usize,
+    offset: u64,
+}
+
+impl Spool {
+    /// An empty one over an empty file.
+    pub(super) fn new(file: File, record_bytes: usize) -> Self {
+        let (held, written) = Default::default();
+        Self { file, end: 0, record_bytes, held, held_bytes: 0, written }
+    }
+
+    /// Appends a record.
+    pub(super) fn push(&mut self, key: u64, record: &[u8]) -> io::Result<()> {
+        debug_assert_eq!(record.len(), self.record_bytes);
+        self.held.entry(key).or_default().extend_from_slice(record);
+        self.held_bytes += record.len();
+        if self.held_bytes >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        let mut all = Vec::with_capacity(self.held_bytes);
+        for (key, bytes) in held {
+            let chunks = self.written.entry(key).or_default();
+            let first = chunks.last().map_or(0, |last| last.first + last.records);
+            let (records, offset) = (bytes.len() / self.record_bytes, self.end + all.len() as u64);
+            chunks.push(Chunk { first, records, offset });
+            all.extend(bytes);
+        }
+        self.file.seek(SeekFrom::Start(self.end))?;
+        self.file.write_all(&all)?;
+        self.end += all.len() as u64;
+        self.held_bytes = 0;
+        Ok(())
+    }
+
+    /// Writes what is held: reading comes after it.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.held = BTreeMap::new();
+        Ok(())
+    }
+
+    /// The keys, ascending.
+    pub(super) fn keys(&self) -> Vec<u64> {
+        let mut keys: Vec<u64> = self.written.keys().copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// How many records a key has.
+    pub(super) fn count(&self, key: u64) -> usize {
+        self.written.get(&key).and_then(|chunks| chunks.last()).map_or(0, |last| last.first + last.records)
+    }
+
+    /// Appends the bytes of some of a key's records.
+    pub(super) fn read(&mut self, key: u64, records: Range<usize>, into: &mut Vec<u8>) -> io::Result<()> {
+        let Some(chunks) = self.written.get(&key) else { return Ok(()) };
+        let from = chunks.partition_point(|chunk| chunk.first + chunk.records <= records.start);
+        for chunk in chunks[from..].iter().take_while(|chunk| chunk.first < records.end) {
+            let start = records.start.max(chunk.first);
+            let end = records.end.min(chunk.first + chunk.records);
+            let at = into.len();
+            into.resize(at + (end - start) * self.record_bytes, 0);
+            self.file.seek(SeekFrom::Start(chunk.offset + ((start - chunk.first) * self.record_bytes) as u64))?;
+            self.file.read_exact(&mut into[at..])?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_by_key_in_their_order_from_any_place() {
+        let path = std::env::temp_dir().join(format!("trackdrop-refine-spool-{}", std::process::id()));
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+        let mut spool = Spool::new(file, 8);
+        for number in 0_u64..3_000 {
+            spool.push(number % 7, &number.to_le_bytes()).unwrap();
+            if number % 500 == 499 {
+                spool.flush().unwrap();
+            }
+        }
+        spool.finish().unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(spool.keys(), [0, 1, 2, 3, 4, 5, 6]);
+        for key in 0..7 {
+            let all: Vec<u64> = (0..3_000).filter(|number| number % 7 == key).collect();
+            assert_eq!(spool.count(key), all.len());
+            for range in [0..all.len(), 70..73, 100..400, 5..5] {
+                let mut bytes = Vec::new();
+                spool.read(key, range.clone(), &mut bytes).unwrap();
+                let read: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+                assert_eq!(read, all[range]);
+            }
+        }
+        assert_eq!(spool.count(9), 0);
+    }
+}
