@@ -126,9 +126,10 @@ pub fn table(checkout: &Path, examples: &[&str]) -> String {
     }
     let mut text = String::from("| on | may | who | used by, or why |\n| --- | --- | --- | --- |\n");
     for ((on, permission, _), Line { accounts, tests, reasons }) in lines {
-        let all = crate::service::FUNCTIONS.len();
-        let who = if accounts.len() == all {
-            "all seven".to_owned()
+        // The console is no function.
+        let (console, functions): (Vec<_>, Vec<_>) = accounts.iter().partition(|account| *account == "console");
+        let who = if functions.len() == crate::service::FUNCTIONS.len() {
+            console.iter().fold("all seven".to_owned(), |who, account| format!("{who}, `{account}`"))
         } else {
             accounts.iter().map(|account| format!("`{account}`")).collect::<Vec<_>>().join(", ")
         };
