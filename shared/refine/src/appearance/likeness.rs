@@ -18,6 +18,9 @@ const FEWEST: usize = 20;
 /// differ between objects.
 const LEAST_SPREAD: f64 = 0.6;
 
+/// Objects that all differ alike would make any other difference impossible.
+const LEAST_DEVIATION: f64 = 0.02;
+
 /// No looks say more than this for or against a link, in natural logarithms.
 const LEAST: f64 = -6.0;
 const MOST: f64 = 4.0;
@@ -79,8 +82,9 @@ impl Calibration {
             looked.mean(first)?.distance(&looked.mean(last)?)
         });
         let same = spread(&same.collect::<Vec<_>>())?;
-        let different = spread(&differences(looked, pieces))?;
-        (same[0] < different[0]).then_some(Self { same, different })
+        let [mean, deviation] = spread(&differences(looked, pieces))?;
+        let different = [mean, deviation.max(LEAST_DEVIATION)];
+        (same[0] < mean).then_some(Self { same, different })
     }
 
     /// The logarithm of how much likelier such a difference is within one object than between two.
@@ -109,12 +113,12 @@ fn differences(looked: &Looked<'_>, pieces: &[Range<usize>]) -> Vec<f64> {
     differences
 }
 
-/// Mean and standard deviation; none of too few, or of what does not differ at all.
+/// Mean and standard deviation; none of too few.
 fn spread(values: &[f64]) -> Option<[f64; 2]> {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-    (values.len() >= FEWEST && deviation > 0.0).then_some([mean, deviation])
+    (values.len() >= FEWEST).then_some([mean, deviation])
 }
 
 impl Likeness {
