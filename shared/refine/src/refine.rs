@@ -12,7 +12,7 @@ const MAX_FRAME_RATE: f64 = 1e6;
 /// What is done to the tracks; the default is nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Refine {
-    /// See [`link()`].
+    /// See [`link()`](crate::link()).
     pub link: Option<Link>,
     /// See [`recover()`].
     pub recover: bool,
