@@ -3,10 +3,7 @@
 //! The proxy checks who comes and whether he may, and says so in a token (ES256). Who reaches the service past the proxy has none. So every request is
 //! checked here: signature, issuer, audience and time; and the person, by the same list of members that the proxy was given.
 
-use crate::{
-    keys::SigningKeys,
-    oidc::{LEEWAY_S, Refused},
-};
+use crate::keys::{LEEWAY_S, Refused, SigningKeys};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 use std::str::FromStr;

@@ -1,6 +1,5 @@
-//! Public keys that tokens are signed with, fetched from who signs, and known for a while.
+//! Public keys that tokens are signed with, fetched from who signs, and known for a while; and why a token is refused.
 
-use crate::oidc::{Refused, refused};
 use jsonwebtoken::{DecodingKey, jwk::JwkSet};
 use std::{
     collections::HashMap,
@@ -15,6 +14,20 @@ const KEYS_LIVE: Duration = Duration::from_secs(3_600);
 /// Keys are fetched, or tried to be, not more often than this: unknown ids cost an attacker nothing, and a key server that is down a lot.
 const FETCH_EVERY: Duration = Duration::from_secs(10);
 const FETCH_WITHIN: Duration = Duration::from_secs(10);
+
+/// Clocks may differ.
+pub(crate) const LEEWAY_S: u64 = 30;
+
+/// A request that is not let in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The token is missing or not good; another attempt with it is refused as well.
+    #[error("unauthorised: {0}")]
+    Token(String),
+    /// The keys can't be fetched just now.
+    #[error("the keys that tokens are signed with can't be fetched: {0}")]
+    Keys(String),
+}
 
 /// The keys at an address.
 #[derive(Clone, Debug)]
@@ -124,4 +137,8 @@ impl SigningKeys {
             set.keys.iter().filter_map(|key| Some((key.common.key_id.clone()?, DecodingKey::from_jwk(key).ok()?)));
         Ok(named.collect())
     }
+}
+
+pub(crate) fn refused(why: impl std::fmt::Display) -> Refused {
+    Refused::Token(why.to_string())
 }

@@ -4,7 +4,9 @@
 //! `google-cloud-auth` has a verifier too, but one request that fetches keys makes all requests beside it fail (its cache is entered by
 //! `try_write`), so the check is made here on `jsonwebtoken`: signature, audience, issuer, time, and the service account's email.
 
-use crate::keys::SigningKeys;
+pub use crate::keys::Refused;
+
+use crate::keys::{LEEWAY_S, SigningKeys, refused};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 use std::time::Duration;
@@ -12,8 +14,6 @@ use std::time::Duration;
 /// Google's public keys.
 pub const GOOGLE_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
 const ISSUERS: &[&str] = &["https://accounts.google.com", "accounts.google.com"];
-/// Clocks may differ.
-pub(crate) const LEEWAY_S: u64 = 30;
 
 /// Checks tokens for one audience and one service account.
 #[derive(Clone, Debug)]
@@ -21,17 +21,6 @@ pub struct Verifier {
     audience: String,
     email: String,
     keys: SigningKeys,
-}
-
-/// A request that is not let in.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The token is missing or not good; another attempt with it is refused as well.
-    #[error("unauthorised: {0}")]
-    Token(String),
-    /// The keys can't be fetched just now.
-    #[error("the keys that tokens are signed with can't be fetched: {0}")]
-    Keys(String),
 }
 
 #[derive(Deserialize)]
@@ -97,8 +86,4 @@ impl Verifier {
             email => Err(refused(format!("it is of {:?}, not of {}", email.unwrap_or_default(), self.email))),
         }
     }
-}
-
-pub(crate) fn refused(why: impl std::fmt::Display) -> Refused {
-    Refused::Token(why.to_string())
 }
