@@ -5,7 +5,7 @@ locals {
   shapes = {
     split    = { cpu = "2", memory = "4Gi", scratch_gib = 2, max = 20, always_on = false, gpu = false }
     track    = { cpu = var.gpu_cpu, memory = var.gpu_memory, scratch_gib = 2, max = var.gpu_max_instances, always_on = true, gpu = true }
-    merge    = { cpu = "2", memory = "8Gi", scratch_gib = 4, max = 10, always_on = false, gpu = false }
+    merge    = { cpu = "2", memory = "8Gi", scratch_gib = 6, max = 10, always_on = false, gpu = false }
     load     = { cpu = "1", memory = "512Mi", scratch_gib = 0, max = 4, always_on = false, gpu = false }
     annotate = { cpu = "4", memory = "6Gi", scratch_gib = 1, max = var.annotate_max_instances, always_on = false, gpu = false }
     join     = { cpu = "4", memory = "16Gi", scratch_gib = 12, max = 10, always_on = false, gpu = false }
