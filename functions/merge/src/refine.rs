@@ -1,5 +1,7 @@
-//! Named deviations from what the tracker gave, asked for by the user and made once all frames are known: they hold the video's rows
-//! on disk, or in memory where they look at all of them together. No row is taken away, and every row that is added has `observed == false`. A person's edits are made after them, and may do both.
+//! Named deviations from what the tracker gave, which the user asks for. They are made once all frames are known.
+//!
+//! They hold the video's rows on disk, or in memory where they look at all of them together. No row is taken away, and every row that is added has
+//! `observed == false`. A person's edits are made after them, and may do both.
 
 use crate::{
     blur::Absences,
