@@ -107,13 +107,26 @@ pub(crate) fn check_gaps(frame_pts: &[i64], time_base: Rational) -> Result<(), M
     let longest = i64::from(i32::MAX) / factor.max(1);
     match frame_pts.windows(2).position(|pair| pair[1] - pair[0] > longest) {
         None => Ok(()),
-        Some(at) => Err(MediaError::Unsupported {
-            reason: format!(
-                "the clock jumps by {:.0} s after picture {at}; {ONE_CLOCK}",
-                (frame_pts[at + 1] - frame_pts[at]) as f64 * time_base.to_f64()
-            ),
-        }),
+        Some(at) => {
+            let jump_s = (frame_pts[at + 1] - frame_pts[at]) as f64 * time_base.to_f64();
+            let hint = hint_of_a_jump_back(jump_s);
+            Err(MediaError::Unsupported {
+                reason: format!("the clock jumps ahead by {jump_s:.0} s after picture {at}{hint}; {ONE_CLOCK}"),
+            })
+        }
     }
+}
+
+/// Seconds after which the clock of MPEG-TS starts again at 0: it has 33 bits and counts 90,000 ticks a second.
+const MPEG_TS_CLOCK_S: f64 = (1_u64 << 33) as f64 / 90_000.0;
+
+/// What to say where a jump ahead by more than half of MPEG-TS's clock can be a jump back: FFmpeg continues its count where it falls.
+fn hint_of_a_jump_back(jump_s: f64) -> String {
+    if !(MPEG_TS_CLOCK_S / 2.0..MPEG_TS_CLOCK_S).contains(&jump_s) {
+        return String::new();
+    }
+    let back_s = MPEG_TS_CLOCK_S - jump_s;
+    format!(" (in MPEG-TS, whose clock has 33 bits, this can be a jump back by {back_s:.0} s)")
 }
 
 /// Leading pictures of the first key frame that the trial could not decode are no part of the video.

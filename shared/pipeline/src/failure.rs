@@ -15,7 +15,8 @@ pub enum FailureKind {
     /// The host has no room left (disk, memory). Waiting seconds does not help. A service returns the delivery, and it is retried. A local run
     /// ends, says what to free and records the request as failed; the same command opens it again.
     Exhausted,
-    /// Retried: the host is stopping and returned the delivery. This does not count as an attempt.
+    /// Retried: the host is stopping and returned the delivery. On a laptop this does not count as an attempt;
+    /// Pub/Sub counts it.
     Cancelled,
 }
 

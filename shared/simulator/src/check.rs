@@ -20,7 +20,7 @@ use trackdrop_pipeline::{
 };
 use trackdrop_tables::tracks;
 
-/// What the sweeper notes for itself.
+/// The sweeper's records.
 const SWEPT: &str = "swept/";
 /// Where `load` keeps its windows.
 const WINDOWS: &str = "loads/";
@@ -295,7 +295,7 @@ fn waits(object: &ObjectName) -> bool {
     [WAITING, &names::waiting_ends().name].iter().any(|waiting| object.name.starts_with(waiting))
 }
 
-/// Everything is created once and never written again, but for the manifest and the notes of those whom the clock starts.
+/// Everything is created once and never written again, except the manifest, claims, the lists of windows and the sweeper's records.
 fn everything_was_written_once(state: &State) -> Vec<String> {
     let again = state.writes.iter().filter(|&(object, &times)| {
         let may_change = object.bucket == Bucket::Uploads
