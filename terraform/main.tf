@@ -258,7 +258,7 @@ module "observability" {
 }
 
 locals {
-  # What delivery may bring images to: the console is no part of a canary, which follows errors of deliveries.
+  # What continuous delivery may bring images to: the console is no part of a canary, which follows errors of deliveries.
   account_ids = merge(module.functions.account_ids, { for console in module.console : "console" => console.account_id })
 }
 

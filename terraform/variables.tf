@@ -243,7 +243,7 @@ variable "gpu_hour_price" {
   }
 }
 
-# --- Delivery -----------------------------------------------------------------------------------------------------------
+# --- Continuous delivery ------------------------------------------------------------------------------------------------
 
 variable "initial_image" {
   description = "Image of the services until the first deployment; later applies never touch it."

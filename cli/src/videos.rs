@@ -137,9 +137,9 @@ fn is_video(path: &Path) -> bool {
 fn instead_of(address: &str) -> &'static str {
     match address.split("://").next().unwrap_or_default() {
         "rtsp" | "rtsps" | "rtmp" | "rtmps" | "srt" | "udp" | "rtp" => {
-            "a stream has no end, so record it in pieces, \
+            "a stream has no end, so record it into files, \
              `ffmpeg -rtsp_transport tcp -i ADDRESS -c copy -f segment -segment_time 600 -strftime 1 cam-%Y%m%dT%H%M%S.mkv`, and let \
-             `trackdrop watch FOLDER` process each piece once it is complete"
+             `trackdrop watch FOLDER` process each file once it is complete"
         }
         "s3" => "fetch it first, `aws s3 cp ADDRESS .`",
         _ => "give an address that begins with https://, http:// or gs://, or a file",

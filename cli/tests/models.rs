@@ -195,7 +195,7 @@ fn inspect_says_in_four_lines_what_a_model_is_from_what_evidence_what_is_doubted
     for (line, part) in sure.iter().zip(parts) {
         assert!(line.contains(part), "{sure:?}");
     }
-    assert!(first_lines("ultralytics_segment")[0].contains("its masks are left"));
+    assert!(first_lines("ultralytics_segment")[0].contains("its masks are not used"));
     let doubted = first_lines("mmdeploy");
     assert!(doubted[2].contains("pipeline.json") && doubted[3].contains("model check"), "{doubted:?}");
 }

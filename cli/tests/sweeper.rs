@@ -52,8 +52,12 @@ fn stages(request: &RequestId) -> Vec<(Stage, &'static str, Vec<ObjectName>)> {
         (Stage::Annotate, "1 of 3 segments are drawn; missing: 1, 2", of(PerSegment::Annotated, 1)),
         (Stage::Load, "its rows are not loaded", vec![Marker::Loaded.object(request)]),
         (Stage::Merge, "not merged", [vec![Marker::Merged.object(request)], of(PerSegment::Tracks, 0)].concat()),
-        (Stage::Track, "all segments are tracked, but the marker is missing", vec![Marker::Tracked.object(request)]),
-        (Stage::Track, "1 of 3 segments are tracked; missing: 1, 2", of(PerSegment::Detections, 1)),
+        (
+            Stage::Track,
+            "all segments have detections, but the marker is missing",
+            vec![Marker::Tracked.object(request)],
+        ),
+        (Stage::Track, "1 of 3 segments have detections; missing: 1, 2", of(PerSegment::Detections, 1)),
         (Stage::Split, "2 of 3 chunks are cut", of(PerSegment::Chunk, 2)),
         (Stage::Split, "was never planned", {
             let cut = [of(PerSegment::Chunk, 0), of(PerSegment::Detections, 0)].concat();

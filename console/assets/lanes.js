@@ -1,4 +1,4 @@
-// A lane a track, of which only those on the screen are in the document.
+// A row of the timeline (a lane) for each track, of which only those on the screen are in the document.
 
 import { colourOf } from "./colour.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
@@ -36,7 +36,7 @@ export function Lanes({ tracks, rows, names, count, frame, selected, choose }) {
     choose(row, Math.max(tracks.first[row], Math.min(tracks.last[row], under)));
   };
   return html`
-    <div class="lanes" ref=${box} tabindex="0" role="group" aria-label=${`${rows.length} tracks, a lane each`} onScroll=${(e) => setTop(e.target.scrollTop)}>
+    <div class="lanes" ref=${box} tabindex="0" role="group" aria-label=${`${rows.length} tracks, a row each`} onScroll=${(e) => setTop(e.target.scrollTop)}>
       <div class="all" style=${{ height: `${rows.length * LANE}px` }}>
         ${rows.slice(first, end).map((row, at) => {
           const id = tracks.id[row];

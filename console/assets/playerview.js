@@ -1,4 +1,4 @@
-// The player's place on the page: its canvas, its buttons and keys, and the lanes of the tracks below it.
+// The player's place on the page: its canvas, its buttons and keys, and the rows of the tracks below it.
 
 import * as api from "./api.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";

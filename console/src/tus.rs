@@ -170,7 +170,7 @@ async fn receive(mut writing: Writing<'_>, body: Body, checksum: Option<u32>) ->
                     tokio::task::block_in_place(|| writing.count())?;
                 }
                 return Err(Problem::bad(format!(
-                    "the piece broke off: {error}; ask for the offset, and resume there"
+                    "this part of the upload broke off: {error}; ask for the offset, and resume there"
                 )));
             }
         };

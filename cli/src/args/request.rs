@@ -17,7 +17,7 @@ pub(crate) struct TrackerArguments {
     /// --frame-rate / 30, unless tracks are refined
     #[arg(long, value_name = "FRAMES")]
     pub(crate) track_buffer: Option<u32>,
-    /// Don't weigh the cost by the detection's score, as the reference does for MOT20
+    /// Don't weigh the cost by the detection's score. The reference doesn't for MOT20, either
     #[arg(long)]
     pub(crate) no_score_fusion: bool,
 }

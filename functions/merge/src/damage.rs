@@ -50,7 +50,7 @@ impl Damage {
         let how = if first.is_missing { "could not be decoded" } else { "came out with errors" };
         Err(Failure::permanent(format!(
             "{} of {} frames are damaged, more than the share of {share} that is allowed; the first is frame {} at {seconds} s, which {how}. The \
-             file may be encrypted, or broken by a transfer: upload it again, or allow more by --max-damaged-share (the setting max_damaged_share)",
+             file may be encrypted, or broken by a transfer: provide it again, or allow more by --max-damaged-share (the request setting max_damaged_share)",
             self.damaged, self.frames, first.frame_index
         )))
     }

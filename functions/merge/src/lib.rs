@@ -1,5 +1,5 @@
 //! `merge` tracks: all detections of a video become its tracks. (`track` detects; the names of the functions
-//! are part of the specification.)
+//! are fixed, because services, accounts, metrics and triggers use them.)
 //!
 //! Identity is one ordered fold over all detections, segment after segment, so chunk borders have no effect. The ledger
 //! checks that a segment accounts for exactly the frames of the plan, before any result of that segment is written.

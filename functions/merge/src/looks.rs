@@ -18,7 +18,7 @@ impl Strides {
         let tracked = manifest.detect_every().get();
         if !tracked.is_multiple_of(detected) {
             return Err(Failure::permanent(format!(
-                "detections exist for every {detected} frames, so --detect-every (the setting detect_every) can be {detected}, {} and so on, and not \
+                "detections exist for every {detected} frames, so --detect-every (the request setting detect_every) can be {detected}, {} and so on, and not \
                  {tracked}: give such a number, or process the video again",
                 2 * detected
             )));

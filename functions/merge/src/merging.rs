@@ -216,7 +216,7 @@ impl Merging {
 fn agree_on_appearance(manifest: &Manifest, segment: SegmentNumber, footer: &SegmentFooter) -> Result<(), Failure> {
     match manifest.settings.appearance {
         Some(asked) if footer.appearance != Some(asked) => Err(Failure::permanent(format!(
-            "segment {segment} was detected without --appearance {asked} (the setting appearance): process the video again with it, or track \
+            "segment {segment} was detected without --appearance {asked} (the request setting appearance): process the video again with it, or track \
              without it"
         ))),
         _ => Ok(()),

@@ -1,5 +1,5 @@
-//! `track` detects: a new chunk becomes detections. (`merge` tracks; the names of the functions are part of the
-//! specification.)
+//! `track` detects: a new chunk becomes detections. (`merge` tracks; the names of the functions are fixed,
+//! because services, accounts, metrics and triggers use them.)
 //!
 //! Detection needs no memory of other frames, so chunks are processed in parallel. `merge` assigns identities later.
 //! The detections file is created once. The files that exist are the count of finished segments.

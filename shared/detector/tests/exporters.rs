@@ -79,7 +79,7 @@ fn shares_are_told_from_pixels_by_their_numbers() {
 }
 
 #[test]
-fn models_of_masks_poses_and_turned_boxes_give_their_boxes_and_say_what_is_left() {
+fn models_of_masks_poses_and_rotated_boxes_give_their_boxes_and_say_what_is_not_used() {
     let raw = ["ultralytics_segment", "segment_without_metadata", "ultralytics_pose", "ultralytics_obb"];
     are_right(Family::YoloV8, &raw);
     are_right(Family::EndToEnd, &["ultralytics_segment_nms", "ultralytics_pose_nms", "ultralytics_obb_nms"]);
@@ -128,7 +128,7 @@ fn joints_in_an_output_of_their_own_are_left() {
 
 #[test]
 fn angles_in_an_output_of_their_own_are_refused() {
-    assert!(refusal("libre_rfdetr_obb").contains("angles of turned boxes"));
+    assert!(refusal("libre_rfdetr_obb").contains("angles of rotated boxes"));
 }
 
 #[test]

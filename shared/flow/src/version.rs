@@ -66,7 +66,7 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
         (None, Some(chosen)) => chosen.detect_every.get(),
         (None, None) => {
             return Err(Failure::permanent(format!(
-                "the setting detect_every is {}, which is decided before anything is detected: give a multiple of {detected} as \
+                "the request setting detect_every is {}, which is decided before anything is detected: give a multiple of {detected} as \
                  --detect-every, or process the video again",
                 settings.detect_every
             )));
@@ -81,7 +81,7 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
     }
     if let Some(appearance) = settings.appearance.filter(|asked| of_root.settings.appearance != Some(*asked)) {
         return Err(Failure::permanent(format!(
-            "{root} was detected without --appearance {appearance} (the setting appearance), so nobody knows what its objects look like: process \
+            "{root} was detected without --appearance {appearance} (the request setting appearance), so nobody knows what its objects look like: process \
              the video again with it"
         )));
     }

@@ -56,7 +56,7 @@ impl Environment {
     /// fetched once, into a folder of this process.
     ///
     /// # Errors
-    /// Permanent: the setting names no object. Transient: the object cannot be fetched now.
+    /// Permanent: the service setting names no object. Transient: the object cannot be fetched now.
     pub async fn model_file(&self) -> Result<Option<PathBuf>, Failure> {
         let Some(model) = &self.settings.model else { return Ok(None) };
         let Some(address) = model.strip_prefix("gs://") else { return Ok(Some(model.into())) };

@@ -34,7 +34,7 @@ fn in_later_stream(demuxer: &Demuxer, packets: &[ScannedPacket]) -> Option<Strin
     let (stream, place) = demuxer.other_videos().find(|&(_, place)| place > last)?;
     Some(format!(
         "the file continues with another video stream ({}) at byte {place}, behind the last picture of this one. Track each by --video-stream 0, \
-         1 ... (the setting video_stream), or join them first: `ffmpeg -i FILE -map 0:v:0 -c copy 1.mkv`, `-map 0:v:1` ..., then FFmpeg's concat \
+         1 ... (the request setting video_stream), or join them first: `ffmpeg -i FILE -map 0:v:0 -c copy 1.mkv`, `-map 0:v:1` ..., then FFmpeg's concat \
          demuxer",
         codec_name(&stream.parameters())
     ))

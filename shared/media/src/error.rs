@@ -11,7 +11,7 @@ use ffmpeg_next as ffmpeg;
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
     /// The file is no media file of a supported format.
-    #[error("{} is not a video: {reason}. Upload an MP4, MOV, MKV, WebM, AVI or MPEG-TS file", Shown(path))]
+    #[error("{} is not a video: {reason}. Provide an MP4, MOV, MKV, WebM, AVI or MPEG-TS file", Shown(path))]
     NotAVideo {
         /// The file.
         path: PathBuf,
@@ -19,7 +19,7 @@ pub enum MediaError {
         reason: String,
     },
     /// The file has no bytes.
-    #[error("{} is empty (0 bytes); the upload probably broke off. Upload it again", Shown(path))]
+    #[error("{} is empty (0 bytes); a copy or upload probably broke off. Provide the file again", Shown(path))]
     Empty {
         /// The file.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum MediaError {
     },
     /// The pictures are encrypted, and nobody gave a key.
     #[error(
-        "{} is encrypted ({how}): its pictures can't be seen. Decrypt it, or upload the recording without copy protection",
+        "{} is encrypted ({how}): its pictures can't be seen. Decrypt it, or provide the recording without copy protection",
         Shown(path)
     )]
     Encrypted {

@@ -31,7 +31,7 @@ pub(crate) fn of_matrix(matrix: &[i32; 9]) -> (Orientation, Option<String>) {
     let Some(turn) = Turn::ALL.into_iter().find(fits) else {
         let reason = format!(
             "the display matrix turns the picture by {:.0} degrees, which is no quarter turn: it is tracked and drawn as it is stored, as \
-             browsers and OpenCV show it. Turn the pictures themselves and upload the video again to have it upright",
+             browsers and OpenCV show it. Turn the pictures themselves and process the video again to have it upright",
             angles[0]
         );
         return (Orientation::UPRIGHT, Some(reason));

@@ -57,7 +57,7 @@ impl VideoIndex {
     ///
     /// A segment ends at the first key frame that makes it at least `target_seconds` long (the last one, and one before a part
     /// that is divided, can be shorter), so `f64::INFINITY` gives one segment.
-    /// A part without a key frame that is longer than four targets (and a second) is divided all the same, into segments that
+    /// A part without a key frame that is longer than four targets, and longer than 1 s, is divided all the same, into segments that
     /// are re-encoded without loss: otherwise one key frame in a video would mean one worker for all of it.
     ///
     /// # Errors

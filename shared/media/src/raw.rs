@@ -33,9 +33,10 @@ pub(crate) fn count_out(
     let (rate, why) = match (demuxer.source().reading().raw_frame_rate, stated_rate) {
         (Some(asked), _) => (asked, "as was asked for (raw_frame_rate)"),
         (None, Some(stated)) if CREDIBLE.contains(&stated.to_f64()) => (stated, "as it says of itself"),
-        (None, _) => {
-            (USUAL_RATE, "since it says no rate itself; --raw-frame-rate (the setting raw_frame_rate) sets another")
-        }
+        (None, _) => (
+            USUAL_RATE,
+            "since it says no rate itself; --raw-frame-rate (the request setting raw_frame_rate) sets another",
+        ),
     };
     warnings.push(format!("a bare stream without a clock: its pictures are counted out at {rate} a second, {why}"));
     let (tick, time_base) = (Rational::of(rate.den(), rate.num()), demuxer.time_base()?);

@@ -56,7 +56,7 @@ impl std::fmt::Display for VideoStreams {
         };
         write!(
             f,
-            "the file has {} video streams; number {} is taken, {}; --video-stream (the setting video_stream) takes another: {}",
+            "the file has {} video streams; number {} is taken, {}; --video-stream (the request setting video_stream) takes another: {}",
             self.streams.len(),
             list(taken),
             self.rule,

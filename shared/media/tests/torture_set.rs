@@ -14,7 +14,7 @@ use common::{Shown, annotate::annotate, chunked_decode, serial_decode, serial_de
 use trackdrop_media::{Limits, Verification, VerifyOptions, index, verify};
 
 const SEGMENT_SECONDS: f64 = 0.5;
-/// The files with a stretch that has no key frame to cut at for longer than four segments, and those whose packets a chunk can't hold.
+/// The files with a stretch that has no key frame to cut at for longer than four times the target length, and those whose packets a chunk can't hold.
 const RE_ENCODED: [&str; 22] = [
     "one-keyframe.mp4",
     "one-keyframe-hevc-10bit.mkv",

@@ -101,7 +101,7 @@ pub struct VideoStreams {
 /// One of several video streams.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VideoStream {
-    /// What the setting `video_stream` calls it, from 0.
+    /// What the request setting `video_stream` calls it, from 0.
     pub number: u32,
     /// Its codec.
     pub codec: String,
@@ -282,7 +282,7 @@ pub struct Manifest {
     pub source: SourceInfo,
     /// How it is processed.
     pub settings: RequestSettings,
-    /// How often the detector looks and why, where the setting `detect_every` leaves that to the video; none until it is planned.
+    /// How often the detector looks and why, where the request setting `detect_every` leaves that to the video; none until it is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stride: Option<StrideChoice>,
     /// The model that made the detections; none until they are merged.

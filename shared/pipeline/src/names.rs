@@ -5,22 +5,22 @@
 //! work/      indexed/<request_id>/...                    what was found so far of an upload that takes long to index; deleted when it is cut
 //!            split_chunks/<request_id>/000007.mkv        one chunk
 //!            detections/<request_id>/000007.parquet      created once; its existence is the count
-//!            tracked/<request_id>                        created once, when all segments are tracked
+//!            tracked/<request_id>                        created once, when `track` has finished all segments: all detections exist
 //!            tracks/<request_id>/000007.parquet          the final tracks of that segment
 //!            merged/<request_id>                         created once, when tracks.parquet exists in results
 //!            processed_chunks/<request_id>/000007.mp4    the annotated segment; its existence is the count
-//!            crops/<request_id>/000007.parquet           the best crops of that segment's objects, where the setting `crops` asks for them
+//!            crops/<request_id>/000007.parquet           the best crops of that segment's objects, where the request setting `crops` asks for them
 //!            annotated/<request_id>                      created once, when all segments are annotated
 //!            loaded/<request_id>                         created once, when the rows are in the warehouse
-//!            ended/<request_id>                          when the end of the request is published, or it is left to another; a later round overwrites it
-//!            swept/<request_id>                          when its events were last published again; nothing rests on it
+//!            ended/<request_id>                          when the end is published, or the same upload already belongs to another request; a later round overwrites it
+//!            swept/<request_id>                          when its events were last published again; nothing depends on it
 //!            uploaded/<hash>                             which request an upload of this name, content and settings made
 //!            loads/                                      what waits for the next window of `load`, and the lists of the open windows
 //!            waiting_ends/<request_id>/<round>           an end whose row waits for the next window; deleted when it is published
 //!            counted/<stage>/<request_id>/000            created once, when a group of 1,000 segments is complete
 //! results/   <request_id>/manifest.json, detections.parquet, tracks.parquet, annotated.mp4, summary.json
-//!            <request_id>/crops.parquet                  the best crop of each object, where the setting `crops` asks for them
-//!            <request_id>/video-intelligence.json ...    the tracks in another tool's format, where the setting `exports` asks for it
+//!            <request_id>/crops.parquet                  the best crop of each object, where the request setting `crops` asks for them
+//!            <request_id>/video-intelligence.json ...    the tracks in another tool's format, where the request setting `exports` asks for it
 //! ```
 
 use crate::{export_format::ExportFormat, request::RequestId, segment::SegmentNumber, stage::Stage, time::Timestamp};
@@ -134,7 +134,7 @@ impl PerSegment {
 /// a deletion, which writes the upload into it. The first three start a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
-    /// All segments are tracked.
+    /// `track` has finished all segments: all detections exist.
     Tracked,
     /// `tracks.parquet` exists in results.
     Merged,
@@ -182,9 +182,9 @@ pub enum ResultFile {
     AnnotatedVideo,
     /// Counts and timings of a finished request.
     Summary,
-    /// The best crop of each object, where the setting `crops` asks for them.
+    /// The best crop of each object, where the request setting `crops` asks for them.
     Crops,
-    /// The tracks in another tool's format, where the setting `exports` asks for it.
+    /// The tracks in another tool's format, where the request setting `exports` asks for it.
     Export(ExportFormat),
 }
 

@@ -25,7 +25,7 @@ pub(crate) const MAX_FRAMES: u64 = 1 << 53;
 
 /// The parameters of [`ByteTrack`](crate::ByteTrack). The default is that of the reference's evaluator.
 ///
-/// The reference's demo uses `track_thresh` 0.5 and `match_thresh` 0.8; its MOT20 mode is `score_fusion: false`.
+/// The reference's demo uses `track_thresh` 0.5 and `match_thresh` 0.8; its mode for MOT20 does not weigh by scores (`score_fusion: false`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {

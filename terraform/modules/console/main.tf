@@ -140,7 +140,7 @@ resource "google_cloud_run_v2_service" "this" {
   }
 
   lifecycle {
-    # What delivery owns.
+    # What continuous delivery owns.
     ignore_changes = [
       template[0].containers[0].image,
       template[0].annotations,

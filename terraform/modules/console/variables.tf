@@ -29,7 +29,7 @@ variable "dataset" {
 }
 
 variable "image" {
-  description = "Image until delivery brings the first one."
+  description = "Image until continuous delivery brings the first one."
   type        = string
 }
 

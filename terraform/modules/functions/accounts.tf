@@ -30,7 +30,7 @@ locals {
     # a crash left out, records when it published which event again, and closes the window of ends that the scheduler never closed.
     fail = ["annotated/", "counted/annotate/", "counted/track/", "ended/", "loads/", "swept/", "tracked/", "waiting_ends/"]
   }
-  # What the setting `exports` of a request may ask for: file names of `ExportFormat` in shared/pipeline.
+  # What the request setting `exports` may ask for: file names of `ExportFormat` in shared/pipeline.
   exports = [
     "coco.json", "cvat.xml", "mot.txt", "rekognition-persons.ndjson", "tracks.csv", "tracks.ndjson",
     "video-intelligence-streaming.ndjson", "video-intelligence.json",

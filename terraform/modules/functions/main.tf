@@ -1,4 +1,4 @@
-# One Cloud Run service a function. Terraform owns the shape of a service, delivery owns its image and its traffic.
+# One Cloud Run service a function. Terraform owns the shape of a service, continuous delivery its image and its traffic.
 
 locals {
   # What each function needs. `scratch_gib` is memory too: it is where a service may write.
@@ -204,7 +204,7 @@ resource "google_cloud_run_v2_service" "this" {
   }
 
   lifecycle {
-    # What delivery owns: the image, the traffic, and the marks that gcloud and Cloud Deploy leave. Not the revision's name:
+    # What continuous delivery owns: the image, the traffic, and the marks that gcloud and Cloud Deploy leave. Not the revision's name:
     # a change of the shape under a name that exists would be refused.
     ignore_changes = [
       template[0].containers[0].image,

@@ -42,7 +42,7 @@ variable "dataset" {
 }
 
 variable "image" {
-  description = "Image of a service until delivery brings the first one."
+  description = "Image of a service until continuous delivery brings the first one."
   type        = string
 }
 

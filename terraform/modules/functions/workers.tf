@@ -97,7 +97,7 @@ resource "google_cloud_run_v2_worker_pool" "track" {
   }
 
   lifecycle {
-    # The image is delivery's, the number of instances the autoscaler's.
+    # The image is continuous delivery's, the number of instances the autoscaler's.
     ignore_changes = [
       template[0].containers[0].image,
       template[0].annotations,

@@ -94,7 +94,7 @@ pub fn pubsub_from_environment() -> Result<Api, SettingsError> {
     Api::new(endpoint.as_deref().unwrap_or(PUBSUB), emulator.map(String::as_str))
 }
 
-/// An address that credentials may be sent to, as a base URL; `name` is the setting that holds it.
+/// An address that credentials may be sent to, as a base URL; `name` is the service setting that holds it.
 ///
 /// # Errors
 /// Where it is none, or where it is plain HTTP to another machine: who listens on the way could use the credentials.

@@ -50,10 +50,10 @@ struct Pulled {
     received_messages: Vec<Leased>,
 }
 
-/// Whether a value is the full name of a subscription; `name` is the setting that holds it.
+/// Whether a value is the full name of a subscription; `name` is the service setting that holds it.
 ///
 /// # Errors
-/// A name of another form, with the setting that holds it.
+/// A name of another form, with the service setting that holds it.
 pub fn check_subscription(name: &'static str, value: &str) -> Result<(), SettingsError> {
     let is_full = matches!(value.split('/').collect::<Vec<_>>()[..], ["projects", project, "subscriptions", subscription] if !project.is_empty() && !subscription.is_empty());
     let must_be = "projects/PROJECT/subscriptions/SUBSCRIPTION";
@@ -64,7 +64,7 @@ impl Subscription {
     /// The subscription of this full name, whose setting is called `setting`; `api` calls Pub/Sub.
     ///
     /// # Errors
-    /// A name of another form, with the setting that holds it.
+    /// A name of another form, with the service setting that holds it.
     pub fn new(setting: &'static str, name: &str, api: Api) -> Result<Self, SettingsError> {
         check_subscription(setting, name)?;
         Ok(Self { api, name: name.to_owned() })

@@ -62,7 +62,7 @@ pub(super) fn pair(boxes: usize, scores: usize, classes: usize, format: BoxForma
 
 /// The same with five numbers a box, the last of which is its angle in radians.
 pub(super) fn turned_pair(boxes: usize, scores: usize, classes: usize, format: BoxFormat, defaults: Defaults) -> Fit {
-    let because = format!("turned boxes, and scores of {classes} classes beside them, not yet suppressed");
+    let because = format!("rotated boxes, and scores of {classes} classes beside them, not yet suppressed");
     let decoder = Pair { format, is_turned: true };
     Fit::new(classes, vec![boxes, scores], decoder, defaults, because).boxes(format).leaving(Extra::Angle)
 }

@@ -77,7 +77,7 @@ impl Head for Detr {
             if self.kind != Kind::Rt || !matches!(evidence.metadata.exporter, Exporter::LibreYolo(_)) {
                 return None;
             }
-            let because = format!("logits of {classes} classes beside turned boxes of 5 numbers");
+            let because = format!("logits of {classes} classes beside rotated boxes of 5 numbers");
             let decoder = Logits { classes, is_turned: true };
             return Some(Fit::new(classes, vec![logits, boxes], decoder, defaults, because).leaving(Extra::Angle));
         }

@@ -5,7 +5,7 @@ use super::{
 use crate::metadata::Exporter;
 
 /// Models that give one box per object by themselves (YOLOv10, YOLO26, exports with suppression inside): [B, N, 6], a box, score,
-/// class; N of a few hundred. Models of masks, poses and turned boxes have more columns behind these.
+/// class; N of a few hundred. Models of masks, poses and rotated boxes have more columns behind these.
 pub(crate) struct EndToEnd;
 
 /// More rows than this are candidates rather than objects.
@@ -32,7 +32,7 @@ impl Head for EndToEnd {
             (Some("segment"), more) if table.masks == 0 && is_deepstream => Extra::Masks(usize::try_from(more).ok()?),
             _ => return None,
         };
-        // A turned box is given by its centre.
+        // A rotated box is given by its centre.
         let usual = if extra == Extra::Angle { BoxFormat::Center } else { BoxFormat::Corners };
         let boxes = evidence.boxes.unwrap_or(usual);
         let rows = table.rows;

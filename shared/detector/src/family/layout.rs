@@ -107,7 +107,7 @@ impl RowOrder {
     }
 }
 
-/// Numbers about each object beyond its box and its classes. They are left; the angle of a box is used.
+/// Numbers about each object beyond its box and its classes. They are not used; the angle of a box is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Extra {
     #[default]
@@ -133,9 +133,11 @@ impl Extra {
     pub(crate) fn in_words(self) -> Option<&'static str> {
         match self {
             Self::None => None,
-            Self::Masks(_) => Some("a segmentation model: its boxes are used, its masks are left"),
-            Self::Keypoints(_) => Some("a pose model: its boxes are used, its keypoints are left"),
-            Self::Angle => Some("an oriented model: the upright box around each turned one is used, its angle is left"),
+            Self::Masks(_) => Some("a segmentation model: its boxes are used, its masks are not used"),
+            Self::Keypoints(_) => Some("a pose model: its boxes are used, its keypoints are not used"),
+            Self::Angle => Some(
+                "an oriented model: the upright box around each rotated one is used, its angle is not used as such",
+            ),
         }
     }
 }

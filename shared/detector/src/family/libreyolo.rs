@@ -24,7 +24,7 @@ pub(super) fn claim(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<Result
     let (layout, defaults) = usual(evidence, facts)?;
     let has = |name: &str| evidence.outputs.iter().any(|output| output.name == name);
     if has("angles") {
-        let reason = "it gives the angles of turned boxes in an output of their own, and sides as shares of a stretched picture, which \
+        let reason = "it gives the angles of rotated boxes in an output of their own, and sides as shares of a stretched picture, which \
                       is not read: use its detect model";
         return Some(Err(reason.to_owned()));
     }
@@ -73,7 +73,7 @@ fn usual(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<(Layout, Defaults
     let linear = |defaults: Defaults| Defaults { resize: Resize::OpenCv, ..defaults };
     let smooth = |defaults: Defaults| Defaults { resize: Resize::Swscale, ..defaults };
     let is_turned = evidence.metadata.task.as_deref() == Some("obb");
-    // Turned boxes retain their shape only in a picture whose ratio is preserved.
+    // Rotated boxes retain their shape only in a picture whose ratio is preserved.
     let upright = |defaults: Defaults| {
         let kept = Defaults { letterbox: Letterbox::TopLeft, pad_color: [0; 3], ..defaults.clone() };
         if is_turned { kept } else { defaults }
@@ -184,7 +184,7 @@ fn corners_in_columns(evidence: &Evidence<'_>, defaults: Defaults) -> Option<Fit
     if let Some(fit) = suppressed(evidence, &defaults) {
         return Some(fit);
     }
-    // Poses have joints in an output of their own, which are left.
+    // Poses have joints in an output of their own, which are not used.
     let is_pose = |output: &&OutputSpec| output.name == "predictions" && evidence.outputs.len() == 2;
     if let Some(output) = evidence.outputs.iter().find(is_pose) {
         let of_boxes = Evidence { outputs: std::slice::from_ref(output), ..*evidence };

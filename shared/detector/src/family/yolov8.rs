@@ -4,7 +4,7 @@ use super::{
 };
 
 /// YOLOv8 and its successors with the same head (v9, 11, 12): [B, 4 + C, N], a box in input pixels, and a score per class; one
-/// column per candidate. Models of masks, poses and turned boxes have more rows behind these.
+/// column per candidate. Models of masks, poses and rotated boxes have more rows behind these.
 ///
 /// Ultralytics gives centre and size, `LibreYOLO` corners, in the same shape.
 pub(crate) struct YoloV8;

@@ -69,7 +69,9 @@ pub(super) async fn look(cloud: &Cloud, manifest: &Manifest) -> Result<Standing,
     };
     let waits = match (&stands.tracked, &stands.merged) {
         (None, _) => before_tracked(cloud, manifest, &seen).await?,
-        (Some(tracked), None) => vec![(Stage::Merge, "all segments are tracked, but not merged".into(), tell(tracked))],
+        (Some(tracked), None) => {
+            vec![(Stage::Merge, "all segments have detections, but are not merged".into(), tell(tracked))]
+        }
         (Some(_), Some(merged)) => after_merged(manifest, &seen, &stands, merged),
     };
     let stage = waits.first().map_or(Stage::Load, |&(stage, ..)| stage);
@@ -101,13 +103,13 @@ async fn before_tracked(cloud: &Cloud, manifest: &Manifest, seen: &Seen) -> Resu
     let Seen { chunks, detections, .. } = seen;
     let segments = manifest.segment_count;
     if segments > 0 && detections.len() as u32 >= segments {
-        let why = "all segments are tracked, but the marker is missing".to_owned();
+        let why = "all segments have detections, but the marker is missing".to_owned();
         return Ok(vec![(Stage::Track, why, Remedy::Mark(Marker::Tracked))]);
     }
     let cut = (0..segments).filter(|segment| chunks.contains_key(segment) || detections.contains_key(segment)).count();
     if segments > 0 && cut as u32 == segments {
         let remedy = untaken(chunks, detections, segments);
-        return Ok(vec![(Stage::Track, missing("tracked", detections, segments), remedy)]);
+        return Ok(vec![(Stage::Track, missing("have detections", detections, segments), remedy)]);
     }
     let why = match segments {
         0 => "it is not planned yet".to_owned(),
@@ -142,7 +144,7 @@ fn after_merged(manifest: &Manifest, seen: &Seen, stands: &Stands, merged: &Obje
                 let why = "all segments are drawn, but the marker is missing".to_owned();
                 (Stage::Annotate, why, Remedy::Mark(Marker::Annotated))
             }
-            None => (Stage::Annotate, missing("drawn", drawn, segments), untaken(tracks, drawn, segments)),
+            None => (Stage::Annotate, missing("are drawn", drawn, segments), untaken(tracks, drawn, segments)),
         });
     }
     if waits.is_empty() {
@@ -200,9 +202,5 @@ fn missing(what: &str, done: &BTreeMap<u32, ObjectInfo>, segments: u32) -> Strin
     let missing: Vec<_> = (0..segments).filter(|segment| !done.contains_key(segment)).collect();
     let named: Vec<_> = missing.iter().take(NAMED).map(ToString::to_string).collect();
     let more = if missing.len() > NAMED { ", ..." } else { "" };
-    format!(
-        "{} of {segments} segments are {what}; missing: {}{more}",
-        segments as usize - missing.len(),
-        named.join(", ")
-    )
+    format!("{} of {segments} segments {what}; missing: {}{more}", segments as usize - missing.len(), named.join(", "))
 }
