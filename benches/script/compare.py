@@ -153,7 +153,7 @@ def main():
         return f"{statistics.median(a / b for a, b in zip(found[name], found[other])):.3f}"
 
     print(f"### {Path(arguments.video).name}, {arguments.rounds} rounds by turns, {THREADS} threads\n")
-    print("| | frames/s, median | of one session | of the lanes | times the fp32 script | times the build before | most memory, MiB |")
+    print("| | frames/s, median | ratio to one session | ratio to lanes | times the fp32 script | times the build before | most memory, MiB |")
     print("|---|---|---|---|---|---|---|")
     for name, values in found.items():
         kind = name.split()[0]

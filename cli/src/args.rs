@@ -131,7 +131,7 @@ pub(crate) struct RetrackArguments {
     /// new track from there on), 'class A NAME', 'delete A'
     #[arg(long, value_name = "EDIT", requires = "request")]
     pub(crate) edit: Vec<Edit>,
-    /// Take back so many of the request's last edits
+    /// Take back the last N edits of the request
     #[arg(long, value_name = "N", requires = "request", default_value_t = 0, hide_default_value = true)]
     pub(crate) undo: usize,
     #[command(flatten)]
@@ -199,7 +199,7 @@ pub(crate) struct LinksArguments {
     /// The request: its id or a beginning of it, its video's name, or latest
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
-    /// At most so many, the weakest first
+    /// At most N links, the weakest first
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) weakest: usize,
     /// Print JSON, one line a link
@@ -378,7 +378,7 @@ pub(crate) struct DeadLetterSubscriptionArguments {
 pub(crate) struct ListDeadLettersArguments {
     #[command(flatten)]
     pub(crate) from: DeadLetterSubscriptionArguments,
-    /// Print JSON, one line a letter
+    /// Print JSON, one line per dead letter
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -388,7 +388,7 @@ pub(crate) struct ListDeadLettersArguments {
 pub(crate) struct ChosenDeadLettersArguments {
     #[command(flatten)]
     pub(crate) from: DeadLetterSubscriptionArguments,
-    /// The letters' ids, as `trackdrop dead-letters list` prints them
+    /// The dead letters' ids, as `trackdrop dead-letters list` prints them
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<String>,
     /// All of them

@@ -26,7 +26,7 @@ struct State {
     etag: String,
     /// Other headers of each answer.
     headers: String,
-    /// An answer breaks off after so many bytes of the file, once for each of these.
+    /// An answer breaks off after this many bytes of the file, once for each of these.
     breaks_at: Vec<usize>,
     /// The heads of the requests, in lower case.
     asked: Vec<Vec<String>>,

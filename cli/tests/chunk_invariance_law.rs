@@ -1,5 +1,5 @@
 //! Promise 1 as a law: random detections, cut at random, delivered late, twice and out of order, to one worker or many processes,
-//! give the bytes of one undisturbed run; and those are what the tracker gives when it is simply run over all frames, or over every so many
+//! give the bytes of one undisturbed run; and those are what the tracker gives when it is simply run over all frames, or over every N-th one
 //! where the detector looks at no others. Which these are may be the video's own choice: that does not depend on the cut either.
 #![allow(clippy::unwrap_used)]
 
@@ -61,7 +61,7 @@ fn disturb(world: &World, cut: &Cut) {
         .unwrap();
 }
 
-/// How often the detector looks: at all frames, at every so many, or as `split` chooses.
+/// How often the detector looks: at all frames, at every N-th, or as `split` chooses.
 fn looks() -> impl Strategy<Value = DetectEvery> {
     prop_oneof![
         Just(DetectEvery::ALL),

@@ -26,12 +26,12 @@ struct PubSub(Arc<Mutex<Held>>);
 struct Held {
     letters: BTreeSet<String>,
     leased: BTreeSet<String>,
-    /// Calls of this verb are refused, but for the first of so many.
+    /// Calls of this verb are refused, but for the first of this many.
     refused: Option<(&'static str, usize)>,
 }
 
 impl PubSub {
-    /// With so many letters.
+    /// With this many letters.
     async fn start(letters: usize) -> (Self, String) {
         let pubsub = Self::default();
         pubsub.0.lock().unwrap().letters = (0..letters).map(|number| format!("letter-{number}")).collect();

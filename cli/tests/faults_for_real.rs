@@ -142,7 +142,7 @@ fn a_clock_that_is_set_back_a_day_between_two_runs_changes_nothing() {
     assert_eq!(data.tracks_without_upload(), undisturbed.tracks_without_upload());
 }
 
-/// Runs so many small videos in one command; gives the most memory that it had in use, in KiB.
+/// Runs this many small videos in one command; gives the most memory that it had in use, in KiB.
 fn run_many(scene: &Scene, count: usize) -> u64 {
     let first = scene.path("first.mp4");
     clip(&first, 1, codec::H264);

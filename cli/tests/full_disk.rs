@@ -38,7 +38,7 @@ fn a_run_that_filled_the_disk_goes_on_when_there_is_space() {
     let undisturbed = scene.other("undisturbed");
     let whole = undisturbed.run(&[&video], OPTIONS).expect_success().json().remove(0);
     let times = |summary: &serde_json::Value| frame_times(Path::new(summary["annotated"].as_str().unwrap()));
-    // Room for the reserve and the catalog, and for so many copies of the video: it fails at another stage each time.
+    // Room for the reserve and the catalog, and for this many copies of the video: it fails at another stage each time.
     for copies in [0.5, 1.5, 2.5] {
         let kib = 2_500 + (copies * bytes as f64 / 1024.0) as u32;
         let Some((disk, data, _)) = fill(&scene, &video, kib) else { return };

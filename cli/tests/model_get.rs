@@ -25,7 +25,7 @@ struct Answer {
     status: u16,
     headers: Vec<String>,
     body: Vec<u8>,
-    /// The line breaks after so many bytes of the body.
+    /// The line breaks after this many bytes of the body.
     breaks_after: Option<usize>,
 }
 

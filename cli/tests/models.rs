@@ -17,7 +17,7 @@ use serde_json::Value;
 use support::{Running, Scene, codec, ffmpeg, model};
 use trackdrop_detector::{default_model_path, find_runtime};
 
-/// Detections agree to so many pixels and so much score.
+/// Detections agree within this many pixels and this much score.
 const PX: f64 = 0.5;
 const SCORE: f64 = 0.005;
 /// Both leave out what scores less.

@@ -21,7 +21,7 @@ async fn has_manifest(world: &World, request: &RequestId) -> bool {
     manifest::read(&world.cloud, request).await.unwrap().is_some()
 }
 
-/// The uploads of `requests` are over, and so many requests have rows.
+/// The uploads of `requests` are over, and this many requests have rows.
 async fn come_to(world: &World, requests: &[RequestId], rows: usize) {
     world.settle(requests).await;
     assert_eq!(world.rows().await.len(), rows);

@@ -8,7 +8,7 @@ const [LEFT, RIGHT, TOP, BOTTOM] = [48, 12, 10, 40];
 /** Series that are drawn: as many as have a colour and a dash of their own. */
 export const MOST_SERIES = 7;
 
-/** A length of 1, 2 or 5 times a power of ten, of which at most so many fill the span. */
+/** A length of 1, 2 or 5 times a power of ten, of which at most this many fill the span. */
 function nice(span, most) {
   const least = span / most;
   const power = 10 ** Math.floor(Math.log10(least));

@@ -55,7 +55,7 @@ function sample() {
 /** All requests that are told of. */
 export const requestsOf = ({ drops, others }) => drops.map((drop) => drop.request).filter((request) => request !== null).concat(others);
 
-/** Seconds until a stage has done so many frames, at the rate of the last half minute; null where that is not known. */
+/** Seconds until a stage has done this many frames, at the rate of the last half minute; null where that is not known. */
 export function secondsLeft(request, stage, frames) {
   const seen = samples.get(`${request} ${stage}`);
   if (!seen || seen.length < 2) return null;

@@ -1,7 +1,7 @@
 //! SQL of the page over the tables that `trackdrop query` has.
 //!
 //! On one machine DuckDB answers, and nothing is paid. On Google Cloud DuckDB answers what is asked about one request, from that request's own file. The
-//! warehouse answers what is asked about all: a dry run says what that would cost, and it runs when the page has agreed to so many bytes.
+//! warehouse answers what is asked about all: a dry run says what that would cost, and it runs when the page has agreed to this many bytes.
 
 use crate::{Console, json::Json, problem::Problem, requests, scenes::contents_of};
 use axum::{body::Bytes, extract::State, http::StatusCode};

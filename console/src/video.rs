@@ -93,7 +93,7 @@ enum Asked {
 }
 
 impl Asked {
-    /// What a header `Range` asks for of so many bytes. What is no such header, or asks for several parts, asks for all.
+    /// What a header `Range` asks for of this many bytes. What is no such header, or asks for several parts, asks for all.
     fn of(header: &str, bytes: u64) -> Self {
         let Some((first, last)) = header.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-')) else {
             return Self::All;

@@ -17,7 +17,7 @@ pub struct Wishes {
     pub min_score: Option<f64>,
     /// Score above which a detection takes part in the first association.
     pub track_thresh: Option<f64>,
-    /// The detector looks at every so many frames.
+    /// The detector looks at every N-th frame.
     pub detect_every: Option<u32>,
     /// Whether no annotated video is made.
     pub no_video: bool,

@@ -2,7 +2,7 @@
 """Print which share of either file's sure detections (score 0.3 and above) the other has: the smaller of the two shares, so that
 detections too many count as those that are lacking do.
 
-compare.py A/detections.parquet B/detections.parquet PX SCORE       within so many pixels and so much score
+compare.py A/detections.parquet B/detections.parquet PX SCORE       within this many pixels and this much score
 """
 
 import sys

@@ -47,7 +47,7 @@ pub(crate) struct RefineArguments {
     /// All that is best: --link, --recover and --smooth rts
     #[arg(long)]
     pub(crate) refine: bool,
-    /// Cut tracks at each missing frame, and link the pieces again over the whole video, at most SECONDS apart; --link alone means 3
+    /// Cut tracks at each missing frame, and link the track pieces again over the whole video, at most SECONDS apart; --link alone means 3
     /// [default: off]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "3")]
     pub(crate) link: Option<f64>,

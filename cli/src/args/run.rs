@@ -68,7 +68,8 @@ pub(crate) struct ProcessingArguments {
     /// The share of damaged frames above which a video fails [default: 0.5]
     #[arg(long, value_name = "0..1")]
     pub(crate) max_damaged_share: Option<f64>,
-    /// Count time_s from the zero of the video's own clock, even if the video begins late on it [default: from the first frame, if that is late]
+    /// Count time_s from the zero of the video's own clock [default: the same if picture or sound begin within 1 s of that zero, else from the first
+    /// frame; of MPEG-TS and MPEG-PS always from the first frame]
     #[arg(long)]
     pub(crate) source_clock: bool,
     #[command(flatten)]

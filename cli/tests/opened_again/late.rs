@@ -28,7 +28,7 @@ pub(crate) struct Late<T> {
 }
 
 impl<T: std::fmt::Debug + Send + 'static> Late<T> {
-    /// `what` is done on this cloud and held at its operation of this number; none where there are not so many.
+    /// `what` is done on this cloud and held at its operation of this number; none where there are fewer.
     pub(crate) async fn held<F: Future<Output = T> + Send + 'static>(
         cloud: &Cloud,
         hold: usize,

@@ -115,7 +115,7 @@ impl Fold {
         rest.first().map_or(Ok(()), |row| Err(foreign(segment, row)))
     }
 
-    /// A step over so many frames.
+    /// A step over this many frames.
     fn step<'a>(&mut self, frames: u32, detections: &'a [DetectionRow]) -> Result<Vec<Matched<'a>>, Failure> {
         self.shown.clear();
         let shown = detections.iter().enumerate().filter(|(_, row)| shows(&self.wanted, self.min_score, row));

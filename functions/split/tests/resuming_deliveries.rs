@@ -21,7 +21,7 @@ use trackdrop_flow::{Cloud, manifest, stage::Staged};
 use trackdrop_pipeline::{Bucket, Delivery, Event, Failure, Handler, ObjectFinalized, names::ObjectName};
 use trackdrop_split::{MediaCutter, NoteEvery, Split};
 
-/// A store of which uploads are read in ranges, and whose reader's time is over after so many bytes.
+/// A store of which uploads are read in ranges, and whose reader's time is over after this many bytes.
 #[derive(Debug)]
 struct Slow {
     local: Arc<LocalCloud>,
@@ -109,7 +109,7 @@ impl World {
         Self { local, slow, split: Staged(split), upload: info.finalized(), _folder: folder }
     }
 
-    /// A delivery whose time is over after so many bytes.
+    /// A delivery whose time is over after this many bytes.
     async fn deliver(&self, bytes: u64) -> Result<(), Failure> {
         let delivery = Delivery::new();
         *self.slow.delivery.lock().unwrap() = delivery.clone();

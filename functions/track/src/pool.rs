@@ -58,7 +58,7 @@ struct Loaded {
 }
 
 impl DetectorPool {
-    /// An empty pool whose sessions run on this device, with so many threads where that is the processor.
+    /// An empty pool whose sessions run on this device, with this many threads where that is the processor.
     pub fn new(intra_threads: usize, device: DeviceChoice) -> Self {
         Self {
             intra_threads,
@@ -71,7 +71,7 @@ impl DetectorPool {
         }
     }
 
-    /// With so many pictures per inference, for models that leave it open; none means the detector's own choice. A TensorRT engine
+    /// With this many pictures per inference, for models that leave it open; none means the detector's own choice. A TensorRT engine
     /// is for one batch.
     #[must_use]
     pub fn with_batch(mut self, batch: Option<NonZeroUsize>) -> Self {
@@ -198,7 +198,7 @@ impl DetectorPool {
     }
 }
 
-/// How so many threads are shared out: lanes, and the threads of each, as few as there can be. Lanes are alike, since the same model on
+/// How the threads are shared out: lanes, and the threads of each, as few as there can be. Lanes are alike, since the same model on
 /// another number of threads need not give the same bits; so some threads may be left over, fewer than a lane has.
 fn lanes_and_threads(threads: usize) -> (usize, usize) {
     let of_each = threads.div_ceil(MOST_LANES).max(1);

@@ -5,7 +5,7 @@ use trackdrop_pipeline::{Event, Failure, FailureKind, ObjectFinalized};
 
 /// Requests that have ended, for the users' own systems.
 pub const TOPIC_REQUESTS: &str = "requests";
-/// Deliveries that no attempt took.
+/// Deliveries whose attempts all failed.
 pub const TOPIC_DEAD_LETTERS: &str = "dead-letters";
 
 /// Puts events on topics, at least once each.

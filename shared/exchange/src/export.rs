@@ -80,7 +80,7 @@ impl VideoMeta {
         }
     }
 
-    /// A PTS on the presentation's clock, in units of which a second has so many, rounded to the nearest.
+    /// A PTS on the presentation's clock, in units of which a second has this many, rounded to the nearest.
     fn time_in(&self, pts: i64, units_a_second: i128) -> i128 {
         let ticks = i128::from(pts) - i128::from(self.origin_pts);
         let (scaled, den) =

@@ -21,7 +21,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// With room for so many detections.
+    /// With room for this many detections.
     pub(crate) fn with_capacity(count: usize) -> Self {
         Self { detections: Vec::with_capacity(count), runs: Vec::new() }
     }

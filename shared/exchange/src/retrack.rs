@@ -73,7 +73,7 @@ pub fn retrack(
 /// Batches in flight at most: enough that neither side waits for a hiccup of the other.
 const BATCHES: usize = 8;
 
-/// A batch is handed over when it has so many tracks or frames.
+/// A batch is handed over when it has this many tracks or frames.
 const BATCH_TRACKS: usize = 4096;
 const BATCH_FRAMES: usize = 1024;
 

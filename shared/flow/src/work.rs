@@ -38,7 +38,7 @@ const METADATA_KEY: &str = "trackdrop-work";
 static INSTANCE: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
 
 impl WorkReport {
-    /// The work of an attempt since `started`, on so many frames that are shown for so many seconds; the attempt counts it as done.
+    /// The work of an attempt since `started`, on this many frames that are shown for this many seconds; the attempt counts it as done.
     pub fn of(delivery: &Delivery, started: Stopwatch, frames: u64, video_seconds: f64) -> Self {
         let seconds = started.seconds();
         delivery.report(WorkDone { seconds, frames, video_seconds });

@@ -15,11 +15,11 @@ use crate::{
 const FEW_BYTES: usize = 16 << 20;
 /// Of a larger one, pictures at this many key frames are looked at, evenly spread, ...
 const PLACES: usize = 8;
-/// ... so many from each on: an encoder that makes B-frames makes one every few pictures.
+/// ... this many from each on: an encoder that makes B-frames makes one every few pictures.
 const AT_A_PLACE: usize = 12;
 /// What is read of a picture.
 const HEAD_BYTES: usize = 4096;
-/// A contradiction in fewer than one of so many pictures is damage, and no habit of the writer.
+/// A contradiction in fewer than one of this many pictures is damage, and no habit of the writer.
 const A_HABIT: usize = 500;
 
 /// Reads the first bytes of pictures of an MP4, of which only the index is known, where its times show all pictures as they are stored.

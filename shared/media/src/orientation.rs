@@ -111,7 +111,7 @@ pub(crate) fn copy_upright(
     }
 }
 
-/// Bytes a side of what is turned at once: a register of the processor holds so many.
+/// Bytes a side of what is turned at once: a register of the processor holds this many.
 const TILE: usize = 8;
 
 fn eight(bytes: &[u8]) -> u64 {

@@ -36,7 +36,7 @@ const FINENESS: i64 = 1000;
 /// Of a key frame's packet, what is looked at for what precedes the picture in it.
 const HEAD_BYTES: usize = 4096;
 
-/// Of a stream whose index calls more than one packet in so many a key frame, it is doubted.
+/// Of a stream whose index calls more than one packet in this many a key frame, it is doubted.
 const PLAUSIBLE_DISTANCE: usize = 4;
 /// Key frames that are smaller than this, in bytes, on average, lie so close that reading all costs less than asking for each.
 const CLOSE_BYTES: usize = 64 << 10;
@@ -73,7 +73,7 @@ pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Scan, Media
     read_all(demuxer, Some(&mut stream), limits)
 }
 
-/// Whether no packet is called a key frame, or so many that looking at each costs more than reading the file once.
+/// Whether no packet is called a key frame, or more packets than can be right, so that looking at each costs more than reading the file once.
 fn are_doubtful(packets: &[ScannedPacket]) -> bool {
     let called = packets.iter().filter(|packet| packet.is_entry);
     let (count, bytes) = called.fold((0, 0), |(count, bytes), packet| (count + 1, bytes + packet.size));

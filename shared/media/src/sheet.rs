@@ -17,7 +17,7 @@ use crate::{
 const PLACE_PX: u32 = 160;
 const LINE_PX: u32 = 20;
 const GAP_PX: u32 = 4;
-/// A side of a picture is at most 16,384 pixels: so many places a row and rows.
+/// A side of a picture is at most 16,384 pixels: this many places a row and rows.
 const MOST_ACROSS: usize = 96;
 const MOST_DOWN: usize = 88;
 

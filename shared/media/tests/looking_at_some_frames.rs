@@ -103,7 +103,7 @@ fn a_stretch_alone_is_that_part_of_the_whole() {
 /// What a reader gives of some frames: each with its digest and whether it is damaged; its report; and how many pictures were decoded.
 type Given = (Vec<(i64, String, bool)>, DecodeReport, u64);
 
-/// Of every so many frames of a chunk, from one on.
+/// Of every N-th frame of a chunk, from one on.
 fn given(chunk: &Path, segment: &PlannedSegment, every: usize, from: usize, threads: usize) -> Given {
     let wanted: Vec<i64> = segment.frame_pts.iter().copied().skip(from).step_by(every).collect();
     let reader = ChunkReader::open(chunk, &segment.window(), &segment.frame_pts, &Limits::default(), threads).unwrap();

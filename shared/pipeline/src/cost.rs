@@ -60,7 +60,7 @@ impl Prices {
         instance.gpus * self.gpu_second + instance.vcpus * self.vcpu_second + instance.gib * self.gib_second
     }
 
-    /// What so many seconds of detection, and of everything else, would cost. Seconds are those in which an instance is busy, each
+    /// What this many seconds of detection, and of everything else, would cost. Seconds are those in which an instance is busy, each
     /// counted once however many segments it works on; starting and idling are not in it.
     pub fn estimate(&self, track_s: f64, other_s: f64) -> CostEstimate {
         let usd = track_s * self.per_second(self.track) + other_s * self.per_second(self.other);

@@ -51,7 +51,7 @@ fn is_every_frame(every: &u32) -> bool {
 }
 
 impl FrameAccount {
-    /// What was decoded, in order, against what was to be looked at, all frames or every so many of them; `seen` is each decoded PTS and whether the
+    /// What was decoded, in order, against what was to be looked at, all frames or every N-th of them; `seen` is each decoded PTS and whether the
     /// frame is damaged. Frames that were not planned make the digest differ, which the ledger refuses.
     ///
     /// # Errors

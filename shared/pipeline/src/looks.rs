@@ -19,13 +19,13 @@ pub struct Stride(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MostLoss(u16);
 
-/// How often the detector looks: in every so many frames, or as often as the video itself asks for.
+/// How often the detector looks: in every N-th frame, or as often as the video itself asks for.
 ///
 /// Written as a number, as `"auto"`, or with a bound on the loss in percent as `"auto:2.5"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Written", into = "Written")]
 pub enum DetectEvery {
-    /// At every so many frames.
+    /// At every N-th frame.
     Frames(Stride),
     /// `split` looks at a few stretches in full and chooses the largest number of frames that loses no more than this.
     Auto(MostLoss),

@@ -62,7 +62,7 @@ impl Rational {
         ((num + half) / den).clamp(i128::from(i64::MIN + 1), i128::from(i64::MAX)) as i64
     }
 
-    /// A time base with so many ticks in one of this; `None` where a denominator can't hold it.
+    /// A time base with this many ticks in one of this; `None` where a denominator can't hold it.
     pub fn finer(self, fineness: i64) -> Option<Self> {
         let den = i64::from(self.den).checked_mul(fineness)?;
         i32::try_from(den).ok().filter(|den| *den > 0).map(|den| Self { den, ..self })

@@ -1,4 +1,4 @@
-//! Triggers: who is started by what, how often it is tried, and where a delivery goes that no attempt took.
+//! Triggers: who is started by what, how often it is tried, and where a delivery goes whose attempts all failed.
 //!
 //! One YAML file a trigger in `triggers/`. Terraform, the local bus and the tests read the same files.
 

@@ -37,7 +37,7 @@ impl Asked {
     }
 }
 
-/// The tracker's parameters for a request of a video of so many frames per second. `track_thresh` is the model's own, if its card has
+/// The tracker's parameters for a request of a video of this many frames per second. `track_thresh` is the model's own, if its card has
 /// one: the score scale is the model's.
 pub fn tracker_settings(settings: &RequestSettings, track_thresh: Option<f64>, frame_rate: f64) -> Settings {
     let defaults = Settings::default();

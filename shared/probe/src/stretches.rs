@@ -25,7 +25,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// The stretches of a video of so many frames, ascending and apart; none where they would be too few or too short.
+    /// The stretches of a video of this many frames, ascending and apart; none where they would be too few or too short.
     ///
     /// They are spread evenly over the video. Each begins at a key frame, where decoding can begin; `key_frames` are their indices, ascending.
     #[must_use]

@@ -6,7 +6,7 @@ use trackdrop_eval::{Evaluation, Options, Sequence, evaluate};
 use trackdrop_refine::{Backfill, Detection, Looks, Origin, Refine, Row, Video};
 use trackdrop_tracker::{BIRTH_MARGIN, ByteTrack, PerClass, Rules, SettingsError, Track};
 
-/// A stride begins at so many frames of a stretch in turn, where it has as many: one of them alone may be lucky.
+/// A stride begins at this many frames of a stretch in turn, where it has as many: one of them alone may be lucky.
 const BEGINNINGS: u32 = 3;
 
 /// A stretch of a video that was looked at in full.
@@ -19,7 +19,7 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// Tracks from every so many frames against those from all, an evaluation for each frame where the stride begins. The ground truth of it
+    /// Tracks from every N-th frame against those from all, an evaluation for each frame where the stride begins. The ground truth of it
     /// are the tracks from all looks. Both begin and end at the same frames, so what it says is of the frames between looks.
     pub(crate) fn trials(&self, asked: &Asked, every: NonZeroU32) -> Result<Vec<Evaluation>, SettingsError> {
         let beginnings = every.get().min(BEGINNINGS).min(self.frame_count);

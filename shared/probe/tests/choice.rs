@@ -7,7 +7,7 @@ use trackdrop_refine::Detection;
 
 const FRAMES: u32 = 120;
 
-/// Four people who walk at so many px a frame, one below the other, so that nobody is covered; boxes tremble by half a pixel. Every second
+/// Four people who walk at this many px a frame, one below the other, so that nobody is covered; boxes tremble by half a pixel. Every second
 /// one turns round halfway.
 fn walkers(px_per_frame: f64, seed: u64) -> Stretch {
     let mut random = fastrand::Rng::with_seed(seed);

@@ -96,7 +96,7 @@ fn shifts_of(seen: &[([f64; 2], f64)], first_frame: u32, reach: usize, shifts: &
     }
 }
 
-/// The shift from the row `index` of a piece to the next one, less the piece's own over so many frames around.
+/// The shift from the row `index` of a piece to the next one, less the piece's own over this many frames around.
 fn shift(index: usize, around: usize, seen: impl Fn(usize) -> ([f64; 2], f64)) -> Shift {
     let ((here, height), (after, _)) = (seen(index), seen(index + 1));
     // The mean of shifts in a row is the difference of their ends.
@@ -145,7 +145,7 @@ impl Trail {
         self.give(count.saturating_sub(LEAST_REACH), reach, count, give);
     }
 
-    /// Shifts up to one, exclusive, of a piece of so many.
+    /// Shifts up to one, exclusive, of a piece of this many.
     fn give(&mut self, until: usize, reach: usize, count: usize, mut give: impl FnMut(u32, Shift)) {
         let passed = self.length - self.seen.len();
         for index in self.next..until.max(self.next) {

@@ -51,7 +51,7 @@ pub(crate) struct Samples<const D: usize> {
 }
 
 impl<const D: usize> Samples<D> {
-    /// Of pieces that have so many rows, in any order.
+    /// Of pieces that have this many rows, in any order.
     pub(crate) fn new(frame_rate: f64, lengths: impl Iterator<Item = usize> + Clone) -> Self {
         let long = ((LONG_STEP_S * frame_rate).round() as usize).max(2);
         let (one, several) = (Deviations::new(1, lengths.clone()), Deviations::new(long, lengths));

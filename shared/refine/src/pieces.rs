@@ -181,7 +181,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// For rows that are so many seconds apart.
+    /// For rows that are this many seconds apart.
     pub(crate) fn new(calibration: Calibration, dt: f64) -> Self {
         Self { calibration, dt, heights: Vec::new(), seen: Vec::new() }
     }

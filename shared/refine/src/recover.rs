@@ -78,13 +78,13 @@ pub(crate) struct Gap {
 }
 
 impl Gap {
-    /// Whether frames are missing, and the rows are no more than so many frames apart.
+    /// Whether frames are missing, and the rows are no more than this many frames apart.
     pub(crate) fn is_at_most(&self, frames: u32) -> bool {
         (2..=frames).contains(&(self.after.frame - self.before.frame))
     }
 }
 
-/// By which two rows of a track of so many its motion at an end is known: the one within, and the last or first; none of too few.
+/// By which two rows of a track of this many its motion at an end is known: the one within, and the last or first; none of too few.
 pub(crate) fn end_places(length: usize, video: &Video, is_forward: bool) -> Option<[usize; 2]> {
     let evidence = ((EVIDENCE_S * video.frame_rate) as usize).max(LEAST_EVIDENCE_ROWS).min(length);
     let places = if is_forward { [length - evidence, length - 1] } else { [evidence - 1, 0] };

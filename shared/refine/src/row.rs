@@ -79,7 +79,7 @@ pub struct Video {
 }
 
 impl Video {
-    /// So many seconds in whole frames.
+    /// This many seconds in whole frames.
     pub(crate) fn frames(&self, seconds: f64) -> u32 {
         (seconds * self.frame_rate).round() as u32
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 use std::ops::Range;
 
-/// Gaps of up to so many frames are filled in ids with at least so many rows, as the reference's `tools/interpolation` does; where more
+/// Gaps of up to this many frames are filled in ids with at least this many rows, as the reference's `tools/interpolation` does; where more
 /// frames pass in it, of up to so long.
 const MAX_MISSING_FRAMES: u32 = 18;
 const MAX_MISSING_S: f64 = 1.0;

@@ -36,7 +36,7 @@ fn of_frame<T>(items: &[T], frame: u32, frame_of: impl Fn(&T) -> u32) -> &[T] {
     &rest[..rest.partition_point(|item| frame_of(item) == frame)]
 }
 
-/// Refined from disk, and given in portions of so many frames; and the ids of the tracker's rows, as they were given.
+/// Refined from disk, and given in portions of this many frames; and the ids of the tracker's rows, as they were given.
 fn streamed(
     rows: &[Row],
     detections: &[Detection],

@@ -51,7 +51,7 @@ pub struct TracksOf {
     pub origin_pts: i64,
 }
 
-/// How long the trail behind a drawn object is, in frames. A segment's file has the rows of so many frames before it, so that trails do not break at
+/// How long the trail behind a drawn object is, in frames. A segment's file has the rows of this many frames before it, so that trails do not break at
 /// its border.
 pub const TRAIL_FRAMES: u64 = 30;
 

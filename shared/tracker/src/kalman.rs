@@ -71,7 +71,7 @@ impl Kalman {
         }
     }
 
-    /// So many frames ahead, one after the other.
+    /// N frames ahead, one after the other.
     pub(crate) fn predict_frames(&mut self, frames: u64) {
         for _ in 0..frames {
             self.predict();

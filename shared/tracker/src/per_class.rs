@@ -60,7 +60,7 @@ impl PerClass {
         &self.births
     }
 
-    /// As [`step`](Self::step), for the frame that comes so many after the one before: see [`ByteTrack::step_after`].
+    /// As [`step`](Self::step), for the frame that comes this many frames after the one before: see [`ByteTrack::step_after`].
     ///
     /// # Errors
     /// As [`new`](Self::new), which has excluded them.

@@ -131,15 +131,15 @@ impl ByteTrack {
         self.step_after(1, detections)
     }
 
-    /// As [`step`](Self::step), for the frame that comes so many after the one before; nobody looked at those in between. The video's
+    /// As [`step`](Self::step), for the frame that comes this many frames after the one before; nobody looked at those in between. The video's
     /// first frame comes 1 after none, and no frame comes less than 1 after another.
     ///
     /// Where it is more than 1, the tracker departs from the reference in what time does:
-    /// - the filters of all tracks, newborn ones included, go so many frames ahead, so their uncertainty grows as it would frame by frame;
+    /// - the filters of all tracks, newborn ones included, go this many frames ahead, so their uncertainty grows as it would frame by frame;
     /// - a lost track is retained for as many *frames* as otherwise;
     /// - after the associations by overlap, which need boxes that moved less than their own size, a track that was seen in the latest look
     ///   may take a high detection that its filter does not rule out: at most 2 standard deviations from where it should be;
-    /// - what all tracks are off by together is the camera's motion, and is made good before anything is associated.
+    /// - what all tracks are off by together is the camera's motion, and is compensated before anything is associated.
     pub fn step_after(&mut self, frames: u32, detections: &[Detection]) -> &[Track] {
         self.passed = u64::from(frames.max(1));
         self.frame_count += self.passed;

@@ -11,7 +11,7 @@ locals {
   last_resort = "undeliverable"
   # Roles of the buckets whose objects start something.
   bucket_topics = toset([for trigger in var.triggers : trigger.on.bucket if trigger.on.event == "object.finalized"])
-  # Where the deliveries of a trigger go that no attempt took. A trigger without a dead letter drops them on a laptop; here
+  # Where the deliveries of a trigger go whose attempts all failed. A trigger without a dead letter drops them on a laptop; here
   # they are parked, because Pub/Sub would deliver them again for as long as it keeps them.
   dead_letter_of     = { for key, trigger in var.triggers : key => coalesce(trigger.dead_letter, local.last_resort) }
   dead_letter_topics = toset(values(local.dead_letter_of))
@@ -171,7 +171,7 @@ resource "google_service_account_iam_member" "push_tokens" {
   member             = "serviceAccount:${var.pubsub_agent}"
 }
 
-# ... puts on the dead letter topic what no attempt took ...
+# ... puts on the dead letter topic the deliveries whose attempts all failed ...
 resource "google_pubsub_topic_iam_member" "dead_letter_published" {
   for_each = local.dead_letter_topics
 

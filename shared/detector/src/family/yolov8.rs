@@ -69,7 +69,7 @@ struct Columns {
     extra: Extra,
 }
 
-/// The rows of an output: so many numbers each, one for a candidate.
+/// The rows of an output: this many numbers each, one for a candidate.
 struct Parts<'a> {
     boxes: &'a [f32],
     scores: &'a [f32],

@@ -49,7 +49,7 @@ pub(crate) fn assert_same(found: &[Detection], expected: &serde_json::Value) {
     assert_within(found, expected, 0.01, 1e-5);
 }
 
-/// Same boxes in the same order, to so many source pixels and so much score.
+/// Same boxes in the same order, within this many source pixels and this much score.
 pub(crate) fn assert_within(found: &[Detection], expected: &serde_json::Value, px: f64, score: f64) {
     let expected = expected.as_array().unwrap();
     assert!(!expected.is_empty());

@@ -1,6 +1,6 @@
 //! How much memory a sweep takes, for `scripts/bench/sweep`.
 //!
-//!   sweep_memory fill STORE REQUESTS UPLOADS    makes so many requests that are over, and so many uploads that nothing took
+//!   sweep_memory fill STORE REQUESTS UPLOADS    makes REQUESTS requests that are over, and UPLOADS uploads that nothing took
 //!   sweep_memory serve REQUESTS UPLOADS         answers for as many at `STORAGE_EMULATOR_HOST`, as Cloud Storage would, and keeps nothing
 //!   sweep_memory sweep STORE                    sweeps, and prints what it found, how long it took, and the most memory that the process had
 //!

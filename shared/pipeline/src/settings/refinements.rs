@@ -12,7 +12,7 @@ use std::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Refinements {
-    /// Gaps of up to so many frames are filled by straight lines.
+    /// Gaps of up to this many frames are filled by straight lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fill_gaps: Option<u32>,
     /// How boxes are smoothed over time.
@@ -21,7 +21,7 @@ pub struct Refinements {
     /// The detection that a track was born from becomes its first row.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub backfill: bool,
-    /// Tracks are cut at each missing frame, and their pieces linked again over the whole video where at most so many seconds are between
+    /// Tracks are cut at each missing frame, and the track pieces are linked again over the whole video where at most this many seconds are between
     /// them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<f64>,

@@ -4,11 +4,11 @@ use super::{Appearances, mean::Mean};
 use crate::{parallel, row::Row};
 use std::ops::Range;
 
-/// Pieces of at least so many rows: their first and last third are one object.
+/// Pieces of at least this many rows: their first and last third are one object.
 const ROWS_OF_SAME: usize = 12;
-/// Pieces of at least so many rows: two that are seen in one frame are two objects.
+/// Pieces of at least this many rows: two that are seen in one frame are two objects.
 const ROWS_OF_DIFFERENT: usize = 6;
-/// Each is compared with at most so many others that begin after it, and at most so many pieces are.
+/// Each is compared with at most this many others that begin after it, and at most this many pieces are.
 const MOST_OTHERS: usize = 20;
 const MOST_PIECES: usize = 5_000;
 /// With fewer comparisons of either kind the video says nothing.

@@ -60,7 +60,7 @@ impl Tracked {
         Self::looking(folder, known, settings, NonZeroU32::MIN)
     }
 
-    /// The same where only every so many frames were looked at.
+    /// The same where only every N-th frame was looked at.
     pub(crate) fn looking(
         folder: &Path,
         (name, frame_rate, size): Known,

@@ -10,7 +10,7 @@ const BLOCK: usize = 16;
 
 /// Fewer pairs than these the sparse search finds as fast.
 pub(super) const FEWEST_EDGES: usize = 4_096;
-/// At least one pair in so many is worth taking.
+/// At least one pair in this many is worth taking.
 const SHARE: usize = 4;
 
 /// Buffers reused from problem to problem.

@@ -3,7 +3,7 @@
 use super::{ByteTrack, Scratch, high_cost};
 use crate::assignment::NONE;
 
-/// So many boxes must agree.
+/// At least this many boxes must agree.
 const LEAST_BOXES: usize = 3;
 
 /// The standard deviation of a normal distribution in medians of absolute deviations.
