@@ -53,7 +53,7 @@ pub(crate) async fn begin(
     settings: &RequestSettings,
     again: Again,
 ) -> anyhow::Result<Job> {
-    let first = Standing::look(host, upload).await?;
+    let first = Earlier::look(host, upload).await?;
     if again == Again::Leave || first.is_deleted || first.settings.same_results(settings) {
         return first.settle(host, settings, again).await;
     }
@@ -72,53 +72,53 @@ pub(crate) async fn begin(
 }
 
 /// Results by other settings beside those of a request that has rows.
-async fn beside(host: &Host, first: Standing, settings: &RequestSettings, again: Again) -> anyhow::Result<Job> {
-    let mut standing = first;
+async fn beside(host: &Host, first: Earlier, settings: &RequestSettings, again: Again) -> anyhow::Result<Job> {
+    let mut earlier = first;
     loop {
-        if standing.settings.detections_serve(settings)
-            && let Some(of) = standing.detected(host).await?
+        if earlier.settings.detections_serve(settings)
+            && let Some(of) = earlier.detected(host).await?
         {
-            return version_of(host, &standing, of, settings, again).await;
+            return version_of(host, &earlier, of, settings, again).await;
         }
-        let object = upload::beside(&standing.upload, settings)?;
-        if object == standing.upload.object {
+        let object = upload::beside(&earlier.upload, settings)?;
+        if object == earlier.upload.object {
             // Its detections were cleared away, and its place is taken by results with another filter.
             bail!(
                 "{:?} was processed with other settings ({}), and its detections are no longer there: --force processes it again, in place of \
                  these results",
                 object.name,
-                settings::difference(&standing.settings, settings)
+                settings::difference(&earlier.settings, settings)
             );
         }
         let there = upload::stat(&host.local, &object).await?;
         if there.is_none() && again == Again::Replace {
-            return standing.restart(host, settings, Redrive::Reset).await;
+            return earlier.restart(host, settings, Redrive::Reset).await;
         }
         let is_new = there.is_none();
         let copy = match there {
             Some(copy) => copy,
-            None => upload::copy_beside(&host.local, &standing.upload, &object, settings).await?,
+            None => upload::copy_beside(&host.local, &earlier.upload, &object, settings).await?,
         };
         if is_new {
-            eprintln!("{}", told(&standing, settings, "it is detected again, and both results are stored"));
+            eprintln!("{}", told(&earlier, settings, "it is detected again, and both results are stored"));
         }
-        standing = Standing::look(host, copy).await?;
-        let is_unfinished = standing.state().is_none_or(|state| !state.has_rows());
-        if standing.is_deleted || is_unfinished || standing.settings.same_results(settings) {
-            return standing.settle(host, settings, again).await;
+        earlier = Earlier::look(host, copy).await?;
+        let is_unfinished = earlier.state().is_none_or(|state| !state.has_rows());
+        if earlier.is_deleted || is_unfinished || earlier.settings.same_results(settings) {
+            return earlier.settle(host, settings, again).await;
         }
     }
 }
 
-fn told(standing: &Standing, settings: &RequestSettings, what: &str) -> String {
-    let difference = settings::difference(&standing.settings, settings);
-    format!("{} was processed with other settings ({difference}): {what}", standing.upload.object.name.escape_debug())
+fn told(earlier: &Earlier, settings: &RequestSettings, what: &str) -> String {
+    let difference = settings::difference(&earlier.settings, settings);
+    format!("{} was processed with other settings ({difference}): {what}", earlier.upload.object.name.escape_debug())
 }
 
 /// Another version of a request's tracks, which needs no detector.
 async fn version_of(
     host: &Host,
-    standing: &Standing,
+    earlier: &Earlier,
     of: &Manifest,
     settings: &RequestSettings,
     again: Again,
@@ -129,10 +129,10 @@ async fn version_of(
     let known = version::named(of, &of_version)?;
     let is_there = manifest::read(&host.cloud, &known).await?.is_some();
     match again {
-        Again::Replace if !is_there => return standing.restart(host, settings, Redrive::Reset).await,
-        Again::Replace => redrive(host, &known, &standing.upload.object.name, None, Redrive::Reset).await?,
+        Again::Replace if !is_there => return earlier.restart(host, settings, Redrive::Reset).await,
+        Again::Replace => redrive(host, &known, &earlier.upload.object.name, None, Redrive::Reset).await?,
         _ if is_there => {}
-        _ => eprintln!("{}", told(standing, settings, "no detector runs again, and both results are stored")),
+        _ => eprintln!("{}", told(earlier, settings, "no detector runs again, and both results are stored")),
     }
     begin_version(host, of, of_version).await
 }
@@ -165,7 +165,7 @@ pub(crate) async fn begin_version(host: &Host, of: &Manifest, settings: RequestS
 }
 
 /// An upload and the request that it made.
-struct Standing {
+struct Earlier {
     upload: ObjectInfo,
     request: RequestId,
     manifest: Option<Manifest>,
@@ -174,7 +174,7 @@ struct Standing {
     is_deleted: bool,
 }
 
-impl Standing {
+impl Earlier {
     async fn look(host: &Host, upload: ObjectInfo) -> anyhow::Result<Self> {
         let request = upload.finalized().request().context("an upload makes a request")?;
         let manifest = manifest::read(&host.cloud, &request).await?;

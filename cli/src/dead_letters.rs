@@ -205,9 +205,9 @@ fn published(letter: &PubSubMessage) -> Option<Timestamp> {
 }
 
 async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Timestamp>) -> anyhow::Result<String> {
-    let standing = manifest::look(cloud, request).await?;
-    let round = standing.and_then(|(_, round)| round);
-    match standing {
+    let found = manifest::look(cloud, request).await?;
+    let round = found.and_then(|(_, round)| round);
+    match found {
         Some((RequestState::Done, _)) => return Ok(format!("{request} is done: there is nothing to do")),
         Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) => {}
         // Its rows wait to be loaded, and its annotated video has failed.
@@ -221,7 +221,7 @@ async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Ti
         ),
     }
     end::reopen(cloud, request, published).await?;
-    // Not only this letter's event: others of the request were answered while it stood as failed.
+    // Not only this letter's event: others of the request were answered while its state was failed.
     match sweep::go_on(cloud, request).await? {
         Treatment::ToldAgain(events) => Ok(format!("{request} resumes: {events} events were published again")),
         Treatment::Healed | Treatment::Nothing => Ok(format!("{request} resumes: it waited for no event")),

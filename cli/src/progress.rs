@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 use trackdrop_cloud::local::{BusEvent, InFlight};
-use trackdrop_flow::progress::{self, Finished, Standing};
+use trackdrop_flow::progress::{self, Finished, RequestProgress};
 use trackdrop_pipeline::{RequestId, Stage};
 
 /// How often a running stage is reported where there is no terminal.
@@ -18,13 +18,13 @@ const PLAIN_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Tracked {
     pub(crate) request: RequestId,
     pub(crate) is_over: bool,
-    standing: Standing,
+    progress: RequestProgress,
 }
 
 impl Tracked {
     pub(crate) async fn look(host: &Host, request: &RequestId, is_over: bool) -> anyhow::Result<Self> {
-        let standing = progress::look(&host.cloud, request).await?;
-        Ok(Self { request: request.clone(), is_over, standing })
+        let progress = progress::look(&host.cloud, request).await?;
+        Ok(Self { request: request.clone(), is_over, progress })
     }
 }
 
@@ -71,13 +71,13 @@ impl Progress {
 
     /// Shows how far the requests are together.
     pub(crate) fn show(&mut self, tracked: &[Tracked], in_flight: &[InFlight]) {
-        let segments: u64 = tracked.iter().map(|tracked| tracked.standing.segments).sum();
-        let frames: u64 = tracked.iter().map(|tracked| tracked.standing.frames).sum();
+        let segments: u64 = tracked.iter().map(|tracked| tracked.progress.segments).sum();
+        let frames: u64 = tracked.iter().map(|tracked| tracked.progress.frames).sum();
         if frames == 0 {
             return;
         }
         let mut stages: BTreeMap<Stage, Finished> = BTreeMap::new();
-        for (&stage, done) in tracked.iter().flat_map(|tracked| &tracked.standing.stages) {
+        for (&stage, done) in tracked.iter().flat_map(|tracked| &tracked.progress.stages) {
             let sum = stages.entry(stage).or_default();
             sum.segments += done.segments;
             sum.frames += done.frames;

@@ -13,7 +13,7 @@ use trackdrop_flow::{
     end,
     known::{self, Known},
     round,
-    sweep::{self, Patience, StandsStill, Treatment},
+    sweep::{self, Patience, StalledRequest, Treatment},
 };
 use trackdrop_pipeline::{Delivery, Manifest, manifest::VideoInfo, names::ResultFile};
 
@@ -88,7 +88,7 @@ async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(found: &StandsStill, json: bool) -> anyhow::Result<()> {
+fn tell(found: &StalledRequest, json: bool) -> anyhow::Result<()> {
     if json {
         line!("{}", serde_json::to_string(found)?);
         return Ok(());

@@ -142,7 +142,7 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
     }
     let mut progress = Progress::new();
     let mut interrupted = false;
-    let mut stands_still = None;
+    let mut stalled = None;
     let (told, mut events) = tokio::sync::mpsc::unbounded_channel::<BusEvent>();
     let stop = async {
         let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -185,8 +185,8 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
                 }
             }
             idle_looks = idle;
-            stands_still = idle_looks.iter().find(|&(_, &looks)| looks > 8).map(|(request, _)| request.clone());
-            if stands_still.is_some() {
+            stalled = idle_looks.iter().find(|&(_, &looks)| looks > 8).map(|(request, _)| request.clone());
+            if stalled.is_some() {
                 return;
             }
         }
@@ -196,7 +196,7 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
     if let Err(error) = outcome {
         return Err(give_up(host, error).await);
     }
-    if let Some(request) = stands_still {
+    if let Some(request) = stalled {
         bail!("{request} is stalled: nothing is queued for it. Give the same command again to resume");
     }
     if interrupted {

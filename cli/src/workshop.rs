@@ -227,8 +227,8 @@ impl Workshop {
 
     async fn ended(&self, request: &RequestId) -> anyhow::Result<()> {
         let host = self.host();
-        let standing = manifest::look(&self.cloud, request).await?;
-        let (state, round) = standing.unzip();
+        let found = manifest::look(&self.cloud, request).await?;
+        let (state, round) = found.unzip();
         if state.is_some_and(RequestState::is_final) {
             bail!("{request} is over already: there is nothing to cancel");
         }

@@ -48,7 +48,7 @@ fn a_finished_request_is_tracked_anew_without_a_detector() {
     let data = scene.data();
     let first = data.run_json(&[&video], &["--segment-seconds", "1"]).remove(0);
     let request = first["request_id"].as_str().unwrap();
-    let stood = data.objects("");
+    let before = data.objects("");
 
     let retrack = ["retrack", request, "--track-thresh", "0.2", "--refine", "--fill-gaps", "8", "--json"];
     let version = data.trackdrop(retrack).expect_success().json().remove(0);
@@ -63,7 +63,7 @@ fn a_finished_request_is_tracked_anew_without_a_detector() {
     let of = data.query(&format!("SELECT retrack_of FROM requests WHERE request_id = '{id}'"));
     assert_eq!(of, [request]);
     let now = data.objects("");
-    assert!(stood.iter().all(|(object, generation)| now.get(object) == Some(generation)), "the first one stays");
+    assert!(before.iter().all(|(object, generation)| now.get(object) == Some(generation)), "the first one stays");
 
     let links = data.trackdrop(["links", id, "--weakest", "3", "--json"]).expect_success().json();
     assert!(

@@ -82,7 +82,7 @@ fn a_data_directory_that_became_read_only_is_named_and_left_as_it_was() {
     };
     let data = Data(disk.path().join("data"));
     data.run_json(&[&video], &[]);
-    let stood = data.objects("");
+    let before = data.objects("");
     disk.remount("ro");
     let other = scene.path("other.mp4");
     clip(&other, 1, codec::H264);
@@ -90,7 +90,7 @@ fn a_data_directory_that_became_read_only_is_named_and_left_as_it_was() {
     let [error] = ended.errors()[..] else { panic!("not one error: {ended:?}") };
     assert!(error.to_lowercase().contains("read-only") && error.contains("data"), "{error}");
     disk.remount("rw");
-    assert_eq!(data.objects(""), stood);
+    assert_eq!(data.objects(""), before);
     data.run_json(&[&other], &[]);
     rows_are_there_once(&data, 2);
 }

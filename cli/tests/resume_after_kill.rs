@@ -16,13 +16,13 @@ fn goes_on_after(moment: impl Fn(&Data) -> bool, stop: impl FnOnce(Running)) {
     let mut running = Running::start(&mut data.run_command(&[&video], OPTIONS));
     assert!(running.until(|| moment(&data)), "the moment never came");
     stop(running);
-    let stood = data.objects("");
+    let before = data.objects("");
     assert!(data.objects("work/ended/").is_empty(), "it was over before it was stopped");
 
     let summary = data.run(&[&video], OPTIONS).expect_success().json().remove(0);
     assert_eq!(summary["ledger"]["frames_whole"], 200);
     let after = data.objects("");
-    for (object, generation) in stood.iter().filter(|(object, _)| !object.ends_with("/manifest.json")) {
+    for (object, generation) in before.iter().filter(|(object, _)| !object.ends_with("/manifest.json")) {
         assert_eq!(after.get(object), Some(generation), "{object} was made again");
     }
     leaves_nothing_behind(&data);
@@ -51,38 +51,38 @@ fn leaves_nothing_behind(data: &Data) {
     assert_eq!((files("hosts"), files("tmp")), (vec![], vec![]));
 }
 
-fn stands(prefix: &str) -> impl Fn(&Data) -> bool {
+fn exists(prefix: &str) -> impl Fn(&Data) -> bool {
     move |data| !data.objects(prefix).is_empty()
 }
 
 #[test]
-fn killed_when_the_upload_stands() {
-    goes_on_after(stands("uploads/"), Running::kill);
+fn killed_when_the_upload_exists() {
+    goes_on_after(exists("uploads/"), Running::kill);
 }
 
 #[test]
-fn killed_when_the_manifest_stands() {
-    goes_on_after(stands("results/"), Running::kill);
+fn killed_when_the_manifest_exists() {
+    goes_on_after(exists("results/"), Running::kill);
 }
 
 #[test]
-fn killed_when_the_first_detections_stand() {
-    goes_on_after(stands("work/detections/"), Running::kill);
+fn killed_when_the_first_detections_exist() {
+    goes_on_after(exists("work/detections/"), Running::kill);
 }
 
 #[test]
 fn killed_when_the_first_segment_is_drawn() {
-    goes_on_after(stands("work/processed_chunks/"), Running::kill);
+    goes_on_after(exists("work/processed_chunks/"), Running::kill);
 }
 
 #[test]
 fn killed_when_all_segments_are_drawn() {
-    goes_on_after(stands("work/annotated/"), Running::kill);
+    goes_on_after(exists("work/annotated/"), Running::kill);
 }
 
 #[test]
 fn stopped_by_ctrl_c_says_how_to_go_on() {
-    goes_on_after(stands("work/detections/"), |running| {
+    goes_on_after(exists("work/detections/"), |running| {
         running.signal("INT");
         let ended = running.end().expect_code(130);
         assert_eq!(ended.errors(), ["stopped. Give the same command again to resume"]);

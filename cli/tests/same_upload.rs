@@ -15,12 +15,12 @@ fn the_same_file_again_is_recognised_and_nothing_is_made_again() {
     let (scene, video) = Scene::with_clip("clip.mp4", 2, codec::H264);
     let data = scene.data();
     let first = data.run_json(&[&video], &[]).remove(0);
-    let stood = data.objects("");
+    let before = data.objects("");
     for options in [&[][..], &["--segment-seconds", "0.5"]] {
         let again = data.run_json(&[&video], options).remove(0);
         assert_eq!((request_of(&again), &again["wall_seconds"]), (request_of(&first), &serde_json::Value::Null));
         assert_eq!(again["track_rows"], first["track_rows"]);
-        assert_eq!(data.objects(""), stood);
+        assert_eq!(data.objects(""), before);
     }
     let twice = data.run_json(&[&video, &video], &[]);
     assert_eq!(twice.len(), 1, "given twice, told once");
@@ -49,11 +49,11 @@ fn force_makes_everything_again_under_the_same_request() {
     let (scene, video) = Scene::with_clip("clip.mp4", 2, codec::H264);
     let data = scene.data();
     let first = data.run_json(&[&video], &[]).remove(0);
-    let stood = data.objects("results/");
+    let before = data.objects("results/");
     let again = data.run_json(&[&video], &["--force", "--no-video"]).remove(0);
     assert_eq!(request_of(&again), request_of(&first));
     let made = data.objects("results/");
-    assert!(made.iter().all(|(object, generation)| stood.get(object) != Some(generation)), "{made:?}");
+    assert!(made.iter().all(|(object, generation)| before.get(object) != Some(generation)), "{made:?}");
     assert!(!made.keys().any(|object| object.ends_with("annotated.mp4")), "a result of the past: {made:?}");
     assert_eq!(data.query("SELECT COUNT(*) FROM requests"), ["1"]);
     assert_eq!(data.query("SELECT COUNT(*) FROM tracks"), [again["track_rows"].to_string()]);
@@ -69,7 +69,7 @@ fn other_settings_of_tracks_and_results_are_stored_beside_the_first_and_no_detec
     let (scene, video) = Scene::with_clip("clip.mp4", 2, codec::H264);
     let data = scene.data();
     let first = data.run_json(&[&video], &[]).remove(0);
-    let (stood, detected) = (data.objects("results/"), detections(&data));
+    let (before, detected) = (data.objects("results/"), detections(&data));
     let mut requests = vec![request_of(&first)];
     for (options, difference) in [
         (&["--classes=car"][..], "(classes: the default, now car)"),
@@ -94,7 +94,7 @@ fn other_settings_of_tracks_and_results_are_stored_beside_the_first_and_no_detec
     assert_eq!(detections(&data), detected, "a detector ran again");
     let results = data.objects("results/");
     assert!(
-        stood.iter().all(|(object, generation)| results.get(object) == Some(generation)),
+        before.iter().all(|(object, generation)| results.get(object) == Some(generation)),
         "the first are as they were"
     );
     requests.sort();
@@ -112,12 +112,12 @@ fn force_replaces_what_has_these_settings_or_else_the_first() {
     let data = scene.data();
     let first = data.run_json(&[&video], &["--no-video"]).remove(0);
     let version = data.run_json(&[&video], &["--no-video", "--min-score=0.5"]).remove(0);
-    let stood = data.objects("results/");
+    let before = data.objects("results/");
     let again = data.run_json(&[&video], &["--no-video", "--min-score=0.5", "--force"]).remove(0);
     assert_eq!(again["request_id"], version["request_id"]);
     assert!(!again["wall_seconds"].is_null(), "it was made again");
     for (object, generation) in data.objects("results/") {
-        assert_eq!(stood.get(&object) == Some(&generation), object.contains(&request_of(&first)), "{object}");
+        assert_eq!(before.get(&object) == Some(&generation), object.contains(&request_of(&first)), "{object}");
     }
     let replaced = data.run_json(&[&video], &["--no-video", "--min-score=0.4", "--force"]).remove(0);
     assert_eq!(replaced["request_id"], first["request_id"]);

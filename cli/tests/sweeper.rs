@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use trackdrop_cloud::Storage;
 use trackdrop_flow::{
     manifest,
-    sweep::{self, Patience, StandsStill, Treatment},
+    sweep::{self, Patience, StalledRequest, Treatment},
 };
 use trackdrop_pipeline::{
     Bucket, Delivery, FailureKind, NamePatterns, RequestId, RequestState, SegmentNumber, Stage, Timestamp,
@@ -22,7 +22,7 @@ fn lose_messages(world: &World) {
     catalog.execute("DELETE FROM messages", []).unwrap();
 }
 
-async fn sweep_at_once(world: &World) -> Vec<StandsStill> {
+async fn sweep_at_once(world: &World) -> Vec<StalledRequest> {
     let swept = sweep::sweep(
         &world.cloud,
         Patience::NONE,
@@ -71,7 +71,7 @@ async fn wherever_the_events_are_lost_the_request_is_found_and_comes_to_the_same
     let world = World::new(Trouble::default());
     let (request, _) = world.upload("v.mp4", "frames=30 gop=10", &seconds(1.0)).await;
     world.settle(std::slice::from_ref(&request)).await;
-    assert!(sweep_at_once(&world).await.is_empty(), "what is over does not stand still");
+    assert!(sweep_at_once(&world).await.is_empty(), "what is over does not stall");
     let tracks = world.bytes(&request, ResultFile::Tracks).await;
     for point in 0..stages(&request).len() {
         let stages = stages(&request);

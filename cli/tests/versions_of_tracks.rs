@@ -70,9 +70,9 @@ async fn the_same_settings_are_the_same_version_and_a_version_of_a_version_is_on
     world.settle(std::slice::from_ref(&first)).await;
     let buffer = |frames| move |settings: &mut RequestSettings| settings.tracker.track_buffer = Some(frames);
     let seven = versioned(&world, &first, buffer(7)).await;
-    let stands = generations(&world).await;
+    let before = generations(&world).await;
     assert_eq!(versioned(&world, &first, buffer(7)).await, seven);
-    assert_eq!(generations(&world).await, stands, "asking again changes nothing");
+    assert_eq!(generations(&world).await, before, "asking again changes nothing");
     let nine = versioned(&world, &seven, buffer(9)).await;
     assert_eq!(world.manifest(&nine).await.retrack_of, Some(first.clone()));
     assert_eq!(versioned(&world, &first, buffer(9)).await, nine);

@@ -87,7 +87,7 @@ fn a_restart_processes_nothing_again_neither_what_was_touched_nor_what_has_anoth
     }
     let first = stopped_after(&data, watch(&data, &folder, &[]), &["a.mp4", "b.mp4"]);
     assert!(first.stdout.lines().count() <= 2);
-    let stood = data.objects("");
+    let before = data.objects("");
     File::options().append(true).open(folder.join("a.mp4")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     fs::copy(folder.join("b.mp4"), scene.path("copy")).unwrap();
     fs::rename(scene.path("copy"), folder.join("b.mp4")).unwrap();
@@ -95,9 +95,9 @@ fn a_restart_processes_nothing_again_neither_what_was_touched_nor_what_has_anoth
     let second = stopped_after(&data, watch(&data, &folder, &["--min-score=0.5"]), &["a.mp4", "b.mp4", "c.mp4"]);
     let told: Vec<_> = second.json().iter().map(|summary| summary["video"].clone()).collect();
     assert!(told.is_empty() || told == ["c.mp4"], "{told:?}");
-    let stands = data.objects("");
+    let after = data.objects("");
     assert!(
-        stood.iter().all(|(object, generation)| stands.get(object) == Some(generation)),
+        before.iter().all(|(object, generation)| after.get(object) == Some(generation)),
         "something was made again"
     );
     assert_eq!(data.requests().len(), 3);

@@ -181,8 +181,8 @@ impl Incoming {
             }
         }
         for upload in found.values_mut().filter(|upload| upload.request.is_none()) {
-            let stands = fs::metadata(self.data(&upload.id)).map(|file| file.len()).unwrap_or_default();
-            if stands < upload.offset {
+            let stored = fs::metadata(self.data(&upload.id)).map(|file| file.len()).unwrap_or_default();
+            if stored < upload.offset {
                 // The machine lost what it had said to be on disk.
                 (upload.offset, upload.crc32c) = (0, 0);
             }
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_counted_stands_after_the_process_is_killed_and_nothing_else_does() {
+    fn what_counted_remains_after_the_process_is_killed_and_nothing_else_does() {
         let folder = tempfile::tempdir().unwrap();
         let id = {
             let incoming = opened(folder.path());

@@ -163,8 +163,8 @@ async fn of_request(console: &Console, works: Option<&dyn Works>, request: &Requ
     }
     let manifest = manifest::read(&console.cloud, request).await?;
     let is_over = (works.is_none() || !is_worked_for) && end::is_told(&console.cloud, request).await?;
-    let standing = progress::look(&console.cloud, request).await?;
-    let stages: Vec<_> = standing
+    let progress = progress::look(&console.cloud, request).await?;
+    let stages: Vec<_> = progress
         .stages
         .iter()
         .map(|(stage, done)| {
@@ -172,7 +172,7 @@ async fn of_request(console: &Console, works: Option<&dyn Works>, request: &Requ
                 Stage::Track | Stage::Annotate => works.map_or(0, |works| works.in_work(request, *stage)),
                 _ => 0,
             };
-            let frames = (done.frames + in_work).min(standing.frames);
+            let frames = (done.frames + in_work).min(progress.frames);
             json!({ "stage": stage, "segments": done.segments, "frames": frames })
         })
         .collect();
@@ -183,7 +183,7 @@ async fn of_request(console: &Console, works: Option<&dyn Works>, request: &Requ
         "request_id": request, "video": manifest.as_ref().map(end::video_name),
         "state": manifest.as_ref().map_or("waiting", |manifest| manifest.state.as_str()),
         "error": manifest.as_ref().and_then(|manifest| manifest.error.as_ref()),
-        "segments": standing.segments, "frames": standing.frames, "stages": stages, "notes": notes,
+        "segments": progress.segments, "frames": progress.frames, "stages": stages, "notes": notes,
         "is_over": is_over, "is_worked_for": is_worked_for,
     });
     if is_over {

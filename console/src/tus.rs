@@ -117,7 +117,7 @@ pub(crate) async fn create(State(console): State<Arc<Console>>, headers: HeaderM
     ))
 }
 
-fn standing(upload: &Upload) -> [(HeaderName, String); 3] {
+fn headers_of(upload: &Upload) -> [(HeaderName, String); 3] {
     [
         (OFFSET, upload.offset.to_string()),
         (LENGTH, upload.bytes.to_string()),
@@ -131,7 +131,7 @@ pub(crate) async fn offset(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Ok(answer(StatusCode::OK, &standing(&incoming(&console, &headers)?.get(&id)?)))
+    Ok(answer(StatusCode::OK, &headers_of(&incoming(&console, &headers)?.get(&id)?)))
 }
 
 /// Takes a piece. The last one makes a request of the video.
@@ -156,7 +156,7 @@ pub(crate) async fn append(
         drops::begin(&console, upload.clone());
     }
     console.live.look_now();
-    Ok(answer(StatusCode::NO_CONTENT, &standing(&upload)))
+    Ok(answer(StatusCode::NO_CONTENT, &headers_of(&upload)))
 }
 
 /// Writes what comes. A piece with a checksum counts as a whole; of one without, all that has come.

@@ -311,7 +311,7 @@ fn a_stream_that_somebody_reads_does_not_keep_the_console_from_ending() {
 }
 
 #[test]
-fn an_upload_that_stands_still_does_not_keep_the_console_from_ending() {
+fn an_upload_that_stalls_does_not_keep_the_console_from_ending() {
     let folder = tempfile::tempdir().unwrap();
     let (served, _) = started(folder.path());
     let place = created(&served, 9);

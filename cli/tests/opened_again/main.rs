@@ -290,7 +290,7 @@ async fn a_dead_letter_of_before_it_was_opened_again_fails_nothing_however_late_
     assert_eq!(state().await, RequestState::Splitting, "it was known when the request was opened again");
     let later = Timestamp::from_micros(published.micros() + 2);
     fail.handle(&scene.letter(Some(later)), &Delivery::new()).await.unwrap();
-    assert_eq!(state().await, RequestState::Failed, "this one is of the round that stands");
+    assert_eq!(state().await, RequestState::Failed, "this one is of the current round");
 }
 
 #[tokio::test(flavor = "multi_thread")]

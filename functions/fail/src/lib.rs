@@ -87,8 +87,8 @@ impl Handler for Fail {
                 return Ok(());
             }
         };
-        let standing = manifest::look(&self.cloud, &request).await?;
-        let round = standing.and_then(|(_, round)| round);
+        let found = manifest::look(&self.cloud, &request).await?;
+        let round = found.and_then(|(_, round)| round);
         // The object that has this name now may be another upload, of another request.
         let (info, is_there) = match self.cloud.find(&started_by.object).await {
             Ok(info) => {
@@ -103,7 +103,7 @@ impl Handler for Fail {
             Err(failure) => return Err(failure),
         };
         let is_upload = started_by.object.bucket == Bucket::Uploads;
-        if standing.is_none() && !(is_upload && is_there) {
+        if found.is_none() && !(is_upload && is_there) {
             letter::Absurd::NoRequest(request).log();
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl Handler for Fail {
             tracing::info!(%request, %stage, "the request was opened again after this dead letter");
             return Ok(());
         }
-        if standing.is_some_and(|(state, _)| !state.is_final()) {
+        if found.is_some_and(|(state, _)| !state.is_final()) {
             if let Some(absurd) = self.is_of_no_segment(&request, started_by).await? {
                 absurd.log();
                 return Ok(());
@@ -165,11 +165,11 @@ impl Fail {
         delivery: &Delivery,
     ) -> Result<bool, Failure> {
         let cloud = &self.cloud;
-        let stands = async |object: ObjectName| Ok::<_, Failure>(cloud.find(&object).await?.is_some());
+        let exists = async |object: ObjectName| Ok::<_, Failure>(cloud.find(&object).await?.is_some());
         match stage {
-            Stage::Split => chunks::record_if_all_stand(cloud, request).await,
+            Stage::Split => chunks::record_if_all_exist(cloud, request).await,
             Stage::Track => self.counts(Counted::Track, PerSegment::Detections, request, started_by, delivery).await,
-            Stage::Merge => stands(Marker::Merged.object(request)).await,
+            Stage::Merge => exists(Marker::Merged.object(request)).await,
             Stage::Annotate => {
                 self.counts(Counted::Annotate, PerSegment::Annotated, request, started_by, delivery).await
             }
@@ -178,7 +178,7 @@ impl Fail {
                     Stage::Load => Marker::Loaded.object(request),
                     _ => ResultFile::AnnotatedVideo.object(request),
                 };
-                let is_made = stands(made).await?;
+                let is_made = exists(made).await?;
                 if is_made {
                     end::finish_if_complete(cloud, request).await?;
                 }

@@ -163,7 +163,7 @@ impl StageHandler for Split {
     }
 
     async fn work(&self, request: &RequestId, upload: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
-        if chunks::record_if_all_stand(&self.cloud, request).await? {
+        if chunks::record_if_all_exist(&self.cloud, request).await? {
             return Ok(());
         }
         let started = Stopwatch::start();
@@ -186,15 +186,15 @@ impl StageHandler for Split {
         if is_new && let Some(other) = claim.take(&self.cloud, request).await? {
             return claim::leave_to(&self.cloud, request, &info.object, &other).await;
         }
-        let standing = manifest::plan(&self.cloud, &planned).await?;
+        let existing = manifest::plan(&self.cloud, &planned).await?;
         if is_new {
             claim.check(&self.cloud, request).await?;
         }
-        if standing.state.is_final() {
+        if existing.state.is_final() {
             return Ok(());
         }
-        agree(&standing, &planned)?;
-        let chunks = self.cut_missing(&standing, video, reads, started, delivery).await?;
+        agree(&existing, &planned)?;
+        let chunks = self.cut_missing(&existing, video, reads, started, delivery).await?;
         chunks::record(&self.cloud, request, &chunks).await?;
         if may_be_noted {
             notes::forget(&self.cloud, request).await?;
@@ -258,7 +258,7 @@ fn plan(
 }
 
 /// Checks that the existing plan is the one that this release makes.
-fn agree(standing: &Manifest, ours: &Manifest) -> Result<(), Failure> {
+fn agree(existing: &Manifest, ours: &Manifest) -> Result<(), Failure> {
     let plan = |manifest: &Manifest| -> Vec<_> {
         manifest
             .segments
@@ -266,7 +266,7 @@ fn agree(standing: &Manifest, ours: &Manifest) -> Result<(), Failure> {
             .map(|segment| (segment.span.start_pts, segment.span.end_pts, segment.pts_sha256.clone()))
             .collect()
     };
-    if plan(standing) == plan(ours) {
+    if plan(existing) == plan(ours) {
         return Ok(());
     }
     Err(Failure::permanent("the stored plan differs from this release's: process the video again (--force)"))
@@ -283,10 +283,10 @@ impl Split {
     ) -> Result<Box<dyn OpenVideo>, Failure> {
         let DetectEvery::Auto(most) = planned.settings.detect_every else { return Ok(video) };
         if !is_new
-            && let Some(standing) = manifest::read(&self.cloud, &planned.request_id).await?
-            && standing.stride.is_some()
+            && let Some(existing) = manifest::read(&self.cloud, &planned.request_id).await?
+            && existing.stride.is_some()
         {
-            planned.stride = standing.stride;
+            planned.stride = existing.stride;
             return Ok(video);
         }
         let Some(prober) = self.prober.clone() else {
@@ -360,7 +360,7 @@ impl Split {
         delivery: &Delivery,
     ) -> Result<Chunks, Failure> {
         let request = &planned.request_id;
-        let mut chunks = chunks::standing(&self.cloud, request).await?;
+        let mut chunks = chunks::existing(&self.cloud, request).await?;
         let wanted: Vec<_> = planned
             .segments
             .iter()

@@ -153,7 +153,7 @@ async fn an_upload_that_takes_longer_than_a_delivery_is_planned_by_several_as_by
 
     let in_one = World::with(&film).await;
     in_one.deliver(u64::MAX).await.unwrap();
-    assert!(in_one.names("indexed/").await.is_empty(), "notes are deleted once all chunks stand");
+    assert!(in_one.names("indexed/").await.is_empty(), "notes are deleted once all chunks exist");
 
     let in_several = World::with(&film).await;
     let (mut deliveries, mut indexed_in, mut noted) = (0, 0, 0);

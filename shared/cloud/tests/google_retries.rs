@@ -166,7 +166,7 @@ fn sent(stub: &Stub) -> Vec<(usize, String)> {
 }
 
 #[tokio::test]
-async fn a_resumable_upload_goes_on_where_the_service_says_it_stands() {
+async fn a_resumable_upload_resumes_where_the_service_says_it_is() {
     let stub = Stub::start().await;
     let first = (8 << 20, "bytes 0-8388607/8388613".to_owned());
     let last = (5, "bytes 8388608-8388612/8388613".to_owned());

@@ -34,7 +34,7 @@ async fn cloud_storage_passes_the_suite_of_every_back_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_file_is_uploaded_in_pieces_and_stands_whole() {
+async fn a_large_file_is_uploaded_in_parts_and_is_whole() {
     let Some((_emulator, storage)) = storage().await else { return };
     let storage = storage.with_resumable_from(1 << 20);
     let content: Vec<u8> = (0..20_000_001u32).map(|i| (i ^ (i >> 11)) as u8).collect();

@@ -134,7 +134,7 @@ async fn nobody_is_asked_for_a_location_that_is_told_and_else_no_more_than_the_l
 }
 
 #[tokio::test]
-async fn a_job_that_stands_is_not_made_again_but_asked_how_it_went() {
+async fn a_job_that_exists_is_not_made_again_but_asked_how_it_went() {
     let stub = Stub::start().await;
     let warehouse = warehouse(&stub);
     stub.will(409, r#"{"error":{"code":409,"message":"Already Exists: Job acme:EU.x"}}"#);

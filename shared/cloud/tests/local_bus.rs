@@ -133,7 +133,7 @@ async fn a_delivery_that_no_attempt_took_becomes_a_dead_letter_with_the_reason()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_stands_still_loses_its_delivery_and_one_that_advances_keeps_it() {
+async fn a_handler_that_stalls_loses_its_delivery_and_one_that_advances_keeps_it() {
     /// Works until the other delivery is abandoned. It reports progress or not, as `advances` says.
     struct Slow {
         advances: bool,

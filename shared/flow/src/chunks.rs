@@ -15,12 +15,12 @@ pub type Chunks = BTreeMap<SegmentNumber, (u64, String)>;
 ///
 /// # Errors
 /// Transient: the store did not answer. Permanent: a chunk without a description.
-pub async fn standing(cloud: &Cloud, request: &RequestId) -> Result<Chunks, Failure> {
+pub async fn existing(cloud: &Cloud, request: &RequestId) -> Result<Chunks, Failure> {
     let prefix = ObjectName::new(Bucket::Work, PerSegment::Chunk.prefix(request));
     let mut chunks = Chunks::new();
-    for standing in cloud.storage.list(&prefix).await? {
-        if let Ok(description) = SegmentDescription::from_metadata(&standing.metadata) {
-            chunks.insert(description.segment_number, (standing.bytes, description.sha256));
+    for info in cloud.storage.list(&prefix).await? {
+        if let Ok(description) = SegmentDescription::from_metadata(&info.metadata) {
+            chunks.insert(description.segment_number, (info.bytes, description.sha256));
         }
     }
     Ok(chunks)
@@ -63,7 +63,7 @@ pub async fn record(cloud: &Cloud, request: &RequestId, chunks: &Chunks) -> Resu
 ///
 /// # Errors
 /// Transient: the store did not answer.
-pub async fn record_if_all_stand(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
+pub async fn record_if_all_exist(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
     let Some(manifest) = manifest::read(cloud, request).await? else { return Ok(false) };
     if manifest.segments.is_empty() {
         return Ok(false);
@@ -75,10 +75,10 @@ pub async fn record_if_all_stand(cloud: &Cloud, request: &RequestId) -> Result<b
         }
         return Ok(true);
     }
-    let chunks = standing(cloud, request).await?;
-    let all_stand = manifest.segments.iter().all(|segment| chunks.contains_key(&segment.segment_number));
-    if all_stand {
+    let chunks = existing(cloud, request).await?;
+    let all_exist = manifest.segments.iter().all(|segment| chunks.contains_key(&segment.segment_number));
+    if all_exist {
         record(cloud, request, &chunks).await?;
     }
-    Ok(all_stand)
+    Ok(all_exist)
 }

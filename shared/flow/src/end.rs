@@ -50,7 +50,7 @@ pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<()
     // `split` may not have recorded them yet, and may never do so: chunks are processed as soon as they exist.
     let chunks = match chunks::are_recorded(&manifest) {
         true => Chunks::new(),
-        false => chunks::standing(cloud, manifest.detected_in()).await?,
+        false => chunks::existing(cloud, manifest.detected_in()).await?,
     };
     let manifest = manifest::update(cloud, request, |manifest| {
         // It may have been reopened meanwhile, so that the video is made after all.

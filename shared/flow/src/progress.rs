@@ -9,7 +9,7 @@ use trackdrop_pipeline::{
 
 /// What of a request is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct RequestProgress {
     /// Segments of its plan; 0 while there is no plan.
     pub segments: u64,
     /// Frames of its plan.
@@ -31,11 +31,11 @@ pub struct Finished {
 ///
 /// # Errors
 /// Those of the store.
-pub async fn look(cloud: &Cloud, request: &RequestId) -> Result<Standing, Failure> {
-    let mut standing = Standing::default();
-    let Some(manifest) = manifest::read(cloud, request).await? else { return Ok(standing) };
-    standing.segments = u64::from(manifest.segment_count);
-    standing.frames = manifest.segments.iter().map(|segment| segment.span.frame_count).sum();
+pub async fn look(cloud: &Cloud, request: &RequestId) -> Result<RequestProgress, Failure> {
+    let mut progress = RequestProgress::default();
+    let Some(manifest) = manifest::read(cloud, request).await? else { return Ok(progress) };
+    progress.segments = u64::from(manifest.segment_count);
+    progress.frames = manifest.segments.iter().map(|segment| segment.span.frame_count).sum();
     let video = manifest.settings.video;
     let counted = [
         (Stage::Split, PerSegment::Chunk, true),
@@ -50,7 +50,7 @@ pub async fn look(cloud: &Cloud, request: &RequestId) -> Result<Standing, Failur
                 done.segments += 1;
                 done.frames += WorkReport::from_metadata(&info.metadata).frames;
             }
-            standing.stages.insert(stage, done);
+            progress.stages.insert(stage, done);
         }
     }
     let whole = [
@@ -60,10 +60,10 @@ pub async fn look(cloud: &Cloud, request: &RequestId) -> Result<Standing, Failur
     ];
     for (stage, object, wanted) in whole {
         if wanted {
-            let all = Finished { segments: standing.segments, frames: standing.frames };
-            let stands = cloud.find(&object).await?.is_some();
-            standing.stages.insert(stage, if stands { all } else { Finished::default() });
+            let all = Finished { segments: progress.segments, frames: progress.frames };
+            let exists = cloud.find(&object).await?.is_some();
+            progress.stages.insert(stage, if exists { all } else { Finished::default() });
         }
     }
-    Ok(standing)
+    Ok(progress)
 }

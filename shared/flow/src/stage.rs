@@ -36,13 +36,13 @@ impl<S: StageHandler> Handler for Staged<S> {
         let Some(request) = started_by.request() else { return Ok(()) };
         let cloud = self.0.cloud();
         // Work for a request that has failed is waste; finished work is recognised by each stage, which repairs what is missing.
-        let standing = manifest::look(cloud, &request).await?;
-        if standing.is_none() && delete::is_deleted(cloud, &request).await? {
+        let found = manifest::look(cloud, &request).await?;
+        if found.is_none() && delete::is_deleted(cloud, &request).await? {
             tracing::info!(%request, stage = %S::STAGE, "the request was deleted");
             return Ok(());
         }
-        let round = standing.and_then(|(_, round)| round);
-        if let Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) = standing {
+        let round = found.and_then(|(_, round)| round);
+        if let Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) = found {
             return end::tell_failed(cloud, &request, round).await;
         }
         match self.0.work(&request, started_by, delivery).await {

@@ -11,7 +11,7 @@
 //!   the reason. Days without a sign of life alone are no failure: the queue may be that long.
 
 mod known;
-mod standing;
+mod situation;
 
 use crate::{
     Cloud, end,
@@ -20,7 +20,7 @@ use crate::{
 };
 use known::{Ended, Known};
 use serde::{Deserialize, Serialize};
-use standing::{Remedy, Standing, look};
+use situation::{Remedy, Situation, look};
 use std::collections::BTreeSet;
 use tracing::Instrument;
 use trackdrop_cloud::{Content, Listing, PutOptions};
@@ -62,7 +62,7 @@ impl Patience {
 
 /// A stalled request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct StandsStill {
+pub struct StalledRequest {
     /// The request.
     pub request_id: RequestId,
     /// The stage that stalled.
@@ -93,7 +93,7 @@ pub enum Treatment {
 #[derive(Debug, Default)]
 pub struct Swept {
     /// The stalled requests, in the order of their ids.
-    pub found: Vec<StandsStill>,
+    pub found: Vec<StalledRequest>,
     /// Requests that could not be handled, and why. They do not delay the others.
     pub failed: Vec<(RequestId, Failure)>,
 }
@@ -121,7 +121,7 @@ pub async fn sweep(
 }
 
 /// What `sweep_each` passes to `note`: a stalled request, or one that could not be handled, and why.
-pub type LookedAfter = Result<StandsStill, (RequestId, Failure)>;
+pub type LookedAfter = Result<StalledRequest, (RequestId, Failure)>;
 
 /// The same, for any number of requests and uploads. It passes what it finds to `note` one by one: first the requests, then the uploads that no
 /// request took. Of each listed request it holds at most 16 bytes.
@@ -179,8 +179,8 @@ pub async fn sweep_each(
         }
         let why = format!("{} was never planned: its event did not reach split", info.object);
         let remedies = vec![Remedy::Tell(vec![upload.clone()])];
-        let standing = Standing { round: None, last: info.created, stage: Stage::Split, why, remedies };
-        if !sweeper.stands_still(&standing) {
+        let situation = Situation { round: None, last: info.created, stage: Stage::Split, why, remedies };
+        if !sweeper.is_stalled(&situation) {
             continue;
         }
         delivery.step()?;
@@ -189,7 +189,7 @@ pub async fn sweep_each(
             Some(unplanned(&request, &upload, Some(&info), settings))
         };
         let span = trace::by_clock(SPAN, &request, Some(&info));
-        let outcome = sweeper.treat(&request, standing, describe).instrument(span).await;
+        let outcome = sweeper.treat(&request, situation, describe).instrument(span).await;
         sweeper.failed(&request, outcome);
     }
     Ok(())
@@ -237,25 +237,25 @@ impl Sweeper<'_> {
 
     async fn look_after(&mut self, request: &RequestId) -> Result<(), Failure> {
         let Some(manifest) = manifest::read(self.cloud, request).await? else { return Ok(()) };
-        let standing = look(self.cloud, &manifest).await?;
-        if !self.stands_still(&standing) {
+        let situation = look(self.cloud, &manifest).await?;
+        if !self.is_stalled(&situation) {
             return Ok(());
         }
         let span = trace::by_clock_anywhere(SPAN, self.cloud, &manifest).await?;
-        self.treat(request, standing, || None).instrument(span).await
+        self.treat(request, situation, || None).instrument(span).await
     }
 
-    fn stands_still(&self, standing: &Standing) -> bool {
-        Timestamp::now().seconds_since(standing.last) >= self.patience.still_s
+    fn is_stalled(&self, situation: &Situation) -> bool {
+        Timestamp::now().seconds_since(situation.last) >= self.patience.still_s
     }
 
     async fn treat(
         &mut self,
         request: &RequestId,
-        standing: Standing,
+        situation: Situation,
         describe: impl FnOnce() -> Option<Manifest> + Send,
     ) -> Result<(), Failure> {
-        let Standing { round, last, stage, why, remedies } = standing;
+        let Situation { round, last, stage, why, remedies } = situation;
         let now = Timestamp::now();
         let seconds = now.seconds_since(last);
         let (mut reason, mut told, mut done) = (None, Vec::new(), Treatment::Nothing);
@@ -290,7 +290,7 @@ impl Sweeper<'_> {
             done = self.tell(request, last, &before, &told).await?;
         }
         tracing::warn!(%request, %stage, seconds, why, ?done, "request stalled");
-        (self.note)(Ok(StandsStill { request_id: request.clone(), stage, seconds, why, done }));
+        (self.note)(Ok(StalledRequest { request_id: request.clone(), stage, seconds, why, done }));
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use trackdrop_pipeline::{
     names::{self, Marker, ObjectName, PerSegment, ResultFile},
 };
 
-/// One piece of work, from its beginning until its object stood.
+/// One piece of work, from its beginning until its object existed.
 #[derive(Clone, Debug)]
 pub struct Work {
     /// What did it.

@@ -38,7 +38,7 @@ pub fn by_clock(name: &'static str, request: &RequestId, carrier: Option<&Object
 /// # Errors
 /// Transient: the store did not answer.
 pub async fn by_clock_after_merge(name: &'static str, cloud: &Cloud, request: &RequestId) -> Result<Span, Failure> {
-    let carrier = first_that_stands(cloud, [Marker::Merged.object(request)]).await?;
+    let carrier = first_that_exists(cloud, [Marker::Merged.object(request)]).await?;
     Ok(by_clock(name, request, carrier.as_ref()))
 }
 
@@ -51,14 +51,14 @@ pub(crate) async fn by_clock_anywhere(name: &'static str, cloud: &Cloud, manifes
         carriers.extend(SegmentNumber::new(0).map(|first| PerSegment::Chunk.object(request, first)));
         carriers.push(ObjectName::new(Bucket::Uploads, end::video_name(manifest)));
     }
-    let carrier = first_that_stands(cloud, carriers).await?;
+    let carrier = first_that_exists(cloud, carriers).await?;
     // The object that has this name now may be another upload.
     let is_ours =
         |info: &ObjectInfo| info.object.bucket != Bucket::Uploads || info.generation == manifest.source.generation;
     Ok(by_clock(name, request, carrier.filter(is_ours).as_ref()))
 }
 
-async fn first_that_stands(
+async fn first_that_exists(
     cloud: &Cloud,
     objects: impl IntoIterator<Item = ObjectName, IntoIter: Send> + Send,
 ) -> Result<Option<ObjectInfo>, Failure> {

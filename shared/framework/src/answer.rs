@@ -12,9 +12,9 @@ pub enum Answer {
     /// Every effect is stored, or a permanent failure is stored as the end of its request.
     Done,
     /// The event starts nothing in this function.
-    Ignored(String),
+    StartsNothing(String),
     /// The object is of a kind that starts this function, but this one does not: its name is not a video's, or it is empty.
-    PassedOver(String),
+    IgnoredUpload(String),
     /// The event is about a bucket that is not one of ours: one that holds other things as well, or a setting that names the wrong one.
     Foreign(String),
     /// No event at all.
@@ -48,7 +48,7 @@ impl Answer {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Done | Self::Ignored(_) | Self::PassedOver(_) | Self::Foreign(_) => StatusCode::NO_CONTENT,
+            Self::Done | Self::StartsNothing(_) | Self::IgnoredUpload(_) | Self::Foreign(_) => StatusCode::NO_CONTENT,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -67,8 +67,8 @@ impl Answer {
             Self::TooLarge => Some("the body is larger than any event"),
             Self::TooSlow => Some("the body did not arrive in time"),
             Self::Full => Some("instance full: as many events are in progress as this instance takes"),
-            Self::Ignored(reason)
-            | Self::PassedOver(reason)
+            Self::StartsNothing(reason)
+            | Self::IgnoredUpload(reason)
             | Self::Foreign(reason)
             | Self::Malformed(reason)
             | Self::Unauthorised(reason)

@@ -273,7 +273,7 @@ impl Service {
             Event::DeadLetter(_) => Some(trackdrop_cloud::TOPIC_DEAD_LETTERS),
         };
         if !self.trigger.takes(&event, topic) {
-            return Ok(Answer::Ignored(format!("{} is started by something else", self.trigger.function)));
+            return Ok(Answer::StartsNothing(format!("{} is started by something else", self.trigger.function)));
         }
         let about = match &event {
             Event::DeadLetter(letter) => &*letter.event,

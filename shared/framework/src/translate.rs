@@ -31,18 +31,20 @@ impl Translator<'_> {
     /// What an event means to us.
     pub(crate) async fn event_of(self, typed: GoogleEvent) -> Result<Known, Failure> {
         match typed {
-            GoogleEvent::Ours(Event::DeadLetter(_)) => Ok(Err(Answer::Ignored(
+            GoogleEvent::Ours(Event::DeadLetter(_)) => Ok(Err(Answer::StartsNothing(
                 "a dead letter is a message that Pub/Sub moved to a dead letter topic, not one whose data says so"
                     .to_owned(),
             ))),
             GoogleEvent::Ours(event) => Ok(Ok((event, None))),
-            GoogleEvent::Other(what) => Ok(Err(Answer::Ignored(format!("{what} is of no interest here")))),
+            GoogleEvent::Other(what) => Ok(Err(Answer::StartsNothing(format!("{what} is of no interest here")))),
             GoogleEvent::ObjectFinalized(object) => self.finalized(object).await,
             GoogleEvent::DeadLetter { attempts, subscription, published, event } => {
                 let event = match *event {
                     GoogleEvent::ObjectFinalized(object) => self.finalized(object).await?,
                     GoogleEvent::Ours(event) => Ok((event, None)),
-                    _ => Err(Answer::Ignored(format!("{subscription} abandoned a message that names no request"))),
+                    _ => {
+                        Err(Answer::StartsNothing(format!("{subscription} abandoned a message that names no request")))
+                    }
                 };
                 let letter = |event| self.dead_letter(event, attempts, &subscription, published);
                 Ok(event.and_then(|(event, trace)| Ok((letter(event)?, trace))))
@@ -63,7 +65,7 @@ impl Translator<'_> {
         let object = ObjectName::new(role, name);
         // Before any call to the store: this check needs none.
         if let Some(why) = self.trigger.ignores(&object, bytes) {
-            return Ok(Err(Answer::PassedOver(why)));
+            return Ok(Err(Answer::IgnoredUpload(why)));
         }
         let (created, trace) = match (created, metadata) {
             (Some(created), Some(metadata)) => (created, trace_of(&metadata)),
@@ -71,16 +73,18 @@ impl Translator<'_> {
             (created, _) => match (self.storage.stat(&object).await, created) {
                 (Ok(info), _) if info.generation == generation => match self.trigger.ignores(&object, Some(info.bytes))
                 {
-                    Some(why) => return Ok(Err(Answer::PassedOver(why))),
+                    Some(why) => return Ok(Err(Answer::IgnoredUpload(why))),
                     None => (info.created, trace_of(&info.metadata)),
                 },
                 (Err(error), _) if !error.is_not_found() => return Err(error.into()),
                 // The object is gone, and the handler that takes the event must say so: a request may wait for the result of it.
                 (_, Some(created)) => (created, None),
                 (Ok(_), None) => {
-                    return Ok(Err(Answer::Ignored(format!("generation {generation} of {object} was overwritten"))));
+                    return Ok(Err(Answer::StartsNothing(format!(
+                        "generation {generation} of {object} was overwritten"
+                    ))));
                 }
-                (Err(_), None) => return Ok(Err(Answer::Ignored(format!("{object} was deleted")))),
+                (Err(_), None) => return Ok(Err(Answer::StartsNothing(format!("{object} was deleted")))),
             },
         };
         Ok(Ok((Event::ObjectFinalized(ObjectFinalized { object, generation, created }), trace)))
@@ -100,13 +104,15 @@ impl Translator<'_> {
             .map(|trigger| self.uploads.filter(|_| is_of_uploads(&trigger)).cloned().unwrap_or(trigger))
             .find(|trigger| trigger.takes(&event, None))
             .map(|trigger| trigger.function)
-            .ok_or_else(|| Answer::Ignored(format!("{subscription} abandoned an event that starts no function")))?;
+            .ok_or_else(|| {
+                Answer::StartsNothing(format!("{subscription} abandoned an event that starts no function"))
+            })?;
         // The name is `trackdrop-track`, or another name that contains the function's. A subscription that is named after another function has no
         // events of this one.
         let named =
             |stage: &str| subscription.rsplit('/').next().is_some_and(|name| name.split('-').any(|word| word == stage));
         if !named(&function) && Stage::ALL.iter().any(|stage| named(stage.name())) {
-            return Err(Answer::Ignored(format!("{subscription} has no events of {function} to give up")));
+            return Err(Answer::StartsNothing(format!("{subscription} has no events of {function} to give up")));
         }
         // Pub/Sub retains no answers; the function's log does.
         let reason = format!("{function} never took the event; its log says why (subscription {subscription})");

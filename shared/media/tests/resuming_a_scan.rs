@@ -28,8 +28,8 @@ impl Notes for InMemory {
 
     fn write(&self, name: &str, part: Vec<u8>) -> io::Result<()> {
         let mut parts = self.0.lock().unwrap();
-        let standing = parts.entry(name.to_owned()).or_insert_with(|| part.clone());
-        assert!(*standing == part, "two scans disagree on {name}");
+        let stored = parts.entry(name.to_owned()).or_insert_with(|| part.clone());
+        assert!(*stored == part, "two scans disagree on {name}");
         Ok(())
     }
 }

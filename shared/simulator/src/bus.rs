@@ -239,7 +239,7 @@ impl Bus {
         world.log(format_args!("{name}: begins"));
         let works = Arc::<AtomicU32>::default();
         let result = made_from(&trigger.function, &event);
-        let stood = result.as_ref().is_some_and(|result| world.memory.look_at(result).is_ok());
+        let existed = result.as_ref().is_some_and(|result| world.memory.look_at(result).is_ok());
         let work_done = works.clone();
         self.world.executor.spawn(async move {
             let handler = handler(attempt, is_by_window, works);
@@ -269,8 +269,8 @@ impl Bus {
             // A process that died says nothing any more; what it held is gone.
             drop(work);
             let times = work_done.load(Ordering::SeqCst);
-            if times > u32::from(!stood) {
-                let already = if stood { "though the result stood before" } else { "in one attempt" };
+            if times > u32::from(!existed) {
+                let already = if existed { "though the result existed before" } else { "in one attempt" };
                 world.broken(format!("{place} does its work {times} times {already}"));
             }
             match outcome {

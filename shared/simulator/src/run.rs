@@ -299,12 +299,12 @@ impl Users {
     }
 
     fn needs_upload(&self, dropped: &Dropped) -> bool {
-        let stands = |file: ResultFile| self.world.memory.read(&file.object(&dropped.request));
-        let is_cut = stands(ResultFile::Manifest).is_ok_and(|(_, json)| {
+        let read = |file: ResultFile| self.world.memory.read(&file.object(&dropped.request));
+        let is_cut = read(ResultFile::Manifest).is_ok_and(|(_, json)| {
             let manifest: Option<Manifest> = serde_json::from_slice(&json).ok();
             manifest.is_some_and(|manifest| manifest.segments.iter().all(|segment| segment.sha256.is_some()))
         });
-        let is_joined = !dropped.upload.settings.video || stands(ResultFile::AnnotatedVideo).is_ok();
+        let is_joined = !dropped.upload.settings.video || read(ResultFile::AnnotatedVideo).is_ok();
         !(is_cut && is_joined)
     }
 }

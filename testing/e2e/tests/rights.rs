@@ -49,11 +49,11 @@ impl Scene {
         self.deployment.gateway.settled(0, WITHIN).await;
     }
 
-    /// Uploads the clip while one function never sees its events, and waits until what `stands` holds is there.
-    async fn stops_before(&self, function: &'static str, stands: &[(&str, usize)]) -> RequestId {
+    /// Uploads the clip while one function never sees its events, and waits until what `existing` holds is there.
+    async fn stops_before(&self, function: &'static str, existing: &[(&str, usize)]) -> RequestId {
         self.deployment.gateway.begin(Fault::Lost { function });
         let request = self.upload(json!({ "segment_seconds": 1.0 })).await;
-        for &(folder, count) in stands {
+        for &(folder, count) in existing {
             self.deployment.until_listed(Bucket::Work, &format!("{folder}/{request}"), count).await;
         }
         self.settled().await;
@@ -232,11 +232,11 @@ fn the_table_of_rights_in_the_documentation_is_current() {
     let path = checkout().join("docs/deploy.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once(TABLE.0).expect("docs/deploy.md has the table's beginning");
-    let (stands, after) = rest.split_once(TABLE.1).expect("docs/deploy.md has the table's end");
+    let (existing, after) = rest.split_once(TABLE.1).expect("docs/deploy.md has the table's end");
     let table = report::table(&checkout(), &EXAMPLES);
     if std::env::var("UPDATE_RIGHTS").is_ok_and(|value| value == "1") {
         std::fs::write(&path, format!("{before}{}{table}{}{after}", TABLE.0, TABLE.1)).unwrap();
         return;
     }
-    assert!(stands == table, "UPDATE_RIGHTS=1 scripts/e2e rights writes it again:\n{table}");
+    assert!(existing == table, "UPDATE_RIGHTS=1 scripts/e2e rights writes it again:\n{table}");
 }

@@ -47,8 +47,8 @@ async fn what_stopped_goes_on_and_comes_to_the_same() {
     let manifest: Value = serde_json::from_slice(&local.result("manifest.json")).unwrap();
     let scene = Scene { deployment, clip, settings: manifest["settings"].clone(), local };
 
-    for (function, stands) in [("split", None), ("track", Some("split_chunks")), ("merge", Some("tracked"))] {
-        lost_events_are_told_again(&scene, function, stands).await;
+    for (function, existing) in [("split", None), ("track", Some("split_chunks")), ("merge", Some("tracked"))] {
+        lost_events_are_told_again(&scene, function, existing).await;
     }
     dead_letters_are_listed_replayed_and_dropped(&scene).await;
     a_letter_is_not_replayed_before_its_request_has_failed(&scene).await;
@@ -80,11 +80,11 @@ async fn a_deleted_request_is_gone_and_nothing_makes_it_again(scene: &Scene) {
     assert!(deployment.object(Bucket::Uploads, "people walking.mp4").await.is_some());
 }
 
-async fn lost_events_are_told_again(scene: &Scene, function: &'static str, stands: Option<&str>) {
+async fn lost_events_are_told_again(scene: &Scene, function: &'static str, existing: Option<&str>) {
     let deployment = &scene.deployment;
     deployment.gateway.begin(Fault::Lost { function });
     let request = scene.upload("people walking.mp4").await;
-    if let Some(folder) = stands {
+    if let Some(folder) = existing {
         let objects = if folder == "split_chunks" { 4 } else { 1 };
         deployment.until_listed(Bucket::Work, &format!("{folder}/{request}"), objects).await;
     }

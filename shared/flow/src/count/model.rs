@@ -63,7 +63,7 @@ struct State {
     groups: [bool; SEGMENTS],
     /// How often the marker was written, and so `merge` started.
     fired: u8,
-    /// Whether it was written before all results stood.
+    /// Whether it was written before all results existed.
     fired_early: bool,
     /// How often the tracks were written.
     tracks: u8,
@@ -120,10 +120,10 @@ impl Flow {
             Step::Count => {
                 let of_group = self.group(message);
                 // Where it counts first, it takes its own result for written.
-                let stands = |segment: usize| {
+                let exists = |segment: usize| {
                     state.results[segment] > 0 || (self.protocol == Protocol::CountsFirst && segment == message)
                 };
-                let complete = of_group.clone().all(stands);
+                let complete = of_group.clone().all(exists);
                 let groups = SEGMENTS.div_ceil(self.group_size);
                 match self.protocol {
                     _ if !complete => match self.protocol {

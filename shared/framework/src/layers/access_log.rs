@@ -32,9 +32,9 @@ pub(crate) async fn layer(
     match answer {
         // Its line is written where the work is counted.
         Some(Answer::Done) => tracing::debug!(function, status, ms, "answered"),
-        Some(Answer::Ignored(_)) => tracing::debug!(function, status, ms, reason, "ignored"),
+        Some(Answer::StartsNothing(_)) => tracing::debug!(function, status, ms, reason, "starts nothing"),
         // Once per object, since it is acknowledged: a user who misses a video finds the reason here.
-        Some(Answer::PassedOver(_)) => telemetry::upload_ignored(function, reason),
+        Some(Answer::IgnoredUpload(_)) => telemetry::upload_ignored(function, reason),
         // Acknowledged like them, because other objects of a shared bucket must not fill the dead letters. But if a setting is wrong, this line is
         // the only sign of uploads that start nothing.
         Some(Answer::Foreign(_)) => tracing::warn!(function, status, ms, "not taken: {reason}"),

@@ -60,12 +60,12 @@ impl CloudStorage {
             Ok(resource) => self.info(object, resource)?,
             Err(ApiError { status: Some(412), attempts, .. }) => {
                 return match self.look(object).await {
-                    Ok(standing)
+                    Ok(existing)
                         if attempts > 1
-                            && (standing.bytes, standing.crc32c, &standing.metadata)
+                            && (existing.bytes, existing.crc32c, &existing.metadata)
                                 == (bytes, Some(crc32c), &options.metadata) =>
                     {
-                        Ok(standing)
+                        Ok(existing)
                     }
                     _ => Err(StorageError::Precondition { object: object.clone(), precondition: options.precondition }),
                 };

@@ -170,7 +170,7 @@ impl Day<'_> {
                 self.finish(number);
             }
             1 => {
-                self.rows_stand(request);
+                self.rows_exist(request);
                 self.charge(Stage::Load, ops::mark_loaded());
                 self.charge(Stage::Load, ops::is_over(annotated));
                 if annotated && !self.requests[request as usize].is_joined {
@@ -182,7 +182,7 @@ impl Day<'_> {
         }
     }
 
-    pub(super) fn rows_stand(&mut self, request: RequestNumber) {
+    pub(super) fn rows_exist(&mut self, request: RequestNumber) {
         let request = &mut self.requests[request as usize];
         request.has_rows = true;
         self.sums.with_rows += 1;

@@ -104,7 +104,7 @@ impl Day<'_> {
         let marks = ops::mark_loaded() * in_window.len() as u64;
         for &(request, since_us) in &in_window {
             self.sums.window_us += u128::from(self.now_us - since_us);
-            self.rows_stand(request);
+            self.rows_exist(request);
         }
         self.loaded.extend(in_window.into_iter().map(|(request, _)| request));
         let marked_us = self.charge(Stage::Load, marks) + self.latency(marks) / WINDOW_AT_ONCE;

@@ -168,12 +168,12 @@ fn merge(all: &mut Value, given: &Value, place: &str) -> Result<(), ProfileError
         (Value::Object(all), Value::Object(given)) => {
             for (name, value) in given {
                 let inner = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
-                let Some(standing) = all.get_mut(name) else {
+                let Some(existing) = all.get_mut(name) else {
                     let known = all.keys().cloned().collect::<Vec<_>>().join(", ");
                     let place = if place.is_empty() { String::new() } else { format!(" in {place}") };
                     return Err(ProfileError::Unknown { name: name.clone(), place, known });
                 };
-                merge(standing, value, &inner)?;
+                merge(existing, value, &inner)?;
             }
             return Ok(());
         }

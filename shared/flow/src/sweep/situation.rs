@@ -12,7 +12,7 @@ use trackdrop_pipeline::{
 const NAMED: usize = 10;
 
 /// The state of a request.
-pub(super) struct Standing {
+pub(super) struct Situation {
     pub(super) round: Round,
     /// The last sign of life.
     pub(super) last: Timestamp,
@@ -35,12 +35,12 @@ pub(super) enum Remedy {
 }
 
 /// What a request waits for, and since when.
-pub(super) async fn look(cloud: &Cloud, manifest: &Manifest) -> Result<Standing, Failure> {
+pub(super) async fn look(cloud: &Cloud, manifest: &Manifest) -> Result<Situation, Failure> {
     let request = &manifest.request_id;
     let (round, mut last) = (manifest.reopened_at, manifest.progress.updated_at);
     if manifest.state.is_final() {
         let why = "the request ended, but its end was not published everywhere".to_owned();
-        return Ok(Standing { round, last, stage: Stage::Load, why, remedies: vec![Remedy::End] });
+        return Ok(Situation { round, last, stage: Stage::Load, why, remedies: vec![Remedy::End] });
     }
     let mut seen = Seen::default();
     for kind in [PerSegment::Chunk, PerSegment::Detections, PerSegment::Tracks, PerSegment::Annotated] {
@@ -60,19 +60,19 @@ pub(super) async fn look(cloud: &Cloud, manifest: &Manifest) -> Result<Standing,
         last = found.as_ref().map_or(last, |info| last.max(info.created));
         Ok(found)
     };
-    let stands = Stands {
+    let existing = Existing {
         tracked: find(Marker::Tracked.object(request)).await?,
         merged: find(Marker::Merged.object(request)).await?,
         annotated: find(Marker::Annotated.object(request)).await?,
         loaded: find(Marker::Loaded.object(request)).await?,
         video: find(ResultFile::AnnotatedVideo.object(request)).await?,
     };
-    let waits = match (&stands.tracked, &stands.merged) {
+    let waits = match (&existing.tracked, &existing.merged) {
         (None, _) => before_tracked(cloud, manifest, &seen).await?,
         (Some(tracked), None) => {
             vec![(Stage::Merge, "all segments have detections, but are not merged".into(), tell(tracked))]
         }
-        (Some(_), Some(merged)) => after_merged(manifest, &seen, &stands, merged),
+        (Some(_), Some(merged)) => after_merged(manifest, &seen, &existing, merged),
     };
     let stage = waits.first().map_or(Stage::Load, |&(stage, ..)| stage);
     let (mut why, mut remedies) = (Vec::new(), Vec::new());
@@ -80,11 +80,11 @@ pub(super) async fn look(cloud: &Cloud, manifest: &Manifest) -> Result<Standing,
         why.push(what);
         remedies.push(remedy);
     }
-    Ok(Standing { round, last, stage, why: why.join("; "), remedies })
+    Ok(Situation { round, last, stage, why: why.join("; "), remedies })
 }
 
 /// What a request has one of.
-struct Stands {
+struct Existing {
     tracked: Option<ObjectInfo>,
     merged: Option<ObjectInfo>,
     annotated: Option<ObjectInfo>,
@@ -124,21 +124,21 @@ async fn before_tracked(cloud: &Cloud, manifest: &Manifest, seen: &Seen) -> Resu
     let not_tracked = chunks.iter().filter(|(segment, _)| !detections.contains_key(segment));
     let objects: Vec<_> = not_tracked.map(|(_, info)| info.finalized()).collect();
     if !objects.is_empty() {
-        waits.push((Stage::Track, format!("{} of them are not tracked", objects.len()), Remedy::Tell(objects)));
+        waits.push((Stage::Track, format!("{} of them have no detections", objects.len()), Remedy::Tell(objects)));
     }
     Ok(waits)
 }
 
 /// Here the flow forks: rows are loaded, and segments are drawn and joined.
-fn after_merged(manifest: &Manifest, seen: &Seen, stands: &Stands, merged: &ObjectInfo) -> Vec<Waits> {
+fn after_merged(manifest: &Manifest, seen: &Seen, existing: &Existing, merged: &ObjectInfo) -> Vec<Waits> {
     let (Seen { tracks, drawn, .. }, segments) = (seen, manifest.segment_count);
     let mut waits = Vec::new();
-    if stands.loaded.is_none() {
+    if existing.loaded.is_none() {
         waits.push((Stage::Load, "its rows are not loaded".to_owned(), tell(merged)));
     }
     // A request whose video has failed ends without it.
-    if manifest.settings.video && stands.video.is_none() && manifest.error.is_none() {
-        waits.push(match &stands.annotated {
+    if manifest.settings.video && existing.video.is_none() && manifest.error.is_none() {
+        waits.push(match &existing.annotated {
             Some(annotated) => (Stage::Join, "all segments are drawn, but not joined".to_owned(), tell(annotated)),
             None if drawn.len() as u32 >= segments => {
                 let why = "all segments are drawn, but the marker is missing".to_owned();
