@@ -1,4 +1,4 @@
-//! Videos that come in pieces: each has a file that grows, and a record of how far it has come.
+//! Videos that come in parts: each has a file that grows, and a record of how far it has come.
 //!
 //! ```text
 //! FOLDER/lock        held by the one console that takes uploads
@@ -79,7 +79,7 @@ pub(crate) enum IncomingError {
     InUse,
     #[error("more came than the {0} bytes that the video was said to have: discard the upload, and begin again")]
     Beyond(u64),
-    #[error("the piece has CRC32C {is:08x} and was sent with {given:08x}: send it again")]
+    #[error("this part of the upload has CRC32C {is:08x} and was sent with {given:08x}: send it again")]
     Damaged { given: u32, is: u32 },
     #[error("the upload is whole and being looked at, or has become a request: cancel that one, or wait")]
     Begun,

@@ -12,7 +12,7 @@
 //! - `ask`: SQL of the page over the tables, read-only and bounded.
 //! - `scenes`: lines and zones, what they count, and where they are stored.
 //! - `files`: objects as files, held open while they are of use.
-//! - `incoming`: videos that come in pieces, whatever is killed meanwhile; `tus`: the protocol by which they come.
+//! - `incoming`: videos that come in parts, whatever is killed meanwhile; `tus`: the protocol by which they come.
 //! - `works`: what the host of the functions does for the page; `drops`: from an upload to its request, and cancel, retry, delete.
 //! - `sessions`: on Google Cloud, uploads that go straight to the store.
 //! - `live`: the progress of all that, as it happens.

@@ -1,6 +1,6 @@
 //! Uploads by the protocol tus 1.0 (<https://tus.io/protocols/resumable-upload>) with its extensions creation and termination.
 //!
-//! `Upload-Checksum: crc32c BASE64` with a piece is checked before the piece counts. `Upload-CRC32C` of an answer, hexadecimal, is that of all bytes before
+//! `Upload-Checksum: crc32c BASE64` with a part is checked before the part counts. `Upload-CRC32C` of an answer, hexadecimal, is that of all bytes before
 //! the offset: a page that resumes an upload compares it with that of its file.
 
 use crate::{
@@ -134,7 +134,7 @@ pub(crate) async fn offset(
     Ok(answer(StatusCode::OK, &headers_of(&incoming(&console, &headers)?.get(&id)?)))
 }
 
-/// Takes a piece. The last one makes a request of the video.
+/// Takes a part of an upload. The last one makes a request of the video.
 pub(crate) async fn append(
     State(console): State<Arc<Console>>,
     Path(id): Path<String>,
@@ -146,7 +146,7 @@ pub(crate) async fn append(
     if kind != Some("application/offset+octet-stream") {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!("a piece has the type application/offset+octet-stream, and this one has {kind:?}"),
+            format!("a part of an upload has the type application/offset+octet-stream, and this one has {kind:?}"),
         ));
     }
     let checksum = text(&headers, &CHECKSUM).map(checksum_of).transpose()?;
@@ -159,7 +159,7 @@ pub(crate) async fn append(
     Ok(answer(StatusCode::NO_CONTENT, &headers_of(&upload)))
 }
 
-/// Writes what comes. A piece with a checksum counts as a whole; of one without, all that has come.
+/// Writes what comes. A part with a checksum counts as a whole; of one without, all that has come.
 async fn receive(mut writing: Writing<'_>, body: Body, checksum: Option<u32>) -> Result<Upload, Problem> {
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {

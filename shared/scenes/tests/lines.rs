@@ -165,7 +165,7 @@ fn the_class_is_the_identitys() {
 }
 
 #[test]
-fn a_class_has_its_own_reference_point() {
+fn a_class_has_its_own_anchor() {
     let scene = scene(
         "reference_by_class: {car: [0.5, 0.5]}\nlines: [{name: gate, points: [[0, 50], [200, 50]], in: down, out: up}]",
     );

@@ -10,7 +10,7 @@ use trackdrop_tables::schema::{REQUESTS, SCENES, TRACKS};
 
 pub(crate) const REQUEST: &str = "req_0aZ9bY8c_20261123T182501";
 
-/// One position: the reference point is the middle of the box's lower side.
+/// One position: the anchor (`reference`) is the middle of the box's lower side.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct At {
     pub(crate) track: i64,
