@@ -96,7 +96,7 @@ pub(crate) struct ConsoleArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
-    /// Print JSON, one line a finding
+    /// Print JSON, one line per finding
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -202,7 +202,7 @@ pub(crate) struct LinksArguments {
     /// At most N links, the weakest first
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) weakest: usize,
-    /// Print JSON, one line a link
+    /// Print JSON, one line per link
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -235,7 +235,7 @@ pub(crate) struct CropsArguments {
     /// Write all of them as one picture: .jpg or .png
     #[arg(long, value_name = "FILE")]
     pub(crate) sheet: Option<PathBuf>,
-    /// Print JSON, one line a crop
+    /// Print JSON, one line per crop
     #[arg(long)]
     pub(crate) json: bool,
     /// A request of the services on Google Cloud, not of the data directory; needs the services' environment (docs/services.md)
@@ -260,7 +260,7 @@ pub(crate) struct DeleteArguments {
     /// Requests of the services on Google Cloud, not of the data directory; needs the services' environment (docs/services.md)
     #[arg(long)]
     pub(crate) google: bool,
-    /// Print JSON, one line a request
+    /// Print JSON, one line per request
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -293,7 +293,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 pub(crate) struct RequestsArguments {
-    /// Print JSON, one line a request
+    /// Print JSON, one line per request
     #[arg(long)]
     pub(crate) json: bool,
     /// Find stalled requests, say why, and restart them

@@ -1,4 +1,4 @@
-//! How far a run is: one line a stage on a terminal, plain lines elsewhere. On standard error, so that results can be piped.
+//! How far a run is: one line per stage on a terminal, plain lines elsewhere. On standard error, so that results can be piped.
 
 use crate::host::Host;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};

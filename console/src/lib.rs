@@ -5,7 +5,7 @@
 //! - `requests`: the list, and the page of one request.
 //! - `frames`: the time of every frame.
 //! - `boxes`: the boxes of a span of frames, as bytes that the page draws without parsing.
-//! - `tracks`: one line a track.
+//! - `tracks`: one line per track.
 //! - `video`: the source and the annotated video, in ranges.
 //! - `still`: any frame as a picture, exactly.
 //! - `crops`: the best picture of each object.

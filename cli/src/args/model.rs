@@ -34,7 +34,7 @@ pub(crate) struct GetArguments {
     /// Where models of the list are fetched instead, as NAME.onnx; their hashes stay
     #[arg(long, value_name = "URL", env = "TRACKDROP_MODEL_MIRROR")]
     pub(crate) mirror: Option<String>,
-    /// Print JSON, one line a model
+    /// Print JSON, one line per model
     #[arg(long)]
     pub(crate) json: bool,
 }

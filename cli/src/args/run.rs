@@ -17,7 +17,7 @@ pub(crate) struct RunArguments {
     /// stored beside the earlier ones
     #[arg(long)]
     pub(crate) force: bool,
-    /// Print the summaries as JSON, one line a video, on standard output
+    /// Print the summaries as JSON, one line per video, on standard output
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(crate) struct WatchArguments {
     /// How long a file must not change if the system can't say whether a program still writes it: on network drives, and files of other users
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub(crate) quiet_seconds: f64,
-    /// Print the summaries as JSON, one line a video, on standard output
+    /// Print the summaries as JSON, one line per video, on standard output
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
