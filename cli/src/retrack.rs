@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode, time::Instant};
 use trackdrop_cloud::local::LocalCloud;
 use trackdrop_detector::DeviceChoice;
-use trackdrop_exchange::{Retracked, TrackFile, read_detections, refine_tracks, retrack_refined};
+use trackdrop_exchange::{Retracked, TrackFile, read_detections, refine_tracks, retrack_file, retrack_refined};
 use trackdrop_flow::manifest;
 use trackdrop_refine::Refine;
 use trackdrop_tracker::Settings;
@@ -98,13 +98,10 @@ fn track_file(
         score_fusion: !tracker.no_score_fusion,
     };
     settings.validate()?;
+    let create = || TrackFile::create(out, refine.is_some());
+    let Some(refine) = refine else { return Ok(retrack_file(detections, &settings, arguments.frames, create)?) };
     let frames = read_detections(detections)?;
-    let mut file = TrackFile::create(out, refine.is_some())?;
-    let done = match refine {
-        None => trackdrop_exchange::retrack(&frames, &settings, arguments.frames, &mut file)?,
-        Some(refine) => retrack_refined(&frames, &settings, arguments.frames, refine, &video, &mut file)?,
-    };
-    Ok(done)
+    Ok(retrack_refined(&frames, &settings, arguments.frames, refine, &video, &mut create()?)?)
 }
 
 fn refine_file(

@@ -1,11 +1,12 @@
 //! A text file in blocks of whole lines, several at a time.
 
+use crate::ahead::Ahead;
 use std::{
     fs::File,
     io::{self, Read},
+    ops::ControlFlow,
     os::unix::fs::FileExt,
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
     thread,
 };
 
@@ -14,6 +15,9 @@ const BLOCK_BYTES: u64 = 1 << 20;
 
 /// By how much a block is lengthened until it ends with its last line.
 const TAIL_BYTES: usize = 4096;
+
+/// How many blocks may be parsed, or be in work, before the first of them is taken.
+const BLOCKS_PER_WORKER: u64 = 3;
 
 /// Bytes that can be read from any place: a file, or what came through a pipe.
 #[derive(Debug)]
@@ -83,64 +87,52 @@ impl BlockSource {
         Ok(count)
     }
 
-    /// Parses the lines from byte `start` on, in blocks, on all cores. Returns what was parsed, in file order.
+    /// Parses the lines from byte `start` on, in blocks, on all cores, and gives what was parsed to `take` in file order, while later blocks are
+    /// being parsed. Stops when `take` says so.
     ///
-    /// Each call of `parse` is given whole lines; the last may lack its line break.
-    pub(crate) fn parse_lines<T: Send, E: Send>(
+    /// Each call of `parse` is given whole lines, of which the last may lack its line break, and what it is to fill in the place of what that holds.
+    pub(crate) fn parse_lines<T: Default + Send, E: Send>(
         &self,
         start: u64,
-        parse: impl Fn(&[u8]) -> Result<T, AtOffset<E>> + Sync,
-    ) -> Result<Vec<T>, BlockError<E>> {
+        parse: impl Fn(&[u8], &mut T) -> Result<(), AtOffset<E>> + Sync,
+        mut take: impl FnMut(&mut T) -> ControlFlow<()>,
+    ) -> Result<(), BlockError<E>> {
         let blocks = self.len().saturating_sub(start).div_ceil(BLOCK_BYTES);
-        let next = AtomicU64::new(0);
+        let workers = thread::available_parallelism().map_or(1, |count| count.get() as u64).min(blocks);
+        let ahead = Ahead::new(blocks, workers * BLOCKS_PER_WORKER);
         let work = || {
             let mut buffer = Vec::new();
-            let mut parsed = Vec::new();
-            loop {
-                let block = next.fetch_add(1, Ordering::Relaxed);
-                if block >= blocks {
-                    return parsed;
-                }
-                let result = self.parse_block(start, block, &mut buffer, &parse);
-                if result.is_err() {
-                    // Blocks are taken in order, so every block before this one is being parsed and may fail, too.
-                    next.fetch_max(blocks, Ordering::Relaxed);
-                }
-                parsed.push((block, result));
-            }
+            ahead.work(|block, parsed| self.parse_block(start, block, &mut buffer, &parse, parsed));
         };
-        let workers = thread::available_parallelism().map_or(1, |count| count.get() as u64).min(blocks);
-        let mut parsed = thread::scope(|scope| {
-            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-            let mut parsed = work();
-            for other in others {
-                parsed.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(work);
             }
-            parsed
-        });
-        parsed.sort_unstable_by_key(|&(block, _)| block);
-        parsed.into_iter().filter_map(|(_, result)| result.transpose()).collect()
+            ahead.take_all(&mut take)
+        })
     }
 
-    /// Parses the lines that begin in a block; `None` if none does.
-    fn parse_block<T, E>(
+    /// Parses the lines that begin in a block, if any does.
+    fn parse_block<T: Default, E>(
         &self,
         start: u64,
         block: u64,
         buffer: &mut Vec<u8>,
-        parse: impl Fn(&[u8]) -> Result<T, AtOffset<E>>,
-    ) -> Result<Option<T>, BlockError<E>> {
+        parse: impl Fn(&[u8], &mut T) -> Result<(), AtOffset<E>>,
+        parsed: &mut T,
+    ) -> Result<(), BlockError<E>> {
         // From the byte before, which tells whether a line begins with the block.
         let lead = u64::from(block > 0);
         let from = start + block * BLOCK_BYTES - lead;
         buffer.clear();
         let mut end = from + self.append(buffer, from, (BLOCK_BYTES + lead) as usize)? as u64;
         let first = match lead {
-            0 => 0,
-            _ => match memchr::memchr(b'\n', buffer) {
-                Some(at) if at + 1 < buffer.len() => at + 1,
-                _ => return Ok(None),
-            },
+            0 => Some(0),
+            _ => memchr::memchr(b'\n', buffer).map(|at| at + 1).filter(|&first| first < buffer.len()),
+        };
+        let Some(first) = first else {
+            *parsed = T::default();
+            return Ok(());
         };
         while buffer.last() != Some(&b'\n') {
             let before = buffer.len();
@@ -152,8 +144,8 @@ impl BlockSource {
                 buffer.truncate(before + at + 1);
             }
         }
-        match parse(&buffer[first..]) {
-            Ok(parsed) => Ok(Some(parsed)),
+        match parse(&buffer[first..], parsed) {
+            Ok(()) => Ok(()),
             Err(AtOffset { offset, problem }) => {
                 Err(BlockError::Line(self.line_at(from + (first + offset) as u64)?, problem))
             }

@@ -96,11 +96,11 @@ fn column_name(field: &[u8]) -> &[u8] {
     name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name)
 }
 
-/// Parses whole lines; blank ones are skipped.
-pub(crate) fn parse_lines(layout: &Layout, bytes: &[u8]) -> Result<Part, AtOffset<LineProblem>> {
+/// Parses whole lines into `part`, in the place of what that holds; blank ones are skipped.
+pub(crate) fn parse_lines(layout: &Layout, bytes: &[u8], part: &mut Part) -> Result<(), AtOffset<LineProblem>> {
     // About as many lines as the length of the first one tells.
     let line_length = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len()).max(SHORTEST_LINE_BYTES);
-    let mut part = Part::with_capacity(bytes.len() / line_length + 1);
+    part.clear(bytes.len() / line_length + 1);
     let mut cursor = Cursor { bytes, at: 0 };
     while cursor.at < bytes.len() {
         let offset = cursor.at;
@@ -109,7 +109,7 @@ pub(crate) fn parse_lines(layout: &Layout, bytes: &[u8]) -> Result<Part, AtOffse
             part.push(frame, detection);
         }
     }
-    Ok(part)
+    Ok(())
 }
 
 /// A place in the text. A number never runs over the end of its field: no number holds a comma or a line break.

@@ -16,14 +16,16 @@ pub struct Frames {
 /// A piece of a file: its detections in order, and for how many of them each frame number holds.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
-    pub(crate) detections: Vec<Detection>,
+    detections: Vec<Detection>,
     runs: Vec<(u32, u32)>,
 }
 
 impl Part {
-    /// With room for this many detections.
-    pub(crate) fn with_capacity(count: usize) -> Self {
-        Self { detections: Vec::with_capacity(count), runs: Vec::new() }
+    /// Empties it, with room for `count` detections.
+    pub(crate) fn clear(&mut self, count: usize) {
+        self.detections.clear();
+        self.detections.reserve(count);
+        self.runs.clear();
     }
 
     /// Appends a detection of `frame`, which is from 1 to [`MAX_FRAME`].
@@ -34,20 +36,23 @@ impl Part {
             _ => self.runs.push((frame, 1)),
         }
     }
+
+    /// The detections of each frame number, in the order of the file.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (u32, &[Detection])> {
+        let mut rest = self.detections.as_slice();
+        self.runs.iter().map(move |&(frame, count)| {
+            let (run, after) = rest.split_at(count as usize);
+            rest = after;
+            (frame, run)
+        })
+    }
 }
 
 impl Frames {
     /// Joins the parts of a file. Frames are sorted; the order within a frame is that of the file.
     pub(crate) fn join(parts: &[Part]) -> Self {
         let mut runs = Vec::with_capacity(parts.iter().map(|part| part.runs.len()).sum());
-        for part in parts {
-            let mut rest = part.detections.as_slice();
-            for &(frame, count) in &part.runs {
-                let (run, after) = rest.split_at(count as usize);
-                runs.push((frame, run));
-                rest = after;
-            }
-        }
+        parts.iter().for_each(|part| runs.extend(part.runs()));
         // Stable, and one pass where the file was sorted already.
         runs.sort_by_key(|&(frame, _)| frame);
 

@@ -226,10 +226,25 @@ pub fn read_segment(bytes: Bytes) -> Result<SegmentFile, TableError> {
 /// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
 pub fn read_rows(path: &Path) -> Result<Vec<DetectionRow>, TableError> {
     let mut rows = Vec::new();
-    for batch in GroupReader::open_path_of(path, &versions())?.batches() {
-        from_batch(&batch?, &mut rows);
+    for batch in read_batches(path)? {
+        rows.extend(batch?);
     }
     Ok(rows)
+}
+
+/// As [`read_rows`], in batches.
+///
+/// # Errors
+/// As [`read_rows`]; each batch may fail for itself.
+pub fn read_batches(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<Vec<DetectionRow>, TableError>> + use<>, TableError> {
+    let reader = GroupReader::open_path_of(path, &versions())?;
+    Ok(reader.batches().map(|batch| {
+        let mut rows = Vec::new();
+        from_batch(&batch?, &mut rows);
+        Ok(rows)
+    }))
 }
 
 #[cfg(test)]
