@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode, time::Instant};
 use trackdrop_cloud::local::LocalCloud;
 use trackdrop_detector::DeviceChoice;
-use trackdrop_exchange::{Retracked, TrackFile, read_detections, refine_tracks, retrack_file, retrack_refined};
+use trackdrop_exchange::{Retracked, TrackFile, read_detections, refine_tracks, retrack_refined};
 use trackdrop_flow::manifest;
 use trackdrop_refine::Refine;
 use trackdrop_tracker::Settings;
@@ -99,7 +99,9 @@ fn track_file(
     };
     settings.validate()?;
     let create = || TrackFile::create(out, refine.is_some());
-    let Some(refine) = refine else { return Ok(retrack_file(detections, &settings, arguments.frames, create)?) };
+    let Some(refine) = refine else {
+        return Ok(trackdrop_exchange::retrack_file(detections, &settings, arguments.frames, create)?);
+    };
     let frames = read_detections(detections)?;
     Ok(retrack_refined(&frames, &settings, arguments.frames, refine, &video, &mut create()?)?)
 }

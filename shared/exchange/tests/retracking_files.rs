@@ -87,7 +87,7 @@ fn files_of_all_lengths_and_orders_give_the_same_tracks_as_when_read_whole() {
 fn a_file_of_many_blocks_is_tracked_in_its_order_and_so_is_one_that_goes_back_in_the_last_block() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("detections.csv");
-    let mut rows = walk(&mut Rng::with_seed(5), 12_000, 20);
+    let mut rows = walk(&mut Rng::with_seed(5), 24_000, 20);
     let text = csv(&rows);
     assert!(text.len() > 8 << 20, "more blocks than are read ahead: {}", text.len());
     fs::write(&input, &text).unwrap();
@@ -100,7 +100,7 @@ fn a_file_of_many_blocks_is_tracked_in_its_order_and_so_is_one_that_goes_back_in
     assert_eq!(same(&input, None).unwrap().0.frames, sorted.0.frames);
 
     // A bad line late in the file, and one that is later still.
-    let broken = text.replacen("\n11000,", "\nx,", 1) + "y\n";
+    let broken = text.replacen("\n22000,", "\nx,", 1) + "y\n";
     fs::write(&input, broken).unwrap();
     let error = same(&input, None).unwrap_err();
     assert!(error.contains("\"x\" is not a whole number"), "{error}");
@@ -119,7 +119,7 @@ fn our_parquet_is_tracked_while_it_is_read() {
         }
         fs::write(&input, writer.finish(None).unwrap().0).unwrap();
     };
-    let mut rows = walk(&mut Rng::with_seed(6), 12_000, 20);
+    let mut rows = walk(&mut Rng::with_seed(6), 24_000, 20);
     assert!(rows.len() > 100_000, "more than a group of rows");
     write(&rows, -1);
     assert!(same(&input, None).unwrap().0.rows > 50_000);
