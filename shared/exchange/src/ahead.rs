@@ -26,12 +26,12 @@ struct State<T, E> {
     done: BTreeMap<u64, Result<T, E>>,
     /// What was taken, to be filled once more: fresh memory costs more than the work.
     used: Vec<T>,
-    /// Nothing more is wanted, or it can't be had.
+    /// Nothing more is wanted, or it will not come.
     is_closed: bool,
 }
 
 impl<T: Default, E> Ahead<T, E> {
-    /// Of so many parts, of which `most` may be in work, or done and not taken.
+    /// Of `parts` parts, of which `most` may be in work, or done and not taken.
     pub(crate) fn new(parts: u64, most: u64) -> Self {
         let state = State { next: 0, taken: 0, done: BTreeMap::new(), used: Vec::new(), is_closed: false };
         Self { parts, most, state: Mutex::new(state), changed: Condvar::new() }
