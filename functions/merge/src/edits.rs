@@ -23,16 +23,18 @@ pub struct Impossible {
 /// # Errors
 /// The first edit that means a track, a frame or a class that is not there, or that would put an object twice into a frame.
 pub fn apply(edits: &[Edit], rows: &mut Vec<TrackRow>, names: &[Arc<str>]) -> Result<(), Impossible> {
+    // An id that an edit took away never comes back for something else.
+    let mut new_id = 1 + rows.iter().map(|row| row.track_id).max().unwrap_or_default();
     for (number, edit) in (1..).zip(edits) {
-        one(edit, rows, names).map_err(|reason| Impossible { number, edit: edit.clone(), reason })?;
+        one(edit, rows, names, &mut new_id).map_err(|reason| Impossible { number, edit: edit.clone(), reason })?;
     }
     Ok(())
 }
 
-fn one(edit: &Edit, rows: &mut Vec<TrackRow>, names: &[Arc<str>]) -> Result<(), String> {
+fn one(edit: &Edit, rows: &mut Vec<TrackRow>, names: &[Arc<str>], new_id: &mut i64) -> Result<(), String> {
     match edit {
         &Edit::Merge { into, from } => merge(rows, id(into)?, id(from)?),
-        &Edit::Split { track, frame } => split(rows, id(track)?, frame),
+        &Edit::Split { track, frame } => split(rows, id(track)?, frame, new_id),
         Edit::Class { track, class } => {
             let is_it = |name: &&Arc<str>| name.eq_ignore_ascii_case(class);
             let known = (0..).zip(names).find(|(_, name)| is_it(name));
@@ -81,17 +83,17 @@ fn merge(rows: &mut [TrackRow], into: i64, from: i64) -> Result<(), String> {
     Ok(())
 }
 
-fn split(rows: &mut [TrackRow], track: i64, frame: u64) -> Result<(), String> {
+fn split(rows: &mut [TrackRow], track: i64, frame: u64, new_id: &mut i64) -> Result<(), String> {
     let first = of(rows, track)?.frame_index;
     let is_after = |row: &TrackRow| u64::try_from(row.frame_index).is_ok_and(|index| index >= frame);
     let last = rows.iter().rfind(|row| row.track_id == track).map_or(first, |row| row.frame_index);
     if u64::try_from(first).is_ok_and(|first| first >= frame) || u64::try_from(last).is_ok_and(|last| last < frame) {
         return Err(format!("the track is in frames {first} to {last}: split it at one of {} to {last}", first + 1));
     }
-    let new = 1 + rows.iter().map(|row| row.track_id).max().unwrap_or_default();
     for row in rows.iter_mut().filter(|row| row.track_id == track && is_after(row)) {
-        row.track_id = new;
+        row.track_id = *new_id;
     }
+    *new_id += 1;
     Ok(())
 }
 
@@ -159,10 +161,17 @@ mod tests {
     #[test]
     fn the_log_is_replayed_in_its_order() {
         let rows = edited(&["class 2 car", "merge 2 3", "split 2 4", "delete 1"]).unwrap();
-        // The largest is 2 by then, so the new track is 3.
-        assert_eq!((frames(&rows, 2), frames(&rows, 3)), (vec![2, 3], vec![4, 5, 6, 7]));
+        // Track 3 is gone by then, and its id stays gone.
+        assert_eq!((frames(&rows, 2), frames(&rows, 4)), (vec![2, 3], vec![4, 5, 6, 7]));
         assert_eq!(rows.len(), 6, "{rows:?}");
         assert!(rows.iter().all(|row| row.2 == "Car"), "{rows:?}");
+    }
+
+    #[test]
+    fn no_id_of_the_log_is_given_twice() {
+        let rows = edited(&["split 1 1", "merge 1 4", "split 1 2", "delete 5", "split 2 3"]).unwrap();
+        assert_eq!((frames(&rows, 1), frames(&rows, 6)), (vec![0, 1], vec![3, 4, 5]));
+        assert!(frames(&rows, 4).is_empty() && frames(&rows, 5).is_empty(), "{rows:?}");
     }
 
     #[test]
