@@ -1,7 +1,8 @@
 //! Detections in, tracks out: other people's files, re-tracking, and exporters.
 //!
 //! - [`read_detections`] reads CSV, MOTChallenge or Trackdrop's Parquet into [`Frames`].
-//! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`].
+//! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`]. With the classes of [`read_classes`]
+//!   each class is tracked by itself.
 //! - [`read_track_parquet`] reads tracks back.
 //! - [`retrack_refined`] refines what the tracker gives, and [`refine_tracks`] what another tracker gave.
 //! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON, or as Google's Video Intelligence API
@@ -24,6 +25,7 @@
 //! It knows nothing of video, clouds or the detector.
 
 mod blocks;
+mod classes;
 mod detection_text;
 mod detections;
 mod error;
@@ -37,6 +39,7 @@ mod track_parquet;
 mod track_rows;
 mod track_text;
 
+pub use classes::read_classes;
 pub use detections::read_detections;
 pub use error::{ExchangeError, LineProblem};
 pub use export::{ExportError, VideoMeta, export, export_mot_ground_truth};

@@ -6,7 +6,7 @@ use std::{
     sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread,
 };
-use trackdrop_tracker::{ByteTrack, Settings, Track};
+use trackdrop_tracker::{ByteTrack, Detection, PerClass, Rules, Settings, SettingsError, Track};
 
 /// Takes tracks, frame by frame.
 pub trait TrackSink {
@@ -39,6 +39,8 @@ pub struct Retracked {
 
 /// Tracks all frames from 1 on and gives every activated track to the sink, which is then finished.
 ///
+/// Where `frames` have [classes](Frames::with_classes), each is tracked by itself.
+///
 /// The last frame is `frame_count`, or else the last with a detection. Frames without detections are steps, too: in them
 /// tracks grow old. The tracker runs in a thread of its own while the sink writes in this one.
 ///
@@ -55,7 +57,7 @@ pub fn retrack(
     if asked < last {
         return Err(ExchangeError::TooFewFrames { asked, last });
     }
-    let tracker = ByteTrack::new(settings.clone())?;
+    let tracker = Tracker::new(frames, settings)?;
     let (full, to_write) = sync_channel(BATCHES);
     let (used, to_fill) = channel();
     let retracked = thread::scope(|scope| {
@@ -65,7 +67,7 @@ pub fn retrack(
         drop(to_write);
         Ok(tracking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
-    let retracked = retracked.map_err(ExchangeError::Write)?;
+    let retracked = retracked.map_err(ExchangeError::Write)??;
     sink.finish().map_err(ExchangeError::Write)?;
     Ok(retracked)
 }
@@ -85,19 +87,62 @@ struct Batch {
     ends: Vec<usize>,
 }
 
+/// How detections become tracks: all together as in the paper, or each class by itself.
+enum Tracker {
+    Together(Box<ByteTrack>),
+    PerClass(Box<EachClass>),
+}
+
+/// The trackers, with what they are shown and what they give.
+struct EachClass {
+    trackers: PerClass,
+    shown: Vec<(Detection, i32)>,
+    tracks: Vec<Track>,
+}
+
+impl Tracker {
+    fn new(frames: &Frames, settings: &Settings) -> Result<Self, SettingsError> {
+        if frames.classes(1).is_none() {
+            return Ok(Self::Together(Box::new(ByteTrack::new(settings.clone())?)));
+        }
+        let trackers = PerClass::new(settings.clone(), Rules::REFERENCE)?;
+        Ok(Self::PerClass(Box::new(EachClass { trackers, shown: Vec::new(), tracks: Vec::new() })))
+    }
+
+    fn step(&mut self, frames: &Frames, number: u32) -> Result<&[Track], SettingsError> {
+        match self {
+            Self::Together(tracker) => Ok(tracker.step(frames.frame(number))),
+            Self::PerClass(each) => {
+                let classes = frames.classes(number).unwrap_or_default();
+                each.shown.clear();
+                each.shown.extend(frames.frame(number).iter().copied().zip(classes.iter().copied()));
+                each.tracks = each.trackers.step(&each.shown)?;
+                Ok(&each.tracks)
+            }
+        }
+    }
+
+    fn refused(&self) -> u64 {
+        match self {
+            Self::Together(tracker) => tracker.refused(),
+            Self::PerClass(each) => each.trackers.refused(),
+        }
+    }
+}
+
 /// Steps through the frames. Stops early if nobody takes the batches.
 fn track(
-    mut tracker: ByteTrack,
+    mut tracker: Tracker,
     frames: &Frames,
     frame_count: u32,
     full: &SyncSender<Batch>,
     to_fill: &Receiver<Batch>,
-) -> Retracked {
+) -> Result<Retracked, SettingsError> {
     let mut retracked = Retracked { frames: frame_count, ..Retracked::default() };
     let mut seen = Vec::new();
     let mut batch = Batch::default();
     for number in 1..=frame_count {
-        let tracks = tracker.step(frames.frame(number));
+        let tracks = tracker.step(frames, number)?;
         batch.tracks.extend_from_slice(tracks);
         batch.ends.push(batch.tracks.len());
         retracked.rows += tracks.len() as u64;
@@ -119,7 +164,7 @@ fn track(
         }
     }
     retracked.refused = tracker.refused();
-    retracked
+    Ok(retracked)
 }
 
 /// Gives the batches to the sink and hands their buffers back.
