@@ -11,7 +11,7 @@ pub struct AppearanceColumn {
 }
 
 impl AppearanceColumn {
-    /// An empty one, with so many bytes for each detection; 0 where nothing is said.
+    /// An empty one, with this many bytes for each detection; 0 where nothing is said.
     pub fn new(bytes_each: usize) -> Self {
         Self { bytes_each, bytes: Vec::new() }
     }

@@ -95,7 +95,7 @@ impl<W: Write + Send> DetectionsWriter<W> {
         Self::with_appearance(sink, 0)
     }
 
-    /// A new file that says what each detection looks like in so many bytes; 0 for one that does not say.
+    /// A new file that says what each detection looks like in this many bytes; 0 for one that does not say.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
@@ -146,7 +146,7 @@ impl<W: Write + Send> DetectionsWriter<W> {
     }
 }
 
-/// The columns of a file with so many bytes of appearance.
+/// The columns of a file with this many bytes of appearance.
 fn columns(bytes_each: usize) -> SchemaRef {
     let of_first = DETECTIONS.arrow();
     if bytes_each == 0 {
