@@ -1,5 +1,7 @@
 //! A network that describes what objects look like: its vectors, its card, and what is refused.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 mod support;
 
 use half::f16;
