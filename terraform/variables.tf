@@ -330,7 +330,7 @@ variable "model" {
 }
 
 variable "models" {
-  description = "Detectors that uploads may ask for beside that one, by name: paths inside the track image, or gs://BUCKET/OBJECT."
+  description = "Detectors and appearance networks that uploads may ask for beside that one, by name: paths inside the track image, or gs://BUCKET/OBJECT."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -7,9 +7,9 @@ use crate::{
 use anyhow::{Context, bail};
 use std::path::Path;
 use trackdrop_eval::Sequence;
-use trackdrop_exchange::read_detections;
+use trackdrop_exchange::{read_classes, read_detections};
 use trackdrop_pipeline::{Refinements, RequestSettings};
-use trackdrop_refine::{Detection, Origin, Refine, Row, Video};
+use trackdrop_refine::{Detection, Link, Origin, Refine, Row, Video};
 use trackdrop_tracker::{BIRTH_MARGIN, Settings};
 
 /// What is asked for; none where nothing is. `--backfill` goes by the score from which the tracker starts a track.
@@ -27,6 +27,11 @@ pub(crate) fn of<'a>(
     let given = tracker.into().and_then(|tracker| tracker.track_thresh);
     let birth_score = given.unwrap_or(Settings::default().track_thresh) + BIRTH_MARGIN;
     Ok(Some(trackdrop_probe::refine_of(&settings, birth_score)?))
+}
+
+/// The same where each class was tracked by itself, or not.
+pub(crate) fn of_classes(refine: Refine, per_class: bool) -> Refine {
+    Refine { per_class, link: refine.link.map(|link| Link { per_class, ..link }), ..refine }
 }
 
 /// What is known of the video of a file, but for its frames.
@@ -62,10 +67,18 @@ impl Given {
                 tracks.display()
             );
         }
-        let rows = rows(&track_files::read(tracks)?.sequence);
+        let sequence = track_files::read(tracks)?.sequence;
+        if refine.per_class && sequence.rows().iter().any(|row| row.class.is_none()) {
+            bail!(
+                "{}: it has a row without a class; --per-class needs CSV with a column class, or MOTChallenge text with the class in its \
+                 eighth column",
+                tracks.display()
+            );
+        }
+        let rows = rows(&sequence);
         let detections = match detections {
             None => Vec::new(),
-            Some(path) => free(path)?,
+            Some(path) => free(path, refine.per_class)?,
         };
         let last = rows.last().map_or(0, |row| row.frame + 1);
         video.frame_count = frames.unwrap_or(last.max(detections.last().map_or(0, |last| last.frame + 1)));
@@ -93,15 +106,19 @@ fn rows(tracks: &Sequence) -> Vec<Row> {
 }
 
 /// All detections of a file that are boxes, by frame.
-fn free(path: &Path) -> anyhow::Result<Vec<Detection>> {
-    let frames = read_detections(path)?;
+fn free(path: &Path, per_class: bool) -> anyhow::Result<Vec<Detection>> {
+    let mut frames = read_detections(path)?;
+    if per_class {
+        frames = frames.with_classes(read_classes(path)?);
+    }
     let of_frame = |number: u32| {
-        let usable = frames.frame(number).iter().filter(|detection| !detection.is_degenerate());
-        usable.map(move |&trackdrop_tracker::Detection { x1, y1, x2, y2, score }| Detection {
+        let classes = frames.classes(number).unwrap_or_default();
+        let usable = frames.frame(number).iter().enumerate().filter(|(_, detection)| !detection.is_degenerate());
+        usable.map(move |(at, &trackdrop_tracker::Detection { x1, y1, x2, y2, score })| Detection {
             frame: number - 1,
             bbox: [x1, y1, x2, y2],
             score,
-            class: 0,
+            class: classes.get(at).copied().unwrap_or(0),
         })
     };
     Ok((1..=frames.last_frame()).flat_map(of_frame).collect())

@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode, time::Instant};
 use trackdrop_cloud::local::LocalCloud;
 use trackdrop_detector::DeviceChoice;
-use trackdrop_exchange::{Retracked, TrackFile, read_detections, refine_tracks, retrack_refined};
+use trackdrop_exchange::{Retracked, TrackFile, read_classes, read_detections, refine_tracks, retrack_refined};
 use trackdrop_flow::manifest;
 use trackdrop_refine::Refine;
 use trackdrop_tracker::Settings;
@@ -45,12 +45,12 @@ async fn retrack_request(data: &Path, asked: &str, arguments: &RetrackArguments)
 fn retrack_file(out: &Path, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
     let deviations = &arguments.deviations;
     let refine = refine::of(&deviations.refine, &arguments.tracker)?;
+    let refine = refine.map(|refine| refine::of_classes(refine, deviations.per_class));
     for (given, option, instead) in [
         (arguments.filter.classes.is_some(), "--classes", "leave the others out of the file"),
         (arguments.filter.min_score.is_some(), "--min-score", "leave the others out of the file"),
         (arguments.filter.detect_every.is_some(), "--detect-every", "leave the frames between out of the file"),
         (deviations.scale_buffer && refine.is_none(), "--scale-buffer", "--frame-rate scales the buffer"),
-        (deviations.per_class, "--per-class", "give each class a file"),
         (deviations.appearance.is_some(), "--appearance", "a file has no pictures"),
         (arguments.results.blur.is_some(), "--blur", "no video is made"),
         (arguments.results.boxes.is_some(), "--boxes", "no video is made"),
@@ -99,11 +99,17 @@ fn track_file(
     };
     settings.validate()?;
     let create = || TrackFile::create(out, refine.is_some());
-    let Some(refine) = refine else {
+    if refine.is_none() && !arguments.deviations.per_class {
         return Ok(trackdrop_exchange::retrack_file(detections, &settings, arguments.frames, create)?);
-    };
-    let frames = read_detections(detections)?;
-    Ok(retrack_refined(&frames, &settings, arguments.frames, refine, &video, &mut create()?)?)
+    }
+    let mut frames = read_detections(detections)?;
+    if arguments.deviations.per_class {
+        frames = frames.with_classes(read_classes(detections)?);
+    }
+    Ok(match refine {
+        None => trackdrop_exchange::retrack(&frames, &settings, arguments.frames, &mut create()?)?,
+        Some(refine) => retrack_refined(&frames, &settings, arguments.frames, refine, &video, &mut create()?)?,
+    })
 }
 
 fn refine_file(

@@ -77,15 +77,16 @@ pub(crate) fn detectors(
     Ok(detectors)
 }
 
-/// Classes are named as the model names them from then on. A missing device, a missing model, a model that is not a detector, a class that it does
-/// not know: reported before anything is uploaded.
+/// Classes are named as the model names them from then on. A missing device, a missing model, a model that is not a detector, an appearance
+/// network that gives no vectors, a class that the detector does not know: reported before anything is uploaded.
 pub(crate) fn check(
     detectors: &DetectorPool,
     device: DeviceChoice,
     settings: &mut RequestSettings,
 ) -> anyhow::Result<()> {
     let is_there = settings.model.is_none() && default_model_path().is_file();
-    if device != DeviceChoice::Auto || !is_there || settings.classes.is_some() {
+    let by_network = settings.appearance.as_ref().is_some_and(|asked| asked.network().is_some());
+    if device != DeviceChoice::Auto || !is_there || settings.classes.is_some() || by_network {
         let model = detectors.facts(settings)?;
         trackdrop_track::check_classes(settings, &model)?;
         settings.name_classes_as(&model.class_names);

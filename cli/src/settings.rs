@@ -15,7 +15,7 @@ use std::{
 };
 use trackdrop_detector::default_model_path;
 use trackdrop_media::Source;
-use trackdrop_pipeline::{Appearance, Boxes, Refinements, RequestSettings};
+use trackdrop_pipeline::{Appearance, AppearanceNetwork, Boxes, Refinements, RequestSettings};
 
 /// The settings of a run.
 pub(crate) fn of_run(arguments: &ProcessingArguments) -> anyhow::Result<RequestSettings> {
@@ -44,7 +44,7 @@ pub(crate) fn of_run(arguments: &ProcessingArguments) -> anyhow::Result<RequestS
         source_clock: arguments.source_clock,
         ..RequestSettings::default()
     };
-    overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
+    overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations)?;
     overlay_results(&mut settings, &arguments.results);
     settings.check()?;
     Ok(settings)
@@ -99,7 +99,7 @@ pub(crate) fn of_version(of: &RequestSettings, arguments: &RetrackArguments) -> 
     // Crops are made with the video.
     let video = !arguments.no_video;
     let mut settings = RequestSettings { video, crops: of.crops && video, ..of.clone() };
-    overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations);
+    overlay(&mut settings, &arguments.filter, &arguments.tracker, &arguments.deviations)?;
     overlay_results(&mut settings, &arguments.results);
     let Some(left) = of.edits.len().checked_sub(arguments.undo) else {
         bail!("--undo {}: the request has {} edits", arguments.undo, of.edits.len());
@@ -115,7 +115,7 @@ fn overlay(
     filter: &FilterArguments,
     tracker: &TrackerArguments,
     deviations: &DeviationArguments,
-) {
+) -> anyhow::Result<()> {
     if let Some(names) = &filter.classes {
         settings.classes = Some(names.iter().map(|name| name.trim().to_owned()).collect());
     }
@@ -128,13 +128,29 @@ fn overlay(
     of.score_fusion = tracker.no_score_fusion.then_some(false).or(of.score_fusion);
     of.scale_buffer |= deviations.scale_buffer;
     of.per_class |= deviations.per_class;
-    if let Some(appearance) = deviations.appearance {
+    if let Some(appearance) = &deviations.appearance {
         settings.appearance = match appearance {
-            AppearanceChoice::Color => Some(Appearance::Color),
+            AppearanceChoice::Color => Some(Appearance::COLOR),
+            AppearanceChoice::Network(path) => Some(Appearance::Network(appearance_network(path)?)),
             AppearanceChoice::None => None,
         };
     }
     refine(&mut settings.refine, &deviations.refine);
+    Ok(())
+}
+
+/// The network that describes detections, by what is in its file and its card.
+fn appearance_network(path: &Path) -> anyhow::Result<AppearanceNetwork> {
+    let no_network = || {
+        format!(
+            "--appearance {}: there is no such network; give color, none, or the ONNX file of a re-identification network",
+            path.display()
+        )
+    };
+    let network_sha256 = upload::sha256_of(path).with_context(no_network)?;
+    // A card that is missing is reported with what belongs into it, by the network.
+    let network_card_sha256 = upload::sha256_of(&path.with_extension("json")).ok();
+    Ok(AppearanceNetwork { network: model_path(path)?, network_sha256: Some(network_sha256), network_card_sha256 })
 }
 
 /// A given value replaces the existing one; a value that is given by itself also replaces the one that --refine sets.

@@ -14,7 +14,7 @@ use trackdrop_cloud::{
 };
 use trackdrop_flow::Cloud;
 use trackdrop_pipeline::{
-    Appearance, DetectEvery, Looks, Refinements, RequestId, RequestSettings, Smooth, StrideChoice,
+    Appearance, AppearanceNetwork, DetectEvery, Looks, Refinements, RequestId, RequestSettings, Smooth, StrideChoice,
     names::{ObjectName, ResultFile},
     settings::METADATA_KEY,
 };
@@ -69,6 +69,11 @@ fn looks() -> impl Strategy<Value = DetectEvery> {
         Just(DetectEvery::AUTO),
         Just("auto:50".parse().unwrap()),
     ]
+}
+
+/// A network that describes detections; the stand-in's.
+fn network() -> AppearanceNetwork {
+    AppearanceNetwork { network: "stand-in".into(), network_sha256: None, network_card_sha256: None }
 }
 
 /// The settings of a video that is looked at so often.
@@ -182,14 +187,14 @@ proptest! {
     #[test]
     fn any_cut_gives_the_same_bytes_of_tracks_that_were_refined(
         seed in 1u64..1_000_000, frames in 100i64..400, gop in 1i64..12, cut in cuts(), link in 0.2f64..4.0,
-        recover: bool, rts: bool, colored: bool, every in 1u32..3
+        recover: bool, rts: bool, looks in 0usize..3, every in 1u32..3
     ) {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let world = World::new(Trouble::default());
             let smooth = rts.then_some(Smooth::RTS);
             let settings = RequestSettings {
                 refine: Refinements { link: Some(link), recover, smooth, ..Refinements::default() },
-                appearance: colored.then_some(Appearance::Color),
+                appearance: [None, Some(Appearance::COLOR), Some(Appearance::Network(network()))][looks].clone(),
                 ..looking(every.try_into().unwrap(), 1_000.0)
             };
             let text = format!("frames={frames} gop={gop} seed={seed}");

@@ -5,7 +5,11 @@
 mod support;
 
 use flate2::read::GzDecoder;
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 use support::{Scene, codec, frame_times};
 
 /// A fixture of the tracker, unpacked into a file of the scene.
@@ -197,17 +201,52 @@ fn refined_tracks_are_the_same_from_detections_and_from_a_file_of_tracks_and_eva
 }
 
 #[test]
+fn each_class_of_a_file_is_tracked_by_itself_where_that_is_asked_for() {
+    let scene = Scene::new();
+    // At one place a person and a car in turns of two frames: together one track, each by itself two.
+    let line = |frame: u32| format!("{frame},{},50,{},130,0.9,{}\n", 100 + frame, 150 + frame, 1 + (frame - 1) / 2 % 2);
+    let text = (1..=12).map(line).collect::<String>();
+    std::fs::write(scene.path("classes.csv"), format!("frame,x1,y1,x2,y2,score,class_id\n{text}")).unwrap();
+    let tracked = |options: &[&str]| {
+        let (detections, out) = (scene.path("classes.csv"), scene.path("out.csv"));
+        let given = [Path::new("retrack"), "--detections".as_ref(), &detections, "--out".as_ref(), &out];
+        let options = options.iter().map(Path::new);
+        scene.data().trackdrop(given.into_iter().chain(options)).expect_success().stdout
+    };
+    assert!(tracked(&[]).contains("12 frames, 1 tracks, 12 rows"), "{}", tracked(&[]));
+    let each = tracked(&["--per-class"]);
+    assert!(each.contains("12 frames, 2 tracks"), "{each}");
+
+    let tracks = scene.path("theirs.txt");
+    let row = |frame: u32, class: u32| format!("{frame},{class},{},50,50,80,0.9,{class},1\n", 100 + frame);
+    let two = (1..=10).map(|frame| row(frame, 1)).chain((13..=22).map(|frame| row(frame, 2)));
+    let elsewhere = (1..=22).map(|frame| format!("{frame},9,1200,700,50,80,0.9,1,1\n"));
+    std::fs::write(&tracks, two.chain(elsewhere).collect::<String>()).unwrap();
+    let refined = |options: &[&str]| {
+        let out = scene.path("refined.csv");
+        let given = ["retrack", "--tracks", tracks.to_str().unwrap(), "--out", out.to_str().unwrap(), "--link"];
+        scene.data().trackdrop(given.iter().chain(options)).expect_success().stdout
+    };
+    assert!(refined(&[]).contains("2 tracks, 42 rows"), "{}", refined(&[]));
+    assert!(refined(&["--per-class"]).contains("3 tracks, 42 rows"), "{}", refined(&["--per-class"]));
+}
+
+#[test]
 fn what_can_t_be_honoured_is_refused_with_the_reason() {
     let scene = Scene::new();
     let detections = unpacked(&scene, "synth10.in.csv.gz", "detections.csv");
     let detections = detections.to_str().unwrap();
     let out = scene.path("out.csv");
     let out = out.to_str().unwrap();
+    let classless = scene.path("classless.txt");
+    std::fs::write(&classless, "1,1,0,0,9,9,0.9\n").unwrap();
+    let classless = classless.to_str().unwrap();
     for (arguments, reason) in [
         (vec!["retrack", "--detections", detections, "--out", out, "--track-thresh", "1.5"], "1.5"),
         (vec!["retrack", "--detections", detections, "--out", "tracks.xlsx"], "xlsx"),
         (vec!["retrack", "--detections", "missing.csv", "--out", out], "missing.csv"),
-        (vec!["retrack", "--detections", detections, "--out", out, "--per-class"], "--per-class is for a REQUEST"),
+        (vec!["retrack", "--detections", detections, "--out", out, "--per-class"], "it has no classes"),
+        (vec!["retrack", "--tracks", classless, "--out", out, "--link", "--per-class"], "a row without a class"),
         (vec!["retrack", "--detections", detections, "--out", out, "--link=-1"], "linking over -1 s"),
         (vec!["retrack", "--detections", detections, "--out", out, "--appearance", "color"], "a file has no pictures"),
         (vec!["retrack", "--detections", detections, "--out", out, "--smooth", "0"], "smoothing over 0 frames"),

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use trackdrop_cloud::Storage;
 use trackdrop_flow::version;
 use trackdrop_pipeline::{
-    Appearance, Bucket, FailureKind, Refinements, RequestId, RequestSettings, RequestState, Smooth, TrackerOverrides,
+    Appearance, AppearanceNetwork, Bucket, FailureKind, Refinements, RequestId, RequestSettings, RequestState, Smooth,
+    TrackerOverrides,
     links::IdentityLink,
     names::{ObjectName, ResultFile},
 };
@@ -155,10 +156,17 @@ async fn linked(world: &World, version: &RequestId) -> (Vec<TrackRow>, Option<Ve
 #[tokio::test(flavor = "multi_thread")]
 async fn what_objects_look_like_is_stored_where_it_is_asked_for_and_links_go_by_it() {
     let video = "frames=400 gop=5 seed=104";
+    let network = AppearanceNetwork { network: "stand-in".into(), network_sha256: None, network_card_sha256: None };
+    for asked in [Appearance::COLOR, Appearance::Network(network)] {
+        looks_are_stored_and_links_go_by_them(video, &asked).await;
+    }
+}
+
+async fn looks_are_stored_and_links_go_by_them(video: &str, asked: &Appearance) {
     let mut of_cut = Vec::new();
     for length in [0.5, 1_000.0] {
         let world = World::new(Trouble::default());
-        let colored = RequestSettings { appearance: Some(Appearance::Color), ..seconds(length) };
+        let colored = RequestSettings { appearance: Some(asked.clone()), ..seconds(length) };
         let (plain, _) = world.upload("plain.mp4", video, &seconds(length)).await;
         let (first, _) = world.upload("v.mp4", video, &colored).await;
         world.settle(&[plain.clone(), first.clone()]).await;
@@ -181,7 +189,9 @@ async fn what_objects_look_like_is_stored_where_it_is_asked_for_and_links_go_by_
         of_cut.push((seeing, of_first));
 
         let manifest = world.manifest(&plain).await;
-        let asked = RequestSettings { appearance: Some(Appearance::Color), ..manifest.settings.clone() };
+        let by_network = world.manifest(&first).await.appearance_network.map(|network| network.name);
+        assert_eq!(by_network, asked.network().map(|network| network.network.clone()), "the manifest names it");
+        let asked = RequestSettings { appearance: Some(asked.clone()), ..manifest.settings.clone() };
         let refused = version::make(&world.cloud, &manifest, asked).await.unwrap_err();
         assert_eq!(refused.kind(), FailureKind::Permanent);
         assert!(refused.to_string().contains("process the video again"), "{refused}");

@@ -1,6 +1,7 @@
 //! What a request is processed by: options that several commands share.
 
 use clap::{Args, ValueEnum};
+use std::{convert::Infallible, path::PathBuf, str::FromStr};
 use trackdrop_pipeline::{DetectEvery, ExportFormat, Rational, Smooth};
 
 /// What the tracker does with the detections; every deviation from the paper's reference is off by default.
@@ -32,9 +33,10 @@ pub(crate) struct DeviationArguments {
     /// Associate each class by itself
     #[arg(long)]
     pub(crate) per_class: bool,
-    /// Store beside each detection what it looks like, and link by that, too (--link, --refine): color, the colours of the box in 64 bytes; none, for
-    /// a version that leaves it out [default: none; of retrack, that of the request]
-    #[arg(long, value_enum, value_name = "color|none")]
+    /// Store beside each detection what it looks like, and link by that, too (--link, --refine): color, the colours of the box in 64 bytes; an ONNX
+    /// file, the vector that a re-identification network gives for its crop (docs/models.md); none, for a version that leaves it out [default: none;
+    /// of retrack, that of the request]
+    #[arg(long, value_name = "color|MODEL.onnx|none")]
     pub(crate) appearance: Option<AppearanceChoice>,
     #[command(flatten)]
     pub(crate) refine: RefineArguments,
@@ -66,12 +68,26 @@ pub(crate) struct RefineArguments {
     pub(crate) backfill: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AppearanceChoice {
-    /// The colours of the box
+    /// The colours of the box.
     Color,
-    /// Nothing
+    /// What the network in this file says.
+    Network(PathBuf),
+    /// Nothing.
     None,
+}
+
+impl FromStr for AppearanceChoice {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "color" => Self::Color,
+            "none" => Self::None,
+            path => Self::Network(path.into()),
+        })
+    }
 }
 
 fn smooth(text: &str) -> Result<Smooth, String> {

@@ -107,6 +107,7 @@ async fn store(
             class_names: vec!["person".into()],
             track_thresh: None,
             appearance: None,
+            appearance_network: None,
         };
         let bytes = writer.finish(Some(&footer))?.0;
         let object = PerSegment::Detections.object(request, segment_number);

@@ -119,6 +119,7 @@ mod tests {
             class_names: vec!["person".into(), "skis".into()],
             track_thresh: None,
             appearance: None,
+            appearance_network: None,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use trackdrop_pipeline::{Failure, Looks, RequestSettings, manifest::ManifestSegment};
 use trackdrop_probe::tracker_settings;
-use trackdrop_tables::detections::{AppearanceBytes, DetectionRow, SegmentFooter};
+use trackdrop_tables::detections::{AppearanceColumn, DetectionRow, SegmentFooter};
 use trackdrop_tracker::{ByteTrack, Detection, PerClass, Rules, SettingsError, Track};
 
 /// An object in a frame: what the tracker says, and the detection that it was matched with.
@@ -27,15 +27,16 @@ pub(crate) struct Looked<'a> {
     /// Of tracks that were born in the look before, and are seen in this one: the id, and the detection of their birth.
     pub(crate) births: &'a [(u64, DetectionRow)],
     detections: &'a [DetectionRow],
-    /// What each of them looks like; empty where it is not known.
-    appearances: &'a [AppearanceBytes],
+    /// What those of the segment look like, and which of them is the first of this frame; none where it is not known.
+    appearances: Option<(&'a AppearanceColumn, usize)>,
     shown: &'a [usize],
 }
 
 impl<'a> Looked<'a> {
     /// What a track's detection looks like.
-    pub(crate) fn appearance(&self, matched: &Matched<'_>) -> Option<&'a AppearanceBytes> {
-        self.appearances.get(*self.shown.get(matched.track.detection)?)
+    pub(crate) fn appearance(&self, matched: &Matched<'_>) -> Option<&'a [u8]> {
+        let (column, first) = self.appearances?;
+        column.get(first + *self.shown.get(matched.track.detection)?)
     }
 
     /// The detections that the tracker was shown.
@@ -83,25 +84,24 @@ impl Fold {
     }
 
     /// Steps once for every frame of a segment that is looked at, also where nothing was detected; `take` gets its index and PTS, and what it
-    /// comes to. `appearances` says what each row looks like, or nothing.
+    /// comes to. `appearances` says what each row looks like, if anything does.
     pub(crate) fn frames(
         &mut self,
         segment: &ManifestSegment,
         looks: &Looks,
         rows: &[DetectionRow],
-        appearances: &[AppearanceBytes],
+        appearances: Option<&AppearanceColumn>,
         mut take: impl FnMut(i64, i64, Looked<'_>),
     ) -> Result<(), Failure> {
-        let (mut rest, mut looked) = (rows, appearances);
+        let mut rest = rows;
         for (i, &pts) in segment.frame_pts.as_slice().iter().enumerate() {
             let frame_index = (segment.span.first_frame + i as u64) as i64;
             let (of_frame, after) = rest.split_at(rest.partition_point(|row| row.frame_index <= frame_index));
             if let Some(row) = of_frame.iter().find(|row| row.frame_index != frame_index || row.pts != pts) {
                 return Err(foreign(segment, row));
             }
+            let appearances = appearances.map(|column| (column, rows.len() - rest.len()));
             rest = after;
-            let (appearances, looked_after) = looked.split_at_checked(of_frame.len()).unwrap_or_default();
-            looked = looked_after;
             // A version of tracks may be made of fewer frames than the detector looked at.
             if !looks.at(frame_index as u64) {
                 continue;
@@ -199,6 +199,7 @@ mod tests {
             class_names: vec!["person".into(), "car".into()],
             track_thresh: None,
             appearance: None,
+            appearance_network: None,
         };
         Fold::new(&RequestSettings { tracker, ..Default::default() }, &footer, 25.0).unwrap()
     }

@@ -23,6 +23,7 @@ mod exports;
 mod fold;
 mod looks;
 mod merging;
+mod networks;
 mod refine;
 
 use async_trait::async_trait;
@@ -34,7 +35,7 @@ use trackdrop_flow::{
 use trackdrop_pipeline::{
     Activity, Delivery, Failure, Manifest, ObjectFinalized, RequestId, RequestState, SegmentNumber, Stage, Stopwatch,
     ledger::LedgerTotal,
-    manifest::{ManifestSegment, ModelIdentity, VideoInfo},
+    manifest::{ManifestSegment, VideoInfo},
     names::{Marker, PerSegment, ResultFile},
     settings::classes_named,
 };
@@ -50,6 +51,7 @@ use damage::Damage;
 use fold::Fold;
 use looks::Strides;
 use merging::{Finished, Merging};
+use networks::Networks;
 
 pub use edits::{Impossible, apply as apply_edits};
 
@@ -163,7 +165,7 @@ impl Merge {
                 };
                 let is_blurred = !manifest.settings.blur.is_empty();
                 association.time(|| {
-                    fold.frames(&segment, &strides.tracked, &rows, &[], |frame_index, pts, frame| {
+                    fold.frames(&segment, &strides.tracked, &rows, None, |frame_index, pts, frame| {
                         votes.take(frame.matched);
                         for matched in frame.matched.iter().filter(|_| is_blurred) {
                             absences.take(matched.track.id as i64, frame_index, pts, matched.bbox());
@@ -201,7 +203,7 @@ impl Merge {
         delivery: &Delivery,
     ) -> Result<(), Failure> {
         let request = &manifest.request_id;
-        let (ledger, model) = (merging.ledger.total().clone(), merging.model.clone());
+        let (ledger, networks) = (merging.ledger.total().clone(), merging.networks.clone());
         let finished = blocking(move || merging.finish()).await?;
         let Finished { detections, tracks, rows, by_class } = finished;
         let mut work = WorkReport::of(delivery, started, ledger.frames, video_of(manifest)?.seconds());
@@ -211,20 +213,15 @@ impl Merge {
         exports::create(&self.cloud, manifest, &tracks, delivery).await?;
         let file = NewObject::of_file(ResultFile::Tracks.object(request), tracks, PARQUET);
         self.cloud.create(file.with_work(&work)).await?;
-        self.record(request, ledger, model).await?;
+        self.record(request, ledger, networks).await?;
         self.cloud.mark(Marker::Merged.object(request)).await?;
         Ok(())
     }
 
-    async fn record(
-        &self,
-        request: &RequestId,
-        ledger: LedgerTotal,
-        model: Option<ModelIdentity>,
-    ) -> Result<(), Failure> {
+    async fn record(&self, request: &RequestId, ledger: LedgerTotal, networks: Networks) -> Result<(), Failure> {
         manifest::update(&self.cloud, request, |manifest| {
             manifest.ledger = Some(ledger.clone());
-            manifest.model = model.clone();
+            (manifest.model, manifest.appearance_network) = (networks.model.clone(), networks.appearance.clone());
             if !manifest.state.is_final() {
                 manifest.state = RequestState::Annotating;
             }

@@ -5,6 +5,7 @@ use crate::{
     classes::{Classes, Votes},
     fold::Fold,
     looks::Strides,
+    networks::Networks,
     read_segment,
     refine::Refiner,
     table, video_of,
@@ -12,20 +13,19 @@ use crate::{
 use std::{
     collections::{BTreeMap, VecDeque},
     io::BufWriter,
+    path::PathBuf,
     sync::Arc,
 };
 use tempfile::{NamedTempFile, TempPath};
 use trackdrop_flow::{Cloud, Doing, end, scratch_file};
 use trackdrop_pipeline::{
-    Activity, Delivery, Failure, Manifest, RequestSettings, SegmentNumber,
-    ledger::Ledger,
-    links::IdentityLink,
-    manifest::{ManifestSegment, ModelIdentity},
+    Activity, Delivery, Failure, Manifest, RequestSettings, ledger::Ledger, links::IdentityLink,
+    manifest::ManifestSegment,
 };
 use trackdrop_probe::{refine_of, tracker_settings};
 use trackdrop_refine::ScratchFiles;
 use trackdrop_tables::{
-    detections::{APPEARANCE_BYTES, DetectionsWriter, SegmentFile, SegmentFooter},
+    detections::{AppearanceColumn, DetectionsWriter, SegmentFile, SegmentFooter},
     tracks::{Drawing, TRAIL_FRAMES, TrackRow, TracksOf, TracksWriter},
 };
 use trackdrop_tracker::BIRTH_MARGIN;
@@ -42,10 +42,12 @@ pub(crate) struct Merging {
     pub(crate) votes: Option<Votes>,
     /// What was linked, where that was asked for.
     pub(crate) links: Option<Vec<IdentityLink>>,
-    pub(crate) model: Option<ModelIdentity>,
+    pub(crate) networks: Networks,
     /// Where rows are held that are refined.
     scratch: Option<ScratchFiles>,
-    detections: DetectionsWriter<BufWriter<NamedTempFile>>,
+    scratch_folder: PathBuf,
+    /// From the first segment on, which says how wide a row is.
+    detections: Option<DetectionsWriter<BufWriter<NamedTempFile>>>,
     tracks: TracksWriter<BufWriter<NamedTempFile>>,
     /// Rows of the segment in hand, after the trail that leads into it.
     recent: VecDeque<TrackRow>,
@@ -86,11 +88,9 @@ impl Merging {
             refiner: None,
             votes: None,
             links: None,
-            model: None,
-            detections: match manifest.settings.appearance {
-                None => DetectionsWriter::new(file()?).map_err(table)?,
-                Some(_) => DetectionsWriter::with_appearance(file()?).map_err(table)?,
-            },
+            networks: Networks::default(),
+            detections: None,
+            scratch_folder: cloud.storage.scratch().to_owned(),
             tracks: TracksWriter::new(file()?, tracks_of(manifest)?).map_err(table)?,
             recent: VecDeque::new(),
             drawing: Drawing::default(),
@@ -117,23 +117,30 @@ impl Merging {
         bytes: bytes::Bytes,
     ) -> Result<(Self, Option<Vec<u8>>), Failure> {
         let SegmentFile { rows, appearances, footer } = read_segment(segment, bytes)?;
-        agree_on_appearance(manifest, segment.segment_number, &footer)?;
+        self.networks.take(manifest, segment.segment_number, &footer)?;
         let (strides, mut fold) = match self.fold.take() {
             Some(fold) => fold,
             None => self.begin_fold(manifest, &footer)?,
         };
         let looks = strides.detected(segment.segment_number, &footer.account)?;
         self.ledger.take(&segment.planned(looks), &footer.account).map_err(Failure::permanent_from)?;
-        self.agree_on_model(segment.segment_number, &footer)?;
-        let of_row = |at: usize| appearances.get(at).unwrap_or(&[0; APPEARANCE_BYTES]);
+        let asked = manifest.settings.appearance.as_ref().map(|_| &appearances);
+        let bytes_each = asked.map_or(0, AppearanceColumn::bytes_each);
+        let detections = match &mut self.detections {
+            Some(detections) => detections,
+            None => {
+                let file = BufWriter::new(scratch_file(&self.scratch_folder, "")?);
+                self.detections.insert(DetectionsWriter::with_appearance(file, bytes_each).map_err(table)?)
+            }
+        };
         for (at, &row) in rows.iter().enumerate() {
-            self.detections.push_seen(row, of_row(at)).map_err(table)?;
+            let appearance = asked.and_then(|appearances| appearances.get(at));
+            detections.push_seen(row, appearance.unwrap_or_default()).map_err(table)?;
         }
-        let appearances = if manifest.settings.appearance.is_some() { &appearances[..] } else { &[] };
         let (mut tracks, mut refused) = (Vec::new(), Ok(()));
         let (classes, refiner) = (&self.classes, &mut self.refiner);
         self.association.time(|| {
-            fold.frames(segment, &strides.tracked, &rows, appearances, |frame_index, pts, frame| match refiner {
+            fold.frames(segment, &strides.tracked, &rows, asked, |frame_index, pts, frame| match refiner {
                 Some(refiner) if refused.is_ok() => refused = refiner.take(frame_index, frame),
                 Some(_) => {}
                 None => tracks.extend(frame.matched.iter().map(|matched| classes.row(frame_index, pts, matched))),
@@ -174,20 +181,6 @@ impl Merging {
         Ok((self, tracks))
     }
 
-    fn agree_on_model(&mut self, segment: SegmentNumber, footer: &SegmentFooter) -> Result<(), Failure> {
-        match &self.model {
-            None => self.model = Some(footer.model.clone()),
-            Some(model) if model.sha256 != footer.model.sha256 => {
-                return Err(Failure::permanent(format!(
-                    "segment {segment} was detected by another model ({} instead of {}): process the video again",
-                    footer.model.name, model.name
-                )));
-            }
-            Some(_) => {}
-        }
-        Ok(())
-    }
-
     /// The segment's own tracks, after those of the frames just before it: what `annotate` draws.
     fn segment_tracks(&self, manifest: &Manifest, segment: &ManifestSegment) -> Result<Vec<u8>, Failure> {
         let mut writer = TracksWriter::new(Vec::new(), tracks_of(manifest)?).map_err(table)?;
@@ -201,7 +194,8 @@ impl Merging {
     }
 
     pub(crate) fn finish(self) -> Result<Finished, Failure> {
-        let (detections, _) = self.detections.finish(None).map_err(table)?;
+        let no_segment = || Failure::permanent("the video has no segment");
+        let (detections, _) = self.detections.ok_or_else(no_segment)?.finish(None).map_err(table)?;
         let (tracks, rows) = self.tracks.finish(self.links.as_deref()).map_err(table)?;
         let close = |buffer: BufWriter<NamedTempFile>| {
             let file = buffer.into_inner().map_err(|error| Failure::from_io("writing results", error.into_error()))?;
@@ -209,17 +203,6 @@ impl Merging {
         };
         let by_class = self.classes.count();
         Ok(Finished { detections: close(detections)?, tracks: close(tracks)?, rows, by_class })
-    }
-}
-
-/// Links by looks need those of all detections.
-fn agree_on_appearance(manifest: &Manifest, segment: SegmentNumber, footer: &SegmentFooter) -> Result<(), Failure> {
-    match manifest.settings.appearance {
-        Some(asked) if footer.appearance != Some(asked) => Err(Failure::permanent(format!(
-            "segment {segment} was detected without --appearance {asked} (the request setting appearance): process the video again with it, or track \
-             without it"
-        ))),
-        _ => Ok(()),
     }
 }
 

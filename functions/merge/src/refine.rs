@@ -17,9 +17,7 @@ use std::{
 use trackdrop_pipeline::{
     Failure, Looks, Manifest, Rational, RequestSettings, links::IdentityLink, manifest::ManifestSegment,
 };
-use trackdrop_refine::{
-    Appearances, Descriptor, Detection, LinkMade, Origin, Refine, Row, ScratchFiles, Streamed, StreamedRows,
-};
+use trackdrop_refine::{Appearances, Detection, LinkMade, Origin, Refine, Row, ScratchFiles, Streamed, StreamedRows};
 use trackdrop_tables::{detections::DetectionRow, tracks::TrackRow};
 
 /// Coordinates beyond this are in no picture; the refinements refuse them.
@@ -41,7 +39,6 @@ enum Held {
     Disk(Box<Streamed>),
 }
 
-#[derive(Default)]
 struct InMemory {
     rows: Vec<Row>,
     /// What the tracker was shown; only what the refinements look at.
@@ -65,7 +62,11 @@ impl Refiner {
         let is_row_by_row = looks.every() == 1 && by_motion && edits.is_empty() && blur.is_empty();
         let held = match scratch.filter(|_| is_row_by_row && Streamed::serves(&refine, &video)) {
             Some(scratch) => Held::Disk(Box::new(Streamed::new(&refine, &video, scratch))),
-            None => Held::Memory(InMemory::default()),
+            None => {
+                let by_network = appearance.as_ref().is_some_and(|asked| asked.network().is_some());
+                let appearances = if by_network { Appearances::of_vectors() } else { Appearances::default() };
+                Held::Memory(InMemory { rows: Vec::new(), detections: Vec::new(), appearances })
+            }
         };
         Ok(Self { refine, looks, held, odd: Vec::new() })
     }
@@ -85,7 +86,7 @@ impl Refiner {
             let bbox = [track.x1, track.y1, track.x2, track.y2].map(|edge| edge as f32);
             let appearance = match &mut self.held {
                 Held::Memory(held) if self.refine.link.is_some() => {
-                    looked.appearance(one).and_then(|bytes| held.appearances.add(Descriptor(*bytes)))
+                    looked.appearance(one).and_then(|bytes| held.appearances.add_stored(bytes))
                 }
                 _ => None,
             };

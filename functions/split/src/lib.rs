@@ -35,7 +35,7 @@ use trackdrop_flow::{
     stage::StageHandler,
 };
 use trackdrop_pipeline::{
-    Activity, Delivery, DetectEvery, Failure, Manifest, ObjectFinalized, OfferedModels, PtsList, RequestId,
+    Activity, Appearance, Delivery, DetectEvery, Failure, Manifest, ObjectFinalized, OfferedModels, PtsList, RequestId,
     RequestSettings, SegmentDescription, SegmentNumber, SegmentSpan, Stage, Stopwatch,
     manifest::{ManifestSegment, Progress, VideoInfo},
     names::{LONGEST_SHOWN, PerSegment, cut},
@@ -169,8 +169,11 @@ impl StageHandler for Split {
         let started = Stopwatch::start();
         let (info, opened) = downloading(delivery, self.find(upload)).await?;
         let settings = RequestSettings::of_upload(&info.metadata).map_err(Failure::permanent_from)?;
-        if let (Some(offered), Some(asked)) = (&self.models, &settings.model) {
-            offered.find(asked).map_err(Failure::permanent_from)?;
+        if let Some(offered) = &self.models {
+            let network = settings.appearance.as_ref().and_then(Appearance::network);
+            for asked in settings.model.iter().chain(network.map(|asked| &asked.network)) {
+                offered.find(asked).map_err(Failure::permanent_from)?;
+            }
         }
         let reads = ReadTime::default();
         let may_be_noted = matches!(opened, OpenObject::Ranges(_)) && info.bytes > self.note_every.bytes;

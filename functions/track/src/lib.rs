@@ -35,7 +35,7 @@ use trackdrop_pipeline::{
 };
 use trackdrop_tables::{
     TableError,
-    detections::{AppearanceBytes, DetectionRow, DetectionsWriter, SegmentFooter},
+    detections::{AppearanceColumn, DetectionRow, DetectionsWriter, SegmentFooter},
 };
 
 pub use files::{AnyPath, FoundModel, ModelFile, ModelFiles, Offered, StorageOf};
@@ -49,8 +49,8 @@ pub use trackdrop_media::{Limits, VideoEngine};
 pub struct SegmentDetections {
     /// The detections, in frame order, within a frame in the detector's order.
     pub rows: Vec<DetectionRow>,
-    /// What each looks like; empty unless the settings ask for it.
-    pub appearances: Vec<AppearanceBytes>,
+    /// What each looks like; of no bytes unless the settings ask for it.
+    pub appearances: AppearanceColumn,
     /// The frames that the chunk owns.
     pub frame_pts: PtsList,
     /// What became of them.
@@ -66,6 +66,8 @@ pub struct ModelFacts {
     pub class_names: Vec<String>,
     /// The track threshold that its card recommends for its score scale.
     pub track_thresh: Option<f64>,
+    /// The network that says what detections look like, where the settings ask for one.
+    pub appearance_network: Option<ModelIdentity>,
 }
 
 /// Decodes a chunk's window and detects; blocking.
@@ -162,17 +164,14 @@ impl Track {
                 model: model.identity,
                 class_names: model.class_names,
                 track_thresh: model.track_thresh,
-                appearance: segment.settings.appearance,
+                appearance: segment.settings.appearance.clone(),
+                appearance_network: model.appearance_network,
             };
             let write = || -> Result<(Vec<u8>, u64), TableError> {
-                if footer.appearance.is_none() {
-                    let mut writer = DetectionsWriter::new(Vec::new())?;
-                    found.rows.into_iter().try_for_each(|row| writer.push(row))?;
-                    return writer.finish(Some(&footer));
+                let mut writer = DetectionsWriter::with_appearance(Vec::new(), found.appearances.bytes_each())?;
+                for (at, row) in found.rows.into_iter().enumerate() {
+                    writer.push_seen(row, found.appearances.get(at).unwrap_or_default())?;
                 }
-                let mut writer = DetectionsWriter::with_appearance(Vec::new())?;
-                let mut seen = found.rows.into_iter().zip(&found.appearances);
-                seen.try_for_each(|(row, appearance)| writer.push_seen(row, appearance))?;
                 writer.finish(Some(&footer))
             };
             write().map_err(Failure::permanent_from)

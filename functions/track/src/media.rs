@@ -1,6 +1,6 @@
 //! The detector that looks at real video: decoding runs ahead of the network by a few frames, in a thread of its own.
 
-use crate::{DetectorPool, ModelFacts, SegmentDetections, SegmentDetector, appearance::colors};
+use crate::{DetectorPool, ModelFacts, SegmentDetections, SegmentDetector, appearance::Describer};
 use std::{
     path::Path,
     sync::{
@@ -8,15 +8,16 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
 };
-use trackdrop_detector::{BatchDetections, Detection, Detector, ImageBatch, Resize};
+use trackdrop_detector::{AppearanceModel, BatchDetections, Detection, Detector, ImageBatch, Resize};
 use trackdrop_flow::{Doing, room::Room};
 use trackdrop_media::{
-    ChunkDescription, ChunkReader, Limits, ResizeFilter, RgbScaler, Source, VideoEngine, VideoWork, Window,
+    ChunkDescription, ChunkReader, Frame, Limits, ResizeFilter, RgbScaler, Source, VideoEngine, VideoWork, Window,
 };
 use trackdrop_pipeline::{
-    Activity, Appearance, Delivery, Failure, Looks, RequestSettings, SegmentDescription, ledger::FrameAccount,
+    Activity, Delivery, Failure, Looks, RequestSettings, SegmentDescription, VideoParams, ledger::FrameAccount,
 };
-use trackdrop_tables::detections::{AppearanceBytes, DetectionRow};
+use trackdrop_tables::detections::{AppearanceColumn, DetectionRow};
+use trackdrop_tracker::Settings;
 
 /// Detections up to this score never count.
 const LOWEST_SCORE: f32 = trackdrop_tracker::LOW_FLOOR as f32;
@@ -51,12 +52,14 @@ impl SegmentDetector for MediaSegmentDetector {
         delivery: &Delivery,
     ) -> Result<SegmentDetections, Failure> {
         let detector = self.pool.get(segment.settings.model.as_deref())?;
+        let network = self.pool.appearance(&segment.settings)?;
+        let networks = Networks { detector: &detector, appearance: network.as_deref() };
         let chunk = Source::from(chunk).named(segment.chunk_name());
         let source = ChunkDescription::read(&chunk, &self.limits)?;
         check_owner(&source, segment)?;
         let params = &segment.presentation;
         let threads = params.effort(self.decoder_threads).threads;
-        let _room = self.room.take(params.decoding_bytes(threads), delivery)?;
+        let _room = self.room.take(params.decoding_bytes(threads) + networks.held_bytes(params), delivery)?;
         let to_look_at: Vec<i64> = looks.of(segment.span.first_frame, &source.frame_pts).copied().collect();
         let open = |engine| {
             let ChunkDescription { window, frame_pts, .. } = &source;
@@ -65,7 +68,7 @@ impl SegmentDetector for MediaSegmentDetector {
         };
         let reader = open(self.video_engine)?;
         let in_hardware = reader.is_in_hardware();
-        let mut found = self.detect_frames(reader, &detector, segment, &source, delivery)?;
+        let mut found = self.detect_frames(reader, networks, segment, &source, delivery)?;
         if in_hardware && !is_whole(&to_look_at, &found.seen) {
             tracing::warn!(
                 frames = found.seen.len(),
@@ -73,7 +76,7 @@ impl SegmentDetector for MediaSegmentDetector {
                 "the GPU's video engine does not give every frame whole: the segment is decoded again in software, which reports \
                  what is damaged"
             );
-            found = self.detect_frames(open(VideoEngine::Software)?, &detector, segment, &source, delivery)?;
+            found = self.detect_frames(open(VideoEngine::Software)?, networks, segment, &source, delivery)?;
         }
         let Found { rows, appearances, seen } = found;
         let account = FrameAccount::of(&to_look_at, &seen, looks.every()).map_err(Failure::permanent_from)?;
@@ -89,10 +92,39 @@ fn is_whole(planned: &[i64], seen: &[Seen]) -> bool {
 /// A frame that was decoded: its PTS, and whether it is damaged.
 type Seen = (i64, bool);
 
+/// What looks at the frames.
+#[derive(Clone, Copy)]
+struct Networks<'a> {
+    detector: &'a Detector,
+    /// What describes the detections, where a network does.
+    appearance: Option<&'a AppearanceModel>,
+}
+
+impl Networks<'_> {
+    /// Bytes of the whole pictures that are held for crops, as they are decoded and, one a lane, in RGB.
+    fn held_bytes(&self, params: &VideoParams) -> u64 {
+        let lanes = self.detector.lanes();
+        let pictures = (BATCHES_AHEAD + lanes + 1) * self.detector.batch();
+        let rgb = 3 * u64::from(params.width) * u64::from(params.height) * lanes as u64;
+        self.appearance.map_or(0, |_| params.held_bytes(pictures as u64) + rgb)
+    }
+
+    /// Half of the score that begins a track: below it, a box shows too little.
+    fn least_score(&self) -> f32 {
+        (self.detector.info().track_thresh.unwrap_or(Settings::default().track_thresh) / 2.0) as f32
+    }
+
+    fn describer(&self, settings: &RequestSettings) -> Describer<'_> {
+        Describer::new(settings.appearance.as_ref(), self.appearance, self.least_score())
+    }
+}
+
 /// Pictures on their way to the network, and which frames they are.
 struct Batch {
     images: ImageBatch,
     frames: Vec<Seen>,
+    /// The whole pictures, where a network is to see crops of them.
+    whole: Vec<Frame>,
 }
 
 /// What one lane found, in the order in which it worked.
@@ -102,13 +134,13 @@ struct LaneFound {
     frames: Vec<(Seen, usize)>,
     detections: Vec<Detection>,
     /// What each looks like, where that is asked for.
-    appearances: Vec<AppearanceBytes>,
+    appearances: AppearanceColumn,
 }
 
 /// What all lanes found, in the order of the frames.
 struct Found {
     rows: Vec<DetectionRow>,
-    appearances: Vec<AppearanceBytes>,
+    appearances: AppearanceColumn,
     seen: Vec<Seen>,
 }
 
@@ -116,14 +148,14 @@ impl MediaSegmentDetector {
     fn detect_frames(
         &self,
         reader: ChunkReader,
-        detector: &Detector,
+        networks: Networks<'_>,
         segment: &SegmentDescription,
         source: &ChunkDescription,
         delivery: &Delivery,
     ) -> Result<Found, Failure> {
         let (full_sender, full) = sync_channel::<Batch>(BATCHES_AHEAD);
         // Empty batches go back to the decoder, so that no picture is allocated twice.
-        let lanes = detector.lanes();
+        let lanes = networks.detector.lanes();
         let (empty_sender, empty) = sync_channel::<Batch>(BATCHES_AHEAD + lanes);
         // None once a lane has failed: that stops the decoder and the other lanes.
         let full = Mutex::new(Some(full));
@@ -131,14 +163,16 @@ impl MediaSegmentDetector {
         let lanes = std::thread::scope(|scope| -> Result<Vec<LaneFound>, Failure> {
             let of_decoder = span.clone();
             let decoding =
-                scope.spawn(move || of_decoder.in_scope(|| decode(reader, detector, empty, full_sender, delivery)));
+                scope.spawn(move || of_decoder.in_scope(|| decode(reader, networks, empty, full_sender, delivery)));
             let (full, span) = (&full, &span);
             let workers: Vec<_> = (0..lanes)
                 .map(|_| {
                     let empty_sender = empty_sender.clone();
                     scope.spawn(move || {
-                        let asked = segment.settings.appearance;
-                        let found = span.in_scope(|| detect_batches(full, &empty_sender, detector, asked, delivery));
+                        let describer = networks.describer(&segment.settings);
+                        let detector = networks.detector;
+                        let found =
+                            span.in_scope(|| detect_batches(full, &empty_sender, detector, describer, delivery));
                         if found.is_err() {
                             drop(full.lock().unwrap_or_else(PoisonError::into_inner).take());
                         }
@@ -167,20 +201,21 @@ impl MediaSegmentDetector {
 
 /// Lanes finish in any order; rows are in that of the frames.
 fn in_order(lanes: &[LaneFound], segment: &SegmentDescription, source: &ChunkDescription) -> Found {
-    let mut frames: Vec<(Seen, &[Detection], &[AppearanceBytes])> = Vec::with_capacity(source.frame_pts.len());
+    let mut frames: Vec<(Seen, &[Detection], &AppearanceColumn, usize)> = Vec::with_capacity(source.frame_pts.len());
     for lane in lanes {
         let mut start = 0;
         for &(seen, end) in &lane.frames {
-            frames.push((seen, &lane.detections[start..end], lane.appearances.get(start..end).unwrap_or_default()));
+            frames.push((seen, &lane.detections[start..end], &lane.appearances, start));
             start = end;
         }
     }
     // The reader gives frames out with their PTS ascending, so this is the order of decoding.
     frames.sort_unstable_by_key(|((pts, _), ..)| *pts);
     let mut rows = Vec::with_capacity(lanes.iter().map(|lane| lane.detections.len()).sum());
-    let mut appearances = Vec::new();
-    for &((pts, _), detections, looks) in &frames {
-        appearances.extend_from_slice(looks);
+    let bytes_each = lanes.iter().map(|lane| lane.appearances.bytes_each()).max().unwrap_or(0);
+    let mut appearances = AppearanceColumn::new(bytes_each);
+    for &((pts, _), detections, column, start) in &frames {
+        (start..start + detections.len()).for_each(|at| appearances.push(column.get(at).unwrap_or_default()));
         let place = source.frame_pts.partition_point(|&planned| planned < pts) as u64;
         rows.extend(detections.iter().map(|found| DetectionRow {
             frame_index: (segment.span.first_frame + place) as i64,
@@ -198,7 +233,7 @@ fn detect_batches(
     full: &Mutex<Option<Receiver<Batch>>>,
     empty: &SyncSender<Batch>,
     detector: &Detector,
-    appearance: Option<Appearance>,
+    mut describer: Describer<'_>,
     delivery: &Delivery,
 ) -> Result<LaneFound, Failure> {
     let mut inference = Doing::begin(delivery, Activity::Inference);
@@ -206,7 +241,10 @@ fn detect_batches(
     loop {
         // The lock is held while it waits: the next batch belongs to one lane.
         let next = full.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|full| full.recv().ok());
-        let Some(mut batch) = next else { return Ok(all) };
+        let Some(mut batch) = next else {
+            all.appearances = inference.time(|| describer.finish())?;
+            return Ok(all);
+        };
         // Segments share the lanes: the wait for one is no inference.
         let mut lane = detector.wait_for_lane();
         inference.time(|| lane.detect_into(&batch.images, batch.frames.len(), LOWEST_SCORE, &mut found))?;
@@ -215,10 +253,7 @@ fn detect_batches(
         for (slot, (&seen, detections)) in batch.frames.iter().zip(found.pictures()).enumerate() {
             delivery.step()?;
             all.detections.extend_from_slice(detections);
-            match appearance {
-                Some(Appearance::Color) => all.appearances.extend(colors(&batch.images, slot, detections)),
-                None => {}
-            }
+            inference.time(|| describer.take(&batch.images, slot, batch.whole.get(slot), detections))?;
             all.frames.push((seen, all.detections.len()));
         }
         batch.frames.clear();
@@ -229,7 +264,7 @@ fn detect_batches(
 
 fn decode(
     mut reader: ChunkReader,
-    detector: &Detector,
+    Networks { detector, appearance }: Networks<'_>,
     empty: Receiver<Batch>,
     full: SyncSender<Batch>,
     delivery: &Delivery,
@@ -243,8 +278,12 @@ fn decode(
             empty.try_recv().unwrap_or_else(|_| Batch {
                 images: ImageBatch::new(info, detector.batch(), frame.width(), frame.height()),
                 frames: Vec::with_capacity(detector.batch()),
+                whole: Vec::new(),
             })
         });
+        if filling.frames.is_empty() {
+            filling.whole.drain(..).for_each(|seen| reader.take_back(seen));
+        }
         let slot = filling.frames.len();
         let placement = info.placement(frame.width(), frame.height());
         filling.images.set_placement(slot, placement);
@@ -254,7 +293,10 @@ fn decode(
         })?;
         decoding.frames(1);
         filling.frames.push((frame.pts, frame.is_damaged));
-        reader.take_back(frame);
+        match appearance {
+            Some(_) => filling.whole.push(frame),
+            None => reader.take_back(frame),
+        }
         if filling.frames.len() < detector.batch() {
             batch = Some(filling);
         } else if full.send(filling).is_err() {

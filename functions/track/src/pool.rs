@@ -1,20 +1,25 @@
-//! The detectors that a process has loaded: one session a model, shared by all segments, and no more of them than their bounds allow.
+//! The networks that a process has loaded: one session a model, shared by all segments, and no more of them than their bounds allow.
 
 use crate::{
     ModelFacts,
     files::{AnyPath, FoundModel, ModelFile, ModelFiles},
 };
 use std::{
+    any::Any,
     num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
-use trackdrop_detector::{Detector, DetectorOptions, Device, DeviceChoice, PassedOver, default_model_path};
-use trackdrop_pipeline::{Failure, RequestSettings, manifest::ModelIdentity};
+use trackdrop_detector::{
+    AppearanceModel, Detector, DetectorError, DetectorOptions, Device, DeviceChoice, PassedOver, default_model_path,
+};
+use trackdrop_pipeline::{Appearance, Failure, RequestSettings, manifest::ModelIdentity};
 
 /// Inferences at the same time, at most: each has the weights for itself. Two on one thread each gave 1.27 times the frames
 /// of one on two threads (1.65 times in int8), because no thread waits for another at every layer (docs/speed.md).
 const MOST_LANES: usize = 8;
+/// Crops for an appearance network per inference, where it leaves that open.
+const CROPS_AT_ONCE: usize = 8;
 
 /// How much may be loaded at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +38,7 @@ impl Default for SessionBounds {
     }
 }
 
-/// The detectors that this process has loaded. Where another one would be beyond the bounds, that which was not used for longest goes.
+/// The detectors and appearance networks that this process has loaded. Where another one would be beyond the bounds, that which was not used for longest goes.
 #[derive(Debug)]
 pub struct DetectorPool {
     intra_threads: usize,
@@ -50,11 +55,39 @@ pub struct DetectorPool {
 #[derive(Debug)]
 struct Loaded {
     key: String,
-    detector: Arc<Detector>,
+    name: String,
+    /// A [`Network`].
+    session: Arc<dyn Any + Send + Sync>,
     /// What it counts for.
     bytes: u64,
     #[expect(dead_code, reason = "a copy is deleted with it")]
     file: ModelFile,
+}
+
+/// What a model's file is loaded as.
+trait Network: Any + Send + Sync + Sized {
+    fn open(options: &DetectorOptions) -> Result<Self, DetectorError>;
+    fn name(&self) -> &str;
+}
+
+impl Network for Detector {
+    fn open(options: &DetectorOptions) -> Result<Self, DetectorError> {
+        Self::open(options)
+    }
+
+    fn name(&self) -> &str {
+        &self.info().name
+    }
+}
+
+impl Network for AppearanceModel {
+    fn open(options: &DetectorOptions) -> Result<Self, DetectorError> {
+        Self::open(&DetectorOptions { batch: Some(CROPS_AT_ONCE), ..options.clone() })
+    }
+
+    fn name(&self) -> &str {
+        self.name()
+    }
 }
 
 impl DetectorPool {
@@ -103,7 +136,8 @@ impl DetectorPool {
     /// What the loaded models run on, and what `auto` would have liked better; none if none is loaded.
     pub fn device(&self) -> Option<(Device, Vec<PassedOver>)> {
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.first().map(|Loaded { detector, .. }| (detector.device(), detector.passed_over().to_vec()))
+        let detector = loaded.iter().find_map(|loaded| loaded.session.downcast_ref::<Detector>());
+        detector.map(|detector| (detector.device(), detector.passed_over().to_vec()))
     }
 
     /// How many models are loaded.
@@ -117,7 +151,7 @@ impl DetectorPool {
     /// Permanent: there is no such model, it is no detector, or it or its card is not what the request was made with.
     pub fn facts(&self, settings: &RequestSettings) -> Result<ModelFacts, Failure> {
         let detector = self.get(settings.model.as_deref())?;
-        let info = detector.info();
+        let (info, appearance) = (detector.info(), self.appearance(settings)?);
         match &settings.model_sha256 {
             Some(_) if settings.card_sha256 != info.card_sha256 => Err(Failure::permanent(format!(
                 "the card of the model {} has changed since the request was made: process the video again",
@@ -131,7 +165,35 @@ impl DetectorPool {
                 identity: ModelIdentity { name: info.name.clone(), sha256: info.sha256.clone() },
                 class_names: info.class_names.clone(),
                 track_thresh: info.track_thresh,
+                appearance_network: appearance.map(|network| ModelIdentity {
+                    name: network.name().to_owned(),
+                    sha256: network.sha256().to_owned(),
+                }),
             }),
+        }
+    }
+
+    /// The network that is to say what detections look like, loaded where it is not; none where no network is asked for. Blocks.
+    ///
+    /// # Errors
+    /// Permanent where it is not offered, gives no vector for a crop, has no card, or is not what the request was made with; transient where all the
+    /// bounds is in use.
+    pub fn appearance(&self, settings: &RequestSettings) -> Result<Option<Arc<AppearanceModel>>, Failure> {
+        let Some(asked) = settings.appearance.as_ref().and_then(Appearance::network) else { return Ok(None) };
+        let network: Arc<AppearanceModel> = self.session(self.files.find(&asked.network)?)?;
+        let changed = |what: &str, before: &Option<String>, now: &str| {
+            before.as_ref().filter(|before| *before != now).map(|before| {
+                Failure::permanent(format!(
+                    "the {what} of the appearance network {} has changed since the request was made (sha256 {now}, then {before}): process the \
+                     video again",
+                    network.name()
+                ))
+            })
+        };
+        let file = changed("file", &asked.network_sha256, network.sha256());
+        match file.or_else(|| changed("card", &asked.network_card_sha256, network.card_sha256())) {
+            Some(failure) => Err(failure),
+            None => Ok(Some(network)),
         }
     }
 
@@ -144,13 +206,20 @@ impl DetectorPool {
             Some(asked) => self.files.find(asked)?,
             None => FoundModel::of_path(&self.default_model),
         };
+        self.session(found)
+    }
+
+    /// A network, loaded where it is not.
+    fn session<N: Network>(&self, found: FoundModel) -> Result<Arc<N>, Failure> {
         // Held while loading: segments that start together must not load one model twice.
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = loaded.iter().position(|loaded| loaded.key == found.key) {
+        if let Some(at) = loaded.iter().position(|loaded| loaded.key == found.key && loaded.session.is::<N>()) {
             let used = loaded.remove(at);
-            let detector = used.detector.clone();
+            let session = used.session.clone();
             loaded.push(used);
-            return Ok(detector);
+            if let Ok(session) = session.downcast() {
+                return Ok(session);
+            }
         }
         let (lanes, intra_threads) = lanes_and_threads(self.intra_threads);
         let bytes = found.bytes.saturating_mul(lanes as u64);
@@ -164,9 +233,9 @@ impl DetectorPool {
             batch: self.batch.map(NonZeroUsize::get),
             ..DetectorOptions::default()
         };
-        let detector = Arc::new(Detector::open(&options)?);
-        loaded.push(Loaded { key: found.key, detector: detector.clone(), bytes, file });
-        Ok(detector)
+        let session = Arc::new(N::open(&options)?);
+        loaded.push(Loaded { key: found.key, name: session.name().to_owned(), session: session.clone(), bytes, file });
+        Ok(session)
     }
 
     fn make_room(&self, loaded: &mut Vec<Loaded>, found: &FoundModel, bytes: u64) -> Result<(), Failure> {
@@ -184,7 +253,7 @@ impl DetectorPool {
         };
         while is_full(loaded) {
             // A detection in progress holds the detector too.
-            let Some(at) = loaded.iter().position(|loaded| Arc::strong_count(&loaded.detector) == 1) else {
+            let Some(at) = loaded.iter().position(|loaded| Arc::strong_count(&loaded.session) == 1) else {
                 return Err(Failure::transient(format!(
                     "{} models are in use, and there is no room for {} beside them (TRACKDROP_MODEL_SESSIONS, TRACKDROP_MODEL_BYTES)",
                     loaded.len(),
@@ -192,7 +261,7 @@ impl DetectorPool {
                 )));
             };
             let gone = loaded.remove(at);
-            tracing::info!(model = gone.detector.info().name, "freed a detector that was not used for longest");
+            tracing::info!(model = gone.name, "freed a model that was not used for longest");
         }
         Ok(())
     }
@@ -209,6 +278,7 @@ fn lanes_and_threads(threads: usize) -> (usize, usize) {
 mod tests {
     use super::*;
     use std::path::Path;
+    use trackdrop_pipeline::AppearanceNetwork;
 
     fn fixture(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/detector/tests/fixtures").join(name)
@@ -244,6 +314,37 @@ mod tests {
         let detectors = spellings.map(|spelling| pool.get(Some(&spelling)).unwrap());
         assert!(detectors.iter().all(|detector| Arc::ptr_eq(detector, &detectors[0])));
         assert_eq!(pool.sessions(), 1);
+    }
+
+    #[test]
+    fn an_appearance_network_is_loaded_once_and_must_be_that_of_the_request() {
+        let pool = pool();
+        let by = |model: &str, sha256: Option<&str>, card: Option<&str>| RequestSettings {
+            model: fixture("yolov8.onnx").to_str().map(str::to_owned),
+            appearance: Some(Appearance::Network(AppearanceNetwork {
+                network: fixture(model).to_str().unwrap().to_owned(),
+                network_sha256: sha256.map(str::to_owned),
+                network_card_sha256: card.map(str::to_owned),
+            })),
+            ..RequestSettings::default()
+        };
+        let network = pool.facts(&by("parts.onnx", None, None)).unwrap().appearance_network.unwrap();
+        assert_eq!((network.name.as_str(), pool.sessions()), ("parts", 2));
+        let again = pool.appearance(&by("parts.onnx", Some(&network.sha256), None)).unwrap().unwrap();
+        assert_eq!((again.card_sha256().len(), pool.sessions()), (64, 2));
+        assert_eq!(pool.device().map(|(device, _)| device), Some(Device::Cpu));
+        for (changed, what) in
+            [(by("parts.onnx", Some("00"), None), "file"), (by("parts.onnx", None, Some("00")), "card")]
+        {
+            let failure = pool.facts(&changed).unwrap_err();
+            assert_eq!(failure.kind(), trackdrop_pipeline::FailureKind::Permanent);
+            assert!(
+                failure.to_string().contains(what) && failure.to_string().contains("process the video"),
+                "{failure}"
+            );
+        }
+        let failure = pool.facts(&by("yolov8.onnx", None, None)).unwrap_err();
+        assert_eq!(failure.kind(), trackdrop_pipeline::FailureKind::Permanent, "it has no card for that: {failure}");
     }
 
     #[test]

@@ -20,7 +20,10 @@ impl Prober for DetectorProber {
     fn look(&self, chunk: &Path, stretch: &SegmentDescription, delivery: &Delivery) -> Result<Seen, Failure> {
         let model = self.0.model(&stretch.settings, delivery)?;
         check_classes(&stretch.settings, &model)?;
-        let rows = self.0.detect(chunk, stretch, Looks::ALL, delivery)?.rows;
+        let mut stretch = stretch.clone();
+        // What objects look like has no say in how often a video must be looked at.
+        stretch.settings.appearance = None;
+        let rows = self.0.detect(chunk, &stretch, Looks::ALL, delivery)?.rows;
         Ok(Seen { rows, class_names: model.class_names, track_thresh: model.track_thresh })
     }
 }

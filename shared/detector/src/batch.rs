@@ -118,7 +118,12 @@ impl ImageBatch {
 
     /// Whether this batch was made for the input of `info`.
     pub(crate) fn fits(&self, info: &ModelInfo) -> bool {
-        (self.shape.width, self.shape.height) == (info.input_width as usize, info.input_height as usize)
+        self.is_of(info.input_width, info.input_height)
+    }
+
+    /// Whether its pictures are of this size.
+    pub(crate) fn is_of(&self, width: u32, height: u32) -> bool {
+        (self.shape.width, self.shape.height) == (width as usize, height as usize)
     }
 
     /// All bytes of a slot, u8 [3, H, W].

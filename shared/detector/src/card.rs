@@ -80,6 +80,17 @@ pub enum ColorOrder {
     Bgr,
 }
 
+/// Refuses what no byte can be normalised by.
+pub(crate) fn check_normalisation(mean: Option<[f32; 3]>, std: Option<[f32; 3]>) -> Result<(), String> {
+    if let Some(std) = std.filter(|std| std.iter().any(|s| !s.is_normal())) {
+        return Err(format!("std {std:?} must not contain zero"));
+    }
+    if let Some(mean) = mean.filter(|mean| mean.iter().any(|m| !m.is_finite())) {
+        return Err(format!("mean {mean:?} must be finite"));
+    }
+    Ok(())
+}
+
 impl Card {
     /// Where the card of a model is looked for.
     pub(crate) fn path_for(model: &Path) -> PathBuf {
@@ -100,12 +111,7 @@ impl Card {
     }
 
     fn check(&self) -> Result<(), String> {
-        if let Some(std) = self.std.filter(|std| std.iter().any(|s| !s.is_normal())) {
-            return Err(format!("std {std:?} must not contain zero"));
-        }
-        if let Some(mean) = self.mean.filter(|mean| mean.iter().any(|m| !m.is_finite())) {
-            return Err(format!("mean {mean:?} must be finite"));
-        }
+        check_normalisation(self.mean, self.std)?;
         if let Some(iou) = self.nms_iou.filter(|iou| !(0.0..=1.0).contains(iou)) {
             return Err(format!("nms_iou {iou} must be within 0 to 1"));
         }

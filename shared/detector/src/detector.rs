@@ -3,7 +3,6 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::{Condvar, Mutex, PoisonError},
     thread,
 };
 
@@ -18,6 +17,7 @@ use crate::{
     engine::{Engine, EngineSpec},
     family::{Candidates, Decoder, Output},
     graph_cache,
+    lanes::{Lanes, Lent},
     model::{Sources, before_trial, is_settled_by_its_words, resolve},
     session,
     session::Opener,
@@ -84,10 +84,7 @@ pub struct Detector {
     cuts_first: bool,
     /// For each class the one whose boxes it competes with.
     suppression_groups: Vec<u32>,
-    lanes: usize,
-    /// The lanes that nobody uses now.
-    free: Mutex<Vec<Lane>>,
-    returned: Condvar,
+    lanes: Lanes<Lane>,
 }
 
 /// What one inference at a time needs; all of its memory is used again for the next.
@@ -100,20 +97,12 @@ struct Lane {
 /// A lane that nobody else uses; goes back when it is dropped, in a panic too.
 pub struct FreeLane<'a> {
     detector: &'a Detector,
-    lane: Option<Lane>,
+    lane: Lent<'a, Lane>,
 }
 
 impl fmt::Debug for FreeLane<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FreeLane").field("detector", &self.detector).finish_non_exhaustive()
-    }
-}
-
-impl Drop for FreeLane<'_> {
-    fn drop(&mut self) {
-        let mut free = self.detector.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.extend(self.lane.take());
-        self.detector.returned.notify_one();
     }
 }
 
@@ -205,10 +194,10 @@ impl Detector {
             Ok(Lane { engine, candidates: Candidates::default(), suppressor: Suppressor::default() })
         };
         // A GPU is filled by its batch.
-        let lanes = if opened.device == Device::Cpu { options.lanes.max(1) } else { 1 };
-        let mut free = vec![lane(session)?];
-        for _ in 1..lanes {
-            free.push(lane(opener.open_on_processor()?)?);
+        let count = if opened.device == Device::Cpu { options.lanes.max(1) } else { 1 };
+        let mut lanes = vec![lane(session)?];
+        for _ in 1..count {
+            lanes.push(lane(opener.open_on_processor()?)?);
         }
         let suppression_groups = info.suppression_groups();
         let detector = Self {
@@ -219,9 +208,7 @@ impl Detector {
             decoder: fit.decoder,
             cuts_first: fit.cuts_first,
             suppression_groups,
-            lanes,
-            free: Mutex::new(free),
-            returned: Condvar::new(),
+            lanes: Lanes::new(lanes),
         };
         // What TensorRT built is written now.
         drop(opened.engine_lock);
@@ -233,7 +220,7 @@ impl Detector {
             height = info.input_height,
             batch,
             device = %detector.device,
-            lanes,
+            lanes = detector.lanes.count(),
             threads = options.intra_threads,
             sha256 = info.sha256,
             "opened the detector"
@@ -262,7 +249,7 @@ impl Detector {
     /// Inferences that run at the same time.
     #[must_use]
     pub fn lanes(&self) -> usize {
-        self.lanes
+        self.lanes.count()
     }
 
     /// Pictures per inference. Batches of another size are refused, so that the shape never changes.
@@ -309,15 +296,7 @@ impl Detector {
 
     /// Waits until a lane is free. For those who time the inference and not the wait for it.
     pub fn wait_for_lane(&self) -> FreeLane<'_> {
-        // A panic of another thread leaves at worst a half-written input, which the next inference overwrites.
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = loop {
-            match free.pop() {
-                Some(lane) => break lane,
-                None => free = self.returned.wait(free).unwrap_or_else(PoisonError::into_inner),
-            }
-        };
-        FreeLane { detector: self, lane: Some(lane) }
+        FreeLane { detector: self, lane: self.lanes.wait() }
     }
 
     /// Appends the detections of one picture out of its outputs.
@@ -385,7 +364,7 @@ impl FreeLane<'_> {
         let detector = self.detector;
         found.clear();
         detector.check(images, used)?;
-        let Some(Lane { engine, candidates, suppressor }) = self.lane.as_mut() else { return Ok(()) };
+        let Some(Lane { engine, candidates, suppressor }) = self.lane.lane() else { return Ok(()) };
         engine.run(images, used, |numbers| {
             (0..used).try_for_each(|slot| {
                 numbers.of_slot(slot, |outputs| {
@@ -406,14 +385,14 @@ impl fmt::Debug for Detector {
 }
 
 /// What a file is, from reading it once.
-struct FileFacts {
+pub(crate) struct FileFacts {
     /// In hexadecimal.
-    sha256: String,
+    pub(crate) sha256: String,
     /// It names an operator that makes whole numbers of 8 bits.
     is_quantised: bool,
 }
 
-fn file_facts(path: &Path) -> io::Result<FileFacts> {
+pub(crate) fn file_facts(path: &Path) -> io::Result<FileFacts> {
     let (mut hasher, quantise) = (Sha256::new(), memmem::Finder::new("QuantizeLinear"));
     let mut is_quantised = false;
     let mut file = File::open(path)?;

@@ -84,6 +84,15 @@ pub enum DetectorError {
         reason: String,
     },
 
+    /// A model that gives no vector for a picture, or whose card does not say how it wants its pictures.
+    #[error("{} can't describe what objects look like: {reason}", .path.display())]
+    Appearance {
+        /// The model file.
+        path: PathBuf,
+        /// What is wrong with it or its card, and what to do.
+        reason: String,
+    },
+
     /// The batch was made for another model, or more pictures were announced than it holds.
     #[error("the batch does not fit the model: {reason}")]
     Batch {

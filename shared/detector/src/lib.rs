@@ -24,6 +24,8 @@
 //! What a model needs is read from the model itself and from its card, a JSON file of the same name beside it
 //! (`model.onnx`, `model.json`; see [`Card`]). The card wins.
 //!
+//! An [`AppearanceModel`] gives a vector for the crop of a box instead: what an object looks like.
+//!
 //! On one machine the same pictures give the same detections, bit for bit, whatever else is in the batch: the batch
 //! shape never changes, and ties are broken by the order of the model's output.
 //!
@@ -35,8 +37,11 @@
 //! - [`DetectorError::Device`]: the requested device is missing; `auto` takes an available one.
 //! - [`DetectorError::Outputs`]: the model returns other shapes than it declares, or no usable scores (none is a finite number, or
 //!   all are 0).
+//! - [`DetectorError::Appearance`]: the network gives no vector for a crop; the message says what it gives.
 //! - Boxes are right, but all scores are low: mean, std or colour order in the card are not those of the training.
 
+mod appearance;
+mod appearance_card;
 mod batch;
 mod batch_detections;
 mod card;
@@ -52,6 +57,7 @@ mod family;
 mod finding;
 mod graph_cache;
 mod inputs;
+mod lanes;
 mod metadata;
 mod model;
 mod nms;
@@ -61,6 +67,8 @@ mod session;
 mod trial;
 mod unreadable;
 
+pub use appearance::{AppearanceModel, MOST_DIMENSIONS};
+pub use appearance_card::AppearanceCard;
 pub use batch::ImageBatch;
 pub use batch_detections::BatchDetections;
 pub use card::{Card, ColorOrder};

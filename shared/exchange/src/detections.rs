@@ -33,7 +33,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// | Trackdrop's `detections.parquet` | `frame_index` from 0, read as frame 1 | corners, widened from `f32` |
 ///
 /// Frames may come in any order; within a frame the order of the file is retained, since new ids are given in it. Coordinates are passed on as they
-/// are, also NaN and boxes without a size: the tracker refuses and counts them. Classes are ignored. Text fields may have spaces around them, but no
+/// are, also NaN and boxes without a size: the tracker refuses and counts them. Classes are left to [`read_classes`](crate::read_classes). Text fields may have spaces around them, but no
 /// quotes.
 ///
 /// # Errors

@@ -72,6 +72,15 @@ pub enum ExchangeError {
         /// The id.
         id: i64,
     },
+    /// Each class was to be by itself, and it says no class.
+    #[error(
+        "{}: it has no classes; --per-class needs CSV with a column class_id (or class) of whole numbers, or the detections.parquet of a request",
+        path.display()
+    )]
+    NoClasses {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is gzip.
     #[error("{}: it is compressed with gzip; unpack it with gunzip first", path.display())]
     Compressed {

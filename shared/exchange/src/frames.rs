@@ -1,5 +1,6 @@
 //! The detections of a video, frame by frame.
 
+use std::ops::Range;
 use trackdrop_tracker::Detection;
 
 /// The last frame number taken: over seven days at 30 frames per second. A larger one is more likely a damaged file.
@@ -11,6 +12,8 @@ pub struct Frames {
     detections: Vec<Detection>,
     /// Frame `n` (from 1) is `starts[n - 1]..starts[n]`.
     starts: Vec<usize>,
+    /// Of each detection, where classes count.
+    classes: Option<Vec<i32>>,
 }
 
 /// A piece of a file: its detections in order, and for how many of them each frame number holds.
@@ -63,7 +66,7 @@ impl Frames {
             detections.extend_from_slice(run);
         }
         starts.push(detections.len());
-        Self { detections, starts }
+        Self { detections, starts, classes: None }
     }
 
     /// The last frame that has a detection; 0 if none has.
@@ -75,11 +78,31 @@ impl Frames {
     /// The detections of a frame, counted from 1, in the order of the file. Empty for a frame that the file does not have.
     #[must_use]
     pub fn frame(&self, number: u32) -> &[Detection] {
+        &self.detections[self.places(number)]
+    }
+
+    /// The classes of a frame's detections; none where classes don't count.
+    #[must_use]
+    pub fn classes(&self, number: u32) -> Option<&[i32]> {
+        self.classes.as_ref().map(|classes| &classes[self.places(number)])
+    }
+
+    /// Each class is to be tracked by itself; these are the classes of [`detections`](Self::detections), as
+    /// [`read_classes`](crate::read_classes) gives them. Those that are missing are 0.
+    #[must_use]
+    pub fn with_classes(mut self, mut classes: Vec<i32>) -> Self {
+        classes.resize(self.detections.len(), 0);
+        self.classes = Some(classes);
+        self
+    }
+
+    /// Where a frame's detections are.
+    fn places(&self, number: u32) -> Range<usize> {
         let number = number as usize;
-        if number == 0 || number >= self.starts.len() {
-            return &[];
+        match number == 0 || number >= self.starts.len() {
+            true => 0..0,
+            false => self.starts[number - 1]..self.starts[number],
         }
-        &self.detections[self.starts[number - 1]..self.starts[number]]
     }
 
     /// All detections, in frame order.

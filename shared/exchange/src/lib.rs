@@ -1,7 +1,8 @@
 //! Detections in, tracks out: other people's files, re-tracking, and exporters.
 //!
 //! - [`read_detections`] reads CSV, MOTChallenge or Trackdrop's Parquet into [`Frames`].
-//! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`]. [`retrack_file`] does while it reads.
+//! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`]. With the classes of [`read_classes`]
+//!   each class is tracked by itself. [`retrack_file`] tracks while it reads.
 //! - [`read_track_parquet`] reads tracks back.
 //! - [`retrack_refined`] refines what the tracker gives, and [`refine_tracks`] what another tracker gave.
 //! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON, or as Google's Video Intelligence API
@@ -33,17 +34,21 @@ mod frames;
 mod number_text;
 mod refined;
 mod retrack;
+mod retrack_file;
 mod track_file;
 mod track_parquet;
 mod track_rows;
 mod track_text;
+mod tracking;
 
+pub use classes::read_classes;
 pub use detections::read_detections;
 pub use error::{ExchangeError, LineProblem};
 pub use export::{ExportError, VideoMeta, export, export_mot_ground_truth};
 pub use frames::{Frames, MAX_FRAME};
 pub use refined::{refine_tracks, retrack_refined};
-pub use retrack::{Retracked, TrackSink, retrack, retrack_file};
+pub use retrack::{Retracked, TrackSink, retrack};
+pub use retrack_file::retrack_file;
 pub use track_file::TrackFile;
 pub use track_parquet::{ParquetSink, WrittenTrack, read_written_tracks};
 pub use track_rows::{FileTrack, FileTracks, read_track_parquet};

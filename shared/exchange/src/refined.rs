@@ -81,20 +81,23 @@ struct Gathered<'a> {
 impl TrackSink for Gathered<'_> {
     fn frame(&mut self, number: u32, tracks: &[Track], _: &[Track]) -> io::Result<()> {
         let (detections, frame) = (self.frames.frame(number), number - 1);
+        let classes = self.frames.classes(number).unwrap_or_default();
+        let class_of = |detection: usize| classes.get(detection).copied().unwrap_or(0);
         self.taken.clear();
         self.taken.resize(detections.len(), false);
         for track in tracks {
             let trackdrop_tracker::Detection { x1, y1, x2, y2, .. } = detections[track.detection];
             let row = Row::new(frame, track.id, [track.x1, track.y1, track.x2, track.y2]);
-            self.rows.push(Row { measured: [x1, y1, x2, y2], score: track.score, ..row });
+            let class = class_of(track.detection);
+            self.rows.push(Row { measured: [x1, y1, x2, y2], score: track.score, class, ..row });
             self.taken[track.detection] = true;
         }
         let needs_all = self.refine.backfill.is_some();
         if needs_all || self.refine.recover {
-            let free = detections.iter().zip(&self.taken).filter(|&(_, &taken)| needs_all || !taken);
-            self.detections.extend(free.filter(|(detection, _)| !detection.is_degenerate()).map(|(detection, _)| {
+            let free = detections.iter().enumerate().filter(|&(at, _)| needs_all || !self.taken[at]);
+            self.detections.extend(free.filter(|(_, detection)| !detection.is_degenerate()).map(|(at, detection)| {
                 let &trackdrop_tracker::Detection { x1, y1, x2, y2, score } = detection;
-                Detection { frame, bbox: [x1, y1, x2, y2], score, class: 0 }
+                Detection { frame, bbox: [x1, y1, x2, y2], score, class: class_of(at) }
             }));
         }
         Ok(())

@@ -53,6 +53,7 @@ pub fn unplanned(
         settings,
         stride: None,
         model: None,
+        appearance_network: None,
         version: VERSION.to_owned(),
         progress: none_yet,
         ledger: None,

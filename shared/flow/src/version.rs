@@ -6,7 +6,8 @@
 use crate::{Cloud, Created, manifest};
 use std::collections::BTreeMap;
 use trackdrop_pipeline::{
-    Failure, Manifest, RequestId, RequestSettings, RequestState, Timestamp, manifest::Progress, names::Marker,
+    Appearance, Failure, Manifest, RequestId, RequestSettings, RequestState, Timestamp, manifest::Progress,
+    names::Marker,
 };
 
 /// Custom metadata of a segment's tracks: the request that its chunk belongs to, where that is another one.
@@ -79,7 +80,9 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
             2 * detected
         )));
     }
-    if let Some(appearance) = settings.appearance.filter(|asked| of_root.settings.appearance != Some(*asked)) {
+    let stored = of_root.settings.appearance.as_ref();
+    let is_stored = |asked: &&Appearance| stored.is_some_and(|stored| stored.is_same(asked));
+    if let Some(appearance) = settings.appearance.as_ref().filter(|asked| !is_stored(asked)) {
         return Err(Failure::permanent(format!(
             "{root} was detected without --appearance {appearance} (the request setting appearance), so nobody knows what its objects look like: process \
              the video again with it"
@@ -103,6 +106,7 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
         progress: Progress { segments_annotated: 0, updated_at: Timestamp::now(), ..of.progress.clone() },
         ledger: None,
         model: None,
+        appearance_network: None,
         video_notes: Vec::new(),
         ..of.clone()
     };

@@ -208,7 +208,7 @@ settings! {
         "",
         "",
     );
-    /// Detectors that uploads may name.
+    /// Detectors and appearance networks that uploads may name.
     MODELS: String = text(
         &["split", "track", "console"],
         MODELS_VARIABLE,
@@ -218,7 +218,7 @@ settings! {
     );
     /// Detectors at a time.
     MODEL_SESSIONS: usize = read(
-        text(&["track"], "TRACKDROP_MODEL_SESSIONS", "detectors that are held at a time", "4", ""),
+        text(&["track"], "TRACKDROP_MODEL_SESSIONS", "detectors and appearance networks that are held at a time", "4", ""),
         |text| text.parse().ok().filter(|number| *number > 0),
         "a whole number above 0",
     );

@@ -57,6 +57,9 @@ pub trait VideoWork {
     /// Bytes that decoding on this many threads takes at most.
     fn decoding_bytes(&self, threads: usize) -> u64;
 
+    /// Bytes that this many decoded pictures take which are held beside those of the decoder.
+    fn held_bytes(&self, pictures: u64) -> u64;
+
     /// Bytes that decoding on one thread, drawing, and encoding on this many threads take at most.
     fn drawing_bytes(&self, threads: usize) -> u64;
 
@@ -74,6 +77,10 @@ impl VideoWork for VideoParams {
 
     fn decoding_bytes(&self, threads: usize) -> u64 {
         picture_bytes(self) * (DECODED + 2 * (threads.max(1) as u64 - 1))
+    }
+
+    fn held_bytes(&self, pictures: u64) -> u64 {
+        picture_bytes(self).saturating_mul(pictures)
     }
 
     fn drawing_bytes(&self, threads: usize) -> u64 {

@@ -57,7 +57,8 @@ pub use pts_list::PtsList;
 pub use request::RequestId;
 pub use segment::{SegmentDescription, SegmentNumber, SegmentSpan};
 pub use settings::{
-    Appearance, Boxes, Edit, EditError, NamedSmooth, Refinements, RequestSettings, Smooth, TrackerOverrides,
+    Appearance, AppearanceNetwork, Boxes, Edit, EditError, NamedAppearance, NamedSmooth, Refinements, RequestSettings,
+    Smooth, TrackerOverrides,
 };
 pub use stage::Stage;
 pub use stride::StrideChoice;

@@ -253,7 +253,7 @@ pub struct RequestError {
     pub message: String,
 }
 
-/// The model that made the detections.
+/// A network, by what is in its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelIdentity {
     /// The model's name.
@@ -288,6 +288,9 @@ pub struct Manifest {
     /// The model that made the detections; none until they are merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelIdentity>,
+    /// The network that gave a vector for each detection, where one was asked for; none until they are merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appearance_network: Option<ModelIdentity>,
     /// The release of Trackdrop that planned it.
     pub version: String,
     /// How far it is.

@@ -16,7 +16,9 @@ use trackdrop_tracker::{check_match_thresh, check_track_thresh};
 
 pub use edits::{Edit, EditError};
 use refinements::refinements;
-pub use refinements::{Appearance, LINK_GAP_S, LONGEST_LINK_GAP_S, NamedSmooth, Refinements, Smooth};
+pub use refinements::{
+    Appearance, AppearanceNetwork, LINK_GAP_S, LONGEST_LINK_GAP_S, NamedAppearance, NamedSmooth, Refinements, Smooth,
+};
 
 /// How one request is to be processed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -417,7 +419,13 @@ mod tests {
         let both = of(r#"{"refine": {"smooth": "rts", "link": 1.5}}"#).unwrap().refine;
         assert_eq!(both, Refinements { smooth: Some(Smooth::RTS), link: Some(1.5), ..Default::default() });
         assert_eq!(serde_json::to_string(&both).unwrap(), r#"{"smooth":"rts","link":1.5}"#);
-        assert_eq!(of(r#"{"appearance": "color"}"#).unwrap().appearance, Some(Appearance::Color));
+        assert_eq!(of(r#"{"appearance": "color"}"#).unwrap().appearance, Some(Appearance::COLOR));
+        let by_network = of(r#"{"appearance": {"network": "osnet"}}"#).unwrap().appearance.unwrap();
+        assert_eq!(
+            (by_network.to_string(), by_network.network().unwrap().network_sha256.clone()),
+            ("osnet".into(), None)
+        );
+        assert_eq!(serde_json::to_string(&by_network).unwrap(), r#"{"network":"osnet"}"#);
         assert_eq!(of(r#"{"detect_every": 3}"#).unwrap().detect_every, 3.try_into().unwrap());
         assert_eq!(of(r#"{"detect_every": "auto"}"#).unwrap().detect_every, DetectEvery::AUTO);
         assert_eq!(serde_json::to_value(of("{}").unwrap()).unwrap().get("detect_every"), None);
@@ -436,6 +444,8 @@ mod tests {
             r#"{"detect_every": 0}"#,
             r#"{"detect_every": "auto:0"}"#,
             r#"{"appearance": "smell"}"#,
+            r#"{"appearance": {}}"#,
+            r#"{"appearance": {"network": "osnet", "batch": 3}}"#,
             r#"{"refine": []}"#,
             r#"{"refine": 1}"#,
             r#"{"refine": {"smooth": "gauss"}}"#,

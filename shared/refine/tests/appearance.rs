@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use half::f16;
 use proptest::prelude::*;
 use std::collections::HashSet;
 use trackdrop_refine::{Appearances, Descriptor, Link, Picture, Refine, Row, Smooth, Video, link_seen};
@@ -18,7 +19,16 @@ struct Scene {
 impl Scene {
     /// 24 people in lanes of their own, each of a colour: enough for the video to say what colours mean.
     fn of_passers_by() -> Self {
-        let mut scene = Self { rows: Vec::new(), appearances: Appearances::default() };
+        Self::of_passers_by_seen(Appearances::default())
+    }
+
+    /// The same where a network gives a vector for each.
+    fn of_passers_by_in_vectors() -> Self {
+        Self::of_passers_by_seen(Appearances::of_vectors())
+    }
+
+    fn of_passers_by_seen(appearances: Appearances) -> Self {
+        let mut scene = Self { rows: Vec::new(), appearances };
         for person in 0..24 {
             let y = 150.0 + 70.0 * f64::from(person);
             for frame in 0..60 {
@@ -36,7 +46,9 @@ impl Scene {
         let planes = [&[red; 16][..], &[green; 16], &[blue; 16]];
         let descriptor =
             Descriptor::of(&Picture { planes, stride_bytes: 4, width: 4, height: 4 }, [0.0, 0.0, 4.0, 4.0]);
-        let appearance = self.appearances.add(descriptor);
+        // The other one of the two ways refuses it.
+        let appearance =
+            self.appearances.add(descriptor).or_else(|| self.appearances.add_stored(&vector(color, frame)));
         self.rows.push(Row { appearance, ..Row::new(frame, id, [x, y, x + 40.0, y + 60.0]) });
     }
 
@@ -55,6 +67,14 @@ impl Scene {
     }
 }
 
+/// A direction for each hue, of any length, that wavers by the frame.
+fn vector(color: u32, frame: u32) -> Vec<u8> {
+    let angle = f64::from(color) * std::f64::consts::TAU / 256.0 + 0.05 * f64::from(frame * 7 % 5);
+    let length = 1.0 + f64::from(frame % 3);
+    let numbers = [angle.cos(), angle.sin(), 0.1, 0.02 * f64::from(frame * 5 % 7)];
+    numbers.iter().flat_map(|number| f16::from_f64(length * number).to_le_bytes()).collect()
+}
+
 /// A hue of 256, more or less bright by the frame: brightness moves a pixel to another bin now and then.
 fn rgb(color: u32, frame: u32) -> (u8, u8, u8) {
     let at = |shift: u32| ((color + shift) % 256).abs_diff(128) as u8;
@@ -71,7 +91,15 @@ fn ids(rows: &[Row], frame: u32) -> Vec<u64> {
 
 #[test]
 fn which_of_two_it_was_who_went_in_is_told_by_the_colour() {
-    let mut scene = Scene::of_passers_by();
+    which_of_two_is_told(Scene::of_passers_by());
+}
+
+#[test]
+fn which_of_two_it_was_who_went_in_is_told_by_a_network_s_vectors() {
+    which_of_two_is_told(Scene::of_passers_by_in_vectors());
+}
+
+fn which_of_two_is_told(mut scene: Scene) {
     for frame in 0..60 {
         let along = 10.0 * f64::from(frame);
         match frame {
@@ -93,7 +121,15 @@ fn which_of_two_it_was_who_went_in_is_told_by_the_colour() {
 
 #[test]
 fn two_who_swapped_while_they_overlapped_are_put_right() {
-    let mut scene = Scene::of_passers_by();
+    two_who_swapped_are_put_right(Scene::of_passers_by());
+}
+
+#[test]
+fn two_who_swapped_while_they_overlapped_are_put_right_by_vectors() {
+    two_who_swapped_are_put_right(Scene::of_passers_by_in_vectors());
+}
+
+fn two_who_swapped_are_put_right(mut scene: Scene) {
     for frame in 0..60 {
         let along = 5.0 * f64::from(frame);
         // From frame 30 on each has the other's id.

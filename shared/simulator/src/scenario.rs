@@ -89,7 +89,7 @@ fn video(random: &mut fastrand::Rng) -> (String, RequestSettings) {
                 settings.detect_every = 3.try_into().unwrap_or(DetectEvery::ALL);
             }
             if (frames, seed) == (60, 3) {
-                (settings.refine, settings.appearance) = (Refinements::best(), Some(Appearance::Color));
+                (settings.refine, settings.appearance) = (Refinements::best(), Some(Appearance::COLOR));
             }
             if (frames, seed) == (60, 13) {
                 settings.detect_every = "auto:50".parse().unwrap_or(DetectEvery::AUTO);

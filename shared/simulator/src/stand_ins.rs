@@ -15,14 +15,14 @@ use tempfile::TempPath;
 use trackdrop_annotate::{Rendered, Renderer};
 use trackdrop_join::{Joined, Joiner, Part};
 use trackdrop_pipeline::{
-    Delivery, Failure, Looks, PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber, SegmentSpan,
-    Stage, VideoParams,
+    Appearance, Delivery, Failure, Looks, PtsList, Rational, RequestSettings, SegmentDescription, SegmentNumber,
+    SegmentSpan, Stage, VideoParams,
     ledger::FrameAccount,
     manifest::{ModelIdentity, VideoInfo},
 };
 use trackdrop_split::{Budget, Cutter, OpenVideo, PlannedSegment, Prober, Seen, Source};
 use trackdrop_tables::{
-    detections::{AppearanceBytes, DetectionRow},
+    detections::{AppearanceColumn, DetectionRow},
     tracks::SegmentTracks,
 };
 use trackdrop_track::{ModelFacts, SegmentDetections, SegmentDetector};
@@ -201,15 +201,28 @@ pub fn random_frame(seed: u64, frame_index: i64, pts: i64) -> Vec<DetectionRow> 
     rows
 }
 
-/// A colour of the object, and a little of another that wavers.
-fn look_of(row: &DetectionRow) -> AppearanceBytes {
-    let (object, noise) = (((row.bbox[1] - 40.0) / 13.0) as usize, row.bbox[0].to_bits() as usize);
-    std::array::from_fn(|at| match at % 16 {
-        place if place == object % 16 => 15,
-        place if place == noise % 16 => (noise >> 4) as u8 & 7,
-        _ => 0,
-    })
+/// What detections look like: a colour of the object, and a little of another that wavers.
+fn looks_of(rows: &[DetectionRow], asked: &Appearance) -> AppearanceColumn {
+    let mut column = AppearanceColumn::new(if asked.network().is_some() { 2 * VECTOR } else { 64 });
+    for row in rows {
+        let (object, noise) = (((row.bbox[1] - 40.0) / 13.0) as usize, row.bbox[0].to_bits() as usize);
+        let amount = |place: usize| match place {
+            place if place == object % VECTOR => 15,
+            place if place == noise % VECTOR => (noise >> 4) as u8 & 7,
+            _ => 0,
+        };
+        let bytes: Vec<u8> = match asked.network() {
+            None => (0..64).map(|at| amount(at % VECTOR)).collect(),
+            // The exponent of a float of 16 bits begins at bit 10, where 15 means 1.
+            Some(_) => (0..VECTOR).flat_map(|place| (u16::from(amount(place)) << 10).to_le_bytes()).collect(),
+        };
+        column.push(&bytes);
+    }
+    column
 }
+
+/// Numbers of a vector.
+const VECTOR: usize = 16;
 
 /// SplitMix64: small, and the same everywhere.
 struct Random(u64);
@@ -225,8 +238,11 @@ impl Random {
 }
 
 impl SegmentDetector for StandIn {
-    fn model(&self, _: &RequestSettings, _: &Delivery) -> Result<ModelFacts, Failure> {
+    fn model(&self, settings: &RequestSettings, _: &Delivery) -> Result<ModelFacts, Failure> {
+        let network = settings.appearance.as_ref().and_then(Appearance::network);
         Ok(ModelFacts {
+            appearance_network: network
+                .map(|network| ModelIdentity { name: network.network.clone(), sha256: "01".into() }),
             identity: ModelIdentity { name: "stand-in".into(), sha256: "00".into() },
             class_names: vec!["person".into(), "car".into()],
             track_thresh: None,
@@ -298,7 +314,8 @@ fn look_at(
         pts_sha256: pts_list(all)?.sha256(),
         detect_every: looks.every(),
     };
-    let appearances = segment.settings.appearance.map_or_else(Vec::new, |_| rows.iter().map(look_of).collect());
+    let asked = segment.settings.appearance.as_ref();
+    let appearances = asked.map(|asked| looks_of(&rows, asked)).unwrap_or_default();
     Ok(SegmentDetections { rows, appearances, frame_pts: planned, account })
 }
 

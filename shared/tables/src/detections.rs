@@ -1,7 +1,8 @@
 //! What the detector saw, per segment (in `work`) and for the whole video (in `results`).
 //!
-//! There are two versions of the file. The second has a last column, `appearance`: what each detection looks like, in 64 bytes. It is written
-//! only where that was asked for, so without it the bytes are those of the first. Both are read.
+//! There are three versions of the file. The second has a last column, `appearance`: what each detection looks like, in 64 bytes. In the third
+//! that column has two bytes for each number of a network's vector. They are written only where that was asked for, so without it the bytes
+//! are those of the first. All are read.
 
 use crate::{
     parquet_file::{GroupReader, GroupWriter, ROWS_PER_GROUP, TableError},
@@ -12,11 +13,13 @@ use arrow_array::{
     cast::AsArray,
     types::{Float32Type, Int32Type, Int64Type},
 };
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{io::Write, path::Path, sync::Arc};
 use trackdrop_pipeline::{Appearance, PtsList, ledger::FrameAccount, manifest::ModelIdentity};
+
+pub use crate::appearance_column::{AppearanceColumn, MOST_APPEARANCE_BYTES};
 
 /// One detection: 32-bit floats exactly as the detector gave them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,12 +35,6 @@ pub struct DetectionRow {
     /// Class index of the model.
     pub class_id: i32,
 }
-
-/// Bytes of [`AppearanceBytes`].
-pub const APPEARANCE_BYTES: usize = 64;
-
-/// What a detection looks like, in the form that the footer names; all 0 where that is not known.
-pub type AppearanceBytes = [u8; APPEARANCE_BYTES];
 
 /// What a segment's detections file says besides its rows, in the Parquet footer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +52,9 @@ pub struct SegmentFooter {
     /// What the column `appearance` says, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appearance: Option<Appearance>,
+    /// The network that it is of, if it is of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appearance_network: Option<ModelIdentity>,
 }
 
 /// A segment's file.
@@ -62,8 +62,8 @@ pub struct SegmentFooter {
 pub struct SegmentFile {
     /// The detections, in order.
     pub rows: Vec<DetectionRow>,
-    /// What each looks like; empty where the file does not say.
-    pub appearances: Vec<AppearanceBytes>,
+    /// What each looks like; of no bytes where the file does not say.
+    pub appearances: AppearanceColumn,
     /// The rest.
     pub footer: SegmentFooter,
 }
@@ -75,8 +75,8 @@ const FOOTER_KEY: &str = "trackdrop.segment";
 pub struct DetectionsWriter<W: Write + Send> {
     groups: GroupWriter<W>,
     rows: Vec<DetectionRow>,
-    /// Of each row, in a file of the second version.
-    appearances: Option<Vec<AppearanceBytes>>,
+    /// Of each row; of no bytes in a file of the first version.
+    appearances: AppearanceColumn,
     written: u64,
 }
 
@@ -92,17 +92,16 @@ impl<W: Write + Send> DetectionsWriter<W> {
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
     pub fn new(sink: W) -> Result<Self, TableError> {
-        let groups = GroupWriter::new(sink, DETECTIONS.arrow())?;
-        Ok(Self { groups, rows: Vec::new(), appearances: None, written: 0 })
+        Self::with_appearance(sink, 0)
     }
 
-    /// A new file of the second version, which says what detections look like.
+    /// A new file that says what each detection looks like in this many bytes; 0 for one that does not say.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
-    pub fn with_appearance(sink: W) -> Result<Self, TableError> {
-        let groups = GroupWriter::new(sink, with_appearance())?;
-        Ok(Self { groups, rows: Vec::new(), appearances: Some(Vec::new()), written: 0 })
+    pub fn with_appearance(sink: W, bytes_each: usize) -> Result<Self, TableError> {
+        let groups = GroupWriter::new(sink, columns(bytes_each))?;
+        Ok(Self { groups, rows: Vec::new(), appearances: AppearanceColumn::new(bytes_each), written: 0 })
     }
 
     /// Appends a row of which it is not known what it looks like; rows come in frame order.
@@ -110,27 +109,25 @@ impl<W: Write + Send> DetectionsWriter<W> {
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
     pub fn push(&mut self, row: DetectionRow) -> Result<(), TableError> {
-        self.push_seen(row, &[0; APPEARANCE_BYTES])
+        self.push_seen(row, &[])
     }
 
-    /// Appends a row; what it looks like is left out of a file of the first version.
+    /// Appends a row and what it looks like, which is all 0 where that has not the column's bytes.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
-    pub fn push_seen(&mut self, row: DetectionRow, appearance: &AppearanceBytes) -> Result<(), TableError> {
+    pub fn push_seen(&mut self, row: DetectionRow, appearance: &[u8]) -> Result<(), TableError> {
         self.rows.push(row);
-        if let Some(appearances) = &mut self.appearances {
-            appearances.push(*appearance);
-        }
-        if self.rows.len() == ROWS_PER_GROUP { self.flush() } else { Ok(()) }
+        self.appearances.push(appearance);
+        if self.rows.len() == rows_per_group(self.appearances.bytes_each()) { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), TableError> {
         if !self.rows.is_empty() {
-            self.groups.write_group(&to_batch(&self.rows, self.appearances.as_deref())?)?;
+            self.groups.write_group(&to_batch(&self.rows, &self.appearances)?)?;
             self.written += self.rows.len() as u64;
             self.rows.clear();
-            self.appearances.iter_mut().for_each(Vec::clear);
+            self.appearances.clear();
         }
         Ok(())
     }
@@ -149,20 +146,53 @@ impl<W: Write + Send> DetectionsWriter<W> {
     }
 }
 
-/// The columns of the second version.
-fn with_appearance() -> SchemaRef {
+/// The columns of a file with this many bytes of appearance.
+fn columns(bytes_each: usize) -> SchemaRef {
     let of_first = DETECTIONS.arrow();
-    let appearance = Field::new("appearance", DataType::FixedSizeBinary(APPEARANCE_BYTES as i32), false);
+    if bytes_each == 0 {
+        return of_first;
+    }
+    // More is never asked for: see `MOST_APPEARANCE_BYTES`.
+    let width = i32::try_from(bytes_each).unwrap_or(i32::MAX);
+    let appearance = Field::new(APPEARANCE, DataType::FixedSizeBinary(width), false);
     let fields = of_first.fields().iter().cloned().chain([Arc::new(appearance)]);
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The columns of all versions.
-fn versions() -> [SchemaRef; 2] {
-    [DETECTIONS.arrow(), with_appearance()]
+const APPEARANCE: &str = "appearance";
+
+/// Rows of a group: wide ones are fewer, so that a group of them is as little to hold.
+fn rows_per_group(bytes_each: usize) -> usize {
+    (GROUP_BYTES / bytes_each.max(1)).clamp(1, ROWS_PER_GROUP)
 }
 
-fn to_batch(rows: &[DetectionRow], appearances: Option<&[AppearanceBytes]>) -> Result<RecordBatch, TableError> {
+/// Of the column `appearance`. A constant, as `ROWS_PER_GROUP` is.
+const GROUP_BYTES: usize = 64 * ROWS_PER_GROUP;
+
+/// The bytes of appearance in a file of these columns; none if they are of no version.
+fn bytes_of_appearance(columns: &Fields) -> Option<usize> {
+    let first = DETECTIONS.arrow();
+    let (known, last) = columns.split_at_checked(first.fields().len())?;
+    if known != &first.fields()[..] {
+        return None;
+    }
+    match last {
+        [] => Some(0),
+        [last] => match last.data_type() {
+            DataType::FixedSizeBinary(width) if last.name() == APPEARANCE => {
+                usize::try_from(*width).ok().filter(|bytes| (1..=MOST_APPEARANCE_BYTES).contains(bytes))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_version(columns: &Fields) -> bool {
+    bytes_of_appearance(columns).is_some()
+}
+
+fn to_batch(rows: &[DetectionRow], appearances: &AppearanceColumn) -> Result<RecordBatch, TableError> {
     let edge = |i: usize| Arc::new(rows.iter().map(|row| row.bbox[i]).collect::<Float32Array>()) as ArrayRef;
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|row| row.frame_index).collect::<Int64Array>()),
@@ -175,18 +205,19 @@ fn to_batch(rows: &[DetectionRow], appearances: Option<&[AppearanceBytes]>) -> R
         Arc::new(rows.iter().map(|row| row.class_id).collect::<Int32Array>()),
     ];
     // `collect` makes nullable arrays without nulls; the schema's field flags decide.
-    let Some(appearances) = appearances else { return Ok(RecordBatch::try_new(DETECTIONS.arrow(), columns)?) };
-    let bytes = appearances.iter().map(Some);
-    let column = FixedSizeBinaryArray::try_from_sparse_iter_with_size(bytes, APPEARANCE_BYTES as i32)?;
-    columns.push(Arc::new(column));
-    Ok(RecordBatch::try_new(with_appearance(), columns)?)
+    let schema = self::columns(appearances.bytes_each());
+    if appearances.bytes_each() > 0 {
+        let width = i32::try_from(appearances.bytes_each()).unwrap_or(i32::MAX);
+        columns
+            .push(Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(appearances.iter().map(Some), width)?));
+    }
+    Ok(RecordBatch::try_new(schema, columns)?)
 }
 
-/// What detections look like, in a file of the second version.
-fn appearances_of(batch: &RecordBatch, appearances: &mut Vec<AppearanceBytes>) {
+/// What detections look like, in a file that says so.
+fn appearances_of(batch: &RecordBatch, appearances: &mut AppearanceColumn) {
     let column = batch.columns().get(8).and_then(|column| column.as_fixed_size_binary_opt());
-    let bytes = column.into_iter().flat_map(|column| column.iter().flatten());
-    appearances.extend(bytes.map(|bytes| bytes.try_into().unwrap_or([0; APPEARANCE_BYTES])));
+    column.into_iter().flat_map(|column| column.iter().flatten()).for_each(|bytes| appearances.push(bytes));
 }
 
 fn from_batch(batch: &RecordBatch, rows: &mut Vec<DetectionRow>) {
@@ -208,10 +239,11 @@ fn from_batch(batch: &RecordBatch, rows: &mut Vec<DetectionRow>) {
 /// # Errors
 /// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
 pub fn read_segment(bytes: Bytes) -> Result<SegmentFile, TableError> {
-    let reader = GroupReader::open_bytes_of(bytes, &versions())?;
+    let reader = GroupReader::open_bytes_of(bytes, is_version)?;
     let json = reader.footer(FOOTER_KEY).ok_or_else(|| TableError::Format("it has no segment footer".into()))?;
     let footer = serde_json::from_str(json).map_err(|error| TableError::Format(error.to_string()))?;
-    let (mut rows, mut appearances) = (Vec::new(), Vec::new());
+    let bytes_each = bytes_of_appearance(reader.columns()).unwrap_or(0);
+    let (mut rows, mut appearances) = (Vec::new(), AppearanceColumn::new(bytes_each));
     for batch in reader.batches() {
         let batch = batch?;
         from_batch(&batch, &mut rows);
@@ -239,7 +271,7 @@ pub fn read_rows(path: &Path) -> Result<Vec<DetectionRow>, TableError> {
 pub fn read_batches(
     path: &Path,
 ) -> Result<impl Iterator<Item = Result<Vec<DetectionRow>, TableError>> + use<>, TableError> {
-    let reader = GroupReader::open_path_of(path, &versions())?;
+    let reader = GroupReader::open_path_of(path, is_version)?;
     Ok(reader.batches().map(|batch| {
         let mut rows = Vec::new();
         from_batch(&batch?, &mut rows);
@@ -270,6 +302,7 @@ mod tests {
             class_names: vec!["person".into()],
             track_thresh: Some(0.4),
             appearance,
+            appearance_network: None,
         }
     }
 
@@ -283,24 +316,39 @@ mod tests {
         assert_eq!(count, 70_000);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert!(!text.contains("appearance"), "a file of the first version is as it always was");
-        assert_eq!(read_segment(bytes.into()).unwrap(), SegmentFile { rows, appearances: Vec::new(), footer });
+        assert_eq!(
+            read_segment(bytes.into()).unwrap(),
+            SegmentFile { rows, appearances: AppearanceColumn::default(), footer }
+        );
     }
 
     #[test]
-    fn what_detections_look_like_is_read_back_from_a_file_of_the_second_version() {
-        let footer = footer(Some(Appearance::Color));
-        let looks = |i: i64| -> AppearanceBytes { std::array::from_fn(|at| (i * 7 + at as i64) as u8) };
-        let rows: Vec<_> = (0..70_000).map(row).collect();
-        let mut writer = DetectionsWriter::with_appearance(Vec::new()).unwrap();
-        (0..).zip(&rows).for_each(|(i, &row)| writer.push_seen(row, &looks(i)).unwrap());
-        writer.push(rows[0]).unwrap();
-        let (bytes, _) = writer.finish(Some(&footer)).unwrap();
-        let read = read_segment(bytes.into()).unwrap();
-        assert!((0..).zip(&read.appearances[..70_000]).all(|(i, bytes)| *bytes == looks(i)));
-        assert_eq!(read.appearances[70_000..], [[0; APPEARANCE_BYTES]]);
-        assert_eq!((&read.rows[..70_000], &read.footer), (&rows[..], &footer));
-        let empty = DetectionsWriter::with_appearance(Vec::new()).unwrap().finish(Some(&read.footer)).unwrap().0;
-        assert!(read_segment(empty.into()).unwrap().appearances.is_empty());
+    fn what_detections_look_like_is_read_back_from_a_file_of_the_later_versions() {
+        // As colours have it, and a vector of 256 numbers, of which a group holds fewer.
+        for (bytes_each, count) in [(64, 70_000), (512, 9_000)] {
+            let footer = footer(Some(Appearance::COLOR));
+            let looks = |i: i64| -> Vec<u8> { (0..bytes_each as i64).map(|at| (i * 7 + at) as u8).collect() };
+            let rows: Vec<_> = (0..count).map(row).collect();
+            let mut writer = DetectionsWriter::with_appearance(Vec::new(), bytes_each).unwrap();
+            (0..).zip(&rows).for_each(|(i, &row)| writer.push_seen(row, &looks(i)).unwrap());
+            writer.push(rows[0]).unwrap();
+            let (bytes, _) = writer.finish(Some(&footer)).unwrap();
+            let read = read_segment(bytes.into()).unwrap();
+            assert_eq!((read.appearances.bytes_each(), read.appearances.len() as i64), (bytes_each, count + 1));
+            assert!((0..count).all(|i| read.appearances.get(i as usize) == Some(&looks(i)[..])));
+            assert_eq!(read.appearances.get(count as usize), Some(&vec![0; bytes_each][..]), "unknown");
+            assert_eq!((&read.rows[..count as usize], &read.footer), (&rows[..], &footer));
+            let empty = DetectionsWriter::with_appearance(Vec::new(), bytes_each).unwrap();
+            let empty = empty.finish(Some(&read.footer)).unwrap().0;
+            assert!(read_segment(empty.into()).unwrap().appearances.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_file_of_wider_appearances_than_there_are_is_refused() {
+        let writer = DetectionsWriter::with_appearance(Vec::new(), MOST_APPEARANCE_BYTES + 1).unwrap();
+        let bytes = writer.finish(Some(&footer(None))).unwrap().0;
+        assert!(read_segment(bytes.into()).unwrap_err().to_string().contains("appearance"));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! # Ok::<(), trackdrop_tables::TableError>(())
 //! ```
 
+mod appearance_column;
 pub mod crops;
 pub mod detections;
 mod parquet_file;

@@ -1,7 +1,7 @@
 //! Parquet files whose bytes depend on their rows only.
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Fields, SchemaRef};
 use bytes::Bytes;
 use parquet::{
     arrow::{
@@ -79,39 +79,45 @@ impl<W: Write + Send> GroupWriter<W> {
 
 /// Opens a file; the footer's text by key, and the batches.
 pub(crate) struct GroupReader {
+    columns: Fields,
     footer: Vec<KeyValue>,
     batches: ParquetRecordBatchReader,
 }
 
 impl GroupReader {
     pub(crate) fn open_bytes(bytes: Bytes, schema: &SchemaRef) -> Result<Self, TableError> {
-        Self::open_bytes_of(bytes, std::slice::from_ref(schema))
+        Self::open_bytes_of(bytes, |columns| columns == schema.fields())
     }
 
-    /// The same of a file that may have one of several schemas.
-    pub(crate) fn open_bytes_of(bytes: Bytes, schemas: &[SchemaRef]) -> Result<Self, TableError> {
-        Self::build(ParquetRecordBatchReaderBuilder::try_new(bytes)?, schemas)
+    /// The same of a file that may have several versions.
+    pub(crate) fn open_bytes_of(bytes: Bytes, is_ours: impl Fn(&Fields) -> bool) -> Result<Self, TableError> {
+        Self::build(ParquetRecordBatchReaderBuilder::try_new(bytes)?, is_ours)
     }
 
     pub(crate) fn open_path(path: &Path, schema: &SchemaRef) -> Result<Self, TableError> {
-        Self::open_path_of(path, std::slice::from_ref(schema))
+        Self::open_path_of(path, |columns| columns == schema.fields())
     }
 
-    /// The same of a file that may have one of several schemas.
-    pub(crate) fn open_path_of(path: &Path, schemas: &[SchemaRef]) -> Result<Self, TableError> {
-        Self::build(ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path)?)?, schemas)
+    /// The same of a file that may have several versions.
+    pub(crate) fn open_path_of(path: &Path, is_ours: impl Fn(&Fields) -> bool) -> Result<Self, TableError> {
+        Self::build(ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path)?)?, is_ours)
     }
 
     fn build<T: parquet::file::reader::ChunkReader + 'static>(
         builder: ParquetRecordBatchReaderBuilder<T>,
-        schemas: &[SchemaRef],
+        is_ours: impl Fn(&Fields) -> bool,
     ) -> Result<Self, TableError> {
-        if !schemas.iter().any(|schema| builder.schema().fields() == schema.fields()) {
+        if !is_ours(builder.schema().fields()) {
             let names: Vec<_> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
             return Err(TableError::Format(format!("it has the columns {}", names.join(", "))));
         }
         let footer = builder.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
-        Ok(Self { footer, batches: builder.with_batch_size(ROWS_PER_GROUP).build()? })
+        let columns = builder.schema().fields().clone();
+        Ok(Self { columns, footer, batches: builder.with_batch_size(ROWS_PER_GROUP).build()? })
+    }
+
+    pub(crate) fn columns(&self) -> &Fields {
+        &self.columns
     }
 
     pub(crate) fn footer(&self, key: &str) -> Option<&str> {

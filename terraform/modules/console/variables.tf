@@ -59,7 +59,7 @@ variable "max_instances" {
 }
 
 variable "models" {
-  description = "Detectors that uploads may ask for, by name."
+  description = "Detectors and appearance networks that uploads may ask for, by name."
   type        = map(string)
 }
 

@@ -52,7 +52,7 @@ variable "model" {
 }
 
 variable "models" {
-  description = "Detectors that uploads may ask for, by name: paths inside the track image, or gs://BUCKET/OBJECT."
+  description = "Detectors and appearance networks that uploads may ask for, by name: paths inside the track image, or gs://BUCKET/OBJECT."
   type        = map(string)
 }
 

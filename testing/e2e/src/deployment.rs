@@ -92,6 +92,11 @@ pub struct Setup {
     pub has_console: bool,
 }
 
+/// The network that uploads may name as `parts`: the mean colours of a crop.
+pub fn appearance_network() -> PathBuf {
+    checkout().join("shared/detector/tests/fixtures/parts.onnx")
+}
+
 /// The variables that every service gets, besides those that say how it reaches Google Cloud.
 fn variables(home: &Path) -> Vec<(String, String)> {
     let model = checkout().join(".deps/models/nanodet-g-416.onnx");
@@ -110,6 +115,7 @@ fn variables(home: &Path) -> Vec<(String, String)> {
             format!("projects/{PROJECT}/subscriptions/trackdrop-dead-letters"),
         ),
         ("TRACKDROP_MODEL".to_owned(), model.display().to_string()),
+        ("TRACKDROP_MODELS".to_owned(), format!("parts={}", appearance_network().display())),
     ];
     for role in Bucket::ALL {
         all.push((format!("TRACKDROP_BUCKET_{}", role.as_str().to_uppercase()), bucket_name(role)));

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path, time::Duration};
 use trackdrop_e2e::{
-    deployment::{Deployment, Finished},
+    deployment::{Deployment, Finished, appearance_network},
     gateway::Fault,
     local::{LocalRun, clip},
 };
@@ -44,15 +44,21 @@ async fn what_is_asked_of_a_deployment_is_what_is_asked_of_one_machine() {
     let Some(deployment) = Deployment::start().await else { return };
     let video = deployment.folder.path().join("people walking.mp4");
     clip(&video);
+    let network = appearance_network().display().to_string();
+    let by_network = ["--link", "--appearance", &network];
     let options = ["--segment-seconds", "1", "--crops", "--exports", "video-intelligence"];
-    let local = LocalRun::of(&video, &deployment.folder.path().join("local"), &options);
-    let manifest: Value = serde_json::from_slice(&local.result("manifest.json")).unwrap();
+    let local = LocalRun::of(&video, &deployment.folder.path().join("local"), &[&options[..], &by_network].concat());
+    let mut manifest: Value = serde_json::from_slice(&local.result("manifest.json")).unwrap();
+    // There it is a path, here one of those that are offered.
+    manifest["settings"]["appearance"] = json!({ "network": "parts" });
     let clip = std::fs::read(&video).unwrap();
     deployment.gateway.begin(Fault::None);
     let request = deployment.upload("people walking.mp4", &clip, Some(&manifest["settings"])).await;
     assert_eq!(deployment.finished(&request).await, Finished { state: "done".into(), error: None });
     deployment.gateway.settled(0, SETTLES_WITHIN).await;
 
+    let detections = deployment.object(Bucket::Results, &format!("{request}/detections.parquet")).await.unwrap();
+    assert!(detections == local.result("detections.parquet"), "with what each detection looks like");
     exports_are_the_same(&deployment, &local, &request).await;
     crops_are_the_same(&deployment, &local, &request);
     scenes_are_stored_listed_and_removed(&deployment).await;

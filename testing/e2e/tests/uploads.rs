@@ -137,6 +137,9 @@ impl Scene {
             let settings = json!({ "model": model });
             let request = self.deployment.upload("attack.mp4", &self.clip, Some(&settings)).await;
             told.push(self.fails(&request, &["is not offered; offered: "]).await.replace(model, "IT"));
+            let settings = json!({ "appearance": { "network": model } });
+            let request = self.deployment.upload("attack.mp4", &self.clip, Some(&settings)).await;
+            told.push(self.fails(&request, &["is not offered; offered: "]).await.replace(model, "IT"));
         }
         assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
         let many = vec!["x".repeat(100); 60];

@@ -30,18 +30,71 @@ pub struct Refinements {
     pub recover: bool,
 }
 
-/// What is stored of how detections look, beside them; links then go by it, too.
+/// What is stored of how detections look, beside them; links then go by it, too. An upload says `"color"` or `{"network": NAME}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "appearance is neither \"color\" nor {\"network\": NAME}")]
+pub enum Appearance {
+    /// By name.
+    Named(NamedAppearance),
+    /// The vectors of a re-identification network.
+    Network(AppearanceNetwork),
+}
+
+/// A description of detections that needs no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Appearance {
+pub enum NamedAppearance {
     /// The colours of the box in four stripes, 64 bytes.
     Color,
+}
+
+/// A network that gives a vector for the crop of each box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppearanceNetwork {
+    /// On one machine the path of an ONNX file; for the services one that they were set up with, by its name or as `gs://BUCKET/OBJECT`.
+    pub network: String,
+    /// SHA-256 of the file, so that a changed one is noticed; hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_sha256: Option<String>,
+    /// SHA-256 of its card; hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_card_sha256: Option<String>,
+}
+
+impl Appearance {
+    /// The colours of the box.
+    pub const COLOR: Self = Self::Named(NamedAppearance::Color);
+
+    /// The network that is asked for, if one is.
+    pub fn network(&self) -> Option<&AppearanceNetwork> {
+        match self {
+            Self::Named(NamedAppearance::Color) => None,
+            Self::Network(network) => Some(network),
+        }
+    }
+
+    /// Whether both say the same of a detection. Where a network lies does not matter when it is known what it is.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.essence() == other.essence()
+    }
+
+    /// What the stored bytes depend on.
+    pub(super) fn essence(&self) -> Self {
+        match self {
+            Self::Network(network) if network.network_sha256.is_some() => {
+                Self::Network(AppearanceNetwork { network: String::new(), ..network.clone() })
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Appearance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Color => f.write_str("color"),
+            Self::Named(NamedAppearance::Color) => f.write_str("color"),
+            Self::Network(AppearanceNetwork { network, .. }) => f.write_str(network),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What of the settings a result depends on: so it is known which work an earlier request has done already.
 
-use super::RequestSettings;
+use super::{Appearance, RequestSettings};
 use crate::looks::DetectEvery;
 
 impl RequestSettings {
@@ -14,6 +14,7 @@ impl RequestSettings {
                 classes
             }),
             model: settings.model.clone().filter(|_| settings.model_sha256.is_none()),
+            appearance: settings.appearance.as_ref().map(Appearance::essence),
             ..settings.clone()
         };
         essence(self) == essence(other)
@@ -30,7 +31,7 @@ impl RequestSettings {
             video_stream: self.video_stream,
             raw_frame_rate: self.raw_frame_rate,
             source_clock: self.source_clock,
-            appearance: self.appearance,
+            appearance: self.appearance.as_ref().map(Appearance::essence),
             ..Self::default()
         }
     }
@@ -39,7 +40,8 @@ impl RequestSettings {
     pub fn detections_serve(&self, other: &Self) -> bool {
         let every_frame =
             |settings: &Self| Self { detect_every: DetectEvery::ALL, appearance: None, ..settings.of_detections() };
-        let appearance_serves = other.appearance.is_none() || other.appearance == self.appearance;
+        let has = |asked: &Appearance| self.appearance.as_ref().is_some_and(|stored| stored.is_same(asked));
+        let appearance_serves = other.appearance.as_ref().is_none_or(has);
         let looks_serve = match (self.detect_every.frames(), other.detect_every.frames()) {
             (Some(ours), Some(others)) => others.get().is_multiple_of(ours.get()),
             // A version keeps the stride that the video chose. Which one that was is not in the settings.
@@ -52,7 +54,7 @@ impl RequestSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Appearance, Refinements, TrackerOverrides};
+    use crate::settings::{AppearanceNetwork, Refinements, TrackerOverrides};
 
     #[test]
     fn the_segment_length_is_no_part_of_what_the_results_are() {
@@ -84,12 +86,33 @@ mod tests {
             RequestSettings { card_sha256: Some("01".into()), ..a.clone() },
             RequestSettings { video_stream: Some(1), ..a.clone() },
             RequestSettings { source_clock: true, ..a.clone() },
-            RequestSettings { appearance: Some(Appearance::Color), ..a.clone() },
+            RequestSettings { appearance: Some(Appearance::COLOR), ..a.clone() },
         ] {
             assert!(!a.detections_serve(&other), "{other:?}");
             assert_ne!(a.of_detections(), other.of_detections());
         }
-        let colored = RequestSettings { appearance: Some(Appearance::Color), ..a.clone() };
+        let colored = RequestSettings { appearance: Some(Appearance::COLOR), ..a.clone() };
         assert!(colored.detections_serve(&a) && colored.detections_serve(&colored));
+    }
+
+    #[test]
+    fn a_network_serves_wherever_it_lies_and_no_other_one_does() {
+        let by = |network: &str, sha256: Option<&str>, card: &str| RequestSettings {
+            appearance: Some(Appearance::Network(AppearanceNetwork {
+                network: network.into(),
+                network_sha256: sha256.map(str::to_owned),
+                network_card_sha256: Some(card.into()),
+            })),
+            ..Default::default()
+        };
+        let a = by("/a/osnet.onnx", Some("00"), "11");
+        assert!(a.detections_serve(&by("/b/osnet.onnx", Some("00"), "11")));
+        assert!(a.same_results(&by("/b/osnet.onnx", Some("00"), "11")));
+        assert!(by("osnet", None, "").detections_serve(&by("osnet", None, "")));
+        let colored = RequestSettings { appearance: Some(Appearance::COLOR), ..Default::default() };
+        for other in [by("/a/osnet.onnx", Some("01"), "11"), by("/a/osnet.onnx", Some("00"), "12"), colored] {
+            assert!(!a.detections_serve(&other) && !other.detections_serve(&a), "{other:?}");
+        }
+        assert!(!by("osnet", None, "").detections_serve(&by("other", None, "")));
     }
 }

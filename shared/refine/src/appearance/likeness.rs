@@ -2,7 +2,7 @@
 
 use super::{Appearances, mean::Mean};
 use crate::{parallel, row::Row};
-use std::ops::Range;
+use std::{cell::OnceCell, ops::Range};
 
 /// Pieces of at least this many rows: their first and last third are one object.
 const ROWS_OF_SAME: usize = 12;
@@ -52,12 +52,12 @@ pub(crate) struct Looked<'a> {
 impl Looked<'_> {
     /// A box that another covers shows the other one, too.
     fn mean(&self, places: Range<usize>) -> Option<Mean> {
-        Mean::of(places.filter_map(|place| {
+        let weighted = places.filter_map(|place| {
             let row = self.order[place] as usize;
-            let descriptor = self.appearances.get(self.rows[row].appearance)?;
             // 1 + (6 mx)², where the crowding is 1 + (12 mx)².
-            Some((descriptor, 1.0 / (1.0 + 0.25 * (self.crowding[row] - 1.0))))
-        }))
+            Some((self.rows[row].appearance?, 1.0 / (1.0 + 0.25 * (self.crowding[row] - 1.0))))
+        });
+        Mean::of(self.appearances, weighted)
     }
 
     fn means(&self, pieces: &[Range<usize>]) -> Vec<Option<Mean>> {
@@ -102,13 +102,15 @@ fn differences(looked: &Looked<'_>, pieces: &[Range<usize>]) -> Vec<f64> {
     let first = |piece: &Range<usize>| looked.row(piece.start);
     long.sort_by_key(|piece| (first(piece).frame, first(piece).id));
     let every = long.len().div_ceil(MOST_PIECES).max(1);
+    let means: Vec<OnceCell<Option<Mean>>> = vec![OnceCell::new(); long.len()];
+    let mean_of = |at: usize| means[at].get_or_init(|| looked.mean(long[at].clone())).as_ref();
     let mut differences = Vec::new();
-    for (at, piece) in long.iter().enumerate().step_by(every) {
-        let Some(mean) = looked.mean((*piece).clone()) else { continue };
-        let last_frame = looked.row(piece.end - 1).frame;
-        let others = long[at + 1..].iter().take_while(|other| first(other).frame <= last_frame);
-        let others = others.filter(|other| first(other).class == first(piece).class).take(MOST_OTHERS);
-        differences.extend(others.filter_map(|other| mean.distance(&looked.mean((*other).clone())?)));
+    for at in (0..long.len()).step_by(every) {
+        let Some(mean) = mean_of(at) else { continue };
+        let (piece, last_frame) = (first(long[at]), looked.row(long[at].end - 1).frame);
+        let others = (at + 1..long.len()).take_while(|&other| first(long[other]).frame <= last_frame);
+        let others = others.filter(|&other| first(long[other]).class == piece.class).take(MOST_OTHERS);
+        differences.extend(others.filter_map(|other| mean.distance(mean_of(other)?)));
     }
     differences
 }
