@@ -82,6 +82,8 @@ def large_upload(browser, data, address):
     made(data.clips / "ntsc.mp4", video, size)
     console = Console(data.command, folder / "data")
     started = time.monotonic()
+    # From one moment to the next it takes as long as it takes.
+    browser.context.set_default_timeout(3_600_000)
     try:
         page = browser.page
         page.goto(console.start())
