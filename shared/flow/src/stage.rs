@@ -1,4 +1,4 @@
-//! The frame around a handler.
+//! The wrapper around a handler.
 
 use crate::{Cloud, delete, end, manifest};
 use async_trait::async_trait;
