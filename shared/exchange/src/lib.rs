@@ -26,6 +26,7 @@
 
 mod ahead;
 mod blocks;
+mod classes;
 mod detection_text;
 mod detections;
 mod error;

@@ -1,5 +1,6 @@
 //! The tracker in its thread: frames in, batches of tracks out.
 
+use crate::retrack::Retracked;
 use std::{
     mem,
     ops::ControlFlow,
