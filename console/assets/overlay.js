@@ -4,6 +4,16 @@ import { colourOf, inkOn } from "./colour.js";
 
 const TRAIL_FRAMES = 30;
 
+/** How wide labels are in a font: asking the browser takes longer than drawing them. */
+const widths = { font: "", of: new Map() };
+
+function widthOf(context, label) {
+  if (widths.font !== context.font || widths.of.size > 50_000) Object.assign(widths, { font: context.font, of: new Map() });
+  let width = widths.of.get(label);
+  if (width === undefined) widths.of.set(label, (width = context.measureText(label).width));
+  return width;
+}
+
 /**
  * Draws the tracks of `frame`. `scale` is canvas pixels a pixel of the upright picture, across and down.
  * The rows drawn are those of the block; so what is drawn is of this frame or not drawn at all.
@@ -50,7 +60,7 @@ export function drawOverlay(context, { boxes, frame, scale, options, selected, p
     if (label === "") continue;
     const colour = colourOf(block.track[row]);
     context.globalAlpha = dim(block.track[row]);
-    const width = context.measureText(label).width + size * 0.6;
+    const width = widthOf(context, label) + size * 0.6;
     const x = Math.max(0, Math.min(block.x1[row] * sx - line / 2, context.canvas.width - width));
     const above = block.y1[row] * sy - size * 1.4;
     const y = above >= 0 ? above : block.y1[row] * sy;

@@ -181,9 +181,9 @@ export class Player {
     const frame = this.#frameOf(picture);
     if (frame < 0) return picture.close();
     this.#keep({ frame, picture, from: this.which });
-    this.boxes?.get(frame).then(() => this.shown.frame === frame && this.draw(), () => {});
+    // Once, unless the boxes are still on their way.
+    if (!this.draw()) this.boxes?.get(frame).then(() => this.shown.frame === frame && this.draw(), () => {});
     this.boxes?.ahead(frame);
-    this.draw();
     this.#say();
   }
 
@@ -325,6 +325,7 @@ export class Player {
   /** It stands: what is on the canvas stays, whatever the element shows. */
   #stopped() {
     this.playing = false;
+    this.draw();
     this.#say();
   }
 
@@ -372,6 +373,7 @@ export class Player {
     this.draw();
   }
 
+  /** Whether the boxes of the picture are drawn, too. */
   draw() {
     const { canvas, context, shown, facts } = this;
     context.globalAlpha = 1;
@@ -379,11 +381,12 @@ export class Player {
     if (shown.picture === null) {
       context.fillRect(0, 0, canvas.width, canvas.height);
     } else {
-      context.imageSmoothingQuality = "high";
+      // Without a graphics card the better filter takes longer than a frame lasts.
+      context.imageSmoothingQuality = this.playing ? "low" : "high";
       context.drawImage(shown.picture, 0, 0, canvas.width, canvas.height);
     }
-    if (this.boxes === null || shown.frame < 0) return;
-    drawOverlay(context, {
+    if (this.boxes === null || shown.frame < 0) return true;
+    return drawOverlay(context, {
       boxes: this.boxes,
       frame: shown.frame,
       scale: [canvas.width / facts.facts.width_px, canvas.height / facts.facts.height_px],

@@ -128,13 +128,14 @@ def padded(clip, path):
             out.write(bytes([part % 251]) * (1 << 20))
 
 
-def share(page, name, least):
+def share(page, name, least, polling="raf"):
     page.wait_for_function(
         """([name, least]) => [...document.querySelectorAll('.drops > li')].some((row) => {
           const bar = row.querySelector('.bar-row progress');
           return row.innerText.includes(name) && bar && bar.value >= least * bar.max && bar.value < bar.max;
         })""",
         arg=[name, least],
+        polling=polling,
     )
 
 

@@ -89,7 +89,7 @@ def large_upload(browser, data, address):
         page.goto(console.start())
         page.locator("input[type=file]").set_input_files(video)
         for at in sorted(moments.uniform(0.02, 0.98) for _ in range(kills)):
-            share(page, NAME, at)
+            share(page, NAME, at, polling=500)
             if moments.random() < 0.5:
                 console.kill()
                 page.get_by_text("The console does not answer").wait_for()
