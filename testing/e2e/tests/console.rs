@@ -5,12 +5,17 @@
 #![allow(clippy::unwrap_used)]
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use axum::{Router, routing::get};
+use axum::{Router, body::Body, extract::Request, response::Response, routing::get};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use trackdrop_e2e::{
     deployment::{Deployment, Finished, Setup},
     gateway::Fault,
@@ -348,4 +353,65 @@ async fn who_does_not_come_through_the_proxy_as_a_member_is_refused() {
     assert!(page.text().await.unwrap().contains("<title>"));
     // What runs the service asks without anything.
     assert_eq!(world.bare(Method::GET, "/healthz").send().await.unwrap().status(), StatusCode::OK);
+}
+
+/// What the proxy does with a member's browser: asks the service in her name, and hands its answers on as they come.
+async fn handed_on(world: &World, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut asked = world.bare(parts.method, path).header("host", HOST);
+    asked = asked.header("x-goog-iap-jwt-assertion", world.proxy.says(json!({})));
+    for (name, value) in &parts.headers {
+        match name.as_str() {
+            "host" | "connection" | "content-length" => {}
+            "origin" => asked = asked.header("origin", ORIGIN),
+            _ => asked = asked.header(name, value),
+        }
+    }
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let answer = asked.body(body).send().await.unwrap();
+    let mut response = Response::builder().status(answer.status());
+    for (name, value) in answer.headers() {
+        if !["connection", "transfer-encoding"].contains(&name.as_str()) {
+            response = response.header(name, value);
+        }
+    }
+    response.body(Body::from_stream(answer.bytes_stream())).unwrap()
+}
+
+/// The Python that has the browser's driver; `scripts/test` makes it.
+fn driver() -> Option<PathBuf> {
+    let python = std::env::var_os("TRACKDROP_BROWSER_PYTHON").map(PathBuf::from).filter(|python| python.is_file());
+    let is_required = std::env::var("TRACKDROP_REQUIRE_BROWSER").is_ok_and(|required| required == "1");
+    if python.is_none() {
+        assert!(!is_required, "TRACKDROP_BROWSER_PYTHON names no Python with the browser's driver");
+        eprintln!(
+            "SKIPPED, with nothing tested of the service's page in a browser: TRACKDROP_BROWSER_PYTHON is not set"
+        );
+    }
+    python
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_looks_and_asks_in_a_browser() {
+    let Some(python) = driver() else { return };
+    let Some(world) = World::start().await.map(Arc::new) else { return };
+    let video = "people <b>.mp4";
+    let request = world.processed(video).await;
+    let facts = world.json(&format!("/api/requests/{request}")).await;
+    let rows = facts["summary"]["track_rows"].to_string();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let front = world.clone();
+    let service = Router::new().fallback(move |request: Request| {
+        let front = front.clone();
+        async move { handed_on(&front, request).await }
+    });
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../console/tests/cloud.py");
+    let folder = world.deployment.folder.path().to_owned();
+    let run = move || Command::new(python).args(["-B", script, &address]).arg(folder).args([video, &rows]).output();
+    let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    assert!(output.status.success(), "{said}");
 }
