@@ -126,7 +126,7 @@ async fn told(request: RequestBuilder, expected: StatusCode) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_sees_asks_and_uploads_over_the_services_own_stores() {
-    let Some(world) = World::start().await else { return };
+    let Some(world) = World::start().await.map(Arc::new) else { return };
     let request = world.processed("people <b>.mp4").await;
     let of = format!("/api/requests/{request}");
 
@@ -172,6 +172,7 @@ async fn a_member_sees_asks_and_uploads_over_the_services_own_stores() {
     a_statement_is_priced_and_then_answered(&world, &request, rows).await;
     questions_about_a_request_are_answered_from_its_file(&world, &request, rows).await;
     lines_count_and_nothing_is_stored_or_changed(&world, &request).await;
+    a_browser_shows_it_and_asks(&world, "people <b>.mp4", rows).await;
     an_upload_resumes_and_starts_its_request(&world).await;
     world.deployment.check_rights("console");
 }
@@ -392,14 +393,8 @@ fn driver() -> Option<PathBuf> {
     python
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_member_looks_and_asks_in_a_browser() {
+async fn a_browser_shows_it_and_asks(world: &Arc<World>, video: &'static str, rows: u64) {
     let Some(python) = driver() else { return };
-    let Some(world) = World::start().await.map(Arc::new) else { return };
-    let video = "people <b>.mp4";
-    let request = world.processed(video).await;
-    let facts = world.json(&format!("/api/requests/{request}")).await;
-    let rows = facts["summary"]["track_rows"].to_string();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let front = world.clone();
@@ -407,11 +402,12 @@ async fn a_member_looks_and_asks_in_a_browser() {
         let front = front.clone();
         async move { handed_on(&front, request).await }
     });
-    tokio::spawn(async move { axum::serve(listener, service).await });
+    let front = tokio::spawn(async move { axum::serve(listener, service).await });
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../console/tests/cloud.py");
-    let folder = world.deployment.folder.path().to_owned();
+    let (folder, rows) = (world.deployment.folder.path().to_owned(), rows.to_string());
     let run = move || Command::new(python).args(["-B", script, &address]).arg(folder).args([video, &rows]).output();
     let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
+    front.abort();
     let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     assert!(output.status.success(), "{said}");
 }
