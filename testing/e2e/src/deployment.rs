@@ -156,7 +156,7 @@ impl Deployment {
         let pubsub = emulators::pubsub()?;
         let storage = emulators::cloud_storage(Some((&pubsub.host(), PROJECT, OBJECTS)))?;
         let bigquery = emulators::bigquery(PROJECT, &storage.host(), &folder.path().join("bigquery"))?;
-        let http = reqwest::Client::new();
+        let http = crate::http_client();
         let example = match setup {
             Setup { is_track_pulled: true, .. } => "pull-workers",
             Setup { has_console: true, .. } => "console",

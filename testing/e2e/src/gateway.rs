@@ -125,7 +125,7 @@ impl Gateway {
             fronts: Arc::new(services.into_iter().map(front).collect()),
             roles: Arc::new(roles),
             fault: Arc::new(Mutex::new(Fault::None)),
-            http: reqwest::Client::new(),
+            http: crate::http_client(),
             port: listener.local_addr().unwrap().port(),
         };
         let router = Router::new().route("/{function}", post(deliver)).with_state(gateway.clone());

@@ -23,3 +23,10 @@ pub mod rows;
 pub mod service;
 pub mod storage_gate;
 pub mod uploads;
+
+/// A client with a connection of its own for each request. A server closes a connection that is idle, perhaps just when it is used again, and that
+/// would be a failure of nothing that is tested.
+#[must_use]
+pub fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client")
+}

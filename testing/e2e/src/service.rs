@@ -68,7 +68,7 @@ impl ServiceProcess {
     pub async fn is_ready(&mut self) {
         let until = Instant::now() + STARTS_WITHIN;
         let url = format!("http://127.0.0.1:{}/readyz", self.port);
-        let http = reqwest::Client::new();
+        let http = crate::http_client();
         while !http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("{} ended with {status} before it was ready:\n{}", self.function, self.log_text());

@@ -76,7 +76,7 @@ impl StorageGate {
     pub async fn start(upstream: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (http, holds, oddities) = (reqwest::Client::new(), Arc::default(), Arc::default());
+        let (http, holds, oddities) = (crate::http_client(), Arc::default(), Arc::default());
         let gate = Self { upstream: upstream.to_owned(), http, holds, oddities, port };
         let router = Router::new().fallback(pass).with_state(gate.clone());
         // A chunk is larger than what an extractor takes unasked.

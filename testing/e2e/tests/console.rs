@@ -83,7 +83,7 @@ impl World {
                 ("TRACKDROP_CONSOLE_MEMBERS", "user:ann@acme.example,domain:films.example"),
             ])
             .await;
-        Some(Self { deployment, proxy, console, http: reqwest::Client::new() })
+        Some(Self { deployment, proxy, console, http: trackdrop_e2e::http_client() })
     }
 
     /// A request without what the proxy and the browser add.

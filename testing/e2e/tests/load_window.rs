@@ -37,7 +37,7 @@ async fn a_window_is_one_load_job_and_a_second_call_finds_nothing_to_do() {
     assert_eq!(deployment.clock("load", "trackdrop.load.window").await, 204);
     let another = deployment.another("load").await;
     let event = r#"{"specversion":"1.0","id":"1","source":"//x","type":"trackdrop.load.window"}"#;
-    let post = reqwest::Client::new().post(format!("http://127.0.0.1:{}/", another.port)).body(event);
+    let post = trackdrop_e2e::http_client().post(format!("http://127.0.0.1:{}/", another.port)).body(event);
     let answer = post.header("content-type", "application/cloudevents+json").send().await.unwrap();
     assert_eq!(answer.status(), 204, "a window with nothing in it");
 

@@ -163,7 +163,7 @@ async fn a_call_that_nobody_looked_up_and_a_caller_without_a_token_are_refused_a
     let behind =
         Behind { storage: nobody(), pubsub: nobody(), bigquery: nobody(), telemetry: nobody(), topics: [].into() };
     let gate = RightsGate::start(rights.clone(), "trackdrop-split", behind).await;
-    let (http, url) = (reqwest::Client::new(), format!("http://127.0.0.1:{}", gate.port));
+    let (http, url) = (trackdrop_e2e::http_client(), format!("http://127.0.0.1:{}", gate.port));
     let call = async |method: &str, path: &str, token: Option<String>| {
         let call = http.request(method.parse().unwrap(), format!("{url}{path}"));
         let call = token.into_iter().fold(call, reqwest::RequestBuilder::bearer_auth);

@@ -136,7 +136,7 @@ impl RightsGate {
     pub async fn start(rights: Arc<Rights>, account: &str, behind: Behind) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let gate = Self { rights, account: account.to_owned(), behind, http: reqwest::Client::new(), port };
+        let gate = Self { rights, account: account.to_owned(), behind, http: crate::http_client(), port };
         let router = Router::new().fallback(answer).with_state(gate.clone());
         // A chunk is larger than what an extractor takes unasked.
         let router = router.layer(axum::extract::DefaultBodyLimit::disable());
