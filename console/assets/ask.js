@@ -1,6 +1,7 @@
 // SQL, asked of the tables that `trackdrop query` has.
 
 import { go, hrefOf, param, setParam } from "./address.js";
+import { AnswerPlot, isPlotted } from "./answerplot.js";
 import * as api from "./api.js";
 import { can } from "./can.js";
 import { completions } from "./complete.js";
@@ -62,6 +63,7 @@ function Ask({ request, open }) {
   const [sql, setSql] = useState(param("sql") ?? examples[0][1]);
   const [asked, setAsked] = useState({ sql: null, answer: null, problem: null, price: null, isRunning: false });
   const [tables, setTables] = useState([]);
+  const [isPlot, setPlot] = useState(isPlotted);
   const box = useRef();
   const running = useRef(null);
 
@@ -153,8 +155,10 @@ function Ask({ request, open }) {
         html`
           <div class="controls">
             <button type="button" onClick=${() => saveCsv("answer", answer)}>Save as CSV</button>
+            <button type="button" aria-pressed=${isPlot} onClick=${() => (setPlot(!isPlot), setParam("plot", isPlot ? null : ""))}>Plot</button>
             ${place !== null && html`<span class="id">A click on a row shows its frame.</span>`}
           </div>
+          ${isPlot && html`<${AnswerPlot} key=${asked.sql} answer=${answer} />`}
           <${Grid} answer=${answer} place=${place} open=${open} />
         `}
       </div>

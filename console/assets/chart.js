@@ -9,7 +9,7 @@ const [LEFT, RIGHT, TOP, BOTTOM] = [48, 12, 10, 40];
 export const MOST_SERIES = 7;
 
 /** A length of 1, 2 or 5 times a power of ten, of which at most this many fill the span. */
-function nice(span, most) {
+export function nice(span, most) {
   const least = span / most;
   const power = 10 ** Math.floor(Math.log10(least));
   return [1, 2, 5, 10].map((times) => times * power).find((step) => step >= least * (1 - 1e-9));

@@ -27,6 +27,7 @@ struct Asset {
 const ASSETS: &[Asset] = assets![
     "index.html": PAGE,
     "address.js": SCRIPT,
+    "answerplot.js": SCRIPT,
     "api.js": SCRIPT,
     "app.css": STYLE,
     "app.js": SCRIPT,

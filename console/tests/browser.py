@@ -303,6 +303,7 @@ def use(browser, data, address):
     page.goto(shared)
     browser.settled(last)
     assert "#2" in page.locator(".chosen").inner_text()
+    zoomed(page, int(data.run("query", "--format", "csv", f"SELECT frames FROM requests WHERE request_id = '{data.requests['constant.mp4']}'").split()[1]))
     go_to.fill("nonsense")
     go_to.press("Enter")
     assert "neither a frame" in page.locator(".notes").inner_text()
@@ -391,6 +392,64 @@ def grid(page):
     return [dict(zip(names, row.locator("td").all_inner_texts())) for row in rows]
 
 
+def plotted(page, wanted, query):
+    """An answer as a plot: bars of what was answered, and a line over a number for each kind; which columns is part of the address."""
+    page.get_by_role("button", name="Plot").click()
+    plot = page.locator("[data-plot=answer]")
+    plot.get_by_label("Up").select_option(label="objects")
+    plot.get_by_label("Across").select_option(label="class_name")
+    by_class = {}
+    for one in wanted:
+        by_class[one["class_name"]] = by_class.get(one["class_name"], 0) + one["objects"]
+    page.wait_for_function("(bars) => document.querySelectorAll('[data-plot=answer] rect').length === bars", arg=len(by_class))
+    bars = {bar.locator("title").text_content().rsplit(": ", 1)[0]: float(bar.get_attribute("height")) for bar in plot.locator("rect").all()}
+    most = max(by_class.values())
+    assert bars.keys() == by_class.keys() and all(abs(bars[name] / max(bars.values()) - by_class[name] / most) < 0.01 for name in bars), (bars, by_class)
+    assert "plot=1.2.-1" in page.url, page.url
+    accessible(page, "an answer that is plotted")
+    sql = "SELECT frame_index, class_name, COUNT(*) AS objects FROM tracks WHERE frame_index < 30 GROUP BY ALL ORDER BY ALL"
+    page.get_by_label("One SELECT").fill(sql)
+    page.get_by_label("One SELECT").press("Control+Enter")
+    page.wait_for_function("() => document.querySelector('.grid th')?.innerText === 'frame_index'")
+    plot.get_by_label("Across").select_option(label="frame_index")
+    plot.get_by_label("A line each").select_option(label="class_name")
+    rows = [json.loads(line) for line in query("json", sql).splitlines()]
+    counts = sorted(sum(row["class_name"] == name for row in rows) for name in {row["class_name"] for row in rows})
+    page.wait_for_function("(lines) => document.querySelectorAll('[data-plot=answer] .chart path').length === lines", arg=len(counts))
+    assert sorted(1 + path.get_attribute("d").count("L") for path in plot.locator(".chart path").all()) == counts
+    page.screenshot(path=pathlib.Path(os.environ["SHOTS"]) / "plotted.png", full_page=True)
+    # Whoever is sent the address sees the same.
+    page.reload()
+    page.wait_for_function("(lines) => document.querySelectorAll('[data-plot=answer] .chart path').length === lines", arg=len(counts))
+    page.get_by_role("button", name="Plot").click()
+    plot.wait_for(state="detached")
+    page.go_back()
+    page.wait_for_function("() => document.querySelector('.grid th')?.innerText === 'video'")
+
+
+def zoomed(page, frames):
+    """The timeline shows fewer frames, of which the shown one is one; a click on a lane is a frame of these."""
+    shown = lambda: [int(part.replace(",", "")) for part in page.locator(".span > span").inner_text().split() if part.replace(",", "").isdigit()]
+    bar = lambda: page.evaluate("() => { const [bar, rail] = [document.querySelector('.lane[aria-pressed=true] .bar'), document.querySelector('.rail')]; return bar.getBoundingClientRect().width / rail.getBoundingClientRect().width }")
+    assert shown() == [0, frames - 1]
+    frame, wide = int(page.locator("canvas").get_attribute("data-frame")), bar()
+    page.get_by_role("button", name="Closer").click()
+    page.wait_for_function("() => document.querySelector('.span input[type=range]')")
+    first, last = shown()
+    assert last - first + 1 == (frames + 1) // 2 and first <= frame <= last, (first, last, frame)
+    assert abs(bar() / wide - frames / (last - first + 1)) < 0.1, (bar(), wide)
+    page.screenshot(path=pathlib.Path(os.environ["SHOTS"]) / "zoomed.png")
+    rail = page.locator('.lane[aria-pressed="true"] .bar').bounding_box()
+    whole = page.locator('.lane[aria-pressed="true"] .rail').bounding_box()
+    at = (max(rail["x"], whole["x"]) + min(rail["x"] + rail["width"], whole["x"] + whole["width"])) / 2
+    page.mouse.click(at, whole["y"] + whole["height"] / 2)
+    wanted = first + int((at - whole["x"]) / whole["width"] * (last - first + 1))
+    page.wait_for_selector(f'canvas[data-settled="{wanted}"]')
+    page.get_by_role("button", name="All frames").click()
+    page.wait_for_function("() => !document.querySelector('.span input[type=range]')")
+    assert shown() == [0, frames - 1]
+
+
 def ask(browser, data, address):
     """SQL that is typed answers as `trackdrop query` does; a row shows its frame; what is refused says why."""
     page = browser.page
@@ -412,6 +471,7 @@ def ask(browser, data, address):
         assert (row["video"], row["class_name"], int(row["objects"])) == (one["video"], one["class_name"], one["objects"]), (row, one)
         assert abs(float(row["mean_s"]) - one["mean_s"]) < 1e-9, (row, one)
     assert page.locator("main img[src=x]").count() == 0, "a name became markup"
+    plotted(page, wanted, query)
     # The colours lie exactly below the words: the same text, broken into lines at the same places.
     below = page.evaluate("""() => {
       const [box, pre] = [document.querySelector("#sql"), document.querySelector(".highlight")];
@@ -682,6 +742,7 @@ BY_HAND = {large_upload.__name__: large_upload}
 def main():
     command, folder, *chosen = sys.argv[1:]
     data = Data(command, pathlib.Path(folder).resolve())
+    os.environ["SHOTS"] = str(data.folder)
     with served(data) as opened, sync_playwright() as playwright:
         address = opened.split("/?")[0]
         shutil.rmtree(data.folder / "profile", ignore_errors=True)
