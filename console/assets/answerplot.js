@@ -41,6 +41,8 @@ export function AnswerPlot({ answer }) {
   if (of === null) return html`<p class="empty">There is no column of numbers to plot.</p>`;
   const choose = (change) => {
     const next = { ...of, ...change };
+    // Bars are of one kind each already.
+    if (next.across >= 0 && !numbers[next.across]) next.by = -1;
     setOf(next);
     setParam("plot", `${next.across}.${next.up}.${next.by}`);
   };
