@@ -439,6 +439,7 @@ def zoomed(page, frames):
     assert last - first + 1 == (frames + 1) // 2 and first <= frame <= last, (first, last, frame)
     assert abs(bar() / wide - frames / (last - first + 1)) < 0.1, (bar(), wide)
     page.screenshot(path=pathlib.Path(os.environ["SHOTS"]) / "zoomed.png")
+    page.locator('.lane[aria-pressed="true"]').scroll_into_view_if_needed()
     rail = page.locator('.lane[aria-pressed="true"] .bar').bounding_box()
     whole = page.locator('.lane[aria-pressed="true"] .rail').bounding_box()
     at = (max(rail["x"], whole["x"]) + min(rail["x"] + rail["width"], whole["x"] + whole["width"])) / 2
