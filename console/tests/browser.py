@@ -440,11 +440,10 @@ def zoomed(page, frames):
     assert abs(bar() / wide - frames / (last - first + 1)) < 0.1, (bar(), wide)
     page.screenshot(path=pathlib.Path(os.environ["SHOTS"]) / "zoomed.png")
     page.locator('.lane[aria-pressed="true"]').scroll_into_view_if_needed()
-    rail = page.locator('.lane[aria-pressed="true"] .bar').bounding_box()
     whole = page.locator('.lane[aria-pressed="true"] .rail').bounding_box()
-    at = (max(rail["x"], whole["x"]) + min(rail["x"] + rail["width"], whole["x"] + whole["width"])) / 2
-    page.mouse.click(at, whole["y"] + whole["height"] / 2)
-    wanted = first + int((at - whole["x"]) / whole["width"] * (last - first + 1))
+    # In the middle of a frame's place: the browser's coordinates are whole pixels.
+    wanted = (first + last) // 2
+    page.mouse.click(whole["x"] + (wanted - first + 0.5) / (last - first + 1) * whole["width"], whole["y"] + whole["height"] / 2)
     page.wait_for_selector(f'canvas[data-settled="{wanted}"]')
     page.get_by_role("button", name="All frames").click()
     page.wait_for_function("() => !document.querySelector('.span input[type=range]')")
