@@ -27,12 +27,15 @@ export function Lanes({ tracks, rows, names, count, frame, selected, choose }) {
     if (lane < scrollTop || lane + LANE > scrollTop + clientHeight) box.current.scrollTop = lane - clientHeight / 2;
   }, [selected, rows]);
 
-  // What the timeline shows: all frames, or fewer of them around the one that is shown.
-  const [{ span, from }, setShown] = useState({ span: count, from: 0 });
+  // What the timeline shows: all frames (null), or fewer of them around the one that is shown.
+  const [shown, setShown] = useState(null);
+  const { span, from } = shown ?? { span: count, from: 0 };
   const show = (span, from) => {
-    const next = Math.max(Math.min(LEAST_SPAN, count), Math.min(count, Math.round(span)));
-    setShown({ span: next, from: Math.max(0, Math.min(count - next, Math.round(from))) });
+    const next = Math.max(LEAST_SPAN, Math.round(span));
+    setShown(next >= count ? null : { span: next, from: Math.max(0, Math.min(count - next, Math.round(from))) });
   };
+  // Another video, or another version of it, is shown whole.
+  useEffect(() => setShown(null), [count]);
   /** Closer, or back, so that the frame stays where it is on the screen. */
   const zoom = (times, at) => {
     const share = (at - from) / span;
@@ -66,7 +69,7 @@ export function Lanes({ tracks, rows, names, count, frame, selected, choose }) {
       <button type="button" aria-label="Closer" title="Closer (Ctrl and the wheel)" disabled=${span <= Math.min(LEAST_SPAN, count)} onClick=${() => zoom(CLOSER, middle)}>+</button>
       <button type="button" aria-label="Further away" disabled=${span >= count} onClick=${() => zoom(1 / CLOSER, middle)}>−</button>
       ${span < count &&
-      html`<button type="button" onClick=${() => show(count, 0)}>All frames</button>
+      html`<button type="button" onClick=${() => setShown(null)}>All frames</button>
         <input type="range" aria-label="First frame of the timeline" min="0" max=${count - span} value=${from} onInput=${(e) => show(span, Number(e.target.value))} />`}
     </div>
     <div class="lanes" ref=${box} tabindex="0" role="group" aria-label=${`${rows.length} tracks, a row each`} onScroll=${(e) => setTop(e.target.scrollTop)} onWheel=${wheel}>
