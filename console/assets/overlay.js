@@ -86,13 +86,20 @@ function drawTrails(context, boxes, frame, tracks, [sx, sy], line, dim) {
       paths.get(track).push(((block.x1[row] + block.x2[row]) / 2) * sx, block.y2[row] * sy);
     }
   }
-  context.lineCap = "round";
+  context.lineCap = "butt";
   for (const [track, points] of paths) {
     context.globalAlpha = 0.85 * dim(track);
     context.strokeStyle = colourOf(track);
     context.lineWidth = line;
     context.beginPath();
-    for (let at = 0; at < points.length; at += 2) context.lineTo(points[at], points[at + 1]);
+    // Points that are hardly apart show nothing, and without a graphics card each of them costs as much as a box.
+    let [x, y] = [Infinity, Infinity];
+    for (let at = 0; at < points.length; at += 2) {
+      const isLast = at === points.length - 2;
+      if (!isLast && Math.abs(points[at] - x) + Math.abs(points[at + 1] - y) < 2 * line) continue;
+      [x, y] = [points[at], points[at + 1]];
+      context.lineTo(x, y);
+    }
     context.stroke();
   }
   context.globalAlpha = 1;
