@@ -236,8 +236,8 @@ async fn detections(cloud: Cloud, manifest: Arc<Manifest>, number: SegmentNumber
     let object = PerSegment::Detections.object(manifest.detected_in(), number);
     match cloud.storage.get(&object).await {
         Ok((_, bytes)) => Ok(bytes),
-        // `merge` starts when all detections exist, so they were deleted. Those of this request fail like any missing object; of those of an earlier
-        // request the user must know that they are what is missing.
+        // `merge` starts when all detections exist, so these were deleted. For a version the reason is known: the detections are those of an earlier
+        // request, which can be deleted by itself, and no attempt helps. Any other missing object is attempted again, and ends as a dead letter.
         Err(error) if error.is_not_found() && manifest.retrack_of.is_some() => Err(Failure::permanent(format!(
             "{error}: the detections of the first request were deleted. Process the video again with these settings"
         ))),
