@@ -66,7 +66,7 @@ impl Live {
         ended(&mut self.ending.subscribe()).await;
     }
 
-    /// One that was deleted is none that is over.
+    /// Forgets a request that was deleted: it no longer counts as one that is over.
     pub(crate) fn forget(&self, request: &RequestId) {
         self.over.lock().unwrap_or_else(PoisonError::into_inner).remove(request);
     }
