@@ -98,7 +98,7 @@ fn crossings_are_as_drawn(scene: &Scene, name: &str) {
 }
 
 fn visits_are_as_drawn(scene: &Scene, name: &str, times: &[f64]) {
-    let columns = "enter_s, exit_s, frames_inside, ended_inside";
+    let columns = "enter_s, exit_s, frames_inside, left_scene";
     let found =
         scene.data().query(&format!("SELECT {columns} FROM zone_visits WHERE video = '{name}' ORDER BY exit_s"));
     let inside: Vec<f64> = times.iter().copied().filter(|time| *time < LEAVES_S).collect();

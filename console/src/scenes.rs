@@ -66,7 +66,7 @@ pub(crate) async fn count(
             ))?,
             "zones": rows_of(&database,
                 "SELECT zone, class_name, COUNT(*) AS visits, AVG(dwell_s) AS mean_dwell_s, MAX(dwell_s) AS longest_dwell_s,
-                        SUM(CASE WHEN ended_inside THEN 1 ELSE 0 END)::BIGINT AS ended_inside
+                        SUM(CASE WHEN left_scene THEN 1 ELSE 0 END)::BIGINT AS ended_inside
                  FROM zone_visits GROUP BY ALL ORDER BY ALL"
             )?,
             "flows": rows_of(&database,

@@ -65,19 +65,19 @@ fn picture(rest: &str, rows: &[At]) -> String {
             .unwrap();
         }
         let visits = database.ask(&format!(
-            "SELECT zone, enter_frame, exit_frame, ended_inside FROM zone_visits WHERE track_id = {track}"
+            "SELECT zone, enter_frame, exit_frame, left_scene FROM zone_visits WHERE track_id = {track}"
         ));
         for (index, row) in visits.iter().enumerate() {
-            let [zone, enter, exit, ended] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+            let [zone, enter, exit, left] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
             let (enter, exit): (i64, i64) = (enter.parse().unwrap(), exit.parse().unwrap());
             let inside: Vec<_> = of.iter().filter(|at| (enter..=exit).contains(&at.frame)).collect();
             for at in &inside {
                 writeln!(svg, "<circle cx=\"{}\" cy=\"{}\" r=\"2.2\" fill=\"none\" stroke=\"#2a9d8f\"/>", at.x, at.y)
                     .unwrap();
             }
-            let ended = if ended == "true" { ", ended_inside" } else { "" };
+            let left = if left == "true" { ", left_scene" } else { "" };
             let (x, y) = (inside[0].x - 4.0, inside[0].y - 5.0 - 7.0 * index as f32);
-            writeln!(svg, "<text x=\"{x}\" y=\"{y}\" fill=\"#1b6f65\">{zone}: frames {enter} to {exit}{ended}</text>")
+            writeln!(svg, "<text x=\"{x}\" y=\"{y}\" fill=\"#1b6f65\">{zone}: frames {enter} to {exit}{left}</text>")
                 .unwrap();
         }
     }

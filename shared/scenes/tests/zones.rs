@@ -17,7 +17,7 @@ fn a_visit_is_from_the_first_position_inside_to_the_last() {
     let rows = seen(1, &[(40., 50.), (60., 50.), (70., 50.), (80., 50.), (80., 90.)]);
     let database = asked(scene(TWO), &rows);
     assert_eq!(
-        database.ask("SELECT zone, enter_frame, round(enter_s, 9), exit_frame, round(exit_s, 9), round(dwell_s, 9), frames_inside, born_inside, ended_inside FROM zone_visits"),
+        database.ask("SELECT zone, enter_frame, round(enter_s, 9), exit_frame, round(exit_s, 9), round(dwell_s, 9), frames_inside, born_inside, left_scene FROM zone_visits"),
         ["left,1,0.04,3,0.12,0.08,3,false,false"]
     );
 }
@@ -67,7 +67,7 @@ fn who_vanishes_inside_has_left_the_scene() {
     let database =
         asked(scene(TWO), &[seen(1, &[(70., 50.), (71., 50.)]), seen(2, &[(70., 50.), (71., 90.)])].concat());
     assert_eq!(
-        database.ask("SELECT track_id, ended_inside, born_inside FROM zone_visits ORDER BY 1"),
+        database.ask("SELECT track_id, left_scene, born_inside FROM zone_visits ORDER BY 1"),
         ["1,true,true", "2,false,true"]
     );
 }
