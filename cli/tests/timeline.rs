@@ -23,7 +23,7 @@ fn a_timeline_counts_every_moment_once_and_names_the_bottleneck() {
     assert!((counted + number(&timeline["waiting_s"]) - seconds).abs() < 1e-3, "{timeline:#}");
     assert!(seconds <= number(&run[0]["wall_seconds"]), "{timeline:#}");
     for (stage, activities) in [
-        ("split", vec!["cut", "index", "write"]),
+        ("split", vec!["cut", "index", "upload"]),
         ("track", vec!["decode", "inference"]),
         ("merge", vec!["association"]),
         ("load", vec!["load"]),

@@ -37,7 +37,7 @@ impl Work {
         let ended_at = reported_at.max(info.created);
         let mut activities: BTreeMap<_, _> =
             report.activities.iter().map(|(activity, &seconds)| (activity.name(), seconds)).collect();
-        activities.insert(WRITE, ended_at.seconds_since(reported_at));
+        activities.insert(UPLOAD, ended_at.seconds_since(reported_at));
         let segment = names::segment_of(&info.object).map(|segment| u64::from(segment.get()));
         Some(Self { stage, segment, began_at, ended_at, frames: report.frames, activities })
     }
@@ -48,7 +48,7 @@ impl Work {
 }
 
 /// What comes after the report: putting the object where it belongs.
-const WRITE: &str = "write";
+const UPLOAD: &str = "upload";
 
 /// Where the time of a request went.
 #[derive(Debug, PartialEq, Serialize)]
@@ -265,7 +265,7 @@ fn advice(activity: &str) -> &'static str {
         "more workers; without the annotated video (--no-video) it falls away"
     } else if is(Activity::Decode) {
         "more workers, or a source of less resolution"
-    } else if is(Activity::Download) || activity == WRITE {
+    } else if is(Activity::Download) || activity == UPLOAD {
         "workers nearer to the bucket"
     } else {
         ""

@@ -321,8 +321,8 @@ mod tests {
             let delivery = tracing::info_span!("delivery", trace = tracing::field::Empty);
             assert!(!context_of(&delivery).is_valid(), "nothing says of what request it is");
             lies_below(&delivery, outermost.clone());
-            let write = delivery.in_scope(|| tracing::info_span!("write"));
-            assert_eq!(context_of(&write), outermost);
+            let upload = delivery.in_scope(|| tracing::info_span!("upload"));
+            assert_eq!(context_of(&upload), outermost);
         });
     }
 }

@@ -217,18 +217,18 @@ fn has_the_work(told: &Told, clip_bytes: usize) {
     for (function, name) in [
         ("split", "download"),
         ("split", "cut"),
-        ("split", "write"),
+        ("split", "upload"),
         ("track", "download"),
-        ("track", "write"),
+        ("track", "upload"),
         ("merge", "download"),
-        ("merge", "write"),
+        ("merge", "upload"),
         ("load", "load"),
         ("annotate", "download"),
         ("annotate", "encoding"),
-        ("annotate", "write"),
+        ("annotate", "upload"),
         ("join", "download"),
         ("join", "join"),
-        ("join", "write"),
+        ("join", "upload"),
     ] {
         assert!(told.sum(function, name, "bytes") > 0.0, "{function}: {name} has no bytes");
     }
@@ -244,7 +244,7 @@ fn has_the_work(told: &Told, clip_bytes: usize) {
         assert!(span.number("busy_s").unwrap() > 0.0 && span.number("reads").unwrap() >= 1.0, "{span:?}");
     }
     let is_file = |span: &&Span| span.number("bytes").is_some_and(|bytes| bytes > 0.0);
-    let files = told.trace.named("write").filter(is_file).count();
+    let files = told.trace.named("upload").filter(is_file).count();
     assert!(files >= 3 * SEGMENTS, "chunks, detections and annotated segments: {files}");
     let row = told.the_row();
     assert!(["load", "join"].contains(&&*told.delivery_of(row).attributes["function"]), "{row:?}");
@@ -263,7 +263,7 @@ fn names_its_causes(told: &Told) {
             let cause =
                 delivery.links.iter().find_map(|link| told.trace.spans.iter().find(|span| span.span_id == *link));
             let cause = cause.unwrap_or_else(|| panic!("{delivery:?} names no cause:\n{}", told.trace.drawn()));
-            assert_eq!((&*cause.name, text(cause, "object")), ("write", text(delivery, "object")));
+            assert_eq!((&*cause.name, text(cause, "object")), ("upload", text(delivery, "object")));
         }
     }
 }

@@ -55,7 +55,7 @@ impl Storage for Traced<dyn Storage> {
         content: Content,
         mut options: PutOptions,
     ) -> Result<ObjectInfo, StorageError> {
-        let span = tracing::info_span!("write", %object, bytes = Empty, error = Empty, otel.status_code = Empty);
+        let span = tracing::info_span!("upload", %object, bytes = Empty, error = Empty, otel.status_code = Empty);
         if object.bucket == Bucket::Work {
             context::inject(&context_of(&span), &mut options.metadata);
         }
