@@ -363,6 +363,7 @@ pub(crate) enum DeadLettersCommand {
     /// Reopen their requests and publish again the events that they wait for; needs the services' environment (docs/services.md)
     Replay(ChosenDeadLettersArguments),
     /// Discard them; their requests stay failed
+    #[command(alias = "drop")]
     Discard(ChosenDeadLettersArguments),
 }
 
