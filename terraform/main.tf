@@ -83,7 +83,7 @@ locals {
   # The alert and the sweeper, which look for stalled requests, have the same patience.
   stalled_after_s = 7200
   # Counted from the last publication of its events. So a request fails two to three times as long after it stalled: a day before its chunks go.
-  sweep = var.sweep_minutes == 0 ? null : { still_s = local.stalled_after_s, give_up_s = min(9, var.work_days - 1) * 86400 / 3 }
+  sweep = var.sweep_minutes == 0 ? null : { stalled_s = local.stalled_after_s, give_up_s = min(9, var.work_days - 1) * 86400 / 3 }
 }
 
 # --- The product --------------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ pub(crate) enum Command {
     /// Query the tracks in SQL: tables tracks, requests and scenes; views track_summary, objects_per_second, tracking_results, and of scenes
     /// line_crossings, line_counts, zone_visits, zone_occupancy, flows, track_speeds, heatmap, encounters
     Query(QueryArguments),
-    /// A page of this machine: drop videos, look at their objects frame by frame, ask (docs/console.md)
+    /// Serve a local web page: drop videos, look at their objects frame by frame, ask (docs/console.md)
     Console(ConsoleArguments),
     /// Lines and zones that the stored tracks are asked about
     #[command(subcommand)]
@@ -363,7 +363,8 @@ pub(crate) enum DeadLettersCommand {
     /// Reopen their requests and publish again the events that they wait for; needs the services' environment (docs/services.md)
     Replay(ChosenDeadLettersArguments),
     /// Discard them; their requests stay failed
-    Drop(ChosenDeadLettersArguments),
+    #[command(alias = "drop")]
+    Discard(ChosenDeadLettersArguments),
 }
 
 /// Where the dead letters are.

@@ -53,7 +53,7 @@ pub(crate) async fn begin(
     settings: &RequestSettings,
     again: Again,
 ) -> anyhow::Result<Job> {
-    let first = Earlier::look(host, upload).await?;
+    let first = Earlier::read(host, upload).await?;
     if again == Again::Leave || first.is_deleted || first.settings.same_results(settings) {
         return first.settle(host, settings, again).await;
     }
@@ -102,7 +102,7 @@ async fn beside(host: &Host, first: Earlier, settings: &RequestSettings, again: 
         if is_new {
             eprintln!("{}", told(&earlier, settings, "it is detected again, and both results are stored"));
         }
-        earlier = Earlier::look(host, copy).await?;
+        earlier = Earlier::read(host, copy).await?;
         let is_unfinished = earlier.state().is_none_or(|state| !state.has_rows());
         if earlier.is_deleted || is_unfinished || earlier.settings.same_results(settings) {
             return earlier.settle(host, settings, again).await;
@@ -175,7 +175,7 @@ struct Earlier {
 }
 
 impl Earlier {
-    async fn look(host: &Host, upload: ObjectInfo) -> anyhow::Result<Self> {
+    async fn read(host: &Host, upload: ObjectInfo) -> anyhow::Result<Self> {
         let request = upload.finalized().request().context("an upload makes a request")?;
         let manifest = manifest::read(&host.cloud, &request).await?;
         let settings = match &manifest {

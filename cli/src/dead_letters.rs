@@ -39,7 +39,7 @@ pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result
             let tried = RefCell::default();
             chosen(arguments, async |letter| replay(&cloud, &buckets, letter, &tried).await).await
         }
-        DeadLettersCommand::Drop(arguments) => chosen(arguments, async |_| Ok("dropped".to_owned())).await,
+        DeadLettersCommand::Discard(arguments) => chosen(arguments, async |_| Ok("discarded".to_owned())).await,
     }
 }
 
@@ -54,13 +54,13 @@ struct Taken {
 }
 
 impl Taken {
-    /// Leases all letters, gives them to `look`, and releases what is left, whatever the outcome: the next call can't find what stays leased.
-    async fn look_through(name: &str, look: impl AsyncFnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    /// Leases all letters, gives them to `work`, and releases what is left, whatever the outcome: the next call can't find what stays leased.
+    async fn with_all(name: &str, work: impl AsyncFnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let subscription = Subscription::new("TRACKDROP_DEAD_LETTERS_SUBSCRIPTION", name, pubsub_from_environment()?)?;
         let mut taken =
             Self { subscription, letters: BTreeMap::new(), ack_ids: BTreeMap::new(), leased_at: Instant::now() };
         let outcome = match taken.all().await {
-            Ok(()) => look(&mut taken).await,
+            Ok(()) => work(&mut taken).await,
             Err(error) => Err(error),
         };
         let handed_back = taken.hand_back().await;
@@ -119,7 +119,7 @@ impl Taken {
 }
 
 async fn list(arguments: &ListDeadLettersArguments) -> anyhow::Result<()> {
-    Taken::look_through(&arguments.from.subscription, async |taken| {
+    Taken::with_all(&arguments.from.subscription, async |taken| {
         for (id, message) in &taken.letters {
             let attribute = |name: &str| message.attributes.get(name).map_or("?", String::as_str);
             let stage = attribute("CloudPubSubDeadLetterSourceSubscription").rsplit('/').next().unwrap_or("?");
@@ -151,7 +151,7 @@ async fn chosen(
     arguments: &ChosenDeadLettersArguments,
     act: impl AsyncFn(&PubSubMessage) -> anyhow::Result<String>,
 ) -> anyhow::Result<()> {
-    Taken::look_through(&arguments.from.subscription, async |taken| {
+    Taken::with_all(&arguments.from.subscription, async |taken| {
         let wanted: BTreeSet<String> = match arguments.all {
             true => taken.letters.keys().cloned().collect(),
             false => arguments.ids.iter().cloned().collect(),
@@ -205,7 +205,7 @@ fn published(letter: &PubSubMessage) -> Option<Timestamp> {
 }
 
 async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Timestamp>) -> anyhow::Result<String> {
-    let found = manifest::look(cloud, request).await?;
+    let found = manifest::state_and_round(cloud, request).await?;
     let round = found.and_then(|(_, round)| round);
     match found {
         Some((RequestState::Done, _)) => return Ok(format!("{request} is done: there is nothing to do")),

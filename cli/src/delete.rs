@@ -31,7 +31,7 @@ pub(crate) async fn delete(data: &Path, arguments: &DeleteArguments) -> anyhow::
     // All are looked at before the first is deleted: a mistyped id must not leave the others half way.
     let mut deletions = Vec::new();
     for request in &requests {
-        let deletion = delete::look(&cloud, request).await?.ok_or_else(|| unknown(request))?;
+        let deletion = delete::find(&cloud, request).await?.ok_or_else(|| unknown(request))?;
         check(&deletion, &requests, arguments.upload, arguments.force)?;
         deletions.push(deletion);
     }

@@ -22,8 +22,8 @@ pub(crate) struct Tracked {
 }
 
 impl Tracked {
-    pub(crate) async fn look(host: &Host, request: &RequestId, is_over: bool) -> anyhow::Result<Self> {
-        let progress = progress::look(&host.cloud, request).await?;
+    pub(crate) async fn read(host: &Host, request: &RequestId, is_over: bool) -> anyhow::Result<Self> {
+        let progress = progress::read(&host.cloud, request).await?;
         Ok(Self { request: request.clone(), is_over, progress })
     }
 }

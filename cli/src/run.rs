@@ -32,8 +32,8 @@ use trackdrop_pipeline::{
 };
 use trackdrop_track::DetectorPool;
 
-/// How often the command looks how far its requests are.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often the command reads how far its requests are.
+const READ_EVERY: Duration = Duration::from_millis(250);
 /// The shell's code for a program that was interrupted.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -150,17 +150,17 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
         else {
             return;
         };
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        let mut idle_looks: BTreeMap<RequestId, u32> = BTreeMap::new();
+        let mut clock = tokio::time::interval(READ_EVERY);
+        let mut idle_reads: BTreeMap<RequestId, u32> = BTreeMap::new();
         loop {
             tokio::select! {
                 _ = interrupt.recv() => { interrupted = true; return }
                 _ = terminate.recv() => { interrupted = true; return }
                 Some(event) = events.recv() => match event {
                     BusEvent::Taken { request, .. } => {
-                        // Its last delivery may have ended it: nobody is to wait for the next look.
+                        // Its last delivery may have ended it: nobody is to wait for the next read.
                         if is_idle(host, &request).await
-                            && let Ok(tracked) = look_at(host, jobs).await
+                            && let Ok(tracked) = read_progress(host, jobs).await
                             && tracked.iter().all(|tracked| tracked.is_over)
                         {
                             progress.show(&tracked, &host.bus.in_flight());
@@ -170,23 +170,23 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
                     }
                     trouble => progress.event(&trouble),
                 },
-                _ = look.tick() => {}
+                _ = clock.tick() => {}
             }
-            let Ok(tracked) = look_at(host, jobs).await else { continue };
+            let Ok(tracked) = read_progress(host, jobs).await else { continue };
             progress.show(&tracked, &host.bus.in_flight());
             if tracked.iter().all(|tracked| tracked.is_over) {
                 return;
             }
-            // Nothing queued for one and the same request that is not over, look after look: it would hang for ever.
+            // Nothing queued for one and the same request that is not over, read after read: it would hang for ever.
             let mut idle = BTreeMap::new();
             for tracked in tracked.iter().filter(|tracked| !tracked.is_over) {
                 if host.local.pending(&tracked.request).await.is_ok_and(|pending| pending == 0) {
-                    let looks = idle_looks.get(&tracked.request).copied().unwrap_or_default();
-                    idle.insert(tracked.request.clone(), looks + 1);
+                    let reads = idle_reads.get(&tracked.request).copied().unwrap_or_default();
+                    idle.insert(tracked.request.clone(), reads + 1);
                 }
             }
-            idle_looks = idle;
-            stalled = idle_looks.iter().find(|&(_, &looks)| looks > 8).map(|(request, _)| request.clone());
+            idle_reads = idle;
+            stalled = idle_reads.iter().find(|&(_, &reads)| reads > 8).map(|(request, _)| request.clone());
             if stalled.is_some() {
                 return;
             }
@@ -215,7 +215,8 @@ pub(crate) async fn give_up(host: &Host, error: BusError) -> anyhow::Error {
         if let (Some(stage), Ok(request)) = (stage, request.parse()) {
             let message = error.failure.to_string();
             let unplanned = describe(host, &request).await;
-            let round = manifest::look(&host.cloud, &request).await.ok().flatten().and_then(|(_, round)| round);
+            let round =
+                manifest::state_and_round(&host.cloud, &request).await.ok().flatten().and_then(|(_, round)| round);
             if let Err(failure) = end::fail(&host.cloud, &request, stage, &message, round, || unplanned).await {
                 tracing::warn!(%request, %failure, "the failure could not be recorded");
             }
@@ -241,11 +242,11 @@ async fn is_idle(host: &Host, request: &str) -> bool {
     host.local.pending(&request).await.is_ok_and(|pending| pending == 0)
 }
 
-async fn look_at(host: &Host, jobs: &[&Job]) -> anyhow::Result<Vec<Tracked>> {
+async fn read_progress(host: &Host, jobs: &[&Job]) -> anyhow::Result<Vec<Tracked>> {
     let mut all = Vec::with_capacity(jobs.len());
     for job in jobs {
         let is_over = end::is_told(&host.cloud, &job.request).await?;
-        all.push(Tracked::look(host, &job.request, is_over).await?);
+        all.push(Tracked::read(host, &job.request, is_over).await?);
     }
     Ok(all)
 }

@@ -31,7 +31,7 @@ pub(crate) enum Taken {
     Linked,
 }
 
-/// Puts a file into `uploads`, unless it is there: the same file dropped again is the same upload. Two different files of one name are
+/// Puts a file into `uploads`, unless it is there: the same file uploaded again is the same upload. Two different files of one name are
 /// two uploads.
 pub(crate) async fn upload(cloud: &LocalCloud, video: &Path, settings: &RequestSettings) -> anyhow::Result<ObjectInfo> {
     let shown = format!("{:?}", video.display().to_string());

@@ -39,8 +39,8 @@ use trackdrop_flow::end;
 use trackdrop_media::Limits;
 use trackdrop_pipeline::{RequestSettings, trigger::Trigger};
 
-/// How often the folder is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the folder is scanned.
+const SCAN_EVERY: Duration = Duration::from_secs(1);
 
 /// Processes what appears in a folder, until it is stopped: by SIGTERM with success, by an interrupt with 130.
 pub(crate) async fn watch(data: &Path, arguments: &WatchArguments) -> anyhow::Result<ExitCode> {
@@ -119,7 +119,7 @@ struct Watcher {
     limits: Limits,
     quiet: Duration,
     record: Record,
-    /// What the last look found that is not taken, and since when it is so.
+    /// What the last scan found that is not taken, and since when it is so.
     seen: BTreeMap<PathBuf, (Seen, Instant)>,
     /// Why a file is not taken, as it was said.
     told: BTreeMap<PathBuf, (Seen, String)>,
@@ -144,12 +144,12 @@ impl Watcher {
     }
 
     async fn watch(mut self) -> anyhow::Result<std::convert::Infallible> {
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut scan = tokio::time::interval(SCAN_EVERY);
+        scan.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            look.tick().await;
+            scan.tick().await;
             self.tell_what_is_over().await?;
-            self.look().await?;
+            self.scan().await?;
         }
     }
 
@@ -166,8 +166,8 @@ impl Watcher {
         Ok(())
     }
 
-    /// One look at the folder: what is complete is taken, one file after the other.
-    async fn look(&mut self) -> anyhow::Result<()> {
+    /// One scan of the folder: what is complete is taken, one file after the other.
+    async fn scan(&mut self) -> anyhow::Result<()> {
         let mut found = Vec::new();
         if let Err(error) = videos::in_folder(&self.folder, self.recursive, &self.uploads, &mut found) {
             // A drive that is gone for a while, or a folder that was removed while it was read.
@@ -217,7 +217,7 @@ impl Watcher {
     async fn take(&mut self, path: &Path, seen: Seen) -> anyhow::Result<()> {
         let uploaded = match upload::upload(&self.host.local, path, &self.settings).await {
             Ok(uploaded) if Seen::of(path) == Some(seen) => uploaded,
-            // It changed meanwhile, or is gone: the next look decides.
+            // It changed meanwhile, or is gone: the next scan decides.
             Ok(_) => return Ok(()),
             Err(_) if Seen::of(path) != Some(seen) => return Ok(()),
             Err(error) => return Err(error),

@@ -30,10 +30,10 @@ use trackdrop_pipeline::{
 };
 use trackdrop_tables::{detections, tracks};
 
-/// How often it is looked whether requests are over.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often it is checked whether requests are over.
+const POLL_EVERY: Duration = Duration::from_millis(250);
 /// Checks in a row at which nothing is queued for a request that is not over: it would hang for ever.
-const MOST_IDLE_LOOKS: u32 = 8;
+const MOST_IDLE_TIMES: u32 = 8;
 /// The reason of a request that was cancelled.
 const CANCELLED: &str = "it was cancelled on the console; Retry resumes from what is done";
 
@@ -133,13 +133,13 @@ impl Workshop {
     }
 
     async fn until_idle(&self, host: &Host, stop: &mut watch::Receiver<bool>) {
-        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut clock = tokio::time::interval(POLL_EVERY);
         let mut idle: BTreeMap<RequestId, u32> = BTreeMap::new();
         loop {
             tokio::select! {
                 biased;
                 () = stopped(stop) => return,
-                _ = look.tick() => {}
+                _ = clock.tick() => {}
             }
             for request in self.unfinished() {
                 if end::is_told(&self.cloud, &request).await.unwrap_or_default() {
@@ -147,9 +147,9 @@ impl Workshop {
                     continue;
                 }
                 let is_idle = host.local.pending(&request).await.is_ok_and(|pending| pending == 0);
-                let looks = if is_idle { idle.get(&request).copied().unwrap_or_default() + 1 } else { 0 };
-                idle.insert(request.clone(), looks);
-                if looks > MOST_IDLE_LOOKS {
+                let times = if is_idle { idle.get(&request).copied().unwrap_or_default() + 1 } else { 0 };
+                idle.insert(request.clone(), times);
+                if times > MOST_IDLE_TIMES {
                     self.lay_down(&request);
                     self.note(Some(request), "nothing is queued for it: Retry resumes from what is done".to_owned());
                 }
@@ -227,7 +227,7 @@ impl Workshop {
 
     async fn ended(&self, request: &RequestId) -> anyhow::Result<()> {
         let host = self.host();
-        let found = manifest::look(&self.cloud, request).await?;
+        let found = manifest::state_and_round(&self.cloud, request).await?;
         let (state, round) = found.unzip();
         if state.is_some_and(RequestState::is_final) {
             bail!("{request} is over already: there is nothing to cancel");
@@ -284,7 +284,7 @@ impl Workshop {
     }
 
     async fn deleted(&self, request: &RequestId, with_upload: bool) -> anyhow::Result<()> {
-        let found = deletion::look(&self.cloud, request).await?;
+        let found = deletion::find(&self.cloud, request).await?;
         let found = found.ok_or_else(|| anyhow!("there is no request {request}: the list of requests has them all"))?;
         delete::check(&found, std::slice::from_ref(request), with_upload, false)?;
         self.lay_down(request);

@@ -101,7 +101,7 @@ fn listed(host: &str) -> usize {
 async fn letters_are_handed_back_where_one_of_them_cannot_be_acknowledged() {
     let (pubsub, host) = PubSub::start(3).await;
     pubsub.refuse(Some(("acknowledge", 1)));
-    let output = dead_letters(&host, &["drop", "--all"]);
+    let output = dead_letters(&host, &["discard", "--all"]);
     assert!(!output.status.success());
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(
@@ -111,12 +111,12 @@ async fn letters_are_handed_back_where_one_of_them_cannot_be_acknowledged() {
     assert!(error.contains("403"), "{error}");
     pubsub.refuse(None);
     assert_eq!(listed(&host), 2);
-    assert!(dead_letters(&host, &["drop", "letter-1", "letter-2"]).status.success());
+    assert!(dead_letters(&host, &["discard", "letter-1", "letter-2"]).status.success());
     assert_eq!(listed(&host), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn letters_are_handed_back_where_looking_through_them_is_broken_off() {
+async fn letters_are_handed_back_where_listing_them_is_broken_off() {
     let (pubsub, host) = PubSub::start(3).await;
     // The first call leases them all; then one fails.
     pubsub.refuse(Some(("pull", 1)));

@@ -92,7 +92,7 @@ fn crossings_are_as_drawn(scene: &Scene, name: &str) {
             (numbers[1] - x).abs() < NEAR_PX && (numbers[2] - y).abs() < NEAR_PX,
             "{name}: {row} is to be at {x}, {y}"
         );
-        // A frame that the file does not have is none that was missed.
+        // A frame that the file does not have does not count as missed.
         assert_eq!(fields[5], "true", "{name}: {row}");
     }
 }

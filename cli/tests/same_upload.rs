@@ -1,4 +1,4 @@
-//! The same file dropped again is the same upload; another file or another name is another one.
+//! The same file uploaded again is the same upload; another file or another name is another one.
 
 #![allow(clippy::unwrap_used)]
 

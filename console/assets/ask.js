@@ -19,7 +19,7 @@ const OF_ALL = [
   ["Where the time went", "SELECT video, frames, split_s, track_s, merge_s, annotate_s, join_s\nFROM requests\nORDER BY finished_at DESC"],
 ];
 
-/** Characters of a statement that is part of the address: a longer address is none that a server takes. */
+/** Characters of a statement that is part of the address: servers refuse a longer address. */
 const MOST_IN_ADDRESS = 16_000;
 
 /** Dollars from which it is asked before a statement runs. */

@@ -46,7 +46,7 @@ export function Drop({ live }) {
   useEffect(() => localStorage.setItem("settings", JSON.stringify(form)), [form]);
   const unfinished = live.drops.filter((drop) => drop.offset < drop.bytes && drop.request === null);
   const take = (files) => {
-    setProblem(files.length === 0 ? "No file was dropped: a folder is none." : null);
+    setProblem(files.length === 0 ? "No file was dropped: folders are not taken." : null);
     [...files].forEach((file) => send(file, wishesOf(form), unfinished));
   };
   const latest = useRef(take);

@@ -7,12 +7,12 @@ import { requestsOf, useLive } from "./live.js";
 import { clock, number, STATES, when } from "./text.js";
 
 const COLUMNS = [
-  { key: "video", name: "Video", of: (line) => line.video.toLowerCase() },
-  { key: "state", name: "State", of: (line) => line.state },
-  { key: "uploaded_at", name: "Uploaded", of: (line) => line.uploaded_at },
-  { key: "seconds", name: "Length", of: (line) => line.seconds ?? -1, isNumber: true },
-  { key: "frames", name: "Frames", of: (line) => line.frames ?? -1, isNumber: true },
-  { key: "tracks", name: "Objects", of: (line) => line.tracks ?? -1, isNumber: true },
+  { key: "video", name: "Video", of: (request) => request.video.toLowerCase() },
+  { key: "state", name: "State", of: (request) => request.state },
+  { key: "uploaded_at", name: "Uploaded", of: (request) => request.uploaded_at },
+  { key: "seconds", name: "Length", of: (request) => request.seconds ?? -1, isNumber: true },
+  { key: "frames", name: "Frames", of: (request) => request.frames ?? -1, isNumber: true },
+  { key: "tracks", name: "Objects", of: (request) => request.tracks ?? -1, isNumber: true },
 ];
 
 /** A word with a sign, so that colour is not all that says it. */
@@ -22,7 +22,7 @@ export function State({ state }) {
 }
 
 export function List() {
-  const [lines, setLines] = useState(null);
+  const [requests, setRequests] = useState(null);
   const [problem, setProblem] = useState(null);
   const [search, setSearch] = useState(new URLSearchParams(location.search).get("q") ?? "");
   const [order, setOrder] = useState({ key: "uploaded_at", down: true });
@@ -34,7 +34,7 @@ export function List() {
   // The list is asked for again when a request has come to another state, and not while its frames are counted.
   const states = requestsOf(live).map(({ request_id, state, is_over }) => `${request_id} ${state} ${is_over}`).sort().join();
   useEffect(() => {
-    api.requests().then((found) => (setLines(found), setProblem(null)), (error) => setProblem(error.message));
+    api.requests().then((found) => (setRequests(found), setProblem(null)), (error) => setProblem(error.message));
   }, [states]);
   useEffect(() => {
     const url = new URL(location.href);
@@ -44,10 +44,10 @@ export function List() {
 
   const shown = useMemo(() => {
     const { of } = COLUMNS.find((column) => column.key === order.key);
-    const found = (lines ?? []).filter((line) => `${line.video} ${line.request_id} ${line.state}`.toLowerCase().includes(search.toLowerCase()));
+    const found = (requests ?? []).filter((request) => `${request.video} ${request.request_id} ${request.state}`.toLowerCase().includes(search.toLowerCase()));
     const compared = (a, b) => (of(a) < of(b) ? -1 : of(a) > of(b) ? 1 : 0) * (order.down ? -1 : 1);
     return found.sort(compared);
-  }, [lines, search, order]);
+  }, [requests, search, order]);
 
   return html`
     <main class="list">
@@ -57,8 +57,8 @@ export function List() {
         <label class="search">Search <input type="search" value=${search} onInput=${(e) => setSearch(e.target.value)} placeholder="name, id or state" /></label>
       </div>
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
-      ${lines?.length === 0 && html`<p class="empty">There are no requests yet. Drop a video on this page.</p>`}
-      ${lines?.length > 0 &&
+      ${requests?.length === 0 && html`<p class="empty">There are no requests yet. Drop a video on this page.</p>`}
+      ${requests?.length > 0 &&
       html`
         <div class="scroll">
           <table>
@@ -78,18 +78,18 @@ export function List() {
             </thead>
             <tbody>
               ${shown.map(
-                (line) => html`
-                  <tr key=${line.request_id}>
+                (request) => html`
+                  <tr key=${request.request_id}>
                     <td>
-                      <a href=${`/request/${line.request_id}`}>${line.video}</a>
-                      <div class="id">${line.request_id}${line.retrack_of && `, a version of ${line.retrack_of}`}</div>
-                      ${line.error && html`<div class="error">${line.error}</div>`}
+                      <a href=${`/request/${request.request_id}`}>${request.video}</a>
+                      <div class="id">${request.request_id}${request.retrack_of && `, a version of ${request.retrack_of}`}</div>
+                      ${request.error && html`<div class="error">${request.error}</div>`}
                     </td>
-                    <td><${State} state=${line.state} />${line.frames_damaged > 0 && html`<div class="warn">${number(line.frames_damaged)} damaged frames</div>`}</td>
-                    <td>${when(line.uploaded_at)}</td>
-                    <td class="number">${line.seconds === null ? "" : clock(line.seconds, 0)}</td>
-                    <td class="number">${line.frames === null ? "" : number(line.frames)}</td>
-                    <td class="number">${line.tracks === null ? "" : number(line.tracks)}</td>
+                    <td><${State} state=${request.state} />${request.frames_damaged > 0 && html`<div class="warn">${number(request.frames_damaged)} damaged frames</div>`}</td>
+                    <td>${when(request.uploaded_at)}</td>
+                    <td class="number">${request.seconds === null ? "" : clock(request.seconds, 0)}</td>
+                    <td class="number">${request.frames === null ? "" : number(request.frames)}</td>
+                    <td class="number">${request.tracks === null ? "" : number(request.tracks)}</td>
                   </tr>
                 `,
               )}

@@ -89,13 +89,13 @@ pub trait Guard: fmt::Debug + Send + Sync {
     /// Whether a request may come in, by its headers.
     ///
     /// # Errors
-    /// [`Turned`].
-    async fn admit(&self, headers: &HeaderMap) -> Result<(), Turned>;
+    /// [`TurnedAway`].
+    async fn admit(&self, headers: &HeaderMap) -> Result<(), TurnedAway>;
 }
 
 /// A request that a [`Guard`] turns away, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Turned {
+pub enum TurnedAway {
     /// Nobody knows who asks.
     #[error("{0}")]
     Unknown(String),
@@ -107,14 +107,14 @@ pub enum Turned {
     Later(String),
 }
 
-impl From<Turned> for Problem {
-    fn from(turned: Turned) -> Self {
-        let status = match &turned {
-            Turned::Unknown(_) => StatusCode::UNAUTHORIZED,
-            Turned::Forbidden(_) => StatusCode::FORBIDDEN,
-            Turned::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
+impl From<TurnedAway> for Problem {
+    fn from(away: TurnedAway) -> Self {
+        let status = match &away {
+            TurnedAway::Unknown(_) => StatusCode::UNAUTHORIZED,
+            TurnedAway::Forbidden(_) => StatusCode::FORBIDDEN,
+            TurnedAway::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self::new(status, turned.to_string())
+        Self::new(status, away.to_string())
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn begin(console: &Arc<Console>, upload: Upload) {
     tokio::spawn(async move {
         let Ok(drops) = console.drops() else { return };
         let Ok(_held) = drops.incoming.hold(&upload.id) else { return };
-        console.live.look_now();
+        console.live.read_now();
         let begun = drops.works.begin(&upload.name, &drops.incoming.data(&upload.id), &upload.wishes).await;
         let has_begun = begun.is_ok();
         let changed = drops.incoming.change(&upload.id, |upload| match begun {
@@ -60,7 +60,7 @@ pub(crate) fn begin(console: &Arc<Console>, upload: Upload) {
             Ok(_) => {}
             Err(error) => tracing::warn!(id = upload.id, %error, "what became of an upload could not be recorded"),
         }
-        console.live.look_now();
+        console.live.read_now();
     });
 }
 
@@ -130,14 +130,14 @@ fn id_of(request: &str) -> Result<RequestId, Problem> {
 /// Ends a request that is in work.
 pub(crate) async fn cancel(State(console): State<Arc<Console>>, Path(request): Path<String>) -> Result<Json, Problem> {
     console.drops()?.works.cancel(&id_of(&request)?).await?;
-    console.live.look_now();
+    console.live.read_now();
     Ok(Json(json!({ "cancelled": request })))
 }
 
 /// Tries a request again, or resumes one that was left.
 pub(crate) async fn retry(State(console): State<Arc<Console>>, Path(request): Path<String>) -> Result<Json, Problem> {
     console.drops()?.works.go_on(&id_of(&request)?).await?;
-    console.live.look_now();
+    console.live.read_now();
     Ok(Json(json!({ "goes_on": request })))
 }
 
@@ -162,14 +162,14 @@ pub(crate) async fn mend(
     let edits: Result<Vec<Edit>, _> = edits.iter().map(|edit| edit.parse()).collect();
     let edits = edits.map_err(|error: EditError| Problem::bad(error.to_string()))?;
     let version = console.drops()?.works.mend(&id_of(&request)?, keep, edits).await?;
-    console.live.look_now();
+    console.live.read_now();
     Ok(Json(json!({ "request": version })))
 }
 
 /// What deleting a request would remove.
 pub(crate) async fn removal(State(console): State<Arc<Console>>, Path(request): Path<String>) -> Result<Json, Problem> {
     let request = requests::found(&console, &request).await?.request_id;
-    let found = delete::look(&console.cloud, &request).await?;
+    let found = delete::find(&console.cloud, &request).await?;
     let found = found.ok_or_else(|| Problem::not_found(format!("there is no request {request}")))?;
     let versions: Vec<_> = found.versions.iter().map(|(version, _)| version).collect();
     let sharing: Vec<_> = found.sharing_upload().collect();
@@ -193,6 +193,6 @@ pub(crate) async fn remove(
     for upload in drops.incoming.all().into_iter().filter(|upload| upload.request.as_ref() == Some(&id)) {
         drops.incoming.discard(&upload.id)?;
     }
-    console.live.look_now();
+    console.live.read_now();
     Ok(Json(json!({ "deleted": request })))
 }

@@ -13,7 +13,8 @@
 //! - `scenes`: lines and zones, what they count, and where they are stored.
 //! - `files`: objects as files, held open while they are of use.
 //! - `incoming`: videos that come in parts, whatever is killed meanwhile; `tus`: the protocol by which they come.
-//! - `works`: what the host of the functions does for the page; `drops`: from an upload to its request, and cancel, retry, delete.
+//! - `works`: what the host of the functions does for the page; `drops`: videos that people drop on the page, from upload to request, and cancel, retry,
+//!   delete.
 //! - `sessions`: on Google Cloud, uploads that go straight to the store.
 //! - `live`: the progress of all that, as it happens.
 //!
@@ -42,7 +43,7 @@ mod works;
 
 pub use {
     ask::Billed,
-    door::{Guard, Token, TokenError, Turned},
+    door::{Guard, Token, TokenError, TurnedAway},
     drops::Drops,
     incoming::{Incoming, IncomingOpenError},
     sessions::Sessions,
@@ -85,7 +86,7 @@ pub struct Console {
     door: door::Door,
     policy: HeaderValue,
     files: files::Files,
-    lines: requests::Lines,
+    listed: requests::ListedRequests,
     database: Mutex<Connection>,
     stills: still::Stills,
     /// Statements of the page run one after the other.
@@ -145,7 +146,7 @@ impl Console {
             door,
             policy: door::policy(None),
             files: files::Files::default(),
-            lines: requests::Lines::default(),
+            listed: requests::ListedRequests::default(),
             database: Mutex::new(database),
             stills: still::Stills::default(),
             turns: Arc::new(Semaphore::new(1)),
@@ -240,7 +241,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let console = Arc::new(console);
     drops::take_up(&console).await;
-    let looking = tokio::spawn(live::look_on(console.clone()));
+    let refreshing = tokio::spawn(live::keep_fresh(console.clone()));
     let (ending, late) = (console.clone(), console.clone());
     let served = axum::serve(listener, console.router()).with_graceful_shutdown(async move {
         stop.await;
@@ -252,6 +253,6 @@ pub async fn serve(
         // A client that has stopped reading a video or sending an upload is not waited for.
         () = async { late.live.ended().await; tokio::time::sleep(GRACE).await } => Ok(()),
     };
-    looking.abort();
+    refreshing.abort();
     served
 }

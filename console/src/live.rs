@@ -21,13 +21,13 @@ use trackdrop_flow::{
 };
 use trackdrop_pipeline::{Failure, RequestId, Stage, Timestamp};
 
-/// How often it is looked while somebody watches: on this machine, and in a store that is asked over a network and paid for that.
-const LOOK_EVERY: Duration = Duration::from_millis(400);
-const LOOK_EVERY_IN_CLOUD: Duration = Duration::from_secs(3);
-/// In a cloud: how old an upload is at most whose request is looked at, and how many requests are. The sweeper restarts or fails what takes longer.
+/// How often the state is read while somebody watches: on this machine, and in a store that is asked over a network and paid for that.
+const POLL_EVERY: Duration = Duration::from_millis(400);
+const POLL_EVERY_IN_CLOUD: Duration = Duration::from_secs(3);
+/// In a cloud: how old an upload is at most whose request is read, and how many requests are. The sweeper restarts or fails what takes longer.
 const RECENT_S: f64 = 2.0 * 86_400.0;
-const MOST_LOOKED_AT: usize = 50;
-const LOOKED_AT_ONCE: usize = 12;
+const MOST_READ: usize = 50;
+const READ_AT_ONCE: usize = 12;
 
 /// What the watchers saw last.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Live {
     seen: watch::Sender<Arc<str>>,
     now: Notify,
     ending: watch::Sender<bool>,
-    /// The last state of requests that are over: they are not looked at again.
+    /// The last state of requests that are over: they are not read again.
     over: Mutex<BTreeMap<RequestId, Value>>,
 }
 
@@ -52,7 +52,7 @@ impl Default for Live {
 
 impl Live {
     /// Something has changed.
-    pub(crate) fn look_now(&self) {
+    pub(crate) fn read_now(&self) {
         self.now.notify_one();
     }
 
@@ -66,19 +66,19 @@ impl Live {
         ended(&mut self.ending.subscribe()).await;
     }
 
-    /// One that was deleted is none that is over.
+    /// Forgets a request that was deleted: it no longer counts as one that is over.
     pub(crate) fn forget(&self, request: &RequestId) {
         self.over.lock().unwrap_or_else(PoisonError::into_inner).remove(request);
     }
 }
 
-/// Looks, while somebody watches, for as long as the console runs.
-pub(crate) async fn look_on(console: Arc<Console>) {
-    let mut look = tokio::time::interval(if console.is_in_cloud() { LOOK_EVERY_IN_CLOUD } else { LOOK_EVERY });
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+/// Reads the state while somebody watches, for as long as the console runs.
+pub(crate) async fn keep_fresh(console: Arc<Console>) {
+    let mut clock = tokio::time::interval(if console.is_in_cloud() { POLL_EVERY_IN_CLOUD } else { POLL_EVERY });
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = look.tick() => {}
+            _ = clock.tick() => {}
             () = console.live.now.notified() => {}
         }
         if console.live.seen.receiver_count() > 0
@@ -110,9 +110,9 @@ async fn recent(console: &Console) -> Result<Vec<Value>, Failure> {
     let mut uploads = known::uploads(&console.cloud).await?;
     uploads.retain(|upload| now.seconds_since(upload.uploaded_at) < RECENT_S);
     uploads.sort_by_key(|upload| std::cmp::Reverse(upload.uploaded_at));
-    uploads.truncate(MOST_LOOKED_AT);
-    let looked = uploads.into_iter().map(|upload| recent_one(console, upload).boxed());
-    stream::iter(looked).buffered(LOOKED_AT_ONCE).try_collect().await
+    uploads.truncate(MOST_READ);
+    let read = uploads.into_iter().map(|upload| recent_one(console, upload).boxed());
+    stream::iter(read).buffered(READ_AT_ONCE).try_collect().await
 }
 
 async fn recent_one(console: &Console, upload: Known) -> Result<Value, Failure> {
@@ -163,7 +163,7 @@ async fn of_request(console: &Console, works: Option<&dyn Works>, request: &Requ
     }
     let manifest = manifest::read(&console.cloud, request).await?;
     let is_over = (works.is_none() || !is_worked_for) && end::is_told(&console.cloud, request).await?;
-    let progress = progress::look(&console.cloud, request).await?;
+    let progress = progress::read(&console.cloud, request).await?;
     let stages: Vec<_> = progress
         .stages
         .iter()

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use std::{error::Error, process::ExitCode, sync::Arc};
 use trackdrop_cloud::google::SettingsError;
-use trackdrop_console::{Billed, Console, Guard, Sessions, Turned, serve};
+use trackdrop_console::{Billed, Console, Guard, Sessions, TurnedAway, serve};
 use trackdrop_framework::{
     PagesEnvironment,
     iap::{HEADER, IapVerifier, Members, NotAdmitted},
@@ -65,13 +65,13 @@ impl Guard for Proxy {
         &self.hosts
     }
 
-    async fn admit(&self, headers: &HeaderMap) -> Result<(), Turned> {
+    async fn admit(&self, headers: &HeaderMap) -> Result<(), TurnedAway> {
         let header = headers.get(HEADER).and_then(|value| value.to_str().ok());
         match self.verifier.verify(header).await {
             Ok(_) => Ok(()),
-            Err(error @ NotAdmitted::Header(_)) => Err(Turned::Unknown(error.to_string())),
-            Err(error @ NotAdmitted::Person(_)) => Err(Turned::Forbidden(error.to_string())),
-            Err(error @ NotAdmitted::Keys(_)) => Err(Turned::Later(error.to_string())),
+            Err(error @ NotAdmitted::Header(_)) => Err(TurnedAway::Unknown(error.to_string())),
+            Err(error @ NotAdmitted::Person(_)) => Err(TurnedAway::Forbidden(error.to_string())),
+            Err(error @ NotAdmitted::Keys(_)) => Err(TurnedAway::Later(error.to_string())),
         }
     }
 }

@@ -18,9 +18,9 @@ use trackdrop_pipeline::{
 /// Requests that are read at the same time.
 const READ_AT_ONCE: usize = 24;
 
-/// A line of the list.
+/// A request as the list shows it.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Line {
+pub(crate) struct ListedRequest {
     request_id: RequestId,
     video: String,
     uploaded_at: Timestamp,
@@ -38,7 +38,7 @@ pub(crate) struct Line {
     cost: Option<serde_json::Value>,
 }
 
-impl Line {
+impl ListedRequest {
     /// Of a request of which nothing else is known.
     fn of(request_id: RequestId) -> Self {
         Self {
@@ -68,43 +68,47 @@ pub(crate) async fn found(console: &Console, request: &str) -> Result<Manifest, 
     manifest::read(&console.cloud, &id).await?.ok_or_else(unknown)
 }
 
-/// The lines of requests that are over, with the generation of the manifest that each was made of: those of a store that answers each question over a
-/// network are read once.
+/// The requests that are over, as the list shows them, each with the generation of the manifest that it was made of: a store that answers each question
+/// over a network is asked for them once.
 #[derive(Debug, Default)]
-pub(crate) struct Lines(Mutex<BTreeMap<RequestId, (i64, Line)>>);
+pub(crate) struct ListedRequests(Mutex<BTreeMap<RequestId, (i64, ListedRequest)>>);
 
-impl Lines {
-    fn known(&self) -> MutexGuard<'_, BTreeMap<RequestId, (i64, Line)>> {
-        // A panic elsewhere leaves a list of whole lines.
+impl ListedRequests {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<RequestId, (i64, ListedRequest)>> {
+        // A panic elsewhere leaves whole requests: each is inserted at once.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, request: &RequestId, generation: i64) -> Option<Line> {
+    fn find(&self, request: &RequestId, generation: i64) -> Option<ListedRequest> {
         let known = self.known();
-        known.get(request).filter(|(of, _)| *of == generation).map(|(_, line)| line.clone())
+        known.get(request).filter(|(of, _)| *of == generation).map(|(_, listed)| listed.clone())
     }
 }
 
 pub(crate) async fn list(State(console): State<Arc<Console>>) -> Result<Json, Problem> {
     let cloud = &console.cloud;
-    let listed = manifest::listed(cloud).await?;
-    let planned: BTreeSet<_> = listed.iter().map(|(request, _)| request.clone()).collect();
-    let read = listed.into_iter().map(|(request, info)| line_of(&console, request, info.generation).boxed());
-    let mut lines: Vec<Line> =
+    let manifests = manifest::listed(cloud).await?;
+    let planned: BTreeSet<_> = manifests.iter().map(|(request, _)| request.clone()).collect();
+    let read = manifests.into_iter().map(|(request, info)| listed_request(&console, request, info.generation).boxed());
+    let mut requests: Vec<ListedRequest> =
         stream::iter(read).buffered(READ_AT_ONCE).try_filter_map(future::ok).try_collect().await?;
-    lines.extend(known::waiting(cloud, &planned).await?.into_iter().map(|known| {
+    requests.extend(known::waiting(cloud, &planned).await?.into_iter().map(|known| {
         let (uploaded_at, state) = (known.uploaded_at, known.state());
-        Line { video: known.video, uploaded_at, state, ..Line::of(known.request) }
+        ListedRequest { video: known.video, uploaded_at, state, ..ListedRequest::of(known.request) }
     }));
-    lines.sort_by(|a, b| (b.uploaded_at, &b.request_id).cmp(&(a.uploaded_at, &a.request_id)));
-    console.lines.known().retain(|request, _| planned.contains(request));
-    Ok(Json(json!({ "requests": lines })))
+    requests.sort_by(|a, b| (b.uploaded_at, &b.request_id).cmp(&(a.uploaded_at, &a.request_id)));
+    console.listed.known().retain(|request, _| planned.contains(request));
+    Ok(Json(json!({ "requests": requests })))
 }
 
-/// The line of a request; none where it was deleted meanwhile.
-async fn line_of(console: &Console, request: RequestId, generation: i64) -> Result<Option<Line>, Failure> {
-    if let Some(line) = console.lines.find(&request, generation) {
-        return Ok(Some(line));
+/// A request as the list shows it; none where it was deleted meanwhile.
+async fn listed_request(
+    console: &Console,
+    request: RequestId,
+    generation: i64,
+) -> Result<Option<ListedRequest>, Failure> {
+    if let Some(listed) = console.listed.find(&request, generation) {
+        return Ok(Some(listed));
     }
     let cloud = &console.cloud;
     let Some(manifest) = manifest::read(cloud, &request).await? else { return Ok(None) };
@@ -114,7 +118,7 @@ async fn line_of(console: &Console, request: RequestId, generation: i64) -> Resu
     };
     let (video, ledger) = (manifest.source.video.as_ref(), manifest.ledger.as_ref());
     let is_over = manifest.state.is_final() && (summary.is_some() || !manifest.state.has_rows());
-    let line = Line {
+    let listed = ListedRequest {
         video: end::video_name(&manifest),
         uploaded_at: manifest.source.uploaded_at,
         state: manifest.state.as_str(),
@@ -129,12 +133,12 @@ async fn line_of(console: &Console, request: RequestId, generation: i64) -> Resu
         segments_tracked: Some(manifest.progress.segments_tracked),
         tracks: summary.as_ref().map(|summary| summary.tracks_by_class.values().sum()),
         cost: summary.and_then(|summary| summary.cost).map(|cost| json!(cost)),
-        ..Line::of(request.clone())
+        ..ListedRequest::of(request.clone())
     };
     if is_over {
-        console.lines.known().insert(request, (generation, line.clone()));
+        console.listed.known().insert(request, (generation, listed.clone()));
     }
-    Ok(Some(line))
+    Ok(Some(listed))
 }
 
 pub(crate) async fn page(State(console): State<Arc<Console>>, Path(request): Path<String>) -> Result<Json, Problem> {

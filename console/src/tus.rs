@@ -110,7 +110,7 @@ pub(crate) async fn create(State(console): State<Arc<Console>>, headers: HeaderM
     };
     console.drops()?.works.check(&name, &wishes).await?;
     let upload = incoming.begin(&name, bytes, modified_ms, wishes)?;
-    console.live.look_now();
+    console.live.read_now();
     Ok(answer(
         StatusCode::CREATED,
         &[(header::LOCATION, format!("/api/uploads/{}", upload.id)), (OFFSET, "0".to_owned())],
@@ -155,7 +155,7 @@ pub(crate) async fn append(
     if upload.is_whole() {
         drops::begin(&console, upload.clone());
     }
-    console.live.look_now();
+    console.live.read_now();
     Ok(answer(StatusCode::NO_CONTENT, &headers_of(&upload)))
 }
 
@@ -193,7 +193,7 @@ pub(crate) async fn discard(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     incoming(&console, &headers)?.discard(&id)?;
-    console.live.look_now();
+    console.live.read_now();
     Ok(answer(StatusCode::NO_CONTENT, &[]))
 }
 

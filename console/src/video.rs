@@ -58,7 +58,7 @@ pub(crate) async fn play(
             format!("bytes {}-{}/{bytes}", sent.start, sent.end.saturating_sub(1)),
         );
     }
-    // Where an answer is bounded, one that has no length is none that is too long.
+    // Where answers of a known length are bounded, a range is within the bound, and the whole video is sent without a length.
     if range.is_some() || console.most_answer_bytes.is_none() {
         put(&mut response, header::CONTENT_LENGTH, (sent.end - sent.start).to_string());
     }

@@ -91,7 +91,7 @@ impl Unread {
             let class = classes.as_ref().map(|classes| classes[i]);
             rows.push(Row {
                 score: scores.as_ref().map_or(1.0, |scores| scores[i]),
-                // As in files: a class that is no whole number from 0 is none.
+                // As in files: a class that is not a whole number from 0 counts as no class.
                 class: class
                     .filter(|class| (0.0..=65_535.0).contains(class) && class.fract() == 0.0)
                     .map(|class| class as u16),

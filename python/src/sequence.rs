@@ -182,7 +182,7 @@ fn associate(detections: &Detections, settings: &Settings, last: u32, by_class: 
     Ok(rows)
 }
 
-/// The refined rows: by frame, within a frame those of the tracker first. Rows whose box is none stay as they are.
+/// The refined rows: by frame, within a frame those of the tracker first. Rows whose box can't be used stay as they are.
 fn refined(rows: Vec<Row>, detections: &Detections, last: u32, refine: &Refine, video: &Video) -> Vec<Row> {
     let (usable, odd): (Vec<Row>, Vec<Row>) =
         rows.into_iter().partition(|row| is_usable(row.bbox) && is_usable(row.measured));

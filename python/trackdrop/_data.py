@@ -174,7 +174,7 @@ def open_data(data: Optional[PathLikeStr] = None) -> Data:
     Raises
     ------
     FileNotFoundError
-        It is none.
+        There is no data directory in the folder.
     """
     return Data(data_directory(data))
 
@@ -230,7 +230,7 @@ class Data:
         Raises
         ------
         ValueError
-            A scene is none; the message names every error, its place and the remedy.
+            A scene has errors; the message names every error, its place and the remedy.
         """
         asked = self._stored_scenes() if scenes is None else [_scene_rows(scene) for scene in scenes]
         try:

@@ -21,7 +21,7 @@ variables {
   video_engine                = "nvidia"
   limits                      = "max_frames=5"
   load_window                 = true
-  sweep                       = { still_s = 7200, give_up_s = 86400 }
+  sweep                       = { stalled_s = 7200, give_up_s = 86400 }
   otlp_endpoint               = "http://collector:4318"
   pulled                      = []
   workers                     = {}
@@ -81,7 +81,7 @@ run "services" {
         function == "split" ? ["TRACKDROP_IGNORE", "TRACKDROP_MODELS", "TRACKDROP_SPOOL_BYTES"] : [],
         contains(["split", "track", "annotate"], function) ? ["TRACKDROP_LIMITS"] : [],
         ["TRACKDROP_LOAD_WINDOW"],
-        function == "fail" ? ["TRACKDROP_GIVE_UP_S", "TRACKDROP_IGNORE", "TRACKDROP_STILL_S", "TRACKDROP_TOPIC_UPLOADS", "TRACKDROP_TOPIC_WORK"] : [],
+        function == "fail" ? ["TRACKDROP_GIVE_UP_S", "TRACKDROP_IGNORE", "TRACKDROP_STALLED_S", "TRACKDROP_TOPIC_UPLOADS", "TRACKDROP_TOPIC_WORK"] : [],
       ))
     ])
     error_message = "A service does not get the settings of the contract."
@@ -113,7 +113,7 @@ run "services" {
         TRACKDROP_GIVE_UP_S     = "86400"
         TRACKDROP_IGNORE        = join(",", run.files.triggers["split"].on.ignore)
         TRACKDROP_LOAD_WINDOW   = "1"
-        TRACKDROP_STILL_S       = "7200"
+        TRACKDROP_STALLED_S     = "7200"
         TRACKDROP_TOPIC_UPLOADS = "projects/a-project-id-of-thirty-letters/topics/trackdrop-uploads"
         TRACKDROP_TOPIC_WORK    = "projects/a-project-id-of-thirty-letters/topics/trackdrop-work"
       }

@@ -51,7 +51,7 @@ run "the_clock_is_set" {
 
   # A day before the chunks go.
   assert {
-    condition     = local.sweep == { still_s = 7200, give_up_s = 28800 }
+    condition     = local.sweep == { stalled_s = 7200, give_up_s = 28800 }
     error_message = "The sweeper fails a request only after its chunks are deleted."
   }
 }

@@ -142,7 +142,7 @@ pub(crate) struct FilterArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Results")]
 pub(crate) struct ResultArguments {
-    /// Write the tracks in these formats, too, as files beside the results: any that `trackdrop export` knows
+    /// Write the tracks in these formats, too, as files beside the results: any that `trackdrop export` knows, except cvat-mot
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     pub(crate) exports: Option<Vec<ExportFormat>>,
     /// Make objects of these classes unrecognisable in the annotated video

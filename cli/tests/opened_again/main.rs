@@ -114,7 +114,7 @@ impl Scene {
     }
 
     async fn round(&self) -> Option<Timestamp> {
-        manifest::look(&self.world.cloud, &self.request).await.unwrap().unwrap().1
+        manifest::state_and_round(&self.world.cloud, &self.request).await.unwrap().unwrap().1
     }
 
     async fn tell_failed(&self, cloud: &Cloud) -> Result<(), Failure> {

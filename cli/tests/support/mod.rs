@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 /// No command of these tests takes a tenth of it; one that does hangs, is killed, and fails the test.
 const HANGS_AFTER: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+const POLL_EVERY: Duration = Duration::from_millis(2);
 
 /// The detector of the tests: three boxes that follow the colour of the picture. See `fixtures/make_models.py`.
 pub fn model() -> PathBuf {
@@ -184,10 +184,10 @@ impl Data {
 
     /// The existing objects whose `bucket/name` begins so, with their generations; nothing if there is no catalog yet.
     pub fn objects(&self, prefix: &str) -> BTreeMap<String, i64> {
-        self.look(prefix).unwrap_or_default()
+        self.existing(prefix).unwrap_or_default()
     }
 
-    fn look(&self, prefix: &str) -> rusqlite::Result<BTreeMap<String, i64>> {
+    fn existing(&self, prefix: &str) -> rusqlite::Result<BTreeMap<String, i64>> {
         let catalog = self.0.join(".store/catalog.db");
         let connection = Connection::open_with_flags(catalog, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.busy_timeout(Duration::from_secs(10))?;
@@ -235,7 +235,7 @@ impl Running {
                 return seen();
             }
             assert!(started.elapsed() < HANGS_AFTER, "never seen: {}", self.command);
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(POLL_EVERY);
         }
     }
 
@@ -267,7 +267,7 @@ impl Running {
                     let stderr = self.stderr.take().unwrap().join().unwrap();
                     panic!("{} hangs; it said: {stderr}", self.command);
                 }
-                None => std::thread::sleep(LOOK_EVERY),
+                None => std::thread::sleep(POLL_EVERY),
             }
         };
         let stdout = self.stdout.take().map(|pipe| pipe.join().unwrap()).unwrap_or_default();

@@ -71,7 +71,7 @@ impl<'a> FrameDrawer<'a> {
         pixelate(canvas, &areas);
         if let Some(picker) = &mut self.picker {
             for row in of_frame.iter().filter(|row| row.observed && !is_blurred(row)) {
-                picker.look(canvas, row)?;
+                picker.consider(canvas, row)?;
             }
         }
         if self.drawing.boxes.are_all() {

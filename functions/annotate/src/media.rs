@@ -13,7 +13,7 @@ use trackdrop_media::{
 use trackdrop_pipeline::{Activity, Delivery, Failure, SegmentDescription};
 use trackdrop_tables::tracks::SegmentTracks;
 
-/// An encoder at its preset takes some five times as long for a picture as a decoder and drawing (docs/speed.md), so one
+/// An encoder at its preset takes some four times as long for a picture as a decoder and drawing (docs/speed.md), so one
 /// thread keeps this many of the encoder's busy; more of them would only cost what threads cost to agree.
 const ENCODER_THREADS_A_DECODER: usize = 4;
 

@@ -34,7 +34,7 @@ fn quality(score: f32, view: &View) -> f64 {
 
 impl Picker {
     /// Takes the object of a row from the picture where that is its best so far; of equals the first.
-    pub(crate) fn look(&mut self, canvas: &Canvas, row: &TrackRow) -> Result<(), Failure> {
+    pub(crate) fn consider(&mut self, canvas: &Canvas, row: &TrackRow) -> Result<(), Failure> {
         let Some(view) = canvas.view(row.bbox) else { return Ok(()) };
         let quality = quality(row.score, &view);
         if self.0.get(&row.track_id).is_some_and(|best| best.quality >= quality) {

@@ -87,7 +87,7 @@ impl Handler for Fail {
                 return Ok(());
             }
         };
-        let found = manifest::look(&self.cloud, &request).await?;
+        let found = manifest::state_and_round(&self.cloud, &request).await?;
         let round = found.and_then(|(_, round)| round);
         // The object that has this name now may be another upload, of another request.
         let (info, is_there) = match self.cloud.find(&started_by.object).await {
@@ -111,8 +111,9 @@ impl Handler for Fail {
         let known_at = letter.published.or(round);
         if known_at < round {
             // Two clocks may differ by seconds: the topic's, and that of the process that reopened the request. A letter is published minutes after
-            // the first attempt of its event. If it is taken for a letter of an earlier round all the same, it stays in its other subscription, and
-            // the sweeper finds the request. A letter that was replayed is never taken for a later one: the round begins after it.
+            // the first attempt of its event. If it is taken for a letter of an earlier round all the same, nothing is lost: the dead letter topic has a
+            // second subscription, where the letter stays for `trackdrop dead-letters`, and the sweeper finds the request. A letter that was replayed
+            // is never taken for a later one: the round begins after it.
             tracing::info!(%request, %stage, "the request was opened again after this dead letter");
             return Ok(());
         }
@@ -121,8 +122,8 @@ impl Handler for Fail {
                 absurd.log();
                 return Ok(());
             }
-            match self.ends_what_is_done(&request, stage, started_by, delivery).await {
-                // Work that can't be ended can't continue: the request fails with the reason why the delivery was abandoned.
+            match self.completes_what_is_done(&request, stage, started_by, delivery).await {
+                // Work that can't be completed can't continue: the request fails with the reason why the delivery was abandoned.
                 Err(failure) if failure.kind() == FailureKind::Permanent => {}
                 Ok(false) => {}
                 outcome => return outcome.map(drop),
@@ -157,7 +158,7 @@ impl Fail {
     }
 
     /// Completes the missing steps of a stage whose work is done. Returns false if the work itself is missing.
-    async fn ends_what_is_done(
+    async fn completes_what_is_done(
         &self,
         request: &RequestId,
         stage: Stage,

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     serve(files::FAIL, async |service| {
         let usual = Patience::default();
         let patience = Patience {
-            still_s: service.values.get(&setting::STILL_S)?.unwrap_or(usual.still_s),
+            stalled_s: service.values.get(&setting::STALLED_S)?.unwrap_or(usual.stalled_s),
             give_up_s: service.values.get(&setting::GIVE_UP_S)?.unwrap_or(usual.give_up_s),
         };
         let ignored = service.uploads()?.ignored();

@@ -87,13 +87,13 @@ async fn a_letter_that_can_t_be_changes_nothing() {
         object: PerSegment::Chunk.object(&stranger, SegmentNumber::new(0).unwrap()),
         ..chunk.clone()
     };
-    world.changes_nothing("a chunk of a request that is none", "track", 5, &strangers).await;
+    world.changes_nothing("a chunk of a request that does not exist", "track", 5, &strangers).await;
     let marker = ObjectFinalized { object: Marker::Tracked.object(&stranger), ..chunk.clone() };
-    world.changes_nothing("a marker of a request that is none", "merge", 5, &marker).await;
+    world.changes_nothing("a marker of a request that does not exist", "merge", 5, &marker).await;
     let never = ObjectFinalized { object: ObjectName::new(Bucket::Uploads, "never.mp4"), ..upload.clone() };
-    world.changes_nothing("an upload that is none", "split", 5, &never).await;
+    world.changes_nothing("an upload that does not exist", "split", 5, &never).await;
     let overwritten = ObjectFinalized { generation: upload.generation + 1, ..upload.clone() };
-    world.changes_nothing("a generation that is none", "split", 5, &overwritten).await;
+    world.changes_nothing("a generation that does not exist", "split", 5, &overwritten).await;
     let later = Timestamp::from_micros(upload.created.micros() + 10_000_000);
     let other_time = ObjectFinalized { created: later, ..upload.clone() };
     assert_ne!(other_time.request(), upload.request());

@@ -51,7 +51,7 @@ impl StageHandler for Load {
                 return window::wait(&self.cloud, request).await;
             }
             if window::waits(&self.cloud, request).await? {
-                // Windows were turned off while it waited: nobody ends them any more.
+                // Windows were turned off while it waited: nobody closes them any more.
                 return window::load_all(&self.cloud, delivery).await;
             }
             self.load(request, delivery).await?;

@@ -67,14 +67,14 @@ impl Gathering for Tracks {
     /// In the order of the requests. What is loaded, or over, is sent on and waits no more.
     async fn gather(&self, cloud: &Cloud, delivery: &Delivery) -> Result<(Vec<TracksFile>, Option<Failure>), Failure> {
         let waiting = cloud.storage.list(&ObjectName::new(Bucket::Work, WAITING)).await?;
-        let mut looks = Vec::new();
+        let mut reads = Vec::new();
         for info in waiting {
             if let Ok(request) = info.object.name[WAITING.len()..].parse::<RequestId>() {
-                looks.push(look(cloud.clone(), request));
+                reads.push(waiting_file(cloud.clone(), request));
             }
         }
-        let (looked, failure) = all_of(looks, delivery).await?;
-        let mut files: Vec<_> = looked.into_iter().flatten().collect();
+        let (read, failure) = all_of(reads, delivery).await?;
+        let mut files: Vec<_> = read.into_iter().flatten().collect();
         files.sort();
         files.truncate(MOST_FILES);
         Ok((files, failure))
@@ -109,7 +109,7 @@ impl Gathering for Tracks {
 }
 
 /// The file of a request that waits to be loaded; none where there is nothing to load any more.
-async fn look(cloud: Cloud, request_id: RequestId) -> Result<Option<TracksFile>, Failure> {
+async fn waiting_file(cloud: Cloud, request_id: RequestId) -> Result<Option<TracksFile>, Failure> {
     let is_loaded = cloud.find(&Marker::Loaded.object(&request_id)).await?.is_some();
     if is_loaded || manifest::state(&cloud, &request_id).await? == Some(RequestState::Failed) {
         let span = trace::by_clock_after_merge(SPAN, &cloud, &request_id).await?;
@@ -137,7 +137,7 @@ async fn load_alone(cloud: Cloud, file: TracksFile) -> Result<Option<TracksFile>
         Err(WarehouseError::Refused { doing, reason }) => {
             let span = trace::by_clock_after_merge(SPAN, &cloud, &file.request_id).await?;
             let reason = format!("{doing}: {reason}");
-            let round = manifest::look(&cloud, &file.request_id).await?.and_then(|(_, round)| round);
+            let round = manifest::state_and_round(&cloud, &file.request_id).await?.and_then(|(_, round)| round);
             end::fail(&cloud, &file.request_id, Stage::Load, &reason, round, || None).instrument(span).await?;
             Ok(None)
         }

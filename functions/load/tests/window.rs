@@ -434,7 +434,7 @@ async fn the_sweeper_tells_ends_that_wait_where_no_clock_calls() {
     let cloud = world.cloud.clone().by_window(false);
     end::tell_failed(&cloud, &requests[0], None).await.unwrap();
     assert!(world.jobs.rows_of(&requests[0]).is_empty(), "it waits");
-    let patience = Patience { still_s: 0.0, ..Patience::default() };
+    let patience = Patience { stalled_s: 0.0, ..Patience::default() };
     sweep(&cloud, patience, &NamePatterns::default(), &BTreeSet::new(), &Delivery::new()).await.unwrap();
     for request in &requests {
         assert_eq!(world.jobs.rows_of(request), [RequestState::Failed]);
@@ -451,7 +451,7 @@ async fn a_request_that_is_deleted_while_its_end_waits_leaves_no_row() {
         if let Some(at) = dies {
             world.tick_that_dies(at).await;
         }
-        let deletion = delete::look(&world.cloud, &requests[0]).await.unwrap().unwrap();
+        let deletion = delete::find(&world.cloud, &requests[0]).await.unwrap().unwrap();
         delete::carry_out(&world.cloud, &deletion, false, |_| {}).await.unwrap();
         world.tick().await.unwrap();
         assert!(world.jobs.rows_of(&requests[0]).is_empty(), "{dies:?}");

@@ -91,7 +91,7 @@ impl StageHandler for Merge {
         let manifest = Arc::new(manifest::advance(&self.cloud, request, RequestState::Merging).await?);
         let Voted { classes, absences, blur } = self.vote(&manifest, delivery).await?;
         let mut merging = Merging::begin(&self.cloud, &manifest, classes, delivery)?;
-        merging.draw(&manifest, blur.clone(), absences);
+        merging.set_drawing(&manifest, blur.clone(), absences);
         let mut downloads = pin!(self.downloads(&manifest));
         let mut writes = Beside::new(AT_ONCE);
         for segment in &manifest.segments {
@@ -109,7 +109,7 @@ impl StageHandler for Merge {
             merging.links = refined.links;
             let mut rows = refined.rows;
             // Refined tracks have fewer gaps, other boxes, and may have other ids.
-            merging.draw(&manifest, blur, rows.absences(video_of(&manifest)?.time_base));
+            merging.set_drawing(&manifest, blur, rows.absences(video_of(&manifest)?.time_base));
             for segment in &manifest.segments {
                 delivery.step()?;
                 let (plan, of) = (segment.clone(), Arc::clone(&manifest));
@@ -236,7 +236,8 @@ async fn detections(cloud: Cloud, manifest: Arc<Manifest>, number: SegmentNumber
     let object = PerSegment::Detections.object(manifest.detected_in(), number);
     match cloud.storage.get(&object).await {
         Ok((_, bytes)) => Ok(bytes),
-        // Its own detections may be on their way; those of another request were there and have been cleared away.
+        // `merge` starts when all detections exist, so these were deleted. For a version the reason is known: the detections are those of an earlier
+        // request, which can be deleted by itself, and no attempt helps. Any other missing object is attempted again, and ends as a dead letter.
         Err(error) if error.is_not_found() && manifest.retrack_of.is_some() => Err(Failure::permanent(format!(
             "{error}: the detections of the first request were deleted. Process the video again with these settings"
         ))),
@@ -249,9 +250,9 @@ async fn next(
     downloads: &mut (impl Stream<Item = Result<bytes::Bytes, Failure>> + Unpin + Send),
     delivery: &Delivery,
 ) -> Result<bytes::Bytes, Failure> {
-    downloading(delivery, downloads.next())
-        .await
-        .unwrap_or_else(|| Err(Failure::permanent("there are fewer detections than segments: process the video again")))
+    downloading(delivery, downloads.next()).await.unwrap_or_else(|| {
+        Err(Failure::permanent("there are fewer files of detections than segments: process the video again"))
+    })
 }
 
 /// What the first pass comes to.

@@ -98,8 +98,8 @@ impl Merging {
         })
     }
 
-    /// Says how segments are drawn from here on.
-    pub(crate) fn draw(&mut self, manifest: &Manifest, blur: Vec<String>, absences: Absences) {
+    /// Sets what `annotate` will draw into the segments from here on.
+    pub(crate) fn set_drawing(&mut self, manifest: &Manifest, blur: Vec<String>, absences: Absences) {
         let RequestSettings { boxes, crops, .. } = &manifest.settings;
         let is_blurred = |track_id: i64| {
             let class = u64::try_from(track_id).ok().and_then(|id| self.classes.of(id));

@@ -28,7 +28,7 @@ pub(crate) struct Refiner {
     refine: Refine,
     looks: Looks,
     held: Held,
-    /// Rows whose box is none: they stay as they are.
+    /// Rows whose box can't be used: they stay as they are.
     odd: Vec<Row>,
 }
 
@@ -208,7 +208,7 @@ pub(crate) struct Finished {
 /// Refined rows that are given segment after segment.
 pub(crate) enum FinalRows {
     Memory(VecDeque<TrackRow>),
-    /// And those whose box is none.
+    /// And those whose box can't be used.
     Disk(Box<StreamedRows>, VecDeque<Row>),
 }
 

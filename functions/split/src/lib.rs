@@ -179,7 +179,8 @@ impl StageHandler for Split {
         let may_be_noted = matches!(opened, OpenObject::Ranges(_)) && info.bytes > self.note_every.bytes;
         let claim = Claim::of(&info, &settings);
         let is_new = manifest::state(&self.cloud, request).await?.is_none();
-        // Before it is read, and again when it is: in between the other one may have been cut, or may have come.
+        // Another request may hold the claim of this content. That is checked before the upload is read, which may be in vain, and again afterwards:
+        // meanwhile that request may have been cut, or another one may have claimed the content.
         if is_new && let Some(other) = claim.is_taken(&self.cloud, request).await? {
             return claim::leave_to(&self.cloud, request, &info.object, &other).await;
         }
@@ -314,7 +315,7 @@ impl Split {
     async fn find(&self, upload: &ObjectFinalized) -> Result<(ObjectInfo, OpenObject), Failure> {
         match self.cloud.storage.open(&upload.object, Some(upload.generation)).await {
             Err(error) if error.is_not_found() => Err(Failure::permanent(format!(
-                "the upload {} was deleted or overwritten before it could be read: drop it again",
+                "the upload {} was deleted or overwritten before it could be read: upload it again",
                 upload.object
             ))),
             outcome => Ok(outcome?),

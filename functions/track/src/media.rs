@@ -109,7 +109,7 @@ impl Networks<'_> {
         self.appearance.map_or(0, |_| params.held_bytes(pictures as u64) + rgb)
     }
 
-    /// Half of the score that begins a track: below it, a box shows too little.
+    /// Half of the detector's track threshold: below it, a box shows too little.
     fn least_score(&self) -> f32 {
         (self.detector.info().track_thresh.unwrap_or(Settings::default().track_thresh) / 2.0) as f32
     }

@@ -200,7 +200,7 @@ impl DetectorPool {
     /// The detector of the model that was asked for, loaded where it is not; none means the default model. Blocks.
     ///
     /// # Errors
-    /// Permanent where it is not offered, is none, or has no bounds; transient where all the bounds is in use.
+    /// Permanent where it is not offered, is not a model, or has no bounds; transient where all the bounds is in use.
     pub fn get(&self, asked: Option<&str>) -> Result<Arc<Detector>, Failure> {
         let found = match asked {
             Some(asked) => self.files.find(asked)?,

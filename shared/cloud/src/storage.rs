@@ -295,7 +295,7 @@ impl From<StorageError> for Failure {
         let kind = match error {
             StorageError::Name(_) | StorageError::Unreadable { .. } => FailureKind::Permanent,
             StorageError::OutOfSpace { .. } => FailureKind::Exhausted,
-            // An object that is missing or was overtaken may be there, or be ours, at the next look.
+            // An object that is missing or was overtaken may be there, or be ours, at the next attempt.
             StorageError::NotFound(_) | StorageError::Precondition { .. } | StorageError::Unavailable { .. } => {
                 FailureKind::Transient
             }

@@ -59,7 +59,7 @@ pub enum DatabaseError {
     /// A row of the table `requests` is no JSON.
     #[error("a row of requests can't be read: {0}")]
     Row(#[from] serde_json::Error),
-    /// A bound of time is none.
+    /// A bound of time can't be read as a time.
     #[error("{name} {time:?} is no time: give such as 2026-11-23 or \"2026-11-23 18:00:00\", in UTC")]
     Time {
         /// The option.

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// A first line that begins with `frame` makes it CSV: the columns are found by name, `frame,id,x,y,w,h` are needed, `score`,
 /// `class` and `observed` are read, others ignored. Otherwise it is MOTChallenge: `frame,id,x,y,w,h[,conf[,class[,..]]]`.
-/// A missing score is 1. A class that is no whole number from 0 is none: older ground truth has 3D places there.
+/// A missing score is 1. A class that is not a whole number from 0 counts as no class: older ground truth has 3D places there.
 ///
 /// # Errors
 /// The file can't be read, is no text, or a line has a bad value. The error names file, line and value.

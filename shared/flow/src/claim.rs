@@ -1,8 +1,8 @@
 //! One request for one content under one name: uploading the same content again creates no second request.
 //!
 //! A script that is run again, a restore from soft delete, a rewrite into another storage class, the same parts composed again: each writes a new
-//! generation, and each generation has a request id of its own. Before a request is planned, it claims its upload. A claim is made from the name, the
-//! content (size and CRC32C) and the settings; the length of segments is left out, because no result depends on it. A request that finds the claim of
+//! generation, and each generation has a request id of its own. Before a request stores its plan, it claims its upload. A claim is made from the name,
+//! the content (size and CRC32C) and the settings; the length of segments is left out, because no result depends on it. A request that finds the claim of
 //! another one does nothing if that other one is cut or done. It takes over the claim of a request that failed: the user uploaded the file again
 //! because of the failure.
 //!
@@ -157,7 +157,7 @@ async fn holder(cloud: &Cloud, claim: &ObjectName, request: &RequestId) -> Resul
         return Ok(Holder::Ours);
     }
     let is_young = Timestamp::now().seconds_since(info.created) < PLANNED_WITHIN_S;
-    Ok(match manifest::look(cloud, &other).await? {
+    Ok(match manifest::state_and_round(cloud, &other).await? {
         Some((RequestState::Failed, _)) => free,
         Some((RequestState::Splitting, round)) => Holder::InTheWay(other, round),
         Some(_) => Holder::Other(other),

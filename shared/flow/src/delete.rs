@@ -12,8 +12,8 @@ use trackdrop_pipeline::{
     names::{self, Marker, ObjectName},
 };
 
-/// How often all that is left is looked for: what is being written while it is deleted is found by the next look.
-const LOOKS: u32 = 5;
+/// How often all that is left is listed: what is being written while it is deleted is found the next time.
+const PASSES: u32 = 5;
 
 /// An upload as its request knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ pub async fn is_deleted(cloud: &Cloud, request: &RequestId) -> Result<bool, Fail
 ///
 /// # Errors
 /// Those of the store.
-pub async fn look(cloud: &Cloud, request: &RequestId) -> Result<Option<Deletion>, Failure> {
+pub async fn find(cloud: &Cloud, request: &RequestId) -> Result<Option<Deletion>, Failure> {
     let manifest = manifest::read(cloud, request).await?;
     let marker = cloud.get(&Marker::Ended.object(request)).await?.filter(|(info, _)| round::is_of_deleted(info));
     let upload = match (&manifest, &marker) {
@@ -137,7 +137,7 @@ async fn objects(cloud: &Cloud, request: &RequestId) -> Result<Vec<ObjectInfo>, 
     Ok(all)
 }
 
-/// Removes what [`look`] found, and what came since. `progress` is given the number of objects that are gone.
+/// Removes what [`find`] found, and what came since. `progress` is given the number of objects that are gone.
 ///
 /// # Errors
 /// Those of the store and the warehouse. Calling it again resumes the deletion.
@@ -157,7 +157,7 @@ pub async fn carry_out(
     cloud.storage.delete(&names::ResultFile::Manifest.object(request)).await?;
     cloud.warehouse.forget_request(request).await?;
     let mut gone = 0;
-    for _ in 0..LOOKS {
+    for _ in 0..PASSES {
         let found = objects(cloud, request).await?;
         if found.is_empty() {
             break;

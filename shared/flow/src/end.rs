@@ -169,7 +169,7 @@ pub async fn tell_failed(cloud: &Cloud, request: &RequestId, round: Round) -> Re
 pub async fn is_told(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
     let Some(told) = cloud.find(&Marker::Ended.object(request)).await? else { return Ok(false) };
     // Without a manifest there is nothing to publish: its content belongs to another request, or the request was deleted.
-    Ok(manifest::look(cloud, request).await?.is_none_or(|(_, round)| round::told(&told) >= Some(round)))
+    Ok(manifest::state_and_round(cloud, request).await?.is_none_or(|(_, round)| round::told(&told) >= Some(round)))
 }
 
 /// Reopens a request that failed, or that lacks its annotated video, so that the missing work can be done: the cause may be gone (a full disk, a

@@ -14,7 +14,7 @@ use trackdrop_pipeline::{
     names::{self, ObjectName, ResultFile},
 };
 
-/// State and round are also in the object's custom metadata, so that a look at them needs no read of the whole manifest.
+/// State and round are also in the object's custom metadata, so that a caller that wants no more need not read the whole manifest.
 const STATE_KEY: &str = "trackdrop-state";
 const CONTENT_TYPE: &str = "application/json";
 /// Attempts of a compare-and-set. Writers are few, and each stops after its write succeeds. A delivery that loses this often fails as transient, and
@@ -211,14 +211,14 @@ pub async fn plan(cloud: &Cloud, planned: &Manifest) -> Result<Manifest, Failure
 /// # Errors
 /// Transient: the store did not answer.
 pub async fn state(cloud: &Cloud, request: &RequestId) -> Result<Option<RequestState>, Failure> {
-    Ok(look(cloud, request).await?.map(|(state, _)| state))
+    Ok(state_and_round(cloud, request).await?.map(|(state, _)| state))
 }
 
 /// The same with the round that the request is in.
 ///
 /// # Errors
 /// Transient: the store did not answer.
-pub async fn look(cloud: &Cloud, request: &RequestId) -> Result<Option<(RequestState, Round)>, Failure> {
+pub async fn state_and_round(cloud: &Cloud, request: &RequestId) -> Result<Option<(RequestState, Round)>, Failure> {
     let info = cloud.find(&ResultFile::Manifest.object(request)).await?;
     Ok(info.and_then(|info| Some((state_of(&info)?, round::of(&info)))))
 }

@@ -31,7 +31,7 @@ pub struct Finished {
 ///
 /// # Errors
 /// Those of the store.
-pub async fn look(cloud: &Cloud, request: &RequestId) -> Result<RequestProgress, Failure> {
+pub async fn read(cloud: &Cloud, request: &RequestId) -> Result<RequestProgress, Failure> {
     let mut progress = RequestProgress::default();
     let Some(manifest) = manifest::read(cloud, request).await? else { return Ok(progress) };
     progress.segments = u64::from(manifest.segment_count);

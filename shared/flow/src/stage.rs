@@ -36,7 +36,7 @@ impl<S: StageHandler> Handler for Staged<S> {
         let Some(request) = started_by.request() else { return Ok(()) };
         let cloud = self.0.cloud();
         // Work for a request that has failed is waste; finished work is recognised by each stage, which repairs what is missing.
-        let found = manifest::look(cloud, &request).await?;
+        let found = manifest::state_and_round(cloud, &request).await?;
         if found.is_none() && delete::is_deleted(cloud, &request).await? {
             tracing::info!(%request, stage = %S::STAGE, "the request was deleted");
             return Ok(());

@@ -20,7 +20,7 @@ use crate::{
 };
 use known::{Ended, Known};
 use serde::{Deserialize, Serialize};
-use situation::{Remedy, Situation, look};
+use situation::{Remedy, Situation};
 use std::collections::BTreeSet;
 use tracing::Instrument;
 use trackdrop_cloud::{Content, Listing, PutOptions};
@@ -41,7 +41,7 @@ const GIVEN_UP_WITHIN: f64 = 3.0;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Patience {
     /// Seconds without a sign of life after which a request is restarted.
-    pub still_s: f64,
+    pub stalled_s: f64,
     /// Seconds after which it is failed, counted from the last time its events were published again. It is failed only while the next publication is
     /// further away than that. So it is failed after between twice and three times as long without a sign of life.
     pub give_up_s: f64,
@@ -51,13 +51,13 @@ impl Default for Patience {
     /// Two hours, as the alert on stalled requests; and two days, so a request is failed after four to six. Pub/Sub and the bucket retain messages
     /// and chunks for seven.
     fn default() -> Self {
-        Self { still_s: 7_200.0, give_up_s: 2.0 * 86_400.0 }
+        Self { stalled_s: 7_200.0, give_up_s: 2.0 * 86_400.0 }
     }
 }
 
 impl Patience {
     /// For where it is known that nothing is on its way.
-    pub const NONE: Self = Self { still_s: f64::NEG_INFINITY, give_up_s: f64::INFINITY };
+    pub const NONE: Self = Self { stalled_s: f64::NEG_INFINITY, give_up_s: f64::INFINITY };
 }
 
 /// A stalled request.
@@ -150,8 +150,8 @@ pub async fn sweep_each(
         // Markers of requests that are long over have been cleared away.
         let is_long_over = manifest::state_of(&info).is_some_and(RequestState::is_final)
             && Timestamp::now().seconds_since(info.created) >= patience.give_up_s;
-        // Its manifest is a sign of life itself: most requests that are under way need no look.
-        let is_young = Timestamp::now().seconds_since(info.created) < patience.still_s;
+        // Its manifest is a sign of life itself: most requests that are under way need no examination.
+        let is_young = Timestamp::now().seconds_since(info.created) < patience.stalled_s;
         let is_told = told.as_ref().is_some_and(|(ended, told)| *ended == request && *told >= Some(round::of(&info)));
         if is_told || busy.contains(&request) || is_long_over || is_young {
             continue;
@@ -237,7 +237,7 @@ impl Sweeper<'_> {
 
     async fn look_after(&mut self, request: &RequestId) -> Result<(), Failure> {
         let Some(manifest) = manifest::read(self.cloud, request).await? else { return Ok(()) };
-        let situation = look(self.cloud, &manifest).await?;
+        let situation = situation::read(self.cloud, &manifest).await?;
         if !self.is_stalled(&situation) {
             return Ok(());
         }
@@ -246,7 +246,7 @@ impl Sweeper<'_> {
     }
 
     fn is_stalled(&self, situation: &Situation) -> bool {
-        Timestamp::now().seconds_since(situation.last) >= self.patience.still_s
+        Timestamp::now().seconds_since(situation.last) >= self.patience.stalled_s
     }
 
     async fn treat(
@@ -309,7 +309,7 @@ impl Sweeper<'_> {
         objects: &[ObjectFinalized],
     ) -> Result<Treatment, Failure> {
         let now = Timestamp::now();
-        let wait_s = before.at.map(|at| at.seconds_since(last).max(self.patience.still_s));
+        let wait_s = before.at.map(|at| at.seconds_since(last).max(self.patience.stalled_s));
         let is_due = before.at.zip(wait_s).is_none_or(|(at, wait_s)| now.seconds_since(at) >= wait_s);
         if !is_due && self.patience != Patience::NONE {
             return Ok(Treatment::Nothing);

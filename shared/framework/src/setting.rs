@@ -339,10 +339,10 @@ settings! {
         "a price of 0 or more",
     );
     /// When a request is stalled.
-    STILL_S: f64 = read(
+    STALLED_S: f64 = read(
         text(
             &["fail"],
-            "TRACKDROP_STILL_S",
+            "TRACKDROP_STALLED_S",
             "seconds without activity after which the sweeper publishes a request's events again",
             "7200",
             "[requests that stall](#requests-that-stall)",
@@ -355,7 +355,7 @@ settings! {
         text(
             &["fail"],
             "TRACKDROP_GIVE_UP_S",
-            "seconds after which the sweeper fails a request that did not continue",
+            "seconds without progress after a request's events were last published again; then the sweeper fails it",
             "172800",
             "[requests that stall](#requests-that-stall)",
         ),

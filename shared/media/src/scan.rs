@@ -53,10 +53,10 @@ pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Scan, Media
     let may_hold_fields = codec_name(&parameters) == "h264" && h264::may_hold_fields(h264::extradata(&parameters));
     if !may_hold_fields && let Some(mut hollow) = demuxer.hollow(Timeline::Media, limits)? {
         let mut scan = read_all(&mut hollow, None, limits)?;
-        if !stream.looks_at_data() {
+        if !stream.reads_data() {
             for (at, packet) in scan.packets.iter_mut().enumerate() {
                 packet.new_extradata.take().map_or(Ok(()), |extradata| describe_anew(&mut stream, &extradata, at))?;
-                packet.is_entry = stream.look_at_none().is_entry;
+                packet.is_entry = stream.inspect_nothing().is_entry;
             }
             return Ok(scan);
         }
@@ -93,9 +93,9 @@ fn look_into_key_frames(scan: &mut Scan, demuxer: &Demuxer, mut stream: Bitstrea
         let whole = packet.size.min(HEAD_BYTES);
         let data = first_bytes(&mut source, packet, whole, &stream)
             .map_err(|error| MediaError::io("read", demuxer.path(), error))?;
-        let (look, lead_in) = stream.look(&data);
+        let (facts, lead_in) = stream.inspect(&data);
         // The end of a packet also says whether it shows a picture; in an MP4 every packet does.
-        (packet.is_entry, packet.lead_in) = (look.is_entry, lead_in);
+        (packet.is_entry, packet.lead_in) = (facts.is_entry, lead_in);
     }
     scan.can_be_copied &= stream.can_be_copied;
     Ok(())
@@ -202,8 +202,8 @@ fn read_on(
             if let Some(extradata) = found.new_extradata.take() {
                 describe_anew(stream, &extradata, packets.len())?;
             }
-            let (look, lead_in) = stream.look(data);
-            (found.is_entry, found.has_picture, found.lead_in) = (look.is_entry, look.has_picture, lead_in);
+            let (facts, lead_in) = stream.inspect(data);
+            (found.is_entry, found.has_picture, found.lead_in) = (facts.is_entry, facts.has_picture, lead_in);
         }
         found.has_picture &= !head.is_second_field;
         packets.push(found);

@@ -77,13 +77,13 @@ impl TsWatch {
         let mut rest = std::mem::take(&mut self.rest);
         rest.extend_from_slice(new);
         let start = self.seen - rest.len() as u64;
-        let used = self.look(start, &rest);
+        let used = self.inspect(start, &rest);
         rest.drain(..used);
         self.rest = rest;
     }
 
     /// Looks at all whole packets; gives the bytes that need not be seen again.
-    fn look(&mut self, start: u64, bytes: &[u8]) -> usize {
+    fn inspect(&mut self, start: u64, bytes: &[u8]) -> usize {
         let mut at = 0;
         if self.step == Step::Unknown {
             match find_step(bytes) {

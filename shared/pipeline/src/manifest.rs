@@ -23,7 +23,7 @@ use std::{borrow::Cow, fmt};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestState {
-    /// Planned; chunks are being cut, and tracked as they come.
+    /// Planned; chunks are being cut, and `track` detects in them as they come.
     Splitting,
     /// All chunks are cut; detection continues.
     Tracking,

@@ -265,7 +265,7 @@ impl Storage for Attempt {
 
     async fn stat(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
         let doing = format!("looking at {object}");
-        let is_blind = self.world.flaw == Some(Flaw::DoesNotLook) && object.name.starts_with("detections/");
+        let is_blind = self.world.flaw == Some(Flaw::DoesNotCheck) && object.name.starts_with("detections/");
         let effect =
             || if is_blind { Err(StorageError::NotFound(object.clone())) } else { self.world.memory.look_at(object) };
         self.operation(format!("stat {object}"), effect, storage_error(doing)).await

@@ -49,7 +49,7 @@ pub enum Flaw {
     /// What is loaded are the rows of an empty file.
     LoadsOtherRows,
     /// `track` does not see that its result exists.
-    DoesNotLook,
+    DoesNotCheck,
     /// The end of a failed request is published without its reason.
     TellsNoReason,
     /// The end of a request is not published.

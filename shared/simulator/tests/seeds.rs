@@ -75,7 +75,7 @@ fn every_planted_mistake_is_found_by_the_rule_against_it() {
         (Flaw::LosesDetections, "is missing"),
         (Flaw::OtherBytesTheSecondTime, "differs from that of an undisturbed run"),
         (Flaw::DeliversTwice, "2 times, with 0 faults on its way"),
-        (Flaw::DoesNotLook, "does its work 1 times though the result existed before"),
+        (Flaw::DoesNotCheck, "does its work 1 times though the result existed before"),
         (Flaw::LeavesFiles, ".tmp was written"),
         (Flaw::LeavesFiles, "exists, which an undisturbed run does not make"),
         (Flaw::LeavesTemporaryFiles, "temporary files are left"),

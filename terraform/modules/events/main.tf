@@ -11,13 +11,13 @@ locals {
   last_resort = "undeliverable"
   # Roles of the buckets whose objects start something.
   bucket_topics = toset([for trigger in var.triggers : trigger.on.bucket if trigger.on.event == "object.finalized"])
-  # Where the deliveries of a trigger go whose attempts all failed. A trigger without a dead letter drops them on a laptop; here
+  # Where the deliveries of a trigger go whose attempts all failed. A trigger without a dead letter discards them on a laptop; here
   # they are parked, because Pub/Sub would deliver them again for as long as it keeps them.
   dead_letter_of     = { for key, trigger in var.triggers : key => coalesce(trigger.dead_letter, local.last_resort) }
   dead_letter_topics = toset(values(local.dead_letter_of))
 
   # What a filter can say of a name is how it begins. Of what a trigger ignores that is the patterns that end in their only `*`, after a `/`; the
-  # service drops the others. Pub/Sub looks at upper and lower case, which the patterns don't: the filter lets through more, never less.
+  # service ignores the others. Pub/Sub looks at upper and lower case, which the patterns don't: the filter lets through more, never less.
   conditions = { for key, trigger in var.triggers : key => concat(
     trigger.on.prefix == "" ? [] : ["hasPrefix(attributes.objectId, ${jsonencode(trigger.on.prefix)})"],
     [for pattern in trigger.on.ignore : "NOT hasPrefix(attributes.objectId, ${jsonencode(trimsuffix(pattern, "*"))})"

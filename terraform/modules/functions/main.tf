@@ -59,7 +59,7 @@ locals {
     # The sweeper publishes events again on the topics to which Cloud Storage published them first.
     TRACKDROP_TOPIC_UPLOADS     = function == "fail" && var.sweep != null ? "projects/${var.project}/topics/${var.name}-uploads" : null
     TRACKDROP_TOPIC_WORK        = function == "fail" && var.sweep != null ? "projects/${var.project}/topics/${var.name}-work" : null
-    TRACKDROP_STILL_S           = function == "fail" && var.sweep != null ? tostring(var.sweep.still_s) : null
+    TRACKDROP_STALLED_S         = function == "fail" && var.sweep != null ? tostring(var.sweep.stalled_s) : null
     TRACKDROP_GIVE_UP_S         = function == "fail" && var.sweep != null ? tostring(var.sweep.give_up_s) : null
     OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint
     # As the function's own account (google_project_iam_member.telemetry).

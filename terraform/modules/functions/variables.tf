@@ -88,7 +88,7 @@ variable "load_window" {
 
 variable "sweep" {
   description = "Seconds without activity before the sweeper restarts a request, and before it fails it; null for no sweeper."
-  type        = object({ still_s = number, give_up_s = number })
+  type        = object({ stalled_s = number, give_up_s = number })
 }
 
 variable "otlp_endpoint" {

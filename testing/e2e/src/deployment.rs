@@ -109,7 +109,7 @@ fn variables(home: &Path) -> Vec<(String, String)> {
         ("HOME".to_owned(), home.display().to_string()),
         ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "500".to_owned()),
         // Here no request has to stall for hours before the sweeper handles it.
-        ("TRACKDROP_STILL_S".to_owned(), "0".to_owned()),
+        ("TRACKDROP_STALLED_S".to_owned(), "0".to_owned()),
         (
             "TRACKDROP_DEAD_LETTERS_SUBSCRIPTION".to_owned(),
             format!("projects/{PROJECT}/subscriptions/trackdrop-dead-letters"),

@@ -13,7 +13,7 @@ pub const FUNCTIONS: [&str; 7] = ["split", "track", "merge", "load", "annotate",
 
 /// None of them takes a tenth of it.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const POLL_EVERY: Duration = Duration::from_millis(10);
 
 /// A program that cargo built beside the test; none where it is not built.
 pub fn program(name: &str) -> Option<PathBuf> {
@@ -74,7 +74,7 @@ impl ServiceProcess {
                 panic!("{} ended with {status} before it was ready:\n{}", self.function, self.log_text());
             }
             assert!(Instant::now() < until, "{} is not ready:\n{}", self.function, self.log_text());
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_EVERY).await;
         }
     }
 
@@ -98,7 +98,7 @@ impl ServiceProcess {
                 return status.success();
             }
             assert!(Instant::now() < until, "{} does not end:\n{}", self.function, self.log_text());
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_EVERY).await;
         }
     }
 

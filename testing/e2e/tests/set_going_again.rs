@@ -50,7 +50,7 @@ async fn what_stopped_goes_on_and_comes_to_the_same() {
     for (function, existing) in [("split", None), ("track", Some("split_chunks")), ("merge", Some("tracked"))] {
         lost_events_are_told_again(&scene, function, existing).await;
     }
-    dead_letters_are_listed_replayed_and_dropped(&scene).await;
+    dead_letters_are_listed_replayed_and_discarded(&scene).await;
     a_letter_is_not_replayed_before_its_request_has_failed(&scene).await;
     a_deleted_request_is_gone_and_nothing_makes_it_again(&scene).await;
     scene.deployment.check_rights("set_going_again");
@@ -107,7 +107,7 @@ fn letters(deployment: &Deployment) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-async fn dead_letters_are_listed_replayed_and_dropped(scene: &Scene) {
+async fn dead_letters_are_listed_replayed_and_discarded(scene: &Scene) {
     let deployment = &scene.deployment;
     let list = || letters(deployment);
     assert!(list().is_empty());
@@ -131,7 +131,7 @@ async fn dead_letters_are_listed_replayed_and_dropped(scene: &Scene) {
     let said = deployment.trackdrop(&["dead-letters", "replay", letter_of(&one)]);
     assert!(said.contains(&format!("{one} resumes: 1 events")), "{said}");
     scene.ends_like_the_local_run(&one).await;
-    deployment.trackdrop(&["dead-letters", "drop", letter_of(&other)]);
+    deployment.trackdrop(&["dead-letters", "discard", letter_of(&other)]);
     assert!(list().is_empty());
     assert_eq!(deployment.request_row(&other).await["state"], "failed");
     what_can_not_go_on_keeps_its_letter(scene, &other).await;
@@ -152,7 +152,7 @@ async fn what_can_not_go_on_keeps_its_letter(scene: &Scene, request: &RequestId)
     assert_eq!(letters(deployment).len(), 1);
     let row = deployment.request_row(request).await;
     assert_eq!((row["state"].as_str(), row["error_stage"].as_str()), ("failed", "split"), "{row:?}");
-    deployment.trackdrop(&["dead-letters", "drop", "--all"]);
+    deployment.trackdrop(&["dead-letters", "discard", "--all"]);
 }
 
 /// `fail` gets a letter late, and one more of the same request.

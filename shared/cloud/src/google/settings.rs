@@ -97,7 +97,7 @@ pub fn pubsub_from_environment() -> Result<Api, SettingsError> {
 /// An address that credentials may be sent to, as a base URL; `name` is the service setting that holds it.
 ///
 /// # Errors
-/// Where it is none, or where it is plain HTTP to another machine: who listens on the way could use the credentials.
+/// Where it is not an address, or where it is plain HTTP to another machine: who listens on the way could use the credentials.
 pub fn check_endpoint(name: &'static str, value: &str) -> Result<String, SettingsError> {
     let url = reqwest::Url::parse(value).ok();
     let is_local = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "[::1]");

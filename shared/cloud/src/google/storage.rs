@@ -75,7 +75,7 @@ impl CloudStorage {
         format!("{}/storage/v1/b/{}/o/{name}", self.api.endpoint(), self.buckets.name_of(object.bucket))
     }
 
-    async fn look(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
+    async fn info_of(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
         let doing = format!("looking at {object}");
         let (url, fields) = (self.object_url(object), [("fields", FIELDS), ("projection", "noAcl")]);
         let answer = self.api.call(&doing, Repeat::Safe, |http| http.get(&url).query(&fields)).await;
@@ -108,13 +108,13 @@ impl Storage for CloudStorage {
 
     async fn stat(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError> {
         check(object)?;
-        self.look(object).await
+        self.info_of(object).await
     }
 
     async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError> {
         check(object)?;
         for _ in 0..OVERTAKEN {
-            let info = self.look(object).await?;
+            let info = self.info_of(object).await?;
             info.check_readable()?;
             let mut content = Vec::with_capacity(info.bytes as usize);
             match self.download(&info, &mut content).await {
@@ -134,7 +134,7 @@ impl Storage for CloudStorage {
         check(object)?;
         let doing = format!("reading {object}");
         for _ in 0..OVERTAKEN {
-            let info = self.look(object).await?;
+            let info = self.info_of(object).await?;
             if generation.is_some_and(|wanted| wanted != info.generation) {
                 return Err(StorageError::NotFound(object.clone()));
             }
@@ -155,7 +155,7 @@ impl Storage for CloudStorage {
         generation: Option<i64>,
     ) -> Result<(ObjectInfo, OpenObject), StorageError> {
         check(object)?;
-        let info = self.look(object).await?;
+        let info = self.info_of(object).await?;
         if generation.is_some_and(|wanted| wanted != info.generation) {
             return Err(StorageError::NotFound(object.clone()));
         }
@@ -198,7 +198,7 @@ impl Storage for CloudStorage {
         check(object)?;
         let (doing, url) = (format!("deleting {object}"), self.object_url(object));
         for _ in 0..OVERTAKEN {
-            let generation = match self.look(object).await {
+            let generation = match self.info_of(object).await {
                 Ok(info) => info.generation,
                 Err(error) if error.is_not_found() => return Ok(()),
                 Err(error) => return Err(error),

@@ -205,13 +205,13 @@ impl BigQuery {
     }
 
     async fn job(&self, doing: &str, id: &str) -> Result<Job, WarehouseError> {
-        let look = async || -> Result<Job, ApiError> {
+        let read = async || -> Result<Job, ApiError> {
             let location = self.location(doing).await?;
             let url = format!("{}/bigquery/v2/projects/{}/jobs/{id}", self.api.endpoint(), self.project);
             let query = [("location", location)];
             json(doing, self.api.call(doing, Repeat::Safe, |http| http.get(&url).query(&query)).await?).await
         };
-        look().await.map_err(|error| failed(doing, error))
+        read().await.map_err(|error| failed(doing, error))
     }
 
     async fn wait(&self, doing: &str, id: &str, mut job: Job) -> Result<Status, WarehouseError> {
@@ -267,7 +267,7 @@ impl BigQuery {
 
     /// Where the dataset lies, which its jobs must say.
     pub(super) async fn location(&self, doing: &str) -> Result<&str, ApiError> {
-        let look = async || -> Result<String, ApiError> {
+        let read = async || -> Result<String, ApiError> {
             let (project, dataset) = &self.dataset;
             let url = format!("{}/bigquery/v2/projects/{project}/datasets/{dataset}", self.api.endpoint());
             // The default view shows who may do what, too, and wants `bigquery.datasets.getIamPolicy` beside `bigquery.datasets.get`.
@@ -276,7 +276,7 @@ impl BigQuery {
             let dataset: Value = json(doing, answer).await?;
             Ok(dataset["location"].as_str().unwrap_or("US").to_owned())
         };
-        self.location.get_or_try_init(look).await.map(String::as_str)
+        self.location.get_or_try_init(read).await.map(String::as_str)
     }
 }
 

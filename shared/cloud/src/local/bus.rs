@@ -18,7 +18,7 @@ use tokio::{
 use trackdrop_pipeline::{DeadLetter, Delivery, Event, Failure, FailureKind, Handler, Timestamp, trigger::Trigger};
 
 /// How often the bus looks for messages of other processes, for dead ones, and for waits that are over.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_EVERY: Duration = Duration::from_millis(200);
 /// Here an attempt that fails is a failure of the handler. In the cloud it may also have met a full service, so trigger files may allow more.
 const MOST_ATTEMPTS: u32 = 5;
 /// How long handlers may take to notice that they are asked to stop.
@@ -140,8 +140,8 @@ impl Bus {
         tokio::pin!(stop);
         let mut running: JoinSet<Ended> = JoinSet::new();
         let mut used = vec![0usize; self.functions.len()];
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut clock = tokio::time::interval(POLL_EVERY);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let outcome = loop {
             if let Err(error) = self.start_what_is_due(&mut running, &mut used).await {
                 break Err(error);
@@ -163,7 +163,7 @@ impl Bus {
                         break Err(Failure::transient(format!("a delivery ended without an answer: {error}")).into());
                     }
                 },
-                _ = look.tick() => {
+                _ = clock.tick() => {
                     if let Err(error) = self.cloud.on_catalog(|inner| inner.take_over_dead_hosts()).await {
                         break Err(error.into());
                     }

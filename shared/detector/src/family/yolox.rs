@@ -43,7 +43,7 @@ impl Head for YoloX {
 
     fn recognise(&self, evidence: &Evidence<'_>) -> Vec<Fit> {
         let Some(table) = evidence.only_table() else { return Vec::new() };
-        // Where the number of rows is open, only Ultralytics' metadata can tell that it is none.
+        // Where the number of rows is open, only Ultralytics' metadata can tell that it is not this family.
         let is_ultralytics = evidence.ultralytics().is_some();
         let fits = if table.rows < 0 { !is_ultralytics } else { is_grid(table.rows, evidence.input) };
         if fits && table.masks == 0 { self.fit(evidence).into_iter().collect() } else { Vec::new() }

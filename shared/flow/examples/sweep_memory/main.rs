@@ -168,7 +168,7 @@ async fn main() -> Outcome<()> {
             served::serve(&address, requests.parse()?, uploads.parse()?).await
         }
         // Everything that was just written counts as stalled at once.
-        ["sweep", "emulator"] => sweep(&emulator(&nowhere)?, Patience { still_s: 0.0, ..Patience::default() }).await,
+        ["sweep", "emulator"] => sweep(&emulator(&nowhere)?, Patience { stalled_s: 0.0, ..Patience::default() }).await,
         ["sweep", folder] => {
             let local = Arc::new(LocalCloud::open(Path::new(folder), vec![])?);
             let cloud = Cloud::new(local.clone(), local.clone(), local);

@@ -46,7 +46,7 @@ enum Message {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Step {
-    Look,
+    Check,
     Write,
     Count,
     MarkGroup,
@@ -98,14 +98,14 @@ impl Flow {
             false
         };
         let next = match step {
-            Step::Look if message == MERGE && state.merged => Step::Acknowledge,
-            Step::Look if message == MERGE => Step::Write,
-            Step::Look if state.results[message] > 0 => match self.protocol {
+            Step::Check if message == MERGE && state.merged => Step::Acknowledge,
+            Step::Check if message == MERGE => Step::Write,
+            Step::Check if state.results[message] > 0 => match self.protocol {
                 Protocol::TrustsTheResult => Step::Acknowledge,
                 _ => Step::Count,
             },
-            Step::Look if self.protocol == Protocol::CountsFirst => Step::Count,
-            Step::Look => Step::Write,
+            Step::Check if self.protocol == Protocol::CountsFirst => Step::Count,
+            Step::Check => Step::Write,
             Step::Write if message == MERGE => {
                 create(&mut state.tracks);
                 Step::MarkMerged
@@ -219,7 +219,7 @@ impl Model for Flow {
         match action {
             Action::Lease(worker, message) => {
                 state.messages[message] = Message::Leased;
-                state.workers[worker] = Some((message, Step::Look));
+                state.workers[worker] = Some((message, Step::Check));
             }
             Action::Step(worker) => {
                 let (message, step) = state.workers[worker]?;

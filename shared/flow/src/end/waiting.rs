@@ -83,10 +83,10 @@ impl Gathering for Ends {
         let mut failure = None;
         for some in cloud.storage.list(&names::waiting_ends()).await?.chunks(ROWS_OF_A_WINDOW) {
             let waiting = some.iter().filter_map(|info| names::of_waiting_end(&info.object));
-            let looks = waiting.map(|(request, round)| look(cloud.clone(), request, round)).collect();
-            let (looked, failed) = all_of(looks, delivery).await?;
+            let reads = waiting.map(|(request, round)| end_that_waits(cloud.clone(), request, round)).collect();
+            let (read, failed) = all_of(reads, delivery).await?;
             failure = failure.or(failed);
-            let mut ends: Vec<_> = looked.into_iter().flatten().collect();
+            let mut ends: Vec<_> = read.into_iter().flatten().collect();
             if !ends.is_empty() {
                 ends.sort_by(|one, other| one.row.request_id.cmp(&other.row.request_id));
                 return Ok((ends, failure));
@@ -120,7 +120,7 @@ impl Gathering for Ends {
 }
 
 /// The end that waits. If nothing is left to publish, this returns none and removes the waiting marker.
-async fn look(cloud: Cloud, request: RequestId, round: Round) -> Result<Option<Ended>, Failure> {
+async fn end_that_waits(cloud: Cloud, request: RequestId, round: Round) -> Result<Option<Ended>, Failure> {
     let marker = cloud.find(&Marker::Ended.object(&request)).await?;
     let is_told = marker.is_some_and(|told| round::is_of_deleted(&told) || round::told(&told) >= Some(round));
     let ended = if is_told { None } else { end_of(&cloud, &request, round).await? };

@@ -35,7 +35,7 @@ pub(super) enum Remedy {
 }
 
 /// What a request waits for, and since when.
-pub(super) async fn look(cloud: &Cloud, manifest: &Manifest) -> Result<Situation, Failure> {
+pub(super) async fn read(cloud: &Cloud, manifest: &Manifest) -> Result<Situation, Failure> {
     let request = &manifest.request_id;
     let (round, mut last) = (manifest.reopened_at, manifest.progress.updated_at);
     if manifest.state.is_final() {

@@ -71,7 +71,7 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{BATCH, GIVE_UP_S, LOAD_WINDOW, MODEL_SESSIONS, SPOOL_BYTES, STILL_S},
+        super::{BATCH, GIVE_UP_S, LOAD_WINDOW, MODEL_SESSIONS, SPOOL_BYTES, STALLED_S},
         *,
     };
     use std::num::NonZeroUsize;
@@ -81,11 +81,12 @@ mod tests {
         let values = |name: &str, value: &str| Values(BTreeMap::from([(name.to_owned(), value.to_owned())]));
         assert_eq!(values("TRACKDROP_BATCH", "").get(&BATCH), Ok(None));
         assert_eq!(values("TRACKDROP_BATCH", "4").get(&BATCH), Ok(NonZeroUsize::new(4)));
-        assert_eq!(values("TRACKDROP_STILL_S", "0.5").get(&STILL_S), Ok(Some(0.5)));
+        assert_eq!(values("TRACKDROP_STALLED_S", "0.5").get(&STALLED_S), Ok(Some(0.5)));
         assert!(values("TRACKDROP_LOAD_WINDOW", "0").has(&LOAD_WINDOW));
-        for (name, bad) in [("TRACKDROP_STILL_S", "-1"), ("TRACKDROP_GIVE_UP_S", "inf"), ("TRACKDROP_STILL_S", "soon")]
+        for (name, bad) in
+            [("TRACKDROP_STALLED_S", "-1"), ("TRACKDROP_GIVE_UP_S", "inf"), ("TRACKDROP_STALLED_S", "soon")]
         {
-            let setting = if name == "TRACKDROP_STILL_S" { &STILL_S } else { &GIVE_UP_S };
+            let setting = if name == "TRACKDROP_STALLED_S" { &STALLED_S } else { &GIVE_UP_S };
             let error = values(name, bad).get(setting).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(bad) && error.contains("seconds"), "{error}");
         }

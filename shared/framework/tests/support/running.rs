@@ -10,7 +10,7 @@ use std::{
 
 /// None of them takes a tenth of it.
 pub const WITHIN: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// Its file.
 pub fn program() -> PathBuf {
@@ -55,7 +55,7 @@ impl Running {
         while !running.get("/readyz").await.is_some_and(|status| status.is_success()) {
             assert!(Instant::now() < until, "it does not get ready");
             assert_eq!(running.process.try_wait().unwrap(), None, "it ended before it was ready");
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_EVERY).await;
         }
         running
     }
@@ -79,7 +79,7 @@ impl Running {
         let until = Instant::now() + WITHIN;
         while !holds().await {
             assert!(Instant::now() < until, "it never held");
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_EVERY).await;
         }
     }
 

@@ -1,6 +1,6 @@
 //! Codecs that say in a picture's first bits whether it is coded on its own.
 
-use super::{Look, bits::Bits};
+use super::{PacketFacts, bits::Bits};
 
 /// How the first bits are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +50,12 @@ impl FirstBits {
         })
     }
 
-    pub(crate) fn look(self, data: &[u8]) -> Look {
-        let Some(&first) = data.first() else { return Look::NOTHING };
+    pub(crate) fn inspect(self, data: &[u8]) -> PacketFacts {
+        let Some(&first) = data.first() else { return PacketFacts::NOTHING };
         let mut bits = Bits::new(data);
         let is_entry = match self {
             // RFC 6386, 9.1: key_frame, version, show_frame, from the lowest bit on.
-            Self::Vp8 => return Look { is_entry: first & 1 == 0, has_picture: first & 0x10 != 0 },
+            Self::Vp8 => return PacketFacts { is_entry: first & 1 == 0, has_picture: first & 0x10 != 0 },
             Self::Vp9 => return vp9(data),
             Self::Vp6 => !bits.bit(),
             Self::Vp3 => !bits.bit(),
@@ -75,12 +75,12 @@ impl FirstBits {
                 !bits.bit() && (!has_b_pictures || bits.bit())
             }
         };
-        Look { is_entry: is_entry && !bits.is_beyond(), has_picture: true }
+        PacketFacts { is_entry: is_entry && !bits.is_beyond(), has_picture: true }
     }
 }
 
 /// VP9 6.2: `frame_marker`(2) profile(2) [reserved] `show_existing_frame` `frame_type` `show_frame`. In a superframe the last frame is shown.
-fn vp9(data: &[u8]) -> Look {
+fn vp9(data: &[u8]) -> PacketFacts {
     let is_superframe = data.last().is_some_and(|last| last & 0xe0 == 0xc0);
     let mut bits = Bits::new(data);
     if bits.skip(2).number(2) == 3 {
@@ -88,7 +88,7 @@ fn vp9(data: &[u8]) -> Look {
     }
     let shows_existing = bits.bit();
     let (is_key, shows) = (!bits.bit(), bits.bit());
-    Look {
+    PacketFacts {
         is_entry: is_key && !shows_existing && !bits.is_beyond(),
         has_picture: is_superframe || shows_existing || shows,
     }
@@ -136,14 +136,14 @@ mod tests {
     use super::*;
 
     fn is_entry(kind: FirstBits, data: &[u8]) -> bool {
-        kind.look(data).is_entry
+        kind.inspect(data).is_entry
     }
 
     #[test]
     fn a_vp8_alternate_reference_shows_nothing() {
-        assert!(!FirstBits::Vp8.look(&[0b0000_0001]).has_picture);
-        assert!(FirstBits::Vp8.look(&[0b0001_0001]).has_picture);
-        assert_eq!(FirstBits::Vp9.look(&[]), Look::NOTHING);
+        assert!(!FirstBits::Vp8.inspect(&[0b0000_0001]).has_picture);
+        assert!(FirstBits::Vp8.inspect(&[0b0001_0001]).has_picture);
+        assert_eq!(FirstBits::Vp9.inspect(&[]), PacketFacts::NOTHING);
     }
 
     #[test]

@@ -26,14 +26,14 @@ const NOT_INTRA_ONLY: [&str; 4] = ["mss2", "jv", "rl2", "fraps"];
 
 /// What a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct PacketFacts {
     /// Decoding may start at it.
     pub is_entry: bool,
     /// A picture comes out of it: some packets only update references.
     pub has_picture: bool,
 }
 
-impl Look {
+impl PacketFacts {
     pub(crate) const PICTURE: Self = Self { is_entry: false, has_picture: true };
     pub(crate) const NOTHING: Self = Self { is_entry: false, has_picture: false };
 }
@@ -98,7 +98,7 @@ impl Bitstream {
     }
 
     /// Whether packets have to be looked into.
-    pub(crate) fn looks_at_data(&self) -> bool {
+    pub(crate) fn reads_data(&self) -> bool {
         !matches!(self.kind, Kind::IntraOnly | Kind::Untold)
     }
 
@@ -144,34 +144,34 @@ impl Bitstream {
     }
 
     /// What the next packet is where nothing in it tells.
-    pub(crate) fn look_at_none(&mut self) -> Look {
+    pub(crate) fn inspect_nothing(&mut self) -> PacketFacts {
         let is_first = std::mem::replace(&mut self.is_first, false);
-        Look { is_entry: is_first || self.kind == Kind::IntraOnly, has_picture: true }
+        PacketFacts { is_entry: is_first || self.kind == Kind::IntraOnly, has_picture: true }
     }
 
     /// Looks at the next packet, or at its first bytes.
-    pub(crate) fn look(&mut self, data: &[u8]) -> (Look, Option<Box<LeadIn>>) {
+    pub(crate) fn inspect(&mut self, data: &[u8]) -> (PacketFacts, Option<Box<LeadIn>>) {
         let mut own = ParameterSets::default();
         let brought = std::mem::take(&mut self.brought);
         self.in_effect.replace_by(&brought);
-        let look = match self.kind {
-            _ if data.is_empty() => Look::NOTHING,
-            Kind::Nal(family, framing) => family.look(framing, data, &mut self.is_link_broken, &mut own),
-            Kind::Obu => obu::look(data, &self.in_effect, &mut own),
-            Kind::Mpeg(syntax) => syntax.look(data, &mut own),
-            Kind::FirstBits(kind) => kind.look(data),
-            Kind::IntraOnly | Kind::Untold => self.look_at_none(),
+        let facts = match self.kind {
+            _ if data.is_empty() => PacketFacts::NOTHING,
+            Kind::Nal(family, framing) => family.inspect(framing, data, &mut self.is_link_broken, &mut own),
+            Kind::Obu => obu::inspect(data, &self.in_effect, &mut own),
+            Kind::Mpeg(syntax) => syntax.inspect(data, &mut own),
+            Kind::FirstBits(kind) => kind.inspect(data),
+            Kind::IntraOnly | Kind::Untold => self.inspect_nothing(),
         };
         // A decoder that starts after the framing of packets has changed was not given the new framing.
-        let look = Look { is_entry: look.is_entry && !self.is_framed_anew, ..look };
+        let facts = PacketFacts { is_entry: facts.is_entry && !self.is_framed_anew, ..facts };
         self.in_effect.replace_by(&own);
         // A chunk's decoder knows the description. If other parameter sets are in effect here, it is given all of them, unless the packet holds them
         // all.
         let is_told =
-            !look.is_entry || self.in_effect.unlike(&self.described).is_empty() || own.holds_all_of(&self.in_effect);
+            !facts.is_entry || self.in_effect.unlike(&self.described).is_empty() || own.holds_all_of(&self.in_effect);
         let at_start = if is_told { ParameterSets::default() } else { self.in_effect.clone() };
         let lead_in = LeadIn { changed: self.framed(&brought), at_start: self.framed(&at_start) };
-        (look, Some(lead_in).filter(|lead_in| *lead_in != LeadIn::default()).map(Box::new))
+        (facts, Some(lead_in).filter(|lead_in| *lead_in != LeadIn::default()).map(Box::new))
     }
 
     /// Parameter sets as the packets would hold them.

@@ -1,7 +1,7 @@
 //! MPEG-1, MPEG-2, MPEG-4 part 2 and VC-1: headers behind start codes, then a picture.
 
 use super::{
-    Look,
+    PacketFacts,
     bits::Bits,
     parameter_sets::{Key, ParameterSets},
     units::start_code,
@@ -81,13 +81,13 @@ impl Syntax {
 
     /// Decoding may start at an intra-coded picture. In MPEG-1, MPEG-2 and VC-1 its packet must begin a new sequence: between two such places a
     /// stream may change other state, such as quantisation matrices.
-    pub(crate) fn look(self, data: &[u8], own: &mut ParameterSets) -> Look {
+    pub(crate) fn inspect(self, data: &[u8], own: &mut ParameterSets) -> PacketFacts {
         let (headers, picture) = self.parts(data);
         if let Some(headers) = headers {
             own.put(Key::ONLY, trimmed(headers));
         }
-        let Some(picture) = picture else { return Look { is_entry: false, has_picture: headers.is_none() } };
-        Look { is_entry: self.is_entry(headers, picture), has_picture: true }
+        let Some(picture) = picture else { return PacketFacts { is_entry: false, has_picture: headers.is_none() } };
+        PacketFacts { is_entry: self.is_entry(headers, picture), has_picture: true }
     }
 
     /// Whether a packet's first bytes hold the head of its first picture.
@@ -121,30 +121,34 @@ fn vc1_is_intra(picture: &[u8], is_interlaced: bool) -> bool {
 mod tests {
     use super::*;
 
-    const ENTRY: Look = Look { is_entry: true, has_picture: true };
+    const ENTRY: PacketFacts = PacketFacts { is_entry: true, has_picture: true };
 
-    fn look(syntax: Syntax, data: &[u8]) -> Look {
-        syntax.look(data, &mut ParameterSets::default())
+    fn inspect(syntax: Syntax, data: &[u8]) -> PacketFacts {
+        syntax.inspect(data, &mut ParameterSets::default())
     }
 
     #[test]
     fn mpeg_2_begins_at_an_intra_picture_behind_a_sequence_header() {
         let sequence = [0, 0, 1, 0xb3, 1, 2, 3, 0, 0, 1, 0xb5, 1, 0, 0, 1, 0xb8, 0, 0];
         let (intra, predicted) = ([0, 0, 1, 0, 0, 0b00_001_000, 1], [0, 0, 1, 0, 0, 0b00_010_000, 1]);
-        assert_eq!(look(Syntax::Mpeg12, &[&sequence[..], &intra].concat()), ENTRY);
-        assert_eq!(look(Syntax::Mpeg12, &intra), Look::PICTURE, "the sequence's description may have changed");
-        assert_eq!(look(Syntax::Mpeg12, &[&sequence[..], &predicted].concat()), Look::PICTURE);
-        assert!(!look(Syntax::Mpeg12, &sequence).has_picture);
+        assert_eq!(inspect(Syntax::Mpeg12, &[&sequence[..], &intra].concat()), ENTRY);
+        assert_eq!(
+            inspect(Syntax::Mpeg12, &intra),
+            PacketFacts::PICTURE,
+            "the sequence's description may have changed"
+        );
+        assert_eq!(inspect(Syntax::Mpeg12, &[&sequence[..], &predicted].concat()), PacketFacts::PICTURE);
+        assert!(!inspect(Syntax::Mpeg12, &sequence).has_picture);
         let mut kept = ParameterSets::default();
-        Syntax::Mpeg12.look(&[&sequence[..], &intra].concat(), &mut kept);
+        Syntax::Mpeg12.inspect(&[&sequence[..], &intra].concat(), &mut kept);
         assert_eq!(kept.iter().collect::<Vec<_>>(), [&sequence[..12]], "the group's header is none of the sequence's");
     }
 
     #[test]
     fn mpeg_4_begins_at_an_intra_picture() {
-        assert_eq!(look(Syntax::Mpeg4, &[0, 0, 1, 0xb6, 0x10]), ENTRY);
-        assert_eq!(look(Syntax::Mpeg4, &[0, 0, 1, 0xb3, 1, 2, 3, 0, 0, 1, 0xb6, 0x10]), ENTRY);
-        assert_eq!(look(Syntax::Mpeg4, &[0, 0, 1, 0xb6, 0x50]), Look::PICTURE);
+        assert_eq!(inspect(Syntax::Mpeg4, &[0, 0, 1, 0xb6, 0x10]), ENTRY);
+        assert_eq!(inspect(Syntax::Mpeg4, &[0, 0, 1, 0xb3, 1, 2, 3, 0, 0, 1, 0xb6, 0x10]), ENTRY);
+        assert_eq!(inspect(Syntax::Mpeg4, &[0, 0, 1, 0xb6, 0x50]), PacketFacts::PICTURE);
     }
 
     #[test]
@@ -154,11 +158,11 @@ mod tests {
             [0, 0, 1, 0x0f, 0xc0, 0, 0, 0, 0, u8::from(is_interlaced) << 6, 0, 0, 1, 0x0e, 9]
         };
         let with = |is_interlaced, first: u8| {
-            look(Syntax::Vc1, &[&headers(is_interlaced)[..], &[0, 0, 1, 0x0d, first, 0]].concat()).is_entry
+            inspect(Syntax::Vc1, &[&headers(is_interlaced)[..], &[0, 0, 1, 0x0d, first, 0]].concat()).is_entry
         };
         assert!(with(false, 0b1100_0000) && !with(false, 0) && !with(false, 0b1000_0000));
         assert!(with(true, 0b0110_0000) && with(true, 0b1011_0000) && with(true, 0b1100_1000));
         assert!(!with(true, 0b1101_0000) && !with(true, 0b1000_0000) && !with(true, 0b0100_0000));
-        assert!(!look(Syntax::Vc1, &[0, 0, 1, 0x0d, 0b1100_0000]).is_entry);
+        assert!(!inspect(Syntax::Vc1, &[0, 0, 1, 0x0d, 0b1100_0000]).is_entry);
     }
 }

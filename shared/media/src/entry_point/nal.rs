@@ -1,7 +1,7 @@
 //! H.264 and HEVC: the pictures at which decoding may start, and the parameter sets that they need.
 
 use super::{
-    Look,
+    PacketFacts,
     bits::Bits,
     parameter_sets::{Key, ParameterSets},
     units::{Framing, content},
@@ -86,41 +86,41 @@ impl Family {
     }
 
     /// Reads what comes before a packet's first picture, and that picture's head. Parameter sets go to `own`.
-    pub(crate) fn look(
+    pub(crate) fn inspect(
         self,
         framing: Framing,
         data: &[u8],
         is_link_broken: &mut bool,
         own: &mut ParameterSets,
-    ) -> Look {
+    ) -> PacketFacts {
         let (mut recovery, mut units, mut is_known) = (None, framing.units(data), false);
         while let Some(head) = units.head() {
             // Where a picture ends need not be looked for.
             match self.kind(&head[..head.len().min(HEAD_BYTES)]) {
                 Kind::Entry => {
                     *is_link_broken = self == Self::Hevc && (16..=18).contains(&(head[0] >> 1 & 0x3f));
-                    return Look { is_entry: true, has_picture: true };
+                    return PacketFacts { is_entry: true, has_picture: true };
                 }
                 // A recovery point that needs further pictures (gradual refresh) is no place to cut, and a picture that calls itself
                 // one but is not coded on its own is not believed.
                 Kind::Slice => {
-                    return Look { is_entry: recovery == Some(0) && is_intra_slice(head), has_picture: true };
+                    return PacketFacts { is_entry: recovery == Some(0) && is_intra_slice(head), has_picture: true };
                 }
-                Kind::Skipped => return Look { is_entry: false, has_picture: !*is_link_broken },
-                Kind::Picture => return Look::PICTURE,
+                Kind::Skipped => return PacketFacts { is_entry: false, has_picture: !*is_link_broken },
+                Kind::Picture => return PacketFacts::PICTURE,
                 _ => {}
             }
             let Some(unit) = units.next() else { break };
             match self.kind(unit) {
                 Kind::Set(key) => own.put(key, unit),
                 Kind::RecoveryPoint(count) => recovery = recovery.or(count),
-                Kind::Unknown => return Look::PICTURE,
+                Kind::Unknown => return PacketFacts::PICTURE,
                 _ => {}
             }
             is_known = !units.is_cut_off();
         }
         // Damage is a picture that is lost; a packet of nothing but parameter sets and messages is none.
-        Look { is_entry: false, has_picture: !is_known }
+        PacketFacts { is_entry: false, has_picture: !is_known }
     }
 }
 

@@ -1,7 +1,7 @@
 //! AV1: temporal units of open bitstream units (OBU), section 5 of its specification.
 
 use super::{
-    Look,
+    PacketFacts,
     bits::Bits,
     parameter_sets::{Key, ParameterSets},
 };
@@ -68,10 +68,10 @@ fn is_reduced(sets: &ParameterSets) -> bool {
 }
 
 /// Decoding may start at a shown key frame. A frame may also be decoded and shown in a later unit, by no more than its number.
-pub(crate) fn look(data: &[u8], known: &ParameterSets, own: &mut ParameterSets) -> Look {
+pub(crate) fn inspect(data: &[u8], known: &ParameterSets, own: &mut ParameterSets) -> PacketFacts {
     keep(data, own);
     let is_reduced = is_reduced(if own.is_empty() { known } else { own });
-    let mut look = Look { is_entry: false, has_picture: false };
+    let mut facts = PacketFacts { is_entry: false, has_picture: false };
     let (mut is_first, mut is_broken) = (true, true);
     for (kind, content) in units(data) {
         is_broken = false;
@@ -79,13 +79,13 @@ pub(crate) fn look(data: &[u8], known: &ParameterSets, own: &mut ParameterSets) 
             continue;
         }
         let (is_key, is_shown) = frame(content, is_reduced);
-        look.is_entry |= is_first && is_key && is_shown;
-        look.has_picture |= is_shown;
+        facts.is_entry |= is_first && is_key && is_shown;
+        facts.has_picture |= is_shown;
         is_first = false;
     }
     // Damage is a picture that is lost.
-    look.has_picture |= is_broken;
-    look
+    facts.has_picture |= is_broken;
+    facts
 }
 
 /// Whether the frame of a header (5.9.2) is a key frame, and whether it is shown.
@@ -114,8 +114,8 @@ mod tests {
 
     const HEADER: [u8; 4] = [0x00, 0, 0, 1];
 
-    fn look_at(units: &[&[u8]]) -> Look {
-        look(&units.concat(), &ParameterSets::default(), &mut ParameterSets::default())
+    fn inspected(units: &[&[u8]]) -> PacketFacts {
+        inspect(&units.concat(), &ParameterSets::default(), &mut ParameterSets::default())
     }
 
     #[test]
@@ -124,20 +124,20 @@ mod tests {
         write(&HEADER, &mut sequence);
         // show_existing_frame(1) frame_type(2) show_frame(1)
         let frame = |bits: u8| [FRAME << 3 | 2, 1, bits];
-        let entry = Look { is_entry: true, has_picture: true };
-        assert_eq!(look_at(&[&[0x12, 0], &sequence, &frame(0b0001_0000)]), entry);
-        assert_eq!(look_at(&[&frame(0b0011_0000)]), Look::PICTURE, "an inter frame");
-        assert_eq!(look_at(&[&frame(0b0101_0000)]), Look::PICTURE, "an intra-only frame");
-        assert_eq!(look_at(&[&frame(0b1000_0000)]), Look::PICTURE, "shows a frame that was decoded before");
-        assert!(!look_at(&[&frame(0b0010_0000)]).has_picture);
+        let entry = PacketFacts { is_entry: true, has_picture: true };
+        assert_eq!(inspected(&[&[0x12, 0], &sequence, &frame(0b0001_0000)]), entry);
+        assert_eq!(inspected(&[&frame(0b0011_0000)]), PacketFacts::PICTURE, "an inter frame");
+        assert_eq!(inspected(&[&frame(0b0101_0000)]), PacketFacts::PICTURE, "an intra-only frame");
+        assert_eq!(inspected(&[&frame(0b1000_0000)]), PacketFacts::PICTURE, "shows a frame that was decoded before");
+        assert!(!inspected(&[&frame(0b0010_0000)]).has_picture);
         assert_eq!(
-            look_at(&[&frame(0b0010_0000), &frame(0b0001_0000)]),
-            Look::PICTURE,
+            inspected(&[&frame(0b0010_0000), &frame(0b0001_0000)]),
+            PacketFacts::PICTURE,
             "a key frame behind another frame"
         );
         assert_eq!(
-            look_at(&[&frame(0b0000_0000), &frame(0b0011_0000)]),
-            Look::PICTURE,
+            inspected(&[&frame(0b0000_0000), &frame(0b0011_0000)]),
+            PacketFacts::PICTURE,
             "a key frame that is shown later"
         );
     }
@@ -148,7 +148,7 @@ mod tests {
             (vec![0x81, 0, 0, 0], ParameterSets::default(), ParameterSets::default());
         write(&[7; 200], &mut unit);
         keep_configuration(&unit, &mut of_record);
-        look(&unit[4..], &of_record, &mut of_stream);
+        inspect(&unit[4..], &of_record, &mut of_stream);
         assert_eq!(of_record, of_stream);
         assert!(!of_record.is_empty());
     }

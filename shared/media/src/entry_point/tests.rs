@@ -46,13 +46,13 @@ fn avcc(sets: [&[u8]; 2]) -> Vec<u8> {
     record
 }
 
-fn h264(framing: Framing, units: &[&[u8]]) -> Look {
-    bitstream(Kind::Nal(Family::H264, framing), &[]).look(&packet(framing, units)).0
+fn h264(framing: Framing, units: &[&[u8]]) -> PacketFacts {
+    bitstream(Kind::Nal(Family::H264, framing), &[]).inspect(&packet(framing, units)).0
 }
 
-fn hevc(types: &[u8]) -> Vec<Look> {
+fn hevc(types: &[u8]) -> Vec<PacketFacts> {
     let mut stream = bitstream(Kind::Nal(Family::Hevc, Framing::StartCodes), &[]);
-    types.iter().map(|&kind| stream.look(&packet(Framing::StartCodes, &[&[kind << 1, 1, 0x80, 1]])).0).collect()
+    types.iter().map(|&kind| stream.inspect(&packet(Framing::StartCodes, &[&[kind << 1, 1, 0x80, 1]])).0).collect()
 }
 
 #[test]
@@ -68,20 +68,20 @@ fn h264_begins_at_an_idr_picture_and_at_one_that_recovers_at_once() {
 
 #[test]
 fn a_packet_without_slices_shows_nothing_and_a_damaged_packet_is_a_lost_picture() {
-    assert_eq!(h264(Framing::StartCodes, &[&SPS, &PPS, &RECOVERS_LATER]), Look::NOTHING);
-    assert_eq!(h264(Framing::Lengths(4), &[&[9, 0x10], &SPS]), Look::NOTHING);
-    assert_eq!(h264(Framing::Lengths(4), &[&[0; 9]]), Look::PICTURE);
+    assert_eq!(h264(Framing::StartCodes, &[&SPS, &PPS, &RECOVERS_LATER]), PacketFacts::NOTHING);
+    assert_eq!(h264(Framing::Lengths(4), &[&[9, 0x10], &SPS]), PacketFacts::NOTHING);
+    assert_eq!(h264(Framing::Lengths(4), &[&[0; 9]]), PacketFacts::PICTURE);
     let mut stream = bitstream(Kind::Nal(Family::H264, Framing::Lengths(4)), &[]);
-    assert_eq!(stream.look(&[0, 0, 0, 99, 0x67, 77]).0, Look::PICTURE);
+    assert_eq!(stream.inspect(&[0, 0, 0, 99, 0x67, 77]).0, PacketFacts::PICTURE);
 }
 
 #[test]
 fn hevc_begins_at_idr_bla_and_cra_and_skips_rasl_pictures_after_a_broken_link() {
     let (trail, rasl, bla, idr, cra) = (1, 9, 16, 19, 21);
-    let looks = hevc(&[idr, trail, cra, rasl, bla, rasl, trail, cra, rasl]);
-    let entries: Vec<bool> = looks.iter().map(|look| look.is_entry).collect();
+    let packets = hevc(&[idr, trail, cra, rasl, bla, rasl, trail, cra, rasl]);
+    let entries: Vec<bool> = packets.iter().map(|packet| packet.is_entry).collect();
     assert_eq!(entries, [true, false, true, false, true, false, false, true, false]);
-    let pictures: Vec<bool> = looks.iter().map(|look| look.has_picture).collect();
+    let pictures: Vec<bool> = packets.iter().map(|packet| packet.has_picture).collect();
     assert_eq!(pictures, [true, true, true, true, true, false, true, true, true]);
 }
 
@@ -105,17 +105,17 @@ fn hevc_sets_are_told_apart_by_their_numbers() {
 fn parameter_sets_that_stand_in_the_first_packet_only_lead_in_every_later_chunk() {
     let framing = Framing::Lengths(4);
     let mut stream = bitstream(Kind::Nal(Family::H264, framing), &[1, 77, 0, 40, 0xff, 0xe0, 0]);
-    assert_eq!(stream.look(&packet(framing, &[&SPS, &PPS, &IDR])).1, None, "it has them itself");
-    assert_eq!(stream.look(&packet(framing, &[&PREDICTED])).1, None, "no chunk starts here");
-    let lead_in = stream.look(&packet(framing, &[&IDR])).1.unwrap();
+    assert_eq!(stream.inspect(&packet(framing, &[&SPS, &PPS, &IDR])).1, None, "it has them itself");
+    assert_eq!(stream.inspect(&packet(framing, &[&PREDICTED])).1, None, "no chunk starts here");
+    let lead_in = stream.inspect(&packet(framing, &[&IDR])).1.unwrap();
     assert_eq!(*lead_in, LeadIn { changed: Vec::new(), at_start: packet(framing, &[&SPS, &PPS]) });
-    let lead_in = stream.look(&packet(framing, &[&OTHER_SPS, &IDR])).1.unwrap();
+    let lead_in = stream.inspect(&packet(framing, &[&OTHER_SPS, &IDR])).1.unwrap();
     assert_eq!(
         lead_in.at_start,
         packet(framing, &[&OTHER_SPS, &PPS]),
         "the old picture parameter set does not survive a new sequence's"
     );
-    assert_eq!(stream.look(&packet(framing, &[&OTHER_SPS, &PPS, &IDR])).1, None);
+    assert_eq!(stream.inspect(&packet(framing, &[&OTHER_SPS, &PPS, &IDR])).1, None);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn sets_that_are_described_lead_in_nothing() {
     let framing = Framing::Lengths(4);
     let mut stream = bitstream(Kind::Nal(Family::H264, framing), &avcc([&SPS, &PPS]));
     for units in [&[&SPS[..], &PPS, &IDR][..], &[&PREDICTED], &[&IDR], &[&SPS, &IDR]] {
-        assert_eq!(stream.look(&packet(framing, units)).1, None);
+        assert_eq!(stream.inspect(&packet(framing, units)).1, None);
     }
 }
 
@@ -131,20 +131,20 @@ fn sets_that_are_described_lead_in_nothing() {
 fn a_repeated_description_changes_nothing_and_another_one_is_added_to_the_stream() {
     let framing = Framing::Lengths(4);
     let mut stream = bitstream(Kind::Nal(Family::H264, framing), &avcc([&SPS, &PPS]));
-    stream.look(&packet(framing, &[&IDR]));
+    stream.inspect(&packet(framing, &[&IDR]));
     let mut longer = avcc([&SPS, &PPS]);
     longer.extend([0xfd, 0xf8, 0xf8, 0]);
     for same in [avcc([&SPS, &PPS]), longer] {
         assert!(stream.describe_anew(&same));
-        assert_eq!(stream.look(&packet(framing, &[&IDR])).1, None);
+        assert_eq!(stream.inspect(&packet(framing, &[&IDR])).1, None);
     }
     assert!(stream.describe_anew(&avcc([&OTHER_SPS, &PPS])));
     let other = packet(framing, &[&OTHER_SPS, &PPS]);
     assert_eq!(
-        *stream.look(&packet(framing, &[&IDR])).1.unwrap(),
+        *stream.inspect(&packet(framing, &[&IDR])).1.unwrap(),
         LeadIn { changed: other.clone(), at_start: other.clone() }
     );
-    assert_eq!(*stream.look(&packet(framing, &[&IDR])).1.unwrap(), LeadIn { changed: Vec::new(), at_start: other });
+    assert_eq!(*stream.inspect(&packet(framing, &[&IDR])).1.unwrap(), LeadIn { changed: Vec::new(), at_start: other });
     assert!(stream.can_be_copied);
     let mut framed_otherwise = avcc([&SPS, &PPS]);
     framed_otherwise[4] = 0xfc;
@@ -163,7 +163,7 @@ fn another_description_that_no_decoder_follows_is_refused() {
 #[test]
 fn a_stream_that_does_not_tell_is_entered_at_its_first_packet_only() {
     let mut stream = bitstream(Kind::Untold, &[]);
-    assert_eq!([0, 1, 2].map(|_| stream.look(&[1]).0.is_entry), [true, false, false]);
+    assert_eq!([0, 1, 2].map(|_| stream.inspect(&[1]).0.is_entry), [true, false, false]);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn broken_packets_and_descriptions_do_not_panic() {
         for _ in 0..3 {
             let data = bytes();
             stream.reaches_picture(&data);
-            stream.look(&data);
+            stream.inspect(&data);
             stream.describe_anew(&bytes());
         }
     }

@@ -33,8 +33,8 @@ const PROGRESS_EVERY_US: u64 = 5_000_000;
 /// Requests that a window looks after at the same time.
 const WINDOW_AT_ONCE: u64 = trackdrop_flow::window::AT_ONCE as u64;
 /// How often the autoscaler of workers that pull looks (Terraform's `pollingInterval`), and how long it waits before it takes workers away.
-const LOOK_US: u64 = 30_000_000;
-const SHRINK_AFTER_LOOKS: usize = 10;
+const AUTOSCALES_EVERY_US: u64 = 30_000_000;
+const SHRINK_AFTER: usize = 10;
 /// A service abandons a delivery this long before Pub/Sub does (Terraform's `answer_margin_s`).
 const ANSWER_MARGIN_S: u64 = 15;
 /// Bytes of a row of detections, and of tracks: 160 and 203 MB of 5.4 million (`docs/tracking.md`).
@@ -86,7 +86,7 @@ enum Happening {
     Idle { function: Stage, place: Place, version: u32 },
     Step { job: JobNumber },
     GpuDone { place: Place, version: u32 },
-    Look,
+    Autoscale,
     Window,
     Gather,
     WindowLoaded,
@@ -241,7 +241,7 @@ impl<'a> Day<'a> {
         };
         day.next_upload();
         if deployment.track_delivery == TrackDelivery::Pull {
-            day.tell(LOOK_US, Happening::Look);
+            day.tell(AUTOSCALES_EVERY_US, Happening::Autoscale);
         }
         if deployment.load_window_minutes > 0.0 {
             day.tell(us(deployment.load_window_minutes * 60.0), Happening::Window);
@@ -293,7 +293,7 @@ impl<'a> Day<'a> {
                     done.into_iter().for_each(|job| self.step(job));
                 }
             }
-            Happening::Look => self.look(),
+            Happening::Autoscale => self.autoscale(),
             Happening::Window => {
                 let every_us = us(self.profile.deployment.load_window_minutes * 60.0);
                 if !self.is_over() {

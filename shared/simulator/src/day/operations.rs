@@ -41,7 +41,7 @@ pub struct Operations {
 }
 
 impl Verbs {
-    /// Requests that count as reads: a whole object is a look and a download.
+    /// Requests that count as reads: a whole object is a stat and a download.
     pub fn reads(&self) -> u64 {
         self.stat + 2 * (self.get + self.fetch) + self.list + self.delete
     }
@@ -100,10 +100,10 @@ const CHANGE: Operations = Operations { results: Verbs { get: 1, put: 1, ..NONE 
 /// One new object in `work`.
 const MARKER: Operations = Operations { work: Verbs { put: 1, ..NONE }, ..NOTHING };
 
-/// The frame around every handler: whether the request is over already.
-const LOOK: Operations = Operations { results: Verbs { stat: 1, ..NONE }, ..NOTHING };
+/// The wrapper around every handler: whether the request is over already.
+const READS_STATE: Operations = Operations { results: Verbs { stat: 1, ..NONE }, ..NOTHING };
 
-/// Progress for people is looked at after each segment; where it is due ([`fold`]) it is written too.
+/// The age of the progress that people read is checked after each segment; where it is due ([`fold`]) it is written too.
 const PROGRESS: Operations = Operations { results: Verbs { stat: 1, ..NONE }, ..NOTHING };
 
 /// The manifest's progress is due.
@@ -113,14 +113,15 @@ pub const fn fold() -> Operations {
 
 /// `split`, until the first chunk can be cut: the upload, the plan, what exists.
 pub fn split_begins() -> Operations {
-    LOOK + Operations {
-        uploads: Verbs { fetch: 1, ..NONE },
-        // Whether it was deleted; the claim of its content, looked at, taken and checked; which chunks exist.
-        work: Verbs { stat: 3, list: 1, put: 1, ..NONE },
-        // Whether it was planned before; the plan.
-        results: Verbs { stat: 1, get: 1, put: 1, ..NONE },
-        ..NOTHING
-    }
+    READS_STATE
+        + Operations {
+            uploads: Verbs { fetch: 1, ..NONE },
+            // Whether it was deleted; the claim of its content, looked at, taken and checked; which chunks exist.
+            work: Verbs { stat: 3, list: 1, put: 1, ..NONE },
+            // Whether it was planned before; the plan.
+            results: Verbs { stat: 1, get: 1, put: 1, ..NONE },
+            ..NOTHING
+        }
 }
 
 /// `split`, a chunk.
@@ -135,7 +136,7 @@ pub fn split_ends() -> Operations {
 
 /// `track`, until it can decode.
 pub fn track_begins() -> Operations {
-    LOOK + Operations { work: Verbs { stat: 2, fetch: 1, ..NONE }, ..NOTHING }
+    READS_STATE + Operations { work: Verbs { stat: 2, fetch: 1, ..NONE }, ..NOTHING }
 }
 
 /// `track` and `annotate`, from the result on: written and counted.
@@ -163,7 +164,7 @@ pub fn group_of(segment: u32) -> u32 {
 
 /// `merge`, until its first pass.
 pub fn merge_begins() -> Operations {
-    LOOK + Operations { work: Verbs { stat: 1, ..NONE }, ..NOTHING } + CHANGE
+    READS_STATE + Operations { work: Verbs { stat: 1, ..NONE }, ..NOTHING } + CHANGE
 }
 
 /// `merge`, a segment in the first pass.
@@ -183,7 +184,7 @@ pub fn merge_ends() -> Operations {
 
 /// `load` of one request, until its job.
 pub fn load_begins() -> Operations {
-    LOOK + Operations { work: Verbs { stat: 2, ..NONE }, results: Verbs { stat: 1, ..NONE }, ..NOTHING }
+    READS_STATE + Operations { work: Verbs { stat: 2, ..NONE }, results: Verbs { stat: 1, ..NONE }, ..NOTHING }
 }
 
 /// The job of the rows.
@@ -198,16 +199,16 @@ pub fn mark_loaded() -> Operations {
 
 /// `load` where windows gather: the request waits.
 pub fn load_waits() -> Operations {
-    LOOK + Operations { work: Verbs { stat: 1, put: 1, ..NONE }, ..NOTHING }
+    READS_STATE + Operations { work: Verbs { stat: 1, put: 1, ..NONE }, ..NOTHING }
 }
 
-/// A window: one look for an open one, and for what waits.
+/// A window: whether one is open, and what waits.
 pub fn window_gathers() -> Operations {
     Operations { work: Verbs { get: 1, list: 1, ..NONE }, ..NOTHING }
 }
 
 /// A window: whether a request that waits is to be loaded.
-pub fn window_looks() -> Operations {
+pub fn window_reads() -> Operations {
     Operations { work: Verbs { stat: 1, ..NONE }, results: Verbs { stat: 2, ..NONE }, ..NOTHING }
 }
 
@@ -254,7 +255,7 @@ pub fn record() -> Operations {
 }
 
 /// A window: whether an end that waits is to be published, and what its row is.
-pub fn window_looks_at_end() -> Operations {
+pub fn window_reads_ends() -> Operations {
     Operations { work: Verbs { stat: 1, ..NONE }, results: Verbs { get: 2, ..NONE }, ..NOTHING }
 }
 
@@ -266,19 +267,20 @@ pub fn window_tells_end() -> Operations {
 
 /// `annotate`, until it can decode.
 pub fn annotate_begins() -> Operations {
-    LOOK + Operations { work: Verbs { stat: 2, fetch: 1, get: 1, ..NONE }, ..NOTHING }
+    READS_STATE + Operations { work: Verbs { stat: 2, fetch: 1, get: 1, ..NONE }, ..NOTHING }
 }
 
 /// `join` of a video with sound, until parts and upload are there.
 pub fn join_begins(segments: u32) -> Operations {
     let parts = Verbs { fetch: u64::from(segments), ..NONE };
-    LOOK + Operations {
-        uploads: Verbs { fetch: 1, ..NONE },
-        work: parts,
-        // The manifest again, for what is noted of the sound.
-        results: Verbs { stat: 1, get: 2, ..NONE },
-        ..NOTHING
-    }
+    READS_STATE
+        + Operations {
+            uploads: Verbs { fetch: 1, ..NONE },
+            work: parts,
+            // The manifest again, for what is noted of the sound.
+            results: Verbs { stat: 1, get: 2, ..NONE },
+            ..NOTHING
+        }
 }
 
 /// `join`, the whole video.
@@ -297,7 +299,7 @@ pub enum EndedBy {
     Window,
 }
 
-/// All of one undisturbed request, by function in the order of the flow, without what depends on the clock: progress that is due, and looks of
+/// All of one undisturbed request, by function in the order of the flow, without what depends on the clock: progress that is due, and checks by
 /// the clock at windows in which nothing waits.
 pub fn of_request(segments: u32, annotated: bool, ended_by: EndedBy) -> Vec<(&'static str, Operations)> {
     let by_window = ended_by == EndedBy::Window;
@@ -310,9 +312,9 @@ pub fn of_request(segments: u32, annotated: bool, ended_by: EndedBy) -> Vec<(&'s
     let load = if by_window { load_waits() } else { load_begins() + load_job() + mark_loaded() + over };
     let mut all = vec![("split", split), ("track", track), ("merge", merge), ("load", load)];
     if by_window {
-        let first = window_gathers() + window_looks() + window_writes() + load_job() + mark_loaded() + window_writes();
+        let first = window_gathers() + window_reads() + window_writes() + load_job() + mark_loaded() + window_writes();
         let lets_go = window_gathers() + window_lets_go(annotated) + end_waits(segments);
-        let recorded = window_looks_at_end() + window_writes() + record() + window_tells_end() + window_writes();
+        let recorded = window_reads_ends() + window_writes() + record() + window_tells_end() + window_writes();
         all.push(("window", first + lets_go + window_gathers() * 4 + recorded));
     }
     if annotated {

@@ -116,7 +116,7 @@ pub struct Deployment {
 pub struct Times {
     /// From an object to the delivery of its event.
     pub event_s: f64,
-    /// A read of a small object, or a look.
+    /// A read of a small object, or a stat.
     pub read_s: f64,
     /// A page of a listing.
     pub list_s: f64,

@@ -366,7 +366,7 @@ fn goals(report: &Report, profile: &Profile) -> Vec<Goal> {
         let [begins, tracked, merged, rows] = ["1 split begins", "2 all tracked", "3 merged", "4 rows"].map(p50);
         let made_of = largest_first(vec![
             ("until split begins".into(), begins),
-            ("splitting and tracking, side by side".into(), tracked - begins),
+            ("splitting and detecting, side by side".into(), tracked - begins),
             ("merging".into(), merged - tracked),
             ("loading".into(), rows - merged),
         ]);

@@ -59,7 +59,7 @@ impl CloudStorage {
         let written = match answer {
             Ok(resource) => self.info(object, resource)?,
             Err(ApiError { status: Some(412), attempts, .. }) => {
-                return match self.look(object).await {
+                return match self.info_of(object).await {
                     Ok(existing)
                         if attempts > 1
                             && (existing.bytes, existing.crc32c, &existing.metadata)

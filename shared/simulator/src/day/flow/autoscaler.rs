@@ -1,20 +1,20 @@
 //! The autoscaler of workers that pull.
 
-use super::{Day, Happening, LOOK_US, SHRINK_AFTER_LOOKS, Stage, us};
+use super::{AUTOSCALES_EVERY_US, Day, Happening, SHRINK_AFTER, Stage, us};
 
 impl Day<'_> {
-    pub(super) fn look(&mut self) {
+    pub(super) fn autoscale(&mut self) {
         if self.is_over() {
             return;
         }
-        self.tell(self.now_us + LOOK_US, Happening::Look);
+        self.tell(self.now_us + AUTOSCALES_EVERY_US, Happening::Autoscale);
         let at = Stage::Track as usize;
         let (deployment, subscription) = (&self.profile.deployment, &self.subscriptions[at]);
         let undelivered = subscription.waiting.len() + subscription.outstanding as usize;
         let oldest_us = subscription.waiting.front().map_or(0, |message| self.now_us - message.came_us);
         self.seen.push_back((undelivered, oldest_us));
-        let looks_old = (us(self.profile.limits.metrics_age_s) / LOOK_US) as usize;
-        let (undelivered, oldest_us) = match self.seen.len() > looks_old {
+        let measured_ago = (us(self.profile.limits.metrics_age_s) / AUTOSCALES_EVERY_US) as usize;
+        let (undelivered, oldest_us) = match self.seen.len() > measured_ago {
             true => self.seen.pop_front().unwrap_or_default(),
             false => (0, 0),
         };
@@ -24,7 +24,7 @@ impl Day<'_> {
         let by_age = oldest_us as f64 / 1e6 / deployment.drain_target_s * f64::from(options.max);
         let wanted = (by_backlog.max(by_age).ceil() as u32).clamp(options.min, options.max);
         self.wanted.push_back(wanted);
-        if self.wanted.len() > SHRINK_AFTER_LOOKS {
+        if self.wanted.len() > SHRINK_AFTER {
             self.wanted.pop_front();
         }
         let (now_us, count) = (self.now_us, self.pools[at].count());
@@ -37,7 +37,7 @@ impl Day<'_> {
             }
         }
         let enough = self.wanted.iter().copied().max().unwrap_or_default();
-        if self.wanted.len() == SHRINK_AFTER_LOOKS && enough < count {
+        if self.wanted.len() == SHRINK_AFTER && enough < count {
             self.pools[at].stop_idle((count - enough).min((count / 4).max(1)), now_us);
         }
     }

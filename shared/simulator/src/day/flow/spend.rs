@@ -19,7 +19,7 @@ impl Day<'_> {
     pub(super) fn latency(&self, operations: Operations) -> u64 {
         let times = &self.profile.times;
         let Verbs { stat, get, fetch, list, put, delete } = operations.objects();
-        // A whole object is a look and a download.
+        // A whole object is a stat and a download.
         let reads = (stat + 2 * (get + fetch) + delete) as f64 * times.read_s;
         us(reads + list as f64 * times.list_s + (put + delete + operations.publish) as f64 * times.write_s)
     }

@@ -20,8 +20,8 @@ impl Day<'_> {
         if files == 0 {
             return self.gather_ends_at(at_us, false);
         }
-        let looks = ops::window_looks() * files as u64;
-        at_us += self.charge(Stage::Load, looks) + self.latency(looks) / WINDOW_AT_ONCE;
+        let reads = ops::window_reads() * files as u64;
+        at_us += self.charge(Stage::Load, reads) + self.latency(reads) / WINDOW_AT_ONCE;
         at_us += self.spend(Stage::Load, ops::window_writes() + ops::load_job());
         match self.warehouse.load(Loaded::Tracks, at_us) {
             Some(done_us) => {
@@ -52,8 +52,8 @@ impl Day<'_> {
             }
             return;
         }
-        let looks = ops::window_looks_at_end() * rows as u64;
-        at_us += self.charge(Stage::Load, looks) + self.latency(looks) / WINDOW_AT_ONCE;
+        let reads = ops::window_reads_ends() * rows as u64;
+        at_us += self.charge(Stage::Load, reads) + self.latency(reads) / WINDOW_AT_ONCE;
         at_us += self.spend(Stage::Load, ops::window_writes() + ops::record());
         if let Some(done_us) = self.warehouse.load(Loaded::Requests, at_us) {
             self.is_window_open = true;
