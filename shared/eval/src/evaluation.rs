@@ -56,26 +56,34 @@ pub struct Evaluation {
 pub fn evaluate(ground_truth: &Sequence, tracks: &Sequence, options: &Options) -> Evaluation {
     let (truth, tracks) = options.preprocessing.apply(ground_truth, tracks);
     let (truth, tracks) = (truth.as_ref(), tracks.as_ref());
-    let metrics = || {
-        let scene = Scene::new(truth, tracks);
-        (
-            Hota::new(&scene),
-            Clear::new(&scene, options.iou),
-            Identity::new(&scene, options.iou),
-            [scene.truth_rows.len() as u64, scene.track_rows.len() as u64],
-        )
-    };
-    // The search for a shift matches all frames three times, which is as much work as all metrics together.
     let shift = || frame_shift(truth, tracks, options.iou);
     let ((hota, clear, identity, [objects, tracks]), frame_shift) = if truth.rows().len() < ROWS_WORTH_A_THREAD {
-        (metrics(), shift())
+        let scene = Scene::new(truth, tracks);
+        (
+            (Hota::new(&scene), Clear::new(&scene, options.iou), Identity::new(&scene, options.iou), counts(&scene)),
+            shift(),
+        )
     } else {
         thread::scope(|scope| {
             let shift = scope.spawn(shift);
-            (metrics(), shift.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            let scene = Scene::new(truth, tracks);
+            // No metric needs another.
+            let (hota, (clear, identity)) = thread::scope(|scope| {
+                let others = scope.spawn(|| (Clear::new(&scene, options.iou), Identity::new(&scene, options.iou)));
+                (Hota::new(&scene), joined(others))
+            });
+            ((hota, clear, identity, counts(&scene)), joined(shift))
         })
     };
     Evaluation { hota, clear, identity, objects, tracks, frame_shift }
+}
+
+fn counts(scene: &Scene) -> [u64; 2] {
+    [scene.truth_rows.len() as u64, scene.track_rows.len() as u64]
+}
+
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Below this the work of a thread takes hardly longer than to start it.
