@@ -4,16 +4,20 @@ import * as api from "./api.js";
 import { Drop } from "./drop.js";
 import { html, useEffect, useMemo, useState } from "./html.js";
 import { requestsOf, useLive } from "./live.js";
-import { clock, number, STATES, when } from "./text.js";
+import { clock, number, STATES, usd, when } from "./text.js";
 
 const COLUMNS = [
   { key: "video", name: "Video", of: (request) => request.video.toLowerCase() },
   { key: "state", name: "State", of: (request) => request.state },
   { key: "uploaded_at", name: "Uploaded", of: (request) => request.uploaded_at },
+  { key: "picture", name: "Picture", of: (request) => (request.width_px ?? -1) * (request.height_px ?? 1), isNumber: true },
   { key: "seconds", name: "Length", of: (request) => request.seconds ?? -1, isNumber: true },
   { key: "frames", name: "Frames", of: (request) => request.frames ?? -1, isNumber: true },
   { key: "tracks", name: "Objects", of: (request) => request.tracks ?? -1, isNumber: true },
+  { key: "cost", name: "Cost", of: (request) => request.cost?.usd ?? -1, isNumber: true },
 ];
+
+const COST = "About this on Google Cloud, for as long as the functions were busy";
 
 /** A word with a sign, so that colour is not all that says it. */
 export function State({ state }) {
@@ -87,9 +91,11 @@ export function List() {
                     </td>
                     <td><${State} state=${request.state} />${request.frames_damaged > 0 && html`<div class="warn">${number(request.frames_damaged)} damaged frames</div>`}</td>
                     <td>${when(request.uploaded_at)}</td>
+                    <td class="number">${request.width_px === null ? "" : `${request.width_px} × ${request.height_px}`}</td>
                     <td class="number">${request.seconds === null ? "" : clock(request.seconds, 0)}</td>
                     <td class="number">${request.frames === null ? "" : number(request.frames)}</td>
                     <td class="number">${request.tracks === null ? "" : number(request.tracks)}</td>
+                    <td class="number">${request.cost && html`<span title=${COST}>${usd(request.cost.usd)}</span>`}</td>
                   </tr>
                 `,
               )}

@@ -11,7 +11,7 @@ import { requestsOf, useLive } from "./live.js";
 import { PlayerView } from "./playerview.js";
 import { Plots } from "./plots.js";
 import { Remove } from "./removal.js";
-import { bytes, clock, number, when } from "./text.js";
+import { bytes, clock, number, usd, when } from "./text.js";
 
 const STAGES = ["split", "track", "merge", "load", "annotate", "join"];
 
@@ -132,6 +132,7 @@ function Result({ facts }) {
           ["Ledger", ledger && `${number(ledger.frames)} frames: ${number(ledger.frames_whole)} whole, ${number(ledger.frames_damaged)} damaged`],
           ["Segments", number(facts.segments)],
           ["Model", model?.name],
+          ["Cost", summary?.cost && html`about ${usd(summary.cost.usd)} on Google Cloud, with the prices of ${summary.cost.prices_as_of}<div class="id">${summary.cost.formula}</div>`],
           ["Version", facts.version],
           ["Version of", facts.retrack_of && html`<a href=${`/request/${facts.retrack_of}`}>${facts.retrack_of}</a>`],
         ]}

@@ -12,6 +12,9 @@ export function bytes(value) {
   return `${unit === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
 }
 
+/** US dollars, with two digits that say something. */
+export const usd = (value) => (value >= 0.1 || value === 0 ? `$${value.toFixed(2)}` : `$${value.toFixed(Math.min(8, 1 - Math.floor(Math.log10(value))))}`);
+
 /** `1:02:03.456` of seconds. */
 export function clock(seconds, digits = 3) {
   const sign = seconds < 0 ? "-" : "";

@@ -284,8 +284,13 @@ def use(browser, data, address):
     page.goto(address)
     page.get_by_label("Search").fill("constant")
     page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
+    summary = json.loads((data.data / "results" / data.requests["constant.mp4"] / "summary.json").read_text())
+    cells = dict(zip(page.locator("thead th").all_inner_texts(), page.locator("tbody td").all_inner_texts()))
+    assert cells["Picture"] == f"{clips.WIDTH} × {clips.HEIGHT}" and int(cells["Objects"]) == 3, cells
+    assert abs(float(cells["Cost"].removeprefix("$")) / summary["cost"]["usd"] - 1) < 0.06, (cells, summary["cost"])
     page.get_by_role("link", name="constant.mp4").click()
     browser.settled(0)
+    assert summary["cost"]["formula"] in page.locator(".card").get_by_text("on Google Cloud").inner_text()
     go_to = page.get_by_label("Go to")
     go_to.fill("0:01.0")
     go_to.press("Enter")
