@@ -17,6 +17,8 @@ import { FrameTable } from "./table.js";
 const AIMS = [0.5, 0.25, 0.8, 0.1];
 /** A seek whose picture has not come by then is made again. */
 const PICTURE_MS = 400;
+/** How often the page around the canvas is told while the video plays: for each frame, that would take time which drawing needs. */
+const SAY_MS = 100;
 /** A seek that has not ended by then never does: Chromium 156 stalls on leading pictures of open GOPs, and the element is of no use until it is loaded again. */
 const SEEK_MS = 2500;
 
@@ -48,6 +50,7 @@ export class Player {
     /** Frames at which the element stalls. */
     this.stalls = new Set();
     this.note = null;
+    this.saidAt = -Infinity;
     this.closed = new AbortController();
     const { signal } = this.closed;
     video.muted = false;
@@ -184,7 +187,7 @@ export class Player {
     // Once, unless the boxes are still on their way.
     if (!this.draw()) this.boxes?.get(frame).then(() => this.shown.frame === frame && this.draw(), () => {});
     this.boxes?.ahead(frame);
-    this.#say();
+    if (performance.now() >= this.saidAt + SAY_MS) this.#say();
   }
 
   #keep(shown) {
@@ -376,6 +379,8 @@ export class Player {
   /** Whether the boxes of the picture are drawn, too. */
   draw() {
     const { canvas, context, shown, facts } = this;
+    // Which frame the canvas has is written on it, for whoever reads its pixels.
+    Object.assign(canvas.dataset, { frame: shown.frame, from: shown.from ?? "" });
     context.globalAlpha = 1;
     context.fillStyle = "#000";
     if (shown.picture === null) {
@@ -429,6 +434,7 @@ export class Player {
 
   #say() {
     if (this.closed.signal.aborted) return;
+    this.saidAt = performance.now();
     this.changed({
       frame: this.shown.frame, from: this.shown.from, wanted: this.wanted, playing: this.playing, busy: this.working !== false,
       which: this.which, note: this.note, selected: this.selected, options: { ...this.options }, rate: this.video.playbackRate,

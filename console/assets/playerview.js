@@ -166,9 +166,7 @@ export function PlayerView({ facts, times, handle }) {
           onClick=${pick}
           role="img"
           aria-label=${state && state.frame >= 0 ? `Frame ${state.frame} with its boxes` : "The picture is loading"}
-          data-frame=${state?.frame ?? -1}
           data-settled=${state && !state.busy && !state.playing && state.wanted === null ? state.frame : -1}
-          data-from=${state?.from ?? ""}
         ></canvas>
         <${Drawing} facts=${facts} draft=${draft} size=${size} />
       </div>
