@@ -1,5 +1,5 @@
-//! `fail`: a dead letter ends its request with the reason, so that no request stalls forever. When the scheduler calls, it also
-//! restarts stalled requests.
+//! `fail`: a dead letter ends its request with the reason, so that no request stalls forever. In `annotate` and `join` only the annotated video fails.
+//! When the scheduler calls, it also restarts stalled requests.
 //!
 //! A delivery may end as a dead letter although its result exists: each attempt failed after the result was stored, before the
 //! acknowledgement. Then this handler does the missing steps and does not fail the request.

@@ -25,7 +25,8 @@ pub trait StageHandler: Send + Sync {
     }
 }
 
-/// Makes a [`Handler`] of a stage: passes what is over, and records a permanent failure as the end of the request.
+/// Makes a [`Handler`] of a stage. It does no work for a request that was deleted, or that ended without all its results. It records a permanent
+/// failure: that ends the request, but in `annotate` and `join` only the annotated video fails ([`end::fail_in_stage`]).
 #[derive(Debug)]
 pub struct Staged<S>(pub S);
 

@@ -1,6 +1,6 @@
 //! Finds stalled requests, says why, and restarts them.
 //!
-//! Every event is delivered until a handler accepts it or a dead letter ends its request. So the sweeper finds nothing in normal operation. It exists
+//! Every event is delivered until a handler accepts it or it becomes a dead letter. So the sweeper finds nothing in normal operation. It exists
 //! for two cases: an event that was lost all the same (a subscription that was created too late or purged, a message that outlived its retention),
 //! and a crash after which nothing was redelivered. It reads the objects in the buckets, because only they say how far a request is:
 //!

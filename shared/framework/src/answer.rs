@@ -9,7 +9,7 @@ use trackdrop_pipeline::{Failure, FailureKind};
 /// What a delivery is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Every effect is stored, or a permanent failure is stored as the end of its request.
+    /// Every effect is stored, or a permanent failure is stored in its request.
     Done,
     /// The event starts nothing in this function.
     StartsNothing(String),
@@ -36,8 +36,8 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// What the outcome of a handler is answered with. A permanent failure of a request does not come here: `trackdrop_flow::stage` has recorded it
-    /// as the end of the request, and the outcome is `Ok`. A permanent failure that comes here has no request, so it is answered with 500.
+    /// What the outcome of a handler is answered with. A permanent failure of a request does not come here: `trackdrop_flow::stage` has recorded it,
+    /// and the outcome is `Ok`. A permanent failure that comes here has no request that could record it, so it is answered with 500.
     pub fn of(outcome: Result<(), Failure>) -> Self {
         match outcome {
             Ok(()) => Self::Done,

@@ -24,7 +24,8 @@ pub trait Handler: Send + Sync {
     async fn handle(&self, event: &Event, delivery: &Delivery) -> Result<(), Failure>;
 }
 
-/// One attempt; clones are the same attempt.
+/// One attempt of a delivery: every call of a handler gets a new value. Clones are the same attempt. (Elsewhere a *delivery* lasts from its publication
+/// to its acknowledgement, over all its attempts.)
 #[derive(Clone, Debug, Default)]
 pub struct Delivery {
     state: Arc<State>,

@@ -1,4 +1,4 @@
-//! How a stage fails: transient failures are tried again, permanent ones end the request with a reason.
+//! How a stage fails: transient failures are tried again, permanent ones end the request, or only its annotated video, with a reason.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,9 @@ use std::fmt;
 pub enum FailureKind {
     /// Retried with backoff: another attempt may succeed.
     Transient,
-    /// Not retried: no attempt can succeed. The request ends as failed, with this reason.
+    /// No attempt can succeed. The request ends as failed, with this reason. In `annotate` and `join` only the annotated video fails: the request ends
+    /// when its rows are loaded. It is not retried, except on Google Cloud where no request can record it: there Pub/Sub delivers again, until the
+    /// delivery is a dead letter.
     Permanent,
     /// The host has no room left (disk, memory). Waiting seconds does not help. A service returns the delivery, and it is retried. A local run
     /// ends, says what to free and records the request as failed; the same command opens it again.
