@@ -296,7 +296,7 @@ impl Split {
         let Some(prober) = self.prober.clone() else {
             return Err(Failure::permanent(format!(
                 "detect_every is {}, and `split` has no detector here to find out with: give a number of frames, such as 2, or let \
-                 `trackdrop plan VIDEO --probe` find it",
+                 `trackdrop plan VIDEO --fps-per-gpu F --max-instances N --probe` find it",
                 planned.settings.detect_every
             )));
         };
