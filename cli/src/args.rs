@@ -245,7 +245,7 @@ pub(crate) struct CropsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArguments {
-    /// The requests: their whole ids, as `trackdrop requests` lists them
+    /// The requests: their whole ids, as `trackdrop requests` lists them, and with --google as `trackdrop show VIDEO --google` prints them
     #[arg(required = true, value_name = "REQUEST")]
     pub(crate) requests: Vec<String>,
     /// Delete the upload, too

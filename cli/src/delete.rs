@@ -18,9 +18,11 @@ pub(crate) async fn delete(data: &Path, arguments: &DeleteArguments) -> anyhow::
             requests.push(request);
         }
     }
-    let place = if arguments.google { "the buckets".to_owned() } else { format!("{data:?}") };
-    let unknown =
-        |request: &RequestId| anyhow!("there is no request {request} in {place} (trackdrop requests lists them)");
+    let place = match arguments.google {
+        true => "the buckets (trackdrop show VIDEO --google prints the id of one)".to_owned(),
+        false => format!("{data:?} (trackdrop requests lists them)"),
+    };
+    let unknown = |request: &RequestId| anyhow!("there is no request {request} in {place}");
     let (cloud, local) = match arguments.google {
         true => (google::deployment()?.0, None),
         false => {

@@ -58,7 +58,7 @@ pub(crate) async fn of(cloud: &Cloud, asked: &str) -> anyhow::Result<RequestId> 
     let known = all(cloud).await?;
     let shown = cut(asked, LONGEST_SHOWN);
     if known.is_empty() {
-        bail!("there is no request {shown:?}: there are none yet; trackdrop run VIDEO makes one");
+        bail!("there is no request {shown:?}: there are none yet; trackdrop run VIDEO or an upload makes one");
     }
     if asked == LATEST {
         return latest(cloud, known).await;
@@ -75,7 +75,7 @@ pub(crate) async fn of(cloud: &Cloud, asked: &str) -> anyhow::Result<RequestId> 
         [only] => Ok(only.request.clone()),
         [] => bail!(
             "there is no request {shown:?}: give an id or its first {SHORTEST_BEGINNING} characters or more, the name of a video, or {LATEST:?} \
-             (trackdrop requests lists them)"
+             (trackdrop requests lists those of this machine)"
         ),
         _ => {
             let named = meant.iter().rev().take(MOST_NAMED);
@@ -100,6 +100,6 @@ async fn latest(cloud: &Cloud, known: Vec<Known>) -> anyhow::Result<RequestId> {
     }
     match latest {
         Some((_, request)) => Ok(request),
-        None => bail!("there are no requests yet: trackdrop run VIDEO makes one"),
+        None => bail!("there are no requests yet: trackdrop run VIDEO or an upload makes one"),
     }
 }

@@ -131,7 +131,7 @@ impl Console {
             policy,
             sessions: Some(sessions),
             most_answer_bytes: Some(MOST_ANSWER_BYTES),
-            drops: Err(format!("{READS_ONLY}: use the `trackdrop` command with --google")),
+            drops: Err(format!("{READS_ONLY}: docs/console.md names the command for each change")),
             ..console
         })
     }
