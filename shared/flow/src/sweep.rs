@@ -8,7 +8,8 @@
 //! - For a request that waits for an event, the object's event is published again. If the first event was not lost but waits in a queue, the handler
 //!   receives it twice, which changes nothing. The time until the next publication doubles, so that repetitions do not fill a long queue.
 //! - A request that can't continue (its chunk is gone), or that did not continue for days after its event was last published again, is failed with
-//!   the reason. Days without a sign of life alone are no failure: the queue may be that long.
+//!   the reason. An event that waits in a queue looks the same as a lost one. So only a queue that is shorter than twice [`Patience::give_up_s`] is
+//!   sure to fail nothing.
 
 mod known;
 mod situation;
