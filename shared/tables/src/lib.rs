@@ -1,8 +1,10 @@
 //! The tables of Trackdrop and the Parquet files that hold them.
 //!
-//! [`schema`] is the one definition of every column; the Arrow, BigQuery and DuckDB schemas are made from it.
-//! [`detections`] is what the detector saw, [`tracks`] what the tracker made of it, [`crops`] the best picture of each object. A file's bytes depend
-//! on its rows only, not on how they arrived: rows are gathered into row groups of a fixed size before anything is encoded.
+//! [`schema`] is the one definition of the columns of all tables and of detections; the Arrow, BigQuery and DuckDB schemas are made from it.
+//! [`detections`] is what the detector saw, with the optional column `appearance`, which it defines itself. [`tracks`] is what the tracker made of it.
+//! [`crops`] is the best picture of each object, a file with columns of its own.
+//!
+//! A file's bytes depend on its rows only, not on how they arrived: rows are gathered into row groups of a fixed size before anything is encoded.
 //!
 //! ```
 //! use trackdrop_tables::detections::{DetectionRow, DetectionsWriter};

@@ -1,4 +1,5 @@
-//! Every column of every table, once.
+//! Every column of every table and of `detections.parquet`, once. Two are elsewhere: the optional column `appearance` in [`crate::detections`], and the
+//! columns of `crops.parquet`, which is no table, in [`crate::crops`].
 
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use serde_json::{Value, json};
