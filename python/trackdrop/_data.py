@@ -62,7 +62,7 @@ class Rows(NamedTuple):
     class_id: NDArray[np.int32]
     #: Class name of the model. Shape [N].
     class_name: NDArray[np.object_]
-    #: False where the row was interpolated. Shape [N].
+    #: False where the tracker did not return the row: a refinement or detect_every added it. Shape [N].
     observed: NDArray[np.bool_]
 
 

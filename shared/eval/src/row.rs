@@ -19,7 +19,7 @@ pub struct Row {
     pub score: f64,
     /// The class number of MOTChallenge, which only ground truth needs; see [`Preprocessing`](crate::Preprocessing).
     pub class: Option<u16>,
-    /// False where the row was made up (interpolated, say) and not tracked.
+    /// False where the tracker did not return the row, for example because a refinement added it.
     pub observed: bool,
 }
 

@@ -16,7 +16,7 @@ pub struct FileTrack {
     pub tlwh: [f64; 4],
     /// Score of the detection; below 0 where there was none.
     pub score: f64,
-    /// False where the row was interpolated.
+    /// False where the tracker did not return the row, for example because a refinement added it.
     pub observed: bool,
 }
 

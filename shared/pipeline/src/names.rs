@@ -174,7 +174,7 @@ impl Marker {
 pub enum ResultFile {
     /// What the request is and how far it is.
     Manifest,
-    /// Every detection of every frame.
+    /// The detections of all frames that the detector looked at: with a score of 0.1 or more, after suppression of overlapping boxes.
     Detections,
     /// One row per object per frame.
     Tracks,

@@ -32,7 +32,7 @@ pub struct TrackRow {
     pub score: f32,
     /// `[x1, y1, x2, y2]` in pixels of the source: the tracker's estimate.
     pub bbox: [f32; 4],
-    /// False where the row was interpolated.
+    /// False where the tracker did not return the row: a refinement or `detect_every` added it.
     pub observed: bool,
 }
 
