@@ -225,7 +225,7 @@ pub(crate) trait Decoder: fmt::Debug + Send + Sync {
     }
 }
 
-/// Rows, columns and values of an output that is one table of at least `least` columns.
+/// Rows, columns and values of an output that is one matrix of at least `least` columns.
 fn table<'a>(outputs: &[Output<'a>], least: usize) -> Result<(usize, usize, &'a [f32]), String> {
     match *outputs {
         [Output { shape: &[rows, columns], data }] if columns >= least && data.len() == rows * columns => {
@@ -233,7 +233,7 @@ fn table<'a>(outputs: &[Output<'a>], least: usize) -> Result<(usize, usize, &'a 
         }
         _ => {
             let seen: Vec<_> = outputs.iter().map(|output| output.shape).collect();
-            Err(format!("for one picture it is {seen:?}, not one table of at least {least} columns"))
+            Err(format!("for one picture it is {seen:?}, not one matrix of at least {least} columns"))
         }
     }
 }

@@ -15,8 +15,9 @@ pub enum ResizeFilter {
     /// swscale's: all pixels count.
     #[default]
     Swscale,
-    /// OpenCV's `INTER_LINEAR`: two pixels a side count, whatever the reduction. Of a picture in RGB it gives OpenCV's very bytes, of one
-    /// in YUV of 8 bits those of its colours to a level or two, without computing all of them.
+    /// OpenCV's `INTER_LINEAR`: two pixels a side count, whatever the reduction. Of a picture in RGB it gives OpenCV's very bytes. A picture in YUV of
+    /// 8 bits is converted and scaled in one step: its bytes differ from those of two steps by at most two levels of 0 to 255, except at colours
+    /// outside the range of RGB.
     OpenCv,
     /// Pillow's `BILINEAR`, to the byte: all pixels count. It takes the whole picture in RGB, which costs most.
     Pillow,

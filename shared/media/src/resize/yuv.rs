@@ -8,7 +8,8 @@ use super::{
 /// How the samples of a picture in YUV of 8 bits become RGB as large as the luma is, and that becomes smaller or larger by `OpenCv`'s
 /// filter, in one step: both are sums of samples, so that few of the large picture's colours are ever computed.
 ///
-/// What differs from two steps is rounding, and colours beyond what bytes hold, which are cut off after the sum and not before.
+/// What differs from two steps is rounding, and colours outside the range of RGB: two steps clip them in each source pixel, this one clips only the
+/// weighted sum.
 #[derive(Debug)]
 pub(crate) struct Yuv {
     layout: YuvLayout,
