@@ -19,7 +19,7 @@ use trackdrop_pipeline::{
 use trackdrop_tables::detections::{AppearanceColumn, DetectionRow};
 use trackdrop_tracker::Settings;
 
-/// Detections below this score are never stored: the tracker would not use them.
+/// Detections below this score are never stored, whatever the thresholds of the request.
 const LOWEST_SCORE: f32 = trackdrop_tracker::LOW_FLOOR as f32;
 /// Batches that decoding may be ahead of the network: enough to hide a slow frame, little memory.
 const BATCHES_AHEAD: usize = 2;
