@@ -8,4 +8,4 @@ const HERE = { work: true, mend: true, save_scenes: true, delete: true, is_paid:
 export const can = await api.can().catch(() => HERE);
 
 /** What is said in the place of what it can't do. */
-export const BY_COMMAND = "This console changes no request. Delete: trackdrop delete REQUEST --google. Retry: trackdrop dead-letters replay, or upload the video again.";
+export const BY_COMMAND = "This console changes no request. Delete: trackdrop delete REQUEST --google. Retry: trackdrop dead-letters replay, or upload the video again under another name.";
