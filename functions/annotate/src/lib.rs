@@ -42,7 +42,7 @@ pub trait Renderer: Send + Sync + std::fmt::Debug {
     /// first frame are used for the trails.
     ///
     /// # Errors
-    /// Permanent: a chunk that cannot be decoded, or a picture that cannot be encoded. Transient: no room on disk.
+    /// Permanent: a chunk that cannot be decoded, or a picture that cannot be encoded. Exhausted: no room on disk.
     fn render(
         &self,
         chunk: &Path,

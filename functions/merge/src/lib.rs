@@ -222,6 +222,7 @@ impl Merge {
         manifest::update(&self.cloud, request, |manifest| {
             manifest.ledger = Some(ledger.clone());
             (manifest.model, manifest.appearance_network) = (networks.model.clone(), networks.appearance.clone());
+            // Also where no video is drawn: rows are loaded now.
             if !manifest.state.is_final() {
                 manifest.state = RequestState::Annotating;
             }

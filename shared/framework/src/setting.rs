@@ -257,14 +257,14 @@ settings! {
     );
     /// What was built of models.
     CACHE: String = text(
-        &["track"],
+        &["split", "track"],
         "TRACKDROP_CACHE",
         "a folder for TensorRT engines and optimised graphs; on a volume it makes later starts fast",
         "",
         "",
     );
     /// ONNX Runtime.
-    ORT_DYLIB_PATH: String = text(&["track"], "ORT_DYLIB_PATH", "ONNX Runtime's library", "", "");
+    ORT_DYLIB_PATH: String = text(&["split", "track"], "ORT_DYLIB_PATH", "ONNX Runtime's library", "", "");
     /// What decodes and encodes.
     VIDEO_ENGINE: String = text(
         &["track", "annotate"],

@@ -34,7 +34,8 @@ impl Budget {
         if all < self.shortest.max(1) * self.fewest {
             return Vec::new();
         }
-        // Longer ones before more of them: what is lost shows the better the longer objects are followed.
+        // The fewest until they have twice the shortest length, then more of them, and the longest last: what is lost shows the better the longer objects
+        // are followed.
         let number = (all / (2 * self.shortest.max(1))).clamp(self.fewest, self.most.max(self.fewest));
         let length = (all / number).min(self.longest);
         let mut stretches: Vec<Range<u64>> = Vec::new();
