@@ -296,7 +296,7 @@ pub(crate) struct RequestsArguments {
     /// Print JSON, one line per request
     #[arg(long)]
     pub(crate) json: bool,
-    /// Find stalled requests, say why, and restart them
+    /// Find stalled requests, say why, and queue their events again, which the next `trackdrop run` delivers; fail those that can't resume
     #[arg(long)]
     pub(crate) sweep: bool,
 }

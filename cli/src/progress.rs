@@ -61,7 +61,7 @@ impl Progress {
                 format!("{function} of {request} failed and is not attempted again: {reason}")
             }
             // That is what the bar shows.
-            BusEvent::Taken { .. } => return,
+            BusEvent::Acknowledged { .. } => return,
         };
         match &self.terminal {
             Some(terminal) => drop(terminal.println(text)),

@@ -157,7 +157,7 @@ async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
                 _ = interrupt.recv() => { interrupted = true; return }
                 _ = terminate.recv() => { interrupted = true; return }
                 Some(event) = events.recv() => match event {
-                    BusEvent::Taken { request, .. } => {
+                    BusEvent::Acknowledged { request, .. } => {
                         // Its last delivery may have ended it: nobody is to wait for the next read.
                         if is_idle(host, &request).await
                             && let Ok(tracked) = read_progress(host, jobs).await

@@ -165,7 +165,7 @@ impl Workshop {
             BusEvent::Retrying { function, request, reason, wait } => {
                 (request, format!("{function} failed and is tried again in {:.0} s: {reason}", wait.as_secs_f64()))
             }
-            BusEvent::Taken { .. } => return,
+            BusEvent::Acknowledged { .. } => return,
             BusEvent::GivenUp { function, request, reason } => {
                 (request, format!("{function} failed and is not attempted again: {reason}"))
             }

@@ -190,6 +190,7 @@ impl StageHandler for Split {
         if is_new && let Some(other) = claim.take(&self.cloud, request).await? {
             return claim::leave_to(&self.cloud, request, &info.object, &other).await;
         }
+        // Stores the plan, unless there is one.
         let existing = manifest::plan(&self.cloud, &planned).await?;
         if is_new {
             claim.check(&self.cloud, request).await?;

@@ -104,7 +104,7 @@ async fn an_event_that_fails_comes_back_until_it_is_taken() {
     };
     bus.run(stop, |event| match event {
         BusEvent::Retrying { reason, .. } => retries.push(reason),
-        BusEvent::Taken { function, .. } => told.send(function).unwrap(),
+        BusEvent::Acknowledged { function, .. } => told.send(function).unwrap(),
         other => panic!("{other:?}"),
     })
     .await

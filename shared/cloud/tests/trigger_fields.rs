@@ -269,7 +269,7 @@ async fn concurrency_is_how_many_are_in_work_at_the_same_time() {
             }
         };
         let watch = |event| match event {
-            BusEvent::Taken { .. } => {}
+            BusEvent::Acknowledged { .. } => {}
             trouble => panic!("{trouble:?}"),
         };
         bus.run(stop, watch).await.unwrap();

@@ -14,6 +14,9 @@
 //! assert_eq!((stretches.len(), stretches[0].clone()), (7, 1_320..1_448));
 //! ```
 //!
+//! `merge` takes from here what a request's settings mean for the tracker and for refinements ([`tracker_settings`], [`refine_of`]): the choice and the
+//! tracks must agree on it.
+//!
 //! All of it is a pure function of the video, the detector and the settings of the request. [The design](../../../docs/design/stride.md)
 //! says where it is in the flow.
 

@@ -74,7 +74,7 @@ pub const TRACKS: Table = Table {
         column(
             "time_s",
             Float64,
-            "Seconds from the presentation's time 0: the first frame where the clock does not start at 0",
+            "Seconds from the video's beginning: the zero of its clock if it starts within a second of it, else the first shown frame; with source_clock always the zero",
         ),
         column("track_id", Int64, "Identity of the object over the whole video, from 1"),
         column("class_id", Int32, "Class index of the model"),

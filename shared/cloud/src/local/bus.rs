@@ -58,8 +58,8 @@ pub struct InFlight {
 /// What the bus reports to the caller that watches it.
 #[derive(Clone, Debug)]
 pub enum BusEvent {
-    /// A handler took a delivery, and what it was about is off the queue.
-    Taken {
+    /// A handler succeeded with a delivery, and it is off the queue.
+    Acknowledged {
         /// The function.
         function: String,
         /// The request.
@@ -218,7 +218,7 @@ impl Bus {
         let failure = match outcome {
             Ok(()) => {
                 self.cloud.on_catalog(move |inner| inner.acknowledge(&lease)).await?;
-                watch(BusEvent::Taken { function: name, request });
+                watch(BusEvent::Acknowledged { function: name, request });
                 return Ok(());
             }
             Err(failure) => failure,
