@@ -121,7 +121,7 @@ impl Hosted {
             }
         };
         let watch = |event| match event {
-            BusEvent::Taken { .. } => {}
+            BusEvent::Acknowledged { .. } => {}
             trouble => seen.push(trouble),
         };
         let outcome = tokio::time::timeout(Duration::from_secs(120), bus.run(stop, watch)).await;
