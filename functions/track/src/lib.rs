@@ -70,7 +70,7 @@ pub struct ModelFacts {
     pub appearance_network: Option<ModelIdentity>,
 }
 
-/// Decodes a chunk's window and detects; blocking.
+/// Decodes the frames that a chunk owns and detects; blocking.
 pub trait SegmentDetector: Send + Sync + std::fmt::Debug {
     /// The model that a request's settings ask for, loaded.
     ///
@@ -115,7 +115,7 @@ impl StageHandler for Track {
 
     async fn work(&self, request: &RequestId, chunk: &ObjectFinalized, delivery: &Delivery) -> Result<(), Failure> {
         let Some(info) = self.cloud.find(&chunk.object).await? else {
-            // The request was started again, and this chunk belongs to the past.
+            // The chunk was deleted: with its request, or by a run that cuts the video again from the beginning.
             return Ok(());
         };
         let segment = SegmentDescription::from_metadata(&info.metadata).map_err(Failure::permanent_from)?;

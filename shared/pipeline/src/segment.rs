@@ -106,7 +106,7 @@ pub struct SegmentDescription {
     pub pts_sha256: String,
     /// SHA-256 of the chunk file, hex.
     pub sha256: String,
-    /// What the annotated segment takes over from the source, as the media library reads and applies it.
+    /// The picture as it is stored, and how to make it upright: `track` decodes by it, and the annotated segment takes it over.
     pub presentation: VideoParams,
     /// How this request is to be processed.
     pub settings: RequestSettings,

@@ -56,7 +56,8 @@ pub enum EventSource {
     },
 }
 
-/// What happens after an attempt failed: exponential backoff between two bounds with equal jitter, so half of the wait or more.
+/// What happens after an attempt failed: exponential backoff between two bounds. On Google Cloud Pub/Sub waits, by its own policy of these bounds; on
+/// a laptop the bus does, with equal jitter, so half of the wait or more.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {

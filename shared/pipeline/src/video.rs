@@ -1,4 +1,5 @@
-//! What the annotated video takes over from its source. The media library reads it from files and applies it; every other crate passes it on.
+//! The picture as it is stored, and how to make it upright. The media library reads it from files. `track` decodes by it, and the annotated video takes it
+//! over; every other crate passes it on.
 
 use crate::time::Rational;
 use serde::{Deserialize, Serialize};
