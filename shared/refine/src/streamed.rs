@@ -6,38 +6,33 @@
 
 mod camera;
 mod chains;
+mod linking;
+mod reading;
 mod record;
 mod spool;
+mod writing;
 
 use crate::{
     Detection, LinkMade, Refine, Smooth,
     crowding::crowding_in,
-    link::{Named, decide},
-    noise::{Noise, Samples},
+    link::Named,
     overlap::Sweep,
-    parallel,
-    pieces::{self, Filter, Piece, Pieces},
     recover::{Free, Gap, end_places, longest_gap},
     row::{Row, Video},
-    rts::{self, Relative, Smoother},
-    tracks::measured_pieces,
 };
 use camera::Camera;
 use chains::{Chain, Chains, Stretch};
-use record::{BOX_BYTES, FINAL_BYTES, TRACKED_BYTES, Tracked, boxes_of_bytes, final_to_bytes, finals_of_bytes};
+use reading::Crowding;
+use record::{BOX_BYTES, FINAL_BYTES, TRACKED_BYTES, Tracked, boxes_of_bytes, finals_of_bytes};
 use spool::Spool;
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fs::File,
     io,
-    ops::Range,
 };
 
 /// Frames of a block, by which rows are found in time.
 const BLOCK_FRAMES: u32 = 512;
-
-/// Rows that are worked on at a time, at most; a piece or track of more is worked on alone.
-const BATCH_ROWS: usize = 200_000;
 
 /// Rows on their way to the refinements.
 #[derive(Debug)]
@@ -46,7 +41,7 @@ pub struct Streamed {
     video: Video,
     size_px: [f64; 2],
     by_id: Spool,
-    /// Boxes by time, where rows may be added among them.
+    /// Boxes by time, in frames in which rows may be added among them.
     boxes: Option<Spool>,
     finals: Spool,
     camera: Option<Camera>,
@@ -118,15 +113,15 @@ impl Streamed {
                     self.stretches.extend(ended);
                 }
             }
-            if let Some(boxes) = &mut self.boxes {
-                boxes.push(u64::from(frame / BLOCK_FRAMES), &record::box_to_bytes(frame, row.id, row.bbox)?)?;
-            }
         }
         if let Some(camera) = &mut self.camera {
             camera.frame(frame, rows);
         }
-        if self.refine.recover {
-            self.free.offer(free, &boxes);
+        let is_any_free = self.refine.recover && self.free.offer(free, &boxes);
+        if let Some(boxes) = self.boxes.as_mut().filter(|_| is_any_free) {
+            for row in rows {
+                boxes.push(u64::from(frame / BLOCK_FRAMES), &record::box_to_bytes(frame, row.id, row.bbox)?)?;
+            }
         }
         Ok(())
     }
@@ -144,58 +139,11 @@ impl Streamed {
         drop(ids);
         let added = self.recover(&chains)?;
         let crowding = self.crowding_of_added(&added)?;
-        let noise = self.noise(&chains, &added)?;
-        self.write_tracks(&chains, &added, &crowding, noise, &mut seen)?;
+        let known = self.survey(&chains, &added, &mut seen)?;
+        self.write_tracks(&chains, &added, &crowding, &known)?;
         self.finals.finish()?;
         let blocks = self.finals.keys().last().map_or(0, |last| *last as u32 + 1);
         Ok(StreamedRows { finals: self.finals, next_block: 0, blocks, ready: VecDeque::new(), links })
-    }
-
-    /// The id of each stretch.
-    fn link(&mut self) -> io::Result<Named> {
-        let (Some(options), Some(camera)) = (self.refine.link, self.camera.take()) else {
-            return Ok(Named { ids: self.stretches.iter().map(|stretch| stretch.id).collect(), links: Vec::new() });
-        };
-        let path = camera.path();
-        let rate = self.video.frame_rate;
-        let mut samples = Samples::<3>::new(rate, self.stretches.iter().map(Stretch::len));
-        for batch in batches(&self.stretches) {
-            let (rows, ranges) = self.read(batch)?;
-            for range in ranges {
-                let row = |at: usize| &rows[range.start + at].row;
-                samples.take(range.len(), |a, b, c| pieces::second_difference([row(a), row(b), row(c)], &path));
-            }
-        }
-        let calibration = pieces::Calibration::of(&samples.noise());
-        let mut all: Vec<Piece> = Vec::with_capacity(self.stretches.len());
-        for batch in batches(&self.stretches) {
-            let (rows, ranges) = self.read(batch)?;
-            let parts = parallel::over(ranges.len(), |part| {
-                let mut filter = Filter::new(calibration, 1.0 / rate);
-                let mut piece =
-                    |range: &Range<usize>| filter.piece(range, &path, |at| (&rows[at].row, rows[at].crowding));
-                ranges[part].iter().map(&mut piece).collect::<Vec<_>>()
-            });
-            all.extend(parts.into_iter().flatten());
-        }
-        let pieces = Pieces { order: Vec::new(), pieces: all, acceleration: calibration.acceleration, likeness: None };
-        Ok(decide(&pieces, &self.video, &options, self.size_px))
-    }
-
-    /// The rows of some stretches, and where each of them is.
-    fn read(&mut self, batch: Range<usize>) -> io::Result<(Vec<Tracked>, Vec<Range<usize>>)> {
-        let (mut rows, mut bytes) = (Vec::new(), Vec::new());
-        for of_id in self.stretches[batch.clone()].chunk_by(|a, b| a.id == b.id) {
-            bytes.clear();
-            self.by_id.read(of_id[0].id, of_id[0].records().start..of_id[of_id.len() - 1].end(), &mut bytes)?;
-            rows.extend(Tracked::of_bytes(&bytes, of_id[0].id));
-        }
-        let mut start = 0;
-        let ranges = self.stretches[batch].iter().map(|stretch| {
-            start += stretch.len();
-            start - stretch.len()..start
-        });
-        Ok((rows, ranges.collect()))
     }
 
     /// The rows that are added, by id and frame.
@@ -234,7 +182,7 @@ impl Streamed {
     }
 
     /// One row of a chain.
-    fn row_of(&mut self, chain: &Chain<'_>, place: usize) -> io::Result<Row> {
+    fn row_of(&self, chain: &Chain<'_>, place: usize) -> io::Result<Row> {
         let (stretch, record) = chain.find(&self.stretches, place);
         let mut bytes = Vec::new();
         self.by_id.read(stretch.id, record..record + 1, &mut bytes)?;
@@ -266,7 +214,7 @@ impl Streamed {
                 crowding_in(&shown, &mut self.sweep, &mut after);
                 for (&(_, id, _), (&was, &is)) in tracked.iter().zip(before.iter().zip(&after)) {
                     if was != is {
-                        crowding.tracked.insert((id, frame), is);
+                        crowding.tracked.entry(id).or_default().push((frame, is));
                     }
                 }
                 let of_added = of_frame.iter().zip(&after[tracked.len()..]);
@@ -275,151 +223,6 @@ impl Streamed {
         }
         Ok(crowding)
     }
-
-    /// The noise that smoothing goes by, where it is asked for.
-    fn noise(&mut self, chains: &Chains, added: &[Row]) -> io::Result<Option<Relative>> {
-        if self.refine.smooth.is_none() {
-            return Ok(None);
-        }
-        let mut lengths = Vec::new();
-        for chain in chains.iter() {
-            chain.runs(&self.stretches, of_id(added, chain.id), &mut lengths);
-        }
-        let mut samples = Samples::<4>::new(self.video.frame_rate, lengths.iter().map(|&length| length as usize));
-        for chain in chains.iter() {
-            let track = self.track(&chain, added, &Crowding::default())?;
-            let order = &track.order;
-            let row = |place: usize| &track.rows[order[place] as usize];
-            for run in measured_pieces(&track.rows, order) {
-                let second = |a, b, c| rts::second_difference([a, b, c].map(|at: usize| row(run.start + at)));
-                samples.take(run.len(), second);
-            }
-        }
-        let noise: Noise<4> = samples.noise();
-        Ok(Some(Relative::of(&noise)))
-    }
-
-    /// A whole track, with what was added to it.
-    fn track(&mut self, chain: &Chain<'_>, added: &[Row], crowding: &Crowding) -> io::Result<Track> {
-        let added = of_id(added, chain.id);
-        let mut track = Track::with_capacity(chain.len(&self.stretches) + added.len());
-        let mut bytes = Vec::new();
-        for (id, records) in chain.reads(&self.stretches) {
-            bytes.clear();
-            self.by_id.read(id, records, &mut bytes)?;
-            for Tracked { row, place, crowding: before } in Tracked::of_bytes(&bytes, id) {
-                track.crowding.push(*crowding.tracked.get(&(id, row.frame)).unwrap_or(&before));
-                track.rows.push(Row { id: chain.id, ..row });
-                track.places.push(u64::from(place));
-            }
-        }
-        for row in added {
-            track.crowding.push(*crowding.added.get(&(row.id, row.frame)).unwrap_or(&1.0));
-            track.rows.push(*row);
-            track.places.push(row.id);
-        }
-        track.order = (0..track.rows.len() as u32).collect();
-        if !added.is_empty() {
-            track.order.sort_by_key(|&place| track.rows[place as usize].frame);
-        }
-        Ok(track)
-    }
-
-    fn write_tracks(
-        &mut self,
-        chains: &Chains,
-        added: &[Row],
-        crowding: &Crowding,
-        noise: Option<Relative>,
-        seen: &mut impl FnMut(&Row),
-    ) -> io::Result<()> {
-        let (mut batch, mut rows, mut left) = (Vec::new(), 0, chains.len());
-        for chain in chains.iter() {
-            left -= 1;
-            let track = self.track(&chain, added, crowding)?;
-            track.rows.iter().filter(|row| row.is_observed()).for_each(&mut *seen);
-            rows += track.rows.len();
-            batch.push(track);
-            if rows < BATCH_ROWS && left > 0 {
-                continue;
-            }
-            let video = self.video;
-            let smoothed = noise.map(|noise| {
-                parallel::over(batch.len(), |part| {
-                    let mut smoother = Smoother::new(noise, &video);
-                    batch[part].iter().for_each(|track| smoother.track(&track.rows, &track.crowding, &track.order));
-                    (smoother.boxes, smoother.filled)
-                })
-            });
-            let (boxes, filled): (Vec<_>, Vec<_>) = smoothed.into_iter().flatten().unzip();
-            let mut boxes = boxes.into_iter().flatten();
-            for track in batch.drain(..) {
-                for place in track.order.iter().map(|&place| place as usize) {
-                    let row = &track.rows[place];
-                    let row = Row { bbox: boxes.next().unwrap_or(row.bbox), ..*row };
-                    self.write(&row, track.places[place])?;
-                }
-            }
-            filled.iter().flatten().try_for_each(|row| self.write(row, row.id))?;
-            rows = 0;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, row: &Row, place: u64) -> io::Result<()> {
-        self.finals.push(u64::from(row.frame / BLOCK_FRAMES), &final_to_bytes(row, place))
-    }
-}
-
-/// How crowded rows are, by id and frame.
-#[derive(Debug, Default)]
-struct Crowding {
-    tracked: HashMap<(u64, u32), f64>,
-    added: HashMap<(u64, u32), f64>,
-}
-
-/// The rows of a track; those that were added come last, and `order` is by frame.
-#[derive(Debug, Default)]
-struct Track {
-    rows: Vec<Row>,
-    crowding: Vec<f64>,
-    /// What orders a row among those of its frame and origin.
-    places: Vec<u64>,
-    order: Vec<u32>,
-}
-
-impl Track {
-    fn with_capacity(rows: usize) -> Self {
-        Self {
-            rows: Vec::with_capacity(rows),
-            crowding: Vec::with_capacity(rows),
-            places: Vec::with_capacity(rows),
-            order: Vec::new(),
-        }
-    }
-}
-
-/// Those of an id among rows by id.
-fn of_id(rows: &[Row], id: u64) -> &[Row] {
-    let rest = &rows[rows.partition_point(|row| row.id < id)..];
-    &rest[..rest.partition_point(|row| row.id == id)]
-}
-
-/// Stretches that follow each other, of no more rows together than are worked on at a time.
-fn batches(stretches: &[Stretch]) -> Vec<Range<usize>> {
-    let mut batches: Vec<Range<usize>> = Vec::new();
-    let mut rows = 0;
-    for (at, stretch) in stretches.iter().enumerate() {
-        match batches.last_mut() {
-            Some(batch) if rows + stretch.len() <= BATCH_ROWS => batch.end = at + 1,
-            _ => {
-                batches.push(at..at + 1);
-                rows = 0;
-            }
-        }
-        rows += stretch.len();
-    }
-    batches
 }
 
 impl StreamedRows {

@@ -10,7 +10,6 @@ pub(super) struct Stretch {
     pub(super) id: u64,
     /// The number of its first row among those of the id.
     start: usize,
-    length: u32,
     first: Outer,
     last: Outer,
 }
@@ -35,15 +34,15 @@ impl Outer {
 
 impl Stretch {
     pub(super) fn begin(row: &Row, start: usize) -> Self {
-        Self { id: row.id, start, length: 1, first: Outer::of(row), last: Outer::of(row) }
+        Self { id: row.id, start, first: Outer::of(row), last: Outer::of(row) }
     }
 
     pub(super) fn take(&mut self, row: &Row) {
-        (self.length, self.last) = (self.length + 1, Outer::of(row));
+        self.last = Outer::of(row);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.length as usize
+        (self.last.frame - self.first.frame) as usize + 1
     }
 
     pub(super) fn records(&self) -> Range<usize> {
@@ -60,6 +59,10 @@ impl Stretch {
 
     pub(super) fn last_frame(&self) -> u32 {
         self.last.frame
+    }
+
+    pub(super) fn class(&self) -> i32 {
+        self.first.class
     }
 
     pub(super) fn first_row(&self, id: u64) -> Row {
@@ -133,20 +136,6 @@ impl<'a> Chain<'a> {
             place -= found.len();
         }
         (found, found.records().start + place)
-    }
-
-    /// Which records of which of the tracker's ids it has, in time.
-    pub(super) fn reads(&self, all: &[Stretch]) -> Vec<(u64, Range<usize>)> {
-        let mut reads: Vec<(u64, Range<usize>)> = Vec::new();
-        for stretch in self.of(all) {
-            match reads.last_mut() {
-                Some((id, records)) if *id == stretch.id && records.end == stretch.records().start => {
-                    records.end = stretch.end();
-                }
-                _ => reads.push((stretch.id, stretch.records())),
-            }
-        }
-        reads
     }
 
     /// Appends the lengths of its stretches without a missing frame, once rows are added; these are by frame.

@@ -1,6 +1,10 @@
 //! Rows as bytes.
 
-use crate::row::{Origin, Row};
+use crate::{
+    motion::Motion,
+    pieces::End,
+    row::{Origin, Row},
+};
 use std::io;
 
 /// A tracked row on its way to the refinements, by its id.
@@ -16,6 +20,7 @@ pub(super) struct Tracked {
 pub(super) const TRACKED_BYTES: usize = 56;
 pub(super) const BOX_BYTES: usize = 28;
 pub(super) const FINAL_BYTES: usize = 44;
+pub(super) const END_BYTES: usize = 100;
 
 /// Fields one after the other.
 struct Writer<'a>(&'a mut [u8]);
@@ -73,14 +78,21 @@ impl Tracked {
 
     /// All of some bytes; they are rows of this id.
     pub(super) fn of_bytes(bytes: &[u8], id: u64) -> impl Iterator<Item = Self> {
-        bytes.as_chunks::<TRACKED_BYTES>().0.iter().map(move |bytes| {
-            let mut reader = Reader(bytes);
-            let (frame, place) = (u32::from_le_bytes(reader.take()), u32::from_le_bytes(reader.take()));
-            let (bbox, measured, [score]) = (reader.floats(), reader.floats(), reader.floats());
-            let class = i32::from_le_bytes(reader.take());
-            let row = Row { measured, score, class, ..Row::new(frame, id, bbox) };
-            Self { row, place, crowding: f64::from_le_bytes(reader.take()) }
-        })
+        bytes.as_chunks::<TRACKED_BYTES>().0.iter().map(move |bytes| Self::of_record(bytes, id))
+    }
+
+    /// One of some bytes; they are rows of this id.
+    pub(super) fn at(bytes: &[u8], place: usize, id: u64) -> Self {
+        Self::of_record(&bytes.as_chunks::<TRACKED_BYTES>().0[place], id)
+    }
+
+    fn of_record(bytes: &[u8; TRACKED_BYTES], id: u64) -> Self {
+        let mut reader = Reader(bytes);
+        let (frame, place) = (u32::from_le_bytes(reader.take()), u32::from_le_bytes(reader.take()));
+        let (bbox, measured, [score]) = (reader.floats(), reader.floats(), reader.floats());
+        let class = i32::from_le_bytes(reader.take());
+        let row = Row { measured, score, class, ..Row::new(frame, id, bbox) };
+        Self { row, place, crowding: f64::from_le_bytes(reader.take()) }
     }
 }
 
@@ -98,6 +110,30 @@ pub(super) fn boxes_of_bytes(bytes: &[u8]) -> impl Iterator<Item = (u32, u64, [f
     bytes.as_chunks::<BOX_BYTES>().0.iter().map(|bytes| {
         let mut reader = Reader(bytes);
         (u32::from_le_bytes(reader.take()), u64::from_le_bytes(reader.take()), reader.floats())
+    })
+}
+
+/// What an end of a stretch says, with the number of the stretch.
+pub(super) fn end_to_bytes(stretch: u32, end: &End) -> [u8; END_BYTES] {
+    let mut bytes = [0; END_BYTES];
+    let mut writer = Writer(&mut bytes);
+    writer.put(stretch.to_le_bytes());
+    for Motion { x, v, xx, xv, vv } in end.motion {
+        [x, v, xx, xv, vv].iter().for_each(|value| writer.put(value.to_le_bytes()));
+    }
+    writer.put(end.ln_height.to_le_bytes());
+    writer.put(end.ln_height_variance.to_le_bytes());
+    bytes
+}
+
+pub(super) fn ends_of_bytes(bytes: &[u8]) -> impl Iterator<Item = (u32, End)> {
+    bytes.as_chunks::<END_BYTES>().0.iter().map(|bytes| {
+        let mut reader = Reader(bytes);
+        let stretch = u32::from_le_bytes(reader.take());
+        let mut value = || f64::from_le_bytes(reader.take());
+        let mut motion = || Motion { x: value(), v: value(), xx: value(), xv: value(), vv: value() };
+        let motion = [motion(), motion()];
+        (stretch, End { motion, ln_height: value(), ln_height_variance: value() })
     })
 }
 
