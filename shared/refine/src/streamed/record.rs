@@ -20,6 +20,8 @@ pub(super) struct Tracked {
 pub(super) const TRACKED_BYTES: usize = 56;
 pub(super) const BOX_BYTES: usize = 28;
 pub(super) const FINAL_BYTES: usize = 44;
+/// Of these, what orders it: frame, and place with origin.
+const FINAL_KEY_BYTES: usize = 12;
 pub(super) const END_BYTES: usize = 100;
 
 /// Fields one after the other.
@@ -156,24 +158,27 @@ pub(super) fn final_to_bytes(row: &Row, place: u64) -> [u8; FINAL_BYTES] {
 }
 
 /// The rows of some bytes, in order.
-pub(super) fn finals_of_bytes(bytes: &[u8]) -> Vec<Row> {
-    let mut keyed: Vec<((u32, u64), Row)> = bytes
-        .as_chunks::<FINAL_BYTES>()
-        .0
+pub(super) fn finals_of_bytes(bytes: &[u8]) -> impl Iterator<Item = Row> {
+    let records = bytes.as_chunks::<FINAL_BYTES>().0;
+    // Keys are sorted, not rows: these are large.
+    let mut order: Vec<(u32, u64, u32)> = records
         .iter()
-        .map(|bytes| {
-            let mut reader = Reader(bytes);
-            let (frame, key) = (u32::from_le_bytes(reader.take()), u64::from_le_bytes(reader.take()));
-            let (id, bbox, [score]) = (u64::from_le_bytes(reader.take()), reader.floats(), reader.floats());
-            let origin = match key >> 56 {
-                0 => Origin::Tracked,
-                1 => Origin::Detected,
-                _ => Origin::Filled,
-            };
-            let class = i32::from_le_bytes(reader.take());
-            ((frame, key), Row { score, class, origin, ..Row::new(frame, id, bbox) })
+        .zip(0..)
+        .map(|(record, at)| {
+            let mut reader = Reader(record);
+            (u32::from_le_bytes(reader.take()), u64::from_le_bytes(reader.take()), at)
         })
         .collect();
-    keyed.sort_unstable_by_key(|(key, _)| *key);
-    keyed.into_iter().map(|(_, row)| row).collect()
+    order.sort_unstable();
+    order.into_iter().map(|(frame, key, at)| {
+        let mut reader = Reader(&records[at as usize][FINAL_KEY_BYTES..]);
+        let (id, bbox, [score]) = (u64::from_le_bytes(reader.take()), reader.floats(), reader.floats());
+        let origin = match key >> 56 {
+            0 => Origin::Tracked,
+            1 => Origin::Detected,
+            _ => Origin::Filled,
+        };
+        let class = i32::from_le_bytes(reader.take());
+        Row { score, class, origin, ..Row::new(frame, id, bbox) }
+    })
 }
