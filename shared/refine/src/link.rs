@@ -146,9 +146,14 @@ fn size_px(rows: &[Row], video: &Video) -> [f64; 2] {
     let covered = |axis: usize| {
         let far = rows.iter().map(|row| row.bbox[axis + 2]).fold(f64::NEG_INFINITY, f64::max);
         let near = rows.iter().map(|row| row.bbox[axis]).fold(f64::INFINITY, f64::min);
-        (far - near.max(0.0).min(far)).max(1.0)
+        size_between(near, far)
     };
     video.size_px.unwrap_or_else(|| [covered(0), covered(1)])
+}
+
+/// How large a picture is whose boxes lie between two edges.
+pub(crate) fn size_between(near: f64, far: f64) -> f64 {
+    (far - near.max(0.0).min(far)).max(1.0)
 }
 
 /// What a link scores by the motion of its two ends.

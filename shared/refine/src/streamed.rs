@@ -15,7 +15,7 @@ mod writing;
 use crate::{
     Detection, LinkMade, Refine, Smooth,
     crowding::crowding_in,
-    link::Named,
+    link::{Named, size_between},
     overlap::Sweep,
     recover::{Free, Gap, end_places, longest_gap},
     row::{Row, Video},
@@ -23,7 +23,8 @@ use crate::{
 use camera::Camera;
 use chains::{Chain, Chains, Stretch};
 use reading::Crowding;
-use record::{BOX_BYTES, FINAL_BYTES, TRACKED_BYTES, Tracked, boxes_of_bytes, finals_of_bytes};
+pub use record::Numbers;
+use record::{Tracked, boxes_of_bytes, finals_of_bytes, put_box};
 use spool::Spool;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -39,7 +40,8 @@ const BLOCK_FRAMES: u32 = 512;
 pub struct Streamed {
     refine: Refine,
     video: Video,
-    size_px: [f64; 2],
+    numbers: Numbers,
+    covered: Covered,
     by_id: Spool,
     /// Boxes by time, in frames in which rows may be added among them.
     boxes: Option<Spool>,
@@ -49,11 +51,13 @@ pub struct Streamed {
     open: BTreeMap<u64, Stretch>,
     stretches: Vec<Stretch>,
     sweep: Sweep,
+    record: Vec<u8>,
 }
 
 /// Refined rows, on disk.
 #[derive(Debug)]
 pub struct StreamedRows {
+    numbers: Numbers,
     finals: Spool,
     next_block: u32,
     blocks: u32,
@@ -67,44 +71,54 @@ pub type ScratchFiles = [File; 3];
 
 impl Streamed {
     /// Whether these refinements of this video can do without all rows in memory: links, recovered detections and [`Smooth::Rts`], by
-    /// motion alone, where the size of the picture is known.
+    /// motion alone.
     #[must_use]
-    pub fn serves(refine: &Refine, video: &Video) -> bool {
+    pub fn serves(refine: &Refine) -> bool {
         let Refine { link, recover, per_class: _, backfill, fill_gaps, smooth } = refine;
         let is_any = link.is_some() || *recover || smooth.is_some();
         let is_gaussian = matches!(smooth, Some(Smooth::Gaussian(_)));
-        is_any && !is_gaussian && backfill.is_none() && fill_gaps.is_none() && video.size_px.is_some()
+        is_any && !is_gaussian && backfill.is_none() && fill_gaps.is_none()
     }
 
     /// For refinements that [`serves`](Self::serves) says yes to; others are left out.
     #[must_use]
-    pub fn new(refine: &Refine, video: &Video, [by_id, boxes, finals]: ScratchFiles) -> Self {
+    pub fn new(refine: &Refine, video: &Video, numbers: Numbers, [by_id, boxes, finals]: ScratchFiles) -> Self {
         let video = video.at_a_rate();
         Self {
             refine: refine.clone(),
             video,
-            size_px: video.size_px.unwrap_or([1.0; 2]),
-            by_id: Spool::new(by_id, TRACKED_BYTES),
-            boxes: (refine.recover && refine.smooth.is_some()).then(|| Spool::new(boxes, BOX_BYTES)),
-            finals: Spool::new(finals, FINAL_BYTES),
+            numbers,
+            covered: Covered::default(),
+            by_id: Spool::new(by_id, numbers.tracked_bytes()),
+            boxes: (refine.recover && refine.smooth.is_some()).then(|| Spool::new(boxes, numbers.box_bytes())),
+            finals: Spool::new(finals, numbers.final_bytes()),
             camera: refine.link.map(|_| Camera::new(&video)),
             free: Free::default(),
             open: BTreeMap::new(),
             stretches: Vec::new(),
             sweep: Sweep::default(),
+            record: Vec::new(),
         }
     }
 
-    /// Takes the tracker's rows of the next frame, and detections that none of them is matched with. Numbers are 32-bit floats.
+    /// How many frames the video has, where that was not known before.
+    pub fn set_frame_count(&mut self, frame_count: u32) {
+        self.video.frame_count = frame_count;
+    }
+
+    /// Takes the tracker's rows of the next frame, and detections that none of them is matched with.
     ///
     /// # Errors
-    /// They can't be written, or a number is none of 32 bits.
+    /// They can't be written, or a number is none of [`Numbers::Single`] where that was said.
     pub fn frame(&mut self, frame: u32, rows: &[Row], free: &[Detection]) -> io::Result<()> {
         let boxes: Vec<[f64; 4]> = rows.iter().map(|row| row.bbox).collect();
         let mut crowding = Vec::new();
         crowding_in(&boxes, &mut self.sweep, &mut crowding);
         for ((row, crowding), place) in rows.iter().zip(crowding).zip(0..) {
-            self.by_id.push(row.id, &Tracked { row: *row, place, crowding }.to_bytes()?)?;
+            self.record.clear();
+            Tracked { row: *row, place, crowding }.put(self.numbers, &mut self.record)?;
+            self.by_id.push(row.id, &self.record)?;
+            self.covered.take(row.bbox);
             match self.open.get_mut(&row.id) {
                 Some(stretch) if stretch.last_frame() + 1 == frame => stretch.take(row),
                 before => {
@@ -120,7 +134,9 @@ impl Streamed {
         let is_any_free = self.refine.recover && self.free.offer(free, &boxes);
         if let Some(boxes) = self.boxes.as_mut().filter(|_| is_any_free) {
             for row in rows {
-                boxes.push(u64::from(frame / BLOCK_FRAMES), &record::box_to_bytes(frame, row.id, row.bbox)?)?;
+                self.record.clear();
+                put_box(frame, row.id, row.bbox, self.numbers, &mut self.record)?;
+                boxes.push(u64::from(frame / BLOCK_FRAMES), &self.record)?;
             }
         }
         Ok(())
@@ -143,7 +159,14 @@ impl Streamed {
         self.write_tracks(&chains, &added, &crowding, &known)?;
         self.finals.finish()?;
         let blocks = self.finals.keys().last().map_or(0, |last| *last as u32 + 1);
-        Ok(StreamedRows { finals: self.finals, next_block: 0, blocks, ready: VecDeque::new(), links })
+        Ok(StreamedRows {
+            numbers: self.numbers,
+            finals: self.finals,
+            next_block: 0,
+            blocks,
+            ready: VecDeque::new(),
+            links,
+        })
     }
 
     /// The rows that are added, by id and frame.
@@ -186,7 +209,7 @@ impl Streamed {
         let (stretch, record) = chain.find(&self.stretches, place);
         let mut bytes = Vec::new();
         self.by_id.read(stretch.id, record..record + 1, &mut bytes)?;
-        let row = Tracked::of_bytes(&bytes, chain.id).next();
+        let row = Tracked::of_bytes(&bytes, self.numbers, chain.id).next();
         row.map(|tracked| tracked.row).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
     }
 
@@ -203,7 +226,7 @@ impl Streamed {
             let block = u64::from(of_block[0].frame / BLOCK_FRAMES);
             let mut bytes = Vec::new();
             boxes.read(block, 0..boxes.count(block), &mut bytes)?;
-            let all: Vec<_> = boxes_of_bytes(&bytes).collect();
+            let all: Vec<_> = boxes_of_bytes(&bytes, self.numbers).collect();
             for of_frame in of_block.chunk_by(|a, b| a.frame == b.frame) {
                 let frame = of_frame[0].frame;
                 let start = all.partition_point(|&(at, ..)| at < frame);
@@ -225,6 +248,30 @@ impl Streamed {
     }
 }
 
+/// What the boxes cover, where nobody says how large the picture is.
+#[derive(Clone, Copy, Debug)]
+struct Covered {
+    near: [f64; 2],
+    far: [f64; 2],
+}
+
+impl Default for Covered {
+    fn default() -> Self {
+        Self { near: [f64::INFINITY; 2], far: [f64::NEG_INFINITY; 2] }
+    }
+}
+
+impl Covered {
+    fn take(&mut self, [x1, y1, x2, y2]: [f64; 4]) {
+        self.near = [self.near[0].min(x1), self.near[1].min(y1)];
+        self.far = [self.far[0].max(x2), self.far[1].max(y2)];
+    }
+
+    fn size_px(&self) -> [f64; 2] {
+        std::array::from_fn(|axis| size_between(self.near[axis], self.far[axis]))
+    }
+}
+
 impl StreamedRows {
     /// The links, by id and time.
     #[must_use]
@@ -233,7 +280,7 @@ impl StreamedRows {
     }
 
     /// The rows up to a frame, exclusive, that were not given before: by frame, within a frame first those of the tracker in its order. Edges are
-    /// 32-bit floats.
+    /// of the numbers that were asked for.
     ///
     /// # Errors
     /// They can't be read.
@@ -241,7 +288,7 @@ impl StreamedRows {
         while self.next_block < self.blocks && self.next_block.saturating_mul(BLOCK_FRAMES) < frame {
             let (block, mut bytes) = (u64::from(self.next_block), Vec::new());
             self.finals.read(block, 0..self.finals.count(block), &mut bytes)?;
-            self.ready.extend(finals_of_bytes(&bytes));
+            self.ready.extend(finals_of_bytes(&bytes, self.numbers));
             self.next_block += 1;
         }
         let given = self.ready.partition_point(|row| row.frame < frame);

@@ -19,16 +19,16 @@ pub(super) struct Stretch {
 struct Outer {
     frame: u32,
     class: i32,
-    bbox: [f32; 4],
+    bbox: [f64; 4],
 }
 
 impl Outer {
     fn of(row: &Row) -> Self {
-        Self { frame: row.frame, class: row.class, bbox: row.bbox.map(|edge| edge as f32) }
+        Self { frame: row.frame, class: row.class, bbox: row.bbox }
     }
 
     fn row(&self, id: u64) -> Row {
-        Row { class: self.class, ..Row::new(self.frame, id, self.bbox.map(f64::from)) }
+        Row { class: self.class, ..Row::new(self.frame, id, self.bbox) }
     }
 }
 

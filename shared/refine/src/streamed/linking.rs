@@ -42,7 +42,8 @@ impl Streamed {
         let calibration = self.calibration(&path)?;
         let ends = self.ends(&path, calibration)?;
         drop(path);
-        let scores = Scores::new(&self.video, &options, calibration.acceleration, self.size_px);
+        let size_px = self.video.size_px.unwrap_or_else(|| self.covered.size_px());
+        let scores = Scores::new(&self.video, &options, calibration.acceleration, size_px);
         let edges = self.candidates(&ends, &scores)?;
         Ok(decide(&self.stretches, &edges))
     }
@@ -53,7 +54,7 @@ impl Streamed {
         for batch in batches(&self.stretches) {
             let ranges = self.read(batch.clone(), &mut bytes)?;
             for (stretch, range) in self.stretches[batch].iter().zip(ranges) {
-                let row = |at: usize| Tracked::at(&bytes, range.start + at, stretch.id).row;
+                let row = |at: usize| Tracked::at(&bytes, range.start + at, self.numbers, stretch.id).row;
                 samples.take(range.len(), |a, b, c| second_difference([&row(a), &row(b), &row(c)], path));
             }
         }
@@ -70,7 +71,7 @@ impl Streamed {
             let parts = parallel::over(ranges.len(), |part| {
                 let mut filter = Filter::new(calibration, 1.0 / self.video.frame_rate);
                 let seen = |at: usize| {
-                    let Tracked { row, crowding, .. } = Tracked::at(&bytes, at, 0);
+                    let Tracked { row, crowding, .. } = Tracked::at(&bytes, at, self.numbers, 0);
                     Seen::of(&row, crowding, path)
                 };
                 ranges[part].iter().map(|range| filter.ends(range, seen)).collect::<Vec<_>>()

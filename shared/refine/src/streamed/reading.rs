@@ -2,7 +2,7 @@
 
 use super::{
     chains::{Chain, Stretch},
-    record::Tracked,
+    record::{Numbers, Tracked},
     spool::Spool,
 };
 use crate::row::Row;
@@ -25,6 +25,7 @@ pub(super) struct Rows<'a> {
     pub(super) chain: Chain<'a>,
     pub(super) stretches: &'a [Stretch],
     pub(super) by_id: &'a Spool,
+    pub(super) numbers: Numbers,
     /// The rows that were added to it, by frame.
     pub(super) added: &'a [Row],
     pub(super) crowding: &'a Crowding,
@@ -92,7 +93,7 @@ impl Rows<'_> {
         bytes.clear();
         self.by_id.read(id, start..end, bytes)?;
         let mut changed = self.crowding.tracked.get(&id).map_or(&[][..], Vec::as_slice);
-        for mut tracked in Tracked::of_bytes(bytes, self.chain.id) {
+        for mut tracked in Tracked::of_bytes(bytes, self.numbers, self.chain.id) {
             if !changed.is_empty() {
                 changed = &changed[changed.partition_point(|&(frame, _)| frame < tracked.row.frame)..];
                 if let Some(&(_, crowding)) = changed.first().filter(|&&(frame, _)| frame == tracked.row.frame) {

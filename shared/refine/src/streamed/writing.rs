@@ -4,7 +4,7 @@ use super::{
     BLOCK_FRAMES, Streamed,
     chains::{Chain, Chains},
     reading::{Crowding, Cursor, PART_ROWS, Rows},
-    record::{FINAL_BYTES, Tracked, final_to_bytes},
+    record::{Numbers, Tracked, put_final},
     spool::Spool,
 };
 use crate::{
@@ -63,8 +63,8 @@ impl Streamed {
     }
 
     fn rows<'a>(&'a self, chain: Chain<'a>, added: &'a [Row], crowding: &'a Crowding) -> Rows<'a> {
-        let (stretches, by_id) = (&self.stretches, &self.by_id);
-        Rows { chain, stretches, by_id, added: of_id(added, chain.id), crowding }
+        let Self { stretches, by_id, numbers, .. } = self;
+        Rows { chain, stretches, by_id, numbers: *numbers, added: of_id(added, chain.id), crowding }
     }
 
     pub(super) fn write_tracks(
@@ -74,7 +74,7 @@ impl Streamed {
         crowding: &Crowding,
         known: &Known,
     ) -> io::Result<()> {
-        let finals = Mutex::new(Spool::new(self.finals.file()?, FINAL_BYTES));
+        let finals = Mutex::new(Spool::new(self.finals.file()?, self.numbers.final_bytes()));
         let all: Vec<Chain<'_>> = chains.iter().collect();
         let done = parallel::each(all.len(), |numbers| {
             let smoother = known.noise.map(|noise| Smoother::new(noise, &self.video));
@@ -83,7 +83,7 @@ impl Streamed {
                 part: Vec::new(),
                 bytes: Vec::new(),
                 parts: Vec::new(),
-                out: Out::new(&finals),
+                out: Out::new(&finals, self.numbers),
             };
             for number in numbers {
                 writer.track(&self.rows(all[number], added, crowding), known.heights[number])?;
@@ -175,6 +175,7 @@ fn place_of(tracked: &Tracked) -> u64 {
 /// Rows on their way to the spool that all share: it is locked once for many.
 struct Out<'a> {
     finals: &'a Mutex<Spool>,
+    numbers: Numbers,
     bytes: Vec<u8>,
     /// Which block rows are of, one after the other, and where they end in `bytes`.
     blocks: Vec<(u64, usize)>,
@@ -182,13 +183,13 @@ struct Out<'a> {
 }
 
 impl<'a> Out<'a> {
-    fn new(finals: &'a Mutex<Spool>) -> Self {
-        Self { finals, bytes: Vec::new(), blocks: Vec::new(), rows: 0 }
+    fn new(finals: &'a Mutex<Spool>, numbers: Numbers) -> Self {
+        Self { finals, numbers, bytes: Vec::new(), blocks: Vec::new(), rows: 0 }
     }
 
     fn push(&mut self, row: &Row, place: u64) -> io::Result<()> {
         let block = u64::from(row.frame / BLOCK_FRAMES);
-        self.bytes.extend_from_slice(&final_to_bytes(row, place));
+        put_final(row, place, self.numbers, &mut self.bytes);
         match self.blocks.last_mut() {
             Some((last, end)) if *last == block => *end = self.bytes.len(),
             _ => self.blocks.push((block, self.bytes.len())),
