@@ -69,9 +69,8 @@ impl Motions {
     /// See [`Motion::predicted`].
     pub(crate) fn predicted(&self, dt: f64, q: [f64; 4]) -> Self {
         let mut next = *self;
-        for i in 0..4 {
-            let one = self.one(i).predicted(dt, q[i]);
-            next.set(i, one);
+        for (i, q) in q.into_iter().enumerate() {
+            next.set(i, self.one(i).predicted(dt, q));
         }
         next
     }

@@ -79,7 +79,6 @@ impl Stretch {
 pub(super) struct Chains {
     /// Ids, and places of stretches.
     members: Vec<(u64, u32)>,
-    count: usize,
 }
 
 /// One object.
@@ -94,12 +93,7 @@ impl Chains {
     pub(super) fn new(ids: &[u64], stretches: &[Stretch]) -> Self {
         let mut members: Vec<(u64, u32)> = ids.iter().copied().zip(0..).collect();
         members.sort_unstable_by_key(|&(id, at)| (id, stretches[at as usize].first_frame()));
-        let count = members.chunk_by(|a, b| a.0 == b.0).count();
-        Self { members, count }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.count
+        Self { members }
     }
 
     /// By id.
