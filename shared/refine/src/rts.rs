@@ -131,7 +131,7 @@ pub(crate) struct Step {
     pub(crate) frame: u32,
     /// How many rows there are up to here since the start or the last [`Checkpoint`].
     pub(crate) rows: u32,
-    /// Whether it has a row; else it lies in a gap that is filled.
+    /// Whether it has a row; else it is of a gap that is filled.
     pub(crate) is_row: bool,
 }
 

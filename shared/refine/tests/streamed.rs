@@ -67,7 +67,7 @@ fn assert_same(rows: Vec<Row>, detections: &[Detection], refine: &Refine, video:
     }
 }
 
-/// The tracker's rows are told, object after object.
+/// The tracker's rows were given, object after object.
 fn assert_told(told: &[(u64, u32)], rows: &[Row]) {
     let mut observed: Vec<(u64, u32)> =
         rows.iter().filter(|row| row.is_observed()).map(|row| (row.id, row.frame)).collect();
