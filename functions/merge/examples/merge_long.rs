@@ -24,6 +24,8 @@ const TIME_BASE: Rational = Rational::of(1, 30);
 const FRAME_RATE: Rational = Rational::of(30, 1);
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // As the command and the services do.
+    trackdrop_flow::allocator::settle();
     tokio::runtime::Builder::new_multi_thread().build()?.block_on(measure())
 }
 

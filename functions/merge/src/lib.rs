@@ -50,7 +50,7 @@ use classes::{Classes, Votes};
 use damage::Damage;
 use fold::Fold;
 use looks::Strides;
-use merging::{Finished, Merging};
+use merging::{Finished, Merging, is_refined};
 use networks::Networks;
 
 pub use edits::{Impossible, apply as apply_edits};
@@ -110,15 +110,25 @@ impl StageHandler for Merge {
             let mut rows = refined.rows;
             // Refined tracks have fewer gaps, other boxes, and may have other ids.
             merging.set_drawing(&manifest, blur, rows.absences(video_of(&manifest)?.time_base));
-            for segment in &manifest.segments {
+            let mut of_segment = Vec::new();
+            for (number, segment) in manifest.segments.iter().enumerate() {
                 delivery.step()?;
-                let (plan, of) = (segment.clone(), Arc::clone(&manifest));
+                let of = Arc::clone(&manifest);
                 let emitting = blocking(move || {
-                    let of_segment = rows.of_segment(&of, &merging.classes, &plan)?;
-                    merging.emit(&of, &plan, &of_segment).map(|(merging, tracks)| (rows, merging, tracks))
+                    if number == 0 {
+                        of_segment = rows.of_segment(&of, &merging.classes, &of.segments[0])?;
+                    }
+                    let (plan, classes) = (&of.segments[number], Arc::clone(&merging.classes));
+                    let next = of.segments.get(number + 1);
+                    let (following, emitted) = beside(
+                        || next.map_or(Ok(Vec::new()), |next| rows.of_segment(&of, &classes, next)),
+                        || merging.emit(&of, plan, of_segment),
+                    );
+                    let (merging, tracks) = emitted?;
+                    Ok((rows, following?, merging, tracks))
                 });
-                let (left, emitted, tracks) = writes.during(emitting).await??;
-                (rows, merging) = (left, emitted);
+                let (left, following, emitted, tracks) = writes.during(emitting).await??;
+                (rows, of_segment, merging) = (left, following, emitted);
                 self.write_segment(&mut writes, &manifest, segment, tracks).await?;
             }
         }
@@ -136,10 +146,10 @@ impl Merge {
         stream::iter(numbers).map(download).buffered(AT_ONCE)
     }
 
-    /// The first of two passes: which class each identity has over the whole video. A second pass costs little
-    /// beside detection, and no memory that grows with the video's rows.
+    /// The first of two passes: how much is damaged, and which class each identity has over the whole video, where tracks are not refined. A second
+    /// pass costs little beside detection, and no memory that grows with the video's rows.
     async fn vote(&self, manifest: &Arc<Manifest>, delivery: &Delivery) -> Result<Voted, Failure> {
-        let mut voting: Option<(Strides, Fold, Votes)> = None;
+        let mut voting: Option<(Strides, Option<(Fold, Votes)>)> = None;
         let mut blur = Vec::new();
         let mut absences = Absences::new(video_of(manifest)?.time_base);
         let mut damage = Damage::default();
@@ -150,19 +160,28 @@ impl Merge {
             let bytes = next(&mut downloads, delivery).await?;
             let (segment, manifest) = (segment.clone(), Arc::clone(manifest));
             (voting, absences, blur, damage, association) = blocking(move || {
-                let SegmentFile { rows, footer, .. } = read_segment(&segment, bytes)?;
+                let footer = read_footer(&segment, bytes.clone())?;
                 damage.take(&segment, &footer.account);
-                let (strides, mut fold, mut votes) = match voting {
+                let (strides, folding) = match voting {
                     Some(voting) => voting,
                     None => {
                         blur = blurred(&manifest, &footer)?;
-                        (
-                            Strides::of(&manifest, &footer.account)?,
-                            Fold::new(&manifest.settings, &footer, video_of(&manifest)?.frame_rate.to_f64())?,
-                            Votes::new(&footer),
-                        )
+                        let strides = Strides::of(&manifest, &footer.account)?;
+                        // Refined tracks are other identities, which vote once they are known.
+                        let folding = match is_refined(&manifest.settings, &strides) {
+                            true => None,
+                            false => {
+                                let frame_rate = video_of(&manifest)?.frame_rate.to_f64();
+                                Some((Fold::new(&manifest.settings, &footer, frame_rate)?, Votes::new(&footer)))
+                            }
+                        };
+                        (strides, folding)
                     }
                 };
+                let Some((mut fold, mut votes)) = folding else {
+                    return Ok((Some((strides, None)), absences, blur, damage, association));
+                };
+                let SegmentFile { rows, .. } = read_segment(&segment, bytes)?;
                 let is_blurred = !manifest.settings.blur.is_empty();
                 association.time(|| {
                     fold.frames(&segment, &strides.tracked, &rows, None, |frame_index, pts, frame| {
@@ -173,12 +192,13 @@ impl Merge {
                     })
                 })?;
                 association.frames(segment.span.frame_count);
-                Ok((Some((strides, fold, votes)), absences, blur, damage, association))
+                Ok((Some((strides, Some((fold, votes)))), absences, blur, damage, association))
             })
             .await?;
         }
         damage.check(manifest)?;
-        Ok(Voted { classes: voting.map(|(.., votes)| votes.decide()).unwrap_or_default(), absences, blur })
+        let votes = voting.and_then(|(_, folding)| folding).map(|(_, votes)| votes);
+        Ok(Voted { classes: votes.map(Votes::decide).unwrap_or_default(), absences, blur })
     }
 
     async fn write_segment(
@@ -256,6 +276,15 @@ async fn next(
     })
 }
 
+/// Two things at the same time.
+fn beside<A: Send, B>(other: impl FnOnce() -> A + Send, own: impl FnOnce() -> B) -> (A, B) {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let own = own();
+        (other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), own)
+    })
+}
+
 /// What the first pass comes to.
 struct Voted {
     classes: Classes,
@@ -283,6 +312,11 @@ fn refined_video(manifest: &Manifest) -> Result<Video, Failure> {
 
 fn read_segment(segment: &ManifestSegment, bytes: bytes::Bytes) -> Result<SegmentFile, Failure> {
     detections::read_segment(bytes)
+        .map_err(|error| Failure::permanent(format!("detections of segment {}: {error}", segment.segment_number)))
+}
+
+fn read_footer(segment: &ManifestSegment, bytes: bytes::Bytes) -> Result<SegmentFooter, Failure> {
+    detections::read_footer(bytes)
         .map_err(|error| Failure::permanent(format!("detections of segment {}: {error}", segment.segment_number)))
 }
 

@@ -1,6 +1,7 @@
 //! What the second pass has in hand between two segments: checks the ledger, folds a segment in, writes its final rows.
 
 use crate::{
+    beside,
     blur::{self, Absences},
     classes::{Classes, Votes},
     fold::Fold,
@@ -133,29 +134,35 @@ impl Merging {
                 self.detections.insert(DetectionsWriter::with_appearance(file, bytes_each).map_err(table)?)
             }
         };
-        for (at, &row) in rows.iter().enumerate() {
-            let appearance = asked.and_then(|appearances| appearances.get(at));
-            detections.push_seen(row, appearance.unwrap_or_default()).map_err(table)?;
-        }
-        let (mut tracks, mut refused) = (Vec::new(), Ok(()));
-        let (classes, refiner) = (&self.classes, &mut self.refiner);
-        self.association.time(|| {
-            fold.frames(segment, &strides.tracked, &rows, asked, |frame_index, pts, frame| match refiner {
-                Some(refiner) if refused.is_ok() => refused = refiner.take(frame_index, frame),
-                Some(_) => {}
-                None => tracks.extend(frame.matched.iter().map(|matched| classes.row(frame_index, pts, matched))),
+        let write = || {
+            rows.iter().enumerate().try_for_each(|(at, &row)| {
+                let appearance = asked.and_then(|appearances| appearances.get(at));
+                detections.push_seen(row, appearance.unwrap_or_default()).map_err(table)
             })
-        })?;
+        };
+        let (mut tracks, mut refused) = (Vec::new(), Ok(()));
+        let (classes, refiner, association) = (&self.classes, &mut self.refiner, &mut self.association);
+        let (written, folded) = beside(write, || {
+            association.time(|| {
+                fold.frames(segment, &strides.tracked, &rows, asked, |frame_index, pts, frame| match refiner {
+                    Some(refiner) if refused.is_ok() => refused = refiner.take(frame_index, frame),
+                    Some(_) => {}
+                    None => tracks.extend(frame.matched.iter().map(|matched| classes.row(frame_index, pts, matched))),
+                })
+            })
+        });
+        written?;
+        folded?;
         refused?;
         self.association.frames(segment.span.frame_count);
         self.fold = Some((strides, fold));
-        if self.refiner.is_some() { Ok((self, None)) } else { self.emit(manifest, segment, &tracks) }
+        if self.refiner.is_some() { Ok((self, None)) } else { self.emit(manifest, segment, tracks) }
     }
 
     fn begin_fold(&mut self, manifest: &Manifest, footer: &SegmentFooter) -> Result<(Strides, Fold), Failure> {
         let strides = Strides::of(manifest, &footer.account)?;
         let (settings, frame_rate) = (&manifest.settings, video_of(manifest)?.frame_rate.to_f64());
-        if !settings.refine.is_none() || strides.tracked.every() > 1 || !settings.edits.is_empty() {
+        if is_refined(settings, &strides) {
             let birth_score = tracker_settings(settings, footer.track_thresh, frame_rate).track_thresh + BIRTH_MARGIN;
             let refine = refine_of(settings, birth_score)?;
             self.refiner = Some(Refiner::new(refine, strides.tracked, manifest, self.scratch.take())?);
@@ -169,15 +176,18 @@ impl Merging {
         mut self,
         manifest: &Manifest,
         segment: &ManifestSegment,
-        rows: &[TrackRow],
+        rows: Vec<TrackRow>,
     ) -> Result<(Self, Option<Vec<u8>>), Failure> {
-        let trail_from = segment.span.first_frame.saturating_sub(TRAIL_FRAMES) as i64;
-        self.recent.retain(|row| row.frame_index >= trail_from);
-        self.recent.extend(rows.iter().cloned());
-        for row in rows {
-            self.tracks.push(row.clone()).map_err(table)?;
+        let is_drawn = manifest.settings.video;
+        if is_drawn {
+            let trail_from = segment.span.first_frame.saturating_sub(TRAIL_FRAMES) as i64;
+            self.recent.retain(|row| row.frame_index >= trail_from);
+            self.recent.extend(rows.iter().cloned());
         }
-        let tracks = if manifest.settings.video { Some(self.segment_tracks(manifest, segment)?) } else { None };
+        for row in rows {
+            self.tracks.push(row).map_err(table)?;
+        }
+        let tracks = if is_drawn { Some(self.segment_tracks(manifest, segment)?) } else { None };
         Ok((self, tracks))
     }
 
@@ -204,6 +214,11 @@ impl Merging {
         let by_class = self.classes.count();
         Ok(Finished { detections: close(detections)?, tracks: close(tracks)?, rows, by_class })
     }
+}
+
+/// Whether rows are held until all are known.
+pub(crate) fn is_refined(settings: &RequestSettings, strides: &Strides) -> bool {
+    !settings.refine.is_none() || strides.tracked.every() > 1 || !settings.edits.is_empty()
 }
 
 fn tracks_of(manifest: &Manifest) -> Result<TracksOf, Failure> {

@@ -17,7 +17,9 @@ use std::{
 use trackdrop_pipeline::{
     Failure, Looks, Manifest, Rational, RequestSettings, links::IdentityLink, manifest::ManifestSegment,
 };
-use trackdrop_refine::{Appearances, Detection, LinkMade, Origin, Refine, Row, ScratchFiles, Streamed, StreamedRows};
+use trackdrop_refine::{
+    Appearances, Detection, LinkMade, Numbers, Origin, Refine, Row, ScratchFiles, Streamed, StreamedRows,
+};
 use trackdrop_tables::{detections::DetectionRow, tracks::TrackRow};
 
 /// Coordinates beyond this are in no picture; the refinements refuse them.
@@ -60,8 +62,8 @@ impl Refiner {
         let RequestSettings { appearance, edits, blur, .. } = &manifest.settings;
         let (video, by_motion) = (refined_video(manifest)?, appearance.is_none() || refine.link.is_none());
         let is_row_by_row = looks.every() == 1 && by_motion && edits.is_empty() && blur.is_empty();
-        let held = match scratch.filter(|_| is_row_by_row && Streamed::serves(&refine, &video)) {
-            Some(scratch) => Held::Disk(Box::new(Streamed::new(&refine, &video, scratch))),
+        let held = match scratch.filter(|_| is_row_by_row && Streamed::serves(&refine)) {
+            Some(scratch) => Held::Disk(Box::new(Streamed::new(&refine, &video, Numbers::Single, scratch))),
             None => {
                 let by_network = appearance.as_ref().is_some_and(|asked| asked.network().is_some());
                 let appearances = if by_network { Appearances::of_vectors() } else { Appearances::default() };

@@ -5,11 +5,12 @@ use crate::{
     frames::Frames,
     retrack::{Retracked, TrackSink, retrack},
 };
-use std::{collections::HashSet, io};
-use trackdrop_refine::{Detection, Refine, Row, Video};
+use std::{collections::HashSet, io, ops::Range};
+use trackdrop_refine::{Detection, Numbers, Refine, Row, Streamed, StreamedRows, Video};
 use trackdrop_tracker::{Settings, Track};
 
-/// As [`retrack`], with the tracks refined before the sink gets them. The rows of all frames are held in memory.
+/// As [`retrack`], with the tracks refined before the sink gets them. The rows of all frames are held in temporary files where the refinements can do
+/// so, and else in memory.
 ///
 /// `video.frame_count` is not looked at: the frames are those that are tracked.
 ///
@@ -23,11 +24,17 @@ pub fn retrack_refined(
     video: &Video,
     sink: &mut dyn TrackSink,
 ) -> Result<Retracked, ExchangeError> {
-    let mut gathered = Gathered { frames, refine, rows: Vec::new(), detections: Vec::new(), taken: Vec::new() };
+    let mut gathered = Gathered { frames, refine, held: Held::new(refine, video)?, taken: Vec::new() };
     let retracked = retrack(frames, settings, frame_count, &mut gathered)?;
-    let Gathered { rows, detections, .. } = gathered;
     let video = Video { frame_count: retracked.frames, ..*video };
-    let written = refine_tracks(rows, &detections, &video, refine, sink)?;
+    let written = match gathered.held {
+        Held::Memory { rows, detections } => refine_tracks(rows, &detections, &video, refine, sink)?,
+        Held::Disk(mut streamed) => {
+            streamed.set_frame_count(video.frame_count);
+            let refined = streamed.finish(|_| ()).map_err(ExchangeError::Write)?;
+            write_streamed(refined, video.frame_count, sink).map_err(ExchangeError::Write)?
+        }
+    };
     Ok(Retracked { refused: retracked.refused, ..written })
 }
 
@@ -51,8 +58,29 @@ pub fn refine_tracks(
 }
 
 fn write(rows: &[Row], frame_count: u32, sink: &mut dyn TrackSink) -> io::Result<()> {
+    write_frames(rows, 0..frame_count, sink)?;
+    sink.finish()
+}
+
+/// Frames that are read from disk at a time.
+const PORTION: u32 = 512;
+
+fn write_streamed(mut rows: StreamedRows, frame_count: u32, sink: &mut dyn TrackSink) -> io::Result<Retracked> {
+    let (mut ids, mut done) = (HashSet::new(), Retracked { frames: frame_count, ..Retracked::default() });
+    for start in (0..frame_count).step_by(PORTION as usize) {
+        let end = frame_count.min(start.saturating_add(PORTION));
+        let portion = rows.until(end)?;
+        ids.extend(portion.iter().map(|row| row.id));
+        done.rows += portion.len() as u64;
+        write_frames(&portion, start..end, sink)?;
+    }
+    sink.finish()?;
+    Ok(Retracked { ids: ids.len() as u64, ..done })
+}
+
+fn write_frames(rows: &[Row], frames: Range<u32>, sink: &mut dyn TrackSink) -> io::Result<()> {
     let (mut rest, mut tracks, mut added) = (rows, Vec::new(), Vec::new());
-    for frame in 0..frame_count {
+    for frame in frames {
         let of_frame = rest.iter().take_while(|row| row.frame == frame).count();
         let (now, after) = rest.split_at(of_frame);
         tracks.clear();
@@ -65,15 +93,30 @@ fn write(rows: &[Row], frame_count: u32, sink: &mut dyn TrackSink) -> io::Result
         sink.frame(frame + 1, &tracks, &added)?;
         rest = after;
     }
-    sink.finish()
+    Ok(())
+}
+
+/// Where rows are until all are known.
+enum Held {
+    Memory { rows: Vec<Row>, detections: Vec<Detection> },
+    Disk(Box<Streamed>),
+}
+
+impl Held {
+    fn new(refine: &Refine, video: &Video) -> Result<Self, ExchangeError> {
+        if !Streamed::serves(refine) {
+            return Ok(Self::Memory { rows: Vec::new(), detections: Vec::new() });
+        }
+        let file = || tempfile::tempfile().map_err(ExchangeError::Write);
+        Ok(Self::Disk(Box::new(Streamed::new(refine, video, Numbers::Double, [file()?, file()?, file()?]))))
+    }
 }
 
 /// Takes the tracker's tracks together with the detections behind them, and those that are behind none.
 struct Gathered<'a> {
     frames: &'a Frames,
     refine: &'a Refine,
-    rows: Vec<Row>,
-    detections: Vec<Detection>,
+    held: Held,
     /// Of the frame in hand: which detections have a track.
     taken: Vec<bool>,
 }
@@ -85,22 +128,30 @@ impl TrackSink for Gathered<'_> {
         let class_of = |detection: usize| classes.get(detection).copied().unwrap_or(0);
         self.taken.clear();
         self.taken.resize(detections.len(), false);
+        let (mut rows, mut of_frame) = (Vec::with_capacity(tracks.len()), Vec::new());
         for track in tracks {
             let trackdrop_tracker::Detection { x1, y1, x2, y2, .. } = detections[track.detection];
             let row = Row::new(frame, track.id, [track.x1, track.y1, track.x2, track.y2]);
             let class = class_of(track.detection);
-            self.rows.push(Row { measured: [x1, y1, x2, y2], score: track.score, class, ..row });
+            rows.push(Row { measured: [x1, y1, x2, y2], score: track.score, class, ..row });
             self.taken[track.detection] = true;
         }
         let needs_all = self.refine.backfill.is_some();
         if needs_all || self.refine.recover {
             let free = detections.iter().enumerate().filter(|&(at, _)| needs_all || !self.taken[at]);
-            self.detections.extend(free.filter(|(_, detection)| !detection.is_degenerate()).map(|(at, detection)| {
+            of_frame.extend(free.filter(|(_, detection)| !detection.is_degenerate()).map(|(at, detection)| {
                 let &trackdrop_tracker::Detection { x1, y1, x2, y2, score } = detection;
                 Detection { frame, bbox: [x1, y1, x2, y2], score, class: class_of(at) }
             }));
         }
-        Ok(())
+        match &mut self.held {
+            Held::Memory { rows: all, detections } => {
+                all.extend(rows);
+                detections.extend(of_frame);
+                Ok(())
+            }
+            Held::Disk(streamed) => streamed.frame(frame, &rows, &of_frame),
+        }
     }
 
     fn finish(&mut self) -> io::Result<()> {

@@ -58,4 +58,4 @@ pub use refine::{Refine, Refined, Smooth};
 pub use row::{Detection, Origin, Row, Video};
 pub use rts::smooth_rts;
 pub use smoothing::{Smoothing, SmoothingError, smooth};
-pub use streamed::{ScratchFiles, Streamed, StreamedRows};
+pub use streamed::{Numbers, ScratchFiles, Streamed, StreamedRows};

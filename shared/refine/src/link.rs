@@ -2,10 +2,10 @@
 
 use crate::{
     Appearances, parallel,
-    pieces::{Piece, Pieces, SIZE_DRIFT, VELOCITY},
+    pieces::{End, Piece, Pieces, SIZE_DRIFT, VELOCITY},
     row::{Row, Video},
 };
-use std::f64::consts::TAU;
+use std::{f64::consts::TAU, ops::Range};
 use trackdrop_assignment::{Assigner, Edge};
 
 /// Limits of Mahalanobis distances, squared: of position and velocity (4 degrees of freedom), and of size (1).
@@ -21,6 +21,9 @@ const AS_TRACKED: f64 = 4.0;
 
 /// Standard deviation of ln h between two objects.
 const SIZE_SPREAD: f64 = 0.5;
+
+/// No piece.
+const NONE: u32 = u32::MAX;
 
 /// What may be linked.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,7 +89,8 @@ pub fn link(rows: Vec<Row>, video: &Video, link: &Link) -> Linked {
 #[must_use]
 pub fn link_seen(mut rows: Vec<Row>, appearances: &Appearances, video: &Video, link: &Link) -> Linked {
     let pieces = Pieces::cut(&rows, appearances, video);
-    let Named { ids, links } = decide(&pieces, video, link, size_px(&rows, video));
+    let scores = Scores::new(video, link, pieces.acceleration, size_px(&rows, video));
+    let Named { ids, links } = decide(&pieces.pieces, &candidates(&pieces, &scores));
     for (piece, &id) in pieces.pieces.iter().zip(&ids) {
         for &place in &pieces.order[piece.rows.clone()] {
             rows[place as usize].id = id;
@@ -101,19 +105,40 @@ pub(crate) struct Named {
     pub(crate) links: Vec<LinkMade>,
 }
 
-/// Which pieces are one object.
-pub(crate) fn decide(pieces: &Pieces, video: &Video, link: &Link, size_px: [f64; 2]) -> Named {
-    let edges = candidates(pieces, video, link, size_px);
+/// When and where a piece begins and ends.
+pub(crate) trait Span {
+    fn id(&self) -> u64;
+    fn first_frame(&self) -> u32;
+    fn last_frame(&self) -> u32;
+}
+
+impl Span for Piece {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn first_frame(&self) -> u32 {
+        self.first_frame
+    }
+
+    fn last_frame(&self) -> u32 {
+        self.last_frame
+    }
+}
+
+/// Which pieces are one object, by all links that are better than none: rows are ends, columns are starts. They are by row, and those of a row by the
+/// time and the number of the start.
+pub(crate) fn decide<P: Span>(pieces: &[P], edges: &[Edge]) -> Named {
     let mut assigner = Assigner::default();
-    let chosen: Vec<Edge> = assigner.maximise(&edges).iter().map(|&edge| edges[edge]).collect();
-    let mut next = vec![None; pieces.pieces.len()];
-    let mut continues = vec![false; pieces.pieces.len()];
-    for edge in &chosen {
-        next[edge.row as usize] = Some(edge.column as usize);
+    let mut next = vec![NONE; pieces.len()];
+    let mut continues = vec![false; pieces.len()];
+    let chosen = assigner.maximise(edges);
+    for edge in chosen.iter().map(|&edge| edges[edge]) {
+        next[edge.row as usize] = edge.column;
         continues[edge.column as usize] = true;
     }
-    let ids = names(&pieces.pieces, &next, &continues);
-    Named { links: made(&pieces.pieces, &edges, &chosen, &ids), ids }
+    let ids = names(pieces, &next, &continues);
+    Named { links: made(pieces, edges, chosen, &ids), ids }
 }
 
 /// The picture, or what the boxes cover.
@@ -121,40 +146,76 @@ fn size_px(rows: &[Row], video: &Video) -> [f64; 2] {
     let covered = |axis: usize| {
         let far = rows.iter().map(|row| row.bbox[axis + 2]).fold(f64::NEG_INFINITY, f64::max);
         let near = rows.iter().map(|row| row.bbox[axis]).fold(f64::INFINITY, f64::min);
-        (far - near.max(0.0).min(far)).max(1.0)
+        size_between(near, far)
     };
     video.size_px.unwrap_or_else(|| [covered(0), covered(1)])
 }
 
-/// All links that are better than none: rows are ends, columns are starts.
-fn candidates(pieces: &Pieces, video: &Video, link: &Link, [width, height]: [f64; 2]) -> Vec<Edge> {
-    let Pieces { pieces, acceleration, likeness, .. } = pieces;
+/// How large a picture is whose boxes lie between two edges.
+pub(crate) fn size_between(near: f64, far: f64) -> f64 {
+    (far - near.max(0.0).min(far)).max(1.0)
+}
+
+/// What a link scores by the motion of its two ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scores {
+    frame_rate: f64,
+    acceleration: [f64; 2],
+    area_px2: f64,
+    /// How many frames a start is after an end, at most.
+    frames: u32,
+    per_class: bool,
+}
+
+impl Scores {
+    pub(crate) fn new(video: &Video, link: &Link, acceleration: [f64; 2], [width, height]: [f64; 2]) -> Self {
+        let (frame_rate, frames) = (video.frame_rate, video.frames(link.max_gap_s));
+        Self { frame_rate, acceleration, area_px2: width * height, frames, per_class: link.per_class }
+    }
+
+    /// The first frames of pieces that may follow one that ends in this frame.
+    pub(crate) fn starts(&self, last_frame: u32) -> Range<u32> {
+        last_frame + 1..last_frame.saturating_add(self.frames).saturating_add(1)
+    }
+
+    /// Whether a piece that begins with this class may follow one that begins with the other.
+    pub(crate) fn fit(&self, end_class: i32, start_class: i32) -> bool {
+        !self.per_class || end_class == start_class
+    }
+
+    /// Above 0 for a link that is better than none, and none for others; what else speaks for it is in natural logarithms.
+    pub(crate) fn of(&self, end: (u32, &End), start: (u32, &End), other: impl FnOnce() -> f64) -> Option<f64> {
+        let seconds = f64::from(start.0 - end.0) / self.frame_rate;
+        let missing = seconds - 1.0 / self.frame_rate;
+        let likelihood = likelihood(end.1, start.1, seconds, self.acceleration, self.area_px2)?;
+        Some(likelihood + other() - PRIOR - PER_MISSING_SECOND * missing).filter(|&score| score > 0.0)
+    }
+}
+
+/// All links that are better than none, as [`decide`] takes them.
+fn candidates(pieces: &Pieces, scores: &Scores) -> Vec<Edge> {
+    let Pieces { pieces, likeness, .. } = pieces;
     let mut starts: Vec<u32> = (0..pieces.len() as u32).collect();
     starts.sort_by_key(|&piece| pieces[piece as usize].first_frame);
-    let frames = video.frames(link.max_gap_s);
     let first_from = |frame: u32| starts.partition_point(|&piece| pieces[piece as usize].first_frame < frame);
     let parts = parallel::over(pieces.len(), |part| {
         let mut edges = Vec::new();
         for row in part {
             let end = &pieces[row];
-            let last = end.last_frame.saturating_add(frames).saturating_add(1);
-            for &column in &starts[first_from(end.last_frame + 1)..first_from(last)] {
+            let Range { start, end: after } = scores.starts(end.last_frame);
+            for &column in &starts[first_from(start)..first_from(after)] {
                 let start = &pieces[column as usize];
-                if link.per_class && end.class != start.class {
+                if !scores.fit(end.class, start.class) {
                     continue;
                 }
-                let seconds = f64::from(start.first_frame - end.last_frame) / video.frame_rate;
-                let missing = seconds - 1.0 / video.frame_rate;
-                if let Some(likelihood) = likelihood(end, start, seconds, *acceleration, width * height) {
-                    let by_looks = likeness.as_ref().map_or(0.0, |likeness| {
+                let by_looks = || {
+                    likeness.as_ref().map_or(0.0, |likeness| {
                         let was_one = end.id == start.id && start.first_frame == end.last_frame + 1;
                         likeness.ratio(row, column as usize) + if was_one { AS_TRACKED } else { 0.0 }
-                    });
-                    let score = likelihood + by_looks - PRIOR - PER_MISSING_SECOND * missing;
-                    if score > 0.0 {
-                        edges.push(Edge { row: row as u32, column, score });
-                    }
-                }
+                    })
+                };
+                let score = scores.of((end.last_frame, &end.tail), (start.first_frame, &start.head), by_looks);
+                edges.extend(score.map(|score| Edge { row: row as u32, column, score }));
             }
         }
         edges
@@ -163,8 +224,7 @@ fn candidates(pieces: &Pieces, video: &Video, link: &Link, [width, height]: [f64
 }
 
 /// The logarithm of how much likelier it is that two pieces are one object than that another one appears; none beyond the limits.
-fn likelihood(end: &Piece, start: &Piece, seconds: f64, acceleration: [f64; 2], area_px2: f64) -> Option<f64> {
-    let (tail, head) = (&end.tail, &start.head);
+fn likelihood(tail: &End, head: &End, seconds: f64, acceleration: [f64; 2], area_px2: f64) -> Option<f64> {
     let size = head.ln_height - tail.ln_height;
     let size_variance = tail.ln_height_variance + head.ln_height_variance + SIZE_DRIFT * seconds;
     let of_size = size * size / size_variance;
@@ -197,28 +257,28 @@ fn likelihood(end: &Piece, start: &Piece, seconds: f64, acceleration: [f64; 2], 
 }
 
 /// The id of each piece.
-fn names(pieces: &[Piece], next: &[Option<usize>], continues: &[bool]) -> Vec<u64> {
+fn names<P: Span>(pieces: &[P], next: &[u32], continues: &[bool]) -> Vec<u64> {
     let mut beginnings: Vec<usize> = (0..pieces.len()).filter(|&piece| !continues[piece]).collect();
-    beginnings.sort_by_key(|&piece| (pieces[piece].first_frame, pieces[piece].id));
+    beginnings.sort_by_key(|&piece| (pieces[piece].first_frame(), pieces[piece].id()));
     let mut taken = std::collections::HashSet::new();
-    let mut last = pieces.iter().map(|piece| piece.id).max().unwrap_or(0);
+    let mut last = pieces.iter().map(Span::id).max().unwrap_or(0);
     let mut ids = vec![0; pieces.len()];
     for beginning in beginnings {
-        let mut id = pieces[beginning].id;
+        let mut id = pieces[beginning].id();
         if !taken.insert(id) {
             last += 1;
             id = last;
         }
-        let mut piece = Some(beginning);
-        while let Some(at) = piece {
-            ids[at] = id;
-            piece = next[at];
+        let mut piece = beginning as u32;
+        while piece != NONE {
+            ids[piece as usize] = id;
+            piece = next[piece as usize];
         }
     }
     ids
 }
 
-fn made(pieces: &[Piece], edges: &[Edge], chosen: &[Edge], ids: &[u64]) -> Vec<LinkMade> {
+fn made<P: Span>(pieces: &[P], edges: &[Edge], chosen: &[usize], ids: &[u64]) -> Vec<LinkMade> {
     // The two best uses of each end and of each start; to stay alone scores 0.
     let (mut of_end, mut of_start) = (vec![[0.0; 2]; pieces.len()], vec![[0.0; 2]; pieces.len()]);
     for edge in edges {
@@ -231,19 +291,17 @@ fn made(pieces: &[Piece], edges: &[Edge], chosen: &[Edge], ids: &[u64]) -> Vec<L
         }
     }
     let other = |best: [f64; 2], own: f64| if own == best[0] { best[1] } else { best[0] };
-    let mut links: Vec<LinkMade> = chosen
-        .iter()
-        .map(|edge| {
-            let (end, start) = (edge.row as usize, edge.column as usize);
-            let rival = other(of_end[end], edge.score).max(other(of_start[start], edge.score));
-            LinkMade {
-                id: ids[end],
-                last_frame: pieces[end].last_frame,
-                first_frame: pieces[start].first_frame,
-                margin: edge.score - rival,
-            }
-        })
-        .collect();
-    links.sort_by_key(|link| (link.id, link.first_frame));
+    let link = |edge: &Edge| {
+        let (end, start) = (edge.row as usize, edge.column as usize);
+        let rival = other(of_end[end], edge.score).max(other(of_start[start], edge.score));
+        LinkMade {
+            id: ids[end],
+            last_frame: pieces[end].last_frame(),
+            first_frame: pieces[start].first_frame(),
+            margin: edge.score - rival,
+        }
+    };
+    let mut links: Vec<LinkMade> = chosen.iter().map(|&edge| link(&edges[edge])).collect();
+    links.sort_unstable_by_key(|link| (link.id, link.first_frame));
     links
 }

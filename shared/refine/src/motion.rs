@@ -44,22 +44,69 @@ impl Motion {
         }
     }
 
-    /// One step of the backward pass of Rauch, Tung & Striebel (*Maximum likelihood estimates of linear dynamic systems*, 1965): this
-    /// filtered state, corrected by the smoothed one `dt` seconds later; means only, since nobody asks for smoothed covariances.
-    pub(crate) fn smoothed(self, later: [f64; 2], dt: f64, q: f64) -> [f64; 2] {
-        let Self { x, v, xx, xv, vv } = self;
-        let next = self.predicted(dt, q);
-        let inverse = 1.0 / (next.xx * next.vv - next.xv * next.xv).max(1e-12);
-        // P F', with F = [1 dt; 0 1].
-        let (ax, av, bx, bv) = (xx + dt * xv, xv, xv + dt * vv, vv);
-        let (dx, dv) = (later[0] - next.x, later[1] - next.v);
-        // The inverse of the predicted covariance, applied to the correction.
-        let (ex, ev) = ((next.vv * dx - next.xv * dv) * inverse, (next.xx * dv - next.xv * dx) * inverse);
-        [x + ax * ex + av * ev, v + bx * ex + bv * ev]
-    }
-
     /// Seen backwards in time.
     pub(crate) fn reversed(self) -> Self {
         Self { v: -self.v, xv: -self.xv, ..self }
+    }
+}
+
+/// Four of them side by side: the same arithmetic on each, which processors do two or four at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Motions {
+    pub(crate) x: [f64; 4],
+    pub(crate) v: [f64; 4],
+    xx: [f64; 4],
+    xv: [f64; 4],
+    vv: [f64; 4],
+}
+
+impl Motions {
+    /// See [`Motion::at`].
+    pub(crate) fn at(x: [f64; 4], variance: [f64; 4], velocity_variance: f64) -> Self {
+        Self { x, v: [0.0; 4], xx: variance, xv: [0.0; 4], vv: [velocity_variance; 4] }
+    }
+
+    /// See [`Motion::predicted`].
+    pub(crate) fn predicted(&self, dt: f64, q: [f64; 4]) -> Self {
+        let mut next = *self;
+        for (i, q) in q.into_iter().enumerate() {
+            next.set(i, self.one(i).predicted(dt, q));
+        }
+        next
+    }
+
+    /// See [`Motion::updated`].
+    pub(crate) fn updated(&self, measured: [f64; 4], variance: [f64; 4]) -> Self {
+        let mut next = *self;
+        for i in 0..4 {
+            next.set(i, self.one(i).updated(measured[i], variance[i]));
+        }
+        next
+    }
+
+    /// One step of the backward pass of Rauch, Tung & Striebel (*Maximum likelihood estimates of linear dynamic systems*, 1965): these
+    /// filtered states, corrected by the smoothed ones `dt` seconds later; means only, since nobody asks for smoothed covariances.
+    pub(crate) fn smoothed(&self, [later_x, later_v]: [[f64; 4]; 2], dt: f64, q: [f64; 4]) -> ([f64; 4], [f64; 4]) {
+        let (mut smooth_x, mut smooth_v) = ([0.0; 4], [0.0; 4]);
+        for i in 0..4 {
+            let Motion { x, v, xx, xv, vv } = self.one(i);
+            let next = self.one(i).predicted(dt, q[i]);
+            let inverse = 1.0 / (next.xx * next.vv - next.xv * next.xv).max(1e-12);
+            // P F', with F = [1 dt; 0 1].
+            let (ax, av, bx, bv) = (xx + dt * xv, xv, xv + dt * vv, vv);
+            let (dx, dv) = (later_x[i] - next.x, later_v[i] - next.v);
+            // The inverse of the predicted covariance, applied to the correction.
+            let (ex, ev) = ((next.vv * dx - next.xv * dv) * inverse, (next.xx * dv - next.xv * dx) * inverse);
+            (smooth_x[i], smooth_v[i]) = (x + ax * ex + av * ev, v + bx * ex + bv * ev);
+        }
+        (smooth_x, smooth_v)
+    }
+
+    fn one(&self, i: usize) -> Motion {
+        Motion { x: self.x[i], v: self.v[i], xx: self.xx[i], xv: self.xv[i], vv: self.vv[i] }
+    }
+
+    fn set(&mut self, i: usize, Motion { x, v, xx, xv, vv }: Motion) {
+        (self.x[i], self.v[i], self.xx[i], self.xv[i], self.vv[i]) = (x, v, xx, xv, vv);
     }
 }

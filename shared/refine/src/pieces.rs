@@ -97,10 +97,14 @@ impl Pieces {
         let dt = 1.0 / video.frame_rate;
         let parts = parallel::over(ranges.len(), |part| {
             let mut filter = Filter::new(calibration, dt);
-            let piece = |range: &Range<usize>| {
-                filter.piece(range, &path, |place| (row(place), crowding[order[place] as usize]))
+            let mut piece = |range: &Range<usize>| {
+                let [head, tail] =
+                    filter.ends(range, |place| Seen::of(row(place), crowding[order[place] as usize], &path));
+                let (first, last) = (row(range.start), row(range.end - 1));
+                let (rows, id, class) = (range.clone(), first.id, first.class);
+                Piece { rows, id, class, first_frame: first.frame, last_frame: last.frame, head, tail }
             };
-            ranges[part].iter().map(piece).collect::<Vec<_>>()
+            ranges[part].iter().map(&mut piece).collect::<Vec<_>>()
         });
         let pieces = parts.into_iter().flatten().collect();
         Self { acceleration: calibration.acceleration, order, pieces, likeness }
@@ -166,11 +170,18 @@ fn height(row: &Row) -> f64 {
 
 /// A row as the filter sees it.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+pub(crate) struct Seen {
     position: [f64; 2],
     height: f64,
     /// The factor of its measurement's variance over that of a box that overlaps none.
     crowded: f64,
+}
+
+impl Seen {
+    /// A row of this crowding, where the camera has gone along this path.
+    pub(crate) fn of(row: &Row, crowded: f64, path: &[[f64; 2]]) -> Self {
+        Self { position: position(row, path), height: height(row), crowded }
+    }
 }
 
 pub(crate) struct Filter {
@@ -186,29 +197,11 @@ impl Filter {
         Self { calibration, dt, heights: Vec::new(), seen: Vec::new() }
     }
 
-    /// The piece of some places; `row` gives a row and its crowding.
-    pub(crate) fn piece<'a>(
-        &mut self,
-        rows: &Range<usize>,
-        path: &[[f64; 2]],
-        row: impl Fn(usize) -> (&'a Row, f64),
-    ) -> Piece {
-        let seen = |place: usize| {
-            let (row, crowded) = row(place);
-            Seen { position: position(row, path), height: height(row), crowded }
-        };
-        let tail = self.run(rows.clone().skip(rows.len().saturating_sub(EVIDENCE_ROWS)).map(seen));
-        let head = self.run(rows.clone().take(EVIDENCE_ROWS).rev().map(seen));
-        let ((first, _), (last, _)) = (row(rows.start), row(rows.end - 1));
-        Piece {
-            rows: rows.clone(),
-            id: first.id,
-            class: first.class,
-            first_frame: first.frame,
-            last_frame: last.frame,
-            head: End { motion: head.motion.map(Motion::reversed), ..head },
-            tail,
-        }
+    /// What the first rows of a piece say, run backwards, and what its last rows say; `seen` gives the row of a place.
+    pub(crate) fn ends(&mut self, rows: &Range<usize>, seen: impl Fn(usize) -> Seen) -> [End; 2] {
+        let tail = self.run(rows.clone().skip(rows.len().saturating_sub(EVIDENCE_ROWS)).map(&seen));
+        let head = self.run(rows.clone().take(EVIDENCE_ROWS).rev().map(&seen));
+        [End { motion: head.motion.map(Motion::reversed), ..head }, tail]
     }
 
     /// The state after rows of neighbouring frames.

@@ -100,12 +100,13 @@ pub(crate) struct Free {
 }
 
 impl Free {
-    /// Adds those of the detections of a later frame that are strong enough and no second box of an object that has its row.
-    pub(crate) fn offer(&mut self, of_frame: &[Detection], boxes: &[[f64; 4]]) {
+    /// Adds those of the detections of a later frame that are strong enough and no second box of an object that has its row; says whether there are
+    /// any.
+    pub(crate) fn offer(&mut self, of_frame: &[Detection], boxes: &[[f64; 4]]) -> bool {
         let offered: Vec<Detection> =
             of_frame.iter().copied().filter(|detection| detection.score > MIN_SCORE).collect();
         if offered.is_empty() {
-            return;
+            return false;
         }
         let mut covered = vec![false; offered.len()];
         let offered_boxes: Vec<_> = offered.iter().map(|detection| detection.bbox).collect();
@@ -121,6 +122,7 @@ impl Free {
             pairs.map(|(a, b)| a.total_cmp(&b)).find(|order| order.is_ne()).unwrap_or(a.class.cmp(&b.class))
         });
         self.is_taken.resize(self.detections.len(), false);
+        self.detections.len() > start
     }
 
     /// Whether there is any in the frames between the rows of a gap.

@@ -3,7 +3,7 @@
 use crate::{
     crowding::crowding,
     gaps::NO_SCORE,
-    motion::Motion,
+    motion::Motions,
     noise::{Noise, median},
     parallel,
     row::{Origin, Row, Video, centre, corners},
@@ -63,15 +63,15 @@ pub(crate) fn smooth_by(mut rows: Vec<Row>, video: &Video, noise: Relative) -> V
 
 /// Centre, width and height of a detection.
 #[derive(Clone, Copy, Debug)]
-struct Measured([f64; 4]);
+pub(crate) struct Measured([f64; 4]);
 
 impl Measured {
-    fn of(row: &Row) -> Self {
+    pub(crate) fn of(row: &Row) -> Self {
         let [x, y] = centre(row.measured);
         Self([x, y, row.measured[2] - row.measured[0], row.measured[3] - row.measured[1]])
     }
 
-    fn height(&self) -> f64 {
+    pub(crate) fn height(&self) -> f64 {
         self.0[3].max(MIN_HEIGHT_PX)
     }
 }
@@ -89,7 +89,7 @@ impl Relative {
         let order = by_id(rows);
         let row = |place: usize| &rows[order[place] as usize];
         Self::of(&Noise::of(&measured_pieces(rows, &order), video.frame_rate, |before, at, after| {
-            second_difference([row(before), row(at), row(after)])
+            second_difference([before, at, after].map(|place| Measured::of(row(place))))
         }))
     }
 
@@ -103,23 +103,69 @@ impl Relative {
 }
 
 /// Of centre, width and height in heights, over three rows.
-pub(crate) fn second_difference(rows: [&Row; 3]) -> [f64; 4] {
-    let [before, at, after] = rows.map(Measured::of);
+pub(crate) fn second_difference([before, at, after]: [Measured; 3]) -> [f64; 4] {
     std::array::from_fn(|i| (before.0[i] - 2.0 * at.0[i] + after.0[i]) / at.height())
 }
 
-/// Smooths one track after the other.
+/// A row as the filter sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) frame: u32,
+    pub(crate) measured: Measured,
+    /// The factor of its measurement's variance; none where nothing was measured.
+    pub(crate) crowding: Option<f64>,
+}
+
+impl Seen {
+    pub(crate) fn of(row: &Row, crowding: f64) -> Self {
+        let crowding = Some(crowding).filter(|_| row.origin != Origin::Filled);
+        Self { frame: row.frame, measured: Measured::of(row), crowding }
+    }
+}
+
+/// A frame of a track.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Seconds since the step before.
+    seconds: f64,
+    pub(crate) frame: u32,
+    /// How many rows there are up to here since the start or the last [`Checkpoint`].
+    pub(crate) rows: u32,
+    /// Whether it has a row; else it is of a gap that is filled.
+    pub(crate) is_row: bool,
+}
+
+/// Where a filter is after the last of some rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checkpoint {
+    frame: u32,
+    state: Motions,
+}
+
+/// Where the smoother is on its way back: the later state, and how many seconds later it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Later {
+    x: [f64; 4],
+    v: [f64; 4],
+    seconds: f64,
+}
+
+/// Smooths one track after the other, as a whole or part by part: all parts forwards, and then all parts back.
 #[derive(Debug, Default)]
 pub(crate) struct Smoother {
     noise: Relative,
     frame_rate: f64,
     /// In frames.
     longest_gap: u32,
-    /// Filtered states by step: seconds since the step before, and the row or none.
-    steps: Vec<(f64, Option<u32>, u32)>,
-    states: Vec<[Motion; 4]>,
+    /// Of the track in hand, px: variance of measurements, density of acceleration, and the variance of an unknown velocity.
+    variance: [f64; 4],
+    acceleration: [f64; 4],
+    velocity_variance: f64,
+    is_filled: bool,
+    /// Of the part in hand, with filtered states.
+    steps: Vec<Step>,
+    states: Vec<Motions>,
     heights: Vec<f64>,
-    later: Vec<[f64; 4]>,
     /// The boxes of all rows so far, in order.
     pub(crate) boxes: Vec<[f64; 4]>,
     pub(crate) filled: Vec<Row>,
@@ -133,68 +179,87 @@ impl Smoother {
 
     /// The rows of a track, by their places.
     pub(crate) fn track(&mut self, rows: &[Row], crowding: &[f64], track: &[u32]) {
-        let first = &rows[track[0] as usize];
         self.heights.clear();
         self.heights.extend(track.iter().map(|&place| Measured::of(&rows[place as usize]).height()));
         let height = median(&mut self.heights);
-        let variance = self.noise.variance.map(|r| r * height * height);
-        let acceleration = self.noise.acceleration.map(|q| q * height * height);
-
-        self.steps.clear();
-        let mut last = first.frame;
-        for &place in track {
-            let frame = rows[place as usize].frame;
-            if frame - last <= self.longest_gap.saturating_add(1) && track.len() >= MIN_ROWS {
-                self.steps.extend((last + 1..frame).map(|missing| (1.0 / self.frame_rate, None, missing)));
-                last = last.max(frame.saturating_sub(1));
+        self.begin(height, track.len());
+        self.forward(None, track.iter().map(|&place| Seen::of(&rows[place as usize], crowding[place as usize])));
+        let (mut boxes, mut filled) = (std::mem::take(&mut self.boxes), std::mem::take(&mut self.filled));
+        let start = boxes.len();
+        boxes.resize(start + track.len(), [0.0; 4]);
+        self.back(None, |step, bbox| {
+            let place = step.rows as usize - 1;
+            match step.is_row {
+                true => boxes[start + place] = bbox,
+                false => filled.push(filled_row(&rows[track[place] as usize], step.frame, bbox)),
             }
-            self.steps.push((f64::from(frame - last) / self.frame_rate, Some(place), frame));
-            last = frame;
-        }
-
-        self.states.clear();
-        let start = Measured::of(first).0;
-        let mut state: [Motion; 4] = std::array::from_fn(|i| Motion::at(start[i], variance[i], height * height));
-        self.states.push(state);
-        for &(dt, place, _) in &self.steps[1..] {
-            state = std::array::from_fn(|i| state[i].predicted(dt, acceleration[i]));
-            let row = place.map(|place| (&rows[place as usize], crowding[place as usize]));
-            if let Some((row, crowded)) = row.filter(|(row, _)| row.origin != Origin::Filled) {
-                let seen = Measured::of(row).0;
-                state = std::array::from_fn(|i| state[i].updated(seen[i], variance[i] * crowded));
-            }
-            self.states.push(state);
-        }
-
-        self.later.clear();
-        let mut later: [[f64; 2]; 4] = state.map(|motion| [motion.x, motion.v]);
-        self.later.push(later.map(|[x, _]| x));
-        for (state, (dt, ..)) in self.states.iter().rev().skip(1).zip(self.steps.iter().rev()) {
-            later = std::array::from_fn(|i| state[i].smoothed(later[i], *dt, acceleration[i]));
-            self.later.push(later.map(|[x, _]| x));
-        }
-        let mut before = first;
-        for (&(_, place, frame), &[x, y, w, h]) in self.steps.iter().zip(self.later.iter().rev()) {
-            let (w, h) = (w.max(MIN_HEIGHT_PX), h.max(MIN_HEIGHT_PX));
-            let bbox = corners([x - w / 2.0, y - h / 2.0, w, h]);
-            match place {
-                Some(place) => {
-                    before = &rows[place as usize];
-                    self.boxes.push(bbox);
-                }
-                None => {
-                    let (origin, appearance) = (Origin::Filled, None);
-                    self.filled.push(Row {
-                        frame,
-                        bbox,
-                        measured: bbox,
-                        score: NO_SCORE,
-                        origin,
-                        appearance,
-                        ..*before
-                    });
-                }
-            }
-        }
+        });
+        (self.boxes, self.filled) = (boxes, filled);
     }
+
+    /// Begins a track of this many rows, of which this is the middle height.
+    pub(crate) fn begin(&mut self, height: f64, rows: usize) {
+        self.variance = self.noise.variance.map(|r| r * height * height);
+        self.acceleration = self.noise.acceleration.map(|q| q * height * height);
+        self.velocity_variance = height * height;
+        self.is_filled = rows >= MIN_ROWS;
+    }
+
+    /// Filters the next rows of the track, after those of a checkpoint. There is at least one.
+    pub(crate) fn forward(
+        &mut self,
+        before: Option<Checkpoint>,
+        rows: impl Iterator<Item = Seen>,
+    ) -> Option<Checkpoint> {
+        self.steps.clear();
+        self.states.clear();
+        let mut at = before;
+        for (seen, number) in rows.zip(1..) {
+            let Some(Checkpoint { frame: mut last, mut state }) = at else {
+                let state = Motions::at(seen.measured.0, self.variance, self.velocity_variance);
+                self.steps.push(Step { seconds: 0.0, frame: seen.frame, rows: number, is_row: true });
+                self.states.push(state);
+                at = Some(Checkpoint { frame: seen.frame, state });
+                continue;
+            };
+            if self.is_filled && seen.frame - last <= self.longest_gap.saturating_add(1) {
+                let seconds = 1.0 / self.frame_rate;
+                for frame in last + 1..seen.frame {
+                    state = state.predicted(seconds, self.acceleration);
+                    self.steps.push(Step { seconds, frame, rows: number - 1, is_row: false });
+                    self.states.push(state);
+                }
+                last = last.max(seen.frame.saturating_sub(1));
+            }
+            let seconds = f64::from(seen.frame - last) / self.frame_rate;
+            state = state.predicted(seconds, self.acceleration);
+            if let Some(crowding) = seen.crowding {
+                state = state.updated(seen.measured.0, self.variance.map(|variance| variance * crowding));
+            }
+            self.steps.push(Step { seconds, frame: seen.frame, rows: number, is_row: true });
+            self.states.push(state);
+            at = Some(Checkpoint { frame: seen.frame, state });
+        }
+        at
+    }
+
+    /// Smooths what was filtered last, from its end to its start, and gives each box; `later` is what the part after it came to.
+    pub(crate) fn back(&mut self, later: Option<Later>, mut give: impl FnMut(&Step, [f64; 4])) -> Option<Later> {
+        let mut at = later;
+        for (step, state) in self.steps.iter().zip(&self.states).rev() {
+            let (x, v) = match at {
+                Some(Later { x, v, seconds }) => state.smoothed([x, v], seconds, self.acceleration),
+                None => (state.x, state.v),
+            };
+            let [w, h] = [x[2], x[3]].map(|side| side.max(MIN_HEIGHT_PX));
+            give(step, corners([x[0] - w / 2.0, x[1] - h / 2.0, w, h]));
+            at = Some(Later { x, v, seconds: step.seconds });
+        }
+        at
+    }
+}
+
+/// The row of a frame that a track has none in; `before` is the one before it.
+pub(crate) fn filled_row(before: &Row, frame: u32, bbox: [f64; 4]) -> Row {
+    Row { frame, bbox, measured: bbox, score: NO_SCORE, origin: Origin::Filled, appearance: None, ..*before }
 }

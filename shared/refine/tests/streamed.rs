@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use std::fs::File;
-use trackdrop_refine::{Detection, Link, LinkMade, Origin, Refine, Row, Smooth, Streamed, Video};
+use trackdrop_refine::{Detection, Link, LinkMade, Numbers, Origin, Refine, Row, Smooth, Streamed, Video};
 
 /// Files that are gone with the test.
 fn scratch() -> [File; 3] {
@@ -18,17 +18,14 @@ fn scratch() -> [File; 3] {
 }
 
 /// What is compared of a row: edges as results have them.
-type Seen = (u32, u64, [u32; 4], u32, i32, Origin);
+type Seen = (u32, u64, [u64; 4], u64, i32, Origin);
 
-fn seen(row: &Row) -> Seen {
-    (
-        row.frame,
-        row.id,
-        row.bbox.map(|edge| (edge as f32).to_bits()),
-        (row.score as f32).to_bits(),
-        row.class,
-        row.origin,
-    )
+fn seen(row: &Row, numbers: Numbers) -> Seen {
+    let bits = |value: f64| match numbers {
+        Numbers::Single => short(value).to_bits(),
+        Numbers::Double => value.to_bits(),
+    };
+    (row.frame, row.id, row.bbox.map(bits), bits(row.score), row.class, row.origin)
 }
 
 fn of_frame<T>(items: &[T], frame: u32, frame_of: impl Fn(&T) -> u32) -> &[T] {
@@ -43,9 +40,11 @@ fn streamed(
     refine: &Refine,
     video: &Video,
     portion: u32,
+    numbers: Numbers,
 ) -> (Vec<Seen>, Vec<LinkMade>, Vec<(u64, u32)>) {
-    assert!(Streamed::serves(refine, video));
-    let mut streamed = Streamed::new(refine, video, scratch());
+    assert!(Streamed::serves(refine));
+    let mut streamed = Streamed::new(refine, &Video { frame_count: 0, ..*video }, numbers, scratch());
+    streamed.set_frame_count(video.frame_count);
     for frame in 0..video.frame_count {
         let (rows, free) = (of_frame(rows, frame, |row| row.frame), of_frame(detections, frame, |free| free.frame));
         streamed.frame(frame, rows, free).unwrap();
@@ -55,16 +54,23 @@ fn streamed(
     let links = refined.links().to_vec();
     let ends = (1..).map(|number| number * portion).take_while(|end| *end < video.frame_count + portion);
     let rows: Vec<Row> = ends.flat_map(|end| refined.until(end).unwrap()).collect();
-    (rows.iter().map(seen).collect(), links, told)
+    (rows.iter().map(|row| seen(row, numbers)).collect(), links, told)
 }
 
 fn assert_same(rows: Vec<Row>, detections: &[Detection], refine: &Refine, video: &Video, portion: u32) {
-    let (from_disk, links, told) = streamed(&rows, detections, refine, video, portion);
-    let in_memory = refine.apply(rows, detections, video);
-    assert_eq!(from_disk, in_memory.rows.iter().map(seen).collect::<Vec<_>>());
-    assert_eq!(links, in_memory.links);
+    let in_memory = refine.apply(rows.clone(), detections, video);
+    for numbers in [Numbers::Single, Numbers::Double] {
+        let (from_disk, links, told) = streamed(&rows, detections, refine, video, portion, numbers);
+        assert_eq!(from_disk, in_memory.rows.iter().map(|row| seen(row, numbers)).collect::<Vec<_>>());
+        assert_eq!(links, in_memory.links);
+        assert_told(&told, &in_memory.rows);
+    }
+}
+
+/// The tracker's rows were given, object after object.
+fn assert_told(told: &[(u64, u32)], rows: &[Row]) {
     let mut observed: Vec<(u64, u32)> =
-        in_memory.rows.iter().filter(|row| row.is_observed()).map(|row| (row.id, row.frame)).collect();
+        rows.iter().filter(|row| row.is_observed()).map(|row| (row.id, row.frame)).collect();
     observed.sort_unstable();
     assert_eq!(told, observed);
 }
@@ -87,7 +93,7 @@ prop_compose! {
     /// Tracks that come and go, wander, cross and shake with the camera; and detections around them.
     fn any_video()(
         frames in 1_u32..150, rate in prop_oneof![Just(2.0), Just(10.0), Just(30.0)], seed: u64, objects in 1_u64..30,
-        missed in 0.0..0.3
+        missed in 0.0..0.3, is_size_known: bool
     ) -> (Vec<Row>, Vec<Detection>, Video) {
         let mut random = fastrand::Rng::with_seed(seed);
         let (mut rows, mut free) = (Vec::new(), Vec::new());
@@ -112,7 +118,7 @@ prop_compose! {
                 rows.push(Row { measured, class, score, ..Row::new(frame, id + 1, bbox) });
             }
         }
-        (rows, free, Video { frame_rate: rate, frame_count: frames, size_px: Some([1920.0, 1080.0]) })
+        (rows, free, Video { frame_rate: rate, frame_count: frames, size_px: is_size_known.then_some([1920.0, 1080.0]) })
     }
 }
 
@@ -153,7 +159,7 @@ fn rows_of_a_long_video_are_refined_as_those_in_memory() {
 fn numbers_that_would_lose_bits_are_refused() {
     let video = Video { frame_rate: 10.0, frame_count: 1, size_px: Some([100.0; 2]) };
     let refine = Refine { recover: true, ..Refine::default() };
-    let mut streamed = Streamed::new(&refine, &video, scratch());
+    let mut streamed = Streamed::new(&refine, &video, Numbers::Single, scratch());
     let refused = streamed.frame(0, &[Row::new(0, 1, [0.1, 0.0, 9.0, 9.0])], &[]).unwrap_err();
     assert!(refused.to_string().starts_with("0.1 is no 32-bit float"), "{refused}");
 }

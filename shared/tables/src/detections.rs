@@ -240,8 +240,7 @@ fn from_batch(batch: &RecordBatch, rows: &mut Vec<DetectionRow>) {
 /// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
 pub fn read_segment(bytes: Bytes) -> Result<SegmentFile, TableError> {
     let reader = GroupReader::open_bytes_of(bytes, is_version)?;
-    let json = reader.footer(FOOTER_KEY).ok_or_else(|| TableError::Format("it has no segment footer".into()))?;
-    let footer = serde_json::from_str(json).map_err(|error| TableError::Format(error.to_string()))?;
+    let footer = footer(&reader)?;
     let bytes_each = bytes_of_appearance(reader.columns()).unwrap_or(0);
     let (mut rows, mut appearances) = (Vec::new(), AppearanceColumn::new(bytes_each));
     for batch in reader.batches() {
@@ -250,6 +249,19 @@ pub fn read_segment(bytes: Bytes) -> Result<SegmentFile, TableError> {
         appearances_of(&batch, &mut appearances);
     }
     Ok(SegmentFile { rows, appearances, footer })
+}
+
+/// Reads the footer of a segment's file alone.
+///
+/// # Errors
+/// [`TableError::Format`]: a file that is not such a table.
+pub fn read_footer(bytes: Bytes) -> Result<SegmentFooter, TableError> {
+    footer(&GroupReader::open_bytes_of(bytes, is_version)?)
+}
+
+fn footer(reader: &GroupReader) -> Result<SegmentFooter, TableError> {
+    let json = reader.footer(FOOTER_KEY).ok_or_else(|| TableError::Format("it has no segment footer".into()))?;
+    serde_json::from_str(json).map_err(|error| TableError::Format(error.to_string()))
 }
 
 /// Reads a whole video's file, or a segment's without its footer.

@@ -10,7 +10,6 @@ pub(super) struct Stretch {
     pub(super) id: u64,
     /// The number of its first row among those of the id.
     start: usize,
-    length: u32,
     first: Outer,
     last: Outer,
 }
@@ -20,30 +19,30 @@ pub(super) struct Stretch {
 struct Outer {
     frame: u32,
     class: i32,
-    bbox: [f32; 4],
+    bbox: [f64; 4],
 }
 
 impl Outer {
     fn of(row: &Row) -> Self {
-        Self { frame: row.frame, class: row.class, bbox: row.bbox.map(|edge| edge as f32) }
+        Self { frame: row.frame, class: row.class, bbox: row.bbox }
     }
 
     fn row(&self, id: u64) -> Row {
-        Row { class: self.class, ..Row::new(self.frame, id, self.bbox.map(f64::from)) }
+        Row { class: self.class, ..Row::new(self.frame, id, self.bbox) }
     }
 }
 
 impl Stretch {
     pub(super) fn begin(row: &Row, start: usize) -> Self {
-        Self { id: row.id, start, length: 1, first: Outer::of(row), last: Outer::of(row) }
+        Self { id: row.id, start, first: Outer::of(row), last: Outer::of(row) }
     }
 
     pub(super) fn take(&mut self, row: &Row) {
-        (self.length, self.last) = (self.length + 1, Outer::of(row));
+        self.last = Outer::of(row);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.length as usize
+        (self.last.frame - self.first.frame) as usize + 1
     }
 
     pub(super) fn records(&self) -> Range<usize> {
@@ -62,6 +61,10 @@ impl Stretch {
         self.last.frame
     }
 
+    pub(super) fn class(&self) -> i32 {
+        self.first.class
+    }
+
     pub(super) fn first_row(&self, id: u64) -> Row {
         self.first.row(id)
     }
@@ -76,7 +79,6 @@ impl Stretch {
 pub(super) struct Chains {
     /// Ids, and places of stretches.
     members: Vec<(u64, u32)>,
-    count: usize,
 }
 
 /// One object.
@@ -91,12 +93,7 @@ impl Chains {
     pub(super) fn new(ids: &[u64], stretches: &[Stretch]) -> Self {
         let mut members: Vec<(u64, u32)> = ids.iter().copied().zip(0..).collect();
         members.sort_unstable_by_key(|&(id, at)| (id, stretches[at as usize].first_frame()));
-        let count = members.chunk_by(|a, b| a.0 == b.0).count();
-        Self { members, count }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.count
+        Self { members }
     }
 
     /// By id.
@@ -133,20 +130,6 @@ impl<'a> Chain<'a> {
             place -= found.len();
         }
         (found, found.records().start + place)
-    }
-
-    /// Which records of which of the tracker's ids it has, in time.
-    pub(super) fn reads(&self, all: &[Stretch]) -> Vec<(u64, Range<usize>)> {
-        let mut reads: Vec<(u64, Range<usize>)> = Vec::new();
-        for stretch in self.of(all) {
-            match reads.last_mut() {
-                Some((id, records)) if *id == stretch.id && records.end == stretch.records().start => {
-                    records.end = stretch.end();
-                }
-                _ => reads.push((stretch.id, stretch.records())),
-            }
-        }
-        reads
     }
 
     /// Appends the lengths of its stretches without a missing frame, once rows are added; these are by frame.

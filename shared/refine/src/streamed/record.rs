@@ -1,6 +1,10 @@
 //! Rows as bytes.
 
-use crate::row::{Origin, Row};
+use crate::{
+    motion::Motion,
+    pieces::End,
+    row::{Origin, Row},
+};
 use std::io;
 
 /// A tracked row on its way to the refinements, by its id.
@@ -13,131 +17,189 @@ pub(super) struct Tracked {
     pub(super) crowding: f64,
 }
 
-pub(super) const TRACKED_BYTES: usize = 56;
-pub(super) const BOX_BYTES: usize = 28;
-pub(super) const FINAL_BYTES: usize = 44;
+/// How wide the numbers of rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// 32 bits, as in results: others are refused, and refined edges are rounded to it.
+    Single,
+    /// 64 bits.
+    Double,
+}
 
-/// Fields one after the other.
-struct Writer<'a>(&'a mut [u8]);
+/// Bytes of what a row has beside its numbers: frame, place, class, crowding.
+const TRACKED_BYTES: usize = 20;
+/// Frame and id.
+const BOX_BYTES: usize = 12;
+/// Frame, and place with origin: what orders a refined row; then id and class.
+const FINAL_KEY_BYTES: usize = 12;
+const FINAL_BYTES: usize = FINAL_KEY_BYTES + 12;
+/// The number of a stretch, and 12 numbers.
+pub(super) const END_BYTES: usize = 100;
 
-impl Writer<'_> {
-    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        let (now, rest) = std::mem::take(&mut self.0).split_at_mut(N);
-        now.copy_from_slice(&bytes);
-        self.0 = rest;
+impl Numbers {
+    fn bytes(self) -> usize {
+        if self == Self::Single { 4 } else { 8 }
     }
 
-    /// Numbers that are 32-bit floats, as detections have them.
-    fn put_floats<const N: usize>(&mut self, values: [f64; N]) -> io::Result<()> {
-        for value in values {
-            let short = value as f32;
-            if f64::from(short).to_bits() != value.to_bits() {
+    /// Of two boxes and a score.
+    pub(super) fn tracked_bytes(self) -> usize {
+        TRACKED_BYTES + 9 * self.bytes()
+    }
+
+    pub(super) fn box_bytes(self) -> usize {
+        BOX_BYTES + 4 * self.bytes()
+    }
+
+    /// Of a box and a score.
+    pub(super) fn final_bytes(self) -> usize {
+        FINAL_BYTES + 5 * self.bytes()
+    }
+
+    /// Appends numbers that must not lose a bit.
+    fn put<const N: usize>(self, values: [f64; N], into: &mut Vec<u8>) -> io::Result<()> {
+        for value in values.iter().filter(|_| self == Self::Single) {
+            if f64::from(*value as f32).to_bits() != value.to_bits() {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
-                    format!("{value} is no 32-bit float: hold the rows in memory instead"),
+                    format!("{value} is no 32-bit float: hold numbers of 64 bits instead"),
                 ));
             }
-            self.put(short.to_le_bytes());
         }
+        self.put_rounded(values, into);
         Ok(())
+    }
+
+    fn put_rounded<const N: usize>(self, values: [f64; N], into: &mut Vec<u8>) {
+        match self {
+            Self::Single => values.iter().for_each(|value| into.extend_from_slice(&(*value as f32).to_le_bytes())),
+            Self::Double => values.iter().for_each(|value| into.extend_from_slice(&value.to_le_bytes())),
+        }
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+/// Fields one after the other.
+struct Reader<'a>(Numbers, &'a [u8]);
 
 impl Reader<'_> {
     fn take<const N: usize>(&mut self) -> [u8; N] {
-        let (now, rest) = self.0.split_at(N);
-        self.0 = rest;
+        let (now, rest) = self.1.split_at(N);
+        self.1 = rest;
         std::array::from_fn(|at| now[at])
     }
 
-    fn floats<const N: usize>(&mut self) -> [f64; N] {
-        std::array::from_fn(|_| f64::from(f32::from_le_bytes(self.take())))
+    fn numbers<const N: usize>(&mut self) -> [f64; N] {
+        match self.0 {
+            Numbers::Single => std::array::from_fn(|_| f64::from(f32::from_le_bytes(self.take()))),
+            Numbers::Double => std::array::from_fn(|_| f64::from_le_bytes(self.take())),
+        }
     }
 }
 
 impl Tracked {
-    pub(super) fn to_bytes(self) -> io::Result<[u8; TRACKED_BYTES]> {
-        let mut bytes = [0; TRACKED_BYTES];
-        let mut writer = Writer(&mut bytes);
-        writer.put(self.row.frame.to_le_bytes());
-        writer.put(self.place.to_le_bytes());
-        writer.put_floats(self.row.bbox)?;
-        writer.put_floats(self.row.measured)?;
-        writer.put_floats([self.row.score])?;
-        writer.put(self.row.class.to_le_bytes());
-        writer.put(self.crowding.to_le_bytes());
-        Ok(bytes)
+    pub(super) fn put(self, numbers: Numbers, into: &mut Vec<u8>) -> io::Result<()> {
+        into.extend_from_slice(&self.row.frame.to_le_bytes());
+        into.extend_from_slice(&self.place.to_le_bytes());
+        into.extend_from_slice(&self.row.class.to_le_bytes());
+        into.extend_from_slice(&self.crowding.to_le_bytes());
+        numbers.put(self.row.bbox, into)?;
+        numbers.put(self.row.measured, into)?;
+        numbers.put([self.row.score], into)
     }
 
     /// All of some bytes; they are rows of this id.
-    pub(super) fn of_bytes(bytes: &[u8], id: u64) -> impl Iterator<Item = Self> {
-        bytes.as_chunks::<TRACKED_BYTES>().0.iter().map(move |bytes| {
-            let mut reader = Reader(bytes);
-            let (frame, place) = (u32::from_le_bytes(reader.take()), u32::from_le_bytes(reader.take()));
-            let (bbox, measured, [score]) = (reader.floats(), reader.floats(), reader.floats());
-            let class = i32::from_le_bytes(reader.take());
-            let row = Row { measured, score, class, ..Row::new(frame, id, bbox) };
-            Self { row, place, crowding: f64::from_le_bytes(reader.take()) }
-        })
+    pub(super) fn of_bytes(bytes: &[u8], numbers: Numbers, id: u64) -> impl Iterator<Item = Self> {
+        bytes.chunks_exact(numbers.tracked_bytes()).map(move |record| Self::of_record(record, numbers, id))
+    }
+
+    /// One of some bytes; they are rows of this id.
+    pub(super) fn at(bytes: &[u8], place: usize, numbers: Numbers, id: u64) -> Self {
+        let length = numbers.tracked_bytes();
+        Self::of_record(&bytes[place * length..(place + 1) * length], numbers, id)
+    }
+
+    fn of_record(record: &[u8], numbers: Numbers, id: u64) -> Self {
+        let mut reader = Reader(numbers, record);
+        let (frame, place) = (u32::from_le_bytes(reader.take()), u32::from_le_bytes(reader.take()));
+        let (class, crowding) = (i32::from_le_bytes(reader.take()), f64::from_le_bytes(reader.take()));
+        let (bbox, measured, [score]) = (reader.numbers(), reader.numbers(), reader.numbers());
+        Self { row: Row { measured, score, class, ..Row::new(frame, id, bbox) }, place, crowding }
     }
 }
 
 /// A box of a frame.
-pub(super) fn box_to_bytes(frame: u32, id: u64, bbox: [f64; 4]) -> io::Result<[u8; BOX_BYTES]> {
-    let mut bytes = [0; BOX_BYTES];
-    let mut writer = Writer(&mut bytes);
-    writer.put(frame.to_le_bytes());
-    writer.put(id.to_le_bytes());
-    writer.put_floats(bbox)?;
-    Ok(bytes)
+pub(super) fn put_box(frame: u32, id: u64, bbox: [f64; 4], numbers: Numbers, into: &mut Vec<u8>) -> io::Result<()> {
+    into.extend_from_slice(&frame.to_le_bytes());
+    into.extend_from_slice(&id.to_le_bytes());
+    numbers.put(bbox, into)
 }
 
-pub(super) fn boxes_of_bytes(bytes: &[u8]) -> impl Iterator<Item = (u32, u64, [f64; 4])> {
-    bytes.as_chunks::<BOX_BYTES>().0.iter().map(|bytes| {
-        let mut reader = Reader(bytes);
-        (u32::from_le_bytes(reader.take()), u64::from_le_bytes(reader.take()), reader.floats())
+pub(super) fn boxes_of_bytes(bytes: &[u8], numbers: Numbers) -> impl Iterator<Item = (u32, u64, [f64; 4])> {
+    bytes.chunks_exact(numbers.box_bytes()).map(move |record| {
+        let mut reader = Reader(numbers, record);
+        (u32::from_le_bytes(reader.take()), u64::from_le_bytes(reader.take()), reader.numbers())
     })
 }
 
-/// A refined row, with edges of 32 bits: `place` orders those of a frame and an origin.
-pub(super) fn final_to_bytes(row: &Row, place: u64) -> [u8; FINAL_BYTES] {
-    let mut bytes = [0; FINAL_BYTES];
-    let mut writer = Writer(&mut bytes);
-    let origin: u32 = match row.origin {
+/// What an end of a stretch says, with the number of the stretch.
+pub(super) fn end_to_bytes(stretch: u32, end: &End) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(END_BYTES);
+    bytes.extend_from_slice(&stretch.to_le_bytes());
+    for Motion { x, v, xx, xv, vv } in end.motion {
+        Numbers::Double.put_rounded([x, v, xx, xv, vv], &mut bytes);
+    }
+    Numbers::Double.put_rounded([end.ln_height, end.ln_height_variance], &mut bytes);
+    bytes
+}
+
+pub(super) fn ends_of_bytes(bytes: &[u8]) -> impl Iterator<Item = (u32, End)> {
+    bytes.chunks_exact(END_BYTES).map(|record| {
+        let mut reader = Reader(Numbers::Double, record);
+        let stretch = u32::from_le_bytes(reader.take());
+        let mut motion = || {
+            let [x, v, xx, xv, vv] = reader.numbers();
+            Motion { x, v, xx, xv, vv }
+        };
+        let motion = [motion(), motion()];
+        let [ln_height, ln_height_variance] = reader.numbers();
+        (stretch, End { motion, ln_height, ln_height_variance })
+    })
+}
+
+/// A refined row: `place` orders those of a frame and an origin.
+pub(super) fn put_final(row: &Row, place: u64, numbers: Numbers, into: &mut Vec<u8>) {
+    let origin: u64 = match row.origin {
         Origin::Tracked => 0,
         Origin::Detected => 1,
         Origin::Filled => 2,
     };
-    writer.put(row.frame.to_le_bytes());
-    writer.put(((u64::from(origin) << 56) | place).to_le_bytes());
-    writer.put(row.id.to_le_bytes());
-    row.bbox.iter().for_each(|edge| writer.put((*edge as f32).to_le_bytes()));
-    writer.put((row.score as f32).to_le_bytes());
-    writer.put(row.class.to_le_bytes());
-    bytes
+    into.extend_from_slice(&row.frame.to_le_bytes());
+    into.extend_from_slice(&((origin << 56) | place).to_le_bytes());
+    into.extend_from_slice(&row.id.to_le_bytes());
+    into.extend_from_slice(&row.class.to_le_bytes());
+    numbers.put_rounded(row.bbox, into);
+    numbers.put_rounded([row.score], into);
 }
 
 /// The rows of some bytes, in order.
-pub(super) fn finals_of_bytes(bytes: &[u8]) -> Vec<Row> {
-    let mut keyed: Vec<((u32, u64), Row)> = bytes
-        .as_chunks::<FINAL_BYTES>()
-        .0
-        .iter()
-        .map(|bytes| {
-            let mut reader = Reader(bytes);
-            let (frame, key) = (u32::from_le_bytes(reader.take()), u64::from_le_bytes(reader.take()));
-            let (id, bbox, [score]) = (u64::from_le_bytes(reader.take()), reader.floats(), reader.floats());
-            let origin = match key >> 56 {
-                0 => Origin::Tracked,
-                1 => Origin::Detected,
-                _ => Origin::Filled,
-            };
-            let class = i32::from_le_bytes(reader.take());
-            ((frame, key), Row { score, class, origin, ..Row::new(frame, id, bbox) })
-        })
-        .collect();
-    keyed.sort_unstable_by_key(|(key, _)| *key);
-    keyed.into_iter().map(|(_, row)| row).collect()
+pub(super) fn finals_of_bytes(bytes: &[u8], numbers: Numbers) -> impl Iterator<Item = Row> {
+    let length = numbers.final_bytes();
+    // Keys are sorted, not rows: these are large.
+    let key = |(record, at): (&[u8], u32)| {
+        let mut reader = Reader(numbers, record);
+        (u32::from_le_bytes(reader.take()), u64::from_le_bytes(reader.take()), at)
+    };
+    let mut order: Vec<(u32, u64, u32)> = bytes.chunks_exact(length).zip(0..).map(key).collect();
+    order.sort_unstable();
+    order.into_iter().map(move |(frame, key, at)| {
+        let start = at as usize * length;
+        let mut reader = Reader(numbers, &bytes[start + FINAL_KEY_BYTES..start + length]);
+        let (id, class) = (u64::from_le_bytes(reader.take()), i32::from_le_bytes(reader.take()));
+        let (bbox, [score]) = (reader.numbers(), reader.numbers());
+        let origin = match key >> 56 {
+            0 => Origin::Tracked,
+            1 => Origin::Detected,
+            _ => Origin::Filled,
+        };
+        Row { score, class, origin, ..Row::new(frame, id, bbox) }
+    })
 }

@@ -3,12 +3,13 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io,
     ops::Range,
+    os::unix::fs::FileExt,
 };
 
-/// Bytes that are held before they are written.
-const BUFFER_BYTES: usize = 8 << 20;
+/// Bytes that are held before they are written: few enough to stay in the processor's cache.
+const BUFFER_BYTES: usize = 2 << 20;
 
 /// Records that are read back by key, in the order in which they were written.
 #[derive(Debug)]
@@ -18,6 +19,9 @@ pub(super) struct Spool {
     record_bytes: usize,
     held: BTreeMap<u64, Vec<u8>>,
     held_bytes: usize,
+    /// Buffers that hold nothing now: memory that is used again is not asked for page by page.
+    spare: Vec<Vec<u8>>,
+    together: Vec<u8>,
     written: HashMap<u64, Vec<Chunk>>,
 }
 
@@ -31,33 +35,44 @@ struct Chunk {
 }
 
 impl Spool {
-    /// An empty one over an empty file.
+    /// An empty one, which overwrites a file.
     pub(super) fn new(file: File, record_bytes: usize) -> Self {
-        let (held, written) = Default::default();
-        Self { file, end: 0, record_bytes, held, held_bytes: 0, written }
+        let (held, spare, together, written) = Default::default();
+        Self { file, end: 0, record_bytes, held, held_bytes: 0, spare, together, written }
     }
 
-    /// Appends a record.
-    pub(super) fn push(&mut self, key: u64, record: &[u8]) -> io::Result<()> {
-        debug_assert_eq!(record.len(), self.record_bytes);
-        self.held.entry(key).or_default().extend_from_slice(record);
-        self.held_bytes += record.len();
+    /// Its file, for another one before anything is written to this.
+    pub(super) fn file(&self) -> io::Result<File> {
+        debug_assert_eq!(self.end, 0);
+        self.file.try_clone()
+    }
+
+    /// Appends records, one after the other.
+    pub(super) fn push(&mut self, key: u64, records: &[u8]) -> io::Result<()> {
+        debug_assert!(records.len().is_multiple_of(self.record_bytes));
+        let held = self.held.entry(key).or_insert_with(|| self.spare.pop().unwrap_or_default());
+        held.extend_from_slice(records);
+        self.held_bytes += records.len();
         if self.held_bytes >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let held = std::mem::take(&mut self.held);
-        let mut all = Vec::with_capacity(self.held_bytes);
-        for (key, bytes) in held {
+        self.together.clear();
+        let mut kept_bytes = self.spare.iter().map(Vec::capacity).sum::<usize>();
+        for (key, mut bytes) in std::mem::take(&mut self.held) {
             let chunks = self.written.entry(key).or_default();
             let first = chunks.last().map_or(0, |last| last.first + last.records);
-            let (records, offset) = (bytes.len() / self.record_bytes, self.end + all.len() as u64);
+            let (records, offset) = (bytes.len() / self.record_bytes, self.end + self.together.len() as u64);
             chunks.push(Chunk { first, records, offset });
-            all.extend(bytes);
+            self.together.extend_from_slice(&bytes);
+            bytes.clear();
+            kept_bytes += bytes.capacity();
+            if kept_bytes <= 2 * BUFFER_BYTES {
+                self.spare.push(bytes);
+            }
         }
-        self.file.seek(SeekFrom::Start(self.end))?;
-        self.file.write_all(&all)?;
-        self.end += all.len() as u64;
+        self.file.write_all_at(&self.together, self.end)?;
+        self.end += self.together.len() as u64;
         self.held_bytes = 0;
         Ok(())
     }
@@ -65,7 +80,7 @@ impl Spool {
     /// Writes what is held: reading comes after it.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.flush()?;
-        self.held = BTreeMap::new();
+        (self.spare, self.together) = Default::default();
         Ok(())
     }
 
@@ -82,7 +97,7 @@ impl Spool {
     }
 
     /// Appends the bytes of some of a key's records.
-    pub(super) fn read(&mut self, key: u64, records: Range<usize>, into: &mut Vec<u8>) -> io::Result<()> {
+    pub(super) fn read(&self, key: u64, records: Range<usize>, into: &mut Vec<u8>) -> io::Result<()> {
         let Some(chunks) = self.written.get(&key) else { return Ok(()) };
         let from = chunks.partition_point(|chunk| chunk.first + chunk.records <= records.start);
         for chunk in chunks[from..].iter().take_while(|chunk| chunk.first < records.end) {
@@ -90,8 +105,8 @@ impl Spool {
             let end = records.end.min(chunk.first + chunk.records);
             let at = into.len();
             into.resize(at + (end - start) * self.record_bytes, 0);
-            self.file.seek(SeekFrom::Start(chunk.offset + ((start - chunk.first) * self.record_bytes) as u64))?;
-            self.file.read_exact(&mut into[at..])?;
+            let offset = chunk.offset + ((start - chunk.first) * self.record_bytes) as u64;
+            self.file.read_exact_at(&mut into[at..], offset)?;
         }
         Ok(())
     }
