@@ -1,4 +1,4 @@
-//! The networks that a process has loaded: one session a model, shared by all segments, and no more of them than their bounds allow.
+//! The networks that a process has loaded: each model once, with all its lanes, shared by all segments; and no more models than their bounds allow.
 
 use crate::{
     ModelFacts,

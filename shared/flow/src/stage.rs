@@ -44,6 +44,7 @@ impl<S: StageHandler> Handler for Staged<S> {
         }
         let round = found.and_then(|(_, round)| round);
         if let Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) = found {
+            // A crash may have come between the state and the publication of the end.
             return end::tell_failed(cloud, &request, round).await;
         }
         match self.0.work(&request, started_by, delivery).await {
