@@ -15,7 +15,7 @@ pub trait StageHandler: Send + Sync {
     /// The cloud it works on.
     fn cloud(&self) -> &Cloud;
 
-    /// Does the work; the request is not over.
+    /// Does the work. The request has not failed; it may be done already, if a delivery is repeated.
     async fn work(&self, request: &RequestId, started_by: &ObjectFinalized, delivery: &Delivery)
     -> Result<(), Failure>;
 

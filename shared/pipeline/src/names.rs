@@ -13,7 +13,7 @@
 //!            annotated/<request_id>                      created once, when all segments are annotated
 //!            loaded/<request_id>                         created once, when the rows are in the warehouse
 //!            ended/<request_id>                          when the end is published, or the same upload already belongs to another request; a later round overwrites it
-//!            swept/<request_id>                          when its events were last published again; nothing depends on it
+//!            swept/<request_id>                          when its events were last published again; starts nothing: the sweeper reads it
 //!            uploaded/<hash>                             which request an upload of this name, content and settings made
 //!            loads/                                      what waits for the next window of `load`, and the lists of the open windows
 //!            waiting_ends/<request_id>/<round>           an end whose row waits for the next window; deleted when it is published
