@@ -168,6 +168,7 @@ impl Deployment {
             storage: storage.host(),
             pubsub: pubsub.host(),
             bigquery: bigquery.host(),
+            bigquery_writer: Arc::default(),
             telemetry: telemetry.host().to_owned(),
             topics: TOPICS_OF_BUCKETS.into_iter().map(|topic| (topic.to_owned(), OBJECTS.to_owned())).collect(),
         };

@@ -160,8 +160,14 @@ async fn a_right_that_is_missing_fails_exactly_the_scenario_that_needs_it() {
 async fn a_call_that_nobody_looked_up_and_a_caller_without_a_token_are_refused_and_told() {
     let rights = Arc::new(Rights::of(&Grants::of_example(&checkout(), "smallest"), "demo"));
     let nobody = || "127.0.0.1:9".to_owned();
-    let behind =
-        Behind { storage: nobody(), pubsub: nobody(), bigquery: nobody(), telemetry: nobody(), topics: [].into() };
+    let behind = Behind {
+        storage: nobody(),
+        pubsub: nobody(),
+        bigquery: nobody(),
+        bigquery_writer: Default::default(),
+        telemetry: nobody(),
+        topics: [].into(),
+    };
     let gate = RightsGate::start(rights.clone(), "trackdrop-split", behind).await;
     let (http, url) = (trackdrop_e2e::http_client(), format!("http://127.0.0.1:{}", gate.port));
     let call = async |method: &str, path: &str, token: Option<String>| {

@@ -114,6 +114,9 @@ pub struct Behind {
     pub pubsub: String,
     /// BigQuery.
     pub bigquery: String,
+    /// Who writes to BigQuery: of two calls at the same moment, local-bigquery 0.4.0 answers one with 400 and "Conflict on update!", its database's words,
+    /// which BigQuery never says.
+    pub bigquery_writer: Arc<tokio::sync::Mutex<()>>,
     /// What takes traces.
     pub telemetry: String,
     /// Topics that are another one there.
@@ -260,7 +263,10 @@ async fn answer(State(gate): State<RightsGate>, method: Method, uri: Uri, header
     for (topic, there) in &gate.behind.topics {
         path = path.replace(&format!("/topics/{topic}:"), &format!("/topics/{there}:"));
     }
+    let is_write = matches!(api, Api::BigQuery) && method != Method::GET;
+    let writer = if is_write { Some(gate.behind.bigquery_writer.lock().await) } else { None };
     let mut answer = pass_on(&gate.http, behind, method, &path, headers, body).await;
+    drop(writer);
     if matches!(api, Api::BigQuery) && answer.status() == StatusCode::BAD_REQUEST {
         answer = as_google_calls_duplicates(answer).await;
     }
