@@ -8,7 +8,7 @@
 #   jobs began twice, and both ran: 66 rows came of 60 INSERT statements. So a test in which a client repeats its job at the same moment, as a redelivered
 #   event makes it do, needs a lock in front of this server.
 #
-# Fails when all of the calls that are not first get 409.
+# Fails when no call gets 400 any more.
 set -euo pipefail
 folder=$(mktemp -d)
 server=
