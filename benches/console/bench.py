@@ -234,7 +234,7 @@ def main():
             rate = playing(browser)
             browser.page.reload()
             browser.page.wait_for_function(IS_DRAWN)
-            browser.page.get_by_label("Boxes").uncheck()
+            browser.page.get_by_role("checkbox", name="Boxes").uncheck()
             bare = playing(browser)
         ours, theirs = [], []
         if "--fiftyone" in sys.argv[3:]:

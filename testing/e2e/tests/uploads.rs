@@ -31,7 +31,7 @@ impl Scene {
         ignored.map(|line| line["reason"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Waits until `split` has ignored so many uploads, and finds that it ignored no more. An event of an earlier upload may come again at any time, so the
+    /// Waits until `split` has ignored this many uploads, and finds that it ignored no more. An event of an earlier upload may come again at any time, so the
     /// number of events does not say that those of the last ones were among them.
     async fn has_ignored(&self, count: usize) {
         let until = Instant::now() + SETTLES_WITHIN;
