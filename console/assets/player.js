@@ -131,19 +131,23 @@ export class Player {
 
   /** Learns by how much the browser's clock differs from the table's: its first picture is frame 0, which the server confirms. */
   async #find() {
-    await this.#seek(0);
-    const first = this.#grab();
-    if (first === null) return false;
-    this.offsetUs = first.timestamp - this.table.us[0];
-    let isFirst = true;
-    try {
-      isFirst = await isPictureOf(this.request, 0, first);
-    } catch {
-      // Without chunks there are no stills to compare with: the clock is believed.
+    // A video that was loaded just now holds its first picture. A seek to where it is already brings no other one, which would be waited for in vain.
+    for (const seeks of this.video.currentTime === 0 ? [false, true] : [true]) {
+      if (seeks) await this.#seek(0);
+      const first = this.#grab();
+      if (first === null) continue;
+      this.offsetUs = first.timestamp - this.table.us[0];
+      let isFirst = true;
+      try {
+        isFirst = await isPictureOf(this.request, 0, first);
+      } catch {
+        // Without chunks there are no stills to compare with: the clock is believed.
+      }
+      first.close();
+      // The annotated video has boxes in its pictures, and is ours: its times are the table's.
+      if (isFirst || this.which === "annotated") return true;
     }
-    first.close();
-    // The annotated video has boxes in its pictures, and is ours: its times are the table's.
-    return isFirst || this.which === "annotated";
+    return false;
   }
 
   // Pictures
