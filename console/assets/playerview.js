@@ -1,5 +1,6 @@
 // The player's place on the page: its canvas, its buttons and keys, and the rows of the tracks below it.
 
+import { param, setParam } from "./address.js";
 import * as api from "./api.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
 import { Lanes } from "./lanes.js";
@@ -30,7 +31,9 @@ export function PlayerView({ facts, times, handle }) {
   const player = useRef(null);
   const [state, setState] = useState(null);
   const [tracks, setTracks] = useState(null);
-  const [filter, setFilter] = useState({ class: "", least: 0, score: 0, here: false, id: "", zone: "" });
+  const [filter, setFilter] = useState(() => ({
+    class: param("class") ?? "", least: Number(param("least")) || 0, score: Number(param("score")) || 0, here: param("here") !== null, id: "", zone: param("zone") ?? "",
+  }));
   const [problem, setProblem] = useState(null);
   const [jump, setJump] = useState("");
   const [size, setSize] = useState({ width: "0px", height: "0px" });
@@ -63,6 +66,11 @@ export function PlayerView({ facts, times, handle }) {
     state.which === null || state.which === player.current.choices()[0] ? url.searchParams.delete("video") : url.searchParams.set("video", state.which);
     history.replaceState(null, "", url);
   }, [state]);
+
+  useEffect(() => {
+    const { class: one, least, score, here, zone } = filter;
+    for (const [name, value] of Object.entries({ class: one, least: least || "", score: score || "", here: here ? "1" : "", zone })) setParam(name, value === "" ? null : String(value));
+  }, [filter]);
 
   const names = useMemo(() => new Map(tracks?.classes ?? []), [tracks]);
   // A zone that is not drawn any more filters nothing.
