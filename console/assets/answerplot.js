@@ -15,7 +15,7 @@ const isNumber = (value) => value !== null && value !== "" && Number.isFinite(Nu
 const numeric = ({ columns, rows }) => columns.map((_, at) => rows.some((row) => row[at] !== null) && rows.every((row) => row[at] === null || isNumber(row[at])));
 
 /** What is plotted unless somebody chooses: the last number over the first column, each kind by itself where there are few. */
-export function chosen(answer) {
+function chosen(answer) {
   const numbers = numeric(answer);
   const up = numbers.lastIndexOf(true);
   if (up < 0 || answer.rows.length === 0) return null;
@@ -80,7 +80,7 @@ function Axis({ low, high, y }) {
   );
 }
 
-/** The least and the most of what is drawn upwards: from zero, unless all is far above it. */
+/** The least and the most of what is drawn upwards; zero is always between them. */
 function bounds(values) {
   const low = values.reduce((a, b) => Math.min(a, b), Infinity);
   const high = values.reduce((a, b) => Math.max(a, b), -Infinity);

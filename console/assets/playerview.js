@@ -32,7 +32,7 @@ export function PlayerView({ facts, times, handle }) {
   const [state, setState] = useState(null);
   const [tracks, setTracks] = useState(null);
   const [filter, setFilter] = useState(() => ({
-    class: param("class") ?? "", least: Number(param("least")) || 0, score: Number(param("score")) || 0, here: param("here") !== null, id: "", zone: param("zone") ?? "",
+    class: param("class") ?? "", least: Number(param("least")) || 0, score: Number(param("score")) || 0, here: param("here") !== null, zone: param("zone") ?? "",
   }));
   const [problem, setProblem] = useState(null);
   const [jump, setJump] = useState("");
@@ -87,11 +87,10 @@ export function PlayerView({ facts, times, handle }) {
       if (filter.class !== "" && String(tracks.class[row]) !== filter.class) continue;
       if (tracks.to_s[row] - tracks.from_s[row] < filter.least || tracks.score[row] < filter.score) continue;
       if (inZone !== null && !inZone.has(tracks.id[row])) continue;
-      if (filter.id !== "" && String(tracks.id[row]) !== filter.id) continue;
       found.push(row);
     }
     return found;
-  }, [tracks, filter.class, filter.least, filter.score, filter.id, inZone]);
+  }, [tracks, filter.class, filter.least, filter.score, inZone]);
   useEffect(() => {
     if (tracks === null) return;
     const passing = new Set(rows.map((row) => tracks.id[row]));
