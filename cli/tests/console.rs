@@ -169,6 +169,24 @@ fn a_request_is_cancelled_retried_and_deleted_with_its_video() {
 }
 
 #[test]
+fn how_far_the_request_of_another_command_is_is_seen() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 3, codec::H264);
+    let data = scene.data();
+    let console = Console::start(&data);
+    let stream = console.open("GET", "/api/live", "", b"");
+    data.run_json(&[&video], &[]);
+    let told = stream.lines().map_while(Result::ok).find_map(|line| {
+        let told: Value = serde_json::from_str(line.strip_prefix("data: ")?).unwrap();
+        told["others"].as_array().unwrap().iter().find(|one| one["is_over"] == true).cloned()
+    });
+    let told = told.unwrap();
+    let seen = ["request_id", "video", "state", "is_worked_for"].map(|key| told[key].clone());
+    assert_eq!(seen, [json!(data.only_request()), json!("clip.mp4"), json!("done"), json!(false)], "{told}");
+    let stages = told["stages"].as_array().unwrap();
+    assert!(stages.len() > 1 && stages.iter().all(|stage| stage["frames"] == told["frames"]), "{told}");
+}
+
+#[test]
 fn what_run_refuses_is_refused_before_the_upload_in_its_words() {
     let scene = Scene::new();
     let console = Console::start(&scene.data());

@@ -64,12 +64,14 @@ export function RequestPage({ id }) {
   `;
 }
 
-/** How a request goes on that is not over. One that another process works for is not told of. */
+/** How a request goes on that is not over. Another command's is read from the store, as all that it has done. */
 function Live({ facts, mine, did }) {
   const request = mine ?? { request_id: facts.request_id, is_worked_for: false };
   return html`
     <section class="panel" aria-label="Progress">
-      ${mine ? html`<${Progress} request=${mine} />` : !can.work ? html`<p role="status">Its upload is older than two days, and it is not over: docs/runbook.md says what to do.</p>` : html`<p>This console does not work for it. Another command may; if it was stopped, resume it here.</p>`}
+      ${mine && html`<${Progress} request=${mine} />`}
+      ${!mine && !can.work && html`<p role="status">Its upload is older than two days, and it is not over: docs/runbook.md says what to do.</p>`}
+      ${can.work && !request.is_worked_for && html`<p>This console does not work for it. Another command may; if it was stopped, resume it here.</p>`}
       ${can.work && html`<div class="controls"><${Doing} request=${request} name=${facts.video} did=${did} /></div>`}
     </section>
   `;

@@ -24,7 +24,8 @@ use trackdrop_pipeline::{Failure, RequestId, Stage, Timestamp};
 /// How often the state is read while somebody watches: on this machine, and in a store that is asked over a network and paid for that.
 const POLL_EVERY: Duration = Duration::from_millis(400);
 const POLL_EVERY_IN_CLOUD: Duration = Duration::from_secs(3);
-/// In a cloud: how old an upload is at most whose request is read, and how many requests are. The sweeper restarts or fails what takes longer.
+/// Of requests that this console does not work for: how old an upload is at most, and how many are read. In a cloud the sweeper restarts or fails
+/// what takes longer.
 const RECENT_S: f64 = 2.0 * 86_400.0;
 const MOST_READ: usize = 50;
 const READ_AT_ONCE: usize = 12;
@@ -92,7 +93,9 @@ pub(crate) async fn keep_fresh(console: Arc<Console>) {
 async fn refresh(console: &Console) -> Result<(), Failure> {
     let seen = match console.drops.as_ref() {
         Ok(drops) => snapshot(console, drops).await?,
-        Err(_) if console.is_in_cloud() => json!({ "drops": [], "others": recent(console).await?, "notes": [] }),
+        Err(_) if console.is_in_cloud() => {
+            json!({ "drops": [], "others": recent(console, None, &[]).await?, "notes": [] })
+        }
         Err(_) => json!({ "drops": [], "others": [], "notes": [] }),
     };
     let text: Arc<str> = seen.to_string().into();
@@ -104,19 +107,19 @@ async fn refresh(console: &Console) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The requests of recent uploads that are not over, and those that have ended while somebody watched. The services work for them.
-async fn recent(console: &Console) -> Result<Vec<Value>, Failure> {
+/// The requests of recent uploads but for those that are known: services work for them, or another command does.
+async fn recent(console: &Console, works: Option<&dyn Works>, known: &[RequestId]) -> Result<Vec<Value>, Failure> {
     let now = Timestamp::now();
     let mut uploads = known::uploads(&console.cloud).await?;
-    uploads.retain(|upload| now.seconds_since(upload.uploaded_at) < RECENT_S);
+    uploads.retain(|upload| now.seconds_since(upload.uploaded_at) < RECENT_S && !known.contains(&upload.request));
     uploads.sort_by_key(|upload| std::cmp::Reverse(upload.uploaded_at));
     uploads.truncate(MOST_READ);
-    let read = uploads.into_iter().map(|upload| recent_one(console, upload).boxed());
+    let read = uploads.into_iter().map(|upload| recent_one(console, works, upload).boxed());
     stream::iter(read).buffered(READ_AT_ONCE).try_collect().await
 }
 
-async fn recent_one(console: &Console, upload: Known) -> Result<Value, Failure> {
-    let mut told = of_request(console, None, &upload.request).await?;
+async fn recent_one(console: &Console, works: Option<&dyn Works>, upload: Known) -> Result<Value, Failure> {
+    let mut told = of_request(console, works, &upload.request).await?;
     if told["video"].is_null() {
         told["video"] = json!(upload.video);
     }
@@ -136,9 +139,13 @@ async fn snapshot(console: &Console, drops: &Drops) -> Result<Value, Failure> {
         shown.push(of_upload(&upload, drops.incoming.is_held(&upload.id), request));
     }
     let mut others = Vec::new();
-    for request in drops.works.unfinished().iter().filter(|request| !known.contains(request)) {
-        others.push(of_request(console, Some(&*drops.works), request).await?);
+    for request in drops.works.unfinished() {
+        if !known.contains(&request) {
+            others.push(of_request(console, Some(&*drops.works), &request).await?);
+            known.push(request);
+        }
     }
+    others.extend(recent(console, Some(&*drops.works), &known).await?);
     let general: Vec<_> =
         drops.works.notes().into_iter().filter(|(about, _)| about.is_none()).map(|(_, note)| note).collect();
     Ok(json!({ "drops": shown, "others": others, "notes": general }))
