@@ -41,8 +41,8 @@ def dataset_of(video, rows, fps):
     return dataset, dataset.first().id
 
 
-def measured(browsers, video, rows, fps, runs):
-    """`browsers` gives a fresh browser for each run."""
+def measured(browsers, video, rows, fps, runs, polled_ms):
+    """`browsers` gives a fresh browser for each run, `polled_ms` is how often its page is looked at."""
     os.environ.setdefault("FIFTYONE_DO_NOT_TRACK", "true")
     import fiftyone as fo
 
@@ -54,7 +54,7 @@ def measured(browsers, video, rows, fps, runs):
             with browsers() as browser:
                 began = time.monotonic()
                 browser.page.goto(f"http://localhost:5757/datasets/beside?id={sample}", wait_until="commit")
-                browser.page.wait_for_function(IS_DRAWN, polling=50)
+                browser.page.wait_for_function(IS_DRAWN, polling=polled_ms)
                 took.append((time.monotonic() - began) * 1000)
     finally:
         session.close()

@@ -88,6 +88,7 @@ pub struct Console {
     files: files::Files,
     listed: requests::ListedRequests,
     database: Mutex<Connection>,
+    drafts: scenes::Drafts,
     stills: still::Stills,
     /// Statements of the page run one after the other.
     turns: Arc<Semaphore>,
@@ -148,6 +149,7 @@ impl Console {
             files: files::Files::default(),
             listed: requests::ListedRequests::default(),
             database: Mutex::new(database),
+            drafts: scenes::Drafts::default(),
             stills: still::Stills::default(),
             turns: Arc::new(Semaphore::new(1)),
             drops: Err("this console takes no videos".to_owned()),

@@ -2,7 +2,7 @@
 //!
 //! A draft is asked by the same SQL as a stored scene, over the rows of its request alone, so that a count of the page is `trackdrop query`'s.
 
-use crate::{Console, files::Fetched, json::Json, problem::Problem, requests};
+use crate::{Console, MEMORY, THREADS, files::Fetched, json::Json, problem::Problem, requests};
 use axum::{
     body::Bytes,
     extract::{Path, State},
@@ -10,18 +10,62 @@ use axum::{
 };
 use duckdb::Connection;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::{
+    path,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tempfile::TempDir;
 use trackdrop_cloud::{Content, PutOptions};
-use trackdrop_database::{Contents, LoadedFile, Span, ask_about, open, scenes};
+use trackdrop_database::{Contents, Draft, LoadedFile, scenes};
 use trackdrop_flow::end;
 use trackdrop_pipeline::{Manifest, names::ResultFile};
 use trackdrop_scenes::{Scene, SceneError};
 
 /// The views that a draft is asked about; with a calibration the last one, too.
-const VIEWS: &str = "line_crossings zone_visits flows";
-const SPEEDS: &str = "track_speeds";
+const VIEWS: [&str; 4] = ["line_crossings", "zone_visits", "flows", "track_speeds"];
 /// Crossings that are sent, to be jumped to.
 const MOST_CROSSINGS: usize = 5000;
+
+/// What was counted in last: whoever draws a line draws another one.
+#[derive(Debug, Default)]
+pub(crate) struct Drafts(Mutex<Option<Latest>>);
+
+#[derive(Debug)]
+struct Latest {
+    draft: Draft,
+    file: Arc<Fetched>,
+    _folder: TempDir,
+}
+
+impl Latest {
+    fn new(file: Arc<Fetched>, contents: Contents, scratch: &path::Path) -> Result<Self, Problem> {
+        let folder = tempfile::tempdir_in(scratch)?;
+        Ok(Self { draft: Draft::new(contents, folder.path(), THREADS, MEMORY), file, _folder: folder })
+    }
+
+    fn is_of(&self, file: &Fetched) -> bool {
+        self.file.info.object == file.info.object && self.file.info.generation == file.info.generation
+    }
+}
+
+impl Drafts {
+    /// What `count` makes of the draft of this file. One after the other: each takes all threads.
+    fn with<T>(
+        &self,
+        file: Arc<Fetched>,
+        contents: Contents,
+        scratch: &path::Path,
+        count: impl FnOnce(&mut Draft) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        // After a panic elsewhere there is no draft.
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = match latest.take().filter(|kept| kept.is_of(&file)) {
+            Some(kept) => kept,
+            None => Latest::new(file, contents, scratch)?,
+        };
+        count(&mut latest.insert(kept).draft)
+    }
+}
 
 fn read(body: &[u8]) -> Result<Scene, Problem> {
     let text = std::str::from_utf8(body).map_err(|_| Problem::bad("the scene is no text"))?;
@@ -45,43 +89,48 @@ pub(crate) async fn count(
         )));
     }
     let file = console.files.get(&*console.cloud.storage, &ResultFile::Tracks.object(&manifest.request_id)).await?;
-    let contents = Contents { scenes: vec![scene], ..contents_of(&console, &manifest, &file).await? };
-    tokio::task::spawn_blocking(move || -> Result<Json, Problem> {
-        let database = open(&contents, &Span::default())?;
-        let is_calibrated = contents.scenes.iter().any(|scene| scene.calibration.is_some());
-        let views = if is_calibrated { format!("{VIEWS} {SPEEDS}") } else { VIEWS.to_owned() };
-        ask_about(&database, &contents.scenes, &views)?;
-        let speeds = match is_calibrated {
-            true => rows_of(&database,
-                "SELECT class_name, COUNT(*) AS tracks, MEDIAN(median_speed) AS median_m_s, MAX(max_speed) AS fastest_m_s,
-                        MEDIAN(median_error) AS error_m_s
-                 FROM track_speeds GROUP BY ALL ORDER BY ALL"
-            )?,
-            false => Vec::new(),
-        };
-        let crossings = "SELECT line, direction, class_name, track_id, frame_index, time_s FROM line_crossings";
-        Ok(Json(json!({
-            "lines": rows_of(&database, &format!(
-                "SELECT line, direction, class_name, COUNT(*) AS crossings FROM ({crossings}) GROUP BY ALL ORDER BY ALL"
-            ))?,
-            "zones": rows_of(&database,
-                "SELECT zone, class_name, COUNT(*) AS visits, AVG(dwell_s) AS mean_dwell_s, MAX(dwell_s) AS longest_dwell_s,
-                        SUM(CASE WHEN left_scene THEN 1 ELSE 0 END)::BIGINT AS ended_inside
-                 FROM zone_visits GROUP BY ALL ORDER BY ALL"
-            )?,
-            "flows": rows_of(&database,
-                "SELECT origin, destination, class_name, moves::BIGINT AS moves, identities::BIGINT AS identities
-                 FROM flows ORDER BY ALL"
-            )?,
-            "visitors": rows_of(&database,
-                "SELECT zone, LIST(DISTINCT track_id) AS tracks FROM zone_visits GROUP BY zone ORDER BY zone"
-            )?,
-            "speeds": speeds,
-            "residual_m": rows_of(&database, "SELECT residual_m FROM scenes WHERE kind = 'scene'")?[0]["residual_m"],
-            "crossings": rows_of(&database, &format!("{crossings} ORDER BY time_s, track_id LIMIT {MOST_CROSSINGS}"))?,
-        })))
+    let contents = contents_of(&console, &manifest, &file).await?;
+    tokio::task::spawn_blocking(move || {
+        let scratch = console.cloud.storage.scratch();
+        console.drafts.with(file, contents, scratch, |draft| Ok(Json(counted(draft, &scene)?)))
     })
     .await?
+}
+
+/// The counts, as the page shows them.
+fn counted(draft: &mut Draft, scene: &Scene) -> Result<Value, Problem> {
+    let is_calibrated = scene.calibration.is_some();
+    let database = &draft.ask(scene, if is_calibrated { &VIEWS } else { &VIEWS[..3] })?;
+    let speeds = match is_calibrated {
+        true => rows_of(
+            database,
+            "SELECT class_name, COUNT(*) AS tracks, MEDIAN(median_speed) AS median_m_s, MAX(max_speed) AS fastest_m_s,
+                    MEDIAN(median_error) AS error_m_s
+             FROM track_speeds GROUP BY ALL ORDER BY ALL",
+        )?,
+        false => Vec::new(),
+    };
+    let crossings = "SELECT line, direction, class_name, track_id, frame_index, time_s FROM line_crossings";
+    Ok(json!({
+        "lines": rows_of(database, &format!(
+            "SELECT line, direction, class_name, COUNT(*) AS crossings FROM ({crossings}) GROUP BY ALL ORDER BY ALL"
+        ))?,
+        "zones": rows_of(database,
+            "SELECT zone, class_name, COUNT(*) AS visits, AVG(dwell_s) AS mean_dwell_s, MAX(dwell_s) AS longest_dwell_s,
+                    SUM(CASE WHEN left_scene THEN 1 ELSE 0 END)::BIGINT AS ended_inside
+             FROM zone_visits GROUP BY ALL ORDER BY ALL"
+        )?,
+        "flows": rows_of(database,
+            "SELECT origin, destination, class_name, moves::BIGINT AS moves, identities::BIGINT AS identities
+             FROM flows ORDER BY ALL"
+        )?,
+        "visitors": rows_of(database,
+            "SELECT zone, LIST(DISTINCT track_id) AS tracks FROM zone_visits GROUP BY zone ORDER BY zone"
+        )?,
+        "speeds": speeds,
+        "residual_m": rows_of(database, "SELECT residual_m FROM scenes WHERE kind = 'scene'")?[0]["residual_m"],
+        "crossings": rows_of(database, &format!("{crossings} ORDER BY time_s, track_id LIMIT {MOST_CROSSINGS}"))?,
+    }))
 }
 
 /// The tables with this request in them and no other, and without a scene.

@@ -1,7 +1,8 @@
 //! The warehouse's tables and views as a DuckDB database in memory, over Parquet files that stay where they are.
 //!
 //! `trackdrop query` and the console ask the same database: [`open`] creates the tables and views. [`ask_about`] creates the views of the
-//! scenes that a statement names. [`bounded`] runs an untrusted statement with limits. [`scenes`] names and reads the stored scenes.
+//! scenes that a statement names. [`Draft`] asks one request about a scene while it is drawn. [`bounded`] runs an untrusted statement with limits.
+//! [`scenes`] names and reads the stored scenes.
 //!
 //! ```no_run
 //! use trackdrop_database::{Contents, Span, open};
@@ -13,9 +14,11 @@
 //! ```
 
 pub mod bounded;
+mod draft;
 pub mod scenes;
 
 use async_trait::async_trait;
+pub use draft::Draft;
 use duckdb::{Connection, params_from_iter};
 use std::{collections::BTreeSet, path::Path};
 pub use trackdrop_cloud::local::LoadedFile;
@@ -182,9 +185,7 @@ fn outside(database: &Connection, condition: &str) -> Result<BTreeSet<String>, D
 /// [`DatabaseError::Query`].
 pub fn ask_about(database: &Connection, scenes: &[Scene], statement: &str) -> Result<Vec<String>, DatabaseError> {
     create(database, &SCENES)?;
-    for scene in scenes {
-        insert(database, &SCENES, scene.rows().into_iter().map(serde_json::Value::Object))?;
-    }
+    insert_scenes(database, scenes)?;
     database.execute_batch(&sql::duckdb_start())?;
     // Without a scene every view is empty, however it is made.
     let asked = if scenes.is_empty() { Vec::new() } else { sql::views_in(statement) };
@@ -211,6 +212,11 @@ fn what_does_not_fit(database: &Connection) -> Result<Vec<String>, DatabaseError
 /// A table of the warehouse, empty.
 fn create(database: &Connection, table: &Table) -> Result<(), DatabaseError> {
     Ok(database.execute_batch(&format!("CREATE TABLE {} ({})", table.name, table.duckdb()))?)
+}
+
+fn insert_scenes(database: &Connection, scenes: &[Scene]) -> Result<(), DatabaseError> {
+    let rows = scenes.iter().flat_map(Scene::rows);
+    insert(database, &SCENES, rows.map(serde_json::Value::Object))
 }
 
 /// Rows into a table, each a JSON object of columns.

@@ -47,6 +47,9 @@ pub const VIEWS: &[&str] = &[
     "encounters",
 ];
 
+/// The piece that takes most of the time and depends on no line and no zone: a summary of each second of each track.
+const SUMMARY: &str = "seconds";
+
 /// The schema of DuckDB in which the pieces are tables.
 pub const DUCKDB_SCHEMA: &str = "asked";
 
@@ -118,10 +121,28 @@ pub fn duckdb_start() -> String {
 /// In DuckDB: makes the views, those of `asked` over pieces that are tables; the others are made of their pieces whenever they are read, which takes
 /// longer.
 pub fn duckdb_views(asked: &[&str]) -> Vec<String> {
+    duckdb_views_over(asked, None)
+}
+
+/// In DuckDB: writes the summary of the tracks as a Parquet file, from which [`duckdb_views_with`] reads it. `file` is quoted.
+pub fn duckdb_write_summary(file: &str) -> String {
+    format!("COPY {DUCKDB_SCHEMA}.{SUMMARY} TO {file} (FORMAT parquet)")
+}
+
+/// In DuckDB: makes the views as [`duckdb_views`] does, with the summary of a file. It must have been written for the same tracks and for scenes that
+/// differ in lines and zones only.
+pub fn duckdb_views_with(asked: &[&str], file: &str) -> Vec<String> {
+    duckdb_views_over(asked, Some(file))
+}
+
+fn duckdb_views_over(asked: &[&str], summary: Option<&str>) -> Vec<String> {
     let wanted: Vec<_> = asked.iter().flat_map(|view| needed(view)).collect();
     let table = |(name, sql): &(&str, &str)| {
-        let sql = named(sql, |piece| format!("{DUCKDB_SCHEMA}.{piece}"), str::to_owned);
-        format!("CREATE TABLE {DUCKDB_SCHEMA}.{name} AS\n{}", in_duckdb(&sql))
+        let sql = match summary.filter(|_| *name == SUMMARY) {
+            Some(file) => format!("SELECT * FROM read_parquet({file})"),
+            None => in_duckdb(&named(sql, |piece| format!("{DUCKDB_SCHEMA}.{piece}"), str::to_owned)),
+        };
+        format!("CREATE TABLE {DUCKDB_SCHEMA}.{name} AS\n{sql}")
     };
     let tables = PIECES.iter().filter(|(name, _)| wanted.contains(name)).map(table);
     let view = |view: &&str| match asked.contains(view) {

@@ -1,0 +1,56 @@
+//! One request that is asked about a scene while it is drawn: again and again, with other lines and zones.
+
+use crate::{Contents, DatabaseError, Span, create, insert_scenes, open, quoted};
+use duckdb::Connection;
+use std::path::{Path, PathBuf};
+use trackdrop_scenes::{Scene, sql};
+use trackdrop_tables::schema::SCENES;
+
+/// The tables of a request, and a summary of its tracks in a folder.
+///
+/// More than half of what an answer takes is this summary, which depends on no line and no zone. It is made for the first answer, and read by the next
+/// ones while only lines and zones change. Nothing stays in memory between two answers.
+#[derive(Debug)]
+pub struct Draft {
+    contents: Contents,
+    settings: String,
+    summary: PathBuf,
+    /// What the summary was made for: the scene without its lines and zones.
+    summarised: Option<Scene>,
+}
+
+impl Draft {
+    /// Over these tables; their scenes are passed over. The summary comes into the folder, which must be of this draft alone, and so does what `threads`
+    /// do not hold in `memory` (such as `256MB`).
+    pub fn new(contents: Contents, folder: &Path, threads: usize, memory: &str) -> Self {
+        let scratch = quoted(&folder.to_string_lossy());
+        let settings =
+            format!("SET threads = {threads}; SET memory_limit = '{memory}'; SET temp_directory = {scratch}");
+        Self { contents, settings, summary: folder.join("summary.parquet"), summarised: None }
+    }
+
+    /// A database with these views of the scene and of no other.
+    ///
+    /// # Errors
+    /// Those of [`open`], and [`DatabaseError::Query`].
+    pub fn ask(&mut self, scene: &Scene, views: &[&str]) -> Result<Connection, DatabaseError> {
+        let undrawn = Scene { lines: Vec::new(), zones: Vec::new(), ..scene.clone() };
+        // None until all is made: after an error nothing is taken as it lies there.
+        let is_summarised = self.summarised.take().is_some_and(|made_for| made_for == undrawn);
+        let file = quoted(&self.summary.to_string_lossy());
+        let database = open(&self.contents, &Span::default())?;
+        database.execute_batch(&self.settings)?;
+        create(&database, &SCENES)?;
+        insert_scenes(&database, std::slice::from_ref(scene))?;
+        database.execute_batch(&sql::duckdb_start())?;
+        let statements = if is_summarised { sql::duckdb_views_with(views, &file) } else { sql::duckdb_views(views) };
+        for statement in statements {
+            database.execute_batch(&statement)?;
+        }
+        if !is_summarised {
+            database.execute_batch(&sql::duckdb_write_summary(&file))?;
+        }
+        self.summarised = Some(undrawn);
+        Ok(database)
+    }
+}
