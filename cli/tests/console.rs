@@ -53,6 +53,15 @@ impl Console {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_owned(), body.to_owned())
     }
 
+    /// Status, headers and the bytes of the body.
+    fn fetch(&self, path: &str) -> (u16, String, Vec<u8>) {
+        let mut answer = Vec::new();
+        self.open("GET", path, "", b"").read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), head, answer.split_off(end + 4))
+    }
+
     fn create(&self, video: &Path, settings: &Value) -> String {
         let name = video.file_name().unwrap().to_str().unwrap();
         let bytes = std::fs::metadata(video).unwrap().len();
@@ -204,6 +213,54 @@ fn what_run_refuses_is_refused_before_the_upload_in_its_words() {
     assert!(refused(json!({ "detect_every": 0 }), "a.mp4").contains("--detect-every"));
     assert!(refused(json!({ "model": "/nowhere.onnx" }), "a.mp4").contains("/nowhere.onnx"));
     assert!(refused(json!({}), ".hidden.mp4").contains("rename"));
+}
+
+#[test]
+fn the_files_of_a_request_are_downloads_and_no_other_object_is() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 1, codec::H264);
+    let data = scene.data();
+    data.run_json(&[&video], &[]);
+    let request = data.only_request();
+    let console = Console::start(&data);
+    let of = format!("/api/requests/{request}");
+    let page: Value = serde_json::from_str(&console.send("GET", &of, "", b"").2).unwrap();
+    let files: Vec<_> = page["files"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap()).collect();
+    assert!(["tracks.parquet", "manifest.json", "annotated.mp4"].iter().all(|name| files.contains(name)), "{files:?}");
+    for name in files {
+        let (status, head, content) = console.fetch(&format!("{of}/files/{name}"));
+        assert_eq!((status, &content), (200, &std::fs::read(data.result(&request, name)).unwrap()), "{name}");
+        assert!(head.contains(&format!("content-disposition: attachment; filename=\"{name}\"")), "{head}");
+        assert!(head.contains("x-content-type-options: nosniff"), "{head}");
+        let kind = match name.rsplit('.').next().unwrap() {
+            "parquet" => "application/vnd.apache.parquet",
+            "json" => "application/json",
+            "mp4" => "video/mp4",
+            other => panic!("a result that this test does not know: {other}"),
+        };
+        assert!(head.contains(&format!("content-type: {kind}\r\n")), "{head}");
+    }
+    // The scene is in the same bucket.
+    let file = data.0.join("gate.json");
+    let text = json!({
+        "name": "gate", "videos": ["*"], "picture": { "width_px": 64, "height_px": 36 },
+        "lines": [{ "name": "middle", "points": [[32, 0], [32, 36]] }],
+    });
+    std::fs::write(&file, text.to_string()).unwrap();
+    data.trackdrop(["scene", "add", file.to_str().unwrap()]).expect_success();
+    for name in ["nothing.txt", "", "..%2Fscenes%2Fgate.ndjson", "..", "%2Fetc%2Fpasswd", "tracks.parquet%00"] {
+        let (status, _, body) = console.send("GET", &format!("{of}/files/{name}"), "", b"");
+        assert_eq!(status, 404, "{name}: {body}");
+    }
+    assert_eq!(console.send("GET", "/api/requests/req_nothing/files/tracks.parquet", "", b"").0, 404);
+    assert_eq!(console.send("GET", "/scenes", "", b"").0, 404, "no address is a page that does not exist");
+
+    for name in ["door", "..%2Fgate", ""] {
+        assert!([404, 405].contains(&console.send("DELETE", &format!("/api/scenes/{name}"), "", b"").0), "{name}");
+    }
+    assert!(data.trackdrop(["scene", "list"]).expect_success().stdout.contains("gate: 64x36"));
+    assert_eq!(console.send("DELETE", "/api/scenes/gate", "", b"").0, 200);
+    assert_eq!(data.trackdrop(["scene", "list"]).expect_success().stdout, "");
+    assert_eq!(console.send("DELETE", "/api/scenes/gate", "", b"").0, 404);
 }
 
 #[test]

@@ -72,7 +72,7 @@ const ASSETS: &[Asset] = assets![
 /// The page for every address that is its own, and the files that it loads.
 pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let path = uri.path();
-    let is_page = path == "/" || path.starts_with("/request/") || path == "/scenes" || path == "/ask";
+    let is_page = path == "/" || path.starts_with("/request/") || path == "/ask";
     let name = if is_page { "index.html" } else { path.strip_prefix("/assets/").unwrap_or_default() };
     let asset = ASSETS
         .iter()

@@ -7,6 +7,7 @@
 //! - `boxes`: the boxes of a span of frames, as bytes that the page draws without parsing.
 //! - `tracks`: one line per track.
 //! - `video`: the source and the annotated video, in ranges.
+//! - `downloads`: the files of its results.
 //! - `still`: any frame as a picture, exactly.
 //! - `crops`: the best picture of each object.
 //! - `ask`: SQL of the page over the tables, read-only and bounded.
@@ -25,6 +26,7 @@ mod assets;
 mod boxes;
 mod crops;
 mod door;
+mod downloads;
 mod drops;
 mod files;
 mod frames;
@@ -202,6 +204,7 @@ impl Console {
             .route("/api/requests/{request}/boxes/{from}/{to}", get(boxes::span))
             .route("/api/requests/{request}/tracks", get(tracks::all))
             .route("/api/requests/{request}/video/{which}", get(video::play))
+            .route("/api/requests/{request}/files/{name}", get(downloads::download))
             .route("/api/requests/{request}/stills/{frame}", get(still::picture))
             .route("/api/requests/{request}/crops/{track}", get(crops::picture))
             .route("/api/requests/{request}/count", post(scenes::count))
@@ -215,7 +218,7 @@ impl Console {
             .route("/api/uploads/{id}", delete(tus::discard).head(tus::offset).patch(tus::append))
             .route("/api/uploads/{id}/again", post(drops::again))
             .route("/api/scenes", get(scenes::list))
-            .route("/api/scenes/{name}", put(scenes::store))
+            .route("/api/scenes/{name}", put(scenes::store).delete(scenes::remove))
             .fallback(get(assets::serve))
             .layer(middleware::from_fn_with_state(self.clone(), door::guard))
             .merge(health)

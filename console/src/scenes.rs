@@ -182,3 +182,18 @@ pub(crate) async fn store(
     console.cloud.storage.put(&scenes::object(&name), Content::Bytes(scene.ndjson().into()), options).await?;
     Ok(Json(Value::Object(Map::from_iter([("stored".to_owned(), Value::from(name))]))))
 }
+
+/// Removes a stored scene, as `trackdrop scene remove` does.
+pub(crate) async fn remove(State(console): State<Arc<Console>>, Path(name): Path<String>) -> Result<Json, Problem> {
+    console.writes("remove the scene with `trackdrop scene remove NAME --google`")?;
+    // A name of a scene names no other object.
+    let is_plain = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-');
+    let object = scenes::object(&name);
+    if !is_plain || console.cloud.find(&object).await?.is_none() {
+        return Err(Problem::not_found(format!(
+            "there is no stored scene {name:?}: choose one of those that are listed"
+        )));
+    }
+    console.cloud.storage.delete(&object).await?;
+    Ok(Json(json!({ "removed": name })))
+}

@@ -69,7 +69,7 @@ pub(crate) async fn play(
     Ok(response)
 }
 
-fn put(response: &mut Response, name: header::HeaderName, value: String) {
+pub(crate) fn put(response: &mut Response, name: header::HeaderName, value: String) {
     if let Ok(value) = HeaderValue::try_from(value) {
         response.headers_mut().insert(name, value);
     }
@@ -118,13 +118,13 @@ impl Asked {
 
 /// What ranges are read from.
 #[derive(Clone)]
-enum Reader {
+pub(crate) enum Reader {
     File(Arc<(File, LocalFile)>),
     Ranges(Arc<dyn ReadRange>),
 }
 
 impl Reader {
-    fn of(content: OpenObject) -> io::Result<Self> {
+    pub(crate) fn of(content: OpenObject) -> io::Result<Self> {
         Ok(match content {
             OpenObject::File(file) => Self::File(Arc::new((File::open(file.path())?, file))),
             OpenObject::Ranges(ranges) => Self::Ranges(ranges),
@@ -149,7 +149,7 @@ impl Reader {
 }
 
 /// The range, piece by piece, each read when the one before was sent.
-fn pieces(reader: Reader, range: Range<u64>) -> impl stream::Stream<Item = io::Result<Bytes>> {
+pub(crate) fn pieces(reader: Reader, range: Range<u64>) -> impl stream::Stream<Item = io::Result<Bytes>> {
     stream::try_unfold((reader, range), |(reader, range)| async move {
         if range.is_empty() {
             return Ok(None);

@@ -165,6 +165,10 @@ async fn a_member_sees_asks_and_uploads_over_the_services_own_stores() {
         );
         assert!(whole.bytes().await.unwrap().len() > 10_000);
     }
+    let file = world.page(Method::GET, &format!("{of}/files/tracks.parquet")).send().await.unwrap();
+    assert_eq!(file.headers()["content-disposition"], "attachment; filename=\"tracks.parquet\"");
+    assert!(!file.headers().contains_key("content-length"));
+    assert_eq!(&file.bytes().await.unwrap()[..4], b"PAR1");
     let still = world.page(Method::GET, &format!("{of}/stills/30.png")).send().await.unwrap();
     assert_eq!(still.status(), StatusCode::OK);
     assert_eq!(&still.bytes().await.unwrap()[1..4], b"PNG");
@@ -219,6 +223,8 @@ async fn lines_count_and_nothing_is_stored_or_changed(world: &World, request: &R
     let stored =
         told(world.page(Method::PUT, "/api/scenes/draft").body(scene.to_string()), StatusCode::FORBIDDEN).await;
     assert!(stored["problem"].as_str().unwrap().contains("trackdrop scene add"), "{stored}");
+    let kept = told(world.page(Method::DELETE, "/api/scenes/draft"), StatusCode::FORBIDDEN).await;
+    assert!(kept["problem"].as_str().unwrap().contains("trackdrop scene remove"), "{kept}");
     for path in ["cancel", "retry", "mend"] {
         let body = json!({ "keep": 0, "edits": ["delete 1"] });
         let path = format!("/api/requests/{request}/{path}");
