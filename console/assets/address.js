@@ -9,6 +9,19 @@ export function go(href) {
 /** A parameter of the address, or null. */
 export const param = (name) => new URLSearchParams(location.search).get(name);
 
+/** All values of a parameter that may come several times. */
+export const params = (name) => new URLSearchParams(location.search).getAll(name);
+
+/** Sets parameters that may come several times: a list of values for each name. */
+export function setParams(lists) {
+  const url = new URL(location.href);
+  for (const [name, values] of Object.entries(lists)) {
+    url.searchParams.delete(name);
+    for (const value of values) url.searchParams.append(name, value);
+  }
+  if (url.href !== location.href) history.replaceState(null, "", url);
+}
+
 /** Sets a parameter of the address, or takes it away where the value is null; with `isStep` the browser's back button comes back to what was before. */
 export function setParam(name, value, isStep = false) {
   const url = new URL(location.href);

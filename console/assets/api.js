@@ -28,11 +28,13 @@ export const still = async (id, frame) => (await ask(`${of(id)}/stills/${frame}.
 export const thumbs = async (id, frame) => new Uint8Array(await (await ask(`${of(id)}/stills/${frame}.thumbs`)).arrayBuffer());
 export const videoUrl = (id, which) => `${of(id)}/video/${which}`;
 export const stillUrl = (id, frame) => `${of(id)}/stills/${frame}.png`;
+export const fileUrl = (id, name) => `${of(id)}/files/${encodeURIComponent(name)}`;
 export const cropUrl = (id, track) => `${of(id)}/crops/${track}`;
 
 const send = (method, body) => ({ method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 export const count = async (id, scene) => (await ask(`${of(id)}/count`, send("POST", scene))).json();
 export const scenes = async () => (await (await ask("/api/scenes")).json()).scenes;
+export const removeScene = async (name) => (await ask(`/api/scenes/${encodeURIComponent(name)}`, { method: "DELETE" })).json();
 export const storeScene = async (scene) => (await ask(`/api/scenes/${encodeURIComponent(scene.name)}`, send("PUT", scene))).json();
 
 /** The answer to one SELECT; it is stopped where the signal says so. `about` names the request that it is about, or the bytes that may be paid for. */

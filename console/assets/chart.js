@@ -1,6 +1,7 @@
 // Charts as SVG: steps over time, and bars. What is drawn can be read by a screen reader, and told apart without colours.
 
 import { html, useRef, useState } from "./html.js";
+import { moved } from "./roam.js";
 import { number } from "./text.js";
 
 const [WIDTH, HEIGHT] = [640, 220];
@@ -33,17 +34,23 @@ export function Chart({ series, step, kind, of, across, label }) {
   const most = Math.max(1, ...series.map(({ values }) => values.reduce((a, b) => Math.max(a, b), 0)));
   const x = (interval) => LEFT + ((WIDTH - LEFT - RIGHT) * interval) / count;
   const y = (value) => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * value) / most;
-  const moved = (event) => {
+  const pointed = (event) => {
     const place = svg.current.getBoundingClientRect();
     const interval = Math.floor((((event.clientX - place.left) / place.width) * WIDTH - LEFT) / ((WIDTH - LEFT - RIGHT) / count));
     setAt(interval >= 0 && interval < count ? interval : null);
+  };
+  const pressed = (event) => {
+    const next = moved(event.key, [at ?? -1, 0], [count, 1]);
+    if (event.ctrlKey || event.metaKey || event.altKey || next === null || event.key.endsWith("Up") || event.key.endsWith("Down")) return;
+    event.preventDefault();
+    setAt(next[0]);
   };
   const round = (value) => Number((value * step).toPrecision(12));
   const span = (interval) => `${round(interval)} to ${round(interval + 1)} s`;
   const path = (values) => `M${x(0)} ${y(values[0]).toFixed(1)}` + values.map((value, interval) => `V${y(value).toFixed(1)}H${x(interval + 1).toFixed(1)}`).join("");
   const read = at === null ? "" : `${span(at)}: ${series.map(({ name, values }) => `${number(values[at])} ${name}`).join(", ")}`;
   return html`
-    <svg ref=${svg} class="chart" viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label=${label} onPointerMove=${moved} onPointerLeave=${() => setAt(null)}>
+    <svg ref=${svg} class="chart" viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="application" tabindex="0" aria-label=${`${label} Arrow keys read the values.`} onPointerMove=${pointed} onPointerLeave=${() => setAt(null)} onKeyDown=${pressed} onBlur=${() => setAt(null)}>
       ${ticks(most, 5, true).map(
         (value) => html`<g><line class="grid-line" x1=${LEFT} x2=${WIDTH - RIGHT} y1=${y(value)} y2=${y(value)} /><text class="end" x=${LEFT - 6} y=${y(value) + 4}>${number(value)}</text></g>`,
       )}
@@ -56,7 +63,7 @@ export function Chart({ series, step, kind, of, across, label }) {
         : series.map(({ name, values }, which) => html`<path key=${name} class=${`line s${which}`} d=${path(values)} />`).reverse()}
       ${at !== null && html`<line class="rule" x1=${(x(at) + x(at + 1)) / 2} x2=${(x(at) + x(at + 1)) / 2} y1=${TOP} y2=${HEIGHT - BOTTOM} />`}
     </svg>
-    <p class="read id">${read}</p>
+    <p class="read id" aria-live="polite">${read}</p>
   `;
 }
 

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { html, useMemo, useState } from "./html.js";
+import { moved } from "./roam.js";
 import { number } from "./text.js";
 
 /** Cells across the picture, as in the view `heatmap`. */
@@ -46,6 +47,7 @@ function cellsOf({ rows }, chosen) {
 
 export function Heat({ answer, facts }) {
   const [chosen, setChosen] = useState("");
+  /** The cell that is read: its place, whether an object was there or not. */
   const [at, setAt] = useState(null);
   const cells = useMemo(() => cellsOf(answer, chosen), [answer, chosen]);
   const classes = [...new Set(answer.rows.map(([name]) => name))];
@@ -55,22 +57,32 @@ export function Heat({ answer, facts }) {
   const all = cells.reduce((sum, one) => sum + one.seconds, 0);
   const place = (one) => `${Math.round((one.x + 0.5) * cell)}, ${Math.round((one.y + 0.5) * cell)}`;
   const rounded = (seconds) => (seconds < 10 ? seconds.toFixed(1) : number(Math.round(seconds)));
-  const moved = (event) => {
+  const found = (x, y) => cells.find((one) => one.x === x && one.y === y) ?? { x, y, seconds: 0 };
+  const pointed = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
     const [x, y] = [Math.floor(((event.clientX - box.left) / box.width) * ACROSS), Math.floor((((event.clientY - box.top) / box.height) * height) / cell)];
-    setAt(cells.find((one) => one.x === x && one.y === y) ?? null);
+    setAt(found(x, y).seconds > 0 ? [x, y] : null);
   };
+  const pressed = (event) => {
+    const next = moved(event.key, at ?? [most.x, most.y], [ACROSS, Math.ceil(height / cell)]);
+    if (event.ctrlKey || event.metaKey || event.altKey || next === null) return;
+    event.preventDefault();
+    // The first key shows where one is.
+    setAt(at === null ? [most.x, most.y] : next);
+  };
+  const read = at === null ? null : found(...at);
   return html`
     ${classes.length > 1 &&
     html`<label class="small">Class <select value=${chosen} onChange=${(event) => setChosen(event.target.value)}>
       <option value="">all</option>${classes.map((name) => html`<option value=${name}>${name}</option>`)}
     </select></label>`}
-    <svg class="heat" viewBox=${`0 0 ${width} ${height}`} role="img" onPointerMove=${moved} onPointerLeave=${() => setAt(null)}
-      aria-label=${`Where objects spent their time. ${rounded(all)} seconds of objects in all; most, ${rounded(most.seconds)}, around ${place(most)}.`}>
+    <svg class="heat" viewBox=${`0 0 ${width} ${height}`} role="application" tabindex="0" onPointerMove=${pointed} onPointerLeave=${() => setAt(null)} onKeyDown=${pressed} onBlur=${() => setAt(null)}
+      aria-label=${`Where objects spent their time. ${rounded(all)} seconds of objects in all; most, ${rounded(most.seconds)}, around ${place(most)}. Arrow keys read the cells.`}>
       <image href=${api.stillUrl(facts.request_id, frame_count >> 1).replace(/png$/, "jpg")} width=${width} height=${height} preserveAspectRatio="none" />
       <rect class="veil" width=${width} height=${height} />
       ${cells.map((one) => html`<rect class="cell" key=${`${one.x} ${one.y}`} x=${one.x * cell} y=${one.y * cell} width=${cell} height=${cell} fill-opacity=${(0.12 + 0.8 * Math.sqrt(one.seconds / most.seconds)).toFixed(3)} />`)}
+      ${read !== null && html`<rect class="read-cell" x=${read.x * cell} y=${read.y * cell} width=${cell} height=${cell} stroke-width=${cell / 8} />`}
     </svg>
-    <p class="read id">${at === null ? `${rounded(all)} s of objects in all, at most ${rounded(most.seconds)} s in a cell of ${Math.round(cell)} px, around ${place(most)}.` : `around ${place(at)}: ${at.seconds.toFixed(2)} s`}</p>
+    <p class="read id" aria-live="polite">${read === null ? `${rounded(all)} s of objects in all, at most ${rounded(most.seconds)} s in a cell of ${Math.round(cell)} px, around ${place(most)}.` : `around ${place(read)}: ${read.seconds.toFixed(2)} s`}</p>
   `;
 }

@@ -139,7 +139,7 @@ function Result({ facts }) {
           ["Version of", facts.retrack_of && html`<a href=${`/request/${facts.retrack_of}`}>${facts.retrack_of}</a>`],
         ]}
       />
-      ${facts.files.length > 0 && html`<h3>Files</h3><ul class="files">${facts.files.map((file) => html`<li>${file.name} <span class="id">${bytes(file.bytes)}</span></li>`)}</ul>`}
+      ${facts.files.length > 0 && html`<h3>Files</h3><ul class="files">${facts.files.map((file) => html`<li><a href=${api.fileUrl(facts.request_id, file.name)} download=${file.name}>${file.name}</a> <span class="id">${bytes(file.bytes)}</span></li>`)}</ul>`}
       <details>
         <summary>Settings</summary>
         <pre tabindex="0">${JSON.stringify(facts.settings, null, 2)}</pre>

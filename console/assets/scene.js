@@ -1,32 +1,44 @@
-// Lines and zones, drawn on the picture; what they count appears at once, by the same SQL as `trackdrop query`.
+// Lines and zones, drawn on the picture or given as numbers; what they count appears at once, by the same SQL as `trackdrop query`.
 
 import * as api from "./api.js";
 import { can } from "./can.js";
 import { Calibration, calibrationOf } from "./calibrate.js";
 import { saveFile } from "./csv.js";
 import { html, useEffect, useMemo, useRef, useState } from "./html.js";
+import { Points, placed } from "./points.js";
+import { LEAST, rulesOf, shapesOfAddress, shapesToAddress } from "./shapes.js";
+import { Stored } from "./stored.js";
 import { clock, number } from "./text.js";
 
-/** The draft of a request: its shapes, what they count, and what is drawn just now. */
+const UNREAD = "The address holds something that is no line, zone or point: it is left out. Ask for the link again.";
+const TOO_LONG = "There are more points than an address can hold: save them as a scene to share them.";
+
+/** The draft of a request: its shapes, what they count, and what is drawn just now. It begins as the address says. */
 export function useDraft(facts) {
-  const [shapes, setShapes] = useState([]);
-  const [marks, setMarks] = useState([]);
+  const given = useMemo(shapesOfAddress, []);
+  const [shapes, setShapes] = useState(given.shapes);
+  const [marks, setMarks] = useState(given.marks);
+  const [rules, setRules] = useState(given.rules);
+  const [note, setNote] = useState(given.unread ? UNREAD : null);
   const [drawing, setDrawing] = useState(null);
+  /** The shape that was placed without a pointer: its numbers are changed next. */
+  const [wasPlaced, setWasPlaced] = useState(null);
   const [counts, setCounts] = useState(null);
   const [problem, setProblem] = useState(null);
   const asked = useRef(0);
+  const picture = { width_px: facts.facts.width_px, height_px: facts.facts.height_px };
 
   const scene = useMemo(() => {
-    const of = (kind) => shapes.filter((shape) => shape.kind === kind).map(({ name, points }) => ({ name, points }));
-    const { width_px, height_px } = facts.facts;
-    return { name: "draft", videos: ["*"], picture: { width_px, height_px }, lines: of("line"), zones: of("zone"), ...calibrationOf(marks) };
-  }, [shapes, marks]);
+    const of = (kind) => shapes.filter((shape) => shape.kind === kind).map(({ kind, isMoving, ...shape }) => shape);
+    return { ...rules, name: "draft", videos: ["*"], picture, lines: of("line"), zones: of("zone"), ...calibrationOf(marks) };
+  }, [shapes, marks, rules]);
 
   const isMoving = shapes.some((shape) => shape.isMoving);
+  const isCounted = facts.has.tracks && facts.is_final;
   useEffect(() => {
     if (isMoving) return;
     const mine = ++asked.current;
-    if (shapes.length === 0 && !scene.calibration) {
+    if (!isCounted || (shapes.length === 0 && !scene.calibration)) {
       setCounts(null);
       setProblem(null);
       return;
@@ -36,39 +48,65 @@ export function useDraft(facts) {
       (error) => mine === asked.current && setProblem(error.message),
     );
   }, [scene, isMoving]);
+  useEffect(() => {
+    if (isMoving) return;
+    const fits = shapesToAddress({ shapes, marks, rules });
+    setNote((before) => (fits ? (before === TOO_LONG ? null : before) : TOO_LONG));
+  }, [shapes, marks, rules, isMoving]);
 
   const free = (kind) => {
     for (let n = 1; ; n++) if (!shapes.some((shape) => shape.name === `${kind}-${n}`)) return `${kind}-${n}`;
   };
-  const finish = () => {
-    if (drawing === null) return;
-    if (drawing.kind === "mark") return setDrawing(null);
-    const least = drawing.kind === "line" ? 2 : 3;
-    if (drawing.points.length >= least) setShapes([...shapes, { ...drawing, name: free(drawing.kind) }]);
+  const put = (kind, points) => {
+    setShapes([...shapes, { kind, points, name: free(kind) }]);
+    setWasPlaced(null);
     setDrawing(null);
   };
+  const mark = (pixel) => setMarks([...marks, { pixel, metre: ["", ""] }]);
   return {
-    shapes, marks, setMarks, drawing, counts, problem, scene, finish,
+    shapes, marks, setMarks, drawing, counts, problem, note, scene, placed: wasPlaced,
     // Half of what a count takes depends on no line: it is made while the first one is drawn, for which the shortest one stands.
     // What goes wrong shows with the first count.
     prepare: () => shapes.length === 0 && api.count(facts.request_id, { ...scene, lines: [{ name: "none", points: [[0, 0], [1, 0]] }] }).catch(() => {}),
     begin: (kind) => setDrawing({ kind, points: [] }),
     cancel: () => setDrawing(null),
+    finish: () => {
+      if (drawing === null) return;
+      if (drawing.kind !== "mark" && drawing.points.length >= LEAST[drawing.kind]) put(drawing.kind, drawing.points);
+      else setDrawing(null);
+    },
     add: (point) => {
-      if (drawing.kind === "mark") return setMarks([...marks, { pixel: point, metre: ["", ""] }]);
-      const next = { ...drawing, points: [...drawing.points, point] };
-      if (next.kind === "line" && next.points.length === 2) {
-        setShapes([...shapes, { ...next, name: free("line") }]);
-        setDrawing(null);
-      } else setDrawing(next);
+      if (drawing.kind === "mark") return mark(point);
+      const points = [...drawing.points, point];
+      drawing.kind === "line" && points.length === 2 ? put("line", points) : setDrawing({ ...drawing, points });
+    },
+    /** Puts what is to be drawn into the middle of the picture. */
+    place: (kind) => {
+      kind === "mark" ? mark(placed(kind, picture)) : put(kind, placed(kind, picture));
+      setWasPlaced({ isMark: kind === "mark", at: shapes.length });
     },
     change: (at, change) => setShapes(shapes.map((shape, place) => (place === at ? { ...shape, ...change } : shape))),
-    remove: (at) => setShapes(shapes.filter((_, place) => place !== at)),
+    remove: (at) => (setShapes(shapes.filter((_, place) => place !== at)), setWasPlaced(null)),
     load: (stored) => {
-      setMarks(stored.calibration ?? []);
-      setShapes([...(stored.lines ?? []).map((one) => ({ kind: "line", ...one })), ...(stored.zones ?? []).map((one) => ({ kind: "zone", ...one }))]);
+      const loaded = scaled(stored, picture);
+      setMarks(loaded.marks);
+      setShapes(loaded.shapes);
+      setRules(loaded.rules);
+      setWasPlaced(null);
     },
   };
+}
+
+/** A stored scene as a draft: its points in pixels of this picture, and what it says that is no default of every scene. */
+function scaled(stored, picture) {
+  const scale = picture.width_px / stored.picture.width_px;
+  const at = ([x, y]) => [x * scale, y * scale];
+  const shape = (kind) => ({ points, ...one }) => ({ kind, ...one, points: points.map(at) });
+  const lines = (stored.lines ?? []).map(({ in: inwards, out: outwards, ...line }) => (inwards === "in" && outwards === "out" ? line : { ...line, in: inwards, out: outwards }));
+  const isSaid = ([, value]) => value !== null && (typeof value !== "object" || Object.keys(value).length > 0);
+  const rules = Object.fromEntries(Object.entries(rulesOf(stored)).filter(isSaid));
+  if (rules.cell_px !== undefined) rules.cell_px *= scale;
+  return { rules, marks: (stored.calibration ?? []).map(({ pixel, metre }) => ({ pixel: at(pixel), metre })), shapes: [...lines.map(shape("line")), ...(stored.zones ?? []).map(shape("zone"))] };
 }
 
 /** Over the canvas, in pixels of the upright picture. */
@@ -136,13 +174,16 @@ export function Drawing({ facts, draft, size }) {
   `;
 }
 
-const HINTS = { line: "Click where it begins and where it ends.", zone: "Click the corners, three or more.", mark: "Click four points on the ground, or more, of which you know the places." };
+const HINTS = { line: "Click where it begins and where it ends, or give its points as numbers:", zone: "Click the corners, three or more, or give them as numbers:", mark: "Click four points on the ground, or more, of which you know the places, or give them as numbers:" };
 
 /** The shapes with their names and counts, and where they are saved. */
 export function ScenePanel({ facts, draft, choose }) {
-  const { shapes, drawing, counts, problem } = draft;
+  const { shapes, drawing, counts, problem, note } = draft;
+  const [wasGiven] = useState(shapes.length > 0 || draft.marks.length > 0 || note !== null);
   const [name, setName] = useState("");
-  const [videos, setVideos] = useState(facts.video);
+  // The patterns of a stored scene: the first one can be changed here.
+  const [[videos, ...more], setPatterns] = useState([facts.video]);
+  const [taken, setTaken] = useState("");
   const [said, setSaid] = useState(null);
   const [stored, setStored] = useState([]);
   const { width_px: width, height_px: height } = facts.facts;
@@ -152,18 +193,25 @@ export function ScenePanel({ facts, draft, choose }) {
   const save = (event) => {
     event.preventDefault();
     if (!can.save_scenes) {
-      saveFile(`${name}.json`, "application/json", JSON.stringify({ ...draft.scene, name, videos: [videos] }, null, 2));
+      saveFile(`${name}.json`, "application/json", JSON.stringify({ ...draft.scene, name, videos: [videos, ...more] }, null, 2));
       setSaid(`Saved as a file. This console stores none: trackdrop scene add ${name}.json --google`);
       return;
     }
-    api.storeScene({ ...draft.scene, name, videos: [videos] }).then(
-      () => setSaid(`Saved: trackdrop query "SELECT * FROM line_counts WHERE scene = '${name}'"`),
+    api.storeScene({ ...draft.scene, name, videos: [videos, ...more] }).then(
+      () => (setSaid(`Saved: trackdrop query "SELECT * FROM line_counts WHERE scene = '${name}'"`), setTaken(name)),
       (error) => setSaid(error.message),
     );
   };
+  const load = (scene) => {
+    draft.load(scene);
+    setName(scene.name);
+    setPatterns(scene.videos);
+    setTaken(scene.name);
+  };
+  const removed = (gone) => (setTaken(""), setSaid(`Removed: ${gone}`));
   const of = (rows, key, shape) => (rows ?? []).filter((row) => row[key] === shape.name);
   return html`
-    <details class="scene" onToggle=${(event) => event.target.open && draft.prepare()}>
+    <details class="scene" open=${wasGiven} onToggle=${(event) => event.target.open && draft.prepare()}>
       <summary>Lines and zones</summary>
       <div class="controls">
         <button type="button" onClick=${() => draft.begin("line")} aria-pressed=${drawing?.kind === "line"}>Draw a line</button>
@@ -171,20 +219,14 @@ export function ScenePanel({ facts, draft, choose }) {
         <button type="button" onClick=${() => draft.begin("mark")} aria-pressed=${drawing?.kind === "mark"}>Calibrate</button>
         ${drawing &&
         html`<span role="status">${HINTS[drawing.kind]}</span>
+          <button type="button" onClick=${() => draft.place(drawing.kind)}>Put it in the middle</button>
           ${drawing.kind !== "line" && html`<button type="button" onClick=${draft.finish}>Done</button>`}
           <button type="button" onClick=${draft.cancel}>Cancel</button>`}
-        ${stored.length > 0 &&
-        html`<label>Stored <select value="" onChange=${(e) => {
-          const one = stored.find((scene) => scene.name === e.target.value);
-          if (one) {
-            draft.load(one);
-            setName(one.name);
-            setVideos(one.videos[0]);
-          }
-        }}><option value="">choose…</option>${stored.map((one) => html`<option value=${one.name}>${one.name}</option>`)}</select></label>`}
+        <${Stored} stored=${stored} taken=${taken} load=${load} removed=${removed} />
       </div>
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
-      <${Calibration} draft=${draft} />
+      ${note && html`<p class="warn" role="status">${note}</p>`}
+      <${Calibration} draft=${draft} size=${[width, height]} />
       ${(shapes.length > 0 || draft.scene.calibration) &&
       html`
         <table class="counts">
@@ -193,7 +235,9 @@ export function ScenePanel({ facts, draft, choose }) {
           <tbody>
             ${shapes.map(
               (shape, at) => html`<tr key=${at}>
-                <td><input aria-label=${`Name of ${shape.name}`} value=${shape.name} size="12" onChange=${(e) => draft.change(at, { name: e.target.value })} /></td>
+                <td><input aria-label=${`Name of ${shape.name}`} value=${shape.name} size="12" onChange=${(e) => draft.change(at, { name: e.target.value })} />
+                  <${Points} shape=${shape} at=${at} draft=${draft} size=${[width, height]} />
+                </td>
                 <td>
                   ${shape.kind === "line"
                     ? of(counts?.lines, "line", shape).map((row) => html`<div>${row.direction}: <strong>${number(row.crossings)}</strong> ${row.class_name}</div>`)
@@ -212,7 +256,7 @@ export function ScenePanel({ facts, draft, choose }) {
         html`<p class="small"><strong>Flows</strong> (objects, from the first to the last): ${counts.flows.filter((row) => row.identities > 0).map((row) => `${row.origin} → ${row.destination}: ${number(row.identities)} ${row.class_name}`).join("; ")}</p>`}
         <form class="controls" onSubmit=${save}>
           <label>Scene <input required pattern="[A-Za-z0-9_\\-]+" value=${name} onInput=${(e) => setName(e.target.value)} placeholder="gate" size="12" /></label>
-          <label>for videos <input required value=${videos} onInput=${(e) => setVideos(e.target.value)} size="24" /></label>
+          <label>for videos <input required value=${videos} onInput=${(e) => setPatterns([e.target.value, ...more])} size="24" />${more.length > 0 && html` and ${more.join(", ")}`}</label>
           <button>${can.save_scenes ? "Save" : "Save as a file"}</button>
           <span role="status">${said}</span>
         </form>

@@ -98,6 +98,7 @@ function Path({ facts, track, first }) {
   const { answer, problem } = useAnswer(facts.request_id, sql);
   const { width_px: width, height_px: height } = facts.facts;
   const points = useMemo(() => (answer?.rows ?? []).map(([, , frame, , x, y]) => ({ frame: Number(frame), x: Number(x), y: Number(y) })), [answer]);
+  const [at, setAt] = useState(0);
   const unit = width / 200;
   const length = points.reduce((sum, { x, y }, at) => sum + (at === 0 ? 0 : Math.hypot(x - points[at - 1].x, y - points[at - 1].y)), 0);
   const clicked = (event) => {
@@ -106,7 +107,8 @@ function Path({ facts, track, first }) {
     const nearest = points.reduce((best, one) => (Math.hypot(one.x - x, one.y - y) < Math.hypot(best.x - x, best.y - y) ? one : best));
     go(hrefOf({ request: facts.request_id, frame: nearest.frame, track }));
   };
-  const [begin, end] = [points[0], points.at(-1)];
+  const [begin, end, chosen] = [points[0], points.at(-1), points[at]];
+  const place = ({ x, y }) => `${Math.round(x)}, ${Math.round(y)}`;
   return html`
     <section class="card wide" data-part="path">
       <h2>Path</h2>
@@ -114,13 +116,18 @@ function Path({ facts, track, first }) {
       ${points.length > 0 &&
       html`
         <svg class="heat" viewBox=${`0 0 ${width} ${height}`} role="img" onClick=${clicked}
-          aria-label=${`Its path, over its first frame: from ${Math.round(begin.x)}, ${Math.round(begin.y)} to ${Math.round(end.x)}, ${Math.round(end.y)}`}>
+          aria-label=${`Its path, over its first frame: from ${place(begin)} to ${place(end)}`}>
           <image href=${api.stillUrl(facts.request_id, first).replace(/png$/, "jpg")} width=${width} height=${height} preserveAspectRatio="none" />
           <polyline class="path-under" points=${points.map(({ x, y }) => `${x},${y}`).join(" ")} stroke-width=${unit * 2} />
           <polyline class="path" points=${points.map(({ x, y }) => `${x},${y}`).join(" ")} stroke=${colourOf(track)} stroke-width=${unit} />
           <circle cx=${begin.x} cy=${begin.y} r=${unit * 2} fill="none" stroke=${colourOf(track)} stroke-width=${unit} />
           <circle cx=${end.x} cy=${end.y} r=${unit * 2} fill=${colourOf(track)} />
+          <circle class="read-cell" cx=${chosen.x} cy=${chosen.y} r=${unit * 3} stroke-width=${unit} />
         </svg>
+        <div class="controls">
+          <label class="small">Along it <input class="along" type="range" min="0" max=${points.length - 1} value=${at} onInput=${(event) => setAt(Number(event.target.value))} aria-valuetext=${`frame ${chosen.frame}, at ${place(chosen)}`} /></label>
+          <a class="small" href=${hrefOf({ request: facts.request_id, frame: chosen.frame, track })}>Show frame ${number(chosen.frame)}</a>
+        </div>
         <p class="id">From the ring to the dot, ${number(Math.round(length))} px long. A click on it shows the nearest frame.</p>
       `}
       <${Sql} sql=${sql} answer=${answer} name=${`track-${track}-path`} title="the path" />
@@ -141,7 +148,7 @@ function Speed({ facts, track }) {
     <section class="card wide" data-part="speed">
       <h2>Speed in the picture</h2>
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
-      ${values && html`<${Chart} series=${[{ name: "px/s", values }]} step=${0.5} kind="steps" of="px/s" across="seconds of the video" label=${`Its speed: at most ${Math.max(...values)} pixels a second`} />`}
+      ${values && html`<${Chart} series=${[{ name: "px/s", values }]} step=${0.5} kind="steps" of="px/s" across="seconds of the video" label=${`Its speed: at most ${Math.max(...values)} pixels a second.`} />`}
       ${answer !== null && values === null && html`<p class="empty">It was seen for less than a second: there is no speed.</p>`}
       <${Sql} sql=${sql} answer=${answer} name=${`track-${track}-speed`} title="the speed" />
     </section>

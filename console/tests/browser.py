@@ -25,6 +25,7 @@ from playwright.sync_api import sync_playwright
 import clips
 from dropping import accessible, drop
 from large_upload import large_upload
+from shapes import by_keys, files, shared
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODEL = clips.ROOT / "cli/tests/fixtures/moments.onnx"
@@ -751,7 +752,7 @@ def readable(browser, data, address):
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-PARTS = {part.__name__: part for part in (use, names_are_data, lines, ask, plots, track, mend, exactness, readable, safety, drop)}
+PARTS = {part.__name__: part for part in (use, names_are_data, lines, ask, plots, track, mend, exactness, readable, safety, drop, by_keys, shared, files)}
 #: What takes too long, or too much of the disk, to run each time.
 BY_HAND = {large_upload.__name__: large_upload}
 
