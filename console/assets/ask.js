@@ -12,11 +12,11 @@ import { html, useEffect, useMemo, useRef, useState } from "./html.js";
 import { bytes, number } from "./text.js";
 
 const OF_ALL = [
-  ["Objects of each class", "SELECT video, class_name, COUNT(*) AS objects\nFROM track_summary\nGROUP BY ALL\nORDER BY objects DESC"],
-  ["Longest stays", "SELECT request_id, video, track_id, class_name, first_frame, dwell_s\nFROM track_summary\nORDER BY dwell_s DESC\nLIMIT 100"],
-  ["Fullest frames", "SELECT request_id, video, frame_index, COUNT(*) AS objects\nFROM tracks\nGROUP BY ALL\nORDER BY objects DESC, frame_index\nLIMIT 100"],
-  ["Crossings of lines", "SELECT request_id, video, scene, line, direction, class_name, track_id, frame_index, time_s\nFROM line_crossings\nORDER BY video, time_s\nLIMIT 1000"],
-  ["Where the time went", "SELECT video, frames, split_s, track_s, merge_s, annotate_s, join_s\nFROM requests\nORDER BY finished_at DESC"],
+  ["Objects of each class", "SELECT video, class_name, COUNT(*) AS objects\nFROM track_summary\nGROUP BY ALL\nORDER BY objects DESC, video, class_name"],
+  ["Longest stays", "SELECT request_id, video, track_id, class_name, first_frame, dwell_s\nFROM track_summary\nORDER BY dwell_s DESC, request_id, track_id\nLIMIT 100"],
+  ["Fullest frames", "SELECT request_id, video, frame_index, COUNT(*) AS objects\nFROM tracks\nGROUP BY ALL\nORDER BY objects DESC, request_id, frame_index\nLIMIT 100"],
+  ["Crossings of lines", "SELECT request_id, video, scene, line, direction, class_name, track_id, frame_index, time_s\nFROM line_crossings\nORDER BY video, request_id, time_s, scene, line, track_id\nLIMIT 1000"],
+  ["Where the time went", "SELECT video, frames, split_s, track_s, merge_s, annotate_s, join_s\nFROM requests\nORDER BY finished_at DESC, request_id"],
 ];
 
 /** Characters of a statement that is part of the address: servers refuse a longer address. */
@@ -27,10 +27,10 @@ const ASKED_FROM_USD = 0.01;
 
 /** Examples about one request. */
 const of = (id) => [
-  ["Objects", `SELECT request_id, track_id, class_name, first_frame, dwell_s, mean_score\nFROM track_summary\nWHERE request_id = '${id}'\nORDER BY dwell_s DESC`],
+  ["Objects", `SELECT request_id, track_id, class_name, first_frame, dwell_s, mean_score\nFROM track_summary\nWHERE request_id = '${id}'\nORDER BY dwell_s DESC, track_id`],
   ["Fullest frames", `SELECT request_id, frame_index, COUNT(*) AS objects\nFROM tracks\nWHERE request_id = '${id}'\nGROUP BY ALL\nORDER BY objects DESC, frame_index\nLIMIT 100`],
   ["Objects each second", `SELECT second, class_name, objects\nFROM objects_per_second\nWHERE request_id = '${id}'\nORDER BY second, class_name`],
-  ["Crossings of lines", `SELECT request_id, scene, line, direction, class_name, track_id, frame_index, time_s\nFROM line_crossings\nWHERE request_id = '${id}'\nORDER BY time_s`],
+  ["Crossings of lines", `SELECT request_id, scene, line, direction, class_name, track_id, frame_index, time_s\nFROM line_crossings\nWHERE request_id = '${id}'\nORDER BY time_s, scene, line, track_id`],
 ];
 
 /** The view of its own. */

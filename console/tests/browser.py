@@ -8,8 +8,10 @@ drawn, by the rows that `trackdrop query` gives. The page's own belief is only c
 """
 
 import contextlib
+import csv
 import hashlib
 import http.client
+import io
 import json
 import os
 import pathlib
@@ -22,9 +24,15 @@ import urllib.parse
 
 from playwright.sync_api import sync_playwright
 
+import asks
 import clips
+import mending
+import scenes
+import using
+from canvas import HANGS_S, READ, becomes, colour
 from dropping import accessible, drop
 from large_upload import large_upload
+from looks import looks
 from shapes import by_keys, files, shared
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -36,31 +44,7 @@ CHROMIUM = [
 SEEKS, STEPS = 8, 5
 LEAST_WHILE_PLAYING = 0.99
 #: Milliseconds that no step takes, on a busy machine either: 20,000 were too few on one that built and tested beside.
-HANGS_MS = 180_000
-
-READ = """(tracks) => {
-  const canvas = document.querySelector("canvas");
-  const pen = canvas.getContext("2d");
-  const {width, height} = canvas;
-  const row = pen.getImageData(0, Math.floor(height * BAND / HEIGHT / 2), width, 1).data;
-  let number = 0;
-  for (let bit = 0; bit < BITS; bit++) if (row[4 * Math.floor((2 * bit + 1) * width / (2 * BITS)) + 1] > 128) number |= 1 << bit;
-  // The left edge of a track's box: the first column that has its colour in enough rows.
-  const all = pen.getImageData(0, 0, width, height).data;
-  const edges = {};
-  for (const [track, [r, g, b]] of Object.entries(tracks)) {
-    const [counts, least] = [new Uint16Array(width), height / 16];
-    for (let y = Math.ceil(height * BAND / HEIGHT); y < height; y++) for (let x = 0; x < width; x++) {
-      const at = 4 * (y * width + x);
-      if (Math.abs(all[at] - r) + Math.abs(all[at + 1] - g) + Math.abs(all[at + 2] - b) < 70) counts[x]++;
-    }
-    const first = counts.findIndex((count) => count >= least);
-    let last = first;
-    while (first >= 0 && counts[last + 1] >= least) last++;
-    edges[track] = first < 0 ? null : (first + last + 1) / 2 / width;
-  }
-  return {number, edges, believed: Number(canvas.dataset.frame), from: canvas.dataset.from};
-}""".replace("BITS", str(clips.BITS)).replace("BAND", str(clips.BAND)).replace("HEIGHT", str(clips.HEIGHT))
+HANGS_MS = 1000 * HANGS_S
 
 SAMPLE = """(tracks) => new Promise((done, hangs) => {
   const read = (READ);
@@ -99,7 +83,15 @@ class Data:
             videos = clips.make(self.clips)
             self.run("run", "--model", MODEL, "--segment-seconds", "1", "--crops", "--boxes", "none", "--", *videos)
             mark.write_text(version)
+        self.clean()
         self.requests = {one["video"]: one["request_id"] for one in map(json.loads, self.run("requests", "--json").splitlines())}
+
+    def clean(self):
+        """Removes the versions and scenes that a part leaves which fails."""
+        for row in self.ask("SELECT request_id FROM requests WHERE retrack_of IS NOT NULL"):
+            self.run("delete", row["request_id"])
+        for row in self.ask("SELECT DISTINCT scene FROM scenes"):
+            self.run("scene", "remove", row["scene"])
 
     def run(self, *arguments):
         command = [self.command, "--data", self.data, *arguments]
@@ -107,6 +99,10 @@ class Data:
         if ended.returncode:
             sys.exit(f"console: error: {' '.join(map(str, command))}: {ended.stderr}")
         return ended.stdout
+
+    def ask(self, sql):
+        """The rows of `trackdrop query`."""
+        return [json.loads(line) for line in self.run("query", "--format", "json", sql).splitlines()]
 
     def rows(self, video):
         """x1 as a share of the picture's width, by track and frame."""
@@ -116,13 +112,6 @@ class Data:
         for row in map(json.loads, self.run("query", "--format", "json", sql).splitlines()):
             found.setdefault(row["track_id"], {})[row["frame_index"]] = row["x1"]
         return found
-
-
-def colour(track):
-    """As shared/media/src/paint.rs gives it."""
-    hue = ((track * 0x9E3779B97F4A7C15 % 2**64) >> 40) / 2**24
-    part = lambda n: round(255 * (0.98 - 0.98 * 0.78 * min(1, max(0, min((n + hue * 6) % 6, 4 - (n + hue * 6) % 6)))))
-    return [part(5), part(3), part(1)]
 
 
 @contextlib.contextmanager
@@ -137,10 +126,10 @@ def served(data):
 
 
 class Browser:
-    """A page that keeps all that it complains of. What it waits for is a function: the page's policy lets nothing evaluate a text again and again."""
+    """A page that keeps all that it complains of, and what it was refused, which says more. What it waits for is a function: the page's policy lets nothing evaluate a text again and again."""
 
     def __init__(self, playwright, folder):
-        self.complaints = []
+        self.complaints, self.refused = [], []
         self.context = playwright.chromium.launch_persistent_context(
             str(folder / "profile"), executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=CHROMIUM, viewport={"width": 1280, "height": 900}
         )
@@ -154,6 +143,7 @@ class Browser:
         """Another page, which complains to the same list."""
         page = self.context.new_page()
         page.on("console", lambda message: message.type in ("error", "warning") and "willReadFrequently" not in message.text and self.complaints.append(message.text))
+        page.on("response", lambda response: response.status >= 400 and self.refused.append(f"{response.url} of {response.request.post_data}"))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
         return page
@@ -327,6 +317,11 @@ def use(browser, data, address):
     assert "neither a frame" in page.locator(".notes").inner_text()
     page.get_by_text("Best pictures").click()
     page.wait_for_function("() => [...document.querySelectorAll('.gallery img')].length > 1 && [...document.querySelectorAll('.gallery img')].every((i) => i.complete && i.naturalWidth > 0)")
+    using.sorts(page, data, address)
+    using.plays_at_speed(browser, data, address)
+    using.chosen_by_key(browser, data, address)
+    using.filters(browser, data, address)
+    using.facts(browser, data, address)
 
 
 def calibrated(page, at, data):
@@ -342,6 +337,7 @@ def calibrated(page, at, data):
     page.get_by_text("m/s at most").wait_for()
     assert "The points fit to 0.00 m." in page.locator(".calibration").inner_text()
     page.screenshot(path=data.folder / "calibration.png", full_page=True)
+    accessible(page, "a calibration")
 
 
 def lines(browser, data, address):
@@ -390,17 +386,11 @@ def lines(browser, data, address):
     for row in visits:
         assert f"{row['n']} visits of {row['class_name']}" in shown, (row, shown)
     page.screenshot(path=data.folder / "lines.png")
-    # A point that is dragged counts again.
-    page.locator("canvas").scroll_into_view_if_needed()
-    before = page.locator(".drawing .handle").first.get_attribute("cx")
-    page.mouse.move(*at(90, 18))
-    page.mouse.down()
-    page.mouse.move(*at(140, 18), steps=4)
-    page.mouse.up()
-    page.wait_for_function("(before) => document.querySelector('.drawing .handle').getAttribute('cx') !== before", arg=before)
+    scenes.drawn_and_dragged(browser, data, request, at)
     page.locator(".crossings button").first.click()
     page.wait_for_selector('.lane[aria-pressed="true"]')
     data.run("scene", "remove", "drawn")
+    scenes.several_visits(browser, data, address, at)
 
 
 def grid(page):
@@ -571,10 +561,18 @@ def ask(browser, data, address):
     page.goto(shared)
     browser.settled(rows[4]["frame_index"])
     page.wait_for_function("() => document.querySelectorAll('.grid tbody tr.goes').length === 5")
+    asks.examples(browser, data, address)
+
+
+def saved_csv(page, figure):
+    """What the button of a plot saves."""
+    with page.expect_download() as saved:
+        figure.get_by_role("button", name="CSV").click()
+    return pathlib.Path(saved.value.path()).read_text()
 
 
 def heat_and_flows(page, data, request, number):
-    """The heatmap has the seconds of the view `heatmap`, and the matrix has the numbers of `flows`."""
+    """The heatmap has the seconds of the view `heatmap`, and the matrix has the numbers of `flows`; each is saved as what its statement gives."""
     figure = page.locator(".plot[data-plot=heatmap]")
     figure.locator(".heat .cell").first.wait_for()
     figure.locator("summary").click()
@@ -596,6 +594,13 @@ def heat_and_flows(page, data, request, number):
         sql = f"SELECT origin, destination, SUM({count})::BIGINT FROM flows WHERE request_id = '{request}' AND scene = 'plotted' GROUP BY ALL"
         wanted = {tuple(line.split(",")[:2]): int(line.split(",")[2]) for line in data.run("query", "--format", "csv", sql).splitlines()[1:]}
         assert {key: value for key, value in shown.items() if value} == {key: value for key, value in wanted.items() if value} != {}, (count, shown, wanted)
+    saved = lambda of: csv.reader(io.StringIO(saved_csv(page, of)))
+    matrix.locator("summary").click()
+    assert saved_csv(page, matrix) == data.run("query", "--format", "csv", matrix.locator("pre").inner_text())
+    # Sums of seconds have as many last digits as there are orders to add in.
+    names, *rows = saved(figure)
+    assert names == ["class_name", "cell_x", "cell_y", "seconds"] and [one[:3] for one in rows] == [one[:3] for one in own]
+    assert all(abs(float(one[3]) - float(two[3])) < 1e-6 for one, two in zip(rows, own))
 
 
 def track(browser, data, address):
@@ -622,6 +627,7 @@ def track(browser, data, address):
     page.get_by_role("link", name="Show in the player").click()
     browser.settled(row["first_frame"])
     assert "#2" in page.locator(".chosen").inner_text()
+    scenes.on_its_page(browser, data, address)
 
 
 def mend(browser, data, address):
@@ -665,6 +671,7 @@ def mend(browser, data, address):
     for one in [json.loads(line) for line in data.run("requests", "--json").splitlines()]:
         if one["request_id"] not in data.requests.values():
             data.run("delete", one["request_id"])
+    mending.merged_back(browser, data, address)
 
 
 def plots(browser, data, address):
@@ -716,43 +723,64 @@ def plots(browser, data, address):
 
 
 def views(data):
-    """An address of each view."""
+    """An address of each view; two of one address differ by what is opened there."""
     sql = "SELECT request_id, video, track_id, class_name, first_frame, dwell_s FROM track_summary ORDER BY dwell_s DESC"
-    return {"list": "/", "request": f"/request/{data.requests['constant.mp4']}", "plots": f"/request/{data.requests['constant.mp4']}?plots=1", "track": f"/request/{data.requests['constant.mp4']}/track/2", "ask": "/ask?" + urllib.parse.urlencode({"sql": sql})}
+    request = f"/request/{data.requests['constant.mp4']}"
+    return {
+        "list": "/", "request": request, "gallery": request, "calibration": request, "plots": f"{request}?plots=1", "track": f"{request}/track/2",
+        "ask": "/ask?" + urllib.parse.urlencode({"sql": sql}),
+    }
 
 
-def open_view(browser, url):
-    browser.page.goto(url)
-    if "/track/" in url:
-        browser.page.locator("[data-part=speed] .chart").wait_for()
+def open_view(browser, name, url):
+    page = browser.page
+    page.goto(url)
+    if name == "track":
+        page.locator("[data-part=speed] .chart").wait_for()
+    elif "/request/" in url:
+        browser.settled(0)
     else:
-        browser.settled(0) if "/request/" in url else browser.page.wait_for_selector("tbody tr")
-    if "plots" in url:
-        browser.page.wait_for_function("() => document.querySelectorAll('.plot .chart').length >= 3 && !document.querySelector('.plots [role=status]')")
-    if "/ask" in url:
-        browser.page.locator(".tables details").first.wait_for()
-        browser.page.locator(".tables summary").first.click()
+        page.wait_for_selector("tbody tr")
+    if name == "plots":
+        page.wait_for_function("() => document.querySelectorAll('.plot .chart').length >= 3 && !document.querySelector('.plots [role=status]')")
+    if name == "ask":
+        page.locator(".tables details").first.wait_for()
+        page.locator(".tables summary").first.click()
+    if name == "gallery":
+        page.get_by_text("Best pictures").click()
+        page.wait_for_function("() => [...document.querySelectorAll('.gallery img')].some((one) => one.complete && one.naturalWidth > 0)")
+    if name == "calibration":
+        page.get_by_text("Lines and zones").click()
+        page.get_by_role("button", name="Calibrate").click()
+        place = page.locator("canvas").bounding_box()
+        for x, y in ((0.1, 0.3), (0.9, 0.3), (0.9, 0.9), (0.1, 0.9)):
+            page.mouse.click(place["x"] + x * place["width"], place["y"] + y * place["height"])
+        page.get_by_role("button", name="Done").click()
+        page.get_by_text("Give each point its place.").wait_for()
 
 
 def readable(browser, data, address):
-    """axe-core finds nothing serious, in light and in dark; a phone needs no sideways scrolling."""
+    """axe-core finds nothing serious, in light and in dark; neither a screen of 1280 nor a phone needs sideways scrolling."""
     page = browser.page
+    wide = lambda: page.evaluate("document.documentElement.scrollWidth")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for name, path in views(data).items():
-            open_view(browser, address + path)
+            open_view(browser, name, address + path)
             page.screenshot(path=data.folder / f"{name}-{scheme}.png", full_page=True)
-            accessible(page, f"{scheme} {path}")
+            accessible(page, f"{scheme} {name}")
+            assert wide() <= 1280, (name, wide())
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in views(data).values():
-        open_view(browser, address + path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+    for name, path in views(data).items():
+        open_view(browser, name, address + path)
+        assert wide() <= 390, (name, wide())
+        page.screenshot(path=data.folder / f"{name}-phone.png")
     page.screenshot(path=data.folder / "phone.png")
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-PARTS = {part.__name__: part for part in (use, names_are_data, lines, ask, plots, track, mend, exactness, readable, safety, drop, by_keys, shared, files)}
+PARTS = {part.__name__: part for part in (use, looks, names_are_data, lines, ask, plots, track, mend, exactness, readable, safety, drop, by_keys, shared, files)}
 #: What takes too long, or too much of the disk, to run each time.
 BY_HAND = {large_upload.__name__: large_upload}
 
@@ -777,9 +805,11 @@ def main():
                 except Exception as error:  # Each part says what it found, and the others run.
                     browser.page.screenshot(path=data.folder / f"failed-{name}.png")
                     say(f"{name}: FAILED: {error}")
-                    say(*browser.complaints)
+                    say(*browser.complaints, *browser.refused)
                     failed.append(name)
+                    data.clean()
                 browser.complaints.clear()
+                browser.refused.clear()
         finally:
             browser.context.close()
         if failed:
