@@ -349,6 +349,8 @@ export class Player {
   }
 
   speed(rate) {
+    // A video that is loaded later plays at the default one.
+    this.video.defaultPlaybackRate = rate;
     this.video.playbackRate = rate;
     this.#say();
   }
@@ -416,6 +418,12 @@ export class Player {
     this.selected = track;
     this.draw();
     this.#say();
+  }
+
+  /** The tracks that have a box in the frame that is shown; null while that is not known. */
+  tracksShown() {
+    const block = this.boxes?.has(this.shown.frame);
+    return block === undefined ? null : new Set(block.track.subarray(...block.rows(this.shown.frame)));
   }
 
   /** The track whose box is at a point of the canvas' element, the smallest where there are several. */

@@ -99,10 +99,12 @@ export function PlayerView({ facts, times, handle }) {
     player.current.className = (one) => names.get(one) ?? `class ${one}`;
     player.current.draw();
   }, [rows, names]);
-  const listed = useMemo(
-    () => (filter.here && state ? rows.filter((row) => tracks.first[row] <= state.frame && state.frame <= tracks.last[row]) : rows),
-    [rows, filter.here, filter.here ? state?.frame : 0],
-  );
+  const listed = useMemo(() => {
+    if (!filter.here || !state) return rows;
+    const seen = player.current.tracksShown();
+    // Not each frame from a track's first one to its last one has it.
+    return rows.filter((row) => (seen === null ? tracks.first[row] <= state.frame && state.frame <= tracks.last[row] : seen.has(tracks.id[row])));
+  }, [rows, filter.here, filter.here ? state?.frame : 0]);
 
   const choose = (row, frame) => {
     player.current.select(tracks.id[row]);
