@@ -89,7 +89,7 @@ export function List() {
                       <div class="id">${request.request_id}${request.retrack_of && `, a version of ${request.retrack_of}`}</div>
                       ${request.error && html`<div class="error">${request.error}</div>`}
                     </td>
-                    <td><${State} state=${request.state} />${request.frames_damaged > 0 && html`<div class="warn">${number(request.frames_damaged)} damaged frames</div>`}</td>
+                    <td><${State} state=${request.state} />${request.frames_damaged > 0 && html`<div class="warn">${number(request.frames_damaged)} damaged ${request.frames_damaged === 1 ? "frame" : "frames"}</div>`}</td>
                     <td>${when(request.uploaded_at)}</td>
                     <td class="number">${request.width_px === null ? "" : `${request.width_px} × ${request.height_px}`}</td>
                     <td class="number">${request.seconds === null ? "" : clock(request.seconds, 0)}</td>

@@ -81,7 +81,7 @@ function Live({ facts, mine, did }) {
 function Warnings({ facts }) {
   const { notes, ledger } = facts;
   const all = [...notes];
-  if (ledger?.frames_damaged > 0) all.unshift(`${number(ledger.frames_damaged)} of ${number(ledger.frames)} frames are damaged: no object is seen in them.`);
+  if (ledger?.frames_damaged > 0) all.unshift(`${number(ledger.frames_damaged)} of ${number(ledger.frames)} ${ledger.frames_damaged === 1 ? "frames is" : "frames are"} damaged: decoded with errors, or not at all, so objects may be missing there.`);
   if (all.length === 0) return null;
   return html`
     <section class="warnings" aria-label="Warnings">

@@ -322,6 +322,7 @@ def use(browser, data, address):
     using.chosen_by_key(browser, data, address)
     using.filters(browser, data, address)
     using.facts(browser, data, address)
+    using.damaged(browser, data, address)
 
 
 def calibrated(page, at, data):

@@ -3,6 +3,7 @@
 import json
 
 from canvas import becomes
+from dropping import MODEL
 from versions import version
 
 
@@ -143,6 +144,31 @@ def filters(browser, data, address):
             for name in names:
                 undone[name]()
         becomes(page, count, f"{len(tracks)} of {len(tracks)}", "no filter")
+
+
+def damaged(browser, data, address):
+    """A video with a damaged frame says so in its list and on its page, with the numbers of `trackdrop query`."""
+    page = browser.page
+    clip = bytearray((data.clips / "constant.mp4").read_bytes())
+    at = clip.index(b"mdat")
+    middle = at + int.from_bytes(clip[at - 4 : at], "big") // 2
+    clip[middle : middle + 60] = bytes(byte ^ 0x5A for byte in clip[middle : middle + 60])
+    video = data.folder / "damaged.mp4"
+    video.write_bytes(clip)
+    data.run("run", "--model", MODEL, "--no-video", video)
+    [row] = data.ask("SELECT request_id, frames, frames_damaged FROM requests WHERE video = 'damaged.mp4'")
+    try:
+        assert row["frames_damaged"] == 1, row
+        page.goto(address)
+        page.locator("tbody tr").filter(has_text="damaged.mp4").get_by_text("1 damaged frame", exact=True).wait_for()
+        page.get_by_role("link", name="damaged.mp4").click()
+        browser.settled(0)
+        [warning] = page.locator(".warnings li").all_inner_texts()
+        assert warning == f"1 of {row['frames']} frames is damaged: decoded with errors, or not at all, so objects may be missing there.", warning
+        assert f"{row['frames'] - 1} whole, 1 damaged" in page.locator(".card dd").filter(has_text="whole").inner_text()
+        page.screenshot(path=data.folder / "damaged.png", full_page=True)
+    finally:
+        data.run("delete", row["request_id"])
 
 
 def facts(browser, data, address):
