@@ -228,15 +228,17 @@ export function PlayerView({ facts, times, handle }) {
   `;
 }
 
-const MOST_CROPS = 60;
+/** Pictures that the gallery shows at first, and how many more at a time. */
+const CROPS = 60;
 
 /** The best picture of each object. */
 function Gallery({ facts, tracks, rows, names, selected, choose }) {
+  const [most, setMost] = useState(CROPS);
   return html`
     <details class="gallery">
       <summary>Best pictures</summary>
       <ul>
-        ${rows.slice(0, MOST_CROPS).map(
+        ${rows.slice(0, most).map(
           (row) => html`<li key=${tracks.id[row]}>
             <button type="button" aria-pressed=${tracks.id[row] === selected} onClick=${() => choose(row)}>
               <img loading="lazy" src=${api.cropUrl(facts.request_id, tracks.id[row])} alt=${`Best picture of track ${tracks.id[row]}`} />
@@ -245,7 +247,9 @@ function Gallery({ facts, tracks, rows, names, selected, choose }) {
           </li>`,
         )}
       </ul>
-      ${rows.length > MOST_CROPS && html`<p class="id">The first ${MOST_CROPS} of ${number(rows.length)}: filter the tracks to see others.</p>`}
+      ${rows.length > most &&
+      html`<div class="controls"><button type="button" onClick=${() => setMost(most + CROPS)}>${number(Math.min(CROPS, rows.length - most))} more</button>
+        <span class="id">${number(most)} of ${number(rows.length)}</span></div>`}
     </details>
   `;
 }

@@ -26,14 +26,17 @@ from playwright.sync_api import sync_playwright
 
 import asks
 import clips
-import mending
-import scenes
-import using
 from canvas import HANGS_S, READ, becomes, colour
+from demo_clip import demo_clip
 from dropping import accessible, drop
 from large_upload import large_upload
 from looks import looks
+from many import many
+from markup import names_are_data
 from shapes import by_keys, files, shared
+import mending
+import scenes
+import using
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODEL = clips.ROOT / "cli/tests/fixtures/moments.onnx"
@@ -257,16 +260,6 @@ def safety(browser, data, address):
     for headers, wanted in [(own, 400), (ours, 403), ({"Origin": own["Origin"]}, 401), (own | {"Origin": "http://evil.example"}, 403), (own | {"Host": "evil.example"}, 403)]:
         assert status("/api/ask", headers, "POST") == wanted, (headers, wanted)
     assert "token" not in browser.page.url, browser.page.url
-
-
-def names_are_data(browser, data, address):
-    """A video named as markup is shown as it is named."""
-    [hostile] = [video for video in data.requests if video.startswith("<")]
-    browser.page.goto(address)
-    browser.page.get_by_role("link", name=hostile).click()
-    browser.settled(0)
-    assert browser.page.locator("h1").inner_text() == hostile
-    assert browser.page.locator("main img[src=x]").count() == 0
 
 
 def use(browser, data, address):
@@ -781,7 +774,7 @@ def readable(browser, data, address):
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-PARTS = {part.__name__: part for part in (use, looks, names_are_data, lines, ask, plots, track, mend, exactness, readable, safety, drop, by_keys, shared, files)}
+PARTS = {part.__name__: part for part in (use, names_are_data, lines, ask, plots, track, mend, exactness, readable, safety, drop, many, demo_clip, looks, by_keys, shared, files)}
 #: What takes too long, or too much of the disk, to run each time.
 BY_HAND = {large_upload.__name__: large_upload}
 
