@@ -16,10 +16,13 @@ import clips
 MODEL = clips.ROOT / "cli/tests/fixtures/moments.onnx"
 #: What is added to a clip, so that its upload takes a while: a box that every player passes over.
 PADDING = 400 << 20
+#: How often a clip is repeated for a video whose work takes seconds.
+LONG_TIMES = 500
+IS_LEFT = re.compile(r"(\d+ s|\d:\d\d) left")
 
-DROP = """async ({name, bytes, modified}) => {
+DROP = """async (files) => {
   const moved = new DataTransfer();
-  moved.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name, {type: "video/mp4", lastModified: modified}));
+  for (const {name, bytes, modified} of files) moved.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name, {type: "video/mp4", lastModified: modified}));
   for (const kind of ["dragover", "drop"]) document.querySelector("main").dispatchEvent(new DragEvent(kind, {dataTransfer: moved, bubbles: true, cancelable: true}));
 }"""
 
@@ -41,9 +44,15 @@ class Console:
             self.port = free.getsockname()[1]
         self.command, self.data, self.process = command, data, None
 
-    def start(self):
+    def start(self, is_slow=False):
+        """Its address. A slow one has one core, whatever the machine has."""
         arguments = [self.command, "--data", self.data, "console", "--port", self.port, "--no-open", "--model", MODEL]
-        self.process = subprocess.Popen(list(map(str, arguments)), stdout=subprocess.PIPE, text=True)
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cores)} if is_slow else cores)
+        try:
+            self.process = subprocess.Popen(list(map(str, arguments)), stdout=subprocess.PIPE, text=True)
+        finally:
+            os.sched_setaffinity(0, cores)
         return self.process.stdout.readline().strip()
 
     def kill(self, how=signal.SIGKILL):
@@ -67,6 +76,16 @@ def row_of(page, name):
     return page.locator(".drops > li").filter(has_text=name)
 
 
+def as_file(name, content):
+    """What DROP takes."""
+    return {"name": name, "bytes": base64.b64encode(content).decode(), "modified": 1_700_000_000_000}
+
+
+def listed(page, name):
+    """A video's row in the list of requests."""
+    return page.locator("tbody tr").filter(has_text=name)
+
+
 def done(page, name):
     row_of(page, name).locator(".state-done").wait_for()
 
@@ -79,6 +98,9 @@ def drop(browser, data, address):
     console = Console(data.command, folder / "data")
     try:
         small(browser, data, console)
+        two_at_once(browser, data, console)
+        in_work(browser, data, console, folder)
+        failing(browser, data, console)
         large(browser, data, console, folder)
         removed(browser, data, console)
     finally:
@@ -94,14 +116,14 @@ def small(browser, data, console):
     page.get_by_text("Settings of the next videos").click()
     page.get_by_label("Classes").fill("unicorn")
     clip = data.clips / "constant.mp4"
-    dropped = {"name": "<b>dropped<b>.mp4", "bytes": base64.b64encode(clip.read_bytes()).decode(), "modified": 1_700_000_000_000}
-    page.evaluate(DROP, dropped)
+    dropped = as_file("<b>dropped<b>.mp4", clip.read_bytes())
+    page.evaluate(DROP, [dropped])
     page.locator(".drops .problem").get_by_text("unicorn").wait_for()
     assert len(browser.complaints) == 1 and "422" in browser.complaints[0], browser.complaints
     browser.complaints.clear()
     page.get_by_role("button", name="Dismiss").click()
     page.get_by_label("Classes").fill("")
-    page.evaluate(DROP, dropped)
+    page.evaluate(DROP, [dropped])
     done(page, dropped["name"])
     page.screenshot(path=data.folder / "dropped.png", full_page=True)
     accessible(page, "a dropped video")
@@ -117,6 +139,120 @@ def small(browser, data, console):
     manifest = json.loads(console.run("show", "--json", request))
     wanted = json.loads(data.run("show", "--json", data.requests["constant.mp4"]))
     assert manifest["source"]["crc32c"] == wanted["source"]["crc32c"]
+
+
+def two_at_once(browser, data, console):
+    """Two videos that are dropped together are two requests."""
+    page = browser.page
+    page.goto(f"http://127.0.0.1:{console.port}/")
+    dropped = {"first <i>.mp4": "late.mp4", "second.mp4": "turned.mp4"}
+    page.evaluate(DROP, [as_file(name, (data.clips / clip).read_bytes()) for name, clip in dropped.items()])
+    for name, clip in dropped.items():
+        done(page, name)
+        listed(page, name).locator(".state-done").wait_for()
+        [request] = [one["request_id"] for one in map(json.loads, console.run("requests", "--json").splitlines()) if one["video"] == name]
+        own, wanted = json.loads(console.run("show", "--json", request)), json.loads(data.run("show", "--json", data.requests[clip]))
+        assert own["source"]["crc32c"] == wanted["source"]["crc32c"], name
+        assert own["source"]["video"]["frame_count"] == wanted["source"]["video"]["frame_count"], name
+    page.screenshot(path=data.folder / "two.png", full_page=True)
+
+
+def endless(clip, path):
+    """The clip again and again, so that its work takes long enough to be seen and stopped."""
+    clips.ffmpeg("-stream_loop", LONG_TIMES - 1, "-i", clip, "-c", "copy", path)
+
+
+def in_work(browser, data, console, folder):
+    """How far each stage is, and how long it will take, is seen meanwhile; Cancel ends it, and Retry resumes it to its end."""
+    page = browser.page
+    video = folder / "long.mp4"
+    endless(data.clips / "constant.mp4", video)
+    assert console.kill(signal.SIGINT) == 0, "Ctrl-C ends it"
+    page.goto(console.start(is_slow=True))
+    page.get_by_text("Settings of the next videos").click()
+    page.get_by_label("Annotated video").uncheck()
+    page.locator("input[type=file]").set_input_files(video)
+    row = row_of(page, "long.mp4")
+    stage = row.locator(".stages li[data-stage=track]")
+    stage.get_by_text(IS_LEFT).wait_for()
+    # One reading of the page: what it says in words is what its bar shows.
+    said, value, most = stage.evaluate("(one) => [one.innerText, one.querySelector('progress').value, one.querySelector('progress').max]")
+    frames = re.search(r"([\d,]+) of ([\d,]+) frames", said)
+    assert 0 < value < most and [int(part.replace(",", "")) for part in frames.groups()] == [value, most], (said, value, most)
+    named = row.locator(".stages li").all_inner_texts()
+    assert [one.split()[0] for one in named] == ["Cut", "Detect", "Track", "Load"], named
+    assert "done" in named[0] and f"of {int(most):,} frames" in named[2], named
+    page.screenshot(path=data.folder / "in-work.png", full_page=True)
+    accessible(page, "a video in work")
+    # The page of the request says the same, and how it goes on.
+    row.get_by_role("link", name="long.mp4").click()
+    progress = page.get_by_label("Progress")
+    progress.locator(".stages li[data-stage=track]").get_by_text(f"of {int(most):,} frames").wait_for()
+    page.go_back()
+    row.get_by_role("button", name="Cancel long.mp4").click()
+    problem = row.locator(".problem").get_by_text("it was cancelled on the console; Retry resumes from what is done")
+    problem.wait_for()
+    assert problem.inner_text().startswith("Failed in track."), problem.inner_text()
+    listed(page, "long.mp4").locator(".state-failed").wait_for()
+    listed(page, "long.mp4").locator(".error").get_by_text("it was cancelled on the console").wait_for()
+    [request] = [one for one in map(json.loads, console.run("requests", "--json").splitlines()) if one["video"] == "long.mp4"]
+    assert request["state"] == "failed", request
+    page.screenshot(path=data.folder / "cancelled.png", full_page=True)
+    row.get_by_role("button", name="Retry long.mp4").click()
+    row.locator(".problem").wait_for(state="detached")
+    row.locator(".stages li[data-stage=track]").wait_for()
+    done(page, "long.mp4")
+    listed(page, "long.mp4").locator(".state-done").wait_for()
+    ledger = json.loads(console.run("show", "--json", request["request_id"]))["ledger"]
+    assert ledger["frames"] == ledger["frames_whole"] == most, ledger
+    assert console.kill(signal.SIGINT) == 0, "Ctrl-C ends it"
+    page.goto(console.start())
+    page.get_by_text("Settings of the next videos").click()
+    page.get_by_label("Annotated video").check()
+
+
+def spoiled(content):
+    """The clip, whose description is whole, and most of whose pictures are not: bytes of each but the first are others."""
+    packets = subprocess.run(
+        ["ffprobe", "-v", "error", "-f", "mp4", "-select_streams", "v", "-show_entries", "packet=pos,size", "-of", "csv=p=0", "-"],
+        input=content, check=True, stdout=subprocess.PIPE,
+    ).stdout.decode()
+    data = bytearray(content)
+    for line in packets.split()[1:]:
+        size, at = map(int, line.strip(",").split(","))
+        # Behind the length and the kind of the first piece of the picture.
+        for place in range(at + 6, at + size):
+            data[place] ^= 0xA5
+    return bytes(data)
+
+
+def failing(browser, data, console):
+    """What fails after its upload says in which stage, why, and what helps: in its row, in the list and on its page."""
+    page = browser.page
+    clip = (data.clips / "constant.mp4").read_bytes()
+    wrong = {
+        "diary.mp4": (b"Dear diary,\n" * 500, "split", "Provide an MP4, MOV, MKV, WebM, AVI or MPEG-TS file"),
+        "spoiled <b>.mp4": (spoiled(clip), "merge", "provide it again, or allow more by --max-damaged-share"),
+    }
+    page.evaluate(DROP, [as_file(name, content) for name, (content, _, _) in wrong.items()])
+    for name, (_, stage, remedy) in wrong.items():
+        problem = row_of(page, name).locator(".problem")
+        problem.get_by_text(remedy).wait_for()
+        words = problem.inner_text()
+        assert words.startswith(f"Failed in {stage}."), words
+        listed(page, name).locator(".state-failed").wait_for()
+        [request] = [one for one in map(json.loads, console.run("requests", "--json").splitlines()) if one["video"] == name]
+        said = f"{request['error']['message']}"
+        assert words == f"Failed in {stage}. {said}" and request["error"]["stage"] == stage, (words, request)
+        assert said in listed(page, name).locator(".error").inner_text()
+    assert row_of(page, "diary.mp4").get_by_role("button", name="Retry diary.mp4").is_visible()
+    page.screenshot(path=data.folder / "failed.png", full_page=True)
+    accessible(page, "videos that failed")
+    listed(page, "diary.mp4").get_by_role("link", name="diary.mp4").click()
+    alert = page.locator("main > .problem")
+    alert.wait_for()
+    assert alert.inner_text().startswith("Failed in split.") and "Provide an MP4" in alert.inner_text()
+    page.screenshot(path=data.folder / "failed-page.png", full_page=True)
 
 
 def padded(clip, path):
