@@ -72,6 +72,9 @@ function remembered(key) {
   }
 }
 
+/** What is stored is another content than the file's. */
+class Different extends Error {}
+
 async function sent(one) {
   let wait = SOON;
   let isKnown = false;
@@ -92,7 +95,7 @@ async function sent(one) {
       wait = SOON;
       if (done) return await compared(one, done);
     } catch (error) {
-      if (error instanceof api.Problem || error.name === "AbortError") throw error;
+      if (error instanceof api.Problem || error instanceof Different || error.name === "AbortError") throw error;
       if (["NotReadableError", "NotFoundError"].includes(error.name)) throw new Error("The file was changed or moved, and can't be read any more: choose it again.");
       isKnown = false;
       if ([404, 410].includes(error.status)) {
@@ -171,6 +174,6 @@ async function compared(one, { crc32c: stored }) {
   new DataView(sum.buffer).setUint32(0, one.crc);
   if (btoa(String.fromCharCode(...sum)) !== stored) {
     localStorage.removeItem(one.key);
-    throw new Error("What was stored is not this file, which was changed while it was sent: delete the request with its upload, and choose the file again.");
+    throw new Different("What was stored is not this file, which was changed while it was sent: delete the request with its upload, and choose the file again.");
   }
 }

@@ -176,7 +176,7 @@ async fn a_member_sees_asks_and_uploads_over_the_services_own_stores() {
     a_statement_is_priced_and_then_answered(&world, &request, rows).await;
     questions_about_a_request_are_answered_from_its_file(&world, &request, rows).await;
     lines_count_and_nothing_is_stored_or_changed(&world, &request).await;
-    a_browser_shows_it_and_asks(&world, "people <b>.mp4", rows).await;
+    a_browser_shows_it_asks_and_uploads(&world, "people <b>.mp4", rows).await;
     an_upload_resumes_and_starts_its_request(&world).await;
     world.deployment.check_rights("console");
 }
@@ -399,7 +399,7 @@ fn driver() -> Option<PathBuf> {
     python
 }
 
-async fn a_browser_shows_it_and_asks(world: &Arc<World>, video: &'static str, rows: u64) {
+async fn a_browser_shows_it_asks_and_uploads(world: &Arc<World>, video: &'static str, rows: u64) {
     let Some(python) = driver() else { return };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -416,4 +416,5 @@ async fn a_browser_shows_it_and_asks(world: &Arc<World>, video: &'static str, ro
     front.abort();
     let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     assert!(output.status.success(), "{said}");
+    world.deployment.gateway.settled(0, WITHIN).await;
 }
