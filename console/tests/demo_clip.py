@@ -71,6 +71,8 @@ def demo_clip(browser, data, address):
     console.run("run", "--", video)
     try:
         watched(browser, data, console)
+        # No page asks a console that has ended.
+        browser.page.goto("about:blank")
     finally:
         if console.process and console.process.poll() is None:
             assert console.kill(signal.SIGINT) == 0, "Ctrl-C ends it"

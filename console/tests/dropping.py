@@ -103,6 +103,8 @@ def drop(browser, data, address):
         failing(browser, data, console)
         large(browser, data, console, folder)
         removed(browser, data, console)
+        # No page asks a console that has ended.
+        browser.page.goto("about:blank")
     finally:
         if console.process and console.process.poll() is None:
             assert console.kill(signal.SIGINT) == 0, "Ctrl-C ends it"

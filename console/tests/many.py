@@ -58,6 +58,8 @@ def many(browser, data, address):
         browser.page.goto(console.start())
         lanes(browser, data, console, request)
         gallery(browser, data, console, request)
+        # No page asks a console that has ended.
+        browser.page.goto("about:blank")
     finally:
         if console.process and console.process.poll() is None:
             assert console.kill(signal.SIGINT) == 0, "Ctrl-C ends it"
