@@ -13,17 +13,8 @@ use trackdrop_flow::{
 };
 use trackdrop_pipeline::{
     Manifest, RequestId, Timestamp,
-    names::{LONGEST_SHOWN, cut},
+    asked::{Candidate, LATEST, meant},
 };
-
-/// The word for the request that was made last.
-const LATEST: &str = "latest";
-/// What every id begins with.
-const ID_START: &str = "req_";
-/// The beginning of an id has at least this many characters, so that a short word does not match one by chance.
-const SHORTEST_BEGINNING: usize = 4;
-/// Requests that are named where a word means several.
-const MOST_NAMED: usize = 5;
 
 /// The manifest of the request that `asked` means, and where it is stored: the data directory, or the deployment on Google Cloud.
 ///
@@ -56,36 +47,13 @@ pub(crate) async fn of(cloud: &Cloud, asked: &str) -> anyhow::Result<RequestId> 
         return Ok(request);
     }
     let known = all(cloud).await?;
-    let shown = cut(asked, LONGEST_SHOWN);
-    if known.is_empty() {
-        bail!("there is no request {shown:?}: there are none yet; trackdrop run VIDEO or an upload makes one");
-    }
-    if asked == LATEST {
+    if asked == LATEST && !known.is_empty() {
         return latest(cloud, known).await;
     }
-    let begins = |id: &str| {
-        let (id, asked) = (id.trim_start_matches(ID_START), asked.trim_start_matches(ID_START));
-        asked.chars().count() >= SHORTEST_BEGINNING && id.starts_with(asked)
-    };
-    // The same file name in another folder is another video, which is stored under its hash.
-    let is_named = |video: &str| video == asked || video.rsplit('/').next() == Some(asked);
-    let meant: Vec<&Known> =
-        known.iter().filter(|known| begins(known.request.as_str()) || is_named(&known.video)).collect();
-    match meant[..] {
-        [only] => Ok(only.request.clone()),
-        [] => bail!(
-            "there is no request {shown:?}: give an id or its first {SHORTEST_BEGINNING} characters or more, the name of a video, or {LATEST:?} \
-             (trackdrop requests lists those of this machine)"
-        ),
-        _ => {
-            let named = meant.iter().rev().take(MOST_NAMED);
-            let named: Vec<String> =
-                named.map(|known| format!("{} of {:?}, {}", known.request, known.video, known.state())).collect();
-            let more = meant.len().saturating_sub(MOST_NAMED);
-            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-            bail!("{shown:?} means {} requests, the latest first: {}{more}", meant.len(), named.join("; "))
-        }
-    }
+    let candidates =
+        known.iter().map(|known| Candidate { request: &known.request, video: &known.video, state: known.state() });
+    let candidates: Vec<Candidate<'_>> = candidates.collect();
+    Ok(meant(asked, &candidates)?.clone())
 }
 
 /// The request that was made last. Another version of a request's tracks was made when that was asked for, and not with its upload.

@@ -1,6 +1,9 @@
 //! Errors of the crates as exceptions of Python, with the same words.
 
-use pyo3::{PyErr, exceptions::PyValueError};
+use pyo3::{
+    PyErr,
+    exceptions::{PyFileNotFoundError, PyValueError},
+};
 use std::{error::Error, io};
 use trackdrop_eval::{ReadError, ReadErrorKind};
 use trackdrop_exchange::ExchangeError;
@@ -35,6 +38,11 @@ pub(crate) fn exchange(error: ExchangeError) -> PyErr {
         ExchangeError::Read { source, .. } | ExchangeError::Write(source) => os(source.kind(), error.to_string()),
         _ => value(error),
     }
+}
+
+/// What is asked for is not there: `FileNotFoundError`.
+pub(crate) fn absent(error: impl ToString) -> PyErr {
+    PyFileNotFoundError::new_err(error.to_string())
 }
 
 /// A file that `path` names could not be opened.

@@ -8,6 +8,7 @@ mod byte_track;
 mod error;
 mod evaluation;
 mod files;
+mod requests;
 mod scenes;
 mod sequence;
 mod table;
@@ -19,6 +20,7 @@ mod _trackdrop {
         byte_track::{ByteTrack, Tracks},
         evaluation::evaluate,
         files::{duckdb_schema, planned_frames, read_detection_file, read_parquet, read_tracks, requests_table},
+        requests::request_meant,
         scenes::{scene_rows, scene_schema},
         sequence::track_sequence,
         table::Table,

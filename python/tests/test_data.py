@@ -2,11 +2,13 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 import pytest
 
 import trackdrop
+from trackdrop import _data
 
 
 def test_a_request_is_read_by_its_id_its_folder_or_its_file(data: Path, request_id: str) -> None:
@@ -88,8 +90,83 @@ def test_what_is_not_there_is_told_with_its_place(data: Path, tmp_path: Path) ->
     damaged.write_bytes(b"PAR1 not really PAR1")
     with pytest.raises(ValueError, match="damaged.parquet"):
         trackdrop.read(damaged)
-    with pytest.raises(ValueError, match="'mine' is no request id"):
-        list(trackdrop.frames("mine", data=data))
+
+
+def add_request(data: Path, like: str, request: str, video: str, asked_at: Optional[int] = None, **changes: Any) -> None:
+    """Another request of the data directory, with the results of one that is there."""
+    folder = shutil.copytree(data / "results" / like, data / "results" / request)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["source"].update(uri=f"uploads/{video}", **changes.pop("source", {}))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "request_id": request, **changes}))
+    with sqlite3.connect(data / ".store" / "catalog.db") as catalog:
+        last = catalog.execute("SELECT max(generation) FROM objects").fetchone()[0]
+        objects = [("results", f"{request}/manifest.json", 0)] + ([("work", f"tracked/{request}", asked_at)] if asked_at else [])
+        for place, (bucket, name, created) in enumerate(objects, start=last + 1):
+            catalog.execute("INSERT INTO objects VALUES (?, ?, ?, ?, 1, 0, '', '{}')", (bucket, name.encode(), place, created))
+
+
+def test_a_request_is_named_as_the_command_takes_it(data: Path, request_id: str, tmp_path: Path) -> None:
+    copied = shutil.copytree(data, tmp_path / "data")
+    add_request(copied, request_id, "req_bbbbbbbb_20261130T100000", "north/door.mp4", source={"uploaded_at": "2026-11-30T10:00:00.5Z"})
+    for word, meant in [
+        (request_id, request_id),
+        (request_id[:10], request_id),
+        (request_id[4:8], request_id),
+        ("street.mp4", request_id),
+        ("door.mp4", "req_bbbbbbbb_20261130T100000"),
+        ("north/door.mp4", "req_bbbbbbbb_20261130T100000"),
+        ("latest", "req_bbbbbbbb_20261130T100000"),
+    ]:
+        assert _data.request_meant(word, copied) == meant
+    opened = trackdrop.open_data(copied)
+    for calls in (
+        lambda word: [trackdrop.read(word, data=copied), opened.tracks(word)],
+        lambda word: [trackdrop.read(word, table="detections", data=copied), opened.detections(word)],
+        lambda word: [list(trackdrop.frames(word, data=copied)), list(opened.frames(word))],
+        lambda word: [trackdrop.track(word, data=copied)],
+    ):
+        assert [len(found) for word in ("street.mp4", "latest", request_id[:9]) for found in calls(word)] == [
+            len(found) for _ in range(3) for found in calls(request_id)
+        ]
+    assert trackdrop.evaluate("latest", "street.mp4", data=copied)["MOTA"] == 100
+    # Another version of the first one's tracks, which was asked for later.
+    later = 1_795_971_500_000_000 + 86_400_000_000
+    add_request(copied, request_id, "req_cccccccc_20261129T165643", "street.mp4", asked_at=later, retrack_of=request_id)
+    assert _data.request_meant("latest", copied) == "req_cccccccc_20261129T165643"
+    with pytest.raises(ValueError, match='"street.mp4" means 2 requests, the latest first: req_cccccccc_.*; req_V4j2dFlj_'):
+        trackdrop.read("street.mp4", data=copied)
+
+
+def test_a_word_that_means_no_request_is_refused_in_the_words_of_the_command(
+    data: Path, request_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for word in ("mine", request_id[4:7], "reet.mp4"):
+        refused = f'there is no request "{word}": give an id or its first 4 characters or more, the name of a video, or "latest"'
+        with pytest.raises(FileNotFoundError, match=refused):
+            list(trackdrop.frames(word, data=data))
+        with pytest.raises(FileNotFoundError, match=f"'{word}' is no file that exists, and {refused}"):
+            trackdrop.read(word, data=data)
+    with pytest.raises(FileNotFoundError, match="no data directory of trackdrop"):
+        list(trackdrop.frames("latest", data=tmp_path))
+    copied = shutil.copytree(data, tmp_path / "data")
+    with sqlite3.connect(copied / ".store" / "catalog.db") as catalog:
+        catalog.execute("DELETE FROM objects WHERE bucket = 'results'")
+    # An upload that waits to be planned is a request, too, and has no results yet.
+    assert _data.request_meant("street.mp4", copied) == request_id
+    with sqlite3.connect(copied / ".store" / "catalog.db") as catalog:
+        ended = "bucket = 'work' AND CAST(name AS TEXT) LIKE 'ended/%'"
+        catalog.execute(f"UPDATE objects SET metadata = '{{\"trackdrop-deleted\":\"true\"}}' WHERE {ended}")
+    with pytest.raises(FileNotFoundError, match='there is no request "latest": there are none yet; trackdrop run VIDEO'):
+        list(trackdrop.frames("latest", data=copied))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "street.mp4").write_bytes(b"a video")
+    assert len(trackdrop.read("street.mp4", data=data)) == 614, "the video beside is no file of rows"
+    shutil.copy(data / "results" / request_id / "tracks.parquet", tmp_path / "street.parquet")
+    assert len(trackdrop.read("street.parquet", data=data)) == 614
+    (tmp_path / "tracks").write_text("1,1,0,0,40,90,1")
+    assert len(trackdrop.read("tracks", data=data)) == 1
+    shutil.copytree(data / "results" / request_id, tmp_path / "latest")
+    assert len(trackdrop.read("latest", data=copied)) == 614, "a folder of that name comes first"
 
 
 def test_arrow_libraries_take_a_table_without_a_copy(data: Path, request_id: str) -> None:
@@ -108,6 +185,43 @@ def test_arrow_libraries_take_a_table_without_a_copy(data: Path, request_id: str
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame.from_arrow(table) if hasattr(pandas.DataFrame, "from_arrow") else one.to_pandas()
     assert trackdrop.evaluate(frame, table)["MOTA"] == 100
+
+
+@pytest.mark.parametrize("name", ["tracks.parquet", "detections.parquet"])
+def test_the_files_themselves_are_read_by_what_people_open_them_with(data: Path, request_id: str, name: str) -> None:
+    """Every value of every row, as the package reads it."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    polars, pandas, duckdb = (pytest.importorskip(library) for library in ("polars", "pandas", "duckdb"))
+    file = data / "results" / request_id / name
+    table = trackdrop.read(file)
+    expected = pyarrow.table(table).to_pylist()
+    assert len(expected) == len(table) > 600
+    assert parquet.read_table(file).to_pylist() == expected
+    assert polars.read_parquet(file).to_dicts() == expected
+    assert pandas.read_parquet(file).to_dict("records") == expected
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        found = connection.execute(f"FROM '{file}'")
+        columns = [column[0] for column in found.description]
+        assert [dict(zip(columns, row)) for row in found.fetchall()] == expected
+
+
+def test_duckdb_takes_a_table_by_its_name_through_arrows_interface(data: Path, request_id: str) -> None:
+    """It asks for the stream, whose memory is the table's (see the test of addresses above), and for nothing else."""
+    duckdb = pytest.importorskip("duckdb")
+    ours = trackdrop.read(request_id, data=data)
+    asked = []
+
+    class Watched:
+        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+            asked.append(requested_schema)
+            return ours.__arrow_c_stream__(requested_schema)
+
+    tracks = Watched()
+    question = "SELECT count(*), sum(frame_index), min(x1), max(class_name) FROM"
+    expected = (614, int(ours["frame_index"].sum()), float(ours["x1"].min()), max(ours["class_name"]))
+    assert duckdb.sql(f"{question} tracks").fetchall() == [expected] and asked and tracks
+    assert duckdb.sql(f"{question} ours").fetchall() == [expected]
 
 
 def test_a_connection_has_the_tables_and_views_of_the_command(data: Path, request_id: str, tmp_path: Path) -> None:

@@ -21,11 +21,54 @@ if TYPE_CHECKING:
 Scene = Union[PathLikeStr, Mapping[str, Any]]
 
 _REQUEST = re.compile(r"req_[0-9A-Za-z]{8}_[0-9]{8}T[0-9]{6}")
+#: What the names of files with rows end with.
+_ENDINGS = (".csv", ".parquet", ".txt")
 
 
 def is_request(given: object) -> bool:
     """Whether it is the id of a request."""
     return isinstance(given, str) and _REQUEST.fullmatch(given) is not None
+
+
+def request_meant(asked: str, data: Optional[PathLikeStr]) -> str:
+    """The id of the request that a word means: an id, a beginning of it that no other has, the name of its video, or ``latest``.
+
+    A whole id is taken as it is, whether there is such a request or not.
+
+    Raises
+    ------
+    FileNotFoundError
+        No request is meant.
+    ValueError
+        Several are.
+    """
+    return asked if is_request(asked) else Data(data_directory(data))._request_meant(asked)
+
+
+def request_or_file(given: object, data: Optional[PathLikeStr]) -> Optional[str]:
+    """The id of the request that is meant; None for what is no text, and for a file: by its ending, or since no request is meant.
+
+    The name of a video means its request, also where the video lies beside.
+
+    Raises
+    ------
+    FileNotFoundError
+        No request is meant, and there is no such file.
+    ValueError
+        Several requests are meant.
+    """
+    if not isinstance(given, str):
+        return None
+    if is_request(given):
+        return given
+    if given.lower().endswith(_ENDINGS) or os.path.isdir(given):
+        return None
+    try:
+        return request_meant(given, data)
+    except FileNotFoundError as error:
+        if os.path.exists(given):
+            return None
+        raise FileNotFoundError(f"{given!r} is no file that exists, and {error}") from None
 
 
 def data_directory(data: Optional[PathLikeStr]) -> Path:
@@ -85,7 +128,8 @@ def read(path_or_request: PathLikeStr, *, table: str = "tracks", data: Optional[
     Parameters
     ----------
     path_or_request
-        A Parquet file, a text file of tracks or ground truth (MOTChallenge or CSV), a folder of results, or a request's id.
+        A Parquet file, a text file of tracks or ground truth (MOTChallenge or CSV), a folder of results, or a request as in
+        :func:`frames`. A folder of that name comes first, and so does what ends in ``.parquet``, ``.csv`` or ``.txt``.
     table
         Of a request: ``"tracks"`` or ``"detections"``.
     data
@@ -94,14 +138,15 @@ def read(path_or_request: PathLikeStr, *, table: str = "tracks", data: Optional[
     Raises
     ------
     ValueError
-        The file is not what its name says.
+        The file is not what its name says, or several requests are meant.
     OSError
-        The file can't be read.
+        The file can't be read, or there is no such request.
     """
     if table not in ("tracks", "detections"):
         raise ValueError(f'table must be "tracks" or "detections", got {table!r}')
-    if isinstance(path_or_request, str) and is_request(path_or_request):
-        return _trackdrop.read_parquet(result_file(path_or_request, f"{table}.parquet", data))
+    request = request_or_file(path_or_request, data)
+    if request is not None:
+        return _trackdrop.read_parquet(result_file(request, f"{table}.parquet", data))
     path = Path(path_or_request)
     if path.is_dir():
         return _trackdrop.read_parquet(path / f"{table}.parquet")
@@ -116,12 +161,19 @@ def frames(request: str, *, data: Optional[PathLikeStr] = None) -> Iterator[Fram
     Parameters
     ----------
     request
-        The request's id.
+        As the command takes it: an id or the first characters of it, at least 4, that no other has; the name of its video; or
+        ``"latest"``.
     data
         The data directory; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
+
+    Raises
+    ------
+    ValueError
+        Several requests are meant; the message names them.
+    FileNotFoundError
+        There is no such request.
     """
-    if not is_request(request):
-        raise ValueError(f"{request!r} is no request id, such as req_0aZ9bY8c_20261123T182501")
+    request = request_meant(request, data)
     pts, numerator, denominator, origin = _trackdrop.planned_frames(result_file(request, "manifest.json", data))
     table = read(request, data=data)
     index = table["frame_index"]
@@ -197,12 +249,12 @@ class Data:
         return _trackdrop.requests_table(self._request_rows())
 
     def tracks(self, request: str) -> Table:
-        """The tracks of a request."""
-        return read(request, data=self.path)
+        """The tracks of a request, which is named as in :func:`frames`."""
+        return read(request_meant(request, self.path), data=self.path)
 
     def detections(self, request: str) -> Table:
-        """What the detector saw."""
-        return read(request, table="detections", data=self.path)
+        """What the detector saw; the request is named as in :func:`frames`."""
+        return read(request_meant(request, self.path), table="detections", data=self.path)
 
     def frames(self, request: str) -> Iterator[Frame]:
         """As :func:`frames`."""
@@ -256,6 +308,21 @@ class Data:
         for statement in statements:
             connection.execute(statement)
         return connection
+
+    def _request_meant(self, asked: str) -> str:
+        def named(bucket: str, names: str, columns: str, also: str = "") -> List[Tuple[Any, ...]]:
+            name = "CAST(name AS TEXT)"
+            return self._query(f"SELECT {name}, {columns} FROM objects WHERE bucket = '{bucket}' AND {name} GLOB '{names}' {also}")
+
+        asked_at = {name.split("/")[1]: created for name, created in named("work", "tracked/*", "created")}
+        planned: List[Tuple[PathLikeStr, Optional[int]]] = []
+        for name, generation in named("results", "req_*/manifest.json", "generation"):
+            file = self.path / "results" / name
+            planned.append((file if file.is_file() else self._blob(generation), asked_at.get(name.split("/")[0])))
+        ended = named("work", "ended/*", "1", "AND metadata LIKE '%\"trackdrop-deleted\"%'")
+        deleted = [name.split("/")[1] for name, _ in ended]
+        uploads = [(name, generation, created) for name, generation, created in named("uploads", "*", "generation, created")]
+        return _trackdrop.request_meant(asked, planned, uploads, deleted)
 
     def _request_rows(self) -> List[str]:
         return [row for (row,) in self._query("SELECT row FROM request_rows ORDER BY request")]

@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from . import _columns, _trackdrop
-from ._data import is_request, result_file
+from ._data import request_or_file, result_file
 
 
 class Evaluation(Dict[str, Any]):
@@ -35,10 +35,10 @@ def evaluate(
     Parameters
     ----------
     gt, tracks
-        One of: a file (MOTChallenge text, CSV, Parquet); a request's id; an array of shape [N, 6 or more] with ``frame, id,
-        x, y, w, h[, score[, class]]``; a data frame, table or dictionary with the columns ``frame`` (from 1, or ``frame_index``
-        from 0), ``id`` or ``track_id``, and ``x, y, w, h`` or ``x1, y1, x2, y2`` (px). In ground truth a score of 0 means that the row is
-        not to be counted.
+        One of: a file (MOTChallenge text, CSV, Parquet); a request as in :func:`frames`; an array of shape [N, 6 or more] with
+        ``frame, id, x, y, w, h[, score[, class]]``; a data frame, table or dictionary with the columns ``frame`` (from 1, or
+        ``frame_index`` from 0), ``id`` or ``track_id``, and ``x, y, w, h`` or ``x1, y1, x2, y2`` (px). In ground truth a score
+        of 0 means that the row is not to be counted.
     iou
         The overlap that CLEAR and identity metrics ask of a match, above 0, at most 1. HOTA has its own 19.
     preprocessing
@@ -59,8 +59,9 @@ def evaluate(
 
 
 def _source(what: str, given: Any, data: Optional[_columns.PathLikeStr]) -> Any:
-    if is_request(given):
-        return result_file(given, "tracks.parquet", data)
+    request = request_or_file(given, data)
+    if request is not None:
+        return result_file(request, "tracks.parquet", data)
     if _columns.is_path(given):
         return given
     columns = _columns.named(given)

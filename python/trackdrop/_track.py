@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _columns, _trackdrop
-from ._data import is_request, result_file
+from ._data import request_or_file, result_file
 from ._trackdrop import Table
 
 _Arrays = Tuple[Any, Any, Any, Optional[Any]]
@@ -40,10 +40,11 @@ def track(
     Parameters
     ----------
     detections
-        One of: a file (CSV with ``frame,x1,y1,x2,y2,score``, MOTChallenge text, ``detections.parquet``); a request's id; an
-        array of shape [N, 6] or [N, 7] with ``frame, x1, y1, x2, y2, score[, class]``; a data frame, table or dictionary with
-        such columns; or a list that has, for each frame, an object with ``xyxy`` and ``confidence``. Frames count from 1; a
-        column ``frame_index`` counts from 0. Boxes are in px. The order within a frame matters: ids are given in it.
+        One of: a file (CSV with ``frame,x1,y1,x2,y2,score``, MOTChallenge text, ``detections.parquet``); a request as in
+        :func:`frames`; an array of shape [N, 6] or [N, 7] with ``frame, x1, y1, x2, y2, score[, class]``; a data frame, table
+        or dictionary with such columns; or a list that has, for each frame, an object with ``xyxy`` and ``confidence``. Frames
+        count from 1; a column ``frame_index`` counts from 0. Boxes are in px. The order within a frame matters: ids are given
+        in it.
     track_thresh, match_thresh, track_buffer, frame_rate, score_fusion
         As in :class:`ByteTrack`. The card of a request's model may name another ``track_thresh`` than 0.6 (0.45 for the default
         model, nanodet-g-416), which is not among the results: give it to have the request's own tracks.
@@ -114,8 +115,9 @@ def track(
 
 def _arrays(given: Any, data: Optional[_columns.PathLikeStr]) -> _Arrays:
     what = "detections"
-    if is_request(given):
-        return _trackdrop.read_detections(result_file(given, "detections.parquet", data))
+    request = request_or_file(given, data)
+    if request is not None:
+        return _trackdrop.read_detections(result_file(request, "detections.parquet", data))
     if _columns.is_path(given):
         return _trackdrop.read_detections(given)
     columns = _columns.named(given)

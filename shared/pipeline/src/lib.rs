@@ -18,6 +18,7 @@
 //! ```
 
 pub mod activity;
+pub mod asked;
 pub mod clock;
 pub mod cost;
 pub mod counter;

@@ -353,6 +353,12 @@ impl Manifest {
         self.source.video.iter().flat_map(|video| &video.warnings).chain(&self.video_notes)
     }
 
+    /// The upload's object name, out of its path for people.
+    pub fn video(&self) -> &str {
+        let uri = &self.source.uri;
+        uri.strip_prefix("uploads/").unwrap_or(uri)
+    }
+
     /// The request that the chunks and detections belong to: this one, or the one that it is a version of.
     pub fn detected_in(&self) -> &RequestId {
         self.retrack_of.as_ref().unwrap_or(&self.request_id)

@@ -133,8 +133,7 @@ pub(super) async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summ
 
 /// The upload's object name, out of its path for people.
 pub fn video_name(manifest: &Manifest) -> String {
-    let uri = &manifest.source.uri;
-    uri.strip_prefix("uploads/").unwrap_or(uri).to_owned()
+    manifest.video().to_owned()
 }
 
 /// The row of a request in the table `requests`.
