@@ -135,6 +135,7 @@ fn alignment(scene: &Scene) -> Vec<f64> {
 fn match_frames(scene: &Scene, alignment: &[f64]) -> Matches {
     let by_pair = vec![[0; ALPHAS]; scene.pairs.len()];
     let mut matches = Matches { count: [0; ALPHAS], iou_sum: [0.0; ALPHAS], by_pair };
+    let limits: [f64; ALPHAS] = std::array::from_fn(|index| alpha(index) - f64::EPSILON);
     let (mut assigner, mut edges, mut candidates) = (Assigner::default(), Vec::new(), Vec::new());
     for frame in &scene.frames {
         edges.clear();
@@ -148,12 +149,11 @@ fn match_frames(scene: &Scene, alignment: &[f64]) -> Matches {
         }
         for &edge in assigner.maximise(&edges) {
             let overlap = candidates[edge];
-            let reached = (0..ALPHAS).take_while(|&index| overlap.iou >= alpha(index) - f64::EPSILON);
-            for index in reached {
-                matches.count[index] += 1;
-                matches.iou_sum[index] += overlap.iou;
-                matches.by_pair[overlap.pair as usize][index] += 1;
-            }
+            let reached = limits.partition_point(|&limit| overlap.iou >= limit);
+            let by_pair = &mut matches.by_pair[overlap.pair as usize];
+            matches.count[..reached].iter_mut().for_each(|count| *count += 1);
+            matches.iou_sum[..reached].iter_mut().for_each(|sum| *sum += overlap.iou);
+            by_pair[..reached].iter_mut().for_each(|count| *count += 1);
         }
     }
     matches
@@ -163,7 +163,8 @@ fn at_alpha(scene: &Scene, matches: &Matches, index: usize) -> HotaAtAlpha {
     let matched = matches.count[index] as f64;
     let (truths, tracks) = (scene.truths() as f64, scene.tracks() as f64);
     let (mut ass_a, mut ass_re, mut ass_pr) = (0.0, 0.0, 0.0);
-    for (pair, counts) in scene.pairs.iter().zip(&matches.by_pair) {
+    // Most pairs only pass each other.
+    for (pair, counts) in scene.pairs.iter().zip(&matches.by_pair).filter(|(_, counts)| counts[index] > 0) {
         let together = f64::from(counts[index]);
         let truth_rows = f64::from(scene.truth_rows[pair.truth as usize]);
         let track_rows = f64::from(scene.track_rows[pair.track as usize]);

@@ -5,42 +5,59 @@ use crate::row::Row;
 /// An area this small counts as none, as in TrackEval.
 const EMPTY_PX2: f64 = f64::EPSILON;
 
-/// Intersection over union of two boxes; 0 if either is empty. The operations and their order are those of TrackEval.
-pub(crate) fn iou(a: &Row, b: &Row) -> f64 {
-    let ([ax1, ay1, ax2, ay2], [bx1, by1, bx2, by2]) = (a.corners(), b.corners());
-    let width = ax2.min(bx2) - ax1.max(bx1);
-    let height = ay2.min(by2) - ay1.max(by1);
-    let a_area = (ax2 - ax1) * (ay2 - ay1);
-    let b_area = (bx2 - bx1) * (by2 - by1);
-    if width <= 0.0 || height <= 0.0 || a_area <= EMPTY_PX2 || b_area <= EMPTY_PX2 {
-        return 0.0;
+/// A box as overlaps are computed from it.
+#[derive(Clone, Copy, Debug)]
+struct Corners {
+    x1: f64,
+    y1: f64,
+    x2: f64,
+    y2: f64,
+    area: f64,
+    /// Which row it is.
+    index: u32,
+}
+
+impl Corners {
+    fn of(row: &Row, index: u32) -> Self {
+        let [x1, y1, x2, y2] = row.corners();
+        Self { x1, y1, x2, y2, area: (x2 - x1) * (y2 - y1), index }
     }
-    let intersection = width * height;
-    intersection / (a_area + b_area - intersection)
+
+    /// Intersection over union; 0 if either is empty. The operations and their order are those of TrackEval.
+    fn iou(&self, other: &Self) -> f64 {
+        let width = self.x2.min(other.x2) - self.x1.max(other.x1);
+        let height = self.y2.min(other.y2) - self.y1.max(other.y1);
+        if width <= 0.0 || height <= 0.0 || self.area <= EMPTY_PX2 || other.area <= EMPTY_PX2 {
+            return 0.0;
+        }
+        let intersection = width * height;
+        intersection / (self.area + other.area - intersection)
+    }
 }
 
 /// Finds overlapping boxes by their order on the x axis, with buffers that are reused from frame to frame.
 #[derive(Debug, Default)]
 pub(crate) struct Sweep {
-    by_left_edge: Vec<u32>,
+    by_left_edge: Vec<Corners>,
 }
 
 impl Sweep {
     /// Calls `found(index in a, index in b, iou)` for every pair that overlaps, ascending by the first index.
     pub(crate) fn overlaps(&mut self, a: &[Row], b: &[Row], mut found: impl FnMut(u32, u32, f64)) {
         self.by_left_edge.clear();
-        self.by_left_edge.extend(0..b.len() as u32);
-        self.by_left_edge.sort_unstable_by(|&i, &j| b[i as usize].x.total_cmp(&b[j as usize].x).then(i.cmp(&j)));
+        self.by_left_edge.extend(b.iter().zip(0..).map(|(row, index)| Corners::of(row, index)));
+        self.by_left_edge.sort_unstable_by(|i, j| i.x1.total_cmp(&j.x1).then(i.index.cmp(&j.index)));
         let widest = b.iter().fold(0.0_f64, |widest, row| widest.max(row.w));
         for (row, index) in a.iter().zip(0..) {
-            let start = self.by_left_edge.partition_point(|&j| b[j as usize].x + widest < row.x);
-            for &other in &self.by_left_edge[start..] {
-                if b[other as usize].x > row.x + row.w {
+            let own = Corners::of(row, index);
+            let start = self.by_left_edge.partition_point(|other| other.x1 + widest < own.x1);
+            for other in &self.by_left_edge[start..] {
+                if other.x1 > own.x2 {
                     break;
                 }
-                let overlap = iou(row, &b[other as usize]);
+                let overlap = own.iou(other);
                 if overlap > 0.0 {
-                    found(index, other, overlap);
+                    found(index, other.index, overlap);
                 }
             }
         }
@@ -53,6 +70,10 @@ mod tests {
 
     fn row(tlwh: [f64; 4]) -> Row {
         Row::new(1, 1, tlwh)
+    }
+
+    fn iou(a: &Row, b: &Row) -> f64 {
+        Corners::of(a, 0).iou(&Corners::of(b, 0))
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod frame_shift;
 mod hota;
 mod identity;
 mod iou;
+mod lines;
 mod pooled;
 mod preprocessing;
 mod read;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    lines::Lines,
     row::Row,
     sequence::{Sequence, SequenceError},
 };
@@ -25,44 +26,16 @@ pub fn read_file(path: &Path) -> Result<Sequence, ReadError> {
         return Err(in_file(0, ReadErrorKind::NotText));
     }
     let file = File::open(path).map_err(|error| in_file(0, ReadErrorKind::Io(error)))?;
-    parse(BufReader::with_capacity(1 << 20, file), path)
+    parse(BufReader::new(file), path)
 }
 
 /// Reads the text of a file, as [`read_file`]; `name` is what errors call it.
 ///
 /// # Errors
 /// As [`read_file`].
-pub fn parse(mut text: impl BufRead, name: &Path) -> Result<Sequence, ReadError> {
+pub fn parse(text: impl BufRead, name: &Path) -> Result<Sequence, ReadError> {
     let at = |line, kind| ReadError { file: name.to_owned(), line, kind };
-    let (mut rows, mut lines) = (Vec::new(), Vec::new());
-    let mut columns = None;
-    let mut line = String::new();
-    for number in 1.. {
-        line.clear();
-        match text.read_line(&mut line) {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(at(number, ReadErrorKind::NotText)),
-            Err(error) => return Err(at(number, ReadErrorKind::Io(error))),
-        }
-        let content = line.trim_start_matches('\u{feff}').trim();
-        if content.is_empty() {
-            continue;
-        }
-        let columns = match &columns {
-            Some(columns) => columns,
-            None => {
-                let (found, is_header) = Columns::from_first_line(content).map_err(|kind| at(number, kind))?;
-                let columns = columns.insert(found);
-                if is_header {
-                    continue;
-                }
-                columns
-            }
-        };
-        rows.push(columns.row(content).map_err(|kind| at(number, kind))?);
-        lines.push(number);
-    }
+    let Lines { rows, of_rows: lines, .. } = Lines::read(text).map_err(|(line, kind)| at(line, kind))?;
     Sequence::from_rows(rows).map_err(|error| {
         let first_line = match error {
             SequenceError::DuplicateId { first_row, .. } => Some(lines[first_row]),
@@ -74,7 +47,7 @@ pub fn parse(mut text: impl BufRead, name: &Path) -> Result<Sequence, ReadError>
 
 /// The position of each value in a line.
 #[derive(Debug)]
-struct Columns {
+pub(crate) struct Columns {
     frame: usize,
     id: usize,
     tlwh: [usize; 4],
@@ -88,7 +61,7 @@ struct Columns {
 
 impl Columns {
     /// The columns, and whether the line was a header.
-    fn from_first_line(line: &str) -> Result<(Self, bool), ReadErrorKind> {
+    pub(crate) fn from_first_line(line: &str) -> Result<(Self, bool), ReadErrorKind> {
         let names: Vec<&str> = line.split(',').map(|name| name.trim().trim_matches('"')).collect();
         if names[0].eq_ignore_ascii_case("frame") {
             return Ok((Self::from_header(&names)?, true));
@@ -119,12 +92,12 @@ impl Columns {
         Ok(Self { frame, id, tlwh, score, class, observed, width, score_name: "score" })
     }
 
-    fn row(&self, line: &str) -> Result<Row, ReadErrorKind> {
+    pub(crate) fn row(&self, line: &str) -> Result<Row, ReadErrorKind> {
         const MOST: usize = 32;
         let mut values = [""; MOST];
         let mut count = 0;
-        for (slot, value) in values.iter_mut().zip(line.split(',')) {
-            *slot = value.trim();
+        for (slot, value) in values.iter_mut().zip(Values(Some(line))) {
+            *slot = value;
             count += 1;
         }
         if count < self.width {
@@ -158,22 +131,46 @@ impl Columns {
     }
 }
 
+/// The values of a line, between its commas.
+struct Values<'a>(Option<&'a str>);
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.0?;
+        // Values are short: a look at each byte is quicker than a search made for long texts.
+        let (value, after) = match rest.bytes().position(|byte| byte == b',') {
+            Some(comma) => (&rest[..comma], Some(&rest[comma + 1..])),
+            None => (rest, None),
+        };
+        self.0 = after;
+        let is_bare = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_graphic());
+        let is_bare = is_bare(value.bytes().next()) && is_bare(value.bytes().next_back());
+        Some(if is_bare { value } else { value.trim() })
+    }
+}
+
 fn frame_number(text: &str) -> Result<u32, ReadErrorKind> {
     let frame = whole(text).and_then(|frame| u32::try_from(frame).ok());
     frame.ok_or_else(|| ReadErrorKind::NotWhole { column: "frame", value: excerpt(text), allowed: "from 1" })
 }
 
 fn identity(text: &str) -> Result<u64, ReadErrorKind> {
-    if text.parse::<f64>() == Ok(-1.0) {
-        return Err(ReadErrorKind::Detections);
-    }
-    whole(text).ok_or_else(|| ReadErrorKind::NotWhole { column: "id", value: excerpt(text), allowed: "from 0" })
+    whole(text).ok_or_else(|| match text.parse::<f64>() {
+        Ok(-1.0) => ReadErrorKind::Detections,
+        _ => ReadErrorKind::NotWhole { column: "id", value: excerpt(text), allowed: "from 0" },
+    })
 }
 
 /// A whole number from 0; some tools write it as `1.0` or `1e0`.
 fn whole(text: &str) -> Option<u64> {
     /// From here on `f64` skips whole numbers.
     const EXACT: f64 = (1_u64 << 53) as f64;
+    // What older files have in place of a class.
+    if text == "-1" {
+        return None;
+    }
     text.parse().ok().or_else(|| {
         let value = text.parse::<f64>().ok()?;
         (value.fract() == 0.0 && (0.0..EXACT).contains(&value)).then_some(value as u64)

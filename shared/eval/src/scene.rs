@@ -93,16 +93,27 @@ impl Scene {
 
 /// Numbers ids in order of appearance: the number of each row, and how many rows have it.
 fn number_ids(sequence: &Sequence) -> (Vec<u32>, Vec<u32>) {
+    /// No number yet.
+    const NONE: u32 = u32::MAX;
+    let rows = sequence.rows();
+    // Trackers count: their ids are places in a list. Other ids are looked up.
+    let greatest = rows.iter().map(|row| row.id).max().unwrap_or(0);
+    let dense = usize::try_from(greatest).ok().filter(|&greatest| greatest <= 2 * rows.len());
+    let mut listed = vec![NONE; dense.map_or(0, |greatest| greatest + 1)];
     let (mut known, mut counts) = (HashMap::new(), Vec::new());
     let number = |row: &Row| {
-        let number = *known.entry(row.id).or_insert_with(|| {
+        let number = match dense {
+            Some(_) => &mut listed[row.id as usize],
+            None => known.entry(row.id).or_insert(NONE),
+        };
+        if *number == NONE {
+            *number = counts.len() as u32;
             counts.push(0);
-            counts.len() as u32 - 1
-        });
-        counts[number as usize] += 1;
-        number
+        }
+        counts[*number as usize] += 1;
+        *number
     };
-    let numbers = sequence.rows().iter().map(number).collect();
+    let numbers = rows.iter().map(number).collect();
     (numbers, counts)
 }
 

@@ -31,13 +31,17 @@ impl Sequence {
         for (index, row) in rows.iter().enumerate() {
             check(index, row)?;
         }
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_by_key(|&index| rows[index].frame);
-        let sorted = Self::index(order.iter().map(|&index| rows[index]).collect());
+        let (rows, given) = in_order(rows);
+        let sorted = Self::index(rows);
         let mut seen = Vec::new();
         for FrameRows { frame, rows } in &sorted.frames {
+            // Most files have ids in order, and then none twice.
+            if sorted.rows[rows.clone()].is_sorted_by(|a, b| a.id < b.id) {
+                continue;
+            }
             seen.clear();
-            seen.extend(rows.clone().map(|place| (sorted.rows[place].id, order[place])));
+            let row_given = |place: usize| given.as_ref().map_or(place, |given| given[place]);
+            seen.extend(rows.clone().map(|place| (sorted.rows[place].id, row_given(place))));
             seen.sort_unstable();
             if let Some(twice) = seen.windows(2).find(|two| two[0].0 == two[1].0) {
                 let ((id, first_row), (_, row)) = (twice[0], twice[1]);
@@ -48,9 +52,8 @@ impl Sequence {
     }
 
     /// Rows derived from those of a valid sequence, with no id twice in a frame.
-    pub(crate) fn from_derived_rows(mut rows: Vec<Row>) -> Self {
-        rows.sort_by_key(|row| row.frame);
-        Self::index(rows)
+    pub(crate) fn from_derived_rows(rows: Vec<Row>) -> Self {
+        Self::index(in_order(rows).0)
     }
 
     fn index(rows: Vec<Row>) -> Self {
@@ -97,6 +100,17 @@ impl Sequence {
     pub fn last_frame(&self) -> u32 {
         self.frames.last().map_or(0, |frame| frame.frame)
     }
+}
+
+/// Rows by frame, within a frame as they are; and the place that each had, where that is another.
+fn in_order(rows: Vec<Row>) -> (Vec<Row>, Option<Vec<usize>>) {
+    if rows.is_sorted_by_key(|row| row.frame) {
+        return (rows, None);
+    }
+    let mut order: Vec<(u32, usize)> = rows.iter().zip(0..).map(|(row, place)| (row.frame, place)).collect();
+    order.sort_unstable();
+    let given: Vec<usize> = order.into_iter().map(|(_, place)| place).collect();
+    (given.iter().map(|&place| rows[place]).collect(), Some(given))
 }
 
 fn check(index: usize, row: &Row) -> Result<(), SequenceError> {

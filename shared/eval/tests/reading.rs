@@ -127,3 +127,53 @@ fn a_missing_file_is_named() {
 fn an_empty_file_is_an_empty_sequence() {
     assert!(read("").unwrap().is_empty());
 }
+
+/// Long enough that several threads share it.
+fn long(lines: u32) -> Vec<String> {
+    (1..=lines)
+        .map(|line| format!("{},{},{}.123456789,5,40,90,0.5,-1,-1,-1", (line - 1) % 300 + 1, line, line))
+        .collect()
+}
+
+#[test]
+fn a_long_text_has_all_its_rows_and_names_the_line_at_fault_wherever_it_is() {
+    let lines = long(30_000);
+    let rows = read(&lines.join("\n")).unwrap();
+    let mut expected: Vec<Row> = (1..=30_000_u32)
+        .map(|line| {
+            let x = format!("{line}.123456789").parse().unwrap();
+            Row { score: 0.5, ..Row::new((line - 1) % 300 + 1, line.into(), [x, 5.0, 40.0, 90.0]) }
+        })
+        .collect();
+    expected.sort_by_key(|row| row.frame);
+    assert!(rows.rows() == expected);
+
+    for at in [0, 1, 14_998, 14_999, 15_000, 29_999] {
+        let mut faulty = lines.clone();
+        faulty[at] = "7,8,wide,5,40,90".to_owned();
+        // The first fault counts, also where a later piece of the text has one.
+        faulty.push("nothing".to_owned());
+        assert_eq!(
+            refusal(&faulty.join("\n")),
+            format!("tracks.txt, line {}: x is `wide`, which is no number", at + 1)
+        );
+        let mut twice = lines.clone();
+        twice.push(lines[at].clone());
+        let expected = format!("tracks.txt, line 30001: id {} appears twice in frame", at + 1);
+        let error = refusal(&twice.join("\r\n"));
+        assert!(error.starts_with(&expected) && error.ends_with(&format!("(first on line {})", at + 1)), "{error}");
+    }
+}
+
+#[test]
+fn a_byte_that_is_no_text_is_refused_with_its_line_unless_an_earlier_one_is_at_fault() {
+    let mut text = long(20_000).join("\n").into_bytes();
+    let place = text.len() - 3;
+    let line = 20_000;
+    text[place] = 0xff;
+    let told = |text: &[u8]| parse(text, Path::new("tracks.txt")).unwrap_err().to_string();
+    assert!(told(&text).starts_with(&format!("tracks.txt, line {line}: is no text")), "{}", told(&text));
+    let bad = text.iter().position(|&byte| byte == b'.').unwrap();
+    text[bad] = b'?';
+    assert!(told(&text).starts_with("tracks.txt, line 1: x is `1?123456789`"), "{}", told(&text));
+}
