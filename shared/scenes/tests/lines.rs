@@ -156,6 +156,73 @@ fn births_and_ends_near_the_crossing_are_marked_and_counted() {
 }
 
 #[test]
+fn stop_and_go_is_one_crossing() {
+    // One step a frame; where it stops, its box shakes by a pixel for four seconds.
+    let with_stops = |stops: &[usize]| -> Vec<f32> {
+        let stop = |place: usize| {
+            let frames = if stops.contains(&place) { 100 } else { 1 };
+            (0..frames).map(move |k| 80.0 + place as f32 * 2.0 + [0.0, 1.0, 0.0, -1.0][k % 4])
+        };
+        (0..=20).flat_map(stop).collect()
+    };
+    let count = |stops: &[usize]| crossings(&along_y50(&with_stops(stops))).len();
+    // Before the line, at its hysteresis, on the line, behind it, and at several of these.
+    for stops in [&[][..], &[4], &[8], &[9], &[10], &[11], &[12], &[16], &[9, 11], &[8, 10, 12], &[9, 10, 11]] {
+        assert_eq!(count(stops), 1, "stops at {stops:?}");
+    }
+    // Who stops on the line and returns has not crossed it, however long the stop lasts.
+    let mut back = with_stops(&[10]);
+    back.truncate(110);
+    back.extend([97.0, 90.0, 80.0]);
+    assert_eq!(crossings(&along_y50(&back)), [""; 0]);
+}
+
+/// A way from left to right, in steps of 4 pixels, whose id is another one from a position on.
+fn switched(at: usize) -> Vec<At> {
+    let mut rows = along_y50(&(0..=10).map(|k| 80.0 + k as f32 * 4.0).collect::<Vec<_>>());
+    rows[at..].iter_mut().for_each(|row| row.track = 2);
+    rows
+}
+
+#[test]
+fn an_id_that_is_switched_at_the_line_counts_once_or_not_at_all_and_is_marked() {
+    let database = |at: usize| asked(scene(MIDDLE), &switched(at));
+    for at in 1..=10 {
+        let found = database(at).ask("SELECT track_id, direction, near_birth_or_end FROM line_crossings");
+        // The positions 4, 5 and 6 are left of the line, on it, and right of it. A switch between 4 and 6 cuts the crossing in two.
+        let expected: &[&str] = match at {
+            ..=4 => &["2,in,true"],
+            5 | 6 => &[],
+            7.. => &["1,in,true"],
+        };
+        assert_eq!(found, expected, "switched at position {at}");
+    }
+}
+
+#[test]
+fn two_ids_that_are_swapped_at_the_line_keep_the_balance_of_in_and_out() {
+    let way = |track: i64, direction: f32, y: f32| {
+        seen(track, &(0..=10).map(|k| (100.0 + direction * (k as f32 * 4.0 - 20.0), y)).collect::<Vec<_>>())
+    };
+    // In and out, where the two take each other's id from a position on.
+    let counts = |other_way: f32, at: usize| -> (usize, usize) {
+        let (mut one, mut two) = (way(1, 1.0, 50.0), way(2, other_way, 54.0));
+        one[at..].iter_mut().for_each(|row| row.track = 2);
+        two[at..].iter_mut().for_each(|row| row.track = 1);
+        let found = crossings(&[one, two].concat());
+        let inwards = found.iter().filter(|row| row.starts_with("in")).count();
+        (inwards, found.len() - inwards)
+    };
+    for at in 1..=10 {
+        // Side by side: whichever has which id, two go over the line.
+        assert_eq!(counts(1.0, at), (2, 0), "swapped at position {at}");
+        // Against each other: on the line each id touches it and returns. Before and behind it, each id jumps over it and goes back.
+        let each = if matches!(at, 5 | 6) { 0 } else { 2 };
+        assert_eq!(counts(-1.0, at), (each, each), "swapped at position {at}");
+    }
+}
+
+#[test]
 fn the_class_is_the_identitys() {
     let mut rows = along_y50(&[80., 90., 110., 120., 130.]);
     rows[1].class = "bicycle";

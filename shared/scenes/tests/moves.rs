@@ -78,6 +78,31 @@ fn the_heatmap_is_seconds_in_cells_whatever_the_frame_rate_is() {
     let fast = seen(1, &[(10., 10.); 25]);
     let slow = (0..5).map(|k| At { frame: 25 + k, time_s: 1.0 + k as f64 / 5.0, x: 60.0, ..fast[0].clone() });
     let rows: Vec<At> = fast.iter().cloned().chain(slow).collect();
+/// Each of four pixels is given twice, 0.3 m above and below where it is: the map is the one between, and misses every pair by 0.3 m.
+const ROUGH: &str = "calibration: [{pixel: [0, 0], metre: [0, -0.3]}, {pixel: [0, 0], metre: [0, 0.3]},
+  {pixel: [200, 0], metre: [20, -0.3]}, {pixel: [200, 0], metre: [20, 0.3]},
+  {pixel: [0, 100], metre: [0, 9.7]}, {pixel: [0, 100], metre: [0, 10.3]},
+  {pixel: [200, 100], metre: [20, 9.7]}, {pixel: [200, 100], metre: [20, 10.3]}]";
+
+#[test]
+fn a_rough_calibration_widens_the_error_of_a_speed_at_both_ends() {
+    let asked_of = |calibration: &str, by: f32| -> (f64, f64) {
+        let rows = seen(1, &(0..25).map(|k| (20.0 + k as f32, 50.0 + [by, -by, -by, by][k % 4])).collect::<Vec<_>>());
+        let database = asked(scene(calibration), &rows);
+        let number = |column: &str| database.ask(&format!("SELECT {column} FROM track_speeds"))[0].parse().unwrap();
+        (number("median_speed"), number("median_error"))
+    };
+    // Two half seconds, so one speed. Their averages are half a second apart, and both ends may be 0.3 m off.
+    let (speed, error) = asked_of(ROUGH, 0.0);
+    assert!((speed - 2.5).abs() < 1e-6, "{speed}");
+    let of_the_map = 2.0_f64.sqrt() * 0.3 / 0.5;
+    assert!((error - of_the_map).abs() < 1e-6, "{error}, not {of_the_map}");
+    // A box that shakes adds to it as independent errors add.
+    let (_, of_the_box) = asked_of(CALIBRATED, 4.0);
+    let (_, both) = asked_of(ROUGH, 4.0);
+    assert!(of_the_box > 0.1 && (both - of_the_map.hypot(of_the_box)).abs() < 1e-6, "{both} {of_the_box}");
+}
+
     let database = asked(scene("cell_px: 50"), &rows);
     assert_eq!(
         database.ask("SELECT class_name, cell_x, cell_y, cell_px, round(seconds, 6) FROM heatmap ORDER BY 2"),
