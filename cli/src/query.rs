@@ -11,7 +11,9 @@ use std::{
     io::{self, Write},
     path::Path,
 };
-use trackdrop_database::{Contents, DatabaseError, Span, Tables, ask_about, open, quoted};
+use trackdrop_database::{
+    Contents, DatabaseError, NearBirthOrEnd, Span, Tables, ask_about, near_birth_or_end, open, quoted,
+};
 
 /// Lines of what does not fit, at most.
 const MOST_NOTES: usize = 5;
@@ -26,6 +28,9 @@ pub(crate) async fn query(data: &Path, arguments: &QueryArguments) -> anyhow::Re
     tokio::task::spawn_blocking(move || {
         let database = open(&contents, &span)?;
         say(&ask_about(&database, &contents.scenes, &sql)?);
+        if let Some(share) = near_birth_or_end(&database, &contents.scenes, &sql)? {
+            say_share(share);
+        }
         print(&database, &sql, format)
     })
     .await?
@@ -39,6 +44,14 @@ fn say(notes: &[String]) {
     if notes.len() > MOST_NOTES {
         eprintln!("trackdrop: and {} more like these", notes.len() - MOST_NOTES);
     }
+}
+
+/// Prints how much of the crossings depends on the tracker: of all that the views have, whatever the statement selects of them.
+fn say_share(NearBirthOrEnd { crossings, near }: NearBirthOrEnd) {
+    let percent = (100.0 * near as f64 / crossings as f64).round();
+    eprintln!(
+        "trackdrop: of {crossings} crossings of lines, {near} ({percent} %) are within a second of their track's first or last position"
+    );
 }
 
 fn print(database: &Connection, sql: &str, format: Format) -> anyhow::Result<()> {

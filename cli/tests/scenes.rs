@@ -37,7 +37,10 @@ fn stored_tracks_are_asked_about_lines_and_zones_drawn_afterwards() {
     );
     for view in trackdrop_scenes_views() {
         let said = data.trackdrop(["query", &format!("SELECT * FROM {view}")]).expect_success();
-        assert_eq!(said.stderr, "", "{view}");
+        // What depends on the tracker is said once, for the views of crossings.
+        let crossings: usize = data.query("SELECT COUNT(*) FROM line_crossings")[0].parse().unwrap();
+        let is_said = crossings > 0 && ["line_crossings", "line_counts"].contains(view);
+        assert_eq!(said.stderr.lines().count(), usize::from(is_said), "{view}: {}", said.stderr);
     }
     // A day on which nothing was uploaded.
     let ended =

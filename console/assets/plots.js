@@ -43,8 +43,9 @@ function plotsOf(facts) {
     {
       name: "crossings", title: `Crossings of lines each ${interval === 1 ? "second" : `${interval} s`}`,
       of: "crossings", across: "seconds of the video", kind: "steps", step: interval, seconds, isTotal: true,
+      note: nearNote,
       nothing: "No stored line is crossed in this video. Draw one under “Lines and zones”, and save it.",
-      sql: `SELECT ${begin("time_s", interval)} AS from_s,\n       scene || ': ' || line || ' ' || direction || ', ' || class_name AS crossing, COUNT(*) AS crossings\nFROM line_crossings\n${of}\n${all}`,
+      sql: `SELECT ${begin("time_s", interval)} AS from_s,\n       scene || ': ' || line || ' ' || direction || ', ' || class_name AS crossing,\n       COUNT(*) FILTER (near_birth_or_end) AS near_birth_or_end, COUNT(*) AS crossings\nFROM line_crossings\n${of}\n${all}`,
     },
     {
       name: "dwell", title: "How long objects were seen", of: "objects", across: "seconds from the first to the last time", kind: "bars", step: dwell, isTotal: true,
@@ -57,6 +58,14 @@ function plotsOf(facts) {
       nothing: "No object came from one stored line or zone to another. Draw two or more under “Lines and zones”, and save them.",
     },
   ];
+}
+
+/** How many crossings depend on where the tracker begins and ends tracks. */
+function nearNote({ columns, rows }) {
+  const near = columns.findIndex(({ name }) => name === "near_birth_or_end");
+  const total = (at) => rows.reduce((sum, row) => sum + Number(row.at(at)), 0);
+  const all = total(-1);
+  return `Of ${number(all)} crossings, ${number(total(near))} (${Math.round((100 * total(near)) / all)} %) are within a second of their track's first or last position: an object that the tracker loses or swaps there changes the count.`;
 }
 
 /** The rows of a plot's statement as series of one value an interval; what has no row is 0. */
@@ -117,6 +126,7 @@ function Plot({ plot, facts }) {
         html`<ul class="legend">${drawn.map(
           (one, which) => html`<li key=${one.name}><${Sample} which=${which} /> ${one.name} <span class="id">${plot.isTotal ? number(one.total) : `at most ${number(one.values.reduce((a, b) => Math.max(a, b), 0))}`}</span></li>`,
         )}</ul>`}
+        ${plot.note && html`<p class="id note">${plot.note(answer)}</p>`}
         ${series.length > MOST_SERIES && html`<p class="id">The ${MOST_SERIES} largest of ${number(series.length)} are drawn; the CSV has all.</p>`}
       `}
       ${answer?.is_cut && html`<p class="warn">There are more rows than the page asks for: the end is missing.</p>`}

@@ -707,6 +707,9 @@ def plots(browser, data, address):
         with page.expect_download() as saved:
             figure.get_by_role("button", name="CSV").click()
         assert pathlib.Path(saved.value.path()).read_text() == own, name
+    near, crossings = (number(f"SELECT SUM({what}) FROM line_counts WHERE request_id = '{request}'") for what in ("near_birth_or_end", "crossings"))
+    note = page.locator(".plot[data-plot=crossings] .note").inner_text()
+    assert note.startswith(f"Of {crossings:.0f} crossings, {near:.0f} ({round(100 * near / crossings)} %) are within a second"), note
     heat_and_flows(page, data, request, number)
     page.screenshot(path=data.folder / "plots.png", full_page=True)
     # The statement is asked further where all are asked.

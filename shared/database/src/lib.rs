@@ -209,6 +209,36 @@ fn what_does_not_fit(database: &Connection) -> Result<Vec<String>, DatabaseError
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
+/// How many crossings of lines depend on where the tracker begins and ends tracks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NearBirthOrEnd {
+    /// All crossings that the views have.
+    pub crossings: i64,
+    /// Those within a second of their track's first or last position.
+    pub near: i64,
+}
+
+/// The share of the crossings that a statement's views have, after [`ask_about`]; none where the statement names no view of crossings, or there is
+/// no crossing.
+///
+/// # Errors
+/// [`DatabaseError::Query`].
+pub fn near_birth_or_end(
+    database: &Connection,
+    scenes: &[Scene],
+    statement: &str,
+) -> Result<Option<NearBirthOrEnd>, DatabaseError> {
+    let asked = sql::views_in(statement);
+    if scenes.is_empty() || !["line_crossings", "line_counts"].iter().any(|view| asked.contains(view)) {
+        return Ok(None);
+    }
+    let schema = sql::DUCKDB_SCHEMA;
+    let counts = format!("SELECT COUNT(*), COUNT(*) FILTER (near_birth_or_end) FROM {schema}.line_crossings");
+    let share =
+        database.query_row(&counts, [], |row| Ok(NearBirthOrEnd { crossings: row.get(0)?, near: row.get(1)? }))?;
+    Ok((share.crossings > 0).then_some(share))
+}
+
 /// A table of the warehouse, empty.
 fn create(database: &Connection, table: &Table) -> Result<(), DatabaseError> {
     Ok(database.execute_batch(&format!("CREATE TABLE {} ({})", table.name, table.duckdb()))?)

@@ -149,10 +149,12 @@ fn the_same_rows_give_equal_answers_in_both_engines() {
             }
             "line_counts" => "line, direction, class_name, interval_start_s, crossings, near_birth_or_end",
             "zone_visits" => {
-                "zone, track_id, class_name, enter_frame, exit_frame, ROUND(dwell_s, 6), frames_inside, born_inside, left_scene"
+                "zone, track_id, class_name, enter_frame, exit_frame, ROUND(dwell_s, 6), frames_inside, born_inside, left_scene, near_birth_or_end"
             }
-            "zone_occupancy" => "zone, second, class_name, objects, ROUND(object_seconds, 6)",
-            "flows" => "class_name, origin, destination, moves, identities",
+            "zone_occupancy" => "zone, second, class_name, objects, ROUND(object_seconds, 6), near_birth_or_end",
+            "flows" => {
+                "class_name, origin, destination, moves, identities, moves_near_birth_or_end, identities_near_birth_or_end"
+            }
             "track_speeds" => {
                 "track_id, unit, samples, ROUND(median_speed, 6), ROUND(max_speed, 6), ROUND(max_error, 6)"
             }

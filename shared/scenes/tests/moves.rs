@@ -39,6 +39,20 @@ fn flows_count_who_came_over_one_line_and_left_over_another() {
     );
 }
 
+#[test]
+fn flows_say_how_many_of_them_depend_on_the_identity() {
+    // Each position lasts for 1.6 s: nothing happens within a second of the track's first or last position.
+    let slowly: Vec<_> =
+        [(100., 90.), (100., 75.), (100., 50.), (70., 50.)].into_iter().flat_map(|at| [at; 40]).collect();
+    // The same, but that it ends half a second after the line in the west.
+    let soon_lost = &slowly[..132];
+    let database = asked(scene(JUNCTION), &[seen(1, &slowly), seen(2, soon_lost)].concat());
+    assert_eq!(
+        database.ask("SELECT origin, destination, moves, moves_near_birth_or_end, identities, identities_near_birth_or_end FROM flows ORDER BY ALL"),
+        ["middle,west in,2,1,0,0", "south here,middle,2,1,0,0", "south here,west in,0,0,2,1"]
+    );
+}
+
 /// Ten metres are 100 pixels, both ways.
 const CALIBRATED: &str = "calibration: [{pixel: [0, 0], metre: [0, 0]}, {pixel: [100, 0], metre: [10, 0]},
   {pixel: [0, 100], metre: [0, 10]}, {pixel: [200, 100], metre: [20, 10]}, {pixel: [100, 100], metre: [10, 10]}]";
@@ -64,20 +78,6 @@ fn a_box_that_shakes_widens_the_error_of_a_speed() {
     assert!(error(0.0) < 1e-6 && error(2.0) > 0.05 && error(4.0) > 1.9 * error(2.0), "{} {}", error(2.0), error(4.0));
 }
 
-#[test]
-fn a_track_too_short_for_two_half_seconds_has_no_speed() {
-    assert_eq!(
-        asked(scene(CALIBRATED), &seen(1, &[(20., 50.), (21., 50.)])).ask("SELECT * FROM track_speeds"),
-        [""; 0]
-    );
-}
-
-#[test]
-fn the_heatmap_is_seconds_in_cells_whatever_the_frame_rate_is() {
-    // A second at 25 frames in one cell, then at 5 frames a second in another.
-    let fast = seen(1, &[(10., 10.); 25]);
-    let slow = (0..5).map(|k| At { frame: 25 + k, time_s: 1.0 + k as f64 / 5.0, x: 60.0, ..fast[0].clone() });
-    let rows: Vec<At> = fast.iter().cloned().chain(slow).collect();
 /// Each of four pixels is given twice, 0.3 m above and below where it is: the map is the one between, and misses every pair by 0.3 m.
 const ROUGH: &str = "calibration: [{pixel: [0, 0], metre: [0, -0.3]}, {pixel: [0, 0], metre: [0, 0.3]},
   {pixel: [200, 0], metre: [20, -0.3]}, {pixel: [200, 0], metre: [20, 0.3]},
@@ -103,6 +103,20 @@ fn a_rough_calibration_widens_the_error_of_a_speed_at_both_ends() {
     assert!(of_the_box > 0.1 && (both - of_the_map.hypot(of_the_box)).abs() < 1e-6, "{both} {of_the_box}");
 }
 
+#[test]
+fn a_track_too_short_for_two_half_seconds_has_no_speed() {
+    assert_eq!(
+        asked(scene(CALIBRATED), &seen(1, &[(20., 50.), (21., 50.)])).ask("SELECT * FROM track_speeds"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn the_heatmap_is_seconds_in_cells_whatever_the_frame_rate_is() {
+    // A second at 25 frames in one cell, then at 5 frames a second in another.
+    let fast = seen(1, &[(10., 10.); 25]);
+    let slow = (0..5).map(|k| At { frame: 25 + k, time_s: 1.0 + k as f64 / 5.0, x: 60.0, ..fast[0].clone() });
+    let rows: Vec<At> = fast.iter().cloned().chain(slow).collect();
     let database = asked(scene("cell_px: 50"), &rows);
     assert_eq!(
         database.ask("SELECT class_name, cell_x, cell_y, cell_px, round(seconds, 6) FROM heatmap ORDER BY 2"),

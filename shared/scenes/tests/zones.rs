@@ -94,3 +94,25 @@ fn occupancy_is_what_the_visits_say_second_by_second() {
         ["left,0,person,1,1.0", "left,1,person,2,1.96", "left,2,person,1,0.96"]
     );
 }
+
+#[test]
+fn visits_and_occupancy_are_marked_where_they_depend_on_the_identity() {
+    // Eight seconds inside, twice; the second object gets another id after four of them.
+    let mut rows = [seen(1, &[(70., 50.); 200]), seen(2, &[(120., 50.); 200])].concat();
+    rows[300..].iter_mut().for_each(|at| at.track = 3);
+    // Three seconds outside, two inside, three outside.
+    let passes = [[(20., 50.); 75].as_slice(), &[(70., 50.); 50], &[(20., 50.); 75]].concat();
+    rows.extend(seen(4, &passes));
+    let database = asked(scene(TWO), &rows);
+    assert_eq!(
+        database.ask("SELECT track_id, near_birth_or_end FROM zone_visits ORDER BY 1"),
+        ["1,true", "2,true", "3,true", "4,false"]
+    );
+    let ask = |zone: &str| {
+        let columns = "second, objects, near_birth_or_end";
+        database.ask(&format!("SELECT {columns} FROM zone_occupancy WHERE zone = '{zone}' ORDER BY second"))
+    };
+    assert_eq!(ask("left"), ["0,1,1", "1,1,1", "2,1,0", "3,2,0", "4,2,0", "5,1,0", "6,1,1", "7,1,1"]);
+    // Around the switch, too.
+    assert_eq!(ask("right"), ["0,1,1", "1,1,1", "2,1,1", "3,1,1", "4,1,1", "5,1,1", "6,1,1", "7,1,1"]);
+}

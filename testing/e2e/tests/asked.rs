@@ -31,9 +31,15 @@ const QUESTIONS: &[(&str, &str)] = &[
         "line, direction, track_id, class_name, frame_index, pts, ROUND(time_s, 6), ROUND(x, 3), ROUND(y, 3), observed",
     ),
     ("line_counts", "line, direction, class_name, crossings, near_birth_or_end"),
-    ("zone_visits", "zone, track_id, class_name, enter_frame, exit_frame, frames_inside, born_inside, left_scene"),
-    ("zone_occupancy", "zone, second, class_name, objects, ROUND(object_seconds, 6)"),
-    ("flows", "class_name, origin, destination, moves, identities"),
+    (
+        "zone_visits",
+        "zone, track_id, class_name, enter_frame, exit_frame, frames_inside, born_inside, left_scene, near_birth_or_end",
+    ),
+    ("zone_occupancy", "zone, second, class_name, objects, ROUND(object_seconds, 6), near_birth_or_end"),
+    (
+        "flows",
+        "class_name, origin, destination, moves, identities, moves_near_birth_or_end, identities_near_birth_or_end",
+    ),
     ("track_speeds", "track_id, unit, samples, ROUND(median_speed, 4), ROUND(max_error, 4)"),
     ("heatmap", "class_name, cell_x, cell_y, ROUND(seconds, 6)"),
     ("encounters", "track_a, track_b, ROUND(duration_s, 6), unit"),

@@ -331,25 +331,31 @@ GROUP BY element, pick, track_id, stay
 zone_visits AS (
 SELECT s.scene, s.request_id, s.video, s.uploaded_at, e.name AS zone, s.track_id, s.class_name,
        v.enter_frame, v.enter_s, v.exit_frame, v.exit_s, v.exit_s - v.enter_s AS dwell_s, v.frames_inside,
-       v.enter_s = s.first_s AS born_inside, v.exit_s = s.last_s AS left_scene
+       v.enter_s = s.first_s AS born_inside, v.exit_s = s.last_s AS left_scene,
+       v.enter_s <= s.first_s + 1 OR v.exit_s >= s.last_s - 1 AS near_birth_or_end
 FROM stays AS v
 JOIN subjects AS s ON s.pick = v.pick AND s.track_id = v.track_id
 JOIN elements AS e ON e.element = v.element
 WHERE v.exit_s - v.enter_s >= s.settle_s
 ),
 events AS (
--- What an identity did, in order: a line crossed in a direction, or a zone entered.
-SELECT scene, request_id, video, uploaded_at, track_id, class_name, CONCAT(line, ' ', direction) AS element, time_s
+-- What an identity did, in order: a line crossed in a direction, or a zone entered. near is 1 within a second of birth or end.
+SELECT scene, request_id, video, uploaded_at, track_id, class_name, CONCAT(line, ' ', direction) AS element, time_s,
+       CASE WHEN near_birth_or_end THEN 1 ELSE 0 END AS near
 FROM line_crossings
 UNION ALL
-SELECT scene, request_id, video, uploaded_at, track_id, class_name, zone AS element, enter_s AS time_s
+SELECT scene, request_id, video, uploaded_at, track_id, class_name, zone AS element, enter_s AS time_s,
+       CASE WHEN near_birth_or_end THEN 1 ELSE 0 END AS near
 FROM zone_visits
 )
 SELECT scene, request_id, MAX(video) AS video, MAX(uploaded_at) AS uploaded_at, class_name, origin, destination,
-       SUM(direct) AS moves, SUM(whole) AS identities
+       SUM(direct) AS moves, SUM(whole) AS identities,
+       SUM(direct * GREATEST(near, other_near)) AS moves_near_birth_or_end,
+       SUM(whole * GREATEST(near, other_near)) AS identities_near_birth_or_end
 FROM (
   SELECT scene, request_id, video, uploaded_at, class_name, element AS destination,
          LAG(element) OVER (PARTITION BY scene, request_id, track_id ORDER BY time_s, element) AS origin,
+         near, LAG(near) OVER (PARTITION BY scene, request_id, track_id ORDER BY time_s, element) AS other_near,
          1 AS direct, 0 AS whole
   FROM events
   UNION ALL
@@ -357,7 +363,11 @@ FROM (
          FIRST_VALUE(element) OVER (
            PARTITION BY scene, request_id, track_id ORDER BY time_s DESC, element DESC
          ) AS destination,
-         element AS origin, 0 AS direct,
+         element AS origin,
+         near, FIRST_VALUE(near) OVER (
+           PARTITION BY scene, request_id, track_id ORDER BY time_s DESC, element DESC
+         ) AS other_near,
+         0 AS direct,
          CASE
            WHEN ROW_NUMBER() OVER (PARTITION BY scene, request_id, track_id ORDER BY time_s, element) = 1
              AND COUNT(*) OVER (PARTITION BY scene, request_id, track_id) > 1 THEN 1

@@ -164,7 +164,8 @@ GROUP BY element, pick, track_id, stay
 zone_visits AS (
 SELECT s.scene, s.request_id, s.video, s.uploaded_at, e.name AS zone, s.track_id, s.class_name,
        v.enter_frame, v.enter_s, v.exit_frame, v.exit_s, v.exit_s - v.enter_s AS dwell_s, v.frames_inside,
-       v.enter_s = s.first_s AS born_inside, v.exit_s = s.last_s AS left_scene
+       v.enter_s = s.first_s AS born_inside, v.exit_s = s.last_s AS left_scene,
+       v.enter_s <= s.first_s + 1 OR v.exit_s >= s.last_s - 1 AS near_birth_or_end
 FROM stays AS v
 JOIN subjects AS s ON s.pick = v.pick AND s.track_id = v.track_id
 JOIN elements AS e ON e.element = v.element
@@ -172,7 +173,14 @@ WHERE v.exit_s - v.enter_s >= s.settle_s
 )
 SELECT scene, request_id, MAX(video) AS video, MAX(uploaded_at) AS uploaded_at, zone, second, class_name,
        COUNT(DISTINCT track_id) AS objects,
-       SUM(LEAST(exit_s, second + 1) - GREATEST(enter_s, second)) AS object_seconds
-FROM zone_visits
+       SUM(LEAST(exit_s, second + 1) - GREATEST(enter_s, second)) AS object_seconds,
+       COUNT(DISTINCT CASE
+         WHEN GREATEST(enter_s, second) <= first_s + 1 OR LEAST(exit_s, second + 1) >= last_s - 1 THEN track_id
+       END) AS near_birth_or_end
+FROM (
+  SELECT v.*, s.first_s, s.last_s
+  FROM zone_visits AS v
+  JOIN subjects AS s ON s.scene = v.scene AND s.request_id = v.request_id AND s.track_id = v.track_id
+) AS visits
 CROSS JOIN UNNEST(GENERATE_ARRAY(CAST(FLOOR(enter_s) AS BIGINT), CAST(FLOOR(exit_s) AS BIGINT))) AS second
 GROUP BY scene, request_id, zone, second, class_name
