@@ -15,6 +15,7 @@ const PIECES: &[(&str, &str)] = pieces![
     "subjects",
     "elements",
     "parts",
+    "cuts",
     "line_seconds",
     "touches",
     "nears",

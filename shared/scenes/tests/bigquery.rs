@@ -83,6 +83,15 @@ fn literal(value: &Value) -> String {
     }
 }
 
+/// Waits half cut and shaking at a line near the upper edge, and leaves over it.
+fn at_the_upper_edge(track: i64) -> Vec<At> {
+    let comes = (0..34).map(|k| 40.0 - k as f32);
+    let waits = (0..60).map(|k| 6.0 + [1.5, -1.5][k % 2]);
+    let leaves = (0..10).map(|k| 5.0 - k as f32 * 0.5);
+    let points: Vec<_> = comes.chain(waits).chain(leaves).map(|y| (30.0, y)).collect();
+    seen(track, &points).into_iter().map(|at| At { height: at.height.min(at.y), ..at }).collect()
+}
+
 fn rows() -> Vec<At> {
     let way = |track: i64, y: f32, shake: f32| {
         let at = |k: usize| (40.0 + k as f32 * 2.0, y + shake * [1.0, -1.0, 0.5][k % 3]);
@@ -95,6 +104,7 @@ fn rows() -> Vec<At> {
         seen(4, &[(90., 40.), (110., 40.), (90., 40.), (100., 40.), (110., 40.)]),
         walk(5, &[Some((80., 30.)), Some((90., 30.)), None, None, Some((130., 30.))]),
         seen(6, &[(100., 50.), (130., 50.), (60., 50.)]),
+        at_the_upper_edge(7),
     ]
     .concat();
     rows.iter_mut().filter(|at| at.track == 2).for_each(|at| at.class = "car");
@@ -104,7 +114,7 @@ fn rows() -> Vec<At> {
 fn questions() -> Scene {
     scene(
         "reference_by_class: {car: [0.5, 0.75]}\nencounter: {distance: 1.5, seconds: 0.2}\nabsence_s: 0.1
-lines: [{name: gate, points: [[100, 80], [100, 50], [105, 20]]}, {name: far, points: [[150, 0], [150, 100]]}]
+lines: [{name: gate, points: [[100, 80], [100, 50], [105, 20]]}, {name: far, points: [[150, 0], [150, 100]]}, {name: top, points: [[0, 6], [60, 6]]}]
 zones: [{name: left, points: [[50, 20], [100, 20], [100, 80], [50, 80]]}, {name: right, points: [[100, 20], [140, 30], [150, 80], [100, 80]]}]
 calibration: [{pixel: [0, 0], metre: [0, 0]}, {pixel: [200, 0], metre: [20, 0]}, {pixel: [0, 100], metre: [1, 10]}, {pixel: [200, 100], metre: [19, 10]}]",
     )

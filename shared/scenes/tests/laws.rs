@@ -5,7 +5,8 @@
 mod support;
 
 use proptest::prelude::*;
-use support::{At, asked_for, slow};
+use std::collections::BTreeSet;
+use support::{At, asked_for, counts::Asked, slow};
 use trackdrop_scenes::Scene;
 
 /// Coordinates on a coarse grid: points on lines, on borders and on corners are common.
@@ -36,6 +37,7 @@ fn track(number: i64) -> impl Strategy<Value = Vec<At>> {
                 time_s: frame as f64 / 8.0,
                 x: x as f32,
                 y: y as f32,
+                width: 10.0,
                 height,
                 class: if other { "car" } else { "person" },
                 observed: true,
@@ -64,15 +66,16 @@ proptest! {
         let tracks: Vec<Vec<At>> = (1..).zip(tracks).map(|(number, track)| track.into_iter().map(|at| At { track: number, ..at }).collect()).collect();
         let mut expected = Vec::new();
         for track in &tracks {
-            for (inwards, frame) in slow::crossings(&line, hysteresis, track) {
-                expected.push(format!("{},{},{frame}", track[0].track, if inwards { "in" } else { "out" }));
+            for crossing in slow::crossings(&line, hysteresis, track) {
+                let direction = if crossing.inwards { "in" } else { "out" };
+                expected.push(format!("{},{direction},{},{:?}", track[0].track, crossing.frame, crossing.time_s));
             }
         }
         let mut rows = tracks.concat();
         // The order of rows is of no matter.
         rows.reverse();
         let database = asked_for(scene, &rows, &["line_crossings"]);
-        let found = database.ask("SELECT track_id, direction, frame_index FROM line_crossings ORDER BY track_id, frame_index");
+        let found = database.ask("SELECT track_id, direction, frame_index, time_s FROM line_crossings ORDER BY track_id, frame_index");
         prop_assert_eq!(found, expected);
     }
 
@@ -86,7 +89,7 @@ proptest! {
         let mut expected = Vec::new();
         for track in &tracks {
             for (first, last) in slow::visits(&corners, absence_s, settle_s, track) {
-                expected.push(format!("{},{first},{last}", track[0].track));
+                expected.push(format!("{},{},{}", track[0].track, first.frame, last.frame));
             }
         }
         let mut rows = tracks.concat();
@@ -94,5 +97,27 @@ proptest! {
         let database = asked_for(scene, &rows, &["zone_visits"]);
         let found = database.ask("SELECT track_id, enter_frame, exit_frame FROM zone_visits ORDER BY ALL");
         prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn counts_occupancy_and_flows_are_those_of_the_slow_walk(
+        line in points(2..5), zone in points(3..6), hysteresis in prop_oneof![Just(0.0), Just(0.1)],
+        absence_s in prop_oneof![Just(0.25), Just(2.0)], settle_s in prop_oneof![Just(0.0), Just(1.0)],
+        interval_s in prop_oneof![Just(0.7), Just(2.5), Just(60.0)], tracks in prop::collection::vec(track(0), 1..6),
+    ) {
+        let rest = format!("hysteresis: {hysteresis}\nabsence_s: {absence_s}\nsettle_s: {settle_s}\ninterval_s: {interval_s}\nlines: [{{name: gate, points: {line:?}}}]");
+        let Some(scene) = drawn("zones", &zone, &rest) else { return Ok(()) };
+        let tracks: Vec<Vec<At>> = (1..).zip(tracks).map(|(number, track)| track.into_iter().map(|at| At { track: number, ..at }).collect()).collect();
+        let asked = Asked { line, zone, hysteresis, absence_s, settle_s, interval_s };
+        let mut rows = tracks.concat();
+        rows.reverse();
+        let database = asked_for(scene, &rows, &["line_counts", "zone_occupancy", "flows"]);
+        let found = |sql: &str| database.ask(sql).into_iter().collect::<BTreeSet<_>>();
+        let counts = found("SELECT direction, class_name, interval_start_s, crossings, near_birth_or_end FROM line_counts");
+        prop_assert_eq!(counts, asked.line_counts(&tracks));
+        let occupancy = found("SELECT second, class_name, objects, object_seconds, near_birth_or_end FROM zone_occupancy");
+        prop_assert_eq!(occupancy, asked.zone_occupancy(&tracks));
+        let flows = found("SELECT class_name, origin, destination, moves, identities, moves_near_birth_or_end, identities_near_birth_or_end FROM flows");
+        prop_assert_eq!(flows, asked.flows(&tracks));
     }
 }

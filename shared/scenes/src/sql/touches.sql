@@ -43,7 +43,10 @@ FROM (
         FROM (
           SELECT b.element, t.track_id, t.frame_index, t.pts, t.time_s,
                  t.x1 * b.of_x1 + t.x2 * b.of_x2 AS x, t.y1 * b.of_y1 + t.y2 * b.of_y2 AS y,
-                 CASE WHEN b.whole = 1 OR t.time_s = b.first_s THEN b.hysteresis * (t.y2 * b.sy - t.y1 * b.sy) END AS margin,
+                 CASE
+                   WHEN b.whole = 1 OR t.time_s = b.first_s
+                     THEN GREATEST(b.hysteresis * (t.y2 * b.sy - t.y1 * b.sy), COALESCE(b.margin, 0))
+                 END AS margin,
                  CASE WHEN t.observed THEN t.frame_index END AS seen_frame
           FROM (
             SELECT * FROM {tracks}

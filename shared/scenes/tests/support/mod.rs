@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod counts;
+pub(crate) mod drawing;
 pub(crate) mod slow;
 
 use duckdb::{Connection, params, params_from_iter};
@@ -18,6 +20,7 @@ pub(crate) struct At {
     pub(crate) time_s: f64,
     pub(crate) x: f32,
     pub(crate) y: f32,
+    pub(crate) width: f32,
     pub(crate) height: f32,
     pub(crate) class: &'static str,
     pub(crate) observed: bool,
@@ -28,7 +31,8 @@ pub(crate) fn walk(track: i64, points: &[Option<(f32, f32)>]) -> Vec<At> {
     let one = |(frame, point): (usize, &Option<(f32, f32)>)| {
         let (x, y) = (*point)?;
         let frame = frame as i64;
-        Some(At { track, frame, time_s: frame as f64 / 25.0, x, y, height: 20.0, class: "person", observed: true })
+        let (width, height) = (10.0, 20.0);
+        Some(At { track, frame, time_s: frame as f64 / 25.0, x, y, width, height, class: "person", observed: true })
     };
     points.iter().enumerate().filter_map(one).collect()
 }
@@ -93,9 +97,9 @@ impl Database {
                     0,
                     at.class,
                     0.9_f32,
-                    at.x - 5.0,
+                    at.x - at.width / 2.0,
                     at.y - at.height,
-                    at.x + 5.0,
+                    at.x + at.width / 2.0,
                     at.y,
                     at.observed
                 ])

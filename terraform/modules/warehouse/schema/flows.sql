@@ -92,14 +92,38 @@ JOIN (
   WHERE kind IN ('line', 'zone')
 ) AS s ON s.scene = k.scene AND s.kind = e.kind AND s.name = e.name
 ),
+cuts AS (
+-- Seconds in which the upper or the lower edge of the picture may cut a track's box: the tallest one would reach the edge, or
+-- come as near as a hundredth of the picture. The box gets lower there, and the object does not: its hysteresis is at least that
+-- of the tallest box of the whole run of such seconds. A second has a pixel around it.
+SELECT pick, track_id, second, MAX(margin) OVER (PARTITION BY pick, track_id, run) AS margin
+FROM (
+  SELECT pick, track_id, second, MAX(margin) AS margin,
+         second - ROW_NUMBER() OVER (PARTITION BY pick, track_id ORDER BY second) AS run
+  FROM (
+    SELECT b.pick, b.track_id, b.second, b.margin
+    FROM seconds AS b
+    JOIN picked AS k ON k.pick = b.pick
+    JOIN (
+      SELECT scene, height_px FROM scenes WHERE kind = 'scene'
+    ) AS v ON v.scene = k.scene
+    WHERE k.hysteresis > 0
+      AND (b.lo_y + 1 - k.lo_ry * b.margin / k.hysteresis < v.height_px * 0.01
+        OR b.hi_y - 1 + (1 - k.hi_ry) * b.margin / k.hysteresis > v.height_px * 0.99)
+  ) AS by_class
+  GROUP BY pick, track_id, second
+) AS cut
+),
 line_seconds AS (
 -- The seconds of tracks that matter to a line. All positions of those that come near it (whole is 1). Where only the step from
 -- the second before may meet it, that step: this second's first position, and the last one of the second before. A box meets a
--- segment if it meets the segment's box and not all of its corners are on one side of the segment's line.
-SELECT n.element, n.track_id, n.second, n.whole, n.first_s, n.last_s, s.request_id, s.sy, s.hysteresis,
+-- segment if it meets the segment's box and not all of its corners are on one side of the segment's line. margin is the
+-- least hysteresis where the picture's edge may cut the box.
+SELECT n.element, n.track_id, n.second, n.whole, n.first_s, n.last_s, n.margin, s.request_id, s.sy, s.hysteresis,
        s.sx * (1 - s.rx) AS of_x1, s.sx * s.rx AS of_x2, s.sy * (1 - s.ry) AS of_y1, s.sy * s.ry AS of_y2
 FROM (
-  SELECT element, pick, track_id, second, MAX(whole) AS whole, MAX(first_s) AS first_s, MAX(last_s) AS last_s
+  SELECT element, pick, track_id, second, MAX(whole) AS whole, MAX(first_s) AS first_s, MAX(last_s) AS last_s,
+         MAX(margin) AS margin
   FROM (
     SELECT l.element, l.pick, b.track_id,
            CASE WHEN e.step_end = 1 THEN b.second ELSE b.second_before END AS second,
@@ -110,9 +134,10 @@ FROM (
              ELSE 0
            END AS whole,
            CASE WHEN e.step_end = 1 THEN b.first_s END AS first_s,
-           CASE WHEN e.step_end = 0 THEN b.last_s_before END AS last_s
+           CASE WHEN e.step_end = 0 THEN b.last_s_before END AS last_s,
+           CASE WHEN e.step_end = 1 THEN b.margin END AS margin
     FROM (
-      SELECT pick, track_id, second, first_s, lo_x, hi_x, lo_y, hi_y, second_before, last_s_before,
+      SELECT pick, track_id, second, first_s, margin, lo_x, hi_x, lo_y, hi_y, second_before, last_s_before,
              LEAST(lo_x, COALESCE(lo_x_before, lo_x)) AS step_lo_x, GREATEST(hi_x, COALESCE(hi_x_before, hi_x)) AS step_hi_x,
              LEAST(lo_y, COALESCE(lo_y_before, lo_y)) AS step_lo_y, GREATEST(hi_y, COALESCE(hi_y_before, hi_y)) AS step_hi_y
       FROM (
@@ -124,10 +149,14 @@ FROM (
                LAG(lo_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS lo_y_before,
                LAG(hi_y) OVER (PARTITION BY pick, track_id ORDER BY second) AS hi_y_before
         FROM (
-          SELECT pick, track_id, second, MIN(first_s) AS first_s, MAX(last_s) AS last_s,
-                 MIN(lo_x - margin) AS lo_x, MAX(hi_x + margin) AS hi_x, MIN(lo_y - margin) AS lo_y, MAX(hi_y + margin) AS hi_y
-          FROM seconds
-          GROUP BY pick, track_id, second
+          SELECT b.pick, b.track_id, b.second, MIN(b.first_s) AS first_s, MAX(b.last_s) AS last_s, MAX(c.margin) AS margin,
+                 MIN(b.lo_x - GREATEST(b.margin, COALESCE(c.margin, 0))) AS lo_x,
+                 MAX(b.hi_x + GREATEST(b.margin, COALESCE(c.margin, 0))) AS hi_x,
+                 MIN(b.lo_y - GREATEST(b.margin, COALESCE(c.margin, 0))) AS lo_y,
+                 MAX(b.hi_y + GREATEST(b.margin, COALESCE(c.margin, 0))) AS hi_y
+          FROM seconds AS b
+          LEFT JOIN cuts AS c ON c.pick = b.pick AND c.track_id = b.track_id AND c.second = b.second
+          GROUP BY b.pick, b.track_id, b.second
         ) AS all_classes
       ) AS followed
     ) AS b
@@ -190,7 +219,10 @@ FROM (
         FROM (
           SELECT b.element, t.track_id, t.frame_index, t.pts, t.time_s,
                  t.x1 * b.of_x1 + t.x2 * b.of_x2 AS x, t.y1 * b.of_y1 + t.y2 * b.of_y2 AS y,
-                 CASE WHEN b.whole = 1 OR t.time_s = b.first_s THEN b.hysteresis * (t.y2 * b.sy - t.y1 * b.sy) END AS margin,
+                 CASE
+                   WHEN b.whole = 1 OR t.time_s = b.first_s
+                     THEN GREATEST(b.hysteresis * (t.y2 * b.sy - t.y1 * b.sy), COALESCE(b.margin, 0))
+                 END AS margin,
                  CASE WHEN t.observed THEN t.frame_index END AS seen_frame
           FROM (
             SELECT * FROM tracks
