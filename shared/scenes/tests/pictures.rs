@@ -4,94 +4,56 @@
 
 mod support;
 
-use std::{fmt::Write, path::PathBuf};
-use support::{At, asked, scene, seen, walk};
+use support::{
+    At, Database, asked,
+    drawing::{Drawing, RED, tracks},
+    scene, seen, walk,
+};
 
 const MIDDLE: &str = "lines: [{name: gate, points: [[100, 85], [100, 15]]}]";
 
 /// Draws a scene of 200 x 100, its tracks, the crossings, and the positions in visits.
-fn picture(rest: &str, rows: &[At]) -> String {
+fn is_current(name: &str, rest: &str, rows: &[At]) {
     let scene = scene(rest);
-    let mut svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 200 100\" width=\"600\" font-family=\"sans-serif\" font-size=\"6\">\n\
-        <rect width=\"200\" height=\"100\" fill=\"#f4f1ea\"/>\n"
-        .to_owned();
-    let path = |points: &mut dyn Iterator<Item = (f64, f64)>| {
-        points.map(|(x, y)| format!("{x},{y}")).collect::<Vec<_>>().join(" ")
-    };
-    for zone in &scene.zones {
-        let points = path(&mut zone.points.iter().map(|point| (point[0], point[1])));
-        let [x, y] = zone.points[0];
-        writeln!(svg, "<polygon points=\"{points}\" fill=\"#2a9d8f\" fill-opacity=\"0.25\" stroke=\"#2a9d8f\"/>")
-            .unwrap();
-        writeln!(svg, "<text x=\"{}\" y=\"{}\">{}</text>", x + 2.0, y + 8.0, zone.name).unwrap();
+    let mut drawing = Drawing::of(&scene);
+    let database = asked(scene, rows);
+    for (track, of) in tracks(rows) {
+        drawing.track(&of);
+        crossings(&mut drawing, &database, track);
+        visits(&mut drawing, &database, track, &of);
     }
-    for line in &scene.lines {
-        let points = path(&mut line.points.iter().map(|point| (point[0], point[1])));
-        // Within the hysteresis of boxes that are 20 high.
-        let wide = 2.0 * scene.hysteresis * 20.0;
-        writeln!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"#e76f51\" stroke-opacity=\"0.25\" stroke-width=\"{wide}\" stroke-linecap=\"round\"/>").unwrap();
-        writeln!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"#e76f51\"/>").unwrap();
-    }
-    let database = asked(scene.clone(), rows);
-    let mut tracks: Vec<i64> = rows.iter().map(|at| at.track).collect();
-    tracks.dedup();
-    for track in tracks {
-        let of: Vec<&At> = rows.iter().filter(|at| at.track == track).collect();
-        let points = path(&mut of.iter().map(|at| (f64::from(at.x), f64::from(at.y))));
-        writeln!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"#264653\" stroke-width=\"0.6\"/>").unwrap();
-        for at in &of {
-            writeln!(svg, "<circle cx=\"{}\" cy=\"{}\" r=\"1.2\" fill=\"#264653\"/>", at.x, at.y).unwrap();
-        }
-        let first = of[0];
-        writeln!(
-            svg,
-            "<circle cx=\"{}\" cy=\"{}\" r=\"2.2\" fill=\"none\" stroke=\"#264653\" stroke-width=\"0.5\"/>",
-            first.x, first.y
-        )
-        .unwrap();
-        let found = database.ask(&format!(
-            "SELECT x, y, direction || CASE WHEN observed THEN '' ELSE ', not observed' END || CASE WHEN born_on_line THEN ', born on line' ELSE '' END
-             FROM line_crossings WHERE track_id = {track} ORDER BY time_s"
-        ));
-        for (index, row) in found.iter().enumerate() {
-            let [x, y, what] = row.splitn(3, ',').collect::<Vec<_>>()[..] else { panic!("{row}") };
-            writeln!(svg, "<circle cx=\"{x}\" cy=\"{y}\" r=\"2.6\" fill=\"none\" stroke=\"#d00000\"/>").unwrap();
-            let below = y.parse::<f64>().unwrap() + 2.0 + 7.0 * index as f64;
-            writeln!(
-                svg,
-                "<text x=\"{}\" y=\"{below}\" fill=\"#d00000\">{what}</text>",
-                x.parse::<f64>().unwrap() + 6.0
-            )
-            .unwrap();
-        }
-        let visits = database.ask(&format!(
-            "SELECT zone, enter_frame, exit_frame, left_scene FROM zone_visits WHERE track_id = {track}"
-        ));
-        for (index, row) in visits.iter().enumerate() {
-            let [zone, enter, exit, left] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
-            let (enter, exit): (i64, i64) = (enter.parse().unwrap(), exit.parse().unwrap());
-            let inside: Vec<_> = of.iter().filter(|at| (enter..=exit).contains(&at.frame)).collect();
-            for at in &inside {
-                writeln!(svg, "<circle cx=\"{}\" cy=\"{}\" r=\"2.2\" fill=\"none\" stroke=\"#2a9d8f\"/>", at.x, at.y)
-                    .unwrap();
-            }
-            let left = if left == "true" { ", left_scene" } else { "" };
-            let (x, y) = (inside[0].x - 4.0, inside[0].y - 5.0 - 7.0 * index as f32);
-            writeln!(svg, "<text x=\"{x}\" y=\"{y}\" fill=\"#1b6f65\">{zone}: frames {enter} to {exit}{left}</text>")
-                .unwrap();
-        }
-    }
-    svg + "</svg>\n"
+    drawing.is_current(name);
 }
 
-fn is_current(name: &str, rest: &str, rows: &[At]) {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/analytics")).join(format!("{name}.svg"));
-    let drawn = picture(rest, rows);
-    if std::env::var_os("UPDATE_PICTURES").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &drawn).unwrap();
+fn crossings(drawing: &mut Drawing, database: &Database, track: i64) {
+    let found = database.ask(&format!(
+        "SELECT x, y, direction || CASE WHEN observed THEN '' ELSE ', not observed' END || CASE WHEN born_on_line THEN ', born on line' ELSE '' END
+         FROM line_crossings WHERE track_id = {track} ORDER BY time_s"
+    ));
+    for (index, row) in found.iter().enumerate() {
+        let [x, y, what] = row.splitn(3, ',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        drawing.add(format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"2.6\" fill=\"none\" stroke=\"{RED}\"/>"));
+        let (x, y): (f64, f64) = (x.parse().unwrap(), y.parse().unwrap());
+        drawing.words(x + 6.0, y + 2.0 + 7.0 * index as f64, RED, what);
     }
-    assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), drawn, "UPDATE_PICTURES=1 writes {path:?}");
+}
+
+fn visits(drawing: &mut Drawing, database: &Database, track: i64, of: &[&At]) {
+    let found = database
+        .ask(&format!("SELECT zone, enter_frame, exit_frame, left_scene FROM zone_visits WHERE track_id = {track}"));
+    for (index, row) in found.iter().enumerate() {
+        let [zone, enter, exit, left] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let (enter, exit): (i64, i64) = (enter.parse().unwrap(), exit.parse().unwrap());
+        let inside: Vec<_> = of.iter().filter(|at| (enter..=exit).contains(&at.frame)).collect();
+        for at in &inside {
+            let (x, y) = (at.x, at.y);
+            drawing.add(format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"2.2\" fill=\"none\" stroke=\"#2a9d8f\"/>"));
+        }
+        let left = if left == "true" { ", left_scene" } else { "" };
+        let (x, y) = (inside[0].x - 4.0, inside[0].y - 5.0 - 7.0 * index as f32);
+        let words = format!("{zone}: frames {enter} to {exit}{left}");
+        drawing.words(f64::from(x), f64::from(y), "#1b6f65", &words);
+    }
 }
 
 #[test]
