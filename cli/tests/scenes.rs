@@ -4,7 +4,10 @@
 
 mod support;
 
-use support::{Data, Scene, codec};
+use support::{
+    Data, Scene, codec,
+    turned::{self, moments},
+};
 
 const GATE: &str = "name: gate
 videos: ['*.mp4']
@@ -61,6 +64,69 @@ fn trackdrop_scenes_views() -> &'static [&'static str] {
         "heatmap",
         "encounters",
     ]
+}
+
+/// Lines and zones in the way of the three things of `turned::SCENE`, two of which meet.
+const IN_THE_WAY: &str = "name: way
+videos: ['*.mp4']
+picture: {width_px: 160, height_px: 120}
+reference: [0.5, 0.5]
+lines: [{name: across, points: [[50, 120], [50, 0]]}, {name: down, points: [[0, 60], [160, 60]]}]
+zones: [{name: upper, points: [[0, 0], [160, 0], [160, 70], [0, 70]]}]
+encounter: {distance: 70, seconds: 0.2}
+";
+
+#[test]
+fn the_views_of_a_video_are_the_same_however_it_was_cut() {
+    let scene = Scene::new();
+    let video = scene.path("things.mp4");
+    let picture = turned::SCENE.replace("SIZE", "160x120").replace("FORMAT", "yuv420p").replace("TURN", "");
+    support::ffmpeg(&format!("{picture} -c:v libx264 -qp 4 -g 5"), &video);
+    let answers = |seconds: &str| -> (Option<u64>, Vec<Vec<String>>) {
+        let data = scene.other(seconds);
+        let mut run = data.command();
+        run.arg("run").arg("--model").arg(moments()).args(["--json", "--no-video", "--segment-seconds", seconds]);
+        let summary = support::Running::start(run.arg(&video)).end().expect_success().json().remove(0);
+        add(&scene, &data, "way.yaml", IN_THE_WAY).expect_success();
+        // A data directory of its own is an upload of its own.
+        let ask =
+            |view: &&str| data.query(&format!("SELECT * EXCLUDE (request_id, uploaded_at) FROM {view} ORDER BY ALL"));
+        (summary["segments"].as_u64(), trackdrop_scenes_views().iter().map(ask).collect())
+    };
+    let (whole, cut) = (answers("1000"), answers("0.5"));
+    assert_eq!((whole.0, cut.0), (Some(1), Some(4)), "cut in two ways");
+    for ((view, whole), cut) in trackdrop_scenes_views().iter().zip(whole.1).zip(cut.1) {
+        assert!(!whole.is_empty(), "{view} has no rows to compare");
+        assert_eq!(whole, cut, "{view}");
+    }
+}
+
+#[test]
+fn a_query_of_crossings_says_how_many_of_them_depend_on_the_tracker() {
+    let scene = Scene::new();
+    let video = scene.path("things.mp4");
+    let picture = turned::SCENE.replace("SIZE", "160x120").replace("FORMAT", "yuv420p").replace("TURN", "");
+    support::ffmpeg(&format!("{picture} -c:v libx264 -qp 4 -g 5"), &video);
+    let data = scene.data();
+    let mut run = data.command();
+    run.arg("run").arg("--model").arg(moments()).args(["--json", "--no-video"]);
+    support::Running::start(run.arg(&video)).end().expect_success();
+    add(&scene, &data, "way.yaml", IN_THE_WAY).expect_success();
+    let marked = data.query("SELECT COUNT(*), COUNT(*) FILTER (near_birth_or_end) FROM line_crossings");
+    // The video has two seconds, so each moment of it is within a second of the first or of the last position.
+    assert_eq!(marked, ["3,3"]);
+    let note =
+        "trackdrop: of 3 crossings of lines, 3 (100 %) are within a second of their track's first or last position\n";
+    for (statement, said) in [
+        ("SELECT line, SUM(crossings) FROM line_counts GROUP BY ALL", note),
+        ("SELECT * FROM line_crossings WHERE line = 'none'", note),
+        ("SELECT * FROM zone_visits", ""),
+        ("SELECT * FROM line_crossings", note),
+    ] {
+        assert_eq!(data.trackdrop(["query", statement]).expect_success().stderr, said, "{statement}");
+    }
+    add(&scene, &data, "way.yaml", &IN_THE_WAY.replace("*.mp4", "none.mp4")).expect_success();
+    assert_eq!(data.trackdrop(["query", "SELECT * FROM line_crossings"]).expect_success().stderr, "", "no crossing");
 }
 
 #[test]
