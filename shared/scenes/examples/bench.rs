@@ -1,7 +1,7 @@
 //! Times the questions about an hour of 30 frames a second with 50 objects. `scripts/bench/analytics` runs it, and supervision beside it.
 //!
 //! `bench FOLDER` writes `tracks.parquet` (5.4 million rows) there, and prints a table; `bench FOLDER FRAMES` also writes `few.parquet`, the first
-//! frames, and `few.json`, what is counted in them without hysteresis and how long it took.
+//! frames, `few.json`, what is counted in them without hysteresis and how long it took, and `few-crossings.parquet`, the crossings of each track.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
@@ -152,6 +152,10 @@ fn main() {
         }
         let mut json =
             format!("{{\"seconds\": {}, \"computed\": {}, ", begin.elapsed().as_secs_f64(), computed_s() - computed);
+        let crossings = format!(
+            "COPY (SELECT line, track_id, direction, COUNT(*) AS crossings FROM line_crossings GROUP BY ALL) TO '{folder}/few-crossings.parquet'"
+        );
+        database.execute_batch(&crossings).unwrap();
         let mut statement = database
             .prepare(
                 "SELECT line || ' ' || direction, COUNT(*) FROM line_crossings GROUP BY ALL
