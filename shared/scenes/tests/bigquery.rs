@@ -34,7 +34,7 @@ impl BigQuery {
     /// The rows of an answer, their values with commas between.
     fn ask(&self, query: &str) -> Vec<String> {
         let dataset = json!({ "projectId": "p", "datasetId": "trackdrop" });
-        let body = json!({ "query": query, "useLegacySql": false, "maxResults": 100_000, "defaultDataset": dataset })
+        let body = json!({ "query": query, "useLegacySql": false, "maxResults": 100_000, "timeoutMs": 600_000, "defaultDataset": dataset })
             .to_string();
         let mut stream = TcpStream::connect(self.emulator.host()).unwrap();
         write!(
@@ -48,6 +48,7 @@ impl BigQuery {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200") || head.starts_with("HTTP/1.0 200"), "{head}\n{body}\n{query}");
         let answer: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(answer["jobComplete"], true, "an answer that is not finished has no rows: {query}");
         let row = |row: &Value| {
             let values =
                 row["f"].as_array().unwrap().iter().map(|value| value["v"].as_str().unwrap_or("null").to_owned());
