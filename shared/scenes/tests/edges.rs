@@ -60,7 +60,7 @@ fn crossings(edge: &Edge, line: f32, way: &[f32]) -> Vec<String> {
     asked_for(scene, &rows, &["line_crossings"]).ask("SELECT direction FROM line_crossings ORDER BY time_s")
 }
 
-/// From well inside to where nothing of the object is in the picture, so many pixels a frame.
+/// From well inside to where nothing of the object is in the picture, by `step` pixels a frame.
 fn leaving(step: f32) -> Vec<f32> {
     (0..).map(|k| 45.0 - step * k as f32).take_while(|inside| *inside > -45.0).collect()
 }
