@@ -205,9 +205,9 @@ fn open_encoder(params: &VideoParams, threads: usize) -> Result<encoder::Video, 
     video.open_with(options).map_err(fail)
 }
 
-/// libx264's macroblock tree in AVX-512 (seen in version 164) reads memory that nothing was written to where a row's macroblocks are no
-/// multiple of a vector: who encodes a segment again would get another video. Its AVX2 gives what AVX-512 gives where that is
-/// defined, at nine tenths of its speed (docs/speed.md). None where the processor has no AVX-512.
+/// libx264's macroblock tree in AVX-512 reads memory that nothing was written to where a row's macroblocks are no multiple of a vector: who
+/// encodes a segment again would get another video. Its AVX2 gives what AVX-512 gives where that is defined, at nine tenths of its
+/// speed (docs/speed.md). Seen in 164 and in 165, the newest, so no version is spared. None where the processor has no AVX-512.
 fn instructions() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") {
@@ -279,11 +279,27 @@ fn context(encoder: &str, params: &VideoParams) -> Result<encoder::video::Video,
     Ok(video)
 }
 
+/// Which field of a picture is first; none for a picture that is not coded in fields.
 fn set_fields(picture: &mut ffmpeg::frame::Video, fields: Option<FieldOrder>) {
+    let (interlaced, top_first) = (fields.is_some(), fields == Some(FieldOrder::TopFirst));
     // SAFETY: plain fields of a live frame.
-    unsafe {
-        let raw = picture.as_mut_ptr();
-        (*raw).interlaced_frame = i32::from(fields.is_some());
-        (*raw).top_field_first = i32::from(fields == Some(FieldOrder::TopFirst));
+    unsafe { write_fields(&mut *picture.as_mut_ptr(), interlaced, top_first) }
+}
+
+#[cfg(frame_flags)]
+fn write_fields(raw: &mut ffmpeg::ffi::AVFrame, interlaced: bool, top_first: bool) {
+    use ffmpeg::ffi::{AV_FRAME_FLAG_INTERLACED, AV_FRAME_FLAG_TOP_FIELD_FIRST};
+    raw.flags &= !(AV_FRAME_FLAG_INTERLACED | AV_FRAME_FLAG_TOP_FIELD_FIRST);
+    if interlaced {
+        raw.flags |= AV_FRAME_FLAG_INTERLACED;
     }
+    if top_first {
+        raw.flags |= AV_FRAME_FLAG_TOP_FIELD_FIRST;
+    }
+}
+
+#[cfg(not(frame_flags))]
+fn write_fields(raw: &mut ffmpeg::ffi::AVFrame, interlaced: bool, top_first: bool) {
+    raw.interlaced_frame = i32::from(interlaced);
+    raw.top_field_first = i32::from(top_first);
 }

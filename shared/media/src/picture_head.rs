@@ -66,6 +66,16 @@ impl Drop for Parser {
     }
 }
 
+#[cfg(parser_takes_codec_id)]
+fn parser_id(codec: ffi::AVCodecID) -> ffi::AVCodecID {
+    codec
+}
+
+#[cfg(not(parser_takes_codec_id))]
+fn parser_id(codec: ffi::AVCodecID) -> i32 {
+    codec as i32
+}
+
 impl PictureHeads {
     /// `None` for codecs whose packets are stored as they are shown, a whole picture each, or that have no parser.
     pub(crate) fn of(parameters: &codec::Parameters) -> Option<Self> {
@@ -78,7 +88,7 @@ impl PictureHeads {
         let context = codec::context::Context::from_parameters(parameters.clone()).ok()?;
         // SAFETY: the parameters are live; a null pointer, for a codec without a parser, is checked; the flag is a plain field.
         let parser = unsafe {
-            let parser = ffi::av_parser_init((*parameters.as_ptr()).codec_id as i32);
+            let parser = ffi::av_parser_init(parser_id((*parameters.as_ptr()).codec_id));
             if parser.is_null() {
                 return None;
             }

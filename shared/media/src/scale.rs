@@ -1,6 +1,6 @@
 //! swscale with the picture's own colour matrix and range.
 
-use ffmpeg::{ffi, frame};
+use ffmpeg::{ffi, frame, software::scaling::Flags};
 use ffmpeg_next as ffmpeg;
 
 use crate::{
@@ -186,7 +186,7 @@ impl Scaler {
         self.key = None;
         // Exact arithmetic: machines of different makes must give the detector the same pixels. Without full chroma
         // interpolation colours are off by up to six levels; with it they are right, at a tenth more time.
-        let flags = ffi::SWS_BILINEAR | ffi::SWS_ACCURATE_RND | ffi::SWS_BITEXACT | ffi::SWS_FULL_CHR_H_INT;
+        let flags = Flags::BILINEAR | Flags::ACCURATE_RND | Flags::BITEXACT | Flags::FULL_CHR_H_INT;
         // SAFETY: the old context is null or owned here; the new one is checked; the coefficient tables are static.
         unsafe {
             ffi::sws_freeContext(self.context);
@@ -197,7 +197,7 @@ impl Scaler {
                 target.width,
                 target.height,
                 target.format,
-                flags,
+                flags.bits(),
                 std::ptr::null_mut(),
                 std::ptr::null_mut(),
                 std::ptr::null(),

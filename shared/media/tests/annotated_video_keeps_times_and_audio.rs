@@ -55,7 +55,7 @@ fn mp4_with_aac() {
 #[test]
 fn ntsc_rate_and_variable_rate() {
     keeps_times(&make("n.mp4", "-f lavfi -i testsrc2=s=320x180:r=30000/1001:d=3 -c:v libx264 -g 15 OUT").path);
-    let gaps = format!("{PICTURE} -vf select=not(between(n\\,40\\,70)) -vsync vfr -c:v libx264 -g 10 OUT");
+    let gaps = format!("{PICTURE} -vf select=not(between(n\\,40\\,70)) -fps_mode vfr -c:v libx264 -g 10 OUT");
     keeps_times(&make("vfr.mkv", &gaps).path);
 }
 
@@ -195,7 +195,7 @@ fn an_edited_mp4_keeps_what_is_shown() {
 fn a_video_that_starts_late_starts_late() {
     let clip = make(
         "late.mp4",
-        &format!("{PICTURE} {SOUND} -vf setpts=PTS+0.5/TB -vsync passthrough -c:v libx264 -g 15 -bf 2 -c:a aac OUT"),
+        &format!("{PICTURE} {SOUND} -vf setpts=PTS+0.5/TB -fps_mode passthrough -c:v libx264 -g 15 -bf 2 -c:a aac OUT"),
     );
     let (_dir, out, _, _) = keeps_times(&clip.path);
     assert_eq!(audio_md5(&clip.path, "0:a"), audio_md5(&out, "0:a"));

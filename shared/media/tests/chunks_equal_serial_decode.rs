@@ -143,7 +143,7 @@ fn variable_rate_with_gaps() {
         let clip = make(
             name,
             &format!(
-                "{PICTURE} -vf select=not(between(n\\,40\\,70))*not(eq(mod(n\\,7)\\,3)) -vsync vfr -c:v libx264 -g 10 OUT"
+                "{PICTURE} -vf select=not(between(n\\,40\\,70))*not(eq(mod(n\\,7)\\,3)) -fps_mode vfr -c:v libx264 -g 10 OUT"
             ),
         );
         let video = equals_serial_decode(&clip.path);
@@ -215,7 +215,7 @@ fn a_video_that_starts_late_keeps_its_delay() {
     let sound = "-f lavfi -i sine=d=4";
     let clip = make(
         "late.mp4",
-        &format!("{PICTURE} {sound} -vf setpts=PTS+0.5/TB -vsync passthrough -c:v libx264 -g 15 -bf 2 -c:a aac OUT"),
+        &format!("{PICTURE} {sound} -vf setpts=PTS+0.5/TB -fps_mode passthrough -c:v libx264 -g 15 -bf 2 -c:a aac OUT"),
     );
     let video = equals_serial_decode(&clip.path);
     let start = (video.shown_start_pts - video.origin_pts) as f64 * video.time_base.to_f64();

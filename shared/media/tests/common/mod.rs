@@ -7,6 +7,7 @@ pub mod annotate;
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
 use tempfile::TempDir;
@@ -47,7 +48,7 @@ pub fn ffmpeg_md5(input: &str) -> Vec<String> {
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-noautorotate"])
         .args(input.split_whitespace())
-        .args(["-map", "0:V:0", "-vsync", "passthrough", "-f", "framemd5", "-"])
+        .args(["-map", "0:V:0", "-fps_mode", "passthrough", "-f", "framemd5", "-"])
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -77,10 +78,10 @@ pub fn serial_decode_of(path: &Path, time_base: Rational, stream: u32) -> Vec<Sh
             &format!("0:V:{stream}"),
             "-autoscale",
             "0",
-            "-vsync",
+            "-fps_mode",
             "passthrough",
             "-enc_time_base",
-            "-1",
+            source_time_base(),
             "-f",
             "framemd5",
             "-",
@@ -101,6 +102,20 @@ pub fn serial_decode_of(path: &Path, time_base: Rational, stream: u32) -> Vec<Sh
             Shown { ticks: (exact / den) as i64, md5: fields[5].to_owned() }
         })
         .collect()
+}
+
+/// What `-enc_time_base` calls the source's own time base: `-1` up to FFmpeg 6, `demux` from 7 on, and neither takes the other's name.
+fn source_time_base() -> &'static str {
+    static NAME: OnceLock<&str> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let knows_it = Command::new("ffmpeg")
+            .args(["-nostdin", "-v", "quiet", "-f", "lavfi", "-i", "color=s=16x16:r=1:d=1"])
+            .args(["-enc_time_base", "demux", "-f", "null", "-"])
+            .status()
+            .unwrap()
+            .success();
+        if knows_it { "demux" } else { "-1" }
+    })
 }
 
 /// Cuts the clip into segments of `target_seconds` and decodes each chunk alone.
