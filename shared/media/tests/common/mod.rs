@@ -76,8 +76,7 @@ pub fn serial_decode_of(path: &Path, time_base: Rational, stream: u32) -> Vec<Sh
         .args([
             "-map",
             &format!("0:V:{stream}"),
-            "-autoscale",
-            "0",
+            "-noautoscale",
             "-fps_mode",
             "passthrough",
             "-enc_time_base",
