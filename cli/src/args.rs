@@ -1,6 +1,5 @@
 //! Commands and options.
 
-mod export;
 mod model;
 mod request;
 mod run;
@@ -9,9 +8,9 @@ mod scene;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{num::NonZeroUsize, path::PathBuf};
 use trackdrop_detector::DeviceChoice;
+use trackdrop_exchange::ExportChoice;
 use trackdrop_pipeline::{DetectEvery, Edit};
 
-pub(crate) use export::*;
 pub(crate) use model::*;
 pub(crate) use request::*;
 pub(crate) use run::*;

@@ -40,6 +40,7 @@ mod videos;
 mod watch;
 mod which_request;
 mod whole_file;
+mod wishes;
 mod workshop;
 
 use args::{Arguments, Command};

@@ -1,17 +1,16 @@
 //! What the console has done: the same functions, started in the same way as by `trackdrop run`, for as long as there is something to do.
 
 use crate::{
-    args::{Arguments, Command, RunArguments},
     begin::{self, Again},
     delete,
     host::{self, Host},
     output::explain,
     run, settings,
     upload::{self, Taken},
+    wishes,
 };
 use anyhow::{Context, anyhow, bail};
 use async_trait::async_trait;
-use clap::Parser;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -20,9 +19,9 @@ use std::{
 };
 use tokio::sync::{Notify, watch};
 use trackdrop_cloud::local::{BusError, BusEvent, LocalCloud, Redrive};
-use trackdrop_console::{Model, Refused, Wishes, Works};
+use trackdrop_console::{Model, Refused, Retracking, Wishes, Works};
 use trackdrop_detector::{DeviceChoice, default_model_path};
-use trackdrop_flow::{Cloud, delete as deletion, end, manifest, version};
+use trackdrop_flow::{Cloud, delete as deletion, end, manifest};
 use trackdrop_merge::apply_edits;
 use trackdrop_pipeline::{
     Bucket, Edit, Manifest, RequestId, RequestSettings, RequestState, Stage,
@@ -177,7 +176,7 @@ impl Workshop {
 
     /// The settings that `trackdrop run` makes of these options, checked as it checks them.
     async fn settings(&self, wishes: &Wishes) -> anyhow::Result<RequestSettings> {
-        let mut settings = settings::of_run(&arguments(wishes, self.model.as_deref())?.processing)?;
+        let mut settings = settings::of_run(&wishes::of_run(wishes, self.model.as_deref())?.processing)?;
         let host = self.host();
         tokio::task::spawn_blocking(move || {
             run::check(&host.detectors, DeviceChoice::Auto, &mut settings)?;
@@ -234,7 +233,7 @@ impl Workshop {
         }
         let unplanned: Option<Manifest> = run::describe(&host, request).await;
         if state.is_none() && unplanned.is_none() {
-            bail!("there is no request {request}: the list of requests has them all");
+            return Err(unknown(request));
         }
         let stage = stage_of(state);
         end::fail(&self.cloud, request, stage, CANCELLED, round.flatten(), || unplanned).await?;
@@ -245,8 +244,7 @@ impl Workshop {
     }
 
     async fn mended(&self, of: &RequestId, keep: usize, edits: Vec<Edit>) -> anyhow::Result<RequestId> {
-        let unknown = || anyhow!("there is no request {of}: the list of requests has them all");
-        let manifest = manifest::read(&self.cloud, of).await?.ok_or_else(unknown)?;
+        let manifest = manifest::read(&self.cloud, of).await?.ok_or_else(|| unknown(of))?;
         let mut settings = manifest.settings.clone();
         // What the tracks don't allow is refused here, and not by a version that fails.
         if keep >= settings.edits.len() {
@@ -260,12 +258,25 @@ impl Workshop {
         {
             return Ok(first.request_id);
         }
-        let version = version::make(&self.cloud, &manifest, settings).await?;
-        if !version.is_new && !end::is_told(&self.cloud, &version.request).await? {
-            self.gone_on(&version.request).await?;
+        self.version(&manifest, settings).await
+    }
+
+    async fn retracked(&self, of: &RequestId, retracking: &Retracking) -> anyhow::Result<RequestId> {
+        let arguments = wishes::of_retrack(of, retracking)?;
+        let manifest = manifest::read(&self.cloud, of).await?.ok_or_else(|| unknown(of))?;
+        let before = manifest.settings.clone();
+        // The hash of a network's file may take a while.
+        let settings = tokio::task::spawn_blocking(move || settings::of_version(&before, &arguments)).await??;
+        self.version(&manifest, settings).await
+    }
+
+    /// Another version of a request's tracks, which is worked for until it is over.
+    async fn version(&self, of: &Manifest, settings: RequestSettings) -> anyhow::Result<RequestId> {
+        let job = begin::begin_version(&self.host(), of, settings).await?;
+        if !job.finished_before {
+            self.take(&job.request);
         }
-        self.take(&version.request);
-        Ok(version.request)
+        Ok(job.request)
     }
 
     async fn try_edits(&self, manifest: &Manifest, edits: Vec<Edit>) -> anyhow::Result<()> {
@@ -285,7 +296,7 @@ impl Workshop {
 
     async fn deleted(&self, request: &RequestId, with_upload: bool) -> anyhow::Result<()> {
         let found = deletion::find(&self.cloud, request).await?;
-        let found = found.ok_or_else(|| anyhow!("there is no request {request}: the list of requests has them all"))?;
+        let found = found.ok_or_else(|| unknown(request))?;
         delete::check(&found, std::slice::from_ref(request), with_upload, false)?;
         self.lay_down(request);
         delete::carry_out(&self.cloud, Some(&self.local), &found, with_upload).await
@@ -312,30 +323,8 @@ fn stage_of(state: Option<RequestState>) -> Stage {
     }
 }
 
-/// The options as the command reads them. Each value is in one word with its option, so that none can be taken for another option.
-fn arguments(wishes: &Wishes, model: Option<&Path>) -> anyhow::Result<RunArguments> {
-    let Wishes { classes, min_score, track_thresh, detect_every, no_video, crops, force, .. } = wishes;
-    let own = model.map(|path| path.to_string_lossy().into_owned());
-    let valued = [
-        ("model", wishes.model.clone().or(own)),
-        ("classes", classes.clone().filter(|classes| !classes.trim().is_empty())),
-        ("min-score", min_score.map(|score| score.to_string())),
-        ("track-thresh", track_thresh.map(|score| score.to_string())),
-        ("detect-every", detect_every.map(|every| every.to_string())),
-    ];
-    let flags = [("no-video", *no_video), ("crops", *crops), ("force", *force)];
-    let valued = valued.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
-    let flags = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| format!("--{name}"));
-    let words = ["trackdrop", "run"].map(str::to_owned).into_iter().chain(valued).chain(flags);
-    let parsed = Arguments::try_parse_from(words.chain(["--", "video"].map(str::to_owned))).map_err(|error| {
-        let text = error.render().to_string();
-        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").trim().to_owned();
-        anyhow!(first)
-    })?;
-    match parsed.command {
-        Command::Run(arguments) => Ok(arguments),
-        other => bail!("not `trackdrop run` but {other:?} was read"),
-    }
+fn unknown(request: &RequestId) -> anyhow::Error {
+    anyhow!("there is no request {request}: the list of requests has them all")
 }
 
 fn refused(error: anyhow::Error) -> Refused {
@@ -381,6 +370,10 @@ impl Works for Workshop {
         self.mended(request, keep, edits).await.map_err(refused)
     }
 
+    async fn retrack(&self, request: &RequestId, retracking: &Retracking) -> Result<RequestId, Refused> {
+        self.retracked(request, retracking).await.map_err(refused)
+    }
+
     async fn delete(&self, request: &RequestId, with_upload: bool) -> Result<(), Refused> {
         self.deleted(request, with_upload).await.map_err(refused)
     }
@@ -397,34 +390,5 @@ impl Works for Workshop {
 
     fn notes(&self) -> Vec<(Option<RequestId>, String)> {
         self.state().notes.clone().into_iter().collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wishes_are_options_of_run_and_refused_in_its_words() {
-        let wishes = Wishes {
-            classes: Some("person, car".into()),
-            min_score: Some(0.25),
-            detect_every: Some(3),
-            no_video: true,
-            ..Wishes::default()
-        };
-        let read = arguments(&wishes, None).unwrap();
-        assert_eq!(read.processing.filter.classes.unwrap(), ["person", " car"]);
-        assert_eq!((read.processing.filter.min_score, read.processing.no_video, read.force), (Some(0.25), true, false));
-        let wrong = Wishes { detect_every: Some(0), ..Wishes::default() };
-        assert!(arguments(&wrong, None).unwrap_err().to_string().contains("--detect-every"));
-    }
-
-    #[test]
-    fn a_value_is_never_another_option() {
-        let wishes = Wishes { classes: Some("--force".into()), model: Some("--crops".into()), ..Wishes::default() };
-        let read = arguments(&wishes, Some(Path::new("own.onnx"))).unwrap();
-        let (force, read) = (read.force, read.processing);
-        assert_eq!((force, read.results.crops, read.model.unwrap()), (false, false, PathBuf::from("--crops")));
     }
 }

@@ -53,13 +53,36 @@ impl Console {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_owned(), body.to_owned())
     }
 
-    /// Status, headers and the bytes of the body.
-    fn fetch(&self, path: &str) -> (u16, String, Vec<u8>) {
+    /// The file that a GET gives: status, headers and bytes.
+    fn download(&self, path: &str) -> (u16, String, Vec<u8>) {
         let mut answer = Vec::new();
         self.open("GET", path, "", b"").read_to_end(&mut answer).unwrap();
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
         let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), head, answer.split_off(end + 4))
+        let is_in_pieces = head.contains("transfer-encoding: chunked");
+        let body = if is_in_pieces { joined(&answer[end..]) } else { answer[end..].to_vec() };
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), head, body)
+    }
+
+    /// Makes a version by options of `retrack`, and waits until it is over; else what is said.
+    fn retrack(&self, of: &str, settings: &Value) -> Result<String, (u16, String)> {
+        let body = settings.to_string();
+        let (status, _, body) = self.send("POST", &format!("/api/requests/{of}/retrack"), "", body.as_bytes());
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        if status != 200 {
+            return Err((status, answer["problem"].as_str().unwrap().to_owned()));
+        }
+        let version = answer["request"].as_str().unwrap();
+        self.settled(version);
+        Ok(version.to_owned())
+    }
+
+    /// Waits until nothing is worked for that request.
+    fn settled(&self, request: &str) {
+        let is_it = |told: &Value| told["others"].as_array().unwrap().iter().all(|one| one["request_id"] != request);
+        let stream = self.open("GET", "/api/live", "", b"").lines().map_while(Result::ok);
+        let mut told = stream.filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok());
+        told.find(|told: &Value| is_it(told)).unwrap();
     }
 
     fn create(&self, video: &Path, settings: &Value) -> String {
@@ -107,6 +130,20 @@ impl Drop for Console {
 fn base64(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::prelude::BASE64_STANDARD.encode(bytes)
+}
+
+/// A body that came in pieces; the last one is empty.
+fn joined(mut pieces: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    loop {
+        let line = pieces.iter().position(|byte| *byte == b'\n').expect("the answer broke off");
+        let length = usize::from_str_radix(std::str::from_utf8(&pieces[..line]).unwrap().trim(), 16).unwrap();
+        if length == 0 {
+            return whole;
+        }
+        whole.extend(&pieces[line + 1..][..length]);
+        pieces = &pieces[line + 1 + length + 2..];
+    }
 }
 
 fn is_over(drop: &Value) -> bool {
@@ -227,7 +264,7 @@ fn the_files_of_a_request_are_downloads_and_no_other_object_is() {
     let files: Vec<_> = page["files"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap()).collect();
     assert!(["tracks.parquet", "manifest.json", "annotated.mp4"].iter().all(|name| files.contains(name)), "{files:?}");
     for name in files {
-        let (status, head, content) = console.fetch(&format!("{of}/files/{name}"));
+        let (status, head, content) = console.download(&format!("{of}/files/{name}"));
         assert_eq!((status, &content), (200, &std::fs::read(data.result(&request, name)).unwrap()), "{name}");
         assert!(head.contains(&format!("content-disposition: attachment; filename=\"{name}\"")), "{head}");
         assert!(head.contains("x-content-type-options: nosniff"), "{head}");
@@ -293,13 +330,7 @@ fn tracks_are_mended_by_a_version_with_a_log_that_is_undone() {
     assert_eq!(data.requests().len(), 1, "no version is made of what is refused");
 
     let version = mend(&first, 0, &["split 1 20", "delete 2"]).unwrap();
-    let settled = |request: &str| {
-        let is_it = |told: &Value| told["others"].as_array().unwrap().iter().all(|one| one["request_id"] != request);
-        let stream = console.open("GET", "/api/live", "", b"").lines().map_while(Result::ok);
-        let mut told = stream.filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok());
-        told.find(|told: &Value| is_it(told)).unwrap();
-    };
-    settled(&version);
+    console.settled(&version);
     let manifest = data.manifest(&version);
     assert_eq!(
         (&manifest["state"], &manifest["settings"]["edits"]),
@@ -329,13 +360,117 @@ fn tracks_are_mended_by_a_version_with_a_log_that_is_undone() {
 
     // One edit back, then both: the first request, as it is.
     let half = mend(&version, 1, &[]).unwrap();
-    settled(&half);
+    console.settled(&half);
     assert_eq!(data.manifest(&half)["settings"]["edits"], json!(["split 1 20"]));
     assert_eq!(mend(&half, 0, &[]).unwrap(), first);
+    // One that was deleted is made again.
+    data.trackdrop(["delete", &half]).expect_success();
+    assert_eq!(mend(&version, 1, &[]).unwrap(), half);
+    console.settled(&half);
+    assert_eq!(data.manifest(&half)["state"], "done");
     // The command makes the same versions.
     let said =
         data.trackdrop(["retrack", &first, "--edit", "split 1 20", "--edit", "delete 2", "--json"]).expect_success();
     assert_eq!(said.json()[0]["request_id"], version.as_str());
     let said = data.trackdrop(["retrack", &version, "--undo", "3"]).expect_code(1);
     assert!(said.stderr.contains("the request has 2 edits"), "{}", said.stderr);
+}
+
+#[test]
+fn a_request_is_exported_as_the_command_exports_it() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 2, codec::H264);
+    let data = scene.data();
+    data.run_json(&[&video], &["--no-video"]);
+    let request = data.only_request();
+    let console = Console::start(&data);
+    for (format, file, kind) in [
+        ("mot", "mot.txt", "text/plain"),
+        ("coco", "coco.json", "application/json"),
+        ("cvat", "cvat.xml", "application/xml"),
+        ("csv", "tracks.csv", "text/csv"),
+        ("ndjson", "tracks.ndjson", "application/x-ndjson"),
+        ("video-intelligence", "video-intelligence.json", "application/json"),
+        ("video-intelligence-streaming", "video-intelligence-streaming.ndjson", "application/x-ndjson"),
+        ("rekognition-persons", "rekognition-persons.ndjson", "application/x-ndjson"),
+        ("cvat-mot", "cvat-mot.zip", "application/zip"),
+    ] {
+        let out = scene.path(file);
+        data.trackdrop(["export", &request, "--format", format, "--out", out.to_str().unwrap()]).expect_success();
+        let (status, head, body) = console.download(&format!("/api/requests/{request}/export/{format}"));
+        assert_eq!(status, 200, "{format}: {head}");
+        assert!(!body.is_empty() && body == std::fs::read(&out).unwrap(), "{format}: {} bytes", body.len());
+        assert!(head.contains(&format!("content-disposition: attachment; filename=\"{file}\"")), "{head}");
+        assert!(head.contains(&format!("content-type: {kind}")), "{head}");
+    }
+    let (status, _, body) = console.download(&format!("/api/requests/{request}/export/yolo"));
+    let said = data.trackdrop(["export", &request, "--format", "yolo"]).expect_code(2).stderr;
+    let problem: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(status, 404);
+    assert!(said.contains(problem["problem"].as_str().unwrap()), "{problem}, and the command said {said}");
+}
+
+#[test]
+fn a_request_is_tracked_again_as_the_command_does_it() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 3, codec::H264);
+    let (data, by_command) = (scene.data(), scene.other("by-command"));
+    for data in [&data, &by_command] {
+        data.run_json(&[&video], &["--segment-seconds", "1"]);
+    }
+    let first = data.only_request();
+    let console = Console::start(&data);
+
+    // What can't be is refused in the words of the command, and nothing is made.
+    for (settings, options) in [
+        (json!({}), &[][..]),
+        (json!({ "track_thresh": 2 }), &["--track-thresh", "2"]),
+        (json!({ "classes": "person,,car" }), &["--classes", "person,,car"]),
+        (json!({ "appearance": "color" }), &["--appearance", "color"]),
+        (json!({ "smooth": "0" }), &["--smooth", "0"]),
+        (json!({ "no_video": true, "crops": true }), &["--no-video", "--crops"]),
+    ] {
+        let said = data.trackdrop([&["retrack", &first], options].concat()).expect_code(1);
+        assert_eq!(console.retrack(&first, &settings), Err((422, said.errors().concat())), "{options:?}");
+    }
+    for (settings, said) in [(json!({ "detect_every": 0 }), "--detect-every"), (json!({ "smooth": "<b>" }), "<b>")] {
+        let (status, problem) = console.retrack(&first, &settings).unwrap_err();
+        assert!(status == 422 && problem.contains(said), "{status} {problem}");
+    }
+    assert_eq!(data.requests().len(), 1);
+
+    let settings =
+        json!({ "detect_every": 2, "refine": true, "smooth": "1.5", "track_thresh": 0.3, "per_class": true });
+    let version = console.retrack(&first, &settings).unwrap();
+    let options = ["--detect-every", "2", "--refine", "--smooth", "1.5", "--track-thresh", "0.3", "--per-class"];
+    let retrack = |data: &Data, of: &str| {
+        let said = data.trackdrop([&["retrack", of, "--json"], &options[..]].concat()).expect_success();
+        said.json()[0]["request_id"].as_str().unwrap().to_owned()
+    };
+    let other = retrack(&by_command, &by_command.only_request());
+    let rows = |data: &Data, request: &str| {
+        let of = format!("FROM tracks WHERE request_id = '{request}' ORDER BY frame_index, track_id");
+        data.query(&format!("SELECT * EXCLUDE (request_id, uploaded_at) {of}"))
+    };
+    assert_eq!(rows(&data, &version), rows(&by_command, &other));
+    assert_ne!(rows(&data, &version), rows(&data, &first));
+    let (own, others) = (data.manifest(&version), by_command.manifest(&other));
+    assert_eq!((&own["settings"], &own["state"]), (&others["settings"], &json!("done")));
+    assert_eq!(own["retrack_of"], first.as_str());
+    assert!(data.result(&version, "annotated.mp4").is_file(), "its video is made");
+
+    // Asked for again it is the same version, which the command finds, too.
+    assert_eq!(
+        (console.retrack(&first, &settings).unwrap(), retrack(&data, &first)),
+        (version.clone(), version.clone())
+    );
+    assert_eq!(data.requests().len(), 2);
+
+    let (status, _, body) = console.send("GET", &format!("/api/requests/{version}/links"), "", b"");
+    let mut links: Value = serde_json::from_str(&body).unwrap();
+    let mut listed = data.trackdrop(["links", &version, "--json"]).expect_success().json();
+    for line in &mut listed {
+        let line = line.as_object_mut().unwrap();
+        assert_eq!((line.remove("request_id"), line.remove("video")), (Some(json!(version)), Some(json!("clip.mp4"))));
+    }
+    assert_eq!((status, links["links"].take()), (200, json!(listed)));
+    assert_eq!(console.send("GET", &format!("/api/requests/{first}/links"), "", b"").0, 409, "it has none");
 }

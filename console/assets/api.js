@@ -29,6 +29,7 @@ export const thumbs = async (id, frame) => new Uint8Array(await (await ask(`${of
 export const videoUrl = (id, which) => `${of(id)}/video/${which}`;
 export const stillUrl = (id, frame) => `${of(id)}/stills/${frame}.png`;
 export const fileUrl = (id, name) => `${of(id)}/files/${encodeURIComponent(name)}`;
+export const exportUrl = (id, format) => `${of(id)}/export/${format}`;
 export const cropUrl = (id, track) => `${of(id)}/crops/${track}`;
 
 const send = (method, body) => ({ method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
@@ -52,5 +53,8 @@ export const cancel = async (id) => (await ask(`${of(id)}/cancel`, { method: "PO
 export const retry = async (id) => (await ask(`${of(id)}/retry`, { method: "POST" })).json();
 /** Another version of the tracks: the first `keep` edits, and then these. */
 export const mend = async (id, keep, edits) => (await (await ask(`${of(id)}/mend`, send("POST", { keep, edits }))).json()).request;
+/** Another version of the tracks, by options of `trackdrop retrack`. */
+export const retrack = async (id, settings) => (await (await ask(`${of(id)}/retrack`, send("POST", settings))).json()).request;
+export const links = async (id) => (await (await ask(`${of(id)}/links`)).json()).links;
 export const removal = async (id) => (await ask(`${of(id)}/removal`)).json();
 export const remove = async (id, withVideo) => (await ask(`${of(id)}${withVideo ? "?upload=true" : ""}`, { method: "DELETE" })).json();

@@ -1,11 +1,14 @@
 // The page of a request: the player, its tracks, and what is known of it.
 
 import { go } from "./address.js";
+import { Again } from "./again.js";
 import * as api from "./api.js";
 import { AskPanel } from "./ask.js";
 import { BY_COMMAND, can } from "./can.js";
 import { Doing, Progress } from "./drop.js";
+import { Export } from "./export.js";
 import { html, useEffect, useRef, useState } from "./html.js";
+import { Weakest } from "./links.js";
 import { State } from "./list.js";
 import { requestsOf, useLive } from "./live.js";
 import { PlayerView } from "./playerview.js";
@@ -43,6 +46,8 @@ export function RequestPage({ id }) {
         <${State} state=${facts.state} />
         <span class="id">${facts.request_id}</span>
         <span class="doing">
+          ${facts.has.tracks && facts.is_final && html`<${Export} request=${id} />`}
+          ${can.mend && facts.is_final && times !== null && html`<${Again} facts=${facts} />`}
           ${can.work && facts.is_final && facts.state !== "done" && html`<button type="button" onClick=${() => did(api.retry(id))}>Retry</button>`}
           ${can.delete && facts.is_final && html`<${Remove} request=${id} name=${facts.video} done=${() => go("/")} />`}
           ${!can.work && html`<span class="id">${BY_COMMAND}</span>`}
@@ -54,7 +59,7 @@ export function RequestPage({ id }) {
       html`<div class="problem" role="alert"><strong>Failed in ${facts.error.stage}.</strong> ${facts.error.message}</div>`}
       ${times !== null && html`<${PlayerView} key=${facts.is_final} facts=${facts} times=${times} handle=${player} />`}
       <${Warnings} facts=${facts} />
-      ${facts.has.tracks && facts.is_final && html`<${Plots} facts=${facts} /><${AskPanel} request=${id} show=${(where) => player.current?.(where)} />`}
+      ${facts.has.tracks && facts.is_final && html`<${Plots} facts=${facts} />${facts.settings.refine?.link && html`<${Weakest} request=${id} show=${(where) => player.current?.(where)} />`}<${AskPanel} request=${id} show=${(where) => player.current?.(where)} />`}
       <div class="cards">
         <${Source} facts=${facts} />
         <${Result} facts=${facts} />

@@ -27,6 +27,7 @@ struct Asset {
 const ASSETS: &[Asset] = assets![
     "index.html": PAGE,
     "address.js": SCRIPT,
+    "again.js": SCRIPT,
     "answerplot.js": SCRIPT,
     "api.js": SCRIPT,
     "app.css": STYLE,
@@ -41,6 +42,7 @@ const ASSETS: &[Asset] = assets![
     "crc32c.js": SCRIPT,
     "csv.js": SCRIPT,
     "drop.js": SCRIPT,
+    "export.js": SCRIPT,
     "flows.js": SCRIPT,
     "grid.js": SCRIPT,
     "heatmap.js": SCRIPT,
@@ -48,6 +50,7 @@ const ASSETS: &[Asset] = assets![
     "html.js": SCRIPT,
     "icon.svg": PICTURE,
     "lanes.js": SCRIPT,
+    "links.js": SCRIPT,
     "list.js": SCRIPT,
     "live.js": SCRIPT,
     "match.js": SCRIPT,

@@ -6,7 +6,7 @@ use crate::{
     json::Json,
     problem::Problem,
     requests,
-    works::{Refused, Wishes, Works},
+    works::{Refused, Retracking, Wishes, Works},
 };
 use axum::{
     body::Bytes,
@@ -162,6 +162,20 @@ pub(crate) async fn mend(
     let edits: Result<Vec<Edit>, _> = edits.iter().map(|edit| edit.parse()).collect();
     let edits = edits.map_err(|error: EditError| Problem::bad(error.to_string()))?;
     let version = console.drops()?.works.mend(&id_of(&request)?, keep, edits).await?;
+    console.live.read_now();
+    Ok(Json(json!({ "request": version })))
+}
+
+/// Makes a version of a request with other settings of the tracker and the refinements.
+pub(crate) async fn retrack(
+    State(console): State<Arc<Console>>,
+    Path(request): Path<String>,
+    body: Bytes,
+) -> Result<Json, Problem> {
+    let drops = console.drops()?;
+    let retracking: Retracking =
+        serde_json::from_slice(&body).map_err(|error| Problem::bad(format!("no settings: {error}")))?;
+    let version = drops.works.retrack(&id_of(&request)?, &retracking).await?;
     console.live.read_now();
     Ok(Json(json!({ "request": version })))
 }

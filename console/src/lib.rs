@@ -10,12 +10,14 @@
 //! - `downloads`: the files of its results.
 //! - `still`: any frame as a picture, exactly.
 //! - `crops`: the best picture of each object.
+//! - `exports`: a request's tracks in other tools' formats.
+//! - `links`: where the identities of linked tracks are weakest.
 //! - `ask`: SQL of the page over the tables, read-only and bounded.
 //! - `scenes`: lines and zones, what they count, and where they are stored.
 //! - `files`: objects as files, held open while they are of use.
 //! - `incoming`: videos that come in parts, whatever is killed meanwhile; `tus`: the protocol by which they come.
 //! - `works`: what the host of the functions does for the page; `drops`: videos that people drop on the page, from upload to request, and cancel, retry,
-//!   delete.
+//!   mend, track again, delete.
 //! - `sessions`: on Google Cloud, uploads that go straight to the store.
 //! - `live`: the progress of all that, as it happens.
 //!
@@ -28,10 +30,12 @@ mod crops;
 mod door;
 mod downloads;
 mod drops;
+mod exports;
 mod files;
 mod frames;
 mod incoming;
 mod json;
+mod links;
 mod live;
 mod problem;
 mod requests;
@@ -49,7 +53,7 @@ pub use {
     drops::Drops,
     incoming::{Incoming, IncomingOpenError},
     sessions::Sessions,
-    works::{Model, Refused, Wishes, Works},
+    works::{Model, Refused, Retracking, Wishes, Works},
 };
 
 use axum::{
@@ -94,6 +98,7 @@ pub struct Console {
     stills: still::Stills,
     /// Statements of the page run one after the other.
     turns: Arc<Semaphore>,
+    exports: exports::Exports,
     /// What takes videos; else why nothing does.
     drops: Result<Drops, String>,
     /// How uploads go straight to the store, where they do.
@@ -154,6 +159,7 @@ impl Console {
             drafts: scenes::Drafts::default(),
             stills: still::Stills::default(),
             turns: Arc::new(Semaphore::new(1)),
+            exports: exports::Exports::default(),
             drops: Err("this console takes no videos".to_owned()),
             sessions: None,
             most_answer_bytes: None,
@@ -200,6 +206,9 @@ impl Console {
             .route("/api/requests/{request}/cancel", post(drops::cancel))
             .route("/api/requests/{request}/retry", post(drops::retry))
             .route("/api/requests/{request}/mend", post(drops::mend))
+            .route("/api/requests/{request}/retrack", post(drops::retrack))
+            .route("/api/requests/{request}/export/{format}", get(exports::download))
+            .route("/api/requests/{request}/links", get(links::weakest))
             .route("/api/requests/{request}/frames", get(frames::table))
             .route("/api/requests/{request}/boxes/{from}/{to}", get(boxes::span))
             .route("/api/requests/{request}/tracks", get(tracks::all))

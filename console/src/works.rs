@@ -27,6 +27,55 @@ pub struct Wishes {
     pub force: bool,
 }
 
+/// How a request's detections are tracked again: options of `trackdrop retrack`, under their names there. What is not given stays as it is in the
+/// request; only an annotated video is made unless `no_video` says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retracking {
+    /// Classes to be tracked, parted by commas.
+    pub classes: Option<String>,
+    /// Score below which detections are ignored.
+    pub min_score: Option<f64>,
+    /// Detections of every N-th frame are tracked, a multiple of what the request was detected with.
+    pub detect_every: Option<u32>,
+    /// Score above which a detection takes part in the first association.
+    pub track_thresh: Option<f64>,
+    /// Cost limit of the first association.
+    pub match_thresh: Option<f64>,
+    /// Frames for which a lost track is retained.
+    pub track_buffer: Option<u32>,
+    /// Whether the cost is not weighed by the detection's score.
+    pub no_score_fusion: bool,
+    /// Whether a lost track is retained for `track_buffer` / 30 seconds, at any frame rate.
+    pub scale_buffer: bool,
+    /// Whether each class is associated by itself.
+    pub per_class: bool,
+    /// What the tracks are also linked by: `color`, a network's file, or `none`.
+    pub appearance: Option<String>,
+    /// All refinements that are best.
+    pub refine: bool,
+    /// Seconds over which pieces of tracks are linked.
+    pub link: Option<f64>,
+    /// Whether detections that no track took are given to the tracks that pass there.
+    pub recover: bool,
+    /// Frames of a gap that is filled, at most.
+    pub fill_gaps: Option<u32>,
+    /// How boxes are smoothed: `rts`, or a standard deviation in frames.
+    pub smooth: Option<String>,
+    /// Whether a track begins with the detection that it was born from.
+    pub backfill: bool,
+    /// Whether no annotated video is made.
+    pub no_video: bool,
+    /// Classes whose objects are made unrecognisable in the annotated video, parted by commas.
+    pub blur: Option<String>,
+    /// What is drawn into the annotated video: `all` or `none`.
+    pub boxes: Option<String>,
+    /// Whether the best crop of each object is stored.
+    pub crops: bool,
+    /// Formats that are written beside the results, parted by commas.
+    pub exports: Option<String>,
+}
+
 /// A detector to choose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Model {
@@ -61,6 +110,9 @@ pub trait Works: fmt::Debug + Send + Sync {
 
     /// Makes another version of a request's tracks: with the first `keep` of its edits, and then these. Where that is a version that there is, gives that.
     async fn mend(&self, request: &RequestId, keep: usize, edits: Vec<Edit>) -> Result<RequestId, Refused>;
+
+    /// Makes another version of a request's tracks, as `trackdrop retrack` does. Where there is that version already, gives that.
+    async fn retrack(&self, request: &RequestId, retracking: &Retracking) -> Result<RequestId, Refused>;
 
     /// Deletes a request, as `trackdrop delete` does.
     async fn delete(&self, request: &RequestId, with_upload: bool) -> Result<(), Refused>;

@@ -26,6 +26,7 @@ from playwright.sync_api import sync_playwright
 
 import asks
 import clips
+from again import again
 from canvas import HANGS_S, READ, becomes, colour
 from demo_clip import demo_clip
 from dropping import accessible, drop
@@ -777,7 +778,9 @@ def readable(browser, data, address):
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-PARTS = {part.__name__: part for part in (use, names_are_data, lines, ask, plots, track, mend, exactness, readable, safety, drop, many, demo_clip, looks, by_keys, shared, files)}
+PARTS = {part.__name__: part for part in (
+    use, looks, names_are_data, lines, by_keys, shared, files, ask, plots, track, mend, again, exactness, readable, safety, drop, many, demo_clip,
+)}
 #: What takes too long, or too much of the disk, to run each time.
 BY_HAND = {large_upload.__name__: large_upload}
 

@@ -11,7 +11,7 @@ use std::{
     path::Path,
     sync::{Arc, Mutex},
 };
-use trackdrop_console::{Drops, Incoming, Model, Refused, Wishes, Works};
+use trackdrop_console::{Drops, Incoming, Model, Refused, Retracking, Wishes, Works};
 use trackdrop_pipeline::{Edit, RequestId, Stage};
 
 const REQUEST: &str = "req_0aZ9bY8c_20261123T182501";
@@ -59,6 +59,11 @@ impl Works for Asked {
 
     async fn mend(&self, request: &RequestId, keep: usize, edits: Vec<Edit>) -> Result<RequestId, Refused> {
         self.note(format!("mend {request} {keep} {edits:?}"))?;
+        Ok(request.clone())
+    }
+
+    async fn retrack(&self, request: &RequestId, retracking: &Retracking) -> Result<RequestId, Refused> {
+        self.note(format!("retrack {request} {:?} {}", retracking.classes, retracking.refine))?;
         Ok(request.clone())
     }
 
@@ -333,5 +338,28 @@ fn edits_are_read_before_the_host_is_asked() {
     assert!(asked.all().is_empty());
     assert_eq!(mend(r#"{"keep": 1, "edits": ["merge 3 7"]}"#).json()["request"], REQUEST);
     assert_eq!(asked.all(), [format!("mend {REQUEST} 1 [Merge {{ into: 3, from: 7 }}]")]);
+    served.end();
+}
+
+#[test]
+fn settings_of_the_tracker_are_read_before_the_host_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (served, asked) = started(folder.path());
+    let retrack =
+        |body: &str| served.send("POST", &format!("/api/requests/{REQUEST}/retrack"), &served.own(), body.as_bytes());
+    for (wrong, said) in [
+        (r#"{"track_tresh": 0.4}"#, "track_tresh"),
+        (r#"{"track_buffer": -1}"#, "-1"),
+        (r#"{"refine": "yes"}"#, "boolean"),
+        ("refine", "no settings"),
+    ] {
+        let answer = retrack(wrong);
+        assert_eq!(answer.status, 400, "{wrong}: {}", answer.body);
+        assert!(answer.problem().contains(said), "{wrong}: {}", answer.body);
+    }
+    assert!(asked.all().is_empty());
+    assert_eq!(retrack(r#"{"classes": "refused"}"#).status, 422);
+    assert_eq!(retrack(r#"{"classes": "car", "refine": true}"#).json()["request"], REQUEST);
+    assert_eq!(asked.all()[1..], [format!("retrack {REQUEST} Some(\"car\") true")]);
     served.end();
 }

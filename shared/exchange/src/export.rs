@@ -13,6 +13,8 @@
 //! Every number is the shortest that reads back as the same `f32`; widths and heights are differences in `f32`.
 
 mod by_track;
+#[cfg(feature = "archive")]
+mod choice;
 mod coco;
 mod csv;
 mod cvat;
@@ -22,6 +24,8 @@ mod record;
 mod rekognition;
 mod video_intelligence;
 
+#[cfg(feature = "archive")]
+pub use choice::{ExportChoice, UnknownChoice};
 use serde::Serialize;
 use std::{
     borrow::Borrow,

@@ -6,7 +6,7 @@
 //! - [`read_track_parquet`] reads tracks back.
 //! - [`retrack_refined`] refines what the tracker gives, and [`refine_tracks`] what another tracker gave.
 //! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON, or as Google's Video Intelligence API
-//!   and Amazon Rekognition's people pathing answered.
+//!   and Amazon Rekognition's people pathing answered. With the feature `archive`, `ExportChoice` is each of these by name, and CVAT's ZIP archive.
 //!
 //! ```no_run
 //! use trackdrop_exchange::{TrackFile, read_detections, retrack};
@@ -45,6 +45,8 @@ mod tracking;
 pub use classes::read_classes;
 pub use detections::read_detections;
 pub use error::{ExchangeError, LineProblem};
+#[cfg(feature = "archive")]
+pub use export::{ExportChoice, UnknownChoice};
 pub use export::{ExportError, VideoMeta, export, export_mot_ground_truth};
 pub use frames::{Frames, MAX_FRAME};
 pub use refined::{refine_tracks, retrack_refined};

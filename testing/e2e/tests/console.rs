@@ -169,6 +169,9 @@ async fn a_member_sees_asks_and_uploads_over_the_services_own_stores() {
     assert_eq!(file.headers()["content-disposition"], "attachment; filename=\"tracks.parquet\"");
     assert!(!file.headers().contains_key("content-length"));
     assert_eq!(&file.bytes().await.unwrap()[..4], b"PAR1");
+    let exported = world.page(Method::GET, &format!("{of}/export/csv")).send().await.unwrap();
+    assert!(!exported.headers().contains_key("content-length"), "an export may be larger than that, too");
+    assert_eq!(exported.text().await.unwrap().lines().count() as u64, rows + 1);
     let still = world.page(Method::GET, &format!("{of}/stills/30.png")).send().await.unwrap();
     assert_eq!(still.status(), StatusCode::OK);
     assert_eq!(&still.bytes().await.unwrap()[1..4], b"PNG");
@@ -225,7 +228,7 @@ async fn lines_count_and_nothing_is_stored_or_changed(world: &World, request: &R
     assert!(stored["problem"].as_str().unwrap().contains("trackdrop scene add"), "{stored}");
     let kept = told(world.page(Method::DELETE, "/api/scenes/draft"), StatusCode::FORBIDDEN).await;
     assert!(kept["problem"].as_str().unwrap().contains("trackdrop scene remove"), "{kept}");
-    for path in ["cancel", "retry", "mend"] {
+    for path in ["cancel", "retry", "mend", "retrack"] {
         let body = json!({ "keep": 0, "edits": ["delete 1"] });
         let path = format!("/api/requests/{request}/{path}");
         let problem = world.post(&path, body, StatusCode::SERVICE_UNAVAILABLE).await;
