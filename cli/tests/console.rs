@@ -136,7 +136,7 @@ fn base64(bytes: &[u8]) -> String {
 fn joined(mut pieces: &[u8]) -> Vec<u8> {
     let mut whole = Vec::new();
     loop {
-        let line = pieces.iter().position(|byte| *byte == b'\n').expect("the answer broke off");
+        let line = pieces.iter().position(|byte| *byte == b'\n').unwrap();
         let length = usize::from_str_radix(std::str::from_utf8(&pieces[..line]).unwrap().trim(), 16).unwrap();
         if length == 0 {
             return whole;

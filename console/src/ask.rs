@@ -139,9 +139,10 @@ impl Billed {
             true => Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 format!(
-                    "the statement would read {} bytes for ${:.2}, of {} bytes at most: ask about fewer days with `WHERE uploaded_at >= ...`, name \
-                     fewer columns, or raise `max_bytes_billed` of the Terraform variable `console`",
+                    "the statement would read {} bytes and be billed for {}, which is ${:.2}; at most {} may be billed: ask about fewer days with \
+                     `WHERE uploaded_at >= ...`, name fewer columns, or raise `max_bytes_billed` of the Terraform variable `console`",
                     price.bytes,
+                    price.paid_bytes,
                     self.usd(price.paid_bytes),
                     self.most_bytes
                 ),
@@ -188,6 +189,8 @@ fn described() -> Result<Value, DatabaseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use async_trait::async_trait;
+    use std::sync::Mutex;
 
     #[test]
     fn every_table_and_view_is_described_and_can_be_asked() {
@@ -205,6 +208,61 @@ mod tests {
             assert_eq!(answered.columns.len(), columns.len(), "{name}");
         }
         assert_eq!(tables[0]["columns"][0]["holds"], "The request that made the row");
+    }
+
+    /// A warehouse that says a price, and writes down how much may be paid.
+    #[derive(Debug, Default)]
+    struct Priced {
+        bytes: u64,
+        paid_bytes: u64,
+        agreed: Mutex<Vec<u64>>,
+    }
+
+    #[async_trait]
+    impl Questions for Priced {
+        async fn price(&self, _statement: &str) -> Result<Price, QuestionError> {
+            Ok(Price { bytes: self.bytes, paid_bytes: self.paid_bytes })
+        }
+
+        async fn answer(&self, _statement: &str, bounds: QuestionBounds) -> Result<Answered, QuestionError> {
+            self.agreed.lock().unwrap().push(bounds.paid_bytes);
+            Ok(Answered::default())
+        }
+    }
+
+    fn billed(questions: Arc<Priced>) -> Billed {
+        Billed { questions, most_bytes: 1 << 40, usd_per_tib: 6.25 }
+    }
+
+    #[tokio::test]
+    async fn a_statement_is_priced_and_refused_where_more_would_be_billed_than_may_be() {
+        let price = |bytes, paid_bytes| async move {
+            let questions = Arc::new(Priced { bytes, paid_bytes, ..Priced::default() });
+            let answer = paid(&billed(questions.clone()), "SELECT 1", None).await;
+            assert!(questions.agreed.lock().unwrap().is_empty(), "nothing runs before it is agreed to");
+            answer.map(|Json(answer)| answer).map_err(|problem| (problem.status, format!("{problem:?}")))
+        };
+        // The bound itself may be billed.
+        let whole = json!({ "price": { "bytes": 1_099_511_627_775u64, "paid_bytes": 1u64 << 40, "usd": 6.25 } });
+        assert_eq!(price((1 << 40) - 1, 1 << 40).await, Ok(whole));
+        // What counts is what is billed, and not what is read.
+        let (status, said) = price(3, (1 << 41) + (1 << 40)).await.unwrap_err();
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        for value in
+            ["read 3 bytes", "billed for 3298534883328", "$18.75", "at most 1099511627776 may", "max_bytes_billed"]
+        {
+            assert!(said.contains(value), "{value}: {said}");
+        }
+        assert!(price(1, (1 << 40) + 1).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn no_more_is_billed_than_was_agreed_to_nor_than_may_be() {
+        let questions = Arc::new(Priced::default());
+        for agreed in [7, 1 << 40, 1 << 50] {
+            paid(&billed(questions.clone()), "SELECT 1", Some(agreed)).await.unwrap();
+        }
+        assert_eq!(*questions.agreed.lock().unwrap(), [7, 1 << 40, 1 << 40]);
     }
 
     #[test]

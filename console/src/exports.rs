@@ -64,7 +64,7 @@ pub(crate) async fn download(
         let _turn = turn;
         let rows = tracks::stream(file.path()).map_err(ExportError::from);
         if let Err(error) = rows.and_then(|rows| choice.write(&meta, rows, &scratch, Pieces(&sender))) {
-            // Where nobody reads any more, nobody is to be told.
+            // Where nobody reads any more, no one is answered.
             sender.blocking_send(Err(io::Error::other(error))).ok();
         }
     });

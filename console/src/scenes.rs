@@ -26,7 +26,7 @@ const VIEWS: [&str; 4] = ["line_crossings", "zone_visits", "flows", "track_speed
 /// Crossings that are sent, to be jumped to.
 const MOST_CROSSINGS: usize = 5000;
 
-/// What was counted in last: whoever draws a line draws another one.
+/// The request that was counted in last. A person who draws a line draws another one there.
 #[derive(Debug, Default)]
 pub(crate) struct Drafts(Mutex<Option<Latest>>);
 

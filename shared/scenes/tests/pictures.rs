@@ -22,7 +22,7 @@ fn is_current(name: &str, rest: &str, rows: &[At]) {
         crossings(&mut drawing, &database, track);
         visits(&mut drawing, &database, track, &of);
     }
-    drawing.is_current(name);
+    drawing.assert_current(name);
 }
 
 fn crossings(drawing: &mut Drawing, database: &Database, track: i64) {

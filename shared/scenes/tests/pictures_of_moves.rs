@@ -42,7 +42,7 @@ fn flows_between_lines() {
         let [from, to, count] = flow.split(',').collect::<Vec<_>>()[..] else { panic!("{flow}") };
         drawing.words(128.0, 74.0 + 8.0 * index as f64, RED, &format!("{from}, {to}: {count}"));
     }
-    drawing.is_current("flows");
+    drawing.assert_current("flows");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_speed_is_between_averages_of_half_seconds() {
     drawing.words(20.0, 26.0, RED, &format!("median_speed {median} {unit}, median_error {median_error}"));
     drawing.words(20.0, 34.0, RED, &format!("max_speed {most} {unit}, max_error {most_error}"));
     drawing.words(20.0, 80.0, INK, "10 pixels are about 1 m; a position each 0.04 s");
-    drawing.is_current("speed");
+    drawing.assert_current("speed");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn heat_is_seconds_in_cells() {
             of[0].x, of[0].y
         ));
     }
-    drawing.is_current("heat");
+    drawing.assert_current("heat");
 }
 
 #[test]
@@ -158,5 +158,5 @@ fn an_encounter_is_two_tracks_near_each_other() {
         drawing.track(&of);
         drawing.words(f64::from(of[0].x) + 3.0, f64::from(of[0].y) - 4.0, INK, &track.to_string());
     }
-    drawing.is_current("encounter");
+    drawing.assert_current("encounter");
 }

@@ -53,24 +53,14 @@ impl Questions for BigQuery {
         let mut answer: Value = json(DOING, answer).await.map_err(failed)?;
         let run: DryRun = serde_json::from_value(answer["statistics"]["query"].take()).unwrap_or_default();
         self.check(&run)?;
-        let bytes: u64 = run.total_bytes_processed.parse().unwrap_or_default();
-        let paid = match bytes {
-            0 => 0,
-            bytes => bytes.next_multiple_of(MEGABYTE).max(LEAST_OF_A_TABLE * run.referenced_tables.len().max(1) as u64),
-        };
-        Ok(Price { bytes, paid_bytes: paid })
+        Ok(price_of(&run))
     }
 
     async fn answer(&self, statement: &str, bounds: QuestionBounds) -> Result<Answered, QuestionError> {
         self.price(statement).await?;
         let (dataset, location) = (self.default_dataset(), self.location(DOING).await.map_err(failed)?);
         let url = format!("{}/bigquery/v2/projects/{}/queries", self.api().endpoint(), self.project());
-        let millis = bounds.time.as_millis() as u64;
-        let query = json!({
-            "query": statement, "useLegacySql": false, "location": location, "defaultDataset": dataset,
-            "maximumBytesBilled": bounds.paid_bytes.max(LEAST_OF_A_TABLE).to_string(), "maxResults": bounds.rows + 1,
-            "timeoutMs": millis, "jobTimeoutMs": millis.to_string(), "labels": { "app": "trackdrop-console" },
-        });
+        let query = query_of(statement, &dataset, location, bounds);
         // Made once: each run of it is paid for.
         let answer =
             self.api().call(DOING, Repeat::Never, |http| http.post(&url).json(&query)).await.map_err(failed)?;
@@ -104,6 +94,26 @@ impl BigQuery {
         }
         Ok(())
     }
+}
+
+/// What BigQuery bills for a statement whose dry run said this.
+fn price_of(run: &DryRun) -> Price {
+    let bytes: u64 = run.total_bytes_processed.parse().unwrap_or_default();
+    let paid_bytes = match bytes {
+        0 => 0,
+        bytes => bytes.next_multiple_of(MEGABYTE).max(LEAST_OF_A_TABLE * run.referenced_tables.len().max(1) as u64),
+    };
+    Price { bytes, paid_bytes }
+}
+
+/// The body of `jobs.query`. BigQuery itself refuses a statement that would be billed for more than is agreed.
+fn query_of(statement: &str, dataset: &Value, location: &str, bounds: QuestionBounds) -> Value {
+    let millis = bounds.time.as_millis() as u64;
+    json!({
+        "query": statement, "useLegacySql": false, "location": location, "defaultDataset": dataset,
+        "maximumBytesBilled": bounds.paid_bytes.max(LEAST_OF_A_TABLE).to_string(), "maxResults": bounds.rows + 1,
+        "timeoutMs": millis, "jobTimeoutMs": millis.to_string(), "labels": { "app": "trackdrop-console" },
+    })
 }
 
 /// Columns and rows of an answer of `jobs.query`.
@@ -150,6 +160,7 @@ fn failed(error: ApiError) -> QuestionError {
 mod tests {
     use super::*;
     use crate::google::{Api, Buckets};
+    use std::time::Duration;
 
     fn bigquery() -> BigQuery {
         let buckets = Buckets { uploads: "u".into(), work: "w".into(), results: "r".into() };
@@ -178,6 +189,42 @@ mod tests {
             let error = bigquery().check(&run(wrong.clone())).unwrap_err().to_string();
             assert!(error.contains(said), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn ten_megabytes_are_paid_for_each_table_at_least_and_whole_megabytes_beyond_that() {
+        let table = |name: &str| json!({ "projectId": "p", "datasetId": "d", "tableId": name });
+        let one = json!([table("tracks")]);
+        let three = json!([table("tracks"), table("requests"), table("scenes")]);
+        for (bytes, tables, paid_bytes) in [
+            (0, &three, 0),
+            (1, &one, 10 << 20),
+            (1, &json!([]), 10 << 20),
+            (10 << 20, &one, 10 << 20),
+            ((10 << 20) + 1, &one, 11 << 20),
+            ((10 << 20) + 1, &three, 30 << 20),
+            (30 << 20, &three, 30 << 20),
+            ((30 << 20) + 1, &three, 31 << 20),
+            (5_000_000_000_000, &three, 4_768_372 << 20),
+        ] {
+            let run = run(json!({ "totalBytesProcessed": bytes.to_string(), "referencedTables": tables }));
+            assert_eq!(price_of(&run), Price { bytes, paid_bytes }, "{tables}");
+        }
+    }
+
+    #[test]
+    fn bigquery_is_told_how_much_may_be_billed_and_how_long_and_how_much_is_answered() {
+        let bounds = |paid_bytes| QuestionBounds { paid_bytes, rows: 100, time: Duration::from_secs(30) };
+        let dataset = json!({ "projectId": "p", "datasetId": "d" });
+        let query = query_of("SELECT 1", &dataset, "EU", bounds(50 << 20));
+        assert_eq!(query["maximumBytesBilled"], "52428800");
+        assert_eq!((&query["query"], &query["useLegacySql"]), (&json!("SELECT 1"), &json!(false)));
+        assert_eq!((&query["defaultDataset"], &query["location"]), (&dataset, &json!("EU")));
+        assert_eq!((&query["timeoutMs"], &query["jobTimeoutMs"]), (&json!(30_000), &json!("30000")));
+        // One row more says that there are more.
+        assert_eq!(query["maxResults"], 101);
+        // What is billed least; a bound below it would refuse what nothing is paid for.
+        assert_eq!(query_of("SELECT 1", &dataset, "EU", bounds(0))["maximumBytesBilled"], "10485760");
     }
 
     #[test]

@@ -35,6 +35,9 @@ fn direction(crossing: &Crossing) -> &'static str {
     if crossing.inwards { "in" } else { "out" }
 }
 
+/// Objects, their seconds, and those of them near birth or end.
+type Occupied = (BTreeSet<i64>, f64, BTreeSet<i64>);
+
 impl Asked {
     fn crossings(&self, track: &[At]) -> Vec<Crossing> {
         crossings(&self.line, self.hysteresis, track)
@@ -63,7 +66,7 @@ impl Asked {
 
     /// Second, class, objects, their seconds, and those near birth or end.
     pub(crate) fn zone_occupancy(&self, tracks: &[Vec<At>]) -> BTreeSet<String> {
-        let mut seen: BTreeMap<(i64, &str), (BTreeSet<i64>, f64, BTreeSet<i64>)> = BTreeMap::new();
+        let mut seen: BTreeMap<(i64, &str), Occupied> = BTreeMap::new();
         for track in tracks {
             for (enter, exit) in self.visits(track) {
                 for second in enter.time_s.floor() as i64..=exit.time_s.floor() as i64 {
@@ -77,7 +80,7 @@ impl Asked {
                 }
             }
         }
-        let row = |((second, class), (objects, seconds, near)): ((i64, &str), (BTreeSet<i64>, f64, BTreeSet<i64>))| {
+        let row = |((second, class), (objects, seconds, near)): ((i64, &str), Occupied)| {
             format!("{second},{class},{},{seconds:?},{}", objects.len(), near.len())
         };
         seen.into_iter().map(row).collect()

@@ -62,7 +62,7 @@ impl Drawing {
     }
 
     /// Fails where the picture of the docs is another one; `UPDATE_PICTURES=1` writes it.
-    pub(crate) fn is_current(self, name: &str) {
+    pub(crate) fn assert_current(self, name: &str) {
         let path =
             PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/analytics")).join(format!("{name}.svg"));
         let drawn = self.0 + "</svg>\n";
