@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 import urllib.parse
 
 from playwright.sync_api import sync_playwright
@@ -804,7 +805,8 @@ def main():
                     say(f"{name}: passed in {time.monotonic() - started:.1f} s")
                 except Exception as error:  # Each part says what it found, and the others run.
                     browser.page.screenshot(path=data.folder / f"failed-{name}.png")
-                    say(f"{name}: FAILED: {error}")
+                    place = [frame for frame in traceback.extract_tb(error.__traceback__) if str(HERE) in frame.filename][-1]
+                    say(f"{name}: FAILED in {pathlib.Path(place.filename).name}, line {place.lineno}: {place.line}: {error}")
                     say(*browser.complaints, *browser.refused)
                     failed.append(name)
                     data.clean()

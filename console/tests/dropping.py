@@ -247,7 +247,7 @@ def failing(browser, data, console):
         said = f"{request['error']['message']}"
         assert words == f"Failed in {stage}. {said}" and request["error"]["stage"] == stage, (words, request)
         assert said in listed(page, name).locator(".error").inner_text()
-    assert row_of(page, "diary.mp4").get_by_role("button", name="Retry diary.mp4").is_visible()
+    row_of(page, "diary.mp4").get_by_role("button", name="Retry diary.mp4").wait_for()
     page.screenshot(path=data.folder / "failed.png", full_page=True)
     accessible(page, "videos that failed")
     listed(page, "diary.mp4").get_by_role("link", name="diary.mp4").click()
