@@ -86,6 +86,11 @@ def listed(page, name):
     return page.locator("tbody tr").filter(has_text=name)
 
 
+def takes_drops(page):
+    """A page listens once it is drawn, when it asks for the list of requests, too."""
+    page.locator("tbody tr").first.wait_for()
+
+
 def done(page, name):
     row_of(page, name).locator(".state-done").wait_for()
 
@@ -148,6 +153,7 @@ def two_at_once(browser, data, console):
     page = browser.page
     page.goto(f"http://127.0.0.1:{console.port}/")
     dropped = {"first <i>.mp4": "late.mp4", "second.mp4": "turned.mp4"}
+    takes_drops(page)
     page.evaluate(DROP, [as_file(name, (data.clips / clip).read_bytes()) for name, clip in dropped.items()])
     for name, clip in dropped.items():
         done(page, name)
@@ -236,6 +242,7 @@ def failing(browser, data, console):
         "diary.mp4": (b"Dear diary,\n" * 500, "split", "Provide an MP4, MOV, MKV, WebM, AVI or MPEG-TS file"),
         "spoiled <b>.mp4": (spoiled(clip), "merge", "provide it again, or allow more by --max-damaged-share"),
     }
+    takes_drops(page)
     page.evaluate(DROP, [as_file(name, content) for name, (content, _, _) in wrong.items()])
     for name, (_, stage, remedy) in wrong.items():
         problem = row_of(page, name).locator(".problem")
