@@ -33,6 +33,8 @@ export const exportUrl = (id, format) => `${of(id)}/export/${format}`;
 export const cropUrl = (id, track) => `${of(id)}/crops/${track}`;
 
 const send = (method, body) => ({ method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+/** Before the first line is drawn: half of what a count takes depends on none. */
+export const prepare = async (id, scene) => ask(`${of(id)}/prepare`, send("POST", scene));
 export const count = async (id, scene) => (await ask(`${of(id)}/count`, send("POST", scene))).json();
 export const scenes = async () => (await (await ask("/api/scenes")).json()).scenes;
 export const removeScene = async (name) => (await ask(`/api/scenes/${encodeURIComponent(name)}`, { method: "DELETE" })).json();

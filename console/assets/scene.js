@@ -65,9 +65,8 @@ export function useDraft(facts) {
   const mark = (pixel) => setMarks([...marks, { pixel, metre: ["", ""] }]);
   return {
     shapes, marks, setMarks, drawing, counts, problem, note, scene, placed: wasPlaced,
-    // Half of what a count takes depends on no line: it is made while the first one is drawn, for which the shortest one stands.
     // What goes wrong shows with the first count.
-    prepare: () => shapes.length === 0 && api.count(facts.request_id, { ...scene, lines: [{ name: "none", points: [[0, 0], [1, 0]] }] }).catch(() => {}),
+    prepare: () => isCounted && shapes.length === 0 && api.prepare(facts.request_id, scene).catch(() => {}),
     begin: (kind) => setDrawing({ kind, points: [] }),
     cancel: () => setDrawing(null),
     finish: () => {

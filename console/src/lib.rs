@@ -217,6 +217,7 @@ impl Console {
             .route("/api/requests/{request}/stills/{frame}", get(still::picture))
             .route("/api/requests/{request}/crops/{track}", get(crops::picture))
             .route("/api/requests/{request}/count", post(scenes::count))
+            .route("/api/requests/{request}/prepare", post(scenes::prepare))
             .route("/api/ask", post(ask::ask))
             .route("/api/tables", get(ask::tables))
             .route("/api/live", get(live::stream))

@@ -78,9 +78,36 @@ pub(crate) async fn count(
     Path(request): Path<String>,
     body: Bytes,
 ) -> Result<Json, Problem> {
-    let manifest = requests::found(&console, &request).await?;
+    let scene = read(&body)?;
+    asked(console, &request, scene, |draft, scene| Ok(Json(counted(draft, scene)?))).await
+}
+
+/// Makes what depends on no line and no zone, before the first one of a scene is drawn.
+pub(crate) async fn prepare(
+    State(console): State<Arc<Console>>,
+    Path(request): Path<String>,
+    body: Bytes,
+) -> Result<Json, Problem> {
+    // No scene yet: that has a line or a zone.
+    let scene: Scene = serde_json::from_slice(&body)
+        .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("no scene: {error}")))?;
+    asked(console, &request, scene, |draft, scene| {
+        draft.prepare(scene)?;
+        Ok(Json(json!({})))
+    })
+    .await
+}
+
+/// Asks the draft of a request about a scene.
+async fn asked(
+    console: Arc<Console>,
+    request: &str,
+    scene: Scene,
+    ask: impl FnOnce(&mut Draft, &Scene) -> Result<Json, Problem> + Send + 'static,
+) -> Result<Json, Problem> {
+    let manifest = requests::found(&console, request).await?;
     // Whatever videos the scene is for, this one is asked.
-    let scene = Scene { videos: vec!["*".into()], ..read(&body)? };
+    let scene = Scene { videos: vec!["*".into()], ..scene };
     let video = manifest.source.video.as_ref();
     if let Some(video) = video.filter(|video| !scene.fits(video.width_px, video.height_px)) {
         return Err(Problem::bad(format!(
@@ -91,8 +118,7 @@ pub(crate) async fn count(
     let file = console.files.get(&*console.cloud.storage, &ResultFile::Tracks.object(&manifest.request_id)).await?;
     let contents = contents_of(&console, &manifest, &file).await?;
     tokio::task::spawn_blocking(move || {
-        let scratch = console.cloud.storage.scratch();
-        console.drafts.with(file, contents, scratch, |draft| Ok(Json(counted(draft, &scene)?)))
+        console.drafts.with(file, contents, console.cloud.storage.scratch(), |draft| ask(draft, &scene))
     })
     .await?
 }

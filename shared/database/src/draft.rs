@@ -34,23 +34,44 @@ impl Draft {
     /// # Errors
     /// Those of [`open`], and [`DatabaseError::Query`].
     pub fn ask(&mut self, scene: &Scene, views: &[&str]) -> Result<Connection, DatabaseError> {
+        self.prepare(scene)?;
+        let database = self.database(scene)?;
+        for statement in sql::duckdb_views_with(views, &self.file()) {
+            database.execute_batch(&statement)?;
+        }
+        Ok(database)
+    }
+
+    /// Makes the summary, unless it is made: before a scene has a line or a zone, so that the first answer is quick, too.
+    ///
+    /// # Errors
+    /// Those of [`open`], and [`DatabaseError::Query`].
+    pub fn prepare(&mut self, scene: &Scene) -> Result<(), DatabaseError> {
         let undrawn = Scene { lines: Vec::new(), zones: Vec::new(), ..scene.clone() };
-        // None until all is made: after an error nothing is taken as it lies there.
-        let is_summarised = self.summarised.take().is_some_and(|made_for| made_for == undrawn);
-        let file = quoted(&self.summary.to_string_lossy());
+        if self.summarised.as_ref() == Some(&undrawn) {
+            return Ok(());
+        }
+        // None until it is whole: after an error it is written again.
+        self.summarised = None;
+        let database = self.database(&undrawn)?;
+        for statement in sql::duckdb_write_summary(&self.file()) {
+            database.execute_batch(&statement)?;
+        }
+        self.summarised = Some(undrawn);
+        Ok(())
+    }
+
+    fn file(&self) -> String {
+        quoted(&self.summary.to_string_lossy())
+    }
+
+    /// The tables with this scene, and no view.
+    fn database(&self, scene: &Scene) -> Result<Connection, DatabaseError> {
         let database = open(&self.contents, &Span::default())?;
         database.execute_batch(&self.settings)?;
         create(&database, &SCENES)?;
         insert_scenes(&database, std::slice::from_ref(scene))?;
         database.execute_batch(&sql::duckdb_start())?;
-        let statements = if is_summarised { sql::duckdb_views_with(views, &file) } else { sql::duckdb_views(views) };
-        for statement in statements {
-            database.execute_batch(&statement)?;
-        }
-        if !is_summarised {
-            database.execute_batch(&sql::duckdb_write_summary(&file))?;
-        }
-        self.summarised = Some(undrawn);
         Ok(database)
     }
 }

@@ -100,6 +100,21 @@ fn each_answer_is_that_of_a_new_database() {
 }
 
 #[test]
+fn a_summary_that_is_made_before_a_line_is_drawn_is_that_of_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let contents = tables(folder.path());
+    let mut draft = Draft::new(contents.clone(), folder.path(), 2, "256MB");
+    let drawn = scene(SCENES[1]);
+    draft.prepare(&Scene { lines: Vec::new(), ..drawn.clone() }).unwrap();
+    let summary = folder.path().join("summary.parquet");
+    let made = fs::metadata(&summary).unwrap().modified().unwrap();
+    assert_eq!(answers(&draft.ask(&drawn, &VIEWS).unwrap()), fresh(&contents, &drawn));
+    assert_eq!(fs::metadata(&summary).unwrap().modified().unwrap(), made, "it is made once");
+    draft.ask(&scene(SCENES[5]), &VIEWS).unwrap();
+    assert_ne!(fs::metadata(&summary).unwrap().modified().unwrap(), made, "another hysteresis has another summary");
+}
+
+#[test]
 fn an_answer_after_a_failed_one_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let contents = tables(folder.path());

@@ -126,8 +126,10 @@ pub fn duckdb_views(asked: &[&str]) -> Vec<String> {
 }
 
 /// In DuckDB: writes the summary of the tracks as a Parquet file, from which [`duckdb_views_with`] reads it. `file` is quoted.
-pub fn duckdb_write_summary(file: &str) -> String {
-    format!("COPY {DUCKDB_SCHEMA}.{SUMMARY} TO {file} (FORMAT parquet)")
+pub fn duckdb_write_summary(file: &str) -> Vec<String> {
+    let mut statements = tables(&needed(SUMMARY), None);
+    statements.push(format!("COPY {DUCKDB_SCHEMA}.{SUMMARY} TO {file} (FORMAT parquet)"));
+    statements
 }
 
 /// In DuckDB: makes the views as [`duckdb_views`] does, with the summary of a file. It must have been written for the same tracks and for scenes that
@@ -138,6 +140,17 @@ pub fn duckdb_views_with(asked: &[&str], file: &str) -> Vec<String> {
 
 fn duckdb_views_over(asked: &[&str], summary: Option<&str>) -> Vec<String> {
     let wanted: Vec<_> = asked.iter().flat_map(|view| needed(view)).collect();
+    let view = |view: &&str| match asked.contains(view) {
+        true => format!("CREATE VIEW {view} AS SELECT * FROM {DUCKDB_SCHEMA}.{view}"),
+        false => format!("CREATE VIEW {view} AS\n{}", in_duckdb(&bigquery(view, false))),
+    };
+    let mut statements = tables(&wanted, summary);
+    statements.extend(VIEWS.iter().map(view));
+    statements
+}
+
+/// Makes these pieces, in their order; the summary as it is in a file.
+fn tables(wanted: &[&str], summary: Option<&str>) -> Vec<String> {
     let table = |(name, sql): &(&str, &str)| {
         let sql = match summary.filter(|_| *name == SUMMARY) {
             Some(file) => format!("SELECT * FROM read_parquet({file})"),
@@ -145,12 +158,7 @@ fn duckdb_views_over(asked: &[&str], summary: Option<&str>) -> Vec<String> {
         };
         format!("CREATE TABLE {DUCKDB_SCHEMA}.{name} AS\n{sql}")
     };
-    let tables = PIECES.iter().filter(|(name, _)| wanted.contains(name)).map(table);
-    let view = |view: &&str| match asked.contains(view) {
-        true => format!("CREATE VIEW {view} AS SELECT * FROM {DUCKDB_SCHEMA}.{view}"),
-        false => format!("CREATE VIEW {view} AS\n{}", in_duckdb(&bigquery(view, false))),
-    };
-    tables.chain(VIEWS.iter().map(view)).collect()
+    PIECES.iter().filter(|(name, _)| wanted.contains(name)).map(table).collect()
 }
 
 /// The views that a statement names, as words of its text.
