@@ -127,8 +127,9 @@ pub fn duckdb_views(asked: &[&str]) -> Vec<String> {
 
 /// In DuckDB: writes the summary of the tracks as a Parquet file, from which [`duckdb_views_with`] reads it. `file` is quoted.
 pub fn duckdb_write_summary(file: &str) -> Vec<String> {
-    let mut statements = tables(&needed(SUMMARY), None);
-    statements.push(format!("COPY {DUCKDB_SCHEMA}.{SUMMARY} TO {file} (FORMAT parquet)"));
+    let before: Vec<_> = needed(SUMMARY).into_iter().filter(|name| *name != SUMMARY).collect();
+    let mut statements = tables(&before, None);
+    statements.push(format!("COPY (\n{}\n) TO {file} (FORMAT parquet)", in_pieces(text(SUMMARY))));
     statements
 }
 
@@ -149,16 +150,18 @@ fn duckdb_views_over(asked: &[&str], summary: Option<&str>) -> Vec<String> {
     statements
 }
 
-/// Makes these pieces, in their order; the summary as it is in a file.
+/// Makes these pieces, in their order. The summary of a file stays in it.
 fn tables(wanted: &[&str], summary: Option<&str>) -> Vec<String> {
-    let table = |(name, sql): &(&str, &str)| {
-        let sql = match summary.filter(|_| *name == SUMMARY) {
-            Some(file) => format!("SELECT * FROM read_parquet({file})"),
-            None => in_duckdb(&named(sql, |piece| format!("{DUCKDB_SCHEMA}.{piece}"), str::to_owned)),
-        };
-        format!("CREATE TABLE {DUCKDB_SCHEMA}.{name} AS\n{sql}")
+    let made = |(name, sql): &(&str, &str)| match summary.filter(|_| *name == SUMMARY) {
+        Some(file) => format!("CREATE VIEW {DUCKDB_SCHEMA}.{name} AS SELECT * FROM read_parquet({file})"),
+        None => format!("CREATE TABLE {DUCKDB_SCHEMA}.{name} AS\n{}", in_pieces(sql)),
     };
-    PIECES.iter().filter(|(name, _)| wanted.contains(name)).map(table).collect()
+    PIECES.iter().filter(|(name, _)| wanted.contains(name)).map(made).collect()
+}
+
+/// A piece over those that are made.
+fn in_pieces(sql: &str) -> String {
+    in_duckdb(&named(sql, |piece| format!("{DUCKDB_SCHEMA}.{piece}"), str::to_owned))
 }
 
 /// The views that a statement names, as words of its text.
