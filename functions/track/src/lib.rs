@@ -215,3 +215,40 @@ const NEAREST: usize = 5;
 fn likeness(asked: &str, name: &str) -> f64 {
     strsim::jaro_winkler(&asked.to_lowercase(), &name.to_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(asked: &str, names: &[&str]) -> String {
+        let settings = RequestSettings { classes: Some(vec![asked.to_owned()]), ..RequestSettings::default() };
+        let model = ModelFacts {
+            identity: ModelIdentity { name: "street".to_owned(), sha256: String::new() },
+            class_names: names.iter().map(ToString::to_string).collect(),
+            track_thresh: None,
+            appearance_network: None,
+        };
+        check_classes(&settings, &model).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_five_nearest_of_eighty_class_names_are_named_the_nearest_first() {
+        let near = ["traffic lamp", "traffic", "traffic cone", "traffic light", "traffic sign"];
+        let others: Vec<String> = (0..75).map(|number| format!("class_{number}")).collect();
+        let mut names: Vec<&str> = others.iter().map(String::as_str).collect();
+        // Spread over the model's own order.
+        for (place, name) in near.into_iter().enumerate() {
+            names.insert(place * 16, name);
+        }
+        let said = refusal("Trafic", &names);
+        let start = "the model street knows no class \"Trafic\"; it knows: traffic, ";
+        assert!(said.starts_with(start) && said.contains(", and 75 more, which"), "{said}");
+        assert!(near.iter().all(|name| said.contains(name)) && !said.contains("class_"), "{said}");
+    }
+
+    #[test]
+    fn of_a_few_class_names_all_are_named_in_the_model_s_order() {
+        let said = refusal("van", &["truck", "van der", "car"]);
+        assert!(said.ends_with("it knows: truck, van der, car"), "{said}");
+    }
+}
