@@ -55,7 +55,7 @@ fn evaluations(arguments: &EvalArguments) -> anyhow::Result<Vec<Evaluation>> {
             bail!("{count} of {option} for {} of --gt: give one for each, in the same order", gt.len());
         }
     }
-    let evaluate = |(index, (truth, tracks)): (usize, (&PathBuf, &PathBuf))| {
+    let evaluate = |(index, truth, tracks): (usize, &PathBuf, &PathBuf)| {
         let truth = read(truth)?.sequence;
         let options = Options { iou: arguments.iou, preprocessing: Preprocessing::suggested_for(&truth) };
         let sequence = match &refine {
@@ -69,7 +69,9 @@ fn evaluations(arguments: &EvalArguments) -> anyhow::Result<Vec<Evaluation>> {
         };
         Ok(trackdrop_eval::evaluate(&truth, &sequence, &options))
     };
-    gt.iter().zip(tracks).enumerate().map(evaluate).collect()
+    let sequences: Vec<_> =
+        gt.iter().zip(tracks).enumerate().map(|(index, (gt, tracks))| (index, gt, tracks)).collect();
+    trackdrop_eval::on_all_cores(sequences, evaluate).into_iter().collect()
 }
 
 /// One sequence as it is; several with their names, and pooled.

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     thread,
 };
-use trackdrop_eval::{Options, Preprocessing, Row, Sequence};
+use trackdrop_eval::{Evaluation, Options, Preprocessing, Row, Sequence, on_all_cores, pooled};
 use trackdrop_exchange::{FileTrack, read_track_parquet};
 
 /// Rows of tracks or ground truth: a file, or columns.
@@ -35,32 +35,87 @@ pub(crate) fn evaluate(
     tracks: Source<'_>,
     iou: f64,
     preprocessing: &str,
-) -> PyResult<(String, String)> {
-    if !(iou > 0.0 && iou <= 1.0) {
-        return Err(error::value(format!("iou {iou} is not above 0 and at most 1")));
-    }
-    let preprocessing = match preprocessing {
-        "auto" => None,
-        "plain" => Some(Preprocessing::Plain),
-        "mot17" => Some(Preprocessing::Mot17),
-        "mot20" => Some(Preprocessing::Mot20),
-        other => {
-            let names = "\"auto\", \"plain\", \"mot17\" or \"mot20\"";
-            return Err(error::value(format!("preprocessing must be {names}, got {other:?}")));
-        }
-    };
-    let (truth, tracks) = (Unread::new("gt", ground_truth)?, Unread::new("tracks", tracks)?);
+) -> PyResult<Told> {
+    check_iou(iou)?;
+    let preprocessing = rules(preprocessing)?;
+    let video = Video::new("", ground_truth, tracks)?;
     py.detach(|| {
         let (truth, tracks) = thread::scope(|scope| {
-            let truth = scope.spawn(|| truth.read("gt"));
-            let tracks = tracks.read("tracks");
+            let truth = scope.spawn(|| video.truth.read("gt"));
+            let tracks = video.tracks.read("tracks");
             (truth.join().unwrap_or_else(|panic| resume_unwind(panic)), tracks)
         });
-        let (truth, tracks) = (truth?, tracks?);
-        let preprocessing = preprocessing.unwrap_or_else(|| Preprocessing::suggested_for(&truth));
-        let evaluation = trackdrop_eval::evaluate(&truth, &tracks, &Options { iou, preprocessing });
-        Ok((serde_json::to_string(&evaluation).map_err(error::value)?, evaluation.to_string()))
+        metrics_and_table(&measured(&truth?, &tracks?, iou, preprocessing))
     })
+}
+
+/// The metrics and the table of each video in the order given, and of all of them together.
+#[pyfunction]
+pub(crate) fn evaluate_all(
+    py: Python<'_>,
+    videos: Vec<(String, Source<'_>, Source<'_>)>,
+    iou: f64,
+    preprocessing: &str,
+) -> PyResult<(Vec<Told>, Told)> {
+    check_iou(iou)?;
+    let preprocessing = rules(preprocessing)?;
+    let unread = videos.into_iter().map(|(name, truth, tracks)| Video::new(&format!("{name}: "), truth, tracks));
+    let unread: Vec<Video> = unread.collect::<PyResult<_>>()?;
+    py.detach(|| {
+        let measure = |video: Video| {
+            let [truth, tracks] = ["gt", "tracks"].map(|side| format!("{}{side}", video.prefix));
+            Ok(measured(&video.truth.read(&truth)?, &video.tracks.read(&tracks)?, iou, preprocessing))
+        };
+        let found: Vec<Evaluation> = on_all_cores(unread, measure).into_iter().collect::<PyResult<_>>()?;
+        let told = found.iter().map(metrics_and_table).collect::<PyResult<_>>()?;
+        Ok((told, metrics_and_table(&pooled(&found))?))
+    })
+}
+
+/// Metrics as JSON, and as the command's table.
+type Told = (String, String);
+
+fn metrics_and_table(evaluation: &Evaluation) -> PyResult<Told> {
+    Ok((serde_json::to_string(evaluation).map_err(error::value)?, evaluation.to_string()))
+}
+
+fn measured(truth: &Sequence, tracks: &Sequence, iou: f64, preprocessing: Option<Preprocessing>) -> Evaluation {
+    let preprocessing = preprocessing.unwrap_or_else(|| Preprocessing::suggested_for(truth));
+    trackdrop_eval::evaluate(truth, tracks, &Options { iou, preprocessing })
+}
+
+fn check_iou(iou: f64) -> PyResult<()> {
+    let is_share = iou > 0.0 && iou <= 1.0;
+    is_share.then_some(()).ok_or_else(|| error::value(format!("iou {iou} is not above 0 and at most 1")))
+}
+
+/// Those that were named; none for those that ground truth suggests.
+fn rules(name: &str) -> PyResult<Option<Preprocessing>> {
+    match name {
+        "auto" => Ok(None),
+        "plain" => Ok(Some(Preprocessing::Plain)),
+        "mot17" => Ok(Some(Preprocessing::Mot17)),
+        "mot20" => Ok(Some(Preprocessing::Mot20)),
+        other => {
+            let names = "\"auto\", \"plain\", \"mot17\" or \"mot20\"";
+            Err(error::value(format!("preprocessing must be {names}, got {other:?}")))
+        }
+    }
+}
+
+/// Both sides of one video, unread.
+struct Video {
+    /// What errors put before the side.
+    prefix: String,
+    truth: Unread,
+    tracks: Unread,
+}
+
+impl Video {
+    fn new(prefix: &str, truth: Source<'_>, tracks: Source<'_>) -> PyResult<Self> {
+        let truth = Unread::new(&format!("{prefix}gt"), truth)?;
+        Ok(Self { prefix: prefix.to_owned(), truth, tracks: Unread::new(&format!("{prefix}tracks"), tracks)? })
+    }
 }
 
 impl Unread {

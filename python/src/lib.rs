@@ -18,7 +18,7 @@ mod _trackdrop {
     #[pymodule_export]
     use crate::{
         byte_track::{ByteTrack, Tracks},
-        evaluation::evaluate,
+        evaluation::{evaluate, evaluate_all},
         files::{duckdb_schema, planned_frames, read_detection_file, read_parquet, read_tracks, requests_table},
         requests::request_meant,
         scenes::{scene_rows, scene_schema},

@@ -127,6 +127,25 @@ def test_an_evaluation_is_the_same_from_arrays_files_and_frames_of_data(tmp_path
     assert trackdrop.evaluate(named(truth), corners)["HOTA"] == pytest.approx(expected["HOTA"], abs=1e-9)
 
 
+def test_many_videos_are_measured_as_one_by_one_and_pooled_as_one_after_the_other(tmp_path: Path) -> None:
+    truth, tracks = truth_and_tracks()
+    short = (truth[truth[:, 0] <= 11], tracks[(tracks[:, 0] <= 11) & (tracks[:, 1] != 5)])
+    file = tmp_path / "gt.txt"
+    file.write_text("".join(",".join(map(repr, [int(r[0]), int(r[1]), *r[2:], 1.0])) + "\n" for r in truth.tolist()))
+    found = trackdrop.evaluate_all({"long": (file, tracks), "short": short})
+    assert list(found) == ["long", "short"]
+    assert (found["long"], found["short"]) == (trackdrop.evaluate(truth, tracks), trackdrop.evaluate(*short))
+    assert found["long"]["HOTA"] != found["short"]["HOTA"]
+    later = np.array([1000, 100, 0, 0, 0, 0])
+    joined = trackdrop.evaluate(np.concatenate([truth, short[0] + later]), np.concatenate([tracks, short[1] + later]))
+    for metric in ("HOTA", "AssA", "MOTA", "IDF1", "IDSW", "FN", "objects"):
+        assert found.pooled[metric] == pytest.approx(joined[metric], abs=1e-9), metric
+    assert str(found).splitlines()[0] == "long" and "\npooled\n" in str(found)
+    assert trackdrop.evaluate_all({}).pooled["HOTA"] == 0
+    with pytest.raises(ValueError, match=r"bad: tracks, row 0: frame 0"):
+        trackdrop.evaluate_all({"good": (truth, tracks), "bad": (truth, tracks - np.array([1, 0, 0, 0, 0, 0]))})
+
+
 def test_what_can_not_be_evaluated_is_refused() -> None:
     truth, tracks = truth_and_tracks()
     twice = np.concatenate([tracks, tracks[:1]])

@@ -26,7 +26,8 @@ def people_write(boxes: NDArray[np.float32], scores: NDArray[np.float32], detect
     print(names_of_scenes)
     table: trackdrop.Table = trackdrop.track("det.txt", fill_gaps=18)
     evaluation: trackdrop.Evaluation = trackdrop.evaluate("gt.txt", table, preprocessing="mot17")
-    names: List[str] = table.column_names
+    together: trackdrop.Evaluation = trackdrop.evaluate_all({"street": ("gt.txt", table)}, iou=0.5).pooled
+    names: List[str] = table.column_names + list(together)
     for frame in trackdrop.frames("req_0aZ9bY8c_20261123T182501"):
         first: float = frame.time_s
         print(frame.rows.class_name, first, ids, corners, evaluation["HOTA"], names)

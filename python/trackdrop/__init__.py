@@ -1,7 +1,7 @@
 """Exact, fast ByteTrack; HOTA, CLEAR and identity metrics; results of Trackdrop as Arrow.
 
 - :class:`ByteTrack` tracks frame by frame; :func:`track` a whole sequence, with refinements.
-- :func:`evaluate` measures tracks against ground truth as TrackEval does.
+- :func:`evaluate` measures tracks against ground truth as TrackEval does, and :func:`evaluate_all` those of many videos.
 - :func:`read` and :func:`open_data` give results as Arrow, :func:`frames` frame by frame.
 
 Boxes are in pixels, everything is computed in ``float64``, and the interpreter's lock is released meanwhile. Bad values raise
@@ -11,7 +11,7 @@ Boxes are in pixels, everything is computed in ``float64``, and the interpreter'
 from __future__ import annotations
 
 from ._data import Data, Frame, Rows, frames, open_data, read
-from ._evaluate import Evaluation, evaluate
+from ._evaluate import Evaluation, Evaluations, evaluate, evaluate_all
 from ._track import track
 from ._trackdrop import Table, Tracks
 from ._tracker import ByteTrack
@@ -20,11 +20,13 @@ __all__ = [
     "ByteTrack",
     "Data",
     "Evaluation",
+    "Evaluations",
     "Frame",
     "Rows",
     "Table",
     "Tracks",
     "evaluate",
+    "evaluate_all",
     "frames",
     "open_data",
     "read",

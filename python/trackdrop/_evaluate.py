@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -56,6 +56,47 @@ def evaluate(
     """
     metrics, text = _trackdrop.evaluate(_source("gt", gt, data), _source("tracks", tracks, data), iou, preprocessing)
     return Evaluation(json.loads(metrics), text)
+
+
+class Evaluations(Dict[str, Evaluation]):
+    """The metrics of each video by its name, and :attr:`pooled`. Printed, it is the command's tables."""
+
+    pooled: Evaluation
+    """All videos as one, TrackEval's ``COMBINED``: counts are added, and shares are those of the added counts."""
+
+    def __init__(self, videos: Dict[str, Evaluation], pooled: Evaluation) -> None:
+        super().__init__(videos)
+        self.pooled = pooled
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name}\n{one}" for name, one in [*self.items(), ("pooled", self.pooled)])
+
+
+def evaluate_all(
+    videos: Mapping[str, Tuple[Any, Any]],
+    *,
+    iou: float = 0.5,
+    preprocessing: str = "auto",
+    data: Optional[_columns.PathLikeStr] = None,
+) -> Evaluations:
+    """The metrics of several videos, and of all of them together. The videos are read and measured on all cores.
+
+    Parameters
+    ----------
+    videos
+        Name of a video -> ``(gt, tracks)``, each as in :func:`evaluate`.
+    iou, preprocessing, data
+        As in :func:`evaluate`. ``"auto"`` decides for each video.
+
+    Raises
+    ------
+    ValueError, OSError
+        As :func:`evaluate`; the message names the video or the file.
+    """
+    given = [(name, _source(f"{name}: gt", gt, data), _source(f"{name}: tracks", tracks, data)) for name, (gt, tracks) in videos.items()]
+    each, pooled = _trackdrop.evaluate_all(given, iou, preprocessing)
+    found = {name: Evaluation(json.loads(metrics), text) for name, (metrics, text) in zip(videos, each)}
+    return Evaluations(found, Evaluation(json.loads(pooled[0]), pooled[1]))
 
 
 def _source(what: str, given: Any, data: Optional[_columns.PathLikeStr]) -> Any:

@@ -11,9 +11,9 @@ use trackdrop_assignment::{Assigner, Edge};
 /// costs 1 to 10 %, and right frames gain nothing by a shift.
 const MIN_GAIN: f64 = 0.01;
 
-/// That many frames of ground truth, evenly spread, tell a shift as well as all of a long video, and three matches of every frame would take longer than
-/// all metrics together.
-const FRAMES_COMPARED: usize = 500;
+/// That many frames of ground truth, evenly spread, are enough: on seven sequences of MOTChallenge, each one frame early, right and one frame late, they
+/// decide as all frames do. Three matches of every frame would take longer than all metrics together.
+const FRAMES_COMPARED: usize = 100;
 
 /// Tracks that would fit ground truth much better one frame earlier or later.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    quick_line::quick_line,
     read::{Columns, ReadErrorKind},
     row::Row,
 };
@@ -31,13 +32,16 @@ pub(crate) struct Lines {
 type Fault = (u64, ReadErrorKind);
 
 impl Lines {
-    /// All rows of a text. Its first line that is not blank says what its columns are.
+    /// All rows of a text, which may be of any length; `bytes` is what is known of it. Its first line that is not blank says what
+    /// its columns are.
     ///
     /// # Errors
     /// The first line that is no row, and why.
-    pub(crate) fn read(mut text: impl BufRead) -> Result<Self, Fault> {
+    pub(crate) fn read(mut text: impl BufRead, bytes: u64) -> Result<Self, Fault> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        let (mut all, mut columns, mut block) = (Self::default(), None, Vec::new());
+        // One byte more, so that the end is found without room for another.
+        let block = Vec::with_capacity(bytes.min(BLOCK_BYTES) as usize + 1);
+        let (mut all, mut columns, mut block) = (Self::default(), None, block);
         loop {
             block.clear();
             next_block(&mut text, &mut block)
@@ -100,9 +104,20 @@ impl Lines {
                 (str::from_utf8(&valid[..lines]).unwrap_or_default(), false)
             }
         };
-        let mut read = Self::default();
-        for line in text.split_terminator('\n') {
+        // Lines of a file have about the same length. Memory that is not needed is never touched.
+        let lines = piece.len() / line_end(piece).max(1) + 1;
+        let mut read = Self { rows: Vec::with_capacity(lines), of_rows: Vec::with_capacity(lines), count: 0 };
+        let mut rest = text;
+        while !rest.is_empty() {
             read.count += 1;
+            if let Some((row, length)) = quick_line(rest.as_bytes(), columns) {
+                read.rows.push(row);
+                read.of_rows.push(read.count);
+                rest = &rest[length..];
+                continue;
+            }
+            let (line, after) = rest.split_at(line_end(rest.as_bytes()));
+            rest = after;
             if let Some(content) = content_of(line) {
                 read.rows.push(columns.row(content).map_err(|kind| (read.count, kind))?);
                 read.of_rows.push(read.count);

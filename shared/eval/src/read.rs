@@ -26,7 +26,8 @@ pub fn read_file(path: &Path) -> Result<Sequence, ReadError> {
         return Err(in_file(0, ReadErrorKind::NotText));
     }
     let file = File::open(path).map_err(|error| in_file(0, ReadErrorKind::Io(error)))?;
-    parse(BufReader::new(file), path)
+    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    parse_of(BufReader::new(file), bytes, path)
 }
 
 /// Reads the text of a file, as [`read_file`]; `name` is what errors call it.
@@ -34,8 +35,12 @@ pub fn read_file(path: &Path) -> Result<Sequence, ReadError> {
 /// # Errors
 /// As [`read_file`].
 pub fn parse(text: impl BufRead, name: &Path) -> Result<Sequence, ReadError> {
+    parse_of(text, 0, name)
+}
+
+fn parse_of(text: impl BufRead, bytes: u64, name: &Path) -> Result<Sequence, ReadError> {
     let at = |line, kind| ReadError { file: name.to_owned(), line, kind };
-    let Lines { rows, of_rows: lines, .. } = Lines::read(text).map_err(|(line, kind)| at(line, kind))?;
+    let Lines { rows, of_rows: lines, .. } = Lines::read(text, bytes).map_err(|(line, kind)| at(line, kind))?;
     Sequence::from_rows(rows).map_err(|error| {
         let first_line = match error {
             SequenceError::DuplicateId { first_row, .. } => Some(lines[first_row]),
@@ -129,7 +134,26 @@ impl Columns {
             ..Row::new(frame_number(value(self.frame))?, identity(value(self.id))?, tlwh)
         })
     }
+
+    /// The row of a line whose values are all numbers. None where it takes the text to decide.
+    pub(crate) fn row_of_numbers(&self, values: &[f64]) -> Option<Row> {
+        if values.len() < self.width {
+            return None;
+        }
+        let value = |place: Option<usize>| place.and_then(|place| values.get(place)).copied();
+        let whole = |value: f64, end: f64| (value.fract() == 0.0 && (0.0..end).contains(&value)).then_some(value);
+        // `1.0` is a number, but says neither true nor false.
+        let observed = self.observed.is_none().then_some(true)?;
+        let frame = whole(values[self.frame], 4_294_967_296.0)? as u32;
+        let id = whole(values[self.id], EXACT)? as u64;
+        let class = value(self.class).and_then(|class| whole(class, 65_536.0)).map(|class| class as u16);
+        let score = value(self.score).unwrap_or(1.0);
+        Some(Row { score, class, observed, ..Row::new(frame, id, self.tlwh.map(|place| values[place])) })
+    }
 }
+
+/// From here on `f64` skips whole numbers.
+const EXACT: f64 = (1_u64 << 53) as f64;
 
 /// The values of a line, between its commas.
 struct Values<'a>(Option<&'a str>);
@@ -165,8 +189,6 @@ fn identity(text: &str) -> Result<u64, ReadErrorKind> {
 
 /// A whole number from 0; some tools write it as `1.0` or `1e0`.
 fn whole(text: &str) -> Option<u64> {
-    /// From here on `f64` skips whole numbers.
-    const EXACT: f64 = (1_u64 << 53) as f64;
     // What older files have in place of a class.
     if text == "-1" {
         return None;
