@@ -140,7 +140,13 @@ impl Audio {
 }
 
 /// Whether an MP4 can hold the codec, or FFmpeg at least has a name for it there: some it writes only as an experiment.
+///
+/// PCM never fits: FFmpeg 7 writes it there (ISO/IEC 23003-5), 5.1 can't, and the sound of a video must not depend on which one is
+/// installed. All browsers and players have AAC.
 pub(crate) fn fits_mp4(parameters: &codec::Parameters) -> bool {
+    if streams::codec_name(parameters).starts_with("pcm_") {
+        return false;
+    }
     // SAFETY: the format name is a static string; a format that is not built in is null, which is checked.
     unsafe {
         let format = ffi::av_guess_format(c"mp4".as_ptr(), std::ptr::null(), std::ptr::null());

@@ -11,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use common::{Clip, annotate::annotate, ffmpeg, make};
+use common::{Clip, annotate::annotate, ffmpeg, make, set_matrix};
 use trackdrop_media::{ChunkReader, Limits, Orientation, RgbScaler, Turn, VideoIndex, cut, index};
 
 /// A name, and the display matrix a, b, c, d.
@@ -25,16 +25,6 @@ const MATRICES: [(&str, [i32; 4]); 8] = [
     ("180, mirrored", [1, 0, 0, -1]),
     ("270, mirrored", [0, 1, 1, 0]),
 ];
-
-fn set_matrix(file: &Path, [a, b, c, d]: [i32; 4]) {
-    let mut bytes = fs::read(file).unwrap();
-    let header = bytes.windows(4).position(|name| name == b"tkhd").unwrap();
-    let cells = [a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30];
-    for (cell, place) in cells.iter().zip(bytes[header + 44..].chunks_mut(4)) {
-        place.copy_from_slice(&cell.to_be_bytes());
-    }
-    fs::write(file, bytes).unwrap();
-}
 
 /// The first frame as the ffmpeg command shows it: width, height, RGB of u8 [H, W, 3].
 fn shown_by_ffmpeg(path: &Path) -> (u32, u32, Vec<u8>) {

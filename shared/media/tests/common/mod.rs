@@ -5,6 +5,7 @@
 pub mod annotate;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -41,6 +42,17 @@ pub fn ffmpeg(arguments: &str, out: &Path) {
     }
     let output = command.output().unwrap();
     assert!(output.status.success(), "ffmpeg {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Writes a, b, c, d of the display matrix into the only track of an MP4. The options of `ffmpeg` for it differ between its versions.
+pub fn set_matrix(file: &Path, [a, b, c, d]: [i32; 4]) {
+    let mut bytes = fs::read(file).unwrap();
+    let header = bytes.windows(4).position(|name| name == b"tkhd").unwrap();
+    let cells = [a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30];
+    for (cell, place) in cells.iter().zip(bytes[header + 44..].chunks_mut(4)) {
+        place.copy_from_slice(&cell.to_be_bytes());
+    }
+    fs::write(file, bytes).unwrap();
 }
 
 /// The MD5 of each picture that `ffmpeg` shows of an input, given with its options.
