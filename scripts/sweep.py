@@ -46,7 +46,7 @@ VIDEO = {
     "vp9": ("-c:v libvpx-vp9 -b:v 100k -deadline realtime -cpu-used 8 -g {g} -auto-alt-ref 1 -lag-in-frames 10", "one b"),
     "mpeg1": ("-c:v mpeg1video " + PLAIN, "intra p b"),
     "mpeg2": ("-c:v mpeg2video " + PLAIN, "intra p b"),
-    "mpeg2-interlaced": ("-c:v mpeg2video -flags +ildct+ilme -top 1 " + PLAIN, "b"),
+    "mpeg2-interlaced": ("-c:v mpeg2video -flags +ildct+ilme -vf setfield=tff " + PLAIN, "b"),
     "mpeg4": ("-c:v mpeg4 " + PLAIN, "intra one p b"),
     "mpeg4-xvid": ("-c:v libxvid " + PLAIN, "b"),
     "msmpeg4v2": ("-c:v msmpeg4v2 " + PLAIN, "p"),
@@ -246,13 +246,14 @@ class Maker:
             sound = self.stream(f"sound-{one.sound}", tone, SOUNDS[one.sound])
             if sound is not None:
                 inputs, maps = [*inputs, "-i", sound], "-map 0:v -map 1:a"
-        turn = "" if one.turn == "0" else f"-metadata:s:v:0 rotate={one.turn}"
         _, options = CONTAINERS[one.container]
         strict = "-strict -2"
-        if not ffmpeg(*inputs, maps, "-c copy", strict, TIMES[one.times], turn, options, out=out):
+        if not ffmpeg(*inputs, maps, "-c copy", strict, TIMES[one.times], options, out=out):
             # The sound may be what the container can't hold.
-            if len(inputs) == 2 or not ffmpeg("-i", video, "-c copy", strict, TIMES[one.times], turn, options, out=out):
+            if len(inputs) == 2 or not ffmpeg("-i", video, "-c copy", strict, TIMES[one.times], options, out=out):
                 return False
+        if one.turn != "0":
+            subprocess.run([SCRIPTS / "mp4-edit", out, "turn", one.turn], check=True)
         if one.keys != "stated":
             subprocess.run([SCRIPTS / "container-lies", "keys", one.keys, out], check=True)
         return True
