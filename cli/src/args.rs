@@ -31,36 +31,37 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Track the objects in videos
     Run(RunArguments),
-    /// Track the videos that appear in a folder, each once it is complete; runs until it is stopped
+    /// Track the videos in a folder, and those that appear there later, each when its file is complete; runs until you stop it
     Watch(WatchArguments),
-    /// Query the tracks in SQL: tables tracks, requests and scenes; views track_summary, objects_per_second, tracking_results, and of scenes
-    /// line_crossings, line_counts, zone_visits, zone_occupancy, flows, track_speeds, heatmap, encounters
+    /// Query the tracks in SQL. Tables: tracks, requests, scenes. Views: track_summary, objects_per_second, tracking_results; for
+    /// scenes line_crossings, line_counts, zone_visits, zone_occupancy, flows, track_speeds, heatmap, encounters
     Query(QueryArguments),
-    /// Serve a local web page: drop videos, look at their objects frame by frame, ask (docs/console.md)
+    /// Serve a local web page: drop videos, see their objects frame by frame, draw lines and zones, query in SQL
+    /// (docs/console.md)
     Console(ConsoleArguments),
-    /// Lines and zones that the stored tracks are asked about
+    /// Check, store, list and preview scenes: the lines and zones over which stored tracks are counted
     #[command(subcommand)]
     Scene(SceneCommand),
     /// List the requests with state, progress and error
     Requests(RequestsArguments),
     /// Show one request: manifest, timings, the reason of a failure
     Show(ShowArguments),
-    /// Track a request again with other settings, or anyone's detections; no detector runs
+    /// Track a request again with other settings, or track detections of another program; no detector runs
     Retrack(RetrackArguments),
-    /// Measure tracks against ground truth, or one tracker's output against another's
+    /// Measure tracks against ground truth, or compare the outputs of two trackers
     Eval(EvalArguments),
     /// Write a request's tracks in another tool's format
     Export(ExportArguments),
-    /// List where the identities of a request that was tracked with --link or --refine are weakest
+    /// List the links between track pieces that are least certain, for a request that was tracked with --link or --refine
     Links(LinksArguments),
-    /// Take the best crop of each object out of a request: as files, or as one picture
+    /// Write the best picture of each object of a request: as files, or all in one picture
     Crops(CropsArguments),
-    /// Delete requests everywhere: results, rows, work, and with --upload the video
+    /// Delete requests: their results, their rows, their objects in work, and with --upload their videos
     Delete(DeleteArguments),
     /// Inspect a detector, try it on a picture, build it for a GPU
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Predict time and cost of a video, and write nothing
+    /// Predict the time and cost of a video, without processing it
     Plan(PlanArguments),
     /// Print the schemas of the tables and views
     #[command(subcommand)]
@@ -68,27 +69,30 @@ pub(crate) enum Command {
     /// Inspect the dead letters of Pub/Sub; resume their requests, or discard them
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
-    /// Run the whole flow in a simulation that tries to break it: every fault, a virtual clock, one seed a run
+    /// Run the whole flow in a simulation with faults and a virtual clock; each run is determined by its seed
     Simulate(SimulateArguments),
-    /// Say what of this machine the command needs, what is missing, and how to get it (exit code 1: something is)
+    /// Check what the command needs on this machine, and print what is missing and how to install it (exit code 1: something is
+    /// missing)
     Doctor(DoctorArguments),
     /// Print the completions of a shell
     Completions(CompletionsArguments),
     /// Write manual pages: `man -l FOLDER/trackdrop-run.1` shows one
     Man(ManArguments),
-    /// Prove that cutting a video loses and invents no frame: its chunks against a serial decode (exit code 3: they differ)
+    /// Check that cutting a video loses no frame and adds none: compare its chunks with a serial decode (exit code 3: they
+    /// differ)
     Verify(VerifyArguments),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ConsoleArguments {
-    /// Port of 127.0.0.1; 0 for any that is free
+    /// Port on 127.0.0.1; 0 chooses a free port
     #[arg(long, value_name = "PORT", default_value_t = 8765)]
     pub(crate) port: u16,
     /// Print the address, and open no browser
     #[arg(long)]
     pub(crate) no_open: bool,
-    /// The detector of videos that are dropped, where none is chosen on the page: an ONNX file [default: the one that scripts/setup fetched]
+    /// The detector for dropped videos if none is chosen on the page: an ONNX file [default: the one that scripts/setup
+    /// installed]
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
 }
@@ -117,7 +121,7 @@ pub(crate) struct ManArguments {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["request", "detections", "tracks"]))]
 pub(crate) struct RetrackArguments {
-    /// Make another version of this request's tracks, and of its annotated video; what is not given stays as it is there
+    /// Make another version of this request's tracks and annotated video; settings that you don't give are those of the request
     #[arg(value_name = "REQUEST", conflicts_with_all = ["detections", "tracks"])]
     pub(crate) request: Option<String>,
     /// Don't make the annotated video
@@ -126,29 +130,31 @@ pub(crate) struct RetrackArguments {
     /// Print the summary as JSON
     #[arg(long, requires = "request")]
     pub(crate) json: bool,
-    /// Correct the tracks by hand, last and in this order, after the edits that the request has already: 'merge A B' (B becomes A), 'split A FRAME' (A is a
-    /// new track from there on), 'class A NAME', 'delete A'
+    /// Correct the tracks by hand: 'merge A B' (B becomes A), 'split A FRAME' (A is a new track from there on), 'class A NAME',
+    /// 'delete A'. Edits are applied in the given order, after all refinements and after the edits that the request already has
     #[arg(long, value_name = "EDIT", requires = "request")]
     pub(crate) edit: Vec<Edit>,
-    /// Take back the last N edits of the request
+    /// Undo the last N edits of the request
     #[arg(long, value_name = "N", requires = "request", default_value_t = 0, hide_default_value = true)]
     pub(crate) undo: usize,
     #[command(flatten)]
     pub(crate) filter: FilterArguments,
-    /// Or track anyone's detections: CSV with header frame,x1,y1,x2,y2,score, MOTChallenge det.txt, or our detections.parquet
+    /// Or track detections of another program: CSV with header frame,x1,y1,x2,y2,score, MOTChallenge det.txt, or Trackdrop's
+    /// detections.parquet
     #[arg(long, value_name = "FILE", requires = "out")]
     pub(crate) detections: Option<PathBuf>,
-    /// Or refine anyone's tracks: MOTChallenge text, CSV, or our tracks.parquet; --recover and --backfill look among --detections
+    /// Or refine tracks of another program: MOTChallenge text, CSV, or Trackdrop's tracks.parquet; --recover and --backfill also
+    /// need --detections
     #[arg(long, value_name = "FILE", requires = "out")]
     pub(crate) tracks: Option<PathBuf>,
-    /// Where the tracks go: .csv, .txt (MOTChallenge) or .parquet
+    /// The file to write the tracks to: .csv, .txt (MOTChallenge) or .parquet
     #[arg(long, value_name = "FILE", conflicts_with = "request")]
     pub(crate) out: Option<PathBuf>,
-    /// Frame rate of --detections or --tracks [default: 30]. Refinements count seconds with it. Without a refinement it also scales
-    /// --track-buffer. With a refinement, add --scale-buffer for that
+    /// Frame rate of --detections or --tracks [default: 30]. Refinements need it to compute seconds. Without a refinement it also
+    /// scales --track-buffer. With a refinement, add --scale-buffer for that
     #[arg(long, value_name = "FPS", conflicts_with = "request")]
     pub(crate) frame_rate: Option<f64>,
-    /// Frames of the video, where --detections or --tracks end before it [default: the last frame in the file]
+    /// Number of frames of the video, if --detections or --tracks end earlier [default: the last frame in the file]
     #[arg(long, value_name = "N", conflicts_with = "request")]
     pub(crate) frames: Option<u32>,
     #[command(flatten)]
@@ -161,7 +167,7 @@ pub(crate) struct RetrackArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArguments {
-    /// Ground truth: MOTChallenge gt.txt, or a CSV with header frame,id,x,y,w,h; several are pooled as TrackEval's COMBINED
+    /// Ground truth: MOTChallenge gt.txt, or a CSV with header frame,id,x,y,w,h; several are pooled like TrackEval's COMBINED
     #[arg(
         long,
         value_name = "FILE",
@@ -171,13 +177,13 @@ pub(crate) struct EvalArguments {
         required_unless_present = "compare"
     )]
     pub(crate) gt: Vec<PathBuf>,
-    /// Tracks: MOTChallenge text, CSV, or our tracks.parquet; one for each --gt, in its order
+    /// Tracks: MOTChallenge text, CSV, or Trackdrop's tracks.parquet; one for each --gt, in the same order
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "gt")]
     pub(crate) tracks: Vec<PathBuf>,
-    /// Detections, among which --recover and --backfill look; one for each --gt
+    /// Detections, which --recover and --backfill need; one for each --gt
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "gt")]
     pub(crate) detections: Vec<PathBuf>,
-    /// Frame rate, by which refinements count seconds; one for all, or one for each --gt [default: 30]
+    /// Frame rate, from which refinements compute seconds; one for all, or one for each --gt [default: 30]
     #[arg(long, value_name = "FPS", num_args = 1.., requires = "gt")]
     pub(crate) frame_rate: Vec<f64>,
     #[command(flatten)]
@@ -185,7 +191,7 @@ pub(crate) struct EvalArguments {
     /// Compare two tracker outputs with each other
     #[arg(long, num_args = 2, value_names = ["A", "B"])]
     pub(crate) compare: Option<Vec<PathBuf>>,
-    /// Overlap from which a box is a hit
+    /// Overlap (IoU) from which two boxes match
     #[arg(long, value_name = "0..1", default_value_t = 0.5)]
     pub(crate) iou: f64,
     /// Print JSON
@@ -215,7 +221,7 @@ pub(crate) struct ExportArguments {
     /// classes and labels.txt, which CVAT imports as MOT 1.1
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: ExportChoice,
-    /// Where it goes [default: standard output]
+    /// The file to write to [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// A request of the services on Google Cloud, not of the data directory; needs the services' environment (docs/services.md)
@@ -228,10 +234,10 @@ pub(crate) struct CropsArguments {
     /// The request: its id or a beginning of it, its video's name, or latest
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
-    /// Write one JPEG an object into this folder: 000007-person.jpg
+    /// Write one JPEG per object into this folder: 000007-person.jpg
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Write all of them as one picture: .jpg or .png
+    /// Write all crops as one picture: .jpg or .png
     #[arg(long, value_name = "FILE")]
     pub(crate) sheet: Option<PathBuf>,
     /// Print JSON, one line per crop
@@ -244,16 +250,16 @@ pub(crate) struct CropsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArguments {
-    /// The requests: their whole ids, as `trackdrop requests` lists them, and with --google as `trackdrop show VIDEO --google` prints them
+    /// The whole ids of the requests. `trackdrop requests` lists them; with --google, `trackdrop show VIDEO --google` prints one
     #[arg(required = true, value_name = "REQUEST")]
     pub(crate) requests: Vec<String>,
     /// Delete the upload, too
     #[arg(long)]
     pub(crate) upload: bool,
-    /// Say what would be deleted, and delete nothing
+    /// Print what would be deleted, and delete nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Delete also what is in progress, or what a version in progress needs
+    /// Also delete a request that is in progress, or one that a version in progress needs
     #[arg(long)]
     pub(crate) force: bool,
     /// Requests of the services on Google Cloud, not of the data directory; needs the services' environment (docs/services.md)
@@ -269,13 +275,13 @@ pub(crate) struct QueryArguments {
     /// One SQL statement, in DuckDB's dialect
     #[arg(value_name = "SQL")]
     pub(crate) sql: String,
-    /// How the result is printed
+    /// The format of the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// Read the tracks of uploads from this time on only: a date, or a date and time in UTC
+    /// Read only the tracks of videos that were uploaded at this time or later: a date, or a date and time in UTC
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
-    /// Read the tracks of uploads before this time only
+    /// Read only the tracks of videos that were uploaded before this time
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
 }
@@ -286,7 +292,7 @@ pub(crate) enum Format {
     Table,
     /// Comma-separated values with a header
     Csv,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -295,7 +301,8 @@ pub(crate) struct RequestsArguments {
     /// Print JSON, one line per request
     #[arg(long)]
     pub(crate) json: bool,
-    /// Find stalled requests, say why, and queue their events again, which the next `trackdrop run` delivers; fail those that can't resume
+    /// Find stalled requests, print why they stall, and queue their events again; the next `trackdrop run` delivers them.
+    /// Requests that can't resume fail
     #[arg(long)]
     pub(crate) sweep: bool,
 }
@@ -305,7 +312,7 @@ pub(crate) struct ShowArguments {
     /// The request: its id or a beginning of it, its video's name, or latest
     #[arg(value_name = "REQUEST")]
     pub(crate) request: String,
-    /// Print where the time went, and what would have to be faster
+    /// Print how long each part took, and the bottleneck
     #[arg(long)]
     pub(crate) timeline: bool,
     /// Print JSON: the whole manifest, or the timeline
@@ -321,31 +328,31 @@ pub(crate) struct PlanArguments {
     /// The video
     #[arg(value_name = "VIDEO")]
     pub(crate) video: PathBuf,
-    /// Frames per second that one GPU looks at: `fps_per_instance` in summary.json of an earlier run on such a GPU
+    /// Frames per second that one GPU detects: `fps_per_instance` in summary.json of an earlier request on such a GPU
     #[arg(long, value_name = "F")]
     pub(crate) fps_per_gpu: f64,
-    /// The most GPU instances at a time
+    /// The largest number of GPU instances
     #[arg(long, value_name = "N")]
     pub(crate) max_instances: NonZeroUsize,
-    /// Seconds from the start of a new instance until it can detect
+    /// Seconds that a new instance needs until it can detect
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub(crate) start_seconds: f64,
     /// Target length of the segments
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub(crate) segment_seconds: f64,
-    /// The detector looks at every N-th frame of the video only; auto and auto:PERCENT need --probe
+    /// The detector looks only at every N-th frame; auto and auto:PERCENT need --probe
     #[arg(long, value_name = "N|auto", default_value_t = DetectEvery::ALL)]
     pub(crate) detect_every: DetectEvery,
-    /// Look at a few stretches of the video in full, here and now, and print what each N would lose and cost
+    /// Run the detector on a few stretches of the video on this machine, and print what each N would lose and cost
     #[arg(long)]
     pub(crate) probe: bool,
-    /// With --probe, the detector, an ONNX file [default: the one that scripts/setup fetched]
+    /// With --probe, the detector, an ONNX file [default: the one that scripts/setup installed]
     #[arg(long, value_name = "FILE", requires = "probe")]
     pub(crate) model: Option<PathBuf>,
-    /// With --probe, what to detect on, as for `run`
+    /// With --probe, the device, as for `run`
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto, requires = "probe")]
     pub(crate) device: DeviceChoice,
-    /// With --probe, tracks as `run --refine` makes them
+    /// With --probe, refine the tracks like `run --refine`
     #[arg(long, requires = "probe")]
     pub(crate) refine: bool,
     #[command(flatten)]
@@ -357,11 +364,12 @@ pub(crate) struct PlanArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLettersCommand {
-    /// List them; changes nothing
+    /// List the dead letters; changes nothing
     List(ListDeadLettersArguments),
-    /// Reopen their requests and publish again the events that they wait for; needs the services' environment (docs/services.md)
+    /// Open their requests again, and publish the events that these wait for; needs the services' environment variables
+    /// (docs/services.md)
     Replay(ChosenDeadLettersArguments),
-    /// Discard them; their requests stay failed
+    /// Discard dead letters; their requests remain failed
     #[command(alias = "drop")]
     Discard(ChosenDeadLettersArguments),
 }
@@ -391,7 +399,7 @@ pub(crate) struct ChosenDeadLettersArguments {
     /// The dead letters' ids, as `trackdrop dead-letters list` prints them
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<String>,
-    /// All of them
+    /// All dead letters
     #[arg(long)]
     pub(crate) all: bool,
 }
@@ -411,32 +419,34 @@ pub(crate) struct BigquerySchemaArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArguments {
-    /// The first seed; a seed is the same run every time
+    /// The first seed; the same seed always gives the same run
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// How many seeds, one after the other
+    /// The number of seeds, one after the other
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) runs: u64,
-    /// Measure the completion counter instead, compared with one object that is raised by compare-and-set
+    /// Instead measure the counter of finished segments, compared with a number in one object that is increased by
+    /// compare-and-set
     #[arg(long, conflicts_with_all = ["seed", "runs"])]
     pub(crate) counter: bool,
-    /// Let a day pass on Google Cloud instead, without faults: how long videos take, what they cost, what is used up first. PROFILE is small,
-    /// hundred, thousand, ten-thousand, hundred-thousand, million, hour-on-20, or a YAML or JSON file that says what differs (docs/scale.md)
+    /// Instead simulate a day on Google Cloud, without faults: how long videos take, what they cost, which limit is reached
+    /// first. PROFILE is small, hundred, thousand, ten-thousand, hundred-thousand, million, hour-on-20, or a YAML or JSON file
+    /// with other values (docs/scale.md)
     #[arg(long, value_name = "PROFILE", conflicts_with_all = ["runs", "counter"])]
     pub(crate) day: Option<String>,
-    /// Set a value of the profile by its path, as in limits.bucket_writes_per_s=500; again for another one
+    /// Set a value of the profile by its path, as in limits.bucket_writes_per_s=500; can be repeated
     #[arg(long, value_name = "PATH=VALUE", requires = "day")]
     pub(crate) set: Vec<String>,
-    /// GPU instances at most: deployment.gpus
+    /// The largest number of GPU instances: deployment.gpus
     #[arg(long, value_name = "N", requires = "day")]
     pub(crate) gpus: Option<u32>,
     /// Frames per second that one GPU detects: times.fps_per_gpu
     #[arg(long, value_name = "F", requires = "day")]
     pub(crate) fps_per_gpu: Option<f64>,
-    /// Print the whole profile of --day and its values' sources, as JSON, and let no day pass
+    /// Print all values of --day's profile and their sources, as JSON, and simulate nothing
     #[arg(long, requires = "day")]
     pub(crate) show_profile: bool,
-    /// How the day's report is printed
+    /// The format of the report of --day
     #[arg(long, value_enum, default_value_t = DayFormat::Table, requires = "day")]
     pub(crate) format: DayFormat,
 }
@@ -459,13 +469,14 @@ pub(crate) struct VerifyArguments {
     pub(crate) segment_seconds: f64,
     #[command(flatten)]
     pub(crate) reading: ReadingArguments,
-    /// Write a line for each frame: its index, PTS as in rows, seconds, MD5 of the decoded picture as `ffmpeg -f framemd5` has it
+    /// Write a line for each frame: index, PTS as in the rows, seconds, and the MD5 of the decoded picture that `ffmpeg -f
+    /// framemd5` prints
     #[arg(long, value_name = "CSV")]
     pub(crate) frames: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print the verdict as a cell of a table, a refusal too
+    /// Print the result, also a refusal, as a cell of a table
     #[arg(long, hide = true, conflicts_with = "json")]
     pub(crate) markdown: bool,
 }

@@ -9,29 +9,29 @@ use trackdrop_detector::DeviceChoice;
 pub(crate) enum ModelCommand {
     /// Fetch a published detector, pinned by its hash; without a name, list those that are known
     Get(GetArguments),
-    /// Tell what a model is, what it is read from, or why it can't be used
+    /// Print what kind of model a file is and how that was found out, or why it can't be used
     Inspect(InspectArguments),
     /// Draw a model's detections on a picture
     Check(CheckArguments),
-    /// Build what a device needs for a model ahead: the TensorRT engine, the processor's optimised graph
+    /// Build in advance what a device needs for a model: the TensorRT engine, or the optimised graph of the processor
     Build(BuildArguments),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct GetArguments {
-    /// A name of the list, or the http or https address of an ONNX file
+    /// A name from the list, or the http or https address of an ONNX file
     #[arg(value_name = "NAME|URL")]
     pub(crate) which: Option<String>,
     /// The SHA-256 that the file at an address must have; without it the file is fetched and its hash printed, but not installed
     #[arg(long, value_name = "HEX")]
     pub(crate) sha256: Option<Sha256Hex>,
-    /// What the model of an address is called here [default: the address's last part without .onnx]
+    /// The name under which a model from an address is stored [default: the last part of the address without .onnx]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Where it goes [default: ${TRACKDROP_CACHE:-~/.cache/trackdrop}/models]
+    /// The folder to install it in [default: ${TRACKDROP_CACHE:-~/.cache/trackdrop}/models]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) to: Option<PathBuf>,
-    /// Where models of the list are fetched instead, as NAME.onnx; their hashes stay
+    /// Another server from which models of the list are fetched, as NAME.onnx; the pinned hashes are the same
     #[arg(long, value_name = "URL", env = "TRACKDROP_MODEL_MIRROR")]
     pub(crate) mirror: Option<String>,
     /// Print JSON, one line per model
@@ -57,13 +57,13 @@ pub(crate) struct CheckArguments {
     /// PNG, JPEG, BMP or WebP
     #[arg(value_name = "IMAGE")]
     pub(crate) image: PathBuf,
-    /// Where the picture with the detections goes: .png or .jpg
+    /// The file to write the picture with the detections to: .png or .jpg
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// Leave out detections that score below this
+    /// Leave out detections with a lower score
     #[arg(long, value_name = "0..1", default_value_t = 0.3)]
     pub(crate) min_score: f32,
-    /// What to detect on: auto, cpu, cuda, tensorrt; a colon and a number choose the GPU, as in cuda:1
+    /// The device: auto, cpu, cuda, tensorrt; a colon and a number choose the GPU, as in cuda:1
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub(crate) device: DeviceChoice,
     /// Print JSON
@@ -76,10 +76,11 @@ pub(crate) struct BuildArguments {
     /// The ONNX file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// What to build for: tensorrt, or tensorrt:1 for the second GPU, or cpu; cuda needs nothing built, but is tried
+    /// The device: tensorrt, or tensorrt:1 for the second GPU, or cpu. For cuda nothing needs to be built; the model is only
+    /// tried
     #[arg(long, value_name = "DEVICE", default_value = "tensorrt")]
     pub(crate) device: DeviceChoice,
-    /// Pictures per inference, for models that leave it open [default: 16]
+    /// Pictures per inference, for models with an open batch size [default: 16]
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<NonZeroUsize>,
 }

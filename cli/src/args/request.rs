@@ -14,11 +14,11 @@ pub(crate) struct TrackerArguments {
     /// Cost limit of the first association [default: 0.9]
     #[arg(long, value_name = "0..1")]
     pub(crate) match_thresh: Option<f64>,
-    /// Frames for which a lost track is retained [default: 30]. --scale-buffer makes it N / 30 seconds. retrack --detections multiplies it by
-    /// --frame-rate / 30, unless tracks are refined
+    /// Frames for which a lost track is retained [default: 30]. With --scale-buffer it is N / 30 seconds. retrack --detections
+    /// without a refinement multiplies it by --frame-rate / 30
     #[arg(long, value_name = "FRAMES")]
     pub(crate) track_buffer: Option<u32>,
-    /// Don't weigh the cost by the detection's score. The reference doesn't for MOT20, either
+    /// Don't weight the cost by the detection's score. The reference leaves this out for MOT20, too
     #[arg(long)]
     pub(crate) no_score_fusion: bool,
 }
@@ -30,12 +30,12 @@ pub(crate) struct DeviationArguments {
     /// Retain a lost track for --track-buffer / 30 seconds, at any frame rate
     #[arg(long)]
     pub(crate) scale_buffer: bool,
-    /// Associate each class by itself
+    /// Associate each class separately
     #[arg(long)]
     pub(crate) per_class: bool,
-    /// Store beside each detection what it looks like, and link by that, too (--link, --refine): color, the colours of the box in 64 bytes; an ONNX
-    /// file, the vector that a re-identification network gives for its crop (docs/models.md); none, for a version that leaves it out [default: none;
-    /// of retrack, that of the request]
+    /// Store with each detection what it looks like, and compare that for links, too (--link, --refine). color: the colours of
+    /// the box in 64 bytes. MODEL.onnx: the vector that a re-identification network computes (docs/models.md). none: for a
+    /// version that does not use it [default: none; for retrack, that of the request]
     #[arg(long, value_name = "color|MODEL.onnx|none")]
     pub(crate) appearance: Option<AppearanceChoice>,
     #[command(flatten)]
@@ -46,21 +46,21 @@ pub(crate) struct DeviationArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Refinements")]
 pub(crate) struct RefineArguments {
-    /// All that is best: --link, --recover and --smooth rts
+    /// All recommended refinements: --link, --recover and --smooth rts
     #[arg(long)]
     pub(crate) refine: bool,
     /// Cut tracks at each missing frame, and link the track pieces again over the whole video, at most SECONDS apart; --link alone means 3
     /// [default: off]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "3")]
     pub(crate) link: Option<f64>,
-    /// Give detections that no track took to the tracks that pass there (rows with observed = false)
+    /// Add detections that belong to no track to the tracks that pass there (rows with observed = false)
     #[arg(long)]
     pub(crate) recover: bool,
-    /// Fill gaps of up to this many frames by straight lines (rows with observed = false)
+    /// Fill gaps of up to this many frames with straight lines (rows with observed = false)
     #[arg(long, value_name = "FRAMES")]
     pub(crate) fill_gaps: Option<u32>,
-    /// Smooth boxes over time: rts, by the motion and the noise of the video itself, which also fills gaps of up to 18 frames or one second; or the
-    /// standard deviation of a Gaussian in frames
+    /// Smooth boxes over time. rts: by the motion and the noise of the video itself; it also fills gaps of up to 18 frames or one
+    /// second. FRAMES: by a Gaussian with this standard deviation
     #[arg(long, value_name = "rts|FRAMES", value_parser = smooth)]
     pub(crate) smooth: Option<Smooth>,
     /// Begin a track with the detection that it was born from (a row with observed = false)
@@ -102,10 +102,12 @@ fn smooth(text: &str) -> Result<Smooth, String> {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct ReadingArguments {
-    /// Which of the file's video streams, from 0, cover pictures not counted [default: the default one, the largest, the first]
+    /// Number of the file's video stream, from 0, without cover pictures [default: the one marked as default, the largest, the
+    /// first]
     #[arg(long, value_name = "N")]
     pub(crate) video_stream: Option<u32>,
-    /// Pictures a second of a bare stream (.h264, .hevc ...), such as 25, 29.97 or 30000/1001 [default: what the stream says, or 25]
+    /// Pictures per second of a bare stream (.h264, .hevc ...), such as 25, 29.97 or 30000/1001 [default: the rate that the
+    /// stream states, or 25]
     #[arg(long, value_name = "RATE", value_parser = frame_rate)]
     pub(crate) raw_frame_rate: Option<Rational>,
 }
@@ -125,15 +127,16 @@ fn frame_rate(text: &str) -> Result<Rational, String> {
 /// Which detections are tracked.
 #[derive(Debug, Args)]
 pub(crate) struct FilterArguments {
-    /// Track objects of these classes only
+    /// Track only objects of these classes
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) classes: Option<Vec<String>>,
-    /// Ignore detections that score below this
+    /// Ignore detections with a lower score
     #[arg(long, value_name = "0..1")]
     pub(crate) min_score: Option<f32>,
-    /// Let the detector look at every N-th frame of the video only; objects have rows in the frames between all the same (observed = false). A
-    /// request that was detected with N can be tracked again with a multiple of it. auto chooses the largest N that loses no more than 1 % of
-    /// IDF1 against looking at all frames, by a few stretches of the video; auto:2.5 allows 2.5 % [default: 1, every frame]
+    /// The detector looks only at every N-th frame. Objects have rows in the frames between, too (observed = false). A request
+    /// that was detected with N can be tracked again with a multiple of N. auto chooses the largest N that loses at most 1 % of
+    /// IDF1 compared with looking at all frames, from a few stretches of the video; auto:2.5 allows 2.5 % [default: 1, every
+    /// frame]
     #[arg(long, value_name = "N|auto")]
     pub(crate) detect_every: Option<DetectEvery>,
 }
@@ -142,16 +145,16 @@ pub(crate) struct FilterArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Results")]
 pub(crate) struct ResultArguments {
-    /// Write the tracks in these formats, too, as files beside the results: any that `trackdrop export` knows, except cvat-mot
+    /// Also write the tracks in these formats, as files next to the results: any format of `trackdrop export` except cvat-mot
     #[arg(long, value_name = "FORMAT,...", value_delimiter = ',')]
     pub(crate) exports: Option<Vec<ExportFormat>>,
     /// Make objects of these classes unrecognisable in the annotated video
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) blur: Option<Vec<String>>,
-    /// What is drawn into the annotated video [default: all]
+    /// What to draw into the annotated video [default: all]
     #[arg(long, value_enum)]
     pub(crate) boxes: Option<BoxesChoice>,
-    /// Write the best crop of each object to crops.parquet (`trackdrop crops` takes them out)
+    /// Write the best crop of each object to crops.parquet (`trackdrop crops` extracts them)
     #[arg(long)]
     pub(crate) crops: bool,
 }

@@ -7,14 +7,15 @@ use std::path::PathBuf;
 /// Where scenes are stored.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct SceneStore {
-    /// In the results bucket of the deployment on Google Cloud that the environment names, instead of the data directory
+    /// Use the results bucket of the deployment on Google Cloud that the environment variables name, instead of the data
+    /// directory
     #[arg(long)]
     pub(crate) google: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SceneCommand {
-    /// Check scene files: print every error, its place and the remedy
+    /// Check scene files: print every error with its place, and how to correct it
     Check {
         /// Scene files, YAML or JSON
         #[arg(value_name = "FILE", required = true)]
@@ -36,7 +37,7 @@ pub(crate) enum SceneCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print a stored scene as JSON, which is a scene file
+    /// Print a stored scene as a scene file in JSON
     Show {
         /// The scene's name
         #[arg(value_name = "NAME")]
@@ -44,7 +45,7 @@ pub(crate) enum SceneCommand {
         #[command(flatten)]
         store: SceneStore,
     },
-    /// Remove stored scenes; no track changes
+    /// Remove stored scenes; tracks are not changed
     Remove {
         /// The scenes' names
         #[arg(value_name = "NAME", required = true)]
@@ -63,7 +64,7 @@ pub(crate) enum SceneCommand {
         /// The SVG file to write
         #[arg(long, value_name = "FILE", default_value = "scene.svg")]
         out: PathBuf,
-        /// Seconds into the video
+        /// Time of the still in the video, in seconds
         #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
         at: f64,
         #[command(flatten)]
