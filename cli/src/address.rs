@@ -45,7 +45,7 @@ impl Address {
     /// # Errors
     /// It is malformed, or has no file name.
     pub(crate) fn parse(word: &str) -> anyhow::Result<Option<Self>> {
-        let told = || format!("{:?} is no address of a file", cut(word, LONGEST_SHOWN));
+        let told = || format!("{:?} is not the address of a file", cut(word, LONGEST_SHOWN));
         let (scheme, rest) = word.split_once("://").with_context(told)?;
         let address = match scheme.to_ascii_lowercase().as_str() {
             "http" | "https" => {

@@ -17,10 +17,10 @@ pub(crate) async fn crops(data: &Path, arguments: &CropsArguments) -> anyhow::Re
     let file = match cloud.find(&object).await? {
         Some(_) => cloud.storage.fetch(&object, None).await?.1,
         None if !manifest.settings.crops && arguments.google => bail!(
-            "{request} has no crops: they were not asked for. Give new uploads the request setting `crops` (docs/how-to/uploads.md)"
+            "{request} has no crops, because they were not requested. Give new uploads the request setting `crops` (docs/how-to/uploads.md)"
         ),
         None if !manifest.settings.crops => bail!(
-            "{request} has no crops: they were not asked for. `trackdrop retrack {request} --crops` makes a version with them; no detector runs"
+            "{request} has no crops, because they were not requested. `trackdrop retrack {request} --crops` makes a version with them; no detector runs"
         ),
         None => bail!("{request} has no crops: it is {}", manifest.state.as_str()),
     };

@@ -169,7 +169,7 @@ async fn chosen(
             match outcome {
                 Ok(done) => match taken.forget(id).await {
                     Ok(()) => line!("{id}  {done}"),
-                    Err(error) => failed.push(format!("{id}: {done}, but the letter is still there: {error:#}")),
+                    Err(error) => failed.push(format!("{id}: {done}, but the dead letter is still there: {error:#}")),
                 },
                 Err(error) => failed.push(format!("{id}: {error:#}")),
             }
@@ -225,17 +225,19 @@ async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Ti
     match sweep::go_on(cloud, request).await? {
         Treatment::ToldAgain(events) => Ok(format!("{request} resumes: {events} events were published again")),
         Treatment::Healed | Treatment::Nothing => Ok(format!("{request} resumes: it waited for no event")),
-        Treatment::Failed(reason) => bail!("{request} can't resume and stays failed: {reason}"),
+        Treatment::Failed(reason) => bail!("{request} can't resume and remains failed: {reason}"),
     }
 }
 
 /// What the letter was about.
 async fn event_of(cloud: &Cloud, buckets: &Buckets, letter: &PubSubMessage) -> anyhow::Result<ObjectFinalized> {
     let attribute = |name: &'static str| {
-        letter.attributes.get(name).with_context(|| format!("it is about no object: it has no attribute {name}"))
+        letter.attributes.get(name).with_context(|| format!("it names no object: it has no attribute {name}"))
     };
     let (bucket, name) = (attribute("bucketId")?, attribute("objectId")?);
-    let role = buckets.role_of(bucket).with_context(|| format!("the bucket {bucket:?} is none of ours ({buckets})"))?;
+    let role = buckets
+        .role_of(bucket)
+        .with_context(|| format!("the bucket {bucket:?} is not one of this deployment ({buckets})"))?;
     let object = ObjectName::new(role, name.clone());
     let generation: i64 = attribute("objectGeneration")?.parse().context("objectGeneration is no number")?;
     let info = cloud.find(&object).await?.filter(|info| info.generation == generation);

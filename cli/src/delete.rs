@@ -83,7 +83,7 @@ pub(crate) async fn carry_out(
         bail!("{request} is being processed by another trackdrop right now: wait for it or stop it");
     }
     delete::carry_out(cloud, deletion, with_upload, |_| {}).await.map_err(|failure| {
-        anyhow!("{request} is not deleted whole: {failure}. Give the same command again to resume")
+        anyhow!("{request} is only partly deleted: {failure}. Give the same command again to resume")
     })?;
     if let Some(local) = local {
         // Where people looked for its results. What they put there themselves keeps the folder.

@@ -224,7 +224,7 @@ async fn receive_all(
             let is_kept = wanted.sha256.is_some() || (wanted.resumes_version && part.version.is_some());
             let kept = if is_kept { " Run the command again: it resumes the download." } else { "" };
             return Err(error.context(format!(
-                "{} was not fetched: {} bytes have come in {request} requests.{kept} If it can't be reached from here, set HTTPS_PROXY, or {}",
+                "{} was not fetched: {} bytes arrived in {request} requests.{kept} If it can't be reached from here, set HTTPS_PROXY, or {}",
                 shown(&wanted.url),
                 part.bytes,
                 wanted.instead
@@ -358,7 +358,7 @@ impl Part {
             progress(self.bytes, total);
         }
         match total.filter(|total| *total != self.bytes) {
-            Some(total) => Err(Trouble::Passing(anyhow!("{} of {total} bytes have come", self.bytes))),
+            Some(total) => Err(Trouble::Passing(anyhow!("{} of {total} bytes arrived", self.bytes))),
             None => Ok(()),
         }
     }
@@ -374,7 +374,7 @@ impl Part {
                     .and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
                 if first != Some(self.bytes) {
                     self.clear().map_err(Trouble::Lasting)?;
-                    return Err(Trouble::Passing(anyhow!("{url} gave another part than it was asked for")));
+                    return Err(Trouble::Passing(anyhow!("{url} returned another part than was requested")));
                 }
             }
             // The server has no parts, or the file is another one now.
@@ -389,8 +389,8 @@ impl Part {
             }
             status => {
                 let remedy = match status.as_u16() {
-                    401 | 403 => format!("it wants a login or is closed to you; {}", wanted.instead),
-                    404 | 410 => "it is not there (any more); look for it at its publisher's".to_owned(),
+                    401 | 403 => format!("it needs a login, or you have no access; {}", wanted.instead),
+                    404 | 410 => "it does not exist (any more); look for it at its publisher".to_owned(),
                     _ => wanted.instead.to_owned(),
                 };
                 return Err(Trouble::Lasting(anyhow!("{url} answers {status}: {remedy}")));

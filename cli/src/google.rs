@@ -8,7 +8,7 @@ use trackdrop_flow::Cloud;
 /// Its objects, topics and tables, and its buckets' own names; with the caller's credentials.
 pub(crate) fn deployment() -> anyhow::Result<(Cloud, Buckets)> {
     let settings = GoogleSettings::from_environment()
-        .context("this needs what the services know, their environment variables (docs/services.md lists them)")?;
+        .context("this needs the environment variables of the services (docs/services.md lists them)")?;
     let cloud =
         Cloud::new(Arc::new(settings.storage()?), Arc::new(settings.publisher()?), Arc::new(settings.warehouse()?));
     Ok((cloud, settings.buckets))

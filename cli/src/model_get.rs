@@ -118,7 +118,7 @@ impl Asked {
         ensure!(
             catalogue::find(&name).is_none()
                 && default_model_path().file_stem().is_none_or(|default| *default != *name),
-            "{name} is the name of another model: give this one another with --name"
+            "{name} is the name of another model: give this one another name with --name"
         );
         Ok(Self { name, entry: None, wanted: wanted(url, arguments.sha256, None) })
     }

@@ -31,13 +31,13 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
         ("--segment-seconds", arguments.segment_seconds, 0.1),
     ] {
         if !value.is_finite() || value < least {
-            bail!("{name} {value} is no usable number: it must be at least {least:e}");
+            bail!("{name} {value} can't be used: it must be at least {least:e}");
         }
     }
     let choice = match (arguments.probe, arguments.detect_every) {
         (true, _) => Some(probe::probe(arguments)?),
         (false, DetectEvery::Auto(_)) => bail!(
-            "--detect-every {} is found out on the video itself: give --probe, too, or a number of frames",
+            "--detect-every {} is chosen from the video itself: give --probe, too, or a number of frames",
             arguments.detect_every
         ),
         (false, _) => None,

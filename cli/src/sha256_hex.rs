@@ -23,7 +23,7 @@ impl FromStr for Sha256Hex {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no SHA-256: it has 64 hexadecimal digits");
+        let wrong = || format!("{text:?} is not a SHA-256: it has 64 hexadecimal digits");
         let digits = text.strip_prefix("sha256:").unwrap_or(text);
         if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(wrong());

@@ -87,10 +87,10 @@ fn files(word: &Path, recursive: bool, uploads: &Trigger) -> anyhow::Result<Vec<
 
 /// The files that a pattern means which no shell has replaced.
 fn of_pattern(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let paths = glob::glob(pattern).with_context(|| format!("{pattern:?} is no pattern of file names"))?;
+    let paths = glob::glob(pattern).with_context(|| format!("{pattern:?} is not a pattern of file names"))?;
     let mut files = Vec::new();
     for path in paths {
-        let path = path.with_context(|| format!("{pattern:?} can't be looked for everywhere"))?;
+        let path = path.with_context(|| format!("{pattern:?} can't be searched everywhere"))?;
         files.extend(Some(path).filter(|path| path.is_file()));
     }
     if files.is_empty() {

@@ -46,7 +46,7 @@ const SCAN_EVERY: Duration = Duration::from_secs(1);
 pub(crate) async fn watch(data: &Path, arguments: &WatchArguments) -> anyhow::Result<ExitCode> {
     let mut settings = settings::of_run(&arguments.processing)?;
     let quiet = Duration::try_from_secs_f64(arguments.quiet_seconds)
-        .with_context(|| format!("--quiet-seconds {} is no length of time", arguments.quiet_seconds))?;
+        .with_context(|| format!("--quiet-seconds {} is not a length of time", arguments.quiet_seconds))?;
     let folder = arguments.folder.canonicalize().with_context(|| format!("{:?} can't be watched", arguments.folder))?;
     if !folder.is_dir() {
         bail!("{folder:?} is not a folder: give the folder in which videos appear");
@@ -201,7 +201,7 @@ impl Watcher {
     async fn obstacle(&self, path: &Path, since: Instant) -> anyhow::Result<Option<String>> {
         let (path, limits, quiet) = (path.to_owned(), self.limits.clone(), self.quiet);
         let asked = tokio::task::spawn_blocking(move || obstacle(&path, since.elapsed(), quiet, &limits));
-        asked.await.context("a file can't be looked at")
+        asked.await.context("a file can't be examined")
     }
 
     /// Says why a file is not taken, once as long as nothing changes.

@@ -229,7 +229,7 @@ impl Workshop {
         let found = manifest::state_and_round(&self.cloud, request).await?;
         let (state, round) = found.unzip();
         if state.is_some_and(RequestState::is_final) {
-            bail!("{request} is over already: there is nothing to cancel");
+            bail!("{request} has already ended: there is nothing to cancel");
         }
         let unplanned: Option<Manifest> = run::describe(&host, request).await;
         if state.is_none() && unplanned.is_none() {

@@ -153,7 +153,7 @@ fn a_network_that_gives_no_vectors_is_refused_before_anything_is_uploaded() {
     let missing = scene.path("nowhere.onnx");
     let map = network("parts_as_map.onnx");
     for (given, told) in
-        [(&map, "not one vector a crop"), (&no_card, "bare.json"), (&missing, "there is no such network")]
+        [(&map, "not one vector per crop"), (&no_card, "bare.json"), (&missing, "there is no such network")]
     {
         let model = detector();
         let arguments = [Path::new("run"), Path::new("--model"), &model, Path::new("--appearance"), given, &video];

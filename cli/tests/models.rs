@@ -383,7 +383,7 @@ fn plan_with_probe_finds_the_stride_that_a_run_chooses() {
     let (path, model) = (video.to_str().unwrap(), model());
     let plan = ["plan", path, "--fps-per-gpu", "10", "--max-instances", "1", "--detect-every", "auto:50"];
     let ended = scene.data().trackdrop(plan).expect_code(1);
-    assert!(ended.errors()[0].contains("--detect-every auto:50 is found out on the video itself"), "{}", ended.stderr);
+    assert!(ended.errors()[0].contains("--detect-every auto:50 is chosen from the video itself"), "{}", ended.stderr);
     let probing = [&plan[..], &["--probe", "--model", model.to_str().unwrap()]].concat();
     let planned = scene.data().trackdrop([&probing[..], &["--json"]].concat()).expect_success().json().remove(0);
     let stride = &planned["probe"]["stride"];

@@ -50,7 +50,7 @@ fn stored_tracks_are_asked_about_lines_and_zones_drawn_afterwards() {
         data.trackdrop(["query", "--format", "csv", "--until", "2001-01-01", "SELECT COUNT(*) FROM zone_visits"]);
     assert_eq!(ended.expect_success().stdout, "count_star()\n0\n");
     let ended = data.trackdrop(["query", "--since", "soon", "SELECT 1"]).expect_code(1);
-    assert!(ended.stderr.contains("--since \"soon\" is no time"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--since \"soon\" is not a time"), "{}", ended.stderr);
 }
 
 fn trackdrop_scenes_views() -> &'static [&'static str] {

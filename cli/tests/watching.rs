@@ -74,7 +74,7 @@ fn what_appears_is_processed_once_it_is_complete_and_not_before() {
     fs::write(folder.join("b.mp4"), &complete).unwrap();
     let ended = stopped_after(&data, watching, &["a.mkv", "b.mp4", "d.mp4"]);
     assert!(ended.stderr.contains("a.mkv waits: a program has it open for writing"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("b.mp4 waits: it is no whole video as it is"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("b.mp4 waits: it is not a complete video yet"), "{}", ended.stderr);
     assert_eq!(data.query("SELECT frames FROM requests WHERE video = 'a.mkv'"), ["50"]);
 }
 

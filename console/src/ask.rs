@@ -77,7 +77,7 @@ pub(crate) async fn ask(State(console): State<Arc<Console>>, body: Bytes) -> Res
     let Question { sql, request, agreed_bytes } = serde_json::from_slice(&body)
         .map_err(|error| Problem::bad(format!("no question: {error}; send {{\"sql\": \"SELECT ...\"}}")))?;
     if sql.len() > MOST_SQL_BYTES {
-        return Err(Problem::bad(format!("the statement has {} bytes, of {MOST_SQL_BYTES} at most", sql.len())));
+        return Err(Problem::bad(format!("the statement has {} bytes; the maximum is {MOST_SQL_BYTES}", sql.len())));
     }
     let contents = match (&console.rows, request) {
         (Rows::Files(tables), _) => tables.contents().await?,

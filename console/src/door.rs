@@ -196,7 +196,7 @@ fn is_of_page<'a>(
         let known = names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
-            format!("the console answers to {known} only, and was asked for as {host:?}"),
+            format!("the console answers to {known} only, and the request was for {host:?}"),
         ));
     }
     let ours = format!("{scheme}://{host}");

@@ -58,7 +58,7 @@ pub(crate) fn begin(console: &Arc<Console>, upload: Upload) {
             // The request has its content now. Without the record of that, the next console begins it once more, which changes nothing.
             Ok(_) if has_begun => drops.incoming.drop_data(&upload.id),
             Ok(_) => {}
-            Err(error) => tracing::warn!(id = upload.id, %error, "what became of an upload could not be recorded"),
+            Err(error) => tracing::warn!(id = upload.id, %error, "the result of an upload could not be recorded"),
         }
         console.live.read_now();
     });

@@ -66,7 +66,7 @@ pub(crate) enum IncomingError {
     #[error("the video has no bytes: choose a file with a video in it")]
     Empty,
     #[error(
-        "{bytes} bytes are to come, and the disk of the data directory has {free} free, of which {KEEP_FREE_BYTES} stay free: delete something, or give --data on a larger disk"
+        "{bytes} bytes are to be uploaded, and the disk of the data directory has {free} free, of which {KEEP_FREE_BYTES} stay free: delete something, or give --data on a larger disk"
     )]
     NoRoom { bytes: u64, free: u64 },
     #[error("{MOST} uploads are stored already: discard some first")]
@@ -77,11 +77,11 @@ pub(crate) enum IncomingError {
     Offset { given: u64, is: u64 },
     #[error("the upload is being written by another request: try again in a moment")]
     InUse,
-    #[error("more came than the {0} bytes that the video was said to have: discard the upload, and begin again")]
+    #[error("more arrived than the {0} bytes that were announced for the video: discard the upload, and begin again")]
     Beyond(u64),
     #[error("this part of the upload has CRC32C {is:08x} and was sent with {given:08x}: send it again")]
     Damaged { given: u32, is: u32 },
-    #[error("the upload is whole and being looked at, or has become a request: cancel that one, or wait")]
+    #[error("the upload is complete and is being checked, or has become a request: cancel that one, or wait")]
     Begun,
     #[error("uploads can't be stored: {0}")]
     Io(#[from] io::Error),
@@ -331,7 +331,7 @@ impl Incoming {
         if let Err(error) = fs::remove_file(self.data(id))
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(id, %error, "what came of an upload stays until the next console");
+            tracing::warn!(id, %error, "the stored part of an upload remains until the next console");
         }
     }
 
@@ -475,7 +475,7 @@ mod tests {
         }
         incoming.free = |_| Ok(KEEP_FREE_BYTES + 1_500);
         begun(&incoming, 900);
-        assert!(refused(&incoming, "b.mp4", 601).contains("1501 bytes are to come"));
+        assert!(refused(&incoming, "b.mp4", 601).contains("1501 bytes are to be uploaded"));
         begun(&incoming, 600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5, "two files, two records and the lock");
     }

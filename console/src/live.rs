@@ -85,7 +85,7 @@ pub(crate) async fn keep_fresh(console: Arc<Console>) {
         if console.live.seen.receiver_count() > 0
             && let Err(failure) = refresh(&console).await
         {
-            tracing::warn!(%failure, "how far the requests are can't be seen");
+            tracing::warn!(%failure, "the progress of the requests can't be read");
         }
     }
 }

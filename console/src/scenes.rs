@@ -111,7 +111,7 @@ async fn asked(
     let video = manifest.source.video.as_ref();
     if let Some(video) = video.filter(|video| !scene.fits(video.width_px, video.height_px)) {
         return Err(Problem::bad(format!(
-            "the scene was drawn on {}x{} and the picture is {}x{}, another shape: draw one for this camera",
+            "the scene was drawn on {}x{} and the picture is {}x{}, another aspect ratio: draw one for this camera",
             scene.picture.width_px, scene.picture.height_px, video.width_px, video.height_px
         )));
     }
@@ -163,7 +163,7 @@ fn counted(draft: &mut Draft, scene: &Scene) -> Result<Value, Problem> {
 pub(crate) async fn contents_of(console: &Console, manifest: &Manifest, file: &Fetched) -> Result<Contents, Problem> {
     let request = &manifest.request_id;
     let summary = end::read_summary(&console.cloud, request).await?;
-    let summary = summary.ok_or_else(|| Problem::bad(format!("{request} can't be counted in yet: it is not over")))?;
+    let summary = summary.ok_or_else(|| Problem::bad(format!("{request} can't be counted yet: it has not ended")))?;
     let row = serde_json::to_string(&end::row(manifest, &summary)).map_err(|error| Problem::bad(error.to_string()))?;
     Ok(Contents {
         tracks: vec![LoadedFile { request_id: request.to_string(), path: file.path().to_owned() }],

@@ -81,7 +81,7 @@ fn check(name: &str, bytes: u64, most_bytes: u64) -> Result<(), Problem> {
         return Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             format!(
-                "{name:?} has {bytes} bytes, of {most_bytes} at most: `max_bytes` of the Terraform variable `limits` is the bound"
+                "{name:?} has {bytes} bytes; the maximum is {most_bytes}: `max_bytes` of the Terraform variable `limits` is the bound"
             ),
         ));
     }

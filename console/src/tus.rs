@@ -204,7 +204,7 @@ fn of_metadata(metadata: &str, key: &str) -> Result<Option<String>, Problem> {
     let bytes = BASE64_STANDARD.decode(value).ok();
     match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
         Some(text) => Ok(Some(text)),
-        None => Err(Problem::bad(format!("{key} of Upload-Metadata is {value:?}, which is no text in Base64"))),
+        None => Err(Problem::bad(format!("{key} of Upload-Metadata is {value:?}, which is not text in Base64"))),
     }
 }
 

@@ -333,7 +333,7 @@ fn edits_are_read_before_the_host_is_asked() {
         |body: &str| served.send("POST", &format!("/api/requests/{REQUEST}/mend"), &served.own(), body.as_bytes());
     let answer = mend(r#"{"keep": 1, "edits": ["join 3 7"]}"#);
     assert_eq!(answer.status, 400);
-    assert!(answer.problem().contains("\"join 3 7\" is no edit"), "{}", answer.body);
+    assert!(answer.problem().contains("\"join 3 7\" is not an edit"), "{}", answer.body);
     assert_eq!(mend(r#"{"edits": []}"#).status, 400);
     assert!(asked.all().is_empty());
     assert_eq!(mend(r#"{"keep": 1, "edits": ["merge 3 7"]}"#).json()["request"], REQUEST);

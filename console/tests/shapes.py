@@ -235,11 +235,11 @@ def names_in_addresses(browser, data, address):
     counted(page)
     page.get_by_label("Name of gate").fill(HOSTILE)
     page.get_by_label("Name of gate").press("Tab")
-    page.locator(".scene .problem").get_by_text("is no name").wait_for()
+    page.locator(".scene .problem").get_by_text("is not a name").wait_for()
     other = browser.opened()
     other.goto(page.url)
     for one in (page, other):
-        one.locator(".scene .problem").get_by_text("is no name").wait_for()
+        one.locator(".scene .problem").get_by_text("is not a name").wait_for()
         assert one.locator(".counts input[size]").first.input_value() == HOSTILE
         assert HOSTILE in one.locator(".drawing .line text").all_text_contents()
         assert one.locator("main img[src=x]").count() == 0

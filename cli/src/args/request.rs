@@ -114,7 +114,7 @@ pub(crate) struct ReadingArguments {
 
 /// A rate as people write it: a whole number, a decimal one or a fraction.
 fn frame_rate(text: &str) -> Result<Rational, String> {
-    let refused = || format!("{text:?} is no frame rate: give such as 25, 29.97 or 30000/1001");
+    let refused = || format!("{text:?} is not a frame rate: give one such as 25, 29.97 or 30000/1001");
     let fraction = match text.split_once('.') {
         _ if text.contains('/') => text.to_owned(),
         None => format!("{text}/1"),

@@ -8,7 +8,7 @@ pub(crate) struct Entry {
     /// What it is called here; its file is `NAME.onnx`.
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
-    /// Average precision on COCO (IoU 0.5 to 0.95) times 100, as its authors give it.
+    /// Average precision on COCO (IoU 0.5 to 0.95) times 100, according to its authors.
     pub(crate) ap: f32,
     pub(crate) license_of_code: &'static str,
     pub(crate) license_of_weights: &'static str,
@@ -30,7 +30,7 @@ impl Entry {
         json!({
             "name": self.name,
             "version": self.version,
-            "description": format!("{} x {} px, trained on COCO: AP {} as its authors give it", self.input_px, self.input_px, self.ap),
+            "description": format!("{} x {} px, trained on COCO: AP {} according to its authors", self.input_px, self.input_px, self.ap),
             "source": format!("{} ({})", self.source, self.url),
             "license": self.license(),
             "family": self.family,

@@ -34,7 +34,10 @@ fn text_of(name: &str) -> anyhow::Result<String> {
         Ok(text) => Ok(text),
         Err(error) => {
             let known: Vec<_> = BUILT_IN.iter().map(|(known, _)| *known).collect();
-            bail!("--day {name:?} is no built-in profile ({}), and no file that can be read: {error}", known.join(", "))
+            bail!(
+                "--day {name:?} is neither a built-in profile ({}) nor a file that can be read: {error}",
+                known.join(", ")
+            )
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn obstacle(path: &Path, unchanged_for: Duration, quiet: Duration, li
         None => {}
     }
     let error = check_head(path, limits).err()?;
-    Some(format!("it is no whole video as it is: {}", explain(&error.into())))
+    Some(format!("it is not a complete video yet: {}", explain(&error.into())))
 }
 
 /// Whether a program has a file open for writing; none where the system can't say, as on a network drive or of another user's file.
@@ -117,6 +117,6 @@ mod tests {
         let path = folder.path().join("a.mp4");
         fs::write(&path, b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\0\x10mdat12345678").unwrap();
         let why = obstacle(&path, Duration::MAX, Duration::ZERO, &Limits::default()).unwrap();
-        assert!(why.contains("no whole video"), "{why}");
+        assert!(why.contains("not a complete video"), "{why}");
     }
 }

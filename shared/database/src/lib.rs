@@ -57,13 +57,13 @@ pub enum DatabaseError {
     )]
     TooLong(f64),
     /// Nobody waits for the answer any longer.
-    #[error("the query was stopped, since nobody waits for its answer")]
+    #[error("the query was stopped, because nobody waits for its answer")]
     Left,
     /// A row of the table `requests` is no JSON.
     #[error("a row of requests can't be read: {0}")]
     Row(#[from] serde_json::Error),
     /// A bound of time can't be read as a time.
-    #[error("{name} {time:?} is no time: give such as 2026-11-23 or \"2026-11-23 18:00:00\", in UTC")]
+    #[error("{name} {time:?} is not a time: give one such as 2026-11-23 or \"2026-11-23 18:00:00\", in UTC")]
     Time {
         /// The option.
         name: &'static str,

@@ -221,7 +221,9 @@ fn size_of(path: &Path, card: &AppearanceCard, declared: &Declared) -> Result<Si
         }
         (Some(side), _) | (None, Some(side)) if SIDES.contains(&side) => Ok(side),
         (Some(side), _) => Err(wrong(format!("the network's {name} is {side}; it must be within 1 to 2048"))),
-        (None, _) => Err(wrong(format!("the network takes crops of any size: say {name}, such as 128 by 256 px"))),
+        (None, _) => {
+            Err(wrong(format!("the network takes crops of any size: set {name} in its card, such as 128 by 256 px")))
+        }
     };
     let width = side("input_width", declared.input[3], card.input_width)?;
     Ok(Size { width, height: side("input_height", declared.input[2], card.input_height)? })
@@ -255,7 +257,7 @@ fn tried_dimensions(engine: &mut Engine, output: &str, batch: usize, size: Size)
         let dimensions: usize = rest.iter().product();
         if *first != batch || rest.iter().filter(|&&side| side != 1).count() > 1 {
             return Err(wrong(format!(
-                "output {output} is {:?} for {batch} crops, which is not one vector a crop: export the layer that gives [batch, numbers]",
+                "output {output} is {:?} for {batch} crops, which is not one vector per crop: export the layer that gives [batch, numbers]",
                 given.shape
             )));
         }

@@ -166,7 +166,7 @@ impl Detector {
         let (info, fit) = resolve(sources, declared, trial.as_ref())?;
         drop(trial);
         for doubt in &info.doubts {
-            tracing::warn!(model = info.name, doubt, "the model leaves a doubt");
+            tracing::warn!(model = info.name, doubt, "the model is ambiguous");
         }
         let batch = match (fit.has_batch, fixed) {
             (true, _) => batch,

@@ -151,5 +151,5 @@ fn remedy(readings: &[(String, String)], card: &Path) -> String {
         return format!("What can be read is in docs/models.md; if it is such a model, say so in {}", card.display());
     }
     let choices: Vec<_> = readings.iter().map(|(reading, card)| format!("{reading}: {card}")).collect();
-    format!("Write the right one into {}, then look at `model check`: {}", card.display(), choices.join("; or "))
+    format!("Write the right one into {}, then see `model check`: {}", card.display(), choices.join("; or "))
 }

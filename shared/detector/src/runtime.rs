@@ -63,7 +63,7 @@ pub(crate) fn environment(runtime: Option<&Path>) -> Result<Environment, Detecto
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((path, environment)) = &*loaded {
         if runtime.is_some_and(|asked| asked != path) {
-            tracing::warn!(loaded = %path.display(), ?runtime, "a process has one ONNX Runtime; the first one stays");
+            tracing::warn!(loaded = %path.display(), ?runtime, "a process has one ONNX Runtime; the first one is used");
         }
         return Ok(environment.clone());
     }

@@ -35,7 +35,7 @@ pub(crate) fn why(path: &Path, reason: &str) -> DetectorError {
     }
     if let Some(missing) = missing_weights(path) {
         return not_onnx(format!(
-            "its weights lie in {}, which is not there or is too short: put that file beside the model",
+            "its weights are in {}, which does not exist or is too short: put that file next to the model",
             missing.display()
         ));
     }

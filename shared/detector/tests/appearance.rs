@@ -127,9 +127,9 @@ fn what_gives_no_vector_a_crop_or_has_no_right_card_is_refused_with_what_to_do()
         ("parts", with(r#", "output": "means""#), &["\"means\"", "vectors [?, 12]", "name one"]),
         ("pixels", with(""), &["any size", "input_width"]),
         ("pixels", with(r#", "input_width": 64, "input_height": 64"#), &["12288 numbers", "2 to 2048"]),
-        ("parts_as_map", with(""), &["[2, 3, 4, 1]", "not one vector a crop"]),
+        ("parts_as_map", with(""), &["[2, 3, 4, 1]", "not one vector per crop"]),
         ("parts_and_map", with(""), &["means [?, 3, 4, 1], vectors [?, 12]", "\"output\""]),
-        ("yolov8", with(""), &["not one vector a crop"]),
+        ("yolov8", with(""), &["not one vector per crop"]),
         ("rt_detr", with(""), &["logits", "\"output\""]),
     ];
     for (name, card, parts) in refused {

@@ -56,7 +56,7 @@ pub fn named(of: &Manifest, settings: &RequestSettings) -> Result<RequestId, Fai
 pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Result<Version, Failure> {
     let root = of.detected_in().clone();
     if settings == of.settings {
-        return Err(Failure::permanent(format!("{} was tracked with these very settings", of.request_id)));
+        return Err(Failure::permanent(format!("{} was tracked with these same settings", of.request_id)));
     }
     let of_root = manifest::read(cloud, &root).await?;
     let of_root = of_root.as_ref().unwrap_or(of);

@@ -84,7 +84,7 @@ fn build(attributes: Attributes, data: Value) -> Result<Event, Malformed> {
     }
     if let Some(time) = time {
         let moment: DateTime<Utc> =
-            time.parse().map_err(|error| Malformed(format!("the time {time:?} is none: {error}")))?;
+            time.parse().map_err(|error| Malformed(format!("its time {time:?} can't be read: {error}")))?;
         builder = builder.time(moment);
     }
     builder.build().map_err(Malformed::new)

@@ -61,7 +61,7 @@ impl GoogleEvent {
                 let data = if event.data().is_none() { &none } else { object_of(event)? };
                 let json = serde_json::json!({ "type": ours, "data": data });
                 our_event(&json.to_string().into_bytes())?
-                    .ok_or_else(|| Malformed(format!("the type {ours:?} is none of ours")))
+                    .ok_or_else(|| Malformed(format!("the type {ours:?} is not one of Trackdrop's")))
             }
             other => Ok(Self::Other(other.to_owned())),
         }
@@ -110,7 +110,7 @@ fn bytes(object: &Map<String, Value>) -> Option<u64> {
 
 fn created(object: &Map<String, Value>) -> Result<Option<Timestamp>, Malformed> {
     let Some(text) = object.get("timeCreated").and_then(Value::as_str) else { return Ok(None) };
-    text.parse().map(Some).map_err(|error| Malformed(format!("timeCreated {text:?} is no time: {error}")))
+    text.parse().map(Some).map_err(|error| Malformed(format!("timeCreated {text:?} is not a time: {error}")))
 }
 
 fn metadata(object: &Map<String, Value>) -> BTreeMap<String, String> {
@@ -177,6 +177,7 @@ fn our_event(data: &[u8]) -> Result<Option<GoogleEvent>, Malformed> {
     if !json.get("type").and_then(Value::as_str).is_some_and(|name| name.starts_with("trackdrop.")) {
         return Ok(None);
     }
-    let event = serde_json::from_value(json).map_err(|error| Malformed(format!("not an event of ours: {error}")))?;
+    let event =
+        serde_json::from_value(json).map_err(|error| Malformed(format!("not an event of Trackdrop: {error}")))?;
     Ok(Some(GoogleEvent::Ours(event)))
 }

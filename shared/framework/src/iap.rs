@@ -30,7 +30,7 @@ enum Member {
 /// A list of members that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no member: write user:EMAIL, serviceAccount:EMAIL, group:EMAIL or domain:DOMAIN, separated by commas"
+    "{0:?} is not a member: write user:EMAIL, serviceAccount:EMAIL, group:EMAIL or domain:DOMAIN, separated by commas"
 )]
 pub struct MemberError(String);
 
@@ -78,10 +78,10 @@ pub struct IapVerifier {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAdmitted {
     /// The header is missing or not good.
-    #[error("this service is reached through Identity-Aware Proxy only, and its header {HEADER} is not good: {0}")]
+    #[error("this service is reached through Identity-Aware Proxy only, and its header {HEADER} is not valid: {0}")]
     Header(String),
     /// The person is no member.
-    #[error("{0} is no member of this console: an administrator adds members to the Terraform variable `console`")]
+    #[error("{0} is not a member of this console: an administrator adds members to the Terraform variable `console`")]
     Person(String),
     /// The keys can't be fetched just now.
     #[error("the keys that Identity-Aware Proxy signs with can't be fetched: {0}")]

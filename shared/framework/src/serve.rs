@@ -235,7 +235,7 @@ fn admit(service: Service, settings: &ServiceSettings) -> Service {
         return service.with_verifier(verifier);
     }
     if let Some(guard) = &settings.guarded_by {
-        tracing::warn!("callers are not checked here, since TRACKDROP_GUARDED_BY says what checks them: {guard:?}");
+        tracing::warn!("callers are not checked here, because TRACKDROP_GUARDED_BY says what checks them: {guard:?}");
         return service.guarded_elsewhere();
     }
     tracing::warn!(

@@ -36,7 +36,7 @@ impl Translator<'_> {
                     .to_owned(),
             ))),
             GoogleEvent::Ours(event) => Ok(Ok((event, None))),
-            GoogleEvent::Other(what) => Ok(Err(Answer::StartsNothing(format!("{what} is of no interest here")))),
+            GoogleEvent::Other(what) => Ok(Err(Answer::StartsNothing(format!("{what} is not used here")))),
             GoogleEvent::ObjectFinalized(object) => self.finalized(object).await,
             GoogleEvent::DeadLetter { attempts, subscription, published, event } => {
                 let event = match *event {
@@ -57,7 +57,7 @@ impl Translator<'_> {
         let trace_of = |metadata: &BTreeMap<String, String>| TraceContext::from(|key| Some(&**metadata.get(key)?));
         let Some(role) = self.buckets.role_of(&bucket) else {
             return Ok(Err(Answer::Foreign(format!(
-                "the bucket {:?} is none of ours ({}): if it should be, set TRACKDROP_BUCKET_UPLOADS, _WORK or _RESULTS",
+                "the bucket {:?} is not one of this deployment ({}): if it should be, set TRACKDROP_BUCKET_UPLOADS, _WORK or _RESULTS",
                 cut(&bucket, LONGEST_SHOWN),
                 self.buckets
             ))));

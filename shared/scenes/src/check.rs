@@ -59,7 +59,7 @@ impl Checks<'_> {
     fn name(&mut self, place: &str, name: &str) {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-            self.fault(place, format!("{name:?} is no name: use 1 to 64 letters, digits, _ and -"));
+            self.fault(place, format!("{name:?} is not a name: use 1 to 64 letters, digits, _ and -"));
         }
     }
 
@@ -78,7 +78,7 @@ impl Checks<'_> {
         }
         let [width, height] = [self.scene.picture.width_px, self.scene.picture.height_px];
         if !(1..=65_536).contains(&width) || !(1..=65_536).contains(&height) {
-            self.fault("picture", format!("{width}x{height} is no size of a picture: give 1 to 65536 pixels"));
+            self.fault("picture", format!("{width}x{height} is not a size of a picture: give 1 to 65536 pixels"));
         }
         if self.scene.zones.is_empty()
             && self.scene.lines.is_empty()
@@ -90,10 +90,7 @@ impl Checks<'_> {
         }
         let count = self.scene.zones.len() + self.scene.lines.len();
         if count > MOST_ELEMENTS {
-            self.fault(
-                "zones, lines",
-                format!("there are {count}, and may be {MOST_ELEMENTS}: make two scenes of them"),
-            );
+            self.fault("zones, lines", format!("there are {count}; the maximum is {MOST_ELEMENTS}: make two scenes"));
         }
     }
 
@@ -174,7 +171,7 @@ impl Checks<'_> {
             let inside = (0.0..=f64::from(width)).contains(x) && (0.0..=f64::from(height)).contains(y);
             if !inside {
                 let what = format!(
-                    "[{x}, {y}] is outside of the picture of {width}x{height}: move it inside, or mend `picture`"
+                    "[{x}, {y}] is outside of the picture of {width}x{height}: move it inside, or correct `picture`"
                 );
                 self.fault(format!("{place}, point {}", index + 1), what);
             }
@@ -209,7 +206,7 @@ impl Checks<'_> {
                 if crossed {
                     let end = |edge: usize| if closed { (edge + 1) % points.len() + 1 } else { edge + 2 };
                     let what = format!(
-                        "the edge from point {} to {} meets the one from {} to {}: put the points in the order in which one walks along them",
+                        "the edge from point {} to {} meets the one from {} to {}: put the points in the order along the line or border",
                         i + 1,
                         end(i),
                         j + 1,
@@ -231,7 +228,7 @@ impl Checks<'_> {
         for class in self.scene.reference_by_class.keys().filter(|class| !names.contains(&class.as_str())) {
             let near = names.iter().min_by_key(|name| distance(name, class));
             let hint = near.map(|name| format!(" (the nearest name is {name:?})")).unwrap_or_default();
-            let what = format!("no class has this name{hint}: mend it, or list the model's names under `classes`");
+            let what = format!("no class has this name{hint}: correct it, or list the model's names under `classes`");
             self.fault(format!("reference_by_class.{class}"), what);
         }
     }

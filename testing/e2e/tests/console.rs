@@ -322,13 +322,13 @@ async fn who_does_not_come_through_the_proxy_as_a_member_is_refused() {
     let stranger = Proxy::start().await;
     for (what, header, status, said) in [
         ("no header", None, 401, "it is missing"),
-        ("no token", Some("x".into()), 401, "is not good"),
+        ("no token", Some("x".into()), 401, "is not valid"),
         ("a key of another", Some(stranger.says(json!({}))), 401, "InvalidSignature"),
         ("another audience", says(json!({ "aud": "/projects/2/global/backendServices/3" })), 401, "InvalidAudience"),
         ("another issuer", says(json!({ "iss": "https://accounts.google.com" })), 401, "InvalidIssuer"),
         ("an old one", says(json!({ "exp": 1_000_000 })), 401, "ExpiredSignature"),
         ("nobody", says(json!({ "email": null })), 401, "names nobody"),
-        ("a stranger", says(json!({ "email": "eve@evil.example" })), 403, "eve@evil.example is no member"),
+        ("a stranger", says(json!({ "email": "eve@evil.example" })), 403, "eve@evil.example is not a member"),
     ] {
         let expected = StatusCode::from_u16(status).unwrap();
         let problem = told(asked(header), expected).await;

@@ -77,7 +77,7 @@ impl BigQuery {
     fn check(&self, run: &DryRun) -> Result<(), QuestionError> {
         if run.statement_type != "SELECT" {
             return Err(QuestionError::NotAllowed(format!(
-                "only one SELECT statement is allowed, and this is {}: nothing is written here",
+                "only one SELECT statement is allowed, and this is {}: this page can't change anything",
                 if run.statement_type.is_empty() { "none" } else { &run.statement_type }
             )));
         }
@@ -88,7 +88,7 @@ impl BigQuery {
         for (of_project, of_dataset, name) in tables.chain(routines) {
             if !is_ours((of_project, of_dataset)) {
                 return Err(QuestionError::NotAllowed(format!(
-                    "{of_project}.{of_dataset}.{name} is not of {project}.{dataset}: only Trackdrop's tables are asked here"
+                    "{of_project}.{of_dataset}.{name} is not of {project}.{dataset}: only Trackdrop's tables can be queried here"
                 )));
             }
         }

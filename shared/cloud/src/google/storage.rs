@@ -50,7 +50,7 @@ impl CloudStorage {
     pub fn new(api: Api, buckets: Buckets) -> Result<Self, SettingsError> {
         let scratch = tempfile::Builder::new().prefix("trackdrop-").tempdir();
         let scratch = scratch
-            .map_err(|error| SettingsError::Host(format!("no folder for temporary files can be made: {error}")))?;
+            .map_err(|error| SettingsError::Host(format!("a folder for temporary files can't be made: {error}")))?;
         Ok(Self { api, buckets, scratch: Arc::new(scratch), resumable_from_bytes: RESUMABLE_FROM_BYTES })
     }
 
@@ -189,7 +189,7 @@ impl Storage for CloudStorage {
             }
         }
         if let Some(some) = odd.get(..odd.len().min(NAMED)).filter(|some| !some.is_empty()) {
-            tracing::warn!(bucket = %prefix.bucket, objects = odd.len(), "objects that can't be understood are left out of a listing: {}", some.join("; "));
+            tracing::warn!(bucket = %prefix.bucket, objects = odd.len(), "objects whose description is not valid are left out of a listing: {}", some.join("; "));
         }
         Ok(Page { objects, next: page.next_page_token.filter(|token| !token.is_empty()) })
     }

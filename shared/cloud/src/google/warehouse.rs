@@ -154,7 +154,8 @@ impl BigQuery {
             }
         }
         let (last, may_pass) = last.unwrap_or_default();
-        let reason = format!("{} jobs have failed, there are no more ids; the last: {last}", LARGEST_SUFFIX + 1);
+        let reason =
+            format!("{} jobs have failed, and there are no more ids; the last one: {last}", LARGEST_SUFFIX + 1);
         // Several are refused together, because each file alone has ids left.
         if may_pass && !are_several {
             Err(WarehouseError::Unavailable { doing, reason })

@@ -56,7 +56,7 @@ impl Head for Corners {
 
 /// The reading of a row per candidate with `skip` numbers between the box and the scores.
 pub(super) fn rows(output: usize, classes: usize, skip: usize, boxes: BoxFormat, defaults: Defaults) -> Fit {
-    let because = format!("a row per candidate of a box and {classes} classes");
+    let because = format!("a row per candidate, with a box and {classes} classes");
     Fit::new(classes, vec![output], Rows { classes, skip, boxes }, defaults, because).boxes(boxes)
 }
 

@@ -21,7 +21,7 @@ impl Head for YoloV5 {
         let classes = classes_in(table.columns, 5 + extra.numbers() as i64, evidence.named)?;
         let decoder = Objectness { relative: None, classes };
         let defaults = Defaults { nms_iou: Some(0.45), ..Defaults::ULTRALYTICS };
-        let because = format!("{} numbers a candidate: a box, objectness and the classes", table.columns);
+        let because = format!("{} numbers per candidate: a box, objectness and the classes", table.columns);
         Some(Fit::new(classes, vec![table.output], decoder, defaults, because).leaving(extra))
     }
 

@@ -37,7 +37,7 @@ impl Head for YoloX {
         let reading = evidence.decoded.map(|decoded| if decoded { DECODED } else { RAW });
         let classes = classes_in(table.columns, 5, evidence.named)?;
         let (columns, rows) = (table.columns, table.rows);
-        let because = format!("{columns} numbers a candidate, and one candidate ({rows}) per cell of the strides");
+        let because = format!("{columns} numbers per candidate, and one candidate ({rows}) per cell of the strides");
         Some(Fit::new(classes, vec![table.output], Cells { reading, classes }, YOLOX, because))
     }
 

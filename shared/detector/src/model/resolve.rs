@@ -255,7 +255,7 @@ fn check_groups(groups: &[Vec<String>], names: &[String], nms_iou: Option<f32>) 
     let mut seen = Vec::new();
     for name in groups.iter().flatten() {
         if !names.contains(name) {
-            return Err(format!("class_groups has {name:?}, which is no class of the model"));
+            return Err(format!("class_groups has {name:?}, which is not a class of the model"));
         }
         if seen.contains(&name) {
             return Err(format!("class_groups has {name:?} twice"));

@@ -180,7 +180,9 @@ fn untaken(started_by: &BTreeMap<u32, ObjectInfo>, done: &BTreeMap<u32, ObjectIn
         match started_by.get(&segment) {
             Some(info) => objects.push(info.finalized()),
             None => {
-                return Remedy::Gone(format!("what segment {segment} is made from is gone: upload the video again"));
+                return Remedy::Gone(format!(
+                    "the object that segment {segment} is made from was deleted: upload the video again"
+                ));
             }
         }
     }

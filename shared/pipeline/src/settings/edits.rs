@@ -39,7 +39,7 @@ pub enum Edit {
 /// A text that is no edit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no edit: write `merge A B`, `split A FRAME`, `class A NAME` or `delete A`, with the numbers of tracks"
+    "{0:?} is not an edit: write `merge A B`, `split A FRAME`, `class A NAME` or `delete A`, with the numbers of tracks"
 )]
 pub struct EditError(String);
 
@@ -122,7 +122,7 @@ mod tests {
             "merge 3 7 9",
         ] {
             assert!(
-                text.parse::<Edit>().unwrap_err().to_string().starts_with(&format!("{text:?} is no edit")),
+                text.parse::<Edit>().unwrap_err().to_string().starts_with(&format!("{text:?} is not an edit")),
                 "{text}"
             );
         }

@@ -43,7 +43,7 @@ pub(super) struct ListedResources {
 
 impl CloudStorage {
     pub(super) fn info(&self, object: &ObjectName, resource: ObjectResource) -> Result<ObjectInfo, StorageError> {
-        let bad = |what: &str| unavailable(&format!("reading what {object} is"), format!("its {what} makes no sense"));
+        let bad = |what: &str| unavailable(&format!("reading what {object} is"), format!("its {what} is not valid"));
         let crc32c = resource.crc32c.map(|text| {
             let bytes = STANDARD.decode(text).ok().and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
             bytes.map(u32::from_be_bytes).ok_or_else(|| bad("crc32c"))
