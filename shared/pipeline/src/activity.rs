@@ -1,4 +1,4 @@
-//! What an attempt spends its time on: the parts of a stage's work that a person would want to know apart.
+//! What an attempt spends its time on: the parts of a stage's work that reports show separately.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -56,7 +56,7 @@ impl fmt::Display for Activity {
     }
 }
 
-/// What an attempt has got done, as far as it reported it.
+/// The work that an attempt has reported as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WorkDone {
     /// Seconds of work.

@@ -5,7 +5,7 @@ use crate::{
     names::{LONGEST_SHOWN, cut},
 };
 
-/// The word for the request that was made last.
+/// The word for the newest request.
 pub const LATEST: &str = "latest";
 /// What every id begins with.
 const ID_START: &str = "req_";
@@ -25,8 +25,8 @@ pub struct Candidate<'a> {
     pub state: &'a str,
 }
 
-/// The request that `asked` means, by an id, a beginning of one or the name of a video; [`LATEST`] is none of these.
-/// `known` is in the order of the uploads.
+/// The request that `asked` means, by an id, a beginning of one or the name of a video. [`LATEST`] is not handled here. `known`
+/// is in the order of the uploads.
 ///
 /// # Errors
 /// No request is meant, or several are; the message names them.
@@ -76,7 +76,7 @@ pub enum NotOne {
         /// The word.
         asked: String,
     },
-    /// It is more than one request's.
+    /// The word matches more than one request.
     #[error("{asked:?} means {count} requests, the latest first: {named}")]
     Several {
         /// The word.

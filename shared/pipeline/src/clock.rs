@@ -1,4 +1,4 @@
-//! The clock that the flow reads: this machine's, or one that a simulation puts in its place.
+//! The clock that the flow reads: the clock of this machine, or one by which a simulation replaces it.
 
 use crate::time::Timestamp;
 use chrono::Utc;
@@ -10,7 +10,7 @@ thread_local! {
     static IN_PLACE: RefCell<Option<Clock>> = const { RefCell::new(None) };
 }
 
-/// While it lives, this thread reads another clock. A simulation runs whole in one thread, so nothing else notices.
+/// While this value exists, its thread reads another clock. A simulation runs in one thread, so no other work is affected.
 #[derive(Debug)]
 #[must_use = "the clock is put back when this is dropped"]
 pub struct ClockInPlace {
@@ -19,7 +19,7 @@ pub struct ClockInPlace {
 }
 
 impl ClockInPlace {
-    /// Puts `clock` in the place of this machine's.
+    /// Replaces this machine's clock by `clock`.
     pub fn new(clock: impl Fn() -> Timestamp + 'static) -> Self {
         IN_PLACE.set(Some(Rc::new(clock)));
         Self { of_this_thread: PhantomData }
@@ -38,13 +38,13 @@ fn in_place() -> Option<Timestamp> {
 }
 
 impl Timestamp {
-    /// The present moment of this machine's clock, or of the one in its place.
+    /// The current time of this machine's clock, or of the clock that replaces it.
     pub fn now() -> Self {
         in_place().unwrap_or_else(|| Self::from_micros(Utc::now().timestamp_micros()))
     }
 }
 
-/// Measures how long work takes; no clock that is set back makes it negative.
+/// Measures how long work takes. The result is not negative, even if the clock is set back.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch {
     started: Instant,

@@ -42,7 +42,7 @@ pub struct Instance {
 pub struct CostEstimate {
     /// US dollars.
     pub usd: f64,
-    /// How it comes about.
+    /// The formula, with its numbers.
     pub formula: String,
     /// The month of the prices.
     pub prices_as_of: String,
@@ -60,8 +60,9 @@ impl Prices {
         instance.gpus * self.gpu_second + instance.vcpus * self.vcpu_second + instance.gib * self.gib_second
     }
 
-    /// What this many seconds of detection, and of everything else, would cost. Seconds are those in which an instance is busy, each
-    /// counted once however many segments it works on; starting and idling are not in it.
+    /// What these seconds of detection, and of all other stages, would cost. They are the seconds in which an instance is busy. A
+    /// second counts once if the instance works on several segments. The time in which instances start or are idle is not
+    /// included.
     pub fn estimate(&self, track_s: f64, other_s: f64) -> CostEstimate {
         let usd = track_s * self.per_second(self.track) + other_s * self.per_second(self.other);
         let part = |seconds: f64, instance: Instance| {

@@ -1,10 +1,11 @@
 //! The completion counter: which objects to count, and when a stage is complete.
 //!
-//! A single counter object can be rewritten about once a second, so the count is sharded in the Firestore manner: every
-//! segment's result object *is* a shard, created only once, so that a duplicate delivery cannot count twice and result and
-//! count are one atomic write. After its write a worker lists the shards of its group; the names' first three digits are the
-//! group, so a group is at most 1,000 names: one page of a listing. With more than one group, a worker that finds a group complete creates the
-//! group's marker and counts the markers the same way. So a completion costs at most two listings and two creations, for 1 segment and for 1,000,000.
+//! A single counter object can be rewritten only about once per second. So the count is divided into shards, as in Firestore's
+//! distributed counters. Every segment's result object *is* a shard. It is created only once, so a duplicate delivery can't count
+//! twice, and result and count are one atomic write. After a worker has written its result, it lists the shards of its group. The
+//! names' first three digits are the group, so a group is at most 1,000 names: one page of a listing. With more than one group, a
+//! worker that finds a group complete creates the group's marker and counts the markers the same way. So a completion costs at
+//! most two listings and two creations, for 1 segment and for 1,000,000.
 
 use crate::{
     names::{Bucket, Marker, ObjectName, PerSegment, counted_prefix},
@@ -34,7 +35,7 @@ impl Counted {
         }
     }
 
-    /// The objects whose existence is the count.
+    /// The result object of a segment. The existing ones are the count.
     pub fn shard(self) -> PerSegment {
         match self {
             Self::Track => PerSegment::Detections,
@@ -42,7 +43,7 @@ impl Counted {
         }
     }
 
-    /// What is created, once, when the count is complete.
+    /// The marker that is created once, when the count is complete.
     pub fn marker(self) -> Marker {
         match self {
             Self::Track => Marker::Tracked,

@@ -1,4 +1,4 @@
-//! One attempt to hand an event to a function, and the function's side of it.
+//! One attempt of a delivery, and the trait of the function that handles it.
 
 use crate::{
     activity::{Activity, WorkDone},
@@ -16,11 +16,11 @@ use std::{
 
 /// A function of the flow: an event in, an outcome out.
 ///
-/// Deliveries are at least once, in any order, and two of one event may run at the same time; a handler's effects are the same
-/// however often it runs.
+/// Deliveries are at-least-once and in any order, and two attempts of one event may run at the same time. So a handler must be
+/// idempotent.
 #[async_trait]
 pub trait Handler: Send + Sync {
-    /// Takes one event. `Ok` means that every effect of it is stored, or that it was none of the handler's business.
+    /// Handles one event. `Ok` means that every effect of it is stored, or that the event does not concern the handler.
     async fn handle(&self, event: &Event, delivery: &Delivery) -> Result<(), Failure>;
 }
 
@@ -53,7 +53,7 @@ impl Delivery {
         Self::default()
     }
 
-    /// Reports work done, in frames (or other small steps). Each report puts the deadline off.
+    /// Reports finished work, in frames (or other small steps). Each report extends the deadline.
     pub fn advance(&self, steps: u64) {
         self.state.work_done.fetch_add(steps, Ordering::Relaxed);
     }
@@ -68,7 +68,7 @@ impl Delivery {
         self.state.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Reports a step; fails when the handler was asked to stop. Long loops call this once a frame.
+    /// Reports a step. It fails if the handler was asked to stop. Long loops call it once per frame.
     ///
     /// # Errors
     /// The handler was asked to stop.
@@ -94,7 +94,7 @@ impl Delivery {
         std::mem::take(&mut self.account().spent)
     }
 
-    /// Reports work that is done. Not to be called for work that an earlier attempt had done.
+    /// Reports finished work. Do not call it for work that an earlier attempt did.
     pub fn report(&self, done: WorkDone) {
         let mut account = self.account();
         let sum = account.done.get_or_insert_default();
@@ -103,17 +103,17 @@ impl Delivery {
         sum.video_seconds += done.video_seconds;
     }
 
-    /// The work that was reported; none where the attempt found everything done.
+    /// The reported work; none if the attempt found that everything was already done.
     pub fn done(&self) -> Option<WorkDone> {
         self.account().done
     }
 
-    /// Reports how many segments of the request this stage has still to do, as far as is known.
+    /// Reports how many segments of the request this stage still has to process.
     pub fn report_waiting(&self, segments: u32) {
         self.account().segments_waiting = Some(segments);
     }
 
-    /// Segments of the request that this stage had still to do when they were last counted.
+    /// Segments of the request that this stage still had to process when they were last counted.
     pub fn segments_waiting(&self) -> Option<u32> {
         self.account().segments_waiting
     }

@@ -21,7 +21,7 @@ pub enum Event {
     /// The attempts of a delivery all failed.
     #[serde(rename = "trackdrop.delivery.dead")]
     DeadLetter(DeadLetter),
-    /// The scheduler closes a window: what waits for it is loaded.
+    /// The scheduler closes a window: the rows that wait for it are loaded.
     #[serde(rename = "trackdrop.load.window")]
     LoadWindow {},
     /// The scheduler asks for a sweep of stalled requests.
@@ -57,14 +57,14 @@ pub struct ObjectFinalized {
     /// Bucket and name.
     #[serde(flatten)]
     pub object: ObjectName,
-    /// Which writing of that name; later ones are greater.
+    /// The generation of that name; later ones are greater.
     pub generation: i64,
     /// When this generation was written.
     pub created: Timestamp,
 }
 
 impl ObjectFinalized {
-    /// The request that the object belongs to: an upload makes one, the names of `work` and `results` carry it.
+    /// The request of the object. An upload makes one; names in `work` and `results` contain it.
     pub fn request(&self) -> Option<RequestId> {
         let ObjectName { bucket, name } = &self.object;
         match bucket {
@@ -74,7 +74,7 @@ impl ObjectFinalized {
     }
 }
 
-/// A request has ended, well or badly; for the users' own systems.
+/// A request has ended, with success or not. Users' own systems can subscribe to this event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RequestFinished {
     /// The request.
@@ -89,13 +89,13 @@ pub struct RequestFinished {
 /// The attempts of a delivery all failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// The function that did not take it.
+    /// The function whose attempts failed.
     pub function: String,
-    /// The event that it did not take.
+    /// The event of the delivery.
     pub event: Box<Event>,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// What the last attempt said.
+    /// The reason that the last attempt gave.
     pub reason: String,
     /// When the letter was published, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

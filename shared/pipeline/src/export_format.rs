@@ -19,13 +19,13 @@ pub enum ExportFormat {
     CvatVideo,
     /// Comma-separated values with a header.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
     /// The answer of Google's Video Intelligence API to a finished request: `AnnotateVideoResponse` as JSON.
     VideoIntelligence,
-    /// What that API's streaming mode answered: a `StreamingAnnotateVideoResponse` a line, one for each frame with rows.
+    /// The answers of that API's streaming mode: one `StreamingAnnotateVideoResponse` per line, for each frame with rows.
     VideoIntelligenceStreaming,
-    /// The answer of Amazon Rekognition's `GetPersonTracking`, one page a line.
+    /// The answer of Amazon Rekognition's `GetPersonTracking`, one page per line.
     RekognitionPersons,
 }
 
@@ -114,7 +114,7 @@ impl FromStr for ExportFormat {
     }
 }
 
-/// A name that is no [`ExportFormat`].
+/// A name that is not an [`ExportFormat`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is not a format: expected one of {}", ExportFormat::ALL.map(ExportFormat::name).join(", "))]
 pub struct UnknownFormat {

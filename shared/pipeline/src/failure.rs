@@ -1,4 +1,4 @@
-//! How a stage fails: transient failures are tried again, permanent ones end the request, or only its annotated video, with a reason.
+//! How a stage fails. Transient failures are retried. Permanent ones end the request, or only its annotated video, with a reason.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ impl Failure {
         Self { kind, message: message.into(), source: None }
     }
 
-    /// An I/O error of the host's own files: a full disk is exhaustion, anything else may pass.
+    /// An I/O error of the host's own files: a full disk is [`FailureKind::Exhausted`], all others are transient.
     pub fn from_io(doing: &str, error: std::io::Error) -> Self {
         let kind = match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => FailureKind::Exhausted,
@@ -47,12 +47,12 @@ impl Failure {
         Self::from_error(kind, error).context(doing)
     }
 
-    /// A failure that another attempt may not meet.
+    /// A failure after which another attempt can succeed.
     pub fn transient(message: impl Into<String>) -> Self {
         Self { kind: FailureKind::Transient, message: message.into(), source: None }
     }
 
-    /// A failure that every attempt meets.
+    /// A failure after which no attempt can succeed.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self { kind: FailureKind::Permanent, message: message.into(), source: None }
     }
@@ -72,12 +72,12 @@ impl Failure {
         Self { kind: FailureKind::Cancelled, message: "stopped before it was finished".into(), source: None }
     }
 
-    /// The kind, decided where the error was born.
+    /// The kind, which the line that created the error decided.
     pub fn kind(&self) -> FailureKind {
         self.kind
     }
 
-    /// Puts what was being done before the message.
+    /// Puts a description of the work in progress before the message.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
         self.message = format!("{doing}: {}", self.message);

@@ -1,8 +1,8 @@
 //! The ledger: proof that each frame of the source was looked at in exactly one chunk, or skipped by plan.
 //!
-//! The plan lists the PTS of every frame, and says which of them are looked at: all, unless the request says otherwise ([`Looks`]). A worker
-//! answers with the PTS it decoded and those it could not; together they must be the frames to look at, which digests prove. Segments
-//! must tile the shown interval: no hole, no overlap.
+//! The plan lists the PTS of every frame, and says at which frames the detector looks: at all, unless the request has another
+//! setting ([`Looks`]). A worker reports the PTS that it decoded and those that it could not decode. Together they must be the
+//! frames to look at; digests prove it. Segments must cover the shown interval with no hole and no overlap.
 
 use crate::{
     looks::Looks,
@@ -51,8 +51,9 @@ fn is_every_frame(every: &u32) -> bool {
 }
 
 impl FrameAccount {
-    /// What was decoded, in order, against what was to be looked at, all frames or every N-th of them; `seen` is each decoded PTS and whether the
-    /// frame is damaged. Frames that were not planned make the digest differ, which the ledger refuses.
+    /// Compares the decoded frames with those that were to be looked at: all frames, or every N-th. `seen` has each decoded PTS
+    /// in order, and whether that frame is damaged. If frames were decoded that were not planned, the digest differs, and the
+    /// ledger refuses the account.
     ///
     /// # Errors
     /// A PTS that was seen twice.
@@ -78,9 +79,9 @@ pub struct LedgerTotal {
     pub frames: u64,
     /// Frames looked at, and decoded without error.
     pub frames_whole: u64,
-    /// Frames that were to be looked at and were decoded with errors or not at all: each is reported, none is skipped in silence.
+    /// Frames that were to be looked at, but were decoded with errors or not at all. Each of them is reported.
     pub frames_damaged: u64,
-    /// Frames that were not looked at, by plan; 0 where every frame is.
+    /// Frames that were skipped by plan; 0 if the detector looks at every frame.
     #[serde(default, skip_serializing_if = "is_none")]
     pub frames_passed_over: u64,
 }
@@ -96,7 +97,7 @@ impl LedgerTotal {
     }
 }
 
-/// How the account departs from the plan.
+/// How the account differs from the plan.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
     /// Segments do not follow each other.
@@ -155,10 +156,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Takes the next segment: what was planned against what was accounted for.
+    /// Adds the next segment: its plan and its account.
     ///
     /// # Errors
-    /// [`LedgerError`]: how the account departs from the plan.
+    /// [`LedgerError`]: how the account differs from the plan.
     pub fn take(&mut self, planned: &PlannedFrames<'_>, account: &FrameAccount) -> Result<(), LedgerError> {
         let (segment, span) = (planned.segment, planned.span);
         if let Some(expected) = self.end_pts.filter(|&end| end != span.start_pts) {

@@ -7,7 +7,7 @@ use crate::segment::SegmentDescription;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Frames from one look to the next at most: beyond it, what lies between is a guess.
+/// The longest stride. With a longer one the rows between two looks would be guesses.
 pub const LONGEST_STRIDE: u32 = 100;
 
 /// How many frames come from one look of the detector to the next: 1, which looks at all, to [`LONGEST_STRIDE`].
@@ -39,13 +39,13 @@ enum Written {
     Text(String),
 }
 
-/// A stride out of its range, or a text that is none.
+/// A stride out of its range, or a text that is not a stride.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StrideError {
-    /// No such number.
+    /// The number is out of range, or the text is not a number.
     #[error("{0} is neither a number of frames between 1 and {LONGEST_STRIDE} nor auto")]
     Frames(String),
-    /// No such loss.
+    /// The loss is out of range.
     #[error("{0:?}: what auto may lose is 0.1 to 50 percent, in steps of 0.1, such as auto:2.5")]
     Loss(String),
 }
@@ -84,7 +84,7 @@ impl DetectEvery {
     /// Chosen by the video, with the usual bound.
     pub const AUTO: Self = Self::Auto(MostLoss::USUAL);
 
-    /// Whether every frame is looked at, whatever the video.
+    /// Whether the detector looks at every frame of every video.
     pub fn is_all(&self) -> bool {
         *self == Self::ALL
     }

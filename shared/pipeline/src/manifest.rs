@@ -23,7 +23,7 @@ use std::{borrow::Cow, fmt};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestState {
-    /// Planned; chunks are being cut, and `track` detects in them as they come.
+    /// Planned; chunks are being cut, and `track` detects objects in each new chunk.
     Splitting,
     /// All chunks are cut; detection continues.
     Tracking,
@@ -69,7 +69,7 @@ impl RequestState {
     }
 }
 
-/// What the source is: measured, never taken from the container's word where it can be measured.
+/// Facts about the source. They are measured if possible, and not taken from the container's header.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceInfo {
     /// Bucket and name of the upload, as a path for people.
@@ -92,7 +92,7 @@ pub struct SourceInfo {
 pub struct VideoStreams {
     /// The number of the one that is processed.
     pub taken: u32,
-    /// By which rule.
+    /// The rule that chose it.
     pub rule: String,
     /// All of them, in the order of the file.
     pub streams: Vec<VideoStream>,
@@ -101,7 +101,7 @@ pub struct VideoStreams {
 /// One of several video streams.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VideoStream {
-    /// What the request setting `video_stream` calls it, from 0.
+    /// Its number for the request setting `video_stream`, from 0.
     pub number: u32,
     /// Its codec.
     pub codec: String,
@@ -125,15 +125,16 @@ pub struct VideoInfo {
     pub width_px: u32,
     /// Height in pixels of that picture.
     pub height_px: u32,
-    /// Width of the decoded picture in pixels, as it is stored; none where a version wrote this that did not turn pictures upright.
+    /// Width of the decoded picture in pixels, as it is stored; none in manifests of older versions, which did not turn pictures
+    /// upright.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_width_px: Option<u32>,
     /// Height of the decoded picture in pixels, as it is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_height_px: Option<u32>,
-    /// Seconds a tick, exactly.
+    /// Seconds per tick, exact.
     pub time_base: Rational,
-    /// Mean frame rate; for people, nothing is computed from it.
+    /// Mean frame rate, for people. Nothing is computed from it.
     pub frame_rate: Rational,
     /// Degrees by which the stored picture is turned clockwise to be upright: 0, 90, 180 or 270.
     pub rotation_degrees: i32,
@@ -151,8 +152,8 @@ pub struct VideoInfo {
     pub shown_height_px: Option<u32>,
     /// Frames that are shown.
     pub frame_count: u64,
-    /// The PTS of time 0 of the presentation. All PTS are presented ones, which is after an edit list; in manifests of before
-    /// `presentation.has_presented_times` those of an MP4 are on the media's own clock.
+    /// The PTS of time 0 of the presentation. All PTS are times after an edit list is applied. In older manifests, without
+    /// `presentation.has_presented_times`, the PTS of an MP4 are on the media's own clock.
     pub origin_pts: i64,
     /// First shown PTS.
     pub start_pts: i64,
@@ -164,10 +165,11 @@ pub struct VideoInfo {
     /// Codec of the audio that goes into the annotated video; none without audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,
-    /// What the annotated video takes over (size, aspect, orientation, colours), as the media library writes and reads it.
+    /// Properties that the annotated video has, too (size, aspect, orientation, colours), as the media library writes and reads
+    /// them.
     #[schemars(with = "serde_json::Value")]
     pub presentation: VideoParams,
-    /// What is worth knowing of how the file could be honoured.
+    /// Remarks on how the file was read, such as a rotation that was ignored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -231,7 +233,7 @@ impl ManifestSegment {
     }
 }
 
-/// How far a request is; the folded count, for people. Nothing is decided by it.
+/// The progress of a request, for people. No decision depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     /// Chunks cut.
@@ -240,7 +242,7 @@ pub struct Progress {
     pub segments_tracked: u32,
     /// Segments drawn.
     pub segments_annotated: u32,
-    /// When this was folded.
+    /// When the progress was written.
     pub updated_at: Timestamp,
 }
 
@@ -253,7 +255,7 @@ pub struct RequestError {
     pub message: String,
 }
 
-/// A network, by what is in its file.
+/// A network, identified by the content of its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelIdentity {
     /// The model's name.
@@ -282,13 +284,13 @@ pub struct Manifest {
     pub source: SourceInfo,
     /// How it is processed.
     pub settings: RequestSettings,
-    /// How often the detector looks and why, where the request setting `detect_every` leaves that to the video; none until it is planned.
+    /// How often the detector looks, and why, if the request setting `detect_every` is `auto`; none until the video is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stride: Option<StrideChoice>,
     /// The model that made the detections; none until they are merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelIdentity>,
-    /// The network that gave a vector for each detection, where one was asked for; none until they are merged.
+    /// The network that computed a vector for each detection, if the request has one; none until they are merged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appearance_network: Option<ModelIdentity>,
     /// The release of Trackdrop that planned it.
@@ -298,7 +300,7 @@ pub struct Manifest {
     /// The account of its frames; none until they are merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerTotal>,
-    /// What is worth knowing of the annotated video, such as sound that had to be left out.
+    /// Remarks on the annotated video, such as sound that had to be left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub video_notes: Vec<String>,
     /// How many segments it was cut into.
@@ -308,7 +310,7 @@ pub struct Manifest {
     pub segments: Vec<ManifestSegment>,
 }
 
-/// Reads segments until they have more frames together than any request may: a few bytes claim many.
+/// Reads segments until they have more frames together than a request may have, because a few bytes can claim many frames.
 fn within_the_frame_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ManifestSegment>, D::Error> {
     struct Segments;
 
@@ -336,7 +338,7 @@ fn within_the_frame_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 impl Manifest {
-    /// How many frames come from one look of the detector to the next: as it was asked for, or as the video chose.
+    /// How many frames come from one look of the detector to the next: the number in the settings, or the one that `auto` chose.
     pub fn detect_every(&self) -> Stride {
         let chosen = || self.stride.as_ref().map(|choice| choice.detect_every);
         self.settings.detect_every.frames().or_else(chosen).unwrap_or(Stride::ALL)
@@ -348,7 +350,7 @@ impl Manifest {
         Looks::new(every, end.and_then(|end| end.checked_sub(1)))
     }
 
-    /// All that a person should know of how the file and its sound could be honoured.
+    /// All remarks on the file and the annotated video, for people.
     pub fn notes(&self) -> impl Iterator<Item = &String> {
         self.source.video.iter().flat_map(|video| &video.warnings).chain(&self.video_notes)
     }

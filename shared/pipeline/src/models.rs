@@ -1,4 +1,4 @@
-//! Which detectors uploads may ask for, where those who upload are not those who run the services.
+//! Which models uploads may name. On Google Cloud the operator of the services lists them.
 
 use crate::names::cut;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ const LONGEST_SHOWN: usize = 100;
 /// What addresses of objects begin with.
 const SCHEME: &str = "gs://";
 
-/// The detectors that uploads may ask for. Only what is named here is ever looked for, so a request reveals nothing about any other file.
+/// The models that uploads may name. Trackdrop looks only for these, so a request can't find out whether another file exists.
 ///
 /// - `NAME=PLACE` gives a model a name. The place is a path on the host of `track`, or `gs://BUCKET/OBJECT`.
 /// - `gs://BUCKET/FOLDER/` lets uploads ask for any object below, by its whole address; `gs://BUCKET/` for any of the bucket.

@@ -34,7 +34,7 @@ use std::{borrow::Cow, fmt};
 pub enum Bucket {
     /// What users drop.
     Uploads,
-    /// What the functions hand to each other.
+    /// What the functions pass to each other.
     Work,
     /// What users take away.
     Results,
@@ -77,7 +77,8 @@ impl ObjectName {
 }
 
 impl fmt::Display for ObjectName {
-    /// For people: escaped, so that a name with a newline cannot forge a line of a log, and cut, so that one of 1,024 bytes cannot fill it.
+    /// For people. Special characters are escaped, so that a name with a newline can't forge a line of the log. Long names are
+    /// shortened.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.bucket, cut(&self.name, LONGEST_SHOWN).escape_debug())
     }
@@ -86,7 +87,7 @@ impl fmt::Display for ObjectName {
 /// Characters of a name that people are shown.
 pub const LONGEST_SHOWN: usize = 200;
 
-/// A text of others for people to read: its first `most` characters, and how long it is if that is not all.
+/// Shortens a text from outside for a message: its first `most` characters, and its length if there are more.
 pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most) {
         None => Cow::Borrowed(text),
@@ -94,7 +95,7 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
-/// The kinds of object that each segment has one of.
+/// The kinds of object of which each segment has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PerSegment {
     /// The packets, cut from the source.
@@ -130,8 +131,8 @@ impl PerSegment {
     }
 }
 
-/// The kinds of object that a request has one of in `work`. They are empty and created once. Only the last is overwritten: by a later round, or by
-/// a deletion, which writes the upload into it. The first three start a function.
+/// The kinds of object of which a request has one in `work`. They are empty and created once. Only `Ended` is overwritten: by a
+/// later round, or by a deletion, which writes the name of the upload into it. The first three start a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
     /// `track` has finished all segments: all detections exist.

@@ -1,4 +1,4 @@
-//! The exact PTS of every frame of an interval, written small.
+//! The exact PTS of every frame of an interval, in a compact form.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
@@ -56,7 +56,7 @@ impl PtsList {
     /// The PTS of these frames, which are counted from 0.
     ///
     /// # Panics
-    /// As a slice's, if there are fewer frames.
+    /// Panics like a slice if there are fewer frames.
     #[must_use]
     pub fn part(&self, frames: Range<usize>) -> Self {
         Self(self.0[frames].to_vec())

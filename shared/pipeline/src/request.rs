@@ -27,14 +27,14 @@ impl RequestId {
         Self::hashed(&parts, &created.compact())
     }
 
-    /// The id of another version of this request's tracks: that which these settings make, written as JSON. Its time is this request's,
-    /// which is the upload's.
+    /// The id of the version of this request's tracks that these settings make; they are given as JSON. Its time is that of this
+    /// request, which is the time of the upload.
     pub fn version(&self, settings_json: &[u8]) -> Self {
         let time = self.0.rsplit('_').next().unwrap_or_default();
         Self::hashed(&[b"version", self.0.as_bytes(), settings_json], time)
     }
 
-    /// When the upload was created, to the second; none where the id's time is no moment.
+    /// When the upload was created, to the second; none if the time in the id is not a valid time.
     pub fn uploaded_at(&self) -> Option<Timestamp> {
         let (date, time) = self.0.rsplit('_').next()?.split_once('T')?;
         let part = |text: &str, at: std::ops::Range<usize>| text.get(at).map(str::to_owned);

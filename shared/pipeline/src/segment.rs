@@ -1,4 +1,4 @@
-//! Segments: the planned intervals of a video, and what a chunk says of itself.
+//! Segments: the planned intervals of a video, and the description that each chunk has in its metadata.
 
 use crate::{request::RequestId, settings::RequestSettings, time::Rational, video::VideoParams};
 use schemars::JsonSchema;
@@ -19,7 +19,7 @@ impl SegmentNumber {
     /// The most segments a request can have.
     pub const LIMIT: u32 = 1_000_000;
 
-    /// Checks the range once; the inside cannot hold a bad number.
+    /// Checks the range. After that the type can't hold a bad number.
     ///
     /// # Errors
     /// A number of more than six digits.
@@ -72,7 +72,7 @@ pub struct SegmentSpan {
     pub start_pts: i64,
     /// End of the owned interval, exclusive.
     pub end_pts: i64,
-    /// Seconds a tick.
+    /// Seconds per tick.
     pub time_base: Rational,
 }
 
@@ -88,7 +88,8 @@ impl SegmentSpan {
     }
 }
 
-/// Everything a worker must know of a chunk, carried in the chunk object's custom metadata so that no other read is needed.
+/// Everything that a worker must know about a chunk. It is in the custom metadata of the chunk object, so that no other read is
+/// needed.
 ///
 /// The chunk owns the frames with `start_pts <= pts < end_pts`; it may hold more packets than that, which decoders need.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,7 +107,8 @@ pub struct SegmentDescription {
     pub pts_sha256: String,
     /// SHA-256 of the chunk file, hex.
     pub sha256: String,
-    /// The picture as it is stored, and how to make it upright: `track` decodes by it, and the annotated segment takes it over.
+    /// The stored picture, and how to make it upright. `track` decodes with these parameters, and the annotated segment has them,
+    /// too.
     pub presentation: VideoParams,
     /// How this request is to be processed.
     pub settings: RequestSettings,
@@ -135,7 +137,7 @@ pub enum DescriptionError {
 }
 
 impl SegmentDescription {
-    /// What messages call the chunk, wherever its file is.
+    /// The name of the chunk in messages, independent of the place of its file.
     pub fn chunk_name(&self) -> String {
         format!("chunk {}", self.segment_number)
     }

@@ -27,7 +27,7 @@ pub struct RequestSettings {
     /// Target length of a segment in seconds; cuts fall on keyframes, so segments are at least this long, but for the
     /// last one and one before a part that is divided.
     pub segment_seconds: f64,
-    /// The detector: on one machine the path of an ONNX file; for the services one that they were set up with, by its name or as
+    /// The detector: on one machine the path of an ONNX file; for the services one of the offered models, by its name or as
     /// `gs://BUCKET/OBJECT`. None means the default model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -63,25 +63,25 @@ pub struct RequestSettings {
     /// `video_streams` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub video_stream: Option<u32>,
-    /// Pictures a second of a bare stream, which has no clock; none means what the stream says of itself, else 25.
+    /// Pictures per second of a bare stream, which has no clock; none means the rate that the stream states, or 25.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_frame_rate: Option<Rational>,
     /// The share of damaged frames above which the request fails; none means one half.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_damaged_share: Option<f64>,
-    /// Formats of other tools in which the tracks are written beside the results, too; a file each.
+    /// Formats of other tools in which the tracks are also written, one file per format.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exports: Vec<ExportFormat>,
-    /// Whether `time_s` counts from the zero of the source's own clock, however late the video begins on it.
+    /// Whether `time_s` counts from the zero of the source's clock, even if the video begins much later on that clock.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub source_clock: bool,
     /// Where the tracker departs from its defaults.
     #[serde(deserialize_with = "object")]
     pub tracker: TrackerOverrides,
-    /// What is done to the tracks once all frames are known.
+    /// The refinements of the finished tracks.
     #[serde(skip_serializing_if = "Refinements::is_none", deserialize_with = "refinements")]
     pub refine: Refinements,
-    /// What the detector stores of how objects look, beside each detection; with `refine.link` tracks are linked by it, too.
+    /// What is stored about the look of each detection; with `refine.link` links compare it, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub appearance: Option<Appearance>,
     /// Corrections by a person, made last and in this order: `merge 3 7`, `split 3 120`, `class 3 car`, `delete 9`.
@@ -90,7 +90,7 @@ pub struct RequestSettings {
     pub edits: Vec<Edit>,
 }
 
-/// What is drawn into an annotated video.
+/// What to draw into an annotated video.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Boxes {
@@ -108,7 +108,7 @@ impl Boxes {
     }
 }
 
-/// ByteTrack's parameters, each left to its default unless given.
+/// ByteTrack's parameters. Those that are not set have their defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrackerOverrides {
@@ -121,18 +121,18 @@ pub struct TrackerOverrides {
     /// Frames for which a lost track is retained, whatever the frame rate; with `scale_buffer` frames at 30 fps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub track_buffer: Option<u32>,
-    /// Whether the cost is weighed by the detection's score.
+    /// Whether the cost is weighted by the detection's score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score_fusion: Option<bool>,
     /// A deviation from the reference: the buffer is `track_buffer` / 30 seconds in every video, whatever its frame rate.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub scale_buffer: bool,
-    /// A deviation from the reference: each class is associated by itself.
+    /// A deviation from the reference: each class is associated separately.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub per_class: bool,
 }
 
-/// Settings that cannot be honoured.
+/// Settings that are refused.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum SettingsError {
     /// The target length is no number, or too small.

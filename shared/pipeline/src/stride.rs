@@ -1,17 +1,17 @@
-//! What `--detect-every auto` came to for a video: the number of frames from one look to the next, and why.
+//! The result of `--detect-every auto` for a video: the number of frames from one look to the next, and the reason.
 
 use crate::looks::Stride;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The stride that a video was given, with what it rests on. It is chosen once, when the video is planned.
+/// The stride that was chosen for a video, with the measurements. It is chosen once, when the video is planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StrideChoice {
     /// How many frames come from one look of the detector to the next.
     pub detect_every: Stride,
     /// Why.
     pub reason: StrideReason,
-    /// What might be lost at most, in percent of IDF1 against tracks from all looks.
+    /// The largest allowed loss, in percent of IDF1 compared with tracks from all frames.
     pub most_loss_percent: f64,
     /// Frames that were looked at to choose.
     pub frames_looked_at: u64,
@@ -25,9 +25,9 @@ pub struct StrideChoice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StrideReason {
-    /// So few frames may be looked at in full that they would say nothing, or decoding can begin at too few places: every frame.
+    /// The video is too short, or decoding can begin at too few places, for a reliable choice: every frame.
     TooShort,
-    /// Too few of the stretches have an object to compare by: every frame.
+    /// Too few of the stretches have an object: every frame.
     NothingSeen,
     /// Even every second frame lost more: every frame.
     AllLoseMore,
@@ -55,7 +55,7 @@ impl StrideReason {
 pub struct FrameRange {
     /// Index of the first.
     pub first_frame: u64,
-    /// How many they are.
+    /// The number of frames.
     pub frame_count: u64,
 }
 
@@ -64,9 +64,10 @@ pub struct FrameRange {
 pub struct StrideTrial {
     /// The stride.
     pub detect_every: Stride,
-    /// What it lost on all stretches together, in percent of IDF1 against tracks from all looks.
+    /// Its loss on all stretches together, in percent of IDF1 compared with tracks from all frames.
     pub loss_percent: f64,
-    /// The standard error of that, by the differences between the stretches. Loss and error together must be within the bound.
+    /// The standard error of the loss, from the differences between the stretches. Loss and error together must be within the
+    /// bound.
     pub error_percent: f64,
 }
 

@@ -21,7 +21,7 @@ impl Rational {
     /// One second a tick.
     pub const ONE: Self = Self { num: 1, den: 1 };
 
-    /// `num / den`, where the denominator is known to be positive; any other counts as 1.
+    /// `num / den`. The denominator must be positive; any other one is replaced by 1.
     pub const fn of(num: i32, den: i32) -> Self {
         Self { num, den: if den > 0 { den } else { 1 } }
     }

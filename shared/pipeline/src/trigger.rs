@@ -1,4 +1,5 @@
-//! Triggers: who is started by what, how often it is tried, and where a delivery goes whose attempts all failed.
+//! Triggers: which event starts which function, how many attempts a delivery has, and where a delivery goes after its last failed
+//! attempt.
 //!
 //! One YAML file a trigger in `triggers/`. Terraform, the local bus and the tests read the same files.
 
@@ -22,12 +23,13 @@ pub struct Trigger {
     pub on: EventSource,
     /// Deliveries that one instance works on at the same time.
     pub concurrency: u32,
-    /// On a laptop and for workers that pull: seconds without progress after which a delivery counts as lost and is made again. For push: the
-    /// acknowledgement deadline.
+    /// On a laptop and for workers that pull: seconds without progress after which an attempt counts as failed, and the event is
+    /// redelivered. For push: the acknowledgement deadline.
     pub deadline_s: u64,
     /// What happens after an attempt failed.
     pub retry: Retry,
-    /// The topic that takes a delivery after its last attempt. None: a laptop drops it, and on Google Cloud the topic `undeliverable` has it.
+    /// The topic for deliveries whose attempts all failed. Without one a laptop discards such a delivery; on Google Cloud it goes
+    /// to the topic `undeliverable`.
     #[serde(default)]
     pub dead_letter: Option<String>,
 }
@@ -75,7 +77,7 @@ pub enum TriggerError {
     /// It does not parse.
     #[error("the trigger can't be read: {0}")]
     Malformed(String),
-    /// A value makes no sense.
+    /// A value is not valid.
     #[error("trigger of `{function}`: {what}")]
     Value {
         /// The function.

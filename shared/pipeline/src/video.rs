@@ -1,5 +1,5 @@
-//! The picture as it is stored, and how to make it upright. The media library reads it from files. `track` decodes by it, and the annotated video takes it
-//! over; every other crate passes it on.
+//! The properties of the stored picture, and how to make it upright. The media library reads them from files. `track` decodes
+//! with them, and the annotated video has the same ones. All other crates only pass them on.
 
 use crate::time::Rational;
 use serde::{Deserialize, Serialize};

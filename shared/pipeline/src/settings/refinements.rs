@@ -7,8 +7,8 @@ use serde::{
 };
 use std::fmt;
 
-/// Named deviations from what the tracker gave, each off by default. Only `link` changes ids, no row is taken away, and rows that are
-/// added have `observed = false`. An upload may say `"refine": true` for [`Refinements::best`].
+/// Named deviations from the rows that the tracker returned, each off by default. Only `link` changes ids, no row is removed, and
+/// rows that are added have `observed = false`. An upload may say `"refine": true` for [`Refinements::best`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Refinements {
@@ -25,12 +25,12 @@ pub struct Refinements {
     /// them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<f64>,
-    /// Detections that no track took are taken by the tracks that pass there.
+    /// Detections that belong to no track are added to the tracks that pass there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub recover: bool,
 }
 
-/// What is stored of how detections look, beside them; links then go by it, too. An upload says `"color"` or `{"network": NAME}`.
+/// What is stored about the look of each detection; links compare it, too. An upload sets `"color"` or `{"network": NAME}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "appearance is neither \"color\" nor {\"network\": NAME}")]
 pub enum Appearance {
@@ -48,11 +48,12 @@ pub enum NamedAppearance {
     Color,
 }
 
-/// A network that gives a vector for the crop of each box.
+/// A network that computes a vector from the crop of each box.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppearanceNetwork {
-    /// On one machine the path of an ONNX file; for the services one that they were set up with, by its name or as `gs://BUCKET/OBJECT`.
+    /// On one machine the path of an ONNX file; for the services one of the offered models, by its name or as
+    /// `gs://BUCKET/OBJECT`.
     pub network: String,
     /// SHA-256 of the file, so that a changed one is noticed; hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +75,7 @@ impl Appearance {
         }
     }
 
-    /// Whether both say the same of a detection. Where a network lies does not matter when it is known what it is.
+    /// Whether both describe a detection in the same way. The path of a network is not compared if its hash is known.
     pub fn is_same(&self, other: &Self) -> bool {
         self.essence() == other.essence()
     }
@@ -128,12 +129,12 @@ pub const LINK_GAP_S: f64 = 3.0;
 pub const LONGEST_LINK_GAP_S: f64 = 60.0;
 
 impl Refinements {
-    /// What is best on the sequences of MOTChallenge that it was measured on: link, recover, and smooth by RTS.
+    /// The refinements that were best on the measured sequences of MOTChallenge: link, recover, and smooth by RTS.
     pub fn best() -> Self {
         Self { link: Some(LINK_GAP_S), recover: true, smooth: Some(Smooth::RTS), ..Self::default() }
     }
 
-    /// Whether tracks stay as the tracker gave them.
+    /// Whether the tracks of the tracker are not changed.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }

@@ -1,11 +1,11 @@
-//! What of the settings a result depends on: so it is known which work an earlier request has done already.
+//! Which settings a result depends on. From that, Trackdrop knows which work of an earlier request can be used again.
 
 use super::{Appearance, RequestSettings};
 use crate::looks::DetectEvery;
 
 impl RequestSettings {
-    /// Whether both give the same results. The segment length is left out: results do not depend on it (promise 1). So is where the
-    /// model lies, when it is known what it is.
+    /// Whether both give the same results. The segment length is not compared, because results do not depend on it (promise 1).
+    /// The path of a model is not compared if its hash is known.
     pub fn same_results(&self, other: &Self) -> bool {
         let essence = |settings: &Self| Self {
             segment_seconds: 0.0,
@@ -20,7 +20,7 @@ impl RequestSettings {
         essence(self) == essence(other)
     }
 
-    /// What detections depend on: where this is the same, the detector has to run once only.
+    /// The settings on which detections depend. If these are the same, the detector has to run only once.
     pub fn of_detections(&self) -> Self {
         Self {
             segment_seconds: 0.0,
