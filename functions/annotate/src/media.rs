@@ -1,4 +1,4 @@
-//! The renderer that draws on real video: decoding and drawing run ahead of the encoder by a few pictures, in a thread of their own.
+//! The renderer for real video. Decoding and drawing run in a separate thread, a few pictures ahead of the encoder.
 
 use crate::{Rendered, Renderer, drawing::FrameDrawer, pick::Picked};
 use std::{
@@ -26,7 +26,7 @@ pub struct MediaRenderer {
     pub threads: usize,
     /// The memory for pictures, shared by all that this process works on at a time.
     pub room: Room,
-    /// What encodes, where it can. Decoding stays in software: what is damaged must be seen.
+    /// The engine that encodes if it can. Decoding is always in software, because damage must be detected.
     pub video_engine: VideoEngine,
 }
 

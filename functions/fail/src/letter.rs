@@ -1,6 +1,6 @@
-//! Dead letters that can't be real. Any caller that may publish on the topic could fail anyone's request with one. So a letter that contradicts
-//! itself, the triggers or the existing objects is ignored: it changes nothing, and the log says so. If a request really stalls behind such a
-//! letter, the sweeper finds it.
+//! Dead letters that can't be genuine. A caller that may publish to the topic could fail any request with one. So a letter that
+//! contradicts itself, the triggers or the existing objects is ignored: it changes nothing, and the log says so. If a request
+//! really stalls behind such a letter, the sweeper finds it.
 
 use std::sync::LazyLock;
 use trackdrop_pipeline::{

@@ -1,4 +1,4 @@
-//! The best crop of each object in the whole video, of the best ones in the segments.
+//! The best crop of each object in the whole video, chosen from the best ones of the segments.
 
 use std::{collections::BTreeMap, io::BufWriter};
 use trackdrop_flow::{Cloud, NewObject, blocking, scratch_file};

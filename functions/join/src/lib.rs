@@ -47,7 +47,7 @@ pub struct Part {
 
 /// Joins annotated segments; blocking.
 pub trait Joiner: Send + Sync + std::fmt::Debug {
-    /// Joins the parts, in order, and adds the audio of `source`, where there is one to be added.
+    /// Joins the parts in order, and adds the audio of `source`, if there is any.
     ///
     /// # Errors
     /// Permanent: parts or audio that cannot be copied into one file. Transient: a read or write that may succeed later.
@@ -59,7 +59,7 @@ pub trait Joiner: Send + Sync + std::fmt::Debug {
 pub struct Joined {
     /// Frames in the video.
     pub frames: u64,
-    /// What is worth knowing of it, such as sound that was left out.
+    /// Remarks on it, such as sound that was left out.
     pub notes: Vec<String>,
 }
 

@@ -1,12 +1,12 @@
-//! Loading by window, for more videos a day than a table takes load jobs: all that was merged since the last window goes into the warehouse with
-//! one job ([`trackdrop_flow::window`]).
+//! Loading by window, for more videos per day than a table accepts load jobs: one job loads all requests that were merged since
+//! the last window ([`trackdrop_flow::window`]).
 //!
 //! ```text
 //! loads/waiting/<request_id>   created once, when the request is merged; deleted when its rows exist and its marker says so
 //! loads/window.json            the frozen list of the files of the open window; empty while none is open
 //! ```
 //!
-//! The marker that keeps a file out of later windows is `loaded`.
+//! A file of a request with the marker `loaded` is in no later window.
 
 use async_trait::async_trait;
 use tracing::Instrument;

@@ -1,5 +1,5 @@
-//! `merge` tracks: all detections of a video become its tracks. (`track` detects; the names of the functions
-//! are fixed, because services, accounts, metrics and triggers use them.)
+//! `merge` tracks objects: it computes the tracks of a video from all its detections. (`track` detects objects. The names can't
+//! be changed, because services, accounts, metrics and triggers use them.)
 //!
 //! Identity is one ordered fold over all detections, segment after segment, so chunk borders have no effect. The ledger
 //! checks that a segment accounts for exactly the frames of the plan, before any result of that segment is written.

@@ -68,7 +68,7 @@ pub trait OpenVideo: Send {
     /// Cuts the wanted segments, in ascending order, each into a temporary file in `scratch` that `take` gets.
     ///
     /// # Errors
-    /// What `take` gives, and a chunk that cannot be read or written.
+    /// Errors of `take`; a chunk that cannot be read or written.
     fn cut(
         &mut self,
         wanted: &[SegmentNumber],
@@ -112,7 +112,7 @@ pub struct Split {
 const SPOOL_BYTES: u64 = 1 << 30;
 /// Chunks that may wait to be written while the next one is cut: they take disk, so not many.
 const CHUNKS_AHEAD: usize = 2;
-/// Chunks that are written at the same time: a store takes as long for one as cutting does for several.
+/// The number of chunks that are written at the same time: the store needs as long for one as cutting does for several.
 pub const WRITES_AT_ONCE: usize = 4;
 
 impl Split {
@@ -147,7 +147,7 @@ impl Split {
         Self { prober: Some(prober), ..self }
     }
 
-    /// With another measure of how much of a video may be looked at for that.
+    /// Sets how much of a video the detector may look at for that.
     #[must_use]
     pub fn with_budget(self, budget: Budget) -> Self {
         Self { budget, ..self }

@@ -1,4 +1,4 @@
-//! What was found so far of an upload that takes long to index, stored in `work` for the deliveries that follow.
+//! The results so far of indexing an upload that takes long. They are stored in `work`, so that later attempts continue.
 
 use std::io;
 use tokio::runtime::Handle;

@@ -1,5 +1,5 @@
-//! How often the detector is to look at a video whose request has `detect_every: auto`: some stretches are looked at in full
-//! before the video is planned. The plan has the answer, and no chunk is cut before the plan exists.
+//! Chooses how often the detector looks at a video whose request has `detect_every: auto`. The detector looks at some stretches
+//! in full before the video is planned. The plan has the answer, and no chunk is cut before the plan exists.
 
 use crate::OpenVideo;
 use std::{ops::Range, path::Path};
@@ -9,16 +9,16 @@ use trackdrop_pipeline::{
 };
 use trackdrop_probe::{Asked, Budget, Prober, choose};
 
-/// What is to be found out, and for whom.
+/// The input of the choice.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The request; it names the stretches.
     pub request: &'a RequestId,
     /// Its settings.
     pub settings: &'a RequestSettings,
-    /// What may be lost.
+    /// The largest allowed loss.
     pub most: MostLoss,
-    /// How much may be looked at.
+    /// How much of the video the detector may look at.
     pub budget: Budget,
     /// Where stretches are cut to.
     pub scratch: &'a Path,

@@ -1,4 +1,4 @@
-//! How far the reading of an upload came, for the message that says why it was not planned.
+//! How much of an upload was read, for the message that says why it was not planned.
 
 use std::{
     io,

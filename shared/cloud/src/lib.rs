@@ -4,10 +4,10 @@
 //! - [`Publisher`]: messages on topics.
 //! - [`Warehouse`]: rows for SQL queries, loaded exactly once.
 //!
-//! Two more are for people who look at the results on Google Cloud: [`Questions`] in SQL, and [`UploadSessions`].
+//! Two more traits are for the console on Google Cloud: [`Questions`] for queries in SQL, and [`UploadSessions`] for uploads.
 //!
-//! `local` (a feature) implements all three in one directory, and `google` (another one) on Google Cloud. Every `Storage`
-//! passes the suite [`conformance`].
+//! The cargo feature `local` implements the first three in one directory, and the feature `google` on Google Cloud. Every
+//! `Storage` passes the suite [`conformance`].
 //!
 //! ```
 //! # #[cfg(feature = "local")]

@@ -13,8 +13,8 @@
 //! - **Atomic.** A blob is written and synced first; one transaction then checks the precondition, names the object and queues the
 //!   messages of the triggers that match. `kill -9` leaves a blob that nothing names (swept later), never half an object, and never an
 //!   object whose event is lost.
-//! - **At least once.** A message belongs to the process that leased it. The operating system drops that process's file lock when it
-//!   dies, however it dies; any other process, or the next one, then hands the message out again. No timeout is involved.
+//! - **At least once.** A message belongs to the process that leased it. The operating system releases that process's file lock
+//!   when it dies, however it dies; any other process, or the next one, then hands the message out again. No timeout is involved.
 //! - **Several processes** may work on one directory: SQLite serialises them.
 
 mod bus;

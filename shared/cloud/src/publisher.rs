@@ -8,7 +8,7 @@ pub const TOPIC_REQUESTS: &str = "requests";
 /// Deliveries whose attempts all failed.
 pub const TOPIC_DEAD_LETTERS: &str = "dead-letters";
 
-/// Puts events on topics, at least once each.
+/// Publishes events on topics, at-least-once.
 #[async_trait]
 pub trait Publisher: Send + Sync + std::fmt::Debug {
     /// Returns once the message is stored.
@@ -25,7 +25,7 @@ pub trait Publisher: Send + Sync + std::fmt::Debug {
 pub struct PublishError {
     /// The topic.
     pub topic: String,
-    /// What came back.
+    /// The reason that was returned.
     pub reason: String,
 }
 

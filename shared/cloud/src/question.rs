@@ -1,12 +1,12 @@
-//! Questions in SQL to a warehouse that is paid for what a question reads.
+//! Queries in SQL to a warehouse that bills for the bytes that a query reads.
 
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// One SELECT over the tables and views of the warehouse. Nothing is written, and no table of anybody else is read.
+/// Runs one SELECT over the tables and views of the warehouse. It writes nothing, and reads no other tables.
 #[async_trait]
 pub trait Questions: Send + Sync + std::fmt::Debug {
-    /// What a statement would read. It does not run.
+    /// What a statement would read. The statement does not run.
     ///
     /// # Errors
     /// [`QuestionError`]: the statement is not allowed, or is no statement.
@@ -15,7 +15,7 @@ pub trait Questions: Send + Sync + std::fmt::Debug {
     /// Runs a statement that [`Questions::price`] allows.
     ///
     /// # Errors
-    /// [`QuestionError`]; nothing is paid where it would have read more than the bound.
+    /// [`QuestionError`]. If the statement would read more than the bound, it is refused and nothing is billed.
     async fn answer(&self, statement: &str, bounds: QuestionBounds) -> Result<Answered, QuestionError>;
 }
 
@@ -28,7 +28,7 @@ pub struct Price {
     pub paid_bytes: u64,
 }
 
-/// How much a statement may take.
+/// The limits of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuestionBounds {
     /// Bytes that may be paid for.
@@ -53,7 +53,7 @@ pub struct Answered {
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuestionError {
-    /// It is something else than one SELECT over these tables.
+    /// The statement is not one SELECT over these tables.
     #[error("{0}")]
     NotAllowed(String),
     /// The warehouse refuses the statement.

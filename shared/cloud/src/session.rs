@@ -1,14 +1,15 @@
-//! Uploads that go from their sender straight to the store, in pieces, and resume where they broke off.
+//! Uploads that a browser sends directly to the store, in pieces. They resume where they broke off.
 
 use crate::StorageError;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use trackdrop_pipeline::names::ObjectName;
 
-/// Opens uploads for senders that have no rights of their own.
+/// Opens uploads for senders that have no rights on the store.
 #[async_trait]
 pub trait UploadSessions: Send + Sync + std::fmt::Debug {
-    /// Opens the upload of one new object, and gives its address. Who has the address can send this object and nothing else.
+    /// Opens the upload of one new object, and returns its address. With the address a sender can send this object and nothing
+    /// else.
     ///
     /// # Errors
     /// [`StorageError::Precondition`] where there is an object of this name.

@@ -13,17 +13,17 @@ use trackdrop_pipeline::{Failure, FailureKind, ObjectFinalized, Timestamp, names
 
 /// A store of objects.
 ///
-/// - A name has at most one live object; each writing of it gets a generation greater than every earlier one, in the whole store.
-/// - A write is visible whole or not at all, and its precondition is checked at the same moment.
+/// - A name has at most one live object. Each write gets a generation that is greater than every earlier one in the whole store.
+/// - A write is atomic, and its precondition is checked in the same step.
 /// - Listings are strongly consistent and in the byte order of names.
 /// - Names are data: any non-empty text of up to 1,024 bytes.
 #[async_trait]
 pub trait Storage: Send + Sync + std::fmt::Debug {
-    /// Writes an object; fails with [`StorageError::Precondition`] and without any effect where the precondition does not hold.
+    /// Writes an object. If the precondition is not met, it fails with [`StorageError::Precondition`] and has no effect.
     async fn put(&self, object: &ObjectName, content: Content, options: PutOptions)
     -> Result<ObjectInfo, StorageError>;
 
-    /// What is known of an object, without its content.
+    /// The metadata of an object, without its content.
     async fn stat(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError>;
 
     /// An object with its content; meant for small ones.
@@ -51,16 +51,16 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// can't be understood is left out, and the log says so.
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError>;
 
-    /// A part of what [`Storage::list`] gives, for listings that may be too long to be held: the first one, or the one that an earlier one names.
-    /// By itself a store gives all at once.
+    /// A page of [`Storage::list`], for listings that may be too long for memory: the first one, or the one that an earlier one
+    /// names. By itself a store gives all at once.
     async fn list_page(&self, prefix: &ObjectName, _from: Option<&str>) -> Result<Page, StorageError> {
         Ok(Page { objects: self.list(prefix).await?, next: None })
     }
 
-    /// Deletes an object; deleting one that is not there is no error.
+    /// Deletes an object. If the object does not exist, this is not an error.
     async fn delete(&self, object: &ObjectName) -> Result<(), StorageError>;
 
-    /// A folder for temporary files that are to become objects; on the store's own disk where it has one.
+    /// A folder for temporary files that will become objects. If the store has a disk, the folder is on it.
     fn scratch(&self) -> &Path;
 }
 
@@ -69,11 +69,11 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
 pub struct Page {
     /// Objects in name order, after those of earlier parts. There may be none though others follow.
     pub objects: Vec<ObjectInfo>,
-    /// What [`Storage::list_page`] is to be asked for next; none where this is the last part.
+    /// The argument of [`Storage::list_page`] for the next page; none if this is the last one.
     pub next: Option<String>,
 }
 
-/// [`Storage::list`], one object after the other: what is held is one part of it, however long it is.
+/// [`Storage::list`], one object after the other. Only one page of it is in memory.
 #[derive(Debug)]
 pub struct Listing<'a> {
     storage: &'a dyn Storage,
@@ -125,8 +125,7 @@ pub struct PutOptions {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What must hold at the moment of writing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What must hold at the moment of writing. #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precondition {
     /// Nothing.
     #[default]
@@ -148,7 +147,7 @@ pub struct ObjectInfo {
     pub created: Timestamp,
     /// Size of the content.
     pub bytes: u64,
-    /// CRC32C of the content, where the store tells it.
+    /// CRC32C of the content, if the store reports it.
     pub crc32c: Option<u32>,
     /// Custom metadata.
     pub metadata: BTreeMap<String, String>,
@@ -156,7 +155,7 @@ pub struct ObjectInfo {
     pub obstacle: Option<Obstacle>,
 }
 
-/// Why the content of an object can't be read as it was uploaded. Only uploads of others have one.
+/// Why the content of an object can't be read as it was uploaded. Only uploads by users can have an obstacle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// It is encrypted with a key that only its uploader has.
@@ -167,7 +166,7 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    /// What is the matter, and what helps.
+    /// The problem, and what to do.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CustomerKey => {
@@ -181,7 +180,7 @@ impl Obstacle {
 }
 
 impl ObjectInfo {
-    /// What a notification says of the object.
+    /// The content of a notification about the object.
     pub fn finalized(&self) -> ObjectFinalized {
         ObjectFinalized { object: self.object.clone(), generation: self.generation, created: self.created }
     }
@@ -219,7 +218,7 @@ impl LocalFile {
 pub enum OpenObject {
     /// A file.
     File(LocalFile),
-    /// Ranges of bytes, asked for as they are needed.
+    /// Ranges of bytes, which are read when they are needed.
     Ranges(Arc<dyn ReadRange>),
 }
 
@@ -231,7 +230,7 @@ pub trait ReadRange: Send + Sync + std::fmt::Debug {
     async fn read(&self, range: Range<u64>) -> Result<Bytes, StorageError>;
 }
 
-/// Why a store did not do what it was asked.
+/// Why an operation of a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// There is no such object (or no longer this generation of it).
@@ -253,7 +252,7 @@ pub enum StorageError {
     Unreadable {
         /// The object.
         object: ObjectName,
-        /// What is the matter, and what helps.
+        /// The problem, and what to do.
         why: String,
     },
     /// No space is left.

@@ -8,14 +8,15 @@ use trackdrop_tables::requests::RequestRow;
 /// A warehouse with the tables `tracks` and `requests`.
 #[async_trait]
 pub trait Warehouse: Send + Sync + std::fmt::Debug {
-    /// Loads the rows of one or several `tracks.parquet`, all of them or none, and exactly once however often it is called with the same
-    /// files. Which files are loaded together must be decided once: in another company a file would be loaded again. Several that were
-    /// refused together stay so, and may be loaded one by one.
+    /// Loads the rows of one or several `tracks.parquet`, all of them or none, and exactly once, even if it is called several
+    /// times with the same files. Which files are loaded together must be decided once: together with other files a file would be
+    /// loaded again. Several that were refused together stay so, and may be loaded one by one.
     async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError>;
 
-    /// Records how requests ended: one row an end (which its request and moment name), all of them or none; of the same list the first one stays.
-    /// One that was taken back does not come again, or goes when a later end is recorded. Which ends are recorded together must be decided
-    /// once: in another company an end would be recorded again. Several that were refused together stay so, and may be recorded one by one.
+    /// Records how requests ended: one row an end (which its request and moment name), all of them or none; of the same list the
+    /// first one stays. One that was taken back does not come again, or goes when a later end is recorded. Which ends are
+    /// recorded together must be decided once: together with other ends an end would be recorded again. Several that were refused
+    /// together stay so, and may be recorded one by one.
     async fn record_requests(&self, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError>;
 
     /// Removes the row of a failure from before this moment, if one is recorded: the request was reopened then.
@@ -32,7 +33,7 @@ pub struct TracksFile {
     pub request_id: RequestId,
     /// The file.
     pub object: ObjectName,
-    /// Which writing of it.
+    /// Its generation.
     pub generation: i64,
 }
 
@@ -48,7 +49,7 @@ pub enum LoadOutcome {
 /// Why a warehouse did not take rows.
 #[derive(Debug, thiserror::Error)]
 pub enum WarehouseError {
-    /// It may take them at another attempt.
+    /// Another attempt may succeed.
     #[error("{doing}: {reason}")]
     Unavailable {
         /// What was being done.
@@ -56,7 +57,7 @@ pub enum WarehouseError {
         /// What came back.
         reason: String,
     },
-    /// It will not take these rows, however often it is asked.
+    /// It will never accept these rows.
     #[error("{doing}: {reason}")]
     Refused {
         /// What was being done.

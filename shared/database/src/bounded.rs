@@ -1,5 +1,5 @@
-//! A statement of others, answered within bounds: it reads the tables and nothing else, writes nothing, and takes no more time, memory and rows than
-//! it is given.
+//! Runs an untrusted statement with limits: it reads the tables and nothing else, writes nothing, and takes no more time, memory
+//! and rows than it is given.
 //!
 //! Each bound has its own means, and the tests break each by itself:
 //!
@@ -28,7 +28,7 @@ use std::{
 /// After that long a statement that was interrupted and has not ended is interrupted again.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// How much a statement may take.
+/// The limits of a statement.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Time.
@@ -43,7 +43,7 @@ pub struct Bounds {
     pub bytes: usize,
 }
 
-/// What a statement gave.
+/// The result of a statement.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
     /// Its columns, in order.
@@ -65,7 +65,7 @@ pub struct AnswerColumn {
     pub column_type: String,
 }
 
-/// Held by the one who asks: the statement is stopped when it is dropped.
+/// The caller holds this value. When it is dropped, the statement is stopped.
 pub struct Asker(Sender<Event>);
 
 /// The other end of an [`Asker`], which the statement is run with.

@@ -1,4 +1,4 @@
-//! One request that is asked about a scene while it is drawn: again and again, with other lines and zones.
+//! Queries one request about a scene while a person draws it: many times, with changing lines and zones.
 
 use crate::{Contents, DatabaseError, Span, create, insert_scenes, open, quoted};
 use duckdb::Connection;
@@ -8,8 +8,8 @@ use trackdrop_tables::schema::SCENES;
 
 /// The tables of a request, and a summary of its tracks in a folder.
 ///
-/// More than half of what an answer takes is this summary, which depends on no line and no zone. It is made for the first answer, and read by the next
-/// ones while only lines and zones change. Nothing stays in memory between two answers.
+/// More than half of the time of an answer is spent on this summary, which does not depend on lines and zones. It is made for the
+/// first answer, and read by the next ones while only lines and zones change. Nothing stays in memory between two answers.
 #[derive(Debug)]
 pub struct Draft {
     contents: Contents,

@@ -1,8 +1,8 @@
 //! The warehouse's tables and views as a DuckDB database in memory, over Parquet files that stay where they are.
 //!
-//! `trackdrop query` and the console ask the same database: [`open`] creates the tables and views. [`ask_about`] creates the views of the
-//! scenes that a statement names. [`Draft`] asks one request about a scene while it is drawn. [`bounded`] runs an untrusted statement with limits.
-//! [`scenes`] names and reads the stored scenes.
+//! `trackdrop query` and the console query the same database. [`open`] creates the tables and views. [`ask_about`] creates the
+//! views of scenes that a statement names. [`Draft`] queries one request about a scene while a person draws it. [`bounded`] runs
+//! an untrusted statement with limits. [`scenes`] names and reads the stored scenes.
 //!
 //! ```no_run
 //! use trackdrop_database::{Contents, Span, open};
@@ -37,7 +37,7 @@ pub struct Contents {
     pub scenes: Vec<Scene>,
 }
 
-/// Why the database did not do what it was asked.
+/// Why an operation of the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// DuckDB can't start.
@@ -59,7 +59,7 @@ pub enum DatabaseError {
     /// Nobody waits for the answer any longer.
     #[error("the query was stopped, because nobody waits for its answer")]
     Left,
-    /// A row of the table `requests` is no JSON.
+    /// A row of the table `requests` is not JSON.
     #[error("a row of requests can't be read: {0}")]
     Row(#[from] serde_json::Error),
     /// A bound of time can't be read as a time.
@@ -78,7 +78,7 @@ pub enum DatabaseError {
         /// What is wrong with it.
         source: SceneError,
     },
-    /// A stored scene is no text.
+    /// A stored scene is not text.
     #[error("the stored scene {0:?} is no text")]
     NoText(String),
     /// The store did not give what the tables hold.

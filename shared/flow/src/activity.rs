@@ -1,9 +1,9 @@
-//! What an attempt spends its time on, measured once: for the trace, and for the report that goes with the result.
+//! What an attempt spends its time on. It is measured once, for the trace and for the report that is stored with the result.
 
 use crate::blocking::ReadTime;
 use trackdrop_pipeline::{Activity, Delivery, Stopwatch};
 
-/// Waits for what is got from the store: that is downloading. It has no span, since the store's calls have theirs.
+/// Waits for objects from the store, and counts the time as downloading. It has no span, because the store's calls have spans.
 pub async fn downloading<T>(delivery: &Delivery, getting: impl Future<Output = T> + Send) -> T {
     let started = Stopwatch::start();
     let got = getting.await;
@@ -35,7 +35,7 @@ impl Doing {
         Self { activity, delivery: delivery.clone(), span, busy_s: 0.0, spent_s: 0.0, frames: 0, bytes: 0 }
     }
 
-    /// Does some of it.
+    /// Does a part of the activity.
     pub fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let started = Stopwatch::start();
         let made = work();
@@ -43,7 +43,7 @@ impl Doing {
         made
     }
 
-    /// Does some of it that waits.
+    /// Does an asynchronous part of the activity.
     pub async fn time_async<T>(&mut self, work: impl Future<Output = T> + Send) -> T {
         let started = Stopwatch::start();
         let made = work.await;
@@ -51,12 +51,12 @@ impl Doing {
         made
     }
 
-    /// Did some of it since then.
+    /// Records that a part of the activity was done since `then`.
     pub fn busy(&mut self, since: Stopwatch) {
         self.busy_s += since.seconds();
     }
 
-    /// What of it was waiting for reads: that is downloading.
+    /// The part of the activity that waited for reads; it counts as downloading.
     pub fn reads(&mut self, time: &ReadTime) {
         let seconds = time.take();
         self.busy_s = (self.busy_s - seconds).max(self.spent_s);
@@ -69,12 +69,12 @@ impl Doing {
         self.spent_s = self.busy_s;
     }
 
-    /// This many more frames went through.
+    /// Records that this many more frames were processed.
     pub fn frames(&mut self, more: u64) {
         self.frames += more;
     }
 
-    /// This many more bytes went through.
+    /// Records that this many more bytes were processed.
     pub fn bytes(&mut self, more: u64) {
         self.bytes += more;
     }

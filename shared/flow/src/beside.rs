@@ -1,4 +1,4 @@
-//! Runs work that waits for others, such as writing objects, beside other work, with at most N pieces at a time.
+//! Runs work that mostly waits, such as writing objects, concurrently with other work, at most N pieces at a time.
 
 use futures_util::{
     future::BoxFuture,

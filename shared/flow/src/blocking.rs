@@ -1,4 +1,4 @@
-//! Work that blocks, off the threads that wait.
+//! Runs blocking work outside the threads of the asynchronous runtime.
 
 use std::{
     cell::Cell,
@@ -18,8 +18,8 @@ thread_local! {
     static AT_ONCE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While it lives, work of this thread that blocks is done at once, in this thread: a simulation runs in one thread, so that it can be
-/// replayed.
+/// While this value exists, blocking work of this thread is done immediately, in the same thread: a simulation runs in one
+/// thread, so that it can be replayed.
 #[derive(Debug)]
 #[must_use = "other threads are used again when this is dropped"]
 pub struct AtOnce {
@@ -28,7 +28,7 @@ pub struct AtOnce {
 }
 
 impl AtOnce {
-    /// Whether one lives in this thread.
+    /// Whether such a value exists in this thread.
     pub fn is_begun() -> bool {
         AT_ONCE.get()
     }
@@ -46,7 +46,8 @@ impl Drop for AtOnce {
     }
 }
 
-/// Runs work that blocks off the threads that wait, in the span that it is called in. A panic in it is a transient failure with a diagnostic.
+/// Runs blocking work outside the threads of the asynchronous runtime, in the current span. A panic in it is a transient failure
+/// with a diagnostic.
 ///
 /// # Errors
 /// The work's own failure; transient if it panicked.
@@ -60,7 +61,7 @@ pub async fn blocking<T: Send + 'static>(
     spawn_blocking(move || span.in_scope(work)).await.unwrap_or_else(|error| Err(ended_unexpectedly(error)))
 }
 
-/// How long reads took that work waited for; clones are the same account.
+/// The time for which work waited for reads. Clones share the same sum.
 #[derive(Clone, Debug, Default)]
 pub struct ReadTime(Arc<Mutex<f64>>);
 
@@ -103,7 +104,7 @@ pub fn read_at(
     }
 }
 
-/// What work that blocks makes, one item after the other.
+/// The items that blocking work makes, one after the other.
 #[derive(Debug)]
 pub struct Items<T> {
     items: mpsc::Receiver<T>,
@@ -116,7 +117,7 @@ enum Work {
     Running(JoinHandle<Result<(), Failure>>),
 }
 
-/// Runs work that blocks and makes items, each of which it hands to its argument; at most `ahead` of them wait to be taken.
+/// Runs blocking work that makes items, and passes each to its argument. At most `ahead` items wait to be taken.
 ///
 /// # Errors
 /// The work's own failure, when the items are taken.

@@ -26,7 +26,7 @@ pub async fn existing(cloud: &Cloud, request: &RequestId) -> Result<Chunks, Fail
     Ok(chunks)
 }
 
-/// Whether the manifest says of every chunk what it is.
+/// Whether the manifest has size and SHA-256 of every chunk.
 pub fn are_recorded(manifest: &Manifest) -> bool {
     manifest.segments.iter().all(|segment| segment.sha256.is_some())
 }
@@ -41,7 +41,7 @@ pub(crate) fn note(manifest: &mut Manifest, chunks: &Chunks) {
     }
 }
 
-/// Completes the manifest with what the chunks are, all of them, and moves the request on.
+/// Writes size and SHA-256 of all chunks into the manifest, and advances the state of the request.
 ///
 /// # Errors
 /// Transient: the store did not answer.

@@ -1,10 +1,11 @@
 //! One request for one content under one name: uploading the same content again creates no second request.
 //!
-//! A script that is run again, a restore from soft delete, a rewrite into another storage class, the same parts composed again: each writes a new
-//! generation, and each generation has a request id of its own. Before a request stores its plan, it claims its upload. A claim is made from the name,
-//! the content (size and CRC32C) and the settings; the length of segments is left out, because no result depends on it. A request that finds the claim of
-//! another one does nothing if that other one is cut or done. It takes over the claim of a request that failed: the user uploaded the file again
-//! because of the failure.
+//! Several actions write a new generation with the same content: a script that runs again, a restore from soft delete, a rewrite
+//! into another storage class, the same parts composed again. Each generation has a different request id. Before a request stores
+//! its plan, it claims its upload. A claim is made from the name, the content (size and CRC32C) and the settings; the length of
+//! segments is left out, because no result depends on it. A request that finds the claim of another one does nothing if that
+//! other one is cut or done. It takes over the claim of a request that failed: the user uploaded the file again because of the
+//! failure.
 //!
 //! A copy under another name is another video: rows carry the name, and two users who upload the same film both expect to find it. To process the
 //! same file again, upload it with other settings, or with any new text as custom metadata [`AGAIN_KEY`].
@@ -21,7 +22,8 @@ use trackdrop_pipeline::{
     names::{Marker, ObjectName},
 };
 
-/// The key of an upload's custom metadata whose text makes it another upload than one of the same content with another text, or none.
+/// A key of an upload's custom metadata. Uploads with the same content, but with another text under this key, are different
+/// uploads.
 pub const AGAIN_KEY: &str = "trackdrop-again";
 /// The key of a claim's custom metadata that holds the request.
 const REQUEST_KEY: &str = "trackdrop-request";
@@ -79,7 +81,7 @@ impl Claim {
         })
     }
 
-    /// Whether the claim that a request took still is its own, once its plan is written; else what it fails with.
+    /// Checks, after a request has written its plan, that the claim still belongs to it.
     ///
     /// # Errors
     /// Permanent: the claim is another request's by now. Transient: the store did not answer.
@@ -94,7 +96,7 @@ impl Claim {
         }
     }
 
-    /// Claims the upload for a request. Gives the request that has done so before, where it is another one.
+    /// Claims the upload for a request. If another request already has the claim, returns that one.
     ///
     /// One that is still being cut is failed: what it is cut from was overwritten by this upload, so it may never get to its end.
     ///

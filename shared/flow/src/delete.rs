@@ -1,4 +1,4 @@
-//! Removes a request everywhere: its results, its rows, what the functions handed to each other and, where asked, its upload.
+//! Removes a request everywhere: its results, its rows, its objects in `work` and, if requested, its upload.
 //!
 //! The first step writes the marker `ended` over, which then says that the request was deleted, and what of. From then on an event of it that comes
 //! late, and the sweeper that finds its upload, do nothing. Every step may be repeated: a deletion that was broken off is done by the same call
@@ -33,7 +33,7 @@ pub struct Deletion {
     pub state: Option<RequestState>,
     /// Its upload.
     pub upload: Option<UploadOf>,
-    /// Whether that upload is still there, and still that generation.
+    /// Whether that generation of the upload still exists.
     pub upload_exists: bool,
     /// Its objects in `work` and `results`.
     pub objects: Vec<ObjectInfo>,
@@ -65,7 +65,7 @@ pub async fn is_deleted(cloud: &Cloud, request: &RequestId) -> Result<bool, Fail
     Ok(cloud.find(&Marker::Ended.object(request)).await?.is_some_and(|marker| round::is_of_deleted(&marker)))
 }
 
-/// What there is of a request; none where there is, and was, no such request.
+/// Everything that exists of a request; none if there is no such request, and never was one.
 ///
 /// # Errors
 /// Those of the store.
@@ -137,7 +137,7 @@ async fn objects(cloud: &Cloud, request: &RequestId) -> Result<Vec<ObjectInfo>, 
     Ok(all)
 }
 
-/// Removes what [`find`] found, and what came since. `progress` is given the number of objects that are gone.
+/// Removes what [`find`] found, and objects that were created since then. `progress` gets the number of removed objects.
 ///
 /// # Errors
 /// Those of the store and the warehouse. Calling it again resumes the deletion.

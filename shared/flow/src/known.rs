@@ -1,4 +1,4 @@
-//! Which requests there are, those included that only wait to be planned.
+//! Lists all existing requests, also those that still wait to be planned.
 
 use crate::{Cloud, delete, end, manifest};
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ pub async fn all(cloud: &Cloud) -> Result<Vec<Known>, Failure> {
     Ok(known)
 }
 
-/// The requests that only wait to be planned: those of uploads that are none of the planned ones.
+/// The requests that wait to be planned: those of uploads that have no manifest.
 ///
 /// # Errors
 /// Those of the store.

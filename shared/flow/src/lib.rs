@@ -1,4 +1,4 @@
-//! What all functions of the flow share, over the traits of the cloud.
+//! The code that all functions of the flow share. It uses a cloud only through its traits.
 //!
 //! - [`activity`]: what an attempt spends its time on, as spans of its trace and in the report of its work.
 //! - [`allocator`]: sets up the memory allocator; a process calls it first.
@@ -74,7 +74,7 @@ pub use work::{WorkReport, busy_seconds};
 /// The version that manifests and rows carry.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A cloud, whichever it is.
+/// A cloud: the local one, or Google's.
 #[derive(Clone, Debug)]
 pub struct Cloud {
     /// Objects.
@@ -88,7 +88,7 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Of these, with each request's rows in jobs of their own.
+    /// Made of these back ends; each request's rows are loaded by a separate job.
     pub fn new(storage: Arc<dyn Storage>, publisher: Arc<dyn Publisher>, warehouse: Arc<dyn Warehouse>) -> Self {
         Self { storage, publisher, warehouse, is_by_window: false }
     }

@@ -24,7 +24,7 @@ const ATTEMPTS: u32 = 50;
 /// rejected finds a second without another write after at most two waits.
 const PROGRESS_EVERY_S: f64 = 5.0;
 
-/// The manifest of a request of which nothing is known but its upload.
+/// The manifest of a request of which only the upload is known.
 pub fn unplanned(
     request: &RequestId,
     upload: &ObjectFinalized,
@@ -223,7 +223,7 @@ pub async fn state_and_round(cloud: &Cloud, request: &RequestId) -> Result<Optio
     Ok(info.and_then(|info| Some((state_of(&info)?, round::of(&info)))))
 }
 
-/// Moves the state on; it never moves back, and a final one stays.
+/// Advances the state. It never goes back, and a final state does not change.
 ///
 /// # Errors
 /// Permanent: there is no manifest, or it cannot be read. Transient: the store did not answer.
@@ -239,7 +239,7 @@ pub async fn advance(cloud: &Cloud, request: &RequestId, to: RequestState) -> Re
     .await
 }
 
-/// Folds a count into the progress that people read: at most every five seconds, and never what correctness rests on, so a lost
+/// Writes a count into the progress that people read, at most every five seconds. Correctness does not depend on it, so a lost
 /// race or a failed write is nothing.
 pub async fn fold_progress(cloud: &Cloud, request: &RequestId, fold: impl Fn(&mut Progress) + Send) {
     let object = ResultFile::Manifest.object(request);

@@ -1,4 +1,4 @@
-//! How far a request is, by the objects in the store: it includes the work of all processes.
+//! The progress of a request, counted from the objects in the store. So it includes the work of all processes.
 
 use crate::{Cloud, WorkReport, manifest};
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use trackdrop_pipeline::{
     names::{Marker, ObjectName, PerSegment, ResultFile},
 };
 
-/// What of a request is done.
+/// The finished work of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestProgress {
     /// Segments of its plan; 0 while there is no plan.

@@ -1,4 +1,4 @@
-//! Memory that is shared out among what a process works on at a time.
+//! Shares the memory of a process among the pieces of work that run at the same time.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,8 @@ use trackdrop_pipeline::{Delivery, Failure};
 /// A waiting thread reports progress this often. So it is not taken for stuck, and it notices when it must stop.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
-/// A number of bytes; clones are the same room. Fewer large pictures are processed at a time, in the order in which they came.
+/// A number of bytes that work can reserve; clones share it. So fewer segments with large pictures run at the same time, in the
+/// order of arrival.
 #[derive(Clone, Debug)]
 pub struct Room(Arc<Inner>);
 
@@ -28,7 +29,7 @@ struct State {
     next_ticket: u64,
 }
 
-/// A part of a room; given back when it is dropped.
+/// A reserved part of a room. Dropping it frees the part.
 #[derive(Debug)]
 #[must_use = "the room is given back when this is dropped"]
 pub struct Taken {
@@ -47,7 +48,7 @@ impl Room {
     /// can't fit must have been refused before.
     ///
     /// # Errors
-    /// When the attempt is to stop.
+    /// If the attempt was asked to stop.
     pub fn take(&self, bytes: u64, delivery: &Delivery) -> Result<Taken, Failure> {
         let bytes = bytes.min(self.0.bytes);
         let mut state = self.lock();

@@ -1,4 +1,4 @@
-//! The rounds of a request: one that failed may be reopened, and then ends another time.
+//! The rounds of a request: a failed request may be reopened, and then ends a second time.
 //!
 //! A round is named by the moment at which it began ([`Manifest::reopened_at`](trackdrop_pipeline::Manifest::reopened_at)); the first has none and
 //! comes before all others. Every published object of an end names its round: the summary and the marker `ended` carry it in their metadata, as the

@@ -1,4 +1,4 @@
-//! The wrapper around a handler.
+//! The wrapper around each handler: it finds the request, skips deleted and failed ones, and records permanent failures.
 
 use crate::{Cloud, delete, end, manifest};
 use async_trait::async_trait;
@@ -6,7 +6,7 @@ use trackdrop_pipeline::{
     Delivery, Event, Failure, FailureKind, Handler, Manifest, ObjectFinalized, RequestId, RequestState, Stage,
 };
 
-/// One stage of the flow: started by an object, working for one request.
+/// One stage of the flow. An object starts it, and it works on one request.
 #[async_trait]
 pub trait StageHandler: Send + Sync {
     /// Which stage it is.
@@ -15,7 +15,7 @@ pub trait StageHandler: Send + Sync {
     /// The cloud it works on.
     fn cloud(&self) -> &Cloud;
 
-    /// Does the work. The request has not failed; it may be done already, if a delivery is repeated.
+    /// Does the work. The request has not failed. If a delivery is repeated, the work may already be done.
     async fn work(&self, request: &RequestId, started_by: &ObjectFinalized, delivery: &Delivery)
     -> Result<(), Failure>;
 

@@ -1,4 +1,5 @@
-//! The store's idioms: create once, mark, put on a condition, get what may not exist.
+//! The operations on the store that all functions use: create once, create a marker, write conditionally, get an object that may
+//! not exist.
 
 use crate::{Cloud, WorkReport};
 use bytes::Bytes;
@@ -30,7 +31,7 @@ impl NewObject {
         Self { object, content: Content::Bytes(bytes.into()), content_type, metadata: BTreeMap::new() }
     }
 
-    /// An empty object, whose existence says something.
+    /// A marker: an empty object whose existence states a fact.
     pub fn marker(object: ObjectName) -> Self {
         Self::of_bytes(object, "", MARKER_TYPE)
     }
@@ -56,7 +57,7 @@ impl NewObject {
 }
 
 impl Cloud {
-    /// Creates an object, or finds that it was created before: a duplicate delivery is no error.
+    /// Creates an object, or finds that it already exists, which is not an error: a delivery can be repeated.
     ///
     /// # Errors
     /// Those of the store.
@@ -65,7 +66,7 @@ impl Cloud {
         Ok(written.map_or(Created::Before, Created::Now))
     }
 
-    /// Creates an empty object, whose existence says something.
+    /// Creates a marker: an empty object whose existence states a fact.
     ///
     /// # Errors
     /// Those of the store.
@@ -73,7 +74,7 @@ impl Cloud {
         self.create(NewObject::marker(marker)).await
     }
 
-    /// Writes an object on a condition. None, and no effect, where the condition did not hold.
+    /// A conditional write. If the condition is not met, it has no effect and returns none.
     ///
     /// # Errors
     /// Those of the store.
@@ -105,7 +106,7 @@ impl Cloud {
         Ok(Some((info, parse_json(object, &json)?)))
     }
 
-    /// What is known of an upload that an event names; none if it does not exist, was overwritten by another one, or can't be looked at.
+    /// The metadata of an upload that an event names; none if it does not exist, was overwritten, or can't be read.
     ///
     /// # Errors
     /// Transient: the store did not answer.
@@ -118,7 +119,7 @@ impl Cloud {
         }
     }
 
-    /// What is known of an object; none where it does not exist.
+    /// The metadata of an object; none if it does not exist.
     ///
     /// # Errors
     /// Transient: the store did not answer.

@@ -1,8 +1,9 @@
-//! Finds stalled requests, says why, and restarts them.
+//! Finds stalled requests, reports why they stall, and restarts them.
 //!
-//! Every event is delivered until a handler accepts it or it becomes a dead letter. So the sweeper finds nothing in normal operation. It exists
-//! for two cases: an event that was lost all the same (a subscription that was created too late or purged, a message that outlived its retention),
-//! and a crash after which nothing was redelivered. It reads the objects in the buckets, because only they say how far a request is:
+//! Every event is delivered until a handler accepts it or it becomes a dead letter. So the sweeper finds nothing in normal
+//! operation. It exists for two cases: an event that was lost nevertheless (a subscription that was created too late or purged, a
+//! message that outlived its retention), and a crash after which nothing was redelivered. It reads the objects in the buckets,
+//! because only they say how far a request is:
 //!
 //! - A request that has everything but a marker gets the marker. A request whose end is not published gets its end published.
 //! - For a request that waits for an event, the object's event is published again. If the first event was not lost but waits in a queue, the handler
@@ -57,7 +58,7 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// For where it is known that nothing is on its way.
+    /// No patience: for a store whose queue is known to be empty.
     pub const NONE: Self = Self { stalled_s: f64::NEG_INFINITY, give_up_s: f64::INFINITY };
 }
 
@@ -86,7 +87,7 @@ pub enum Treatment {
     Healed,
     /// It was failed with this reason.
     Failed(String),
-    /// Nothing this time: its events were published again not long ago.
+    /// Nothing in this sweep, because its events were published again a short time ago.
     Nothing,
 }
 

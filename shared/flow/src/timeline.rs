@@ -1,4 +1,4 @@
-//! Where the time of a request went, and what would have to be faster.
+//! How long each part of a request took, and what the bottleneck was.
 //!
 //! Every object that a function makes carries when its work began, how long it took and what it was spent on. From these intervals every
 //! moment of the request is counted once: shared equally by the stages that were at work then, or as waiting where none was.
@@ -50,7 +50,7 @@ impl Work {
 /// What comes after the report: putting the object where it belongs.
 const UPLOAD: &str = "upload";
 
-/// Where the time of a request went.
+/// How long each part of a request took.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Timeline {
     /// The request.
@@ -122,7 +122,8 @@ pub struct Bottleneck {
     pub advice: &'static str,
 }
 
-/// Where the time of a request went, and the pieces of work; none where no work of it has ended, or an older version did it, which recorded no times.
+/// How long each part of a request took, and the pieces of work; none if no work of it has ended, or if an older version did it,
+/// which recorded no times.
 ///
 /// # Errors
 /// Those of the store.

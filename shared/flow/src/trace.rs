@@ -1,4 +1,5 @@
-//! Work for a request that was not started by an event of that request, but by the scheduler. It belongs to the request's trace all the same.
+//! Spans of work that the scheduler started for a request, and not an event of that request. They belong to the request's trace,
+//! too.
 //!
 //! The flow knows only that work has spans. The process that exports traces sets once how a span is placed below a request; in a process that sets
 //! nothing, nothing is looked up for it.

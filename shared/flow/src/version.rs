@@ -1,7 +1,7 @@
 //! Another version of a request's tracks: its chunks and detections with other settings of the tracker, so no detector runs.
 //!
-//! A version is a request of its own that begins at the marker `tracked`: `merge`, `load`, `annotate` and `join` take it from there as they
-//! take any other. What it is named follows from the request and the settings, so asking twice makes one version.
+//! A version is a separate request that begins at the marker `tracked`: `merge`, `load`, `annotate` and `join` process it from
+//! there as they take any other. What it is named follows from the request and the settings, so asking twice makes one version.
 
 use crate::{Cloud, Created, manifest};
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Windows: what waits in a folder of `work` goes into the warehouse together, with one job instead of many.
+//! Windows: all rows that wait in a folder of `work` are loaded into the warehouse together, by one job instead of many.
 //!
 //! The list of an open window is frozen by one write that only one can win: create-only at first, and then on the condition that nobody has
 //! written since the last window was seen closed. The warehouse makes the job's id from the list. So the scheduler may call twice,
@@ -29,7 +29,7 @@ pub struct Window<T> {
     pub is_one_by_one: bool,
 }
 
-/// What windows gather, and what is done about it.
+/// What a window loads, and how.
 #[async_trait]
 pub trait Gathering: Sync {
     /// What is in the list.

@@ -1,4 +1,5 @@
-//! What it took to make an object, in that object's custom metadata: the summary adds these up, nothing else counts.
+//! The work that it took to make an object, stored in that object's custom metadata. The summary of a request is the sum of
+//! these.
 
 use serde::{Deserialize, Serialize};
 use std::{

@@ -6,7 +6,7 @@ use axum::{
 };
 use trackdrop_pipeline::{Failure, FailureKind};
 
-/// What a delivery is answered with.
+/// The answer to a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Every effect is stored, or a permanent failure is stored in its request.
@@ -17,13 +17,13 @@ pub enum Answer {
     IgnoredUpload(String),
     /// The event is about a bucket that is not one of ours: one that holds other things as well, or a setting that names the wrong one.
     Foreign(String),
-    /// No event at all.
+    /// The request is not an event.
     Malformed(String),
     /// The body is longer than any event.
     TooLarge,
     /// The body takes longer to arrive than any event.
     TooSlow,
-    /// The token is missing or not good.
+    /// The token is missing or not valid.
     Unauthorised(String),
     /// Without tokens only this machine may push.
     Forbidden(String),
@@ -36,8 +36,9 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// What the outcome of a handler is answered with. A permanent failure of a request does not come here: `trackdrop_flow::stage` has recorded it,
-    /// and the outcome is `Ok`. A permanent failure that comes here has no request that could record it, so it is answered with 500.
+    /// The answer for the outcome of a handler. A permanent failure of a request is not among the outcomes:
+    /// `trackdrop_flow::stage` has recorded it, and the outcome is `Ok`. Any other permanent failure has no request that could
+    /// record it, so it is answered with 500.
     pub fn of(outcome: Result<(), Failure>) -> Self {
         match outcome {
             Ok(()) => Self::Done,

@@ -1,4 +1,4 @@
-//! Connections of callers. A caller that sends nothing does not keep its connection.
+//! Connections of callers. The connection of a caller that sends nothing is closed.
 
 use axum::{Router, body::Body, extract::Request, serve::Listener};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};

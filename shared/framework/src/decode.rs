@@ -1,5 +1,5 @@
-//! HTTP requests to CloudEvents: every shape in which Google Cloud delivers an event becomes the one that its CloudEvents adapters
-//! produce.
+//! Converts HTTP requests to CloudEvents. Google Cloud delivers events in several formats; each is converted to the one that
+//! Google's CloudEvents adapters produce.
 //!
 //! | shape | recognised by |
 //! |---|---|
@@ -27,7 +27,7 @@ pub(crate) const MESSAGE_PUBLISHED: &str = "google.cloud.pubsub.topic.v1.message
 /// What a Pub/Sub message says it is.
 const MESSAGE_TYPE: &str = "type.googleapis.com/google.pubsub.v1.PubsubMessage";
 
-/// A request that is no event in any known shape; sending it again can't help.
+/// A request that is not an event in any known format. Sending it again can't succeed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed event: {0}")]
 pub struct Malformed(pub String);

@@ -1,4 +1,5 @@
-//! Turns CloudEvents into what they mean: an object exists, a delivery was moved to the dead letters, or a message of ours.
+//! Finds the meaning of a CloudEvent: an object exists, a delivery was moved to the dead letters, or it is a message of
+//! Trackdrop.
 
 use crate::decode::{MESSAGE_PUBLISHED, Malformed, STORAGE_FINALIZED};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -23,7 +24,7 @@ pub enum GoogleEvent {
         /// What the message means.
         event: Box<Self>,
     },
-    /// A message that holds one of our own events.
+    /// A message with one of Trackdrop's own events.
     Ours(trackdrop_pipeline::Event),
     /// Anything else that is well-formed: nothing to do.
     Other(String),
@@ -36,13 +37,13 @@ pub struct FinalizedObject {
     pub bucket: String,
     /// The object's name, exactly.
     pub name: String,
-    /// Which writing of that name.
+    /// The generation of that name.
     pub generation: i64,
     /// Size of the content, where the event says so.
     pub bytes: Option<u64>,
     /// When it was written, where the event says so.
     pub created: Option<Timestamp>,
-    /// Its custom metadata; none where the event tells nothing but the name.
+    /// Its custom metadata; none if the event has only the name.
     pub metadata: Option<BTreeMap<String, String>>,
 }
 

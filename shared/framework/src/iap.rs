@@ -1,7 +1,8 @@
 //! The identity of a person who comes through Identity-Aware Proxy: its signed header.
 //!
-//! The proxy checks who comes and whether he may, and says so in a token (ES256). Who reaches the service past the proxy has none. So every request is
-//! checked here: signature, issuer, audience and time; and the person, by the same list of members that the proxy was given.
+//! The proxy checks the identity and the access of a person, and adds a signed token (ES256). A caller that bypasses the proxy
+//! has no such token. So every request is checked here: signature, issuer, audience and time; and the person, by the same list of
+//! members that the proxy was given.
 
 use crate::keys::{LEEWAY_S, Refused, SigningKeys};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
@@ -14,7 +15,7 @@ pub const HEADER: &str = "x-goog-iap-jwt-assertion";
 pub const IAP_KEYS: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
 const ISSUER: &str = "https://cloud.google.com/iap";
 
-/// Who may come: `user:EMAIL`, `serviceAccount:EMAIL`, `domain:DOMAIN` and `group:EMAIL`, as IAM writes them.
+/// The people with access: `user:EMAIL`, `serviceAccount:EMAIL`, `domain:DOMAIN` and `group:EMAIL`, as IAM writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Members(Vec<Member>);
 
@@ -55,7 +56,7 @@ impl FromStr for Members {
 }
 
 impl Members {
-    /// Whether a person is one. Where a group is named, only the proxy can tell, and it has.
+    /// Whether a person is a member. If a group is named, only the proxy can check it, and it has done so.
     fn has(&self, email: &str) -> bool {
         let email = email.to_lowercase();
         self.0.iter().any(|member| match member {
@@ -74,13 +75,13 @@ pub struct IapVerifier {
     keys: SigningKeys,
 }
 
-/// A person who is not let in.
+/// A person who is not admitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAdmitted {
-    /// The header is missing or not good.
+    /// The header is missing or not valid.
     #[error("this service is reached through Identity-Aware Proxy only, and its header {HEADER} is not valid: {0}")]
     Header(String),
-    /// The person is no member.
+    /// The person is not a member.
     #[error("{0} is not a member of this console: an administrator adds members to the Terraform variable `console`")]
     Person(String),
     /// The keys can't be fetched just now.

@@ -1,4 +1,4 @@
-//! Public keys that tokens are signed with, fetched from who signs, and known for a while; and why a token is refused.
+//! The public keys of tokens. They are fetched from the signer and cached for some time.
 
 use jsonwebtoken::{DecodingKey, jwk::JwkSet};
 use std::{
@@ -18,10 +18,10 @@ const FETCH_WITHIN: Duration = Duration::from_secs(10);
 /// Clocks may differ.
 pub(crate) const LEEWAY_S: u64 = 30;
 
-/// A request that is not let in.
+/// A request that is not admitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The token is missing or not good; another attempt with it is refused as well.
+    /// The token is missing or not valid. Another attempt with it is refused, too.
     #[error("unauthorised: {0}")]
     Token(String),
     /// The keys can't be fetched just now.

@@ -1,4 +1,4 @@
-//! What is around every event, one layer a file, outermost first.
+//! The layers around every event, one file per layer, outermost first.
 
 pub(crate) mod detached;
 

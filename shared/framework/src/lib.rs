@@ -6,7 +6,7 @@
 //!
 //! The layers around every event, outermost first:
 //!
-//! 1. a task of its own, which continues when the caller disconnects;
+//! 1. a separate task, which continues if the caller disconnects;
 //! 2. trace context;
 //! 3. access log;
 //! 4. a deadline below the acknowledgement deadline;
@@ -17,7 +17,7 @@
 //!
 //! `GET /healthz` answers once the process listens, and `GET /readyz` once the handler exists (a model may have to be loaded).
 //!
-//! [`serve_pages`] is the same for a service that people ask through Identity-Aware Proxy ([`iap`]): no event starts it.
+//! [`serve_pages`] is the same for a service that people use through Identity-Aware Proxy ([`iap`]). No event starts it.
 //!
 //! With the feature `pull`, `serve_or_pull` is the same for a function that may also pull its events from a subscription.
 //!

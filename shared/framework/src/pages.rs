@@ -1,4 +1,4 @@
-//! The whole `main` of a service that people ask, and that no event starts: the console.
+//! The whole `main` of a service that people use, and that no event starts: the console.
 
 use crate::{
     arguments::{self, Start},
@@ -28,7 +28,7 @@ pub struct PagesEnvironment {
     pub uploads: Arc<dyn UploadSessions>,
     /// What the service reads of its environment ([`crate::setting`]).
     pub values: Values,
-    /// Where it listens.
+    /// The listener for connections.
     pub listener: TcpListener,
     /// Ends when the service is asked to stop.
     pub stop: Pin<Box<dyn Future<Output = ()> + Send>>,

@@ -1,9 +1,9 @@
-//! A function as a worker that pulls: for GPUs that a push would overrun.
+//! A function as a worker that pulls: for GPUs, because a push does not wait until a GPU is free.
 //!
-//! It holds as many events as it has places and no more, so what waits, waits in Pub/Sub, for whichever worker is free first. The lease of an
-//! event is extended for as long as it is in progress; a worker that dies loses it within a minute. Everything else is as for a push. An event goes
-//! through the same layers. It is acknowledged if a push would be answered with 2xx (every effect is stored), and otherwise returned. A lost
-//! acknowledgement does no harm: the event is delivered again, and its work is found done.
+//! It holds at most as many events as it has slots. All others wait in Pub/Sub for the first free worker. The lease of an event
+//! is extended for as long as it is in progress; a worker that dies loses it within a minute. Everything else is as for a push.
+//! An event goes through the same layers. It is acknowledged if a push would be answered with 2xx (every effect is stored), and
+//! otherwise returned. A lost acknowledgement has no effect: the event is delivered again, and its work is found done.
 
 use crate::{drain::Draining, layers::concurrency::Place};
 use axum::{
@@ -154,7 +154,7 @@ fn request(subscription: &str, message: Message, place: Place) -> Request {
     request
 }
 
-/// Has one event answered. If this is dropped without an answer, the event is returned.
+/// The answer to one event. If this is dropped without an answer, the event is returned.
 async fn answer(events: Router, request: Request, handler: Handler) {
     let status = events.oneshot(request).await.map_or(StatusCode::SERVICE_UNAVAILABLE, |response| response.status());
     if status.is_success() { handler.ack() } else { handler.nack() }

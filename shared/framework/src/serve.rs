@@ -27,14 +27,14 @@ use trackdrop_pipeline::{
     trigger::{Trigger, of_uploads},
 };
 
-/// What a function is made of.
+/// The parts that a function is built from.
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// Storage, publisher and warehouse of Google Cloud, or of its emulators.
     pub cloud: Cloud,
     /// How the service runs.
     pub settings: ServiceSettings,
-    /// What only this function reads ([`crate::setting`]).
+    /// The settings that only this function reads ([`crate::setting`]).
     pub values: Values,
 }
 
@@ -145,7 +145,7 @@ where
 type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Ended = Result<(), Box<dyn std::error::Error>>;
 
-/// `main`, with whichever way events come in.
+/// `main`, for both push and pull.
 fn main<H, F, S>(trigger: &str, is_pulled: bool, start: F, serve: S) -> ExitCode
 where
     H: Handler + 'static,
@@ -228,7 +228,7 @@ where
     }
 }
 
-/// Who may push, by the settings; and says so where nobody's token is asked for.
+/// Which callers may push, by the settings. If no tokens are required, it logs that.
 fn admit(service: Service, settings: &ServiceSettings) -> Service {
     if let Some(push) = &settings.push {
         let verifier = Verifier::new(&push.audience, &push.service_account).with_keys_url(&push.keys_url);

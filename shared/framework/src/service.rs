@@ -35,7 +35,7 @@ use tracing::Instrument;
 use trackdrop_cloud::{Storage, google::Buckets};
 use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
 
-/// A function, and what surrounds it.
+/// A function with the layers around it.
 #[derive(Clone)]
 pub struct Service {
     trigger: Arc<Trigger>,

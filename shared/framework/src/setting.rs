@@ -11,14 +11,14 @@ pub use values::Values;
 /// A setting whose values are read as `T`.
 #[derive(Debug)]
 pub struct Setting<T> {
-    /// What people read of it.
+    /// The documentation of the setting.
     pub about: About,
     /// A value; none where the text is not what it must be.
     parse: fn(&str) -> Option<T>,
     must_be: &'static str,
 }
 
-/// What people read of a setting.
+/// The documentation of a setting.
 #[derive(Debug)]
 pub struct About {
     /// The variable.
@@ -27,9 +27,9 @@ pub struct About {
     pub functions: &'static [&'static str],
     /// What it holds.
     pub meaning: &'static str,
-    /// What holds where it is not set; empty where nothing does.
+    /// The default; empty if there is none.
     pub default: &'static str,
-    /// Where a page says more: Markdown; empty where none does.
+    /// A link to a page with more information, in Markdown; empty if there is none.
     pub see: &'static str,
 }
 

@@ -55,7 +55,7 @@ const SAID: &str = "info,ort=warn";
 /// Where traces and metrics go, and by what names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TelemetrySettings {
-    /// Where to; none for nowhere.
+    /// The destination; none if nothing is exported.
     pub export: Option<Export>,
     /// `GOOGLE_CLOUD_PROJECT`, or else the dataset's: whose traces the log's lines refer to.
     pub project: Option<String>,
@@ -103,7 +103,7 @@ impl TelemetrySettings {
     }
 }
 
-/// Telemetry that runs; [`Telemetry::end`] sends what is left.
+/// Running telemetry; [`Telemetry::end`] sends the remaining data.
 #[derive(Debug)]
 pub struct Telemetry {
     providers: Option<export::Providers>,

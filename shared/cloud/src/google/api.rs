@@ -1,4 +1,4 @@
-//! One HTTP call to an API of Google: authorised, repeated where that is safe, its error made readable.
+//! One HTTP call to an API of Google: with credentials, with retries if they are safe, and with a readable error.
 
 use super::{Retry, SettingsError, retry::is_transient};
 use google_cloud_auth::credentials::{self, CacheableResource, Credentials};
@@ -20,11 +20,11 @@ pub struct ApiError {
     pub doing: String,
     /// The HTTP status; none where there was no answer.
     pub status: Option<u16>,
-    /// The answer's word for what is wrong, such as `backendError`: BigQuery says it beside a status that says less.
+    /// The code of the error in the answer, such as `backendError`. BigQuery's codes say more than the HTTP status.
     pub code: Option<String>,
-    /// What came back.
+    /// The reason in the answer.
     pub reason: String,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
 }
 
@@ -92,7 +92,7 @@ pub struct Api {
 pub struct Identity(Credentials);
 
 impl Identity {
-    /// The default credentials of Google Cloud. Nothing is asked yet.
+    /// The default credentials of Google Cloud. No token is requested yet.
     ///
     /// # Errors
     /// Where there are some that can't be read.

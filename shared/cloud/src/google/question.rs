@@ -1,4 +1,4 @@
-//! Questions to BigQuery: a dry run first, which says what a statement is, which tables it reads and how much of them.
+//! Queries to BigQuery. A dry run comes first: it says what kind of statement it is, which tables it reads, and how many bytes.
 
 use super::{
     BigQuery,
@@ -73,7 +73,8 @@ impl Questions for BigQuery {
 }
 
 impl BigQuery {
-    /// Refuses what is no SELECT over our own tables. Everybody may read some tables of others, and a routine may do anything.
+    /// Refuses everything but a SELECT over Trackdrop's tables. Other tables may be public, and a routine of another dataset
+    /// could do anything.
     fn check(&self, run: &DryRun) -> Result<(), QuestionError> {
         if run.statement_type != "SELECT" {
             return Err(QuestionError::NotAllowed(format!(
@@ -96,7 +97,7 @@ impl BigQuery {
     }
 }
 
-/// What BigQuery bills for a statement whose dry run said this.
+/// The bytes that BigQuery bills for a statement, from its dry run.
 fn price_of(run: &DryRun) -> Price {
     let bytes: u64 = run.total_bytes_processed.parse().unwrap_or_default();
     let paid_bytes = match bytes {

@@ -1,8 +1,8 @@
-//! When a call is made again.
+//! Retries of calls.
 
 use std::time::Duration;
 
-/// Exponential backoff with full jitter, bounded in attempts and in time. Only calls that may be repeated without another effect are.
+/// Exponential backoff with full jitter, bounded in attempts and in time. Only idempotent calls are retried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Retry {
     attempts: u32,
@@ -12,7 +12,7 @@ pub struct Retry {
 }
 
 impl Default for Retry {
-    /// Seconds inside a call; minutes are the business of redelivery.
+    /// Retries for seconds only; for longer failures the delivery is redelivered.
     fn default() -> Self {
         Self {
             attempts: 6,

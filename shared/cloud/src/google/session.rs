@@ -1,4 +1,4 @@
-//! Resumable uploads whose sessions are opened here, and that a browser sends.
+//! Resumable uploads: the service opens the session, and a browser sends the content.
 
 use super::{
     CloudStorage,

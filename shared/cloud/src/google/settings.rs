@@ -1,4 +1,4 @@
-//! Where everything is, from the environment.
+//! The addresses and names of buckets, topics and tables, from the environment variables.
 
 use super::{BigQuery, CloudStorage, PubSub, Topics, api::Api};
 use std::{collections::BTreeMap, env, fmt};
@@ -9,7 +9,7 @@ use trackdrop_pipeline::{Bucket, Failure, FailureKind};
 pub struct Buckets {
     /// What users drop.
     pub uploads: String,
-    /// What the functions hand to each other.
+    /// What the functions pass to each other.
     pub work: String,
     /// What users take away.
     pub results: String,
@@ -31,7 +31,7 @@ impl Buckets {
     }
 }
 
-/// Where everything is.
+/// The addresses and names of buckets, topics and tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GoogleSettings {
     /// `GOOGLE_CLOUD_PROJECT`; load jobs run in it, traces are named by it.
@@ -42,7 +42,8 @@ pub struct GoogleSettings {
     pub topics: Topics,
     /// `TRACKDROP_DATASET`, as `project.dataset`.
     pub dataset: (String, String),
-    /// `TRACKDROP_DATASET_LOCATION`: where it lies, such as `europe-west4` or `EU`. Unset, BigQuery is asked, which takes a right more.
+    /// `TRACKDROP_DATASET_LOCATION`: the location of the dataset, such as `europe-west4` or `EU`. If it is not set, it is read
+    /// from BigQuery, which needs one more right.
     pub dataset_location: Option<String>,
     /// Where the APIs are called other than at Google's public addresses.
     pub endpoints: Endpoints,
@@ -114,13 +115,13 @@ pub fn check_endpoint(name: &'static str, value: &str) -> Result<String, Setting
     }
 }
 
-/// A setting that is missing or makes no sense.
+/// A setting that is missing or not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// A variable is missing.
     #[error("the environment variable {0} is missing")]
     Missing(&'static str),
-    /// A variable makes no sense.
+    /// A variable has a value that is not valid.
     #[error("the environment variable {name} is {value:?}: it must be {must_be}")]
     Value {
         /// The variable.
@@ -144,12 +145,12 @@ impl From<SettingsError> for Failure {
     }
 }
 
-/// The variables of the process, without those that are not text: Trackdrop has none of that kind.
+/// The environment variables of the process. Variables that are not text are left out; Trackdrop has none of them.
 pub fn variables() -> BTreeMap<String, String> {
     env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
-/// A variable of the process. One that is empty is one that is not set.
+/// An environment variable of the process. An empty one counts as not set.
 ///
 /// # Errors
 /// Where it is not text.
@@ -232,7 +233,7 @@ impl GoogleSettings {
         CloudStorage::new(api, self.buckets.clone())
     }
 
-    /// Cloud Storage, where every role is this one bucket: for reading objects of other buckets than ours, such as a model.
+    /// Cloud Storage with this one bucket for every role: for reading objects of other buckets, such as a model.
     ///
     /// # Errors
     /// There are no credentials.

@@ -1,4 +1,4 @@
-//! Looking through a subscription that nobody else takes from, such as that of the dead letters. Workers pull by streams
+//! Reads the messages of a subscription from which no one else takes, such as that of the dead letters. Workers pull by streams
 //! (`trackdrop-framework`); these are single calls.
 
 use super::{
@@ -20,7 +20,7 @@ pub struct Subscription {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Leased {
-    /// What it is acknowledged by.
+    /// The id with which it is acknowledged.
     pub ack_id: String,
     /// The message.
     pub message: PubSubMessage,
@@ -35,7 +35,7 @@ pub struct PubSubMessage {
     /// When it was published, in RFC 3339.
     #[serde(default)]
     pub publish_time: String,
-    /// What it says beside its data.
+    /// Its attributes.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
     /// Its data in base64.
@@ -82,7 +82,7 @@ impl Subscription {
         Ok(json::<Pulled>(&doing, answer).await?.received_messages)
     }
 
-    /// These messages are removed permanently.
+    /// Acknowledges these messages, which removes them permanently.
     ///
     /// # Errors
     /// Pub/Sub refused the call, or could not be reached.
@@ -91,7 +91,7 @@ impl Subscription {
         self.post("acknowledge", &doing, &json!({ "ackIds": ack_ids })).await.map(drop)
     }
 
-    /// These messages are leased for `seconds` from now; 0 releases them.
+    /// Extends the lease of these messages to `seconds` from now; 0 releases them.
     ///
     /// # Errors
     /// Pub/Sub refused the call, or could not be reached.

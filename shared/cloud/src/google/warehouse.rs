@@ -1,8 +1,9 @@
-//! Rows in BigQuery, by load jobs whose ids are made from what they load.
+//! Rows in BigQuery, by load jobs whose ids are computed from what they load.
 //!
-//! A job id can be used once in a project. So a repeated load meets 409, and the existing job says how it went: done means that the rows exist,
-//! running means to wait, failed means to try under the next id (`..._r1`), because a failed id stays taken. A load job is atomic, so the rows of a
-//! request exist exactly once or not at all. Files that are loaded together share a job, whose id is made from all of them.
+//! A job id can be used once in a project. So a repeated load meets 409, and the state of the existing job decides: done means
+//! that the rows exist, running means to wait, failed means to try under the next id (`..._r1`), because a failed id stays taken.
+//! A load job is atomic, so the rows of a request exist exactly once or not at all. Files that are loaded together share a job,
+//! whose id is made from all of them.
 
 use super::{
     Buckets,
@@ -86,7 +87,8 @@ impl BigQuery {
         Self { api, project, dataset, buckets, location: OnceCell::new() }
     }
 
-    /// With the location of the dataset known: nobody is asked for it, which would take the right `bigquery.datasets.get`.
+    /// Sets the location of the dataset. Without it the location is read from BigQuery, which needs the right
+    /// `bigquery.datasets.get`.
     #[must_use]
     pub fn in_location(mut self, location: &str) -> Self {
         self.location = OnceCell::new_with(Some(location.to_owned()));
@@ -318,7 +320,8 @@ impl Warehouse for BigQuery {
     }
 }
 
-/// Whether the error is about the moment, or about a table or a right that somebody can repair while deliveries continue; and not about the rows.
+/// Whether another attempt can succeed: the error is temporary, or about a table or a right that somebody can repair; and it is
+/// not about the rows.
 fn may_pass(code: &str, message: &str) -> bool {
     // A file that is gone stays so: its rows come from nowhere else.
     let is_about_file = ["gs://", "/bigstore/"].iter().any(|address| message.contains(address));

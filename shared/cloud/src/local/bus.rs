@@ -1,4 +1,4 @@
-//! The in-process bus: hands messages to handlers as the trigger files say.
+//! The in-process bus: it delivers messages to handlers by the rules of the trigger files.
 
 use super::{
     catalog::LocalCloud,
@@ -24,7 +24,7 @@ const MOST_ATTEMPTS: u32 = 5;
 /// How long handlers may take to notice that they are asked to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
-/// Delivers messages to handlers: at least once, each function at most so often at the same time, with retries.
+/// Delivers messages to handlers: at-least-once, with retries, and with a limit on concurrency for each function.
 #[derive(Debug)]
 pub struct Bus {
     cloud: Arc<LocalCloud>,
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Function {
 pub struct InFlight {
     /// The function.
     pub function: String,
-    /// What the event belongs to: a request id.
+    /// The id of the request that the event belongs to.
     pub request: String,
     /// The attempt, which knows how much work is done.
     pub delivery: Delivery,
@@ -58,7 +58,7 @@ pub struct InFlight {
 /// What the bus reports to the caller that watches it.
 #[derive(Clone, Debug)]
 pub enum BusEvent {
-    /// A handler succeeded with a delivery, and it is off the queue.
+    /// A handler succeeded, and the delivery was removed from the queue.
     Acknowledged {
         /// The function.
         function: String,
@@ -87,7 +87,7 @@ pub enum BusEvent {
     },
 }
 
-/// Why a bus can't continue: the host's own trouble, not that of one event.
+/// Why a bus can't continue: a problem of the host, and not of one event.
 #[derive(Debug, thiserror::Error)]
 #[error("{failure}")]
 pub struct BusError {
@@ -260,7 +260,7 @@ impl Bus {
         }
     }
 
-    /// Asks what is in flight to stop and puts its messages back.
+    /// Asks the handlers in progress to stop, and returns their messages to the queue.
     async fn hand_back(&self, mut running: JoinSet<Ended>, watch: &mut impl FnMut(BusEvent)) {
         for in_flight in self.in_flight() {
             in_flight.delivery.cancel();

@@ -1,4 +1,4 @@
-//! The catalog: one SQLite file that says what exists.
+//! The catalog: one SQLite file that lists everything that exists in the data directory.
 
 use super::host::Host;
 use crate::StorageError;
@@ -83,7 +83,7 @@ pub enum OpenError {
 }
 
 impl LocalCloud {
-    /// Opens a data directory, making it where it is missing, and takes over what dead processes left.
+    /// Opens a data directory, and creates it if it is missing. Takes over the messages and files of processes that died.
     ///
     /// # Errors
     /// The directory cannot be made, is of another version, or is not a data directory.
@@ -133,7 +133,8 @@ impl LocalCloud {
         &self.inner.root
     }
 
-    /// Where contents that come in pieces can wait until they are whole: on the disk of the contents, and not swept when a process dies.
+    /// The folder for contents that arrive in pieces, until they are complete. It is on the disk of the contents, and not cleared
+    /// when a process dies.
     pub fn incoming(&self) -> PathBuf {
         self.inner.store.join("incoming")
     }

@@ -1,4 +1,4 @@
-//! Which processes are alive: each holds a lock on a file of its own, which the operating system drops when it dies.
+//! Which processes are alive: each process locks a file, and the operating system releases the lock when the process dies.
 
 use std::{
     fs::{File, TryLockError},

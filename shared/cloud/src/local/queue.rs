@@ -1,4 +1,5 @@
-//! Messages: stored with what caused them, leased to a process, gone when they are acknowledged.
+//! The queue of messages. A message is stored in the same transaction as its cause, leased to a process, and deleted when it is
+//! acknowledged.
 
 use super::catalog::{Inner, LocalCloud};
 use crate::{PublishError, Publisher, StorageError};
@@ -173,12 +174,12 @@ impl Inner {
 pub enum Redrive {
     /// Existing objects are retained. Every event of the request is delivered again, and idempotent handlers do what is missing.
     Resume,
-    /// Everything but the upload is forgotten, in one step.
+    /// Everything but the upload is deleted, in one step.
     Reset,
 }
 
 impl LocalCloud {
-    /// How many messages of a request are waiting or being worked on, by whichever process.
+    /// How many messages of a request wait, or are processed by any process.
     ///
     /// # Errors
     /// The catalogue cannot be read or written.
@@ -220,7 +221,7 @@ impl LocalCloud {
         .await
     }
 
-    /// The requests that have messages waiting or being worked on, by whichever process.
+    /// The requests whose messages wait, or are processed by any process.
     ///
     /// # Errors
     /// The catalogue cannot be read or written.
@@ -236,8 +237,8 @@ impl LocalCloud {
         .await
     }
 
-    /// Starts a request again, with the upload that starts it, if one does, whose custom metadata is replaced at the same moment. Gives
-    /// false, and does nothing, when some process is working on it right now.
+    /// Starts a request again. If an upload starts it, the custom metadata of that upload are replaced in the same transaction.
+    /// Gives false, and does nothing, when some process is working on it right now.
     ///
     /// # Errors
     /// The catalogue cannot be read or written.

@@ -1,4 +1,4 @@
-//! What processes left that are no longer alive: their messages are handed out again, their files deleted.
+//! Takes over from processes that died: their messages are delivered again, and their temporary files are deleted.
 
 use super::catalog::{Inner, unavailable};
 use crate::StorageError;

@@ -1,4 +1,4 @@
-//! The local warehouse: the catalog says which Parquet files are loaded; DuckDB reads the files themselves.
+//! The local warehouse. The catalog lists the loaded Parquet files, and DuckDB reads these files.
 
 use super::catalog::LocalCloud;
 use crate::{LoadOutcome, StorageError, TracksFile, Warehouse, WarehouseError};
@@ -13,7 +13,7 @@ use trackdrop_tables::requests::RequestRow;
 pub struct LoadedFile {
     /// The request that made it.
     pub request_id: String,
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
 }
 

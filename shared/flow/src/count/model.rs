@@ -1,5 +1,5 @@
-//! A model of lease and completion counter that is explored whole: three segments, two workers, and every way in which a few crashes and
-//! expired leases may fall between their operations.
+//! A model of lease and completion counter. A test visits all its states: three segments, two workers, and every order in which a
+//! few crashes and expired leases can occur between their operations.
 //!
 //! Each step of a worker is one operation of [`super::complete`] and its caller, in the same order. A lease that expires lets a second
 //! worker run the same delivery at the same time; a crash hands it out again; what was acknowledged may come once more. Changed protocols

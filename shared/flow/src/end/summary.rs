@@ -1,4 +1,4 @@
-//! What a request came to, added up when it ends: `summary.json`, and the row in `requests`.
+//! Counts and timings of a request, summed when it ends: `summary.json`, and the row in `requests`.
 
 use crate::{
     Cloud, VERSION, WorkReport, busy_seconds,
@@ -44,8 +44,8 @@ pub struct Summary {
     pub model: Option<ModelIdentity>,
     /// Seconds of work a stage, all segments together.
     pub seconds_by_stage: BTreeMap<Stage, f64>,
-    /// Frames looked at in a second in which an instance was busy with `track`, however many segments it worked on in it: what
-    /// `trackdrop plan --fps-per-gpu` wants.
+    /// Frames that the detector looked at per second in which an instance was busy with `track`. A second counts once if the
+    /// instance worked on several segments. This is the value for `trackdrop plan --fps-per-gpu` wants.
     #[serde(default)]
     pub fps_per_instance: Option<f64>,
     /// What this work would cost on Cloud Run with L4 GPUs if instances were busy with it for the same time there. An estimate.
@@ -55,7 +55,7 @@ pub struct Summary {
     pub version: String,
 }
 
-/// What the summary of a finished request says; none where there is none.
+/// Reads the summary of a finished request; none if it does not exist.
 ///
 /// # Errors
 /// Those of the store; permanent where the object is no summary.

@@ -1,4 +1,4 @@
-//! One line a request, with what it was answered and why, in the span of the event that it carried.
+//! One log line per HTTP request, with the answer and the reason, in the span of its event.
 
 use crate::{
     answer::Answer,

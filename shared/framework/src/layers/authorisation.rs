@@ -1,4 +1,4 @@
-//! Only who is meant to push may.
+//! Refuses callers that may not push.
 
 use crate::{
     answer::Answer,

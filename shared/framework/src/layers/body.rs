@@ -1,4 +1,5 @@
-//! Reads the body, up to a bound of bytes and of seconds, before the event takes a place: who sends slowly keeps nobody else waiting.
+//! Reads the body before the event occupies a slot, up to a bound of bytes and of seconds. So a slow sender does not delay other
+//! events.
 
 use crate::answer::Answer;
 use axum::{

@@ -1,4 +1,4 @@
-//! At most as many events in progress as the instance is made for; the others go back to the queue, which waits better than we do.
+//! Limits the number of events in progress. All others are returned to the queue.
 
 use crate::answer::Answer;
 use axum::{

@@ -1,5 +1,5 @@
-//! Work continues to its end, under its deadline and with its log line, even if the caller closes the connection; and the service waits for it when
-//! it stops.
+//! If the caller closes the connection, the work continues to its end, with its deadline and its log line. The service waits for
+//! it when it stops.
 
 use crate::answer::Answer;
 use axum::{

@@ -1,4 +1,4 @@
-//! A panic is a transient failure with a diagnostic; and work that holds its thread does not hold up its deadline.
+//! A panic becomes a transient failure with a diagnostic. Work that blocks its thread does not delay its deadline.
 
 use crate::answer::Answer;
 use axum::{

@@ -1,4 +1,5 @@
-//! Who called, by W3C's `traceparent`, and a place for the span of the event, which is known once the body is read.
+//! The trace of the caller, from W3C's `traceparent`, and a place for the span of the event, which is known after the body is
+//! read.
 
 use crate::telemetry::{EventSpan, TraceContext};
 use axum::{extract::Request, middleware::Next, response::Response};

@@ -1,4 +1,4 @@
-//! What is counted. The log's fields and the metrics have the same names; `terraform/modules/observability` reads the log's.
+//! The metrics. The log's fields and the metrics have the same names; `terraform/modules/observability` reads the log's.
 
 use opentelemetry::{KeyValue, global};
 use trackdrop_pipeline::Delivery;

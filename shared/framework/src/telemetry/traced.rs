@@ -1,4 +1,4 @@
-//! A cloud whose transfers are spans, and whose objects carry the trace that they belong to.
+//! A wrapper of a cloud: transfers are spans, and objects carry the context of their trace.
 
 use super::{context, context_of};
 use async_trait::async_trait;

@@ -1,4 +1,4 @@
-//! Reads exactly one generation of an object, in as many connections as it takes.
+//! Reads exactly one generation of an object. If a connection breaks, the next one continues.
 
 use super::{CloudStorage, error_of, unavailable};
 use crate::{
@@ -39,7 +39,7 @@ impl CloudStorage {
         if info.crc32c.is_none_or(|told| told == crc) { Ok(()) } else { Err(Download::Overtaken) }
     }
 
-    /// Hands a range of exactly this generation to `take`, piece by piece; begins where the last attempt broke off.
+    /// Passes a range of exactly this generation to `take`, piece by piece. It begins where the last attempt broke off.
     async fn receive(
         &self,
         info: &ObjectInfo,

@@ -1,4 +1,4 @@
-//! Writes an object: in one request, or resumable where it is large.
+//! Writes an object: in one request or, if it is large, by a resumable upload.
 
 use super::{
     CloudStorage, error_of,
