@@ -1,4 +1,5 @@
-//! A video at an address: fetched into the data directory, so that a download that breaks off resumes in the next run, and uploaded from there.
+//! A video at an address. It is downloaded into the data directory, so that a download that breaks off resumes in the next run,
+//! and uploaded from there.
 
 use crate::{
     download::{self, Wanted, fetch_shown, shown},

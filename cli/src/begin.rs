@@ -1,4 +1,4 @@
-//! From an upload and what is wanted of it to the request that gives it: one that is there, a version of its tracks, or another upload of the
+//! Finds or makes the request for an upload and its settings: an existing one, a version of its tracks, or another upload of the
 //! same content beside it. Results of other settings stay.
 
 use crate::{host::Host, settings, upload};

@@ -1,4 +1,4 @@
-//! `trackdrop completions` and `trackdrop man`: what shells and `man` want to know of the command.
+//! `trackdrop completions` and `trackdrop man`: completions for shells, and manual pages.
 
 use crate::args::{Arguments, CompletionsArguments, ManArguments};
 use anyhow::Context;

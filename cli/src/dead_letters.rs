@@ -1,7 +1,7 @@
 //! `trackdrop dead-letters`: the events whose attempts all failed, in the subscription that stores them.
 //!
-//! On one machine there are none to look through: a delivery whose attempts all failed ends its request at once, and the same `trackdrop run` resumes
-//! it.
+//! On one machine there are none: a delivery whose attempts all failed ends its request at once, and the same `trackdrop run`
+//! resumes it.
 
 use crate::{
     args::{ChosenDeadLettersArguments, DeadLettersCommand, ListDeadLettersArguments},

@@ -1,4 +1,4 @@
-//! `trackdrop doctor`: what the command needs of this machine, what of it is there, and how to get what is missing.
+//! `trackdrop doctor`: what the command needs on this machine, what is missing, and how to install it.
 
 use crate::{
     args::DoctorArguments,

@@ -1,4 +1,4 @@
-//! A file from the web into a folder: what an earlier run left is gone on with, and nothing is believed that has another hash.
+//! Downloads a file into a folder. It resumes what an earlier run left, and refuses a file with another hash.
 
 use crate::sha256_hex::Sha256Hex;
 use anyhow::{Context, anyhow, bail};

@@ -1,4 +1,4 @@
-//! `trackdrop export`: a request's tracks in anyone's format.
+//! `trackdrop export`: a request's tracks in the formats of other tools.
 
 use crate::{args::ExportArguments, which_request, whole_file};
 use anyhow::{Context, bail};

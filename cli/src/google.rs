@@ -1,4 +1,5 @@
-//! The deployment on Google Cloud that the environment names as it does for the services: for commands that look into it or set it right.
+//! The deployment on Google Cloud that the environment variables name, as for the services. Commands use it to read or repair
+//! requests.
 
 use anyhow::Context;
 use std::sync::Arc;

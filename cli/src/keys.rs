@@ -1,4 +1,4 @@
-//! The keys that every JSON answer about a request has, whichever command gives it.
+//! The keys that the JSON output about a request has in all commands.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};

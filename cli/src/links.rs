@@ -1,4 +1,4 @@
-//! `trackdrop links`: where a request's identities are weakest, so that a person can look there.
+//! `trackdrop links`: the least certain links of a request, so that a person can check them.
 
 use crate::{
     args::LinksArguments,

@@ -1,4 +1,4 @@
-//! Standard output: results and nothing else. A reader that has seen enough is no error.
+//! Standard output: results and nothing else. If the reader closes it early (`| head`), that is not an error.
 
 use std::io::{self, Write};
 

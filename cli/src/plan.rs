@@ -1,4 +1,4 @@
-//! `trackdrop plan`: what a video would take and cost, before it is spent.
+//! `trackdrop plan`: predicts the time and the cost of a video before it is processed.
 
 use crate::{args::PlanArguments, output::line, probe, settings};
 use anyhow::bail;

@@ -1,4 +1,4 @@
-//! How often a video must be looked at, found out before a request is made of it.
+//! Finds out how often the detector must look at a video, before there is a request.
 
 use crate::{args::PlanArguments, host, settings};
 use anyhow::Context;

@@ -1,4 +1,5 @@
-//! How far a run is: one line per stage on a terminal, plain lines elsewhere. On standard error, so that results can be piped.
+//! The progress of a run: one line per stage on a terminal, plain lines elsewhere. It is on standard error, so that results can
+//! be piped.
 
 use crate::host::Host;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};

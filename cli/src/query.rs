@@ -1,4 +1,4 @@
-//! `trackdrop query`: SQL over the results, by DuckDB.
+//! `trackdrop query`: SQL over the results, with DuckDB.
 
 use crate::{
     args::{Format, QueryArguments},

@@ -1,4 +1,4 @@
-//! Refinements of files: what the user said, and the rows of anyone's tracks.
+//! Refinements of files: the user's options, and the rows of tracks of any program.
 
 use crate::{
     args::{RefineArguments, TrackerArguments},

@@ -1,4 +1,4 @@
-//! `trackdrop requests` and `trackdrop show`: what the manifests say.
+//! `trackdrop requests` and `trackdrop show`: they print the content of manifests.
 
 use crate::{
     args::{RequestsArguments, ShowArguments},

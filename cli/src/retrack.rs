@@ -1,4 +1,4 @@
-//! `trackdrop retrack`: a request's detections, or anyone's, tracked again with other settings. No detector runs.
+//! `trackdrop retrack`: tracks the detections of a request, or of another program, with other settings. No detector runs.
 
 use crate::{
     args::RetrackArguments,

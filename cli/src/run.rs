@@ -1,4 +1,4 @@
-//! `trackdrop run`: put the files into `uploads`, let the events run, tell what came out.
+//! `trackdrop run`: puts the files into `uploads`, delivers the events, and prints the results.
 
 use crate::{
     args::{ProcessingArguments, RunArguments},

@@ -1,4 +1,4 @@
-//! `trackdrop scene`: lines and zones that the stored tracks are asked about.
+//! `trackdrop scene`: checks, stores, lists and previews scenes (lines and zones).
 
 mod preview;
 

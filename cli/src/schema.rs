@@ -1,4 +1,4 @@
-//! `trackdrop schema`: what the tables and views of a warehouse are made of, from the definition that the Parquet files come from.
+//! `trackdrop schema`: the schemas of a warehouse's tables and views, from the definition that the Parquet files use, too.
 
 use crate::{
     args::{BigquerySchemaArguments, SchemaCommand},

@@ -1,4 +1,4 @@
-//! From what the user said to the settings of a request.
+//! Makes the settings of a request from the command's options.
 
 use crate::{
     args::{

@@ -1,4 +1,4 @@
-//! `trackdrop simulate`: the whole flow in a simulation that tries to break it.
+//! `trackdrop simulate`: runs the whole flow in a simulation with faults.
 
 mod day;
 

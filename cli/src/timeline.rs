@@ -1,4 +1,4 @@
-//! `trackdrop show REQUEST --timeline`: where the time of a request went, and what would have to be faster.
+//! `trackdrop show REQUEST --timeline`: how long each part of a request took, and what the bottleneck was.
 
 use crate::{keys, output::line};
 use trackdrop_flow::{

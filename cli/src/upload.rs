@@ -1,4 +1,4 @@
-//! From a file of the user's to an object in `uploads`.
+//! Puts a file of the user into `uploads`.
 
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};

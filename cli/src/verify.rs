@@ -1,4 +1,4 @@
-//! `trackdrop verify`: the proof, for one's own file, that cutting it loses and invents nothing.
+//! `trackdrop verify`: checks for a user's file that cutting loses no frame and adds none.
 
 use crate::{args::VerifyArguments, output::line, settings, whole_file};
 use anyhow::{Context, bail};

@@ -1,6 +1,6 @@
-//! `trackdrop watch`: what appears in a folder is processed once it is complete, and once only.
+//! `trackdrop watch`: processes the videos that appear in a folder, each once, when its file is complete.
 //!
-//! A file is **complete** when all of this holds:
+//! A file is **complete** when all of this is true:
 //!
 //! 1. it has the name of a video, and not one that uploads ignore (unfinished downloads, hidden files);
 //! 2. two checks in a row found the same file: inode, size and time of its last change;

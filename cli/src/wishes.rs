@@ -1,4 +1,5 @@
-//! What the page asks for, read by the command's own parser: it is refused where the command refuses it, in the same words.
+//! The options that the page sends. The command's own parser reads them, so the page refuses what the command refuses, with the
+//! same message.
 
 use crate::args::{Arguments, Command, RetrackArguments, RunArguments};
 use anyhow::{anyhow, bail};

@@ -1,4 +1,4 @@
-//! What the console has done: the same functions, started in the same way as by `trackdrop run`, for as long as there is something to do.
+//! The work for the console: it runs the same functions in the same way as `trackdrop run`, as long as there is something to do.
 
 use crate::{
     begin::{self, Again},

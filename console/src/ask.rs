@@ -1,7 +1,8 @@
-//! SQL of the page over the tables that `trackdrop query` has.
+//! Runs SQL from the page over the tables of `trackdrop query`.
 //!
-//! On one machine DuckDB answers, and nothing is paid. On Google Cloud DuckDB answers what is asked about one request, from that request's own file. The
-//! warehouse answers what is asked about all: a dry run says what that would cost, and it runs when the page has agreed to this many bytes.
+//! On one machine DuckDB runs every query, without cost. On Google Cloud DuckDB runs queries about one request, over that
+//! request's file. The warehouse runs queries about all requests: a dry run says how many bytes the query would read, and it runs
+//! only if the page has agreed to that number.
 
 use crate::{Console, json::Json, problem::Problem, requests, scenes::contents_of};
 use axum::{body::Bytes, extract::State, http::StatusCode};
@@ -33,7 +34,7 @@ const MOST_SQL_BYTES: usize = 100_000;
 const PAID_TIME: Duration = Duration::from_secs(30);
 const TIB: f64 = (1u64 << 40) as f64;
 
-/// A warehouse that is paid for what it reads.
+/// A warehouse that bills for the bytes that it reads.
 #[derive(Clone, Debug)]
 pub struct Billed {
     /// The warehouse.

@@ -1,4 +1,4 @@
-//! The page itself, built into the binary.
+//! The files of the page, which are built into the binary.
 
 use crate::problem::Problem;
 use axum::{

@@ -1,4 +1,4 @@
-//! The best picture of each object, where the request has them.
+//! The best picture of each object, if the request has them.
 
 use crate::{Console, problem::Problem, requests};
 use axum::{

@@ -1,4 +1,4 @@
-//! Who may come in.
+//! Checks which HTTP requests are admitted.
 //!
 //! The page is served on the loopback interface, where every process and every web page of this machine can reach it. So:
 //!
@@ -62,7 +62,7 @@ impl Token {
         &self.0
     }
 
-    /// Whether it is this one. How long that takes says nothing of the token: digests are compared.
+    /// Whether the text is this token. Digests are compared, so the time of the comparison reveals nothing about the token.
     fn is(&self, given: &str) -> bool {
         Sha256::digest(&self.0) == Sha256::digest(given)
     }
@@ -80,29 +80,29 @@ fn cookie_name(host: &str) -> String {
     format!("{COOKIE}_{}", port.trim_end_matches(']'))
 }
 
-/// What is in front of the page where that is not the loopback interface.
+/// The check of callers if the page is not on the loopback interface.
 #[async_trait]
 pub trait Guard: fmt::Debug + Send + Sync {
-    /// The names under which the page is asked for.
+    /// The host names of the page.
     fn hosts(&self) -> &[String];
 
-    /// Whether a request may come in, by its headers.
+    /// Whether a request is admitted, by its headers.
     ///
     /// # Errors
     /// [`TurnedAway`].
     async fn admit(&self, headers: &HeaderMap) -> Result<(), TurnedAway>;
 }
 
-/// A request that a [`Guard`] turns away, with the reason.
+/// A request that a [`Guard`] refuses, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TurnedAway {
-    /// Nobody knows who asks.
+    /// The person is unknown.
     #[error("{0}")]
     Unknown(String),
-    /// It is somebody who may not.
+    /// The person has no access.
     #[error("{0}")]
     Forbidden(String),
-    /// It can't be decided just now.
+    /// It can't be decided now.
     #[error("{0}")]
     Later(String),
 }

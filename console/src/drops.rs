@@ -1,4 +1,4 @@
-//! From a video that has come to its request, and what the page can do with requests.
+//! Makes a request of a dropped video, and carries out the actions of the page on requests.
 
 use crate::{
     Console,

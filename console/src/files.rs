@@ -1,4 +1,4 @@
-//! Objects as files, cached while they are of use: a store in a cloud makes a copy each time.
+//! Objects as files. They are cached while they are used, because a store in a cloud makes a copy each time.
 
 use crate::problem::Problem;
 use std::{

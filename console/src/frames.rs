@@ -1,4 +1,4 @@
-//! The time of every frame. The page decides nothing by time x rate.
+//! The time of every frame, so that the page never computes a frame from a time and a frame rate.
 
 use crate::{Console, json::Json, problem::Problem, requests};
 use axum::extract::{Path, State};

@@ -1,4 +1,4 @@
-//! Videos that come in parts: each has a file that grows, and a record of how far it has come.
+//! Videos that are uploaded in parts: each has a file that grows, and a record of its progress.
 //!
 //! ```text
 //! FOLDER/lock        held by the one console that takes uploads
@@ -87,7 +87,7 @@ pub(crate) enum IncomingError {
     Io(#[from] io::Error),
 }
 
-/// Why no uploads are taken at all.
+/// Why the console accepts no uploads.
 #[derive(Debug, thiserror::Error)]
 pub enum IncomingOpenError {
     /// Another process does.
@@ -100,7 +100,7 @@ pub enum IncomingOpenError {
     Io(PathBuf, #[source] io::Error),
 }
 
-/// All of them.
+/// All unfinished uploads.
 #[derive(Debug)]
 pub struct Incoming {
     folder: PathBuf,

@@ -1,7 +1,7 @@
-//! The console: a page on which people look at what Trackdrop knows, served over the traits of a cloud.
+//! The console: a web page that shows the results of Trackdrop. The server uses only the traits of a cloud.
 //!
-//! - `door`: who may come in: a token, the names under which the page is asked for, what the browser may load.
-//! - `assets`: the page itself, built into the binary.
+//! - `door`: which HTTP requests are admitted: the token, the host names of the page, and what the browser may load.
+//! - `assets`: the files of the page, which are built into the binary.
 //! - `requests`: the list, and the page of one request.
 //! - `frames`: the time of every frame.
 //! - `boxes`: the boxes of a span of frames, as bytes that the page draws without parsing.
@@ -11,17 +11,17 @@
 //! - `still`: any frame as a picture, exactly.
 //! - `crops`: the best picture of each object.
 //! - `exports`: a request's tracks in other tools' formats.
-//! - `links`: where the identities of linked tracks are weakest.
+//! - `links`: the least certain links between track pieces.
 //! - `ask`: SQL of the page over the tables, read-only and bounded.
 //! - `scenes`: lines and zones, what they count, and where they are stored.
 //! - `files`: objects as files, held open while they are of use.
-//! - `incoming`: videos that come in parts, whatever is killed meanwhile; `tus`: the protocol by which they come.
-//! - `works`: what the host of the functions does for the page; `drops`: videos that people drop on the page, from upload to request, and cancel, retry,
-//!   mend, track again, delete.
-//! - `sessions`: on Google Cloud, uploads that go straight to the store.
-//! - `live`: the progress of all that, as it happens.
+//! - `incoming`: videos that are uploaded in parts, and survive a kill of any process; `tus`: the protocol of these uploads. -
+//!   `works`: the actions that the host of the functions does for the page; `drops`: videos that people drop on the page, from
+//!   upload to request, and cancel, retry, mend, track again, delete.
+//! - `sessions`: on Google Cloud, uploads that the browser sends directly to the store. - `live`: the progress of uploads and
+//!   requests, sent immediately.
 //!
-//! Names, labels and messages are data everywhere: the server sends JSON and pictures, and the page makes text of them.
+//! Names, labels and messages are always data: the server sends JSON and pictures, and the page shows names as text.
 
 mod ask;
 mod assets;
@@ -83,7 +83,7 @@ const MEMORY: &str = "256MB";
 /// What answers that are being sent may still take when the console ends.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What the page is served from.
+/// The server of the page.
 #[derive(Debug)]
 pub struct Console {
     cloud: Cloud,
@@ -122,7 +122,7 @@ impl Console {
         Self::made(cloud, ask::Rows::Files(tables), limits, door::Door::Token(token))
     }
 
-    /// Over a cloud whose functions run as services, behind a guard: it reads, and opens uploads.
+    /// Over a cloud whose functions run as services, behind a guard. This console only reads and opens uploads.
     ///
     /// # Errors
     /// [`DatabaseError`] where DuckDB can't start.
@@ -180,7 +180,7 @@ impl Console {
         }
     }
 
-    /// Takes videos, or tells the page why it does not.
+    /// Accepts videos, or says on the page why it does not.
     #[must_use]
     pub fn with_drops(self, drops: Result<Drops, String>) -> Self {
         Self { drops, ..self }

@@ -1,4 +1,4 @@
-//! Where the identities of a request that was tracked with links are weakest, as `trackdrop links` lists them.
+//! The least certain links of a request that was tracked with links, as `trackdrop links` lists them.
 
 use crate::{Console, json::Json, problem::Problem, requests};
 use axum::{

@@ -1,4 +1,4 @@
-//! The progress of uploads and requests, sent to the page as it happens (server-sent events).
+//! The progress of uploads and requests, sent to the page immediately (server-sent events).
 
 use crate::{Console, drops::Drops, incoming::Upload, problem::Problem, works::Works};
 use axum::{

@@ -1,4 +1,4 @@
-//! What went wrong, as the page shows it.
+//! Errors in the form in which the page shows them.
 
 use crate::json::Json;
 use axum::{

@@ -1,6 +1,7 @@
-//! Lines and zones: what they count in one request, before they are stored and afterwards, and where they are stored.
+//! Lines and zones: their counts in one request, before and after they are stored, and the place where they are stored.
 //!
-//! A draft is asked by the same SQL as a stored scene, over the rows of its request alone, so that a count of the page is `trackdrop query`'s.
+//! A draft uses the same SQL as a stored scene, over the rows of its request only. So a count on the page is that of `trackdrop
+//! query`'s.
 
 use crate::{Console, MEMORY, THREADS, files::Fetched, json::Json, problem::Problem, requests};
 use axum::{

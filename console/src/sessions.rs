@@ -1,7 +1,8 @@
-//! Uploads that go from the page straight to the store: on Google Cloud, by resumable sessions that are opened here.
+//! Uploads that the page sends directly to the store: on Google Cloud, by resumable sessions that this module opens.
 //!
-//! The page asks for a session with a name, a size and settings, and gets its address. What was sent of a session stays when the page or this service
-//! ends; the page asks the store how much that is. The last byte makes the object, whose event starts `split`.
+//! The page asks for a session with a name, a size and settings, and gets its address. The sent part of a session remains if the
+//! page or this service ends; the page asks the store how much that is. The last byte makes the object, whose event starts
+//! `split`.
 
 use crate::{Console, json::Json, problem::Problem, works::Wishes};
 use axum::{
@@ -66,7 +67,7 @@ pub(crate) async fn open(
     Ok(Json(json!({ "address": address })))
 }
 
-/// Refuses what would be no video's upload.
+/// Refuses an upload that would not be a video.
 fn check(name: &str, bytes: u64, most_bytes: u64) -> Result<(), Problem> {
     if name.is_empty() || name.len() > LONGEST_NAME_BYTES || name.contains(['/', '\r', '\n']) {
         return Err(Problem::bad(format!(

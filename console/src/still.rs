@@ -1,4 +1,4 @@
-//! Any frame as a picture, decoded from the chunk that owns it: exactly that frame, whatever a browser's seeking makes of the video.
+//! Any frame as a picture, decoded from the chunk that owns it. It is exactly that frame, also if a browser seeks to another one.
 
 use crate::{Console, problem::Problem, requests};
 use axum::{

@@ -1,4 +1,4 @@
-//! One line a track, as columns.
+//! One line per track, as columns.
 
 use crate::{Console, json::Json, problem::Problem, requests};
 use axum::extract::{Path, State};

@@ -48,7 +48,7 @@ impl From<IncomingError> for Problem {
     }
 }
 
-/// What the protocol wants with every answer.
+/// The headers that the protocol requires in every answer.
 fn answer(status: StatusCode, headers: &[(HeaderName, String)]) -> Response {
     let mut response = (status, [(RESUMABLE, VERSION), (header::CACHE_CONTROL, "no-store")]).into_response();
     for (name, value) in headers {

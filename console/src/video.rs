@@ -1,4 +1,4 @@
-//! The source and the annotated video, in ranges as players ask for them.
+//! The source and the annotated video, in the ranges that players request.
 
 use crate::{Console, problem::Problem, requests};
 use axum::{

@@ -1,4 +1,4 @@
-//! What the page can have done. The host of the functions does it: the console runs no stage.
+//! The actions that the page can request. The host of the functions does them; the console runs no stage.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -48,15 +48,15 @@ pub struct Retracking {
     pub no_score_fusion: bool,
     /// Whether a lost track is retained for `track_buffer` / 30 seconds, at any frame rate.
     pub scale_buffer: bool,
-    /// Whether each class is associated by itself.
+    /// Whether each class is associated separately.
     pub per_class: bool,
-    /// What the tracks are also linked by: `color`, a network's file, or `none`.
+    /// What links also compare: `color`, the vectors of a network (its file), or `none`.
     pub appearance: Option<String>,
-    /// All refinements that are best.
+    /// Whether all recommended refinements are applied.
     pub refine: bool,
     /// Seconds over which pieces of tracks are linked.
     pub link: Option<f64>,
-    /// Whether detections that no track took are given to the tracks that pass there.
+    /// Whether detections that belong to no track are added to the tracks that pass there.
     pub recover: bool,
     /// Frames of a gap that is filled, at most.
     pub fill_gaps: Option<u32>,
@@ -102,10 +102,10 @@ pub trait Works: fmt::Debug + Send + Sync {
     /// Makes a request of a file, as `trackdrop run` does, and works for it from now on. The file stays. May be repeated.
     async fn begin(&self, name: &str, content: &Path, wishes: &Wishes) -> Result<RequestId, Refused>;
 
-    /// Works for a request that is not over; one that failed is tried again.
+    /// Continues a request that has not ended; a failed one is retried.
     async fn go_on(&self, request: &RequestId) -> Result<(), Refused>;
 
-    /// Ends a request now: as failed, with the reason that it was cancelled. What is done of it stays.
+    /// Ends a request now, as failed, with the reason that it was cancelled. Finished work remains.
     async fn cancel(&self, request: &RequestId) -> Result<(), Refused>;
 
     /// Makes another version of a request's tracks: with the first `keep` of its edits, and then these. Where that is a version that there is, gives that.
@@ -117,7 +117,7 @@ pub trait Works: fmt::Debug + Send + Sync {
     /// Deletes a request, as `trackdrop delete` does.
     async fn delete(&self, request: &RequestId, with_upload: bool) -> Result<(), Refused>;
 
-    /// The requests that are worked for.
+    /// The requests in progress.
     fn unfinished(&self) -> Vec<RequestId>;
 
     /// Frames that a stage has done of pieces of a request that are in work.

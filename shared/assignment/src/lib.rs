@@ -8,7 +8,7 @@
 //! assert_eq!(Assigner::default().maximise(&[edge(0, 0, 0.9), edge(0, 1, 0.8), edge(1, 0, 0.7)]), [1, 2]);
 //! ```
 //!
-//! The tracker has a solver of its own: its golden rows depend on how that one breaks ties.
+//! The tracker has a separate solver, because its golden rows depend on how that solver breaks ties.
 
 use std::{cmp::Ordering, collections::BinaryHeap};
 

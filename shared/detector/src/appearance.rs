@@ -1,4 +1,4 @@
-//! A network that gives a vector for the crop of a box: what an object looks like.
+//! A network that computes a vector from the crop of a box. The vector describes what the object looks like.
 
 use crate::{
     AppearanceCard, DetectorError, DetectorOptions, Device, ImageBatch, Resize,
@@ -22,8 +22,8 @@ const FEWEST_DIMENSIONS: usize = 2;
 
 /// A loaded network, ready for crops. As many inferences run at a time as it has lanes; threads that share it take turns.
 ///
-/// A crop's vector depends on the crop alone. The batch has always the same shape, and at the start it is tried whether a crop's bits are the same in
-/// each slot, beside other crops and beside none. Where they are not, crops go through one at a time.
+/// A crop's vector depends only on the crop. The batch always has the same shape. At the start a trial checks whether the vector
+/// of a crop has the same bits in each slot, with and without other crops. If not, each crop is inferred alone.
 pub struct AppearanceModel {
     name: String,
     sha256: String,
@@ -113,7 +113,7 @@ impl AppearanceModel {
         })
     }
 
-    /// What people call it.
+    /// Its name, for people.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -137,7 +137,7 @@ impl AppearanceModel {
         (self.size.width, self.size.height)
     }
 
-    /// By which filter a crop is scaled.
+    /// The filter that scales a crop.
     #[must_use]
     pub fn resize(&self) -> Resize {
         self.resize
@@ -155,13 +155,13 @@ impl AppearanceModel {
         2 * self.dimensions
     }
 
-    /// What it runs on.
+    /// The device that it runs on.
     #[must_use]
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// Crops that go through together, at most.
+    /// The largest number of crops per inference.
     #[must_use]
     pub fn at_once(&self) -> usize {
         self.at_once

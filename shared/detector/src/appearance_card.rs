@@ -5,8 +5,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
-/// The JSON file beside such a network (`osnet.onnx`, `osnet.json`). Nothing in an ONNX file says how its pictures are normalised, so the card says
-/// it; an unknown field is an error.
+/// The JSON file next to such a network (`osnet.onnx`, `osnet.json`). An ONNX file does not say how its pictures are normalised,
+/// so the card says it; an unknown field is an error.
 ///
 /// ```
 /// let card: trackdrop_detector::AppearanceCard = serde_json::from_str(

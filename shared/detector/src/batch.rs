@@ -4,7 +4,7 @@ use crate::{ModelInfo, Placement};
 
 /// The pictures of one inference, as the model's input wants them: `slots` pictures of u8 RGB [3, H, W].
 ///
-/// A video scaler writes each scaled frame straight into its place; the padding around it is there already.
+/// A video scaler writes each scaled frame directly into its slot, which already has the padding around the frame.
 #[derive(Clone, Debug)]
 pub struct ImageBatch {
     shape: Shape,

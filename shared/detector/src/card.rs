@@ -1,4 +1,4 @@
-//! The model card: what a model file does not say about itself.
+//! The model card: facts that the model file does not have.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{BoxFormat, DetectorError, Family, Letterbox, Resize, RowOrder};
 
-/// The JSON file beside a model (`model.onnx`, `model.json`). Every field is optional and overrides what the model's
-/// metadata or its family says; an unknown field is an error, so that a spelling mistake does not pass in silence.
+/// The JSON file beside a model (`model.onnx`, `model.json`). Every field is optional and overrides what the model's metadata or
+/// its family says; an unknown field is an error, so that a spelling mistake is found.
 ///
 /// ```
 /// let card: trackdrop_detector::Card = serde_json::from_str(

@@ -1,4 +1,4 @@
-//! Bytes of a picture to the floats that a model takes.
+//! Converts the bytes of a picture to the floats that a model takes.
 
 use half::{f16, slice::HalfFloatSliceExt};
 use std::ops::Range;

@@ -24,7 +24,7 @@ use crate::{
     trial::Trial,
 };
 
-/// What to open, and how it may use the machine.
+/// Which model to open, and how it may use the machine.
 #[derive(Clone, Debug)]
 pub struct DetectorOptions {
     /// The ONNX file; its card lies beside it.
@@ -228,13 +228,13 @@ impl Detector {
         Ok(detector)
     }
 
-    /// What the model runs on.
+    /// The device that the model runs on.
     #[must_use]
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// The devices that [`DeviceChoice::Auto`] would have liked better, and why it did not take them.
+    /// The devices that [`DeviceChoice::Auto`] prefers to the chosen one, and why they can't be used.
     #[must_use]
     pub fn passed_over(&self) -> &[PassedOver] {
         &self.passed_over

@@ -1,14 +1,14 @@
-//! What a model runs on.
+//! The device on which a model runs.
 
 use std::{fmt, str::FromStr};
 
 /// What the user asks for: `auto`, `cpu`, `cuda`, `tensorrt`, the last two with a GPU number as in `cuda:1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The first that works of TensorRT, CUDA and the processor.
+    /// The first of TensorRT, CUDA and the processor that works.
     #[default]
     Auto,
-    /// This one or an error, never another in silence.
+    /// This one, or an error.
     Only(Device),
 }
 

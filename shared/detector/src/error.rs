@@ -109,7 +109,7 @@ pub enum DetectorError {
         reason: String,
     },
 
-    /// The outputs are not what the model declares or its family has, or can't be believed.
+    /// The outputs are not those that the model declares or its family has, or they can't be right.
     #[error("the model's outputs can't be read: {reason}")]
     Outputs {
         /// What is wrong with them, and what to do.

@@ -1,4 +1,4 @@
-//! What a detector error means for the flow.
+//! Converts a detector error into a failure of a stage.
 
 use crate::DetectorError;
 use trackdrop_pipeline::{Failure, FailureKind};

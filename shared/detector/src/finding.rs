@@ -1,4 +1,4 @@
-//! What was found out about a model, and from what.
+//! Facts about a model, and the evidence for each.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What a model takes.
+//! The inputs of a model.
 
 use ort::value::TensorElementType;
 

@@ -1,4 +1,4 @@
-//! What inferences that run at the same time have each for itself, lent to one thread at a time.
+//! Lanes: each has a session and buffers for one inference, and is lent to one thread at a time.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! What an exporter wrote into a model about itself: the best evidence there is.
+//! The metadata that an exporter wrote into a model, which are the best evidence.
 
 use crate::class_names::{parse_lines, parse_names};
 

@@ -1,4 +1,5 @@
-//! Work in numbered parts, done by several threads in any order and taken by one in order, with a bound on how far they run ahead.
+//! Work in numbered parts. Several threads do the parts in any order, and one thread takes the results in order. The threads can
+//! run ahead only by a fixed number of parts.
 
 use std::{
     collections::BTreeMap,

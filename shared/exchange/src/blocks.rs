@@ -1,4 +1,4 @@
-//! A text file in blocks of whole lines, several at a time.
+//! Reads a text file in blocks of whole lines, several blocks at the same time.
 
 use crate::ahead::Ahead;
 use std::{

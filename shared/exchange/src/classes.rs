@@ -1,4 +1,4 @@
-//! The classes of the detections of a file, for those who want each class by itself.
+//! The classes of the detections of a file, for tracking each class separately.
 
 use crate::error::{ExchangeError, LineProblem};
 use std::{

@@ -1,10 +1,10 @@
-//! Detections in, tracks out: other people's files, re-tracking, and exporters.
+//! Reads detections of other programs, tracks them, and exports tracks in the formats of other tools.
 //!
 //! - [`read_detections`] reads CSV, MOTChallenge or Trackdrop's Parquet into [`Frames`].
-//! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`]. With the classes of [`read_classes`]
-//!   each class is tracked by itself. [`retrack_file`] tracks while it reads.
+//! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`]. With the classes of
+//!   [`read_classes`] each class is tracked separately. [`retrack_file`] tracks while it reads.
 //! - [`read_track_parquet`] reads tracks back.
-//! - [`retrack_refined`] refines what the tracker gives, and [`refine_tracks`] what another tracker gave.
+//! - [`retrack_refined`] refines the tracks of our tracker, and [`refine_tracks`] those of another tracker.
 //! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON, or as Google's Video Intelligence API
 //!   and Amazon Rekognition's people pathing answered. With the feature `archive`, `ExportChoice` is each of these by name, and CVAT's ZIP archive.
 //!
@@ -19,10 +19,10 @@
 //! # Ok::<(), trackdrop_exchange::ExchangeError>(())
 //! ```
 //!
-//! Frames are numbered from 1 in [`Frames`] and in the files of trackers (CSV, MOTChallenge), and indexed from 0 in
-//! Trackdrop's own tables. What each exporter counts from is said in the table of `src/export.rs`.
+//! Frames are numbered from 1 in [`Frames`] and in the files of trackers (CSV, MOTChallenge), and indexed from 0 in Trackdrop's
+//! own tables. The table in `src/export.rs` says from where each exporter counts.
 //!
-//! It knows nothing of video, clouds or the detector.
+//! This crate does not depend on video, clouds or the detector.
 
 mod ahead;
 mod blocks;

@@ -1,4 +1,4 @@
-//! Detections through the tracker, once more.
+//! Runs the tracker over detections.
 
 use crate::{
     error::ExchangeError,

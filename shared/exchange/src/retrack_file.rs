@@ -1,4 +1,4 @@
-//! A file of detections through the tracker while it is being read.
+//! Runs the tracker over a file of detections while the file is being read.
 
 use crate::{
     detections::DetectionFile,

@@ -1,4 +1,4 @@
-//! The tracker in its thread: frames in, batches of tracks out.
+//! The tracker in a separate thread: it gets frames, and returns batches of tracks.
 
 use crate::retrack::Retracked;
 use std::{

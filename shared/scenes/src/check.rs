@@ -1,4 +1,4 @@
-//! What is refused of a scene: every error with its place and the remedy.
+//! Checks a scene. Every error has its place, and says how to correct it.
 
 use crate::{
     geometry::{double_area, meet},

@@ -1,7 +1,9 @@
-//! Scenes: named lines and zones over a camera's picture, drawn after the fact, and the SQL that asks all stored tracks about them.
+//! Scenes: named lines and zones over a camera's picture, which can be drawn after tracking, and the SQL that applies them to all
+//! stored tracks.
 //!
-//! A [`Scene`] is one small file. [`Scene::parse`] reads and checks it; [`Scene::rows`] flattens it into rows of the table `scenes`, where geometry
-//! is plain numbers. [`sql`] holds the definition of every question once, as SQL over `tracks`, `requests` and `scenes` for DuckDB and BigQuery.
+//! A [`Scene`] is one small file. [`Scene::parse`] reads and checks it; [`Scene::rows`] flattens it into rows of the table
+//! `scenes`, where geometry is plain numbers. [`sql`] has the definition of every view once, as SQL over `tracks`, `requests` and
+//! `scenes` for DuckDB and BigQuery.
 //!
 //! ```
 //! use trackdrop_scenes::Scene;
@@ -13,7 +15,7 @@
 //! # Ok::<(), trackdrop_scenes::SceneError>(())
 //! ```
 //!
-//! Nothing here reads a file or opens a database. `docs/analytics.md` defines what is counted.
+//! This crate reads no file and opens no database. `docs/analytics.md` defines what is counted.
 
 mod check;
 mod geometry;

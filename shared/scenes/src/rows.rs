@@ -1,4 +1,5 @@
-//! A scene as rows of the table `scenes`: one for the scene, one a reference point, one a segment of a line, one a trapezoid of a zone.
+//! A scene as rows of the table `scenes`: one row for the scene, and one for each reference point, segment of a line, and
+//! trapezoid of a zone.
 
 use crate::{
     geometry::{trapezoids, x_at},

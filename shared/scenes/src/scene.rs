@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt};
 /// A point: x and y.
 pub type Point = [f64; 2];
 
-/// Lines and zones over the picture of one camera, and how tracks are asked about them.
+/// Lines and zones over the picture of one camera, and how they count tracks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scene {
@@ -29,10 +29,10 @@ pub struct Scene {
     /// The same for objects of one class.
     #[serde(default)]
     pub reference_by_class: BTreeMap<String, Point>,
-    /// How far from a line an object must be to be on a side of it, in heights of its box.
+    /// The distance from a line beyond which an object counts as being on one side, in heights of its box.
     #[serde(default = "hysteresis")]
     pub hysteresis: f64,
-    /// Seconds without a position inside after which a visit has ended.
+    /// The longest absence that does not end a visit, in seconds.
     #[serde(default = "absence_s")]
     pub absence_s: f64,
     /// Seconds that a stay must last to be a visit.
@@ -44,7 +44,7 @@ pub struct Scene {
     /// Side of a cell of `heatmap`, in pixels of the picture [default: a 32nd of its width].
     #[serde(default)]
     pub cell_px: Option<f64>,
-    /// What an encounter is; without it there are none.
+    /// The definition of an encounter; without it there are no encounters.
     #[serde(default)]
     pub encounter: Option<Encounter>,
     /// The class names of the model, where they are not those of COCO.
@@ -91,7 +91,7 @@ pub struct Line {
     pub out_name: String,
 }
 
-/// Two objects close to each other for a while.
+/// Two objects that are close to each other for some time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Encounter {

@@ -1,4 +1,4 @@
-//! Every question once, as SQL that DuckDB and BigQuery both take.
+//! The definition of every view, as SQL that both DuckDB and BigQuery accept.
 //!
 //! A question is made of pieces: each file of `sql/` is one SELECT over tables and other pieces, whose names are in braces. For BigQuery the pieces
 //! of a view are its common table expressions. For DuckDB they are tables, made when a statement asks for them: DuckDB then knows how many rows each

@@ -1,4 +1,4 @@
-//! What a run leaves for the checks.
+//! The state after a run, for the checks.
 
 use crate::{fault::Placed, memory::State, scenario::Upload, world::GivenUp};
 use std::collections::{BTreeMap, BTreeSet};

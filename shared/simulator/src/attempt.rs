@@ -1,4 +1,4 @@
-//! The cloud as one attempt of a delivery sees it: slow, limited, faulty, and gone when the handler's process dies.
+//! The cloud for one attempt of a delivery: slow, with limits and faults, and unavailable after the handler's process died.
 
 use crate::{
     fault::{Budget, Fault},

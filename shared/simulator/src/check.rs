@@ -1,4 +1,4 @@
-//! What must hold at the end of every run.
+//! The rules that must be true at the end of every run.
 
 use crate::{
     after::{After, Dropped},

@@ -1,5 +1,5 @@
-//! The completion counter, measured: many segments that finish at the same virtual moment, in a store that takes one write a second of an
-//! object.
+//! Measures the counter of finished segments: many segments finish at the same virtual moment, in a store that accepts one write
+//! per second of an object.
 //!
 //! The product's counter is the real code, [`trackdrop_flow::count`]. The naive one is compared with it: a number in one object, raised by
 //! compare-and-set, with exponential backoff after a lost race or a 429.

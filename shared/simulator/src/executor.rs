@@ -1,4 +1,4 @@
-//! One thread, many tasks and a clock that jumps: time passes only when nothing is left to do.
+//! Runs many tasks in one thread with a virtual clock: time advances only when no task can continue.
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -1,12 +1,12 @@
 //! A deterministic simulation that tries to break the flow.
 //!
-//! The real handlers run over a cloud in memory, in one thread with a virtual clock. Every operation on storage, topics and warehouse may
-//! fail before or after its effect, answer late, be done twice, or be the last one of a process that dies; the bus reads the product's
-//! trigger files and delivers twice, late, out of order, beyond the deadline and without end. Everything is drawn from one seed, so that a
-//! seed replays exactly.
+//! The real handlers run over a cloud in memory, in one thread with a virtual clock. Every operation on storage, topics and
+//! warehouse may fail before or after its effect, answer late, be done twice, or be the last one of a process that dies. The bus
+//! reads the product's trigger files, and may deliver twice, late, out of order, after the deadline, and any number of times. One
+//! seed determines all random choices, so a run can be repeated exactly.
 //!
-//! - [`simulate`] runs a seed and checks what must hold; [`explain`] finds the few faults that break a rule.
-//! - [`simulate_with`] does the same with a scenario and faults of one's own.
+//! - [`simulate`] runs a seed and checks the rules; [`explain`] finds the few faults that break a rule. - [`simulate_with`] does
+//!   the same with a given scenario and given faults.
 //! - [`stand_ins`] take the place of decoder, detector, encoder and joiner.
 //! - [`MemoryCloud`] is the cloud in memory; it passes the conformance suite of every storage.
 //! - [`counter`] measures the completion counter.

@@ -1,4 +1,4 @@
-//! What detections look like, in as many bytes for each.
+//! The column `appearance`: what each detection looks like, in a fixed number of bytes.
 
 /// The most bytes that say what a detection looks like: 2,048 numbers of 16 bits.
 pub const MOST_APPEARANCE_BYTES: usize = 4_096;

@@ -1,4 +1,5 @@
-//! The best crop of each object: one row an object, in `results/<request_id>/crops.parquet`, and of each segment in `work`.
+//! The best crop of each object, one row per object: for the whole video in `results/<request_id>/crops.parquet`, and for each
+//! segment in `work`.
 
 use crate::parquet_file::{GroupReader, GroupWriter, TableError};
 use arrow_array::{

@@ -1,4 +1,4 @@
-//! One row a finished request: the row's fields are the columns of [`crate::schema::REQUESTS`].
+//! One row per finished request. The fields of the row are the columns of [`crate::schema::REQUESTS`].
 
 use serde::{Deserialize, Serialize};
 use trackdrop_pipeline::{Rational, RequestId, RequestState, Stage, Timestamp, manifest::VideoInfo};

@@ -92,7 +92,7 @@ pub const TRACKS: Table = Table {
     ],
 };
 
-/// One row a finished request.
+/// One row per finished request.
 pub const REQUESTS: Table = Table {
     name: "requests",
     columns: &[
@@ -195,7 +195,7 @@ pub const SCENES: Table = Table {
     ],
 };
 
-/// One row a detection, per segment and for the whole video.
+/// One row per detection, for each segment and for the whole video.
 pub const DETECTIONS: Table = Table {
     name: "detections",
     columns: &[

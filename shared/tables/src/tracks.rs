@@ -1,4 +1,4 @@
-//! What the tracker made: one row per object per frame.
+//! The output of the tracker: one row per object per frame.
 
 use crate::{
     parquet_file::{GroupReader, GroupWriter, ROWS_PER_GROUP, TableError},

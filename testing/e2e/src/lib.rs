@@ -1,4 +1,4 @@
-//! Trackdrop on emulators that others wrote: the services as separate processes, and between them only wire protocols.
+//! Trackdrop over third-party emulators: the services are separate processes, which communicate only over the network.
 //!
 //! ```text
 //!  upload (HTTP) ─► fake-gcs-server ─ finalize events ─► Pub/Sub emulator ─ push ─► Gateway ─► service process
@@ -8,10 +8,11 @@
 //!                                                      local-bigquery ◄─ load jobs ─────────────────┘
 //! ```
 //!
-//! The [`Gateway`](gateway::Gateway) takes the place of Pub/Sub's filters (which the emulator accepts and ignores) and of Cloud Run's queue, and
-//! makes the faults. A [`StorageGate`](storage_gate::StorageGate) is between each service and its objects, so that a kill strikes a handler that is
-//! in the middle. A [`RightsGate`](rights::gate::RightsGate) is in front of all three for each service, and lets through what Terraform grants to the
-//! service's own account. A test support crate: it panics with what went wrong, as tests do.
+//! The [`Gateway`](gateway::Gateway) takes the place of Pub/Sub's filters (which the emulator accepts and ignores) and of Cloud
+//! Run's queue, and injects the faults. A [`StorageGate`](storage_gate::StorageGate) is between each service and its objects, so
+//! that a test can kill a handler in the middle of its work. A [`RightsGate`](rights::gate::RightsGate) is in front of all three
+//! for each service, and lets through what Terraform grants to the service's own account. This crate supports tests: it panics
+//! with the reason, as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 pub mod deployment;

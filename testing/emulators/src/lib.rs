@@ -1,5 +1,5 @@
-//! Starts the emulators that `scripts/emulators` fetched, each on a port of the loopback that no one else is given, and ends them.
-//! For tests: it panics with what went wrong, as tests do.
+//! Starts the emulators that `scripts/emulators` installed, each on a loopback port that no other process gets, and ends them.
+//! This crate is for tests: it panics with the reason, as tests do.
 //!
 //! ```no_run
 //! // None where `scripts/emulators` could not fetch it, which it says loudly.

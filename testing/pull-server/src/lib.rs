@@ -1,6 +1,7 @@
-//! For tests: one subscription of Pub/Sub that is pulled from by streams, over gRPC, as Google documents it. A stream holds as many events as it
-//! asked for and no more; a lease ends when its time is over, when it is released, or when it is acknowledged; nothing is sent into a stream that is
-//! closed. Google's emulator keeps to none of these three. All other calls go to the emulator behind it, where there is one.
+//! For tests: a server with one subscription of Pub/Sub for streaming pull over gRPC, as Google documents it. A stream gets at
+//! most as many events as it requested. A lease ends when its time is over, when it is released, or when the event is
+//! acknowledged. Nothing is sent to a closed stream. Google's emulator follows none of these three rules. All other calls go to
+//! the emulator behind this server, if there is one.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {

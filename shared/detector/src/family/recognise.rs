@@ -1,4 +1,4 @@
-//! Which family a model is of: its exporter's own words first, then shapes, then what it gave for a picture.
+//! Finds the family of a model: first from the exporter's metadata, then from shapes, then from its outputs for a picture.
 
 use super::{Evidence, Family, Fit, Head, Table, detr::RT_DETR, end_to_end::EndToEnd, libreyolo, yolov8::YoloV8};
 use crate::{Origin, metadata::Exporter};

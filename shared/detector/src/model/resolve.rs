@@ -1,4 +1,4 @@
-//! Puts together what the model, its family and its card say, and what it gave in a trial.
+//! Combines the facts from the model, its family and its card, and from a trial.
 
 use std::path::Path;
 

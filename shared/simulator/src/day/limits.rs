@@ -1,4 +1,4 @@
-//! What Google's services take, each bound with the page that says so.
+//! The limits of Google's services, each with the page that documents it.
 
 use serde::{Deserialize, Serialize};
 

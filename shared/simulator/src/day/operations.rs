@@ -1,4 +1,4 @@
-//! What each delivery asks of the cloud, as counts: a model of the handlers, for days that are too long to run them.
+//! The numbers of operations of each delivery: a model of the handlers, because a whole day is too long to run them.
 //!
 //! The tests below run the real handlers in this crate's simulation, and the counts by function, bucket and verb are the same.
 

@@ -1,4 +1,4 @@
-//! A day: what is uploaded, onto what, at what speed and price.
+//! The profile of a day: the uploads, the deployment, times, limits and prices.
 
 mod parse;
 

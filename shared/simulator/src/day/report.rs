@@ -1,4 +1,4 @@
-//! What a day comes to: latencies, deliveries, operations, cost, and what is used up first.
+//! The report of a day: latencies, deliveries, operations, cost, and the first limit that is reached.
 
 mod text;
 

@@ -1,4 +1,4 @@
-//! Profiles from text: what is given is laid over what there is, and what makes no sense is refused.
+//! Reads profiles from text. Given values replace the defaults, and values that are not valid are refused.
 
 use super::{BUILT_IN, Length, Profile};
 use serde_json::Value;
