@@ -103,7 +103,7 @@ fn run(data: &Data, video: &Path, options: &[&str]) -> serde_json::Value {
 }
 
 #[test]
-fn who_crossed_unseen_is_told_by_the_network_and_however_the_video_is_cut_the_bytes_are_the_same() {
+fn a_network_tells_hidden_crossing_objects_apart_for_any_segment_length() {
     let scene = Scene::new();
     let (data, video, parts) = (scene.data(), scene.path("crossing.mp4"), network("parts.onnx"));
     clip(&video);

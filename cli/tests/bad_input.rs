@@ -111,7 +111,7 @@ fn a_download_that_broke_off_in_a_frame_is_tracked_as_far_as_it_goes_and_says_so
 }
 
 #[test]
-fn a_download_that_broke_off_between_two_frames_is_tracked_as_far_as_it_goes_and_says_so() {
+fn a_file_cut_off_between_two_frames_is_tracked_up_to_there_with_a_warning() {
     let scene = Scene::new();
     let (data, (whole, bytes)) = (scene.data(), download(&scene));
     let places = ffprobe("-select_streams v -show_entries packet=pos", &whole);
@@ -272,7 +272,7 @@ fn option(name: &str, path: &Path) -> OsString {
 }
 
 #[test]
-fn a_model_that_is_none_is_refused_before_anything_is_uploaded_and_a_good_one_then_works_without_force() {
+fn a_file_that_is_no_model_is_refused_before_the_upload_and_a_model_then_works() {
     let (scene, video) = Scene::with_clip("clip.mp4", 2, codec::H264);
     let data = scene.data();
     let model = |name: &str, content: &[u8]| {

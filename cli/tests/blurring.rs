@@ -39,7 +39,7 @@ fn sharpness(luma: &[u8], bbox: [f64; 4]) -> Option<f64> {
 }
 
 #[test]
-fn no_object_of_a_blurred_class_is_left_sharp_in_any_frame_from_its_first_row_to_its_last() {
+fn objects_of_blurred_classes_are_blurred_in_every_frame_from_first_to_last_row() {
     let scene = Scene::new();
     let video = scene.path("noise.mp4");
     let source = "-f lavfi -i testsrc2=s=160x120:r=25:d=3 -f lavfi -i color=red:s=160x120:r=25:d=3,hue=h=60*t \

@@ -159,7 +159,7 @@ fn a_finished_request_is_exported_in_every_format() {
 }
 
 #[test]
-fn refined_tracks_are_the_same_from_detections_and_from_a_file_of_tracks_and_eval_refines_as_well() {
+fn refining_detections_and_refining_tracks_gives_the_same_also_in_eval() {
     let scene = Scene::new();
     unpacked(&scene, "synth10.in.csv.gz", "detections.csv");
     let [detections, refined, tracked, text, shuffled, again] =

@@ -9,7 +9,7 @@ use support::{Scene, codec};
 const ALL: &str = "mot,coco,cvat,csv,ndjson,video-intelligence,video-intelligence-streaming,rekognition-persons";
 
 #[test]
-fn exports_that_a_request_asks_for_are_files_beside_its_results_and_what_the_command_writes() {
+fn exports_of_a_request_are_files_that_equal_the_output_of_the_command() {
     let (scene, video) = Scene::with_clip("clip.mp4", 2, codec::H264);
     let data = scene.data();
     let options = ["--no-video", "--segment-seconds", "0.4"];

@@ -201,7 +201,7 @@ async fn the_end_of_drawing_that_was_given_up_waits_for_the_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_video_of_which_most_is_damaged_fails_with_the_first_damage_and_a_setting_allows_more() {
+async fn a_mostly_damaged_video_fails_and_names_the_damage_unless_a_setting_allows_it() {
     let world = World::new(Trouble { missing_frame: Some(17), ..Default::default() });
     let strict = RequestSettings { max_damaged_share: Some(0.03), ..seconds(1.0) };
     let lenient = RequestSettings { max_damaged_share: Some(0.04), ..seconds(1.0) };
@@ -255,7 +255,7 @@ async fn more_segments_than_one_listing_page_are_counted_through_the_tree() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn classes_and_scores_that_are_not_wanted_are_not_tracked_and_unknown_ones_are_refused() {
+async fn unwanted_classes_and_scores_are_not_tracked_and_unknown_classes_are_refused() {
     let world = World::new(Trouble::default());
     let cars = RequestSettings { classes: Some(vec!["car".into()]), ..seconds(1.0) };
     let sure = RequestSettings { min_score: Some(0.5), ..seconds(1.0) };

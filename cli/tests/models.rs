@@ -182,7 +182,7 @@ fn exported(name: &str) -> PathBuf {
 }
 
 #[test]
-fn inspect_says_in_four_lines_what_a_model_is_from_what_evidence_what_is_doubted_and_what_to_do() {
+fn inspect_prints_kind_evidence_doubts_and_remedies_in_four_lines() {
     let data = Scene::new().data();
     let first_lines = |name: &str| {
         let file = exported(name);

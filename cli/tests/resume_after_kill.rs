@@ -103,7 +103,7 @@ fn a_run_goes_on_at_once_with_what_another_process_left_when_it_was_killed() {
 }
 
 #[test]
-fn what_a_killed_run_left_to_nobody_is_found_by_a_sweep_and_goes_on_with_the_next_run() {
+fn a_sweep_finds_what_a_killed_run_left_and_the_next_run_resumes_it() {
     let (scene, video) = Scene::with_clip("walk.mp4", 8, codec::H264);
     let data = scene.data();
     let mut running = Running::start(&mut data.run_command(&[&video], OPTIONS));

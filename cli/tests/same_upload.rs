@@ -65,7 +65,7 @@ fn detections(data: &Data) -> usize {
 }
 
 #[test]
-fn other_settings_of_tracks_and_results_are_stored_beside_the_first_and_no_detector_runs_again() {
+fn results_of_other_settings_are_stored_beside_the_first_without_a_detector() {
     let (scene, video) = Scene::with_clip("clip.mp4", 2, codec::H264);
     let data = scene.data();
     let first = data.run_json(&[&video], &[]).remove(0);

@@ -45,7 +45,7 @@ fn a_timeline_counts_every_moment_once_and_names_the_bottleneck() {
 }
 
 #[test]
-fn another_version_of_tracks_has_only_its_own_work_and_a_request_without_work_has_no_timeline() {
+fn a_version_has_only_its_own_work_and_a_request_without_work_has_no_timeline() {
     let (scene, video) = Scene::with_clip("clip.mp4", 1, codec::H264);
     let data = scene.data();
     let first = data.run_json(&[&video], &[])[0]["request_id"].as_str().unwrap().to_owned();

@@ -108,7 +108,7 @@ fn a_refused_file_fails_with_the_reason_in_its_manifest() {
 }
 
 #[test]
-fn what_was_taken_of_a_file_that_leaves_a_choice_is_said_and_an_option_takes_another() {
+fn the_chosen_stream_and_rate_are_reported_and_options_choose_others() {
     let scene = Scene::new();
     let folder = scene.folder.path().to_str().unwrap();
     torture_set(&[folder, "two-programmes.ts", "thumbnail-first.mp4", "bare-without-rate.hevc"]);

@@ -40,7 +40,7 @@ fn core(rows: &[TrackRow]) -> Vec<TrackRow> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_version_is_a_request_of_its_own_that_needs_no_detector_and_leaves_the_first_alone() {
+async fn a_version_is_a_separate_request_without_a_detector_and_changes_no_other() {
     let world = World::new(Trouble::default());
     let (first, _) = world.upload("v.mp4", "frames=95 gop=10", &seconds(2.0)).await;
     world.settle(std::slice::from_ref(&first)).await;
@@ -65,7 +65,7 @@ async fn a_version_is_a_request_of_its_own_that_needs_no_detector_and_leaves_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_settings_are_the_same_version_and_a_version_of_a_version_is_one_of_the_first() {
+async fn equal_settings_give_the_same_version_also_for_a_version_of_a_version() {
     let world = World::new(Trouble::default());
     let (first, _) = world.upload("v.mp4", "frames=40 gop=10", &seconds(1.0)).await;
     world.settle(std::slice::from_ref(&first)).await;

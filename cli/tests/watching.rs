@@ -79,7 +79,7 @@ fn what_appears_is_processed_once_it_is_complete_and_not_before() {
 }
 
 #[test]
-fn a_restart_processes_nothing_again_neither_what_was_touched_nor_what_has_another_filter_now() {
+fn a_restart_processes_no_file_again_after_a_touch_or_with_another_filter() {
     let (scene, folder) = scene();
     let data = scene.data();
     for name in ["a.mp4", "b.mp4"] {

@@ -178,7 +178,7 @@ fn a_whole_upload_that_was_not_begun_is_begun_by_the_next_console() {
 }
 
 #[test]
-fn a_piece_that_breaks_off_counts_as_far_as_it_came_and_one_with_a_checksum_as_a_whole() {
+fn a_broken_piece_counts_as_far_as_it_arrived_but_one_with_a_checksum_as_a_whole() {
     let folder = tempfile::tempdir().unwrap();
     let (served, _) = started(folder.path());
     for (checksum, counts) in [("", "5"), ("Upload-Checksum: crc32c 4waSgw==\r\n", "0")] {

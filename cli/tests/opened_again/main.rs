@@ -262,7 +262,7 @@ async fn the_end_of_a_later_round_that_nobody_told_is_found_by_the_sweeper() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_of_before_it_was_opened_again_fails_nothing_however_late_it_is_handled() {
+async fn a_dead_letter_of_before_a_reopening_fails_nothing_whenever_it_is_handled() {
     at_every_operation(1, async |hold| {
         let scene = Scene::new().await;
         scene.fails().await;

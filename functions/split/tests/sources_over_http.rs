@@ -200,7 +200,7 @@ async fn an_mp4_is_read_once_without_anything_on_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_to_be_read_whole_to_be_planned_is_read_once_with_a_spool_and_twice_without() {
+async fn files_that_are_read_whole_are_read_once_with_a_spool_and_twice_without() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["film.mkv", "film.ts"] {
         let film = folder.path().join(name);

@@ -79,7 +79,7 @@ fn shares_are_told_from_pixels_by_their_numbers() {
 }
 
 #[test]
-fn models_of_masks_poses_and_rotated_boxes_give_their_boxes_and_say_what_is_not_used() {
+fn models_with_masks_poses_or_rotated_boxes_give_boxes_and_name_unused_outputs() {
     let raw = ["ultralytics_segment", "segment_without_metadata", "ultralytics_pose", "ultralytics_obb"];
     are_right(Family::YoloV8, &raw);
     are_right(Family::EndToEnd, &["ultralytics_segment_nms", "ultralytics_pose_nms", "ultralytics_obb_nms"]);

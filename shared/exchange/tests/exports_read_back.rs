@@ -157,7 +157,7 @@ fn motmetrics_reads_the_motchallenge_text() {
 }
 
 #[test]
-fn datumaro_reads_the_ground_truth_with_its_classes_and_nothing_but_what_was_not_observed_as_occluded() {
+fn datumaro_reads_the_ground_truth_with_classes_and_unobserved_rows_as_occluded() {
     let folder = tempfile::tempdir().unwrap();
     let (rows, gt) = (rows(), folder.path().join("gt"));
     fs::create_dir(&gt).unwrap();

@@ -84,7 +84,7 @@ fn files_of_all_lengths_and_orders_give_the_same_tracks_as_when_read_whole() {
 }
 
 #[test]
-fn a_file_of_many_blocks_is_tracked_in_its_order_and_so_is_one_that_goes_back_in_the_last_block() {
+fn a_file_of_many_blocks_is_tracked_in_order_even_if_the_last_block_goes_back() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("detections.csv");
     let mut rows = walk(&mut Rng::with_seed(5), 24_000, 20);

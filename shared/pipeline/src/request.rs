@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_of_a_request_has_its_time_and_an_id_of_its_own_that_its_settings_decide() {
+    fn the_id_of_a_version_has_the_requests_time_and_depends_on_its_settings() {
         let id = RequestId::of_upload("uploads", "a.mp4", 7, at("2026-11-23T18:25:01Z"));
         let version = id.version(b"{\"track_thresh\":0.5}");
         assert_eq!(version, id.version(b"{\"track_thresh\":0.5}"));
