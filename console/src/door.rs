@@ -118,7 +118,7 @@ impl From<TurnedAway> for Problem {
     }
 }
 
-/// Who may come in.
+/// How callers are checked.
 #[derive(Clone, Debug)]
 pub(crate) enum Door {
     /// Who has the token, on this machine.

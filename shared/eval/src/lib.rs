@@ -1,4 +1,4 @@
-//! How good tracks are: [`evaluate`] measures them against ground truth, [`compare`] against other tracks.
+//! Measures how good tracks are: [`evaluate`] compares them with ground truth, and [`compare`] with other tracks.
 //!
 //! The metrics are HOTA, CLEAR and identity by the definitions of TrackEval, the reference evaluator of MOTChallenge, and
 //! agree with its numbers. All computation is `f64` and deterministic.
@@ -17,11 +17,11 @@
 //! # Ok::<(), trackdrop_eval::SequenceError>(())
 //! ```
 //!
-//! Files are read by [`read_file`]; rows from elsewhere (Parquet, say) go through [`Sequence::from_rows`].
+//! [`read_file`] reads files. Rows from other sources, such as Parquet, go through [`Sequence::from_rows`].
 //!
 //! # Conventions
-//! - Frames count from 1, as in every file of MOTChallenge. Frame 0 is refused, and a [`FrameShift`] is reported where moving
-//!   the tracks by one frame would fit much better.
+//! - Frames count from 1, as in every file of MOTChallenge. Frame 0 is refused. A [`FrameShift`] is reported if the tracks would
+//!   fit much better after a shift by one frame.
 //! - Boxes are left, top, width and height in px. The overlap of two boxes is the plain intersection over union, *without* the
 //!   extra pixel per side that the tracker's reference counts.
 //! - Shares are percentages, as TrackEval prints them; no number is rounded.

@@ -1,7 +1,7 @@
 //! Index, cut, decode, draw, encode and join video without losing a frame.
 //!
-//! A source is indexed once, divided into segments, and cut into chunks by packet copy. Any machine can then decode the
-//! frames that a chunk owns, and together the chunks give each frame of the source exactly once, at its exact time.
+//! A source is indexed once, divided into segments, and cut into chunks by packet copy. Any machine can then decode the frames
+//! that a chunk owns. Together the chunks give each frame of the source exactly once, at its exact time.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -27,11 +27,11 @@
 //! ```
 //!
 //! # Conventions
-//! * Times are `i64` ticks (PTS) of a rational time base; intervals are half-open. No float decides which frame is which.
+//! * Times are `i64` ticks (PTS) of a rational time base; intervals are half-open. Frames are never identified by a float.
 //! * Everything blocks; the types are `Send`, so an asynchronous caller moves them to a blocking thread.
 //! * Sources are hostile input: only single-file media formats are opened, names are taken literally, and
 //!   [`Limits`] are checked before memory or time is spent.
-//! * FFmpeg's log is switched off for the process; errors carry what matters.
+//! * FFmpeg's log is switched off for the process; errors have the important messages.
 
 mod audio;
 mod avio;

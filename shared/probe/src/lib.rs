@@ -1,9 +1,9 @@
-//! How often a detector must look at a video: a few stretches of it are looked at in full, and tracks from every N-th look are compared
-//! with those from all looks.
+//! Finds out how often a detector must look at a video. The detector looks at every frame of a few stretches. Tracks from every
+//! N-th frame are then compared with those from all frames.
 //!
-//! - [`Budget::stretches`] says which frames: by their indices in the whole video, whatever way it is cut.
-//! - [`Prober`] looks at them.
-//! - [`choose`] tracks each stretch with every stride, and takes the largest one that loses no more than a bound.
+//! - [`Budget::stretches`] chooses the stretches by frame indices of the whole video, so they do not depend on how it is cut. -
+//!   [`Prober`] runs the detector on them. - [`choose`] tracks each stretch with every stride, and chooses the largest stride
+//!   whose loss is within a bound.
 //!
 //! ```
 //! use trackdrop_probe::Budget;
@@ -14,8 +14,8 @@
 //! assert_eq!((stretches.len(), stretches[0].clone()), (7, 1_320..1_448));
 //! ```
 //!
-//! `merge` takes from here what a request's settings mean for the tracker and for refinements ([`tracker_settings`], [`refine_of`]): the choice and the
-//! tracks must agree on it.
+//! This crate also converts a request's settings to those of the tracker and the refinements ([`tracker_settings`],
+//! [`refine_of`]). `merge` uses the same functions, so that the choice and the tracks have the same settings.
 //!
 //! All of it is a pure function of the video, the detector and the settings of the request. [The design](../../../docs/design/stride.md)
 //! says where it is in the flow.

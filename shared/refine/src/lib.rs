@@ -1,5 +1,5 @@
-//! Optional refinements of finished tracks, once all frames are known. Each is a pure function from rows to rows, and a named
-//! deviation from what the tracker returned. [`Refine`] applies several in the right order.
+//! Optional refinements of finished tracks, when all frames are known. Each is a pure function from rows to rows, and a named
+//! deviation from the rows of the tracker. [`Refine`] applies several in the right order.
 //!
 //! | function | ids | boxes | adds rows |
 //! |---|---|---|---|
@@ -18,10 +18,10 @@
 //! assert_eq!((filled[1].frame, filled[1].bbox), (1, [2.0, 0.0, 12.0, 20.0]));
 //! ```
 //!
-//! [`Streamed`] gives what [`Refine::apply`] gives, for videos that are too long for memory.
+//! [`Streamed`] returns the same rows as [`Refine::apply`], for videos that are too long for memory.
 //!
-//! No row is taken away, no id is given twice in a frame, and every row that is added says so by its [`Origin`]. The effects are
-//! measured in `docs/tracking.md`.
+//! No row is removed, no id occurs twice in a frame, and the [`Origin`] of every added row says that it was added. The effects
+//! are measured in `docs/tracking.md`.
 //!
 //! # Conventions
 //! Frames count from 0. Boxes are left, top, right and bottom edges in px. Rows are sorted by frame; rows added come after all others

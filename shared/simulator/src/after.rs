@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use trackdrop_cloud::ObjectInfo;
 use trackdrop_pipeline::{RequestId, names::ObjectName};
 
-/// What a run leaves for the checks.
+/// The state after a run, for the checks.
 pub(crate) struct After {
     pub(crate) state: State,
     pub(crate) dropped: Vec<Dropped>,
