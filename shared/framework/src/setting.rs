@@ -160,7 +160,7 @@ settings! {
     GUARDED_BY: String = text(
         EACH,
         "TRACKDROP_GUARDED_BY",
-        "set and not empty, where no tokens are required: what else checks callers, in any words, such as `cloud-run-iam`",
+        "any text, such as `cloud-run-iam`, that says what checks callers if no tokens are required",
         "",
         "[who may call](#who-may-call)",
     );
@@ -212,7 +212,7 @@ settings! {
     MODELS: String = text(
         &["split", "track", "console"],
         MODELS_VARIABLE,
-        "models that uploads may ask for besides the default: `NAME=PATH`, `NAME=gs://BUCKET/OBJECT`, `gs://BUCKET/FOLDER/`, separated by commas",
+        "models that uploads may name besides the default: `NAME=PATH`, `NAME=gs://BUCKET/OBJECT`, `gs://BUCKET/FOLDER/`, separated by commas",
         "none",
         "",
     );
@@ -227,7 +227,7 @@ settings! {
         text(
             &["track"],
             "TRACKDROP_MODEL_BYTES",
-            "bytes of a model's file at most, and of all that are held, counted once per parallel inference",
+            "largest number of bytes of a model's file, and of all models that are held; a model counts once per parallel inference",
             "4294967296",
             "",
         ),
@@ -259,7 +259,7 @@ settings! {
     CACHE: String = text(
         &["split", "track"],
         "TRACKDROP_CACHE",
-        "a folder for TensorRT engines and optimised graphs; on a volume it makes later starts fast",
+        "a folder for TensorRT engines and optimised graphs. If it is on a volume, later starts are faster",
         "",
         "",
     );
@@ -277,7 +277,7 @@ settings! {
     LOAD_WINDOW: String = text(
         EACH,
         "TRACKDROP_LOAD_WINDOW",
-        "set and not empty: the rows of merged and of ended requests wait for the scheduler",
+        "any text: the rows of merged and of ended requests wait for the scheduler",
         "",
         "[loading by window](#loading-by-window)",
     );
@@ -310,7 +310,7 @@ settings! {
     CONSOLE_HOSTS: String = text(
         &["console"],
         "TRACKDROP_CONSOLE_HOSTS",
-        "the host names under which the console is asked for, separated by commas; required",
+        "the host names of the console, separated by commas; required",
         "",
         "",
     );
@@ -331,7 +331,7 @@ settings! {
         text(
             &["console"],
             "TRACKDROP_CONSOLE_USD_PER_TIB",
-            "BigQuery's price of a TiB in the dataset's region, from which the console computes what a statement would cost",
+            "BigQuery's price of a TiB in the dataset's region, from which the console computes the cost of a statement",
             "6.25",
             "",
         ),

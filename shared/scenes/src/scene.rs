@@ -35,7 +35,7 @@ pub struct Scene {
     /// The longest absence that does not end a visit, in seconds.
     #[serde(default = "absence_s")]
     pub absence_s: f64,
-    /// Seconds that a stay must last to be a visit.
+    /// Shortest stay in seconds that counts as a visit.
     #[serde(default)]
     pub settle_s: f64,
     /// Seconds of an interval of `line_counts`.
