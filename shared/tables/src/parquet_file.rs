@@ -1,21 +1,32 @@
 //! Parquet files whose bytes depend on their rows only.
 
-use arrow_array::RecordBatch;
-use arrow_schema::{Fields, SchemaRef};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{Field, Fields, SchemaRef};
 use bytes::Bytes;
 use parquet::{
     arrow::{
         ArrowWriter,
         arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+        arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves},
     },
     basic::Compression,
     errors::ParquetError,
-    file::{metadata::KeyValue, properties::WriterProperties},
+    file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter},
 };
-use std::{io::Write, path::Path};
+use std::{
+    io::Write,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 /// Rows a group holds. A constant: it shapes the bytes (promise 1).
 pub(crate) const ROWS_PER_GROUP: usize = 65_536;
+
+/// The columns of a group with fewer rows are not worth a thread.
+const LEAST_ROWS: usize = 4096;
+/// More threads than this have nothing to do: few columns take most of the time.
+const MOST_THREADS: usize = 4;
 
 /// A table that can't be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -49,32 +60,81 @@ impl From<arrow_schema::ArrowError> for TableError {
 
 /// Writes whole row groups; each batch given is one group.
 pub(crate) struct GroupWriter<W: Write + Send> {
-    inner: ArrowWriter<W>,
+    file: SerializedFileWriter<W>,
+    columns: ArrowRowGroupWriterFactory,
 }
 
 impl<W: Write + Send> GroupWriter<W> {
     pub(crate) fn new(sink: W, schema: SchemaRef) -> Result<Self, TableError> {
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
-            .set_created_by("trackdrop".to_owned())
-            .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
-            .build();
-        Ok(Self { inner: ArrowWriter::try_new(sink, schema, Some(properties))? })
+        let (file, columns) = ArrowWriter::try_new(sink, schema, Some(properties()))?.into_serialized_writer()?;
+        Ok(Self { file, columns })
     }
 
     pub(crate) fn write_group(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
-        self.inner.write(batch)?;
-        Ok(self.inner.flush()?)
+        let writers = self.columns.create_column_writers(self.file.flushed_row_groups().len())?;
+        let chunks = encoded(writers, batch)?;
+        let mut group = self.file.next_row_group()?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
+        Ok(())
     }
 
     /// Text in the file's footer.
     pub(crate) fn annotate(&mut self, key: &str, value: String) {
-        self.inner.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+        self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
     }
 
     pub(crate) fn finish(self) -> Result<W, TableError> {
-        Ok(self.inner.into_inner()?)
+        Ok(self.file.into_inner()?)
     }
+}
+
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_created_by("trackdrop".to_owned())
+        .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+        .build()
+}
+
+/// The columns of a group as bytes: those of one do not depend on the others, so several cores work at them.
+fn encoded(writers: Vec<ArrowColumnWriter>, batch: &RecordBatch) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+    let schema = batch.schema_ref();
+    let columns = writers.into_iter().zip(schema.fields().iter().zip(batch.columns()));
+    let waiting = Mutex::new(columns.enumerate());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((at, (writer, (field, column)))) = next() {
+            done.push((at, column_chunk(writer, field, column)?));
+        }
+        Ok::<_, ParquetError>(done)
+    };
+    let cores = thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS));
+    let threads = if batch.num_rows() < LEAST_ROWS { 1 } else { cores };
+    let mut done = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut done = work()?;
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok::<_, ParquetError>(done)
+    })?;
+    done.sort_unstable_by_key(|&(at, _)| at);
+    Ok(done.into_iter().map(|(_, chunk)| chunk).collect())
+}
+
+fn column_chunk(
+    mut writer: ArrowColumnWriter,
+    field: &Field,
+    column: &ArrayRef,
+) -> Result<ArrowColumnChunk, ParquetError> {
+    for leaf in compute_leaves(field, column)? {
+        writer.write(&leaf)?;
+    }
+    writer.close()
 }
 
 /// Opens a file; the footer's text by key, and the batches.
@@ -126,5 +186,41 @@ impl GroupReader {
 
     pub(crate) fn batches(self) -> impl Iterator<Item = Result<RecordBatch, TableError>> {
         self.batches.map(|batch| Ok(batch?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::DETECTIONS;
+    use arrow_array::{Float32Array, Int32Array, Int64Array};
+    use std::sync::Arc;
+
+    fn batch(rows: i64) -> RecordBatch {
+        let float = |step: f32| Arc::new((0..rows).map(|i| i as f32 * step).collect::<Float32Array>()) as ArrayRef;
+        let columns = vec![
+            Arc::new((0..rows).map(|i| i / 7).collect::<Int64Array>()) as ArrayRef,
+            Arc::new((0..rows).map(|i| i / 7 * 512).collect::<Int64Array>()),
+            float(0.3),
+            float(0.7),
+            float(1.1),
+            float(1.3),
+            float(0.0),
+            Arc::new((0..rows).map(|i| i as i32 % 3).collect::<Int32Array>()),
+        ];
+        RecordBatch::try_new(DETECTIONS.arrow(), columns).unwrap()
+    }
+
+    #[test]
+    fn columns_that_several_threads_write_are_those_of_one() {
+        let batches = [batch(2 * LEAST_ROWS as i64), batch(LEAST_ROWS as i64 / 2)];
+        let mut groups = GroupWriter::new(Vec::new(), DETECTIONS.arrow()).unwrap();
+        let mut alone = ArrowWriter::try_new(Vec::new(), DETECTIONS.arrow(), Some(properties())).unwrap();
+        for batch in &batches {
+            groups.write_group(batch).unwrap();
+            alone.write(batch).unwrap();
+            alone.flush().unwrap();
+        }
+        assert_eq!(groups.finish().unwrap(), alone.into_inner().unwrap());
     }
 }
