@@ -1,7 +1,7 @@
 //! Parquet files whose bytes depend on their rows only.
 
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{Field, Fields, SchemaRef};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::{
     arrow::{
@@ -12,6 +12,7 @@ use parquet::{
     basic::Compression,
     errors::ParquetError,
     file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter},
+    schema::types::ColumnPath,
 };
 use std::{
     io::Write,
@@ -66,7 +67,8 @@ pub(crate) struct GroupWriter<W: Write + Send> {
 
 impl<W: Write + Send> GroupWriter<W> {
     pub(crate) fn new(sink: W, schema: SchemaRef) -> Result<Self, TableError> {
-        let (file, columns) = ArrowWriter::try_new(sink, schema, Some(properties()))?.into_serialized_writer()?;
+        let properties = properties(&schema);
+        let (file, columns) = ArrowWriter::try_new(sink, schema, Some(properties))?.into_serialized_writer()?;
         Ok(Self { file, columns })
     }
 
@@ -91,8 +93,16 @@ impl<W: Write + Send> GroupWriter<W> {
     }
 }
 
-fn properties() -> WriterProperties {
-    WriterProperties::builder()
+fn properties(schema: &Schema) -> WriterProperties {
+    // Edges, scores and appearances hardly ever repeat: a dictionary of them takes time and space.
+    let plain = schema
+        .fields()
+        .iter()
+        .filter(|field| matches!(field.data_type(), DataType::Float32 | DataType::FixedSizeBinary(_)));
+    let builder = plain.fold(WriterProperties::builder(), |builder, field| {
+        builder.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false)
+    });
+    builder
         .set_compression(Compression::SNAPPY)
         .set_created_by("trackdrop".to_owned())
         .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
@@ -215,7 +225,8 @@ mod tests {
     fn columns_that_several_threads_write_are_those_of_one() {
         let batches = [batch(2 * LEAST_ROWS as i64), batch(LEAST_ROWS as i64 / 2)];
         let mut groups = GroupWriter::new(Vec::new(), DETECTIONS.arrow()).unwrap();
-        let mut alone = ArrowWriter::try_new(Vec::new(), DETECTIONS.arrow(), Some(properties())).unwrap();
+        let mut alone =
+            ArrowWriter::try_new(Vec::new(), DETECTIONS.arrow(), Some(properties(&DETECTIONS.arrow()))).unwrap();
         for batch in &batches {
             groups.write_group(batch).unwrap();
             alone.write(batch).unwrap();
