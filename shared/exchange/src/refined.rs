@@ -5,7 +5,13 @@ use crate::{
     frames::Frames,
     retrack::{Retracked, TrackSink, retrack},
 };
-use std::{collections::HashSet, io, ops::Range};
+use std::{
+    collections::HashSet,
+    io,
+    ops::Range,
+    sync::mpsc::{channel, sync_channel},
+    thread,
+};
 use trackdrop_refine::{Detection, Numbers, Refine, Row, Streamed, StreamedRows, Video};
 use trackdrop_tracker::{Settings, Track};
 
@@ -62,20 +68,43 @@ fn write(rows: &[Row], frame_count: u32, sink: &mut dyn TrackSink) -> io::Result
     sink.finish()
 }
 
-/// Frames that are read from disk at a time.
+/// Frames that are read from disk at a time, and how many times as many are read ahead.
 const PORTION: u32 = 512;
+const PORTIONS: usize = 2;
 
-fn write_streamed(mut rows: StreamedRows, frame_count: u32, sink: &mut dyn TrackSink) -> io::Result<Retracked> {
-    let (mut ids, mut done) = (HashSet::new(), Retracked { frames: frame_count, ..Retracked::default() });
-    for start in (0..frame_count).step_by(PORTION as usize) {
-        let end = frame_count.min(start.saturating_add(PORTION));
-        let portion = rows.until(end)?;
-        ids.extend(portion.iter().map(|row| row.id));
-        done.rows += portion.len() as u64;
-        write_frames(&portion, start..end, sink)?;
-    }
+/// Reads in a thread of its own while this one gives rows to the sink.
+fn write_streamed(mut refined: StreamedRows, frame_count: u32, sink: &mut dyn TrackSink) -> io::Result<Retracked> {
+    let (full, to_write) = sync_channel::<io::Result<Vec<Row>>>(PORTIONS);
+    let (used, to_fill) = channel::<Vec<Row>>();
+    let ends =
+        move || (0..frame_count).step_by(PORTION as usize).map(move |at| frame_count.min(at.saturating_add(PORTION)));
+    let mut done = Retracked { frames: frame_count, ids: refined.ids(), ..Retracked::default() };
+    thread::scope(|scope| {
+        // Where the sink fails, this end of the channel must close for the thread to stop.
+        let to_write = to_write;
+        scope.spawn(move || {
+            for end in ends() {
+                let mut rows = to_fill.try_recv().unwrap_or_default();
+                rows.clear();
+                let portion = refined.append_until(end, &mut rows).map(|()| rows);
+                if full.send(portion).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut start = 0;
+        for (end, portion) in ends().zip(to_write) {
+            let portion = portion?;
+            done.rows += portion.len() as u64;
+            write_frames(&portion, start..end, sink)?;
+            start = end;
+            // The thread may have read all.
+            used.send(portion).ok();
+        }
+        Ok::<_, io::Error>(())
+    })?;
     sink.finish()?;
-    Ok(Retracked { ids: ids.len() as u64, ..done })
+    Ok(done)
 }
 
 fn write_frames(rows: &[Row], frames: Range<u32>, sink: &mut dyn TrackSink) -> io::Result<()> {

@@ -69,7 +69,7 @@ pub(crate) fn camera_path(rows: &[Row], order: &[u32], pieces: &[Range<usize>], 
         next[frame as usize] += 1;
     }
     let moves = parallel::over(frame_count, |frames| {
-        let mut scratch = Vec::new();
+        let mut scratch = Scratch::default();
         frames.map(|frame| common(&shifts[starts[frame]..starts[frame + 1]], &mut scratch)).collect::<Vec<_>>()
     });
     let mut path = Vec::with_capacity(frame_count);
@@ -156,35 +156,46 @@ impl Trail {
     }
 }
 
+/// Lists that are used from frame to frame.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    sorted: Vec<f64>,
+    errors2: Vec<f64>,
+    weights: Vec<f64>,
+}
+
 /// The shift that the boxes of a frame share.
-pub(crate) fn common(shifts: &[Shift], scratch: &mut Vec<f64>) -> [f64; 2] {
+pub(crate) fn common(shifts: &[Shift], scratch: &mut Scratch) -> [f64; 2] {
     if shifts.len() < LEAST_BOXES {
         return [0.0; 2];
     }
+    let Scratch { sorted, errors2, weights } = scratch;
     let mut middle = |of: fn(&Shift) -> f64| {
-        scratch.clear();
-        scratch.extend(shifts.iter().map(of));
-        median(scratch)
+        sorted.clear();
+        sorted.extend(shifts.iter().map(of));
+        median(sorted)
     };
     let mut mean = [middle(|shift| shift.x), middle(|shift| shift.y)];
     let (mut sum, mut squares, mut spread) = (0.0, 0.0, 0.0);
     for _ in 0..ROUNDS {
         // Squares alone: of a median's root and a root's median the first is one root instead of many.
-        let error2 = |shift: &Shift| {
+        errors2.clear();
+        errors2.extend(shifts.iter().map(|shift| {
             ((shift.x - mean[0]).powi(2) + (shift.y - mean[1]).powi(2)) / (shift.deviation * shift.deviation)
-        };
-        scratch.clear();
-        scratch.extend(shifts.iter().map(error2));
-        let scale2 = 4.0 * median(scratch).max(0.25);
-        let weight = |shift: &Shift| {
-            let damped = shift.deviation * (1.0 + error2(shift) / scale2);
+        }));
+        sorted.clear();
+        sorted.extend_from_slice(errors2);
+        let scale2 = 4.0 * median(sorted).max(0.25);
+        // Apart from the sums, so that processors divide several at a time.
+        weights.clear();
+        weights.extend(shifts.iter().zip(errors2.iter()).map(|(shift, error2)| {
+            let damped = shift.deviation * (1.0 + error2 / scale2);
             1.0 / (damped * damped)
-        };
+        }));
         let mut moment = [0.0; 2];
         (sum, squares) = (0.0, 0.0);
         let mut around = 0.0;
-        for shift in shifts {
-            let weight = weight(shift);
+        for (shift, &weight) in shifts.iter().zip(weights.iter()) {
             sum += weight;
             squares += weight * weight;
             moment = [moment[0] + weight * shift.x, moment[1] + weight * shift.y];

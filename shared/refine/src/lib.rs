@@ -33,6 +33,7 @@ mod backfill;
 mod camera;
 mod crowding;
 mod gaps;
+mod ids;
 mod link;
 mod looks;
 mod motion;

@@ -15,6 +15,7 @@ mod writing;
 use crate::{
     Detection, LinkMade, Refine, Smooth,
     crowding::crowding_in,
+    ids::ById,
     link::{Named, size_between},
     overlap::Sweep,
     recover::{Free, Gap, end_places, longest_gap},
@@ -26,11 +27,7 @@ use reading::Crowding;
 pub use record::Numbers;
 use record::{Tracked, boxes_of_bytes, finals_of_bytes, put_box};
 use spool::Spool;
-use std::{
-    collections::{BTreeMap, VecDeque},
-    fs::File,
-    io,
-};
+use std::{collections::VecDeque, fs::File, io};
 
 /// Frames of a block, by which rows are found in time.
 const BLOCK_FRAMES: u32 = 512;
@@ -48,7 +45,7 @@ pub struct Streamed {
     finals: Spool,
     camera: Option<Camera>,
     free: Free,
-    open: BTreeMap<u64, Stretch>,
+    open: ById<Stretch>,
     stretches: Vec<Stretch>,
     sweep: Sweep,
     record: Vec<u8>,
@@ -63,6 +60,8 @@ pub struct StreamedRows {
     blocks: u32,
     /// Those that are read, and not given yet.
     ready: VecDeque<Row>,
+    bytes: Vec<u8>,
+    ids: u64,
     links: Vec<LinkMade>,
 }
 
@@ -94,7 +93,7 @@ impl Streamed {
             finals: Spool::new(finals, numbers.final_bytes()),
             camera: refine.link.map(|_| Camera::new(&video)),
             free: Free::default(),
-            open: BTreeMap::new(),
+            open: ById::default(),
             stretches: Vec::new(),
             sweep: Sweep::default(),
             record: Vec::new(),
@@ -165,6 +164,8 @@ impl Streamed {
             next_block: 0,
             blocks,
             ready: VecDeque::new(),
+            bytes: Vec::new(),
+            ids: chains.iter().count() as u64,
             links,
         })
     }
@@ -279,19 +280,39 @@ impl StreamedRows {
         &self.links
     }
 
+    /// How many objects there are.
+    #[must_use]
+    pub fn ids(&self) -> u64 {
+        self.ids
+    }
+
     /// The rows up to a frame, exclusive, that were not given before: by frame, within a frame first those of the tracker in its order. Edges are
     /// of the numbers that were asked for.
     ///
     /// # Errors
     /// They can't be read.
     pub fn until(&mut self, frame: u32) -> io::Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        self.append_until(frame, &mut rows)?;
+        Ok(rows)
+    }
+
+    /// The same, appended to a list.
+    ///
+    /// # Errors
+    /// As those of [`until`](Self::until).
+    pub fn append_until(&mut self, frame: u32, rows: &mut Vec<Row>) -> io::Result<()> {
+        let given = self.ready.partition_point(|row| row.frame < frame);
+        rows.extend(self.ready.drain(..given));
         while self.next_block < self.blocks && self.next_block.saturating_mul(BLOCK_FRAMES) < frame {
-            let (block, mut bytes) = (u64::from(self.next_block), Vec::new());
-            self.finals.read(block, 0..self.finals.count(block), &mut bytes)?;
-            self.ready.extend(finals_of_bytes(&bytes, self.numbers));
+            let block = u64::from(self.next_block);
+            self.bytes.clear();
+            self.finals.read(block, 0..self.finals.count(block), &mut self.bytes)?;
+            for row in finals_of_bytes(&self.bytes, self.numbers) {
+                if row.frame < frame { rows.push(row) } else { self.ready.push_back(row) }
+            }
             self.next_block += 1;
         }
-        let given = self.ready.partition_point(|row| row.frame < frame);
-        Ok(self.ready.drain(..given).collect())
+        Ok(())
     }
 }

@@ -1,16 +1,17 @@
 //! The camera's motion, estimated as rows come.
 
 use crate::{
-    camera::{Shift, Trail, common, reach},
+    camera::{Scratch, Shift, Trail, common, reach},
+    ids::ById,
     row::{Row, Video},
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// What [`camera_path`](crate::camera::camera_path) gives, with rows of a few seconds in memory.
 #[derive(Debug)]
 pub(super) struct Camera {
     reach: usize,
-    trails: BTreeMap<u64, Trail>,
+    trails: ById<Trail>,
     /// The shifts of frames whose motion is not decided, from the frame after the path on.
     open: VecDeque<Vec<(u64, Shift)>>,
     path: Vec<[f64; 2]>,
@@ -54,7 +55,7 @@ impl Camera {
 
     /// Decides the motion from each frame before `until` to the next.
     fn decide(&mut self, until: usize) {
-        let (mut shifts, mut scratch) = (Vec::new(), Vec::new());
+        let (mut shifts, mut scratch) = (Vec::new(), Scratch::default());
         while self.path.len() < until {
             let mut of_frame = self.open.pop_front().unwrap_or_default();
             of_frame.sort_unstable_by_key(|&(id, _)| id);

@@ -9,7 +9,7 @@ use crate::row::Row;
 use std::{collections::HashMap, io};
 
 /// Tracked rows of a part, at most.
-pub(super) const PART_ROWS: usize = 4096;
+const PART_ROWS: usize = 4096;
 
 /// How crowded rows are where it is not as it was: tracked ones by the tracker's id and frame, added ones by their new id and frame.
 #[derive(Debug, Default)]

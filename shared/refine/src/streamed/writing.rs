@@ -3,9 +3,9 @@
 use super::{
     BLOCK_FRAMES, Streamed,
     chains::{Chain, Chains},
-    reading::{Crowding, Cursor, PART_ROWS, Rows},
+    reading::{Crowding, Cursor, Rows},
     record::{Numbers, Tracked, put_final},
-    spool::Spool,
+    spool::{Pen, Spool},
 };
 use crate::{
     noise::{Noise, Samples, median},
@@ -13,7 +13,7 @@ use crate::{
     row::{Origin, Row},
     rts::{Checkpoint, Measured, Relative, Seen, Smoother, filled_row, second_difference},
 };
-use std::{io, sync::Mutex};
+use std::io;
 
 /// What smoothing goes by; nothing where it is not asked for.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ impl Streamed {
         crowding: &Crowding,
         known: &Known,
     ) -> io::Result<()> {
-        let finals = Mutex::new(Spool::new(self.finals.file()?, self.numbers.final_bytes()));
+        let finals = Spool::new(self.finals.file()?, self.numbers.final_bytes()).shared();
         let all: Vec<Chain<'_>> = chains.iter().collect();
         let done = parallel::each(all.len(), |numbers| {
             let smoother = known.noise.map(|noise| Smoother::new(noise, &self.video));
@@ -83,15 +83,15 @@ impl Streamed {
                 part: Vec::new(),
                 bytes: Vec::new(),
                 parts: Vec::new(),
-                out: Out::new(&finals, self.numbers),
+                out: Out::new(finals.pen(), self.numbers),
             };
             for number in numbers {
                 writer.track(&self.rows(all[number], added, crowding), known.heights[number])?;
             }
-            writer.out.flush()
+            writer.out.finish()
         });
         done.into_iter().collect::<io::Result<()>>()?;
-        self.finals = finals.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.finals = finals.into_spool();
         Ok(())
     }
 }
@@ -172,41 +172,40 @@ fn place_of(tracked: &Tracked) -> u64 {
     if tracked.row.origin == Origin::Tracked { u64::from(tracked.place) } else { tracked.row.id }
 }
 
-/// Rows on their way to the spool that all share: it is locked once for many.
+/// Rows on their way to the spool that all share.
 struct Out<'a> {
-    finals: &'a Mutex<Spool>,
+    finals: Pen<'a>,
     numbers: Numbers,
+    /// Rows of one block: those of an object follow each other in time.
     bytes: Vec<u8>,
-    /// Which block rows are of, one after the other, and where they end in `bytes`.
-    blocks: Vec<(u64, usize)>,
-    rows: usize,
+    block: u64,
 }
 
 impl<'a> Out<'a> {
-    fn new(finals: &'a Mutex<Spool>, numbers: Numbers) -> Self {
-        Self { finals, numbers, bytes: Vec::new(), blocks: Vec::new(), rows: 0 }
+    fn new(finals: Pen<'a>, numbers: Numbers) -> Self {
+        Self { finals, numbers, bytes: Vec::new(), block: 0 }
     }
 
     fn push(&mut self, row: &Row, place: u64) -> io::Result<()> {
         let block = u64::from(row.frame / BLOCK_FRAMES);
-        put_final(row, place, self.numbers, &mut self.bytes);
-        match self.blocks.last_mut() {
-            Some((last, end)) if *last == block => *end = self.bytes.len(),
-            _ => self.blocks.push((block, self.bytes.len())),
+        if block != self.block {
+            self.end_block()?;
+            self.block = block;
         }
-        self.rows += 1;
-        if self.rows >= PART_ROWS { self.flush() } else { Ok(()) }
+        put_final(row, place, self.numbers, &mut self.bytes);
+        Ok(())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        let mut finals = self.finals.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut start = 0;
-        for (block, end) in self.blocks.drain(..) {
-            finals.push(block, &self.bytes[start..end])?;
-            start = end;
+    fn end_block(&mut self) -> io::Result<()> {
+        if !self.bytes.is_empty() {
+            self.finals.push(self.block, &self.bytes)?;
+            self.bytes.clear();
         }
-        self.bytes.clear();
-        self.rows = 0;
         Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.end_block()?;
+        self.finals.flush()
     }
 }
