@@ -18,15 +18,15 @@ pub(crate) struct Association {
 impl Association {
     /// For each track the index of its detection or [`NONE`](crate::assignment::NONE), with the least sum of `cost - limit`.
     ///
-    /// `cost(IoU, index of the detection)` must not fall below 1 for an IoU of 0, and `limit` must not exceed 1: pairs that
-    /// do not overlap are never considered.
+    /// `cost(IoU, index of the track, index of the detection)` must not fall below 1 for an IoU of 0, and `limit` must not
+    /// exceed 1: pairs that do not overlap are never considered.
     ///
     /// With [`Rules::pairs_at_limit`] the least sum is that of `cost - limit - 0.0001`, over pairs that cost at most the limit.
     pub(crate) fn solve(
         &mut self,
         tracks: &[Rect],
         detections: &[Rect],
-        cost: impl Fn(f64, usize) -> f64,
+        cost: impl Fn(f64, usize, usize) -> f64,
         limit: f64,
         rules: &Rules,
     ) -> &[u32] {
@@ -35,7 +35,7 @@ impl Association {
         let limit = if rules.single_precision { f64::from(limit as f32) } else { limit };
         let margin = rules.limit_margin();
         self.sweep.overlaps(tracks, detections, rules.extra_pixel(), |row, column, iou| {
-            let above = cost(iou, column as usize) - limit;
+            let above = cost(iou, row as usize, column as usize) - limit;
             let price = above - margin;
             if above <= 0.0 && price < 0.0 {
                 edges.push(Edge { row, column, price });

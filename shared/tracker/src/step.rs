@@ -2,6 +2,7 @@
 
 mod camera;
 mod far;
+mod update;
 
 use crate::{
     assignment::NONE,
@@ -13,6 +14,7 @@ use crate::{
     rules::{Level, Rules},
     settings::{LOW_MATCH_LIMIT, Settings, SettingsError, UNCONFIRMED_MATCH_LIMIT},
 };
+use update::Update;
 
 /// The cost limit of [`ByteTrack::overlapping`].
 const OVERLAP_LIMIT: f64 = 0.5;
@@ -137,8 +139,10 @@ impl ByteTrack {
     /// Where it is more than 1, the tracker departs from the reference in what time does:
     /// - the filters of all tracks, newborn ones included, go this many frames ahead, so their uncertainty grows as it would frame by frame;
     /// - a lost track is retained for as many *frames* as otherwise;
-    /// - after the associations by overlap, which need boxes that moved less than their own size, a track that was seen in the latest look
-    ///   may take a high detection that its filter does not rule out: at most 2 standard deviations from where it should be;
+    /// - the associations by overlap also count how far a detection is from where the filter expects it, in the filter's own variances: the more
+    ///   frames pass, the more often a box overlaps another object's by chance;
+    /// - after them, since they need boxes that moved less than their own size, a track that was seen in the latest look may take a high
+    ///   detection that its filter does not rule out at the level of 5 %;
     /// - what all tracks are off by together is the camera's motion, and is compensated before anything is associated.
     pub fn step_after(&mut self, frames: u32, detections: &[Detection]) -> &[Track] {
         self.passed = u64::from(frames.max(1));
@@ -210,7 +214,8 @@ impl ByteTrack {
             self.output.iter().map(|&Track { x1, y1, x2, y2, .. }| Rect { x1, y1, x2, y2 }).collect();
         let rules = Rules { plain_iou: true, pairs_at_limit: true, ..self.rules };
         let cost = iou_cost_of(&rules);
-        let matched = self.scratch.association.solve(&rects, &tracks, |iou, _| cost(iou, 1.0), OVERLAP_LIMIT, &rules);
+        let matched =
+            self.scratch.association.solve(&rects, &tracks, |iou, _, _| cost(iou, 1.0), OVERLAP_LIMIT, &rules);
         let mut of_detection = vec![None; detections.len()];
         for (&index, &track) in usable.iter().zip(matched) {
             of_detection[index] = (track != NONE).then_some(track as usize);
@@ -268,6 +273,7 @@ impl ByteTrack {
         let mut update = Update {
             tracks: &mut self.tracks,
             frame: self.frame_count,
+            passed: self.passed,
             last_id: &mut self.last_id,
             rules: &self.rules,
         };
@@ -289,6 +295,7 @@ impl ByteTrack {
         let mut update = Update {
             tracks: &mut self.tracks,
             frame: self.frame_count,
+            passed: self.passed,
             last_id: &mut self.last_id,
             rules: &self.rules,
         };
@@ -303,6 +310,7 @@ impl ByteTrack {
         let mut update = Update {
             tracks: &mut self.tracks,
             frame: self.frame_count,
+            passed: self.passed,
             last_id: &mut self.last_id,
             rules: &self.rules,
         };
@@ -420,52 +428,6 @@ fn high_cost(settings: &Settings, rules: &Rules) -> fn(f64, f64) -> f64 {
 
 fn iou_cost_of(rules: &Rules) -> fn(f64, f64) -> f64 {
     if rules.single_precision { single_iou_cost } else { iou_cost }
-}
-
-/// What an association changes.
-struct Update<'a> {
-    tracks: &'a mut Tracks,
-    frame: u64,
-    last_id: &'a mut u64,
-    rules: &'a Rules,
-}
-
-impl Update<'_> {
-    /// Assigns sightings to candidates, updates the matched tracks, and marks the matched sightings as taken.
-    fn associate(
-        &mut self,
-        association: &mut Association,
-        candidates: &Candidates,
-        sightings: &mut Sightings,
-        cost: fn(f64, f64) -> f64,
-        limit: f64,
-    ) {
-        if candidates.slots.is_empty() || sightings.taken.is_empty() {
-            return;
-        }
-        let Sightings { rects, sightings, taken } = sightings;
-        let cost_of = |iou, column: usize| cost(iou, sightings[column].score);
-        let matched = association.solve(&candidates.rects, rects, cost_of, limit, self.rules);
-        for (&slot, &column) in candidates.slots.iter().zip(matched) {
-            if column != NONE {
-                taken[column as usize] = true;
-                self.matched(slot, &sightings[column as usize]);
-            }
-        }
-    }
-
-    fn matched(&mut self, slot: u32, sighting: &Sighting) {
-        let track = &mut self.tracks[slot];
-        track.matched(self.frame, sighting);
-        // Until it is confirmed, a track is seen in every frame of its life.
-        if !track.confirmed && self.frame - track.first_frame + 1 >= u64::from(self.rules.confirm_frames) {
-            track.confirmed = true;
-            if self.rules.ids_at_confirmation {
-                *self.last_id += 1;
-                track.id = *self.last_id;
-            }
-        }
-    }
 }
 
 impl Sightings {

@@ -46,6 +46,21 @@ fn what_the_filter_rules_out_is_another_object() {
 }
 
 #[test]
+fn a_lost_object_that_stood_still_is_not_found_in_a_box_that_barely_overlaps_it() {
+    for (frames, found) in [(1, vec![1]), (2, vec![])] {
+        let mut tracker = tracker();
+        tracker.step(&[at(0.0, 0.0)]);
+        for _ in 0..5 {
+            tracker.step_after(frames, &[at(0.0, 0.0)]);
+        }
+        tracker.step_after(frames, &[]);
+        // One seventh of both: enough for the reference.
+        let ids: Vec<u64> = tracker.step_after(frames, &[at(31.0, 0.0)]).iter().map(|track| track.id).collect();
+        assert_eq!(ids, found, "{frames} frames a step");
+    }
+}
+
+#[test]
 fn a_lost_object_is_kept_for_as_many_frames_whatever_the_stride() {
     // A track that timed out can still be found in the next look, as in the next frame otherwise.
     for (unseen_looks, is_found) in [(2, true), (5, true), (7, true), (8, false), (12, false)] {

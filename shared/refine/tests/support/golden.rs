@@ -33,6 +33,26 @@ pub(crate) const MOT15: [Known; 3] = [
     ("MOT15-TUD-Campus", 25.0, [640.0, 480.0]),
 ];
 
+/// How a sequence is shown. One sequence is one draw of what a stride meets: a look earlier or later is another one, and so is its reverse.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Draw {
+    /// Frames left out at the start.
+    pub(crate) cut: u32,
+    pub(crate) is_backwards: bool,
+}
+
+impl Draw {
+    /// The first five frames as starts, forwards and backwards.
+    pub(crate) fn ten() -> impl Iterator<Item = Self> {
+        [false, true].into_iter().flat_map(|is_backwards| (0..5).map(move |cut| Self { cut, is_backwards }))
+    }
+
+    /// Where a frame of a sequence of this many is shown.
+    fn frame(self, frame: u32, frame_count: u32) -> Option<u32> {
+        if self.is_backwards { frame_count - 1 - frame } else { frame }.checked_sub(self.cut)
+    }
+}
+
 /// A sequence, tracked by ByteTrack as it is.
 pub(crate) struct Tracked {
     pub(crate) name: &'static str,
@@ -61,15 +81,27 @@ impl Tracked {
     }
 
     /// The same where only every N-th frame was looked at.
-    pub(crate) fn looking(
+    pub(crate) fn looking(folder: &Path, known: Known, settings: Settings, every: NonZeroU32) -> Result<Self> {
+        Self::drawn(folder, known, settings, every, Draw::default())
+    }
+
+    /// The same of one draw.
+    pub(crate) fn drawn(
         folder: &Path,
         (name, frame_rate, size): Known,
         settings: Settings,
         every: NonZeroU32,
+        draw: Draw,
     ) -> Result<Self> {
         let truth = read_file(&folder.join("gt").join(name).with_extension("txt"))?;
-        let detections = detections(folder, name)?;
-        let frame_count = detections.last().map_or(0, |last| last.frame + 1).max(truth.last_frame());
+        let mut detections = detections(folder, name)?;
+        let of_sequence = detections.last().map_or(0, |last| last.frame + 1).max(truth.last_frame());
+        let frame_count = of_sequence - draw.cut;
+        let shown = |row: &trackdrop_eval::Row| Some((draw.frame(row.frame - 1, of_sequence)? + 1, *row));
+        let truth = truth.rows().iter().filter_map(shown).map(|(frame, row)| trackdrop_eval::Row { frame, ..row });
+        let truth = Sequence::from_rows(truth.collect())?;
+        detections.retain_mut(|seen| draw.frame(seen.frame, of_sequence).map(|frame| seen.frame = frame).is_some());
+        detections.sort_by_key(|seen| seen.frame);
         let mut tracker = ByteTrack::new(settings)?;
         let looks = Looks::new(every, frame_count);
         let detections: Vec<Detection> = detections.into_iter().filter(|seen| looks.at(seen.frame)).collect();

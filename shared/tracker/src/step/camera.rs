@@ -25,7 +25,7 @@ impl ByteTrack {
     pub(super) fn follow_camera(&mut self) {
         let Scratch { association, pool, high, unconfirmed, off, .. } = &mut self.scratch;
         let cost = high_cost(&self.settings, &self.rules);
-        let cost_of = |iou, column: usize| cost(iou, high.sightings[column].score);
+        let cost_of = |iou, _, column: usize| cost(iou, high.sightings[column].score);
         let matched = association.solve(&pool.rects, &high.rects, cost_of, self.settings.match_thresh, &self.rules);
         let latest = self.frame_count - self.passed;
         off.axes.iter_mut().for_each(Vec::clear);

@@ -3,8 +3,9 @@
 use super::{ByteTrack, Scratch, Update};
 use crate::assignment::{Edge, NONE, Solver};
 
-/// Limit of the squared distance of centre and height together, in variances: two standard deviations.
-const MAX_DISTANCE2: f64 = 4.0;
+/// Limit of the squared distance of centre and height together, in variances: the 95 % quantile of the chi-squared distribution with three
+/// degrees of freedom.
+const MAX_DISTANCE2: f64 = 7.815;
 
 /// Buffers of the association.
 #[derive(Debug, Default)]
@@ -38,6 +39,7 @@ impl ByteTrack {
         let mut update = Update {
             tracks: &mut self.tracks,
             frame: self.frame_count,
+            passed: self.passed,
             last_id: &mut self.last_id,
             rules: &self.rules,
         };
