@@ -125,7 +125,8 @@ pub struct PutOptions {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What must hold at the moment of writing. #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What must hold at the moment of writing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precondition {
     /// Nothing.
     #[default]
