@@ -16,7 +16,7 @@ const OF_ALL = [
   ["Longest stays", "SELECT request_id, video, track_id, class_name, first_frame, dwell_s\nFROM track_summary\nORDER BY dwell_s DESC, request_id, track_id\nLIMIT 100"],
   ["Fullest frames", "SELECT request_id, video, frame_index, COUNT(*) AS objects\nFROM tracks\nGROUP BY ALL\nORDER BY objects DESC, request_id, frame_index\nLIMIT 100"],
   ["Crossings of lines", "SELECT request_id, video, scene, line, direction, class_name, track_id, frame_index, time_s\nFROM line_crossings\nORDER BY video, request_id, time_s, scene, line, track_id\nLIMIT 1000"],
-  ["Where the time went", "SELECT video, frames, split_s, track_s, merge_s, annotate_s, join_s\nFROM requests\nORDER BY finished_at DESC, request_id"],
+  ["How long each part took", "SELECT video, frames, split_s, track_s, merge_s, annotate_s, join_s\nFROM requests\nORDER BY finished_at DESC, request_id"],
 ];
 
 /** Characters of a statement that is part of the address: servers refuse a longer address. */
@@ -40,7 +40,7 @@ export function AskPage() {
   }, []);
   return html`
     <main>
-      <div class="bar"><h1>Ask</h1><span class="id">${can.is_paid ? "SQL over all requests, answered by BigQuery. What a statement would cost is said before it runs." : html`SQL over all requests, the tables of <code>trackdrop query</code>`}</span></div>
+      <div class="bar"><h1>Ask</h1><span class="id">${can.is_paid ? "SQL over all requests, answered by BigQuery. The cost of a statement is shown before it runs." : html`SQL over all requests, the tables of <code>trackdrop query</code>`}</span></div>
       <${Ask} request=${null} open=${(where) => go(hrefOf(where))} />
     </main>
   `;

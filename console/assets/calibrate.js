@@ -45,7 +45,7 @@ export function Calibration({ draft, size }) {
       <p class="small" role="status">
         ${missing > 0 && `${missing} more ${missing === 1 ? "point is" : "points are"} needed.`}
         ${missing <= 0 && !scene.calibration && "Give each point its place."}
-        ${scene.calibration && counts?.residual_m !== undefined && counts.residual_m !== null && `The points fit to ${counts.residual_m.toFixed(2)} m.${marks.length === LEAST ? " Four points always do: a fifth tells how good they are." : ""}`}
+        ${scene.calibration && counts?.residual_m !== undefined && counts.residual_m !== null && `The points fit to ${counts.residual_m.toFixed(2)} m.${marks.length === LEAST ? " With four points the residual is always 0: a fifth point shows how good they are." : ""}`}
         ${scene.calibration && counts?.speeds?.map((row) => ` ${number(row.tracks)} ${row.class_name}: ${row.median_m_s.toFixed(2)} m/s in the middle, ${row.fastest_m_s.toFixed(2)} m/s at most.`)}
       </p>
     </div>

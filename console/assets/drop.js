@@ -150,9 +150,9 @@ function Coming({ drop, wishes, did }) {
       <div class="controls">
         <button type="button" onClick=${() => did(api.again(drop.id, { ...wishes, force: true }))}>Process with the settings above</button>${out}
       </div>`;
-  if (isWhole) return html`<p class="id" role="status">has come whole, and is being looked at</p>`;
+  if (isWhole) return html`<p class="id" role="status">is complete, and is being checked</p>`;
   const seconds = own?.began && own.offset > own.began.offset ? ((drop.bytes - offset) * (performance.now() - own.began.at)) / (own.offset - own.began.offset) / 1000 : null;
-  const said = own ? (own.note ?? `uploading${seconds === null ? "" : `, ${left(seconds)} left`}`) : "This page does not send it. If no other one does, choose the same file again: it resumes from here.";
+  const said = own ? (own.note ?? `uploading${seconds === null ? "" : `, ${left(seconds)} left`}`) : "This page does not send it. If no other page does, choose the same file again: it resumes from here.";
   return html`
     <div class="bar-row"><progress max=${drop.bytes} value=${offset} aria-label=${`Upload of ${drop.name}`}></progress>
       <span>${bytes(offset)} of ${bytes(drop.bytes)}</span></div>

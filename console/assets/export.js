@@ -8,9 +8,9 @@ const FORMATS = [
   ["coco", "COCO JSON", "with videos and track ids, for training and for tools that read COCO"],
   ["cvat", "CVAT XML", "“CVAT for video 1.1”: tracks to correct in CVAT"],
   ["csv", "CSV", "the rows of the table, for spreadsheets and scripts"],
-  ["ndjson", "NDJSON", "the same rows, one JSON object a line"],
+  ["ndjson", "NDJSON", "the same rows, one JSON object per line"],
   ["video-intelligence", "Video Intelligence", "the answer of Google's API to a finished request"],
-  ["video-intelligence-streaming", "Video Intelligence, streaming", "what its streaming mode answered, a line a frame"],
+  ["video-intelligence-streaming", "Video Intelligence, streaming", "the answer of its streaming mode, one line per frame"],
   ["rekognition-persons", "Rekognition", "the answer of Amazon's GetPersonTracking: the class person only"],
   ["cvat-mot", "CVAT MOT 1.1", "a ZIP archive with classes, for CVAT and Datumaro"],
 ];

@@ -21,7 +21,7 @@ const OPTIONS = [
   ["blur", "Blur", "u"],
 ];
 const HELP = [
-  ["Space", "play or pause"], ["← →", "a frame back or on"], ["⇧ ← →", "ten frames"], ["Home, End", "first or last frame"], ["↑ ↓", "track before or after"],
+  ["Space", "play or pause"], ["← →", "one frame back or forward"], ["⇧ ← →", "ten frames"], ["Home, End", "first or last frame"], ["↑ ↓", "track before or after"],
   ["n p", "beginning or end of the chosen track"], ["Esc", "choose no track"], ["b i c s t d u", "what is drawn"],
 ];
 

@@ -38,7 +38,7 @@ function Question({ request, name, close, done }) {
           <p>Its rows, and ${number(found.objects)} objects of ${bytes(found.bytes)}. It can't be undone.</p>
           ${found.versions.length > 0 && html`<p class="warn">${found.versions.join(", ")}: their results stay, but they can't be tracked again.</p>`}
           ${found.upload === null
-            ? html`<p>Its video is gone already.</p>`
+            ? html`<p>Its video was already deleted.</p>`
             : found.sharing_upload.length > 0
               ? html`<p>The video stays: it is also that of ${found.sharing_upload.join(", ")}.</p>`
               : html`<p><label class="check"><input type="checkbox" checked=${withVideo} onChange=${(e) => setWithVideo(e.target.checked)} /> The video, too (${found.upload})</label></p>`}

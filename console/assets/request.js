@@ -163,7 +163,7 @@ function Timeline({ timeline }) {
   const what = bottleneck.stage ? `${bottleneck.stage}${bottleneck.activity ? `, most of it ${bottleneck.activity}` : ""}` : "waiting for a function to begin";
   return html`
     <section class="card wide">
-      <h2>Where the time went</h2>
+      <h2>How long each part took</h2>
       <svg class="timeline" viewBox=${`0 0 ${left + width + 90} ${rows.length * rowHeight + 20}`} role="img" aria-label=${`Stages over ${summary.seconds.toFixed(2)} seconds`}>
         ${rows.map((stage, at) => {
           const time = summary.stages.find((one) => one.stage === stage);

@@ -10,7 +10,7 @@ import { LEAST, rulesOf, shapesOfAddress, shapesToAddress } from "./shapes.js";
 import { Stored } from "./stored.js";
 import { clock, number } from "./text.js";
 
-const UNREAD = "The address holds something that is no line, zone or point: it is left out. Ask for the link again.";
+const UNREAD = "The address contains something that is not a line, zone or point: it is left out. Ask for the link again.";
 const TOO_LONG = "There are more points than an address can hold: save them as a scene to share them.";
 
 /** The draft of a request: its shapes, what they count, and what is drawn just now. It begins as the address says. */
@@ -173,7 +173,7 @@ export function Drawing({ facts, draft, size }) {
   `;
 }
 
-const HINTS = { line: "Click where it begins and where it ends, or give its points as numbers:", zone: "Click the corners, three or more, or give them as numbers:", mark: "Click four points on the ground, or more, of which you know the places, or give them as numbers:" };
+const HINTS = { line: "Click where it begins and where it ends, or give its points as numbers:", zone: "Click the corners, three or more, or give them as numbers:", mark: "Click four points on the ground, or more, whose positions you know, or give them as numbers:" };
 
 /** The shapes with their names and counts, and where they are saved. */
 export function ScenePanel({ facts, draft, choose }) {

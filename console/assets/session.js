@@ -52,7 +52,7 @@ async function next() {
   try {
     await sent(one);
     one.isWhole = true;
-    one.note = "has come whole: its request begins within seconds";
+    one.note = "is complete: its request begins within seconds";
     localStorage.removeItem(one.key);
   } catch (error) {
     if (error.name !== "AbortError") one.problem = error.message;
@@ -104,7 +104,7 @@ async function sent(one) {
         one.address = null;
       } else if (error.status >= 400 && error.status < 500 && ![408, 429].includes(error.status)) {
         localStorage.removeItem(one.key);
-        throw new Error(error.status === 412 ? "There is another video of this name by now: rename the file." : `Cloud Storage refuses it with ${error.status}: ${error.message}`);
+        throw new Error(error.status === 412 ? "There is already another video of this name: rename the file." : `Cloud Storage refuses it with ${error.status}: ${error.message}`);
       }
       one.note = "Cloud Storage does not answer: this resumes once it does.";
       tell();
@@ -136,7 +136,7 @@ async function put(one, range, body, unsaid) {
 
 /** How much Cloud Storage has of an upload of which this page does not know it. */
 async function asked(one) {
-  one.note = "Asking how much has come already…";
+  one.note = "Asking how much has already arrived…";
   tell();
   const { object, offset } = await put(one, `bytes */${one.file.size}`, "", 0);
   await read(one, offset);

@@ -79,7 +79,7 @@ export function TrackPage({ id, track }) {
         <${Speed} facts=${facts} track=${track} />
         <${Rows} id=${id} track=${track} title="Crossings" sql=${STATEMENTS.crossings(id, track)} nothing="It crossed no line of a stored scene." name=${`track-${track}-crossings`} />
         <${Rows} id=${id} track=${track} title="Visits of zones" sql=${STATEMENTS.visits(id, track)} nothing="It was in no zone of a stored scene." name=${`track-${track}-visits`} />
-        <${Rows} id=${id} track=${track} title="Speeds by scene" sql=${STATEMENTS.speeds(id, track)} nothing="No stored scene is for this video: a scene with a calibration gives metres a second." name=${`track-${track}-speeds`} />
+        <${Rows} id=${id} track=${track} title="Speeds by scene" sql=${STATEMENTS.speeds(id, track)} nothing="No stored scene is for this video: a scene with a calibration gives metres per second." name=${`track-${track}-speeds`} />
       </div>
     </main>
   `;
@@ -148,7 +148,7 @@ function Speed({ facts, track }) {
     <section class="card wide" data-part="speed">
       <h2>Speed in the picture</h2>
       ${problem && html`<p class="problem" role="alert">${problem}</p>`}
-      ${values && html`<${Chart} series=${[{ name: "px/s", values }]} step=${0.5} kind="steps" of="px/s" across="seconds of the video" label=${`Its speed: at most ${Math.max(...values)} pixels a second.`} />`}
+      ${values && html`<${Chart} series=${[{ name: "px/s", values }]} step=${0.5} kind="steps" of="px/s" across="seconds of the video" label=${`Its speed: at most ${Math.max(...values)} pixels per second.`} />`}
       ${answer !== null && values === null && html`<p class="empty">It was seen for less than a second: there is no speed.</p>`}
       <${Sql} sql=${sql} answer=${answer} name=${`track-${track}-speed`} title="the speed" />
     </section>

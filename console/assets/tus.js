@@ -117,7 +117,7 @@ async function all(one, named) {
         throw error;
       }
       // Without an answer at all the console is not there.
-      one.note = error.status === undefined ? "The console does not answer: this resumes once it is there again." : error.message;
+      one.note = error.status === undefined ? "The console does not answer: this resumes when it runs again." : error.message;
       one.began = null;
       tell();
       await later(wait, one.left.signal);
@@ -148,7 +148,7 @@ async function isOfThisFile(one) {
   const [offset, crc] = [Number(response.headers.get("upload-offset")), response.headers.get("upload-crc32c")];
   one.offset = offset;
   if (one.known?.offset !== offset || one.known?.crc !== crc) {
-    one.note = "Comparing with what has come already…";
+    one.note = "Comparing with the part that has already arrived…";
     tell();
     let own = 0;
     for (let at = 0; at < offset; at += PIECE) {

@@ -137,7 +137,7 @@ def uploaded(page, address, clip):
     other.goto(address)
     other.locator("input[type=file]").set_input_files(video)
     row = other.locator(".drops > li").filter(has_text=UPLOADED)
-    row.get_by_text("has come whole: its request begins within seconds").wait_for()
+    row.get_by_text("is complete: its request begins within seconds").wait_for()
     assert sessions.asked == [f"bytes */{SIZE}", third, f"bytes {taken + PIECE}-{SIZE - 1}/{SIZE}"], sessions.asked
     [stored] = sessions.objects.values()
     wanted = crc32c(video)

@@ -312,7 +312,7 @@ def large(browser, data, console, folder):
     assert 0.3 * PADDING < offset < PADDING, offset
     second.screenshot(path=data.folder / "broken-off.png", full_page=True)
     second.locator("input[type=file]").set_input_files(video)
-    row.get_by_text("Comparing with what has come").wait_for()
+    row.get_by_text("Comparing with the part").wait_for()
     done(second, "large.mp4")
     request = re.search(r"/request/(\w+)", row.get_by_role("link", name="large.mp4").get_attribute("href"))[1]
     # The same content is the same checksum: that of the file as the command reads it.

@@ -250,7 +250,7 @@ def names_in_addresses(browser, data, address):
     for wrong in ("line=gate", "line=gate*1_2_3", "polygon=hall*1_2_3_4", "ground=1_2_x_4", "rules=%7B", "line=%25*1_2_3_4", "line=a*1_2__4"):
         page.goto(f"{address}/request/{request}?line=good*90_18_90_100&{wrong}")
         browser.settled(0)
-        page.get_by_text("The address holds something").wait_for()
+        page.get_by_text("The address contains something").wait_for()
         assert page.locator(".counts .points").count() == 1, wrong
         counted(page)
     # More than an address takes is said, too, and is not cut.
