@@ -126,7 +126,7 @@ impl Address {
         Sha256Hex::of(self.url.as_str().as_bytes()).to_string()
     }
 
-    /// The last upload that was fetched from here.
+    /// The last upload that was downloaded from this address.
     async fn known(&self, cloud: &LocalCloud) -> anyhow::Result<Option<ObjectInfo>> {
         let key = self.key();
         let uploads = cloud.list(&ObjectName::new(Bucket::Uploads, "")).await?;
@@ -134,7 +134,7 @@ impl Address {
         Ok(from_here.max_by_key(|info| info.generation))
     }
 
-    /// Who asks: for Cloud Storage the account that is logged in here, or nobody, whom public objects are given to, too.
+    /// The credentials of the request: for Cloud Storage those of the machine, or none, with which public objects can be read.
     async fn headers(&self) -> anyhow::Result<HeaderMap> {
         if !self.is_google || self.is_emulated {
             return Ok(HeaderMap::new());

@@ -37,11 +37,11 @@ impl Job {
 /// What becomes of an upload that was processed before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
-    /// Results by other settings are stored beside those that are there.
+    /// Results with other settings are stored beside the existing ones.
     Beside,
-    /// It is processed again, in place of what is there.
+    /// The video is processed again, and the new results replace the existing ones.
     Replace,
-    /// Nothing, whatever settings it was processed with; what was interrupted is finished.
+    /// Nothing is processed again, even if the settings differ. An interrupted request is finished.
     Leave,
 }
 
@@ -71,7 +71,7 @@ pub(crate) async fn begin(
     }
 }
 
-/// Results by other settings beside those of a request that has rows.
+/// Results with other settings, beside those of a request that has rows.
 async fn beside(host: &Host, first: Earlier, settings: &RequestSettings, again: Again) -> anyhow::Result<Job> {
     let mut earlier = first;
     loop {
@@ -115,7 +115,7 @@ fn told(earlier: &Earlier, settings: &RequestSettings, what: &str) -> String {
     format!("{} was processed with other settings ({difference}): {what}", earlier.upload.object.name.escape_debug())
 }
 
-/// Another version of a request's tracks, which needs no detector.
+/// Makes another version of a request's tracks, for which no detector runs.
 async fn version_of(
     host: &Host,
     earlier: &Earlier,
@@ -190,14 +190,14 @@ impl Earlier {
         self.manifest.as_ref().map(|manifest| manifest.state)
     }
 
-    /// Its manifest, where its detections are complete.
+    /// Its manifest, if its detections are complete.
     async fn detected(&self, host: &Host) -> anyhow::Result<Option<&Manifest>> {
         let marker = Marker::Tracked.object(&self.request);
         let is_complete = host.cloud.find(&marker).await?.is_some();
         Ok(self.manifest.as_ref().filter(|_| is_complete))
     }
 
-    /// Makes sure that this request ends, with these settings where it begins again.
+    /// Makes sure that this request ends. If it begins again, it has these settings.
     async fn settle(self, host: &Host, settings: &RequestSettings, again: Again) -> anyhow::Result<Job> {
         // A request that was deleted starts again, with the settings of this call.
         if again == Again::Replace || (self.is_deleted && again != Again::Leave) {

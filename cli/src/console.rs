@@ -54,7 +54,7 @@ pub(crate) async fn console(data: &Path, arguments: &ConsoleArguments) -> anyhow
     working.await.context("the work on requests ended without an answer")
 }
 
-/// What takes videos. A second console of the data directory takes none, and says so on its page.
+/// The part that accepts videos. A second console of the same data directory accepts none, and says so on its page.
 fn drops(local: &LocalCloud, workshop: &Arc<Workshop>) -> anyhow::Result<Result<Drops, String>> {
     let incoming = Incoming::open(&local.incoming(), limits()?.max_bytes);
     Ok(match incoming {
@@ -63,7 +63,7 @@ fn drops(local: &LocalCloud, workshop: &Arc<Workshop>) -> anyhow::Result<Result<
     })
 }
 
-/// Until the process is asked to stop. Without the signals it runs until it is killed.
+/// Waits until the process is asked to stop. If signals can't be received, it runs until it is killed.
 async fn stopped() {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {

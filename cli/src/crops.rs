@@ -64,7 +64,7 @@ pub(crate) async fn crops(data: &Path, arguments: &CropsArguments) -> anyhow::Re
     Ok(())
 }
 
-/// `000007-person.jpg`. A class's name is data, and no path.
+/// `000007-person.jpg`. The name of a class is data, and must not act as a path.
 fn file_name(crop: &Crop) -> String {
     let plain = |letter: char| if letter.is_alphanumeric() || letter == '-' { letter } else { '_' };
     let class: String = crop.class_name.chars().take(LONGEST_CLASS).map(plain).collect();

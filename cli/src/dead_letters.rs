@@ -54,7 +54,8 @@ struct Taken {
 }
 
 impl Taken {
-    /// Leases all letters, gives them to `work`, and releases what is left, whatever the outcome: the next call can't find what stays leased.
+    /// Leases all dead letters, passes them to `work`, and releases those that are left, also after an error: the next call can't
+    /// find leased ones.
     async fn with_all(name: &str, work: impl AsyncFnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let subscription = Subscription::new("TRACKDROP_DEAD_LETTERS_SUBSCRIPTION", name, pubsub_from_environment()?)?;
         let mut taken =
@@ -87,7 +88,7 @@ impl Taken {
         Ok(())
     }
 
-    /// Leases what is left again, where that is due by `now`.
+    /// Extends the leases of the remaining dead letters, if that is due at `now`.
     async fn renew(&mut self, now: Instant) -> anyhow::Result<()> {
         if now.duration_since(self.leased_at) < RENEW_AFTER {
             return Ok(());
@@ -146,7 +147,7 @@ async fn list(arguments: &ListDeadLettersArguments) -> anyhow::Result<()> {
     .await
 }
 
-/// Does it with each chosen letter, which is gone then; what fails stays where it was.
+/// Handles each chosen dead letter and removes it. If that fails, the dead letter remains.
 async fn chosen(
     arguments: &ChosenDeadLettersArguments,
     act: impl AsyncFn(&PubSubMessage) -> anyhow::Result<String>,
@@ -229,7 +230,7 @@ async fn replay_request(cloud: &Cloud, request: &RequestId, published: Option<Ti
     }
 }
 
-/// What the letter was about.
+/// The event of the dead letter.
 async fn event_of(cloud: &Cloud, buckets: &Buckets, letter: &PubSubMessage) -> anyhow::Result<ObjectFinalized> {
     let attribute = |name: &'static str| {
         letter.attributes.get(name).with_context(|| format!("it names no object: it has no attribute {name}"))

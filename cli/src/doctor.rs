@@ -18,11 +18,11 @@ const LITTLE_SPACE: u64 = 5 << 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
-    /// It is there.
+    /// It exists.
     Ok,
     /// It works, but not as well as it could.
     Warning,
-    /// It has to be mended before a video can be processed.
+    /// It must be installed or repaired before a video can be processed.
     Missing,
 }
 

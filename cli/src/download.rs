@@ -175,7 +175,7 @@ fn version_in(headers: &HeaderMap) -> Option<String> {
     header(ETAG).filter(|etag| !etag.starts_with("W/")).or_else(|| header(LAST_MODIFIED)).map(str::to_owned)
 }
 
-/// Where it is noted of which version a file is the beginning.
+/// The file that records the version of a partial download.
 fn version_file(part: &Path) -> PathBuf {
     part.with_extension("version")
 }
@@ -189,7 +189,7 @@ fn client() -> anyhow::Result<Client> {
         .build()?)
 }
 
-/// Waits until no other process fetches the same.
+/// Waits until no other process downloads the same file.
 fn lock(path: &Path) -> anyhow::Result<File> {
     let failed = || format!("cannot lock {}", path.display());
     let file = OpenOptions::new().create(true).append(true).open(path).with_context(failed)?;
@@ -204,7 +204,7 @@ fn lock(path: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// Asks until all of it is there; gives its hash.
+/// Repeats requests until the file is complete; returns its hash.
 async fn receive_all(
     wanted: &Wanted,
     part: &mut Part,
@@ -288,7 +288,7 @@ impl Part {
         Ok(())
     }
 
-    /// Compares what has come with the server's CRC32C of it.
+    /// Compares the downloaded bytes with the server's CRC32C.
     fn check_crc32c(&mut self, wanted: &Wanted) -> anyhow::Result<()> {
         let Some(stated) = self.crc32c else { return Ok(()) };
         let failed = || format!("cannot read {}", self.path.display());
@@ -312,7 +312,7 @@ impl Part {
         Ok(())
     }
 
-    /// One request for what is missing.
+    /// One request for the missing bytes.
     async fn receive(
         &mut self,
         client: &Client,

@@ -74,7 +74,7 @@ fn evaluations(arguments: &EvalArguments) -> anyhow::Result<Vec<Evaluation>> {
     trackdrop_eval::on_all_cores(sequences, evaluate).into_iter().collect()
 }
 
-/// One sequence as it is; several with their names, and pooled.
+/// Prints one sequence without its name, and several with their names and pooled.
 fn told(names: &[PathBuf], evaluations: &[Evaluation]) -> anyhow::Result<(String, serde_json::Value)> {
     if let [one] = evaluations {
         return Ok((one.to_string(), serde_json::to_value(one)?));

@@ -73,7 +73,7 @@ fn inspect(arguments: &InspectArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the model is, from what evidence, what is doubted, and what to do.
+/// Four lines: the kind of model, the evidence, the doubts, and what to do.
 fn in_four_lines(detector: &Detector, file: &Path) -> anyhow::Result<()> {
     let info = detector.info();
     let ModelInfo { input_width, input_height, .. } = info;
@@ -99,12 +99,12 @@ fn in_four_lines(detector: &Detector, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A number of 32 bits with the digits that people gave it.
+/// A 32-bit float with as many digits as were given.
 fn decimal(number: f32) -> f64 {
     number.to_string().parse().unwrap_or(f64::from(number))
 }
 
-/// What is odd about the detections of a picture: signs of a model that is read wrongly.
+/// Unusual properties of the detections of a picture, which show that the model is read in a wrong way.
 fn oddities(found: &[Detection], width: u32, height: u32) -> Vec<String> {
     let mut odd = Vec::new();
     let of = found.len();

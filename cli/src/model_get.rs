@@ -1,4 +1,5 @@
-//! `trackdrop model get`: a published detector into the cache, by a pinned table or from any address with its hash.
+//! `trackdrop model get`: downloads a detector into the cache, by name from a table with pinned hashes, or from an address with
+//! its hash.
 
 pub(crate) mod catalogue;
 
@@ -51,7 +52,7 @@ pub(crate) async fn get(arguments: &GetArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What can be fetched by name.
+/// The models that can be fetched by name.
 fn list(folder: &Path, as_json: bool) -> anyhow::Result<()> {
     for entry in &catalogue::ENTRIES {
         let model = folder.join(format!("{}.onnx", entry.name));
@@ -169,7 +170,7 @@ impl Asked {
             .any(|end| self.wanted.url.path().ends_with(end.as_str()))
     }
 
-    /// Whether this very model lies there. Another file of that name is nobody's to replace.
+    /// Whether this model is already installed there. Another file of that name is not replaced.
     fn is_at(&self, model: &Path) -> anyhow::Result<bool> {
         let found = match Sha256Hex::of_file(model) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -189,7 +190,7 @@ impl Asked {
         );
     }
 
-    /// Writes the card of the table where there is none; somebody's own stays.
+    /// Writes the card of the table if there is none. A card that a user changed is not replaced.
     fn write_card(&self, model: &Path) -> anyhow::Result<()> {
         let (Some(entry), path) = (self.entry, model.with_extension("json")) else { return Ok(()) };
         let card = format!("{:#}\n", entry.card());

@@ -98,7 +98,7 @@ pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What each stride would lose, as far as that was found out, and take.
+/// The time of each stride and, if it was measured, its loss.
 fn rows<'a>(
     choice: &'a StrideChoice,
     predict_for: impl Fn(u32) -> Prediction + 'a,
@@ -130,7 +130,7 @@ fn looks_of(segments: &[PlannedSegment], every: u32) -> Vec<u64> {
     segments.iter().map(|segment| looks.count(segment.span.first_frame, segment.span.frame_count)).collect()
 }
 
-/// Segments go in order, each to the instance that is free first. An instance more than segments would be idle.
+/// Each segment, in order, goes to the instance that is free first. So there are never more instances than segments.
 fn predict(looks: &[u64], fps: f64, max_instances: usize, start_s: f64, prices: &Prices) -> Prediction {
     let instances = max_instances.min(looks.len()).max(1);
     let mut free_at = vec![start_s; instances];

@@ -46,7 +46,8 @@ fn say(notes: &[String]) {
     }
 }
 
-/// Prints how much of the crossings depends on the tracker: of all that the views have, whatever the statement selects of them.
+/// Prints the share of crossings that depend on the tracker. It is the share of all crossings in the views, also if the statement
+/// selects only some.
 fn say_share(NearBirthOrEnd { crossings, near }: NearBirthOrEnd) {
     let percent = (100.0 * near as f64 / crossings as f64).round();
     eprintln!(

@@ -105,7 +105,7 @@ fn rows(tracks: &Sequence) -> Vec<Row> {
     rows
 }
 
-/// All detections of a file that are boxes, by frame.
+/// All valid detections of a file, by frame.
 fn free(path: &Path, per_class: bool) -> anyhow::Result<Vec<Detection>> {
     let mut frames = read_detections(path)?;
     if per_class {

@@ -58,7 +58,7 @@ pub(crate) async fn requests(data: &Path, arguments: &RequestsArguments) -> anyh
     Ok(ExitCode::SUCCESS)
 }
 
-/// The queue is known here, so a request that is not over and has nothing queued is stalled.
+/// On a laptop the queue is known. So a request that has not ended and has nothing in the queue is stalled.
 async fn sweep(data: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let Some(local) = open_existing(data)? else { return Ok(ExitCode::SUCCESS) };
     let (mut is_found, mut written, mut first_failure) = (false, Ok(()), None);
@@ -105,7 +105,7 @@ fn tell(found: &StalledRequest, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What of the frames is damaged, if any is.
+/// The number of damaged frames, if there are any.
 fn damage(manifest: &Manifest) -> Option<String> {
     let ledger = manifest.ledger.as_ref().filter(|ledger| ledger.frames_damaged > 0)?;
     Some(format!("{} of {} frames are damaged", ledger.frames_damaged, ledger.frames))
@@ -200,7 +200,7 @@ pub(crate) async fn show(data: &Path, arguments: &ShowArguments) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// How the picture is stored and shown, where that is not simply what boxes are in.
+/// How the picture is stored and shown, if that differs from the picture whose pixels boxes are in.
 fn stored(video: &VideoInfo) -> Option<String> {
     let (width, height) = (video.stored_width_px?, video.stored_height_px?);
     let mirrored = if video.mirrored? { "mirrored, " } else { "" };

@@ -136,7 +136,7 @@ pub(crate) async fn tell(
     Ok(Some(format!("{:?} {what} {}: {}", job.video, error.stage, error.message)))
 }
 
-/// Delivers events until every job is over. Gives an exit code where the run ends before that.
+/// Delivers events until every job has ended. Returns an exit code if the run ends earlier.
 async fn wait(host: &Host, jobs: &[&Job]) -> anyhow::Result<Option<ExitCode>> {
     if jobs.is_empty() {
         return Ok(None);

@@ -75,7 +75,7 @@ fn to_write(data: &Path, store: &SceneStore) -> anyhow::Result<Arc<dyn Storage>>
     }
 }
 
-/// None where nothing was stored yet.
+/// None if nothing is stored yet.
 fn to_read(data: &Path, store: &SceneStore) -> anyhow::Result<Option<Arc<dyn Storage>>> {
     match store.google {
         true => Ok(Some(google::deployment()?.0.storage)),
@@ -83,7 +83,7 @@ fn to_read(data: &Path, store: &SceneStore) -> anyhow::Result<Option<Arc<dyn Sto
     }
 }
 
-/// The store, where it has a scene of this name.
+/// The store, if it has a scene of this name.
 async fn known(data: &Path, name: &str, store: &SceneStore) -> anyhow::Result<Arc<dyn Storage>> {
     let missing = || format!("there is no scene {name:?} (trackdrop scene list lists them)");
     let Some(storage) = to_read(data, store)? else { bail!(missing()) };
@@ -99,7 +99,7 @@ async fn one(data: &Path, name: &str, store: &SceneStore) -> anyhow::Result<Scen
     Ok(scenes::parsed(name, &bytes)?)
 }
 
-/// A scene in a line.
+/// A scene in one line.
 fn described(scene: &Scene) -> String {
     let names = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let picture = scene.picture;

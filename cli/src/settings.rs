@@ -50,7 +50,7 @@ pub(crate) fn of_run(arguments: &ProcessingArguments) -> anyhow::Result<RequestS
     Ok(settings)
 }
 
-/// A model's path, as settings have it.
+/// A model's path in the form in which settings store it.
 fn model_path(path: &Path) -> anyhow::Result<String> {
     let shown = path.display();
     let absolute = path.canonicalize().with_context(|| format!("the model {shown} can't be read"))?;
@@ -139,7 +139,7 @@ fn overlay(
     Ok(())
 }
 
-/// The network that describes detections, by what is in its file and its card.
+/// The network that describes detections, identified by the hashes of its file and its card.
 fn appearance_network(path: &Path) -> anyhow::Result<AppearanceNetwork> {
     let no_network = || {
         format!(

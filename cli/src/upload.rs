@@ -25,9 +25,9 @@ const LONGEST_FILE_NAME_BYTES: usize = 1_000;
 /// How a file comes into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// It is somebody's: its content is copied.
+    /// It is a file of the user: its content is copied.
     Copied,
-    /// It is ours, beside the store, and nothing changes it any more: its content gets another name.
+    /// It is a file of Trackdrop on the same disk as the store, and does not change any more: it gets a hard link.
     Linked,
 }
 
@@ -68,7 +68,8 @@ pub(crate) async fn upload_fetched(
     place(cloud, name, sha256, from, settings, || link(cloud, fetched)).await
 }
 
-/// Puts content into `uploads` by its name or, where that is another file's, by its name and hash; gives what is there where it is.
+/// Puts content into `uploads` under its name or, if another file has that name, under its hash and name. If the content already
+/// exists, returns that object.
 async fn place(
     cloud: &LocalCloud,
     name: &str,
@@ -120,7 +121,7 @@ pub(crate) fn beside(upload: &ObjectInfo, settings: &RequestSettings) -> anyhow:
     Ok(ObjectName::new(Bucket::Uploads, format!("{}/{}/{name}", &content[..12], &detections[..12])))
 }
 
-/// The hash of an upload's content. An upload that was put there in another way has none; it gets one that is its own.
+/// The hash of an upload's content. An upload that another program wrote has no hash; a unique text replaces it.
 fn content_of(upload: &ObjectInfo) -> String {
     let known = upload.metadata.get(SHA256_KEY).filter(|sha256| sha256.len() == 64 && sha256.is_ascii());
     known.cloned().unwrap_or_else(|| hex(&Sha256::digest(upload.generation.to_be_bytes())))

@@ -116,7 +116,7 @@ fn print(found: &Verification, arguments: &VerifyArguments) -> anyhow::Result<()
     Ok(())
 }
 
-/// The verdict as a cell of a table.
+/// The result as a cell of a table.
 fn in_a_line(found: &Verification) -> String {
     let ledger = &found.ledger;
     if let Some(difference) = &found.first_difference {
@@ -138,7 +138,7 @@ fn in_a_line(found: &Verification) -> String {
     text
 }
 
-/// A refusal that reads the same on every machine.
+/// The message of a refusal without the path, so that it is the same on every machine.
 fn without_path(error: &MediaError, arguments: &VerifyArguments) -> String {
     error.to_string().replace(&format!("{:?}", arguments.video), "the file")
 }

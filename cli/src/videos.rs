@@ -85,7 +85,7 @@ fn files(word: &Path, recursive: bool, uploads: &Trigger) -> anyhow::Result<Vec<
     }
 }
 
-/// The files that a pattern means which no shell has replaced.
+/// The files that match a pattern which the shell did not expand.
 fn of_pattern(pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
     let paths = glob::glob(pattern).with_context(|| format!("{pattern:?} is not a pattern of file names"))?;
     let mut files = Vec::new();

@@ -127,7 +127,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    /// What an earlier watch left unfinished.
+    /// Resumes the work that an earlier watch left unfinished.
     async fn resume(&mut self) -> anyhow::Result<()> {
         for (video, request) in self.record.requests() {
             if end::is_told(&self.host.cloud, &request).await? {
@@ -204,7 +204,7 @@ impl Watcher {
         asked.await.context("a file can't be examined")
     }
 
-    /// Says why a file is not taken, once as long as nothing changes.
+    /// Prints why a file is not taken, and repeats that only if the file changes.
     fn say(&mut self, path: &Path, seen: Seen, why: String) {
         let is_known = self.told.get(path).is_some_and(|known| *known == (seen, why.clone()));
         if !is_known {
@@ -213,7 +213,7 @@ impl Watcher {
         }
     }
 
-    /// Uploads a file and begins its request. One that was processed before, with whatever settings, is only noted.
+    /// Uploads a file and begins its request. If the video was processed before, with any settings, the file is only recorded.
     async fn take(&mut self, path: &Path, seen: Seen) -> anyhow::Result<()> {
         let uploaded = match upload::upload(&self.host.local, path, &self.settings).await {
             Ok(uploaded) if Seen::of(path) == Some(seen) => uploaded,

@@ -58,7 +58,7 @@ pub(crate) fn of_retrack(request: &RequestId, retracking: &Retracking) -> anyhow
     }
 }
 
-/// A text of a form; an empty one says nothing.
+/// The text of a form's field; none if it is empty.
 fn text(given: Option<&String>) -> Option<String> {
     given.filter(|text| !text.trim().is_empty()).cloned()
 }
@@ -67,7 +67,8 @@ fn shown(number: Option<&impl ToString>) -> Option<String> {
     number.map(ToString::to_string)
 }
 
-/// The options as the command reads them. Each value is in one word with its option, so that none can be taken for another option.
+/// The options as the command parses them. Each value is in the same word as its option (`--option=value`), so no value can act
+/// as another option.
 fn parsed<const V: usize, const F: usize>(
     command: &str,
     valued: [(&str, Option<String>); V],

@@ -83,7 +83,7 @@ impl Workshop {
         self.state().notes.insert(about, note);
     }
 
-    /// From now on the request is worked for.
+    /// Begins to work on the request.
     fn take(&self, request: &RequestId) {
         let mut state = self.state();
         state.notes.remove(&Some(request.clone()));
@@ -119,7 +119,7 @@ impl Workshop {
         }
     }
 
-    /// The host itself can't continue: nothing is worked for until somebody asks for it again.
+    /// The host can't continue: no request is processed until a person starts it again.
     async fn broke_off(&self, host: &Host, error: BusError) {
         let said = explain(&run::give_up(host, error).await);
         for request in self.unfinished() {
@@ -270,7 +270,7 @@ impl Workshop {
         self.version(&manifest, settings).await
     }
 
-    /// Another version of a request's tracks, which is worked for until it is over.
+    /// Makes another version of a request's tracks, and works on it until it ends.
     async fn version(&self, of: &Manifest, settings: RequestSettings) -> anyhow::Result<RequestId> {
         let job = begin::begin_version(&self.host(), of, settings).await?;
         if !job.finished_before {
@@ -313,7 +313,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     stop.wait_for(|stop| *stop).await.ok();
 }
 
-/// What a request that ends now was at.
+/// The stage that a request is in when it ends now.
 fn stage_of(state: Option<RequestState>) -> Stage {
     match state {
         Some(RequestState::Tracking) => Stage::Track,

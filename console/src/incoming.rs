@@ -404,7 +404,7 @@ impl Drop for Writing<'_> {
     }
 }
 
-/// A name that nobody can guess, and that later ones come after: the time in microseconds and random bytes, hexadecimal.
+/// A name that can't be guessed, and that sorts by time: the time in microseconds and random bytes, hexadecimal.
 fn new_id() -> io::Result<String> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;

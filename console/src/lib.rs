@@ -172,7 +172,7 @@ impl Console {
         matches!(self.rows, ask::Rows::Billed(_))
     }
 
-    /// Refuses what changes something where the console may not.
+    /// Refuses a change if this console may only read.
     fn writes(&self, instead: &str) -> Result<(), problem::Problem> {
         match self.is_in_cloud() {
             false => Ok(()),
@@ -192,7 +192,7 @@ impl Console {
         Ok(self.database.lock().unwrap_or_else(PoisonError::into_inner).try_clone()?)
     }
 
-    /// All that the page asks for.
+    /// All routes of the page.
     fn router(self: Arc<Self>) -> Router {
         // Asked by what runs the service, which comes through no proxy; they tell nothing.
         let health = match self.is_in_cloud() {
@@ -236,7 +236,7 @@ impl Console {
     }
 }
 
-/// What this console can do, for the page.
+/// The actions that this console supports, for the page.
 async fn can(State(console): State<Arc<Console>>) -> json::Json {
     let is_here = !console.is_in_cloud();
     json::Json(serde_json::json!({

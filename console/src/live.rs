@@ -107,7 +107,7 @@ async fn refresh(console: &Console) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The requests of recent uploads but for those that are known: services work for them, or another command does.
+/// The requests of recent uploads that this console does not know: services or another command work on them.
 async fn recent(console: &Console, works: Option<&dyn Works>, known: &[RequestId]) -> Result<Vec<Value>, Failure> {
     let now = Timestamp::now();
     let mut uploads = known::uploads(&console.cloud).await?;

@@ -39,7 +39,7 @@ pub(crate) struct ListedRequest {
 }
 
 impl ListedRequest {
-    /// Of a request of which nothing else is known.
+    /// For a request of which nothing else is known.
     fn of(request_id: RequestId) -> Self {
         Self {
             request_id,
@@ -101,7 +101,7 @@ pub(crate) async fn list(State(console): State<Arc<Console>>) -> Result<Json, Pr
     Ok(Json(json!({ "requests": requests })))
 }
 
-/// A request as the list shows it; none where it was deleted meanwhile.
+/// A request in the form in which the list shows it; none if it was deleted meanwhile.
 async fn listed_request(
     console: &Console,
     request: RequestId,

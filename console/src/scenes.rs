@@ -50,7 +50,7 @@ impl Latest {
 }
 
 impl Drafts {
-    /// What `count` makes of the draft of this file. One after the other: each takes all threads.
+    /// Runs `count` on the draft of this file. Counts run one after the other, because each uses all threads.
     fn with<T>(
         &self,
         file: Arc<Fetched>,
@@ -99,7 +99,7 @@ pub(crate) async fn prepare(
     .await
 }
 
-/// Asks the draft of a request about a scene.
+/// Queries the draft of a request about a scene.
 async fn asked(
     console: Arc<Console>,
     request: &str,

@@ -21,7 +21,7 @@ use trackdrop_pipeline::{
 /// Bytes of a video's name: an object's name has 1,024 at most.
 const LONGEST_NAME_BYTES: usize = 1_000;
 
-/// What opens sessions, and what they may ask for.
+/// Opens sessions, with the settings that they may have.
 #[derive(Clone, Debug)]
 pub struct Sessions {
     /// The store.

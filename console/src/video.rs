@@ -75,7 +75,7 @@ pub(crate) fn put(response: &mut Response, name: header::HeaderName, value: Stri
     }
 }
 
-/// By the container that was measured, never by a name.
+/// The media type, from the container that was found in the file and not from its name.
 fn media_type(manifest: &Manifest) -> &'static str {
     match manifest.source.video.as_ref().map_or("", |video| video.container.as_str()) {
         container if container.contains("mp4") || container.contains("mov") => "video/mp4",

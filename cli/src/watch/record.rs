@@ -1,4 +1,5 @@
-//! Which files were taken, so that a restart need not read all of them again. It is no proof: an upload is known by its content.
+//! The record of processed files, so that a restart need not read all of them again. It proves nothing: an upload is recognised
+//! by its content.
 
 use super::complete::Seen;
 use anyhow::Context;

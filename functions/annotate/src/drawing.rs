@@ -1,4 +1,4 @@
-//! What is in each picture, and where it came from.
+//! Collects the boxes and trails of each picture from the rows.
 
 use crate::pick::{Picked, Picker};
 use std::collections::{BTreeMap, VecDeque};
@@ -36,7 +36,7 @@ impl<'a> FrameDrawer<'a> {
         drawer
     }
 
-    /// The rows of one frame; trails grow by them, and those of objects that are not in this frame end.
+    /// Takes the rows of one frame. They extend the trails; trails of objects that are not in this frame end.
     fn take(&mut self, pts: i64) -> &'a [TrackRow] {
         let from = self.next;
         while self.rows.get(self.next).is_some_and(|row| row.pts <= pts) {

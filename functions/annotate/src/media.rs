@@ -75,7 +75,7 @@ impl Renderer for MediaRenderer {
 /// A picture that is ready for the encoder, and when it is shown.
 type Drawn = (Canvas, i64);
 
-/// Decodes and draws until there are no more frames, or nobody wants them; gives the crops that are wanted.
+/// Decodes and draws until there are no more frames, or the receiver has gone; returns the crops.
 fn draw_frames(
     mut reader: ChunkReader,
     mut drawer: FrameDrawer<'_>,
@@ -106,7 +106,7 @@ fn draw_frames(
     Ok(drawer.picked())
 }
 
-/// Writes picture after picture until there are no more. Waiting for one is no encoding.
+/// Encodes picture after picture until there are no more. The time of waiting for a picture does not count as encoding.
 fn encode_frames(
     mut write: impl FnMut(&mut Canvas, i64) -> Result<(), MediaError>,
     drawn: Receiver<Drawn>,

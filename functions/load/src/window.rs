@@ -64,7 +64,7 @@ impl Gathering for Tracks {
         ObjectName::new(Bucket::Work, "loads/window.json")
     }
 
-    /// In the order of the requests. What is loaded, or over, is sent on and waits no more.
+    /// Lists the waiting requests in order. Requests whose rows are loaded, or that ended, are finished here and no longer wait.
     async fn gather(&self, cloud: &Cloud, delivery: &Delivery) -> Result<(Vec<TracksFile>, Option<Failure>), Failure> {
         let waiting = cloud.storage.list(&ObjectName::new(Bucket::Work, WAITING)).await?;
         let mut reads = Vec::new();
@@ -108,7 +108,7 @@ impl Gathering for Tracks {
     }
 }
 
-/// The file of a request that waits to be loaded; none where there is nothing to load any more.
+/// The file of a request that waits; none if there is nothing to load any more.
 async fn waiting_file(cloud: Cloud, request_id: RequestId) -> Result<Option<TracksFile>, Failure> {
     let is_loaded = cloud.find(&Marker::Loaded.object(&request_id)).await?.is_some();
     if is_loaded || manifest::state(&cloud, &request_id).await? == Some(RequestState::Failed) {

@@ -412,7 +412,7 @@ impl Split {
     }
 }
 
-/// Writes a chunk, which is about the `nth` that exists.
+/// Writes a chunk; about `nth` chunks exist then.
 async fn write_chunk(cloud: Cloud, request: RequestId, new: NewObject, nth: u32) -> Result<(), Failure> {
     cloud.create(new).await?;
     let fold = |progress: &mut Progress| progress.segments_split = progress.segments_split.max(nth);
@@ -475,7 +475,7 @@ impl OpenVideo for WithSource {
     }
 }
 
-/// The chunk again, its SHA-256 and its size.
+/// Returns the chunk with its SHA-256 and its size.
 fn sha256_of(chunk: TempPath) -> Result<(TempPath, String, u64), Failure> {
     use sha2::{Digest, Sha256};
     let hash = || -> std::io::Result<(String, u64)> {

@@ -29,7 +29,7 @@ impl Cutter for MediaCutter {
 }
 
 impl MediaCutter {
-    /// Each segment is a delivery of its own: one upload must not fill the queue of everybody.
+    /// Each segment is a separate delivery, and one upload must not fill the queue for all others.
     fn check_segments(&self, segments: u64, index: &VideoIndex, target_s: f64) -> Result<(), Failure> {
         let bound = self.limits.max_segments;
         if segments <= bound {
@@ -132,7 +132,7 @@ impl OpenVideo for Video {
         self.index.key_frame_indices()
     }
 
-    /// With a cutter of its own, which seeks to the stretch where the format can.
+    /// Uses a separate cutter, which seeks to the stretch if the format allows it.
     fn cut_stretch(&mut self, frames: &Range<u64>, scratch: &Path) -> Result<(PlannedSegment, TempPath), Failure> {
         let stretch = self.index.stretch(frames)?;
         let chunk = scratch_file(scratch, ".mkv")?.into_temp_path();

@@ -96,12 +96,12 @@ pub async fn listed(cloud: &Cloud) -> Result<Vec<(RequestId, ObjectInfo)>, Failu
     Ok(all)
 }
 
-/// The same, one after the other: for as many as there may be.
+/// The same, one after the other, for any number of requests.
 #[derive(Debug)]
 pub struct Listed<'a>(Listing<'a>);
 
 impl<'a> Listed<'a> {
-    /// Before the first one.
+    /// Begins before the first one.
     pub fn begin(cloud: &'a Cloud) -> Self {
         Self(Listing::of(&*cloud.storage, ObjectName::new(Bucket::Results, "")))
     }

@@ -88,7 +88,7 @@ async fn read<G: Gathering>(cloud: &Cloud, gathering: &G) -> Result<(Option<Wind
     Ok((open, Precondition::Generation(info.generation)))
 }
 
-/// Gives the generation; none where somebody else has written the window.
+/// Returns the generation; none if another process has written the window.
 async fn write<G: Gathering>(
     cloud: &Cloud,
     gathering: &G,

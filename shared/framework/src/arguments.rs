@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, env, ffi::OsString, fmt::Write, io, os::unix::p
 /// What a command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {
-    /// To say what there is.
+    /// Print the help.
     Help,
-    /// To run, with these variables.
+    /// Run with these variables.
     Run { variables: BTreeMap<&'static str, String>, is_pulling: bool },
 }
 
@@ -28,7 +28,7 @@ pub(crate) enum Start {
     Pushed,
     /// It pulls them.
     Pulling,
-    /// Not at all: all is said.
+    /// The process ends: everything was printed.
     Ended,
 }
 
@@ -103,7 +103,7 @@ impl Known<'_> {
         )
     }
 
-    /// A line each.
+    /// One line for each.
     fn list(&self) -> String {
         let mut list = String::new();
         if self.can_pull {

@@ -1,4 +1,4 @@
-//! How a service stops.
+//! The orderly stop of a service.
 
 use std::time::Duration;
 use tokio::sync::watch;

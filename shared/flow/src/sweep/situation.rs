@@ -26,7 +26,7 @@ pub(super) struct Situation {
 pub(super) enum Remedy {
     /// Publish events of these objects once more.
     Tell(Vec<ObjectFinalized>),
-    /// A marker; everything that it states is complete.
+    /// Create a marker; everything that it states is complete.
     Mark(Marker),
     /// Publish its end.
     End,
@@ -129,7 +129,7 @@ async fn before_tracked(cloud: &Cloud, manifest: &Manifest, seen: &Seen) -> Resu
     Ok(waits)
 }
 
-/// Here the flow forks: rows are loaded, and segments are drawn and joined.
+/// After `merge` there are two branches: rows are loaded, and segments are drawn and joined.
 fn after_merged(manifest: &Manifest, seen: &Seen, existing: &Existing, merged: &ObjectInfo) -> Vec<Waits> {
     let (Seen { tracks, drawn, .. }, segments) = (seen, manifest.segment_count);
     let mut waits = Vec::new();
@@ -173,7 +173,7 @@ impl Seen {
     }
 }
 
-/// To tell of what started each segment that is not done.
+/// Publishes again the event that started each segment that is not done.
 fn untaken(started_by: &BTreeMap<u32, ObjectInfo>, done: &BTreeMap<u32, ObjectInfo>, segments: u32) -> Remedy {
     let mut objects = Vec::new();
     for segment in (0..segments).filter(|segment| !done.contains_key(segment)) {
@@ -189,7 +189,7 @@ fn untaken(started_by: &BTreeMap<u32, ObjectInfo>, done: &BTreeMap<u32, ObjectIn
     Remedy::Tell(objects)
 }
 
-/// To tell of the upload, where it is still the one that the request is about.
+/// Publishes the event of the upload again, if the upload is still that of the request.
 async fn upload_of(cloud: &Cloud, manifest: &Manifest) -> Result<Remedy, Failure> {
     let object = ObjectName::new(Bucket::Uploads, end::video_name(manifest));
     let upload = cloud.find(&object).await?.filter(|info| info.generation == manifest.source.generation);

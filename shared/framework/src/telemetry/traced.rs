@@ -27,7 +27,7 @@ pub fn traced(cloud: Cloud) -> Cloud {
 #[derive(Debug)]
 struct Traced<T: ?Sized>(Arc<T>);
 
-/// What became of it, on its span.
+/// Records the result on its span.
 fn ended<T, E: Display>(span: &Span, outcome: &Result<T, E>, bytes: impl FnOnce(&T) -> Option<u64>, fails: bool) {
     match outcome {
         Ok(made) => {
@@ -42,7 +42,7 @@ fn ended<T, E: Display>(span: &Span, outcome: &Result<T, E>, bytes: impl FnOnce(
     }
 }
 
-/// An object that is not there is an answer: a request's first delivery finds no manifest.
+/// A missing object is not a failure: the first delivery of a request finds no manifest.
 fn fails<T>(outcome: &Result<T, StorageError>) -> bool {
     !outcome.as_ref().is_err_and(StorageError::is_not_found)
 }
