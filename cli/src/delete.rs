@@ -114,11 +114,11 @@ fn tell(deletion: &Deletion, arguments: &DeleteArguments) -> anyhow::Result<()> 
     line!("{request} {did}: its rows, {count} objects, {mb:.1} MB");
     match upload.map(|name| name.escape_debug()) {
         Some(name) if arguments.upload => line!("  upload      {name} {did}, too"),
-        Some(name) => line!("  upload      {name} stays (--upload deletes it, too)"),
-        None => line!("  upload      is gone already"),
+        Some(name) => line!("  upload      {name} remains (--upload deletes it, too)"),
+        None => line!("  upload      was already deleted"),
     }
     if let Some(root) = version_of {
-        line!("  version of  {root}, which stays unless it is named, too");
+        line!("  version of  {root}, which remains unless you name it, too");
     }
     if !versions.is_empty() {
         line!("  versions    {}: their results stay, but they can't be tracked again", versions.join(", "));

@@ -88,7 +88,7 @@ fn in_four_lines(detector: &Detector, file: &Path) -> anyhow::Result<()> {
     line!("evidence      {}", evidence.unwrap_or_default());
     let doubts = if info.doubts.is_empty() { "none".to_owned() } else { info.doubts.join("; ") };
     line!("doubt         {doubts}");
-    let next = if info.doubts.is_empty() { "run" } else { "settle the doubt, or look at what it sees" };
+    let next = if info.doubts.is_empty() { "run" } else { "resolve the doubt, or check its detections on a picture" };
     line!(
         "what to do    {next}: {}",
         match next {
@@ -141,7 +141,9 @@ fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     let mut odd = oddities(&found, still.width(), still.height());
     odd.extend(detector.info().doubts.iter().cloned());
     for what in &odd {
-        eprintln!("trackdrop: {what}: is the model read rightly? `trackdrop model inspect` tells how");
+        eprintln!(
+            "trackdrop: {what}: is the model read in the right way? `trackdrop model inspect` says how it is read"
+        );
     }
     let names: Vec<_> = found.iter().map(|detection| detector.info().class_name(detection.class_id)).collect();
     let marks: Vec<_> = (1..)

@@ -42,7 +42,7 @@ pub(crate) fn in_words(choice: &StrideChoice) -> String {
     });
     let looked_at = match choice.reason {
         StrideReason::TooShort => String::new(),
-        _ => format!(" ({} frames were looked at to find out)", choice.frames_looked_at),
+        _ => format!(" ({} frames were looked at to choose it)", choice.frames_looked_at),
     };
     format!("every {every} frames{loses}, of {most} % allowed: {}{looked_at}", choice.reason.as_text())
 }

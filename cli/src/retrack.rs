@@ -75,7 +75,7 @@ fn retrack_file(out: &Path, arguments: &RetrackArguments) -> anyhow::Result<Exit
     let seconds = started.elapsed().as_secs_f64();
     line!("{} frames, {} tracks, {} rows in {seconds:.2} s", done.frames, done.ids, done.rows);
     if done.refused > 0 {
-        line!("{} detections without a size or with values that are no numbers were left out", done.refused);
+        line!("{} detections without a size or with values that are not numbers were left out", done.refused);
     }
     line!("{}", out.display());
     Ok(ExitCode::SUCCESS)

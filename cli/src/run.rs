@@ -345,7 +345,7 @@ fn print_summary(
     }
     if let (Some(cost), Some(rate)) = (&summary.cost, summary.fps_per_instance) {
         line!(
-            "  cost        about ${:.4} on Cloud Run with L4 GPUs at {rate:.1} frames/s an instance, prices of {}:",
+            "  cost        about ${:.4} on Cloud Run with L4 GPUs at {rate:.1} frames/s per instance, prices of {}:",
             cost.usd,
             cost.prices_as_of
         );

@@ -34,7 +34,7 @@ fn drawn(timeline: &Timeline, works: &[Work]) -> Vec<String> {
     let queued = timeline.began_at.seconds_since(timeline.asked_at);
     let end = format!("{seconds:.2} s");
     let mut lines = vec![
-        format!("{} took {end}; its first work began {queued:.2} s after it was asked for", timeline.request_id),
+        format!("{} took {end}; its first work began {queued:.2} s after it was requested", timeline.request_id),
         String::new(),
         format!("{:<9} {:>9} {:>4}  0 s{:>width$}", "", "seconds", "%", end, width = BAR - 1),
     ];

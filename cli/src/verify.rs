@@ -100,7 +100,7 @@ fn print(found: &Verification, arguments: &VerifyArguments) -> anyhow::Result<()
     );
     for (count, what) in [
         (found.left_out, "pictures of the serial decode are no part of the video"),
-        (found.unequal_after_damage, "pictures came out with other errors than serially, after damage"),
+        (found.unequal_after_damage, "pictures have other errors than in the serial decode, after damage"),
     ] {
         if count > 0 {
             line!("  note        {count} {what}");

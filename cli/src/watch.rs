@@ -73,7 +73,7 @@ pub(crate) async fn watch(data: &Path, arguments: &WatchArguments) -> anyhow::Re
         active: Vec::new(),
     };
     watcher.resume().await?;
-    eprintln!("watching {}; stop with Ctrl-C, and go on with the same command", watcher.folder.display());
+    eprintln!("watching {}; stop with Ctrl-C, and resume with the same command", watcher.folder.display());
     see_through(&host, watcher).await
 }
 

@@ -162,7 +162,7 @@ impl Workshop {
     fn heard(&self, event: BusEvent) {
         let (request, note) = match event {
             BusEvent::Retrying { function, request, reason, wait } => {
-                (request, format!("{function} failed and is tried again in {:.0} s: {reason}", wait.as_secs_f64()))
+                (request, format!("{function} failed and is attempted again in {:.0} s: {reason}", wait.as_secs_f64()))
             }
             BusEvent::Acknowledged { .. } => return,
             BusEvent::GivenUp { function, request, reason } => {

@@ -40,7 +40,7 @@ pub(super) fn obstacle(path: &Path, unchanged_for: Duration, quiet: Duration, li
         Some(false) => {}
         None if unchanged_for < quiet => {
             return Some(format!(
-                "the system can't say whether it is still written, so it must stay as it is for {} s (--quiet-seconds)",
+                "the system can't say whether it is still written, so it must be unchanged for {} s (--quiet-seconds)",
                 quiet.as_secs_f64()
             ));
         }
