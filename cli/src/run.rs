@@ -330,7 +330,7 @@ fn print_summary(
             line!("  took        {seconds:.1} s, {:.1} frames/s", ledger.frames as f64 / seconds);
         }
         Some(seconds) => line!("  took        {seconds:.1} s together with the other videos"),
-        None => line!("  took        nothing: it was finished before (--force processes it again)"),
+        None => line!("  took        no time: it was finished before (--force processes it again)"),
     }
     if let Some((device, passed_over)) = host.detectors.device() {
         line!("  device      {device}");

@@ -1,4 +1,4 @@
-//! Everything that Terraform would make, made on emulators: buckets, topics, subscriptions from `triggers/*.yaml`, tables, services.
+//! A deployment as Terraform declares it, on emulators: buckets, topics, subscriptions from `triggers/*.yaml`, tables, services.
 
 mod messages;
 mod objects;
@@ -51,7 +51,7 @@ pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
-/// Says something that the test harness does not swallow.
+/// Prints a line that the test harness does not capture.
 pub fn say(text: &str) {
     writeln!(std::io::stderr(), "{text}").ok();
 }
@@ -61,9 +61,9 @@ pub fn say(text: &str) {
 pub struct Deployment {
     /// Filters, queues, and the faults that are asked for.
     pub gateway: Gateway,
-    /// What every account may do, and did.
+    /// The rights of every account, and those that it used.
     pub rights: Arc<Rights>,
-    /// What came to Google's Telemetry API.
+    /// The requests to Google's Telemetry API.
     pub telemetry: Receiver,
     /// By account: how it reaches Google Cloud.
     gates: BTreeMap<String, RightsGate>,
@@ -80,7 +80,7 @@ pub struct Deployment {
     pub folder: TempDir,
 }
 
-/// What is other than Terraform's defaults.
+/// The settings that differ from Terraform's defaults.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup {
     /// `track` has no service and nobody pushes to it: [`Deployment::worker`] starts workers that pull. They open their streams not to the emulator,
@@ -133,7 +133,7 @@ impl Deployment {
         Self::start_with(Setup::default()).await
     }
 
-    /// The same, set up in another way.
+    /// The same, with another setup.
     pub async fn start_with(setup: Setup) -> Option<Self> {
         let missing: Vec<_> = FUNCTIONS
             .iter()
@@ -314,7 +314,7 @@ impl Deployment {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The same where it must fail; gives what it says of that.
+    /// The same if the command must fail; returns its message.
     pub fn trackdrop_fails(&self, arguments: &[&str]) -> String {
         let output = self.output_of_trackdrop(arguments);
         assert!(!output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
@@ -340,7 +340,7 @@ impl Deployment {
         ServiceProcess::begin("track", &["--pull"], &variables, &logs)
     }
 
-    /// What workers pull from.
+    /// The server from which workers pull.
     pub fn pull_server(&self) -> &PullServer {
         &self.pull.as_ref().expect("`is_track_pulled` sets it up").server
     }
@@ -357,7 +357,7 @@ impl Deployment {
 }
 
 impl Drop for Deployment {
-    /// No scenario may have met what Google Cloud would refuse, whether or not its own test would see it.
+    /// Fails the test if a scenario made a call that Google Cloud would refuse, also if the test itself did not notice it.
     fn drop(&mut self) {
         let refused = self.rights.refused();
         assert!(std::thread::panicking() || refused.is_empty(), "Google Cloud would have refused: {refused:#?}");

@@ -1,4 +1,4 @@
-//! What is between Pub/Sub and the services in the cloud, and the faults that a test asks for.
+//! The gateway between Pub/Sub and the services, with the faults that a test requests.
 //!
 //! - A subscription's filter: the emulator takes filters and ignores them, so what no filter would let through is acknowledged here.
 //! - Cloud Run's queue: no more requests in a service at the same time than its trigger says, and the others wait; while a service starts, all of
@@ -25,7 +25,7 @@ use tokio::{
 };
 use trackdrop_pipeline::trigger::{EventSource, Trigger};
 
-/// What goes wrong on the way to the services.
+/// The fault between Pub/Sub and the services.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
@@ -151,12 +151,12 @@ impl Gateway {
         self.fronts.values().fold(Count::default(), |count, front| front.count_on(count))
     }
 
-    /// What of it was one function's.
+    /// The count of one function.
     pub fn count_of(&self, function: &str) -> Count {
         self.fronts[function].count_on(Count::default())
     }
 
-    /// Waits until this many events of the scenario have come.
+    /// Waits until this many events of the scenario have arrived.
     pub async fn seen(&self, events: usize, within: Duration) {
         let until = Instant::now() + within;
         while self.count().events < events {
@@ -263,7 +263,7 @@ impl Front {
 }
 
 impl Gateway {
-    /// What the subscription's filter and its topic would let through.
+    /// The events that the subscription's filter and its topic pass.
     fn filter(&self, trigger: &Trigger, message: &Message) -> bool {
         let EventSource::ObjectFinalized { bucket, prefix, ignore } = &trigger.on else { return true };
         let attribute = |name: &str| message.attributes.get(name).map(String::as_str).unwrap_or_default();

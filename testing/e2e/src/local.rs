@@ -1,4 +1,4 @@
-//! The same clip on one machine, by the `trackdrop` command: what the services must come to.
+//! The same clip on one machine, by the `trackdrop` command: the results that the services must have.
 
 use crate::{
     deployment::checkout,

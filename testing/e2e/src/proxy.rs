@@ -1,4 +1,4 @@
-//! Passing a call on.
+//! Forwards a call.
 
 use axum::{
     body::Bytes,

@@ -1,4 +1,4 @@
-//! What is published in a deployment and taken out of its subscriptions, and what workers pull from.
+//! Publishes messages in a deployment, reads its subscriptions, and has the server from which workers pull.
 
 use super::{Deployment, ENDS_WITHIN, OBJECTS, PROJECT, bucket_name, expect};
 use crate::rights::{gate, grants::Need};
@@ -27,7 +27,7 @@ pub struct Finished {
 }
 
 impl Deployment {
-    /// Publishes once more what was published when the object was made.
+    /// Publishes the notification of an object again.
     pub async fn publish_again(&self, bucket: Bucket, name: &str, generation: &str) {
         let attributes = json!({
             "eventType": "OBJECT_FINALIZE", "payloadFormat": "NONE",
@@ -96,7 +96,7 @@ impl Deployment {
 /// A message that was taken out of a subscription.
 #[derive(Clone, Debug)]
 pub struct Pulled {
-    /// What it carries.
+    /// Its data.
     pub data: Vec<u8>,
     /// Its attributes.
     pub attributes: BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! What is in the buckets of a deployment: listed, written, read, deleted.
+//! Lists, writes, reads and deletes objects in the buckets of a deployment.
 
 use super::{Deployment, ENDS_WITHIN, bucket_name, expect};
 use bytes::Bytes;
@@ -30,13 +30,14 @@ impl Deployment {
         }
     }
 
-    /// Deletes an object behind everybody's back.
+    /// Deletes an object directly, without any service.
     pub async fn delete(&self, bucket: Bucket, name: &str) {
         let (bucket, name) = (bucket_name(bucket), name.replace('/', "%2F"));
         expect(self.http.delete(format!("http://{}/storage/v1/b/{bucket}/o/{name}", self.storage.host()))).await;
     }
 
-    /// Uploads by the plain HTTP API and gives the request that it makes: each time another one, though the same may have been uploaded before.
+    /// Uploads by the HTTP API and returns the request that this makes. Each call makes another request, even if the same was
+    /// uploaded before.
     pub async fn upload(&self, name: &str, content: &[u8], settings: Option<&Value>) -> RequestId {
         let metadata = settings.map(|settings| json!({ "trackdrop-settings": settings.to_string() }));
         self.upload_with(name, content, metadata.unwrap_or(json!({}))).await

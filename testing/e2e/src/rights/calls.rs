@@ -1,4 +1,4 @@
-//! Which permissions a call of Google's APIs takes.
+//! Which permissions a call of Google's APIs needs.
 //!
 //! Cloud Storage by "IAM permissions for JSON methods"; Pub/Sub by "Access control with IAM", required permissions; BigQuery by the pages of the
 //! methods, and for load jobs by "Loading Parquet data from Cloud Storage", required permissions; telemetry by "Telemetry API roles and permissions".
@@ -7,7 +7,7 @@ use super::grants::Need;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A call, taken apart.
+/// The parts of a call.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// In capitals.
@@ -20,7 +20,7 @@ pub struct Call<'a> {
     pub body: &'a [u8],
 }
 
-/// What a call takes.
+/// The permissions that a call needs.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Takes {
     /// In any case.
