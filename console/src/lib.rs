@@ -15,11 +15,11 @@
 //! - `ask`: SQL of the page over the tables, read-only and bounded.
 //! - `scenes`: lines and zones, what they count, and where they are stored.
 //! - `files`: objects as files, held open while they are of use.
-//! - `incoming`: videos that are uploaded in parts, and survive a kill of any process; `tus`: the protocol of these uploads. -
-//!   `works`: the actions that the host of the functions does for the page; `drops`: videos that people drop on the page, from
+//! - `incoming`: videos that are uploaded in parts, and survive a kill of any process; `tus`: the protocol of these uploads.
+//! - `works`: the actions that the host of the functions does for the page; `drops`: videos that people drop on the page, from
 //!   upload to request, and cancel, retry, mend, track again, delete.
-//! - `sessions`: on Google Cloud, uploads that the browser sends directly to the store. - `live`: the progress of uploads and
-//!   requests, sent immediately.
+//! - `sessions`: on Google Cloud, uploads that the browser sends directly to the store.
+//! - `live`: the progress of uploads and requests, sent immediately.
 //!
 //! Names, labels and messages are always data: the server sends JSON and pictures, and the page shows names as text.
 

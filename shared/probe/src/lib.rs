@@ -1,9 +1,9 @@
 //! Finds out how often a detector must look at a video. The detector looks at every frame of a few stretches. Tracks from every
 //! N-th frame are then compared with those from all frames.
 //!
-//! - [`Budget::stretches`] chooses the stretches by frame indices of the whole video, so they do not depend on how it is cut. -
-//!   [`Prober`] runs the detector on them. - [`choose`] tracks each stretch with every stride, and chooses the largest stride
-//!   whose loss is within a bound.
+//! - [`Budget::stretches`] chooses the stretches by frame indices of the whole video, so they do not depend on how it is cut.
+//! - [`Prober`] runs the detector on them.
+//! - [`choose`] tracks each stretch with every stride, and chooses the largest stride whose loss is within a bound.
 //!
 //! ```
 //! use trackdrop_probe::Budget;

@@ -5,12 +5,13 @@
 //! reads the product's trigger files, and may deliver twice, late, out of order, after the deadline, and any number of times. One
 //! seed determines all random choices, so a run can be repeated exactly.
 //!
-//! - [`simulate`] runs a seed and checks the rules; [`explain`] finds the few faults that break a rule. - [`simulate_with`] does
-//!   the same with a given scenario and given faults.
+//! - [`simulate`] runs a seed and checks the rules; [`explain`] finds the few faults that break a rule.
+//! - [`simulate_with`] does the same with a given scenario and given faults.
 //! - [`stand_ins`] take the place of decoder, detector, encoder and joiner.
 //! - [`MemoryCloud`] is the cloud in memory; it passes the conformance suite of every storage.
 //! - [`counter`] measures the completion counter.
-//! - [`day`] simulates a day of up to millions of videos, from the operations of the handlers and the limits of the cloud's services.
+//! - [`day`] simulates a day of up to millions of videos, from the operations of the handlers and the limits of the cloud's
+//!   services.
 //!
 //! ```
 //! let outcome = trackdrop_simulator::simulate(7, None)?;
