@@ -3,11 +3,11 @@
 
 mod stand_ins;
 
-use stand_ins::{StandIn, Trouble, World, seconds};
+use stand_ins::{Hosted, StandIn, Trouble, World, held::Held, seconds};
 use std::sync::{Arc, atomic::AtomicU32};
 use trackdrop_cloud::{Storage, local::Redrive};
 use trackdrop_flow::{
-    NewObject, WorkReport, busy_seconds,
+    Cloud, NewObject, WorkReport, busy_seconds,
     end::{self, Summary},
     manifest,
     stage::StageHandler,
@@ -328,6 +328,9 @@ async fn a_video_chooses_once_how_often_it_is_looked_at() {
     let stretches: Vec<_> = choice.stretches.iter().map(|at| (at.first_frame, at.frame_count)).collect();
     assert_eq!((stretches, choice.frames_looked_at), (vec![(20, 12), (60, 12), (100, 12)], 36));
     assert!(choice.trials.iter().all(|trial| trial.detect_every > choice.detect_every || trial.is_within(20.0)));
+    let next = choice.trials.iter().find(|trial| trial.detect_every > choice.detect_every);
+    let because = if next.is_some() { StrideReason::NextLosesMore } else { StrideReason::LongestTried };
+    assert_eq!((choice.reason, next.is_some_and(|trial| trial.is_within(20.0))), (because, false));
     // The ledger, the summary and what chunks say of themselves go by the number.
     let looked_at = 1 + 119_u64.div_ceil(every.into());
     let ledger = manifest.ledger.unwrap();
@@ -391,4 +394,54 @@ async fn auto_is_refused_where_nobody_can_look() {
     let message = failure.to_string();
     assert!(message.starts_with("detect_every is auto:2.5, and `split` has no detector"), "{message}");
     assert!(manifest::read(&world.cloud, &request).await.unwrap().is_none(), "nothing is planned");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_frame_was_looked_at_or_is_damaged_or_was_passed_over() {
+    // Frames 0, 3 and so on to 57 are looked at, and 59, the last one.
+    for (missing_frame, damaged) in [(None, 0), (Some(12), 1), (Some(59), 1), (Some(7), 0)] {
+        let world = World::new(Trouble { missing_frame, lost_frame: Some(8), ..Default::default() });
+        let settings = RequestSettings { detect_every: 3.try_into().unwrap(), ..seconds(1.0) };
+        let (request, _) = world.upload("v.mp4", "frames=60 gop=10", &settings).await;
+        world.settle(std::slice::from_ref(&request)).await;
+        let ledger = world.manifest(&request).await.ledger.unwrap();
+        let expected = (60, 21 - damaged, damaged, 39);
+        let counts = (ledger.frames, ledger.frames_whole, ledger.frames_damaged, ledger.frames_passed_over);
+        assert_eq!(counts, expected, "{missing_frame:?} is missing");
+        let (seen, between): (Vec<_>, Vec<_>) = world.tracks(&request).await.into_iter().partition(|row| row.observed);
+        assert!(seen.iter().all(|row| row.frame_index % 3 == 0 || row.frame_index == 59));
+        assert!(between.iter().all(|row| row.frame_index % 3 != 0), "a look without an object is no row");
+        // Two objects walk. Without a look nobody knows where they are on either side of it.
+        let lost_rows = match missing_frame {
+            Some(12) => 2 * 5,
+            Some(59) => 2 * 2,
+            _ => 0,
+        };
+        assert_eq!(seen.len() + between.len(), 2 * 60 - lost_rows, "{missing_frame:?} is missing");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_are_drawn_while_merge_still_writes() {
+    for (every, held_is_whole) in [(1, false), (1, true), (3, false), (3, true)] {
+        let world = World::new(Trouble::default());
+        let settings = RequestSettings { detect_every: every.try_into().unwrap(), ..seconds(1.0) };
+        let (request, _) = world.upload("v.mp4", "frames=200 gop=10", &settings).await;
+        let of_segment = |kind: PerSegment, segment| kind.object(&request, SegmentNumber::new(segment).unwrap());
+        let drawn = |segment| of_segment(PerSegment::Annotated, segment);
+        // The tracks of the whole video wait until all of it is drawn; those of its last segment until the first one is.
+        let (object, until) = match held_is_whole {
+            true => (ResultFile::Tracks.object(&request), (0..20).map(drawn).collect()),
+            false => (of_segment(PerSegment::Tracks, 19), vec![drawn(0)]),
+        };
+        let held = Arc::new(Held { local: world.local.clone(), object, until });
+        let cloud = Cloud::new(held, world.local.clone(), world.local.clone());
+        let hosted = Hosted { local: world.local.clone(), cloud, trouble: Trouble::default() };
+        hosted.settle(std::slice::from_ref(&request)).await;
+        assert_eq!(world.manifest(&request).await.state, RequestState::Done);
+        let video = world.bytes(&request, ResultFile::AnnotatedVideo).await;
+        let frames: std::collections::BTreeSet<_> =
+            std::str::from_utf8(&video).unwrap().lines().filter_map(|line| line.strip_suffix(" 1 person")).collect();
+        assert_eq!(frames.len(), 200, "every frame has boxes");
+    }
 }

@@ -79,6 +79,32 @@ async fn equal_settings_give_the_same_version_also_for_a_version_of_a_version() 
     assert_eq!(versioned(&world, &first, buffer(9)).await, nine);
 }
 
+/// Settings of a request whose frames are looked at so often.
+fn looking(every: u32, refine: &Refinements) -> RequestSettings {
+    RequestSettings { detect_every: every.try_into().unwrap(), refine: refine.clone(), ..seconds(2.0) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_of_fewer_looks_is_what_so_few_looks_give() {
+    let video = "frames=200 gop=10 seed=104";
+    for refine in [Refinements::default(), Refinements::best()] {
+        let world = World::new(Trouble::default());
+        let mut requests = Vec::new();
+        for every in [1, 2, 4, 6] {
+            let name = format!("{every}.mp4");
+            requests.push(world.upload(&name, video, &looking(every, &refine)).await.0);
+        }
+        world.settle(&requests).await;
+        let [all, two, four, six] = requests.try_into().unwrap();
+        for (of, every, same) in [(&all, 4, &four), (&two, 4, &four), (&two, 6, &six), (&all, 6, &six)] {
+            let fewer = |settings: &mut RequestSettings| settings.detect_every = every.try_into().unwrap();
+            let version = versioned(&world, of, fewer).await;
+            assert!(world.tracks(&version).await == world.tracks(same).await, "every {every} of {of}");
+            assert_eq!(world.manifest(&version).await.detect_every().get(), every);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_t_be_a_version_is_refused_for_good() {
     let world = World::new(Trouble::default());

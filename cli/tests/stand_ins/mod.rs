@@ -1,6 +1,8 @@
 //! A world to run the real handlers in, with the simulator's stand-ins for decoder, detector, encoder and joiner.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub, missing_docs, missing_debug_implementations)]
 
+pub mod held;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use trackdrop_annotate::Annotate;
