@@ -57,7 +57,11 @@ fn main() {
     measure(&TestSequence { name: "500 objects piled up within 20 px".into(), frames: crowd::pile(500, 20) });
 }
 
+/// Times a test sequence, if its name contains the argument of the command or there is none.
 fn measure(sequence: &TestSequence) {
+    if std::env::args().nth(1).is_some_and(|part| !sequence.name.contains(&part)) {
+        return;
+    }
     let peers: [(&str, fn(&TestSequence) -> Duration); 2] = [("trackforge", trackforge), ("edgefirst", edgefirst)];
     let mut ours = Vec::new();
     let mut theirs = [Vec::new(), Vec::new()];
