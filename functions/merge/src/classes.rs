@@ -5,7 +5,10 @@
 //! `WHERE class_name = 'person'` finds whole tracks. What the detector said in each frame stays in `detections.parquet`.
 
 use crate::fold::Matched;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 use trackdrop_tables::{detections::SegmentFooter, tracks::TrackRow};
 
 /// The votes so far.
@@ -18,7 +21,7 @@ pub(crate) struct Votes {
 
 /// The class of every identity.
 #[derive(Debug, Default)]
-pub(crate) struct Classes(BTreeMap<u64, (i32, Arc<str>)>);
+pub(crate) struct Classes(HashMap<u64, (i32, Arc<str>)>);
 
 impl Votes {
     pub(crate) fn new(footer: &SegmentFooter) -> Self {

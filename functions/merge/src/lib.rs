@@ -52,6 +52,7 @@ use fold::Fold;
 use looks::Strides;
 use merging::{Finished, Merging, is_refined};
 use networks::Networks;
+use refine::SegmentRows;
 
 pub use edits::{Impossible, apply as apply_edits};
 
@@ -110,25 +111,26 @@ impl StageHandler for Merge {
             let mut rows = refined.rows;
             // Refined tracks have fewer gaps, other boxes, and may have other ids.
             merging.set_drawing(&manifest, blur, rows.absences(video_of(&manifest)?.time_base));
-            let mut of_segment = Vec::new();
+            let (mut now, mut following) = (SegmentRows::default(), SegmentRows::default());
             for (number, segment) in manifest.segments.iter().enumerate() {
                 delivery.step()?;
                 let of = Arc::clone(&manifest);
                 let emitting = blocking(move || {
                     if number == 0 {
-                        of_segment = rows.of_segment(&of, &merging.classes, &of.segments[0])?;
+                        rows.of_segment(&of.segments[0], &mut now)?;
                     }
                     let (plan, classes) = (&of.segments[number], Arc::clone(&merging.classes));
                     let next = of.segments.get(number + 1);
-                    let (following, emitted) = beside(
-                        || next.map_or(Ok(Vec::new()), |next| rows.of_segment(&of, &classes, next)),
-                        || merging.emit(&of, plan, of_segment),
+                    let (read, emitted) = beside(
+                        || next.map_or(Ok(()), |next| rows.of_segment(next, &mut following)),
+                        || merging.emit(&of, plan, now.drain(&of, &classes)),
                     );
                     let (merging, tracks) = emitted?;
-                    Ok((rows, following?, merging, tracks))
+                    read?;
+                    Ok((rows, following, now, merging, tracks))
                 });
-                let (left, following, emitted, tracks) = writes.during(emitting).await??;
-                (rows, of_segment, merging) = (left, following, emitted);
+                let tracks;
+                (rows, now, following, merging, tracks) = writes.during(emitting).await??;
                 self.write_segment(&mut writes, &manifest, segment, tracks).await?;
             }
         }

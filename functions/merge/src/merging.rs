@@ -156,7 +156,7 @@ impl Merging {
         refused?;
         self.association.frames(segment.span.frame_count);
         self.fold = Some((strides, fold));
-        if self.refiner.is_some() { Ok((self, None)) } else { self.emit(manifest, segment, tracks) }
+        if self.refiner.is_some() { Ok((self, None)) } else { self.emit(manifest, segment, tracks.into_iter().map(Ok)) }
     }
 
     fn begin_fold(&mut self, manifest: &Manifest, footer: &SegmentFooter) -> Result<(Strides, Fold), Failure> {
@@ -176,15 +176,18 @@ impl Merging {
         mut self,
         manifest: &Manifest,
         segment: &ManifestSegment,
-        rows: Vec<TrackRow>,
+        rows: impl Iterator<Item = Result<TrackRow, Failure>>,
     ) -> Result<(Self, Option<Vec<u8>>), Failure> {
         let is_drawn = manifest.settings.video;
         if is_drawn {
             let trail_from = segment.span.first_frame.saturating_sub(TRAIL_FRAMES) as i64;
             self.recent.retain(|row| row.frame_index >= trail_from);
-            self.recent.extend(rows.iter().cloned());
         }
         for row in rows {
+            let row = row?;
+            if is_drawn {
+                self.recent.push_back(row.clone());
+            }
             self.tracks.push(row).map_err(table)?;
         }
         let tracks = if is_drawn { Some(self.segment_tracks(manifest, segment)?) } else { None };

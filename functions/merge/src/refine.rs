@@ -215,29 +215,25 @@ pub(crate) enum FinalRows {
 }
 
 impl FinalRows {
-    /// The rows of the next segment's frames.
-    pub(crate) fn of_segment(
-        &mut self,
-        manifest: &Manifest,
-        classes: &Classes,
-        segment: &ManifestSegment,
-    ) -> Result<Vec<TrackRow>, Failure> {
+    /// The rows of the next segment's frames, into a list that is empty.
+    pub(crate) fn of_segment(&mut self, segment: &ManifestSegment, into: &mut SegmentRows) -> Result<(), Failure> {
         let end = segment.span.first_frame + segment.span.frame_count;
         match self {
             Self::Memory(rows) => {
                 let given = rows.partition_point(|row| row.frame_index < end as i64);
-                Ok(rows.drain(..given).collect())
+                into.made.extend(rows.drain(..given));
             }
             Self::Disk(rows, odd) => {
-                let mut of_segment = rows.until(u32::try_from(end).unwrap_or(u32::MAX)).map_err(on_disk)?;
+                rows.append_until(u32::try_from(end).unwrap_or(u32::MAX), &mut into.read).map_err(on_disk)?;
                 let odd_ones = odd.partition_point(|row| u64::from(row.frame) < end);
-                of_segment.extend(odd.drain(..odd_ones));
-                // Stable: those of the tracker stay first in their frame.
-                of_segment.sort_by_key(|row| row.frame);
-                let pts = Pts { manifest };
-                of_segment.iter().map(|row| track_row(row, &pts, classes)).collect()
+                if odd_ones > 0 {
+                    into.read.extend(odd.drain(..odd_ones));
+                    // Stable: those of the tracker stay first in their frame.
+                    into.read.sort_by_key(|row| row.frame);
+                }
             }
         }
+        Ok(())
     }
 
     /// Where tracks have no row; of rows on disk nobody asks.
@@ -246,6 +242,26 @@ impl FinalRows {
             Self::Memory(rows) => Absences::of_rows(rows, time_base),
             Self::Disk(..) => Absences::new(time_base),
         }
+    }
+}
+
+/// The rows of a segment, as they were held: one of the two lists is empty.
+#[derive(Default)]
+pub(crate) struct SegmentRows {
+    made: Vec<TrackRow>,
+    /// They become rows of the table as they are written: one thread makes, uses and drops their names.
+    read: Vec<Row>,
+}
+
+impl SegmentRows {
+    /// Takes all out.
+    pub(crate) fn drain<'a>(
+        &'a mut self,
+        manifest: &'a Manifest,
+        classes: &'a Classes,
+    ) -> impl Iterator<Item = Result<TrackRow, Failure>> + use<'a> {
+        let (pts, read) = (Pts { manifest }, self.read.drain(..));
+        self.made.drain(..).map(Ok).chain(read.map(move |row| track_row(&row, &pts, classes)))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::parquet_file::{GroupReader, GroupWriter, TableError};
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, BinaryArray, Float32Array, Float64Array, Int32Array, Int64Array, StringArray,
     cast::AsArray,
     types::{Float32Type, Float64Type, Int32Type, Int64Type},
 };
@@ -63,7 +63,7 @@ fn schema() -> SchemaRef {
     ]))
 }
 
-fn to_batch(crops: &[Crop]) -> Result<RecordBatch, TableError> {
+fn columns(crops: &[Crop]) -> Vec<ArrayRef> {
     fn ints(crops: &[Crop], of: impl Fn(&Crop) -> i64) -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(crops.iter().map(of)))
     }
@@ -76,7 +76,7 @@ fn to_batch(crops: &[Crop]) -> Result<RecordBatch, TableError> {
     fn doubles(crops: &[Crop], of: impl Fn(&Crop) -> f64) -> ArrayRef {
         Arc::new(Float64Array::from_iter_values(crops.iter().map(of)))
     }
-    let columns = vec![
+    vec![
         ints(crops, |crop| crop.track_id),
         small(crops, |crop| crop.class_id),
         Arc::new(StringArray::from_iter_values(crops.iter().map(|crop| &*crop.class_name))) as ArrayRef,
@@ -92,8 +92,7 @@ fn to_batch(crops: &[Crop]) -> Result<RecordBatch, TableError> {
         small(crops, |crop| crop.width),
         small(crops, |crop| crop.height),
         Arc::new(BinaryArray::from_iter_values(crops.iter().map(|crop| crop.jpeg.as_slice()))) as ArrayRef,
-    ];
-    Ok(RecordBatch::try_new(schema(), columns)?)
+    ]
 }
 
 /// Writes crops; the same crops make the same bytes. Gives the sink back.
@@ -103,7 +102,8 @@ fn to_batch(crops: &[Crop]) -> Result<RecordBatch, TableError> {
 pub fn write<W: Write + Send>(crops: &[Crop], sink: W) -> Result<W, TableError> {
     let mut groups = GroupWriter::new(sink, schema())?;
     for group in crops.chunks(CROPS_PER_GROUP) {
-        groups.write_group(&to_batch(group)?)?;
+        let columns = columns(group);
+        groups.write_group(group.len(), |at, range| Ok(columns[at].slice(range.start, range.len())))?;
     }
     groups.finish()
 }

@@ -16,7 +16,7 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::{io::Write, path::Path, sync::Arc};
+use std::{io::Write, ops::Range, path::Path, sync::Arc};
 use trackdrop_pipeline::{Appearance, PtsList, ledger::FrameAccount, manifest::ModelIdentity};
 
 pub use crate::appearance_column::{AppearanceColumn, MOST_APPEARANCE_BYTES};
@@ -124,7 +124,8 @@ impl<W: Write + Send> DetectionsWriter<W> {
 
     fn flush(&mut self) -> Result<(), TableError> {
         if !self.rows.is_empty() {
-            self.groups.write_group(&to_batch(&self.rows, &self.appearances)?)?;
+            let (rows, appearances) = (&self.rows, &self.appearances);
+            self.groups.write_group(rows.len(), |at, range| column(rows, appearances, at, range))?;
             self.written += self.rows.len() as u64;
             self.rows.clear();
             self.appearances.clear();
@@ -192,26 +193,29 @@ fn is_version(columns: &Fields) -> bool {
     bytes_of_appearance(columns).is_some()
 }
 
-fn to_batch(rows: &[DetectionRow], appearances: &AppearanceColumn) -> Result<RecordBatch, TableError> {
-    let edge = |i: usize| Arc::new(rows.iter().map(|row| row.bbox[i]).collect::<Float32Array>()) as ArrayRef;
-    let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(rows.iter().map(|row| row.frame_index).collect::<Int64Array>()),
-        Arc::new(rows.iter().map(|row| row.pts).collect::<Int64Array>()),
-        edge(0),
-        edge(1),
-        edge(2),
-        edge(3),
-        Arc::new(rows.iter().map(|row| row.score).collect::<Float32Array>()),
-        Arc::new(rows.iter().map(|row| row.class_id).collect::<Int32Array>()),
-    ];
-    // `collect` makes nullable arrays without nulls; the schema's field flags decide.
-    let schema = self::columns(appearances.bytes_each());
-    if appearances.bytes_each() > 0 {
-        let width = i32::try_from(appearances.bytes_each()).unwrap_or(i32::MAX);
-        columns
-            .push(Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(appearances.iter().map(Some), width)?));
-    }
-    Ok(RecordBatch::try_new(schema, columns)?)
+/// A column of some rows, by its number in the table.
+fn column(
+    rows: &[DetectionRow],
+    appearances: &AppearanceColumn,
+    at: usize,
+    range: Range<usize>,
+) -> Result<ArrayRef, TableError> {
+    let some = &rows[range.clone()];
+    let float = |value: &dyn Fn(&DetectionRow) -> f32| {
+        Arc::new(Float32Array::from_iter_values(some.iter().map(value))) as ArrayRef
+    };
+    Ok(match at {
+        0 => Arc::new(Int64Array::from_iter_values(some.iter().map(|row| row.frame_index))) as ArrayRef,
+        1 => Arc::new(Int64Array::from_iter_values(some.iter().map(|row| row.pts))),
+        2..6 => float(&|row| row.bbox[at - 2]),
+        6 => float(&|row| row.score),
+        7 => Arc::new(Int32Array::from_iter_values(some.iter().map(|row| row.class_id))),
+        _ => {
+            let width = i32::try_from(appearances.bytes_each()).unwrap_or(i32::MAX);
+            let bytes = range.map(|row| appearances.get(row));
+            Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(bytes, width)?)
+        }
+    })
 }
 
 /// What detections look like, in a file that says so.

@@ -1,7 +1,7 @@
 //! Parquet files whose bytes depend on their rows only.
 
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow_schema::{DataType, Fields, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::{
     arrow::{
@@ -16,6 +16,7 @@ use parquet::{
 };
 use std::{
     io::Write,
+    ops::Range,
     path::Path,
     sync::{Mutex, PoisonError},
     thread,
@@ -23,6 +24,10 @@ use std::{
 
 /// Rows a group holds. A constant: it shapes the bytes (promise 1).
 pub(crate) const ROWS_PER_GROUP: usize = 65_536;
+
+/// Rows of a column that are worked on at a time: few enough that the allocator uses their memory again. It must be a multiple of the 1,024 after which
+/// the library looks whether a page is full, so that the bytes do not depend on it.
+const ROWS_AT_ONCE: usize = 8192;
 
 /// The columns of a group with fewer rows are not worth a thread.
 const LEAST_ROWS: usize = 4096;
@@ -63,18 +68,24 @@ impl From<arrow_schema::ArrowError> for TableError {
 pub(crate) struct GroupWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
     columns: ArrowRowGroupWriterFactory,
+    schema: SchemaRef,
 }
 
 impl<W: Write + Send> GroupWriter<W> {
     pub(crate) fn new(sink: W, schema: SchemaRef) -> Result<Self, TableError> {
         let properties = properties(&schema);
-        let (file, columns) = ArrowWriter::try_new(sink, schema, Some(properties))?.into_serialized_writer()?;
-        Ok(Self { file, columns })
+        let (file, columns) = ArrowWriter::try_new(sink, schema.clone(), Some(properties))?.into_serialized_writer()?;
+        Ok(Self { file, columns, schema })
     }
 
-    pub(crate) fn write_group(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+    /// Writes a group of this many rows; `column` gives some of the rows of a column, by its number.
+    pub(crate) fn write_group(
+        &mut self,
+        rows: usize,
+        column: impl Fn(usize, Range<usize>) -> Result<ArrayRef, TableError> + Sync,
+    ) -> Result<(), TableError> {
         let writers = self.columns.create_column_writers(self.file.flushed_row_groups().len())?;
-        let chunks = encoded(writers, batch)?;
+        let chunks = encoded(writers, &self.schema, rows, column)?;
         let mut group = self.file.next_row_group()?;
         for chunk in chunks {
             chunk.append_to_row_group(&mut group)?;
@@ -110,41 +121,39 @@ fn properties(schema: &Schema) -> WriterProperties {
 }
 
 /// The columns of a group as bytes: those of one do not depend on the others, so several cores work at them.
-fn encoded(writers: Vec<ArrowColumnWriter>, batch: &RecordBatch) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-    let schema = batch.schema_ref();
-    let columns = writers.into_iter().zip(schema.fields().iter().zip(batch.columns()));
-    let waiting = Mutex::new(columns.enumerate());
+fn encoded(
+    writers: Vec<ArrowColumnWriter>,
+    schema: &Schema,
+    rows: usize,
+    column: impl Fn(usize, Range<usize>) -> Result<ArrayRef, TableError> + Sync,
+) -> Result<Vec<ArrowColumnChunk>, TableError> {
+    let waiting = Mutex::new(writers.into_iter().zip(schema.fields()).enumerate());
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {
         let mut done = Vec::new();
-        while let Some((at, (writer, (field, column)))) = next() {
-            done.push((at, column_chunk(writer, field, column)?));
+        while let Some((at, (mut writer, field))) = next() {
+            for start in (0..rows).step_by(ROWS_AT_ONCE) {
+                let values = column(at, start..rows.min(start + ROWS_AT_ONCE))?;
+                for leaf in compute_leaves(field, &values)? {
+                    writer.write(&leaf)?;
+                }
+            }
+            done.push((at, writer.close()?));
         }
-        Ok::<_, ParquetError>(done)
+        Ok::<_, TableError>(done)
     };
     let cores = thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS));
-    let threads = if batch.num_rows() < LEAST_ROWS { 1 } else { cores };
+    let threads = if rows < LEAST_ROWS { 1 } else { cores };
     let mut done = thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut done = work()?;
         for other in others {
             done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
-        Ok::<_, ParquetError>(done)
+        Ok::<_, TableError>(done)
     })?;
     done.sort_unstable_by_key(|&(at, _)| at);
     Ok(done.into_iter().map(|(_, chunk)| chunk).collect())
-}
-
-fn column_chunk(
-    mut writer: ArrowColumnWriter,
-    field: &Field,
-    column: &ArrayRef,
-) -> Result<ArrowColumnChunk, ParquetError> {
-    for leaf in compute_leaves(field, column)? {
-        writer.write(&leaf)?;
-    }
-    writer.close()
 }
 
 /// Opens a file; the footer's text by key, and the batches.
@@ -183,7 +192,7 @@ impl GroupReader {
         }
         let footer = builder.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
         let columns = builder.schema().fields().clone();
-        Ok(Self { columns, footer, batches: builder.with_batch_size(ROWS_PER_GROUP).build()? })
+        Ok(Self { columns, footer, batches: builder.with_batch_size(ROWS_AT_ONCE).build()? })
     }
 
     pub(crate) fn columns(&self) -> &Fields {
@@ -206,30 +215,25 @@ mod tests {
     use arrow_array::{Float32Array, Int32Array, Int64Array};
     use std::sync::Arc;
 
-    fn batch(rows: i64) -> RecordBatch {
-        let float = |step: f32| Arc::new((0..rows).map(|i| i as f32 * step).collect::<Float32Array>()) as ArrayRef;
-        let columns = vec![
-            Arc::new((0..rows).map(|i| i / 7).collect::<Int64Array>()) as ArrayRef,
-            Arc::new((0..rows).map(|i| i / 7 * 512).collect::<Int64Array>()),
-            float(0.3),
-            float(0.7),
-            float(1.1),
-            float(1.3),
-            float(0.0),
-            Arc::new((0..rows).map(|i| i as i32 % 3).collect::<Int32Array>()),
-        ];
-        RecordBatch::try_new(DETECTIONS.arrow(), columns).unwrap()
+    fn column(at: usize, rows: Range<usize>) -> Result<ArrayRef, TableError> {
+        let rows = rows.start as i32..rows.end as i32;
+        let float = |step: f32| Arc::new(rows.clone().map(|i| i as f32 * step).collect::<Float32Array>()) as ArrayRef;
+        Ok(match at {
+            0 | 1 => Arc::new(rows.map(|i| i64::from(i / 7)).collect::<Int64Array>()) as ArrayRef,
+            7 => Arc::new(rows.map(|i| i % 3).collect::<Int32Array>()),
+            _ => float(at as f32 / 3.0),
+        })
     }
 
     #[test]
-    fn columns_that_several_threads_write_are_those_of_one() {
-        let batches = [batch(2 * LEAST_ROWS as i64), batch(LEAST_ROWS as i64 / 2)];
-        let mut groups = GroupWriter::new(Vec::new(), DETECTIONS.arrow()).unwrap();
-        let mut alone =
-            ArrowWriter::try_new(Vec::new(), DETECTIONS.arrow(), Some(properties(&DETECTIONS.arrow()))).unwrap();
-        for batch in &batches {
-            groups.write_group(batch).unwrap();
-            alone.write(batch).unwrap();
+    fn columns_that_several_threads_write_bit_by_bit_are_those_that_one_writes_at_once() {
+        let schema = DETECTIONS.arrow();
+        let mut groups = GroupWriter::new(Vec::new(), schema.clone()).unwrap();
+        let mut alone = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties(&schema))).unwrap();
+        for rows in [ROWS_PER_GROUP, 2 * ROWS_AT_ONCE + 77, LEAST_ROWS / 2] {
+            groups.write_group(rows, column).unwrap();
+            let columns = (0..schema.fields().len()).map(|at| column(at, 0..rows).unwrap()).collect();
+            alone.write(&RecordBatch::try_new(schema.clone(), columns).unwrap()).unwrap();
             alone.flush().unwrap();
         }
         assert_eq!(groups.finish().unwrap(), alone.into_inner().unwrap());

@@ -151,7 +151,8 @@ impl<W: Write + Send> TracksWriter<W> {
 
     fn flush(&mut self) -> Result<(), TableError> {
         if !self.rows.is_empty() {
-            self.groups.write_group(&to_batch(&self.of, &self.rows)?)?;
+            let (of, rows) = (&self.of, &self.rows);
+            self.groups.write_group(rows.len(), |at, range| Ok(column(of, &rows[range], at)))?;
             self.written += self.rows.len() as u64;
             self.rows.clear();
         }
@@ -185,30 +186,38 @@ impl<W: Write + Send> TracksWriter<W> {
     }
 }
 
-fn to_batch(of: &TracksOf, rows: &[TrackRow]) -> Result<RecordBatch, TableError> {
+/// A column of some rows, by its number in the table.
+fn column(of: &TracksOf, rows: &[TrackRow], at: usize) -> ArrayRef {
+    fn ints(rows: &[TrackRow], value: impl Fn(&TrackRow) -> i64) -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(value)))
+    }
     let all = rows.len();
-    let edge = |i: usize| Arc::new(rows.iter().map(|row| row.bbox[i]).collect::<Float32Array>()) as ArrayRef;
+    let float =
+        |value: fn(&TrackRow) -> f32| Arc::new(Float32Array::from_iter_values(rows.iter().map(value))) as ArrayRef;
     let text = |value: &str| Arc::new(StringArray::from(vec![value; all])) as ArrayRef;
-    let columns: Vec<ArrayRef> = vec![
-        text(of.request_id.as_str()),
-        text(&of.video),
-        Arc::new(TimestampMicrosecondArray::from(vec![of.uploaded_at.micros(); all]).with_timezone("UTC")),
-        Arc::new(rows.iter().map(|row| row.frame_index).collect::<Int64Array>()),
-        Arc::new(rows.iter().map(|row| row.pts).collect::<Int64Array>()),
-        Arc::new(Int32Array::from(vec![of.time_base.num(); all])),
-        Arc::new(Int32Array::from(vec![of.time_base.den(); all])),
-        Arc::new(rows.iter().map(|row| of.time_base.seconds(row.pts - of.origin_pts)).collect::<Float64Array>()),
-        Arc::new(rows.iter().map(|row| row.track_id).collect::<Int64Array>()),
-        Arc::new(rows.iter().map(|row| row.class_id).collect::<Int32Array>()),
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &*row.class_name))),
-        Arc::new(rows.iter().map(|row| row.score).collect::<Float32Array>()),
-        edge(0),
-        edge(1),
-        edge(2),
-        edge(3),
-        Arc::new(rows.iter().map(|row| Some(row.observed)).collect::<BooleanArray>()),
-    ];
-    Ok(RecordBatch::try_new(TRACKS.arrow(), columns)?)
+    match at {
+        0 => text(of.request_id.as_str()),
+        1 => text(&of.video),
+        2 => Arc::new(TimestampMicrosecondArray::from(vec![of.uploaded_at.micros(); all]).with_timezone("UTC")),
+        3 => ints(rows, |row| row.frame_index),
+        4 => ints(rows, |row| row.pts),
+        5 => Arc::new(Int32Array::from(vec![of.time_base.num(); all])),
+        6 => Arc::new(Int32Array::from(vec![of.time_base.den(); all])),
+        7 => {
+            let seconds = rows.iter().map(|row| of.time_base.seconds(row.pts - of.origin_pts));
+            Arc::new(Float64Array::from_iter_values(seconds))
+        }
+        8 => ints(rows, |row| row.track_id),
+        9 => Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.class_id))),
+        10 => Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &*row.class_name))),
+        11 => float(|row| row.score),
+        12 => float(|row| row.bbox[0]),
+        13 => float(|row| row.bbox[1]),
+        14 => float(|row| row.bbox[2]),
+        15 => float(|row| row.bbox[3]),
+        // The only column that may be null, and never is.
+        _ => Arc::new(rows.iter().map(|row| Some(row.observed)).collect::<BooleanArray>()),
+    }
 }
 
 /// Reads the links in a file's footer; none where its tracks were not linked.
