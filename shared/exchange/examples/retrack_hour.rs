@@ -2,8 +2,8 @@
 //!
 //!     cargo run --release -p trackdrop-exchange --example retrack_hour [FRAMES [OBJECTS]]
 //!
-//! Makes a crowd that walks at random, as CSV and as Parquet, re-tracks it from file to file several times, and says what each part
-//! takes on its own. The processor time tells what a machine with other work on it hides. The files are made in a temporary
+//! Makes a crowd that walks at random, as CSV and as Parquet, re-tracks it from file to file several times, also refined as `--refine` does, and
+//! says what each part takes on its own. The processor time tells what a machine with other work on it hides. The files are made in a temporary
 //! folder (`TMPDIR`).
 
 use fastrand::Rng;
@@ -15,7 +15,10 @@ use std::{
     path::Path,
     time::Instant,
 };
-use trackdrop_exchange::{Frames, TextFormat, TextSink, TrackFile, TrackSink, read_detections, retrack_file};
+use trackdrop_exchange::{
+    Frames, TextFormat, TextSink, TrackFile, TrackSink, read_detections, retrack_file, retrack_refined,
+};
+use trackdrop_refine::{Link, Refine, Smooth, Video};
 use trackdrop_tables::detections::{DetectionRow, DetectionsWriter};
 use trackdrop_tracker::{ByteTrack, Settings, Track};
 
@@ -29,6 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let folder = tempfile::tempdir()?;
     let settings = Settings::default();
+    let refine = Refine { link: Some(Link::default()), recover: true, smooth: Some(Smooth::Rts), ..Refine::default() };
+    let video = Video { frame_rate: 30.0, frame_count, size_px: None };
     println!("{frame_count} frames with {objects} objects each, {RUNS} runs a format\n");
     println!("| | read MB | written MB | fastest s | median s | processor s |\n|---|---|---|---|---|---|");
     let mut alone = [Times::new("the tracker alone, one thread"), Times::new("formatting CSV alone, one thread")];
@@ -40,11 +45,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let output = folder.path().join("tracks").with_extension(ending);
         let mut whole = Times::new("file to file");
+        let mut refined = Times::new("file to file, refined");
         let mut read = Times::new("reading alone");
         for _ in 0..RUNS {
             let start = Clock::start()?;
             retrack_file(&input, &settings, None, || TrackFile::create(&output, false))?;
             whole.add(&start)?;
+            let start = Clock::start()?;
+            let frames = read_detections(&input)?;
+            retrack_refined(&frames, &settings, None, &refine, &video, &mut TrackFile::create(&output, true)?)?;
+            drop(frames);
+            refined.add(&start)?;
             let start = Clock::start()?;
             let frames = read_detections(&input)?;
             read.add(&start)?;
@@ -54,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let megabytes = |path: &Path| Ok::<_, io::Error>(fs::metadata(path)?.len() / 1_000_000);
         let sizes = format!("{} | {}", megabytes(&input)?, megabytes(&output)?);
-        for (times, sizes) in [(&mut whole, sizes.as_str()), (&mut read, "|")] {
+        for (times, sizes) in [(&mut whole, sizes.as_str()), (&mut refined, "|"), (&mut read, "|")] {
             times.print(ending, sizes);
         }
         fs::remove_file(&input)?;

@@ -128,9 +128,9 @@ impl Trail {
         self.first_frame + self.length as u32
     }
 
-    /// Takes the next row; gives what is known by it.
-    pub(crate) fn take(&mut self, row: &Row, reach: usize, give: impl FnMut(u32, Shift)) {
-        self.seen.push_back((centre(row.bbox), row.bbox[3] - row.bbox[1]));
+    /// Takes the box of the next row; gives what is known by it.
+    pub(crate) fn take(&mut self, bbox: [f64; 4], reach: usize, give: impl FnMut(u32, Shift)) {
+        self.seen.push_back((centre(bbox), bbox[3] - bbox[1]));
         self.length += 1;
         // Whatever follows, the reach is there on either side.
         self.give((self.length - 1).saturating_sub(reach), reach, usize::MAX, give);

@@ -128,7 +128,7 @@ impl Streamed {
             }
         }
         if let Some(camera) = &mut self.camera {
-            camera.frame(frame, rows);
+            camera.frame(frame, rows)?;
         }
         let is_any_free = self.refine.recover && self.free.offer(free, &boxes);
         if let Some(boxes) = self.boxes.as_mut().filter(|_| is_any_free) {

@@ -38,7 +38,7 @@ impl Streamed {
         let (Some(options), Some(camera)) = (self.refine.link, self.camera.take()) else {
             return Ok(Named { ids: self.stretches.iter().map(|stretch| stretch.id).collect(), links: Vec::new() });
         };
-        let path = camera.path();
+        let path = camera.path()?;
         let calibration = self.calibration(&path)?;
         let ends = self.ends(&path, calibration)?;
         drop(path);
