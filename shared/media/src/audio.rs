@@ -141,10 +141,11 @@ impl Audio {
 
 /// Whether an MP4 can hold the codec, or FFmpeg at least has a name for it there: some it writes only as an experiment.
 ///
-/// PCM never fits: FFmpeg 7 writes it there (ISO/IEC 23003-5), 5.1 can't, and the sound of a video must not depend on which one is
-/// installed. All browsers and players have AAC.
+/// PCM, FLAC and TrueHD never fit: FFmpeg 7 writes the first two there, 5.1 can't or only as an experiment, and the sound of a video must
+/// not depend on which one is installed. All browsers and players have AAC.
 pub(crate) fn fits_mp4(parameters: &codec::Parameters) -> bool {
-    if streams::codec_name(parameters).starts_with("pcm_") {
+    let codec = streams::codec_name(parameters);
+    if codec.starts_with("pcm_") || ["flac", "truehd"].contains(&codec.as_str()) {
         return false;
     }
     // SAFETY: the format name is a static string; a format that is not built in is null, which is checked.

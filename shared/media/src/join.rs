@@ -43,7 +43,7 @@ const CODINGS: [SoundCoding; 2] = [SoundCoding::Copied, SoundCoding::Aac];
 
 /// Joins the parts, in the order given, by packet copy into an MP4 that plays while it loads. Each frame is shown at its
 /// source time relative to the presentation's time 0. The audio that belongs to the video is copied from
-/// `source_for_audio` once, bit by bit. A codec that MP4 cannot hold, such as PCM, or only as an experiment, such as FLAC, becomes AAC, and the
+/// `source_for_audio` once, bit by bit. A codec that MP4 cannot hold, or that not every FFmpeg can put there, such as PCM, becomes AAC, and the
 /// report says so. Sound that can't be put into the video in either way is left out, and the report says why: the video does not depend on it.
 ///
 /// # Errors

@@ -248,7 +248,7 @@ torture! {
     first_sets_only_mp4 "first-sets-only.mp4" Exact;
     first_sets_only_hevc_mp4 "first-sets-only-hevc.mp4" Exact;
     first_sets_only_ts "first-sets-only.ts" Exact;
-    unknown_codec_mp4 "unknown-codec.mp4" Refused("of the codec vvc1, for which the FFmpeg in use has no decoder");
+    unknown_codec_mp4 "unknown-codec.mp4" Refused("of the codec zzz1, for which the FFmpeg in use has no decoder");
     animation_mov "animation.mov" Exact;
     animation_alpha_mov "animation-alpha.mov" Exact;
     raw_bgr_avi "raw-bgr.avi" Exact;
