@@ -33,7 +33,7 @@ fn a_deleted_request_is_gone_everywhere_and_nothing_else_is() {
     let rows = data.query(&format!("SELECT COUNT(*) FROM tracks WHERE request_id = '{stays}'"));
 
     let dry = data.trackdrop(["delete", &gone, "--dry-run"]).expect_success();
-    assert!(dry.stdout.contains("would be deleted") && dry.stdout.contains("clip.mp4 stays"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("would be deleted") && dry.stdout.contains("clip.mp4 remains"), "{}", dry.stdout);
     assert_eq!(data.objects(""), before, "a dry run changes nothing");
 
     data.trackdrop(["delete", &gone]).expect_success();
