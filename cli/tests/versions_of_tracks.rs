@@ -112,7 +112,7 @@ async fn what_can_t_be_a_version_is_refused_for_good() {
     world.settle(std::slice::from_ref(&first)).await;
     let manifest = world.manifest(&first).await;
     let same = version::make(&world.cloud, &manifest, manifest.settings.clone()).await.unwrap_err();
-    assert!(same.kind() == FailureKind::Permanent && same.to_string().contains("very settings"), "{same}");
+    assert!(same.kind() == FailureKind::Permanent && same.to_string().contains("same settings"), "{same}");
 
     let broken = World::new(Trouble { lost_frame: Some(3), ..Default::default() });
     let (unfinished, _) = broken.upload("w.mp4", "no video", &seconds(1.0)).await;

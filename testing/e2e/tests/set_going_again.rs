@@ -148,7 +148,7 @@ async fn what_can_not_go_on_keeps_its_letter(scene: &Scene, request: &RequestId)
     deployment.publish_dead_letter("track", Bucket::Work, &format!("split_chunks/{request}/000001.mkv")).await;
     deployment.gateway.seen(1, SETTLES_WITHIN).await;
     let said = deployment.trackdrop_fails(&["dead-letters", "replay", "--all"]);
-    assert!(said.contains("stays failed: chunks were cut, but are gone: upload the video again"), "{said}");
+    assert!(said.contains("remains failed: chunks were cut, but are gone: upload the video again"), "{said}");
     assert_eq!(letters(deployment).len(), 1);
     let row = deployment.request_row(request).await;
     assert_eq!((row["state"].as_str(), row["error_stage"].as_str()), ("failed", "split"), "{row:?}");
