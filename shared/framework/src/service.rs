@@ -191,7 +191,7 @@ impl Service {
     async fn all_stuck(&self) -> io::Result<()> {
         self.stuck.are(self.concurrency).await;
         Err(io::Error::other(format!(
-            "work that was asked to stop makes no progress and occupies all {} slots, so no event can be taken: the process ends, so that a new one can start",
+            "work that was asked to stop makes no progress and occupies all {} places, so no event can be taken: the process ends, so that a new one can start",
             self.concurrency
         )))
     }
