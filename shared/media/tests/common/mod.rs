@@ -37,11 +37,21 @@ pub fn ffmpeg(arguments: &str, out: &Path) {
     for argument in arguments.split_whitespace() {
         match argument {
             "OUT" => command.arg(out),
+            // So that a clip is the same each time: see docs/speed.md.
+            "libx264" if encodes_by_chance() => command.args(["libx264", "-x264opts", "asm=AVX2"]),
             other => command.arg(other),
         };
     }
     let output = command.output().unwrap();
     assert!(output.status.success(), "ffmpeg {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Whether libx264 reads memory here that nothing was written to, as it does with AVX-512.
+fn encodes_by_chance() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512f");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }
 
 /// Writes a, b, c, d of the display matrix into the only track of an MP4. The options of `ffmpeg` for it differ between its versions.
