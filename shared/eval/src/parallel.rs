@@ -8,7 +8,7 @@ use std::{
 
 /// Does `work` on each item, on as many threads as the machine runs at once; the results in the order of the items.
 ///
-/// For the reading and evaluation of many videos: one video alone keeps two threads busy for half of its time.
+/// For the reading and evaluation of many videos: one video alone does not keep all cores busy.
 ///
 /// # Panics
 /// As `work` does.
