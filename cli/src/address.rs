@@ -5,7 +5,7 @@ use crate::{
     download::{self, Wanted, fetch_shown, shown},
     host,
     sha256_hex::Sha256Hex,
-    upload,
+    upload::{self, Uploaded},
 };
 use anyhow::{Context, bail};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -86,12 +86,12 @@ impl Address {
     }
 
     /// Fetches it into `uploads`, unless it is there in the version that its server has now.
-    pub(crate) async fn upload(&self, cloud: &LocalCloud, settings: &RequestSettings) -> anyhow::Result<ObjectInfo> {
+    pub(crate) async fn upload(&self, cloud: &LocalCloud, settings: &RequestSettings) -> anyhow::Result<Uploaded> {
         let headers = self.headers().await?;
         if let Some(known) = self.known(cloud).await? {
             let version = download::version(&self.url, &headers).await?;
             if version.is_some() && version.as_ref() == known.metadata.get(VERSION_KEY) {
-                return Ok(known);
+                return Ok(Uploaded::before(known));
             }
         }
         let wanted = Wanted {

@@ -1,7 +1,11 @@
 //! Finds or makes the request for an upload and its settings: an existing one, a version of its tracks, or another upload of the
 //! same content beside it. Results of other settings stay.
 
-use crate::{host::Host, settings, upload};
+use crate::{
+    host::Host,
+    settings,
+    upload::{self, Uploaded},
+};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use trackdrop_cloud::{ObjectInfo, local::Redrive};
@@ -47,13 +51,18 @@ pub(crate) enum Again {
 
 /// Makes sure that there will be results by these settings: a new request is started by its upload, an interrupted one resumes, a failed one is
 /// tried again, and a finished one is left alone.
+///
+/// A new request may be over by now, where the bus delivers beside this call. It is a job of this call all the same, and is not tried again.
 pub(crate) async fn begin(
     host: &Host,
-    upload: ObjectInfo,
+    upload: Uploaded,
     settings: &RequestSettings,
     again: Again,
 ) -> anyhow::Result<Job> {
-    let first = Earlier::read(host, upload).await?;
+    if upload.is_new {
+        return started(&upload.object);
+    }
+    let first = Earlier::read(host, upload.object).await?;
     if again == Again::Leave || first.is_deleted || first.settings.same_results(settings) {
         return first.settle(host, settings, again).await;
     }
@@ -69,6 +78,15 @@ pub(crate) async fn begin(
             settings::difference(&first.settings, settings)
         ),
     }
+}
+
+/// The job that an upload of this call started.
+fn started(upload: &ObjectInfo) -> anyhow::Result<Job> {
+    Ok(Job::of(&request_of(upload)?, &upload.object.name))
+}
+
+fn request_of(upload: &ObjectInfo) -> anyhow::Result<RequestId> {
+    upload.finalized().request().context("an upload makes a request")
 }
 
 /// Results with other settings, beside those of a request that has rows.
@@ -94,15 +112,15 @@ async fn beside(host: &Host, first: Earlier, settings: &RequestSettings, again: 
         if there.is_none() && again == Again::Replace {
             return earlier.restart(host, settings, Redrive::Reset).await;
         }
-        let is_new = there.is_none();
         let copy = match there {
-            Some(copy) => copy,
+            Some(copy) => Uploaded::before(copy),
             None => upload::copy_beside(&host.local, &earlier.upload, &object, settings).await?,
         };
-        if is_new {
+        if copy.is_new {
             eprintln!("{}", told(&earlier, settings, "it is detected again, and both results are stored"));
+            return started(&copy.object);
         }
-        earlier = Earlier::read(host, copy).await?;
+        earlier = Earlier::read(host, copy.object).await?;
         let is_unfinished = earlier.state().is_none_or(|state| !state.has_rows());
         if earlier.is_deleted || is_unfinished || earlier.settings.same_results(settings) {
             return earlier.settle(host, settings, again).await;
@@ -176,7 +194,7 @@ struct Earlier {
 
 impl Earlier {
     async fn read(host: &Host, upload: ObjectInfo) -> anyhow::Result<Self> {
-        let request = upload.finalized().request().context("an upload makes a request")?;
+        let request = request_of(&upload)?;
         let manifest = manifest::read(&host.cloud, &request).await?;
         let settings = match &manifest {
             Some(manifest) => manifest.settings.clone(),
@@ -252,4 +270,41 @@ pub(crate) async fn redrive(
         return Ok(());
     }
     bail!("{video:?} is being processed by another trackdrop right now: wait for it or stop it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host;
+    use trackdrop_detector::DeviceChoice;
+
+    /// What `watch` and the console do, whose bus delivers while they upload.
+    #[tokio::test]
+    async fn a_new_upload_that_failed_before_its_request_was_looked_at_is_a_job_of_this_call_and_is_not_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let video = folder.path().join("a.mp4");
+        std::fs::write(&video, "no video").unwrap();
+        let host = Host::open(&folder.path().join("data"), host::detectors(DeviceChoice::Auto, None)).unwrap();
+        let settings = RequestSettings::default();
+        let new = upload::upload(&host.local, &video, &settings).await.unwrap();
+        let request = request_of(&new.object).unwrap();
+        let (told, mut events) = tokio::sync::mpsc::unbounded_channel();
+        let stop = async {
+            while !end::is_told(&host.cloud, &request).await.unwrap() {
+                events.recv().await.unwrap();
+            }
+        };
+        host.bus.run(stop, |event| drop(told.send(event))).await.unwrap();
+
+        for again in [Again::Leave, Again::Beside, Again::Replace] {
+            let job = begin(&host, new.clone(), &settings, again).await.unwrap();
+            assert_eq!((&job.request, job.finished_before), (&request, false), "{again:?}");
+            assert_eq!(manifest::state(&host.cloud, &request).await.unwrap(), Some(RequestState::Failed), "{again:?}");
+        }
+        let same = upload::upload(&host.local, &video, &settings).await.unwrap();
+        assert!(!same.is_new);
+        assert!(begin(&host, same.clone(), &settings, Again::Leave).await.unwrap().finished_before);
+        assert!(!begin(&host, same, &settings, Again::Beside).await.unwrap().finished_before);
+        assert!(host.local.pending(&request).await.unwrap() > 0, "an earlier failure is tried again");
+    }
 }

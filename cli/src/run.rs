@@ -128,12 +128,17 @@ pub(crate) async fn tell(
     } else if manifest.state.has_rows() {
         print_summary(host, &manifest, &summary, seconds, beside_others)?;
     }
-    let Some(error) = &manifest.error else { return Ok(None) };
+    Ok(failure(job, &manifest))
+}
+
+/// Why a job failed, if it did.
+pub(crate) fn failure(job: &Job, manifest: &Manifest) -> Option<String> {
+    let error = manifest.error.as_ref()?;
     let what = match manifest.state.has_rows() {
         true => "is tracked, but its annotated video is missing: it failed in",
         false => "failed in",
     };
-    Ok(Some(format!("{:?} {what} {}: {}", job.video, error.stage, error.message)))
+    Some(format!("{:?} {what} {}: {}", job.video, error.stage, error.message))
 }
 
 /// Delivers events until every job has ended. Returns an exit code if the run ends earlier.

@@ -31,9 +31,24 @@ pub(crate) enum Taken {
     Linked,
 }
 
+/// An upload.
+#[derive(Clone, Debug)]
+pub(crate) struct Uploaded {
+    pub(crate) object: ObjectInfo,
+    /// Whether the call that returned this made it. Its request is then of this call too, however far it is by now.
+    pub(crate) is_new: bool,
+}
+
+impl Uploaded {
+    /// One that existed before.
+    pub(crate) fn before(object: ObjectInfo) -> Self {
+        Self { object, is_new: false }
+    }
+}
+
 /// Puts a file into `uploads`, unless it is there: the same file uploaded again is the same upload. Two different files of one name are
 /// two uploads.
-pub(crate) async fn upload(cloud: &LocalCloud, video: &Path, settings: &RequestSettings) -> anyhow::Result<ObjectInfo> {
+pub(crate) async fn upload(cloud: &LocalCloud, video: &Path, settings: &RequestSettings) -> anyhow::Result<Uploaded> {
     let shown = format!("{:?}", video.display().to_string());
     let name = video.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = name.with_context(|| format!("{shown} has no usable file name"))?;
@@ -47,7 +62,7 @@ pub(crate) async fn upload_as(
     content: &Path,
     taken: Taken,
     settings: &RequestSettings,
-) -> anyhow::Result<ObjectInfo> {
+) -> anyhow::Result<Uploaded> {
     let shown = format!("{:?}", content.display().to_string());
     if name.is_empty() || name.len() > LONGEST_FILE_NAME_BYTES {
         bail!("{shown} has no usable file name");
@@ -64,7 +79,7 @@ pub(crate) async fn upload_fetched(
     sha256: &str,
     from: BTreeMap<String, String>,
     settings: &RequestSettings,
-) -> anyhow::Result<ObjectInfo> {
+) -> anyhow::Result<Uploaded> {
     place(cloud, name, sha256, from, settings, || link(cloud, fetched)).await
 }
 
@@ -77,23 +92,23 @@ async fn place(
     mut metadata: BTreeMap<String, String>,
     settings: &RequestSettings,
     content: impl Fn() -> anyhow::Result<TempPath>,
-) -> anyhow::Result<ObjectInfo> {
+) -> anyhow::Result<Uploaded> {
     let candidates = [name.to_owned(), format!("{}/{name}", &sha256[..12])];
     let candidates = candidates.map(|name| ObjectName::new(Bucket::Uploads, name));
     for object in &candidates {
         if let Some(same) = same_upload(cloud, object, sha256).await? {
-            return Ok(same);
+            return Ok(Uploaded::before(same));
         }
     }
     metadata.insert(SHA256_KEY.to_owned(), sha256.to_owned());
     metadata.insert(METADATA_KEY.to_owned(), serde_json::to_string(settings)?);
     for object in &candidates {
         match put_new(cloud, object, content()?, metadata.clone()).await {
-            Ok(info) => return Ok(info),
+            Ok(object) => return Ok(Uploaded { object, is_new: true }),
             // Another process was faster, perhaps with this very file.
             Err(error) if error.is_precondition() => {
                 if let Some(same) = same_upload(cloud, object, sha256).await? {
-                    return Ok(same);
+                    return Ok(Uploaded::before(same));
                 }
             }
             Err(error) => return Err(error.into()),
@@ -133,13 +148,13 @@ pub(crate) async fn copy_beside(
     of: &ObjectInfo,
     object: &ObjectName,
     settings: &RequestSettings,
-) -> anyhow::Result<ObjectInfo> {
+) -> anyhow::Result<Uploaded> {
     let (_, stored) = cloud.fetch(&of.object, Some(of.generation)).await?;
     let settings = serde_json::to_string(settings)?;
     let metadata = BTreeMap::from([(SHA256_KEY.to_owned(), content_of(of)), (METADATA_KEY.to_owned(), settings)]);
     match put_new(cloud, object, link(cloud, stored.path())?, metadata).await {
-        Err(error) if error.is_precondition() => Ok(cloud.stat(object).await?),
-        outcome => Ok(outcome?),
+        Err(error) if error.is_precondition() => Ok(Uploaded::before(cloud.stat(object).await?)),
+        outcome => Ok(Uploaded { object: outcome?, is_new: true }),
     }
 }
 

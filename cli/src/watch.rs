@@ -35,7 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::signal::unix::{SignalKind, signal};
-use trackdrop_flow::end;
+use trackdrop_flow::{end, manifest};
 use trackdrop_media::Limits;
 use trackdrop_pipeline::{RequestSettings, trigger::Trigger};
 
@@ -133,7 +133,7 @@ impl Watcher {
             if end::is_told(&self.host.cloud, &request).await? {
                 continue;
             }
-            let state = trackdrop_flow::manifest::state(&self.host.cloud, &request).await?;
+            let state = manifest::state(&self.host.cloud, &request).await?;
             // One that waits in the queue has no manifest yet; another without one was deleted.
             if state.is_some() || self.host.local.pending(&request).await? > 0 {
                 let job = Job { request, video, finished_before: false };
@@ -229,6 +229,10 @@ impl Watcher {
         eprintln!("{} {what} ({})", path.display(), job.request);
         if !job.finished_before {
             self.active.push(Active { job, since: Instant::now() });
+        } else if let Some(manifest) = manifest::read(&self.host.cloud, &job.request).await?
+            && let Some(failed) = run::failure(&job, &manifest)
+        {
+            eprintln!("trackdrop: {failed}; `trackdrop run` attempts it again");
         }
         Ok(())
     }

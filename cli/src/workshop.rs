@@ -6,7 +6,7 @@ use crate::{
     host::{self, Host},
     output::explain,
     run, settings,
-    upload::{self, Taken},
+    upload::{self, Taken, Uploaded},
     wishes,
 };
 use anyhow::{Context, anyhow, bail};
@@ -187,9 +187,9 @@ impl Workshop {
 
     async fn begun(&self, name: &str, content: &Path, wishes: &Wishes) -> anyhow::Result<RequestId> {
         let settings = self.settings(wishes).await?;
-        let info = upload::upload_as(&self.local, name, content, Taken::Linked, &settings).await?;
+        let uploaded = upload::upload_as(&self.local, name, content, Taken::Linked, &settings).await?;
         let again = if wishes.force { Again::Replace } else { Again::Beside };
-        let job = begin::begin(&self.host(), info, &settings, again).await?;
+        let job = begin::begin(&self.host(), uploaded, &settings, again).await?;
         self.take(&job.request);
         Ok(job.request)
     }
@@ -209,7 +209,7 @@ impl Workshop {
                 Some(manifest) => manifest.settings,
                 None => RequestSettings::of_upload(&info.metadata)?,
             };
-            begin::begin(&host, info, &settings, Again::Beside).await?;
+            begin::begin(&host, Uploaded::before(info), &settings, Again::Beside).await?;
         }
         self.take(request);
         Ok(())
