@@ -146,7 +146,9 @@ impl Console {
 
     fn made(cloud: Cloud, rows: ask::Rows, limits: Limits, door: door::Door) -> Result<Self, DatabaseError> {
         let database = Connection::open_in_memory().map_err(DatabaseError::Start)?;
-        database.execute_batch(&format!("SET threads = {THREADS}; SET memory_limit = '{MEMORY}'"))?;
+        database.execute_batch(&format!(
+            "SET threads = {THREADS}; SET memory_limit = '{MEMORY}'; SET allocator_flush_threshold = '1MB'"
+        ))?;
         Ok(Self {
             cloud,
             rows,

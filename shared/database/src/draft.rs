@@ -2,50 +2,82 @@
 
 use crate::{Contents, DatabaseError, Span, create, insert_scenes, open, quoted};
 use duckdb::Connection;
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 use trackdrop_scenes::{Scene, sql};
 use trackdrop_tables::schema::SCENES;
+
+/// Seconds of tracks that are summarised at once. All of an hour with 50 objects at once would need as much memory as an answer.
+const SUMMARISED_S: i64 = 600;
+/// What an answer is computed in first, which is enough for an hour with 50 objects. DuckDB takes three times as much where it may, and is not faster.
+const MEMORY: &str = "32MB";
+/// Above this many bytes, memory that a query has freed goes back to the operating system, and not after seconds or never.
+const RETURNED: &str = "1MB";
+/// Threads that make the summary.
+const THREADS: usize = 2;
+/// How DuckDB begins to say that it has too little memory.
+const OUT_OF_MEMORY: &str = "Out of Memory Error";
 
 /// The tables of a request, and a summary of its tracks in a folder.
 ///
 /// More than half of the time of an answer is spent on this summary, which does not depend on lines and zones. It is made for the
 /// first answer, and read by the next ones while only lines and zones change. Nothing stays in memory between two answers.
+///
+/// The summary is made by two threads, and answers are computed by one: a second one would hold as much memory again.
 #[derive(Debug)]
 pub struct Draft {
     contents: Contents,
-    settings: String,
+    scratch: String,
+    memory: String,
+    most_memory: String,
     summary: PathBuf,
     /// What the summary was made for: the scene without its lines and zones.
     summarised: Option<Scene>,
 }
 
 impl Draft {
-    /// Over these tables; their scenes are passed over. The summary comes into the folder, which must be of this draft alone, and so does what `threads`
-    /// do not hold in `memory` (such as `256MB`).
-    pub fn new(contents: Contents, folder: &Path, threads: usize, memory: &str) -> Self {
-        let scratch = quoted(&folder.to_string_lossy());
-        let settings =
-            format!("SET threads = {threads}; SET memory_limit = '{memory}'; SET temp_directory = {scratch}");
-        Self { contents, settings, summary: folder.join("summary.parquet"), summarised: None }
+    /// Over these tables; their scenes are passed over. The summary comes into the folder, which must be of this draft alone, and so does what
+    /// does not fit into memory. Where that is not enough, `most_memory` (such as `256MB`) is used.
+    pub fn new(contents: Contents, folder: &Path, most_memory: &str) -> Self {
+        let scratch = quoted(&folder.join("scratch").to_string_lossy());
+        let (summary, memory, most_memory) = (folder.join("summary"), MEMORY.to_owned(), most_memory.to_owned());
+        Self { contents, scratch, memory, most_memory, summary, summarised: None }
     }
 
     /// A database with these views of the scene and of no other.
     ///
     /// # Errors
-    /// Those of [`open`], and [`DatabaseError::Query`].
+    /// Those of [`open`], [`DatabaseError::Query`] and [`DatabaseError::Scratch`].
     pub fn ask(&mut self, scene: &Scene, views: &[&str]) -> Result<Connection, DatabaseError> {
         self.prepare(scene)?;
-        let database = self.database(scene)?;
-        for statement in sql::duckdb_views_with(views, &self.file()) {
-            database.execute_batch(&statement)?;
+        self.in_memory(|draft| {
+            let database = draft.database(scene, 1, &draft.memory)?;
+            for statement in sql::duckdb_views_with(views, &draft.files()) {
+                database.execute_batch(&statement)?;
+            }
+            // A query of the views may need more than they did.
+            database.execute_batch(&format!("SET memory_limit = '{}'", draft.most_memory))?;
+            Ok(database)
+        })
+    }
+
+    /// Computes with the memory that was enough so far, and where it is not any more, with all of it from then on.
+    fn in_memory<T>(&mut self, compute: impl Fn(&Self) -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
+        match compute(self) {
+            Err(DatabaseError::Query(why)) if why.contains(OUT_OF_MEMORY) && self.memory != self.most_memory => {
+                self.memory.clone_from(&self.most_memory);
+                compute(self)
+            }
+            outcome => outcome,
         }
-        Ok(database)
     }
 
     /// Makes the summary, unless it is made: before a scene has a line or a zone, so that the first answer is quick, too.
     ///
     /// # Errors
-    /// Those of [`open`], and [`DatabaseError::Query`].
+    /// Those of [`open`], [`DatabaseError::Query`] and [`DatabaseError::Scratch`].
     pub fn prepare(&mut self, scene: &Scene) -> Result<(), DatabaseError> {
         let undrawn = Scene { lines: Vec::new(), zones: Vec::new(), ..scene.clone() };
         if self.summarised.as_ref() == Some(&undrawn) {
@@ -53,22 +85,47 @@ impl Draft {
         }
         // None until it is whole: after an error it is written again.
         self.summarised = None;
-        let database = self.database(&undrawn)?;
-        for statement in sql::duckdb_write_summary(&self.file()) {
-            database.execute_batch(&statement)?;
-        }
+        self.write(&undrawn)?;
         self.summarised = Some(undrawn);
         Ok(())
     }
 
-    fn file(&self) -> String {
-        quoted(&self.summary.to_string_lossy())
+    /// Writes the summary, one file for each stretch of time.
+    fn write(&self, undrawn: &Scene) -> Result<(), DatabaseError> {
+        let failed = |source| DatabaseError::Scratch { path: self.summary.clone(), source };
+        match fs::remove_dir_all(&self.summary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => fs::create_dir_all(&self.summary).map_err(failed)?,
+        }
+        let database = self.database(undrawn, THREADS, &self.most_memory)?;
+        for statement in sql::duckdb_before_summary() {
+            database.execute_batch(&statement)?;
+        }
+        let stretches = format!(
+            "SELECT FLOOR(COALESCE(MIN(time_s), 0) / {SUMMARISED_S})::BIGINT, FLOOR(COALESCE(MAX(time_s), 0) / {SUMMARISED_S})::BIGINT FROM tracks"
+        );
+        let (first, last): (i64, i64) = database.query_row(&stretches, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        // Each has a file, with or without rows, so that there is one to read.
+        for stretch in first..=last {
+            let seconds = stretch * SUMMARISED_S..(stretch + 1) * SUMMARISED_S;
+            let file = quoted(&self.summary.join(format!("{stretch}.parquet")).to_string_lossy());
+            database.execute_batch(&sql::duckdb_write_summary(seconds, &file))?;
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> String {
+        quoted(&self.summary.join("*.parquet").to_string_lossy())
     }
 
     /// The tables with this scene, and no view.
-    fn database(&self, scene: &Scene) -> Result<Connection, DatabaseError> {
+    fn database(&self, scene: &Scene, threads: usize, memory: &str) -> Result<Connection, DatabaseError> {
         let database = open(&self.contents, &Span::default())?;
-        database.execute_batch(&self.settings)?;
+        database.execute_batch(&format!(
+            "SET threads = {threads}; SET memory_limit = '{memory}'; SET temp_directory = {};
+             SET allocator_flush_threshold = '{RETURNED}'",
+            self.scratch
+        ))?;
         create(&database, &SCENES)?;
         insert_scenes(&database, std::slice::from_ref(scene))?;
         database.execute_batch(&sql::duckdb_start())?;

@@ -59,6 +59,14 @@ pub enum DatabaseError {
     /// Nobody waits for the answer any longer.
     #[error("the query was stopped, because nobody waits for its answer")]
     Left,
+    /// The folder of a summary can't be made or removed.
+    #[error("the folder {path:?} for a summary of tracks can't be used: {source}")]
+    Scratch {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A row of the table `requests` is not JSON.
     #[error("a row of requests can't be read: {0}")]
     Row(#[from] serde_json::Error),

@@ -11,10 +11,10 @@ use trackdrop_tables::schema::{ColumnType, REQUESTS};
 const REQUEST: &str = "req_0aZ9bY8c_20261123T182501";
 const VIEWS: [&str; 4] = ["line_crossings", "zone_visits", "flows", "track_speeds"];
 
-/// Objects of two classes and several heights that go to and fro.
+/// Objects of two classes and several heights that go to and fro, before and after the tenth minute, where another file of a summary begins.
 const ROWS: &str = "
     SELECT 'req_0aZ9bY8c_20261123T182501' AS request_id, 'a.mp4' AS video, TIMESTAMPTZ '2026-11-23 18:25:01Z' AS uploaded_at,
-           f AS frame_index, f AS pts, 1::INTEGER AS time_base_num, 25::INTEGER AS time_base_den, f / 25.0 AS time_s, t + 1 AS track_id,
+           f AS frame_index, f AS pts, 1::INTEGER AS time_base_num, 25::INTEGER AS time_base_den, 592 + f / 25.0 AS time_s, t + 1 AS track_id,
            (t % 2)::INTEGER AS class_id, ['person', 'car'][t % 2 + 1] AS class_name, 0.5::FLOAT AS score,
            (95 + 90 * sin(f / 30.0 + t))::FLOAT AS x1, (20 + 5 * t)::FLOAT AS y1, (105 + 90 * sin(f / 30.0 + t))::FLOAT AS x2,
            (30 + 8 * t)::FLOAT AS y2, true AS observed
@@ -66,8 +66,12 @@ fn answers(database: &Connection) -> Vec<Vec<String>> {
 
 /// The tables over a file of these rows.
 fn tables(folder: &Path) -> Contents {
+    tables_of(folder, ROWS)
+}
+
+fn tables_of(folder: &Path, rows: &str) -> Contents {
     let path = folder.join("tracks.parquet");
-    let copy = format!("COPY ({ROWS}) TO {} (FORMAT parquet)", quoted(path.to_str().unwrap()));
+    let copy = format!("COPY ({rows}) TO {} (FORMAT parquet)", quoted(path.to_str().unwrap()));
     Connection::open_in_memory().unwrap().execute_batch(&copy).unwrap();
     let tracks = vec![LoadedFile { request_id: REQUEST.to_owned(), path }];
     Contents { tracks, requests: vec![request()], scenes: Vec::new() }
@@ -84,7 +88,7 @@ fn fresh(contents: &Contents, scene: &Scene) -> Vec<Vec<String>> {
 fn each_answer_is_that_of_a_new_database() {
     let folder = tempfile::tempdir().unwrap();
     let contents = tables(folder.path());
-    let mut draft = Draft::new(contents.clone(), folder.path(), 2, "256MB");
+    let mut draft = Draft::new(contents.clone(), folder.path(), "256MB");
     let mut seen = Vec::new();
     for rest in SCENES {
         let scene = scene(rest);
@@ -103,13 +107,14 @@ fn each_answer_is_that_of_a_new_database() {
 fn a_summary_that_is_made_before_a_line_is_drawn_is_that_of_the_answer() {
     let folder = tempfile::tempdir().unwrap();
     let contents = tables(folder.path());
-    let mut draft = Draft::new(contents.clone(), folder.path(), 2, "256MB");
+    let mut draft = Draft::new(contents.clone(), folder.path(), "256MB");
     let drawn = scene(SCENES[1]);
     draft.prepare(&Scene { lines: Vec::new(), ..drawn.clone() }).unwrap();
-    let summary = folder.path().join("summary.parquet");
+    let summary = folder.path().join("summary/0.parquet");
     let made = fs::metadata(&summary).unwrap().modified().unwrap();
     assert_eq!(answers(&draft.ask(&drawn, &VIEWS).unwrap()), fresh(&contents, &drawn));
     assert_eq!(fs::metadata(&summary).unwrap().modified().unwrap(), made, "it is made once");
+    assert_eq!(fs::read_dir(folder.path().join("summary")).unwrap().count(), 2, "one for each ten minutes");
     draft.ask(&scene(SCENES[5]), &VIEWS).unwrap();
     assert_ne!(fs::metadata(&summary).unwrap().modified().unwrap(), made, "another hysteresis has another summary");
 }
@@ -118,7 +123,7 @@ fn a_summary_that_is_made_before_a_line_is_drawn_is_that_of_the_answer() {
 fn an_answer_after_a_failed_one_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let contents = tables(folder.path());
-    let mut draft = Draft::new(contents.clone(), folder.path(), 2, "256MB");
+    let mut draft = Draft::new(contents.clone(), folder.path(), "256MB");
     let [first, second] = [scene(SCENES[1]), scene(SCENES[5])];
     draft.ask(&first, &VIEWS).unwrap();
     let (path, elsewhere) = (&contents.tracks[0].path, folder.path().join("elsewhere"));
@@ -128,4 +133,28 @@ fn an_answer_after_a_failed_one_is_whole() {
     for scene in [&second, &first] {
         assert_eq!(answers(&draft.ask(scene, &VIEWS).unwrap()), fresh(&contents, scene));
     }
+}
+
+#[test]
+fn an_answer_that_needs_more_memory_than_most_is_computed_with_all_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // A track a row.
+    let rows = format!(
+        "SELECT * REPLACE (frame_index * 6 + track_id AS track_id) FROM ({})",
+        ROWS.replace("range(400)", "range(45000)")
+    );
+    let contents = tables_of(folder.path(), &rows);
+    let drawn = scene(SCENES[4]);
+    let mut bounded = Draft::new(contents.clone(), folder.path(), "32MB");
+    let why = bounded.ask(&drawn, &VIEWS[1..2]).unwrap_err().to_string();
+    assert!(why.contains("Out of Memory"), "{why}");
+    let mut draft = Draft::new(contents.clone(), folder.path(), "256MB");
+    let visits = |database: Connection| -> i64 {
+        database.query_row("SELECT COUNT(*) FROM zone_visits", [], |row| row.get(0)).unwrap()
+    };
+    let expected = open(&contents, &Span::default()).unwrap();
+    ask_about(&expected, std::slice::from_ref(&drawn), "zone_visits").unwrap();
+    let expected = visits(expected);
+    assert!(expected > 10_000, "{expected}");
+    assert_eq!(visits(draft.ask(&drawn, &VIEWS[1..2]).unwrap()), expected);
 }

@@ -4,6 +4,8 @@
 //! of a view are its common table expressions. For DuckDB they are tables, made when a statement asks for them: DuckDB then knows how many rows each
 //! has, and three questions in one session share what they have in common.
 
+use std::ops::Range;
+
 macro_rules! pieces {
     ($($name:literal),+ $(,)?) => { &[$(($name, include_str!(concat!("sql/", $name, ".sql")))),+] };
 }
@@ -125,18 +127,25 @@ pub fn duckdb_views(asked: &[&str]) -> Vec<String> {
     duckdb_views_over(asked, None)
 }
 
-/// In DuckDB: writes the summary of the tracks as a Parquet file, from which [`duckdb_views_with`] reads it. `file` is quoted.
-pub fn duckdb_write_summary(file: &str) -> Vec<String> {
+/// In DuckDB: makes what [`duckdb_write_summary`] reads.
+pub fn duckdb_before_summary() -> Vec<String> {
     let before: Vec<_> = needed(SUMMARY).into_iter().filter(|name| *name != SUMMARY).collect();
-    let mut statements = tables(&before, None);
-    statements.push(format!("COPY (\n{}\n) TO {file} (FORMAT parquet)", in_pieces(text(SUMMARY))));
-    statements
+    made(&before, None)
 }
 
-/// In DuckDB: makes the views as [`duckdb_views`] does, with the summary of a file. It must have been written for the same tracks and for scenes that
-/// differ in lines and zones only.
-pub fn duckdb_views_with(asked: &[&str], file: &str) -> Vec<String> {
-    duckdb_views_over(asked, Some(file))
+/// In DuckDB: writes the summary of these whole seconds of the tracks as a Parquet file, after [`duckdb_before_summary`]. `file` is quoted.
+pub fn duckdb_write_summary(seconds: Range<i64>, file: &str) -> String {
+    let table = |name: &str| match name {
+        "tracks" => format!("tracks WHERE time_s >= {} AND time_s < {}", seconds.start, seconds.end),
+        name => name.to_owned(),
+    };
+    format!("COPY (\n{}\n) TO {file} (FORMAT parquet)", in_pieces_over(text(SUMMARY), table))
+}
+
+/// In DuckDB: makes the views as [`duckdb_views`] does, with the summary of files. They must have been written for the same tracks and for scenes that
+/// differ in lines and zones only. `files` is their quoted name, with a `*` where there are several.
+pub fn duckdb_views_with(asked: &[&str], files: &str) -> Vec<String> {
+    duckdb_views_over(asked, Some(files))
 }
 
 fn duckdb_views_over(asked: &[&str], summary: Option<&str>) -> Vec<String> {
@@ -145,23 +154,40 @@ fn duckdb_views_over(asked: &[&str], summary: Option<&str>) -> Vec<String> {
         true => format!("CREATE VIEW {view} AS SELECT * FROM {DUCKDB_SCHEMA}.{view}"),
         false => format!("CREATE VIEW {view} AS\n{}", in_duckdb(&bigquery(view, false))),
     };
-    let mut statements = tables(&wanted, summary);
+    let mut statements = made(&wanted, summary);
     statements.extend(VIEWS.iter().map(view));
     statements
 }
 
-/// Makes these pieces, in their order. The summary of a file stays in it.
-fn tables(wanted: &[&str], summary: Option<&str>) -> Vec<String> {
-    let made = |(name, sql): &(&str, &str)| match summary.filter(|_| *name == SUMMARY) {
-        Some(file) => format!("CREATE VIEW {DUCKDB_SCHEMA}.{name} AS SELECT * FROM read_parquet({file})"),
-        None => format!("CREATE TABLE {DUCKDB_SCHEMA}.{name} AS\n{}", in_pieces(sql)),
-    };
-    PIECES.iter().filter(|(name, _)| wanted.contains(name)).map(made).collect()
+/// Makes these pieces, in their order. The summary of a file stays in it. A piece that no view shows is dropped once the last one that reads it is
+/// made: together they take more memory than the answer.
+fn made(wanted: &[&str], summary: Option<&str>) -> Vec<String> {
+    let wanted: Vec<_> = PIECES.iter().filter(|(name, _)| wanted.contains(name)).collect();
+    let is_in_file = |name: &str| summary.is_some() && name == SUMMARY;
+    let mut statements = Vec::new();
+    for (index, (name, sql)) in wanted.iter().enumerate() {
+        statements.push(match summary.filter(|_| is_in_file(name)) {
+            Some(file) => format!("CREATE VIEW {DUCKDB_SCHEMA}.{name} AS SELECT * FROM read_parquet({file})"),
+            None => format!("CREATE TABLE {DUCKDB_SCHEMA}.{name} AS\n{}", in_pieces(sql)),
+        });
+        let is_last_reader = |piece: &str| {
+            let reads = |sql: &str| sql.contains(&format!("{{{piece}}}"));
+            reads(sql) && !wanted[index + 1..].iter().any(|(_, later)| reads(later))
+        };
+        let is_done = |name: &str| is_last_reader(name) && !VIEWS.contains(&name) && !is_in_file(name);
+        let done = wanted[..index].iter().filter(|(name, _)| is_done(name));
+        statements.extend(done.map(|(name, _)| format!("DROP TABLE {DUCKDB_SCHEMA}.{name}")));
+    }
+    statements
 }
 
 /// A piece over those that are made.
 fn in_pieces(sql: &str) -> String {
-    in_duckdb(&named(sql, |piece| format!("{DUCKDB_SCHEMA}.{piece}"), str::to_owned))
+    in_pieces_over(sql, str::to_owned)
+}
+
+fn in_pieces_over(sql: &str, table: impl Fn(&str) -> String) -> String {
+    in_duckdb(&named(sql, |piece| format!("{DUCKDB_SCHEMA}.{piece}"), table))
 }
 
 /// The views that a statement names, as words of its text.

@@ -118,7 +118,8 @@ line_seconds AS (
 -- The seconds of tracks that matter to a line. All positions of those that come near it (whole is 1). Where only the step from
 -- the second before may meet it, that step: this second's first position, and the last one of the second before. A box meets a
 -- segment if it meets the segment's box and not all of its corners are on one side of the segment's line. margin is the
--- least hysteresis where the picture's edge may cut the box.
+-- least hysteresis where the picture's edge may cut the box. Of most tracks no second comes near a line: they are passed over
+-- as a whole, before their seconds are followed one after the other.
 SELECT n.element, n.track_id, n.second, n.whole, n.first_s, n.last_s, n.margin, s.request_id, s.sy, s.hysteresis,
        s.sx * (1 - s.rx) AS of_x1, s.sx * s.rx AS of_x2, s.sy * (1 - s.ry) AS of_y1, s.sy * s.ry AS of_y2
 FROM (
@@ -155,6 +156,17 @@ FROM (
                  MIN(b.lo_y - GREATEST(b.margin, COALESCE(c.margin, 0))) AS lo_y,
                  MAX(b.hi_y + GREATEST(b.margin, COALESCE(c.margin, 0))) AS hi_y
           FROM seconds AS b
+          JOIN (
+            SELECT DISTINCT w.pick, w.track_id
+            FROM (
+              SELECT pick, track_id, MIN(lo_x) - MAX(margin) AS lo_x, MAX(hi_x) + MAX(margin) AS hi_x,
+                     MIN(lo_y) - MAX(margin) AS lo_y, MAX(hi_y) + MAX(margin) AS hi_y
+              FROM seconds
+              GROUP BY pick, track_id
+            ) AS w
+            JOIN parts AS l ON l.pick = w.pick AND l.kind = 'line'
+            WHERE w.lo_x <= l.hi_x AND w.hi_x >= l.lo_x AND w.lo_y <= l.hi_y AND w.hi_y >= l.lo_y
+          ) AS near ON near.pick = b.pick AND near.track_id = b.track_id
           LEFT JOIN cuts AS c ON c.pick = b.pick AND c.track_id = b.track_id AND c.second = b.second
           GROUP BY b.pick, b.track_id, b.second
         ) AS all_classes
