@@ -11,27 +11,22 @@ use trackdrop_tables::schema::SCENES;
 
 /// Seconds of tracks that are summarised at once. All of an hour with 50 objects at once would need as much memory as an answer.
 const SUMMARISED_S: i64 = 600;
-/// What an answer is computed in first, which is enough for an hour with 50 objects. DuckDB takes three times as much where it may, and is not faster.
-const MEMORY: &str = "32MB";
 /// Above this many bytes, memory that a query has freed goes back to the operating system, and not after seconds or never.
 const RETURNED: &str = "1MB";
 /// Threads that make the summary.
 const THREADS: usize = 2;
-/// How DuckDB begins to say that it has too little memory.
-const OUT_OF_MEMORY: &str = "Out of Memory Error";
 
 /// The tables of a request, and a summary of its tracks in a folder.
 ///
 /// More than half of the time of an answer is spent on this summary, which does not depend on lines and zones. It is made for the
 /// first answer, and read by the next ones while only lines and zones change. Nothing stays in memory between two answers.
 ///
-/// The summary is made by two threads, and answers are computed by one: a second one would hold as much memory again.
+/// The summary is made by two threads. Answers are computed by one, which holds 15 to 20 MB less.
 #[derive(Debug)]
 pub struct Draft {
     contents: Contents,
     scratch: String,
     memory: String,
-    most_memory: String,
     summary: PathBuf,
     /// What the summary was made for: the scene without its lines and zones.
     summarised: Option<Scene>,
@@ -39,11 +34,10 @@ pub struct Draft {
 
 impl Draft {
     /// Over these tables; their scenes are passed over. The summary comes into the folder, which must be of this draft alone, and so does what
-    /// does not fit into memory. Where that is not enough, `most_memory` (such as `256MB`) is used.
-    pub fn new(contents: Contents, folder: &Path, most_memory: &str) -> Self {
+    /// does not fit into `memory` (such as `256MB`).
+    pub fn new(contents: Contents, folder: &Path, memory: &str) -> Self {
         let scratch = quoted(&folder.join("scratch").to_string_lossy());
-        let (summary, memory, most_memory) = (folder.join("summary"), MEMORY.to_owned(), most_memory.to_owned());
-        Self { contents, scratch, memory, most_memory, summary, summarised: None }
+        Self { contents, scratch, memory: memory.to_owned(), summary: folder.join("summary"), summarised: None }
     }
 
     /// A database with these views of the scene and of no other.
@@ -52,26 +46,11 @@ impl Draft {
     /// Those of [`open`], [`DatabaseError::Query`] and [`DatabaseError::Scratch`].
     pub fn ask(&mut self, scene: &Scene, views: &[&str]) -> Result<Connection, DatabaseError> {
         self.prepare(scene)?;
-        self.in_memory(|draft| {
-            let database = draft.database(scene, 1, &draft.memory)?;
-            for statement in sql::duckdb_views_with(views, &draft.files()) {
-                database.execute_batch(&statement)?;
-            }
-            // A query of the views may need more than they did.
-            database.execute_batch(&format!("SET memory_limit = '{}'", draft.most_memory))?;
-            Ok(database)
-        })
-    }
-
-    /// Computes with the memory that was enough so far, and where it is not any more, with all of it from then on.
-    fn in_memory<T>(&mut self, compute: impl Fn(&Self) -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
-        match compute(self) {
-            Err(DatabaseError::Query(why)) if why.contains(OUT_OF_MEMORY) && self.memory != self.most_memory => {
-                self.memory.clone_from(&self.most_memory);
-                compute(self)
-            }
-            outcome => outcome,
+        let database = self.database(scene, 1)?;
+        for statement in sql::duckdb_views_with(views, &self.files()) {
+            database.execute_batch(&statement)?;
         }
+        Ok(database)
     }
 
     /// Makes the summary, unless it is made: before a scene has a line or a zone, so that the first answer is quick, too.
@@ -97,7 +76,7 @@ impl Draft {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => fs::create_dir_all(&self.summary).map_err(failed)?,
         }
-        let database = self.database(undrawn, THREADS, &self.most_memory)?;
+        let database = self.database(undrawn, THREADS)?;
         for statement in sql::duckdb_before_summary() {
             database.execute_batch(&statement)?;
         }
@@ -119,12 +98,12 @@ impl Draft {
     }
 
     /// The tables with this scene, and no view.
-    fn database(&self, scene: &Scene, threads: usize, memory: &str) -> Result<Connection, DatabaseError> {
+    fn database(&self, scene: &Scene, threads: usize) -> Result<Connection, DatabaseError> {
         let database = open(&self.contents, &Span::default())?;
         database.execute_batch(&format!(
-            "SET threads = {threads}; SET memory_limit = '{memory}'; SET temp_directory = {};
+            "SET threads = {threads}; SET memory_limit = '{}'; SET temp_directory = {};
              SET allocator_flush_threshold = '{RETURNED}'",
-            self.scratch
+            self.memory, self.scratch
         ))?;
         create(&database, &SCENES)?;
         insert_scenes(&database, std::slice::from_ref(scene))?;

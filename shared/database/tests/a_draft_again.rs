@@ -66,12 +66,8 @@ fn answers(database: &Connection) -> Vec<Vec<String>> {
 
 /// The tables over a file of these rows.
 fn tables(folder: &Path) -> Contents {
-    tables_of(folder, ROWS)
-}
-
-fn tables_of(folder: &Path, rows: &str) -> Contents {
     let path = folder.join("tracks.parquet");
-    let copy = format!("COPY ({rows}) TO {} (FORMAT parquet)", quoted(path.to_str().unwrap()));
+    let copy = format!("COPY ({ROWS}) TO {} (FORMAT parquet)", quoted(path.to_str().unwrap()));
     Connection::open_in_memory().unwrap().execute_batch(&copy).unwrap();
     let tracks = vec![LoadedFile { request_id: REQUEST.to_owned(), path }];
     Contents { tracks, requests: vec![request()], scenes: Vec::new() }
@@ -133,28 +129,4 @@ fn an_answer_after_a_failed_one_is_whole() {
     for scene in [&second, &first] {
         assert_eq!(answers(&draft.ask(scene, &VIEWS).unwrap()), fresh(&contents, scene));
     }
-}
-
-#[test]
-fn an_answer_that_needs_more_memory_than_most_is_computed_with_all_of_it() {
-    let folder = tempfile::tempdir().unwrap();
-    // A track a row.
-    let rows = format!(
-        "SELECT * REPLACE (frame_index * 6 + track_id AS track_id) FROM ({})",
-        ROWS.replace("range(400)", "range(45000)")
-    );
-    let contents = tables_of(folder.path(), &rows);
-    let drawn = scene(SCENES[4]);
-    let mut bounded = Draft::new(contents.clone(), folder.path(), "32MB");
-    let why = bounded.ask(&drawn, &VIEWS[1..2]).unwrap_err().to_string();
-    assert!(why.contains("Out of Memory"), "{why}");
-    let mut draft = Draft::new(contents.clone(), folder.path(), "256MB");
-    let visits = |database: Connection| -> i64 {
-        database.query_row("SELECT COUNT(*) FROM zone_visits", [], |row| row.get(0)).unwrap()
-    };
-    let expected = open(&contents, &Span::default()).unwrap();
-    ask_about(&expected, std::slice::from_ref(&drawn), "zone_visits").unwrap();
-    let expected = visits(expected);
-    assert!(expected > 10_000, "{expected}");
-    assert_eq!(visits(draft.ask(&drawn, &VIEWS[1..2]).unwrap()), expected);
 }
