@@ -39,7 +39,7 @@ export function Mend({ facts, tracks, names, selected, frame }) {
   };
   return html`
     <details class="mend">
-      <summary>Mend${made.length + planned.length > 0 ? html` <span class="id">${made.length} made, ${planned.length} planned</span>` : ""}</summary>
+      <summary>Correct tracks${made.length + planned.length > 0 ? html` <span class="id">${made.length} made, ${planned.length} planned</span>` : ""}</summary>
       ${row < 0
         ? html`<p class="id">Choose a track to correct it.</p>`
         : html`

@@ -43,8 +43,10 @@ def looked_at(page, address, folder, video, rows):
         page.wait_for_selector(f'canvas[data-settled="{frame}"]')
     page.screenshot(path=f"{folder}/cloud-request.png", full_page=True)
     # What is not offered here is not on the page.
-    for what in ("Mend", "Delete", "Retry"):
+    for what in ("Delete", "Retry"):
         assert page.get_by_role("button", name=what, exact=True).count() == 0, what
+    assert page.locator("summary").get_by_text("Lines and zones").count() > 0, "the player has no foldable parts"
+    assert page.locator("summary").get_by_text("Correct tracks").count() == 0, "a service can't correct tracks"
     page.goto(f"{address}/ask")
     page.get_by_label("One SELECT").fill("SELECT COUNT(*) AS all_rows FROM tracks")
     page.get_by_label("One SELECT").press("Control+Enter")
