@@ -1,5 +1,6 @@
-//! The compiled half of the Python package `trackdrop`. What people import is in `python/trackdrop`, which documents it; the
-//! types are in `_trackdrop.pyi`. Every function releases the interpreter's lock while it reads files or computes.
+//! The compiled half of the Python package `trackdrop`. What people import is in `python/trackdrop`, which documents
+//! it; the types are in `_trackdrop.pyi`. Every function releases the interpreter's lock while it reads files or
+//! computes.
 
 #![warn(unreachable_pub, unsafe_op_in_unsafe_fn, clippy::unwrap_used, clippy::expect_used)]
 

@@ -1,7 +1,7 @@
 //! `annotate`: the final tracks of a segment become an annotated segment.
 //!
-//! This is a second fan-out, because the ids exist only after `merge`. Each annotated segment is created once. The number of
-//! existing files is the count of finished segments.
+//! This is a second fan-out, because the ids exist only after `merge`. Each annotated segment is created once. The
+//! number of existing files is the count of finished segments.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! `fail`: a dead letter ends its request with the reason, so that no request stalls forever. In `annotate` and `join` only the annotated video fails.
-//! When the scheduler calls, it also restarts stalled requests.
+//! `fail`: a dead letter ends its request with the reason, so that no request stalls forever. In `annotate` and `join`
+//! only the annotated video fails. When the scheduler calls, it also restarts stalled requests.
 //!
-//! A delivery may become a dead letter although its work is done: each attempt failed after the result was stored (for `merge`
-//! and `load`, the marker), and before the acknowledgement. Then this handler does the missing steps, and does not fail the
-//! request.
+//! A delivery may become a dead letter although its work is done: each attempt failed after the result was stored (for
+//! `merge` and `load`, the marker), and before the acknowledgement. Then this handler does the missing steps, and does
+//! not fail the request.
 //!
 //! ```
 //! use trackdrop_fail::Fail;

@@ -1,5 +1,5 @@
-//! `merge` tracks objects: it computes the tracks of a video from all its detections. (`track` detects objects. The names can't
-//! be changed, because services, accounts, metrics and triggers use them.)
+//! `merge` tracks objects: it computes the tracks of a video from all its detections. (`track` detects objects. The
+//! names can't be changed, because services, accounts, metrics and triggers use them.)
 //!
 //! Identity is one ordered fold over all detections, segment after segment, so chunk borders have no effect. The ledger
 //! checks that a segment accounts for exactly the frames of the plan, before any result of that segment is written.
@@ -56,8 +56,9 @@ use refine::SegmentRows;
 
 pub use edits::{Impossible, apply as apply_edits};
 
-/// Segments that are read ahead, and that are written at the same time: a store answers each in tens of milliseconds, and folding takes one or two.
-/// The fold itself takes one after the other, in order.
+/// How many segments are read ahead, and how many are written at the same time. A store takes tens of milliseconds to
+/// answer one call, and the fold takes one or two milliseconds for a segment. The fold itself takes the segments one
+/// after the other, in order.
 pub const AT_ONCE: usize = 8;
 
 const PARQUET: &str = "application/vnd.apache.parquet";

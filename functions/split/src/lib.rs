@@ -1,8 +1,11 @@
-//! `split`: a new object in `uploads/` becomes a manifest and chunks.
+//! `split` plans a video: it turns a new object in `uploads` into a manifest and chunks.
 //!
-//! The plan is written first. With `detect_every: auto`, `split` runs the detector on some stretches of the video before that, and chooses
-//! the stride. Each chunk starts `track` as soon as it is stored, while the next one is cut. A redelivery
-//! finds the plan and the chunks that exist, and cuts the missing ones.
+//! 1. `split` indexes the video. With `detect_every: auto` it also runs the detector on some stretches of the video,
+//!    and chooses the stride.
+//! 2. It stores the plan in the manifest, by a conditional write.
+//! 3. It cuts the chunks one after the other. Each chunk starts `track` as soon as it is stored.
+//!
+//! A redelivery finds the plan and the existing chunks, and cuts only the missing ones.
 //!
 //! ```
 //! use std::sync::Arc;

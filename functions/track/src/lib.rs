@@ -1,8 +1,8 @@
-//! `track` detects objects: it computes the detections of a new chunk. (`merge` tracks objects. The names can't be changed,
-//! because services, accounts, metrics and triggers use them.)
+//! `track` detects objects: it computes the detections of a new chunk. (`merge` tracks objects. The names can't be
+//! changed, because services, accounts, metrics and triggers use them.)
 //!
-//! Detection needs no memory of other frames, so chunks are processed in parallel. `merge` assigns identities later. Each
-//! detections file is created once. The number of existing files is the count of finished segments.
+//! Detection needs no memory of other frames, so chunks are processed in parallel. `merge` assigns identities later.
+//! Each detections file is created once. The number of existing files is the count of finished segments.
 //!
 //! ```
 //! use std::sync::Arc;

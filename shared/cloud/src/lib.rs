@@ -4,10 +4,11 @@
 //! - [`Publisher`]: messages on topics.
 //! - [`Warehouse`]: rows for SQL queries, loaded exactly once.
 //!
-//! Two more traits are for the console on Google Cloud: [`Questions`] for queries in SQL, and [`UploadSessions`] for uploads.
+//! Two more traits are for the console on Google Cloud: [`Questions`] for queries in SQL, and [`UploadSessions`] for
+//! uploads.
 //!
-//! The cargo feature `local` implements the first three in one directory, and the feature `google` on Google Cloud. Every
-//! `Storage` passes the suite [`conformance`].
+//! The cargo feature `local` implements the first three in one directory, and the feature `google` on Google Cloud.
+//! Every `Storage` passes the suite [`conformance`].
 //!
 //! ```
 //! # #[cfg(feature = "local")]

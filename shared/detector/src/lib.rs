@@ -17,26 +17,26 @@
 //! # }
 //! ```
 //!
-//! These are the parts, in the order in which they process a picture. A [`Placement`] says where the scaled frame is in the
-//! model's input (letterbox). An [`ImageBatch`] holds the pictures as bytes. The model's [`Family`] turns its output into
-//! candidates. Suppression leaves one box per object. The placement takes the boxes back to source pixels.
+//! These are the parts, in the order in which they process a picture. A [`Placement`] says where the scaled frame is in
+//! the model's input (letterbox). An [`ImageBatch`] holds the pictures as bytes. The model's [`Family`] turns its
+//! output into candidates. Suppression leaves one box per object. The placement takes the boxes back to source pixels.
 //!
-//! Facts about a model are read from the model itself and from its card, a JSON file of the same name next to it (`model.onnx`,
-//! `model.json`; see [`Card`]). The card overrides the model.
+//! Facts about a model are read from the model itself and from its card, a JSON file of the same name next to it
+//! (`model.onnx`, `model.json`; see [`Card`]). The card overrides the model.
 //!
 //! An [`AppearanceModel`] computes a vector from the crop of a box. It describes what the object looks like.
 //!
-//! On one machine the same pictures give the same detections, bit for bit, also with other pictures in the batch: the batch shape
-//! never changes, and ties are broken by the order of the model's output.
+//! On one machine the same pictures give the same detections, bit for bit, also with other pictures in the batch: the
+//! batch shape never changes, and ties are broken by the order of the model's output.
 //!
 //! # Troubleshooting
 //!
 //! - [`DetectorError::RuntimeNotFound`], [`DetectorError::ModelNotFound`]: run `scripts/setup`.
-//! - [`DetectorError::UnknownFamily`]: the shapes in the message fit no family, or more than one. Name the family in the
-//!   card.
+//! - [`DetectorError::UnknownFamily`]: the shapes in the message fit no family, or more than one. Name the family in
+//!   the card.
 //! - [`DetectorError::Device`]: the requested device is missing; `auto` takes an available one.
-//! - [`DetectorError::Outputs`]: the model returns other shapes than it declares, or no usable scores (none is a finite number, or
-//!   all are 0).
+//! - [`DetectorError::Outputs`]: the model returns other shapes than it declares, or no usable scores (none is a finite
+//!   number, or all are 0).
 //! - [`DetectorError::Appearance`]: the network returns no vector for a crop; the message says what it returns.
 //! - Boxes are right, but all scores are low: mean, std or colour order in the card are not those of the training.
 

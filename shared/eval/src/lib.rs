@@ -1,7 +1,7 @@
 //! Measures how good tracks are: [`evaluate`] compares them with ground truth, and [`compare`] with other tracks.
 //!
-//! The metrics are HOTA, CLEAR and identity by the definitions of TrackEval, the reference evaluator of MOTChallenge, and
-//! agree with its numbers. All computation is `f64` and deterministic.
+//! The metrics are HOTA, CLEAR and identity by the definitions of TrackEval, the reference evaluator of MOTChallenge,
+//! and agree with its numbers. All computation is `f64` and deterministic.
 //!
 //! ```
 //! use trackdrop_eval::{Options, Row, Sequence, evaluate};
@@ -20,17 +20,17 @@
 //! [`read_file`] reads files. Rows from other sources, such as Parquet, go through [`Sequence::from_rows`].
 //!
 //! # Conventions
-//! - Frames count from 1, as in every file of MOTChallenge. Frame 0 is refused. A [`FrameShift`] is reported if the tracks would
-//!   fit much better after a shift by one frame.
-//! - Boxes are left, top, width and height in px. The overlap of two boxes is the plain intersection over union, *without* the
-//!   extra pixel per side that the tracker's reference counts.
+//! - Frames count from 1, as in every file of MOTChallenge. Frame 0 is refused. A [`FrameShift`] is reported if the
+//!   tracks would fit much better after a shift by one frame.
+//! - Boxes are left, top, width and height in px. The overlap of two boxes is the plain intersection over union,
+//!   *without* the extra pixel per side that the tracker's reference counts.
 //! - Shares are percentages, as TrackEval prints them; no number is rounded.
 //!
 //! # Papers
-//! Luiten et al., *HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking*, IJCV 2021; Bernardin & Stiefelhagen,
-//! *Evaluating Multiple Object Tracking Performance: The CLEAR MOT Metrics*, 2008; Ristani et al., *Performance Measures and
-//! a Data Set for Multi-Target, Multi-Camera Tracking*, 2016; Crouse, *On Implementing 2D Rectangular Assignment
-//! Algorithms*, 2016.
+//! Luiten et al., *HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking*, IJCV 2021; Bernardin &
+//! Stiefelhagen, *Evaluating Multiple Object Tracking Performance: The CLEAR MOT Metrics*, 2008; Ristani et al.,
+//! *Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking*, 2016; Crouse, *On Implementing 2D
+//! Rectangular Assignment Algorithms*, 2016.
 
 mod clear;
 mod comparison;

@@ -1,12 +1,14 @@
 //! Reads detections of other programs, tracks them, and exports tracks in the formats of other tools.
 //!
 //! - [`read_detections`] reads CSV, MOTChallenge or Trackdrop's Parquet into [`Frames`].
-//! - [`retrack`] runs the tracker over them, frame by frame, into a [`TrackSink`], such as a [`TrackFile`]. With the classes of
-//!   [`read_classes`] each class is tracked separately. [`retrack_file`] tracks while it reads.
-//! - [`read_track_parquet`] reads tracks back.
+//! - [`retrack`] runs the tracker over them, frame by frame. It writes the tracks into a [`TrackSink`], such as a
+//!   [`TrackFile`]. With the classes of [`read_classes`] it tracks each class separately. [`retrack_file`] does the
+//!   same while it reads the file.
+//! - [`read_track_parquet`] reads the tracks of such a file.
 //! - [`retrack_refined`] refines the tracks of our tracker, and [`refine_tracks`] those of another tracker.
-//! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON, or as Google's Video Intelligence API
-//!   and Amazon Rekognition's people pathing answered. With the feature `archive`, `ExportChoice` is each of these by name, and CVAT's ZIP archive.
+//! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON. It also
+//!   writes the JSON with which Google's Video Intelligence API and Amazon Rekognition's people pathing answered. With
+//!   the feature `archive`, `ExportChoice` has the name of each of these formats, and of CVAT's ZIP archive.
 //!
 //! ```no_run
 //! use trackdrop_exchange::{TrackFile, read_detections, retrack};
@@ -19,8 +21,8 @@
 //! # Ok::<(), trackdrop_exchange::ExchangeError>(())
 //! ```
 //!
-//! Frames are numbered from 1 in [`Frames`] and in the files of trackers (CSV, MOTChallenge), and indexed from 0 in Trackdrop's
-//! own tables. The table in `src/export.rs` says from where each exporter counts.
+//! In [`Frames`] and in the files of trackers (CSV, MOTChallenge) the first frame has number 1. In Trackdrop's own
+//! tables it has index 0. The table in `src/export.rs` has the first number of each export format.
 //!
 //! This crate does not depend on video, clouds or the detector.
 

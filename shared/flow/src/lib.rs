@@ -19,7 +19,8 @@
 //! - [`sweep`]: finds stalled requests, and restarts them or fails them with the reason.
 //! - [`timeline`]: how long each part of a request took.
 //! - [`trace`]: the trace of work that a scheduler starts.
-//! - [`stage`]: the wrapper around each handler: finds the request, skips deleted and failed ones, records permanent failures.
+//! - [`stage`]: the wrapper around each handler: finds the request, skips deleted and failed ones, records permanent
+//!   failures.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

@@ -1,25 +1,29 @@
 //! Runs a function as an HTTP service on Google Cloud: an event in, an outcome out.
 //!
-//! [`serve`] is the whole `main` of a service. Google Cloud delivers an event in one of several HTTP formats (see [`decode`]).
-//! Each becomes one typed event for the handler. The handler's outcome becomes the HTTP status (see [`Answer`]), on which
-//! Pub/Sub retries or acknowledges: 2xx only when every effect is stored.
+//! [`serve`] is the whole `main` of a service. Google Cloud delivers events in several HTTP formats. [`decode`]
+//! converts each of them into one typed event for the handler. [`Answer`] converts the handler's outcome into an HTTP
+//! status. Pub/Sub acknowledges the event if the status is 2xx, and delivers it again otherwise. So a service answers
+//! 2xx only when every effect is stored.
 //!
-//! The layers around every event, outermost first:
+//! Every event passes these layers, the outermost first:
 //!
-//! 1. a separate task, which continues if the caller disconnects;
-//! 2. trace context;
-//! 3. access log;
-//! 4. a deadline below the acknowledgement deadline;
-//! 5. panics become diagnostics;
-//! 6. the caller's identity;
-//! 7. bounds on the body;
-//! 8. a bound on concurrency.
+//! 1. A separate task runs the rest. So the work continues if the caller disconnects.
+//! 2. The trace context is read.
+//! 3. The access log is written.
+//! 4. A deadline cancels the work before the acknowledgement deadline of Pub/Sub.
+//! 5. A panic becomes an answer and a line of the log.
+//! 6. The caller's identity is checked.
+//! 7. The size of the body, and the time until it has arrived, are limited.
+//! 8. The number of events that are handled at the same time is limited.
 //!
-//! `GET /healthz` answers once the process listens, and `GET /readyz` once the handler exists (a model may have to be loaded).
+//! `GET /healthz` answers as soon as the process listens. `GET /readyz` answers when the handler exists, which can take
+//! longer if a model is loaded.
 //!
-//! [`serve_pages`] is the same for a service that people use through Identity-Aware Proxy ([`iap`]). No event starts it.
+//! [`serve_pages`] is the same for a service that people use in a browser, through Identity-Aware Proxy ([`iap`]). No
+//! event starts it.
 //!
-//! With the feature `pull`, `serve_or_pull` is the same for a function that may also pull its events from a subscription.
+//! With the feature `pull`, `serve_or_pull` is the same for a function that can also pull its events from a
+//! subscription.
 //!
 //! ```
 //! use async_trait::async_trait;

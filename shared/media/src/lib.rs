@@ -1,7 +1,7 @@
 //! Index, cut, decode, draw, encode and join video without losing a frame.
 //!
-//! A source is indexed once, divided into segments, and cut into chunks by packet copy. Any machine can then decode the frames
-//! that a chunk owns. Together the chunks give each frame of the source exactly once, at its exact time.
+//! A source is indexed once, divided into segments, and cut into chunks by packet copy. Any machine can then decode the
+//! frames that a chunk owns. Together the chunks give each frame of the source exactly once, at its exact time.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -27,7 +27,8 @@
 //! ```
 //!
 //! # Conventions
-//! * Times are `i64` ticks (PTS) of a rational time base; intervals are half-open. Frames are never identified by a float.
+//! * Times are `i64` ticks (PTS) of a rational time base; intervals are half-open. Frames are never identified by a
+//!   float.
 //! * Everything blocks; the types are `Send`, so an asynchronous caller moves them to a blocking thread.
 //! * Sources are hostile input: only single-file media formats are opened, names are taken literally, and
 //!   [`Limits`] are checked before memory or time is spent.

@@ -1,10 +1,11 @@
 //! The domain of Trackdrop: requests and their names, segments, the counter, the ledger and the manifest.
 //!
-//! This crate reads no file, opens no socket and does not depend on a cloud. Every rule can be tested as a pure function.
+//! This crate reads no file, opens no socket and does not depend on a cloud. Every rule can be tested as a pure
+//! function.
 //!
-//! A *request* is one uploaded video (one generation of one object), or another version of its tracks. A *segment* is a planned
-//! interval of the video. A *chunk* is the file that holds a segment's packets. Intervals are half-open. The first frame has the
-//! index 0. Time is PTS times a rational time base.
+//! A *request* is one uploaded video (one generation of one object), or another version of its tracks. A *segment* is a
+//! planned interval of the video. A *chunk* is the file that holds a segment's packets. Intervals are half-open. The
+//! first frame has the index 0. Time is PTS times a rational time base.
 //!
 //! ```
 //! use trackdrop_pipeline::{

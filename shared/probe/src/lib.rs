@@ -1,7 +1,8 @@
-//! Finds out how often a detector must look at a video. The detector looks at every frame of a few stretches. Tracks from every
-//! N-th frame are then compared with those from all frames.
+//! Finds out how often a detector must look at a video. The detector looks at every frame of a few stretches. Tracks
+//! from every N-th frame are then compared with those from all frames.
 //!
-//! - [`Budget::stretches`] chooses the stretches by frame indices of the whole video, so they do not depend on how it is cut.
+//! - [`Budget::stretches`] chooses the stretches by frame indices of the whole video, so they do not depend on how it
+//!   is cut.
 //! - [`Prober`] runs the detector on them.
 //! - [`choose`] tracks each stretch with every stride, and chooses the largest stride whose loss is within a bound.
 //!
@@ -17,8 +18,8 @@
 //! This crate also converts a request's settings to those of the tracker and the refinements ([`tracker_settings`],
 //! [`refine_of`]). `merge` uses the same functions, so that the choice and the tracks have the same settings.
 //!
-//! All of it is a pure function of the video, the detector and the settings of the request. [The design](../../../docs/design/stride.md)
-//! says where it is in the flow.
+//! All of it is a pure function of the video, the detector and the settings of the request. [The
+//! design](../../../docs/design/stride.md) says where it is in the flow.
 
 mod asked;
 mod choice;

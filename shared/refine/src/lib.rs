@@ -1,5 +1,5 @@
-//! Optional refinements of finished tracks, when all frames are known. Each is a pure function from rows to rows, and a named
-//! deviation from the rows of the tracker. [`Refine`] applies several in the right order.
+//! Optional refinements of finished tracks, when all frames are known. Each is a pure function from rows to rows, and a
+//! named deviation from the rows of the tracker. [`Refine`] applies several in the right order.
 //!
 //! | function | ids | boxes | adds rows |
 //! |---|---|---|---|
@@ -20,13 +20,13 @@
 //!
 //! [`Streamed`] returns the same rows as [`Refine::apply`], for videos that are too long for memory.
 //!
-//! No row is removed, no id occurs twice in a frame, and the [`Origin`] of every added row says that it was added. The effects
-//! are measured in `docs/tracking.md`.
+//! No row is removed, no id occurs twice in a frame, and the [`Origin`] of every added row says that it was added. The
+//! effects are measured in `docs/tracking.md`.
 //!
 //! # Conventions
-//! Frames count from 0. Boxes are left, top, right and bottom edges in px. Rows are sorted by frame; rows added come after all others
-//! of their frame. All computation is `f64` and deterministic: neither the order of rows within a frame nor the number of cores has an
-//! effect on what is in a row.
+//! Frames count from 0. Boxes are left, top, right and bottom edges in px. Rows are sorted by frame; rows added come
+//! after all others of their frame. All computation is `f64` and deterministic: neither the order of rows within a
+//! frame nor the number of cores has an effect on what is in a row.
 
 mod appearance;
 mod backfill;

@@ -1,9 +1,9 @@
-//! Scenes: named lines and zones over a camera's picture, which can be drawn after tracking, and the SQL that applies them to all
-//! stored tracks.
+//! Scenes: named lines and zones over a camera's picture, which can be drawn after tracking, and the SQL that applies
+//! them to all stored tracks.
 //!
-//! A [`Scene`] is one small file. [`Scene::parse`] reads and checks it; [`Scene::rows`] flattens it into rows of the table
-//! `scenes`, where geometry is plain numbers. [`sql`] has the definition of every view once, as SQL over `tracks`, `requests` and
-//! `scenes` for DuckDB and BigQuery.
+//! A [`Scene`] is one small file. [`Scene::parse`] reads and checks it; [`Scene::rows`] flattens it into rows of the
+//! table `scenes`, where geometry is plain numbers. [`sql`] has the definition of every view once, as SQL over
+//! `tracks`, `requests` and `scenes` for DuckDB and BigQuery.
 //!
 //! ```
 //! use trackdrop_scenes::Scene;

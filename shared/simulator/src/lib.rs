@@ -1,17 +1,22 @@
 //! A deterministic simulation that tries to break the flow.
 //!
-//! The real handlers run over a cloud in memory, in one thread with a virtual clock. Every operation on storage, topics and
-//! warehouse may fail before or after its effect, answer late, be done twice, or be the last one of a process that dies. The bus
-//! reads the product's trigger files, and may deliver twice, late, out of order, after the deadline, and any number of times. One
-//! seed determines all random choices, so a run can be repeated exactly.
+//! The real handlers run over a cloud in memory, in one thread with a virtual clock. One seed determines all random
+//! choices, so a run can be repeated exactly.
+//!
+//! - **Operations.** An operation on storage, topics or the warehouse can fail before its effect or after it. It can
+//!   answer late, or be done twice. The process can die after it.
+//! - **Events.** The bus reads the product's trigger files. It can deliver an event late, in another order, after the
+//!   deadline, and any number of times.
+//!
+//! The most important items:
 //!
 //! - [`simulate`] runs a seed and checks the rules; [`explain`] finds the few faults that break a rule.
 //! - [`simulate_with`] does the same with a given scenario and given faults.
 //! - [`stand_ins`] take the place of decoder, detector, encoder and joiner.
 //! - [`MemoryCloud`] is the cloud in memory; it passes the conformance suite of every storage.
 //! - [`counter`] measures the completion counter.
-//! - [`day`] simulates a day of up to millions of videos, from the operations of the handlers and the limits of the cloud's
-//!   services.
+//! - [`day`] simulates a day of up to millions of videos, from the operations of the handlers and the limits of the
+//!   cloud's services.
 //!
 //! ```
 //! let outcome = trackdrop_simulator::simulate(7, None)?;

@@ -1,11 +1,12 @@
 //! The tables of Trackdrop and the Parquet files that hold them.
 //!
-//! [`schema`] is the one definition of the columns of all tables and of detections; the Arrow, BigQuery and DuckDB schemas are
-//! made from it. [`detections`] has the output of the detector, and defines the optional column `appearance`. [`tracks`] has the
-//! rows of the tracker. [`crops`] has the best picture of each object, and defines its own columns.
+//! [`schema`] is the one definition of the columns of all tables and of detections; the Arrow, BigQuery and DuckDB
+//! schemas are made from it. [`detections`] has the output of the detector, and defines the optional column
+//! `appearance`. [`tracks`] has the rows of the tracker. [`crops`] has the best picture of each object, and defines its
+//! own columns.
 //!
-//! A file's bytes depend only on its rows, and not on the batches in which they arrived: rows are collected into row groups of a
-//! fixed size before encoding.
+//! A file's bytes depend only on its rows, and not on the batches in which they arrived: rows are collected into row
+//! groups of a fixed size before encoding.
 //!
 //! ```
 //! use trackdrop_tables::detections::{DetectionRow, DetectionsWriter};

@@ -215,7 +215,6 @@ fn column(of: &TracksOf, rows: &[TrackRow], at: usize) -> ArrayRef {
         13 => float(|row| row.bbox[1]),
         14 => float(|row| row.bbox[2]),
         15 => float(|row| row.bbox[3]),
-        // The only column that may be null, and never is.
         _ => Arc::new(rows.iter().map(|row| Some(row.observed)).collect::<BooleanArray>()),
     }
 }

@@ -1,7 +1,7 @@
 //! Multi-object tracking by detection: [`ByteTrack`], with the same rows as the authors' reference implementation.
 //!
-//! A tracker gets the detections of one frame at a time, and returns the tracks seen in that frame. Everything is `f64` and
-//! deterministic: the same detections give the same bits on every run.
+//! A tracker gets the detections of one frame at a time, and returns the tracks seen in that frame. Everything is `f64`
+//! and deterministic: the same detections give the same bits on every run.
 //!
 //! ```
 //! use trackdrop_tracker::{ByteTrack, Detection, Settings};
@@ -15,12 +15,12 @@
 //! # Ok::<(), trackdrop_tracker::SettingsError>(())
 //! ```
 //!
-//! The documentation of [`ByteTrack`] describes how a frame is processed, and lists the differences from the reference. This
-//! crate does not read video, run a detector, interpolate gaps, distinguish classes, or compute metrics.
+//! The documentation of [`ByteTrack`] describes how a frame is processed, and lists the differences from the reference.
+//! This crate does not read video, run a detector, interpolate gaps, distinguish classes, or compute metrics.
 //!
-//! Papers: Zhang et al., *ByteTrack: Multi-Object Tracking by Associating Every Detection Box*, ECCV 2022; Kalman, *A New
-//! Approach to Linear Filtering and Prediction Problems*, 1960; Jonker & Volgenant, *A Shortest Augmenting Path Algorithm
-//! for Dense and Sparse Linear Assignment Problems*, Computing 38, 1987.
+//! Papers: Zhang et al., *ByteTrack: Multi-Object Tracking by Associating Every Detection Box*, ECCV 2022; Kalman, *A
+//! New Approach to Linear Filtering and Prediction Problems*, 1960; Jonker & Volgenant, *A Shortest Augmenting Path
+//! Algorithm for Dense and Sparse Linear Assignment Problems*, Computing 38, 1987.
 
 mod assignment;
 mod association;

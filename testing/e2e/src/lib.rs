@@ -8,11 +8,11 @@
 //!                                                      local-bigquery ◄─ load jobs ─────────────────┘
 //! ```
 //!
-//! The [`Gateway`](gateway::Gateway) takes the place of Pub/Sub's filters (which the emulator accepts and ignores) and of Cloud
-//! Run's queue, and injects the faults. A [`StorageGate`](storage_gate::StorageGate) is between each service and its objects, so
-//! that a test can kill a handler in the middle of its work. A [`RightsGate`](rights::gate::RightsGate) is in front of all three
-//! for each service, and lets through what Terraform grants to the service's own account. This crate supports tests: it panics
-//! with the reason, as tests do.
+//! The [`Gateway`](gateway::Gateway) takes the place of Pub/Sub's filters (which the emulator accepts and ignores) and
+//! of Cloud Run's queue, and injects the faults. A [`StorageGate`](storage_gate::StorageGate) is between each service
+//! and its objects, so that a test can kill a handler in the middle of its work. A
+//! [`RightsGate`](rights::gate::RightsGate) is in front of all three for each service, and lets through what Terraform
+//! grants to the service's own account. This crate supports tests: it panics with the reason, as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 pub mod deployment;

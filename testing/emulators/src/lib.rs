@@ -1,5 +1,5 @@
-//! Starts the emulators that `scripts/emulators` installed, each on a loopback port that no other process gets, and ends them.
-//! This crate is for tests: it panics with the reason, as tests do.
+//! Starts the emulators that `scripts/emulators` installed, each on a loopback port that no other process gets, and
+//! ends them. This crate is for tests: it panics with the reason, as tests do.
 //!
 //! ```no_run
 //! // None where `scripts/emulators` could not fetch it, which it says loudly.

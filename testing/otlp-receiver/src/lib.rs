@@ -1,4 +1,5 @@
-//! For tests: an OTLP receiver on loopback that decodes what services export, and a check that a trace is one tree without a gap.
+//! For tests: an OTLP receiver on loopback that decodes what services export, and a check that a trace is one tree
+//! without a gap.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {

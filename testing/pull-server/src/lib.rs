@@ -1,7 +1,7 @@
-//! For tests: a server with one subscription of Pub/Sub for streaming pull over gRPC, as Google documents it. A stream gets at
-//! most as many events as it requested. A lease ends when its time is over, when it is released, or when the event is
-//! acknowledged. Nothing is sent to a closed stream. Google's emulator follows none of these three rules. All other calls go to
-//! the emulator behind this server, if there is one.
+//! For tests: a server with one subscription of Pub/Sub for streaming pull over gRPC, as Google documents it. A stream
+//! gets at most as many events as it requested. A lease ends when its time is over, when it is released, or when the
+//! event is acknowledged. Nothing is sent to a closed stream. Google's emulator follows none of these three rules. All
+//! other calls go to the emulator behind this server, if there is one.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
