@@ -1,17 +1,19 @@
-//! The best one-to-one choice among priced pairs.
+//! The one-to-one assignment with the lowest sum of costs.
 //!
-//! The reference asks `lap.lapjv` for an assignment with a cost limit `L`: minimise the sum of `c - L` over the chosen
-//! pairs, where a row may stay alone at price 0. Only pairs with `c < L` can lower the sum, so the problem is sparse, and
-//! this solver never looks at anything but such pairs. That makes it fall apart into the connected components of the
-//! overlap graph by itself: a search starts at one row and cannot leave its component.
+//! The reference calls `lap.lapjv` with a cost limit `L`. It minimises the sum of `c - L` over the chosen pairs. A row
+//! without a partner adds 0. Only pairs with `c < L` can lower the sum, so this solver stores only such pairs, and the
+//! problem is sparse. A search starts at one row and can't leave its connected component of the overlap graph. So
+//! components need not be computed.
 //!
-//! Method: shortest augmenting paths (Jonker & Volgenant 1987) with column prices `v`. Rows enter one at a time, in
-//! ascending order; Dijkstra's search over reduced prices `c - v` finds the cheapest way to make room, which ends at a free
-//! column or at a row that is better off alone. Exact up to the rounding of `f64` sums. The worst case is cubic,
-//! `O(rows * columns^2)`; in a crowd nearly every row finds its best column free and is done at once. A pile of boxes that all overlap is
-//! solved in a table by the same search ([`dense`]).
+//! Method: shortest augmenting paths (Jonker & Volgenant 1987) with column prices `v`. Rows are added one at a time, in
+//! ascending order. For each row, Dijkstra's search over reduced prices `c - v` finds the cheapest path. The path ends
+//! at a free column, or at a row that costs less without a partner. The result is exact up to the rounding of `f64`
+//! sums. The worst case is cubic, `O(rows * columns^2)`. In an ordinary crowd the best column of nearly every row is
+//! free, and no search is needed. If all boxes of a component overlap (a pile), the same search runs on a table
+//! ([`dense`]).
 //!
-//! Ties: of equally cheap columns a free one wins, then the lowest; so a row that came first keeps its column.
+//! Ties: of equally cheap columns a free one is chosen, then the one with the lowest index. So the row that was added
+//! first retains its column.
 
 mod dense;
 mod piles;
@@ -19,10 +21,10 @@ mod piles;
 use dense::Dense;
 use piles::Piles;
 
-/// No partner.
+/// The value for a row without a partner.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// A pair worth taking: `price = c - L < 0`.
+/// A pair that can lower the sum: `price = c - L < 0`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edge {
     pub(crate) row: u32,
@@ -37,7 +39,7 @@ struct Column {
     row: u32,
     /// Price of the pair with `row`.
     price: f64,
-    /// The search's best way here so far: its length, the row before, and the price of that last pair.
+    /// The shortest path to this column so far: its length, the row before it, and the price of that last pair.
     distance: f64,
     from: u32,
     from_price: f64,
@@ -151,12 +153,13 @@ impl Solver {
         true
     }
 
-    /// Lets `start` in along the shortest path, and lowers the column prices so that reduced prices stay non-negative.
+    /// Adds the row `start` along the shortest path. Then lowers the column prices, so that reduced prices remain
+    /// non-negative.
     fn augment(&mut self, start: u32) {
         let mut row = start;
-        // What the path has cost up to `row`, negated: an edge then costs `price - v - offset`.
+        // The negated cost of the path up to `row`: an edge then costs `price - v - offset`.
         let mut offset = 0.0;
-        // The cheapest way to end by leaving a row alone.
+        // The cheapest path that ends with a row without a partner.
         let (mut alone, mut alone_distance) = (start, 0.0);
         let (end, length) = loop {
             self.relax(row, offset, alone_distance);
@@ -187,7 +190,7 @@ impl Solver {
         self.reached.clear();
     }
 
-    /// Shortens the ways to the columns of `row`, leaving out those longer than a way already found to end.
+    /// Shortens the paths to the columns of `row`. Leaves out paths that are longer than the best complete one.
     fn relax(&mut self, row: u32, offset: f64, limit: f64) {
         for edge in self.edges(row) {
             let (index, price) = self.sorted[edge];
@@ -215,7 +218,8 @@ impl Solver {
         best.map(|(index, _)| index)
     }
 
-    /// Moves every row on the path that ends in column `end` one column on, back to the new row, which had none.
+    /// Moves each row of the path that ends in column `end` to the next column. The new row, which had no column, gets
+    /// one.
     fn shift(&mut self, mut end: u32) {
         while end != NONE {
             let column = &mut self.columns[end as usize];

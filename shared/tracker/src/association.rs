@@ -1,4 +1,4 @@
-//! Pairing tracks with detections: overlaps, costs, and the best assignment below a cost limit.
+//! Assigns detections to tracks: overlaps, costs, and the best assignment below a cost limit.
 
 use crate::{
     assignment::{Edge, Solver},
@@ -16,12 +16,13 @@ pub(crate) struct Association {
 }
 
 impl Association {
-    /// For each track the index of its detection or [`NONE`](crate::assignment::NONE), with the least sum of `cost - limit`.
+    /// Returns for each track the index of its detection or [`NONE`](crate::assignment::NONE). The assignment has the
+    /// smallest sum of `cost - limit`.
     ///
-    /// `cost(IoU, index of the track, index of the detection)` must not fall below 1 for an IoU of 0, and `limit` must not
-    /// exceed 1: pairs that do not overlap are never considered.
+    /// Pairs that do not overlap are never considered. So `cost(IoU, index of the track, index of the detection)` must
+    /// be at least 1 for an IoU of 0, and `limit` at most 1.
     ///
-    /// With [`Rules::pairs_at_limit`] the least sum is that of `cost - limit - 0.0001`, over pairs that cost at most the limit.
+    /// With [`Rules::pairs_at_limit`] pairs may also cost exactly the limit, and the sum is of `cost - limit - 0.0001`.
     pub(crate) fn solve(
         &mut self,
         tracks: &[Rect],
@@ -44,7 +45,7 @@ impl Association {
         self.solver.solve(tracks.len(), detections.len(), edges)
     }
 
-    /// The pairs of a tracked and a lost box that are one object.
+    /// The pairs of a tracked and a lost box that are the same object.
     pub(crate) fn closer_than(
         &mut self,
         distance: f64,
@@ -61,12 +62,12 @@ impl Association {
     }
 }
 
-/// Distance of two boxes.
+/// The cost of a pair without its score.
 pub(crate) fn iou_cost(iou: f64, _score: f64) -> f64 {
     1.0 - iou
 }
 
-/// Distance that also distrusts uncertain detections, in the reference's order of operations.
+/// The cost of a pair with its score: detections with a low score cost more. In the reference's order of operations.
 pub(crate) fn fused_cost(iou: f64, score: f64) -> f64 {
     1.0 - (1.0 - iou_cost(iou, score)) * score
 }

@@ -1,4 +1,4 @@
-//! The whole state of a tracker as plain data, to stop after one chunk and resume in another process.
+//! The whole state of a tracker as plain data, so that tracking can stop and resume in another process.
 
 use std::collections::BTreeSet;
 
@@ -12,16 +12,16 @@ use crate::{
     step::ByteTrack,
 };
 
-/// Raised whenever the fields below change their shape or their meaning.
+/// Increased whenever the fields below change their type or their meaning.
 const VERSION: u32 = 1;
 
-/// No count in a checkpoint may come close to overflow.
+/// The largest count that a checkpoint may have, far from overflow.
 const MAX_COUNT: u64 = MAX_FRAMES;
 
-/// A tracker's state. Opaque; store it with serde, in any format that keeps 64-bit integers.
+/// A tracker's state. Its fields are private. Store it with serde, in any format that retains 64-bit integers.
 ///
-/// Numbers are stored as the bits of their `f64`, so a text format cannot round them: steps after [`ByteTrack::restore`] return the same bits as
-/// steps without the interruption.
+/// Numbers are stored as the bits of their `f64`, so a text format can't round them. Steps after [`ByteTrack::restore`]
+/// return the same bits as steps without an interruption.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
@@ -63,7 +63,7 @@ struct SavedTrack {
     aspect: [Bits; 3],
 }
 
-/// An `f64` that survives every format.
+/// An `f64` that no format rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Bits(u64);
@@ -80,7 +80,7 @@ impl From<Bits> for f64 {
     }
 }
 
-/// A checkpoint that no tracker of this release can have written.
+/// Why a checkpoint is refused: no tracker of this release can have written it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
@@ -93,7 +93,7 @@ pub enum RestoreError {
     /// Its settings are out of range.
     #[error("settings in the checkpoint: {0}")]
     Settings(#[from] SettingsError),
-    /// A counter is beyond anything that can have been counted.
+    /// A counter is larger than any tracker can have counted.
     #[error("{name} {value} in the checkpoint is out of range")]
     Count {
         /// Which counter.
@@ -128,10 +128,11 @@ impl ByteTrack {
         }
     }
 
-    /// A tracker that resumes where the checkpoint was taken.
+    /// Makes a tracker that resumes where the checkpoint was taken.
     ///
     /// # Errors
-    /// The checkpoint is of another version, or holds what no tracker can have written: it may come from anywhere.
+    /// The checkpoint has another version, or values that no tracker can have written. Everything is checked, because a
+    /// checkpoint can come from any source.
     pub fn restore(checkpoint: Checkpoint) -> Result<Self, RestoreError> {
         let Checkpoint { version, settings, rules, frame_count, last_id, refused, tracked, lost } = checkpoint;
         if version != VERSION {
@@ -162,7 +163,7 @@ impl ByteTrack {
 }
 
 impl SavedTrack {
-    /// What the steps rely on. Numbers need only be finite: steps cope with any of them.
+    /// Checks what the steps rely on. Other numbers need only be finite: the steps can process all of them.
     fn check(&self, frame_count: u64, last_id: u64, is_lost: bool, rules: &Rules) -> Result<(), &'static str> {
         let means = self.position.iter().chain(&self.rate);
         let numbers = means.chain(&self.length).chain(&self.aspect).chain([&self.score]);

@@ -2,13 +2,14 @@
 
 use crate::{iou::Rect, kalman::Measurement, rules::Rules};
 
-/// Larger values mean no place in any picture, and their squares would eat the precision of the covariances.
+/// Larger values are outside every picture, and their squares would make the covariances imprecise.
 const MAX_MAGNITUDE: f64 = 1e9;
 
-/// A shorter side is no box; the filter divides by the height.
+/// A box with a shorter side is refused, because the filter divides by the height.
 const MIN_SIDE_PX: f64 = 1e-6;
 
-/// A detected box in pixels (never normalised: the reference's IoU counts whole pixels) and how sure the detector is.
+/// A detected box in pixels, and its score. Coordinates must not be normalised, because the reference's IoU counts
+/// whole pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
     /// Left edge, px.
@@ -24,8 +25,8 @@ pub struct Detection {
 }
 
 impl Detection {
-    /// Whether this is no usable box: a value that is not finite or beyond ±1e9, or a side that is negative, zero or under
-    /// 1e-6 px. The reference has no such guard and fills the track with NaN.
+    /// Whether the box can't be used: a value is not finite or beyond ±1e9, or a side is shorter than 1e-6 px. The
+    /// reference has no such check, and its track becomes NaN.
     #[must_use]
     pub fn is_degenerate(&self) -> bool {
         let usable = |value: f64| value.abs() <= MAX_MAGNITUDE;
@@ -33,7 +34,8 @@ impl Detection {
         !(all_usable && self.x2 - self.x1 >= MIN_SIDE_PX && self.y2 - self.y1 >= MIN_SIDE_PX)
     }
 
-    /// The corners after the reference's detour over width and height, which may cost the last bit of `x2` and `y2`.
+    /// The corners as the reference computes them, from width and height. That can change the last bit of `x2` and
+    /// `y2`.
     pub(crate) fn rect(&self) -> Rect {
         Rect::from_tlwh(self.x1, self.y1, self.x2 - self.x1, self.y2 - self.y1)
     }

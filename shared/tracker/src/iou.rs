@@ -14,8 +14,8 @@ impl Rect {
         Self { x1: x, y1: y, x2: x + width, y2: y + height }
     }
 
-    /// `IoU = I / (A + B - I)` with every side `extra` px (in the reference 1) longer than the difference of its corners, 0 if
-    /// apart.
+    /// `IoU = I / (A + B - I)`; 0 if the boxes do not overlap. Every side is `extra` px longer than the difference of
+    /// its corners (1 in the reference).
     pub(crate) fn iou(&self, other: &Self, extra: f64) -> f64 {
         let width = self.x2.min(other.x2) - self.x1.max(other.x1) + extra;
         let height = self.y2.min(other.y2) - self.y1.max(other.y1) + extra;

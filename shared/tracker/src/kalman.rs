@@ -1,7 +1,7 @@
 //! The constant-velocity Kalman filter of a box.
 //!
-//! The reference filters eight states `(cx, cy, a, h, vx, vy, va, vh)` with 8x8 matrices. Each of them is block-diagonal:
-//! an axis couples with its own rate and with nothing else. So the filter is exactly four filters of two states each, with
+//! The reference filters eight states `(cx, cy, a, h, vx, vy, va, vh)` with 8x8 matrices. Each matrix is
+//! block-diagonal: an axis depends only on its own rate. So the filter is exactly four filters of two states each, with
 //! the covariance `[[p, b], [b, c]]`:
 //!
 //! ```text
@@ -11,8 +11,9 @@
 //!           p' = p - k0 s k0  b' = b - k0 s k1      c' = c - k1 s k1
 //! ```
 //!
-//! Noise scales with the box height before the step (Kalman 1960; the weights are the reference's). It is the same for
-//! `cx`, `cy` and `h`, from birth on, so these three share one covariance; only the aspect ratio has its own.
+//! The filter is that of Kalman (1960), with the weights of the reference. Noise is proportional to the height of the
+//! box before the step. It is always the same for `cx`, `cy` and `h`, so these three share one covariance. The aspect
+//! ratio has its own.
 
 use crate::iou::Rect;
 
@@ -25,7 +26,7 @@ const HEIGHT: usize = 3;
 
 const POSITION_WEIGHT: f64 = 1.0 / 20.0;
 const RATE_WEIGHT: f64 = 1.0 / 160.0;
-/// The aspect ratio is no length, so its noise does not scale with the height.
+/// The aspect ratio is not a length, so its noise does not depend on the height.
 const ASPECT_DEVIATION: f64 = 1e-2;
 const ASPECT_RATE_DEVIATION: f64 = 1e-5;
 const ASPECT_MEASUREMENT_DEVIATION: f64 = 1e-1;
@@ -35,9 +36,9 @@ const ASPECT_MEASUREMENT_DEVIATION: f64 = 1e-1;
 pub(crate) struct Kalman {
     pub(crate) position: [f64; AXES],
     pub(crate) rate: [f64; AXES],
-    /// Of `cx`, `cy` and `h` each.
+    /// Covariance of each of `cx`, `cy` and `h`.
     pub(crate) length: Covariance,
-    /// Of `a`.
+    /// Covariance of `a`.
     pub(crate) aspect: Covariance,
 }
 
@@ -50,7 +51,7 @@ pub(crate) struct Covariance {
 }
 
 impl Kalman {
-    /// At rest where it was measured.
+    /// A filter at the measured place, with velocity 0.
     pub(crate) fn initiate(measured: &Measurement) -> Self {
         let height = measured[HEIGHT];
         Self {
@@ -61,7 +62,7 @@ impl Kalman {
         }
     }
 
-    /// One frame ahead.
+    /// Predicts one frame ahead.
     pub(crate) fn predict(&mut self) {
         let height = self.position[HEIGHT];
         self.length.predict(POSITION_WEIGHT * height, RATE_WEIGHT * height);
@@ -71,14 +72,15 @@ impl Kalman {
         }
     }
 
-    /// N frames ahead, one after the other.
+    /// Predicts N frames ahead, one after the other.
     pub(crate) fn predict_frames(&mut self, frames: u64) {
         for _ in 0..frames {
             self.predict();
         }
     }
 
-    /// How far a measurement is from where it should be, in standard deviations of centre and height together, squared (Mahalanobis 1936).
+    /// The squared Mahalanobis distance (1936) of a measurement from the prediction, computed from centre and height.
+    /// The variance includes the noise of the measurement.
     pub(crate) fn distance2(&self, measured: &Measurement) -> f64 {
         let deviation = POSITION_WEIGHT * self.position[HEIGHT];
         let variance = self.length.p + deviation * deviation;
@@ -86,7 +88,7 @@ impl Kalman {
         (off(0) + off(1) + off(HEIGHT)) / variance
     }
 
-    /// An unseen box keeps moving but must not keep growing.
+    /// The box of an unseen object continues to move, but must not continue to grow.
     pub(crate) fn freeze_height(&mut self) {
         self.rate[HEIGHT] = 0.0;
     }
@@ -120,7 +122,7 @@ impl Covariance {
         self.c += rate_deviation * rate_deviation;
     }
 
-    /// Shrinks by what a measurement tells, and returns its gains `k0` and `k1`.
+    /// Updates the covariance after a measurement, and returns the gains `k0` and `k1`.
     fn update(&mut self, measurement_deviation: f64) -> [f64; 2] {
         let s = self.p + measurement_deviation * measurement_deviation;
         let (k0, k1) = (self.p / s, self.b / s);

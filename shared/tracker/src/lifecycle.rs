@@ -1,31 +1,32 @@
-//! One object's track over its life, and where tracks are stored.
+//! The state of one track, and where tracks are stored.
 //!
-//! The reference stores a state in every track. Here a track's state is the list that holds its slot (tracked or lost), and `confirmed` and
-//! `timed_out` say the rest.
+//! The reference stores the state (tracked, lost or removed) in every track. Here the list that has the track's slot
+//! says whether it is tracked or lost. The fields `confirmed` and `timed_out` say the rest.
 
 use crate::kalman::{Kalman, Measurement};
 
-/// What is remembered of one object.
+/// The state of one track.
 #[derive(Clone, Debug)]
 pub(crate) struct TrackState {
-    /// From 1; 0 until it is confirmed, where ids are given then.
+    /// From 1. If ids are given at confirmation, it is 0 until then.
     pub(crate) id: u64,
     pub(crate) first_frame: u64,
-    /// When it was last matched.
+    /// The frame in which it was last matched.
     pub(crate) last_frame: u64,
     pub(crate) score: f64,
-    /// Seen twice in a row, or in the tracker's first frame. Only confirmed tracks are returned.
+    /// Whether it was seen twice in a row, or in the tracker's first frame. Only confirmed tracks are returned.
     pub(crate) confirmed: bool,
-    /// Was unseen for too long once. It can still be matched in the next frame, but is never lost again: it is dropped.
+    /// Whether it was unseen for too long once. It can still be matched in the next frame. If it is lost again, it is
+    /// removed.
     pub(crate) timed_out: bool,
-    /// Found to be the same object as a longer-lived track.
+    /// Whether an older track is the same object.
     pub(crate) duplicate: bool,
-    /// Index of the detection last matched, in the caller's slice.
+    /// Index of its last detection in the caller's slice.
     pub(crate) detection: u32,
     pub(crate) kalman: Kalman,
 }
 
-/// A detection on its way into a track.
+/// A detection that is not assigned yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sighting {
     pub(crate) measurement: Measurement,
@@ -56,13 +57,13 @@ impl TrackState {
         self.detection = sighting.detection;
     }
 
-    /// Frames between birth and last sighting: of two duplicates the one with the longer life stays.
+    /// Frames from the first to the last match. Of two duplicates the one with the larger age remains.
     pub(crate) fn age(&self) -> u64 {
         self.last_frame - self.first_frame
     }
 }
 
-/// Tracks in fixed slots, so that lists of them are lists of numbers; slots of dropped tracks are used again.
+/// Tracks in fixed slots, so that a list of tracks is a list of numbers. Slots of removed tracks are used again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tracks {
     slots: Vec<TrackState>,
@@ -79,7 +80,7 @@ impl Tracks {
         self.slots.len() as u32 - 1
     }
 
-    /// The slot must be in no list any more.
+    /// The slot must not be in any list.
     pub(crate) fn remove(&mut self, slot: u32) {
         self.free.push(slot);
     }

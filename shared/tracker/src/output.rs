@@ -1,15 +1,15 @@
 //! What a step returns, and the reference's filter for result files.
 
-/// Smallest area the reference's evaluator writes to a result file, px² (its demo uses 10).
+/// Smallest area of a box that the reference's evaluator writes to a result file, px². (Its demo uses 10.)
 pub const MIN_BOX_AREA_PX2: f64 = 100.0;
 
-/// Largest width / height the reference writes to a result file: it expects pedestrians.
+/// Largest width / height of a box that the reference writes to a result file. It expects pedestrians.
 pub const MAX_ASPECT: f64 = 1.6;
 
 /// One object in one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Track {
-    /// The same number in every frame where the object is recognised; from 1, with gaps.
+    /// The same number in every frame of the object. Ids begin at 1. Some numbers are not used.
     pub id: u64,
     /// Left edge of the filtered box (the Kalman posterior, not the detection), px.
     pub x1: f64,
@@ -45,11 +45,11 @@ impl Track {
     }
 }
 
-/// Whether the reference would write this row to a result file: larger than `min_box_area_px2` and not wider than
-/// `max_aspect` times its height.
+/// Whether the reference would write this row to a result file. It writes boxes that are larger than `min_box_area_px2`
+/// and not wider than `max_aspect` times their height.
 ///
-/// [`ByteTrack::step`](crate::ByteTrack::step) never applies it: it suits upright pedestrians, and it must not influence
-/// the state.
+/// [`ByteTrack::step`](crate::ByteTrack::step) does not apply this filter. It is made for upright pedestrians, and must
+/// not influence the state.
 #[must_use]
 pub fn passes_output_filter(track: &Track, min_box_area_px2: f64, max_aspect: f64) -> bool {
     let (width, height) = (track.width(), track.height());

@@ -1,4 +1,4 @@
-//! Each class associated by itself.
+//! Associates each class separately.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
@@ -6,36 +6,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ByteTrack, Checkpoint, Detection, RestoreError, Rules, Settings, SettingsError, Track};
 
-/// A tracker a class; they number their tracks together, in the order in which these are first seen.
+/// One tracker per class. Their tracks share one sequence of ids, in the order in which the tracks are first seen.
 #[derive(Debug)]
 pub struct PerClass {
     settings: Settings,
     rules: Rules,
-    /// By class id; a class that was not seen yet has none.
+    /// The trackers by class id. A class that was not seen yet has none.
     trackers: BTreeMap<i32, ByteTrack>,
-    /// By class id and the number that its tracker gave.
+    /// The shared id, by class id and the id that the tracker of the class gave.
     ids: BTreeMap<(i32, u64), u64>,
-    /// Whether the first frame is over, which a tracker treats differently.
+    /// Whether the first frame is over. A tracker treats its first frame differently.
     began: bool,
-    /// By class: which of the latest step's detections it was shown.
+    /// For each class: the indices of its detections in the latest step.
     places: BTreeMap<i32, Vec<usize>>,
     births: Vec<(u64, usize)>,
 }
 
-/// The state of a tracker a class. Opaque, as [`Checkpoint`].
+/// The state of a [`PerClass`]. Its fields are private, as those of [`Checkpoint`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PerClassCheckpoint {
-    /// Of a tracker that has seen nothing: the settings of all.
+    /// The state of a new tracker, which has the settings of all.
     unseen: Checkpoint,
     trackers: BTreeMap<i32, Checkpoint>,
-    /// Class, the number that its tracker gave, and the number among all.
+    /// Class, the id that its tracker gave, and the shared id.
     ids: Vec<(i32, u64, u64)>,
     began: bool,
 }
 
 impl PerClass {
-    /// Trackers that have seen nothing.
+    /// New trackers.
     ///
     /// # Errors
     /// A setting is out of its range.
@@ -45,11 +45,12 @@ impl PerClass {
         Ok(Self { settings, rules, trackers, ids, began: false, places, births })
     }
 
-    /// Takes the detections of the next frame, each with its class, and returns the tracks seen in it: by class, within a
-    /// class in the order of its tracker. [`Track::detection`] is an index into `detections`.
+    /// Takes the detections of the next frame, each with its class. Returns the tracks that were seen in the frame,
+    /// ordered by class, and within a class as its tracker returns them. [`Track::detection`] is an index into
+    /// `detections`.
     ///
     /// # Errors
-    /// As [`new`](Self::new), which has excluded them.
+    /// The same as of [`new`](Self::new). Settings were checked there, so none occurs.
     pub fn step(&mut self, detections: &[(Detection, i32)]) -> Result<Vec<Track>, SettingsError> {
         self.step_after(1, detections)
     }
@@ -60,10 +61,11 @@ impl PerClass {
         &self.births
     }
 
-    /// As [`step`](Self::step), for the frame that comes this many frames after the one before: see [`ByteTrack::step_after`].
+    /// The same as [`step`](Self::step), for a frame that is this many frames after the previous one: see
+    /// [`ByteTrack::step_after`].
     ///
     /// # Errors
-    /// As [`new`](Self::new), which has excluded them.
+    /// The same as of [`new`](Self::new). Settings were checked there, so none occurs.
     pub fn step_after(&mut self, frames: u32, detections: &[(Detection, i32)]) -> Result<Vec<Track>, SettingsError> {
         let mut of_class: BTreeMap<i32, (Vec<usize>, Vec<Detection>)> = BTreeMap::new();
         for (index, &(detection, class)) in detections.iter().enumerate() {
@@ -73,7 +75,7 @@ impl PerClass {
             if let Entry::Vacant(unseen) = self.trackers.entry(class) {
                 let tracker = unseen.insert(ByteTrack::with_rules(self.settings.clone(), self.rules)?);
                 if self.began {
-                    // Many empty frames leave a tracker as one does.
+                    // A tracker has the same state after many empty frames as after one.
                     tracker.step(&[]);
                 }
             }
@@ -83,7 +85,7 @@ impl PerClass {
         self.births.clear();
         let before = std::mem::take(&mut self.places);
         for (&class, tracker) in &mut self.trackers {
-            // Also where nothing of a class was detected: its tracks grow old.
+            // Also for a class without detections, because its tracks become older.
             let (places, shown) = of_class.remove(&class).unwrap_or_default();
             for track in tracker.step_after(frames, &shown) {
                 let next = self.ids.len() as u64 + 1;
@@ -104,7 +106,7 @@ impl PerClass {
     /// The state after the latest step.
     ///
     /// # Errors
-    /// As [`new`](Self::new), which has excluded them.
+    /// The same as of [`new`](Self::new). Settings were checked there, so none occurs.
     pub fn checkpoint(&self) -> Result<PerClassCheckpoint, SettingsError> {
         Ok(PerClassCheckpoint {
             unseen: ByteTrack::with_rules(self.settings.clone(), self.rules)?.checkpoint(),
@@ -114,10 +116,10 @@ impl PerClass {
         })
     }
 
-    /// Trackers that continue where the checkpoint was taken.
+    /// Makes trackers that resume where the checkpoint was taken.
     ///
     /// # Errors
-    /// As [`ByteTrack::restore`]; or numbers that the trackers together can't have given.
+    /// The same as of [`ByteTrack::restore`]. It also refuses ids that the trackers together can't have given.
     pub fn restore(checkpoint: PerClassCheckpoint) -> Result<Self, RestoreError> {
         let PerClassCheckpoint { unseen, trackers, ids, began } = checkpoint;
         let unseen = ByteTrack::restore(unseen)?;

@@ -1,4 +1,4 @@
-//! Where other implementations of ByteTrack differ from the reference.
+//! The ways in which other implementations of ByteTrack differ from the reference.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,34 +9,37 @@ use crate::{
     settings::{BIRTH_MARGIN, DUPLICATE_DISTANCE, LOW_FLOOR, Settings},
 };
 
-/// Departures from the reference, each by itself. The default is none; [`Rules::SUPERVISION`] is how the last ByteTrack of
-/// the Python package supervision (0.30) behaves.
+/// Differences from the reference. Each can be set separately. The default has none. [`Rules::SUPERVISION`] has those
+/// of the last ByteTrack of the Python package supervision (0.30).
 ///
-/// They exist so that a user who moves from another tracker can have the same identities.
+/// With them, a user who comes from another tracker gets the same identities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
-    /// A score of exactly `track_thresh` is high; in the reference it is neither high nor low.
+    /// A score of exactly `track_thresh` is high. In the reference it is neither high nor low.
     pub thresh_is_high: bool,
-    /// Where `track_thresh + 0.1` exceeds 1, a track is born from a score of `track_thresh`; in the reference from none.
+    /// If `track_thresh + 0.1` exceeds 1, a track begins from a score of `track_thresh`. In the reference no track
+    /// begins then.
     pub birth_thresh_capped: bool,
-    /// Sides of boxes are differences of corners in the IoU; in the reference they are one pixel longer.
+    /// In the IoU, sides of boxes are differences of corners. In the reference they are one pixel longer.
     pub plain_iou: bool,
-    /// A tracked and a lost box are one object from an IoU of 0.95; in the reference from 0.85.
+    /// A tracked and a lost box are the same object from an IoU of 0.95. In the reference from 0.85.
     pub close_duplicates: bool,
-    /// A track that was found in its last frame may be lost again; in the reference it is dropped then.
+    /// A track that is found again in the last frame of its buffer can be lost again. In the reference it is removed
+    /// when it is lost again.
     pub forgive_timeout: bool,
-    /// Ids are given when a track is confirmed, so they have no gaps; in the reference when it is born.
+    /// Ids are given when a track is confirmed, so they have no gaps. In the reference they are given when it begins.
     pub ids_at_confirmation: bool,
-    /// Frames in a row in which an object must be seen until its track is confirmed. The reference's 1 is that of
-    /// supervision: a track born in frame 1 is confirmed at once, another one with its second frame.
+    /// Frames in a row in which an object must be seen until its track is confirmed. The counting is that of
+    /// supervision. With 1, as in the reference, a track that begins in frame 1 is confirmed at once, and another one
+    /// in its second frame.
     pub confirm_frames: u32,
-    /// A pair is assigned also at exactly the cost limit, and one more pair is worth a cost of 0.0001.
+    /// A pair whose cost equals the limit can be assigned, and each pair counts as 0.0001 cheaper.
     pub pairs_at_limit: bool,
-    /// Measurements, boxes and costs are rounded to `f32`, and so are thresholds for a score that is an `f32`.
+    /// Measurements, boxes and costs are rounded to `f32`. If a score is an `f32`, its threshold is rounded, too.
     pub single_precision: bool,
-    /// Tracks of one frame are born in the order in which CPython iterates a set of the detections' indices; in the
-    /// reference in the order of the detections.
+    /// New tracks of a frame get their ids in the order in which CPython iterates over a set of the detections'
+    /// indices. In the reference they get them in the order of the detections.
     pub births_in_set_order: bool,
 }
 
@@ -47,7 +50,7 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// No departure.
+    /// No difference.
     pub const REFERENCE: Self = Self {
         thresh_is_high: false,
         birth_thresh_capped: false,
@@ -61,7 +64,7 @@ impl Rules {
         births_in_set_order: false,
     };
 
-    /// Every departure of supervision 0.30.
+    /// Every difference of supervision 0.30.
     pub const SUPERVISION: Self = Self {
         thresh_is_high: true,
         birth_thresh_capped: true,
@@ -75,7 +78,7 @@ impl Rules {
         births_in_set_order: true,
     };
 
-    /// Whether nothing departs from the reference.
+    /// Whether there is no difference from the reference.
     pub(crate) fn is_reference(&self) -> bool {
         *self == Self::REFERENCE
     }
@@ -92,14 +95,14 @@ impl Rules {
         }
     }
 
-    /// Whether a new track is born from a score.
+    /// Whether a new track begins from a score.
     pub(crate) fn gives_birth(&self, score: f64, settings: &Settings) -> bool {
         let thresh = settings.track_thresh + BIRTH_MARGIN;
         let thresh = if self.birth_thresh_capped && thresh > 1.0 { settings.track_thresh } else { thresh };
         score >= self.thresh_for(score, thresh)
     }
 
-    /// What a score is compared with: NumPy rounds a threshold to `f32` where the score is one.
+    /// The threshold with which a score is compared. NumPy rounds it to `f32` if the score is an `f32`.
     fn thresh_for(&self, score: f64, thresh: f64) -> f64 {
         let is_single = self.single_precision && f64::from(score as f32) == score;
         if is_single { f64::from(thresh as f32) } else { thresh }
@@ -138,7 +141,7 @@ impl Rules {
         [x1 + width / 2.0, y1 + height / 2.0, width / height, height].map(f64::from)
     }
 
-    /// The places that are not `taken`, in the order in which tracks are born from them.
+    /// The indices that are not `taken`, in the order in which tracks begin from them.
     pub(crate) fn order_of_untaken(&self, taken: &[bool], order: &mut Vec<usize>) {
         if self.births_in_set_order {
             after_difference(taken, order);
@@ -149,7 +152,7 @@ impl Rules {
     }
 }
 
-/// Which association a detection takes part in.
+/// Which association uses a detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
     High,

@@ -1,9 +1,9 @@
 //! The order in which CPython iterates `set(range(n)) - set(taken)`.
 //!
-//! Python programs that number things in that order can only be matched by following its hash table. An integer's hash is
-//! the integer; a table of a power of two is probed linearly for a while, then by the perturbed sequence that CPython's
-//! `Objects/setobject.c` describes, and is rebuilt, at least four times the number of its elements large, at 3/5 full. The
-//! layout has been the same from Python 3.7 on.
+//! Some Python programs number objects in that order. To give the same numbers, this module follows CPython's hash
+//! table (`Objects/setobject.c`). The hash of an integer is the integer. The size of the table is a power of two. A
+//! place is searched linearly for some steps, and then by a perturbed sequence. At 3/5 full the table is rebuilt, with
+//! at least four times as many places as elements. The layout is the same since Python 3.7.
 
 const SMALLEST: usize = 8;
 const LINEAR_PROBES: usize = 9;
@@ -11,12 +11,13 @@ const PERTURB_SHIFT: u32 = 5;
 /// Tables of more elements grow by two instead of four.
 const LARGE: usize = 50_000;
 
-/// Fills `order` with the indices not taken, as Python would iterate them.
+/// Fills `order` with the indices that are not taken, in Python's order.
 pub(crate) fn after_difference(taken: &[bool], order: &mut Vec<usize>) {
     order.clear();
     let removed = taken.iter().filter(|&&taken| taken).count();
     let rest = (0..taken.len()).filter(|&index| !taken[index]);
-    // Where little is taken away, Python copies the set, in which small integers are sorted, and discards from the copy.
+    // If few indices are removed, Python copies the set, in which small integers are sorted, and removes them from the
+    // copy.
     if taken.len() / 4 > removed {
         order.extend(rest);
         return;

@@ -1,44 +1,46 @@
-//! What can be tuned, and the constants of the reference that cannot.
+//! The settings, and the constants of the reference.
 
 use serde::{Deserialize, Serialize};
 
-/// A detection takes part in the second association only if its score is *above* this.
+/// The second association uses only detections with a score *above* this.
 pub const LOW_FLOOR: f64 = 0.1;
 
-/// A new track is born only from a score of at least `track_thresh + BIRTH_MARGIN`.
+/// A new track begins only from a score of at least `track_thresh + BIRTH_MARGIN`.
 pub const BIRTH_MARGIN: f64 = 0.1;
 
-/// Cost limit of the second association, low-score detections to tracks that were seen in the previous frame.
+/// Cost limit of the second association: detections with low scores, and tracks that were seen in the previous frame.
 pub(crate) const LOW_MATCH_LIMIT: f64 = 0.5;
 
-/// Cost limit of the third association, left-over detections to tracks born in the previous frame.
+/// Cost limit of the third association: the remaining detections, and tracks that began in the previous frame.
 pub(crate) const UNCONFIRMED_MATCH_LIMIT: f64 = 0.7;
 
-/// A tracked and a lost box closer than this (`1 - IoU`) are one object.
+/// If a tracked and a lost box have a smaller distance than this (`1 - IoU`), they are the same object.
 pub(crate) const DUPLICATE_DISTANCE: f64 = 0.15;
 
-/// The frame rate at which `track_buffer` counts frames one to one.
+/// The frame rate at which `track_buffer` is the number of frames.
 const REFERENCE_FRAME_RATE: f64 = 30.0;
 
-/// Frame counts stay exactly representable as `f64`, and sums of two of them stay far from overflow.
+/// Up to this, frame counts are exact as `f64`, and the sum of two of them is far from overflow.
 pub(crate) const MAX_FRAMES: u64 = 1 << 53;
 
 /// The parameters of [`ByteTrack`](crate::ByteTrack). The default is that of the reference's evaluator.
 ///
-/// The reference's demo uses `track_thresh` 0.5 and `match_thresh` 0.8; its mode for MOT20 does not weigh by scores (`score_fusion: false`).
+/// The reference's demo uses `track_thresh` 0.5 and `match_thresh` 0.8. In its mode for MOT20, costs do not include
+/// scores (`score_fusion: false`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Detections scoring strictly above are *high*, those between [`LOW_FLOOR`] and this are *low*; a score that equals
-    /// it is neither. In `0..=1`.
+    /// Detections with a score above this are *high*. Those between [`LOW_FLOOR`] and this are *low*. A score that
+    /// equals this is neither. From 0 to 1.
     pub track_thresh: f64,
-    /// Cost limit of the first association; cost is `1 - IoU`, or `1 - IoU * score` with fusion. In `0 < .. <= 1`.
+    /// Cost limit of the first association. The cost is `1 - IoU * score`, or `1 - IoU` without `score_fusion`. Above
+    /// 0, at most 1.
     pub match_thresh: f64,
-    /// Frames at 30 frames per second for which a lost track may be found again.
+    /// For how many frames a lost track can be found again, at 30 frames per second.
     pub track_buffer: u32,
-    /// Frames per second of the input; scales `track_buffer`. Positive. (The reference's evaluator always passes 30.)
+    /// Frames per second of the input, above 0. It scales `track_buffer`. (The reference's evaluator always passes 30.)
     pub frame_rate: f64,
-    /// Whether the first and third association multiply the IoU with the detection's score.
+    /// Whether the first and the third association multiply the IoU by the detection's score.
     pub score_fusion: bool,
 }
 
@@ -57,7 +59,7 @@ impl Settings {
         self.max_time_lost().map(drop)
     }
 
-    /// `trunc(frame_rate / 30 * track_buffer)`: a track unseen for more frames than this times out.
+    /// `trunc(frame_rate / 30 * track_buffer)`: a track that is unseen for more frames than this times out.
     pub(crate) fn max_time_lost(&self) -> Result<u64, SettingsError> {
         check_track_thresh(self.track_thresh)?;
         check_match_thresh(self.match_thresh)?;
@@ -72,7 +74,7 @@ impl Settings {
     }
 }
 
-/// Checks a [`Settings::track_thresh`] by itself, for those who know of one long before a tracker starts.
+/// Checks a [`Settings::track_thresh`] alone, for callers that know it long before a tracker starts.
 ///
 /// # Errors
 /// [`SettingsError::TrackThresh`].
@@ -85,7 +87,7 @@ pub fn check_track_thresh(value: f64) -> Result<(), SettingsError> {
 /// # Errors
 /// [`SettingsError::MatchThresh`].
 pub fn check_match_thresh(value: f64) -> Result<(), SettingsError> {
-    // Above 1 the reference pairs boxes that do not even touch, which no sweep over overlaps could find.
+    // Above 1 the reference assigns boxes that do not touch, and a sweep over overlaps can't find such pairs.
     if value > 0.0 && value <= 1.0 { Ok(()) } else { Err(SettingsError::MatchThresh(value)) }
 }
 
@@ -102,7 +104,7 @@ pub enum SettingsError {
     /// See [`Settings::frame_rate`].
     #[error("frame_rate must be a positive number of frames per second, got {0}")]
     FrameRate(f64),
-    /// The two together keep lost tracks for more frames than can be counted.
+    /// The two together retain lost tracks for more frames than can be counted.
     #[error("track_buffer {track_buffer} at {frame_rate} frames per second is more frames than can be counted")]
     TrackBuffer {
         /// See [`Settings::track_buffer`].

@@ -22,21 +22,24 @@ const OVERLAP_LIMIT: f64 = 0.5;
 /// The tracker of Zhang et al., *ByteTrack*, ECCV 2022, as its reference implementation behaves.
 ///
 /// Each [`step`](Self::step):
-/// 1. splits the detections into *high* and *low* by score, and moves every confirmed track to where it should be now;
+/// 1. divides the detections into *high* and *low* by score, and predicts the position of every confirmed track;
 /// 2. assigns high detections to all confirmed tracks, lost ones included, by `1 - IoU * score`;
 /// 3. assigns low detections to the tracks seen in the previous frame that are still unmatched, by `1 - IoU`;
-/// 4. assigns the remaining high detections to the tracks born in the previous frame, which are confirmed by that, or dropped;
-/// 5. starts a new track from each high detection left over, if its score is high enough;
-/// 6. loses what was not seen, drops what was lost for too long, and drops one of two tracks on the same spot.
+/// 4. assigns the remaining high detections to the tracks that began in the previous frame; this confirms these tracks,
+///    and those without a detection are removed;
+/// 5. begins a new track from each remaining high detection, if its score is high enough;
+/// 6. marks tracks that were not seen as lost, removes tracks that were lost for too long, and removes one of two
+///    tracks at the same place.
 ///
-/// Two quirks of the reference are retained, since identities depend on them. A track that times out stays one frame longer, and can still be matched
-/// in it. A track saved that way is dropped at once when it is lost again.
+/// Two peculiarities of the reference are retained, because identities depend on them. A track that times out exists
+/// one frame longer, and can still be matched in that frame. If it is matched, and is lost again later, it is removed
+/// at once.
 ///
-/// # Departures from the reference
+/// # Differences from the reference
 /// - Ids are counted per tracker, not per process.
-/// - Where several assignments cost exactly the same, the reference's choice depends on the version of its solver. Here
-///   tracks choose in order, and the lowest detection index wins.
-/// - Degenerate detections ([`Detection::is_degenerate`]) are refused, not tracked as NaN.
+/// - If several assignments cost exactly the same, the reference's choice depends on the version of its solver. Here
+///   tracks choose in order, and each takes the lowest index of a detection.
+/// - Degenerate detections ([`Detection::is_degenerate`]) are refused. The reference tracks them as NaN.
 /// - Every frame is a step, also one without detections.
 #[derive(Debug)]
 pub struct ByteTrack {
@@ -48,19 +51,19 @@ pub struct ByteTrack {
     pub(crate) tracks: Tracks,
     /// Slots of the tracks seen in the previous frame, in the order of the output.
     pub(crate) tracked: Vec<u32>,
-    /// Slots of the tracks that may be found again.
+    /// Slots of the tracks that can be found again.
     pub(crate) lost: Vec<u32>,
     max_time_lost: u64,
-    /// Frames from the latest step but one to the latest.
+    /// Frames from the previous step to the latest one.
     passed: u64,
-    /// Of a step over several frames: the tracks born in it, by id and index of the detection.
+    /// The tracks that began in the latest step, if it went over several frames: id, and index of the detection.
     newborn: Vec<(u64, usize)>,
     births: Vec<(u64, usize)>,
     scratch: Scratch,
     output: Vec<Track>,
 }
 
-/// Buffers that live as long as the tracker, so that a step allocates only when a crowd outgrows all before it.
+/// Buffers of all steps. A step allocates only if it has more boxes than all steps before it.
 #[derive(Debug, Default)]
 struct Scratch {
     association: Association,
@@ -94,7 +97,7 @@ struct Candidates {
 }
 
 impl ByteTrack {
-    /// A tracker that has seen nothing.
+    /// A new tracker.
     ///
     /// # Errors
     /// A setting is out of its range.
@@ -102,7 +105,7 @@ impl ByteTrack {
         Self::with_rules(settings, Rules::REFERENCE)
     }
 
-    /// A tracker that departs from the reference where `rules` says so.
+    /// A new tracker that differs from the reference as `rules` says.
     ///
     /// # Errors
     /// A setting is out of its range.
@@ -125,25 +128,29 @@ impl ByteTrack {
         })
     }
 
-    /// Takes the detections of the next frame, none included, and returns the tracks seen in it: confirmed tracks in the
-    /// order in which they became tracked.
+    /// Takes the detections of the next frame, and returns the tracks that were seen in it. Call it for every frame,
+    /// also for one without detections. The tracks are confirmed, and in the order in which they became tracked.
     ///
-    /// The order of detections matters: new ids are given in it. Never panics, whatever the values.
+    /// The order of detections matters, because new ids are given in this order. No value causes a panic.
     pub fn step(&mut self, detections: &[Detection]) -> &[Track] {
         self.step_after(1, detections)
     }
 
-    /// As [`step`](Self::step), for the frame that comes this many frames after the one before; nobody looked at those in between. The video's
-    /// first frame comes 1 after none, and no frame comes less than 1 after another.
+    /// The same as [`step`](Self::step), for a frame that is `frames` frames after the previous one. No detector looked
+    /// at the frames between them. For the first frame of a video `frames` is 1. A value of 0 is taken as 1.
     ///
-    /// Where it is more than 1, the tracker departs from the reference in what time does:
-    /// - the filters of all tracks, newborn ones included, go this many frames ahead, so their uncertainty grows as it would frame by frame;
-    /// - a lost track is retained for as many *frames* as otherwise;
-    /// - the associations by overlap also count how far a detection is from where the filter expects it, in the filter's own variances: the more
-    ///   frames pass, the more often a box overlaps another object's by chance;
-    /// - after them, since they need boxes that moved less than their own size, a track that was seen in the latest look may take a high
-    ///   detection that its filter does not rule out at the level of 5 %;
-    /// - what all tracks are off by together is the camera's motion, and is compensated before anything is associated.
+    /// If `frames` is more than 1, the tracker differs from the reference:
+    /// - The filters of all tracks, also of new ones, predict this many frames ahead, one after the other. So their
+    ///   uncertainty grows as it would frame by frame.
+    /// - A lost track is retained for the same number of *frames*.
+    /// - The cost of the associations by overlap also has the squared Mahalanobis distance of the detection from the
+    ///   filter's prediction. The reason: the more frames pass, the more often a box overlaps another object's by
+    ///   chance.
+    /// - The associations by overlap need boxes that moved less than their own size. So one more association follows.
+    ///   It assigns remaining high detections to tracks that were seen in the previous step, by that distance. Its
+    ///   limit is the 95 % quantile of the chi-squared distribution.
+    /// - If all tracks moved together, the tracker assumes that the camera moved. It corrects all positions before the
+    ///   first association.
     pub fn step_after(&mut self, frames: u32, detections: &[Detection]) -> &[Track] {
         self.passed = u64::from(frames.max(1));
         self.frame_count += self.passed;
@@ -163,42 +170,44 @@ impl ByteTrack {
         self.report()
     }
 
-    /// The tracks that the latest step returned first and that were born in the step before, where that went over several frames: the id, and
-    /// the index of the detection in what that step was given. A checkpoint does not hold it.
+    /// The tracks that the latest step returned for the first time, and that began in the step before it. There are
+    /// some only if that step went over several frames. Each has its id, and the index of the detection with which it
+    /// began. A checkpoint does not contain them.
     #[must_use]
     pub fn births(&self) -> &[(u64, usize)] {
         &self.births
     }
 
-    /// The number of the latest frame, counted from 1.
+    /// The number of the latest frame, from 1.
     #[must_use]
     pub fn frame_count(&self) -> u64 {
         self.frame_count
     }
 
-    /// Degenerate detections refused so far.
+    /// How many degenerate detections were refused so far.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// The settings it was made with.
+    /// The settings of this tracker.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Where it departs from the reference.
+    /// The differences from the reference.
     #[must_use]
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
 
-    /// For each detection the latest step's track whose box it overlaps, as an index into what the step returned: the
-    /// assignment with the least sum of `1 - IoU - 0.5001` over pairs of an IoU of at least 0.5.
+    /// For each detection, the track of the latest step whose box it overlaps, as an index into the tracks that the
+    /// step returned. It is the assignment with the smallest sum of `1 - IoU - 0.5001`, over pairs with an IoU of at
+    /// least 0.5.
     ///
-    /// So supervision tells which detections were tracked. A tracked object whose filtered box is far from every detection
-    /// has none; see [`Track::detection`] for the detection that a track was really matched with.
+    /// supervision finds in this way which detections were tracked. If the filtered box of a track is far from every
+    /// detection, the track has none. [`Track::detection`] has the detection with which a track was really matched.
     pub fn overlapping(&mut self, detections: &[Detection]) -> Vec<Option<usize>> {
         let usable: Vec<usize> = (0..detections.len()).filter(|&index| !detections[index].is_degenerate()).collect();
         let rects: Vec<Rect> = usable
@@ -223,7 +232,7 @@ impl ByteTrack {
         of_detection
     }
 
-    /// Both comparisons are strict in the reference: a score of exactly the threshold belongs to neither.
+    /// Both comparisons are strict in the reference: a score that equals the threshold is in neither group.
     fn split_by_score(&mut self, detections: &[Detection]) {
         let Scratch { high, low, .. } = &mut self.scratch;
         high.clear();
@@ -241,8 +250,8 @@ impl ByteTrack {
         }
     }
 
-    /// Tracks born in the previous frame are not predicted: they have no rate yet, and the reference skips the growth of
-    /// their covariance, too.
+    /// Tracks that began in the previous frame are not predicted. They have no velocity yet, and the reference does not
+    /// increase their covariance either.
     fn predict(&mut self) {
         let passed = self.passed;
         let Scratch { pool, unconfirmed, .. } = &mut self.scratch;
@@ -281,7 +290,8 @@ impl ByteTrack {
         update.associate(association, pool, high, cost, self.settings.match_thresh);
     }
 
-    /// Low scores are often occluded objects, so they may continue a track, but they are too weak to find a lost one again.
+    /// A low score often belongs to an occluded object. So it can continue a track, but it is too weak to find a lost
+    /// one again.
     fn associate_low(&mut self) {
         let Scratch { association, pool, still_tracked, low, .. } = &mut self.scratch;
         still_tracked.clear();
@@ -318,7 +328,7 @@ impl ByteTrack {
         update.associate(association, unconfirmed, left_over, cost, UNCONFIRMED_MATCH_LIMIT);
     }
 
-    /// Tracked: those seen, then the newborn, then those found again. Lost: the old ones, then the new ones.
+    /// The order of tracked ones: seen, then new, then found again. The order of lost ones: old, then new.
     fn update_lists(&mut self) {
         let Self { tracks, tracked, lost, scratch, frame_count, max_time_lost, rules, .. } = self;
         let Scratch { left_over, newly_lost, found_again, order, .. } = scratch;
@@ -345,7 +355,8 @@ impl ByteTrack {
                 found_again.push(slot);
                 return false;
             }
-            // The reference looks for removed tracks before it removes those of this frame: hence one frame of grace.
+            // The reference checks for removed tracks before it removes those of this frame. So a track exists one
+            // frame longer.
             if track.timed_out {
                 tracks.remove(slot);
                 return false;
@@ -368,7 +379,7 @@ impl ByteTrack {
         tracked.extend_from_slice(found_again);
     }
 
-    /// Of a tracked and a lost track on the same spot the longer-lived stays; at equal age the lost one.
+    /// If a tracked and a lost track are at the same place, the older one remains. At equal age the lost one remains.
     fn drop_duplicates(&mut self) {
         if self.lost.is_empty() {
             return;

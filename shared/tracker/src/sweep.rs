@@ -1,20 +1,20 @@
-//! All overlapping pairs of two sets of boxes, without comparing every box with every other.
+//! Finds all overlapping pairs of two sets of boxes, without comparing every box with every other.
 //!
 //! Boxes of both sets are visited by ascending left edge. A box is compared only with those of the other set that a
-//! vertical line through its left edge still crosses. In an ordinary crowd that is a small, slowly growing number.
+//! vertical line through its left edge crosses. In an ordinary crowd this number is small, and grows slowly.
 //!
-//! The sweep works on compact `f32` edges and passes what survives to the exact `f64` IoU. Nothing
-//! is lost: rounding is monotone, so edges strictly apart in `f32` are strictly apart in `f64`.
+//! The sweep compares edges as `f32`, and computes the exact `f64` IoU of the remaining pairs. No pair is lost:
+//! rounding is monotone, so edges that do not overlap in `f32` do not overlap in `f64`.
 
 use crate::iou::Rect;
 
-/// Below this many pairs comparing them all costs less than sorting.
+/// With fewer pairs than this, to compare all of them costs less than to sort.
 const COMPARE_ALL_LIMIT: usize = 128;
 
 /// Set in the low half of a key for boxes of the second set.
 const SECOND: u32 = 1 << 31;
 
-/// A box of one set while the line crosses it. Right and lower edge include the extra pixel that an IoU may have.
+/// A box of one set that the line crosses. Right and lower edge include the extra pixel of the IoU.
 #[derive(Clone, Copy, Debug)]
 struct Open {
     right: f32,
@@ -33,8 +33,8 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
-    /// Calls `visit(index in first, index in second, IoU)` once for each pair with an IoU above 0, in no defined order. Sides
-    /// are `extra` px, at most 1, longer than the difference of their corners.
+    /// Calls `visit(index in first, index in second, IoU)` once for each pair with an IoU above 0. The order is not
+    /// defined. Sides are `extra` px longer than the difference of their corners; `extra` is at most 1.
     pub(crate) fn overlaps(
         &mut self,
         first: &[Rect],
@@ -87,8 +87,8 @@ impl Open {
 
 /// Visits the open boxes that share rows with `rect`, and closes those left of it.
 ///
-/// Which boxes these are no branch predictor can guess, so the loop has no branches: it writes every box and counts only
-/// the right ones.
+/// A branch predictor can't guess which boxes these are, so the loop has no branches: it writes every box, and counts
+/// only the right ones.
 fn crossing(open: &mut Vec<Open>, hits: &mut Vec<u32>, rect: &Rect, visit: impl FnMut(u32)) {
     let (left, top, bottom) = (rect.x1 as f32, rect.y1 as f32, (rect.y2 + 1.0) as f32);
     if hits.len() < open.len() {
@@ -97,7 +97,7 @@ fn crossing(open: &mut Vec<Open>, hits: &mut Vec<u32>, rect: &Rect, visit: impl 
     let (mut kept, mut found) = (0, 0);
     for at in 0..open.len() {
         let other = open[at];
-        // Both are false for a box that is not a number: it stays in, and the exact IoU refuses it.
+        // Both comparisons are false for a NaN. So such a box remains, and the exact IoU rejects it.
         let passed = other.right < left;
         let apart = (other.bottom < top) | (bottom < other.top);
         (open[kept], hits[found]) = (other, other.index);
@@ -108,7 +108,7 @@ fn crossing(open: &mut Vec<Open>, hits: &mut Vec<u32>, rect: &Rect, visit: impl 
     hits[..found].iter().copied().for_each(visit);
 }
 
-/// Sorts like the `f32` and, for equal edges, by set and index.
+/// A key that is ordered like the `f32`, and for equal edges by set and index.
 fn key(left: f64, low_half: u32) -> u64 {
     let bits = (left as f32).to_bits();
     let ordered = if bits >> 31 == 1 { !bits } else { bits | (1 << 31) };

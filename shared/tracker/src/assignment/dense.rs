@@ -1,16 +1,18 @@
-//! The same search where nearly every pair is worth taking: a pile of boxes that all overlap.
+//! The same search for a pile: boxes that all overlap, so that nearly every pair can lower the sum.
 //!
-//! There the sparse search spends its time on following edges to columns. Here prices are a table, and a step of the search is one pass
-//! over a row of it, without a branch. Distances, their order and what ties come to are those of the sparse search, to the bit.
+//! In a pile the sparse search needs most of its time to follow edges to columns. Here prices are in a table, and a
+//! step of the search is one pass over a row, without a branch. Distances, their order and the result of ties are the
+//! same bits as in the sparse search.
 
 use super::{Edge, NONE};
 
-/// Columns whose least distance is stored together, so that the nearest is found without a second pass over all.
+/// Columns of a block. The smallest distance of each block is stored, so the nearest column is found without a second
+/// pass.
 const BLOCK: usize = 16;
 
-/// Fewer pairs than these the sparse search finds as fast.
+/// With fewer pairs than this, the sparse search is as fast.
 pub(super) const FEWEST_EDGES: usize = 4_096;
-/// At least one pair in this many is worth taking.
+/// In a pile, at least one of this many pairs can lower the sum.
 const SHARE: usize = 4;
 
 /// Buffers reused from problem to problem.
@@ -23,25 +25,26 @@ pub(super) struct Dense {
     /// Dual prices, and the same with minus infinity for columns that are settled in this search.
     v: Vec<f64>,
     open_v: Vec<f64>,
-    /// The search's best way to each column that is not settled; infinite for those that are, 0 where there is none that pays.
+    /// The shortest path to each column that is not settled. Infinite for settled columns, and 0 where no path lowers
+    /// the sum.
     distance: Vec<f64>,
     /// The least of each block.
     least: Vec<f64>,
     /// The row of each column.
     row: Vec<u32>,
-    /// Rows that the search has visited, and the cost of the way to each, negated.
+    /// Rows that the search has visited, and the negated cost of the path to each.
     visited: Vec<(u32, f64)>,
-    /// Columns that are settled, in order, and the length of the way to each.
+    /// Columns that are settled, in order, and the length of the path to each.
     settled: Vec<(u32, f64)>,
 }
 
-/// Whether the table pays.
+/// Whether the table is faster than the sparse search.
 pub(super) fn pays(rows: usize, columns: usize, edges: usize) -> bool {
     edges >= FEWEST_EDGES && edges >= rows * columns / SHARE
 }
 
 impl Dense {
-    /// The column of each row into `matched`, which holds none.
+    /// Writes the column of each row into `matched`, which has none before.
     pub(super) fn solve(&mut self, rows: usize, columns: usize, edges: &[Edge], matched: &mut [u32]) {
         self.width = columns.next_multiple_of(BLOCK);
         self.prices.clear();
@@ -62,7 +65,7 @@ impl Dense {
         }
     }
 
-    /// Lets `start` in along the shortest path, as the sparse search does.
+    /// Adds the row `start` along the shortest path, as the sparse search does.
     fn augment(&mut self, start: u32, matched: &mut [u32]) {
         self.distance.fill(0.0);
         self.visited.clear();
@@ -99,8 +102,8 @@ impl Dense {
         self.prices[row as usize * self.width + column as usize]
     }
 
-    /// Shortens the ways to the columns of `row`; the nearest that is not settled, and how far it is. Of equally near ones a free one, then the
-    /// lowest.
+    /// Shortens the paths to the columns of `row`. Returns the nearest column that is not settled, and its distance. Of
+    /// equally near columns a free one is chosen, then the lowest.
     fn relax(&mut self, row: u32, offset: f64) -> (u32, f64) {
         let Self { width, prices, open_v, distance, least, row: rows, .. } = self;
         let prices = &prices[row as usize * *width..][..*width];
@@ -135,8 +138,8 @@ impl Dense {
         (found, nearest)
     }
 
-    /// Moves every row on the path that ends in column `end`, which is so far, one column on, back to the new row, which had none. The path is
-    /// found again from its end: the row that was visited first and comes to that length.
+    /// Moves each row of the path that ends in column `end`, and has this length, to the next column. The path is found
+    /// again from its end: the row before a column is the first visited one that gives the path its length.
     fn shift(&mut self, mut end: u32, length: f64, matched: &mut [u32]) {
         while end != NONE {
             let at = end as usize;

@@ -1,5 +1,5 @@
-//! The parts of a problem that are piles: connected components of the overlap graph in which nearly every pair is worth taking. A search never
-//! leaves its component, so each can be searched by itself.
+//! Finds the piles of a problem: connected components of the overlap graph in which nearly every pair can lower the
+//! sum. A search never leaves its component, so each pile can be solved separately.
 
 use super::{Edge, dense};
 
@@ -14,12 +14,13 @@ struct Size {
 /// Buffers reused from problem to problem.
 #[derive(Debug, Default)]
 pub(super) struct Piles {
-    /// Of each row, and after them of each column: one that it is connected with. One that is its own represents its component.
+    /// For each row, and then for each column: another one of the same component. The one that refers to itself
+    /// represents the component.
     parent: Vec<u32>,
     sizes: Vec<Size>,
     /// The number of each row and column in its component.
     place: Vec<u32>,
-    /// Of the pile in hand: rows, columns and edges, which are numbered in the pile.
+    /// Rows, columns and edges of the current pile. Edges have numbers inside the pile.
     pub(super) rows: Vec<u32>,
     pub(super) columns: Vec<u32>,
     pub(super) edges: Vec<Edge>,
@@ -30,12 +31,12 @@ pub(super) struct Piles {
 }
 
 impl Piles {
-    /// Finds the piles and gives their number.
+    /// Finds the piles, and returns how many there are.
     pub(super) fn find(&mut self, rows: usize, columns: usize, edges: &[Edge]) -> usize {
         self.roots.clear();
         self.is_in_pile.clear();
         self.is_in_pile.resize(rows, false);
-        // Most problems are no crowd, and have none.
+        // Most problems have so few pairs that none is a pile.
         if edges.len() < dense::FEWEST_EDGES {
             return 0;
         }
@@ -68,7 +69,7 @@ impl Piles {
         self.roots.len()
     }
 
-    /// Takes a pile in hand.
+    /// Makes a pile the current one.
     pub(super) fn take(&mut self, pile: usize, rows: usize, edges: &[Edge]) {
         let root = self.roots[pile];
         self.rows.clear();

@@ -3,16 +3,16 @@
 use super::{ByteTrack, Scratch, high_cost};
 use crate::assignment::NONE;
 
-/// At least this many boxes must agree.
+/// The motion is estimated only from at least this many boxes.
 const LEAST_BOXES: usize = 3;
 
-/// The standard deviation of a normal distribution in medians of absolute deviations.
+/// Standard deviation of a normal distribution divided by its median absolute deviation.
 const DEVIATION_OF_MEDIAN: f64 = 1.4826;
 
-/// The variance of a median of n values in variances of one, times n: half of pi.
+/// Variance of the median of n values, divided by the variance of one value, times n: half of pi.
 const VARIANCE_OF_MEDIAN: f64 = std::f64::consts::FRAC_PI_2;
 
-/// How far tracks are off where they should be, an axis each.
+/// The differences between measured and predicted positions, for each axis.
 #[derive(Debug, Default)]
 pub(super) struct Off {
     axes: [Vec<f64>; 2],
@@ -20,8 +20,9 @@ pub(super) struct Off {
 }
 
 impl ByteTrack {
-    /// Moves all tracks by what those seen in the latest look are off by together, in an association that is for this alone: the median, shrunk by
-    /// its standard error as James & Stein (1961) do, so that what few or contrary boxes say counts for nothing.
+    /// Moves all tracks by the motion of the camera. An association of its own compares the tracks of the previous look
+    /// with the detections. The motion is the median of the differences, reduced by its standard error as in James &
+    /// Stein (1961). So a motion that few or contrary boxes show has no effect.
     pub(super) fn follow_camera(&mut self) {
         let Scratch { association, pool, high, unconfirmed, off, .. } = &mut self.scratch;
         let cost = high_cost(&self.settings, &self.rules);
@@ -54,7 +55,7 @@ impl ByteTrack {
 }
 
 impl Off {
-    /// What all have in common; none if it can't be distinguished from zero.
+    /// The common difference; none if it can't be distinguished from zero.
     fn common(&mut self) -> Option<[f64; 2]> {
         let Self { axes, deviations } = self;
         let count = axes[0].len();
@@ -76,7 +77,7 @@ impl Off {
     }
 }
 
-/// The middle value, or the mean of the two; sorts the values, of which there is one at least.
+/// The median: the middle value, or the mean of the two. Sorts the values; there must be at least one.
 fn median(values: &mut [f64]) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     (values[values.len() / 2] + values[(values.len() - 1) / 2]) / 2.0

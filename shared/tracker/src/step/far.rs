@@ -1,10 +1,10 @@
-//! The last association of a step over several frames: what moved further than its own size.
+//! The last association of a step over several frames: for objects that moved further than their own size.
 
 use super::{ByteTrack, Scratch, Update};
 use crate::assignment::{Edge, NONE, Solver};
 
-/// Limit of the squared distance of centre and height together, in variances: the 95 % quantile of the chi-squared distribution with three
-/// degrees of freedom.
+/// Limit of the squared Mahalanobis distance: the 95 % quantile of the chi-squared distribution with three degrees of
+/// freedom, which are centre x, centre y and height.
 const MAX_DISTANCE2: f64 = 7.815;
 
 /// Buffers of the association.
@@ -17,8 +17,8 @@ pub(super) struct Far {
 }
 
 impl ByteTrack {
-    /// Assigns the high detections that are left to the tracks seen in the latest look that are left, newborn ones included, with the least sum of
-    /// squared distances, each less its limit.
+    /// Assigns the remaining high detections to the remaining tracks that were seen in the previous look, also to new
+    /// ones. The assignment has the smallest sum of squared distances minus the limit.
     pub(super) fn associate_far(&mut self) {
         let Scratch { far, left_over, .. } = &mut self.scratch;
         let Far { solver, edges, slots, columns } = far;

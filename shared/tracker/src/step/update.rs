@@ -1,4 +1,4 @@
-//! What an association changes.
+//! Applies the result of an association.
 
 use super::{Candidates, Sightings};
 use crate::{
@@ -8,10 +8,11 @@ use crate::{
     rules::Rules,
 };
 
-/// What a variance between a detection and where the filter expects it costs in a step over several frames. Anything from 0.02 to 0.05 serves.
+/// Weight of the squared Mahalanobis distance in the cost of a pair, in a step over several frames. All weights from
+/// 0.02 to 0.05 give similar results (`docs/tracking.md`).
 const COST_OF_VARIANCE: f64 = 0.025;
 
-/// The tracks of a step, as associations change them.
+/// The tracks of a step, which associations change.
 pub(super) struct Update<'a> {
     pub(super) tracks: &'a mut Tracks,
     pub(super) frame: u64,
@@ -24,8 +25,8 @@ pub(super) struct Update<'a> {
 impl Update<'_> {
     /// Assigns sightings to candidates, updates the matched tracks, and marks the matched sightings as taken.
     ///
-    /// After one frame the reference's cost is all that counts. After several, boxes of different objects overlap by chance more often, and
-    /// what the filter expects tells them apart.
+    /// After one frame the cost is that of the reference. After several frames, boxes of different objects overlap by
+    /// chance more often. So the cost also has the distance from the filter's prediction.
     pub(super) fn associate(
         &mut self,
         association: &mut Association,
@@ -59,7 +60,7 @@ impl Update<'_> {
     pub(super) fn matched(&mut self, slot: u32, sighting: &Sighting) {
         let track = &mut self.tracks[slot];
         track.matched(self.frame, sighting);
-        // Until it is confirmed, a track is seen in every frame of its life.
+        // Until a track is confirmed, it is seen in every frame.
         if !track.confirmed && self.frame - track.first_frame + 1 >= u64::from(self.rules.confirm_frames) {
             track.confirmed = true;
             if self.rules.ids_at_confirmation {
