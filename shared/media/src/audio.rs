@@ -1,4 +1,4 @@
-//! The source's audio, copied or as AAC, on the presentation's clock.
+//! The source's audio, copied or encoded as AAC, with times of the presentation's clock.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use crate::{
     transcode::AacTranscoder,
 };
 
-/// The source's audio on the presentation's clock.
+/// The source's audio, with times of the presentation's clock.
 pub(crate) struct Audio {
     input: OpenInput,
     source: Source,
@@ -30,27 +30,27 @@ pub(crate) struct Audio {
     origin: i64,
 }
 
-/// How the source's sound gets into the video.
+/// How the source's sound is written into the video.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SoundCoding {
-    /// Bit by bit.
+    /// Copied bit by bit.
     Copied,
     /// Decoded and encoded again.
     Aac,
 }
 
-/// The sound of a source, in the coding that was asked for.
+/// The sound of a source, in the requested coding.
 pub(crate) enum Sound {
     /// It has none.
     None,
-    /// It has one, but not in this coding, and why.
+    /// There is one, but it can't have this coding. The text says why.
     NotSo(String),
-    /// Here it is.
+    /// The sound.
     Audio(Box<Audio>),
 }
 
 impl Audio {
-    /// The sound that belongs to the picture.
+    /// Opens the sound that belongs to the picture.
     pub(crate) fn open(source: &Source, params: &VideoParams, coding: SoundCoding) -> Result<Sound, MediaError> {
         let limits = Limits { max_bytes: u64::MAX, max_streams: 1000, ..Limits::default() };
         let mut input = demux::open_input(source, Timeline::Presented, &limits)?;
@@ -97,7 +97,8 @@ impl Audio {
         })))
     }
 
-    /// Seconds of sound that were decoded but could not be put into the AAC stream, because their rate or number of channels is another.
+    /// Seconds of sound that are not in the AAC stream, because their sample rate or number of channels differs from
+    /// that of the stream.
     pub(crate) fn skipped_s(&self) -> f64 {
         self.transcoder.as_ref().map_or(0.0, AacTranscoder::skipped_s)
     }
@@ -139,10 +140,10 @@ impl Audio {
     }
 }
 
-/// Whether an MP4 can hold the codec, or FFmpeg at least has a name for it there: some it writes only as an experiment.
+/// Whether an MP4 can hold the codec. Also true for codecs that FFmpeg writes only as an experiment.
 ///
-/// PCM, FLAC and TrueHD never fit: FFmpeg 7 writes the first two there, 5.1 can't or only as an experiment, and the sound of a video must
-/// not depend on which one is installed. All browsers and players have AAC.
+/// It is always false for PCM, FLAC and TrueHD. FFmpeg 7 writes the first two into an MP4; FFmpeg 5.1 can't, or only as
+/// an experiment. The sound of a video must not depend on the installed FFmpeg. All browsers and players can play AAC.
 pub(crate) fn fits_mp4(parameters: &codec::Parameters) -> bool {
     let codec = streams::codec_name(parameters);
     if codec.starts_with("pcm_") || ["flac", "truehd"].contains(&codec.as_str()) {

@@ -1,7 +1,8 @@
-//! How FFmpeg reads a source: through one stream of bytes, whatever is behind it.
+//! How FFmpeg reads a source: through one stream of bytes, for a file and for an object alike.
 //!
-//! To plan an MP4, the sizes and times in its index are enough. FFmpeg's demuxer returns them with the packets, so the packets are read as well.
-//! While a reading is *hollow*, the media data come as zeros, and only the bytes between them are read from the source.
+//! To plan an MP4, the sizes and times in its index are enough. But FFmpeg's demuxer returns them together with the
+//! packets, so it also reads the packets. To save this reading, a stream can be *hollow*: then it returns zeros as
+//! media data, and reads only the other bytes from the source.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -14,7 +15,7 @@ use std::{
 
 use crate::{source::Opened, ts_watch::TsWatch};
 
-/// What the one who opened the source can say to the stream and learn of it.
+/// What the opener of a source shares with the stream, in both directions.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     is_hollow: AtomicBool,
@@ -24,7 +25,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// From now on media data are zeros.
+    /// From now on the stream returns zeros as media data.
     pub(crate) fn hollow_out(&self) {
         self.is_hollow.store(true, Ordering::Relaxed);
     }
@@ -33,12 +34,12 @@ impl Line {
         self.is_hollow.load(Ordering::Relaxed)
     }
 
-    /// The error that reading met. Some demuxers take it for the end of the file, so it must be asked for.
+    /// The error of the last read. Some demuxers take it for the end of the file, so the caller must check it.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// What was seen of a transport stream so far.
+    /// What is known of a transport stream so far.
     pub(crate) fn transport(&self) -> MutexGuard<'_, TsWatch> {
         self.transport.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,17 +111,17 @@ impl Seek for Bytes {
     }
 }
 
-/// The boxes of an MP4 on its top level (ISO/IEC 14496-12, 4.2), as far as they have been walked.
+/// The top-level boxes of an MP4 (ISO/IEC 14496-12, 4.2) that were found so far.
 #[derive(Debug, Default)]
 struct Boxes {
-    /// Where the contents of the boxes with media data lie, in order.
+    /// The byte ranges of media data, in order.
     media: Vec<std::ops::Range<u64>>,
     /// Where the next box begins.
     walked: u64,
 }
 
 impl Boxes {
-    /// Whether the byte at `place` is media data, and where the range ends for which that is so.
+    /// Whether the byte at `place` is media data, and where the range with the same answer ends.
     fn at(&mut self, place: u64, size: u64, source: &mut Opened) -> io::Result<(bool, u64)> {
         while self.walked <= place {
             self.walk(size, source)?;
@@ -133,7 +134,7 @@ impl Boxes {
         })
     }
 
-    /// Goes past one box. What is no box is taken to reach to the end, and to be no media data.
+    /// Steps over one box. Bytes that are not a box count as no media data, up to the end.
     fn walk(&mut self, size: u64, source: &mut Opened) -> io::Result<()> {
         let start = self.walked;
         self.walked = u64::MAX;
@@ -161,7 +162,7 @@ impl Boxes {
     }
 }
 
-/// Reads on, so that what follows the head of a box is asked for with it.
+/// Reads forward, so that one request returns the head of a box and what follows it.
 fn read_fully(source: &mut Opened, mut offset: u64, mut into: &mut [u8]) -> io::Result<()> {
     while !into.is_empty() {
         let read = source.read_at(offset, into)?;

@@ -1,16 +1,17 @@
-//! Making a part of a picture unrecognisable: large blocks of one colour each.
+//! Makes a part of a picture unrecognisable, by large blocks of one colour each.
 
 use crate::{Canvas, canvas::Surface, paint::Rect};
 
-/// Blocks across the shorter side of an area, at most: of a face in a person's box nothing but its colour is left.
+/// Largest number of blocks across the shorter side of an area. Of a face in a person's box only the colour remains.
 const BLOCKS_ACROSS: i32 = 4;
-/// A block is at least so large, px: smaller areas are a few blocks, or one.
+/// Smallest side of a block, px. Small areas have a few blocks, or one.
 const SMALLEST_BLOCK_PX: i32 = 16;
-/// How much larger than the box the area is that is covered, on each side, as a part of the box's longer side.
+/// The margin of the covered area on each side of the box, as a share of the box's longer side.
 const MARGIN: f32 = 0.1;
 
-/// Replaces areas, each `[x1, y1, x2, y2]` in pixels of the upright picture, and a margin around them, by blocks of the mean colour of their pixels.
-/// Any coordinate is safe: what is outside is clipped, what is not a number is left out.
+/// Covers areas, and a margin around each, with blocks that have the mean colour of their pixels. An area is `[x1, y1,
+/// x2, y2]` in pixels of the upright picture. Any coordinate is safe: parts outside the picture are clipped, and areas
+/// with a NaN are left out.
 pub fn pixelate(canvas: &mut Canvas, areas: &[[f32; 4]]) {
     let surface = &mut canvas.surface();
     for area in areas {
@@ -20,7 +21,7 @@ pub fn pixelate(canvas: &mut Canvas, areas: &[[f32; 4]]) {
     }
 }
 
-/// The pixels of an area, from even to even ones since four share their colour, and the side of its blocks.
+/// The pixels of an area, and the side of its blocks. Edges are even, because four pixels share one colour sample.
 fn covered(surface: &Surface<'_>, [x1, y1, x2, y2]: [f32; 4]) -> Option<(Rect, i32)> {
     if [x1, y1, x2, y2].iter().any(|edge| edge.is_nan()) {
         return None;

@@ -9,11 +9,12 @@ use crate::{
     scale::{Scaler, Target},
 };
 
-/// An upright picture in yuv420p with even sides, of the same size for every frame of a video. Reused from frame to frame.
+/// An upright picture in yuv420p with even sides. It has the same size for every frame of a video, and is reused for
+/// each frame.
 pub struct Canvas {
     pub(crate) picture: frame::Video,
     scaler: Scaler,
-    /// Where a picture that is not stored upright is converted, before it is turned.
+    /// A buffer for pictures that are not stored upright: they are converted here, and then turned.
     stored: Option<frame::Video>,
     width: u32,
     height: u32,
@@ -69,8 +70,8 @@ impl Canvas {
         })
     }
 
-    /// Replaces the picture by `frame`, converted to 8-bit 4:2:0, turned upright, and scaled if the video changed its size in
-    /// mid-stream. An odd side is padded with a copy of its last column or row.
+    /// Replaces the picture by `frame`. The frame is converted to 8-bit 4:2:0 and turned upright. If the size of the
+    /// video changed inside the stream, the frame is scaled. An odd side gets a copy of its last column or row.
     ///
     /// # Errors
     /// [`MediaError::Unsupported`] for a pixel format that cannot be converted.
@@ -89,7 +90,8 @@ impl Canvas {
         Ok(())
     }
 
-    /// Converts as it is stored and then turns each plane. Where an odd side is mirrored, colours lie half a sample of theirs beside.
+    /// Converts the picture as it is stored, and then turns each plane. If an odd side is mirrored, colours are shifted
+    /// by half a colour sample.
     fn load_turned(&mut self, picture: &frame::Video, orientation: Orientation) -> Result<(), MediaError> {
         let (width, height) = orientation.size((self.width, self.height));
         let stored = self.stored.get_or_insert_with(|| {

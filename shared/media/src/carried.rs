@@ -1,4 +1,5 @@
-//! Whether chunks can hold a stream's packets as they are: Matroska has to tell a decoder what the source's container tells it.
+//! Whether chunks can hold the packets of a stream as they are. They can if Matroska gives a decoder the same
+//! information as the source's container.
 
 use std::{
     io::{Cursor, Seek, SeekFrom, Write},
@@ -15,14 +16,14 @@ use crate::{
     mux::Muxer,
 };
 
-/// Codecs that say everything in their packets and in the description that Matroska defines for them.
+/// Codecs whose packets, with the description that Matroska defines for them, have all information.
 const SELF_DESCRIBED: [&str; 5] = ["h264", "hevc", "av1", "vp8", "vp9"];
-/// Packets that are tried, and the bytes after which no further one is.
+/// How many packets are tried, and after how many bytes no other packet is.
 const TRIED_PACKETS: usize = 4;
 const TRIED_BYTES: usize = 32 << 20;
 
-/// Whether the first pictures come out of a chunk as they come out of the source. What a container says of its stream, it says in front of
-/// all packets, so that a description that is good for these is good for all.
+/// Whether the first pictures of a chunk equal those of the source. A container describes its stream before all
+/// packets. So a description that is sufficient for the first packets is sufficient for all.
 pub(crate) fn holds(source: &Demuxer, first_entry: usize, limits: &Limits) -> Result<bool, MediaError> {
     if SELF_DESCRIBED.contains(&codec_name(&source.parameters()?).as_str()) {
         return Ok(true);
@@ -45,7 +46,7 @@ pub(crate) fn holds(source: &Demuxer, first_entry: usize, limits: &Limits) -> Re
     match through_chunk(&demuxer, packets, limits) {
         Ok(found) => Ok(found == expected),
         Err(error) if error.is_transient() => Err(error),
-        // The container refuses the codec, or what it says of it.
+        // Matroska refuses the codec, or its description.
         Err(_) => Ok(false),
     }
 }

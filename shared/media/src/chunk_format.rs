@@ -1,9 +1,10 @@
 //! How a chunk stores the source's timestamps exactly, although Matroska counts in milliseconds.
 //!
-//! A source time such as 3003/90000 s is not a whole number of milliseconds, so rounding alone would lose it. The chunk therefore carries the list of
-//! the PTS it owns ([`PtsList`], also stored in the manifest). Its own clock is a *strictly increasing* function of the place in that list: the
-//! rounded millisecond, or one more than the picture before, whichever is later. So each picture has a time that no other one has, whatever the frame
-//! rate. Reading turns the time back into the place in the list, and the place into the exact PTS. No nearest-neighbour guess is made.
+//! A source time such as 3003/90000 s is not a whole number of milliseconds, so rounding would lose it. Therefore the
+//! chunk has the list of the PTS that it owns ([`PtsList`], also in the manifest). A timestamp in the chunk is a
+//! *strictly increasing* function of the index in that list: the rounded millisecond, or one more than the timestamp
+//! before, whichever is later. So no two pictures have the same timestamp, at any frame rate. The reader computes the
+//! index from the timestamp, and takes the exact PTS from the list. It never guesses the nearest time.
 
 use ffmpeg::{Dictionary, format::context::Input};
 use ffmpeg_next as ffmpeg;
@@ -43,7 +44,7 @@ pub(crate) fn earlier_times_ms(time_base: Rational, before: &[i64], first_owned:
     times
 }
 
-/// What a chunk says about itself.
+/// The description that a chunk has of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkDescription {
     /// The interval of the source that it owns.
@@ -52,9 +53,9 @@ pub struct ChunkDescription {
     pub frame_pts: PtsList,
     /// The chunk's own time of its first owned frame, in milliseconds.
     pub(crate) start_ms: i64,
-    /// PTS of owned frames that were damaged in the source; only a chunk that was re-encoded has to say so.
+    /// PTS of owned frames that were damaged in the source. Only re-encoded chunks have some.
     pub(crate) damaged_pts: PtsList,
-    /// What its pictures encode, if a chunk that was re-encoded holds the bytes of others.
+    /// How the pictures of a re-encoded chunk encode other pictures, if they do.
     pub(crate) packing: Option<Packing>,
 }
 

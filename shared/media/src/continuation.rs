@@ -1,4 +1,5 @@
-//! Whether the file continues in another stream where the video that is read ends, or becomes unreadable.
+//! Checks whether the file continues in another stream after the end of the video stream that is read, or after it
+//! becomes unreadable.
 
 use crate::{
     MediaError,
@@ -8,8 +9,8 @@ use crate::{
     ts_watch::Moved,
 };
 
-/// Refuses a video that continues where the demuxer does not follow it, unless the caller chose this very stream, and a video that is scrambled. Adds
-/// a warning if the same holds for the sound.
+/// Refuses a video that continues in a stream which the demuxer does not follow, unless the caller chose this stream.
+/// Also refuses a scrambled video. If the sound has one of these problems, it adds a warning.
 pub(crate) fn check(
     demuxer: &Demuxer,
     packets: &[ScannedPacket],
@@ -28,7 +29,7 @@ pub(crate) fn check(
     }
 }
 
-/// A video stream that begins behind the last packet of ours.
+/// A video stream that begins after the last packet of the stream that is read.
 fn in_later_stream(demuxer: &Demuxer, packets: &[ScannedPacket]) -> Option<String> {
     let last = packets.iter().map(|packet| packet.position).max()?;
     let (stream, place) = demuxer.other_videos().find(|&(_, place)| place > last)?;

@@ -1,4 +1,4 @@
-//! Parts of a picture as small JPEGs, and how good they are.
+//! Small JPEGs of parts of a picture, and how good they are.
 
 use ffmpeg::{codec, color, format::Pixel, frame};
 use ffmpeg_next as ffmpeg;
@@ -13,11 +13,12 @@ use crate::{
 pub const MAX_CROP_BYTES: usize = 40_000;
 /// The longer side of a crop, px: larger ones are scaled down.
 const LONGEST_SIDE_PX: u32 = 320;
-/// By how much a crop is larger than the box, on each side, as a part of the box's side.
+/// The margin of a crop on each side of the box, as a share of the box's side.
 const MARGIN: f32 = 0.05;
-/// FFmpeg's scale of JPEG's quality: 2 is near the best, 31 the worst. The first whose picture is small enough is taken.
+/// JPEG qualities on FFmpeg's scale: 2 is nearly the best, and 31 the worst. The first one that makes a small enough
+/// picture is used.
 const QUALITIES: [i32; 5] = [4, 8, 14, 22, 31];
-/// Samples a side that sharpness is measured on.
+/// Samples per side of the grid on which sharpness is measured.
 const SHARPNESS_SAMPLES: i32 = 64;
 
 /// A crop of a picture.
@@ -31,24 +32,24 @@ pub struct CropPicture {
     pub jpeg: Vec<u8>,
 }
 
-/// What is seen of an object.
+/// How well an object is visible.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
-    /// Pixels of its box that are in the picture.
+    /// How many pixels of its box are in the picture.
     pub area_px: f64,
-    /// Whether the box reaches the picture's edge, so that a part of the object may be cut off.
+    /// Whether the box touches the picture's edge, so that a part of the object can be cut off.
     pub is_cut: bool,
     /// Mean difference of a luma sample from the mean of its neighbours, at a fixed size of the box; 0 to 255.
     pub sharpness: f64,
 }
 
 impl Canvas {
-    /// What is seen of the object in a box `[x1, y1, x2, y2]`; none where nothing is in the picture.
+    /// How well the object in a box `[x1, y1, x2, y2]` is visible. None if no part of the box is in the picture.
     pub fn view(&self, bbox: [f32; 4]) -> Option<View> {
         let [x0, y0, x1, y1] = self.inside(bbox, 0.0)?;
         let (luma, stride) = self.plane(0);
         let (across, down) = ((x1 - x0).min(SHARPNESS_SAMPLES), (y1 - y0).min(SHARPNESS_SAMPLES));
-        // The same grid whatever the size: a large, blurred object is not sharper than a small one.
+        // The grid is the same for all sizes, because a large, blurred object is not sharper than a small one.
         let at = |x: i32, y: i32| {
             let (x, y) = (x0 + x * (x1 - x0) / across, y0 + y * (y1 - y0) / down);
             i64::from(luma[y as usize * stride + x as usize])
@@ -68,7 +69,7 @@ impl Canvas {
         Some(View { area_px, is_cut, sharpness: if count == 0 { 0.0 } else { sum as f64 / count as f64 } })
     }
 
-    /// The picture in a box `[x1, y1, x2, y2]` and a little around it, as JPEG; none where nothing of it is in the picture.
+    /// A box `[x1, y1, x2, y2]` and a margin around it, as JPEG. None if no part of the box is in the picture.
     ///
     /// # Errors
     /// [`MediaError::Ffmpeg`], [`MediaError::Unsupported`] without an encoder for JPEG.

@@ -1,4 +1,4 @@
-//! Cutting a source into chunks by packet copy.
+//! Cuts a source into chunks by packet copy.
 
 use std::{collections::VecDeque, path::Path};
 
@@ -19,11 +19,12 @@ use crate::{
     mux::Muxer,
 };
 
-/// Writes the chunk of one segment: the packets from its key frame through the next segment's key frame and that one's
-/// leading pictures, so that every owned frame can be decoded from the chunk alone.
+/// Writes the chunk of one segment: the packets from its key frame through the next segment's key frame and the leading
+/// pictures of that key frame. So every owned frame can be decoded from the chunk alone.
 ///
-/// A segment that has no key frame to cut at, or whose packets a chunk can't hold, is decoded and re-encoded without loss instead.
-/// The chunk is a Matroska file with the video only. For several segments, [`Cutter`] reads the source once.
+/// If a segment has no key frame to cut at, or if a chunk can't hold its packets, it is re-encoded without loss
+/// instead. The chunk is a Matroska file with the video only. To cut several segments, use [`Cutter`], which reads the
+/// source once.
 ///
 /// # Errors
 /// [`MediaError::Mismatch`] if the source is no longer what was indexed.
@@ -37,15 +38,16 @@ pub fn cut(
     cutter.next_chunk(chunk_out).map(|_| ())
 }
 
-/// Cuts segments in order while reading the source once. Starting at a later segment seeks there if the format can.
+/// Cuts segments in order, and reads the source once. If the first segment is a later one, it seeks there, if the
+/// format allows that.
 #[derive(Debug)]
 pub struct Cutter<'a> {
     index: &'a VideoIndex,
     segments: VecDeque<&'a PlannedSegment>,
     demuxer: Demuxer,
-    /// Index of the packet that the demuxer gives next.
+    /// Index of the next packet of the demuxer.
     position: usize,
-    /// Packets already read that a later chunk needs as well: a key frame and its leading pictures.
+    /// Packets that were read, and that the next chunk needs too: a key frame and its leading pictures.
     held: VecDeque<HeldPacket>,
     /// The part that is being re-encoded, decoded up to the segment cut last.
     reencoded: Option<(usize, Reencoded)>,
@@ -63,7 +65,7 @@ impl std::fmt::Debug for HeldPacket {
 }
 
 impl<'a> Cutter<'a> {
-    /// Opens the source to cut `segments`, which are in ascending order; some may be left out.
+    /// Opens the source to cut `segments`. They must be in ascending order; some can be left out.
     ///
     /// # Errors
     /// As [`crate::index`]; [`MediaError::Mismatch`] if the segments are not of this index or out of order.
@@ -140,7 +142,7 @@ impl<'a> Cutter<'a> {
         muxer.finish()
     }
 
-    /// Re-encodes the frames of a segment, continuing in the part where the segment before it ended.
+    /// Re-encodes the frames of a segment. It continues in the part after the end of the segment before.
     fn reencode(&mut self, segment: &PlannedSegment, chunk_out: &Path) -> Result<(), MediaError> {
         let range = packet_range(self.index, segment);
         let mut reencoded = match self.reencoded.take() {
@@ -163,8 +165,8 @@ impl<'a> Cutter<'a> {
         behind(if at == start { &lead_in.at_start } else { &lead_in.changed }, packet)
     }
 
-    /// The packet number `at`, from those held or from the source. Packets are asked for in order, but for a part that is decoded once more
-    /// from its start; those from `shared_from` on stay held.
+    /// The packet with number `at`, from memory or from the source. Packets are requested in order, except if a part is
+    /// decoded again from its start. Packets from `shared_from` on remain in memory.
     fn packet(&mut self, at: usize, shared_from: usize) -> Result<Packet, MediaError> {
         while self.held.front().is_some_and(|held| held.index < at.min(shared_from)) {
             self.held.pop_front();
@@ -206,7 +208,8 @@ impl<'a> Cutter<'a> {
         if known.is_some_and(|known| is_same(known, packet)) { Ok(()) } else { Err(changed(index, "differs")) }
     }
 
-    /// Goes to packet `target`, by seeking if that lands at a known packet at or before it, else by reading on.
+    /// Goes to packet `target`. It seeks, if that leads to a known packet at or before `target`. Otherwise it reads
+    /// forward.
     fn seek(&mut self, source: &Source, target: usize) -> Result<(), MediaError> {
         let record = self.index.packets[target];
         // Without byte offsets a packet cannot be recognised after the jump; at the start there is nothing to gain.

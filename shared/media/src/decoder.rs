@@ -13,7 +13,7 @@ use crate::{
     video_engine::say_software,
 };
 
-/// What the decoder answered.
+/// The answer of the decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A picture was written to the frame.
@@ -22,21 +22,22 @@ pub(crate) enum Step {
     NeedsPacket,
     /// Part of the stream could not be decoded; the decoder can continue.
     Error,
-    /// Something is damaged. A decoder that works on several pictures at a time can't say what exactly, so decode again with one thread. All pictures
-    /// that came out so far are sound.
+    /// Something is damaged. With several threads the decoder can't say what exactly, so the caller decodes again with
+    /// one thread. All pictures so far are undamaged.
     IsDamaged,
-    /// Everything has come out.
+    /// All pictures were returned.
     Finished,
 }
 
-/// A decoder of one video stream. Where nothing is damaged, several threads give the same pixels as one; see [`Step::IsDamaged`].
+/// A decoder of one video stream. Without damage, several threads return the same pixels as one. With damage, see
+/// [`Step::IsDamaged`].
 pub(crate) struct Decoder {
     inner: codec::decoder::Video,
     /// Dropped after `inner`, which points to it.
     complaints: Complaints,
     threads: usize,
     limits: Limits,
-    /// Time spent inside the decoder since the last picture; what the caller does meanwhile does not count.
+    /// Time spent in the decoder since the last picture, without the time of the caller.
     without_picture: Duration,
     is_in_hardware: bool,
     spares: Spares,
@@ -75,7 +76,7 @@ impl Decoder {
         })
     }
 
-    /// On the video engine that is asked for, or in software where that can't be.
+    /// Opens a decoder on the requested video engine, or in software if the engine can't decode the stream.
     pub(crate) fn open_on(
         engine: VideoEngine,
         parameters: codec::Parameters,
@@ -98,7 +99,7 @@ impl Decoder {
         Self::open(parameters, time_base, threads, limits, path)
     }
 
-    /// Whether a GPU decodes, which does not tell what is damaged.
+    /// Whether a GPU decodes. A GPU does not report damage.
     pub(crate) fn is_in_hardware(&self) -> bool {
         self.is_in_hardware
     }
@@ -110,7 +111,8 @@ impl Decoder {
         (rate.num > 0 && rate.den > 0).then_some(Rational::of(rate.num, rate.den))
     }
 
-    /// Feeds a packet. An undecodable one is `Ok(false)`: the loss shows as a missing picture.
+    /// Sends a packet to the decoder. If it can't be decoded, the result is `Ok(false)`, and its picture will be
+    /// missing.
     pub(crate) fn send(&mut self, packet: &Packet) -> Result<bool, MediaError> {
         let began = Instant::now();
         let outcome = self.inner.send_packet(packet);
@@ -119,7 +121,7 @@ impl Decoder {
         settle(outcome)
     }
 
-    /// Feeds a packet whose picture nobody looks at. It is not decoded where no other picture needs it.
+    /// Sends a packet whose picture is not needed. It is not decoded if no other picture refers to it.
     pub(crate) fn send_unwanted(&mut self, packet: &Packet) -> Result<bool, MediaError> {
         match self.spares {
             Spares::All => Ok(true),
@@ -133,7 +135,7 @@ impl Decoder {
         }
     }
 
-    /// What of the next packet is not decoded.
+    /// Sets which pictures are not decoded, from the next packet on.
     fn leave_out(&mut self, what: ffi::AVDiscard) {
         // SAFETY: a plain field of a live context, which FFmpeg reads when it takes a packet, also for its threads.
         unsafe { (*self.inner.as_mut_ptr()).skip_frame = what };
@@ -204,8 +206,8 @@ fn context(
     Ok(context)
 }
 
-/// A decoder on an NVIDIA GPU that gives pictures in ordinary memory, or why there is none. Only streams whose pictures are the same,
-/// bit for bit, in the one pixel format that both have: progressive, 8 bits, 4:2:0.
+/// A decoder on an NVIDIA GPU that returns pictures in main memory, or the reason why there is none. Only for streams
+/// whose pictures are the same, bit for bit, as those of the software decoder: progressive, 8 bits, 4:2:0.
 fn open_nvidia(
     gpu: u16,
     parameters: codec::Parameters,
@@ -237,7 +239,7 @@ fn open_nvidia(
     context.decoder().open_as_with(decoder, options).and_then(|opened| opened.video()).map_err(failed)
 }
 
-/// Errors of the stream are part of the data; only a machine out of memory stops the work.
+/// Errors of the stream are part of the data. Only a lack of memory stops the work.
 fn settle(result: Result<(), ffmpeg::Error>) -> Result<bool, MediaError> {
     match result {
         Ok(()) => Ok(true),

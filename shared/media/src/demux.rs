@@ -1,4 +1,4 @@
-//! Opening a file as hostile input, and reading the packets of its one video stream.
+//! Opens a file as hostile input, and reads the packets of one video stream.
 
 use std::{
     collections::BTreeMap,
@@ -59,12 +59,12 @@ pub(crate) struct Demuxer {
     source: Source,
     broken_places: u64,
     choice: Option<VideoStreams>,
-    /// Of other video streams, where the first packet lies.
+    /// For each other video stream, where its first packet is.
     other_videos: BTreeMap<usize, i64>,
 }
 
 impl Demuxer {
-    /// Opens `source`, a path literally whatever characters it holds, and picks its video stream.
+    /// Opens `source`, and chooses its video stream. A path is taken literally, with all characters.
     pub(crate) fn open(source: impl Into<Source>, timeline: Timeline, limits: &Limits) -> Result<Self, MediaError> {
         let source = source.into();
         let input = open_input(&source, timeline, limits)?;
@@ -74,7 +74,7 @@ impl Demuxer {
         Ok(opened)
     }
 
-    /// Refuses a stream of which it is plain that it can't be decoded.
+    /// Refuses a stream that certainly can't be decoded.
     fn refuse_what_no_decoder_can_read(&self) -> Result<(), MediaError> {
         let stream = self.stream()?;
         let path = self.path().to_owned();
@@ -88,9 +88,9 @@ impl Demuxer {
         Ok(())
     }
 
-    /// Opens a chunk that [`crate::cut`] wrote. Its container states what a software decoder must know, so FFmpeg looks into it only
-    /// where that is not so, or where more has to be known (`with_probe`): for H.264 it would decode up to twenty pictures, which are
-    /// then decoded again.
+    /// Opens a chunk that [`crate::cut`] wrote. Its container usually states what a software decoder needs. Otherwise,
+    /// or if more is needed (`with_probe`), FFmpeg examines the packets. This is avoided where possible: for H.264,
+    /// FFmpeg decodes up to twenty pictures, which are then decoded again.
     pub(crate) fn open_chunk(chunk: Source, with_probe: bool, limits: &Limits) -> Result<Self, MediaError> {
         let mut input = open_header(&chunk, Timeline::Media, limits)?;
         if with_probe || !states_its_decoder(&input) {
@@ -114,8 +114,8 @@ impl Demuxer {
         Self { input, stream_index, source, broken_places: 0, choice: None, other_videos: BTreeMap::new() }
     }
 
-    /// The same stream of the same source once more, from its start, in packets whose times, places, sizes and flags are right but whose
-    /// data are zeros and not read. None where packets have to be looked into.
+    /// Opens the same stream again, from its start, with packets whose data are zeros and are not read. Their times,
+    /// positions, sizes and flags are right. None if the data of packets are needed.
     pub(crate) fn hollow(&self, timeline: Timeline, limits: &Limits) -> Result<Option<Self>, MediaError> {
         let codec = codec_name(&self.parameters()?);
         if !self.is_mp4() || !INDEXED_CODECS.contains(&codec.as_str()) {
@@ -145,7 +145,7 @@ impl Demuxer {
         self.choice.as_ref()
     }
 
-    /// What was seen of the packets of a transport stream so far.
+    /// What is known of the packets of a transport stream so far.
     pub(crate) fn transport(&self) -> std::sync::MutexGuard<'_, TsWatch> {
         self.input.line.transport()
     }
@@ -168,8 +168,9 @@ impl Demuxer {
         &self.source
     }
 
-    /// How long a Matroska header says that the video is: the stream's own statistics, or the whole file's length if the video is its only stream.
-    /// For other containers the frame counts say it, or nothing reliable does.
+    /// The length of the video that a Matroska header states: in the statistics of the stream, or as the length of the
+    /// file if the video is its only stream. None for other containers: their frame counts state it, or nothing
+    /// reliable does.
     pub(crate) fn declared_duration_s(&self) -> Option<f64> {
         if !self.input.format().name().contains("matroska") {
             return None;
@@ -237,13 +238,13 @@ impl Demuxer {
         }
     }
 
-    /// Of the other video streams that were met while reading, where their first packets lie in the file. Only formats in which streams can
-    /// come later have them.
+    /// The other video streams that were found while reading, and where their first packets are in the file. Only
+    /// formats in which a stream can begin later have them.
     pub(crate) fn other_videos(&self) -> impl Iterator<Item = (Stream<'_>, i64)> {
         self.other_videos.iter().filter_map(|(&index, &place)| Some((self.input.stream(index)?, place)))
     }
 
-    /// Number of places read so far where the demuxer found the file broken and continued after them.
+    /// How many broken places the demuxer has found and passed so far.
     pub(crate) fn broken_places(&self) -> u64 {
         self.broken_places
     }
@@ -253,8 +254,9 @@ impl Demuxer {
         self.broken_places = places;
     }
 
-    /// Moves to a packet that was read before, or to a place before it: by its position in containers that can be entered anywhere, else by the time
-    /// at which it is decoded. `Ok(false)` if the format cannot. Broken places are counted from 0 again.
+    /// Moves to a packet that was read before, or to a place before it. In containers that can be read from any place
+    /// it uses the position, otherwise the decoding time. `Ok(false)` if the format can't do that. Broken places are
+    /// counted from 0 again.
     pub(crate) fn go_to(&mut self, position: i64, dts: i64) -> Result<bool, MediaError> {
         let moved = match self.input.format().name() {
             // SAFETY: `input` owns a live AVFormatContext; no stream is named.
@@ -402,9 +404,9 @@ fn look_into_streams(input: &mut OpenInput, path: &Path, limits: &Limits) -> Res
     limits.check_streams(input.nb_streams())
 }
 
-/// Whether a decoder finds all it must know in the container and in the packets. The check pays only for H.264: FFmpeg needs at most one picture of
-/// any other codec. Our decoder of H.264 runs in strict mode: it takes the reorder depth from the parameter sets, or the largest one if they don't
-/// state it. So it needs no guess.
+/// Whether the container and the packets have all that a decoder needs. The check is useful only for H.264, because
+/// FFmpeg needs at most one picture of any other codec. Our H.264 decoder runs in strict mode: it takes the reorder
+/// depth from the parameter sets, or the largest one if they do not state it. So it needs no guess.
 fn states_its_decoder(input: &Input) -> bool {
     let is_stated = |stream: Stream<'_>| {
         let parameters = stream.parameters();
@@ -459,7 +461,7 @@ fn is_accepted(format: &str) -> bool {
     format.split(',').any(|name| FORMATS.split(',').any(|accepted| accepted == name))
 }
 
-/// What FFmpeg takes a source for by its first bytes, among all formats that it knows.
+/// The format that FFmpeg recognises by the first bytes, among all formats that it knows.
 fn recognised_format(source: &Source) -> Option<String> {
     const PADDING: usize = ffi::AVPROBE_PADDING_SIZE as usize;
     let mut bytes = vec![0; BUFFER_BYTES + PADDING];

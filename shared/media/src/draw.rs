@@ -1,4 +1,4 @@
-//! Drawing boxes, labels and trails straight into the planes of a picture.
+//! Draws boxes, labels and trails into the planes of a picture.
 
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster};
 
@@ -27,7 +27,7 @@ pub struct BoxMark<'a> {
     pub score: f32,
 }
 
-/// Where an object was in the frames before.
+/// The positions of an object in earlier frames.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trail<'a> {
     /// Identity; decides the colour.
@@ -45,8 +45,8 @@ pub struct Annotation<'a> {
     pub trails: &'a [Trail<'a>],
 }
 
-/// Draws trails, then boxes, then labels. Any coordinate is safe: what is outside is clipped, what is not a number is
-/// left out.
+/// Draws trails, then boxes, then labels. Any coordinate is safe: parts outside the picture are clipped, and marks with
+/// a NaN are left out.
 pub fn draw(canvas: &mut Canvas, annotation: &Annotation<'_>) {
     let surface = &mut canvas.surface();
     let line = line_width(surface);

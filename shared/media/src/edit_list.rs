@@ -1,4 +1,4 @@
-//! The part of an MP4 that is shown: what its edit list says, found by comparing two readings of the file.
+//! Finds the shown part of an MP4, as its edit list says, by comparing two readings of the file.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::{
 /// Moves the times of `packets` from the media's own clock to the presentation's, which is what players and other readers give, and marks the
 /// pictures that are hidden. Returns how many ticks the media's clock is ahead.
 ///
-/// Several edits are honoured where they follow each other without a gap: then there is one distance between the two clocks.
+/// Several edits are supported if there is no gap between them. Then the distance between the two clocks is constant.
 pub(crate) fn present(file: &Demuxer, packets: &mut [ScannedPacket], limits: &Limits) -> Result<i64, MediaError> {
     let mut player = match file.hollow(Timeline::Presented, limits)? {
         Some(player) => player,

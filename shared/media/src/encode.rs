@@ -1,4 +1,4 @@
-//! Encoding the annotated frames of one segment.
+//! Encodes the annotated frames of one segment.
 
 use std::{
     collections::BTreeMap,
@@ -19,10 +19,11 @@ use crate::{
     video_engine::say_software,
 };
 
-/// Encodes one segment to H.264 in an MP4: libx264, preset veryfast, CRF 23 (or NVENC, see [`VideoEngine`]), closed groups of pictures of about two
-/// seconds, no B-frames, so that pictures are stored in the order in which they are shown.
+/// Encodes one segment to H.264 in an MP4, with libx264, preset veryfast, CRF 23 (or with NVENC, see [`VideoEngine`]).
+/// Groups of pictures are closed, and about two seconds long. There are no B-frames, so pictures are stored in the
+/// order in which they are shown.
 ///
-/// The settings depend on the video alone, never on the segment, so the parts can be joined by packet copy.
+/// The settings depend only on the video and not on the segment. So the parts can be joined by packet copy.
 pub struct SegmentEncoder {
     encoder: encoder::Video,
     muxer: Muxer,
@@ -31,7 +32,7 @@ pub struct SegmentEncoder {
     window: Window,
     fields: Option<FieldOrder>,
     last_pts: Option<i64>,
-    /// A packet waits until the next one tells how long it is shown.
+    /// The last packet. It is written when the next one shows how long it lasts.
     waiting: Option<Packet>,
     /// Packets that are in the file.
     frames: u64,
@@ -55,11 +56,13 @@ impl SegmentEncoder {
         Self::create_on(VideoEngine::Software, out, params, window, threads)
     }
 
-    /// As [`SegmentEncoder::create`], encoded on a video engine where possible, else in software. The same encoder must encode all segments of a
-    /// video, so a process that has once encoded pictures of a size on a GPU continues on the GPU.
+    /// The same as [`SegmentEncoder::create`], but on a video engine if possible, and otherwise in software. One
+    /// encoder must encode all segments of a video. So a process that has encoded pictures of a size on a GPU continues
+    /// on the GPU.
     ///
     /// # Errors
-    /// As [`SegmentEncoder::create`]; [`MediaError::Io`], which is transient, for a GPU that took such pictures before and does not now.
+    /// The same as of [`SegmentEncoder::create`]. [`MediaError::Io`], which is transient, if the GPU encoded such
+    /// pictures before and now refuses them.
     pub fn create_on(
         engine: VideoEngine,
         out: &Path,
@@ -205,9 +208,11 @@ fn open_encoder(params: &VideoParams, threads: usize) -> Result<encoder::Video, 
     video.open_with(options).map_err(fail)
 }
 
-/// libx264's macroblock tree in AVX-512 reads memory that nothing was written to where a row's macroblocks are no multiple of a vector: who
-/// encodes a segment again would get another video. Its AVX2 gives what AVX-512 gives where that is defined, at nine tenths of its
-/// speed (docs/speed.md). Seen in 164 and in 165, the newest, so no version is spared. None where the processor has no AVX-512.
+/// Why AVX-512 is not used: if the number of macroblocks in a row is not a multiple of a vector, libx264's macroblock
+/// tree in AVX-512 reads memory that was never written. Then a segment that is encoded again would be another video.
+/// The AVX2 code has the same results as the AVX-512 code where those are defined, at nine tenths of its speed
+/// (docs/speed.md). We saw this in versions 164 and 165, the newest one, so it applies to all versions. None if the
+/// processor has no AVX-512.
 fn instructions() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") {
@@ -216,7 +221,8 @@ fn instructions() -> Option<&'static str> {
     None
 }
 
-/// An encoder on an NVIDIA GPU; none if it can't encode pictures of this size, which the first attempt of the process decides.
+/// An encoder on an NVIDIA GPU. None if the GPU can't encode pictures of this size. The first attempt of the process
+/// decides this.
 fn open_nvidia(gpu: u16, params: &VideoParams, out: &Path) -> Result<Option<encoder::Video>, MediaError> {
     static WORKS: Mutex<BTreeMap<(u16, u32, u32), bool>> = Mutex::new(BTreeMap::new());
     let (width, height) = params.even_size();

@@ -7,7 +7,7 @@ use std::{
 
 use ffmpeg_next as ffmpeg;
 
-/// What went wrong. [`MediaError::is_transient`] says whether trying again can help.
+/// What went wrong. [`MediaError::is_transient`] says whether another attempt can succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
     /// The file is no media file of a supported format.
@@ -32,7 +32,7 @@ pub enum MediaError {
         /// What the file holds instead.
         found: String,
     },
-    /// The pictures are encrypted, and nobody gave a key.
+    /// The pictures are encrypted, and there is no key.
     #[error(
         "{} is encrypted ({how}): its pictures can't be seen. Decrypt it, or provide the recording without copy protection",
         Shown(path)
@@ -55,14 +55,14 @@ pub enum MediaError {
         /// The codec's short name, or what the container calls it.
         codec: String,
     },
-    /// There is a video stream, but no picture of it can be decoded.
+    /// There is a video stream, but none of its pictures can be decoded.
     #[error("no picture of {} can be decoded (codec {codec}): {reason}", Shown(path))]
     NoDecodableFrame {
         /// The file.
         path: PathBuf,
         /// The codec's short name.
         codec: String,
-        /// What the decoder met.
+        /// The decoder's reason.
         reason: String,
     },
     /// A bound of [`crate::Limits`] is exceeded.
@@ -127,7 +127,7 @@ pub enum MediaError {
     },
 }
 
-/// A path for people. Where a temporary file lies is of no use to them.
+/// A path as messages show it. The folder of a temporary file is of no use to readers.
 pub(crate) struct Shown<'a>(pub &'a Path);
 
 impl std::fmt::Display for Shown<'_> {
@@ -138,8 +138,8 @@ impl std::fmt::Display for Shown<'_> {
 }
 
 impl MediaError {
-    /// Whether trying again can help: I/O trouble and a full disk pass, bad input stays bad, and so does what its source says that it can't
-    /// give ([`io::ErrorKind::Unsupported`]).
+    /// Whether another attempt can succeed. It can after I/O errors and after a full disk. It can't with bad input, nor
+    /// if the source says that it can't return the bytes ([`io::ErrorKind::Unsupported`]).
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Io { source, .. } => source.kind() != io::ErrorKind::Unsupported,
@@ -156,7 +156,8 @@ impl MediaError {
         Self::Io { operation, path: path.to_owned(), source }
     }
 
-    /// Sorts an FFmpeg error: errors of the operating system become [`MediaError::Io`], the rest keeps its message.
+    /// Converts an FFmpeg error. Errors of the operating system become [`MediaError::Io`], and all others have FFmpeg's
+    /// message.
     pub(crate) fn ffmpeg(operation: &'static str, path: Option<&Path>, error: ffmpeg::Error) -> Self {
         use ffmpeg::util::error::{EACCES, EIO, EMFILE, ENFILE, ENOENT, ENOSPC, EROFS, ETIMEDOUT};
         match (error, path) {

@@ -1,4 +1,4 @@
-//! The first pictures of a stream, decoded for real: what size they have, and which of them come out whole.
+//! Decodes the first pictures of a stream, to find their size, and which of them are undamaged.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,11 @@ use crate::{
     scanned_packet::ScannedPacket,
 };
 
-/// A stream that shows no picture within this many packets after its first key frame has none.
+/// If no picture is shown within this many packets after the first key frame, the stream counts as one without
+/// pictures.
 const MAX_TRIAL_PACKETS: usize = 600;
 
-/// What the first pictures show.
+/// What is known from the first pictures.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub width_px: u32,
@@ -27,9 +28,9 @@ pub(crate) struct Head {
     pub color: ColorTags,
     /// Whether the first picture is interlaced.
     pub field_order: Option<FieldOrder>,
-    /// How the first picture itself says that it is stored.
+    /// The orientation that the first picture itself states.
     pub display_matrix: Option<[i32; 9]>,
-    /// Indices of the packets whose pictures came out undamaged, up to the first key frame's own.
+    /// Indices of the packets whose pictures were undamaged, up to that of the first key frame.
     pub whole: BTreeSet<usize>,
 }
 

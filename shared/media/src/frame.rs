@@ -1,4 +1,4 @@
-//! A decoded frame and its way to planes of RGB.
+//! A decoded frame, and its conversion to planes of RGB.
 
 use ffmpeg::{ffi, frame};
 use ffmpeg_next as ffmpeg;
@@ -59,9 +59,9 @@ impl Frame {
         ColorTags::of(&self.picture)
     }
 
-    /// Writes the upright frame as `width` x `height` pixels of RGB, by the scaler's filter, into a plane for each of red, green and blue, whose rows
-    /// start `stride_bytes` apart. The colours follow the frame's own matrix and range (BT.601 where it has none). Nothing is written between the
-    /// rows.
+    /// Scales the upright frame to `width` x `height` pixels by the scaler's filter, and writes it into one plane each
+    /// for red, green and blue. Rows start `stride_bytes` apart, and nothing is written between them. Colours are
+    /// computed with the frame's own matrix and range, or BT.601 if it has none.
     ///
     /// # Errors
     /// [`MediaError::Mismatch`] if a plane is too small for that size and stride.
@@ -85,8 +85,9 @@ impl Frame {
                 ),
             });
         }
-        // By way of memory of its own: swscale writes beyond the ends of rows. Copying takes a fiftieth of scaling.
-        // What is copied anyway is turned on the way: of the picture that was scaled down, not of the whole one.
+        // The scaler uses its own memory, because swscale writes beyond the ends of rows. Copying takes a fiftieth of
+        // the time of scaling. The copy also turns the picture, because the scaled picture is smaller than the whole
+        // one.
         let stored = self.orientation.size((width, height));
         let planes = scaler.run(&self.picture, stored)?;
         let size = (stored.0 as usize, stored.1 as usize);
@@ -97,7 +98,8 @@ impl Frame {
         Ok(())
     }
 
-    /// MD5 of the decoded picture as it is stored, not upright: its planes without padding, in its own pixel format, as `ffmpeg -f framemd5` has it.
+    /// MD5 of the decoded picture as `ffmpeg -f framemd5` computes it: of its planes without padding, in its own pixel
+    /// format. The picture is as stored, not upright.
     ///
     /// # Errors
     /// [`MediaError::Ffmpeg`] for a pixel format that has no such layout.

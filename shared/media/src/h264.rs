@@ -1,4 +1,4 @@
-//! What the parameter sets of H.264 say in front of its packets.
+//! Reads what the parameter sets of H.264 say, before any packet.
 
 use ffmpeg::{codec, ffi};
 use ffmpeg_next as ffmpeg;
@@ -33,7 +33,7 @@ pub(crate) fn length_bytes(codec: &str, extradata: &[u8]) -> usize {
     }
 }
 
-/// Whether some of the pictures may be single fields: a parameter set allows it, or none is there to tell.
+/// Whether some pictures can be single fields: a parameter set allows it, or there is no parameter set.
 pub(crate) fn may_hold_fields(extradata: &[u8]) -> bool {
     let sets = parameter_sets(extradata);
     sets.is_empty() || sets.iter().any(|set| has_frames_only(set) != Some(true))

@@ -1,4 +1,4 @@
-//! What a video holds: its packets, where decoding may start, and which pictures are shown.
+//! The index of a video: its packets, where decoding can start, and which pictures are shown.
 
 use std::collections::BTreeMap;
 
@@ -23,10 +23,11 @@ use crate::{
     streams::{VideoStreams, sound_of},
 };
 
-/// A video that is this much shorter than its header says, in seconds, is cut off; less may be rounding or a last picture's length.
+/// If a video is shorter than its header says, by this many seconds, its end is missing. A smaller difference can come
+/// from rounding or from the length of the last picture.
 const CUT_OFF_S: f64 = 0.5;
-/// Everything that later steps need to know about a source. All times are ticks of `time_base` on the clock that players and other readers
-/// of files give, which is after an MP4's edit list; intervals are half-open.
+/// Everything that later steps need to know about a source. All times are ticks of `time_base`, on the same clock as in
+/// players and other readers: after an MP4's edit list. Intervals are half-open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VideoIndex {
     /// FFmpeg's name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
@@ -39,7 +40,7 @@ pub struct VideoIndex {
     pub height: u32,
     /// Seconds per tick.
     pub time_base: Rational,
-    /// Average pictures per second. Informational: time is always PTS times time base.
+    /// Average pictures per second, for information only. Time is always PTS times time base.
     pub frame_rate: Rational,
     /// Width of a pixel divided by its height, as it is stored.
     pub sample_aspect_ratio: Rational,
@@ -62,29 +63,30 @@ pub struct VideoIndex {
     pub video_streams: Option<VideoStreams>,
     /// The audio stream that belongs to the video.
     pub audio: Option<AudioInfo>,
-    /// PTS of the presentation's time 0: 0 for ordinary files, and the first shown time where the clock does not start at 0, as in MPEG-TS.
+    /// PTS of the presentation's time 0. It is 0 for ordinary files. If the clock does not start at 0, as in MPEG-TS,
+    /// it is the PTS of the first shown picture.
     pub origin_pts: i64,
     /// PTS of the first shown picture.
     pub shown_start_pts: i64,
-    /// Just after the last shown picture: its PTS plus its duration.
+    /// The end of the last shown picture: its PTS plus its duration.
     pub shown_end_pts: i64,
     /// PTS of every shown picture, ascending and unique.
     pub frame_pts: PtsList,
-    /// Whether the container states the time of every picture. Otherwise some were found by decoding, or moved by a tick to
-    /// be unique.
+    /// Whether the container states the time of every picture. Otherwise some times were found by decoding, or moved by
+    /// a tick to be unique.
     pub times_are_stated: bool,
-    /// Where a chunk may start, ascending in every field.
+    /// The key frames at which a chunk can start, ascending in every field.
     pub keyframes: Vec<Keyframe>,
     /// Whether chunks can hold the packets as they are. Otherwise every segment is re-encoded without loss.
     pub can_be_copied: bool,
-    /// What is unusual about the file, for people to read.
+    /// What is unusual about the file, as text for people.
     pub warnings: Vec<String>,
     /// Every packet of the stream, in stored order.
     pub(crate) packets: Vec<PacketRecord>,
-    /// How the container's own clock runs.
+    /// The clock of the container.
     #[serde(default)]
     pub(crate) stored_clock: StoredClock,
-    /// Parameter sets that a chunk needs in front of a packet, by its place.
+    /// Parameter sets that a chunk needs before a packet, by the index of the packet.
     pub(crate) lead_ins: BTreeMap<usize, LeadIn>,
 }
 
@@ -110,16 +112,17 @@ impl StoredClock {
     }
 }
 
-/// A place where decoding may start and after which nothing shown earlier follows, save its leading pictures.
+/// A key frame at which decoding can start. After it, only its leading pictures are shown earlier than it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keyframe {
     /// When it is shown, in ticks.
     pub pts: i64,
-    /// When it is decoded, in ticks; equal to `pts` where the container does not say.
+    /// When it is decoded, in ticks. Equal to `pts` if the container does not state it.
     pub dts: i64,
-    /// Its place among the packets of the stream, from 0.
+    /// Its index among the packets of the stream, from 0.
     pub packet_index: usize,
-    /// Pictures that are stored after it but shown before it, and need the part before it to be decoded.
+    /// How many leading pictures it has: they are stored after it, shown before it, and need the part before it to be
+    /// decoded.
     pub has_leading_pictures: bool,
     /// The packet after its last leading picture; `packet_index + 1` if it has none.
     pub leading_end_index: usize,
@@ -153,24 +156,25 @@ pub(crate) struct PacketRecord {
     pub size: u32,
 }
 
-/// Whether a source is a video as far as its head says: a format that is known, with a video stream that can be decoded. An MP4 whose index has
-/// not been written yet is none.
+/// Checks the beginning of a source: whether its format is known, and whether it has a video stream that can be
+/// decoded. An MP4 whose index is not written yet is refused.
 ///
 /// # Errors
-/// As [`index`], of which this is the first step; it reads some of the source only.
+/// The same as of [`index`], of which this is the first step. It reads only a part of the source.
 pub fn check_head(source: impl Into<Source>, limits: &Limits) -> Result<(), MediaError> {
     let source = source.into();
     source.check(limits)?;
     Demuxer::open(&source, Timeline::Media, limits).map(drop)
 }
 
-/// Finds all packets of the video stream of `source` and what is shown when. `source` is a path or a [`Source`].
+/// Finds all packets of the video stream of `source`, and when each picture is shown. `source` is a path or a
+/// [`Source`].
 ///
-/// Of an MP4 it reads the index and little more, of other containers all. Decodes only the first pictures, except in the rare
-/// containers that store no presentation times.
+/// Of an MP4 it reads little more than the index; of other containers it reads everything. It decodes only the first
+/// pictures, except if the container stores no presentation times, which is rare.
 ///
 /// # Errors
-/// Each kind of unusable input has its own [`MediaError`]; only I/O trouble is worth a retry.
+/// Each kind of unusable input has its own [`MediaError`]. Only after an I/O error can another attempt succeed.
 pub fn index(source: impl Into<Source>, limits: &Limits) -> Result<VideoIndex, MediaError> {
     let source = source.into();
     let bytes = source.check(limits)?;
@@ -282,12 +286,13 @@ impl VideoIndex {
         self.frame_pts.len() as u64
     }
 
-    /// PTS of every packet in stored order, hidden pictures included; `None` where no picture comes out.
+    /// PTS of every packet in stored order, also of hidden pictures. `None` for a packet without a picture.
     pub fn packet_pts(&self) -> impl ExactSizeIterator<Item = Option<i64>> + '_ {
         self.packets.iter().map(|p| p.pts)
     }
 
-    /// What players guess of an untagged picture goes by its size; one that was turned on its side has to say what it is.
+    /// Players guess the colours of a picture without tags from its size. So a picture that is turned on its side needs
+    /// tags.
     fn color_of_annotated(&self) -> ColorTags {
         let mut color = self.color.as_yuv(&self.pixel_format);
         if self.orientation.swaps_sides() && color.matrix.is_none() {
@@ -296,7 +301,7 @@ impl VideoIndex {
         color
     }
 
-    /// What encoding and joining need to know of the source.
+    /// What encoding and joining need to know about the source.
     pub fn video_params(&self) -> VideoParams {
         VideoParams {
             width: self.width,

@@ -1,15 +1,15 @@
-//! What the FFmpeg of this machine can do of what is needed.
+//! What the FFmpeg of this machine can do.
 
 use ffmpeg::{decoder, encoder, ffi};
 use ffmpeg_next as ffmpeg;
 use std::ffi::CStr;
 
-/// Decoders that videos of phones, cameras, recorders and the web need; FFmpeg's names.
+/// Decoders for videos of phones, cameras, recorders and the web, by FFmpeg's names.
 const DECODERS: &[&str] =
     &["h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mjpeg", "prores", "ffv1", "rawvideo"];
 /// AV1 has a decoder under another name in builds without hardware.
 const ALSO_AV1: &str = "libdav1d";
-/// What the annotated video and its sound, and chunks that are re-encoded, are written by.
+/// Encoders for the annotated video, its sound, and re-encoded chunks.
 const ENCODERS: &[&str] = &["libx264", "aac", "ffv1"];
 
 /// The FFmpeg libraries that this process uses.
@@ -19,12 +19,12 @@ pub struct InstalledFfmpeg {
     pub version: String,
     /// The licence of this build, such as `GPL version 2 or later`.
     pub license: String,
-    /// The decoders and encoders that are needed and that it lacks, by FFmpeg's names.
+    /// The needed decoders and encoders that it lacks, by FFmpeg's names.
     pub lacks: Vec<&'static str>,
 }
 
 impl InstalledFfmpeg {
-    /// Asks the libraries.
+    /// Reads it from the libraries.
     pub fn find() -> Self {
         let has_decoder = |name: &str| decoder::find_by_name(name).is_some();
         let is_there = |name: &str| has_decoder(name) || (name == "av1" && has_decoder(ALSO_AV1));

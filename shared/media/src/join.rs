@@ -1,4 +1,4 @@
-//! Joining annotated segments into one video.
+//! Joins annotated segments into one video.
 
 use std::path::Path;
 
@@ -25,26 +25,29 @@ pub struct JoinPart<'a> {
     pub start_pts: i64,
 }
 
-/// What went into the joined video.
+/// What the joined video contains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinReport {
     /// Pictures written.
     pub video_frames: u64,
     /// Audio packets written.
     pub audio_packets: u64,
-    /// The source's audio codec, if an MP4 cannot hold it and it was turned into AAC; otherwise it was copied.
+    /// The source's audio codec, if an MP4 can't hold it, so that the audio was converted to AAC. None if it was
+    /// copied.
     pub audio_transcoded_from: Option<String>,
-    /// Why the source's audio is not in the video, or not all of it, if it has any and it is not.
+    /// Why the source's audio, or a part of it, is not in the video. None if all of it is, or if the source has none.
     pub audio_left_out: Option<String>,
 }
 
 /// The codings that are tried for the sound, in this order.
 const CODINGS: [SoundCoding; 2] = [SoundCoding::Copied, SoundCoding::Aac];
 
-/// Joins the parts, in the order given, by packet copy into an MP4 that plays while it loads. Each frame is shown at its
-/// source time relative to the presentation's time 0. The audio that belongs to the video is copied from
-/// `source_for_audio` once, bit by bit. A codec that MP4 cannot hold, or that not every FFmpeg can put there, such as PCM, becomes AAC, and the
-/// report says so. Sound that can't be put into the video in either way is left out, and the report says why: the video does not depend on it.
+/// Joins the parts, in the given order, by packet copy into an MP4 that plays while it loads. Each frame is shown at
+/// its source time relative to the presentation's time 0.
+///
+/// The audio that belongs to the video is copied from `source_for_audio` once, bit by bit. If an MP4 can't hold the
+/// codec, or if not every FFmpeg can write it there, such as PCM, the audio is converted to AAC, and the report says
+/// so. If neither is possible, the audio is left out, and the report says why.
 ///
 /// # Errors
 /// [`MediaError::Mismatch`] if the parts overlap or were encoded with different settings; I/O errors.
@@ -82,7 +85,7 @@ pub fn join(
     Ok(JoinReport { audio_left_out, ..report })
 }
 
-/// Joins with the sound as it is given.
+/// Joins with this sound.
 fn join_with(
     parts: &[JoinPart<'_>],
     audio: Option<Audio>,

@@ -1,4 +1,4 @@
-//! Where decoding may start, and whether the clock has one order.
+//! Finds where decoding can start, and checks the order of times.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ const ONE_CLOCK: &str = "give the file one clock with `ffmpeg -i IN -c copy OUT.
 /// Pictures are stored at most this many places away from where they are shown (H.264 and HEVC allow 16).
 const MAX_REORDER: usize = 64;
 
-/// The first packet that can be decoded on its own. What is stored before it is lost, and said to be.
+/// The first packet that can be decoded on its own. Packets before it are lost, and a note says so.
 pub(crate) fn first_entry(
     packets: &mut [ScannedPacket],
     demuxer: &Demuxer,
@@ -39,8 +39,8 @@ pub(crate) fn first_entry(
     Ok(first)
 }
 
-/// The key frames at which a cut loses nothing: all that is stored before one is shown before it, and of what is
-/// stored after it only its leading pictures are.
+/// The key frames at which a cut loses nothing. Everything that is stored before such a key frame is shown before it.
+/// Of the pictures that are stored after it, only its leading pictures are shown before it.
 pub(crate) fn keyframes(packets: &[ScannedPacket], first_entry: usize) -> Result<Vec<Keyframe>, MediaError> {
     let pts = |i: usize| packets[i].pts.filter(|_| packets[i].has_picture);
     check_order(packets)?;

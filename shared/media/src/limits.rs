@@ -1,4 +1,4 @@
-//! Bounds on what is accepted, checked before memory or time is spent.
+//! Bounds on sources. They are checked before memory or time is used.
 
 use std::str::FromStr;
 
@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::MediaError;
 
-/// Bounds on a source. Each refusal is a [`MediaError::LimitExceeded`] that names the value and the bound.
+/// Bounds on a source. A source beyond a bound is refused with [`MediaError::LimitExceeded`], which names the value and
+/// the bound.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -24,9 +25,9 @@ pub struct Limits {
     pub max_streams: u32,
     /// Seconds of decoding in which no picture comes out.
     pub max_decode_s: u64,
-    /// Segments that a video may be planned into.
+    /// Segments of a video.
     pub max_segments: u64,
-    /// Memory that the pictures that one process works on may take at a time, in bytes.
+    /// Memory for all pictures that one process works on at the same time, in bytes.
     pub max_memory_bytes: u64,
 }
 
@@ -48,7 +49,7 @@ impl Default for Limits {
     }
 }
 
-/// The defaults with what a text sets, as [`Limits::with`] reads it.
+/// The defaults, with the changes of a text in the format of [`Limits::with`].
 impl FromStr for Limits {
     type Err = MediaError;
 
@@ -58,11 +59,11 @@ impl FromStr for Limits {
 }
 
 impl Limits {
-    /// The defaults, with what the variable `TRACKDROP_LIMITS` sets: `max_bytes=5000000000,max_frames=100000`, in the names of
-    /// the fields.
+    /// The defaults, with the changes of the variable `TRACKDROP_LIMITS`, such as
+    /// `max_bytes=5000000000,max_frames=100000`. The names are those of the fields.
     ///
     /// # Errors
-    /// [`MediaError::Unsupported`] for a name that is no bound, and a value that is no whole number.
+    /// [`MediaError::Unsupported`] if a name is not a bound, or a value is not a whole number.
     pub fn from_environment() -> Result<Self, MediaError> {
         match std::env::var("TRACKDROP_LIMITS") {
             Ok(text) => Self::default().with(&text),
@@ -71,10 +72,10 @@ impl Limits {
         }
     }
 
-    /// These bounds with others in their place: `name=value`, separated by commas.
+    /// These bounds with some of them changed: `name=value`, separated by commas.
     ///
     /// # Errors
-    /// As [`Limits::from_environment`].
+    /// The same as of [`Limits::from_environment`].
     pub fn with(mut self, text: &str) -> Result<Self, MediaError> {
         for setting in text.split(',').map(str::trim).filter(|setting| !setting.is_empty()) {
             let bad = |why: &str| MediaError::Unsupported {

@@ -1,4 +1,4 @@
-//! Frames that can't be copied, re-encoded without loss: the same pixels, in chunks that start with a key frame.
+//! Re-encodes frames that can't be copied, without loss: the same pixels, in chunks that start with a key frame.
 
 use std::{
     ops::Range,
@@ -21,10 +21,10 @@ use crate::{
     scan::tag_packet,
 };
 
-/// Pixel formats that x264 stores as they are. It takes others, and gives them back as one of these.
+/// Pixel formats that x264 stores as they are. It accepts others, and returns them as one of these.
 const X264_FORMATS: [&str; 9] =
     ["yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"];
-/// Those that FFV1 takes and gives back as another one, or with other bytes between the pixels.
+/// Pixel formats that FFV1 accepts, and returns as another one or with other bytes between the pixels.
 const NOT_FFV1_FORMATS: [&str; 3] = ["rgb48le", "rgba64le", "bgr0"];
 
 /// Opens the decoder of a stream.
@@ -47,11 +47,11 @@ impl std::fmt::Debug for Opener {
     }
 }
 
-/// A range of packets of the source, decoded from its first one on.
+/// A range of packets of the source, which is decoded from its first packet on.
 #[derive(Debug)]
 pub(crate) struct Reencoded {
     decoder: Decoder,
-    /// What opens the decoder once more.
+    /// Opens the decoder again.
     opener: Opener,
     /// All packets of the range.
     all: Range<usize>,
@@ -60,15 +60,15 @@ pub(crate) struct Reencoded {
     at_end: bool,
     /// The first frame of a later segment.
     waiting: Option<Frame>,
-    /// The time of the frame that came out last.
+    /// The time of the last frame.
     last_pts: i64,
 }
 
-/// Gives a packet of the source by its place.
+/// Returns a packet of the source by its index.
 pub(crate) type Packets<'a> = dyn FnMut(usize) -> Result<Packet, MediaError> + 'a;
 
 impl Reencoded {
-    /// Opens a decoder for packets of the source; decoding may start at the first of them.
+    /// Opens a decoder for packets of the source. Decoding must be able to start at the first of them.
     pub(crate) fn open(source: &Demuxer, index: &VideoIndex, packets: Range<usize>) -> Result<Self, MediaError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let Effort { threads, .. } = Effort::of(index.width, index.height, threads);
@@ -78,8 +78,8 @@ impl Reencoded {
         Ok(Self { decoder, opener, all, packets, at_end: false, waiting: None, last_pts: i64::MIN })
     }
 
-    /// Writes the chunk of a segment: its own frames, whole ones and damaged ones. Those that can't be decoded are missing in it,
-    /// as they would be in a chunk that was copied.
+    /// Writes the chunk of a segment: its own frames, also damaged ones. Frames that can't be decoded are missing, as
+    /// in a copied chunk.
     pub(crate) fn write_chunk(
         &mut self,
         segment: &PlannedSegment,
@@ -111,7 +111,8 @@ impl Reencoded {
         match chunk {
             Some(chunk) => chunk.finish()?,
             None => {
-                // A Matroska file without any picture can't be opened: a black one that nobody owns says that all are missing.
+                // A Matroska file without pictures can't be opened. So it gets one black picture, which no segment
+                // owns: all frames are missing.
                 let shape = Shape::any();
                 let mut nobodys = frame::Video::new(shape.format, shape.width, shape.height);
                 (0..nobodys.planes()).for_each(|plane| nobodys.data_mut(plane).fill(16));
@@ -160,7 +161,7 @@ impl Reencoded {
                 Step::Picture => {
                     let place = picture.pts().and_then(|tag| usize::try_from(tag).ok());
                     let packet = place.and_then(|place| index.packets.get(place)).filter(|packet| !packet.is_lost);
-                    // One that comes too late is missing: what is shown goes forward.
+                    // A frame that comes too late is missing, because shown times must increase.
                     let Some(pts) = packet.and_then(|packet| packet.pts).filter(|&pts| pts > self.last_pts) else {
                         continue;
                     };
@@ -187,7 +188,7 @@ impl Reencoded {
     }
 }
 
-/// What an encoder is opened for, and what every picture that it gets must be.
+/// The format for which an encoder is opened, and which all its pictures must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Shape {
     width: u32,
@@ -270,8 +271,9 @@ impl LosslessChunk {
     }
 }
 
-/// x264 without quantisation where it stores the pixel format as it is, since it also makes use of pictures that are alike; else FFV1, and for
-/// formats that this does not take FFV1 of grey pictures with the same bytes.
+/// The encoder is x264 without quantisation if it stores the pixel format as it is, because x264 also uses the
+/// similarity of pictures. Otherwise it is FFV1. For formats that FFV1 does not accept, it is FFV1 with grey pictures
+/// of the same bytes.
 fn open_encoder(shape: &Shape, index: &VideoIndex) -> Result<(encoder::Video, Option<Packing>), MediaError> {
     const FFV1: (&str, &[(&str, &str)]) = ("ffv1", &[("level", "3"), ("slicecrc", "1")]);
     let name = shape.format.descriptor().map_or("", |described| described.name());
@@ -327,7 +329,7 @@ fn try_encoder(
     video.open_with(options)
 }
 
-/// Rewrites the chunk with what is known now. A container's description comes before its pictures.
+/// Rewrites the chunk with the final description. A container has its description before its pictures.
 fn describe_again(chunk: &Path, description: &ChunkDescription) -> Result<(), MediaError> {
     let limits = Limits { max_bytes: u64::MAX, max_pixels: u64::MAX, ..Limits::default() };
     let mut demuxer = Demuxer::open(chunk, Timeline::Media, &limits)?;

@@ -1,4 +1,4 @@
-//! What work on pictures of a size takes of memory, and how much of it is done at a time.
+//! How much memory the work on pictures of a size needs, and how much work is done at the same time.
 //!
 //! The figures were measured on pictures of 7680x4320 (HEVC, 10 bits, 4:2:0) and 8192x8192 (HEVC, 12 bits, 4:4:4) with FFmpeg 5.1 and libx264 164,
 //! and are rounded up: docs/video.md has them.
@@ -9,11 +9,11 @@ use ffmpeg_next::ffi;
 
 use crate::{Limits, MediaError, VideoParams};
 
-/// Up to this size, a little more than 4096x2160, all is done as fast as it can be.
+/// Up to this size, a little more than 4096x2160, nothing is limited.
 const USUAL_PIXELS: u64 = 4096 * 2304;
 /// From here on there is one thread and no look-ahead.
 const HUGE_PIXELS: u64 = 6144 * 6144;
-/// Pictures that a decoder of one thread holds: what others refer to, those that wait for their turn, and the one in hand.
+/// Pictures that a decoder with one thread holds: references, pictures that wait to be shown, and the current one.
 const DECODED: u64 = 8;
 /// libx264 on one thread, without look-ahead.
 const ENCODER_BYTES_A_PIXEL: u64 = 18;
@@ -21,22 +21,23 @@ const LOOKAHEAD_BYTES_A_PIXEL: u64 = 3;
 const THREAD_BYTES_A_PIXEL: u64 = 8;
 /// What its preset looks ahead, in pictures.
 const USUAL_LOOKAHEAD: u32 = 10;
-/// Pictures that drawing is ahead of the encoder: enough to hide a slow one.
+/// How many pictures drawing is ahead of the encoder. It is enough if one picture is slow to encode.
 const USUAL_PICTURES_AHEAD: usize = 2;
 
-/// How much of a video is processed at a time. It depends on the video and the machine alone, so all of its segments are coded alike.
+/// How much of a video is processed at the same time. It depends only on the video and the machine, so all segments are
+/// encoded alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
     /// Threads of a decoder or an encoder.
     pub threads: usize,
-    /// Pictures that may be drawn before the encoder takes them.
+    /// How many pictures can be drawn before the encoder takes them.
     pub pictures_ahead: usize,
-    /// Pictures that the encoder looks ahead, where that is not what its preset says.
+    /// How many pictures the encoder looks ahead, if this differs from its preset.
     pub(crate) lookahead: Option<u32>,
 }
 
 impl Effort {
-    /// For pictures of this size on a machine that would use this many threads.
+    /// For pictures of this size, on a machine that would use this many threads.
     pub(crate) fn of(width: u32, height: u32, threads: usize) -> Self {
         let pixels = u64::from(width) * u64::from(height);
         if pixels <= USUAL_PIXELS {
@@ -49,21 +50,21 @@ impl Effort {
     }
 }
 
-/// What work on a video takes.
+/// The memory that work on a video needs.
 pub trait VideoWork {
     /// How much of the video is processed at a time, on a machine that would use this many threads.
     fn effort(&self, threads: usize) -> Effort;
 
-    /// Bytes that decoding on this many threads takes at most.
+    /// At most how many bytes decoding needs, with this many threads.
     fn decoding_bytes(&self, threads: usize) -> u64;
 
-    /// Bytes that this many decoded pictures take which are held beside those of the decoder.
+    /// How many bytes are needed for this many decoded pictures, in addition to those of the decoder.
     fn held_bytes(&self, pictures: u64) -> u64;
 
-    /// Bytes that decoding on one thread, drawing, and encoding on this many threads take at most.
+    /// At most how many bytes are needed for decoding with one thread, drawing, and encoding with this many threads.
     fn drawing_bytes(&self, threads: usize) -> u64;
 
-    /// Refuses a video that no stage could work on within the bound on memory.
+    /// Refuses a video that the stages can't process within the bound on memory.
     ///
     /// # Errors
     /// [`MediaError::LimitExceeded`].

@@ -1,4 +1,4 @@
-//! Writing a container, packet by packet.
+//! Writes a container, packet by packet.
 
 use std::{
     io::{Seek, Write},

@@ -1,12 +1,12 @@
-//! A scan that was interrupted resumes where it stopped.
+//! Notes with which an interrupted scan resumes where it stopped.
 //!
-//! To plan some long sources, all their packets have to be read. The scan then stores its results in parts as it advances. A later scan reads these
-//! parts, goes back to a little before their end, and reads on from there. A demuxer that begins in the middle may know less than one that comes from
-//! the start. So its packets count only once it has returned exactly the packets that are noted, over a long part up to the last of them. If it
-//! does not, the scan starts again.
+//! To plan some long sources, all their packets must be read. While a scan advances, it stores its results in parts. A
+//! later scan reads these parts, and continues a little before their end. A demuxer that begins in the middle can know
+//! less than one that began at the start. So the later scan must first return exactly the noted packets, over a long
+//! part and up to the last of them. If it does not, the scan starts again from the beginning.
 //!
-//! A part ends at the first packet whose position is beyond the next multiple of a fixed number of bytes, so two scans of one source make the same
-//! parts.
+//! A part ends at the first packet whose position is beyond the next multiple of a fixed number of bytes. So two scans
+//! of the same source make the same parts.
 
 use std::{collections::VecDeque, fmt, io, sync::Arc};
 
@@ -17,27 +17,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{MediaError, demux::Demuxer, scanned_packet::ScannedPacket};
 
-/// Where the parts are stored. A write is atomic: a part is stored whole or not at all.
+/// The store of the parts. A write is atomic: a part is stored completely or not at all.
 pub trait Notes: Send + Sync {
-    /// The part of this name, if it is there.
+    /// The part with this name, if it exists.
     ///
     /// # Errors
-    /// If the store does not answer: the scan fails, and may be repeated.
+    /// If the store does not answer. The scan then fails, and can be repeated.
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
 
-    /// Keeps a part. Another one of its name, which is the same, may be there already.
+    /// Stores a part. If a part with this name exists already, it has the same content.
     ///
     /// # Errors
-    /// As [`Notes::read`].
+    /// The same as of [`Notes::read`].
     fn write(&self, name: &str, part: Vec<u8>) -> io::Result<()>;
 }
 
-/// How often is noted, and how far a later scan goes back.
+/// How often notes are made, and how far a later scan goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoteEvery {
-    /// Bytes of the source that a part is for. Of a source that is not longer nothing is noted.
+    /// How many bytes of the source a part covers. Sources that are not longer have no notes.
     pub bytes: u64,
-    /// Packets of the video before the end of the parts that a later scan reads once more, if they lie within `bytes`.
+    /// How many packets before the end of the notes a later scan reads again, if they are within `bytes`.
     pub overlap_packets: usize,
 }
 
@@ -77,18 +77,18 @@ struct Part {
 /// The notes of one scan.
 pub(crate) struct Notebook {
     noted: Noted,
-    /// What earlier scans found, until this one has caught up with it.
+    /// What earlier scans found, until this scan has reached the end of it.
     known: Vec<ScannedPacket>,
     streams: u32,
     broken_places: u64,
-    /// Where this scan began among what is known.
+    /// Where in the notes this scan began.
     began_at: Option<usize>,
     parts: u32,
     /// Packets in the parts.
     in_parts: usize,
     /// Broken places when each of the last packets was read.
     broken: VecDeque<u64>,
-    /// The source contains something beside the packets that a scan which starts here would not know.
+    /// The source has something beside its packets that a scan from here would not know.
     is_over: bool,
 }
 
@@ -101,7 +101,7 @@ pub(crate) enum Then {
 }
 
 impl Notebook {
-    /// Reads the notes of the demuxer's source; none where it has none, or is too short for any.
+    /// Reads the notes of the demuxer's source. None if there are none, or if the source is too short for notes.
     pub(crate) fn of(demuxer: &Demuxer) -> Result<Option<Self>, MediaError> {
         let source = demuxer.source();
         let Some(noted) = source.noted().filter(|noted| source.bytes().is_some_and(|bytes| bytes > noted.every.bytes))
@@ -121,7 +121,7 @@ impl Notebook {
         };
         let failed = |error| MediaError::io("read what is noted of", demuxer.path(), error);
         while let Some(bytes) = noted.notes.read(&name_of(notebook.parts)).map_err(failed)? {
-            // What can't be read is as good as missing.
+            // Notes that can't be read are treated as missing.
             let Ok(part) = serde_json::from_reader::<_, Part>(ZlibDecoder::new(&bytes[..])) else { break };
             notebook.parts += 1;
             (notebook.streams, notebook.broken_places) = (part.streams, part.broken_places);
@@ -131,7 +131,7 @@ impl Notebook {
         Ok(Some(notebook))
     }
 
-    /// Moves a demuxer back to before the end of what is known. False where nothing is known, and where it can't be moved.
+    /// Moves a demuxer to a place before the end of the notes. False if there are no notes, or if it can't be moved.
     pub(crate) fn go_back(&mut self, demuxer: &mut Demuxer) -> Result<bool, MediaError> {
         let NoteEvery { bytes, overlap_packets } = self.noted.every;
         let Some(last) = self.known.last() else { return Ok(false) };
@@ -155,13 +155,13 @@ impl Notebook {
         (self.parts, self.in_parts, self.broken_places) = (0, 0, 0);
     }
 
-    /// Whether what was read so far does not count yet.
+    /// Whether the scan has not reached the end of the notes yet.
     pub(crate) fn is_behind(&self) -> bool {
         !self.known.is_empty()
     }
 
-    /// Notes a packet; call it for each packet after it was found. `packets` are all that were found so far. `is_plain` says that nothing is known
-    /// but them.
+    /// Notes a packet. Call it for each packet after it was found. `packets` are all packets so far. `is_plain` says
+    /// that nothing but packets is known.
     pub(crate) fn note(
         &mut self,
         packets: &mut Vec<ScannedPacket>,
@@ -192,7 +192,7 @@ impl Notebook {
         Ok(Then::GoOn)
     }
 
-    /// Once what was read ends with what is known, it is what is known and what came after it.
+    /// If the packets that were read end with the noted ones, the result is the notes and the packets after them.
     fn catch_up(&mut self, packets: &mut Vec<ScannedPacket>, demuxer: &mut Demuxer) -> Then {
         let overlap = self.known.len() - self.began_at.unwrap_or_default();
         let Some(settled) = packets.len().checked_sub(UNSETTLED).filter(|&settled| settled > 0) else {

@@ -1,8 +1,8 @@
-//! A container's times against the order in which the bitstream shows its pictures.
+//! Compares the times of a container with the order in which the bitstream shows its pictures.
 //!
-//! Some writers give each picture its decoding time as the time when it is shown, though the stream has B-frames: `ffmpeg -r 25 -i raw.h264 -c copy`,
-//! writers that fill in one number for both. A decoder puts the pictures out in their own order, whatever the times; so there the n-th picture
-//! that comes out takes the n-th time.
+//! Some writers store the decoding time of each picture as its presentation time, although the stream has B-frames:
+//! `ffmpeg -r 25 -i raw.h264 -c copy`, and writers that use one number for both. A decoder returns the pictures in the
+//! order of the bitstream, for any times. So in such a file the n-th picture of the decoder gets the n-th time.
 
 use crate::{
     MediaError,
@@ -11,18 +11,20 @@ use crate::{
     scanned_packet::{DecodedPicture, ScannedPacket},
 };
 
-/// An MP4 whose pictures take up to this many bytes is looked at whole: reading keeps as much in memory, so cutting need not read it again.
+/// An MP4 with at most this many bytes of pictures is examined completely. Reading holds as many bytes in memory, so
+/// cutting need not read them again.
 const FEW_BYTES: usize = 16 << 20;
-/// Of a larger one, pictures at this many key frames are looked at, evenly spread, ...
+/// In a larger MP4, pictures at this many key frames are examined, evenly spread, ...
 const PLACES: usize = 8;
-/// ... this many from each on: an encoder that makes B-frames makes one every few pictures.
+/// ... and this many pictures from each key frame on. An encoder that makes B-frames makes one every few pictures.
 const AT_A_PLACE: usize = 12;
-/// What is read of a picture.
+/// How many bytes of a picture are read.
 const HEAD_BYTES: usize = 4096;
-/// A contradiction in fewer than one of this many pictures is damage, and no habit of the writer.
+/// If fewer than one of this many pictures contradicts its time, the reason is damage, and not the writer.
 const A_HABIT: usize = 500;
 
-/// Reads the first bytes of pictures of an MP4, of which only the index is known, where its times show all pictures as they are stored.
+/// Reads the first bytes of pictures of an MP4, if its times show all pictures in stored order. Until then only its
+/// index is known.
 pub(crate) fn look_at_pictures(packets: &mut [ScannedPacket], demuxer: &Demuxer) -> Result<(), MediaError> {
     let Some(mut heads) = PictureHeads::of(&demuxer.parameters()?) else { return Ok(()) };
     if !packets.is_sorted_by_key(|packet| packet.pts) {
@@ -57,7 +59,8 @@ fn places(packets: &[ScannedPacket]) -> Vec<std::ops::Range<usize>> {
     starts.into_iter().map(|start| start..(start + AT_A_PLACE).min(packets.len())).collect()
 }
 
-/// Whether pictures that the bitstream shows before the one stored ahead of them have later times, and not by damage.
+/// Whether the times contradict the bitstream, and not because of damage: the bitstream shows a picture before the one
+/// that is stored ahead of it, but its time is later.
 pub(crate) fn contradicts_times(packets: &[ScannedPacket]) -> bool {
     let (mut previous, mut pictures, mut contradictions) = (None, 0usize, 0usize);
     for packet in packets.iter().filter(|packet| packet.has_picture) {

@@ -1,17 +1,19 @@
-//! How a picture is stored turned or mirrored, and the way back to upright.
+//! How a stored picture is turned or mirrored, and how it becomes upright.
 
 use ffmpeg::{codec::packet::side_data, ffi, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::{Orientation, Turn};
 
-/// Degrees by which a matrix may miss a quarter turn and still be one, as in FFmpeg's own `-autorotate`.
+/// If a matrix differs from a quarter turn by at most this many degrees, it counts as one, as in FFmpeg's
+/// `-autorotate`.
 const TOLERANCE_DEGREES: f64 = 1.0;
-/// Part by which the sides that a matrix makes may differ from the picture's own before that is worth saying.
+/// A warning is made if the sides that a matrix makes differ from those of the picture by more than this share.
 const SCALE_TOLERANCE: f64 = 0.01;
 
-/// What a display matrix asks for (ISO/IEC 14496-12, 6.2.2: `[a b u  c d v  x y w]`, 16.16 and 2.30 fixed point), and what it asks for that
-/// is not done. A turn that is no quarter turn is not made at all, as in browsers and OpenCV.
+/// The orientation that a display matrix states (ISO/IEC 14496-12, 6.2.2: `[a b u  c d v  x y w]`, 16.16 and 2.30 fixed
+/// point), and a text about what is ignored. A rotation that is not a multiple of 90 degrees is ignored, as in browsers
+/// and OpenCV.
 pub(crate) fn of_matrix(matrix: &[i32; 9]) -> (Orientation, Option<String>) {
     let [a, b, u, c, d, v, ..] = matrix.map(|cell| f64::from(cell) / 65_536.0);
     let determinant = a * d - b * c;
@@ -49,7 +51,7 @@ pub(crate) fn of_matrix(matrix: &[i32; 9]) -> (Orientation, Option<String>) {
     (Orientation { mirrored, turn }, odd)
 }
 
-/// What the number in a photograph's EXIF tag `Orientation` asks for (EXIF 2.32, 4.6.4); upright for any that is none.
+/// The orientation of a photograph's EXIF tag `Orientation` (EXIF 2.32, 4.6.4). Upright for invalid numbers.
 pub(crate) fn of_exif(number: u32) -> Orientation {
     let (mirrored, turn) = match number {
         2 => (true, Turn::None),

@@ -1,16 +1,17 @@
-//! Where the time of a presentation begins.
+//! Where time 0 of a presentation is.
 
 use ffmpeg::media;
 use ffmpeg_next as ffmpeg;
 
 use crate::{Rational, demux::Demuxer};
 
-/// The picture or the sound must begin within this many seconds of a clock's zero for the presentation to begin there.
+/// If the picture or the sound begins within this many seconds of the clock's zero, time 0 is the clock's zero.
 const NEAR_ZERO_S: f64 = 1.0;
 
-/// PTS of the presentation's time 0, by one rule in every container: the zero of the source's clock where the picture or the sound begins
-/// within a second of it, so that what begins a little late stays late; else the first shown picture, since such a clock was started by
-/// something else, hours before perhaps. The clocks of MPEG-TS and MPEG-PS have no zero.
+/// PTS of the presentation's time 0. The rule is the same for every container. If the picture or the sound begins
+/// within a second of the clock's zero, time 0 is that zero. So a picture that begins a little late stays late.
+/// Otherwise time 0 is the first shown picture, because something else started the clock, perhaps hours earlier. The
+/// clocks of MPEG-TS and MPEG-PS have no zero.
 pub(crate) fn origin_pts(demuxer: &Demuxer, time_base: Rational, shown_start_pts: i64) -> i64 {
     let begins_s = [Some(shown_start_pts as f64 * time_base.to_f64()), sound_starts_s(demuxer)];
     let has_zero = !matches!(demuxer.input().format().name(), "mpegts" | "mpeg");

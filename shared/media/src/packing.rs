@@ -1,4 +1,4 @@
-//! Pictures of pixel formats that no lossless encoder takes, as the bytes of a grey picture.
+//! Stores pictures whose pixel format no lossless encoder accepts, as the bytes of a grey picture.
 
 use std::{ffi::CString, fmt, str::FromStr};
 
@@ -7,8 +7,9 @@ use ffmpeg_next as ffmpeg;
 
 use crate::{MediaError, error::check};
 
-/// Which pictures are stored so. Their bytes, plane after plane and without padding, are sorted by their place in a pixel (all blue ones,
-/// all green ones, ...) so that neighbours are alike, and fill the rows of a grey picture.
+/// The format of pictures that are stored in this way. Their bytes, plane after plane and without padding, are sorted
+/// by their place in a pixel (all blue ones, all green ones, ...), so that neighbours are similar. They fill the rows
+/// of a grey picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packing {
     format: Pixel,

@@ -1,9 +1,10 @@
-//! How the annotated video is coded, as far as its source decides it.
+//! How the annotated video is encoded, as far as this depends on its source.
 
 use crate::{FieldOrder, Rational, Turn, VideoParams};
 
-/// How the annotated video is coded in fields, as an interlaced source is: players then treat the two alike. H.264 does so for heights that four
-/// divides, and fields that were turned on their side are columns; such pictures are coded as if they were taken at one time.
+/// The field order of the annotated video. An interlaced source gets an interlaced video, so that players treat both
+/// alike. There are two exceptions, which are encoded as progressive: H.264 needs a height that is a multiple of four,
+/// and the fields of a picture that was turned on its side are columns.
 pub(crate) fn coded_fields(params: &VideoParams) -> Option<FieldOrder> {
     let turned = params.orientation;
     let order = params.field_order.filter(|_| !turned.swaps_sides() && params.even_size().1.is_multiple_of(4));

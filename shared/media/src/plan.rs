@@ -1,11 +1,12 @@
-//! Dividing a video into segments of about equal length.
+//! Divides a video into segments of about equal length.
 
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 use crate::{MediaError, PtsList, Rational, SegmentSpan, VideoIndex};
 
-/// A part without a place to cut may be this many targets long, and always this many seconds, before it is re-encoded.
+/// A part without a place to cut is re-encoded if it is longer than this many target lengths, and longer than this many
+/// seconds.
 const LONGEST_TARGETS: f64 = 4.0;
 const LONGEST_AT_LEAST_S: f64 = 1.0;
 
@@ -20,22 +21,23 @@ pub struct Window {
     pub time_base: Rational,
 }
 
-/// One piece of work: the frames of its span.
+/// The plan of one segment: the frames of its span.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedSegment {
     /// From 0, in the order of time.
     pub number: u32,
-    /// The key frame (index into [`VideoIndex::keyframes`]) where decoding starts. Segment 0 may start later than it.
+    /// The key frame (index into [`VideoIndex::keyframes`]) at which decoding starts. Segment 0 can start later than
+    /// it.
     pub first_keyframe: usize,
     /// The key frame at which the next segment starts, or the first one after the shown part; `None`: to the end.
     pub end_keyframe: Option<usize>,
     /// The frames that it owns, in the source's time base.
     pub span: SegmentSpan,
-    /// PTS of each of them. The chunk carries it as well.
+    /// PTS of each of these frames. The chunk has this list, too.
     pub frame_pts: PtsList,
-    /// Whether its frames are re-encoded without loss, because the source has no key frame to cut at for too long, or because a chunk can't
-    /// hold the source's packets. Then it is a
-    /// part of the frames from `first_keyframe` to `end_keyframe`, and its chunk holds its own frames and no others.
+    /// Whether its frames are re-encoded without loss: the source has no key frame to cut at for too long, or a chunk
+    /// can't hold the source's packets. Then the segment is a part of the frames from `first_keyframe` to
+    /// `end_keyframe`, and its chunk has only its own frames.
     pub is_reencoded: bool,
 }
 
@@ -53,12 +55,12 @@ impl PlannedSegment {
 }
 
 impl VideoIndex {
-    /// Segments that tile `shown_start_pts..shown_end_pts` with no hole and no overlap.
+    /// Divides `shown_start_pts..shown_end_pts` into segments, without a hole and without an overlap.
     ///
-    /// A segment ends at the first key frame that makes it at least `target_seconds` long (the last one, and one before a part
-    /// that is divided, can be shorter), so `f64::INFINITY` gives one segment.
-    /// A part without a key frame that is longer than four targets, and longer than 1 s, is divided all the same, into segments that
-    /// are re-encoded without loss: otherwise one key frame in a video would mean one worker for all of it.
+    /// A segment ends at the first key frame that makes it at least `target_seconds` long. So `f64::INFINITY` gives one
+    /// segment. The last segment, and one before a divided part, can be shorter. If a part without a key frame is
+    /// longer than four target lengths, and longer than 1 s, it is divided, too, and its segments are re-encoded
+    /// without loss. Otherwise a video with one key frame would have only one worker.
     ///
     /// # Errors
     /// [`MediaError::Unsupported`] if the target is not a positive number.
@@ -93,7 +95,7 @@ impl VideoIndex {
             }
             begin = next.unwrap_or(begin);
         }
-        // What a chunk can't hold is never copied; each segment is then a part of its own, from its key frame on.
+        // If a chunk can't hold the packets, nothing is copied. Then each segment is a part, from its key frame on.
         segments.iter_mut().for_each(|segment| segment.is_reencoded |= !self.can_be_copied);
         Ok(segments)
     }
@@ -104,7 +106,7 @@ impl VideoIndex {
         self.keyframes.iter().filter_map(|key| index(key.pts)).collect()
     }
 
-    /// A segment of these frames, whatever the plan is: for who has a look at a part of the video. It is none of a plan's.
+    /// A segment of these frames, to examine a part of the video. It does not belong to a plan.
     ///
     /// # Errors
     /// [`MediaError::Mismatch`] if the video does not have these frames.

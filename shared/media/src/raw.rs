@@ -1,4 +1,5 @@
-//! Bare streams of pictures (`.h264`, `.hevc`, `.m4v` ...): they have no clock, so the pictures are counted out at a rate.
+//! Bare streams of pictures (`.h264`, `.hevc`, `.m4v` ...). They have no clock, so their times are computed from a
+//! frame rate.
 
 use crate::{
     Limits, MediaError, Rational,
@@ -7,13 +8,13 @@ use crate::{
     scanned_packet::ScannedPacket,
 };
 
-/// Taken where neither the stream nor the user says a rate.
+/// The rate if neither the stream nor the user states one.
 const USUAL_RATE: Rational = Rational::of(25, 1);
-/// Pictures a second that a stream may say of itself; another number is none.
+/// Rates that a stream can state, in pictures per second. Other numbers are ignored.
 const CREDIBLE: std::ops::RangeInclusive<f64> = 1.0..=1000.0;
 
-/// Gives the n-th picture that is shown the n-th time at the rate that the user asked for, the stream says of itself, or that is usual.
-/// Returns the rate.
+/// Gives the n-th shown picture the n-th time at a constant rate, and returns the rate: that of the user, or that of
+/// the stream, or the usual one.
 pub(crate) fn count_out(
     packets: &mut [ScannedPacket],
     demuxer: &Demuxer,

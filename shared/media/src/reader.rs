@@ -1,4 +1,4 @@
-//! Decoding a chunk: exactly the frames it owns, at exactly the source's times.
+//! Decodes a chunk: exactly the frames that it owns, with exactly the source's times.
 
 use ffmpeg::{Packet, frame};
 use ffmpeg_next as ffmpeg;
@@ -16,52 +16,52 @@ use crate::{
 /// A pixel of no format has more bytes.
 const MOST_PIXEL_BYTES: u64 = 16;
 
-/// What decoding a chunk gave: the entry of one segment in the ledger.
+/// The result of decoding a chunk: the entry of one segment in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecodeReport {
-    /// Frames given out, damaged ones included.
+    /// How many frames were returned, also damaged ones.
     pub frames: u64,
     /// PTS of the first of them, in the source's time base.
     pub first_pts: Option<i64>,
     /// PTS of the last of them.
     pub last_pts: Option<i64>,
-    /// SHA-256 over the PTS of the frames given out, each as 8 bytes little-endian, in lower-case hexadecimal.
+    /// SHA-256 of the PTS of the returned frames, each as 8 bytes little-endian, in lower-case hexadecimal.
     pub pts_sha256: String,
-    /// PTS of owned frames that did not come out, or came out with errors; ascending. Complete once
+    /// PTS of owned frames that could not be decoded, or were decoded with errors, ascending. The list is complete when
     /// [`ChunkReader::next`] has returned `None`.
     pub damaged: Vec<i64>,
-    /// Pictures decoded only as references for others, or owned by a neighbour.
+    /// How many pictures were decoded only as references for others, or belong to another segment.
     pub discarded_outside_window: u64,
 }
 
-/// Decodes a chunk and gives out the frames of its window in presentation order.
+/// Decodes a chunk, and returns the frames of its window in presentation order.
 ///
-/// A frame that cannot be decoded is listed in the report, never skipped in silence.
+/// If a frame can't be decoded, the report lists it.
 #[derive(Debug)]
 pub struct ChunkReader {
     demuxer: Demuxer,
     decoder: Decoder,
     packet: PacketSlot,
-    /// A frame that was given back, to be filled again.
+    /// A frame that the caller returned, to be filled again.
     spare: Option<Frame>,
     limits: Limits,
     orientation: Orientation,
     frame_pts: PtsList,
     /// The chunk's own time of each owned frame, in milliseconds.
     times_ms: Vec<i64>,
-    /// Of each owned frame whether it is given out.
+    /// For each owned frame, whether it is wanted.
     is_wanted: Vec<bool>,
-    /// Whether what no wanted frame needs is left out.
+    /// Whether pictures that no wanted frame needs are not decoded.
     may_skip: bool,
-    /// Pictures that the decoder gave.
+    /// How many pictures the decoder returned.
     decoded: u64,
     /// PTS of frames that were damaged before they were re-encoded.
     damaged_before: PtsList,
-    /// What the chunk's pictures encode, if they hold the bytes of others.
+    /// How the chunk's pictures encode other pictures, if they do.
     packing: Option<Packing>,
-    /// Place in `frame_pts` after the last frame that came out.
+    /// Index in `frame_pts` after the last decoded frame.
     next_place: usize,
-    /// Place in `frame_pts` after the last frame that was given out before the decoder began once more.
+    /// Index in `frame_pts` after the last frame that was returned before the decoder began again.
     given_out: usize,
     phase: Phase,
     tally: Tally,
@@ -93,11 +93,12 @@ impl std::fmt::Debug for PacketSlot {
 }
 
 impl ChunkReader {
-    /// Opens a chunk that [`crate::cut`] wrote, a path or a [`Source`]. `window` and `frame_pts` are what the manifest says about it, in the
-    /// source's time base; they are compared with what the chunk says about itself. `threads` decode in parallel.
+    /// Opens a chunk that [`crate::cut`] wrote. `chunk` is a path or a [`Source`]. `window` and `frame_pts` are from
+    /// the manifest, in the source's time base. They are compared with the chunk's own description. `threads` is the
+    /// number of decoding threads.
     ///
     /// # Errors
-    /// [`MediaError::Mismatch`] if the file is no chunk or that of another segment.
+    /// [`MediaError::Mismatch`] if the file is not a chunk, or the chunk of another segment.
     pub fn open(
         chunk: impl Into<Source>,
         window: &Window,
@@ -108,10 +109,10 @@ impl ChunkReader {
         Self::open_on(VideoEngine::Software, chunk, window, frame_pts, limits, threads)
     }
 
-    /// As [`ChunkReader::open`], decoded on a video engine where that can be, else in software.
+    /// The same as [`ChunkReader::open`], but decodes on a video engine if possible, and otherwise in software.
     ///
     /// # Errors
-    /// As [`ChunkReader::open`].
+    /// The same as of [`ChunkReader::open`].
     pub fn open_on(
         engine: VideoEngine,
         chunk: impl Into<Source>,
@@ -156,15 +157,15 @@ impl ChunkReader {
         })
     }
 
-    /// Returns frames upright. The orientation comes from the index of the source; a chunk may say something else, or nothing.
+    /// Returns upright frames. The orientation is that of the source's index. A chunk can state another one, or none.
     #[must_use]
     pub fn with_orientation(self, orientation: Orientation) -> Self {
         Self { orientation, ..self }
     }
 
-    /// Returns the frames of these PTS only, ascending; the report covers no other. Of the other pictures those are not decoded that no picture
-    /// refers to: all of them in a codec of key frames alone, and in H.264 without fields those that the stream marks. Nothing is decoded after the
-    /// last of these frames.
+    /// Returns only the frames with these PTS, which are ascending. The report has no others either. Other pictures are
+    /// not decoded if no picture refers to them: all of them in a codec that has key frames only, and in H.264 without
+    /// fields those that the stream marks. Nothing is decoded after the last of these frames.
     #[must_use]
     pub fn only(mut self, wanted_pts: &[i64]) -> Self {
         self.is_wanted = self.frame_pts.iter().map(|pts| wanted_pts.binary_search(pts).is_ok()).collect();
@@ -172,10 +173,10 @@ impl ChunkReader {
         self
     }
 
-    /// The next frame of the window; `None` after the last.
+    /// Returns the next frame of the window; `None` after the last one.
     ///
     /// # Errors
-    /// I/O errors, and [`MediaError::LimitExceeded`] for a picture larger than the limits. Damage is no error: see
+    /// I/O errors, and [`MediaError::LimitExceeded`] for a picture beyond the limits. Damage is not an error: see
     /// [`DecodeReport::damaged`].
     #[expect(clippy::should_implement_trait, reason = "an iterator of results would hide that this reads a file")]
     pub fn next(&mut self) -> Result<Option<Frame>, MediaError> {
@@ -208,22 +209,22 @@ impl ChunkReader {
         Ok(None)
     }
 
-    /// Takes back a frame that is no longer needed, so that the next one need not be allocated.
+    /// Takes a frame that is no longer needed, so that the next one need not be allocated.
     pub fn take_back(&mut self, frame: Frame) {
         self.spare = Some(frame);
     }
 
-    /// Whether a GPU decodes. It does not tell what is damaged: only frames that do not come out are.
+    /// Whether a GPU decodes. A GPU does not report damage, so only missing frames count as damaged.
     pub fn is_in_hardware(&self) -> bool {
         self.decoder.is_in_hardware()
     }
 
-    /// Pictures that came out of the decoder, wanted or not.
+    /// How many pictures the decoder returned, wanted or not.
     pub fn decoded(&self) -> u64 {
         self.decoded
     }
 
-    /// What has been decoded so far.
+    /// The report of what was decoded so far.
     pub fn report(&self) -> DecodeReport {
         let mut damaged = self.tally.damaged.clone();
         damaged.sort_unstable();
@@ -237,8 +238,8 @@ impl ChunkReader {
         }
     }
 
-    /// Decodes again on one thread, which always reports the same damage. Frames that were returned already are not returned twice, but counted
-    /// again.
+    /// Decodes again with one thread, which always reports the same damage. Frames that were returned already are not
+    /// returned again, but they are counted again.
     fn begin_again(&mut self) -> Result<(), MediaError> {
         let chunk = self.demuxer.source().clone();
         tracing::info!(chunk = %chunk.name().display(), frames = self.next_place, "FFmpeg complains: decoded once more on one thread");
@@ -297,7 +298,7 @@ impl ChunkReader {
         self.next_place = self.frame_pts.len();
     }
 
-    /// Reports what was wanted and did not come out before a place.
+    /// Reports the wanted frames before an index that were not decoded.
     fn pass_over(&mut self, place: usize) {
         let passed = self.next_place..place;
         let lost =
