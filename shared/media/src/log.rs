@@ -12,25 +12,25 @@ use std::{
 
 use ffmpeg_next::{codec, ffi};
 
-/// How the message begins that says that a part of a picture was made up. It is no error to FFmpeg.
+/// The beginning of the message that a part of a picture was concealed. FFmpeg does not report it as an error.
 const CONCEALING: &[u8] = b"concealing";
 
 thread_local! {
     static DEMUXER_ERRORS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Takes FFmpeg's log over, for the whole process.
+/// Receives FFmpeg's log, for the whole process.
 pub(crate) fn install() {
     // SAFETY: the callback has the signature that FFmpeg calls; it may be called from any thread.
     unsafe { ffi::av_log_set_callback(Some(notice)) };
 }
 
-/// Complaints of demuxers on this thread since the last call. Demuxers run on the thread that reads.
+/// How many errors the demuxers on this thread reported since the last call. Demuxers run on the thread that reads.
 pub(crate) fn take_demuxer_errors() -> u64 {
     DEMUXER_ERRORS.take()
 }
 
-/// Whether a decoder has complained, on whichever of its threads.
+/// Whether a decoder has reported an error, on any of its threads.
 #[derive(Debug, Default)]
 pub(crate) struct Complaints(Box<AtomicBool>);
 

@@ -1,4 +1,4 @@
-//! Colours in YUV, and filling, blending and lines on a surface. All of it clips.
+//! Colours in YUV. Fills, blends and draws lines on a surface. Everything is clipped.
 
 use crate::canvas::Surface;
 
@@ -24,7 +24,7 @@ pub(crate) struct Brush {
     yuv: [u8; 3],
 }
 
-/// A colour that a track keeps: hues a golden ratio apart never come close for neighbouring ids.
+/// The colour of a track. Hues differ by the golden ratio, so neighbouring ids never have similar ones.
 pub(crate) fn track_brush(surface: &Surface<'_>, track_id: u64) -> Brush {
     // The fraction of id * golden ratio, in 64-bit fixed point, so that large ids keep their spacing.
     let hue = (track_id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / (1u32 << 24) as f32;

@@ -1,4 +1,4 @@
-//! Names for how pixels are stored and which colours they mean.
+//! Names of pixel formats and colours.
 
 use std::ffi::{CStr, CString, c_char, c_int};
 

@@ -1,5 +1,5 @@
-//! What the first bytes of a packet say of its picture, as FFmpeg's parsers read them. Is it the second field of a frame that the packet before it
-//! began? Does the bitstream show it before the picture that is stored ahead of it?
+//! What the first bytes of a packet say about its picture, as FFmpeg's parsers read them. Is it the second field of the
+//! frame that the packet before it began? Does the bitstream show it before the picture that is stored before it?
 
 use ffmpeg::{codec, ffi};
 use ffmpeg_next as ffmpeg;
@@ -12,16 +12,17 @@ use crate::{
 /// Zeros behind what a parser reads.
 const PADDING: usize = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
 
-/// What a packet's first bytes say of its picture.
+/// What a packet's first bytes say about its picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PictureHead {
-    /// It completes the frame that the packet before it began: the decoder gives one picture for both, at the first one's time.
+    /// It completes the frame that the packet before it began. The decoder returns one picture for both, with the time
+    /// of the first.
     pub is_second_field: bool,
-    /// The bitstream shows it before the picture that is stored ahead of it, so its time must be earlier.
+    /// The bitstream shows it before the picture that is stored before it, so its time must be earlier.
     pub shows_before_previous: bool,
 }
 
-/// How a codec says in which order pictures are shown.
+/// How a codec states the order in which pictures are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OrderBy {
     /// Each has a picture order count, which restarts at some key frames (H.264, HEVC).
@@ -35,7 +36,7 @@ pub(crate) struct PictureHeads {
     parser: Parser,
     context: codec::context::Context,
     order_by: OrderBy,
-    /// Which codec's decoder gives one picture for two fields. FFmpeg's for HEVC gives each field as a picture of its own.
+    /// Whether the decoder returns one picture for two fields. FFmpeg's HEVC decoder returns each field as a picture.
     pairs: Option<Pairs>,
     /// Bytes of the length before each NAL unit; 0 for start codes.
     length_bytes: usize,
@@ -77,7 +78,8 @@ fn parser_id(codec: ffi::AVCodecID) -> i32 {
 }
 
 impl PictureHeads {
-    /// `None` for codecs whose packets are stored as they are shown, a whole picture each, or that have no parser.
+    /// `None` for codecs whose packets are stored in shown order, with one whole picture each, and for codecs without a
+    /// parser.
     pub(crate) fn of(parameters: &codec::Parameters) -> Option<Self> {
         let codec = codec_name(parameters);
         let order_by = match codec.as_str() {
@@ -104,7 +106,7 @@ impl PictureHeads {
         Some(Self { parser, context, order_by, pairs, length_bytes, open_field: None, previous: None })
     }
 
-    /// Packets are left out here: nothing is known of what the next one follows.
+    /// Packets are skipped here, so the packet before the next one is unknown.
     pub(crate) fn skip(&mut self) {
         (self.open_field, self.previous) = (None, None);
     }

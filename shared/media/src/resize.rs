@@ -1,6 +1,7 @@
-//! Bilinear scaling to the byte as OpenCV's `INTER_LINEAR` and Pillow's `BILINEAR` do it.
+//! Bilinear scaling with the same bytes as OpenCV's `INTER_LINEAR` and Pillow's `BILINEAR`.
 //!
-//! OpenCV weighs two samples a side, whatever the reduction; Pillow weighs all samples that an output covers, twice over.
+//! OpenCV uses two samples per side, for any reduction. Pillow uses a triangle that is two output samples wide, so
+//! every sample is used twice.
 
 mod opencv;
 mod pillow;
@@ -10,19 +11,19 @@ pub(crate) use opencv::OpenCv;
 pub(crate) use pillow::Pillow;
 pub(crate) use yuv::{Yuv, YuvLayout, YuvMatrix};
 
-/// The sides of a plane of bytes and of what it becomes.
+/// The sides of a plane of bytes, before and after scaling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizes {
     pub(crate) from: (usize, usize),
     pub(crate) to: (usize, usize),
 }
 
-/// A filter of planes of bytes that keeps its tables and rows from picture to picture.
+/// A filter for planes of bytes. It retains its tables and rows from picture to picture.
 pub(crate) trait PlaneFilter {
     /// For planes of these sides.
     fn new(sizes: Sizes) -> Self;
 
-    /// The sides that it was made for.
+    /// The sides for which it was made.
     fn sizes(&self) -> Sizes;
 
     /// Rows start a stride apart; what lies between them is left alone.

@@ -1,4 +1,4 @@
-//! Boxes of a picture in RGB, each scaled to the input of a network.
+//! Cuts boxes out of a picture, in RGB, and scales each to the input of a network.
 
 use crate::{
     Frame, MediaError,
@@ -7,7 +7,8 @@ use crate::{
 };
 use std::ops::Range;
 
-/// Takes one picture after the other whole, and gives its boxes. Keeps its memory from picture to picture. One per thread.
+/// Takes one picture after the other, and returns the content of its boxes. It reuses its memory for the next picture.
+/// Use one per thread.
 #[derive(Debug, Default)]
 pub struct RgbCropper {
     filter: ResizeFilter,
@@ -18,12 +19,12 @@ pub struct RgbCropper {
 }
 
 impl RgbCropper {
-    /// One that has no picture yet. A box is scaled by Pillow's filter or else by OpenCV's: see [`ResizeFilter`].
+    /// A cropper without a picture. It scales boxes by Pillow's filter, or otherwise by OpenCV's: see [`ResizeFilter`].
     pub fn new(filter: ResizeFilter) -> Self {
         Self { filter, ..Self::default() }
     }
 
-    /// Takes the upright picture, in its own size.
+    /// Takes the next picture, upright and in its own size.
     ///
     /// # Errors
     /// [`MediaError`]: pictures of its format can't be converted.
@@ -37,8 +38,9 @@ impl RgbCropper {
         frame.rgb_scaled_into(&mut self.scaler, width, height, [red, green, blue], width as usize)
     }
 
-    /// Writes the pixels that a box `[x1, y1, x2, y2]` covers, if only a part of them, as `size` (width and height) pixels into a plane for each of
-    /// red, green and blue, whose rows start `stride_bytes` apart. False, and nothing is written, where the box covers none.
+    /// Scales the content of a box `[x1, y1, x2, y2]` to `size` (width and height), and writes it into one plane each
+    /// for red, green and blue. Rows start `stride_bytes` apart. Pixels that the box covers only partly are included.
+    /// If the box covers no pixel, the result is false, and nothing is written.
     pub fn crop_into(
         &self,
         [x1, y1, x2, y2]: [f32; 4],
@@ -67,7 +69,7 @@ impl RgbCropper {
     }
 }
 
-/// The pixels that a stretch of a side covers.
+/// The pixels that a range of a side covers.
 fn pixels(stretch: Range<f32>, side: usize) -> Range<usize> {
     // Casts of floats saturate, and take what is no number for 0.
     let inside = |edge: f32| (edge as i64).clamp(0, side as i64) as usize;

@@ -1,4 +1,4 @@
-//! A decoded picture to planes of RGB of another size, by the filter that is asked for.
+//! Scales a decoded picture to planes of RGB, by the chosen filter.
 
 use ffmpeg::{ffi, format::Pixel, frame};
 use ffmpeg_next as ffmpeg;
@@ -9,27 +9,29 @@ use crate::{
     scale::{RgbPlanes, Scaler, Target, yuv_matrix},
 };
 
-/// By which filter a frame is scaled. All are bilinear; they differ in how many pixels they look at where a frame becomes smaller.
+/// The filter that scales a frame. All are bilinear. They differ in the number of pixels that they use when a frame
+/// becomes smaller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResizeFilter {
-    /// swscale's: all pixels count.
+    /// That of swscale: it uses all pixels.
     #[default]
     Swscale,
-    /// OpenCV's `INTER_LINEAR`: two pixels a side count, whatever the reduction. Of a picture in RGB it gives OpenCV's very bytes. A picture in YUV of
-    /// 8 bits is converted and scaled in one step: its bytes differ from those of two steps by at most two levels of 0 to 255, except at colours
-    /// outside the range of RGB.
+    /// OpenCV's `INTER_LINEAR`: it uses two pixels per side, for any reduction. For a picture in RGB the result has the
+    /// same bytes as OpenCV's. A picture in 8-bit YUV is converted and scaled in one step. The result differs from that
+    /// of two steps by at most two of 255 levels, except in colours outside the range of RGB.
     OpenCv,
-    /// Pillow's `BILINEAR`, to the byte: all pixels count. It takes the whole picture in RGB, which costs most.
+    /// Pillow's `BILINEAR`, with the same bytes: it uses all pixels. It needs the whole picture in RGB, which takes the
+    /// most time.
     Pillow,
 }
 
-/// Scales frames to RGB; keeps its tables and its memory from frame to frame. One per thread.
+/// Scales frames to RGB. It reuses its tables and its memory for the next frame. Use one per thread.
 #[derive(Debug, Default)]
 pub struct RgbScaler {
     filter: ResizeFilter,
     scaler: Scaler,
     scaled: RgbPlanes,
-    /// The picture in its own size, where the filter takes that.
+    /// The picture in its own size, if the filter needs it.
     whole: RgbPlanes,
     opencv: Option<OpenCv>,
     pillow: Option<Pillow>,
@@ -41,12 +43,12 @@ pub struct RgbScaler {
 type MatrixKey = (ffi::AVColorRange, ffi::AVColorSpace, Pixel, (u32, u32));
 
 impl RgbScaler {
-    /// A scaler that has seen no frame yet, with swscale's filter.
+    /// A new scaler with swscale's filter.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with another filter.
+    /// A new scaler with this filter.
     pub fn with_filter(filter: ResizeFilter) -> Self {
         Self { filter, ..Self::default() }
     }
@@ -111,8 +113,9 @@ fn scale_planes<F: PlaneFilter>(filter: &mut Option<F>, sizes: Sizes, whole: &Rg
     }
 }
 
-/// The layout of the samples of a picture in 8-bit YUV. None for any other picture, and none if the last row or column of chroma covers only half a
-/// sample: swscale stretches it over the picture, and the family's own program sees the picture as swscale makes it.
+/// The layout of a picture in 8-bit YUV. None for any other picture. Also none if the last row or column of chroma
+/// covers only half a sample: swscale stretches the chroma then, and the program of the model's authors has the picture
+/// from swscale.
 fn layout_of(picture: &frame::Video) -> Option<YuvLayout> {
     let planar = |across, down| Some(YuvLayout { smaller: (across, down), is_paired: false });
     let layout = match picture.format() {

@@ -1,4 +1,4 @@
-//! swscale with the picture's own colour matrix and range.
+//! Scales with swscale, by the picture's own colour matrix and range.
 
 use ffmpeg::{ffi, frame, software::scaling::Flags};
 use ffmpeg_next as ffmpeg;
@@ -9,7 +9,7 @@ use crate::{
     resize::YuvMatrix,
 };
 
-/// Where the scaled picture goes: up to three planes of borrowed memory, checked by its constructors.
+/// The target of the scaled picture: up to three planes of borrowed memory, which the constructors check.
 pub(crate) struct Target<'a> {
     format: ffi::AVPixelFormat,
     width: i32,
@@ -83,7 +83,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Memory for a picture in planar RGB, with the room behind its rows that swscale may write to.
+/// Memory for a picture in planar RGB. Each row has room behind it, because swscale can write there.
 #[derive(Debug, Default)]
 pub(crate) struct RgbPlanes {
     bytes: Vec<u8>,
@@ -93,7 +93,7 @@ pub(crate) struct RgbPlanes {
     plane_bytes: usize,
 }
 
-/// swscale writes whole vectors, beyond a row's end where the width is no multiple of theirs.
+/// swscale writes whole vectors. If the width is not a multiple of a vector, it writes beyond the end of a row.
 const VECTOR_BYTES: usize = 64;
 
 impl RgbPlanes {
@@ -184,8 +184,9 @@ impl Scaler {
         }
         let color = ColorTags::of(picture);
         self.key = None;
-        // Exact arithmetic: machines of different makes must give the detector the same pixels. Without full chroma
-        // interpolation colours are off by up to six levels; with it they are right, at a tenth more time.
+        // Exact arithmetic: different machines must give the detector the same pixels. Without full chroma
+        // interpolation colours are wrong by up to six levels. With it they are right, and scaling takes a tenth
+        // longer.
         let flags = Flags::BILINEAR | Flags::ACCURATE_RND | Flags::BITEXACT | Flags::FULL_CHR_H_INT;
         // SAFETY: the old context is null or owned here; the new one is checked; the coefficient tables are static.
         unsafe {

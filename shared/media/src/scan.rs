@@ -1,4 +1,4 @@
-//! One pass over the packets of a video stream, and the presentation time of each.
+//! Finds all packets of a video stream in one pass, and the presentation time of each.
 
 use ffmpeg::{
     Packet,
@@ -25,28 +25,32 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub packets: Vec<ScannedPacket>,
-    /// Whether the packets can be copied: not where a chunk could not say what the container says beside them.
+    /// Whether the packets can be copied. They can't if a chunk can't store something that the container states beside
+    /// them.
     pub can_be_copied: bool,
 }
 
-/// An MP4 whose index names key frames further apart than this, in seconds, may hold others that it does not name.
+/// If the index of an MP4 has no key frame for more than this many seconds, there can be key frames that it does not
+/// name.
 const FAR_APART_S: f64 = 15.0;
-/// Ticks into which one is divided where pictures share it.
+/// The number of ticks into which one tick is divided if several pictures have it.
 const FINENESS: i64 = 1000;
-/// Of a key frame's packet, what is looked at for what precedes the picture in it.
+/// How many bytes of a key frame's packet are read, to find what precedes its picture.
 const HEAD_BYTES: usize = 4096;
 
-/// Of a stream whose index calls more than one packet in this many a key frame, it is doubted.
+/// If an index marks more than one of this many packets as key frames, the marks are checked.
 const PLAUSIBLE_DISTANCE: usize = 4;
-/// Key frames that are smaller than this, in bytes, on average, lie so close that reading all costs less than asking for each.
+/// If key frames are smaller than this on average, in bytes, to read the whole file costs less than to request each key
+/// frame.
 const CLOSE_BYTES: usize = 64 << 10;
 
-/// Finds every packet of the stream, reading no more of the source than it takes.
+/// Finds every packet of the stream, and reads no more of the source than necessary.
 ///
-/// In an MP4, the index tells all that is needed but whether decoding may really start at a key frame, and whether pictures that
-/// it shows in stored order are meant to be: the first bytes of these are read.
-/// Other containers are read whole, and so is an MP4 whose index names hardly any key frame, or more than there can be: some writers name
-/// only some of them, some all packets. So is one of H.264 that may be coded in fields, since each picture has to be looked at.
+/// The index of an MP4 has everything except two facts: whether decoding can really start at a key frame, and whether
+/// pictures that it shows in stored order are meant so. For these, the first bytes of the pictures are read. All other
+/// containers are read whole. So are two kinds of MP4. In one the index names very few key frames, or more than there
+/// can be: some writers name only some of them, and some name all packets. The other has H.264 that can be coded in
+/// fields, so each picture must be examined.
 pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Scan, MediaError> {
     let parameters = demuxer.parameters()?;
     let mut stream = Bitstream::of(&parameters);
@@ -73,14 +77,15 @@ pub(crate) fn scan(demuxer: &mut Demuxer, limits: &Limits) -> Result<Scan, Media
     read_all(demuxer, Some(&mut stream), limits)
 }
 
-/// Whether no packet is called a key frame, or more packets than can be right, so that looking at each costs more than reading the file once.
+/// Whether no packet is marked as a key frame, or too many are: then to examine each of them costs more than to read
+/// the file once.
 fn are_doubtful(packets: &[ScannedPacket]) -> bool {
     let called = packets.iter().filter(|packet| packet.is_entry);
     let (count, bytes) = called.fold((0, 0), |(count, bytes), packet| (count + 1, bytes + packet.size));
     count == 0 || count > packets.len().div_ceil(PLAUSIBLE_DISTANCE) && bytes < count * CLOSE_BYTES
 }
 
-/// Looks into the packets that the container calls key frames, and into the first one whatever it is called.
+/// Examines the packets that the container marks as key frames, and always the first packet.
 fn look_into_key_frames(scan: &mut Scan, demuxer: &Demuxer, mut stream: Bitstream) -> Result<(), MediaError> {
     let mut source = demuxer.source().open()?;
     for (at, packet) in scan.packets.iter_mut().enumerate() {
@@ -101,7 +106,7 @@ fn look_into_key_frames(scan: &mut Scan, demuxer: &Demuxer, mut stream: Bitstrea
     Ok(())
 }
 
-/// The first bytes of a packet, or all of them where these don't reach its picture.
+/// The first bytes of a packet, or the whole packet if its picture begins later.
 fn first_bytes(
     source: &mut Opened,
     packet: &ScannedPacket,
@@ -117,7 +122,7 @@ fn first_bytes(
     Ok(data)
 }
 
-/// Whether some part has no entry for so long that it is worth looking into all packets.
+/// Whether some part has no entry point for so long that all packets are examined.
 fn are_far_apart(packets: &[ScannedPacket], time_base: Rational) -> bool {
     let time = |packet: &ScannedPacket| packet.dts.or(packet.pts);
     let ends = packets.first().into_iter().chain(packets.last());
@@ -126,8 +131,8 @@ fn are_far_apart(packets: &[ScannedPacket], time_base: Rational) -> bool {
     times.windows(2).any(|pair| (pair[1] as f64 - pair[0] as f64) * time_base.to_f64() > FAR_APART_S)
 }
 
-/// Reads every packet of the stream, or those that are not noted. Without a `stream` to look into the packets, this trusts what the container says of
-/// them.
+/// Reads every packet of the stream, or those after the notes. Without a `stream` that examines the packets, the
+/// container's information is trusted.
 pub(crate) fn read_all(
     demuxer: &mut Demuxer,
     mut stream: Option<&mut Bitstream>,
@@ -153,7 +158,7 @@ pub(crate) fn read_all(
     Ok(scan.unwrap_or(Scan { packets: Vec::new(), can_be_copied: true }))
 }
 
-/// Reads every packet from here on. None where the notebook can't be caught up with.
+/// Reads every packet from here on. None if the packets do not equal the noted ones.
 fn read_on(
     demuxer: &mut Demuxer,
     mut stream: Option<&mut Bitstream>,
@@ -232,7 +237,7 @@ fn read_on(
     Ok(Some(Scan { packets, can_be_copied }))
 }
 
-/// The same description once more is no change.
+/// The same description again is not a change.
 fn describe_anew(stream: &mut Bitstream, extradata: &[u8], at: usize) -> Result<(), MediaError> {
     match stream.describe_anew(extradata) {
         true => Ok(()),
@@ -246,12 +251,12 @@ fn describe_anew(stream: &mut Bitstream, extradata: &[u8], at: usize) -> Result<
 
 /// Gives every packet that shows a picture a unique presentation time.
 ///
-/// Containers with timestamps state it. AVI states only decoding times: without reordering the two are equal, and
-/// FFmpeg fills them in. Otherwise the video is decoded once: the n-th picture to come out is shown at the n-th
-/// decoding time, which is how every player shows such a file. A container that states a time for each picture may have it wrong:
-/// see [`order`].
+/// Containers with timestamps state it. AVI states only decoding times. Without reordering, both are equal, and FFmpeg
+/// sets the presentation times. With reordering, the video is decoded once, and the n-th picture of the decoder gets
+/// the n-th decoding time, as in every player. A container can also state wrong times: see [`order`].
 ///
-/// Pictures that share the tick of a clock that is too coarse for their rate are spread over the tick, on a finer clock.
+/// If the clock is too coarse for the frame rate, several pictures have the same tick. They are spread over that tick,
+/// on a finer clock.
 pub(crate) fn settle_times(
     packets: &mut [ScannedPacket],
     source: &Demuxer,
@@ -343,16 +348,16 @@ fn settle_stated_times(
     if decoded.is_none() && order::contradicts_times(packets) {
         decoded = Some(decode_order_of_pictures(source, limits)?.0);
     }
-    // What the decoder puts out first is shown first, whatever the container says.
+    // The decoder's order is the order in which pictures are shown, whatever the container says.
     let are_reordered = decoded.is_some_and(|pictures| order::show_as_decoded(packets, &pictures, warnings));
     Ok(are_all_there && are_unique && !are_reordered)
 }
 
-/// What decoding the whole stream shows.
+/// The result of decoding the whole stream.
 pub(crate) struct ShownPictures {
     /// The pictures, in the order in which they come out.
     pub pictures: Vec<DecodedPicture>,
-    /// Of each packet, whether a picture comes out of it.
+    /// For each packet, whether it has a picture.
     pub is_shown: Vec<bool>,
     /// Pictures a second, if the stream itself says so.
     pub stated_rate: Option<Rational>,
@@ -375,7 +380,7 @@ pub(crate) fn shown_pictures(packets: usize, source: &Demuxer, limits: &Limits) 
     Ok(ShownPictures { pictures, is_shown, stated_rate })
 }
 
-/// The n-th picture of `shown` gets the n-th decoding time.
+/// Gives the n-th picture of `shown` the n-th decoding time.
 fn show_at_decoding_times(packets: &mut [ScannedPacket], shown: &[usize]) -> Result<(), MediaError> {
     let mut times: Vec<i64> = shown.iter().filter_map(|&i| packets[i].dts.or(packets[i].pts)).collect();
     if times.len() != shown.len() {
@@ -388,7 +393,8 @@ fn show_at_decoding_times(packets: &mut [ScannedPacket], shown: &[usize]) -> Res
     Ok(())
 }
 
-/// Pictures of `shown` without a time follow the one before them at its duration, or halfway to the one after.
+/// Gives times to pictures of `shown` that have none: after the duration of the picture before, or halfway to the next
+/// picture.
 fn fill_gaps(packets: &mut [ScannedPacket], shown: &[usize]) {
     for at in 0..shown.len() {
         if packets[shown[at]].pts.is_some() {
@@ -406,7 +412,7 @@ fn fill_gaps(packets: &mut [ScannedPacket], shown: &[usize]) {
     }
 }
 
-/// Decodes the whole stream; returns its pictures in the order in which they come out, and the rate that the stream says of itself.
+/// Decodes the whole stream. Returns its pictures in the order of the decoder, and the rate that the stream states.
 fn decode_order_of_pictures(
     source: &Demuxer,
     limits: &Limits,
@@ -448,13 +454,13 @@ fn decode_order_on(
     }
 }
 
-/// Replaces the packet's times by its index: the decoder hands it through to the picture.
+/// Replaces the packet's times by its index, which the decoder copies to the picture.
 pub(crate) fn tag_packet(packet: &mut Packet, index: usize) {
     packet.set_pts(Some(index as i64));
     packet.set_dts(Some(index as i64));
 }
 
-/// Two pictures at one time would be one picture to everything downstream: the later one moves on by a tick.
+/// All later steps would take two pictures with the same time for one picture. So the later one is moved by a tick.
 fn make_unique(packets: &mut [ScannedPacket], warnings: &mut Vec<String>) -> u64 {
     let mut order: Vec<usize> = (0..packets.len()).filter(|&i| packets[i].has_picture).collect();
     order.sort_by_key(|&i| packets[i].pts);

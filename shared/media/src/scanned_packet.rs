@@ -1,4 +1,4 @@
-//! What a pass over a stream finds of each packet.
+//! What a pass over a stream finds about each packet.
 
 use crate::entry_point::LeadIn;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The reference: a source decoded in one piece, as a player does.
+//! The reference: decodes a source in one piece, as a player does.
 
 use std::collections::{HashMap, VecDeque};
 

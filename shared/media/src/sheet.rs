@@ -1,4 +1,4 @@
-//! Many small pictures as one.
+//! Arranges many small pictures in one.
 
 use ffmpeg::frame;
 use ffmpeg_next as ffmpeg;
@@ -33,10 +33,11 @@ pub struct SheetPicture<'a> {
     pub text: &'a str,
 }
 
-/// Puts pictures side by side, in rows of about as many as there are rows; at most [`MOST_ON_A_SHEET`], the rest is left out.
+/// Arranges pictures in rows, with about as many rows as columns. It takes at most [`MOST_ON_A_SHEET`] pictures, and
+/// leaves out the rest.
 ///
 /// # Errors
-/// As [`crate::read_still`].
+/// The same as of [`crate::read_still`].
 pub fn contact_sheet(pictures: &[SheetPicture<'_>]) -> Result<Canvas, MediaError> {
     let count = pictures.len().min(MOST_ON_A_SHEET);
     let across = ((count as f64).sqrt().ceil() as usize).clamp(1, MOST_ACROSS);

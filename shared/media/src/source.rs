@@ -1,4 +1,4 @@
-//! Where the bytes of a source are: in a file, or behind something that reads ranges of it, such as an object store.
+//! Where the bytes of a source are: in a file, or in a store whose objects are read in ranges.
 
 use std::{
     collections::BTreeMap,
@@ -15,13 +15,13 @@ use crate::{
     notebook::{NoteEvery, Noted, Notes},
 };
 
-/// The least that is asked for at once.
+/// The smallest size of a request.
 const LEAST_BYTES: u64 = 4 << 10;
-/// The most that is asked for at once; reached by doubling while reading goes forward.
+/// The largest size of a request. While reading goes forward, the size doubles up to this.
 const MOST_BYTES: u64 = 4 << 20;
-/// A step forward of up to this is reading on: the sound between two pictures.
+/// A step forward of up to this many bytes counts as reading forward. It skips the sound between two pictures.
 const STEP_BYTES: u64 = 256 << 10;
-/// The bytes that were read last are cached in memory up to this: a video is opened several times, and its index read each time.
+/// Size of the memory cache of the last read bytes. A video is opened several times, and its index is read each time.
 const KEPT_BYTES: u64 = 16 << 20;
 
 /// A video to read. Made from a path, or by [`Source::of_ranges`] from bytes that are elsewhere.
@@ -35,12 +35,13 @@ pub struct Source {
     reading: Reading,
 }
 
-/// What is taken where a file leaves a choice.
+/// The choices of the caller for files that need a choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Which of the file's video streams, from 0, cover pictures not counted. `None`: the one that [`crate::VideoStreams::rule`] says.
+    /// Which of the file's video streams is read, from 0, without cover pictures. `None`: the one that
+    /// [`crate::VideoStreams::rule`] describes.
     pub video_stream: Option<u32>,
-    /// Pictures a second of a raw stream, which has no clock. `None`: what the stream says of itself, else 25.
+    /// Pictures per second of a raw stream, which has no clock. `None`: the rate that the stream states, or 25.
     pub raw_frame_rate: Option<Rational>,
 }
 
@@ -63,12 +64,12 @@ impl From<&Self> for Source {
     }
 }
 
-/// Reads bytes from an offset on into all of the slice, which lies within the size.
+/// Fills the whole slice with bytes from an offset on. The range is inside the source.
 type ReadAt = dyn Fn(u64, &mut [u8]) -> io::Result<()> + Send + Sync;
 
 impl Source {
-    /// A source of `bytes` bytes that `read_at` gives: it fills the whole slice from the offset on. It is read forward in requests of
-    /// up to 4 MiB, and of an MP4 only the index is read to plan it. `name` is what messages call it.
+    /// A source of `bytes` bytes that `read_at` reads: it fills the whole slice from the offset on. The source is read
+    /// forward in requests of up to 4 MiB. To plan an MP4, only its index is read. Messages use `name`.
     pub fn of_ranges(
         name: impl AsRef<Path>,
         bytes: u64,
@@ -78,8 +79,9 @@ impl Source {
         Self { ranges: Some(Arc::new(ranges)), ..Self::from(&name) }
     }
 
-    /// The same source, which in containers that have to be read whole to be planned keeps up to `most_bytes` of them in a file in
-    /// `folder`, so that cutting need not read these again. Without it, and beyond the bound, they are read twice.
+    /// The same source with a spool. If a container must be read whole to be planned, up to `most_bytes` of it are
+    /// stored in a file in `folder`, so that cutting need not read them again. Without a spool, and beyond the bound,
+    /// bytes are read twice.
     #[must_use]
     pub fn with_spool(self, folder: &Path, most_bytes: u64) -> Self {
         let ranges = self.ranges.map(|ranges| match Arc::try_unwrap(ranges) {
@@ -90,8 +92,8 @@ impl Source {
         Self { ranges, ..self }
     }
 
-    /// The same source with notes of what earlier scans of it found: where it has to be read whole to be planned, and that was interrupted, it is
-    /// gone on with. `notes` are of exactly these bytes.
+    /// The same source with the notes of earlier scans. If the source must be read whole to be planned, and an earlier
+    /// scan was interrupted, the next scan resumes. `notes` must belong to exactly these bytes.
     #[must_use]
     pub fn with_notes(self, notes: Arc<dyn Notes>, every: NoteEvery) -> Self {
         Self { noted: Some(Noted { notes, every }), ..self }
@@ -106,24 +108,25 @@ impl Source {
         self.ranges.as_ref().map(|ranges| ranges.bytes)
     }
 
-    /// The same source, read so.
+    /// The same source with these choices.
     #[must_use]
     pub fn read_as(self, reading: Reading) -> Self {
         Self { reading, ..self }
     }
 
-    /// What is taken where it leaves a choice.
+    /// The choices of the caller.
     pub(crate) fn reading(&self) -> Reading {
         self.reading
     }
 
-    /// The same source, which messages call by this name: a copy of an upload is called as the upload.
+    /// The same source with another name in messages. A copy of an upload has the name of the upload.
     #[must_use]
     pub fn named(self, name: impl AsRef<Path>) -> Self {
         Self { name: name.as_ref().to_owned(), ..self }
     }
 
-    /// The file; for other sources the name that they were made with, whose ending says how a bare stream is read.
+    /// The path of the file. For other sources it is the name with which they were made; its ending says how a bare
+    /// stream is read.
     pub fn path(&self) -> &Path {
         &self.file
     }
@@ -133,7 +136,7 @@ impl Source {
         &self.name
     }
 
-    /// Refuses what needs no demuxer to refuse; returns the size in bytes.
+    /// Refuses sources that can be refused without a demuxer. Returns the size in bytes.
     pub(crate) fn check(&self, limits: &Limits) -> Result<u64, MediaError> {
         let Some(ranges) = &self.ranges else { return check_file(&self.file, &self.name, limits) };
         if ranges.bytes == 0 {

@@ -1,16 +1,16 @@
-//! Which pictures can stay undecoded because nobody looks at them.
+//! Which pictures need not be decoded, because no detector looks at them.
 
 use ffmpeg::{codec, ffi};
 use ffmpeg_next as ffmpeg;
 
 use crate::h264;
 
-/// Which pictures of a stream no other picture needs.
+/// Which pictures of a stream are not needed by other pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spares {
-    /// Nothing is known of that: every picture is decoded.
+    /// Unknown: every picture is decoded.
     Unknown,
-    /// Those that the stream marks as no reference. The decoder leaves them out itself.
+    /// Those that the stream marks as not used for reference. The decoder itself skips them.
     Unreferenced,
     /// All: every picture is a key frame.
     All,
@@ -19,8 +19,9 @@ pub(crate) enum Spares {
 impl Spares {
     /// By the codec and its parameter sets.
     ///
-    /// H.264 says of each picture whether another may refer to it (`nal_ref_idc`). Where pictures may be single fields, it says so of each half, and
-    /// leaving out a half was not tried. HEVC says it only within a temporal layer, so a picture of a higher layer may need it.
+    /// H.264 states for each picture whether another one can refer to it (`nal_ref_idc`). If pictures can be single
+    /// fields, it states this for each field, and we have not tried to skip single fields. HEVC states it only within a
+    /// temporal layer, so a picture of a higher layer can still need it.
     pub(crate) fn of(parameters: &codec::Parameters) -> Self {
         // SAFETY: a plain field of live parameters, and a lookup in a constant table.
         let (id, is_intra_only) = unsafe {

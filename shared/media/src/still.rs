@@ -1,4 +1,4 @@
-//! Single pictures: read one to try a detector on, write one with what was drawn.
+//! Reads single pictures for a detector, and writes pictures with drawn boxes.
 
 use std::{
     fs,
@@ -33,8 +33,8 @@ pub enum StillFormat {
     Jpeg,
 }
 
-/// Reads a picture: PNG, JPEG, BMP or WebP, by its first bytes whatever its name is. A photograph whose EXIF data say how it is stored
-/// comes upright.
+/// Reads a picture: PNG, JPEG, BMP or WebP. The first bytes decide the format, and not the name. If EXIF data state the
+/// orientation of a photograph, the result is upright.
 ///
 /// # Errors
 /// [`MediaError::Unsupported`] for any other file, [`MediaError::NoDecodableFrame`] for a broken one,
@@ -136,7 +136,8 @@ impl Canvas {
         }
     }
 
-    /// Writes the picture as PNG or JPEG, by the name's ending. The file is complete or not there.
+    /// Writes the picture as PNG or JPEG, as the ending of the name says. The file is either complete, or does not
+    /// exist.
     ///
     /// # Errors
     /// [`MediaError::Unsupported`] for another ending, [`MediaError::Ffmpeg`], [`MediaError::Io`].

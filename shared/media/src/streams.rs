@@ -1,4 +1,4 @@
-//! Which of a file's video streams is the video, and which sound belongs to it.
+//! Chooses the video stream of a file, and the sound that belongs to it.
 
 use std::{cmp::Reverse, ffi::CStr, path::Path};
 
@@ -15,9 +15,9 @@ const STILLS: [codec::Id; 6] =
 /// The video streams of a file that has several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VideoStreams {
-    /// The number of the one that is read.
+    /// The number of the stream that is read.
     pub taken: u32,
-    /// Why that one, as the end of a sentence: "it has the largest picture".
+    /// Why this one was chosen, as the end of a sentence: "it has the largest picture".
     pub rule: String,
     /// All of them, in the order of the file.
     pub streams: Vec<VideoStreamInfo>,
@@ -26,11 +26,11 @@ pub struct VideoStreams {
 /// One of several video streams.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VideoStreamInfo {
-    /// Its place among the file's video streams, from 0; cover pictures are not counted.
+    /// Its index among the file's video streams, from 0, without cover pictures.
     pub number: u32,
     /// FFmpeg's name of the codec.
     pub codec: String,
-    /// Width in pixels as the container or the stream's head says; 0 where neither does.
+    /// Width in pixels that the container or the head of the stream states; 0 if neither states it.
     pub width_px: u32,
     /// Height in pixels.
     pub height_px: u32,
@@ -48,7 +48,7 @@ impl std::fmt::Display for VideoStreamInfo {
 }
 
 impl std::fmt::Display for VideoStreams {
-    /// For people: what there is, what was taken and how to take another.
+    /// A text for people: which streams there are, which one was chosen, and how to choose another one.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (taken, others): (Vec<_>, Vec<_>) = self.streams.iter().partition(|stream| stream.number == self.taken);
         let list = |streams: Vec<&VideoStreamInfo>| {

@@ -1,4 +1,4 @@
-//! Audio that an MP4 cannot hold, turned into AAC at its own sample rate and channel count.
+//! Converts audio that an MP4 can't hold to AAC, with the same sample rate and number of channels.
 
 use std::collections::VecDeque;
 

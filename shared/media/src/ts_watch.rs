@@ -1,6 +1,7 @@
-//! What FFmpeg's demuxer of MPEG-TS doesn't tell: that the streams move to other PIDs midway, and that packets are scrambled.
+//! Detects two things that FFmpeg's MPEG-TS demuxer does not report: streams that continue in another PID, and
+//! scrambled packets.
 //!
-//! The bytes are looked at as they pass by on their way to the demuxer (ISO/IEC 13818-1, 2.4.3 and 2.4.4).
+//! It examines the bytes that the demuxer reads (ISO/IEC 13818-1, 2.4.3 and 2.4.4).
 
 use std::collections::{BTreeMap, BTreeSet};
 

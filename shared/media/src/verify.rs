@@ -1,4 +1,4 @@
-//! The proof for one file: its chunks, decoded one by one, give what decoding it in one piece gives.
+//! Proves for one file that its chunks, decoded one by one, have the same frames as the file decoded in one piece.
 
 use std::{
     collections::VecDeque,
@@ -19,45 +19,47 @@ use crate::{
 /// How to cut and decode.
 #[derive(Clone, Debug)]
 pub struct VerifyOptions {
-    /// Target length of a segment in seconds, as the pipeline would be asked for.
+    /// Target length of a segment in seconds, as in a request.
     pub segment_seconds: f64,
-    /// What is refused.
+    /// The bounds on the source.
     pub limits: Limits,
     /// Threads of each of the two decoders.
     pub threads: usize,
 }
 
-/// What the comparison found. Without a [`Difference`] every frame of the source is decoded by exactly one chunk, to the same
-/// pixels, at its time.
+/// The result of the comparison. Without a [`Difference`], exactly one chunk has each frame of the source, with the
+/// same pixels and the same time.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verification {
     /// Width and height of the pictures that were compared, as they are stored.
     pub stored_size_px: (u32, u32),
-    /// What makes them upright, as boxes and the annotated video are.
+    /// The orientation that makes them upright, as for boxes and the annotated video.
     pub orientation: Orientation,
     /// Width and height of the upright picture that boxes are in.
     pub upright_size_px: (u32, u32),
     /// Chunks that the file was cut into.
     pub segments: u32,
-    /// Those among them that were re-encoded without loss, since the file has no key frame to cut at. What is a key frame there
-    /// is the encoder's choice, and not compared.
+    /// How many of them were re-encoded without loss, because the file has no key frame to cut at. In these the encoder
+    /// chooses the key frames, so key frames are not compared.
     pub segments_reencoded: u32,
-    /// The account of all frames, as `merge` would check it.
+    /// The ledger's totals, as `merge` would check them.
     pub ledger: LedgerTotal,
-    /// Whether the container states when each picture is shown. Otherwise the times are the index's, and the serial decode's
-    /// pictures are known by their packets.
+    /// Whether the container states the time of each picture. Otherwise the times are those of the index, and pictures
+    /// of the serial decode are identified by their packets.
     pub times_are_stated: bool,
-    /// Pictures of the serial decode that are no part of the video: in front of the first key frame, or too damaged to have a time.
+    /// Pictures of the serial decode that do not belong to the video: they are before the first key frame, or too
+    /// damaged to have a time.
     pub left_out: u64,
-    /// Pictures after a damaged one, up to the next key frame, that came out with other errors in the chunk than in one piece.
+    /// Pictures after a damaged one, up to the next key frame, whose errors in the chunk differ from those in the
+    /// serial decode.
     pub unequal_after_damage: u64,
     /// What is unusual about the file.
     pub warnings: Vec<String>,
-    /// The first departure from the serial decode.
+    /// The first difference from the serial decode.
     pub first_difference: Option<Difference>,
 }
 
-/// A frame as its chunk gave it out.
+/// A frame of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifiedFrame {
     /// Its index in the plan.
@@ -66,22 +68,22 @@ pub struct VerifiedFrame {
     pub pts: i64,
     /// MD5 of the decoded picture: its planes without padding, in its own pixel format.
     pub md5: [u8; 16],
-    /// Whether it came out with errors.
+    /// Whether it was decoded with errors.
     pub is_damaged: bool,
 }
 
-/// A departure of the chunks from the serial decode.
+/// A difference between the chunks and the serial decode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Difference {
-    /// The serial decode shows a whole picture that no chunk gave out.
+    /// The serial decode has an undamaged picture that no chunk has.
     Missing {
         /// When it is shown, in ticks.
         pts: Option<i64>,
-        /// Number of pictures that the serial decode gave before it.
+        /// How many pictures the serial decode returned before it.
         serial_index: u64,
     },
-    /// A chunk gave out a whole picture that the serial decode does not show.
+    /// A chunk has an undamaged picture that the serial decode does not have.
     Invented {
         /// Its index in the plan.
         frame_index: u64,
@@ -99,7 +101,7 @@ pub enum Difference {
         /// MD5 of the chunk's picture, hex.
         chunk_md5: String,
     },
-    /// One of the two calls it a key frame.
+    /// Only one of the two reports a key frame.
     KeyFlag {
         /// Index of the frame.
         frame_index: u64,
@@ -108,7 +110,7 @@ pub enum Difference {
         /// Whether the serial decode does.
         serial_is_key: bool,
     },
-    /// The chunks' account does not fit the plan.
+    /// The ledger of the chunks does not fit the plan.
     Ledger {
         /// How.
         reason: String,
@@ -143,25 +145,26 @@ impl std::fmt::Display for Difference {
 }
 
 impl Verification {
-    /// Whether every frame is decoded by exactly one chunk as it is serially. Damaged frames are in the ledger.
+    /// Whether exactly one chunk has each frame, as in the serial decode. The ledger has the damaged frames.
     pub fn is_exact(&self) -> bool {
         self.first_difference.is_none()
     }
 }
 
-/// Cuts `source` as the pipeline does, decodes each chunk in its window, decodes the source in one piece beside it, and compares frame by frame: MD5
-/// of the decoded picture, PTS, key flag. `scratch` holds one chunk at a time. Memory grows with the file only by its list of packets.
+/// Cuts `source` as `split` does, and decodes each chunk in its window. At the same time it decodes the source in one
+/// piece, and compares frame by frame: MD5 of the decoded picture, PTS, key flag. The folder `scratch` has one chunk at
+/// a time. Memory grows with the file only by its list of packets.
 ///
 /// # Errors
-/// As [`index`] and [`Cutter`]: a file that is refused is not compared.
+/// The same as of [`index`] and [`Cutter`]. A refused file is not compared.
 pub fn verify(source: impl Into<Source>, options: &VerifyOptions, scratch: &Path) -> Result<Verification, MediaError> {
     verify_each(source, options, scratch, &mut |_, _| ())
 }
 
-/// As [`verify`]; `each` is handed every frame that a chunk gives out, in order, with the index that it is a frame of.
+/// The same as [`verify`]. It also calls `each` with every frame of the chunks, in order, and the index of the video.
 ///
 /// # Errors
-/// As [`verify`].
+/// The same as of [`verify`].
 pub fn verify_each(
     source: impl Into<Source>,
     options: &VerifyOptions,

@@ -8,11 +8,11 @@ use std::{
 
 use crate::MediaError;
 
-/// What decodes and encodes video. Software unless it is asked for otherwise; what a GPU's engine can't take, software does, and the
-/// log says so.
+/// What decodes and encodes video. The default is software. If a GPU's engine can't process a video, software does it,
+/// and the log says so.
 ///
-/// A GPU gives the same pictures, but it conceals what is broken in a stream and does not tell. So damage shows only where a picture
-/// is missing; ask for it where sources are sound.
+/// A GPU returns the same pictures, but it conceals damage in a stream without reporting it. So only missing pictures
+/// count as damaged. Use a GPU if the sources have no damage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VideoEngine {
     /// FFmpeg's own decoders, and libx264.
@@ -23,7 +23,8 @@ pub enum VideoEngine {
 }
 
 impl VideoEngine {
-    /// As the variable `TRACKDROP_VIDEO_ENGINE` says: `software` (also without it, or empty), `nvidia`, or `nvidia:1` for the second GPU.
+    /// The engine that the variable `TRACKDROP_VIDEO_ENGINE` names: `software`, `nvidia`, or `nvidia:1` for the second
+    /// GPU. Software if the variable is empty or not set.
     ///
     /// # Errors
     /// [`MediaError::Unsupported`] for anything else.
@@ -54,7 +55,7 @@ impl FromStr for VideoEngine {
     }
 }
 
-/// Says once a process that, and why, software does what a GPU was asked for.
+/// Writes to the log, once per process, why software does the work instead of the GPU.
 pub(crate) fn say_software(task: &'static str, reason: &str) {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);

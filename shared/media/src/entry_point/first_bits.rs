@@ -1,4 +1,4 @@
-//! Codecs that say in a picture's first bits whether it is coded on its own.
+//! Codecs whose first bits of a picture say whether it is intra-coded.
 
 use super::{PacketFacts, bits::Bits};
 

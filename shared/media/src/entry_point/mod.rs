@@ -1,7 +1,8 @@
-//! What a packet's first bytes say: may decoding start here, does a picture come out, and what must the decoder be given first?
+//! What a packet's first bytes say: Can decoding start here? Does the packet have a picture? Which parameter sets does
+//! the decoder need first?
 //!
-//! Containers say of each packet whether it is a key frame. Some writers call every packet one, others none. Many pictures that are intra-coded still
-//! need what comes before them. So the stream itself is examined.
+//! Containers mark the packets that are key frames. But some writers mark every packet, and others none. Also, many
+//! intra-coded pictures need what comes before them. So the stream itself is examined.
 
 mod bits;
 mod first_bits;
@@ -21,7 +22,7 @@ use nal::Family;
 use parameter_sets::ParameterSets;
 use units::Framing;
 
-/// Codecs that FFmpeg lists among those without references between pictures, although pictures of them build on one another.
+/// Codecs that FFmpeg lists as having no references between pictures, although they have some.
 const NOT_INTRA_ONLY: [&str; 4] = ["mss2", "jv", "rl2", "fraps"];
 
 /// What a packet is.
@@ -29,7 +30,7 @@ const NOT_INTRA_ONLY: [&str; 4] = ["mss2", "jv", "rl2", "fraps"];
 pub(crate) struct PacketFacts {
     /// Decoding may start at it.
     pub is_entry: bool,
-    /// A picture comes out of it: some packets only update references.
+    /// It has a picture. Some packets only update references.
     pub has_picture: bool,
 }
 
@@ -38,7 +39,8 @@ impl PacketFacts {
     pub(crate) const NOTHING: Self = Self { is_entry: false, has_picture: false };
 }
 
-/// Parameter sets to be put in front of a packet, since a chunk's own description has them otherwise; framed as the packets are.
+/// Parameter sets that must precede a packet, because the chunk's own description has other ones. They are framed as
+/// the packets are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeadIn {
     /// For a packet at any place in a chunk: the container changed its description of the stream here.
@@ -47,7 +49,7 @@ pub(crate) struct LeadIn {
     pub at_start: Vec<u8>,
 }
 
-/// How to recognise pictures at which decoding may start.
+/// How pictures are recognised at which decoding can start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Nal(Family, Framing),
@@ -56,11 +58,11 @@ enum Kind {
     FirstBits(FirstBits),
     /// Every picture is one.
     IntraOnly,
-    /// Nothing tells. The first packet is one, and others are not relied on.
+    /// They can't be recognised. Only the first packet counts as one.
     Untold,
 }
 
-/// A stream of packets, looked at in stored order.
+/// A stream of packets, examined in stored order.
 #[derive(Clone, Debug)]
 pub(crate) struct Bitstream {
     kind: Kind,
@@ -69,12 +71,12 @@ pub(crate) struct Bitstream {
     /// The sets of the description that chunks have.
     described: ParameterSets,
     in_effect: ParameterSets,
-    /// What a change of the description brought, before the packet for which it is.
+    /// The parameter sets of a changed description, before its first packet.
     brought: ParameterSets,
     is_link_broken: bool,
     is_first: bool,
     is_framed_anew: bool,
-    /// Whether copied packets can be decoded behind the one description that a chunk has.
+    /// Whether copied packets can be decoded with the one description that a chunk has.
     pub can_be_copied: bool,
 }
 
@@ -112,8 +114,8 @@ impl Bitstream {
         }
     }
 
-    /// The container describes the stream again from the next packet on. Returns false if it is another stream, in a way that a decoder does not
-    /// follow.
+    /// The container describes the stream again, from the next packet on. Returns false if a decoder can't follow this
+    /// change.
     pub(crate) fn describe_anew(&mut self, extradata: &[u8]) -> bool {
         if self.extradata == extradata {
             return true;
@@ -143,7 +145,7 @@ impl Bitstream {
         true
     }
 
-    /// What the next packet is where nothing in it tells.
+    /// The facts of the next packet if its bytes do not state them.
     pub(crate) fn inspect_nothing(&mut self) -> PacketFacts {
         let is_first = std::mem::replace(&mut self.is_first, false);
         PacketFacts { is_entry: is_first || self.kind == Kind::IntraOnly, has_picture: true }
@@ -162,7 +164,7 @@ impl Bitstream {
             Kind::FirstBits(kind) => kind.inspect(data),
             Kind::IntraOnly | Kind::Untold => self.inspect_nothing(),
         };
-        // A decoder that starts after the framing of packets has changed was not given the new framing.
+        // A decoder that starts after a change of the framing does not know the new framing.
         let facts = PacketFacts { is_entry: facts.is_entry && !self.is_framed_anew, ..facts };
         self.in_effect.replace_by(&own);
         // A chunk's decoder knows the description. If other parameter sets are in effect here, it is given all of them, unless the packet holds them

@@ -1,4 +1,4 @@
-//! H.264 and HEVC: the pictures at which decoding may start, and the parameter sets that they need.
+//! H.264 and HEVC: the pictures at which decoding can start, and the parameter sets that they need.
 
 use super::{
     PacketFacts,

@@ -1,4 +1,4 @@
-//! What a decoder must be given before it can decode a picture, as it is in effect at some place of a stream.
+//! The parameter sets that a decoder needs before it can decode a picture, at one place of a stream.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! OpenCV's `INTER_LINEAR`: two samples a side, whatever the reduction.
+//! OpenCV's `INTER_LINEAR`: two samples per side, for any reduction.
 
 use super::{PlaneFilter, Sizes};
 
-/// How a side of N samples becomes another: for each output the two samples it lies between, and their weights of 11 bits.
+/// How a side of N samples is scaled: for each output, the two samples around it, and their weights of 11 bits.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Between {
     pub(super) samples: Vec<[u32; 2]>,
@@ -13,7 +13,8 @@ pub(super) struct Between {
 pub(super) const WEIGHT_BITS: u32 = 11;
 
 impl Between {
-    /// Beyond an edge `of_columns` weighs the outermost sample alone; rows weigh it twice, which rounds otherwise.
+    /// Beyond an edge, columns (`of_columns`) use the outermost sample alone. Rows use it twice, which rounds
+    /// differently.
     pub(super) fn new(from: usize, to: usize, of_columns: bool) -> Self {
         let scale = 1.0 / (to as f64 / from as f64);
         let one = f32::from(1u16 << WEIGHT_BITS);
@@ -57,7 +58,7 @@ pub(super) fn sum_of<T: Copy + Default + Into<i32>>(samples: &[T], (start, weigh
     first.into() * i32::from(weights[0]) + second.into() * i32::from(weights[1])
 }
 
-/// `INTER_LINEAR` of OpenCV for one plane of bytes. Keeps its tables and rows from picture to picture.
+/// `INTER_LINEAR` of OpenCV for one plane of bytes. It retains its tables and rows from picture to picture.
 #[derive(Debug)]
 pub(crate) struct OpenCv {
     sizes: Sizes,

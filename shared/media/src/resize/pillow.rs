@@ -1,8 +1,8 @@
-//! Pillow's `BILINEAR`: a triangle as wide as two steps, so that all samples count.
+//! Pillow's `BILINEAR`: a triangle that is two output samples wide, so that all samples are used.
 
 use super::{PlaneFilter, Sizes};
 
-/// `BILINEAR` of Pillow for one plane of bytes, across and then down, rounded to bytes in between.
+/// `BILINEAR` of Pillow for one plane of bytes: first across, then down, rounded to bytes in between.
 #[derive(Debug)]
 pub(crate) struct Pillow {
     sizes: Sizes,
@@ -12,7 +12,7 @@ pub(crate) struct Pillow {
     sums: Vec<i32>,
 }
 
-/// For each output the samples that it covers, and their weights of 22 bits.
+/// For each output sample, the samples that it uses, and their weights of 22 bits.
 #[derive(Debug)]
 struct Covered {
     first: Vec<usize>,

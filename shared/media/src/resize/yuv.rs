@@ -1,15 +1,15 @@
-//! A picture in YUV of 8 bits to RGB of another size, in one step.
+//! Converts a picture in 8-bit YUV to RGB of another size, in one step.
 
 use super::{
     Sizes,
     opencv::{Between, WEIGHT_BITS, Windows, sum_of},
 };
 
-/// How the samples of a picture in YUV of 8 bits become RGB as large as the luma is, and that becomes smaller or larger by `OpenCv`'s
-/// filter, in one step: both are sums of samples, so that few of the large picture's colours are ever computed.
+/// Converts a picture in 8-bit YUV to RGB and scales it by the filter of `OpenCv`, in one step. Both operations are
+/// weighted sums of samples. So most colours of the large picture need not be computed.
 ///
-/// What differs from two steps is rounding, and colours outside the range of RGB: two steps clip them in each source pixel, this one clips only the
-/// weighted sum.
+/// The result differs from two steps in rounding, and in colours outside the range of RGB: two steps clip them in each
+/// source pixel, and this step clips only the weighted sum.
 #[derive(Debug)]
 pub(crate) struct Yuv {
     layout: YuvLayout,
@@ -30,7 +30,7 @@ pub(crate) struct Yuv {
 pub(crate) struct YuvLayout {
     /// By how many bits the chroma's sides are smaller, across and down.
     pub(crate) smaller: (u32, u32),
-    /// Whether both chroma samples of a place lie side by side in the second plane.
+    /// Whether both chroma samples of a place are next to each other in the second plane.
     pub(crate) is_paired: bool,
 }
 
