@@ -1,4 +1,4 @@
-//! What detections look like: their colours, or what a network says of their crops.
+//! What detections look like: their colours, or vectors that a network computes from their crops.
 
 use trackdrop_detector::{AppearanceModel, Detection, ImageBatch};
 use trackdrop_media::{Frame, RgbCropper};
@@ -8,18 +8,18 @@ use trackdrop_tables::detections::AppearanceColumn;
 
 use crate::filter_of;
 
-/// Describes the detections of one lane, picture after picture.
+/// Computes the appearance of the detections of one lane, picture after picture.
 pub(crate) enum Describer<'a> {
-    /// Nobody asked.
+    /// No appearance is requested.
     Nothing,
-    /// By the colours of the very picture that the detector was shown: it is at hand, and small.
+    /// The colours, from the picture that the detector received, because it is small and in memory.
     Colors(AppearanceColumn),
-    /// By a network, from the whole picture.
+    /// Vectors of a network, from the whole picture.
     Network(Box<Crops<'a>>),
 }
 
 impl<'a> Describer<'a> {
-    /// As it was asked for. The network describes what scores at least `least_score`.
+    /// As the settings say. The network computes vectors for detections with a score of at least `least_score`.
     pub(crate) fn new(asked: Option<&Appearance>, network: Option<&'a AppearanceModel>, least_score: f32) -> Self {
         match (asked, network) {
             (_, Some(network)) => Self::Network(Box::new(Crops::new(network, least_score))),
@@ -28,7 +28,8 @@ impl<'a> Describer<'a> {
         }
     }
 
-    /// Takes the detections of the picture in a slot. `frame` is the whole one, without which a network says nothing.
+    /// Takes the detections of the picture in a slot. `frame` is the whole picture. Without it, a network computes
+    /// nothing.
     pub(crate) fn take(
         &mut self,
         images: &ImageBatch,
@@ -46,7 +47,7 @@ impl<'a> Describer<'a> {
         }
     }
 
-    /// What all of them look like, in their order.
+    /// The appearance of all detections, in their order.
     pub(crate) fn finish(self) -> Result<AppearanceColumn, Failure> {
         match self {
             Self::Nothing => Ok(AppearanceColumn::default()),
@@ -69,14 +70,15 @@ fn colors(images: &ImageBatch, slot: usize, detections: &[Detection]) -> impl It
     })
 }
 
-/// Crops on their way through a network. They are gathered over pictures: most have fewer than go through together.
+/// Crops for a network. They are collected over several pictures, because most pictures have fewer crops than an
+/// inference takes.
 pub(crate) struct Crops<'a> {
     network: &'a AppearanceModel,
     least_score: f32,
     cropper: RgbCropper,
     images: ImageBatch,
     filled: usize,
-    /// Of each detection, whether it has a vector.
+    /// For each detection, whether it has a vector.
     is_described: Vec<bool>,
     vectors: Vec<u8>,
 }
@@ -111,7 +113,7 @@ impl<'a> Crops<'a> {
         Ok(())
     }
 
-    /// Writes a detection into the next slot; false where it covers no pixel.
+    /// Writes a detection's crop into the next slot. False if the box covers no pixel.
     fn crop(&mut self, &Detection { x1, y1, x2, y2, .. }: &Detection) -> bool {
         let (planes, stride_bytes) = self.images.slot_mut(self.filled);
         self.cropper.crop_into([x1, y1, x2, y2], self.network.size_px(), planes, stride_bytes)

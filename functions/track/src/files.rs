@@ -1,4 +1,4 @@
-//! Where the files of models come from.
+//! Finds the files of models.
 
 use std::{
     collections::BTreeMap,
@@ -15,23 +15,23 @@ use trackdrop_pipeline::{
     names::{ObjectName, cut},
 };
 
-/// Characters of the requested name that messages show.
+/// How many characters of the requested name messages show.
 const LONGEST_SHOWN: usize = 200;
-/// Models of buckets that are known at the same time.
+/// How many models of buckets are remembered at the same time.
 const MOST_KNOWN: usize = 1_000;
 
-/// Finds the models that requests ask for. Blocks; to be used where work that blocks is run.
+/// Finds the models that requests name. It blocks, so call it on a blocking thread.
 pub trait ModelFiles: Send + Sync + Debug {
-    /// Which file is meant.
+    /// Finds the file that a name means.
     ///
     /// # Errors
-    /// Permanent where it is not offered.
+    /// Permanent: the model is not offered.
     fn find(&self, asked: &str) -> Result<FoundModel, Failure>;
 
-    /// The file, here.
+    /// Gets the file onto this host.
     ///
     /// # Errors
-    /// Permanent where this host has no such file.
+    /// Permanent: this host has no such file.
     fn open(&self, found: &FoundModel) -> Result<ModelFile, Failure> {
         match &found.place {
             Place::Path(path) => Ok(ModelFile { path: path.clone(), _folder: None }),
@@ -42,10 +42,10 @@ pub trait ModelFiles: Send + Sync + Debug {
     }
 }
 
-/// A model that may be loaded.
+/// A model that can be loaded.
 #[derive(Clone, Debug)]
 pub struct FoundModel {
-    /// What it is, however it was asked for.
+    /// Its identity, for any name that a request used.
     pub key: String,
     /// Size of the file.
     pub bytes: u64,
@@ -59,7 +59,7 @@ enum Place {
 }
 
 impl FoundModel {
-    /// The model at a path of this host. If it does not exist, opening it reports that.
+    /// The model at a path of this host. If it does not exist, opening it fails.
     pub fn of_path(path: &Path) -> Self {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let bytes = std::fs::metadata(&path).map(|file| file.len()).unwrap_or_default();
@@ -71,7 +71,7 @@ impl FoundModel {
     }
 }
 
-/// A model's file. A copy of it, with its card, is deleted with this value.
+/// The file of a model. If it is a downloaded copy, the copy and its card are deleted when this value is dropped.
 #[derive(Debug)]
 pub struct ModelFile {
     path: PathBuf,
@@ -85,7 +85,7 @@ impl ModelFile {
     }
 }
 
-/// Models are paths of this host: for a person on their own machine.
+/// Models are paths of this host. For a user on their own machine.
 #[derive(Clone, Copy, Debug)]
 pub struct AnyPath;
 
@@ -95,12 +95,13 @@ impl ModelFiles for AnyPath {
     }
 }
 
-/// The bucket of a name, to read from; every role is that bucket.
+/// Opens the bucket with a name, for reading. Every role is that bucket.
 pub type StorageOf = dyn Fn(&str) -> Result<Arc<dyn Storage>, Failure> + Send + Sync;
 
-/// The models that those who run the services offer to those who upload. Made where the runtime is.
+/// The models that the operator of the services offers to uploads. Make it inside the runtime.
 ///
-/// What is found in a bucket stays the same generation for as long as the process lives, so that the segments that it works on see one model.
+/// For an object in a bucket, the process always uses the generation that it found first. So all segments of the
+/// process have the same model.
 pub struct Offered {
     models: OfferedModels,
     storage_of: Box<StorageOf>,
@@ -115,7 +116,7 @@ impl Debug for Offered {
 }
 
 impl Offered {
-    /// These models; `storage_of` gives the buckets that some of them lie in.
+    /// Offers these models. `storage_of` opens the buckets in which some of them are.
     pub fn new(models: OfferedModels, storage_of: Box<StorageOf>) -> Self {
         Self { models, storage_of, runtime: Handle::current(), known: Mutex::default() }
     }
@@ -146,7 +147,7 @@ impl ModelFiles for Offered {
         if known.len() >= MOST_KNOWN {
             known.clear();
         }
-        // If two threads looked at once, both continue with the first result.
+        // If two threads searched at the same time, both continue with the first result.
         Ok(known.entry(place).or_insert(found).clone())
     }
 
@@ -156,7 +157,7 @@ impl ModelFiles for Offered {
         let folder = tempfile::Builder::new().prefix("trackdrop-model-").tempdir();
         let folder = folder.map_err(|error| Failure::from_io("making a folder for a model", error))?;
         let path = folder.path().join(name.rsplit('/').next().unwrap_or_default());
-        // What lies beside it and is called as it is but for its ending.
+        // The object beside it with the same name and another ending.
         let card = Path::new(name).with_extension("json").to_string_lossy().into_owned();
         for (name, generation, to) in
             [(name, Some(*generation), path.clone()), (&card, None, path.with_extension("json"))]
@@ -170,7 +171,7 @@ impl ModelFiles for Offered {
                 }
                 Err(error) if error.is_not_found() && is_card => {}
                 Err(error) if error.is_not_found() => {
-                    // Another attempt looks which it is now.
+                    // Another attempt finds the current generation.
                     self.known().remove(&found.key);
                     return Err(Failure::transient(format!("the model {} was overwritten or deleted", found.shown())));
                 }

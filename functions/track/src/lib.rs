@@ -44,20 +44,20 @@ pub use pool::{DetectorPool, SessionBounds};
 pub use probe::DetectorProber;
 pub use trackdrop_media::{Limits, VideoEngine};
 
-/// What detecting a segment gives.
+/// The result of detecting a segment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegmentDetections {
     /// The detections, in frame order, within a frame in the detector's order.
     pub rows: Vec<DetectionRow>,
-    /// What each looks like; of no bytes unless the settings ask for it.
+    /// The appearance of each detection. It has no bytes unless the settings request it.
     pub appearances: AppearanceColumn,
     /// The frames that the chunk owns.
     pub frame_pts: PtsList,
-    /// What became of them.
+    /// The account of these frames for the ledger.
     pub account: FrameAccount,
 }
 
-/// What the flow must know of a model.
+/// What the flow needs to know about a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFacts {
     /// Which model it is.
@@ -66,22 +66,22 @@ pub struct ModelFacts {
     pub class_names: Vec<String>,
     /// The track threshold that its card recommends for its score scale.
     pub track_thresh: Option<f64>,
-    /// The network that says what detections look like, where the settings ask for one.
+    /// The appearance network, if the settings name one.
     pub appearance_network: Option<ModelIdentity>,
 }
 
-/// Decodes the frames that a chunk owns and detects; blocking.
+/// Decodes the frames that a chunk owns, and detects objects in them. Blocks.
 pub trait SegmentDetector: Send + Sync + std::fmt::Debug {
-    /// The model that a request's settings ask for, loaded.
+    /// Loads the model that a request's settings name.
     ///
     /// # Errors
-    /// Permanent: a model that is not offered or cannot be used. Transient: it cannot be fetched now.
+    /// Permanent: the model is not offered, or can't be used. Transient: it can't be downloaded now.
     fn model(&self, settings: &RequestSettings, delivery: &Delivery) -> Result<ModelFacts, Failure>;
 
-    /// The detections of all frames that the chunk owns and that are looked at.
+    /// Returns the detections of all frames that the chunk owns and that the detector looks at.
     ///
     /// # Errors
-    /// Permanent: a chunk whose frames are not those of its segment, or a model that fails on them.
+    /// Permanent: the frames of the chunk are not those of its segment, or the model fails on them.
     fn detect(
         &self,
         chunk: &Path,
@@ -143,7 +143,7 @@ impl StageHandler for Track {
 }
 
 impl Track {
-    /// The segment's detections as a Parquet file, and the number of its rows.
+    /// Writes the segment's detections as a Parquet file. Returns it, and the number of its rows.
     async fn detect(
         &self,
         chunk: &ObjectFinalized,
@@ -180,10 +180,10 @@ impl Track {
     }
 }
 
-/// Refuses a class that the model does not know, before any frame is decoded.
+/// Refuses a class that the model does not have, before any frame is decoded.
 ///
 /// # Errors
-/// Permanent: such a class, and those that the model knows.
+/// Permanent: there is such a class. The message has similar names of the model's classes.
 pub fn check_classes(settings: &RequestSettings, model: &ModelFacts) -> Result<(), Failure> {
     let names = &model.class_names;
     if let Some(class) =
@@ -208,10 +208,10 @@ pub fn check_classes(settings: &RequestSettings, model: &ModelFacts) -> Result<(
     Ok(())
 }
 
-/// Class names that are shown of a model that lacks the one asked for.
+/// How many class names the message shows if the model lacks the requested one.
 const NEAREST: usize = 5;
 
-/// How much a user's word is like a class name, 0 to 1.
+/// How similar a user's word is to a class name, from 0 to 1.
 fn likeness(asked: &str, name: &str) -> f64 {
     strsim::jaro_winkler(&asked.to_lowercase(), &name.to_lowercase())
 }

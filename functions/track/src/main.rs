@@ -1,4 +1,4 @@
-//! `track` as a service, or with `--pull` as a worker that takes its events out of a subscription.
+//! `track` as a service, or with `--pull` as a worker that takes its events from a subscription.
 
 use std::{process::ExitCode, sync::Arc};
 use trackdrop_cloud::Storage;
@@ -28,10 +28,10 @@ fn main() -> ExitCode {
             pool = pool.with_default_model(model);
         }
         let pool = Arc::new(pool);
-        // Loaded before the service is ready: the first segment must not wait for it.
+        // The model is loaded before the service is ready, so that the first segment does not wait for it.
         let loading = pool.clone();
         blocking(move || loading.get(None).map(drop)).await?;
-        // Beside a GPU the processors have nothing else to do than to decode; alone they detect.
+        // With a GPU, the processors only decode. Without one they detect.
         let decoder_threads = match pool.device() {
             None | Some((Device::Cpu, _)) => 1,
             Some(_) => (threads / service.settings.concurrency.max(1)).max(1),

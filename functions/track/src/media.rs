@@ -1,4 +1,4 @@
-//! The detector that looks at real video: decoding runs ahead of the network by a few frames, in a thread of its own.
+//! The detector for real video. Decoding is a few frames ahead of the network, in a separate thread.
 
 use crate::{DetectorPool, ModelFacts, SegmentDetections, SegmentDetector, appearance::Describer};
 use std::{
@@ -21,21 +21,21 @@ use trackdrop_tracker::Settings;
 
 /// Detections below this score are never stored, whatever the thresholds of the request.
 const LOWEST_SCORE: f32 = trackdrop_tracker::LOW_FLOOR as f32;
-/// Batches that decoding may be ahead of the network: enough to hide a slow frame, little memory.
+/// How many batches decoding can be ahead of the network. It is enough if one frame is slow, and needs little memory.
 const BATCHES_AHEAD: usize = 2;
 
-/// Decodes with FFmpeg, detects with ONNX Runtime.
+/// Decodes with FFmpeg, and detects with ONNX Runtime.
 #[derive(Debug)]
 pub struct MediaSegmentDetector {
-    /// Where detectors come from.
+    /// The pool of loaded detectors.
     pub pool: Arc<DetectorPool>,
-    /// What is refused.
+    /// The bounds on videos.
     pub limits: Limits,
-    /// The memory for pictures, shared by all that this process works on at a time.
+    /// The memory for pictures, which all segments of this process share.
     pub room: Room,
     /// Threads of a decoder.
     pub decoder_threads: usize,
-    /// What decodes, where it can.
+    /// The preferred decoder: software or a GPU.
     pub video_engine: VideoEngine,
 }
 
@@ -84,7 +84,7 @@ impl SegmentDetector for MediaSegmentDetector {
     }
 }
 
-/// Whether each frame that is to be looked at came out without damage.
+/// Whether each look was decoded without damage.
 fn is_whole(planned: &[i64], seen: &[Seen]) -> bool {
     seen.iter().map(|&(pts, _)| pts).eq(planned.iter().copied()) && seen.iter().all(|&(_, is_damaged)| !is_damaged)
 }
@@ -92,16 +92,16 @@ fn is_whole(planned: &[i64], seen: &[Seen]) -> bool {
 /// A frame that was decoded: its PTS, and whether it is damaged.
 type Seen = (i64, bool);
 
-/// What looks at the frames.
+/// What processes the frames.
 #[derive(Clone, Copy)]
 struct Networks<'a> {
     detector: &'a Detector,
-    /// What describes the detections, where a network does.
+    /// The appearance network, if there is one.
     appearance: Option<&'a AppearanceModel>,
 }
 
 impl Networks<'_> {
-    /// Bytes of the whole pictures that are held for crops, as they are decoded and, one a lane, in RGB.
+    /// Bytes of the whole pictures that are held for crops: as decoded, and one per lane in RGB.
     fn held_bytes(&self, params: &VideoParams) -> u64 {
         let lanes = self.detector.lanes();
         let pictures = (BATCHES_AHEAD + lanes + 1) * self.detector.batch();
@@ -109,7 +109,7 @@ impl Networks<'_> {
         self.appearance.map_or(0, |_| params.held_bytes(pictures as u64) + rgb)
     }
 
-    /// Half of the detector's track threshold: below it, a box shows too little.
+    /// Half of the detector's track threshold. Detections with a lower score have no vector.
     fn least_score(&self) -> f32 {
         (self.detector.info().track_thresh.unwrap_or(Settings::default().track_thresh) / 2.0) as f32
     }
@@ -119,25 +119,25 @@ impl Networks<'_> {
     }
 }
 
-/// Pictures on their way to the network, and which frames they are.
+/// Pictures for the network, and their frames.
 struct Batch {
     images: ImageBatch,
     frames: Vec<Seen>,
-    /// The whole pictures, where a network is to see crops of them.
+    /// The whole pictures, if an appearance network needs crops of them.
     whole: Vec<Frame>,
 }
 
-/// What one lane found, in the order in which it worked.
+/// The detections of one lane, in its order of work.
 #[derive(Default)]
 struct LaneFound {
-    /// Each frame, and where its detections end.
+    /// Each frame, and the end of its detections.
     frames: Vec<(Seen, usize)>,
     detections: Vec<Detection>,
-    /// What each looks like, where that is asked for.
+    /// The appearance of each detection, if it is requested.
     appearances: AppearanceColumn,
 }
 
-/// What all lanes found, in the order of the frames.
+/// The detections of all lanes, in the order of the frames.
 struct Found {
     rows: Vec<DetectionRow>,
     appearances: AppearanceColumn,
@@ -154,10 +154,10 @@ impl MediaSegmentDetector {
         delivery: &Delivery,
     ) -> Result<Found, Failure> {
         let (full_sender, full) = sync_channel::<Batch>(BATCHES_AHEAD);
-        // Empty batches go back to the decoder, so that no picture is allocated twice.
+        // Empty batches return to the decoder, so that pictures are reused.
         let lanes = networks.detector.lanes();
         let (empty_sender, empty) = sync_channel::<Batch>(BATCHES_AHEAD + lanes);
-        // None once a lane has failed: that stops the decoder and the other lanes.
+        // None after a lane has failed. This stops the decoder and the other lanes.
         let full = Mutex::new(Some(full));
         let span = tracing::Span::current();
         let lanes = std::thread::scope(|scope| -> Result<Vec<LaneFound>, Failure> {
@@ -199,7 +199,7 @@ impl MediaSegmentDetector {
     }
 }
 
-/// Lanes finish in any order; rows are in that of the frames.
+/// Lanes finish in any order, but rows must be in the order of frames.
 fn in_order(lanes: &[LaneFound], segment: &SegmentDescription, source: &ChunkDescription) -> Found {
     let mut frames: Vec<(Seen, &[Detection], &AppearanceColumn, usize)> = Vec::with_capacity(source.frame_pts.len());
     for lane in lanes {
@@ -209,7 +209,7 @@ fn in_order(lanes: &[LaneFound], segment: &SegmentDescription, source: &ChunkDes
             start = end;
         }
     }
-    // The reader gives frames out with their PTS ascending, so this is the order of decoding.
+    // The reader returns frames with ascending PTS, so this is the order of decoding.
     frames.sort_unstable_by_key(|((pts, _), ..)| *pts);
     let mut rows = Vec::with_capacity(lanes.iter().map(|lane| lane.detections.len()).sum());
     let bytes_each = lanes.iter().map(|lane| lane.appearances.bytes_each()).max().unwrap_or(0);
@@ -228,7 +228,7 @@ fn in_order(lanes: &[LaneFound], segment: &SegmentDescription, source: &ChunkDes
     Found { rows, appearances, seen: frames.into_iter().map(|(seen, ..)| seen).collect() }
 }
 
-/// One lane: detects in batch after batch until there are no more.
+/// One lane: it processes batches until there are no more.
 fn detect_batches(
     full: &Mutex<Option<Receiver<Batch>>>,
     empty: &SyncSender<Batch>,
@@ -239,13 +239,13 @@ fn detect_batches(
     let mut inference = Doing::begin(delivery, Activity::Inference);
     let (mut all, mut found) = (LaneFound::default(), BatchDetections::default());
     loop {
-        // The lock is held while it waits: the next batch belongs to one lane.
+        // The lane holds the lock while it waits, because only one lane may take the next batch.
         let next = full.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|full| full.recv().ok());
         let Some(mut batch) = next else {
             all.appearances = inference.time(|| describer.finish())?;
             return Ok(all);
         };
-        // Segments share the lanes: the wait for one is no inference.
+        // Segments share the lanes. So the time until a lane is free does not count as inference.
         let mut lane = detector.wait_for_lane();
         inference.time(|| lane.detect_into(&batch.images, batch.frames.len(), LOWEST_SCORE, &mut found))?;
         drop(lane);
@@ -257,7 +257,7 @@ fn detect_batches(
             all.frames.push((seen, all.detections.len()));
         }
         batch.frames.clear();
-        // The decoder may be done and gone.
+        // The decoder can have ended already.
         empty.try_send(batch).ok();
     }
 }
@@ -300,7 +300,7 @@ fn decode(
         if filling.frames.len() < detector.batch() {
             batch = Some(filling);
         } else if full.send(filling).is_err() {
-            // The network failed; its failure is the one to report.
+            // The network failed. Its failure is reported, and not this one.
             return Ok(());
         }
     }
@@ -310,7 +310,7 @@ fn decode(
     Ok(())
 }
 
-/// What a model asks for, of what scales the pictures.
+/// The filter that a model needs for the scaling of pictures.
 pub fn filter_of(resize: Resize) -> ResizeFilter {
     match resize {
         Resize::Swscale => ResizeFilter::Swscale,
@@ -319,7 +319,7 @@ pub fn filter_of(resize: Resize) -> ResizeFilter {
     }
 }
 
-/// The chunk must be the one that its description describes.
+/// Checks that the chunk is the one that the manifest describes.
 fn check_owner(source: &ChunkDescription, segment: &SegmentDescription) -> Result<(), Failure> {
     let Window { start_pts, end_pts, .. } = source.window;
     if (start_pts, end_pts) != (segment.span.start_pts, segment.span.end_pts)

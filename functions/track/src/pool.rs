@@ -1,4 +1,5 @@
-//! The networks that a process has loaded: each model once, with all its lanes, shared by all segments; and no more models than their bounds allow.
+//! The networks that a process has loaded. Each model is loaded once, with all its lanes, and all segments share it.
+//! Bounds limit how many models are loaded.
 
 use crate::{
     ModelFacts,
@@ -15,19 +16,20 @@ use trackdrop_detector::{
 };
 use trackdrop_pipeline::{Appearance, Failure, RequestSettings, manifest::ModelIdentity};
 
-/// Inferences at the same time, at most: each has the weights for itself. Two on one thread each gave 1.27 times the frames
-/// of one on two threads (1.65 times in int8), because no thread waits for another at every layer (docs/speed.md).
+/// Largest number of inferences at the same time. Each has its own copy of the weights. Two inferences on one thread
+/// each process 1.27 times as many frames as one inference on two threads (1.65 times in int8), because no thread waits
+/// for another one at every layer (docs/speed.md).
 const MOST_LANES: usize = 8;
-/// Crops for an appearance network per inference, where it leaves that open.
+/// How many crops an inference of an appearance network takes, if the network does not set it.
 const CROPS_AT_ONCE: usize = 8;
 
-/// How much may be loaded at the same time.
+/// How many models can be loaded at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionBounds {
     /// Models.
     pub sessions: usize,
-    /// Bytes of a model's file; and of all that are loaded, each as often as it is loaded for inferences beside each other. One alone is always
-    /// loaded.
+    /// Largest number of bytes of one model's file, and of all loaded files together. A file counts once for each of
+    /// its lanes. A single model is always loaded.
     pub bytes: u64,
 }
 
@@ -38,7 +40,8 @@ impl Default for SessionBounds {
     }
 }
 
-/// The detectors and appearance networks that this process has loaded. Where another one would be beyond the bounds, that which was not used for longest goes.
+/// The detectors and appearance networks that this process has loaded. If another one would exceed the bounds, the
+/// least recently used one is released.
 #[derive(Debug)]
 pub struct DetectorPool {
     intra_threads: usize,
@@ -47,7 +50,7 @@ pub struct DetectorPool {
     default_model: PathBuf,
     files: Arc<dyn ModelFiles>,
     bounds: SessionBounds,
-    /// That which was used last is the last.
+    /// The most recently used one is the last.
     loaded: Mutex<Vec<Loaded>>,
 }
 
@@ -58,13 +61,13 @@ struct Loaded {
     name: String,
     /// A [`Network`].
     session: Arc<dyn Any + Send + Sync>,
-    /// What it counts for.
+    /// How many bytes it counts for.
     bytes: u64,
     #[expect(dead_code, reason = "a copy is deleted with it")]
     file: ModelFile,
 }
 
-/// What a model's file is loaded as.
+/// The two kinds of networks.
 trait Network: Any + Send + Sync + Sized {
     fn open(options: &DetectorOptions) -> Result<Self, DetectorError>;
     fn name(&self) -> &str;
@@ -91,7 +94,7 @@ impl Network for AppearanceModel {
 }
 
 impl DetectorPool {
-    /// An empty pool whose sessions run on this device, with this many threads where that is the processor.
+    /// An empty pool. Its sessions run on this device. If the device is the processor, they have this many threads.
     pub fn new(intra_threads: usize, device: DeviceChoice) -> Self {
         Self {
             intra_threads,
@@ -104,36 +107,37 @@ impl DetectorPool {
         }
     }
 
-    /// With this many pictures per inference, for models that leave it open; none means the detector's own choice. A TensorRT engine
-    /// is for one batch.
+    /// Sets the number of pictures per inference, for models that do not set it. None: the detector chooses. A TensorRT
+    /// engine is built for one number.
     #[must_use]
     pub fn with_batch(mut self, batch: Option<NonZeroUsize>) -> Self {
         self.batch = batch;
         self
     }
 
-    /// With another default model.
+    /// Sets another default model.
     #[must_use]
     pub fn with_default_model(mut self, model: PathBuf) -> Self {
         self.default_model = model;
         self
     }
 
-    /// With the models that requests may ask for; without, they name paths, as a person on their own machine does.
+    /// Sets the models that requests can name. Without it, requests name paths, as a user does on their own machine.
     #[must_use]
     pub fn with_files(mut self, files: Arc<dyn ModelFiles>) -> Self {
         self.files = files;
         self
     }
 
-    /// With other bounds.
+    /// Sets other bounds.
     #[must_use]
     pub fn with_bounds(mut self, bounds: SessionBounds) -> Self {
         self.bounds = bounds;
         self
     }
 
-    /// What the loaded models run on, and what `auto` would have liked better; none if none is loaded.
+    /// The device on which the loaded models run, and the devices that `auto` could not use. None if no model is
+    /// loaded.
     pub fn device(&self) -> Option<(Device, Vec<PassedOver>)> {
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         let detector = loaded.iter().find_map(|loaded| loaded.session.downcast_ref::<Detector>());
@@ -145,10 +149,11 @@ impl DetectorPool {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// What the flow must know of the model that a request's settings ask for, which is loaded for it.
+    /// Loads the model that a request's settings name. Returns what the flow needs to know about it.
     ///
     /// # Errors
-    /// Permanent: there is no such model, it is no detector, or it or its card is not what the request was made with.
+    /// Permanent: there is no such model, it is not a detector, or the model or its card is not the one with which the
+    /// request was made.
     pub fn facts(&self, settings: &RequestSettings) -> Result<ModelFacts, Failure> {
         let detector = self.get(settings.model.as_deref())?;
         let (info, appearance) = (detector.info(), self.appearance(settings)?);
@@ -173,11 +178,11 @@ impl DetectorPool {
         }
     }
 
-    /// The network that is to say what detections look like, loaded where it is not; none where no network is asked for. Blocks.
+    /// Returns the appearance network, and loads it if necessary. None if the settings name none. Blocks.
     ///
     /// # Errors
-    /// Permanent where it is not offered, gives no vector for a crop, has no card, or is not what the request was made with; transient where all the
-    /// bounds is in use.
+    /// Permanent: the network is not offered, does not return a vector per crop, has no card, or is not the one with
+    /// which the request was made. Transient: the bounds are reached, and all loaded models are in use.
     pub fn appearance(&self, settings: &RequestSettings) -> Result<Option<Arc<AppearanceModel>>, Failure> {
         let Some(asked) = settings.appearance.as_ref().and_then(Appearance::network) else { return Ok(None) };
         let network: Arc<AppearanceModel> = self.session(self.files.find(&asked.network)?)?;
@@ -197,10 +202,11 @@ impl DetectorPool {
         }
     }
 
-    /// The detector of the model that was asked for, loaded where it is not; none means the default model. Blocks.
+    /// Returns the detector of a model, and loads it if necessary. None means the default model. Blocks.
     ///
     /// # Errors
-    /// Permanent where it is not offered, is not a model, or has no bounds; transient where all the bounds is in use.
+    /// Permanent: the model is not offered, is not a model, or is larger than the bounds. Transient: the bounds are
+    /// reached, and all loaded models are in use.
     pub fn get(&self, asked: Option<&str>) -> Result<Arc<Detector>, Failure> {
         let found = match asked {
             Some(asked) => self.files.find(asked)?,
@@ -209,9 +215,9 @@ impl DetectorPool {
         self.session(found)
     }
 
-    /// A network, loaded where it is not.
+    /// Returns a network, and loads it if necessary.
     fn session<N: Network>(&self, found: FoundModel) -> Result<Arc<N>, Failure> {
-        // Held while loading: segments that start together must not load one model twice.
+        // The lock is held while loading: segments that start together must not load a model twice.
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = loaded.iter().position(|loaded| loaded.key == found.key && loaded.session.is::<N>()) {
             let used = loaded.remove(at);
@@ -252,7 +258,7 @@ impl DetectorPool {
             !loaded.is_empty() && (loaded.len() >= sessions.max(1) || taken.saturating_add(bytes) > most)
         };
         while is_full(loaded) {
-            // A detection in progress holds the detector too.
+            // A detection in progress holds the detector, too.
             let Some(at) = loaded.iter().position(|loaded| Arc::strong_count(&loaded.session) == 1) else {
                 return Err(Failure::transient(format!(
                     "{} models are in use, and there is no room for {} beside them (TRACKDROP_MODEL_SESSIONS, TRACKDROP_MODEL_BYTES)",
@@ -267,8 +273,9 @@ impl DetectorPool {
     }
 }
 
-/// How the threads are shared out: lanes, and the threads of each, as few as there can be. Lanes are alike, since the same model on
-/// another number of threads need not give the same bits; so some threads may be left over, fewer than a lane has.
+/// Divides the threads: the number of lanes, and the smallest possible number of threads of each. All lanes have the
+/// same number, because a model on another number of threads can return other bits. So some threads can remain unused,
+/// but fewer than a lane has.
 fn lanes_and_threads(threads: usize) -> (usize, usize) {
     let of_each = threads.div_ceil(MOST_LANES).max(1);
     ((threads / of_each).max(1), of_each)

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::scene::Scene;
 use trackdrop_assignment::{Assigner, Edge};
 
-/// Continuing the track of the previous frame outweighs every overlap, in one frame of up to 1,000 objects.
+/// A bonus for the track of the previous frame. It is larger than all overlaps of a frame with up to 1,000 objects.
 const CONTINUITY: f64 = 1000.0;
 
 /// An object with more than this share of its rows matched is mostly tracked.
@@ -14,49 +14,50 @@ const MOSTLY_TRACKED: f64 = 0.8;
 /// An object with less than this share of its rows matched is mostly lost.
 const MOSTLY_LOST: f64 = 0.2;
 
-/// No track.
+/// The value for "no track".
 const NONE: u32 = u32::MAX;
 
 /// The CLEAR metrics; shares in percent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Clear {
-    /// Accuracy: 100 less the misses, false alarms and switches per row of ground truth. May be negative.
+    /// MOTA: 100 minus misses, false alarms and switches per row of ground truth. It can be negative.
     #[serde(rename = "MOTA")]
     pub mota: f64,
-    /// Precision: mean overlap of what is matched.
+    /// MOTP: mean overlap of the matches.
     #[serde(rename = "MOTP")]
     pub motp: f64,
-    /// An object's track is another than the last one it had, however long ago.
+    /// IDSW: how often the track of an object is another one than its last track. It does not matter how long ago that
+    /// was.
     #[serde(rename = "IDSW")]
     pub switches: u64,
-    /// How often an object's track is taken up again after a frame in which it was not matched.
+    /// Frag: how often an object is matched again after a frame without a match.
     #[serde(rename = "Frag")]
     pub fragments: u64,
-    /// Objects matched in more than 80 % of their rows.
+    /// MT: objects that are matched in more than 80 % of their rows.
     #[serde(rename = "MT")]
     pub mostly_tracked: u64,
-    /// Objects in between.
+    /// PT: objects between MT and ML.
     #[serde(rename = "PT")]
     pub partly_tracked: u64,
-    /// Objects matched in less than 20 % of their rows.
+    /// ML: objects that are matched in less than 20 % of their rows.
     #[serde(rename = "ML")]
     pub mostly_lost: u64,
     /// Matched rows.
     #[serde(rename = "TP")]
     pub true_positives: u64,
-    /// Rows of tracks without a match.
+    /// FP: rows of tracks without a match.
     #[serde(rename = "FP")]
     pub false_positives: u64,
-    /// Rows of ground truth without a match.
+    /// FN: rows of ground truth without a match.
     #[serde(rename = "FN")]
     pub false_negatives: u64,
 }
 
-/// What is known of one object of ground truth.
+/// The state of one object of ground truth.
 #[derive(Clone, Copy, Debug)]
 struct History {
     matched: u32,
-    /// Starts of runs in which it is matched frame after frame.
+    /// How many runs of consecutive matched frames it has.
     stretches: u32,
     /// The last track it had.
     last_track: u32,

@@ -1,4 +1,4 @@
-//! One tracker's output against another's.
+//! Compares the output of two trackers.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -9,10 +9,9 @@ use crate::{clear::Clear, identity::Identity, row::Row, scene::Scene, sequence::
 /// How to compare.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CompareOptions {
-    /// The overlap that a match needs, `0 < .. <= 1`.
+    /// The overlap that a match needs: above 0, at most 1.
     pub iou: f64,
-    /// By how much left, top, width and height may differ and still be the same, px. The default, 1e-6, allows for text that
-    /// was rounded and for nothing else.
+    /// The tolerance for left, top, width and height, px. The default, 1e-6, allows only for rounding in text files.
     pub tolerance_px: f64,
 }
 
@@ -22,20 +21,22 @@ impl Default for CompareOptions {
     }
 }
 
-/// How much two outputs have in common.
+/// The result of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Rows with the same identity, in percent; the same both ways round. 100 if only the ids' numbers differ.
+    /// IDF1: rows with the same identity, in percent. It is the same in both directions, and 100 if only the numbers of
+    /// ids differ.
     #[serde(rename = "IDF1")]
     pub idf1: f64,
-    /// Identity switches of the second, with the first as ground truth.
+    /// Identity switches of the second output, with the first as ground truth.
     #[serde(rename = "IDSW")]
     pub switches: u64,
     /// Rows of the first.
     pub rows_a: u64,
     /// Rows of the second.
     pub rows_b: u64,
-    /// The first frame where an id or a box differs; none if all are the same. Scores and the order of rows don't matter.
+    /// The first frame in which an id or a box differs. None if there is no difference. Scores and the order of rows
+    /// are not compared.
     pub first_difference: Option<Difference>,
 }
 
@@ -52,7 +53,7 @@ pub struct Difference {
     pub moved: Vec<Moved>,
 }
 
-/// One id with two boxes.
+/// An id with two different boxes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Moved {
     /// The id.
@@ -63,7 +64,7 @@ pub struct Moved {
     pub b: [f64; 4],
 }
 
-/// Measures one tracker's output against another's. No row is left out, whatever its score or class.
+/// Compares the output of two trackers. All rows count, with any score and class.
 #[must_use]
 pub fn compare(a: &Sequence, b: &Sequence, options: &CompareOptions) -> Comparison {
     let scene = Scene::new(a, b);
@@ -143,7 +144,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The first few, for a line that can be read.
+/// The first few, so that the line is short.
 fn list<'a>(ids: impl ExactSizeIterator<Item = &'a u64>) -> String {
     const SHOWN: usize = 8;
     let more = ids.len().saturating_sub(SHOWN);

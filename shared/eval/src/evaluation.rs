@@ -1,4 +1,4 @@
-//! Tracks against ground truth: all metrics at once.
+//! Compares tracks with ground truth, by all metrics.
 
 use std::{fmt, panic::resume_unwind, thread};
 
@@ -17,9 +17,10 @@ use crate::{
 /// How to evaluate. The default is TrackEval's for MOT15.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
-    /// The overlap that CLEAR and identity metrics ask of a match, `0 < .. <= 1`. HOTA has its own 19.
+    /// The overlap that a match needs in CLEAR and identity metrics: above 0, at most 1. HOTA has its own 19
+    /// thresholds.
     pub iou: f64,
-    /// What is left out before anything is counted.
+    /// Which rows are left out before anything is counted.
     pub preprocessing: Preprocessing,
 }
 
@@ -29,7 +30,7 @@ impl Default for Options {
     }
 }
 
-/// All metrics of one video. In JSON they have the names that TrackEval gives them; shares are percentages.
+/// All metrics of one video. Shares are percentages. In JSON the metrics have TrackEval's names.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
     /// Detection and association over 19 overlap thresholds.
@@ -45,13 +46,13 @@ pub struct Evaluation {
     pub objects: u64,
     /// Tracks.
     pub tracks: u64,
-    /// Set where the tracks seem to count frames from another number: the metrics then say little.
+    /// Set if the tracks seem to count frames from another number. Then the metrics say little.
     pub frame_shift: Option<FrameShift>,
 }
 
-/// Measures tracks against ground truth by the definitions of TrackEval.
+/// Compares tracks with ground truth, by the definitions of TrackEval.
 ///
-/// Two empty sequences, or one, give the numbers that TrackEval gives: shares are 0 (and `LocA` is 100).
+/// If one sequence or both are empty, the result has TrackEval's numbers: shares are 0, and `LocA` is 100.
 #[must_use]
 pub fn evaluate(ground_truth: &Sequence, tracks: &Sequence, options: &Options) -> Evaluation {
     let (truth, tracks) = options.preprocessing.apply(ground_truth, tracks);
@@ -67,7 +68,7 @@ pub fn evaluate(ground_truth: &Sequence, tracks: &Sequence, options: &Options) -
         thread::scope(|scope| {
             let shift = scope.spawn(shift);
             let scene = Scene::new(truth, tracks);
-            // No metric needs another.
+            // The metrics do not depend on each other.
             let (hota, (clear, identity)) = thread::scope(|scope| {
                 let others = scope.spawn(|| (Clear::new(&scene, options.iou), Identity::new(&scene, options.iou)));
                 (Hota::new(&scene), joined(others))
@@ -86,10 +87,10 @@ fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Below this the work of a thread takes hardly longer than to start it.
+/// With less work than this, to start a thread takes about as long as the work.
 const ROWS_WORTH_A_THREAD: usize = 1_000;
 
-/// A table of three lines of numbers below their names, and a warning where there is one.
+/// A table with three lines of names and numbers, and the warning, if there is one.
 impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (hota, clear, identity) = (&self.hota, &self.clear, &self.identity);

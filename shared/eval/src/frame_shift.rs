@@ -1,4 +1,4 @@
-//! The classic mistake: frames counted from 0 on one side and from 1 on the other.
+//! Detects a common mistake: frames count from 0 in one file, and from 1 in the other.
 
 use std::fmt;
 
@@ -7,20 +7,21 @@ use serde::Serialize;
 use crate::{iou::Sweep, scene::shared_frames, sequence::Sequence};
 use trackdrop_assignment::{Assigner, Edge};
 
-/// A shift is reported if it raises the overlap by at least this share. On real tracks at 7 to 25 frames per second a wrong frame
-/// costs 1 to 10 %, and right frames gain nothing by a shift.
+/// A shift is reported if it raises the overlap by at least this share. On real tracks, at 7 to 25 frames per second,
+/// wrong frames lose 1 to 10 %, and right frames gain nothing by a shift.
 const MIN_GAIN: f64 = 0.01;
 
-/// That many frames of ground truth, evenly spread, are enough: on seven sequences of MOTChallenge, each one frame early, right and one frame late, they
-/// decide as all frames do. Three matches of every frame would take longer than all metrics together.
+/// How many frames of ground truth are compared, evenly spread. We tested this on seven sequences of MOTChallenge, each
+/// one frame early, right and one frame late: the result is the same as with all frames. To match every frame three
+/// times would take longer than all metrics together.
 const FRAMES_COMPARED: usize = 100;
 
-/// Tracks that would fit ground truth much better one frame earlier or later.
+/// The shift of tracks that would fit ground truth much better one frame earlier or later.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct FrameShift {
-    /// What to add to every frame of the tracks: 1 or -1.
+    /// The number to add to every frame of the tracks: 1 or -1.
     pub add_to_frames: i64,
-    /// Overlap of the rows matched as they are, in the mean over the rows of ground truth, in percent.
+    /// Overlap of the matches without a shift: the mean over the rows of ground truth, in percent.
     pub overlap_as_is: f64,
     /// The same, after the shift.
     pub overlap_shifted: f64,
@@ -38,10 +39,11 @@ impl fmt::Display for FrameShift {
     }
 }
 
-/// Whether the tracks would fit much better with 1 added to, or subtracted from, their frames. `iou` is what a match needs.
+/// Finds out whether the tracks would fit much better if 1 were added to their frames, or subtracted. `iou` is the
+/// overlap that a match needs.
 ///
-/// It compares the overlap of the matches, summed over all frames: that falls as soon as things move, long before matches are lost. If nothing moves,
-/// no shift can be found, and none matters.
+/// It compares the sum of the overlaps of all matches. If objects move, a shift lowers this sum, long before matches
+/// are lost. If nothing moves, a shift can't be found, and does not matter.
 #[must_use]
 pub fn frame_shift(ground_truth: &Sequence, tracks: &Sequence, iou: f64) -> Option<FrameShift> {
     let stride = ground_truth.spans().len().div_ceil(FRAMES_COMPARED).max(1);
@@ -58,7 +60,7 @@ pub fn frame_shift(ground_truth: &Sequence, tracks: &Sequence, iou: f64) -> Opti
     })
 }
 
-/// The greatest overlap a one-to-one match in each frame can have, summed, per row of ground truth.
+/// The largest sum of overlaps that one-to-one matches in each frame can have, per row of ground truth.
 fn matched_overlap(truth: &Sequence, tracks: &Sequence, shift: i64, min_iou: f64) -> f64 {
     let (mut sweep, mut assigner, mut edges, mut sum) = (Sweep::default(), Assigner::default(), Vec::new(), 0.0);
     for (truth_span, track_span) in shared_frames(truth, tracks, shift) {

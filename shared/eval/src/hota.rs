@@ -1,11 +1,11 @@
-//! HOTA (Luiten et al. 2021): detection and association, weighed equally.
+//! HOTA (Luiten et al. 2021): detection and association have equal weight.
 
 use serde::Serialize;
 
 use crate::scene::Scene;
 use trackdrop_assignment::{Assigner, Edge};
 
-/// How many overlap thresholds HOTA is averaged over.
+/// The number of overlap thresholds over which HOTA is averaged.
 pub const ALPHAS: usize = 19;
 
 /// Threshold number `index`: 0.05, 0.10, ... 0.95, with the rounding of TrackEval.
@@ -13,22 +13,22 @@ pub(crate) fn alpha(index: usize) -> f64 {
     0.05 + index as f64 * 0.05
 }
 
-/// HOTA and its parts in percent, averaged over the thresholds unless the name says otherwise.
+/// HOTA and its parts in percent, averaged over the thresholds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Hota {
     /// The mean over all thresholds of the geometric mean of detection and association accuracy.
     #[serde(rename = "HOTA")]
     pub hota: f64,
-    /// Detection accuracy: matches among all that was, or should have been, detected.
+    /// Detection accuracy: matches divided by matches, misses and false alarms.
     #[serde(rename = "DetA")]
     pub det_a: f64,
-    /// Association accuracy: of the rows of a matched object and its track, how many are matched to one another.
+    /// Association accuracy: of the rows of a matched object and its track, the share that is matched with each other.
     #[serde(rename = "AssA")]
     pub ass_a: f64,
-    /// Matches among what should have been detected.
+    /// Detection recall: matches divided by rows of ground truth.
     #[serde(rename = "DetRe")]
     pub det_re: f64,
-    /// Matches among what was detected.
+    /// Detection precision: matches divided by rows of tracks.
     #[serde(rename = "DetPr")]
     pub det_pr: f64,
     /// Association recall.
@@ -37,14 +37,14 @@ pub struct Hota {
     /// Association precision.
     #[serde(rename = "AssPr")]
     pub ass_pr: f64,
-    /// Mean overlap of what is matched.
+    /// Localisation accuracy: mean overlap of the matches.
     #[serde(rename = "LocA")]
     pub loc_a: f64,
     /// The same at each threshold.
     pub per_alpha: [HotaAtAlpha; ALPHAS],
 }
 
-/// HOTA where a match needs an overlap of at least `alpha`; in percent.
+/// HOTA with matches of an overlap of at least `alpha`, in percent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct HotaAtAlpha {
     /// The threshold, `0..=1`.
@@ -75,7 +75,7 @@ pub struct HotaAtAlpha {
     pub loc_a: f64,
 }
 
-/// What is matched at each threshold.
+/// The matches at each threshold.
 #[derive(Debug)]
 struct Matches {
     count: [u64; ALPHAS],
@@ -103,8 +103,8 @@ impl Hota {
     }
 }
 
-/// How well each pair goes together over the whole video: overlap, shared out among all that overlap in a frame, as a
-/// Jaccard index.
+/// How well each pair fits over the whole video, as a Jaccard index. In each frame, overlap is divided among all that
+/// overlap.
 fn alignment(scene: &Scene) -> Vec<f64> {
     let mut shared = vec![0.0; scene.pairs.len()];
     let (mut truth_sums, mut track_sums) = (Vec::new(), Vec::new());
@@ -131,7 +131,8 @@ fn alignment(scene: &Scene) -> Vec<f64> {
     scene.pairs.iter().zip(shared).map(jaccard).collect()
 }
 
-/// Matches every frame once, preferring pairs that go together; each threshold then keeps the matches that reach it.
+/// Matches every frame once. Pairs that fit over the whole video are preferred. Each threshold then uses the matches
+/// that reach it.
 fn match_frames(scene: &Scene, alignment: &[f64]) -> Matches {
     let by_pair = vec![[0; ALPHAS]; scene.pairs.len()];
     let mut matches = Matches { count: [0; ALPHAS], iou_sum: [0.0; ALPHAS], by_pair };
@@ -163,7 +164,7 @@ fn at_alpha(scene: &Scene, matches: &Matches, index: usize) -> HotaAtAlpha {
     let matched = matches.count[index] as f64;
     let (truths, tracks) = (scene.truths() as f64, scene.tracks() as f64);
     let (mut ass_a, mut ass_re, mut ass_pr) = (0.0, 0.0, 0.0);
-    // Most pairs only pass each other.
+    // Most pairs overlap in few frames only.
     for (pair, counts) in scene.pairs.iter().zip(&matches.by_pair).filter(|(_, counts)| counts[index] > 0) {
         let together = f64::from(counts[index]);
         let truth_rows = f64::from(scene.truth_rows[pair.truth as usize]);
@@ -183,7 +184,7 @@ fn at_alpha(scene: &Scene, matches: &Matches, index: usize) -> HotaAtAlpha {
         det_pr: 100.0 * matched / tracks.max(1.0),
         ass_re: 100.0 * ass_re / matched.max(1.0),
         ass_pr: 100.0 * ass_pr / matched.max(1.0),
-        // TrackEval's way to say that what isn't there is in its place.
+        // TrackEval's value if there are no matches.
         loc_a: 100.0 * matches.iou_sum[index].max(1e-10) / matched.max(1e-10),
     }
 }

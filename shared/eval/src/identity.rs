@@ -5,16 +5,16 @@ use serde::Serialize;
 use crate::scene::Scene;
 use trackdrop_assignment::{Assigner, Edge};
 
-/// How much is right if every object may have one track, and every track one object; shares in percent.
+/// Identity metrics: every object has at most one track, and every track at most one object. Shares in percent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Identity {
-    /// Rows with the right identity among the mean number of rows of both sides.
+    /// IDF1: rows with the right identity, divided by the mean number of rows of both sides.
     #[serde(rename = "IDF1")]
     pub idf1: f64,
-    /// Rows with the right identity among the rows of tracks.
+    /// IDP: rows with the right identity, divided by the rows of tracks.
     #[serde(rename = "IDP")]
     pub idp: f64,
-    /// Rows with the right identity among the rows of ground truth.
+    /// IDR: rows with the right identity, divided by the rows of ground truth.
     #[serde(rename = "IDR")]
     pub idr: f64,
     /// Rows with the right identity.
@@ -29,10 +29,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// TrackEval minimises misses and false alarms of the identities; that is to maximise the rows they get right.
+    /// TrackEval minimises misses and false alarms of identities. That is the same as to maximise the rows with the
+    /// right identity.
     pub(crate) fn new(scene: &Scene, min_iou: f64) -> Self {
         let mut together = vec![0_u32; scene.pairs.len()];
-        // Unlike for CLEAR, TrackEval grants no rounding error at the threshold here.
+        // Here TrackEval has no tolerance for rounding at the threshold. For CLEAR it has one.
         for overlap in scene.frames.iter().flat_map(|frame| scene.overlaps(frame)).filter(|one| one.iou >= min_iou) {
             together[overlap.pair as usize] += 1;
         }

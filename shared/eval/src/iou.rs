@@ -1,11 +1,11 @@
-//! Overlap of boxes, and which boxes of a frame overlap at all.
+//! The overlap of boxes, and the pairs of boxes of a frame that overlap.
 
 use crate::row::Row;
 
-/// An area this small counts as none, as in TrackEval.
+/// An area up to this counts as 0, as in TrackEval.
 const EMPTY_PX2: f64 = f64::EPSILON;
 
-/// A box as overlaps are computed from it.
+/// A box, in the form from which overlaps are computed.
 #[derive(Clone, Copy, Debug)]
 struct Corners {
     x1: f64,

@@ -1,4 +1,4 @@
-//! Text of rows: read in blocks, whose lines are parsed on several threads.
+//! Reads rows of a text in blocks. Several threads parse the lines of a block.
 
 use std::{
     io::{self, BufRead, Read},
@@ -12,10 +12,10 @@ use crate::{
     row::Row,
 };
 
-/// Text is read in blocks of about this many bytes, so that a long file is never whole in memory.
+/// Text is read in blocks of about this many bytes, so a long file is never completely in memory.
 const BLOCK_BYTES: u64 = 16 << 20;
 
-/// Fewer bytes take a thread hardly longer than to start it.
+/// With fewer bytes than this, to start a thread takes about as long as its work.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// The rows of a text.
@@ -32,14 +32,14 @@ pub(crate) struct Lines {
 type Fault = (u64, ReadErrorKind);
 
 impl Lines {
-    /// All rows of a text, which may be of any length; `bytes` is what is known of it. Its first line that is not blank says what
-    /// its columns are.
+    /// Reads all rows of a text of any length. `bytes` is its expected length. The first line that is not blank decides
+    /// what the columns are.
     ///
     /// # Errors
-    /// The first line that is no row, and why.
+    /// The first line that is not a row, and the reason.
     pub(crate) fn read(mut text: impl BufRead, bytes: u64) -> Result<Self, Fault> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        // One byte more, so that the end is found without room for another.
+        // One byte more, so that the end is found without more memory.
         let block = Vec::with_capacity(bytes.min(BLOCK_BYTES) as usize + 1);
         let (mut all, mut columns, mut block) = (Self::default(), None, block);
         loop {

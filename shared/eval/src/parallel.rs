@@ -1,4 +1,4 @@
-//! Several videos at once.
+//! Processes several videos at the same time.
 
 use std::{
     panic::resume_unwind,
@@ -6,12 +6,12 @@ use std::{
     thread,
 };
 
-/// Does `work` on each item, on as many threads as the machine runs at once; the results in the order of the items.
+/// Calls `work` with each item, on as many threads as the machine has. The results are in the order of the items.
 ///
-/// For the reading and evaluation of many videos: one video alone does not keep all cores busy.
+/// Use it to read and evaluate many videos, because one video alone does not use all cores.
 ///
 /// # Panics
-/// As `work` does.
+/// If `work` panics.
 pub fn on_all_cores<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
     if threads <= 1 {

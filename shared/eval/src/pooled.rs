@@ -1,4 +1,4 @@
-//! Several videos as one.
+//! Evaluates several videos as one.
 
 use crate::{
     clear::Clear,
@@ -7,8 +7,9 @@ use crate::{
     identity::Identity,
 };
 
-/// The evaluations of several videos as if their frames were one after the other and no object were in two of them: TrackEval's
-/// `COMBINED`. Counts are added and shares are of the added counts, so that a long video weighs more than a short one.
+/// Combines the evaluations of several videos, as TrackEval's `COMBINED`: as if their frames followed each other, and
+/// no object were in two videos. Counts are added, and shares are computed from the sums. So a long video has more
+/// weight than a short one.
 #[must_use]
 pub fn pooled(evaluations: &[Evaluation]) -> Evaluation {
     let sum = |of: fn(&Evaluation) -> u64| evaluations.iter().map(of).sum::<u64>();
@@ -63,7 +64,7 @@ fn truths(evaluation: &Evaluation) -> u64 {
 }
 
 fn at_alpha(evaluations: &[Evaluation], index: usize, truths: f64, tracks: f64) -> HotaAtAlpha {
-    // How many are matched at this threshold: a whole number, but for the rounding of its share.
+    // How many rows are matched at this threshold. It is a whole number, except for the rounding of the share.
     let matched_of = |one: &Evaluation| (one.hota.per_alpha[index].det_re / 100.0 * self::truths(one) as f64).round();
     let matched: f64 = evaluations.iter().map(matched_of).sum();
     let weighted = |part: fn(&HotaAtAlpha) -> f64| {

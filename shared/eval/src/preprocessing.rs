@@ -1,4 +1,4 @@
-//! Which rows count: the rules of the MOTChallenge data sets.
+//! Decides which rows count, by the rules of the MOTChallenge data sets.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::{iou::Sweep, row::Row, scene::shared_frames, sequence::Sequence};
 use trackdrop_assignment::{Assigner, Edge};
 
-/// An overlap from which a track is taken to follow a distractor, whatever threshold is asked for.
+/// From this overlap on, a track follows a distractor. The value does not depend on the threshold of the options.
 const DISTRACTOR_IOU: f64 = 0.5;
 
-/// The class that is evaluated where there are classes.
+/// The class that is evaluated, if there are classes.
 const PEDESTRIAN: u16 = 1;
 
 /// Person on vehicle, static person, distractor, reflection.
@@ -22,25 +22,26 @@ const OTHER_VEHICLE: u16 = 6;
 /// The class numbers of MOT16, MOT17 and MOT20.
 const CLASSES: std::ops::RangeInclusive<u16> = 1..=13;
 
-/// What is left out before anything is counted.
+/// Which rows are left out before anything is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Preprocessing {
-    /// As for MOT15: rows of ground truth with score 0 don't count; a track that follows one is a false alarm. Right for
-    /// ground truth without classes.
+    /// The rules of MOT15: rows of ground truth with score 0 do not count, and a track that follows one is a false
+    /// alarm. Use it for ground truth without classes.
     #[default]
     Plain,
-    /// As for MOT16 and MOT17: only pedestrians count, and tracks of distractors (people on vehicles, static people,
-    /// reflections) are left out. A row of another class doesn't count either; a track that follows one is a false alarm.
+    /// The rules of MOT16 and MOT17: only pedestrians count. Tracks of distractors (people on vehicles, static people,
+    /// reflections) are left out. Rows of other classes do not count either, but a track that follows one is a false
+    /// alarm.
     Mot17,
-    /// As [`Mot17`](Self::Mot17), and other vehicles are distractors, too.
+    /// The rules of [`Mot17`](Self::Mot17), with other vehicles as distractors, too.
     Mot20,
 }
 
 impl Preprocessing {
-    /// A guess by the class column: the rules of MOT17 if every row has one of its classes and not all are pedestrians.
-    /// (The rows of MOT20 and MOT17 look alike.)
+    /// Chooses the rules by the class column: those of MOT17 if every row has one of its classes, and not all are
+    /// pedestrians. (Rows of MOT20 can't be distinguished from those of MOT17.)
     #[must_use]
     pub fn suggested_for(ground_truth: &Sequence) -> Self {
         let classes = || ground_truth.rows().iter().map(|row| row.class);
@@ -76,7 +77,8 @@ impl Preprocessing {
         (kept_truth, kept_tracks)
     }
 
-    /// The tracks' rows that follow a distractor, ascending. All ground truth takes part, also what doesn't count.
+    /// The rows of tracks that follow a distractor, ascending. All rows of ground truth are used, also those that do
+    /// not count.
     fn on_distractors(self, truth: &Sequence, tracks: &Sequence) -> Vec<usize> {
         let (mut sweep, mut assigner, mut edges, mut dropped) =
             (Sweep::default(), Assigner::default(), Vec::new(), Vec::new());

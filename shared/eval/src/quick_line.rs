@@ -1,14 +1,15 @@
-//! The usual line of a file of tracks: plain decimal numbers and nothing else. Most of the time of reading is spent here.
+//! Parses the usual line of a file of tracks, which has only plain decimal numbers. Reading spends most of its time
+//! here.
 //!
-//! What is not that usual (spaces, exponents, quotes, empty values, missing columns) is left to [`Columns::row`], which also says
-//! what is wrong with a line. A line that is read here has the same row there.
+//! All other lines (with spaces, exponents, quotes, empty values or missing columns) are parsed by [`Columns::row`],
+//! which also says what is wrong with a line. For a usual line both return the same row.
 
 use crate::{read::Columns, row::Row};
 
 /// More columns than any format has.
 const MOST: usize = 16;
 
-/// From here on `f64` skips whole numbers.
+/// From here on `f64` does not have all whole numbers.
 const EXACT: u64 = 1 << 53;
 
 /// Powers of ten that `f64` has exactly.

@@ -1,4 +1,4 @@
-//! Track files and ground truth as text: MOTChallenge, and CSV with a header.
+//! Reads tracks and ground truth from text: MOTChallenge, and CSV with a header.
 
 use std::{
     fs::File,
@@ -14,12 +14,13 @@ use crate::{
 
 /// Reads a file of tracks or ground truth.
 ///
-/// A first line that begins with `frame` makes it CSV: the columns are found by name, `frame,id,x,y,w,h` are needed, `score`,
-/// `class` and `observed` are read, others ignored. Otherwise it is MOTChallenge: `frame,id,x,y,w,h[,conf[,class[,..]]]`.
-/// A missing score is 1. A class that is not a whole number from 0 counts as no class: older ground truth has 3D places there.
+/// If the first line begins with `frame`, the file is CSV. Columns are found by name: `frame,id,x,y,w,h` are needed,
+/// `score`, `class` and `observed` are optional, and others are ignored. Otherwise the file is MOTChallenge:
+/// `frame,id,x,y,w,h[,conf[,class[,..]]]`. A missing score is 1. A class that is not a whole number from 0 counts as no
+/// class, because older ground truth has 3D positions there.
 ///
 /// # Errors
-/// The file can't be read, is no text, or a line has a bad value. The error names file, line and value.
+/// The file can't be read, is not text, or a line has a bad value. The error names file, line and value.
 pub fn read_file(path: &Path) -> Result<Sequence, ReadError> {
     let in_file = |line, kind| ReadError { file: path.to_owned(), line, kind };
     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet")) {
@@ -30,10 +31,10 @@ pub fn read_file(path: &Path) -> Result<Sequence, ReadError> {
     parse_of(BufReader::new(file), bytes, path)
 }
 
-/// Reads the text of a file, as [`read_file`]; `name` is what errors call it.
+/// The same as [`read_file`], for a text. Errors use `name` as the name of the file.
 ///
 /// # Errors
-/// As [`read_file`].
+/// The same as of [`read_file`].
 pub fn parse(text: impl BufRead, name: &Path) -> Result<Sequence, ReadError> {
     parse_of(text, 0, name)
 }
@@ -135,14 +136,14 @@ impl Columns {
         })
     }
 
-    /// The row of a line whose values are all numbers. None where it takes the text to decide.
+    /// The row of a line whose values are all numbers. None if the text is needed to decide.
     pub(crate) fn row_of_numbers(&self, values: &[f64]) -> Option<Row> {
         if values.len() < self.width {
             return None;
         }
         let value = |place: Option<usize>| place.and_then(|place| values.get(place)).copied();
         let whole = |value: f64, end: f64| (value.fract() == 0.0 && (0.0..end).contains(&value)).then_some(value);
-        // `1.0` is a number, but says neither true nor false.
+        // `1.0` is a number, but neither true nor false.
         let observed = self.observed.is_none().then_some(true)?;
         let frame = whole(values[self.frame], 4_294_967_296.0)? as u32;
         let id = whole(values[self.id], EXACT)? as u64;
@@ -152,7 +153,7 @@ impl Columns {
     }
 }
 
-/// From here on `f64` skips whole numbers.
+/// From here on `f64` does not have all whole numbers.
 const EXACT: f64 = (1_u64 << 53) as f64;
 
 /// The values of a line, between its commas.
@@ -163,7 +164,7 @@ impl<'a> Iterator for Values<'a> {
 
     fn next(&mut self) -> Option<&'a str> {
         let rest = self.0?;
-        // Values are short: a look at each byte is quicker than a search made for long texts.
+        // Values are short, so to check each byte is faster than a search for long texts.
         let (value, after) = match rest.bytes().position(|byte| byte == b',') {
             Some(comma) => (&rest[..comma], Some(&rest[comma + 1..])),
             None => (rest, None),
@@ -189,7 +190,7 @@ fn identity(text: &str) -> Result<u64, ReadErrorKind> {
 
 /// A whole number from 0; some tools write it as `1.0` or `1e0`.
 fn whole(text: &str) -> Option<u64> {
-    // What older files have in place of a class.
+    // What older files have instead of a class.
     if text == "-1" {
         return None;
     }
@@ -199,7 +200,7 @@ fn whole(text: &str) -> Option<u64> {
     })
 }
 
-/// What an error shows of a text that may be of any length.
+/// The part of a text that an error shows. The text can have any length.
 fn excerpt(text: &str) -> String {
     const SHOWN: usize = 40;
     match text.char_indices().nth(SHOWN) {
@@ -208,11 +209,12 @@ fn excerpt(text: &str) -> String {
     }
 }
 
-/// A file that is no sequence of rows.
+/// Why a file can't be read as rows.
 ///
 /// # Troubleshooting
-/// Frame 0: the file counts from 0; add 1 to its frames. An id of -1: these are detections (`det.txt`); track them first.
-/// A negative size, or boxes that overlap nothing: the file has corners where left, top, width and height belong.
+/// - Frame 0: the file counts from 0. Add 1 to its frames.
+/// - An id of -1: these are detections (`det.txt`). Track them first.
+/// - A negative size, or boxes that overlap nothing: the file has corners instead of left, top, width and height.
 #[derive(Debug)]
 pub struct ReadError {
     file: PathBuf,
@@ -221,7 +223,7 @@ pub struct ReadError {
 }
 
 impl ReadError {
-    /// The file, or what it was called.
+    /// The file, or the name of the text.
     #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
@@ -263,10 +265,10 @@ impl std::error::Error for ReadError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadErrorKind {
-    /// The operating system says no.
+    /// The operating system refuses.
     #[error("can't be read: {0}")]
     Io(io::Error),
-    /// Binary content. Parquet is read elsewhere, and given to [`Sequence::from_rows`].
+    /// Binary content. Rows of Parquet files must be given to [`Sequence::from_rows`].
     #[error("is no text; only MOTChallenge text and CSV are read here")]
     NotText,
     /// The first line begins neither with a number nor with `frame`.
@@ -281,7 +283,7 @@ pub enum ReadErrorKind {
         /// What is missing.
         column: &'static str,
     },
-    /// A short line.
+    /// A line with too few columns.
     #[error("has {columns} columns, but {needed} are needed")]
     TooFewColumns {
         /// How many there are.
@@ -289,7 +291,7 @@ pub enum ReadErrorKind {
         /// How many it takes.
         needed: usize,
     },
-    /// Not a number where one belongs.
+    /// A value that must be a number, and is not.
     #[error("{column} is `{value}`, which is no number")]
     NotANumber {
         /// The column.
@@ -297,7 +299,7 @@ pub enum ReadErrorKind {
         /// The value in the file.
         value: String,
     },
-    /// Not a whole number where one belongs, or one that can't be.
+    /// A value that must be a whole number, and is not, or is out of its range.
     #[error("{column} is `{value}`; it must be a whole number {allowed}")]
     NotWhole {
         /// The column.

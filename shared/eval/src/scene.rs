@@ -1,4 +1,4 @@
-//! Ground truth and tracks of one video brought together: what all metrics start from.
+//! Ground truth and tracks of one video, in the form from which all metrics are computed.
 
 use std::{cmp::Ordering, collections::HashMap, ops::Range};
 
@@ -59,7 +59,7 @@ impl Scene {
             sweep.overlaps(truth_rows, track_rows, |truth_row, track_row, iou| {
                 let (truth, track) = (truth_numbers[truth_row as usize], track_numbers[track_row as usize]);
                 let met: &mut Vec<(u32, u32)> = &mut pairs_of_truth[truth as usize];
-                // The last met first: of all tracks that an object meets, it is near few at a time.
+                // The last one first, because an object is near few tracks at the same time.
                 let known = met.iter().rev().find(|&&(known, _)| known == track).map(|&(_, pair)| pair);
                 let pair = known.unwrap_or_else(|| {
                     let pair = scene.pairs.len() as u32;
@@ -96,7 +96,7 @@ fn number_ids(sequence: &Sequence) -> (Vec<u32>, Vec<u32>) {
     /// No number yet.
     const NONE: u32 = u32::MAX;
     let rows = sequence.rows();
-    // Trackers count: their ids are places in a list. Other ids are looked up.
+    // Trackers count, so their ids are indices of a list. Other ids are in a map.
     let greatest = rows.iter().map(|row| row.id).max().unwrap_or(0);
     let dense = usize::try_from(greatest).ok().filter(|&greatest| greatest <= 2 * rows.len());
     let mut listed = vec![NONE; dense.map_or(0, |greatest| greatest + 1)];
@@ -117,7 +117,7 @@ fn number_ids(sequence: &Sequence) -> (Vec<u32>, Vec<u32>) {
     (numbers, counts)
 }
 
-/// The frames with rows on both sides once `shift` is added to the frames of the tracks: the rows of both.
+/// The frames with rows on both sides, after `shift` is added to the frames of the tracks.
 pub(crate) fn shared_frames(
     truth: &Sequence,
     tracks: &Sequence,

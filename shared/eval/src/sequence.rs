@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use crate::row::Row;
 
-/// Larger values mean no place in any picture; their products stay far from overflow.
+/// Larger values are outside every picture. Products of values up to this are far from overflow.
 const MAX_MAGNITUDE: f64 = 1e9;
 
-/// The rows of one video by frame; within a frame in the order given, with no id twice.
+/// The rows of one video, ordered by frame. Within a frame they are in the given order, and no id occurs twice.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sequence {
     rows: Vec<Row>,
@@ -23,10 +23,10 @@ pub(crate) struct FrameRows {
 }
 
 impl Sequence {
-    /// Rows in any order.
+    /// Makes a sequence of rows in any order.
     ///
     /// # Errors
-    /// The first row with a bad value; or the first frame with an id twice.
+    /// The first row with a bad value, or the first frame in which an id occurs twice.
     pub fn from_rows(rows: Vec<Row>) -> Result<Self, SequenceError> {
         for (index, row) in rows.iter().enumerate() {
             check(index, row)?;
@@ -71,13 +71,13 @@ impl Sequence {
         &self.rows
     }
 
-    /// Whether there is no row at all.
+    /// Whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// The rows of one frame; none if nothing is seen in it.
+    /// The rows of one frame. Empty if it has none.
     #[must_use]
     pub fn frame(&self, frame: u32) -> &[Row] {
         match self.frames.binary_search_by_key(&frame, |rows| rows.frame) {
@@ -118,7 +118,7 @@ fn check(index: usize, row: &Row) -> Result<(), SequenceError> {
         return Err(SequenceError::FrameZero { row: index });
     }
     for (column, value) in [("x", row.x), ("y", row.y), ("w", row.w), ("h", row.h), ("score", row.score)] {
-        // Written so that NaN, which is in no range, is refused.
+        // Written in this way so that NaN, which is in no range, is refused.
         if !(-MAX_MAGNITUDE..=MAX_MAGNITUDE).contains(&value) {
             return Err(SequenceError::OutOfRange { row: index, column, value });
         }
@@ -131,11 +131,11 @@ fn check(index: usize, row: &Row) -> Result<(), SequenceError> {
     Ok(())
 }
 
-/// Rows that make no sequence. `row` is the place in the list given, from 0.
+/// Why rows are refused. `row` is the index in the given list, from 0.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SequenceError {
-    /// The classic mistake: frames counted from 0.
+    /// A common mistake: frames count from 0.
     #[error("frame 0: frames start at 1 here; this looks 0-based, so add 1 to every frame")]
     FrameZero {
         /// The first row with frame 0.
@@ -163,7 +163,7 @@ pub enum SequenceError {
         /// The value of the row.
         value: f64,
     },
-    /// One object at two places at once.
+    /// One object with two boxes in a frame.
     #[error("id {id} appears twice in frame {frame}")]
     DuplicateId {
         /// The second row of the two.
@@ -178,7 +178,7 @@ pub enum SequenceError {
 }
 
 impl SequenceError {
-    /// The row at fault: its place in the list given, from 0.
+    /// The index of the bad row in the given list, from 0.
     #[must_use]
     pub fn row(&self) -> usize {
         match self {

@@ -1,4 +1,4 @@
-//! What a request's settings mean for the tracker and the refinements.
+//! Converts a request's settings to those of the tracker and the refinements.
 
 use trackdrop_pipeline::{Failure, RequestSettings, Smooth as AskedSmooth};
 use trackdrop_refine::{Backfill, Gaps, Link, Refine, Smooth, Smoothing};
@@ -9,9 +9,9 @@ use trackdrop_tracker::{BIRTH_MARGIN, Settings};
 pub struct Asked {
     /// The tracker's settings.
     pub tracker: Settings,
-    /// Whether each class is associated by itself.
+    /// Whether each class is associated separately.
     pub per_class: bool,
-    /// What is done to the tracks.
+    /// The refinements of the tracks.
     pub refine: Refine,
     /// Frames per second.
     pub frame_rate: f64,
@@ -20,10 +20,11 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// By the settings of a request of a video. `track_thresh` is the model's own, if its card has one.
+    /// From the settings of a request and the facts of its video. `track_thresh` is that of the model's card, if it has
+    /// one.
     ///
     /// # Errors
-    /// Permanent: settings that the tracker or a refinement refuses.
+    /// Permanent: the tracker or a refinement refuses a setting.
     pub fn of(
         settings: &RequestSettings,
         track_thresh: Option<f64>,
@@ -37,8 +38,8 @@ impl Asked {
     }
 }
 
-/// The tracker's parameters for a request of a video of this many frames per second. `track_thresh` is the model's own, if its card has
-/// one: the score scale is the model's.
+/// The tracker's settings for a request, and a video with this frame rate. `track_thresh` is that of the model's card,
+/// if it has one, because scores depend on the model.
 pub fn tracker_settings(settings: &RequestSettings, track_thresh: Option<f64>, frame_rate: f64) -> Settings {
     let defaults = Settings::default();
     let overrides = &settings.tracker;
@@ -51,10 +52,10 @@ pub fn tracker_settings(settings: &RequestSettings, track_thresh: Option<f64>, f
     }
 }
 
-/// What the request asks for. `birth_score` is the least from which a track is born.
+/// The refinements that the request sets. `birth_score` is the lowest score from which a track begins.
 ///
 /// # Errors
-/// Permanent: a smoothing that is not above 0.
+/// Permanent: the width of the smoothing is not above 0.
 pub fn refine_of(settings: &RequestSettings, birth_score: f64) -> Result<Refine, Failure> {
     let (asked, per_class) = (&settings.refine, settings.tracker.per_class);
     let smooth = match asked.smooth {

@@ -1,4 +1,4 @@
-//! The choice.
+//! Chooses the stride.
 
 use crate::{Asked, Stretch};
 use std::num::NonZeroU32;
@@ -9,19 +9,19 @@ use trackdrop_pipeline::{
     stride::{StrideChoice, StrideReason, StrideTrial},
 };
 
-/// The strides that are tried, beside every frame.
+/// The strides that are tried, in addition to 1.
 pub const STRIDES: [u32; 7] = [2, 3, 4, 5, 6, 8, 10];
 
-/// Stretches with an object, at least.
+/// The lowest number of stretches with an object.
 const FEWEST_SEEN: usize = 2;
 
-/// The largest stride up to which none loses more than `most`, each counted with its standard error: what a few stretches do not show is not
-/// assumed. Every stride is tried, for the table.
+/// Chooses the largest stride N so that N and all smaller strides lose at most `most`. The standard error of each loss
+/// is added to it, because few stretches do not show everything. All strides are tried, for the table.
 ///
-/// The choice says nothing of where the stretches are; who knows fills that in.
+/// The result does not say where the stretches are. The caller, which knows it, adds that.
 ///
 /// # Errors
-/// Permanent: settings that the tracker refuses.
+/// Permanent: the tracker refuses a setting.
 pub fn choose(stretches: &[Stretch], asked: &Asked, most: MostLoss) -> Result<StrideChoice, Failure> {
     let mut choice = StrideChoice {
         detect_every: Stride::ALL,
@@ -54,13 +54,13 @@ pub fn choose(stretches: &[Stretch], asked: &Asked, most: MostLoss) -> Result<St
     Ok(choice)
 }
 
-/// What a stride came to on a stretch, wherever it began.
+/// The result of a stride on a stretch, over all frames at which the stride can begin.
 struct Tried {
     every: u32,
     evaluation: Evaluation,
 }
 
-/// All strides on a stretch; none where no object was tracked.
+/// The results of all strides on a stretch. None if no object was tracked.
 fn try_all(stretch: &Stretch, asked: &Asked) -> Result<Vec<Tried>, Failure> {
     let mut all = Vec::new();
     for every in STRIDES {
@@ -74,7 +74,7 @@ fn try_all(stretch: &Stretch, asked: &Asked) -> Result<Vec<Tried>, Failure> {
     Ok(all)
 }
 
-/// The loss on all stretches together, and the standard error of the mean over them.
+/// The loss over all stretches, and the standard error of its mean.
 fn trial(every: u32, of_stretches: &[Evaluation]) -> Result<StrideTrial, Failure> {
     let loss = |evaluation: &Evaluation| 100.0 - evaluation.identity.idf1;
     let count = of_stretches.len() as f64;

@@ -1,4 +1,4 @@
-//! Who looks at a stretch.
+//! The trait that runs the detector on a stretch.
 
 use crate::Stretch;
 use std::path::Path;
@@ -6,19 +6,21 @@ use trackdrop_pipeline::{Delivery, Failure, RequestSettings, SegmentDescription}
 use trackdrop_refine::Detection;
 use trackdrop_tables::detections::DetectionRow;
 
-/// Looks at all frames of a stretch; blocking.
+/// Runs the detector on all frames of a stretch. Blocks.
 pub trait Prober: Send + Sync + std::fmt::Debug {
-    /// What a detector sees in the frames of a stretch, which is described as a segment is and cut into a chunk as one.
+    /// Returns the detections in all frames of a stretch. A stretch is described like a segment, and has a chunk like a
+    /// segment.
     ///
     /// # Errors
-    /// Permanent: a model or a class that there is none of, or a chunk of other frames. Transient: the model cannot be fetched now.
+    /// Permanent: the model or a class does not exist, or the chunk has other frames. Transient: the model can't be
+    /// downloaded now.
     fn look(&self, chunk: &Path, stretch: &SegmentDescription, delivery: &Delivery) -> Result<Seen, Failure>;
 }
 
-/// What was seen in a stretch.
+/// The detections of a stretch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
-    /// By frame; frames are numbered as in the whole video.
+    /// Detections with the index of their frame in the whole video.
     pub rows: Vec<DetectionRow>,
     /// The model's class names by class id.
     pub class_names: Vec<String>,
@@ -27,7 +29,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What the tracker is shown of it.
+    /// The detections that the tracker gets.
     #[must_use]
     pub fn stretch(&self, settings: &RequestSettings, first_frame: u64, frame_count: u32) -> Stretch {
         let wanted = settings.wanted_classes(&self.class_names);

@@ -1,41 +1,43 @@
-//! Which frames of a video are looked at in full.
+//! Chooses the stretches of a video.
 
 use std::ops::Range;
 
-/// How much of a video may be looked at to find out how often it must be looked at.
+/// How much of a video may be examined to choose its stride.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Budget {
-    /// The share of its frames, at most.
+    /// The largest share of its frames.
     pub most_share: f64,
-    /// Frames of a stretch, at least. Shorter ones would not show what goes wrong between two looks.
+    /// The smallest number of frames of a stretch. Shorter ones would not show errors between two looks.
     pub shortest: u64,
-    /// Frames of a stretch, at most.
+    /// The largest number of frames of a stretch.
     pub longest: u64,
-    /// Stretches, at least: the differences between them tell how far to trust them.
+    /// The smallest number of stretches. The differences between them give the standard error.
     pub fewest: u64,
-    /// Stretches, at most.
+    /// The largest number of stretches.
     pub most: u64,
 }
 
 impl Default for Budget {
-    /// A twentieth of the video, in 2 to 8 stretches of 60 to 240 frames.
+    /// At most a twentieth of the video, in 2 to 8 stretches of 60 to 240 frames.
     fn default() -> Self {
         Self { most_share: 0.05, shortest: 60, longest: 240, fewest: 2, most: 8 }
     }
 }
 
 impl Budget {
-    /// The stretches of a video of this many frames, ascending and apart; none where they would be too few or too short.
+    /// The stretches of a video with this many frames, ascending and without overlap. Empty if they would be too few or
+    /// too short.
     ///
-    /// They are spread evenly over the video. Each begins at a key frame, where decoding can begin; `key_frames` are their indices, ascending.
+    /// They are spread evenly over the video. Each begins at a key frame, where decoding can begin. `key_frames` are
+    /// the indices of key frames, ascending.
     #[must_use]
     pub fn stretches(&self, key_frames: &[u64], frame_count: u64) -> Vec<Range<u64>> {
         let all = (frame_count as f64 * self.most_share) as u64;
         if all < self.shortest.max(1) * self.fewest {
             return Vec::new();
         }
-        // The fewest until they have twice the shortest length, then more of them, and the longest last: what is lost shows the better the longer objects
-        // are followed.
+        // A longer video first has longer stretches, up to twice the shortest length. Then it has more stretches, and
+        // then again longer ones. Long stretches show losses better, because objects are tracked for longer.
         let number = (all / (2 * self.shortest.max(1))).clamp(self.fewest, self.most.max(self.fewest));
         let length = (all / number).min(self.longest);
         let mut stretches: Vec<Range<u64>> = Vec::new();

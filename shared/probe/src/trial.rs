@@ -1,4 +1,4 @@
-//! Tracks of a stretch from every N-th look, compared with those from all looks.
+//! Compares the tracks of a stretch from every N-th frame with those from all frames.
 
 use crate::Asked;
 use std::num::NonZeroU32;
@@ -6,21 +6,23 @@ use trackdrop_eval::{Evaluation, Options, Sequence, evaluate};
 use trackdrop_refine::{Backfill, Detection, Looks, Origin, Refine, Row, Video};
 use trackdrop_tracker::{BIRTH_MARGIN, ByteTrack, PerClass, Rules, SettingsError, Track};
 
-/// A stride begins at this many frames of a stretch in turn, where it has as many: one of them alone may be lucky.
+/// At how many frames of a stretch a stride begins, one after the other, if the stretch has as many. A single one can
+/// be better by chance.
 const BEGINNINGS: u32 = 3;
 
-/// A stretch of a video that was looked at in full.
+/// A stretch of a video, with the detections of all its frames.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stretch {
     /// How many frames it has.
     pub frame_count: u32,
-    /// What the tracker is shown, by frame; frames count from 0 in the stretch.
+    /// The detections that the tracker gets, for each frame. Frames count from 0 in the stretch.
     pub detections: Vec<Detection>,
 }
 
 impl Stretch {
-    /// Tracks from every N-th frame against those from all, an evaluation for each frame where the stride begins. The ground truth of it
-    /// are the tracks from all looks. Both begin and end at the same frames, so what it says is of the frames between looks.
+    /// Evaluates the tracks from every N-th frame, once for each frame at which the stride can begin. The tracks from
+    /// all frames serve as ground truth. Both begin and end at the same frames, so the result shows only losses between
+    /// looks.
     pub(crate) fn trials(&self, asked: &Asked, every: NonZeroU32) -> Result<Vec<Evaluation>, SettingsError> {
         let beginnings = every.get().min(BEGINNINGS).min(self.frame_count);
         (0..beginnings)
@@ -60,7 +62,8 @@ impl Stretch {
             (last, before, rest) = (Some(frame), now, after);
         }
         rows.sort_by_key(|row| row.frame);
-        // With a stride a track begins with the detection that it was born from. Without one it is to do so here, too: that is no loss.
+        // With a stride, a track begins with its first detection. Here it does so without a stride, too, so that this
+        // difference is not counted as a loss.
         let first = Backfill { min_score: asked.tracker.track_thresh + BIRTH_MARGIN, ..Backfill::default() };
         let refine = Refine { backfill: (every.get() == 1).then_some(first), ..asked.refine.clone() };
         let size_px = Some(asked.size_px);
@@ -69,13 +72,14 @@ impl Stretch {
     }
 }
 
-/// Rows as the metrics know them; those of an id that is twice in a frame, which no tracker gives, would be none.
+/// Converts rows to those of the metrics. If an id were twice in a frame, which no tracker returns, there would be no
+/// rows.
 fn sequence(rows: &[Row]) -> Sequence {
     let rows = rows.iter().map(|row| trackdrop_eval::Row::of_corners(row.frame, row.id, row.bbox)).collect();
     Sequence::from_rows(rows).unwrap_or_default()
 }
 
-/// How detections become tracks: all together, or each class by itself.
+/// The tracker: for all classes together, or for each class separately.
 enum Tracker {
     Together(Box<ByteTrack>),
     PerClass(PerClass),
