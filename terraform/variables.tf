@@ -11,7 +11,7 @@ variable "project" {
 }
 
 variable "region" {
-  description = "Region of everything. It must offer the L4 GPU on Cloud Run, unless workers pull in other regions."
+  description = "Region of all resources. It must offer the L4 GPU on Cloud Run, unless workers pull in other regions."
   type        = string
 
   validation {
@@ -25,7 +25,7 @@ variable "region" {
 }
 
 variable "gpu_regions" {
-  description = "Regions where Cloud Run offers the L4. Add one when Google does."
+  description = "Regions in which Cloud Run offers the L4. If Google adds one, add it here."
   type        = list(string)
   default     = ["asia-south1", "asia-southeast1", "europe-west1", "europe-west4", "us-central1", "us-east4"]
 }
@@ -33,7 +33,7 @@ variable "gpu_regions" {
 # --- Throughput ---------------------------------------------------------------------------------------------------------
 
 variable "track_delivery" {
-  description = "How chunks reach the GPUs: \"push\" to a service, right for up to about 10 GPUs; \"pull\" by workers in any number of regions."
+  description = "How chunks reach the GPUs. \"push\": Pub/Sub sends them to a service, for up to about 10 GPUs. \"pull\": workers in any number of regions take them."
   type        = string
   default     = "push"
 
@@ -48,7 +48,7 @@ variable "track_delivery" {
 }
 
 variable "gpu_max_instances" {
-  description = "GPU instances at most, when chunks are pushed. New projects are granted 3 L4 without zonal redundancy."
+  description = "Largest number of GPU instances if chunks are pushed. A new project has a quota of 3 L4 without zonal redundancy."
   type        = number
   default     = 3
 
@@ -59,7 +59,7 @@ variable "gpu_max_instances" {
 }
 
 variable "workers" {
-  description = "Workers that pull, by region: instances (one GPU each) at least and at most."
+  description = "Workers that pull, by region: the smallest and the largest number of instances, with one GPU each."
   type        = map(object({ min = optional(number, 0), max = number }))
   default     = {}
 
@@ -74,7 +74,7 @@ variable "workers" {
 }
 
 variable "gpu_shape" {
-  description = "CPUs and memory beside each GPU. Cloud Run asks for at least 4 and 16."
+  description = "CPUs and memory (GiB) of each GPU instance. Cloud Run needs at least 4 and 16."
   type        = object({ cpu = number, memory_gib = number })
   default     = { cpu = 4, memory_gib = 16 }
 
@@ -85,7 +85,7 @@ variable "gpu_shape" {
 }
 
 variable "annotate_max_instances" {
-  description = "Instances of annotate at most; each draws two segments at a time."
+  description = "Largest number of instances of annotate. Each draws two segments at the same time."
   type        = number
   default     = 20
 
@@ -96,7 +96,7 @@ variable "annotate_max_instances" {
 }
 
 variable "seconds_per_segment" {
-  description = "Seconds that a segment takes a worker that pulls, for its autoscaler, until the workers' own log has them."
+  description = "Seconds that a pulling worker needs for a segment. The autoscaler uses this until the workers' log has measured it."
   type        = number
   default     = 3
 
@@ -107,7 +107,7 @@ variable "seconds_per_segment" {
 }
 
 variable "drain_target_s" {
-  description = "Seconds in which pulling workers should clear what waits."
+  description = "Seconds in which pulling workers should process the waiting segments."
   type        = number
   default     = 600
 
@@ -118,7 +118,7 @@ variable "drain_target_s" {
 }
 
 variable "load_window_minutes" {
-  description = "Minutes between loads of a window into BigQuery; 0 loads each request by itself, right for up to about 1,000 videos a day."
+  description = "Minutes between loads of a window into BigQuery. 0: each request is loaded separately, for up to about 1,000 videos a day."
   type        = number
   default     = 0
 
@@ -129,7 +129,7 @@ variable "load_window_minutes" {
 }
 
 variable "sweep_minutes" {
-  description = "Minutes between searches for stalled requests, which are restarted, or failed with the reason; 0 for never."
+  description = "Minutes between searches for stalled requests. They are restarted, or fail with the reason. 0: never."
   type        = number
   default     = 30
 
@@ -142,7 +142,7 @@ variable "sweep_minutes" {
 # --- What is kept -------------------------------------------------------------------------------------------------------
 
 variable "work_days" {
-  description = "Days after which chunks, annotated segments and markers go."
+  description = "Days after which chunks, annotated segments and markers are deleted."
   type        = number
   default     = 7
 
@@ -153,7 +153,7 @@ variable "work_days" {
 }
 
 variable "detections_days" {
-  description = "Days after which detections go. Re-tracking with other settings reads them in place of a GPU."
+  description = "Days after which detections are deleted. Tracking again with other settings reads them and needs no GPU."
   type        = number
   default     = 90
 
@@ -164,7 +164,7 @@ variable "detections_days" {
 }
 
 variable "uploads_days" {
-  description = "Days after which uploads go; null keeps them."
+  description = "Days after which uploads are deleted; null: they are never deleted."
   type        = number
   default     = null
 
@@ -194,7 +194,7 @@ variable "deletion_protection" {
 # --- Who is notified --------------------------------------------------------------------------------------------------
 
 variable "alert_emails" {
-  description = "Addresses that alerts go to."
+  description = "E-mail addresses that are notified of alerts."
   type        = list(string)
   default     = []
 
@@ -211,7 +211,7 @@ variable "notification_channels" {
 }
 
 variable "runbook_url" {
-  description = "Where your people read docs/runbook.md in a browser; alerts link into it. Null: alerts name the file."
+  description = "Address of docs/runbook.md in a browser. Alerts have links to it. Null: alerts name the file."
   type        = string
   default     = null
 
@@ -222,7 +222,7 @@ variable "runbook_url" {
 }
 
 variable "budget" {
-  description = "Monthly budget of the project: alerts at 50, 90, 100 % and at a forecast of 120 %. It never stops the spending. The currency must be the account's."
+  description = "Monthly budget of the project. There are alerts at 50, 90 and 100 %, and at a forecast of 120 %. It does not stop the spending. The currency must be that of the billing account."
   type        = object({ billing_account = string, amount = number, currency = optional(string, "USD") })
   default     = null
 
@@ -233,7 +233,7 @@ variable "budget" {
 }
 
 variable "gpu_hour_price" {
-  description = "What a GPU instance costs an hour, in dollars, for the chart of cost a video-hour: an L4 with 4 CPUs and 16 GiB."
+  description = "Price of a GPU instance per hour, in dollars, for the chart of the cost per hour of video. The default is for an L4 with 4 CPUs and 16 GiB."
   type        = number
   default     = 1.05
 
@@ -246,13 +246,13 @@ variable "gpu_hour_price" {
 # --- Continuous delivery ------------------------------------------------------------------------------------------------
 
 variable "initial_image" {
-  description = "Image of the services until the first deployment; later applies never touch it."
+  description = "Image of the services until the first deployment. A later apply does not change the image."
   type        = string
   default     = "us-docker.pkg.dev/cloudrun/container/hello"
 }
 
 variable "github" {
-  description = "The GitHub repository (its number: gh api repos/OWNER/NAME --jq .id) and branch whose workflows may build and deploy, without a key."
+  description = "The GitHub repository and branch whose workflows may build and deploy, without a key. Its number: gh api repos/OWNER/NAME --jq .id."
   type        = object({ repository_id = string, branch = optional(string, "main") })
   default     = null
 
@@ -263,7 +263,7 @@ variable "github" {
 }
 
 variable "staging" {
-  description = "In production: the project that a release is tested in (its number, and the e-mail of its trackdrop-deployer), which runs the images of this one."
+  description = "In production: the project in which a release is tested, and which runs the images of this project: its number, and the e-mail of its trackdrop-deployer."
   type        = object({ project_number = string, deployer = string })
   default     = null
 
@@ -285,7 +285,7 @@ variable "cloud_build_repository" {
 }
 
 variable "require_approval" {
-  description = "Whether somebody has to approve each rollout to production."
+  description = "Whether a person must approve each rollout to production."
   type        = bool
   default     = false
 }
@@ -299,7 +299,7 @@ variable "autoscaler_image" {
 # --- Security options ---------------------------------------------------------------------------------------------------
 
 variable "kms_key" {
-  description = "Key of your own for buckets, topics, rows, images: projects/.../locations/REGION/keyRings/.../cryptoKeys/..., in the same region."
+  description = "Your own key for buckets, topics, rows and images, in the same region: projects/.../locations/REGION/keyRings/.../cryptoKeys/...; null for Google's key."
   type        = string
   default     = null
 
@@ -310,7 +310,7 @@ variable "kms_key" {
 }
 
 variable "vpc" {
-  description = "Network and subnetwork (with Private Google Access) through which all traffic leaves, for a service perimeter; null for Google's default."
+  description = "Network and subnetwork (with Private Google Access) through which all outgoing traffic goes, for a service perimeter; null for Google's default."
   type        = object({ network = string, subnetwork = string })
   default     = null
 }
@@ -324,13 +324,13 @@ variable "binary_authorization" {
 # --- Settings of the services -----------------------------------------------------------------------------------------
 
 variable "model" {
-  description = "Path of the detector inside the track image; null for the image's own."
+  description = "Path of the detector in the image of track; null for the default detector of the image."
   type        = string
   default     = null
 }
 
 variable "models" {
-  description = "Detectors and appearance networks that uploads may ask for beside that one, by name: paths inside the track image, or gs://BUCKET/OBJECT."
+  description = "Other detectors and appearance networks that uploads can name: paths in the image of track, or gs://BUCKET/OBJECT."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -342,7 +342,7 @@ variable "models" {
 }
 
 variable "model_folders" {
-  description = "Folders of buckets whose models uploads may ask for by their address: gs://BUCKET/FOLDER/."
+  description = "Folders of buckets whose models uploads can name by their address: gs://BUCKET/FOLDER/."
   type        = list(string)
   default     = []
   nullable    = false
@@ -354,7 +354,7 @@ variable "model_folders" {
 }
 
 variable "device" {
-  description = "What `track` detects on: cuda; tensorrt, for engines that are in the image; or auto, the best there is, which may be the processor."
+  description = "Device on which `track` detects: cuda; tensorrt, for engines in the image; or auto, the best available one, which can be the processor."
   type        = string
   default     = "cuda"
   nullable    = false
@@ -366,7 +366,7 @@ variable "device" {
 }
 
 variable "batch" {
-  description = "Pictures per inference, for a detector that leaves it open; null for the service's own choice (16). TensorRT engines in the image must be built for it."
+  description = "Pictures per inference, for a detector that does not set it; null for the service's choice (16). TensorRT engines in the image must be built for this number."
   type        = number
   default     = null
 
@@ -377,7 +377,7 @@ variable "batch" {
 }
 
 variable "video_engine" {
-  description = "What `track` decodes with: software, or nvidia for NVDEC where GPU and stream allow it; null for the service's own choice (software)."
+  description = "Decoder of `track`: software, or nvidia for NVDEC if GPU and stream allow it; null for the service's choice (software)."
   type        = string
   default     = null
 
@@ -388,7 +388,7 @@ variable "video_engine" {
 }
 
 variable "limits" {
-  description = "Bounds on a video that depart from the built-in ones: max_bytes, max_pixels, max_dimension_px, max_frames, max_duration_s, max_streams, max_decode_s, as \"max_frames=500000,max_duration_s=28800\"; null for none."
+  description = "Bounds on a video that differ from the defaults: max_bytes, max_pixels, max_dimension_px, max_frames, max_duration_s, max_streams, max_decode_s, as \"max_frames=500000,max_duration_s=28800\"; null for none."
   type        = string
   default     = null
 
@@ -399,7 +399,7 @@ variable "limits" {
 }
 
 variable "console" {
-  description = "Turns on the console behind Identity-Aware Proxy, for these members (user:, serviceAccount:, group:, domain:): host names of one's own in front of it, bytes that a statement may be billed for, BigQuery's price of a TiB, instances at most. Null: there is none."
+  description = "Turns on the console behind Identity-Aware Proxy, for these members (user:, serviceAccount:, group:, domain:). Optional: your own host names for it, the largest number of bytes for which a statement may be billed, BigQuery's price per TiB, the largest number of instances. Null: there is no console."
   type = object({
     members          = list(string)
     hosts            = optional(list(string), [])
@@ -424,7 +424,7 @@ variable "console" {
 }
 
 variable "otlp_endpoint" {
-  description = "Base URL of a collector that takes traces and metrics by OTLP over HTTP (port 4318 by custom); null for Google's Telemetry API, which takes the traces."
+  description = "Base URL of a collector that receives traces and metrics by OTLP over HTTP (usually port 4318); null for Google's Telemetry API, which receives the traces."
   type        = string
   default     = null
 
@@ -435,13 +435,13 @@ variable "otlp_endpoint" {
 }
 
 variable "labels" {
-  description = "Labels of everything that takes labels."
+  description = "Labels of all resources that can have labels."
   type        = map(string)
   default     = {}
 }
 
 variable "ignored_uploads" {
-  description = "Patterns of names in `uploads` that are no video, in place of those of triggers/split.yaml, which says how they are read; null for those, [] for none."
+  description = "Patterns of names in `uploads` that are not a video's. They replace those of triggers/split.yaml, which explains the format. Null: those of the file. []: none."
   type        = list(string)
   default     = null
 
@@ -452,7 +452,7 @@ variable "ignored_uploads" {
 }
 
 variable "triggers_dir" {
-  description = "Folder of the trigger files; null for the repository's own."
+  description = "Folder of the trigger files; null for that of the repository."
   type        = string
   default     = null
 }

@@ -4,7 +4,7 @@ variable "project" {
 }
 
 variable "project_number" {
-  description = "The project's number: the proxy's tokens and the service's address name it."
+  description = "The project's number, which is in the proxy's tokens and in the service's address."
   type        = string
 }
 
@@ -14,7 +14,7 @@ variable "region" {
 }
 
 variable "name" {
-  description = "What every resource's name begins with."
+  description = "Prefix of every resource's name."
   type        = string
 }
 
@@ -29,52 +29,52 @@ variable "dataset" {
 }
 
 variable "image" {
-  description = "Image until continuous delivery brings the first one."
+  description = "Image until continuous delivery deploys the first one."
   type        = string
 }
 
 variable "members" {
-  description = "Who may use the console, as IAM writes members."
+  description = "Members that may use the console, in the format of IAM."
   type        = list(string)
 }
 
 variable "hosts" {
-  description = "Host names of one's own in front of the service."
+  description = "Your own host names for the service."
   type        = list(string)
 }
 
 variable "max_bytes_billed" {
-  description = "Bytes that a statement may be billed for."
+  description = "Largest number of bytes for which a statement may be billed."
   type        = number
 }
 
 variable "usd_per_tib" {
-  description = "BigQuery's price of a TiB in the region."
+  description = "BigQuery's price per TiB in the region."
   type        = number
 }
 
 variable "max_instances" {
-  description = "Instances at most."
+  description = "Largest number of instances."
   type        = number
 }
 
 variable "models" {
-  description = "Detectors and appearance networks that uploads may ask for, by name."
+  description = "Detectors and appearance networks that uploads can name."
   type        = map(string)
 }
 
 variable "model_folders" {
-  description = "Folders of buckets whose models uploads may ask for."
+  description = "Folders of buckets whose models uploads can name."
   type        = list(string)
 }
 
 variable "limits" {
-  description = "Bounds on videos that depart from the built-in ones; null for none."
+  description = "Bounds on videos that differ from the defaults; null for none."
   type        = string
 }
 
 variable "vpc" {
-  description = "Network through which all traffic leaves; null for Google's default."
+  description = "Network through which all outgoing traffic goes; null for Google's default."
   type        = object({ network = string, subnetwork = string })
 }
 
@@ -84,7 +84,7 @@ variable "binary_authorization" {
 }
 
 variable "kms_key" {
-  description = "Key that encrypts the image on the instances; null for Google's own."
+  description = "Key that encrypts the image on the instances; null for Google's key."
   type        = string
 }
 

@@ -9,12 +9,12 @@ variable "region" {
 }
 
 variable "name" {
-  description = "What every resource's name begins with."
+  description = "Prefix of every resource's name."
   type        = string
 }
 
 variable "console" {
-  description = "Name of the console's service; null where there is none."
+  description = "Name of the console's service; null if there is none."
   type        = string
 }
 
@@ -29,7 +29,7 @@ variable "worker_pools" {
 }
 
 variable "worker_regions" {
-  description = "Where workers pull, in the order in which they are updated; empty where none do."
+  description = "Regions whose workers pull, in the order in which they are updated; empty if none do."
   type        = list(string)
 }
 
@@ -54,7 +54,7 @@ variable "github" {
 }
 
 variable "staging" {
-  description = "The project that a release is tested in: it runs these images and marks them; null for none."
+  description = "The project in which a release is tested: it runs these images and marks them; null for none."
   type        = object({ project_number = string, deployer = string })
 }
 
@@ -69,17 +69,17 @@ variable "canary_alerts" {
 }
 
 variable "analysis_s" {
-  description = "Seconds that each share of a canary is watched."
+  description = "Seconds for which each share of a canary is observed."
   type        = number
 }
 
 variable "require_approval" {
-  description = "Whether somebody has to approve each rollout to production."
+  description = "Whether a person must approve each rollout to production."
   type        = bool
 }
 
 variable "kms_key" {
-  description = "Key that encrypts the images; null for Google's own."
+  description = "Key that encrypts the images; null for Google's key."
   type        = string
 }
 

@@ -14,12 +14,12 @@ variable "regions" {
 }
 
 variable "name" {
-  description = "What every resource's name begins with."
+  description = "Prefix of every resource's name."
   type        = string
 }
 
 variable "triggers" {
-  description = "The trigger files by their name without ending, as yamldecode gives them."
+  description = "The trigger files by their name without ending, as yamldecode returns them."
   type = map(object({
     function = string
     on = object({
@@ -42,7 +42,7 @@ variable "buckets" {
 }
 
 variable "endpoints" {
-  description = "Where each function is called, and the audience of the token that it wants."
+  description = "Address of each function, and the audience that its token must have."
   type        = map(object({ url = string, audience = string }))
 }
 
@@ -82,12 +82,12 @@ variable "storage_agent" {
 }
 
 variable "schedules" {
-  description = "What Cloud Scheduler starts: every N minutes an event of this type goes to a function."
+  description = "What Cloud Scheduler starts: every N minutes it sends an event of this type to a function."
   type        = map(object({ function = string, minutes = number, event = string, description = string }))
 }
 
 variable "kms_key" {
-  description = "Key that encrypts the messages; null for Google's own."
+  description = "Key that encrypts the messages; null for Google's key."
   type        = string
 }
 

@@ -1,5 +1,5 @@
 output "endpoints" {
-  description = "Where each function is called, and the audience of the token that it wants."
+  description = "Address of each function, and the audience that its token must have."
   value = {
     for function, service in google_cloud_run_v2_service.this :
     function => { url = service.uri, audience = local.audiences[function] }

@@ -9,12 +9,12 @@ variable "region" {
 }
 
 variable "name" {
-  description = "What every resource's name begins with."
+  description = "Prefix of every resource's name."
   type        = string
 }
 
 variable "triggers" {
-  description = "The trigger files by their name without ending, as yamldecode gives them."
+  description = "The trigger files by their name without ending, as yamldecode returns them."
   type = map(object({
     function = string
     on = object({
@@ -42,62 +42,62 @@ variable "dataset" {
 }
 
 variable "image" {
-  description = "Image of a service until continuous delivery brings the first one."
+  description = "Image of a service until continuous delivery deploys the first one."
   type        = string
 }
 
 variable "model" {
-  description = "Path of the model inside the track image; null for the image's own."
+  description = "Path of the model in the image of track; null for the default model of the image."
   type        = string
 }
 
 variable "models" {
-  description = "Detectors and appearance networks that uploads may ask for, by name: paths inside the track image, or gs://BUCKET/OBJECT."
+  description = "Detectors and appearance networks that uploads can name: paths in the image of track, or gs://BUCKET/OBJECT."
   type        = map(string)
 }
 
 variable "model_folders" {
-  description = "Folders of buckets whose models uploads may ask for: gs://BUCKET/FOLDER/."
+  description = "Folders of buckets whose models uploads can name: gs://BUCKET/FOLDER/."
   type        = list(string)
 }
 
 variable "device" {
-  description = "What `track` detects on: auto, cuda or tensorrt."
+  description = "Device on which `track` detects: auto, cuda or tensorrt."
   type        = string
 }
 
 variable "batch" {
-  description = "Pictures per inference of `track`, for models that leave it open; null for the service's own choice."
+  description = "Pictures per inference of `track`, for models that do not set it; null: the service chooses."
   type        = number
 }
 
 variable "video_engine" {
-  description = "What `track` decodes with: software or nvidia; null for the service's own choice."
+  description = "Decoder of `track`: software or nvidia; null: the service chooses."
   type        = string
 }
 
 variable "limits" {
-  description = "Bounds on videos that depart from the built-in ones, as name=value,...; null for none."
+  description = "Bounds on videos that differ from the defaults, as name=value,...; null for none."
   type        = string
 }
 
 variable "load_window" {
-  description = "Whether the scheduler starts loads by window; each request is loaded by itself otherwise."
+  description = "Whether the scheduler starts loads by window. If false, each request is loaded separately."
   type        = bool
 }
 
 variable "sweep" {
-  description = "Seconds without activity before the sweeper restarts a request, and before it fails it; null for no sweeper."
+  description = "Seconds without activity after which the sweeper restarts a request, and after which it fails it; null for no sweeper."
   type        = object({ stalled_s = number, give_up_s = number })
 }
 
 variable "otlp_endpoint" {
-  description = "Collector that traces and metrics go to by OTLP over HTTP; null for Google's Telemetry API, which takes the traces."
+  description = "Collector that receives traces and metrics by OTLP over HTTP; null for Google's Telemetry API, which receives the traces."
   type        = string
 }
 
 variable "answer_margin_s" {
-  description = "Seconds before Pub/Sub sends a message again at which a service stops working on it."
+  description = "A service stops its work on a message this many seconds before Pub/Sub sends the message again."
   type        = number
   default     = 15
 }
@@ -128,7 +128,7 @@ variable "gpu_memory" {
 }
 
 variable "gpu_max_instances" {
-  description = "GPU instances at most, in push mode."
+  description = "Largest number of GPU instances, in push mode."
   type        = number
 }
 
@@ -138,17 +138,17 @@ variable "gpu_concurrency_utilization" {
 }
 
 variable "annotate_max_instances" {
-  description = "Instances of annotate at most."
+  description = "Largest number of instances of annotate."
   type        = number
 }
 
 variable "seconds_per_segment" {
-  description = "Seconds that a segment takes a worker, until its log has them."
+  description = "Seconds that a worker needs for a segment. Used until the worker's log has measured it."
   type        = number
 }
 
 variable "drain_target_s" {
-  description = "Seconds in which a backlog should be cleared."
+  description = "Seconds in which a backlog should be processed."
   type        = number
 }
 
@@ -158,7 +158,7 @@ variable "autoscaler_image" {
 }
 
 variable "vpc" {
-  description = "Network through which all traffic leaves; null for Google's default."
+  description = "Network through which all outgoing traffic goes; null for Google's default."
   type        = object({ network = string, subnetwork = string })
 }
 
@@ -168,7 +168,7 @@ variable "binary_authorization" {
 }
 
 variable "kms_key" {
-  description = "Key that encrypts images on the instances; null for Google's own."
+  description = "Key that encrypts images on the instances; null for Google's key."
   type        = string
 }
 

@@ -4,12 +4,12 @@ variable "project" {
 }
 
 variable "project_number" {
-  description = "The project's number, which budgets are filtered by."
+  description = "The project's number, by which budgets are filtered."
   type        = string
 }
 
 variable "name" {
-  description = "What every resource's name begins with."
+  description = "Prefix of every resource's name."
   type        = string
 }
 
@@ -19,22 +19,22 @@ variable "subscriptions" {
 }
 
 variable "dead_letter_subscriptions" {
-  description = "Name of the subscriptions that keep dead letters."
+  description = "Names of the subscriptions that retain dead letters."
   type        = map(string)
 }
 
 variable "pulled" {
-  description = "Functions whose workers pull: they answer no requests, so their own log measures them."
+  description = "Functions whose workers pull. They answer no HTTP requests, so their log measures them."
   type        = list(string)
 }
 
 variable "workers_wanted" {
-  description = "Workers that the autoscaler wants, in PromQL, by reason; empty where none pull."
+  description = "Number of workers that the autoscaler requests, in PromQL, by reason; empty if none pull."
   type        = map(string)
 }
 
 variable "alert_emails" {
-  description = "Who is notified of alerts."
+  description = "E-mail addresses that are notified of alerts."
   type        = list(string)
 }
 
@@ -44,12 +44,12 @@ variable "notification_channels" {
 }
 
 variable "runbook_url" {
-  description = "Where docs/runbook.md is read."
+  description = "Address of docs/runbook.md."
   type        = string
 }
 
 variable "oldest_message_s" {
-  description = "Age in seconds of a waiting delivery above which an alert opens."
+  description = "An alert opens if a delivery waits for more than this many seconds."
   type        = number
 }
 
@@ -59,7 +59,7 @@ variable "error_ratio" {
 }
 
 variable "stage_latency_s" {
-  description = "Objective of the 95th percentile of every stage, in seconds."
+  description = "Objective for the 95th percentile of the time of every stage, in seconds."
   type        = number
 }
 
@@ -69,17 +69,17 @@ variable "stalled_after_s" {
 }
 
 variable "failed_requests" {
-  description = "Failed requests in 15 minutes above which an alert opens."
+  description = "An alert opens if more than this many requests fail in 15 minutes."
   type        = number
 }
 
 variable "objective" {
-  description = "Share of deliveries to be answered well over 28 days."
+  description = "Objective: share of deliveries that are answered successfully over 28 days."
   type        = number
 }
 
 variable "gpu_hour_price" {
-  description = "Price of a GPU instance an hour, for the chart of costs."
+  description = "Price of a GPU instance per hour, for the chart of costs."
   type        = number
 }
 

@@ -4,12 +4,12 @@ variable "project" {
 }
 
 variable "name" {
-  description = "What every resource's name begins with."
+  description = "Prefix of every resource's name."
   type        = string
 }
 
 variable "location" {
-  description = "Where the buckets lie: a region, or a multi-region such as EU."
+  description = "Location of the buckets: a region, or a multi-region such as EU."
   type        = string
 }
 
@@ -19,22 +19,22 @@ variable "work_days" {
 }
 
 variable "detections_days" {
-  description = "Days after which detections are deleted; re-tracking reads them."
+  description = "Days after which detections are deleted. Tracking again reads them."
   type        = number
 }
 
 variable "uploads_days" {
-  description = "Days after which uploads are deleted; null keeps them."
+  description = "Days after which uploads are deleted; null: they are never deleted."
   type        = number
 }
 
 variable "soft_delete_days" {
-  description = "Days in which a deleted upload or result can be restored; 0 turns it off."
+  description = "Days for which a deleted upload or result can be restored; 0 for none."
   type        = number
 }
 
 variable "kms_key" {
-  description = "Key that encrypts the objects; null for Google's own."
+  description = "Key that encrypts the objects; null for Google's key."
   type        = string
 }
 

@@ -1,5 +1,5 @@
 variable "ignored_uploads" {
-  description = "Patterns of names in `uploads` that are no video, in place of those of the trigger file; null for those."
+  description = "Patterns of names in `uploads` that are not a video's. They replace those of the trigger file; null: the trigger file's."
   type        = list(string)
   default     = null
 }

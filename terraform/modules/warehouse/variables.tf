@@ -4,7 +4,7 @@ variable "project" {
 }
 
 variable "name" {
-  description = "What every resource's name begins with."
+  description = "Prefix of every resource's name."
   type        = string
 }
 
@@ -14,17 +14,17 @@ variable "dataset" {
 }
 
 variable "location" {
-  description = "Where the rows lie. Can't be changed later."
+  description = "Location of the dataset. It can't be changed later."
   type        = string
 }
 
 variable "results_bucket" {
-  description = "Name of the bucket of results, where scenes are."
+  description = "Name of the bucket of results, which has the scenes."
   type        = string
 }
 
 variable "require_partition_filter" {
-  description = "Whether a query of a table must name a span of uploaded_at. The views have no such filter and stop working."
+  description = "Whether a query of a table must filter by uploaded_at. If true, the views do not work, because they have no such filter."
   type        = bool
 }
 
@@ -39,7 +39,7 @@ variable "deletion_protection" {
 }
 
 variable "kms_key" {
-  description = "Key that encrypts the rows; null for Google's own."
+  description = "Key that encrypts the rows; null for Google's key."
   type        = string
 }
 
