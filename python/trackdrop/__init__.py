@@ -1,11 +1,11 @@
 """Exact, fast ByteTrack; HOTA, CLEAR and identity metrics; results of Trackdrop as Arrow.
 
-- :class:`ByteTrack` tracks frame by frame; :func:`track` a whole sequence, with refinements.
-- :func:`evaluate` measures tracks against ground truth as TrackEval does, and :func:`evaluate_all` those of many videos.
-- :func:`read` and :func:`open_data` give results as Arrow, :func:`frames` frame by frame.
+- :class:`ByteTrack` tracks frame by frame. :func:`track` tracks a whole sequence, with refinements.
+- :func:`evaluate` compares tracks with ground truth, as TrackEval does. :func:`evaluate_all` does it for many videos.
+- :func:`read` and :func:`open_data` return results as Arrow. :func:`frames` returns them frame by frame.
 
-Boxes are in pixels, everything is computed in ``float64``, and the interpreter's lock is released meanwhile. Bad values raise
-:class:`ValueError`, files that can't be read :class:`OSError` (or the class of it that fits).
+Boxes are in pixels. Everything is computed in ``float64``. The interpreter's lock (GIL) is released during the
+computation. Bad values raise :class:`ValueError`. Files that can't be read raise :class:`OSError`, or a subclass of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows as people have them: files, arrays, data frames, dictionaries."""
+"""Reads rows from the input types: files, arrays, data frames, dictionaries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_path(given: object) -> bool:
 
 
 def named(given: Any) -> Optional[Dict[str, NDArray[Any]]]:
-    """The columns of a data frame, a table or a dictionary by lower-case name; None for anything else."""
+    """The columns of a data frame, a table or a dictionary, by lower-case name. None for other types."""
     names: Any = given if isinstance(given, dict) else None
     for attribute in ("column_names", "columns"):
         if names is None:
@@ -39,7 +39,7 @@ def needed(what: str, columns: Dict[str, NDArray[Any]], names: Sequence[str]) ->
     Raises
     ------
     ValueError
-        None is.
+        There is none of them.
     """
     found = first(columns, names)
     if found is None:
@@ -48,7 +48,7 @@ def needed(what: str, columns: Dict[str, NDArray[Any]], names: Sequence[str]) ->
 
 
 def frame_numbers(what: str, columns: Dict[str, NDArray[Any]]) -> NDArray[Any]:
-    """Frames from 1: ``frame``, or ``frame_index``, which counts from 0."""
+    """Frame numbers from 1, from the column ``frame``, or from ``frame_index``, which counts from 0."""
     if "frame" not in columns and "frame_index" in columns:
         return np.asarray(columns["frame_index"]) + 1
     return needed(what, columns, ["frame", "frame_index"])

@@ -1,4 +1,4 @@
-"""Results of requests, in the data directory of ``trackdrop run``."""
+"""Reads results of requests from the data directory of ``trackdrop run``."""
 
 from __future__ import annotations
 
@@ -31,24 +31,26 @@ def is_request(given: object) -> bool:
 
 
 def request_meant(asked: str, data: Optional[PathLikeStr]) -> str:
-    """The id of the request that a word means: an id, a beginning of it that no other has, the name of its video, or ``latest``.
+    """The id of the request that a word names: an id, the unique beginning of an id, the name of its video, or
+    ``latest``.
 
-    A whole id is taken as it is, whether there is such a request or not.
+    A whole id is returned unchanged, also if there is no such request.
 
     Raises
     ------
     FileNotFoundError
         No request is meant.
     ValueError
-        Several are.
+        The word names several requests.
     """
     return asked if is_request(asked) else Data(data_directory(data))._request_meant(asked)
 
 
 def request_or_file(given: object, data: Optional[PathLikeStr]) -> Optional[str]:
-    """The id of the request that is meant; None for what is no text, and for a file: by its ending, or since no request is meant.
+    """The id of the request that ``given`` names. None if it is not text, or if it is a file: by its ending, or because
+    no request has that name.
 
-    The name of a video means its request, also where the video lies beside.
+    The name of a video names its request, also if the video itself is in the current folder.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def request_or_file(given: object, data: Optional[PathLikeStr]) -> Optional[str]
 
 
 def data_directory(data: Optional[PathLikeStr]) -> Path:
-    """The data directory asked for, or the command's default."""
+    """The given data directory, or the command's default."""
     return Path(data if data is not None else os.environ.get("TRACKDROP_DATA") or "trackdrop-data")
 
 
@@ -93,7 +95,7 @@ def result_file(request: str, name: str, data: Optional[PathLikeStr]) -> Path:
 
 
 class Rows(NamedTuple):
-    """The objects in one frame, in the tracker's order. N may be 0."""
+    """The objects in one frame, in the tracker's order. N can be 0."""
 
     #: Identities over the whole video. Shape [N].
     track_id: NDArray[np.int64]
@@ -128,8 +130,9 @@ def read(path_or_request: PathLikeStr, *, table: str = "tracks", data: Optional[
     Parameters
     ----------
     path_or_request
-        A Parquet file, a text file of tracks or ground truth (MOTChallenge or CSV), a folder of results, or a request as in
-        :func:`frames`. A folder of that name comes first, and so does what ends in ``.parquet``, ``.csv`` or ``.txt``.
+        A Parquet file, a text file of tracks or ground truth (MOTChallenge or CSV), a folder of results, or a request
+        as in :func:`frames`. If a folder of that name exists, it is the folder. A name that ends in ``.parquet``,
+        ``.csv`` or ``.txt`` is always a file.
     table
         Of a request: ``"tracks"`` or ``"detections"``.
     data
@@ -138,7 +141,7 @@ def read(path_or_request: PathLikeStr, *, table: str = "tracks", data: Optional[
     Raises
     ------
     ValueError
-        The file is not what its name says, or several requests are meant.
+        The file does not have the format of its ending, or several requests match.
     OSError
         The file can't be read, or there is no such request.
     """
@@ -154,22 +157,22 @@ def read(path_or_request: PathLikeStr, *, table: str = "tracks", data: Optional[
 
 
 def frames(request: str, *, data: Optional[PathLikeStr] = None) -> Iterator[Frame]:
-    """Every frame of a request's video in order, also those without an object, each with its rows.
+    """Every frame of a request's video, in order, with its rows. Frames without an object are included.
 
-    For people who draw themselves: decode the video beside it, one picture per :class:`Frame`.
+    To draw on the frames, decode the video in the same loop, one picture per :class:`Frame`.
 
     Parameters
     ----------
     request
-        As the command takes it: an id or the first characters of it, at least 4, that no other has; the name of its video; or
-        ``"latest"``.
+        The same forms as for the command: an id, or at least 4 first characters of it, if they are unique; the name of
+        its video; or ``"latest"``.
     data
         The data directory; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
 
     Raises
     ------
     ValueError
-        Several requests are meant; the message names them.
+        Several requests match. The message names them.
     FileNotFoundError
         There is no such request.
     """
@@ -208,7 +211,7 @@ def _scene_rows(scene: Scene) -> List[Dict[str, Any]]:
 
 
 def _insert(connection: DuckDBPyConnection, table: str, columns: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as text: DuckDB casts each value to its column's type."""
+    """Inserts rows as text. DuckDB casts each value to its column's type."""
     import json
 
     def text(value: Any) -> Optional[str]:
@@ -221,7 +224,7 @@ def _insert(connection: DuckDBPyConnection, table: str, columns: str, rows: Sequ
 
 
 def open_data(data: Optional[PathLikeStr] = None) -> Data:
-    """Open the data directory of ``trackdrop run``; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
+    """Open a data directory of ``trackdrop run``. The default is ``$TRACKDROP_DATA`` or ``trackdrop-data``.
 
     Raises
     ------
@@ -232,7 +235,7 @@ def open_data(data: Optional[PathLikeStr] = None) -> Data:
 
 
 class Data:
-    """A data directory. It is only read, and may be in use meanwhile."""
+    """A data directory. It is only read, and other processes can use it at the same time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -249,15 +252,15 @@ class Data:
         return _trackdrop.requests_table(self._request_rows())
 
     def tracks(self, request: str) -> Table:
-        """The tracks of a request, which is named as in :func:`frames`."""
+        """The tracks of a request. Name it as in :func:`frames`."""
         return read(request_meant(request, self.path), data=self.path)
 
     def detections(self, request: str) -> Table:
-        """What the detector saw; the request is named as in :func:`frames`."""
+        """The detections of a request. Name it as in :func:`frames`."""
         return read(request_meant(request, self.path), table="detections", data=self.path)
 
     def frames(self, request: str) -> Iterator[Frame]:
-        """As :func:`frames`."""
+        """The same as :func:`frames`, for this data directory."""
         return frames(request, data=self.path)
 
     @property
@@ -268,21 +271,21 @@ class Data:
         return [json.loads(rows[0]["definition"]) for rows in self._stored_scenes()]
 
     def connect(self, *, scenes: Optional[Iterable[Scene]] = None) -> DuckDBPyConnection:
-        """An in-memory DuckDB connection with the tables and views of ``trackdrop query``: ``tracks``, ``requests``, ``scenes``,
-        ``track_summary``, ``objects_per_second``, ``tracking_results``, and those about lines and zones: ``line_crossings``,
-        ``line_counts``, ``zone_visits``, ``zone_occupancy``, ``flows``, ``track_speeds``, ``heatmap``, ``encounters``. Needs the
-        package ``duckdb``.
+        """An in-memory DuckDB connection with the tables and views of ``trackdrop query``: ``tracks``, ``requests``,
+        ``scenes``, ``track_summary``, ``objects_per_second``, ``tracking_results``, and those about lines and zones:
+        ``line_crossings``, ``line_counts``, ``zone_visits``, ``zone_occupancy``, ``flows``, ``track_speeds``,
+        ``heatmap``, ``encounters``. It needs the package ``duckdb``.
 
         Parameters
         ----------
         scenes
-            The scenes that the views are asked about: files, or what is in them as dictionaries. By default those that
-            ``trackdrop scene add`` stored. Nothing is stored here.
+            The scenes of the views: files, or dictionaries with the content of such files. The default is the scenes
+            that ``trackdrop scene add`` stored. ``connect`` stores nothing.
 
         Raises
         ------
         ValueError
-            A scene has errors; the message names every error, its place and the remedy.
+            A scene has errors. The message has every error, its place, and how to correct it.
         """
         asked = self._stored_scenes() if scenes is None else [_scene_rows(scene) for scene in scenes]
         try:
@@ -333,7 +336,7 @@ class Data:
         return [json.loads(row) for row in self._request_rows()]
 
     def _stored_scenes(self) -> List[List[Dict[str, Any]]]:
-        """The rows of each."""
+        """The rows of each stored scene."""
         stored = self._query(
             "SELECT generation FROM objects WHERE bucket = 'results' AND CAST(name AS TEXT) GLOB 'scenes/*.ndjson' AND bytes > 0 "
             "ORDER BY name"

@@ -1,4 +1,4 @@
-"""Tracks against ground truth."""
+"""Compares tracks with ground truth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from ._data import request_or_file, result_file
 
 
 class Evaluation(Dict[str, Any]):
-    """The metrics by TrackEval's names, shares in percent: ``evaluation["HOTA"]``. Printed, it is the command's table."""
+    """The metrics by TrackEval's names, such as ``evaluation["HOTA"]``. Shares are in percent.
+
+    ``print`` shows the command's table.
+    """
 
     def __init__(self, metrics: Dict[str, Any], text: str) -> None:
         super().__init__(metrics)
@@ -35,22 +38,24 @@ def evaluate(
     Parameters
     ----------
     gt, tracks
-        One of: a file (MOTChallenge text, CSV, Parquet); a request as in :func:`frames`; an array of shape [N, 6 or more] with
-        ``frame, id, x, y, w, h[, score[, class]]``; a data frame, table or dictionary with the columns ``frame`` (from 1, or
-        ``frame_index`` from 0), ``id`` or ``track_id``, and ``x, y, w, h`` or ``x1, y1, x2, y2`` (px). In ground truth a score
-        of 0 means that the row is not to be counted.
+        One of: a file (MOTChallenge text, CSV, Parquet); a request as in :func:`frames`; an array of shape [N, 6 or
+        more] with ``frame, id, x, y, w, h[, score[, class]]``; a data frame, table or dictionary with the columns
+        ``frame`` (from 1, or ``frame_index`` from 0), ``id`` or ``track_id``, and ``x, y, w, h`` or ``x1, y1, x2, y2``
+        (px). In ground truth a score of 0 means that the row does not count.
     iou
-        The overlap that CLEAR and identity metrics ask of a match, above 0, at most 1. HOTA has its own 19.
+        The overlap that a match needs in CLEAR and identity metrics: above 0, at most 1. HOTA has its own 19
+        thresholds.
     preprocessing
-        ``"plain"`` as for MOT15, ``"mot17"`` (only pedestrians count, tracks of distractors are left out), ``"mot20"``, or
-        ``"auto"``: that of MOT17 if every row of ground truth has one of its classes and not all are pedestrians.
+        ``"plain"``: the rules of MOT15. ``"mot17"``: only pedestrians count, and tracks of distractors are left out.
+        ``"mot20"``: other vehicles are distractors, too. ``"auto"``: the rules of MOT17 if every row of ground truth
+        has one of its classes, and not all are pedestrians; otherwise those of MOT15.
     data
         The data directory of a request; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
 
     Raises
     ------
     ValueError
-        A value is out of range, or an id is twice in a frame.
+        A value is out of range, or an id occurs twice in a frame.
     OSError
         A file can't be read.
     """
@@ -59,10 +64,10 @@ def evaluate(
 
 
 class Evaluations(Dict[str, Evaluation]):
-    """The metrics of each video by its name, and :attr:`pooled`. Printed, it is the command's tables."""
+    """The metrics of each video by its name, and :attr:`pooled`. ``print`` shows the command's tables."""
 
     pooled: Evaluation
-    """All videos as one, TrackEval's ``COMBINED``: counts are added, and shares are those of the added counts."""
+    """All videos together, as TrackEval's ``COMBINED``: counts are added, and shares are computed from the sums."""
 
     def __init__(self, videos: Dict[str, Evaluation], pooled: Evaluation) -> None:
         super().__init__(videos)
@@ -79,7 +84,7 @@ def evaluate_all(
     preprocessing: str = "auto",
     data: Optional[_columns.PathLikeStr] = None,
 ) -> Evaluations:
-    """The metrics of several videos, and of all of them together. The videos are read and measured on all cores.
+    """The metrics of several videos, and of all of them together. All cores read and evaluate the videos.
 
     Parameters
     ----------
@@ -91,7 +96,7 @@ def evaluate_all(
     Raises
     ------
     ValueError, OSError
-        As :func:`evaluate`; the message names the video or the file.
+        The same as of :func:`evaluate`. The message names the video or the file.
     """
     given = [(name, _source(f"{name}: gt", gt, data), _source(f"{name}: tracks", tracks, data)) for name, (gt, tracks) in videos.items()]
     each, pooled = _trackdrop.evaluate_all(given, iou, preprocessing)

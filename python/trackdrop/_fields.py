@@ -1,4 +1,4 @@
-"""Objects with the fields of supervision's ``Detections``, whatever their class."""
+"""Objects of any class that have the fields of supervision's ``Detections``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def select(
     ids: NDArray[np.int64],
     xyxy: Optional[NDArray[np.float64]],
 ) -> Any:
-    """The detections at ``places``, as an object of the same kind, with ``tracker_id`` and, unless None, other boxes."""
+    """The detections at the indices ``places``, as an object of the same class, with ``tracker_id``.
+
+    If boxes are given, they replace its boxes.
+    """
     selected = detections[places] if hasattr(detections, "__getitem__") else _by_field(detections, places)
     selected.tracker_id = ids
     if xyxy is not None:

@@ -1,4 +1,4 @@
-"""A whole sequence at once."""
+"""Tracks a whole sequence."""
 
 from __future__ import annotations
 
@@ -40,45 +40,46 @@ def track(
     Parameters
     ----------
     detections
-        One of: a file (CSV with ``frame,x1,y1,x2,y2,score``, MOTChallenge text, ``detections.parquet``); a request as in
-        :func:`frames`; an array of shape [N, 6] or [N, 7] with ``frame, x1, y1, x2, y2, score[, class]``; a data frame, table
-        or dictionary with such columns; or a list that has, for each frame, an object with ``xyxy`` and ``confidence``. Frames
-        count from 1; a column ``frame_index`` counts from 0. Boxes are in px. The order within a frame matters: ids are given
-        in it.
+        One of: a file (CSV with ``frame,x1,y1,x2,y2,score``, MOTChallenge text, ``detections.parquet``); a request as
+        in :func:`frames`; an array of shape [N, 6] or [N, 7] with ``frame, x1, y1, x2, y2, score[, class]``; a data
+        frame, table or dictionary with such columns; or a list that has, for each frame, an object with ``xyxy`` and
+        ``confidence``. Frames count from 1; a column ``frame_index`` counts from 0. Boxes are in px. The order within a
+        frame matters, because new ids are given in this order.
     track_thresh, match_thresh, track_buffer, frame_rate, score_fusion
-        As in :class:`ByteTrack`. The card of a request's model may name another ``track_thresh`` than 0.6 (0.45 for the default
-        model, nanodet-g-416), which is not among the results: give it to have the request's own tracks.
+        As in :class:`ByteTrack`. The card of a request's model can name another ``track_thresh`` than 0.6 (0.45 for the
+        default model, nanodet-g-416). The results do not contain it. To reproduce the request's tracks, pass it here.
     per_class
-        Associate each class by itself.
+        Associate each class separately.
     classes, min_score
-        Show the tracker only detections of these class ids, and of at least this score.
+        Use only detections of these class ids, and with at least this score.
     refine
-        All that is best: ``link=3``, ``recover=True`` and ``smooth="rts"``, where these are not given.
+        The recommended refinements: ``link=3``, ``recover=True`` and ``smooth="rts"``. If you also pass one of these,
+        your value is used.
     link
-        Cut tracks at each missing frame and link the pieces again over the whole sequence, at most this many seconds apart.
-        Changes ids. ``frame_rate`` should be the video's.
+        Cut tracks at each missing frame, and link these pieces again over the whole sequence. Linked pieces are at most
+        this many seconds apart. This changes ids. ``frame_rate`` should be that of the video.
     recover
-        Give detections that no track took to the tracks that pass there.
+        Add detections that belong to no track to the tracks that pass there.
     backfill
-        Begin a track with the detection that it was born from.
+        Begin a track with its first detection, one frame before the tracker returns it.
     fill_gaps
-        Fill gaps of up to this many frames by straight lines, for ids with at least 6 rows.
+        Fill gaps of up to this many frames with straight lines, for ids with at least 6 rows.
     smooth
-        Smooth boxes over time: by a Gaussian of this standard deviation in frames, or ``"rts"``, by the motion and the noise
-        of the video itself, which also fills gaps of up to 18 frames.
+        Smooth boxes over time. A number is the standard deviation of a Gaussian, in frames. ``"rts"`` uses the motion
+        and the noise of the video, and also fills gaps of up to 18 frames or one second, whichever is longer.
     frame_count
-        Frames of the sequence; by default up to the last detection.
+        How many frames the sequence has. The default is up to the last detection.
     size_px
-        Width and height of the picture, which linking respects; by default what the boxes cover.
+        Width and height of the picture, which linking uses. The default is the area that the boxes cover.
     data
         The data directory of a request; by default ``$TRACKDROP_DATA`` or ``trackdrop-data``.
 
     Returns
     -------
     Table
-        One row per object per frame: ``frame`` (from 1), ``id``, ``x1, y1, x2, y2`` (px), ``score``, ``class_id`` (where the
-        detections have classes: the one that an id's detections vote for), ``observed`` (False in rows that a refinement
-        added).
+        One row per object per frame: ``frame`` (from 1), ``id``, ``x1, y1, x2, y2`` (px), ``score``, ``class_id`` (if
+        the detections have classes: the one for which an id's detections vote), ``observed`` (False in rows that a
+        refinement added).
 
     Raises
     ------

@@ -11,7 +11,7 @@ _Detections = TypeVar("_Detections")
 _Columns = Tuple[ArrayLike, ArrayLike, ArrayLike, Optional[ArrayLike], Optional[ArrayLike]]
 
 class Tracks:
-    """The objects seen in one frame, in the order in which they became tracked. N may be 0."""
+    """The objects that were seen in one frame, in the order in which they became tracked. N can be 0."""
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -24,10 +24,10 @@ class Tracks:
         """Score of the detection that each object was matched with. Shape [N]."""
     @property
     def class_ids(self) -> Optional[NDArray[Any]]:
-        """Class of that detection; None where no classes were given. Shape [N]."""
+        """Class of that detection. None if no classes were given. Shape [N]."""
     @property
     def detections(self) -> NDArray[np.int64]:
-        """Index of that detection in the arrays given. Shape [N]."""
+        """Index of that detection in the given arrays. Shape [N]."""
     def __len__(self) -> int: ...
 
 class ByteTrack:
@@ -53,7 +53,7 @@ class ByteTrack:
     ) -> None: ...
     @overload
     def update(self, xyxy: ArrayLike, scores: ArrayLike, class_ids: Optional[ArrayLike] = None) -> Tracks:
-        """Take the detections of the next frame and return the tracks seen in it.
+        """Take the detections of the next frame, and return the tracks that were seen in it.
 
         ``xyxy`` has the shape [N, 4] (left, top, right, bottom, px), ``scores`` and ``class_ids`` [N]. A frame without
         detections is a step, too: give arrays of length 0. Classes are passed on and not looked at.
@@ -65,16 +65,19 @@ class ByteTrack:
         Returns an object of the same kind that holds the tracked rows only, with ``tracker_id``.
         """
     def reset(self) -> None:
-        """Forget everything, for the next video."""
+        """Start again, for the next video."""
     @property
     def frame_count(self) -> int:
-        """Frames so far."""
+        """How many frames were processed so far."""
     @property
     def refused(self) -> int:
-        """Detections left out so far, since they have no size or values that are not finite."""
+        """How many detections were left out so far, because they have no size, or values that are not finite."""
 
 class Table:
-    """Rows in Arrow's memory. ``polars.DataFrame(table)``, ``pyarrow.table(table)`` and DuckDB take it without a copy."""
+    """Rows in Arrow format.
+
+    ``polars.DataFrame(table)``, ``pyarrow.table(table)`` and DuckDB use them without a copy.
+    """
 
     def __arrow_c_stream__(self, requested_schema: Optional[object] = None) -> object: ...
     def __arrow_c_schema__(self) -> object: ...

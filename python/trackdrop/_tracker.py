@@ -1,4 +1,4 @@
-"""The tracker, frame by frame."""
+"""Tracks frame by frame."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ _Detections = TypeVar("_Detections")
 
 
 class ByteTrack(_trackdrop.ByteTrack):
-    """ByteTrack (Zhang et al., ECCV 2022), row for row the same as the authors' reference implementation.
+    """ByteTrack (Zhang et al., ECCV 2022), with the same rows as the authors' reference implementation.
 
     Parameters
     ----------
     track_thresh
-        Detections scoring strictly above are high, those between 0.1 and this are low. In 0..1.
+        Detections with a score above this are high. Those between 0.1 and this are low. From 0 to 1.
     match_thresh
         Cost limit of the first association, ``1 - IoU * score``. Above 0, at most 1.
     track_buffer
-        Frames at 30 frames per second for which a lost track may be found again.
+        For how many frames a lost track can be found again, at 30 frames per second.
     frame_rate
-        Frames per second of the input; scales ``track_buffer``. The reference's evaluator always has 30.
+        Frames per second of the input. It scales ``track_buffer``. The reference's evaluator always uses 30.
     score_fusion
-        Whether costs weigh the IoU with the detection's score; the reference's MOT20 mode is False.
+        Whether the cost multiplies the IoU by the detection's score. False is the reference's mode for MOT20.
     boxes
-        ``"tracker"`` returns the tracker's estimate for every object seen, as the reference. ``"detections"`` returns the
-        detections that overlap such a box by an IoU of at least 0.5, as they were given.
+        ``"tracker"``: return the tracker's estimate for every object, as the reference does. ``"detections"``: return
+        the detections that overlap such an estimate by an IoU of at least 0.5, unchanged.
     thresh_is_high, birth_thresh_capped, plain_iou, close_duplicates, forgive_timeout, ids_at_confirmation, \
 confirm_frames, pairs_at_limit, single_precision, births_in_set_order
-        Where supervision's tracker departs from the reference; each is described in ``docs/how-to/python.md``.
+        The differences of supervision's tracker from the reference. ``docs/how-to/python.md`` describes each.
         :meth:`like_supervision` sets them all.
 
     Raises
@@ -47,7 +47,7 @@ confirm_frames, pairs_at_limit, single_precision, births_in_set_order
         frame_rate: float = 30,
         minimum_consecutive_frames: int = 1,
     ) -> ByteTrack:
-        """The ``ByteTrack`` of supervision 0.30, its last: the same parameters, defaults, ids and boxes."""
+        """The same as the last ``ByteTrack`` of supervision (0.30): the same parameters, defaults, ids and boxes."""
         return cls(
             track_thresh=track_activation_threshold,
             match_thresh=minimum_matching_threshold,
@@ -67,6 +67,6 @@ confirm_frames, pairs_at_limit, single_precision, births_in_set_order
         )
 
     def update_with_detections(self, detections: _Detections) -> _Detections:
-        """As :meth:`update` of one object; the name that supervision's tracker has for it."""
+        """The same as :meth:`update` of one object. supervision's tracker has this name for it."""
         updated: Any = self.update(detections)
         return updated  # type: ignore[no-any-return]
