@@ -1,11 +1,11 @@
-//! NumPy arrays in and out. Everything is computed in `f64`; `f32` and integers are widened, which loses nothing.
+//! Converts NumPy arrays. Everything is computed in `f64`. `f32` and integers are converted without loss.
 
 use crate::error;
 use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::{intern, prelude::*, types::PyDict};
 use trackdrop_tracker::Detection;
 
-/// An array of the type wanted, whatever was given: nothing is copied where it is one already.
+/// Converts any input to an array of this type. An array that already has the type is not copied.
 fn as_type<'py>(given: &Bound<'py, PyAny>, dtype: &str) -> PyResult<Bound<'py, PyAny>> {
     let py = given.py();
     let arguments = PyDict::new(py);
@@ -17,7 +17,7 @@ fn as_type<'py>(given: &Bound<'py, PyAny>, dtype: &str) -> PyResult<Bound<'py, P
 pub(crate) fn boxes(given: &Bound<'_, PyAny>) -> PyResult<Vec<[f64; 4]>> {
     let rows = |shape: &[usize], row: &dyn Fn(usize) -> [f64; 4]| match shape {
         [count, 4] => Ok((0..*count).map(row).collect()),
-        // `np.array([])` has no second dimension, and says as clearly that there is nothing.
+        // `np.array([])` has no second dimension, but it is accepted as empty.
         _ => Err(error::value(format!("boxes must have the shape [N, 4], got {shape:?}"))),
     };
     if let Ok(array) = given.extract::<PyReadonlyArray2<'_, f32>>() {
@@ -39,7 +39,7 @@ pub(crate) fn boxes(given: &Bound<'_, PyAny>) -> PyResult<Vec<[f64; 4]>> {
     rows(view.shape(), &|i| std::array::from_fn(|j| view[[i, j]]))
 }
 
-/// One number a row.
+/// One number per row.
 pub(crate) fn column<'py, T: Element + Copy>(name: &str, given: &Bound<'py, PyAny>, dtype: &str) -> PyResult<Vec<T>> {
     let read = |array: PyReadonlyArray1<'py, T>| array.as_array().iter().copied().collect();
     if let Ok(array) = given.extract::<PyReadonlyArray1<'py, T>>() {
@@ -50,12 +50,12 @@ pub(crate) fn column<'py, T: Element + Copy>(name: &str, given: &Bound<'py, PyAn
     array.extract().map(read).map_err(|_| error::value(format!("{name} must have the shape [N], got {shape:?}")))
 }
 
-/// Whole numbers; a float that is one is taken, any other refused.
+/// Whole numbers. A float is accepted only if it is a whole number.
 pub(crate) fn whole_numbers(name: &str, given: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     if let Ok(array) = given.extract::<PyReadonlyArray1<'_, i64>>() {
         return Ok(array.as_array().iter().copied().collect());
     }
-    // Through floats, which every numeric type becomes without an error; ids and frames are far below 2^53.
+    // Converted by way of floats, because every numeric type can become one. Ids and frames are far below 2^53.
     let floats: Vec<f64> = column(name, given, "float64")?;
     let whole = |value: f64| (value.fract() == 0.0 && value.abs() < 9e15).then_some(value as i64);
     let refused = |value| error::value(format!("{name} must be whole numbers, got {value}"));

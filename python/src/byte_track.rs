@@ -1,4 +1,4 @@
-//! The tracker, frame by frame.
+//! Tracks frame by frame.
 
 use crate::{arrays, error};
 use numpy::{PyArray1, PyArray2};
@@ -146,7 +146,7 @@ impl ByteTrack {
         class_ids: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Tracks> {
         let detections = arrays::detections(xyxy, scores)?;
-        // All that can be wrong is found before the tracker takes the frame.
+        // All errors are found before the tracker takes the frame.
         let numpy = py.import(intern!(py, "numpy"))?;
         let class_ids = class_ids.map(|ids| numpy.call_method1(intern!(py, "asarray"), (ids,))).transpose()?;
         if let Some(ids) = &class_ids {
@@ -168,7 +168,7 @@ impl ByteTrack {
         })
     }
 
-    /// The rows to return; ids fit into `i64`, since they are counted up.
+    /// The rows to return. Ids fit into `i64`, because they are counted from 1.
     fn step(&mut self, detections: &[Detection]) -> Vec<Track> {
         let tracks = self.tracker.step(detections).to_vec();
         if self.boxes == Boxes::Tracker {
@@ -184,7 +184,7 @@ impl ByteTrack {
             .collect()
     }
 
-    /// What has the fields of supervision's `Detections`.
+    /// An object with the fields of supervision's `Detections`.
     fn update_fields(
         &mut self,
         py: Python<'_>,

@@ -1,4 +1,4 @@
-//! Errors of the crates as exceptions of Python, with the same words.
+//! Converts errors of the crates to Python exceptions, with the same messages.
 
 use pyo3::{
     PyErr,
@@ -8,12 +8,12 @@ use std::{error::Error, io};
 use trackdrop_eval::{ReadError, ReadErrorKind};
 use trackdrop_exchange::ExchangeError;
 
-/// A value that can't be honoured: `ValueError`.
+/// A refused value: `ValueError`.
 pub(crate) fn value(error: impl ToString) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
-/// What the operating system refused keeps its kind: `FileNotFoundError`, `PermissionError` and so on.
+/// An error of the operating system becomes its own exception: `FileNotFoundError`, `PermissionError` and so on.
 fn os(kind: io::ErrorKind, message: String) -> PyErr {
     io::Error::new(kind, message).into()
 }
@@ -40,7 +40,7 @@ pub(crate) fn exchange(error: ExchangeError) -> PyErr {
     }
 }
 
-/// What is asked for is not there: `FileNotFoundError`.
+/// Something that does not exist: `FileNotFoundError`.
 pub(crate) fn absent(error: impl ToString) -> PyErr {
     PyFileNotFoundError::new_err(error.to_string())
 }

@@ -1,4 +1,4 @@
-//! Tracks against ground truth.
+//! Compares tracks with ground truth.
 
 use crate::{arrays, error};
 use pyo3::prelude::*;
@@ -21,7 +21,7 @@ pub(crate) enum Source<'py> {
 type Columns<'py> =
     (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
-/// Rows that wait for the lock to be released.
+/// Rows that are parsed after the lock is released.
 enum Unread {
     File(PathBuf),
     Rows(Vec<Row>),
@@ -89,7 +89,7 @@ fn check_iou(iou: f64) -> PyResult<()> {
     is_share.then_some(()).ok_or_else(|| error::value(format!("iou {iou} is not above 0 and at most 1")))
 }
 
-/// Those that were named; none for those that ground truth suggests.
+/// The named rules; none for those that the ground truth suggests.
 fn rules(name: &str) -> PyResult<Option<Preprocessing>> {
     match name {
         "auto" => Ok(None),
@@ -103,9 +103,9 @@ fn rules(name: &str) -> PyResult<Option<Preprocessing>> {
     }
 }
 
-/// Both sides of one video, unread.
+/// Ground truth and tracks of one video, before they are read.
 struct Video {
-    /// What errors put before the side.
+    /// The prefix of error messages.
     prefix: String,
     truth: Unread,
     tracks: Unread,
@@ -146,7 +146,7 @@ impl Unread {
             let class = classes.as_ref().map(|classes| classes[i]);
             rows.push(Row {
                 score: scores.as_ref().map_or(1.0, |scores| scores[i]),
-                // As in files: a class that is not a whole number from 0 counts as no class.
+                // The same rule as for files: a class that is not a whole number from 0 counts as no class.
                 class: class
                     .filter(|class| (0.0..=65_535.0).contains(class) && class.fract() == 0.0)
                     .map(|class| class as u16),
@@ -165,7 +165,7 @@ impl Unread {
     }
 }
 
-/// Any file of tracks: text by its content, Parquet by its ending.
+/// Reads any file of tracks. Parquet is recognised by its ending, and text formats by their content.
 pub(crate) fn read_file(path: &Path) -> PyResult<Sequence> {
     if path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("parquet")) {
         return trackdrop_eval::read_file(path).map_err(error::read);

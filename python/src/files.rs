@@ -1,4 +1,4 @@
-//! Files of requests and of others, as tables.
+//! Reads files of requests and of other programs, as tables.
 
 use crate::{arrays, error, evaluation, table::Table};
 use arrow_array::{
@@ -17,7 +17,7 @@ use trackdrop_tables::{
     schema::{Column, ColumnType, REQUESTS, TRACKS, duckdb_views},
 };
 
-/// A Parquet file, as it is.
+/// Reads a Parquet file, with its own columns.
 #[pyfunction]
 pub(crate) fn read_parquet(py: Python<'_>, path: PathBuf) -> PyResult<Table> {
     py.detach(|| {
@@ -31,7 +31,7 @@ pub(crate) fn read_parquet(py: Python<'_>, path: PathBuf) -> PyResult<Table> {
     })
 }
 
-/// A text file of tracks or ground truth; frames from 1.
+/// Reads a text file of tracks or ground truth. Frames count from 1.
 #[pyfunction]
 pub(crate) fn read_tracks(py: Python<'_>, path: PathBuf) -> PyResult<Table> {
     py.detach(|| {
@@ -54,16 +54,16 @@ pub(crate) fn read_tracks(py: Python<'_>, path: PathBuf) -> PyResult<Table> {
     })
 }
 
-/// Frame numbers from 1, `[N, 4]` corners, scores, and classes where the file has them.
+/// Frame numbers from 1, `[N, 4]` corners, scores, and classes if the file has them.
 type DetectionColumns = (Py<PyArray1<i64>>, Py<PyArray2<f64>>, Py<PyArray1<f64>>, Option<Py<PyArray1<i64>>>);
 
-/// Detections of anyone.
+/// Reads detections of any program.
 #[pyfunction]
 #[pyo3(name = "read_detections")]
 pub(crate) fn read_detection_file(py: Python<'_>, path: PathBuf) -> PyResult<DetectionColumns> {
     let (frames, classes) = py.detach(|| {
         let frames = read_detections(&path).map_err(error::exchange)?;
-        // Only the product's own Parquet has classes; its rows are in the order of `frames`.
+        // Only Trackdrop's own Parquet has classes. Its rows are in the order of `frames`.
         let rows = match path.extension() {
             Some(ending) if ending == "parquet" => read_rows(&path).ok(),
             _ => None,
@@ -86,7 +86,8 @@ pub(crate) fn read_detection_file(py: Python<'_>, path: PathBuf) -> PyResult<Det
     ))
 }
 
-/// Of a manifest: the PTS of every planned frame, the ticks' numerator and denominator, and the PTS of time 0.
+/// Reads from a manifest: the PTS of every planned frame, numerator and denominator of the time base, and the PTS of
+/// time 0.
 #[pyfunction]
 pub(crate) fn planned_frames(py: Python<'_>, manifest: PathBuf) -> PyResult<(Py<PyArray1<i64>>, i64, i64, i64)> {
     let bytes = std::fs::read(&manifest).map_err(|problem| error::opening(&manifest, &problem))?;

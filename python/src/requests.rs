@@ -1,4 +1,4 @@
-//! Which request a user means, by the rules and in the words of the `trackdrop` command.
+//! Finds the request that a user names, by the rules of the `trackdrop` command and with its messages.
 
 use crate::error;
 use pyo3::prelude::*;
@@ -11,20 +11,20 @@ use trackdrop_pipeline::{
 /// A request of the data directory.
 struct Known {
     uploaded_at: Timestamp,
-    /// With its upload, or, where it is another version of one's tracks, when that was asked for.
+    /// When its upload was created; for a version, when the version was requested.
     made_at: Timestamp,
     request: RequestId,
     video: String,
     state: &'static str,
 }
 
-/// A manifest's file, and where its request is another version of one's tracks, when it was asked for, µs since 1970.
+/// The file of a manifest. If its request is a version, also when it was requested, in µs since 1970.
 type Planned = (PathBuf, Option<i64>);
 
-/// An upload's name, its generation, and when it was made, µs since 1970.
+/// An upload's name, its generation, and when it was created, in µs since 1970.
 type Upload = (String, i64, i64);
 
-/// The id of the request that `asked` means, which is no whole id itself.
+/// The id of the request that `asked` names. `asked` is not a whole id.
 #[pyfunction]
 pub(crate) fn request_meant(
     py: Python<'_>,
@@ -56,7 +56,7 @@ pub(crate) fn request_meant(
     })
 }
 
-/// None where the request is being deleted.
+/// None if the request is being deleted.
 fn read((path, asked_at): Planned) -> PyResult<Option<Known>> {
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,

@@ -1,4 +1,4 @@
-//! A whole sequence at once: the tracker frame by frame, then the refinements.
+//! Tracks a whole sequence: the tracker frame by frame, then the refinements.
 
 use crate::{arrays, error, table::Table};
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array};
@@ -12,7 +12,7 @@ use trackdrop_pipeline as pipeline;
 use trackdrop_refine::{Backfill, Detection as Free, Gaps, Link, Refine, Row, Smooth, Smoothing, Video};
 use trackdrop_tracker::{BIRTH_MARGIN, ByteTrack, Detection, PerClass, Rules, Settings, Track};
 
-/// Coordinates beyond this are in no picture; the refinements refuse them.
+/// Coordinates beyond this are outside every picture. The refinements refuse them.
 const MAX_MAGNITUDE_PX: f64 = 1e9;
 
 /// All detections, by frame.
@@ -53,7 +53,7 @@ impl Options {
             }
             Some(AskedSmooth::Gaussian(sigma)) => Some(pipeline::Smooth::Gaussian(*sigma)),
         };
-        // The command's ranges, in its words.
+        // The same ranges and messages as the command.
         let refine = pipeline::Refinements { link: self.link, smooth: asked, ..pipeline::Refinements::default() };
         pipeline::RequestSettings { refine, ..Default::default() }.check().map_err(error::value)?;
         let smooth = match asked {
@@ -132,7 +132,7 @@ impl Detections {
             };
             order.push((number.ok_or_else(refused)?, place));
         }
-        // Stable: within a frame the order is the caller's, in which new ids are given.
+        // A stable sort, because within a frame new ids are given in the caller's order.
         order.sort_by_key(|&(frame, _)| frame);
         let (mut all, mut ends): (Vec<_>, Vec<(u32, usize)>) = (Vec::with_capacity(order.len()), Vec::new());
         for (frame, place) in order {
@@ -182,7 +182,7 @@ fn associate(detections: &Detections, settings: &Settings, last: u32, by_class: 
     Ok(rows)
 }
 
-/// The refined rows: by frame, within a frame those of the tracker first. Rows whose box can't be used stay as they are.
+/// The refined rows, by frame, and within a frame those of the tracker first. Rows with unusable boxes are not changed.
 fn refined(rows: Vec<Row>, detections: &Detections, last: u32, refine: &Refine, video: &Video) -> Vec<Row> {
     let (usable, odd): (Vec<Row>, Vec<Row>) =
         rows.into_iter().partition(|row| is_usable(row.bbox) && is_usable(row.measured));
@@ -199,7 +199,7 @@ fn refined(rows: Vec<Row>, detections: &Detections, last: u32, refine: &Refine, 
         let is_box = |one: &Free| is_usable(one.bbox) && one.score.is_finite();
         free.extend(all.map(one).filter(is_box));
         if refine.backfill.is_none() {
-            // Only what no track has: of two detections that are the same in all, either.
+            // Only detections that no track has. If two detections are equal, it can be either.
             let key = |frame: u32, bbox: [f64; 4]| (frame, bbox.map(f64::to_bits));
             let taken: BTreeSet<_> = usable.iter().map(|row| key(row.frame, row.measured)).collect();
             free.retain(|one| !taken.contains(&key(one.frame, one.bbox)));
@@ -208,19 +208,19 @@ fn refined(rows: Vec<Row>, detections: &Detections, last: u32, refine: &Refine, 
     let mut rows = refine.apply(usable, &free, video).rows;
     if !odd.is_empty() {
         rows.extend(odd);
-        // Stable: those of the tracker stay first in their frame.
+        // A stable sort, so that the rows of the tracker are first in their frame.
         rows.sort_by_key(|row| row.frame);
     }
     rows
 }
 
-/// Whether refinements can work with a box.
+/// Whether refinements can use a box.
 fn is_usable(bbox: [f64; 4]) -> bool {
     let [x1, y1, x2, y2] = bbox;
     bbox.iter().all(|edge| edge.abs() < MAX_MAGNITUDE_PX) && x1 <= x2 && y1 <= y2
 }
 
-/// Each identity's class: the one that the scores of its observed rows vote for, of equals the lowest.
+/// The class of each identity: the one with the highest sum of scores of its observed rows. Of equal ones the lowest.
 fn classes_of(rows: &[Row]) -> BTreeMap<u64, i32> {
     let mut votes = BTreeMap::<(u64, i32), f64>::new();
     for row in rows.iter().filter(|row| row.is_observed()) {

@@ -1,4 +1,4 @@
-//! Rows in Arrow's memory, handed to other libraries by the PyCapsule interface without a copy.
+//! Rows in Arrow format, which other libraries read through the PyCapsule interface without a copy.
 
 use crate::error;
 use arrow_array::{
@@ -40,7 +40,7 @@ impl Table {
 
 #[pymethods]
 impl Table {
-    /// A schema is not negotiated: who wants another one casts.
+    /// The requested schema is ignored. A caller that needs another schema casts the data.
     #[pyo3(signature = (requested_schema = None))]
     fn __arrow_c_stream__<'py>(
         &self,
@@ -85,7 +85,7 @@ impl Table {
     }
 }
 
-/// A column as an array: numbers as they are, text and whatever has nulls as objects.
+/// A column as an array: numbers with their type; text, and columns with nulls, as objects.
 fn to_numpy<'py>(py: Python<'py>, kind: &DataType, parts: &[&dyn Array]) -> PyResult<Bound<'py, PyAny>> {
     macro_rules! primitive {
         ($type:ty) => {

@@ -1,9 +1,10 @@
 //! The column `appearance`: what each detection looks like, in a fixed number of bytes.
 
-/// The most bytes that say what a detection looks like: 2,048 numbers of 16 bits.
+/// Largest number of bytes per detection: 2,048 numbers of 16 bits.
 pub const MOST_APPEARANCE_BYTES: usize = 4_096;
 
-/// What each of a list of detections looks like, in the form that the file's footer names; all 0 where that is not known.
+/// The appearance of each detection of a list, in the format that the file's footer names. All bytes are 0 if it is not
+/// known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppearanceColumn {
     bytes_each: usize,
@@ -11,7 +12,7 @@ pub struct AppearanceColumn {
 }
 
 impl AppearanceColumn {
-    /// An empty one, with this many bytes for each detection; 0 where nothing is said.
+    /// An empty column with this many bytes per detection. 0: the column does not exist.
     pub fn new(bytes_each: usize) -> Self {
         Self { bytes_each, bytes: Vec::new() }
     }
@@ -21,17 +22,18 @@ impl AppearanceColumn {
         self.bytes_each
     }
 
-    /// How many detections it says something of.
+    /// How many detections it has.
     pub fn len(&self) -> usize {
         self.bytes.len().checked_div(self.bytes_each).unwrap_or(0)
     }
 
-    /// Whether it says nothing.
+    /// Whether it has no detections.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Adds what the next detection looks like: all 0 where that has not [`bytes_each`](Self::bytes_each).
+    /// Adds the appearance of the next detection. If its length is not [`bytes_each`](Self::bytes_each), all bytes are
+    /// 0.
     pub fn push(&mut self, appearance: &[u8]) {
         match appearance.len() == self.bytes_each {
             true => self.bytes.extend_from_slice(appearance),
@@ -39,13 +41,13 @@ impl AppearanceColumn {
         }
     }
 
-    /// What a detection looks like; none where nothing is said of it.
+    /// The appearance of a detection; none if the column does not have it.
     pub fn get(&self, at: usize) -> Option<&[u8]> {
         let start = at.checked_mul(self.bytes_each).filter(|_| self.bytes_each > 0)?;
         self.bytes.get(start..start + self.bytes_each)
     }
 
-    /// Of all, in order.
+    /// The appearances of all detections, in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.bytes.chunks_exact(self.bytes_each.max(1))
     }

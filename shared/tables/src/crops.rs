@@ -30,15 +30,15 @@ pub struct Crop {
     pub time_s: f64,
     /// Score of the detection in that frame.
     pub score: f32,
-    /// By which crops of an object are compared, from 0 to 1: score, size and sharpness.
+    /// Quality from 0 to 1, from score, size and sharpness. The crop of an object with the highest quality is the best.
     pub quality: f64,
-    /// `[x1, y1, x2, y2]` of the object, in pixels of the source.
+    /// `[x1, y1, x2, y2]` of the object, in pixels of the upright picture.
     pub bbox: [f32; 4],
     /// Width of the JPEG, px.
     pub width: i32,
     /// Height of the JPEG, px.
     pub height: i32,
-    /// The picture.
+    /// The picture as JPEG.
     pub jpeg: Vec<u8>,
 }
 
@@ -95,7 +95,7 @@ fn columns(crops: &[Crop]) -> Vec<ArrayRef> {
     ]
 }
 
-/// Writes crops; the same crops make the same bytes. Gives the sink back.
+/// Writes crops, and returns the sink. The same crops make the same bytes.
 ///
 /// # Errors
 /// [`TableError`]: the sink cannot be written.

@@ -1,8 +1,9 @@
-//! What the detector saw, per segment (in `work`) and for the whole video (in `results`).
+//! The detections, for each segment (in `work`) and for the whole video (in `results`).
 //!
-//! There are three versions of the file. The second has a last column, `appearance`: what each detection looks like, in 64 bytes. In the third
-//! that column has two bytes for each number of a network's vector. They are written only where that was asked for, so without it the bytes
-//! are those of the first. All are read.
+//! There are three versions of the file. The second has a last column, `appearance`, with the colours of each detection
+//! in 64 bytes. In the third version that column has two bytes for each number of a network's vector. These two
+//! versions are written only if the request setting `appearance` is used. Otherwise the file has the bytes of the first
+//! version. All versions can be read.
 
 use crate::{
     parquet_file::{GroupReader, GroupWriter, ROWS_PER_GROUP, TableError},
@@ -21,14 +22,14 @@ use trackdrop_pipeline::{Appearance, PtsList, ledger::FrameAccount, manifest::Mo
 
 pub use crate::appearance_column::{AppearanceColumn, MOST_APPEARANCE_BYTES};
 
-/// One detection: 32-bit floats exactly as the detector gave them.
+/// One detection, with exactly the 32-bit floats of the detector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DetectionRow {
     /// Index of the frame in the whole video, from 0.
     pub frame_index: i64,
     /// PTS of the frame.
     pub pts: i64,
-    /// `[x1, y1, x2, y2]` in pixels of the source.
+    /// `[x1, y1, x2, y2]` in pixels of the upright picture.
     pub bbox: [f32; 4],
     /// 0 to 1.
     pub score: f32,
@@ -36,12 +37,13 @@ pub struct DetectionRow {
     pub class_id: i32,
 }
 
-/// What a segment's detections file says besides its rows, in the Parquet footer.
+/// The Parquet footer of a segment's detections file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentFooter {
-    /// The PTS that the plan gives to this segment, so that the file says without the manifest where nothing was seen.
+    /// The PTS of all planned frames of this segment. So a reader knows frames without detections, without the
+    /// manifest.
     pub frame_pts: PtsList,
-    /// What was decoded.
+    /// The account of the decoded frames, for the ledger.
     pub account: FrameAccount,
     /// The model.
     pub model: ModelIdentity,
@@ -49,10 +51,10 @@ pub struct SegmentFooter {
     pub class_names: Vec<String>,
     /// The track threshold that the model's card recommends for its score scale.
     pub track_thresh: Option<f64>,
-    /// What the column `appearance` says, where there is one.
+    /// The kind of appearance in the column `appearance`, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appearance: Option<Appearance>,
-    /// The network that it is of, if it is of one.
+    /// The network that computed it, if a network did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appearance_network: Option<ModelIdentity>,
 }
@@ -62,20 +64,20 @@ pub struct SegmentFooter {
 pub struct SegmentFile {
     /// The detections, in order.
     pub rows: Vec<DetectionRow>,
-    /// What each looks like; of no bytes where the file does not say.
+    /// The appearance of each detection. It has no bytes if the file has no such column.
     pub appearances: AppearanceColumn,
-    /// The rest.
+    /// The footer.
     pub footer: SegmentFooter,
 }
 
 const FOOTER_KEY: &str = "trackdrop.segment";
 
-/// Gathers rows and writes them in groups of a fixed size.
+/// Collects rows, and writes them in row groups of a fixed size.
 #[derive(Debug)]
 pub struct DetectionsWriter<W: Write + Send> {
     groups: GroupWriter<W>,
     rows: Vec<DetectionRow>,
-    /// Of each row; of no bytes in a file of the first version.
+    /// The appearance of each row. It has no bytes in a file of the first version.
     appearances: AppearanceColumn,
     written: u64,
 }
@@ -95,7 +97,7 @@ impl<W: Write + Send> DetectionsWriter<W> {
         Self::with_appearance(sink, 0)
     }
 
-    /// A new file that says what each detection looks like in this many bytes; 0 for one that does not say.
+    /// A new file whose column `appearance` has this many bytes per detection. 0: without that column.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
@@ -104,7 +106,7 @@ impl<W: Write + Send> DetectionsWriter<W> {
         Ok(Self { groups, rows: Vec::new(), appearances: AppearanceColumn::new(bytes_each), written: 0 })
     }
 
-    /// Appends a row of which it is not known what it looks like; rows come in frame order.
+    /// Appends a row with unknown appearance. Rows must be in the order of frames.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
@@ -112,7 +114,7 @@ impl<W: Write + Send> DetectionsWriter<W> {
         self.push_seen(row, &[])
     }
 
-    /// Appends a row and what it looks like, which is all 0 where that has not the column's bytes.
+    /// Appends a row with its appearance. If `appearance` does not have the column's length, all bytes are 0.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
@@ -133,7 +135,7 @@ impl<W: Write + Send> DetectionsWriter<W> {
         Ok(())
     }
 
-    /// Writes the rest and the footer; gives the sink back and the number of rows.
+    /// Writes the remaining rows and the footer. Returns the sink and the number of rows.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
@@ -153,7 +155,7 @@ fn columns(bytes_each: usize) -> SchemaRef {
     if bytes_each == 0 {
         return of_first;
     }
-    // More is never asked for: see `MOST_APPEARANCE_BYTES`.
+    // A larger number never occurs: see `MOST_APPEARANCE_BYTES`.
     let width = i32::try_from(bytes_each).unwrap_or(i32::MAX);
     let appearance = Field::new(APPEARANCE, DataType::FixedSizeBinary(width), false);
     let fields = of_first.fields().iter().cloned().chain([Arc::new(appearance)]);
@@ -162,15 +164,15 @@ fn columns(bytes_each: usize) -> SchemaRef {
 
 const APPEARANCE: &str = "appearance";
 
-/// Rows of a group: wide ones are fewer, so that a group of them is as little to hold.
+/// Rows of a row group. If rows are wider, a group has fewer rows, so that it needs no more memory.
 fn rows_per_group(bytes_each: usize) -> usize {
     (GROUP_BYTES / bytes_each.max(1)).clamp(1, ROWS_PER_GROUP)
 }
 
-/// Of the column `appearance`. A constant, as `ROWS_PER_GROUP` is.
+/// Bytes of the column `appearance` in a row group. A constant, like `ROWS_PER_GROUP`.
 const GROUP_BYTES: usize = 64 * ROWS_PER_GROUP;
 
-/// The bytes of appearance in a file of these columns; none if they are of no version.
+/// The bytes of appearance in a file with these columns. None if no version has these columns.
 fn bytes_of_appearance(columns: &Fields) -> Option<usize> {
     let first = DETECTIONS.arrow();
     let (known, last) = columns.split_at_checked(first.fields().len())?;
@@ -218,7 +220,7 @@ fn column(
     })
 }
 
-/// What detections look like, in a file that says so.
+/// Reads the appearance of detections, if the file has it.
 fn appearances_of(batch: &RecordBatch, appearances: &mut AppearanceColumn) {
     let column = batch.columns().get(8).and_then(|column| column.as_fixed_size_binary_opt());
     column.into_iter().flat_map(|column| column.iter().flatten()).for_each(|bytes| appearances.push(bytes));
@@ -280,10 +282,10 @@ pub fn read_rows(path: &Path) -> Result<Vec<DetectionRow>, TableError> {
     Ok(rows)
 }
 
-/// As [`read_rows`], in batches.
+/// The same as [`read_rows`], in batches.
 ///
 /// # Errors
-/// As [`read_rows`]; each batch may fail for itself.
+/// The same as of [`read_rows`]. Each batch can fail separately.
 pub fn read_batches(
     path: &Path,
 ) -> Result<impl Iterator<Item = Result<Vec<DetectionRow>, TableError>> + use<>, TableError> {

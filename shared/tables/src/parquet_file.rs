@@ -1,4 +1,4 @@
-//! Parquet files whose bytes depend on their rows only.
+//! Parquet files whose bytes depend only on their rows.
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Fields, Schema, SchemaRef};
@@ -22,16 +22,17 @@ use std::{
     thread,
 };
 
-/// Rows a group holds. A constant: it shapes the bytes (promise 1).
+/// Rows of a row group. It is a constant, because the bytes depend on it (promise 1).
 pub(crate) const ROWS_PER_GROUP: usize = 65_536;
 
-/// Rows of a column that are worked on at a time: few enough that the allocator uses their memory again. It must be a multiple of the 1,024 after which
-/// the library looks whether a page is full, so that the bytes do not depend on it.
+/// Rows of a column that are processed at a time. The number is small enough that the allocator reuses the memory. It
+/// must be a multiple of 1,024: after each 1,024 rows the library checks whether a page is full. Then the bytes do not
+/// depend on this number.
 const ROWS_AT_ONCE: usize = 8192;
 
-/// The columns of a group with fewer rows are not worth a thread.
+/// If a row group has fewer rows, its columns are encoded on one thread.
 const LEAST_ROWS: usize = 4096;
-/// More threads than this have nothing to do: few columns take most of the time.
+/// Largest number of threads. Few columns take most of the time, so more threads are of no use.
 const MOST_THREADS: usize = 4;
 
 /// A table that can't be read or written.
@@ -47,7 +48,7 @@ pub enum TableError {
 
 impl From<ParquetError> for TableError {
     fn from(error: ParquetError) -> Self {
-        // A writer's I/O errors arrive wrapped; a full disk must stay recognisable.
+        // I/O errors of a writer are wrapped in another error. A full disk must still be recognised.
         match error {
             ParquetError::External(source) => match source.downcast::<std::io::Error>() {
                 Ok(io) => Self::Io(*io),
@@ -64,7 +65,7 @@ impl From<arrow_schema::ArrowError> for TableError {
     }
 }
 
-/// Writes whole row groups; each batch given is one group.
+/// Writes whole row groups. Each batch is one row group.
 pub(crate) struct GroupWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
     columns: ArrowRowGroupWriterFactory,
@@ -78,7 +79,7 @@ impl<W: Write + Send> GroupWriter<W> {
         Ok(Self { file, columns, schema })
     }
 
-    /// Writes a group of this many rows; `column` gives some of the rows of a column, by its number.
+    /// Writes a row group with this many rows. `column` returns a range of rows of the column with a number.
     pub(crate) fn write_group(
         &mut self,
         rows: usize,
@@ -94,7 +95,7 @@ impl<W: Write + Send> GroupWriter<W> {
         Ok(())
     }
 
-    /// Text in the file's footer.
+    /// Writes a text into the file's footer.
     pub(crate) fn annotate(&mut self, key: &str, value: String) {
         self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
     }
@@ -105,7 +106,7 @@ impl<W: Write + Send> GroupWriter<W> {
 }
 
 fn properties(schema: &Schema) -> WriterProperties {
-    // Edges, scores and appearances hardly ever repeat: a dictionary of them takes time and space.
+    // Edges, scores and appearances hardly ever repeat, so a dictionary of them would only need time and space.
     let plain = schema
         .fields()
         .iter()
@@ -120,7 +121,7 @@ fn properties(schema: &Schema) -> WriterProperties {
         .build()
 }
 
-/// The columns of a group as bytes: those of one do not depend on the others, so several cores work at them.
+/// Encodes the columns of a row group. Columns do not depend on each other, so several cores encode them.
 fn encoded(
     writers: Vec<ArrowColumnWriter>,
     schema: &Schema,
@@ -156,7 +157,7 @@ fn encoded(
     Ok(done.into_iter().map(|(_, chunk)| chunk).collect())
 }
 
-/// Opens a file; the footer's text by key, and the batches.
+/// An open file: the texts of its footer by key, and its batches.
 pub(crate) struct GroupReader {
     columns: Fields,
     footer: Vec<KeyValue>,
@@ -168,7 +169,7 @@ impl GroupReader {
         Self::open_bytes_of(bytes, |columns| columns == schema.fields())
     }
 
-    /// The same of a file that may have several versions.
+    /// The same, for a file with several versions.
     pub(crate) fn open_bytes_of(bytes: Bytes, is_ours: impl Fn(&Fields) -> bool) -> Result<Self, TableError> {
         Self::build(ParquetRecordBatchReaderBuilder::try_new(bytes)?, is_ours)
     }
@@ -177,7 +178,7 @@ impl GroupReader {
         Self::open_path_of(path, |columns| columns == schema.fields())
     }
 
-    /// The same of a file that may have several versions.
+    /// The same, for a file with several versions.
     pub(crate) fn open_path_of(path: &Path, is_ours: impl Fn(&Fields) -> bool) -> Result<Self, TableError> {
         Self::build(ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path)?)?, is_ours)
     }

@@ -8,7 +8,7 @@ use trackdrop_pipeline::{Rational, RequestId, RequestState, Stage, Timestamp, ma
 pub struct RequestRow {
     /// The request.
     pub request_id: RequestId,
-    /// The request whose detections it was made from, where it is another version of that one's tracks.
+    /// If this is a version: the request whose detections it uses.
     pub retrack_of: Option<RequestId>,
     /// Object name of the upload.
     pub video: String,
@@ -55,7 +55,7 @@ pub struct RequestRow {
     pub picture: PictureColumns,
 }
 
-/// How the pictures of a video are stored and shown. All is none for an upload that is no video.
+/// How the pictures of a video are stored and shown. All fields are none if the upload is not a video.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PictureColumns {
@@ -67,15 +67,15 @@ pub struct PictureColumns {
     pub stored_width_px: Option<i64>,
     /// Height of the decoded picture, as it is stored.
     pub stored_height_px: Option<i64>,
-    /// Whether the stored picture has to be mirrored left to right to be upright.
+    /// Whether the stored picture must be mirrored left to right to be upright.
     pub mirrored: Option<bool>,
-    /// Degrees by which it has to be turned clockwise after that.
+    /// By how many degrees it must be turned clockwise after that.
     pub rotation_degrees: Option<i64>,
     /// Width of a pixel of the upright picture divided by its height.
     pub sample_aspect_ratio: Option<Rational>,
-    /// Width that a player shows the upright picture at.
+    /// Width at which a player shows the upright picture.
     pub shown_width_px: Option<i64>,
-    /// Height that a player shows the upright picture at.
+    /// Height at which a player shows the upright picture.
     pub shown_height_px: Option<i64>,
 }
 

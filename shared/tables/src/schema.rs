@@ -1,11 +1,12 @@
-//! Every column of every table and of `detections.parquet`, once. Two are elsewhere: the optional column `appearance` in [`crate::detections`], and the
-//! columns of `crops.parquet`, which is no table, in [`crate::crops`].
+//! Defines every column of every table and of `detections.parquet`, once. Two definitions are elsewhere. The optional
+//! column `appearance` is in [`crate::detections`]. The columns of `crops.parquet`, which is not a table, are in
+//! [`crate::crops`].
 
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// The type of a column, in the least common denominator of Parquet, BigQuery and DuckDB.
+/// The type of a column. Parquet, BigQuery and DuckDB all have these types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnType {
     /// UTF-8 text.
@@ -18,7 +19,7 @@ pub enum ColumnType {
     Float32,
     /// A 64-bit float.
     Float64,
-    /// A truth value.
+    /// True or false.
     Bool,
     /// Microseconds since the Unix epoch, UTC.
     Timestamp,
@@ -37,7 +38,7 @@ pub struct Column {
     pub description: &'static str,
 }
 
-/// A table: a name, columns, and how a warehouse lays it out.
+/// A table: its name and its columns.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
     /// The name.
@@ -142,7 +143,8 @@ pub const REQUESTS: Table = Table {
     ],
 };
 
-/// One row a scene, and one for each part of it: its geometry as plain numbers, in pixels of the picture that it was drawn on.
+/// One row per scene, and one for each part of it: its geometry as numbers, in pixels of the picture on which it was
+/// drawn.
 pub const SCENES: Table = Table {
     name: "scenes",
     columns: &[
@@ -226,7 +228,8 @@ pub const DETECTIONS: Table = Table {
     ],
 };
 
-/// Views over the tables, in SQL that DuckDB and BigQuery both take. `frames_damaged` is that of the whole video: what the tracks could not see.
+/// Views over the tables, in SQL for both DuckDB and BigQuery. `frames_damaged` is the number of damaged frames of the
+/// whole video.
 pub const VIEWS: &[(&str, &str)] = &[
     (
         "track_summary",
@@ -277,7 +280,7 @@ LEFT JOIN (
     ),
 ];
 
-/// Name and SQL of every view, for DuckDB. [`VIEWS`] are written for both engines; only the constructor of a struct differs.
+/// Name and SQL of every view, for DuckDB. [`VIEWS`] are for both engines; only the constructor of a struct differs.
 pub fn duckdb_views() -> impl Iterator<Item = (&'static str, String)> {
     const STRUCT: [&str; 2] =
         ["STRUCT(x1 AS x1, y1 AS y1, x2 AS x2, y2 AS y2)", "{'x1': x1, 'y1': y1, 'x2': x2, 'y2': y2}"];

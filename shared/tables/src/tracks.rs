@@ -30,13 +30,13 @@ pub struct TrackRow {
     pub class_name: Arc<str>,
     /// Score of the detection.
     pub score: f32,
-    /// `[x1, y1, x2, y2]` in pixels of the source: the tracker's estimate.
+    /// `[x1, y1, x2, y2]` in pixels of the upright picture: the tracker's estimate.
     pub bbox: [f32; 4],
-    /// False where the tracker did not return the row: a refinement or `detect_every` added it.
+    /// False if the tracker did not return the row: a refinement or `detect_every` added it.
     pub observed: bool,
 }
 
-/// What all rows of a request share.
+/// The values that all rows of a request have in common.
 #[derive(Clone, Debug)]
 pub struct TracksOf {
     /// The request.
@@ -45,37 +45,38 @@ pub struct TracksOf {
     pub video: String,
     /// Creation time of the upload.
     pub uploaded_at: Timestamp,
-    /// Seconds a tick.
+    /// Seconds per tick.
     pub time_base: Rational,
     /// The PTS of the presentation's time 0.
     pub origin_pts: i64,
 }
 
-/// How long the trail behind a drawn object is, in frames. A segment's file has the rows of this many frames before it, so that trails do not break at
-/// its border.
+/// Length of the trail behind a drawn object, in frames. The file of a segment also has the rows of this many frames
+/// before the segment, so that trails continue at its border.
 pub const TRAIL_FRAMES: u64 = 30;
 
 /// The key of the links in the file's footer.
 const LINKS_KEY: &str = "trackdrop.identity_links";
 
-/// What is drawn of the rows of a segment, in the footer of its file; a file without it is drawn in the usual way.
+/// How the rows of a segment are drawn. It is in the footer of the segment's file. A file without it is drawn with the
+/// defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Drawing {
-    /// What is drawn over the picture.
+    /// Which boxes are drawn over the picture.
     #[serde(default)]
     pub boxes: Boxes,
-    /// Classes whose objects are made unrecognisable.
+    /// Classes whose objects are blurred.
     #[serde(default)]
     pub blur: Vec<String>,
-    /// Where objects of these classes are in frames in which they have no row.
+    /// The places of objects of these classes in frames in which they have no row.
     #[serde(default)]
     pub between: Vec<Between>,
-    /// Whether the best crop of each object is wanted.
+    /// Whether the best crop of each object is stored.
     #[serde(default)]
     pub crops: bool,
 }
 
-/// Where an object is between two moments, exclusive: on the straight line between two boxes.
+/// The place of an object between two times, exclusive: on the straight line between two boxes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Between {
     /// PTS of the first box.
@@ -89,7 +90,7 @@ pub struct Between {
 }
 
 impl Between {
-    /// The box at a moment; none outside.
+    /// The box at a time; none outside of the interval.
     pub fn at(&self, pts: i64) -> Option<[f32; 4]> {
         if pts <= self.from_pts || pts >= self.to_pts {
             return None;
@@ -102,12 +103,12 @@ impl Between {
 
 const DRAWING_KEY: &str = "trackdrop.drawing";
 
-/// The rows of a segment, after those of its trails, and what is drawn of them.
+/// The rows of a segment, after the rows for its trails, and how they are drawn.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SegmentTracks {
-    /// In frame order.
+    /// The rows, in the order of frames.
     pub rows: Vec<TrackRow>,
-    /// How.
+    /// How they are drawn.
     pub drawing: Drawing,
 }
 
@@ -122,7 +123,7 @@ pub fn read_segment(bytes: Bytes) -> Result<SegmentTracks, TableError> {
     Ok(SegmentTracks { rows: rows(reader).collect::<Result<_, _>>()?, drawing })
 }
 
-/// Gathers rows and writes them in groups of a fixed size.
+/// Collects rows, and writes them in row groups of a fixed size.
 #[derive(Debug)]
 pub struct TracksWriter<W: Write + Send> {
     of: TracksOf,
@@ -140,7 +141,7 @@ impl<W: Write + Send> TracksWriter<W> {
         Ok(Self { of, groups: GroupWriter::new(sink, TRACKS.arrow())?, rows: Vec::new(), written: 0 })
     }
 
-    /// Appends a row; rows come in frame order, within a frame in the tracker's order.
+    /// Appends a row. Rows must be in the order of frames, and within a frame in the tracker's order.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
@@ -159,7 +160,8 @@ impl<W: Write + Send> TracksWriter<W> {
         Ok(())
     }
 
-    /// Writes the rest; gives the sink back and the number of rows. `links` are put into the footer, where tracks were linked.
+    /// Writes the remaining rows. Returns the sink and the number of rows. If tracks were linked, `links` are written
+    /// into the footer.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
@@ -172,7 +174,7 @@ impl<W: Write + Send> TracksWriter<W> {
         Ok((self.groups.finish()?, self.written))
     }
 
-    /// The same for the tracks of a segment. The usual drawing is not recorded.
+    /// The same for the tracks of a segment. The default drawing is not written into the footer.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
@@ -219,7 +221,7 @@ fn column(of: &TracksOf, rows: &[TrackRow], at: usize) -> ArrayRef {
     }
 }
 
-/// Reads the links in a file's footer; none where its tracks were not linked.
+/// Reads the links in a file's footer. None if its tracks were not linked.
 ///
 /// # Errors
 /// [`TableError::Format`]: a file that is not such a table. [`TableError::Io`].
@@ -237,10 +239,10 @@ pub fn read(bytes: Bytes) -> Result<Vec<TrackRow>, TableError> {
     rows(GroupReader::open_bytes(bytes, &TRACKS.arrow())?).collect()
 }
 
-/// Reads the rows of a file one after the other, in order: what is held is one group of them, however long the file is.
+/// Reads the rows of a file one after the other, in order. Only one row group is in memory, for files of any length.
 ///
 /// # Errors
-/// The file can't be opened or is not one of ours. A damaged group is found when its turn comes; no row follows it.
+/// The file can't be opened, or is not such a table. A damaged row group is found when it is read; no row follows it.
 pub fn stream(path: &Path) -> Result<impl Iterator<Item = Result<TrackRow, TableError>> + use<>, TableError> {
     Ok(rows(GroupReader::open_path(path, &TRACKS.arrow())?))
 }
