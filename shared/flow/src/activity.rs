@@ -1,4 +1,4 @@
-//! What an attempt spends its time on. It is measured once, for the trace and for the report that is stored with the result.
+//! Measures what an attempt spends its time on: once, for the trace and for the report that is stored with the result.
 
 use crate::blocking::ReadTime;
 use trackdrop_pipeline::{Activity, Delivery, Stopwatch};
@@ -11,23 +11,23 @@ pub async fn downloading<T>(delivery: &Delivery, getting: impl Future<Output = T
     got
 }
 
-/// An activity of an attempt: a span of the attempt's trace from here until it is dropped, with the frames and bytes that went through
-/// it. Where activities alternate (decode a frame, draw it, encode it), each has one span over all frames, whose `busy_s` says how
-/// long it was at work.
+/// An activity of an attempt. It is a span of the attempt's trace, from its creation until it is dropped, with the
+/// number of processed frames and bytes. If activities alternate (decode a frame, draw it, encode it), each has one
+/// span over all frames. `busy_s` of the span is the time in which it worked.
 #[derive(Debug)]
 pub struct Doing {
     activity: Activity,
     delivery: Delivery,
     span: tracing::Span,
     busy_s: f64,
-    /// What of `busy_s` the delivery was given already.
+    /// The part of `busy_s` that is already reported to the delivery.
     spent_s: f64,
     frames: u64,
     bytes: u64,
 }
 
 impl Doing {
-    /// Begins; the span belongs to the one that this is called in.
+    /// Begins an activity. Its span is a child of the current span.
     pub fn begin(delivery: &Delivery, activity: Activity) -> Self {
         use tracing::field::Empty;
         let name = activity.name();
@@ -56,14 +56,15 @@ impl Doing {
         self.busy_s += since.seconds();
     }
 
-    /// The part of the activity that waited for reads; it counts as downloading.
+    /// Counts a part of the activity, in which it waited for reads, as downloading.
     pub fn reads(&mut self, time: &ReadTime) {
         let seconds = time.take();
         self.busy_s = (self.busy_s - seconds).max(self.spent_s);
         self.delivery.spend(Activity::Download, seconds);
     }
 
-    /// Gives the delivery what was spent until now, so that the next report has it, where one activity makes several results.
+    /// Reports the time until now to the delivery, so that the next report has it. Used if one activity makes several
+    /// results.
     pub fn spend(&mut self) {
         self.delivery.spend(self.activity, self.busy_s - self.spent_s);
         self.spent_s = self.busy_s;

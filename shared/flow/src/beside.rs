@@ -7,8 +7,9 @@ use futures_util::{
 use std::{future::Future, pin::pin};
 use trackdrop_pipeline::Failure;
 
-/// Pieces of work that are in progress. They advance only while [`Beside::during`], [`Beside::add`] or [`Beside::end`] waits, in the caller's own
-/// task, so that a simulation can be replayed. Dropping this cancels the pieces that have not ended.
+/// Pieces of work that are in progress. They advance only while [`Beside::during`], [`Beside::add`] or [`Beside::end`]
+/// waits, in the caller's task. So a simulation can be replayed. If this value is dropped, the remaining pieces are
+/// cancelled.
 pub struct Beside {
     at_once: usize,
     running: FuturesUnordered<BoxFuture<'static, Result<(), Failure>>>,
@@ -21,7 +22,7 @@ impl std::fmt::Debug for Beside {
 }
 
 impl Beside {
-    /// Starts empty; at most `at_once` pieces run at a time.
+    /// Starts without pieces. At most `at_once` pieces run at the same time.
     pub fn new(at_once: usize) -> Self {
         Self { at_once: at_once.max(1), running: FuturesUnordered::new() }
     }

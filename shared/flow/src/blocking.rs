@@ -18,8 +18,8 @@ thread_local! {
     static AT_ONCE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While this value exists, blocking work of this thread is done immediately, in the same thread: a simulation runs in one
-/// thread, so that it can be replayed.
+/// While this value exists, blocking work of this thread is done immediately in the same thread. A simulation needs
+/// this, because it runs in one thread so that it can be replayed.
 #[derive(Debug)]
 #[must_use = "other threads are used again when this is dropped"]
 pub struct AtOnce {
@@ -33,7 +33,7 @@ impl AtOnce {
         AT_ONCE.get()
     }
 
-    /// From now on.
+    /// Starts this behaviour.
     pub fn begin() -> Self {
         AT_ONCE.set(true);
         Self { of_this_thread: PhantomData }
@@ -76,8 +76,9 @@ impl ReadTime {
     }
 }
 
-/// Reads of an object for work that blocks: fills a slice with the bytes from an offset on, and counts the `time` that it takes. To be called
-/// where [`blocking`] or [`items`] run it; made where the runtime is.
+/// Returns a function that reads an object for blocking work. It fills a slice with the bytes from an offset on, and
+/// adds the time that this takes to `time`. Make it inside the runtime, and call it in work that [`blocking`] or
+/// [`items`] runs.
 pub fn read_at(
     ranges: Arc<dyn ReadRange>,
     time: &ReadTime,
@@ -125,7 +126,7 @@ pub fn items<T: Send + 'static>(
     ahead: usize,
     work: impl FnOnce(&mut dyn FnMut(T) -> Result<(), Failure>) -> Result<(), Failure> + Send + 'static,
 ) -> Items<T> {
-    // The receiver is gone when using an item failed; that failure is the one to report.
+    // If the use of an item failed, the receiver does not exist any more. That failure is reported.
     if AT_ONCE.get() {
         let (ready, items) = mpsc::channel(tokio::sync::Semaphore::MAX_PERMITS);
         let done = work(&mut |item| ready.try_send(item).map_err(|_| Failure::cancelled()));
@@ -157,7 +158,7 @@ impl<T> Items<T> {
     }
 }
 
-/// What a task that gave no answer means.
+/// The failure of a task that returned no answer.
 fn ended_unexpectedly(error: JoinError) -> Failure {
     Failure::transient(format!("the work ended without an answer: {error}"))
 }

@@ -58,8 +58,9 @@ pub async fn record(cloud: &Cloud, request: &RequestId, chunks: &Chunks) -> Resu
     Ok(())
 }
 
-/// Records the chunks that an earlier delivery wrote, once every chunk exists. This needs no upload, which may be deleted by now. The request may
-/// even be done: chunks are processed as soon as they exist. Returns false if chunks are missing.
+/// Records the chunks that an earlier delivery wrote, if every chunk exists. It does not need the upload, which may be
+/// deleted by now. The request can even be done already, because chunks are processed as soon as they exist. Returns
+/// false if chunks are missing.
 ///
 /// # Errors
 /// Transient: the store did not answer.

@@ -7,8 +7,9 @@
 //! other one is cut or done. It takes over the claim of a request that failed: the user uploaded the file again because of the
 //! failure.
 //!
-//! A copy under another name is another video: rows carry the name, and two users who upload the same film both expect to find it. To process the
-//! same file again, upload it with other settings, or with any new text as custom metadata [`AGAIN_KEY`].
+//! A copy with another name is another video, because rows have the name, and two users who upload the same film both
+//! expect to find it. To process the same file again, upload it with other settings, or with a new text as custom
+//! metadata [`AGAIN_KEY`].
 
 use crate::{
     Cloud, Created, NewObject, end, manifest,
@@ -27,9 +28,10 @@ use trackdrop_pipeline::{
 pub const AGAIN_KEY: &str = "trackdrop-again";
 /// The key of a claim's custom metadata that holds the request.
 const REQUEST_KEY: &str = "trackdrop-request";
-/// How long a request may take from its claim to its plan, which is one write. One that takes longer finds that it lost its claim.
+/// How long a request may need from its claim to its plan, which is one write. If it needs longer, it finds that it
+/// lost its claim.
 const PLANNED_WITHIN_S: f64 = 30.0;
-/// What the names of claims begin with in `work`.
+/// The prefix of the names of claims in `work`.
 pub const PREFIX: &str = "uploaded/";
 /// Attempts to take over a claim. If all of them lose, the delivery fails as transient, and a redelivery tries again.
 const ATTEMPTS: u32 = 5;
@@ -40,7 +42,7 @@ pub struct Claim(Option<ObjectName>);
 
 /// Who holds a claim.
 enum Holder {
-    /// Nobody, or a request that cannot continue; with the generation that a new claim overwrites.
+    /// No request, or one that can't continue. With the generation that a new claim overwrites.
     Free(Option<i64>),
     /// This request.
     Ours,
@@ -98,10 +100,10 @@ impl Claim {
 
     /// Claims the upload for a request. If another request already has the claim, returns that one.
     ///
-    /// One that is still being cut is failed: what it is cut from was overwritten by this upload, so it may never get to its end.
+    /// If that request is still being cut, it fails, because this upload has overwritten its source.
     ///
     /// # Errors
-    /// Transient where that other one is about to write its plan.
+    /// Transient: the other request is about to write its plan.
     pub async fn take(&self, cloud: &Cloud, request: &RequestId) -> Result<Option<RequestId>, Failure> {
         let Some(claim) = &self.0 else { return Ok(None) };
         let metadata = BTreeMap::from([(REQUEST_KEY.to_owned(), request.to_string())]);
@@ -136,7 +138,7 @@ impl Claim {
     }
 }
 
-/// The claims that a request holds. Their names don't tell: all of them are looked at.
+/// The claims that a request holds. Their names do not contain the request, so all claims are read.
 pub(crate) async fn held_by(cloud: &Cloud, request: &RequestId) -> Result<Vec<ObjectName>, Failure> {
     let mut held = Vec::new();
     let mut claims = Listing::of(&*cloud.storage, ObjectName::new(Bucket::Work, PREFIX));
@@ -148,7 +150,8 @@ pub(crate) async fn held_by(cloud: &Cloud, request: &RequestId) -> Result<Vec<Ob
     Ok(held)
 }
 
-/// Who holds a claim. A request is decided by its own manifest alone: if it was planned or reopened, that counts as asking for it.
+/// Which request holds a claim. Only the manifest of the request decides this. If it was planned or reopened, it holds
+/// the claim.
 async fn holder(cloud: &Cloud, claim: &ObjectName, request: &RequestId) -> Result<Holder, Failure> {
     let Some(info) = cloud.find(claim).await? else { return Ok(Holder::Free(None)) };
     let free = Holder::Free(Some(info.generation));
@@ -164,12 +167,13 @@ async fn holder(cloud: &Cloud, claim: &ObjectName, request: &RequestId) -> Resul
         Some((RequestState::Splitting, round)) => Holder::InTheWay(other, round),
         Some(_) => Holder::Other(other),
         None if is_young => Holder::Undecided(other),
-        // It died before it was planned, or what came of it was cleared away.
+        // It died before it was planned, or its objects were deleted.
         None => free,
     })
 }
 
-/// Says that nothing comes of an upload, because its content has made another request; nothing is looked for then.
+/// Records that an upload makes no request, because its content has made another one. Then the sweeper does not search
+/// for its request.
 ///
 /// # Errors
 /// Transient: the store did not answer.

@@ -22,11 +22,12 @@ pub async fn complete(
     delivery: &Delivery,
 ) -> Result<(), Failure> {
     let in_group = count(cloud, &counted.group_prefix(request, segment)).await?;
-    // With several groups, segments mostly complete in order: the groups before this one count as complete, for people.
+    // With several groups, segments mostly complete in order. So for the progress that people read, earlier groups
+    // count as complete.
     let about = segment.get() / GROUP_SIZE * GROUP_SIZE + in_group;
     delivery.report_waiting(segment_count.saturating_sub(about));
     let outcome = mark_if_complete(cloud, counted, request, segment, segment_count, in_group).await;
-    // Last: progress is for people, and its write may have to wait where many fold theirs at the same time.
+    // This is the last step, because progress is only for people, and its write may have to wait for many others.
     fold_progress(cloud, counted, request, about).await;
     outcome
 }

@@ -1,8 +1,9 @@
 //! Removes a request everywhere: its results, its rows, its objects in `work` and, if requested, its upload.
 //!
-//! The first step writes the marker `ended` over, which then says that the request was deleted, and what of. From then on an event of it that comes
-//! late, and the sweeper that finds its upload, do nothing. Every step may be repeated: a deletion that was broken off is done by the same call
-//! again, even after the manifest is gone. The marker is empty but for the name of the upload; it stays for as long as objects of `work` do.
+//! The first step overwrites the marker `ended`. It then says that the request was deleted, and names its upload. From
+//! then on a late event does nothing, and the sweeper ignores the upload. Every step can be repeated. If a deletion was
+//! interrupted, the same call completes it, even after the manifest is deleted. The marker contains only the name of
+//! the upload. It exists as long as other objects of `work`.
 
 use crate::{Cloud, claim, end, manifest, round};
 use serde::{Deserialize, Serialize};
@@ -12,10 +13,10 @@ use trackdrop_pipeline::{
     names::{self, Marker, ObjectName},
 };
 
-/// How often all that is left is listed: what is being written while it is deleted is found the next time.
+/// How often the remaining objects are listed. Objects that are written during the deletion are found the next time.
 const PASSES: u32 = 5;
 
-/// An upload as its request knows it.
+/// The upload that a request names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadOf {
     /// Its name in `uploads`.
@@ -37,7 +38,7 @@ pub struct Deletion {
     pub upload_exists: bool,
     /// Its objects in `work` and `results`.
     pub objects: Vec<ObjectInfo>,
-    /// The request whose chunks and detections it uses, where it is a version of one's tracks.
+    /// If it is a version: the request whose chunks and detections it uses.
     pub version_of: Option<RequestId>,
     /// The versions of its tracks, which use its chunks and detections, with their states.
     pub versions: Vec<(RequestId, RequestState)>,
@@ -163,7 +164,7 @@ pub async fn carry_out(
             break;
         }
         if found.iter().any(|info| names::of_waiting_end(&info.object).is_some()) {
-            // Its row may be in a window that is open: once that is closed, none comes after the deletion.
+            // Its row can be in an open window. After that window is closed, no row comes after the deletion.
             end::tell_all(cloud, &Delivery::new()).await?;
             cloud.warehouse.forget_request(request).await?;
         }

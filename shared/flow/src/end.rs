@@ -24,7 +24,7 @@ use trackdrop_pipeline::{
 use trackdrop_tables::requests::RequestRow;
 pub use waiting::{ROWS_OF_A_WINDOW, tell_all, tell_next};
 
-/// On a summary whose row waits for a window.
+/// Metadata of a summary whose row waits for a window.
 const ENDS_BY_WINDOW: &str = "trackdrop-by-window";
 /// Attempts of a conditional write. Only a write for another round makes one fail.
 const ATTEMPTS: u32 = 10;
@@ -53,7 +53,7 @@ pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<()
         false => chunks::existing(cloud, manifest.detected_in()).await?,
     };
     let manifest = manifest::update(cloud, request, |manifest| {
-        // It may have been reopened meanwhile, so that the video is made after all.
+        // It can have been reopened in the meantime, so that the video is made.
         let changes = !manifest.state.is_final() && (!lacks_video || manifest.error.is_some());
         if changes {
             chunks::note(manifest, &chunks);
@@ -63,7 +63,7 @@ pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<()
                 manifest.state = RequestState::DoneWithoutVideo;
             } else {
                 manifest.state = RequestState::Done;
-                // What one delivery failed for, another has done.
+                // Another delivery has done what this one failed to do.
                 manifest.error = None;
                 manifest.progress.segments_annotated = if manifest.settings.video { segments } else { 0 };
             }
@@ -75,9 +75,9 @@ pub async fn finish_if_complete(cloud: &Cloud, request: &RequestId) -> Result<()
     if manifest.state.is_final() { tell(cloud, &manifest).await } else { Ok(()) }
 }
 
-/// Ends what a stage failed in permanently. That is the request, except for the stages that draw and join: these fail only the annotated video, and
-/// the rows do not depend on it. The request then ends when its rows are loaded, and its end says what is missing. The first reason is retained. All
-/// else is as in [`fail`].
+/// Records that a stage failed permanently. This ends the request, except in the stages that draw and join. There only
+/// the annotated video fails, because the rows do not depend on it. The request then ends when its rows are loaded, and
+/// its end says what is missing. The first reason is retained. Everything else is as in [`fail`].
 ///
 /// # Errors
 /// Transient: store, warehouse or publisher did not answer.
@@ -104,8 +104,9 @@ pub async fn fail_in_stage(
     finish_if_complete(cloud, request).await
 }
 
-/// Ends a request with a reason; the first reason is retained. A request that was reopened after `known_at` continues, because the reason belongs to
-/// an earlier round. A round is identified by the moment at which it began. `manifest_if_none` describes a request that has no manifest yet.
+/// Ends a request with a reason. The first reason is retained. If the request was reopened after `known_at`, it
+/// continues, because the reason belongs to an earlier round. A round is identified by the time at which it began.
+/// `manifest_if_none` describes a request that has no manifest yet.
 ///
 /// # Errors
 /// Transient: store, warehouse or publisher did not answer.
@@ -144,11 +145,12 @@ pub async fn fail(
         tracing::info!(%request, %stage, message, "opened again since: this failure is of the time before");
         return Ok(());
     }
-    // The request may be done all the same: its last delivery may have been abandoned before it published the end.
+    // The request can be done nevertheless: its last delivery may have been abandoned before it published the end.
     tell(cloud, &manifest).await
 }
 
-/// Publishes the end of a request again if a crash came between; for one that ended in this round without all that was asked for.
+/// Publishes the end of a request again, in case a crash prevented it. For a request that ended in this round without
+/// all results.
 ///
 /// # Errors
 /// Transient: store, warehouse or publisher did not answer.
@@ -172,9 +174,10 @@ pub async fn is_told(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure
     Ok(manifest::state_and_round(cloud, request).await?.is_none_or(|(_, round)| round::told(&told) >= Some(round)))
 }
 
-/// Reopens a request that failed, or that lacks its annotated video, so that the missing work can be done: the cause may be gone (a full disk, a
-/// wrong model file). The new round begins later than `after`: a failure known by then belongs to an earlier round. A request in neither state is not
-/// reopened; this then completes what an earlier call may have left undone.
+/// Reopens a request that failed, or that lacks its annotated video, so that the missing work can be done. The cause
+/// may no longer exist (a full disk, a wrong model file). The new round begins later than `after`, so a failure that is
+/// known by then belongs to an earlier round. A request in another state is not reopened. Then this call completes what
+/// an earlier call may have left undone.
 ///
 /// # Errors
 /// Permanent: the request cannot continue. Transient: store or warehouse did not answer.
@@ -187,8 +190,8 @@ pub async fn reopen(cloud: &Cloud, request: &RequestId, after: Option<Timestamp>
     };
     if lacks_something(&failed) {
         if failed.state.is_final() {
-            // The end is published completely before it is withdrawn. A process that is publishing it at the same time then has nothing left to
-            // write.
+            // The earlier end is published completely before the request is reopened. So another process that publishes
+            // it at the same time has nothing left to write.
             tell_now(cloud, &failed).await?;
         }
         let ended_at = read_summary(cloud, request).await?.map(|summary| summary.finished_at);
@@ -217,8 +220,8 @@ fn just_after(moment: Timestamp) -> Timestamp {
     Timestamp::from_micros(moment.micros().saturating_add(1))
 }
 
-/// Removes the rows of earlier rounds. Their moments are before this round began, so this round's own row is never among them, whichever process
-/// recorded it.
+/// Removes the rows of earlier rounds. Their times are before this round began. So the row of this round is never among
+/// them, whichever process recorded it.
 async fn forget_failures_before(cloud: &Cloud, request: &RequestId, round: Round) -> Result<(), Failure> {
     match round {
         Some(began_at) => Ok(cloud.warehouse.forget_failure(request, began_at).await?),
@@ -226,10 +229,11 @@ async fn forget_failures_before(cloud: &Cloud, request: &RequestId, round: Round
     }
 }
 
-/// Publishes the end of a request: the summary, the row, the message, and then the marker that the end is published. Every delivery that finds the
-/// request over repeats these steps until the marker exists, so a crash between them loses none. The row is written once, the message at least once.
-/// This overwrites what an earlier round published. If a later round has published its end, this one is outdated and changes nothing. If rows are
-/// recorded by window, the end waits for its window after the summary.
+/// Publishes the end of a request, in this order: the summary, the row, the message, and the marker that the end is
+/// published. Every delivery that finds the request ended repeats these steps until the marker exists. So a crash
+/// between two steps loses none. The row is written once, and the message at least once. What an earlier round
+/// published is overwritten. If a later round has published its end, this call changes nothing. If rows are recorded by
+/// window, the end waits for its window after the summary.
 async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     let (request, round) = (&manifest.request_id, manifest.reopened_at);
     let told = Marker::Ended.object(request);
@@ -246,7 +250,7 @@ async fn tell(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     let new = || NewObject::of_bytes(file.clone(), json.clone(), "application/json").with_metadata(by_window.clone());
     let (summary, is_by_window) = match tell_of_round(cloud, round, new).await? {
         Told::Now => (summary, cloud.is_by_window),
-        // Another delivery wrote it: the row must say what the file says, to the moment at which the request ended.
+        // Another delivery wrote it. The row must agree with the file, also in the time at which the request ended.
         Told::Before(info, json) => (parse_json(&file, &json)?, waiting::is_by_window(&info)),
         Told::LaterRound => return Ok(()),
     };
@@ -266,7 +270,8 @@ async fn tell_now(cloud: &Cloud, manifest: &Manifest) -> Result<(), Failure> {
     if is_told(cloud, &manifest.request_id).await? { Ok(()) } else { tell_all(cloud, &Delivery::new()).await }
 }
 
-/// Records rows of requests, together and once. Deliveries that end a request at the same moment all come here: the warehouse takes the row of one.
+/// Records rows of requests, together and once. If several deliveries end a request at the same time, all of them call
+/// this, and the warehouse records the row of one.
 async fn record(cloud: &Cloud, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError> {
     let span = tracing::info_span!("record", rows = rows.len(), loaded = tracing::field::Empty);
     let outcome = cloud.warehouse.record_requests(rows).instrument(span.clone()).await?;
@@ -286,13 +291,13 @@ async fn publish(cloud: &Cloud, row: &RequestRow, round: Round) -> Result<(), Fa
     Ok(())
 }
 
-/// What became of something that was to be published for a round.
+/// The result of publishing something for a round.
 enum Told {
     /// This call published it.
     Now,
     /// An earlier call published it, with this content.
     Before(ObjectInfo, Bytes),
-    /// A later round has published its own, or the request was deleted: this one is outdated.
+    /// A later round has published its own, or the request was deleted. So this one is outdated.
     LaterRound,
 }
 
@@ -317,7 +322,7 @@ async fn tell_of_round(cloud: &Cloud, round: Round, new: impl Fn() -> NewObject 
     Err(Failure::transient(format!("{object} was changed by others {ATTEMPTS} times in a row")))
 }
 
-/// The target of the one line that the log has of a request's end; a trace's outermost span is made of it.
+/// The target of the log line about a request's end. The root span of the trace is made from that line.
 pub const LOG_TARGET: &str = "trackdrop_flow::end";
 
 fn log_end(row: &RequestRow, began_at: Timestamp) {
@@ -336,7 +341,7 @@ fn log_end(row: &RequestRow, began_at: Timestamp) {
     }
 }
 
-/// When a request began: with its upload, or, where it is another version of one's tracks, when that was asked for.
+/// When a request began: when its upload was created, or when the version was requested.
 ///
 /// # Errors
 /// Transient: the store did not answer.

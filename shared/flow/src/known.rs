@@ -13,7 +13,7 @@ pub struct Known {
     pub request: RequestId,
     /// The object name of its upload.
     pub video: String,
-    /// None where it is not planned yet.
+    /// None if it is not planned yet.
     pub manifest: Option<Manifest>,
 }
 
@@ -49,7 +49,7 @@ pub async fn all(cloud: &Cloud) -> Result<Vec<Known>, Failure> {
 pub async fn waiting(cloud: &Cloud, planned: &BTreeSet<RequestId>) -> Result<Vec<Known>, Failure> {
     let mut known = Vec::new();
     for upload in uploads(cloud).await? {
-        // One that was deleted waits for nothing.
+        // A deleted request waits for nothing.
         if !planned.contains(&upload.request) && !delete::is_deleted(cloud, &upload.request).await? {
             known.push(upload);
         }

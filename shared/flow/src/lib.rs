@@ -72,7 +72,7 @@ pub use blocking::blocking;
 pub use store::{Created, NewObject, scratch_file};
 pub use work::{WorkReport, busy_seconds};
 
-/// The version that manifests and rows carry.
+/// The version in manifests and rows.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A cloud: the local one, or Google's.
@@ -84,17 +84,17 @@ pub struct Cloud {
     pub publisher: Arc<dyn Publisher>,
     /// Rows.
     pub warehouse: Arc<dyn Warehouse>,
-    /// Whether rows wait until the scheduler closes a window, so that those of many requests are in one job.
+    /// Whether rows wait until the scheduler closes a window. Then one job has the rows of many requests.
     pub is_by_window: bool,
 }
 
 impl Cloud {
-    /// Made of these back ends; each request's rows are loaded by a separate job.
+    /// A cloud with these back ends. The rows of each request are loaded by a separate job.
     pub fn new(storage: Arc<dyn Storage>, publisher: Arc<dyn Publisher>, warehouse: Arc<dyn Warehouse>) -> Self {
         Self { storage, publisher, warehouse, is_by_window: false }
     }
 
-    /// With rows by window where `is_by_window`.
+    /// Sets whether rows are loaded by window.
     #[must_use]
     pub fn by_window(self, is_by_window: bool) -> Self {
         Self { is_by_window, ..self }

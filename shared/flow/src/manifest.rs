@@ -14,14 +14,16 @@ use trackdrop_pipeline::{
     names::{self, ObjectName, ResultFile},
 };
 
-/// State and round are also in the object's custom metadata, so that a caller that wants no more need not read the whole manifest.
+/// State and round are also in the object's custom metadata. So a caller that needs only these does not read the whole
+/// manifest.
 const STATE_KEY: &str = "trackdrop-state";
 const CONTENT_TYPE: &str = "application/json";
-/// Attempts of a compare-and-set. Writers are few, and each stops after its write succeeds. A delivery that loses this often fails as transient, and
-/// a redelivery tries again.
+/// Attempts of a compare-and-set. There are few writers, and each stops after its write succeeds. If all attempts of a
+/// delivery lose, it fails as transient, and a redelivery tries again.
 const ATTEMPTS: u32 = 50;
-/// Cloud Storage accepts about one write a second of an object. Progress leaves most of those writes to the flow itself: a client whose write was
-/// rejected finds a second without another write after at most two waits.
+/// Cloud Storage accepts about one write per second of an object. Progress is written so rarely that most of these
+/// writes are free for the flow itself. So if a write was rejected, the client finds a free second after at most two
+/// waits.
 const PROGRESS_EVERY_S: f64 = 5.0;
 
 /// The manifest of a request of which only the upload is known.
@@ -84,7 +86,7 @@ pub async fn all(cloud: &Cloud) -> Result<Vec<RequestId>, Failure> {
     Ok(listed(cloud).await?.into_iter().map(|(request, _)| request).collect())
 }
 
-/// The same with what is known of the manifests without reading them.
+/// The same, with the metadata of the manifests, which are not read.
 ///
 /// # Errors
 /// Transient: the store did not answer.
@@ -128,18 +130,18 @@ pub fn state_of(info: &ObjectInfo) -> Option<RequestState> {
     serde_json::from_value(serde_json::Value::String(text)).ok()
 }
 
-/// Reads a request's manifest; none where it has none yet.
+/// Reads a request's manifest. None if it has none yet.
 ///
 /// # Errors
-/// Those of the store; permanent where the object is no manifest.
+/// Those of the store. Permanent: the object is not a manifest.
 pub async fn read(cloud: &Cloud, request: &RequestId) -> Result<Option<Manifest>, Failure> {
     Ok(read_generation(cloud, request).await?.map(|(manifest, _)| manifest))
 }
 
-/// Reads a request's manifest, which another delivery is about to write where there is none.
+/// Reads a request's manifest. If there is none, another delivery is about to write it.
 ///
 /// # Errors
-/// As [`read`]; transient where there is none yet.
+/// The same as of [`read`]. Transient: there is none yet.
 pub async fn expect(cloud: &Cloud, request: &RequestId) -> Result<Manifest, Failure> {
     read(cloud, request).await?.ok_or_else(|| none_yet(request))
 }
@@ -187,8 +189,9 @@ pub async fn update(
     Err(Failure::transient(format!("the manifest of {request} was changed by others {ATTEMPTS} times in a row")))
 }
 
-/// Writes a plan: into a new manifest, or into one that says only that the request failed before it was planned and was reopened. In any other case
-/// it writes nothing. Returns the manifest that exists then: it may have another plan, or none.
+/// Writes a plan into a new manifest. It also writes the plan into the manifest of a request that failed before it was
+/// planned, and was reopened. In all other cases it writes nothing. Returns the manifest that exists then. It can have
+/// another plan, or none.
 ///
 /// # Errors
 /// Transient: the store did not answer.
@@ -239,8 +242,8 @@ pub async fn advance(cloud: &Cloud, request: &RequestId, to: RequestState) -> Re
     .await
 }
 
-/// Writes a count into the progress that people read, at most every five seconds. Correctness does not depend on it, so a lost
-/// race or a failed write is nothing.
+/// Writes a count into the progress that people read, at most every five seconds. Correctness does not depend on it. So
+/// a lost race or a failed write has no effect.
 pub async fn fold_progress(cloud: &Cloud, request: &RequestId, fold: impl Fn(&mut Progress) + Send) {
     let object = ResultFile::Manifest.object(request);
     let due = |at: Timestamp| Timestamp::now().seconds_since(at).abs() >= PROGRESS_EVERY_S;

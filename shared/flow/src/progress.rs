@@ -14,11 +14,11 @@ pub struct RequestProgress {
     pub segments: u64,
     /// Frames of its plan.
     pub frames: u64,
-    /// What each stage that it goes through has finished.
+    /// The finished work of each of its stages.
     pub stages: BTreeMap<Stage, Finished>,
 }
 
-/// What a stage has finished. Pieces that it works on are not in it.
+/// The finished work of a stage, without work in progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Finished {
     /// Segments.
@@ -27,7 +27,7 @@ pub struct Finished {
     pub frames: u64,
 }
 
-/// Counts what is done of a request. One without a manifest has nothing yet.
+/// Counts the finished work of a request. A request without a manifest has none.
 ///
 /// # Errors
 /// Those of the store.

@@ -10,8 +10,8 @@ use trackdrop_pipeline::{Delivery, Failure};
 /// A waiting thread reports progress this often. So it is not taken for stuck, and it notices when it must stop.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
-/// A number of bytes that work can reserve; clones share it. So fewer segments with large pictures run at the same time, in the
-/// order of arrival.
+/// A number of bytes that work can reserve. Clones share it. Segments with large pictures reserve more, so fewer of
+/// them run at the same time. They wait in the order of arrival.
 #[derive(Clone, Debug)]
 pub struct Room(Arc<Inner>);
 
@@ -44,8 +44,8 @@ impl Room {
         Self(Arc::new(Inner { bytes, state: Mutex::new(state), changed: Condvar::new() }))
     }
 
-    /// Waits until `bytes` are free, and takes them; blocking. A request for more than the whole room gets all of it, when nobody else has any: what
-    /// can't fit must have been refused before.
+    /// Waits until `bytes` are free, and reserves them. It blocks. A request for more than the whole room waits until
+    /// nothing is reserved, and gets the whole room. The caller must have refused work that can't fit.
     ///
     /// # Errors
     /// If the attempt was asked to stop.
@@ -66,7 +66,7 @@ impl Room {
         }
         state.waiting.pop_front();
         state.free -= bytes;
-        // There may be room for the next one, too.
+        // There can be room for the next one, too.
         self.0.changed.notify_all();
         Ok(Taken { room: self.clone(), bytes })
     }

@@ -1,22 +1,24 @@
 //! The rounds of a request: a failed request may be reopened, and then ends a second time.
 //!
-//! A round is named by the moment at which it began ([`Manifest::reopened_at`](trackdrop_pipeline::Manifest::reopened_at)); the first has none and
-//! comes before all others. Every published object of an end names its round: the summary and the marker `ended` carry it in their metadata, as the
-//! manifest does, so that listings show it. Reopening a request deletes nothing. A later round overwrites what an earlier one published, never the
-//! reverse. So a late delivery that publishes the end of an earlier round finds it published, and changes nothing.
+//! A round is named by the time at which it began
+//! ([`Manifest::reopened_at`](trackdrop_pipeline::Manifest::reopened_at)). The first round has no such time, and comes
+//! before all others. Every object that publishes an end names its round: manifest, summary and the marker `ended` have
+//! it in their metadata, so that listings show it. Reopening a request deletes nothing. A later round overwrites what
+//! an earlier round published, and never the reverse. So if a late delivery publishes the end of an earlier round, it
+//! finds that the end is published, and changes nothing.
 //!
-//! A round begins after everything that the previous round published ([`crate::end::reopen`]). This compares the moments themselves, not the clocks
-//! of machines.
+//! The time of a round is later than all times that the previous round published ([`crate::end::reopen`]). So rounds
+//! are ordered by these times, and not by the clocks of machines.
 
 use std::collections::BTreeMap;
 use trackdrop_cloud::ObjectInfo;
 use trackdrop_pipeline::{RequestId, Timestamp};
 
 const KEY: &str = "trackdrop-reopened-at";
-/// On a marker `ended` of a request that was never planned: the content belongs to the request that is named here.
+/// Metadata of a marker `ended` of a request that was never planned: the request to which the content belongs.
 const LEFT_TO: &str = "trackdrop-left-to";
 
-/// On a marker `ended` of a request that was deleted: what is published about it later has no effect.
+/// Metadata of a marker `ended` of a deleted request. Anything that is published about it later has no effect.
 const DELETED: &str = "trackdrop-deleted";
 
 /// When a round began; none for the first one.

@@ -36,7 +36,7 @@ impl<S: StageHandler> Handler for Staged<S> {
         let Event::ObjectFinalized(started_by) = event else { return Ok(()) };
         let Some(request) = started_by.request() else { return Ok(()) };
         let cloud = self.0.cloud();
-        // Work for a request that has failed is waste; finished work is recognised by each stage, which repairs what is missing.
+        // Work for a failed request is of no use. Each stage recognises finished work, and does only what is missing.
         let found = manifest::state_and_round(cloud, &request).await?;
         if found.is_none() && delete::is_deleted(cloud, &request).await? {
             tracing::info!(%request, stage = %S::STAGE, "the request was deleted");
@@ -44,7 +44,7 @@ impl<S: StageHandler> Handler for Staged<S> {
         }
         let round = found.and_then(|(_, round)| round);
         if let Some((RequestState::Failed | RequestState::DoneWithoutVideo, _)) = found {
-            // A crash may have come between the state and the publication of the end.
+            // A crash can have come between the state and the publication of the end.
             return end::tell_failed(cloud, &request, round).await;
         }
         match self.0.work(&request, started_by, delivery).await {

@@ -17,7 +17,7 @@ const MARKER_TYPE: &str = "application/octet-stream";
 pub struct NewObject {
     /// Bucket and name.
     pub object: ObjectName,
-    /// What is written.
+    /// The content.
     pub content: Content,
     /// MIME type.
     pub content_type: &'static str,
@@ -26,7 +26,7 @@ pub struct NewObject {
 }
 
 impl NewObject {
-    /// From bytes in memory.
+    /// An object from bytes in memory.
     pub fn of_bytes(object: ObjectName, bytes: impl Into<Bytes>, content_type: &'static str) -> Self {
         Self { object, content: Content::Bytes(bytes.into()), content_type, metadata: BTreeMap::new() }
     }
@@ -36,19 +36,19 @@ impl NewObject {
         Self::of_bytes(object, "", MARKER_TYPE)
     }
 
-    /// From a finished temporary file.
+    /// An object from a finished temporary file.
     pub fn of_file(object: ObjectName, file: TempPath, content_type: &'static str) -> Self {
         Self { object, content: Content::File(file), content_type, metadata: BTreeMap::new() }
     }
 
-    /// With a report of the work that made it.
+    /// Adds a report of the work that made it.
     #[must_use]
     pub fn with_work(mut self, work: &WorkReport) -> Self {
         self.metadata.extend(work.to_metadata());
         self
     }
 
-    /// With more custom metadata.
+    /// Adds more custom metadata.
     #[must_use]
     pub fn with_metadata(mut self, metadata: BTreeMap<String, String>) -> Self {
         self.metadata.extend(metadata);
@@ -89,7 +89,7 @@ impl Cloud {
         }
     }
 
-    /// An object with its content, meant for small ones; none where it does not exist.
+    /// Reads a small object with its content. None if it does not exist.
     ///
     /// # Errors
     /// Those of the store.
@@ -97,10 +97,10 @@ impl Cloud {
         found(self.storage.get(object).await)
     }
 
-    /// An object of JSON; none where it does not exist.
+    /// Reads an object of JSON. None if it does not exist.
     ///
     /// # Errors
-    /// Those of the store; permanent where the content is something else.
+    /// Those of the store. Permanent: the content is something else.
     pub async fn get_json<T: DeserializeOwned>(&self, object: &ObjectName) -> Result<Option<(ObjectInfo, T)>, Failure> {
         let Some((info, json)) = self.get(object).await? else { return Ok(None) };
         Ok(Some((info, parse_json(object, &json)?)))
@@ -113,7 +113,7 @@ impl Cloud {
     pub async fn find_upload(&self, upload: &ObjectFinalized) -> Result<Option<ObjectInfo>, Failure> {
         match self.find(&upload.object).await {
             Ok(info) => Ok(info.filter(|info| info.generation == upload.generation)),
-            // The request must still be notified of the failure, and that must not fail for the same reason.
+            // The failure must still be recorded for the request, and that must not fail for the same reason.
             Err(failure) if failure.kind() == FailureKind::Permanent => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -145,7 +145,7 @@ fn found<T>(outcome: Result<T, StorageError>) -> Result<Option<T>, Failure> {
     }
 }
 
-/// What the JSON of an object says.
+/// Parses the JSON of an object.
 pub(crate) fn parse_json<T: DeserializeOwned>(object: &ObjectName, json: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(json).map_err(|error| Failure::permanent(format!("{object} can't be read: {error}")))
 }

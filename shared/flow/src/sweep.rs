@@ -6,11 +6,12 @@
 //! because only they say how far a request is:
 //!
 //! - A request that has everything but a marker gets the marker. A request whose end is not published gets its end published.
-//! - For a request that waits for an event, the object's event is published again. If the first event was not lost but waits in a queue, the handler
-//!   receives it twice, which changes nothing. The time until the next publication doubles, so that repetitions do not fill a long queue.
-//! - A request that can't continue (its chunk is gone), or that did not continue for days after its event was last published again, is failed with
-//!   the reason. An event that waits in a queue looks the same as a lost one. So only a queue that is shorter than twice [`Patience::give_up_s`] is
-//!   sure to fail nothing.
+//! - If a request waits for an event, the event of the object is published again. If the first event was not lost but
+//!   waits in a queue, the handler receives it twice, which changes nothing. The time until the next publication
+//!   doubles, so that repetitions do not fill a long queue.
+//! - A request fails, with the reason, if it can't continue (its chunk is deleted), or if it did not continue for days
+//!   after its event was last published again. The sweeper can't distinguish an event that waits in a queue from a lost
+//!   one. So a queue that is longer than twice [`Patience::give_up_s`] can fail a request.
 
 mod known;
 mod situation;
@@ -31,34 +32,34 @@ use trackdrop_pipeline::{
     Stage, Timestamp, names::ObjectName,
 };
 
-/// What is done about a request, in that request's trace.
+/// The work for one request, in the trace of that request.
 const SPAN: &str = "sweep";
-/// How long an upload is still examined after the time by which its request must be abandoned. Results may have been removed by then, and must not be
-/// recreated.
+/// How long an upload is examined after the time by which its request must be abandoned. Later its results may have
+/// been deleted, and must not be recreated.
 const UPLOADS_AFTER_S: f64 = 86_400.0;
-/// Every stalled request is abandoned before it has stalled for this many times the patience.
+/// Every stalled request is abandoned before it has stalled for this many times [`Patience::give_up_s`].
 const GIVEN_UP_WITHIN: f64 = 3.0;
 
-/// How long requests may stall.
+/// How long requests can stall.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Patience {
-    /// Seconds without a sign of life after which a request is restarted.
+    /// Seconds without activity after which a request is restarted.
     pub stalled_s: f64,
-    /// Seconds after which it is failed, counted from the last time its events were published again. It is failed only while the next publication is
-    /// further away than that. So it is failed after between twice and three times as long without a sign of life.
+    /// Seconds after which it fails, counted from the last time its events were published again. As long as the next
+    /// publication comes earlier, it does not fail. So it fails after two to three times as long without activity.
     pub give_up_s: f64,
 }
 
 impl Default for Patience {
-    /// Two hours, as the alert on stalled requests; and two days, so a request is failed after four to six. Pub/Sub and the bucket retain messages
-    /// and chunks for seven.
+    /// Two hours, as in the alert about stalled requests; and two days, so a request fails after four to six days.
+    /// Pub/Sub and the bucket retain messages and chunks for seven days.
     fn default() -> Self {
         Self { stalled_s: 7_200.0, give_up_s: 2.0 * 86_400.0 }
     }
 }
 
 impl Patience {
-    /// No patience: for a store whose queue is known to be empty.
+    /// No waiting, for a store whose queue is known to be empty.
     pub const NONE: Self = Self { stalled_s: f64::NEG_INFINITY, give_up_s: f64::INFINITY };
 }
 
@@ -69,7 +70,7 @@ pub struct StalledRequest {
     pub request_id: RequestId,
     /// The stage that stalled.
     pub stage: Stage,
-    /// Seconds since the last sign of life.
+    /// Seconds since the last activity.
     pub seconds: f64,
     /// What is missing.
     pub why: String,
@@ -104,7 +105,7 @@ pub struct Swept {
 /// make no request.
 ///
 /// # Errors
-/// Where the buckets can't be listed, and where `delivery` is asked to stop: the next sweep looks at all of them again.
+/// The buckets can't be listed, or `delivery` must stop. The next sweep examines all requests again.
 pub async fn sweep(
     cloud: &Cloud,
     patience: Patience,
@@ -125,11 +126,11 @@ pub async fn sweep(
 /// What `sweep_each` passes to `note`: a stalled request, or one that could not be handled, and why.
 pub type LookedAfter = Result<StalledRequest, (RequestId, Failure)>;
 
-/// The same, for any number of requests and uploads. It passes what it finds to `note` one by one: first the requests, then the uploads that no
-/// request took. Of each listed request it holds at most 16 bytes.
+/// The same, for any number of requests and uploads. It passes each result to `note`: first the requests, then the
+/// uploads without a request. It holds at most 16 bytes in memory per request.
 ///
 /// # Errors
-/// As [`sweep`].
+/// The same as of [`sweep`].
 pub async fn sweep_each(
     cloud: &Cloud,
     patience: Patience,
@@ -149,10 +150,10 @@ pub async fn sweep_each(
             told = ended.next().await?;
         }
         known.note(&request);
-        // Markers of requests that are long over have been cleared away.
+        // Markers of requests that ended long ago have been deleted.
         let is_long_over = manifest::state_of(&info).is_some_and(RequestState::is_final)
             && Timestamp::now().seconds_since(info.created) >= patience.give_up_s;
-        // Its manifest is a sign of life itself: most requests that are under way need no examination.
+        // A new manifest is activity, too. So most requests in progress need not be examined.
         let is_young = Timestamp::now().seconds_since(info.created) < patience.stalled_s;
         let is_told = told.as_ref().is_some_and(|(ended, told)| *ended == request && *told >= Some(round::of(&info)));
         if is_told || busy.contains(&request) || is_long_over || is_young {
@@ -269,7 +270,7 @@ impl Sweeper<'_> {
                 }
                 Remedy::End => {
                     end::finish_if_complete(self.cloud, request).await?;
-                    // It may wait for a window that no clock ends.
+                    // It can wait for a window that no scheduler closes.
                     end::tell_all(self.cloud, &Delivery::new()).await?;
                     done = Treatment::Healed;
                 }
@@ -301,8 +302,8 @@ impl Sweeper<'_> {
         Ok(record.and_then(|(_, json)| serde_json::from_slice(&json).ok()).unwrap_or_default())
     }
 
-    /// Publishes the objects' events again, unless that was done a short time ago: the time since the last publication must be at least as long as
-    /// the time from the last sign of life to that publication.
+    /// Publishes the objects' events again, unless that was done a short time ago. The time since the last publication
+    /// must be at least as long as the time from the last activity to that publication.
     async fn tell(
         &self,
         request: &RequestId,
@@ -319,7 +320,7 @@ impl Sweeper<'_> {
         for object in objects {
             self.cloud.publisher.tell_again(object).await?;
         }
-        // After the publication: a crash in between publishes once too often, never once too little.
+        // This is after the publication: a crash between the two publishes once too often, and never once too little.
         let told = ToldBefore { times: before.times + 1, at: Some(now) };
         let json = serde_json::to_vec(&told)
             .map_err(|error| Failure::permanent(format!("{} can't be written: {error}", record_of(request))))?;

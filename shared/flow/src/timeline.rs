@@ -1,7 +1,8 @@
 //! How long each part of a request took, and what the bottleneck was.
 //!
-//! Every object that a function makes carries when its work began, how long it took and what it was spent on. From these intervals every
-//! moment of the request is counted once: shared equally by the stages that were at work then, or as waiting where none was.
+//! The metadata of every object that a function makes say when its work began, how long it took, and what the time was
+//! spent on. Every moment of the request is counted once. If several stages worked at that moment, they share it
+//! equally. If none worked, it counts as waiting.
 
 use crate::{Cloud, WorkReport, end};
 use serde::Serialize;
@@ -14,9 +15,9 @@ use trackdrop_pipeline::{
 /// One piece of work, from its beginning until its object existed.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// What did it.
+    /// The stage that did it.
     pub stage: Stage,
-    /// The segment that it was for; none where it was for the whole video.
+    /// The segment; none if the work was for the whole video.
     pub segment: Option<u64>,
     /// When it began.
     pub began_at: Timestamp,
@@ -29,7 +30,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// From the report that an object carries; none where an older version made it.
+    /// From the report in an object's metadata. None if an older version made the object.
     fn of(stage: Stage, info: &trackdrop_cloud::ObjectInfo) -> Option<Self> {
         let report = WorkReport::from_metadata(&info.metadata);
         let began_at = report.started_at?;
@@ -47,7 +48,7 @@ impl Work {
     }
 }
 
-/// What comes after the report: putting the object where it belongs.
+/// The time after the report: storing the object.
 const UPLOAD: &str = "upload";
 
 /// How long each part of a request took.
@@ -55,23 +56,23 @@ const UPLOAD: &str = "upload";
 pub struct Timeline {
     /// The request.
     pub request_id: RequestId,
-    /// Of the upload, or when another version was asked for.
+    /// When the upload was created, or when the version was requested.
     pub asked_at: Timestamp,
-    /// Of the first work.
+    /// When the first work began.
     pub began_at: Timestamp,
-    /// Of the last work.
+    /// When the last work ended.
     pub ended_at: Timestamp,
-    /// From the beginning of the first work to the end of the last.
+    /// Seconds from the beginning of the first work to the end of the last.
     pub seconds: f64,
-    /// What each stage took of it.
+    /// The share of each stage.
     pub stages: Vec<StageTime>,
-    /// Seconds in which no stage was at work.
+    /// Seconds in which no stage worked.
     pub waiting_s: f64,
     /// What it waited for most.
     pub bottleneck: Bottleneck,
 }
 
-/// What a stage took of it.
+/// The share of a stage.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct StageTime {
     /// The stage.
@@ -84,35 +85,35 @@ pub struct StageTime {
     pub to_s: f64,
     /// Pieces of work.
     pub pieces: usize,
-    /// How many pieces ran at the same time at most.
+    /// Largest number of pieces that ran at the same time.
     pub at_once: usize,
     /// Seconds of all pieces together.
     pub work_s: f64,
     /// Frames of all pieces.
     pub frames: u64,
-    /// Frames in the seconds from its beginning to its end.
+    /// Frames per second, from its beginning to its end.
     pub frames_per_second: f64,
     /// Seconds by activity, of all threads together.
     pub activities: BTreeMap<&'static str, f64>,
-    /// The piece that took longest, where there are several.
+    /// The piece that took longest, if there are several.
     pub slowest: Option<Slowest>,
 }
 
-/// The piece that took longest, where there are several.
+/// The piece that took longest, if there are several.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Slowest {
     /// Its segment.
     pub segment: u64,
     /// Its seconds.
     pub seconds: f64,
-    /// Those of the piece in the middle.
+    /// Seconds of the median piece.
     pub median_s: f64,
 }
 
 /// What the request waited for most.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Bottleneck {
-    /// None where it waited for a function to begin.
+    /// The stage. None if the request waited for a function to begin.
     pub stage: Option<Stage>,
     /// What that stage did most.
     pub activity: Option<&'static str>,
@@ -156,7 +157,7 @@ async fn gather(cloud: &Cloud, manifest: &Manifest) -> Result<Vec<Work>, Failure
     Ok(works)
 }
 
-/// Counts every moment once; none where there is no work.
+/// Counts every moment once. None if there is no work.
 pub fn timeline(request_id: RequestId, asked_at: Timestamp, works: &[Work]) -> Option<Timeline> {
     let began_at = works.iter().map(|work| work.began_at).min()?;
     let ended_at = works.iter().map(|work| work.ended_at).max()?;

@@ -1,8 +1,8 @@
 //! Spans of work that the scheduler started for a request, and not an event of that request. They belong to the request's trace,
 //! too.
 //!
-//! The flow knows only that work has spans. The process that exports traces sets once how a span is placed below a request; in a process that sets
-//! nothing, nothing is looked up for it.
+//! The flow knows only that work has spans. The process that exports traces sets once how a span becomes a child of a
+//! request's trace. If a process does not set it, nothing is read for it.
 
 use crate::{Cloud, end};
 use std::sync::OnceLock;
@@ -13,19 +13,20 @@ use trackdrop_pipeline::{
     names::{Marker, ObjectName, PerSegment},
 };
 
-/// Places a span, which has not begun, below a request; by the object of the request that carries its trace, where there is one.
+/// Makes a new span a child of a request's trace. If there is an object of the request that names its trace, it is
+/// used.
 pub type Place = fn(&Span, &RequestId, Option<&ObjectInfo>);
 
 static PLACE: OnceLock<Place> = OnceLock::new();
 
-/// How spans are placed from now on; only the first call counts.
+/// Sets how spans are placed. Only the first call has an effect.
 pub fn place_with(place: Place) {
     PLACE.set(place).ok();
 }
 
 /// A span of work that the scheduler started for a request: a `sweep`, a `window`.
 pub fn by_clock(name: &'static str, request: &RequestId, carrier: Option<&ObjectInfo>) -> Span {
-    // What lies within gets the last three for its lines in the log, as a delivery's does.
+    // Log lines inside it have the last three fields, as those of a delivery.
     let span =
         tracing::info_span!("by_clock", otel.name = name, %request, trace = Empty, span_id = Empty, sampled = Empty);
     if let Some(place) = PLACE.get() {
@@ -43,7 +44,7 @@ pub async fn by_clock_after_merge(name: &'static str, cloud: &Cloud, request: &R
     Ok(by_clock(name, request, carrier.as_ref()))
 }
 
-/// The same, for a request that may be anywhere.
+/// The same, for a request in any state.
 pub(crate) async fn by_clock_anywhere(name: &'static str, cloud: &Cloud, manifest: &Manifest) -> Result<Span, Failure> {
     let request = &manifest.request_id;
     let mut carriers = vec![Marker::Merged.object(request), Marker::Tracked.object(request)];

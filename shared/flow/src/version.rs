@@ -1,7 +1,8 @@
 //! Another version of a request's tracks: its chunks and detections with other settings of the tracker, so no detector runs.
 //!
-//! A version is a separate request that begins at the marker `tracked`: `merge`, `load`, `annotate` and `join` process it from
-//! there as they take any other. What it is named follows from the request and the settings, so asking twice makes one version.
+//! A version is a separate request that begins at the marker `tracked`. From there `merge`, `load`, `annotate` and
+//! `join` process it like any other request. Its name is computed from the request and the settings. So if it is
+//! requested twice, there is one version.
 
 use crate::{Cloud, Created, manifest};
 use std::collections::BTreeMap;
@@ -10,10 +11,10 @@ use trackdrop_pipeline::{
     names::Marker,
 };
 
-/// Custom metadata of a segment's tracks: the request that its chunk belongs to, where that is another one.
+/// Custom metadata of a segment's tracks: the request to which its chunk belongs, if that is another one.
 const CHUNKS_OF_KEY: &str = "trackdrop-chunks-of";
 
-/// What a segment's tracks say of where its chunk is, so that drawing it needs no read of the whole manifest.
+/// The metadata of a segment's tracks that say where its chunk is. So drawing does not need to read the whole manifest.
 pub fn chunks_metadata(manifest: &Manifest) -> BTreeMap<String, String> {
     manifest.retrack_of.iter().map(|root| (CHUNKS_OF_KEY.to_owned(), root.to_string())).collect()
 }
@@ -21,7 +22,7 @@ pub fn chunks_metadata(manifest: &Manifest) -> BTreeMap<String, String> {
 /// The request that the chunk of a segment's tracks belongs to.
 ///
 /// # Errors
-/// Permanent where the metadata names none.
+/// Permanent: the metadata name no request.
 pub fn chunks_of(request: &RequestId, metadata: &BTreeMap<String, String>) -> Result<RequestId, Failure> {
     match metadata.get(CHUNKS_OF_KEY) {
         None => Ok(request.clone()),
@@ -29,19 +30,19 @@ pub fn chunks_of(request: &RequestId, metadata: &BTreeMap<String, String>) -> Re
     }
 }
 
-/// A version that was asked for.
+/// A requested version.
 #[derive(Debug)]
 pub struct Version {
     /// Its request.
     pub request: RequestId,
-    /// Whether it had been asked for before.
+    /// Whether it was requested before.
     pub is_new: bool,
 }
 
-/// The request that a version by these settings is, or would be.
+/// The request id of the version with these settings, whether it exists or not.
 ///
 /// # Errors
-/// Permanent where the settings can't be written.
+/// Permanent: the settings can't be written as JSON.
 pub fn named(of: &Manifest, settings: &RequestSettings) -> Result<RequestId, Failure> {
     let json = serde_json::to_vec(settings)
         .map_err(|error| Failure::permanent(format!("the settings can't be written: {error}")))?;
@@ -52,7 +53,7 @@ pub fn named(of: &Manifest, settings: &RequestSettings) -> Result<RequestId, Fai
 /// `settings`: the tracker, refinements, classes, the minimum score, and whether there is an annotated video.
 ///
 /// # Errors
-/// Permanent where `of` has no complete set of detections, or where `settings` are those it was tracked with.
+/// Permanent: `of` does not have all its detections, or it was tracked with the same `settings`.
 pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Result<Version, Failure> {
     let root = of.detected_in().clone();
     if settings == of.settings {
@@ -114,7 +115,8 @@ pub async fn make(cloud: &Cloud, of: &Manifest, settings: RequestSettings) -> Re
         segment.request_id = request.clone();
     }
     let created = manifest::create(cloud, &manifest).await?;
-    // After the manifest, and by every call: a crash between the two is repaired by the same call again.
+    // This is done after the manifest, and in every call. So if a crash comes between the two, the same call repairs
+    // it.
     cloud.mark(Marker::Tracked.object(&request)).await?;
     Ok(Version { request, is_new: matches!(created, Created::Now(_)) })
 }

@@ -1,10 +1,11 @@
-//! Windows: all rows that wait in a folder of `work` are loaded into the warehouse together, by one job instead of many.
+//! Loads all rows that wait in a folder of `work` into the warehouse together, by one job instead of many: a window.
 //!
-//! The list of an open window is frozen by one write that only one can win: create-only at first, and then on the condition that nobody has
-//! written since the last window was seen closed. The warehouse makes the job's id from the list. So the scheduler may call twice,
-//! also two processes at once. A process that finds a window open, because the one that froze it died, resumes that
-//! list. A window is closed after each of its items has a marker of its own, and no later window includes an item that has its marker. So no rows are
-//! in two jobs.
+//! One conditional write fixes the list of an open window, and only one process can win it. The first list is created
+//! only if there is none. A later list is written only if nobody has written since the last window was closed. The
+//! warehouse computes the job's id from the list. So the scheduler can call twice, also two processes at the same time.
+//! If the process that fixed the list dies, another process finds the open window, and resumes with its list. A window
+//! is closed after each of its items has its own marker. No later window includes an item with that marker. So no rows
+//! are in two jobs.
 
 use crate::{Cloud, NewObject, blocking::AtOnce};
 use async_trait::async_trait;
@@ -14,17 +15,17 @@ use tracing::Instrument;
 use trackdrop_cloud::Precondition;
 use trackdrop_pipeline::{Delivery, Failure, FailureKind, names::ObjectName};
 
-/// Items that are handled at the same time. Each waits for the store nearly all the time.
+/// How many items are handled at the same time. Each waits for the store nearly all the time.
 pub const AT_ONCE: usize = 64;
 
-/// What is loaded together; empty while no window is open.
+/// The items that are loaded together. Empty if no window is open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window<T> {
-    /// The frozen list; `files` is what an earlier release called it.
+    /// The fixed list. An earlier release called it `files`.
     #[serde(alias = "files")]
     pub items: Vec<T>,
-    /// Whether the items were refused together, so that each is loaded alone. This is stored because some may already be loaded when another process
-    /// resumes.
+    /// Whether the job with all items was refused, so that each item is loaded separately. This is stored, because some
+    /// items can already be loaded when another process resumes.
     #[serde(default)]
     pub is_one_by_one: bool,
 }
@@ -32,22 +33,23 @@ pub struct Window<T> {
 /// What a window loads, and how.
 #[async_trait]
 pub trait Gathering: Sync {
-    /// What is in the list.
+    /// The type of the items.
     type Item: Clone + Serialize + DeserializeOwned + Send + Sync;
 
-    /// Holds the list of the open window.
+    /// The object that has the list of the open window.
     fn object(&self) -> ObjectName;
 
-    /// What waits and has no marker yet, in a fixed order, at most what one job accepts. The failure says why others can't be handled just now; they
-    /// must not delay these.
+    /// The waiting items that have no marker yet, in a fixed order, and at most as many as one job accepts. The failure
+    /// says why other items can't be handled now. They must not delay these.
     async fn gather(&self, cloud: &Cloud, delivery: &Delivery) -> Result<(Vec<Self::Item>, Option<Failure>), Failure>;
 
-    /// Loads a window, and marks the items that are then loaded. Returns false if nothing was loaded because the items were refused together.
+    /// Loads a window, and creates the markers of the loaded items. Returns false if the whole job was refused, so that
+    /// nothing was loaded.
     async fn load(&self, cloud: &Cloud, window: &Window<Self::Item>, delivery: &Delivery) -> Result<bool, Failure>;
 }
 
-/// Resumes the window that is open, if there is one, or loads what waits, at most one window. Returns whether there was anything; more may be
-/// waiting.
+/// Resumes the open window, if there is one. Otherwise it loads waiting items, at most one window of them. Returns
+/// whether there were any. More can be waiting.
 ///
 /// # Errors
 /// Those of the store and the warehouse, and when `delivery` is asked to stop. The next call resumes.
@@ -57,7 +59,7 @@ pub async fn load_next<G: Gathering>(cloud: &Cloud, gathering: &G, delivery: &De
     let (window, generation) = match (open, precondition) {
         (Some(window), Precondition::Generation(generation)) => (window, generation),
         _ => {
-            // Gathered after the last window was seen closed: what that one loaded is not gathered again.
+            // Items are collected after the last window was closed. So what that window loaded is not collected again.
             let (items, failure) = gathering.gather(cloud, delivery).await?;
             if items.is_empty() {
                 return failure.map_or(Ok(false), Err);
@@ -65,7 +67,7 @@ pub async fn load_next<G: Gathering>(cloud: &Cloud, gathering: &G, delivery: &De
             let window = Window { items, is_one_by_one: false };
             match write(cloud, gathering, &window, precondition).await? {
                 Some(generation) => (window, generation),
-                // Another process froze a list: the next call resumes that one.
+                // Another process fixed a list. The next call resumes with it.
                 None => return Ok(true),
             }
         }
@@ -74,12 +76,12 @@ pub async fn load_next<G: Gathering>(cloud: &Cloud, gathering: &G, delivery: &De
         true => Window { items: vec![], is_one_by_one: false },
         false => Window { is_one_by_one: true, ..window },
     };
-    // A process that loses this write did the same work, or finds the list as it is by now.
+    // If a process loses this write, another one did the same work, or wrote a newer list.
     write(cloud, gathering, &next, Precondition::Generation(generation)).await?;
     Ok(true)
 }
 
-/// The open window, if there is one, and what the next writing must find.
+/// The open window, if there is one, and the condition for the next write.
 async fn read<G: Gathering>(cloud: &Cloud, gathering: &G) -> Result<(Option<Window<G::Item>>, Precondition), Failure> {
     let Some((info, window)) = cloud.get_json::<Window<G::Item>>(&gathering.object()).await? else {
         return Ok((None, Precondition::NotExists));
@@ -101,11 +103,12 @@ async fn write<G: Gathering>(
     Ok(cloud.put_if(precondition, new).await?.map(|info| info.generation))
 }
 
-/// Does all of these, some at the same time, in no order. All are done although some fail. Returns what succeeded, with the first failure that is
-/// transient. A permanent failure is logged only: it must not delay the others forever.
+/// Processes all items, several at the same time, in any order. All are processed, even if some fail. Returns those
+/// that succeeded, and the first transient failure. A permanent failure is only logged, because it must not delay the
+/// others forever.
 ///
 /// # Errors
-/// Where the delivery was asked to stop before all had begun. What had begun has ended.
+/// The delivery must stop before all items have begun. The items that had begun have ended.
 pub async fn all_of<T: Send + 'static>(
     all: Vec<impl Future<Output = Result<T, Failure>> + Send + 'static>,
     delivery: &Delivery,
@@ -115,7 +118,7 @@ pub async fn all_of<T: Send + 'static>(
     while AtOnce::is_begun()
         && let Some(next) = all.next()
     {
-        // In a simulation one after the other, so that it can be replayed.
+        // In a simulation items are processed one after the other, so that it can be replayed.
         delivery.step()?;
         match next.await {
             Ok(made) => done.push(made),

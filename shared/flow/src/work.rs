@@ -17,15 +17,15 @@ pub struct WorkReport {
     /// When it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// The process that did it: a number that it draws at its start.
+    /// The process that did it: a random number that it chooses at its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<u64>,
-    /// Seconds by activity. Activities of one attempt may overlap: decoding runs ahead of the network.
+    /// Seconds by activity. Activities of one attempt can overlap, because decoding is ahead of the network.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub activities: BTreeMap<Activity, f64>,
-    /// Frames that were worked on.
+    /// Processed frames.
     pub frames: u64,
-    /// Rows that were written.
+    /// Written rows.
     #[serde(default)]
     pub rows: u64,
     /// Identities by class name.
@@ -35,11 +35,13 @@ pub struct WorkReport {
 
 const METADATA_KEY: &str = "trackdrop-work";
 
-/// This process among all that ever work on a request: the standard library seeds its hashers from the system's randomness.
+/// A number that identifies this process. It is random, because the standard library seeds its hashers from the
+/// system's randomness.
 static INSTANCE: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
 
 impl WorkReport {
-    /// The work of an attempt since `started`, on this many frames that are shown for this many seconds; the attempt counts it as done.
+    /// The work of an attempt since `started`, on this many frames, which are shown for this many seconds. It is also
+    /// reported to the attempt.
     pub fn of(delivery: &Delivery, started: Stopwatch, frames: u64, video_seconds: f64) -> Self {
         let seconds = started.seconds();
         delivery.report(WorkDone { seconds, frames, video_seconds });
@@ -48,20 +50,21 @@ impl WorkReport {
         Self { seconds, started_at: Some(started_at), instance: Some(*INSTANCE), activities, frames, ..Self::default() }
     }
 
-    /// As custom metadata.
+    /// Writes it as custom metadata.
     pub fn to_metadata(&self) -> BTreeMap<String, String> {
-        // A struct of numbers and text keys always serialises; without the report only a sum is missing.
+        // A struct of numbers and text keys can always be serialised. Without the report only a sum would be missing.
         serde_json::to_string(self).map(|json| BTreeMap::from([(METADATA_KEY.to_owned(), json)])).unwrap_or_default()
     }
 
-    /// From custom metadata; nothing where it carries no report.
+    /// Reads it from custom metadata. None if they have no report.
     pub fn from_metadata(metadata: &BTreeMap<String, String>) -> Self {
         metadata.get(METADATA_KEY).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
     }
 }
 
-/// Seconds in which instances were busy with this work, of all instances together. An instance that works on several pieces at the
-/// same time is busy, and paid for, once. A report of an older version names no instance and counts whole.
+/// Seconds in which instances were busy with this work, all instances together. If an instance works on several pieces
+/// at the same time, it is busy, and paid for, once. A report of an older version names no instance, so all its seconds
+/// count.
 pub fn busy_seconds(reports: &[WorkReport]) -> f64 {
     let began_at = reports.iter().filter_map(|report| report.started_at).min();
     let mut by_instance: BTreeMap<u64, Vec<(f64, f64)>> = BTreeMap::new();

@@ -1,29 +1,29 @@
 //! A model of lease and completion counter. A test visits all its states: three segments, two workers, and every order in which a
 //! few crashes and expired leases can occur between their operations.
 //!
-//! Each step of a worker is one operation of [`super::complete`] and its caller, in the same order. A lease that expires lets a second
-//! worker run the same delivery at the same time; a crash hands it out again; what was acknowledged may come once more. Changed protocols
-//! show that the rules can be broken.
+//! Each step of a worker is one operation of [`super::complete`] and its caller, in the same order. If a lease expires,
+//! a second worker can run the same delivery at the same time. After a crash it is delivered again. An acknowledged
+//! delivery can come again. Wrong protocols prove that the model finds broken rules.
 
 use stateright::{Checker, Model, Property};
 
 const SEGMENTS: usize = 3;
-/// The message that starts `merge`; the others start `track`, one a segment.
+/// The message that starts `merge`. The others start `track`, one per segment.
 const MERGE: usize = SEGMENTS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
-    /// What the product does.
+    /// The protocol of the product.
     AsBuilt,
-    /// The count is taken before the own result is written.
+    /// Wrong: the worker counts before it writes its own result.
     CountsFirst,
-    /// A delivery is acknowledged before its marker is written.
+    /// Wrong: a delivery is acknowledged before its marker is written.
     AcknowledgesFirst,
-    /// A redelivery that finds the result takes it for finished work and counts no more.
+    /// Wrong: a redelivery that finds the result does not count.
     TrustsTheResult,
-    /// Markers and results are not create-only.
+    /// Wrong: markers and results can be overwritten.
     Overwrites,
-    /// With several groups, the last group alone fires.
+    /// Wrong: with several groups, only the last group creates the marker.
     FiresByGroup,
 }
 
@@ -88,7 +88,7 @@ impl Flow {
         first..(first + self.group_size).min(SEGMENTS)
     }
 
-    /// One operation of a delivery; gives its next one, none when it is over.
+    /// Does one operation of a delivery. Returns its next one, or none at the end.
     fn step(&self, state: &mut State, message: usize, step: Step) -> Option<Step> {
         let create = |times: &mut u8| {
             if *times == 0 || self.protocol == Protocol::Overwrites {

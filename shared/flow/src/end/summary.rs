@@ -20,7 +20,7 @@ use trackdrop_tables::requests::{PictureColumns, RequestRow};
 pub struct Summary {
     /// The request.
     pub request_id: RequestId,
-    /// The request whose detections it was made from, where it is another version of that one's tracks.
+    /// If it is a version: the request whose detections it uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrack_of: Option<RequestId>,
     /// Object name of the upload.
@@ -42,10 +42,10 @@ pub struct Summary {
     pub tracks_by_class: BTreeMap<String, u64>,
     /// The model.
     pub model: Option<ModelIdentity>,
-    /// Seconds of work a stage, all segments together.
+    /// Seconds of work for each stage, all segments together.
     pub seconds_by_stage: BTreeMap<Stage, f64>,
-    /// Frames that the detector looked at per second in which an instance was busy with `track`. A second counts once if the
-    /// instance worked on several segments. This is the value for `trackdrop plan --fps-per-gpu` wants.
+    /// Frames that the detector looked at per second in which an instance was busy with `track`. A second counts once
+    /// if the instance worked on several segments. `trackdrop plan --fps-per-gpu` needs this value.
     #[serde(default)]
     pub fps_per_instance: Option<f64>,
     /// What this work would cost on Cloud Run with L4 GPUs if instances were busy with it for the same time there. An estimate.
@@ -58,13 +58,13 @@ pub struct Summary {
 /// Reads the summary of a finished request; none if it does not exist.
 ///
 /// # Errors
-/// Those of the store; permanent where the object is no summary.
+/// Those of the store. Permanent: the object is not a summary.
 pub async fn read_summary(cloud: &Cloud, request: &RequestId) -> Result<Option<Summary>, Failure> {
     let read = cloud.get_json(&ResultFile::Summary.object(request)).await?;
     Ok(read.map(|(_, summary)| summary))
 }
 
-/// The same, where it is of this round.
+/// The same, if the summary is of this round.
 pub(super) async fn read_summary_of(
     cloud: &Cloud,
     request: &RequestId,
@@ -91,7 +91,7 @@ pub(super) async fn summarise(cloud: &Cloud, manifest: &Manifest) -> Result<Summ
         if kind == PerSegment::Detections {
             detections = reports.iter().map(|report| report.rows).sum::<u64>();
         }
-        // A version of another request's tracks did not do that one's work again.
+        // A version did not do the work of the first request again.
         if by == request && !reports.is_empty() {
             seconds_by_stage.insert(stage, reports.iter().map(|report| report.seconds).sum::<f64>());
             busy_by_stage.insert(stage, busy_seconds(&reports));

@@ -1,13 +1,13 @@
-//! Ends by window, for more videos a day than a table accepts jobs. One job records the rows in `requests` of all requests that ended since the last
-//! window; then their ends are published.
+//! Publishes ends by window, because a table accepts fewer jobs per day than there can be videos. One job records the
+//! rows in `requests` of all requests that ended since the last window. Then their ends are published.
 //!
 //! ```text
 //! waiting_ends/<request_id>/<round>   created once the summary of a round exists; deleted when its end is published
 //! loads/ends.json                     the frozen rows of the open window; empty while none is open
 //! ```
 //!
-//! Whether an end waits is decided once, by the process that writes the summary of its round. All others follow the summary's metadata, whatever
-//! their own settings are. So no row is both in a job of its own and in a window's.
+//! The process that writes the summary of a round decides whether its end waits. All other processes follow the
+//! summary's metadata, and not their own settings. So no row is both in a separate job and in that of a window.
 
 use super::{
     ENDS_BY_WINDOW, publish,
@@ -29,9 +29,9 @@ use trackdrop_pipeline::{
 };
 use trackdrop_tables::requests::RequestRow;
 
-/// Rows of a window at most: some megabytes of JSON.
+/// Largest number of rows of a window: some megabytes of JSON.
 pub const ROWS_OF_A_WINDOW: usize = 5_000;
-/// What is done for a request of a window, in that request's trace; the job itself is one for all of them.
+/// The work for one request of a window, in the trace of that request. The job itself is one for all requests.
 const SPAN: &str = "window";
 
 /// An end that is to be published.
@@ -51,7 +51,7 @@ pub(super) async fn wait(cloud: &Cloud, request: &RequestId, round: Round) -> Re
     cloud.mark(names::waiting_end(request, round)).await.map(drop)
 }
 
-/// Publishes ends that wait, at most one window of them. Returns whether there were any; more may be waiting.
+/// Publishes waiting ends, at most one window of them. Returns whether there were any. More can be waiting.
 ///
 /// # Errors
 /// Those of store, warehouse and publisher, and when `delivery` is asked to stop. The next call resumes.
@@ -62,7 +62,7 @@ pub async fn tell_next(cloud: &Cloud, delivery: &Delivery) -> Result<bool, Failu
 /// Publishes all ends that wait.
 ///
 /// # Errors
-/// As [`tell_next`].
+/// The same as of [`tell_next`].
 pub async fn tell_all(cloud: &Cloud, delivery: &Delivery) -> Result<(), Failure> {
     while tell_next(cloud, delivery).await? {}
     Ok(())
@@ -119,7 +119,7 @@ impl Gathering for Ends {
     }
 }
 
-/// The end that waits. If nothing is left to publish, this returns none and removes the waiting marker.
+/// Returns the waiting end. If nothing is left to publish, it returns none, and removes the object of the waiting end.
 async fn end_that_waits(cloud: Cloud, request: RequestId, round: Round) -> Result<Option<Ended>, Failure> {
     let marker = cloud.find(&Marker::Ended.object(&request)).await?;
     let is_told = marker.is_some_and(|told| round::is_of_deleted(&told) || round::told(&told) >= Some(round));
@@ -130,7 +130,7 @@ async fn end_that_waits(cloud: Cloud, request: RequestId, round: Round) -> Resul
     Ok(ended)
 }
 
-/// The end of this very round, as its summary says it.
+/// The end of exactly this round, from its summary.
 async fn end_of(cloud: &Cloud, request: &RequestId, round: Round) -> Result<Option<Ended>, Failure> {
     let Some(manifest) = manifest::read(cloud, request).await? else { return Ok(None) };
     if !manifest.state.is_final() || manifest.reopened_at != round {
@@ -140,7 +140,8 @@ async fn end_of(cloud: &Cloud, request: &RequestId, round: Round) -> Result<Opti
     Ok(summary.map(|summary| Ended { round, row: row(&manifest, &summary) }))
 }
 
-/// Returns the end if its row exists. A row that the warehouse refuses is left to the sweeper, like that of a request that is recorded alone.
+/// Returns the end if its row exists. If the warehouse refuses a row, the sweeper handles it, as for a request that is
+/// recorded separately.
 async fn record_alone(cloud: Cloud, ended: Ended) -> Result<Option<Ended>, Failure> {
     match cloud.warehouse.record_requests(std::slice::from_ref(&ended.row)).await {
         Ok(LoadOutcome::Loaded | LoadOutcome::AlreadyLoaded) => Ok(Some(ended)),
@@ -154,8 +155,8 @@ async fn record_alone(cloud: Cloud, ended: Ended) -> Result<Option<Ended>, Failu
     }
 }
 
-/// Publishes an end whose row exists. On any failure the window stays open until the marker exists, because a later window would record the row
-/// again.
+/// Publishes an end whose row exists. After a failure the window remains open until the marker exists. Otherwise a
+/// later window would record the row again.
 async fn tell(cloud: Cloud, ended: Ended) -> Result<(), Failure> {
     let told = try_to_tell(&cloud, &ended).await;
     told.map_err(|failure| {

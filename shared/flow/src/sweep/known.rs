@@ -1,4 +1,4 @@
-//! Which requests there are, for as many as buckets hold.
+//! The set of existing requests, for any number of them.
 
 use crate::{
     Cloud,
@@ -38,7 +38,7 @@ impl Known {
         self.0.push(packed(request));
     }
 
-    /// From now on it can be asked.
+    /// Sorts the set. From then on it can be searched.
     pub(super) fn complete(mut self) -> Complete {
         self.0.sort_unstable();
         Complete(self.0)

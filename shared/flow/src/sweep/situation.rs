@@ -1,4 +1,4 @@
-//! What a request waits for, and what lets it continue.
+//! Finds what a request waits for, and what lets it continue.
 
 use crate::{Cloud, end, round::Round};
 use std::collections::BTreeMap;
@@ -8,17 +8,17 @@ use trackdrop_pipeline::{
     names::{self, Marker, ObjectName, PerSegment, ResultFile},
 };
 
-/// How many missing segments are named.
+/// How many missing segments a message names.
 const NAMED: usize = 10;
 
 /// The state of a request.
 pub(super) struct Situation {
     pub(super) round: Round,
-    /// The last sign of life.
+    /// The last activity.
     pub(super) last: Timestamp,
     pub(super) stage: Stage,
     pub(super) why: String,
-    /// More than one where the flow forks.
+    /// What it waits for. More than one after the flow divides.
     pub(super) remedies: Vec<Remedy>,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum Remedy {
     Mark(Marker),
     /// Publish its end.
     End,
-    /// Nothing: what it needs is gone.
+    /// Nothing: what it needs does not exist any more.
     Gone(String),
 }
 
