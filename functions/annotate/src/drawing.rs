@@ -6,7 +6,7 @@ use trackdrop_media::{Annotation, BoxMark, Canvas, Trail, draw, pixelate};
 use trackdrop_pipeline::Failure;
 use trackdrop_tables::tracks::{Drawing, SegmentTracks, TRAIL_FRAMES, TrackRow};
 
-/// What is in the picture, and where it came from.
+/// The objects in the picture, and their trails.
 pub(crate) struct FrameDrawer<'a> {
     rows: &'a [TrackRow],
     drawing: &'a Drawing,
@@ -15,16 +15,17 @@ pub(crate) struct FrameDrawer<'a> {
     picker: Option<Picker>,
 }
 
-/// What is known of an object that is in the picture.
+/// The state of an object in the picture.
 #[derive(Default)]
 struct Past {
     trail: VecDeque<(f32, f32)>,
-    /// The score of the last row that somebody saw. Rows between have none of their own, and a label that changes with each frame can't be read.
+    /// The score of the last observed row. Rows between observed ones have no score, and a label that changes with each
+    /// frame can't be read.
     score: Option<f32>,
 }
 
 impl<'a> FrameDrawer<'a> {
-    /// The state just before a frame: rows of earlier frames are trails already.
+    /// The state before a frame: rows of earlier frames are trails already.
     pub(crate) fn before(first_frame: i64, tracks: &'a SegmentTracks) -> Self {
         let SegmentTracks { rows, drawing } = tracks;
         let picker = drawing.crops.then(Picker::default);
@@ -62,7 +63,7 @@ impl<'a> FrameDrawer<'a> {
         of_frame
     }
 
-    /// Blurs, then picks crops, then draws: a crop shows no more than the video does, and nothing that was drawn.
+    /// Blurs, then picks crops, then draws. So a crop shows no more than the video, and nothing that was drawn.
     pub(crate) fn draw_frame(&mut self, canvas: &mut Canvas, pts: i64) -> Result<(), Failure> {
         let of_frame = self.take(pts);
         let is_blurred = |row: &TrackRow| self.drawing.blur.iter().any(|name| **name == *row.class_name);
@@ -95,7 +96,7 @@ impl<'a> FrameDrawer<'a> {
                 y2: row.bbox[3],
                 track_id: row.track_id as u64,
                 label: &row.class_name,
-                // No number shows no score.
+                // A NaN shows no score.
                 score: self.tracks.get(&row.track_id).and_then(|past| past.score).unwrap_or(f32::NAN),
             })
             .collect();

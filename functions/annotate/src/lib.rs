@@ -36,13 +36,13 @@ use trackdrop_tables::{
 pub use media::MediaRenderer;
 pub use trackdrop_media::{Limits, VideoEngine};
 
-/// Draws a segment; blocking.
+/// Draws a segment. Blocks.
 pub trait Renderer: Send + Sync + std::fmt::Debug {
     /// Decodes the frames that the chunk owns, draws each frame's rows and encodes into `out`. Rows before the segment's
     /// first frame are used for the trails.
     ///
     /// # Errors
-    /// Permanent: a chunk that cannot be decoded, or a picture that cannot be encoded. Exhausted: no room on disk.
+    /// Permanent: a chunk can't be decoded, or a picture can't be encoded. Exhausted: the disk is full.
     fn render(
         &self,
         chunk: &Path,
@@ -53,12 +53,12 @@ pub trait Renderer: Send + Sync + std::fmt::Debug {
     ) -> Result<Rendered, Failure>;
 }
 
-/// What was drawn.
+/// The result of drawing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rendered {
     /// Frames in the annotated segment.
     pub frames: u64,
-    /// The best crop of each object in the segment, by track id, where they are wanted.
+    /// The best crop of each object in the segment, by track id, if crops are requested.
     pub crops: Vec<Crop>,
 }
 
@@ -105,7 +105,7 @@ impl StageHandler for Annotate {
             let (video, crops) = self.render(file, segment.clone(), tracks, delivery.clone()).await?;
             let work = WorkReport::of(delivery, started, segment.span.frame_count, segment.span.seconds());
             if crops_are_wanted {
-                // Before the segment, whose existence says that it is done.
+                // Crops are stored before the segment, because the existence of the segment means that all is done.
                 let bytes = crops::write(&crops, Vec::new())
                     .map_err(|error| Failure::permanent(format!("crops of segment {number}: {error}")))?;
                 let object = names::crops(request, number);

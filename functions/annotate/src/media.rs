@@ -13,18 +13,18 @@ use trackdrop_media::{
 use trackdrop_pipeline::{Activity, Delivery, Failure, SegmentDescription};
 use trackdrop_tables::tracks::SegmentTracks;
 
-/// An encoder at its preset takes some four times as long for a picture as a decoder and drawing (docs/speed.md), so one
-/// thread keeps this many of the encoder's busy; more of them would only cost what threads cost to agree.
+/// How many encoder threads one thread of decoding and drawing can supply. With its preset, the encoder needs about
+/// four times as long for a picture as decoding and drawing (docs/speed.md). More threads would only add overhead.
 const ENCODER_THREADS_A_DECODER: usize = 4;
 
 /// Decodes and encodes with FFmpeg.
 #[derive(Clone, Debug)]
 pub struct MediaRenderer {
-    /// What is refused.
+    /// The bounds on videos.
     pub limits: Limits,
     /// Threads of an encoder.
     pub threads: usize,
-    /// The memory for pictures, shared by all that this process works on at a time.
+    /// The memory for pictures, which all segments of this process share.
     pub room: Room,
     /// The engine that encodes if it can. Decoding is always in software, because damage must be detected.
     pub video_engine: VideoEngine,
@@ -51,7 +51,7 @@ impl Renderer for MediaRenderer {
         let mut encoding = Doing::begin(delivery, Activity::Encoding);
 
         let (drawn_sender, drawn) = sync_channel(effort.pictures_ahead);
-        // Canvases go back, so that none is allocated twice: those ahead, one that is drawn on, one that is encoded.
+        // Canvases are returned and reused: those ahead, one that is drawn on, and one that is encoded.
         let (used_sender, used) = sync_channel(effort.pictures_ahead + 2);
         let drawer = FrameDrawer::before(segment.span.first_frame as i64, tracks);
         let span = tracing::Span::current();
@@ -75,7 +75,7 @@ impl Renderer for MediaRenderer {
 /// A picture that is ready for the encoder, and when it is shown.
 type Drawn = (Canvas, i64);
 
-/// Decodes and draws until there are no more frames, or the receiver has gone; returns the crops.
+/// Decodes and draws until there are no more frames, or the receiver does not exist any more. Returns the crops.
 fn draw_frames(
     mut reader: ChunkReader,
     mut drawer: FrameDrawer<'_>,
@@ -99,7 +99,7 @@ fn draw_frames(
         drawing.frames(1);
         reader.take_back(frame);
         if drawn.send((canvas, pts)).is_err() {
-            // The encoder failed; its failure is the one to report.
+            // The encoder failed. Its failure is reported, and not this one.
             return Ok(Vec::new());
         }
     }
@@ -115,7 +115,7 @@ fn encode_frames(
 ) -> Result<(), Failure> {
     for (mut canvas, pts) in drawn {
         encoding.time(|| write(&mut canvas, pts))?;
-        // The decoder may be done and gone.
+        // The decoder can have ended already.
         used.try_send(canvas).ok();
     }
     Ok(())

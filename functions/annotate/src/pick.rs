@@ -1,22 +1,22 @@
-//! The best crop of each object of a segment.
+//! Picks the best crop of each object of a segment.
 
 use std::collections::BTreeMap;
 use trackdrop_media::{Canvas, CropPicture, View};
 use trackdrop_pipeline::{Failure, Rational};
 use trackdrop_tables::{crops::Crop, tracks::TrackRow};
 
-/// Side of a square of pixels that is large enough: beyond it, size is no merit.
+/// Side of a square of pixels that is large enough. Above it, size does not increase the quality.
 const LARGE_ENOUGH_PX: f64 = 320.0;
-/// Sharpness that is half of the best there can be.
+/// The sharpness that counts as half of the maximum.
 const HALF_SHARP: f64 = 6.0;
-/// What a box that reaches the picture's edge is worth beside one that is whole.
+/// Factor of the quality if the box touches the picture's edge.
 const CUT: f64 = 0.5;
 
-/// The best crops so far. What is held is one JPEG of at most 40 kB an object.
+/// The best crops so far. In memory is one JPEG of at most 40 kB per object.
 #[derive(Debug, Default)]
 pub(crate) struct Picker(BTreeMap<i64, Picked>);
 
-/// A crop, and the row that it is of.
+/// A crop, and its row.
 #[derive(Debug)]
 pub(crate) struct Picked {
     row: TrackRow,
@@ -24,7 +24,7 @@ pub(crate) struct Picked {
     picture: CropPicture,
 }
 
-/// From 0 to 1.
+/// The quality, from 0 to 1.
 fn quality(score: f32, view: &View) -> f64 {
     let size = (view.area_px.sqrt() / LARGE_ENOUGH_PX).min(1.0);
     let sharp = view.sharpness / (view.sharpness + HALF_SHARP);
@@ -33,7 +33,8 @@ fn quality(score: f32, view: &View) -> f64 {
 }
 
 impl Picker {
-    /// Takes the object of a row from the picture where that is its best so far; of equals the first.
+    /// Takes the crop of a row from the picture, if it is the best one of its object so far. Of equal ones the first
+    /// remains.
     pub(crate) fn consider(&mut self, canvas: &Canvas, row: &TrackRow) -> Result<(), Failure> {
         let Some(view) = canvas.view(row.bbox) else { return Ok(()) };
         let quality = quality(row.score, &view);

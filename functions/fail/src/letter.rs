@@ -1,6 +1,6 @@
-//! Dead letters that can't be genuine. A caller that may publish to the topic could fail any request with one. So a letter that
-//! contradicts itself, the triggers or the existing objects is ignored: it changes nothing, and the log says so. If a request
-//! really stalls behind such a letter, the sweeper finds it.
+//! Detects dead letters that can't be genuine. A caller that may publish to the topic could fail any request with one.
+//! So a dead letter that contradicts itself, the triggers or the existing objects is ignored. It changes nothing, and
+//! the log says so. If a request really stalls because of such a dead letter, the sweeper finds it.
 
 use std::sync::LazyLock;
 use trackdrop_pipeline::{
@@ -12,7 +12,7 @@ use trackdrop_pipeline::{
 static TRIGGERS: LazyLock<Vec<Trigger>> =
     LazyLock::new(|| STAGES.iter().filter_map(|yaml| Trigger::parse(yaml).ok()).collect());
 
-/// Why a letter can't be.
+/// Why a dead letter can't be genuine.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Absurd {
     #[error("the dead letter names no object of a request")]

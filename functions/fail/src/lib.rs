@@ -50,7 +50,7 @@ impl Fail {
         Self { ignored, ..self }
     }
 
-    /// Sets the patience with stalled requests.
+    /// Sets how long requests can stall.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
@@ -90,16 +90,16 @@ impl Handler for Fail {
         };
         let found = manifest::state_and_round(&self.cloud, &request).await?;
         let round = found.and_then(|(_, round)| round);
-        // The object that has this name now may be another upload, of another request.
+        // The object with this name can be another upload by now, of another request.
         let (info, is_there) = match self.cloud.find(&started_by.object).await {
             Ok(info) => {
-                // Overwritten meanwhile, it was an upload all the same, and its uploader must be notified of its end.
+                // It was an upload, although it was overwritten in the meantime. So its end must be published.
                 let is_overwritten = info.as_ref().is_some_and(|info| info.generation > started_by.generation);
                 let info = info.filter(|info| info.finalized().request().as_ref() == Some(&request));
                 let is_there = is_overwritten || info.is_some();
                 (info, is_there)
             }
-            // It exists and is invalid: its request must be notified of the failure.
+            // It exists and is invalid, so the failure of its request must be published.
             Err(failure) if failure.kind() == FailureKind::Permanent => (None, true),
             Err(failure) => return Err(failure),
         };
@@ -108,13 +108,14 @@ impl Handler for Fail {
             letter::Absurd::NoRequest(request).log();
             return Ok(());
         }
-        // A letter that does not say when it was published belongs to the current round.
+        // A dead letter that does not say when it was published belongs to the current round.
         let known_at = letter.published.or(round);
         if known_at < round {
-            // Two clocks may differ by seconds: the topic's, and that of the process that reopened the request. A letter is published minutes after
-            // the first attempt of its event. If it is taken for a letter of an earlier round all the same, nothing is lost: the dead letter topic has a
-            // second subscription, where the letter stays for `trackdrop dead-letters`, and the sweeper finds the request. A letter that was replayed
-            // is never taken for a later one: the round begins after it.
+            // Two clocks can differ by seconds: that of the topic, and that of the process that reopened the request. A
+            // dead letter is published minutes after the first attempt of its event. If it is nevertheless taken for
+            // one of an earlier round, nothing is lost. The dead letter topic has a second subscription, which retains
+            // the dead letter for `trackdrop dead-letters`, and the sweeper finds the request. A replayed dead letter
+            // is never taken for a later one, because the round begins after it.
             tracing::info!(%request, %stage, "the request was opened again after this dead letter");
             return Ok(());
         }
@@ -124,7 +125,7 @@ impl Handler for Fail {
                 return Ok(());
             }
             match self.completes_what_is_done(&request, stage, started_by, delivery).await {
-                // Work that can't be completed can't continue: the request fails with the reason why the delivery was abandoned.
+                // The work can't be completed, so the request fails, with the reason why the delivery was abandoned.
                 Err(failure) if failure.kind() == FailureKind::Permanent => {}
                 Ok(false) => {}
                 outcome => return outcome.map(drop),
@@ -132,7 +133,7 @@ impl Handler for Fail {
         }
         let reason = format!("abandoned after {} attempts: {}", letter.attempts, letter.reason);
         let describe = || {
-            // Only an upload says enough to describe a request that was never planned.
+            // Only an upload has enough information to describe a request that was never planned.
             is_upload.then(|| {
                 let settings = info.as_ref().and_then(|info| RequestSettings::of_upload(&info.metadata).ok());
                 manifest::unplanned(&request, started_by, info.as_ref(), settings.unwrap_or_default())
@@ -143,7 +144,7 @@ impl Handler for Fail {
 }
 
 impl Fail {
-    /// Whether the object is of a segment that the request does not have.
+    /// Whether the object belongs to a segment that the request does not have.
     async fn is_of_no_segment(
         &self,
         request: &RequestId,

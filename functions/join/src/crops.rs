@@ -1,4 +1,4 @@
-//! The best crop of each object in the whole video, chosen from the best ones of the segments.
+//! Chooses the best crop of each object in the whole video from the best ones of the segments.
 
 use std::{collections::BTreeMap, io::BufWriter};
 use trackdrop_flow::{Cloud, NewObject, blocking, scratch_file};
@@ -11,7 +11,7 @@ use trackdrop_tables::{
     crops::{self, Crop},
 };
 
-/// Creates the request's crops, by track id. What is held is one crop an object.
+/// Creates the request's crops, by track id. In memory is one crop per object.
 pub(crate) async fn create(cloud: &Cloud, manifest: &Manifest, delivery: &Delivery) -> Result<(), Failure> {
     let mut best: BTreeMap<i64, Crop> = BTreeMap::new();
     for segment in &manifest.segments {
@@ -20,7 +20,7 @@ pub(crate) async fn create(cloud: &Cloud, manifest: &Manifest, delivery: &Delive
         let (_, file) = cloud.storage.fetch(&object, None).await?;
         let of_segment = blocking(move || crops::read(file.path()).map_err(table)).await?;
         for crop in of_segment {
-            // Of equals the first.
+            // Of equal ones the first remains.
             if best.get(&crop.track_id).is_none_or(|known| known.quality < crop.quality) {
                 best.insert(crop.track_id, crop);
             }

@@ -33,10 +33,10 @@ use trackdrop_pipeline::{
 pub use media::MediaJoiner;
 pub use trackdrop_media::Source;
 
-/// Segments that are fetched at the same time.
+/// How many segments are downloaded at the same time.
 pub const AT_ONCE: usize = 8;
 
-/// An annotated segment and where it belongs.
+/// An annotated segment, and its place in the video.
 #[derive(Debug)]
 pub struct Part {
     /// The segment's file.
@@ -45,16 +45,17 @@ pub struct Part {
     pub start_pts: i64,
 }
 
-/// Joins annotated segments; blocking.
+/// Joins annotated segments. Blocks.
 pub trait Joiner: Send + Sync + std::fmt::Debug {
     /// Joins the parts in order, and adds the audio of `source`, if there is any.
     ///
     /// # Errors
-    /// Permanent: parts or audio that cannot be copied into one file. Transient: a read or write that may succeed later.
+    /// Permanent: parts or audio can't be copied into one file. Transient: a read or write failed, and can succeed
+    /// later.
     fn join(&self, parts: &[Part], source: Option<&Source>, video: &VideoInfo, out: &Path) -> Result<Joined, Failure>;
 }
 
-/// What was joined.
+/// The result of joining.
 #[derive(Debug)]
 pub struct Joined {
     /// Frames in the video.
@@ -91,7 +92,8 @@ impl StageHandler for Join {
             let started = Stopwatch::start();
             let manifest = manifest::expect(&self.cloud, request).await?;
             let (video, Joined { frames, notes }) = self.join(&manifest, delivery).await?;
-            // Before the video: a delivery that finds the video does not look at the sound again.
+            // Notes are stored before the video, because a delivery that finds the video does not examine the sound
+            // again.
             manifest::update(&self.cloud, request, |manifest| {
                 let changes = manifest.video_notes != notes;
                 manifest.video_notes.clone_from(&notes);
@@ -99,7 +101,7 @@ impl StageHandler for Join {
             })
             .await?;
             if manifest.settings.crops {
-                // Before the video, too, whose existence says that all is joined.
+                // Crops are stored before the video, too, because the existence of the video means that all is done.
                 crops::create(&self.cloud, &manifest, delivery).await?;
             }
             let video_seconds = manifest.source.video.as_ref().map_or(0.0, VideoInfo::seconds);
@@ -141,7 +143,7 @@ impl Join {
         let upload = ObjectName::new(Bucket::Uploads, end::video_name(manifest));
         let reads = ReadTime::default();
         let (mut source, mut opened, mut gone) = (None, None, None);
-        // The picture is in the parts; the upload has the sound.
+        // The parts have the pictures, and the upload has the sound.
         if video.audio_codec.is_some() {
             match downloading(delivery, storage.open(&upload, Some(manifest.source.generation))).await {
                 Ok((info, object)) => {

@@ -1,4 +1,4 @@
-//! The joiner that joins real video.
+//! The joiner for real video.
 
 use crate::{Joined, Joiner, Part};
 use std::path::Path;

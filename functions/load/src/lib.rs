@@ -51,7 +51,7 @@ impl StageHandler for Load {
                 return window::wait(&self.cloud, request).await;
             }
             if window::waits(&self.cloud, request).await? {
-                // Windows were turned off while it waited: nobody closes them any more.
+                // Windows were turned off while it waited, so no scheduler closes them any more.
                 return window::load_all(&self.cloud, delivery).await;
             }
             self.load(request, delivery).await?;
@@ -65,7 +65,7 @@ impl Load {
         let object = ResultFile::Tracks.object(request);
         let started = Stopwatch::start();
         let tracks = self.cloud.storage.stat(&object).await?;
-        // The warehouse itself knows whether the rows are there: a repeated load has no effect.
+        // The warehouse itself knows whether the rows exist, so a repeated load has no effect.
         let mut loading = Doing::begin(delivery, Activity::Load);
         let file = [TracksFile { request_id: request.clone(), object, generation: tracks.generation }];
         let (LoadOutcome::Loaded | LoadOutcome::AlreadyLoaded) =
@@ -76,7 +76,7 @@ impl Load {
     }
 }
 
-/// Marks that the rows exist, with the time that loading took if it was spent on this request alone.
+/// Creates the marker that the rows exist. It has the time of loading, if the load was for this request only.
 async fn mark_loaded(cloud: &Cloud, request: &RequestId, took: Option<(&Delivery, Stopwatch)>) -> Result<(), Failure> {
     let marker = NewObject::marker(Marker::Loaded.object(request));
     if cloud.find(&marker.object).await?.is_none() {
@@ -92,12 +92,12 @@ async fn mark_loaded(cloud: &Cloud, request: &RequestId, took: Option<(&Delivery
     Ok(())
 }
 
-/// `load`, which also closes windows when the scheduler calls.
+/// The handler of `load`, which also closes windows when the scheduler calls.
 #[derive(Debug)]
 pub struct LoadService(Staged<Load>);
 
 impl LoadService {
-    /// Around this handler.
+    /// Makes it from the handler.
     pub fn new(load: Load) -> Self {
         Self(Staged(load))
     }

@@ -20,9 +20,9 @@ use trackdrop_pipeline::{
     names::{Marker, ObjectName, ResultFile},
 };
 
-/// What BigQuery takes in one job.
+/// How many files BigQuery accepts in one job.
 const MOST_FILES: usize = 10_000;
-/// What is done for a request of a window, in that request's trace; the job itself is one for all of them.
+/// The work for one request of a window, in the trace of that request. The job itself is one for all requests.
 const SPAN: &str = "window";
 const WAITING: &str = "loads/waiting/";
 
@@ -35,17 +35,17 @@ pub(crate) async fn wait(cloud: &Cloud, request: &RequestId) -> Result<(), Failu
     cloud.mark(waiting(request)).await.map(drop)
 }
 
-/// Whether a request waits for a window, and so must not be loaded alone.
+/// Whether a request waits for a window. Then it must not be loaded separately.
 pub(crate) async fn waits(cloud: &Cloud, request: &RequestId) -> Result<bool, Failure> {
     Ok(cloud.find(&waiting(request)).await?.is_some())
 }
 
-/// Resumes the windows that are open, loads all that waits, and publishes all ends that wait, among them those of the requests that it loaded. In
-/// turns: while requests arrive, ends do too.
+/// Resumes the open windows, loads all waiting requests, and publishes all waiting ends, also those of the requests
+/// that it loaded. It alternates between the two, because while requests arrive, ends arrive, too.
 pub(crate) async fn load_all(cloud: &Cloud, delivery: &Delivery) -> Result<(), Failure> {
     loop {
         let loaded = window::load_next(cloud, &Tracks, delivery).await;
-        // Whatever delays some rows, those of others are recorded.
+        // If some rows are delayed, the others are recorded nevertheless.
         let told = end::tell_next(cloud, delivery).await;
         if !(loaded? | told?) {
             return Ok(());
@@ -91,7 +91,8 @@ impl Gathering for Tracks {
         } else {
             match loading.time_async(cloud.warehouse.load_tracks(files)).await {
                 Ok(outcome) => tracing::info!(files = files.len(), ?outcome, "window loaded"),
-                // A job is atomic, so one bad file refuses all: each goes alone, and the bad ones end their requests.
+                // A job is atomic, so one bad file fails the whole job. Then each file is loaded separately, and the
+                // bad ones end their requests.
                 Err(WarehouseError::Refused { doing, reason }) => {
                     tracing::warn!(files = files.len(), "the window is loaded file by file: {doing}: {reason}");
                     return Ok(false);
@@ -101,14 +102,15 @@ impl Gathering for Tracks {
             (files.clone(), None)
         };
         drop(loading);
-        // Whatever has become of the request meanwhile: what has rows must have the mark, or a later window would load them again.
+        // This is done in any state of the request: if its rows exist, it must have the marker, or a later window would
+        // load them again.
         let marks = loaded.into_iter().map(|file| mark(cloud.clone(), file)).collect();
         let (_, unmarked) = all_of(marks, delivery).await?;
         failure.or(unmarked).map_or(Ok(true), Err)
     }
 }
 
-/// The file of a request that waits; none if there is nothing to load any more.
+/// The file of a waiting request. None if there is nothing to load any more.
 async fn waiting_file(cloud: Cloud, request_id: RequestId) -> Result<Option<TracksFile>, Failure> {
     let is_loaded = cloud.find(&Marker::Loaded.object(&request_id)).await?.is_some();
     if is_loaded || manifest::state(&cloud, &request_id).await? == Some(RequestState::Failed) {

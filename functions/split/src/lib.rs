@@ -52,23 +52,24 @@ pub use probe::{Question, probe};
 pub use trackdrop_media::{Limits, NoteEvery, Source};
 pub use trackdrop_probe::{Budget, Prober, Seen};
 
-/// Opens videos to cut them; blocking.
+/// Opens videos to cut them. Blocks.
 pub trait Cutter: Send + Sync + std::fmt::Debug {
-    /// Indexes the video in `source`, the stream that the settings choose, and plans segments of about their length. The same file and settings
-    /// always give the same plan.
+    /// Indexes the video stream of `source` that the settings choose, and plans segments of about the length in the
+    /// settings. The same file and settings always give the same plan.
     ///
     /// # Errors
-    /// Permanent: no video that can be cut. Transient: the source cannot be read now.
+    /// Permanent: the source is not a video that can be cut. Transient: the source can't be read now.
     fn open(&self, source: &Source, settings: &RequestSettings) -> Result<Box<dyn OpenVideo>, Failure>;
 }
 
-/// A video that is indexed and planned; blocking.
+/// A video that is indexed and planned. Its methods block.
 pub trait OpenVideo: Send {
-    /// What the video is.
+    /// The facts about the video.
     fn info(&self) -> VideoInfo;
     /// The segments, in order.
     fn segments(&self) -> Vec<PlannedSegment>;
-    /// Cuts the wanted segments, in ascending order, each into a temporary file in `scratch` that `take` gets.
+    /// Cuts the wanted segments, in ascending order. Each is cut into a temporary file in `scratch`, which is passed to
+    /// `take`.
     ///
     /// # Errors
     /// Errors of `take`; a chunk that cannot be read or written.
@@ -80,11 +81,11 @@ pub trait OpenVideo: Send {
     ) -> Result<(), Failure>;
     /// Indices of the frames at which decoding can begin, ascending.
     fn key_frames(&self) -> Vec<u64>;
-    /// Cuts these frames, the first of which is a key frame, as if they were a segment, into a temporary file in `scratch`. The plan does not matter
-    /// to it.
+    /// Cuts these frames into a temporary file in `scratch`, as if they were a segment. The first of them is a key
+    /// frame. The plan has no effect on this.
     ///
     /// # Errors
-    /// The source cannot be read, or the file not be written.
+    /// The source can't be read, or the file can't be written.
     fn cut_stretch(&mut self, frames: &Range<u64>, scratch: &Path) -> Result<(PlannedSegment, TempPath), Failure>;
 }
 
@@ -99,7 +100,7 @@ pub struct PlannedSegment {
     pub lossless_transcode: bool,
 }
 
-/// The handler. An upload that is not on this host is read in ranges: there is no copy of it.
+/// The handler. An upload that is not on this host is read in ranges, without a copy.
 #[derive(Debug)]
 pub struct Split {
     cloud: Cloud,
@@ -111,11 +112,11 @@ pub struct Split {
     budget: Budget,
 }
 
-/// Bytes on disk for an upload that has to be read whole before it can be cut: see [`Source::with_spool`].
+/// Bytes on disk for an upload that must be read whole before it can be cut: see [`Source::with_spool`].
 const SPOOL_BYTES: u64 = 1 << 30;
-/// Chunks that may wait to be written while the next one is cut: they take disk, so not many.
+/// How many chunks can wait to be written while the next one is cut. The number is small, because they need disk space.
 const CHUNKS_AHEAD: usize = 2;
-/// The number of chunks that are written at the same time: the store needs as long for one as cutting does for several.
+/// How many chunks are written at the same time. In the time that the store needs for one chunk, several are cut.
 pub const WRITES_AT_ONCE: usize = 4;
 
 impl Split {
@@ -125,8 +126,8 @@ impl Split {
         Self { cloud, cutter, spool_bytes, note_every, models: None, prober: None, budget }
     }
 
-    /// Sets another bound than 1 GiB on the disk space for an upload that has to be read whole before it can be cut, such as a Matroska file or a
-    /// transport stream. What is beyond the bound is read twice.
+    /// Sets another bound than 1 GiB on the disk space for an upload that must be read whole before it can be cut, such
+    /// as a Matroska file or a transport stream. Bytes beyond the bound are read twice.
     #[must_use]
     pub fn with_spool(self, spool_bytes: u64) -> Self {
         Self { spool_bytes, ..self }
@@ -138,13 +139,15 @@ impl Split {
         Self { note_every, ..self }
     }
 
-    /// Sets the models that uploads may ask for. Without it an upload may name any model, as a person may on their own machine.
+    /// Sets the models that uploads can name. Without it an upload can name any model, as a user can on their own
+    /// machine.
     #[must_use]
     pub fn with_models(self, models: OfferedModels) -> Self {
         Self { models: Some(models), ..self }
     }
 
-    /// With a detector for `detect_every: auto`: it looks at a few stretches of such a video. Without one, such a video is refused.
+    /// Sets a detector for `detect_every: auto`: it looks at a few stretches of such a video. Without a detector, such
+    /// a video is refused.
     #[must_use]
     pub fn with_prober(self, prober: Arc<dyn Prober>) -> Self {
         Self { prober: Some(prober), ..self }
@@ -182,8 +185,9 @@ impl StageHandler for Split {
         let may_be_noted = matches!(opened, OpenObject::Ranges(_)) && info.bytes > self.note_every.bytes;
         let claim = Claim::of(&info, &settings);
         let is_new = manifest::state(&self.cloud, request).await?.is_none();
-        // Another request may hold the claim of this content. That is checked before the upload is read, which may be in vain, and again afterwards:
-        // meanwhile that request may have been cut, or another one may have claimed the content.
+        // Another request can hold the claim of this content. This is checked before the upload is read, so that it is
+        // not read in vain. It is checked again afterwards, because in the meantime that request may have been cut, or
+        // another one may have claimed the content.
         if is_new && let Some(other) = claim.is_taken(&self.cloud, request).await? {
             return claim::leave_to(&self.cloud, request, &info.object, &other).await;
         }
@@ -388,7 +392,7 @@ impl Split {
                 cutting.busy(since);
                 cutting.reads(&reads);
                 cutting.spend();
-                // Waits where the store is slower than we are: that is no cutting.
+                // Waits if the store is slower than cutting. This time does not count as cutting.
                 ready((number, chunk))?;
                 since = Stopwatch::start();
                 Ok(())
@@ -397,7 +401,7 @@ impl Split {
         let mut since = started;
         let mut writes = Beside::new(WRITES_AT_ONCE);
         while let Some((number, chunk)) = writes.during(cut.next()).await? {
-            // Beside the cutting of the next one.
+            // At the same time as the next one is cut.
             let (chunk, sha256, bytes) = writes.during(blocking(move || sha256_of(chunk))).await??;
             let description = describe_chunk(planned, number, sha256.clone())?;
             let metadata = description.to_metadata().map_err(Failure::permanent_from)?;
@@ -438,12 +442,12 @@ fn describe_chunk(planned: &Manifest, number: SegmentNumber, sha256: String) -> 
         pts_sha256: segment.pts_sha256.clone(),
         sha256,
         presentation: video.presentation.clone(),
-        // With the number in the plan: a chunk does not say how it was found.
+        // The settings with the chosen number: a chunk does not say how it was chosen.
         settings: RequestSettings { detect_every: planned.detect_every().into(), ..planned.settings.clone() },
     })
 }
 
-/// Keeps the source's file for as long as the video is open.
+/// Owns the source's file as long as the video is open.
 struct WithSource {
     video: Box<dyn OpenVideo>,
     /// A copy is deleted with it.

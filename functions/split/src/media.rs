@@ -1,4 +1,4 @@
-//! The cutter that cuts real video.
+//! The cutter for real video.
 
 use crate::{Cutter, OpenVideo, PlannedSegment};
 use std::{ops::Range, path::Path};
@@ -13,7 +13,7 @@ use trackdrop_pipeline::{
 /// Cuts by packet copy with FFmpeg.
 #[derive(Clone, Debug, Default)]
 pub struct MediaCutter {
-    /// What is refused.
+    /// The bounds on videos.
     pub limits: Limits,
 }
 
@@ -149,10 +149,11 @@ fn to_plan(segment: &trackdrop_media::PlannedSegment) -> PlannedSegment {
     }
 }
 
-/// Begins to write a chunk to the disk while the next one is cut. The store makes it durable and waits for that, so nothing rests on this.
+/// Begins to write a chunk to the disk while the next one is cut. Correctness does not depend on it, because the store
+/// syncs the chunk and waits for that.
 fn write_back(chunk: &Path) {
     if let Ok(file) = std::fs::File::open(chunk) {
-        // A thread that can't be started costs time and nothing else.
+        // If the thread can't be started, this only costs time.
         std::thread::Builder::new().name("write-back".into()).spawn(move || file.sync_data()).ok();
     }
 }

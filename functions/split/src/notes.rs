@@ -9,7 +9,8 @@ use trackdrop_pipeline::{
     names::{ObjectName, indexed_prefix},
 };
 
-/// The notes of one request. Each part is created once, so it is whole, whichever delivery writes it first and however many write it.
+/// The notes of one request. Each part is created once. So it is complete, whichever delivery writes it first, and for
+/// any number of writers.
 pub(crate) struct InWork {
     cloud: Cloud,
     request: RequestId,
@@ -17,7 +18,7 @@ pub(crate) struct InWork {
 }
 
 impl InWork {
-    /// To be made where the runtime is.
+    /// Make it inside the runtime.
     pub(crate) fn of(cloud: &Cloud, request: &RequestId) -> Self {
         Self { cloud: cloud.clone(), request: request.clone(), runtime: Handle::current() }
     }
@@ -39,7 +40,8 @@ impl Notes for InWork {
     }
 }
 
-/// Deletes a request's notes; what a crash leaves of them goes with the bucket's other objects of its age.
+/// Deletes a request's notes. If a crash leaves some, the lifecycle rule of the bucket deletes them with other objects
+/// of their age.
 pub(crate) async fn forget(cloud: &Cloud, request: &RequestId) -> Result<(), Failure> {
     for part in cloud.storage.list(&ObjectName::new(Bucket::Work, indexed_prefix(request))).await? {
         cloud.storage.delete(&part.object).await?;

@@ -18,14 +18,14 @@ pub struct Question<'a> {
     pub settings: &'a RequestSettings,
     /// The largest allowed loss.
     pub most: MostLoss,
-    /// How much of the video the detector may look at.
+    /// The budget: how much of the video the detector may look at.
     pub budget: Budget,
-    /// Where stretches are cut to.
+    /// The folder in which stretches are cut.
     pub scratch: &'a Path,
 }
 
-/// Looks at some stretches of a video in full and chooses how often the detector is to look at it. The same video, settings and model always
-/// give the same answer, however the video is cut.
+/// Runs the detector on all frames of some stretches of a video, and chooses the stride. The same video, settings and
+/// model always give the same result, and it does not depend on how the video is cut.
 ///
 /// # Errors
 /// Those of cutting and of the prober; permanent: settings that the tracker refuses.
@@ -70,7 +70,7 @@ fn cut(
         segment_count: segment_number.get().saturating_add(1),
         span: segment.span,
         pts_sha256: segment.frame_pts.sha256(),
-        // Nobody else reads it.
+        // No other process reads it.
         sha256: String::new(),
         presentation: info.presentation.clone(),
         settings: RequestSettings { detect_every: DetectEvery::ALL, ..question.settings.clone() },

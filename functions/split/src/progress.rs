@@ -9,13 +9,13 @@ use std::{
 };
 use trackdrop_pipeline::{Delivery, Failure, Stopwatch};
 
-/// The reading of an upload, which ends where the delivery is asked to stop.
+/// Reads an upload. Reading ends when the delivery must stop.
 #[derive(Clone)]
 pub(crate) struct IndexProgress {
     delivery: Delivery,
     started: Stopwatch,
     size_bytes: u64,
-    /// Where it began, if anywhere but at the beginning, and how far it came.
+    /// Where it began, if not at the beginning, and how far it came.
     read_bytes: Arc<AtomicU64>,
     until: Arc<AtomicU64>,
 }
@@ -26,7 +26,7 @@ impl IndexProgress {
         Self { delivery, started, size_bytes, read_bytes: Arc::default(), until: Arc::default() }
     }
 
-    /// The same reads; each is a step of the delivery.
+    /// Makes each read a step of the delivery.
     pub(crate) fn of(
         &self,
         read_at: impl Fn(u64, &mut [u8]) -> io::Result<()> + Send + Sync + 'static,
@@ -41,7 +41,7 @@ impl IndexProgress {
         }
     }
 
-    /// Says of a failure to index how far it came, where it was for the time that the delivery has.
+    /// Adds to a failure of indexing how far it came, if the reason was the delivery's time limit.
     pub(crate) fn explain(&self, failure: Failure) -> Failure {
         if self.delivery.step().is_ok() {
             return failure;

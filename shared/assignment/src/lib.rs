@@ -12,28 +12,29 @@
 
 use std::{cmp::Ordering, collections::BinaryHeap};
 
-/// No row, or no edge.
+/// The value for "no row" or "no edge".
 const NONE: usize = usize::MAX;
 
-/// A row and a column that may be assigned to each other, for a positive score.
+/// A row and a column that can be assigned to each other, with a positive score.
 #[derive(Clone, Copy, Debug)]
 pub struct Edge {
     /// Which row.
     pub row: u32,
     /// Which column.
     pub column: u32,
-    /// What is gained; above 0.
+    /// The score, above 0.
     pub score: f64,
 }
 
-/// Solves assignments; keeps its buffers from one to the next.
+/// Solves assignments, and reuses its buffers.
 ///
-/// Shortest augmenting paths with potentials (Jonker & Volgenant 1987, in the rectangular form of Crouse 2016) on the edges
-/// that exist, found by Dijkstra's algorithm. Pairs without an edge score 0, so that a row may also stay without a column: each
-/// has a private column of score 0 at hand. With positive scores this is what a dense solver finds on the full matrix.
+/// Method: shortest augmenting paths with potentials (Jonker & Volgenant 1987, in the rectangular form of Crouse 2016).
+/// Dijkstra's algorithm finds them on the existing edges. Pairs without an edge have a score of 0. So a row can also
+/// remain without a column, as if it had a private column with a score of 0. With positive scores the result is that of
+/// a dense solver on the full matrix.
 ///
-/// Inside, costs are negated scores. With the potentials `u` of rows and `v` of columns, every reduced cost
-/// `-score - u - v` and `-u` (to stay alone) is at least 0, and 0 where assigned. Rows enter one by one.
+/// Internally, costs are negated scores. With the potentials `u` of rows and `v` of columns, every reduced cost `-score
+/// - u - v`, and `-u` for a row without a column, is at least 0. It is 0 for assigned pairs. Rows are added one by one.
 #[derive(Debug, Default)]
 pub struct Assigner {
     /// `edges[starts[r]..starts[r + 1]]` are those of row `r`; rows are numbered by appearance.
@@ -62,7 +63,8 @@ struct Reached {
 
 const UNREACHED: Reached = Reached { distance: f64::INFINITY, edge: NONE, row: NONE };
 
-/// A column to continue from. The nearest column compares as the greatest; of equals, the one with the lowest number does.
+/// A column from which the search continues. The nearest column compares as the greatest. Of equally near ones, the one
+/// with the lowest number does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Candidate {
     distance: f64,
@@ -83,24 +85,24 @@ impl PartialOrd for Candidate {
     }
 }
 
-/// Where a search ended.
+/// The end of a search.
 #[derive(Clone, Copy, Debug)]
 enum End {
-    /// At a column that no row has.
+    /// A free column.
     FreeColumn(usize),
-    /// At a row that had better stay alone.
+    /// A row that remains without a column.
     LoneRow(usize),
 }
 
 impl Assigner {
-    /// The indices of the edges chosen, ascending. `edges` are sorted by row.
+    /// Returns the indices of the chosen edges, ascending. `edges` must be sorted by row.
     pub fn maximise(&mut self, edges: &[Edge]) -> &[usize] {
         debug_assert!(edges.is_sorted_by_key(|edge| edge.row));
         debug_assert!(edges.iter().all(|edge| edge.score > 0.0));
         self.reset(edges);
         for row in 0..self.row_edge.len() {
             let first = self.starts[row];
-            // Nothing else concerns the two: most objects of a video have one box near them.
+            // No other edge affects these two. Most objects of a video have one box near them.
             if self.starts[row + 1] == first + 1 && self.column_edges[edges[first].column as usize] == 1 {
                 self.row_edge[row] = first;
                 continue;
@@ -136,7 +138,7 @@ impl Assigner {
         refill(&mut self.reached, columns, UNREACHED);
     }
 
-    /// The shortest way from a new row to an end.
+    /// Finds the shortest path from a new row to an end.
     fn search(&mut self, edges: &[Edge], start: usize) -> (End, f64) {
         self.queue.clear();
         self.scanned.clear();
@@ -153,7 +155,7 @@ impl Assigner {
             let own = self.starts[row]..self.starts[row + 1];
             for (&Edge { column, score, .. }, edge) in edges[own.clone()].iter().zip(own) {
                 let column = column as usize;
-                // Rounding may leave a reduced cost a hair below 0, which must not send the search in circles.
+                // Rounding can leave a reduced cost slightly below 0, which must not cause an endless search.
                 let step = (-score - self.u[row] - self.v[column]).max(0.0);
                 let reached = Reached { distance: distance + step, edge, row };
                 if reached.distance >= nearest || reached.distance >= self.reached[column].distance {
@@ -185,7 +187,7 @@ impl Assigner {
         }
     }
 
-    /// Makes the way found free of cost, and keeps all reduced costs at 0 or above.
+    /// Makes the reduced cost of the found path 0. All other reduced costs remain at 0 or above.
     fn reweigh(&mut self, nearest: f64) {
         for &(row, distance) in &self.scanned {
             self.u[row] += nearest - distance;
@@ -198,7 +200,7 @@ impl Assigner {
         }
     }
 
-    /// Hands columns on along the way found, from its end back to the new row.
+    /// Moves columns along the found path, from its end back to the new row.
     fn augment(&mut self, edges: &[Edge], start: usize, end: End) {
         let mut column = match end {
             End::LoneRow(row) if row == start => return,

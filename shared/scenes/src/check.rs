@@ -9,25 +9,27 @@ use std::collections::BTreeSet;
 
 /// The class names of models that were trained on COCO.
 const COCO: &str = include_str!("coco.txt");
-/// Corners that a zone, or points that a line, may have.
+/// Largest number of corners of a zone, or of points of a line.
 const MOST_POINTS: usize = 500;
-/// Zones and lines together.
+/// Largest number of zones and lines together.
 const MOST_ELEMENTS: usize = 500;
 
-/// As long as a scene's text may be.
+/// Largest length of a scene's text.
 const LONGEST_BYTES: usize = 1 << 20;
 
 impl Scene {
     /// Reads a scene from YAML or JSON, and checks it.
     ///
     /// # Errors
-    /// [`SceneError::Malformed`] for a text that is no scene, with line and column; [`SceneError::Refused`] with every error found.
+    /// [`SceneError::Malformed`], with line and column, if the text is not a scene. [`SceneError::Refused`] with every
+    /// error.
     pub fn parse(text: &str) -> Result<Self, SceneError> {
         if text.len() > LONGEST_BYTES {
             let what = format!("the scene is {} bytes; the maximum is {LONGEST_BYTES}", text.len());
             return Err(SceneError::Malformed(what));
         }
-        // The caller that opened the file can show the text; the first line says what is wrong and where.
+        // The caller that opened the file can show the text. The first line of the message says what is wrong, and
+        // where.
         let scene: Self = serde_saphyr::from_str(text)
             .map_err(|error| SceneError::Malformed(error.to_string().lines().next().unwrap_or_default().to_owned()))?;
         let faults = faults(&scene);
@@ -35,7 +37,7 @@ impl Scene {
     }
 }
 
-/// All that is wrong.
+/// All errors.
 fn faults(scene: &Scene) -> Vec<Fault> {
     let mut checks = Checks { scene, faults: Vec::new() };
     checks.head();
@@ -157,7 +159,7 @@ impl Checks<'_> {
         }
     }
 
-    /// Whether there are enough points, all in the picture and no two neighbours the same.
+    /// Checks that there are enough points, that all are in the picture, and that no two neighbours are equal.
     fn points(&mut self, place: &str, points: &[Point], least: usize, need: &str) -> bool {
         let before = self.faults.len();
         if points.len() < least {
@@ -188,7 +190,7 @@ impl Checks<'_> {
         self.faults.len() == before
     }
 
-    /// Whether no two edges meet, other than neighbours at the point that they share.
+    /// Checks that no two edges meet, except neighbours at their common point.
     fn simple(&mut self, place: &str, points: &[Point], closed: bool) -> bool {
         let edges: Vec<(Point, Point)> = match closed {
             true => points.iter().copied().zip(points.iter().copied().cycle().skip(1)).collect(),
@@ -244,13 +246,13 @@ impl Checks<'_> {
     }
 }
 
-/// Whether the way from a over b to c goes back over itself.
+/// Whether the path from a over b to c returns on itself.
 fn turns_back(a: Point, b: Point, c: Point) -> bool {
     let along = (b[0] - a[0]) * (c[0] - b[0]) + (b[1] - a[1]) * (c[1] - b[1]);
     crate::geometry::side(a, b, c) == 0.0 && along < 0.0
 }
 
-/// Letters to change until one name is the other.
+/// How many letters differ between two names (edit distance).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

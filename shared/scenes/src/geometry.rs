@@ -2,7 +2,7 @@
 
 use crate::scene::Point;
 
-/// (b - a) x (p - a): above 0 where p is right of the way from a to b, as one sees it in the picture.
+/// (b - a) x (p - a). It is above 0 if p is on the right of the line from a to b, as seen in the picture.
 pub(crate) fn side(a: Point, b: Point, p: Point) -> f64 {
     (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0])
 }
@@ -28,7 +28,8 @@ pub(crate) fn double_area(points: &[Point]) -> f64 {
 /// An edge, from its upper point to its lower one.
 pub(crate) type Edge = [Point; 2];
 
-/// A part of a polygon between two heights: right of `left` (or on it) and left of `right`, from `top` to before `bottom`.
+/// A part of a polygon between two heights: on `left` or to its right, to the left of `right`, and from `top` to before
+/// `bottom`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Trapezoid {
     pub(crate) top: f64,
@@ -37,8 +38,9 @@ pub(crate) struct Trapezoid {
     pub(crate) right: Edge,
 }
 
-/// A polygon that does not cross itself, as trapezoids that overlap nowhere. The sides are whole edges of the polygon, from the upper point to the
-/// lower one, so that a point is tested against the same numbers in each of two polygons with this edge, and belongs to one of them.
+/// Divides a polygon that does not cross itself into trapezoids that do not overlap. Their sides are whole edges of the
+/// polygon, from the upper point to the lower one. So if two polygons share an edge, a point is compared with the same
+/// numbers in both, and belongs to exactly one of them.
 pub(crate) fn trapezoids(points: &[Point]) -> Vec<Trapezoid> {
     let edges: Vec<Edge> = points
         .iter()
@@ -58,7 +60,7 @@ pub(crate) fn trapezoids(points: &[Point]) -> Vec<Trapezoid> {
         across.sort_by(|a, b| x_at(*a, middle).total_cmp(&x_at(*b, middle)));
         for pair in across.chunks_exact(2) {
             let (left, right) = (pair[0], pair[1]);
-            // One part where nothing but the height of some other corner lies between two.
+            // Two parts become one if only the height of another corner separates them.
             match parts.iter_mut().find(|part| part.bottom == top && part.left == left && part.right == right) {
                 Some(above) => above.bottom = bottom,
                 None => parts.push(Trapezoid { top, bottom, left, right }),
@@ -68,7 +70,7 @@ pub(crate) fn trapezoids(points: &[Point]) -> Vec<Trapezoid> {
     parts
 }
 
-/// Where an edge is at this height.
+/// The x of an edge at this height.
 pub(crate) fn x_at([upper, lower]: Edge, y: f64) -> f64 {
     upper[0] + (lower[0] - upper[0]) * ((y - upper[1]) / (lower[1] - upper[1]))
 }

@@ -1,18 +1,19 @@
-//! From pixels to metres on the ground: a homography by least squares over normalised points (Hartley, "In defense of the eight-point algorithm",
-//! 1997).
+//! Converts pixels to metres on the ground, by a homography. It is computed by least squares over normalised points
+//! (Hartley, "In defense of the eight-point algorithm", 1997).
 
 use crate::scene::{CalibrationPair, Point};
 
 /// A projective map from the picture to the ground.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Homography {
-    /// Row by row; the third row is above 0 at every point that it was made from.
+    /// Row by row. The third row is above 0 at every point from which the map was made.
     pub h: [[f64; 3]; 3],
-    /// Root mean square of the distances between the given and the mapped points, in metres. Four pairs are met exactly, so it is 0 with them.
+    /// Root mean square of the distances between the given and the mapped points, in metres. With four pairs the map is
+    /// exact, so it is 0.
     pub residual_m: f64,
 }
 
-/// Pairs from which no map follows.
+/// Why pairs define no map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HomographyError {
     /// Fewer than four.
@@ -29,10 +30,10 @@ pub enum HomographyError {
 }
 
 impl Homography {
-    /// The map that fits the pairs best.
+    /// Computes the map that fits the pairs best.
     ///
     /// # Errors
-    /// [`HomographyError`] for too few pairs, and for ones that leave the map open.
+    /// [`HomographyError`]: there are too few pairs, or they do not define one map.
     pub fn of(pairs: &[CalibrationPair]) -> Result<Self, HomographyError> {
         if pairs.len() < 4 {
             return Err(HomographyError::TooFew(pairs.len()));
@@ -72,7 +73,7 @@ impl Homography {
         if residual_m.is_finite() { Ok(Self { h, residual_m }) } else { Err(HomographyError::Impossible) }
     }
 
-    /// Where a pixel is on the ground, in metres; none at the horizon and beyond.
+    /// The place of a pixel on the ground, in metres. None at the horizon and above it.
     pub fn ground(&self, pixel: Point) -> Option<Point> {
         (depth(&self.h, pixel) > 0.0).then(|| apply(&self.h, pixel))
     }
@@ -109,7 +110,8 @@ impl Normal {
     }
 }
 
-/// Whether there are four of the (normalised) points of which no three are on a line: whether two points are off every line through two others.
+/// Whether there are four (normalised) points of which no three are on one line. This is true if, for every line
+/// through two points, two others are not on it.
 fn spans_a_plane(points: &[Point]) -> bool {
     let off = |a: Point, b: Point, p: Point| crate::geometry::side(a, b, p).abs() > 1e-6;
     points.iter().enumerate().all(|(i, a)| {

@@ -8,7 +8,8 @@ use crate::{
 };
 use serde_json::{Map, Value, json};
 
-/// By which share of itself the first and the last segment of a line are longer than drawn: a path through the very end of a line crosses it.
+/// The share by which the first and the last segment of a line are longer than drawn. So a path exactly through the end
+/// of a line crosses it.
 const ENDS: f64 = 1e-9;
 
 impl Scene {
@@ -24,15 +25,15 @@ impl Scene {
         rows
     }
 
-    /// The rows as a text with one JSON object a line, as the object of the table's external source holds them.
+    /// The rows as a text with one JSON object per line. The object that the external table reads has this format.
     pub fn ndjson(&self) -> String {
         self.rows().into_iter().map(|row| format!("{}\n", Value::Object(row))).collect()
     }
 
-    /// The scene of such a text.
+    /// Reads the scene of such a text.
     ///
     /// # Errors
-    /// Where the text has no definition of a scene, or that of one which is refused.
+    /// The text has no definition of a scene, or the scene is refused.
     pub fn of_ndjson(text: &str) -> Result<Self, crate::SceneError> {
         let definition = text.lines().find_map(|line| {
             let row: Value = serde_json::from_str(line).ok()?;
@@ -89,7 +90,7 @@ impl Scene {
         let last = line.points.len().saturating_sub(2);
         for (part, pair) in line.points.windows(2).enumerate() {
             let ([ax, ay], [zx, zy]) = (pair[0], pair[1]);
-            // On which side a point on the segment is: that of one the tiniest bit further right, or down.
+            // The side of a point on the segment: that of a point infinitesimally further right, or down.
             let tie = if zy < ay || (zy == ay && zx > ax) { 1 } else { -1 };
             let values = json!({
                 "in_name": line.in_name, "out_name": line.out_name, "tie": tie,
@@ -112,7 +113,8 @@ impl Scene {
             let xs = ends.map(|(edge, y)| x_at(edge, y));
             let [[ax, ay], [zx, zy]] = piece.left;
             let [[right_ax, right_ay], [right_zx, right_zy]] = piece.right;
-            // The box only excludes what is surely outside: a pixel more, whatever rounding does.
+            // The box only excludes points that are certainly outside. It is a pixel larger, so that rounding does not
+            // matter.
             let values = json!({
                 "lo_x": xs.into_iter().fold(f64::INFINITY, f64::min) - 1.0,
                 "hi_x": xs.into_iter().fold(f64::NEG_INFINITY, f64::max) + 1.0,

@@ -1,8 +1,9 @@
 //! The definition of every view, as SQL that both DuckDB and BigQuery accept.
 //!
-//! A question is made of pieces: each file of `sql/` is one SELECT over tables and other pieces, whose names are in braces. For BigQuery the pieces
-//! of a view are its common table expressions. For DuckDB they are tables, made when a statement asks for them: DuckDB then knows how many rows each
-//! has, and three questions in one session share what they have in common.
+//! A view is composed of pieces. Each file of `sql/` is one piece: a SELECT over tables and other pieces, whose names
+//! are in braces. For BigQuery the pieces of a view are its common table expressions. For DuckDB they are tables, which
+//! are made when a statement needs them. So DuckDB knows how many rows each has, and several views in one session share
+//! their pieces.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ macro_rules! pieces {
     ($($name:literal),+ $(,)?) => { &[$(($name, include_str!(concat!("sql/", $name, ".sql")))),+] };
 }
 
-/// The pieces, each after those that it needs.
+/// The pieces, in an order in which each comes after those that it needs.
 const PIECES: &[(&str, &str)] = pieces![
     "picked",
     "seconds",
@@ -50,7 +51,8 @@ pub const VIEWS: &[&str] = &[
     "encounters",
 ];
 
-/// The piece that takes most of the time and depends on no line and no zone: a summary of each second of each track.
+/// The piece that takes most of the time: a summary of each second of each track. It does not depend on lines and
+/// zones.
 const SUMMARY: &str = "seconds";
 
 /// The schema of DuckDB in which the pieces are tables.
@@ -64,10 +66,10 @@ fn text(name: &str) -> &'static str {
     PIECES.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
 }
 
-/// What a piece needs, and itself, in the order in which they are made.
+/// The pieces that a piece needs, and the piece itself, in the order in which they are made.
 fn needed(name: &str) -> Vec<&'static str> {
     let mut wanted = vec![name];
-    // From the last to the first: every piece comes after those that it needs.
+    // From the last to the first, because every piece comes after those that it needs.
     let mut found: Vec<&'static str> = Vec::new();
     for (piece, sql) in PIECES.iter().rev() {
         if wanted.contains(piece) {
@@ -79,7 +81,7 @@ fn needed(name: &str) -> Vec<&'static str> {
     found
 }
 
-/// The text with names in the place of braces.
+/// The text, with the names in braces replaced.
 fn named(sql: &str, piece: impl Fn(&str) -> String, table: impl Fn(&str) -> String) -> String {
     let mut named = sql.trim_end().to_owned();
     for (name, _) in PIECES {
@@ -91,8 +93,8 @@ fn named(sql: &str, piece: impl Fn(&str) -> String, table: impl Fn(&str) -> Stri
     named
 }
 
-/// A view of BigQuery. With `between` the text is that of a table function with the parameters `since` and `until`, which reads only the tracks of
-/// uploads from the one to before the other.
+/// A view of BigQuery. With `between` it is a table function with the parameters `since` and `until`, which reads only
+/// the tracks of uploads from `since` to before `until`.
 pub fn bigquery(view: &str, between: bool) -> String {
     let needed = needed(view);
     let table = |name: &str| match name {
@@ -108,12 +110,12 @@ pub fn bigquery(view: &str, between: bool) -> String {
     }
 }
 
-/// The little that DuckDB writes otherwise.
+/// Replaces what DuckDB writes differently.
 fn in_duckdb(sql: &str) -> String {
     sql.replace("UNNEST(GENERATE_ARRAY(", "UNNEST(GENERATE_SERIES(").replace(")) AS second", ")) AS series(second)")
 }
 
-/// In DuckDB: what comes before everything else.
+/// For DuckDB: the statements before all others.
 pub fn duckdb_start() -> String {
     format!(
         "CREATE SCHEMA {DUCKDB_SCHEMA};
@@ -121,19 +123,20 @@ pub fn duckdb_start() -> String {
     )
 }
 
-/// In DuckDB: makes the views, those of `asked` over pieces that are tables; the others are made of their pieces whenever they are read, which takes
-/// longer.
+/// For DuckDB: creates the views. Those of `asked` use pieces that are tables. The others compute their pieces whenever
+/// they are read, which takes longer.
 pub fn duckdb_views(asked: &[&str]) -> Vec<String> {
     duckdb_views_over(asked, None)
 }
 
-/// In DuckDB: makes what [`duckdb_write_summary`] reads.
+/// For DuckDB: creates the pieces that [`duckdb_write_summary`] reads.
 pub fn duckdb_before_summary() -> Vec<String> {
     let before: Vec<_> = needed(SUMMARY).into_iter().filter(|name| *name != SUMMARY).collect();
     made(&before, None)
 }
 
-/// In DuckDB: writes the summary of these whole seconds of the tracks as a Parquet file, after [`duckdb_before_summary`]. `file` is quoted.
+/// For DuckDB: writes the summary of these whole seconds of the tracks into a Parquet file. It comes after
+/// [`duckdb_before_summary`]. `file` is quoted.
 pub fn duckdb_write_summary(seconds: Range<i64>, file: &str) -> String {
     let table = |name: &str| match name {
         "tracks" => format!("tracks WHERE time_s >= {} AND time_s < {}", seconds.start, seconds.end),
@@ -142,8 +145,9 @@ pub fn duckdb_write_summary(seconds: Range<i64>, file: &str) -> String {
     format!("COPY (\n{}\n) TO {file} (FORMAT parquet)", in_pieces_over(text(SUMMARY), table))
 }
 
-/// In DuckDB: makes the views as [`duckdb_views`] does, with the summary of files. They must have been written for the same tracks and for scenes that
-/// differ in lines and zones only. `files` is their quoted name, with a `*` where there are several.
+/// For DuckDB: creates the views as [`duckdb_views`] does, with the summary of files. The files must have been written
+/// for the same tracks, and for scenes that differ only in lines and zones. `files` is their quoted name, with a `*` if
+/// there are several.
 pub fn duckdb_views_with(asked: &[&str], files: &str) -> Vec<String> {
     duckdb_views_over(asked, Some(files))
 }
@@ -159,8 +163,9 @@ fn duckdb_views_over(asked: &[&str], summary: Option<&str>) -> Vec<String> {
     statements
 }
 
-/// Makes these pieces, in their order. The summary of a file stays in it. A piece that no view shows is dropped once the last one that reads it is
-/// made: together they take more memory than the answer.
+/// Creates these pieces, in their order. If the summary is in a file, it is read from there. A piece that is no view is
+/// dropped after the last piece that reads it was created, because all pieces together take more memory than the
+/// answer.
 fn made(wanted: &[&str], summary: Option<&str>) -> Vec<String> {
     let wanted: Vec<_> = PIECES.iter().filter(|(name, _)| wanted.contains(name)).collect();
     let is_in_file = |name: &str| summary.is_some() && name == SUMMARY;
@@ -181,7 +186,7 @@ fn made(wanted: &[&str], summary: Option<&str>) -> Vec<String> {
     statements
 }
 
-/// A piece over those that are made.
+/// A piece that uses existing pieces.
 fn in_pieces(sql: &str) -> String {
     in_pieces_over(sql, str::to_owned)
 }
