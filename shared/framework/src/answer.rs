@@ -13,9 +13,11 @@ pub enum Answer {
     Done,
     /// The event starts nothing in this function.
     StartsNothing(String),
-    /// The object is of a kind that starts this function, but this one does not: its name is not a video's, or it is empty.
+    /// The object is in a place that starts this function, but it is ignored: its name is not a video's, or it is
+    /// empty.
     IgnoredUpload(String),
-    /// The event is about a bucket that is not one of ours: one that holds other things as well, or a setting that names the wrong one.
+    /// The event is about a bucket that the service does not use: the topic is shared with other buckets, or a setting
+    /// names the wrong bucket.
     Foreign(String),
     /// The request is not an event.
     Malformed(String),
@@ -25,11 +27,11 @@ pub enum Answer {
     TooSlow,
     /// The token is missing or not valid.
     Unauthorised(String),
-    /// Without tokens only this machine may push.
+    /// Without tokens, only callers on this machine may push.
     Forbidden(String),
-    /// As many events are in progress as this instance takes.
+    /// The instance already processes as many events as it may.
     Full,
-    /// Another attempt may succeed.
+    /// Another attempt can succeed.
     Transient(String),
     /// No attempt can succeed, and no request exists that could record the failure: the delivery becomes a dead letter.
     Unrecorded(String),
@@ -61,7 +63,7 @@ impl Answer {
         }
     }
 
-    /// The text for the log and for the caller; none if all is well.
+    /// The text for the log and for the caller. None after a success.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Done => None,

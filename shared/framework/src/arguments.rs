@@ -1,9 +1,9 @@
-//! The command line of a service: each variable of the environment that it reads is a flag as well.
+//! The command line of a service. Each environment variable that it reads is also a flag.
 
 use crate::setting::{ALL, About};
 use std::{collections::BTreeMap, env, ffi::OsString, fmt::Write, io, os::unix::process::CommandExt, process::Command};
 
-/// What a command line asks for.
+/// The meaning of a command line.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {
     /// Print the help.
@@ -12,7 +12,7 @@ enum Asked {
     Run { variables: BTreeMap<&'static str, String>, is_pulling: bool },
 }
 
-/// A command line that can't be followed.
+/// Why a command line is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum ArgumentError {
     #[error("the argument {argument:?} is not known; there are:\n{known}")]
@@ -21,19 +21,20 @@ enum ArgumentError {
     NoValue(String),
 }
 
-/// How a service was asked to run.
+/// How a service runs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// Its events are pushed to it.
+    /// Events are pushed to it.
     Pushed,
-    /// It pulls them.
+    /// It pulls events.
     Pulling,
     /// The process ends: everything was printed.
     Ended,
 }
 
-/// Follows the command line of this process. Where it sets variables, the process becomes one whose environment holds them, so that whatever
-/// reads the environment finds them there: a process can't change its own while other threads may read it.
+/// Applies the command line of this process. If it sets variables, the process executes itself again with these
+/// variables in its environment. So all code that reads the environment finds them. A process can't safely change its
+/// own environment while other threads can read it.
 ///
 /// # Errors
 /// The message for the caller.
@@ -41,7 +42,7 @@ pub(crate) fn follow(function: &str, can_pull: bool) -> Result<Start, String> {
     let known = Known { function, can_pull };
     match known.parse(env::args_os().skip(1)).map_err(|error| error.to_string())? {
         Asked::Help => {
-            // A reader that stops early, as `head` does, has what it wanted.
+            // A reader can stop early, as `head` does. This is not an error.
             io::Write::write_all(&mut io::stdout(), known.help().as_bytes()).ok();
             Ok(Start::Ended)
         }
@@ -71,7 +72,7 @@ impl Known<'_> {
 
     fn parse(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, ArgumentError> {
         let (mut variables, mut is_pulling) = (BTreeMap::new(), false);
-        // What is not text is no flag that is known, and a value that nobody takes.
+        // An argument that is not text is neither a known flag nor a valid value.
         let mut arguments = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).peekable();
         while let Some(argument) = arguments.next() {
             match &*argument {
@@ -112,7 +113,7 @@ impl Known<'_> {
         for about in self.settings() {
             let default = if about.default.is_empty() { String::new() } else { format!(" ({})", about.default) };
             let line = format!("{:<30}  {}{default} [{}]", about.flag(), about.meaning, about.name);
-            // Markdown's marks are of the page that has the same list.
+            // Markdown's marks belong to the page that has the same list.
             writeln!(list, "  {}", line.replace('`', "")).ok();
         }
         writeln!(list, "  {:<30}  say this", "--help").ok();

@@ -8,14 +8,15 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-/// How long the head of a request may take, and how long a connection may wait for the next one.
+/// How long the head of an HTTP request may take to arrive, and how long a connection may wait for the next request.
 pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(30);
 
-/// Whose connection a request came over.
+/// The caller of a request's connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// Answers requests (HTTP/1.1) until `stop` ends, then takes no more connections and waits until those that are open have had their answers.
+/// Answers HTTP/1.1 requests until `stop` ends. Then it accepts no more connections, and waits until all open ones have
+/// their answers.
 pub(crate) async fn serve(mut listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
     let (connections, stopping, mut stop) = (TaskTracker::new(), CancellationToken::new(), pin!(stop));
     let mut http = http1::Builder::new();

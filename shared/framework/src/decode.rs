@@ -38,10 +38,10 @@ impl Malformed {
     }
 }
 
-/// The event that a request carries, in the form of Google's CloudEvents.
+/// The event of an HTTP request, as one of Google's CloudEvents.
 ///
 /// # Errors
-/// [`Malformed`], with the status that the sender gets.
+/// [`Malformed`], with the HTTP status of the answer.
 pub fn decode(headers: &HeaderMap, body: &Bytes) -> Result<Event, Malformed> {
     if cloudevent::is_one(headers) {
         return cloudevent::decode(headers, body);
@@ -90,7 +90,7 @@ fn build(attributes: Attributes, data: Value) -> Result<Event, Malformed> {
     builder.build().map_err(Malformed::new)
 }
 
-/// The text of a member, which must be there.
+/// The text of a required member.
 fn text(object: &Map<String, Value>, member: &str) -> Result<String, Malformed> {
     match object.get(member) {
         Some(Value::String(text)) => Ok(text.clone()),
@@ -99,7 +99,7 @@ fn text(object: &Map<String, Value>, member: &str) -> Result<String, Malformed> 
     }
 }
 
-/// The text of a member that may be missing.
+/// The text of an optional member.
 fn optional_text(object: &Map<String, Value>, member: &str) -> Option<String> {
     object.get(member).and_then(Value::as_str).map(str::to_owned)
 }

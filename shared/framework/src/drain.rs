@@ -3,11 +3,12 @@
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Cloud Run kills a process 10 s after it asked it to stop. Until the first bound, work in progress may end by itself; then its events are returned.
+/// Cloud Run kills a process 10 s after it asked it to stop. Until the first time, work in progress can end by itself.
+/// Then its events are returned.
 const FINISHES_WITHIN: Duration = Duration::from_secs(6);
 const GONE_WITHIN: Duration = Duration::from_secs(9);
 
-/// How a service stops: it is asked to stop, it returns the events that are still in progress, it exits.
+/// How a service stops: it is asked to stop, it returns the events that are still in progress, and it exits.
 pub(crate) struct Drain {
     stopping: watch::Sender<bool>,
     hand_back: watch::Sender<bool>,
@@ -42,7 +43,7 @@ impl Draining {
     /// Waits until the service is asked to stop.
     pub(crate) async fn stopped(&mut self) {
         if self.stopping.wait_for(|&stopping| stopping).await.is_err() {
-            // The sender is gone, so the service is stopping and this waiter is dropped with it.
+            // The sender does not exist any more. So the service is stopping, and this waiter is dropped with it.
             std::future::pending().await
         }
     }

@@ -13,15 +13,15 @@ use trackdrop_pipeline::Timestamp;
 pub enum GoogleEvent {
     /// An object exists in a bucket.
     ObjectFinalized(FinalizedObject),
-    /// The message of another event, which no attempt of a subscription took.
+    /// The message of another event, whose attempts all failed.
     DeadLetter {
         /// How often it was tried.
         attempts: u32,
         /// The subscription whose attempts all failed.
         subscription: String,
-        /// When that was published, where the message says so.
+        /// When it was published, if the message says so.
         published: Option<Timestamp>,
-        /// What the message means.
+        /// The meaning of the message.
         event: Box<Self>,
     },
     /// A message with one of Trackdrop's own events.
@@ -39,9 +39,9 @@ pub struct FinalizedObject {
     pub name: String,
     /// The generation of that name.
     pub generation: i64,
-    /// Size of the content, where the event says so.
+    /// Size of the content, if the event says so.
     pub bytes: Option<u64>,
-    /// When it was written, where the event says so.
+    /// When it was written, if the event says so.
     pub created: Option<Timestamp>,
     /// Its custom metadata; none if the event has only the name.
     pub metadata: Option<BTreeMap<String, String>>,
@@ -58,7 +58,7 @@ impl GoogleEvent {
             MESSAGE_PUBLISHED => message(event),
             ours if ours.starts_with("trackdrop.") => {
                 let none = Map::new();
-                // The clock has nothing to say but the type.
+                // An event of the scheduler has only its type.
                 let data = if event.data().is_none() { &none } else { object_of(event)? };
                 let json = serde_json::json!({ "type": ours, "data": data });
                 our_event(&json.to_string().into_bytes())?
@@ -91,7 +91,7 @@ fn finalized(event: &Event) -> Result<GoogleEvent, Malformed> {
     }))
 }
 
-/// Google writes 64-bit numbers as text, its schema says number: both are taken.
+/// Google writes 64-bit numbers as text, but its schema says number. Both are accepted.
 fn generation(value: Option<&Value>) -> Result<i64, Malformed> {
     let number = match value {
         Some(Value::String(text)) => text.parse().ok(),
@@ -146,7 +146,7 @@ fn message(event: &Event) -> Result<GoogleEvent, Malformed> {
     })
 }
 
-/// A notification of Cloud Storage: the attributes say which object; the payload, where there is one, all about it.
+/// A notification of Cloud Storage. The attributes name the object. The payload, if there is one, has all its metadata.
 fn notification<'a>(
     bucket: &str,
     attribute: &impl Fn(&str) -> Option<&'a str>,
@@ -159,14 +159,14 @@ fn notification<'a>(
     };
     let text = |member: &str| payload.get(member).and_then(Value::as_str);
     let generation_attribute = attribute("objectGeneration").map(Value::from);
-    // A header can't hold every name, so where both say it the payload wins.
+    // A header can't have every name. So if both have the name, that of the payload is used.
     let name = text("name").or_else(|| attribute("objectId")).ok_or_else(|| Malformed::new("no object is named"))?;
     Ok(GoogleEvent::ObjectFinalized(FinalizedObject {
         bucket: text("bucket").unwrap_or(bucket).to_owned(),
         name: name.to_owned(),
         generation: generation(payload.get("generation").or(generation_attribute.as_ref()))?,
         bytes: bytes(&payload),
-        // The attribute is ours: it exists on an event that was published again.
+        // This attribute is Trackdrop's own: an event that was published again has it.
         created: created(&payload)?.or_else(|| attribute("timeCreated")?.parse().ok()),
         metadata: payload.contains_key("timeCreated").then(|| metadata(&payload)),
     }))

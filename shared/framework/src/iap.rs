@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 use std::str::FromStr;
 
-/// The header that the proxy adds. One that a caller sends is removed by the proxy.
+/// The header that the proxy adds. If a caller sends this header, the proxy removes it.
 pub const HEADER: &str = "x-goog-iap-jwt-assertion";
 /// The proxy's public keys.
 pub const IAP_KEYS: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
@@ -22,13 +22,13 @@ pub struct Members(Vec<Member>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Member {
     One(String),
-    /// Everybody whose address ends so.
+    /// Everybody with an address of this domain.
     Domain(String),
     /// Only the proxy knows who is in a group.
     Group,
 }
 
-/// A list of members that makes no sense.
+/// Why a list of members is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a member: write user:EMAIL, serviceAccount:EMAIL, group:EMAIL or domain:DOMAIN, separated by commas"
@@ -75,7 +75,7 @@ pub struct IapVerifier {
     keys: SigningKeys,
 }
 
-/// A person who is not admitted.
+/// Why a person is not admitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAdmitted {
     /// The header is missing or not valid.
@@ -84,7 +84,7 @@ pub enum NotAdmitted {
     /// The person is not a member.
     #[error("{0} is not a member of this console: an administrator adds members to the Terraform variable `console`")]
     Person(String),
-    /// The keys can't be fetched just now.
+    /// The keys can't be fetched now.
     #[error("the keys that Identity-Aware Proxy signs with can't be fetched: {0}")]
     Keys(String),
 }
@@ -104,19 +104,19 @@ struct Claims {
 }
 
 impl IapVerifier {
-    /// For the proxy in front of the service that this audience names: `/projects/NUMBER/locations/REGION/services/SERVICE`.
+    /// A checker for the proxy of the service with this audience: `/projects/NUMBER/locations/REGION/services/SERVICE`.
     pub fn new(audience: impl Into<String>, members: Members) -> Self {
         Self { audience: audience.into(), members, keys: SigningKeys::of(IAP_KEYS) }
     }
 
-    /// With keys from elsewhere.
+    /// Sets another address of the keys.
     #[must_use]
     pub fn with_keys_url(mut self, url: impl Into<String>) -> Self {
         self.keys.url = url.into();
         self
     }
 
-    /// Checks the value of [`HEADER`], and gives the person's address.
+    /// Checks the value of [`HEADER`], and returns the person's address.
     ///
     /// # Errors
     /// [`NotAdmitted`].
@@ -124,7 +124,7 @@ impl IapVerifier {
         let not_good = |why: String| NotAdmitted::Header(why);
         let token = header.ok_or_else(|| not_good("it is missing".to_owned()))?;
         let head = decode_header(token).map_err(|error| not_good(error.to_string()))?;
-        // Never what the token says: the proxy signs with ES256.
+        // Never the algorithm that the token names: the proxy signs with ES256.
         if head.alg != Algorithm::ES256 {
             return Err(not_good(format!("it is signed with {:?}, not ES256", head.alg)));
         }

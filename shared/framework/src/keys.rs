@@ -8,23 +8,24 @@ use std::{
 };
 use tokio::sync::{Mutex, RwLock};
 
-/// Keys older than this are fetched again, so that a withdrawn key is forgotten. Tokens that arrive meanwhile are still checked with the old keys.
-/// Google says six hours.
+/// Keys that are older than this are fetched again, so that a withdrawn key is forgotten. Until then tokens are checked
+/// with the old keys. Google says six hours.
 const KEYS_LIVE: Duration = Duration::from_secs(3_600);
-/// Keys are fetched, or tried to be, not more often than this: unknown ids cost an attacker nothing, and a key server that is down a lot.
+/// Keys are not requested more often than this. An attacker could send many unknown ids, and requests to a key server
+/// that does not answer take long.
 const FETCH_EVERY: Duration = Duration::from_secs(10);
 const FETCH_WITHIN: Duration = Duration::from_secs(10);
 
-/// Clocks may differ.
+/// Tolerance, because clocks can differ.
 pub(crate) const LEEWAY_S: u64 = 30;
 
-/// A request that is not admitted.
+/// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The token is missing or not valid. Another attempt with it is refused, too.
     #[error("unauthorised: {0}")]
     Token(String),
-    /// The keys can't be fetched just now.
+    /// The keys can't be fetched now.
     #[error("the keys that tokens are signed with can't be fetched: {0}")]
     Keys(String),
 }
@@ -37,7 +38,7 @@ pub(crate) struct SigningKeys {
     pub(crate) fetch_every: Duration,
     http: reqwest::Client,
     keys: Arc<RwLock<Keys>>,
-    /// The last attempt; held during one.
+    /// The last attempt. The lock is held during an attempt.
     fetching: Arc<Mutex<Option<Attempt>>>,
 }
 
@@ -55,7 +56,7 @@ struct Attempt {
 }
 
 impl SigningKeys {
-    /// Those at this address. Nothing is fetched yet.
+    /// The keys at this address. Nothing is fetched yet.
     pub(crate) fn of(url: &str) -> Self {
         Self {
             url: url.to_owned(),
@@ -67,7 +68,7 @@ impl SigningKeys {
         }
     }
 
-    /// The key of an id. Known ids never wait for a fetch, and they still work while the keys can't be fetched.
+    /// Returns the key with an id. For a known id this never waits, and works even if the keys can't be fetched.
     pub(crate) async fn get(&self, id: &str) -> Result<DecodingKey, Refused> {
         if let Some((key, is_fresh)) = self.known(id).await {
             if !is_fresh {
@@ -77,7 +78,7 @@ impl SigningKeys {
             return Ok(key);
         }
         let mut last = self.fetching.lock().await;
-        // The task that held the lock before may have fetched it.
+        // The task that held the lock before can have fetched it.
         if let Some((key, _)) = self.known(id).await {
             return Ok(key);
         }
@@ -93,14 +94,14 @@ impl SigningKeys {
         }
     }
 
-    /// The key of an id, and whether it is not too old.
+    /// The key with an id, and whether it is not too old.
     async fn known(&self, id: &str) -> Option<(DecodingKey, bool)> {
         let keys = self.keys.read().await;
         let is_fresh = keys.fetched.is_some_and(|fetched| fetched.elapsed() < self.live);
         keys.by_id.get(id).map(|key| (key.clone(), is_fresh))
     }
 
-    /// Fetches the keys, unless somebody does so or has just tried.
+    /// Fetches the keys, unless another task does so or has just tried.
     async fn refresh(&self) {
         if let Ok(mut last) = self.fetching.try_lock()
             && !self.is_recent(&last)

@@ -1,8 +1,9 @@
 //! The identity of the caller that pushes: an OIDC token in the `Authorization` header.
 //!
-//! Cloud Run checks the same before a request arrives here, unless a service is open to all; then this is the only check. The official
-//! `google-cloud-auth` has a verifier too, but one request that fetches keys makes all requests beside it fail (its cache is entered by
-//! `try_write`), so the check is made here on `jsonwebtoken`: signature, audience, issuer, time, and the service account's email.
+//! Cloud Run checks the same before a request arrives here. If a service is open to all, this is the only check. It
+//! checks signature, audience, issuer, time and the service account's e-mail, with the crate `jsonwebtoken`. The
+//! official `google-cloud-auth` has a verifier too. But while one request fetches keys with it, all concurrent requests
+//! fail, because it enters its cache by `try_write`.
 
 pub use crate::keys::Refused;
 
@@ -31,12 +32,12 @@ struct Claims {
 }
 
 impl Verifier {
-    /// For tokens of this service account for this audience, signed by Google.
+    /// A verifier for tokens of this service account and this audience, signed by Google.
     pub fn new(audience: impl Into<String>, email: impl Into<String>) -> Self {
         Self { audience: audience.into(), email: email.into(), keys: SigningKeys::of(GOOGLE_KEYS) }
     }
 
-    /// With keys from elsewhere.
+    /// Sets another address of the keys.
     #[must_use]
     pub fn with_keys_url(mut self, url: impl Into<String>) -> Self {
         self.keys.url = url.into();
@@ -50,7 +51,7 @@ impl Verifier {
         self
     }
 
-    /// With another shortest time between two fetches of the keys.
+    /// Sets another shortest time between two fetches of the keys.
     #[must_use]
     pub fn with_fetch_every(mut self, shortest: Duration) -> Self {
         self.keys.fetch_every = shortest;
@@ -60,7 +61,7 @@ impl Verifier {
     /// Checks the value of an `Authorization` header.
     ///
     /// # Errors
-    /// [`Refused`]: no token, one of another identity, or keys that cannot be fetched.
+    /// [`Refused`]: there is no token, it is of another identity, or the keys can't be fetched.
     pub async fn verify(&self, authorization: Option<&str>) -> Result<(), Refused> {
         let token = authorization.and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;
@@ -68,7 +69,7 @@ impl Verifier {
         });
         let token = token.ok_or_else(|| refused("there is no bearer token"))?;
         let header = decode_header(token).map_err(refused)?;
-        // Never what the token says: Google signs with RS256.
+        // Never the algorithm that the token names: Google signs with RS256.
         if header.alg != Algorithm::RS256 {
             return Err(refused(format!("signed with {:?}, not RS256", header.alg)));
         }

@@ -18,15 +18,15 @@ use tokio::{
 use trackdrop_cloud::{Questions, UploadSessions, google::GoogleSettings};
 use trackdrop_flow::Cloud;
 
-/// What such a service is made of.
+/// The parts of such a service.
 pub struct PagesEnvironment {
     /// Storage, publisher and warehouse of Google Cloud, or of its emulators.
     pub cloud: Cloud,
-    /// Questions in SQL to the same warehouse.
+    /// SQL queries of the same warehouse.
     pub questions: Arc<dyn Questions>,
-    /// Uploads that go straight into the same store.
+    /// Uploads that go directly into the same store.
     pub uploads: Arc<dyn UploadSessions>,
-    /// What the service reads of its environment ([`crate::setting`]).
+    /// The settings that the service reads from its environment ([`crate::setting`]).
     pub values: Values,
     /// The listener for connections.
     pub listener: TcpListener,
@@ -62,7 +62,7 @@ pub fn serve_pages(name: &str, serve: impl AsyncFnOnce(PagesEnvironment) -> Ende
     };
     let outcome = runtime.block_on(async { serve(environment(name).await?).await });
     telemetry.end();
-    // A statement or a picture in work must not keep the process from ending.
+    // A statement or a picture in progress must not prevent the end of the process.
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -29,11 +29,12 @@ use tokio::{
 use tower::ServiceExt;
 use trackdrop_cloud::google::SettingsError;
 
-/// How long an event of a worker that died stays leased.
+/// How long an event of a dead worker remains leased.
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
-/// How long an event may be on its way into a stream, and how long it may take Pub/Sub to see that the stream is closed.
+/// How long an event can be on its way into a stream, and how long Pub/Sub can need to notice that the stream is
+/// closed.
 const ARRIVES_WITHIN: Duration = Duration::from_millis(250);
-/// No event is in progress for this long: without progress it is returned long before.
+/// A time that no event is in progress: without progress it is returned long before.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 /// An open subscription.
@@ -44,11 +45,12 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The subscription of this full name. It holds at most as many events as there are `places`, each under a lease that is extended by `lease` (10
-    /// to 600 s). It connects to the emulator, if there is one, or to `endpoint` in place of Google's. Nothing is pulled yet.
+    /// Opens the subscription with this full name. It holds at most as many events as there are `places`. The lease of
+    /// each is extended by `lease` (10 to 600 s). It connects to the emulator, if there is one, or to `endpoint`
+    /// instead of Google's address. It pulls nothing yet.
     ///
     /// # Errors
-    /// Where there are no credentials.
+    /// There are no credentials.
     pub async fn open(
         name: &str,
         places: usize,
@@ -75,11 +77,11 @@ impl Subscription {
     }
 }
 
-/// Pulls, and passes each event to `events` for an answer, until it is asked to stop. Then it waits for the work in progress, and until the
-/// acknowledgements have been sent.
+/// Pulls events, and passes each to `events` for an answer, until it is asked to stop. Then it waits until the work in
+/// progress has ended, and the acknowledgements have been sent.
 ///
 /// # Errors
-/// Where nothing can be pulled, and trying again would not help: there is no such subscription, or no right to it.
+/// The subscription does not exist, or there is no permission to read it. Another attempt can't succeed.
 pub(crate) async fn work(
     events: Router,
     from: Subscription,
@@ -90,7 +92,8 @@ pub(crate) async fn work(
     let mut in_work = JoinSet::new();
     let outcome = 'pulling: loop {
         let next = async {
-            // The place first: an event that can't be worked on must not be taken from those who could. Closed is this semaphore never.
+            // The slot is reserved first: an event that this worker can't process must not be taken from others that
+            // could. This semaphore is never closed.
             let place = places.clone().acquire_owned().await.ok()?;
             messages.next().await.map(|next| (place, next))
         };
@@ -99,8 +102,8 @@ pub(crate) async fn work(
             tokio::select! {
                 biased;
                 () = draining.stopped() => break 'pulling Ok(()),
-                // The wait for the next event continues meanwhile. If it were dropped while it reopens a stream, the first events of that stream
-                // would stay leased without a worker.
+                // The wait for the next event continues in the meantime. If it were dropped while it reopens a stream,
+                // the first events of that stream would remain leased without a worker.
                 Some(_) = in_work.join_next(), if !in_work.is_empty() => {}
                 next = &mut next => break next,
             }
@@ -117,8 +120,9 @@ pub(crate) async fn work(
             None => break 'pulling Err(io::Error::other(format!("{name} ended"))),
         }
     };
-    // Events that Pub/Sub has sent and no worker took are returned, but only once the stream is closed: Pub/Sub would send them into it again. Left
-    // in the stream, they would stay leased without a worker. Leases of events in progress are still extended.
+    // Events that Pub/Sub has sent, and that no worker took, are returned. This happens only after the stream is
+    // closed, because Pub/Sub would send them into an open stream again. If they were left in the stream, they would
+    // remain leased without a worker. Leases of events in progress are still extended.
     let (until, mut came) = (Instant::now() + ARRIVES_WITHIN, Vec::new());
     while let Ok(Some(Ok((_, handler)))) = timeout_at(until, messages.next()).await {
         came.push(handler);
@@ -135,7 +139,7 @@ pub(crate) async fn work(
     outcome
 }
 
-/// The same request that a push would be.
+/// Makes the same HTTP request as a push.
 fn request(subscription: &str, message: Message, place: Place) -> Request {
     let publish_time = message.publish_time.map(String::from);
     let push = json!({

@@ -39,24 +39,24 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The trigger of uploads, which says which names are no video; with the list of this environment.
+    /// The trigger of uploads, which says which names are not a video's, with the list of this environment.
     ///
     /// # Errors
-    /// Permanent: a pattern that cannot be honoured.
+    /// Permanent: a pattern is invalid.
     pub fn uploads(&self) -> Result<Trigger, Failure> {
         of_uploads(self.settings.ignore.as_deref()).map_err(Failure::permanent_from)
     }
 
-    /// Threads that one event's work may use: all that the instance has.
+    /// The threads that the work of one event can use: all threads of the instance.
     pub fn threads(&self) -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)
     }
 
-    /// The detector's file; none where the environment names none. One in Cloud Storage (with its card beside it, where it has one) is
-    /// fetched once, into a folder of this process.
+    /// The detector's file. None if the environment names none. A detector in Cloud Storage is downloaded once, with
+    /// its card, into a folder of this process.
     ///
     /// # Errors
-    /// Permanent: the service setting names no object. Transient: the object cannot be fetched now.
+    /// Permanent: the service setting names no object. Transient: the object can't be downloaded now.
     pub async fn model_file(&self) -> Result<Option<PathBuf>, Failure> {
         let Some(model) = &self.settings.model else { return Ok(None) };
         let Some(address) = model.strip_prefix("gs://") else { return Ok(Some(model.into())) };
@@ -86,8 +86,8 @@ impl Environment {
     }
 }
 
-/// Runs a function as a service, from the settings of its command line and its environment, until it is asked to stop. `trigger` is the text
-/// of its trigger file; `start` makes its handler while the service listens already.
+/// Runs a function as a service until it is asked to stop. Settings come from the command line and the environment.
+/// `trigger` is the text of its trigger file. `start` makes its handler while the service already listens.
 pub fn serve<H, F>(trigger: &str, start: F) -> ExitCode
 where
     H: Handler + 'static,
@@ -100,7 +100,7 @@ where
     }
 }
 
-/// The same; with `--pull` among the process's arguments the function takes its events out of the subscription that `--subscription` or
+/// The same. With the argument `--pull`, the function takes its events from the subscription that `--subscription` or
 /// `TRACKDROP_SUBSCRIPTION` names, and serves only its health over HTTP.
 #[cfg(feature = "pull")]
 pub fn serve_or_pull<H, F>(trigger: &str, start: F) -> ExitCode
@@ -168,7 +168,7 @@ where
     };
     let outcome = runtime.block_on(run(trigger, is_pulled, start, serve));
     telemetry.end();
-    // Work that does not notice that it is to stop must not keep the process from ending.
+    // Work that does not notice that it must stop must not prevent the end of the process.
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

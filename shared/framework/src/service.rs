@@ -39,7 +39,7 @@ use trackdrop_pipeline::{Delivery, Event, Failure, Handler, trigger::Trigger};
 #[derive(Clone)]
 pub struct Service {
     trigger: Arc<Trigger>,
-    /// The trigger of uploads, which says what name is not a video's; none for the built-in one.
+    /// The trigger of uploads, which says which names are not a video's. None for the built-in one.
     uploads: Option<Arc<Trigger>>,
     handler: Arc<SetOnce<Arc<dyn Handler>>>,
     storage: Arc<dyn Storage>,
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Service {
 }
 
 impl Service {
-    /// A service that is not ready yet: [`Service::is_ready_with`] gives it its handler.
+    /// A service that is not ready yet. [`Service::is_ready_with`] sets its handler.
     pub fn new(trigger: Trigger, storage: Arc<dyn Storage>, buckets: Buckets) -> Self {
         let concurrency = trigger.concurrency as usize;
         let places = Arc::new(Semaphore::new(concurrency));
@@ -81,14 +81,14 @@ impl Service {
         }
     }
 
-    /// With another trigger of uploads than the built-in one, by which dead letters of them are judged.
+    /// Sets another trigger of uploads than the built-in one. Dead letters of uploads are checked with it.
     #[must_use]
     pub fn with_uploads(mut self, uploads: Trigger) -> Self {
         self.uploads = Some(Arc::new(uploads));
         self
     }
 
-    /// With another number of events that are worked on at the same time.
+    /// Sets another number of events that are processed at the same time.
     #[must_use]
     pub fn with_concurrency(mut self, places: usize) -> Self {
         self.concurrency = places;
@@ -103,28 +103,28 @@ impl Service {
         self
     }
 
-    /// With another time after which work that was asked to stop, and does nothing, counts as stuck.
+    /// Sets another time after which work counts as stuck if it was asked to stop and makes no progress.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.stuck = Stuck::after(patience);
         self
     }
 
-    /// Open to the holders of good tokens only. By itself it is open to this machine only.
+    /// Accepts only callers with a valid token. Without this call it accepts only callers on this machine.
     #[must_use]
     pub fn with_verifier(mut self, verifier: Verifier) -> Self {
         self.may_push = MayPush::Holders(Arc::new(verifier));
         self
     }
 
-    /// Open to any caller that reaches it: something else checks callers.
+    /// Accepts every caller that reaches it, because something else checks callers.
     #[must_use]
     pub fn guarded_elsewhere(mut self) -> Self {
         self.may_push = MayPush::Anyone;
         self
     }
 
-    /// From now on events are taken; only the first call counts.
+    /// Sets the handler. From then on events are accepted. Only the first call has an effect.
     pub fn is_ready_with(&self, handler: Arc<dyn Handler>) {
         self.handler.set(handler).ok();
     }
@@ -132,7 +132,7 @@ impl Service {
     /// Serves until `stop` ends, and then until the work in progress is finished or its events are returned.
     ///
     /// # Errors
-    /// Where work that does not stop keeps all places: only a new process can take events again.
+    /// Stuck work occupies all slots, so only a new process can take events again.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -143,7 +143,7 @@ impl Service {
         let mut until = draining.clone();
         let serving = async {
             connections::serve(listener, router, until.stopped()).await;
-            // Of whom no caller waits any more.
+            // Work for which no caller waits any more.
             self.detached.close();
             self.detached.wait().await;
             Ok(())
@@ -155,11 +155,11 @@ impl Service {
         }
     }
 
-    /// Takes events from a subscription until `stop` ends, and then until the work in progress is finished or its events are returned. HTTP serves
-    /// only health: nobody pushes to a worker.
+    /// Takes events from a subscription until `stop` ends. Then it waits until the work in progress is finished or its
+    /// events are returned. HTTP serves only health, because nothing is pushed to a worker.
     ///
     /// # Errors
-    /// Health cannot be served, the subscription cannot be pulled, or every place is stuck.
+    /// Health can't be served, the subscription can't be pulled, or every slot is stuck.
     #[cfg(feature = "pull")]
     pub async fn pull(
         &self,
@@ -172,7 +172,7 @@ impl Service {
         let events = self.events(&draining, true).with_state(self.clone());
         let mut until = draining.clone();
         let pulling = async {
-            // Before the handler exists, an event would only be returned.
+            // Before the handler exists, each event would only be returned.
             tokio::select! {
                 _ = self.handler.wait() => {}
                 () = until.stopped() => return Ok(()),
@@ -187,7 +187,7 @@ impl Service {
         }
     }
 
-    /// Ends when no place will be free again.
+    /// Ends when stuck work occupies all slots.
     async fn all_stuck(&self) -> io::Result<()> {
         self.stuck.are(self.concurrency).await;
         Err(io::Error::other(format!(
@@ -201,14 +201,15 @@ impl Service {
         Router::new().route("/healthz", healthz).route("/readyz", get(ready))
     }
 
-    /// What takes events; who pulls has shown who he is, and keeps an event for as long as there is progress.
+    /// The layers that take events. A worker that pulls needs no check of its identity, and can process an event as
+    /// long as there is progress.
     fn events(&self, draining: &Draining, is_pulled: bool) -> Router<Self> {
         let hand_back = draining.hand_back.clone();
         let deadline =
             deadline::Deadline { after: self.deadline, is_put_off: is_pulled, hand_back, stuck: self.stuck.clone() };
         let may_push = if is_pulled { MayPush::Anyone } else { self.may_push.clone() };
         let function: Arc<str> = self.trigger.function.as_str().into();
-        // The layer that is added last is the outermost one.
+        // The last added layer is the outermost one.
         Router::new()
             .route("/", post(take))
             .route("/{*path}", post(take))
@@ -249,7 +250,8 @@ async fn take(
 }
 
 impl Service {
-    /// Gives the event to the handler if it is one that the trigger takes: filters of subscriptions are a saving, not a promise.
+    /// Passes the event to the handler if it matches the trigger. Filters of subscriptions only save calls; correctness
+    /// does not depend on them.
     async fn run(
         &self,
         handler: &dyn Handler,

@@ -1,6 +1,8 @@
-//! Every setting of a service, once: its name, the functions that read it, what it holds, its default, and how a value is read.
+//! Defines every setting of a service, once: its name, the functions that read it, its meaning, its default, and how a
+//! value is read.
 //!
-//! `--help`, the table in `docs/services.md` and `settings.json`, against which `scripts` check what Terraform sets, come from [`ALL`].
+//! `--help`, the table in `docs/services.md` and `settings.json` come from [`ALL`]. Scripts compare Terraform's
+//! settings with `settings.json`.
 
 mod values;
 
@@ -13,7 +15,7 @@ pub use values::Values;
 pub struct Setting<T> {
     /// The documentation of the setting.
     pub about: About,
-    /// A value; none where the text is not what it must be.
+    /// Parses a value. None if the text is not valid.
     parse: fn(&str) -> Option<T>,
     must_be: &'static str,
 }
@@ -23,7 +25,7 @@ pub struct Setting<T> {
 pub struct About {
     /// The variable.
     pub name: &'static str,
-    /// The functions that read it; none are named where all do.
+    /// The functions that read it. Empty if all do.
     pub functions: &'static [&'static str],
     /// What it holds.
     pub meaning: &'static str,

@@ -17,48 +17,50 @@ use trackdrop_pipeline::{OfferedModels, trigger::Trigger};
 pub struct ServiceSettings {
     /// `PORT`.
     pub port: u16,
-    /// `TRACKDROP_LISTEN`: the address that is listened on; the loopback one unless set.
+    /// `TRACKDROP_LISTEN`: the address on which the service listens. The default is the loopback address.
     pub listen: IpAddr,
-    /// `TRACKDROP_CONCURRENCY`: events that are worked on at the same time; what the trigger says unless set.
+    /// `TRACKDROP_CONCURRENCY`: events that are processed at the same time. The default is that of the trigger.
     pub concurrency: usize,
     /// `TRACKDROP_DEADLINE_S`: an event that takes longer is returned. If events are pushed, this must be below the subscription's acknowledgement
     /// deadline, after which Pub/Sub delivers the event again anyway. Unless set, it is a little less than the trigger's deadline.
     pub deadline: Duration,
-    /// `TRACKDROP_PUSH_AUDIENCE` and `TRACKDROP_PUSH_SERVICE_ACCOUNT`: whose tokens are asked for.
+    /// `TRACKDROP_PUSH_AUDIENCE` and `TRACKDROP_PUSH_SERVICE_ACCOUNT`: whose tokens are required.
     pub push: Option<PushIdentity>,
-    /// `TRACKDROP_GUARDED_BY`: what checks callers where no tokens are asked for, in words; without it only this machine may push.
+    /// `TRACKDROP_GUARDED_BY`: a text that names what checks callers if no tokens are required. Without it only this
+    /// machine may push.
     pub guarded_by: Option<String>,
-    /// `TRACKDROP_SUBSCRIPTION`: where a worker that pulls takes its events from; none for a service that is pushed to.
+    /// `TRACKDROP_SUBSCRIPTION`: the subscription of a worker that pulls. None if events are pushed.
     pub subscription: Option<String>,
     /// `TRACKDROP_MODEL`: the detector, as a path or `gs://BUCKET/OBJECT`.
     pub model: Option<String>,
-    /// `TRACKDROP_IGNORE`: the patterns of names that are no video, in place of the trigger's.
+    /// `TRACKDROP_IGNORE`: the patterns of names that are not a video's, instead of the trigger's.
     pub ignore: Option<String>,
-    /// `TRACKDROP_MODELS`: the detectors that uploads may ask for.
+    /// `TRACKDROP_MODELS`: the detectors that uploads can name.
     pub models: OfferedModels,
     /// Where buckets, topics and tables are.
     pub google: GoogleSettings,
 }
 
-/// Who pushes.
+/// The tokens of pushes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushIdentity {
-    /// What the tokens are for.
+    /// The audience of the tokens.
     pub audience: String,
-    /// Whose tokens they are.
+    /// The account of the tokens.
     pub service_account: String,
-    /// `TRACKDROP_PUSH_KEYS_URL`: the public keys that tokens are signed with; Google's unless set.
+    /// `TRACKDROP_PUSH_KEYS_URL`: the address of the public keys of the tokens. The default is Google's.
     pub keys_url: String,
 }
 
-/// An answer takes its time to arrive.
+/// The time that an answer needs to arrive.
 const DEADLINE_MARGIN_S: u64 = 10;
 
 impl ServiceSettings {
-    /// From these values, and a trigger for what they don't say; for a service that events are pushed to, or a worker that pulls them.
+    /// Reads these values. Defaults come from the trigger. For a service to which events are pushed, or for a worker
+    /// that pulls them.
     ///
     /// # Errors
-    /// A value that is missing, or that a setting can't have.
+    /// A required value is missing, or a value is invalid.
     pub fn from_values(values: &Values, trigger: &Trigger, is_pulled: bool) -> Result<Self, SettingsError> {
         let push = match (values.get(&setting::PUSH_AUDIENCE)?, values.get(&setting::PUSH_SERVICE_ACCOUNT)?) {
             (Some(audience), Some(service_account)) => {
@@ -66,7 +68,7 @@ impl ServiceSettings {
                 Some(PushIdentity { audience, service_account, keys_url })
             }
             (None, None) if !values.has(&setting::PUSH_KEYS_URL) => None,
-            // Half a check would look like one.
+            // Half of a check would look like a check.
             (Some(_), None) => return Err(SettingsError::Missing(setting::PUSH_SERVICE_ACCOUNT.about.name)),
             (None, _) => return Err(SettingsError::Missing(setting::PUSH_AUDIENCE.about.name)),
         };
@@ -81,7 +83,8 @@ impl ServiceSettings {
         let usual_s = trigger.deadline_s.saturating_sub(DEADLINE_MARGIN_S).max(1);
         let (longest_s, must_be) = match is_pulled {
             true => (86_400, "a whole number of seconds, 1 to 86400"),
-            // Work has a moment to stop after it, and the answer must be there before the event is delivered again.
+            // After the deadline the work has a short time to stop. The answer must arrive before the event is
+            // delivered again.
             false => (
                 trigger.deadline_s.saturating_sub(STOPS_WITHIN.as_secs() + 1).max(1),
                 "a whole number of seconds, at least 1 and at most the trigger's deadline_s (when the event is delivered again) less 2",

@@ -1,12 +1,12 @@
-//! Work that was asked to stop, and neither stops nor makes progress, for example because a driver hangs. It retains its concurrency slot. Once stuck
-//! work holds all slots, the instance takes no more events.
+//! Stuck work: it was asked to stop, and neither stops nor makes progress, for example because a driver hangs. It
+//! occupies its slot. If stuck work occupies all slots, the instance takes no more events.
 
 use axum::response::Response;
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::timeout};
 use trackdrop_pipeline::Delivery;
 
-/// How long work that was asked to stop may do nothing until it counts as stuck.
+/// If work was asked to stop and makes no progress for this long, it counts as stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How much work is stuck.
@@ -42,7 +42,7 @@ impl Stuck {
 
     /// Ends when this many pieces of work are stuck.
     pub(crate) async fn are(&self, places: usize) {
-        // Fails only where nobody can tell any more, and this holds one who can.
+        // This fails only if no sender exists any more, and this value has a sender.
         self.pieces.subscribe().wait_for(|&pieces| pieces >= places).await.ok();
     }
 }

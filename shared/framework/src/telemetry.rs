@@ -1,18 +1,21 @@
 //! Traces, metrics and the log of a service.
 //!
-//! **One trace a request.** Its id follows from the request's id, or is that of the upload's own `traceparent` if the uploader set one. The outermost
-//! span, `request`, is created when the request ends; its id also follows from the request. Every delivery, also of a retry, is a span directly below
-//! it, and the spans of the delivery's work are below that. The trace context travels in the custom metadata of the objects that start functions
-//! (`traceparent`, `tracestate`), because notifications carry no headers: [`traced`] writes it, the service reads it, and handlers do not know it. A
-//! delivery links to the span that wrote the object which started it. Work that the scheduler started for a request is placed below that request by
-//! [`trackdrop_flow::trace`], and links to the scheduler's delivery.
+//! **One trace per request.** The trace id is computed from the request's id. If the uploader set a `traceparent`, its
+//! trace id is used instead. The root span `request` is created when the request ends. Its id is computed from the
+//! request, too. Every attempt of a delivery is a child of it, and the spans of the attempt's work are children of
+//! that. The trace context is in the custom metadata of the objects that start functions (`traceparent`, `tracestate`),
+//! because notifications have no headers. [`traced`] writes it, the service reads it, and handlers do not know it. A
+//! delivery links to the span that wrote the object which started it. [`trackdrop_flow::trace`] adds work that the
+//! scheduler started to the request's trace. Such work links to the scheduler's delivery.
 //!
-//! A service that is killed leaves no partial trace of a delivery: a delivery's spans are exported when the delivery ends, all together.
+//! The spans of a delivery are exported together when it ends. So a killed service leaves no partial trace of a
+//! delivery.
 //!
-//! Spans and metrics go by OTLP (HTTP, protobuf) to `OTEL_EXPORTER_OTLP_ENDPOINT`. Where none is named, spans go to Google's Telemetry API at
-//! `TRACKDROP_TELEMETRY_ENDPOINT`, as the service's own account; metrics don't, because Google Cloud has them from the log. With neither there are
-//! only logs, which name the trace all the same. The SDK's own variables (`OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_*`,
-//! `OTEL_METRIC_EXPORT_INTERVAL`) hold.
+//! Spans and metrics are sent by OTLP (HTTP, protobuf) to `OTEL_EXPORTER_OTLP_ENDPOINT`. If it is not set, spans are
+//! sent to Google's Telemetry API at `TRACKDROP_TELEMETRY_ENDPOINT`, with the service's own account. Metrics are not,
+//! because Google Cloud derives them from the log. If neither is set, there are only logs, which also name the trace.
+//! The SDK's own variables (`OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_*`,
+//! `OTEL_METRIC_EXPORT_INTERVAL`) apply.
 
 mod context;
 mod export;
@@ -49,24 +52,24 @@ use tracing_subscriber::{
 use trackdrop_cloud::ObjectInfo;
 use trackdrop_pipeline::{Bucket, RequestId};
 
-/// What is logged unless `RUST_LOG` says otherwise: ONNX Runtime would tell of each of its arenas.
+/// The default of `RUST_LOG`. ONNX Runtime is limited, because it would log each of its arenas.
 const SAID: &str = "info,ort=warn";
 
-/// Where traces and metrics go, and by what names.
+/// Where traces and metrics are sent, and their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TelemetrySettings {
     /// The destination; none if nothing is exported.
     pub export: Option<Export>,
-    /// `GOOGLE_CLOUD_PROJECT`, or else the dataset's: whose traces the log's lines refer to.
+    /// `GOOGLE_CLOUD_PROJECT`, or the dataset's project: the project of the traces that log lines name.
     pub project: Option<String>,
-    /// `OTEL_SERVICE_NAME` or `K_SERVICE`: what the service is called.
+    /// `OTEL_SERVICE_NAME` or `K_SERVICE`: the name of the service.
     pub service: String,
 }
 
-/// Where traces go, by the base URL of what takes OTLP over HTTP.
+/// The destination of traces: the base URL of an endpoint for OTLP over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Export {
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: a collector, which takes metrics too and asks for no credentials.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: a collector, which also accepts metrics, and needs no credentials.
     Collector(String),
     /// `TRACKDROP_TELEMETRY_ENDPOINT`: Google's Telemetry API, which accepts spans from any identity that may write them to the project.
     Google(String),
@@ -76,10 +79,10 @@ const COLLECTOR: &str = setting::COLLECTOR.about.name;
 const GOOGLE: &str = setting::TELEMETRY_ENDPOINT.about.name;
 
 impl TelemetrySettings {
-    /// From the process's environment, for this function.
+    /// Reads the process's environment, for this function.
     ///
     /// # Errors
-    /// Where credentials are not to be sent to what is named as Google's, or no project is known that spans could belong to.
+    /// Credentials must not be sent to the named address, or the project of the spans is not known.
     pub fn from_environment(function: &str) -> Result<Self, TelemetryError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let project = variable("GOOGLE_CLOUD_PROJECT").or_else(|| {
@@ -119,11 +122,12 @@ pub struct TelemetryError {
 }
 
 impl Telemetry {
-    /// The log on standard output (`RUST_LOG` says what, `info` unless set), and traces and metrics where the settings say so. Exports are
-    /// made on `runtime`, which must live until [`Telemetry::end`]. A second call in one process keeps the first one's log and trace.
+    /// Starts the log on standard output (level by `RUST_LOG`, default `info`), and traces and metrics if the settings
+    /// say so. Exports run on `runtime`, which must exist until [`Telemetry::end`]. If it is called a second time in a
+    /// process, log and traces of the first call remain.
     ///
     /// # Errors
-    /// Where the endpoint is no URL.
+    /// The endpoint is not a URL.
     pub fn start(settings: &TelemetrySettings, runtime: &Handle) -> Result<Self, TelemetryError> {
         let providers = settings.export.as_ref().map(|to| {
             let (setting, endpoint) = match to {
@@ -149,7 +153,7 @@ impl Telemetry {
             layer.with_filter(filter_fn(|metadata| metadata.target() == trackdrop_flow::end::LOG_TARGET))
         });
         let said = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(SAID));
-        // Spans hold what every line says, so they are there whatever is said.
+        // Spans have fields for every line, so they exist for any log level.
         let in_log = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("trackdrop")).or(said);
         let log = log::GoogleLog { project: settings.project.clone(), write: std::io::stdout }.with_filter(in_log);
         trackdrop_flow::trace::place_with(place);
@@ -160,7 +164,7 @@ impl Telemetry {
         Ok(Self { providers })
     }
 
-    /// Sends what has ended so far; blocks.
+    /// Sends all ended spans. Blocks.
     pub fn flush(&self) {
         if let Some(export::Providers { traces, meters }) = &self.providers {
             traces.force_flush().ok();
@@ -168,12 +172,12 @@ impl Telemetry {
         }
     }
 
-    /// Sends what is left; blocks, not for long: a process that is to go has little time.
+    /// Sends the remaining data. It blocks only for a short time, because a stopping process has little time.
     pub fn end(self) {
         const WITHIN: Duration = Duration::from_millis(800);
         let Some(export::Providers { traces, meters }) = self.providers else { return };
-        // What can't be sent now is lost, and the log has said so. Other threads wait for it, because the SDK's reader of metrics waits 5 s even with
-        // a shorter timeout.
+        // Data that can't be sent now are lost, and the log says so. Other threads wait for it, because the SDK's
+        // reader of metrics waits 5 s even with a shorter timeout.
         let (traces_sent, sent) = mpsc::channel();
         if let Some(meters) = meters {
             let metrics_sent = traces_sent.clone();
@@ -181,15 +185,15 @@ impl Telemetry {
         }
         thread::spawn(move || traces_sent.send(traces.shutdown_with_timeout(WITHIN)));
         let until = Instant::now() + WITHIN;
-        // Until both have said so, or nobody is left who would.
+        // Until both have answered, or no thread is left that could.
         while sent.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
     }
 }
 
-/// The span of the event that a request carries, once it is known which event that is; clones are the same one.
+/// The span of the event in an HTTP request. It begins when the event is known. Clones are the same span.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EventSpan {
-    /// Who called, by the request's headers.
+    /// The caller's context, from the request's headers.
     caller: Option<TraceContext>,
     span: Arc<std::sync::OnceLock<tracing::Span>>,
 }
@@ -199,13 +203,13 @@ impl EventSpan {
         Self { caller, span: Arc::default() }
     }
 
-    /// The span, where the event is known.
+    /// The span, if the event is known.
     pub(crate) fn get(&self) -> Option<&tracing::Span> {
         self.span.get()
     }
 
-    /// Begins the span of an event that starts `function`. `about` is the object that it is about, `from` the context that this object
-    /// carries.
+    /// Begins the span of an event that starts `function`. `about` is the object of the event, and `from` is the
+    /// context in that object's metadata.
     pub(crate) fn begin(
         &self,
         function: &str,
@@ -255,7 +259,7 @@ impl EventSpan {
     }
 }
 
-/// Places a span of work that the scheduler started below its request; it links to the scheduler's delivery.
+/// Makes a span of work that the scheduler started a child of its request. It links to the scheduler's delivery.
 fn place(span: &tracing::Span, request: &RequestId, carrier: Option<&ObjectInfo>) {
     let from = carrier.and_then(|carrier| TraceContext::from(|key| Some(&**carrier.metadata.get(key)?)));
     let is_upload = carrier.is_some_and(|carrier| carrier.object.bucket == Bucket::Uploads);
@@ -278,11 +282,12 @@ fn lies_below(span: &tracing::Span, parent: SpanContext) {
             span.extensions_mut().replace(kept);
         }
     });
-    // Fails only where nothing is exported.
+    // This fails only if nothing is exported.
     span.set_parent(Context::new().with_remote_span_context(parent)).ok();
 }
 
-/// The context that what is made within a span carries: the span's own, or where it has none that of the request's outermost span.
+/// The context for objects that are written within a span: that of the span, or, if it has none, that of the request's
+/// root span.
 fn context_of(span: &tracing::Span) -> SpanContext {
     let own = span.context().span().span_context().clone();
     if own.is_valid() {
@@ -295,7 +300,7 @@ fn context_of(span: &tracing::Span) -> SpanContext {
     below.flatten().unwrap_or(own)
 }
 
-/// For the log; the span has begun then.
+/// For the log, after the span has begun.
 fn names_itself(span: &tracing::Span) {
     let context = span.context();
     let own = context.span().span_context().clone();

@@ -1,4 +1,5 @@
-//! Translates an event into our own terms: buckets by role, the creation time known, dead letters with the function whose attempts all failed.
+//! Translates an event into Trackdrop's terms: buckets by role, objects with their creation time, dead letters with the
+//! function whose attempts all failed.
 
 use crate::{
     answer::Answer,
@@ -13,22 +14,22 @@ use trackdrop_pipeline::{
     trigger::{Trigger, files::STAGES},
 };
 
-/// Our event, with the trace that its object belongs to where it says so; or the answer where there is nothing to do.
+/// The translated event, with the trace of its object, if it names one. Or the answer, if there is nothing to do.
 pub(crate) type Known = Result<(Event, Option<TraceContext>), Answer>;
 
-/// What an event is understood by.
+/// Translates events.
 #[derive(Clone, Copy)]
 pub(crate) struct Translator<'a> {
     pub(crate) buckets: &'a Buckets,
     pub(crate) storage: &'a dyn Storage,
-    /// Of the function that gets the event.
+    /// The trigger of the function that gets the event.
     pub(crate) trigger: &'a Trigger,
-    /// Of uploads, where it is another than the built-in one.
+    /// The trigger of uploads, if it is not the built-in one.
     pub(crate) uploads: Option<&'a Trigger>,
 }
 
 impl Translator<'_> {
-    /// What an event means to us.
+    /// Translates one event.
     pub(crate) async fn event_of(self, typed: GoogleEvent) -> Result<Known, Failure> {
         match typed {
             GoogleEvent::Ours(Event::DeadLetter(_)) => Ok(Err(Answer::StartsNothing(
@@ -63,13 +64,13 @@ impl Translator<'_> {
             ))));
         };
         let object = ObjectName::new(role, name);
-        // Before any call to the store: this check needs none.
+        // This check is before any call to the store, because it needs none.
         if let Some(why) = self.trigger.ignores(&object, bytes) {
             return Ok(Err(Answer::IgnoredUpload(why)));
         }
         let (created, trace) = match (created, metadata) {
             (Some(created), Some(metadata)) => (created, trace_of(&metadata)),
-            // Attributes alone don't say it, and an upload's request id holds the time.
+            // Attributes do not have the creation time, but the request id of an upload contains it.
             (created, _) => match (self.storage.stat(&object).await, created) {
                 (Ok(info), _) if info.generation == generation => match self.trigger.ignores(&object, Some(info.bytes))
                 {
@@ -77,7 +78,8 @@ impl Translator<'_> {
                     None => (info.created, trace_of(&info.metadata)),
                 },
                 (Err(error), _) if !error.is_not_found() => return Err(error.into()),
-                // The object is gone, and the handler that takes the event must say so: a request may wait for the result of it.
+                // The object does not exist any more, and the handler must record that, because a request can wait for
+                // its result.
                 (_, Some(created)) => (created, None),
                 (Ok(_), None) => {
                     return Ok(Err(Answer::StartsNothing(format!(
@@ -107,14 +109,14 @@ impl Translator<'_> {
             .ok_or_else(|| {
                 Answer::StartsNothing(format!("{subscription} abandoned an event that starts no function"))
             })?;
-        // The name is `trackdrop-track`, or another name that contains the function's. A subscription that is named after another function has no
-        // events of this one.
+        // The name is `trackdrop-track`, or another name that contains that of the function. A subscription with the
+        // name of another function has no events of this one.
         let named =
             |stage: &str| subscription.rsplit('/').next().is_some_and(|name| name.split('-').any(|word| word == stage));
         if !named(&function) && Stage::ALL.iter().any(|stage| named(stage.name())) {
             return Err(Answer::StartsNothing(format!("{subscription} has no events of {function} to give up")));
         }
-        // Pub/Sub retains no answers; the function's log does.
+        // Pub/Sub does not store answers, but the function's log has them.
         let reason = format!("{function} never took the event; its log says why (subscription {subscription})");
         Ok(Event::DeadLetter(DeadLetter { function, event: Box::new(event), attempts, reason, published }))
     }

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// Whether the headers say so.
+/// Whether the headers say that the request is a CloudEvent.
 pub(super) fn is_one(headers: &HeaderMap) -> bool {
     content_type(headers).is_some_and(|value| value.starts_with("application/cloudevents"))
         || headers.contains_key("ce-specversion")
@@ -18,7 +18,7 @@ fn content_type(headers: &HeaderMap) -> Option<String> {
     headers.get(CONTENT_TYPE)?.to_str().ok().map(essence)
 }
 
-/// A media type without its parameters, in the one case that two of them can be compared in.
+/// A media type without its parameters, in lower case, so that two of them can be compared.
 fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
@@ -33,7 +33,8 @@ pub(super) fn decode(headers: &HeaderMap, body: &Bytes) -> Result<Event, Malform
         return structured(json);
     }
     let mut event = to_event(headers, body.to_vec()).map_err(Malformed::new)?;
-    // The HTTP binding percent-encodes what a header can't hold; the SDK leaves it so. A subject that does not decode was not encoded.
+    // The HTTP binding percent-encodes characters that a header can't have, and the SDK does not decode them. If a
+    // subject can't be decoded, it was not encoded.
     let decoded = event.subject().and_then(|subject| percent_decode_str(subject).decode_utf8().ok());
     if let Some(decoded) = decoded.map(Cow::into_owned) {
         event.set_subject(Some(decoded));
@@ -41,12 +42,13 @@ pub(super) fn decode(headers: &HeaderMap, body: &Bytes) -> Result<Event, Malform
     normalise(event)
 }
 
-/// An event whose JSON holds all of it.
+/// An event in structured mode: its JSON has all of it.
 pub(super) fn structured(json: Value) -> Result<Event, Malformed> {
     normalise(serde_json::from_value(json).map_err(|error| Malformed(format!("not a CloudEvent: {error}")))?)
 }
 
-/// Data that is JSON becomes JSON: the SDK leaves it as bytes in binary mode. Otherwise an event stays as it came.
+/// Parses data that is JSON, because the SDK leaves it as bytes in binary mode. Everything else in an event is
+/// unchanged.
 fn normalise(mut event: Event) -> Result<Event, Malformed> {
     let not_json = |error| Malformed(format!("the data is not JSON: {error}"));
     let kind = essence(event.datacontenttype().unwrap_or("application/json"));

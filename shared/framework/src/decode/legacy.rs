@@ -15,7 +15,7 @@ const DATABASE: &str = "firebasedatabase.googleapis.com";
 const ANALYTICS: &str = "firebaseanalytics.googleapis.com";
 const REMOTE_CONFIG: &str = "firebaseremoteconfig.googleapis.com";
 
-/// Old types, the CloudEvents types that follow them, and the service that they are of.
+/// Old types, the CloudEvents types that replace them, and their service.
 const TYPES: &[(&str, &str, &str)] = &[
     ("google.pubsub.topic.publish", MESSAGE_PUBLISHED, PUBSUB),
     ("providers/cloud.pubsub/eventTypes/topic.publish", MESSAGE_PUBLISHED, PUBSUB),
@@ -41,10 +41,10 @@ const TYPES: &[(&str, &str, &str)] = &[
         REMOTE_CONFIG,
     ),
 ];
-/// Says in its data what happened, and not in its type.
+/// The data say what happened, and not the type.
 const OBJECT_CHANGE: &str = "providers/cloud.storage/eventTypes/object.change";
 
-/// Whether the members say so. The oldest form has the members of `context` at the top.
+/// Whether the members say that this is a background event. The oldest form has the members of `context` at the top.
 pub(super) fn is_one(json: &Map<String, Value>) -> bool {
     json.get("context").is_some_and(Value::is_object)
         || (json.contains_key("eventId") && json.contains_key("eventType"))
@@ -82,7 +82,7 @@ pub(super) fn decode(mut json: Map<String, Value>) -> Result<Event, Malformed> {
     build(Attributes { id, event_type, source: format!("//{service}/{resource}"), subject, time }, data)
 }
 
-/// What an event says of the thing that it is about.
+/// The resource of an event.
 struct Told {
     resource: String,
     subject: Option<String>,
@@ -102,7 +102,7 @@ fn split_at(resource: &str, at: &str, data: Value) -> Result<Told, Malformed> {
 fn of_object(resource: &str, data: Value) -> Result<Told, Malformed> {
     let mut told = split_at(resource, "/objects/", data)
         .map_err(|_| Malformed(format!("the resource {resource:?} names no object")))?;
-    // The resource may end in the generation; only the data tells `a#1` from generation 1 of `a`.
+    // The resource can end with the generation. Only the data distinguish `a#1` from generation 1 of `a`.
     if let Some(name) = told.data.get("name").and_then(Value::as_str) {
         told.subject = Some(format!("objects/{name}"));
     }

@@ -11,7 +11,8 @@ const MESSAGE_ID: &str = "x-goog-pubsub-message-id";
 const PUBLISH_TIME: &str = "x-goog-pubsub-publish-time";
 const SUBSCRIPTION: &str = "x-goog-pubsub-subscription-name";
 
-/// The attributes that matter to us, as Cloud Storage and dead lettering write them; headers lose the case of their names.
+/// The attributes that Trackdrop uses, as Cloud Storage and dead lettering write them. The names of headers lose upper
+/// case.
 const ATTRIBUTES: &[&str] = &[
     "eventType",
     "payloadFormat",
@@ -23,7 +24,7 @@ const ATTRIBUTES: &[&str] = &[
     "CloudPubSubDeadLetterSourceSubscription",
 ];
 
-/// Whether the headers carry a message's metadata.
+/// Whether the headers have a message's metadata.
 pub(super) fn is_unwrapped(headers: &HeaderMap) -> bool {
     headers.contains_key(MESSAGE_ID)
 }
@@ -44,7 +45,7 @@ pub(super) fn wrapped(envelope: Map<String, Value>) -> Result<Event, Malformed> 
     build(attributes, data)
 }
 
-/// The body is the message's data; its metadata and attributes are headers.
+/// The body is the message's data. Its metadata and attributes are headers.
 pub(super) fn unwrapped(headers: &HeaderMap, body: &Bytes) -> Result<Event, Malformed> {
     let header = |name: &str| -> Result<Option<String>, Malformed> {
         let Some(value) = headers.get(name) else { return Ok(None) };
@@ -70,8 +71,8 @@ pub(super) fn unwrapped(headers: &HeaderMap, body: &Bytes) -> Result<Event, Malf
     build(Attributes { id, event_type: MESSAGE_PUBLISHED.into(), source, time, subject: None }, data)
 }
 
-/// A message's data without any metadata, where that data is a Cloud Storage object. Nothing says what happened to it, so the
-/// subscription must be one of finalized objects; one that says that it was deleted is refused.
+/// A message's data without metadata, if the data are a Cloud Storage object. Nothing says what happened to the object,
+/// so the subscription must have only finalized objects. An object that was deleted is refused.
 pub(super) fn bare_object(object: Map<String, Value>) -> Result<Event, Malformed> {
     if object.contains_key("timeDeleted") {
         return Err(Malformed::new("a deleted object came without the attribute `eventType`"));
@@ -86,8 +87,8 @@ pub(super) fn bare_object(object: Map<String, Value>) -> Result<Event, Malformed
     build(attributes, Value::Object(object))
 }
 
-/// The data of a `messagePublished` event that is built from another shape: the message in its one form, and whatever else came with it, such as
-/// the subscription.
+/// The data of a `messagePublished` event that is built from another format: the message in its standard form, and
+/// everything else that came with it, such as the subscription.
 pub(super) fn message_data(
     mut envelope: Map<String, Value>,
     id: Option<&str>,
@@ -97,7 +98,8 @@ pub(super) fn message_data(
     Ok(Value::Object(envelope))
 }
 
-/// The data of an event that was one already: all of it, with the names that we read by where it has only the other ones.
+/// The data of an event that is already a `messagePublished` event: all of it. If it has only the other names of
+/// members, the names that we read are added.
 pub(super) fn completed(mut data: Map<String, Value>) -> Result<Value, Malformed> {
     complete(message_of(&mut data)?, None, None);
     Ok(Value::Object(data))
@@ -110,7 +112,8 @@ fn message_of(envelope: &mut Map<String, Value>) -> Result<&mut Map<String, Valu
     }
 }
 
-/// Push requests write some members twice, in two spellings; each is there in the one that Google's schema has. Nothing is taken away.
+/// Push requests write some members twice, with two spellings. After this, each exists with the spelling of Google's
+/// schema. Nothing is removed.
 fn complete<'a>(
     message: &'a mut Map<String, Value>,
     id: Option<&str>,

@@ -30,13 +30,14 @@ pub(crate) async fn layer(
     }
     let _in_span = span.enter();
     match answer {
-        // Its line is written where the work is counted.
+        // The line of a successful delivery is written where its work is counted.
         Some(Answer::Done) => tracing::debug!(function, status, ms, "answered"),
         Some(Answer::StartsNothing(_)) => tracing::debug!(function, status, ms, reason, "starts nothing"),
-        // Once per object, since it is acknowledged: a user who misses a video finds the reason here.
+        // This is written once per object, because the event is acknowledged. A user who misses a video finds the
+        // reason here.
         Some(Answer::IgnoredUpload(_)) => telemetry::upload_ignored(function, reason),
-        // Acknowledged like them, because other objects of a shared bucket must not fill the dead letters. But if a setting is wrong, this line is
-        // the only sign of uploads that start nothing.
+        // It is acknowledged, because other buckets' objects on a shared topic must not fill the dead letters. But if a
+        // setting is wrong, this line is the only sign of uploads that start nothing.
         Some(Answer::Foreign(_)) => tracing::warn!(function, status, ms, "not taken: {reason}"),
         Some(Answer::Full) => tracing::info!(function, status, ms, "rejected: {reason}"),
         Some(Answer::Transient(_)) => {

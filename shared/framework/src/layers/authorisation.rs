@@ -16,9 +16,9 @@ use std::sync::Arc;
 /// Who may push.
 #[derive(Clone, Debug)]
 pub(crate) enum MayPush {
-    /// The holders of good tokens.
+    /// Callers with a valid token.
     Holders(Arc<Verifier>),
-    /// Programs of this machine, and no page that a browser shows here.
+    /// Programs on this machine, but no page in a browser.
     ThisMachine,
     /// Any caller that reaches this service: something else has checked it.
     Anyone,

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 /// A notification has about 2 KB, with the custom metadata of its object at most about 20 KB.
 pub(crate) const LIMIT_BYTES: usize = 1 << 20;
-/// For the whole of it, however it comes.
+/// The time limit for the whole body.
 pub(crate) const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn layer(request: Request, next: Next) -> Response {

@@ -9,7 +9,7 @@ use axum::{
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The place that an event brings along: a worker that pulls takes a place before it pulls the event.
+/// The slot of an event. A worker that pulls reserves a slot before it pulls the event.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     _permit: Arc<OwnedSemaphorePermit>,
@@ -24,7 +24,7 @@ impl From<OwnedSemaphorePermit> for Place {
 pub(crate) async fn layer(State(places): State<Arc<Semaphore>>, mut request: Request, next: Next) -> Response {
     let brought = request.extensions_mut().remove::<Place>();
     let place = brought.or_else(|| places.try_acquire_owned().ok().map(Place::from));
-    // Held until the work has ended, though its answer may have been given before.
+    // The slot is held until the work has ended, even if the answer was sent earlier.
     match place {
         Some(_place) => next.run(request).await,
         None => Answer::Full.into_response(),

@@ -1,4 +1,5 @@
-//! Answers before the acknowledgement deadline, and before the process must exit: the work is asked to stop, and the event is returned.
+//! Answers before the acknowledgement deadline, and before the process must exit. The work is asked to stop, and the
+//! event is returned.
 
 use crate::{answer::Answer, stuck::Stuck};
 use axum::{
@@ -10,23 +11,24 @@ use std::time::Duration;
 use tokio::sync::watch;
 use trackdrop_pipeline::Delivery;
 
-/// How long work that was asked to stop may take to say so itself.
+/// How long work that was asked to stop may take to answer itself.
 pub(crate) const STOPS_WITHIN: Duration = Duration::from_secs(1);
 
 /// When an event is returned.
 #[derive(Clone, Debug)]
 pub(crate) struct Deadline {
     pub(crate) after: Duration,
-    /// Whether progress puts it off: where the queue waits for as long as somebody works.
+    /// Whether progress extends it. It does if the queue waits as long as the event is in progress.
     pub(crate) is_put_off: bool,
-    /// True once the process is to go.
+    /// True if the process must stop.
     pub(crate) hand_back: watch::Receiver<bool>,
-    /// Where work goes that does not stop.
+    /// Handles work that does not stop.
     pub(crate) stuck: Stuck,
 }
 
-/// Puts a [`Delivery`] beside the request and cancels it when its time is over. Work that does not stop then continues without an answer and keeps
-/// its place. This does no harm: its effects are the same as those of the attempt that follows.
+/// Adds a [`Delivery`] to the request, and cancels it when its time is over. If the work does not stop then, it
+/// continues without an answer, and occupies its slot. This does no harm: its effects are the same as those of the next
+/// attempt.
 pub(crate) async fn layer(State(deadline): State<Deadline>, mut request: Request, next: Next) -> Response {
     let Deadline { after, is_put_off, mut hand_back, stuck } = deadline;
     let delivery = Delivery::new();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, env, fmt::Display, str::FromStr};
 use trackdrop_cloud::google::SettingsError;
 use trackdrop_pipeline::Failure;
 
-/// The values of settings. One that is empty is one that is not set.
+/// The values of settings. An empty value counts as not set.
 #[derive(Clone, Debug, Default)]
 pub struct Values(BTreeMap<String, String>);
 
@@ -30,7 +30,7 @@ impl Values {
         Ok(Self(trackdrop_cloud::google::variables()))
     }
 
-    /// As they are, for what reads them itself.
+    /// The texts, for code that parses them itself.
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.0
     }
@@ -44,7 +44,7 @@ impl Values {
         self.text(setting.about.name).is_some()
     }
 
-    /// Its value; none where it is not set.
+    /// Its value. None if it is not set.
     ///
     /// # Errors
     /// A value that it can't have.
@@ -57,7 +57,7 @@ impl Values {
         self.text(name).map(parse).transpose()
     }
 
-    /// Its value as a type that a library reads from text, and whose errors say what it must be.
+    /// Its value, as a type that a library parses. The library's errors say what is allowed.
     ///
     /// # Errors
     /// A value that it can't have.
