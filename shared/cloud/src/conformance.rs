@@ -1,6 +1,6 @@
-//! What every [`Storage`] must do. A back end's tests call [`check_all`] with a fresh, empty store.
+//! Checks what every [`Storage`] must do. A back end's tests call [`check_all`] with an empty store.
 //!
-//! The checks panic with what differed, as test assertions do; they are not part of any program's flow.
+//! The checks panic with the difference, like test assertions. No program uses them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use crate::{Content, Listing, OpenObject, Precondition, PutOptions, Storage, StorageError};
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use std::{collections::BTreeMap, io::Write, sync::Arc};
 use trackdrop_pipeline::names::{Bucket, ObjectName};
 
-/// Names that only a store that takes names for data can hold.
+/// Names that only a store that treats names as data can have.
 pub const STRANGE_NAMES: &[&str] = &[
     "plain.mp4",
     "with space.mp4",

@@ -1,15 +1,20 @@
 //! All three traits on Google Cloud: Cloud Storage, Pub/Sub and BigQuery.
 //!
-//! **Why plain JSON calls and not the official clients.** One transport does everything here. The official `google-cloud-storage`
-//! reads and writes over JSON but lists, stats and deletes over gRPC only, which the emulator that the tests run against does not
-//! speak; its resumable uploads can't reach an emulator on a port (it sends `Host` without one); and with `-pubsub` and
-//! `-bigquery-v2` it brings tonic into services that must start within 150 ms in 40 MB. The calls needed are stable REST v1/v2.
-//! Only a worker that pulls by a stream links the official client (`trackdrop-framework`, feature `pull`): streams are gRPC. Only
-//! credentials come from the official `google-cloud-auth`, because they are the difficult part.
+//! **Why plain JSON calls and not the official clients.** One HTTP client is enough for everything here, and the needed
+//! calls are stable REST v1/v2. The official clients have three problems:
 //!
-//! An endpoint from `STORAGE_EMULATOR_HOST`, `PUBSUB_EMULATOR_HOST` or `BIGQUERY_EMULATOR_HOST` is called anonymously: nothing asks a
-//! metadata server then. One from `TRACKDROP_STORAGE_ENDPOINT`, `TRACKDROP_PUBSUB_ENDPOINT` or `TRACKDROP_BIGQUERY_ENDPOINT` is called with
-//! credentials, as Google's own is.
+//! - `google-cloud-storage` reads and writes over JSON, but lists, stats and deletes only over gRPC, which the emulator
+//!   of the tests does not support.
+//! - Its resumable uploads can't reach an emulator on a port, because it sends `Host` without the port.
+//! - With `-pubsub` and `-bigquery-v2` it adds tonic to services that must start within 150 ms and use 40 MB.
+//!
+//! Two official crates are used. `google-cloud-auth` provides credentials, because they are the difficult part. A
+//! worker that pulls uses Google's client for the streaming pull, which is gRPC (`trackdrop-framework`, feature
+//! `pull`).
+//!
+//! An endpoint from `STORAGE_EMULATOR_HOST`, `PUBSUB_EMULATOR_HOST` or `BIGQUERY_EMULATOR_HOST` is called without
+//! credentials, so no metadata server is needed. One from `TRACKDROP_STORAGE_ENDPOINT`, `TRACKDROP_PUBSUB_ENDPOINT` or
+//! `TRACKDROP_BIGQUERY_ENDPOINT` is called with credentials, like Google's own.
 
 mod api;
 mod publisher;

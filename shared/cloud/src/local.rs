@@ -1,4 +1,4 @@
-//! All three traits from one directory, for a laptop and for tests.
+//! Implements all three traits in one directory, for a laptop and for tests.
 //!
 //! ```text
 //! DATA/results/<request_id>/...   what users take away (hard links to the blobs)
@@ -10,12 +10,13 @@
 //! DATA/.store/reserve             deleted when the disk is full, so that the failure can still be recorded
 //! ```
 //!
-//! - **Atomic.** A blob is written and synced first; one transaction then checks the precondition, names the object and queues the
-//!   messages of the triggers that match. `kill -9` leaves a blob that nothing names (swept later), never half an object, and never an
-//!   object whose event is lost.
-//! - **At least once.** A message belongs to the process that leased it. The operating system releases that process's file lock
-//!   when it dies, however it dies; any other process, or the next one, then hands the message out again. No timeout is involved.
-//! - **Several processes** may work on one directory: SQLite serialises them.
+//! - **Atomic.** A blob is written and synced first. One transaction then checks the precondition, names the object,
+//!   and queues the messages of the triggers that match. `kill -9` can leave a blob without a name, which is deleted
+//!   later. It can't leave half an object, or an object whose event is lost.
+//! - **At least once.** A message is leased to one process. The operating system releases that process's file lock when
+//!   it dies in any way. Then any other process, or the next one, returns the message to the queue. There is no
+//!   timeout.
+//! - **Several processes** can use one directory, because SQLite serialises them.
 
 mod bus;
 mod catalog;

@@ -14,12 +14,12 @@ pub trait Publisher: Send + Sync + std::fmt::Debug {
     /// Returns once the message is stored.
     async fn publish(&self, topic: &str, event: &Event) -> Result<(), PublishError>;
 
-    /// Publishes the event of an existing object again, to the functions that it starts: for an event that was lost. Returns once the message is
-    /// stored.
+    /// Publishes the event of an existing object again, to the functions that it starts. It is for lost events. Returns
+    /// when the message is stored.
     async fn tell_again(&self, object: &ObjectFinalized) -> Result<(), PublishError>;
 }
 
-/// A message that was not stored; another attempt may succeed.
+/// A message that was not stored. Another attempt can succeed.
 #[derive(Debug, thiserror::Error)]
 #[error("publishing to {topic}: {reason}")]
 pub struct PublishError {

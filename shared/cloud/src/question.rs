@@ -6,10 +6,10 @@ use std::time::Duration;
 /// Runs one SELECT over the tables and views of the warehouse. It writes nothing, and reads no other tables.
 #[async_trait]
 pub trait Questions: Send + Sync + std::fmt::Debug {
-    /// What a statement would read. The statement does not run.
+    /// Returns how much a statement would read. The statement does not run.
     ///
     /// # Errors
-    /// [`QuestionError`]: the statement is not allowed, or is no statement.
+    /// [`QuestionError`]: the statement is not allowed, or is not valid.
     async fn price(&self, statement: &str) -> Result<Price, QuestionError>;
 
     /// Runs a statement that [`Questions::price`] allows.
@@ -19,32 +19,32 @@ pub trait Questions: Send + Sync + std::fmt::Debug {
     async fn answer(&self, statement: &str, bounds: QuestionBounds) -> Result<Answered, QuestionError>;
 }
 
-/// What a statement reads.
+/// How much a statement reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Price {
     /// Bytes that are read.
     pub bytes: u64,
-    /// Bytes that are paid for: each table counts as a certain size at least.
+    /// Bytes that are paid for. Each table counts with at least a certain size.
     pub paid_bytes: u64,
 }
 
 /// The limits of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuestionBounds {
-    /// Bytes that may be paid for.
+    /// Largest number of paid bytes.
     pub paid_bytes: u64,
-    /// Rows of the answer.
+    /// Largest number of rows of the answer.
     pub rows: usize,
-    /// Time.
+    /// Largest duration.
     pub time: Duration,
 }
 
-/// What a statement gave.
+/// The result of a statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answered {
     /// Its columns: name and type.
     pub columns: Vec<(String, String)>,
-    /// Its rows: of each column the value as text, or none for NULL.
+    /// Its rows: for each column the value as text, or none for NULL.
     pub rows: Vec<Vec<Option<String>>>,
     /// Whether there are more rows than these.
     pub is_cut: bool,

@@ -1,18 +1,18 @@
-//! Uploads that a browser sends directly to the store, in pieces. They resume where they broke off.
+//! Uploads that a browser sends directly to the store, in parts. They resume after an interruption.
 
 use crate::StorageError;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use trackdrop_pipeline::names::ObjectName;
 
-/// Opens uploads for senders that have no rights on the store.
+/// Opens uploads for senders that have no permission on the store.
 #[async_trait]
 pub trait UploadSessions: Send + Sync + std::fmt::Debug {
     /// Opens the upload of one new object, and returns its address. With the address a sender can send this object and nothing
     /// else.
     ///
     /// # Errors
-    /// [`StorageError::Precondition`] where there is an object of this name.
+    /// [`StorageError::Precondition`]: an object with this name exists.
     async fn open_upload(&self, object: &ObjectName, upload: &NewUpload) -> Result<String, StorageError>;
 
     /// The scheme, host and port of these addresses, which a page must be allowed to send to.

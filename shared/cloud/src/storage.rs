@@ -26,18 +26,18 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// The metadata of an object, without its content.
     async fn stat(&self, object: &ObjectName) -> Result<ObjectInfo, StorageError>;
 
-    /// An object with its content; meant for small ones.
+    /// Reads an object with its content. Use it for small objects.
     async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError>;
 
-    /// An object as a file that exists for as long as the returned value does. With a generation, exactly that one.
+    /// Gets an object as a file, which exists as long as the returned value. With a generation, exactly that one.
     async fn fetch(
         &self,
         object: &ObjectName,
         generation: Option<i64>,
     ) -> Result<(ObjectInfo, LocalFile), StorageError>;
 
-    /// An object to read parts of, without a copy on this host: as a file where the store has it as one here, else in ranges. With a
-    /// generation, exactly that one.
+    /// Opens an object to read parts of it, without a copy on this host: as a file, if the store has it as a file on
+    /// this host, and otherwise in ranges. With a generation, exactly that one.
     async fn open(
         &self,
         object: &ObjectName,
@@ -47,12 +47,12 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
         Ok((info, OpenObject::File(file)))
     }
 
-    /// Every object of the bucket of `prefix` whose name begins with the name of `prefix`, in name order. One that the store describes in a way that
-    /// can't be understood is left out, and the log says so.
+    /// Lists every object of the bucket of `prefix` whose name begins with the name of `prefix`, in the order of names.
+    /// If the metadata of an object are invalid, it is left out, and the log says so.
     async fn list(&self, prefix: &ObjectName) -> Result<Vec<ObjectInfo>, StorageError>;
 
-    /// A page of [`Storage::list`], for listings that may be too long for memory: the first one, or the one that an earlier one
-    /// names. By itself a store gives all at once.
+    /// Returns a page of [`Storage::list`], for listings that can be too long for memory: the first page, or the one
+    /// that an earlier page names. The default implementation returns everything as one page.
     async fn list_page(&self, prefix: &ObjectName, _from: Option<&str>) -> Result<Page, StorageError> {
         Ok(Page { objects: self.list(prefix).await?, next: None })
     }
@@ -64,10 +64,10 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     fn scratch(&self) -> &Path;
 }
 
-/// A part of a listing.
+/// A page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Objects in name order, after those of earlier parts. There may be none though others follow.
+    /// Objects in the order of names, after those of earlier pages. A page can be empty although others follow.
     pub objects: Vec<ObjectInfo>,
     /// The argument of [`Storage::list_page`] for the next page; none if this is the last one.
     pub next: Option<String>,
@@ -79,7 +79,7 @@ pub struct Listing<'a> {
     storage: &'a dyn Storage,
     prefix: ObjectName,
     objects: std::vec::IntoIter<ObjectInfo>,
-    /// Where the listing continues: at the beginning, at the next part, or not at all.
+    /// Where the listing continues: at the beginning, at the next page, or not at all.
     next: Option<Option<String>>,
 }
 
@@ -89,10 +89,10 @@ impl<'a> Listing<'a> {
         Self { storage, prefix, objects: Vec::new().into_iter(), next: Some(None) }
     }
 
-    /// The next one in name order.
+    /// The next object in the order of names.
     ///
     /// # Errors
-    /// As [`Storage::list`]; the next call asks for the same part again.
+    /// The same as of [`Storage::list`]. The next call requests the same page again.
     pub async fn next(&mut self) -> Result<Option<ObjectInfo>, StorageError> {
         loop {
             if let Some(info) = self.objects.next() {
@@ -105,19 +105,19 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// What is written.
+/// The content of a write.
 #[derive(Debug)]
 pub enum Content {
     /// Bytes in memory.
     Bytes(Bytes),
-    /// A finished temporary file, best made in [`Storage::scratch`]; it is consumed.
+    /// A finished temporary file, which is consumed. Make it in [`Storage::scratch`] if possible.
     File(TempPath),
 }
 
 /// How an object is written.
 #[derive(Clone, Debug, Default)]
 pub struct PutOptions {
-    /// What must hold at the moment of writing.
+    /// The condition at the moment of writing.
     pub precondition: Precondition,
     /// MIME type.
     pub content_type: &'static str,
@@ -125,10 +125,10 @@ pub struct PutOptions {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What must hold at the moment of writing.
+/// The condition at the moment of writing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precondition {
-    /// Nothing.
+    /// No condition.
     #[default]
     None,
     /// There is no object of this name (`ifGenerationMatch=0`).
@@ -137,12 +137,12 @@ pub enum Precondition {
     Generation(i64),
 }
 
-/// What is known of an object.
+/// The metadata of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectInfo {
     /// Bucket and name.
     pub object: ObjectName,
-    /// Which writing of the name this is.
+    /// The generation of this content.
     pub generation: i64,
     /// When it was written.
     pub created: Timestamp,
@@ -152,7 +152,7 @@ pub struct ObjectInfo {
     pub crc32c: Option<u32>,
     /// Custom metadata.
     pub metadata: BTreeMap<String, String>,
-    /// Why the content can't be read as it was uploaded; none for what can.
+    /// Why the content can't be read as it was uploaded. None if it can.
     pub obstacle: Option<Obstacle>,
 }
 
@@ -161,8 +161,8 @@ pub struct ObjectInfo {
 pub enum Obstacle {
     /// It is encrypted with a key that only its uploader has.
     CustomerKey,
-    /// It is stored compressed (`Content-Encoding`). Cloud Storage unpacks what is stored with gzip as it sends it, whole whatever range is asked
-    /// for.
+    /// It is stored compressed (`Content-Encoding`). Cloud Storage decompresses gzip while it sends, and ignores
+    /// ranges.
     Compressed,
 }
 
@@ -186,7 +186,7 @@ impl ObjectInfo {
         ObjectFinalized { object: self.object.clone(), generation: self.generation, created: self.created }
     }
 
-    /// Refuses what has an obstacle.
+    /// Refuses an object that has an obstacle.
     pub(crate) fn check_readable(&self) -> Result<(), StorageError> {
         match self.obstacle {
             None => Ok(()),
@@ -195,10 +195,10 @@ impl ObjectInfo {
     }
 }
 
-/// A file that exists for as long as this value does.
+/// A file that exists as long as this value.
 #[derive(Debug)]
 pub enum LocalFile {
-    /// The store's own file: read it, never write it.
+    /// The store's own file. Never write to it.
     Stored(PathBuf),
     /// A copy, deleted with this value.
     Copied(TempPath),
@@ -226,8 +226,8 @@ pub enum OpenObject {
 /// Reads ranges of one generation of an object.
 #[async_trait]
 pub trait ReadRange: Send + Sync + std::fmt::Debug {
-    /// The bytes of the half-open range, which lies within the object. [`StorageError::NotFound`] where this generation is gone. What the
-    /// object's checksum says can't be checked on a part of it.
+    /// Reads the bytes of the half-open range, which is inside the object. [`StorageError::NotFound`]: this generation
+    /// does not exist any more. A part of an object can't be compared with the object's checksum.
     async fn read(&self, range: Range<u64>) -> Result<Bytes, StorageError>;
 }
 
@@ -237,18 +237,18 @@ pub enum StorageError {
     /// There is no such object (or no longer this generation of it).
     #[error("{0} does not exist")]
     NotFound(ObjectName),
-    /// The precondition did not hold.
+    /// The precondition was not met.
     #[error("{object} exists or was changed by another writer (precondition {precondition:?} failed)")]
     Precondition {
         /// The object.
         object: ObjectName,
-        /// What should have held.
+        /// The precondition.
         precondition: Precondition,
     },
     /// The name is empty or longer than 1,024 bytes.
     #[error("object name of {0} bytes: it must have 1 to 1,024")]
     Name(usize),
-    /// The content can't be read, whenever it is tried.
+    /// The content can't be read, and no attempt can succeed.
     #[error("{object} can't be read: {why}")]
     Unreadable {
         /// The object.
@@ -264,12 +264,12 @@ pub enum StorageError {
         /// Where.
         place: String,
     },
-    /// The store is not reachable, busy or answered with an error that may pass.
+    /// The store can't be reached, is busy, or answered with a transient error.
     #[error("{doing}: {reason}")]
     Unavailable {
         /// What was being done.
         doing: String,
-        /// What came back.
+        /// The answer.
         reason: String,
     },
 }
@@ -279,12 +279,12 @@ impl StorageError {
         Self::Unreadable { object: object.clone(), why: why.into() }
     }
 
-    /// Whether the object is not there.
+    /// Whether the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound(_))
     }
 
-    /// Whether the precondition did not hold.
+    /// Whether the precondition was not met.
     pub fn is_precondition(&self) -> bool {
         matches!(self, Self::Precondition { .. })
     }
@@ -295,7 +295,7 @@ impl From<StorageError> for Failure {
         let kind = match error {
             StorageError::Name(_) | StorageError::Unreadable { .. } => FailureKind::Permanent,
             StorageError::OutOfSpace { .. } => FailureKind::Exhausted,
-            // An object that is missing or was overtaken may be there, or be ours, at the next attempt.
+            // At the next attempt a missing object can exist, or a lost precondition can be met.
             StorageError::NotFound(_) | StorageError::Precondition { .. } | StorageError::Unavailable { .. } => {
                 FailureKind::Transient
             }

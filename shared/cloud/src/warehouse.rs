@@ -8,21 +8,21 @@ use trackdrop_tables::requests::RequestRow;
 /// A warehouse with the tables `tracks` and `requests`.
 #[async_trait]
 pub trait Warehouse: Send + Sync + std::fmt::Debug {
-    /// Loads the rows of one or several `tracks.parquet`, all of them or none, and exactly once, even if it is called several
-    /// times with the same files. Which files are loaded together must be decided once: together with other files a file would be
-    /// loaded again. Several that were refused together stay so, and may be loaded one by one.
+    /// Loads the rows of one or several `tracks.parquet`: all of them or none, and exactly once, even if it is called
+    /// several times with the same files. Decide once which files are loaded together: if a file is in two different
+    /// lists, it is loaded twice. If a list was refused, it remains refused, and its files can be loaded separately.
     async fn load_tracks(&self, files: &[TracksFile]) -> Result<LoadOutcome, WarehouseError>;
 
-    /// Records how requests ended: one row an end (which its request and moment name), all of them or none; of the same list the
-    /// first one stays. One that was taken back does not come again, or goes when a later end is recorded. Which ends are
-    /// recorded together must be decided once: together with other ends an end would be recorded again. Several that were refused
-    /// together stay so, and may be recorded one by one.
+    /// Records how requests ended, with one row per end: all of them or none. Request and time identify an end. If the
+    /// same list is recorded twice, the first one remains. A withdrawn end is not recorded again, or is removed when a
+    /// later end is recorded. Decide once which ends are recorded together: if an end is in two different lists, it is
+    /// recorded twice. If a list was refused, it remains refused, and its ends can be recorded separately.
     async fn record_requests(&self, rows: &[RequestRow]) -> Result<LoadOutcome, WarehouseError>;
 
-    /// Removes the row of a failure from before this moment, if one is recorded: the request was reopened then.
+    /// Removes the row of a failure from before this time, if there is one. The request was reopened at this time.
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError>;
 
-    /// Deletes all rows of a request, in both tables; without any it does nothing.
+    /// Deletes all rows of a request in both tables. Without any it does nothing.
     async fn forget_request(&self, request: &RequestId) -> Result<(), WarehouseError>;
 }
 
@@ -40,7 +40,7 @@ pub struct TracksFile {
 /// Whether a load had an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadOutcome {
-    /// The rows were loaded by this call.
+    /// This call loaded the rows.
     Loaded,
     /// An earlier call had loaded them.
     AlreadyLoaded,
@@ -49,7 +49,7 @@ pub enum LoadOutcome {
 /// Why a warehouse did not take rows.
 #[derive(Debug, thiserror::Error)]
 pub enum WarehouseError {
-    /// Another attempt may succeed.
+    /// Another attempt can succeed.
     #[error("{doing}: {reason}")]
     Unavailable {
         /// What was being done.
@@ -57,7 +57,7 @@ pub enum WarehouseError {
         /// What came back.
         reason: String,
     },
-    /// It will never accept these rows.
+    /// No attempt can succeed with these rows.
     #[error("{doing}: {reason}")]
     Refused {
         /// What was being done.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// Longest silence of a server, which is no bound on a whole transfer.
+/// Longest time without data from a server. A whole transfer can take longer.
 const SILENT_FOR: Duration = Duration::from_secs(60);
 
 /// A call that did not succeed.
@@ -18,7 +18,7 @@ const SILENT_FOR: Duration = Duration::from_secs(60);
 pub struct ApiError {
     /// What was being done.
     pub doing: String,
-    /// The HTTP status; none where there was no answer.
+    /// The HTTP status. None if there was no answer.
     pub status: Option<u16>,
     /// The code of the error in the answer, such as `backendError`. BigQuery's codes say more than the HTTP status.
     pub code: Option<String>,
@@ -45,7 +45,7 @@ impl ApiError {
         }
     }
 
-    /// What an answer says that is no success.
+    /// Reads the error from an answer.
     pub(super) fn answered(doing: &str, status: u16, body: &str) -> Self {
         let json: Value = serde_json::from_str(body).unwrap_or_default();
         let code = json["error"]["errors"][0]["reason"].as_str().map(str::to_owned);
@@ -58,12 +58,12 @@ impl ApiError {
         }
     }
 
-    /// A reason without an answer.
+    /// An error without an answer.
     pub(super) fn without_answer(doing: &str, reason: impl std::fmt::Display) -> Self {
         Self { doing: doing.to_owned(), status: None, code: None, reason: reason.to_string(), attempts: 1 }
     }
 
-    /// Whether the same call may succeed at another time.
+    /// Whether the same call can succeed at another time.
     pub(super) fn is_transient(&self) -> bool {
         self.status.is_none_or(is_transient)
     }
@@ -72,9 +72,9 @@ impl ApiError {
 /// Whether repeating a call has no further effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// It has none.
+    /// It has no further effect.
     Safe,
-    /// It may have one: it is made once.
+    /// It can have a further effect, so the call is made once.
     Never,
 }
 
@@ -95,7 +95,7 @@ impl Identity {
     /// The default credentials of Google Cloud. No token is requested yet.
     ///
     /// # Errors
-    /// Where there are some that can't be read.
+    /// There are credentials that can't be read.
     pub fn default_account() -> Result<Self, SettingsError> {
         let credentials = credentials::Builder::default().with_scopes([SCOPE]).build();
         Ok(Self(credentials.map_err(|error| SettingsError::Credentials(error.to_string()))?))
@@ -131,7 +131,7 @@ impl Api {
         Ok(Self { http, endpoint, identity, retry: Retry::default() })
     }
 
-    /// With another retry policy.
+    /// Sets another retry policy.
     #[must_use]
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
@@ -185,7 +185,7 @@ impl Api {
         Err(ApiError::answered(doing, status, &body))
     }
 
-    /// One attempt whose answer is given whatever its status.
+    /// One attempt. Returns its answer with any status.
     pub(super) async fn raw(
         &self,
         doing: &str,
@@ -210,7 +210,7 @@ pub(super) async fn json<T: DeserializeOwned>(doing: &str, answer: Response) -> 
     })
 }
 
-/// What an error body says, in one line.
+/// The reason in the body of an error, in one line.
 fn reason(status: u16, error: &Value, body: &str) -> String {
     let text = error["message"]
         .as_str()

@@ -30,7 +30,7 @@ pub struct Topics {
 }
 
 impl PubSub {
-    /// Over these topics and buckets.
+    /// A publisher for these topics and buckets.
     pub fn new(api: Api, topics: Topics, buckets: Buckets) -> Self {
         Self { api, topics, buckets }
     }
@@ -42,7 +42,7 @@ impl PubSub {
     async fn send(&self, full_name: &str, message: Value) -> Result<(), ApiError> {
         let url = format!("{}/v1/{full_name}:publish", self.api.endpoint());
         let messages = json!({ "messages": [message] });
-        // A message that arrives twice is the same one: at least once is what the trait promises.
+        // The message can arrive twice, because the trait promises at-least-once.
         let doing = "publishing";
         let answer = self.api.call(doing, Repeat::Safe, |http| http.post(&url).json(&messages)).await?;
         json::<Value>(doing, answer).await.map(drop)
@@ -71,8 +71,9 @@ impl Publisher for PubSub {
         };
         let (bucket, generation, created) =
             (self.buckets.name_of(*bucket), generation.to_string(), created.to_string());
-        // The form of Cloud Storage's own notifications, but for what is not known here, such as the custom metadata that names the trace: who
-        // misses it looks at the object itself. What is known is an attribute of ours, for an object that is gone by then.
+        // The format is that of Cloud Storage's own notifications, without metadata that are not known here, such as
+        // the trace. A receiver that needs these reads the object. The known creation time is a separate attribute, for
+        // an object that does not exist any more by then.
         let payload = json!({ "kind": "storage#object", "bucket": bucket, "name": name, "generation": generation });
         let message = json!({
             "data": STANDARD.encode(payload.to_string()),
@@ -85,7 +86,7 @@ impl Publisher for PubSub {
     }
 }
 
-/// A CloudEvent whose id depends on nothing but its content, so that receivers recognise a repetition.
+/// A CloudEvent whose id depends only on its content, so that receivers recognise a repetition.
 fn cloud_event(event: &Event) -> serde_json::Result<Value> {
     let mut json = serde_json::to_value(event)?;
     let digest = Sha256::digest(json.to_string());

@@ -61,7 +61,7 @@ impl Questions for BigQuery {
         let (dataset, location) = (self.default_dataset(), self.location(DOING).await.map_err(failed)?);
         let url = format!("{}/bigquery/v2/projects/{}/queries", self.api().endpoint(), self.project());
         let query = query_of(statement, &dataset, location, bounds);
-        // Made once: each run of it is paid for.
+        // The call is made once, because each run of a query is paid for.
         let answer =
             self.api().call(DOING, Repeat::Never, |http| http.post(&url).json(&query)).await.map_err(failed)?;
         let answer: Value = json(DOING, answer).await.map_err(failed)?;
@@ -139,7 +139,7 @@ fn answered(answer: &Value, most_rows: usize) -> Answered {
 fn text_of(kind: &str, value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
-        // BigQuery gives moments as seconds since 1970.
+        // BigQuery returns timestamps as seconds since 1970.
         Value::String(text) if kind == "TIMESTAMP" => {
             let micros = text.parse::<f64>().ok().map(|seconds| (seconds * 1e6).round() as i64);
             Some(micros.map_or_else(|| text.clone(), |micros| Timestamp::from_micros(micros).to_string()))

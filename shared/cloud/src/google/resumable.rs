@@ -16,10 +16,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncSeekExt},
 };
 
-/// What one request carries; a multiple of 256 KiB, as the service demands.
+/// Bytes of one request. The service needs a multiple of 256 KiB.
 const CHUNK_BYTES: u64 = 8 << 20;
 
-/// What is uploaded and where to.
+/// The content and the target of an upload.
 pub(super) struct Upload<'a> {
     pub(super) api: &'a Api,
     pub(super) doing: &'a str,
@@ -28,11 +28,11 @@ pub(super) struct Upload<'a> {
     pub(super) resource: &'a Value,
 }
 
-/// What the service says of an upload under way.
+/// The state of an upload, as the service reports it.
 enum Progress {
     /// It has this many bytes.
     Has(u64),
-    /// It has all.
+    /// It has all bytes.
     Done(ObjectResource),
 }
 
@@ -45,7 +45,7 @@ impl Upload<'_> {
         loop {
             let outcome = match is_known && at < bytes {
                 true => self.send(&session, &mut file, at, bytes).await,
-                // Nobody knows how much of the last chunk arrived; or all did, and what became of it was not said.
+                // It is not known how much of the last part arrived. All can have arrived, and the answer was lost.
                 false => self.ask(&session, bytes).await,
             };
             let error = match outcome {
@@ -55,7 +55,7 @@ impl Upload<'_> {
                     continue;
                 }
                 Ok(Progress::Has(stored)) if !is_known && stored < bytes => {
-                    // Never less than was there before; and if it were, it must be sent again.
+                    // It should not be less than before. If it is, the rest must be sent again.
                     (at, is_known) = (stored, true);
                     continue;
                 }
@@ -63,8 +63,8 @@ impl Upload<'_> {
                 Err(error) => error,
             };
             failures += 1;
-            // The session is lost. The upload may have been complete all the same. Then the precondition stops the session that is begun again, and
-            // the object is compared.
+            // The session is lost. The upload can have been complete nevertheless. Then the precondition stops the new
+            // session, and the object is compared.
             if matches!(error.status, Some(404 | 410)) && !is_anew && self.has_precondition() {
                 session = self.begin().await?;
                 (at, is_known, is_anew) = (0, true, true);
@@ -83,7 +83,7 @@ impl Upload<'_> {
         self.query.iter().any(|(name, _)| *name == "ifGenerationMatch")
     }
 
-    /// Opens a session. One that nobody uses has no effect, so this may be repeated.
+    /// Opens a session. An unused session has no effect, so this can be repeated.
     async fn begin(&self) -> Result<String, ApiError> {
         let post = |http: &reqwest::Client| {
             http.post(self.url).query(&[("uploadType", "resumable")]).query(self.query).json(self.resource)
@@ -103,7 +103,7 @@ impl Upload<'_> {
         self.progress(self.api.raw(self.doing, put).await?).await
     }
 
-    /// How much the service has.
+    /// How many bytes the service has.
     async fn ask(&self, session: &str, bytes: u64) -> Result<Progress, ApiError> {
         let put = |http: &reqwest::Client| http.put(session).header(CONTENT_RANGE, format!("bytes */{bytes}")).body("");
         self.progress(self.api.raw(self.doing, put).await?).await

@@ -18,36 +18,36 @@ impl Default for Retry {
             attempts: 6,
             first: Duration::from_millis(200),
             longest: Duration::from_secs(8),
-            // Counted from the first failure, since a call that dies of silence takes longer than this.
+            // Counted from the first failure, because a call that ends by a timeout takes longer than this.
             within: Duration::from_secs(40),
         }
     }
 }
 
 impl Retry {
-    /// With another number of attempts, the first included; at least one is made.
+    /// Sets the number of attempts, including the first. At least one is made.
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// With other waits: the first window and the longest one.
+    /// Sets the waits: the first window and the longest one.
     #[must_use]
     pub fn with_backoff(mut self, first: Duration, longest: Duration) -> Self {
         (self.first, self.longest) = (first, longest);
         self
     }
 
-    /// With another bound on the time after the first failure, in which further attempts begin.
+    /// Sets the time after the first failure in which further attempts can begin.
     #[must_use]
     pub fn with_time_limit(mut self, within: Duration) -> Self {
         self.within = within;
         self
     }
 
-    /// The wait after the `attempt`th failure (from 1), `elapsed` after the first one; none where it was the last. `jitter` in [0, 1)
-    /// picks a point of the window.
+    /// The wait after the `attempt`th failure (from 1), which is `elapsed` after the first one. None if it was the last
+    /// attempt. `jitter` in [0, 1) chooses a point of the window.
     pub(super) fn wait(&self, attempt: u32, elapsed: Duration, jitter: f64) -> Option<Duration> {
         if attempt >= self.attempts {
             return None;
@@ -58,7 +58,7 @@ impl Retry {
     }
 }
 
-/// Whether an answer says that another attempt may get a better one.
+/// Whether another attempt can succeed after this answer.
 pub(super) fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }

@@ -18,7 +18,7 @@ impl UploadSessions for CloudStorage {
     async fn open_upload(&self, object: &ObjectName, upload: &NewUpload) -> Result<String, StorageError> {
         check(object)?;
         let taken = || StorageError::Precondition { object: object.clone(), precondition: Precondition::NotExists };
-        // The precondition is checked when all has come, which is late for a large video.
+        // The precondition is checked only when all bytes have arrived, which is late for a large video.
         match self.stat(object).await {
             Ok(_) => return Err(taken()),
             Err(error) if error.is_not_found() => {}
@@ -29,7 +29,7 @@ impl UploadSessions for CloudStorage {
         let query =
             [("uploadType", "resumable"), ("ifGenerationMatch", "0"), ("fields", "name,generation,crc32c,size")];
         let (api, url) = (self.api(), self.upload_url(object.bucket));
-        // A session that nobody uses has no effect, so this may be repeated.
+        // An unused session has no effect, so this can be repeated.
         let post = |http: &reqwest::Client| {
             let post = http.post(&url).query(&query).json(&resource).header(ORIGIN, &upload.page);
             post.header("x-upload-content-type", CONTENT_TYPE).header("x-upload-content-length", upload.bytes)

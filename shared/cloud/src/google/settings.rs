@@ -25,7 +25,7 @@ impl Buckets {
         }
     }
 
-    /// The role of a bucket; none for a bucket that is not ours.
+    /// The role of a bucket. None for a bucket that the deployment does not use.
     pub fn role_of(&self, name: &str) -> Option<Bucket> {
         Bucket::ALL.into_iter().find(|&role| self.name_of(role) == name)
     }
@@ -34,18 +34,19 @@ impl Buckets {
 /// The addresses and names of buckets, topics and tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GoogleSettings {
-    /// `GOOGLE_CLOUD_PROJECT`; load jobs run in it, traces are named by it.
+    /// `GOOGLE_CLOUD_PROJECT`: load jobs run in it, and traces belong to it.
     pub project: String,
     /// `TRACKDROP_BUCKET_UPLOADS`, `_WORK`, `_RESULTS`.
     pub buckets: Buckets,
-    /// `TRACKDROP_TOPIC_REQUESTS`; and `TRACKDROP_TOPIC_UPLOADS` and `_WORK`, which may be missing and only the sweeper needs.
+    /// `TRACKDROP_TOPIC_REQUESTS`. Also `TRACKDROP_TOPIC_UPLOADS` and `_WORK`, which are optional, because only the
+    /// sweeper needs them.
     pub topics: Topics,
     /// `TRACKDROP_DATASET`, as `project.dataset`.
     pub dataset: (String, String),
     /// `TRACKDROP_DATASET_LOCATION`: the location of the dataset, such as `europe-west4` or `EU`. If it is not set, it is read
     /// from BigQuery, which needs one more right.
     pub dataset_location: Option<String>,
-    /// Where the APIs are called other than at Google's public addresses.
+    /// Addresses of the APIs that replace Google's public ones.
     pub endpoints: Endpoints,
     /// `STORAGE_EMULATOR_HOST`: called without credentials instead of Cloud Storage.
     pub storage_emulator: Option<String>,
@@ -84,7 +85,7 @@ impl Endpoints {
     }
 }
 
-/// Pub/Sub, for a process that needs nothing else: from the process's environment alone.
+/// Pub/Sub, for a process that needs nothing else. It reads the process's environment.
 ///
 /// # Errors
 /// An endpoint to which credentials may not be sent, or no credentials.
@@ -98,7 +99,7 @@ pub fn pubsub_from_environment() -> Result<Api, SettingsError> {
 /// An address that credentials may be sent to, as a base URL; `name` is the service setting that holds it.
 ///
 /// # Errors
-/// Where it is not an address, or where it is plain HTTP to another machine: who listens on the way could use the credentials.
+/// It is not an address, or it is plain HTTP to another machine, where the credentials could be intercepted.
 pub fn check_endpoint(name: &'static str, value: &str) -> Result<String, SettingsError> {
     let url = reqwest::Url::parse(value).ok();
     let is_local = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "[::1]");
@@ -153,7 +154,7 @@ pub fn variables() -> BTreeMap<String, String> {
 /// An environment variable of the process. An empty one counts as not set.
 ///
 /// # Errors
-/// Where it is not text.
+/// It is not text.
 pub fn variable(name: &'static str) -> Result<Option<String>, SettingsError> {
     match env::var(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
@@ -233,7 +234,7 @@ impl GoogleSettings {
         CloudStorage::new(api, self.buckets.clone())
     }
 
-    /// Cloud Storage with this one bucket for every role: for reading objects of other buckets, such as a model.
+    /// Cloud Storage with this bucket for every role, to read objects of other buckets, such as a model.
     ///
     /// # Errors
     /// There are no credentials.

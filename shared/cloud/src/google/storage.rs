@@ -19,21 +19,22 @@ use std::{path::Path, sync::Arc};
 use tempfile::{NamedTempFile, TempDir};
 use trackdrop_pipeline::{Bucket, names::ObjectName};
 
-/// Above this an upload is resumable: a broken connection then costs a chunk and not the whole.
+/// Above this size an upload is resumable: a broken connection then costs only a part.
 const RESUMABLE_FROM_BYTES: usize = 8 << 20;
-/// What a path segment of the API keeps as it is.
+/// Characters that are not encoded in a path segment of the API.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-/// Objects that a listing leaves out which are named.
+/// How many of the objects that a listing leaves out are named in the log.
 const NAMED: usize = 5;
-/// Downloads that are restarted because the object was overwritten in between.
+/// How often a download is restarted because the object was overwritten in the meantime.
 const OVERTAKEN: u32 = 5;
 
 /// Cloud Storage.
 ///
-/// - Every write carries its CRC32C, which the service checks; every read is checked against it here.
+/// - Every write has its CRC32C, which the service checks. Every read is compared with it here.
 /// - A deletion names the generation that it deletes, and is repeated.
-/// - A write with a precondition is repeated after a transient failure: if an attempt that seemed to fail had arrived, the next one meets
-///   412, and the object is compared with what was to be written. A write without one is made once.
+/// - A write with a precondition is repeated after a transient failure. If the first attempt had an effect although it
+///   seemed to fail, the next one gets 412. Then the object is compared with the content that was to be written. A
+///   write without a precondition is made once.
 #[derive(Clone, Debug)]
 pub struct CloudStorage {
     api: Api,
@@ -43,7 +44,7 @@ pub struct CloudStorage {
 }
 
 impl CloudStorage {
-    /// Over these buckets.
+    /// Cloud Storage with these buckets.
     ///
     /// # Errors
     /// There are no credentials, or no folder for temporary files can be made.
@@ -54,7 +55,7 @@ impl CloudStorage {
         Ok(Self { api, buckets, scratch: Arc::new(scratch), resumable_from_bytes: RESUMABLE_FROM_BYTES })
     }
 
-    /// With another size from which uploads are resumable.
+    /// Sets another size above which uploads are resumable.
     #[must_use]
     pub fn with_resumable_from(mut self, bytes: usize) -> Self {
         self.resumable_from_bytes = bytes;
@@ -102,7 +103,7 @@ impl Storage for CloudStorage {
         options: PutOptions,
     ) -> Result<ObjectInfo, StorageError> {
         check(object)?;
-        // The temporary file goes with the content, whatever comes out.
+        // The temporary file is deleted with the content, after any result.
         self.write(object, &content, &options).await
     }
 
@@ -203,7 +204,8 @@ impl Storage for CloudStorage {
                 Err(error) if error.is_not_found() => return Ok(()),
                 Err(error) => return Err(error),
             };
-            // Only so it may be repeated: a second delete by name alone could meet what somebody wrote after the first.
+            // Only with the generation can it be repeated: a second delete by name could delete an object that was
+            // written after the first.
             let query = [("ifGenerationMatch", generation.to_string())];
             match self.api.call(&doing, Repeat::Safe, |http| http.delete(&url).query(&query)).await {
                 Ok(_) | Err(ApiError { status: Some(404), .. }) => return Ok(()),

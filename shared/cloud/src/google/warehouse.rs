@@ -23,13 +23,14 @@ use trackdrop_tables::{
     schema::{REQUESTS, TRACKS, Table},
 };
 
-/// Jobs of one load. Every delivery resumes where the last one stopped, and skips the ids of jobs that failed. This is more than the deliveries of
-/// days, to last until somebody creates a table that is missing.
+/// Largest number of jobs of one load. Every delivery resumes where the last one stopped, and skips the ids of failed
+/// jobs. The number is larger than that of the deliveries of some days. So it is enough until somebody creates a
+/// missing table.
 const LARGEST_SUFFIX: u32 = 200;
-/// How often a running job is looked at, at first and at most.
+/// The time between two checks of a running job: the first one and the longest one.
 const LOOK_FIRST: Duration = Duration::from_millis(100);
 const LOOK_LONGEST: Duration = Duration::from_secs(5);
-/// A load that takes longer is left to the next delivery, which finds it by its id.
+/// If a load takes longer, the next delivery finds it by its id.
 const WAIT_WITHIN: Duration = Duration::from_secs(240);
 
 /// BigQuery.
@@ -42,11 +43,11 @@ pub struct BigQuery {
     location: OnceCell<String>,
 }
 
-/// Where the rows of a load come from.
+/// The source of the rows of a load.
 enum Rows<'a> {
     /// Parquet files in Cloud Storage.
     Parquet(Vec<String>),
-    /// Rows as JSON, a line each, sent with the job.
+    /// Rows as JSON, one per line, which are sent with the job.
     Lines(&'a [String]),
 }
 
@@ -140,11 +141,11 @@ impl BigQuery {
             };
             let all = status.errors.iter().map(describe).collect::<Vec<_>>().join("; ");
             let reason = format!("job {id} failed: {}", if all.is_empty() { describe(&error) } else { all });
-            // Some of these files may have been loaded alone after they were refused together. Every process that looks at the job must reach the
-            // same result.
+            // Some of these files can have been loaded separately after their common job was refused. Every process
+            // that examines the job must get the same result.
             let are_refused = are_several && !error.may_pass();
             match outcome {
-                // Somebody's earlier failure: try again under the next id.
+                // An earlier failure of any process: try again with the next id.
                 LoadOutcome::AlreadyLoaded if !are_refused => {
                     tracing::debug!("{doing}: {reason}");
                     last = Some((reason, error.may_pass()));
@@ -185,7 +186,7 @@ impl BigQuery {
             "configuration": { "load": load, "labels": { "app": "trackdrop" } },
         });
         let (endpoint, project) = (self.api.endpoint(), &self.project);
-        // Safe to repeat: the id admits one.
+        // Idempotent, because only one job can have the id.
         let answer = match source {
             Rows::Parquet(_) => {
                 let url = format!("{endpoint}/bigquery/v2/projects/{project}/jobs");
@@ -259,7 +260,7 @@ impl BigQuery {
             "useLegacySql": false, "location": location, "parameterMode": "NAMED", "timeoutMs": 60_000,
             "queryParameters": all.iter().map(parameter).collect::<Vec<_>>(),
         });
-        // Safe to repeat: what is deleted stays so.
+        // Idempotent, because deleted rows remain deleted.
         let answer = self.api.call(&doing, Repeat::Safe, |http| http.post(&url).json(&query)).await;
         let answer = async { json::<Value>(&doing, answer?).await }.await.map_err(|error| failed(&doing, error))?;
         match answer["jobComplete"].as_bool() {
@@ -268,7 +269,7 @@ impl BigQuery {
         }
     }
 
-    /// Where the dataset lies, which its jobs must say.
+    /// The location of the dataset, which its jobs must name.
     pub(super) async fn location(&self, doing: &str) -> Result<&str, ApiError> {
         let read = async || -> Result<String, ApiError> {
             let (project, dataset) = &self.dataset;
@@ -301,7 +302,7 @@ impl Warehouse for BigQuery {
             doing: "recording requests".into(),
             reason: error.to_string(),
         })?;
-        // The first row stays, whatever a later one would say; a request that was reopened ends another time.
+        // The first row remains, even if a later one differs. A reopened request ends at another time.
         let ends = rows.iter().map(|row| format!("{} {}", row.request_id, row.finished_at));
         let identity = ends.collect::<Vec<_>>().join("\n");
         self.load(&REQUESTS, &identity, Rows::Lines(&lines)).await
@@ -323,7 +324,7 @@ impl Warehouse for BigQuery {
 /// Whether another attempt can succeed: the error is temporary, or about a table or a right that somebody can repair; and it is
 /// not about the rows.
 fn may_pass(code: &str, message: &str) -> bool {
-    // A file that is gone stays so: its rows come from nowhere else.
+    // A deleted file remains deleted, and its rows exist nowhere else.
     let is_about_file = ["gs://", "/bigstore/"].iter().any(|address| message.contains(address));
     matches!(
         code,

@@ -19,9 +19,10 @@ use trackdrop_pipeline::{DeadLetter, Delivery, Event, Failure, FailureKind, Hand
 
 /// How often the bus looks for messages of other processes, for dead ones, and for waits that are over.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-/// Here an attempt that fails is a failure of the handler. In the cloud it may also have met a full service, so trigger files may allow more.
+/// Largest number of attempts. Here a failed attempt is a failure of the handler. In the cloud an attempt can also fail
+/// because the service is full, so trigger files can allow more.
 const MOST_ATTEMPTS: u32 = 5;
-/// How long handlers may take to notice that they are asked to stop.
+/// How long handlers may take to notice that they must stop.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// Delivers messages to handlers: at-least-once, with retries, and with a limit on concurrency for each function.
@@ -91,7 +92,7 @@ pub enum BusEvent {
 #[derive(Debug, thiserror::Error)]
 #[error("{failure}")]
 pub struct BusError {
-    /// What it was about to do, where it is known: the event's function and request.
+    /// What it was doing, if it is known: the event's function and request.
     pub during: Option<(String, String)>,
     /// What went wrong.
     #[source]
@@ -123,7 +124,7 @@ impl Bus {
         Self { cloud, functions, in_flight: Arc::default() }
     }
 
-    /// What this process is working on.
+    /// The deliveries that this process works on.
     pub fn in_flight(&self) -> Vec<InFlight> {
         self.lock_in_flight().values().cloned().collect()
     }
@@ -132,7 +133,8 @@ impl Bus {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Delivers until `stop` is ready, then returns the events in progress. Ends with a failure if the host itself can't continue.
+    /// Delivers until `stop` is ready. Then it returns the events in progress to the queue. Fails if the host itself
+    /// can't continue.
     ///
     /// # Errors
     /// The catalogue cannot be read or written.
@@ -147,7 +149,8 @@ impl Bus {
                 break Err(error);
             }
             tokio::select! {
-                // In this order: a stop is never overlooked, and ended work frees its slot before more is looked for.
+                // The order matters: a stop is never overlooked, and ended work frees its slot before the next message
+                // is taken.
                 biased;
                 () = &mut stop => break Ok(()),
                 Some(ended) = running.join_next() => match ended {
@@ -231,7 +234,7 @@ impl Bus {
                 let handed_back =
                     self.cloud.on_catalog(move |inner| inner.put_back(&lease, failures, Duration::ZERO)).await;
                 if failure.kind() == FailureKind::Exhausted {
-                    // The disk may be too full even for this; the next process takes the message over.
+                    // The disk can be too full even for this. Then the next process takes over the message.
                     return Err(failure);
                 }
                 Ok(handed_back?)
@@ -267,7 +270,7 @@ impl Bus {
         }
         let until = Instant::now() + STOP_WITHIN;
         while let Ok(Some(Ok(ended))) = tokio::time::timeout_at(until, running.join_next()).await {
-            // What can't be put back now is taken over by the next process.
+            // If a message can't be returned now, the next process takes it over.
             self.settle(ended, watch).await.ok();
         }
     }

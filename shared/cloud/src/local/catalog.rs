@@ -144,7 +144,7 @@ impl LocalCloud {
         std::fs::remove_file(self.inner.store.join("reserve")).ok();
     }
 
-    /// Runs `work` on the catalog on a thread that may block.
+    /// Runs `work` on the catalog, on a blocking thread.
     pub(super) async fn on_catalog<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, StorageError> + Send + 'static,
@@ -162,7 +162,8 @@ fn open_catalog(root: &Path, path: &Path) -> Result<Connection, OpenError> {
     let fail = |error: rusqlite::Error| OpenError::Catalog { path: root.to_owned(), reason: error.to_string() };
     let mut connection = Connection::open(path).map_err(fail)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
-    // WAL keeps transactions in order through a power cut; losing the youngest ones is a redo, since messages are in them too.
+    // WAL preserves the order of transactions after a power loss. If the latest ones are lost, their work is done
+    // again, because their messages are lost with them.
     connection.pragma_update(None, "journal_mode", "wal").map_err(fail)?;
     connection.pragma_update(None, "synchronous", "normal").map_err(fail)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
@@ -181,11 +182,11 @@ fn open_catalog(root: &Path, path: &Path) -> Result<Connection, OpenError> {
 
 impl Inner {
     pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A panic elsewhere rolled its transaction back; the connection is sound.
+        // A panic elsewhere has rolled back its transaction, so the connection is usable.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One write transaction: all of `work` or nothing.
+    /// One write transaction: all of `work` takes effect, or nothing.
     pub(super) fn transaction<T>(
         &self,
         doing: &str,

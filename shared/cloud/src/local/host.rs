@@ -1,4 +1,5 @@
-//! Which processes are alive: each process locks a file, and the operating system releases the lock when the process dies.
+//! Finds which processes are alive. Each process locks a file, and the operating system releases the lock when the
+//! process dies.
 
 use std::{
     fs::{File, TryLockError},
@@ -6,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// This process, alive.
+/// This process, as an owner of its lock file.
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) id: String,
@@ -19,7 +20,7 @@ impl Host {
     pub(super) fn start(store: &Path) -> io::Result<Self> {
         let id = format!("{}-{:016x}", std::process::id(), fastrand::u64(..));
         let lock_path = store.join("hosts").join(&id);
-        // Locked under another name first: nobody may find the file before its lock is held.
+        // It is locked under another name first, because no process may find the file before its lock is held.
         let hidden = store.join("hosts").join(format!(".{id}"));
         let lock = File::create(&hidden)?;
         lock.try_lock().map_err(|error| match error {
@@ -35,7 +36,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // What is not removed here, the next process sweeps.
+        // If something is not removed here, the next process removes it.
         std::fs::remove_dir_all(&self.scratch).ok();
         std::fs::remove_file(&self.lock_path).ok();
     }

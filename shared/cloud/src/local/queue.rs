@@ -20,11 +20,11 @@ pub(super) struct Lease {
     pub(super) message: i64,
     pub(super) event: Event,
     pub(super) request: String,
-    /// Attempts that failed before.
+    /// How many attempts failed before.
     pub(super) failures: u32,
 }
 
-/// Longest wait that any trigger can ask for; a message that waits longer was written under another clock.
+/// Longest wait that a trigger can set. If a message waits longer, the clock was different when it was written.
 const LONGEST_WAIT_US: i64 = 24 * 3_600 * 1_000_000;
 
 #[async_trait]
@@ -50,7 +50,7 @@ impl Publisher for LocalCloud {
 }
 
 impl Inner {
-    /// Queues one message a trigger that takes the event, in the transaction of what caused it.
+    /// Queues one message for each trigger that matches the event, in the transaction of its cause.
     pub(super) fn enqueue(
         &self,
         transaction: &Transaction<'_>,
@@ -75,12 +75,12 @@ impl Inner {
         Ok(())
     }
 
-    /// The next due message of a function: that of the request which was served longest ago, so that several videos share the
-    /// machine fairly; within a request the oldest.
+    /// The next due message of a function. It belongs to the request that was served longest ago, so that several
+    /// videos share the machine fairly. Within a request it is the oldest.
     pub(super) fn lease(&self, function: &str) -> Result<Option<Lease>, StorageError> {
         let doing = "taking a message";
         let now = Timestamp::now().micros();
-        // A look without a write lock first: most looks find nothing.
+        // It first checks without a write lock, because most checks find nothing.
         if self.peek(function)?.is_none() {
             return Ok(None);
         }
@@ -131,12 +131,12 @@ impl Inner {
         Ok(Some(Lease { message, event, request, failures }))
     }
 
-    /// The message was taken: it is gone.
+    /// The message is acknowledged and removed.
     pub(super) fn acknowledge(&self, lease: &Lease) -> Result<(), StorageError> {
         self.transaction("acknowledging a message", |transaction| self.remove(transaction, lease))
     }
 
-    /// The message was not taken: it comes back after `wait`.
+    /// The message is returned to the queue, and is delivered again after `wait`.
     pub(super) fn put_back(&self, lease: &Lease, failures: u32, wait: Duration) -> Result<(), StorageError> {
         let doing = "handing a message back";
         let not_before = Timestamp::now().micros().saturating_add(wait.as_micros().try_into().unwrap_or(i64::MAX));
@@ -194,7 +194,8 @@ impl LocalCloud {
         .await
     }
 
-    /// Drops the messages of a request that wait. Gives false, and does nothing, when some process is working on one right now.
+    /// Removes the waiting messages of a request. Returns false, and does nothing, if a process is working on one of
+    /// them.
     ///
     /// # Errors
     /// The catalogue cannot be read or written.
@@ -237,8 +238,8 @@ impl LocalCloud {
         .await
     }
 
-    /// Starts a request again. If an upload starts it, the custom metadata of that upload are replaced in the same transaction.
-    /// Gives false, and does nothing, when some process is working on it right now.
+    /// Starts a request again. If an upload starts it, the custom metadata of that upload are replaced in the same
+    /// transaction. Returns false, and does nothing, if a process is working on it.
     ///
     /// # Errors
     /// The catalogue cannot be read or written.
@@ -308,7 +309,7 @@ impl LocalCloud {
     }
 }
 
-/// What messages are shared out by: the request, whichever event it comes in.
+/// The key by which messages take turns: the request of any event.
 pub(super) fn request_key(event: &Event) -> String {
     let id = match event {
         Event::ObjectFinalized(finalized) => finalized.request(),

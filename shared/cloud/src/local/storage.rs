@@ -18,7 +18,7 @@ use trackdrop_pipeline::{
 
 const COLUMNS: &str = "bucket, name, generation, created, bytes, crc32c, metadata";
 const LONGEST_NAME_BYTES: usize = 1_024;
-/// Objects of one part of a listing, as many as Cloud Storage gives.
+/// Objects of one page of a listing, as many as in Cloud Storage.
 const PAGE_OBJECTS: u32 = 1_000;
 
 #[async_trait]
@@ -44,7 +44,8 @@ impl Storage for LocalCloud {
     async fn get(&self, object: &ObjectName) -> Result<(ObjectInfo, Bytes), StorageError> {
         let object = object.clone();
         self.on_catalog(move |inner| {
-            // An overwrite between the look and the read takes the blob away; the next look finds the new one.
+            // If the object is overwritten between the two steps, its blob is deleted. The next attempt finds the new
+            // one.
             for _ in 0..100 {
                 let info = inner.stat(&object)?;
                 match std::fs::read(inner.blob(info.generation)) {
@@ -101,7 +102,7 @@ impl Storage for LocalCloud {
 }
 
 impl LocalCloud {
-    /// Gives a request's results their place among the user's files again, where they were deleted.
+    /// Creates the links of a request's results among the user's files again, if they were deleted.
     ///
     /// # Errors
     /// The catalogue cannot be read or written.
@@ -115,7 +116,7 @@ impl Inner {
     fn put(&self, object: ObjectName, content: Content, options: PutOptions) -> Result<ObjectInfo, StorageError> {
         let doing = format!("writing {object}");
         let io_error = |error| self.io_error(&doing, error);
-        // Cheap refusal first: a duplicate delivery must not write gigabytes to find that it is one.
+        // This check is first, because a duplicate delivery must not write gigabytes before it finds that it is one.
         self.check(&options.precondition, &object, self.generation_of(&object)?)?;
         let file = match content {
             Content::File(path) => path,
@@ -142,13 +143,13 @@ impl Inner {
             let last: i64 =
                 transaction.query_row("SELECT last_generation FROM clock", [], |row| row.get(0)).map_err(fail)?;
             let created = Timestamp::now();
-            // Microseconds, as in Cloud Storage, but never back: the clock may be.
+            // Microseconds, as in Cloud Storage. They never decrease, even if the clock is set back.
             let generation = created.micros().max(last + 1);
             transaction.execute("UPDATE clock SET last_generation = ?1", params![generation]).map_err(fail)?;
             let blob = self.blob(generation);
             move_file(&file, &blob).map_err(io_error)?;
             placed = Some(blob);
-            // After a power cut the catalog must not name a file whose own name was lost.
+            // After a power loss the catalog must not name a file that does not exist.
             File::open(self.store.join("blobs")).and_then(|folder| folder.sync_all()).map_err(io_error)?;
             transaction
                 .execute(
@@ -228,10 +229,11 @@ impl Inner {
         self.list_after(prefix, None, u32::MAX)
     }
 
-    /// Of the objects whose names begin with the prefix the first ones, or those whose names come after a name.
+    /// The first objects whose names begin with the prefix, or the first ones after a name.
     fn list_after(&self, prefix: &ObjectName, after: Option<&str>, most: u32) -> Result<Vec<ObjectInfo>, StorageError> {
         let from = prefix.name.as_bytes();
-        // One lower bound, so that the index is entered there: nothing lies between a name and the same with a zero behind it.
+        // One lower bound, at which the index is entered. No name is between a name and the same name with a zero byte
+        // after it.
         let first = after.map_or_else(|| from.to_vec(), |after| [after.as_bytes(), &[0]].concat());
         // The first name after all that begin with the prefix. UTF-8 has no byte 0xff, so the last byte can grow.
         let mut until = from.to_vec();
@@ -273,7 +275,7 @@ impl Inner {
         }
     }
 
-    /// Where people find a result; none for every name that we did not make ourselves.
+    /// The path at which people find a result. None for every name that Trackdrop did not make.
     fn link_path(&self, object: &ObjectName) -> Option<PathBuf> {
         let request = names::request_of(object).filter(|_| object.bucket == Bucket::Results)?;
         let (_, file) = object.name.split_once('/')?;
@@ -284,7 +286,8 @@ impl Inner {
         }
     }
 
-    /// Gives a result a place among the files of the user. Derived from the catalog, so it can be made again at any time.
+    /// Creates the link of a result among the files of the user. It is derived from the catalog, so it can be created
+    /// again at any time.
     fn link_result(&self, info: &ObjectInfo) -> std::io::Result<()> {
         let Some(link) = self.link_path(&info.object) else { return Ok(()) };
         let blob = self.blob(info.generation);
@@ -295,13 +298,13 @@ impl Inner {
         // A file system without hard links gets a copy.
         let made = std::fs::hard_link(&blob, &fresh).or_else(|_| std::fs::copy(&blob, &fresh).map(drop));
         match made.and_then(|()| std::fs::rename(&fresh, &link)) {
-            // Overwritten in the meantime: the one who did links the newer blob.
+            // It was overwritten in the meantime. The process that did this links the newer blob.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             outcome => outcome,
         }
     }
 
-    /// Makes the links of a request's results again where people deleted them.
+    /// Creates the links of a request's results again, if people deleted them.
     fn relink(&self, request: &RequestId) -> Result<(), StorageError> {
         for info in self.list(&ObjectName::new(Bucket::Results, format!("{request}/")))? {
             if self.link_path(&info.object).is_some_and(|link| !link.exists()) {
@@ -338,10 +341,11 @@ fn to_info(row: &Row<'_>) -> rusqlite::Result<ObjectInfo> {
     })
 }
 
-/// Makes a file durable; gives its size and CRC32C.
+/// Syncs a file to disk. Returns its size and CRC32C.
 fn sync_and_sum(path: &Path) -> std::io::Result<(u64, u32)> {
     let mut file = File::open(path)?;
-    // For every reader that the folder lets in, and for no writer: results are links to blobs, which never change.
+    // Every user who can read the folder can read it, and nobody can write it, because results are links to blobs,
+    // which never change.
     file.set_permissions(std::fs::Permissions::from_mode(0o444))?;
     file.sync_all()?;
     let (mut bytes, mut sum, mut buffer) = (0, 0, vec![0; 1 << 18]);
@@ -356,7 +360,7 @@ fn sync_and_sum(path: &Path) -> std::io::Result<(u64, u32)> {
     }
 }
 
-/// Renames, or copies where the temporary file lies on another disk.
+/// Renames the temporary file, or copies it if it is on another disk.
 fn move_file(from: &Path, to: &Path) -> std::io::Result<()> {
     match std::fs::rename(from, to) {
         Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {

@@ -9,7 +9,8 @@ use std::{
 };
 
 impl Inner {
-    /// Hands out again what processes that no longer live had leased, and sweeps what they left. Gives how many there were.
+    /// Returns the messages of dead processes to the queue, and deletes their temporary files. Returns how many such
+    /// processes there were.
     pub(super) fn take_over_dead_hosts(&self) -> Result<usize, StorageError> {
         let doing = "looking for dead processes";
         let io_error = |error| self.io_error(doing, error);
@@ -20,10 +21,10 @@ impl Inner {
             if id == self.host.id || id.starts_with('.') {
                 continue;
             }
-            // Gone between the listing and now: it ended in good order.
+            // It was removed after the listing, so its process ended normally.
             let Ok(file) = File::open(entry.path()) else { continue };
             match file.try_lock() {
-                // Held until the take-over is done, so that two processes don't do it twice.
+                // The lock is held until the take-over is done, so that two processes don't do it twice.
                 Ok(()) => dead.push((id, file, entry.path())),
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => return Err(unavailable(doing, error)),
@@ -54,7 +55,7 @@ impl Inner {
                 .map_err(fail)?;
             let mut released = 0;
             for owner in owners {
-                // A host without a lock file ended in good order but could not hand its messages back.
+                // A host without a lock file ended normally, but could not return its messages.
                 if dead.contains(owner.as_str()) || !self.store.join("hosts").join(&owner).exists() {
                     released += transaction
                         .execute("UPDATE messages SET owner = NULL WHERE owner = ?1", params![owner])

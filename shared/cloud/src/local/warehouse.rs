@@ -37,7 +37,8 @@ impl Warehouse for LocalCloud {
         };
         let to_json = |row: &RequestRow| Ok((row.request_id.to_string(), serde_json::to_string(row)?));
         let rows: Vec<_> = rows.iter().map(to_json).collect::<Result<_, _>>().map_err(unavailable)?;
-        // Of two ends the later one: the earlier one was withdrawn when the request was reopened, and a process that records it does so too late.
+        // Of two ends the later one remains. The earlier one was withdrawn when the request was reopened, and a process
+        // that records it now is too late.
         let sql = "INSERT INTO request_rows VALUES (?1, ?2) ON CONFLICT (request) DO UPDATE SET row = excluded.row \
                    WHERE json_extract(excluded.row, '$.finished_at') > json_extract(request_rows.row, '$.finished_at')";
         self.insert_once(sql, move |insert| {
@@ -48,7 +49,7 @@ impl Warehouse for LocalCloud {
 
     async fn forget_failure(&self, request: &RequestId, before: Timestamp) -> Result<(), WarehouseError> {
         let (request, before) = (request.to_string(), before.to_string());
-        // Moments are written so that their order is that of their texts.
+        // Times are written so that their order is the order of their texts.
         let sql = "DELETE FROM request_rows WHERE request = ?1 AND json_extract(row, '$.state') <> 'done' \
                    AND json_extract(row, '$.finished_at') < ?2";
         self.insert_once(sql, move |delete| delete.execute(params![request, before])).await.map(drop)

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use reqwest::{StatusCode, header::RANGE};
 use std::{io::Write, ops::Range};
 
-/// Connections of one download that may break.
+/// How many connections of one download can break.
 const BROKEN: u32 = 5;
 
 /// Why a download ended early.
 pub(super) enum Download {
-    /// The object is another one by now.
+    /// The object was overwritten.
     Overtaken,
     Failed(StorageError),
 }
@@ -35,7 +35,7 @@ impl CloudStorage {
             sink.write_all(bytes)
         };
         self.receive(info, 0..info.bytes, &mut sink).await?;
-        // What differs is damaged, or was overwritten under a server that ignores preconditions on reads.
+        // If it differs, it is damaged, or it was overwritten and the server ignores preconditions on reads.
         if info.crc32c.is_none_or(|told| told == crc) { Ok(()) } else { Err(Download::Overtaken) }
     }
 
@@ -62,7 +62,7 @@ impl CloudStorage {
                 Err(ApiError { status: Some(404 | 412), .. }) => return Err(Download::Overtaken),
                 outcome => outcome.map_err(|error| error_of(object, error))?,
             };
-            // A server that ignores preconditions on reads says at least what it sends.
+            // A server that ignores preconditions on reads at least states the generation that it sends.
             let sent =
                 answer.headers().get("x-goog-generation").and_then(|sent| sent.to_str().ok()?.parse::<i64>().ok());
             if sent.is_some_and(|sent| sent != info.generation) {

@@ -8,9 +8,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use trackdrop_pipeline::{Timestamp, names::ObjectName};
 
-/// The members of an object that are asked for.
+/// The requested members of an object.
 pub(super) const FIELDS: &str = "name,generation,timeCreated,size,crc32c,metadata,contentEncoding,customerEncryption";
-/// Encodings under which a content is other bytes than those that were uploaded as the video.
+/// Encodings with which the content has other bytes than the uploaded video.
 const COMPRESSED: [&str; 5] = ["gzip", "deflate", "br", "zstd", "compress"];
 
 /// An object as the API describes it.
@@ -35,7 +35,7 @@ pub(in crate::google) struct ObjectResource {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ListedResources {
-    /// Each is read by itself: one that is odd must not fail the others.
+    /// Each item is parsed separately, because an invalid one must not fail the others.
     #[serde(default)]
     pub(super) items: Vec<Value>,
     pub(super) next_page_token: Option<String>,
@@ -65,7 +65,7 @@ impl CloudStorage {
         })
     }
 
-    /// What an item of a listing says; its name and what is odd about it where that makes no sense.
+    /// Parses an item of a listing. If it is invalid, returns its name and what is wrong.
     pub(super) fn listed(&self, prefix: &ObjectName, item: Value) -> Result<ObjectInfo, (String, String)> {
         let name = item["name"].as_str().unwrap_or("(no name)");
         let name = ObjectName::new(prefix.bucket, name).to_string();
