@@ -15,12 +15,13 @@ use crate::{
 use half::f16;
 use std::{fmt, path::Path};
 
-/// The most numbers of a vector: 4,096 bytes a detection.
+/// Largest number of numbers in a vector: 4,096 bytes per detection.
 pub const MOST_DIMENSIONS: usize = 2_048;
 /// One number has no direction.
 const FEWEST_DIMENSIONS: usize = 2;
 
-/// A loaded network, ready for crops. As many inferences run at a time as it has lanes; threads that share it take turns.
+/// A loaded network, ready for crops. It runs as many inferences at the same time as it has lanes. Threads that share
+/// it take turns.
 ///
 /// A crop's vector depends only on the crop. The batch always has the same shape. At the start a trial checks whether the vector
 /// of a crop has the same bits in each slot, with and without other crops. If not, each crop is inferred alone.
@@ -49,8 +50,8 @@ impl AppearanceModel {
     /// Loads a network and its card, and tries it.
     ///
     /// # Errors
-    /// [`DetectorError::Card`], [`DetectorError::Appearance`] with what to do; and why it can't be opened or run at all. Permanent, except for a
-    /// failing disk or device.
+    /// [`DetectorError::Card`], [`DetectorError::Appearance`] with what to do, and the errors of opening and running a
+    /// model. Permanent, except for a failing disk or device.
     pub fn open(options: &DetectorOptions) -> Result<Self, DetectorError> {
         let path = &options.model;
         let refused = |reason: String| DetectorError::Appearance { path: path.clone(), reason };
@@ -78,7 +79,7 @@ impl AppearanceModel {
         let engine = |session, spec: &EngineSpec| {
             Engine::new(session, spec.clone(), normalizer).map_err(|error| DetectorError::inference(&error))
         };
-        // What a file declares may be wrong: the first run asks for nothing but numbers.
+        // The declared shapes of a file can be wrong, so the first run only requires numbers.
         let mut first = engine(opened.session, &EngineSpec { has_batch: false, ..spec.clone() })?;
         let dimensions = tried_dimensions(&mut first, &output.name, batch, size).map_err(|error| match error {
             DetectorError::Outputs { reason } => refused(reason),
@@ -131,7 +132,7 @@ impl AppearanceModel {
         &self.card_sha256
     }
 
-    /// Width and height of a crop in the input, px; it is stretched to them.
+    /// Width and height of the input, px. A crop is stretched to this size.
     #[must_use]
     pub fn size_px(&self) -> (u32, u32) {
         (self.size.width, self.size.height)
@@ -149,13 +150,13 @@ impl AppearanceModel {
         self.dimensions
     }
 
-    /// Bytes of a vector as [`describe_into`](Self::describe_into) gives it.
+    /// Bytes of a vector of [`describe_into`](Self::describe_into).
     #[must_use]
     pub fn bytes_each(&self) -> usize {
         2 * self.dimensions
     }
 
-    /// The device that it runs on.
+    /// The device on which it runs.
     #[must_use]
     pub fn device(&self) -> Device {
         self.device
@@ -167,14 +168,14 @@ impl AppearanceModel {
         self.at_once
     }
 
-    /// Room for the crops of one inference: fill up to [`at_once`](Self::at_once) slots from the first on.
+    /// Memory for the crops of one inference. Fill up to [`at_once`](Self::at_once) slots, from the first on.
     #[must_use]
     pub fn images(&self) -> ImageBatch {
         ImageBatch::of_input(self.batch, self.size.width, self.size.height)
     }
 
-    /// Appends the vectors of the first `used` crops: of length 1, as floats of 16 bits with the lower byte first; all 0 where the network gives no
-    /// direction.
+    /// Appends the vectors of the first `used` crops. They have length 1, and are 16-bit floats with the lower byte
+    /// first. All bytes are 0 if the network returns a vector without a direction.
     ///
     /// # Errors
     /// [`DetectorError::Batch`] for crops that were not made for this network; [`DetectorError::Outputs`], [`DetectorError::Inference`].
@@ -198,7 +199,7 @@ impl AppearanceModel {
     }
 }
 
-/// A vector's direction as floats of 16 bits.
+/// The direction of a vector, as 16-bit floats.
 fn put(vector: &[f32], bytes: &mut Vec<u8>) {
     let length = vector.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>().sqrt();
     let has_direction = length > 0.0 && length.is_finite();
@@ -247,12 +248,12 @@ fn output_of<'a>(card: &AppearanceCard, declared: &'a Declared) -> Result<&'a Ou
     }
 }
 
-/// How many numbers the network gives for a crop, by what it gives for one.
+/// How many numbers the network returns per crop, from its answer for one crop.
 fn tried_dimensions(engine: &mut Engine, output: &str, batch: usize, size: Size) -> Result<usize, DetectorError> {
     let wrong = |reason: String| DetectorError::Outputs { reason };
     engine.run(&pictures(batch, batch, size), batch, |numbers: &Numbers<'_>| {
         let Some(given) = numbers.whole().first() else { return Err(wrong("it gives nothing".into())) };
-        // A vector may lie in any one side of those after the batch, as pooling leaves it.
+        // A vector can be in any one dimension after the batch, because pooling leaves dimensions of 1.
         let (first, rest) = given.shape.split_first().unwrap_or((&0, &[]));
         let dimensions: usize = rest.iter().product();
         if *first != batch || rest.iter().filter(|&&side| side != 1).count() > 1 {
@@ -278,7 +279,7 @@ fn tried_dimensions(engine: &mut Engine, output: &str, batch: usize, size: Size)
     })
 }
 
-/// Whether the same crop has the same bits in each slot, beside the same and beside none.
+/// Whether the same crop has the same bits in each slot, with and without other crops.
 fn is_independent(engine: &mut Engine, batch: usize, size: Size) -> Result<bool, DetectorError> {
     let mut of = |used: usize| {
         engine.run(&pictures(batch, used, size), used, |numbers| {

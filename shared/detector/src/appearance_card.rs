@@ -38,17 +38,17 @@ pub struct AppearanceCard {
     pub mean: [f32; 3],
     /// What the difference is divided by, per plane in `color_order`.
     pub std: [f32; 3],
-    /// By which filter a crop is scaled; by default OpenCV's.
+    /// The filter that scales a crop. The default is OpenCV's.
     pub resize: Option<Resize>,
     /// The output that has the vectors; by default the only one.
     pub output: Option<String>,
 }
 
-/// A card as a person would begin it.
+/// An example of a card.
 const EXAMPLE: &str = r#"{"color_order": "rgb", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}"#;
 
 impl AppearanceCard {
-    /// Where the card of a network is looked for.
+    /// The path of the card of a network.
     pub(crate) fn path_for(model: &Path) -> PathBuf {
         model.with_extension("json")
     }
@@ -87,5 +87,5 @@ impl AppearanceCard {
     }
 }
 
-/// Pixels of an input's side: more is no crop.
+/// Largest side of an input in pixels. A larger input is not for crops.
 pub(crate) const SIDES: std::ops::RangeInclusive<u32> = 1..=2_048;

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use crate::{ModelInfo, Placement};
 
-/// The pictures of one inference, as the model's input wants them: `slots` pictures of u8 RGB [3, H, W].
+/// The pictures of one inference, in the layout of the model's input: `slots` pictures of u8 RGB [3, H, W].
 ///
 /// A video scaler writes each scaled frame directly into its slot, which already has the padding around the frame.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct ImageBatch {
     placements: Vec<Placement>,
 }
 
-/// What of the model decides about the pictures.
+/// The properties of the model on which the pictures depend.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Shape {
     width: usize,
@@ -20,7 +20,7 @@ struct Shape {
     pad_color: [u8; 3],
 }
 
-/// What two pictures have in common if the padding around them is the same.
+/// If two pictures have this in common, the padding around them is the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Surroundings {
     placement: Placement,
@@ -50,7 +50,7 @@ impl ImageBatch {
         batch
     }
 
-    /// A batch of pictures that fill the model's input, for a model of which no more is known.
+    /// A batch of pictures that fill the model's input, for a model of which nothing else is known.
     pub(crate) fn of_input(slots: usize, width: u32, height: u32) -> Self {
         let shape = Shape { width: width as usize, height: height as usize, pad_color: [0; 3] };
         let placement = Placement::new(crate::Letterbox::Stretch, (width, height), None, (width, height));
@@ -63,14 +63,14 @@ impl ImageBatch {
         self.placements.len()
     }
 
-    /// The place of the scaled frame in a slot. Panics if there is no such slot, like indexing.
+    /// The place of the scaled frame in a slot. Panics if there is no such slot.
     #[must_use]
     pub fn placement(&self, slot: usize) -> Placement {
         self.placements[slot]
     }
 
-    /// Places another frame size into one slot, for sources that change theirs. The slot is padding afterwards, unless
-    /// the placement stays the same.
+    /// Sets another frame size for one slot, for sources whose size changes. The slot then has only padding, unless the
+    /// placement is the same.
     pub fn set_placement(&mut self, slot: usize, placement: Placement) {
         if self.placements[slot] != placement {
             self.placements[slot] = placement;
@@ -78,8 +78,9 @@ impl ImageBatch {
         }
     }
 
-    /// The planes of a slot (red, green, blue), each from the first pixel of the inner rectangle to the plane's end, and the bytes from
-    /// one row to the next. Write `inner_height` rows of `inner_width` bytes; what lies between them is padding.
+    /// The planes of a slot (red, green, blue), each from the first pixel of the inner rectangle to the plane's end,
+    /// and the bytes from one row to the next. Write `inner_height` rows of `inner_width` bytes. The bytes between them
+    /// are padding.
     pub fn slot_mut(&mut self, slot: usize) -> ([&mut [u8]; 3], usize) {
         let placement = self.placements[slot];
         let stride_bytes = self.shape.width;
@@ -132,7 +133,7 @@ impl ImageBatch {
         &self.pixels[slot * bytes..][..bytes]
     }
 
-    /// What surrounds the scaled frame in a slot.
+    /// The padding around the scaled frame in a slot.
     pub(crate) fn surroundings(&self, slot: usize) -> Surroundings {
         Surroundings { placement: self.placements[slot], pad_color: self.shape.pad_color }
     }
@@ -147,7 +148,7 @@ impl ImageBatch {
         })
     }
 
-    /// Makes a slot padding altogether.
+    /// Fills a whole slot with padding.
     fn pad(&mut self, slot: usize) {
         let color = self.shape.pad_color;
         for (plane, byte) in self.planes_mut(slot).into_iter().zip(color) {

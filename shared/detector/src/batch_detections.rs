@@ -1,11 +1,11 @@
 use crate::Detection;
 
-/// The detections of a batch, best score first within a picture. Fill it again for the next batch: it reuses its memory, so that no picture costs an
-/// allocation.
+/// The detections of a batch. Within a picture they are ordered by score, the best one first. Fill it again for the
+/// next batch: it reuses its memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchDetections {
     detections: Vec<Detection>,
-    /// For each picture where its detections end.
+    /// For each picture, the end of its detections.
     ends: Vec<usize>,
 }
 
@@ -23,12 +23,12 @@ impl BatchDetections {
         self.ends.clear();
     }
 
-    /// Where the next picture's detections go.
+    /// The place for the next picture's detections.
     pub(crate) fn open(&mut self) -> &mut Vec<Detection> {
         &mut self.detections
     }
 
-    /// All of the picture's detections are there. `finish` has the last word on each.
+    /// Ends the picture's detections. `finish` can change or remove each of them.
     pub(crate) fn close(&mut self, finish: impl Fn(Detection) -> Option<Detection>) {
         let start = self.ends.last().copied().unwrap_or(0);
         let mut end = start;

@@ -20,7 +20,7 @@ const UNUSED_CATEGORIES: [usize; 11] = [0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 8
 /// The size of such a model's output.
 const CATEGORIES: usize = COCO.len() + UNUSED_CATEGORIES.len();
 
-/// Names for a model that has none: COCO's if their number fits, else `class_0`, `class_1`, ...
+/// Names for a model that has none: those of COCO if their number is right, otherwise `class_0`, `class_1`, ...
 pub(crate) fn default_names(classes: usize) -> Vec<String> {
     let mut coco = COCO.iter();
     let name = |class: usize| {
@@ -63,7 +63,7 @@ pub(crate) fn parse_names(text: &str) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
 
-/// One name a line, as `PaddleOCR`'s tools write them.
+/// One name per line, as `PaddleOCR`'s tools write them.
 pub(crate) fn parse_lines(text: &str) -> Option<Vec<String>> {
     let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
     (!names.is_empty()).then_some(names)

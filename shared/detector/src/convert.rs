@@ -11,10 +11,10 @@ pub(crate) struct Normalizer {
     planes: [Plane; 3],
 }
 
-/// How a plane of the input is made.
+/// How a plane of the input is computed.
 #[derive(Clone, Copy, Debug)]
 struct Plane {
-    /// The plane of the picture that it takes.
+    /// The plane of the picture from which it is computed.
     from: usize,
     mean: f32,
     std: f32,
@@ -33,7 +33,7 @@ impl Normalizer {
         Self { planes: std::array::from_fn(plane) }
     }
 
-    /// `rgb`: u8 [3, H, W]; `out`: [3, H, W]. Of each plane, the pixels of `spans` are converted.
+    /// `rgb`: u8 [3, H, W]; `out`: [3, H, W]. In each plane, the pixels of `spans` are converted.
     pub(crate) fn convert<T: Number>(
         &self,
         rgb: &[u8],
@@ -51,14 +51,14 @@ impl Normalizer {
     }
 }
 
-/// What a model's input is made of.
+/// The element type of a model's input.
 pub(crate) trait Number: Copy + Default {
     /// `(byte - mean) / std` of each byte.
     fn fill(out: &mut [Self], bytes: &[u8], mean: f32, std: f32);
 }
 
 impl Number for f32 {
-    // Vector code computes it in two thirds of the time that a table of the 256 floats takes to look up, to the same bits.
+    // Vector code needs two thirds of the time of a table with the 256 floats, and has the same bits.
     fn fill(out: &mut [Self], bytes: &[u8], mean: f32, std: f32) {
         for (float, &byte) in out.iter_mut().zip(bytes) {
             *float = (Self::from(byte) - mean) / std;
@@ -79,10 +79,10 @@ impl Number for f16 {
 }
 
 impl Number for u8 {
-    /// The nearest byte; for mean 0 and std 1, as a model that normalises by itself has, the byte as it is.
+    /// The nearest byte. With mean 0 and std 1, as for a model that normalises itself, the byte is unchanged.
     fn fill(out: &mut [Self], bytes: &[u8], mean: f32, std: f32) {
         for (out, &byte) in out.iter_mut().zip(bytes) {
-            // Beyond its ends a byte stays at them.
+            // Values outside the range of a byte are clamped.
             *out = ((f32::from(byte) - mean) / std).round() as Self;
         }
     }

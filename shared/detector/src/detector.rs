@@ -27,24 +27,24 @@ use crate::{
 /// Which model to open, and how it may use the machine.
 #[derive(Clone, Debug)]
 pub struct DetectorOptions {
-    /// The ONNX file; its card lies beside it.
+    /// The ONNX file. Its card is next to it.
     pub model: PathBuf,
-    /// The ONNX Runtime library; none looks for it with [`find_runtime`](crate::find_runtime).
+    /// The ONNX Runtime library. None: it is found with [`find_runtime`](crate::find_runtime).
     pub runtime: Option<PathBuf>,
     /// Threads for one inference.
     pub intra_threads: usize,
-    /// Inferences that run at the same time on the processor, each in a session of its own with `intra_threads` threads.
+    /// How many inferences run at the same time on the processor. Each has its own session with `intra_threads`
+    /// threads.
     pub lanes: usize,
-    /// Pictures per inference, for models that leave it open; others have their own. None: 1 on the processor, 16 on a
-    /// GPU.
+    /// Pictures per inference, for models with an open batch size. None: 1 on the processor, 16 on a GPU.
     pub batch: Option<usize>,
-    /// What to run on.
+    /// The device.
     pub device: DeviceChoice,
-    /// Where optimised graphs for the processor are stored between starts; none stores none. A folder that can't be written to has the same effect as
-    /// none.
+    /// The folder in which optimised graphs for the processor are stored between starts. None: they are not stored. A
+    /// folder that can't be written has the same effect.
     pub graphs: Option<PathBuf>,
-    /// Whether a model also runs on the made-up picture on the processor where its exporter's own words settle how it is read.
-    /// Without, what is odd about its numbers is not seen.
+    /// Whether the trial always runs on the processor, even if the exporter's metadata are sufficient. Without the
+    /// trial, unusual numbers of a model are not noticed.
     pub always_tried: bool,
 }
 
@@ -65,15 +65,15 @@ impl Default for DetectorOptions {
 }
 
 impl DetectorOptions {
-    /// Pictures per inference on a device, for models that leave it open.
+    /// Pictures per inference on a device, for models with an open batch size.
     pub(crate) fn batch_on(&self, device: Device) -> usize {
         let usual = if device == Device::Cpu { 1 } else { GPU_BATCH };
         self.batch.unwrap_or(usual).max(1)
     }
 }
 
-/// A loaded model, ready for pictures. As many inferences run at a time as it has lanes; threads that share a detector
-/// take turns.
+/// A loaded model, ready for pictures. It runs as many inferences at the same time as it has lanes. Threads that share
+/// a detector take turns.
 pub struct Detector {
     info: ModelInfo,
     device: Device,
@@ -82,19 +82,19 @@ pub struct Detector {
     decoder: Box<dyn Decoder>,
     /// Whether boxes are cut at the edges of the frame before they are compared.
     cuts_first: bool,
-    /// For each class the one whose boxes it competes with.
+    /// For each class, the group whose boxes suppress each other.
     suppression_groups: Vec<u32>,
     lanes: Lanes<Lane>,
 }
 
-/// What one inference at a time needs; all of its memory is used again for the next.
+/// What one inference needs. All of its memory is reused for the next one.
 struct Lane {
     engine: Engine,
     candidates: Candidates,
     suppressor: Suppressor,
 }
 
-/// A lane that nobody else uses; goes back when it is dropped, in a panic too.
+/// A lane that no other thread uses. It is returned when it is dropped, also in a panic.
 pub struct FreeLane<'a> {
     detector: &'a Detector,
     lane: Lent<'a, Lane>,
@@ -109,9 +109,9 @@ impl fmt::Debug for FreeLane<'_> {
 impl Detector {
     /// Loads a model.
     ///
-    /// It runs once on a made-up picture, which tells what shapes leave open, unless [`DetectorOptions::always_tried`] is false and
-    /// nothing is left open. On a GPU whatever the runtime builds or searches at its
-    /// first run is then done: with TensorRT that may take minutes, once a model and GPU.
+    /// The model runs once on an artificial picture (the trial), to find what its shapes do not say. The trial is
+    /// skipped if [`DetectorOptions::always_tried`] is false and everything is known. On a GPU the trial also does what
+    /// the runtime builds or searches in its first run. With TensorRT this can take minutes, once per model and GPU.
     ///
     /// # Errors
     ///
@@ -129,7 +129,8 @@ impl Detector {
         }
         let (card, card_sha256) = Card::read(&Card::path_for(path))?;
         let hash = || file_facts(path).map_err(|source| DetectorError::Read { path: path.clone(), source });
-        // What was made of the model before lies under its hash. Where nothing did, the file is hashed while it is loaded.
+        // The result of an earlier start is stored under the model's hash. If there is none, the file is hashed while
+        // it is loaded.
         let is_kept = options.graphs.is_some() || options.device != DeviceChoice::Only(Device::Cpu);
         let known = is_kept.then(hash).transpose()?;
         let known_hash = known.as_ref().map(|facts| facts.sha256.as_str());
@@ -210,7 +211,7 @@ impl Detector {
             suppression_groups,
             lanes: Lanes::new(lanes),
         };
-        // What TensorRT built is written now.
+        // The engine that TensorRT built is written now.
         drop(opened.engine_lock);
         let info = &detector.info;
         tracing::info!(
@@ -228,7 +229,7 @@ impl Detector {
         Ok(detector)
     }
 
-    /// The device that the model runs on.
+    /// The device on which the model runs.
     #[must_use]
     pub fn device(&self) -> Device {
         self.device
@@ -240,13 +241,13 @@ impl Detector {
         &self.passed_over
     }
 
-    /// What the model is and how it wants its pictures.
+    /// The facts about the model, and how its pictures must be.
     #[must_use]
     pub fn info(&self) -> &ModelInfo {
         &self.info
     }
 
-    /// Inferences that run at the same time.
+    /// How many inferences run at the same time.
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.lanes.count()
@@ -258,12 +259,12 @@ impl Detector {
         self.batch
     }
 
-    /// The objects in the first `used` pictures of a batch, one list per picture: [`Detector::detect_into`] for those who do not
-    /// mind that it allocates.
+    /// Returns the objects in the first `used` pictures of a batch, one list per picture. It allocates;
+    /// [`Detector::detect_into`] does not.
     ///
     /// # Errors
     ///
-    /// As [`Detector::detect_into`].
+    /// The same as of [`Detector::detect_into`].
     pub fn detect(
         &self,
         images: &ImageBatch,
@@ -277,13 +278,13 @@ impl Detector {
 
     /// Replaces `found` by the objects in the first `used` pictures of a batch, one list per picture, best score first.
     ///
-    /// Boxes are in source pixels, within the frame; scores are at least `min_score`. Unused slots cost as much as used
-    /// ones. What the model gives that is not finite is dropped. No picture costs an allocation once buffers have grown.
+    /// Boxes are in source pixels, within the frame. Scores are at least `min_score`. Unused slots take as long as used
+    /// ones. Values that are not finite are left out. After the first pictures there are no more allocations.
     ///
     /// # Errors
     ///
-    /// [`DetectorError::Batch`] if the batch is of another size or for another input; [`DetectorError::Outputs`] if the
-    /// model does not give what it declares, or no score is a number; [`DetectorError::Inference`].
+    /// [`DetectorError::Batch`] if the batch has another size, or is for another input. [`DetectorError::Outputs`] if
+    /// the outputs are not as declared, or no score is a number. [`DetectorError::Inference`].
     pub fn detect_into(
         &self,
         images: &ImageBatch,
@@ -294,12 +295,12 @@ impl Detector {
         self.wait_for_lane().detect_into(images, used, min_score, found)
     }
 
-    /// Waits until a lane is free. For those who time the inference and not the wait for it.
+    /// Waits until a lane is free. For callers that measure the inference without the wait.
     pub fn wait_for_lane(&self) -> FreeLane<'_> {
         FreeLane { detector: self, lane: self.lanes.wait() }
     }
 
-    /// Appends the detections of one picture out of its outputs.
+    /// Appends the detections of one picture from its outputs.
     #[expect(clippy::too_many_arguments, reason = "what a lane keeps and what the caller keeps, for one inner step")]
     fn read(
         &self,
@@ -316,7 +317,7 @@ impl Detector {
         self.decoder.decode(outputs, self.info.input(), min_score, candidates).map_err(wrong)?;
         let boxes = &mut candidates.boxes;
         boxes.retain(|d| [d.x1, d.y1, d.x2, d.y2, d.score].iter().all(|value| value.is_finite()));
-        // Only a picture without detections is worth the look; a healthy model's first number ends it.
+        // Only a picture without detections is examined. For a correct model the first number ends the search.
         if boxes.is_empty() && self.decoder.scores_are_lost(outputs) {
             return Err(wrong(format!(
                 "{} gives no score that is a number. Its numbers overflow (use an export in f32, or --device cpu), or the \
@@ -349,11 +350,11 @@ impl Detector {
 }
 
 impl FreeLane<'_> {
-    /// As [`Detector::detect_into`].
+    /// The same as of [`Detector::detect_into`].
     ///
     /// # Errors
     ///
-    /// As [`Detector::detect_into`].
+    /// The same as of [`Detector::detect_into`].
     pub fn detect_into(
         &mut self,
         images: &ImageBatch,
@@ -384,9 +385,9 @@ impl fmt::Debug for Detector {
     }
 }
 
-/// What a file is, from reading it once.
+/// The facts about a file, from reading it once.
 pub(crate) struct FileFacts {
-    /// In hexadecimal.
+    /// The SHA-256, in hexadecimal.
     pub(crate) sha256: String,
     /// It names an operator that makes whole numbers of 8 bits.
     is_quantised: bool,
@@ -396,7 +397,7 @@ pub(crate) fn file_facts(path: &Path) -> io::Result<FileFacts> {
     let (mut hasher, quantise) = (Sha256::new(), memmem::Finder::new("QuantizeLinear"));
     let mut is_quantised = false;
     let mut file = File::open(path)?;
-    // The end of each part is looked at again with the next, so that no name is cut.
+    // The end of each part is examined again with the next part, so that no name is cut.
     let kept = quantise.needle().len() - 1;
     let mut buffer = vec![0; PART_BYTES];
     let mut start = 0;

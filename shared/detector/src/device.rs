@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// What the user asks for: `auto`, `cpu`, `cuda`, `tensorrt`, the last two with a GPU number as in `cuda:1`.
+/// The requested device: `auto`, `cpu`, `cuda` or `tensorrt`. The last two can have a GPU number, as in `cuda:1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// The first of TensorRT, CUDA and the processor that works.
@@ -12,7 +12,7 @@ pub enum DeviceChoice {
     Only(Device),
 }
 
-/// What a session runs on.
+/// The device on which a session runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Device {
     /// The processor.
@@ -23,7 +23,7 @@ pub enum Device {
     TensorRt(u16),
 }
 
-/// A device that `auto` tried before the one that it took.
+/// A device that `auto` tried before the chosen one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedOver {
     /// Which.
@@ -42,7 +42,7 @@ impl Device {
         }
     }
 
-    /// What `auto` tries, in order.
+    /// The devices that `auto` tries, in order.
     pub(crate) const PREFERRED: [Self; 3] = [Self::TensorRt(0), Self::Cuda(0), Self::Cpu];
 }
 

@@ -15,35 +15,35 @@ use crate::{
     inputs::{Inputs, MaskInput, NumberType, PictureInput, PictureLayout, SizeInput},
 };
 
-/// Runs the model on batches of one shape. Inputs and outputs lie in memory that the device copies from and to by itself:
-/// pinned for a GPU.
+/// Runs the model on batches of one shape. Inputs and outputs are in memory that the device can copy: pinned memory for
+/// a GPU.
 pub(crate) struct Engine {
     session: Session,
     binding: IoBinding,
-    /// The memory that outputs are wanted in.
+    /// The memory for outputs.
     output_memory: MemoryInfo<'static>,
-    /// The outputs that are read, in the decoder's order.
+    /// The outputs that the decoder reads, in its order.
     outputs: Vec<OutputSpec>,
     batch: usize,
     device: Device,
     pictures: Pictures,
-    /// For each slot of the input, what surrounds the picture in it; none where there is no picture.
+    /// For each slot of the input, the padding around its picture. None if there is no picture.
     surroundings: Vec<Option<Surroundings>>,
     normalizer: Normalizer,
     input_name: String,
     has_batch: bool,
-    /// Whether the model wants pixels rather than planes.
+    /// Whether the model's input has pixels instead of planes.
     is_packed: bool,
-    /// Outputs that are not f32, as f32; reused from run to run.
+    /// Outputs that are not f32, converted to f32. Reused for each run.
     converted: [Vec<f32>; MOST_OUTPUTS],
-    /// The shapes of the outputs; reused from run to run.
+    /// The shapes of the outputs. Reused for each run.
     shapes: [Vec<usize>; MOST_OUTPUTS],
 }
 
-/// What is looked at; no family reads more than 8.
+/// Largest number of outputs that are read. No family reads more than 8.
 pub(crate) const MOST_OUTPUTS: usize = 16;
 
-/// The input tensor, in the layout that the model wants.
+/// The input tensor, in the model's layout.
 enum Pictures {
     F32(Tensor<f32>),
     F16(Tensor<f16>),
@@ -60,7 +60,7 @@ impl Pictures {
     }
 }
 
-/// What an engine is made for.
+/// The properties for which an engine is made.
 #[derive(Clone, Debug)]
 pub(crate) struct EngineSpec {
     pub(crate) device: Device,
@@ -68,7 +68,7 @@ pub(crate) struct EngineSpec {
     pub(crate) batch: usize,
     pub(crate) size: Size,
     pub(crate) outputs: Vec<OutputSpec>,
-    /// Whether each output has an entry per picture; else the numbers are of one picture, or nobody knows.
+    /// Whether each output has an entry per picture. Otherwise the numbers belong to one picture, or it is unknown.
     pub(crate) has_batch: bool,
 }
 
@@ -78,17 +78,17 @@ pub(crate) struct Numbers<'a> {
     /// Shapes [batch, ...] and numbers; those beyond `count` are empty.
     outputs: [Output<'a>; MOST_OUTPUTS],
     count: usize,
-    /// None where the outputs have no entry per picture.
+    /// None if the outputs have no entry per picture.
     batch: Option<usize>,
 }
 
 impl<'a> Numbers<'a> {
-    /// The outputs as they are.
+    /// The outputs, unchanged.
     pub(crate) fn whole(&self) -> &[Output<'a>] {
         &self.outputs[..self.count]
     }
 
-    /// One picture's share of the outputs, given to `read`.
+    /// Passes the outputs of one picture to `read`.
     pub(crate) fn of_slot<T>(&self, slot: usize, read: impl FnOnce(&[Output<'a>]) -> T) -> T {
         let Some(batch) = self.batch else { return read(self.whole()) };
         let share = self.outputs.map(|Output { shape, data }| {
@@ -126,7 +126,7 @@ impl Engine {
             NumberType::U8 => Pictures::U8(Tensor::new(&input_allocator, shape)?),
         };
         if spec.device == Device::Cpu {
-            // Binds the memory itself, which every run overwrites. A GPU gets a copy, so there each run binds it.
+            // Binds the memory itself, which every run overwrites. A GPU gets a copy, so with a GPU each run binds it.
             pictures.bind(&mut binding, &input_name)?;
         }
         for output in spec.outputs.iter().filter(|output| output.has_fixed_shape(spec.has_batch)) {
@@ -139,7 +139,7 @@ impl Engine {
         for MaskInput { name, number, shape } in &spec.inputs.masks {
             let side = |declared: i64, own: usize| usize::try_from(declared).unwrap_or(own);
             let shape = vec![side(shape[0], spec.batch), side(shape[1], height), side(shape[2], width)];
-            // Padding is a part of the picture, as it was when the model was trained with pictures of one size.
+            // Padding counts as a part of the picture, as in training with pictures of one size.
             let ones = vec![1.0; shape.iter().product()];
             bind_numbers(&mut binding, name, *number, shape, ones)?;
         }
@@ -166,7 +166,7 @@ impl Engine {
         self.session
     }
 
-    /// Runs the first `used` pictures of a batch, zeros in the other slots, and gives the outputs to `read`.
+    /// Runs the first `used` pictures of a batch, with zeros in the other slots, and passes the outputs to `read`.
     pub(crate) fn run<T>(
         &mut self,
         images: &ImageBatch,
@@ -192,7 +192,7 @@ impl Engine {
         if self.device != Device::Cpu {
             self.pictures.bind(&mut self.binding, &self.input_name).map_err(failed)?;
         }
-        // Again for every run: an output whose shape depends on the picture must not have the shape of the last one.
+        // This is done for every run, because the shape of an output can depend on the picture.
         for output in self.outputs.iter().filter(|output| !output.has_fixed_shape(self.has_batch)) {
             self.binding.bind_output_to_device(&output.name, &self.output_memory).map_err(failed)?;
         }
@@ -216,8 +216,8 @@ impl Engine {
     }
 }
 
-/// Writes the first `used` pictures, zeros into the other slots. The padding around a picture is left as it is where it is the same as
-/// that of the picture before.
+/// Writes the first `used` pictures, and zeros into the other slots. If the padding around a picture is the same as
+/// before, it is not written again.
 fn fill<T: Number>(
     normalizer: &Normalizer,
     images: &ImageBatch,
@@ -240,7 +240,7 @@ fn fill<T: Number>(
     }
 }
 
-/// As `fill`, for pixels instead of planes.
+/// The same as `fill`, for pixels instead of planes.
 fn pack<T: Number>(normalizer: &Normalizer, images: &ImageBatch, used: usize, input: &mut [T]) {
     let picture = input.len() / images.slots();
     let mut planes = vec![T::default(); picture];
@@ -256,7 +256,7 @@ fn pack<T: Number>(normalizer: &Normalizer, images: &ImageBatch, used: usize, in
     }
 }
 
-/// Binds numbers that stay the same for every run, in the type that the model wants.
+/// Binds numbers that are the same for every run, in the model's type.
 fn bind_numbers(
     binding: &mut IoBinding,
     name: &str,
@@ -281,8 +281,8 @@ fn bind_numbers(
     }
 }
 
-/// What an input for sizes is given, so that boxes stay in input pixels: `PaddleDetection` asks for the scale that was applied, and for
-/// height and width; RT-DETR and D-FINE ask for width and height of the picture that the boxes shall be of.
+/// The numbers for an input of sizes, so that boxes are in input pixels. `PaddleDetection` needs the applied scale, and
+/// height and width. RT-DETR and D-FINE need width and height of the picture to which boxes refer.
 fn size_for(name: &str, size: Size) -> [f32; 2] {
     match name {
         "scale_factor" => [1.0; 2],
@@ -291,7 +291,7 @@ fn size_for(name: &str, size: Size) -> [f32; 2] {
     }
 }
 
-/// The numbers of a value, in `converted` if they are not f32 already, and its shape in `sides`.
+/// The numbers of a value, and its shape in `sides`. If they are not f32, they are converted into `converted`.
 fn as_f32<'a>(
     value: &'a DynValue,
     converted: &'a mut Vec<f32>,

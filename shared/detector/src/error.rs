@@ -6,7 +6,7 @@ use crate::Device;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DetectorError {
-    /// No ONNX Runtime library in any of the places where one is looked for.
+    /// No ONNX Runtime library was found.
     #[error("no ONNX Runtime library found (looked for {}): run scripts/setup", paths(.searched))]
     RuntimeNotFound {
         /// Every path that was tried, in order.
@@ -25,11 +25,11 @@ pub enum DetectorError {
     /// The model file does not exist.
     #[error("there is no model at {}; for the default model, run scripts/setup", .path.display())]
     ModelNotFound {
-        /// The path as asked for.
+        /// The requested path.
         path: PathBuf,
     },
 
-    /// The model or its card exists but reading it failed.
+    /// The model or its card exists, but can't be read.
     #[error("cannot read {}", .path.display())]
     Read {
         /// The file.
@@ -47,7 +47,7 @@ pub enum DetectorError {
         reason: String,
     },
 
-    /// A valid ONNX model, but not one that takes one batch of pictures.
+    /// A valid ONNX model, but its inputs are not those of a detector.
     #[error(
         "{} has the inputs {seen}; a detector takes pictures, one tensor of f32, f16 or u8 [batch, 3, height, width] or \
          [batch, height, width, 3], and may take tensors [batch, 2] for sizes and a \
@@ -65,13 +65,13 @@ pub enum DetectorError {
     UnknownFamily {
         /// The model file.
         path: PathBuf,
-        /// The card that would settle it.
+        /// The card that would decide it.
         card: PathBuf,
         /// The outputs as the model declares them, and its task if it names one.
         seen: String,
         /// Why, as the end of a sentence about the model.
         reason: String,
-        /// The readings that are left, each with the card that makes it the only one: none, or at least two.
+        /// The possible readings, each with the card that selects it. There are none, or at least two.
         readings: Vec<(String, String)>,
     },
 
@@ -84,7 +84,7 @@ pub enum DetectorError {
         reason: String,
     },
 
-    /// A model that gives no vector for a picture, or whose card does not say how it wants its pictures.
+    /// The model returns no vector for a picture, or its card does not say how its pictures must be.
     #[error("{} can't describe what objects look like: {reason}", .path.display())]
     Appearance {
         /// The model file.
@@ -93,23 +93,23 @@ pub enum DetectorError {
         reason: String,
     },
 
-    /// The batch was made for another model, or more pictures were announced than it holds.
+    /// The batch was made for another model, or has fewer pictures than stated.
     #[error("the batch does not fit the model: {reason}")]
     Batch {
         /// What does not fit.
         reason: String,
     },
 
-    /// The device that was asked for can't be used.
+    /// The requested device can't be used.
     #[error("the device {device} can't be used: {reason}. Give --device auto or cpu to do without it")]
     Device {
-        /// What was asked for.
+        /// The requested device.
         device: Device,
         /// What ONNX Runtime said.
         reason: String,
     },
 
-    /// The outputs are not those that the model declares or its family has, or they can't be right.
+    /// The outputs are not those that the model declares or its family has, or they can't be correct.
     #[error("the model's outputs can't be read: {reason}")]
     Outputs {
         /// What is wrong with them, and what to do.
@@ -127,9 +127,9 @@ pub enum DetectorError {
 }
 
 impl DetectorError {
-    /// Whether the same call may succeed later, on this machine or on another.
+    /// Whether the same call can succeed later, on this machine or on another.
     ///
-    /// A missing or wrong file stays so, until somebody changes the installation.
+    /// It can't with a missing or wrong file, until somebody changes the installation.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Read { .. } | Self::Inference { transient: true, .. })

@@ -130,8 +130,8 @@ pub(crate) struct OutputSpec {
 }
 
 impl OutputSpec {
-    /// Whether an output of this shape keeps what was declared, with one entry per picture; of a batch of none, any shape that was
-    /// declared. ONNX Runtime only warns.
+    /// Whether an output of this shape is as declared, with one entry per picture. For a batch of 0, any declared shape
+    /// is accepted. ONNX Runtime only warns about differences.
     pub(crate) fn allows(&self, shape: &[usize], batch: Option<usize>) -> bool {
         let sides = self.shape.iter().zip(shape);
         shape.len() == self.shape.len()
@@ -141,25 +141,25 @@ impl OutputSpec {
                 .all(|(&declared, &side)| usize::try_from(declared).is_ok_and(|d| d == side) || declared < 0)
     }
 
-    /// Whether nothing but the batch, where there is one, is known only when it runs. The batch is always the same.
+    /// Whether all dimensions but the batch are known before it runs. The batch is always the same.
     pub(crate) fn has_fixed_shape(&self, has_batch: bool) -> bool {
         self.shape.iter().skip(usize::from(has_batch)).all(|&side| side >= 0)
     }
 }
 
-/// What one output says about one picture: the batch dimension is gone.
+/// One output for one picture, without the batch dimension.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output<'a> {
     pub(crate) shape: &'a [usize],
     pub(crate) data: &'a [f32],
 }
 
-/// What a decoder finds in one picture. Reused from picture to picture, so that none costs an allocation.
+/// The candidates that a decoder finds in one picture. It is reused for each picture, so that there are no allocations.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
-    /// In the order of the output.
+    /// The candidates, in the order of the output.
     pub(crate) boxes: Vec<Detection>,
-    /// Room for a number about each row of an output.
+    /// A buffer with a number for each row of an output.
     numbers: Vec<f32>,
 }
 
@@ -169,7 +169,7 @@ impl Candidates {
     }
 }
 
-/// One family's claim on outputs.
+/// The rules by which a family recognises its outputs.
 pub(crate) trait Head: Sync {
     /// Its name in a card.
     fn name(&self) -> &'static str;
@@ -177,11 +177,12 @@ pub(crate) trait Head: Sync {
     /// The shapes of its outputs, for messages.
     fn layout(&self) -> &'static str;
 
-    /// How to read the outputs, if they can be of this family and agree with the number of names where that is known.
+    /// How to read the outputs, if they can belong to this family, and agree with the number of names, if that is
+    /// known.
     fn fit(&self, evidence: &Evidence<'_>) -> Option<Fit>;
 
-    /// Like `fit`, but for a model whose card does not name the family: stricter where shapes are alike, and with every reading that
-    /// remains.
+    /// Like `fit`, but for a model whose card does not name the family. It is stricter if shapes of families are
+    /// similar, and returns every possible reading.
     fn recognise(&self, evidence: &Evidence<'_>) -> Vec<Fit> {
         self.fit(evidence).into_iter().collect()
     }
@@ -189,12 +190,12 @@ pub(crate) trait Head: Sync {
 
 /// Reads the outputs of a model.
 pub(crate) trait Decoder: fmt::Debug + Send + Sync {
-    /// Appends the candidates of one picture, in the order of the output, whose score is at least `min_score`. Boxes
-    /// are in input pixels. Values that are not finite are the caller's to drop.
+    /// Appends the candidates of one picture with a score of at least `min_score`, in the order of the output. Boxes
+    /// are in input pixels. The caller removes values that are not finite.
     ///
     /// # Errors
     ///
-    /// What is wrong with the outputs, if their shapes are not what was declared or what the input size asks for.
+    /// What is wrong with the outputs, if their shapes are not as declared, or do not fit the input size.
     fn decode(
         &self,
         outputs: &[Output<'_>],
@@ -203,13 +204,14 @@ pub(crate) trait Decoder: fmt::Debug + Send + Sync {
         candidates: &mut Candidates,
     ) -> Result<(), String>;
 
-    /// The scores of one picture are all NaN or infinite, so none of them can be believed.
+    /// Whether the scores of one picture are all NaN or infinite, so that none can be used.
     fn scores_are_lost(&self, outputs: &[Output<'_>]) -> bool {
         let mut values = outputs.iter().flat_map(|output| output.data).peekable();
         values.peek().is_some() && values.all(|value| !value.is_finite())
     }
 
-    /// The numbers that it takes for scores within 0 to 1, least and most; none where any number will do, or there is none.
+    /// The smallest and the largest number that it takes for scores between 0 and 1. None if any number is allowed, or
+    /// if there is none.
     fn score_range(&self, _outputs: &[Output<'_>]) -> Option<(f32, f32)> {
         None
     }
@@ -219,7 +221,7 @@ pub(crate) trait Decoder: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Decides by the outputs for a grey picture; gives the decision, for people.
+    /// Decides by the outputs for a grey picture. Returns the decision, as text for people.
     fn decide(&mut self, _grey: &[Output<'_>], _input: Size) -> Result<String, String> {
         Ok(String::new())
     }
@@ -238,7 +240,8 @@ fn table<'a>(outputs: &[Output<'a>], least: usize) -> Result<(usize, usize, &'a 
     }
 }
 
-/// What the outputs that a reading leaves out are, by their names; of one picture's list, by their shapes too.
+/// Describes the outputs that a reading does not use, by their names. For the list of one picture, by their shapes,
+/// too.
 pub(crate) fn left_out(outputs: &[OutputSpec], fit: &Fit) -> Extra {
     let rest =
         || outputs.iter().enumerate().filter(|(index, _)| !fit.outputs.contains(index)).map(|(_, output)| output);

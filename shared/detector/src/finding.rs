@@ -6,17 +6,17 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What it is about: the name of the card's field where there is one.
+    /// The name of the fact: that of the card's field, if there is one.
     pub what: &'static str,
-    /// What it is, for people.
+    /// The fact, as text for people.
     pub value: String,
-    /// What says so.
+    /// The evidence.
     pub origin: Origin,
-    /// Why it was concluded, where that is not plain.
+    /// The reason, if it is not obvious.
     pub because: Option<String>,
 }
 
-/// What a finding rests on.
+/// The evidence for a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
@@ -26,13 +26,13 @@ pub enum Origin {
     Model,
     /// The model's metadata.
     Metadata,
-    /// What models of its family usually are.
+    /// The usual value of its family.
     Family,
     /// COCO's classes, whose number fits.
     Coco,
-    /// Nothing says it: classes are numbered.
+    /// There is no evidence: classes are numbered.
     Numbers,
-    /// The model's answer to a made-up picture.
+    /// The model's answer for an artificial picture (the trial).
     Trial,
 }
 
@@ -63,7 +63,7 @@ impl Findings {
         self.0.push(Finding { what, value: value.to_owned(), origin, because: Some(because.to_owned()) });
     }
 
-    /// The card's value, else the family's, noting which.
+    /// The value of the card, otherwise that of the family. It records which one.
     pub(crate) fn pick<T>(
         &mut self,
         what: &'static str,

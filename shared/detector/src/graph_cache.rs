@@ -1,7 +1,8 @@
 //! Optimised graphs on disk: ONNX Runtime's result for a model on this processor, stored so that the next start is quick.
 //!
-//! A file is named by all that its content depends on, holds its own checksum, and comes into being by a rename. So a stale one is
-//! never looked for, a damaged one is never used, and processes that write the same one at once do not meet.
+//! The name of a file is computed from everything on which its content depends. The file contains its own checksum, and
+//! is created by a rename. So an outdated file is never read, a damaged file is never used, and several processes can
+//! write the same file at the same time.
 
 use std::{
     fs,
@@ -47,7 +48,7 @@ impl GraphCache {
         &self.file
     }
 
-    /// The graph, if there is one and it is whole.
+    /// Reads the graph, if it exists and is complete.
     pub(crate) fn read(&self) -> Option<Vec<u8>> {
         let mut graph = fs::read(&self.file).ok()?;
         let whole = graph.split_first_chunk::<32>().is_some_and(|(sum, rest)| Sha256::digest(rest)[..] == sum[..]);
@@ -59,12 +60,12 @@ impl GraphCache {
         Some(graph)
     }
 
-    /// Returns the graph that `optimise` writes to the path it is given. The graph is stored if the disk allows; if not, it still serves this
-    /// process.
+    /// Returns the graph that `optimise` writes to a path. The graph is stored if the disk allows it. Otherwise only
+    /// this process uses it.
     ///
     /// # Errors
     ///
-    /// Why there is no graph: no folder that can be written to, or what `optimise` says.
+    /// No folder can be written, or `optimise` failed.
     pub(crate) fn make(&self, optimise: impl FnOnce(&Path) -> Result<(), String>) -> Result<Vec<u8>, String> {
         let in_folder = fs::create_dir_all(&self.folder).and_then(|()| tempfile::tempdir_in(&self.folder));
         let work = in_folder.or_else(|_| tempfile::tempdir()).map_err(|error| error.to_string())?;
@@ -88,14 +89,15 @@ impl GraphCache {
     }
 }
 
-/// What an optimised graph depends on of the machine: its layouts and kernels are chosen by what the processor can do.
+/// The properties of the machine on which an optimised graph depends: layouts and kernels depend on the processor's
+/// instructions.
 fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
     [std::env::consts::ARCH, line("model name"), line("flags"), line("Features")].join("|")
 }
 
-/// Whether some weights of a model may lie in files of their own, which its hash knows nothing of.
+/// Whether some weights of a model can be in separate files, which its hash does not include.
 pub(crate) fn has_external_weights(model: &Path) -> bool {
     // TensorProto.external_data is a list of named strings; the name "location" is always among them.
     const NAME: &[u8] = b"\x0a\x08location";

@@ -2,13 +2,13 @@
 
 use ort::value::TensorElementType;
 
-/// What the model takes.
+/// The inputs of a model.
 #[derive(Clone, Debug)]
 pub(crate) struct Inputs {
     pub(crate) pictures: PictureInput,
-    /// Further inputs, which ask for sizes.
+    /// Further inputs, for sizes.
     pub(crate) sizes: Vec<SizeInput>,
-    /// Further inputs, which ask where the picture is.
+    /// Further inputs, for the place of the picture.
     pub(crate) masks: Vec<MaskInput>,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct PictureInput {
     pub(crate) layout: PictureLayout,
 }
 
-/// What an input's numbers are.
+/// The type of an input's numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum NumberType {
     #[default]
@@ -29,7 +29,7 @@ pub(crate) enum NumberType {
     U8,
 }
 
-/// How an input holds pictures.
+/// The layout of pictures in an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PictureLayout {
     /// [batch, 3, height, width]

@@ -1,23 +1,23 @@
-//! Lanes: each has a session and buffers for one inference, and is lent to one thread at a time.
+//! Lanes: each has a session and buffers for one inference. One thread at a time uses a lane.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// As many as there may be inferences at the same time.
 pub(crate) struct Lanes<T> {
     count: usize,
-    /// Those that nobody uses now.
+    /// The free lanes.
     free: Mutex<Vec<T>>,
     returned: Condvar,
 }
 
-/// One that nobody else uses; goes back when it is dropped, in a panic too.
+/// A lane that no other thread uses. It is returned when it is dropped, also in a panic.
 pub(crate) struct Lent<'a, T> {
     lanes: &'a Lanes<T>,
     lane: Option<T>,
 }
 
 impl<T> Lanes<T> {
-    /// These, of which there must be at least one.
+    /// Makes a set of these lanes. There must be at least one.
     pub(crate) fn new(lanes: Vec<T>) -> Self {
         Self { count: lanes.len(), free: Mutex::new(lanes), returned: Condvar::new() }
     }
@@ -28,7 +28,7 @@ impl<T> Lanes<T> {
 
     /// Waits until one is free.
     pub(crate) fn wait(&self) -> Lent<'_, T> {
-        // A panic of another thread leaves at worst a half-written input, which the next inference overwrites.
+        // After a panic of another thread, an input can be half written. The next inference overwrites it.
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let lane = loop {
             match free.pop() {
@@ -41,7 +41,7 @@ impl<T> Lanes<T> {
 }
 
 impl<T> Lent<'_, T> {
-    /// The lane; none only while it is given back.
+    /// The lane. None only while it is returned.
     pub(crate) fn lane(&mut self) -> Option<&mut T> {
         self.lane.as_mut()
     }

@@ -36,7 +36,7 @@ pub fn models_folder() -> PathBuf {
     runtime::cache_dir().unwrap_or_default().join("models")
 }
 
-/// What a model is and how it wants its pictures.
+/// The facts about a model, and how its pictures must be.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ModelInfo {
@@ -66,7 +66,7 @@ pub struct ModelInfo {
     pub mean: [f32; 3],
     /// What the difference is divided by, per plane.
     pub std: [f32; 3],
-    /// How a frame of another shape is put into the input.
+    /// How a frame with another aspect ratio is placed in the input.
     pub letterbox: Letterbox,
     /// The most pixels of a side of a frame whose ratio is preserved; none means those of the input.
     pub longest_side: Option<u32>,
@@ -74,21 +74,22 @@ pub struct ModelInfo {
     pub resize: Resize,
     /// Red, green and blue of the padding.
     pub pad_color: [u8; 3],
-    /// Intersection over union above which a box gives way to a better one of its class; none if the model suppresses boxes itself.
+    /// Intersection over union above which a box is suppressed by a better one of its class. None if the model
+    /// suppresses boxes itself.
     pub nms_iou: Option<f32>,
     /// The most detections of one picture.
     pub max_detections: usize,
-    /// The `track_thresh` of ByteTrack that suits the scale of this model's scores; none if nobody measured it.
+    /// The `track_thresh` of ByteTrack that suits the scores of this model. None if it was not measured.
     pub track_thresh: Option<f64>,
     /// One name per class.
     pub class_names: Vec<String>,
     /// Names of classes whose boxes suppress each other; other classes suppress only their own.
     pub class_groups: Vec<Vec<String>>,
-    /// What was found out about the model, and from what, in the order of reading.
+    /// What was found out about the model, with the evidence, in the order of reading.
     pub findings: Vec<Finding>,
-    /// What the model knows about objects and the results lack, such as masks.
+    /// What the model returns about objects, and the results do not contain, such as masks.
     pub leaves: Option<&'static str>,
-    /// What nothing settles, or what is odd, each with what to do about it.
+    /// What is not certain, or unusual, each with what to do about it.
     pub doubts: Vec<String>,
 }
 
@@ -124,10 +125,10 @@ impl ModelInfo {
     }
 }
 
-/// What a model file says about itself.
+/// The declarations of a model file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Declared {
-    /// `[batch, 3, height, width]`; -1 is decided when it runs.
+    /// `[batch, 3, height, width]`; -1 is known only when it runs.
     pub(crate) input: [i64; 4],
     pub(crate) number: NumberType,
     pub(crate) outputs: Vec<OutputSpec>,

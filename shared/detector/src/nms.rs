@@ -2,19 +2,20 @@
 
 use crate::Detection;
 
-/// Keeps the best boxes of a picture. Its memory is used again for the next one, so that none costs an allocation.
+/// Selects the best boxes of a picture. Its memory is reused for the next picture, so that there are no allocations.
 #[derive(Debug, Default)]
 pub struct Suppressor {
-    /// Places in the candidates, best first.
+    /// Indices of the candidates, best first.
     order: Vec<u32>,
 }
 
 impl Suppressor {
-    /// Appends to `kept` the candidates, best score first, equal scores in their given order, without those that overlap a
-    /// better one of their class by more than `iou`; without `iou` nothing is dropped for overlap. At most `limit` boxes stay.
+    /// Appends candidates to `kept`, best score first; equal scores are in their given order. A candidate is left out
+    /// if it overlaps a better one of its class by more than `iou`. Without `iou` none is left out because of overlap.
+    /// At most `limit` boxes are appended.
     ///
-    /// `groups` maps a class to the one whose boxes it competes with; a class beyond its end competes with itself alone.
-    /// Greedy, `O(n log n + kept * n)`. Scores and coordinates must be finite.
+    /// `groups` maps a class to its group, within which boxes suppress each other. A class beyond its end is a group of
+    /// its own. The method is greedy, `O(n log n + kept * n)`. Scores and coordinates must be finite.
     pub fn suppress(
         &mut self,
         candidates: &[Detection],
@@ -27,7 +28,7 @@ impl Suppressor {
         let order = &mut self.order;
         order.clear();
         order.extend(0..u32::try_from(candidates.len()).unwrap_or(u32::MAX));
-        // By place where scores are equal, which makes the unstable sort, the one that needs no memory, a stable one.
+        // If scores are equal, by index. So the unstable sort, which needs no memory, gives the order of a stable one.
         order.sort_unstable_by(|&a, &b| {
             candidates[b as usize].score.total_cmp(&candidates[a as usize].score).then(a.cmp(&b))
         });

@@ -1,10 +1,10 @@
-//! The place of a frame in the model's input, and the way back.
+//! The place of a frame in the model's input, and the conversion back to source pixels.
 
 use serde::Deserialize;
 
 use crate::Detection;
 
-/// How a frame of one shape is put into an input of another.
+/// How a frame is placed in an input with another aspect ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Letterbox {
@@ -12,7 +12,7 @@ pub enum Letterbox {
     Center,
     /// Keep the ratio, pad at the right and at the bottom; a part of a row or column is left out.
     TopLeft,
-    /// Fill the input, whatever happens to the ratio.
+    /// Fill the input, without preserving the ratio.
     Stretch,
 }
 
@@ -20,11 +20,12 @@ pub enum Letterbox {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Resize {
-    /// swscale's bilinear filter, which in a reduction averages over all pixels that it leaves out.
+    /// swscale's bilinear filter. If a picture becomes smaller, it averages over all pixels.
     Swscale,
-    /// `INTER_LINEAR` of OpenCV: two pixels a side whatever the reduction. So do Ultralytics' and most others' programs.
+    /// `INTER_LINEAR` of OpenCV: two pixels per side, for any reduction. The programs of Ultralytics and most others
+    /// use it.
     OpenCv,
-    /// `BILINEAR` of Pillow, to the byte: the same filter as swscale's, of the whole picture in RGB.
+    /// `BILINEAR` of Pillow, with the same bytes: the same filter as swscale's, of the whole picture in RGB.
     Pillow,
 }
 
@@ -39,7 +40,7 @@ impl Resize {
     }
 }
 
-/// The rectangle of the model's input that the scaled frame fills; the rest is padding.
+/// The rectangle of the model's input that the scaled frame fills. The rest is padding.
 ///
 /// Input pixel x lies at source pixel `(x - pad_left) / scale_x`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -12,7 +12,7 @@ use crate::{
     trial::{Suspicion, Trial},
 };
 
-/// The input's size by the model, its card and its metadata.
+/// The input's size, from the model, its card and its metadata.
 struct Sides {
     width: Result<(u32, Origin), String>,
     height: Result<(u32, Origin), String>,
@@ -32,11 +32,11 @@ impl Sides {
     }
 }
 
-/// What a trial of the model takes: the size of its input, and how its pictures are most likely made.
+/// What a trial of the model needs: the size of its input, and how its pictures are most likely made.
 ///
 /// # Errors
 ///
-/// Nothing says how large the input is, the outputs would be absurdly large, or it is plain that the model gives no boxes.
+/// The size of the input is not stated, the outputs would be much too large, or the model certainly returns no boxes.
 pub(crate) fn before_trial(
     path: &Path,
     card: &Card,
@@ -61,7 +61,7 @@ pub(crate) fn before_trial(
     Ok((size, card.color_order.unwrap_or(order), card.mean.unwrap_or(mean), card.std.unwrap_or(std)))
 }
 
-/// Whether the exporter's words and the declared shapes leave nothing that a trial could tell.
+/// Whether the metadata and the declared shapes say everything, so that no trial is needed.
 pub(crate) fn is_settled_by_its_words(card: &Card, declared: &Declared, size: Size) -> bool {
     let evidence = evidence(declared, &declared.outputs, card, Some(size), None);
     let fit = if card.family.is_some() { None } else { family::in_words(&evidence) };
@@ -101,7 +101,7 @@ fn evidence<'a>(
     }
 }
 
-/// Puts together what the model, its family and its card say, and what it gave in a trial; the card wins, then the model.
+/// Combines the facts from the model, its family, its card, and the trial. The card has priority, then the model.
 pub(crate) fn resolve(
     sources: Sources,
     declared: Declared,
@@ -121,7 +121,7 @@ pub(crate) fn resolve(
     findings.add("input", format!("{type_name} {}", dimensions(&declared.input)), Origin::Model);
     let sides = Sides::of(&declared, &card);
     let input = sides.known();
-    // What the model declares is sharpened by what it gave.
+    // The trial makes the declared shapes more precise.
     let shapes = |(index, spec): (usize, &OutputSpec)| {
         let tried = trial.and_then(|trial| trial.outputs.get(index)).filter(|tried| !tried.shape.is_empty());
         let shape =
@@ -268,7 +268,7 @@ fn check_groups(groups: &[Vec<String>], names: &[String], nms_iou: Option<f32>) 
     Ok(())
 }
 
-/// No detector takes pictures of more than this; a damaged card must not ask for terabytes.
+/// Largest picture of a detector. A damaged card must not cause an allocation of terabytes.
 const MAX_SIDE: u32 = 8192;
 /// The most numbers that a model may declare about one picture: 1 GiB of them. The largest detectors have 10 million.
 const MAX_VALUES: i64 = 1 << 28;
