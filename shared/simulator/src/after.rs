@@ -22,6 +22,6 @@ pub(crate) struct Dropped {
     pub(crate) upload: Upload,
     pub(crate) info: ObjectInfo,
     pub(crate) request: RequestId,
-    /// Whether the upload was deleted or overwritten before the flow had no more use for it.
+    /// Whether the upload was deleted or overwritten while the flow still needed it.
     pub(crate) taken_away: bool,
 }

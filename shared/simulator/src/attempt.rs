@@ -30,11 +30,11 @@ use trackdrop_pipeline::{
 };
 use trackdrop_tables::requests::RequestRow;
 
-/// How long a client of the cloud repeats a write by itself when the store answers that it writes too often.
+/// How long a client of the cloud repeats a write if the store answers that writes come too often.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(32);
 const MANIFEST: &str = "/manifest.json";
 
-/// Life and death of one attempt.
+/// Whether one attempt is still alive.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
     dead: AtomicBool,
@@ -64,7 +64,7 @@ pub(crate) struct Attempt {
     pub(crate) name: String,
     pub(crate) message: String,
     pub(crate) budget: Budget,
-    /// Whom it works for.
+    /// The requests for which it works.
     pub(crate) works_for: WorksFor,
     pub(crate) life: Arc<Life>,
     pub(crate) operations: Arc<Operations>,
@@ -75,9 +75,9 @@ pub(crate) struct Attempt {
 pub(crate) enum WorksFor {
     /// Those of one request.
     One(RequestId),
-    /// Those of every request: it was started by the clock.
+    /// Those of every request, because the scheduler started it.
     All,
-    /// No one's.
+    /// None.
     Nobody,
 }
 
@@ -107,7 +107,8 @@ impl fmt::Debug for Attempt {
 }
 
 impl Attempt {
-    /// One operation with all that may happen to it. `effect` may happen twice; `fail` makes the error that a fault answers with.
+    /// One operation, with everything that can happen to it. `effect` can happen twice. `fail` makes the error of a
+    /// fault.
     async fn operation<T, E: fmt::Display>(
         &self,
         what: String,
@@ -197,7 +198,7 @@ impl Attempt {
         }
     }
 
-    /// One write, without the client's patience with an answer that it writes too often.
+    /// One write, without the client's repetitions after the answer that writes come too often.
     pub(crate) async fn put_once(
         &self,
         object: &ObjectName,
@@ -208,7 +209,7 @@ impl Attempt {
         self.operation(format!("put {object}"), || self.write(object, content, options), storage_error(doing)).await
     }
 
-    /// Notes that it makes something, which a delivery that nothing befell does once.
+    /// Notes that it makes something. A delivery without a fault does this once.
     fn makes(&self, what: impl Into<String>) {
         let key = (self.message.clone(), what.into());
         self.world.record().tries.entry(key).or_default().insert(self.name.clone());
@@ -238,7 +239,7 @@ fn storage_error(doing: String) -> impl Fn(&str) -> StorageError {
 
 #[async_trait]
 impl Storage for Attempt {
-    /// A client of the cloud waits and tries again by itself when the store answers that it writes an object too often.
+    /// If the store answers that an object is written too often, a client of the cloud waits and tries again.
     async fn put(
         &self,
         object: &ObjectName,

@@ -37,14 +37,14 @@ use trackdrop_pipeline::{
 use trackdrop_split::Split;
 use trackdrop_track::Track;
 
-/// Nobody is turned away here for being full, so no trigger needs more.
+/// Largest number of attempts. No service is ever full here, so no trigger needs more.
 const MOST_ATTEMPTS: u32 = 10;
-/// Of one message at most this many are lost.
+/// Of one message, at most this many copies are lost.
 const MOST_LOST: u32 = 2;
 /// A copy of a message is copied at most this often.
 const MOST_COPIES: u32 = 3;
 
-/// What became of an attempt.
+/// The result of an attempt.
 type Outcome = Result<(), Failure>;
 
 /// Delivers the messages of one world.
@@ -53,7 +53,8 @@ pub(crate) struct Bus {
     triggers: Vec<Trigger>,
     /// Whether requests wait for a window of `load`.
     is_by_window: bool,
-    /// Whether a sweeper looks for stalled requests; if so, even the deliveries of the handler of dead letters may be abandoned.
+    /// Whether a sweeper searches for stalled requests. If so, the deliveries of the handler of dead letters can be
+    /// abandoned, too.
     is_swept: bool,
     /// How many messages of each name there were.
     sent: Mutex<BTreeMap<String, u32>>,
@@ -84,7 +85,7 @@ impl Bus {
         }
     }
 
-    /// The clock starts a function.
+    /// The scheduler starts a function.
     pub(crate) fn tick(self: &Arc<Self>, event: &Event, nth: u32) {
         for trigger in self.triggers.iter().filter(|trigger| trigger.takes(event, None)) {
             self.begin(trigger.clone(), event.clone(), format!("{} {nth}", event.type_name()));
@@ -213,7 +214,7 @@ impl Bus {
         }
     }
 
-    /// Begins an attempt in a process of its own. It continues when nobody waits for it any more.
+    /// Begins an attempt in a process of its own. It continues even if nothing waits for it any more.
     fn attempt(
         self: &Arc<Self>,
         trigger: &Trigger,
@@ -330,7 +331,7 @@ fn works_for(event: &Event) -> WorksFor {
     }
 }
 
-/// What a stage with costly work makes of an event.
+/// What a stage with expensive work makes from an event.
 fn made_from(function: &str, event: &Event) -> Option<ObjectName> {
     let Event::ObjectFinalized(ObjectFinalized { object, .. }) = event else { return None };
     let request = names::request_of(object)?;

@@ -25,7 +25,7 @@ const SWEPT: &str = "swept/";
 /// Where `load` keeps its windows.
 const WINDOWS: &str = "loads/";
 
-/// Every rule that is broken, as sentences. `expected` is what each upload gives when nothing goes wrong.
+/// Returns every broken rule, as sentences. `expected` has the results of each upload without faults.
 pub(crate) fn all(after: &After, expected: &BTreeMap<RequestId, Arc<State>>) -> Vec<String> {
     let mut broken = vec![];
     for dropped in &after.dropped {
@@ -59,7 +59,7 @@ pub(crate) fn state_of(state: &State, request: &RequestId) -> Option<&'static st
     manifest(state, request).map(|manifest| manifest.state.as_str())
 }
 
-/// No request hangs; a failed one says why; and transient faults fail none.
+/// No request hangs. A failed request says why. Transient faults fail no request.
 fn ended_with_a_reason(after: &After, dropped: &Dropped) -> Result<(), String> {
     let Some(manifest) = manifest(&after.state, &dropped.request) else {
         // Its event was lost and then the upload itself was taken away: no object names it any more.
@@ -139,7 +139,7 @@ fn is_cut(state: &State, request: &RequestId) -> bool {
     manifest(state, request).is_some_and(|manifest| chunks::are_recorded(&manifest))
 }
 
-/// The summary, the row in `requests` and the messages say the same.
+/// The summary, the row in `requests` and the messages agree.
 fn told_once_and_the_same_everywhere(state: &State, request: &RequestId) -> Result<(), String> {
     let Some(manifest) = manifest(state, request) else { return Ok(()) };
     let summary: Summary = match state.objects.get(&ResultFile::Summary.object(request)) {
@@ -262,7 +262,8 @@ fn without_times(mut manifest: Manifest) -> Manifest {
     manifest
 }
 
-/// Objects lie under the names of a request of this run. `work` is what the lifecycle rule reaches; `results` holds five files a request.
+/// All objects have the names of a request of this run. In `work` these are the names of the lifecycle rule. In
+/// `results` a request has five files.
 fn nothing_else_was_touched(after: &After) -> Vec<String> {
     let files = [
         ResultFile::Manifest,
@@ -290,7 +291,8 @@ fn nothing_else_was_touched(after: &After) -> Vec<String> {
     broken
 }
 
-/// Whether it lets a request wait for a window. Who comes late may do so once more, and the next window finds that there is nothing to wait for.
+/// Whether it lets a request wait for a window. A late delivery can do so again, and the next window finds that there
+/// is nothing to load.
 fn waits(object: &ObjectName) -> bool {
     [WAITING, &names::waiting_ends().name].iter().any(|waiting| object.name.starts_with(waiting))
 }
@@ -308,7 +310,7 @@ fn everything_was_written_once(state: &State) -> Vec<String> {
     again.map(|(object, times)| format!("{object} was written {times} times")).collect()
 }
 
-/// A delivery that nothing befell does its work at most once, and no fault makes more than one repetition.
+/// A delivery without a fault does its work at most once, and a fault causes at most one repetition.
 fn no_more_work_than_the_faults_explain(after: &After) -> Vec<String> {
     let mut broken = vec![];
     for ((message, result), deliveries) in &after.tries {
@@ -335,7 +337,7 @@ fn no_more_work_than_the_faults_explain(after: &After) -> Vec<String> {
     broken
 }
 
-/// Only faults use up attempts: each attempt of an abandoned delivery was lost to one.
+/// Only faults use up attempts: each attempt of an abandoned delivery had a fault.
 fn given_up_by_faults_alone(after: &After) -> Vec<String> {
     let unexplained = after.given_up.iter().filter(|given_up| !given_up.unexplained.is_empty());
     unexplained

@@ -1,8 +1,8 @@
 //! Measures the counter of finished segments: many segments finish at the same virtual moment, in a store that accepts one write
 //! per second of an object.
 //!
-//! The product's counter is the real code, [`trackdrop_flow::count`]. The naive one is compared with it: a number in one object, raised by
-//! compare-and-set, with exponential backoff after a lost race or a 429.
+//! The product's counter is the real code, [`trackdrop_flow::count`]. It is compared with a naive counter: a number in
+//! one object, which is increased by compare-and-set, with exponential backoff after a lost race or a 429.
 
 use crate::{
     SimulationError,
@@ -34,9 +34,9 @@ use trackdrop_pipeline::{
 /// How completions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
-    /// The product's: every result is a shard.
+    /// The counter of the product: every result is a shard.
     Sharded,
-    /// A number in one object, raised by compare-and-set.
+    /// The naive counter: a number in one object, increased by compare-and-set.
     OneObject,
 }
 
@@ -49,18 +49,18 @@ impl fmt::Display for Counter {
     }
 }
 
-/// What counting took.
+/// The cost of counting.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     /// Segments that finished together.
     pub segments: u32,
     /// Virtual seconds from the last result to the event that starts `merge`.
     pub seconds: f64,
-    /// Operations on the store per completion: the result's own write included, and every repetition after a 429.
+    /// Operations on the store per completion, including the write of the result, and every repetition after a 429.
     pub operations: f64,
     /// How often `merge` was started.
     pub fired: u32,
-    /// What went wrong: nothing does here.
+    /// Errors. There are none here.
     pub broken: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ const MOST_POLLS: u64 = 2_000_000_000;
 /// Lets this many segments finish at one virtual moment and counts them.
 ///
 /// # Errors
-/// Where the folder for temporary files can't be made.
+/// The folder for temporary files can't be made.
 pub fn measure(counter: Counter, segments: u32) -> Result<Measured, SimulationError> {
     let executor = Executor::default();
     let request = RequestId::of_upload("uploads", "clip.mp4", 1, Timestamp::from_micros(0));

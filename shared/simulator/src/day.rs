@@ -1,8 +1,12 @@
 //! A day at scale, in virtual time: from a hundred to a million videos, on the services as Terraform declares them.
 //!
-//! Handlers are not run here, because a million videos are a hundred million operations: each delivery is charged with the operations that the real
-//! handlers do ([`operations`], which its tests compare with them), the times that were measured or are assumed ([`Times`]), and what Google's
-//! services take ([`Limits`]). What a day comes to is a [`Report`]. The same profile and seed give the same report.
+//! Handlers do not run here, because a million videos are a hundred million operations. Instead the time of each delivery is computed from three inputs:
+//!
+//! - the operations that the real handlers do ([`operations`]; a test compares the two);
+//! - times that were measured or are assumed ([`Times`]);
+//! - the limits of Google's services ([`Limits`]).
+//!
+//! The result of a day is a [`Report`]. The same profile and seed give the same report.
 //!
 //! ```
 //! use trackdrop_simulator::day::{Profile, simulate};
@@ -32,10 +36,10 @@ pub use report::{Cost, Goal, Gpus, OfFunction, Percentiles, Report, Use};
 
 use trackdrop_pipeline::trigger::TriggerError;
 
-/// Lets the day pass.
+/// Simulates the day.
 ///
 /// # Errors
-/// Where a trigger file of the product can't be read.
+/// A trigger file of the product can't be read.
 pub fn simulate(profile: &Profile, seed: u64) -> Result<Report, TriggerError> {
     let mut day = flow::Day::new(profile, seed)?;
     let until_us = day.run();

@@ -15,8 +15,8 @@ const MOST_POLLS_AT_A_MOMENT: u64 = 1_000_000;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Tasks and the virtual clock; clones are the same one. Ready tasks run in the order they became ready, waits that end at the same
-/// moment in the order they were begun, so a run is a pure function of what its tasks do.
+/// Tasks and the virtual clock. Clones are the same one. Ready tasks run in the order in which they became ready. Waits
+/// that end at the same time end in the order in which they began. So a run is a pure function of what its tasks do.
 #[derive(Clone, Default)]
 pub(crate) struct Executor {
     shared: Arc<Mutex<Shared>>,
@@ -48,12 +48,12 @@ impl Wake for Readies {
     }
 }
 
-/// Why a run did not come to rest.
+/// Why a run did not end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Restless {
-    /// Something was still waiting for a moment beyond the last one.
+    /// A task still waits for a time beyond the last one.
     TooLong,
-    /// The tasks repeatedly woke each other and let no time pass.
+    /// The tasks wake each other again and again, and no time passes.
     TooBusy,
 }
 
@@ -150,7 +150,7 @@ impl Executor {
     }
 }
 
-/// Whichever ends first; of two that end together the first.
+/// Returns the one that ends first. If both end together, it is the first one.
 pub(crate) async fn first_of<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> Result<A, B> {
     let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
     std::future::poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! What goes wrong, where and when: drawn from the seed, or given as a list.
+//! Which faults occur, and where: chosen by the seed, or given as a list.
 
 use crate::scenario::Rates;
 use std::{
@@ -66,11 +66,12 @@ pub const AT_AN_OPERATION: [Fault; 6] = [
     Fault::Delay(700_000),
 ];
 
-/// A fault and where it struck. The place names what was going on and not when, so that it is found again in a run with fewer faults.
+/// A fault and its place. The place names the operation and not the time. So it is found again in a run with fewer
+/// faults.
 pub type Placed = (String, Fault);
 
-/// Decides what goes wrong. The same place in the same run always gets the same answer, whatever else happens: decisions are drawn from
-/// the seed and the place, not from one stream.
+/// Decides which faults occur. The same place in the same run always gets the same decision, whatever else happens,
+/// because a decision depends on the seed and the place, and not on one stream of random numbers.
 pub(crate) struct Fate {
     seed: u64,
     source: FaultSource,
@@ -110,7 +111,7 @@ impl Fate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What struck, in order.
+    /// The faults that occurred, in order.
     pub(crate) fn fired(&self) -> Vec<Placed> {
         self.lock().fired.clone()
     }
@@ -143,7 +144,8 @@ impl Fate {
         Some(fault)
     }
 
-    /// Takes this attempt of a message; false where it must be left alone. Of an attempt that is lost already nothing more is taken.
+    /// Uses up this attempt of a message. False if it must not be used up. An attempt that is lost already does not
+    /// count again.
     pub(crate) fn use_up(&self, budget: &Budget) -> bool {
         let mut state = self.lock();
         let used = state.used_up.entry(budget.message.clone()).or_default();
@@ -183,7 +185,7 @@ impl Fate {
 }
 
 impl Fault {
-    /// Whether it may have a delivery's work done once more.
+    /// Whether this fault can cause the work of a delivery to be done again.
     pub(crate) fn repeats_work(self) -> bool {
         self.uses_an_attempt_up() || self == Self::Duplicate
     }

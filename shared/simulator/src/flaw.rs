@@ -1,4 +1,4 @@
-//! Mistakes planted under the handlers, to prove that the rules find them.
+//! Bugs that are planted on purpose, to prove that the rules find them.
 
 use crate::memory::MemoryCloud;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use trackdrop_tables::{
     tracks::{self, TracksOf, TracksWriter},
 };
 
-/// A planted mistake: of the store, of the warehouse, of the bus, or of a handler, seen from the operations that it does.
+/// A planted bug: of the store, of the warehouse, of the bus, or of a handler as its operations show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
     /// Listings don't see the writes of the last 100 ms: the completion counter loses count.
@@ -34,7 +34,7 @@ pub enum Flaw {
     DeliversTwice,
     /// What was acknowledged is delivered again a day later, and so on.
     DeliversForEver,
-    /// A process that died continues to wake itself, and so nothing ever comes to rest.
+    /// A dead process continues to wake itself, so the run never ends.
     NeverRests,
     /// Loads into the warehouse add their rows each time.
     LoadsAdd,
@@ -80,7 +80,7 @@ pub enum Flaw {
     LosesSummaries,
     /// A window of `load` is not found open: each attempt gathers a list of its own.
     ForgetsWindows,
-    /// What the sweeper tells once more reaches nobody.
+    /// Events that the sweeper publishes again are lost.
     SweepsInVain,
 }
 

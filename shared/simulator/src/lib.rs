@@ -50,7 +50,7 @@ use run::Options;
 use shrink::Shrunk;
 use std::collections::BTreeSet;
 
-/// Runs the scenario of a seed, with a flaw planted where one is given.
+/// Runs the scenario of a seed. If a flaw is given, it is planted.
 ///
 /// # Errors
 /// The scenario could not be set up.
@@ -74,7 +74,7 @@ pub fn simulate_with(scenario: &Scenario, seed: u64, faults: &[Placed]) -> Resul
     run::run(scenario, Options { seed, faults: Some(faults), with_places: true, ..Options::default() })
 }
 
-/// What a sentence about a broken rule says apart from names and numbers.
+/// A sentence about a broken rule, without names and numbers.
 fn rule(broken: &str) -> String {
     broken
         .split_whitespace()
@@ -82,7 +82,8 @@ fn rule(broken: &str) -> String {
         .collect()
 }
 
-/// What a seed broke, the few faults that it takes, and what happened then, for a person; none where nothing is broken.
+/// Explains a failing seed, as text for people: the broken rule, the few faults that are needed, and what happened.
+/// None if no rule is broken.
 ///
 /// # Errors
 /// The scenario could not be set up.

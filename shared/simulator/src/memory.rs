@@ -30,22 +30,23 @@ pub struct MemoryCloud {
     scratch: TempDir,
 }
 
-/// What a memory cloud holds.
+/// The content of a memory cloud.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     /// The live objects and their contents.
     pub objects: BTreeMap<ObjectName, (ObjectInfo, Bytes)>,
     /// How often each name was written.
     pub writes: BTreeMap<ObjectName, u32>,
-    /// Load jobs of the table `tracks`: one of another list of files, or of other generations of them, is another job and adds its rows again.
+    /// Load jobs of the table `tracks`. A job with another list of files, or with other generations of them, is another
+    /// job, and adds its rows again.
     pub jobs: BTreeSet<Vec<TracksFile>>,
     /// The table `tracks`: what each job added, as the content of `tracks.parquet` that it found.
     pub tracks: Vec<(RequestId, Bytes)>,
-    /// The table `requests`. As in a real one, a row of another moment is another row.
+    /// The table `requests`. As in a real one, a row with another time is another row.
     pub request_rows: Vec<RequestRow>,
     /// Every message that was published, by topic.
     pub messages: Vec<(String, Event)>,
-    /// The ends that were ever recorded: a job is done once, though its row may be taken back.
+    /// All ends that were ever recorded. A job is done once, even if its row is removed later.
     recorded: BTreeSet<Vec<(RequestId, Timestamp)>>,
     last_generation: i64,
 }
@@ -57,8 +58,8 @@ impl fmt::Debug for MemoryCloud {
 }
 
 impl MemoryCloud {
-    /// An empty cloud. Only its scratch folder, for files on their way, is a real one: in memory too where the system has a place for that,
-    /// since making and deleting many small files is most of the work of a disk's file system.
+    /// An empty cloud. Only its scratch folder for temporary files is real. It is in memory, too, if the system has
+    /// such a place, because a disk would spend most of its time creating and deleting small files.
     ///
     /// # Errors
     /// The scratch folder cannot be made.
@@ -84,7 +85,7 @@ impl MemoryCloud {
         Ok(std::fs::read_dir(self.scratch.path())?.count())
     }
 
-    /// Writes, where the precondition holds.
+    /// Writes, if the precondition is met.
     pub(crate) fn write(
         &self,
         object: &ObjectName,

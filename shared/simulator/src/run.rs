@@ -1,4 +1,4 @@
-//! One run: a scenario, a source of faults, and what came of them.
+//! One run: a scenario, a source of faults, and the result.
 
 use crate::{
     after::{After, Dropped},
@@ -26,9 +26,10 @@ use trackdrop_pipeline::{
     trigger::TriggerError,
 };
 
-/// Nothing waits longer than this: the slowest message is late, fails all its attempts, and so does the handler of dead letters.
+/// Nothing waits longer than this. The slowest message is late, and fails all its attempts, as does the handler of dead
+/// letters.
 pub(crate) const LAST_US: i64 = 30 * 24 * 3_600 * 1_000_000;
-/// The clock starts nothing after this: longer than the sweeper has patience with any request.
+/// The scheduler starts nothing after this time. It is longer than any request can stall.
 const LAST_TICK_US: i64 = 14 * 24 * 3_600 * 1_000_000;
 /// So often at equal intervals, and then more and more rarely.
 const TICKS_AT_FIRST: u32 = 100;
@@ -45,18 +46,18 @@ pub enum SimulationError {
     Trigger(#[from] TriggerError),
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// A hash of everything that happened, in order: two runs with the same one were the same.
     pub log_hash: u64,
-    /// What happened, line by line, where that was asked for.
+    /// What happened, line by line, if it was requested.
     pub log: Vec<String>,
-    /// The faults that struck, in order.
+    /// The faults that occurred, in order.
     pub faults: Vec<Placed>,
-    /// The rules that did not hold.
+    /// The broken rules.
     pub broken: Vec<String>,
-    /// Every place where an operation was done, in order, where that was asked for.
+    /// Every place of an operation, in order, if it was requested.
     pub places: Vec<String>,
     /// Requests that ended as done.
     pub done: usize,
@@ -81,7 +82,7 @@ pub(crate) struct Options<'a> {
     pub(crate) with_places: bool,
 }
 
-/// Runs a scenario and checks what came of it.
+/// Runs a scenario, and checks its result.
 pub(crate) fn run(scenario: &Scenario, options: Options<'_>) -> Result<Outcome, SimulationError> {
     let (mut outcome, after) = run_unchecked(scenario, options)?;
     let mut expected = BTreeMap::new();
@@ -95,7 +96,8 @@ pub(crate) fn run(scenario: &Scenario, options: Options<'_>) -> Result<Outcome, 
     Ok(outcome)
 }
 
-/// What undisturbed runs gave, by upload. Bounded, so that a million runs take no more memory than a thousand.
+/// The results of runs without faults, by upload. The size is limited, so that a million runs need no more memory than
+/// a thousand.
 struct Known {
     states: BTreeMap<String, Arc<State>>,
     objects: usize,
@@ -104,7 +106,7 @@ struct Known {
 /// How many objects the cached undisturbed runs may have, all together.
 const MOST_OBJECTS_KEPT: usize = 20_000;
 
-/// What the upload gives when nothing goes wrong.
+/// The results of the upload without faults.
 fn undisturbed(upload: &Upload) -> Result<Arc<State>, SimulationError> {
     static KNOWN: Mutex<Known> = Mutex::new(Known { states: BTreeMap::new(), objects: 0 });
     let key = format!("{upload:?}");
@@ -185,7 +187,7 @@ fn run_unchecked(scenario: &Scenario, options: Options<'_>) -> Result<(Outcome, 
     Ok((outcome, After { state, dropped, faults, tries, told_again, killed, given_up }))
 }
 
-/// Who uploads and deletes, and what befalls the machines.
+/// Uploads, deletions, and faults of machines.
 #[derive(Clone)]
 struct Users {
     world: Arc<World>,

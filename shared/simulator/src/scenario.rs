@@ -1,4 +1,4 @@
-//! What happens in a run apart from faults: who uploads, overwrites and deletes what, and how rough the run is.
+//! What happens in a run apart from faults: uploads, overwrites, deletions, and how often faults occur.
 
 use crate::stand_ins::UNJOINABLE;
 use trackdrop_pipeline::{Appearance, Bucket, DetectEvery, Refinements, RequestSettings, names::ObjectName};
@@ -49,9 +49,9 @@ pub struct Scenario {
     pub deaths_ms: Vec<i64>,
     /// When a fault may set the clock back: the moment in milliseconds and the seconds.
     pub clock_set_back: Option<(i64, u64)>,
-    /// Seconds between two windows of `load`; none where each request is loaded by itself.
+    /// Seconds between two windows of `load`. None if each request is loaded separately.
     pub load_window_s: Option<u64>,
-    /// Seconds between two looks of the sweeper; none where there is none.
+    /// Seconds between two runs of the sweeper. None if there is no sweeper.
     pub sweep_every_s: Option<u64>,
     /// How often things go wrong.
     pub rates: Rates,

@@ -1,8 +1,8 @@
-//! From a run that broke a rule to the few faults that it takes.
+//! Reduces the faults of a run that broke a rule to the few that are needed.
 
 use crate::fault::Placed;
 
-/// Runs at most; shrinking is a help, not a proof that nothing smaller exists.
+/// Largest number of runs. Shrinking is a help, and not a proof that nothing smaller exists.
 const MOST_RUNS: usize = 400;
 /// Steps at most in all runs together. It is not a time, so that a seed is explained by the same faults on every machine: a run of a few segments
 /// takes about a thousand steps, one of 2,000 segments a few hundred thousand.
@@ -16,8 +16,8 @@ pub(crate) struct Shrunk {
     pub(crate) all_needed: bool,
 }
 
-/// Leaves faults out for as long as a rule is broken without them: halves first, then single ones (delta debugging). `try_run` says whether
-/// one is, and how many steps the run took.
+/// Leaves faults out as long as a rule is broken without them: first halves, then single ones (delta debugging).
+/// `try_run` says whether a rule is broken, and how many steps the run took.
 pub(crate) fn shrink<E>(
     faults: Vec<Placed>,
     mut try_run: impl FnMut(&[Placed]) -> Result<(bool, u64), E>,

@@ -1,7 +1,7 @@
 //! Stand-ins for decoder, detector, encoder and joiner.
 //!
-//! A stand-in video is text: `frames=<n> gop=<n> seed=<n>`. What is seen in a frame depends on the seed and the frame alone. Without a
-//! seed two objects walk.
+//! A stand-in video is a text: `frames=<n> gop=<n> seed=<n>`. The objects in a frame depend only on the seed and the
+//! frame. Without a seed, two objects walk.
 
 use std::{
     ops::Range,
@@ -27,14 +27,14 @@ use trackdrop_tables::{
 };
 use trackdrop_track::{ModelFacts, SegmentDetections, SegmentDetector};
 
-/// What goes wrong, and how often.
+/// Which work fails, and how often.
 #[derive(Clone, Debug, Default)]
 pub struct Trouble {
     /// Attempts of `track` that fail transiently, all segments together.
     pub busy_detector: Arc<AtomicU32>,
-    /// The detector does not see this frame at all, and does not say so.
+    /// The detector skips this frame without reporting it.
     pub lost_frame: Option<i64>,
-    /// This frame can't be decoded, and the worker says so.
+    /// This frame can't be decoded, and the worker reports it.
     pub missing_frame: Option<i64>,
     /// The stage whose work fails permanently.
     pub broken: Option<Stage>,

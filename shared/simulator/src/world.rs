@@ -1,4 +1,4 @@
-//! What all parts of a run share: the cloud in memory, the clock, the faults, and the record of what happened.
+//! The common state of a run: the cloud in memory, the clock, the faults, and the record of what happened.
 
 use crate::{
     executor::Executor,
@@ -88,7 +88,7 @@ impl World {
         self.record().clock_set_back_us += seconds as i64 * 1_000_000;
     }
 
-    /// Notes what happened; a run is the same as another if they noted the same.
+    /// Records what happened. Two runs are the same if their records are the same.
     pub(crate) fn log(&self, what: std::fmt::Arguments<'_>) {
         let line = format!("{:>14.6} {what}", self.executor.now_us() as f64 / 1e6);
         let mut record = self.record();

@@ -1,4 +1,4 @@
-//! When the uploads of a day come, one after the other, without a list of them.
+//! The times of a day's uploads, computed one after the other, without a list in memory.
 
 use super::profile::{Length, Profile};
 

@@ -2,7 +2,7 @@
 
 use super::profile::Profile;
 
-/// What an instance detects a second.
+/// The speed of an instance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Speeds {
     /// Of one segment alone: the threads that decode it.

@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Bounds of the services; a profile may set each.
+/// The limits of the services. A profile can set each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Writes a second that a bucket takes before it has grown.
+    /// Writes per second that a bucket accepts at first.
     pub bucket_writes_per_s: f64,
-    /// Reads and listings a second that a bucket takes before it has grown.
+    /// Reads and listings per second that a bucket accepts at first.
     pub bucket_reads_per_s: f64,
-    /// Seconds in which a bucket that is used may double what it takes.
+    /// Seconds in which the rates of a used bucket can double.
     pub bucket_doubles_every_s: f64,
     /// Writes a second of one object.
     pub object_writes_per_s: f64,
@@ -26,19 +26,19 @@ pub struct Limits {
     pub publish_bytes_per_s: f64,
     /// Bytes a second that are pushed in a region.
     pub push_bytes_per_s: f64,
-    /// Deliveries that push leaves unanswered at the same time, at first.
+    /// Largest number of unanswered deliveries of push, at first.
     pub push_window_start: f64,
-    /// The same where most are answered.
+    /// The same, if most deliveries are answered.
     pub push_window: f64,
-    /// Seconds that a request waits for an instance before it is turned away, at least.
+    /// Shortest time in seconds that an HTTP request waits for an instance before it is refused.
     pub queue_s: f64,
-    /// The same in start-ups of an instance.
+    /// The same, in start-up times of an instance.
     pub queue_starts: f64,
     /// Seconds that an idle instance stays.
     pub idle_s: f64,
     /// Seconds that an idle instance with a GPU stays.
     pub gpu_idle_s: f64,
-    /// Seconds that the autoscaler's metrics are old.
+    /// Age of the autoscaler's metrics in seconds.
     pub metrics_age_s: f64,
 }
 
@@ -66,7 +66,7 @@ impl Default for Limits {
     }
 }
 
-/// Where each bound comes from: its name, what it is, the page.
+/// The source of each limit: its name, its meaning, the page.
 pub const SOURCES: [(&str, &str); 17] = [
     (
         "bucket_writes_per_s",
@@ -111,7 +111,7 @@ pub const SOURCES: [(&str, &str); 17] = [
     ),
 ];
 
-/// The page that a bound comes from.
+/// The page that documents a limit.
 pub fn source_of(limit: &str) -> &'static str {
     SOURCES.iter().find(|(name, _)| *name == limit).map_or("", |(_, source)| source)
 }

@@ -1,9 +1,9 @@
-//! A bound on requests a second that grows with use, as a bucket's does.
+//! A limit on requests per second that grows with use, like that of a bucket.
 
 /// Requests of one kind on one bucket.
 ///
-/// Requests beyond the capacity wait: a client that gets 429 tries again until there is room. The capacity doubles if a minute of the last ramp used
-/// more than half of it.
+/// Requests beyond the capacity wait: a client that gets 429 tries again until there is capacity. The capacity doubles
+/// if one minute of the last ramp used more than half of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
     capacity: f64,

@@ -14,7 +14,7 @@ use trackdrop_pipeline::cost::Prices;
 pub struct Profile {
     /// Uploads in the day.
     pub videos: u32,
-    /// How the day's uploads are spread: weights of equal parts of it.
+    /// How the uploads are distributed over the day: weights of equal parts of it.
     pub shape: Vec<f64>,
     /// How long they are.
     pub lengths: Vec<Length>,
@@ -24,15 +24,15 @@ pub struct Profile {
     pub annotated: bool,
     /// Target length of a segment.
     pub segment_seconds: f64,
-    /// What they are processed on.
+    /// The deployment that processes them.
     pub deployment: Deployment,
     /// How long things take.
     pub times: Times,
-    /// What Google's services take.
+    /// The limits of Google's services.
     pub limits: Limits,
     /// What things cost.
     pub prices: DayPrices,
-    /// What the day is to reach; none is no goal.
+    /// The goals of the day; none is no goal.
     pub goals: Goals,
 }
 
@@ -80,7 +80,7 @@ pub enum TrackDelivery {
 pub struct Deployment {
     /// Push or pull.
     pub track_delivery: TrackDelivery,
-    /// GPU instances at most.
+    /// Largest number of GPU instances.
     pub gpus: u32,
     /// GPU instances that always run.
     pub gpus_at_least: u32,
@@ -90,19 +90,19 @@ pub struct Deployment {
     pub gpu_gib: f64,
     /// Threads that decode a segment of `track`: the instance's CPUs, shared by its deliveries.
     pub decoder_threads: u32,
-    /// Seconds in which workers that pull should clear what waits.
+    /// Seconds in which workers that pull should process the waiting segments.
     pub drain_target_s: f64,
-    /// Seconds of a segment that their autoscaler reckons with.
+    /// Seconds per segment with which their autoscaler computes.
     pub seconds_per_segment: f64,
-    /// Instances of `split` at most.
+    /// Largest number of instances of `split`.
     pub split_max_instances: u32,
-    /// Instances of `merge` at most.
+    /// Largest number of instances of `merge`.
     pub merge_max_instances: u32,
-    /// Instances of `load` at most.
+    /// Largest number of instances of `load`.
     pub load_max_instances: u32,
-    /// Instances of `annotate` at most.
+    /// Largest number of instances of `annotate`.
     pub annotate_max_instances: u32,
-    /// Instances of `join` at most.
+    /// Largest number of instances of `join`.
     pub join_max_instances: u32,
     /// Minutes between two load windows; 0 loads each request by itself.
     pub load_window_minutes: f64,
@@ -160,13 +160,13 @@ pub struct DayPrices {
     pub message_tib: f64,
 }
 
-/// What a day is to reach.
+/// The goals of a day.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Goals {
     /// Seconds from upload to rows for half of the videos.
     pub rows_within_s: Option<f64>,
-    /// Dollars a video-hour.
+    /// Dollars per hour of video.
     pub usd_per_video_hour: Option<f64>,
 }
 

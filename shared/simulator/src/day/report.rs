@@ -27,13 +27,13 @@ pub struct Report {
     pub segments: u64,
     /// Videos whose rows exist.
     pub with_rows: u64,
-    /// Videos that are over and whose end is published.
+    /// Videos that have ended and whose end is published.
     pub done: u64,
     /// Videos that failed: a delivery was abandoned.
     pub failed: u64,
     /// Videos that have their rows, but whose end was not published within the simulated time.
     pub untold: u64,
-    /// From the upload on, seconds by what was reached.
+    /// Seconds from the upload until each step was reached.
     pub latency: BTreeMap<&'static str, Percentiles>,
     /// By function.
     pub functions: BTreeMap<&'static str, OfFunction>,
@@ -47,9 +47,9 @@ pub struct Report {
     pub gpu: Gpus,
     /// Dollars.
     pub cost: Cost,
-    /// What is used of what there is at the busiest time, the most used first.
+    /// Use of each resource at the busiest time, the most used first.
     pub uses: Vec<Use>,
-    /// What the day was to reach.
+    /// The goals of the day, and the results.
     pub goals: Vec<Goal>,
     /// Seconds until nothing was left to do.
     pub seconds: f64,
@@ -74,16 +74,16 @@ pub struct Percentiles {
     pub mean_s: f64,
 }
 
-/// What one function did.
+/// The work of one function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct OfFunction {
     /// Events that started it.
     pub events: u64,
-    /// Deliveries of them: more where some came again.
+    /// Deliveries of these events, with redeliveries.
     pub deliveries: u64,
-    /// Deliveries that were turned away with 429, because no instance had room in time.
+    /// Deliveries that were refused with 429, because no instance had a free slot in time.
     pub turned_away: u64,
-    /// Deliveries that took longer than Pub/Sub waits: they would be made again.
+    /// Deliveries that took longer than Pub/Sub waits. They would be delivered again.
     pub past_deadline: u64,
     /// Seconds from an event to an instance, on average.
     pub waited_s: f64,
@@ -129,37 +129,37 @@ pub struct Cost {
     pub prices_of: String,
 }
 
-/// Something of which there is only so much.
+/// A limited resource.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Use {
     /// What.
     pub what: String,
-    /// What is wanted of it at the busiest hour, or in the day.
+    /// The demand in the busiest hour, or in the day.
     pub used: f64,
-    /// What there is.
+    /// The limit.
     pub limit: f64,
-    /// Of what.
+    /// The unit.
     pub unit: &'static str,
     /// `used / limit`.
     pub share: f64,
-    /// Videos a day, of this kind and shape, at which it is used up.
+    /// Videos per day, of this kind and distribution, at which the limit is reached.
     pub videos_at_limit: f64,
-    /// What raises it, or whose bound it is.
+    /// How to raise the limit, or who sets it.
     pub bound: String,
 }
 
-/// A goal and what came of it.
+/// A goal and its result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Goal {
-    /// What was to be reached.
+    /// The goal.
     pub what: &'static str,
     /// At most this.
     pub wanted: f64,
-    /// What it is.
+    /// The result.
     pub reached: f64,
     /// Whether it is reached.
     pub is_met: bool,
-    /// What it is made of, the largest part first.
+    /// The parts of the result, the largest first.
     pub made_of: Vec<(String, f64)>,
 }
 
@@ -174,7 +174,7 @@ fn percentiles(histogram: &Histogram) -> Percentiles {
     }
 }
 
-/// Adds up what a day came to.
+/// Computes the report of a day.
 pub(crate) fn of(day: &Day<'_>, profile: &Profile, seed: u64, now_us: u64) -> Report {
     let sums = &day.sums;
     let per_video = |us: u128| us as f64 / 1e6 / sums.uploaded.max(1) as f64;
