@@ -267,7 +267,7 @@ impl DetectorPool {
                 )));
             };
             let gone = loaded.remove(at);
-            tracing::info!(model = gone.name, "freed a model that was not used for longest");
+            tracing::info!(model = gone.name, "freed the least recently used model");
         }
         Ok(())
     }
