@@ -72,7 +72,8 @@ impl Audio {
                 Err(why) => return Ok(Sound::NotSo(format!("an MP4 can't hold {codec} as it is, and {why}"))),
             },
         }
-        // In a plan of before PTS were the presented ones, an MP4's origin is that of the media's own clock, which is not the audio's.
+        // Earlier plans had the PTS of the media's own clock instead of the presented ones. In such a plan the origin
+        // of an MP4 is not on the audio's clock.
         let has_presented_times = params.has_presented_times || !input.format().name().contains("mp4");
         let origin = if has_presented_times { params.time_base.rescale(params.origin_pts, time_base) } else { 0 };
         for (index, mut stream) in input.streams_mut().enumerate() {

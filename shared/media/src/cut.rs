@@ -155,7 +155,8 @@ impl<'a> Cutter<'a> {
         Ok(())
     }
 
-    /// The packet number `at` for a segment whose chunk or re-encoded part starts with packet `start`, behind the parameter sets that it needs.
+    /// The packet with number `at`, after the parameter sets that it needs. The segment's chunk or re-encoded part
+    /// starts with packet `start`.
     fn led_packet(&mut self, at: usize, segment: &PlannedSegment, start: usize) -> Result<Packet, MediaError> {
         // The next chunk starts with the packets from here on.
         let next = self.segments.iter().find(|next| next.first_keyframe != segment.first_keyframe);

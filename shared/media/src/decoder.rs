@@ -179,7 +179,8 @@ fn context(
     threads: usize,
     limits: &Limits,
 ) -> Result<codec::context::Context, ffmpeg::Error> {
-    // With a thread for each picture, FFmpeg 5.1 calls whole pictures damaged in streams of fields and frames by turns.
+    // If fields and frames alternate in a stream, FFmpeg 5.1 with one thread per picture reports intact pictures as
+    // damaged.
     let may_hold_fields = codec == "h264" && h264::may_hold_fields(h264::extradata(&parameters));
     let mut context = codec::context::Context::from_parameters(parameters)?;
     context.set_threading(codec::threading::Config {
@@ -194,8 +195,9 @@ fn context(
         (*raw).thread_type = by_picture | ffi::FF_THREAD_SLICE;
         (*raw).pkt_timebase = time_base.to_ffmpeg();
         (*raw).max_pixels = limits.max_pixels.min(i32::MAX as u64) as i64;
-        // Without it the decoder withholds pictures that it is not sure of, such as those after a recovery point whose key
-        // frame has not come out when the stream ends: a chunk would lose frames that the whole video shows.
+        // Without this flag the decoder withholds pictures that may be damaged. One example: pictures after a recovery
+        // point, if the stream ends before the key frame is returned. Then a chunk would lose frames that the whole
+        // video shows.
         (*raw).flags |= ffi::AV_CODEC_FLAG_OUTPUT_CORRUPT as i32;
         if codec == "h264" {
             // Streams that do not state their reorder depth get the largest one: a guess that is too small makes

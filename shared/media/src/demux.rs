@@ -40,15 +40,15 @@ const PROBE_BYTES: &str = "33554432";
 const ANALYZE_US: &str = "10000000";
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 64 << 10;
-/// Codecs of which an MP4 holds one picture in a packet and says which are key frames: no parser has to look at the data.
+/// Codecs for which an MP4 has one picture per packet, and marks the key frames. So no parser has to read the data.
 const INDEXED_CODECS: [&str; 7] = ["h264", "hevc", "av1", "mpeg4", "mjpeg", "prores", "dnxhd"];
 
-/// Which clock an MP4 is read by.
+/// The clock whose times are read from an MP4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timeline {
-    /// The media's own clock: every stored picture, edit lists ignored.
+    /// The media's own clock. Every stored picture is read, and edit lists are ignored.
     Media,
-    /// What a player shows: edit lists honoured, hidden pictures flagged.
+    /// The clock of players. Edit lists are applied, and hidden pictures are flagged.
     Presented,
 }
 
@@ -140,12 +140,12 @@ impl Demuxer {
         RAW_FORMATS.contains(&self.input.format().name())
     }
 
-    /// The video streams that the file has, where there are several.
+    /// The video streams of the file, if it has several.
     pub(crate) fn choice(&self) -> Option<&VideoStreams> {
         self.choice.as_ref()
     }
 
-    /// What is known of the packets of a transport stream so far.
+    /// The facts about the packets of a transport stream that were read so far.
     pub(crate) fn transport(&self) -> std::sync::MutexGuard<'_, TsWatch> {
         self.input.line.transport()
     }
@@ -159,7 +159,7 @@ impl Demuxer {
         &self.input
     }
 
-    /// What messages call it.
+    /// Its name in messages.
     pub(crate) fn path(&self) -> &Path {
         self.source.name()
     }
@@ -287,15 +287,15 @@ impl std::fmt::Debug for Demuxer {
     }
 }
 
-/// Reads the next packet of any stream. What the packet held is freed: FFmpeg itself would leave it behind, so that a packet used again
-/// would keep the whole file in memory.
+/// Reads the next packet of any stream. The earlier content of `packet` is freed first. FFmpeg does not free it, so a
+/// reused packet would hold the whole file in memory.
 pub(crate) fn read_packet(input: &mut Input, packet: &mut Packet) -> Result<(), ffmpeg::Error> {
     // SAFETY: the packet is live and owns what it holds, which is not looked at any more.
     unsafe { ffi::av_packet_unref(packet.as_mut_ptr()) };
     packet.read(input)
 }
 
-/// A path as FFmpeg takes it literally: the `file:` prefix keeps `concat:`, `-`, `%03d` and the like mere characters.
+/// A path that FFmpeg takes literally. With the prefix `file:`, it does not interpret `concat:`, `-` or `%03d`.
 pub(crate) fn literal_url(path: &Path) -> Result<CString, MediaError> {
     let bytes = [b"file:", path.as_os_str().as_bytes()].concat();
     CString::new(bytes)
@@ -352,9 +352,10 @@ impl OpenInput {
         options.set("max_streams", &(limits.max_streams.saturating_add(1)).to_string());
         options.set("ignore_editlist", if timeline == Timeline::Media { "1" } else { "0" });
 
-        // SAFETY: the context is new, and null is checked; `io` outlives it, since both go to `Input`, which closes the context first. `url`
-        // is a NUL-terminated string that outlives the call, the dictionary is handed over and whatever avformat_open_input leaves of
-        // it is taken back; on failure that frees the context, but not the I/O, which is the caller's, and nulls the pointer.
+        // SAFETY: the context is new, and null is checked. `io` outlives it, because `Input` owns both and closes the
+        // context first. `url` is a NUL-terminated string that outlives the call. The dictionary is passed, and the
+        // rest that avformat_open_input leaves of it is owned again afterwards. On failure avformat_open_input frees
+        // the context and sets the pointer to null. It does not free the I/O, which belongs to the caller.
         let (code, context) = unsafe {
             let mut context = ffi::avformat_alloc_context();
             if context.is_null() {
@@ -468,8 +469,8 @@ fn recognised_format(source: &Source) -> Option<String> {
     let read = source.open().ok()?.read_at(0, &mut bytes[..BUFFER_BYTES]).ok()?;
     bytes[read..].fill(0);
     let mut score = 0;
-    // SAFETY: the buffer holds the bytes said and zeros behind them, as the function asks for; all strings end in NUL; what it gives is a
-    // static description, or null, which is checked.
+    // SAFETY: the buffer has the stated number of bytes, followed by zeros, as the function requires. All strings end
+    // in NUL. The function returns a static description, or null, which is checked.
     unsafe {
         let data = ffi::AVProbeData {
             filename: c"".as_ptr(),

@@ -10,8 +10,8 @@ use crate::{
     scanned_packet::ScannedPacket,
 };
 
-/// Moves the times of `packets` from the media's own clock to the presentation's, which is what players and other readers give, and marks the
-/// pictures that are hidden. Returns how many ticks the media's clock is ahead.
+/// Moves the times of `packets` from the media's own clock to the presentation's, which players and other readers use.
+/// Marks the hidden pictures. Returns how many ticks the media's clock is ahead.
 ///
 /// Several edits are supported if there is no gap between them. Then the distance between the two clocks is constant.
 pub(crate) fn present(file: &Demuxer, packets: &mut [ScannedPacket], limits: &Limits) -> Result<i64, MediaError> {
@@ -29,7 +29,8 @@ pub(crate) fn present(file: &Demuxer, packets: &mut [ScannedPacket], limits: &Li
     }
     let picture_ticks = mean_distance(packets);
     let (mut first_shift, mut shift, mut last_media) = (None, None, i64::MIN);
-    // An edit that begins between key frames repeats the packets from the one before it on, to be decoded and not shown.
+    // If an edit begins between key frames, FFmpeg repeats the packets from the previous key frame on. They are decoded
+    // and not shown, so they are skipped here.
     for packet in presented.iter().filter(|packet| !packet.is_discarded && packet.size > 0) {
         let Some(at) = stored.get_mut(&(packet.position, packet.size)).and_then(Vec::pop) else {
             return Err(several_edits("shows pictures more than once"));
@@ -39,7 +40,8 @@ pub(crate) fn present(file: &Demuxer, packets: &mut [ScannedPacket], limits: &Li
         }
         let (Some(media), Some(pts)) = (packets[at].pts, packet.pts) else { continue };
         packets[at].is_hidden = false;
-        // Where edits meet, FFmpeg moves what follows by a picture in some files with B-frames. What it says is what other readers get.
+        // In some files with B-frames, FFmpeg shifts the times after the end of an edit by one picture. We use its
+        // times, because other readers get the same ones.
         let this = media - pts;
         if (this - *shift.get_or_insert(this)).abs() > picture_ticks {
             return Err(several_edits("leaves out, slows down or puts a pause into a part of it"));

@@ -10,7 +10,8 @@ use crate::{
     rgb_scaler::RgbScaler,
 };
 
-/// A decoded picture of the source. Its size and its pixels are those of the upright picture, before its sample aspect ratio.
+/// A decoded picture of the source. Its size and its pixels are those of the upright picture, before its sample aspect
+/// ratio is applied.
 pub struct Frame {
     /// When it is shown, in the source's time base.
     pub pts: i64,

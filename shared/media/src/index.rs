@@ -320,8 +320,8 @@ impl VideoIndex {
     }
 }
 
-/// Whether the container is an AVI that is there to its end: then what its header counts and is not stored are pictures that repeat the one
-/// before them, which take no bytes.
+/// Whether the container is an AVI that is complete. Then each picture that its header counts but that is not stored
+/// repeats the picture before it, and takes no bytes.
 fn is_complete_avi(demuxer: &Demuxer, bytes: u64) -> Result<bool, MediaError> {
     if demuxer.input().format().name() != "avi" {
         return Ok(false);
@@ -343,7 +343,8 @@ fn is_complete_avi(demuxer: &Demuxer, bytes: u64) -> Result<bool, MediaError> {
     Ok(at <= bytes + 1)
 }
 
-/// Ticks for which the last picture is shown: its own duration, else the gap before it, but never into the next packet.
+/// Ticks for which the last picture is shown: its own duration, or if it has none, the gap before it. It never lasts
+/// into the next packet.
 fn last_duration(packets: &[ScannedPacket], frame_pts: &[i64], last: i64) -> i64 {
     let own = packets.iter().find(|p| p.pts == Some(last)).map_or(0, |p| p.duration);
     let gap = frame_pts.len().checked_sub(2).map_or(1, |i| last - frame_pts[i]);
@@ -351,7 +352,7 @@ fn last_duration(packets: &[ScannedPacket], frame_pts: &[i64], last: i64) -> i64
     if own > 0 { own } else { gap }.clamp(1, next)
 }
 
-/// Pictures per second over the whole, when the container does not say.
+/// The mean number of pictures per second, for a container that does not state it.
 fn measured_rate(frame_pts: &[i64], time_base: Rational, otherwise: Rational) -> Rational {
     let (Some(first), Some(last)) = (frame_pts.first(), frame_pts.last()) else { return otherwise };
     let seconds = (last - first) as f64 * time_base.to_f64();
@@ -376,14 +377,14 @@ fn pixel_shape(demuxer: &Demuxer) -> Result<Rational, MediaError> {
     Ok(Rational::from_ffmpeg(ratio, square))
 }
 
-/// What the container says of the whole, or else of the video.
+/// The creation time of the file. If the container states none, that of the video stream.
 fn creation_time(demuxer: &Demuxer) -> Result<Option<String>, MediaError> {
     let of = |tags: ffmpeg::DictionaryRef<'_>| tags.get("creation_time").map(str::to_owned);
     Ok(of(demuxer.input().metadata()).or(of(demuxer.stream()?.metadata())))
 }
 
-/// By the container's display matrix, as browsers and players go by; where it has none, by the first picture's own, as FFmpeg's `-autorotate`
-/// does.
+/// How the picture is turned. The container's display matrix decides, as in browsers and players. If there is none,
+/// that of the first picture decides, as with FFmpeg's `-autorotate`.
 fn orientation(stream: &ffmpeg::Stream<'_>, head: &Head, warnings: &mut Vec<String>) -> Orientation {
     let of_picture = head.display_matrix.as_ref().map(of_matrix);
     let Some(matrix) = matrix_of_stream(stream) else {

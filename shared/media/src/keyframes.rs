@@ -74,7 +74,7 @@ pub(crate) fn keyframes(packets: &[ScannedPacket], first_entry: usize) -> Result
     Ok(found)
 }
 
-/// Refuses a stream whose clock jumps back: its pictures have no one order in time.
+/// Refuses a stream whose clock jumps back, because its pictures have no single order in time.
 fn check_order(packets: &[ScannedPacket]) -> Result<(), MediaError> {
     let stored: Vec<i64> = packets.iter().filter(|p| p.has_picture).filter_map(|p| p.pts).collect();
     let mut order: Vec<usize> = (0..stored.len()).collect();
@@ -85,7 +85,7 @@ fn check_order(packets: &[ScannedPacket]) -> Result<(), MediaError> {
     }
 }
 
-/// Refuses a stream whose decoding times fall by more than a second, however few pictures it has before that.
+/// Refuses a stream whose decoding times fall by more than a second, after any number of pictures.
 pub(crate) fn check_clock(packets: &[ScannedPacket], time_base: Rational) -> Result<(), MediaError> {
     let falls = |pair: &[ScannedPacket]| {
         pair[0].dts.zip(pair[1].dts).is_some_and(|(a, b)| (a as f64 - b as f64) * time_base.to_f64() > 1.0)
@@ -101,7 +101,7 @@ fn jumps_back(place: usize) -> MediaError {
     }
 }
 
-/// Refuses a jump of the clock that no MP4 can express: there a picture is shown for at most 2^31 ticks.
+/// Refuses a jump of the clock that no MP4 can express. In an MP4 a picture is shown for at most 2^31 ticks.
 pub(crate) fn check_gaps(frame_pts: &[i64], time_base: Rational) -> Result<(), MediaError> {
     let factor = OutputClock::exact(time_base).factor;
     let longest = i64::from(i32::MAX) / factor.max(1);
@@ -117,10 +117,11 @@ pub(crate) fn check_gaps(frame_pts: &[i64], time_base: Rational) -> Result<(), M
     }
 }
 
-/// Seconds after which the clock of MPEG-TS starts again at 0: it has 33 bits and counts 90,000 ticks a second.
+/// Seconds after which the clock of MPEG-TS starts again at 0. It has 33 bits, and counts 90,000 ticks per second.
 const MPEG_TS_CLOCK_S: f64 = (1_u64 << 33) as f64 / 90_000.0;
 
-/// What to say where a jump ahead by more than half of MPEG-TS's clock can be a jump back: FFmpeg continues its count where it falls.
+/// A text for the message if a jump ahead can be a jump back. That is so if it is longer than half the period of
+/// MPEG-TS's clock, because FFmpeg continues to count where that clock falls.
 fn hint_of_a_jump_back(jump_s: f64) -> String {
     if !(MPEG_TS_CLOCK_S / 2.0..MPEG_TS_CLOCK_S).contains(&jump_s) {
         return String::new();

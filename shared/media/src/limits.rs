@@ -32,8 +32,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 1 TiB, 8192 x 8192 pixels, 16384 pixels a side, 10 million pictures, 48 hours, 100 streams, 60 s without a picture,
-    /// 20,000 segments, 5 GiB of memory.
+    /// 1 TiB, 8192 x 8192 pixels, 16384 pixels a side, 10 million pictures, 48 hours, 100 streams, 60 s without a
+    /// picture, 20,000 segments, 5 GiB of memory.
     fn default() -> Self {
         Self {
             max_bytes: 1 << 40,

@@ -1,8 +1,8 @@
 //! FFmpeg's log: it does not reach the terminal, but the complaints of demuxers and decoders are counted.
 //!
-//! A demuxer that meets a broken part continues after it and returns no error; only its log says that something was lost. A decoder that works on
-//! several pictures at a time also reports damage only in its log: the flags of its pictures depend on how fast its threads were (FFmpeg 5.1, H.264
-//! and MPEG-4).
+//! A demuxer continues after a broken part, and returns no error. Only its log says that something was lost. If a
+//! decoder works on several pictures at a time, only its log reports damage reliably: the flags of its pictures depend
+//! on how fast its threads were (FFmpeg 5.1, H.264 and MPEG-4).
 
 use std::{
     cell::Cell,
@@ -35,16 +35,18 @@ pub(crate) fn take_demuxer_errors() -> u64 {
 pub(crate) struct Complaints(Box<AtomicBool>);
 
 impl Complaints {
-    /// Notes from now on what a decoder complains of, which is not open yet.
+    /// From now on, records errors of a decoder. The decoder must not be open yet.
     ///
     /// # Safety
-    /// This lives longer than the context and all that is opened from it.
+    /// This value must outlive the context and everything that is opened from it.
     pub(crate) unsafe fn listen_to(&self, context: &mut codec::context::Context) {
-        // SAFETY: `opaque` is the user's own field. FFmpeg copies it into the context of each of its threads and follows it nowhere.
+        // SAFETY: the field `opaque` belongs to the user. FFmpeg copies it into the context of each of its threads, and
+        // never dereferences it.
         unsafe { (*context.as_mut_ptr()).opaque = std::ptr::from_ref(&*self.0).cast_mut().cast() }
     }
 
-    /// Whether there was one. A picture is given out when the thread that decoded it is done, so all of its complaints are known.
+    /// Whether there was an error. A picture is returned after the thread that decoded it is done, so all errors of
+    /// that picture are known.
     pub(crate) fn are_there(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
@@ -55,9 +57,9 @@ unsafe extern "C" fn notice<VaList>(context: *mut c_void, level: c_int, message:
     if context.is_null() || level > ffi::AV_LOG_INFO {
         return;
     }
-    // SAFETY: what logs is null or starts with a pointer to its class, which may be null (libavutil/log.h); the class is static. A context
-    // of a codec has the class that `avcodec_get_class` returns, and its `opaque` is null or was set by `Complaints::listen_to`, whose
-    // caller keeps it alive. A message is a string in C's form.
+    // SAFETY: `context` is null, or begins with a pointer to its class, which may be null (libavutil/log.h). The class
+    // is static. A context of a codec has the class that `avcodec_get_class` returns. Its `opaque` is null or was set
+    // by `Complaints::listen_to`, whose caller makes sure that it lives long enough. A message is a C string.
     unsafe {
         let class = *context.cast::<*const ffi::AVClass>();
         if class.is_null() {

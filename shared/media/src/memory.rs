@@ -1,7 +1,7 @@
 //! How much memory the work on pictures of a size needs, and how much work is done at the same time.
 //!
-//! The figures were measured on pictures of 7680x4320 (HEVC, 10 bits, 4:2:0) and 8192x8192 (HEVC, 12 bits, 4:4:4) with FFmpeg 5.1 and libx264 164,
-//! and are rounded up: docs/video.md has them.
+//! The figures were measured with FFmpeg 5.1 and libx264 164, on pictures of 7680x4320 (HEVC, 10 bits, 4:2:0) and
+//! 8192x8192 (HEVC, 12 bits, 4:4:4). They are rounded up. docs/video.md has them.
 
 use std::ffi::CString;
 
@@ -9,9 +9,9 @@ use ffmpeg_next::ffi;
 
 use crate::{Limits, MediaError, VideoParams};
 
-/// Up to this size, a little more than 4096x2160, nothing is limited.
+/// Up to this size (a little more than 4096x2160) neither threads nor look-ahead are reduced.
 const USUAL_PIXELS: u64 = 4096 * 2304;
-/// From here on there is one thread and no look-ahead.
+/// From this size on there is one thread and no look-ahead.
 const HUGE_PIXELS: u64 = 6144 * 6144;
 /// Pictures that a decoder with one thread holds: references, pictures that wait to be shown, and the current one.
 const DECODED: u64 = 8;
@@ -90,7 +90,8 @@ impl VideoWork for VideoParams {
         let encoder = ENCODER_BYTES_A_PIXEL
             + LOOKAHEAD_BYTES_A_PIXEL * u64::from(effort.lookahead.unwrap_or(USUAL_LOOKAHEAD))
             + THREAD_BYTES_A_PIXEL * (effort.threads.max(1) as u64 - 1);
-        // Of 12 bits a pixel: those ahead, one that is drawn on, one that is encoded. What has to be turned is there twice.
+        // Pictures of 12 bits per pixel: those that are drawn ahead, the one that is drawn, and the one that is
+        // encoded. A picture that must be turned needs twice as much.
         let each = if self.orientation.is_upright() { 1 } else { 2 };
         let canvases = each * (effort.pictures_ahead as u64 + 2) * 3 / 2;
         self.decoding_bytes(1) + pixels * (encoder + canvases)
@@ -101,17 +102,19 @@ impl VideoWork for VideoParams {
     }
 }
 
-/// A decoded picture in its own format. One that FFmpeg does not know counts as the largest there is.
+/// The bytes of a decoded picture in its own format. A format that FFmpeg does not know counts as the largest one.
 fn picture_bytes(params: &VideoParams) -> u64 {
     let largest = (u64::from(params.width) * u64::from(params.height)).saturating_mul(8);
     let Ok(name) = CString::new(params.pixel_format.as_str()) else { return largest };
     let [width, height] = [params.width, params.height].map(|side| i32::try_from(side).unwrap_or(i32::MAX));
-    // SAFETY: the name is NUL-terminated; the other function takes any numbers and says below 0 what it can't measure.
+    // SAFETY: the name is NUL-terminated. The other function accepts any numbers, and returns a negative number if it
+    // can't compute the size.
     let bytes = unsafe { ffi::av_image_get_buffer_size(ffi::av_get_pix_fmt(name.as_ptr()), width, height, 64) };
     u64::try_from(bytes).unwrap_or(largest)
 }
 
-/// For the largest pictures threads are few however many the machine has; for others this many fit anyway.
+/// The most threads to check for. For the largest pictures the number of threads is small on any machine. For other
+/// pictures this many threads always fit.
 const MOST_THREADS: usize = 8;
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl Muxer {
         Ok(Self { output, path: path.to_owned(), is_file: true })
     }
 
-    /// A Matroska file with one video stream, its header written.
+    /// A Matroska file with one video stream, whose header is already written.
     pub(crate) fn matroska(
         path: &Path,
         parameters: codec::Parameters,
@@ -103,7 +103,8 @@ impl Muxer {
         }
     }
 
-    /// States the shape of a stream's pixels, before the header is written. The pictures are upright: there is no display matrix.
+    /// Sets the shape of a stream's pixels. Call it before the header is written. The pictures are upright, so there is
+    /// no display matrix.
     pub(crate) fn set_pixel_shape(&mut self, stream: usize, shape: Rational) {
         let Some(mut stream) = self.output.stream_mut(stream) else { return };
         // SAFETY: the stream is live and has codec parameters; both are plain fields.
@@ -114,14 +115,14 @@ impl Muxer {
         }
     }
 
-    /// Says when the whole was recorded, before the header is written.
+    /// Sets the time of recording. Call it before the header is written.
     pub(crate) fn set_creation_time(&mut self, time: &str) {
         let mut tags = Dictionary::new();
         tags.set("creation_time", time);
         self.output.set_metadata(tags);
     }
 
-    /// Writes the header; returns nothing of the options it did not know.
+    /// Writes the header. Options that the muxer does not know are ignored.
     pub(crate) fn write_header(&mut self, options: Dictionary<'_>) -> Result<(), MediaError> {
         match self.output.write_header_with(options).map(drop) {
             Ok(()) => Ok(()),
@@ -145,13 +146,13 @@ impl Muxer {
         packet.write(&mut self.output).map(|_| ()).map_err(|error| self.error("write", error))
     }
 
-    /// Hands over a packet of the stream it names; the muxer orders the streams by time.
+    /// Writes a packet of the stream that it names. The muxer orders the streams by time.
     pub(crate) fn write_interleaved(&mut self, mut packet: Packet) -> Result<(), MediaError> {
         packet.set_position(-1);
         packet.write_interleaved(&mut self.output).map_err(|error| self.error("write", error))
     }
 
-    /// Completes the file. A full disk shows here at the latest.
+    /// Completes the file. If the disk is full, this fails at the latest.
     pub(crate) fn finish(mut self) -> Result<(), MediaError> {
         self.output.write_trailer().map_err(|error| self.error("finish", error))?;
         if !self.is_file {
@@ -167,7 +168,8 @@ impl Muxer {
     }
 }
 
-/// A new context for a container of that format. Bit-exact: no random ids and no version strings, so that the same input gives the same bytes.
+/// A new context for a container of that format. It writes no random ids and no version strings, so the same input
+/// gives the same bytes.
 fn allocate(path: &Path, name: &std::ffi::CStr) -> Result<*mut ffi::AVFormatContext, MediaError> {
     quiet_ffmpeg();
     let url = literal_url(path)?;

@@ -71,8 +71,9 @@ pub(crate) fn contradicts_times(packets: &[ScannedPacket]) -> bool {
     contradictions > 0 && contradictions.saturating_mul(A_HABIT) >= pictures
 }
 
-/// Gives the n-th picture of `decoded` the n-th time, if the whole ones among them don't come out in the order of their times. Pictures that
-/// an edit list hides keep their times, which lie outside those that are shown; those that don't come out keep theirs and will be missed.
+/// Gives the n-th picture of `decoded` the n-th time, unless the intact ones among them are already in the order of
+/// their times. Two kinds of pictures retain their times: those that an edit list hides, whose times are outside the
+/// shown interval, and those that the decoder does not return, which are then missing.
 pub(crate) fn show_as_decoded(
     packets: &mut [ScannedPacket],
     decoded: &[DecodedPicture],

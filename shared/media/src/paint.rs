@@ -74,8 +74,8 @@ impl Brush {
         }
     }
 
-    /// Mixes the colour into one pixel of a letter; `strength` of 255 covers it. Four pixels share one colour sample, so one of the four
-    /// decides it.
+    /// Mixes the colour into one pixel of a letter. A `strength` of 255 covers the pixel. Four pixels share one colour
+    /// sample, so one of the four decides its colour.
     #[inline]
     pub(crate) fn blend_fine(self, surface: &mut Surface<'_>, x: i32, y: i32, strength: u8) {
         if x < 0 || y < 0 || x >= surface.width || y >= surface.height {

@@ -106,7 +106,7 @@ impl PictureHeads {
         Some(Self { parser, context, order_by, pairs, length_bytes, open_field: None, previous: None })
     }
 
-    /// Packets are skipped here, so the packet before the next one is unknown.
+    /// Call it where packets are skipped: then the packet before the next one is unknown.
     pub(crate) fn skip(&mut self) {
         (self.open_field, self.previous) = (None, None);
     }
@@ -118,8 +118,9 @@ impl PictureHeads {
         }
         let padded = self.padded(data);
         let (mut out, mut out_bytes) = (std::ptr::null_mut(), 0);
-        // SAFETY: parser and context are live and of the same codec; the data are followed by zeros, as parsers ask for, and as long as said; the
-        // outputs point into them and are not used. The fields read then are plain numbers.
+        // SAFETY: parser and context are live and of the same codec. The data have the stated length, and are followed
+        // by zeros, as parsers require. The outputs point into the data, and are not used. The fields that are read
+        // afterwards are plain numbers.
         let (key, kind, count, field, goes_on) = unsafe {
             let (bytes, len) = (padded.as_ptr(), (padded.len() - PADDING) as i32);
             let none = ffi::AV_NOPTS_VALUE;
@@ -184,7 +185,8 @@ impl PictureHeads {
     }
 }
 
-/// Whether an MPEG-2 picture is the bottom field; `None` for a frame. `picture_structure` of the picture coding extension, ISO/IEC 13818-2, 6.2.3.1.
+/// Whether an MPEG-2 picture is the bottom field; `None` for a frame. It is stated by `picture_structure` in the
+/// picture coding extension (ISO/IEC 13818-2, 6.2.3.1).
 fn mpeg2_field(data: &[u8]) -> Option<bool> {
     let extension = start_code_units(data).find(|unit| matches!(unit, [0xb5, id, ..] if id >> 4 == 8))?;
     match extension.get(3)? & 3 {

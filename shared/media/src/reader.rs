@@ -265,12 +265,12 @@ impl ChunkReader {
         Ok(())
     }
 
-    /// Finds the picture's place in the list of owned frames by its time, which no other picture has: its PTS, and whether it is damaged.
-    /// None if it is not owned.
+    /// Finds the picture in the list of owned frames by its time, which no other picture has. Returns its PTS, and
+    /// whether it is damaged. None if it is not owned.
     fn accept(&mut self, picture: &frame::Video) -> Result<Option<(i64, bool)>, MediaError> {
         let place = picture.pts().and_then(|time| self.times_ms.binary_search(&time).ok());
         let Some(place) = place.filter(|&place| place >= self.next_place) else {
-            // Not owned, or out of order: then its PTS is already among the damaged ones.
+            // Not owned, or out of order. If it is out of order, its PTS is already among the damaged ones.
             self.tally.outside += 1;
             return Ok(None);
         };

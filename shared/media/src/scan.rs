@@ -297,7 +297,8 @@ fn outruns_its_clock(packets: &[ScannedPacket]) -> bool {
     })
 }
 
-/// Makes all times [`FINENESS`] times as fine, and gives pictures of one tick times at even distances in it, in the order of `shown`.
+/// Makes ticks [`FINENESS`] times as fine. Pictures that had the same tick get times at even distances within it, in
+/// the order of `shown`.
 fn spread_over_ticks(packets: &mut [ScannedPacket], shown: &[DecodedPicture]) {
     for packet in packets.iter_mut() {
         packet.pts = packet.pts.map(|pts| pts.saturating_mul(FINENESS));

@@ -22,11 +22,12 @@ pub(crate) struct SerialDecoder<'a> {
     index: &'a VideoIndex,
     /// Packets given to the decoder.
     fed: usize,
-    /// Pictures that came out, and how many of them were given out before it began once more.
+    /// Pictures that the decoder returned, and how many of them the caller got before decoding restarted.
     pictures: u64,
     given_out: u64,
     at_end: bool,
-    /// Where the packets are known by what they are, not by how many came before: an edit list leaves packets out or gives some twice.
+    /// The index of each packet by its position and size. Set if packets can't be identified by their number, because
+    /// an edit list leaves out some packets or repeats some.
     by_place: Option<HashMap<(i64, u32), usize>>,
     /// Packets that are decoded and not shown, before the first one that is read.
     before: VecDeque<Packet>,
@@ -127,13 +128,14 @@ impl<'a> SerialDecoder<'a> {
     }
 }
 
-/// What a packet is known by, however it is reached.
+/// Position and size, which identify a packet in any order of reading.
 fn place_of(packet: &Packet) -> (i64, u32) {
     (packet.position() as i64, packet.size() as u32)
 }
 
-/// The packets from the entry point before packet `at` up to it, to be decoded and not shown. FFmpeg begins an edit at what the container calls a
-/// key frame; where that is a lie, its decoder makes up what the first pictures refer to.
+/// The packets from the entry point before packet `at` up to it, which are decoded and not shown. FFmpeg begins an edit
+/// at a packet that the container marks as a key frame. If the mark is wrong, the pictures to which the first ones
+/// refer are missing, and the decoder invents them.
 fn hidden_before(
     source: &Source,
     index: &VideoIndex,

@@ -302,7 +302,8 @@ impl Ranges {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads some bytes at `offset`, and says whether they had to be asked for: then `request_bytes` are, up to what is known already.
+    /// Reads some bytes at `offset`, and returns whether they had to be requested. A request is for `request_bytes`
+    /// bytes, or fewer if later bytes are already stored.
     fn read(&self, offset: u64, into: &mut [u8], request_bytes: u64) -> io::Result<(usize, bool)> {
         if offset >= self.bytes || into.is_empty() {
             return Ok((0, false));

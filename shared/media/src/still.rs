@@ -161,7 +161,8 @@ impl Canvas {
         })
     }
 
-    /// The picture's upper left `to_width` x `to_height` pixels in RGB24: all of it, or what is left without the padding to even sides.
+    /// The picture's upper left `to_width` x `to_height` pixels in RGB24: the whole picture, or the picture without the
+    /// padding to even sides.
     fn rgb(&self, to_width: u32, to_height: u32) -> Result<frame::Video, MediaError> {
         let (width, height) = (self.picture.width(), self.picture.height());
         let stride = width as usize * 3;

@@ -101,7 +101,8 @@ pub(crate) fn choose(
     Ok((index, has_choice.then_some(VideoStreams { taken: taken as u32, rule, streams: infos })))
 }
 
-/// The stream of sound that belongs to the picture: of its programme where there are programmes, and there the one that FFmpeg calls the best.
+/// The audio stream that belongs to the picture. If there are programmes, it is of the picture's programme. If there
+/// are several such streams, it is the one that FFmpeg selects as the best.
 pub(crate) fn sound_of(input: &Input, video: usize) -> Option<Stream<'_>> {
     // SAFETY: the context is live and not written to; a null decoder is allowed.
     let best = unsafe {

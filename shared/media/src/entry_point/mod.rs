@@ -138,7 +138,8 @@ impl Bitstream {
         self.is_framed_anew |= kind != self.kind;
         self.can_be_copied &= !self.is_framed_anew;
         self.kind = kind;
-        // All of them: a decoder that is given another sequence parameter set forgets the picture parameter sets that went with the old one.
+        // All of them, because a decoder that receives another sequence parameter set discards the picture parameter
+        // sets of the old one.
         if !sets.unlike(&self.in_effect).is_empty() {
             self.brought.replace_by(&sets);
         }
@@ -167,8 +168,8 @@ impl Bitstream {
         // A decoder that starts after a change of the framing does not know the new framing.
         let facts = PacketFacts { is_entry: facts.is_entry && !self.is_framed_anew, ..facts };
         self.in_effect.replace_by(&own);
-        // A chunk's decoder knows the description. If other parameter sets are in effect here, it is given all of them, unless the packet holds them
-        // all.
+        // A chunk's decoder knows the description. If other parameter sets are in effect here, it gets all of them,
+        // unless the packet already has all of them.
         let is_told =
             !facts.is_entry || self.in_effect.unlike(&self.described).is_empty() || own.holds_all_of(&self.in_effect);
         let at_start = if is_told { ParameterSets::default() } else { self.in_effect.clone() };

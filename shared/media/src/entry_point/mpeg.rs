@@ -96,7 +96,7 @@ impl Syntax {
     }
 }
 
-/// Without zeros at the end, which fill up and say nothing.
+/// The headers without the zeros at their end, which are only padding.
 fn trimmed(headers: &[u8]) -> &[u8] {
     &headers[..headers.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)]
 }
@@ -108,8 +108,9 @@ fn vc1_is_interlaced(headers: &[u8]) -> Option<bool> {
     Some(Bits::new(sequence).skip(41).bit())
 }
 
-/// 7.1.1: how the frame is coded (FCM: 0 progressive, 10 interlaced, 11 in fields), if it may be interlaced, and its type: 110 is I, and of two
-/// fields 000 and 001 begin with I.
+/// Whether the picture is intra-coded, by 7.1.1. If pictures may be interlaced, the first bits say how the frame is
+/// coded (FCM: 0 progressive, 10 interlaced, 11 in fields). Then comes its type: 110 is I. Of a frame in fields, 000
+/// and 001 begin with an I field.
 fn vc1_is_intra(picture: &[u8], is_interlaced: bool) -> bool {
     let mut bits = Bits::new(picture);
     let is_in_fields = is_interlaced && bits.bit() && bits.bit();

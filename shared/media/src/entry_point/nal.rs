@@ -7,7 +7,8 @@ use super::{
     units::{Framing, content},
 };
 
-/// Bytes of a unit's head that hold what is read of it. An HEVC sequence parameter set's number is behind up to 90 bytes of levels.
+/// Bytes of a unit's head that are read. In an HEVC sequence parameter set, up to 90 bytes of levels precede its
+/// number.
 const HEAD_BYTES: usize = 128;
 
 /// Which of the two codecs.
@@ -22,16 +23,17 @@ pub(crate) enum Family {
 enum Kind {
     /// A part of a picture at which decoding may start.
     Entry,
-    /// A part of an H.264 picture that is no IDR picture: it depends on what stood before it and on the kind of its slice.
+    /// A part of an H.264 picture that is not an IDR picture. Whether decoding may start there depends on the units
+    /// before it and on the kind of its slice.
     Slice,
     /// A part of any other picture.
     Picture,
-    /// One that a decoder leaves out after a broken link (HEVC RASL).
+    /// A part of a picture that a decoder leaves out after a broken link (HEVC RASL).
     Skipped,
     Set(Key),
-    /// Messages (SEI), with the number of pictures until all is whole, if they tell.
+    /// Messages (SEI). If they state it: the number of pictures until the picture is complete.
     RecoveryPoint(Option<u32>),
-    /// Without effect on pictures: delimiters, ends, fillers.
+    /// A unit without effect on pictures: delimiter, end, filler.
     Idle,
     Unknown,
 }

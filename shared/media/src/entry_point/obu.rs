@@ -67,7 +67,8 @@ fn is_reduced(sets: &ParameterSets) -> bool {
     sets.iter().next().is_some_and(|header| header.first().is_some_and(|byte| byte & 0x08 != 0))
 }
 
-/// Decoding may start at a shown key frame. A frame may also be decoded and shown in a later unit, by no more than its number.
+/// Decoding may start at a shown key frame. A frame can also be decoded first and shown by a later unit, which has only
+/// the frame's number.
 pub(crate) fn inspect(data: &[u8], known: &ParameterSets, own: &mut ParameterSets) -> PacketFacts {
     keep(data, own);
     let is_reduced = is_reduced(if own.is_empty() { known } else { own });

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 /// A larger set is not retained. Real ones have a few dozen bytes. A hostile stream can make us hold less than 3 MiB.
 const MOST_BYTES: usize = 8 << 10;
 
-/// Which parameter set: what kind in the order in which a decoder needs them, and its number. A later one takes an earlier one's place.
+/// Identifies a parameter set by kind and number. Kinds are ordered as a decoder needs them. A later set replaces an
+/// earlier one with the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub class: u8,
@@ -13,7 +14,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Of codecs that have one set only.
+    /// The key in codecs that have only one set.
     pub(crate) const ONLY: Self = Self { class: 0, number: 0 };
 }
 

@@ -50,7 +50,8 @@ impl<'a> Units<'a> {
         self.is_cut_off
     }
 
-    /// The next unit to the end of the packet: its head is all that is wanted, and where it ends need not be looked for.
+    /// The bytes from the next unit to the end of the packet. The caller needs only the head of the unit, so its end is
+    /// not searched.
     pub(crate) fn head(&self) -> Option<&'a [u8]> {
         match self.framing {
             Framing::StartCodes => Some(self.rest).filter(|rest| !rest.is_empty()),

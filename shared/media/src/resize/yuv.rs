@@ -50,7 +50,8 @@ struct Near {
 }
 
 impl Near {
-    /// Of `luma`'s samples, each of which is made of a quarter and three quarters of two chroma samples where those are half as many.
+    /// The chroma samples for the samples of `luma`. If there are half as many chroma samples, each is mixed from two
+    /// of them: one quarter and three quarters.
     fn new(luma: &Between, chroma: usize, smaller: u32) -> Self {
         let last = chroma as i64 - 1;
         let (mut samples, mut weights) = (Vec::new(), Vec::new());
