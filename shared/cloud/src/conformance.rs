@@ -155,7 +155,8 @@ async fn one_of_many_compare_and_set_writers_wins_each_round(storage: Arc<dyn St
                 while wins < 5 {
                     let (info, content) = match storage.get(&object).await {
                         Ok(read) => read,
-                        // A reader may give up on an object that is overwritten faster than it reads; one writer has won then.
+                        // A read may fail if the object is overwritten faster than it is read. That means that another
+                        // writer has won, so there is progress.
                         Err(StorageError::Unavailable { .. }) => continue,
                         Err(error) => panic!("{error}"),
                     };

@@ -88,7 +88,8 @@ impl ImageBatch {
         (self.planes_mut(slot).map(|plane| &mut plane[start..]), stride_bytes)
     }
 
-    /// The planes of a slot (red, green, blue), each from the first pixel of the inner rectangle on, and the bytes from one row to the next.
+    /// The planes of a slot (red, green, blue), and the bytes from one row to the next. Each plane begins at the first
+    /// pixel of the inner rectangle.
     #[must_use]
     pub fn slot(&self, slot: usize) -> ([&[u8]; 3], usize) {
         let (placement, stride_bytes) = (self.placements[slot], self.shape.width);

@@ -44,9 +44,10 @@ pub struct Card {
     pub std: Option<[f32; 3]>,
     /// The place of the scaled frame in the input.
     pub letterbox: Option<Letterbox>,
-    /// The most pixels of a side of the scaled frame, if its ratio is preserved and the input has more: 636 for YOLO-NAS.
+    /// The most pixels of a side of the scaled frame. Used if its ratio is preserved and the input is larger. For
+    /// YOLO-NAS it is 636.
     pub longest_side: Option<u32>,
-    /// By which filter the frame is scaled.
+    /// The filter that scales the frame.
     pub resize: Option<Resize>,
     /// Red, green and blue of the area that the frame does not cover.
     pub pad_color: Option<[u8; 3]>,
@@ -55,14 +56,15 @@ pub struct Card {
     /// Groups of class names whose boxes suppress each other, for classes that are often mistaken for one another:
     /// `[["car", "truck", "bus"]]`. Other classes suppress only their own.
     pub class_groups: Option<Vec<Vec<String>>>,
-    /// Whether the boxes are in input pixels (true) or relative to grid cells (false), for families whose exports do
-    /// either; by default NanoDet's shape tells, and YOLOX is asked with a grey picture.
+    /// Whether the boxes are in input pixels (true) or relative to grid cells (false), for families whose exports
+    /// differ. By default NanoDet's shape decides, and YOLOX is run once on a grey picture to find out.
     pub decoded: Option<bool>,
-    /// What the four numbers of a box are, for families whose exports differ; by default the model's metadata or its numbers tell.
+    /// What the four numbers of a box are, for families whose exports differ. By default the model's metadata or its
+    /// numbers decide.
     pub boxes: Option<BoxFormat>,
-    /// In which order a row about an object has its parts, for families that list objects.
+    /// The order of the numbers in an object's row, for families that list objects.
     pub order: Option<RowOrder>,
-    /// The most detections of one picture; the best stay.
+    /// The most detections of one picture. The best ones are retained.
     pub max_detections: Option<usize>,
     /// The `track_thresh` of ByteTrack that suits the scale of the model's scores.
     pub track_thresh: Option<f64>,

@@ -36,9 +36,9 @@ pub(crate) fn are_coco(classes: usize) -> bool {
     classes == COCO.len() || classes == CATEGORIES
 }
 
-/// Reads the names in a model's metadata: a Python dictionary such as `{0: 'person', 1: "men's room"}` (Ultralytics), the same in JSON
-/// (`{"0": "person"}`, LibreYOLO), or a list of the names alone in either. None if the text is anything else, or the numbers are not
-/// 0, 1, 2, ...
+/// Reads the names in a model's metadata. They are a Python dictionary such as `{0: 'person', 1: "men's room"}`
+/// (Ultralytics), the same in JSON (`{"0": "person"}`, LibreYOLO), or a list of names in one of these notations. None
+/// if the text is anything else, or if the numbers are not 0, 1, 2, ...
 pub(crate) fn parse_names(text: &str) -> Option<Vec<String>> {
     let text = text.trim();
     let list = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));

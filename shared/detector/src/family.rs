@@ -48,29 +48,31 @@ pub enum Family {
     /// YOLOv8, v9, 11 and 12, [B, 4 + C, N]: a box, class scores. The box is centre and size, or corners (`LibreYOLO`).
     #[serde(rename = "yolov8")]
     YoloV8,
-    /// YOLOX, [B, N, 5 + C]: centre and size, objectness, class scores; one candidate a grid cell, whose box may still be
-    /// relative to the cell.
+    /// YOLOX, [B, N, 5 + C]: centre and size, objectness, class scores. There is one candidate per grid cell. Its box
+    /// may be relative to the cell.
     #[serde(rename = "yolox")]
     YoloX,
     /// YOLOv10, 26 and others that suppress duplicates themselves, [B, N, 6]: corners, score, class.
     EndToEnd,
-    /// RT-DETR and D-FINE: logits [B, N, C] and boxes [B, N, 4]; or labels, boxes and scores for the size that a second
-    /// input gives; or Ultralytics' [B, N, 6] and, before 8.4, [B, N, 4 + C].
+    /// RT-DETR and D-FINE, in one of three layouts: logits [B, N, C] and boxes [B, N, 4]; labels, boxes and scores, for
+    /// the size in a second input; or Ultralytics' [B, N, 6] (before 8.4 [B, N, 4 + C]).
     #[serde(alias = "d_fine")]
     RtDetr,
     /// RF-DETR, boxes [B, N, 4] and logits [B, N, C], whose last class may be the background.
     RfDetr,
-    /// DETR and YOLOS: logits [B, N, C + 1], of which a softmax is taken and the last class is no object, and boxes [B, N, 4].
+    /// DETR and YOLOS: logits [B, N, C + 1] and boxes [B, N, 4]. A softmax makes scores of the logits. The last class
+    /// means "no object".
     Detr,
-    /// Boxes [B, N, 4] and scores [B, N, C] of their own, to be suppressed: PP-YOLOE, YOLO-NAS, YOLOv4.
+    /// Boxes [B, N, 4] and scores [B, N, C] in separate outputs, before suppression: PP-YOLOE, YOLO-NAS, YOLOv4.
     BoxesAndScores,
-    /// RTMDet, PicoDet, `RetinaNet` as `LibreYOLO` writes them, [B, N, 4 + C]: corners, class scores.
+    /// RTMDet, PicoDet and `RetinaNet`, as `LibreYOLO` exports them, [B, N, 4 + C]: corners, class scores.
     Corners,
-    /// PicoDet's head: for each stride scores [B, N, C], then for each stride distributions [B, N, 4 * bins].
+    /// PicoDet's head. First for each stride the scores [B, N, C], then for each stride the distributions [B, N, 4 *
+    /// bins].
     #[serde(rename = "picodet")]
     PicoDet,
-    /// Objects, one by one, with nothing left to do: torchvision, mmdeploy, `PaddleDetection`, `EfficientNMS`, YOLOv7 and YOLO-NAS
-    /// with suppression inside.
+    /// Finished objects, which need no further step: torchvision, mmdeploy, `PaddleDetection`, `EfficientNMS`, and
+    /// YOLOv7 and YOLO-NAS with suppression inside.
     Detections,
 }
 
@@ -273,8 +275,8 @@ fn range_of<'a>(numbers: impl Iterator<Item = &'a f32>) -> Option<(f32, f32)> {
     })
 }
 
-/// Whether any score is at least `min_score`. Nearly all rows are background, and counting, unlike looking for the best,
-/// is done several scores at a time.
+/// Whether any score is at least `min_score`. Nearly all rows are background, so this check comes first. The processor
+/// counts several scores at a time, which is faster than a search for the best one.
 fn any_reaches(scores: &[f32], min_score: f32) -> bool {
     scores.iter().map(|&score| u32::from(score >= min_score)).sum::<u32>() > 0
 }

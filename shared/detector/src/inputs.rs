@@ -47,7 +47,8 @@ pub(crate) struct SizeInput {
     pub(crate) number: TensorElementType,
 }
 
-/// An input [batch, height, width] that is 1 where the picture is and 0 where there is padding, as DETR of Hugging Face has it.
+/// An input [batch, height, width] that is 1 in the picture and 0 in the padding. Hugging Face's DETR has such an
+/// input.
 #[derive(Clone, Debug)]
 pub(crate) struct MaskInput {
     pub(crate) name: String,

@@ -26,7 +26,8 @@ pub(crate) enum Exporter {
     LibreYolo(LibreYolo),
 }
 
-/// Ultralytics 8.4 writes all of this; before, `head` and `end2end` were lacking, and YOLOv5 writes names and stride alone.
+/// Metadata of Ultralytics. Version 8.4 writes all fields. Earlier versions do not write `head` and `end2end`. YOLOv5
+/// writes only names and stride.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Ultralytics {
     /// The class of the last layer: `Detect`, `RTDETRDecoder`, `Segment`, `OBB`.

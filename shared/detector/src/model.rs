@@ -19,8 +19,9 @@ use crate::{
 
 const DEFAULT_MODEL: &str = "nanodet-g-416.onnx";
 
-/// Where `scripts/setup` puts the default model: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/models/nanodet-g-416.onnx`. Where it is not there, the
-/// one that was installed with the executable: `../share/models` beside it.
+/// Where `scripts/setup` puts the default model: `${TRACKDROP_CACHE:-~/.cache/trackdrop}/models/nanodet-g-416.onnx`. If
+/// it does not exist, the model that was installed with the executable: in `../share/models`, relative to the
+/// executable's folder.
 #[must_use]
 pub fn default_model_path() -> PathBuf {
     let fetched = models_folder().join(DEFAULT_MODEL);

@@ -57,8 +57,8 @@ pub struct Placement {
     pub pad_left: u32,
     /// Input pixels above the scaled frame.
     pub pad_top: u32,
-    /// Input pixels per source pixel, horizontally. The same as `scale_y` if the ratio is preserved, although the inner rectangle is whole pixels:
-    /// the families' own programs do so too.
+    /// Input pixels per source pixel, horizontally. If the ratio is preserved, it equals `scale_y`, although the sides
+    /// of the inner rectangle are rounded to whole pixels. The families' own programs do the same.
     pub scale_x: f32,
     /// Input pixels per source pixel, vertically.
     pub scale_y: f32,
@@ -72,8 +72,8 @@ impl Placement {
         let most = longest_side.unwrap_or(u32::MAX).max(1);
         let limit = (input.0.min(most), input.1.min(most));
         let ratio = (f64::from(limit.0) / f64::from(frame.0)).min(f64::from(limit.1) / f64::from(frame.1));
-        // As the families' own programs do: Ultralytics rounds, YOLOX cuts off. A frame that is a thread keeps one pixel; a u32
-        // always holds it as it is at most the input's size.
+        // As in the families' own programs: Ultralytics rounds to the nearest number, YOLOX rounds down. A very narrow
+        // frame retains one pixel. The result fits into a u32, because it is at most the input's size.
         let whole = if letterbox == Letterbox::TopLeft { f64::floor } else { f64::round };
         let scaled = |length: u32, limit: u32| (whole(f64::from(length) * ratio) as u32).clamp(1, limit);
         let inner = match letterbox {

@@ -46,7 +46,8 @@ pub(crate) fn cache_dir() -> Option<PathBuf> {
     }
 }
 
-/// The process's one ONNX Runtime, for those who open sessions of their own beside a detector's: to time them, for instance.
+/// The only ONNX Runtime of the process. For callers that open other sessions than a detector does, for example to time
+/// them.
 ///
 /// # Errors
 ///
@@ -57,7 +58,7 @@ pub fn onnx_runtime() -> Result<Environment, DetectorError> {
 
 /// The environment of the process, made from the library at `runtime`, or at [`find_runtime`], by the first call.
 ///
-/// Every use of `ort` must come after this: without it `ort` would look for a library itself, and panic if there is none.
+/// Call this before any use of `ort`. Otherwise `ort` searches for a library itself, and panics if there is none.
 pub(crate) fn environment(runtime: Option<&Path>) -> Result<Environment, DetectorError> {
     static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -45,9 +45,10 @@ pub(crate) struct Opener<'a> {
     options: &'a DetectorOptions,
     environment: Environment,
     model_sha256: String,
-    /// ONNX Runtime's optimised graph of the model for this processor; none if it is not available. It is made once the processor is needed.
+    /// ONNX Runtime's optimised graph of the model for this processor; none if it is not available. It is made when the
+    /// processor is first needed.
     graph: OnceCell<Option<Vec<u8>>>,
-    /// The session by which it was found to be of use.
+    /// The session in which the graph was tried.
     first: Cell<Option<Session>>,
 }
 
@@ -124,7 +125,7 @@ impl<'a> Opener<'a> {
         Ok(Opened { session, device, passed_over: Vec::new(), engine_lock })
     }
 
-    /// A session on the processor. All of a model's are made of the same optimised graph, and so is every later start's.
+    /// A session on the processor. All sessions of a model use the same optimised graph, also after later starts.
     pub(crate) fn open_on_processor(&self) -> Result<Session, DetectorError> {
         let graph = self.graph.get_or_init(|| self.optimised_graph());
         if let Some(first) = self.first.take() {
@@ -139,12 +140,13 @@ impl<'a> Opener<'a> {
         .map_err(|error| self.not_onnx(&error))
     }
 
-    /// From the cache, or made and stored there. None without a folder for graphs, for a model whose weights are in other files, and if the graph
-    /// can't be made or read back. That costs only time at each start.
+    /// The optimised graph. It is read from the cache, or made and stored there. None in three cases: there is no
+    /// folder for graphs, the model's weights are in other files, or the graph can't be made or read back. Then only
+    /// each start takes longer.
     fn optimised_graph(&self) -> Option<Vec<u8>> {
         let cache = GraphCache::of(self.options.graphs.as_deref()?, &self.model_sha256, ort::info());
         if has_external_weights(&self.options.model) {
-            // The hash of the file says nothing about them.
+            // The hash of the file does not include these weights.
             return None;
         }
         if let Some(graph) = cache.read() {
@@ -197,8 +199,9 @@ fn with_settings(builder: SessionBuilder, options: &DetectorOptions) -> Result<S
         .with_intra_threads(options.intra_threads.max(1))?
         // Between two inferences the cores belong to the video decoder, not to waiting threads.
         .with_config_entry("session.force_spinning_stop", "1")?
-        // It lets a MaxPool do the padding with zeros before it, and then pads with less than any number (in 1.26.0): the small
-        // YOLOv3 and others with negative activations there would give other boxes.
+        // This optimiser is wrong in 1.26.0. It merges a padding with zeros into the MaxPool after it, which then pads
+        // with a number below all others. Models with negative activations there, such as the small YOLOv3, would
+        // return other boxes.
         .with_config_entry("optimization.disable_specified_optimizers", "Pad_Fusion")?)
 }
 
@@ -250,8 +253,8 @@ fn engine_folder(
     }
 }
 
-/// A name that differs where an engine can't be used: for another model, GPU, ONNX Runtime or batch. (ONNX Runtime names
-/// the file in it by graph, TensorRT version and compute capability.)
+/// The name of the folder of an engine. It differs for another model, GPU, ONNX Runtime or batch, because an engine
+/// can't be used for these. ONNX Runtime names the file in it by graph, TensorRT version and compute capability.
 fn engine_key(model_sha256: &str, gpu: &str, runtime: &str, batch: usize) -> String {
     let gpu: String =
         gpu.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();

@@ -47,7 +47,8 @@ impl Trial {
         Ok((Self { outputs }, engine.into_session()))
     }
 
-    /// The first picture's rows, columns and numbers of an output of three dimensions, or of two where there is no batch.
+    /// The first picture's rows, columns and numbers, of an output with three dimensions, or with two if it has no
+    /// batch.
     pub(crate) fn table(&self, output: usize) -> Option<(usize, usize, &[f32])> {
         let Tried { shape, numbers } = self.outputs.get(output)?;
         let (rows, columns) = match shape[..] {
@@ -186,11 +187,11 @@ fn step(numbers: &[f32]) -> Option<f32> {
     values.iter().all(is_multiple).then_some(least)
 }
 
-/// The picture: grey, so that there are cells without an object, and in its lower half a photograph of a person, which a detector answers
-/// as it answers pictures of the world. u8 RGB, packed.
+/// The picture of the trial, u8 RGB, packed. It is grey, so that there are cells without an object. Its lower half has
+/// a photograph of a person, so that a detector finds a real object.
 pub(crate) fn picture(width: usize, height: usize) -> Vec<u8> {
     let mut rgb = vec![GREY; width * height * 3];
-    // Its ratio is preserved.
+    // The ratio of the photograph is preserved.
     let scale = (0.6 * height as f32 / PHOTO_SIZE.1 as f32).min(width as f32 / PHOTO_SIZE.0 as f32);
     let [across, down] = [PHOTO_SIZE.0, PHOTO_SIZE.1].map(|side| (side as f32 * scale) as usize);
     let (left, top) = ((width - across) / 2, height - down);
@@ -203,7 +204,7 @@ pub(crate) fn picture(width: usize, height: usize) -> Vec<u8> {
     rgb
 }
 
-/// The photograph's colours between its pixels.
+/// The photograph's colour at a place between its pixels, by linear interpolation.
 fn photo_at(x: f32, y: f32) -> [u8; 3] {
     let (column, row) = ((x as usize).min(PHOTO_SIZE.0 - 2), (y as usize).min(PHOTO_SIZE.1 - 2));
     let (dx, dy) = ((x - column as f32).min(1.0), (y - row as f32).min(1.0));

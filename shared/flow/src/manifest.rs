@@ -168,7 +168,8 @@ pub async fn create(cloud: &Cloud, manifest: &Manifest) -> Result<Created, Failu
     cloud.create(to_object(manifest)?).await
 }
 
-/// Changes the manifest. `change` returns whether there is anything to write, and may run several times. Returns the manifest as it is afterwards.
+/// Changes the manifest. `change` returns whether there is anything to write, and may run several times. Returns the
+/// resulting manifest.
 ///
 /// # Errors
 /// Permanent: there is no manifest, or it cannot be read. Transient: the store did not answer, or others changed it too often.

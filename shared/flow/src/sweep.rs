@@ -101,8 +101,8 @@ pub struct Swept {
     pub failed: Vec<(RequestId, Failure)>,
 }
 
-/// Handles all requests except those of `busy`, which are known to be in progress. Uploads that `ignored` names, and empty uploads, are expected to
-/// make no request.
+/// Handles all requests except those in `busy`, which are known to be in progress. Uploads whose names `ignored`
+/// matches, and empty uploads, have no request.
 ///
 /// # Errors
 /// The buckets can't be listed, or `delivery` must stop. The next sweep examines all requests again.
@@ -198,7 +198,8 @@ pub async fn sweep_each(
     Ok(())
 }
 
-/// Publishes again all events that a request waits for, at once; for a request that was reopened. Returns what was done.
+/// Publishes all events again that a request waits for. It does not wait for an interval to pass. It is for a request
+/// that was reopened. Returns what was done.
 ///
 /// # Errors
 /// Permanent: the request cannot continue. Transient: store or publisher did not answer.

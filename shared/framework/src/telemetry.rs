@@ -271,7 +271,8 @@ fn place(span: &tracing::Span, request: &RequestId, carrier: Option<&ObjectInfo>
     names_itself(span);
 }
 
-/// The parent of a span, stored with it. Objects that the span writes must name the trace even if nothing is exported, and spans have no ids then.
+/// The parent of a span, stored with it. Objects that the span writes must name the trace, even if nothing is exported.
+/// In that case spans have no ids, so the parent's are used.
 struct Below(SpanContext);
 
 fn lies_below(span: &tracing::Span, parent: SpanContext) {

@@ -233,8 +233,8 @@ impl BigQuery {
         Ok(job.status)
     }
 
-    /// Deletes those rows of a request for which `which` holds, with these parameters. Only the partitions of its upload's day are read, and the
-    /// table may require that a query says which.
+    /// Deletes those rows of a request for which the condition `which` is true, with these parameters. Only the
+    /// partitions of the upload's day are read. The table may require that a query names its partitions.
     async fn delete_rows(
         &self,
         table: &Table,
@@ -274,7 +274,8 @@ impl BigQuery {
         let read = async || -> Result<String, ApiError> {
             let (project, dataset) = &self.dataset;
             let url = format!("{}/bigquery/v2/projects/{project}/datasets/{dataset}", self.api.endpoint());
-            // The default view shows who may do what, too, and wants `bigquery.datasets.getIamPolicy` beside `bigquery.datasets.get`.
+            // The default view includes the access policy, so it needs the right `bigquery.datasets.getIamPolicy` in
+            // addition to `bigquery.datasets.get`.
             let query = [("datasetView", "METADATA")];
             let answer = self.api.call(doing, Repeat::Safe, |http| http.get(&url).query(&query)).await?;
             let dataset: Value = json(doing, answer).await?;
@@ -321,8 +322,8 @@ impl Warehouse for BigQuery {
     }
 }
 
-/// Whether another attempt can succeed: the error is temporary, or about a table or a right that somebody can repair; and it is
-/// not about the rows.
+/// Whether another attempt can succeed. That is so if the error is temporary, or about a table or a right that somebody
+/// can repair. It is not so if the error is about the rows.
 fn may_pass(code: &str, message: &str) -> bool {
     // A deleted file remains deleted, and its rows exist nowhere else.
     let is_about_file = ["gs://", "/bigstore/"].iter().any(|address| message.contains(address));

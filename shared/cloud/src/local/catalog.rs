@@ -99,8 +99,8 @@ impl LocalCloud {
             std::fs::create_dir_all(&folder).map_err(io_error(&folder))?;
         }
         let host = Host::start(&store).map_err(io_error(&store))?;
-        // One process opens the catalog at a time. Two that turn on its write-ahead log together don't wait for each other: one gets the error
-        // "locked".
+        // Only one process may open the catalog at a time. If two switch on its write-ahead log at the same time,
+        // SQLite does not wait, and one of them gets the error "locked".
         let opening = store.join("opening");
         let turn = std::fs::File::create(&opening).map_err(io_error(&opening))?;
         turn.lock().map_err(io_error(&opening))?;

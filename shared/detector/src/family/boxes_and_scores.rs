@@ -3,7 +3,7 @@ use super::{
     best_class, layout::around, range_of, table,
 };
 
-/// Boxes [B, N, 4] and scores [B, N, C] within 0 to 1, each an output of its own, to be suppressed: PP-YOLOE, YOLO-NAS, and
+/// Boxes [B, N, 4] and scores [B, N, C] from 0 to 1, in separate outputs, before suppression: PP-YOLOE, YOLO-NAS, and
 /// YOLOv4, whose boxes are [B, N, 1, 4].
 pub(crate) struct BoxesAndScores;
 

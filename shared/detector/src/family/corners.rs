@@ -3,8 +3,8 @@ use super::{
     any_reaches, best_class, classes_in, range_of, table,
 };
 
-/// [B, N, 4 + C], a row per candidate: a box and a score per class, to be suppressed. `LibreYOLO` writes RTMDet, PicoDet and
-/// `RetinaNet` so, with corners in input pixels.
+/// [B, N, 4 + C], one row per candidate: a box and a score per class, before suppression. `LibreYOLO` exports RTMDet,
+/// PicoDet and `RetinaNet` in this layout, with corners in input pixels.
 pub(crate) struct Corners;
 
 /// As mmdetection's RTMDet is trained.
@@ -36,7 +36,8 @@ impl Head for Corners {
 
     fn recognise(&self, evidence: &Evidence<'_>) -> Vec<Fit> {
         let Some(table) = evidence.only_table() else { return Vec::new() };
-        // Without a look at the numbers the shape is that of others, too. Few rows are a transformer's, which gives shares.
+        // Other families have the same shape, so the numbers must decide. An output with few rows is that of a
+        // transformer, whose boxes are shares of the input.
         let is_dense = table.rows > table.columns && table.columns > 6;
         let Some((_, columns, numbers)) = evidence.tried(table.output).filter(|_| is_dense) else { return Vec::new() };
         let Some(fit) = self.fit(evidence) else { return Vec::new() };

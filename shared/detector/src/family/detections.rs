@@ -3,7 +3,7 @@ use super::{
     RowOrder, Size, end_to_end::Listed, range_of,
 };
 
-/// Objects with nothing left to do, in the layouts of exports with suppression inside:
+/// Finished objects, in the layouts of exports with suppression inside:
 ///
 /// - boxes [N, 4], labels [N], scores [N] of one picture (torchvision);
 /// - dets [B, N, 5], corners and score, and labels [B, N] (mmdeploy);

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{Detection, metadata::Exporter};
 
-/// Transformers that give one box per object. In the layouts of their exports:
+/// Transformers that return one box per object. Their exports have these layouts:
 ///
 /// - logits [B, N, C] and boxes [B, N, 4], centre and size as shares of the input (Hugging Face, RF-DETR, `LibreYOLO`);
 /// - labels [B, N], boxes [B, N, 4], corners, and scores [B, N], for the size that a second input asks for
@@ -27,7 +27,8 @@ pub(crate) struct Detr {
 enum Kind {
     /// A sigmoid for each class.
     Rt,
-    /// The same; RF-DETR names its outputs so that it is known, is trained with other colours, and may have a class for the background.
+    /// The same, for RF-DETR. It is recognised by the names of its outputs. It was trained with other colours, and may
+    /// have a class for the background.
     Rf,
     /// A softmax over the classes and "no object".
     Softmax,
@@ -64,9 +65,10 @@ impl Head for Detr {
             let defaults = match self.kind {
                 // Roboflow's program scales without antialiasing.
                 Kind::Rf => Defaults { resize: Resize::OpenCv, ..Defaults::IMAGENET },
-                // In the trial "no object" is sought in the colours of the models that have one.
+                // The trial searches for a class "no object", with the colours of the models that have one.
                 Kind::Rt if columns != 80 && evidence.named.is_none() && evidence.trial.is_none() => Defaults::IMAGENET,
-                // Those with COCO's categories (Deformable DETR, LW-DETR) see ImageNet's colours; RT-DETR and D-FINE have 80 classes.
+                // Models with COCO's categories (Deformable DETR, LW-DETR) use ImageNet's colours. RT-DETR and D-FINE
+                // have 80 classes.
                 Kind::Rt if columns != COCO_CATEGORIES => Defaults::STRETCHED,
                 _ => Defaults::IMAGENET,
             };
@@ -219,7 +221,8 @@ fn lists_classes((_, _, numbers): (usize, usize, &[f32])) -> bool {
     numbers.chunks_exact(6).all(|row| row[5].fract() == 0.0)
 }
 
-/// Indices of logits and boxes, and the number of columns. What else there is, such as masks, joints or hidden states, is left.
+/// Indices of logits and boxes, and the number of columns. Other outputs, such as masks, joints or hidden states, are
+/// ignored.
 fn logits_and_boxes(outputs: &[OutputSpec]) -> Option<(usize, usize, usize)> {
     let tables: Vec<(usize, i64, &str)> = outputs
         .iter()
@@ -309,7 +312,8 @@ impl Decoder for Logits {
     }
 }
 
-/// Logits and boxes, of which a softmax is taken; the last class is no object. Each object has its best class, as in the reference.
+/// Logits and boxes. A softmax makes scores of the logits, and the last class means "no object". Each object gets its
+/// best class, as in the reference.
 #[derive(Debug)]
 struct Softmax;
 

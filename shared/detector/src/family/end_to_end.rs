@@ -4,11 +4,12 @@ use super::{
 };
 use crate::metadata::Exporter;
 
-/// Models that give one box per object by themselves (YOLOv10, YOLO26, exports with suppression inside): [B, N, 6], a box, score,
-/// class; N of a few hundred. Models of masks, poses and rotated boxes have more columns behind these.
+/// Models that return one box per object without suppression outside (YOLOv10, YOLO26, exports with suppression
+/// inside): [B, N, 6], a box, score, class. N is a few hundred. Models of masks, poses and rotated boxes have more
+/// columns after these.
 pub(crate) struct EndToEnd;
 
-/// More rows than this are candidates rather than objects.
+/// If there are more rows than this, they are candidates and not objects.
 const MOST_OBJECTS: i64 = 1000;
 
 impl Head for EndToEnd {

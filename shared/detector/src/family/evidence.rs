@@ -66,8 +66,8 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// What lies behind the `before` numbers that a detector has about an object and its classes, of `total` numbers; `before` without
-    /// the classes.
+    /// What follows the numbers that every detector has for an object, in a row of `total` numbers. `before` is how
+    /// many numbers come before the classes.
     pub(super) fn extra(&self, table: Table, total: i64, before: usize) -> Extra {
         let rest = |named: usize| usize::try_from(total).ok()?.checked_sub(before + named).filter(|rest| *rest > 0);
         match self.metadata.task.as_deref() {
@@ -82,7 +82,7 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// What an output was for the trial's picture: rows, columns and numbers.
+    /// The output for the trial's picture: rows, columns and numbers.
     pub(super) fn tried(&self, output: usize) -> Option<(usize, usize, &'a [f32])> {
         self.trial?.table(output)
     }

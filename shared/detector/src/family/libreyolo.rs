@@ -1,5 +1,5 @@
-//! What `LibreYOLO` 1.6 writes for each of its families. The metadata name the family. Shapes alone would mislead, because it returns corners where
-//! Ultralytics returns centre and size.
+//! What `LibreYOLO` 1.6 exports for each of its families. The metadata name the family. Shapes alone would mislead: its
+//! boxes are corners, and those of Ultralytics in the same shape are centre and size.
 
 use super::{
     BoxFormat, ColorOrder, Defaults, Evidence, Extra, Family, Fit, Head, Letterbox, OutputSpec, Resize,
@@ -14,11 +14,11 @@ use super::{
 };
 use crate::metadata::LibreYolo;
 
-/// The suppression that its programs have by default.
+/// The default threshold for suppression in its programs.
 const IOU: Option<f32> = Some(0.45);
 
-/// How its own program reads a family's outputs; none if this is not known, so that shapes decide. An error if they are not as that
-/// family's are.
+/// How its own program reads a family's outputs. None if this is not known; then shapes decide. An error if the outputs
+/// do not fit that family.
 pub(super) fn claim(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<Result<(Family, Fit), String>> {
     let family = facts.family.as_str();
     let (layout, defaults) = usual(evidence, facts)?;
@@ -34,7 +34,8 @@ pub(super) fn claim(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<Result
         ));
     }
     let (kind, fit) = if facts.is_deepstream {
-        // For each candidate corners, the best score and its class, to be suppressed where the family's are; poses are as ever.
+        // Each candidate has corners, its best score and that score's class. They need suppression if those of the
+        // family do. Exports for poses do not differ.
         let defaults = for_deepstream(family, defaults);
         let layout = if evidence.only_table().is_some() { Layout::Listed } else { layout };
         layout.fit(evidence, defaults)
@@ -42,7 +43,7 @@ pub(super) fn claim(evidence: &Evidence<'_>, facts: &LibreYolo) -> Option<Result
         layout.fit(evidence, defaults)
     };
     let because = |fit: &Fit| format!("{}, as LibreYOLO's {family} has", fit.because);
-    // Its programs cut all boxes at the edges of the picture first.
+    // Its programs first clip all boxes at the edges of the picture.
     let said = |fit: Fit| Fit { because: because(&fit), cuts_first: true, ..fit };
     Some(
         fit.map(|fit| (kind, said(fit)))
@@ -174,8 +175,8 @@ fn with(fit: Option<Fit>, defaults: Defaults) -> Option<Fit> {
 }
 
 fn corners_in_columns(evidence: &Evidence<'_>, defaults: Defaults) -> Option<Fit> {
-    // With suppression in the graph, which lists a box once for each of its classes, the raw table lies beside the finished one; its
-    // own program reads that.
+    // If suppression is in the graph, it lists a box once for each of its classes. Such exports also have the raw
+    // table. LibreYOLO's own program reads that one.
     if let Some(at) = evidence.outputs.iter().position(|output| output.name == "raw") {
         let of_raw = Evidence { outputs: std::slice::from_ref(&evidence.outputs[at]), ..*evidence };
         let classes = classes_in(of_raw.only_table()?.rows, 4, evidence.named)?;
@@ -184,7 +185,7 @@ fn corners_in_columns(evidence: &Evidence<'_>, defaults: Defaults) -> Option<Fit
     if let Some(fit) = suppressed(evidence, &defaults) {
         return Some(fit);
     }
-    // Poses have joints in an output of their own, which are not used.
+    // Exports for poses have the joints in a separate output, which is not used.
     let is_pose = |output: &&OutputSpec| output.name == "predictions" && evidence.outputs.len() == 2;
     if let Some(output) = evidence.outputs.iter().find(is_pose) {
         let of_boxes = Evidence { outputs: std::slice::from_ref(output), ..*evidence };

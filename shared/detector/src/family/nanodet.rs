@@ -6,9 +6,10 @@ use super::{
 };
 use crate::{ColorOrder, Detection, Letterbox, Resize};
 
-/// NanoDet (Lyu, 2020) and NanoDet-Plus. The export gives [B, N, C + 4 * bins], a row per cell: a score per class, then for
-/// each side of the box a distribution over the distances 0, 1, ... in strides ("generalized focal loss", Li et al.,
-/// 2020). Where the model decodes that itself: [B, N, 4 + C], the corners in input pixels and a score per class.
+/// NanoDet (Lyu, 2020) and NanoDet-Plus. The output is [B, N, C + 4 * bins], one row per cell. A row has a score per
+/// class, then for each side of the box a distribution over the distances 0, 1, ... in strides ("generalized focal
+/// loss", Li et al., 2020). If the model decodes this itself, the output is [B, N, 4 + C]: the corners in input pixels,
+/// and a score per class.
 pub(crate) struct NanoDet;
 
 /// The most distances that a side's distribution may have; published models have 8 or 11.
@@ -82,7 +83,8 @@ fn has_four_strides(rows: i64, input: Option<Size>) -> bool {
     known.is_some_and(|(rows, input)| grid::strides_for(rows, input).is_some_and(|strides| strides.len() == 4))
 }
 
-/// The object whose box is as far from a point as the distributions of its four sides say, in strides: left, top, right, bottom.
+/// The object at a point. The distributions state how far the four sides of its box are from the point, in strides:
+/// left, top, right, bottom.
 #[inline]
 pub(super) fn of_sides(
     (x, y): (f32, f32),

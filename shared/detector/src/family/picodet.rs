@@ -3,8 +3,9 @@ use super::{
     nanodet::of_sides, range_of, table,
 };
 
-/// PicoDet (Yu et al., 2021) as `PaddleDetection` exports it without its last step: for each of the strides 8, 16, 32 and 64 scores
-/// [B, N, C], then for each stride the distributions of the sides [B, N, 4 * bins] ("generalized focal loss").
+/// PicoDet (Yu et al., 2021), as `PaddleDetection` exports it without its last step. The strides are 8, 16, 32 and 64.
+/// First come the scores [B, N, C] for each stride. Then come the distributions of the sides [B, N, 4 * bins] for each
+/// stride ("generalized focal loss").
 pub(crate) struct PicoDet;
 
 impl Head for PicoDet {

@@ -82,8 +82,8 @@ pub(crate) fn without_boxes(evidence: &Evidence<'_>) -> Option<Doubt> {
     })
 }
 
-/// The reading that the exporter's own words make the only one. Ultralytics before 8.4 does not name its head; where the shape is that
-/// of its detectors and agrees with its names, it says as much.
+/// How to read the outputs, if the exporter's metadata allow only one reading. Ultralytics before 8.4 does not name its
+/// head. If the shape is that of its detectors and agrees with the class names, that is enough.
 pub(crate) fn in_words(evidence: &Evidence<'_>) -> Option<Fit> {
     if let Some(said) = said(evidence) {
         return said.ok().map(|recognised| recognised.fit);

@@ -3,10 +3,10 @@ use super::{
     range_of, table,
 };
 
-/// YOLOv8 and its successors with the same head (v9, 11, 12): [B, 4 + C, N], a box in input pixels, and a score per class; one
-/// column per candidate. Models of masks, poses and rotated boxes have more rows behind these.
+/// YOLOv8 and its successors with the same head (v9, 11, 12): [B, 4 + C, N], one column per candidate. A column has a
+/// box in input pixels, and a score per class. Models of masks, poses and rotated boxes have more rows after these.
 ///
-/// Ultralytics gives centre and size, `LibreYOLO` corners, in the same shape.
+/// Ultralytics returns centre and size, and `LibreYOLO` corners, in the same shape.
 pub(crate) struct YoloV8;
 
 impl Head for YoloV8 {
@@ -51,8 +51,8 @@ pub(super) fn columns(output: usize, classes: usize, extra: Extra, boxes: BoxFor
     Fit::new(classes, vec![output], Columns { classes, boxes, extra }, defaults, because).boxes(boxes).leaving(extra)
 }
 
-/// The share of candidates whose second two numbers lie behind the first two, as corners do and sizes seldom; none where too few
-/// or no numbers tell.
+/// The share of candidates whose third and fourth number are at least as large as the first and second. That is always
+/// so for corners, and rarely for centre and size. None if there are too few candidates, or no numbers.
 fn ordered(count: usize, numbers: &[f32]) -> Option<f32> {
     let row = |row: usize| numbers.get(row * count..(row + 1) * count);
     let (x, y, right, bottom) = (row(0)?, row(1)?, row(2)?, row(3)?);

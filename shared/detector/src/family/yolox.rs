@@ -4,11 +4,11 @@ use super::{
 };
 use crate::{ColorOrder, Letterbox, Resize};
 
-/// YOLOX (Ge et al., 2021): [B, N, 5 + C], one row per cell of the strides 8, 16 and 32 (and 64). Its exports give the box
-/// relative to the cell (the default) or in input pixels (`--decode_in_inference`), in the same shape.
+/// YOLOX (Ge et al., 2021): [B, N, 5 + C], one row per cell of the strides 8, 16 and 32 (and 64). The box is relative
+/// to the cell (the default of its exports) or in input pixels (`--decode_in_inference`). Both have the same shape.
 pub(crate) struct YoloX;
 
-/// As its own program has it.
+/// The values of its own program.
 pub(super) const YOLOX: Defaults = Defaults {
     color_order: ColorOrder::Bgr,
     mean: [0.0; 3],

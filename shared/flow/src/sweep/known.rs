@@ -54,7 +54,8 @@ impl Complete {
     }
 }
 
-/// The letters and digits that distinguish an id from others: seven bits for each of 8, and 47 for the number that the 14 digits of the time form.
+/// The parts of an id that differ between requests, as a number: seven bits for each of 8 letters or digits, and 47
+/// bits for the number that the 14 digits of the time form.
 fn packed(request: &RequestId) -> u128 {
     let (token, time) = request.as_str().trim_start_matches("req_").split_once('_').unwrap_or_default();
     let token = token.bytes().fold(0, |packed, byte| packed << 7 | u128::from(byte));

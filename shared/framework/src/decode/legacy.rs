@@ -1,6 +1,7 @@
-//! Background events, which functions of the first generation received: `context` and `data`. They are converted as Google's frameworks convert them
-//! (functions-framework-conformance, `docs/mapping.md`), including those of Firebase and Firestore. Those start nothing here. Because they are
-//! converted, the sender gets the answer that they start nothing, and not that they are malformed.
+//! Background events (`context` and `data`), which functions of the first generation received. They are converted as in
+//! Google's frameworks (functions-framework-conformance, `docs/mapping.md`). Events of Firebase and Firestore are
+//! converted, too, although they start nothing here. So the sender gets the answer that they start nothing, and not
+//! that they are malformed.
 
 use super::{Attributes, MESSAGE_PUBLISHED, Malformed, STORAGE_FINALIZED, build, optional_text, push, text};
 use cloudevents::Event;

@@ -107,8 +107,8 @@ impl RequestTrace {
     }
 }
 
-/// The sampler's decision about a trace that begins with us. The request's outermost span is created last, but all spans below it must be exported or
-/// not as that one will be.
+/// The sampler's decision about a trace that begins here. The request's outermost span is created last. But all spans
+/// below it must be exported if, and only if, that one will be.
 fn is_sampled_at_its_root(trace: TraceId) -> bool {
     static SAMPLER: OnceLock<Sampler> = OnceLock::new();
     let variable = |name| std::env::var(name).ok();
@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn what_lies_below_a_request_is_sampled_as_the_request_itself_will_be() {
-        // As the SDK makes of the variables for a span without a parent: its constructor reads the environment, which tests can't set.
+        // The samplers that the SDK makes from the variables, for a span without a parent. The SDK's constructor reads
+        // the environment, which tests can't set.
         let of_the_sdk = |root| Sampler::ParentBased(Box::new(root));
         for (name, argument, sdk) in [
             (None, None, of_the_sdk(Sampler::AlwaysOn)),

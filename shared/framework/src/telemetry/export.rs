@@ -15,7 +15,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use trackdrop_cloud::google::Identity;
 
-/// Spans that may wait to be exported. Room for all of them is taken at the start, about 360 bytes each: 65,536 took 24 MB.
+/// Spans that may wait to be exported. Memory for all of them is allocated at the start, about 360 bytes each: 65,536
+/// took 24 MB.
 const QUEUE: usize = 1 << 12;
 const QUEUE_VARIABLE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
 const CALL_WITHIN: Duration = Duration::from_secs(10);

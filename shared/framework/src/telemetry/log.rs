@@ -93,7 +93,8 @@ where
         }
         let mut text = Value::Object(line).to_string();
         text.push('\n');
-        // One write a line, so that lines of several threads stay whole. A log that can't be written is no reason to fail.
+        // One write per line, so that lines of several threads do not mix. If the log can't be written, the work
+        // continues.
         (self.write)().write_all(text.as_bytes()).ok();
     }
 }

@@ -10,9 +10,11 @@ pub(crate) fn upload_ignored(function: &str, reason: &str) {
     global::meter("trackdrop").u64_counter("trackdrop.uploads_ignored").build().add(1, &of);
 }
 
-/// To be called in the span of a delivery that has ended well: the line that the dashboard counts, and the same as metrics.
+/// Writes the log line that the dashboard counts, and records the same as metrics. Call it in the span of a delivery
+/// that succeeded.
 ///
-/// `seconds`, `frames` and `video_seconds` are of work that this delivery did; one that found everything done has none.
+/// `seconds`, `frames` and `video_seconds` describe work that this delivery did. A delivery that found all work done
+/// has none.
 pub(crate) fn delivery_done(function: &str, delivery: &Delivery) {
     let (done, segments_waiting) = (delivery.done(), delivery.segments_waiting());
     let (seconds, frames) = (done.map(|done| done.seconds), done.map(|done| done.frames));

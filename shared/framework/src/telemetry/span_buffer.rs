@@ -1,4 +1,5 @@
-//! Exports the spans of a delivery together, when the delivery has ended. A process that is killed then leaves no span without a parent.
+//! Exports the spans of a delivery together, when the delivery has ended. So a process that is killed leaves no span
+//! without a parent.
 
 use opentelemetry::{
     Context,
@@ -16,8 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Holds spans until the outermost one of this process that they are below has ended. If more come at once than fit into the next processor's queue
-/// (`merge` makes a few a segment), they are passed on in pieces, each once the previous one is sent.
+/// Holds spans until their outermost span of this process has ended. Then it passes them to the next processor. If
+/// there are more than fit into that processor's queue (`merge` makes a few per segment), they are passed in pieces.
+/// Each piece is passed after the previous one was sent.
 #[derive(Debug)]
 pub(super) struct SpanBuffer<P> {
     next: Arc<P>,

@@ -17,8 +17,8 @@ use trackdrop_cloud::{
 use trackdrop_flow::Cloud;
 use trackdrop_pipeline::{Bucket, Event, ObjectFinalized, Stopwatch, names::ObjectName};
 
-/// The same cloud: downloads, uploads and messages are spans with their bytes, and what is written into `work`, where objects start
-/// functions, carries the context of the span that writes it.
+/// The same cloud with traces. Downloads, uploads and messages are spans with their bytes. Objects in `work` can start
+/// functions, so an object that is written there carries the context of the span that writes it.
 pub fn traced(cloud: Cloud) -> Cloud {
     let Cloud { storage, publisher, .. } = cloud;
     Cloud { storage: Arc::new(Traced(storage)), publisher: Arc::new(Traced(publisher)), ..cloud }
@@ -132,8 +132,9 @@ impl Storage for Traced<dyn Storage> {
     }
 }
 
-/// Ranges whose reads are one span, from when the object is opened until nobody reads it any more: there may be thousands of them, between which it
-/// is indexed and cut. `busy_s` says how long it was read, `bytes` how much.
+/// Ranges of one object, whose reads are one span. The span begins when the object is opened, and ends when it is
+/// closed. There may be thousands of reads, with work such as indexing and cutting between them. `busy_s` is the time
+/// of the reads, and `bytes` their size.
 #[derive(Debug)]
 struct TracedRanges {
     ranges: Arc<dyn ReadRange>,
