@@ -93,7 +93,7 @@ impl Solver {
         }
     }
 
-    /// Solves what is in no pile.
+    /// Solves the rows that are in no pile.
     fn solve_sparse(&mut self, rows: usize, columns: usize, edges: &[Edge]) -> &[u32] {
         self.group_by_row(rows, edges);
         self.columns.clear();
@@ -234,7 +234,7 @@ impl Solver {
 mod tests {
     use super::{Edge, NONE, Solver};
 
-    /// SplitMix64, as good as any for picking small problems.
+    /// SplitMix64, which is good enough to choose small problems.
     struct Random(u64);
 
     impl Random {
@@ -247,7 +247,7 @@ mod tests {
         }
     }
 
-    /// The least sum over all choices, by trying them all.
+    /// The smallest sum of all choices. It tries every choice.
     fn cheapest(rows: u32, edges: &[Edge], taken: &mut Vec<u32>) -> f64 {
         let Some(row) = rows.checked_sub(1) else { return 0.0 };
         let mut best = cheapest(row, edges, taken);
@@ -261,7 +261,7 @@ mod tests {
         best
     }
 
-    /// The sum of a choice, after checking that it is one.
+    /// The sum of a choice, after a check that the choice is valid.
     fn sum(matched: &[u32], edges: &[Edge]) -> f64 {
         let mut taken = Vec::new();
         let mut sum = 0.0;
@@ -297,7 +297,7 @@ mod tests {
         }
     }
 
-    /// Both searches, whatever the table would pay.
+    /// Runs both searches, also on problems for which the table is slower.
     fn both(rows: u32, columns: u32, edges: &[Edge]) -> [Vec<u32>; 2] {
         let (mut solver, mut matched) = (Solver::default(), vec![NONE; rows as usize]);
         solver.dense.solve(rows as usize, columns as usize, edges, &mut matched);
@@ -324,7 +324,7 @@ mod tests {
         }
     }
 
-    /// Two piles, whose boxes come in turn, among others that hardly overlap.
+    /// Two piles, whose boxes alternate, among other boxes that hardly overlap.
     #[test]
     fn piles_among_others_are_searched_to_the_same_choice() {
         let mut random = Random(5);
