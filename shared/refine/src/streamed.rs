@@ -2,7 +2,7 @@
 //!
 //! Rows come frame by frame and are written by their ids. What needs its neighbours in time is computed as they come: how much boxes overlap, how the
 //! camera moves, which detections are free. All else is by piece or by track, of which one after the other is read back. What is held for all of
-//! them is where they begin and end. Refined rows are written by time, and read back in the order of frames.
+//! them is where they begin and end. Refined rows are written by time, over those that they were made of, and read back in the order of frames.
 
 mod camera;
 mod chains;
@@ -42,7 +42,8 @@ pub struct Streamed {
     by_id: Spool,
     /// Boxes by time, in frames in which rows may be added among them.
     boxes: Option<Spool>,
-    finals: Spool,
+    /// For what the ends of stretches say.
+    ends: File,
     camera: Option<Camera>,
     free: Free,
     open: ById<Stretch>,
@@ -81,7 +82,7 @@ impl Streamed {
 
     /// For refinements that [`serves`](Self::serves) says yes to; others are left out.
     #[must_use]
-    pub fn new(refine: &Refine, video: &Video, numbers: Numbers, [by_id, boxes, finals]: ScratchFiles) -> Self {
+    pub fn new(refine: &Refine, video: &Video, numbers: Numbers, [by_id, boxes, ends]: ScratchFiles) -> Self {
         let video = video.at_a_rate();
         Self {
             refine: refine.clone(),
@@ -90,7 +91,7 @@ impl Streamed {
             covered: Covered::default(),
             by_id: Spool::new(by_id, numbers.tracked_bytes()),
             boxes: (refine.recover && refine.smooth.is_some()).then(|| Spool::new(boxes, numbers.box_bytes())),
-            finals: Spool::new(finals, numbers.final_bytes()),
+            ends,
             camera: refine.link.map(|_| Camera::new(&video)),
             free: Free::default(),
             open: ById::default(),
@@ -155,12 +156,11 @@ impl Streamed {
         let added = self.recover(&chains)?;
         let crowding = self.crowding_of_added(&added)?;
         let known = self.survey(&chains, &added, &mut seen)?;
-        self.write_tracks(&chains, &added, &crowding, &known)?;
-        self.finals.finish()?;
-        let blocks = self.finals.keys().last().map_or(0, |last| *last as u32 + 1);
+        let finals = self.write_tracks(&chains, &added, &crowding, &known)?;
+        let blocks = finals.keys().last().map_or(0, |last| *last as u32 + 1);
         Ok(StreamedRows {
             numbers: self.numbers,
-            finals: self.finals,
+            finals,
             next_block: 0,
             blocks,
             ready: VecDeque::new(),
@@ -218,7 +218,7 @@ impl Streamed {
     /// id, a tracked one by that of the tracker.
     fn crowding_of_added(&mut self, added: &[Row]) -> io::Result<Crowding> {
         let mut crowding = Crowding::default();
-        let Some(boxes) = self.boxes.as_mut().filter(|_| !added.is_empty()) else { return Ok(crowding) };
+        let Some(mut boxes) = self.boxes.take().filter(|_| !added.is_empty()) else { return Ok(crowding) };
         boxes.finish()?;
         let mut by_time: Vec<&Row> = added.iter().collect();
         by_time.sort_by_key(|row| (row.frame, row.id));
@@ -245,6 +245,7 @@ impl Streamed {
                 crowding.added.extend(of_added.map(|(row, &is)| ((row.id, frame), is)));
             }
         }
+        boxes.discard()?;
         Ok(crowding)
     }
 }

@@ -45,6 +45,7 @@ impl Streamed {
         let size_px = self.video.size_px.unwrap_or_else(|| self.covered.size_px());
         let scores = Scores::new(&self.video, &options, calibration.acceleration, size_px);
         let edges = self.candidates(&ends, &scores)?;
+        ends.0.discard()?;
         Ok(decide(&self.stretches, &edges))
     }
 
@@ -63,8 +64,7 @@ impl Streamed {
 
     /// What the ends of all stretches say, by time.
     fn ends(&self, path: &[[f64; 2]], calibration: Calibration) -> io::Result<Ends> {
-        // Refined rows are written to this file later.
-        let mut ends = Ends(Spool::new(self.finals.file()?, END_BYTES));
+        let mut ends = Ends(Spool::new(self.ends.try_clone()?, END_BYTES));
         let mut bytes = Vec::new();
         for batch in batches(&self.stretches) {
             let ranges = self.read(batch.clone(), &mut bytes)?;

@@ -6,7 +6,7 @@ use super::{
     spool::Spool,
 };
 use crate::row::Row;
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, io, ops::Range};
 
 /// Tracked rows of a part, at most.
 const PART_ROWS: usize = 4096;
@@ -43,6 +43,12 @@ pub(super) struct Cursor {
 impl Rows<'_> {
     pub(super) fn count(&self) -> usize {
         self.chain.len(self.stretches) + self.added.len()
+    }
+
+    /// Where those of the tracker are in the file.
+    pub(super) fn places(&self) -> impl Iterator<Item = Range<u64>> {
+        let stretches = self.chain.stretches.iter().map(|&(_, at)| &self.stretches[at as usize]);
+        stretches.flat_map(|stretch| self.by_id.places_of(stretch.id, stretch.records()))
     }
 
     /// Whether all rows were read.

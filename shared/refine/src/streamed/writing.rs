@@ -67,14 +67,15 @@ impl Streamed {
         Rows { chain, stretches, by_id, numbers: *numbers, added: of_id(added, chain.id), crowding }
     }
 
+    /// Writes refined rows over those of the tracker, which each object's are read before.
     pub(super) fn write_tracks(
-        &mut self,
+        &self,
         chains: &Chains,
         added: &[Row],
         crowding: &Crowding,
         known: &Known,
-    ) -> io::Result<()> {
-        let finals = Spool::new(self.finals.file()?, self.numbers.final_bytes()).shared();
+    ) -> io::Result<Spool> {
+        let finals = self.by_id.following(self.numbers.final_bytes())?;
         let all: Vec<Chain<'_>> = chains.iter().collect();
         let done = parallel::each(all.len(), |numbers| {
             let smoother = known.noise.map(|noise| Smoother::new(noise, &self.video));
@@ -86,13 +87,14 @@ impl Streamed {
                 out: Out::new(finals.pen(), self.numbers),
             };
             for number in numbers {
-                writer.track(&self.rows(all[number], added, crowding), known.heights[number])?;
+                let rows = self.rows(all[number], added, crowding);
+                writer.track(&rows, known.heights[number])?;
+                writer.out.finals.free(rows.places());
             }
             writer.out.finish()
         });
         done.into_iter().collect::<io::Result<()>>()?;
-        self.finals = finals.into_spool();
-        Ok(())
+        Ok(finals.into_spool())
     }
 }
 
