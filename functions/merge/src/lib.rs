@@ -61,6 +61,9 @@ pub use edits::{Impossible, apply as apply_edits};
 /// after the other, in order.
 pub const AT_ONCE: usize = 8;
 
+/// Segments that are decoded, or that wait decoded: the one in hand and the one after it.
+const DECODED_AT_ONCE: usize = 2;
+
 const PARQUET: &str = "application/vnd.apache.parquet";
 
 /// The handler.
@@ -94,13 +97,13 @@ impl StageHandler for Merge {
         let Voted { classes, absences, blur } = self.vote(&manifest, delivery).await?;
         let mut merging = Merging::begin(&self.cloud, &manifest, classes, delivery)?;
         merging.set_drawing(&manifest, blur.clone(), absences);
-        let mut downloads = pin!(self.downloads(&manifest));
+        let mut files = pin!(self.files(&manifest));
         let mut writes = Beside::new(AT_ONCE);
         for segment in &manifest.segments {
             delivery.step()?;
-            let bytes = writes.during(next(&mut downloads, delivery)).await??;
+            let file = writes.during(next(&mut files, delivery)).await??;
             let (plan, of) = (segment.clone(), Arc::clone(&manifest));
-            let (folded, tracks) = writes.during(blocking(move || merging.take(&of, &plan, bytes))).await??;
+            let (folded, tracks) = writes.during(blocking(move || merging.take(&of, &plan, file))).await??;
             merging = folded;
             self.write_segment(&mut writes, &manifest, segment, tracks).await?;
         }
@@ -147,6 +150,19 @@ impl Merge {
         let numbers: Vec<_> = manifest.segments.iter().map(|segment| segment.segment_number).collect();
         let download = move |number| detections(cloud.clone(), Arc::clone(&manifest), number);
         stream::iter(numbers).map(download).buffered(AT_ONCE)
+    }
+
+    /// The same, decoded: one segment while the one before it is folded.
+    fn files(&self, manifest: &Arc<Manifest>) -> impl Stream<Item = Result<SegmentFile, Failure>> + Send + use<> {
+        let (downloads, manifest) = (self.downloads(manifest), Arc::clone(manifest));
+        let decode = move |(at, bytes): (usize, Result<bytes::Bytes, Failure>)| {
+            let manifest = Arc::clone(&manifest);
+            async move {
+                let bytes = bytes?;
+                blocking(move || read_segment(&manifest.segments[at], bytes)).await
+            }
+        };
+        downloads.enumerate().map(decode).buffered(DECODED_AT_ONCE)
     }
 
     /// The first of two passes: how much is damaged, and which class each identity has over the whole video, where tracks are not refined. A second
@@ -270,10 +286,10 @@ async fn detections(cloud: Cloud, manifest: Arc<Manifest>, number: SegmentNumber
 }
 
 /// The next segment's detections; the time that they are waited for is download.
-async fn next(
-    downloads: &mut (impl Stream<Item = Result<bytes::Bytes, Failure>> + Unpin + Send),
+async fn next<T>(
+    downloads: &mut (impl Stream<Item = Result<T, Failure>> + Unpin + Send),
     delivery: &Delivery,
-) -> Result<bytes::Bytes, Failure> {
+) -> Result<T, Failure> {
     downloading(delivery, downloads.next()).await.unwrap_or_else(|| {
         Err(Failure::permanent("there are fewer files of detections than segments: process the video again"))
     })

@@ -7,7 +7,6 @@ use crate::{
     fold::Fold,
     looks::Strides,
     networks::Networks,
-    read_segment,
     refine::Refiner,
     table, video_of,
 };
@@ -115,9 +114,9 @@ impl Merging {
         mut self,
         manifest: &Manifest,
         segment: &ManifestSegment,
-        bytes: bytes::Bytes,
+        file: SegmentFile,
     ) -> Result<(Self, Option<Vec<u8>>), Failure> {
-        let SegmentFile { rows, appearances, footer } = read_segment(segment, bytes)?;
+        let SegmentFile { rows, appearances, footer } = file;
         self.networks.take(manifest, segment.segment_number, &footer)?;
         let (strides, mut fold) = match self.fold.take() {
             Some(fold) => fold,

@@ -158,9 +158,9 @@ impl Refiner {
         }
         let (names, log) = (votes.names().to_vec(), &manifest.settings.edits);
         let classes = votes.decide();
-        let pts = Pts { manifest };
-        let rows = rows.iter().map(|row| track_row(row, &pts, &classes)).collect::<Result<Vec<_>, _>>()?;
-        let links = links.map(|links| pts.links(&links)).transpose()?;
+        let mut track_rows = TrackRows::new(manifest, &classes);
+        let rows = rows.iter().map(|row| track_rows.row(row)).collect::<Result<Vec<_>, _>>()?;
+        let links = links.map(|links| Pts { manifest }.links(&links)).transpose()?;
         if log.is_empty() {
             return Ok(Finished { rows: FinalRows::Memory(rows.into()), classes, links });
         }
@@ -260,8 +260,8 @@ impl SegmentRows {
         manifest: &'a Manifest,
         classes: &'a Classes,
     ) -> impl Iterator<Item = Result<TrackRow, Failure>> + use<'a> {
-        let (pts, read) = (Pts { manifest }, self.read.drain(..));
-        self.made.drain(..).map(Ok).chain(read.map(move |row| track_row(&row, &pts, classes)))
+        let (mut rows, read) = (TrackRows::new(manifest, classes), self.read.drain(..));
+        self.made.drain(..).map(Ok).chain(read.map(move |row| rows.row(&row)))
     }
 }
 
@@ -276,19 +276,38 @@ fn is_usable(bbox: [f32; 4], score: f32) -> bool {
     bbox.iter().all(|edge| edge.abs() < MAX_MAGNITUDE_PX) && score.is_finite() && x1 <= x2 && y1 <= y2
 }
 
-fn track_row(row: &Row, pts: &Pts<'_>, classes: &Classes) -> Result<TrackRow, Failure> {
-    let (class_id, class_name) = classes.of(row.id).cloned().unwrap_or((0, "class_0".into()));
-    Ok(TrackRow {
-        frame_index: i64::from(row.frame),
-        pts: pts.of(u64::from(row.frame))?,
-        track_id: row.id as i64,
-        class_id,
-        class_name,
-        // A row between two detections has no score of its own.
-        score: row.score.max(0.0) as f32,
-        bbox: row.bbox.map(|edge| edge as f32),
-        observed: row.is_observed(),
-    })
+/// Makes rows of the table of refined rows, which come by frame: what rows of a frame share is looked up once.
+struct TrackRows<'a> {
+    pts: Pts<'a>,
+    classes: &'a Classes,
+    /// The frame in hand, and its PTS.
+    frame: Option<(u32, i64)>,
+}
+
+impl<'a> TrackRows<'a> {
+    fn new(manifest: &'a Manifest, classes: &'a Classes) -> Self {
+        Self { pts: Pts { manifest }, classes, frame: None }
+    }
+
+    fn row(&mut self, row: &Row) -> Result<TrackRow, Failure> {
+        let pts = match self.frame {
+            Some((frame, pts)) if frame == row.frame => pts,
+            _ => self.pts.of(u64::from(row.frame))?,
+        };
+        self.frame = Some((row.frame, pts));
+        let (class_id, class_name) = self.classes.of(row.id).cloned().unwrap_or((0, "class_0".into()));
+        Ok(TrackRow {
+            frame_index: i64::from(row.frame),
+            pts,
+            track_id: row.id as i64,
+            class_id,
+            class_name,
+            // A row between two detections has no score of its own.
+            score: row.score.max(0.0) as f32,
+            bbox: row.bbox.map(|edge| edge as f32),
+            observed: row.is_observed(),
+        })
+    }
 }
 
 /// The plan's PTS.
