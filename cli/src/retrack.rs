@@ -13,7 +13,9 @@ use anyhow::{Context, anyhow, bail};
 use std::{path::Path, process::ExitCode, time::Instant};
 use trackdrop_cloud::local::LocalCloud;
 use trackdrop_detector::DeviceChoice;
-use trackdrop_exchange::{Retracked, TrackFile, read_classes, read_detections, refine_tracks, retrack_refined};
+use trackdrop_exchange::{
+    Retracked, TrackFile, read_classes, read_detections, refine_tracks, retrack_file_refined, retrack_refined,
+};
 use trackdrop_flow::manifest;
 use trackdrop_refine::Refine;
 use trackdrop_tracker::Settings;
@@ -99,13 +101,13 @@ fn track_file(
     };
     settings.validate()?;
     let create = || TrackFile::create(out, refine.is_some());
-    if refine.is_none() && !arguments.deviations.per_class {
-        return Ok(trackdrop_exchange::retrack_file(detections, &settings, arguments.frames, create)?);
+    if !arguments.deviations.per_class {
+        return Ok(match refine {
+            None => trackdrop_exchange::retrack_file(detections, &settings, arguments.frames, create)?,
+            Some(refine) => retrack_file_refined(detections, &settings, arguments.frames, refine, &video, create)?,
+        });
     }
-    let mut frames = read_detections(detections)?;
-    if arguments.deviations.per_class {
-        frames = frames.with_classes(read_classes(detections)?);
-    }
+    let frames = read_detections(detections)?.with_classes(read_classes(detections)?);
     Ok(match refine {
         None => trackdrop_exchange::retrack(&frames, &settings, arguments.frames, &mut create()?)?,
         Some(refine) => retrack_refined(&frames, &settings, arguments.frames, refine, &video, &mut create()?)?,

@@ -16,7 +16,7 @@ use std::{
     time::Instant,
 };
 use trackdrop_exchange::{
-    Frames, TextFormat, TextSink, TrackFile, TrackSink, read_detections, retrack_file, retrack_refined,
+    Frames, TextFormat, TextSink, TrackFile, TrackSink, read_detections, retrack_file, retrack_file_refined,
 };
 use trackdrop_refine::{Link, Refine, Smooth, Video};
 use trackdrop_tables::detections::{DetectionRow, DetectionsWriter};
@@ -52,9 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             retrack_file(&input, &settings, None, || TrackFile::create(&output, false))?;
             whole.add(&start)?;
             let start = Clock::start()?;
-            let frames = read_detections(&input)?;
-            retrack_refined(&frames, &settings, None, &refine, &video, &mut TrackFile::create(&output, true)?)?;
-            drop(frames);
+            retrack_file_refined(&input, &settings, None, &refine, &video, || TrackFile::create(&output, true))?;
             refined.add(&start)?;
             let start = Clock::start()?;
             let frames = read_detections(&input)?;

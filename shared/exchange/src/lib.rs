@@ -6,6 +6,7 @@
 //!   same while it reads the file.
 //! - [`read_track_parquet`] reads the tracks of such a file.
 //! - [`retrack_refined`] refines the tracks of our tracker, and [`refine_tracks`] those of another tracker.
+//!   [`retrack_file_refined`] tracks a file and refines its tracks while it reads the file.
 //! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON. It also
 //!   writes the JSON with which Google's Video Intelligence API and Amazon Rekognition's people pathing answered. With
 //!   the feature `archive`, `ExportChoice` has the name of each of these formats, and of CVAT's ZIP archive.
@@ -53,7 +54,7 @@ pub use export::{ExportError, VideoMeta, export, export_mot_ground_truth};
 pub use frames::{Frames, MAX_FRAME};
 pub use refined::{refine_tracks, retrack_refined};
 pub use retrack::{Retracked, TrackSink, retrack};
-pub use retrack_file::retrack_file;
+pub use retrack_file::{retrack_file, retrack_file_refined};
 pub use track_file::TrackFile;
 pub use track_parquet::{ParquetSink, WrittenTrack, read_written_tracks};
 pub use track_rows::{FileTrack, FileTracks, read_track_parquet};

@@ -4,6 +4,7 @@ use crate::{
     error::ExchangeError,
     frames::Frames,
     retrack::{Retracked, TrackSink, retrack},
+    tracking::Tracked,
 };
 use std::{
     collections::HashSet,
@@ -30,18 +31,9 @@ pub fn retrack_refined(
     video: &Video,
     sink: &mut dyn TrackSink,
 ) -> Result<Retracked, ExchangeError> {
-    let mut gathered = Gathered { frames, refine, held: Held::new(refine, video)?, taken: Vec::new() };
-    let retracked = retrack(frames, settings, frame_count, &mut gathered)?;
-    let video = Video { frame_count: retracked.frames, ..*video };
-    let written = match gathered.held {
-        Held::Memory { rows, detections } => refine_tracks(rows, &detections, &video, refine, sink)?,
-        Held::Disk(mut streamed) => {
-            streamed.set_frame_count(video.frame_count);
-            let refined = streamed.finish(|_| ()).map_err(ExchangeError::Write)?;
-            write_streamed(refined, video.frame_count, sink).map_err(ExchangeError::Write)?
-        }
-    };
-    Ok(Retracked { refused: retracked.refused, ..written })
+    let mut gather = Gather { frames, gathered: Gathered::new(refine, video)? };
+    let retracked = retrack(frames, settings, frame_count, &mut gather)?;
+    gather.gathered.refine(retracked, video, sink)
 }
 
 /// Refines tracks and gives them to the sink, which is then finished. `rows` and `detections` are sorted by frame, and have no id twice
@@ -141,46 +133,86 @@ impl Held {
     }
 }
 
-/// Takes the tracker's tracks together with the detections behind them, and those that are behind none.
-struct Gathered<'a> {
-    frames: &'a Frames,
+/// The tracker's tracks together with the detections behind them, and those that are behind none.
+pub(crate) struct Gathered<'a> {
     refine: &'a Refine,
     held: Held,
     /// Of the frame in hand: which detections have a track.
     taken: Vec<bool>,
+    rows: Vec<Row>,
+    free: Vec<Detection>,
 }
 
-impl TrackSink for Gathered<'_> {
-    fn frame(&mut self, number: u32, tracks: &[Track], _: &[Track]) -> io::Result<()> {
-        let (detections, frame) = (self.frames.frame(number), number - 1);
-        let classes = self.frames.classes(number).unwrap_or_default();
-        let class_of = |detection: usize| classes.get(detection).copied().unwrap_or(0);
-        self.taken.clear();
-        self.taken.resize(detections.len(), false);
-        let (mut rows, mut of_frame) = (Vec::with_capacity(tracks.len()), Vec::new());
+impl<'a> Gathered<'a> {
+    pub(crate) fn new(refine: &'a Refine, video: &Video) -> Result<Self, ExchangeError> {
+        let held = Held::new(refine, video)?;
+        Ok(Self { refine, held, taken: Vec::new(), rows: Vec::new(), free: Vec::new() })
+    }
+
+    /// Takes the next frame; the classes of detections are 0 where none are given.
+    pub(crate) fn take(&mut self, tracked: Tracked<'_>, classes: &[i32]) -> io::Result<()> {
+        let Self { refine, held, taken, rows, free } = self;
+        let Tracked { number, tracks, detections } = tracked;
+        let (frame, class_of) = (number - 1, |detection: usize| classes.get(detection).copied().unwrap_or(0));
+        taken.clear();
+        taken.resize(detections.len(), false);
+        rows.clear();
+        free.clear();
         for track in tracks {
             let trackdrop_tracker::Detection { x1, y1, x2, y2, .. } = detections[track.detection];
             let row = Row::new(frame, track.id, [track.x1, track.y1, track.x2, track.y2]);
             let class = class_of(track.detection);
             rows.push(Row { measured: [x1, y1, x2, y2], score: track.score, class, ..row });
-            self.taken[track.detection] = true;
+            taken[track.detection] = true;
         }
-        let needs_all = self.refine.backfill.is_some();
-        if needs_all || self.refine.recover {
-            let free = detections.iter().enumerate().filter(|&(at, _)| needs_all || !self.taken[at]);
-            of_frame.extend(free.filter(|(_, detection)| !detection.is_degenerate()).map(|(at, detection)| {
+        let needs_all = refine.backfill.is_some();
+        if needs_all || refine.recover {
+            let wanted = detections.iter().enumerate().filter(|&(at, _)| needs_all || !taken[at]);
+            free.extend(wanted.filter(|(_, detection)| !detection.is_degenerate()).map(|(at, detection)| {
                 let &trackdrop_tracker::Detection { x1, y1, x2, y2, score } = detection;
                 Detection { frame, bbox: [x1, y1, x2, y2], score, class: class_of(at) }
             }));
         }
-        match &mut self.held {
+        match held {
             Held::Memory { rows: all, detections } => {
-                all.extend(rows);
-                detections.extend(of_frame);
+                all.append(rows);
+                detections.append(free);
                 Ok(())
             }
-            Held::Disk(streamed) => streamed.frame(frame, &rows, &of_frame),
+            Held::Disk(streamed) => streamed.frame(frame, rows, free),
         }
+    }
+
+    /// Refines them and gives them to the sink, which is then finished.
+    pub(crate) fn refine(
+        self,
+        retracked: Retracked,
+        video: &Video,
+        sink: &mut dyn TrackSink,
+    ) -> Result<Retracked, ExchangeError> {
+        let video = Video { frame_count: retracked.frames, ..*video };
+        let written = match self.held {
+            Held::Memory { rows, detections } => refine_tracks(rows, &detections, &video, self.refine, sink)?,
+            Held::Disk(mut streamed) => {
+                streamed.set_frame_count(video.frame_count);
+                let refined = streamed.finish(|_| ()).map_err(ExchangeError::Write)?;
+                write_streamed(refined, video.frame_count, sink).map_err(ExchangeError::Write)?
+            }
+        };
+        Ok(Retracked { refused: retracked.refused, ..written })
+    }
+}
+
+/// Tracks of detections in memory.
+struct Gather<'a> {
+    frames: &'a Frames,
+    gathered: Gathered<'a>,
+}
+
+impl TrackSink for Gather<'_> {
+    fn frame(&mut self, number: u32, tracks: &[Track], _: &[Track]) -> io::Result<()> {
+        let (detections, classes) = (self.frames.frame(number), self.frames.classes(number));
+        self.gathered.take(Tracked { number, tracks, detections }, classes.unwrap_or_default())
     }
 
     fn finish(&mut self) -> io::Result<()> {

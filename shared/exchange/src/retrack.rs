@@ -3,7 +3,7 @@
 use crate::{
     error::ExchangeError,
     frames::Frames,
-    tracking::{Batch, Tracker, Tracking},
+    tracking::{Batch, Tracked, Tracker, Tracking},
 };
 use std::{
     io,
@@ -63,7 +63,8 @@ pub fn retrack(
         None => Tracker::together(settings)?,
         Some(_) => Tracker::per_class(settings)?,
     };
-    let retracked = side_by_side(tracker, sink, |mut tracking| {
+    let mut write = |frame: Tracked<'_>| sink.frame(frame.number, frame.tracks, &[]);
+    let retracked = side_by_side(tracker, false, &mut write, |mut tracking| {
         for number in 1..=asked {
             if tracking.step(number, frames.frame(number), frames.classes(number).unwrap_or_default()).is_break() {
                 break;
@@ -75,19 +76,21 @@ pub fn retrack(
     Ok(retracked)
 }
 
-/// Runs `track` in a thread of its own, while this one gives what it tracks to the sink.
+/// Runs `track` in a thread of its own, while this one gives the frames that it tracks to `take`; with what the tracker was shown, where that is
+/// asked for.
 pub(crate) fn side_by_side<T: Send>(
     tracker: Tracker,
-    sink: &mut dyn TrackSink,
+    with_detections: bool,
+    take: &mut dyn FnMut(Tracked<'_>) -> io::Result<()>,
     track: impl FnOnce(Tracking<'_>) -> T + Send,
 ) -> Result<T, ExchangeError> {
-    let (full, to_write) = sync_channel(BATCHES);
+    let (full, to_take) = sync_channel(BATCHES);
     let (used, to_fill) = channel();
     thread::scope(|scope| {
-        let tracking = scope.spawn(move || track(Tracking::new(tracker, &full, &to_fill)));
-        write(sink, &to_write, &used)?;
-        // Where the sink fails, this end of the channel must close for the tracker to stop.
-        drop(to_write);
+        let tracking = scope.spawn(move || track(Tracking::new(tracker, with_detections, &full, &to_fill)));
+        take_all(take, &to_take, &used)?;
+        // Where `take` fails, this end of the channel must close for the tracker to stop.
+        drop(to_take);
         Ok(tracking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
     .map_err(ExchangeError::Write)
@@ -96,16 +99,16 @@ pub(crate) fn side_by_side<T: Send>(
 /// Batches in flight at most: enough that neither side waits for a hiccup of the other.
 const BATCHES: usize = 8;
 
-/// Gives the batches to the sink and hands their buffers back.
-fn write(sink: &mut dyn TrackSink, to_write: &Receiver<Batch>, used: &Sender<Batch>) -> io::Result<()> {
-    let mut number = 0;
-    for batch in to_write {
-        let mut start = 0;
-        for &end in &batch.ends {
-            number += 1;
-            sink.frame(number, &batch.tracks[start..end], &[])?;
-            start = end;
-        }
+/// Gives the frames of the batches to `take` and hands their buffers back.
+fn take_all(
+    take: &mut dyn FnMut(Tracked<'_>) -> io::Result<()>,
+    batches: &Receiver<Batch>,
+    used: &Sender<Batch>,
+) -> io::Result<()> {
+    let mut first = 1;
+    for batch in batches {
+        batch.frames(first).try_for_each(&mut *take)?;
+        first += batch.ends.len() as u32; // Never more frames than `MAX_FRAME`, or than were asked for.
         // The tracker may have finished.
         used.send(batch).ok();
     }

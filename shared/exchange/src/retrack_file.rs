@@ -4,10 +4,12 @@ use crate::{
     detections::DetectionFile,
     error::ExchangeError,
     frames::Part,
+    refined::{Gathered, retrack_refined},
     retrack::{Retracked, TrackSink, retrack, side_by_side},
-    tracking::{Tracker, Tracking},
+    tracking::{Tracked, Tracker, Tracking},
 };
-use std::{ops::ControlFlow, path::Path};
+use std::{io, ops::ControlFlow, path::Path};
+use trackdrop_refine::{Refine, Video};
 use trackdrop_tracker::{Detection, Settings, SettingsError};
 
 /// As [`retrack`] of what [`read_detections`](crate::read_detections) reads, with the same results, but while the file is being read, and without
@@ -26,11 +28,8 @@ pub fn retrack_file<S: TrackSink>(
     let file = DetectionFile::open(path)?;
     let tracker = Tracker::together(settings)?;
     let mut sink = create()?;
-    let end = side_by_side(tracker, &mut sink, |tracking| {
-        let mut order = InOrder { tracking, asked: frame_count, current: 0, detections: Vec::new(), is_sorted: true };
-        file.parts(|part| order.take(part)).and_then(|()| Ok(order.finish()?))
-    })??;
-    match end {
+    let mut write = |frame: Tracked<'_>| sink.frame(frame.number, frame.tracks, &[]);
+    match track_in_order(&file, tracker, frame_count, false, &mut write)? {
         End::Tracked(retracked) => {
             sink.finish().map_err(ExchangeError::Write)?;
             Ok(retracked)
@@ -41,6 +40,48 @@ pub fn retrack_file<S: TrackSink>(
             retrack(&file.read()?, settings, frame_count, &mut create()?)
         }
     }
+}
+
+/// As [`retrack_refined`] of what [`read_detections`](crate::read_detections) reads, with the same results, but while the file is being read. Where
+/// frames are not in ascending order the file is read once more, whole.
+///
+/// # Errors
+/// As those of the two, and of `create`, which makes the sink.
+pub fn retrack_file_refined<S: TrackSink>(
+    path: &Path,
+    settings: &Settings,
+    frame_count: Option<u32>,
+    refine: &Refine,
+    video: &Video,
+    create: impl FnOnce() -> Result<S, ExchangeError>,
+) -> Result<Retracked, ExchangeError> {
+    let file = DetectionFile::open(path)?;
+    let tracker = Tracker::together(settings)?;
+    let mut sink = create()?;
+    let mut gathered = Gathered::new(refine, video)?;
+    let mut gather = |frame: Tracked<'_>| gathered.take(frame, &[]);
+    match track_in_order(&file, tracker, frame_count, true, &mut gather)? {
+        End::Tracked(retracked) => gathered.refine(retracked, video, &mut sink),
+        End::TooFewFrames { asked, last } => Err(ExchangeError::TooFewFrames { asked, last }),
+        End::Unsorted => {
+            drop(gathered);
+            retrack_refined(&file.read()?, settings, frame_count, refine, video, &mut sink)
+        }
+    }
+}
+
+/// Tracks a file while it is being read, until a frame comes after a later one.
+fn track_in_order(
+    file: &DetectionFile,
+    tracker: Tracker,
+    asked: Option<u32>,
+    with_detections: bool,
+    take: &mut dyn FnMut(Tracked<'_>) -> io::Result<()>,
+) -> Result<End, ExchangeError> {
+    side_by_side(tracker, with_detections, take, |tracking| {
+        let mut order = InOrder { tracking, asked, current: 0, detections: Vec::new(), is_sorted: true };
+        file.parts(|part| order.take(part)).and_then(|()| Ok(order.finish()?))
+    })?
 }
 
 /// How a file that was tracked while it was read ended.

@@ -18,6 +18,41 @@ pub(crate) struct Batch {
     pub(crate) tracks: Vec<Track>,
     /// For each frame where its tracks end.
     pub(crate) ends: Vec<usize>,
+    /// What the tracker was shown, and for each frame where that ends; nothing where nobody asks for it.
+    detections: Vec<Detection>,
+    detection_ends: Vec<usize>,
+}
+
+/// A frame that was tracked.
+#[derive(Clone, Copy)]
+pub(crate) struct Tracked<'a> {
+    /// From 1.
+    pub(crate) number: u32,
+    pub(crate) tracks: &'a [Track],
+    /// What the tracker was shown, where that was asked for.
+    pub(crate) detections: &'a [Detection],
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        let Self { tracks, ends, detections, detection_ends } = self;
+        tracks.clear();
+        ends.clear();
+        detections.clear();
+        detection_ends.clear();
+    }
+
+    /// Its frames, the first of which has this number.
+    pub(crate) fn frames(&self, first: u32) -> impl Iterator<Item = Tracked<'_>> {
+        let (mut start, mut shown) = (0, 0);
+        self.ends.iter().enumerate().zip(first..).map(move |((at, &end), number)| {
+            let shown_end = self.detection_ends.get(at).copied().unwrap_or(0);
+            let frame =
+                Tracked { number, tracks: &self.tracks[start..end], detections: &self.detections[shown..shown_end] };
+            (start, shown) = (end, shown_end);
+            frame
+        })
+    }
 }
 
 /// How detections become tracks: all together as in the paper, or each class by itself.
@@ -73,14 +108,22 @@ pub(crate) struct Tracking<'a> {
     /// Whether an id was there before.
     seen: Vec<bool>,
     batch: Batch,
+    /// Whether batches have what the tracker was shown.
+    with_detections: bool,
     full: &'a SyncSender<Batch>,
     to_fill: &'a Receiver<Batch>,
 }
 
 impl<'a> Tracking<'a> {
-    pub(crate) fn new(tracker: Tracker, full: &'a SyncSender<Batch>, to_fill: &'a Receiver<Batch>) -> Self {
+    pub(crate) fn new(
+        tracker: Tracker,
+        with_detections: bool,
+        full: &'a SyncSender<Batch>,
+        to_fill: &'a Receiver<Batch>,
+    ) -> Self {
         Self {
             tracker,
+            with_detections,
             retracked: Retracked::default(),
             failed: None,
             seen: Vec::new(),
@@ -92,7 +135,7 @@ impl<'a> Tracking<'a> {
 
     /// The next frame. Breaks where it fails, or where nobody takes the batches.
     pub(crate) fn step(&mut self, number: u32, detections: &[Detection], classes: &[i32]) -> ControlFlow<()> {
-        let Self { tracker, retracked, failed, seen, batch, .. } = self;
+        let Self { tracker, retracked, failed, seen, batch, with_detections, .. } = self;
         let tracks = match tracker.step(detections, classes) {
             Ok(tracks) => tracks,
             Err(error) => {
@@ -102,6 +145,10 @@ impl<'a> Tracking<'a> {
         };
         batch.tracks.extend_from_slice(tracks);
         batch.ends.push(batch.tracks.len());
+        if *with_detections {
+            batch.detections.extend_from_slice(detections);
+            batch.detection_ends.push(batch.detections.len());
+        }
         retracked.frames = number;
         retracked.rows += tracks.len() as u64;
         for track in tracks {
@@ -112,7 +159,7 @@ impl<'a> Tracking<'a> {
             retracked.ids += u64::from(!seen[id]);
             seen[id] = true;
         }
-        if batch.tracks.len() >= BATCH_TRACKS || batch.ends.len() >= BATCH_FRAMES {
+        if batch.tracks.len().max(batch.detections.len()) >= BATCH_TRACKS || batch.ends.len() >= BATCH_FRAMES {
             self.hand_over()?;
         }
         ControlFlow::Continue(())
@@ -123,8 +170,7 @@ impl<'a> Tracking<'a> {
             return ControlFlow::Break(());
         }
         self.batch = self.to_fill.try_recv().unwrap_or_default();
-        self.batch.tracks.clear();
-        self.batch.ends.clear();
+        self.batch.clear();
         ControlFlow::Continue(())
     }
 

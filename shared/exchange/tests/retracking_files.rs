@@ -4,23 +4,33 @@
 
 use fastrand::Rng;
 use std::{fs, io, path::Path};
-use trackdrop_exchange::{ExchangeError, Retracked, TrackFile, TrackSink, read_detections, retrack, retrack_file};
+use trackdrop_exchange::{
+    ExchangeError, Retracked, TrackFile, TrackSink, read_detections, retrack, retrack_file, retrack_file_refined,
+    retrack_refined,
+};
+use trackdrop_refine::{Backfill, Link, Refine, Smooth, Video};
 use trackdrop_tables::detections::{DetectionRow, DetectionsWriter};
 use trackdrop_tracker::{Settings, Track};
 
 const CSV: &str = "frame,x1,y1,x2,y2,score\n";
 
 /// What a file gives when it is read whole first, and when it is tracked while it is read: the numbers, and the bytes of the tracks.
-fn both(input: &Path, frame_count: Option<u32>) -> [Result<(Retracked, Vec<u8>), String>; 2] {
+fn both(input: &Path, frame_count: Option<u32>, refine: Option<&Refine>) -> [Result<(Retracked, Vec<u8>), String>; 2] {
     let settings = Settings::default();
+    let video = Video { frame_rate: 30.0, frame_count: 0, size_px: None };
     [false, true].map(|streamed| {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("tracks.csv");
-        let create = || TrackFile::create(&out, false);
-        let done = match streamed {
-            true => retrack_file(input, &settings, frame_count, create),
-            false => read_detections(input)
-                .and_then(|frames| retrack(&frames, &settings, frame_count, &mut create().unwrap())),
+        let create = || TrackFile::create(&out, refine.is_some());
+        let done = match (streamed, refine) {
+            (true, None) => retrack_file(input, &settings, frame_count, create),
+            (true, Some(refine)) => retrack_file_refined(input, &settings, frame_count, refine, &video, create),
+            (false, _) => read_detections(input).and_then(|frames| match refine {
+                None => retrack(&frames, &settings, frame_count, &mut create().unwrap()),
+                Some(refine) => {
+                    retrack_refined(&frames, &settings, frame_count, refine, &video, &mut create().unwrap())
+                }
+            }),
         };
         let left = fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(left, usize::from(done.is_ok()), "a file of tracks is whole or not there");
@@ -28,11 +38,25 @@ fn both(input: &Path, frame_count: Option<u32>) -> [Result<(Retracked, Vec<u8>),
     })
 }
 
-/// Both, which must be equal.
+/// Both, which must be equal; also refined, on disk, and where the file is short in memory, too, unless the frames are
+/// counted. The tracks as they are.
 fn same(input: &Path, frame_count: Option<u32>) -> Result<(Retracked, Vec<u8>), String> {
-    let [whole, streamed] = both(input, frame_count);
-    assert!(whole == streamed, "{input:?} {frame_count:?}: {:?} {:?}", whole.map(|it| it.0), streamed.map(|it| it.0));
-    streamed
+    let on_disk = Refine { link: Some(Link::default()), recover: true, smooth: Some(Smooth::Rts), ..Refine::default() };
+    let in_memory = Refine { backfill: Some(Backfill::default()), ..on_disk.clone() };
+    let in_memory = Some(&in_memory).filter(|_| fs::metadata(input).is_ok_and(|file| file.len() < 100_000));
+    let [on_disk, in_memory] = [Some(&on_disk), in_memory].map(|refine| refine.filter(|_| frame_count.is_none()));
+    let [.., tracks] = [on_disk, in_memory, None].map(|refine| {
+        let [whole, streamed] = both(input, frame_count, refine);
+        let numbers = |done: &Result<(Retracked, _), String>| done.as_ref().map(|it| it.0).map_err(String::clone);
+        assert!(
+            whole == streamed,
+            "{input:?} {frame_count:?} {refine:?}: {:?} {:?}",
+            numbers(&whole),
+            numbers(&streamed)
+        );
+        streamed
+    });
+    tracks
 }
 
 /// Some objects that walk through some frames, now and then nobody for a while: frame, corners, score.
@@ -104,6 +128,20 @@ fn a_file_of_many_blocks_is_tracked_in_order_even_if_the_last_block_goes_back() 
     fs::write(&input, broken).unwrap();
     let error = same(&input, None).unwrap_err();
     assert!(error.contains("\"x\" is not a whole number"), "{error}");
+}
+
+#[test]
+fn refined_tracks_may_have_more_frames_than_the_file_and_not_fewer() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("detections.csv");
+    fs::write(&input, csv(&walk(&mut Rng::with_seed(3), 300, 5))).unwrap();
+    let refine = Refine { smooth: Some(Smooth::Rts), ..Refine::default() };
+    let last = read_detections(&input).unwrap().last_frame();
+    for count in [last + 10, last, last - 1] {
+        let [whole, streamed] = both(&input, Some(count), Some(&refine));
+        assert!(whole == streamed, "{count} of {last}");
+        assert_eq!(streamed.map(|(retracked, _)| retracked.frames).ok(), (count >= last).then_some(count));
+    }
 }
 
 #[test]
