@@ -24,6 +24,10 @@ use trackdrop_tracker::Track;
 
 const ROWS_PER_GROUP: usize = 1 << 16;
 
+/// Rows that are given to the library at a time: few enough that the allocator uses their memory again. It must be a multiple of the 1,024 after which
+/// the library looks whether a page is full, so that the bytes do not depend on it.
+const ROWS_AT_ONCE: usize = 8192;
+
 const INTEGERS: [&str; 2] = ["frame", "id"];
 const FLOATS: [&str; 5] = ["x", "y", "w", "h", "score"];
 const OBSERVED: &str = "observed";
@@ -38,6 +42,8 @@ pub struct ParquetSink<W: Write + Send> {
     floats: [Vec<f64>; FLOATS.len()],
     /// None where no row may be added.
     observed: Option<Vec<bool>>,
+    /// Rows of the group that the library has.
+    given: usize,
 }
 
 impl<W: Write + Send> ParquetSink<W> {
@@ -53,17 +59,27 @@ impl<W: Write + Send> ParquetSink<W> {
         });
         let properties = properties.set_compression(Compression::SNAPPY).set_created_by("trackdrop".to_owned()).build();
         let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(to_io)?;
-        let observed = is_refined.then(Vec::new);
-        Ok(Self { writer, schema, integers: Default::default(), floats: Default::default(), observed })
+        let observed = is_refined.then(room);
+        let (integers, floats) = ([(); INTEGERS.len()].map(|()| room()), [(); FLOATS.len()].map(|()| room()));
+        Ok(Self { writer, schema, integers, floats, observed, given: 0 })
     }
 
-    fn write_group(&mut self) -> io::Result<()> {
-        let integers = self.integers.each_mut().map(|column| Arc::new(Int64Array::from(mem::take(column))) as ArrayRef);
-        let floats = self.floats.each_mut().map(|column| Arc::new(Float64Array::from(mem::take(column))) as ArrayRef);
-        let observed = self.observed.as_mut().map(|column| Arc::new(BooleanArray::from(mem::take(column))) as ArrayRef);
+    fn give(&mut self) -> io::Result<()> {
+        self.given += self.integers[0].len();
+        let integers = self.integers.each_mut().map(|column| Arc::new(Int64Array::from(taken(column))) as ArrayRef);
+        let floats = self.floats.each_mut().map(|column| Arc::new(Float64Array::from(taken(column))) as ArrayRef);
+        let observed = self.observed.as_mut().map(|column| Arc::new(BooleanArray::from(taken(column))) as ArrayRef);
         let columns = integers.into_iter().chain(floats).chain(observed).collect();
         let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(io::Error::other)?;
-        self.writer.write(&batch).and_then(|()| self.writer.flush()).map_err(to_io)
+        self.writer.write(&batch).map_err(to_io)
+    }
+
+    fn end_group(&mut self) -> io::Result<()> {
+        if !self.integers[0].is_empty() {
+            self.give()?;
+        }
+        self.given = 0;
+        self.writer.flush().map_err(to_io)
     }
 }
 
@@ -80,16 +96,26 @@ impl<W: Write + Send> TrackSink for ParquetSink<W> {
             for (column, value) in self.floats.iter_mut().zip([x, y, w, h, track.score]) {
                 column.push(value);
             }
+            if self.integers[0].len() == ROWS_AT_ONCE {
+                self.give()?;
+            }
         }
-        if self.integers[0].len() >= ROWS_PER_GROUP { self.write_group() } else { Ok(()) }
+        if self.given + self.integers[0].len() >= ROWS_PER_GROUP { self.end_group() } else { Ok(()) }
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if !self.integers[0].is_empty() {
-            self.write_group()?;
-        }
+        self.end_group()?;
         self.writer.finish().map(drop).map_err(to_io)
     }
+}
+
+fn room<T>() -> Vec<T> {
+    Vec::with_capacity(ROWS_AT_ONCE)
+}
+
+/// What a column holds, for which it gets new room.
+fn taken<T>(column: &mut Vec<T>) -> Vec<T> {
+    mem::replace(column, room())
 }
 
 /// A row as [`ParquetSink`] writes it.
