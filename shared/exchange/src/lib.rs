@@ -28,6 +28,7 @@
 //! This crate does not depend on video, clouds or the detector.
 
 mod ahead;
+mod behind;
 mod blocks;
 mod classes;
 mod detection_text;

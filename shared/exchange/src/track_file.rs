@@ -1,6 +1,7 @@
 //! A file of tracks that exists only when it is complete.
 
 use crate::{
+    behind::Behind,
     error::ExchangeError,
     retrack::TrackSink,
     track_parquet::ParquetSink,
@@ -51,7 +52,7 @@ impl TrackFile {
             let mut builder = Builder::new();
             builder.prefix(".tracks-").permissions(Permissions::from_mode(0o666)); // Less the umask, as any new file.
             let pending = builder.tempfile_in(folder)?;
-            let out = pending.as_file().try_clone()?;
+            let out = Behind::new(pending.as_file().try_clone()?);
             let sink: Box<dyn TrackSink> = match format {
                 Some(format) => Box::new(TextSink::new(out, format, is_refined)),
                 None => Box::new(ParquetSink::new(out, is_refined)?),
