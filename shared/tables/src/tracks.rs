@@ -12,7 +12,12 @@ use arrow_array::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::{io::Write, path::Path, sync::Arc};
+use std::{
+    io::Write,
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
 use trackdrop_pipeline::{Boxes, Rational, RequestId, Timestamp, links::IdentityLink};
 
 /// One row: an object in a frame.
@@ -123,41 +128,84 @@ pub fn read_segment(bytes: Bytes) -> Result<SegmentTracks, TableError> {
     Ok(SegmentTracks { rows: rows(reader).collect::<Result<_, _>>()?, drawing })
 }
 
-/// Collects rows, and writes them in row groups of a fixed size.
+/// Collects rows, and writes them in row groups of a fixed size. A thread of its own encodes a row group while the rows of
+/// the next one are collected.
 #[derive(Debug)]
-pub struct TracksWriter<W: Write + Send> {
-    of: TracksOf,
-    groups: GroupWriter<W>,
+pub struct TracksWriter<W: Write + Send + 'static> {
+    of: Arc<TracksOf>,
+    groups: Groups<W>,
     rows: Vec<TrackRow>,
     written: u64,
 }
 
-impl<W: Write + Send> TracksWriter<W> {
+/// What groups are written with.
+#[derive(Debug)]
+enum Groups<W: Write + Send + 'static> {
+    Idle(GroupWriter<W>),
+    /// At work, with the rows of a group, which come back for their memory.
+    Busy(JoinHandle<Result<Ended<W>, TableError>>),
+    /// A group could not be written, which was said.
+    Failed,
+}
+
+/// What wrote a group, and its rows.
+type Ended<W> = (GroupWriter<W>, Vec<TrackRow>);
+
+impl<W: Write + Send + 'static> TracksWriter<W> {
     /// A new file into `sink`.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
     pub fn new(sink: W, of: TracksOf) -> Result<Self, TableError> {
-        Ok(Self { of, groups: GroupWriter::new(sink, TRACKS.arrow())?, rows: Vec::new(), written: 0 })
+        let groups = Groups::Idle(GroupWriter::new(sink, TRACKS.arrow())?);
+        Ok(Self { of: Arc::new(of), groups, rows: Vec::new(), written: 0 })
     }
 
     /// Appends a row. Rows must be in the order of frames, and within a frame in the tracker's order.
     ///
     /// # Errors
-    /// [`TableError`]: the sink cannot be written.
+    /// [`TableError`]: the sink cannot be written, or could not be for the group before.
     pub fn push(&mut self, row: TrackRow) -> Result<(), TableError> {
         self.rows.push(row);
-        if self.rows.len() == ROWS_PER_GROUP { self.flush() } else { Ok(()) }
+        if self.rows.len() == ROWS_PER_GROUP { self.begin_group() } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<(), TableError> {
-        if !self.rows.is_empty() {
-            let (of, rows) = (&self.of, &self.rows);
-            self.groups.write_group(rows.len(), |at, range| Ok(column(of, &rows[range], at)))?;
-            self.written += self.rows.len() as u64;
-            self.rows.clear();
-        }
+    /// Encodes what is gathered, while the next rows come.
+    fn begin_group(&mut self) -> Result<(), TableError> {
+        let (mut groups, mut spare) = self.idle()?;
+        // Here, where they were made: names that two threads count take longer.
+        spare.clear();
+        self.written += self.rows.len() as u64;
+        let (of, rows) = (Arc::clone(&self.of), std::mem::replace(&mut self.rows, spare));
+        let encode = move || {
+            groups.write_group(rows.len(), |at, range| Ok(column(&of, &rows[range], at)))?;
+            Ok((groups, rows))
+        };
+        self.groups = Groups::Busy(thread::Builder::new().name("tracks".into()).spawn(encode)?);
         Ok(())
+    }
+
+    /// Waits for the group at work, and gives its rows with what wrote them.
+    fn idle(&mut self) -> Result<Ended<W>, TableError> {
+        match std::mem::replace(&mut self.groups, Groups::Failed) {
+            Groups::Idle(groups) => Ok((groups, Vec::new())),
+            Groups::Busy(encoding) => encoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Groups::Failed => Err(std::io::Error::other("a group of rows could not be written before").into()),
+        }
+    }
+
+    /// Writes the rest, and what `footer` puts into the footer.
+    fn end(
+        mut self,
+        footer: impl FnOnce(&mut GroupWriter<W>) -> Result<(), TableError>,
+    ) -> Result<(W, u64), TableError> {
+        let (mut groups, _) = self.idle()?;
+        let (of, rows) = (&self.of, &self.rows);
+        if !rows.is_empty() {
+            groups.write_group(rows.len(), |at, range| Ok(column(of, &rows[range], at)))?;
+        }
+        footer(&mut groups)?;
+        Ok((groups.finish()?, self.written + rows.len() as u64))
     }
 
     /// Writes the remaining rows. Returns the sink and the number of rows. If tracks were linked, `links` are written
@@ -165,27 +213,32 @@ impl<W: Write + Send> TracksWriter<W> {
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
-    pub fn finish(mut self, links: Option<&[IdentityLink]>) -> Result<(W, u64), TableError> {
-        self.flush()?;
-        if let Some(links) = links {
-            let json = serde_json::to_string(links).map_err(|error| TableError::Format(error.to_string()))?;
-            self.groups.annotate(LINKS_KEY, json);
-        }
-        Ok((self.groups.finish()?, self.written))
+    pub fn finish(self, links: Option<&[IdentityLink]>) -> Result<(W, u64), TableError> {
+        self.end(|groups| annotate(groups, LINKS_KEY, links))
     }
 
     /// The same for the tracks of a segment. The default drawing is not written into the footer.
     ///
     /// # Errors
     /// [`TableError`]: the sink cannot be written.
-    pub fn finish_segment(mut self, drawing: &Drawing) -> Result<(W, u64), TableError> {
-        self.flush()?;
-        if *drawing != Drawing::default() {
-            let json = serde_json::to_string(drawing).map_err(|error| TableError::Format(error.to_string()))?;
-            self.groups.annotate(DRAWING_KEY, json);
-        }
-        Ok((self.groups.finish()?, self.written))
+    pub fn finish_segment(self, drawing: &Drawing) -> Result<(W, u64), TableError> {
+        self.end(|groups| {
+            annotate(groups, DRAWING_KEY, Some(drawing).filter(|drawing| **drawing != Drawing::default()))
+        })
     }
+}
+
+/// Puts a value into the footer, if there is one.
+fn annotate<W: Write + Send>(
+    groups: &mut GroupWriter<W>,
+    key: &str,
+    value: Option<impl Serialize>,
+) -> Result<(), TableError> {
+    if let Some(value) = value {
+        let json = serde_json::to_string(&value).map_err(|error| TableError::Format(error.to_string()))?;
+        groups.annotate(key, json);
+    }
+    Ok(())
 }
 
 /// A column of some rows, by its number in the table.
@@ -329,6 +382,32 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         assert_eq!(streamed.unwrap(), rows);
         assert_eq!(read(bytes.into()).unwrap(), rows);
+    }
+
+    /// Takes what a new file begins with, and nothing else.
+    struct FullDisk;
+
+    impl Write for FullDisk {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if bytes == b"PAR1" { Ok(4) } else { Err(std::io::ErrorKind::StorageFull.into()) }
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_group_that_cannot_be_written_is_an_error_of_a_later_row_and_of_the_file() {
+        let is_full = |error: &TableError| matches!(error, TableError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull);
+        let mut writer = TracksWriter::new(std::io::BufWriter::with_capacity(4, FullDisk), of()).unwrap();
+        let failed = (0..3 * ROWS_PER_GROUP as i64).find_map(|i| writer.push(row(i)).err()).unwrap();
+        assert!(is_full(&failed), "{failed}");
+        assert!(writer.finish(None).is_err());
+
+        let mut writer = TracksWriter::new(std::io::BufWriter::with_capacity(4, FullDisk), of()).unwrap();
+        (0..ROWS_PER_GROUP as i64).for_each(|i| writer.push(row(i)).unwrap());
+        assert!(is_full(&writer.finish(None).err().unwrap()));
     }
 
     #[test]
