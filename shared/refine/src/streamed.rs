@@ -49,7 +49,6 @@ pub struct Streamed {
     open: ById<Stretch>,
     stretches: Vec<Stretch>,
     sweep: Sweep,
-    record: Vec<u8>,
 }
 
 /// Refined rows, on disk.
@@ -97,7 +96,6 @@ impl Streamed {
             open: ById::default(),
             stretches: Vec::new(),
             sweep: Sweep::default(),
-            record: Vec::new(),
         }
     }
 
@@ -115,9 +113,8 @@ impl Streamed {
         let mut crowding = Vec::new();
         crowding_in(&boxes, &mut self.sweep, &mut crowding);
         for ((row, crowding), place) in rows.iter().zip(crowding).zip(0..) {
-            self.record.clear();
-            Tracked { row: *row, place, crowding }.put(self.numbers, &mut self.record)?;
-            self.by_id.push(row.id, &self.record)?;
+            let tracked = Tracked { row: *row, place, crowding };
+            self.by_id.push_with(row.id, |record| tracked.put(self.numbers, record))?;
             self.covered.take(row.bbox);
             match self.open.get_mut(&row.id) {
                 Some(stretch) if stretch.last_frame() + 1 == frame => stretch.take(row),
@@ -134,9 +131,8 @@ impl Streamed {
         let is_any_free = self.refine.recover && self.free.offer(free, &boxes);
         if let Some(boxes) = self.boxes.as_mut().filter(|_| is_any_free) {
             for row in rows {
-                self.record.clear();
-                put_box(frame, row.id, row.bbox, self.numbers, &mut self.record)?;
-                boxes.push(u64::from(frame / BLOCK_FRAMES), &self.record)?;
+                let block = u64::from(frame / BLOCK_FRAMES);
+                boxes.push_with(block, |record| put_box(frame, row.id, row.bbox, self.numbers, record))?;
             }
         }
         Ok(())

@@ -72,9 +72,12 @@ struct Held {
 
 impl Held {
     fn push(&mut self, key: u64, records: &[u8]) {
-        let held = self.by_key.entry(key).or_insert_with(|| self.spare.pop().unwrap_or_default());
-        held.extend_from_slice(records);
+        self.of(key).extend_from_slice(records);
         self.bytes += records.len();
+    }
+
+    fn of(&mut self, key: u64) -> &mut Vec<u8> {
+        self.by_key.entry(key).or_insert_with(|| self.spare.pop().unwrap_or_default())
     }
 
     /// Puts all records together, and says where they are to be written.
@@ -127,6 +130,16 @@ impl Spool {
     pub(super) fn push(&mut self, key: u64, records: &[u8]) -> io::Result<()> {
         debug_assert!(records.len().is_multiple_of(self.record_bytes));
         self.held.push(key, records);
+        if self.held.bytes >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Appends the record that `put` appends to some bytes: to copy it from elsewhere takes as long as to make it.
+    pub(super) fn push_with(&mut self, key: u64, put: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
+        let held = self.held.of(key);
+        held.reserve(self.record_bytes);
+        put(held)?;
+        debug_assert!(held.len().is_multiple_of(self.record_bytes));
+        self.held.bytes += self.record_bytes;
         if self.held.bytes >= BUFFER_BYTES { self.flush() } else { Ok(()) }
     }
 
