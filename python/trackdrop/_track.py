@@ -57,7 +57,8 @@ def track(
         your value is used.
     link
         Cut tracks at each missing frame, and link these pieces again over the whole sequence. Linked pieces are at most
-        this many seconds apart. This changes ids. ``frame_rate`` should be that of the video.
+        this many seconds apart. This changes ids. ``frame_rate`` should be that of the video. Objects are linked by their
+        motion. Appearance that a request stored is not used: ``trackdrop retrack REQUEST --refine`` uses it.
     recover
         Add detections that belong to no track to the tracks that pass there.
     backfill
