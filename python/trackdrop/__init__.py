@@ -4,8 +4,9 @@
 - :func:`evaluate` compares tracks with ground truth, as TrackEval does. :func:`evaluate_all` does it for many videos.
 - :func:`read` and :func:`open_data` return results as Arrow. :func:`frames` returns them frame by frame.
 
-Boxes are in pixels. Everything is computed in ``float64``. The interpreter's lock (GIL) is released during the
-computation. Bad values raise :class:`ValueError`. Files that can't be read raise :class:`OSError`, or a subclass of it.
+Boxes are in pixels. Everything is computed in ``float64``, except with ``single_precision``. The interpreter's lock
+(GIL) is released during the computation. Bad values raise :class:`ValueError`. Files that can't be read raise
+:class:`OSError`, or a subclass of it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 //! `merge` tracks objects: it computes the tracks of a video from all its detections. (`track` detects objects. The
 //! names can't be changed, because services, accounts, metrics and triggers use them.)
 //!
-//! Identity is one ordered fold over all detections, segment after segment, so chunk borders have no effect. The ledger
-//! checks that a segment accounts for exactly the frames of the plan, before any result of that segment is written.
+//! Identity is one ordered fold: the tracker takes the detections of all segments one after the other, in the order of
+//! the video. So the borders of chunks have no effect. The ledger checks that a segment accounts for exactly the frames
+//! of the plan, before any result of that segment is written.
 //! Every result is a pure function of the stored detections and the settings.
 //!
 //! ```

@@ -8,19 +8,23 @@
 //! - [`claim`]: an unchanged upload of the same name makes no second request.
 //! - [`count`]: counts a segment; the worker that completes the stage creates the stage's marker.
 //! - [`known`]: lists the existing requests.
-//! - [`manifest`]: the manifest is created once and changed by compare-and-set.
+//! - [`manifest`]: the manifest is created once and changed by compare-and-set: read, change, and write if nobody
+//!   else wrote.
 //! - [`delete`]: removes a request everywhere.
 //! - [`end`]: ends a request with a result or with an error, and publishes the end; idempotent.
 //! - [`room`]: shares the memory of a process among its concurrent deliveries.
 //! - [`progress`]: how far a request is, by the objects in the store.
-//! - [`round`]: a reopened request ends again; the rounds keep its ends apart.
+//! - [`round`]: a reopened request ends a second time; its rounds tell the two ends apart.
 //! - [`version`]: another version of a request's tracks, from the stored detections.
-//! - `store`: the only implementation of get, mark and conditional put; its types are at the root.
+//! - `store`: the methods of [`Cloud`] that read objects, create markers and write under a condition; its items are at
+//!   the root.
 //! - [`sweep`]: finds stalled requests, and restarts them or fails them with the reason.
 //! - [`timeline`]: how long each part of a request took.
 //! - [`trace`]: the trace of work that a scheduler starts.
 //! - [`stage`]: the wrapper around each handler: finds the request, skips deleted and failed ones, records permanent
 //!   failures.
+//! - [`window`]: loads the waiting rows of many requests by one job.
+//! - `work`: the work that it took to make an object, stored in the metadata of the object; its items are at the root.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

@@ -1,7 +1,9 @@
 //! Index, cut, decode, draw, encode and join video without losing a frame.
 //!
-//! A source is indexed once, divided into segments, and cut into chunks by packet copy. Any machine can then decode the
-//! frames that a chunk owns. Together the chunks give each frame of the source exactly once, at its exact time.
+//! A source is indexed once, divided into segments, and cut into chunks by packet copy. (If a chunk can't hold the
+//! source's packets, or if there is no place to cut for too long, a chunk is re-encoded without loss.) Any machine can
+//! then decode the frames of a segment from its chunk. Together the chunks give each frame of the source exactly once,
+//! at its exact time.
 //!
 //! ```no_run
 //! use std::path::Path;

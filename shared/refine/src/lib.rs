@@ -1,5 +1,6 @@
-//! Optional refinements of finished tracks, when all frames are known. Each is a pure function from rows to rows, and a
-//! named deviation from the rows of the tracker. [`Refine`] applies several in the right order.
+//! Optional refinements of finished tracks, when all frames are known. Each is a pure function from rows to rows. Each
+//! makes rows that differ from the tracker's, so each has a name and is off by default. [`Refine`] applies several in
+//! the right order. A row is the box of one id in one frame.
 //!
 //! | function | ids | boxes | adds rows |
 //! |---|---|---|---|

@@ -1,7 +1,7 @@
 //! Multi-object tracking by detection: [`ByteTrack`], with the same rows as the authors' reference implementation.
 //!
 //! A tracker gets the detections of one frame at a time, and returns the tracks seen in that frame. Everything is `f64`
-//! and deterministic: the same detections give the same bits on every run.
+//! (unless [`Rules::single_precision`] is set) and deterministic: the same detections give the same bits on every run.
 //!
 //! ```
 //! use trackdrop_tracker::{ByteTrack, Detection, Settings};
@@ -16,7 +16,8 @@
 //! ```
 //!
 //! The documentation of [`ByteTrack`] describes how a frame is processed, and lists the differences from the reference.
-//! This crate does not read video, run a detector, interpolate gaps, distinguish classes, or compute metrics.
+//! [`ByteTrack`] ignores classes; [`PerClass`] has one tracker for each class. This crate does not read video, run a
+//! detector, interpolate gaps, or compute metrics.
 //!
 //! Papers: Zhang et al., *ByteTrack: Multi-Object Tracking by Associating Every Detection Box*, ECCV 2022; Kalman, *A
 //! New Approach to Linear Filtering and Prediction Problems*, 1960; Jonker & Volgenant, *A Shortest Augmenting Path
