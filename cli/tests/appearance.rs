@@ -4,6 +4,7 @@
 
 mod support;
 
+use serde_json::json;
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -127,6 +128,22 @@ fn a_network_tells_hidden_crossing_objects_apart_for_any_segment_length() {
     assert_eq!(manifest["settings"]["appearance"]["network_sha256"].as_str().unwrap(), sha256(&parts));
     let rows = trackdrop_tables::detections::read_rows(&data.result(request, "detections.parquet")).unwrap();
     assert!(rows.len() > 28 * FRAMES, "{} rows are read", rows.len());
+
+    // Both objects were linked over the gap, and each link says how sure it is.
+    let links = |options: &[&str]| {
+        let arguments = ["links", request, "--json"].into_iter().chain(options.iter().copied());
+        data.trackdrop(arguments).expect_success().json()
+    };
+    let [weakest, other] = &links(&[])[..] else { panic!("{:?}", links(&[])) };
+    assert_eq!(links(&["--weakest", "1"]), [weakest.clone()]);
+    for link in [weakest, other] {
+        assert_eq!((&link["request_id"], &link["video"]), (&json!(request), &json!("crossing.mp4")));
+        let [last, first] = ["last_frame_index", "first_frame_index"].map(|key| link[key].as_u64().unwrap());
+        assert!(10 < last && last < first && first < 50, "{link}");
+        assert!(link["last_time_s"].as_f64() < link["first_time_s"].as_f64(), "{link}");
+    }
+    assert_ne!(weakest["track_id"], other["track_id"]);
+    assert!(weakest["identity_margin"].as_f64() <= other["identity_margin"].as_f64());
 
     // A version goes by it as well, and one that leaves it out goes by motion, which tells nothing here.
     let version = |options: &[&str]| {
