@@ -71,7 +71,7 @@ use std::{
     time::Duration,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
-use trackdrop_database::{DatabaseError, Tables};
+use trackdrop_database::{DatabaseError, RETURNS_MEMORY, Tables};
 use trackdrop_flow::Cloud;
 use trackdrop_media::Limits;
 
@@ -146,9 +146,7 @@ impl Console {
 
     fn made(cloud: Cloud, rows: ask::Rows, limits: Limits, door: door::Door) -> Result<Self, DatabaseError> {
         let database = Connection::open_in_memory().map_err(DatabaseError::Start)?;
-        database.execute_batch(&format!(
-            "SET threads = {THREADS}; SET memory_limit = '{MEMORY}'; SET allocator_flush_threshold = '1MB'"
-        ))?;
+        database.execute_batch(&format!("SET threads = {THREADS}; SET memory_limit = '{MEMORY}'; {RETURNS_MEMORY}"))?;
         Ok(Self {
             cloud,
             rows,

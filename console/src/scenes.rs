@@ -4,7 +4,7 @@
 //! query`'s.
 
 use crate::{
-    Console, MEMORY,
+    Console, MEMORY, THREADS,
     files::Fetched,
     json::{Json, Text},
     problem::Problem,
@@ -47,7 +47,7 @@ struct Latest {
 impl Latest {
     fn new(file: Arc<Fetched>, contents: Contents, scratch: &path::Path) -> Result<Self, Problem> {
         let folder = tempfile::tempdir_in(scratch)?;
-        Ok(Self { draft: Draft::new(contents, folder.path(), MEMORY), file, _folder: folder })
+        Ok(Self { draft: Draft::new(contents, folder.path(), THREADS, MEMORY), file, _folder: folder })
     }
 
     fn is_of(&self, file: &Fetched) -> bool {
@@ -189,7 +189,7 @@ pub(crate) async fn contents_of(console: &Console, manifest: &Manifest, file: &F
 }
 
 /// The rows of an answer as objects. DuckDB writes them, since it knows every type.
-/// The rows of an answer as a JSON array. They stay text: as values they would take ten times the memory.
+/// The rows of an answer as a JSON array. They stay text, which takes less memory than values.
 fn rows_of(database: &Connection, sql: &str) -> Result<String, Problem> {
     let mut statement = database.prepare(&format!("SELECT TO_JSON(answer)::VARCHAR FROM ({sql}) AS answer"))?;
     let mut rows = statement.query([])?;

@@ -25,7 +25,7 @@ pub(crate) async fn all(State(console): State<Arc<Console>>, Path(request): Path
                    FROM read_parquet({file}) GROUP BY track_id, class_id)
              GROUP BY track_id ORDER BY MIN(first), track_id"
         ))?;
-        // As text: an hour has tens of thousands of tracks, and a value takes ten times the memory of its text.
+        // As text: an hour can have tens of thousands of tracks, and values take more memory.
         let mut columns: [String; 8] = Default::default();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {

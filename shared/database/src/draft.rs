@@ -11,10 +11,8 @@ use trackdrop_tables::schema::SCENES;
 
 /// Seconds of tracks that are summarised at once. All of an hour with 50 objects at once would need as much memory as an answer.
 const SUMMARISED_S: i64 = 600;
-/// Above this many bytes, memory that a query has freed goes back to the operating system, and not after seconds or never.
-const RETURNED: &str = "1MB";
-/// Threads of a query. One alone holds 15 to 20 MB less, and an answer takes a third longer.
-const THREADS: usize = 2;
+/// The setting with which memory that a query has freed goes back to the operating system, above a megabyte, and not after seconds or never.
+pub const RETURNS_MEMORY: &str = "SET allocator_flush_threshold = '1MB'";
 
 /// The tables of a request, and a summary of its tracks in a folder.
 ///
@@ -23,19 +21,21 @@ const THREADS: usize = 2;
 #[derive(Debug)]
 pub struct Draft {
     contents: Contents,
-    scratch: String,
-    memory: String,
+    settings: String,
     summary: PathBuf,
     /// What the summary was made for: the scene without its lines and zones.
     summarised: Option<Scene>,
 }
 
 impl Draft {
-    /// Over these tables; their scenes are passed over. The summary comes into the folder, which must be of this draft alone, and so does what
-    /// does not fit into `memory` (such as `256MB`).
-    pub fn new(contents: Contents, folder: &Path, memory: &str) -> Self {
+    /// Over these tables; their scenes are passed over. The summary comes into the folder, which must be of this draft alone, and so does what `threads`
+    /// do not hold in `memory` (such as `256MB`).
+    pub fn new(contents: Contents, folder: &Path, threads: usize, memory: &str) -> Self {
         let scratch = quoted(&folder.join("scratch").to_string_lossy());
-        Self { contents, scratch, memory: memory.to_owned(), summary: folder.join("summary"), summarised: None }
+        let settings = format!(
+            "SET threads = {threads}; SET memory_limit = '{memory}'; SET temp_directory = {scratch}; {RETURNS_MEMORY}"
+        );
+        Self { contents, settings, summary: folder.join("summary"), summarised: None }
     }
 
     /// A database with these views of the scene and of no other.
@@ -98,11 +98,7 @@ impl Draft {
     /// The tables with this scene, and no view.
     fn database(&self, scene: &Scene) -> Result<Connection, DatabaseError> {
         let database = open(&self.contents, &Span::default())?;
-        database.execute_batch(&format!(
-            "SET threads = {THREADS}; SET memory_limit = '{}'; SET temp_directory = {};
-             SET allocator_flush_threshold = '{RETURNED}'",
-            self.memory, self.scratch
-        ))?;
+        database.execute_batch(&self.settings)?;
         create(&database, &SCENES)?;
         insert_scenes(&database, std::slice::from_ref(scene))?;
         database.execute_batch(&sql::duckdb_start())?;

@@ -18,7 +18,7 @@ mod draft;
 pub mod scenes;
 
 use async_trait::async_trait;
-pub use draft::Draft;
+pub use draft::{Draft, RETURNS_MEMORY};
 use duckdb::{Connection, params_from_iter};
 use std::{collections::BTreeSet, path::Path};
 pub use trackdrop_cloud::local::LoadedFile;

@@ -84,7 +84,7 @@ fn fresh(contents: &Contents, scene: &Scene) -> Vec<Vec<String>> {
 fn each_answer_is_that_of_a_new_database() {
     let folder = tempfile::tempdir().unwrap();
     let contents = tables(folder.path());
-    let mut draft = Draft::new(contents.clone(), folder.path(), "256MB");
+    let mut draft = Draft::new(contents.clone(), folder.path(), 2, "256MB");
     let mut seen = Vec::new();
     for rest in SCENES {
         let scene = scene(rest);
@@ -103,7 +103,7 @@ fn each_answer_is_that_of_a_new_database() {
 fn a_summary_that_is_made_before_a_line_is_drawn_is_that_of_the_answer() {
     let folder = tempfile::tempdir().unwrap();
     let contents = tables(folder.path());
-    let mut draft = Draft::new(contents.clone(), folder.path(), "256MB");
+    let mut draft = Draft::new(contents.clone(), folder.path(), 2, "256MB");
     let drawn = scene(SCENES[1]);
     draft.prepare(&Scene { lines: Vec::new(), ..drawn.clone() }).unwrap();
     let summary = folder.path().join("summary/0.parquet");
@@ -119,7 +119,7 @@ fn a_summary_that_is_made_before_a_line_is_drawn_is_that_of_the_answer() {
 fn an_answer_after_a_failed_one_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let contents = tables(folder.path());
-    let mut draft = Draft::new(contents.clone(), folder.path(), "256MB");
+    let mut draft = Draft::new(contents.clone(), folder.path(), 2, "256MB");
     let [first, second] = [scene(SCENES[1]), scene(SCENES[5])];
     draft.ask(&first, &VIEWS).unwrap();
     let (path, elsewhere) = (&contents.tracks[0].path, folder.path().join("elsewhere"));
