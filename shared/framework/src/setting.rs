@@ -171,7 +171,7 @@ settings! {
         &["split", "fail"],
         IGNORE_VARIABLE,
         "names in `uploads` that are ignored, also by `trackdrop run`: patterns separated by commas, or `none`",
-        "the trigger's",
+        "those of `triggers/split.yaml`",
         "[what an upload is](how-to/uploads.md)",
     );
     /// What is stored of an upload.
