@@ -5,7 +5,7 @@ use arrow_array::{
     ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
-use numpy::{PyArray1, PyArray2};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pyo3::prelude::*;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use std::{fs::File, path::PathBuf, sync::Arc};
 use trackdrop_exchange::read_detections;
 use trackdrop_pipeline::{Manifest, Timestamp};
 use trackdrop_tables::{
-    detections::read_rows,
+    detections::{read_appearances as tables_read_appearances, read_rows},
     schema::{Column, ColumnType, REQUESTS, TRACKS, duckdb_views},
 };
 
@@ -84,6 +84,19 @@ pub(crate) fn read_detection_file(py: Python<'_>, path: PathBuf) -> PyResult<Det
         arrays::to_array(py, all.iter().map(|one| one.score).collect()),
         classes.map(|classes: Vec<i64>| arrays::to_array(py, classes)),
     ))
+}
+
+/// Reads the appearance of each detection of a request, in the order of [`read_detection_file`]: bytes of shape `[N, B]`, where
+/// `B` is 0 if the file has none.
+#[pyfunction]
+pub(crate) fn read_appearances(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyArray2<u8>>> {
+    let column = py.detach(|| {
+        // The file of a request has its rows in the order of frames.
+        tables_read_appearances(&path).map_err(|problem| error::value(format!("{}: {problem}", path.display())))
+    })?;
+    let shape = [column.len(), column.bytes_each()];
+    let bytes: Vec<u8> = column.iter().flatten().copied().collect();
+    Ok(bytes.into_pyarray(py).reshape(shape)?.unbind())
 }
 
 /// Reads from a manifest: the PTS of every planned frame, numerator and denominator of the time base, and the PTS of

@@ -20,7 +20,10 @@ mod _trackdrop {
     use crate::{
         byte_track::{ByteTrack, Tracks},
         evaluation::{evaluate, evaluate_all},
-        files::{duckdb_schema, planned_frames, read_detection_file, read_parquet, read_tracks, requests_table},
+        files::{
+            duckdb_schema, planned_frames, read_appearances, read_detection_file, read_parquet, read_tracks,
+            requests_table,
+        },
         requests::request_meant,
         scenes::{scene_rows, scene_schema},
         sequence::track_sequence,

@@ -2,14 +2,16 @@
 
 use crate::{arrays, error, table::Table};
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array};
+use numpy::{PyReadonlyArray2, ndarray::ArrayView2};
 use pyo3::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
     sync::Arc,
 };
 use trackdrop_exchange::{ExchangeError, MAX_FRAME};
 use trackdrop_pipeline as pipeline;
-use trackdrop_refine::{Backfill, Detection as Free, Gaps, Link, Refine, Row, Smooth, Smoothing, Video};
+use trackdrop_refine::{Appearances, Backfill, Detection as Free, Gaps, Link, Refine, Row, Smooth, Smoothing, Video};
 use trackdrop_tracker::{BIRTH_MARGIN, ByteTrack, Detection, PerClass, Rules, Settings, Track};
 
 /// Coordinates beyond this are outside every picture. The refinements refuse them.
@@ -18,8 +20,36 @@ const MAX_MAGNITUDE_PX: f64 = 1e9;
 /// All detections, by frame.
 struct Detections {
     all: Vec<(Detection, i32)>,
+    /// Where each of them was in the caller's arrays.
+    places: Vec<usize>,
     /// Frame number, from 1, and where it ends in `all`; frames without detections are left out.
     ends: Vec<(u32, usize)>,
+}
+
+/// The detections of a frame.
+struct OfFrame<'a> {
+    /// From 1.
+    number: u32,
+    detections: &'a [(Detection, i32)],
+    /// Where each of them was in the caller's arrays.
+    places: &'a [usize],
+}
+
+/// What each detection looks like: rows of bytes as a request stores them, in the caller's order.
+struct Looks<'a> {
+    bytes: ArrayView2<'a, u8>,
+    known: Appearances,
+}
+
+impl<'a> Looks<'a> {
+    fn new(bytes: ArrayView2<'a, u8>, by_network: bool) -> Self {
+        Self { bytes, known: if by_network { Appearances::of_vectors() } else { Appearances::default() } }
+    }
+
+    /// Adds that of a detection, and gives its place; none where it is not known.
+    fn add(&mut self, place: usize) -> Option<NonZeroU32> {
+        self.known.add_stored(&self.bytes.row(place).to_vec())
+    }
 }
 
 /// How boxes are smoothed: `"rts"`, or the standard deviation of a Gaussian in frames.
@@ -85,6 +115,7 @@ pub(crate) fn track_sequence(
     scores: &Bound<'_, PyAny>,
     class_ids: Option<&Bound<'_, PyAny>>,
     tracker: (f64, f64, u32, f64, bool),
+    appearance: Option<(bool, PyReadonlyArray2<'_, u8>)>,
     options: Options,
 ) -> PyResult<Table> {
     let (track_thresh, match_thresh, track_buffer, frame_rate, score_fusion) = tracker;
@@ -103,17 +134,25 @@ pub(crate) fn track_sequence(
     if options.per_class && !has_classes {
         return Err(error::value("per_class needs the classes of the detections"));
     }
+    if let Some((_, bytes)) = &appearance {
+        arrays::same_length("appearance", bytes.as_array().nrows(), detections.len())?;
+    }
+    // Only linking compares appearance.
+    let compared = appearance.as_ref().filter(|_| refine.link.is_some());
+    let looks = compared.map(|(by_network, bytes)| Looks::new(bytes.as_array(), *by_network));
     py.detach(|| {
+        let mut looks = looks;
         let detections = Detections::new(&frames, &detections, &classes)?;
         let last = detections.ends.last().map_or(0, |&(frame, _)| frame);
         let asked = options.frame_count.unwrap_or(last);
         if asked < last {
             return Err(error::exchange(ExchangeError::TooFewFrames { asked, last }));
         }
-        let mut rows = associate(&detections, &settings, asked, options.per_class)?;
+        let mut rows = associate(&detections, &settings, asked, options.per_class, looks.as_mut())?;
         if refine != Refine::default() {
             let video = Video { frame_rate, frame_count: asked, size_px: options.size_px };
-            rows = refined(rows, &detections, asked, &refine, &video);
+            let appearances = looks.map(|looks| looks.known).unwrap_or_default();
+            rows = refined(rows, &detections, asked, &refine, &appearances, &video);
         }
         to_table(&rows, has_classes.then(|| classes_of(&rows)).as_ref())
     })
@@ -135,6 +174,7 @@ impl Detections {
         // A stable sort, because within a frame new ids are given in the caller's order.
         order.sort_by_key(|&(frame, _)| frame);
         let (mut all, mut ends): (Vec<_>, Vec<(u32, usize)>) = (Vec::with_capacity(order.len()), Vec::new());
+        let places = order.iter().map(|&(_, place)| place).collect();
         for (frame, place) in order {
             let class = classes[place];
             let class = i32::try_from(class).map_err(|_| error::value(format!("class id {class} is out of range")))?;
@@ -144,26 +184,33 @@ impl Detections {
                 _ => ends.push((frame, all.len())),
             }
         }
-        Ok(Self { all, ends })
+        Ok(Self { all, places, ends })
     }
 
     /// Every frame from 1 to `last` with its detections.
-    fn frames(&self, last: u32) -> impl Iterator<Item = (u32, &[(Detection, i32)])> {
-        let mut starts = 0;
+    fn frames(&self, last: u32) -> impl Iterator<Item = OfFrame<'_>> {
+        let mut start = 0;
         let mut ends = self.ends.iter().peekable();
-        (1..=last).map(move |frame| match ends.next_if(|&&(of, _)| of == frame) {
-            Some(&(_, end)) => (frame, &self.all[std::mem::replace(&mut starts, end)..end]),
-            None => (frame, &[][..]),
+        (1..=last).map(move |number| {
+            let end = ends.next_if(|&&(of, _)| of == number).map_or(start, |&(_, end)| end);
+            let range = std::mem::replace(&mut start, end)..end;
+            OfFrame { number, detections: &self.all[range.clone()], places: &self.places[range] }
         })
     }
 }
 
 /// The tracker's rows, by frame, with indices from 0.
-fn associate(detections: &Detections, settings: &Settings, last: u32, by_class: bool) -> PyResult<Vec<Row>> {
+fn associate(
+    detections: &Detections,
+    settings: &Settings,
+    last: u32,
+    by_class: bool,
+    mut looks: Option<&mut Looks<'_>>,
+) -> PyResult<Vec<Row>> {
     let mut together = ByteTrack::new(settings.clone()).map_err(error::value)?;
     let mut per_class = PerClass::new(settings.clone(), Rules::REFERENCE).map_err(error::value)?;
     let (mut rows, mut shown) = (Vec::new(), Vec::new());
-    for (frame, of_frame) in detections.frames(last) {
+    for OfFrame { number, detections: of_frame, places } in detections.frames(last) {
         let of_classes;
         let tracks: &[Track] = if by_class {
             of_classes = per_class.step(of_frame).map_err(error::value)?;
@@ -176,20 +223,29 @@ fn associate(detections: &Detections, settings: &Settings, last: u32, by_class: 
         rows.extend(tracks.iter().map(|&Track { id, x1, y1, x2, y2, score, detection }| {
             let (found, class) = of_frame[detection];
             let measured = [found.x1, found.y1, found.x2, found.y2];
-            Row { measured, score, class, ..Row::new(frame - 1, id, [x1, y1, x2, y2]) }
+            let appearance = looks.as_mut().and_then(|looks| looks.add(places[detection]));
+            Row { measured, score, class, appearance, ..Row::new(number - 1, id, [x1, y1, x2, y2]) }
         }));
     }
     Ok(rows)
 }
 
 /// The refined rows, by frame, and within a frame those of the tracker first. Rows with unusable boxes are not changed.
-fn refined(rows: Vec<Row>, detections: &Detections, last: u32, refine: &Refine, video: &Video) -> Vec<Row> {
+fn refined(
+    rows: Vec<Row>,
+    detections: &Detections,
+    last: u32,
+    refine: &Refine,
+    appearances: &Appearances,
+    video: &Video,
+) -> Vec<Row> {
     let (usable, odd): (Vec<Row>, Vec<Row>) =
         rows.into_iter().partition(|row| is_usable(row.bbox) && is_usable(row.measured));
     let mut free = Vec::new();
     if refine.backfill.is_some() || refine.recover {
-        let all =
-            detections.frames(last).flat_map(|(frame, of_frame)| of_frame.iter().map(move |&one| (frame - 1, one)));
+        let all = detections
+            .frames(last)
+            .flat_map(|of_frame| of_frame.detections.iter().map(move |&one| (of_frame.number - 1, one)));
         let one = |(frame, (Detection { x1, y1, x2, y2, score }, class))| Free {
             frame,
             bbox: [x1, y1, x2, y2],
@@ -205,7 +261,7 @@ fn refined(rows: Vec<Row>, detections: &Detections, last: u32, refine: &Refine, 
             free.retain(|one| !taken.contains(&key(one.frame, one.bbox)));
         }
     }
-    let mut rows = refine.apply(usable, &free, video).rows;
+    let mut rows = refine.apply_seen(usable, &free, appearances, video).rows;
     if !odd.is_empty() {
         rows.extend(odd);
         // A stable sort, so that the rows of the tracker are first in their frame.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import trackdrop
-from trackdrop import _data
+from trackdrop import _data, _track
 
 
 def test_a_request_is_read_by_its_id_its_folder_or_its_file(data: Path, request_id: str) -> None:
@@ -50,6 +50,38 @@ def test_tracking_a_requests_detections_again_gives_the_commands_tracks(data: Pa
     assert (again["class_id"] == stored["class_id"]).all()
     same = trackdrop.evaluate(again, request_id, data=data)
     assert same["IDF1"] == 100 and same["MOTA"] == 100
+
+
+@pytest.mark.parametrize("setting", ["color", {"network": "/models/people.onnx"}])
+def test_the_appearance_that_a_request_stored_is_used_for_links(
+    data: Path, request_id: str, tmp_path: Path, setting: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    copied = shutil.copytree(data, tmp_path / "data") / "results" / request_id
+    table = parquet.read_table(copied / "detections.parquet")
+    directions = np.random.default_rng(1).normal(size=(table.num_rows, 32))
+    halves = (directions / np.linalg.norm(directions, axis=1, keepdims=True)).astype("<f2")
+    column = pyarrow.array([row.tobytes() for row in halves], pyarrow.binary(64))
+    table = table.append_column(pyarrow.field("appearance", pyarrow.binary(64), nullable=False), column)
+    parquet.write_table(table, copied / "detections.parquet")
+    given = []
+    monkeypatch.setattr(_track._trackdrop, "track_sequence", lambda *arguments: given.append(arguments[5]))
+    trackdrop.track(request_id, data=tmp_path / "data", refine=True)
+    assert given.pop() is None, "its settings ask for none"
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["settings"] = {**(manifest.get("settings") or {}), "appearance": setting}
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    trackdrop.track(request_id, data=tmp_path / "data", refine=True)
+    by_network, stored = given.pop()
+    assert by_network == (setting != "color")
+    assert (stored == halves.view(np.uint8)).all()
+    trackdrop.track(request_id, data=tmp_path / "data", refine=True, appearance=False)
+    assert given.pop() is None
+    # Vectors of one's own are stored in the same way.
+    trackdrop.track(request_id, data=tmp_path / "data", refine=True, appearance=3 * directions)
+    assert (given[0][1] == stored).all()
+    monkeypatch.undo()
+    assert len(trackdrop.track(request_id, data=tmp_path / "data", refine=True)) > 0
 
 
 def test_finished_requests_are_a_table(data: Path, request_id: str) -> None:

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Dict, List, Tuple
 
 import golden
 import numpy as np
@@ -71,6 +71,76 @@ def test_a_walker_behind_a_pillar_is_linked_recovered_and_smoothed_on_request() 
     assert set(refined["id"]) == {1} and len(refined) >= len(plain)
     recovered = trackdrop.track(walk, recover=True)
     assert recovered["frame"][~recovered["observed"]].tolist() == [95], "the box that the second track was born from"
+
+
+def one_behind_a_wall() -> Tuple[np.ndarray, np.ndarray]:
+    """Detections of one who goes behind a wall, and of two who come out: a stranger where the first one would be, and the first one
+    a little further on. Each has a vector. Thirty passers-by, each with a direction of its own, tell what vectors mean in this video."""
+    rows, vectors = [], []
+    random = np.random.default_rng(1)
+    directions = random.normal(size=(32, 8))
+    for frame in range(60):
+        boxes = []
+        for person in range(30):
+            shaken = random.uniform(-5, 5, size=2)
+            boxes.append((4.0 * frame + shaken[0], 150.0 + 70 * person + shaken[1], person + 2))
+        if frame < 20:
+            boxes += [(10.0 * frame, 10.0, 0)]
+        elif frame >= 36:
+            boxes += [(10.0 * frame - 8, 10.0, 1), (10.0 * frame + 22, 10.0, 0)]
+        for x, y, person in boxes:
+            rows.append((frame + 1, x, y, x + 40, y + 60, 0.9))
+            vectors.append((1 + frame % 3) * (directions[person] + 0.05 * random.normal(size=8)))
+    return np.array(rows), np.array(vectors)
+
+
+def ids_from_left(table: trackdrop.Table, frame: int) -> List[int]:
+    shown = (table["frame"] == frame) & (table["y1"] < 100)
+    return table["id"][shown][np.argsort(table["x1"][shown])].tolist()
+
+
+def test_vectors_of_a_network_tell_who_came_out_from_behind_a_wall() -> None:
+    rows, vectors = one_behind_a_wall()
+    options: Dict[str, Any] = {"frame_rate": 10, "track_buffer": 5}
+
+    def place_of_the_first(table: trackdrop.Table) -> int:
+        (first,) = ids_from_left(table, 15)
+        return ids_from_left(table, 50).index(first)
+
+    by_motion, by_looks = 0, 1
+    for refinement in ({"link": 3.0}, {"refine": True}):
+        assert place_of_the_first(trackdrop.track(rows, **options, **refinement)) == by_motion
+        for given in (vectors, vectors.astype(np.float32), 1e300 * vectors, 1e-300 * vectors, (vectors / 4).tolist()):
+            assert place_of_the_first(trackdrop.track(rows, **options, **refinement, appearance=given)) == by_looks
+        # In another order, as vectors belong to their detections.
+        order = np.argsort(-rows[:, 2], kind="stable")
+        seen = trackdrop.track(rows[order], **options, **refinement, appearance=vectors[order])
+        assert place_of_the_first(seen) == by_looks
+        # Of those that are left when some are filtered out.
+        scores = np.where(rows[:, 2] > 2000, 0.3, rows[:, 5])
+        many = np.column_stack([rows[:, :5], scores])
+        filtered = trackdrop.track(many, **options, **refinement, min_score=0.5, appearance=vectors)
+        assert place_of_the_first(filtered) == by_looks and len(filtered) < len(seen)
+        for says_nothing in (np.zeros_like(vectors), False):
+            blind = trackdrop.track(rows, **options, **refinement, appearance=says_nothing)
+            assert place_of_the_first(blind) == by_motion
+    plain = trackdrop.track(rows, **options)
+    assert trackdrop.track(rows, **options, appearance=vectors)["id"].tolist() == plain["id"].tolist(), "it is for links only"
+
+
+def test_vectors_that_can_not_be_those_of_the_detections_are_refused() -> None:
+    rows, vectors = one_behind_a_wall()
+    odd = vectors.copy()
+    odd[7, 2] = np.nan
+    for given, problem in [
+        (vectors[:-1], rf"appearance has {len(rows) - 1} values, but there are {len(rows)} rows"),
+        (vectors[:, 0], r"appearance must have the shape \[N, D\]"),
+        (np.ones((len(rows), 2049)), r"D from 1 to 2048"),
+        (odd, r"appearance must be finite numbers, got nan for detection 7"),
+    ]:
+        for min_score in (None, 0.1):
+            with pytest.raises(ValueError, match=problem):
+                trackdrop.track(rows, refine=True, appearance=given, min_score=min_score)
 
 
 def test_classes_are_filtered_and_associated_by_themselves_on_request() -> None:

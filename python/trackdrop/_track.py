@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from . import _columns, _trackdrop
 from ._data import request_or_file, result_file
 from ._trackdrop import Table
 
 _Arrays = Tuple[Any, Any, Any, Optional[Any]]
+
+#: Whether a network computed it, and the bytes of each detection, as they are stored.
+_Appearance = Tuple[bool, NDArray[np.uint8]]
+
+#: The most numbers in a vector, as in the files of a request.
+_MOST_NUMBERS = 2048
+_VECTORS_AT_ONCE = 65_536
 
 
 def track(
@@ -31,6 +39,7 @@ def track(
     backfill: bool = False,
     fill_gaps: Optional[int] = None,
     smooth: Union[None, float, Literal["rts"]] = None,
+    appearance: Union[None, Literal[False], ArrayLike] = None,
     frame_count: Optional[int] = None,
     size_px: Optional[Tuple[float, float]] = None,
     data: Optional[_columns.PathLikeStr] = None,
@@ -58,7 +67,7 @@ def track(
     link
         Cut tracks at each missing frame, and link these pieces again over the whole sequence. Linked pieces are at most
         this many seconds apart. This changes ids. ``frame_rate`` should be that of the video. Objects are linked by their
-        motion. Appearance that a request stored is not used: ``trackdrop retrack REQUEST --refine`` uses it.
+        motion, and by their appearance if it is known.
     recover
         Add detections that belong to no track to the tracks that pass there.
     backfill
@@ -68,6 +77,12 @@ def track(
     smooth
         Smooth boxes over time. A number is the standard deviation of a Gaussian, in frames. ``"rts"`` uses the motion
         and the noise of the video, and also fills gaps of up to 18 frames or one second, whichever is longer.
+    appearance
+        What each detection looks like, for ``link`` and ``refine``. An array of shape [N, D], in the order of the
+        detections: the vectors of a re-identification network, of at most 2048 numbers. Their length does not matter; a
+        vector of zeros means that nothing is known. For a list of frames: the vectors of all frames, one after the other.
+        For a file: in the order of its frames.
+        By default it is what the request stored (``trackdrop run --appearance``). False: it is not used.
     frame_count
         How many frames the sequence has. The default is up to the last detection.
     size_px
@@ -89,7 +104,13 @@ def track(
     OSError
         A file can't be read.
     """
-    frames, xyxy, scores, class_ids = _arrays(detections, data)
+    request = request_or_file(detections, data)
+    frames, xyxy, scores, class_ids = _arrays(detections, request, data)
+    seen = None
+    if appearance is not None and appearance is not False:
+        seen = _vectors(appearance)
+    elif appearance is None and request is not None:
+        seen = _stored_appearance(request, data)
     if classes is not None or min_score is not None:
         shown = np.ones(len(scores), dtype=bool)
         if classes is not None:
@@ -101,6 +122,7 @@ def track(
         frame_count = frame_count if frame_count is not None else int(np.max(frames, initial=0))
         frames, xyxy, scores = np.asarray(frames)[shown], np.asarray(xyxy)[shown], np.asarray(scores)[shown]
         class_ids = None if class_ids is None else np.asarray(class_ids)[shown]
+        seen = None if seen is None else (seen[0], _of_same_length(seen[1], shown)[shown])
     tracker = (track_thresh, match_thresh, track_buffer, frame_rate, score_fusion)
     options: Dict[str, Any] = {
         "frame_count": frame_count,
@@ -112,12 +134,47 @@ def track(
         "smooth": "rts" if refine and smooth is None else smooth,
         "size_px": size_px,
     }
-    return _trackdrop.track_sequence(frames, xyxy, scores, class_ids, tracker, options)
+    return _trackdrop.track_sequence(frames, xyxy, scores, class_ids, tracker, seen, options)
 
 
-def _arrays(given: Any, data: Optional[_columns.PathLikeStr]) -> _Arrays:
+def _vectors(given: ArrayLike) -> _Appearance:
+    """The directions of vectors, as a request stores them: numbers of 16 bits, the lower byte first."""
+    vectors = np.asarray(given)
+    if vectors.ndim != 2 or not 1 <= vectors.shape[1] <= _MOST_NUMBERS:
+        raise ValueError(f"appearance must have the shape [N, D] with D from 1 to {_MOST_NUMBERS}, got {list(vectors.shape)}")
+    stored = np.zeros(vectors.shape, dtype="<f2")
+    # In parts, because a long video has gigabytes of vectors.
+    for start in range(0, len(vectors), _VECTORS_AT_ONCE):
+        part = vectors[start : start + _VECTORS_AT_ONCE].astype(np.float64)
+        for row, column in np.argwhere(~np.isfinite(part))[:1]:
+            raise ValueError(f"appearance must be finite numbers, got {part[row, column]} for detection {start + row}")
+        # By the largest number first, so that squares neither overflow nor vanish.
+        largest = np.abs(part).max(axis=1, keepdims=True)
+        np.divide(part, largest, out=part, where=largest > 0)
+        lengths = np.linalg.norm(part, axis=1, keepdims=True)
+        np.divide(part, lengths, out=part, where=lengths > 0)
+        stored[start : start + len(part)] = part
+    return True, stored.view(np.uint8)
+
+
+def _stored_appearance(request: str, data: Optional[_columns.PathLikeStr]) -> Optional[_Appearance]:
+    """What a request's settings asked for, and its file of detections has."""
+    manifest = json.loads(result_file(request, "manifest.json", data).read_bytes())
+    asked = (manifest.get("settings") or {}).get("appearance")
+    if asked is None:
+        return None
+    stored = _trackdrop.read_appearances(result_file(request, "detections.parquet", data))
+    return (asked != "color", stored) if stored.shape[1] > 0 else None
+
+
+def _of_same_length(values: NDArray[np.uint8], shown: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    if len(values) != len(shown):
+        raise ValueError(f"appearance has {len(values)} values, but there are {len(shown)} rows")
+    return values
+
+
+def _arrays(given: Any, request: Optional[str], data: Optional[_columns.PathLikeStr]) -> _Arrays:
     what = "detections"
-    request = request_or_file(given, data)
     if request is not None:
         return _trackdrop.read_detections(result_file(request, "detections.parquet", data))
     if _columns.is_path(given):

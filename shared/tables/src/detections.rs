@@ -282,6 +282,20 @@ pub fn read_rows(path: &Path) -> Result<Vec<DetectionRow>, TableError> {
     Ok(rows)
 }
 
+/// Reads the appearance of each detection of a whole video's file, or of a segment's. It has no bytes if the file has no
+/// such column.
+///
+/// # Errors
+/// The same as of [`read_rows`].
+pub fn read_appearances(path: &Path) -> Result<AppearanceColumn, TableError> {
+    let reader = GroupReader::open_path_of(path, is_version)?;
+    let mut appearances = AppearanceColumn::new(bytes_of_appearance(reader.columns()).unwrap_or(0));
+    for batch in reader.batches() {
+        appearances_of(&batch?, &mut appearances);
+    }
+    Ok(appearances)
+}
+
 /// The same as [`read_rows`], in batches.
 ///
 /// # Errors
