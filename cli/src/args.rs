@@ -121,21 +121,29 @@ pub(crate) struct ManArguments {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["request", "detections", "tracks"]))]
 pub(crate) struct RetrackArguments {
+    // clap does not ask for what an option requires if that conflicts with what was given. So options of a request conflict with files, too.
     /// Make another version of this request's tracks and annotated video; settings that you don't give are those of the request
     #[arg(value_name = "REQUEST", conflicts_with_all = ["detections", "tracks"])]
     pub(crate) request: Option<String>,
     /// Don't make the annotated video
-    #[arg(long, requires = "request")]
+    #[arg(long, requires = "request", conflicts_with_all = ["detections", "tracks"])]
     pub(crate) no_video: bool,
     /// Print the summary as JSON
-    #[arg(long, requires = "request")]
+    #[arg(long, requires = "request", conflicts_with_all = ["detections", "tracks"])]
     pub(crate) json: bool,
     /// Correct the tracks by hand: 'merge A B' (B becomes A), 'split A FRAME' (A is a new track from there on), 'class A NAME',
     /// 'delete A'. Edits are applied in the given order, after all refinements and after the edits that the request already has
-    #[arg(long, value_name = "EDIT", requires = "request")]
+    #[arg(long, value_name = "EDIT", requires = "request", conflicts_with_all = ["detections", "tracks"])]
     pub(crate) edit: Vec<Edit>,
     /// Undo the last N edits of the request
-    #[arg(long, value_name = "N", requires = "request", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "request",
+        conflicts_with_all = ["detections", "tracks"],
+        default_value_t = 0,
+        hide_default_value = true
+    )]
     pub(crate) undo: usize,
     #[command(flatten)]
     pub(crate) filter: FilterArguments,
@@ -178,16 +186,19 @@ pub(crate) struct EvalArguments {
     )]
     pub(crate) gt: Vec<PathBuf>,
     /// Tracks: MOTChallenge text, CSV, or Trackdrop's tracks.parquet; one for each --gt, in the same order
-    #[arg(long, value_name = "FILE", num_args = 1.., requires = "gt")]
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "gt", conflicts_with = "compare")]
     pub(crate) tracks: Vec<PathBuf>,
     /// Detections, which --recover and --backfill need; one for each --gt
-    #[arg(long, value_name = "FILE", num_args = 1.., requires = "gt")]
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "gt", conflicts_with = "compare")]
     pub(crate) detections: Vec<PathBuf>,
     /// Frame rate, from which refinements compute seconds; one for all, or one for each --gt [default: 30]
-    #[arg(long, value_name = "FPS", num_args = 1.., requires = "gt")]
+    #[arg(long, value_name = "FPS", num_args = 1.., requires = "gt", conflicts_with = "compare")]
     pub(crate) frame_rate: Vec<f64>,
     #[command(flatten)]
     pub(crate) refine: RefineArguments,
+    /// Also list the first N switches, and the N longest stretches of missed objects and of false alarms, with their frames
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "20", requires = "gt", conflicts_with = "compare")]
+    pub(crate) mistakes: Option<usize>,
     /// Compare two tracker outputs with each other
     #[arg(long, num_args = 2, value_names = ["A", "B"])]
     pub(crate) compare: Option<Vec<PathBuf>>,
@@ -435,19 +446,19 @@ pub(crate) struct SimulateArguments {
     #[arg(long, value_name = "PROFILE", conflicts_with_all = ["runs", "counter"])]
     pub(crate) day: Option<String>,
     /// Set a value of the profile by its path, as in limits.bucket_writes_per_s=500; can be repeated
-    #[arg(long, value_name = "PATH=VALUE", requires = "day")]
+    #[arg(long, value_name = "PATH=VALUE", requires = "day", conflicts_with_all = ["runs", "counter"])]
     pub(crate) set: Vec<String>,
     /// The largest number of GPU instances: deployment.gpus
-    #[arg(long, value_name = "N", requires = "day")]
+    #[arg(long, value_name = "N", requires = "day", conflicts_with_all = ["runs", "counter"])]
     pub(crate) gpus: Option<u32>,
     /// Frames per second that one GPU detects: times.fps_per_gpu
-    #[arg(long, value_name = "F", requires = "day")]
+    #[arg(long, value_name = "F", requires = "day", conflicts_with_all = ["runs", "counter"])]
     pub(crate) fps_per_gpu: Option<f64>,
     /// Print all values of --day's profile and their sources, as JSON, and simulate nothing
-    #[arg(long, requires = "day")]
+    #[arg(long, requires = "day", conflicts_with_all = ["runs", "counter"])]
     pub(crate) show_profile: bool,
     /// The format of the report of --day
-    #[arg(long, value_enum, default_value_t = DayFormat::Table, requires = "day")]
+    #[arg(long, value_enum, default_value_t = DayFormat::Table, requires = "day", conflicts_with_all = ["runs", "counter"])]
     pub(crate) format: DayFormat,
 }
 

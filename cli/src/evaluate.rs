@@ -1,14 +1,19 @@
 //! `trackdrop eval`: tracks against ground truth, or against another tracker's.
 
-use crate::{
-    args::EvalArguments,
-    output::line,
-    refine,
-    track_files::{SINGLE_PRECISION_PX, read},
-};
+use crate::{args::EvalArguments, output::line, refine};
 use anyhow::bail;
-use std::path::PathBuf;
-use trackdrop_eval::{CompareOptions, Evaluation, Options, Preprocessing};
+use serde_json::json;
+use std::{fmt::Write as _, path::PathBuf};
+use trackdrop_eval::{CompareOptions, Evaluation, Mistakes, Options, Preprocessing, Stretch};
+use trackdrop_exchange::{SINGLE_PRECISION_PX, read_tracks};
+
+/// One video against its ground truth.
+#[derive(Debug)]
+struct Evaluated {
+    evaluation: Evaluation,
+    /// Where they differ, if that is asked for.
+    mistakes: Option<Mistakes>,
+}
 
 pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
     let iou = arguments.iou;
@@ -16,8 +21,13 @@ pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
         bail!("--iou {iou} is not above 0 and at most 1");
     }
     let (text, json) = match arguments.compare.as_deref() {
+        Some([_, _]) if refine::of(&arguments.refine, None)?.is_some() => {
+            bail!(
+                "refinements are for --gt and --tracks: refine the files that you compare by `trackdrop retrack --tracks`"
+            )
+        }
         Some([a, b]) => {
-            let (a, b) = (read(a)?, read(b)?);
+            let (a, b) = (read_tracks(a)?, read_tracks(b)?);
             let exact = CompareOptions::default().tolerance_px;
             let tolerance_px = if a.single_precision || b.single_precision { SINGLE_PRECISION_PX } else { exact };
             let options = CompareOptions { iou, tolerance_px };
@@ -26,7 +36,7 @@ pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
         }
         Some(_) => bail!("--compare takes two files"),
         None if arguments.gt.is_empty() => bail!("give --gt and --tracks, or --compare A B"),
-        None => told(&arguments.gt, &evaluations(arguments)?)?,
+        None => told(&arguments.gt, &evaluations(arguments)?, arguments.mistakes)?,
     };
     if arguments.json {
         line!("{json}");
@@ -37,7 +47,7 @@ pub(crate) fn eval(arguments: &EvalArguments) -> anyhow::Result<()> {
 }
 
 /// Each sequence against its ground truth, the tracks refined as asked for.
-fn evaluations(arguments: &EvalArguments) -> anyhow::Result<Vec<Evaluation>> {
+fn evaluations(arguments: &EvalArguments) -> anyhow::Result<Vec<Evaluated>> {
     let EvalArguments { gt, tracks, detections, frame_rate, .. } = arguments;
     let refine = refine::of(&arguments.refine, None)?;
     if tracks.len() != gt.len() {
@@ -56,10 +66,10 @@ fn evaluations(arguments: &EvalArguments) -> anyhow::Result<Vec<Evaluation>> {
         }
     }
     let evaluate = |(index, truth, tracks): (usize, &PathBuf, &PathBuf)| {
-        let truth = read(truth)?.sequence;
+        let truth = read_tracks(truth)?.sequence;
         let options = Options { iou: arguments.iou, preprocessing: Preprocessing::suggested_for(&truth) };
         let sequence = match &refine {
-            None => read(tracks)?.sequence,
+            None => read_tracks(tracks)?.sequence,
             Some(refine) => {
                 let frame_rate = frame_rate.get(index).or(frame_rate.first()).copied();
                 let detections = detections.get(index).map(PathBuf::as_path);
@@ -67,7 +77,8 @@ fn evaluations(arguments: &EvalArguments) -> anyhow::Result<Vec<Evaluation>> {
                 refine::sequence(&refine.apply(given.rows, &given.detections, &given.video).rows)?
             }
         };
-        Ok(trackdrop_eval::evaluate(&truth, &sequence, &options))
+        let mistakes = arguments.mistakes.map(|_| trackdrop_eval::mistakes(&truth, &sequence, &options));
+        Ok(Evaluated { evaluation: trackdrop_eval::evaluate(&truth, &sequence, &options), mistakes })
     };
     let sequences: Vec<_> =
         gt.iter().zip(tracks).enumerate().map(|(index, (gt, tracks))| (index, gt, tracks)).collect();
@@ -75,18 +86,67 @@ fn evaluations(arguments: &EvalArguments) -> anyhow::Result<Vec<Evaluation>> {
 }
 
 /// Prints one sequence without its name, and several with their names and pooled.
-fn told(names: &[PathBuf], evaluations: &[Evaluation]) -> anyhow::Result<(String, serde_json::Value)> {
-    if let [one] = evaluations {
-        return Ok((one.to_string(), serde_json::to_value(one)?));
-    }
-    let pooled = trackdrop_eval::pooled(evaluations);
+fn told(
+    names: &[PathBuf],
+    evaluated: &[Evaluated],
+    most: Option<usize>,
+) -> anyhow::Result<(String, serde_json::Value)> {
+    let most = most.unwrap_or_default();
     let mut text = String::new();
     let mut sequences = Vec::new();
-    for (name, evaluation) in names.iter().zip(evaluations) {
-        let name = name.display().to_string();
-        text.push_str(&format!("{name}\n{evaluation}\n"));
-        sequences.push(serde_json::json!({ "gt": name, "metrics": evaluation }));
+    for (name, Evaluated { evaluation, mistakes }) in names.iter().zip(evaluated) {
+        if evaluated.len() > 1 {
+            writeln!(text, "{}", name.display())?;
+        }
+        write!(text, "{evaluation}")?;
+        let mut metrics = serde_json::to_value(evaluation)?;
+        if let Some(mistakes) = mistakes {
+            list(&mut text, mistakes, most)?;
+            metrics["mistakes"] = json!({
+                "switches": first(&mistakes.switches, most),
+                "missed": first(&mistakes.missed, most),
+                "false_alarms": first(&mistakes.false_alarms, most),
+            });
+        }
+        if evaluated.len() == 1 {
+            return Ok((text, metrics));
+        }
+        writeln!(text)?;
+        sequences.push(json!({ "gt": name.display().to_string(), "metrics": metrics }));
     }
-    text.push_str(&format!("pooled\n{pooled}"));
-    Ok((text, serde_json::json!({ "sequences": sequences, "pooled": pooled })))
+    let evaluations: Vec<_> = evaluated.iter().map(|one| one.evaluation.clone()).collect();
+    let pooled = trackdrop_eval::pooled(&evaluations);
+    write!(text, "pooled\n{pooled}")?;
+    Ok((text, json!({ "sequences": sequences, "pooled": pooled })))
+}
+
+fn first<T>(all: &[T], most: usize) -> &[T] {
+    &all[..all.len().min(most)]
+}
+
+/// The first mistakes of each kind, with the frames in which to look.
+fn list(text: &mut String, mistakes: &Mistakes, most: usize) -> std::fmt::Result {
+    let Mistakes { switches, missed, false_alarms } = mistakes;
+    heading(text, "switches", switches.len(), most)?;
+    for switch in first(switches, most) {
+        let trackdrop_eval::Switch { object, old_track, last_frame, new_track, frame } = switch;
+        writeln!(
+            text,
+            "  object {object}: track {old_track} until frame {last_frame}, track {new_track} from frame {frame}"
+        )?;
+    }
+    for (name, of, stretches) in [("missed", "object", missed), ("false alarms", "track", false_alarms)] {
+        heading(text, name, stretches.len(), most)?;
+        for Stretch { id, first_frame, last_frame, rows } in first(stretches, most) {
+            writeln!(text, "  {of} {id}: frames {first_frame} to {last_frame}, {rows} boxes")?;
+        }
+    }
+    Ok(())
+}
+
+fn heading(text: &mut String, name: &str, count: usize, most: usize) -> std::fmt::Result {
+    match count > most {
+        true => writeln!(text, "{name}: {most} of {count}"),
+        false => writeln!(text, "{name}: {count}"),
+    }
 }

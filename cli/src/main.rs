@@ -33,7 +33,6 @@ mod settings;
 mod sha256_hex;
 mod simulate;
 mod timeline;
-mod track_files;
 mod upload;
 mod verify;
 mod videos;

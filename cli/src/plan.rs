@@ -24,103 +24,134 @@ struct Prediction {
     cost: CostEstimate,
 }
 
+/// What is predicted of a video.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    frames: u64,
+    warnings: Vec<String>,
+    /// What a probe chose, if there was one.
+    choice: Option<StrideChoice>,
+    /// For every frame, and for each stride that the probe tried: the stride, its loss, and what it would take.
+    strides: Vec<(u32, Option<StrideTrial>, Prediction)>,
+    /// The detector looks at every N-th frame.
+    every: u32,
+    predicted: Prediction,
+}
+
 pub(crate) fn plan(arguments: &PlanArguments) -> anyhow::Result<()> {
-    for (name, value, least) in [
-        ("--fps-per-gpu", arguments.fps_per_gpu, f64::MIN_POSITIVE),
-        ("--start-seconds", arguments.start_seconds, 0.0),
-        ("--segment-seconds", arguments.segment_seconds, 0.1),
-    ] {
-        if !value.is_finite() || value < least {
-            bail!("{name} {value} can't be used: it must be at least {least:e}");
-        }
-    }
-    let choice = match (arguments.probe, arguments.detect_every) {
-        (true, _) => Some(probe::probe(arguments)?),
-        (false, DetectEvery::Auto(_)) => bail!(
-            "--detect-every {} is chosen from the video itself: give --probe, too, or a number of frames",
-            arguments.detect_every
-        ),
-        (false, _) => None,
-    };
-    let source = settings::source(&arguments.video, &arguments.reading)?;
-    let video = index(&source, &crate::host::limits()?)?;
-    let chosen = choice.as_ref().map(|choice| choice.detect_every);
-    // A number that is given counts, whatever the probe says.
-    let every = arguments.detect_every.frames().or(chosen).map_or(1, |stride| stride.get());
-    let segments = video.plan(arguments.segment_seconds)?;
-    let prices = Prices::built_in();
-    let predict_for = |every| {
-        let (looks, most) = (looks_of(&segments, every), arguments.max_instances.get());
-        predict(&looks, arguments.fps_per_gpu, most, arguments.start_seconds, &prices)
-    };
-    let (frames, predicted) = (video.frame_count(), predict_for(every));
+    let plan = Plan::new(arguments)?;
     if arguments.json {
-        let probed = choice.as_ref().map(|choice| {
-            let strides = rows(choice, predict_for).map(|(every, trial, predicted)| {
-                json!({
-                    "detect_every": every, "looks": predicted.looks, "loss_percent": trial.map(|trial| trial.loss_percent),
-                    "error_percent": trial.map(|trial| trial.error_percent), "wall_seconds": predicted.wall_s,
-                    "gpu_seconds": predicted.busy_s, "usd": predicted.cost.usd,
-                })
-            });
-            json!({ "stride": choice, "strides": strides.collect::<Vec<_>>() })
-        });
-        let all = json!({
-            "frames": frames, "detect_every": every, "looks": predicted.looks,
-            "segments": predicted.segments, "instances": predicted.instances,
-            "warnings": video.warnings, "wall_seconds": predicted.wall_s, "gpu_seconds": predicted.busy_s, "cost": predicted.cost,
-            "probe": probed,
-        });
-        line!("{all}");
+        line!("{}", plan.json());
         return Ok(());
     }
-    let cost = &predicted.cost;
-    line!("frames     {frames} in {} segments", predicted.segments);
-    if let Some(choice) = &choice {
-        print_table(choice, predict_for)?;
-    }
-    if every > 1 {
-        line!("looks      at {} of them, every {every} frames", predicted.looks);
-    }
-    line!(
-        "detection  {:.0} s on {} instances at {} frames/s each, {} s to start included",
-        predicted.wall_s,
-        predicted.instances,
-        arguments.fps_per_gpu,
-        arguments.start_seconds
-    );
-    line!("cost       about ${:.4}, prices of {}:", cost.usd, cost.prices_as_of);
-    line!("           {}", cost.formula);
-    line!("           an estimate for detection; the other stages run on instances without GPU");
-    for warning in &video.warnings {
-        line!("note       {warning}");
-    }
-    Ok(())
+    plan.print(arguments)
 }
 
-/// The time of each stride and, if it was measured, its loss.
-fn rows<'a>(
-    choice: &'a StrideChoice,
-    predict_for: impl Fn(u32) -> Prediction + 'a,
-) -> impl Iterator<Item = (u32, Option<&'a StrideTrial>, Prediction)> {
-    let tried = choice.trials.iter().map(|trial| (trial.detect_every.get(), Some(trial)));
-    std::iter::once((1, None)).chain(tried).map(move |(every, trial)| (every, trial, predict_for(every)))
-}
-
-fn print_table(choice: &StrideChoice, predict_for: impl Fn(u32) -> Prediction) -> anyhow::Result<()> {
-    line!("probe      {} frames in {} stretches, looked at in full", choice.frames_looked_at, choice.stretches.len());
-    line!("           every      looks    loss of IDF1     GPU s        $");
-    for (every, trial, predicted) in rows(choice, predict_for) {
-        let loss = match trial {
-            Some(trial) => format!("{:.2} ± {:.2} %", trial.loss_percent, trial.error_percent),
-            None => "none".to_owned(),
+impl Plan {
+    pub(crate) fn new(arguments: &PlanArguments) -> anyhow::Result<Self> {
+        for (name, value, least) in [
+            ("--fps-per-gpu", arguments.fps_per_gpu, f64::MIN_POSITIVE),
+            ("--start-seconds", arguments.start_seconds, 0.0),
+            ("--segment-seconds", arguments.segment_seconds, 0.1),
+        ] {
+            if !value.is_finite() || value < least {
+                bail!("{name} {value} can't be used: it must be at least {least:e}");
+            }
+        }
+        let choice = match (arguments.probe, arguments.detect_every) {
+            (true, _) => Some(probe::probe(arguments)?),
+            (false, DetectEvery::Auto(_)) => bail!(
+                "--detect-every {} is chosen from the video itself: give --probe, too, or a number of frames",
+                arguments.detect_every
+            ),
+            (false, _) => None,
         };
-        let mark = if every == choice.detect_every.get() { "  <- auto" } else { "" };
-        let Prediction { looks, busy_s, cost, .. } = predicted;
-        line!("           {every:>5} {looks:>10} {loss:>15} {busy_s:>9.0} {:>8.4}{mark}", cost.usd);
+        let source = settings::source(&arguments.video, &arguments.reading)?;
+        let video = index(&source, &crate::host::limits()?)?;
+        let chosen = choice.as_ref().map(|choice| choice.detect_every);
+        // A number that is given counts, whatever the probe says.
+        let every = arguments.detect_every.frames().or(chosen).map_or(1, |stride| stride.get());
+        let segments = video.plan(arguments.segment_seconds)?;
+        let prices = Prices::built_in();
+        let predict_for = |every| {
+            let (looks, most) = (looks_of(&segments, every), arguments.max_instances.get());
+            predict(&looks, arguments.fps_per_gpu, most, arguments.start_seconds, &prices)
+        };
+        let tried = choice.iter().flat_map(|choice| &choice.trials);
+        let tried = tried.map(|trial| (trial.detect_every.get(), Some(*trial)));
+        let strides = std::iter::once((1, None)).chain(tried);
+        let strides = strides.map(|(every, trial)| (every, trial, predict_for(every))).collect();
+        let (frames, predicted) = (video.frame_count(), predict_for(every));
+        Ok(Self { frames, warnings: video.warnings, choice, strides, every, predicted })
     }
-    line!("auto       {}", probe::in_words(choice));
-    Ok(())
+
+    /// With the same keys for the command and the console.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let Self { frames, warnings, choice, strides, every, predicted } = self;
+        let strides = strides.iter().map(|(every, trial, predicted)| {
+            let (loss, error) = trial.as_ref().map(|trial| (trial.loss_percent, trial.error_percent)).unzip();
+            json!({
+                "detect_every": every, "looks": predicted.looks, "loss_percent": loss, "error_percent": error,
+                "wall_seconds": predicted.wall_s, "gpu_seconds": predicted.busy_s, "usd": predicted.cost.usd,
+            })
+        });
+        let strides: Vec<_> = strides.collect();
+        let probed = choice
+            .as_ref()
+            .map(|choice| json!({ "stride": choice, "strides": strides, "explanation": probe::in_words(choice) }));
+        json!({
+            "frames": frames, "detect_every": every, "looks": predicted.looks,
+            "segments": predicted.segments, "instances": predicted.instances,
+            "warnings": warnings, "wall_seconds": predicted.wall_s, "gpu_seconds": predicted.busy_s,
+            "cost": predicted.cost, "probe": probed,
+        })
+    }
+
+    fn print(&self, arguments: &PlanArguments) -> anyhow::Result<()> {
+        let Self { frames, predicted, every, .. } = self;
+        let cost = &predicted.cost;
+        line!("frames     {frames} in {} segments", predicted.segments);
+        if let Some(choice) = &self.choice {
+            self.print_table(choice)?;
+        }
+        if *every > 1 {
+            line!("looks      at {} of them, every {every} frames", predicted.looks);
+        }
+        line!(
+            "detection  {:.0} s on {} instances at {} frames/s each, {} s to start included",
+            predicted.wall_s,
+            predicted.instances,
+            arguments.fps_per_gpu,
+            arguments.start_seconds
+        );
+        line!("cost       about ${:.4}, prices of {}:", cost.usd, cost.prices_as_of);
+        line!("           {}", cost.formula);
+        line!("           an estimate for detection; the other stages run on instances without GPU");
+        for warning in &self.warnings {
+            line!("note       {warning}");
+        }
+        Ok(())
+    }
+
+    fn print_table(&self, choice: &StrideChoice) -> anyhow::Result<()> {
+        line!(
+            "probe      {} frames in {} stretches, looked at in full",
+            choice.frames_looked_at,
+            choice.stretches.len()
+        );
+        line!("           every      looks    loss of IDF1     GPU s        $");
+        for (every, trial, predicted) in &self.strides {
+            let loss = match trial {
+                Some(trial) => format!("{:.2} ± {:.2} %", trial.loss_percent, trial.error_percent),
+                None => "none".to_owned(),
+            };
+            let mark = if *every == choice.detect_every.get() { "  <- auto" } else { "" };
+            let Prediction { looks, busy_s, cost, .. } = predicted;
+            line!("           {every:>5} {looks:>10} {loss:>15} {busy_s:>9.0} {:>8.4}{mark}", cost.usd);
+        }
+        line!("auto       {}", probe::in_words(choice));
+        Ok(())
+    }
 }
 
 /// How many frames of each segment the detector looks at.

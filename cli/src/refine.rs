@@ -2,12 +2,12 @@
 
 use crate::{
     args::{RefineArguments, TrackerArguments},
-    settings, track_files,
+    settings,
 };
 use anyhow::{Context, bail};
 use std::path::Path;
 use trackdrop_eval::Sequence;
-use trackdrop_exchange::{read_classes, read_detections};
+use trackdrop_exchange::{read_classes, read_detections, read_tracks};
 use trackdrop_pipeline::{Refinements, RequestSettings};
 use trackdrop_refine::{Detection, Link, Origin, Refine, Row, Video};
 use trackdrop_tracker::{BIRTH_MARGIN, Settings};
@@ -67,7 +67,7 @@ impl Given {
                 tracks.display()
             );
         }
-        let sequence = track_files::read(tracks)?.sequence;
+        let sequence = read_tracks(tracks)?.sequence;
         if refine.per_class && sequence.rows().iter().any(|row| row.class.is_none()) {
             bail!(
                 "{}: it has a row without a class; --per-class needs CSV with a column class, or MOTChallenge text with the class in its \

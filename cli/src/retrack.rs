@@ -43,8 +43,20 @@ async fn retrack_request(data: &Path, asked: &str, arguments: &RetrackArguments)
     see_through(&host, &[job], arguments.json, started).await
 }
 
-/// Tracks a file of detections, or refines a file of tracks; nothing but the tracker and the refinements is needed.
 fn retrack_file(out: &Path, arguments: &RetrackArguments) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let done = of_files(out, arguments)?;
+    let seconds = started.elapsed().as_secs_f64();
+    line!("{} frames, {} tracks, {} rows in {seconds:.2} s", done.frames, done.ids, done.rows);
+    if done.refused > 0 {
+        line!("{} detections without a size or with values that are not numbers were left out", done.refused);
+    }
+    line!("{}", out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tracks a file of detections, or refines a file of tracks; nothing but the tracker and the refinements is needed.
+pub(crate) fn of_files(out: &Path, arguments: &RetrackArguments) -> anyhow::Result<Retracked> {
     let deviations = &arguments.deviations;
     let refine = refine::of(&deviations.refine, &arguments.tracker)?;
     let refine = refine.map(|refine| refine::of_classes(refine, deviations.per_class));
@@ -63,8 +75,7 @@ fn retrack_file(out: &Path, arguments: &RetrackArguments) -> anyhow::Result<Exit
             bail!("{option} is for a REQUEST and not for a file: {instead}");
         }
     }
-    let started = Instant::now();
-    let done = match (&arguments.tracks, &arguments.detections) {
+    Ok(match (&arguments.tracks, &arguments.detections) {
         (Some(tracks), detections) => {
             let refine = refine.context(
                 "--tracks are refined: give --refine, or some of --link, --recover, --smooth, --fill-gaps, --backfill",
@@ -73,14 +84,7 @@ fn retrack_file(out: &Path, arguments: &RetrackArguments) -> anyhow::Result<Exit
         }
         (None, Some(detections)) => track_file(detections, out, refine.as_ref(), arguments)?,
         (None, None) => bail!("give a request, or --detections and --out, or --tracks and --out"),
-    };
-    let seconds = started.elapsed().as_secs_f64();
-    line!("{} frames, {} tracks, {} rows in {seconds:.2} s", done.frames, done.ids, done.rows);
-    if done.refused > 0 {
-        line!("{} detections without a size or with values that are not numbers were left out", done.refused);
-    }
-    line!("{}", out.display());
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn track_file(

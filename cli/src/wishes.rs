@@ -1,11 +1,11 @@
 //! The options that the page sends. The command's own parser reads them, so the page refuses what the command refuses, with the
 //! same message.
 
-use crate::args::{Arguments, Command, RetrackArguments, RunArguments};
+use crate::args::{Arguments, Command, PlanArguments, RetrackArguments, RunArguments};
 use anyhow::{anyhow, bail};
 use clap::Parser;
 use std::path::Path;
-use trackdrop_console::{Retracking, Wishes};
+use trackdrop_console::{FileWork, Planning, Retracking, Wishes};
 use trackdrop_pipeline::RequestId;
 
 /// The options of `trackdrop run`; `model` is the console's own.
@@ -19,15 +19,52 @@ pub(crate) fn of_run(wishes: &Wishes, model: Option<&Path>) -> anyhow::Result<Ru
         ("track-thresh", shown(track_thresh.as_ref())),
         ("detect-every", shown(detect_every.as_ref())),
     ];
-    match parsed("run", valued, [("no-video", *no_video), ("crops", *crops), ("force", *force)], "video")? {
+    match parsed("run", valued, [("no-video", *no_video), ("crops", *crops), ("force", *force)], Some("video"))? {
         Command::Run(arguments) => Ok(arguments),
         other => bail!("not `trackdrop run` but {other:?} was read"),
     }
 }
 
-/// The options of `trackdrop retrack`.
+/// The options of `trackdrop retrack REQUEST`.
 pub(crate) fn of_retrack(request: &RequestId, retracking: &Retracking) -> anyhow::Result<RetrackArguments> {
+    retrack_of(retrack_values(retracking), retracking, Some(request.as_str()))
+}
+
+/// The options of `trackdrop retrack --detections` and `--tracks`.
+pub(crate) fn of_files(work: &FileWork) -> anyhow::Result<RetrackArguments> {
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let mut valued = retrack_values(&work.options).to_vec();
+    valued.extend([
+        ("detections", work.detections.as_deref().map(path)),
+        ("tracks", work.tracks.as_deref().map(path)),
+        ("frame-rate", shown(work.frame_rate.as_ref())),
+        ("frames", shown(work.frames.as_ref())),
+        ("out", Some(path(&work.out))),
+    ]);
+    retrack_of(valued, &work.options, None)
+}
+
+/// The options of `trackdrop plan`; `model` is the console's own, which a probe runs.
+pub(crate) fn of_plan(planning: &Planning, model: Option<&Path>) -> anyhow::Result<PlanArguments> {
+    let own = model.filter(|_| planning.probe).map(|path| path.to_string_lossy().into_owned());
     let valued = [
+        ("fps-per-gpu", shown(planning.fps_per_gpu.as_ref())),
+        ("max-instances", shown(planning.max_instances.as_ref())),
+        ("start-seconds", shown(planning.start_seconds.as_ref())),
+        ("segment-seconds", shown(planning.segment_seconds.as_ref())),
+        ("detect-every", text(planning.detect_every.as_ref())),
+        ("model", text(planning.model.as_ref()).or(own)),
+    ];
+    let flags = [("probe", planning.probe), ("refine", planning.refine)];
+    match parsed("plan", valued, flags, Some(&planning.video))? {
+        Command::Plan(arguments) => Ok(arguments),
+        other => bail!("not `trackdrop plan` but {other:?} was read"),
+    }
+}
+
+/// The options of `retrack` that have a value, with their values.
+fn retrack_values(retracking: &Retracking) -> [(&'static str, Option<String>); 13] {
+    [
         ("classes", text(retracking.classes.as_ref())),
         ("min-score", shown(retracking.min_score.as_ref())),
         ("detect-every", shown(retracking.detect_every.as_ref())),
@@ -41,7 +78,14 @@ pub(crate) fn of_retrack(request: &RequestId, retracking: &Retracking) -> anyhow
         ("blur", text(retracking.blur.as_ref())),
         ("boxes", text(retracking.boxes.as_ref())),
         ("exports", text(retracking.exports.as_ref())),
-    ];
+    ]
+}
+
+fn retrack_of(
+    valued: impl IntoIterator<Item = (&'static str, Option<String>)>,
+    retracking: &Retracking,
+    request: Option<&str>,
+) -> anyhow::Result<RetrackArguments> {
     let flags = [
         ("no-score-fusion", retracking.no_score_fusion),
         ("scale-buffer", retracking.scale_buffer),
@@ -52,7 +96,7 @@ pub(crate) fn of_retrack(request: &RequestId, retracking: &Retracking) -> anyhow
         ("no-video", retracking.no_video),
         ("crops", retracking.crops),
     ];
-    match parsed("retrack", valued, flags, request.as_str())? {
+    match parsed("retrack", valued, flags, request)? {
         Command::Retrack(arguments) => Ok(arguments),
         other => bail!("not `trackdrop retrack` but {other:?} was read"),
     }
@@ -69,16 +113,17 @@ fn shown(number: Option<&impl ToString>) -> Option<String> {
 
 /// The options as the command parses them. Each value is in the same word as its option (`--option=value`), so no value can act
 /// as another option.
-fn parsed<const V: usize, const F: usize>(
+fn parsed<'a>(
     command: &str,
-    valued: [(&str, Option<String>); V],
-    flags: [(&str, bool); F],
-    about: &str,
+    valued: impl IntoIterator<Item = (&'a str, Option<String>)>,
+    flags: impl IntoIterator<Item = (&'a str, bool)>,
+    about: Option<&str>,
 ) -> anyhow::Result<Command> {
     let valued = valued.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
     let flags = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| format!("--{name}"));
     let words = ["trackdrop", command].map(str::to_owned).into_iter().chain(valued).chain(flags);
-    let parsed = Arguments::try_parse_from(words.chain(["--", about].map(str::to_owned))).map_err(|error| {
+    let about = about.into_iter().flat_map(|about| ["--", about]).map(str::to_owned);
+    let parsed = Arguments::try_parse_from(words.chain(about)).map_err(|error| {
         let text = error.render().to_string();
         let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").trim().to_owned();
         anyhow!(first)
@@ -143,5 +188,42 @@ mod tests {
         let wrong = Retracking { smooth: Some("<b>".into()), ..Retracking::default() };
         let said = of_retrack(&request, &wrong).unwrap_err().to_string();
         assert!(said.contains("--smooth") && said.contains("neither rts nor a number of frames"), "{said}");
+    }
+    #[test]
+    fn files_are_asked_for_by_options_of_retrack() {
+        let work = FileWork {
+            detections: Some("--refine".into()),
+            out: "tracks.csv".into(),
+            frame_rate: Some(25.0),
+            frames: Some(750),
+            options: Retracking { link: Some(2.0), ..Retracking::default() },
+            ..FileWork::default()
+        };
+        let read = of_files(&work).unwrap();
+        assert_eq!((read.detections, read.tracks, read.request), (Some("--refine".into()), None, None));
+        assert_eq!((read.frame_rate, read.frames, read.out), (Some(25.0), Some(750), Some("tracks.csv".into())));
+        assert_eq!((read.deviations.refine.link, read.deviations.refine.refine), (Some(2.0), false));
+        let video = Retracking { no_video: true, ..Retracking::default() };
+        let said = of_files(&FileWork { options: video, ..work }).unwrap_err().to_string();
+        assert!(said.contains("--no-video"), "{said}");
+    }
+
+    #[test]
+    fn a_prediction_is_asked_for_by_options_of_plan() {
+        let planning = Planning {
+            video: "-clip.mp4".into(),
+            fps_per_gpu: Some(300.5),
+            max_instances: Some(4),
+            detect_every: Some("auto:2.5".into()),
+            probe: true,
+            ..Planning::default()
+        };
+        let read = of_plan(&planning, Some(Path::new("own.onnx"))).unwrap();
+        assert_eq!((read.video, read.fps_per_gpu, read.max_instances.get()), ("-clip.mp4".into(), 300.5, 4));
+        assert_eq!((read.detect_every.to_string().as_str(), read.model), ("auto:2.5", Some("own.onnx".into())));
+        let unprobed = of_plan(&Planning { probe: false, ..planning.clone() }, Some(Path::new("own.onnx"))).unwrap();
+        assert_eq!(unprobed.model, None);
+        let said = of_plan(&Planning { fps_per_gpu: None, ..planning }, None).unwrap_err().to_string();
+        assert!(said.contains("--fps-per-gpu"), "{said}");
     }
 }

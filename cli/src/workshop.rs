@@ -5,7 +5,8 @@ use crate::{
     delete,
     host::{self, Host},
     output::explain,
-    run, settings,
+    plan::Plan,
+    retrack, run, settings,
     upload::{self, Taken, Uploaded},
     wishes,
 };
@@ -19,8 +20,9 @@ use std::{
 };
 use tokio::sync::{Notify, watch};
 use trackdrop_cloud::local::{BusError, BusEvent, LocalCloud, Redrive};
-use trackdrop_console::{Model, Refused, Retracking, Wishes, Works};
+use trackdrop_console::{FileWork, Model, Planning, Refused, Retracking, Wishes, Works};
 use trackdrop_detector::{DeviceChoice, default_model_path};
+use trackdrop_exchange::Retracked;
 use trackdrop_flow::{Cloud, delete as deletion, end, manifest};
 use trackdrop_merge::apply_edits;
 use trackdrop_pipeline::{
@@ -327,6 +329,14 @@ fn unknown(request: &RequestId) -> anyhow::Error {
     anyhow!("there is no request {request}: the list of requests has them all")
 }
 
+/// Work that takes a while, beside the page.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T, Refused> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(refused),
+        Err(error) => Err(refused(error.into())),
+    }
+}
+
 fn refused(error: anyhow::Error) -> Refused {
     Refused(explain(&error))
 }
@@ -372,6 +382,16 @@ impl Works for Workshop {
 
     async fn retrack(&self, request: &RequestId, retracking: &Retracking) -> Result<RequestId, Refused> {
         self.retracked(request, retracking).await.map_err(refused)
+    }
+
+    async fn retrack_files(&self, work: &FileWork) -> Result<Retracked, Refused> {
+        let (arguments, out) = (wishes::of_files(work).map_err(refused)?, work.out.clone());
+        blocking(move || retrack::of_files(&out, &arguments)).await
+    }
+
+    async fn plan(&self, planning: &Planning) -> Result<serde_json::Value, Refused> {
+        let arguments = wishes::of_plan(planning, self.model.as_deref()).map_err(refused)?;
+        blocking(move || Ok(Plan::new(&arguments)?.json())).await
     }
 
     async fn delete(&self, request: &RequestId, with_upload: bool) -> Result<(), Refused> {

@@ -153,6 +153,40 @@ fn a_finished_request_is_exported_in_every_format() {
 }
 
 #[test]
+fn the_mistakes_are_listed_with_the_frames_in_which_to_look() {
+    let scene = Scene::new();
+    let file = |name: &str, rows: &[&str]| {
+        let path = scene.path(name);
+        std::fs::write(&path, rows.join("\n")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let truth =
+        file("gt.txt", &["1,7,0,0,10,20", "2,7,1,0,10,20", "3,7,2,0,10,20", "1,8,50,0,10,20", "3,8,50,0,10,20"]);
+    let tracks = file("tracks.txt", &["1,1,0,0,10,20", "2,4,90,0,10,20", "3,2,2,0,10,20"]);
+    let eval = |more: &[&str]| {
+        let arguments = [&["eval", "--gt", &truth, "--tracks", &tracks], more].concat();
+        scene.data().trackdrop(arguments).expect_success()
+    };
+    let text = eval(&["--mistakes"]).stdout;
+    let listed = text.split("tracks\n").last().unwrap().lines().skip(1).collect::<Vec<_>>();
+    let expected = [
+        "switches: 1",
+        "  object 7: track 1 until frame 1, track 2 from frame 3",
+        "missed: 2",
+        "  object 8: frames 1 to 3, 2 boxes",
+        "  object 7: frames 2 to 2, 1 boxes",
+        "false alarms: 1",
+        "  track 4: frames 2 to 2, 1 boxes",
+    ];
+    assert_eq!(listed, expected, "{text}");
+    assert!(eval(&["--mistakes", "1"]).stdout.contains("missed: 1 of 2\n  object 8"));
+    let json = eval(&["--mistakes", "1", "--json"]).json().remove(0);
+    assert_eq!((json["FN"].as_u64(), json["mistakes"]["missed"].as_array().unwrap().len()), (Some(3), 1), "{json}");
+    assert_eq!(json["mistakes"]["switches"][0]["old_track"], 1);
+    assert!(eval(&["--json"]).json().remove(0)["mistakes"].is_null());
+}
+
+#[test]
 fn refining_detections_and_refining_tracks_gives_the_same_also_in_eval() {
     let scene = Scene::new();
     unpacked(&scene, "synth10.in.csv.gz", "detections.csv");
@@ -254,7 +288,28 @@ fn what_can_t_be_honoured_is_refused_with_the_reason() {
         let ended = scene.data().trackdrop(&arguments).expect_code(1);
         assert!(ended.stderr.contains(reason), "{arguments:?}: {}", ended.stderr);
     }
-    // A video knows its own rate: the option must not be taken and ignored.
-    scene.data().trackdrop(["retrack", "req_00000000_20260101T000000", "--frame-rate", "25"]).expect_code(2);
+    // Options must not be taken and ignored: a video knows its own rate, a file has no video and no edits, and so on.
+    let of_files = ["retrack", "--detections", detections, "--out", out];
+    let compare = ["eval", "--compare", detections, detections];
+    for (command, ignored) in [
+        (&["retrack", "req_00000000_20260101T000000"][..], vec!["--frame-rate", "25"]),
+        (&of_files, vec!["--no-video"]),
+        (&of_files, vec!["--json"]),
+        (&of_files, vec!["--edit", "merge 1 2"]),
+        (&of_files, vec!["--undo", "1"]),
+        (&compare, vec!["--tracks", detections]),
+        (&compare, vec!["--detections", detections]),
+        (&compare, vec!["--frame-rate", "25"]),
+        (&compare, vec!["--mistakes"]),
+        (&["simulate", "--runs", "1"], vec!["--gpus", "3"]),
+        (&["simulate", "--counter"], vec!["--set", "deployment.gpus=3"]),
+        (&["simulate", "--runs", "1"], vec!["--format", "json"]),
+    ] {
+        let arguments = [command, &ignored].concat();
+        let ended = scene.data().trackdrop(&arguments).expect_code(2);
+        assert!(ended.stderr.contains(ignored[0]), "{arguments:?}: {}", ended.stderr);
+    }
+    let refined = scene.data().trackdrop([&compare[..], &["--refine"]].concat()).expect_code(1);
+    assert!(refined.stderr.contains("refinements are for --gt and --tracks"), "{}", refined.stderr);
     assert!(!scene.path("out.csv").exists(), "nothing is half written");
 }

@@ -12,7 +12,7 @@ const yes = (is) => (is ? "yes" : "no");
  * What can be asked for, by the names of `trackdrop retrack`: what it is called, what the request has, and what holds where it has nothing.
  * A check that the request has already stays, unless it is free: the command has no option that takes it away.
  */
-const GROUPS = [
+export const GROUPS = [
   ["Detections", [
     { key: "classes", name: "Classes", of: (settings) => settings.classes?.join(", "), other: ALL, size: 16 },
     { key: "min_score", name: "Score from", of: (settings) => settings.min_score, other: "any", step: 0.05, most: 1 },
@@ -62,10 +62,11 @@ function differences(form, settings) {
 }
 
 /** What the server takes: only what is said, so that the rest stays as it is in the request. The video is made unless it is left out. */
-function askedOf(form, settings) {
-  const asked = { no_video: !form.video };
-  for (const field of FIELDS) {
+export function askedOf(form, settings, groups = GROUPS) {
+  const asked = {};
+  for (const field of groups.flatMap(([, fields]) => fields)) {
     const { key } = field;
+    if (key === "video") asked.no_video = !form.video;
     if (key === "video" || !isSaid(field, form, settings)) continue;
     if (key === "boxes") asked.boxes = form.boxes ? ALL : NONE;
     else if (key === "plain") asked.appearance = NONE;
@@ -124,7 +125,8 @@ function Form({ facts, close }) {
   `;
 }
 
-function Field({ field, settings, form, set }) {
+/** One setting of the form. */
+export function Field({ field, settings, form, set }) {
   const { key, name } = field;
   if (isCheck(field)) {
     const stays = !field.isFree && before(field, settings);

@@ -57,6 +57,14 @@ export const retry = async (id) => (await ask(`${of(id)}/retry`, { method: "POST
 export const mend = async (id, keep, edits) => (await (await ask(`${of(id)}/mend`, send("POST", { keep, edits }))).json()).request;
 /** Another version of the tracks, by options of `trackdrop retrack`. */
 export const retrack = async (id, settings) => (await (await ask(`${of(id)}/retrack`, send("POST", settings))).json()).request;
+/** The tracks of a request against a file or another request. */
+export const evaluate = async (id, comparison) => (await ask(`${of(id)}/evaluate`, send("POST", comparison))).json();
+/** Tracks of a file against ground truth of another. */
+export const evaluateFiles = async (files) => (await ask("/api/evaluate", send("POST", files))).json();
+/** Tracks of the files of another program. */
+export const retrackFiles = async (files) => (await ask("/api/retrack-files", send("POST", files))).json();
+/** What a video would take. */
+export const plan = async (planning) => (await ask("/api/plan", send("POST", planning))).json();
 export const links = async (id) => (await (await ask(`${of(id)}/links`)).json()).links;
 export const removal = async (id) => (await ask(`${of(id)}/removal`)).json();
 export const remove = async (id, withVideo) => (await ask(`${of(id)}${withVideo ? "?upload=true" : ""}`, { method: "DELETE" })).json();

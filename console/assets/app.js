@@ -2,6 +2,7 @@
 
 import { go } from "./address.js";
 import { AskPage } from "./ask.js";
+import { FilesPage } from "./files.js";
 import { html, render, useEffect, useState } from "./html.js";
 import { List } from "./list.js";
 import { RequestPage } from "./request.js";
@@ -33,15 +34,17 @@ function App() {
   const request = path.match(/^\/request\/([^/]+)$/)?.[1];
   const [, of, track] = path.match(/^\/request\/([^/]+)\/track\/(\d+)$/) ?? [];
   const isAsk = path === "/ask";
+  const isFiles = path === "/files";
   return html`
     <header class="top">
       <a class="brand" href="/"><img src="/assets/icon.svg" alt="" width="24" height="24" /> Trackdrop</a>
       <nav aria-label="Views">
-        <a href="/" aria-current=${request || of || isAsk ? null : "page"}>Requests</a>
+        <a href="/" aria-current=${request || of || isAsk || isFiles ? null : "page"}>Requests</a>
         <a href="/ask" aria-current=${isAsk ? "page" : null}>Ask</a>
+        <a href="/files" aria-current=${isFiles ? "page" : null}>Files</a>
       </nav>
     </header>
-    ${of ? html`<${TrackPage} key=${path} id=${decodeURIComponent(of)} track=${Number(track)} />` : request ? html`<${RequestPage} key=${request} id=${decodeURIComponent(request)} />` : isAsk ? html`<${AskPage} />` : html`<${List} />`}
+    ${of ? html`<${TrackPage} key=${path} id=${decodeURIComponent(of)} track=${Number(track)} />` : request ? html`<${RequestPage} key=${request} id=${decodeURIComponent(request)} />` : isAsk ? html`<${AskPage} />` : isFiles ? html`<${FilesPage} />` : html`<${List} />`}
   `;
 }
 

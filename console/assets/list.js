@@ -1,9 +1,11 @@
 // The list of requests: search, sort, state.
 
 import * as api from "./api.js";
+import { can } from "./can.js";
 import { Drop } from "./drop.js";
 import { html, useEffect, useMemo, useState } from "./html.js";
 import { requestsOf, useLive } from "./live.js";
+import { Plan } from "./plan.js";
 import { clock, number, STATES, usd, when } from "./text.js";
 
 const COLUMNS = [
@@ -56,6 +58,7 @@ export function List() {
   return html`
     <main class="list">
       <${Drop} live=${live} />
+      ${can.work && html`<${Plan} />`}
       <div class="bar">
         <h1>Requests</h1>
         <label class="search">Search <input type="search" value=${search} onInput=${(e) => setSearch(e.target.value)} placeholder="name, id or state" /></label>

@@ -73,6 +73,30 @@ export function drawOverlay(context, { boxes, frame, scale, options, selected, p
   return true;
 }
 
+/** Boxes of ground truth: white and dashed over black, so that they show on any picture, with their id below. */
+export function drawTruth(context, boxes, [sx, sy]) {
+  const line = Math.max(2, Math.round(context.canvas.height / 360));
+  const size = Math.max(11, Math.round(context.canvas.height / 48));
+  context.font = `600 ${size}px system-ui, sans-serif`;
+  context.textBaseline = "top";
+  for (const { id, box: [x1, y1, x2, y2] } of boxes) {
+    const place = [x1 * sx, y1 * sy, (x2 - x1) * sx, (y2 - y1) * sy];
+    context.lineWidth = line;
+    context.strokeStyle = "#000";
+    context.strokeRect(...place);
+    context.setLineDash([line * 2, line * 2]);
+    context.strokeStyle = "#fff";
+    context.strokeRect(...place);
+    context.setLineDash([]);
+    const [label, x] = [String(id), x1 * sx];
+    const y = Math.min(y2 * sy + line, context.canvas.height - size * 1.2);
+    context.fillStyle = "#000";
+    context.fillRect(x, y, context.measureText(label).width + size * 0.5, size * 1.2);
+    context.fillStyle = "#fff";
+    context.fillText(label, x + size * 0.25, y + size * 0.15);
+  }
+}
+
 function drawTrails(context, boxes, frame, tracks, [sx, sy], line, dim) {
   const paths = new Map();
   for (let at = Math.max(0, frame - TRAIL_FRAMES); at <= frame; at++) {

@@ -10,7 +10,7 @@
 import * as api from "./api.js";
 import { Boxes } from "./boxes.js";
 import { isPictureOf } from "./match.js";
-import { drawOverlay } from "./overlay.js";
+import { drawOverlay, drawTruth } from "./overlay.js";
 import { FrameTable } from "./table.js";
 
 /** Where in the frame's time a seek aims, one after the other. */
@@ -38,6 +38,8 @@ export class Player {
     this.selected = null;
     this.passes = () => true;
     this.className = String;
+    /** Boxes of ground truth by frame, where there are some. */
+    this.truth = null;
     /** What is on the canvas: its frame, its picture, and where that is from. */
     this.shown = { frame: -1, picture: null, from: null };
     this.wanted = null;
@@ -397,10 +399,12 @@ export class Player {
       context.drawImage(shown.picture, 0, 0, canvas.width, canvas.height);
     }
     if (this.boxes === null || shown.frame < 0) return true;
+    const scale = [canvas.width / facts.facts.width_px, canvas.height / facts.facts.height_px];
+    if (this.truth !== null) drawTruth(context, this.truth.get(shown.frame) ?? [], scale);
     return drawOverlay(context, {
       boxes: this.boxes,
       frame: shown.frame,
-      scale: [canvas.width / facts.facts.width_px, canvas.height / facts.facts.height_px],
+      scale,
       options: this.options,
       selected: this.selected,
       passes: this.passes,
@@ -412,6 +416,12 @@ export class Player {
     Object.assign(this.options, options);
     this.draw();
     this.#say();
+  }
+
+  /** Draws these boxes under those of the tracks; null for none. */
+  against(truth) {
+    this.truth = truth;
+    if (!this.closed.signal.aborted) this.draw();
   }
 
   select(track) {

@@ -25,7 +25,7 @@ const HELP = [
   ["n p", "beginning or end of the chosen track"], ["Esc", "choose no track"], ["b i c s t d u", "what is drawn"],
 ];
 
-/** `handle` is given what shows a frame, with a track chosen where one is given. */
+/** `handle` is given what shows a frame, with a track chosen where one is given (or none, where `isAlone`), and what draws boxes of ground truth. */
 export function PlayerView({ facts, times, handle }) {
   const [canvas, video, stage] = [useRef(), useRef(), useRef()];
   const player = useRef(null);
@@ -48,11 +48,14 @@ export function PlayerView({ facts, times, handle }) {
     if (asked.get("track") !== null) one.select(Number(asked.get("track")));
     one.use(which, which === asked.get("video"));
     if (facts.has.tracks) api.tracks(facts.request_id).then(setTracks, (error) => setProblem(error.message));
-    handle.current = ({ frame, track }) => {
-      if (track !== null) one.select(track);
-      one.show(frame);
-      stage.current.scrollIntoView({ block: "nearest" });
-      stage.current.focus({ preventScroll: true });
+    handle.current = {
+      show({ frame, track, isAlone = false }) {
+        if (track !== null || isAlone) one.select(track);
+        one.show(frame);
+        stage.current.scrollIntoView({ block: "nearest" });
+        stage.current.focus({ preventScroll: true });
+      },
+      against: (truth) => one.against(truth),
     };
     return () => one.close();
   }, []);

@@ -5,6 +5,7 @@ import { Again } from "./again.js";
 import * as api from "./api.js";
 import { AskPanel } from "./ask.js";
 import { BY_COMMAND, can } from "./can.js";
+import { Compare } from "./compare.js";
 import { Doing, Progress } from "./drop.js";
 import { Export } from "./export.js";
 import { html, useEffect, useRef, useState } from "./html.js";
@@ -59,7 +60,7 @@ export function RequestPage({ id }) {
       html`<div class="problem" role="alert"><strong>Failed in ${facts.error.stage}.</strong> ${facts.error.message}</div>`}
       ${times !== null && html`<${PlayerView} key=${facts.is_final} facts=${facts} times=${times} handle=${player} />`}
       <${Warnings} facts=${facts} />
-      ${facts.has.tracks && facts.is_final && html`<${Plots} facts=${facts} />${facts.settings.refine?.link && html`<${Weakest} request=${id} show=${(where) => player.current?.(where)} />`}<${AskPanel} request=${id} show=${(where) => player.current?.(where)} />`}
+      ${facts.has.tracks && facts.is_final && html`<${Plots} facts=${facts} /><${Compare} facts=${facts} handle=${player} />${facts.settings.refine?.link && html`<${Weakest} request=${id} show=${(where) => player.current?.show(where)} />`}<${AskPanel} request=${id} show=${(where) => player.current?.show(where)} />`}
       <div class="cards">
         <${Source} facts=${facts} />
         <${Result} facts=${facts} />

@@ -38,11 +38,13 @@ const ASSETS: &[Asset] = assets![
     "can.js": SCRIPT,
     "chart.js": SCRIPT,
     "colour.js": SCRIPT,
+    "compare.js": SCRIPT,
     "complete.js": SCRIPT,
     "crc32c.js": SCRIPT,
     "csv.js": SCRIPT,
     "drop.js": SCRIPT,
     "export.js": SCRIPT,
+    "files.js": SCRIPT,
     "flows.js": SCRIPT,
     "grid.js": SCRIPT,
     "heatmap.js": SCRIPT,
@@ -56,6 +58,7 @@ const ASSETS: &[Asset] = assets![
     "match.js": SCRIPT,
     "mend.js": SCRIPT,
     "overlay.js": SCRIPT,
+    "plan.js": SCRIPT,
     "player.js": SCRIPT,
     "playerview.js": SCRIPT,
     "plots.js": SCRIPT,
@@ -79,7 +82,7 @@ const ASSETS: &[Asset] = assets![
 /// The page for every address that is its own, and the files that it loads.
 pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let path = uri.path();
-    let is_page = path == "/" || path.starts_with("/request/") || path == "/ask";
+    let is_page = path == "/" || path.starts_with("/request/") || ["/ask", "/files"].contains(&path);
     let name = if is_page { "index.html" } else { path.strip_prefix("/assets/").unwrap_or_default() };
     let asset = ASSETS
         .iter()

@@ -6,7 +6,7 @@ use crate::{
     json::Json,
     problem::Problem,
     requests,
-    works::{Refused, Retracking, Wishes, Works},
+    works::{Planning, Refused, Retracking, Wishes, Works},
 };
 use axum::{
     body::Bytes,
@@ -178,6 +178,15 @@ pub(crate) async fn retrack(
     let version = drops.works.retrack(&id_of(&request)?, &retracking).await?;
     console.live.read_now();
     Ok(Json(json!({ "request": version })))
+}
+
+/// Predicts time and cost of a video before it is processed.
+pub(crate) async fn plan(State(console): State<Arc<Console>>, body: Bytes) -> Result<Json, Problem> {
+    let planning: Planning =
+        serde_json::from_slice(&body).map_err(|error| Problem::bad(format!("nothing to predict: {error}")))?;
+    // A probe runs the detector.
+    let _turn = console.evaluations.acquire().await.map_err(std::io::Error::other)?;
+    Ok(Json(console.drops()?.works.plan(&planning).await?))
 }
 
 /// What deleting a request would remove.

@@ -12,6 +12,8 @@
 //! - `crops`: the best picture of each object.
 //! - `exports`: a request's tracks in other tools' formats.
 //! - `links`: the least certain links between track pieces.
+//! - `evaluation`: tracks against ground truth, and the frames in which they differ.
+//! - `others`: files of other programs, tracked and refined.
 //! - `ask`: SQL of the page over the tables, read-only and bounded.
 //! - `scenes`: lines and zones, what they count, and where they are stored.
 //! - `files`: objects as files, held open while they are of use.
@@ -30,6 +32,7 @@ mod crops;
 mod door;
 mod downloads;
 mod drops;
+mod evaluation;
 mod exports;
 mod files;
 mod frames;
@@ -37,6 +40,7 @@ mod incoming;
 mod json;
 mod links;
 mod live;
+mod others;
 mod problem;
 mod requests;
 mod scenes;
@@ -53,12 +57,12 @@ pub use {
     drops::Drops,
     incoming::{Incoming, IncomingOpenError},
     sessions::Sessions,
-    works::{Model, Refused, Retracking, Wishes, Works},
+    works::{FileWork, Model, Planning, Refused, Retracking, Wishes, Works},
 };
 
 use axum::{
     Router,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{HeaderValue, StatusCode},
     middleware,
     routing::{delete, get, options, post, put},
@@ -99,6 +103,8 @@ pub struct Console {
     /// Statements of the page run one after the other.
     turns: Arc<Semaphore>,
     exports: exports::Exports,
+    /// What has the rows of whole files in memory runs one after the other.
+    evaluations: Semaphore,
     /// What takes videos; else why nothing does.
     drops: Result<Drops, String>,
     /// How uploads go straight to the store, where they do.
@@ -160,6 +166,7 @@ impl Console {
             stills: still::Stills::default(),
             turns: Arc::new(Semaphore::new(1)),
             exports: exports::Exports::default(),
+            evaluations: Semaphore::new(1),
             drops: Err("this console takes no videos".to_owned()),
             sessions: None,
             most_answer_bytes: None,
@@ -209,6 +216,7 @@ impl Console {
             .route("/api/requests/{request}/retrack", post(drops::retrack))
             .route("/api/requests/{request}/export/{format}", get(exports::download))
             .route("/api/requests/{request}/links", get(links::weakest))
+            .route("/api/requests/{request}/evaluate", post(evaluation::of_request).layer(text_files()))
             .route("/api/requests/{request}/frames", get(frames::table))
             .route("/api/requests/{request}/boxes/{from}/{to}", get(boxes::span))
             .route("/api/requests/{request}/tracks", get(tracks::all))
@@ -218,6 +226,9 @@ impl Console {
             .route("/api/requests/{request}/crops/{track}", get(crops::picture))
             .route("/api/requests/{request}/count", post(scenes::count))
             .route("/api/requests/{request}/prepare", post(scenes::prepare))
+            .route("/api/evaluate", post(evaluation::of_files).layer(text_files()))
+            .route("/api/retrack-files", post(others::retrack).layer(text_files()))
+            .route("/api/plan", post(drops::plan))
             .route("/api/ask", post(ask::ask))
             .route("/api/tables", get(ask::tables))
             .route("/api/live", get(live::stream))
@@ -234,6 +245,11 @@ impl Console {
             .merge(health)
             .with_state(self)
     }
+}
+
+/// The bound of requests that have text files in them.
+fn text_files() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(evaluation::MOST_SENT_BYTES)
 }
 
 /// The actions that this console supports, for the page.

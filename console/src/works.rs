@@ -2,7 +2,11 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+use trackdrop_exchange::Retracked;
 use trackdrop_pipeline::{Edit, RequestId, Stage};
 
 /// How a video is to be processed: options of `trackdrop run`, under their names there.
@@ -76,6 +80,47 @@ pub struct Retracking {
     pub exports: Option<String>,
 }
 
+/// What is to be done with files of another program: options of `trackdrop retrack --detections` and `--tracks`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FileWork {
+    /// Detections that are tracked, or that refinements of the tracks need.
+    pub detections: Option<PathBuf>,
+    /// Tracks that are refined.
+    pub tracks: Option<PathBuf>,
+    /// The file of the result; its ending is its format.
+    pub out: PathBuf,
+    /// Frames per second.
+    pub frame_rate: Option<f64>,
+    /// Frames of the video, if the files end earlier.
+    pub frames: Option<u32>,
+    /// The other options.
+    pub options: Retracking,
+}
+
+/// What is to be predicted: options of `trackdrop plan`, under their names there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Planning {
+    /// The video's path on the machine of the console.
+    pub video: String,
+    /// Frames per second that one GPU detects.
+    pub fps_per_gpu: Option<f64>,
+    /// The largest number of GPU instances.
+    pub max_instances: Option<u32>,
+    /// Seconds that a new instance needs until it can detect.
+    pub start_seconds: Option<f64>,
+    /// Target length of the segments, in seconds.
+    pub segment_seconds: Option<f64>,
+    /// The detector looks at every N-th frame; `auto` needs a probe.
+    pub detect_every: Option<String>,
+    /// Whether the detector runs on a few stretches of the video, on the machine of the console.
+    pub probe: bool,
+    /// Whether a probe refines its tracks.
+    pub refine: bool,
+    /// The detector of a probe; none for the console's.
+    pub model: Option<String>,
+}
+
 /// A detector to choose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Model {
@@ -113,6 +158,12 @@ pub trait Works: fmt::Debug + Send + Sync {
 
     /// Makes another version of a request's tracks, as `trackdrop retrack` does. Where there is that version already, gives that.
     async fn retrack(&self, request: &RequestId, retracking: &Retracking) -> Result<RequestId, Refused>;
+
+    /// Tracks or refines files of another program, as `trackdrop retrack` does.
+    async fn retrack_files(&self, work: &FileWork) -> Result<Retracked, Refused>;
+
+    /// Predicts time and cost of a video: what `trackdrop plan --json` prints.
+    async fn plan(&self, planning: &Planning) -> Result<serde_json::Value, Refused>;
 
     /// Deletes a request, as `trackdrop delete` does.
     async fn delete(&self, request: &RequestId, with_upload: bool) -> Result<(), Refused>;

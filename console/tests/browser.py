@@ -31,6 +31,7 @@ from again import again
 from canvas import HANGS_S, READ, becomes, colour
 from demo_clip import demo_clip
 from dropping import accessible, drop
+from evaluating import evaluating
 from large_upload import large_upload
 from looks import looks
 from many import many
@@ -780,7 +781,7 @@ def readable(browser, data, address):
 
 
 PARTS = {part.__name__: part for part in (
-    use, looks, names_are_data, lines, by_keys, shared, files, ask, plots, track, mend, again, exactness, readable, safety, drop, many, demo_clip,
+    use, looks, names_are_data, lines, by_keys, shared, files, ask, plots, track, mend, again, evaluating, exactness, readable, safety, drop, many, demo_clip,
 )}
 #: What takes too long, or too much of the disk, to run each time.
 BY_HAND = {large_upload.__name__: large_upload}

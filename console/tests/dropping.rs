@@ -5,13 +5,14 @@
 mod served;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
 use served::{Answer, Served};
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
-use trackdrop_console::{Drops, Incoming, Model, Refused, Retracking, Wishes, Works};
+use trackdrop_console::{Drops, FileWork, Incoming, Model, Planning, Refused, Retracking, Wishes, Works};
+use trackdrop_exchange::Retracked;
 use trackdrop_pipeline::{Edit, RequestId, Stage};
 
 const REQUEST: &str = "req_0aZ9bY8c_20261123T182501";
@@ -65,6 +66,22 @@ impl Works for Asked {
     async fn retrack(&self, request: &RequestId, retracking: &Retracking) -> Result<RequestId, Refused> {
         self.note(format!("retrack {request} {:?} {}", retracking.classes, retracking.refine))?;
         Ok(request.clone())
+    }
+
+    async fn retrack_files(&self, work: &FileWork) -> Result<Retracked, Refused> {
+        let text = |path: &Option<PathBuf>| path.as_ref().map(|path| std::fs::read_to_string(path).unwrap());
+        let (detections, tracks) = (text(&work.detections), text(&work.tracks));
+        if detections.as_deref() == Some("wrong") {
+            return Err(Refused(format!("{}, line 1: no detection", work.detections.as_ref().unwrap().display())));
+        }
+        std::fs::write(&work.out, format!("{detections:?} {tracks:?}")).unwrap();
+        self.note(format!("files {detections:?} {tracks:?} {:?} {}", work.frame_rate, work.options.refine))?;
+        Ok(Retracked { frames: 3, rows: 2, ids: 1, refused: 0 })
+    }
+
+    async fn plan(&self, planning: &Planning) -> Result<Value, Refused> {
+        self.note(format!("plan {} {:?}", planning.video, planning.fps_per_gpu))?;
+        Ok(json!({ "frames": 9 }))
     }
 
     async fn delete(&self, request: &RequestId, with_upload: bool) -> Result<(), Refused> {
@@ -361,5 +378,84 @@ fn settings_of_the_tracker_are_read_before_the_host_is_asked() {
     assert_eq!(retrack(r#"{"classes": "refused"}"#).status, 422);
     assert_eq!(retrack(r#"{"classes": "car", "refine": true}"#).json()["request"], REQUEST);
     assert_eq!(asked.all()[1..], [format!("retrack {REQUEST} Some(\"car\") true")]);
+    served.end();
+}
+
+#[test]
+fn files_of_other_programs_are_tracked_and_named_as_their_owner_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (served, asked) = started(folder.path());
+    let retrack = |body: &Value| served.send("POST", "/api/retrack-files", &served.own(), body.to_string().as_bytes());
+    let file = |name: &str, text: &str| json!({ "name": name, "text": text });
+    let wanted = json!({
+        "detections": file("det.txt", "boxes"), "tracks": file("../tracks.csv", "paths"), "format": "csv", "frame_rate": 25,
+        "options": { "refine": true },
+    });
+    let answer = retrack(&wanted).json();
+    assert_eq!(asked.all(), ["files Some(\"boxes\") Some(\"paths\") Some(25.0) true"]);
+    assert_eq!((answer["name"].as_str(), answer["rows"].as_u64()), (Some("tracks.csv"), Some(2)), "{answer}");
+    assert_eq!(answer["text"], "Some(\"boxes\") Some(\"paths\")");
+    let answer = retrack(&json!({ "detections": file("my det.txt", "wrong"), "format": "txt" }));
+    assert_eq!((answer.status, answer.problem().as_str()), (422, "my_det.txt, line 1: no detection"));
+    for (wrong, said) in [
+        (json!({ "detections": file("a", "b"), "format": "parquet" }), "parquet"),
+        (json!({ "detections": file("a", "b"), "format": "csv", "options": { "refined": true } }), "refined"),
+    ] {
+        let answer = retrack(&wrong);
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.problem().contains(said), "{}", answer.body);
+    }
+    served.end();
+}
+
+#[test]
+fn files_above_the_usual_bound_of_a_request_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (served, _) = started(folder.path());
+    let body = json!({ "detections": { "name": "det.txt", "text": "x".repeat(5 << 20) }, "format": "csv" }).to_string();
+    let answer = served.send("POST", "/api/retrack-files", &served.own(), body.as_bytes());
+    assert_eq!(answer.status, 200);
+    assert!(answer.json()["text"].as_str().unwrap().len() > 5 << 20);
+    served.end();
+}
+
+#[test]
+fn a_plan_is_read_before_the_host_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (served, asked) = started(folder.path());
+    let plan = |body: &str| served.send("POST", "/api/plan", &served.own(), body.as_bytes());
+    assert_eq!(plan(r#"{"video": "a.mp4", "gpus": 3}"#).status, 400);
+    assert!(asked.all().is_empty());
+    assert_eq!(plan(r#"{"video": "a.mp4", "fps_per_gpu": 300.5, "max_instances": 4}"#).json()["frames"], 9);
+    assert_eq!(plan(r#"{"video": "refused.mp4"}"#).status, 422);
+    assert_eq!(asked.all()[0], "plan a.mp4 Some(300.5)");
+    served.end();
+}
+
+/// Ground truth of three frames, and tracks that lose the object in the second one and find it under another id.
+#[test]
+fn two_files_are_compared_and_the_frames_in_which_they_differ_are_listed_from_0() {
+    let folder = tempfile::tempdir().unwrap();
+    let (served, _) = started(folder.path());
+    let file = |name: &str, rows: &[&str]| json!({ "name": name, "text": rows.join("\n") });
+    let truth = file("gt.txt", &["1,7,0,0,10,20", "2,7,1,0,10,20", "3,7,2,0,10,20"]);
+    let tracks = file("tracks.txt", &["1,1,0,0,10,20", "2,4,90,0,10,20", "3,2,2,0,10,20"]);
+    let compare = |truth: &Value, tracks: &Value, iou: f64| {
+        let body = json!({ "truth": truth, "tracks": tracks, "iou": iou }).to_string();
+        served.send("POST", "/api/evaluate", &served.own(), body.as_bytes())
+    };
+    let answer = compare(&truth, &tracks, 0.5).json();
+    let metrics = &answer["metrics"];
+    assert_eq!([&metrics["IDSW"], &metrics["FN"], &metrics["FP"]], [1, 1, 1], "{answer}");
+    assert_eq!(answer["switches"], json!({ "count": 1, "first": [[7, 1, 0, 2, 2]] }));
+    assert_eq!(answer["missed"], json!({ "count": 1, "first": [[7, 1, 1, 1]] }));
+    assert_eq!(answer["false_alarms"], json!({ "count": 1, "first": [[4, 1, 1, 1]] }));
+    assert_eq!(answer["boxes"][2], json!([2, 7, [2.0, 0.0, 12.0, 20.0]]));
+    let broken = compare(&file("<b>.txt", &["1,7,0,0,-10,20"]), &tracks, 0.5);
+    assert_eq!(broken.status, 422, "{}", broken.body);
+    assert!(broken.problem().contains("<b>.txt, line 1") && broken.problem().contains("w is -10"), "{}", broken.body);
+    for iou in [0.0, 1.5, -0.5] {
+        assert_eq!(compare(&truth, &tracks, iou).status, 400, "{iou}");
+    }
     served.end();
 }

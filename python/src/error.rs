@@ -26,6 +26,9 @@ pub(crate) fn read(error: ReadError) -> PyErr {
 }
 
 pub(crate) fn exchange(error: ExchangeError) -> PyErr {
+    if let ExchangeError::Tracks(problem) = error {
+        return read(problem);
+    }
     // A table's error wraps that of its file.
     let mut source: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(cause) = source {

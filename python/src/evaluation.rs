@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 use trackdrop_eval::{Evaluation, Options, Preprocessing, Row, Sequence, on_all_cores, pooled};
-use trackdrop_exchange::{FileTrack, read_track_parquet};
+use trackdrop_exchange::read_tracks;
 
 /// Rows of tracks or ground truth: a file, or columns.
 #[derive(FromPyObject)]
@@ -167,12 +167,5 @@ impl Unread {
 
 /// Reads any file of tracks. Parquet is recognised by its ending, and text formats by their content.
 pub(crate) fn read_file(path: &Path) -> PyResult<Sequence> {
-    if path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("parquet")) {
-        return trackdrop_eval::read_file(path).map_err(error::read);
-    }
-    let rows = read_track_parquet(path).map_err(error::exchange)?.rows;
-    let to_row =
-        |row: FileTrack| Row { score: row.score, observed: row.observed, ..Row::new(row.frame, row.id, row.tlwh) };
-    Sequence::from_rows(rows.into_iter().map(to_row).collect())
-        .map_err(|problem| error::value(format!("{}: {problem}", path.display())))
+    Ok(read_tracks(path).map_err(error::exchange)?.sequence)
 }

@@ -53,6 +53,17 @@ pub struct Clear {
     pub false_negatives: u64,
 }
 
+/// An object and its track in one frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Match {
+    /// Index into [`Scene::frames`].
+    pub(crate) frame_place: usize,
+    /// Which row of ground truth in this frame.
+    pub(crate) truth_row: u32,
+    /// Which row of the tracks in this frame.
+    pub(crate) track_row: u32,
+}
+
 /// The state of one object of ground truth.
 #[derive(Clone, Copy, Debug)]
 struct History {
@@ -67,12 +78,17 @@ struct History {
 
 impl Clear {
     pub(crate) fn new(scene: &Scene, min_iou: f64) -> Self {
+        Self::telling(scene, min_iou, |_| {})
+    }
+
+    /// The same, and reports every match.
+    pub(crate) fn telling(scene: &Scene, min_iou: f64, mut tell: impl FnMut(Match)) -> Self {
         let unseen = History { matched: 0, stretches: 0, last_track: NONE, previous_track: NONE };
         let mut objects = vec![unseen; scene.truth_rows.len()];
         let (mut matched, mut iou_sum, mut switches) = (0_u64, 0.0, 0_u64);
         let (mut assigner, mut edges, mut candidates) = (Assigner::default(), Vec::new(), Vec::new());
         let (mut in_previous_frame, mut in_this_frame) = (Vec::new(), Vec::new());
-        for frame in &scene.frames {
+        for (frame_place, frame) in scene.frames.iter().enumerate() {
             edges.clear();
             candidates.clear();
             for overlap in scene.overlaps(frame).iter().filter(|overlap| overlap.iou >= min_iou - f64::EPSILON) {
@@ -86,6 +102,7 @@ impl Clear {
             for &edge in assigner.maximise(&edges) {
                 let (pair, iou) = candidates[edge];
                 let object = &mut objects[pair.truth as usize];
+                tell(Match { frame_place, truth_row: edges[edge].row, track_row: edges[edge].column });
                 matched += 1;
                 iou_sum += iou;
                 switches += u64::from(object.last_track != NONE && object.last_track != pair.track);

@@ -54,7 +54,9 @@ impl Preprocessing {
         DISTRACTORS.contains(&class) || (self == Self::Mot20 && class == OTHER_VEHICLE)
     }
 
-    fn counts(self, row: &Row) -> bool {
+    /// Whether a row of ground truth counts.
+    #[must_use]
+    pub fn counts(self, row: &Row) -> bool {
         row.score != 0.0 && (self == Self::Plain || row.class == Some(PEDESTRIAN))
     }
 

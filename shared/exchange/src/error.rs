@@ -2,6 +2,7 @@
 
 use crate::frames::MAX_FRAME;
 use std::{io, path::PathBuf};
+use trackdrop_eval::{ReadError, SequenceError};
 use trackdrop_tables::TableError;
 use trackdrop_tracker::SettingsError;
 
@@ -71,6 +72,17 @@ pub enum ExchangeError {
         frame: Option<i64>,
         /// The id.
         id: i64,
+    },
+    /// A text file of tracks or ground truth.
+    #[error(transparent)]
+    Tracks(#[from] ReadError),
+    /// A row of a Parquet file of tracks is no box, or an id occurs twice in a frame.
+    #[error("{}, row {}: {source}", path.display(), source.row())]
+    Sequence {
+        /// The file of tracks.
+        path: PathBuf,
+        /// Which row and why; rows count from 0.
+        source: SequenceError,
     },
     /// Each class was to be by itself, and it says no class.
     #[error(

@@ -4,7 +4,7 @@
 //! - [`retrack`] runs the tracker over them, frame by frame. It writes the tracks into a [`TrackSink`], such as a
 //!   [`TrackFile`]. With the classes of [`read_classes`] it tracks each class separately. [`retrack_file`] does the
 //!   same while it reads the file.
-//! - [`read_track_parquet`] reads the tracks of such a file.
+//! - [`read_tracks`] reads the tracks of any file, as the metrics take them.
 //! - [`retrack_refined`] refines the tracks of our tracker, and [`refine_tracks`] those of another tracker.
 //!   [`retrack_file_refined`] tracks a file and refines its tracks while it reads the file.
 //! - [`export`] writes the tracks of a request as MOTChallenge, COCO, CVAT, CSV or newline-delimited JSON. It also
@@ -58,6 +58,6 @@ pub use retrack::{Retracked, TrackSink, retrack};
 pub use retrack_file::{retrack_file, retrack_file_refined};
 pub use track_file::TrackFile;
 pub use track_parquet::{ParquetSink, WrittenTrack, read_written_tracks};
-pub use track_rows::{FileTrack, FileTracks, read_track_parquet};
+pub use track_rows::{ReadTracks, SINGLE_PRECISION_PX, read_track_parquet, read_tracks};
 pub use track_text::{TextFormat, TextSink};
 pub use trackdrop_pipeline::export_format::{ExportFormat, UnknownFormat};
