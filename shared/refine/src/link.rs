@@ -13,8 +13,8 @@ const MAX_MOTION: f64 = 25.0;
 const MAX_SIZE: f64 = 12.0;
 
 /// A link must be this much better than a birth, in natural logarithms, and more for each second without a row.
-const PRIOR: f64 = 3.0;
-const PER_MISSING_SECOND: f64 = 0.7;
+const PRIOR: f64 = 2.8;
+const PER_MISSING_SECOND: f64 = 1.1;
 
 /// What it adds to the score of a link that the tracker had made from one frame to the next.
 const AS_TRACKED: f64 = 4.0;

@@ -44,7 +44,16 @@ pub(crate) struct Draw {
 impl Draw {
     /// The first five frames as starts, forwards and backwards.
     pub(crate) fn ten() -> impl Iterator<Item = Self> {
-        [false, true].into_iter().flat_map(|is_backwards| (0..5).map(move |cut| Self { cut, is_backwards }))
+        Self::with_starts(5)
+    }
+
+    /// The first ten.
+    pub(crate) fn twenty() -> impl Iterator<Item = Self> {
+        Self::with_starts(10)
+    }
+
+    fn with_starts(starts: u32) -> impl Iterator<Item = Self> {
+        [false, true].into_iter().flat_map(move |is_backwards| (0..starts).map(move |cut| Self { cut, is_backwards }))
     }
 
     /// Where a frame of a sequence of this many is shown.
