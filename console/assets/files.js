@@ -3,7 +3,7 @@
 import { askedOf, Field, GROUPS } from "./again.js";
 import * as api from "./api.js";
 import { can } from "./can.js";
-import { Metrics, texts } from "./compare.js";
+import { Metrics, MOST_BYTES, texts } from "./compare.js";
 import { saveFile } from "./csv.js";
 import { html, useEffect, useState } from "./html.js";
 import { number } from "./text.js";
@@ -20,7 +20,7 @@ export function FilesPage() {
   return html`
     <main class="list">
       <h1>Files of other programs</h1>
-      <p class="id">MOTChallenge text or CSV, frames counted from 1. Nothing is stored. For Parquet and for files of more than 60 MB use the command.</p>
+      <p class="id">MOTChallenge text or CSV, frames counted from 1. Nothing is stored. For Parquet and for files of more than ${MOST_BYTES / 1e6} MB use the command.</p>
       <${CompareFiles} />
       ${can.work && html`<${TrackFiles} />`}
     </main>
