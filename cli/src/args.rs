@@ -196,6 +196,9 @@ pub(crate) struct EvalArguments {
     pub(crate) frame_rate: Vec<f64>,
     #[command(flatten)]
     pub(crate) refine: RefineArguments,
+    /// Evaluate only tracks of these classes, of the tracks.parquet of requests
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "gt", conflicts_with = "compare")]
+    pub(crate) classes: Vec<String>,
     /// Also list the first N switches, and the N longest stretches of missed objects and of false alarms, with their frames
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "20", requires = "gt", conflicts_with = "compare")]
     pub(crate) mistakes: Option<usize>,

@@ -5,7 +5,7 @@ use anyhow::bail;
 use serde_json::json;
 use std::{fmt::Write as _, path::PathBuf};
 use trackdrop_eval::{CompareOptions, Evaluation, Mistakes, Options, Preprocessing, Stretch};
-use trackdrop_exchange::{SINGLE_PRECISION_PX, read_tracks};
+use trackdrop_exchange::{SINGLE_PRECISION_PX, read_tracks, read_tracks_of};
 
 /// One video against its ground truth.
 #[derive(Debug)]
@@ -53,6 +53,12 @@ fn evaluations(arguments: &EvalArguments) -> anyhow::Result<Vec<Evaluated>> {
     if tracks.len() != gt.len() {
         bail!("{} of --gt and {} of --tracks: give one for each, in the same order", gt.len(), tracks.len());
     }
+    if refine.is_some() && !arguments.classes.is_empty() {
+        bail!(
+            "--classes and refinements: refine first, by `trackdrop retrack REQUEST --classes`, and evaluate the version"
+        );
+    }
+    let classes: Vec<_> = arguments.classes.iter().map(|name| name.trim().to_owned()).collect();
     for (option, count, may_be_one) in
         [("--detections", detections.len(), false), ("--frame-rate", frame_rate.len(), true)]
     {
@@ -69,7 +75,7 @@ fn evaluations(arguments: &EvalArguments) -> anyhow::Result<Vec<Evaluated>> {
         let truth = read_tracks(truth)?.sequence;
         let options = Options { iou: arguments.iou, preprocessing: Preprocessing::suggested_for(&truth) };
         let sequence = match &refine {
-            None => read_tracks(tracks)?.sequence,
+            None => read_tracks_of(tracks, &classes)?.sequence,
             Some(refine) => {
                 let frame_rate = frame_rate.get(index).or(frame_rate.first()).copied();
                 let detections = detections.get(index).map(PathBuf::as_path);

@@ -187,6 +187,33 @@ fn the_mistakes_are_listed_with_the_frames_in_which_to_look() {
 }
 
 #[test]
+fn only_tracks_of_the_wanted_classes_are_evaluated() {
+    let (scene, video) = Scene::with_clip("clip.mp4", 3, codec::H264);
+    let data = scene.data();
+    let made = data.run_json(&[&video], &["--no-video"]).remove(0);
+    let request = made["request_id"].as_str().unwrap();
+    let tracks = data.result(request, "tracks.parquet");
+    let tracks = tracks.to_str().unwrap();
+    let eval = |more: &[&str]| data.trackdrop([&["eval", "--gt", tracks, "--tracks", tracks, "--json"], more].concat());
+    let names = data.query("SELECT DISTINCT class_name FROM tracks ORDER BY ALL");
+    let all = eval(&[]).expect_success().json().remove(0);
+    let rows = |sql: &str| data.query(&format!("SELECT COUNT(*) FROM tracks WHERE {sql}"))[0].parse::<u64>().unwrap();
+    assert_eq!((all["FN"].as_u64(), all["TP"].as_u64()), (Some(0), Some(rows("true"))));
+    let shout = names[0].to_uppercase();
+    let one = eval(&["--classes", &shout]).expect_success().json().remove(0);
+    let of_one = rows(&format!("class_name = '{}'", names[0]));
+    assert_eq!((one["TP"].as_u64(), one["FN"].as_u64()), (Some(of_one), Some(rows("true") - of_one)), "{one}");
+    let unknown = eval(&["--classes", "persn"]).expect_code(1);
+    assert!(unknown.stderr.contains("no row has the class \"persn\"; it has "), "{}", unknown.stderr);
+    let text = scene.path("tracks.txt");
+    std::fs::write(&text, "1,1,0,0,9,9,1\n").unwrap();
+    let nameless = data.trackdrop(["eval", "--gt", tracks, "--tracks", text.to_str().unwrap(), "--classes", "person"]);
+    assert!(nameless.expect_code(1).stderr.contains("it has no names of classes"));
+    let refined = eval(&["--classes", &names[0], "--link"]).expect_code(1);
+    assert!(refined.stderr.contains("--classes and refinements"), "{}", refined.stderr);
+}
+
+#[test]
 fn refining_detections_and_refining_tracks_gives_the_same_also_in_eval() {
     let scene = Scene::new();
     unpacked(&scene, "synth10.in.csv.gz", "detections.csv");

@@ -52,6 +52,8 @@ function Form({ facts, handle }) {
   const [truth, setTruth] = useState(FILE);
   const [file, setFile] = useState(null);
   const [iou, setIou] = useState("0.5");
+  const [only, setOnly] = useState("");
+  const classes = Object.keys(facts.summary?.tracks_by_class ?? {}).sort();
   const [answer, setAnswer] = useState(null);
   const [problem, setProblem] = useState(null);
   const [isBusy, setBusy] = useState(false);
@@ -71,7 +73,7 @@ function Form({ facts, handle }) {
     setProblem(null);
     try {
       const wanted = truth === FILE ? { file: (await texts({ file })).file } : { request: truth };
-      setAnswer(await api.evaluate(id, { truth: wanted, iou: Number(iou) }));
+      setAnswer(await api.evaluate(id, { truth: wanted, iou: Number(iou), classes: only === "" ? [] : [only] }));
     } catch (error) {
       setAnswer(null);
       setProblem(error.message);
@@ -87,6 +89,10 @@ function Form({ facts, handle }) {
         ${others.map((one) => html`<option value=${one.request_id}>${one.request_id}${one.retrack_of ? ", a version" : ""}</option>`)}
       </select></label>`}
       ${truth === FILE && html`<label>Ground truth <input type="file" accept=".txt,.csv,text/*" onChange=${(event) => setFile(event.target.files[0] ?? null)} /></label>`}
+      ${classes.length > 1 &&
+      html`<label>Tracks of <select value=${only} onChange=${(event) => setOnly(event.target.value)}>
+        <option value="">all classes</option>${classes.map((name) => html`<option value=${name}>${name}</option>`)}
+      </select></label>`}
       <label>Boxes match from an overlap of <input type="number" min="0.05" max="1" step="0.05" value=${iou} onInput=${(event) => setIou(event.target.value)} /></label>
       <button class="main" disabled=${isBusy || (truth === FILE && file === null)}>Compare</button>
     </form>
@@ -111,10 +117,10 @@ function byFrame(boxes) {
   return frames;
 }
 
-/** What a comparison says. `show` shows a frame; without it, as for files, frames are numbers. */
+/** What a comparison says. `show` shows a frame; without it, as for files, frames are numbers from 1. */
 export function Metrics({ answer, show }) {
   const { metrics, switches, missed, false_alarms, warning, preprocessing } = answer;
-  const frame = (at, track = null) => (show ? html`<button type="button" class="small" onClick=${() => show({ frame: at, track, isAlone: true })}>frame ${number(at)}</button>` : number(at));
+  const frame = (at, track = null) => (show ? html`<button type="button" class="small" onClick=${() => show({ frame: at, track, isAlone: true })}>frame ${number(at)}</button>` : number(at + 1));
   return html`
     ${warning !== null && html`<p class="warn" role="alert">${warning}</p>`}
     ${preprocessing !== "plain" && html`<p class="id">The ground truth has the classes of MOTChallenge, so its rules hold: only pedestrians count.</p>`}

@@ -64,7 +64,7 @@ function CompareFiles() {
         <button class="main" disabled=${isBusy || truth === null || tracks === null}>Compare</button>
       </form>
       ${problem !== null && html`<p class="problem" role="alert">${problem}</p>`}
-      ${answer !== null && html`<p class="id">Frames count from 0 here.</p><${Metrics} answer=${answer} />`}
+      ${answer !== null && html`<p class="id">Frames count from 1, as in the files.</p><${Metrics} answer=${answer} />`}
     </section>
   `;
 }

@@ -52,6 +52,9 @@ struct Comparison {
     truth: Truth,
     /// Overlap from which two boxes match.
     iou: f64,
+    /// The classes of the tracks that are compared; none for all.
+    #[serde(default)]
+    classes: Vec<String>,
 }
 
 /// The metrics, and where to look. Frames are indices from 0.
@@ -87,7 +90,7 @@ pub(crate) async fn of_request(
     Path(request): Path<String>,
     body: Bytes,
 ) -> Result<Text, Problem> {
-    let Comparison { truth, iou } = read(&body)?;
+    let Comparison { truth, iou, classes } = read(&body)?;
     let tracks = tracks_of(&console, &request).await?;
     let other = match &truth {
         Truth::File(_) => None,
@@ -98,10 +101,10 @@ pub(crate) async fn of_request(
     tokio::task::spawn_blocking(move || {
         let truth = match (&truth, &other) {
             (Truth::File(file), _) => file.sequence()?,
-            (_, Some(other)) => stored(other.path())?,
+            (_, Some(other)) => stored(other.path(), &classes)?,
             (Truth::Request(other), None) => return Err(Problem::not_found(format!("{other} has no tracks"))),
         };
-        compared(&truth, &stored(tracks.path())?, iou)
+        compared(&truth, &stored(tracks.path(), &classes)?, iou)
     })
     .await?
 }
@@ -135,8 +138,8 @@ async fn tracks_of(console: &Console, request: &str) -> Result<Arc<crate::files:
     console.files.get(&*console.cloud.storage, &ResultFile::Tracks.object(&manifest.request_id)).await
 }
 
-fn stored(file: &path::Path) -> Result<Sequence, Problem> {
-    Ok(read_track_parquet(file)?.sequence)
+fn stored(file: &path::Path, classes: &[String]) -> Result<Sequence, Problem> {
+    Ok(read_track_parquet(file, classes)?.sequence)
 }
 
 fn compared(truth: &Sequence, tracks: &Sequence, iou: f64) -> Result<Text, Problem> {
@@ -168,6 +171,10 @@ fn compared(truth: &Sequence, tracks: &Sequence, iou: f64) -> Result<Text, Probl
 
 impl From<ExchangeError> for Problem {
     fn from(error: ExchangeError) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+        let status = match error {
+            ExchangeError::UnknownClass { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
     }
 }

@@ -25,6 +25,7 @@ def evaluating(browser, data, address):
     compared(browser, data, request, truth)
     drawn(browser, data, request)
     refused(browser, data)
+    one_class(browser, data, request, truth)
     with version(data, request, "delete 2") as other:
         versions_compared(browser, data, request, other, address)
     files_compared(browser, data, truth, address)
@@ -145,6 +146,18 @@ def refused(browser, data):
     browser.complaints.clear()
 
 
+def one_class(browser, data, request, truth):
+    """The tracks of one class, as the command compares them."""
+    page = browser.page
+    place = panel(page)
+    place.get_by_label("Ground truth", exact=True).set_input_files(truth)
+    place.get_by_label("Tracks of").select_option("green")
+    place.get_by_role("button", name="Compare").click()
+    metrics = json.loads(data.run("eval", "--gt", truth, "--tracks", tracks_of(data, request), "--classes", "Green", "--json"))
+    becomes(page, lambda: shown(place), wanted(metrics), "the metrics of one class")
+    assert metrics["tracks"] == 1
+
+
 def versions_compared(browser, data, request, other, address):
     page = browser.page
     page.goto(f"{address}/request/{other}")
@@ -166,7 +179,11 @@ def files_compared(browser, data, truth, address):
     place.get_by_label("Ground truth").set_input_files(truth)
     place.get_by_label("Tracks", exact=True).set_input_files(data.folder / "own.txt")
     place.get_by_role("button", name="Compare").click()
-    assert shown(place) == wanted(evaluated(data, truth, data.folder / "own.txt"))
+    metrics = evaluated(data, truth, data.folder / "own.txt")
+    assert shown(place) == wanted(metrics)
+    [alarm] = metrics["mistakes"]["false_alarms"]
+    line = place.get_by_role("group", name="False alarms").locator("tbody td").all_inner_texts()
+    assert line == [f"#{alarm['id']}", str(alarm["first_frame"]), str(alarm["last_frame"]), str(alarm["rows"])], line
 
 
 def files_tracked(browser, data, request):

@@ -84,6 +84,25 @@ pub enum ExchangeError {
         /// Which row and why; rows count from 0.
         source: SequenceError,
     },
+    /// Tracks of some classes are wanted, and the file does not name classes.
+    #[error(
+        "{}: it has no names of classes; --classes needs the tracks.parquet of a request, or leave other classes out of the file",
+        path.display()
+    )]
+    NoClassNames {
+        /// The file of tracks.
+        path: PathBuf,
+    },
+    /// No row has a wanted class.
+    #[error("{}: no row has the class {class:?}; it has {}", path.display(), if known.is_empty() { "no rows" } else { known })]
+    UnknownClass {
+        /// The file of tracks.
+        path: PathBuf,
+        /// The class.
+        class: String,
+        /// The classes of the rows, as a list.
+        known: String,
+    },
     /// Each class was to be by itself, and it says no class.
     #[error(
         "{}: it has no classes; --per-class needs CSV with a column class_id (or class) of whole numbers, or the detections.parquet of a request",

@@ -58,6 +58,6 @@ pub use retrack::{Retracked, TrackSink, retrack};
 pub use retrack_file::{retrack_file, retrack_file_refined};
 pub use track_file::TrackFile;
 pub use track_parquet::{ParquetSink, WrittenTrack, read_written_tracks};
-pub use track_rows::{ReadTracks, SINGLE_PRECISION_PX, read_track_parquet, read_tracks};
+pub use track_rows::{ReadTracks, SINGLE_PRECISION_PX, read_track_parquet, read_tracks, read_tracks_of};
 pub use track_text::{TextFormat, TextSink};
 pub use trackdrop_pipeline::export_format::{ExportFormat, UnknownFormat};
