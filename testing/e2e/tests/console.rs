@@ -178,6 +178,7 @@ async fn a_member_sees_asks_and_uploads_over_the_services_own_stores() {
 
     a_statement_is_priced_and_then_answered(&world, &request, rows).await;
     questions_about_a_request_are_answered_from_its_file(&world, &request, rows).await;
+    its_tracks_are_compared(&world, &request, rows).await;
     lines_count_and_nothing_is_stored_or_changed(&world, &request).await;
     a_browser_shows_it_asks_and_uploads(&world, "people <b>.mp4", rows).await;
     an_upload_resumes_and_starts_its_request(&world).await;
@@ -214,6 +215,19 @@ async fn questions_about_a_request_are_answered_from_its_file(world: &World, req
     assert_eq!(objects["rows"], json!([["done", rows.to_string()]]));
     let problem = world.post("/api/ask", ask("SELECT * FROM read_csv('/etc/passwd')"), StatusCode::BAD_REQUEST).await;
     assert!(problem["problem"].as_str().unwrap().contains("/etc/passwd"), "{problem}");
+}
+
+async fn its_tracks_are_compared(world: &World, request: &RequestId, rows: u64) {
+    let evaluate = format!("/api/requests/{request}/evaluate");
+    let own = world.post(&evaluate, json!({ "truth": { "request": request }, "iou": 0.5 }), StatusCode::OK).await;
+    assert_eq!((&own["metrics"]["IDF1"], &own["metrics"]["TP"]), (&json!(100.0), &json!(rows)));
+    let file = json!({ "name": "gt.txt", "text": "1,1,9000,0,5,5\n" });
+    let other = world.post(&evaluate, json!({ "truth": { "file": file }, "iou": 0.5 }), StatusCode::OK).await;
+    assert_eq!((&other["metrics"]["FN"], &other["metrics"]["FP"]), (&json!(1), &json!(rows)));
+    for path in ["/api/plan", "/api/retrack-files"] {
+        let problem = world.post(path, json!({ "video": "a.mp4" }), StatusCode::SERVICE_UNAVAILABLE).await;
+        assert!(problem["problem"].as_str().unwrap().contains("changes nothing else"), "{problem}");
+    }
 }
 
 async fn lines_count_and_nothing_is_stored_or_changed(world: &World, request: &RequestId) {
